@@ -1,0 +1,1 @@
+"""Easel: one bot that draws, upscales, captions and chats, on any model Replicate runs."""

@@ -1,0 +1,52 @@
+"""Who runs predictions: the one small protocol that every backend implements."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from bot.core.json import JSON
+from bot.core.models import Model
+from bot.core.predictions import Event, Inputs, Snapshot
+
+
+class Backend(Protocol):
+    """Runs predictions. Every method raises a `BackendError` when the backend is at fault."""
+
+    @property
+    def name(self) -> str:
+        """What the catalogue calls it, e.g. `replicate`."""
+        ...
+
+    async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
+        """Turn files among the inputs into what the backend takes (data URLs, uploads). Spends nothing.
+
+        The result is stored before `submit`, so that a crash can be matched with what was sent.
+        """
+        ...
+
+    async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
+        """Create a prediction and give its id at once.
+
+        Never sent twice: raises `SubmitUnclear` when a broken create may have arrived.
+        """
+        ...
+
+    def watch(self, model: Model, backend_id: str) -> AsyncIterator[Event]:
+        """What happens to a run, from its first word to one `Ended`. May be called again, also after a restart."""
+        ...
+
+    async def cancel(self, backend_id: str) -> None:
+        """Ask for a run to stop. Harmless when it is over."""
+        ...
+
+    async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[Snapshot]:
+        """Runs of this model with equal inputs, created since, oldest first: what an unclear submit may have made."""
+        ...
+
+    async def probe(self) -> str:
+        """Check token and reach; gives one sentence for the owner."""
+        ...
+
+    async def close(self) -> None:
+        """Let connections go."""
+        ...

@@ -1,0 +1,15 @@
+"""Identifiers: short enough to type, sorted by time, hard to guess."""
+
+import secrets
+import time
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford: nothing that looks like something else
+_TIME_BITS = 48
+_RANDOM_BITS = 52
+
+
+def new_id() -> str:
+    """Twenty characters: 48 bits of milliseconds, then 52 random bits, so that later ids sort later."""
+    milliseconds = time.time_ns() // 1_000_000
+    number = (milliseconds & ((1 << _TIME_BITS) - 1)) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(_TIME_BITS + _RANDOM_BITS - 5, -1, -5))

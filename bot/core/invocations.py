@@ -1,0 +1,34 @@
+"""One call of a command, as a platform hands it over."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from bot.core.people import Channel, User
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file a person gave. `mime` and `size` (bytes) are what the platform claims, to be checked before use."""
+
+    name: str
+    mime: str
+    size: int
+    read: Callable[[], Awaitable[bytes]] = field(repr=False)
+    """Downloads the bytes; may raise a `UserError`. Called at most once, after the cheap checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of a command. `options` holds text, numbers or flags as the platform gave them, before checking."""
+
+    user: User
+    channel: Channel
+    command: str
+    request_key: str
+    """The platform's own id of this call, with the platform in front: one key, one job."""
+    options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    attachments: Mapping[str, Attachment] = field(default_factory=dict)
+    press_key: str = ""
+    """`message:action:user` when a button was pressed: unique while its job is open."""
+    parent_job: str = ""
+    """The job whose button was pressed."""

@@ -1,0 +1,130 @@
+"""One unit of asked-for work, from accepted to delivered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from bot.core.json import JSON
+from bot.core.people import Channel, User
+from bot.core.replies import MessageRef
+
+
+class JobState(StrEnum):
+    """Where a job is (DESIGN §5). `ACCEPTED` means committed: from there on it is owed."""
+
+    ACCEPTED = "accepted"
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DELIVERED = "delivered"
+    UNDELIVERABLE = "undeliverable"
+
+
+OPEN_STATES = frozenset({JobState.ACCEPTED, JobState.QUEUED, JobState.SUBMITTING, JobState.RUNNING})
+"""Money is held and work may be going on."""
+
+UNTOLD_STATES = OPEN_STATES | {JobState.FINISHED}
+"""Someone still waits to be told. A failed or cancelled job is told when `told_at` is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as its row says. `owner` and `epoch` fence writes: a worker that lost the job writes nothing."""
+
+    id: str
+    request_key: str
+    user: User
+    channel: Channel
+    command: str
+    model: str
+    """The key of a catalogue entry."""
+    backend: str
+    options: Mapping[str, JSON]
+    """The command's options as asked, after checking; file options hold the SHA-256 of a kept file."""
+    inputs: Mapping[str, JSON]
+    """The model's inputs before files are handed over; file inputs hold `{"sha256": …, "mime": …, "size": …}`."""
+    state: JobState
+    owner: str
+    epoch: int
+    created_at: datetime
+    updated_at: datetime
+    is_private: bool = False
+    press_key: str = ""
+    parent_job: str = ""
+    conversation: str = ""
+    prediction: str = ""
+    attempts: int = 0
+    told_about: int = 0
+    told_at_most: int = 0
+    """The price the person was told, in micros."""
+    cost: int | None = None
+    """What the person paid, in micros, once closed."""
+    cancel_by: str = ""
+    """Who asked to cancel, as `platform:id`, or empty."""
+    run_after: datetime | None = None
+    error: str = ""
+    """The sentence the person reads when it failed."""
+    told_at: datetime | None = None
+    """When the final message was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRecord:
+    """Our row for one run at a backend. `inputs` is exactly what is sent, until the run is over."""
+
+    id: str
+    backend: str
+    model: str
+    fingerprint: str
+    inputs: Mapping[str, JSON]
+    created_at: datetime
+    submitted_at: datetime | None = None
+    """When a create was first about to be sent: adoption looks for runs created since."""
+    backend_id: str = ""
+    state: str = "new"
+    predict_seconds: float | None = None
+    cost: int | None = None
+    """What it really cost the owner, in micros."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A kept file or text that a prediction produced. `n` counts from 1."""
+
+    prediction: str
+    n: int
+    sha256: str = ""
+    mime: str = ""
+    size: int = 0
+    width: int = 0
+    height: int = 0
+    text: str = ""
+    alt: str = ""
+    is_flagged: bool = False
+    expires_at: datetime | None = None
+
+
+class MessageState(StrEnum):
+    """Where one part of a job's message is."""
+
+    POSTED = "posted"
+    CLOSED = "closed"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class PostedMessage:
+    """One part of what a job shows. Part 0 is the placeholder; `start` and `end` are the text range it carries."""
+
+    job: str
+    part: int
+    ref: MessageRef
+    state: MessageState = MessageState.POSTED
+    start: int = 0
+    end: int = 0
+    opening: str = field(default="")
+    """The fence reopened at its head, e.g. "```python", or empty."""

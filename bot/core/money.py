@@ -1,0 +1,86 @@
+"""Money: integer micro-dollars in accounts, moved by rows that are never changed.
+
+1 USD = 1,000,000 micros. A credit is only how an amount is shown (`credits.pricing`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class AccountKind(StrEnum):
+    """Wallets are drawn in order until the amount is met; budgets must all have room for the whole amount."""
+
+    WALLET = "wallet"
+    BUDGET = "budget"
+
+
+class EntryKind(StrEnum):
+    """What a row of the ledger does."""
+
+    GRANT = "grant"
+    ADJUST = "adjust"
+    HOLD = "hold"
+    SETTLE = "settle"
+    RELEASE = "release"
+    EXPIRE = "expire"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A wallet or a budget as it stands. Amounts in micros; `balance` includes what is held.
+
+    `id` spells what it is for, e.g. `wallet:daily:web:ana:2026-11-20` or `budget:bot:2026-11`.
+    `granted` is all that was ever put in: the limit of a budget.
+    """
+
+    id: str
+    kind: AccountKind
+    scope: str
+    """`daily`, `granted`, `user`, `workspace` or `bot`."""
+    platform: str = ""
+    workspace: str = ""
+    user: str = ""
+    window: str = ""
+    """The day or month it is for, `2026-11-20` or `2026-11`, or empty for ever."""
+    expires_at: datetime | None = None
+    balance: int = 0
+    held: int = 0
+    granted: int = 0
+
+    @property
+    def available(self) -> int:
+        """What can still be held, in micros."""
+        return self.balance - self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the ledger. Deltas in micros; `key` makes it unrepeatable."""
+
+    account: str
+    kind: EntryKind
+    balance_delta: int
+    held_delta: int
+    key: str
+    actor: str
+    at: datetime
+    job: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Money set aside on one account for one running job, in micros."""
+
+    account: Account
+    job: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a job will cost, in micros: usually about `about`, never more than `at_most` (which is what is held)."""
+
+    about: int
+    at_most: int

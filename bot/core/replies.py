@@ -1,0 +1,84 @@
+"""What a message should show, before any platform turns it into its own form."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Tone(StrEnum):
+    """What kind of message this is; platforms choose colour and icon by it."""
+
+    PLAIN = "plain"
+    WORKING = "working"
+    DONE = "done"
+    ERROR = "error"
+
+
+class Stage(StrEnum):
+    """Where a running job is, as people see it."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    FETCHING = "fetching"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running job is. Spans in seconds; percent from 0 to 100, or None where the model tells none."""
+
+    stage: Stage
+    percent: int | None = None
+    elapsed_seconds: int = 0
+    usual_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One kept picture: where its file is, and what a person who cannot see it should know."""
+
+    sha256: str
+    mime: str
+    width: int
+    height: int
+    alt: str
+    name: str
+    """A file name to show and to download as, such as `lighthouse-at-dusk-1.png`."""
+    is_flagged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One next step. `action` names it in `dispatch.presses`; job and n (1-based picture) say what it acts on."""
+
+    action: str
+    label: str
+    job: str
+    n: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One message: text (Markdown), pictures, progress, a line of facts under them, and buttons."""
+
+    text: str = ""
+    pictures: tuple[Picture, ...] = ()
+    progress: Progress | None = None
+    note: str = ""
+    buttons: tuple[Button, ...] = ()
+    tone: Tone = Tone.PLAIN
+    is_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRef:
+    """The address of one posted message, enough for any process to edit it later."""
+
+    platform: str
+    workspace: str
+    channel: str
+    thread: str
+    id: str
+    token: str = ""
+    """An interaction token while it lives; a secret, erased when it expires."""
+    token_expires_at: datetime | None = None

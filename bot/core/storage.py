@@ -1,0 +1,323 @@
+"""What the trunk asks of a database: transactions, and one store for each kind of row.
+
+Every method runs inside the transaction it was taken from. Times are aware UTC datetimes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from bot.core.conversations import Conversation, Turn
+from bot.core.jobs import Job, JobState, Output, PostedMessage, PredictionRecord
+from bot.core.json import JSON
+from bot.core.money import Account, Entry, Hold
+from bot.core.people import User
+from bot.core.replies import Reply
+
+
+class JobStore(Protocol):
+    """Jobs, each arrow of their life a compare-and-set."""
+
+    async def add(self, job: Job) -> None:
+        """Raises `DuplicateAsk` or `DuplicatePress`."""
+        ...
+
+    async def get(self, job_id: str) -> Job | None: ...
+
+    async def find(self, prefix: str) -> Job | None:
+        """The one job whose id begins so; None where none or several do."""
+        ...
+
+    async def by_request_key(self, request_key: str) -> Job | None: ...
+
+    async def move(self, job: Job, to: JobState, at: datetime, **changes: Any) -> Job | None:
+        """Compare-and-set on (id, state, owner, epoch) of `job`. The job as it is now; None when no longer ours.
+
+        `changes` are fields of `Job`: prediction, cost, error, attempts, run_after, told_at, conversation.
+        """
+        ...
+
+    async def ask_cancel(self, job_id: str, by: str, at: datetime) -> bool:
+        """Note who wants an open job cancelled. False when it is not open or already asked."""
+        ...
+
+    async def open_of(self, user: User) -> list[Job]:
+        """The open jobs of a user in their workspace, newest first."""
+        ...
+
+    async def recent_of(self, user: User, limit: int) -> list[Job]:
+        """Jobs of a user in their workspace in any state, newest first."""
+        ...
+
+    async def recent_in(self, platform: str, workspace: str, channel: str, limit: int) -> list[Job]:
+        """Jobs asked in one channel in any state, newest first."""
+        ...
+
+    async def claim(self, owner: str, dead_before: datetime, at: datetime, limit: int) -> list[Job]:
+        """Take over jobs that someone waits for from owners not alive (no beat since `dead_before`): epoch raised.
+
+        On PostgreSQL with FOR UPDATE SKIP LOCKED. Jobs already of this owner are not among them.
+        """
+        ...
+
+    async def let_go(self, owner: str, at: datetime) -> int:
+        """At a clean stop: open jobs of this owner get no owner, so that the next takes them at once."""
+        ...
+
+    async def count_open(self) -> int: ...
+
+
+class PredictionStore(Protocol):
+    """Runs at backends."""
+
+    async def add(self, record: PredictionRecord) -> None: ...
+
+    async def get(self, prediction_id: str) -> PredictionRecord | None: ...
+
+    async def mark_submitted(self, prediction_id: str, at: datetime) -> None:
+        """Set `submitted_at` if it was empty: a create is about to be sent."""
+        ...
+
+    async def claim(self, prediction_id: str, backend_id: str) -> None:
+        """Store the backend's id. Raises `AlreadyClaimed` when another prediction has it."""
+        ...
+
+    async def close(self, prediction_id: str, state: str, predict_seconds: float | None, cost: int) -> None:
+        """Store how it ended and what it cost the owner (micros); inputs are forgotten."""
+        ...
+
+    async def usual_seconds(self, model: str) -> float | None:
+        """The learnt time of a model (`model_times`), in seconds."""
+        ...
+
+    async def learn_seconds(self, model: str, seconds: float) -> None:
+        """Move the learnt time of a model towards what was just seen (exponential mean, weight 0.2)."""
+        ...
+
+
+class OutputStore(Protocol):
+    """What predictions produced."""
+
+    async def add(self, outputs: Iterable[Output]) -> None:
+        """Idempotent on (prediction, n)."""
+        ...
+
+    async def of(self, prediction_id: str) -> list[Output]: ...
+
+    async def with_sha256(self, sha256: str) -> list[tuple[Output, str]]:
+        """Outputs with this content, each with its job's id."""
+        ...
+
+
+class MessageStore(Protocol):
+    """The posted messages of jobs, by part."""
+
+    async def put(self, message: PostedMessage) -> None:
+        """Insert or replace (job, part)."""
+        ...
+
+    async def of(self, job_id: str) -> list[PostedMessage]:
+        """In order of their parts."""
+        ...
+
+    async def forget_tokens(self, expired_before: datetime) -> int: ...
+
+
+class LedgerStore(Protocol):
+    """Accounts and the rows that move them. The database itself refuses what must not be."""
+
+    async def open(self, account: Account, grant: Entry) -> bool:
+        """Create an account with its first grant, unless it is there. True when it is new."""
+        ...
+
+    async def lock(self, ids: Sequence[str]) -> dict[str, Account]:
+        """The accounts, locked for this transaction in id order where the engine locks rows; unknown ids left out."""
+        ...
+
+    async def get(self, account_id: str) -> Account | None: ...
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Raises `DuplicateEntry` or `Overdrawn`, and then the transaction is lost."""
+        ...
+
+    async def open_holds(self, job_id: str) -> list[Hold]:
+        """Holds of a job that nothing has closed, wallets before budgets, in the order they were drawn."""
+        ...
+
+    async def jobs_with_open_holds(self) -> list[str]: ...
+
+    async def entries(self, account_ids: Sequence[str]) -> list[Entry]: ...
+
+    async def entries_of_job(self, job_id: str) -> list[Entry]: ...
+
+    async def spent_by_model(self, account_ids: Sequence[str]) -> list[tuple[str, int, int]]:
+        """(model, jobs, micros) settled on these accounts, dearest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One limit or setting that somebody set. `scope`: `bot`, `workspace`, `channel`, `role` or `user`."""
+
+    platform: str
+    workspace: str
+    scope: str
+    scope_id: str
+    key: str
+    value: JSON
+    by: str
+    at: datetime
+
+
+class PolicyStore(Protocol):
+    """Limits and settings changed while running."""
+
+    async def of(self, platform: str, workspace: str) -> list[Policy]:
+        """Policies of a workspace and those of the whole bot (empty platform and workspace)."""
+        ...
+
+    async def put(self, policy: Policy) -> None: ...
+
+    async def remove(self, platform: str, workspace: str, scope: str, scope_id: str, key: str) -> bool: ...
+
+
+class PeopleStore(Protocol):
+    """Users and workspaces as last seen."""
+
+    async def see(self, user: User, at: datetime) -> None:
+        """Remember name and locale."""
+        ...
+
+    async def blocked_until(self, user: User) -> tuple[datetime, str] | None:
+        """End and reason of a block, if any."""
+        ...
+
+    async def block(self, user: User, until: datetime | None, reason: str) -> None:
+        """None ends a block."""
+        ...
+
+    async def by_name(self, platform: str, workspace: str, name: str) -> str | None:
+        """The id of a user by id or by name (case folded), as seen in this workspace."""
+        ...
+
+    async def is_workspace_allowed(self, platform: str, workspace: str) -> bool: ...
+
+    async def allow_workspace(self, platform: str, workspace: str, at: datetime) -> None: ...
+
+
+class ModerationStore(Protocol):
+    """Refused words and pauses."""
+
+    async def words(self, platform: str, workspace: str) -> list[str]:
+        """Refused words of a workspace and of the whole bot."""
+        ...
+
+    async def add_word(self, platform: str, workspace: str, word: str, by: str) -> None: ...
+
+    async def pauses(self) -> dict[str, str]:
+        """What is paused (`all`, `platform:web`, `model:sdxl`) and why."""
+        ...
+
+    async def pause(self, what: str, reason: str | None, by: str) -> None:
+        """A reason of None ends a pause."""
+        ...
+
+
+class ConversationStore(Protocol):
+    """Chats and their turns."""
+
+    async def open(self, conversation: Conversation) -> Conversation:
+        """The conversation of this channel and thread; created as given when there is none."""
+        ...
+
+    async def get(self, conversation_id: str) -> Conversation | None: ...
+
+    async def in_channel(self, platform: str, workspace: str, channel: str, thread: str) -> Conversation | None: ...
+
+    async def add_turn(self, turn: Turn) -> None:
+        """Idempotent on (job, role) where a job is given."""
+        ...
+
+    async def turns(self, conversation_id: str, limit: int) -> list[Turn]:
+        """The latest turns, oldest first."""
+        ...
+
+
+class WorkerStore(Protocol):
+    """One heartbeat row for each living process."""
+
+    async def beat(self, worker: str, at: datetime) -> None: ...
+
+    async def leave(self, worker: str) -> None: ...
+
+
+class AuditStore(Protocol):
+    """Who changed or refused what."""
+
+    async def add(self, actor: str, action: str, facts: Mapping[str, JSON], at: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PageMessage:
+    """One message on the web page, which is its own Discord: what was said, by a person or by the bot."""
+
+    id: str
+    channel: str
+    user: str
+    job: str
+    is_from_bot: bool
+    reply: Reply
+    created_at: datetime
+    updated_at: datetime
+
+
+class PageStore(Protocol):
+    """The messages of the web page, so that a reload shows everything again."""
+
+    async def put(self, message: PageMessage) -> None:
+        """Insert, or replace the reply and `updated_at`."""
+        ...
+
+    async def get(self, message_id: str) -> PageMessage | None: ...
+
+    async def in_channel(self, channel: str, limit: int) -> list[PageMessage]:
+        """The latest messages, oldest first."""
+        ...
+
+    async def channels_of(self, user: str, limit: int) -> list[tuple[str, str, datetime]]:
+        """(channel, first words, last change), newest first."""
+        ...
+
+
+class Transaction(Protocol):
+    """One transaction and the stores that speak in it."""
+
+    jobs: JobStore
+    predictions: PredictionStore
+    outputs: OutputStore
+    messages: MessageStore
+    ledger: LedgerStore
+    policies: PolicyStore
+    people: PeopleStore
+    moderation: ModerationStore
+    conversations: ConversationStore
+    workers: WorkerStore
+    audit: AuditStore
+    page: PageStore
+
+
+class Database(Protocol):
+    """Where rows live. Never await anything but its stores inside a write."""
+
+    def write(self, *, is_urgent: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction that may change things: committed at the end, rolled back on any error.
+
+        Urgent writes (what was paid for) overtake the others (new asks) where writers queue.
+        """
+        ...
+
+    def read(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction that changes nothing."""
+        ...
