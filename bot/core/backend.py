@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from bot.core.errors import BackendError
 from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.predictions import Event, Inputs, Snapshot
@@ -41,6 +42,10 @@ class Backend(Protocol):
 
     async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[Snapshot]:
         """Runs of this model with equal inputs, created since, oldest first: what an unclear submit may have made."""
+        ...
+
+    def explain(self, snapshot: Snapshot) -> BackendError:
+        """Why an ended run gave nothing, in words a person can act on: `ModelFailed` or `ModelFlagged`."""
         ...
 
     async def probe(self) -> str:

@@ -18,6 +18,13 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A file a person named by its address, not fetched yet."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Invocation:
     """One call of a command. `options` holds text, numbers or flags as the platform gave them, before checking."""
 
@@ -32,3 +39,5 @@ class Invocation:
     """`message:action:user` when a button was pressed: unique while its job is open."""
     parent_job: str = ""
     """The job whose button was pressed."""
+    action: str = ""
+    """What that button says, e.g. `regenerate`; see `dispatch.presses`."""

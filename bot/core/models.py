@@ -59,6 +59,8 @@ class InputRule:
     minimum: float | None = None
     maximum: float | None = None
     max_length: int | None = None
+    max_pixels: int | None = None
+    """For pictures: a larger one is made smaller before it is sent."""
     default: JSON = None
     choices: tuple[str, ...] = ()
     expands: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
@@ -83,6 +85,8 @@ class Model:
     price: Price
     max_seconds: int
     """Longest time of running we pay for; the watcher cancels after it."""
+    usual_seconds: float
+    """Usual time of running, until the bot has learnt it."""
     inputs: Mapping[str, InputRule]
     fixed: Mapping[str, JSON] = field(default_factory=dict)
     template: str = ""

@@ -95,4 +95,4 @@ class InputFile:
     path: str = field(repr=False)
 
 
-Inputs: TypeAlias = Mapping[str, JSON | InputFile]
+Inputs: TypeAlias = "Mapping[str, JSON | InputFile]"

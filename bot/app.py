@@ -1,0 +1,148 @@
+"""The parts list: opens each part, joins them, closes them in order. No behaviour."""
+
+import logging
+import socket
+import uuid
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.catalogue.catalogue import Catalogue
+from bot.catalogue.loading import BUILT_IN, load
+from bot.commands import MENU
+from bot.conversations.conversations import Conversations
+from bot.core.backend import Backend
+from bot.core.clock import Clock, SystemClock
+from bot.core.errors import Unavailable
+from bot.core.people import Workspace
+from bot.core.platform import Platform
+from bot.credits.credits import Credits
+from bot.credits.policies import Policies
+from bot.credits.pricing import CreditForm
+from bot.dispatch.dispatcher import Dispatcher
+from bot.dispatch.ranks import Ranks
+from bot.dispatch.services import Services
+from bot.jobs.jobs import Jobs
+from bot.jobs.presenting import Presenter
+from bot.jobs.queue import Queue
+from bot.jobs.recovery import Recovery
+from bot.jobs.runner import Runner
+from bot.jobs.work import Parts
+from bot.media.media import Media
+from bot.moderation.moderation import Moderation
+from bot.platforms.web.page import WebPage
+from bot.platforms.web.platform import WebPlatform
+from bot.server.health import Check
+from bot.server.server import Server
+from bot.settings import Owner, Settings
+from bot.storage.engine import SqlDatabase
+
+log = logging.getLogger(__name__)
+
+RUNS_AT_ONCE = 2_000
+"""Predictions in flight in one process (DESIGN §13)."""
+
+HOME = (Workspace("web", "page"), Workspace("console", "console"))
+"""Workspaces that need no permission: whoever reaches them was let in by another door."""
+
+
+class App:
+    """The bot: `open` it, `serve` its page if there is to be one, and `close` it.
+
+    `badge` names a backend that is not the real one; `owners` are added to the settings' `ADMIN_USERS`.
+    """
+
+    def __init__(self, settings: Settings, *, badge: str = "", owners: Sequence[Owner] = ()) -> None:
+        self.settings = settings
+        self.clock: Clock = SystemClock()
+        self.database = SqlDatabase(settings.database_address)
+        self.worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:12]}"
+        catalogue = Catalogue(load(settings.catalogue_path or BUILT_IN))
+        form = CreditForm(settings.credit_micros)
+        policies = Policies(settings.daily_micros, settings.monthly_budget_micros)
+        self.media = Media(settings.data_dir, allowed_origins=_origins(settings))
+        self.backends = _backends(settings, self.clock)
+        self.platforms: dict[str, Platform] = {}
+        credits_ = Credits(self.database, policies, form, self.clock)
+        presenter = Presenter(form, catalogue, badge)
+        parts = Parts(
+            self.database, catalogue, credits_, self.media, self.backends, self.platforms, presenter, self.clock
+        )
+        moderation = Moderation(self.database, self.clock, _allowed(settings))
+        self.runner = Runner(parts, Queue(RUNS_AT_ONCE))
+        self.jobs = Jobs(parts, self.runner, moderation, self.worker)
+        conversations = Conversations(self.database, settings.system_prompt, self.clock)
+        services = Services(self.jobs, conversations, catalogue, credits_, moderation, self.media, MENU)
+        self.dispatcher = Dispatcher(services, Ranks((*settings.admin_users, *owners)))
+        self.recovery = Recovery(
+            self.database, self.runner, self.clock, self.worker, is_alone=self.database.is_exclusive
+        )
+        self._stack = AsyncExitStack()
+
+    async def open(self, *platforms: Platform) -> int:
+        """Open the database, join the platforms, and take up every job that waits; gives how many."""
+        self.platforms.update({platform.name: platform for platform in platforms})
+        await self.database.open()
+        self._stack.push_async_callback(self.database.close)
+        for backend in self.backends.values():
+            self._stack.push_async_callback(backend.close)
+        self._stack.push_async_callback(self.media.close)
+        taken = await self.recovery.start()
+        log.info("app.opened", extra={"worker": self.worker, "jobs_taken_up": taken})
+        return taken
+
+    async def serve(self, web: WebPlatform, *, find_free: bool = False) -> str:
+        """Serve the page, health and metrics; gives the page's address."""
+        settings = self.settings
+        token = settings.web_token.get_secret_value() if settings.web_token else None
+        page = WebPage(
+            web,
+            self.dispatcher,
+            self.media.path_of,
+            host=settings.http_host,
+            token=token,
+            public_url=settings.public_url,
+        )
+        server = Server(settings.http_host, settings.http_port, page.routes(), self._checks(), closers=[page.stop])
+        host, port = await server.start(find_free=find_free)
+        self._stack.push_async_callback(server.stop)
+        return f"http://{host}:{port}/"
+
+    async def drain(self) -> None:
+        """Take no new asks, and wait for running jobs as long as the settings allow; the rest waits in its rows."""
+        self.jobs.is_accepting = False
+        ended = await self.runner.drain(self.settings.shutdown_grace_seconds)
+        log.info("app.drained", extra={"all_ended": ended, "left": self.runner.running})
+
+    async def close(self) -> None:
+        """Let go of everything, last opened first."""
+        self.jobs.is_accepting = False
+        await self.runner.stop()
+        await self.recovery.stop()
+        await self._stack.aclose()
+
+    def _checks(self) -> dict[str, Check]:
+        return {"database": self._can_write, "accepting": self._is_accepting}
+
+    async def _can_write(self) -> None:
+        async with self.database.write() as tx:
+            await tx.workers.beat(self.worker, self.clock.now())
+
+    async def _is_accepting(self) -> None:
+        if not self.jobs.is_accepting:
+            raise Unavailable("draining")
+
+
+def _backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
+    token = settings.replicate_api_token
+    replicate = ReplicateBackend(settings.replicate_base_url, token.get_secret_value() if token else "", clock)
+    return {replicate.name: replicate}
+
+
+def _origins(settings: Settings) -> tuple[str, ...]:
+    """Origins the guarded fetcher may reach besides public https (DESIGN §11)."""
+    return (settings.replicate_base_url, settings.discord_cdn_url, settings.slack_api_url)
+
+
+def _allowed(settings: Settings) -> frozenset[tuple[str, str]]:
+    return frozenset((place.platform, place.id) for place in (*HOME, *settings.allowed_workspaces))

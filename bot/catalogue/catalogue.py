@@ -1,0 +1,62 @@
+"""Choosing a model and turning a command's options into its inputs, within its bounds."""
+
+from collections.abc import Mapping, Sequence
+
+from bot.catalogue.inputs import to_inputs
+from bot.core.errors import BadOption, UnknownName
+from bot.core.json import JSON
+from bot.core.models import Model, Task
+from bot.core.predictions import InputFile
+
+
+class Catalogue:
+    """The models on offer, in the order of their file: the first of a task is its default."""
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = {model.key: model for model in models}
+
+    def get(self, key: str) -> Model:
+        """The model of a key that was stored; raises `UnknownName` when it was taken off the catalogue."""
+        if (model := self._models.get(key)) is not None:
+            return model
+        raise UnknownName("model", key, self._models, how="/models lists them.")
+
+    def of(self, task: Task) -> list[Model]:
+        """The models for a task, the default first."""
+        return [model for model in self._models.values() if model.task is task]
+
+    def all(self) -> list[Model]:
+        return list(self._models.values())
+
+    def choose(self, task: Task, name: str = "", *, needs: str = "") -> Model:
+        """The model a person named by key, title or the backend's name; without a name the default of the task.
+
+        `needs` names an option the default must take, e.g. `image`. Raises `UnknownName` with the nearest.
+        """
+        models = self.of(task)
+        if not name:
+            return next((model for model in models if not needs or needs in model.inputs), models[0])
+        wanted = name.strip().lower()
+        for model in models:
+            if wanted in (model.key, model.title.lower(), model.ref.lower(), model.ref.lower().split("/")[-1]):
+                return model
+        elsewhere = next((model for model in self._models.values() if wanted == model.key), None)
+        if elsewhere is not None:
+            raise BadOption(f"{elsewhere.title} is for /{elsewhere.task}, not for /{task}.", option="model")
+        raise UnknownName("model", name, [model.key for model in models], how="/models lists them.")
+
+    def for_variation(self, key: str) -> Model:
+        """The model to vary a picture with: the one that made it if it takes pictures, else the first that does."""
+        made_by = self._models.get(key)
+        if made_by is not None and made_by.task is Task.IMAGINE and "image" in made_by.inputs:
+            return made_by
+        return self.choose(Task.IMAGINE, needs="image")
+
+    def inputs(self, model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
+        """A command's options as the model's inputs; raises `BadOption` naming bounds, or models that take the option."""
+        for name, value in options.items():
+            if value is not None and name not in model.inputs:
+                others = [other.key for other in self.of(model.task) if name in other.inputs]
+                hint = f" Try {' or '.join(others)}." if others else ""
+                raise BadOption(f"{model.title} does not take {name}.{hint}", option=name)
+        return to_inputs(model, options)

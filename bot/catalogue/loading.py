@@ -1,0 +1,91 @@
+"""The catalogue file into models. A mistake in it is one sentence that names the table and the key."""
+
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bot.core.errors import EaselError
+from bot.core.models import InputRule, Model, OutputKind, Price, PriceUnit, Task
+
+BUILT_IN = Path(__file__).with_name("models.toml")
+_MICROS = Decimal(1_000_000)
+
+
+class CatalogueError(EaselError):
+    """The catalogue file says something that cannot be."""
+
+
+def load(path: Path = BUILT_IN) -> list[Model]:
+    """The models of a TOML file, in its order."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise CatalogueError(f"The catalogue {path.name} cannot be read: {error}.") from error
+    return [read(key, table) for key, table in tables.items()]
+
+
+def read(key: str, table: Mapping[str, Any]) -> Model:
+    """One table into one model; raises `CatalogueError`."""
+    known = set(Model.__dataclass_fields__) - {"key"}
+    if unknown := set(table) - known:
+        raise CatalogueError(f"[{key}] has keys that no model has: {', '.join(sorted(unknown))}.")
+    try:
+        return Model(
+            key=key,
+            title=table["title"],
+            task=Task(table["task"]),
+            backend=table.get("backend", "replicate"),
+            ref=table["ref"],
+            version=table.get("version", ""),
+            output=OutputKind(table["output"]),
+            price=_price(table["price"]),
+            max_seconds=int(table["max_seconds"]),
+            usual_seconds=float(table["usual_seconds"]),
+            inputs={name: _rule(rule) for name, rule in table["inputs"].items()},
+            fixed=table.get("fixed", {}),
+            template=table.get("template", ""),
+            context_tokens=int(table.get("context_tokens", 0)),
+            strip_prefixes=tuple(table.get("strip_prefixes", ())),
+            is_adult=bool(table.get("is_adult", False)),
+            description=table.get("description", ""),
+        )
+    except KeyError as error:
+        raise CatalogueError(f"[{key}] lacks {error}.") from error
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise CatalogueError(f"[{key}] is wrong: {error}.") from error
+
+
+def _price(table: Mapping[str, Any]) -> Price:
+    amounts = {name: Decimal(table[name]) * _MICROS for name in table if name.startswith("usd_")}
+    about = {"source": table["source"], "read_on": table["read_on"]}
+    if "usd_per_image" in amounts:
+        return Price(PriceUnit.IMAGE, micros_per_image=int(amounts["usd_per_image"]), **about)
+    if "usd_per_second" in amounts:
+        return Price(PriceUnit.SECOND, micros_per_second=float(amounts["usd_per_second"]), **about)
+    if "usd_per_million_tokens_in" in amounts:
+        return Price(
+            PriceUnit.TOKEN,
+            micros_per_million_tokens_in=int(amounts["usd_per_million_tokens_in"]),
+            micros_per_million_tokens_out=int(amounts["usd_per_million_tokens_out"]),
+            **about,
+        )
+    return Price(PriceUnit.FREE, **about)
+
+
+def _rule(rule: str | Mapping[str, Any]) -> InputRule:
+    if isinstance(rule, str):
+        return InputRule(name=rule)
+    return InputRule(
+        name=rule.get("to", ""),
+        minimum=rule.get("minimum"),
+        maximum=rule.get("maximum"),
+        max_length=rule.get("max_length"),
+        max_pixels=rule.get("max_pixels"),
+        default=rule.get("default"),
+        choices=tuple(rule.get("choices", rule.get("expands", ()))),
+        expands=rule.get("expands", {}),
+        also=rule.get("also", {}),
+        is_file=bool(rule.get("file", False)),
+    )

@@ -1,0 +1,108 @@
+"""`python -m bot demo`: everything on this machine, without a token, on the sandbox."""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from bot.cli.documents import DOCUMENTS
+from bot.cli.failing import in_sentences
+from bot.sandbox.server import SandboxOptions
+from bot.sandbox.thread import SandboxThread
+from bot.settings import Owner, Settings, load_settings
+from bot.telemetry import logs
+
+BADGE = "sandbox: rules, not AI"
+_OTHERS_TOKENS = ("discord_token", "slack_bot_token", "slack_app_token", "slack_signing_secret", "web_token")
+GRACE_SECONDS = 2.0
+"""A demo is stopped by hand: what still runs is taken up at the next start."""
+
+
+@in_sentences
+def main(arguments: Sequence[str]) -> int:
+    given = _parser().parse_args(arguments)
+    if given.output and not given.once:
+        _parser().error("--output goes with --once")
+    sandbox = SandboxThread(SandboxOptions(docs=DOCUMENTS))
+    try:
+        if given.once:
+            return _once(given.once, given.output, sandbox)
+        return _serve(given, sandbox)
+    finally:
+        sandbox.stop()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bot demo", description=__doc__)
+    parser.add_argument("--once", metavar="LINE", help='one command without a browser, e.g. "/imagine a fox"')
+    parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="where --once writes its picture")
+    parser.add_argument("--port", type=int, help="the page's port; the next free one when it is taken")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the page")
+    return parser
+
+
+def _once(line: str, output: Path | None, sandbox: SandboxThread) -> int:
+    """One command in a data folder of its own, that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="easel-", ignore_cleanup_errors=True) as folder:
+        settings = _settings(sandbox, Path(folder))
+        logs.configure("ERROR", settings.log_format, settings.secrets())
+        return asyncio.run(_answer(settings, line, output))
+
+
+async def _answer(settings: Settings, line: str, output: Path | None) -> int:
+    from bot.app import App
+    from bot.platforms.console.platform import ConsolePlatform
+
+    app = App(settings, badge=BADGE)
+    console = ConsolePlatform(sys.stdout, output=output, path_of=app.media.path_of)
+    await app.open(console)
+    try:
+        return await console.once(line, app.dispatcher)
+    finally:
+        await app.close()
+
+
+def _serve(given: argparse.Namespace, sandbox: SandboxThread) -> int:
+    from bot.cli.serving import serve
+
+    port = given.port if given.port is not None else int(os.environ.get("PORT") or 0)
+    settings = _settings(sandbox, load_settings().data_dir / "demo", port)
+    logs.configure("WARNING", settings.log_format, settings.secrets())
+
+    def ready(address: str) -> None:
+        print(f"Easel is at {address}  (Ctrl-C stops it)", flush=True)
+        if not given.no_browser and _has_display():
+            webbrowser.open(address)
+
+    owner = Owner("web", "page", "owner")
+    asyncio.run(serve(settings, ready=ready, badge=BADGE, owners=(owner,), find_free=True))
+    return 0
+
+
+def _settings(sandbox: SandboxThread, data_dir: Path, port: int = 0) -> Settings:
+    """The person's settings, with the sandbox for Replicate and no door to the outside."""
+    settings = load_settings()
+    changes: dict[str, object] = dict.fromkeys(_OTHERS_TOKENS)
+    changes |= {
+        "replicate_base_url": sandbox.start(),
+        "replicate_api_token": SecretStr(sandbox.token),
+        "database_url": None,
+        "data_dir": data_dir,
+        "public_url": None,
+        "http_host": "127.0.0.1",
+        "http_port": port or settings.http_port,
+        "shutdown_grace_seconds": min(settings.shutdown_grace_seconds, GRACE_SECONDS),
+    }
+    return settings.model_copy(update=changes)
+
+
+def _has_display() -> bool:
+    if not sys.stdout.isatty():
+        return False
+    return sys.platform in ("win32", "darwin") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

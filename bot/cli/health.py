@@ -1,0 +1,25 @@
+"""`python -m bot health`: ask a running bot on this machine how it is; for containers and supervisors."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+
+from bot.cli.failing import in_sentences
+from bot.settings import load_settings
+
+TIMEOUT_SECONDS = 5
+
+
+@in_sentences
+def main(_: Sequence[str]) -> int:
+    settings = load_settings()
+    host = "127.0.0.1" if settings.http_host in ("0.0.0.0", "::") else settings.http_host  # noqa: S104 - compared only
+    try:
+        with urllib.request.urlopen(f"http://{host}:{settings.http_port}/readyz", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - http by design
+            print(answer.read().decode())
+            return 0
+    except urllib.error.HTTPError as error:
+        print(error.read().decode())
+    except OSError:
+        print(f"Nothing answers at {host}:{settings.http_port}.")
+    return 1

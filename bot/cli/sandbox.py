@@ -1,0 +1,34 @@
+"""`python -m bot sandbox`: the Replicate-compatible server alone, with its token printed."""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+
+from bot.cli.documents import DOCUMENTS
+from bot.cli.failing import in_sentences
+from bot.cli.signals import until_stopped
+from bot.sandbox.ids import api_token
+from bot.sandbox.server import Sandbox, SandboxOptions
+
+
+@in_sentences
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bot sandbox", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8766, help="0 takes any free one")
+    parser.add_argument("--token", default=None, help="made up when not given")
+    parser.add_argument("--speed", type=float, default=1.0, help="multiplies the models' times; 0 is as fast as can be")
+    given = parser.parse_args(arguments)
+    token = given.token or api_token()
+    options = SandboxOptions(host=given.host, port=given.port, token=token, speed=given.speed, docs=DOCUMENTS)
+    return asyncio.run(_serve(options))
+
+
+async def _serve(options: SandboxOptions) -> int:
+    sandbox = Sandbox(options)
+    url = await sandbox.start()
+    print(f"REPLICATE_BASE_URL={url}\nREPLICATE_API_TOKEN={sandbox.token}", flush=True)
+    print(f"webhook secret: {options.webhook_secret}\nCtrl-C stops it.", flush=True)
+    await until_stopped()
+    await sandbox.stop()
+    return 0

@@ -1,0 +1,24 @@
+"""/caption: a picture in words, or an answer about it."""
+
+from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.models import Task
+from bot.dispatch.autocomplete import models_for
+from bot.dispatch.declaration import Command, command, option
+from bot.dispatch.services import Services
+
+
+@command("caption", task=Task.CAPTION, contexts=("picture",))
+class CaptionPicture(Command):
+    """Say what a picture shows, or answer a question about it."""
+
+    image: Attachment | Link = option("Which picture?")
+    question: str | None = option("What do you want to know about it?", default=None, max_length=500, words=True)
+    model: str = option("Which model should look?", default="", autocomplete=models_for(Task.CAPTION))
+
+    async def answer(self, invocation: Invocation, services: Services) -> None:
+        model = services.catalogue.choose(Task.CAPTION, self.model)
+        options = {
+            "image": await services.media.input(self.image, model.inputs.get("image")),
+            "question": self.question,
+        }
+        await services.jobs.start(invocation, model, options, remembered={**options, "model": model.key})

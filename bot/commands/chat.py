@@ -1,0 +1,51 @@
+"""/chat: a question, an answer that grows, and the conversation that follows."""
+
+from bot.conversations.conversations import Asked
+from bot.core.errors import BadOption
+from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.models import Model, Task
+from bot.dispatch.autocomplete import models_for
+from bot.dispatch.declaration import Command, command, option
+from bot.dispatch.services import Services
+
+USUAL_TOKENS = 1024
+CONTINUE = "Please continue exactly where you stopped."
+
+
+@command("chat", task=Task.CHAT)
+class Chat(Command):
+    """Ask a language model, and keep talking."""
+
+    message: str = option("What do you want to say?", max_length=16_000, words=True)
+    model: str = option("Which model should answer?", default="", autocomplete=models_for(Task.CHAT))
+    system: str | None = option("How should it behave?", default=None, max_length=4_000)
+    temperature: float | None = option("How freely should it speak?", default=None, minimum=0, maximum=5)
+    max_tokens: int = option("How long may the answer be, in tokens?", default=USUAL_TOKENS, minimum=1, maximum=4096)
+    image: Attachment | Link | None = option("A picture to talk about?", default=None)
+
+    async def answer(self, invocation: Invocation, services: Services) -> None:
+        model = await self._model(invocation, services)
+        if self.image is not None and "image" not in model.inputs:
+            raise BadOption(f"{model.title} cannot see pictures. /caption can.", option="image")
+        asked = await self._asked(invocation, services, model)
+        options = {"prompt": asked.prompt, "temperature": self.temperature, "max_tokens": self.max_tokens}
+        remembered = {"message": self.message, "model": model.key, "system": self.system, **options}
+        del remembered["prompt"]  # kept once, among the inputs
+        await services.jobs.start(invocation, model, options, remembered=remembered, asked=asked)
+
+    async def _model(self, invocation: Invocation, services: Services) -> Model:
+        """The named one, else the one the conversation began with, else the default."""
+        current = None if self.model else await services.conversations.current(invocation.channel)
+        return services.catalogue.choose(Task.CHAT, self.model or (current.model if current else ""))
+
+    async def _asked(self, invocation: Invocation, services: Services, model: Model) -> Asked:
+        if invocation.action == "regenerate":
+            job = await services.jobs.get(invocation.parent_job)
+            conversation = job.conversation if job else ""
+            return await services.conversations.ask_again(
+                conversation, invocation.parent_job, model, max_tokens=self.max_tokens
+            )
+        text = CONTINUE if invocation.action == "continue" else self.message
+        return await services.conversations.ask(
+            invocation.channel, invocation.user, text, model, system=self.system or "", max_tokens=self.max_tokens
+        )

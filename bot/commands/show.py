@@ -1,0 +1,36 @@
+"""/show: any job again, with living buttons."""
+
+from bot.core.errors import NoSuchJob
+from bot.core.invocations import Invocation
+from bot.core.jobs import Job
+from bot.core.replies import Reply
+from bot.dispatch.declaration import Command, command, option
+from bot.dispatch.presses import is_visible
+from bot.dispatch.services import Services
+
+
+@command("show", private=True)
+class Show(Command):
+    """Show a job again, or list your latest."""
+
+    job: str | None = option("Which job? Your latest ten if you say nothing.", default=None)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        if not self.job:
+            return _listed(await services.jobs.recent(invocation.user))
+        job = await services.jobs.get(self.job)
+        if job is None or not is_visible(job, invocation.user, invocation.channel):
+            raise NoSuchJob(f"There is no job called “{self.job}” that you can see here.")
+        return await services.jobs.show(job)
+
+
+def _listed(jobs: list[Job]) -> Reply:
+    if not jobs:
+        return Reply(text="You have not asked for anything yet. Try `/imagine a lighthouse at dusk`.", is_private=True)
+    lines = [f"- `{job.id}` /{job.command} {_words(job)} · {job.state}" for job in jobs]
+    return Reply(text="\n".join(["Your latest jobs:", *lines]), is_private=True)
+
+
+def _words(job: Job) -> str:
+    words = str(job.options.get("prompt") or job.options.get("message") or job.options.get("question") or "")
+    return words if len(words) <= 60 else f"{words[:57]}…"

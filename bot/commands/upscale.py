@@ -1,0 +1,26 @@
+"""/upscale: a picture made larger."""
+
+from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.models import Task
+from bot.dispatch.autocomplete import models_for
+from bot.dispatch.declaration import Command, command, option
+from bot.dispatch.services import Services
+
+
+@command("upscale", task=Task.UPSCALE, contexts=("picture",))
+class Upscale(Command):
+    """Make a picture larger."""
+
+    image: Attachment | Link = option("Which picture?")
+    scale: float = option("How many times larger each way?", default=2.0, minimum=1, maximum=10)
+    face_enhance: bool = option("Mend faces?", default=False)
+    model: str = option("Which model should do it?", default="", autocomplete=models_for(Task.UPSCALE))
+
+    async def answer(self, invocation: Invocation, services: Services) -> None:
+        model = services.catalogue.choose(Task.UPSCALE, self.model)
+        options = {
+            "image": await services.media.input(self.image, model.inputs.get("image")),
+            "scale": self.scale,
+            "face_enhance": self.face_enhance or None,
+        }
+        await services.jobs.start(invocation, model, options, remembered={**options, "model": model.key})

@@ -1,0 +1,1 @@
+"""Chats that go on: their turns, and the prompts made of them."""

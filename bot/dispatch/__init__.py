@@ -1,0 +1,1 @@
+"""An invocation comes in, the right command answers."""

@@ -1,0 +1,72 @@
+"""Every invocation and every press comes in here; ranks and policies are checked here and nowhere else."""
+
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from bot.core.errors import EaselError, Fault, NotAllowed, UserError, new_reference
+from bot.core.invocations import Invocation
+from bot.core.people import User
+from bot.core.replies import Reply, Tone
+from bot.dispatch.forms import fill
+from bot.dispatch.parser import find
+from bot.dispatch.presses import Press, Presses
+from bot.dispatch.ranks import Ranks
+from bot.dispatch.services import Services
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """Finds the command, checks who asks, fills in the form, lets it answer, and turns errors into sentences."""
+
+    services: Services
+    ranks: Ranks
+
+    async def handle(self, invocation: Invocation) -> Reply | None:
+        """Answer one call. A reply is to be shown now; None means that a job was started and shows itself."""
+        return await self._in_sentences(self._answer(invocation), invocation.user, f"/{invocation.command}")
+
+    async def press(self, press: Press) -> Reply | None:
+        """Answer one press of a button, as `handle` does for a call."""
+        return await self._in_sentences(self._pressed(press), press.user, f"button {press.action}")
+
+    async def _answer(self, invocation: Invocation) -> Reply | None:
+        form = find(self.services.menu, invocation.command)
+        declaration = form.declaration
+        await self.services.moderation.admit(invocation.user)
+        self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
+        return await fill(form, invocation).answer(invocation, self.services)
+
+    async def _pressed(self, press: Press) -> Reply | None:
+        await self.services.moderation.admit(press.user)
+        presses = Presses(self.services, self.ranks)
+        invocation = await presses.read(press)
+        return await self._answer(invocation) if isinstance(invocation, Invocation) else invocation
+
+    async def _in_sentences(self, work: Awaitable[Reply | None], user: User, what: str) -> Reply | None:
+        facts = {"what": what, "platform": user.platform, "workspace": user.workspace, "user": user.id}
+        try:
+            return await work
+        except UserError as error:
+            log.info("dispatch.refused", extra={**facts, "error": type(error).__name__})
+            if isinstance(error, NotAllowed):
+                await self.services.moderation.note_refusal(user, what)
+            return sentence(error)
+        except Exception as error:
+            fault = error if isinstance(error, Fault) else None
+            reference = fault.reference if fault else new_reference()
+            log.exception("dispatch.failed", extra={**facts, "reference": reference})
+            return apology(reference)
+
+
+def sentence(error: EaselError) -> Reply:
+    """What a person reads when they can act on it."""
+    return Reply(text=str(error), tone=Tone.ERROR, is_private=True)
+
+
+def apology(reference: str) -> Reply:
+    """What a person reads when we must act on it."""
+    text = f"Something broke on our side. Nothing was charged. Tell the owner this reference: {reference}"
+    return Reply(text=text, tone=Tone.ERROR, is_private=True)

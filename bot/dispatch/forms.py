@@ -1,0 +1,113 @@
+"""An invocation's options into the command's typed form, each checked against its declaration."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.core.errors import BadOption
+from bot.core.invocations import Invocation, Link
+from bot.dispatch.declaration import Command, Option, OptionKind
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+
+
+def fill(form: type[Command], invocation: Invocation) -> Command:
+    """The filled-in form; raises `BadOption` with one sentence that names the option and its bounds."""
+    values = {option.name: _read(option, invocation) for option in form.declaration.options}
+    return form(**values)
+
+
+def _read(option: Option, invocation: Invocation) -> Any:
+    if option.kind is OptionKind.FILE:
+        return _file(option, invocation)
+    raw = invocation.options.get(option.name)
+    if raw is None or (isinstance(raw, str) and not raw.strip()):
+        return _missing(option, invocation.options)
+    value = _READERS[option.kind](option, raw)
+    _check_bounds(option, value)
+    return _chosen(option, value) if option.choices else value
+
+
+def _missing(option: Option, options: Mapping[str, Any]) -> Any:
+    if not option.is_required:
+        return option.default
+    if option.name in options:
+        raise BadOption(f"{option.name} is empty: {option.question}", option=option.name)
+    raise BadOption(f"{option.name} is missing: {option.question}", option=option.name)
+
+
+def _file(option: Option, invocation: Invocation) -> Any:
+    if (attachment := invocation.attachments.get(option.name)) is not None:
+        return attachment
+    address = str(invocation.options.get(option.name) or "").strip().removeprefix("<").removesuffix(">")
+    if address:
+        return Link(address)
+    if option.is_required:
+        raise BadOption(
+            f"{option.name} is missing: {option.question} Attach a file or give a link.", option=option.name
+        )
+    return None
+
+
+def _text(option: Option, raw: Any) -> str:
+    text = str(raw).strip()
+    if option.max_length is not None and len(text) > option.max_length:
+        over = len(text) - option.max_length
+        raise BadOption(
+            f"{option.name} is {over} characters too long: at most {option.max_length}, please.", option=option.name
+        )
+    return text
+
+
+def _integer(option: Option, raw: Any) -> int:
+    number = _number(option, raw)
+    if not number.is_integer():
+        raise BadOption(f"{option.name} must be a whole number, not {raw}.", option=option.name)
+    return int(number)
+
+
+def _number(option: Option, raw: Any) -> float:
+    try:
+        number = float(str(raw).strip().replace(",", "."))
+    except ValueError:
+        raise BadOption(f"{option.name} must be a number, not “{raw}”.", option=option.name) from None
+    if number != number or number in (float("inf"), float("-inf")):
+        raise BadOption(f"{option.name} must be a number, not “{raw}”.", option=option.name)
+    return number
+
+
+def _flag(option: Option, raw: Any) -> bool:
+    word = str(raw).strip().lower()
+    if word in _TRUE | _FALSE:
+        return word in _TRUE
+    raise BadOption(f"{option.name} is yes or no, not “{raw}”.", option=option.name)
+
+
+_READERS = {
+    OptionKind.TEXT: _text,
+    OptionKind.INTEGER: _integer,
+    OptionKind.NUMBER: _number,
+    OptionKind.FLAG: _flag,
+}
+
+
+def _check_bounds(option: Option, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return
+    low, high = option.minimum, option.maximum
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise BadOption(f"{option.name} must be {bounds(low, high)}, not {value:g}.", option=option.name)
+
+
+def bounds(low: float | None, high: float | None) -> str:
+    """Bounds in words: "from 1 to 4", "at least 0", "at most 8"."""
+    if low is not None and high is not None:
+        return f"from {low:g} to {high:g}"
+    return f"at least {low:g}" if low is not None else f"at most {high:g}"
+
+
+def _chosen(option: Option, value: Any) -> Any:
+    for choice in option.choices:
+        if choice.lower() == str(value).lower():
+            return choice
+    raise BadOption(f"{option.name} must be one of {', '.join(option.choices)}, not “{value}”.", option=option.name)

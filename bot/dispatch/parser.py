@@ -1,0 +1,161 @@
+"""Typed text into a call: `/imagine a red fox --count 2 --seed=7`.
+
+Quotes group words, a dash inside the prompt stays a dash, smart quotes and the em dash that phones make of two
+hyphens are understood, and everything after a lone `--` is words.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.core.errors import BadOption, UnknownName
+from bot.dispatch.declaration import Command, Declaration, Option, OptionKind
+
+Menu = Sequence[type[Command]]
+Value = str | int | float | bool
+
+_QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»"}
+_FLAG = re.compile(r"(?:--|—|–)([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What was typed, split but not yet checked: see `forms.fill`."""
+
+    command: str
+    options: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+    start: int
+    end: int
+    is_quoted: bool
+
+
+def find(menu: Menu, name: str) -> type[Command]:
+    """The command of that name; raises `UnknownName` with the nearest."""
+    for form in menu:
+        if form.declaration.name == name.lower():
+            return form
+    raise UnknownName("command", name, [form.declaration.name for form in menu], how="Try /help.")
+
+
+def parse(text: str, menu: Menu) -> Call:
+    """Split `/name words --option value …`; raises `UnknownName` or `BadOption`."""
+    name, _, rest = text.strip().removeprefix("/").partition(" ")
+    name, _, same_line = name.partition("\n")
+    form = find(menu, name)
+    return Call(form.declaration.name, parse_options(f"{same_line}\n{rest}" if same_line else rest, form.declaration))
+
+
+def parse_options(text: str, declaration: Declaration) -> dict[str, Value]:
+    """Split what follows a command's name into its options."""
+    words = _words(text)
+    options: dict[str, Value] = {}
+    spans: list[tuple[int, int]] = []
+    i = 0
+    while i < len(words):
+        word = words[i]
+        if word.text == "--" and not word.is_quoted:
+            spans.append((words[i + 1].start, len(text)) if i + 1 < len(words) else (len(text), len(text)))
+            break
+        flag = None if word.is_quoted else _FLAG.fullmatch(word.text)
+        if flag is None:
+            spans.append((word.start, word.end))
+            i += 1
+            continue
+        option = _option(flag[1], declaration)
+        taken, options[option.name] = _value(option, flag[2], words[i + 1 :])
+        i += 1 + taken
+    _put_free(text, spans, declaration, options)
+    return options
+
+
+def _option(name: str, declaration: Declaration) -> Option:
+    wanted = name.lower().replace("-", "_")
+    if (option := declaration.option(wanted)) is not None:
+        return option
+    known = [option.name for option in declaration.options]
+    how = f"/{declaration.name} takes {', '.join(known)}." if known else f"/{declaration.name} takes no options."
+    raise UnknownName(f"option of /{declaration.name}", name, known, how=how)
+
+
+def _value(option: Option, inline: str | None, following: list[_Word]) -> tuple[int, Value]:
+    """How many following words the value takes, and the value."""
+    if inline is not None:
+        return 0, _unquoted(inline)
+    if option.kind is OptionKind.FLAG:
+        named = following and following[0].text.lower() in ("true", "false", "yes", "no", "on", "off")
+        return (1, following[0].text) if named else (0, True)
+    if not following or (not following[0].is_quoted and _FLAG.fullmatch(following[0].text)):
+        raise BadOption(f"--{option.name} needs a value: {option.question}", option=option.name)
+    return 1, _unquoted(following[0].text)
+
+
+def _unquoted(text: str) -> str:
+    closing = _QUOTES.get(text[:1])
+    return text[1:-1] if closing and len(text) > 1 and text.endswith((closing, text[0])) else text
+
+
+def _words(text: str) -> list[_Word]:
+    """Words with where they stand; a quoted run is one word, a quote that never closes is just a sign."""
+    words: list[_Word] = []
+    i = 0
+    while i < len(text):
+        if text[i].isspace():
+            i += 1
+            continue
+        end = _word_end(text, i)
+        words.append(_Word(text[i:end], i, end, text[i] in _QUOTES and end - i > 1 and text[i:end] != text[i]))
+        i = end
+    return words
+
+
+def _word_end(text: str, start: int) -> int:
+    i = start
+    while i < len(text) and not text[i].isspace():
+        opens_value = i == start or text[i - 1] == "="
+        if text[i] in _QUOTES and opens_value and (close := _closing(text, i)) >= 0:
+            i = close
+        i += 1
+    return i
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the quote opened at `start` closes, or -1. A closing quote ends a word."""
+    for i in range(start + 1, len(text)):
+        if text[i] in (_QUOTES[text[start]], text[start]) and (i + 1 == len(text) or text[i + 1].isspace()):
+            return i
+    return -1
+
+
+def _free_words(text: str, spans: list[tuple[int, int]]) -> str:
+    """The words that belong to no option, with the spaces and line breaks between them kept."""
+    parts: list[str] = []
+    last = -1
+    for start, end in spans:
+        gap = text[last:start] if last >= 0 else ""
+        parts.append(gap if gap.isspace() or not gap else " ")
+        parts.append(text[start:end])
+        last = end
+    return "".join(parts).strip()
+
+
+def _put_free(text: str, spans: list[tuple[int, int]], declaration: Declaration, options: dict[str, Value]) -> None:
+    """Words that follow no option: all to the option made for words, else one to each option not given yet."""
+    if declaration.words is not None and spans:
+        words = _free_words(text, spans)
+        options.setdefault(declaration.words.name, _unquoted(words) if _is_one_quoted(words) else words)
+        return
+    free = [option for option in declaration.options if option.name not in options]
+    if len(spans) > len(free):
+        extra = text[spans[len(free)][0] : spans[-1][1]]
+        raise BadOption(f"I do not know what to do with “{extra}” in /{declaration.name}. /help shows its options.")
+    for option, (start, end) in zip(free, spans, strict=False):
+        options[option.name] = _unquoted(text[start:end])
+
+
+def _is_one_quoted(words: str) -> bool:
+    return words[:1] in _QUOTES and _closing(words, 0) == len(words) - 1

@@ -1,0 +1,1 @@
+"""One unit of asked-for work, from accepted to delivered, through crashes."""

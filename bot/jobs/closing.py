@@ -1,0 +1,169 @@
+"""running → finished, failed or cancelled: outputs are kept, and in one transaction with them the money is closed."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.core.conversations import Role, Turn
+from bot.core.errors import BackendDown, BackendError, EaselError, ModelFailed, OutputGone, PredictionGone, UserError
+from bot.core.ids import new_id
+from bot.core.jobs import JobState, Output
+from bot.core.models import OutputKind, Task
+from bot.core.predictions import PredictionState, Snapshot
+from bot.core.storage import Transaction
+from bot.credits.pricing import Made, cost
+from bot.jobs.presenting import alt_text
+from bot.jobs.work import Work
+from bot.media.keeping import Kept
+from bot.telemetry import metrics
+
+log = logging.getLogger(__name__)
+
+FETCH_WAITS_SECONDS = (0.5, 2.0, 5.0, 15.0, 60.0)
+"""Waits between attempts to fetch an output when the network is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: where the job goes, what is kept, and what it cost the owner, in micros."""
+
+    state: JobState
+    outputs: Sequence[Output]
+    real_cost: int
+    is_charged: bool
+    error: str = ""
+
+
+async def close(work: Work, snapshot: Snapshot) -> None:
+    """Keep what came out and close the money, once."""
+    ending = await _ending(work, snapshot)
+    await _write(work, ending, snapshot.state, snapshot.metrics.predict_seconds)
+
+
+async def fail(work: Work, error: EaselError) -> None:
+    """The job cannot go on, and nothing was made that we know of: the money goes back, the person is told why."""
+    outputs = _text_outputs(work, work.text)
+    await _write(work, Ending(JobState.FAILED, outputs, 0, is_charged=False, error=str(error)), "lost", None)
+
+
+async def cancel_unsubmitted(work: Work) -> None:
+    """Cancelled before anything was sent: nothing was spent."""
+    await _write(work, Ending(JobState.CANCELLED, (), 0, is_charged=False), "never_sent", None)
+
+
+async def _ending(work: Work, snapshot: Snapshot) -> Ending:
+    if snapshot.state is PredictionState.SUCCEEDED:
+        try:
+            return await _success(work, snapshot)
+        except (BackendError, OutputGone) as error:
+            return _failure(work, snapshot, error)
+    if snapshot.state in (PredictionState.CANCELED, PredictionState.ABORTED):
+        return _stopped(work, snapshot)
+    return _failure(work, snapshot, work.backend.explain(snapshot))
+
+
+async def _success(work: Work, snapshot: Snapshot) -> Ending:
+    if snapshot.is_data_removed and not (snapshot.files or snapshot.text):
+        raise PredictionGone("I was away for over an hour and what was made is gone. You were not charged.")
+    if work.model.output is not OutputKind.PICTURES:
+        return Ending(JobState.FINISHED, _text_outputs(work, snapshot.text), _cost(work, snapshot), is_charged=True)
+    if not snapshot.files:
+        raise ModelFailed("The model gave no picture. You were not charged.")
+    kept = await asyncio.gather(*(_fetch(work, url) for url in snapshot.files))
+    return Ending(JobState.FINISHED, _picture_outputs(work, kept), _cost(work, snapshot), is_charged=True)
+
+
+def _stopped(work: Work, snapshot: Snapshot) -> Ending:
+    """Cancelled, or out of time: what was metered is paid. Reading the answer and pressing Stop is not free."""
+    outputs = _text_outputs(work, _longest(work, snapshot))
+    if work.stopped_by_limit:
+        return Ending(JobState.FAILED, outputs, _cost(work, snapshot), is_charged=True, error=work.stopped_by_limit)
+    error = "" if work.job.cancel_by or work.cancelled.is_set() else "The model's service stopped it."
+    return Ending(JobState.CANCELLED, outputs, _cost(work, snapshot), is_charged=True, error=error)
+
+
+def _failure(work: Work, snapshot: Snapshot, error: EaselError) -> Ending:
+    """The model or its service is at fault: the person pays nothing, the owner's budget what it really cost."""
+    outputs = _text_outputs(work, _longest(work, snapshot))
+    told = str(error) or "What was made could not be fetched any more. You were not charged."
+    return Ending(JobState.FAILED, outputs, _cost(work, snapshot), is_charged=False, error=told)
+
+
+def _longest(work: Work, snapshot: Snapshot) -> str:
+    return max(work.text, snapshot.text, key=len)
+
+
+def _cost(work: Work, snapshot: Snapshot) -> int:
+    made = Made(images=len(snapshot.files), text=_longest(work, snapshot))
+    return cost(work.model, work.job.inputs, snapshot.metrics, made)
+
+
+async def _fetch(work: Work, url: str) -> Kept:
+    """One output, fetched at once: the backend deletes it after an hour."""
+    for wait in FETCH_WAITS_SECONDS:
+        try:
+            return await work.parts.media.take_output(url)
+        except BackendDown:
+            log.warning("job.output_fetch_failed", extra={"job": work.job.id, "wait_seconds": wait})
+            await work.parts.clock.sleep(wait)
+    try:
+        return await work.parts.media.take_output(url)
+    except UserError as error:
+        raise OutputGone(str(error)) from error
+
+
+def _text_outputs(work: Work, text: str) -> list[Output]:
+    return [Output(work.job.prediction, 1, text=text)] if text else []
+
+
+def _picture_outputs(work: Work, kept: Sequence[Kept]) -> list[Output]:
+    options = dict(work.job.options)
+    return [
+        Output(
+            prediction=work.job.prediction,
+            n=n,
+            sha256=file.sha256,
+            mime=file.mime,
+            size=file.size,
+            width=file.width,
+            height=file.height,
+            alt=alt_text(options, work.model, n, len(kept)),
+        )
+        for n, file in enumerate(kept, 1)
+    ]
+
+
+async def _write(work: Work, ending: Ending, state: str, seconds: float | None) -> None:
+    """The one transaction: the money, the outputs, the turn, the prediction and the job's state."""
+    now = work.parts.clock.now()
+    async with work.parts.database.write(is_urgent=True) as tx:
+        paid = await _close_money(tx, work, ending, now)
+        if work.job.prediction:
+            await tx.outputs.add(ending.outputs)
+            await tx.predictions.close(work.job.prediction, state, seconds, ending.real_cost)
+        if ending.state is JobState.FINISHED and seconds is not None:
+            await tx.predictions.learn_seconds(work.job.model, seconds)
+        if (turn := _answer(work, ending, now)) is not None:
+            await tx.conversations.add_turn(turn)
+        moved = await work.move(tx, ending.state, cost=paid, error=ending.error)
+    work.job = moved
+    metrics.jobs.labels(command=moved.command, platform=moved.user.platform, outcome=ending.state.value).inc()
+
+
+async def _close_money(tx: Transaction, work: Work, ending: Ending, now: datetime) -> int:
+    ledger = work.parts.credits.ledger
+    if ending.is_charged:
+        return await ledger.settle(tx, work.job.id, ending.real_cost, now)
+    await ledger.release(tx, work.job.id, ending.real_cost, now)
+    return 0
+
+
+def _answer(work: Work, ending: Ending, now: datetime) -> Turn | None:
+    """The answer as a turn of its conversation, also when it was cut."""
+    text = "".join(output.text for output in ending.outputs)
+    if not text or not work.job.conversation or work.model.task is not Task.CHAT:
+        return None
+    answers = str(work.job.options.get("answers") or "")
+    return Turn(new_id(), work.job.conversation, Role.ASSISTANT, text, now, answers, work.job.id)

@@ -1,0 +1,174 @@
+"""What commands ask of jobs: start one, stop one, find one, show one again."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bot.conversations.conversations import Asked
+from bot.core.errors import AlreadyRunning, DuplicateAsk, DuplicatePress, NoSuchJob, Unavailable
+from bot.core.ids import new_id
+from bot.core.invocations import Invocation
+from bot.core.jobs import OPEN_STATES, Job, JobState, Output
+from bot.core.json import JSON
+from bot.core.models import Model
+from bot.core.money import Estimate
+from bot.core.people import User
+from bot.core.predictions import InputFile
+from bot.core.replies import Progress, Reply, Stage
+from bot.core.storage import Transaction
+from bot.jobs.delivery import result_of
+from bot.jobs.files import to_row
+from bot.jobs.runner import Runner
+from bot.jobs.work import Parts, Work
+from bot.moderation.moderation import Moderation
+
+MAX_SEED = 2**31 - 1
+
+Options = Mapping[str, JSON | InputFile]
+
+
+class Jobs:
+    """The service. `worker` names this process in the rows it owns."""
+
+    def __init__(self, parts: Parts, runner: Runner, moderation: Moderation, worker: str) -> None:
+        self._parts = parts
+        self._runner = runner
+        self._moderation = moderation
+        self._worker = worker
+        self.is_accepting = True
+
+    async def start(
+        self,
+        invocation: Invocation,
+        model: Model,
+        options: Options,
+        *,
+        remembered: Options | None = None,
+        asked: Asked | None = None,
+    ) -> Job:
+        """Accept one ask: checked, priced, and committed with its money in one transaction. Its own message follows.
+
+        `options` become the model's inputs; `remembered` is what its buttons and `/show` go by (default: the same).
+        The same request key gives the same job. Raises a `UserError` and then nothing is owed.
+        """
+        if not self.is_accepting:
+            raise Unavailable("I am restarting. Please ask again in a moment; nothing was charged.")
+        known = dict(options if remembered is None else remembered)
+        await self._moderation.check(invocation.user, invocation.channel, model, _words(known))
+        inputs = self._parts.catalogue.inputs(model, _seeded(model, options))
+        estimate = await self._parts.credits.price(model, inputs)
+        job = self._new(invocation, model, to_row(known), to_row(inputs), estimate)
+        return await self._accept(job, estimate, asked)
+
+    async def get(self, job_id: str) -> Job | None:
+        """A job by its id, or by the beginning of it where that is enough."""
+        async with self._parts.database.read() as tx:
+            return await tx.jobs.get(job_id) or (await tx.jobs.find(job_id) if len(job_id) >= 6 else None)
+
+    async def recent(self, user: User, limit: int = 10) -> list[Job]:
+        """A person's latest jobs, newest first."""
+        async with self._parts.database.read() as tx:
+            return await tx.jobs.recent_of(user, limit)
+
+    async def open(self, user: User) -> list[Job]:
+        """A person's jobs that are not over, newest first."""
+        async with self._parts.database.read() as tx:
+            return await tx.jobs.open_of(user)
+
+    async def outputs(self, job: Job) -> list[Output]:
+        """What a job produced."""
+        if not job.prediction:
+            return []
+        async with self._parts.database.read() as tx:
+            return await tx.outputs.of(job.prediction)
+
+    async def cancel(self, job: Job, by: User) -> bool:
+        """Stop a job, also at the backend. False when it is over already."""
+        if job.state not in OPEN_STATES:
+            return False
+        async with self._parts.database.write(is_urgent=True) as tx:
+            asked = await tx.jobs.ask_cancel(job.id, f"{by.platform}:{by.id}", self._parts.clock.now())
+        self._runner.cancel(job.id)
+        return asked or bool(job.cancel_by)
+
+    async def show(self, job: Job) -> Reply:
+        """A job's message as it is now, with living buttons. Raises `NoSuchJob` when its model is gone."""
+        work = Work(self._parts, job, self._parts.catalogue.get(job.model))
+        if job.state in OPEN_STATES:
+            stage = Stage.RUNNING if job.state is JobState.RUNNING else Stage.QUEUED
+            return self._parts.presenter.working(job, work.model, Progress(stage))
+        return self._parts.presenter.final(job, work.model, await result_of(work))
+
+    def _new(
+        self,
+        invocation: Invocation,
+        model: Model,
+        options: dict[str, JSON],
+        inputs: dict[str, JSON],
+        estimate: Estimate,
+    ) -> Job:
+        now = self._parts.clock.now()
+        return Job(
+            id=new_id(),
+            request_key=invocation.request_key,
+            user=invocation.user,
+            channel=invocation.channel,
+            command=invocation.command,
+            model=model.key,
+            backend=model.backend,
+            options=options,
+            inputs=inputs,
+            state=JobState.ACCEPTED,
+            owner=self._worker,
+            epoch=0,
+            created_at=now,
+            updated_at=now,
+            press_key=invocation.press_key,
+            parent_job=invocation.parent_job,
+            told_about=estimate.about,
+            told_at_most=estimate.at_most,
+        )
+
+    async def _accept(self, job: Job, estimate: Estimate, asked: Asked | None) -> Job:
+        try:
+            async with self._parts.database.write() as tx:
+                await tx.people.see(job.user, job.created_at)
+                job = await self._insert(tx, job, asked)
+                await self._parts.credits.hold(tx, job.id, job.user, estimate.at_most)
+        except DuplicateAsk:
+            return await self._the_first(job.request_key)
+        except DuplicatePress as error:
+            raise AlreadyRunning("I am on it: that button was pressed a moment ago.") from error
+        self._runner.launch(job)
+        return job
+
+    async def _insert(self, tx: Transaction, job: Job, asked: Asked | None) -> Job:
+        changes: dict[str, Any] = {}
+        if asked is not None:
+            changes = {"conversation": asked.conversation.id, "options": {**job.options, "answers": asked.answers}}
+        job = replace(job, **changes)
+        await tx.jobs.add(job)
+        if asked is not None and asked.turn is not None:
+            await tx.conversations.add_turn(replace(asked.turn, job=job.id))
+        return job
+
+    async def _the_first(self, request_key: str) -> Job:
+        """The job that this ask already has."""
+        async with self._parts.database.read() as tx:
+            job = await tx.jobs.by_request_key(request_key)
+        if job is None:
+            raise NoSuchJob("That was asked before, and is not kept any more. Please ask again.")
+        return job
+
+
+def _words(options: Options) -> str:
+    """Everything a person wrote, for the check of words."""
+    return "\n".join(value for value in options.values() if isinstance(value, str))
+
+
+def _seeded(model: Model, options: Options) -> Options:
+    """A seed of our own where the model takes one and nobody chose: so that a picture can always be made again."""
+    if "seed" not in model.inputs or options.get("seed") is not None:
+        return options
+    return {**options, "seed": secrets.randbelow(MAX_SEED)}

@@ -1,0 +1,23 @@
+"""accepted → queued: the placeholder is posted and its address stored before any money can be spent at a backend."""
+
+from bot.core.errors import UserError
+from bot.core.jobs import JobState, PostedMessage
+from bot.core.platform import MessageLost
+from bot.core.replies import Progress, Stage
+from bot.jobs.closing import fail
+from bot.jobs.work import Work
+
+
+async def place(work: Work) -> None:
+    """Post the placeholder. Where nothing can be posted the job fails and the money goes back."""
+    working = work.parts.presenter.working(work.job, work.model, Progress(Stage.QUEUED))
+    try:
+        ref = await work.platform.post(work.destination, working)
+    except MessageLost as error:
+        await fail(work, UserError(str(error) or "I cannot post there."))
+        return
+    message = PostedMessage(work.job.id, 0, ref)
+    async with work.parts.database.write() as tx:
+        await tx.messages.put(message)
+        moved = await work.move(tx, JobState.QUEUED)
+    work.job, work.posted = moved, [message]

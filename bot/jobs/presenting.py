@@ -1,0 +1,163 @@
+"""What a job's message shows at each moment. A job's buttons are data: `dispatch.presses` says what they do."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.catalogue.catalogue import Catalogue
+from bot.core.jobs import Job, JobState, Output
+from bot.core.json import JSON
+from bot.core.models import Model, OutputKind, Task
+from bot.core.replies import Button, Picture, Progress, Reply, Tone
+from bot.credits.pricing import CreditForm, estimate
+from bot.streaming.safety import harmless
+
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a job came to: its outputs, the running time in seconds, and whether the answer stopped too early."""
+
+    outputs: Sequence[Output]
+    seconds: float | None = None
+    is_cut: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(output.text for output in self.outputs)
+
+    @property
+    def pictures(self) -> list[Output]:
+        return [output for output in self.outputs if output.sha256]
+
+
+@dataclass(frozen=True, slots=True)
+class Presenter:
+    """`badge` names a backend that is not the real one, on every result, e.g. "sandbox: rules, not AI"."""
+
+    form: CreditForm
+    catalogue: Catalogue
+    badge: str = ""
+
+    def working(self, job: Job, model: Model, progress: Progress, text: str = "") -> Reply:
+        """The placeholder and every step until the end."""
+        price = f"{self.form.show(job.told_at_most)} credits"
+        if job.told_about != job.told_at_most:
+            about, at_most = self.form.show(job.told_about), self.form.show(job.told_at_most)
+            price = f"about {about}, at most {at_most} credits"
+        return Reply(
+            text=harmless(text),
+            progress=progress,
+            note=_line(model.title, price),
+            buttons=(Button("cancel", "Stop", job.id),),
+            tone=Tone.WORKING,
+            is_private=job.is_private,
+        )
+
+    def final(self, job: Job, model: Model, result: Result) -> Reply:
+        """The last word: the result, or why there is none."""
+        told = _ENDINGS.get(job.state)
+        ending = "" if told is None else told(job)
+        text = "\n\n".join(part for part in (harmless(result.text), ending) if part)
+        has_failed = job.state is JobState.FAILED
+        return Reply(
+            text=text,
+            pictures=tuple(_picture(job, model, output, result) for output in result.pictures),
+            note=self._facts(job, model, result),
+            buttons=tuple(self._buttons(job, model, result)),
+            tone=Tone.ERROR if has_failed else Tone.DONE,
+            is_private=job.is_private,
+        )
+
+    def _facts(self, job: Job, model: Model, result: Result) -> str:
+        """Model · seed · size · seconds · credits, as far as they are known."""
+        seed = job.inputs.get("seed")
+        sizes = [f"{output.width}×{output.height}" for output in result.pictures[:1]]
+        withheld = images_withheld(job, model, result)
+        return _line(
+            model.title,
+            f"seed {seed}" if seed is not None and result.pictures else "",
+            *sizes,
+            f"{result.seconds:.1f} s" if result.seconds else "",
+            f"{self.form.show(job.cost)} credits" if job.cost is not None else "",
+            f"{withheld} withheld by the model's safety filter" if withheld else "",
+            self.badge,
+        )
+
+    def _buttons(self, job: Job, model: Model, result: Result) -> list[Button]:
+        if job.state is JobState.FAILED:
+            continue_it = [Button("continue", "Continue", job.id)] if result.text and model.task is Task.CHAT else []
+            return [*continue_it, Button("retry", "Try again", job.id)]
+        if model.task is Task.CHAT:
+            continue_it = [Button("continue", "Continue", job.id)] if result.is_cut else []
+            return [*continue_it, Button("regenerate", "Regenerate", job.id)]
+        if not result.pictures:
+            return [Button("again", "Again", job.id)]
+        return [
+            *([Button("again", "Again", job.id)] if model.task is Task.IMAGINE else []),
+            *(button for output in result.pictures for button in self._picture_buttons(job, output, result)),
+        ]
+
+    def _picture_buttons(self, job: Job, output: Output, result: Result) -> list[Button]:
+        which = f" {output.n}" if len(result.pictures) > 1 else ""
+        buttons = [Button("upscale", f"Upscale{which}", job.id, output.n)]
+        if job.command == Task.IMAGINE:
+            buttons.insert(0, self._vary_button(job, output.n, which))
+        if not which:
+            buttons.append(Button("caption", "Caption", job.id, output.n))
+        return buttons
+
+    def _vary_button(self, job: Job, n: int, which: str) -> Button:
+        model = self.catalogue.for_variation(job.model)
+        price = self.form.show(estimate(model, {}).about)
+        return Button("vary", f"Vary{which} · {model.title}, {price} credits", job.id, n)
+
+
+def images_withheld(job: Job, model: Model, result: Result) -> int:
+    """How many pictures the model left out: flagged ones are dropped from its list (facts/replicate.md §1.6)."""
+    asked = job.options.get("count")
+    is_short = model.output is OutputKind.PICTURES and bool(result.pictures) and isinstance(asked, int)
+    return max(asked - len(result.pictures), 0) if is_short and isinstance(asked, int) else 0
+
+
+def _picture(job: Job, model: Model, output: Output, result: Result) -> Picture:
+    extension = _EXTENSIONS.get(output.mime, "bin")
+    number = f"-{output.n}" if len(result.pictures) > 1 else ""
+    return Picture(
+        sha256=output.sha256,
+        mime=output.mime,
+        width=output.width,
+        height=output.height,
+        alt=output.alt,
+        name=f"{_slug(str(job.options.get('prompt') or job.command))}{number}.{extension}",
+        is_flagged=output.is_flagged,
+    )
+
+
+def alt_text(options: dict[str, JSON], model: Model, n: int, total: int) -> str:
+    """What a person who cannot see a picture reads: the prompt, which of how many, and who made it."""
+    prompt = str(options.get("prompt") or "")
+    which = f"picture {n} of {total}, " if total > 1 else ""
+    made = {"imagine": "drawn", "upscale": "made larger"}.get(model.task, "made")
+    return f"{prompt} ({which}{made} by {model.title})" if prompt else f"A picture {made} by {model.title}"
+
+
+def _stopped(job: Job) -> str:
+    return f"⏹ {job.error}" if job.error else "⏹ Stopped."
+
+
+def _failed(job: Job) -> str:
+    return f"⚠ {job.error}"
+
+
+_ENDINGS = {JobState.FAILED: _failed, JobState.CANCELLED: _stopped}
+
+
+def _line(*facts: str) -> str:
+    return " · ".join(fact for fact in facts if fact)
+
+
+def _slug(text: str) -> str:
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return "-".join(words)[:48].strip("-") or "picture"

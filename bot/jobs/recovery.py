@@ -1,0 +1,76 @@
+"""At start and ever after: jobs whose worker is gone are taken up again.
+
+A worker's id is a name and a boot uuid: a name alone would make a new process look like the old one, alive.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from bot.core.clock import Clock
+from bot.core.errors import Unavailable
+from bot.core.storage import Database
+from bot.jobs.runner import Runner
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 5.0
+"""A worker without a beat for so long is dead, and others take its jobs."""
+
+CLAIM_AT_ONCE = 200
+
+
+class Recovery:
+    """`is_alone`: the database lets no second process in, so that every other worker is surely dead."""
+
+    def __init__(self, database: Database, runner: Runner, clock: Clock, worker: str, *, is_alone: bool) -> None:
+        self._database = database
+        self._runner = runner
+        self._clock = clock
+        self._worker = worker
+        self._is_alone = is_alone
+        self._beating: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Take up every job that waits; gives how many. Then keep beating and looking."""
+        await self._beat()
+        taken = await self.take_up(0 if self._is_alone else LEASE_SECONDS)
+        self._beating = asyncio.create_task(self._keep_on())
+        return taken
+
+    async def take_up(self, lease_seconds: float) -> int:
+        """Claim the jobs of dead workers and run them."""
+        taken = 0
+        while True:
+            now = self._clock.now()
+            async with self._database.write(is_urgent=True) as tx:
+                jobs = await tx.jobs.claim(self._worker, now - timedelta(seconds=lease_seconds), now, CLAIM_AT_ONCE)
+            for job in jobs:
+                log.info("job.taken_up", extra={"job": job.id, "state": job.state})
+                self._runner.launch(job)
+            taken += len(jobs)
+            if len(jobs) < CLAIM_AT_ONCE:
+                return taken
+
+    async def stop(self) -> None:
+        """Leave: jobs still open get no owner, so that the next worker takes them at once."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+        async with self._database.write(is_urgent=True) as tx:
+            await tx.jobs.let_go(self._worker, self._clock.now())
+            await tx.workers.leave(self._worker)
+
+    async def _keep_on(self) -> None:
+        while True:
+            await self._clock.sleep(LEASE_SECONDS / 5)
+            try:
+                await self._beat()
+                if not self._is_alone:
+                    await self.take_up(LEASE_SECONDS)
+            except Unavailable:
+                log.warning("worker.database_away")
+
+    async def _beat(self) -> None:
+        async with self._database.write(is_urgent=True) as tx:
+            await tx.workers.beat(self._worker, self._clock.now())

@@ -1,0 +1,153 @@
+"""One task for each job, that takes it from whatever state it is in to its end. Recovery is the same road."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from bot.core.errors import EaselError, Fault, Unavailable, UserError, new_reference
+from bot.core.jobs import OPEN_STATES, Job, JobState
+from bot.jobs import closing, delivery, placing, submitting, watching
+from bot.jobs.queue import Queue
+from bot.jobs.work import JobLost, Parts, Work
+from bot.telemetry import metrics
+from bot.telemetry.logs import job_context
+
+log = logging.getLogger(__name__)
+
+DATABASE_WAITS_SECONDS = (0.2, 1.0, 5.0, 15.0)
+"""Waits before a stage is tried again when the database does not answer; the last one repeats."""
+
+
+class Runner:
+    """Runs the jobs of this process."""
+
+    def __init__(self, parts: Parts, queue: Queue, grace_seconds: float = submitting.GRACE_SECONDS) -> None:
+        self._parts = parts
+        self._queue = queue
+        self._grace_seconds = grace_seconds
+        self._works: dict[str, Work] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def launch(self, job: Job) -> None:
+        """Work on a job until it is delivered. A job that is being worked on already is left alone."""
+        if job.id in self._tasks:
+            return
+        task = asyncio.create_task(self._run(job), name=f"job {job.id}")
+        self._tasks[job.id] = task
+        task.add_done_callback(lambda _: self._forget(job.id))
+
+    def cancel(self, job_id: str) -> None:
+        """Somebody wants a job stopped: tell the task that works on it, if it is here."""
+        if (work := self._works.get(job_id)) is not None:
+            work.cancelled.set()
+
+    @property
+    def running(self) -> int:
+        return len(self._tasks)
+
+    async def drain(self, seconds: float) -> bool:
+        """Wait for running jobs; gives whether all ended in time."""
+        if not self._tasks:
+            return True
+        _, pending = await asyncio.wait(list(self._tasks.values()), timeout=seconds)
+        return not pending
+
+    async def stop(self) -> None:
+        """Leave running jobs where their rows say they are: the next start takes them up."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget(self, job_id: str) -> None:
+        self._tasks.pop(job_id, None)
+        self._works.pop(job_id, None)
+        metrics.jobs_open.set(len(self._tasks))
+
+    async def _run(self, job: Job) -> None:
+        metrics.jobs_open.set(len(self._tasks))
+        with job_context(job.id):
+            work = await self._work(job)
+            try:
+                await self._to_the_end(work)
+            except JobLost:
+                log.warning("job.lost", extra={"job": job.id})
+            finally:
+                await work.close()
+
+    async def _work(self, job: Job) -> Work:
+        async with self._parts.database.read() as tx:
+            posted = await tx.messages.of(job.id)
+            usual = await tx.predictions.usual_seconds(job.model)
+        model = self._parts.catalogue.get(job.model)
+        work = Work(self._parts, job, model, posted=posted, usual_seconds=usual or model.usual_seconds)
+        if job.cancel_by:
+            work.cancelled.set()
+        self._works[job.id] = work
+        return work
+
+    async def _to_the_end(self, work: Work) -> None:
+        """Stage after stage, until the person has been told."""
+        if work.job.state in (JobState.ACCEPTED, JobState.QUEUED):
+            await self._stage(work, placing.place, JobState.ACCEPTED)
+            async with self._queue.place(f"{work.job.user.platform}:{work.job.user.id}"):
+                await self._stage(work, self._begin, JobState.QUEUED)
+                await self._until_closed(work)
+        else:
+            await self._until_closed(work)
+        if work.job.told_at is None:
+            await self._stage(work, delivery.deliver, work.job.state)
+
+    async def _until_closed(self, work: Work) -> None:
+        await self._stage(work, self._resume, JobState.SUBMITTING)
+        await self._stage(work, self._watch, JobState.RUNNING)
+
+    async def _stage(self, work: Work, stage: Callable[[Work], Awaitable[None]], state: JobState) -> None:
+        """One stage, if the job is in its state; tried again while the database is away: its row still says so."""
+        attempt = 0
+        while work.job.state is state and work.job.told_at is None:
+            try:
+                await self._guarded(work, stage)
+            except Unavailable:
+                wait = DATABASE_WAITS_SECONDS[min(attempt, len(DATABASE_WAITS_SECONDS) - 1)]
+                log.warning("job.database_away", extra={"job": work.job.id, "wait_seconds": wait})
+                attempt += 1
+                await self._parts.clock.sleep(wait)
+                continue
+            return
+
+    async def _guarded(self, work: Work, stage: Callable[[Work], Awaitable[None]]) -> None:
+        """A stage whose failure closes the job in words, with the money back."""
+        try:
+            await stage(work)
+        except (JobLost, Unavailable):
+            raise
+        except UserError as error:
+            await self._give_up(work, error)
+        except Exception as error:
+            reference = error.reference if isinstance(error, Fault) else new_reference()
+            log.exception("job.broke", extra={"job": work.job.id, "reference": reference})
+            await self._give_up(work, EaselError(_apology(reference)))
+
+    async def _give_up(self, work: Work, error: EaselError) -> None:
+        if work.job.state in OPEN_STATES:
+            await closing.fail(work, error)
+
+    async def _begin(self, work: Work) -> None:
+        if work.cancelled.is_set():
+            await closing.cancel_unsubmitted(work)
+        else:
+            await submitting.prepare(work)
+
+    async def _resume(self, work: Work) -> None:
+        await submitting.resume(work, self._grace_seconds)
+
+    async def _watch(self, work: Work) -> None:
+        async with self._parts.database.read() as tx:
+            record = await tx.predictions.get(work.job.prediction)
+        snapshot = await watching.watch(work, record.backend_id if record else "")
+        await closing.close(work, snapshot)
+
+
+def _apology(reference: str) -> str:
+    return f"Something broke on our side. You were not charged. Tell the owner this reference: {reference}"

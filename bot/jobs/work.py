@@ -1,0 +1,106 @@
+"""One job while this process works on it, and the parts of the bot that working takes."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.catalogue.catalogue import Catalogue
+from bot.core.backend import Backend
+from bot.core.clock import Clock
+from bot.core.errors import EaselError
+from bot.core.jobs import Job, JobState, PostedMessage
+from bot.core.models import Model
+from bot.core.platform import Destination, Platform
+from bot.core.storage import Database, Transaction
+from bot.credits.credits import Credits
+from bot.jobs.presenting import Presenter
+from bot.media.media import Media
+from bot.streaming.editor import Editor
+
+
+class JobLost(EaselError):
+    """Another worker has this job now: whatever was about to be written must not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every stage of a job may use."""
+
+    database: Database
+    catalogue: Catalogue
+    credits: Credits
+    media: Media
+    backends: Mapping[str, Backend]
+    platforms: Mapping[str, Platform]
+    presenter: Presenter
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Work:
+    """A job on its way. `job` is always the row as this process last wrote it."""
+
+    parts: Parts
+    job: Job
+    model: Model
+    posted: list[PostedMessage] = field(default_factory=list)
+    text: str = ""
+    """What the model has written so far."""
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when somebody wants it stopped."""
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the model begins to run: from then on its time is paid for."""
+    started_at: float | None = None
+    """When that was, on the monotonic clock."""
+    usual_seconds: float | None = None
+    stopped_by_limit: str = ""
+    """Why we stopped it ourselves, in a sentence."""
+    _editor: Editor | None = None
+
+    @property
+    def backend(self) -> Backend:
+        return self.parts.backends[self.job.backend]
+
+    @property
+    def platform(self) -> Platform:
+        return self.parts.platforms[self.job.user.platform]
+
+    @property
+    def destination(self) -> Destination:
+        """Where the first part of the message goes; the same for every process that tries."""
+        return Destination(
+            user=self.job.user,
+            channel=self.job.channel,
+            request_key=self.job.request_key,
+            nonce=f"{self.job.id}:0",
+            is_private=self.job.is_private,
+        )
+
+    @property
+    def editor(self) -> Editor:
+        """The one writer of this job's message, made when the first thing is to be shown."""
+        if self._editor is None:
+            self._editor = Editor(
+                self.platform, self.destination, self.posted, record=self._record, clock=self.parts.clock
+            )
+        return self._editor
+
+    async def move(self, tx: Transaction, to: JobState, **changes: Any) -> Job:
+        """The next arrow, as a compare-and-set. Raises `JobLost`, and so rolls back, when another worker has the job.
+
+        The caller takes the result as `work.job` once the transaction is committed.
+        """
+        moved = await tx.jobs.move(self.job, to, self.parts.clock.now(), **changes)
+        if moved is None:
+            raise JobLost(self.job.id)
+        return moved
+
+    async def close(self) -> None:
+        """Stop writing, without a last word."""
+        if self._editor is not None:
+            await self._editor.aclose()
+
+    async def _record(self, message: PostedMessage) -> None:
+        async with self.parts.database.write(is_urgent=True) as tx:
+            await tx.messages.put(message)

@@ -1,0 +1,1 @@
+"""What is refused before money is held: words, blocks, pauses, unknown workspaces."""

@@ -1,0 +1,51 @@
+"""May this person ask this, here, now? Everything is checked before money is held."""
+
+from bot.core.clock import Clock
+from bot.core.errors import NotAllowed, Refused
+from bot.core.models import Model
+from bot.core.people import Channel, User
+from bot.core.storage import Database
+from bot.moderation.words import first_refused
+
+
+class Moderation:
+    """`always_allowed` names workspaces that need no permission, as (platform, workspace); `*` is any workspace."""
+
+    def __init__(self, database: Database, clock: Clock, always_allowed: frozenset[tuple[str, str]]) -> None:
+        self._database = database
+        self._clock = clock
+        self._always_allowed = always_allowed
+
+    async def admit(self, user: User) -> None:
+        """Raises `NotAllowed` for an unknown workspace and `Refused` for a blocked person; says what to do."""
+        async with self._database.read() as tx:
+            allowed = self._is_allowed(user) or await tx.people.is_workspace_allowed(user.platform, user.workspace)
+            blocked = await tx.people.blocked_until(user)
+        if not allowed:
+            raise NotAllowed(f"This workspace is not on my list yet. Ask my owner to allow it: {user.workspace}.")
+        if blocked is not None and blocked[0] > self._clock.now():
+            reason = f" ({blocked[1]})" if blocked[1] else ""
+            raise Refused(f"You are blocked here until {blocked[0]:%d %B %H:%M} UTC{reason}. Ask a moderator.")
+
+    async def check(self, user: User, channel: Channel, model: Model, words: str) -> None:
+        """Raises `Refused` for refused words, paused models and adult models where they do not belong."""
+        async with self._database.read() as tx:
+            pauses = await tx.moderation.pauses()
+            refused = first_refused(words, await tx.moderation.words(user.platform, user.workspace))
+        for what in ("all", f"platform:{user.platform}", f"model:{model.key}"):
+            if what in pauses:
+                reason = f": {pauses[what]}" if pauses[what] else ""
+                raise Refused(f"{model.title} is paused at the moment{reason}. Please try again later.")
+        if refused is not None:
+            raise Refused("That has a word in it which is not wanted here. Please say it differently.")
+        if model.is_adult and not channel.is_age_restricted:
+            raise Refused(f"{model.title} runs in age-restricted channels only.")
+
+    async def note_refusal(self, user: User, what: str) -> None:
+        """Keep a trace of a verb that was tried without the rank for it."""
+        async with self._database.write() as tx:
+            actor = f"{user.platform}:{user.workspace}:{user.id}"
+            await tx.audit.add(actor, "refused", {"what": what}, self._clock.now())
+
+    def _is_allowed(self, user: User) -> bool:
+        return bool({(user.platform, user.workspace), (user.platform, "*")} & self._always_allowed)
