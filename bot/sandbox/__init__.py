@@ -1,0 +1,1 @@
+"""A Replicate-compatible server for this machine, with small honest models made of classical code."""

@@ -1,0 +1,32 @@
+"""Whose token it is, the hardware list, and the key that webhooks are signed with."""
+
+from aiohttp import web
+
+_HARDWARE = {
+    "cpu": "CPU",
+    "gpu-t4": "Nvidia T4 GPU",
+    "gpu-l40s": "Nvidia L40S GPU",
+    "gpu-a100-large": "Nvidia A100 (80GB) GPU",
+    "gpu-h100": "Nvidia H100 GPU",
+}
+
+
+class Account:
+    def __init__(self, webhook_secret: str) -> None:
+        self._webhook_secret = webhook_secret
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/account", self._account),
+            web.get("/v1/hardware", self._hardware),
+            web.get("/v1/webhooks/default/secret", self._secret),
+        ]
+
+    async def _account(self, _: web.Request) -> web.Response:
+        return web.json_response({"type": "user", "username": "sandbox", "name": "The sandbox on this machine"})
+
+    async def _hardware(self, _: web.Request) -> web.Response:
+        return web.json_response([{"sku": sku, "name": name} for sku, name in _HARDWARE.items()])
+
+    async def _secret(self, _: web.Request) -> web.Response:
+        return web.json_response({"key": self._webhook_secret})

@@ -1,0 +1,108 @@
+"""The three ways to create a prediction: by version, by official model, by deployment."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from bot.sandbox.api.create_request import CreateRequest, read_create_request
+from bot.sandbox.api.headers import life_seconds, wait_seconds
+from bot.sandbox.catalogue import Catalogue
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.deployments import Deployments
+from bot.sandbox.engine import Engine
+from bot.sandbox.faults import Fault, FaultKind, FaultPlan
+from bot.sandbox.fields import check_input, known_only
+from bot.sandbox.model import SandboxModel
+from bot.sandbox.predictions import Prediction
+from bot.sandbox.problems import insufficient_credit, invalid, server_error, throttled
+
+
+class Creating:
+    def __init__(
+        self, clock: SandboxClock, catalogue: Catalogue, deployments: Deployments, engine: Engine, faults: FaultPlan
+    ) -> None:
+        self._clock = clock
+        self._catalogue = catalogue
+        self._deployments = deployments
+        self._engine = engine
+        self._faults = faults
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/v1/predictions", self._by_version),
+            web.post("/v1/models/{owner}/{name}/predictions", self._by_model),
+            web.post("/v1/deployments/{owner}/{name}/predictions", self._by_deployment),
+        ]
+
+    async def _by_version(self, request: web.Request) -> web.Response:
+        asked = await read_create_request(request, with_version=True)
+        return await self._create(request, asked, self._catalogue.by_version(asked.version))
+
+    async def _by_model(self, request: web.Request) -> web.Response:
+        model = self._catalogue.official(_full_name(request))
+        return await self._create(request, await read_create_request(request, with_version=False), model)
+
+    async def _by_deployment(self, request: web.Request) -> web.Response:
+        model = self._deployments.model(_full_name(request))
+        asked = await read_create_request(request, with_version=False)
+        return await self._create(request, asked, model, deployment=_full_name(request))
+
+    async def _create(
+        self, request: web.Request, asked: CreateRequest, model: SandboxModel, deployment: str | None = None
+    ) -> web.Response:
+        hold_seconds = wait_seconds(request.headers.get("Prefer"))
+        life = life_seconds(request.headers.get("Cancel-After"))
+        if wrong := check_input(model.fields, asked.input):
+            raise invalid(wrong)
+        now = self._clock.now()
+        prediction = Prediction(
+            model=model.full_name,
+            version=model.shown_version,
+            input=known_only(model.fields, asked.input),
+            created_at=now,
+            streams_files=model.output.is_files,
+            webhook=asked.webhook,
+            webhook_events_filter=asked.webhook_events_filter,
+            deployment=deployment,
+            deadline=now + timedelta(seconds=life) if life else None,
+        )
+        prediction.fault = self._faults.take(prediction.model, prediction.input, prediction.fingerprint)
+        _refuse(prediction.fault)
+        self._engine.start(prediction, model)
+        if prediction.fault and prediction.fault.kind is FaultKind.SERVER_ERROR:
+            raise server_error()
+        return await self._reply(prediction, hold_seconds)
+
+    async def _reply(self, prediction: Prediction, hold_seconds: int | None) -> web.Response:
+        body = prediction.body(self._engine.base_url)
+        headers = {"Location": body["urls"]["get"]}
+        if hold_seconds:
+            headers["Preference-Applied"] = f"wait={hold_seconds}"
+            await _first(prediction.ready, self._clock.sleep(hold_seconds))
+            body = prediction.ready.result() if prediction.ready.done() else prediction.body(self._engine.base_url)
+        return web.json_response(body, status=201, headers=headers)
+
+
+async def _first(ready: asyncio.Future[dict[str, Any]], pause: Coroutine[None, None, None]) -> None:
+    """Wait for whichever comes first; `ready` goes on living."""
+    timer: asyncio.Future[None] = asyncio.ensure_future(pause)
+    either: list[asyncio.Future[Any]] = [ready, timer]
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timer.cancel()
+
+
+def _refuse(fault: Fault | None) -> None:
+    """Raise the fault that stands before a prediction exists."""
+    if fault and fault.kind is FaultKind.NO_CREDIT:
+        raise insufficient_credit()
+    if fault and fault.kind is FaultKind.THROTTLED:
+        raise throttled(round(fault.seconds))
+
+
+def _full_name(request: web.Request) -> str:
+    return f"{request.match_info['owner']}/{request.match_info['name']}"

@@ -1,0 +1,30 @@
+"""Output files at addresses that nobody can guess, as replicate.delivery serves them: no token, gone after an hour."""
+
+from aiohttp import web
+
+from bot.sandbox.access import public
+from bot.sandbox.problems import not_found
+from bot.sandbox.run import OutputFile
+from bot.sandbox.shelf import Shelf
+
+
+class Delivery:
+    def __init__(self, shelf: Shelf) -> None:
+        self.base_url = ""
+        self._shelf = shelf
+
+    def deliver(self, file: OutputFile, name: str) -> str:
+        """Keep an output; gives its address. `name` has no extension."""
+        name = f"{name}.{file.extension}"
+        key = self._shelf.put(file.content, name, file.content_type)
+        return f"{self.base_url}/pbxt/{key}/{name}"
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/pbxt/{key}/{name}", self._get)]
+
+    @public
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        item = self._shelf.get(request.match_info["key"])
+        if item is None or item.name != request.match_info["name"]:
+            raise not_found()
+        return web.FileResponse(item.path, headers={"Content-Type": item.content_type})

@@ -1,0 +1,178 @@
+"""Runs predictions: starting → processing → succeeded, failed, canceled or aborted."""
+
+import asyncio
+import json
+import logging
+from concurrent.futures import Executor
+from datetime import timedelta
+
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.delivery import Delivery
+from bot.sandbox.failures import ModelFailed, failure_of
+from bot.sandbox.faults import FaultKind
+from bot.sandbox.input_files import InputFiles
+from bot.sandbox.model import OutputKind, SandboxModel
+from bot.sandbox.predictions import Prediction, Status
+from bot.sandbox.run import Run
+from bot.sandbox.store import PredictionStore
+from bot.sandbox.webhooks import Webhooks
+
+log = logging.getLogger(__name__)
+
+_BOOT_SECONDS = 0.15
+_RUNNING_LIMIT = timedelta(minutes=30)
+_MODERATED_AFTER_SECONDS = 0.4
+
+
+class Engine:
+    """One task per prediction, and one that stops it at its deadline or after 30 minutes of running."""
+
+    def __init__(
+        self,
+        clock: SandboxClock,
+        store: PredictionStore,
+        webhooks: Webhooks,
+        delivery: Delivery,
+        worker: Executor,
+        *,
+        speed: float,
+        stream_logs: bool,
+    ) -> None:
+        self.base_url = ""
+        self.input_files: InputFiles | None = None
+        self._clock = clock
+        self._store = store
+        self._webhooks = webhooks
+        self._delivery = delivery
+        self._worker = worker
+        self._speed = speed
+        self._stream_logs = stream_logs
+        self._tasks: dict[Prediction, list[asyncio.Task[None]]] = {}
+
+    def start(self, prediction: Prediction, model: SandboxModel) -> None:
+        """Remember the prediction and let it live. Gives back at once."""
+        self._store.add(prediction)
+        if prediction.fault and prediction.fault.kind is FaultKind.CUT:
+            prediction.cuts_left = 1
+        loop = asyncio.get_running_loop()
+        life = loop.create_task(self._live(prediction, model))
+        watch = loop.create_task(self._stop_when_over(prediction))
+        self._tasks[prediction] = [life, watch]
+
+    def cancel(self, prediction: Prediction) -> None:
+        """Stop it now; a finished one stays as it is."""
+        self._finish(prediction, Status.CANCELED)
+
+    async def close(self) -> None:
+        tasks = [task for pair in self._tasks.values() for task in pair]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def _live(self, prediction: Prediction, model: SandboxModel) -> None:
+        try:
+            await self._perform(prediction, model)
+        except ModelFailed as failure:
+            self._finish(prediction, Status.FAILED, str(failure))
+        except Exception as error:
+            log.exception("sandbox.model_broke", extra={"prediction": prediction.id, "model": model.full_name})
+            self._finish(prediction, Status.FAILED, f"Prediction failed: {type(error).__name__}: {error}")
+        else:
+            self._finish(prediction, Status.SUCCEEDED)
+
+    async def _perform(self, prediction: Prediction, model: SandboxModel) -> None:
+        run = self._run(prediction)
+        await run.pause(_BOOT_SECONDS)
+        await self._delay(prediction, FaultKind.COLDSTART)
+        prediction.status, prediction.started_at = Status.PROCESSING, self._clock.now()
+        self._webhooks.tell(prediction, "start")
+        if failure := failure_of(prediction.fault, model.nsfw_error):
+            await run.pause(_MODERATED_AFTER_SECONDS)
+            raise failure
+        await self._delay(prediction, FaultKind.SLOW)
+        await self._delay(prediction, FaultKind.HANG)
+        await model.perform(run)
+        self._publish(run, model.output)
+        prediction.ready.set_result(prediction.body(self.base_url))
+        # A blocking create answers here, before the end, as it does at Replicate.
+        await asyncio.sleep(0)
+
+    async def _delay(self, prediction: Prediction, kind: FaultKind) -> None:
+        fault = prediction.fault
+        if fault and fault.kind is kind:
+            await (asyncio.Event().wait() if kind is FaultKind.HANG else self._clock.sleep(fault.seconds))
+
+    async def _stop_when_over(self, prediction: Prediction) -> None:
+        limit = prediction.created_at + _RUNNING_LIMIT
+        await self._clock.sleep_until(min(prediction.deadline or limit, limit))
+        self._finish(prediction, Status.CANCELED if prediction.started_at else Status.ABORTED)
+
+    def _run(self, prediction: Prediction) -> Run:
+        if self.input_files is None:
+            raise RuntimeError("the engine is used before the server listens")
+        return Run(
+            prediction,
+            self._clock,
+            self._speed,
+            self._worker,
+            self.input_files,
+            on_text=lambda token: self._say(prediction, token),
+            on_log=lambda text: self._log(prediction, text),
+        )
+
+    def _say(self, prediction: Prediction, token: str) -> None:
+        if prediction.output is None:
+            prediction.output = []
+        prediction.output.append(token)
+        self._emit(prediction, "output", token)
+        self._webhooks.tell(prediction, "output")
+
+    def _log(self, prediction: Prediction, text: str) -> None:
+        prediction.logs += text
+        if self._stream_logs:
+            self._emit(prediction, "logs", text)
+        self._webhooks.tell(prediction, "logs")
+
+    def _publish(self, run: Run, kind: OutputKind) -> None:
+        prediction = run.prediction
+        if kind is OutputKind.TEXT:
+            prediction.output = run.text
+            self._emit(prediction, "output", run.text or "")
+        elif kind.is_files:
+            urls = [self._delivery.deliver(file, f"out-{n}") for n, file in enumerate(run.files)]
+            prediction.output = urls[0] if kind is OutputKind.FILE else urls
+            for url in urls:
+                self._emit(prediction, "output", url)
+        if kind is not OutputKind.TEXT_STREAM:
+            self._webhooks.tell(prediction, "output")
+
+    def _emit(self, prediction: Prediction, name: str, data: str) -> None:
+        prediction.events.append(name, data, int(self._clock.now().timestamp()))
+
+    def _finish(self, prediction: Prediction, status: Status, error: str | None = None) -> None:
+        if prediction.status.is_terminal:
+            return
+        now = self._clock.now()
+        prediction.status, prediction.error, prediction.completed_at = status, error, now
+        if prediction.started_at:
+            prediction.metrics["predict_time"] = round((now - prediction.started_at).total_seconds(), 6)
+        prediction.metrics["total_time"] = round((now - prediction.created_at).total_seconds(), 6)
+        _close_stream(prediction)
+        if not prediction.ready.done():
+            prediction.ready.set_result(prediction.body(self.base_url))
+        self._store.finished(prediction)
+        self._webhooks.tell(prediction, "completed")
+        for task in self._tasks.pop(prediction, ()):
+            if task is not asyncio.current_task():
+                task.cancel()
+
+
+def _close_stream(prediction: Prediction) -> None:
+    if prediction.status is Status.SUCCEEDED:
+        prediction.events.close("done", "{}")
+    elif prediction.status is Status.FAILED:
+        prediction.events.close("error", json.dumps({"detail": prediction.error}))
+        prediction.events.close("done", '{"reason": "error"}')
+    else:
+        prediction.events.close("done", '{"reason": "canceled"}')

@@ -1,0 +1,26 @@
+"""How a prediction fails: the model's own words."""
+
+from bot.sandbox.faults import Fault, FaultKind
+
+_MODERATED = "The input or output was flagged as sensitive. Please try again with different inputs. (E005) (sandbox)"
+_WORDS = {
+    FaultKind.FAIL: "Prediction failed: RuntimeError: deliberate failure: the sandbox was asked to fail.",
+    FaultKind.OOM: (
+        "CUDA out of memory. Tried to allocate 20.00 GiB (GPU 0; 79.15 GiB total capacity; 61.20 GiB already allocated)"
+    ),
+    FaultKind.E003: ("Service is currently unavailable due to high demand. Please try again later. (E003) (sandbox)"),
+    FaultKind.E005: _MODERATED,
+}
+
+
+class ModelFailed(Exception):
+    """The prediction fails with this text as its error."""
+
+
+def failure_of(fault: Fault | None, nsfw_error: str | None) -> ModelFailed | None:
+    """The failure that a fault stands for, in the words of a model; None when it stands for something else."""
+    if fault is None:
+        return None
+    if fault.kind is FaultKind.NSFW:
+        return ModelFailed(nsfw_error or _MODERATED)
+    return ModelFailed(_WORDS[fault.kind]) if fault.kind in _WORDS else None

@@ -1,0 +1,98 @@
+"""One input of a model: its place in the model's OpenAPI schema, and the check of a value against it.
+
+The messages are those of the validator that Replicate uses (recorded ones; the others in its style).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from bot.sandbox.problems import InvalidField
+
+FieldType = Literal["string", "integer", "number", "boolean", "file"]
+_JSON_TYPES: dict[type, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    list: "array",
+    dict: "object",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """An input. A `file` is a string with `format: uri`."""
+
+    name: str
+    type: FieldType
+    description: str = ""
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    required: bool = False
+
+    def schema(self, order: int) -> dict[str, Any]:
+        """Its property in components.schemas.Input; an enum refers to a schema of its own name."""
+        if self.choices:
+            schema: dict[str, Any] = {"allOf": [{"$ref": f"#/components/schemas/{self.name}"}]}
+        else:
+            schema = {"type": "string" if self.type == "file" else self.type, "title": self._title()}
+        known = {
+            "format": "uri" if self.type == "file" else None,
+            "minimum": None if self.minimum is None else float(self.minimum),
+            "maximum": None if self.maximum is None else float(self.maximum),
+            "default": self.default,
+            "description": self.description,
+            "x-order": order,
+        }
+        return schema | {key: value for key, value in known.items() if value is not None}
+
+    def enum_schema(self) -> dict[str, Any]:
+        return {"enum": list(self.choices), "type": "string", "title": self.name, "description": "An enumeration."}
+
+    def fault_of(self, value: Any) -> InvalidField | None:
+        """What is wrong with `value`, or None."""
+        wrong = self._wrong_type(value) or self._wrong_value(value)
+        return InvalidField(wrong[0], f"input.{self.name}", wrong[1]) if wrong else None
+
+    def _wrong_type(self, value: Any) -> tuple[str, str] | None:
+        expected = "string" if self.type == "file" else self.type
+        given = _JSON_TYPES.get(type(value), "null")
+        if expected == given or (expected == "number" and given == "integer"):
+            return None
+        if expected == "integer" and isinstance(value, float) and value.is_integer():
+            return None
+        return "invalid_type", f"Invalid type. Expected: {expected}, given: {given}"
+
+    def _wrong_value(self, value: Any) -> tuple[str, str] | None:
+        if self.choices and value not in self.choices:
+            allowed = ", ".join(f'"{choice}"' for choice in self.choices)
+            return "enum", f"{self.name} must be one of the following: {allowed}"
+        if self.minimum is not None and value < self.minimum:
+            return "number_gte", f"Must be greater than or equal to {self.minimum:g}"
+        if self.maximum is not None and value > self.maximum:
+            return "number_lte", f"Must be less than or equal to {self.maximum:g}"
+        if self.type == "file" and not urlsplit(value[:200]).scheme:
+            return "format", "Does not match format 'uri'"
+        return None
+
+    def _title(self) -> str:
+        return self.name.replace("_", " ").title()
+
+
+def check_input(fields: Sequence[Field], given: Mapping[str, Any]) -> list[InvalidField]:
+    """Everything wrong with an input object, in the order of the fields."""
+    faults = [field.fault_of(given[field.name]) for field in fields if field.name in given]
+    missing = [field.name for field in fields if field.required and field.name not in given]
+    return [InvalidField("required", "input", f"{name} is required") for name in missing] + [
+        fault for fault in faults if fault
+    ]
+
+
+def known_only(fields: Sequence[Field], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The input without keys that the model does not have: Replicate drops them silently."""
+    names = {field.name for field in fields}
+    return {name: value for name, value in given.items() if name in names}

@@ -1,0 +1,170 @@
+"""The guide: finds the passage of the docs that answers a question. Retrieval, not a language model."""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_HEADING = re.compile(r"^#{1,4}\s+(.+?)\s*#*$")
+_WORD = re.compile(r"[^\W_]{2,}")
+_STOPWORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """a about am an and any are as at be but by can could did do does for from give get had has have how i if in is
+        it its let like make me my of on or please say should show so some tell than that the their them then there
+        these they this to use using was we what when where which who why will with would write you your""",
+    )
+)
+_GREETINGS = frozenset(
+    re.findall(r"\w+", "hello hi hey hallo moin hola bonjour servus thanks thank good morning evening day")
+)
+_PASSAGE_CHARACTERS = 1200
+_TOPICS = (
+    "connecting Discord or Slack, Replicate tokens and models, credits and budgets, moderation, running it on a server"
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading of a Markdown file and what stands below it. `source` is the file's name."""
+
+    source: str
+    heading: str
+    text: str
+
+
+class Guide:
+    """Reads `docs` when first asked. Not for two threads at once."""
+
+    def __init__(self, docs: Sequence[Path]) -> None:
+        self._docs = tuple(docs)
+        self._sections: list[Section] | None = None
+        self._index: sqlite3.Connection | None = None
+
+    def answer(self, question: str) -> str:
+        """Markdown: the best passage and where it stands, or what the guide can be asked. Always says what it is."""
+        words = [word.lower() for word in _WORD.findall(question)]
+        if not words or set(words) <= _GREETINGS | _STOPWORDS:
+            return f"Hello! {self._what_to_ask()}"
+        terms = [word for word in words if word not in _STOPWORDS and word not in _GREETINGS]
+        found = self._search(terms)
+        if not found:
+            return f"{self._what_to_ask()} About your question they say nothing that I could find."
+        return _quote(found[0], found[1:3])
+
+    def close(self) -> None:
+        if self._index:
+            self._index.close()
+        self._sections = self._index = None
+
+    def _what_to_ask(self) -> str:
+        return (
+            f"I am the sandbox's guide, not a language model: I look things up in this bot's own docs. Ask me about "
+            f"{_TOPICS}. With a Replicate token, a real model answers here instead."
+        )
+
+    def _search(self, terms: Sequence[str]) -> list[Section]:
+        sections = self._read()
+        # One word of three in a long page is chance: ask for more agreement the longer the question is.
+        needed = 1 if len(terms) < 4 else 2
+        candidates = self._search_index(terms, sections) if self._index else _search_plainly(terms, sections)
+        return [section for section in candidates if _shared_terms(terms, section) >= needed][:3]
+
+    def _search_index(self, terms: Sequence[str], sections: Sequence[Section]) -> list[Section]:
+        if self._index is None:
+            return []
+        query = " OR ".join(f'"{term}"' for term in terms)
+        statement = "SELECT rowid FROM sections WHERE sections MATCH ? ORDER BY bm25(sections, 2.0, 8.0, 1.0) LIMIT 8"
+        return [sections[rowid - 1] for (rowid,) in self._index.execute(statement, (query,))]
+
+    def _read(self) -> list[Section]:
+        if self._sections is None:
+            self._sections = [section for path in self._docs if path.is_file() for section in read_sections(path)]
+            self._index = _index(self._sections)
+        return self._sections
+
+
+def read_sections(path: Path) -> list[Section]:
+    """The sections of one Markdown file, in order; a `#` inside a code block is no heading."""
+    sections, heading, lines, in_code = list[Section](), path.stem, list[str](), False
+    for line in [*path.read_text(encoding="utf-8").splitlines(), "# end"]:
+        in_code ^= line.lstrip().startswith("```")
+        match = None if in_code else _HEADING.match(line)
+        if match is None:
+            lines.append(line)
+            continue
+        if text := "\n".join(lines).strip():
+            sections.append(Section(path.name, heading, text))
+        heading, lines = match[1], []
+    return sections
+
+
+def passage(text: str, limit: int = _PASSAGE_CHARACTERS) -> str:
+    """The first whole blocks (paragraphs, code, tables) of a section, about `limit` characters of them."""
+    kept, size = list[str](), 0
+    for block in _blocks(text):
+        if kept and size + len(block) > limit:
+            break
+        kept.append(block)
+        size += len(block)
+    return "\n\n".join(kept)
+
+
+def _blocks(text: str) -> list[str]:
+    """Paragraphs; a code block is one block, whatever blank lines it holds."""
+    blocks, lines, in_code = list[str](), list[str](), False
+    for line in [*text.splitlines(), ""]:
+        in_code ^= line.lstrip().startswith("```")
+        if line.strip() or in_code:
+            lines.append(line)
+        elif lines:
+            blocks.append("\n".join(lines))
+            lines = []
+    return [*blocks, "\n".join(lines)] if lines else blocks
+
+
+def _quote(best: Section, others: Iterable[Section]) -> str:
+    also = ", ".join(f"“{other.heading}” ({other.source})" for other in others if other != best)
+    more = f"\n\nSee also {also}." if also else ""
+    # What it is comes first: an answer can be cut short by max_tokens.
+    opening = f"The sandbox's guide (not a language model) found this in **{best.source}**, “{best.heading}”:"
+    return f"{opening}\n\n{passage(best.text)}{more}"
+
+
+def _index(sections: Sequence[Section]) -> sqlite3.Connection | None:
+    """A full-text index in memory; None where SQLite was built without FTS5."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    try:
+        connection.execute(
+            "CREATE VIRTUAL TABLE sections USING fts5(source, heading, text, tokenize='porter unicode61')"
+        )
+    except sqlite3.OperationalError:
+        connection.close()
+        return None
+    rows = [(section.source, section.heading, section.text) for section in sections]
+    connection.executemany("INSERT INTO sections VALUES (?, ?, ?)", rows)
+    return connection
+
+
+def _search_plainly(terms: Sequence[str], sections: Sequence[Section]) -> list[Section]:
+    """Sections by how often the terms' stems occur, a heading counting five times."""
+
+    def score(section: Section) -> float:
+        text, heading = section.text.lower(), section.heading.lower()
+        hits = sum(min(text.count(_stem(term)), 5) + 5 * heading.count(_stem(term)) for term in terms)
+        return hits / (1 + len(text) / 4000)
+
+    return [section for section in sorted(sections, key=score, reverse=True)[:8] if score(section) > 0]
+
+
+def _shared_terms(terms: Sequence[str], section: Section) -> int:
+    text = f"{section.source} {section.heading} {section.text}".lower()
+    return sum(_stem(term) in text for term in terms)
+
+
+def _stem(term: str) -> str:
+    for ending in ("ing", "ed", "es", "s"):
+        if term.endswith(ending) and len(term) - len(ending) >= 4:
+            return term.removesuffix(ending)
+    return term

@@ -1,0 +1,79 @@
+"""What a model of the sandbox is: a real model's id, inputs and output kind, performed by a function of ours."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from bot.sandbox.fields import Field
+from bot.sandbox.run import Run
+
+Performance = Callable[[Run], Awaitable[None]]
+
+_URI = {"type": "string", "format": "uri"}
+
+
+class OutputKind(Enum):
+    FILE = auto()
+    FILES = auto()
+    TEXT = auto()
+    TEXT_STREAM = auto()
+
+    @property
+    def is_files(self) -> bool:
+        return self in (OutputKind.FILE, OutputKind.FILES)
+
+
+_OUTPUT_SCHEMAS: dict[OutputKind, dict[str, Any]] = {
+    OutputKind.FILE: _URI,
+    OutputKind.FILES: {"type": "array", "items": _URI},
+    OutputKind.TEXT: {"type": "string"},
+    OutputKind.TEXT_STREAM: {
+        "type": "array",
+        "items": {"type": "string"},
+        "x-cog-array-type": "iterator",
+        "x-cog-array-display": "concatenate",
+    },
+}
+
+
+@dataclass(frozen=True)
+class SandboxModel:
+    """`nsfw_error` is what the real model says when it flags everything; models without that use E005."""
+
+    owner: str
+    name: str
+    version: str
+    description: str
+    fields: tuple[Field, ...]
+    output: OutputKind
+    perform: Performance
+    is_official: bool = False
+    nsfw_error: str | None = None
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def shown_version(self) -> str:
+        """What a prediction's `version` says: official models hide theirs."""
+        return "hidden" if self.is_official else self.version
+
+    def openapi_schema(self) -> dict[str, Any]:
+        """The schema that GET /v1/models/… carries: Input, Output and one schema per enum."""
+        model_input: dict[str, Any] = {
+            "type": "object",
+            "title": "Input",
+            "properties": {field.name: field.schema(order) for order, field in enumerate(self.fields)},
+        }
+        if required := [field.name for field in self.fields if field.required]:
+            model_input["required"] = required
+        enums = {field.name: field.enum_schema() for field in self.fields if field.choices}
+        schemas = {"Input": model_input, "Output": {"title": "Output", **_OUTPUT_SCHEMAS[self.output]}, **enums}
+        return {
+            "openapi": "3.0.2",
+            "info": {"title": "Cog", "version": "0.1.0"},
+            "paths": {},
+            "components": {"schemas": schemas},
+        }

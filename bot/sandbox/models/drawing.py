@@ -1,0 +1,51 @@
+"""How every picture model draws: seeds, steps in the log, the painter in the worker, files and metrics out."""
+
+import asyncio
+import secrets
+
+from bot.sandbox.failures import ModelFailed
+from bot.sandbox.faults import without_fault_words
+from bot.sandbox.painter.picture import PictureOrder, UnreadablePicture, draw
+from bot.sandbox.run import Run
+
+HONEST_LINE = "Sandbox painter: drawn by rules from the words and the seed, not by an AI model."
+
+
+async def draw_pictures(
+    run: Run,
+    size: tuple[int, int],
+    *,
+    count: int = 1,
+    steps: int,
+    seconds: float,
+    extension: str = "webp",
+    quality: int = 80,
+    start: str = "image",
+    strength: float = 0.8,
+) -> None:
+    """Draw `count` pictures of `size` (width, height) in pixels, seeds counting up from the given or a random one.
+
+    `start` names the input that holds a picture to begin from; `strength` 1 ignores it, 0 gives it back.
+    """
+    seed = run.input.get("seed")
+    if seed is None:
+        seed = secrets.randbelow(2**31)
+    run.log(f"Using seed: {seed}")
+    run.log(HONEST_LINE)
+    prompt = without_fault_words(run.input.get("prompt", ""))
+    picture = await run.file(start)
+    orders = [
+        PictureOrder(prompt, seed + n, size, "jpg" if extension == "jpeg" else extension, quality, picture, strength)
+        for n in range(count)
+    ]
+    drawn = asyncio.gather(*(run.think(draw, order) for order in orders))
+    try:
+        await run.steps(steps, seconds)
+        contents = await drawn
+    except UnreadablePicture as error:
+        raise ModelFailed(str(error)) from error
+    finally:
+        drawn.cancel()
+    for order, content in zip(orders, contents, strict=True):
+        run.keep(content, order.extension)
+    run.metric("image_count", count)

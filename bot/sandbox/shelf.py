@@ -1,0 +1,84 @@
+"""Where bytes lie: delivered outputs and uploaded files, on disk, within a size, for a time."""
+
+import tempfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.ids import opaque_token
+
+
+@dataclass(frozen=True)
+class Item:
+    path: Path
+    name: str
+    content_type: str
+    size: int
+    created_at: datetime
+    expires_at: datetime
+
+
+class Shelf:
+    """Keeps the latest files up to `max_bytes`; what was not read for longest goes first. Close it to erase all."""
+
+    def __init__(self, clock: SandboxClock, *, lifetime_seconds: float, max_bytes: int) -> None:
+        self._clock = clock
+        self._lifetime = timedelta(seconds=lifetime_seconds)
+        self._max_bytes = max_bytes
+        self._folder = tempfile.TemporaryDirectory(prefix="sandbox-")
+        self._items: OrderedDict[str, Item] = OrderedDict()
+        self._bytes = 0
+
+    def new_path(self) -> Path:
+        """A path of the shelf's own to write to before `put_path`."""
+        return Path(self._folder.name) / opaque_token()
+
+    def put(self, content: bytes, name: str, content_type: str) -> str:
+        """Keep `content`; gives the key it is found by, which nobody can guess."""
+        path = self.new_path()
+        path.write_bytes(content)
+        return self.put_path(path, name, content_type)
+
+    def put_path(self, path: Path, name: str, content_type: str) -> str:
+        now = self._clock.now()
+        size = path.stat().st_size
+        self._items[path.name] = Item(path, name, content_type, size, now, now + self._lifetime)
+        self._bytes += size
+        self._make_room()
+        return path.name
+
+    def get(self, key: str) -> Item | None:
+        item = self._items.get(key)
+        if item is None:
+            return None
+        if self._clock.now() >= item.expires_at:
+            self.remove(key)
+            return None
+        self._items.move_to_end(key)
+        return item
+
+    def remove(self, key: str) -> bool:
+        item = self._items.pop(key, None)
+        if item is None:
+            return False
+        self._bytes -= item.size
+        item.path.unlink(missing_ok=True)
+        return True
+
+    def newest_first(self) -> list[tuple[str, Item]]:
+        kept = [(key, item) for key in list(self._items) if (item := self.get(key))]
+        return sorted(kept, key=lambda pair: pair[1].created_at, reverse=True)
+
+    def close(self) -> None:
+        self._items.clear()
+        self._folder.cleanup()
+
+    def _make_room(self) -> None:
+        now = self._clock.now()
+        for key in [key for key, item in self._items.items() if now >= item.expires_at]:
+            self.remove(key)
+        # The newest stays even when it alone is too large: somebody is about to read it.
+        while self._bytes > self._max_bytes and len(self._items) > 1:
+            self.remove(next(iter(self._items)))

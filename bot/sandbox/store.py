@@ -1,0 +1,78 @@
+"""What the sandbox remembers: the latest predictions, within a count and a weight."""
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime
+
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.predictions import Prediction
+
+
+class PredictionStore:
+    """Predictions by id and by stream token. Their data goes after its lifetime, or sooner when memory is short."""
+
+    def __init__(
+        self, clock: SandboxClock, *, lifetime_seconds: float, max_predictions: int = 5000, max_bytes: int = 16 << 20
+    ) -> None:
+        self._clock = clock
+        self._lifetime_seconds = lifetime_seconds
+        self._max_predictions = max_predictions
+        self._max_bytes = max_bytes
+        self._by_id: dict[str, Prediction] = {}
+        self._by_stream: dict[str, Prediction] = {}
+        self._with_data: deque[tuple[Prediction, int]] = deque()
+        self._bytes = 0
+        self.created = 0
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def add(self, prediction: Prediction) -> None:
+        self._by_id[prediction.id] = prediction
+        self._by_stream[prediction.stream_token] = prediction
+        self.created += 1
+        if len(self._by_id) > self._max_predictions:
+            self._forget_the_oldest()
+
+    def finished(self, prediction: Prediction) -> None:
+        """Start counting the prediction's data, which can be dropped from now on."""
+        weight = prediction.weight_bytes()
+        self._with_data.append((prediction, weight))
+        self._bytes += weight
+        self.drop_old_data()
+
+    def get(self, prediction_id: str) -> Prediction | None:
+        self.drop_old_data()
+        return self._by_id.get(prediction_id)
+
+    def by_stream(self, token: str) -> Prediction | None:
+        self.drop_old_data()
+        return self._by_stream.get(token)
+
+    def newest_first(self) -> Iterator[Prediction]:
+        self.drop_old_data()
+        return reversed(self._by_id.values())
+
+    def created_between(self, after: datetime | None, before: datetime | None) -> list[Prediction]:
+        """Newest first; both bounds are exclusive and optional."""
+        return [
+            prediction
+            for prediction in self.newest_first()
+            if (after is None or prediction.created_at > after) and (before is None or prediction.created_at < before)
+        ]
+
+    def drop_old_data(self) -> None:
+        now = self._clock.now()
+        while self._with_data:
+            prediction, weight = self._with_data[0]
+            if self._bytes <= self._max_bytes and not prediction.is_expired(now, self._lifetime_seconds):
+                return
+            self._with_data.popleft()
+            self._bytes -= weight
+            prediction.remove_data()
+
+    def _forget_the_oldest(self) -> None:
+        for prediction in self._by_id.values():
+            if prediction.status.is_terminal:
+                del self._by_id[prediction.id], self._by_stream[prediction.stream_token]
+                return

@@ -1,0 +1,113 @@
+"""Webhooks out: which events are sent, how often, and again when the last one is not taken."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.ids import opaque_token
+from bot.sandbox.predictions import Prediction
+from bot.sandbox.webhook_signature import signed_headers
+
+log = logging.getLogger(__name__)
+
+EVENTS = ("start", "output", "logs", "completed")
+# Without a filter Replicate sends on new output and at the end.
+_DEFAULT_EVENTS = ("output", "completed")
+_PACE = timedelta(milliseconds=500)
+# The last try is about a minute after the end.
+_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def is_allowed(url: str) -> bool:
+    """Replicate takes https only; the sandbox also http to this machine."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    )
+
+
+@dataclass
+class _Pacing:
+    """When `output` and `logs` were last sent for one prediction, and which of them wait for their turn."""
+
+    sent_at: dict[str, datetime] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+
+
+class Webhooks:
+    def __init__(self, clock: SandboxClock, secret: str) -> None:
+        self.secret = secret
+        self.base_url = ""
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pacing: dict[str, _Pacing] = {}
+
+    def tell(self, prediction: Prediction, event: str) -> None:
+        """Send `event` if the prediction has a webhook that wants it. Gives back at once."""
+        if prediction.webhook is None or event not in (prediction.webhook_events_filter or _DEFAULT_EVENTS):
+            return
+        if event == "completed":
+            self._pacing.pop(prediction.id, None)
+            self._start(self._deliver(prediction.webhook, self._body(prediction), tries=1 + len(_RETRY_SECONDS)))
+        elif event == "start":
+            self._start(self._deliver(prediction.webhook, self._body(prediction)))
+        else:
+            self._start(self._deliver_paced(prediction, event))
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session:
+            await self._session.close()
+
+    async def _deliver_paced(self, prediction: Prediction, event: str) -> None:
+        pacing = self._pacing.setdefault(prediction.id, _Pacing())
+        if event in pacing.waiting:
+            return
+        pacing.waiting.add(event)
+        if last := pacing.sent_at.get(event):
+            await self._clock.sleep_until(last + _PACE)
+        pacing.waiting.discard(event)
+        pacing.sent_at[event] = self._clock.now()
+        if prediction.webhook and not prediction.status.is_terminal:
+            await self._deliver(prediction.webhook, self._body(prediction))
+
+    async def _deliver(self, url: str, body: bytes, tries: int = 1) -> None:
+        webhook_id = "msg_" + opaque_token()[:27]  # the same on every try, so that the receiver can tell
+        for attempt in range(tries):
+            if attempt:
+                await self._clock.sleep(_RETRY_SECONDS[attempt - 1])
+            if await self._post(url, webhook_id, body):
+                return
+        log.info("sandbox.webhook_not_taken", extra={"webhook_id": webhook_id, "tries": tries})
+
+    async def _post(self, url: str, webhook_id: str, body: bytes) -> bool:
+        headers = signed_headers(self.secret, webhook_id, int(self._clock.now().timestamp()), body)
+        try:
+            async with self._client().post(url, data=body, headers=headers, allow_redirects=False) as reply:
+                return 200 <= reply.status < 300
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), trust_env=False)
+        return self._session
+
+    def _body(self, prediction: Prediction) -> bytes:
+        return json.dumps(prediction.body(self.base_url)).encode()
+
+    def _start(self, sending: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(sending)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

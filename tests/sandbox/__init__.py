@@ -1,0 +1,1 @@
+"""The sandbox over real HTTP: its routes, its models and its faults."""

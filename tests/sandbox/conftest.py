@@ -1,0 +1,99 @@
+"""A sandbox as fast as possible on a real socket, and a client that holds its token."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.sandbox.server import Sandbox, SandboxOptions
+
+RUNNING = """# Running Easel
+
+## Budgets
+
+`MONTHLY_BUDGET_USD` is the ceiling for the whole bot. Nothing is spent beyond it.
+
+```ini
+MONTHLY_BUDGET_USD=25
+
+DAILY_CREDITS=200
+```
+
+## Backups
+
+Copy the folder that `DATA_DIR` names while the bot is stopped.
+"""
+SLACK = """# Slack
+
+## Connect a workspace
+
+Create an app from the manifest, then set `SLACK_BOT_TOKEN` and `SLACK_APP_TOKEN`.
+"""
+
+
+@dataclass
+class Reply:
+    status: int
+    body: Any
+    headers: dict[str, str]
+    content: bytes
+
+
+class Client:
+    def __init__(self, sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
+        self.sandbox = sandbox
+        self.session = session
+
+    async def ask(self, method: str, path: str, **options: Any) -> Reply:
+        """One request with the token; `path` may be a whole URL."""
+        url = path if path.startswith("http") else self.sandbox.url + path
+        headers = {"Authorization": f"Bearer {self.sandbox.token}", **options.pop("headers", {})}
+        async with self.session.request(method, url, headers=headers, **options) as reply:
+            content = await reply.read()
+            body = json.loads(content) if "json" in reply.content_type else None
+            return Reply(reply.status, body, {name.lower(): value for name, value in reply.headers.items()}, content)
+
+    async def create(self, version: str, model_input: dict[str, Any], **options: Any) -> Any:
+        """Create a prediction without waiting; gives its body."""
+        body = {"version": version, "input": model_input, **options.pop("body", {})}
+        reply = await self.ask("POST", "/v1/predictions", json=body, **options)
+        assert reply.status == 201, reply.body
+        return reply.body
+
+    async def run(self, version: str, model_input: dict[str, Any]) -> Any:
+        """Create a prediction and give its body when it is finished."""
+        created = await self.create(version, model_input)
+        await self.stream(created["urls"]["stream"])
+        return (await self.ask("GET", created["urls"]["get"])).body
+
+    async def stream(self, url: str, last_event_id: str | None = None) -> bytes:
+        """The whole stream up to its end, without a token."""
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        async with self.session.get(url, headers=headers) as reply:
+            assert reply.status == 200
+            return await reply.read()
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> tuple[Path, ...]:
+    (tmp_path / "running.md").write_text(RUNNING)
+    (tmp_path / "slack.md").write_text(SLACK)
+    return tmp_path / "running.md", tmp_path / "slack.md"
+
+
+@pytest.fixture
+async def sandbox(docs: tuple[Path, ...]) -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox(SandboxOptions(speed=0, docs=docs, deployments={"acme/fast": "black-forest-labs/flux-schnell"}))
+    await sandbox.start()
+    yield sandbox
+    await sandbox.stop()
+
+
+@pytest.fixture
+async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
+    async with aiohttp.ClientSession() as session:
+        yield Client(sandbox, session)

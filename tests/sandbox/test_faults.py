@@ -1,0 +1,119 @@
+"""Failures on request, and what only the sandbox can tell."""
+
+import pytest
+
+from bot.sandbox.faults import Fault, fault_in_words
+from tests.sandbox.conftest import Client
+from tests.sandbox.test_predictions import LLAMA, SCHNELL, SDXL, until
+
+
+@pytest.mark.parametrize(
+    ("version", "word", "error"),
+    [
+        (SCHNELL, "nsfw", "All generated images contained NSFW content. Try running it again with a different prompt."),
+        (SDXL, "nsfw", "NSFW content detected. Try running it again, or try a different prompt."),
+        (LLAMA, "nsfw", "(E005)"),
+        (LLAMA, "fail", "deliberate failure"),
+        (SCHNELL, "oom", "CUDA out of memory. Tried to allocate"),
+        (SCHNELL, "e003", "Please try again later. (E003)"),
+        (SCHNELL, "e005", "flagged as sensitive. Please try again with different inputs. (E005)"),
+    ],
+)
+async def test_a_word_makes_a_prediction_fail_in_the_models_words(
+    client: Client, version: str, word: str, error: str
+) -> None:
+    finished = await client.run(version, {"prompt": f"a lake fault:{word}"})
+
+    assert (finished["status"], finished["output"]) == ("failed", None)
+    assert error in finished["error"]
+    assert finished["metrics"]["predict_time"] >= 0
+
+
+async def test_402_creates_nothing(client: Client) -> None:
+    reply = await client.ask("POST", "/v1/predictions", json={"version": LLAMA, "input": {"prompt": "fault:402"}})
+
+    assert (reply.status, reply.body["title"]) == (402, "Insufficient credit")
+    assert client.sandbox.store.created == 0
+
+
+async def test_429_by_a_word_refuses_only_the_first_time(client: Client) -> None:
+    body = {"version": LLAMA, "input": {"prompt": "hello fault:429=7"}}
+
+    first = await client.ask("POST", "/v1/predictions", json=body)
+    second = await client.ask("POST", "/v1/predictions", json=body)
+
+    assert (first.status, first.body["retry_after"]) == (429, 7)
+    assert "resets in ~7s" in first.body["detail"]
+    assert second.status == 201
+
+
+async def test_500_creates_the_prediction_all_the_same(client: Client) -> None:
+    reply = await client.ask("POST", "/v1/predictions", json={"version": LLAMA, "input": {"prompt": "fault:500"}})
+    listed = await client.ask("GET", "/v1/predictions")
+
+    assert reply.status == 500
+    assert [entry["input"]["prompt"] for entry in listed.body["results"]] == ["fault:500"]
+
+
+async def test_a_slow_prediction_waits_for_the_clock(client: Client) -> None:
+    created = await client.create(LLAMA, {"prompt": "hello fault:slow=100"})
+    prediction = client.sandbox.store.get(created["id"])
+    assert prediction
+    await until(lambda: prediction.status == "processing")
+
+    client.sandbox.clock.advance(101)
+    await client.stream(created["urls"]["stream"])
+
+    assert prediction.status == "succeeded"
+    assert prediction.metrics["predict_time"] > 100
+
+
+async def test_faults_can_be_ordered_for_the_next_predictions_of_a_model(client: Client) -> None:
+    orders = {"next": [{"fault": "oom", "model": SCHNELL, "times": 1}]}
+    ordered = await client.ask("POST", "/sandbox/faults", json=orders)
+
+    other = await client.run(LLAMA, {"prompt": "hello"})
+    first = await client.run(SCHNELL, {"prompt": "a hill", "megapixels": "0.25"})
+    second = await client.run(SCHNELL, {"prompt": "a hill", "megapixels": "0.25"})
+
+    assert ordered.status == 204
+    assert [entry["status"] for entry in (other, first, second)] == ["succeeded", "failed", "succeeded"]
+
+
+async def test_the_test_routes_need_the_token_and_refuse_nonsense(client: Client) -> None:
+    anonymous = await client.ask("GET", "/sandbox/predictions", headers={"Authorization": ""})
+    unknown = await client.ask("POST", "/sandbox/faults", json={"next": [{"fault": "gremlins"}]})
+    backwards = await client.ask("POST", "/sandbox/clock", json={"advance_seconds": -1})
+
+    assert (anonymous.status, unknown.status, backwards.status) == (401, 422, 422)
+
+
+async def test_equal_asks_are_counted(client: Client) -> None:
+    for prompt in ("hello", "hello", "hello there"):
+        await client.run(LLAMA, {"prompt": prompt})
+
+    counted = (await client.ask("GET", "/sandbox/predictions")).body
+
+    assert (counted["created"], counted["created_more_than_once"]) == (3, 1)
+    assert counted["statuses"] == {"succeeded": 3}
+    assert [entry["times_created"] for entry in counted["predictions"]] == [1, 2, 2]
+
+
+async def test_the_clock_can_be_moved_over_http(client: Client) -> None:
+    before = client.sandbox.clock.now()
+
+    reply = await client.ask("POST", "/sandbox/clock", json={"advance_seconds": 3600})
+
+    assert reply.status == 200
+    assert (client.sandbox.clock.now() - before).total_seconds() >= 3600
+
+
+def test_only_the_last_turn_of_a_conversation_orders_a_fault() -> None:
+    earlier = "<|start_header_id|>user<|end_header_id|>\n\nfault:oom<|eot_id|>"
+    last = (
+        "<|start_header_id|>user<|end_header_id|>\n\nthanks<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+    )
+
+    assert fault_in_words({"prompt": earlier + last}) is None
+    assert fault_in_words({"prompt": last + earlier}) == Fault.of("oom")
+    assert fault_in_words({"prompt": "fault:gremlins fault:slow=2"}) == Fault.of("slow", 2)
