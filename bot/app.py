@@ -3,7 +3,7 @@
 import logging
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from bot.backends.replicate.backend import ReplicateBackend
@@ -49,19 +49,28 @@ HOME = (Workspace("web", "page"), Workspace("console", "console"))
 class App:
     """The bot: `open` it, `serve` its page if there is to be one, and `close` it.
 
-    `badge` names a backend that is not the real one; `owners` are added to the settings' `ADMIN_USERS`.
+    `badge` names a backend that is not the real one; `owners` are added to the settings' `ADMIN_USERS`. `clock` and
+    `backends` stand in for the real ones, in tests.
     """
 
-    def __init__(self, settings: Settings, *, badge: str = "", owners: Sequence[Owner] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        badge: str = "",
+        owners: Sequence[Owner] = (),
+        clock: Clock | None = None,
+        backends: Mapping[str, Backend] | None = None,
+    ) -> None:
         self.settings = settings
-        self.clock: Clock = SystemClock()
+        self.clock = clock or SystemClock()
         self.database = SqlDatabase(settings.database_address)
         self.worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:12]}"
         catalogue = Catalogue(load(settings.catalogue_path or BUILT_IN))
         form = CreditForm(settings.credit_micros)
         policies = Policies(settings.daily_micros, settings.monthly_budget_micros)
         self.media = Media(settings.data_dir, allowed_origins=_origins(settings))
-        self.backends = _backends(settings, self.clock)
+        self.backends = backends if backends is not None else _backends(settings, self.clock)
         self.platforms: dict[str, Platform] = {}
         credits_ = Credits(self.database, policies, form, self.clock)
         presenter = Presenter(form, catalogue, badge)

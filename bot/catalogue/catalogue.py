@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from bot.catalogue.inputs import to_inputs
 from bot.core.errors import BadOption, UnknownName
 from bot.core.json import JSON
-from bot.core.models import Model, Task
+from bot.core.models import Model, OutputKind, Price, PriceUnit, Task
 from bot.core.predictions import InputFile
 
 
@@ -15,11 +15,15 @@ class Catalogue:
     def __init__(self, models: Sequence[Model]) -> None:
         self._models = {model.key: model for model in models}
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._models
+
     def get(self, key: str) -> Model:
-        """The model of a key that was stored; raises `UnknownName` when it was taken off the catalogue."""
+        """The model of a key that a job has. One that was taken off the catalogue still has a name, and no more."""
         if (model := self._models.get(key)) is not None:
             return model
-        raise UnknownName("model", key, self._models, how="/models lists them.")
+        kept = {"task": Task.IMAGINE, "output": OutputKind.TEXT, "price": Price(PriceUnit.FREE)}
+        return Model(key, key, backend="", ref="", version="", max_seconds=0, usual_seconds=0, inputs={}, **kept)
 
     def of(self, task: Task) -> list[Model]:
         """The models for a task, the default first."""

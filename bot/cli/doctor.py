@@ -38,7 +38,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = load_settings()
     except SettingsError as error:
-        findings = [Finding("fail", sentence, "Correct it in .env or the environment.") for sentence in str(error).split("\n")]
+        findings = [
+            Finding("fail", sentence, "Correct it in .env or the environment.") for sentence in str(error).split("\n")
+        ]
     else:
         findings = asyncio.run(_examine(settings, [*LOCAL, *([] if given.offline else OUTSIDE)]))
     for finding in findings:
@@ -68,7 +70,9 @@ async def _data_dir(settings: Settings) -> Finding:
     folder = settings.data_dir.resolve()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not os.access(existing, os.W_OK):
-        return Finding("fail", f"{settings.data_dir} cannot be written.", "Choose another DATA_DIR, or change its owner.")
+        return Finding(
+            "fail", f"{settings.data_dir} cannot be written.", "Choose another DATA_DIR, or change its owner."
+        )
     free = shutil.disk_usage(existing).free
     if free < ROOMY_BYTES:
         return Finding("warn", f"Only {free // 1_000_000} MB are free for {settings.data_dir}.", "Free some space.")

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import TypeAlias
 
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 
 
 def canonical(value: JSON | Mapping[str, JSON]) -> str:

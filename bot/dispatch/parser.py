@@ -18,6 +18,9 @@ _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»"}
 _FLAG = re.compile(r"(?:--|—|–)([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
 
 
+_NAME = re.compile(r"\s*/?(\S*)\s?(.*)", re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What was typed, split but not yet checked: see `forms.fill`."""
@@ -44,10 +47,9 @@ def find(menu: Menu, name: str) -> type[Command]:
 
 def parse(text: str, menu: Menu) -> Call:
     """Split `/name words --option value …`; raises `UnknownName` or `BadOption`."""
-    name, _, rest = text.strip().removeprefix("/").partition(" ")
-    name, _, same_line = name.partition("\n")
+    name, rest = _NAME.match(text).groups()  # type: ignore[union-attr]  # it matches anything
     form = find(menu, name)
-    return Call(form.declaration.name, parse_options(f"{same_line}\n{rest}" if same_line else rest, form.declaration))
+    return Call(form.declaration.name, parse_options(rest, form.declaration))
 
 
 def parse_options(text: str, declaration: Declaration) -> dict[str, Value]:
@@ -61,16 +63,23 @@ def parse_options(text: str, declaration: Declaration) -> dict[str, Value]:
         if word.text == "--" and not word.is_quoted:
             spans.append((words[i + 1].start, len(text)) if i + 1 < len(words) else (len(text), len(text)))
             break
-        flag = None if word.is_quoted else _FLAG.fullmatch(word.text)
+        flag = _flag(word, declaration)
         if flag is None:
             spans.append((word.start, word.end))
             i += 1
             continue
         option = _option(flag[1], declaration)
-        taken, options[option.name] = _value(option, flag[2], words[i + 1 :])
+        taken, options[option.name] = _value(option, flag[2], words[i + 1 :], declaration)
         i += 1 + taken
     _put_free(text, spans, declaration, options)
     return options
+
+
+def _flag(word: _Word, declaration: Declaration) -> re.Match[str] | None:
+    """An option's name, perhaps with its value. A long dash is one only before a known name: else it is prose."""
+    match = None if word.is_quoted else _FLAG.fullmatch(word.text)
+    is_prose = match is not None and not word.text.startswith("--") and declaration.option(match[1].lower()) is None
+    return None if is_prose else match
 
 
 def _option(name: str, declaration: Declaration) -> Option:
@@ -82,14 +91,16 @@ def _option(name: str, declaration: Declaration) -> Option:
     raise UnknownName(f"option of /{declaration.name}", name, known, how=how)
 
 
-def _value(option: Option, inline: str | None, following: list[_Word]) -> tuple[int, Value]:
+def _value(
+    option: Option, inline: str | None, following: list[_Word], declaration: Declaration
+) -> tuple[int, Value]:
     """How many following words the value takes, and the value."""
     if inline is not None:
         return 0, _unquoted(inline)
     if option.kind is OptionKind.FLAG:
         named = following and following[0].text.lower() in ("true", "false", "yes", "no", "on", "off")
         return (1, following[0].text) if named else (0, True)
-    if not following or (not following[0].is_quoted and _FLAG.fullmatch(following[0].text)):
+    if not following or _flag(following[0], declaration) is not None:
         raise BadOption(f"--{option.name} needs a value: {option.question}", option=option.name)
     return 1, _unquoted(following[0].text)
 

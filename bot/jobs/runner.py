@@ -88,6 +88,8 @@ class Runner:
 
     async def _to_the_end(self, work: Work) -> None:
         """Stage after stage, until the person has been told."""
+        if work.job.model not in self._parts.catalogue:
+            await self._give_up(work, UserError(f"{work.job.model} is not offered any more. You were not charged."))
         if work.job.state in (JobState.ACCEPTED, JobState.QUEUED):
             await self._stage(work, placing.place, JobState.ACCEPTED)
             async with self._queue.place(f"{work.job.user.platform}:{work.job.user.id}"):

@@ -1,0 +1,1 @@
+"""Who runs predictions: one folder per backend."""

@@ -1,0 +1,1 @@
+"""Replicate's HTTP API, and whatever speaks it: the sandbox, a proxy."""

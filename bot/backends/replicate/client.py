@@ -1,0 +1,188 @@
+"""Replicate's API, one method for each call the bot makes. Replies come out typed, refusals as the bot's errors."""
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from ssl import SSLContext
+from typing import Any
+
+import httpx
+
+from bot.backends import http
+from bot.backends.replicate.origins import Origins
+from bot.backends.replicate.patience import Patience
+from bot.backends.replicate.problems import DOWN, problem_from
+from bot.backends.replicate.schema import Prediction, prediction_from
+from bot.core.clock import Clock
+from bot.core.errors import BackendBusy, BackendDown, SubmitUnclear
+from bot.core.json import JSON
+
+log = logging.getLogger(__name__)
+
+# These break before a byte of the request is out. After any other the service may have got it.
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+
+_SHORTEST_LIFE_SECONDS = 5  # Cancel-After takes no less
+
+
+class ReplicateClient:
+    """Calls that can be repeated are: three more times when the service is away, and as told when it is busy.
+
+    All raise `BackendDown`, `BackendBusy`, `BackendRefusedToken`, `BackendOutOfCredit`, `InputRefused`, and
+    `PredictionGone` for what is not there.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        clock: Clock,
+        *,
+        context: SSLContext,
+        timeout: httpx.Timeout = http.API_TIMEOUT,
+    ) -> None:
+        self.origins = Origins(base_url)
+        # A token that no header can carry goes nowhere; Replicate then says so with a 401.
+        is_token = bool(token) and token.isascii() and token.isprintable()
+        self.authorization = {"Authorization": f"Bearer {token}"} if is_token else {}
+        self._clock = clock
+        self._http = http.api_client(headers=self.authorization, context=context, timeout=timeout)
+
+    async def create_prediction(
+        self,
+        version: str,
+        inputs: Mapping[str, JSON],
+        *,
+        cancel_after_seconds: int,
+        webhook: str | None = None,
+    ) -> Prediction:
+        """POST /predictions. `version` is `owner/name` for official models, else 64 hex digits.
+
+        Sent again only when it surely did not arrive, or was throttled: Replicate has no idempotency key, and a
+        second prediction costs a second time. Raises `SubmitUnclear` when a broken create may have arrived.
+        """
+        body: dict[str, JSON] = {"version": version, "input": dict(inputs)}
+        if webhook:
+            body |= {"webhook": webhook, "webhook_events_filter": ["completed"]}
+        life = max(_SHORTEST_LIFE_SECONDS, cancel_after_seconds)
+        headers = {"Cancel-After": f"{life}s", "Content-Type": "application/json"}
+        content = json.dumps(body).encode()  # httpx's own way breaks on half an emoji (a lone surrogate)
+        patience = Patience(self._clock)
+        while True:
+            try:
+                return await self._create_once(content, headers)
+            except (BackendBusy, BackendDown) as error:
+                await patience.after(error)
+
+    async def get_prediction(self, prediction_id: str) -> Prediction:
+        """GET /predictions/{id}."""
+        return _prediction(await self._ask("GET", f"predictions/{prediction_id}"))
+
+    async def cancel_prediction(self, prediction_id: str) -> None:
+        """POST /predictions/{id}/cancel."""
+        await self._ask("POST", f"predictions/{prediction_id}/cancel")
+
+    async def list_predictions(self, *, created_after: datetime, cursor: str = "") -> tuple[list[Prediction], str]:
+        """GET /predictions: one page, newest first, and the cursor of the next (empty at the end).
+
+        A cursor is an absolute address. One that does not point at the API raises `BackendDown` and is not followed.
+        """
+        if not cursor:
+            since = created_after.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            page = await self._ask("GET", "predictions", params={"created_after": since})
+        elif self.origins.is_api(cursor):
+            page = await self._ask("GET", cursor)
+        else:
+            log.error("replicate.foreign_cursor", extra={"host": httpx.URL(cursor).host})
+            raise BackendDown(DOWN)
+        results, following = _field(page, "results"), _field(page, "next")
+        found = [_prediction(item) for item in results] if isinstance(results, list) else []
+        return found, following if isinstance(following, str) else ""
+
+    async def upload_file(self, name: str, content: bytes, mime: str) -> str:
+        """POST /files, at most 100 MB. Gives the address to use as an input, good for 24 hours."""
+        reply = await self._ask("POST", "files", files={"content": (name, content, mime)})
+        address = _field(_field(reply, "urls"), "get")
+        if not isinstance(address, str):
+            raise BackendDown(DOWN)
+        return address
+
+    async def get_account(self) -> dict[str, JSON]:
+        """GET /account: `{type, username, name, …}`. The cheapest check of a token."""
+        reply = await self._ask("GET", "account")
+        return reply if isinstance(reply, dict) else {}
+
+    async def get_model(self, ref: str) -> dict[str, JSON]:
+        """GET /models/{owner}/{name}, with the published schema in `latest_version.openapi_schema`."""
+        reply = await self._ask("GET", f"models/{ref}")
+        return reply if isinstance(reply, dict) else {}
+
+    async def close(self) -> None:
+        """Let connections go."""
+        await self._http.aclose()
+
+    async def _create_once(self, content: bytes, headers: Mapping[str, str]) -> Prediction:
+        try:
+            response = await self._http.post(self._url("predictions"), content=content, headers=headers)
+        except _NEVER_SENT as error:
+            raise BackendDown(DOWN) from error
+        except httpx.RequestError as error:
+            log.warning("replicate.create_unclear", extra={"reason": type(error).__name__})
+            raise SubmitUnclear(type(error).__name__) from error
+        if response.status_code >= 500 or response.status_code == 408:
+            _note(response)
+            raise SubmitUnclear(f"HTTP {response.status_code}")
+        try:
+            return prediction_from(self._json(response))
+        except ValueError as error:
+            raise SubmitUnclear("the reply is no prediction") from error
+
+    async def _ask(self, method: str, path: str, **options: Any) -> JSON:
+        patience = Patience(self._clock)
+        while True:
+            try:
+                return await self._ask_once(method, path, **options)
+            except (BackendBusy, BackendDown) as error:
+                await patience.after(error)
+
+    async def _ask_once(self, method: str, path: str, **options: Any) -> JSON:
+        try:
+            response = await self._http.request(method, self._url(path), **options)
+            return self._json(response)
+        except (httpx.RequestError, ValueError) as error:
+            raise BackendDown(DOWN) from error
+
+    def _json(self, response: httpx.Response) -> JSON:
+        """The body of a success; raises what a refusal stands for, and `ValueError` for a body that is no JSON."""
+        if not response.is_success:
+            _note(response)
+            raise problem_from(response, now=self._clock.now())
+        body: JSON = json.loads(response.content) if response.content else None
+        return body
+
+    def _url(self, path: str) -> httpx.URL:
+        return self.origins.api.join(path)
+
+
+def _prediction(body: JSON) -> Prediction:
+    try:
+        return prediction_from(body)
+    except ValueError as error:
+        raise BackendDown(DOWN) from error
+
+
+def _field(body: JSON, name: str) -> JSON:
+    return body.get(name) if isinstance(body, dict) else None
+
+
+def _note(response: httpx.Response) -> None:
+    # CF-RAY is what Replicate's support asks for.
+    facts = {"status": response.status_code, "path": response.url.path, "ray": response.headers.get("cf-ray", "")}
+    log.warning("replicate.refused", extra=facts)

@@ -1,0 +1,79 @@
+"""Why a run failed, in words that a person can act on (facts/replicate.md §1.6)."""
+
+import re
+from typing import TypeAlias
+
+from bot.core.errors import ModelFailed, ModelFlagged
+from bot.core.predictions import PredictionState, Snapshot
+
+_Kind: TypeAlias = type[ModelFailed] | type[ModelFlagged]
+
+_FLAGGED = "The model refused this as sensitive. Try other words or another picture."
+_NOTHING = "The model finished, but gave nothing back. Try again, or choose another model."
+_NO_REASON = "The model failed without saying why. Try again, or choose another model."
+_REMOVED = "The model service has deleted this run, so its result cannot be fetched any more."
+_UPSTREAM = "The maker of this model cannot run it right now. Choose another model."
+
+_STOPPED = {
+    PredictionState.CANCELED: "The run was stopped before it was finished.",
+    PredictionState.ABORTED: "The model did not start in time. Try again in a few minutes.",
+}
+
+# Replicate's own enum for models of its partners: cog-flux, helpers/exceptions/prediction.py
+_CODE = re.compile(r"\(E(\d{3})\)")
+_BY_CODE: dict[str, tuple[_Kind, str]] = {
+    "001": (ModelFailed, _UPSTREAM),
+    "002": (ModelFailed, _UPSTREAM),
+    "003": (ModelFailed, "The model is in high demand right now. Try again in a minute."),
+    "004": (ModelFailed, "The model is not available right now. Try again in a minute, or choose another one."),
+    "005": (ModelFlagged, _FLAGGED),
+}
+
+_SENSITIVE = re.compile(r"\bnsfw\b|flagged as|sensitive|moderation|content polic|safety (check|filter|system)", re.I)
+_OUT_OF_MEMORY = re.compile(r"out of memory|\bOOM\b", re.I)
+_TOO_SLOW = re.compile(r"timed? ?out|took too long|deadline exceeded", re.I)
+_BY_WORDS: tuple[tuple[re.Pattern[str], _Kind, str], ...] = (
+    (_SENSITIVE, ModelFlagged, _FLAGGED),
+    (_OUT_OF_MEMORY, ModelFailed, "The model failed: out of memory. Try a smaller picture, or fewer at once."),
+    (_TOO_SLOW, ModelFailed, "The model took too long. Try again, or ask for less at once."),
+)
+
+# Wrappers around the message that matters: "Prediction failed: Async prediction failed: ModelError: …"
+_WRAPPERS = re.compile(r"^(?:(?:(?:async )?prediction failed|[a-z_.]*(?:error|exception)):\s*)+", re.I)
+_LONGEST_REASON = 300
+
+
+def explain(snapshot: Snapshot) -> ModelFailed | ModelFlagged:
+    """The error that an ended run without a usable result stands for."""
+    if snapshot.is_data_removed:
+        return ModelFailed(_REMOVED)
+    if snapshot.error:
+        return _from_error(snapshot.error)
+    if snapshot.state in _STOPPED:
+        return ModelFailed(_STOPPED[snapshot.state])
+    if snapshot.state is PredictionState.SUCCEEDED:
+        # Flagged pictures are left out of the list, so an empty one with that word in the logs is no accident.
+        return ModelFlagged(_FLAGGED) if _SENSITIVE.search(snapshot.logs) else ModelFailed(_NOTHING)
+    return ModelFailed(_NO_REASON)
+
+
+def _from_error(error: str) -> ModelFailed | ModelFlagged:
+    code = _CODE.search(error)
+    if code and code[1] in _BY_CODE:
+        kind, text = _BY_CODE[code[1]]
+        return kind(text)
+    for words, kind, text in _BY_WORDS:
+        if words.search(error):
+            return kind(text)
+    reason = _reason(error)
+    return ModelFailed(f"The model failed: {reason}" if reason else _NO_REASON)
+
+
+def _reason(error: str) -> str:
+    """One line of it: without wrappers, and of a traceback only what it ends on."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()] or [""]
+    line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    words = _WRAPPERS.sub("", line).strip()
+    if len(words) > _LONGEST_REASON:
+        return words[:_LONGEST_REASON].rstrip() + "…"
+    return words if not words or words.endswith((".", "!", "?", "…")) else words + "."

@@ -1,0 +1,131 @@
+"""Replicate's refusals as the bot's errors, in words that a person in a chat can read (facts/replicate.md §1.6)."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeAlias
+
+import httpx
+
+from bot.core.errors import (
+    BackendBusy,
+    BackendDown,
+    BackendError,
+    BackendOutOfCredit,
+    BackendRefusedToken,
+    InputRefused,
+    PredictionGone,
+)
+from bot.core.json import JSON
+
+_Plain: TypeAlias = BackendRefusedToken | BackendOutOfCredit | PredictionGone | InputRefused
+
+DOWN = "The model service cannot be reached right now. Try again in a minute."
+GONE = "The model service no longer has this."
+
+# Replicate's own text for 402 tells the reader to buy credit. People in a chat can do nothing of the kind.
+_OUT_OF_CREDIT = "The bot cannot pay for models right now. Its owner has to look after its account."
+_REFUSED_TOKEN = "The model service does not accept the bot's token. Its owner has to set a working one."  # noqa: S105 - a sentence
+_NO_SUCH_VERSION = "The model service does not offer this model, or this version of it, to the bot."
+_TOO_LARGE = "The file is too large for the model service."
+_REFUSED = "The model does not take these inputs."
+
+_ALWAYS: Mapping[int, tuple[type[_Plain], str]] = {
+    401: (BackendRefusedToken, _REFUSED_TOKEN),
+    402: (BackendOutOfCredit, _OUT_OF_CREDIT),
+    403: (BackendRefusedToken, _REFUSED_TOKEN),
+    404: (PredictionGone, GONE),
+    410: (PredictionGone, GONE),
+    413: (InputRefused, _TOO_LARGE),
+}
+
+_LONGEST_REASON = 300
+_WAIT_IN_WORDS = re.compile(r"(?:resets in ~?|available in )(\d+(?:\.\d+)?)\s*s", re.IGNORECASE)
+_WAIT_WHEN_UNTOLD = 2.0
+
+
+def problem_from(response: httpx.Response, *, now: datetime) -> BackendError:
+    """The error that a reply without success stands for. Its body must have been read."""
+    status, body = response.status_code, _body(response)
+    if status == 429:
+        seconds = wait_told(response, now=now)
+        return busy(_WAIT_WHEN_UNTOLD if seconds is None else seconds)
+    if status in _ALWAYS:
+        kind, text = _ALWAYS[status]
+        return kind(text)
+    if 400 <= status < 500 and status != 408:
+        return InputRefused(_refusal(body))
+    return BackendDown(DOWN)
+
+
+def busy(seconds: float) -> BackendBusy:
+    """Throttled for so many seconds."""
+    whole = max(1, math.ceil(seconds))
+    wait = "a second" if whole == 1 else f"{whole} seconds" if whole < 120 else f"{math.ceil(whole / 60)} minutes"
+    return BackendBusy(f"The model service is busy. Try again in {wait}.", retry_after=seconds)
+
+
+def wait_told(response: httpx.Response, *, now: datetime) -> float | None:
+    """Seconds to wait, from the first place that tells: facts/replicate.md §1.8."""
+    body = _body(response)
+    sentence = _WAIT_IN_WORDS.search(str(body.get("detail") or ""))
+    places = (
+        _seconds_or_date(response.headers.get("retry-after"), now),
+        _seconds(body.get("retry_after")),
+        _seconds(sentence[1]) if sentence else None,
+        _seconds(response.headers.get("ratelimit-reset")),
+    )
+    return next((seconds for seconds in places if seconds is not None), None)
+
+
+def _refusal(body: Mapping[str, JSON]) -> str:
+    fields = body.get("invalid_fields")
+    reasons = [_reason(field) for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
+    if reasons := [reason for reason in reasons if reason]:
+        return f"The model does not take this: {_short('; '.join(reasons))}."
+    if "version" in str(body.get("title") or "").lower():
+        return _NO_SUCH_VERSION
+    detail = str(body.get("detail") or "").strip().removeprefix("- ")
+    return f"The model does not take this: {_short(detail)}." if detail else _REFUSED
+
+
+def _reason(field: Mapping[str, JSON]) -> str:
+    """`input.width` and "must be …" as "width must be …". For a missing field only the description has its name."""
+    words = str(field.get("description") or "").strip().rstrip(".")
+    name = str(field.get("field") or "").rpartition(".")[2]
+    return words if name in ("", "input") or name in words else f"{name}: {words}".rstrip(": ")
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split()).rstrip(".")
+    return line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON].rstrip() + "…"
+
+
+def _body(response: httpx.Response) -> Mapping[str, JSON]:
+    try:
+        body = json.loads(response.content)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _seconds_or_date(value: str | None, now: datetime) -> float | None:
+    seconds = _seconds(value)
+    if seconds is not None or not value:
+        return seconds
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
+
+
+def _seconds(value: JSON) -> float | None:
+    try:
+        seconds = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

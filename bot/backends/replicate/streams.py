@@ -1,0 +1,86 @@
+"""One prediction's event stream: opened, resumed, and listened to until it says that it is done."""
+
+import logging
+from collections.abc import Callable
+from ssl import SSLContext
+
+import httpx
+
+from bot.backends import http
+from bot.backends.replicate.origins import Origins
+from bot.backends.sse import EventReader, ServerSentEvent
+
+log = logging.getLogger(__name__)
+
+Tell = Callable[[ServerSentEvent], None]
+
+
+class Streams:
+    """Opens streams, and knows which hosts want the token with it."""
+
+    def __init__(
+        self,
+        origins: Origins,
+        authorization: dict[str, str],
+        *,
+        context: SSLContext,
+        timeout: httpx.Timeout = http.STREAM_TIMEOUT,
+    ) -> None:
+        self._origins = origins
+        self._authorization = authorization
+        self._context = context
+        self._timeout = timeout
+        self._wanting_token: set[str] = set()
+
+    async def listen(self, url: str, last_id: str, tell: Tell) -> bool:
+        """Pass on one connection's events. True when the stream said `done`, False when it broke or was refused."""
+        async with http.stream_client(context=self._context, timeout=self._timeout) as client:
+            try:
+                return await self._listen(client, url, last_id, tell)
+            except httpx.RequestError as error:
+                log.info("replicate.stream_broke", extra={"reason": type(error).__name__})
+                return False
+
+    async def _listen(self, client: httpx.AsyncClient, url: str, last_id: str, tell: Tell) -> bool:
+        headers = self._headers(url, last_id)
+        async with client.stream("GET", url, headers=headers) as response:
+            if not self._wants_token(response, headers):
+                return await _hear(response, tell)
+        return await self._listen(client, url, last_id, tell)
+
+    def _headers(self, url: str, last_id: str) -> dict[str, str]:
+        # Compression would hold words back.
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        # The path holds a secret of its own, and Replicate's JavaScript client sends no token: so neither do we, until
+        # a host that may have it asks.
+        wants_token = httpx.URL(url).host in self._wanting_token and self._origins.may_carry_token(url)
+        return headers | self._authorization if wants_token else headers
+
+    def _wants_token(self, response: httpx.Response, headers: dict[str, str]) -> bool:
+        """Whether this refusal is for want of a token that we may give: the next `_headers` has it."""
+        if response.status_code not in (401, 403) or "Authorization" in headers or not self._authorization:
+            return False
+        if not self._origins.may_carry_token(str(response.url)):
+            return False
+        self._wanting_token.add(response.url.host)
+        return True
+
+
+async def _hear(response: httpx.Response, tell: Tell) -> bool:
+    if not _is_event_stream(response):
+        log.info("replicate.stream_refused", extra={"status": response.status_code})
+        return False
+    reader = EventReader()
+    async for chunk in response.aiter_bytes():
+        for event in reader.feed(chunk):
+            if event.event == "done":
+                return True
+            tell(event)
+    return False
+
+
+def _is_event_stream(response: httpx.Response) -> bool:
+    kind: str = response.headers.get("content-type", "")
+    return response.status_code == 200 and kind.startswith("text/event-stream")

@@ -1,0 +1,1 @@
+"""Files: fetched safely, decoded within limits, and kept."""

@@ -1,0 +1,211 @@
+"""Pictures from strangers: known by their content, measured before they are decoded, and freed of what they tell.
+
+Everything here is synchronous and takes time: call it in a thread.
+"""
+
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from bot.core.errors import BadFile
+from bot.media.limits import MAX_PIXELS, too_large
+from bot.media.stripping import MAX_PROFILE_BYTES, strip
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+_MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+_ORIENTATION_TAG = 0x0112
+_QUALITIES = (90, 80, 65)
+_SMALLEST_SIDE = 64
+
+# A picture that Pillow finds fault with is refused. Set once for the process: scoped filters are not safe in threads.
+warnings.filterwarnings("error", module=r"PIL\.")
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """What the header says: MIME type, width and height in pixels as stored."""
+
+    mime: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class CleanPicture:
+    """A picture that may be published, and its facts."""
+
+    data: bytes
+    facts: PictureFacts
+
+
+def inspect(data: bytes) -> PictureFacts:
+    """Measure a picture without decoding it. Raises `BadFile` for anything but a picture of at most 25 megapixels."""
+    kind = _kind(data)
+    with _opened(data, kind) as picture:
+        return PictureFacts(_MIMES[kind], picture.width, picture.height)
+
+
+def clean(data: bytes) -> CleanPicture:
+    """The picture without EXIF, GPS, comments and whatever is hidden behind it; a moving one becomes its first frame.
+
+    The pixels stay as they are, unless the picture must be turned upright, or moves. Raises `BadFile`.
+    """
+    kind = _kind(data)
+    try:
+        return _clean(data, kind)
+    except BadFile:
+        if kind != "JPEG":
+            raise
+        # Cameras and programs write broken EXIF, over which Pillow stumbles; it is not wanted anyway.
+        return _clean(strip(data, kind), kind)
+
+
+def _clean(data: bytes, kind: str) -> CleanPicture:
+    with _opened(data, kind) as picture:
+        picture.load()
+        if kind == "GIF" or _moves(picture, kind) or _orientation(picture) != 1:
+            return _encode(_upright(picture), "PNG" if kind == "GIF" else kind)
+        facts = PictureFacts(_MIMES[kind], picture.width, picture.height)
+    stripped = strip(data, kind)
+    if inspect(stripped) != facts:
+        raise BadFile("That picture is damaged.")
+    return CleanPicture(stripped, facts)
+
+
+def shrink(data: bytes, *, max_bytes: int | None = None, max_pixels: int = MAX_PIXELS) -> CleanPicture:
+    """A picture of at most so many bytes and pixels, as it is if it fits. Raises `BadFile`."""
+    kind = _kind(data)
+    with _opened(data, kind) as picture:
+        picture.load()
+        upright, is_upright = _upright(picture), _orientation(picture) == 1
+    if is_upright and _fits(data, max_bytes) and upright.width * upright.height <= max_pixels:
+        return CleanPicture(data, PictureFacts(_MIMES[kind], upright.width, upright.height))
+    upright = _scaled(upright, min(1.0, (max_pixels / (upright.width * upright.height)) ** 0.5))
+    made = _encode(upright, "PNG" if kind == "GIF" else kind)
+    while not _fits(made.data, max_bytes):
+        if min(upright.size) < _SMALLEST_SIDE:
+            raise too_large(max_bytes or 0)
+        made = _smallest(upright, max_bytes)
+        upright = _scaled(upright, 0.7)
+    return made
+
+
+def _fits(data: bytes, max_bytes: int | None) -> bool:
+    return max_bytes is None or len(data) <= max_bytes
+
+
+def _smallest(picture: Image.Image, max_bytes: int | None) -> CleanPicture:
+    """The best quality that fits, else the lowest; WebP where something is see-through, else JPEG."""
+    kind = "WEBP" if picture.mode == "RGBA" else "JPEG"
+    for quality in _QUALITIES:
+        made = _encode(picture, kind, quality=quality)
+        if _fits(made.data, max_bytes):
+            break
+    return made
+
+
+def _scaled(picture: Image.Image, factor: float) -> Image.Image:
+    if factor == 1.0:
+        return picture
+    size = max(1, int(picture.width * factor)), max(1, int(picture.height * factor))
+    scaled = picture.resize(size, Image.Resampling.LANCZOS)
+    scaled.info = dict(picture.info)
+    return scaled
+
+
+def _kind(data: bytes) -> str:
+    """The format by its first bytes, whatever the name or the sender says."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
+    raise BadFile("That file is not a picture I can read: PNG, JPEG, WebP or GIF, please.")
+
+
+@contextmanager
+def _opened(data: bytes, kind: str) -> Iterator[Image.Image]:
+    """Open a picture after measuring it. Whatever Pillow raises inside becomes `BadFile`."""
+    try:
+        if kind == "WEBP":
+            # Opening a WebP already takes the memory of its canvas.
+            _check_pixels(*_webp_size(data))
+        with Image.open(BytesIO(data), formats=(kind,)) as picture:
+            _check_pixels(*picture.size)
+            yield picture
+    except BadFile:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many_pixels() from error
+    except Exception as error:  # broken files raise anything, down to struct.error and SyntaxError
+        raise BadFile("That picture is damaged or not complete.") from error
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise _too_many_pixels()
+
+
+def _too_many_pixels() -> BadFile:
+    return BadFile(f"That picture has too many pixels: at most {MAX_PIXELS // 1_000_000} million, please.")
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height from the first chunk: developers.google.com/speed/webp/docs/riff_container."""
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if chunk == b"VP8L":
+        (bits,) = struct.unpack("<I", data[21:25])
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack("<HH", data[26:30])
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _moves(picture: Image.Image, kind: str) -> bool:
+    # The frames of a moving PNG are dropped with its other extra chunks; its first picture stays.
+    return kind == "WEBP" and bool(getattr(picture, "is_animated", False))
+
+
+def _orientation(picture: Image.Image) -> int:
+    """1 is upright. Damaged EXIF counts as none, since it is dropped anyway."""
+    try:
+        value = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # broken EXIF raises anything
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The first frame, turned as its EXIF says, as RGB or RGBA, with nothing else but a small colour profile."""
+    profile = picture.info.get("icc_profile") or b""
+    turned = ImageOps.exif_transpose(picture) if _orientation(picture) != 1 else picture
+    is_plain = picture.mode in ("RGB", "RGBA")
+    upright = turned.convert("RGBA" if picture.has_transparency_data else "RGB")
+    # A profile of another colour space (CMYK, grey) does not fit the converted pixels.
+    upright.info = {"icc_profile": profile} if is_plain and 0 < len(profile) <= MAX_PROFILE_BYTES else {}
+    return upright
+
+
+def _encode(picture: Image.Image, kind: str, quality: int = 95) -> CleanPicture:
+    options: dict[str, Any] = {"icc_profile": picture.info.get("icc_profile")}
+    if kind == "JPEG":
+        picture = picture.convert("RGB")
+        options |= {"quality": quality, "subsampling": 0 if quality > 90 else 2}
+    elif kind == "WEBP":
+        options |= {"quality": quality}
+    else:
+        options |= {"compress_level": 4}  # twice as quick as the default, some per cent larger
+    made = BytesIO()
+    picture.save(made, kind, **options)
+    return CleanPicture(made.getvalue(), PictureFacts(_MIMES[kind], picture.width, picture.height))

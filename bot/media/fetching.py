@@ -1,0 +1,215 @@
+"""The one way anything is downloaded: guarded against addresses that are not public, and capped in size and time.
+
+A host is looked up once, its addresses are checked, and the connection goes to a checked address itself: no second
+look-up can answer differently. Host header and TLS still carry the name. Each redirect is checked in the same way.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import httpx
+
+from bot.core.errors import BadFile, OutputGone, Unavailable, UnsafeAddress
+from bot.media.addresses import IPAddress, Resolver, is_disguised, is_public, public_addresses, resolve
+from bot.media.data_urls import decode_data_url
+from bot.media.limits import too_large
+
+_MAX_REDIRECTS = 3
+_MAX_ADDRESSES = 3
+_LONGEST_URL = 4096
+_TIMEOUT_SECONDS = 30.0
+_TIMEOUTS = httpx.Timeout(10.0, connect=5.0)
+_NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A downloaded file. `mime` is what the server claims, in lower case, perhaps empty."""
+
+    data: bytes
+    mime: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """One hop: the address asked for, and where the connection really goes, each to be tried in turn."""
+
+    url: httpx.URL
+    connect_to: Sequence[httpx.URL]
+    is_configured: bool
+
+
+class Fetcher:
+    """Downloads files over https from public addresses.
+
+    `allowed_origins` (such as `http://127.0.0.1:8766`; a path is ignored) may be reached besides, wherever they lie,
+    but only from addresses that did not come from a person. `resolver`, `is_allowed`, `port` and `tls` are for tests.
+    """
+
+    def __init__(
+        self,
+        allowed_origins: Sequence[str] = (),
+        *,
+        resolver: Resolver = resolve,
+        is_allowed: Callable[[IPAddress], bool] = is_public,
+        port: int = 443,
+        tls: ssl.SSLContext | None = None,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
+        self._origins = frozenset(_origin(httpx.URL(origin)) for origin in allowed_origins)
+        self._resolver = resolver
+        self._is_allowed = is_allowed
+        self._port = port
+        self._tls = tls
+        self._timeout_seconds = timeout_seconds
+        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
+
+    async def fetch(
+        self, url: str, *, max_bytes: int, is_ours: bool = False, headers: Mapping[str, str] | None = None
+    ) -> Fetched:
+        """Download a file of at most `max_bytes`; also decodes `data:` addresses.
+
+        `is_ours` says that the address comes from a part of ours (a backend, a platform) and may lead to a configured
+        origin. `headers` are sent to the first origin only. Raises `UnsafeAddress`, `BadFile` (too large, or refused
+        by the server), `OutputGone` (404, 410) and `Unavailable` (network, time, server errors).
+        """
+        if url[:5].lower() == "data:":
+            return Fetched(*decode_data_url(url, max_bytes))
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._follow(_parse(url), max_bytes, is_ours, dict(headers or {}))
+        except TimeoutError as error:
+            raise Unavailable("That address took too long to answer. Please try again.") from error
+
+    async def close(self) -> None:
+        """Let connections go."""
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.aclose()
+
+    async def _follow(self, url: httpx.URL, max_bytes: int, is_ours: bool, headers: dict[str, str]) -> Fetched:
+        for _ in range(_MAX_REDIRECTS + 1):
+            route = await self._route(url, is_ours=is_ours)
+            found = await self._get(route, max_bytes, headers)
+            if isinstance(found, Fetched):
+                return found
+            if _origin(found) != _origin(url):
+                headers = {}
+            # Who leaves the configured origins does not come back: the way there was a stranger's.
+            url, is_ours = found, is_ours and route.is_configured
+        raise BadFile("That address leads to another again and again.")
+
+    async def _route(self, url: httpx.URL, *, is_ours: bool) -> _Route:
+        """Check an address and find where to connect to."""
+        if is_ours and _origin(url) in self._origins:
+            return _Route(url, [url], is_configured=True)
+        if url.scheme != "https":
+            raise UnsafeAddress("I only follow links that begin with https://.")
+        if url.userinfo or not url.host:
+            raise UnsafeAddress("I do not follow links with a user name in them.")
+        if _port(url) != self._port:
+            raise UnsafeAddress("I do not follow links to unusual ports.")
+        if is_disguised(url.host) or "%" in url.host:
+            raise UnsafeAddress("I do not follow links to private or local addresses.")
+        addresses = await public_addresses(url.host, self._port, self._resolver, self._is_allowed)
+        if not addresses:
+            raise UnsafeAddress("I do not follow links to private or local addresses.")
+        return _Route(url, [url.copy_with(host=address) for address in addresses[:_MAX_ADDRESSES]], is_configured=False)
+
+    async def _get(self, route: _Route, max_bytes: int, headers: Mapping[str, str]) -> Fetched | httpx.URL:
+        """One request; gives the file, or where a redirect leads. Addresses that do not connect are passed over."""
+        client = await self._client(route)
+        unreached: Exception | None = None
+        for address in route.connect_to:
+            client.cookies.clear()  # what one server set is told to nobody
+            request = client.build_request(
+                "GET",
+                address,
+                headers={**headers, "Host": route.url.netloc.decode(), "Accept-Encoding": "identity"},
+                extensions={"sni_hostname": route.url.raw_host.decode().strip("[]")},
+            )
+            try:
+                return await self._send(client, request, route.url, max_bytes)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                unreached = error
+            except httpx.HTTPError as error:
+                raise Unavailable("That address could not be read just now. Please try again.") from error
+        raise Unavailable("That address could not be reached just now. Please try again.") from unreached
+
+    async def _send(
+        self, client: httpx.AsyncClient, request: httpx.Request, url: httpx.URL, max_bytes: int
+    ) -> Fetched | httpx.URL:
+        async with AsyncExitStack() as stack:
+            response = await client.send(request, stream=True)
+            stack.push_async_callback(response.aclose)
+            if response.has_redirect_location:
+                return _join(url, response.headers["location"])
+            _check(response, max_bytes)
+            data = bytearray()
+            async for chunk in response.aiter_raw():
+                data += chunk
+                if len(data) > max_bytes:
+                    raise too_large(max_bytes)
+            mime = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            return Fetched(bytes(data), mime)
+
+    async def _client(self, route: _Route) -> httpx.AsyncClient:
+        """Connections to configured origins are kept; to others they are not, since TLS was checked for one name."""
+        key = route.is_configured, route.url.scheme == "https"
+        if key not in self._clients:
+            tls = await self._context() if key[1] else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            limits = httpx.Limits() if route.is_configured else _NO_KEEPALIVE
+            client = httpx.AsyncClient(verify=tls, timeout=_TIMEOUTS, trust_env=False, limits=limits)
+            if self._clients.setdefault(key, client) is not client:
+                await client.aclose()
+        return self._clients[key]
+
+    async def _context(self) -> ssl.SSLContext:
+        # Reading the certificates takes tens of milliseconds: not on the event loop.
+        if self._tls is None:
+            self._tls = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
+        return self._tls
+
+
+def _parse(url: str) -> httpx.URL:
+    if len(url) > _LONGEST_URL:
+        raise BadFile("That address is too long.")
+    try:
+        return httpx.URL(url.strip())
+    except (httpx.InvalidURL, ValueError) as error:
+        raise UnsafeAddress("That is not an address I can read.") from error
+
+
+def _join(url: httpx.URL, location: str) -> httpx.URL:
+    try:
+        return url.join(location)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise UnsafeAddress("That address leads to one I cannot read.") from error
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, _port(url)
+
+
+def _port(url: httpx.URL) -> int | None:
+    return url.port or _DEFAULT_PORTS.get(url.scheme)
+
+
+def _check(response: httpx.Response, max_bytes: int) -> None:
+    """What the head of an answer tells before anything is read."""
+    status = response.status_code
+    if status in (404, 410):
+        raise OutputGone("There is no file at that address.")
+    if status == 429 or status >= 500:
+        raise Unavailable(f"That address answers with an error ({status}). Please try again.")
+    if status != 200:
+        raise BadFile(f"That address does not give me the file (it answers {status}).")
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise BadFile("That address sends the file compressed, although I asked it not to.")
+    length = response.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > max_bytes:
+        raise too_large(max_bytes)

@@ -1,0 +1,102 @@
+"""Files the bot keeps: addressed by their content, written whole or not at all."""
+
+import asyncio
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.core.errors import Fault
+from bot.media.decoding import inspect
+
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A kept picture: its address, what it is, its size in bytes and its sides in pixels."""
+
+    sha256: str
+    mime: str
+    size: int
+    width: int
+    height: int
+    path: Path
+
+
+class Keeper:
+    """Keeps files under `media/ab/cd/<sha256>.<extension>` of a data folder."""
+
+    def __init__(self, data_dir: Path | str) -> None:
+        self._root = Path(data_dir) / "media"
+
+    async def keep(self, data: bytes, mime: str) -> Kept:
+        """Write a picture, unless it is there. It survives a power cut once this returns."""
+        return await asyncio.to_thread(self._keep, data, mime)
+
+    def path_of(self, sha256: str) -> Path | None:
+        """Where a file lies; None when it is not kept, or when this is no SHA-256 at all."""
+        if not _SHA256.fullmatch(sha256):
+            return None
+        candidates = (self._path(sha256, extension) for extension in _EXTENSIONS.values())
+        return next((path for path in candidates if path.is_file()), None)
+
+    async def remove(self, sha256: str) -> bool:
+        """Delete a file. False when it was not kept."""
+        path = self.path_of(sha256)
+        if path is None:
+            return False
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        return True
+
+    async def total_bytes(self) -> int:
+        """What all kept files take."""
+        return await asyncio.to_thread(lambda: sum(path.stat().st_size for path in self._root.glob("*/*/*.*")))
+
+    def _path(self, sha256: str, extension: str) -> Path:
+        return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.{extension}"
+
+    def _keep(self, data: bytes, mime: str) -> Kept:
+        if mime not in _EXTENSIONS:
+            raise Fault(f"no extension for {mime}")
+        facts = inspect(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self._path(sha256, _EXTENSIONS[mime])
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, data)
+        return Kept(sha256, mime, len(data), facts.width, facts.height, path)
+
+
+def mime_of(path: Path) -> str:
+    """The MIME type of a kept file, by its extension."""
+    return next(mime for mime, extension in _EXTENSIONS.items() if path.suffix == f".{extension}")
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Nobody ever sees half a file: written aside, forced to disk, then renamed."""
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut. Windows cannot open folders, and needs it not."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

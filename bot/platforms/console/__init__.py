@@ -1,0 +1,1 @@
+"""A terminal as a platform: one command, shown as text and files."""

@@ -1,0 +1,80 @@
+"""A message that changes, on a terminal that cannot take back what it printed."""
+
+from typing import TextIO
+
+from bot.core.replies import Progress, Reply, Stage
+
+_STAGES = {
+    Stage.QUEUED: "Waiting in line",
+    Stage.STARTING: "Waking the model up",
+    Stage.RUNNING: "Working on it",
+    Stage.FETCHING: "Bringing the result",
+}
+_ERASE_LINE = "\r\x1b[2K"
+
+
+class Printer:
+    """Prints what is new: the words that were added, and each stage once (or one living line on a real terminal)."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._is_terminal = out.isatty()
+        self._text = ""
+        self._stage = ""
+        self._has_open_line = False
+        self._has_progress_line = False
+
+    def show(self, reply: Reply) -> None:
+        """Bring the terminal in step with a message."""
+        if reply.text != self._text:
+            self._print_words(reply.text)
+        elif reply.progress is not None and not self._text:
+            self._print_progress(reply.progress)
+        self._out.flush()
+
+    def line(self, text: str) -> None:
+        """One line of its own, after whatever stands there."""
+        self.end()
+        self._out.write(f"{text}\n")
+        self._out.flush()
+
+    def end(self) -> None:
+        """End the line that is being written, and take a living one away."""
+        self._erase_progress()
+        if self._has_open_line:
+            self._out.write("\n")
+            self._has_open_line = False
+        self._out.flush()
+
+    def unseen(self, text: str) -> str:
+        """What of a text is not on the terminal yet."""
+        return text.removeprefix(self._text).strip()
+
+    def _print_words(self, text: str) -> None:
+        self._erase_progress()
+        if not text.startswith(self._text):
+            self.end()
+            self._text = ""
+        self._out.write(text[len(self._text) :])
+        self._text = text
+        self._has_open_line = not text.endswith("\n")
+
+    def _print_progress(self, progress: Progress) -> None:
+        stage = _STAGES[progress.stage]
+        if self._is_terminal:
+            self._out.write(f"{_ERASE_LINE}{stage} {_numbers(progress)}".rstrip())
+            self._has_progress_line = True
+        elif stage != self._stage:
+            self._out.write(f"{stage} …\n")
+        self._stage = stage
+
+    def _erase_progress(self) -> None:
+        if self._has_progress_line:
+            self._out.write(_ERASE_LINE)
+            self._has_progress_line = False
+
+
+def _numbers(progress: Progress) -> str:
+    percent = f"{progress.percent} % · " if progress.percent is not None else ""
+    usual = f" of usually {progress.usual_seconds} s" if progress.usual_seconds else ""
+    return f"{percent}{progress.elapsed_seconds} s{usual}"

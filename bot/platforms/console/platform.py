@@ -1,0 +1,84 @@
+"""A terminal as a platform: one command, shown as it happens."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from bot.core.errors import UserError
+from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
+from bot.core.replies import MessageRef, Reply, Tone
+from bot.dispatch.dispatcher import Dispatcher
+from bot.platforms.console.commands import NAME, invocation_of
+from bot.platforms.console.files import PathOf, write_pictures
+from bot.platforms.console.messages import Printer
+from bot.platforms.console.pacing import ConsolePacer
+
+
+class ConsolePlatform:
+    """Prints messages to `out` and errors to `err`; pictures are written to `output` where one is given."""
+
+    name = NAME
+    limits = MessageLimits(text=1_000_000, pictures=8)
+
+    def __init__(self, out: TextIO, *, path_of: PathOf, output: Path | None = None, err: TextIO | None = None) -> None:
+        self._printer = Printer(out)
+        self._err = err or sys.stderr
+        self._path_of = path_of
+        self._output = output
+        self._shown: dict[str, Reply] = {}
+        self._last_word: asyncio.Future[Reply] | None = None
+
+    async def once(self, line: str, dispatcher: Dispatcher) -> int:
+        """Do one command and wait for its end: 0, or 1 with the sentence on `err`."""
+        self._last_word = asyncio.get_running_loop().create_future()
+        try:
+            invocation = await invocation_of(line, dispatcher.services.menu)
+            reply = await dispatcher.handle(invocation)
+            if reply is None:
+                reply = await self._last_word
+            await self._finish(reply)
+        except UserError as error:
+            self._err.write(f"{error}\n")
+            return 1
+        return 0
+
+    async def post(self, destination: Destination, reply: Reply) -> MessageRef:
+        """Print a message; a second one with the same nonce is the same message."""
+        channel = destination.channel
+        if destination.nonce not in self._shown:
+            self._show(destination.nonce, reply)
+        return MessageRef(NAME, channel.workspace, channel.id, channel.thread, destination.nonce)
+
+    async def edit(self, message: MessageRef, reply: Reply) -> None:
+        """Print what is new; raises `MessageLost` for a message that was not printed here."""
+        if message.id not in self._shown:
+            raise MessageLost(f"no message {message.id} on this terminal")
+        if self._shown[message.id] != reply:
+            self._show(message.id, reply)
+
+    def pacer(self, message: MessageRef) -> Pacer:
+        return ConsolePacer()
+
+    def _show(self, message_id: str, reply: Reply) -> None:
+        self._shown[message_id] = reply
+        if reply.tone is Tone.WORKING:
+            self._printer.show(reply)
+        elif self._last_word is not None and not self._last_word.done():
+            self._last_word.set_result(reply)
+
+    async def _finish(self, reply: Reply) -> None:
+        """The last word: on `out` with its files and facts, or on `err` what is not on `out` yet."""
+        if reply.tone is Tone.ERROR:
+            self._printer.end()
+            raise UserError(self._printer.unseen(reply.text))
+        self._printer.show(reply)
+        self._printer.end()
+        if reply.pictures and self._output is not None:
+            for line in await asyncio.to_thread(write_pictures, reply.pictures, self._output, self._path_of):
+                self._printer.line(line)
+        elif reply.pictures:
+            names = ", ".join(picture.name for picture in reply.pictures)
+            self._printer.line(f"Made {names}. Add --output NAME to keep it.")
+        if reply.note:
+            self._printer.line(reply.note)

@@ -1,0 +1,1 @@
+"""The web page: the platform that is its own Discord."""

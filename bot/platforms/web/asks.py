@@ -1,0 +1,146 @@
+"""What the page sends: read within limits, checked for shape, and nothing more."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+
+from bot.core.invocations import Attachment
+
+JSON_BYTES = 64 * 1024
+UPLOAD_BYTES = 25 * 1024 * 1024
+_FILES = 4
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Words or a typed command, options chosen in its form, and files by the name of their option."""
+
+    channel: str
+    request_id: str
+    text: str
+    options: Mapping[str, Value]
+    files: Mapping[str, Attachment] = field(default_factory=dict)
+
+
+async def read_ask(request: web.Request) -> Ask:
+    """A JSON body, or multipart with the JSON as its first part `ask` and then the files. Refuses with 400 or 413."""
+    if not request.content_type.startswith("multipart/"):
+        return _ask(await read_json(request), {})
+    _refuse_too_long(request, UPLOAD_BYTES + JSON_BYTES)
+    try:
+        return await _read_multipart(request)
+    except (ValueError, AssertionError) as error:  # aiohttp's words for a broken multipart body
+        raise web.HTTPBadRequest(text="That upload arrived damaged. Please send it again.") from error
+
+
+async def read_json(request: web.Request) -> dict[str, Any]:
+    """A JSON object of at most `JSON_BYTES`."""
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="Send JSON.")
+    _refuse_too_long(request, JSON_BYTES)
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > JSON_BYTES:
+            raise _too_large("That message is too long.")
+    return _object(bytes(body))
+
+
+def channel_name(value: object) -> str:
+    """A channel as the page names it."""
+    return _matching(value, _CHANNEL, "channel")
+
+
+def request_id(value: object) -> str:
+    """The page's own id of one ask: sent again, it is the same ask."""
+    return _matching(value, _REQUEST_ID, "request_id")
+
+
+def text_of(body: Mapping[str, Any], name: str) -> str:
+    """A text that may be left out."""
+    value = body.get(name, "")
+    if not isinstance(value, str):
+        raise web.HTTPBadRequest(text=f"{name} must be text.")
+    return value
+
+
+async def _read_multipart(request: web.Request) -> Ask:
+    reader = await request.multipart()
+    body: dict[str, Any] | None = None
+    files: dict[str, Attachment] = {}
+    left = UPLOAD_BYTES
+    while (part := await reader.next()) is not None:
+        if not isinstance(part, BodyPartReader) or len(files) >= _FILES:
+            raise web.HTTPBadRequest(text=f"Send at most {_FILES} files at once.")
+        if body is None:
+            body = _object(await _read_part(part, JSON_BYTES))
+            continue
+        content = await _read_part(part, left)
+        left -= len(content)
+        files[part.name or ""] = _attachment(part, content)
+    return _ask(body or {}, files)
+
+
+async def _read_part(part: BodyPartReader, limit: int) -> bytes:
+    content = bytearray()
+    while chunk := await part.read_chunk(64 * 1024):
+        content += chunk
+        if len(content) > limit:
+            raise _too_large(f"Files may have {UPLOAD_BYTES // 1024 // 1024} MB together.")
+    return bytes(content)
+
+
+def _attachment(part: BodyPartReader, content: bytes) -> Attachment:
+    async def read() -> bytes:
+        return content
+
+    mime = part.headers.get("Content-Type", "application/octet-stream")
+    return Attachment(name=part.filename or "file", mime=mime, size=len(content), read=read)
+
+
+def _ask(body: Mapping[str, Any], files: Mapping[str, Attachment]) -> Ask:
+    options = body.get("options", {})
+    if not isinstance(options, dict) or not all(
+        isinstance(value, (str, int, float, bool)) for value in options.values()
+    ):
+        raise web.HTTPBadRequest(text="options must be text, numbers, or yes and no.")
+    return Ask(
+        channel=channel_name(body.get("channel")),
+        request_id=request_id(body.get("request_id")),
+        text=text_of(body, "text"),
+        options=options,
+        files=files,
+    )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise web.HTTPBadRequest(text="That is not JSON.") from error
+    if not isinstance(value, dict):
+        raise web.HTTPBadRequest(text="That is not a JSON object.")
+    return value
+
+
+def _matching(value: object, shape: re.Pattern[str], name: str) -> str:
+    if not isinstance(value, str) or not shape.fullmatch(value):
+        raise web.HTTPBadRequest(text=f"{name} is missing or not in its form.")
+    return value
+
+
+def _refuse_too_long(request: web.Request, limit: int) -> None:
+    if (request.content_length or 0) > limit:
+        raise _too_large("That is too large.")
+
+
+def _too_large(text: str) -> web.HTTPException:
+    return web.HTTPRequestEntityTooLarge(max_size=UPLOAD_BYTES, actual_size=UPLOAD_BYTES, text=text)

@@ -1,0 +1,73 @@
+"""A trunk message as the JSON that the page draws, and the difference between two of them."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from bot.core.json import JSON
+from bot.core.replies import Button, Picture, Progress
+from bot.core.storage import PageMessage
+
+Shown = Mapping[str, JSON]
+
+
+def as_json(message: PageMessage) -> dict[str, JSON]:
+    """One message as the page gets it. Times are ISO 8601 in UTC, spans in seconds."""
+    reply = message.reply
+    return {
+        "id": message.id,
+        "who": "bot" if message.is_from_bot else "you",
+        "job": message.job,
+        "text": reply.text,
+        "pictures": [_picture(picture) for picture in reply.pictures],
+        "progress": _progress(reply.progress),
+        "note": reply.note,
+        "buttons": [_button(button) for button in reply.buttons],
+        "tone": reply.tone.value,
+        "created": message.created_at.isoformat(),
+    }
+
+
+def difference(before: Shown, after: Shown) -> dict[str, JSON]:
+    """What changed, always with `id`. A text that only grew comes as `append`, to be put at `from`.
+
+    `from` counts UTF-16 units, as JavaScript measures strings, so that a page that missed something notices.
+    """
+    changed = {key: value for key, value in after.items() if key == "id" or before.get(key) != value}
+    old, new = before.get("text"), changed.get("text")
+    if isinstance(old, str) and isinstance(new, str) and new.startswith(old):
+        del changed["text"]
+        changed["from"] = _utf16_length(old)
+        changed["append"] = new[len(old) :]
+    return changed
+
+
+def _utf16_length(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _picture(picture: Picture) -> JSON:
+    address = f"/media/{picture.sha256}"
+    return {
+        "url": address,
+        "download": f"{address}?name={quote(picture.name, safe='')}",
+        "name": picture.name,
+        "alt": picture.alt,
+        "width": picture.width,
+        "height": picture.height,
+        "flagged": picture.is_flagged,
+    }
+
+
+def _progress(progress: Progress | None) -> JSON:
+    if progress is None:
+        return None
+    return {
+        "stage": progress.stage.value,
+        "percent": progress.percent,
+        "elapsed": progress.elapsed_seconds,
+        "usual": progress.usual_seconds,
+    }
+
+
+def _button(button: Button) -> JSON:
+    return {"action": button.action, "label": button.label, "job": button.job, "n": button.n}

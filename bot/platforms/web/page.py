@@ -1,0 +1,189 @@
+"""The page over HTTP: its routes, and how what is said on it reaches the dispatcher."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from bot.core.errors import UserError
+from bot.core.json import JSON
+from bot.core.people import Channel, User
+from bot.core.platform import Destination
+from bot.core.replies import Reply, Tone
+from bot.dispatch.dispatcher import Dispatcher, sentence
+from bot.dispatch.presses import Press
+from bot.platforms.web import asks, assets, commands
+from bot.platforms.web.asks import Ask
+from bot.platforms.web.events import PING_SECONDS, STREAMS_PER_PERSON, Events
+from bot.platforms.web.guard import Guard
+from bot.platforms.web.messages import as_json
+from bot.platforms.web.pictures import PathOf, picture
+from bot.platforms.web.platform import NAME, WebPlatform
+
+Who = Callable[[web.Request], User]
+"""Who is asking, by their cookie."""
+
+WORKSPACE = "page"
+_UPLOADS_AT_ONCE = 4
+_DRAIN_SECONDS = 10.0
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def the_owner(_: web.Request) -> User:
+    """The one person of a page that has no invitations."""
+    return User(platform=NAME, workspace=WORKSPACE, id="owner", name="You", is_administrator=True)
+
+
+class WebPage:
+    """What a browser talks to. The messages themselves are `WebPlatform`'s."""
+
+    def __init__(
+        self,
+        platform: WebPlatform,
+        dispatcher: Dispatcher,
+        path_of: PathOf,
+        *,
+        host: str,
+        token: str | None = None,
+        public_url: str | None = None,
+        who: Who = the_owner,
+        streams_per_person: int = STREAMS_PER_PERSON,
+        ping_seconds: float = PING_SECONDS,
+    ) -> None:
+        """`host` is what the server listens on; raises `UserError` when that is public and there is no `token`."""
+        self._platform = platform
+        self._dispatcher = dispatcher
+        self._path_of = path_of
+        self._who = who
+        self._guard = Guard(host=host, token=token, public_url=public_url)
+        self._assets = assets.read_assets()
+        self._events = Events(platform, streams_per_person=streams_per_person, ping_seconds=ping_seconds)
+        self._uploads = asyncio.Semaphore(_UPLOADS_AT_ONCE)
+        self._working: set[asyncio.Task[web.Response]] = set()
+
+    def routes(self) -> list[web.RouteDef]:
+        """To be handed to the server."""
+        guard = self._guard
+        return [
+            web.get("/", guard.reading(self._index)),
+            web.get("/static/{name}", guard.open(self._static)),
+            web.get("/media/{sha256}", guard.reading(self._media)),
+            web.get("/api/menu", guard.reading(self._menu)),
+            web.get("/api/autocomplete", guard.reading(self._autocomplete)),
+            web.get("/api/channels", guard.reading(self._channels)),
+            web.get("/api/messages", guard.reading(self._messages)),
+            web.get("/api/events", guard.reading(self._stream)),
+            web.post("/api/say", guard.writing(self._say)),
+            web.post("/api/press", guard.writing(self._press)),
+        ]
+
+    async def stop(self) -> None:
+        """End the streams with a goodbye, and let asks that are being accepted be accepted."""
+        await self._events.stop()
+        if self._working:
+            await asyncio.wait(self._working, timeout=_DRAIN_SECONDS)
+
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        return assets.answer(self._assets["index.html"], request)
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        return assets.answer(self._assets.get(request.match_info["name"]), request)
+
+    async def _media(self, request: web.Request) -> web.StreamResponse:
+        return await picture(request.match_info["sha256"], request.query.get("name", ""), self._path_of)
+
+    async def _menu(self, request: web.Request) -> web.StreamResponse:
+        return _json(commands.menu_as_json(self._dispatcher.services.menu))
+
+    async def _autocomplete(self, request: web.Request) -> web.StreamResponse:
+        asked = request.query
+        found = commands.suggestions(
+            self._dispatcher.services, asked.get("command", ""), asked.get("option", ""), asked.get("typed", "")[:200]
+        )
+        return _json(found)
+
+    async def _channels(self, request: web.Request) -> web.StreamResponse:
+        user = self._who(request)
+        own = f"{user.id}."
+        found = await self._platform.channels(user)
+        return _json([{"channel": id_.removeprefix(own), "words": words, "changed": at} for id_, words, at in found])
+
+    async def _messages(self, request: web.Request) -> web.StreamResponse:
+        channel = self._channel(self._who(request), request.query.get("channel"))
+        return _json([as_json(message) for message in await self._platform.messages(channel.id)])
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        user = self._who(request)
+        return await self._events.serve(request, user.id, self._channel(user, request.query.get("channel")).id)
+
+    async def _say(self, request: web.Request) -> web.StreamResponse:
+        user = self._who(request)
+        if request.content_type.startswith("multipart/"):
+            async with self._uploads:
+                return await self._finish(self._accept(user, await asks.read_ask(request)))
+        return await self._finish(self._accept(user, await asks.read_ask(request)))
+
+    async def _press(self, request: web.Request) -> web.StreamResponse:
+        user = self._who(request)
+        body = await asks.read_json(request)
+        number = body.get("n", 0)
+        press = Press(
+            user=user,
+            channel=self._channel(user, body.get("channel")),
+            action=asks.text_of(body, "action"),
+            job=asks.text_of(body, "job"),
+            n=number if isinstance(number, int) else 0,
+            request_key=f"web:{asks.request_id(body.get('request_id'))}",
+            message=asks.text_of(body, "message"),
+        )
+        return await self._finish(self._answer_press(press))
+
+    async def _finish(self, work: Coroutine[Any, Any, web.Response]) -> web.Response:
+        # A closed tab must not undo half of it, and a stop waits for it.
+        task = asyncio.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return await asyncio.shield(task)
+
+    async def _accept(self, user: User, ask: Ask) -> web.Response:
+        """Answered only when the job's row is committed: who hears 200 has lost nothing to a crash."""
+        channel = self._channel(user, ask.channel)
+        said = f"said.{user.id}.{ask.request_id}"
+        await self._platform.say(user, channel, said, commands.words_of(ask), commands.files_note(ask))
+        reply = await self._answer(ask, user, channel)
+        if reply is not None:
+            await self._show(reply, user, channel, f"web:{ask.request_id}")
+        return _json({"message": said, "error": _error_in(reply)})
+
+    async def _answer(self, ask: Ask, user: User, channel: Channel) -> Reply | None:
+        try:
+            invocation = commands.invocation_of(ask, self._dispatcher.services.menu, user, channel)
+        except UserError as error:
+            return sentence(error)
+        return await self._dispatcher.handle(invocation)
+
+    async def _answer_press(self, press: Press) -> web.Response:
+        reply = await self._dispatcher.press(press)
+        error = _error_in(reply)
+        # What a press did wrong is told in passing and does not stay in the conversation.
+        if reply is not None and not error:
+            await self._show(reply, press.user, press.channel, press.request_key)
+        return _json({"error": error})
+
+    async def _show(self, reply: Reply, user: User, channel: Channel, request_key: str) -> None:
+        destination = Destination(user, channel, request_key, nonce=f"answer.{user.id}.{request_key}")
+        await self._platform.post(destination, replace(reply, is_private=False))
+
+    def _channel(self, user: User, name: object) -> Channel:
+        # A person's channels carry their id, so that no name reaches anyone else's.
+        return Channel(NAME, user.workspace, f"{user.id}.{asks.channel_name(name)}")
+
+
+def _error_in(reply: Reply | None) -> str:
+    return reply.text if reply is not None and reply.tone is Tone.ERROR else ""
+
+
+def _json(body: JSON) -> web.Response:
+    return web.json_response(body, headers=_NO_STORE)

@@ -1,0 +1,88 @@
+"""The page as a platform: messages live in the database, and in memory while they change."""
+
+from dataclasses import replace
+
+from bot.core.clock import Clock
+from bot.core.people import Channel, User
+from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
+from bot.core.replies import MessageRef, Reply, Tone
+from bot.core.storage import Database, PageMessage
+from bot.platforms.web.feed import Feed
+from bot.platforms.web.pacing import PagePacer
+
+NAME = "web"
+_MESSAGES_SHOWN = 200
+_CHANNELS_SHOWN = 50
+
+
+class WebPlatform:
+    """Posts and edits messages on the page."""
+
+    name = NAME
+    limits = MessageLimits(text=100_000, pictures=8)
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self.feed = Feed()
+
+    async def post(self, destination: Destination, reply: Reply) -> MessageRef:
+        """Create a message whose id is the nonce: a second call with the same nonce leaves the first as it is."""
+        await self._create(destination.nonce, destination.channel, destination.user, reply, is_from_bot=True)
+        channel = destination.channel
+        return MessageRef(NAME, channel.workspace, channel.id, channel.thread, destination.nonce)
+
+    async def edit(self, message: MessageRef, reply: Reply) -> None:
+        """Show this instead. What is still being worked on stays in memory; raises `MessageLost` for an unknown one."""
+        before = await self._find(message.channel, message.id)
+        if before is None:
+            raise MessageLost(f"no message {message.id} on the page")
+        if before.reply == reply:
+            return
+        after = replace(before, reply=reply, job=_job_of(reply) or before.job, updated_at=self._clock.now())
+        # A reload reads the rest from memory, and after a crash the job writes it anew.
+        if reply.tone is not Tone.WORKING or before.reply.tone is not Tone.WORKING:
+            await self._keep(after)
+        self.feed.publish(after)
+
+    def pacer(self, message: MessageRef) -> Pacer:
+        return PagePacer(self._clock)
+
+    async def say(self, user: User, channel: Channel, message_id: str, text: str, note: str = "") -> None:
+        """Post a person's own words; an equal id posts them once."""
+        await self._create(message_id, channel, user, Reply(text=text, note=note), is_from_bot=False)
+
+    async def messages(self, channel: str) -> list[PageMessage]:
+        """The latest messages of a channel as they are now, oldest first."""
+        async with self._database.read() as rows:
+            stored = await rows.page.in_channel(channel, _MESSAGES_SHOWN)
+        return self.feed.overlay(channel, stored)
+
+    async def channels(self, user: User) -> list[tuple[str, str, str]]:
+        """A person's channels, newest first: id, first words, time of the last change (ISO 8601)."""
+        async with self._database.read() as rows:
+            found = await rows.page.channels_of(user.id, _CHANNELS_SHOWN)
+        return [(channel, words, at.isoformat()) for channel, words, at in found]
+
+    async def _create(self, message_id: str, channel: Channel, user: User, reply: Reply, *, is_from_bot: bool) -> None:
+        if await self._find(channel.id, message_id) is not None:
+            return
+        now = self._clock.now()
+        message = PageMessage(message_id, channel.id, user.id, _job_of(reply), is_from_bot, reply, now, now)
+        await self._keep(message)
+        self.feed.publish(message)
+
+    async def _find(self, channel: str, message_id: str) -> PageMessage | None:
+        known = self.feed.get(channel, message_id)
+        if known is not None:
+            return known
+        async with self._database.read() as rows:
+            return await rows.page.get(message_id)
+
+    async def _keep(self, message: PageMessage) -> None:
+        async with self._database.write(is_urgent=message.is_from_bot) as rows:
+            await rows.page.put(message)
+
+
+def _job_of(reply: Reply) -> str:
+    return next((button.job for button in reply.buttons), "")

@@ -1,0 +1,1 @@
+"""One aiohttp application: health, metrics, and the routes other parts hand over."""

@@ -1,0 +1,1 @@
+"""The database: one MetaData, one file per store, for SQLite and PostgreSQL."""

@@ -1,0 +1,62 @@
+"""Conversations: chats that go on, and their turns."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
+
+from bot.core.conversations import Conversation, Role, Turn
+from bot.storage.statements import Statements
+from bot.storage.tables.talk import conversations, turns
+
+_PLACE = ("platform", "workspace", "channel", "thread")
+_OPEN = insert(conversations).on_conflict_do_nothing(index_elements=_PLACE)
+_GET = sa.select(conversations).where(conversations.c.id == bindparam("conversation"))
+_IN_CHANNEL = sa.select(conversations).where(*(conversations.c[name] == bindparam(f"of_{name}") for name in _PLACE))
+_ADD_TURN = insert(turns).on_conflict_do_nothing()
+_TURNS = (
+    sa.select(turns)
+    .where(turns.c.conversation == bindparam("of_conversation"))
+    .order_by(turns.c.created_at.desc(), turns.c.id.desc())
+    .limit(bindparam("most"))
+)
+
+
+class SqlConversationStore:
+    """Implements `core.storage.ConversationStore`."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def open(self, conversation: Conversation) -> Conversation:
+        row = {name: getattr(conversation, name) for name in Conversation.__slots__}
+        if (await self._run(_OPEN, row)).rowcount:
+            return conversation
+        place = (conversation.platform, conversation.workspace, conversation.channel, conversation.thread)
+        return await self.in_channel(*place) or conversation
+
+    async def get(self, conversation_id: str) -> Conversation | None:
+        return _one(await self._run(_GET, {"conversation": conversation_id}))
+
+    async def in_channel(self, platform: str, workspace: str, channel: str, thread: str) -> Conversation | None:
+        place = {"of_platform": platform, "of_workspace": workspace, "of_channel": channel, "of_thread": thread}
+        return _one(await self._run(_IN_CHANNEL, place))
+
+    async def add_turn(self, turn: Turn) -> None:
+        row = {name: getattr(turn, name) for name in Turn.__slots__}
+        await self._run(_ADD_TURN, row | {"role": turn.role.value, "files": list(turn.files)})
+
+    async def turns(self, conversation_id: str, limit: int) -> list[Turn]:
+        rows = await self._run(_TURNS, {"of_conversation": conversation_id, "most": limit})
+        return [_turn(row) for row in rows][::-1]
+
+
+def _one(rows: sa.CursorResult[Any]) -> Conversation | None:
+    row = rows.first()
+    return Conversation(**{name: getattr(row, name) for name in Conversation.__slots__}) if row else None
+
+
+def _turn(row: sa.Row[Any]) -> Turn:
+    facts = {name: getattr(row, name) for name in Turn.__slots__}
+    return Turn(**facts | {"role": Role(row.role), "files": tuple(row.files)})

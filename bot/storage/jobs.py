@@ -1,0 +1,230 @@
+"""Jobs: added once for each ask, moved by compare-and-set, claimed from the dead."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
+
+from bot.core.errors import DuplicateAsk, DuplicatePress
+from bot.core.jobs import Job, JobState
+from bot.core.people import Channel, User
+from bot.storage.statements import Statements
+from bot.storage.tables.work import IS_OPEN, IS_WAITED_FOR, jobs, workers
+
+MOVABLE = frozenset({"prediction", "cost", "error", "attempts", "run_after", "told_at", "conversation"})
+"""The fields of a job that may change as it moves."""
+
+_ADD = insert(jobs).on_conflict_do_nothing()
+_ALL = sa.select(jobs)
+_GET = _ALL.where(jobs.c.id == bindparam("job"))
+_ASKED = _ALL.where(jobs.c.request_key == bindparam("request_key"))
+# "~" sorts behind every character of an id, and ids are compared byte by byte.
+_FIND = _ALL.where(jobs.c.id >= bindparam("first"), jobs.c.id < bindparam("first").concat("~")).limit(2)
+
+_NEWEST = (jobs.c.created_at.desc(), jobs.c.id.desc())
+_OF_USER = _ALL.where(
+    jobs.c.platform == bindparam("platform"),
+    jobs.c.user_workspace == bindparam("workspace"),
+    jobs.c.user == bindparam("user"),
+).order_by(*_NEWEST)
+_OPEN_OF = _OF_USER.where(sa.text(IS_OPEN))
+_RECENT_OF = _OF_USER.limit(bindparam("most"))
+_RECENT_IN = (
+    _ALL.where(
+        jobs.c.platform == bindparam("platform"),
+        jobs.c.workspace == bindparam("workspace"),
+        jobs.c.channel == bindparam("channel"),
+    )
+    .order_by(*_NEWEST)
+    .limit(bindparam("most"))
+)
+_COUNT_OPEN = sa.select(sa.func.count()).select_from(jobs).where(sa.text(IS_OPEN))
+
+_ASK_CANCEL = (
+    sa.update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.cancel_by == "", sa.text(IS_OPEN))
+    .values(cancel_by=bindparam("by"), updated_at=bindparam("at"))
+)
+_LET_GO = (
+    sa.update(jobs)
+    .where(jobs.c.owner == bindparam("me"), sa.text(IS_WAITED_FOR))
+    .values(owner="", updated_at=bindparam("at"))
+)
+
+_IS_ALIVE = sa.exists().where(workers.c.id == jobs.c.owner, workers.c.beat_at > bindparam("dead_before"))
+_ORPHANS = (
+    sa.select(jobs.c.id)
+    .where(sa.text(IS_WAITED_FOR), jobs.c.owner != bindparam("me"), ~_IS_ALIVE)
+    .order_by(jobs.c.created_at)
+    .limit(bindparam("most"))
+    .with_for_update(of=jobs, skip_locked=True)  # two claimers never meet; SQLite has one writer and needs none
+    .cte("orphans")
+)
+_CLAIM = (
+    sa.update(jobs)
+    .where(jobs.c.id.in_(sa.select(_ORPHANS.c.id)))
+    .values(owner=bindparam("new_owner"), epoch=jobs.c.epoch + 1, updated_at=bindparam("at"))
+    .returning(jobs)
+)
+
+
+class SqlJobStore:
+    """Implements `core.storage.JobStore`."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def add(self, job: Job) -> None:
+        """Nothing is written on a conflict, and the transaction stays usable on both engines."""
+        if (await self._run(_ADD, _row(job))).rowcount:
+            return
+        # A platform that delivers a press twice repeats both keys: that is the same ask.
+        if await self.by_request_key(job.request_key):
+            raise DuplicateAsk(job.request_key)
+        raise DuplicatePress(job.press_key)
+
+    async def get(self, job_id: str) -> Job | None:
+        return _one(await self._run(_GET, {"job": job_id}))
+
+    async def find(self, prefix: str) -> Job | None:
+        if not prefix:
+            return None
+        found = _many(await self._run(_FIND, {"first": prefix}))
+        return found[0] if len(found) == 1 else None
+
+    async def by_request_key(self, request_key: str) -> Job | None:
+        return _one(await self._run(_ASKED, {"request_key": request_key}))
+
+    async def move(self, job: Job, to: JobState, at: datetime, **changes: Any) -> Job | None:
+        where = {"job": job.id, "was": job.state.value, "me": job.owner, "my_epoch": job.epoch}
+        values = {f"new_{name}": value for name, value in changes.items()}
+        statement = _move(tuple(sorted(changes)))
+        moved = (await self._run(statement, {**where, **values, "to": to.value, "at": at})).first()
+        # Whoever asks to cancel needs no ownership, so that column alone may have changed behind our back.
+        return replace(job, state=to, updated_at=at, cancel_by=moved.cancel_by, **changes) if moved else None
+
+    async def ask_cancel(self, job_id: str, by: str, at: datetime) -> bool:
+        return (await self._run(_ASK_CANCEL, {"job": job_id, "by": by, "at": at})).rowcount == 1
+
+    async def open_of(self, user: User) -> list[Job]:
+        return _many(await self._run(_OPEN_OF, _address(user)))
+
+    async def recent_of(self, user: User, limit: int) -> list[Job]:
+        return _many(await self._run(_RECENT_OF, {**_address(user), "most": limit}))
+
+    async def recent_in(self, platform: str, workspace: str, channel: str, limit: int) -> list[Job]:
+        place = {"platform": platform, "workspace": workspace, "channel": channel}
+        return _many(await self._run(_RECENT_IN, {**place, "most": limit}))
+
+    async def claim(self, owner: str, dead_before: datetime, at: datetime, limit: int) -> list[Job]:
+        facts = {"me": owner, "new_owner": owner, "dead_before": dead_before, "at": at, "most": limit}
+        return sorted(_many(await self._run(_CLAIM, facts)), key=lambda job: (job.created_at, job.id))
+
+    async def let_go(self, owner: str, at: datetime) -> int:
+        return (await self._run(_LET_GO, {"me": owner, "at": at})).rowcount
+
+    async def count_open(self) -> int:
+        return int((await self._run(_COUNT_OPEN)).scalar_one())
+
+
+@cache
+def _move(names: tuple[str, ...]) -> sa.UpdateBase:
+    """The compare-and-set that also changes these columns: built once for each set of names."""
+    if unknown := set(names) - MOVABLE:
+        raise TypeError(f"a move cannot change {', '.join(sorted(unknown))}")
+    return (
+        sa.update(jobs)
+        .where(
+            jobs.c.id == bindparam("job"),
+            jobs.c.state == bindparam("was"),
+            jobs.c.owner == bindparam("me"),
+            jobs.c.epoch == bindparam("my_epoch"),
+        )
+        .values(state=bindparam("to"), updated_at=bindparam("at"))
+        .values({name: bindparam(f"new_{name}") for name in names})
+        .returning(jobs.c.cancel_by)
+    )
+
+
+def _address(user: User) -> dict[str, str]:
+    return {"platform": user.platform, "workspace": user.workspace, "user": user.id}
+
+
+def _one(rows: sa.CursorResult[Any]) -> Job | None:
+    row = rows.first()
+    return _job(row) if row else None
+
+
+def _many(rows: sa.CursorResult[Any]) -> list[Job]:
+    return [_job(row) for row in rows]
+
+
+_SAME_NAMES: Sequence[str] = (
+    "id",
+    "request_key",
+    "command",
+    "model",
+    "backend",
+    "owner",
+    "epoch",
+    "created_at",
+    "updated_at",
+    "is_private",
+    "press_key",
+    "parent_job",
+    "conversation",
+    "prediction",
+    "attempts",
+    "told_about",
+    "told_at_most",
+    "cost",
+    "cancel_by",
+    "run_after",
+    "error",
+    "told_at",
+)
+
+
+def _row(job: Job) -> dict[str, Any]:
+    row = {name: getattr(job, name) for name in _SAME_NAMES}
+    row |= {"state": job.state.value, "options": dict(job.options), "inputs": dict(job.inputs)}
+    row |= {
+        "platform": job.channel.platform,
+        "workspace": job.channel.workspace,
+        "channel": job.channel.id,
+        "thread": job.channel.thread,
+        "is_age_restricted": job.channel.is_age_restricted,
+    }
+    row |= {
+        "user": job.user.id,
+        "user_workspace": job.user.workspace,
+        "user_name": job.user.name,
+        "locale": job.user.locale,
+        "roles": sorted(job.user.roles),
+        "is_administrator": job.user.is_administrator,
+    }
+    return row
+
+
+def _job(row: sa.Row[Any]) -> Job:
+    return Job(
+        user=User(
+            platform=row.platform,
+            workspace=row.user_workspace,
+            id=row.user,
+            name=row.user_name,
+            locale=row.locale,
+            roles=frozenset(row.roles),
+            is_administrator=row.is_administrator,
+        ),
+        channel=Channel(row.platform, row.workspace, row.channel, row.thread, row.is_age_restricted),
+        state=JobState(row.state),
+        options=row.options,
+        inputs=row.inputs,
+        **{name: getattr(row, name) for name in _SAME_NAMES},
+    )

@@ -1,0 +1,115 @@
+"""The ledger: accounts, and the rows that move them through the database's own triggers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
+
+from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
+from bot.storage.statements import Statements
+from bot.storage.tables.money import accounts, ledger
+from bot.storage.tables.work import jobs
+
+_OPEN = insert(accounts).on_conflict_do_nothing(index_elements=["id"])
+_GET = sa.select(accounts).where(accounts.c.id == bindparam("account"))
+_LOCK = (
+    sa.select(accounts)
+    .where(accounts.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(accounts.c.id)  # everyone locks in the same order, so nobody waits in a circle
+    .with_for_update()
+)
+_APPEND = sa.insert(ledger)
+
+_close = ledger.alias("close")
+_IS_CLOSED = sa.exists().where(
+    _close.c.job == ledger.c.job, _close.c.account == ledger.c.account, sa.text("close.kind IN ('settle', 'release')")
+)
+_OPEN_HOLDS = (
+    sa.select(accounts, ledger.c.held_delta.label("amount"))
+    .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
+    .where(ledger.c.job == bindparam("of_job"), sa.text("ledger.kind = 'hold'"), ~_IS_CLOSED)
+    .order_by(accounts.c.kind == AccountKind.BUDGET.value, ledger.c.id)
+)
+_JOBS_WITH_OPEN_HOLDS = (
+    sa.select(ledger.c.job).distinct().where(sa.text("ledger.kind = 'hold'"), ~_IS_CLOSED).order_by(ledger.c.job)
+)
+_ENTRIES = sa.select(ledger).where(ledger.c.account.in_(bindparam("accounts", expanding=True))).order_by(ledger.c.id)
+_ENTRIES_OF_JOB = sa.select(ledger).where(ledger.c.job == bindparam("of_job")).order_by(ledger.c.id)
+
+_spent = -sa.func.sum(ledger.c.balance_delta)
+_SPENT_BY_MODEL = (
+    sa.select(jobs.c.model, sa.func.count(ledger.c.job.distinct()).label("jobs"), _spent.label("micros"))
+    .join_from(ledger, jobs, jobs.c.id == ledger.c.job)
+    .where(ledger.c.kind == EntryKind.SETTLE.value, ledger.c.account.in_(bindparam("accounts", expanding=True)))
+    .group_by(jobs.c.model)
+    .order_by(_spent.desc(), jobs.c.model)
+)
+
+_ACCOUNT_TEXTS = ("id", "scope", "platform", "workspace", "user", "window")
+_ENTRY_FIELDS = ("account", "job", "balance_delta", "held_delta", "key", "actor", "reason", "at")
+
+
+class SqlLedgerStore:
+    """Implements `core.storage.LedgerStore`."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def open(self, account: Account, grant: Entry) -> bool:
+        # Empty whatever the value says: only the ledger's rows put money in.
+        row = {name: getattr(account, name) for name in _ACCOUNT_TEXTS}
+        row |= {"kind": account.kind.value, "expires_at": account.expires_at}
+        if not (await self._run(_OPEN, row)).rowcount:
+            return False
+        await self.append([grant])
+        return True
+
+    async def lock(self, ids: Sequence[str]) -> dict[str, Account]:
+        rows = await self._run(_LOCK, {"ids": list(ids)})
+        return {row.id: _account(row) for row in rows}
+
+    async def get(self, account_id: str) -> Account | None:
+        row = (await self._run(_GET, {"account": account_id})).first()
+        return _account(row) if row else None
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        rows = [
+            {name: getattr(entry, name) for name in _ENTRY_FIELDS} | {"kind": entry.kind.value} for entry in entries
+        ]
+        await self._run(_APPEND, rows)
+
+    async def open_holds(self, job_id: str) -> list[Hold]:
+        rows = await self._run(_OPEN_HOLDS, {"of_job": job_id})
+        return [Hold(_account(row), job_id, row.amount) for row in rows]
+
+    async def jobs_with_open_holds(self) -> list[str]:
+        return [row.job for row in await self._run(_JOBS_WITH_OPEN_HOLDS)]
+
+    async def entries(self, account_ids: Sequence[str]) -> list[Entry]:
+        return [_entry(row) for row in await self._run(_ENTRIES, {"accounts": list(account_ids)})]
+
+    async def entries_of_job(self, job_id: str) -> list[Entry]:
+        return [_entry(row) for row in await self._run(_ENTRIES_OF_JOB, {"of_job": job_id})]
+
+    async def spent_by_model(self, account_ids: Sequence[str]) -> list[tuple[str, int, int]]:
+        rows = await self._run(_SPENT_BY_MODEL, {"accounts": list(account_ids)})
+        return [(row.model, row.jobs, int(row.micros)) for row in rows]
+
+
+def _account(row: sa.Row[Any]) -> Account:
+    return Account(
+        kind=AccountKind(row.kind),
+        expires_at=row.expires_at,
+        balance=row.balance,
+        held=row.held,
+        granted=row.granted,
+        **{name: getattr(row, name) for name in _ACCOUNT_TEXTS},
+    )
+
+
+def _entry(row: sa.Row[Any]) -> Entry:
+    return Entry(kind=EntryKind(row.kind), **{name: getattr(row, name) for name in _ENTRY_FIELDS})

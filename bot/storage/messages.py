@@ -1,0 +1,67 @@
+"""Messages: where each part of a job's answer was posted."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
+
+from bot.core.jobs import MessageState, PostedMessage
+from bot.core.replies import MessageRef
+from bot.storage.statements import Statements
+from bot.storage.tables.work import messages
+
+_ADDRESS = ("platform", "workspace", "channel", "thread", "message", "token", "token_expires_at")
+_CHANGING = (*_ADDRESS, "state", "start", "end", "opening")
+_insert = insert(messages)
+_PUT = _insert.on_conflict_do_update(
+    index_elements=["job", "part"], set_={name: _insert.excluded[name] for name in _CHANGING}
+)
+_OF = sa.select(messages).where(messages.c.job == bindparam("of_job")).order_by(messages.c.part)
+_FORGET = (
+    sa.update(messages)
+    .where(sa.text("token <> ''"), messages.c.token_expires_at < bindparam("expired_before"))
+    .values(token="")
+)
+
+
+class SqlMessageStore:
+    """Implements `core.storage.MessageStore`."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def put(self, message: PostedMessage) -> None:
+        ref = message.ref
+        address = {"platform": ref.platform, "workspace": ref.workspace, "channel": ref.channel, "thread": ref.thread}
+        secret = {"message": ref.id, "token": ref.token, "token_expires_at": ref.token_expires_at}
+        text = {"start": message.start, "end": message.end, "opening": message.opening}
+        part = {"job": message.job, "part": message.part, "state": message.state.value}
+        await self._run(_PUT, {**part, **address, **secret, **text})
+
+    async def of(self, job_id: str) -> list[PostedMessage]:
+        return [_message(row) for row in await self._run(_OF, {"of_job": job_id})]
+
+    async def forget_tokens(self, expired_before: datetime) -> int:
+        return (await self._run(_FORGET, {"expired_before": expired_before})).rowcount
+
+
+def _message(row: sa.Row[Any]) -> PostedMessage:
+    return PostedMessage(
+        job=row.job,
+        part=row.part,
+        ref=MessageRef(
+            platform=row.platform,
+            workspace=row.workspace,
+            channel=row.channel,
+            thread=row.thread,
+            id=row.message,
+            token=row.token,
+            token_expires_at=row.token_expires_at,
+        ),
+        state=MessageState(row.state),
+        start=row.start,
+        end=row.end,
+        opening=row.opening,
+    )

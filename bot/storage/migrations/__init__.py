@@ -1,0 +1,1 @@
+"""Alembic migrations: numbered files under `versions/`, one sentence each."""

@@ -1,0 +1,18 @@
+"""Everything the first release keeps, triggers included: one file of statements for each engine."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_STATEMENTS = Path(__file__).with_suffix("")
+
+
+def upgrade() -> None:
+    """Run the statements, which are separated by blank lines and stay as they are for ever."""
+    connection = op.get_bind()
+    text = (_STATEMENTS / f"{connection.dialect.name}.sql").read_text(encoding="utf-8")
+    for statement in text.strip().split("\n\n"):
+        connection.exec_driver_sql(statement)

@@ -1,0 +1,395 @@
+CREATE TABLE accounts (
+	id TEXT NOT NULL,
+	kind TEXT DEFAULT '' NOT NULL,
+	scope TEXT DEFAULT '' NOT NULL,
+	platform TEXT DEFAULT '' NOT NULL,
+	workspace TEXT DEFAULT '' NOT NULL,
+	user TEXT DEFAULT '' NOT NULL,
+	window TEXT DEFAULT '' NOT NULL,
+	expires_at DATETIME,
+	balance BIGINT DEFAULT '0' NOT NULL,
+	held BIGINT DEFAULT '0' NOT NULL,
+	granted BIGINT DEFAULT '0' NOT NULL,
+	entry INTEGER DEFAULT '0' NOT NULL,
+	CONSTRAINT accounts_pkey PRIMARY KEY (id),
+	CONSTRAINT accounts_kind CHECK (kind IN ('wallet', 'budget')),
+	CONSTRAINT accounts_balance_not_negative CHECK (balance >= 0),
+	CONSTRAINT accounts_held_not_negative CHECK (held >= 0),
+	CONSTRAINT accounts_held_within_balance CHECK (held <= balance),
+	CONSTRAINT accounts_balance_within_granted CHECK (balance <= granted)
+)
+
+CREATE TABLE audit (
+	id INTEGER NOT NULL,
+	platform TEXT DEFAULT '' NOT NULL,
+	workspace TEXT DEFAULT '' NOT NULL,
+	actor TEXT DEFAULT '' NOT NULL,
+	action TEXT DEFAULT '' NOT NULL,
+	facts JSON DEFAULT '{}' NOT NULL,
+	at DATETIME NOT NULL,
+	CONSTRAINT audit_pkey PRIMARY KEY (id)
+)
+
+CREATE INDEX audit_of_workspace ON audit (platform, workspace, at)
+
+CREATE TABLE conversations (
+	id TEXT NOT NULL,
+	platform TEXT DEFAULT '' NOT NULL,
+	workspace TEXT DEFAULT '' NOT NULL,
+	channel TEXT DEFAULT '' NOT NULL,
+	thread TEXT DEFAULT '' NOT NULL,
+	model TEXT DEFAULT '' NOT NULL,
+	system TEXT DEFAULT '' NOT NULL,
+	starter TEXT DEFAULT '' NOT NULL,
+	created_at DATETIME NOT NULL,
+	CONSTRAINT conversations_pkey PRIMARY KEY (id)
+)
+
+CREATE UNIQUE INDEX conversations_place ON conversations (platform, workspace, channel, thread)
+
+CREATE TABLE inbox (
+	id TEXT NOT NULL,
+	job TEXT DEFAULT '' NOT NULL,
+	received_at DATETIME NOT NULL,
+	CONSTRAINT inbox_pkey PRIMARY KEY (id)
+)
+
+CREATE INDEX inbox_received_at ON inbox (received_at)
+
+CREATE TABLE installations (
+	platform TEXT NOT NULL,
+	workspace TEXT NOT NULL,
+	enterprise TEXT NOT NULL,
+	secrets BLOB,
+	facts JSON DEFAULT '{}' NOT NULL,
+	installed_by TEXT DEFAULT '' NOT NULL,
+	installed_at DATETIME NOT NULL,
+	removed_at DATETIME,
+	CONSTRAINT installations_pkey PRIMARY KEY (platform, workspace, enterprise)
+)
+
+CREATE TABLE model_times (
+	model TEXT NOT NULL,
+	seconds FLOAT NOT NULL,
+	CONSTRAINT model_times_pkey PRIMARY KEY (model)
+)
+
+CREATE TABLE page_messages (
+	id TEXT NOT NULL,
+	channel TEXT DEFAULT '' NOT NULL,
+	user TEXT DEFAULT '' NOT NULL,
+	job TEXT DEFAULT '' NOT NULL,
+	is_from_bot BOOLEAN DEFAULT 0 NOT NULL,
+	reply JSON DEFAULT '{}' NOT NULL,
+	created_at DATETIME NOT NULL,
+	updated_at DATETIME NOT NULL,
+	CONSTRAINT page_messages_pkey PRIMARY KEY (id)
+)
+
+CREATE INDEX page_messages_of_channel ON page_messages (channel, created_at, id)
+
+CREATE INDEX page_messages_of_user ON page_messages (user, channel)
+
+CREATE TABLE pauses (
+	what TEXT NOT NULL,
+	reason TEXT DEFAULT '' NOT NULL,
+	"by" TEXT DEFAULT '' NOT NULL,
+	CONSTRAINT pauses_pkey PRIMARY KEY (what)
+)
+
+CREATE TABLE pending (
+	id TEXT NOT NULL,
+	kind TEXT DEFAULT '' NOT NULL,
+	platform TEXT DEFAULT '' NOT NULL,
+	workspace TEXT DEFAULT '' NOT NULL,
+	channel TEXT DEFAULT '' NOT NULL,
+	user TEXT DEFAULT '' NOT NULL,
+	facts JSON DEFAULT '{}' NOT NULL,
+	created_at DATETIME NOT NULL,
+	expires_at DATETIME NOT NULL,
+	CONSTRAINT pending_pkey PRIMARY KEY (id)
+)
+
+CREATE INDEX pending_expires_at ON pending (expires_at)
+
+CREATE TABLE policies (
+	platform TEXT NOT NULL,
+	workspace TEXT NOT NULL,
+	scope TEXT NOT NULL,
+	scope_id TEXT NOT NULL,
+	"key" TEXT NOT NULL,
+	value JSON DEFAULT 'null' NOT NULL,
+	"by" TEXT DEFAULT '' NOT NULL,
+	at DATETIME NOT NULL,
+	CONSTRAINT policies_pkey PRIMARY KEY (platform, workspace, scope, scope_id, "key"),
+	CONSTRAINT policies_scope CHECK (scope IN ('bot', 'workspace', 'channel', 'role', 'user'))
+)
+
+CREATE TABLE predictions (
+	id TEXT NOT NULL,
+	backend TEXT DEFAULT '' NOT NULL,
+	backend_id TEXT DEFAULT '' NOT NULL,
+	model TEXT DEFAULT '' NOT NULL,
+	fingerprint TEXT DEFAULT '' NOT NULL,
+	inputs JSON DEFAULT '{}' NOT NULL,
+	state TEXT DEFAULT '' NOT NULL,
+	predict_seconds FLOAT,
+	metrics JSON DEFAULT '{}' NOT NULL,
+	cost BIGINT,
+	created_at DATETIME NOT NULL,
+	submitted_at DATETIME,
+	CONSTRAINT predictions_pkey PRIMARY KEY (id),
+	CONSTRAINT predictions_cost_not_negative CHECK (cost >= 0),
+	CONSTRAINT predictions_seconds_not_negative CHECK (predict_seconds >= 0)
+)
+
+CREATE UNIQUE INDEX predictions_backend_id ON predictions (backend, backend_id) WHERE backend_id <> ''
+
+CREATE INDEX predictions_fingerprint ON predictions (fingerprint)
+
+CREATE TABLE rate_limits (
+	"key" TEXT NOT NULL,
+	free_at DATETIME NOT NULL,
+	burst INTEGER DEFAULT '0' NOT NULL,
+	CONSTRAINT rate_limits_pkey PRIMARY KEY ("key")
+)
+
+CREATE TABLE users (
+	platform TEXT NOT NULL,
+	workspace TEXT NOT NULL,
+	id TEXT NOT NULL,
+	name TEXT DEFAULT '' NOT NULL,
+	name_folded TEXT DEFAULT '' NOT NULL,
+	locale TEXT DEFAULT '' NOT NULL,
+	blocked_until DATETIME,
+	block_reason TEXT DEFAULT '' NOT NULL,
+	seen_at DATETIME,
+	CONSTRAINT users_pkey PRIMARY KEY (platform, workspace, id)
+)
+
+CREATE INDEX users_name ON users (platform, workspace, name_folded)
+
+CREATE TABLE words (
+	platform TEXT NOT NULL,
+	workspace TEXT NOT NULL,
+	word TEXT NOT NULL,
+	"by" TEXT DEFAULT '' NOT NULL,
+	CONSTRAINT words_pkey PRIMARY KEY (platform, workspace, word)
+)
+
+CREATE TABLE workers (
+	id TEXT NOT NULL,
+	serves JSON DEFAULT '[]' NOT NULL,
+	beat_at DATETIME NOT NULL,
+	CONSTRAINT workers_pkey PRIMARY KEY (id)
+)
+
+CREATE TABLE workspaces (
+	platform TEXT NOT NULL,
+	id TEXT NOT NULL,
+	allowed BOOLEAN DEFAULT 0 NOT NULL,
+	allowed_at DATETIME,
+	moderator_roles JSON DEFAULT '[]' NOT NULL,
+	settings JSON DEFAULT '{}' NOT NULL,
+	time_zone TEXT DEFAULT 'UTC' NOT NULL,
+	removed_at DATETIME,
+	CONSTRAINT workspaces_pkey PRIMARY KEY (platform, id)
+)
+
+CREATE TABLE jobs (
+	id TEXT NOT NULL,
+	request_key TEXT DEFAULT '' NOT NULL,
+	press_key TEXT DEFAULT '' NOT NULL,
+	parent_job TEXT DEFAULT '' NOT NULL,
+	source_output INTEGER DEFAULT '0' NOT NULL,
+	platform TEXT DEFAULT '' NOT NULL,
+	workspace TEXT DEFAULT '' NOT NULL,
+	channel TEXT DEFAULT '' NOT NULL,
+	thread TEXT DEFAULT '' NOT NULL,
+	is_age_restricted BOOLEAN DEFAULT 0 NOT NULL,
+	user TEXT DEFAULT '' NOT NULL,
+	user_workspace TEXT DEFAULT '' NOT NULL,
+	user_name TEXT DEFAULT '' NOT NULL,
+	locale TEXT DEFAULT '' NOT NULL,
+	roles JSON DEFAULT '[]' NOT NULL,
+	is_administrator BOOLEAN DEFAULT 0 NOT NULL,
+	command TEXT DEFAULT '' NOT NULL,
+	options JSON DEFAULT '{}' NOT NULL,
+	model TEXT DEFAULT '' NOT NULL,
+	backend TEXT DEFAULT '' NOT NULL,
+	inputs JSON DEFAULT '{}' NOT NULL,
+	prediction TEXT,
+	conversation TEXT DEFAULT '' NOT NULL,
+	state TEXT DEFAULT '' NOT NULL,
+	is_private BOOLEAN DEFAULT 0 NOT NULL,
+	told_about BIGINT DEFAULT '0' NOT NULL,
+	told_at_most BIGINT DEFAULT '0' NOT NULL,
+	cost BIGINT,
+	weight INTEGER DEFAULT '1' NOT NULL,
+	queue_turn FLOAT,
+	owner TEXT DEFAULT '' NOT NULL,
+	epoch INTEGER DEFAULT '0' NOT NULL,
+	attempts INTEGER DEFAULT '0' NOT NULL,
+	run_after DATETIME,
+	cancel_by TEXT DEFAULT '' NOT NULL,
+	error TEXT DEFAULT '' NOT NULL,
+	told_at DATETIME,
+	created_at DATETIME NOT NULL,
+	updated_at DATETIME NOT NULL,
+	CONSTRAINT jobs_pkey PRIMARY KEY (id),
+	CONSTRAINT jobs_state CHECK (state IN ('accepted', 'queued', 'submitting', 'running', 'finished', 'failed', 'cancelled', 'delivered', 'undeliverable')),
+	CONSTRAINT jobs_told_not_negative CHECK (told_about >= 0 AND told_at_most >= 0),
+	CONSTRAINT jobs_cost_not_negative CHECK (cost >= 0),
+	CONSTRAINT jobs_weight_not_negative CHECK (weight >= 0),
+	CONSTRAINT jobs_prediction_fkey FOREIGN KEY(prediction) REFERENCES predictions (id)
+)
+
+CREATE INDEX jobs_of_channel ON jobs (platform, workspace, channel, created_at)
+
+CREATE INDEX jobs_of_prediction ON jobs (prediction)
+
+CREATE INDEX jobs_of_user ON jobs (platform, user_workspace, user, created_at)
+
+CREATE INDEX jobs_open ON jobs (owner) WHERE state IN ('accepted', 'queued', 'submitting', 'running')
+
+CREATE UNIQUE INDEX jobs_press_key ON jobs (press_key) WHERE press_key <> '' AND state IN ('accepted', 'queued', 'submitting', 'running')
+
+CREATE UNIQUE INDEX jobs_request_key ON jobs (request_key)
+
+CREATE INDEX jobs_waited_for ON jobs (created_at) WHERE (state IN ('accepted', 'queued', 'submitting', 'running', 'finished') OR state IN ('failed', 'cancelled') AND told_at IS NULL)
+
+CREATE TABLE ledger (
+	id INTEGER NOT NULL,
+	account TEXT NOT NULL,
+	job TEXT DEFAULT '' NOT NULL,
+	kind TEXT DEFAULT '' NOT NULL,
+	balance_delta BIGINT NOT NULL,
+	held_delta BIGINT NOT NULL,
+	"key" TEXT NOT NULL,
+	actor TEXT DEFAULT '' NOT NULL,
+	reason TEXT DEFAULT '' NOT NULL,
+	at DATETIME NOT NULL,
+	CONSTRAINT ledger_pkey PRIMARY KEY (id),
+	CONSTRAINT ledger_kind CHECK (kind IN ('grant', 'adjust', 'hold', 'settle', 'release', 'expire')),
+	CONSTRAINT ledger_shape CHECK (CASE kind WHEN 'grant' THEN balance_delta >= 0 AND held_delta = 0 AND job = '' WHEN 'adjust' THEN held_delta = 0 WHEN 'hold' THEN balance_delta = 0 AND held_delta >= 0 AND job <> '' WHEN 'settle' THEN held_delta <= balance_delta AND balance_delta <= 0 AND job <> '' WHEN 'release' THEN balance_delta = 0 AND held_delta <= 0 AND job <> '' WHEN 'expire' THEN balance_delta <= 0 AND held_delta = 0 ELSE false END),
+	CONSTRAINT ledger_account_fkey FOREIGN KEY(account) REFERENCES accounts (id)
+)
+
+CREATE INDEX ledger_account ON ledger (account)
+
+CREATE UNIQUE INDEX ledger_close_once ON ledger (job, account) WHERE kind IN ('settle', 'release')
+
+CREATE UNIQUE INDEX ledger_hold_once ON ledger (job, account) WHERE kind = 'hold'
+
+CREATE INDEX ledger_job ON ledger (job)
+
+CREATE UNIQUE INDEX ledger_key ON ledger ("key")
+
+CREATE TABLE outputs (
+	prediction TEXT NOT NULL,
+	n INTEGER NOT NULL,
+	sha256 TEXT DEFAULT '' NOT NULL,
+	path TEXT DEFAULT '' NOT NULL,
+	mime TEXT DEFAULT '' NOT NULL,
+	size BIGINT DEFAULT '0' NOT NULL,
+	width INTEGER DEFAULT '0' NOT NULL,
+	height INTEGER DEFAULT '0' NOT NULL,
+	text TEXT DEFAULT '' NOT NULL,
+	alt TEXT DEFAULT '' NOT NULL,
+	is_flagged BOOLEAN DEFAULT 0 NOT NULL,
+	expires_at DATETIME,
+	CONSTRAINT outputs_pkey PRIMARY KEY (prediction, n),
+	CONSTRAINT outputs_not_negative CHECK (n >= 1 AND size >= 0 AND width >= 0 AND height >= 0),
+	CONSTRAINT outputs_prediction_fkey FOREIGN KEY(prediction) REFERENCES predictions (id) ON DELETE CASCADE
+)
+
+CREATE INDEX outputs_expires_at ON outputs (expires_at)
+
+CREATE INDEX outputs_sha256 ON outputs (sha256)
+
+CREATE TABLE turns (
+	id TEXT NOT NULL,
+	conversation TEXT NOT NULL,
+	parent TEXT DEFAULT '' NOT NULL,
+	job TEXT DEFAULT '' NOT NULL,
+	role TEXT DEFAULT '' NOT NULL,
+	user TEXT DEFAULT '' NOT NULL,
+	text TEXT DEFAULT '' NOT NULL,
+	files JSON DEFAULT '[]' NOT NULL,
+	platform_message TEXT DEFAULT '' NOT NULL,
+	created_at DATETIME NOT NULL,
+	CONSTRAINT turns_pkey PRIMARY KEY (id),
+	CONSTRAINT turns_role CHECK (role IN ('user', 'assistant')),
+	CONSTRAINT turns_conversation_fkey FOREIGN KEY(conversation) REFERENCES conversations (id) ON DELETE CASCADE
+)
+
+CREATE UNIQUE INDEX turns_job_role ON turns (job, role) WHERE job <> ''
+
+CREATE INDEX turns_of_conversation ON turns (conversation, created_at, id)
+
+CREATE UNIQUE INDEX turns_platform_message ON turns (conversation, platform_message) WHERE platform_message <> ''
+
+CREATE TABLE messages (
+	job TEXT NOT NULL,
+	part INTEGER NOT NULL,
+	platform TEXT DEFAULT '' NOT NULL,
+	workspace TEXT DEFAULT '' NOT NULL,
+	channel TEXT DEFAULT '' NOT NULL,
+	thread TEXT DEFAULT '' NOT NULL,
+	message TEXT DEFAULT '' NOT NULL,
+	token TEXT DEFAULT '' NOT NULL,
+	token_expires_at DATETIME,
+	stream JSON DEFAULT '{}' NOT NULL,
+	state TEXT DEFAULT '' NOT NULL,
+	start INTEGER DEFAULT '0' NOT NULL,
+	"end" INTEGER DEFAULT '0' NOT NULL,
+	opening TEXT DEFAULT '' NOT NULL,
+	CONSTRAINT messages_pkey PRIMARY KEY (job, part),
+	CONSTRAINT messages_state CHECK (state IN ('posted', 'closed', 'final')),
+	CONSTRAINT messages_range CHECK (part >= 0 AND start >= 0 AND "end" >= 0),
+	CONSTRAINT messages_job_fkey FOREIGN KEY(job) REFERENCES jobs (id) ON DELETE CASCADE
+)
+
+CREATE INDEX messages_address ON messages (platform, workspace, channel, message)
+
+CREATE INDEX messages_token ON messages (token_expires_at) WHERE token <> ''
+
+CREATE TRIGGER ledger_close_equals_hold BEFORE INSERT ON ledger WHEN NEW.kind IN ('settle', 'release')
+BEGIN
+    SELECT RAISE(ABORT, 'the ledger refuses: a close must equal its hold') WHERE
+    NOT EXISTS (SELECT 1 FROM ledger AS held WHERE held.kind = 'hold' AND held.job = NEW.job
+                AND held.account = NEW.account AND held.held_delta = -NEW.held_delta);
+END
+
+CREATE TRIGGER ledger_moves_account AFTER INSERT ON ledger
+BEGIN
+    UPDATE accounts SET balance = balance + NEW.balance_delta, held = held + NEW.held_delta,
+        granted = granted + CASE WHEN NEW.kind IN ('grant', 'adjust') THEN NEW.balance_delta ELSE 0 END,
+        entry = NEW.id
+    WHERE id = NEW.account;
+END
+
+CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger
+BEGIN
+    SELECT RAISE(ABORT, 'the ledger refuses: its rows are final');
+END
+
+CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger
+BEGIN
+    SELECT RAISE(ABORT, 'the ledger refuses: its rows are final');
+END
+
+CREATE TRIGGER accounts_start_empty BEFORE INSERT ON accounts
+WHEN NEW.balance <> 0 OR NEW.held <> 0 OR NEW.granted <> 0 OR NEW.entry <> 0
+BEGIN
+    SELECT RAISE(ABORT, 'the ledger refuses: an account starts empty');
+END
+
+CREATE TRIGGER accounts_moved_by_ledger BEFORE UPDATE OF id, balance, held, granted, entry ON accounts
+BEGIN
+    SELECT RAISE(ABORT, 'the ledger refuses: money moves by its rows only') WHERE NEW.id <> OLD.id OR
+    NEW.entry = OLD.entry OR NOT EXISTS (
+        SELECT 1 FROM ledger WHERE id = NEW.entry AND account = NEW.id
+        AND NEW.balance = OLD.balance + balance_delta AND NEW.held = OLD.held + held_delta
+        AND NEW.granted = OLD.granted + CASE WHEN kind IN ('grant', 'adjust') THEN balance_delta ELSE 0 END);
+END

@@ -1,0 +1,85 @@
+"""People: users and workspaces as last seen, and who is blocked."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
+
+from bot.core.people import User
+from bot.storage.statements import Statements
+from bot.storage.tables.people import users, workspaces
+
+_USER = ("platform", "workspace", "id")
+_IS_USER = (
+    users.c.platform == bindparam("of_platform"),
+    users.c.workspace == bindparam("of_workspace"),
+    users.c.id == bindparam("of_id"),
+)
+_insert_user = insert(users)
+_SEE = _insert_user.on_conflict_do_update(
+    index_elements=_USER,
+    set_={name: _insert_user.excluded[name] for name in ("name", "name_folded", "locale", "seen_at")},
+)
+_BLOCK = _insert_user.on_conflict_do_update(
+    index_elements=_USER, set_={name: _insert_user.excluded[name] for name in ("blocked_until", "block_reason")}
+)
+_BLOCKED = sa.select(users.c.blocked_until, users.c.block_reason).where(*_IS_USER, users.c.blocked_until.is_not(None))
+_BY_NAME = (
+    sa.select(users.c.id)
+    .where(
+        users.c.platform == bindparam("of_platform"),
+        users.c.workspace == bindparam("of_workspace"),
+        sa.or_(users.c.id == bindparam("spelled"), users.c.name_folded == bindparam("folded")),
+    )
+    # An id is meant before a name that happens to look like one; then whoever was here last.
+    .order_by(users.c.id != bindparam("spelled"), users.c.seen_at.desc(), users.c.id)
+    .limit(1)
+)
+_ALLOWED = sa.select(workspaces.c.id).where(
+    workspaces.c.platform == bindparam("of_platform"),
+    workspaces.c.id == bindparam("of_id"),
+    workspaces.c.allowed,
+    workspaces.c.removed_at.is_(None),
+)
+_insert_workspace = insert(workspaces)
+_ALLOW = _insert_workspace.on_conflict_do_update(
+    index_elements=["platform", "id"],
+    set_={"allowed": sa.true(), "allowed_at": _insert_workspace.excluded.allowed_at, "removed_at": None},
+)
+
+
+class SqlPeopleStore:
+    """Implements `core.storage.PeopleStore`."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def see(self, user: User, at: datetime) -> None:
+        await self._run(_SEE, {**_row(user), "seen_at": at})
+
+    async def blocked_until(self, user: User) -> tuple[datetime, str] | None:
+        facts = {"of_platform": user.platform, "of_workspace": user.workspace, "of_id": user.id}
+        row = (await self._run(_BLOCKED, facts)).first()
+        return (row.blocked_until, row.block_reason) if row else None
+
+    async def block(self, user: User, until: datetime | None, reason: str) -> None:
+        facts = {"blocked_until": until, "block_reason": reason if until else ""}
+        await self._run(_BLOCK, {**_row(user), **facts})
+
+    async def by_name(self, platform: str, workspace: str, name: str) -> str | None:
+        facts = {"of_platform": platform, "of_workspace": workspace, "spelled": name, "folded": name.casefold()}
+        found: str | None = (await self._run(_BY_NAME, facts)).scalar_one_or_none()
+        return found
+
+    async def is_workspace_allowed(self, platform: str, workspace: str) -> bool:
+        return (await self._run(_ALLOWED, {"of_platform": platform, "of_id": workspace})).first() is not None
+
+    async def allow_workspace(self, platform: str, workspace: str, at: datetime) -> None:
+        await self._run(_ALLOW, {"platform": platform, "id": workspace, "allowed": True, "allowed_at": at})
+
+
+def _row(user: User) -> dict[str, Any]:
+    address = {"platform": user.platform, "workspace": user.workspace, "id": user.id}
+    return {**address, "name": user.name, "name_folded": user.name.casefold(), "locale": user.locale}

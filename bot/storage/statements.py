@@ -1,0 +1,95 @@
+"""Runs statements on one connection and turns the database's errors into ours, at this edge and nowhere else."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.core.errors import (
+    AlreadyClaimed,
+    Conflict,
+    DuplicateAsk,
+    DuplicateEntry,
+    DuplicatePress,
+    EaselError,
+    Fault,
+    Overdrawn,
+    Unavailable,
+)
+
+Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+# SQLite names the columns of a broken unique index, PostgreSQL the index; both name a CHECK.
+_MEANINGS: tuple[tuple[str, type[Conflict]], ...] = (
+    ("jobs.request_key", DuplicateAsk),
+    ('"jobs_request_key"', DuplicateAsk),
+    ("jobs.press_key", DuplicatePress),
+    ('"jobs_press_key"', DuplicatePress),
+    ("predictions.backend,", AlreadyClaimed),
+    ('"predictions_backend_id"', AlreadyClaimed),
+    ("ledger.key", DuplicateEntry),
+    ('"ledger_key"', DuplicateEntry),
+    ("ledger.job, ledger.account", DuplicateEntry),
+    ('"ledger_hold_once"', DuplicateEntry),
+    ('"ledger_close_once"', DuplicateEntry),
+    ("accounts_balance_not_negative", Overdrawn),
+    ("accounts_held_not_negative", Overdrawn),
+    ("accounts_held_within_balance", Overdrawn),
+)
+
+_SQLITE_BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED"}
+# Serialization, deadlock, lock timeout, cancelled, too many connections, connection lost, starting or stopping.
+_POSTGRESQL_BUSY = ("40", "55P03", "57014", "53", "08", "57P")
+_BUSY = "The database is busy or cannot be reached just now. Nothing was lost: please try again in a moment."
+
+
+class Statements:
+    """One connection, inside one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def run(self, statement: sa.Executable, parameters: Parameters | None = None) -> sa.CursorResult[Any]:
+        """Execute one statement. Raises a `Conflict`, `Unavailable` or `Fault`."""
+        with our_errors():
+            return await self._connection.execute(statement, parameters)
+
+
+@contextmanager
+def our_errors() -> Iterator[None]:
+    """Whatever the drivers raise inside, in our words."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        raise meaning(error) from error
+
+
+def meaning(error: DBAPIError | PoolTimeout | OSError) -> EaselError:
+    """What a driver's error means to the trunk."""
+    if not isinstance(error, DBAPIError):
+        return Unavailable(_BUSY)
+    if isinstance(error, IntegrityError):
+        return _conflict(str(error.orig))
+    return Unavailable(_BUSY) if _is_busy(error) else Fault(f"The database failed: {error.orig}")
+
+
+def _conflict(text: str) -> EaselError:
+    for mark, kind in _MEANINGS:
+        if mark in text:
+            return kind(text)
+    return Fault(f"The database refused: {text}")
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state:
+        return str(state).startswith(_POSTGRESQL_BUSY)
+    # SQLite's extended names begin with the plain one, such as SQLITE_BUSY_SNAPSHOT.
+    name = getattr(error.orig, "sqlite_errorname", "")
+    return isinstance(error, OperationalError) and any(name.startswith(busy) for busy in _SQLITE_BUSY)

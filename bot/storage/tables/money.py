@@ -1,0 +1,79 @@
+"""Accounts and the append-only ledger that moves them. `bot.storage.triggers` guards both."""
+
+import sqlalchemy as sa
+
+from bot.core.money import AccountKind, EntryKind
+from bot.storage.tables.columns import Key, Micros, Serial, key, metadata, micros, one_of, time, words
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    key("id", is_primary=True),
+    key("kind"),
+    key("scope"),
+    key("platform"),
+    key("workspace"),
+    key("user"),
+    key("window"),
+    time("expires_at", is_optional=True),
+    micros("balance"),
+    micros("held"),
+    micros("granted"),
+    sa.Column("entry", Serial, nullable=False, server_default="0"),  # the ledger's row that moved it last
+    sa.CheckConstraint(one_of("kind", AccountKind), name="accounts_kind"),
+    sa.CheckConstraint("balance >= 0", name="accounts_balance_not_negative"),
+    sa.CheckConstraint("held >= 0", name="accounts_held_not_negative"),
+    sa.CheckConstraint("held <= balance", name="accounts_held_within_balance"),
+    sa.CheckConstraint("balance <= granted", name="accounts_balance_within_granted"),
+)
+
+_SHAPES = """
+CASE kind
+WHEN 'grant' THEN balance_delta >= 0 AND held_delta = 0 AND job = ''
+WHEN 'adjust' THEN held_delta = 0
+WHEN 'hold' THEN balance_delta = 0 AND held_delta >= 0 AND job <> ''
+WHEN 'settle' THEN held_delta <= balance_delta AND balance_delta <= 0 AND job <> ''
+WHEN 'release' THEN balance_delta = 0 AND held_delta <= 0 AND job <> ''
+WHEN 'expire' THEN balance_delta <= 0 AND held_delta = 0
+ELSE false END
+"""
+
+# `job` is no foreign key: jobs are deleted when their time is up, the ledger never is.
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("account", Key, sa.ForeignKey("accounts.id"), nullable=False),
+    key("job"),
+    key("kind"),
+    sa.Column("balance_delta", Micros, nullable=False),
+    sa.Column("held_delta", Micros, nullable=False),
+    sa.Column("key", Key, nullable=False),
+    key("actor"),
+    words("reason"),
+    time("at"),
+    sa.CheckConstraint(one_of("kind", EntryKind), name="ledger_kind"),
+    sa.CheckConstraint(" ".join(_SHAPES.split()), name="ledger_shape"),
+    sa.Index("ledger_key", "key", unique=True),
+    sa.Index("ledger_account", "account"),
+    sa.Index("ledger_job", "job"),
+)
+
+_is_hold = sa.text("kind = 'hold'")
+_is_close = sa.text("kind IN ('settle', 'release')")
+sa.Index(
+    "ledger_hold_once",
+    ledger.c.job,
+    ledger.c.account,
+    unique=True,
+    sqlite_where=_is_hold,
+    postgresql_where=_is_hold,
+)
+sa.Index(
+    "ledger_close_once",
+    ledger.c.job,
+    ledger.c.account,
+    unique=True,
+    sqlite_where=_is_close,
+    postgresql_where=_is_close,
+)

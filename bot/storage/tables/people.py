@@ -1,0 +1,70 @@
+"""Who asks and where, and what was set about them."""
+
+import sqlalchemy as sa
+
+from bot.storage.tables.columns import count, flag, json_column, key, metadata, time, words
+
+workspaces = sa.Table(
+    "workspaces",
+    metadata,
+    key("platform", is_primary=True),
+    key("id", is_primary=True),
+    flag("allowed"),
+    time("allowed_at", is_optional=True),
+    json_column("moderator_roles", default="[]"),
+    json_column("settings", default="{}"),
+    sa.Column("time_zone", sa.Text, nullable=False, server_default="UTC"),
+    time("removed_at", is_optional=True),
+)
+
+# One row for each workspace a person was seen in: a block is the workspace's own decision.
+users = sa.Table(
+    "users",
+    metadata,
+    key("platform", is_primary=True),
+    key("workspace", is_primary=True),
+    key("id", is_primary=True),
+    words("name"),
+    words("name_folded"),
+    key("locale"),
+    time("blocked_until", is_optional=True),
+    words("block_reason"),
+    time("seen_at", is_optional=True),
+    sa.Index("users_name", "platform", "workspace", "name_folded"),
+)
+
+installations = sa.Table(
+    "installations",
+    metadata,
+    key("platform", is_primary=True),
+    key("workspace", is_primary=True),
+    key("enterprise", is_primary=True),
+    sa.Column("secrets", sa.LargeBinary, nullable=True),  # encrypted; erased when removed
+    json_column("facts", default="{}"),
+    key("installed_by"),
+    time("installed_at"),
+    time("removed_at", is_optional=True),
+)
+
+policies = sa.Table(
+    "policies",
+    metadata,
+    key("platform", is_primary=True),
+    key("workspace", is_primary=True),
+    key("scope", is_primary=True),
+    key("scope_id", is_primary=True),
+    key("key", is_primary=True),
+    json_column("value", default="null"),
+    key("by"),
+    time("at"),
+    sa.CheckConstraint("scope IN ('bot', 'workspace', 'channel', 'role', 'user')", name="policies_scope"),
+)
+
+# A web request, a command a minute: how often, never money (that is the ledger's).
+rate_limits = sa.Table(
+    "rate_limits",
+    metadata,
+    key("key", is_primary=True),
+    time("free_at"),
+    count("burst"),
+)

@@ -1,0 +1,148 @@
+"""Jobs, the messages that show them, and what waits to be confirmed."""
+
+import sqlalchemy as sa
+
+from bot.core.jobs import OPEN_STATES, JobState, MessageState
+from bot.storage.tables.columns import (
+    Key,
+    Micros,
+    Reference,
+    count,
+    flag,
+    json_column,
+    key,
+    metadata,
+    micros,
+    one_of,
+    time,
+    words,
+)
+
+_OPEN = ", ".join(repr(state.value) for state in JobState if state in OPEN_STATES)
+
+IS_OPEN = f"state IN ({_OPEN})"
+"""Spelled out, not bound: SQLite uses a partial index only where a query repeats its condition word for word."""
+
+IS_WAITED_FOR = f"(state IN ({_OPEN}, 'finished') OR state IN ('failed', 'cancelled') AND told_at IS NULL)"
+"""Someone still waits to be told (bot.core.jobs.UNTOLD_STATES)."""
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    key("id", is_primary=True),
+    key("request_key"),
+    key("press_key"),
+    key("parent_job"),
+    count("source_output"),  # which of the parent's outputs a button acted on, from 1
+    key("platform"),
+    key("workspace"),
+    key("channel"),
+    key("thread"),
+    flag("is_age_restricted"),
+    key("user"),
+    key("user_workspace"),  # Slack Connect: people may come from another workspace than the channel's
+    words("user_name"),
+    key("locale"),
+    json_column("roles", default="[]"),
+    flag("is_administrator"),
+    key("command"),
+    json_column("options", default="{}"),
+    key("model"),
+    key("backend"),
+    json_column("inputs", default="{}"),
+    sa.Column("prediction", Reference, sa.ForeignKey("predictions.id"), nullable=True),
+    key("conversation"),
+    key("state"),
+    flag("is_private"),
+    micros("told_about"),
+    micros("told_at_most"),
+    sa.Column("cost", Micros, nullable=True),
+    count("weight", default=1),
+    sa.Column("queue_turn", sa.Float, nullable=True),
+    key("owner"),
+    count("epoch"),
+    count("attempts"),
+    time("run_after", is_optional=True),
+    key("cancel_by"),
+    words("error"),
+    time("told_at", is_optional=True),
+    time("created_at"),
+    time("updated_at"),
+    sa.CheckConstraint(one_of("state", JobState), name="jobs_state"),
+    sa.CheckConstraint("told_about >= 0 AND told_at_most >= 0", name="jobs_told_not_negative"),
+    sa.CheckConstraint("cost >= 0", name="jobs_cost_not_negative"),
+    sa.CheckConstraint("weight >= 0", name="jobs_weight_not_negative"),
+    sa.Index("jobs_request_key", "request_key", unique=True),
+    sa.Index("jobs_of_user", "platform", "user_workspace", "user", "created_at"),
+    sa.Index("jobs_of_channel", "platform", "workspace", "channel", "created_at"),
+    sa.Index("jobs_of_prediction", "prediction"),
+)
+
+_is_open_press = sa.text(f"press_key <> '' AND {IS_OPEN}")
+sa.Index("jobs_press_key", jobs.c.press_key, unique=True, sqlite_where=_is_open_press, postgresql_where=_is_open_press)
+sa.Index("jobs_open", jobs.c.owner, sqlite_where=sa.text(IS_OPEN), postgresql_where=sa.text(IS_OPEN))
+sa.Index(
+    "jobs_waited_for",
+    jobs.c.created_at,
+    sqlite_where=sa.text(IS_WAITED_FOR),
+    postgresql_where=sa.text(IS_WAITED_FOR),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("job", Key, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
+    key("platform"),
+    key("workspace"),
+    key("channel"),
+    key("thread"),
+    key("message"),
+    sa.Column("token", sa.Text, nullable=False, server_default=""),  # a secret, erased when it expires
+    time("token_expires_at", is_optional=True),
+    json_column("stream", default="{}"),  # what a platform needs to go on with a native stream
+    key("state"),
+    count("start"),
+    count("end"),
+    words("opening"),
+    sa.CheckConstraint(one_of("state", MessageState), name="messages_state"),
+    sa.CheckConstraint('part >= 0 AND start >= 0 AND "end" >= 0', name="messages_range"),
+    sa.Index("messages_address", "platform", "workspace", "channel", "message"),
+)
+_has_token = sa.text("token <> ''")
+sa.Index("messages_token", messages.c.token_expires_at, sqlite_where=_has_token, postgresql_where=_has_token)
+
+# Confirmations and open modals: what was asked, until it is answered or expires.
+pending = sa.Table(
+    "pending",
+    metadata,
+    key("id", is_primary=True),
+    key("kind"),
+    key("platform"),
+    key("workspace"),
+    key("channel"),
+    key("user"),
+    json_column("facts", default="{}"),
+    time("created_at"),
+    time("expires_at"),
+    sa.Index("pending_expires_at", "expires_at"),
+)
+
+# One heartbeat row for each living process; its id is name + boot uuid, never used twice.
+workers = sa.Table(
+    "workers",
+    metadata,
+    key("id", is_primary=True),
+    json_column("serves", default="[]"),  # the platforms it can speak for
+    time("beat_at"),
+)
+
+# The ids of webhooks that came in, so that a repeated one does nothing.
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    key("id", is_primary=True),
+    key("job"),
+    time("received_at"),
+    sa.Index("inbox_received_at", "received_at"),
+)

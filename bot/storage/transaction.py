@@ -1,0 +1,47 @@
+"""One transaction: the stores, all speaking over the same connection."""
+
+from bot.core.storage import (
+    AuditStore,
+    ConversationStore,
+    JobStore,
+    LedgerStore,
+    MessageStore,
+    ModerationStore,
+    OutputStore,
+    PageStore,
+    PeopleStore,
+    PolicyStore,
+    PredictionStore,
+    WorkerStore,
+)
+from bot.storage.audit import SqlAuditStore
+from bot.storage.conversations import SqlConversationStore
+from bot.storage.jobs import SqlJobStore
+from bot.storage.ledger import SqlLedgerStore
+from bot.storage.messages import SqlMessageStore
+from bot.storage.moderation import SqlModerationStore
+from bot.storage.outputs import SqlOutputStore
+from bot.storage.page import SqlPageStore
+from bot.storage.people import SqlPeopleStore
+from bot.storage.policies import SqlPolicyStore
+from bot.storage.predictions import SqlPredictionStore
+from bot.storage.statements import Statements
+from bot.storage.workers import SqlWorkerStore
+
+
+class SqlTransaction:
+    """Implements `core.storage.Transaction`."""
+
+    def __init__(self, statements: Statements) -> None:
+        self.jobs: JobStore = SqlJobStore(statements)
+        self.predictions: PredictionStore = SqlPredictionStore(statements)
+        self.outputs: OutputStore = SqlOutputStore(statements)
+        self.messages: MessageStore = SqlMessageStore(statements)
+        self.ledger: LedgerStore = SqlLedgerStore(statements)
+        self.policies: PolicyStore = SqlPolicyStore(statements)
+        self.people: PeopleStore = SqlPeopleStore(statements)
+        self.moderation: ModerationStore = SqlModerationStore(statements)
+        self.conversations: ConversationStore = SqlConversationStore(statements)
+        self.workers: WorkerStore = SqlWorkerStore(statements)
+        self.audit: AuditStore = SqlAuditStore(statements)
+        self.page: PageStore = SqlPageStore(statements)

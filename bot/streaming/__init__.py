@@ -1,0 +1,1 @@
+"""One message kept in step with a growing text."""

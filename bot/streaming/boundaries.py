@@ -1,0 +1,136 @@
+"""The best place to end a message: between blocks, else lines, sentences, words, and never inside a character."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from bot.streaming.fences import Fence
+from bot.streaming.graphemes import is_boundary
+
+_BLOCK_START = re.compile(r"[ \t]*(?:[-*+] |\d{1,9}[.)] |#{1,6} |>|`{3}|~{3})")
+_LOOKS_LIKE_FENCE = re.compile(r"[ \t]*[`~]")
+_SENTENCE_END = re.compile(r".*(?:[.!?…][\"'”’»)\]*_]*\s|[。！？])$", re.DOTALL)
+_LONGEST_SENTENCE_END = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line with its line end, the fence open before it, and the one open after it."""
+
+    start: int
+    end: int
+    before: Fence | None
+    fence: Fence | None
+
+    @property
+    def is_fence(self) -> bool:
+        return self.before is not self.fence
+
+
+class Level(IntEnum):
+    """Kinds of boundaries, best first."""
+
+    BLOCK = 0
+    ITEM = 1
+    LINE = 2
+    CODE_LINE = 3
+    SENTENCE = 4
+    WORD = 5
+
+
+# How much of the message a cut must fill to be taken at once: a good boundary far up wastes the message.
+_FILL = {
+    Level.BLOCK: 0.5,
+    Level.ITEM: 0.5,
+    Level.LINE: 0.4,
+    Level.CODE_LINE: 0.4,
+    Level.SENTENCE: 0.4,
+    Level.WORD: 0.25,
+}
+
+
+def best_cut(text: str, start: int, overflow: int, lines: list[Line]) -> int:
+    """Where a part that begins at `start` ends, looking at nothing after `text[:overflow]`.
+
+    Everything before `overflow` fits. The answer is past `start`, and short of `overflow` where that is possible.
+    """
+    text = text[:overflow]
+    best = _last_of_each_level(text, start, lines)
+    for level, fill in _FILL.items():
+        if best.get(level, start) - start >= fill * (overflow - start):
+            return best[level]
+    for level in _FILL:
+        if level in best:
+            return best[level]
+    return _inside_a_word(text, start, lines)
+
+
+def _last_of_each_level(text: str, start: int, lines: list[Line]) -> dict[Level, int]:
+    first = start + len(text[start:]) - len(text[start:].lstrip())  # a part must not be blank
+    found: dict[Level, int] = {}
+    for level, cut in (*_line_cuts(text, lines), *_word_cuts(text, lines)):
+        if first < cut < len(text):
+            found[level] = max(cut, found.get(level, 0))
+    return found
+
+
+def _line_cuts(text: str, lines: list[Line]) -> Iterator[tuple[Level, int]]:
+    for line in lines:
+        if line.end >= len(text) or text[line.end - 1] != "\n" or not is_boundary(text, line.end):
+            continue
+        if line.fence is not None:
+            # After the line that opens it, a block would be shown empty.
+            if not line.is_fence:
+                yield Level.CODE_LINE, line.end
+        elif line.is_fence or not text[line.start : line.end].strip():
+            yield Level.BLOCK, line.end
+        elif _BLOCK_START.match(text, line.end):
+            yield Level.ITEM, line.end
+        else:
+            yield Level.LINE, line.end
+
+
+def _word_cuts(text: str, lines: list[Line]) -> Iterator[tuple[Level, int]]:
+    """The last sentence end and the last space of each line, up to where the text stops fitting."""
+    for line in lines:
+        if line.is_fence:
+            continue
+        found = set[Level]()
+        for cut in _cuts_inside(text, line):
+            level = _level_inside(text, line, cut)
+            if level is not None and level not in found:
+                found.add(level)
+                yield level, cut
+            if Level.SENTENCE in found:
+                break
+
+
+def _cuts_inside(text: str, line: Line) -> Iterable[int]:
+    return range(min(line.end, len(text)) - 1, line.start, -1)
+
+
+def _level_inside(text: str, line: Line, cut: int) -> Level | None:
+    if not _is_inner_cut(text, cut):
+        return None
+    before = text[max(line.start, cut - _LONGEST_SENTENCE_END) : cut]
+    if line.before is None and _SENTENCE_END.match(before):
+        return Level.SENTENCE
+    return Level.WORD if before[-1].isspace() and not text[cut].isspace() else None
+
+
+def _inside_a_word(text: str, start: int, lines: list[Line]) -> int:
+    """The last character that fits whole; failing that, the last code point."""
+    in_fences = [range(line.start + 1, line.end) for line in lines if line.is_fence]
+    for cut in range(len(text) - 1, start, -1):
+        if _is_inner_cut(text, cut) and not any(cut in fence for fence in in_fences):
+            return cut
+    for cut in range(len(text) - 1, start, -1):
+        if is_boundary(text, cut):
+            return cut
+    return max(len(text) - 1, start + 1)
+
+
+def _is_inner_cut(text: str, cut: int) -> bool:
+    """Whether a line may be cut here: what follows must not turn into a fence at the head of the next message."""
+    return is_boundary(text, cut) and not _LOOKS_LIKE_FENCE.match(text, cut)

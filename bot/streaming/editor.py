@@ -1,0 +1,207 @@
+"""One answer, over as many messages as it needs, kept in step with a growing text.
+
+One writer, one edit in flight, the latest text wins, no edit without a change. Whoever reads the model never waits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from bot.core.clock import Clock
+from bot.core.jobs import MessageState, PostedMessage
+from bot.core.platform import Destination, MessageLost, Pacer, Platform
+from bot.core.replies import Reply
+from bot.streaming.layout import Layout, Page
+
+log = logging.getLogger(__name__)
+
+Record = Callable[[PostedMessage], Awaitable[None]]
+
+_FINAL_ATTEMPTS = 5
+_LONGEST_BACKOFF_SECONDS = 8.0
+_LAST_EDIT_SECONDS = 5.0
+"""How long a stop waits for the edit in flight."""
+_TAKEN_BACK = "…"
+"""What a message shows whose text the final answer no longer has."""
+
+
+@dataclass(slots=True)
+class _Message:
+    row: PostedMessage
+    pacer: Pacer
+    shown: Reply | None = None
+    is_recorded: bool = True
+
+
+class Editor:
+    """Shows one job's reply in its messages.
+
+    `parts` are the messages posted so far, as the database has them, perhaps none; text goes on in the last one. The
+    `destination`'s nonce is `job:0`; further parts are posted after the one before, as `job:1` and so on, and each
+    message is given to `record` when it is posted and when its text range is settled.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        destination: Destination,
+        parts: Sequence[PostedMessage] = (),
+        *,
+        record: Record,
+        clock: Clock,
+    ) -> None:
+        self._platform = platform
+        self._destination = destination
+        self._record = record
+        self._clock = clock
+        self._messages = [_Message(row, platform.pacer(row.ref)) for row in sorted(parts, key=lambda row: row.part)]
+        self._first = max(0, len(self._messages) - 1)
+        last = self._messages[-1].row if self._messages else None
+        self._layout = Layout(platform.limits, start=last.start if last else 0, opening=last.opening if last else "")
+        self._reply = Reply()
+        self._writer: asyncio.Task[None] | None = None
+        self._is_waiting = False
+        self._is_stopping = False
+        self._lost: MessageLost | None = None
+
+    def show(self, reply: Reply) -> None:
+        """Have this shown soon; its text is the whole text. Returns at once."""
+        if self._is_stopping or self._lost is not None:
+            return
+        # After a restart the model's text comes again from its first word: what is on the screen already stays.
+        if self._messages and len(reply.text) < self._messages[-1].row.start:
+            return
+        self._reply = reply
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write())
+
+    async def finish(self, reply: Reply) -> list[PostedMessage]:
+        """Have this shown, and wait until it is. Gives every message, to be stored with the job's end.
+
+        Raises `MessageLost`, now or if an earlier edit met it, and the platform's error when it fails again and again.
+        """
+        await self._stop()
+        if self._lost is not None:
+            raise self._lost
+        self._reply = reply
+        failures = 0
+        while failures < _FINAL_ATTEMPTS:
+            try:
+                if not await self._step(is_final=True):
+                    break
+                failures = 0
+            except MessageLost:
+                raise
+            except Exception as error:  # an SDK may raise anything
+                failures += 1
+                if failures == _FINAL_ATTEMPTS:
+                    raise
+                await self._back_off(error, failures)
+        self._leave()
+        return [message.row for message in self._messages]
+
+    async def aclose(self) -> None:
+        """Stop without a last word. An edit in flight may end."""
+        await self._stop(timeout=_LAST_EDIT_SECONDS)
+        self._leave()
+
+    async def _stop(self, timeout: float | None = None) -> None:
+        self._is_stopping = True
+        if self._writer is None or self._writer.done():
+            return
+        if self._is_waiting:
+            self._writer.cancel()
+        _, pending = await asyncio.wait([self._writer], timeout=timeout)
+        for writer in pending:
+            writer.cancel()
+            await asyncio.wait([writer])
+
+    def _leave(self) -> None:
+        for message in self._messages:
+            message.pacer.leave()
+
+    async def _write(self) -> None:
+        """Work until everything is shown. An error is not the end: the next edit tries again."""
+        failures = 0
+        while not self._is_stopping:
+            try:
+                if not await self._step(is_final=False):
+                    return
+                failures = 0
+            except MessageLost as error:
+                log.info("editor.message_lost", extra={"nonce": self._destination.nonce, "reason": str(error)})
+                self._lost = error
+                return
+            except Exception as error:  # an SDK may raise anything
+                failures += 1
+                await self._back_off(error, failures)
+
+    async def _back_off(self, error: Exception, failures: int) -> None:
+        log.warning("editor.edit_failed", extra={"nonce": self._destination.nonce, "reason": repr(error)})
+        await self._wait(self._clock.sleep(min(0.25 * 2**failures, _LONGEST_BACKOFF_SECONDS)))
+
+    async def _wait(self, wait: Awaitable[None]) -> None:
+        """Wait with nothing in flight, so that `finish` may break in."""
+        self._is_waiting = True
+        try:
+            await wait
+        finally:
+            self._is_waiting = False
+
+    async def _step(self, *, is_final: bool) -> bool:
+        """Bring the first message that differs in step; False when none does."""
+        for n, page in enumerate(self._pages(), self._first):
+            if n == len(self._messages):
+                await self._post(page, is_final=is_final)
+                return True
+            message = self._messages[n]
+            if message.shown != page.reply:
+                await self._wait(message.pacer.turn(is_final=is_final))
+                await self._edit(message, n)
+                return True
+            await self._settle(message, page, is_final=is_final)
+        return False
+
+    def _pages(self) -> list[Page]:
+        """What each message from `_first` on should show now."""
+        pages = self._layout.pages(self._reply)
+        surplus = self._messages[self._first + len(pages) :]
+        taken_back = Reply(_TAKEN_BACK, is_private=self._reply.is_private)
+        end = replace(pages[-1].part, start=pages[-1].part.end, opening="", closing="")
+        return [*pages, *(Page(end, taken_back, False) for _ in surplus)]
+
+    async def _edit(self, message: _Message, n: int) -> None:
+        """The newest text may differ from the one that asked for the turn."""
+        page = self._pages()[n - self._first]
+        if message.shown == page.reply:
+            return
+        message.shown = None  # a broken edit may have arrived
+        await self._platform.edit(message.row.ref, page.reply)
+        message.shown = page.reply
+
+    async def _post(self, page: Page, *, is_final: bool) -> None:
+        job, n = self._destination.nonce.rpartition(":")[0], len(self._messages)
+        after = self._messages[-1].row.ref if self._messages else None
+        destination = replace(self._destination, nonce=f"{job}:{n}", after=after) if n else self._destination
+        ref = await self._platform.post(destination, page.reply)
+        row = PostedMessage(job, n, ref, start=page.part.start, end=page.part.start, opening=page.part.opening)
+        message = _Message(row, self._platform.pacer(ref), page.reply, is_recorded=False)
+        self._messages.append(message)
+        await self._settle(message, page, is_final=is_final)
+
+    async def _settle(self, message: _Message, page: Page, *, is_final: bool) -> None:
+        """Note the text range of a message that shows its page, and record what the database does not know yet.
+
+        The final state of the last message is left to the caller, who stores it together with the job's.
+        """
+        row = replace(message.row, start=page.part.start, opening=page.part.opening)
+        if not page.is_last:
+            row = replace(row, end=page.part.end, state=MessageState.CLOSED)
+        elif is_final:
+            row = replace(row, end=page.part.end, state=MessageState.FINAL)
+        is_news = row != message.row and row.state is not MessageState.FINAL
+        message.row, message.is_recorded = row, message.is_recorded and not is_news
+        if not message.is_recorded:
+            await self._record(row)
+            message.is_recorded = True

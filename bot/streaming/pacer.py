@@ -1,0 +1,205 @@
+"""How fast messages are edited: a bucket of edits per window, shared fairly by the messages it belongs to."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import count
+
+from bot.core.clock import Clock
+from bot.core.platform import Pacer
+
+# Timers may be early by less than this, and a platform's clock ticks in milliseconds.
+_TICK_SECONDS = 0.001
+# Requests sent a window apart may arrive closer together by this.
+_JITTER_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class _Grant:
+    at: float
+    is_answered: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    pacer: "BucketPacer"
+    is_final: bool
+    order: int
+    granted: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Learnt:
+    """What the platform said of the window that is running."""
+
+    remaining: int
+    reset_at: float
+
+
+class Bucket:
+    """At most `limit` edits in `window` seconds, over all messages that share it.
+
+    `stretch` spaces edits that are not final by that multiple of window ÷ limit; without it, what is left of the window
+    is shared out evenly. `kept` slots are left to final edits, which go first, and at once while a slot is left.
+    Messages take turns: who was served longest ago is next. Until the platform says when its window ends, any `window`
+    seconds are kept within the limit, with some slack for requests that travel at different speeds.
+    """
+
+    def __init__(self, clock: Clock, *, limit: int, window: float, stretch: float | None = None, kept: int = 0) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._window = window
+        self._stretch = stretch
+        self._kept = kept
+        self._memory = window + max(_JITTER_SECONDS, window / 20)
+        self._grants: deque[_Grant] = deque()
+        self._learnt: _Learnt | None = None
+        self._blocked_until = 0.0
+        self._last = float("-inf")
+        self._waiters: list[_Waiter] = []
+        self._orders = count(1)
+        self._pacers: set[BucketPacer] = set()
+        self._timer: asyncio.Task[None] | None = None
+
+    def pacer(self) -> "BucketPacer":
+        """A new message's share."""
+        pacer = BucketPacer(self)
+        self._pacers.add(pacer)
+        return pacer
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can be forgotten: no message shares it, and its window is over."""
+        now = self._clock.monotonic()
+        return not self._pacers and now - self._last > self._memory and now > self._blocked_until
+
+    def learn(self, *, remaining: int, reset_after: float, limit: int | None = None) -> None:
+        """What the answer to one edit says: slots left, seconds to the reset, and the size of the bucket."""
+        now = self._clock.monotonic()
+        for grant in self._grants:
+            if not grant.is_answered:
+                grant.is_answered = True
+                break
+        self._limit = limit or self._limit
+        told = _Learnt(remaining, now + reset_after)
+        known = self._learnt
+        if known is not None and now < known.reset_at and told.reset_at < known.reset_at + self._window / 2:
+            # The same window: answers may overtake each other, and each knows the reset too late by its way back.
+            told = _Learnt(min(told.remaining, known.remaining), min(told.reset_at, known.reset_at))
+        self._learnt = told
+        self._dispatch()
+
+    def penalty(self, retry_after: float) -> None:
+        """A 429: nothing goes for `retry_after` seconds."""
+        self._blocked_until = max(self._blocked_until, self._clock.monotonic() + retry_after)
+        self._dispatch()
+
+    async def _turn(self, pacer: "BucketPacer", *, is_final: bool) -> None:
+        waiter = _Waiter(pacer, is_final, next(self._orders), asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        self._dispatch()
+        try:
+            await waiter.granted
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+                self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Let go whoever may go now, and set the timer for whoever is next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiters:
+            waiter = min(self._waiters, key=_precedence)
+            now = self._clock.monotonic()
+            at = self._earliest(now, is_final=waiter.is_final)
+            if at > now:
+                self._timer = asyncio.create_task(self._wake(at - now + _TICK_SECONDS))
+                return
+            self._grant(waiter, now)
+
+    async def _wake(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._timer = None
+        self._dispatch()
+
+    def _grant(self, waiter: _Waiter, now: float) -> None:
+        self._waiters.remove(waiter)
+        self._grants.append(_Grant(now))
+        self._last = now
+        waiter.pacer.served = next(self._orders)
+        if not waiter.granted.done():
+            waiter.granted.set_result(None)
+
+    def _earliest(self, now: float, *, is_final: bool) -> float:
+        """When an edit may go, as far as can be told now; asked again then."""
+        while self._grants and self._grants[0].at <= now - self._memory:
+            self._grants.popleft()
+        at = self._blocked_until
+        if self._left(now) < (1 if is_final else 1 + self._kept):
+            at = max(at, self._refilled_at(now))
+        return at if is_final else max(at, self._last + self._spacing(now))
+
+    def _left(self, now: float) -> int:
+        if self._learnt is not None and now < self._learnt.reset_at:
+            return self._learnt.remaining - sum(not grant.is_answered for grant in self._grants)
+        return self._limit - len(self._counted())
+
+    def _counted(self) -> list[_Grant]:
+        """The edits that may lie in the window now running: those since the last reset, and those on their way."""
+        reset_at = self._learnt.reset_at if self._learnt is not None else float("-inf")
+        return [grant for grant in self._grants if grant.at >= reset_at or not grant.is_answered]
+
+    def _refilled_at(self, now: float) -> float:
+        if self._learnt is not None and now < self._learnt.reset_at:
+            return self._learnt.reset_at
+        oldest = min((grant.at for grant in self._counted()), default=now)
+        return oldest + self._memory
+
+    def _spacing(self, now: float) -> float:
+        """Seconds from the last edit to the next that is not final."""
+        if self._stretch is not None:
+            return self._stretch * self._window / self._limit
+        if self._learnt is None or now >= self._learnt.reset_at:
+            return self._memory / max(1, self._limit - self._kept)
+        # One more share than slots: the edit after the last slot goes right after the reset.
+        return (self._learnt.reset_at - self._last) / (max(0, self._left(now) - self._kept) + 1)
+
+
+def _precedence(waiter: _Waiter) -> tuple[bool, int, int]:
+    """Final edits in the order they came, then whoever was served longest ago."""
+    return (not waiter.is_final, 0 if waiter.is_final else waiter.pacer.served, waiter.order)
+
+
+@dataclass(slots=True, eq=False)
+class BucketPacer(Pacer):
+    """One message's turns in a shared bucket."""
+
+    _bucket: Bucket
+    served: int = field(default=0)
+    """When it was last served, as a rising number; 0 for never."""
+
+    async def turn(self, *, is_final: bool) -> None:
+        await self._bucket._turn(self, is_final=is_final)
+
+    def leave(self) -> None:
+        self._bucket._pacers.discard(self)
+
+
+class Unpaced(Pacer):
+    """For platforms without limits: a gap in seconds between the edits of one message, and none before a final one."""
+
+    def __init__(self, clock: Clock, gap: float = 0.03) -> None:
+        self._clock = clock
+        self._gap = gap
+        self._last = float("-inf")
+
+    async def turn(self, *, is_final: bool) -> None:
+        wait = self._last + self._gap - self._clock.monotonic()
+        if wait > 0 and not is_final:
+            await self._clock.sleep(wait)
+        self._last = self._clock.monotonic()
+
+    def leave(self) -> None:
+        """Nothing is shared."""

@@ -1,0 +1,143 @@
+"""A growing Markdown text as parts that fit into messages, each a document of its own.
+
+A part once closed never changes while the text grows: it is closed at the first character that does not fit, and where
+to cut is chosen from what stands before that character, so the same text gives the same parts however it arrived.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from bot.core.platform import MessageLimits
+from bot.streaming.boundaries import Line, best_cut
+from bot.streaming.fences import Fence, after_line, length_like_closing, opened_by, run_in
+
+_SMALLEST_ROOM = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One message's share `text[start:end]`, the fence reopened before it and the fence closed after it, if any."""
+
+    start: int
+    end: int
+    opening: str = ""
+    closing: str = ""
+
+    def shown(self, text: str) -> str:
+        """What the message says."""
+        shown = f"{self.opening}\n{text[self.start : self.end]}" if self.opening else text[self.start : self.end]
+        if not self.closing:
+            return shown
+        return shown + self.closing if shown.endswith("\n") else f"{shown}\n{self.closing}"
+
+    def is_blank(self, text: str) -> bool:
+        """Whether there is nothing to see; platforms refuse such a message."""
+        return not text[self.start : self.end].strip()
+
+
+class Splitter:
+    """Splits one text again and again as it grows, looking only at what is still open.
+
+    `start` and `opening` are those of the part to go on with after a restart. `reserve` is left free in each message,
+    in the unit of the limits. Raises `ValueError` where that leaves too little.
+    """
+
+    def __init__(self, limits: MessageLimits, *, reserve: int = 0, start: int = 0, opening: str = "") -> None:
+        self._room = limits.text - reserve
+        if self._room < _SMALLEST_ROOM:
+            raise ValueError(f"a message of {self._room} is too small to split a text into")
+        self._is_in_bytes = limits.text_in_bytes
+        self._longest_run = self._room // 8
+        self._first = Part(start, start, opening)
+        self._closed: list[Part] = []
+        self._closed_text = ""
+        self._reopened = ""
+
+    def update(self, text: str) -> list[Part]:
+        """All parts since `start`: the closed ones, and as the last one what is still open (perhaps empty).
+
+        A text that does not go on from what was closed is split afresh.
+        """
+        if not text.startswith(self._closed_text):
+            self._closed, self._closed_text = [], ""
+        while True:
+            at = self._next_part()
+            part, is_closed = self._take(text, at)
+            if not is_closed:
+                return [*self._closed, part]
+            self._closed.append(part)
+            self._closed_text = text[: part.end]
+
+    def _next_part(self) -> Part:
+        """Where the part after the closed ones begins."""
+        if not self._closed:
+            return self._first
+        last = self._closed[-1]
+        return Part(last.end, last.end, self._reopened)
+
+    def _take(self, text: str, at: Part) -> tuple[Part, bool]:
+        """The part that begins at `at`, and whether it is full."""
+        lines, overflow = self._read(text, at)
+        if overflow is None:
+            fence = lines[-1].fence if lines else self._fence_of(at.opening)
+            return Part(at.start, max(at.start, len(text)), at.opening, fence.closing if fence else ""), False
+        end = best_cut(text, at.start, overflow, lines)
+        fence = self._fence_at(text, end, lines)
+        self._reopened = fence.reopened(self._room // 4) if fence else ""
+        return Part(at.start, end, at.opening, fence.closing if fence else ""), True
+
+    def _read(self, text: str, at: Part) -> tuple[list[Line], int | None]:
+        """The lines of one part, and the end of the first stretch that does not fit, if the text has one."""
+        fence = self._fence_of(at.opening)
+        used = self._size(at.opening) + 1 if at.opening else 0
+        position = min(at.start, len(text))
+        lines: list[Line] = []
+        while position < len(text):
+            # No line needs to be seen further than a message is long.
+            line = text[position : text.find("\n", position, position + self._room) + 1 or position + self._room + 1]
+            lines.append(Line(position, position + len(line), fence, after_line(line, fence, self._longest_run)))
+            fitting = self._fitting(line, fence, self._room - used)
+            if fitting < len(line):
+                return lines, position + fitting + 1
+            fence = lines[-1].fence
+            used += self._size(line)
+            position += len(line)
+        return lines, None
+
+    def _fitting(self, line: str, fence: Fence | None, room: int) -> int:
+        """How many characters of a line fit, together with the fence that must be closed after them."""
+
+        def cost(length: int) -> int:
+            return self._size(line[:length]) + self._spare(line, length, fence)
+
+        if cost(len(line)) <= room:
+            return len(line)
+        return bisect_right(range(1, len(line) + 1), room, key=cost)
+
+    def _spare(self, line: str, length: int, fence: Fence | None) -> int:
+        """What must stay free after `length` characters of a line. Never falls as the length grows.
+
+        Inside code there is room for the closing fence twice, until the line may be that fence itself: the text's own
+        closing fence then always fits, and no part begins with it.
+        """
+        if fence is None:
+            run = run_in(line, length)
+            return run + 1 if run > 0 and len(line[:run].strip()) <= self._longest_run else 0
+        closing = self._size(fence.closing) + 1
+        return closing if length <= length_like_closing(fence, line) else 2 * closing + 1
+
+    def _fence_at(self, text: str, end: int, lines: list[Line]) -> Fence | None:
+        """The fence open at a cut, reading a line that is cut as if it ended there."""
+        line = next(line for line in reversed(lines) if line.start < end)
+        return line.fence if line.end == end else after_line(text[line.start : end], line.before, self._longest_run)
+
+    def _fence_of(self, opening: str) -> Fence | None:
+        return opened_by(opening, self._longest_run) if opening else None
+
+    def _size(self, text: str) -> int:
+        return len(text.encode("utf-8", "surrogatepass")) if self._is_in_bytes else len(text)
+
+
+def split(text: str, limits: MessageLimits, *, reserve: int = 0) -> list[Part]:
+    """The parts of a whole text; see `Splitter`."""
+    return Splitter(limits, reserve=reserve).update(text)

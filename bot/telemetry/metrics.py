@@ -1,0 +1,35 @@
+"""Every counter in one place. Labels come from fixed sets: never a user, a place or a prompt."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+
+jobs = Counter(
+    "easel_jobs", "Jobs that ended: delivered, failed, cancelled or undeliverable.",
+    ["command", "platform", "outcome"], registry=REGISTRY,
+)  # fmt: skip
+job_seconds = Histogram(
+    "easel_job_seconds", "Seconds from accepted to delivered.", ["command", "platform"], registry=REGISTRY,
+    buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600),
+)  # fmt: skip
+jobs_open = Gauge("easel_jobs_open", "Jobs accepted and not yet ended, in this process.", registry=REGISTRY)
+predictions = Counter(
+    "easel_predictions", "Predictions that ended at a backend.", ["backend", "outcome"], registry=REGISTRY
+)
+spent_micros = Counter("easel_spent_micros", "What backends metered, in micro-dollars.", ["backend"], registry=REGISTRY)
+edits = Counter("easel_edits", "Messages posted or edited.", ["platform", "outcome"], registry=REGISTRY)
+rate_limited = Counter("easel_rate_limited", "Answers of 429 from a platform.", ["platform"], registry=REGISTRY)
+backend_rate_limited = Counter(
+    "easel_backend_rate_limited", "Answers of 429 from a backend.", ["backend"], registry=REGISTRY
+)
+holds = Counter("easel_holds", "Holds on accounts: held, settled, released or refused.", ["outcome"], registry=REGISTRY)
+loop_lag_seconds = Histogram(
+    "easel_loop_lag_seconds", "How late the event loop runs what is due, in seconds.", registry=REGISTRY,
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)  # fmt: skip
+
+
+def render() -> bytes:
+    """The page that Prometheus reads at /metrics; send it as `CONTENT_TYPE`."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,186 @@
+"""The bench: the whole bot on fake edges. A scripted backend, a platform that remembers, a clock moved by hand; the
+database, the ledger, the media and everything between are the real ones."""
+
+import asyncio
+import dataclasses
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from bot.app import App
+from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.jobs import Job
+from bot.core.people import Channel, User
+from bot.core.platform import MessageLimits
+from bot.core.replies import Reply
+from bot.dispatch.declaration import Command
+from bot.dispatch.parser import parse
+from bot.dispatch.presses import Press
+from bot.settings import Owner, Settings
+from tests.fakes.backend import ScriptedBackend
+from tests.fakes.clock import ManualClock
+from tests.fakes.platform import RememberingPlatform, Shown
+from tests.fakes.rows import ANA, CHANNEL
+
+PATIENCE_SECONDS = 10.0
+"""How long, on a real clock, the bench waits for what must come."""
+
+
+class Bench:
+    """Ask with `say`, `invoke` and `press`; look at `last_message`, `balance` and `backend`."""
+
+    def __init__(self, app: App, backend: ScriptedBackend, platform: RememberingPlatform, clock: ManualClock) -> None:
+        self.app = app
+        self.backend = backend
+        self.platform = platform
+        self.clock = clock
+        self._keys = itertools.count(1)
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        database_url: str = "",
+        *,
+        clock: ManualClock | None = None,
+        backend: ScriptedBackend | None = None,
+        platform: RememberingPlatform | None = None,
+        limits: MessageLimits | None = None,
+        **changes: object,
+    ) -> "Bench":
+        """Start a bot on a folder; another one on the same folder finds what the first left."""
+        clock = clock or ManualClock()
+        backend = backend or ScriptedBackend(clock)
+        platform = platform or RememberingPlatform("web", clock, limits)
+        plain = {
+            "data_dir": folder,
+            "database_url": SecretStr(database_url) if database_url else None,
+            "shutdown_grace_seconds": 1.0,
+            "replicate_api_token": None,
+        }
+        settings = Settings(_env_file=None).model_copy(update={**plain, **changes})
+        owners = (Owner("web", "page", "owner"),)
+        app = App(settings, owners=owners, clock=clock, backends={backend.name: backend})
+        bench = cls(app, backend, platform, clock)
+        await app.open(platform)
+        return bench
+
+    async def close(self) -> None:
+        """Stop as a process stops: in order, jobs left where they are."""
+        await self.app.close()
+
+    async def say(
+        self, line: str, *, by: User = ANA, channel: Channel = CHANNEL, key: str = "", **files: bytes
+    ) -> Reply | None:
+        """Type a line, and wait until everything that came of it is over, or stands still."""
+        call = parse(line, self.app.dispatcher.services.menu)
+        attachments = {name: attachment(content) for name, content in files.items()}
+        invocation = Invocation(
+            user=by,
+            channel=channel,
+            command=call.command,
+            request_key=key or f"web:{next(self._keys)}",
+            options=call.options,
+            attachments=attachments,
+        )
+        return await self._done(await self.app.dispatcher.handle(invocation))
+
+    async def invoke(self, form: Command, *, by: User = ANA, channel: Channel = CHANNEL) -> Reply | None:
+        """The same from a filled-in form."""
+        values = {field.name: getattr(form, field.name) for field in dataclasses.fields(form)}
+        options = {name: value.url if isinstance(value, Link) else value for name, value in values.items()}
+        attachments = {name: value for name, value in values.items() if isinstance(value, Attachment)}
+        invocation = Invocation(
+            user=by,
+            channel=channel,
+            command=form.declaration.name,
+            request_key=f"web:{next(self._keys)}",
+            options={k: v for k, v in options.items() if v is not None and k not in attachments},
+            attachments=attachments,
+        )
+        return await self._done(await self.app.dispatcher.handle(invocation))
+
+    async def press(
+        self, action: str, *, on: Shown | None = None, n: int = 0, by: User = ANA, channel: Channel = CHANNEL
+    ) -> Reply | None:
+        """Press a button of a message (the last one), which must be there."""
+        message = on or self.last_message
+        button = next(button for button in message.reply.buttons if (button.action, button.n) == (action, n))
+        press = Press(by, channel, action, button.job, n, f"web:press{next(self._keys)}", message.ref.id)
+        return await self._done(await self.app.dispatcher.press(press))
+
+    async def _done(self, reply: Reply | None) -> Reply | None:
+        await self.rest()
+        return reply
+
+    async def rest(self) -> None:
+        """Wait until no job runs, or all that run wait for somebody."""
+        quiet = 0
+        while self.app.runner.running and quiet < 15:
+            before = self._signs_of_life()
+            await asyncio.sleep(0.004)
+            quiet = quiet + 1 if self._signs_of_life() == before else 0
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something to become true while the bot works."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time go by for the bot, second by second, with its work done in between."""
+        while seconds > 0:
+            step = min(seconds, 1.0)
+            await self.clock.advance(step)
+            await self.rest()
+            seconds -= step
+
+    def _signs_of_life(self) -> tuple[int, ...]:
+        edits = sum(len(message.history) for message in self.platform.messages.values())
+        return (self.app.runner.running, edits, len(self.backend.runs), len(self.backend.cancelled))
+
+    @property
+    def last_message(self) -> Shown:
+        return self.platform.last
+
+    @property
+    def last_text(self) -> str:
+        return self.platform.last.text
+
+    async def job(self, job_id: str = "") -> Job:
+        """A job, or the one the last message belongs to."""
+        wanted = job_id or self.last_message.destination.nonce.partition(":")[0]
+        job = await self.app.jobs.get(wanted)
+        assert job is not None
+        return job
+
+    async def balance(self, user: User = ANA) -> int:
+        """What a person can still spend today, in micros."""
+        statement = await self.app.dispatcher.services.credits.statement(user)
+        return statement.today_left + statement.extra_left
+
+    @property
+    def starting_credits(self) -> int:
+        """What everybody has at the start of a day, in micros."""
+        return self.app.settings.daily_micros
+
+    async def bot_spent(self) -> int:
+        """What this month has cost the owner, in micros."""
+        async with self.app.database.read() as tx:
+            account = await tx.ledger.get(f"budget:bot:{self.clock.now():%Y-%m}")
+        return account.granted - account.balance if account else 0
+
+    async def open_holds(self) -> list[str]:
+        async with self.app.database.read() as tx:
+            return await tx.ledger.jobs_with_open_holds()
+
+
+def attachment(content: bytes, name: str = "a.png", mime: str = "image/png", size: int | None = None) -> Attachment:
+    """A file as a platform hands it over."""
+
+    async def read() -> bytes:
+        return content
+
+    return Attachment(name, mime, len(content) if size is None else size, read)

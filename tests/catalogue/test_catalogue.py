@@ -1,0 +1,129 @@
+"""Choosing models and turning options into their inputs."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.catalogue.catalogue import Catalogue
+from bot.catalogue.loading import CatalogueError, load
+from bot.core.errors import BadOption, UnknownName
+from bot.core.models import OutputKind, PriceUnit, Task
+from bot.core.predictions import InputFile
+
+CATALOGUE = Catalogue(load())
+FILE = InputFile("ab" * 32, "image/png", 10, "a.png")
+
+MINIMAL = """
+[fox]
+title = "Fox"
+task = "imagine"
+ref = "ana/fox"
+output = "pictures"
+usual_seconds = 1
+max_seconds = 10
+price = { usd_per_image = "0.01", source = "a page", read_on = 2026-11-01 }
+inputs = { prompt = "prompt" }
+"""
+
+
+def test_every_model_says_where_its_price_is_from() -> None:
+    for model in CATALOGUE.all():
+        assert model.price.unit is not PriceUnit.FREE
+        assert model.price.source
+        assert model.price.read_on is not None
+        assert model.description
+
+
+def test_every_task_has_a_default() -> None:
+    assert [CATALOGUE.choose(task).key for task in Task] == ["flux-schnell", "real-esrgan", "blip", "llama-3-8b"]
+
+
+def test_a_model_is_found_by_key_title_and_the_backends_name() -> None:
+    for name in ("sdxl", "SDXL", "stability-ai/sdxl", " Sdxl "):
+        assert CATALOGUE.choose(Task.IMAGINE, name).key == "sdxl"
+
+
+def test_an_unknown_model_names_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="no model called “flux-shnell”. Did you mean flux-schnell?"):
+        CATALOGUE.choose(Task.IMAGINE, "flux-shnell")
+
+
+def test_a_model_for_another_task_says_which() -> None:
+    with pytest.raises(BadOption, match="BLIP is for /caption, not for /imagine."):
+        CATALOGUE.choose(Task.IMAGINE, "blip")
+
+
+def test_a_picture_to_start_from_picks_a_model_that_takes_one() -> None:
+    assert CATALOGUE.choose(Task.IMAGINE, needs="image").key == "flux-dev"
+    assert CATALOGUE.for_variation("flux-schnell").key == "flux-dev"
+    assert CATALOGUE.for_variation("sdxl").key == "sdxl"
+    assert CATALOGUE.for_variation("gone").key == "flux-dev"
+
+
+def test_options_become_the_models_own_fields() -> None:
+    inputs = CATALOGUE.inputs(
+        CATALOGUE.get("sdxl"), {"prompt": "a fox", "aspect": "16:9", "guidance": 7, "count": None}
+    )
+
+    assert inputs == {
+        "apply_watermark": False,
+        "prompt": "a fox",
+        "width": 1344,
+        "height": 768,
+        "guidance_scale": 7,
+    }
+
+
+def test_a_question_turns_a_captioner_into_one_that_answers() -> None:
+    blip = CATALOGUE.get("blip")
+
+    asked = CATALOGUE.inputs(blip, {"image": FILE, "question": "Is it red?"})
+
+    assert asked == {"task": "visual_question_answering", "image": FILE, "question": "Is it red?"}
+    assert CATALOGUE.inputs(blip, {"image": FILE})["task"] == "image_captioning"
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "sentence"),
+    [
+        ("flux-schnell", {"prompt": "x", "steps": 5}, "FLUX schnell takes steps from 1 to 4, not 5."),
+        ("flux-schnell", {"prompt": "x", "negative": "y"}, "FLUX schnell does not take negative. Try sdxl."),
+        ("flux-schnell", {"prompt": "x", "image": FILE}, "FLUX schnell does not take image. Try flux-dev or sdxl."),
+        ("flux-pro", {"prompt": "x", "count": 2}, "does not take count. Try flux-schnell or flux-dev or sdxl."),
+        ("flux-pro", {"prompt": "x", "aspect": "21:9"}, "FLUX 1.1 pro draws aspect 1:1, 16:9"),
+    ],
+)
+def test_a_models_bounds_are_told(key: str, options: dict[str, object], sentence: str) -> None:
+    with pytest.raises(BadOption) as caught:
+        CATALOGUE.inputs(CATALOGUE.get(key), options)  # type: ignore[arg-type]  # made of the right types
+
+    assert sentence in str(caught.value)
+
+
+def test_one_table_adds_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(MINIMAL)
+
+    (model,) = load(path)
+
+    assert (model.key, model.output, model.price.micros_per_image) == ("fox", OutputKind.PICTURES, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ('ref = "ana/fox"', "", "[fox] lacks 'ref'."),
+        ('task = "imagine"', 'task = "paint"', "[fox] is wrong: 'paint' is not a valid Task."),
+        ('title = "Fox"', 'titel = "Fox"', "[fox] has keys that no model has: titel."),
+        ('"0.01"', '"cheap"', "[fox] is wrong"),
+        ("[fox]", "[fox", "The catalogue models.toml cannot be read"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(tmp_path: Path, before: str, after: str, sentence: str) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(MINIMAL.replace(before, after))
+
+    with pytest.raises(CatalogueError) as caught:
+        load(path)
+
+    assert sentence in str(caught.value)

@@ -1,0 +1,121 @@
+"""Dialogues: /imagine and the buttons under its pictures."""
+
+from bot.commands.imagine import Imagine
+from bot.core.replies import Stage, Tone
+from tests.bench import Bench
+from tests.fakes.backend import FLAGGED, png
+
+
+async def test_a_picture_comes_with_its_facts_and_next_steps(bench: Bench) -> None:
+    await bench.invoke(Imagine(prompt="a fox in the snow", seed=7))
+
+    reply = bench.last_message.reply
+    assert reply.tone is Tone.DONE
+    assert reply.note == "FLUX schnell · seed 7 · 32×24 · 1.5 s · 3 credits"
+    assert [(p.name, p.alt) for p in reply.pictures] == [
+        ("a-fox-in-the-snow.png", "a fox in the snow (drawn by FLUX schnell)")
+    ]
+    assert [button.label for button in reply.buttons] == ["Again", "Vary · FLUX dev, 25 credits", "Upscale", "Caption"]
+    assert await bench.balance() == bench.starting_credits - 3_000
+
+
+async def test_something_is_seen_at_once_and_no_edit_is_without_a_change(bench: Bench) -> None:
+    bench.backend.will(percents=(25, 50, 50, 100))
+
+    await bench.say("/imagine a fox")
+
+    history = bench.last_message.history
+    assert history[0].progress is not None
+    assert history[0].progress.stage is Stage.QUEUED
+    assert history[0].note == "FLUX schnell · 3 credits"
+    assert [button.label for button in history[0].buttons] == ["Stop"]
+    assert all(before != after for before, after in zip(history, history[1:], strict=False))
+
+
+async def test_four_pictures_have_numbered_buttons(bench: Bench) -> None:
+    await bench.say("/imagine a fox --count 4")
+
+    reply = bench.last_message.reply
+    assert [picture.name for picture in reply.pictures] == [f"a-fox-{n}.png" for n in (1, 2, 3, 4)]
+    assert reply.pictures[2].alt == "a fox (picture 3 of 4, drawn by FLUX schnell)"
+    assert [button.label for button in reply.buttons if button.n == 4] == ["Vary 4 · FLUX dev, 25 credits", "Upscale 4"]
+    assert await bench.balance() == bench.starting_credits - 12_000
+
+
+async def test_a_failed_picture_gives_the_credits_back(bench: Bench) -> None:
+    bench.backend.will(error="out of memory")
+
+    await bench.invoke(Imagine(prompt="a fox in the snow"))
+
+    assert bench.last_text == "⚠ The model failed: out of memory. You were not charged."
+    assert await bench.balance() == bench.starting_credits
+    assert [button.label for button in bench.last_message.reply.buttons] == ["Try again"]
+
+
+async def test_a_flagged_picture_gives_the_credits_back(bench: Bench) -> None:
+    bench.backend.will(error=FLAGGED)
+
+    await bench.say("/imagine something")
+
+    assert bench.last_text == "⚠ The model refused this as sensitive. You were not charged."
+    assert await bench.balance() == bench.starting_credits
+
+
+async def test_pictures_that_the_model_withheld_are_told_and_not_paid(bench: Bench) -> None:
+    bench.backend.will(pictures=3)
+
+    await bench.say("/imagine a fox --count 4")
+
+    assert "1 withheld by the model's safety filter" in bench.last_message.reply.note
+    assert await bench.balance() == bench.starting_credits - 9_000
+
+
+async def test_no_picture_at_all_costs_nothing(bench: Bench) -> None:
+    bench.backend.will(pictures=0)
+
+    await bench.say("/imagine a fox")
+
+    assert bench.last_text == "⚠ The model gave no picture. You were not charged."
+    assert await bench.balance() == bench.starting_credits
+
+
+async def test_again_draws_the_same_words_with_another_seed(bench: Bench) -> None:
+    await bench.say("/imagine a fox --seed 7 --aspect 16:9")
+
+    await bench.press("again")
+
+    first, second = bench.backend.runs.values()
+    assert second.inputs["prompt"] == "a fox"
+    assert second.inputs["aspect_ratio"] == "16:9"
+    assert second.inputs["seed"] != first.inputs["seed"]
+
+
+async def test_vary_starts_from_that_picture_on_a_model_that_takes_one(bench: Bench) -> None:
+    await bench.say("/imagine a fox --count 2")
+
+    await bench.press("vary", n=2)
+
+    assert bench.backend.last.model.key == "flux-dev"
+    assert bench.backend.last.inputs["prompt_strength"] == 0.6
+    assert str(bench.backend.last.inputs["image"]).startswith("data:image/png;sha256,")
+
+
+async def test_upscale_and_caption_take_the_picture_they_stand_under(bench: Bench) -> None:
+    await bench.say("/imagine a fox")
+    drawn = bench.last_message
+
+    await bench.press("upscale", on=drawn, n=1)
+    assert bench.backend.last.model.key == "real-esrgan"
+    assert bench.last_message.reply.pictures[0].alt == "A picture made larger by Real-ESRGAN"
+
+    await bench.press("caption", on=drawn, n=1)
+    assert bench.backend.last.model.key == "blip"
+    assert bench.last_text == "A short answer."
+
+
+async def test_a_model_can_be_named_and_its_bounds_are_its_own(bench: Bench) -> None:
+    await bench.say("/imagine a fox --model sdxl --negative blue --aspect 16:9", image=png())
+
+    inputs = bench.backend.last.inputs
+    assert (inputs["width"], inputs["height"], inputs["negative_prompt"]) == (1344, 768, "blue")
+    assert bench.last_message.history[0].note == "SDXL · about 5.8, at most 58.5 credits"

@@ -1,0 +1,121 @@
+"""What every test lives with: no network beyond this machine, and a fresh database on either engine."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from tests.postgres import PostgresServer, find_binaries, running_server
+
+# A busy machine is slow, and that is no finding.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
+
+skipped_postgres: list[str] = []
+
+
+class NetworkUsed(RuntimeError):
+    """A test tried to leave this machine. Not an OSError, so that no code under test takes it for bad luck."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-postgres", action="store_true", help="fail, rather than skip, where there is no PostgreSQL server"
+    )
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and "postgres" in report.keywords:
+        skipped_postgres.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if skipped_postgres and postgres_is_required(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.getplugin("terminalreporter")
+        reporter.write_line(f"\nSkipped, though PostgreSQL is required: {', '.join(skipped_postgres)}", red=True)
+
+
+def postgres_is_required(config: pytest.Config) -> bool:
+    return bool(config.getoption("--require-postgres")) or os.environ.get("CI") == "true"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Connections and look-ups end at loopback, for asyncio too: its loops connect through `socket.socket`."""
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        stay_home(self.family, address)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        stay_home(self.family, address)
+        return connect_ex(self, address)
+
+    def guarded_getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host and not is_literal(host):
+            stay_home(socket.AF_INET, (host,))
+        return getaddrinfo(host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+        yield
+
+
+def stay_home(family: int, address: Any) -> None:
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    host = address[0].decode() if isinstance(address[0], bytes) else address[0]
+    if host != "localhost" and not (is_literal(host) and ipaddress.ip_address(host).is_loopback):
+        raise NetworkUsed(f"A test tried to reach {host}; tests stay on this machine.")
+
+
+def is_literal(host: str | bytes) -> bool:
+    try:
+        ipaddress.ip_address(host.decode() if isinstance(host, bytes) else host)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """One server for the whole session; skips where there is none, fails there with --require-postgres or CI=true."""
+    binaries = find_binaries()
+    if binaries is None:
+        reason = "there is no PostgreSQL server here (on Debian: apt-get install postgresql)"
+        if postgres_is_required(request.config):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with running_server(binaries) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of an empty database: each test that asks for it runs on both engines."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{(tmp_path / 'easel.db').as_posix()}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = await server.create_database()
+    yield url
+    await server.drop_database(url)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Any]:
+    """The whole bot on fake edges, over SQLite."""
+    from tests.bench import Bench
+
+    opened = await Bench.open(tmp_path)
+    yield opened
+    await opened.close()

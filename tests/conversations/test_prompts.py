@@ -1,0 +1,65 @@
+"""Turns into prompts: trimmed, chained, and with control tokens neutralised."""
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.conversations.templates import neutralised, render
+from bot.conversations.trimming import BYTES_PER_TOKEN, chain, trimmed
+from bot.core.conversations import Role, Turn
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+TOKENS = ("<|eot_id|>", "<|start_header_id|>", "<|im_start|>", "[INST]", "[/INST]", "<<SYS>>", "</s>", "<s>")
+
+
+def turn(n: int, text: str, role: Role = Role.USER, parent: int | None = None) -> Turn:
+    return Turn(f"t{n}", "c", role, text, NOW, "" if parent is None else f"t{parent}")
+
+
+def test_the_llama_template_is_metas() -> None:
+    turns = [turn(1, "Hi"), turn(2, "Hello!", Role.ASSISTANT), turn(3, " How are you? ")]
+
+    assert render("llama3", "Be brief.", turns) == (
+        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
+        "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\nHello!<|eot_id|>"
+        "<|start_header_id|>user<|end_header_id|>\n\nHow are you?<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\n"
+    )
+
+
+def test_models_without_a_template_get_plain_words() -> None:
+    assert render("", "", [turn(1, "Hi")]) == "User: Hi\n\nAssistant:"
+
+
+@given(st.lists(st.sampled_from(TOKENS) | st.text(max_size=8)).map("".join))
+def test_no_control_token_survives_in_peoples_text(text: str) -> None:
+    clean = neutralised(text)
+
+    assert not any(token.lower() in clean.lower() for token in TOKENS)
+    assert clean.replace("\u200b", "") == text.replace("\u200b", "")
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=20), st.integers(-5, 100))
+def test_the_newest_turns_that_fit_are_kept(texts: list[str], budget: int) -> None:
+    turns = [turn(n, text, Role.ASSISTANT if n % 2 else Role.USER) for n, text in enumerate(texts)]
+
+    kept = trimmed(turns, budget)
+
+    assert kept == turns[-len(kept) :]
+    assert len(kept) == 1 or kept[0].role is Role.USER
+    assert len(kept) == 1 or sum(len(t.text.encode()) for t in kept) <= max(budget, 1) * BYTES_PER_TOKEN
+
+
+def test_a_regenerated_answer_hides_its_sibling() -> None:
+    turns = [
+        turn(1, "Hi"),
+        turn(2, "first answer", Role.ASSISTANT, parent=1),
+        turn(3, "second answer", Role.ASSISTANT, parent=1),
+        turn(4, "and then?", parent=3),
+    ]
+
+    assert [t.text for t in chain(turns)] == ["Hi", "second answer", "and then?"]
+    assert [t.text for t in chain(turns, "t1")] == ["Hi"]
+    assert chain([]) == []

@@ -1,0 +1,66 @@
+"""Options into typed forms."""
+
+import pytest
+
+from bot.commands.chat import Chat
+from bot.commands.grant import Grant
+from bot.commands.imagine import Imagine
+from bot.commands.upscale import Upscale
+from bot.core.errors import BadOption
+from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.people import Channel, User
+from bot.dispatch.declaration import Command
+from bot.dispatch.forms import fill
+
+
+def filled(form: type[Command], **options: str | float | bool) -> Command:
+    return fill(form, invocation(form, **options))
+
+
+def invocation(form: type[Command], **options: str | float | bool) -> Invocation:
+    user, channel = User("web", "page", "ana", "Ana"), Channel("web", "page", "c")
+    return Invocation(user, channel, form.declaration.name, "web:1", options)
+
+
+def test_a_form_is_filled_with_types_and_defaults() -> None:
+    form = filled(Imagine, prompt=" a fox ", count="2", guidance="7,5", format="PNG")
+
+    assert form == Imagine(prompt="a fox", count=2, guidance=7.5, format="png")
+
+
+@pytest.mark.parametrize(
+    ("form", "options", "sentence"),
+    [
+        (Imagine, {}, "prompt is missing: What should the picture show?"),
+        (Imagine, {"prompt": "   "}, "prompt is empty: What should the picture show?"),
+        (Imagine, {"prompt": "x" * 1510}, "prompt is 10 characters too long: at most 1500, please."),
+        (Imagine, {"prompt": "x", "count": 5}, "count must be from 1 to 4, not 5."),
+        (Imagine, {"prompt": "x", "count": "two"}, "count must be a number, not “two”."),
+        (Imagine, {"prompt": "x", "count": "1.5"}, "count must be a whole number, not 1.5."),
+        (Imagine, {"prompt": "x", "guidance": "nan"}, "guidance must be a number, not “nan”."),
+        (Imagine, {"prompt": "x", "seed": -1}, "seed must be at least 0, not -1."),
+        (Imagine, {"prompt": "x", "format": "bmp"}, "format must be one of png, webp, jpg, not “bmp”."),
+        (Upscale, {}, "image is missing: Which picture? Attach a file or give a link."),
+        (Upscale, {"image": "a", "face_enhance": "perhaps"}, "face_enhance is yes or no, not “perhaps”."),
+        (Chat, {"message": "x", "max_tokens": 0}, "max_tokens must be from 1 to 4096, not 0."),
+        (Grant, {"user": "ana", "credits": "-5"}, "credits must be from 0.1 to 1e+06, not -5."),
+    ],
+)
+def test_bad_input_is_one_sentence(form: type[Command], options: dict[str, str | float | bool], sentence: str) -> None:
+    with pytest.raises(BadOption) as caught:
+        filled(form, **options)
+
+    assert str(caught.value) == sentence
+    assert caught.value.option in ("", *(option.name for option in form.declaration.options))
+
+
+def test_a_file_is_an_attachment_or_a_link() -> None:
+    async def read() -> bytes:
+        return b""
+
+    attachment = Attachment("a.png", "image/png", 1, read)
+    call = invocation(Upscale)
+    attached = Invocation(call.user, call.channel, "upscale", "web:1", {}, {"image": attachment})
+
+    assert filled(Upscale, image="<https://example.org/a.png>") == Upscale(image=Link("https://example.org/a.png"))
+    assert fill(Upscale, attached) == Upscale(image=attachment)

@@ -1,0 +1,1 @@
+"""Fakes of the edges, each named after the protocol it wears."""

@@ -1,0 +1,94 @@
+"""A platform that remembers everything it was asked to show: `Platform` worn for tests."""
+
+from dataclasses import dataclass, field
+
+from bot.core.clock import Clock
+from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
+from bot.core.replies import MessageRef, Reply
+
+
+class NoPace:
+    """Every edit may go at once."""
+
+    async def turn(self, *, is_final: bool) -> None:
+        """Now."""
+
+    def leave(self) -> None:
+        """Nothing to leave."""
+
+
+@dataclass
+class Shown:
+    """One message, with everything it ever showed and when (seconds of the monotonic clock)."""
+
+    ref: MessageRef
+    destination: Destination
+    history: list[Reply] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    @property
+    def reply(self) -> Reply:
+        """What it shows now."""
+        return self.history[-1]
+
+    @property
+    def text(self) -> str:
+        return self.reply.text
+
+
+class RememberingPlatform:
+    """Keeps each message; equal nonces make one. Failures are what a test orders."""
+
+    def __init__(self, name: str, clock: Clock, limits: MessageLimits | None = None) -> None:
+        self.name = name
+        self.limits = limits or MessageLimits(text=2_000)
+        self.messages: dict[str, Shown] = {}
+        self._clock = clock
+        self._lost: set[str] = set()
+        self._is_closed = False
+        self._failures: list[Exception] = []
+
+    @property
+    def last(self) -> Shown:
+        """The message posted last."""
+        return list(self.messages.values())[-1]
+
+    def will_lose(self, message: str | None = None) -> None:
+        """That message is gone from now on; without one, nothing can be posted any more."""
+        if message is None:
+            self._is_closed = True
+        else:
+            self._lost.add(message)
+
+    def will_fail(self, *errors: Exception) -> None:
+        """The next posts and edits raise these, one each."""
+        self._failures += errors
+
+    async def post(self, destination: Destination, reply: Reply) -> MessageRef:
+        self._fail()
+        if self._is_closed:
+            raise MessageLost("I cannot post there: the channel is gone.")
+        if destination.nonce not in self.messages:
+            channel = destination.channel
+            ref = MessageRef(self.name, channel.workspace, channel.id, channel.thread, destination.nonce)
+            self.messages[destination.nonce] = Shown(ref, destination)
+            self._keep(destination.nonce, reply)
+        return self.messages[destination.nonce].ref
+
+    async def edit(self, message: MessageRef, reply: Reply) -> None:
+        self._fail()
+        if message.id in self._lost or message.id not in self.messages:
+            raise MessageLost("That message is gone.")
+        if self.messages[message.id].reply != reply:
+            self._keep(message.id, reply)
+
+    def pacer(self, message: MessageRef) -> Pacer:
+        return NoPace()
+
+    def _keep(self, message: str, reply: Reply) -> None:
+        self.messages[message].history.append(reply)
+        self.messages[message].times.append(self._clock.monotonic())
+
+    def _fail(self) -> None:
+        if self._failures:
+            raise self._failures.pop(0)

@@ -1,0 +1,174 @@
+"""Bad input gets one clear sentence, and nothing is lost: no credit, no job, no text."""
+
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.core.errors import BackendBusy, BackendDown, BackendError, BackendOutOfCredit, BackendRefusedToken
+from bot.core.people import User
+from bot.core.replies import Tone
+from bot.core.storage import Policy
+from tests.bench import Bench
+from tests.fakes.backend import png
+from tests.fakes.rows import ANA, NOW
+
+
+async def refused(bench: Bench, line: str, **files: bytes) -> str:
+    """What is answered; nothing may have happened."""
+    reply = await bench.say(line, **files)
+    assert reply is not None
+    assert reply.tone is Tone.ERROR
+    assert reply.is_private
+    assert bench.platform.messages == {}
+    assert bench.backend.runs == {}
+    assert await bench.balance() == bench.starting_credits
+    return reply.text
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("/imagine", "prompt is missing: What should the picture show?"),
+        ("/imagine " + "x" * 1501, "prompt is 1 characters too long: at most 1500, please."),
+        ("/imagine a fox --count 9", "count must be from 1 to 4, not 9."),
+        ("/imagine a fox --steps 9", "FLUX schnell takes steps from 1 to 4, not 9."),
+        ("/imagine a fox --model flux-shnell", "There is no model called “flux-shnell”. Did you mean flux-schnell?"),
+        ("/grant ana 5", "/grant is for a moderator of this workspace."),
+        ("/chat hi --image https://example.org/a.png", "Llama 3 8B cannot see pictures. /caption can."),
+    ],
+)
+async def test_one_sentence_for_what_people_mistype(bench: Bench, line: str, sentence: str) -> None:
+    assert await refused(bench, line) == sentence
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1/a.png",
+        "https://127.0.0.1/a.png",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]/a",
+    ],
+)
+async def test_a_link_into_the_house_is_not_followed(bench: Bench, address: str) -> None:
+    sentence = await refused(bench, f"/caption --image {address}")
+
+    assert "link" in sentence or "address" in sentence
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"GIF89a", png()[:40]])
+async def test_a_file_that_is_no_picture(bench: Bench, content: bytes) -> None:
+    assert "picture" in await refused(bench, "/upscale", image=content)
+
+
+def bomb() -> bytes:
+    """A PNG of a few kilobytes that would be 169 megapixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 13_000, 13_000, 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"\0" * 100_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+async def test_a_decompression_bomb_is_not_opened(bench: Bench) -> None:
+    assert "too many pixels" in await refused(bench, "/upscale", image=bomb())
+
+
+async def test_a_file_too_large_is_not_read(bench: Bench) -> None:
+    assert "MB" in await refused(bench, "/upscale", image=png() + b"\0" * (21 << 20))
+
+
+async def test_no_money_left_says_how_much_and_when(tmp_path: Path) -> None:
+    bench = await Bench.open(tmp_path, daily_credits=10)
+
+    sentence = await refused(bench, "/imagine a fox --count 4")
+    assert sentence == "You are 2 credits short. Ask a moderator for more."
+
+    await bench.say("/imagine a fox --count 2")
+    reply = await bench.say("/imagine a fox --count 2")
+    assert reply is not None
+    assert reply.text == "You are 2 credits short. They refill Friday at 00:00 UTC."
+    await bench.close()
+
+
+async def test_an_empty_budget_of_the_bot_stops_everybody(tmp_path: Path) -> None:
+    bench = await Bench.open(tmp_path, monthly_budget_usd=0)
+
+    sentence = await refused(bench, "/imagine a fox")
+
+    assert sentence.startswith("The bot's monthly budget has no room for this: 3 credits short. It refills on 01")
+    await bench.close()
+
+
+async def test_the_budget_of_a_workspace_stops_everybody_in_it(bench: Bench) -> None:
+    policy = Policy("web", "page", "workspace", "page", "workspace_month_micros", 1_000, "owner", NOW)
+    async with bench.app.database.write() as tx:
+        await tx.policies.put(policy)
+
+    assert (await refused(bench, "/imagine a fox")).startswith(
+        "This workspace's budget has no room for this: 2 credits"
+    )
+
+
+async def test_an_unknown_workspace_is_told_whom_to_ask(bench: Bench) -> None:
+    stranger: User = replace(ANA, workspace="elsewhere")
+
+    reply = await bench.say("/help", by=stranger)
+
+    assert reply is not None
+    assert reply.text == "This workspace is not on my list yet. Ask my owner to allow it: elsewhere."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BackendDown("The model service cannot be reached."),
+        BackendBusy("The model service is busy.", retry_after=60),
+        BackendOutOfCredit("The owner has to look after the account."),
+        BackendRefusedToken("The owner has to look after the token."),
+    ],
+)
+async def test_a_backend_that_refuses_costs_nothing(bench: Bench, error: BackendError) -> None:
+    bench.backend.refusal = error
+
+    await bench.say("/imagine a fox")
+
+    assert bench.last_text == f"⚠ {error}"
+    assert [button.label for button in bench.last_message.reply.buttons] == ["Try again"]
+    assert await bench.balance() == bench.starting_credits
+    assert await bench.open_holds() == []
+
+
+async def test_words_that_are_not_wanted_and_models_that_rest(bench: Bench) -> None:
+    async with bench.app.database.write() as tx:
+        await tx.moderation.add_word("web", "page", "badg*", "mo")
+        await tx.moderation.pause("model:sdxl", "it is being mended", "owner")
+
+    assert await refused(bench, "/imagine two BADGERS") == (
+        "That has a word in it which is not wanted here. Please say it differently."
+    )
+    assert await refused(bench, "/imagine a fox --model sdxl") == (
+        "SDXL is paused at the moment: it is being mended. Please try again later."
+    )
+
+
+async def test_somebody_blocked_is_told_until_when(bench: Bench) -> None:
+    async with bench.app.database.write() as tx:
+        await tx.people.block(ANA, bench.clock.now().replace(year=2027), "flooding")
+
+    assert (await refused(bench, "/imagine a fox")).startswith(
+        "You are blocked here until 01 January 00:00 UTC (flooding)."
+    )
+
+
+async def test_a_bot_that_stops_takes_nothing_new(bench: Bench) -> None:
+    await bench.app.drain()
+
+    assert (
+        await refused(bench, "/imagine a fox") == "I am restarting. Please ask again in a moment; nothing was charged."
+    )
