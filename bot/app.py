@@ -27,6 +27,7 @@ from bot.jobs.presenting import Presenter
 from bot.jobs.queue import Queue
 from bot.jobs.recovery import Recovery
 from bot.jobs.runner import Runner
+from bot.jobs.usual_times import UsualTimes
 from bot.jobs.work import Parts
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
@@ -74,8 +75,9 @@ class App:
         self.platforms: dict[str, Platform] = {}
         credits_ = Credits(self.database, policies, form, self.clock)
         presenter = Presenter(form, catalogue, badge)
+        times = UsualTimes(self.database, self.clock)
         parts = Parts(
-            self.database, catalogue, credits_, self.media, self.backends, self.platforms, presenter, self.clock
+            self.database, catalogue, credits_, self.media, self.backends, self.platforms, presenter, times, self.clock
         )
         moderation = Moderation(self.database, self.clock, _allowed(settings))
         self.runner = Runner(parts, Queue(RUNS_AT_ONCE))

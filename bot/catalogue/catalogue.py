@@ -22,8 +22,19 @@ class Catalogue:
         """The model of a key that a job has. One that was taken off the catalogue still has a name, and no more."""
         if (model := self._models.get(key)) is not None:
             return model
-        kept = {"task": Task.IMAGINE, "output": OutputKind.TEXT, "price": Price(PriceUnit.FREE)}
-        return Model(key, key, backend="", ref="", version="", max_seconds=0, usual_seconds=0, inputs={}, **kept)
+        return Model(
+            key,
+            title=key,
+            task=Task.IMAGINE,
+            backend="",
+            ref="",
+            version="",
+            output=OutputKind.TEXT,
+            price=Price(PriceUnit.FREE),
+            max_seconds=0,
+            usual_seconds=0,
+            inputs={},
+        )
 
     def of(self, task: Task) -> list[Model]:
         """The models for a task, the default first."""

@@ -1,7 +1,9 @@
 """/upscale: a picture made larger."""
 
 from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.json import JSON
 from bot.core.models import Task
+from bot.core.predictions import InputFile
 from bot.dispatch.autocomplete import models_for
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
@@ -18,7 +20,7 @@ class Upscale(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
         model = services.catalogue.choose(Task.UPSCALE, self.model)
-        options = {
+        options: dict[str, JSON | InputFile] = {
             "image": await services.media.input(self.image, model.inputs.get("image")),
             "scale": self.scale,
             "face_enhance": self.face_enhance or None,

@@ -1,21 +1,17 @@
 """What the rest of the bot asks of money: prices before, holds, closes, grants, and what somebody has left."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.clock import Clock
 from bot.core.errors import BadOption
-from bot.core.json import JSON
-from bot.core.models import Model
-from bot.core.money import Account, Entry, EntryKind, Estimate
+from bot.core.money import Account, Entry, EntryKind
 from bot.core.people import User
-from bot.core.predictions import InputFile
 from bot.core.storage import Database, Transaction
 from bot.credits.accounts import accounts_of, daily_wallet_ids, granted_wallet, start_of_next_day
 from bot.credits.ledger import Ledger
 from bot.credits.policies import Policies
-from bot.credits.pricing import CreditForm, estimate
+from bot.credits.pricing import CreditForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +36,6 @@ class Credits:
         self._clock = clock
         self.form = form
         self.ledger = Ledger(form)
-
-    async def price(self, model: Model, inputs: Mapping[str, JSON | InputFile]) -> Estimate:
-        """What these inputs will cost, by the learnt time of the model where it is billed by the second."""
-        if not model.price.micros_per_second:
-            return estimate(model, inputs)
-        async with self._database.read() as tx:
-            return estimate(model, inputs, await tx.predictions.usual_seconds(model.key))
 
     async def hold(self, tx: Transaction, job: str, user: User, amount: int) -> None:
         """Set money aside for a job; raises `OutOfCredits` or `BudgetSpent`."""

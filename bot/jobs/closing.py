@@ -14,7 +14,7 @@ from bot.core.models import OutputKind, Task
 from bot.core.predictions import PredictionState, Snapshot
 from bot.core.storage import Transaction
 from bot.credits.pricing import Made, cost
-from bot.jobs.presenting import alt_text
+from bot.jobs.presenting import Result, alt_text
 from bot.jobs.work import Work
 from bot.media.keeping import Kept
 from bot.telemetry import metrics
@@ -148,7 +148,7 @@ async def _write(work: Work, ending: Ending, state: str, seconds: float | None) 
         if (turn := _answer(work, ending, now)) is not None:
             await tx.conversations.add_turn(turn)
         moved = await work.move(tx, ending.state, cost=paid, error=ending.error)
-    work.job = moved
+    work.job, work.result = moved, Result(ending.outputs, seconds)
     metrics.jobs.labels(command=moved.command, platform=moved.user.platform, outcome=ending.state.value).inc()
 
 

@@ -1,6 +1,8 @@
 """finished → delivered: the placeholder becomes the result. An edit is idempotent, so a crash here costs nothing."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bot.core.jobs import JobState, Output, PostedMessage
@@ -27,6 +29,8 @@ async def deliver(work: Work) -> None:
 
 async def result_of(work: Work) -> Result:
     """What a job came to, from its rows."""
+    if work.result is not None:
+        return replace(work.result, is_cut=_is_cut(work, work.result.outputs))
     if not work.job.prediction:
         return Result(())
     async with work.parts.database.read() as tx:
@@ -35,7 +39,7 @@ async def result_of(work: Work) -> Result:
     return Result(outputs, record.predict_seconds if record else None, _is_cut(work, outputs))
 
 
-def _is_cut(work: Work, outputs: list[Output]) -> bool:
+def _is_cut(work: Work, outputs: Sequence[Output]) -> bool:
     """Whether an answer ended before the model had said all: stopped, or as long as was allowed."""
     if work.job.state is JobState.CANCELLED:
         return bool(outputs)

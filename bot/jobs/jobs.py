@@ -17,6 +17,7 @@ from bot.core.people import User
 from bot.core.predictions import InputFile
 from bot.core.replies import Progress, Reply, Stage
 from bot.core.storage import Transaction
+from bot.credits.pricing import estimate
 from bot.jobs.delivery import result_of
 from bot.jobs.files import to_row
 from bot.jobs.runner import Runner
@@ -55,11 +56,10 @@ class Jobs:
         if not self.is_accepting:
             raise Unavailable("I am restarting. Please ask again in a moment; nothing was charged.")
         known = dict(options if remembered is None else remembered)
-        await self._moderation.check(invocation.user, invocation.channel, model, _words(known))
         inputs = self._parts.catalogue.inputs(model, _seeded(model, options))
-        estimate = await self._parts.credits.price(model, inputs)
-        job = self._new(invocation, model, to_row(known), to_row(inputs), estimate)
-        return await self._accept(job, estimate, asked)
+        told = estimate(model, inputs, await self._parts.times.of(model))
+        job = self._new(invocation, model, to_row(known), to_row(inputs), told)
+        return await self._accept(job, model, _words(known), asked)
 
     async def get(self, job_id: str) -> Job | None:
         """A job by its id, or by the beginning of it where that is enough."""
@@ -106,7 +106,7 @@ class Jobs:
         model: Model,
         options: dict[str, JSON],
         inputs: dict[str, JSON],
-        estimate: Estimate,
+        told: Estimate,
     ) -> Job:
         now = self._parts.clock.now()
         return Job(
@@ -126,16 +126,17 @@ class Jobs:
             updated_at=now,
             press_key=invocation.press_key,
             parent_job=invocation.parent_job,
-            told_about=estimate.about,
-            told_at_most=estimate.at_most,
+            told_about=told.about,
+            told_at_most=told.at_most,
         )
 
-    async def _accept(self, job: Job, estimate: Estimate, asked: Asked | None) -> Job:
+    async def _accept(self, job: Job, model: Model, words: str, asked: Asked | None) -> Job:
         try:
             async with self._parts.database.write() as tx:
+                await self._moderation.check(tx, job.user, job.channel, model, words)
                 await tx.people.see(job.user, job.created_at)
                 job = await self._insert(tx, job, asked)
-                await self._parts.credits.hold(tx, job.id, job.user, estimate.at_most)
+                await self._parts.credits.hold(tx, job.id, job.user, job.told_at_most)
         except DuplicateAsk:
             return await self._the_first(job.request_key)
         except DuplicatePress as error:

@@ -76,11 +76,11 @@ class Runner:
                 await work.close()
 
     async def _work(self, job: Job) -> Work:
-        async with self._parts.database.read() as tx:
-            posted = await tx.messages.of(job.id)
-            usual = await tx.predictions.usual_seconds(job.model)
         model = self._parts.catalogue.get(job.model)
-        work = Work(self._parts, job, model, posted=posted, usual_seconds=usual or model.usual_seconds)
+        work = Work(self._parts, job, model, usual_seconds=await self._parts.times.of(model))
+        if job.epoch:  # taken up from another worker, who may have posted
+            async with self._parts.database.read() as tx:
+                work.posted = await tx.messages.of(job.id)
         if job.cancel_by:
             work.cancelled.set()
         self._works[job.id] = work
@@ -145,9 +145,10 @@ class Runner:
         await submitting.resume(work, self._grace_seconds)
 
     async def _watch(self, work: Work) -> None:
-        async with self._parts.database.read() as tx:
-            record = await tx.predictions.get(work.job.prediction)
-        snapshot = await watching.watch(work, record.backend_id if record else "")
+        if work.record is None:
+            async with self._parts.database.read() as tx:
+                work.record = await tx.predictions.get(work.job.prediction)
+        snapshot = await watching.watch(work, work.record.backend_id if work.record else "")
         await closing.close(work, snapshot)
 
 

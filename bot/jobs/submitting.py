@@ -6,6 +6,7 @@ claimed. Only when there is none it is sent again.
 """
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.core.errors import AlreadyClaimed, BackendDown, PredictionGone, SubmitUnclear
@@ -48,7 +49,7 @@ async def prepare(work: Work) -> None:
     async with work.parts.database.write() as tx:
         await tx.predictions.add(record)
         moved = await work.move(tx, JobState.SUBMITTING, prediction=record.id)
-    work.job = moved
+    work.job, work.record = moved, record
     await _create(work, record)
 
 
@@ -112,7 +113,7 @@ async def _claim(work: Work, record: PredictionRecord, backend_id: str) -> None:
     async with work.parts.database.write(is_urgent=True) as tx:
         await tx.predictions.claim(record.id, backend_id)
         moved = await work.move(tx, JobState.RUNNING)
-    work.job = moved
+    work.job, work.record = moved, replace(record, backend_id=backend_id)
 
 
 async def _wait_until(work: Work, moment: datetime) -> None:

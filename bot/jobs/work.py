@@ -9,12 +9,13 @@ from bot.catalogue.catalogue import Catalogue
 from bot.core.backend import Backend
 from bot.core.clock import Clock
 from bot.core.errors import EaselError
-from bot.core.jobs import Job, JobState, PostedMessage
+from bot.core.jobs import Job, JobState, PostedMessage, PredictionRecord
 from bot.core.models import Model
 from bot.core.platform import Destination, Platform
 from bot.core.storage import Database, Transaction
 from bot.credits.credits import Credits
-from bot.jobs.presenting import Presenter
+from bot.jobs.presenting import Presenter, Result
+from bot.jobs.usual_times import UsualTimes
 from bot.media.media import Media
 from bot.streaming.editor import Editor
 
@@ -34,6 +35,7 @@ class Parts:
     backends: Mapping[str, Backend]
     platforms: Mapping[str, Platform]
     presenter: Presenter
+    times: UsualTimes
     clock: Clock
 
 
@@ -45,6 +47,10 @@ class Work:
     job: Job
     model: Model
     posted: list[PostedMessage] = field(default_factory=list)
+    record: PredictionRecord | None = None
+    """The prediction's row, once this process wrote or read it."""
+    result: Result | None = None
+    """What it came to, once this process closed it."""
     text: str = ""
     """What the model has written so far."""
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)

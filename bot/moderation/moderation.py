@@ -4,7 +4,7 @@ from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, Refused
 from bot.core.models import Model
 from bot.core.people import Channel, User
-from bot.core.storage import Database
+from bot.core.storage import Database, Transaction
 from bot.moderation.words import first_refused
 
 
@@ -27,11 +27,10 @@ class Moderation:
             reason = f" ({blocked[1]})" if blocked[1] else ""
             raise Refused(f"You are blocked here until {blocked[0]:%d %B %H:%M} UTC{reason}. Ask a moderator.")
 
-    async def check(self, user: User, channel: Channel, model: Model, words: str) -> None:
+    async def check(self, tx: Transaction, user: User, channel: Channel, model: Model, words: str) -> None:
         """Raises `Refused` for refused words, paused models and adult models where they do not belong."""
-        async with self._database.read() as tx:
-            pauses = await tx.moderation.pauses()
-            refused = first_refused(words, await tx.moderation.words(user.platform, user.workspace))
+        pauses = await tx.moderation.pauses()
+        refused = first_refused(words, await tx.moderation.words(user.platform, user.workspace))
         for what in ("all", f"platform:{user.platform}", f"model:{model.key}"):
             if what in pauses:
                 reason = f": {pauses[what]}" if pauses[what] else ""

@@ -1,0 +1,1 @@
+"""The real bot as a process, and the sandbox as another, killed at random moments."""

@@ -1,0 +1,143 @@
+"""Starting, killing and restarting the bot and the sandbox, each a process of its own."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "r8_" + "c" * 37
+START_SECONDS = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def sandbox(speed: float) -> AsyncIterator[str]:
+    """A running sandbox; gives its base URL."""
+    port = free_port()
+    arguments = ["sandbox", "--port", str(port), "--token", TOKEN, "--speed", str(speed)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            await process.stdout.readline()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@dataclass
+class BotProcess:
+    """The bot over one data folder, started and killed as often as the test wants."""
+
+    folder: Path
+    sandbox_url: str
+    grace_seconds: float = 5.0
+    port: int = field(default_factory=free_port)
+    log: list[bytes] = field(default_factory=list)
+    _process: asyncio.subprocess.Process | None = None
+    _reading: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Start, and wait until the page is served."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bot", "run", cwd=ROOT, env=self._environment(), stderr=asyncio.subprocess.PIPE
+        )
+        served = asyncio.Event()
+        self._reading = asyncio.create_task(self._read(served))
+        async with asyncio.timeout(START_SECONDS):
+            await served.wait()
+
+    async def kill(self) -> None:
+        """SIGKILL: nothing gets a chance to tidy up."""
+        await self._end(signal.SIGKILL)
+
+    async def terminate(self) -> int:
+        """SIGTERM, and the exit code once it has drained."""
+        return await self._end(signal.SIGTERM)
+
+    async def _end(self, with_signal: signal.Signals) -> int:
+        assert self._process is not None
+        assert self._reading is not None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(with_signal)
+        code = await self._process.wait()
+        await self._reading
+        return code
+
+    async def _read(self, served: asyncio.Event) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self.log.append(line)
+            if b"Easel is at" in line:
+                served.set()
+
+    def _environment(self) -> dict[str, str]:
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(("REPLICATE_", "EASEL_"))}
+        return plain | {
+            "REPLICATE_BASE_URL": self.sandbox_url,
+            "REPLICATE_API_TOKEN": TOKEN,
+            "DATA_DIR": str(self.folder),
+            "HTTP_PORT": str(self.port),
+            "DAILY_CREDITS": "100000",
+            "MONTHLY_BUDGET_USD": "1000",
+            "SHUTDOWN_GRACE_SECONDS": str(self.grace_seconds),
+        }
+
+
+class Person:
+    """Somebody at the page, who asks again with the same request id until they hear that it was taken."""
+
+    def __init__(self, http: aiohttp.ClientSession, bot: BotProcess) -> None:
+        self._http = http
+        self._bot = bot
+
+    async def ask(self, text: str, request_id: str, channel: str, picture: bytes | None = None) -> None:
+        """Ask until it is accepted, however often the bot dies meanwhile."""
+        while True:
+            try:
+                async with self._http.post(
+                    f"{self._bot.url}/api/say",
+                    data=_form(text, request_id, channel, picture),
+                    headers={"X-Easel": "1", "Origin": self._bot.url},
+                ) as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.05)
+
+    async def answers(self, channel: str) -> list[dict[str, object]]:
+        """What the bot says in a channel now."""
+        async with self._http.get(f"{self._bot.url}/api/messages", params={"channel": channel}) as answer:
+            return [message for message in await answer.json() if message["who"] == "bot"]
+
+
+def _form(text: str, request_id: str, channel: str, picture: bytes | None) -> aiohttp.MultipartWriter:
+    writer = aiohttp.MultipartWriter("form-data")
+    ask = writer.append_json({"channel": channel, "text": text, "request_id": request_id})
+    ask.set_content_disposition("form-data", name="ask")
+    if picture is not None:
+        part = writer.append(picture, {"Content-Type": "image/png"})  # type: ignore[arg-type]  # a plain mapping serves
+        part.set_content_disposition("form-data", name="image", filename="a.png")
+    return writer

@@ -1,0 +1,134 @@
+"""A PostgreSQL server for the suite, started from the system's own binaries in a folder that is thrown away."""
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+SECONDS_TO_START = 30
+WHERE_DEBIAN_KEEPS_IT = "/usr/lib/postgresql"
+
+
+def find_binaries() -> Path | None:
+    """The folder of `initdb` and `postgres`: the one on PATH, else the newest that Debian has installed, else None."""
+    if on_path := shutil.which("initdb"):
+        return Path(on_path).resolve().parent
+    installed = [path.parent for path in Path(WHERE_DEBIAN_KEEPS_IT).glob("*/bin/initdb")]
+    return max(installed, key=lambda folder: int(folder.parent.name), default=None)
+
+
+class PostgresServer:
+    """A running server on a loopback port. `template` is what new databases are copies of, unless told otherwise."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.template = "template1"
+        self._numbers = itertools.count(1)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    async def create_database(self, name: str = "", template: str = "") -> str:
+        """Copy `template`, which nobody may be connected to, and give the copy's URL. The name may be left to us."""
+        name = name or f"test_{next(self._numbers)}"
+        await self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template or self.template}"')
+        return self.url(name)
+
+    async def drop_database(self, url: str) -> None:
+        """Remove a database, closing what is still connected to it."""
+        await self._run(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)')
+
+    async def _run(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.url("postgres"))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def running_server(binaries: Path) -> Iterator[PostgresServer]:
+    """Start a server with its defaults, except that it need not survive a power cut. Its log is in the RuntimeError."""
+    folder = Path(tempfile.mkdtemp(prefix="easel-postgres-"))
+    data, log, port = folder / "data", folder / "log", free_port()
+    person: dict[str, Any] = {"cwd": folder} | unprivileged(folder)
+    initdb: list[str | Path] = [
+        binaries / "initdb",
+        "-D",
+        data,
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+    ]
+    options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+    postgres: list[str | Path] = [
+        binaries / "postgres",
+        "-D",
+        data,
+        *(f"--{name}={value}" for name, value in options.items()),
+    ]
+    try:
+        subprocess.run(initdb, check=True, capture_output=True, text=True, **person)
+        with log.open("wb") as output:
+            process = subprocess.Popen(postgres, stdout=output, stderr=output, **person)
+        try:
+            wait_until_ready(binaries, port, process, log)
+            yield PostgresServer(port)
+        finally:
+            stop(process)
+    except subprocess.CalledProcessError as error:
+        raise RuntimeError(f"initdb failed: {error.stderr}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def unprivileged(folder: Path) -> dict[str, Any]:
+    """How to start a process that is not root, which PostgreSQL refuses to be; it must own its folder."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return {}
+    import pwd
+
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    person = pwd.getpwnam("postgres" if "postgres" in known else "nobody")
+    os.chown(folder, person.pw_uid, person.pw_gid)
+    return {"user": person.pw_uid, "group": person.pw_gid, "extra_groups": []}
+
+
+def wait_until_ready(binaries: Path, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    asking: list[str | Path] = [binaries / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}"]
+    deadline = time.monotonic() + SECONDS_TO_START
+    while subprocess.run(asking, check=False).returncode:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}")
+        time.sleep(0.05)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.send_signal(2)  # SIGINT: close connections and stop
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,162 @@
+"""Log lines: an event and its facts, the job on each, and no secret on any."""
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.settings import SECRETS, Settings
+from bot.telemetry.logs import configure, job_context
+
+log = logging.getLogger("bot.jobs.runner")
+
+
+@pytest.fixture(autouse=True)
+def the_logging_of_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:], root.level = handlers, level
+
+
+def lines(log_format: str, secrets: tuple[str, ...] = ()) -> io.StringIO:
+    stream = io.StringIO()
+    configure("INFO", log_format, secrets, stream)
+    return stream
+
+
+def test_a_text_line_is_an_event_and_its_facts() -> None:
+    stream = lines("text")
+
+    log.info("job.delivered", extra={"job": "8f3c", "model": "flux-schnell", "seconds": 1.5})
+
+    assert stream.getvalue()[8:] == " INFO job.delivered job=8f3c model=flux-schnell seconds=1.5\n"
+
+
+def test_a_json_line_says_the_same() -> None:
+    stream = lines("json")
+
+    log.info("job.delivered", extra={"job": "8f3c", "pictures": 2})
+
+    line = json.loads(stream.getvalue())
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "INFO",
+        "event": "job.delivered",
+        "logger": "bot.jobs.runner",
+        "job": "8f3c",
+        "pictures": 2,
+    }
+
+
+async def test_each_line_within_a_job_says_which() -> None:
+    stream = lines("text")
+
+    async def work(job: str) -> None:
+        with job_context(job):
+            await asyncio.sleep(0)
+            logging.getLogger("httpx").warning("slow")
+
+    await asyncio.gather(work("a"), work("b"))
+    log.info("idle")
+
+    assert [line[9:] for line in stream.getvalue().splitlines()] == [
+        "WARNING httpx: slow job=a",
+        "WARNING httpx: slow job=b",
+        "INFO idle",
+    ]
+
+
+def test_a_prompt_cannot_forge_a_line() -> None:
+    stream = lines("text")
+
+    log.info("words\n12:00:01 INFO job.delivered", extra={"prompt": "a fox\n12:00:01 ERROR \x1b[31mx\u202e"})
+
+    assert stream.getvalue().count("\n") == 1
+    assert "\x1b" not in stream.getvalue()
+    assert "\u202e" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_traceback_is_kept(log_format: str) -> None:
+    stream = lines(log_format)
+
+    try:
+        raise LookupError("no such model")
+    except LookupError:
+        log.exception("job.failed")
+
+    assert "LookupError: no such model" in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_line_with_wrong_arguments_is_still_a_line(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    class Unprintable:
+        def __str__(self) -> str:
+            raise ValueError("not today")
+
+    stream = lines(log_format, ("the-secret",))
+
+    log.info("%d jobs", "the-secret", extra={"what": Unprintable()})
+
+    assert "jobs" in stream.getvalue()
+    assert "Unprintable that cannot be printed" in stream.getvalue()
+    assert "the-secret" not in stream.getvalue() + capsys.readouterr().err
+
+
+# Realistic tokens, and passwords that JSON, URLs and reprs write in another way.
+secret_values = st.text("abcXYZ019-_.\"'\\/ @%é&=", min_size=8, max_size=30).filter(lambda text: text == text.strip())
+
+
+@given(
+    secret=secret_values,
+    cut=st.integers(1, 7),
+    name=st.sampled_from([name for name in SECRETS if name != "database_url"]),
+    log_format=st.sampled_from(["text", "json"]),
+)
+def test_no_secret_of_the_settings_is_ever_logged(secret: str, cut: int, name: str, log_format: str) -> None:
+    values = {name: secret} | ({"slack_client_id": "1"} if name == "slack_client_secret" else {})
+    stream = lines(log_format, tuple(Settings.model_validate(values).secrets()))
+
+    log.info(f"token {secret}")
+    log.info("token %s and %r", secret, {secret: [secret]})
+    log.info("%s%s", secret[:cut], secret[cut:])
+    log.info("%d", secret)
+    log.info("x", extra={"fact": secret, "facts": {"deep": [(secret, {"a": secret.encode()})]}, secret: 1})
+    try:
+        raise RuntimeError(secret) from KeyError(secret)
+    except RuntimeError:
+        log.exception("failed", stack_info=True)
+
+    written = stream.getvalue()
+    assert secret not in written
+    if log_format == "json":
+        for line in written.splitlines():
+            assert secret not in str(list(strings(json.loads(line))))
+
+
+def strings(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+    elif isinstance(value, str):
+        yield value
+
+
+@given(secret=st.integers(10_000_000, 10**15), log_format=st.sampled_from(["text", "json"]))
+def test_a_secret_that_is_a_number_is_removed_too(secret: int, log_format: str) -> None:
+    stream = lines(log_format, (str(secret),))
+
+    log.info("%d", secret, extra={"number": secret, "numbers": [secret]})
+
+    assert str(secret) not in stream.getvalue()

@@ -1,0 +1,165 @@
+"""The house keeps its own rules: floors, names, sizes, reasons, and papers that agree with the code."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bot.settings import SECRETS, Settings
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "bot").rglob("*.py"))
+TEXTS = {".py", ".toml", ".md", ".yaml", ".yml", ".lock", ".txt", ".example", ".js", ".css", ".html", ".json", ""}
+LONGEST_FUNCTION = 60
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+# Floors.
+
+
+def test_floors_hold() -> None:
+    linter = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as main; main()", "--no-logo"]
+
+    checked = subprocess.run(linter, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+
+    assert checked.returncode == 0, checked.stdout[checked.stdout.find("Broken") :] + checked.stderr
+
+
+# Names and sizes.
+
+
+def test_no_file_is_named_after_nothing() -> None:
+    empty_words = re.compile(r"(^|_)(utils?|helpers?|common|misc|base|managers?)(_|$)")
+    places = [path for folder in ("bot", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+
+    assert [name_of(path) for path in places if empty_words.search(path.stem)] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_each_file_says_what_it_is_for_and_its_functions_fit_a_screen(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = {node.name: lines_of(node) for node in functions if lines_of(node) > LONGEST_FUNCTION}
+
+    assert ast.get_docstring(tree), f"{name_of(path)} has no docstring"
+    assert long == {}
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def test_packages_hold_one_sentence() -> None:
+    menus = {"bot/commands/__init__.py", "bot/cli/__init__.py"}
+    for path in MODULES:
+        if path.name == "__init__.py" and name_of(path) not in menus:
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            assert len(body) == 1, f"{name_of(path)} holds more than a docstring"
+
+
+# Reasons.
+
+
+def test_each_exception_to_a_rule_has_its_reason() -> None:
+    # "noqa: X - why", "type: ignore[x] # why", "pragma: no cover - why"
+    exception = re.compile(
+        r"#\s*(?:noqa\b(?::\s*[A-Z0-9, ]+)?|type:\s*ignore(?:\[[^]]*\])?|pragma:\s*no\s+\w+)(?P<why>.*)"
+    )
+    python = [path for path in tracked() if path.suffix == ".py" and path != Path(__file__)]
+    found = [(path, match) for path in python for match in exception.finditer(path.read_text(encoding="utf-8"))]
+
+    assert [name_of(path) for path, match in found if len(match["why"].strip(" -–#").split()) < 2] == []
+
+
+# Papers.
+
+
+def env_example() -> dict[str, tuple[str, str, bool]]:
+    """`{variable: (the comment above it, its value, whether it is commented out)}` of .env.example."""
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    found = {}
+    for above, line in pairwise(lines):
+        if match := re.fullmatch(r"(#?)([A-Z_]+)=(.*)", line):
+            found[match[2]] = (above.removeprefix("# "), match[3], match[1] == "#")
+    return found
+
+
+def test_the_example_of_env_says_what_the_settings_say() -> None:
+    written = env_example()
+
+    assert list(written) == [name.upper() for name in Settings.model_fields]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, ()) else shown(field.default)
+        assert written[name.upper()] == (field.description, default, name not in SECRETS)
+
+
+def shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_each_setting_has_a_type_a_default_and_one_sentence(name: str) -> None:
+    field = Settings.model_fields[name]
+
+    assert not field.is_required()
+    assert field.description
+    assert field.description.endswith(".")
+    assert "\n" not in field.description
+    assert len(field.description) <= 118
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_the_example_holds_no_secret(secret: str) -> None:
+    assert env_example()[secret.upper()][1] == ""
+
+
+def test_settings_that_the_docs_name_exist() -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    known |= {f"{name.upper()}_FILE" for name in SECRETS}
+    families = re.compile(r"\b(?:DISCORD|SLACK|REPLICATE|HTTP|MEDIA|LOG|DAILY|MONTHLY|ADMIN|ALLOWED?)_[A-Z_]+\b")
+    papers = [path for path in tracked() if path.suffix == ".md" and path.parent in (ROOT, ROOT / "docs")]
+
+    named = {name for path in papers for name in families.findall(path.read_text(encoding="utf-8"))}
+
+    assert named <= known
+
+
+# What is kept in git.
+
+
+def tracked() -> list[Path]:
+    """The text files that git keeps, or would keep at the next commit."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("this is no git checkout")
+    asked = [git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True)
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return [path for path in paths if path.suffix in TEXTS and path.is_file()]
+
+
+def test_git_keeps_no_environment_database_or_secret() -> None:
+    unwanted = re.compile(r"(^|/)(\.venv|__pycache__|secrets|data)/|(^|/)\.env$|\.(db|sqlite3?|pyc|log)$")
+
+    assert [name_of(path) for path in tracked() if unwanted.search(name_of(path))] == []
+
+
+def test_no_file_names_a_home_folder_or_a_package_index() -> None:
+    place = re.compile(r"/(?:root|Users|home)/\w|\b(?:index-url|find-links|trusted-host)\s*[=:]?\s*\w*(?:https?|file):")
+    found = [
+        f"{name_of(path)}:{number}"
+        for path in tracked()
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if place.search(line)
+    ]
+
+    assert [line for line in found if not line.startswith("Dockerfile:")] == []
