@@ -69,7 +69,7 @@ class App:
         self.worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:12]}"
         catalogue = Catalogue(load(settings.catalogue_path or BUILT_IN))
         form = CreditForm(settings.credit_micros)
-        policies = Policies(settings.daily_micros, settings.monthly_budget_micros)
+        policies = Policies(settings.daily_micros, settings.monthly_budget_micros, self.clock)
         self.media = Media(settings.data_dir, allowed_origins=_origins(settings))
         self.backends = backends if backends is not None else _backends(settings, self.clock)
         self.platforms: dict[str, Platform] = {}

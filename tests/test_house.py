@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.commands import MENU
+from bot.core.people import Rank
 from bot.settings import SECRETS, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -163,3 +165,25 @@ def test_no_file_names_a_home_folder_or_a_package_index() -> None:
     ]
 
     assert [line for line in found if not line.startswith("Dockerfile:")] == []
+
+
+def test_the_readme_lists_the_menu() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- menu:")[2]
+    listed = re.findall(r"^\| `/(\w+)` (.*?) \| (.*?) \|$", table, re.MULTILINE)
+
+    assert listed == [
+        (
+            declaration.name,
+            declaration.description + (" (moderators)" if declaration.rank is Rank.MODERATOR else ""),
+            ", ".join(option.name for option in declaration.options) or "–",
+        )
+        for declaration in (form.declaration for form in MENU)
+    ]
+
+
+def test_each_command_has_its_file_and_its_dialogue() -> None:
+    dialogues = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+
+    for form in MENU:
+        assert form.__module__ == f"bot.commands.{form.declaration.name}"
+        assert f'"/{form.declaration.name}' in dialogues or f"/{form.declaration.name} " in dialogues

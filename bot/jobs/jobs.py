@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.conversations.conversations import Asked
 from bot.core.errors import AlreadyRunning, DuplicateAsk, DuplicatePress, NoSuchJob, Unavailable
+from bot.core.fresh import Fresh
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output
@@ -26,6 +27,9 @@ from bot.moderation.moderation import Moderation
 
 MAX_SEED = 2**31 - 1
 
+SEEN_SECONDS = 600.0
+"""How often somebody's name and last visit are written down."""
+
 Options = Mapping[str, JSON | InputFile]
 
 
@@ -37,6 +41,7 @@ class Jobs:
         self._runner = runner
         self._moderation = moderation
         self._worker = worker
+        self._seen: Fresh[User, None] = Fresh(parts.clock, SEEN_SECONDS)
         self.is_accepting = True
 
     async def start(
@@ -132,16 +137,25 @@ class Jobs:
 
     async def _accept(self, job: Job, model: Model, words: str, asked: Asked | None) -> Job:
         try:
-            async with self._parts.database.write() as tx:
-                await self._moderation.check(tx, job.user, job.channel, model, words)
-                await tx.people.see(job.user, job.created_at)
-                job = await self._insert(tx, job, asked)
-                await self._parts.credits.hold(tx, job.id, job.user, job.told_at_most)
+            job = await self._commit(job, model, words, asked)
         except DuplicateAsk:
             return await self._the_first(job.request_key)
         except DuplicatePress as error:
             raise AlreadyRunning("I am on it: that button was pressed a moment ago.") from error
         self._runner.launch(job)
+        return job
+
+    async def _commit(self, job: Job, model: Model, words: str, asked: Asked | None) -> Job:
+        """The one transaction that makes an ask owed."""
+        try:
+            async with self._parts.database.write() as tx:
+                await self._moderation.check(tx, job.user, job.channel, model, words)
+                await self._seen.get(job.user, lambda: tx.people.see(job.user, job.created_at))
+                job = await self._insert(tx, job, asked)
+                await self._parts.credits.hold(tx, job.id, job.user, job.told_at_most)
+        except BaseException:
+            self._seen.forget(job.user)  # it was rolled back with the rest
+            raise
         return job
 
     async def _insert(self, tx: Transaction, job: Job, asked: Asked | None) -> Job:

@@ -1,26 +1,26 @@
 """How long models usually take, as learnt; from memory, since every placeholder and every price asks."""
 
 from bot.core.clock import Clock
+from bot.core.fresh import Fresh
 from bot.core.models import Model
 from bot.core.storage import Database
 
 FRESH_SECONDS = 60.0
-"""How long a time is believed before it is read again: it moves slowly."""
+"""Learnt times move slowly."""
 
 
 class UsualTimes:
-    """Seconds by model, read at most once a minute each."""
+    """Seconds by model."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._clock = clock
-        self._known: dict[str, tuple[float, float | None]] = {}
+        self._known: Fresh[str, float | None] = Fresh(clock, FRESH_SECONDS)
 
     async def of(self, model: Model) -> float:
         """The learnt time of a model in seconds, or the catalogue's until there is one."""
-        read_at, seconds = self._known.get(model.key, (float("-inf"), None))
-        if self._clock.monotonic() - read_at > FRESH_SECONDS:
-            async with self._database.read() as tx:
-                seconds = await tx.predictions.usual_seconds(model.key)
-            self._known[model.key] = (self._clock.monotonic(), seconds)
+        seconds = await self._known.get(model.key, lambda: self._read(model.key))
         return model.usual_seconds if seconds is None else seconds
+
+    async def _read(self, key: str) -> float | None:
+        async with self._database.read() as tx:
+            return await tx.predictions.usual_seconds(key)

@@ -2,10 +2,14 @@
 
 from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, Refused
+from bot.core.fresh import Fresh
 from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.core.storage import Database, Transaction
 from bot.moderation.words import first_refused
+
+FRESH_SECONDS = 1.0
+"""How long refused words and pauses are believed before they are read again."""
 
 
 class Moderation:
@@ -15,6 +19,7 @@ class Moderation:
         self._database = database
         self._clock = clock
         self._always_allowed = always_allowed
+        self._rules: Fresh[tuple[str, str], tuple[dict[str, str], list[str]]] = Fresh(clock, FRESH_SECONDS)
 
     async def admit(self, user: User) -> None:
         """Raises `NotAllowed` for an unknown workspace and `Refused` for a blocked person; says what to do."""
@@ -29,8 +34,8 @@ class Moderation:
 
     async def check(self, tx: Transaction, user: User, channel: Channel, model: Model, words: str) -> None:
         """Raises `Refused` for refused words, paused models and adult models where they do not belong."""
-        pauses = await tx.moderation.pauses()
-        refused = first_refused(words, await tx.moderation.words(user.platform, user.workspace))
+        pauses, unwanted = await self._rules.get((user.platform, user.workspace), lambda: _rules(tx, user))
+        refused = first_refused(words, unwanted)
         for what in ("all", f"platform:{user.platform}", f"model:{model.key}"):
             if what in pauses:
                 reason = f": {pauses[what]}" if pauses[what] else ""
@@ -48,3 +53,8 @@ class Moderation:
 
     def _is_allowed(self, user: User) -> bool:
         return bool({(user.platform, user.workspace), (user.platform, "*")} & self._always_allowed)
+
+
+async def _rules(tx: Transaction, user: User) -> tuple[dict[str, str], list[str]]:
+    """What is paused and why, and the words refused where somebody asks."""
+    return await tx.moderation.pauses(), await tx.moderation.words(user.platform, user.workspace)

@@ -1,0 +1,36 @@
+"""What was read a moment ago, so that not every ask reads it again: limits, refused words, learnt times."""
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from bot.core.clock import Clock
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+MOST_KEPT = 10_000
+
+
+class Fresh(Generic[K, V]):
+    """Values by key, each believed for `seconds`. What another process changes is noticed after that at the latest."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._known: dict[K, tuple[float, V]] = {}
+
+    async def get(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
+        """The value of a key, read anew when it is too old."""
+        now = self._clock.monotonic()
+        read_at, *values = self._known.get(key, (float("-inf"),))
+        if values and now - read_at < self._seconds:
+            return values[0]
+        if len(self._known) >= MOST_KEPT:
+            self._known.clear()
+        value = await read()
+        self._known[key] = (now, value)
+        return value
+
+    def forget(self, key: K) -> None:
+        """Read it again next time: somebody here changed it."""
+        self._known.pop(key, None)
