@@ -103,7 +103,7 @@ keys = itertools.count()
 
 
 async def ask(app: App, user: User = ANA, prompt: str = "a lighthouse at dusk") -> None:
-    options = {"prompt": prompt, "seed": 7, "format": "jpg"}
+    options: dict[str, str | int | float | bool] = {"prompt": prompt, "seed": 7, "format": "jpg"}
     await app.dispatcher.handle(Invocation(user, CHANNEL, "imagine", f"web:{next(keys)}", options))
 
 

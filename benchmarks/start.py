@@ -54,7 +54,7 @@ def _seconds_to_page(process: "subprocess.Popen[str]", began: float) -> float:
     assert process.stdout is not None  # noqa: S101 - a pipe was asked for
     for line in process.stdout:
         if found := re.search(r"http://[\d.]+:\d+/", line):
-            with urllib.request.urlopen(found[0]) as page:  # noqa: S310 - loopback
+            with urllib.request.urlopen(found[0]) as page:  # noqa: S310 - our own page
                 page.read()
             return time.perf_counter() - began
     raise SystemExit("The server ended before it served anything.")
@@ -95,7 +95,7 @@ def cold() -> None:
 
 
 def _system_python() -> str:
-    return shutil.which("python3", path=os.defpath) or getattr(sys, "_base_executable", sys.executable)
+    return shutil.which("python3", path=os.defpath) or str(getattr(sys, "_base_executable", sys.executable))
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 database, the ledger, the media and everything between are the real ones."""
 
 import asyncio
-import dataclasses
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -72,11 +71,11 @@ class Bench:
         await self.app.close()
 
     async def say(
-        self, line: str, *, by: User = ANA, channel: Channel = CHANNEL, key: str = "", **files: bytes
+        self, line: str, *, by: User = ANA, channel: Channel = CHANNEL, key: str = "", image: bytes | None = None
     ) -> Reply | None:
         """Type a line, and wait until everything that came of it is over, or stands still."""
         call = parse(line, self.app.dispatcher.services.menu)
-        attachments = {name: attachment(content) for name, content in files.items()}
+        attachments = {} if image is None else {"image": attachment(image)}
         invocation = Invocation(
             user=by,
             channel=channel,
@@ -89,7 +88,7 @@ class Bench:
 
     async def invoke(self, form: Command, *, by: User = ANA, channel: Channel = CHANNEL) -> Reply | None:
         """The same from a filled-in form."""
-        values = {field.name: getattr(form, field.name) for field in dataclasses.fields(form)}
+        values = {option.name: getattr(form, option.name) for option in form.declaration.options}
         options = {name: value.url if isinstance(value, Link) else value for name, value in values.items()}
         attachments = {name: value for name, value in values.items() if isinstance(value, Attachment)}
         invocation = Invocation(
@@ -126,7 +125,7 @@ class Bench:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something to become true while the bot works."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.002)
 
     async def pass_time(self, seconds: float) -> None:

@@ -16,9 +16,9 @@ from tests.fakes.backend import png
 from tests.fakes.rows import ANA, NOW
 
 
-async def refused(bench: Bench, line: str, **files: bytes) -> str:
+async def refused(bench: Bench, line: str, image: bytes | None = None) -> str:
     """What is answered; nothing may have happened."""
-    reply = await bench.say(line, **files)
+    reply = await bench.say(line, image=image)
     assert reply is not None
     assert reply.tone is Tone.ERROR
     assert reply.is_private

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from bot.core.errors import Unavailable
 from bot.core.jobs import JobState, Output, PostedMessage
 from bot.core.platform import MessageLost
 from bot.jobs.presenting import Result
@@ -19,8 +20,11 @@ async def deliver(work: Work) -> None:
     reply = work.parts.presenter.final(work.job, work.model, await result_of(work))
     try:
         shown = await work.editor.finish(reply)
-    except MessageLost as error:
-        log.warning("job.undeliverable", extra={"job": work.job.id, "reason": str(error)})
+    except Unavailable:
+        raise
+    except Exception as error:  # an SDK may raise anything, and the editor has tried again and again
+        reason = str(error) if isinstance(error, MessageLost) else repr(error)
+        log.warning("job.undeliverable", extra={"job": work.job.id, "reason": reason})
         await _note(work, [], is_delivered=False)
         return
     await _note(work, shown, is_delivered=True)

@@ -1,10 +1,11 @@
 """One task for each job, that takes it from whatever state it is in to its end. Recovery is the same road."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from bot.core.errors import EaselError, Fault, Unavailable, UserError, new_reference
+from bot.core.errors import BackendError, EaselError, Fault, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState
 from bot.jobs import closing, delivery, placing, submitting, watching
 from bot.jobs.queue import Queue
@@ -132,8 +133,12 @@ class Runner:
             await self._give_up(work, EaselError(_apology(reference)))
 
     async def _give_up(self, work: Work, error: EaselError) -> None:
-        if work.job.state in OPEN_STATES:
-            await closing.fail(work, error)
+        if work.job.state not in OPEN_STATES:
+            return
+        if work.job.state is JobState.RUNNING and work.record is not None:
+            with contextlib.suppress(BackendError):  # it may be over; and `Cancel-After` ends it in any case
+                await work.backend.cancel(work.record.backend_id)
+        await closing.fail(work, error)
 
     async def _begin(self, work: Work) -> None:
         if work.cancelled.is_set():

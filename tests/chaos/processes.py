@@ -138,6 +138,6 @@ def _form(text: str, request_id: str, channel: str, picture: bytes | None) -> ai
     ask = writer.append_json({"channel": channel, "text": text, "request_id": request_id})
     ask.set_content_disposition("form-data", name="ask")
     if picture is not None:
-        part = writer.append(picture, {"Content-Type": "image/png"})  # type: ignore[arg-type]  # a plain mapping serves
+        part = writer.append(picture, {"Content-Type": "image/png"})
         part.set_content_disposition("form-data", name="image", filename="a.png")
     return writer

@@ -90,7 +90,7 @@ async def test_what_the_grace_is_too_short_for_is_taken_up_again(tmp_path: Path)
 async def _all_told(folder: Path) -> None:
     """Wait until nobody waits for an answer any more."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while _rows(folder, "SELECT count(*) FROM jobs WHERE told_at IS NULL") != [(0,)]:
+        while _rows(folder, "SELECT count(*) FROM jobs WHERE told_at IS NULL") != [(0,)]:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)
 
 
@@ -107,7 +107,9 @@ def _books_are_closed(folder: Path) -> None:
     assert asked[0] == asked[1]
     assert _rows(folder, "SELECT DISTINCT state FROM jobs") == [("delivered",)]
     assert _rows(folder, "SELECT sum(held) FROM accounts") == [(0,)]
-    closes = "SELECT job, account FROM ledger WHERE kind IN ('settle', 'release') GROUP BY job, account HAVING count(*) > 1"
+    closes = (
+        "SELECT job, account FROM ledger WHERE kind IN ('settle', 'release') GROUP BY job, account HAVING count(*) > 1"
+    )
     assert _rows(folder, closes) == []
 
 

@@ -1,5 +1,7 @@
 """Dialogues: /imagine and the buttons under its pictures."""
 
+from itertools import pairwise
+
 from bot.commands.imagine import Imagine
 from bot.core.replies import Stage, Tone
 from tests.bench import Bench
@@ -29,7 +31,7 @@ async def test_something_is_seen_at_once_and_no_edit_is_without_a_change(bench: 
     assert history[0].progress.stage is Stage.QUEUED
     assert history[0].note == "FLUX schnell · 3 credits"
     assert [button.label for button in history[0].buttons] == ["Stop"]
-    assert all(before != after for before, after in zip(history, history[1:], strict=False))
+    assert all(before != after for before, after in pairwise(history))
 
 
 async def test_four_pictures_have_numbered_buttons(bench: Bench) -> None:

@@ -1,0 +1,167 @@
+"""The last word reaches the person, or waits for them."""
+
+import sqlite3
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bot.core.jobs import JobState
+from bot.core.predictions import Metrics
+from bot.core.replies import Tone
+from bot.storage.engine import SqlDatabase
+from tests.bench import Bench
+
+
+async def test_a_final_edit_that_fails_is_tried_again(bench: Bench) -> None:
+    bench.backend.will(hangs_after=0)
+    await bench.say("/imagine a fox")
+    bench.platform.will_fail(ConnectionError("cut"), ConnectionError("cut"))
+
+    bench.backend.last.let_go.set()
+    await bench.rest()
+    await bench.pass_time(5)
+
+    assert bench.last_message.reply.tone is Tone.DONE
+    assert (await bench.job()).state is JobState.DELIVERED
+
+
+async def test_a_result_that_cannot_be_shown_is_kept_and_shown_on_demand(bench: Bench) -> None:
+    bench.backend.will(hangs_after=0)
+    await bench.say("/imagine a fox")
+    bench.platform.will_lose(bench.last_message.ref.id)
+
+    bench.backend.last.let_go.set()
+    await bench.rest()
+
+    job = await bench.job()
+    assert job.state is JobState.UNDELIVERABLE
+    assert await bench.balance() == bench.starting_credits - 3_000
+    shown = await bench.say(f"/show {job.id}")
+    assert shown is not None
+    assert len(shown.pictures) == 1
+
+
+async def test_a_platform_that_fails_for_ever_loses_no_result(bench: Bench) -> None:
+    bench.backend.will(hangs_after=0)
+    await bench.say("/imagine a fox")
+    bench.platform.will_fail(*[ConnectionError("cut")] * 50)
+
+    bench.backend.last.let_go.set()
+    await bench.rest()
+    await bench.pass_time(30)
+
+    assert (await bench.job()).state is JobState.UNDELIVERABLE
+    assert await bench.open_holds() == []
+
+
+async def test_where_nothing_can_be_posted_nothing_is_spent(bench: Bench) -> None:
+    bench.platform.will_lose()
+
+    await bench.say("/imagine a fox")
+
+    assert bench.backend.runs == {}
+    assert await bench.balance() == bench.starting_credits
+    assert await bench.open_holds() == []
+
+
+async def test_a_run_past_its_limit_is_stopped_told_and_paid_as_metered(bench: Bench) -> None:
+    bench.backend.will(hangs_after=0, metrics=Metrics(predict_seconds=60.0))
+    await bench.say("/imagine a fox --model sdxl")
+
+    await bench.pass_time(62)
+
+    assert bench.backend.cancelled == [bench.backend.last.id]
+    assert bench.last_text == "⚠ It ran longer than its limit of 60 seconds."
+    assert await bench.balance() == bench.starting_credits - 58_500
+
+
+async def test_the_elapsed_time_is_shown_while_nothing_else_changes(bench: Bench) -> None:
+    bench.backend.will(hangs_after=0)
+    await bench.say("/imagine a fox")
+
+    await bench.pass_time(10)
+
+    seconds = [reply.progress.elapsed_seconds for reply in bench.last_message.history if reply.progress]
+    assert seconds[-1] == 9
+    assert bench.last_message.reply.progress is not None
+    assert bench.last_message.reply.progress.usual_seconds == 2
+
+
+async def test_the_usual_time_is_learnt(bench: Bench) -> None:
+    bench.backend.will(metrics=Metrics(predict_seconds=20.0))
+    await bench.say("/imagine a fox --model sdxl")
+    await bench.clock.advance(61)
+
+    await bench.say("/imagine a fox --model sdxl --count 2")
+
+    assert bench.last_message.history[0].note == "SDXL · about 19.5, at most 58.5 credits"
+
+
+async def test_a_locked_database_is_one_sentence_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.SqlDatabase", partial(SqlDatabase, seconds_to_wait=0.1))
+    bench = await Bench.open(tmp_path)
+    other = sqlite3.connect(tmp_path / "easel.db")
+    other.execute("BEGIN IMMEDIATE")
+
+    reply = await bench.say("/imagine a fox")
+
+    assert reply is not None
+    assert "please try again in a moment" in reply.text
+    assert bench.platform.messages == {}
+    other.rollback()
+    assert await bench.balance() == bench.starting_credits
+    other.close()
+    await bench.close()
+
+
+async def test_a_database_locked_in_the_middle_of_a_job_only_delays_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.SqlDatabase", partial(SqlDatabase, seconds_to_wait=0.05))
+    bench = await Bench.open(tmp_path)
+    bench.backend.will(hangs_after=0)
+    await bench.say("/imagine a fox")
+    other = sqlite3.connect(tmp_path / "easel.db")
+    other.execute("BEGIN IMMEDIATE")
+    bench.backend.last.let_go.set()
+    await bench.rest()
+    assert bench.last_message.reply.tone is Tone.WORKING
+
+    other.rollback()
+    other.close()
+    await bench.pass_time(2)
+
+    assert bench.last_message.reply.tone is Tone.DONE
+    assert await bench.balance() == bench.starting_credits - 3_000
+    await bench.close()
+
+
+async def test_a_fault_of_ours_is_a_reference_and_the_money_comes_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object, **__: object) -> dict[str, object]:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(bench.backend, "prepare", broken)
+
+    await bench.say("/imagine a fox")
+
+    reference = bench.last_text.rpartition(" ")[2]
+    assert bench.last_text.startswith("⚠ Something broke on our side. You were not charged.")
+    assert any(getattr(record, "reference", "") == reference for record in caplog.records)
+    assert await bench.balance() == bench.starting_credits
+
+
+async def test_the_backend_going_away_in_the_middle_loses_nothing(bench: Bench) -> None:
+    from bot.core.errors import BackendDown
+
+    bench.backend.watch_errors = [BackendDown("away"), BackendDown("away")]
+
+    await bench.say("/imagine a fox")
+    await bench.pass_time(5)
+
+    assert bench.last_message.reply.tone is Tone.DONE
+    assert len(bench.backend.runs) == 1
