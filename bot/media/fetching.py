@@ -147,7 +147,7 @@ class Fetcher:
             response = await client.send(request, stream=True)
             stack.push_async_callback(response.aclose)
             if response.has_redirect_location:
-                return _join(url, response.headers["location"])
+                return url.join(response.headers["location"])  # httpx has refused what it cannot read
             _check(response, max_bytes)
             data = bytearray()
             async for chunk in response.aiter_raw():
@@ -182,13 +182,6 @@ def _parse(url: str) -> httpx.URL:
         return httpx.URL(url.strip())
     except (httpx.InvalidURL, ValueError) as error:
         raise UnsafeAddress("That is not an address I can read.") from error
-
-
-def _join(url: httpx.URL, location: str) -> httpx.URL:
-    try:
-        return url.join(location)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise UnsafeAddress("That address leads to one I cannot read.") from error
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -111,12 +111,14 @@ def _cuts_inside(text: str, line: Line) -> Iterable[int]:
 
 
 def _level_inside(text: str, line: Line, cut: int) -> Level | None:
-    if not _is_inner_cut(text, cut):
-        return None
     before = text[max(line.start, cut - _LONGEST_SENTENCE_END) : cut]
     if line.before is None and _SENTENCE_END.match(before):
-        return Level.SENTENCE
-    return Level.WORD if before[-1].isspace() and not text[cut].isspace() else None
+        level = Level.SENTENCE
+    elif before[-1].isspace() and not text[cut].isspace():
+        level = Level.WORD
+    else:
+        return None
+    return level if _is_inner_cut(text, cut) else None
 
 
 def _inside_a_word(text: str, start: int, lines: list[Line]) -> int:

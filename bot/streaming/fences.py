@@ -1,13 +1,14 @@
 """Code fences of Markdown: which line opens one, which closes it, and how one is reopened.
 
 As CommonMark has them (``` or ~~~, three or more, closed by at least as many of the same), but with any indentation:
-answers put code under list items, and Discord and Slack know no indentation at all.
+answers put code under list items, and Discord and Slack know no indentation at all. Lines end with a newline, perhaps
+after a carriage return; `harmless` leaves no other line ends.
 """
 
 import re
 from dataclasses import dataclass
 
-_OPENING = re.compile(r"([ \t]*)(`{3,}|~{3,})([^\r\n]*)")
+_OPENING = re.compile(r"([ \t]*)(`{3,}|~{3,})([^\n]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def opened_by(line: str, longest_run: int) -> Fence | None:
 
 def is_closed_by(fence: Fence, line: str) -> bool:
     """Whether this line ends the code block."""
-    run = line.strip()
+    run = line.rstrip(" \t\r\n").lstrip(" \t")
     return len(run) >= len(fence.run) and run == fence.run[0] * len(run)
 
 

@@ -95,13 +95,17 @@ class Splitter:
         while position < len(text):
             # No line needs to be seen further than a message is long.
             line = text[position : text.find("\n", position, position + self._room) + 1 or position + self._room + 1]
-            lines.append(Line(position, position + len(line), fence, after_line(line, fence, self._longest_run)))
             fitting = self._fitting(line, fence, self._room - used)
-            if fitting < len(line):
-                return lines, position + fitting + 1
+            is_full = fitting < len(line)
+            if is_full:
+                # What comes after must not count: it may not have arrived yet.
+                line = line[: fitting + 1]
+            lines.append(Line(position, position + len(line), fence, after_line(line, fence, self._longest_run)))
+            position += len(line)
+            if is_full:
+                return lines, position
             fence = lines[-1].fence
             used += self._size(line)
-            position += len(line)
         return lines, None
 
     def _fitting(self, line: str, fence: Fence | None, room: int) -> int:

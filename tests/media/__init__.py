@@ -1,0 +1,1 @@
+"""Tests of fetching, decoding and keeping pictures."""

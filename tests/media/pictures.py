@@ -1,0 +1,69 @@
+"""Pictures to test with: good ones, and the bad ones that strangers send."""
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
+
+GPS_TAG, MAKE_TAG, ORIENTATION_TAG = 0x8825, 0x010F, 0x0112
+SECRET = b"Secret Camera 3000"
+
+
+def encoded(kind: str, size: tuple[int, int] = (60, 40), mode: str = "RGB", **options: Any) -> bytes:
+    """A picture red on the left and blue on the right."""
+    picture = Image.new(mode, size, "red")
+    picture.paste("blue", (size[0] // 2, 0, *size))
+    made = BytesIO()
+    picture.save(made, kind, **options)
+    return made.getvalue()
+
+
+def exif(orientation: int = 1) -> Image.Exif:
+    """A camera's name, a place on earth, and how the picture must be turned."""
+    facts = Image.Exif()
+    facts[MAKE_TAG] = SECRET.decode()
+    facts[ORIENTATION_TAG] = orientation
+    facts.get_ifd(GPS_TAG)[1] = "N"
+    facts.get_ifd(GPS_TAG)[2] = (52.0, 31.0, 12.0)
+    return facts
+
+
+def moving_gif() -> bytes:
+    frames = [Image.new("RGB", (30, 30), colour) for colour in ("red", "green", "blue")]
+    made = BytesIO()
+    frames[0].save(made, "GIF", save_all=True, append_images=frames[1:], duration=50)
+    return made.getvalue()
+
+
+def moving_webp() -> bytes:
+    frames = [Image.new("RGB", (30, 30), colour) for colour in ("red", "green", "blue")]
+    made = BytesIO()
+    frames[0].save(made, "WEBP", save_all=True, append_images=frames[1:], duration=50)
+    return made.getvalue()
+
+
+def bomb(side: int = 13_000) -> bytes:
+    """A PNG of 169 megapixels in about 20 kB."""
+    row = b"\x00" + bytes(side // 8 + 1)
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    pixels = zlib.compress(row * side, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def webp_bomb() -> bytes:
+    """A WebP whose canvas alone would take a gigabyte."""
+    content = struct.pack("<I", 0x02) + (16_382).to_bytes(3, "little") * 2
+    body = b"WEBP" + b"VP8X" + struct.pack("<I", len(content)) + content
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def opened(data: bytes) -> Image.Image:
+    picture = Image.open(BytesIO(data))
+    picture.load()
+    return picture

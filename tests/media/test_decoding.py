@@ -1,0 +1,227 @@
+"""Pictures from strangers: what is refused, in which words, and what is taken out."""
+
+import struct
+from io import BytesIO
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from bot.core.errors import BadFile
+from bot.media.decoding import PictureFacts, clean, inspect, shrink
+from tests.media.pictures import (
+    GPS_TAG,
+    SECRET,
+    bomb,
+    chunk,
+    encoded,
+    exif,
+    moving_gif,
+    moving_webp,
+    opened,
+    webp_bomb,
+)
+
+NO_PICTURE = "That file is not a picture I can read: PNG, JPEG, WebP or GIF, please."
+TOO_MANY_PIXELS = "That picture has too many pixels: at most 25 million, please."
+DAMAGED = "That picture is damaged or not complete."
+KINDS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+
+
+def tiff() -> bytes:
+    return encoded("TIFF")
+
+
+@pytest.mark.parametrize(("kind", "mime"), KINDS.items())
+def test_a_picture_is_measured_by_its_content(kind: str, mime: str) -> None:
+    assert inspect(encoded(kind)) == PictureFacts(mime, 60, 40)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"<svg/>", b"%PDF-1.7", b"%!PS-Adobe", tiff(), b"hello"],
+    ids=["none", "svg", "pdf", "eps", "tiff", "text"],
+)
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(BadFile) as refused:
+        clean(data)
+
+    assert str(refused.value) == NO_PICTURE
+
+
+def test_a_bomb_is_refused_before_it_is_decoded() -> None:
+    data = bomb()
+    assert len(data) < 30_000
+
+    with pytest.raises(BadFile) as refused:
+        clean(data)
+
+    assert str(refused.value) == TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize("data", [bomb(5_500), bomb(30_000), webp_bomb()], ids=["30 MP", "900 MP", "webp"])
+def test_other_bombs_are_refused_too(data: bytes) -> None:
+    with pytest.raises(BadFile) as refused:
+        inspect(data)
+
+    assert str(refused.value) == TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_half_a_picture_is_refused(kind: str, share: float) -> None:
+    noise = Image.effect_noise((200, 200), 80).convert("RGB")
+    whole = BytesIO()
+    noise.save(whole, kind)
+
+    with pytest.raises(BadFile) as refused:
+        clean(whole.getvalue()[: int(len(whole.getvalue()) * share)])
+
+    assert str(refused.value) == DAMAGED
+
+
+@given(st.sampled_from(sorted(KINDS)), st.data())
+def test_a_spoilt_picture_never_raises_anything_else(kind: str, data: st.DataObject) -> None:
+    spoilt = bytearray(encoded(kind, (16, 16)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(st.integers(0, 255))
+
+    try:
+        cleaned = clean(bytes(spoilt))
+    except BadFile:
+        return
+    assert opened(cleaned.data).size == (cleaned.facts.width, cleaned.facts.height)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_camera_and_place_are_taken_out_and_pixels_stay(kind: str) -> None:
+    told = encoded(kind, exif=exif())
+    assert SECRET in told
+
+    cleaned = clean(told)
+
+    assert SECRET not in cleaned.data
+    assert not opened(cleaned.data).getexif().get_ifd(GPS_TAG)
+    assert opened(cleaned.data).tobytes() == opened(told).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_is_turned_upright_before_its_exif_goes(kind: str) -> None:
+    cleaned = clean(encoded(kind, exif=exif(orientation=6)))
+
+    assert cleaned.facts == PictureFacts(KINDS[kind], 40, 60)
+    assert SECRET not in cleaned.data
+    red, green, blue = opened(cleaned.data).convert("RGB").getpixel((20, 5))  # type: ignore[misc]  # three for RGB
+    assert (red > 200, green < 60, blue < 60) == (True, True, True)
+
+
+def test_words_and_files_hidden_in_a_png_are_taken_out() -> None:
+    data = encoded("PNG")
+    hidden = (
+        data[:-12]
+        + chunk(b"tEXt", b"Comment\x00" + SECRET)
+        + chunk(b"zzZz", SECRET)
+        + data[-12:]
+        + b"PK\x03\x04"
+        + SECRET
+    )
+
+    cleaned = clean(hidden)
+
+    assert cleaned.data == data
+
+
+def test_words_and_files_hidden_in_a_jpeg_are_taken_out() -> None:
+    data = encoded("JPEG", comment=SECRET) + b"PK\x03\x04" + SECRET
+
+    cleaned = clean(data)
+
+    assert SECRET not in cleaned.data
+    assert opened(cleaned.data).tobytes() == opened(data).tobytes()
+
+
+def test_what_hangs_behind_a_webp_is_taken_out() -> None:
+    data = encoded("WEBP", exif=exif()) + SECRET
+
+    assert SECRET not in clean(data).data
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_colour_profile_stays_when_it_is_small(kind: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+    cleaned = clean(encoded(kind, icc_profile=profile, exif=exif()))
+
+    assert opened(cleaned.data).info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_a_colour_profile_goes_when_it_is_large(kind: str) -> None:
+    cleaned = clean(encoded(kind, icc_profile=Random(1).randbytes(200_000)))
+
+    assert not opened(cleaned.data).info.get("icc_profile")
+
+
+def test_a_progressive_jpeg_keeps_its_scans() -> None:
+    data = encoded("JPEG", progressive=True, exif=exif())
+
+    assert opened(clean(data).data).tobytes() == opened(data).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "mime"), [(moving_gif(), "image/png"), (moving_webp(), "image/webp")], ids=["gif", "webp"]
+)
+def test_of_a_moving_picture_the_first_frame_is_taken(data: bytes, mime: str) -> None:
+    cleaned = clean(data)
+
+    assert cleaned.facts == PictureFacts(mime, 30, 30)
+    frame = opened(cleaned.data)
+    assert not getattr(frame, "is_animated", False)
+    assert frame.convert("RGB").getpixel((15, 15))[0] > 200  # type: ignore[index]  # three for RGB
+
+
+def test_see_through_pictures_stay_see_through() -> None:
+    data = encoded("PNG", mode="RGBA", exif=exif(orientation=3))
+
+    assert opened(clean(data).data).mode == "RGBA"
+
+
+def test_broken_exif_is_no_reason_to_refuse() -> None:
+    data = encoded("JPEG")
+    broken = (
+        data[:2] + b"\xff\xe1" + struct.pack(">H", 30) + b"Exif\x00\x00MM\x00*\xff\xff\xff\xff" + bytes(14) + data[2:]
+    )
+
+    assert opened(clean(broken).data).tobytes() == opened(data).tobytes()
+
+
+def test_a_picture_that_fits_is_not_touched() -> None:
+    data = encoded("PNG")
+
+    assert shrink(data, max_bytes=len(data), max_pixels=2400).data == data
+
+
+def test_a_picture_of_too_many_pixels_becomes_smaller() -> None:
+    small = shrink(encoded("PNG", (400, 200)), max_pixels=20_000)
+
+    assert small.facts == PictureFacts("image/png", 200, 100)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_picture_of_too_many_bytes_is_packed_tighter(mode: str) -> None:
+    noise = Image.effect_noise((300, 300), 80).convert(mode)
+    whole = BytesIO()
+    noise.save(whole, "PNG")
+
+    small = shrink(whole.getvalue(), max_bytes=20_000)
+
+    assert len(small.data) <= 20_000
+    assert small.facts.mime == ("image/jpeg" if mode == "RGB" else "image/webp") or mode == "RGBA"
+    assert opened(small.data).size == (small.facts.width, small.facts.height)
+
+
+def test_a_picture_that_cannot_be_packed_is_refused() -> None:
+    with pytest.raises(BadFile, match="too large: at most 50 bytes"):
+        shrink(encoded("PNG"), max_bytes=50)

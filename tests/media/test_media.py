@@ -1,0 +1,193 @@
+"""Pictures on their way in: from people, links, this machine and backends."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.core.errors import BackendDown, BadFile, ModelFailed, OutputGone, Unavailable, UnsafeAddress
+from bot.core.invocations import Attachment, Link
+from bot.core.models import InputRule
+from bot.core.replies import Picture
+from bot.media.fetching import Fetched, Fetcher
+from bot.media.media import Media, input_file, picture
+from tests.media.pictures import SECRET, bomb, encoded, exif
+
+
+class ScriptedFetcher(Fetcher):
+    """Gives what it was told to give, and counts how many are fetched at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gives: bytes | Exception = b""
+        self.trusted: list[bool] = []
+
+    async def fetch(self, url: str, *, max_bytes: int, is_ours: bool = False, headers: object = None) -> Fetched:
+        self.trusted.append(is_ours)
+        await asyncio.sleep(0)
+        if isinstance(self.gives, Exception):
+            raise self.gives
+        return Fetched(self.gives, "application/octet-stream")
+
+
+@pytest.fixture
+def fetcher() -> ScriptedFetcher:
+    return ScriptedFetcher()
+
+
+@pytest.fixture
+async def media(tmp_path: Path, fetcher: ScriptedFetcher) -> AsyncIterator[Media]:
+    media = Media(tmp_path, fetcher=fetcher, max_attachment_bytes=100_000)
+    yield media
+    await media.close()
+
+
+def attachment(data: bytes, size: int | None = None) -> Attachment:
+    async def read() -> bytes:
+        return data
+
+    return Attachment("holiday.jpg", "image/jpeg", len(data) if size is None else size, read)
+
+
+async def test_an_attachment_is_cleaned_and_kept(media: Media) -> None:
+    kept = await media.take(attachment(encoded("JPEG", exif=exif(orientation=6))))
+
+    assert SECRET not in kept.path.read_bytes()
+    assert (kept.mime, kept.width, kept.height) == ("image/jpeg", 40, 60)
+
+
+async def test_an_attachment_that_says_it_is_too_large_is_not_even_read(media: Media) -> None:
+    async def read() -> bytes:
+        raise AssertionError("it was read")
+
+    with pytest.raises(BadFile) as refused:
+        await media.take(Attachment("big.png", "image/png", 21 * 1024 * 1024, read))
+
+    assert str(refused.value) == "That file is too large: at most 100000 bytes, please."
+
+
+async def test_an_attachment_that_lies_about_its_size_is_refused(media: Media) -> None:
+    with pytest.raises(BadFile, match="too large"):
+        await media.take(attachment(bytes(100_001), size=10))
+
+
+@pytest.mark.parametrize(("data", "words"), [(b"%PDF-1.7", "not a picture I can read"), (bomb(), "too many pixels")])
+async def test_a_bad_attachment_is_refused_and_nothing_is_kept(media: Media, data: bytes, words: str) -> None:
+    with pytest.raises(BadFile, match=words):
+        await media.take(attachment(data))
+
+    assert await media.total_bytes() == 0
+
+
+async def test_a_link_of_a_person_is_not_trusted(media: Media, fetcher: ScriptedFetcher) -> None:
+    fetcher.gives = encoded("PNG")
+
+    kept = await media.take_url("https://pictures.example/x")
+
+    assert kept.mime == "image/png"
+    assert fetcher.trusted == [False]
+
+
+async def test_a_link_to_nothing_is_told(media: Media, fetcher: ScriptedFetcher) -> None:
+    fetcher.gives = OutputGone("404")
+
+    with pytest.raises(BadFile) as refused:
+        await media.take_url("https://pictures.example/x")
+
+    assert str(refused.value) == "There is no file at that address."
+
+
+async def test_a_link_to_this_machine_is_refused(tmp_path: Path) -> None:
+    media = Media(tmp_path, allowed_origins=["http://127.0.0.1:8766"])
+
+    for url in ("https://127.0.0.1/", "https://169.254.169.254/", "http://127.0.0.1:8766/"):
+        with pytest.raises(UnsafeAddress):
+            await media.take_url(url)
+
+
+async def test_outputs_are_fetched_side_by_side(media: Media, fetcher: ScriptedFetcher) -> None:
+    fetcher.gives = encoded("WEBP")
+
+    kept = await asyncio.gather(*(media.take_output(f"https://replicate.delivery/{n}") for n in range(4)))
+
+    assert [file.mime for file in kept] == ["image/webp"] * 4
+    assert fetcher.trusted == [True] * 4
+
+
+async def test_an_output_may_come_inside_its_address(tmp_path: Path) -> None:
+    url = "data:image/png;base64," + base64.b64encode(encoded("PNG")).decode()
+
+    assert (await Media(tmp_path).take_output(url)).width == 60
+
+
+@pytest.mark.parametrize(
+    ("raised", "met"),
+    [
+        (Unavailable("network"), BackendDown),
+        (OutputGone("404"), OutputGone),
+        (UnsafeAddress("private"), ModelFailed),
+        (BadFile("too large"), ModelFailed),
+    ],
+)
+async def test_trouble_with_outputs_is_the_backends(
+    media: Media, fetcher: ScriptedFetcher, raised: Exception, met: type[Exception]
+) -> None:
+    fetcher.gives = raised
+
+    with pytest.raises(met):
+        await media.take_output("https://replicate.delivery/x")
+
+
+async def test_an_output_that_is_no_picture_is_the_models_fault(media: Media, fetcher: ScriptedFetcher) -> None:
+    fetcher.gives = b"<html>"
+
+    with pytest.raises(ModelFailed) as failed:
+        await media.take_output("https://replicate.delivery/x")
+
+    assert str(failed.value) == "The model gave something that is not a picture I can read. You were not charged."
+
+
+async def test_a_file_of_this_machine_is_taken(media: Media, tmp_path: Path) -> None:
+    (tmp_path / "own.png").write_bytes(encoded("PNG"))
+
+    assert (await media.take_path(tmp_path / "own.png")).width == 60
+
+
+async def test_a_missing_file_of_this_machine_is_told(media: Media, tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match=r"There is no file “.*none\.png” that I can read\."):
+        await media.take_path(tmp_path / "none.png")
+
+
+async def test_a_model_gets_no_more_pixels_than_it_takes(media: Media, fetcher: ScriptedFetcher) -> None:
+    fetcher.gives = encoded("PNG", (400, 200))
+
+    whole = await media.input(Link("https://pictures.example/x"), InputRule("image", is_file=True))
+    small = await media.input(Link("https://pictures.example/x"), InputRule("image", is_file=True, max_pixels=20_000))
+    same = await media.input(attachment(encoded("PNG")), InputRule("image", is_file=True, max_pixels=20_000))
+
+    assert whole.sha256 != small.sha256
+    assert media.path_of(small.sha256) == Path(small.path)
+    assert small.mime == same.mime == "image/png"
+
+
+async def test_a_kept_picture_can_be_given_again(media: Media) -> None:
+    kept = await media.take(attachment(encoded("PNG")))
+
+    again = media.attachment(kept.sha256)
+
+    assert again is not None
+    assert (again.mime, again.size) == ("image/png", kept.size)
+    assert await media.take(again) == kept
+    assert await media.remove(kept.sha256)
+    assert media.attachment(kept.sha256) is None
+
+
+async def test_a_kept_picture_is_handed_on_as_input_and_as_picture(media: Media) -> None:
+    kept = await media.take(attachment(encoded("PNG")))
+
+    assert input_file(kept).path == str(kept.path)
+    assert picture(kept, alt="red and blue", name="x.png") == Picture(
+        kept.sha256, "image/png", 60, 40, "red and blue", "x.png"
+    )

@@ -1,0 +1,1 @@
+"""Tests of keeping one message in step with a growing text."""

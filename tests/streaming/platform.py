@@ -1,0 +1,69 @@
+"""A platform that remembers what each message showed, with a round trip, failures and a pace."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from bot.core.people import Channel, User
+from bot.core.platform import Destination, MessageLimits, Pacer
+from bot.core.replies import MessageRef, Reply
+from bot.streaming.pacer import Bucket, Unpaced
+from tests.fakes.clock import ManualClock
+
+DESTINATION = Destination(
+    user=User("fake", "team", "ann", "Ann"),
+    channel=Channel("fake", "team", "general"),
+    request_key="fake:1",
+    nonce="job1:0",
+)
+
+
+@dataclass
+class RememberingPlatform:
+    """`events` is every post and edit as (time visible, message id, reply), in order."""
+
+    clock: ManualClock
+    limits: MessageLimits = field(default_factory=lambda: MessageLimits(200))
+    name: str = "fake"
+    seconds_there: float = 0.0
+    seconds_back: float = 0.0
+    bucket: Bucket | None = None
+    failures: deque[Exception] = field(default_factory=deque)
+    events: list[tuple[float, str, Reply]] = field(default_factory=list)
+    destinations: list[Destination] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+    async def post(self, destination: Destination, reply: Reply) -> MessageRef:
+        self.destinations.append(destination)
+        ref = MessageRef("fake", "team", "general", "", f"m{len(self.destinations)}")
+        await self._travel(ref, reply)
+        return ref
+
+    async def edit(self, message: MessageRef, reply: Reply) -> None:
+        await self._travel(message, reply)
+
+    def pacer(self, message: MessageRef) -> Pacer:
+        return self.bucket.pacer() if self.bucket is not None else Unpaced(self.clock)
+
+    async def _travel(self, message: MessageRef, reply: Reply) -> None:
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            if self.seconds_there:
+                await self.clock.sleep(self.seconds_there)
+            if self.failures:
+                raise self.failures.popleft()
+            self.events.append((self.clock.monotonic(), message.id, reply))
+            if self.seconds_back:
+                await self.clock.sleep(self.seconds_back)
+        finally:
+            self.in_flight -= 1
+
+    @property
+    def shown(self) -> dict[str, Reply]:
+        """What each message shows now."""
+        return {message: reply for _, message, reply in self.events}
+
+    @property
+    def text(self) -> str:
+        return "".join(reply.text for reply in self.shown.values())

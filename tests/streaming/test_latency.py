@@ -1,0 +1,65 @@
+"""The arithmetic of DESIGN §13: how soon a token is seen, with 300 tokens at 50/s and a round trip of 80 ms."""
+
+import asyncio
+from statistics import quantiles
+
+import pytest
+
+from bot.core.jobs import PostedMessage
+from bot.core.platform import MessageLimits
+from bot.core.replies import MessageRef, Reply
+from bot.streaming.editor import Editor
+from bot.streaming.pacer import Bucket
+from tests.fakes.clock import ManualClock
+from tests.streaming.platform import DESTINATION, RememberingPlatform
+
+TOKENS = 300
+TOKENS_PER_SECOND = 50
+
+
+@pytest.mark.parametrize(
+    ("window", "stretch", "kept", "p50", "p99"),
+    [(5, 1.1, 0, 0.62, 1.2), (2, None, 1, 0.38, 0.7)],
+    ids=["channel", "interaction"],
+)
+async def test_a_token_is_seen_soon(window: float, stretch: float | None, kept: int, p50: float, p99: float) -> None:
+    clock = ManualClock()
+    bucket = Bucket(clock, limit=5, window=window, stretch=stretch, kept=kept)
+    platform = RememberingPlatform(clock, MessageLimits(2000), seconds_there=0.04, seconds_back=0.04, bucket=bucket)
+    editor = await write_tokens(clock, platform)
+
+    ended_at = clock.monotonic()
+    await finish(clock, editor)
+
+    delays = seen_after(platform)
+    assert quantiles(delays, n=100)[49] <= p50
+    assert quantiles(delays, n=100)[98] <= p99
+    assert platform.events[-1][0] - ended_at <= 0.75
+
+
+async def write_tokens(clock: ManualClock, platform: RememberingPlatform) -> Editor:
+    async def record(message: PostedMessage) -> None:
+        """Nothing is kept."""
+
+    first = PostedMessage("job1", 0, MessageRef("fake", "team", "general", "", "m0"))
+    editor = Editor(platform, DESTINATION, [first], record=record, clock=clock)
+    for n in range(1, TOKENS + 1):
+        editor.show(Reply("word " * n))
+        await clock.advance(1 / TOKENS_PER_SECOND)
+    return editor
+
+
+async def finish(clock: ManualClock, editor: Editor) -> None:
+    task = asyncio.create_task(editor.finish(Reply("word " * TOKENS + "!")))
+    await clock.advance(3)
+    await task
+
+
+def seen_after(platform: RememberingPlatform) -> list[float]:
+    """Seconds from each token to the moment it was seen; half a round trip lies between sending and seeing."""
+    delays = []
+    for n in range(1, TOKENS + 1):
+        written_at = (n - 1) / TOKENS_PER_SECOND
+        seen_at = next(at for at, _, reply in platform.events if reply.text.count("word") >= n)
+        delays.append(seen_at - written_at)
+    return delays
