@@ -1,15 +1,19 @@
 """What every test lives with: no network beyond this machine, and a fresh database on either engine."""
 
+import asyncio
 import ipaddress
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from bot.storage.engine import SqlDatabase
+from tests.bench import Bench
 from tests.postgres import PostgresServer, find_binaries, running_server
 
 # A busy machine is slow, and that is no finding.
@@ -99,9 +103,39 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+BOTH_ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+WITH_SCHEMA = "with_schema"
+
+
+@pytest.fixture(scope="session")
+def postgres_with_schema(postgres_server: PostgresServer) -> PostgresServer:
+    """The server, with a database to copy: making the schema anew for each test takes longer than most tests."""
+    with ThreadPoolExecutor(1) as thread:  # asked for by async fixtures, whose loop is running here
+        thread.submit(lambda: asyncio.run(_make_schema(postgres_server))).result()
+    return postgres_server
+
+
+async def _make_schema(server: PostgresServer) -> None:
+    database = SqlDatabase(await server.create_database(WITH_SCHEMA))
+    await database.open()
+    await database.close()
+
+
+@pytest.fixture(params=BOTH_ENGINES)
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """The URL of an empty database: each test that asks for it runs on both engines."""
+    """The URL of a database without rows: each test that asks for it runs on both engines."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{(tmp_path / 'easel.db').as_posix()}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_with_schema")
+    url = await server.create_database(template=WITH_SCHEMA)
+    yield url
+    await server.drop_database(url)
+
+
+@pytest.fixture(params=BOTH_ENGINES)
+async def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of a database without even a schema, on both engines."""
     if request.param == "sqlite":
         yield f"sqlite:///{(tmp_path / 'easel.db').as_posix()}"
         return
@@ -112,10 +146,8 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Any]:
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     """The whole bot on fake edges, over SQLite."""
-    from tests.bench import Bench
-
     opened = await Bench.open(tmp_path)
     yield opened
     await opened.close()

@@ -81,7 +81,7 @@ class PredictionStore(Protocol):
         ...
 
     async def claim(self, prediction_id: str, backend_id: str) -> None:
-        """Store the backend's id. Raises `AlreadyClaimed` when another prediction has it."""
+        """Store the backend's id. Raises `AlreadyClaimed` when another prediction has it, or this one another run."""
         ...
 
     async def close(self, prediction_id: str, state: str, predict_seconds: float | None, cost: int) -> None:

@@ -2,22 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.storage.speaking import Speaking
 from bot.storage.statements import our_errors
 
 
 @asynccontextmanager
-async def transaction(engine: AsyncEngine, begin: str = "") -> AsyncIterator[AsyncConnection]:
-    """`begin` is sent where the driver does not begin by itself. Raises `Unavailable` when none can be begun."""
+async def transaction(engine: AsyncEngine) -> AsyncIterator[Speaking]:
+    """Raises `Unavailable` when none can be begun, or ended."""
     with our_errors():
         connection = await engine.connect()
     try:
-        with our_errors():
-            if begin:
-                await connection.exec_driver_sql(begin)
-        yield connection
+        yield cast("Speaking", connection)  # its rows are buffered, as ours are
         with our_errors():
             await connection.commit()
     except BaseException:  # a cancelled task must not leave its transaction to the next

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
 from bot.core.conversations import Conversation, Role, Turn
+from bot.storage.speaking import Rows
 from bot.storage.statements import Statements
 from bot.storage.tables.talk import conversations, turns
 
@@ -52,7 +53,7 @@ class SqlConversationStore:
         return [_turn(row) for row in rows][::-1]
 
 
-def _one(rows: sa.CursorResult[Any]) -> Conversation | None:
+def _one(rows: Rows) -> Conversation | None:
     row = rows.first()
     return Conversation(**{name: getattr(row, name) for name in Conversation.__slots__}) if row else None
 

@@ -5,12 +5,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import Unavailable
 from bot.core.storage import Transaction
 from bot.storage import schema
-from bot.storage.postgresql import PostgresqlEngine
+from bot.storage.speaking import Speaking
 from bot.storage.sqlite import SqliteEngine, path_of
 from bot.storage.statements import Statements, our_errors
 from bot.storage.transaction import SqlTransaction
@@ -22,9 +21,9 @@ class ConnectedEngine(Protocol):
 
     writers: int
 
-    def write(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+    def write(self) -> AbstractAsyncContextManager[Speaking]: ...
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+    def read(self) -> AbstractAsyncContextManager[Speaking]: ...
 
     async def close(self) -> None: ...
 
@@ -87,4 +86,7 @@ def connect(url: str, *, seconds_to_wait: float) -> ConnectedEngine:
     """The engine that a URL names. Raises `DatabaseInUse`, or `Unavailable` where SQLite has no file."""
     if sa.make_url(url).get_backend_name() == "sqlite":
         return SqliteEngine(path_of(url), seconds_to_wait=seconds_to_wait)
+    # SQLAlchemy's asyncio brings its ORM along: 12 MB and 0.15 s that SQLite does without.
+    from bot.storage.postgresql import PostgresqlEngine
+
     return PostgresqlEngine(url, seconds_to_wait=seconds_to_wait)

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles i
 from bot.core.errors import DuplicateAsk, DuplicatePress
 from bot.core.jobs import Job, JobState
 from bot.core.people import Channel, User
+from bot.storage.speaking import Rows
 from bot.storage.statements import Statements
 from bot.storage.tables.work import IS_OPEN, IS_WAITED_FOR, jobs, workers
 
@@ -57,9 +58,14 @@ _LET_GO = (
 )
 
 _IS_ALIVE = sa.exists().where(workers.c.id == jobs.c.owner, workers.c.beat_at > bindparam("dead_before"))
+_DEAD_OWNERS = (
+    sa.select(jobs.c.owner).distinct().where(sa.text(IS_WAITED_FOR), jobs.c.owner != bindparam("me"), ~_IS_ALIVE)
+)
+# Asks about the job's own row alone. Where another claimer commits meanwhile, PostgreSQL repeats the question for the
+# row as it is now, but not for the workers joined to it: with NOT EXISTS in here, two claimers got the same jobs.
 _ORPHANS = (
     sa.select(jobs.c.id)
-    .where(sa.text(IS_WAITED_FOR), jobs.c.owner != bindparam("me"), ~_IS_ALIVE)
+    .where(sa.text(IS_WAITED_FOR), jobs.c.owner.in_(bindparam("dead", expanding=True)))
     .order_by(jobs.c.created_at)
     .limit(bindparam("most"))
     .with_for_update(of=jobs, skip_locked=True)  # two claimers never meet; SQLite has one writer and needs none
@@ -122,7 +128,10 @@ class SqlJobStore:
         return _many(await self._run(_RECENT_IN, {**place, "most": limit}))
 
     async def claim(self, owner: str, dead_before: datetime, at: datetime, limit: int) -> list[Job]:
-        facts = {"me": owner, "new_owner": owner, "dead_before": dead_before, "at": at, "most": limit}
+        dead = [row.owner for row in await self._run(_DEAD_OWNERS, {"me": owner, "dead_before": dead_before})]
+        if not dead:
+            return []
+        facts = {"dead": dead, "new_owner": owner, "at": at, "most": limit}
         return sorted(_many(await self._run(_CLAIM, facts)), key=lambda job: (job.created_at, job.id))
 
     async def let_go(self, owner: str, at: datetime) -> int:
@@ -155,12 +164,12 @@ def _address(user: User) -> dict[str, str]:
     return {"platform": user.platform, "workspace": user.workspace, "user": user.id}
 
 
-def _one(rows: sa.CursorResult[Any]) -> Job | None:
+def _one(rows: Rows) -> Job | None:
     row = rows.first()
     return _job(row) if row else None
 
 
-def _many(rows: sa.CursorResult[Any]) -> list[Job]:
+def _many(rows: Rows) -> list[Job]:
     return [_job(row) for row in rows]
 
 

@@ -3,9 +3,10 @@
 from contextlib import AbstractAsyncContextManager
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.storage.connections import transaction
+from bot.storage.speaking import Speaking
 
 _READERS = 5
 
@@ -33,10 +34,10 @@ class PostgresqlEngine:
         # One snapshot for the whole reading, and no writing by mistake.
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
-    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    def write(self) -> AbstractAsyncContextManager[Speaking]:
         return transaction(self._engine)
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    def read(self) -> AbstractAsyncContextManager[Speaking]:
         return transaction(self._reading)
 
     async def close(self) -> None:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import Fault
 from bot.storage import triggers
+from bot.storage.speaking import Speaking
 from bot.storage.tables.schema import metadata
 
 _VERSIONS = Path(__file__).with_name("migrations") / "versions"
@@ -22,7 +22,7 @@ _MAKE_VERSION = (
 )
 
 
-async def prepare(connection: AsyncConnection) -> None:
+async def prepare(connection: Speaking) -> None:
     """Make or migrate the schema within the transaction of `connection`, then check what guards the money.
 
     Raises `LedgerUnguarded`, or `Fault` when a newer Easel made this database.
@@ -46,7 +46,7 @@ def revisions() -> list[str]:
     return sorted(file.name.partition("_")[0] for file in _VERSIONS.glob("[0-9]*.py"))
 
 
-async def _revision(connection: AsyncConnection) -> str | None:
+async def _revision(connection: Speaking) -> str | None:
     """None where no schema was ever made, empty before the first migration."""
     if (await connection.exec_driver_sql(_HAS_VERSION[connection.dialect.name])).first() is None:
         return None
@@ -54,7 +54,7 @@ async def _revision(connection: AsyncConnection) -> str | None:
     return str(row[0]) if row else ""
 
 
-async def _create(connection: AsyncConnection, revision: str) -> None:
+async def _create(connection: Speaking, revision: str) -> None:
     # Not through Alembic, whose import alone takes longer than all of this; a test keeps both ways equal.
     await connection.run_sync(metadata.create_all, checkfirst=False)
     for statement in triggers.statements(connection.dialect.name):
@@ -63,7 +63,7 @@ async def _create(connection: AsyncConnection, revision: str) -> None:
     await connection.execute(sa.text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
 
 
-async def _migrate(connection: AsyncConnection) -> None:
+async def _migrate(connection: Speaking) -> None:
     from bot.storage.migrations.upgrade import upgrade  # Alembic is imported only when there is something to do
 
     await connection.run_sync(upgrade)

@@ -4,16 +4,17 @@ Measured in facts/storage.md: several writers on one file are unfair (p99 up to 
 in a deferred transaction ends "database is locked" whatever the timeout.
 """
 
-from contextlib import AbstractAsyncContextManager, suppress
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.core.errors import Unavailable
-from bot.storage.connections import transaction
 from bot.storage.lock import FileLock
+from bot.storage.threads import ThreadConnection
 
 _READERS = 3
 
@@ -29,22 +30,33 @@ class SqliteEngine:
         pragmas = ("foreign_keys = ON", f"busy_timeout = {int(seconds_to_wait * 1000)}", "synchronous = FULL")
         # REPLACE deletes without asking the DELETE triggers, unless they are recursive.
         writing = ("journal_mode = WAL", "recursive_triggers = ON")
-        self._writer = _engine(path, 1, *pragmas, *writing)
-        self._readers = _engine(path, _READERS, *pragmas, "query_only = ON")
+        self._engines = (_engine(path, *pragmas, *writing), _engine(path, *pragmas, "query_only = ON"))
+        self._writer = ThreadConnection(self._engines[0], "BEGIN IMMEDIATE")
+        self._readers = [ThreadConnection(self._engines[1], "BEGIN") for _ in range(_READERS)]
+        self._idle: asyncio.LifoQueue[ThreadConnection] = asyncio.LifoQueue()
+        for reader in self._readers:
+            self._idle.put_nowait(reader)
 
-    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        return transaction(self._writer, "BEGIN IMMEDIATE")
+    def write(self) -> AbstractAsyncContextManager[ThreadConnection]:
+        return self._writer.transaction()
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        return transaction(self._readers, "BEGIN")
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ThreadConnection]:
+        reader = await self._idle.get()
+        try:
+            async with reader.reading():
+                yield reader
+        finally:
+            self._idle.put_nowait(reader)
 
     async def close(self) -> None:
         """Write the log back into the file, and let the next process in."""
-        await self._readers.dispose()
-        with suppress(sa.exc.SQLAlchemyError):  # somebody else reads the file: the log stays beside it
-            async with self._writer.connect() as connection:
-                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        await self._writer.dispose()
+        for reader in self._readers:
+            await reader.close()
+        await self._writer.checkpoint()
+        await self._writer.close()
+        for engine in self._engines:
+            engine.dispose()
         self._lock.release()
 
 
@@ -56,16 +68,14 @@ def path_of(url: str) -> Path:
     return Path(name)
 
 
-def _engine(path: Path, connections: int, *pragmas: str) -> AsyncEngine:
-    engine = create_async_engine(
-        sa.URL.create("sqlite+aiosqlite", database=str(path)),
+def _engine(path: Path, *pragmas: str) -> sa.Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
         isolation_level="AUTOCOMMIT",  # we say BEGIN ourselves
-        pool_size=connections,
-        max_overflow=0,
-        pool_reset_on_return=None,  # `transaction` has ended it
+        poolclass=sa.pool.NullPool,  # each thread keeps its one connection
     )
 
-    @sa.event.listens_for(engine.sync_engine, "connect")
+    @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
         for pragma in pragmas:

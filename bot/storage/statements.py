@@ -1,13 +1,11 @@
 """Runs statements on one connection and turns the database's errors into ours, at this edge and nowhere else."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.errors import (
     AlreadyClaimed,
@@ -20,8 +18,7 @@ from bot.core.errors import (
     Overdrawn,
     Unavailable,
 )
-
-Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+from bot.storage.speaking import Parameters, Rows, Speaking
 
 # SQLite names the columns of a broken unique index, PostgreSQL the index; both name a CHECK.
 _MEANINGS: tuple[tuple[str, type[Conflict]], ...] = (
@@ -50,10 +47,10 @@ _BUSY = "The database is busy or cannot be reached just now. Nothing was lost: p
 class Statements:
     """One connection, inside one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Speaking) -> None:
         self._connection = connection
 
-    async def run(self, statement: sa.Executable, parameters: Parameters | None = None) -> sa.CursorResult[Any]:
+    async def run(self, statement: sa.Executable, parameters: Parameters | None = None) -> Rows:
         """Execute one statement. Raises a `Conflict`, `Unavailable` or `Fault`."""
         with our_errors():
             return await self._connection.execute(statement, parameters)

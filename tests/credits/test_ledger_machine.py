@@ -29,6 +29,7 @@ from bot.credits.accounts import Limits, granted_wallet
 from bot.credits.ledger import Ledger
 from bot.credits.pricing import CreditForm
 from bot.storage.engine import SqlDatabase
+from tests.conftest import WITH_SCHEMA
 from tests.fakes.rows import NOW, job
 from tests.postgres import PostgresServer
 
@@ -190,10 +191,10 @@ def test_on_sqlite() -> None:
 
 
 @pytest.mark.postgres
-def test_on_postgres(postgres_server: PostgresServer) -> None:
+def test_on_postgres(postgres_with_schema: PostgresServer) -> None:
     class OnPostgres(LedgerMachine):
         async def opened(self) -> SqlDatabase:
-            database = SqlDatabase(await postgres_server.create_database())
+            database = SqlDatabase(await postgres_with_schema.create_database(template=WITH_SCHEMA))
             await database.open()
             return database
 

@@ -49,17 +49,22 @@ class Words(TypeDecorator[str]):
         return value.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-class Reference(TypeDecorator[str]):
-    """A foreign key that may be empty: an empty string for us, NULL for the database."""
+class Identifier(Words):
+    """Compared byte by byte on both engines, so that a range of ids is a prefix. People type these too."""
 
-    impl = sa.Text(collation="C")
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[str]:
-        return dialect.type_descriptor(sa.Text(collation="C") if dialect.name == "postgresql" else sa.Text())
+        return sa.Text(collation="C") if dialect.name == "postgresql" else sa.Text()
+
+
+class Reference(Identifier):
+    """A foreign key that may be empty: an empty string for us, NULL for the database."""
+
+    cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value or None
+        return super().process_bind_param(value, dialect) or None
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str:
         return value or ""
@@ -67,8 +72,7 @@ class Reference(TypeDecorator[str]):
 
 # Plain JSON, not JSONB: inputs come back exactly as they were sent, and JSONB refuses "\u0000" in people's words.
 Json = sa.JSON()
-Key = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-"""An identifier: compared byte by byte on both engines, so that a range of ids is a prefix."""
+Key = Identifier()
 Micros = sa.BigInteger()
 Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A number the database counts up: SQLite does so for its own INTEGER only."""

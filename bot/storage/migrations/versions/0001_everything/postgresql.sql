@@ -218,7 +218,7 @@ CREATE TABLE jobs (
 	model TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	backend TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	inputs JSON DEFAULT '{}' NOT NULL,
-	prediction VARCHAR COLLATE "C",
+	prediction TEXT COLLATE "C",
 	conversation TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	state TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	is_private BOOLEAN DEFAULT false NOT NULL,

@@ -1,0 +1,1 @@
+"""The stores, their constraints and their engines, on SQLite and on PostgreSQL."""

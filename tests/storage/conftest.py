@@ -1,0 +1,23 @@
+"""An open database on either engine."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.storage.engine import SqlDatabase
+from tests.postgres import PostgresServer
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[SqlDatabase]:
+    database = SqlDatabase(database_url)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def postgres_database(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    url = await postgres_server.create_database()
+    yield url
+    await postgres_server.drop_database(url)

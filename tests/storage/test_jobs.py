@@ -1,0 +1,232 @@
+"""Jobs: one for each ask, moved by compare-and-set, claimed from the dead."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from bot.core.errors import DuplicateAsk, DuplicatePress
+from bot.core.jobs import Job, JobState
+from bot.storage.engine import SqlDatabase
+from tests.storage.rows import ANA, NOON, a_job, a_prediction, after
+
+
+async def add(database: SqlDatabase, **changes: Any) -> Job:
+    job = a_job(**changes)
+    async with database.write() as tx:
+        await tx.jobs.add(job)
+    return job
+
+
+async def move(database: SqlDatabase, job: Job, to: JobState, **changes: Any) -> Job | None:
+    async with database.write() as tx:
+        return await tx.jobs.move(job, to, after(1), **changes)
+
+
+async def get(database: SqlDatabase, job: Job) -> Job:
+    async with database.read() as tx:
+        found = await tx.jobs.get(job.id)
+    assert found
+    return found
+
+
+async def test_a_job_comes_back_as_it_was(database: SqlDatabase) -> None:
+    job = await add(database, press_key="m:vary:1", parent_job="p", run_after=after(5), is_private=True, cost=0)
+
+    found = await get(database, job)
+
+    assert found == job
+    assert found.created_at.tzinfo is UTC
+
+
+async def test_names_lose_what_a_database_cannot_keep(database: SqlDatabase) -> None:
+    job = await add(database, user=replace(ANA, name="A\0na\ud800"))
+
+    assert (await get(database, job)).user.name == "Ana?"
+
+
+async def test_a_time_without_zone_is_refused(database: SqlDatabase) -> None:
+    with pytest.raises(Exception, match="no time zone"):
+        await add(database, created_at=NOON.replace(tzinfo=None))
+
+
+async def test_a_job_is_found_by_the_beginning_of_its_id(database: SqlDatabase) -> None:
+    await add(database, id="01abc")
+    await add(database, id="01abd")
+
+    async with database.read() as tx:
+        found = {
+            prefix: await tx.jobs.find(prefix) for prefix in ("01abc", "01ab", "01abe", "02", "%", "", "\0", "\ud800")
+        }
+
+    assert {prefix: job and job.id for prefix, job in found.items()} == {
+        "01abc": "01abc",
+        "01ab": None,
+        "01abe": None,
+        "02": None,
+        "%": None,
+        "": None,
+        "\0": None,
+        "\ud800": None,
+    }
+
+
+async def test_one_ask_is_one_job(database: SqlDatabase) -> None:
+    job = await add(database)
+
+    async with database.write() as tx:
+        with pytest.raises(DuplicateAsk):
+            await tx.jobs.add(a_job(request_key=job.request_key))
+        found = await tx.jobs.by_request_key(job.request_key)  # the transaction goes on
+
+    assert found == job
+
+
+async def test_a_press_delivered_twice_is_the_same_ask(database: SqlDatabase) -> None:
+    job = await add(database, press_key="m:vary:1")
+
+    with pytest.raises(DuplicateAsk):
+        await add(database, request_key=job.request_key, press_key="m:vary:1")
+
+
+async def test_a_press_is_refused_only_while_its_job_is_open(database: SqlDatabase) -> None:
+    job = await add(database, press_key="m:vary:1")
+
+    with pytest.raises(DuplicatePress):
+        await add(database, press_key="m:vary:1")
+    await move(database, job, JobState.FINISHED)
+
+    await add(database, press_key="m:vary:1")
+
+
+async def test_a_move_gives_the_job_as_it_is_now(database: SqlDatabase) -> None:
+    job = await add(database)
+    record = a_prediction()
+    async with database.write() as tx:
+        await tx.predictions.add(record)
+        await tx.jobs.ask_cancel(job.id, "discord:9", NOON)
+
+    moved = await move(
+        database,
+        job,
+        JobState.RUNNING,
+        prediction=record.id,
+        cost=5,
+        error="no",
+        attempts=2,
+        run_after=after(9),
+        told_at=after(8),
+        conversation="c",
+    )
+
+    assert moved
+    assert (moved.state, moved.updated_at, moved.cancel_by) == (JobState.RUNNING, after(1), "discord:9")
+    assert moved == await get(database, job)
+
+
+@pytest.mark.parametrize(
+    "stale", [{"state": JobState.QUEUED}, {"owner": "worker-2"}, {"epoch": 0}, {"id": "another"}], ids=str
+)
+async def test_a_stale_move_hits_nothing(database: SqlDatabase, stale: dict[str, Any]) -> None:
+    job = await add(database)
+
+    moved = await move(database, replace(job, **stale), JobState.FAILED, error="lost")
+
+    assert moved is None
+    assert await get(database, job) == job
+
+
+async def test_a_move_changes_only_what_may_change(database: SqlDatabase) -> None:
+    job = await add(database)
+
+    with pytest.raises(TypeError, match="owner"):
+        await move(database, job, JobState.QUEUED, owner="me")
+
+
+async def test_cancelling_is_asked_once_and_only_while_open(database: SqlDatabase) -> None:
+    job, done = await add(database), await add(database, state=JobState.DELIVERED)
+
+    async with database.write() as tx:
+        answers = [await tx.jobs.ask_cancel(job_id, "discord:1", NOON) for job_id in (job.id, job.id, done.id, "none")]
+
+    assert answers == [True, False, False, False]
+    assert (await get(database, job)).cancel_by == "discord:1"
+
+
+async def test_lists_are_newest_first_and_stay_in_their_place(database: SqlDatabase) -> None:
+    old = await add(database, created_at=after(1))
+    done = await add(database, created_at=after(2), state=JobState.DELIVERED)
+    new = await add(database, created_at=after(3))
+    elsewhere = await add(database, user=replace(ANA, workspace="other"), channel=replace(old.channel, id="else"))
+
+    async with database.read() as tx:
+        assert await tx.jobs.open_of(ANA) == [new, old]
+        assert await tx.jobs.recent_of(ANA, 2) == [new, done]
+        assert await tx.jobs.recent_in("discord", "guild", "lobby", 9) == [new, done, old]
+        assert await tx.jobs.recent_in("discord", "guild", "else", 9) == [elsewhere]
+        assert await tx.jobs.count_open() == 3
+
+
+async def test_jobs_of_the_dead_are_claimed_and_their_writes_are_fenced(database: SqlDatabase) -> None:
+    told = {"told_at": NOON}
+    waiting = [
+        await add(database, owner="dead", created_at=after(1)),
+        await add(database, owner="", state=JobState.RUNNING, created_at=after(2)),
+        await add(database, owner="late", state=JobState.FINISHED, created_at=after(3)),
+        await add(database, owner="dead", state=JobState.FAILED, created_at=after(4)),
+    ]
+    await add(database, owner="dead", state=JobState.DELIVERED)
+    await add(database, owner="dead", state=JobState.CANCELLED, **told)
+    await add(database, owner="alive")
+    await add(database, owner="me")
+    async with database.write() as tx:
+        await tx.workers.beat("alive", NOON)
+        await tx.workers.beat("late", after(-60))
+
+    async with database.write() as tx:
+        first = await tx.jobs.claim("me", after(-10), after(9), 3)
+        rest = await tx.jobs.claim("me", after(-10), after(9), 3)
+
+    assert [*first, *rest] == [replace(job, owner="me", epoch=2, updated_at=after(9)) for job in waiting]
+    assert await move(database, waiting[0], JobState.QUEUED) is None
+    assert await move(database, first[0], JobState.QUEUED)
+
+
+async def test_two_claimers_never_get_the_same_job(database: SqlDatabase) -> None:
+    async with database.write() as tx:
+        for _ in range(60):
+            await tx.jobs.add(a_job(owner="dead"))
+
+    async def claim(me: str) -> list[str]:
+        mine: list[str] = []
+        while True:
+            async with database.write() as tx:
+                jobs = await tx.jobs.claim(me, NOON, NOON, 7)
+                # Two workers that live: neither may take what the other has just taken.
+                await tx.workers.beat(me, after(1))
+            if not jobs:
+                return mine
+            mine += [job.id for job in jobs]
+
+    async with database.write() as tx:
+        for number in range(4):
+            await tx.workers.beat(f"w{number}", after(1))
+    taken = [job for jobs in await asyncio.gather(*(claim(f"w{n}") for n in range(4))) for job in jobs]
+
+    assert len(taken) == len(set(taken)) == 60
+
+
+async def test_a_clean_stop_lets_go_of_what_somebody_waits_for(database: SqlDatabase) -> None:
+    job = await add(database, owner="me")
+    done = await add(database, owner="me", state=JobState.DELIVERED)
+    async with database.write() as tx:
+        await tx.workers.beat("me", NOON)
+
+    async with database.write() as tx:
+        assert await tx.jobs.let_go("me", after(1)) == 1
+        claimed = await tx.jobs.claim("next", after(-10), after(2), 9)
+
+    assert [found.id for found in claimed] == [job.id]
+    assert (await get(database, done)).owner == "me"

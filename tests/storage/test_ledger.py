@@ -1,0 +1,239 @@
+"""Money: what the database does with the ledger's rows, and what it refuses by itself."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from bot.core.errors import Conflict, DuplicateEntry, EaselError, Fault, Overdrawn
+from bot.core.money import AccountKind, Entry, EntryKind
+from bot.storage.engine import SqlDatabase
+from tests.storage.raw import execute
+from tests.storage.rows import a_grant, a_hold, a_job, a_release, a_settle, an_account, an_entry
+
+
+async def open_account(database: SqlDatabase, micros: int, name: str = "wallet:ana") -> None:
+    async with database.write() as tx:
+        await tx.ledger.open(an_account(name), a_grant(micros, account=name))
+
+
+async def append(database: SqlDatabase, *entries: Entry) -> None:
+    async with database.write() as tx:
+        await tx.ledger.append(entries)
+
+
+async def amounts(database: SqlDatabase, name: str = "wallet:ana") -> tuple[int, int, int]:
+    async with database.read() as tx:
+        account = await tx.ledger.get(name)
+    assert account
+    return account.balance, account.held, account.granted
+
+
+async def test_an_account_is_opened_once_with_its_grant(database: SqlDatabase) -> None:
+    account = replace(an_account(), balance=999, held=9, granted=999)
+
+    async with database.write() as tx:
+        opened = [await tx.ledger.open(account, a_grant(50)) for _ in range(2)]
+
+    assert opened == [True, False]
+    async with database.read() as tx:
+        assert await tx.ledger.get("wallet:ana") == replace(account, balance=50, held=0, granted=50)
+        assert await tx.ledger.get("wallet:ben") is None
+
+
+async def test_every_kind_of_row_moves_its_account(database: SqlDatabase) -> None:
+    await open_account(database, 100)
+    steps: Sequence[tuple[Entry, tuple[int, int, int]]] = [
+        (an_entry(EntryKind.ADJUST, 20, 0), (120, 0, 120)),
+        (a_hold(30), (120, 30, 120)),
+        (a_hold(0, job="free"), (120, 30, 120)),
+        (a_settle(30, 12), (108, 0, 120)),
+        (a_hold(40, job="j2"), (108, 40, 120)),
+        (a_release(40, job="j2"), (108, 0, 120)),
+        (an_entry(EntryKind.ADJUST, -8, 0), (100, 0, 112)),
+        (an_entry(EntryKind.EXPIRE, -100, 0), (0, 0, 112)),
+    ]
+
+    for entry, expected in steps:
+        await append(database, entry)
+        assert await amounts(database) == expected
+
+
+ABUSES: dict[str, tuple[type[EaselError], list[Entry]]] = {
+    "the same grant twice": (DuplicateEntry, [a_grant(5, key="daily"), a_grant(5, key="daily")]),
+    "a negative grant": (Fault, [a_grant(-5)]),
+    "a hold above what is there": (Overdrawn, [a_hold(51)]),
+    "two holds above what is there": (Overdrawn, [a_hold(30), a_hold(21, job="j2")]),
+    "a second hold for a job": (DuplicateEntry, [a_hold(5), a_hold(5)]),
+    "a negative hold": (Fault, [a_hold(-5)]),
+    "a hold without a job": (Fault, [a_hold(5, job="")]),
+    "a hold on no account": (Fault, [a_hold(5, account="nobody")]),
+    "a settle unlike its hold": (Fault, [a_hold(10), a_settle(9, 5)]),
+    "a settle above its hold": (Fault, [a_hold(10), a_settle(10, 11)]),
+    "a settle that pays out": (Fault, [a_hold(10), a_settle(10, -1)]),
+    "a settle twice": (DuplicateEntry, [a_hold(10), a_settle(10, 5), a_settle(10, 5)]),
+    "a release after a settle": (DuplicateEntry, [a_hold(10), a_settle(10, 5), a_release(10)]),
+    "a settle after a release": (DuplicateEntry, [a_hold(10), a_release(10), a_settle(10, 5)]),
+    "a release without a hold": (Fault, [a_release(10)]),
+    "a release of another account's hold": (Fault, [a_hold(10), a_release(10, account="wallet:ben")]),
+    "a release that pays": (Fault, [a_hold(10), an_entry(EntryKind.RELEASE, 5, -10)]),
+    "an adjustment below what is held": (Overdrawn, [a_hold(40), an_entry(EntryKind.ADJUST, -11, 0)]),
+    "an adjustment of holds": (Fault, [an_entry(EntryKind.ADJUST, 0, 5)]),
+    "an expiry that pays": (Fault, [an_entry(EntryKind.EXPIRE, 5, 0)]),
+    "an expiry below zero": (Overdrawn, [an_entry(EntryKind.EXPIRE, -51, 0)]),
+}
+
+
+@pytest.mark.parametrize("abuse", ABUSES)
+async def test_the_database_refuses(database: SqlDatabase, abuse: str) -> None:
+    error, entries = ABUSES[abuse]
+    await open_account(database, 50)
+    await open_account(database, 50, "wallet:ben")
+    await append(database, *entries[:-1])
+    before = await amounts(database)
+
+    with pytest.raises(error):
+        await append(database, entries[-1])
+
+    assert await amounts(database) == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger SET balance_delta = 1000",
+        "UPDATE ledger SET actor = 'somebody else'",
+        "DELETE FROM ledger",
+        "UPDATE accounts SET balance = balance + 1000, granted = granted + 1000",
+        "UPDATE accounts SET held = 0, entry = entry + 1",
+        "UPDATE accounts SET id = 'mine'",
+        "DELETE FROM accounts",
+        "INSERT INTO accounts (id, kind, balance, granted) VALUES ('mine', 'wallet', 1000, 1000)",
+        "INSERT INTO accounts (id, kind) VALUES ('mine', 'purse')",
+    ],
+)
+async def test_the_database_refuses_by_hand(database: SqlDatabase, database_url: str, statement: str) -> None:
+    await open_account(database, 50)
+    await append(database, a_hold(10))
+
+    with pytest.raises(Fault, match="refuse"):
+        await execute(database, statement)
+
+    assert await amounts(database) == (50, 10, 50)
+
+
+async def test_replacing_a_row_is_refused_on_sqlite_and_truncating_on_postgresql(
+    database: SqlDatabase, database_url: str
+) -> None:
+    await open_account(database, 50)
+    replace_row = (
+        "INSERT OR REPLACE INTO ledger (id, account, kind, balance_delta, held_delta, key, at)"
+        " VALUES (1, 'wallet:ana', 'grant', 1000, 0, 'again', '2026-11-20')"
+    )
+
+    with pytest.raises(Fault, match="rows are final"):
+        await execute(database, replace_row if database_url.startswith("sqlite") else "TRUNCATE ledger")
+
+    assert await amounts(database) == (50, 0, 50)
+
+
+async def test_forty_holds_race_for_fifty_and_five_win(database: SqlDatabase) -> None:
+    await open_account(database, 50)
+
+    async def hold(number: int) -> bool:
+        try:
+            async with database.write() as tx:
+                await tx.ledger.append([a_hold(10, job=f"j{number}")])
+        except Overdrawn:
+            return False
+        return True
+
+    won = await asyncio.gather(*(hold(number) for number in range(40)))
+
+    assert sum(won) == 5
+    assert await amounts(database) == (50, 50, 50)
+
+
+async def test_locked_accounts_are_read_as_they_will_be_written(database: SqlDatabase) -> None:
+    """Each of forty reads what is available and takes half of it: with locks, nobody reads what another changes."""
+    for name in ("wallet:ana", "wallet:ben"):
+        await open_account(database, 2**40, name)
+
+    async def take_half(number: int) -> None:
+        names = ["wallet:ana", "wallet:ben", "nobody"]
+        async with database.write() as tx:
+            locked = await tx.ledger.lock(names if number % 2 else names[::-1])
+            assert list(locked) == ["wallet:ana", "wallet:ben"]
+            holds = [a_hold(account.available // 2, job=f"j{number}", account=name) for name, account in locked.items()]
+            await tx.ledger.append(holds)
+
+    await asyncio.gather(*(take_half(number) for number in range(40)))
+
+    assert await amounts(database) == (2**40, 2**40 - 1, 2**40)
+
+
+async def test_open_holds_come_wallets_first_in_the_order_they_were_drawn(database: SqlDatabase) -> None:
+    async with database.write() as tx:
+        await tx.ledger.open(an_account("a:budget", AccountKind.BUDGET), a_grant(50, account="a:budget"))
+    for name in ("wallet:z", "wallet:b", "wallet:c"):
+        await open_account(database, 50, name)
+    drawn = [a_hold(n, account=name) for n, name in enumerate(("a:budget", "wallet:z", "wallet:b", "wallet:c"))]
+    await append(database, *drawn)
+    await append(database, a_release(2, account="wallet:b"), a_hold(1, account="wallet:b", job="j2"))
+    await append(database, a_settle(1, 1, account="wallet:b", job="j2"))
+
+    async with database.read() as tx:
+        holds = await tx.ledger.open_holds("j1")
+        jobs = await tx.ledger.jobs_with_open_holds()
+
+    assert [(hold.account.id, hold.amount) for hold in holds] == [("wallet:z", 1), ("wallet:c", 3), ("a:budget", 0)]
+    assert holds[0].account.held == 1
+    assert jobs == ["j1"]
+
+
+async def test_entries_come_back_as_they_were(database: SqlDatabase) -> None:
+    await open_account(database, 50)
+    await open_account(database, 50, "wallet:ben")
+    entries = [a_hold(10, reason="Ana’s fox"), a_settle(10, 5)]
+    await append(database, *entries)
+
+    async with database.read() as tx:
+        assert (await tx.ledger.entries(["wallet:ana"]))[1:] == entries
+        assert len(await tx.ledger.entries(["wallet:ana", "wallet:ben"])) == 4
+        assert await tx.ledger.entries([]) == []
+        assert await tx.ledger.entries_of_job("j1") == entries
+
+
+async def test_spending_is_summed_by_model_dearest_first(database: SqlDatabase) -> None:
+    await open_account(database, 100)
+    await open_account(database, 100, "wallet:ben")
+    async with database.write() as tx:
+        for model, cost in (("sdxl", 5), ("llama", 30), ("sdxl", 7)):
+            job = a_job(model=model)
+            await tx.jobs.add(job)
+            for account in ("wallet:ana", "wallet:ben"):
+                await tx.ledger.append([a_hold(30, job=job.id, account=account)])
+                await tx.ledger.append([a_settle(30, cost, job=job.id, account=account)])
+
+    async with database.read() as tx:
+        assert await tx.ledger.spent_by_model(["wallet:ana"]) == [("llama", 1, 30), ("sdxl", 2, 12)]
+        assert await tx.ledger.spent_by_model(["wallet:ana", "wallet:ben"]) == [("llama", 1, 60), ("sdxl", 2, 24)]
+
+
+async def test_an_error_takes_everything_back(database: SqlDatabase) -> None:
+    await open_account(database, 50)
+    job = a_job()
+
+    async def ask() -> None:
+        async with database.write() as tx:
+            await tx.jobs.add(job)
+            await tx.ledger.append([a_hold(10, job=job.id), a_hold(10, job=job.id)])
+
+    with pytest.raises(Conflict):
+        await ask()
+
+    async with database.read() as tx:
+        assert await tx.jobs.get(job.id) is None
+        assert await tx.ledger.entries_of_job(job.id) == []
+    assert await amounts(database) == (50, 0, 50)

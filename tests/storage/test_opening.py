@@ -1,0 +1,169 @@
+"""Opening: made once, refused where it would be dangerous, closed without a trace."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.core.errors import DatabaseInUse, Fault, LedgerUnguarded, Unavailable
+from bot.storage.engine import SqlDatabase
+from tests.storage.raw import execute
+from tests.storage.rows import a_job
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "easel.db"
+
+
+@pytest.fixture
+def file_url(file: Path) -> str:
+    return f"sqlite:///{file.as_posix()}"
+
+
+OPEN = """
+import asyncio, sys
+from bot.core.errors import DatabaseInUse
+from bot.storage.engine import SqlDatabase
+
+async def main():
+    database = SqlDatabase(sys.argv[1])
+    try:
+        await database.open()
+    except DatabaseInUse as error:
+        print(error)
+        return
+    print("opened", [name for name in ("alembic", "asyncpg") if name in sys.modules])
+    await database.close()
+
+asyncio.run(main())
+"""
+
+
+def open_elsewhere(url: str) -> str:
+    return subprocess.run([sys.executable, "-c", OPEN, url], capture_output=True, text=True, check=True).stdout.strip()
+
+
+async def test_a_second_process_is_refused_on_sqlite(file: Path, file_url: str) -> None:
+    database = SqlDatabase(file_url)
+    await database.open()
+
+    answer = await asyncio.to_thread(open_elsewhere, file_url)
+
+    assert answer.startswith(f"Another Easel is using this database ({file})")
+    assert answer.endswith("stop it first, or use PostgreSQL to run several.")
+    with pytest.raises(DatabaseInUse):
+        await SqlDatabase(file_url).open()
+    await database.close()
+    # Nor is anything imported that a current database does not need.
+    assert await asyncio.to_thread(open_elsewhere, file_url) == "opened []"
+
+
+async def test_what_was_written_is_there_after_closing(database_url: str) -> None:
+    job = a_job()
+    for _ in range(2):
+        database = SqlDatabase(database_url)
+        await database.open()
+        async with database.write() as tx:
+            found = await tx.jobs.get(job.id)
+            if not found:
+                await tx.jobs.add(job)
+        await database.close()
+        await database.close()
+
+    assert found == job
+
+
+async def test_closing_writes_the_log_back_into_the_file(file: Path, file_url: str) -> None:
+    database = SqlDatabase(file_url)
+    await database.open()
+
+    await database.close()
+
+    assert [path.name for path in file.parent.iterdir() if path.name.endswith(("-wal", "-shm"))] == []
+
+
+async def test_processes_that_start_together_make_one_schema(postgres_database: str) -> None:
+    databases = [SqlDatabase(postgres_database) for _ in range(4)]
+
+    await asyncio.gather(*(database.open() for database in databases))
+
+    for database in databases:
+        assert await execute(database, "SELECT count(*) FROM alembic_version") == [(1,)]
+        await database.close()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        {
+            "sqlite": ["DROP TRIGGER ledger_moves_account"],
+            "postgresql": ["DROP TRIGGER ledger_moves_account ON ledger"],
+        },
+        {
+            "sqlite": [
+                "DROP TRIGGER ledger_moves_account",
+                "CREATE TRIGGER ledger_moves_account AFTER INSERT ON ledger BEGIN SELECT 1; END",
+            ],
+            "postgresql": ["ALTER TABLE ledger DISABLE TRIGGER ledger_moves_account"],
+        },
+        {
+            "sqlite": [
+                "DROP TRIGGER ledger_moves_account",
+                "CREATE TRIGGER ledger_moves_account BEFORE UPDATE ON audit BEGIN SELECT 1; END",
+            ],
+            "postgresql": [
+                "CREATE OR REPLACE FUNCTION ledger_moves_account() RETURNS trigger LANGUAGE plpgsql"
+                " AS $$BEGIN RETURN NULL; END$$"
+            ],
+        },
+    ],
+    ids=["dropped", "switched off", "emptied"],
+)
+async def test_a_database_without_its_guards_is_not_opened(
+    database: SqlDatabase, database_url: str, harm: dict[str, list[str]]
+) -> None:
+    await execute(database, *harm[database_url.partition(":")[0]])
+    await database.close()
+
+    with pytest.raises(LedgerUnguarded, match=r"\(ledger_moves_account\)"):
+        await database.open()
+    with pytest.raises(Unavailable):
+        await execute(database, "SELECT 1")
+
+
+async def test_a_database_of_a_newer_easel_is_not_opened(database: SqlDatabase) -> None:
+    await execute(database, "UPDATE alembic_version SET version_num = '9999'")
+    await database.close()
+
+    with pytest.raises(Fault, match="version 9999, newer than this Easel"):
+        await database.open()
+
+
+async def test_a_server_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        await SqlDatabase("postgresql://postgres@127.0.0.1:1/none").open()
+
+
+async def test_a_wrong_database_name_is_told(postgres_database: str) -> None:
+    with pytest.raises(Fault, match='"nowhere" does not exist'):
+        await SqlDatabase(postgres_database.rpartition("/")[0] + "/nowhere").open()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+async def test_sqlite_needs_a_file(url: str) -> None:
+    with pytest.raises(Unavailable, match="needs a file"):
+        await SqlDatabase(url).open()
+
+
+async def test_a_closed_database_is_unavailable(database: SqlDatabase) -> None:
+    await database.close()
+
+    with pytest.raises(Unavailable, match="starting or stopping"):
+        async with database.read():
+            pass
+    with pytest.raises(Unavailable, match="starting or stopping"):
+        async with database.write():
+            pass

@@ -1,0 +1,187 @@
+"""Transactions: whole or not at all, fair to those who write, and told in one sentence when they cannot be."""
+
+import asyncio
+import sqlite3
+
+import asyncpg
+import pytest
+
+from bot.core.errors import Fault, Unavailable
+from bot.core.jobs import JobState
+from bot.storage.engine import SqlDatabase
+from tests.storage.raw import execute
+from tests.storage.rows import NOON, a_grant, a_hold, a_job, an_account
+
+
+async def everything_waits() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_locked_database_is_unavailable_and_loses_nothing(database_url: str) -> None:
+    database = SqlDatabase(database_url, seconds_to_wait=0.05)
+    await database.open()
+    async with database.write() as tx:
+        await tx.ledger.open(an_account(), a_grant(50))
+    hold = "INSERT INTO ledger (account, job, kind, balance_delta, held_delta, key, at) VALUES"
+    hold += " ('wallet:ana', 'theirs', 'hold', 0, 1, 'theirs', '2026-11-20')"
+
+    async def ask() -> None:
+        with pytest.raises(Unavailable, match="Nothing was lost"):
+            async with database.write() as tx:
+                await tx.ledger.append([a_hold(10)])
+
+    if database_url.startswith("sqlite"):
+        with sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None) as theirs:
+            theirs.execute("BEGIN IMMEDIATE")
+            await ask()
+            theirs.execute("ROLLBACK")
+        theirs.close()
+    else:
+        connection = await asyncpg.connect(database_url)
+        async with connection.transaction():
+            await connection.execute(hold)
+            await ask()
+        await connection.close()
+
+    async with database.write() as tx:
+        await tx.ledger.append([a_hold(10)])
+    await database.close()
+
+
+async def test_a_lost_connection_is_unavailable_and_the_next_one_works(
+    postgres_database: str,
+) -> None:
+    database = SqlDatabase(postgres_database)
+    await database.open()
+    other = await asyncpg.connect(postgres_database)
+
+    async def write() -> None:
+        async with database.write() as tx:
+            await tx.audit.add("a", "b", {}, NOON)
+            await other.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'easel'"
+            )
+            await tx.audit.add("a", "b", {}, NOON)
+
+    with pytest.raises(Unavailable):
+        await write()
+    await other.close()
+
+    assert await execute(database, "SELECT count(*) FROM audit") == [(0,)]
+    await database.close()
+
+
+async def test_a_reading_changes_nothing(database: SqlDatabase) -> None:
+    with pytest.raises(Fault):
+        async with database.read() as tx:
+            await tx.jobs.add(a_job())
+
+    async with database.read() as tx:
+        assert await tx.jobs.count_open() == 0
+
+
+async def test_a_reading_sees_one_moment(database: SqlDatabase) -> None:
+    async with database.read() as tx:
+        before = await tx.jobs.count_open()
+        async with database.write() as writing:
+            await writing.jobs.add(a_job())
+        assert await tx.jobs.count_open() == before == 0
+
+    async with database.read() as tx:
+        assert await tx.jobs.count_open() == 1
+
+
+async def test_any_error_takes_everything_back(database: SqlDatabase) -> None:
+    async def write() -> None:
+        async with database.write() as tx:
+            await tx.jobs.add(a_job())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await write()
+
+    async with database.read() as tx:
+        assert await tx.jobs.count_open() == 0
+
+
+async def test_errors_of_the_caller_stay_what_they_are(database: SqlDatabase) -> None:
+    with pytest.raises(ConnectionResetError):
+        async with database.write():
+            raise ConnectionResetError
+
+
+async def test_urgent_writes_overtake(database: SqlDatabase, database_url: str) -> None:
+    places = 1 if database_url.startswith("sqlite") else 10
+    order: list[str] = []
+    may_go_on = asyncio.Event()
+
+    async def occupy() -> None:
+        async with database.write() as tx:
+            await tx.jobs.count_open()
+            await may_go_on.wait()
+
+    async def write(name: str, *, is_urgent: bool) -> None:
+        async with database.write(is_urgent=is_urgent) as tx:
+            order.append(name)
+            await tx.jobs.count_open()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(places):
+            group.create_task(occupy())
+        await everything_waits()
+        for name in ("ask 1", "ask 2"):
+            group.create_task(write(name, is_urgent=False))
+        await everything_waits()
+        group.create_task(write("settle", is_urgent=True))
+        await everything_waits()
+        assert order == []
+        may_go_on.set()
+
+    assert order == ["settle", "ask 1", "ask 2"]
+
+
+async def test_fifty_write_at_once(database: SqlDatabase) -> None:
+    async with database.write() as tx:
+        await tx.ledger.open(an_account(), a_grant(1000))
+
+    async def ask(number: int) -> None:
+        job = a_job(request_key=f"k{number}")
+        async with database.write() as tx:
+            await tx.ledger.lock(["wallet:ana"])
+            await tx.jobs.add(job)
+            await tx.ledger.append([a_hold(10, job=job.id)])
+        async with database.write(is_urgent=True) as tx:
+            assert await tx.jobs.move(job, JobState.QUEUED, NOON)
+
+    await asyncio.gather(*(ask(number) for number in range(50)))
+
+    async with database.read() as tx:
+        account = await tx.ledger.get("wallet:ana")
+        assert account
+        assert account.held == 500
+        assert await tx.jobs.count_open() == 50
+
+
+async def test_cancelled_writers_leave_nothing_behind(database: SqlDatabase) -> None:
+    """Each is cancelled at another moment: waiting, connecting, writing, committing. Whole or not at all."""
+    async with database.write() as tx:
+        await tx.ledger.open(an_account(), a_grant(1000))
+
+    async def ask(number: int) -> None:
+        async with database.write() as tx:
+            await tx.jobs.add(a_job(id=f"j{number}"))
+            await tx.ledger.append([a_hold(1, job=f"j{number}")])
+
+    for number in range(40):
+        task = asyncio.create_task(ask(number))
+        for _ in range(number):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    await ask(99)
+    async with database.read() as tx:
+        account = await tx.ledger.get("wallet:ana")
+        assert account
+        assert account.held == await tx.jobs.count_open() >= 1
