@@ -110,3 +110,4 @@ class ReplicateBackend:
     async def close(self) -> None:
         """Let connections go. Watches are closed by who opened them."""
         await self.client.close()
+        await self._streams.close()

@@ -28,25 +28,27 @@ class Streams:
     ) -> None:
         self._origins = origins
         self._authorization = authorization
-        self._context = context
-        self._timeout = timeout
+        self._http = http.stream_client(context=context, timeout=timeout)
         self._wanting_token: set[str] = set()
 
     async def listen(self, url: str, last_id: str, tell: Tell) -> bool:
         """Pass on one connection's events. True when the stream said `done`, False when it broke or was refused."""
-        async with http.stream_client(context=self._context, timeout=self._timeout) as client:
-            try:
-                return await self._listen(client, url, last_id, tell)
-            except httpx.RequestError as error:
-                log.info("replicate.stream_broke", extra={"reason": type(error).__name__})
-                return False
+        try:
+            return await self._listen(url, last_id, tell)
+        except httpx.RequestError as error:
+            log.info("replicate.stream_broke", extra={"reason": type(error).__name__})
+            return False
 
-    async def _listen(self, client: httpx.AsyncClient, url: str, last_id: str, tell: Tell) -> bool:
+    async def close(self) -> None:
+        """Let connections go. Streams still listened to end with who listens."""
+        await self._http.aclose()
+
+    async def _listen(self, url: str, last_id: str, tell: Tell) -> bool:
         headers = self._headers(url, last_id)
-        async with client.stream("GET", url, headers=headers) as response:
+        async with self._http.stream("GET", url, headers=headers) as response:
             if not self._wants_token(response, headers):
                 return await _hear(response, tell)
-        return await self._listen(client, url, last_id, tell)
+        return await self._listen(url, last_id, tell)
 
     def _headers(self, url: str, last_id: str) -> dict[str, str]:
         # Compression would hold words back.

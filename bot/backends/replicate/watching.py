@@ -88,12 +88,18 @@ class Watch:
 
     async def _follow(self) -> None:
         try:
-            if self._addresses.of(self._id) is None:
-                await self._look()
+            await self._find_stream()
             is_done = await self._listen()
             await self._poll(SOON_SECONDS if is_done else FIRST_POLL_SECONDS)
         except Exception as error:
             self._told.put_nowait(error)
+
+    async def _find_stream(self) -> None:
+        """Unknown after a restart: one look tells, also that there is none."""
+        while self._addresses.of(self._id) is None:
+            await self._look()
+            if self._away_since is not None:
+                await self._clock.sleep(later(FIRST_POLL_SECONDS))
 
     async def _listen(self) -> bool:
         """Follow the stream across cuts. True when it is done; False when it is of no use."""

@@ -1,0 +1,1 @@
+"""Backends, over real sockets."""

@@ -1,0 +1,39 @@
+"""A clock for tests: short waits are over at once, long ones when the test says so."""
+
+import asyncio
+import math
+from datetime import UTC, datetime, timedelta
+
+
+class LeapingClock:
+    """Sleeps of up to `leaps` seconds jump ahead; longer ones wait for `advance`. `slept` lists them all."""
+
+    def __init__(self, leaps: float = math.inf) -> None:
+        self.slept: list[float] = []
+        self._leaps = leaps
+        self._seconds = 0.0
+        self._sleepers: list[tuple[float, asyncio.Event]] = []
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 20, 12, tzinfo=UTC) + timedelta(seconds=self._seconds)
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        if seconds <= self._leaps:
+            self._seconds += seconds
+            await asyncio.sleep(0)
+            return
+        over = asyncio.Event()
+        self._sleepers.append((self._seconds + seconds, over))
+        await over.wait()
+
+    def advance(self, seconds: float) -> None:
+        """Move time on and wake who slept until then."""
+        self._seconds += seconds
+        for until, over in self._sleepers:
+            if until <= self._seconds:
+                over.set()
+        self._sleepers = [(until, over) for until, over in self._sleepers if not over.is_set()]

@@ -1,0 +1,1 @@
+"""The Replicate backend: each fault of the network and each refusal of the API, by a scripted server."""

@@ -1,0 +1,60 @@
+"""A scripted server, a clock that leaps, and a backend between them."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.core.backend import Backend
+from tests.backends.clock import LeapingClock
+from tests.backends.replicate.samples import TOKEN
+from tests.backends.replicate.scripted import ScriptedServer
+
+QUICK = httpx.Timeout(0.2, connect=2.0)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    server = ScriptedServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def stranger() -> AsyncIterator[ScriptedServer]:
+    """Another origin, which must never see the token."""
+    server = ScriptedServer()
+    await server.start()
+    yield server
+    assert [asked for asked in server.asked if asked.token] == []
+    await server.stop()
+
+
+@pytest.fixture
+def clock() -> LeapingClock:
+    """Waits for retries and polls are over at once; glances (3 s) wait for the test."""
+    return LeapingClock(leaps=2.9)
+
+
+@pytest.fixture
+def patient_clock() -> LeapingClock:
+    return LeapingClock()
+
+
+@pytest.fixture
+async def backend(server: ScriptedServer, clock: LeapingClock) -> AsyncIterator[ReplicateBackend]:
+    backend = ReplicateBackend(server.url, TOKEN, clock, stream_timeout=httpx.Timeout(5.0))
+    as_the_trunk_sees_it: Backend = backend
+    yield backend
+    assert as_the_trunk_sees_it.name == "replicate"
+    await backend.close()
+
+
+@pytest.fixture
+async def calls(server: ScriptedServer, patient_clock: LeapingClock) -> AsyncIterator[ReplicateBackend]:
+    """A backend whose every wait is over at once and who loses patience after 0.2 s of silence: no watching."""
+    backend = ReplicateBackend(server.url, TOKEN, patient_clock, api_timeout=QUICK)
+    yield backend
+    await backend.close()

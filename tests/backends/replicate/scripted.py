@@ -1,0 +1,124 @@
+"""A server that answers as a test tells it, over a real socket, and remembers what it was asked."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from aiohttp import web
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request that arrived."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    port: int
+    """The client's, which tells its connections apart."""
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def token(self) -> str:
+        return self.headers.get("Authorization", "")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An ordinary answer."""
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(self.body, status=self.status, headers=self.headers)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Server-sent events. Bytes are sent, an `asyncio.Event` is waited for; then the connection ends."""
+
+    pieces: Sequence[bytes | asyncio.Event]
+    is_torn: bool = False
+    """Ends in the middle of a chunk, as a broken line does."""
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                await response.write(piece)
+            else:
+                await piece.wait()
+        if self.is_torn:
+            tear(request)
+        return response
+
+
+async def hang_up(request: web.Request) -> web.StreamResponse:
+    """Takes the request and closes the line without a word."""
+    tear(request)
+    return web.Response()
+
+
+async def say_nothing(request: web.Request) -> web.StreamResponse:
+    """Takes the request and never answers."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def tear(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ScriptedServer:
+    """Answers each route with its script in order; the last answer stands for all that follow."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.open_streams = 0
+        self._scripts: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, shutdown_timeout=0, handler_cancellation=True)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    def on(self, method: str, path: str, *answers: Answer) -> None:
+        self._scripts[method, path] += answers
+
+    def requests(self, method: str = "", path: str = "") -> list[Asked]:
+        """What arrived, of one method and path if given."""
+        return [asked for asked in self.asked if method in ("", asked.method) and path in ("", asked.path)]
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        port = request.transport.get_extra_info("peername")[1] if request.transport else 0
+        self.asked.append(Asked(request.method, request.path, dict(request.headers), await request.read(), port))
+        script = self._scripts[request.method, request.path]
+        if not script:
+            return web.json_response({"detail": "not found", "status": 404}, status=404)
+        answer = script.pop(0) if len(script) > 1 else script[0]
+        self.open_streams += 1
+        try:
+            return await answer(request)
+        finally:
+            self.open_streams -= 1

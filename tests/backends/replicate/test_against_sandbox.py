@@ -1,0 +1,225 @@
+"""The backend against the sandbox: the whole API over a real socket, nothing scripted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.core.clock import SystemClock
+from bot.core.errors import BackendBusy, BackendOutOfCredit, BackendRefusedToken, InputRefused, SubmitUnclear
+from bot.core.json import JSON
+from bot.core.models import Model, OutputKind
+from bot.core.predictions import Ended, Event, InputFile, PredictionState, Snapshot, Started, Wrote
+from bot.sandbox.server import Sandbox, SandboxOptions
+from tests.backends.clock import LeapingClock
+from tests.backends.replicate.samples import PAINTER, PINNED_PAINTER, TOKEN, WRITER, model
+from tests.backends.waiting import eventually
+
+UPSCALER = model(
+    OutputKind.PICTURES,
+    ref="nightmareai/real-esrgan",
+    version="f121d640bd286e1fdc67f9799164c1d5be36ff74576ee11c803ae5b665dd46aa",
+)
+CAPTIONER = model(
+    OutputKind.TEXT,
+    ref="salesforce/blip",
+    version="2e1dddc8621f72155f24cf2e0adbde548458d3cab9f00c0139eea840d0ac4746",
+    prefixes=("Caption: ",),
+)
+SMALL: dict[str, JSON] = {"prompt": "a fox in the snow", "megapixels": "0.25", "num_outputs": 2, "seed": 7}
+HANG: dict[str, JSON] = {"prompt": "fault:hang"}
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox(SandboxOptions(token=TOKEN, speed=0.0))
+    await sandbox.start()
+    yield sandbox
+    await sandbox.stop()
+
+
+@pytest.fixture
+async def replicate(sandbox: Sandbox) -> AsyncIterator[ReplicateBackend]:
+    backend = ReplicateBackend(sandbox.url, TOKEN, SystemClock())
+    yield backend
+    await backend.close()
+
+
+async def submit(backend: ReplicateBackend, model: Model, inputs: dict[str, JSON]) -> str:
+    return await backend.submit(model, inputs, job="j1", cancel_after_seconds=60)
+
+
+async def watch(backend: ReplicateBackend, model: Model, backend_id: str) -> list[Event]:
+    async with aclosing(backend.watch(model, backend_id)) as events:
+        return [event async for event in events]
+
+
+async def run(backend: ReplicateBackend, model: Model, inputs: dict[str, JSON]) -> tuple[list[Event], Snapshot]:
+    events = await watch(backend, model, await submit(backend, model, inputs))
+    assert isinstance(events[-1], Ended)
+    return events, events[-1].snapshot
+
+
+async def test_pictures(replicate: ReplicateBackend) -> None:
+    events, snapshot = await run(replicate, PAINTER, SMALL)
+
+    assert isinstance(events[0], Started)
+    assert snapshot.state is PredictionState.SUCCEEDED
+    assert len(snapshot.files) == 2
+    assert snapshot.metrics.predict_seconds is not None
+    assert snapshot.created_at is not None
+
+
+async def test_words(replicate: ReplicateBackend) -> None:
+    events, snapshot = await run(replicate, WRITER, {"prompt": "Hello"})
+
+    assert "".join(event.text for event in events if isinstance(event, Wrote)) == snapshot.text
+    assert snapshot.text
+    assert snapshot.metrics.tokens_out
+
+
+async def test_words_across_a_cut_stream(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
+    events, snapshot = await run(replicate, WRITER, {"prompt": "fault:cut Hello"})
+
+    assert "".join(event.text for event in events if isinstance(event, Wrote)) == snapshot.text
+    assert snapshot.state is PredictionState.SUCCEEDED
+
+
+async def test_a_picture_in_and_its_caption_out(replicate: ReplicateBackend, tmp_path: Path) -> None:
+    path = tmp_path / "red.png"
+    Image.new("RGB", (64, 48), "red").save(path)
+    file = InputFile("0" * 64, "image/png", path.stat().st_size, str(path))
+
+    events, snapshot = await run(replicate, CAPTIONER, await replicate.prepare(CAPTIONER, {"image": file}))
+
+    assert snapshot.text
+    assert not snapshot.text.startswith("Caption: ")
+    assert "".join(event.text for event in events if isinstance(event, Wrote)) == snapshot.text
+
+
+async def test_a_large_picture_is_uploaded_and_enlarged(replicate: ReplicateBackend, tmp_path: Path) -> None:
+    path = tmp_path / "noise.png"
+    Image.effect_noise((640, 480), 80).save(path)
+    file = InputFile("0" * 64, "image/png", path.stat().st_size, str(path))
+    inputs = await replicate.prepare(UPSCALER, {"image": file, "scale": 2})
+    assert str(inputs["image"]).startswith("http")
+
+    _, snapshot = await run(replicate, UPSCALER, inputs)
+
+    assert snapshot.state is PredictionState.SUCCEEDED
+    assert len(snapshot.files) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [("nsfw", "sensitive"), ("e005", "sensitive"), ("oom", "out of memory"), ("e003", "demand"), ("fail", "failed")],
+)
+async def test_failures_are_told(replicate: ReplicateBackend, sandbox: Sandbox, fault: str, text: str) -> None:
+    backend_id = await submit(replicate, PAINTER, {"prompt": f"fault:{fault}"})
+    sandbox.clock.advance(30)
+
+    events = await watch(replicate, PAINTER, backend_id)
+
+    assert isinstance(events[-1], Ended)
+    assert events[-1].snapshot.state is PredictionState.FAILED
+    assert text in str(replicate.explain(events[-1].snapshot))
+
+
+async def test_a_stopped_run_ends_canceled(replicate: ReplicateBackend) -> None:
+    backend_id = await submit(replicate, PAINTER, HANG)
+    watching = asyncio.create_task(watch(replicate, PAINTER, backend_id))
+
+    await replicate.cancel(backend_id)
+    await replicate.cancel(backend_id)
+
+    end = (await watching)[-1]
+    assert isinstance(end, Ended)
+    assert end.snapshot.state in (PredictionState.CANCELED, PredictionState.ABORTED)
+
+
+async def test_a_run_outlives_silence_and_ends_at_its_limit(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
+    backend_id = await submit(replicate, WRITER, HANG)
+    watching = asyncio.create_task(watch(replicate, WRITER, backend_id))
+
+    def is_over() -> bool:
+        sandbox.clock.advance(25)  # the stream's 30 s of silence, then Cancel-After
+        return watching.done()
+
+    await eventually(is_over)
+
+    end = (await watching)[-1]
+    assert isinstance(end, Ended)
+    assert end.snapshot.state in (PredictionState.CANCELED, PredictionState.ABORTED)
+
+
+async def test_an_unclear_create_is_found_again(replicate: ReplicateBackend) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=30)
+    inputs: dict[str, JSON] = {**SMALL, "prompt": "fault:500 a fox"}
+    with pytest.raises(SubmitUnclear):
+        await submit(replicate, PAINTER, inputs)
+
+    found = await replicate.find(PAINTER, inputs, created_after=began)
+
+    assert len(found) == 1
+    assert await replicate.find(PAINTER, SMALL, created_after=began) == []
+    assert isinstance((await watch(replicate, PAINTER, found[0].backend_id))[-1], Ended)
+
+
+async def test_find_follows_pages(replicate: ReplicateBackend) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=30)
+    first = await submit(replicate, PINNED_PAINTER, {**HANG, "seed": 0})
+    for seed in range(1, 121):
+        await submit(replicate, PINNED_PAINTER, {**HANG, "seed": seed})
+
+    found = await replicate.find(PINNED_PAINTER, {**HANG, "seed": 0}, created_after=began)
+
+    assert [snapshot.backend_id for snapshot in found] == [first]
+
+
+async def test_refusals_on_creating(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
+    with pytest.raises(InputRefused, match="num_outputs"):
+        await submit(replicate, PAINTER, {"prompt": "a fox", "num_outputs": 9})
+    with pytest.raises(InputRefused, match="prompt"):
+        await submit(replicate, PAINTER, {})
+    with pytest.raises(InputRefused):
+        await submit(replicate, model(OutputKind.TEXT, ref="nobody/nothing"), {"prompt": "a fox"})
+    with pytest.raises(BackendOutOfCredit):
+        await submit(replicate, PAINTER, {"prompt": "fault:402"})
+    with pytest.raises(BackendBusy):
+        await submit(replicate, PAINTER, {"prompt": "fault:429=90"})
+
+
+async def test_probe(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
+    stranger = ReplicateBackend(sandbox.url, "r8_wrong", SystemClock())
+
+    assert (await replicate.probe()).startswith("Replicate answers, as ")
+    with pytest.raises(BackendRefusedToken):
+        await stranger.probe()
+
+    await stranger.close()
+
+
+async def test_a_long_picture_tells_that_it_runs(sandbox: Sandbox) -> None:
+    clock = LeapingClock(leaps=2.9)
+    backend = ReplicateBackend(sandbox.url, TOKEN, clock)
+    backend_id = await submit(backend, PAINTER, {**SMALL, "prompt": "fault:slow=600 a fox"})
+
+    async def first_sign() -> Event:
+        async with aclosing(backend.watch(PAINTER, backend_id)) as events:
+            return await anext(events)
+
+    waiting = asyncio.create_task(first_sign())
+
+    def is_told() -> bool:
+        clock.advance(3.7)
+        return waiting.done()
+
+    await eventually(is_told)
+    assert await waiting == Started()
+    await backend.cancel(backend_id)
+    await backend.close()

@@ -1,0 +1,226 @@
+"""Creating a prediction: once, whatever happens."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.core.errors import (
+    BackendBusy,
+    BackendDown,
+    BackendError,
+    BackendOutOfCredit,
+    BackendRefusedToken,
+    InputRefused,
+    SubmitUnclear,
+)
+from bot.core.models import Model
+from tests.backends.clock import LeapingClock
+from tests.backends.replicate.samples import PAINTER, PIN, PINNED_PAINTER, TOKEN, run
+from tests.backends.replicate.scripted import Answer, Reply, ScriptedServer, hang_up, say_nothing
+
+CREATED = Reply(run("starting"), status=201)
+
+
+async def submit(backend: ReplicateBackend, model: Model = PAINTER, *, seconds: int = 600) -> str:
+    return await backend.submit(model, {"prompt": "a fox", "seed": 7}, job="j1", cancel_after_seconds=seconds)
+
+
+def creates(server: ScriptedServer) -> int:
+    return len(server.requests("POST", "/v1/predictions"))
+
+
+async def test_a_create_sends_version_input_token_and_a_limit(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    server.on("POST", "/v1/predictions", CREATED)
+
+    backend_id = await submit(calls)
+
+    (asked,) = server.asked
+    assert backend_id == "p1"
+    assert asked.json == {"version": "black-forest-labs/flux-schnell", "input": {"prompt": "a fox", "seed": 7}}
+    assert asked.token == f"Bearer {TOKEN}"
+    assert asked.headers["Cancel-After"] == "600s"
+    assert "Prefer" not in asked.headers
+
+
+async def test_a_pinned_model_is_created_by_its_version(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    server.on("POST", "/v1/predictions", CREATED)
+
+    await submit(calls, PINNED_PAINTER, seconds=1)
+
+    assert server.asked[0].json["version"] == PIN
+    assert server.asked[0].headers["Cancel-After"] == "5s"  # the shortest that Replicate takes
+
+
+async def test_a_public_address_is_called_back_with_the_job(server: ScriptedServer, clock: LeapingClock) -> None:
+    server.on("POST", "/v1/predictions", CREATED)
+    backend = ReplicateBackend(server.url, TOKEN, clock, webhook_for=lambda job: f"https://bot.example/hook?job={job}")
+
+    await submit(backend)
+    await backend.close()
+
+    assert server.asked[0].json["webhook"] == "https://bot.example/hook?job=j1"
+    assert server.asked[0].json["webhook_events_filter"] == ["completed"]
+
+
+async def test_half_an_emoji_in_a_prompt_is_no_crash(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    server.on("POST", "/v1/predictions", CREATED)
+
+    assert await calls.submit(PAINTER, {"prompt": "\ud83d"}, job="j1", cancel_after_seconds=60) == "p1"
+
+
+async def test_a_refused_connection_is_tried_again_and_then_told(clock: LeapingClock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    backend = ReplicateBackend(url, TOKEN, clock)
+
+    with pytest.raises(BackendDown, match="cannot be reached"):
+        await submit(backend)
+
+    await backend.close()
+    assert [round(seconds) for seconds in clock.slept] == [1, 1, 2]  # 0.5, 1, 2 and up to a fifth more
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        say_nothing,
+        hang_up,
+        Reply({"detail": "oops"}, status=500),
+        Reply("<html>", status=502),
+        Reply({"detail": "slow"}, status=504),
+        Reply({"status": "starting"}, status=201),
+        Reply(["no", "prediction"], status=201),
+    ],
+    ids=["read timeout", "hung up", "500", "502", "504", "201 without an id", "201 with a list"],
+)
+async def test_a_create_that_may_have_arrived_is_sent_once(
+    calls: ReplicateBackend, server: ScriptedServer, broken: Answer
+) -> None:
+    server.on("POST", "/v1/predictions", broken)
+
+    with pytest.raises(SubmitUnclear):
+        await submit(calls)
+
+    assert creates(server) == 1
+
+
+LOW_CREDIT = "Request was throttled. Your rate limit resets in ~5s."
+
+
+@pytest.mark.parametrize(
+    ("throttled", "seconds"),
+    [
+        (Reply({"retry_after": 9}, 429, {"Retry-After": "4", "ratelimit-reset": "8"}), 4),
+        (Reply({}, 429, {"Retry-After": "Fri, 20 Nov 2026 12:00:06 GMT"}), 6),
+        (Reply({"detail": LOW_CREDIT, "retry_after": 7}, 429, {"ratelimit-reset": "8"}), 7),
+        (Reply({"detail": LOW_CREDIT}, 429, {"ratelimit-reset": "8"}), 5),
+        (Reply({"detail": "Request was throttled. Expected available in 3 seconds."}, 429), 3),
+        (Reply({"detail": "Slow down."}, 429, {"ratelimit-reset": "8"}), 8),
+        (Reply({"detail": "Slow down."}, 429), 2),
+        (Reply("<html>", 429, {"Retry-After": "soon", "ratelimit-reset": "inf"}), 2),
+    ],
+    ids=["header", "header date", "body", "resets in", "available in", "ratelimit-reset", "untold", "nonsense"],
+)
+async def test_a_throttled_create_waits_as_told_and_goes_on(
+    calls: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock, throttled: Reply, seconds: float
+) -> None:
+    server.on("POST", "/v1/predictions", throttled, CREATED)
+
+    assert await submit(calls) == "p1"
+
+    (waited,) = patient_clock.slept
+    assert seconds <= waited <= seconds * 1.2
+    assert creates(server) == 2
+
+
+async def test_a_long_throttle_is_told_instead_of_waited_for(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    server.on("POST", "/v1/predictions", Reply({"retry_after": 45}, 429))
+
+    with pytest.raises(BackendBusy, match="Try again in 45 seconds") as refused:
+        await submit(calls)
+
+    assert refused.value.retry_after == 45
+    assert creates(server) == 1
+
+
+async def test_an_endless_throttle_ends_within_half_a_minute(
+    calls: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
+) -> None:
+    server.on("POST", "/v1/predictions", Reply({"retry_after": 10}, 429))
+
+    with pytest.raises(BackendBusy):
+        await submit(calls)
+
+    assert patient_clock.monotonic() <= 36
+    assert creates(server) == 4
+
+
+def refusal(*fields: tuple[str, str]) -> dict[str, Any]:
+    return {
+        "title": "Input validation failed",
+        "detail": "".join(f"- {name}: {words}\n" for name, words in fields),
+        "invalid_fields": [{"type": "enum", "field": name, "description": words} for name, words in fields],
+    }
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "text"),
+    [
+        (Reply({"title": "Unauthenticated"}, 401), BackendRefusedToken, "does not accept the bot's token"),
+        (Reply({"detail": "forbidden"}, 403), BackendRefusedToken, "does not accept the bot's token"),
+        (Reply({"detail": "Go to https://x to purchase credit."}, 402), BackendOutOfCredit, "cannot pay for models"),
+        (Reply({"detail": "no"}, 404), InputRefused, "no model called black-forest-labs/flux-schnell"),
+        (Reply({"detail": "Files must be less than 100MB in size"}, 413), InputRefused, "too large"),
+        (
+            Reply(refusal(("input.width", "must be at most 1440"), ("input", "prompt is required")), 422),
+            InputRefused,
+            "The model does not take this: width: must be at most 1440; prompt is required.",
+        ),
+        (
+            Reply({"title": "Invalid version or not permitted", "detail": "The specified version …"}, 422),
+            InputRefused,
+            "does not offer this model, or this version",
+        ),
+        (Reply({"detail": "- input: odd\n"}, 422), InputRefused, "The model does not take this: input: odd."),
+        (Reply("what", 400), InputRefused, "The model does not take these inputs."),
+        (Reply({}, 302, {"Location": "http://127.0.0.1:9/"}), BackendDown, "cannot be reached"),
+    ],
+    ids=["401", "403", "402", "404", "413", "422 fields", "422 version", "422 detail", "400 bare", "302"],
+)
+async def test_a_refusal_reads_well(
+    calls: ReplicateBackend, server: ScriptedServer, reply: Reply, kind: type[BackendError], text: str
+) -> None:
+    server.on("POST", "/v1/predictions", reply)
+
+    with pytest.raises(kind) as refused:
+        await submit(calls)
+
+    assert text in str(refused.value)
+    assert "purchase" not in str(refused.value)
+    assert "http" not in str(refused.value)
+
+
+async def test_a_redirect_is_not_followed_with_the_token(
+    calls: ReplicateBackend, server: ScriptedServer, stranger: ScriptedServer
+) -> None:
+    server.on("POST", "/v1/predictions", Reply({}, 307, {"Location": stranger.url + "/v1/predictions"}))
+
+    with pytest.raises(BackendDown):
+        await submit(calls)
+
+    assert stranger.asked == []
+
+
+async def test_a_token_that_no_header_can_carry_is_refused_and_not_a_crash(
+    server: ScriptedServer, clock: LeapingClock
+) -> None:
+    server.on("POST", "/v1/predictions", Reply({}, 401))
+    backend = ReplicateBackend(server.url, "r8_ö\n1", clock)
+
+    with pytest.raises(BackendRefusedToken):
+        await submit(backend)
+
+    await backend.close()
+    assert server.asked[0].token == ""
