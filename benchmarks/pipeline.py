@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -71,7 +71,7 @@ class WitnessedBackend(ReplicateBackend):
         super().__init__(base_url, token, SystemClock())
         self.gaps: list[float] = []
 
-    async def watch(self, model: Model, backend_id: str) -> AsyncIterator[Event]:  # type: ignore[override]  # a generator too
+    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[Event, None]:
         async for event in super().watch(model, backend_id):
             if isinstance(event, Ended) and event.snapshot.completed_at is not None:
                 self.gaps.append((datetime.now(UTC) - event.snapshot.completed_at).total_seconds())

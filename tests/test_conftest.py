@@ -39,11 +39,11 @@ async def test_loopback_is_home() -> None:
         await writer.wait_closed()
 
 
-async def test_each_test_gets_a_database_of_its_own(database_url: str, tmp_path: Path) -> None:
-    if database_url.startswith("sqlite:///"):
-        assert str(tmp_path) in database_url
+async def test_each_test_gets_a_database_of_its_own(empty_database_url: str, tmp_path: Path) -> None:
+    if empty_database_url.startswith("sqlite:///"):
+        assert str(tmp_path) in empty_database_url
         return
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(empty_database_url)
 
     tables = await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
 

@@ -1,6 +1,6 @@
 """Who runs predictions: the one small protocol that every backend implements."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -32,7 +32,7 @@ class Backend(Protocol):
         """
         ...
 
-    def watch(self, model: Model, backend_id: str) -> AsyncIterator[Event]:
+    def watch(self, model: Model, backend_id: str) -> AsyncGenerator[Event, None]:
         """What happens to a run, from its first word to one `Ended`. May be called again, also after a restart."""
         ...
 

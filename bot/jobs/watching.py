@@ -63,7 +63,7 @@ async def _listen(work: Work, backend_id: str, view: _View) -> Snapshot:
 
 async def _one_watch(work: Work, backend_id: str, view: _View) -> Snapshot:
     view.heard = ""  # every watch begins at the first word
-    async with aclosing(work.backend.watch(work.model, backend_id)) as events:  # type: ignore[type-var]  # generators close
+    async with aclosing(work.backend.watch(work.model, backend_id)) as events:
         async for event in events:
             if isinstance(event, Ended):
                 return event.snapshot
