@@ -43,7 +43,8 @@ def served(command: Sequence[str], folder: Path) -> Iterator[tuple[float, int]]:
     """Start a server; gives the seconds until its page was read, and its process id."""
     began = time.perf_counter()
     environment = {**os.environ, "DATA_DIR": str(folder), "PORT": "0", "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **quiet) as process:  # type: ignore[call-overload]  # plain options
         try:
             yield _seconds_to_page(process, began), process.pid
         finally:

@@ -106,7 +106,8 @@ async function start() {
 window.addEventListener("hashchange", openChannel);
 document.addEventListener("visibilitychange", noteVisibility);
 scroll.addEventListener("scroll", noteScroll, { passive: true });
-new ResizeObserver(() => isAtEnd && toEnd()).observe(byId("log"));
+const sizes = new ResizeObserver(() => isAtEnd && toEnd());
+for (const part of [byId("log"), scroll]) sizes.observe(part);
 byId("latest").addEventListener("click", toEnd);
 byId("fresh").addEventListener("click", () => {
   location.hash = `c/${newId().slice(0, 13)}`;

@@ -178,6 +178,6 @@ function link(address, label = null) {
   if (!/^https?:\/\//i.test(address) || !URL.canParse(address)) return null;
   const { host } = new URL(address);
   const anchor = el("a", { href: address, target: "_blank", rel: "noopener noreferrer nofollow" }, label ?? address);
-  if (label === null || label.includes(host)) return anchor;
+  if ((label ?? address).replace(/^https?:\/\//i, "").split(/[/?#]/)[0] === host) return anchor;
   return el("span", {}, anchor, el("span", { class: "host" }, ` (${host})`));
 }

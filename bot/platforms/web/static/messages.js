@@ -86,22 +86,28 @@ class View {
     this.message = { ...this.message, ...parts };
     this.node.dataset.tone = this.message.tone;
     if ("text" in parts) this.drawWords();
-    if ("pictures" in parts) this.drawPictures();
     if ("progress" in parts) this.drawProgress();
     if ("note" in parts) this.note.textContent = this.message.note;
-    if ("buttons" in parts || "pictures" in parts) this.drawButtons();
+    if ("buttons" in parts || "pictures" in parts) this.drawPictures();
     return true;
   }
 
   drawWords() {
     if (this.message.who === "bot") this.markdown.show(this.message.text);
-    else this.words.textContent = this.message.text;
+    else {
+      const [, command, rest] = this.message.text.match(/^(\/\w+)?(.*)$/s);
+      this.words.replaceChildren(...(command ? [el("b", {}, command)] : []), rest);
+    }
   }
 
+  /** Pictures, each with its own buttons under it where there are several. */
   drawPictures() {
-    const pictures = this.message.pictures;
+    const { pictures, buttons } = this.message;
+    const isAlone = pictures.length === 1;
+    const own = (n) => (isAlone ? [] : buttons.filter((button) => button.n === n));
     this.pictures.dataset.count = pictures.length;
-    this.pictures.replaceChildren(...pictures.map((picture) => this.figure(picture)));
+    this.pictures.replaceChildren(...pictures.map((picture, i) => el("div", {}, this.figure(picture), this.row(own(i + 1)))));
+    this.buttons.replaceChildren(...buttons.filter((button) => isAlone || !button.n || !pictures.length).map((button) => this.button(button)));
   }
 
   figure(picture) {
@@ -138,14 +144,8 @@ class View {
     this.time.textContent = `${percent}${spell(elapsed)}${usual}`;
   }
 
-  drawButtons() {
-    const many = this.message.pictures.length > 1;
-    const rows = new Map();
-    for (const button of this.message.buttons) {
-      const row = many ? button.n : 0;
-      rows.set(row, [...(rows.get(row) ?? []), this.button(button)]);
-    }
-    this.buttons.replaceChildren(...[...rows.values()].map((row) => el("div", {}, ...row)));
+  row(buttons) {
+    return buttons.length ? el("div", { class: "buttons" }, ...buttons.map((button) => this.button(button))) : null;
   }
 
   button(button) {

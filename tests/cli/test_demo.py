@@ -1,0 +1,71 @@
+"""`demo --once`: the four commands of the README, for real, without a browser."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bot.cli import main
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder without anybody's .env."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_pictures_upscaling_and_captions_pass_files_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--once", "/imagine a lighthouse at dusk --seed 7", "--output", "out.png"]) == 0
+    assert main(["demo", "--once", "/upscale --image out.png --scale 1.5", "--output", "big.png"]) == 0
+    assert main(["demo", "--once", "/caption --image out.png"]) == 0
+
+    with Image.open("out.png") as small, Image.open("big.png") as big:
+        assert (small.size, big.size) == ((1024, 1024), (1536, 1536))
+    told = capsys.readouterr().out
+    assert "FLUX schnell · seed 7 · 1024×1024" in told
+    assert "Measured, not recognised: a square PNG picture of 1024 × 1024 pixels" in told
+    assert told.count("sandbox: rules, not AI") == 3
+
+
+def test_the_guide_answers_from_these_documents(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--once", "/chat how do I connect Slack?"]) == 0
+
+    told = capsys.readouterr().out
+    assert "not a language model" in told
+    assert "“Connect Slack”" in told
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("/imagine", "prompt is missing: What should the picture show?"),
+        ("/imagin a fox", "There is no command called “imagin”. Did you mean imagine?"),
+        ("/caption --image nothere.png", "There is no file called nothere.png here."),
+        ("/imagine fault:nsfw", "⚠ The model refused this as sensitive."),
+    ],
+)
+def test_an_error_is_the_sentence_a_person_would_read(
+    line: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--once", line]) == 1
+
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_words_come_one_by_one() -> None:
+    """As a person sees them: the first words are there long before the last."""
+    command = [sys.executable, "-m", "bot", "demo", "--once", "/chat how do I connect Replicate?"]
+    pieces = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdout is not None
+        while piece := process.stdout.read(4096):
+            pieces.append(piece)
+
+    assert process.returncode == 0
+    assert len(pieces) > 5
+    assert "Make a token" in b"".join(pieces).decode()

@@ -1,0 +1,75 @@
+"""A dispatcher that answers what a test tells it to."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
+
+from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.replies import Reply
+from bot.dispatch.declaration import Choice, Command, command, option
+from bot.dispatch.dispatcher import Dispatcher
+from bot.dispatch.presses import Press
+from bot.dispatch.ranks import Ranks
+from bot.dispatch.services import Services
+
+Answer = Callable[[Invocation], Awaitable[Reply | None]]
+
+
+def colours(_: Services, typed: str) -> Sequence[Choice]:
+    return [Choice(f"{name} paint", name) for name in ("madder", "ochre", "umber") if name.startswith(typed)]
+
+
+@command("draw")
+class Draw(Command):
+    """Draw something."""
+
+    prompt: str = option("What?", max_length=100, words=True)
+    count: int = option("How many?", default=1, minimum=1, maximum=4)
+    aspect: str | None = option("Which shape?", default=None, choices=("1:1", "16:9"))
+    colour: str = option("Which colour?", default="", autocomplete=colours)
+    image: Attachment | Link | None = option("Start from?", default=None)
+
+
+@command("chat")
+class Talk(Command):
+    """Talk."""
+
+    message: str = option("What do you say?", words=True)
+
+
+MENU: tuple[type[Command], ...] = (Draw, Talk)
+
+
+async def _nothing(_: Invocation) -> Reply | None:
+    return None
+
+
+@dataclass
+class Script:
+    """What is answered, and what was asked."""
+
+    answer: Answer = _nothing
+    pressed: Reply | None = None
+    invocations: list[Invocation] = field(default_factory=list)
+    presses: list[Press] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedDispatcher(Dispatcher):
+    """Notes what it is handed, and answers by its script."""
+
+    script: Script = field(default_factory=Script)
+
+    async def handle(self, invocation: Invocation) -> Reply | None:
+        self.script.invocations.append(invocation)
+        return await self.script.answer(invocation)
+
+    async def press(self, press: Press) -> Reply | None:
+        self.script.presses.append(press)
+        return self.script.pressed
+
+
+def scripted(script: Script) -> ScriptedDispatcher:
+    """A dispatcher with a small menu of its own."""
+    return ScriptedDispatcher(cast(Services, SimpleNamespace(menu=MENU)), Ranks(()), script)

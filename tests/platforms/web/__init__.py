@@ -1,0 +1,1 @@
+"""The page over real sockets and a real database."""

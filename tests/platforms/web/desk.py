@@ -1,0 +1,128 @@
+"""A page that is served for real, and a person in front of it."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bot.core.clock import SystemClock
+from bot.core.people import Channel
+from bot.core.platform import Destination
+from bot.core.replies import Button, MessageRef, Reply, Tone
+from bot.platforms.web.page import WebPage, the_owner
+from bot.platforms.web.platform import WebPlatform
+from bot.server.server import Server
+from bot.storage.engine import SqlDatabase
+from tests.fakes.dispatcher import Script, scripted
+
+OURS = {"X-Easel": "1"}
+OWNER = the_owner(None)  # type: ignore[arg-type]  # looks at nothing
+HOME = Channel("web", "page", "owner.main")
+
+
+@dataclass
+class Event:
+    """One server-sent event as a browser would see it."""
+
+    name: str
+    data: Any
+    id: str
+
+
+@dataclass
+class Desk:
+    """`say` and `press` as the page does; `script` is what the bot answers; `platform` is where jobs write."""
+
+    platform: WebPlatform
+    server: Server
+    session: aiohttp.ClientSession
+    script: Script
+    folder: Path
+    address: str = ""
+    _asks: int = field(default=0)
+
+    async def post(self, path: str, body: Any, headers: Mapping[str, str] = OURS) -> aiohttp.ClientResponse:
+        response = await self.session.post(f"{self.address}{path}", json=body, headers=headers)
+        await response.read()
+        return response
+
+    async def say(self, text: str, request_id: str = "", **more: Any) -> aiohttp.ClientResponse:
+        self._asks += 1
+        body = {"channel": "main", "text": text, "request_id": request_id or f"request-{self._asks:04}", **more}
+        return await self.post("/api/say", body)
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> aiohttp.ClientResponse:
+        response = await self.session.get(f"{self.address}{path}", headers=headers, allow_redirects=False)
+        await response.read()
+        return response
+
+    async def messages(self, channel: str = "main") -> list[dict[str, Any]]:
+        response = await self.get(f"/api/messages?channel={channel}")
+        found: list[dict[str, Any]] = await response.json()
+        return found
+
+    async def post_working(self, nonce: str = "job-1:0", text: str = "") -> MessageRef:
+        """A job's placeholder."""
+        return await self.platform.post(Destination(OWNER, HOME, "web:request", nonce), working(text))
+
+    @asynccontextmanager
+    async def watch(self, last: str = "", channel: str = "main") -> AsyncIterator[AsyncIterator[Event]]:
+        """The event stream of a channel."""
+        headers = {"Last-Event-ID": last} if last else {}
+        async with self.session.get(f"{self.address}/api/events?channel={channel}", headers=headers) as response:
+            assert response.status == 200
+            yield events(response)
+
+
+def working(text: str = "") -> Reply:
+    return Reply(text=text, tone=Tone.WORKING, buttons=(Button("cancel", "Stop", "job-1"),))
+
+
+def done(text: str) -> Reply:
+    return Reply(text=text, tone=Tone.DONE, note="a model · 1 credit")
+
+
+async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+    """Read as the standard says: an `id` stays until the next one; a block without data is no event."""
+    name, data, position = "message", "", ""
+    async for raw in response.content:
+        line = raw.decode().rstrip("\n")
+        field_, _, value = line.partition(": ")
+        if not line and data:
+            yield Event(name, json.loads(data), position)
+        if not line:
+            name, data = "message", ""
+        elif field_ == "event":
+            name = value
+        elif field_ == "data":
+            data = value
+        elif field_ == "id":
+            position = value
+
+
+@asynccontextmanager
+async def open_desk(folder: Path, **options: Any) -> AsyncIterator[Desk]:
+    """Serve a page on a database in `folder`; opened again on the same folder, it is the page after a restart."""
+    database = SqlDatabase(f"sqlite:///{folder / 'page.db'}")
+    await database.open()
+    platform = WebPlatform(database, SystemClock())
+    script = Script()
+
+    def path_of(sha256: str) -> Path | None:
+        path = folder / sha256
+        return path if path.exists() else None
+
+    page = WebPage(platform, scripted(script), path_of, **{"host": "127.0.0.1", **options})
+    server = Server("127.0.0.1", 0, page.routes(), {}, closers=[page.stop])
+    host, port = await server.start()
+    connector = aiohttp.TCPConnector(limit=0)
+    try:
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            yield Desk(platform, server, session, script, folder, f"http://{host}:{port}")
+    finally:
+        await server.stop()
+        await database.close()

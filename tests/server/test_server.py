@@ -1,0 +1,136 @@
+"""Health, metrics, ports, and a clean end."""
+
+import asyncio
+import errno
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.core.errors import Unavailable
+from bot.server.server import Server
+
+
+async def works() -> None:
+    """A part that is well."""
+
+
+async def fails() -> None:
+    raise Unavailable("password=hunter2 was refused")
+
+
+async def hello(_: web.Request) -> web.Response:
+    return web.Response(text="hello")
+
+
+async def get(port: int, path: str, **headers: str) -> tuple[int, str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}{path}", headers=headers) as response,
+    ):
+        return response.status, await response.text()
+
+
+async def test_the_loop_is_alive() -> None:
+    server = Server("127.0.0.1", 0, [], {})
+    _, port = await server.start()
+
+    assert await get(port, "/healthz") == (200, "ok\n")
+    await server.stop()
+
+
+async def test_ready_when_every_check_passes() -> None:
+    server = Server("127.0.0.1", 0, [], {"database": works})
+    _, port = await server.start()
+
+    status, body = await get(port, "/readyz")
+
+    assert status == 200
+    assert '"ready": true' in body
+    await server.stop()
+
+
+async def test_not_ready_names_the_part_and_no_secret() -> None:
+    server = Server("127.0.0.1", 0, [], {"database": works, "backend": fails})
+    _, port = await server.start()
+
+    status, body = await get(port, "/readyz")
+
+    assert status == 503
+    assert '"backend": {"ok": false, "error": "Unavailable"}' in body
+    assert "hunter2" not in body
+    await server.stop()
+
+
+async def test_a_check_that_hangs_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.server.health._CHECK_SECONDS", 0.01)
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    server = Server("127.0.0.1", 0, [], {"database": hangs})
+    _, port = await server.start()
+
+    status, body = await get(port, "/readyz")
+
+    assert (status, "no answer in 0.01 s" in body) == (503, True)
+    await server.stop()
+
+
+async def test_metrics_are_for_this_machine_only() -> None:
+    server = Server("127.0.0.1", 0, [], {})
+    _, port = await server.start()
+
+    here, text = await get(port, "/metrics")
+    through_a_proxy, _ = await get(port, "/metrics", Host="easel.example")
+
+    assert (here, through_a_proxy) == (200, 403)
+    assert "# HELP" in text
+    await server.stop()
+
+
+async def test_handed_over_routes_are_served() -> None:
+    server = Server("127.0.0.1", 0, [web.get("/hello", hello)], {})
+    _, port = await server.start()
+
+    assert await get(port, "/hello") == (200, "hello")
+    await server.stop()
+
+
+async def test_a_taken_port_is_an_error_or_the_next_one_is_found() -> None:
+    first = Server("127.0.0.1", 0, [], {})
+    _, taken = await first.start()
+
+    with pytest.raises(OSError, match=str(taken)) as caught:
+        await Server("127.0.0.1", taken, [], {}).start()
+    second = Server("127.0.0.1", taken, [], {})
+    _, found = await second.start(find_free=True)
+
+    assert caught.value.errno == errno.EADDRINUSE
+    assert taken < found <= taken + 20
+    assert (await get(found, "/healthz"))[0] == 200
+    await second.stop()
+    await first.stop()
+
+
+async def test_a_stop_lets_streams_end_and_requests_finish() -> None:
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        is_asked.set()
+        await may_answer.wait()
+        return web.Response(text="finished")
+
+    async def close() -> None:
+        may_answer.set()
+
+    server = Server("127.0.0.1", 0, [web.get("/slow", slow)], {}, closers=[close])
+    _, port = await server.start()
+    asking = asyncio.create_task(get(port, "/slow"))
+    await is_asked.wait()
+
+    await server.stop()
+
+    assert await asking == (200, "finished")
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await get(port, "/healthz")
