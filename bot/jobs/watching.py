@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from bot.core.errors import BackendBusy, BackendDown, PredictionGone
 from bot.core.predictions import Ended, Event, Progressed, Snapshot, Started, Wrote
-from bot.core.replies import Progress, Stage
+from bot.core.replies import Progress, Reply, Stage
 from bot.jobs.work import Work
 
 log = logging.getLogger(__name__)
@@ -94,10 +94,14 @@ def _begin(work: Work) -> None:
 
 
 def _show(work: Work, view: _View) -> None:
+    work.editor.show(lambda: _reply(work, view))
+
+
+def _reply(work: Work, view: _View) -> Reply:
     elapsed = int(work.parts.clock.monotonic() - (work.started_at or view.began_at))
     usual = round(work.usual_seconds) if work.usual_seconds else None
     progress = Progress(view.stage, view.percent, elapsed, usual or None)
-    work.editor.show(work.parts.presenter.working(work.job, work.model, progress, work.text))
+    return work.parts.presenter.working(work.job, work.model, progress, work.text)
 
 
 async def _tick(work: Work, view: _View) -> None:

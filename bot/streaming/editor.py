@@ -59,20 +59,22 @@ class Editor:
         self._first = max(0, len(self._messages) - 1)
         last = self._messages[-1].row if self._messages else None
         self._layout = Layout(platform.limits, start=last.start if last else 0, opening=last.opening if last else "")
-        self._reply = Reply()
+        self._reply: Reply | None = None
+        self._latest: Reply | Callable[[], Reply] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._is_waiting = False
         self._is_stopping = False
         self._lost: MessageLost | None = None
 
-    def show(self, reply: Reply) -> None:
-        """Have this shown soon; its text is the whole text. Returns at once."""
+    def show(self, reply: Reply | Callable[[], Reply]) -> None:
+        """Have this shown soon; its text is the whole text. Returns at once.
+
+        A function is called when there is a turn to edit, and then gives the newest: most tokens of a fast model are
+        never shown by themselves, so nothing should be made ready for each.
+        """
         if self._is_stopping or self._lost is not None:
             return
-        # After a restart the model's text comes again from its first word: what is on the screen already stays.
-        if self._messages and len(reply.text) < self._messages[-1].row.start:
-            return
-        self._reply = reply
+        self._latest = reply
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
 
@@ -84,7 +86,7 @@ class Editor:
         await self._stop()
         if self._lost is not None:
             raise self._lost
-        self._reply = reply
+        self._reply, self._latest = reply, None
         failures = 0
         while failures < _FINAL_ATTEMPTS:
             try:
@@ -149,8 +151,20 @@ class Editor:
         finally:
             self._is_waiting = False
 
+    def _take(self) -> None:
+        """Take up the newest reply."""
+        if self._latest is None:
+            return
+        reply = self._latest() if callable(self._latest) else self._latest
+        # After a restart the model's text comes again from its first word: what is on the screen already stays.
+        if not self._messages or len(reply.text) >= self._messages[-1].row.start:
+            self._reply = reply
+
     async def _step(self, *, is_final: bool) -> bool:
         """Bring the first message that differs in step; False when none does."""
+        self._take()
+        if self._reply is None:
+            return False
         for n, page in enumerate(self._pages(), self._first):
             if n == len(self._messages):
                 await self._post(page, is_final=is_final)
@@ -165,14 +179,16 @@ class Editor:
 
     def _pages(self) -> list[Page]:
         """What each message from `_first` on should show now."""
-        pages = self._layout.pages(self._reply)
+        reply = self._reply or Reply()
+        pages = self._layout.pages(reply)
         surplus = self._messages[self._first + len(pages) :]
-        taken_back = Reply(_TAKEN_BACK, is_private=self._reply.is_private)
+        taken_back = Reply(_TAKEN_BACK, is_private=reply.is_private)
         end = replace(pages[-1].part, start=pages[-1].part.end, opening="", closing="")
         return [*pages, *(Page(end, taken_back, False) for _ in surplus)]
 
     async def _edit(self, message: _Message, n: int) -> None:
         """The newest text may differ from the one that asked for the turn."""
+        self._take()
         page = self._pages()[n - self._first]
         if message.shown == page.reply:
             return
