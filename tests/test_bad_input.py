@@ -105,14 +105,69 @@ async def test_an_empty_budget_of_the_bot_stops_everybody(tmp_path: Path) -> Non
     await bench.close()
 
 
-async def test_the_budget_of_a_workspace_stops_everybody_in_it(bench: Bench) -> None:
-    policy = Policy("web", "page", "workspace", "page", "workspace_month_micros", 1_000, "owner", NOW)
+@pytest.mark.parametrize(
+    ("scope", "scope_id", "key", "sentence"),
+    [
+        (
+            "workspace",
+            "page",
+            "workspace_month_micros",
+            "This workspace's budget has no room for this: 2 credits short.",
+        ),
+        ("workspace", "page", "user_day_micros", "Your budget has no room for this: 2 credits short."),
+        ("user", "ana", "user_month_micros", "Your budget has no room for this: 2 credits short."),
+        ("bot", "", "bot_month_micros", "The bot's monthly budget has no room for this: 2 credits short."),
+    ],
+)
+async def test_the_tightest_limit_stops_who_it_concerns(
+    bench: Bench, scope: str, scope_id: str, key: str, sentence: str
+) -> None:
+    place = ("", "") if scope == "bot" else ("web", "page")
     async with bench.app.database.write() as tx:
-        await tx.policies.put(policy)
+        for micros in (50_000, 1_000):
+            who = scope_id if micros == 1_000 else "somebody-else"
+            await tx.policies.put(
+                Policy(*place, scope, who if scope == "user" else scope_id, key, micros, "owner", NOW)
+            )
 
-    assert (await refused(bench, "/imagine a fox")).startswith(
-        "This workspace's budget has no room for this: 2 credits"
-    )
+    assert (await refused(bench, "/imagine a fox")).startswith(sentence)
+
+
+async def test_a_limit_of_somebody_else_stops_nobody(bench: Bench) -> None:
+    async with bench.app.database.write() as tx:
+        await tx.policies.put(Policy("web", "page", "user", "ben", "user_month_micros", 0, "owner", NOW))
+        await tx.policies.put(Policy("web", "page", "role", "guests", "user_day_micros", 0, "owner", NOW))
+
+    await bench.say("/imagine a fox")
+
+    assert bench.last_message.reply.tone is Tone.DONE
+
+
+async def test_a_limit_for_a_role_stops_who_has_it(bench: Bench) -> None:
+    async with bench.app.database.write() as tx:
+        await tx.policies.put(Policy("web", "page", "role", "guests", "user_day_micros", 0, "owner", NOW))
+
+    reply = await bench.say("/imagine a fox", by=replace(ANA, roles=frozenset({"guests"})))
+
+    assert reply is not None
+    assert reply.text.startswith("Your budget has no room for this: 3 credits short.")
+
+
+async def test_a_raised_limit_counts_from_the_next_ask(bench: Bench) -> None:
+    for micros in (3_000, 9_000):
+        async with bench.app.database.write() as tx:
+            await tx.policies.put(
+                Policy("web", "page", "workspace", "page", "workspace_month_micros", micros, "mo", NOW)
+            )
+        await bench.say("/imagine a fox")
+        await bench.clock.advance(2)
+    await bench.say("/imagine a fox")
+
+    reply = await bench.say("/imagine a fox")
+
+    assert len(bench.backend.runs) == 3
+    assert reply is not None
+    assert "has no room for this" in reply.text
 
 
 async def test_an_unknown_workspace_is_told_whom_to_ask(bench: Bench) -> None:

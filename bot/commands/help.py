@@ -13,11 +13,11 @@ from bot.dispatch.services import Services
 class Help(Command):
     """Show what I can do."""
 
-    task: str | None = option("Which command do you want to know more about?", default=None)
+    topic: str | None = option("Which command do you want to know more about?", default=None)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        if self.task:
-            return Reply(text=_one(find(services.menu, self.task.removeprefix("/")).declaration), is_private=True)
+        if self.topic:
+            return Reply(text=_one(find(services.menu, self.topic.removeprefix("/")).declaration), is_private=True)
         lines = [_line(form.declaration) for form in services.menu]
         more = "Type `/help imagine` for the options of one command. Words without a command are a chat."
         return Reply(text="\n".join([*lines, "", more]), is_private=True)

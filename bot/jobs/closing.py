@@ -144,7 +144,7 @@ async def _write(work: Work, ending: Ending, state: str, seconds: float | None) 
             await tx.outputs.add(ending.outputs)
             await tx.predictions.close(work.job.prediction, state, seconds, ending.real_cost)
         if ending.state is JobState.FINISHED and seconds is not None:
-            await tx.predictions.learn_seconds(work.job.model, seconds)
+            await work.parts.times.learn(tx, work.job.model, seconds)
         if (turn := _answer(work, ending, now)) is not None:
             await tx.conversations.add_turn(turn)
         moved = await work.move(tx, ending.state, cost=paid, error=ending.error)

@@ -3,10 +3,13 @@
 from bot.core.clock import Clock
 from bot.core.fresh import Fresh
 from bot.core.models import Model
-from bot.core.storage import Database
+from bot.core.storage import Database, Transaction
 
 FRESH_SECONDS = 60.0
 """Learnt times move slowly."""
+
+LEARN_SECONDS = 1.0
+"""A model is learnt from once a second at most: under load its row would be what every job waits for."""
 
 
 class UsualTimes:
@@ -15,11 +18,16 @@ class UsualTimes:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._known: Fresh[str, float | None] = Fresh(clock, FRESH_SECONDS)
+        self._learnt: Fresh[str, None] = Fresh(clock, LEARN_SECONDS)
 
     async def of(self, model: Model) -> float:
         """The learnt time of a model in seconds, or the catalogue's until there is one."""
         seconds = await self._known.get(model.key, lambda: self._read(model.key))
         return model.usual_seconds if seconds is None else seconds
+
+    async def learn(self, tx: Transaction, model: str, seconds: float) -> None:
+        """Move a model's learnt time towards what was just seen."""
+        await self._learnt.get(model, lambda: tx.predictions.learn_seconds(model, seconds))
 
     async def _read(self, key: str) -> float | None:
         async with self._database.read() as tx:
