@@ -41,7 +41,14 @@ class PostgresServer:
     async def create_database(self, name: str = "", template: str = "") -> str:
         """Copy `template`, which nobody may be connected to, and give the copy's URL. The name may be left to us."""
         name = name or f"test_{next(self._numbers)}"
-        await self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template or self.template}"')
+        copying = f'CREATE DATABASE "{name}" TEMPLATE "{template or self.template}"'
+        connection = await asyncpg.connect(self.url("postgres"))
+        try:
+            # From 15 on the default writes a log of every page: five times slower here, and for nothing.
+            has_choice = connection.get_server_version() >= (15,)
+            await connection.execute(f"{copying} STRATEGY FILE_COPY" if has_choice else copying)
+        finally:
+            await connection.close()
         return self.url(name)
 
     async def drop_database(self, url: str) -> None:
