@@ -109,7 +109,7 @@ WITH_SCHEMA = "with_schema"
 
 @pytest.fixture(scope="session")
 def postgres_with_schema(postgres_server: PostgresServer) -> PostgresServer:
-    """The server, with a database to copy: making the schema anew for each test takes longer than most tests."""
+    """The server, with a database that has a schema: making one for each test takes longer than most tests."""
     with ThreadPoolExecutor(1) as thread:  # asked for by async fixtures, whose loop is running here
         thread.submit(lambda: asyncio.run(_make_schema(postgres_server))).result()
     return postgres_server
@@ -123,14 +123,16 @@ async def _make_schema(server: PostgresServer) -> None:
 
 @pytest.fixture(params=BOTH_ENGINES)
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """The URL of a database without rows: each test that asks for it runs on both engines."""
+    """The URL of a database without rows: each test that asks for it runs on both engines.
+
+    PostgreSQL's is emptied, not made anew: leave its schema as it is, or ask for `empty_database_url`.
+    """
     if request.param == "sqlite":
         yield f"sqlite:///{(tmp_path / 'easel.db').as_posix()}"
         return
     server: PostgresServer = request.getfixturevalue("postgres_with_schema")
-    url = await server.create_database(template=WITH_SCHEMA)
-    yield url
-    await server.drop_database(url)
+    await server.empty(WITH_SCHEMA)
+    yield server.url(WITH_SCHEMA)
 
 
 @pytest.fixture(params=BOTH_ENGINES)

@@ -194,7 +194,8 @@ def test_on_sqlite() -> None:
 def test_on_postgres(postgres_with_schema: PostgresServer) -> None:
     class OnPostgres(LedgerMachine):
         async def opened(self) -> SqlDatabase:
-            database = SqlDatabase(await postgres_with_schema.create_database(template=WITH_SCHEMA))
+            await postgres_with_schema.empty(WITH_SCHEMA)
+            database = SqlDatabase(postgres_with_schema.url(WITH_SCHEMA))
             await database.open()
             return database
 

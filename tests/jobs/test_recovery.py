@@ -8,6 +8,7 @@ from bot.core.jobs import JobState
 from bot.core.predictions import PredictionState
 from bot.core.replies import Tone
 from tests.bench import Bench
+from tests.conftest import WITH_SCHEMA
 from tests.fakes.rows import job
 from tests.postgres import PostgresServer
 
@@ -128,9 +129,10 @@ async def test_a_job_whose_model_was_taken_off_is_told_and_given_back(tmp_path: 
 
 
 @pytest.mark.postgres
-async def test_two_workers_share_one_database(postgres_server: PostgresServer, tmp_path: Path) -> None:
+async def test_two_workers_share_one_database(postgres_with_schema: PostgresServer, tmp_path: Path) -> None:
     """A worker stopped for longer than its lease loses its job to another, and writes nothing when it wakes."""
-    url = await postgres_server.create_database()
+    await postgres_with_schema.empty(WITH_SCHEMA)
+    url = postgres_with_schema.url(WITH_SCHEMA)
     slow = await Bench.open(tmp_path / "slow", url)
     slow.backend.will(hangs_after=0)
     await slow.say("/imagine a fox")

@@ -122,10 +122,10 @@ async def test_processes_that_start_together_make_one_schema(postgres_database: 
     ],
     ids=["dropped", "switched off", "emptied"],
 )
-async def test_a_database_without_its_guards_is_not_opened(
-    database: SqlDatabase, database_url: str, harm: dict[str, list[str]]
-) -> None:
-    await execute(database, *harm[database_url.partition(":")[0]])
+async def test_a_database_without_its_guards_is_not_opened(empty_database_url: str, harm: dict[str, list[str]]) -> None:
+    database = SqlDatabase(empty_database_url)
+    await database.open()
+    await execute(database, *harm[empty_database_url.partition(":")[0]])
     await database.close()
 
     with pytest.raises(LedgerUnguarded, match=r"\(ledger_moves_account\)"):
@@ -134,7 +134,9 @@ async def test_a_database_without_its_guards_is_not_opened(
         await execute(database, "SELECT 1")
 
 
-async def test_a_database_of_a_newer_easel_is_not_opened(database: SqlDatabase) -> None:
+async def test_a_database_of_a_newer_easel_is_not_opened(empty_database_url: str) -> None:
+    database = SqlDatabase(empty_database_url)
+    await database.open()
     await execute(database, "UPDATE alembic_version SET version_num = '9999'")
     await database.close()
 
