@@ -91,9 +91,7 @@ def _option(name: str, declaration: Declaration) -> Option:
     raise UnknownName(f"option of /{declaration.name}", name, known, how=how)
 
 
-def _value(
-    option: Option, inline: str | None, following: list[_Word], declaration: Declaration
-) -> tuple[int, Value]:
+def _value(option: Option, inline: str | None, following: list[_Word], declaration: Declaration) -> tuple[int, Value]:
     """How many following words the value takes, and the value."""
     if inline is not None:
         return 0, _unquoted(inline)
