@@ -68,7 +68,7 @@ class Catalogue:
         return self.choose(Task.IMAGINE, needs="image")
 
     def inputs(self, model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
-        """A command's options as the model's inputs; raises `BadOption` naming bounds, or models that take the option."""
+        """A command's options as the model's inputs; raises `BadOption` naming bounds, or models that take it."""
         for name, value in options.items():
             if value is not None and name not in model.inputs:
                 others = [other.key for other in self.of(model.task) if name in other.inputs]
