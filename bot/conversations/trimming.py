@@ -26,13 +26,20 @@ def trimmed(turns: Sequence[Turn], budget_tokens: int) -> list[Turn]:
     return kept
 
 
-def chain(turns: Sequence[Turn], leaf: str = "") -> list[Turn]:
-    """The turns that lead to `leaf` (the newest when empty), oldest first: a regenerated answer hides its siblings."""
-    by_id = {turn.id: turn for turn in turns}
-    turn = by_id.get(leaf) if leaf else (turns[-1] if turns else None)
+def chain(turns: Sequence[Turn], until: str = "") -> list[Turn]:
+    """The conversation as it is to be read: each question followed by its newest answer, up to the turn `until`.
+
+    A regenerated answer hides the one before it, and of two people who ask at once both are heard.
+    """
+    answers = {turn.parent: turn for turn in turns if turn.role is Role.ASSISTANT}
+    questions = {turn.id for turn in turns if turn.role is Role.USER}
     path: list[Turn] = []
-    while turn is not None:
+    for turn in turns:
+        if turn.role is Role.ASSISTANT:
+            path += [] if turn.parent in questions else [turn]  # its question is too long ago to be read
+            continue
         path.append(turn)
-        turn = by_id.get(turn.parent)
-    path.reverse()
+        if turn.id == until:
+            break
+        path += [answers[turn.id]] if turn.id in answers else []
     return path

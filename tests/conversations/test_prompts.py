@@ -63,3 +63,21 @@ def test_a_regenerated_answer_hides_its_sibling() -> None:
     assert [t.text for t in chain(turns)] == ["Hi", "second answer", "and then?"]
     assert [t.text for t in chain(turns, "t1")] == ["Hi"]
     assert chain([]) == []
+
+
+def test_of_two_people_who_ask_at_once_both_are_heard() -> None:
+    turns = [
+        turn(1, "Ana asks"),
+        turn(2, "Ben asks"),
+        turn(3, "to Ben", Role.ASSISTANT, parent=2),
+        turn(4, "to Ana", Role.ASSISTANT, parent=1),
+        turn(5, "and now?"),
+    ]
+
+    assert [t.text for t in chain(turns)] == ["Ana asks", "to Ana", "Ben asks", "to Ben", "and now?"]
+
+
+def test_an_answer_to_what_is_no_longer_read_stays() -> None:
+    turns = [turn(2, "an old answer", Role.ASSISTANT, parent=1), turn(3, "and then?")]
+
+    assert [t.text for t in chain(turns)] == ["an old answer", "and then?"]
