@@ -18,9 +18,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--port", type=int, default=8766, help="0 takes any free one")
     parser.add_argument("--token", default=None, help="made up when not given")
     parser.add_argument("--speed", type=float, default=1.0, help="multiplies the models' times; 0 is as fast as can be")
+    parser.add_argument("--rate-limit", action="store_true", help="enforce Replicate's limits: 600 creates a minute")
+    parser.add_argument("--low-credit", action="store_true", help="6 creates a minute, as with less than $5 of credit")
     given = parser.parse_args(arguments)
-    token = given.token or api_token()
-    options = SandboxOptions(host=given.host, port=given.port, token=token, speed=given.speed, docs=DOCUMENTS)
+    options = SandboxOptions(
+        host=given.host,
+        port=given.port,
+        token=given.token or api_token(),
+        speed=given.speed,
+        docs=DOCUMENTS,
+        rate_limit=given.rate_limit,
+        low_credit=given.low_credit,
+    )
     return asyncio.run(_serve(options))
 
 

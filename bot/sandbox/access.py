@@ -1,4 +1,4 @@
-"""The door of the server: the token, errors as problem+json, and the rate-limit headers."""
+"""The door of the server: the token, errors as problem+json, and the rate limits."""
 
 import json
 import secrets
@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from bot.sandbox.problems import Problem, not_found, too_large, unauthenticated
-from bot.sandbox.rate_headers import RateHeaders
+from bot.sandbox.rate_limits import RateLimits
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 F = TypeVar("F", bound=Callable[..., Any])
+_RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])
 
 
 def public(handler: F) -> F:
@@ -51,15 +52,30 @@ def token_required(token: str) -> Any:
     return middleware
 
 
-def rate_limit_headers(rates: RateHeaders) -> Any:
+def rate_limited(rates: RateLimits) -> Any:
+    """Counts each call of the API that has the token, and refuses what is too much when the limits are enforced."""
+
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
-        if not response.prepared and not _is_public(request):
-            response.headers.update(rates.spend(is_create=_is_create(request)))
-        return response
+        if not _is_counted(request):
+            return await handler(request)
+        told = rates.spend(is_create=_is_create(request))
+        request[_RATE_HEADERS] = told.headers
+        if told.wait_seconds:
+            raise rates.refusal(told, is_create=_is_create(request))
+        return await handler(request)
 
     return middleware
+
+
+@web.middleware
+async def rate_limits_told(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Outermost, so that refusals have the headers too."""
+    response = await handler(request)
+    told = request.get(_RATE_HEADERS)
+    if told and not response.prepared:
+        response.headers.update(told)
+    return response
 
 
 def problem_response(problem: Problem) -> web.Response:
@@ -69,6 +85,10 @@ def problem_response(problem: Problem) -> web.Response:
 
 def _is_public(request: web.Request) -> bool:
     return getattr(request.match_info.handler, "is_public", False)
+
+
+def _is_counted(request: web.Request) -> bool:
+    return not _is_public(request) and not request.path.startswith("/sandbox/")
 
 
 def _is_create(request: web.Request) -> bool:

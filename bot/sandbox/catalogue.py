@@ -1,37 +1,56 @@
-"""The models of the sandbox by name and by version id."""
+"""The models of the sandbox by name and by version id: those it comes with, and those that people add."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
+from bot.sandbox.listing import Listing, Version, listing_of
 from bot.sandbox.model import SandboxModel
 from bot.sandbox.problems import invalid_version, not_found
 
 
 class Catalogue:
-    def __init__(self, models: Iterable[SandboxModel]) -> None:
-        self._by_name = {model.full_name: model for model in models}
-        self._by_version = {model.version: model for model in self._by_name.values()}
+    """`models` are released one day before the other, the first at `released_at`."""
 
-    def __iter__(self) -> Iterator[SandboxModel]:
-        return iter(self._by_name.values())
+    def __init__(self, models: Iterable[SandboxModel], released_at: datetime) -> None:
+        pages = [listing_of(model, released_at - timedelta(days=place)) for place, model in enumerate(models)]
+        self._pages = {page.full_name: page for page in pages}
 
-    def named(self, full_name: str) -> SandboxModel:
+    def __iter__(self) -> Iterator[Listing]:
+        return iter(self._pages.values())
+
+    def __contains__(self, full_name: str) -> bool:
+        return full_name in self._pages
+
+    def add(self, page: Listing) -> None:
+        self._pages[page.full_name] = page
+
+    def remove(self, page: Listing) -> None:
+        del self._pages[page.full_name]
+
+    def named(self, full_name: str) -> Listing:
         """Raises the 404 of an unknown model."""
-        model = self._by_name.get(full_name)
-        if model is None:
+        page = self._pages.get(full_name)
+        if page is None:
             raise not_found()
-        return model
+        return page
 
     def official(self, full_name: str) -> SandboxModel:
         """For POST /v1/models/…/predictions, which exists for official models only."""
-        model = self.named(full_name)
-        if not model.is_official:
+        page = self.named(full_name)
+        if not page.is_official or page.latest is None:
             raise not_found()
-        return model
+        return page.latest.model
 
     def by_version(self, version: str) -> SandboxModel:
         """`owner/name` of an official model, `owner/name:64hex`, or 64 hex alone. Raises the 422 of a wrong one."""
         name, _, given = version.partition(":") if "/" in version else ("", "", version)
-        model = self._by_version.get(given) if given else self._by_name.get(name)
-        if model is None or (name and model.full_name != name) or (not given and not model.is_official):
-            raise invalid_version()
-        return model
+        pages = [self._pages[name]] if name in self._pages else [] if name else list(self)
+        found = [page.version(given) if given else _latest_of_official(page) for page in pages]
+        for entry in found:
+            if entry and (given or name):
+                return entry.model
+        raise invalid_version()
+
+
+def _latest_of_official(page: Listing) -> Version | None:
+    return page.latest if page.is_official else None

@@ -19,6 +19,10 @@ class Delivery:
         key = self._shelf.put(file.content, name, file.content_type)
         return f"{self.base_url}/pbxt/{key}/{name}"
 
+    def withdraw(self, url: str) -> None:
+        """What the hour does to an output, at once."""
+        self._shelf.remove(url.split("/")[-2])
+
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/pbxt/{key}/{name}", self._get)]
 

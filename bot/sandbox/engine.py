@@ -1,6 +1,7 @@
 """Runs predictions: starting → processing → succeeded, failed, canceled or aborted."""
 
 import asyncio
+import base64
 import json
 import logging
 from concurrent.futures import Executor
@@ -8,12 +9,12 @@ from datetime import timedelta
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.delivery import Delivery
-from bot.sandbox.failures import ModelFailed, failure_of
+from bot.sandbox.failures import SETUP_FAILED, ModelFailed, failure_of
 from bot.sandbox.faults import FaultKind
 from bot.sandbox.input_files import InputFiles
 from bot.sandbox.model import OutputKind, SandboxModel
 from bot.sandbox.predictions import Prediction, Status
-from bot.sandbox.run import Run
+from bot.sandbox.run import OutputFile, Run
 from bot.sandbox.store import PredictionStore
 from bot.sandbox.webhooks import Webhooks
 
@@ -52,7 +53,7 @@ class Engine:
     def start(self, prediction: Prediction, model: SandboxModel) -> None:
         """Remember the prediction and let it live. Gives back at once."""
         self._store.add(prediction)
-        if prediction.fault and prediction.fault.kind is FaultKind.CUT:
+        if prediction.meets(FaultKind.CUT):
             prediction.cuts_left = 1
         loop = asyncio.get_running_loop()
         life = loop.create_task(self._live(prediction, model))
@@ -85,6 +86,8 @@ class Engine:
         run = self._run(prediction)
         await run.pause(_BOOT_SECONDS)
         await self._delay(prediction, FaultKind.COLDSTART)
+        if prediction.meets(FaultKind.SETUP):
+            raise ModelFailed(SETUP_FAILED)
         prediction.status, prediction.started_at = Status.PROCESSING, self._clock.now()
         self._webhooks.tell(prediction, "start")
         if failure := failure_of(prediction.fault, model.nsfw_error):
@@ -101,7 +104,7 @@ class Engine:
     async def _delay(self, prediction: Prediction, kind: FaultKind) -> None:
         fault = prediction.fault
         if fault and fault.kind is kind:
-            await (asyncio.Event().wait() if kind is FaultKind.HANG else self._clock.sleep(fault.seconds))
+            await (asyncio.Event().wait() if kind is FaultKind.HANG else self._clock.sleep(fault.amount))
 
     async def _stop_when_over(self, prediction: Prediction) -> None:
         limit = prediction.created_at + _RUNNING_LIMIT
@@ -139,13 +142,24 @@ class Engine:
         if kind is OutputKind.TEXT:
             prediction.output = run.text
             self._emit(prediction, "output", run.text or "")
+        elif kind is OutputKind.TRAINING:
+            weights = self._delivery.deliver(run.files[0], "trained_model")
+            prediction.output = {"version": run.text, "weights": weights}
         elif kind.is_files:
-            urls = [self._delivery.deliver(file, f"out-{n}") for n, file in enumerate(run.files)]
+            urls = [self._address(prediction, file, f"out-{n}") for n, file in enumerate(run.files)]
             prediction.output = urls[0] if kind is OutputKind.FILE else urls
             for url in urls:
                 self._emit(prediction, "output", url)
         if kind is not OutputKind.TEXT_STREAM:
             self._webhooks.tell(prediction, "output")
+
+    def _address(self, prediction: Prediction, file: OutputFile, name: str) -> str:
+        if prediction.meets(FaultKind.INLINE):
+            return f"data:{file.content_type};base64,{base64.b64encode(file.content).decode()}"
+        url = self._delivery.deliver(file, name)
+        if prediction.meets(FaultKind.EXPIRED):
+            self._delivery.withdraw(url)
+        return url
 
     def _emit(self, prediction: Prediction, name: str, data: str) -> None:
         prediction.events.append(name, data, int(self._clock.now().timestamp()))

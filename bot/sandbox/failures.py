@@ -3,14 +3,19 @@
 from bot.sandbox.faults import Fault, FaultKind
 
 _MODERATED = "The input or output was flagged as sensitive. Please try again with different inputs. (E005) (sandbox)"
+# E003 to E005 as in replicate/cog-flux helpers/exceptions/prediction.py; of E001 and E002 only the codes are known.
 _WORDS = {
     FaultKind.FAIL: "Prediction failed: RuntimeError: deliberate failure: the sandbox was asked to fail.",
     FaultKind.OOM: (
         "CUDA out of memory. Tried to allocate 20.00 GiB (GPU 0; 79.15 GiB total capacity; 61.20 GiB already allocated)"
     ),
-    FaultKind.E003: ("Service is currently unavailable due to high demand. Please try again later. (E003) (sandbox)"),
+    FaultKind.E001: "The provider of this model has insufficient credits. (E001) (sandbox)",
+    FaultKind.E002: "The provider of this model did not accept the API key. (E002) (sandbox)",
+    FaultKind.E003: "Service is currently unavailable due to high demand. Please try again later. (E003) (sandbox)",
+    FaultKind.E004: "Service is temporarily unavailable. Please try again later. (E004) (sandbox)",
     FaultKind.E005: _MODERATED,
 }
+SETUP_FAILED = "Model setup failed: the sandbox was asked to."
 
 
 class ModelFailed(Exception):

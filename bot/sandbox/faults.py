@@ -1,12 +1,7 @@
 """Failures on request: by a word in the prompt (`fault:oom`) or by POST /sandbox/faults.
 
-nsfw, fail, oom, e003, e005   the prediction fails with that model's words
-coldstart, slow, hang         it boots late, runs long, or runs until somebody stops it
-cut                           its stream breaks half-way, once
-500                           it is created, but the reply is a 500
-402, 429                      it is not created (429 by a word: only the first time that input is seen)
-
-Delays are seconds of the sandbox's clock, whatever its speed: `fault:slow=3`, or move the clock.
+docs/sandbox.md has the table of all of them; a test compares it with FaultKind. A word may carry an amount
+(`fault:slow=3`): seconds of the sandbox's clock, whatever its speed, or for `storm` how often.
 """
 
 import re
@@ -18,38 +13,72 @@ from typing import Any
 
 from bot.sandbox.chat_template import last_user_turn
 
-_WORD = re.compile(r"\bfault:([a-z0-9]+)(?:=(\d+(?:\.\d+)?))?")
+_WORD = re.compile(r"\bfault:([a-z0-9]+(?:-[a-z]+)?)(?:=(\d+(?:\.\d+)?))?")
 _SEEN_AT_MOST = 1000
 
 
 class FaultKind(StrEnum):
+    # The prediction fails, in the words of its model.
     NSFW = "nsfw"
     FAIL = "fail"
     OOM = "oom"
+    SETUP = "setup"
+    E001 = "e001"
+    E002 = "e002"
     E003 = "e003"
+    E004 = "e004"
     E005 = "e005"
+    # It takes its time.
     COLDSTART = "coldstart"
     SLOW = "slow"
     HANG = "hang"
+    # Its stream is not what it should be.
     CUT = "cut"
+    STREAM_LOST = "stream-lost"
+    STREAM_DOUBLED = "stream-doubled"
+    STREAM_REORDERED = "stream-reordered"
+    # Its webhooks are not.
+    WEBHOOK_LOST = "webhook-lost"
+    WEBHOOK_DOUBLED = "webhook-doubled"
+    WEBHOOK_REORDERED = "webhook-reordered"
+    WEBHOOK_FORGED = "webhook-forged"
+    WEBHOOK_LATE = "webhook-late"
+    # Its files are not.
+    EXPIRED = "expired"
+    INLINE = "inline"
+    # The create call is answered with an error.
     SERVER_ERROR = "500"
     NO_CREDIT = "402"
     THROTTLED = "429"
+    STORM = "storm"
+    LOW_CREDIT = "lowcredit"
 
 
-_DEFAULT_SECONDS = {FaultKind.COLDSTART: 12.0, FaultKind.SLOW: 15.0, FaultKind.THROTTLED: 5.0}
+_DEFAULT_AMOUNTS = {
+    FaultKind.COLDSTART: 12.0,
+    FaultKind.SLOW: 15.0,
+    FaultKind.WEBHOOK_LATE: 20.0,
+    FaultKind.THROTTLED: 5.0,
+    FaultKind.LOW_CREDIT: 10.0,
+    FaultKind.STORM: 5.0,
+}
+# By a word these refuse an input only the first time (a storm: the first times) that it is seen, so that the word can
+# be watched going away.
+_PASSING = (FaultKind.THROTTLED, FaultKind.LOW_CREDIT, FaultKind.STORM)
 
 
 @dataclass(frozen=True)
 class Fault:
+    """`amount` is seconds; for a storm it is how many times."""
+
     kind: FaultKind
-    seconds: float
+    amount: float
 
     @classmethod
-    def of(cls, kind: str, seconds: float | None = None) -> "Fault":
+    def of(cls, kind: str, amount: float | None = None) -> "Fault":
         """Raises ValueError when there is no such fault."""
         known = FaultKind(kind)
-        return cls(known, _DEFAULT_SECONDS.get(known, 0.0) if seconds is None else seconds)
+        return cls(known, _DEFAULT_AMOUNTS.get(known, 0.0) if amount is None else amount)
 
 
 @dataclass
@@ -64,7 +93,7 @@ class FaultPlan:
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
-        self._throttled_once: OrderedDict[str, None] = OrderedDict()
+        self._refused: OrderedDict[str, int] = OrderedDict()
 
     def arm(self, fault: Fault, model: str | None = None, times: int = 1) -> None:
         """The next `times` predictions (of `model`, when given as owner/name) meet `fault`."""
@@ -77,7 +106,7 @@ class FaultPlan:
         fault = fault_in_words(model_input)
         if fault is None:
             return self._take_armed(model)
-        if fault.kind is FaultKind.THROTTLED and not self._is_first(fingerprint):
+        if fault.kind in _PASSING and self._has_passed(fault, fingerprint):
             return None
         return fault
 
@@ -90,22 +119,24 @@ class FaultPlan:
                 return armed.fault
         return None
 
-    def _is_first(self, fingerprint: str) -> bool:
-        if fingerprint in self._throttled_once:
-            return False
-        self._throttled_once[fingerprint] = None
-        if len(self._throttled_once) > _SEEN_AT_MOST:
-            self._throttled_once.popitem(last=False)
-        return True
+    def _has_passed(self, fault: Fault, fingerprint: str) -> bool:
+        """Whether that input was refused often enough; counts one refusal when it was not."""
+        refused = self._refused.get(fingerprint, 0)
+        if refused >= (fault.amount if fault.kind is FaultKind.STORM else 1):
+            return True
+        self._refused[fingerprint] = refused + 1
+        if len(self._refused) > _SEEN_AT_MOST:
+            self._refused.popitem(last=False)
+        return False
 
 
 def fault_in_words(model_input: Mapping[str, Any]) -> Fault | None:
     """The first known fault word of the prompt (its last user turn) or the question."""
     for name in ("prompt", "question"):
         text = model_input.get(name)
-        for word, seconds in _WORD.findall(last_user_turn(text)) if isinstance(text, str) else ():
+        for word, amount in _WORD.findall(last_user_turn(text)) if isinstance(text, str) else ():
             if word in set(FaultKind):
-                return Fault.of(word, float(seconds) if seconds else None)
+                return Fault.of(word, float(amount) if amount else None)
     return None
 
 

@@ -53,10 +53,10 @@ class Field:
     def enum_schema(self) -> dict[str, Any]:
         return {"enum": list(self.choices), "type": "string", "title": self.name, "description": "An enumeration."}
 
-    def fault_of(self, value: Any) -> InvalidField | None:
-        """What is wrong with `value`, or None."""
+    def fault_of(self, value: Any, where: str = "input") -> InvalidField | None:
+        """What is wrong with `value`, or None. `where` is the object it stands in: "" for the body itself."""
         wrong = self._wrong_type(value) or self._wrong_value(value)
-        return InvalidField(wrong[0], f"input.{self.name}", wrong[1]) if wrong else None
+        return InvalidField(wrong[0], f"{where}.{self.name}".lstrip("."), wrong[1]) if wrong else None
 
     def _wrong_type(self, value: Any) -> tuple[str, str] | None:
         expected = "string" if self.type == "file" else self.type
@@ -83,11 +83,11 @@ class Field:
         return self.name.replace("_", " ").title()
 
 
-def check_input(fields: Sequence[Field], given: Mapping[str, Any]) -> list[InvalidField]:
-    """Everything wrong with an input object, in the order of the fields."""
-    faults = [field.fault_of(given[field.name]) for field in fields if field.name in given]
+def check_input(fields: Sequence[Field], given: Mapping[str, Any], where: str = "input") -> list[InvalidField]:
+    """Everything wrong with an object, in the order of the fields."""
+    faults = [field.fault_of(given[field.name], where) for field in fields if field.name in given]
     missing = [field.name for field in fields if field.required and field.name not in given]
-    return [InvalidField("required", "input", f"{name} is required") for name in missing] + [
+    return [InvalidField("required", where, f"{name} is required") for name in missing] + [
         fault for fault in faults if fault
     ]
 

@@ -18,6 +18,7 @@ class OutputKind(Enum):
     FILES = auto()
     TEXT = auto()
     TEXT_STREAM = auto()
+    TRAINING = auto()
 
     @property
     def is_files(self) -> bool:
@@ -35,11 +36,19 @@ _OUTPUT_SCHEMAS: dict[OutputKind, dict[str, Any]] = {
         "x-cog-array-display": "concatenate",
     },
 }
+_TRAINING_OUTPUT = {
+    "type": "object",
+    "title": "TrainingOutput",
+    "properties": {"version": {"type": "string"}, "weights": _URI},
+}
 
 
 @dataclass(frozen=True)
 class SandboxModel:
-    """`nsfw_error` is what the real model says when it flags everything; models without that use E005."""
+    """`nsfw_error` is what the real model says when it flags everything; models without that use E005.
+
+    `training_fields` are the inputs of its training; a model without any cannot be trained.
+    """
 
     owner: str
     name: str
@@ -50,6 +59,7 @@ class SandboxModel:
     perform: Performance
     is_official: bool = False
     nsfw_error: str | None = None
+    training_fields: tuple[Field, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -62,18 +72,28 @@ class SandboxModel:
 
     def openapi_schema(self) -> dict[str, Any]:
         """The schema that GET /v1/models/… carries: Input, Output and one schema per enum."""
-        model_input: dict[str, Any] = {
-            "type": "object",
-            "title": "Input",
-            "properties": {field.name: field.schema(order) for order, field in enumerate(self.fields)},
-        }
-        if required := [field.name for field in self.fields if field.required]:
-            model_input["required"] = required
         enums = {field.name: field.enum_schema() for field in self.fields if field.choices}
-        schemas = {"Input": model_input, "Output": {"title": "Output", **_OUTPUT_SCHEMAS[self.output]}, **enums}
+        schemas = {
+            "Input": _object("Input", self.fields),
+            "Output": {"title": "Output", **_OUTPUT_SCHEMAS[self.output]},
+            **enums,
+        }
+        if self.training_fields:
+            schemas |= {
+                "TrainingInput": _object("TrainingInput", self.training_fields),
+                "TrainingOutput": _TRAINING_OUTPUT,
+            }
         return {
             "openapi": "3.0.2",
             "info": {"title": "Cog", "version": "0.1.0"},
             "paths": {},
             "components": {"schemas": schemas},
         }
+
+
+def _object(title: str, fields: tuple[Field, ...]) -> dict[str, Any]:
+    properties = {field.name: field.schema(order) for order, field in enumerate(fields)}
+    schema: dict[str, Any] = {"type": "object", "title": title, "properties": properties}
+    if required := [field.name for field in fields if field.required]:
+        schema["required"] = required
+    return schema

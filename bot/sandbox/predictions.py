@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.sandbox.clock import timestamp
 from bot.sandbox.events import EventLog
-from bot.sandbox.faults import Fault
+from bot.sandbox.faults import Fault, FaultKind
 from bot.sandbox.ids import opaque_token, prediction_id
 
 
@@ -60,6 +60,9 @@ class Prediction:
 
     def __post_init__(self) -> None:
         self.fingerprint = fingerprint(self.model, self.input)
+
+    def meets(self, kind: FaultKind) -> bool:
+        return self.fault is not None and self.fault.kind is kind
 
     def body(self, base_url: str) -> dict[str, Any]:
         """The JSON of GET /v1/predictions/{id}."""

@@ -54,6 +54,19 @@ def insufficient_credit() -> Problem:
 
 
 def throttled(seconds: int) -> Problem:
+    detail = f"Request was throttled. Your rate limit resets in ~{seconds}s."
+    return Problem(429, detail, retry_after=seconds)
+
+
+def throttled_plainly(seconds: int) -> Problem:
+    """The older body, which tells the wait in words alone."""
+    problem = Problem(429, f"Request was throttled. Expected available in {seconds} second{'s' * (seconds != 1)}.")
+    del problem.body["status"]
+    return problem
+
+
+def reduced(seconds: int) -> Problem:
+    """What an account with little credit is told, as seen in 2026-08."""
     detail = (
         "Request was throttled. Your rate limit for creating predictions is reduced to 6 requests per minute with a "
         f"burst of 1 requests while you have less than $5.0 in credit. Your rate limit resets in ~{seconds}s."

@@ -13,6 +13,8 @@ from bot.sandbox.predictions import Prediction
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tar": "application/x-tar"}
+
 
 @dataclass(frozen=True)
 class OutputFile:
@@ -21,7 +23,7 @@ class OutputFile:
 
     @property
     def content_type(self) -> str:
-        return {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}[self.extension]
+        return _CONTENT_TYPES[self.extension]
 
 
 @dataclass

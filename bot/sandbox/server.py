@@ -8,14 +8,20 @@ from typing import Protocol
 
 from aiohttp import web
 
-from bot.sandbox.access import problems_as_json, rate_limit_headers, token_required
+from bot.sandbox.access import problems_as_json, rate_limited, rate_limits_told, token_required
 from bot.sandbox.api.account import Account
+from bot.sandbox.api.collections import Collections
 from bot.sandbox.api.control import Control
 from bot.sandbox.api.creating import Creating
+from bot.sandbox.api.deployments import DeploymentRoutes
 from bot.sandbox.api.files import Files
+from bot.sandbox.api.model_bodies import ModelBodies
 from bot.sandbox.api.models import Models
+from bot.sandbox.api.own_models import OwnModels
 from bot.sandbox.api.reading import Reading
+from bot.sandbox.api.search import Search
 from bot.sandbox.api.streams import Streams
+from bot.sandbox.api.trainings import Trainings
 from bot.sandbox.catalogue import Catalogue
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.delivery import Delivery
@@ -26,7 +32,7 @@ from bot.sandbox.guide import Guide
 from bot.sandbox.ids import api_token, webhook_secret
 from bot.sandbox.input_files import InputFiles
 from bot.sandbox.models.lineup import lineup
-from bot.sandbox.rate_headers import RateHeaders
+from bot.sandbox.rate_limits import CREATES, OTHERS, RateLimit, RateLimits
 from bot.sandbox.shelf import Shelf
 from bot.sandbox.store import PredictionStore
 from bot.sandbox.webhooks import Webhooks
@@ -47,6 +53,8 @@ class SandboxOptions:
 
     `docs` are the Markdown files that the guide (the llamas) answers from. `deployments` maps a deployment's owner/name
     to a model's. `stream_logs` adds `logs` events to streams, which clients know and Replicate does not promise.
+    `rate_limit` enforces `create_limit` and `other_limit`, which are told in any case; `low_credit` enforces the 6
+    creates a minute of an account with less than $5.
     """
 
     host: str = "127.0.0.1"
@@ -59,6 +67,10 @@ class SandboxOptions:
     data_lifetime_seconds: float = 3600.0
     deployments: Mapping[str, str] = field(default_factory=dict)
     stream_logs: bool = False
+    rate_limit: bool = False
+    create_limit: RateLimit = CREATES
+    other_limit: RateLimit = OTHERS
+    low_credit: bool = False
 
 
 class Sandbox:
@@ -71,6 +83,9 @@ class Sandbox:
         self.clock = SandboxClock()
         self.faults = FaultPlan()
         self.store = PredictionStore(self.clock, lifetime_seconds=options.data_lifetime_seconds)
+        self.trainings = PredictionStore(self.clock, lifetime_seconds=options.data_lifetime_seconds)
+        self.rates = RateLimits(self.clock, options.create_limit, options.other_limit)
+        self.rates.is_enforced, self.rates.has_low_credit = options.rate_limit, options.low_credit
         # One thread: pictures queue for it instead of competing for the machine.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-model")
         self._outputs = Shelf(
@@ -79,20 +94,16 @@ class Sandbox:
         self._uploads = Shelf(self.clock, lifetime_seconds=_DAY_SECONDS, max_bytes=_UPLOADS_MAX_BYTES)
         self._webhooks = Webhooks(self.clock, options.webhook_secret)
         self._delivery = Delivery(self._outputs)
-        self._engine = Engine(
-            self.clock,
-            self.store,
-            self._webhooks,
-            self._delivery,
-            self._worker,
-            speed=options.speed,
-            stream_logs=options.stream_logs,
-        )
+        self._engine = self._engine_for(self.store)
+        self._training_engine = self._engine_for(self.trainings)
         self._guide = Guide(options.docs)
-        self._catalogue = Catalogue(lineup(self._guide))
+        self._catalogue = Catalogue(lineup(self._guide), self.clock.now())
         self.files = Files(self.clock, self._uploads)
-        self._models = Models(self._catalogue, self.store, self.clock.now())
-        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
+        self._model_bodies = ModelBodies(self.store)
+        self._deployments = Deployments(options.deployments, self._catalogue, self.clock)
+        self._deployment_routes = DeploymentRoutes(self._deployments)
+        self.application = self._application()
+        self._runner = web.AppRunner(self.application, access_log=None, shutdown_timeout=1.0)
 
     async def start(self) -> str:
         """Listen; gives the base URL, without /v1."""
@@ -100,14 +111,17 @@ class Sandbox:
         await web.TCPSite(self._runner, self.options.host, self.options.port).start()
         port: int = self._runner.addresses[0][1]
         self.url = f"http://{self.options.host}:{port}"
-        self._engine.input_files = InputFiles(port, self._uploads, self._outputs)
-        for part in (self._engine, self._webhooks, self._delivery, self.files, self._models):
+        for engine in (self._engine, self._training_engine):
+            engine.base_url = self.url
+            engine.input_files = InputFiles(port, self._uploads, self._outputs)
+        for part in (self._webhooks, self._delivery, self.files, self._model_bodies, self._deployment_routes):
             part.base_url = self.url
         return self.url
 
     async def stop(self) -> None:
         """Stop running predictions, close connections, erase the files."""
         await self._engine.close()
+        await self._training_engine.close()
         await self._webhooks.close()
         await self._runner.cleanup()
         self._worker.shutdown(wait=True, cancel_futures=True)
@@ -115,21 +129,39 @@ class Sandbox:
         self._outputs.close()
         self._uploads.close()
 
-    def _application(self) -> web.Application:
-        options = self.options
-        middlewares = [rate_limit_headers(RateHeaders(self.clock)), problems_as_json(), token_required(options.token)]
-        app = web.Application(middlewares=middlewares, client_max_size=_JSON_MAX_BYTES)
-        deployments = Deployments(options.deployments, self._catalogue)
-        parts: list[_Part] = [
-            Creating(self.clock, self._catalogue, deployments, self._engine, self.faults),
-            Reading(self.store, self._engine),
-            Streams(self.clock, self.store),
-            self.files,
-            self._models,
-            Account(options.webhook_secret),
-            Control(self.clock, self.store, self.faults),
+    def _engine_for(self, store: PredictionStore) -> Engine:
+        return Engine(
+            self.clock,
+            store,
+            self._webhooks,
             self._delivery,
-        ]
-        for part in parts:
+            self._worker,
+            speed=self.options.speed,
+            stream_logs=self.options.stream_logs,
+        )
+
+    def _application(self) -> web.Application:
+        token = token_required(self.options.token)
+        middlewares = [rate_limits_told, problems_as_json(), token, rate_limited(self.rates)]
+        app = web.Application(middlewares=middlewares, client_max_size=_JSON_MAX_BYTES)
+        for part in self._parts():
             app.router.add_routes(part.routes())
         return app
+
+    def _parts(self) -> list[_Part]:
+        catalogue, bodies = self._catalogue, self._model_bodies
+        return [
+            Creating(self.clock, catalogue, self._deployments, self._engine, self.faults),
+            Reading(self.store, self._engine),
+            Trainings(self.clock, catalogue, self.trainings, self._training_engine, self.faults),
+            Streams(self.clock, self.store),
+            self.files,
+            Models(catalogue, self.store, bodies),
+            OwnModels(self.clock, catalogue, self._deployments, self.store, bodies),
+            self._deployment_routes,
+            Search(catalogue, bodies),
+            Collections(catalogue, bodies),
+            Account(self.options.webhook_secret),
+            Control(self.clock, self.store, self.faults, self.rates),
+            self._delivery,
+        ]

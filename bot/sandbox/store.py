@@ -61,6 +61,13 @@ class PredictionStore:
             if (after is None or prediction.created_at > after) and (before is None or prediction.created_at < before)
         ]
 
+    def forget_version(self, version_id: str) -> None:
+        """The finished predictions of a deleted version go with it."""
+        for prediction in list(self._by_id.values()):
+            if prediction.version == version_id and prediction.status.is_terminal:
+                prediction.remove_data()
+                self._forget(prediction)
+
     def drop_old_data(self) -> None:
         now = self._clock.now()
         while self._with_data:
@@ -74,5 +81,8 @@ class PredictionStore:
     def _forget_the_oldest(self) -> None:
         for prediction in self._by_id.values():
             if prediction.status.is_terminal:
-                del self._by_id[prediction.id], self._by_stream[prediction.stream_token]
+                self._forget(prediction)
                 return
+
+    def _forget(self, prediction: Prediction) -> None:
+        del self._by_id[prediction.id], self._by_stream[prediction.stream_token]

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.ids import opaque_token
+from bot.sandbox.faults import FaultKind
+from bot.sandbox.ids import webhook_secret
 from bot.sandbox.predictions import Prediction
+from bot.sandbox.webhook_faults import Letter, WebhookFaults, forged, lateness_seconds
 from bot.sandbox.webhook_signature import signed_headers
 
 log = logging.getLogger(__name__)
@@ -50,18 +52,24 @@ class Webhooks:
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._pacing: dict[str, _Pacing] = {}
+        self._faults = WebhookFaults()
 
     def tell(self, prediction: Prediction, event: str) -> None:
         """Send `event` if the prediction has a webhook that wants it. Gives back at once."""
-        if prediction.webhook is None or event not in (prediction.webhook_events_filter or _DEFAULT_EVENTS):
+        if prediction.webhook is None:
+            return
+        if event == "start" and prediction.meets(FaultKind.WEBHOOK_FORGED):
+            lie = forged(prediction.webhook, prediction.body(self.base_url))
+            self._start(self._deliver(lie, secret=webhook_secret()))
+        if event not in (prediction.webhook_events_filter or _DEFAULT_EVENTS):
             return
         if event == "completed":
             self._pacing.pop(prediction.id, None)
-            self._start(self._deliver(prediction.webhook, self._body(prediction), tries=1 + len(_RETRY_SECONDS)))
+            self._start(self._send(prediction, self._letter(prediction, tries=1 + len(_RETRY_SECONDS))))
         elif event == "start":
-            self._start(self._deliver(prediction.webhook, self._body(prediction)))
+            self._start(self._send(prediction, self._letter(prediction)))
         else:
-            self._start(self._deliver_paced(prediction, event))
+            self._start(self._send_paced(prediction, event))
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -70,7 +78,7 @@ class Webhooks:
         if self._session:
             await self._session.close()
 
-    async def _deliver_paced(self, prediction: Prediction, event: str) -> None:
+    async def _send_paced(self, prediction: Prediction, event: str) -> None:
         pacing = self._pacing.setdefault(prediction.id, _Pacing())
         if event in pacing.waiting:
             return
@@ -79,22 +87,29 @@ class Webhooks:
             await self._clock.sleep_until(last + _PACE)
         pacing.waiting.discard(event)
         pacing.sent_at[event] = self._clock.now()
-        if prediction.webhook and not prediction.status.is_terminal:
-            await self._deliver(prediction.webhook, self._body(prediction))
+        if not prediction.status.is_terminal:
+            await self._send(prediction, self._letter(prediction))
 
-    async def _deliver(self, url: str, body: bytes, tries: int = 1) -> None:
-        webhook_id = "msg_" + opaque_token()[:27]  # the same on every try, so that the receiver can tell
-        for attempt in range(tries):
+    async def _send(self, prediction: Prediction, letter: Letter) -> None:
+        if seconds := lateness_seconds(prediction):
+            await self._clock.sleep(seconds)
+        for each in self._faults.letters(prediction, letter):
+            await self._deliver(each, self.secret)
+
+    async def _deliver(self, letter: Letter, secret: str) -> None:
+        for attempt in range(letter.tries):
             if attempt:
                 await self._clock.sleep(_RETRY_SECONDS[attempt - 1])
-            if await self._post(url, webhook_id, body):
+            if await self._post(letter, secret):
                 return
-        log.info("sandbox.webhook_not_taken", extra={"webhook_id": webhook_id, "tries": tries})
+        log.info("sandbox.webhook_not_taken", extra={"webhook_id": letter.id, "tries": letter.tries})
 
-    async def _post(self, url: str, webhook_id: str, body: bytes) -> bool:
-        headers = signed_headers(self.secret, webhook_id, int(self._clock.now().timestamp()), body)
+    async def _post(self, letter: Letter, secret: str) -> bool:
+        headers = signed_headers(secret, letter.id, int(self._clock.now().timestamp()), letter.body)
         try:
-            async with self._client().post(url, data=body, headers=headers, allow_redirects=False) as reply:
+            async with self._client().post(
+                letter.url, data=letter.body, headers=headers, allow_redirects=False
+            ) as reply:
                 return 200 <= reply.status < 300
         except (aiohttp.ClientError, TimeoutError):
             return False
@@ -104,8 +119,9 @@ class Webhooks:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), trust_env=False)
         return self._session
 
-    def _body(self, prediction: Prediction) -> bytes:
-        return json.dumps(prediction.body(self.base_url)).encode()
+    def _letter(self, prediction: Prediction, tries: int = 1) -> Letter:
+        """What there is to say of the prediction now."""
+        return Letter(prediction.webhook or "", json.dumps(prediction.body(self.base_url)).encode(), tries)
 
     def _start(self, sending: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(sending)

@@ -8,8 +8,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from bot.sandbox.server import Sandbox, SandboxOptions
+from tests.sandbox.receiver import Receiver
+from tests.sandbox.recorder import Recorder
 
 RUNNING = """# Running Easel
 
@@ -86,14 +90,41 @@ def docs(tmp_path: Path) -> tuple[Path, ...]:
 
 
 @pytest.fixture
-async def sandbox(docs: tuple[Path, ...]) -> AsyncIterator[Sandbox]:
-    sandbox = Sandbox(SandboxOptions(speed=0, docs=docs, deployments={"acme/fast": "black-forest-labs/flux-schnell"}))
-    await sandbox.start()
-    yield sandbox
-    await sandbox.stop()
+def options(docs: tuple[Path, ...]) -> SandboxOptions:
+    """As fast as possible; a module with other wishes overrides it."""
+    return SandboxOptions(speed=0, docs=docs, deployments={"acme/fast": "black-forest-labs/flux-schnell"})
+
+
+@pytest.fixture
+def unstarted(options: SandboxOptions) -> Sandbox:
+    return Sandbox(options)
+
+
+@pytest.fixture
+def recorder(unstarted: Sandbox) -> Recorder:
+    return Recorder(unstarted.application)
+
+
+@pytest.fixture
+async def sandbox(unstarted: Sandbox, recorder: Recorder) -> AsyncIterator[Sandbox]:
+    """Every exchange with it is held against Replicate's document."""
+    await unstarted.start()
+    yield unstarted
+    await unstarted.stop()
+    assert recorder.faults == []
 
 
 @pytest.fixture
 async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession() as session:
         yield Client(sandbox, session)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    app = web.Application()
+    app.router.add_post("/hook", receiver.take)
+    async with TestServer(app) as server:
+        receiver.url = str(server.make_url("/hook?job=7"))
+        yield receiver

@@ -1,8 +1,12 @@
 """Failures on request, and what only the sandbox can tell."""
 
+import base64
+import re
+from pathlib import Path
+
 import pytest
 
-from bot.sandbox.faults import Fault, fault_in_words
+from bot.sandbox.faults import Fault, FaultKind, fault_in_words
 from tests.sandbox.conftest import Client
 from tests.sandbox.test_predictions import LLAMA, SCHNELL, SDXL, until
 
@@ -15,6 +19,10 @@ from tests.sandbox.test_predictions import LLAMA, SCHNELL, SDXL, until
         (LLAMA, "nsfw", "(E005)"),
         (LLAMA, "fail", "deliberate failure"),
         (SCHNELL, "oom", "CUDA out of memory. Tried to allocate"),
+        (SCHNELL, "setup", "Model setup failed"),
+        (SCHNELL, "e001", "(E001)"),
+        (SCHNELL, "e002", "(E002)"),
+        (SCHNELL, "e004", "Service is temporarily unavailable. Please try again later. (E004)"),
         (SCHNELL, "e003", "Please try again later. (E003)"),
         (SCHNELL, "e005", "flagged as sensitive. Please try again with different inputs. (E005)"),
     ],
@@ -26,7 +34,7 @@ async def test_a_word_makes_a_prediction_fail_in_the_models_words(
 
     assert (finished["status"], finished["output"]) == ("failed", None)
     assert error in finished["error"]
-    assert finished["metrics"]["predict_time"] >= 0
+    assert ("predict_time" in finished["metrics"]) == ("started_at" in finished) == (word != "setup")
 
 
 async def test_402_creates_nothing(client: Client) -> None:
@@ -45,6 +53,50 @@ async def test_429_by_a_word_refuses_only_the_first_time(client: Client) -> None
     assert (first.status, first.body["retry_after"]) == (429, 7)
     assert "resets in ~7s" in first.body["detail"]
     assert second.status == 201
+
+
+async def test_low_credit_by_a_word_is_told_once(client: Client) -> None:
+    body = {"version": LLAMA, "input": {"prompt": "hello fault:lowcredit"}}
+
+    first = await client.ask("POST", "/v1/predictions", json=body)
+    second = await client.ask("POST", "/v1/predictions", json=body)
+
+    assert "while you have less than $5.0 in credit. Your rate limit resets in ~10s." in first.body["detail"]
+    assert (first.status, first.body["retry_after"], second.status) == (429, 10, 201)
+
+
+async def test_a_storm_refuses_an_input_several_times(client: Client) -> None:
+    body = {"version": LLAMA, "input": {"prompt": "hello fault:storm=3"}}
+
+    statuses = [(await client.ask("POST", "/v1/predictions", json=body)).status for _ in range(4)]
+
+    assert statuses == [429, 429, 429, 201]
+
+
+async def test_a_storm_can_be_ordered_for_everybody(client: Client) -> None:
+    await client.ask("POST", "/sandbox/faults", json={"next": [{"fault": "storm", "times": 2}]})
+
+    statuses = [
+        (await client.ask("POST", "/v1/predictions", json={"version": LLAMA, "input": {"prompt": str(n)}})).status
+        for n in range(3)
+    ]
+
+    assert statuses == [429, 429, 201]
+
+
+async def test_an_expired_output_is_gone_before_anybody_fetched_it(client: Client) -> None:
+    finished = await client.run(SCHNELL, {"prompt": "a hill fault:expired", "megapixels": "0.25"})
+
+    assert finished["status"] == "succeeded"
+    assert (await client.ask("GET", finished["output"][0])).status == 404
+
+
+async def test_outputs_can_come_as_data_urls(client: Client) -> None:
+    finished = await client.run(SCHNELL, {"prompt": "a hill fault:inline", "megapixels": "0.25"})
+
+    header, _, content = finished["output"][0].partition(",")
+    assert header == "data:image/webp;base64"
+    assert base64.b64decode(content).startswith(b"RIFF")
 
 
 async def test_500_creates_the_prediction_all_the_same(client: Client) -> None:
@@ -117,3 +169,11 @@ def test_only_the_last_turn_of_a_conversation_orders_a_fault() -> None:
     assert fault_in_words({"prompt": earlier + last}) is None
     assert fault_in_words({"prompt": last + earlier}) == Fault.of("oom")
     assert fault_in_words({"prompt": "fault:gremlins fault:slow=2"}) == Fault.of("slow", 2)
+
+
+def test_the_docs_table_has_every_fault() -> None:
+    page = Path(__file__).parents[2] / "docs" / "sandbox.md"
+
+    named = re.findall(r"^\| `([a-z0-9-]+)(?:=N)?` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sorted(named) == sorted(FaultKind)

@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from bot.sandbox.measurer import answer, describe
 from bot.sandbox.painter.picture import PictureOrder, draw
-from bot.sandbox.resampler import TooManyPixels, UnreadablePicture, _back_projected, _enlarged, enlarge
+from bot.sandbox.resampler import TooManyPixels, UnreadablePicture, _back_projected, enlarge
 from tests.sandbox.conftest import Client
 
 ESRGAN = "nightmareai/real-esrgan:f121d640bd286e1fdc67f9799164c1d5be36ff74576ee11c803ae5b665dd46aa"
@@ -59,10 +59,20 @@ def test_every_scale_of_the_schema_is_taken(scale: float, size: tuple[int, int])
 def test_bands_leave_no_seam() -> None:
     picture = line_art()
 
-    by_bands = _enlarged(picture, 2, (512, 512))
+    by_bands = Image.open(io.BytesIO(enlarge(png(picture), 2)))
 
     difference = ImageChops.difference(by_bands, _back_projected(picture, (512, 512)))
     assert max(high for _, high in difference.getextrema()) <= 3  # type: ignore[misc] # one pair per channel
+
+
+def test_bands_of_a_large_odd_scale_leave_no_seam_either() -> None:
+    picture = line_art().convert("RGBA")
+
+    by_bands = Image.open(io.BytesIO(enlarge(png(picture), 9.5)))
+
+    whole = picture.resize((2432, 2432), Image.Resampling.LANCZOS)
+    difference = ImageChops.difference(by_bands, whole)
+    assert max(high for _, high in difference.getextrema()) <= 1  # type: ignore[misc] # one pair per channel
 
 
 def test_transparency_is_kept() -> None:

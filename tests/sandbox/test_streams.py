@@ -1,6 +1,7 @@
 """Server-sent events as Replicate sends them: comments, ids, resuming, ends."""
 
 import aiohttp
+import pytest
 
 from bot.sandbox.api.streams import wire_format
 from bot.sandbox.events import EventLog, StreamEvent
@@ -98,6 +99,29 @@ async def test_a_cut_stream_breaks_once_and_can_be_resumed(client: Client) -> No
     assert [event.data for event in before + after[:-1]] == (await client.ask("GET", created["urls"]["get"])).body[
         "output"
     ]
+
+
+@pytest.mark.parametrize("word", ["stream-lost", "stream-doubled", "stream-reordered"])
+async def test_a_faulty_stream_leaves_the_prediction_whole(client: Client, word: str) -> None:
+    finished = await client.run(LLAMA, {"prompt": f"hello fault:{word}"})
+
+    events = parse(await client.stream(finished["urls"]["stream"]))
+
+    sent, whole = [event.data for event in events if event.name == "output"], finished["output"]
+    assert finished["status"] == "succeeded"
+    assert events[-1] == StreamEvent("done", "{}")
+    assert (
+        sent
+        == {
+            "stream-lost": [token for place, token in enumerate(whole, start=1) if place % 3],
+            "stream-doubled": [token for token in whole for _ in range(2)],
+            "stream-reordered": [token for pair in batched_in_pairs(whole) for token in reversed(pair)],
+        }[word]
+    )
+
+
+def batched_in_pairs(tokens: list[str]) -> list[list[str]]:
+    return [tokens[start : start + 2] for start in range(0, len(tokens), 2)]
 
 
 async def _read_until_it_breaks(client: Client, url: str) -> bytes:

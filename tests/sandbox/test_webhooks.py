@@ -1,44 +1,13 @@
 """Webhooks: the signature, the events asked for, and the retry of the last one."""
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from bot.sandbox.webhook_signature import signature
 from tests.sandbox.conftest import Client
+from tests.sandbox.receiver import Receiver
 from tests.sandbox.test_predictions import LLAMA, until
-
-
-@dataclass
-class Receiver:
-    """A webhook endpoint that remembers, and refuses the first `refusals` calls."""
-
-    url: str = ""
-    refusals: int = 0
-    calls: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-    async def take(self, request: web.Request) -> web.Response:
-        self.calls.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
-        return web.Response(status=503 if len(self.calls) <= self.refusals else 200)
-
-    @property
-    def bodies(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.calls]
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    app = web.Application()
-    app.router.add_post("/hook", receiver.take)
-    async with TestServer(app) as server:
-        receiver.url = str(server.make_url("/hook?job=7"))
-        yield receiver
 
 
 def test_the_published_vector_is_reproduced() -> None:
@@ -84,6 +53,60 @@ async def test_the_last_webhook_is_tried_again_with_the_same_id(client: Client, 
     await until(taken)
 
     assert len({headers["webhook-id"] for headers, _ in receiver.calls}) == 1
+
+
+async def test_a_lost_webhook_never_comes(client: Client, receiver: Receiver) -> None:
+    await client.create(LLAMA, {"prompt": "hello fault:webhook-lost"}, body={"webhook": receiver.url})
+    marker = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
+    await client.create(LLAMA, {"prompt": "hello"}, body=marker)
+    await until(lambda: receiver.calls)
+
+    assert {body["input"]["prompt"] for body in receiver.bodies} == {"hello"}
+
+
+async def test_a_doubled_webhook_comes_twice_with_one_id(client: Client, receiver: Receiver) -> None:
+    options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
+    await client.create(LLAMA, {"prompt": "hello fault:webhook-doubled"}, body=options)
+    await until(lambda: len(receiver.calls) == 2)
+
+    assert len({headers["webhook-id"] for headers, _ in receiver.calls}) == 1
+
+
+async def test_reordered_webhooks_begin_with_the_end(client: Client, receiver: Receiver) -> None:
+    options = {"webhook": receiver.url, "webhook_events_filter": ["start", "completed"]}
+    await client.create(LLAMA, {"prompt": "hello fault:webhook-reordered"}, body=options)
+    await until(lambda: len(receiver.calls) == 2)
+
+    assert [body["status"] for body in receiver.bodies] == ["succeeded", "processing"]
+
+
+async def test_a_late_webhook_waits_for_the_clock(client: Client, receiver: Receiver) -> None:
+    options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
+    created = await client.create(LLAMA, {"prompt": "hello fault:webhook-late=90"}, body=options)
+    await client.stream(created["urls"]["stream"])
+    too_early = list(receiver.calls)
+
+    client.sandbox.clock.advance(91)
+    await until(lambda: receiver.calls)
+
+    assert too_early == []
+    assert receiver.bodies[0]["status"] == "succeeded"
+
+
+async def test_a_forged_webhook_has_a_signature_that_does_not_fit(client: Client, receiver: Receiver) -> None:
+    options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
+    await client.create(LLAMA, {"prompt": "hello fault:webhook-forged"}, body=options)
+    await until(lambda: len(receiver.calls) == 2)
+
+    def is_genuine(call: tuple[dict[str, str], bytes]) -> bool:
+        headers, body = call
+        secret, sent_at = client.sandbox.options.webhook_secret, int(headers["webhook-timestamp"])
+        return signature(secret, headers["webhook-id"], sent_at, body) == headers["webhook-signature"]
+
+    (forged,) = [json.loads(call[1]) for call in receiver.calls if not is_genuine(call)]
+    (genuine,) = [json.loads(call[1]) for call in receiver.calls if is_genuine(call)]
+    assert (forged["status"], forged["output"]) == ("succeeded", ["https://forged.invalid/out-0.png"])
+    assert (genuine["status"], genuine["id"]) == ("succeeded", forged["id"])
 
 
 @pytest.mark.parametrize("url", ["http://example.org/hook", "ftp://127.0.0.1/", "nonsense"])

@@ -2,13 +2,8 @@
 
 from aiohttp import web
 
-_HARDWARE = {
-    "cpu": "CPU",
-    "gpu-t4": "Nvidia T4 GPU",
-    "gpu-l40s": "Nvidia L40S GPU",
-    "gpu-a100-large": "Nvidia A100 (80GB) GPU",
-    "gpu-h100": "Nvidia H100 GPU",
-}
+from bot.sandbox.hardware import HARDWARE
+from bot.sandbox.owner import ACCOUNT
 
 
 class Account:
@@ -23,10 +18,10 @@ class Account:
         ]
 
     async def _account(self, _: web.Request) -> web.Response:
-        return web.json_response({"type": "user", "username": "sandbox", "name": "The sandbox on this machine"})
+        return web.json_response(ACCOUNT)
 
     async def _hardware(self, _: web.Request) -> web.Response:
-        return web.json_response([{"sku": sku, "name": name} for sku, name in _HARDWARE.items()])
+        return web.json_response([{"sku": sku, "name": name} for sku, name in HARDWARE.items()])
 
     async def _secret(self, _: web.Request) -> web.Response:
         return web.json_response({"key": self._webhook_secret})

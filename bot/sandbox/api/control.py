@@ -1,37 +1,40 @@
-"""What only the sandbox has, under /sandbox/: order faults, count predictions, move the clock."""
+"""What only the sandbox has, under /sandbox/: order faults, set limits, count predictions, move the clock."""
 
-import json
 from collections import Counter
 from typing import Any
 
 from aiohttp import web
 
+from bot.sandbox.api.body import json_object
 from bot.sandbox.clock import SandboxClock, timestamp
 from bot.sandbox.faults import Fault, FaultKind, FaultPlan
 from bot.sandbox.predictions import Prediction
 from bot.sandbox.problems import Problem
+from bot.sandbox.rate_limits import RateLimit, RateLimits
 from bot.sandbox.store import PredictionStore
 
 
 class Control:
-    def __init__(self, clock: SandboxClock, store: PredictionStore, faults: FaultPlan) -> None:
+    def __init__(self, clock: SandboxClock, store: PredictionStore, faults: FaultPlan, rates: RateLimits) -> None:
         self._clock = clock
         self._store = store
         self._faults = faults
+        self._rates = rates
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/sandbox/predictions", self._predictions),
             web.post("/sandbox/faults", self._arm),
             web.delete("/sandbox/faults", self._disarm),
+            web.post("/sandbox/limits", self._limit),
             web.post("/sandbox/clock", self._move_clock),
         ]
 
     async def _arm(self, request: web.Request) -> web.Response:
-        """Body: {"next": [{"fault": "oom", "model": "owner/name"?, "times": 1?, "seconds": 3.0?}]}."""
-        for order in (await _json(request)).get("next", []):
+        """Body: {"next": [{"fault": "oom", "model": "owner/name"?, "times": 1?, "amount": 3.0?}]}."""
+        for order in (await json_object(request)).get("next", []):
             try:
-                fault = Fault.of(order["fault"], order.get("seconds"))
+                fault = Fault.of(order["fault"], order.get("amount"))
             except (KeyError, TypeError, ValueError) as error:
                 known = ", ".join(FaultKind)
                 raise Problem(422, f"Each entry of next needs a fault, one of: {known}") from error
@@ -42,9 +45,18 @@ class Control:
         self._faults.disarm()
         return web.Response(status=204)
 
+    async def _limit(self, request: web.Request) -> web.Response:
+        """Body: {"enforced": true?, "low_credit": true?, "creates": {"per_minute": 60, "burst": 5}?, "others": …?}."""
+        body = await json_object(request)
+        self._rates.change(creates=_limit_of(body, "creates"), others=_limit_of(body, "others"))
+        self._rates.is_enforced = bool(body.get("enforced", self._rates.is_enforced))
+        if "low_credit" in body:
+            self._rates.has_low_credit = bool(body["low_credit"])
+        return web.Response(status=204)
+
     async def _move_clock(self, request: web.Request) -> web.Response:
         """Body: {"advance_seconds": 3600}. Replies with the new time."""
-        seconds = (await _json(request)).get("advance_seconds")
+        seconds = (await json_object(request)).get("advance_seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
             raise Problem(422, "advance_seconds must be a number that is not negative")
         self._clock.advance(seconds)
@@ -77,11 +89,15 @@ def _entry(prediction: Prediction, times_created: int) -> dict[str, Any]:
     }
 
 
-async def _json(request: web.Request) -> dict[str, Any]:
+def _limit_of(body: dict[str, Any], name: str) -> RateLimit | None:
+    """The limit that `body` names, or None when it does not."""
+    given = body.get(name)
+    if given is None:
+        return None
     try:
-        body = json.loads(await request.read())
-    except ValueError as error:
-        raise Problem(400, f"JSON parse error - {error}") from error
-    if not isinstance(body, dict):
-        raise Problem(422, "The body must be an object")
-    return body
+        limit = RateLimit(int(given["per_minute"]), int(given["burst"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Problem(422, f"{name} needs per_minute and burst") from error
+    if min(limit.per_minute, limit.burst) < 1:
+        raise Problem(422, f"per_minute and burst of {name} must be above 0")
+    return limit

@@ -1,58 +1,57 @@
-"""The body of a create call, checked as the OpenAPI document says: no unknown keys, the right types."""
+"""The body of a create call, for a prediction or a training, checked as the OpenAPI document says."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.problems import InvalidField, Problem, invalid
+from bot.sandbox.api.body import json_object
+from bot.sandbox.problems import InvalidField, invalid
 from bot.sandbox.webhooks import EVENTS, is_allowed
 
 _TYPES: dict[str, tuple[type, str]] = {
     "version": (str, "string"),
+    "destination": (str, "string"),
     "input": (dict, "object"),
     "webhook": (str, "string"),
     "stream": (bool, "boolean"),
 }
+_TARGETS = ("version", "destination")
 
 
 @dataclass(frozen=True)
 class CreateRequest:
+    """`target` is the version of a prediction, or the destination of a training; "" where the address names it."""
+
     input: dict[str, Any]
-    version: str
+    target: str
     webhook: str | None
     webhook_events_filter: tuple[str, ...] | None
 
 
-async def read_create_request(request: web.Request, *, with_version: bool) -> CreateRequest:
-    """Raises Problem 400 for bad JSON, 422 with every fault of the body."""
-    body = await _json_object(request)
-    required = ("version", "input") if with_version else ("input",)
+async def read_create_request(request: web.Request, *, target: str = "") -> CreateRequest:
+    """`target` names the key that must be there beside `input`: "version", "destination" or none.
+
+    Raises Problem 400 for bad JSON, 422 with every fault of the body.
+    """
+    body = await json_object(request)
+    required = (target, "input") if target else ("input",)
     faults = [InvalidField("required", "", f"{name} is required") for name in required if name not in body]
-    faults += [fault for name, value in body.items() if (fault := _fault_of(name, value, with_version))]
+    faults += [fault for name, value in body.items() if (fault := _fault_of(name, value, target))]
     if faults:
         raise invalid(faults)
     events = body.get("webhook_events_filter")
     return CreateRequest(
-        body["input"], body.get("version", ""), body.get("webhook"), tuple(events) if events is not None else None
+        body["input"], body.get(target, ""), body.get("webhook"), tuple(events) if events is not None else None
     )
 
 
-async def _json_object(request: web.Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await request.read())
-    except ValueError as error:
-        raise Problem(400, f"JSON parse error - {error}") from error
-    if not isinstance(body, dict):
-        raise invalid([InvalidField("invalid_type", "", "Invalid type. Expected: object, given: another")])
-    return body
-
-
-def _fault_of(name: str, value: Any, with_version: bool) -> InvalidField | None:
+def _fault_of(name: str, value: Any, target: str) -> InvalidField | None:
     if name == "webhook_events_filter":
         return _fault_of_events(value)
-    if name not in _TYPES or (name == "version" and not with_version):
+    if target == "destination" and name not in _TYPES:
+        return None  # the document forbids unknown keys for predictions only
+    if name not in _TYPES or (name in _TARGETS and name != target):
         return InvalidField("additional_property_not_allowed", "", f"Additional property {name} is not allowed")
     expected, type_name = _TYPES[name]
     if not isinstance(value, expected):

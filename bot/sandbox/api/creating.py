@@ -13,11 +13,12 @@ from bot.sandbox.catalogue import Catalogue
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.deployments import Deployments
 from bot.sandbox.engine import Engine
-from bot.sandbox.faults import Fault, FaultKind, FaultPlan
+from bot.sandbox.faults import FaultPlan
 from bot.sandbox.fields import check_input, known_only
 from bot.sandbox.model import SandboxModel
 from bot.sandbox.predictions import Prediction
-from bot.sandbox.problems import insufficient_credit, invalid, server_error, throttled
+from bot.sandbox.problems import invalid
+from bot.sandbox.refusals import refuse, refuse_after_creating
 
 
 class Creating:
@@ -38,16 +39,16 @@ class Creating:
         ]
 
     async def _by_version(self, request: web.Request) -> web.Response:
-        asked = await read_create_request(request, with_version=True)
-        return await self._create(request, asked, self._catalogue.by_version(asked.version))
+        asked = await read_create_request(request, target="version")
+        return await self._create(request, asked, self._catalogue.by_version(asked.target))
 
     async def _by_model(self, request: web.Request) -> web.Response:
         model = self._catalogue.official(_full_name(request))
-        return await self._create(request, await read_create_request(request, with_version=False), model)
+        return await self._create(request, await read_create_request(request), model)
 
     async def _by_deployment(self, request: web.Request) -> web.Response:
-        model = self._deployments.model(_full_name(request))
-        asked = await read_create_request(request, with_version=False)
+        model = self._deployments.used(_full_name(request))
+        asked = await read_create_request(request)
         return await self._create(request, asked, model, deployment=_full_name(request))
 
     async def _create(
@@ -70,10 +71,9 @@ class Creating:
             deadline=now + timedelta(seconds=life) if life else None,
         )
         prediction.fault = self._faults.take(prediction.model, prediction.input, prediction.fingerprint)
-        _refuse(prediction.fault)
+        refuse(prediction.fault)
         self._engine.start(prediction, model)
-        if prediction.fault and prediction.fault.kind is FaultKind.SERVER_ERROR:
-            raise server_error()
+        refuse_after_creating(prediction.fault)
         return await self._reply(prediction, hold_seconds)
 
     async def _reply(self, prediction: Prediction, hold_seconds: int | None) -> web.Response:
@@ -94,14 +94,6 @@ async def _first(ready: asyncio.Future[dict[str, Any]], pause: Coroutine[None, N
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     finally:
         timer.cancel()
-
-
-def _refuse(fault: Fault | None) -> None:
-    """Raise the fault that stands before a prediction exists."""
-    if fault and fault.kind is FaultKind.NO_CREDIT:
-        raise insufficient_credit()
-    if fault and fault.kind is FaultKind.THROTTLED:
-        raise throttled(round(fault.seconds))
 
 
 def _full_name(request: web.Request) -> str:

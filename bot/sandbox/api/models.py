@@ -1,72 +1,101 @@
-"""Models and their versions, with the schema of their inputs and outputs."""
+"""Models to read: the list, the search in it, a model's page, its versions, its examples, its readme."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.pages import page
+from bot.sandbox.api.model_bodies import ModelBodies
+from bot.sandbox.api.pages import page as page_of
+from bot.sandbox.api.search import ranked
 from bot.sandbox.catalogue import Catalogue
-from bot.sandbox.clock import timestamp
-from bot.sandbox.model import SandboxModel
-from bot.sandbox.problems import not_found
+from bot.sandbox.listing import Listing
+from bot.sandbox.predictions import Prediction, Status
+from bot.sandbox.problems import Problem, not_found
 from bot.sandbox.store import PredictionStore
+
+_EXAMPLES_AT_MOST = 10
+
+
+def _latest_version_created_at(page: Listing) -> datetime:
+    return page.latest.created_at if page.latest else page.created_at
+
+
+_ORDERS: dict[str, Callable[[Listing], datetime]] = {
+    "latest_version_created_at": _latest_version_created_at,
+    "model_created_at": lambda page: page.created_at,
+}
 
 
 class Models:
-    def __init__(self, catalogue: Catalogue, store: PredictionStore, released_at: datetime) -> None:
-        self.base_url = ""
+    def __init__(self, catalogue: Catalogue, store: PredictionStore, bodies: ModelBodies) -> None:
         self._catalogue = catalogue
         self._store = store
-        self._released_at = released_at
+        self._bodies = bodies
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/v1/models", self._list),
+            web.route("QUERY", "/v1/models", self._query),
             web.get("/v1/models/{owner}/{name}", self._get),
             web.get("/v1/models/{owner}/{name}/versions", self._versions),
             web.get("/v1/models/{owner}/{name}/versions/{id}", self._version),
+            web.get("/v1/models/{owner}/{name}/examples", self._examples),
+            web.get("/v1/models/{owner}/{name}/readme", self._readme),
         ]
 
     async def _list(self, request: web.Request) -> web.Response:
-        return page(request, self.base_url, list(self._catalogue), lambda model: model.full_name, self._body)
+        sort_by = _choice(request, "sort_by", tuple(_ORDERS))
+        direction = _choice(request, "sort_direction", ("desc", "asc"))
+        public = [page for page in self._catalogue if page.visibility == "public"]
+        pages = sorted(public, key=_ORDERS[sort_by], reverse=direction == "desc")
+        return page_of(request, self._bodies.base_url, pages, _name, self._bodies.model)
+
+    async def _query(self, request: web.Request) -> web.Response:
+        """The text body is what to look for. A cursor of its list would have to be asked for with the same body."""
+        found = [page for page, _ in ranked(self._catalogue, await request.text())]
+        return page_of(request, self._bodies.base_url, found, _name, self._bodies.model)
 
     async def _get(self, request: web.Request) -> web.Response:
-        return web.json_response(self._body(self._find(request)))
+        return web.json_response(self._bodies.model(self._find(request)))
 
     async def _versions(self, request: web.Request) -> web.Response:
-        return page(request, self.base_url, [self._find(request)], lambda model: model.version, self._version_body)
+        versions = self._find(request).versions
+        return page_of(request, self._bodies.base_url, versions, lambda version: version.id, self._bodies.version)
 
     async def _version(self, request: web.Request) -> web.Response:
-        model = self._find(request)
-        if request.match_info["id"] != model.version:
+        version = self._find(request).version(request.match_info["id"])
+        if version is None:
             raise not_found()
-        return web.json_response(self._version_body(model))
+        return web.json_response(self._bodies.version(version))
 
-    def _find(self, request: web.Request) -> SandboxModel:
+    async def _examples(self, request: web.Request) -> web.Response:
+        """Nobody picks examples here: the latest good runs stand in."""
+        name, url = self._find(request).full_name, self._bodies.base_url
+        good = [run for run in self._store.newest_first() if run.model == name and _is_worth_showing(run)]
+        return page_of(request, url, good[:_EXAMPLES_AT_MOST], lambda run: run.id, lambda run: run.body(url))
+
+    async def _readme(self, request: web.Request) -> web.Response:
+        readme = self._find(request).readme
+        if readme is None:
+            raise not_found()
+        return web.Response(text=readme, content_type="text/plain")
+
+    def _find(self, request: web.Request) -> Listing:
         return self._catalogue.named(f"{request.match_info['owner']}/{request.match_info['name']}")
 
-    def _body(self, model: SandboxModel) -> dict[str, Any]:
-        return {
-            "url": f"{self.base_url}/{model.full_name}",
-            "owner": model.owner,
-            "name": model.name,
-            "description": model.description,
-            "visibility": "public",
-            "is_official": model.is_official,
-            "github_url": None,
-            "paper_url": None,
-            "license_url": None,
-            "run_count": sum(prediction.model == model.full_name for prediction in self._store.newest_first()),
-            "cover_image_url": None,
-            "default_example": None,
-            "latest_version": self._version_body(model),
-        }
 
-    def _version_body(self, model: SandboxModel) -> dict[str, Any]:
-        return {
-            "id": model.version,
-            "created_at": timestamp(self._released_at),
-            "cog_version": "0.16.12",
-            "openapi_schema": model.openapi_schema(),
-        }
+def _name(page: Listing) -> str:
+    return page.full_name
+
+
+def _is_worth_showing(run: Prediction) -> bool:
+    return run.status is Status.SUCCEEDED and not run.data_removed
+
+
+def _choice(request: web.Request, name: str, choices: tuple[str, ...]) -> str:
+    """The first is the default."""
+    given = request.query.get(name, choices[0])
+    if given not in choices:
+        raise Problem(400, f"{name} must be one of {', '.join(choices)}")
+    return given

@@ -11,6 +11,7 @@ from bot.sandbox.events import StreamEvent
 from bot.sandbox.predictions import Prediction
 from bot.sandbox.problems import not_found
 from bot.sandbox.store import PredictionStore
+from bot.sandbox.stream_faults import StreamFaults
 
 _IDLE_SECONDS = 30
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -46,6 +47,7 @@ class Streams:
 
     async def _send_events(self, request: web.Request, response: web.StreamResponse, prediction: Prediction) -> None:
         position = prediction.events.position_after(request.headers.get("Last-Event-ID"))
+        faults = StreamFaults(prediction)
         while await self._has_more(prediction, position):
             batch = prediction.events.since(position)
             if _is_cut_here(prediction, batch, position) and request.transport:
@@ -53,7 +55,7 @@ class Streams:
                 await response.write(wire_format(batch[0]))
                 request.transport.close()
                 return
-            await response.write(b"".join(map(wire_format, batch)))
+            await response.write(b"".join(map(wire_format, faults.sent_for(batch))))
             position += len(batch)
             if batch[-1].name == "done":
                 return

@@ -58,5 +58,14 @@ SDXL = SandboxModel(
     ),
     output=OutputKind.FILES,
     perform=_draw,
+    training_fields=(
+        Field("input_images", "file", "A .zip or .tar file of the images to fine-tune on", required=True),
+        Field("token_string", "string", "A unique string for the concept", default="TOK"),
+        Field("caption_prefix", "string", "Text to begin every caption with"),
+        Field("max_train_steps", "integer", "Number of steps, whatever the epochs say", default=1000),
+        Field("resolution", "integer", "Square pixel resolution of the images", default=768),
+        Field("is_lora", "boolean", "Train a LoRA, not all of the model", default=True),
+        Field("seed", "integer", "Random seed for reproducible training"),
+    ),
     nsfw_error="NSFW content detected. Try running it again, or try a different prompt.",
 )

@@ -1,0 +1,84 @@
+"""GET /v1/search: public models by how well they fit, and collections. The sandbox has no pages of docs to list."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+
+from bot.sandbox.api.model_bodies import ModelBodies
+from bot.sandbox.catalogue import Catalogue
+from bot.sandbox.collections import COLLECTIONS, Collection
+from bot.sandbox.listing import Listing
+from bot.sandbox.problems import Problem
+
+_DEFAULT_LIMIT, _LIMIT_AT_MOST = 20, 50
+_WORD = re.compile(r"[^\W_]+")
+
+
+class Search:
+    def __init__(self, catalogue: Catalogue, bodies: ModelBodies) -> None:
+        self._catalogue = catalogue
+        self._bodies = bodies
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/v1/search", self._search)]
+
+    async def _search(self, request: web.Request) -> web.Response:
+        query = request.query.get("query", "").strip()
+        if not query:
+            raise Problem(400, 'Query parameter "query" is required')
+        found = ranked(self._catalogue, query)[: _limit(request.query.get("limit"))]
+        body = {
+            "query": query,
+            "models": [
+                {"model": self._bodies.model(page), "metadata": _metadata(page, score)} for page, score in found
+            ],
+            "collections": [self._collection(entry) for entry in COLLECTIONS if _fits(entry, query)],
+            "pages": [],
+        }
+        return web.json_response(body)
+
+    def _collection(self, collection: Collection) -> dict[str, Any]:
+        return {
+            "name": collection.name,
+            "slug": collection.slug,
+            "description": collection.description,
+            "models": [page.full_name for page in self._catalogue if collection.holds(page)],
+        }
+
+
+def ranked(pages: Iterable[Listing], query: str) -> list[tuple[Listing, float]]:
+    """Public models that hold a word of `query`, with the share of its words they hold; the best first."""
+    scored = [(page, _score(query, _text(page))) for page in pages if page.visibility == "public"]
+    return sorted((pair for pair in scored if pair[1]), key=lambda pair: -pair[1])
+
+
+def _score(query: str, text: str) -> float:
+    words = _WORD.findall(query.lower())
+    return sum(word in text for word in words) / len(words) if words else 0.0
+
+
+def _text(page: Listing) -> str:
+    tags = " ".join(f"{entry.name} {entry.slug}" for entry in _collections_of(page))
+    return f"{page.full_name} {page.full_name.replace('-', ' ')} {page.description} {tags}".lower()
+
+
+def _collections_of(page: Listing) -> list[Collection]:
+    return [collection for collection in COLLECTIONS if collection.holds(page)]
+
+
+def _metadata(page: Listing, score: float) -> dict[str, Any]:
+    tags = [collection.slug for collection in _collections_of(page)]
+    return {"generated_description": page.readme, "tags": tags, "score": round(score, 4)}
+
+
+def _fits(collection: Collection, query: str) -> bool:
+    return _score(query, f"{collection.name} {collection.slug} {collection.description}".lower()) == 1
+
+
+def _limit(text: str | None) -> int:
+    limit = int(text) if text and text.isdigit() else 0 if text else _DEFAULT_LIMIT
+    if not 1 <= limit <= _LIMIT_AT_MOST:
+        raise Problem(400, f"limit must be between 1 and {_LIMIT_AT_MOST}")
+    return limit

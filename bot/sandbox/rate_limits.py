@@ -1,0 +1,89 @@
+"""Rate limits: a bucket per kind of call, refilled evenly, told on every reply and enforced when asked to.
+
+Limits are those of replicate.com/docs/topics/predictions/rate-limits: 600 creates a minute, 3000 of everything else.
+"""
+
+import math
+from dataclasses import dataclass
+
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.problems import Problem, reduced, throttled_plainly
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """`burst` calls at once, then `per_minute` of them, evenly."""
+
+    per_minute: int
+    burst: int
+
+
+CREATES = RateLimit(600, burst=600)
+OTHERS = RateLimit(3000, burst=3000)
+LOW_CREDIT = RateLimit(6, burst=1)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one call is told: the headers of its reply and, when it comes too soon, the seconds to wait."""
+
+    headers: dict[str, str]
+    wait_seconds: int = 0
+
+
+class RateLimits:
+    """`is_enforced` refuses what is too much; `has_low_credit` is the 6 creates a minute of an account under $5."""
+
+    def __init__(self, clock: SandboxClock, creates: RateLimit = CREATES, others: RateLimit = OTHERS) -> None:
+        self.is_enforced = False
+        self._clock = clock
+        self._is_reduced = False
+        self._usual_creates = creates
+        self._creates = _Bucket(creates, clock)
+        self._others = _Bucket(others, clock)
+
+    @property
+    def has_low_credit(self) -> bool:
+        return self._is_reduced
+
+    @has_low_credit.setter
+    def has_low_credit(self, is_low: bool) -> None:
+        self._is_reduced = is_low
+        self._creates = _Bucket(LOW_CREDIT if is_low else self._usual_creates, self._clock)
+
+    def change(self, *, creates: RateLimit | None = None, others: RateLimit | None = None) -> None:
+        """Other limits from now on, their buckets full."""
+        if creates:
+            self._usual_creates, self._creates = creates, _Bucket(creates, self._clock)
+        if others:
+            self._others = _Bucket(others, self._clock)
+
+    def spend(self, *, is_create: bool) -> Told:
+        """Count one call. What is refused is not counted."""
+        bucket = self._creates if is_create else self._others
+        return bucket.spend(is_enforced=self.is_enforced or (is_create and self._is_reduced))
+
+    def refusal(self, told: Told, *, is_create: bool) -> Problem:
+        """The 429 of a call that has to wait."""
+        return (reduced if is_create and self._is_reduced else throttled_plainly)(told.wait_seconds)
+
+
+class _Bucket:
+    def __init__(self, limit: RateLimit, clock: SandboxClock) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._left = float(limit.burst)
+        self._filled_at = clock.now()
+
+    def spend(self, *, is_enforced: bool) -> Told:
+        now = self._clock.now()
+        refilled = (now - self._filled_at).total_seconds() * self._limit.per_minute / 60
+        self._left, self._filled_at = min(self._left + refilled, self._limit.burst), now
+        if is_enforced and self._left < 1:
+            wait_seconds = max(1, math.ceil((1 - self._left) * 60 / self._limit.per_minute))
+            return Told(self._headers(wait_seconds), wait_seconds)
+        self._left = max(0.0, self._left - 1)
+        return Told(self._headers(math.ceil(60 / self._limit.per_minute)))
+
+    def _headers(self, reset_seconds: int) -> dict[str, str]:
+        return {"ratelimit-remaining": str(int(self._left)), "ratelimit-reset": str(reset_seconds)}

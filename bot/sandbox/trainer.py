@@ -1,0 +1,55 @@
+"""Trains by counting steps: no weights are learnt, and the new version does what its base does."""
+
+import hashlib
+import io
+import tarfile
+from dataclasses import replace
+
+from bot.sandbox.catalogue import Catalogue
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.failures import ModelFailed
+from bot.sandbox.listing import Version
+from bot.sandbox.model import OutputKind, SandboxModel
+from bot.sandbox.run import Run
+from bot.sandbox.training import Training
+
+_STEPS, _SECONDS = 20, 5.0
+_NOTE = "The sandbox trains nothing: this stands where a real training puts its weights.\n"
+
+
+class Trainer:
+    def __init__(self, clock: SandboxClock, catalogue: Catalogue) -> None:
+        self._clock = clock
+        self._catalogue = catalogue
+
+    def model(self, base: SandboxModel, training: Training) -> SandboxModel:
+        """What the engine runs for `training`."""
+
+        async def perform(run: Run) -> None:
+            run.log("Sandbox trainer: counts steps by rules; no weights are learnt.")
+            await run.steps(_STEPS, _SECONDS)
+            version = self._publish(base, training)
+            run.keep(_weights(), "tar")
+            run.text = f"{training.destination}:{version.id}"
+
+        return replace(base, output=OutputKind.TRAINING, perform=perform)
+
+    def _publish(self, base: SandboxModel, training: Training) -> Version:
+        """The new version goes to the top of the destination's page."""
+        if training.destination not in self._catalogue:
+            raise ModelFailed("The training destination was deleted while the training ran.")
+        page = self._catalogue.named(training.destination)
+        version_id = hashlib.sha256(f"sandbox:training:{training.id}".encode()).hexdigest()
+        trained = replace(base, owner=page.owner, name=page.name, version=version_id, is_official=False)
+        version = Version(trained, self._clock.now())
+        page.versions.insert(0, version)
+        return version
+
+
+def _weights() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("README.txt")
+        entry.size = len(_NOTE)
+        archive.addfile(entry, io.BytesIO(_NOTE.encode()))
+    return buffer.getvalue()

@@ -1,0 +1,34 @@
+"""Holds every exchange with the sandbox against Replicate's document, both ways."""
+
+from aiohttp import web
+
+from tests.specs.replicate import operation_of, reply_faults, request_faults
+
+
+class Recorder:
+    """Listens to an application before it starts. `operations` are those that were answered with success."""
+
+    def __init__(self, application: web.Application) -> None:
+        self.faults: list[str] = []
+        self.operations: set[tuple[str, str]] = set()
+        application.on_response_prepare.append(self._note)
+
+    async def _note(self, request: web.Request, response: web.StreamResponse) -> None:
+        # Streams and delivered files are other hosts at Replicate; /sandbox/ is nobody's but ours.
+        if not request.path.startswith("/v1/") or not isinstance(response, web.Response):
+            return
+        body = response.body if isinstance(response.body, bytes) else b""
+        self.faults += reply_faults(
+            request.method, request.path, response.status, content_type=response.content_type, body=body
+        )
+        if response.status < 400:
+            await self._note_accepted(request)
+
+    async def _note_accepted(self, request: web.Request) -> None:
+        """What the sandbox takes, the document must allow."""
+        body = b"" if request.content_type.startswith("multipart/") else await request.read()
+        self.faults += request_faults(
+            request.method, request.path, query=request.query, headers=request.headers, body=body
+        )
+        if operation := operation_of(request.method, request.path):
+            self.operations.add((operation.method, operation.template))

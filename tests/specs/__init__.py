@@ -1,0 +1,1 @@
+"""Public descriptions of the APIs the bot speaks, and checks against them."""
