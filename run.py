@@ -6,7 +6,7 @@ stamp and start at once, offline too. It needs Python 3.11 with pip 22.3 and tou
     python3 run.py demo            try everything here, without a token (Windows: py run.py demo)
     python3 run.py test            install the test packages and run the suite; options go to pytest
     python3 run.py doctor          or another verb of `python -m bot`
-    python3 run.py lock            write both locks anew from pyproject.toml (--upgrade: newest versions); needs uv
+    python3 run.py lock            write the locks anew from pyproject.toml (--upgrade: newest versions); needs uv
     python3 run.py --clean [verb]  remove .venv first
 """
 
@@ -33,6 +33,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed"
 BOT_LOCK = "requirements.lock"
 TEST_LOCK = "requirements-dev.lock"
+BROWSER_LOCK = "requirements-browser.lock"  # 200 MB that only the page's own tests need: installed by .ci/run
 
 
 def main(arguments: list[str]) -> None:
@@ -150,9 +151,14 @@ def write_locks(options: list[str]) -> None:
     """Pin every dependency for all Pythons and systems with hashes, wheels only, and no index host."""
     uv = shutil.which("uv") or sys.exit("`run.py lock` needs uv on the PATH: pipx install uv")
     compiling = [uv, "pip", "compile", "--quiet", "--universal", "--python-version=3.11", "--generate-hashes"]
-    plain = ["--only-binary=:all:", "--no-header", "--no-emit-index-url", *options, "pyproject.toml"]
-    for lock, group in ((BOT_LOCK, []), (TEST_LOCK, ["--group=dev", f"--constraint={BOT_LOCK}"])):
-        subprocess.run([*compiling, *plain, *group, f"--output-file={lock}"], check=True)
+    plain = ["--only-binary=:all:", "--no-header", "--no-emit-index-url", *options]
+    wanted = {
+        BOT_LOCK: ["pyproject.toml"],
+        TEST_LOCK: ["pyproject.toml", "--group=dev", f"--constraint={BOT_LOCK}"],
+        BROWSER_LOCK: ["--group=browser", f"--constraint={TEST_LOCK}"],
+    }
+    for lock, sources in wanted.items():
+        subprocess.run([*compiling, *plain, *sources, f"--output-file={lock}"], check=True)
         header = f"# Written by `python3 run.py lock` from pyproject.toml {fingerprint()}\n"
         (ROOT / lock).write_text(header + (ROOT / lock).read_text(encoding="utf-8"), encoding="utf-8")
 

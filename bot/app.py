@@ -5,8 +5,11 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
-from bot.backends.replicate.backend import ReplicateBackend
+from aiohttp.web import RouteDef
+
+from bot.backends.replicate.backend import ReplicateBackend, webhook_at
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import BUILT_IN, load
 from bot.commands import MENU
@@ -22,6 +25,7 @@ from bot.credits.pricing import CreditForm
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.ranks import Ranks
 from bot.dispatch.services import Services
+from bot.jobs.inbox import Inbox
 from bot.jobs.jobs import Jobs
 from bot.jobs.presenting import Presenter
 from bot.jobs.queue import Queue
@@ -31,6 +35,7 @@ from bot.jobs.usual_times import UsualTimes
 from bot.jobs.work import Parts
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
+from bot.platforms.web.door import Door
 from bot.platforms.web.page import WebPage
 from bot.platforms.web.platform import WebPlatform
 from bot.server.health import Check
@@ -81,12 +86,13 @@ class App:
         )
         moderation = Moderation(self.database, self.clock, _allowed(settings))
         self.runner = Runner(parts, Queue(RUNS_AT_ONCE))
+        self.inbox = Inbox(self.database, self.runner, self.clock)
         self.jobs = Jobs(parts, self.runner, moderation, self.worker)
         conversations = Conversations(self.database, settings.system_prompt, self.clock)
         services = Services(self.jobs, conversations, catalogue, credits_, moderation, self.media, MENU)
         self.dispatcher = Dispatcher(services, Ranks((*settings.admin_users, *owners)))
         self.recovery = Recovery(
-            self.database, self.runner, self.clock, self.worker, is_alone=self.database.is_exclusive
+            self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
         )
         self._stack = AsyncExitStack()
 
@@ -98,42 +104,58 @@ class App:
         for backend in self.backends.values():
             self._stack.push_async_callback(backend.close)
         self._stack.push_async_callback(self.media.close)
+        self._stack.push_async_callback(self.recovery.stop)
+        self._stack.push_async_callback(self.runner.stop)
         taken = await self.recovery.start()
         log.info("app.opened", extra={"worker": self.worker, "jobs_taken_up": taken})
         return taken
 
-    async def serve(self, web: WebPlatform, *, find_free: bool = False) -> str:
-        """Serve the page, health and metrics; gives the page's address."""
+    async def serve(self, web: WebPlatform, door: Door, *, find_free: bool = False) -> str:
+        """Serve the page to whom the door lets in, health and metrics; gives the page's address."""
         settings = self.settings
-        token = settings.web_token.get_secret_value() if settings.web_token else None
+        await door.check()
         page = WebPage(
             web,
             self.dispatcher,
             self.media.path_of,
+            door,
             host=settings.http_host,
-            token=token,
             public_url=settings.public_url,
         )
-        server = Server(settings.http_host, settings.http_port, page.routes(), self._checks(), closers=[page.stop])
+        server = Server(
+            settings.http_host,
+            settings.http_port,
+            [*page.routes(), *self.routes()],
+            self._checks(),
+            closers=[page.stop],
+        )
         host, port = await server.start(find_free=find_free)
         self._stack.push_async_callback(server.stop)
-        return f"http://{host}:{port}/"
+        address = f"http://{_in_url(host)}:{port}/"
+        self._stack.push_async_callback(door.close)
+        await door.open(address)
+        return address
+
+    def routes(self) -> list[RouteDef]:
+        """What the server answers for the backends: webhooks."""
+        speakers = [backend for backend in self.backends.values() if isinstance(backend, ReplicateBackend)]
+        return [route for backend in speakers for route in backend.routes(self.inbox.take)]
 
     async def drain(self) -> None:
         """Take no new asks, and wait for running jobs as long as the settings allow; the rest waits in its rows."""
         self.jobs.is_accepting = False
+        await self.jobs.none_being_accepted()
         ended = await self.runner.drain(self.settings.shutdown_grace_seconds)
         log.info("app.drained", extra={"all_ended": ended, "left": self.runner.running})
 
     async def close(self) -> None:
         """Let go of everything, last opened first."""
         self.jobs.is_accepting = False
-        await self.runner.stop()
-        await self.recovery.stop()
         await self._stack.aclose()
 
     def _checks(self) -> dict[str, Check]:
-        return {"database": self._can_write, "accepting": self._is_accepting}
+        reached = {name: partial(_reach, backend) for name, backend in self.backends.items()}
+        return {"database": self._can_write, "accepting": self._is_accepting, **reached}
 
     async def _can_write(self) -> None:
         async with self.database.write() as tx:
@@ -144,10 +166,24 @@ class App:
             raise Unavailable("draining")
 
 
+async def _reach(backend: Backend) -> None:
+    backend.check()
+
+
 def _backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
     token = settings.replicate_api_token
-    replicate = ReplicateBackend(settings.replicate_base_url, token.get_secret_value() if token else "", clock)
+    replicate = ReplicateBackend(
+        settings.replicate_base_url,
+        token.get_secret_value() if token else "",
+        clock,
+        webhook_for=webhook_at(settings.public_url),
+    )
     return {replicate.name: replicate}
+
+
+def _in_url(host: str) -> str:
+    """A host as an address names it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _origins(settings: Settings) -> tuple[str, ...]:

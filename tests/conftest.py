@@ -20,7 +20,10 @@ from tests.postgres import PostgresServer, find_binaries, running_server
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
-skipped_postgres: list[str] = []
+NEEDED = ("postgres", "browser")
+"""What a machine may lack: marks of tests that skip there, unless `--require-…` or CI=true says that they must not."""
+
+skipped: dict[str, list[str]] = {need: [] for need in NEEDED}
 
 
 class NetworkUsed(RuntimeError):
@@ -28,25 +31,26 @@ class NetworkUsed(RuntimeError):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--require-postgres", action="store_true", help="fail, rather than skip, where there is no PostgreSQL server"
-    )
+    for need, thing in zip(NEEDED, ("PostgreSQL server", "Chromium with Playwright"), strict=True):
+        parser.addoption(f"--require-{need}", action="store_true", help=f"fail, rather than skip, without a {thing}")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.skipped and "postgres" in report.keywords:
-        skipped_postgres.append(report.nodeid)
+    for need in NEEDED:
+        if report.skipped and need in report.keywords:
+            skipped[need].append(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if skipped_postgres and postgres_is_required(session.config):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        reporter = session.config.pluginmanager.getplugin("terminalreporter")
-        reporter.write_line(f"\nSkipped, though PostgreSQL is required: {', '.join(skipped_postgres)}", red=True)
+    for need, tests in skipped.items():
+        if tests and is_required(need, session.config):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            reporter = session.config.pluginmanager.getplugin("terminalreporter")
+            reporter.write_line(f"\nSkipped, though {need} is required: {', '.join(tests)}", red=True)
 
 
-def postgres_is_required(config: pytest.Config) -> bool:
-    return bool(config.getoption("--require-postgres")) or os.environ.get("CI") == "true"
+def is_required(need: str, config: pytest.Config) -> bool:
+    return bool(config.getoption(f"--require-{need}")) or os.environ.get("CI") == "true"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -96,7 +100,7 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     binaries = find_binaries()
     if binaries is None:
         reason = "there is no PostgreSQL server here (on Debian: apt-get install postgresql)"
-        if postgres_is_required(request.config):
+        if is_required("postgres", request.config):
             pytest.fail(reason)
         pytest.skip(reason)
     with running_server(binaries) as server:

@@ -183,7 +183,6 @@ async def test_an_unknown_workspace_is_told_whom_to_ask(bench: Bench) -> None:
     "error",
     [
         BackendDown("The model service cannot be reached."),
-        BackendBusy("The model service is busy.", retry_after=60),
         BackendOutOfCredit("The owner has to look after the account."),
         BackendRefusedToken("The owner has to look after the token."),
     ],
@@ -194,9 +193,21 @@ async def test_a_backend_that_refuses_costs_nothing(bench: Bench, error: Backend
     await bench.say("/imagine a fox")
 
     assert bench.last_text == f"⚠ {error}"
-    assert [button.label for button in bench.last_message.reply.buttons] == ["Try again"]
+    assert [button.label for button in bench.last_message.reply.buttons] == ["Try again", "Delete"]
     assert await bench.balance() == bench.starting_credits
     assert await bench.open_holds() == []
+
+
+async def test_a_throttled_ask_waits_for_its_turn_and_is_not_lost(bench: Bench) -> None:
+    bench.backend.refusal = BackendBusy("The model service is busy.", retry_after=5)
+    await bench.say("/imagine a fox")
+    meanwhile = bench.last_message.reply.tone
+
+    bench.backend.refusal = None
+    await bench.pass_time(30)
+
+    assert (meanwhile, bench.last_message.reply.tone) == (Tone.WORKING, Tone.DONE)
+    assert await bench.balance() == bench.starting_credits - 3_000
 
 
 async def test_words_that_are_not_wanted_and_models_that_rest(bench: Bench) -> None:

@@ -24,6 +24,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = {
     "requirements.lock": PYPROJECT["project"]["dependencies"],
     "requirements-dev.lock": PYPROJECT["project"]["dependencies"] + PYPROJECT["dependency-groups"]["dev"],
+    "requirements-browser.lock": PYPROJECT["dependency-groups"]["browser"],
 }
 ENTRY = re.compile(r"^(?P<name>[a-z0-9.-]+)==(?P<version>\S+)(?P<marker> ; [^\\]+)? \\$", re.MULTILINE)
 
@@ -220,7 +221,7 @@ def test_each_dependency_is_locked_at_a_version_that_fits(lock: str) -> None:
 def test_each_entry_has_hashes_and_somebody_who_needs_it(lock: str) -> None:
     locked = entries(lock)
     needed: set[str] = set()
-    unread = ["easel (pyproject.toml)", "easel (pyproject.toml:dev)", "-c requirements.lock"]
+    unread = [f"easel (pyproject.toml{group})" for group in ("", ":dev", ":browser")]
     while unread:
         parent = unread.pop()
         children = {name for name, entry in locked.items() if parent in list_of(entry["via"])} - needed
@@ -236,12 +237,11 @@ def list_of(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def test_both_locks_agree() -> None:
-    bot, with_tests = entries("requirements.lock"), entries("requirements-dev.lock")
+def test_the_locks_agree() -> None:
+    bot, with_tests, browser = ({name: entry["version"] for name, entry in entries(lock).items()} for lock in LOCKS)
 
-    assert {name: entry["version"] for name, entry in bot.items()}.items() <= {
-        name: entry["version"] for name, entry in with_tests.items()
-    }.items()
+    assert bot.items() <= with_tests.items()
+    assert {name: with_tests.get(name, version) for name, version in browser.items()} == browser
 
 
 @pytest.mark.parametrize("lock", LOCKS)

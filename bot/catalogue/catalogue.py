@@ -49,6 +49,8 @@ class Catalogue:
         `needs` names an option the default must take, e.g. `image`. Raises `UnknownName` with the nearest.
         """
         models = self.of(task)
+        if not models:
+            raise BadOption(f"No model for /{task} is on offer here. Ask my owner to add one.", option="model")
         if not name:
             return next((model for model in models if not needs or needs in model.inputs), models[0])
         wanted = name.strip().lower()
@@ -60,12 +62,12 @@ class Catalogue:
             raise BadOption(f"{elsewhere.title} is for /{elsewhere.task}, not for /{task}.", option="model")
         raise UnknownName("model", name, [model.key for model in models], how="/models lists them.")
 
-    def for_variation(self, key: str) -> Model:
+    def for_variation(self, key: str) -> Model | None:
         """The model to vary a picture with: the one that made it if it takes pictures, else the first that does."""
         made_by = self._models.get(key)
         if made_by is not None and made_by.task is Task.IMAGINE and "image" in made_by.inputs:
             return made_by
-        return self.choose(Task.IMAGINE, needs="image")
+        return next((model for model in self.of(Task.IMAGINE) if "image" in model.inputs), None)
 
     def inputs(self, model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
         """A command's options as the model's inputs; raises `BadOption` naming bounds, or models that take it."""

@@ -1,5 +1,6 @@
 """The catalogue file into models. A mistake in it is one sentence that names the table and the key."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -10,6 +11,9 @@ from bot.core.errors import EaselError
 from bot.core.models import InputRule, Model, OutputKind, Price, PriceUnit, Task
 
 BUILT_IN = Path(__file__).with_name("models.toml")
+TO_FILL_IN = "FILL IN"
+"""Stands where a draft leaves a price to its owner: a model without one could spend without end."""
+
 _MICROS = Decimal(1_000_000)
 
 
@@ -50,6 +54,7 @@ def read(key: str, table: Mapping[str, Any]) -> Model:
             strip_prefixes=tuple(table.get("strip_prefixes", ())),
             is_adult=bool(table.get("is_adult", False)),
             description=table.get("description", ""),
+            deployment=_deployment(table.get("deployment", "")),
         )
     except KeyError as error:
         raise CatalogueError(f"[{key}] lacks {error}.") from error
@@ -57,7 +62,15 @@ def read(key: str, table: Mapping[str, Any]) -> Model:
         raise CatalogueError(f"[{key}] is wrong: {error}.") from error
 
 
+def _deployment(name: str) -> str:
+    if name and not re.fullmatch(r"[^/\s]+/[^/\s]+", name):
+        raise ValueError(f"a deployment is named owner/name, not {name!r}")
+    return name
+
+
 def _price(table: Mapping[str, Any]) -> Price:
+    if TO_FILL_IN in table.values():
+        raise ValueError(f"it has no price yet; find it at {table.get('source', 'its page')} and fill it in")
     amounts = {name: Decimal(table[name]) * _MICROS for name in table if name.startswith("usd_")}
     about = {"source": table["source"], "read_on": table["read_on"]}
     if "usd_per_image" in amounts:

@@ -8,6 +8,10 @@ VERBS: Mapping[str, str] = {
     "demo": "try everything on this machine, without a token",
     "run": "run the bot with the settings of the environment and .env",
     "sandbox": "serve the Replicate-compatible sandbox alone",
+    "models": "list the catalogue, check it against what models publish, search, add",
+    "deployments": "list, create, update and delete your deployments at Replicate",
+    "trainings": "list, create, look at and cancel your trainings at Replicate",
+    "web": "invite people to the page, list them, remove them",
     "doctor": "say what is missing or wrong",
     "health": "ask a running bot on this machine how it is",
 }
@@ -17,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     """Do one verb; gives the exit code."""
     verb, *rest = arguments or ["help"]
     if verb not in VERBS:
-        print("\n".join(["Usage: python -m bot VERB", "", *(f"  {name:8} {what}" for name, what in VERBS.items())]))
+        print("\n".join(["Usage: python -m bot VERB", "", *(f"  {name:11} {what}" for name, what in VERBS.items())]))
         return 0 if verb in ("help", "--help", "-h") else 2
     # Each verb imports what it needs and no more: starting is part of what a person waits for.
     run = cast("Callable[[Sequence[str]], int]", importlib.import_module(f"bot.cli.{verb}").main)

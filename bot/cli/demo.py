@@ -15,7 +15,7 @@ from bot.cli.documents import DOCUMENTS
 from bot.cli.failing import in_sentences
 from bot.sandbox.server import SandboxOptions
 from bot.sandbox.thread import SandboxThread
-from bot.settings import Owner, Settings, load_settings
+from bot.settings import Settings, load_settings
 from bot.telemetry import logs
 
 BADGE = "sandbox: rules, not AI"
@@ -70,6 +70,7 @@ async def _answer(settings: Settings, line: str, output: Path | None) -> int:
 
 def _serve(given: argparse.Namespace, sandbox: SandboxThread) -> int:
     from bot.cli.serving import serve
+    from bot.platforms.web.demo_door import DemoDoor
 
     port = given.port if given.port is not None else int(os.environ.get("PORT") or 0)
     settings = _settings(sandbox, load_settings().data_dir / "demo", port)
@@ -80,8 +81,7 @@ def _serve(given: argparse.Namespace, sandbox: SandboxThread) -> int:
         if not given.no_browser and _has_display():
             webbrowser.open(address)
 
-    owner = Owner("web", "page", "owner")
-    asyncio.run(serve(settings, ready=ready, badge=BADGE, owners=(owner,), find_free=True))
+    asyncio.run(serve(settings, lambda *_: DemoDoor(), ready=ready, badge=BADGE, find_free=True))
     return 0
 
 

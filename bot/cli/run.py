@@ -5,9 +5,15 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+from bot.app import App
 from bot.cli.failing import in_sentences
 from bot.cli.serving import serve
-from bot.settings import Owner, Settings, SettingsError, load_settings
+from bot.platforms.web.administration import KEY_FILE
+from bot.platforms.web.door import Door
+from bot.platforms.web.invited_door import InvitedDoor
+from bot.platforms.web.platform import WebPlatform
+from bot.platforms.web.visitors import Visitors
+from bot.settings import Settings, SettingsError, load_settings
 from bot.telemetry import logs
 
 
@@ -18,9 +24,19 @@ def main(arguments: Sequence[str]) -> int:
     if settings.replicate_api_token is None:
         raise SettingsError("REPLICATE_API_TOKEN is missing. `python -m bot demo` needs none; see .env.example.")
     logs.configure(settings.log_level, settings.log_format, settings.secrets())
-    # Whoever holds the page's key, or sits at this machine, owns it; invitations will tell people apart.
-    asyncio.run(serve(settings, ready=_told, badge=_badge(settings), owners=(Owner("web", "page", "owner"),)))
+    asyncio.run(serve(settings, _door, ready=_told, badge=_badge(settings)))
     return 0
+
+
+def _door(app: App, web: WebPlatform) -> Door:
+    settings = app.settings
+    return InvitedDoor(
+        Visitors(app.database, app.clock, web.feed.close_person),
+        host=settings.http_host,
+        token=settings.web_token.get_secret_value() if settings.web_token else None,
+        public_url=settings.public_url,
+        key_file=settings.data_dir / KEY_FILE,
+    )
 
 
 def _told(address: str) -> None:

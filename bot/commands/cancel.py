@@ -29,6 +29,10 @@ class Cancel(Command):
             return running[0]
         job = await services.jobs.get(self.job)
         # Somebody else's job is not told apart from none. Moderators stop it by its own button.
-        if job is None or (job.user.platform, job.user.id) != (user.platform, user.id):
+        if job is None or (job.user.platform, job.user.workspace, job.user.id) != (
+            user.platform,
+            user.workspace,
+            user.id,
+        ):
             raise NoSuchJob(f"You have no job called “{self.job}”. /show lists your latest.")
         return job

@@ -36,16 +36,21 @@ class Chat(Command):
     async def _model(self, invocation: Invocation, services: Services) -> Model:
         """The named one, else the one the conversation began with, else the default."""
         current = None if self.model else await services.conversations.current(invocation.channel)
-        return services.catalogue.choose(Task.CHAT, self.model or (current.model if current else ""))
+        begun_with = current.model if current and current.model in services.catalogue else ""
+        return services.catalogue.choose(Task.CHAT, self.model or begun_with)
 
     async def _asked(self, invocation: Invocation, services: Services, model: Model) -> Asked:
-        if invocation.action == "regenerate":
-            job = await services.jobs.get(invocation.parent_job)
-            conversation = job.conversation if job else ""
-            return await services.conversations.ask_again(
-                conversation, invocation.parent_job, model, max_tokens=self.max_tokens
+        conversations, user, system = services.conversations, invocation.user, self.system or ""
+        if invocation.action in ("regenerate", "retry", "continue"):
+            before = await services.jobs.get(invocation.parent_job)
+            where = before.conversation if before else ""
+            if invocation.action == "continue":
+                return await conversations.go_on(
+                    where, invocation.parent_job, user, CONTINUE, model, max_tokens=self.max_tokens
+                )
+            return await conversations.ask_again(
+                where, invocation.parent_job, model, system=system, max_tokens=self.max_tokens
             )
-        text = CONTINUE if invocation.action == "continue" else self.message
-        return await services.conversations.ask(
-            invocation.channel, invocation.user, text, model, system=self.system or "", max_tokens=self.max_tokens
+        return await conversations.ask(
+            invocation.channel, user, self.message, model, system=system, max_tokens=self.max_tokens
         )

@@ -1,6 +1,6 @@
 """Opening a chat, and the prompt for its next answer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bot.conversations.templates import render
 from bot.conversations.trimming import chain, trimmed
@@ -45,33 +45,60 @@ class Conversations:
     async def ask(
         self, channel: Channel, user: User, text: str, model: Model, *, system: str = "", max_tokens: int
     ) -> Asked:
-        """The next question of a channel's conversation, which begins with it if there is none."""
-        conversation = await self._opened(channel, user, model, system)
+        """The next question of a channel's conversation. Nothing is written: a new one opens with its first job."""
+        conversation = await self.current(channel) or self._new(channel, user, model, system)
         earlier = chain(await self._turns(conversation))
-        parent = earlier[-1].id if earlier else ""
-        turn = Turn(
-            new_id(), conversation.id, Role.USER, text, self._clock.now(), parent, user=f"{user.platform}:{user.id}"
-        )
-        prompt = self._prompt(conversation, [*earlier, turn], model, system, max_tokens)
-        return Asked(conversation, prompt, turn, turn.id)
+        return self._asked(conversation, earlier, user, text, model, system, max_tokens)
 
-    async def ask_again(self, conversation_id: str, job: str, model: Model, *, max_tokens: int) -> Asked:
+    async def go_on(
+        self, conversation_id: str, job: str, user: User, text: str, model: Model, *, max_tokens: int
+    ) -> Asked:
+        """A question that follows the answer of one job, whatever was said since.
+
+        Raises `NoSuchJob` when the conversation or the question is gone.
+        """
+        conversation, turns, question = await self._found(conversation_id, job)
+        answer = next((t for t in reversed(turns) if t.job == job and t.role is Role.ASSISTANT), None)
+        earlier = [*chain(turns, question.id), *([answer] if answer else [])]
+        return self._asked(conversation, earlier, user, text, model, "", max_tokens)
+
+    async def ask_again(
+        self, conversation_id: str, job: str, model: Model, *, system: str = "", max_tokens: int
+    ) -> Asked:
         """The question that a job answered, to be answered once more beside that answer.
 
         Raises `NoSuchJob` when the conversation or the question is gone.
         """
+        conversation, turns, question = await self._found(conversation_id, job)
+        prompt = self._prompt(conversation, chain(turns, question.id), model, system, max_tokens)
+        return Asked(conversation, prompt, None, question.id)
+
+    async def _found(self, conversation_id: str, job: str) -> tuple[Conversation, list[Turn], Turn]:
         async with self._database.read() as tx:
             conversation = await tx.conversations.get(conversation_id)
             turns = await tx.conversations.turns(conversation_id, TURNS_READ) if conversation else []
         question = _question_of(turns, job)
         if conversation is None or question is None:
             raise NoSuchJob("That question is not kept any more. Please ask it again.")
-        prompt = self._prompt(conversation, chain(turns, question.id), model, "", max_tokens)
-        return Asked(conversation, prompt, None, question.id)
+        return conversation, turns, question
 
-    async def _opened(self, channel: Channel, user: User, model: Model, system: str) -> Conversation:
-        now = self._clock.now()
-        new = Conversation(
+    def _asked(
+        self,
+        conversation: Conversation,
+        earlier: list[Turn],
+        user: User,
+        text: str,
+        model: Model,
+        system: str,
+        max_tokens: int,
+    ) -> Asked:
+        who, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
+        turn = Turn(new_id(), conversation.id, Role.USER, text, self._clock.now(), parent, user=who)
+        prompt = self._prompt(conversation, [*earlier, turn], model, system, max_tokens)
+        return Asked(conversation, prompt, turn, turn.id)
+
+    def _new(self, channel: Channel, user: User, model: Model, system: str) -> Conversation:
+        return Conversation(
             id=new_id(),
             platform=channel.platform,
             workspace=channel.workspace,
@@ -80,13 +107,8 @@ class Conversations:
             model=model.key,
             system=system or self._system,
             starter=f"{user.platform}:{user.id}",
-            created_at=now,
+            created_at=self._clock.now(),
         )
-        found = await self.current(channel)
-        if found is None:
-            async with self._database.write() as tx:
-                found = await tx.conversations.open(new)
-        return replace(found, system=system) if system else found
 
     async def _turns(self, conversation: Conversation) -> list[Turn]:
         async with self._database.read() as tx:

@@ -1,6 +1,7 @@
 """As much of a conversation as the model can read: the newest turns, whole, within its budget."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.core.conversations import Role, Turn
 
@@ -21,6 +22,9 @@ def trimmed(turns: Sequence[Turn], budget_tokens: int) -> list[Turn]:
             break
         kept.append(turn)
     kept.reverse()
+    if len(kept) == 1 and budget_bytes < 0:
+        tail = kept[0].text.encode()[-max(budget_tokens, 1) * BYTES_PER_TOKEN :]
+        kept = [replace(kept[0], text=tail.decode(errors="ignore"))]
     while len(kept) > 1 and kept[0].role is Role.ASSISTANT:
         kept.pop(0)
     return kept

@@ -1,6 +1,8 @@
 """Who runs predictions: the one small protocol that every backend implements."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -10,12 +12,40 @@ from bot.core.models import Model
 from bot.core.predictions import Event, Inputs, Snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A backend called us: something happened to a run of this job. `id` is the same however often it calls."""
+
+    id: str
+    job: str
+    backend_id: str
+
+
+TakeNotice = Callable[[Notice], Awaitable[bool]]
+"""Writes a notice down, and gives whether it is news."""
+
+
 class Backend(Protocol):
     """Runs predictions. Every method raises a `BackendError` when the backend is at fault."""
 
     @property
     def name(self) -> str:
         """What the catalogue calls it, e.g. `replicate`."""
+        ...
+
+    def admit(self) -> None:
+        """Let a new ask in. Raises `BackendDown` at once, before any money is held, while the backend is away."""
+        ...
+
+    def check(self) -> None:
+        """Raise `BackendDown` while the backend is away: what a monitor asks. Changes nothing."""
+        ...
+
+    def turn(self, *, is_again: bool = False) -> AbstractAsyncContextManager[None]:
+        """Wait in line for leave to create; submit once inside. Creates that were throttled go first (`is_again`).
+
+        Whoever leaves the line, by being cancelled, has spent nothing. Raises `BackendDown` like `admit`.
+        """
         ...
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
@@ -28,7 +58,8 @@ class Backend(Protocol):
     async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
         """Create a prediction and give its id at once.
 
-        Never sent twice: raises `SubmitUnclear` when a broken create may have arrived.
+        Never sent twice: raises `SubmitUnclear` when a broken create may have arrived, and `BackendBusy` when it was
+        throttled: nothing was created, and it takes another turn.
         """
         ...
 
@@ -46,6 +77,10 @@ class Backend(Protocol):
 
     def explain(self, snapshot: Snapshot) -> BackendError:
         """Why an ended run gave nothing, in words a person can act on: `ModelFailed` or `ModelFlagged`."""
+        ...
+
+    def may_try_again(self, snapshot: Snapshot) -> bool:
+        """Whether a failed run failed of something passing, so that another one is worth its price."""
         ...
 
     async def probe(self) -> str:

@@ -96,3 +96,5 @@ class Model:
     """Words a model puts before its answer, such as `Caption: `."""
     is_adult: bool = False
     description: str = ""
+    deployment: str = ""
+    """The backend's name of a deployment of ours that runs it, such as `ana/fast-flux`, or empty."""

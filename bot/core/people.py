@@ -32,6 +32,8 @@ class User:
     roles: frozenset[str] = frozenset()
     is_administrator: bool = False
     """Whether the platform says that they administer this workspace."""
+    is_owner: bool = False
+    """Whether the platform says that the bot is theirs: only our own page can know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,10 @@ class Platform(Protocol):
         """Show this instead. Idempotent. Raises `MessageLost` when the message cannot be reached any more."""
         ...
 
+    async def delete(self, message: MessageRef) -> None:
+        """Take it away for everyone; an edit of it raises `MessageLost` then. Harmless when it is gone already."""
+        ...
+
     def pacer(self, message: MessageRef) -> Pacer:
         """The pace of edits to this message."""
         ...

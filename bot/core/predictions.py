@@ -57,8 +57,16 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Starting:
+    """The backend was asked, and the model does not run yet: it is queued there, or starting cold."""
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The model began to run; until now it was queued or starting cold."""
+
+    after_seconds: float | None = None
+    """How long after it was created, by the backend's clock: it may have begun before anybody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class Ended:
     snapshot: Snapshot
 
 
-Event: TypeAlias = Started | Progressed | Wrote | Ended
+Event: TypeAlias = Starting | Started | Progressed | Wrote | Ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from bot.core.conversations import Conversation, Turn
 from bot.core.jobs import Job, JobState, Output, PostedMessage, PredictionRecord
 from bot.core.json import JSON
 from bot.core.money import Account, Entry, Hold
-from bot.core.people import User
+from bot.core.people import Rank, User
 from bot.core.replies import Reply
 
 
@@ -39,6 +39,10 @@ class JobStore(Protocol):
         """
         ...
 
+    async def steps(self, job_id: str) -> list[tuple[JobState, datetime]]:
+        """The states a job has been in and when each was reached, in order; empty for an unknown job."""
+        ...
+
     async def ask_cancel(self, job_id: str, by: str, at: datetime) -> bool:
         """Note who wants an open job cancelled. False when it is not open or already asked."""
         ...
@@ -55,7 +59,13 @@ class JobStore(Protocol):
         """Jobs asked in one channel in any state, newest first."""
         ...
 
-    async def claim(self, owner: str, dead_before: datetime, at: datetime, limit: int) -> list[Job]:
+    async def waited_for(self, owner: str) -> list[Job]:
+        """The jobs of an owner that someone still waits for, oldest first."""
+        ...
+
+    async def claim(
+        self, owner: str, dead_before: datetime, at: datetime, limit: int, platforms: Sequence[str] | None = None
+    ) -> list[Job]:
         """Take over jobs that someone waits for from owners not alive (no beat since `dead_before`): epoch raised.
 
         On PostgreSQL with FOR UPDATE SKIP LOCKED. Jobs already of this owner are not among them.
@@ -105,6 +115,10 @@ class OutputStore(Protocol):
         ...
 
     async def of(self, prediction_id: str) -> list[Output]: ...
+
+    async def remove(self, prediction_id: str, n: int) -> None:
+        """Forget one output; harmless when it is not there."""
+        ...
 
     async def with_sha256(self, sha256: str) -> list[tuple[Output, str]]:
         """Outputs with this content, each with its job's id."""
@@ -198,8 +212,8 @@ class PeopleStore(Protocol):
         """None ends a block."""
         ...
 
-    async def by_name(self, platform: str, workspace: str, name: str) -> str | None:
-        """The id of a user by id or by name (case folded), as seen in this workspace."""
+    async def by_name(self, platform: str, workspace: str, name: str) -> list[str]:
+        """The ids a name may mean in this workspace: the one that is spelled so, else those called so, at most two."""
         ...
 
     async def is_workspace_allowed(self, platform: str, workspace: str) -> bool: ...
@@ -253,6 +267,16 @@ class WorkerStore(Protocol):
     async def leave(self, worker: str) -> None: ...
 
 
+class InboxStore(Protocol):
+    """Notices of backends that came in, so that a repeated one does nothing."""
+
+    async def add(self, notice_id: str, job_id: str, at: datetime) -> bool:
+        """False when it was there already."""
+        ...
+
+    async def forget(self, received_before: datetime) -> int: ...
+
+
 class AuditStore(Protocol):
     """Who changed or refused what."""
 
@@ -286,8 +310,50 @@ class PageStore(Protocol):
         """The latest messages, oldest first."""
         ...
 
+    async def remove(self, message_id: str) -> None:
+        """Forget one message; harmless when it is not there."""
+        ...
+
     async def channels_of(self, user: str, limit: int) -> list[tuple[str, str, datetime]]:
         """(channel, first words, last change), newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody whom the web page knows by invitation. Names are unique, whatever their case."""
+
+    id: str
+    name: str
+    rank: Rank
+    invited_at: datetime
+    joined_at: datetime | None = None
+    """When they first used an invitation."""
+
+
+class VisitorStore(Protocol):
+    """The people of the web page, and what lets them in: only SHA-256 of invitations and cookies are kept."""
+
+    async def put(self, visitor: Visitor) -> None:
+        """Insert, or replace name and rank."""
+        ...
+
+    async def all(self) -> list[Visitor]:
+        """In the order they were invited."""
+        ...
+
+    async def by_name(self, name: str) -> Visitor | None: ...
+
+    async def by_cookie(self, sha256: str) -> Visitor | None: ...
+
+    async def add_invitation(self, visitor: str, sha256: str, expires_at: datetime) -> None: ...
+
+    async def use_invitation(self, sha256: str, cookie_sha256: str, at: datetime) -> Visitor | None:
+        """Turn an invitation into a cookie, once. None when it is unknown, expired or used."""
+        ...
+
+    async def remove(self, visitor: str) -> None:
+        """Forget somebody, with every key they have."""
         ...
 
 
@@ -304,8 +370,10 @@ class Transaction(Protocol):
     moderation: ModerationStore
     conversations: ConversationStore
     workers: WorkerStore
+    inbox: InboxStore
     audit: AuditStore
     page: PageStore
+    visitors: VisitorStore
 
 
 class Database(Protocol):

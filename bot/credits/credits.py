@@ -1,10 +1,12 @@
 """What the rest of the bot asks of money: prices before, holds, closes, grants, and what somebody has left."""
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.clock import Clock
-from bot.core.errors import BadOption
+from bot.core.errors import BadOption, DuplicateEntry
 from bot.core.money import Account, Entry, EntryKind
 from bot.core.people import User
 from bot.core.storage import Database, Transaction
@@ -67,14 +69,26 @@ class Credits:
         Raises `BadOption` for somebody never seen here. The request key makes a grant unrepeatable.
         """
         now = self._clock.now()
-        async with self._database.write() as tx:
-            user_id = await tx.people.by_name(by.platform, by.workspace, to)
-            if user_id is None:
-                raise BadOption(f"I have not seen “{to}” here yet. They must have used me once.", option="user")
-            wallet = granted_wallet(by.platform, by.workspace, user_id)
-            actor = f"{by.platform}:{by.workspace}:{by.id}"
-            await tx.ledger.open(wallet, Entry(wallet.id, EntryKind.GRANT, 0, 0, f"open:{wallet.id}", actor, now))
-            await tx.ledger.append([Entry(wallet.id, EntryKind.GRANT, micros, 0, f"grant:{request_key}", actor, now)])
-            await tx.audit.add(actor, "credits.grant", {"to": user_id, "micros": micros}, now)
+        async with self._database.read() as tx:
+            user_id = _the_one(to, await tx.people.by_name(by.platform, by.workspace, to))
+        wallet = granted_wallet(by.platform, by.workspace, user_id)
+        actor = f"{by.platform}:{by.workspace}:{by.id}"
+        with contextlib.suppress(DuplicateEntry):  # delivered twice, done once
+            async with self._database.write() as tx:
+                await tx.ledger.open(wallet, Entry(wallet.id, EntryKind.GRANT, 0, 0, f"open:{wallet.id}", actor, now))
+                await tx.ledger.append(
+                    [Entry(wallet.id, EntryKind.GRANT, micros, 0, f"grant:{request_key}", actor, now)]
+                )
+                await tx.audit.add(actor, "credits.grant", {"to": user_id, "micros": micros}, now)
+        async with self._database.read() as tx:
             after = await tx.ledger.get(wallet.id)
         return user_id, after.available if after else micros
+
+
+def _the_one(name: str, ids: Sequence[str]) -> str:
+    """Whom a name means; raises `BadOption` when it is nobody, or might be two."""
+    if not ids:
+        raise BadOption(f"I have not seen “{name}” here yet. They must have used me once.", option="user")
+    if len(ids) > 1:
+        raise BadOption(f"Several people are called “{name}”: {' and '.join(ids)}. Please give the id.", option="user")
+    return ids[0]

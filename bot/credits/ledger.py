@@ -13,7 +13,7 @@ from bot.core.ids import new_id
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import User
 from bot.core.storage import Transaction
-from bot.credits.accounts import Limits, accounts_of, bot_budget_id, start_of_next_day
+from bot.credits.accounts import Limits, accounts_of, start_of_next_day
 from bot.credits.pricing import CreditForm
 from bot.telemetry import metrics
 
@@ -44,7 +44,7 @@ class Ledger:
 
     async def settle(self, tx: Transaction, job: str, cost: int, now: datetime) -> int:
         """Close a job's holds by what it cost, in micros; gives what the person pays, at most what was held."""
-        holds = await tx.ledger.open_holds(job)
+        holds = await self._locked_holds(tx, job)
         if not holds:
             return 0
         held = min((hold.amount for hold in _budgets(holds)), default=sum(hold.amount for hold in holds))
@@ -52,21 +52,31 @@ class Ledger:
         await tx.ledger.append(
             [*_settled_wallets(_wallets(holds), charged, now), *_settled(_budgets(holds), charged, now)]
         )
-        await self._count_overrun(tx, job, cost - charged, now)
+        await self._count_overrun(tx, holds, cost - charged, now)
         metrics.holds.labels(outcome="settled").inc()
         return charged
 
     async def release(self, tx: Transaction, job: str, real_cost: int, now: datetime) -> None:
         """Give a job's holds back; what it really cost the owner still counts against the bot's budget."""
-        holds = await tx.ledger.open_holds(job)
+        holds = await self._locked_holds(tx, job)
         bot = [hold for hold in holds if hold.account.scope == "bot"]
         charged = min([real_cost, *(hold.amount for hold in bot)])
         released = holds if charged == 0 else [hold for hold in holds if hold.account.scope != "bot"]
         settled = [] if charged == 0 else _settled(bot, charged, now)
         await tx.ledger.append([*(_close(hold, EntryKind.RELEASE, 0, now) for hold in released), *settled])
         if holds:
-            await self._count_overrun(tx, job, real_cost - charged, now)
+            await self._count_overrun(tx, holds, real_cost - charged, now)
             metrics.holds.labels(outcome="released").inc()
+
+    async def _locked_holds(self, tx: Transaction, job: str) -> list[Hold]:
+        """A job's open holds, their accounts locked in id order as `hold` does: else the two wait for each other."""
+        holds = await tx.ledger.open_holds(job)
+        await tx.ledger.lock([hold.account.id for hold in holds])
+        return holds
+
+    async def count_lost_run(self, tx: Transaction, job: str, cost: int, now: datetime) -> None:
+        """A run that failed and is followed by another costs the owner, not the person, whose hold stays as it is."""
+        await self._count(tx, await tx.ledger.open_holds(job), cost, "lost run", now)
 
     async def _opened(self, tx: Transaction, user: User, limits: Limits, now: datetime) -> list[Account]:
         """The accounts of an ask, opened where this is the first, locked, and brought to today's limits."""
@@ -115,25 +125,26 @@ class Ledger:
                 short_by = self._form.show_up(amount - budget.available)
                 raise BudgetSpent(whose=_WHOSE[budget.scope], short_by=short_by, refills_at=budget.expires_at)
 
-    async def _count_overrun(self, tx: Transaction, job: str, over: int, now: datetime) -> None:
-        """A run that cost more than was held is the owner's loss; the bot's budget counts it as far as it has room."""
+    async def _count_overrun(self, tx: Transaction, holds: Sequence[Hold], over: int, now: datetime) -> None:
+        """A run that cost more than was held is the owner's loss; the bot's budget counts it as far as it has room.
+
+        Its row leaves `granted` alone: an `adjust` would be taken for a changed limit, and put back by the next ask.
+        """
         if over <= 0:
             return
-        log.error("credits.overrun", extra={"job": job, "micros": over})
-        budget = (await tx.ledger.lock([bot_budget_id(now)])).get(bot_budget_id(now))
-        counted = min(over, budget.available) if budget is not None else 0
-        if counted > 0:
-            entry = Entry(
-                bot_budget_id(now),
-                EntryKind.ADJUST,
-                -counted,
-                0,
-                f"overrun:{job}",
-                "bot",
-                now,
-                reason=f"overrun of {job}",
-            )
-            await tx.ledger.append([entry])
+        log.error("credits.overrun", extra={"job": holds[0].job, "micros": over})
+        await self._count(tx, holds, over, "overrun", now)
+
+    async def _count(self, tx: Transaction, holds: Sequence[Hold], micros: int, what: str, now: datetime) -> None:
+        for hold in holds:
+            if hold.account.scope != "bot":
+                continue
+            budget = (await tx.ledger.lock([hold.account.id]))[hold.account.id]
+            counted = min(micros, budget.available)
+            reason, key = f"{what} of {hold.job}", f"{what.replace(' ', '_')}:{hold.job}"
+            if counted > 0:
+                row = Entry(budget.id, EntryKind.EXPIRE, -counted, 0, key, "bot", now, reason=reason)
+                await tx.ledger.append([row])
 
 
 def _first_grant(account: Account, amount: int, now: datetime) -> Entry:

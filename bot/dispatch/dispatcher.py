@@ -1,5 +1,6 @@
 """Every invocation and every press comes in here; ranks and policies are checked here and nowhere else."""
 
+import contextlib
 import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class Dispatcher:
         except UserError as error:
             log.info("dispatch.refused", extra={**facts, "error": type(error).__name__})
             if isinstance(error, NotAllowed):
-                await self.services.moderation.note_refusal(user, what)
+                with contextlib.suppress(EaselError):  # a trace is worth having, but not more than the answer
+                    await self.services.moderation.note_refusal(user, what)
             return sentence(error)
         except Exception as error:
             fault = error if isinstance(error, Fault) else None

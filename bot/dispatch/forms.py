@@ -1,5 +1,6 @@
 """An invocation's options into the command's typed form, each checked against its declaration."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,9 @@ from bot.core.errors import BadOption
 from bot.core.invocations import Invocation, Link
 from bot.dispatch.declaration import Command, Option, OptionKind
 
+_WHOLE = re.compile(r"[+-]?\d{1,30}")
+_LARGEST = 2**63 - 1
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")  # as the bot itself writes them
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -60,15 +64,21 @@ def _text(option: Option, raw: Any) -> str:
 
 
 def _integer(option: Option, raw: Any) -> int:
-    number = _number(option, raw)
-    if not number.is_integer():
+    if isinstance(raw, str) and _WHOLE.fullmatch(raw.strip()):
+        whole = int(raw.strip())  # exactly: a seed has more digits than a float keeps
+    elif (number := _number(option, raw)).is_integer():
+        whole = int(number)
+    else:
         raise BadOption(f"{option.name} must be a whole number, not {raw}.", option=option.name)
-    return int(number)
+    if abs(whole) > _LARGEST:
+        raise BadOption(f"{option.name} is too large a number.", option=option.name)
+    return whole
 
 
 def _number(option: Option, raw: Any) -> float:
     try:
-        number = float(str(raw).strip().replace(",", "."))
+        text = str(raw).strip()
+        number = float(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text.replace(",", "."))
     except ValueError:
         raise BadOption(f"{option.name} must be a number, not “{raw}”.", option=option.name) from None
     if number != number or number in (float("inf"), float("-inf")):

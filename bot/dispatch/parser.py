@@ -111,23 +111,29 @@ def _unquoted(text: str) -> str:
 def _words(text: str) -> list[_Word]:
     """Words with where they stand; a quoted run is one word, a quote that never closes is just a sign."""
     words: list[_Word] = []
+    unclosed: set[str] = set()
     i = 0
     while i < len(text):
         if text[i].isspace():
             i += 1
             continue
-        end = _word_end(text, i)
+        end = _word_end(text, i, unclosed)
         words.append(_Word(text[i:end], i, end, text[i] in _QUOTES and end - i > 1 and text[i:end] != text[i]))
         i = end
     return words
 
 
-def _word_end(text: str, start: int) -> int:
+def _word_end(text: str, start: int, unclosed: set[str]) -> int:
+    """`unclosed` collects quotes that close nowhere in the rest of the text: nobody looks for their end again."""
     i = start
     while i < len(text) and not text[i].isspace():
         opens_value = i == start or text[i - 1] == "="
-        if text[i] in _QUOTES and opens_value and (close := _closing(text, i)) >= 0:
-            i = close
+        if text[i] in _QUOTES and opens_value and text[i] not in unclosed:
+            close = _closing(text, i)
+            if close >= 0:
+                i = close
+            else:
+                unclosed.add(text[i])
         i += 1
     return i
 
@@ -155,8 +161,10 @@ def _free_words(text: str, spans: list[tuple[int, int]]) -> str:
 def _put_free(text: str, spans: list[tuple[int, int]], declaration: Declaration, options: dict[str, Value]) -> None:
     """Words that follow no option: all to the option made for words, else one to each option not given yet."""
     if declaration.words is not None and spans:
-        words = _free_words(text, spans)
-        options.setdefault(declaration.words.name, _unquoted(words) if _is_one_quoted(words) else words)
+        words, name = _free_words(text, spans), declaration.words.name
+        if name in options:
+            raise BadOption(f"You gave {name} twice: as “{options[name]}” and as “{words}”.", option=name)
+        options[name] = _unquoted(words) if _is_one_quoted(words) else words
         return
     free = [option for option in declaration.options if option.name not in options]
     if len(spans) > len(free):

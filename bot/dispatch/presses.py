@@ -11,7 +11,7 @@ from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import Job
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
-from bot.core.replies import Reply
+from bot.core.replies import MessageRef, Reply
 from bot.dispatch.ranks import Ranks
 from bot.dispatch.services import Services
 
@@ -43,7 +43,7 @@ class Presses:
     async def read(self, press: Press) -> Invocation | Reply | None:
         """Raises `NoSuchJob` or `NotAllowed` in words that say why the button does nothing."""
         job = await self.services.jobs.get(press.job)
-        if job is None or not is_visible(job, press.user, press.channel):
+        if job is None or not (is_visible(job, press.user, press.channel) or self._moderates(press, job)):
             raise NoSuchJob("That job is not here any more, so its buttons do nothing.")
         meaning = _MEANINGS.get(press.action)
         if meaning is None:
@@ -52,12 +52,28 @@ class Presses:
 
     async def cancel(self, press: Press, job: Job) -> Reply | None:
         """Stop a running job: for the asker and moderators."""
-        is_asker = (job.user.platform, job.user.id) == (press.user.platform, press.user.id)
-        if not is_asker and self.ranks.of(press.user) < Rank.MODERATOR:
-            raise NotAllowed("Only the person who asked, or a moderator, can stop this.")
+        self._require_asker(press, job, "stop")
         if not await self.services.jobs.cancel(job, press.user):
             raise NoSuchJob("That is over already: there is nothing left to stop.")
         return None
+
+    async def delete(self, press: Press, job: Job) -> Reply | None:
+        """Take the result away for everyone, and stop it where it runs: for the asker and moderators."""
+        self._require_asker(press, job, "delete")
+        where = press.channel
+        pressed = MessageRef(where.platform, where.workspace, where.id, where.thread, press.message)
+        await self.services.jobs.delete(job, press.user, pressed)
+        return None
+
+    def _require_asker(self, press: Press, job: Job, verb: str) -> None:
+        is_asker = (job.user.platform, job.user.id) == (press.user.platform, press.user.id)
+        if not is_asker and self.ranks.of(press.user) < Rank.MODERATOR:
+            raise NotAllowed(f"Only the person who asked, or a moderator, can {verb} this.")
+
+    def _moderates(self, press: Press, job: Job) -> bool:
+        """Moderators end and remove what they cannot see themselves, in their own workspace."""
+        is_here = (job.user.platform, job.user.workspace) == (press.user.platform, press.user.workspace)
+        return press.action in ("cancel", "delete") and is_here and self.ranks.of(press.user) >= Rank.MODERATOR
 
     async def again(self, press: Press, job: Job) -> Invocation:
         """The same once more, with another seed."""
@@ -70,6 +86,8 @@ class Presses:
     async def vary(self, press: Press, job: Job) -> Invocation:
         """One picture as the start of others, on the same model if it takes a picture."""
         model = self.services.catalogue.for_variation(job.model)
+        if model is None:
+            raise NoSuchJob("No model that starts from a picture is on offer any more.")
         options = {"prompt": job.options.get("prompt") or "", "model": model.key, "strength": VARY_STRENGTH}
         return await self._with_picture(press, job, "imagine", options)
 
@@ -126,6 +144,7 @@ def is_visible(job: Job, user: User, channel: Channel) -> bool:
 Meaning = Callable[[Presses, Press, Job], Awaitable[Invocation | Reply | None]]
 _MEANINGS: Mapping[str, Meaning] = {
     "cancel": Presses.cancel,
+    "delete": Presses.delete,
     "again": Presses.again,
     "retry": Presses.retry,
     "vary": Presses.vary,

@@ -17,7 +17,7 @@ class Ranks:
 
     def of(self, user: User) -> Rank:
         """The rank of a user where they ask."""
-        if {(user.platform, "", user.id), (user.platform, user.workspace, user.id)} & set(self.owners):
+        if user.is_owner or {(user.platform, "", user.id), (user.platform, user.workspace, user.id)} & set(self.owners):
             return Rank.OWNER
         return Rank.MODERATOR if user.is_administrator else Rank.USER
 

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.conversations import Role, Turn
-from bot.core.errors import BackendDown, BackendError, EaselError, ModelFailed, OutputGone, PredictionGone, UserError
+from bot.core.errors import (
+    BackendDown,
+    BackendError,
+    EaselError,
+    ModelFailed,
+    OutputGone,
+    PredictionGone,
+    Unavailable,
+    UserError,
+    new_reference,
+)
 from bot.core.ids import new_id
 from bot.core.jobs import JobState, Output
 from bot.core.models import OutputKind, Task
@@ -44,8 +54,10 @@ async def close(work: Work, snapshot: Snapshot) -> None:
 
 async def fail(work: Work, error: EaselError) -> None:
     """The job cannot go on, and nothing was made that we know of: the money goes back, the person is told why."""
+    # A run we lost sight of may go on and be billed: the owner's budget counts all that was held for it.
+    real_cost = work.job.told_at_most if work.job.state is JobState.RUNNING else 0
     outputs = _text_outputs(work, work.text)
-    await _write(work, Ending(JobState.FAILED, outputs, 0, is_charged=False, error=str(error)), "lost", None)
+    await _write(work, Ending(JobState.FAILED, outputs, real_cost, is_charged=False, error=str(error)), "lost", None)
 
 
 async def cancel_unsubmitted(work: Work) -> None:
@@ -59,6 +71,13 @@ async def _ending(work: Work, snapshot: Snapshot) -> Ending:
             return await _success(work, snapshot)
         except (BackendError, OutputGone) as error:
             return _failure(work, snapshot, error)
+        except Unavailable:
+            raise
+        except Exception:  # a full disk, a bug: the run is over and is billed all the same
+            reference = new_reference()
+            log.exception("job.outputs_broke", extra={"job": work.job.id, "reference": reference})
+            told = "Something broke on our side while keeping the result. You were not charged."
+            return _failure(work, snapshot, EaselError(f"{told} Tell the owner this reference: {reference}"))
     if snapshot.state in (PredictionState.CANCELED, PredictionState.ABORTED):
         return _stopped(work, snapshot)
     return _failure(work, snapshot, work.backend.explain(snapshot))
@@ -68,34 +87,35 @@ async def _success(work: Work, snapshot: Snapshot) -> Ending:
     if snapshot.is_data_removed and not (snapshot.files or snapshot.text):
         raise PredictionGone("I was away for over an hour and what was made is gone. You were not charged.")
     if work.model.output is not OutputKind.PICTURES:
-        return Ending(JobState.FINISHED, _text_outputs(work, snapshot.text), _cost(work, snapshot), is_charged=True)
+        return Ending(JobState.FINISHED, _text_outputs(work, snapshot.text), cost_of(work, snapshot), is_charged=True)
     if not snapshot.files:
         raise ModelFailed("The model gave no picture. You were not charged.")
     kept = await asyncio.gather(*(_fetch(work, url) for url in snapshot.files))
-    return Ending(JobState.FINISHED, _picture_outputs(work, kept), _cost(work, snapshot), is_charged=True)
+    return Ending(JobState.FINISHED, _picture_outputs(work, kept), cost_of(work, snapshot), is_charged=True)
 
 
 def _stopped(work: Work, snapshot: Snapshot) -> Ending:
     """Cancelled, or out of time: what was metered is paid. Reading the answer and pressing Stop is not free."""
     outputs = _text_outputs(work, _longest(work, snapshot))
     if work.stopped_by_limit:
-        return Ending(JobState.FAILED, outputs, _cost(work, snapshot), is_charged=True, error=work.stopped_by_limit)
+        return Ending(JobState.FAILED, outputs, cost_of(work, snapshot), is_charged=True, error=work.stopped_by_limit)
     error = "" if work.job.cancel_by or work.cancelled.is_set() else "The model's service stopped it."
-    return Ending(JobState.CANCELLED, outputs, _cost(work, snapshot), is_charged=True, error=error)
+    return Ending(JobState.CANCELLED, outputs, cost_of(work, snapshot), is_charged=True, error=error)
 
 
 def _failure(work: Work, snapshot: Snapshot, error: EaselError) -> Ending:
     """The model or its service is at fault: the person pays nothing, the owner's budget what it really cost."""
     outputs = _text_outputs(work, _longest(work, snapshot))
     told = str(error) or "What was made could not be fetched any more. You were not charged."
-    return Ending(JobState.FAILED, outputs, _cost(work, snapshot), is_charged=False, error=told)
+    return Ending(JobState.FAILED, outputs, cost_of(work, snapshot), is_charged=False, error=told)
 
 
 def _longest(work: Work, snapshot: Snapshot) -> str:
     return max(work.text, snapshot.text, key=len)
 
 
-def _cost(work: Work, snapshot: Snapshot) -> int:
+def cost_of(work: Work, snapshot: Snapshot) -> int:
+    """What a run cost the owner, in micros: by what was metered, or by what was made."""
     made = Made(images=len(snapshot.files), text=_longest(work, snapshot))
     return cost(work.model, work.job.inputs, snapshot.metrics, made)
 

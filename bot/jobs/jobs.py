@@ -1,12 +1,12 @@
 """What commands ask of jobs: start one, stop one, find one, show one again."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from bot.conversations.conversations import Asked
-from bot.core.errors import AlreadyRunning, DuplicateAsk, DuplicatePress, NoSuchJob, Unavailable
+from bot.core.errors import AlreadyRunning, BackendDown, DuplicateAsk, DuplicatePress, NoSuchJob, Unavailable
 from bot.core.fresh import Fresh
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
@@ -16,11 +16,13 @@ from bot.core.models import Model
 from bot.core.money import Estimate
 from bot.core.people import User
 from bot.core.predictions import InputFile
-from bot.core.replies import Progress, Reply, Stage
+from bot.core.replies import MessageRef, Progress, Reply, Stage
 from bot.core.storage import Transaction
 from bot.credits.pricing import estimate
+from bot.jobs.deleting import delete
 from bot.jobs.delivery import result_of
 from bot.jobs.files import to_row
+from bot.jobs.records import JobRecord, record_of
 from bot.jobs.runner import Runner
 from bot.jobs.work import Parts, Work
 from bot.moderation.moderation import Moderation
@@ -43,6 +45,8 @@ class Jobs:
         self._worker = worker
         self._seen: Fresh[User, None] = Fresh(parts.clock, SEEN_SECONDS)
         self.is_accepting = True
+        self._being_accepted = 0
+        self._is_quiet = asyncio.Event()
 
     async def start(
         self,
@@ -60,9 +64,28 @@ class Jobs:
         """
         if not self.is_accepting:
             raise Unavailable("I am restarting. Please ask again in a moment; nothing was charged.")
+        self._being_accepted += 1
+        try:
+            return await self._start(invocation, model, options, remembered, asked)
+        finally:
+            self._being_accepted -= 1
+            if not self._being_accepted:
+                self._is_quiet.set()
+
+    async def none_being_accepted(self) -> None:
+        """Wait for asks that came in before `is_accepting` was taken back: they are about to be jobs."""
+        while self._being_accepted:
+            self._is_quiet.clear()
+            await self._is_quiet.wait()
+
+    async def _start(
+        self, invocation: Invocation, model: Model, options: Options, remembered: Options | None, asked: Asked | None
+    ) -> Job:
         known = dict(options if remembered is None else remembered)
         inputs = self._parts.catalogue.inputs(model, _seeded(model, options))
         told = estimate(model, inputs, await self._parts.times.of(model))
+        if (first := await self._admit(model, invocation.request_key)) is not None:
+            return first
         job = self._new(invocation, model, to_row(known), to_row(inputs), told)
         return await self._accept(job, model, _words(known), asked)
 
@@ -94,8 +117,18 @@ class Jobs:
             return False
         async with self._parts.database.write(is_urgent=True) as tx:
             asked = await tx.jobs.ask_cancel(job.id, f"{by.platform}:{by.id}", self._parts.clock.now())
+            now = None if asked else await tx.jobs.get(job.id)
         self._runner.cancel(job.id)
-        return asked or bool(job.cancel_by)
+        return asked or (now is not None and now.state in OPEN_STATES)
+
+    async def delete(self, job: Job, by: User, shown_in: MessageRef) -> None:
+        """Take a job's messages away, and another that shows it, with their files; one that still runs is stopped."""
+        await self.cancel(job, by)
+        await delete(self._parts, job, shown_in)
+
+    async def record(self, job: Job) -> JobRecord | None:
+        """All that is known of a job; None when it is not kept any more."""
+        return await record_of(self._parts.database, job.id)
 
     async def show(self, job: Job) -> Reply:
         """A job's message as it is now, with living buttons. Raises `NoSuchJob` when its model is gone."""
@@ -104,6 +137,17 @@ class Jobs:
             stage = Stage.RUNNING if job.state is JobState.RUNNING else Stage.QUEUED
             return self._parts.presenter.working(job, work.model, Progress(stage))
         return self._parts.presenter.final(job, work.model, await result_of(work))
+
+    async def _admit(self, model: Model, request_key: str) -> Job | None:
+        """Raises `BackendDown` while the model's backend is away; an ask that was accepted before has its job."""
+        try:
+            self._parts.backends[model.backend].admit()
+        except BackendDown:
+            async with self._parts.database.read() as tx:
+                if (first := await tx.jobs.by_request_key(request_key)) is None:
+                    raise
+            return first
+        return None
 
     def _new(
         self,
@@ -136,6 +180,7 @@ class Jobs:
         )
 
     async def _accept(self, job: Job, model: Model, words: str, asked: Asked | None) -> Job:
+        await self._seen.get(job.user, lambda: self._see(job.user))
         try:
             job = await self._commit(job, model, words, asked)
         except DuplicateAsk:
@@ -147,25 +192,27 @@ class Jobs:
 
     async def _commit(self, job: Job, model: Model, words: str, asked: Asked | None) -> Job:
         """The one transaction that makes an ask owed."""
-        try:
-            async with self._parts.database.write() as tx:
-                await self._moderation.check(tx, job.user, job.channel, model, words)
-                await self._seen.get(job.user, lambda: tx.people.see(job.user, job.created_at))
-                job = await self._insert(tx, job, asked)
-                await self._parts.credits.hold(tx, job.id, job.user, job.told_at_most)
-        except BaseException:
-            self._seen.forget(job.user)  # it was rolled back with the rest
-            raise
+        async with self._parts.database.write() as tx:
+            await self._moderation.check(tx, job.user, job.channel, model, words)
+            job = await self._insert(tx, job, asked)
+            await self._parts.credits.hold(tx, job.id, job.user, job.told_at_most)
         return job
 
+    async def _see(self, user: User) -> None:
+        """Write down who asks, apart from what they ask: who is refused for want of credits can be granted some."""
+        async with self._parts.database.write() as tx:
+            await tx.people.see(user, self._parts.clock.now())
+
     async def _insert(self, tx: Transaction, job: Job, asked: Asked | None) -> Job:
-        changes: dict[str, Any] = {}
-        if asked is not None:
-            changes = {"conversation": asked.conversation.id, "options": {**job.options, "answers": asked.answers}}
-        job = replace(job, **changes)
+        if asked is None:
+            await tx.jobs.add(job)
+            return job
+        # Of two who begin a conversation at once, one opened it: the other's question joins it.
+        conversation = await tx.conversations.open(asked.conversation)
+        job = replace(job, conversation=conversation.id, options={**job.options, "answers": asked.answers})
         await tx.jobs.add(job)
-        if asked is not None and asked.turn is not None:
-            await tx.conversations.add_turn(replace(asked.turn, job=job.id))
+        if asked.turn is not None:
+            await tx.conversations.add_turn(replace(asked.turn, conversation=conversation.id, job=job.id))
         return job
 
     async def _the_first(self, request_key: str) -> Job:

@@ -65,7 +65,7 @@ class Presenter:
             text=text,
             pictures=tuple(_picture(job, model, output, result) for output in result.pictures),
             note=self._facts(job, model, result),
-            buttons=tuple(self._buttons(job, model, result)),
+            buttons=(*self._buttons(job, model, result), Button("delete", "Delete", job.id)),
             tone=Tone.ERROR if has_failed else Tone.DONE,
             is_private=job.is_private,
         )
@@ -102,16 +102,13 @@ class Presenter:
     def _picture_buttons(self, job: Job, output: Output, result: Result) -> list[Button]:
         which = f" {output.n}" if len(result.pictures) > 1 else ""
         buttons = [Button("upscale", f"Upscale{which}", job.id, output.n)]
-        if job.command == Task.IMAGINE:
-            buttons.insert(0, self._vary_button(job, output.n, which))
+        model = self.catalogue.for_variation(job.model) if job.command == Task.IMAGINE else None
+        if model is not None:
+            price = self.form.show(estimate(model, {}).about)
+            buttons.insert(0, Button("vary", f"Vary{which} · {model.title}, {price} credits", job.id, output.n))
         if not which:
             buttons.append(Button("caption", "Caption", job.id, output.n))
         return buttons
-
-    def _vary_button(self, job: Job, n: int, which: str) -> Button:
-        model = self.catalogue.for_variation(job.model)
-        price = self.form.show(estimate(model, {}).about)
-        return Button("vary", f"Vary{which} · {model.title}, {price} credits", job.id, n)
 
 
 def images_withheld(job: Job, model: Model, result: Result) -> int:

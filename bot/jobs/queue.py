@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 
 class Queue:
@@ -14,25 +15,34 @@ class Queue:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def place(self, who: str) -> AsyncIterator[None]:
-        """Wait for a place, and give it back at the end."""
-        await self._enter(who)
+    async def place(self, who: str, called_off: asyncio.Event | None = None) -> AsyncIterator[None]:
+        """Wait for a place, and give it back at the end. Nobody waits on once `called_off` is set: they get none."""
+        has_place = await self._enter(who, called_off)
         try:
             yield
         finally:
-            self._leave()
+            if has_place:
+                self._leave()
 
-    async def _enter(self, who: str) -> None:
+    async def _enter(self, who: str, called_off: asyncio.Event | None) -> bool:
         if self._free > 0:
             self._free -= 1
-            return
+            return True
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(who, deque()).append(turn)
+        giving_up = asyncio.ensure_future((called_off or asyncio.Event()).wait())
+        waits: list[asyncio.Future[Any]] = [turn, giving_up]
         try:
-            await turn
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             self._forget(who, turn)
             raise
+        finally:
+            giving_up.cancel()
+        if turn.done():
+            return True
+        self._forget(who, turn)
+        return False
 
     def _leave(self) -> None:
         while self._waiting:

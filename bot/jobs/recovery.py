@@ -5,10 +5,10 @@ A worker's id is a name and a boot uuid: a name alone would make a new process l
 
 import asyncio
 import logging
+from collections.abc import Collection
 from datetime import timedelta
 
 from bot.core.clock import Clock
-from bot.core.errors import Unavailable
 from bot.core.storage import Database
 from bot.jobs.runner import Runner
 
@@ -23,11 +23,22 @@ CLAIM_AT_ONCE = 200
 class Recovery:
     """`is_alone`: the database lets no second process in, so that every other worker is surely dead."""
 
-    def __init__(self, database: Database, runner: Runner, clock: Clock, worker: str, *, is_alone: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        runner: Runner,
+        clock: Clock,
+        worker: str,
+        platforms: Collection[str],
+        *,
+        is_alone: bool,
+    ) -> None:
+        """`platforms` are those this worker can speak for; jobs of others are left to others."""
         self._database = database
         self._runner = runner
         self._clock = clock
         self._worker = worker
+        self._platforms = platforms
         self._is_alone = is_alone
         self._beating: asyncio.Task[None] | None = None
 
@@ -44,7 +55,8 @@ class Recovery:
         while True:
             now = self._clock.now()
             async with self._database.write(is_urgent=True) as tx:
-                jobs = await tx.jobs.claim(self._worker, now - timedelta(seconds=lease_seconds), now, CLAIM_AT_ONCE)
+                dead_before = now - timedelta(seconds=lease_seconds)
+                jobs = await tx.jobs.claim(self._worker, dead_before, now, CLAIM_AT_ONCE, list(self._platforms))
             for job in jobs:
                 log.info("job.taken_up", extra={"job": job.id, "state": job.state})
                 self._runner.launch(job)
@@ -62,14 +74,25 @@ class Recovery:
             await tx.workers.leave(self._worker)
 
     async def _keep_on(self) -> None:
+        beats = 0
         while True:
             await self._clock.sleep(LEASE_SECONDS / 5)
+            beats += 1
             try:
-                await self._beat()
                 if not self._is_alone:
+                    await self._beat()
                     await self.take_up(LEASE_SECONDS)
-            except Unavailable:
-                log.warning("worker.database_away")
+                if beats % 5 == 0:
+                    await self._take_up_stranded()
+            except Exception:  # the heart goes on: without it others take our jobs
+                log.exception("worker.heart_stumbled")
+
+    async def _take_up_stranded(self) -> None:
+        """Jobs of this worker that nobody works on: their task met something it could not handle."""
+        async with self._database.read() as tx:
+            jobs = await tx.jobs.waited_for(self._worker)
+        for job in jobs:
+            self._runner.launch(job)
 
     async def _beat(self) -> None:
         async with self._database.write(is_urgent=True) as tx:

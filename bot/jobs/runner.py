@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from bot.core.errors import BackendError, EaselError, Fault, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState
-from bot.jobs import closing, delivery, placing, submitting, watching
+from bot.jobs import closing, delivery, placing, submitting, trying_again, watching
 from bot.jobs.queue import Queue
 from bot.jobs.work import JobLost, Parts, Work
 from bot.telemetry import metrics
@@ -28,19 +28,29 @@ class Runner:
         self._grace_seconds = grace_seconds
         self._works: dict[str, Work] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._epochs: dict[str, int] = {}
 
     def launch(self, job: Job) -> None:
-        """Work on a job until it is delivered. A job that is being worked on already is left alone."""
-        if job.id in self._tasks:
+        """Work on a job until it is delivered. One that is being worked on is left alone, unless it was lost meanwhile.
+
+        A higher epoch says that another worker had it: the old task, which can write nothing any more, ends first.
+        """
+        before = self._tasks.get(job.id)
+        if before is not None and self._epochs.get(job.id) == job.epoch:
             return
-        task = asyncio.create_task(self._run(job), name=f"job {job.id}")
-        self._tasks[job.id] = task
-        task.add_done_callback(lambda _: self._forget(job.id))
+        task = asyncio.create_task(self._run(job, before), name=f"job {job.id}")
+        self._tasks[job.id], self._epochs[job.id] = task, job.epoch
+        task.add_done_callback(lambda done: self._forget(job.id, done))
 
     def cancel(self, job_id: str) -> None:
         """Somebody wants a job stopped: tell the task that works on it, if it is here."""
         if (work := self._works.get(job_id)) is not None:
             work.cancelled.set()
+
+    def tell(self, job_id: str) -> None:
+        """A notice came for a job whose create is unanswered: wake the task that waits, if it is here."""
+        if (work := self._works.get(job_id)) is not None:
+            work.told.set()
 
     @property
     def running(self) -> int:
@@ -60,32 +70,51 @@ class Runner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _forget(self, job_id: str) -> None:
-        self._tasks.pop(job_id, None)
-        self._works.pop(job_id, None)
+    def _forget(self, job_id: str, task: "asyncio.Task[None]") -> None:
+        if self._tasks.get(job_id) is task:
+            del self._tasks[job_id], self._epochs[job_id]
+            self._works.pop(job_id, None)
         metrics.jobs_open.set(len(self._tasks))
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, job: Job, before: "asyncio.Task[None] | None") -> None:
         metrics.jobs_open.set(len(self._tasks))
+        if before is not None:
+            before.cancel()
+            await asyncio.gather(before, return_exceptions=True)
+        model = self._parts.catalogue.get(job.model)
+        work = self._works[job.id] = Work(self._parts, job, model, usual_seconds=model.usual_seconds)
+        if job.cancel_by:
+            work.cancelled.set()
         with job_context(job.id):
-            work = await self._work(job)
             try:
+                await self._look_up(work)
                 await self._to_the_end(work)
             except JobLost:
                 log.warning("job.lost", extra={"job": job.id})
+                await self._put_right(work)
+            except Exception:  # its row says where it is, and recovery takes it up again
+                log.exception("job.stranded", extra={"job": job.id})
             finally:
                 await work.close()
 
-    async def _work(self, job: Job) -> Work:
-        model = self._parts.catalogue.get(job.model)
-        work = Work(self._parts, job, model, usual_seconds=await self._parts.times.of(model))
-        if job.epoch:  # taken up from another worker, who may have posted
+    async def _look_up(self, work: Work) -> None:
+        """What is known of a job that is not new: the messages posted so far."""
+        work.usual_seconds = await self._parts.times.of(work.model)
+        if work.job.epoch or work.job.state is not JobState.ACCEPTED:
             async with self._parts.database.read() as tx:
-                work.posted = await tx.messages.of(job.id)
-        if job.cancel_by:
-            work.cancelled.set()
-        self._works[job.id] = work
-        return work
+                work.posted = await tx.messages.of(work.job.id)
+
+    async def _put_right(self, work: Work) -> None:
+        """Our last edit may stand over the result that another worker delivered: show that again."""
+        with contextlib.suppress(Exception):
+            async with self._parts.database.read() as tx:
+                row, posted = await tx.jobs.get(work.job.id), await tx.messages.of(work.job.id)
+            if row is None or row.told_at is None or row.owner == work.job.owner:
+                return
+            await work.close()
+            theirs = Work(self._parts, row, work.model, posted=posted)
+            reply = self._parts.presenter.final(row, work.model, await delivery.result_of(theirs))
+            await theirs.editor.finish(reply)
 
     async def _to_the_end(self, work: Work) -> None:
         """Stage after stage, until the person has been told."""
@@ -93,7 +122,8 @@ class Runner:
             await self._give_up(work, UserError(f"{work.job.model} is not offered any more. You were not charged."))
         if work.job.state in (JobState.ACCEPTED, JobState.QUEUED):
             await self._stage(work, placing.place, JobState.ACCEPTED)
-            async with self._queue.place(f"{work.job.user.platform}:{work.job.user.id}"):
+            who = f"{work.job.user.platform}:{work.job.user.id}"
+            async with self._queue.place(who, called_off=work.cancelled):
                 await self._stage(work, self._begin, JobState.QUEUED)
                 await self._until_closed(work)
         else:
@@ -102,8 +132,10 @@ class Runner:
             await self._stage(work, delivery.deliver, work.job.state)
 
     async def _until_closed(self, work: Work) -> None:
-        await self._stage(work, self._resume, JobState.SUBMITTING)
-        await self._stage(work, self._watch, JobState.RUNNING)
+        """A run that failed of something passing is followed by another: back to `submitting`, once."""
+        while work.job.state in (JobState.SUBMITTING, JobState.RUNNING):
+            await self._stage(work, self._resume, JobState.SUBMITTING)
+            await self._stage(work, self._watch, JobState.RUNNING)
 
     async def _stage(self, work: Work, stage: Callable[[Work], Awaitable[None]], state: JobState) -> None:
         """One stage, if the job is in its state; tried again while the database is away: its row still says so."""
@@ -154,7 +186,10 @@ class Runner:
             async with self._parts.database.read() as tx:
                 work.record = await tx.predictions.get(work.job.prediction)
         snapshot = await watching.watch(work, work.record.backend_id if work.record else "")
-        await closing.close(work, snapshot)
+        if work.record is not None and trying_again.is_worth_it(work, snapshot):
+            await trying_again.begin(work, work.record, snapshot)
+        else:
+            await closing.close(work, snapshot)
 
 
 def _apology(reference: str) -> str:

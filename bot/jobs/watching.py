@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.core.errors import BackendBusy, BackendDown, PredictionGone
-from bot.core.predictions import Ended, Event, Progressed, Snapshot, Started, Wrote
+from bot.core.models import OutputKind
+from bot.core.predictions import Ended, Event, Progressed, Snapshot, Started, Starting, Wrote
 from bot.core.replies import Progress, Reply, Stage
 from bot.jobs.work import Work
 
@@ -15,6 +16,9 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 3.0
 """How often the elapsed time is shown anew while nothing else changes."""
+
+COLD_SECONDS = 4.0
+"""A warm text model speaks within a second or so; one that is silent for longer is starting."""
 
 LOOK_AGAIN_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Waits between attempts to listen again when the backend is away; the last one repeats."""
@@ -27,7 +31,9 @@ OUTPUTS_KEPT = timedelta(minutes=58)
 class _View:
     """What is known of the run."""
 
-    stage: Stage = Stage.STARTING
+    is_starting: bool = False
+    """The backend said so."""
+    has_begun: bool = False
     percent: int | None = None
     began_at: float = 0
     heard: str = ""
@@ -74,22 +80,26 @@ async def _one_watch(work: Work, backend_id: str, view: _View) -> Snapshot:
 
 def _take(work: Work, view: _View, event: Event) -> None:
     match event:
-        case Started():
-            view.stage = Stage.RUNNING
-            _begin(work)
+        case Starting():
+            view.is_starting = True
+        case Started(after_seconds=after_seconds):
+            _begin(work, view, after_seconds)
         case Progressed(percent=percent):
-            view.stage, view.percent = Stage.RUNNING, percent
+            view.has_begun, view.percent = True, percent
         case Wrote(text=text):
-            view.stage = Stage.RUNNING
-            _begin(work)
+            _begin(work, view)
             view.heard += text
             if len(view.heard) > len(work.text):
                 work.text = view.heard
 
 
-def _begin(work: Work) -> None:
+def _begin(work: Work, view: _View, after_seconds: float | None = None) -> None:
+    """It runs, and may have for a while: nobody looks at each moment, and its time is paid for."""
+    view.has_begun = True
     if not work.began.is_set():
-        work.started_at = work.parts.clock.monotonic()
+        since_created = (work.parts.clock.now() - work.job.updated_at).total_seconds()
+        seconds_ago = 0.0 if after_seconds is None else max(0.0, since_created - after_seconds)
+        work.started_at = work.parts.clock.monotonic() - seconds_ago
         work.began.set()
 
 
@@ -100,8 +110,16 @@ def _show(work: Work, view: _View) -> None:
 def _reply(work: Work, view: _View) -> Reply:
     elapsed = int(work.parts.clock.monotonic() - (work.started_at or view.began_at))
     usual = round(work.usual_seconds) if work.usual_seconds else None
-    progress = Progress(view.stage, view.percent, elapsed, usual or None)
+    progress = Progress(_stage(work, view, elapsed), view.percent, elapsed, usual or None)
     return work.parts.presenter.working(work.job, work.model, progress, work.text)
+
+
+def _stage(work: Work, view: _View, elapsed: int) -> Stage:
+    """A cold start is told when it is known: not of a picture that simply nobody looked at yet."""
+    if view.has_begun:
+        return Stage.RUNNING
+    is_silent = work.model.output is OutputKind.TEXT_STREAM and elapsed >= COLD_SECONDS
+    return Stage.STARTING if view.is_starting or is_silent else Stage.RUNNING
 
 
 async def _tick(work: Work, view: _View) -> None:
@@ -139,4 +157,5 @@ async def _cancel(work: Work, backend_id: str) -> None:
 
 async def _until_limit(work: Work) -> None:
     await work.began.wait()
-    await work.parts.clock.sleep(work.model.max_seconds)
+    ran = work.parts.clock.monotonic() - (work.started_at or 0)
+    await work.parts.clock.sleep(max(0.0, work.model.max_seconds - ran))

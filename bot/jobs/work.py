@@ -55,6 +55,8 @@ class Work:
     """What the model has written so far."""
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody wants it stopped."""
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a notice gave its run to a create that was not answered."""
     began: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the model begins to run: from then on its time is paid for."""
     started_at: float | None = None
@@ -92,6 +94,12 @@ class Work:
             )
         return self._editor
 
+    def start_over(self) -> None:
+        """Another run of the same job begins: nothing of the last one is left."""
+        self.text, self.started_at = "", None
+        self.began.clear()
+        self.told.clear()
+
     async def move(self, tx: Transaction, to: JobState, **changes: Any) -> Job:
         """The next arrow, as a compare-and-set. Raises `JobLost`, and so rolls back, when another worker has the job.
 
@@ -100,6 +108,8 @@ class Work:
         moved = await tx.jobs.move(self.job, to, self.parts.clock.now(), **changes)
         if moved is None:
             raise JobLost(self.job.id)
+        if moved.cancel_by:  # asked of another process, or before this one knew the job
+            self.cancelled.set()
         return moved
 
     async def close(self) -> None:

@@ -1,9 +1,10 @@
 """One transaction on a connection of a pool: begun, committed at the end, rolled back on any error."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.storage.speaking import Speaking
@@ -20,7 +21,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[Speaking]:
         with our_errors():
             await connection.commit()
     except BaseException:  # a cancelled task must not leave its transaction to the next
-        with our_errors():
+        with suppress(sa.exc.SQLAlchemyError, OSError):  # what ended it says more than how its rollback failed
             await connection.rollback()
         raise
     finally:

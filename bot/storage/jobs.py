@@ -23,6 +23,7 @@ MOVABLE = frozenset({"prediction", "cost", "error", "attempts", "run_after", "to
 _ADD = insert(jobs).on_conflict_do_nothing()
 _ALL = sa.select(jobs)
 _GET = _ALL.where(jobs.c.id == bindparam("job"))
+_STEPS = sa.select(jobs.c.steps).where(jobs.c.id == bindparam("job"))
 _ASKED = _ALL.where(jobs.c.request_key == bindparam("request_key"))
 # "~" sorts behind every character of an id, and ids are compared byte by byte.
 _FIND = _ALL.where(jobs.c.id >= bindparam("first"), jobs.c.id < bindparam("first").concat("~")).limit(2)
@@ -58,6 +59,7 @@ _LET_GO = (
 )
 
 _IS_ALIVE = sa.exists().where(workers.c.id == jobs.c.owner, workers.c.beat_at > bindparam("dead_before"))
+_WAITED_FOR = _ALL.where(jobs.c.owner == bindparam("me"), sa.text(IS_WAITED_FOR)).order_by(jobs.c.created_at)
 _DEAD_OWNERS = (
     sa.select(jobs.c.owner).distinct().where(sa.text(IS_WAITED_FOR), jobs.c.owner != bindparam("me"), ~_IS_ALIVE)
 )
@@ -65,7 +67,11 @@ _DEAD_OWNERS = (
 # row as it is now, but not for the workers joined to it: with NOT EXISTS in here, two claimers got the same jobs.
 _ORPHANS = (
     sa.select(jobs.c.id)
-    .where(sa.text(IS_WAITED_FOR), jobs.c.owner.in_(bindparam("dead", expanding=True)))
+    .where(
+        sa.text(IS_WAITED_FOR),
+        jobs.c.owner.in_(bindparam("dead", expanding=True)),
+        sa.or_(bindparam("all_platforms", type_=sa.Boolean), jobs.c.platform.in_(bindparam("served", expanding=True))),
+    )
     .order_by(jobs.c.created_at)
     .limit(bindparam("most"))
     .with_for_update(of=jobs, skip_locked=True)  # two claimers never meet; SQLite has one writer and needs none
@@ -110,9 +116,15 @@ class SqlJobStore:
         where = {"job": job.id, "was": job.state.value, "me": job.owner, "my_epoch": job.epoch}
         values = {f"new_{name}": value for name, value in changes.items()}
         statement = _move(tuple(sorted(changes)))
-        moved = (await self._run(statement, {**where, **values, "to": to.value, "at": at})).first()
+        step = _step(to, at) if to is not job.state else ""
+        moved = (await self._run(statement, {**where, **values, "to": to.value, "at": at, "step": step})).first()
         # Whoever asks to cancel needs no ownership, so that column alone may have changed behind our back.
         return replace(job, state=to, updated_at=at, cancel_by=moved.cancel_by, **changes) if moved else None
+
+    async def steps(self, job_id: str) -> list[tuple[JobState, datetime]]:
+        lines: str = (await self._run(_STEPS, {"job": job_id})).scalar_one_or_none() or ""
+        steps = [line.split() for line in lines.splitlines()]
+        return [(JobState(state), datetime.fromisoformat(at)) for state, at in steps]
 
     async def ask_cancel(self, job_id: str, by: str, at: datetime) -> bool:
         return (await self._run(_ASK_CANCEL, {"job": job_id, "by": by, "at": at})).rowcount == 1
@@ -127,11 +139,17 @@ class SqlJobStore:
         place = {"platform": platform, "workspace": workspace, "channel": channel}
         return _many(await self._run(_RECENT_IN, {**place, "most": limit}))
 
-    async def claim(self, owner: str, dead_before: datetime, at: datetime, limit: int) -> list[Job]:
+    async def waited_for(self, owner: str) -> list[Job]:
+        return _many(await self._run(_WAITED_FOR, {"me": owner}))
+
+    async def claim(
+        self, owner: str, dead_before: datetime, at: datetime, limit: int, platforms: Sequence[str] | None = None
+    ) -> list[Job]:
         dead = [row.owner for row in await self._run(_DEAD_OWNERS, {"me": owner, "dead_before": dead_before})]
         if not dead:
             return []
-        facts = {"dead": dead, "new_owner": owner, "at": at, "most": limit}
+        facts: dict[str, Any] = {"dead": dead, "new_owner": owner, "at": at, "most": limit}
+        facts |= {"all_platforms": platforms is None, "served": list(platforms or ())}
         return sorted(_many(await self._run(_CLAIM, facts)), key=lambda job: (job.created_at, job.id))
 
     async def let_go(self, owner: str, at: datetime) -> int:
@@ -154,7 +172,7 @@ def _move(names: tuple[str, ...]) -> sa.UpdateBase:
             jobs.c.owner == bindparam("me"),
             jobs.c.epoch == bindparam("my_epoch"),
         )
-        .values(state=bindparam("to"), updated_at=bindparam("at"))
+        .values(state=bindparam("to"), updated_at=bindparam("at"), steps=jobs.c.steps.concat(bindparam("step")))
         .values({name: bindparam(f"new_{name}") for name in names})
         .returning(jobs.c.cancel_by)
     )
@@ -199,9 +217,14 @@ _SAME_NAMES: Sequence[str] = (
 )
 
 
+def _step(state: JobState, at: datetime) -> str:
+    return f"{state.value} {at.isoformat()}\n"
+
+
 def _row(job: Job) -> dict[str, Any]:
     row = {name: getattr(job, name) for name in _SAME_NAMES}
     row |= {"state": job.state.value, "options": dict(job.options), "inputs": dict(job.inputs)}
+    row["steps"] = _step(job.state, job.created_at)
     row |= {
         "platform": job.channel.platform,
         "workspace": job.channel.workspace,

@@ -19,6 +19,7 @@ _PUT = _insert.on_conflict_do_update(
     index_elements=["id"], set_={name: _insert.excluded[name] for name in ("reply", "updated_at")}
 )
 _GET = sa.select(page_messages).where(page_messages.c.id == bindparam("message"))
+_REMOVE = sa.delete(page_messages).where(page_messages.c.id == bindparam("message"))
 _IN_CHANNEL = (
     sa.select(page_messages)
     .where(page_messages.c.channel == bindparam("of_channel"))
@@ -64,6 +65,9 @@ class SqlPageStore:
     async def in_channel(self, channel: str, limit: int) -> list[PageMessage]:
         rows = await self._run(_IN_CHANNEL, {"of_channel": channel, "most": limit})
         return [_message(row) for row in rows][::-1]
+
+    async def remove(self, message_id: str) -> None:
+        await self._run(_REMOVE, {"message": message_id})
 
     async def channels_of(self, user: str, limit: int) -> list[tuple[str, str, datetime]]:
         rows = await self._run(_CHANNELS_OF, {"of_user": user, "most": limit})

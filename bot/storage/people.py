@@ -35,7 +35,7 @@ _BY_NAME = (
     )
     # An id is meant before a name that happens to look like one; then whoever was here last.
     .order_by(users.c.id != bindparam("spelled"), users.c.seen_at.desc(), users.c.id)
-    .limit(1)
+    .limit(2)
 )
 _ALLOWED = sa.select(workspaces.c.id).where(
     workspaces.c.platform == bindparam("of_platform"),
@@ -68,10 +68,10 @@ class SqlPeopleStore:
         facts = {"blocked_until": until, "block_reason": reason if until else ""}
         await self._run(_BLOCK, {**_row(user), **facts})
 
-    async def by_name(self, platform: str, workspace: str, name: str) -> str | None:
+    async def by_name(self, platform: str, workspace: str, name: str) -> list[str]:
         facts = {"of_platform": platform, "of_workspace": workspace, "spelled": name, "folded": name.casefold()}
-        found: str | None = (await self._run(_BY_NAME, facts)).scalar_one_or_none()
-        return found
+        found = [str(row.id) for row in await self._run(_BY_NAME, facts)]
+        return [name] if name in found else found
 
     async def is_workspace_allowed(self, platform: str, workspace: str) -> bool:
         return (await self._run(_ALLOWED, {"of_platform": platform, "of_id": workspace})).first() is not None

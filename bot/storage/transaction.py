@@ -3,6 +3,7 @@
 from bot.core.storage import (
     AuditStore,
     ConversationStore,
+    InboxStore,
     JobStore,
     LedgerStore,
     MessageStore,
@@ -12,10 +13,12 @@ from bot.core.storage import (
     PeopleStore,
     PolicyStore,
     PredictionStore,
+    VisitorStore,
     WorkerStore,
 )
 from bot.storage.audit import SqlAuditStore
 from bot.storage.conversations import SqlConversationStore
+from bot.storage.inbox import SqlInboxStore
 from bot.storage.jobs import SqlJobStore
 from bot.storage.ledger import SqlLedgerStore
 from bot.storage.messages import SqlMessageStore
@@ -26,6 +29,7 @@ from bot.storage.people import SqlPeopleStore
 from bot.storage.policies import SqlPolicyStore
 from bot.storage.predictions import SqlPredictionStore
 from bot.storage.statements import Statements
+from bot.storage.visitors import SqlVisitorStore
 from bot.storage.workers import SqlWorkerStore
 
 
@@ -43,5 +47,7 @@ class SqlTransaction:
         self.moderation: ModerationStore = SqlModerationStore(statements)
         self.conversations: ConversationStore = SqlConversationStore(statements)
         self.workers: WorkerStore = SqlWorkerStore(statements)
+        self.inbox: InboxStore = SqlInboxStore(statements)
         self.audit: AuditStore = SqlAuditStore(statements)
         self.page: PageStore = SqlPageStore(statements)
+        self.visitors: VisitorStore = SqlVisitorStore(statements)

@@ -14,6 +14,11 @@ class LeapingClock:
         self._seconds = 0.0
         self._sleepers: list[tuple[float, asyncio.Event]] = []
 
+    @property
+    def sleepers(self) -> int:
+        """How many wait for `advance`."""
+        return len(self._sleepers)
+
     def now(self) -> datetime:
         return datetime(2026, 11, 20, 12, tzinfo=UTC) + timedelta(seconds=self._seconds)
 
@@ -27,8 +32,13 @@ class LeapingClock:
             await asyncio.sleep(0)
             return
         over = asyncio.Event()
-        self._sleepers.append((self._seconds + seconds, over))
-        await over.wait()
+        sleeper = (self._seconds + seconds, over)
+        self._sleepers.append(sleeper)
+        try:
+            await over.wait()
+        finally:
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
 
     def advance(self, seconds: float) -> None:
         """Move time on and wake who slept until then."""

@@ -9,6 +9,8 @@ from bot.catalogue.loading import CatalogueError, load
 from bot.core.errors import BadOption, UnknownName
 from bot.core.models import OutputKind, PriceUnit, Task
 from bot.core.predictions import InputFile
+from tests.bench import Bench
+from tests.fakes.backend import png
 
 CATALOGUE = Catalogue(load())
 FILE = InputFile("ab" * 32, "image/png", 10, "a.png")
@@ -55,9 +57,9 @@ def test_a_model_for_another_task_says_which() -> None:
 
 def test_a_picture_to_start_from_picks_a_model_that_takes_one() -> None:
     assert CATALOGUE.choose(Task.IMAGINE, needs="image").key == "flux-dev"
-    assert CATALOGUE.for_variation("flux-schnell").key == "flux-dev"
-    assert CATALOGUE.for_variation("sdxl").key == "sdxl"
-    assert CATALOGUE.for_variation("gone").key == "flux-dev"
+    varied = [CATALOGUE.for_variation(key) for key in ("flux-schnell", "sdxl", "gone")]
+    assert [model.key for model in varied if model] == ["flux-dev", "sdxl", "flux-dev"]
+    assert Catalogue([CATALOGUE.get("flux-schnell")]).for_variation("flux-schnell") is None
 
 
 def test_options_become_the_models_own_fields() -> None:
@@ -127,3 +129,28 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, before: str, after: str,
         load(path)
 
     assert sentence in str(caught.value)
+
+
+async def test_a_catalogue_without_a_task_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(MINIMAL)
+    bench = await Bench.open(tmp_path, catalogue_path=path)
+
+    reply = await bench.say("/caption", image=png())
+
+    assert reply is not None
+    assert reply.text == "No model for /caption is on offer here. Ask my owner to add one."
+    await bench.close()
+
+
+async def test_vary_is_offered_only_where_a_model_takes_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(MINIMAL)
+    bench = await Bench.open(tmp_path, catalogue_path=path)
+
+    await bench.say("/imagine a fox")
+
+    actions = [button.action for button in bench.last_message.reply.buttons]
+    assert "again" in actions
+    assert "vary" not in actions
+    await bench.close()

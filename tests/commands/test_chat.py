@@ -13,7 +13,7 @@ async def test_the_answer_grows_and_ends_with_its_facts(bench: Bench) -> None:
 
     assert bench.last_text == "A fox is red."
     assert bench.last_message.reply.note == "Llama 3 8B · 2.0 s · less than 0.1 credits"
-    assert [button.label for button in bench.last_message.reply.buttons] == ["Regenerate"]
+    assert [button.label for button in bench.last_message.reply.buttons] == ["Regenerate", "Delete"]
 
 
 async def test_the_conversation_is_remembered(bench: Bench) -> None:
@@ -84,7 +84,7 @@ async def test_a_broken_answer_keeps_its_text_and_says_so(bench: Bench) -> None:
     await bench.say("/chat Hi")
 
     assert bench.last_text == "Half an answer\n\n⚠ The model failed: the model fell over. You were not charged."
-    assert [button.label for button in bench.last_message.reply.buttons] == ["Continue", "Try again"]
+    assert [button.label for button in bench.last_message.reply.buttons] == ["Continue", "Try again", "Delete"]
     assert await bench.balance() == bench.starting_credits
 
 
@@ -93,7 +93,7 @@ async def test_an_answer_as_long_as_was_allowed_can_be_continued(bench: Bench) -
 
     await bench.say("/chat Hi --max-tokens 20")
 
-    assert [button.label for button in bench.last_message.reply.buttons] == ["Continue", "Regenerate"]
+    assert [button.label for button in bench.last_message.reply.buttons] == ["Continue", "Regenerate", "Delete"]
 
 
 async def test_a_long_answer_spans_messages_and_loses_nothing(tmp_path: object) -> None:

@@ -17,7 +17,8 @@ async def test_a_picture_comes_with_its_facts_and_next_steps(bench: Bench) -> No
     assert [(p.name, p.alt) for p in reply.pictures] == [
         ("a-fox-in-the-snow.png", "a fox in the snow (drawn by FLUX schnell)")
     ]
-    assert [button.label for button in reply.buttons] == ["Again", "Vary · FLUX dev, 25 credits", "Upscale", "Caption"]
+    labels = ["Again", "Vary · FLUX dev, 25 credits", "Upscale", "Caption", "Delete"]
+    assert [button.label for button in reply.buttons] == labels
     assert await bench.balance() == bench.starting_credits - 3_000
 
 
@@ -51,7 +52,7 @@ async def test_a_failed_picture_gives_the_credits_back(bench: Bench) -> None:
 
     assert bench.last_text == "⚠ The model failed: out of memory. You were not charged."
     assert await bench.balance() == bench.starting_credits
-    assert [button.label for button in bench.last_message.reply.buttons] == ["Try again"]
+    assert [button.label for button in bench.last_message.reply.buttons] == ["Try again", "Delete"]
 
 
 async def test_a_flagged_picture_gives_the_credits_back(bench: Bench) -> None:

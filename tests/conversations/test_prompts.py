@@ -47,9 +47,10 @@ def test_the_newest_turns_that_fit_are_kept(texts: list[str], budget: int) -> No
 
     kept = trimmed(turns, budget)
 
-    assert kept == turns[-len(kept) :]
+    assert [t.id for t in kept] == [t.id for t in turns[-len(kept) :]]
+    assert all(turns[int(t.id[1:])].text.endswith(t.text) for t in kept)
     assert len(kept) == 1 or kept[0].role is Role.USER
-    assert len(kept) == 1 or sum(len(t.text.encode()) for t in kept) <= max(budget, 1) * BYTES_PER_TOKEN
+    assert sum(len(t.text.encode()) for t in kept) <= max(budget, 1) * BYTES_PER_TOKEN
 
 
 def test_a_regenerated_answer_hides_its_sibling() -> None:
@@ -81,3 +82,12 @@ def test_an_answer_to_what_is_no_longer_read_stays() -> None:
     turns = [turn(2, "an old answer", Role.ASSISTANT, parent=1), turn(3, "and then?")]
 
     assert [t.text for t in chain(turns)] == ["an old answer", "and then?"]
+
+
+def test_a_question_too_long_by_itself_is_cut_at_its_head() -> None:
+    long_question = turn(1, "x" * 100_000 + " Is that right?")
+
+    (kept,) = trimmed([long_question], 1_000)
+
+    assert len(kept.text) == 1_000 * BYTES_PER_TOKEN
+    assert kept.text.endswith(" Is that right?")

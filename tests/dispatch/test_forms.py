@@ -64,3 +64,17 @@ def test_a_file_is_an_attachment_or_a_link() -> None:
 
     assert filled(Upscale, image="<https://example.org/a.png>") == Upscale(image=Link("https://example.org/a.png"))
     assert fill(Upscale, attached) == Upscale(image=attachment)
+
+
+def test_a_seed_stays_what_was_typed() -> None:
+    more_than_a_float_keeps = 2**53 + 1
+
+    assert filled(Imagine, prompt="x", seed=str(more_than_a_float_keeps)) == Imagine(
+        prompt="x", seed=more_than_a_float_keeps
+    )
+
+
+@pytest.mark.parametrize("seed", ["1e300", str(2**63), 1e300])
+def test_a_number_that_no_model_takes_is_refused(seed: str | float) -> None:
+    with pytest.raises(BadOption, match="seed is too large a number."):
+        filled(Imagine, prompt="x", seed=seed)

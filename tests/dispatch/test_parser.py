@@ -1,6 +1,7 @@
 """Typed text into a call."""
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -94,3 +95,17 @@ def test_words_without_options_come_out_as_typed(words: list[str]) -> None:
 def test_nonsense_is_read_or_refused_in_words(text: str) -> None:
     with contextlib.suppress(BadOption, UnknownName):
         assert set(parse(f"/imagine {text}", MENU).options) <= {option.name for option in Imagine.declaration.options}
+
+
+def test_many_open_quotes_are_read_quickly() -> None:
+    sixty_kilobytes = "/chat " + '"a ' * 20_000  # the page takes as much
+    began = time.perf_counter()
+
+    parse(sixty_kilobytes, MENU)
+
+    assert time.perf_counter() - began < 1
+
+
+def test_what_was_given_twice_is_not_dropped() -> None:
+    with pytest.raises(BadOption, match="You gave prompt twice"):
+        parse("/imagine a fox --prompt 'cat'", MENU)

@@ -3,14 +3,23 @@
 import asyncio
 import base64
 import io
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from PIL import Image
 
 from bot.core.clock import Clock
-from bot.core.errors import BackendError, ModelFailed, ModelFlagged, PredictionGone, SubmitUnclear
+from bot.core.errors import (
+    BackendBusy,
+    BackendDown,
+    BackendError,
+    ModelFailed,
+    ModelFlagged,
+    PredictionGone,
+    SubmitUnclear,
+)
 from bot.core.json import JSON, canonical
 from bot.core.models import Model, OutputKind
 from bot.core.predictions import (
@@ -27,6 +36,7 @@ from bot.core.predictions import (
 )
 
 FLAGGED = "NSFW content detected."
+PASSING = "Service is currently unavailable due to high demand (E003)"
 
 
 def png(width: int = 32, height: int = 24, colour: str = "teal") -> bytes:
@@ -87,6 +97,21 @@ class ScriptedBackend:
         """How many submits break before anything was created."""
         self.watch_errors: list[BackendError] = []
         """Raised by the next watches, one each."""
+        self.absence: BackendDown | None = None
+        """Raised by `admit` until it is None."""
+        self.is_free = asyncio.Event()
+        """Cleared, creates wait in line."""
+        self.is_free.set()
+        self.waiting = 0
+        """How many stand in that line."""
+        self.starts = True
+        """Whether a watch tells that a run began."""
+        self.started_after_seconds: float | None = None
+        """What it tells of when."""
+        self.first_look_seconds = 0.0
+        """How long a watch waits before it tells anything."""
+        self.throttled_submits = 0
+        """How many submits are refused as too many."""
 
     def will(self, **changes: object) -> None:
         """Change what the next runs do; see `Script`."""
@@ -95,6 +120,22 @@ class ScriptedBackend:
     @property
     def last(self) -> Run:
         return list(self.runs.values())[-1]
+
+    def admit(self) -> None:
+        if self.absence is not None:
+            raise self.absence
+
+    def check(self) -> None:
+        self.admit()
+
+    @asynccontextmanager
+    async def turn(self, *, is_again: bool = False) -> AsyncIterator[None]:
+        self.waiting += 1
+        try:
+            await self.is_free.wait()
+        finally:
+            self.waiting -= 1
+        yield
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
         return {
@@ -105,6 +146,9 @@ class ScriptedBackend:
     async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
         if self.refusal is not None:
             raise self.refusal
+        if self.throttled_submits > 0:
+            self.throttled_submits -= 1
+            raise BackendBusy("The model service is busy.", retry_after=1)
         if self.lost_submits > 0:
             self.lost_submits -= 1
             raise SubmitUnclear
@@ -123,7 +167,10 @@ class ScriptedBackend:
             raise PredictionGone("The run is gone.")
         if not run.state.is_final:
             run.state = PredictionState.PROCESSING
-            yield Started()
+            if self.first_look_seconds:
+                await self._clock.sleep(self.first_look_seconds)
+            if self.starts:
+                yield Started(self.started_after_seconds)
             for percent in run.script.percents:
                 yield Progressed(percent)
             words = run.script.words if model.output is not OutputKind.PICTURES else ()
@@ -156,6 +203,9 @@ class ScriptedBackend:
         if snapshot.error == FLAGGED:
             return ModelFlagged("The model refused this as sensitive. You were not charged.")
         return ModelFailed(f"The model failed: {snapshot.error}. You were not charged.")
+
+    def may_try_again(self, snapshot: Snapshot) -> bool:
+        return snapshot.error == PASSING
 
     async def probe(self) -> str:
         return "The script answers."

@@ -82,6 +82,10 @@ class RememberingPlatform:
         if self.messages[message.id].reply != reply:
             self._keep(message.id, reply)
 
+    async def delete(self, message: MessageRef) -> None:
+        self._fail()
+        self.messages.pop(message.id, None)
+
     def pacer(self, message: MessageRef) -> Pacer:
         return NoPace()
 

@@ -13,6 +13,7 @@ from bot.core.platform import Destination, MessageLost, Platform
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.platforms.console.platform import ConsolePlatform
 from bot.platforms.web.platform import WebPlatform
+from bot.platforms.web.stream import Gone
 from bot.storage.engine import SqlDatabase
 from tests.fakes.clock import ManualClock
 from tests.fakes.platform import RememberingPlatform
@@ -37,7 +38,14 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         database = SqlDatabase(f"sqlite:///{tmp_path / 'page.db'}")
         await database.open()
         web = WebPlatform(database, SystemClock())
-        yield web, lambda: "\n".join(message.reply.text for message in web.feed.since(HOME.id, web.feed.start) or [])
+        yield (
+            web,
+            lambda: "\n".join(
+                message.reply.text
+                for message in web.feed.since(HOME.id, web.feed.start) or []
+                if not isinstance(message, Gone)
+            ),
+        )
         await database.close()
 
 
@@ -96,6 +104,21 @@ async def test_a_message_that_never_was_is_lost(stage: tuple[Platform, Shown]) -
 
     with pytest.raises(MessageLost):
         await platform.edit(replace(ref, id="another"), working("x"))
+
+
+async def test_a_deleted_message_is_lost_for_edits_and_stays_away(stage: tuple[Platform, Shown]) -> None:
+    platform, shown = stage
+    ref = await platform.post(destination("one"), working("hello"))
+    other = await platform.post(destination("two"), working("other"))
+
+    await platform.delete(ref)
+    await platform.delete(ref)
+
+    with pytest.raises(MessageLost):
+        await platform.edit(ref, working("hello again"))
+    await platform.edit(other, working("other words"))
+    assert "again" not in shown()
+    assert "other words" in shown()
 
 
 async def test_a_final_turn_never_waits_for_the_pace(stage: tuple[Platform, Shown]) -> None:

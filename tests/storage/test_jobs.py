@@ -230,3 +230,21 @@ async def test_a_clean_stop_lets_go_of_what_somebody_waits_for(database: SqlData
 
     assert [found.id for found in claimed] == [job.id]
     assert (await get(database, done)).owner == "me"
+
+
+async def test_each_state_is_told_with_its_time(database: SqlDatabase) -> None:
+    job = a_job()
+    async with database.write() as tx:
+        await tx.jobs.add(job)
+        queued = await tx.jobs.move(job, JobState.QUEUED, after(1))
+        assert queued is not None
+        again = await tx.jobs.move(queued, JobState.QUEUED, after(2), attempts=1)
+        assert again is not None
+        await tx.jobs.move(job, JobState.FAILED, after(3))  # from a state it is not in any more
+        await tx.jobs.move(again, JobState.CANCELLED, after(4))
+
+    async with database.read() as tx:
+        steps = await tx.jobs.steps(job.id)
+        assert await tx.jobs.steps("unknown") == []
+
+    assert steps == [(JobState.ACCEPTED, NOON), (JobState.QUEUED, after(1)), (JobState.CANCELLED, after(4))]

@@ -118,9 +118,9 @@ async def test_people_are_found_by_id_or_name_in_their_workspace(database: SqlDa
         await tx.people.see(replace(ANA, id="3", name="1"), after(2))
 
     async with database.read() as tx:
-        assert await tx.people.by_name("discord", "guild", "1") == "1"
-        assert await tx.people.by_name("discord", "guild", "ana ström") == "2"
-        assert await tx.people.by_name("discord", "other", "1") is None
+        assert await tx.people.by_name("discord", "guild", "1") == ["1"]
+        assert await tx.people.by_name("discord", "guild", "ana ström") == ["2", "1"]
+        assert await tx.people.by_name("discord", "other", "1") == []
 
 
 async def test_blocks_have_an_end_and_a_reason(database: SqlDatabase) -> None:

@@ -42,6 +42,9 @@ class RememberingPlatform:
     async def edit(self, message: MessageRef, reply: Reply) -> None:
         await self._travel(message, reply)
 
+    async def delete(self, message: MessageRef) -> None:
+        """No stream deletes anything."""
+
     def pacer(self, message: MessageRef) -> Pacer:
         return self.bucket.pacer() if self.bucket is not None else Unpaced(self.clock)
 

@@ -41,6 +41,12 @@ def is_same(run: Prediction, model: Model, inputs: Mapping[str, JSON]) -> bool:
 def _is_same_model(run: Prediction, model: Model) -> bool:
     if run.model and run.model.lower() != model.ref.lower():
         return False
+    if run.deployment and not _is_deployment(run.deployment.lower(), model.deployment.lower()):
+        return False
     # Official models answer "hidden", or "dp-…" in older days; only a version in full can contradict a pin.
     is_pinned = bool(_PINNED.fullmatch(run.version))
     return run.version == model.version if model.version and is_pinned else bool(run.model)
+
+
+def _is_deployment(told: str, ours: str) -> bool:
+    return told in (ours, ours.partition("/")[2])

@@ -1,32 +1,44 @@
 """Replicate as a `Backend`: the protocol's methods, each one handed to the part that knows how."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
+from urllib.parse import urlencode
 
 import httpx
+from aiohttp.web import RouteDef
 
 from bot.backends import http
 from bot.backends.replicate import adoption, failures
 from bot.backends.replicate.addresses import StreamAddresses
+from bot.backends.replicate.bells import Bells
 from bot.backends.replicate.client import ReplicateClient
+from bot.backends.replicate.credit import Credit
 from bot.backends.replicate.inputs import with_addresses
 from bot.backends.replicate.poller import LOOKS_PER_SECOND, Poller
 from bot.backends.replicate.snapshots import snapshot_from
 from bot.backends.replicate.streams import Streams
 from bot.backends.replicate.watching import Watch
+from bot.backends.replicate.webhooks import PATH, Webhooks
+from bot.core.backend import TakeNotice
 from bot.core.clock import Clock
-from bot.core.errors import InputRefused, ModelFailed, ModelFlagged, PredictionGone
+from bot.core.errors import BackendOutOfCredit, InputRefused, ModelFailed, ModelFlagged, PredictionGone
 from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.predictions import Event, Inputs, Snapshot
 
 WebhookFor = Callable[[str], str | None]
-"""The address to call when a job's run is over, or None without a public one."""
+"""The address to call when a job's run starts and ends, or None without a public one."""
 
 
 def no_webhook(job: str) -> str | None:
     """Nobody can call us."""
     return None
+
+
+def webhook_at(public_url: str | None) -> WebhookFor:
+    """The address of our route, with the job in it: so that a webhook can be matched before its create is answered."""
+    return no_webhook if public_url is None else lambda job: f"{public_url.rstrip('/')}{PATH}?{urlencode({'job': job})}"
 
 
 class ReplicateBackend:
@@ -50,8 +62,31 @@ class ReplicateBackend:
         self._streams = Streams(self.client.origins, self.client.authorization, context=context, timeout=stream_timeout)
         self._poller = Poller(self.client.get_prediction, clock, per_second=looks_per_second)
         self._addresses = StreamAddresses(self.client.origins)
+        self._bells = Bells()
+        self._webhooks = Webhooks(self.client.get_webhook_secret, self._bells, clock)
+        self._credit = Credit()
         self._clock = clock
         self._webhook_for = webhook_for
+
+    def routes(self, take: TakeNotice) -> list[RouteDef]:
+        """What the server has to answer: Replicate's webhooks. `take` writes each down, once."""
+        return self._webhooks.routes(take)
+
+    def admit(self) -> None:
+        """Raises `BackendDown` while Replicate is away, but for one ask at a time that finds out."""
+        self.client.circuit.admit()
+
+    def check(self) -> None:
+        """Raises `BackendDown` while Replicate is away."""
+        self.client.circuit.check()
+
+    @asynccontextmanager
+    async def turn(self, *, is_again: bool = False) -> AsyncIterator[None]:
+        """Wait in line for leave to create. Raises `BackendDown` while Replicate is away, and `BackendBusy` when nobody
+        may create for ten minutes."""
+        self.client.circuit.refuse_while_open()
+        async with self.client.gate.turn(is_again=is_again):
+            yield
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
         """Turn files into data URLs (up to 256 kB) or uploads. Raises `InputRefused` for a file that is gone."""
@@ -65,9 +100,14 @@ class ReplicateBackend:
                 inputs,
                 cancel_after_seconds=cancel_after_seconds,
                 webhook=self._webhook_for(job),
+                deployment=model.deployment,
             )
         except PredictionGone as error:  # 404: there is nothing to create it from
             raise InputRefused(f"The model service has no model called {model.ref}.") from error
+        except BackendOutOfCredit:
+            self._credit.refused()
+            raise
+        self._credit.paid()
         self._addresses.learn(prediction)
         return prediction.id
 
@@ -82,6 +122,7 @@ class ReplicateBackend:
             streams=self._streams,
             poller=self._poller,
             addresses=self._addresses,
+            bells=self._bells if self._webhook_for(backend_id) else None,
             clock=self._clock,
         ).events()
 
@@ -100,6 +141,10 @@ class ReplicateBackend:
     def explain(self, snapshot: Snapshot) -> ModelFailed | ModelFlagged:
         """Why an ended run gave nothing."""
         return failures.explain(snapshot)
+
+    def may_try_again(self, snapshot: Snapshot) -> bool:
+        """High demand and a model that is away for a moment (E003, E004) are worth one more run."""
+        return failures.is_passing(snapshot)
 
     async def probe(self) -> str:
         """Check token and reach; one sentence for the owner."""

@@ -10,13 +10,20 @@ from typing import Any
 import httpx
 
 from bot.backends import http
+from bot.backends.replicate.calls import named
+from bot.backends.replicate.circuit import Circuit
+from bot.backends.replicate.deployments import Deployments
+from bot.backends.replicate.gate import Gate
+from bot.backends.replicate.models import Models
 from bot.backends.replicate.origins import Origins
 from bot.backends.replicate.patience import Patience
-from bot.backends.replicate.problems import DOWN, problem_from
+from bot.backends.replicate.problems import DOWN, problem_from, rate_news
 from bot.backends.replicate.schema import Prediction, prediction_from
+from bot.backends.replicate.trainings import Trainings
 from bot.core.clock import Clock
 from bot.core.errors import BackendBusy, BackendDown, SubmitUnclear
 from bot.core.json import JSON
+from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +36,16 @@ _NEVER_SENT = (
     httpx.LocalProtocolError,
 )
 
+WEBHOOK_EVENTS: tuple[str, ...] = ("start", "completed")
+"""`start` says that a cold model runs now, without a request of ours; `output` and `logs` would come twice a second."""
+
 _SHORTEST_LIFE_SECONDS = 5  # Cancel-After takes no less
 
 
 class ReplicateClient:
     """Calls that can be repeated are: three more times when the service is away, and as told when it is busy.
+
+    `gate` is the line in which creates wait for their turn; `circuit` knows whether calls are answered at all.
 
     All raise `BackendDown`, `BackendBusy`, `BackendRefusedToken`, `BackendOutOfCredit`, `InputRefused`, and
     `PredictionGone` for what is not there.
@@ -52,6 +64,9 @@ class ReplicateClient:
         # A token that no header can carry goes nowhere; Replicate then says so with a 401.
         is_token = bool(token) and token.isascii() and token.isprintable()
         self.authorization = {"Authorization": f"Bearer {token}"} if is_token else {}
+        self.gate = Gate(clock)
+        self.circuit = Circuit(clock)
+        self.models, self.deployments, self.trainings = Models(self), Deployments(self), Trainings(self)
         self._clock = clock
         self._http = http.api_client(headers=self.authorization, context=context, timeout=timeout)
 
@@ -62,32 +77,37 @@ class ReplicateClient:
         *,
         cancel_after_seconds: int,
         webhook: str | None = None,
+        deployment: str = "",
     ) -> Prediction:
         """POST /predictions. `version` is `owner/name` for official models, else 64 hex digits.
 
-        Sent again only when it surely did not arrive, or was throttled: Replicate has no idempotency key, and a
-        second prediction costs a second time. Raises `SubmitUnclear` when a broken create may have arrived.
+        With a `deployment` (`owner/name`) it goes there, and the version is the deployment's.
+
+        Sent again only when it surely did not arrive: Replicate has no idempotency key, and a second prediction costs
+        a second time. Raises `SubmitUnclear` when a broken create may have arrived, and `BackendBusy` when it was
+        throttled: then it takes another turn at the gate.
         """
-        body: dict[str, JSON] = {"version": version, "input": dict(inputs)}
+        path = f"deployments/{named(deployment)}/predictions" if deployment else "predictions"
+        body: dict[str, JSON] = {"input": dict(inputs)} if deployment else {"version": version, "input": dict(inputs)}
         if webhook:
-            body |= {"webhook": webhook, "webhook_events_filter": ["completed"]}
+            body |= {"webhook": webhook, "webhook_events_filter": list(WEBHOOK_EVENTS)}
         life = max(_SHORTEST_LIFE_SECONDS, cancel_after_seconds)
         headers = {"Cancel-After": f"{life}s", "Content-Type": "application/json"}
         content = json.dumps(body).encode()  # httpx's own way breaks on half an emoji (a lone surrogate)
         patience = Patience(self._clock)
         while True:
             try:
-                return await self._create_once(content, headers)
-            except (BackendBusy, BackendDown) as error:
+                return await self._create_once(path, content, headers)
+            except BackendDown as error:
                 await patience.after(error)
 
     async def get_prediction(self, prediction_id: str) -> Prediction:
         """GET /predictions/{id}."""
-        return _prediction(await self._ask("GET", f"predictions/{prediction_id}"))
+        return _prediction(await self.ask("GET", f"predictions/{prediction_id}"))
 
     async def cancel_prediction(self, prediction_id: str) -> None:
         """POST /predictions/{id}/cancel."""
-        await self._ask("POST", f"predictions/{prediction_id}/cancel")
+        await self.ask("POST", f"predictions/{prediction_id}/cancel")
 
     async def list_predictions(self, *, created_after: datetime, cursor: str = "") -> tuple[list[Prediction], str]:
         """GET /predictions: one page, newest first, and the cursor of the next (empty at the end).
@@ -96,9 +116,9 @@ class ReplicateClient:
         """
         if not cursor:
             since = created_after.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            page = await self._ask("GET", "predictions", params={"created_after": since})
+            page = await self.ask("GET", "predictions", params={"created_after": since})
         elif self.origins.is_api(cursor):
-            page = await self._ask("GET", cursor)
+            page = await self.ask("GET", cursor)
         else:
             log.error("replicate.foreign_cursor", extra={"host": httpx.URL(cursor).host})
             raise BackendDown(DOWN)
@@ -108,7 +128,7 @@ class ReplicateClient:
 
     async def upload_file(self, name: str, content: bytes, mime: str) -> str:
         """POST /files, at most 100 MB. Gives the address to use as an input, good for 24 hours."""
-        reply = await self._ask("POST", "files", files={"content": (name, content, mime)})
+        reply = await self.ask("POST", "files", files={"content": (name, content, mime)})
         address = _field(_field(reply, "urls"), "get")
         if not isinstance(address, str):
             raise BackendDown(DOWN)
@@ -116,26 +136,49 @@ class ReplicateClient:
 
     async def get_account(self) -> dict[str, JSON]:
         """GET /account: `{type, username, name, …}`. The cheapest check of a token."""
-        reply = await self._ask("GET", "account")
+        reply = await self.ask("GET", "account")
         return reply if isinstance(reply, dict) else {}
+
+    async def get_webhook_secret(self) -> str:
+        """GET /webhooks/default/secret: the `whsec_…` that webhooks are signed with."""
+        key = _field(await self.ask("GET", "webhooks/default/secret"), "key")
+        if not isinstance(key, str):
+            raise BackendDown(DOWN)
+        return key
 
     async def get_model(self, ref: str) -> dict[str, JSON]:
         """GET /models/{owner}/{name}, with the published schema in `latest_version.openapi_schema`."""
-        reply = await self._ask("GET", f"models/{ref}")
+        reply = await self.ask("GET", f"models/{ref}")
         return reply if isinstance(reply, dict) else {}
 
     async def close(self) -> None:
         """Let connections go."""
         await self._http.aclose()
 
-    async def _create_once(self, content: bytes, headers: Mapping[str, str]) -> Prediction:
+    async def send(self, method: str, path: str, **options: Any) -> JSON:
+        """A call that must not arrive twice, tried once. Raises `SubmitUnclear` when a broken one may have arrived."""
+        response = await self._send_once(method, path, **options)
+        if response.status_code >= 500:
+            raise SubmitUnclear(f"HTTP {response.status_code}")
         try:
-            response = await self._http.post(self._url("predictions"), content=content, headers=headers)
+            return self._json(response)
+        except ValueError as error:
+            raise SubmitUnclear("the reply is no JSON") from error
+
+    async def _send_once(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return await self._send(method, path, **options)
         except _NEVER_SENT as error:
             raise BackendDown(DOWN) from error
         except httpx.RequestError as error:
             log.warning("replicate.create_unclear", extra={"reason": type(error).__name__})
             raise SubmitUnclear(type(error).__name__) from error
+
+    async def _create_once(self, path: str, content: bytes, headers: Mapping[str, str]) -> Prediction:
+        response = await self._send_once("POST", path, content=content, headers=headers)
+        self.gate.learn(rate_news(response, now=self._clock.now()))
+        if response.status_code == 429:
+            metrics.backend_rate_limited.labels(backend="replicate").inc()
         if response.status_code >= 500 or response.status_code == 408:
             _note(response)
             raise SubmitUnclear(f"HTTP {response.status_code}")
@@ -144,7 +187,8 @@ class ReplicateClient:
         except ValueError as error:
             raise SubmitUnclear("the reply is no prediction") from error
 
-    async def _ask(self, method: str, path: str, **options: Any) -> JSON:
+    async def ask(self, method: str, path: str, **options: Any) -> JSON:
+        """A call that may be repeated, and is while the service is away or busy."""
         patience = Patience(self._clock)
         while True:
             try:
@@ -154,10 +198,22 @@ class ReplicateClient:
 
     async def _ask_once(self, method: str, path: str, **options: Any) -> JSON:
         try:
-            response = await self._http.request(method, self._url(path), **options)
+            response = await self._send(method, path, **options)
             return self._json(response)
         except (httpx.RequestError, ValueError) as error:
             raise BackendDown(DOWN) from error
+
+    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = await self._http.request(method, self._url(path), **options)
+        except httpx.RequestError:
+            self.circuit.failed()
+            raise
+        if response.status_code >= 500:
+            self.circuit.failed()
+        else:
+            self.circuit.worked()
+        return response
 
     def _json(self, response: httpx.Response) -> JSON:
         """The body of a success; raises what a refusal stands for, and `ValueError` for a body that is no JSON."""

@@ -29,12 +29,16 @@ _BY_CODE: dict[str, tuple[_Kind, str]] = {
     "005": (ModelFlagged, _FLAGGED),
 }
 
+_PASSING_CODES = ("003", "004")
+
 _SENSITIVE = re.compile(r"\bnsfw\b|flagged as|sensitive|moderation|content polic|safety (check|filter|system)", re.I)
 _OUT_OF_MEMORY = re.compile(r"out of memory|\bOOM\b", re.I)
+_SETUP = re.compile(r"\bset-?up\b.*\b(fail|error)|\b(fail(ed|ure)|error)\b.*\bset-?up\b|failed to (start|boot)\b", re.I)
 _TOO_SLOW = re.compile(r"timed? ?out|took too long|deadline exceeded", re.I)
 _BY_WORDS: tuple[tuple[re.Pattern[str], _Kind, str], ...] = (
     (_SENSITIVE, ModelFlagged, _FLAGGED),
     (_OUT_OF_MEMORY, ModelFailed, "The model failed: out of memory. Try a smaller picture, or fewer at once."),
+    (_SETUP, ModelFailed, "The model did not start: its maker has to mend it. Choose another model."),
     (_TOO_SLOW, ModelFailed, "The model took too long. Try again, or ask for less at once."),
 )
 
@@ -55,6 +59,12 @@ def explain(snapshot: Snapshot) -> ModelFailed | ModelFlagged:
         # Flagged pictures are left out of the list, so an empty one with that word in the logs is no accident.
         return ModelFlagged(_FLAGGED) if _SENSITIVE.search(snapshot.logs) else ModelFailed(_NOTHING)
     return ModelFailed(_NO_REASON)
+
+
+def is_passing(snapshot: Snapshot) -> bool:
+    """Whether it surely failed, of something that may be over in a moment: nothing that was refused as sensitive."""
+    code = _CODE.search(snapshot.error)
+    return snapshot.state is PredictionState.FAILED and code is not None and code[1] in _PASSING_CODES
 
 
 def _from_error(error: str) -> ModelFailed | ModelFlagged:

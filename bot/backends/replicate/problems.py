@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import httpx
 
+from bot.backends.replicate.rates import RateNews
 from bot.core.errors import (
     BackendBusy,
     BackendDown,
@@ -45,6 +46,8 @@ _ALWAYS: Mapping[int, tuple[type[_Plain], str]] = {
 _LONGEST_REASON = 300
 _WAIT_IN_WORDS = re.compile(r"(?:resets in ~?|available in )(\d+(?:\.\d+)?)\s*s", re.IGNORECASE)
 _WAIT_WHEN_UNTOLD = 2.0
+_RATE_IN_WORDS = re.compile(r"(\d+) requests? per (second|minute|hour)", re.IGNORECASE)
+_SECONDS_IN = {"second": 1, "minute": 60, "hour": 3600}
 
 
 def problem_from(response: httpx.Response, *, now: datetime) -> BackendError:
@@ -63,9 +66,14 @@ def problem_from(response: httpx.Response, *, now: datetime) -> BackendError:
 
 def busy(seconds: float) -> BackendBusy:
     """Throttled for so many seconds."""
+    return BackendBusy(f"The model service is busy. Try again {in_time(seconds)}.", retry_after=seconds)
+
+
+def in_time(seconds: float) -> str:
+    """ "in 15 seconds", rounded up, as the end of a sentence."""
     whole = max(1, math.ceil(seconds))
     wait = "a second" if whole == 1 else f"{whole} seconds" if whole < 120 else f"{math.ceil(whole / 60)} minutes"
-    return BackendBusy(f"The model service is busy. Try again in {wait}.", retry_after=seconds)
+    return f"in {wait}"
 
 
 def wait_told(response: httpx.Response, *, now: datetime) -> float | None:
@@ -79,6 +87,20 @@ def wait_told(response: httpx.Response, *, now: datetime) -> float | None:
         _seconds(response.headers.get("ratelimit-reset")),
     )
     return next((seconds for seconds in places if seconds is not None), None)
+
+
+def rate_news(response: httpx.Response, *, now: datetime) -> RateNews:
+    """What a reply to a create tells of the limit on creates. Its body must have been read."""
+    is_throttled = response.status_code == 429
+    words = _RATE_IN_WORDS.search(str(_body(response).get("detail") or "")) if is_throttled else None
+    remaining = _seconds(response.headers.get("ratelimit-remaining"))
+    wait = wait_told(response, now=now) if is_throttled else None
+    return RateNews(
+        remaining=None if remaining is None else int(remaining),
+        reset_seconds=_seconds(response.headers.get("ratelimit-reset")),
+        per_second=max(1, int(words[1])) / _SECONDS_IN[words[2].lower()] if words else None,
+        wait_seconds=(_WAIT_WHEN_UNTOLD if wait is None else wait) if is_throttled else None,
+    )
 
 
 def _refusal(body: Mapping[str, JSON]) -> str:

@@ -40,6 +40,8 @@ class Prediction:
     completed_at: datetime | None = None
     is_data_removed: bool = False
     stream_url: str = ""
+    deployment: str = ""
+    """Which deployment ran it, as `owner/name` or its name alone."""
 
 
 def prediction_from(body: JSON) -> Prediction:
@@ -61,6 +63,7 @@ def prediction_from(body: JSON) -> Prediction:
         completed_at=moment(body.get("completed_at")),
         is_data_removed=body.get("data_removed") is True,
         stream_url=_text(_object(body.get("urls")).get("stream")),
+        deployment=_text(body.get("deployment")),
     )
 
 

@@ -8,7 +8,7 @@ from bot.backends.replicate.snapshots import snapshot_from, text_in
 from bot.backends.replicate.transcript import Transcript
 from bot.backends.sse import ServerSentEvent
 from bot.core.models import Model, OutputKind
-from bot.core.predictions import Ended, Event, PredictionState, Progressed, Started, Wrote
+from bot.core.predictions import Ended, Event, PredictionState, Progressed, Started, Starting, Wrote
 
 
 class Story:
@@ -18,6 +18,7 @@ class Story:
         self.has_ended = False
         self._model = model
         self._has_started = False
+        self._is_starting = False
         self._percent = -1
         self._transcript = Transcript(model.strip_prefixes)
 
@@ -28,18 +29,21 @@ class Story:
     def hear(self, event: ServerSentEvent) -> Iterator[Event]:
         """What a stream's event tells. Its pictures are left alone: the final GET has them, with the metrics."""
         if event.event == "output":
-            yield from self._start()
+            yield from self.started()
             if self._model.output is not OutputKind.PICTURES:
                 yield from self._write(self._transcript.hear(event.data))
         elif event.event == "logs":
-            yield from self._start()
+            yield from self.started()
             yield from self._progress(event.data)
 
     def read(self, prediction: Prediction) -> Iterator[Event]:
         """What a whole prediction tells, up to its end."""
         is_final = prediction.state.is_final
         if prediction.started_at or prediction.state in (PredictionState.PROCESSING, PredictionState.SUCCEEDED):
-            yield from self._start()
+            yield from self.started(_seconds_to_start(prediction))
+        elif prediction.state is PredictionState.STARTING and not (self._has_started or self._is_starting):
+            self._is_starting = True
+            yield Starting()
         yield from self._progress(prediction.logs)
         if self._model.output is not OutputKind.PICTURES:
             yield from self._write(self._transcript.read(text_in(prediction.output), is_final=is_final))
@@ -47,10 +51,11 @@ class Story:
             self.has_ended = True
             yield Ended(snapshot_from(prediction, self._model))
 
-    def _start(self) -> Iterator[Event]:
+    def started(self, after_seconds: float | None = None) -> Iterator[Event]:
+        """It runs, since so many seconds after it was created if that is known."""
         if not self._has_started:
             self._has_started = True
-            yield Started()
+            yield Started(after_seconds)
 
     def _progress(self, logs: str) -> Iterator[Event]:
         # Several bars may follow one another (refiner, decoder); people should not see it fall.
@@ -62,3 +67,10 @@ class Story:
     def _write(self, text: str) -> Iterator[Event]:
         if text:
             yield Wrote(text)
+
+
+def _seconds_to_start(prediction: Prediction) -> float | None:
+    """By Replicate's own clock at both ends."""
+    if prediction.started_at is None or prediction.created_at is None:
+        return None
+    return max(0.0, (prediction.started_at - prediction.created_at).total_seconds())

@@ -1,11 +1,13 @@
-"""Following one run to its end: by its stream, by looks now and then, and by polling when there is no stream."""
+"""Following one run to its end: by its stream or by webhooks, by looks now and then, and by polling without either."""
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 
+from bot.backends.replicate import glances
 from bot.backends.replicate.addresses import StreamAddresses
+from bot.backends.replicate.bells import Bell, Bells
 from bot.backends.replicate.patience import later
 from bot.backends.replicate.poller import Poller
 from bot.backends.replicate.story import Story
@@ -17,14 +19,6 @@ from bot.core.models import Model, OutputKind
 from bot.core.predictions import Ended, Event
 
 log = logging.getLogger(__name__)
-
-SECONDS_BETWEEN_GLANCES = 3.0
-"""Streams of pictures carry no progress, so a picture is looked at now and then. Its run tells "started" that way too.
-A picture done within three seconds costs three requests (create, stream, the last look), a longer one a look more for
-each three seconds."""
-
-SECONDS_BETWEEN_TEXT_GLANCES = 30.0
-"""Text tells its progress itself; this look only catches a stream that lost its `done`."""
 
 STREAM_FAILURES = 3
 """So many connections in a row that brought nothing, and we poll."""
@@ -46,7 +40,7 @@ LONGEST_OUTAGE_SECONDS = 300.0
 
 
 class Watch:
-    """One run being followed."""
+    """One run being followed. With `bells`, pictures wait for webhooks instead of holding a stream each."""
 
     def __init__(
         self,
@@ -56,17 +50,17 @@ class Watch:
         streams: Streams,
         poller: Poller,
         addresses: StreamAddresses,
+        bells: Bells | None,
         clock: Clock,
     ) -> None:
+        self._model = model
         self._id = prediction_id
         self._streams = streams
         self._poller = poller
         self._addresses = addresses
+        self._bells = bells if model.output is OutputKind.PICTURES else None
         self._clock = clock
         self._story = Story(model)
-        self._glance_seconds = (
-            SECONDS_BETWEEN_GLANCES if model.output is OutputKind.PICTURES else SECONDS_BETWEEN_TEXT_GLANCES
-        )
         self._last_id = ""
         self._heard = 0
         self._away_since: float | None = None
@@ -89,7 +83,7 @@ class Watch:
     async def _follow(self) -> None:
         try:
             await self._find_stream()
-            is_done = await self._listen()
+            is_done = await (self._listen() if self._bells is None else self._await_calls(self._bells))
             await self._poll(SOON_SECONDS if is_done else FIRST_POLL_SECONDS)
         except Exception as error:
             self._told.put_nowait(error)
@@ -100,6 +94,30 @@ class Watch:
             await self._look()
             if self._away_since is not None:
                 await self._clock.sleep(later(FIRST_POLL_SECONDS))
+
+    async def _await_calls(self, bells: Bells) -> bool:
+        """Wait to be called by webhooks, as long as they come at all. True when it is over."""
+        if self._story.has_ended or not bells.are_heard:
+            return await self._listen()
+        with bells.listening(self._id) as bell:
+            try:
+                await self._beside_glances(self._hear_calls(bell), glances.beside_webhooks(self._model))
+            finally:  # whoever reads the events leaves at the end, and we are stopped
+                if self._story.has_ended and not bell.is_over:
+                    bells.missed()
+        if not self._story.has_ended:
+            await self._look(at_once=True)
+        return True
+
+    async def _hear_calls(self, bell: Bell) -> bool:
+        """A webhook is believed when it says that the run began; of its end the look alone convinces."""
+        while True:
+            if bell.has_started:
+                self._tell(*self._story.started())
+            if bell.is_over:
+                return True
+            await bell.rung.wait()
+            bell.rung.clear()
 
     async def _listen(self) -> bool:
         """Follow the stream across cuts. True when it is done; False when it is of no use."""
@@ -123,17 +141,21 @@ class Watch:
         """One connection to the stream; True when the run is over."""
         if not self._last_id:
             self._story.rewind()
-        listening = asyncio.create_task(self._streams.listen(url, self._last_id, self._hear))
-        glancing = asyncio.create_task(self._glance())
+        stream = self._streams.listen(url, self._last_id, self._hear)
+        return await self._beside_glances(stream, glances.beside_a_stream(self._model))
+
+    async def _beside_glances(self, waiting: Coroutine[None, None, bool], gaps: Iterator[float]) -> bool:
+        listening = asyncio.create_task(waiting)
+        glancing = asyncio.create_task(self._glance(gaps))
         try:
             await asyncio.wait({listening, glancing}, return_when=asyncio.FIRST_COMPLETED)
             return listening.result() if listening.done() else glancing.result()
         finally:
             await _stop(listening, glancing)
 
-    async def _glance(self) -> bool:
+    async def _glance(self, gaps: Iterator[float]) -> bool:
         while not self._story.has_ended:
-            await self._clock.sleep(later(self._glance_seconds))
+            await self._clock.sleep(later(next(gaps)))
             await self._look()
         return True
 

@@ -57,6 +57,10 @@ class ConsolePlatform:
         if self._shown[message.id] != reply:
             self._show(message.id, reply)
 
+    async def delete(self, message: MessageRef) -> None:
+        """What is printed stays printed, and is never printed again."""
+        self._shown.pop(message.id, None)
+
     def pacer(self, message: MessageRef) -> Pacer:
         return ConsolePacer()
 

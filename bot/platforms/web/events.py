@@ -1,13 +1,14 @@
 """GET /api/events: one conversation as server-sent events, and how many a person may hold open."""
 
 import asyncio
+from collections.abc import Sequence
 
 from aiohttp import web
 
-from bot.core.storage import PageMessage
+from bot.platforms.web.door import Door
 from bot.platforms.web.guard import HEADERS
 from bot.platforms.web.platform import WebPlatform
-from bot.platforms.web.stream import Stream, sse
+from bot.platforms.web.stream import Change, Stream, sse
 
 STREAMS_PER_PERSON = 64
 PING_SECONDS = 15.0
@@ -26,11 +27,13 @@ class Events:
     def __init__(
         self,
         platform: WebPlatform,
+        door: Door,
         *,
         streams_per_person: int = STREAMS_PER_PERSON,
         ping_seconds: float = PING_SECONDS,
     ) -> None:
         self._platform = platform
+        self._door = door
         self._streams_per_person = streams_per_person
         self._ping_seconds = ping_seconds
         self._seats: dict[str, set[asyncio.BaseTransport | None]] = {}
@@ -73,7 +76,7 @@ class Events:
             seen = request.headers.get("Last-Event-ID") or request.query.get("after", "")
             await _write(response, await self._beginning(stream, channel, seen))
             while not stream.is_closed:
-                await _write(response, await self._next(stream, channel))
+                await _write(response, await self._next(request, stream, channel))
             await _write(response, b"event: bye\ndata: {}\n\n")
         finally:
             self._platform.feed.close(channel, stream)
@@ -85,9 +88,11 @@ class Events:
             return sse("snapshot", stream.snapshot(await self._platform.messages(channel)), position)
         return _batch(stream, missed, position) or f"id: {position}\n\n".encode()
 
-    async def _next(self, stream: Stream, channel: str) -> bytes:
+    async def _next(self, request: web.Request, stream: Stream, channel: str) -> bytes:
         changed = await stream.changes(self._ping_seconds)
         if not changed:
+            if await self._door.who(request) is None:  # removed by another process
+                stream.close()
             return b"" if stream.is_closed else b": ping\n\n"
         feed = self._platform.feed
         position = feed.position
@@ -97,7 +102,7 @@ class Events:
         return _batch(stream, messages, position)
 
 
-def _batch(stream: Stream, messages: list[PageMessage], position: str) -> bytes:
+def _batch(stream: Stream, messages: Sequence[Change], position: str) -> bytes:
     events = [event for message in messages if (event := stream.event(message)) is not None]
     # Only the last one names the position: who loses the line half-way must ask for all of these again.
     return b"".join(events[:-1]) + f"id: {position}\n".encode() + events[-1] if events else b""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from bot.core.ids import new_id
 from bot.core.storage import PageMessage
-from bot.platforms.web.stream import Stream
+from bot.platforms.web.stream import Change, Gone, Stream
 
 _MESSAGES_REMEMBERED = 200
 _CHANNELS_REMEMBERED = 256
@@ -15,11 +15,11 @@ class _ChannelFeed:
     """The latest state of each message that changed in one channel, oldest change first."""
 
     def __init__(self) -> None:
-        self.recent: OrderedDict[str, tuple[int, PageMessage]] = OrderedDict()
+        self.recent: OrderedDict[str, tuple[int, Change]] = OrderedDict()
         self.forgotten_up_to = 0
         self.streams: set[Stream] = set()
 
-    def remember(self, number: int, message: PageMessage) -> None:
+    def remember(self, number: int, message: Change) -> None:
         self.recent[message.id] = (number, message)
         self.recent.move_to_end(message.id)
         while len(self.recent) > _MESSAGES_REMEMBERED:
@@ -44,8 +44,8 @@ class Feed:
         """The name of the latest change, as an SSE id."""
         return f"{self._start}.{self._number}"
 
-    def publish(self, message: PageMessage) -> None:
-        """Remember a message as it is now and tell everyone who watches its channel."""
+    def publish(self, message: Change) -> None:
+        """Remember a message as it is now, or that it is gone, and tell everyone who watches its channel."""
         self._number += 1
         channel = self._channel(message.channel)
         channel.remember(self._number, message)
@@ -53,16 +53,17 @@ class Feed:
             stream.mark(message.id)
         self._forget_old_channels()
 
-    def get(self, channel: str, message_id: str) -> PageMessage | None:
+    def get(self, channel: str, message_id: str) -> Change | None:
         """A message as it is now, if it changed lately."""
         found = self._channels[channel].recent.get(message_id) if channel in self._channels else None
         return found[1] if found else None
 
     def overlay(self, channel: str, stored: Iterable[PageMessage]) -> list[PageMessage]:
         """Stored messages as they are now: what is still growing is only here."""
-        return [self.get(channel, message.id) or message for message in stored]
+        latest = [self.get(channel, message.id) or message for message in stored]
+        return [message for message in latest if not isinstance(message, Gone)]
 
-    def since(self, channel: str, position: str) -> list[PageMessage] | None:
+    def since(self, channel: str, position: str) -> list[Change] | None:
         """Messages that changed after a position; None when that is too long ago to tell."""
         start, _, number = position.rpartition(".")
         feed = self._channels.get(channel)
@@ -81,6 +82,13 @@ class Feed:
         stream.close()
         if channel in self._channels:
             self._channels[channel].streams.discard(stream)
+
+    def close_person(self, person: str) -> None:
+        """End the streams of somebody's channels."""
+        for name, channel in self._channels.items():
+            if name.startswith(f"{person}."):
+                for stream in channel.streams:
+                    stream.close()
 
     def close_all(self) -> None:
         """End every stream: each reader is told that we are going."""

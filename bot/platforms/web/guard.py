@@ -1,19 +1,18 @@
-"""Who may talk to the page: our own host names, our own origin, and the key where one is set."""
+"""Who may talk to the page: by our own host names, from our own origin, and whom the door knows."""
 
-import hashlib
-import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.core.errors import UserError
+from bot.core.errors import Unavailable
+from bot.core.people import User
+from bot.platforms.web.assets import read_assets
+from bot.platforms.web.door import NO_STORE, Door
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-COOKIE = "easel"
-_COOKIE_SECONDS = 365 * 24 * 3600
 _ANYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised, not bound
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -30,46 +29,77 @@ HEADERS = {
 """On every answer."""
 
 
-class Guard:
-    """Checks each request before its handler. Other sites' pages and rebound names get nothing."""
+USER = web.RequestKey("user", User)
+"""Who asks, on every request that was let in."""
 
-    def __init__(self, *, host: str, token: str | None, public_url: str | None) -> None:
-        """`host` is the address the server listens on. Raises `UserError` when anyone could reach it without a key."""
-        if token is None and not _is_loopback(host):
-            raise UserError(
-                f"Serving the page on {host or 'every address'} needs WEB_TOKEN, so that only you can use it."
-            )
-        self._token = token
+
+class Guard:
+    """Checks each request before its handler. Other sites' pages and rebound names get nothing, strangers the door."""
+
+    def __init__(self, door: Door, *, host: str, public_url: str | None) -> None:
+        """`host` is the address the server listens on."""
+        self._door = door
         self._public_host = urlsplit(public_url).netloc.lower() if public_url else ""
         self._host = host.strip("[]").lower()
+        self._door_page = read_assets()["door.html"]
 
     def open(self, handler: Handler) -> Handler:
         """For files that say nothing about anyone: only the host is checked."""
-        return self._guarded(handler, needs_token=False)
+        return self._guarded(handler)
 
     def reading(self, handler: Handler) -> Handler:
-        """For what only a person with the key may see."""
-        return self._guarded(handler, needs_token=True)
+        """For what only people of the page may see."""
+
+        async def checked(request: web.Request) -> web.StreamResponse:
+            user = await self._door.who(request)
+            if user is None:
+                return await self._refusal(request)
+            request[USER] = user
+            return await handler(request)
+
+        return self._guarded(checked)
 
     def writing(self, handler: Handler) -> Handler:
-        """For what changes something: our own page must be asking."""
+        """For what changes something: our own page must be asking, for somebody we know."""
 
         async def checked(request: web.Request) -> web.StreamResponse:
             _require_own_page(request)
             return await handler(request)
 
-        return self._guarded(checked, needs_token=True)
+        return self.reading(checked)
 
-    def _guarded(self, handler: Handler, *, needs_token: bool) -> Handler:
+    def joining(self, handler: Handler) -> Handler:
+        """For a stranger with an invitation, on our own page."""
+
+        async def checked(request: web.Request) -> web.StreamResponse:
+            _require_own_page(request)
+            return await handler(request)
+
+        return self._guarded(checked)
+
+    def door_page(self) -> web.Response:
+        """What says how to come in, and turns an invitation into a cookie."""
+        headers = {"Content-Type": self._door_page.mime, **NO_STORE}
+        return web.Response(body=self._door_page.body, headers=headers)
+
+    async def _refusal(self, request: web.Request) -> web.StreamResponse:
+        if request.path != "/":
+            raise web.HTTPUnauthorized(text="This page is by invitation. Open the link you were given first.")
+        response = await self._door.knock(request)
+        if response is None:
+            response = self.door_page()
+            response.set_status(401)
+        return response
+
+    def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
                 self._require_own_host(request)
-                if needs_token and (refusal := self._without_key(request)) is not None:
-                    response = refusal
-                else:
-                    response = await handler(request)
+                response = await handler(request)
             except web.HTTPException as error:
                 response = _as_json(error)
+            except Unavailable as error:
+                response = _as_json(web.HTTPServiceUnavailable(text=str(error)))
             if not response.prepared:
                 for name, value in HEADERS.items():
                     response.headers.setdefault(name, value)
@@ -91,31 +121,6 @@ class Guard:
         # Rebinding needs a name, so an address in figures is safe where we listen on all of them.
         return name == self._host or (self._host in _ANYWHERE and _is_address(name))
 
-    def _without_key(self, request: web.Request) -> web.StreamResponse | None:
-        """The answer to someone who lacks the key; None when they have it or none is needed."""
-        if self._token is None or _equal(request.cookies.get(COOKIE, ""), self._cookie(self._token)):
-            return None
-        given = request.query.get("token", "")
-        if request.path != "/":
-            raise web.HTTPUnauthorized(text="Open the page with its key first.")
-        if not given or not _equal(given, self._token):
-            raise web.HTTPUnauthorized(text="This page needs its key: open /?token=… with the value of WEB_TOKEN.")
-        response = web.Response(status=303, headers={"Location": "/"})
-        response.set_cookie(
-            COOKIE,
-            self._cookie(self._token),
-            max_age=_COOKIE_SECONDS,
-            httponly=True,
-            samesite="Strict",
-            secure=request.host.lower() == self._public_host,
-        )
-        return response
-
-    @staticmethod
-    def _cookie(token: str) -> str:
-        # Not the token itself: a leaked cookie file must not open the token's other doors.
-        return hmac.new(token.encode(), b"easel page", hashlib.sha256).hexdigest()
-
 
 def _require_own_page(request: web.Request) -> None:
     # A foreign page cannot set this header without asking us first (CORS), and we never say yes.
@@ -129,10 +134,6 @@ def _require_own_page(request: web.Request) -> None:
 def _as_json(error: web.HTTPException) -> web.Response:
     text = error.text or error.reason
     return web.json_response({"error": text}, status=error.status)
-
-
-def _equal(given: str, known: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), known.encode())
 
 
 def _split(host: str) -> tuple[str, int]:
@@ -154,8 +155,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(host: str) -> bool:
-    name = host.strip("[]").lower()
-    return name == "localhost" or (_is_address(name) and ipaddress.ip_address(name).is_loopback)

@@ -1,7 +1,7 @@
 """The page over HTTP: its routes, and how what is said on it reaches the dispatcher."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -11,29 +11,22 @@ from bot.core.errors import UserError
 from bot.core.json import JSON
 from bot.core.people import Channel, User
 from bot.core.platform import Destination
-from bot.core.replies import Reply, Tone
+from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch.dispatcher import Dispatcher, sentence
 from bot.dispatch.presses import Press
 from bot.platforms.web import asks, assets, commands
 from bot.platforms.web.asks import Ask
+from bot.platforms.web.door import NAME, NO_STORE, Door
 from bot.platforms.web.events import PING_SECONDS, STREAMS_PER_PERSON, Events
-from bot.platforms.web.guard import Guard
+from bot.platforms.web.guard import USER, Guard
+from bot.platforms.web.me import me_as_json
 from bot.platforms.web.messages import as_json
 from bot.platforms.web.pictures import PathOf, picture
-from bot.platforms.web.platform import NAME, WebPlatform
+from bot.platforms.web.platform import WebPlatform
+from bot.platforms.web.records import Records
 
-Who = Callable[[web.Request], User]
-"""Who is asking, by their cookie."""
-
-WORKSPACE = "page"
 _UPLOADS_AT_ONCE = 4
 _DRAIN_SECONDS = 10.0
-_NO_STORE = {"Cache-Control": "no-store"}
-
-
-def the_owner(_: web.Request) -> User:
-    """The one person of a page that has no invitations."""
-    return User(platform=NAME, workspace=WORKSPACE, id="owner", name="You", is_administrator=True)
 
 
 class WebPage:
@@ -44,22 +37,22 @@ class WebPage:
         platform: WebPlatform,
         dispatcher: Dispatcher,
         path_of: PathOf,
+        door: Door,
         *,
         host: str,
-        token: str | None = None,
         public_url: str | None = None,
-        who: Who = the_owner,
         streams_per_person: int = STREAMS_PER_PERSON,
         ping_seconds: float = PING_SECONDS,
     ) -> None:
-        """`host` is what the server listens on; raises `UserError` when that is public and there is no `token`."""
+        """`host` is what the server listens on, `public_url` how others reach it."""
         self._platform = platform
         self._dispatcher = dispatcher
         self._path_of = path_of
-        self._who = who
-        self._guard = Guard(host=host, token=token, public_url=public_url)
+        self._door = door
+        self._guard = Guard(door, host=host, public_url=public_url)
+        self._records = Records(dispatcher)
         self._assets = assets.read_assets()
-        self._events = Events(platform, streams_per_person=streams_per_person, ping_seconds=ping_seconds)
+        self._events = Events(platform, door, streams_per_person=streams_per_person, ping_seconds=ping_seconds)
         self._uploads = asyncio.Semaphore(_UPLOADS_AT_ONCE)
         self._working: set[asyncio.Task[web.Response]] = set()
 
@@ -68,8 +61,11 @@ class WebPage:
         guard = self._guard
         return [
             web.get("/", guard.reading(self._index)),
+            web.get("/join", guard.open(self._join)),
             web.get("/static/{name}", guard.open(self._static)),
             web.get("/media/{sha256}", guard.reading(self._media)),
+            web.get("/api/me", guard.reading(self._me)),
+            web.get("/api/jobs/{job}", guard.reading(self._records.serve)),
             web.get("/api/menu", guard.reading(self._menu)),
             web.get("/api/autocomplete", guard.reading(self._autocomplete)),
             web.get("/api/channels", guard.reading(self._channels)),
@@ -77,6 +73,8 @@ class WebPage:
             web.get("/api/events", guard.reading(self._stream)),
             web.post("/api/say", guard.writing(self._say)),
             web.post("/api/press", guard.writing(self._press)),
+            web.post("/api/delete", guard.writing(self._delete)),
+            *self._door.routes(guard),
         ]
 
     async def stop(self) -> None:
@@ -87,6 +85,12 @@ class WebPage:
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
         return assets.answer(self._assets["index.html"], request)
+
+    async def _join(self, _: web.Request) -> web.StreamResponse:
+        return self._guard.door_page()
+
+    async def _me(self, request: web.Request) -> web.StreamResponse:
+        return _json(await me_as_json(request[USER], self._door.people, self._dispatcher))
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         return assets.answer(self._assets.get(request.match_info["name"]), request)
@@ -105,28 +109,28 @@ class WebPage:
         return _json(found)
 
     async def _channels(self, request: web.Request) -> web.StreamResponse:
-        user = self._who(request)
+        user = request[USER]
         own = f"{user.id}."
         found = await self._platform.channels(user)
         return _json([{"channel": id_.removeprefix(own), "words": words, "changed": at} for id_, words, at in found])
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
-        channel = self._channel(self._who(request), request.query.get("channel"))
+        channel = self._channel(request[USER], request.query.get("channel"))
         return _json([as_json(message) for message in await self._platform.messages(channel.id)])
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        user = self._who(request)
+        user = request[USER]
         return await self._events.serve(request, user.id, self._channel(user, request.query.get("channel")).id)
 
     async def _say(self, request: web.Request) -> web.StreamResponse:
-        user = self._who(request)
+        user = request[USER]
         if request.content_type.startswith("multipart/"):
             async with self._uploads:
                 return await self._finish(self._accept(user, await asks.read_ask(request)))
         return await self._finish(self._accept(user, await asks.read_ask(request)))
 
     async def _press(self, request: web.Request) -> web.StreamResponse:
-        user = self._who(request)
+        user = request[USER]
         body = await asks.read_json(request)
         number = body.get("n", 0)
         press = Press(
@@ -139,6 +143,14 @@ class WebPage:
             message=asks.text_of(body, "message"),
         )
         return await self._finish(self._answer_press(press))
+
+    async def _delete(self, request: web.Request) -> web.StreamResponse:
+        user = request[USER]
+        body = await asks.read_json(request)
+        key = f"web:{asks.request_id(body.get('request_id'))}"
+        return await self._finish(
+            self._take_away(user, self._channel(user, body.get("channel")), asks.text_of(body, "message"), key)
+        )
 
     async def _finish(self, work: Coroutine[Any, Any, web.Response]) -> web.Response:
         # A closed tab must not undo half of it, and a stop waits for it.
@@ -172,6 +184,15 @@ class WebPage:
             await self._show(reply, press.user, press.channel, press.request_key)
         return _json({"error": error})
 
+    async def _take_away(self, user: User, channel: Channel, message_id: str, key: str) -> web.Response:
+        """A message of the person's own channel: a job's as its Delete button would, any other just so."""
+        message = await self._platform.find(channel.id, message_id)
+        job = message.job if message is not None and message.is_from_bot else ""
+        if job and await self._dispatcher.services.jobs.get(job):
+            return await self._answer_press(Press(user, channel, "delete", job, 0, key, message_id))
+        await self._platform.delete(MessageRef(NAME, channel.workspace, channel.id, "", message_id))
+        return _json({"error": ""})
+
     async def _show(self, reply: Reply, user: User, channel: Channel, request_key: str) -> None:
         destination = Destination(user, channel, request_key, nonce=f"answer.{user.id}.{request_key}")
         await self._platform.post(destination, replace(reply, is_private=False))
@@ -186,4 +207,4 @@ def _error_in(reply: Reply | None) -> str:
 
 
 def _json(body: JSON) -> web.Response:
-    return web.json_response(body, headers=_NO_STORE)
+    return web.json_response(body, headers=NO_STORE)

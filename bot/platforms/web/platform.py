@@ -7,10 +7,11 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.core.storage import Database, PageMessage
+from bot.platforms.web.door import NAME
 from bot.platforms.web.feed import Feed
 from bot.platforms.web.pacing import PagePacer
+from bot.platforms.web.stream import Gone
 
-NAME = "web"
 _MESSAGES_SHOWN = 200
 _CHANNELS_SHOWN = 50
 
@@ -43,7 +44,16 @@ class WebPlatform:
         # A reload reads the rest from memory, and after a crash the job writes it anew.
         if reply.tone is not Tone.WORKING or before.reply.tone is not Tone.WORKING:
             await self._keep(after)
+        if isinstance(self.feed.get(after.channel, after.id), Gone):  # deleted meanwhile: writing it brought it back
+            await self._forget(after.id)
+            raise MessageLost(f"message {message.id} was deleted")
         self.feed.publish(after)
+
+    async def delete(self, message: MessageRef) -> None:
+        """Take a message of this channel off the page and out of the database."""
+        if await self.find(message.channel, message.id) is not None:
+            self.feed.publish(Gone(message.channel, message.id))
+            await self._forget(message.id)
 
     def pacer(self, message: MessageRef) -> Pacer:
         return PagePacer(self._clock)
@@ -58,6 +68,11 @@ class WebPlatform:
             stored = await rows.page.in_channel(channel, _MESSAGES_SHOWN)
         return self.feed.overlay(channel, stored)
 
+    async def find(self, channel: str, message_id: str) -> PageMessage | None:
+        """A message of this channel as it is now."""
+        found = await self._find(channel, message_id)
+        return found if found is not None and found.channel == channel else None
+
     async def channels(self, user: User) -> list[tuple[str, str, str]]:
         """A person's channels, newest first: id, first words, time of the last change (ISO 8601)."""
         async with self._database.read() as rows:
@@ -65,7 +80,7 @@ class WebPlatform:
         return [(channel, words, at.isoformat()) for channel, words, at in found]
 
     async def _create(self, message_id: str, channel: Channel, user: User, reply: Reply, *, is_from_bot: bool) -> None:
-        if await self._find(channel.id, message_id) is not None:
+        if self.feed.get(channel.id, message_id) is not None or await self._find(channel.id, message_id) is not None:
             return
         now = self._clock.now()
         message = PageMessage(message_id, channel.id, user.id, _job_of(reply), is_from_bot, reply, now, now)
@@ -75,13 +90,17 @@ class WebPlatform:
     async def _find(self, channel: str, message_id: str) -> PageMessage | None:
         known = self.feed.get(channel, message_id)
         if known is not None:
-            return known
+            return None if isinstance(known, Gone) else known
         async with self._database.read() as rows:
             return await rows.page.get(message_id)
 
     async def _keep(self, message: PageMessage) -> None:
         async with self._database.write(is_urgent=message.is_from_bot) as rows:
             await rows.page.put(message)
+
+    async def _forget(self, message_id: str) -> None:
+        async with self._database.write() as rows:
+            await rows.page.remove(message_id)
 
 
 def _job_of(reply: Reply) -> str:

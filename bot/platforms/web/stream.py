@@ -2,11 +2,24 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from bot.core.json import JSON
 from bot.core.replies import Tone
 from bot.core.storage import PageMessage
 from bot.platforms.web.messages import Shown, as_json, difference
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A message that was taken away."""
+
+    channel: str
+    id: str
+
+
+Change: TypeAlias = PageMessage | Gone
 
 
 class Stream:
@@ -46,8 +59,11 @@ class Stream:
         self._shown.clear()
         return [self._seen(message) for message in messages]
 
-    def event(self, message: PageMessage) -> bytes | None:
+    def event(self, message: Change) -> bytes | None:
         """One SSE event: only the difference where the reader knows the message; None when there is none."""
+        if isinstance(message, Gone):
+            self._shown.pop(message.id, None)
+            return sse("gone", {"id": message.id})
         before = self._shown.get(message.id)
         after = self._seen(message)
         if before is None:

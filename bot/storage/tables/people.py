@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.storage.tables.columns import count, flag, json_column, key, metadata, time, words
+from bot.storage.tables.columns import Key, count, flag, json_column, key, metadata, time, words
 
 workspaces = sa.Table(
     "workspaces",
@@ -44,6 +44,31 @@ installations = sa.Table(
     key("installed_by"),
     time("installed_at"),
     time("removed_at", is_optional=True),
+)
+
+# Whom the web page knows by invitation. The page is the only platform that keeps its own list of people.
+visitors = sa.Table(
+    "visitors",
+    metadata,
+    key("id", is_primary=True),
+    words("name"),
+    words("name_folded"),
+    key("rank"),
+    time("invited_at"),
+    time("joined_at", is_optional=True),
+    sa.CheckConstraint("rank IN ('user', 'moderator', 'owner')", name="visitors_rank"),
+    sa.Index("visitors_name", "name_folded", unique=True),
+)
+
+# SHA-256 of what opens the page: an invitation until it expires or is used, a cookie until the person is removed.
+visitor_keys = sa.Table(
+    "visitor_keys",
+    metadata,
+    key("sha256", is_primary=True),
+    sa.Column("visitor", Key, sa.ForeignKey("visitors.id", ondelete="CASCADE"), nullable=False),
+    flag("is_invitation"),
+    time("expires_at", is_optional=True),
+    sa.Index("visitor_keys_of_visitor", "visitor"),
 )
 
 policies = sa.Table(

@@ -16,10 +16,12 @@ QUICK = httpx.Timeout(0.2, connect=2.0)
 
 @pytest.fixture
 async def server() -> AsyncIterator[ScriptedServer]:
+    """Whatever it was asked must be as Replicate's own document says."""
     server = ScriptedServer()
     await server.start()
     yield server
     await server.stop()
+    assert [fault for asked in server.asked for fault in asked.faults()] == []
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ async def stranger() -> AsyncIterator[ScriptedServer]:
 
 @pytest.fixture
 def clock() -> LeapingClock:
-    """Waits for retries and polls are over at once; glances (3 s) wait for the test."""
+    """Waits for retries and polls are over at once; glances wait for the test."""
     return LeapingClock(leaps=2.9)
 
 

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
+from tests.specs.replicate import request_faults
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -17,6 +19,7 @@ class Asked:
     method: str
     path: str
     headers: Mapping[str, str]
+    query: Mapping[str, str]
     body: bytes
     port: int
     """The client's, which tells its connections apart."""
@@ -24,6 +27,14 @@ class Asked:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    def faults(self) -> list[str]:
+        """What Replicate's document has against it. Streams are on another host there, and not in it."""
+        if not self.path.startswith("/v1/"):
+            return []
+        is_form = self.headers.get("Content-Type", "").startswith("multipart/")
+        body = b"" if is_form else self.body
+        return request_faults(self.method, self.path, query=self.query, headers=self.headers, body=body)
 
     @property
     def token(self) -> str:
@@ -106,13 +117,20 @@ class ScriptedServer:
     def on(self, method: str, path: str, *answers: Answer) -> None:
         self._scripts[method, path] += answers
 
+    def now_on(self, method: str, path: str, *answers: Answer) -> None:
+        """From now on this script instead of what is left of the last."""
+        self._scripts[method, path] = list(answers)
+
     def requests(self, method: str = "", path: str = "") -> list[Asked]:
         """What arrived, of one method and path if given."""
         return [asked for asked in self.asked if method in ("", asked.method) and path in ("", asked.path)]
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         port = request.transport.get_extra_info("peername")[1] if request.transport else 0
-        self.asked.append(Asked(request.method, request.path, dict(request.headers), await request.read(), port))
+        asked = Asked(
+            request.method, request.path, dict(request.headers), dict(request.query), await request.read(), port
+        )
+        self.asked.append(asked)
         script = self._scripts[request.method, request.path]
         if not script:
             return web.json_response({"detail": "not found", "status": 404}, status=404)

@@ -220,6 +220,6 @@ async def test_a_long_picture_tells_that_it_runs(sandbox: Sandbox) -> None:
         return waiting.done()
 
     await eventually(is_told)
-    assert await waiting == Started()
+    assert isinstance(await waiting, Started)
     await backend.cancel(backend_id)
     await backend.close()

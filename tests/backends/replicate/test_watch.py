@@ -13,7 +13,7 @@ from bot.backends.replicate.origins import Origins
 from bot.backends.replicate.streams import Streams
 from bot.core.errors import BackendDown, BackendRefusedToken, PredictionGone
 from bot.core.models import Model
-from bot.core.predictions import Ended, Event, PredictionState, Progressed, Started, Wrote
+from bot.core.predictions import Ended, Event, PredictionState, Progressed, Started, Starting, Wrote
 from tests.backends.clock import LeapingClock
 from tests.backends.replicate.samples import CAPTIONER, DONE, PAINTER, TOKEN, WRITER, event, run
 from tests.backends.replicate.scripted import Answer, Reply, ScriptedServer, Stream, hang_up
@@ -167,7 +167,7 @@ async def test_thirty_seconds_of_silence_are_no_end(backend: ReplicateBackend, s
 
     events = await watch(backend, WRITER)
 
-    assert events[:2] == [Started(), Wrote("hello")]
+    assert events[:3] == [Starting(), Started(), Wrote("hello")]
     assert len(server.requests("GET", STREAM)) == 2
 
 
@@ -228,7 +228,7 @@ async def test_a_run_that_is_over_needs_one_request(backend: ReplicateBackend, s
     assert len(server.asked) == 1
 
 
-async def test_a_long_picture_is_looked_at_every_three_seconds(
+async def test_a_picture_is_looked_at_after_half_a_minute_and_then_every_five_seconds(
     backend: ReplicateBackend, server: ScriptedServer, clock: LeapingClock
 ) -> None:
     finished = asyncio.Event()
@@ -245,10 +245,11 @@ async def test_a_long_picture_is_looked_at_every_three_seconds(
 
     following = asyncio.create_task(follow())
     await eventually(lambda: server.requests("GET", STREAM) and len(clock.slept) == 1)
+    clock.advance(29.9)
     assert server.requests("GET", GET) == []
-    clock.advance(3.7)
+    clock.advance(6.1)
     await eventually(lambda: len(clock.slept) == 2)
-    clock.advance(3.7)
+    clock.advance(6)
     await eventually(lambda: len(clock.slept) == 3)
     server.on("GET", GET, Reply(run(output=[PICTURE])))
     assert told == [Started(), Progressed(50)]  # the second bar began at 0, and people saw 50

@@ -9,18 +9,21 @@ from typing import Any
 
 import aiohttp
 
-from bot.core.clock import SystemClock
+from bot.core.clock import Clock, SystemClock
 from bot.core.people import Channel
 from bot.core.platform import Destination
 from bot.core.replies import Button, MessageRef, Reply, Tone
-from bot.platforms.web.page import WebPage, the_owner
+from bot.platforms.web.door import the_owner
+from bot.platforms.web.invited_door import InvitedDoor
+from bot.platforms.web.page import WebPage
 from bot.platforms.web.platform import WebPlatform
+from bot.platforms.web.visitors import Visitors
 from bot.server.server import Server
 from bot.storage.engine import SqlDatabase
 from tests.fakes.dispatcher import Script, scripted
 
 OURS = {"X-Easel": "1"}
-OWNER = the_owner(None)  # type: ignore[arg-type]  # looks at nothing
+OWNER = the_owner()
 HOME = Channel("web", "page", "owner.main")
 
 
@@ -42,6 +45,7 @@ class Desk:
     session: aiohttp.ClientSession
     script: Script
     folder: Path
+    visitors: Visitors
     address: str = ""
     _asks: int = field(default=0)
 
@@ -105,24 +109,32 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
 
 
 @asynccontextmanager
-async def open_desk(folder: Path, **options: Any) -> AsyncIterator[Desk]:
+async def open_desk(
+    folder: Path, *, token: str | None = None, public_url: str | None = None, clock: Clock | None = None, **options: Any
+) -> AsyncIterator[Desk]:
     """Serve a page on a database in `folder`; opened again on the same folder, it is the page after a restart."""
     database = SqlDatabase(f"sqlite:///{folder / 'page.db'}")
     await database.open()
-    platform = WebPlatform(database, SystemClock())
+    clock = clock or SystemClock()
+    platform = WebPlatform(database, clock)
+    visitors = Visitors(database, clock, platform.feed.close_person)
+    door = InvitedDoor(
+        visitors, host="127.0.0.1", token=token, public_url=public_url, key_file=folder / "data" / "web.key"
+    )
     script = Script()
 
     def path_of(sha256: str) -> Path | None:
         path = folder / sha256
         return path if path.exists() else None
 
-    page = WebPage(platform, scripted(script), path_of, **{"host": "127.0.0.1", **options})
+    page = WebPage(platform, scripted(script), path_of, door, host="127.0.0.1", public_url=public_url, **options)
     server = Server("127.0.0.1", 0, page.routes(), {}, closers=[page.stop])
     host, port = await server.start()
+    await door.open(f"http://{host}:{port}/")
     connector = aiohttp.TCPConnector(limit=0)
     try:
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
-            yield Desk(platform, server, session, script, folder, f"http://{host}:{port}")
+            yield Desk(platform, server, session, script, folder, visitors, f"http://{host}:{port}")
     finally:
         await server.stop()
         await database.close()

@@ -8,9 +8,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from bot.core.clock import SystemClock
 from bot.core.errors import UserError
 from bot.platforms.web import asks
-from bot.platforms.web.guard import Guard
+from bot.platforms.web.invited_door import InvitedDoor
+from bot.platforms.web.visitors import Visitors
+from bot.storage.engine import SqlDatabase
 from tests.platforms.web.desk import OURS, Desk, open_desk
 
 READABLE = [
@@ -46,8 +49,8 @@ async def test_our_own_names_are_served(desk: Desk, name: str) -> None:
 
 async def test_the_public_name_is_served(tmp_path: Path) -> None:
     async with open_desk(tmp_path, public_url="https://easel.example") as desk:
-        public = await desk.get("/api/menu", headers={"Host": "easel.example"})
-        other = await desk.get("/api/menu", headers={"Host": "other.example"})
+        public = await desk.get("/static/main.js", headers={"Host": "easel.example"})
+        other = await desk.get("/static/main.js", headers={"Host": "other.example"})
 
     assert (public.status, other.status) == (200, 403)
 
@@ -212,12 +215,30 @@ async def test_the_key_opens_the_page_and_leaves_the_address(tmp_path: Path) -> 
     assert "sesame" not in cookie.value
 
 
+def a_door(folder: Path, host: str, token: str | None = None) -> tuple[InvitedDoor, SqlDatabase]:
+    database = SqlDatabase(f"sqlite:///{folder / 'page.db'}")
+    return InvitedDoor(Visitors(database, SystemClock()), host=host, token=token), database
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "easel.example", ""])  # noqa: S104 - refused here
-def test_a_public_address_without_a_key_is_refused_in_one_sentence(host: str) -> None:
-    with pytest.raises(UserError, match="needs WEB_TOKEN"):
-        Guard(host=host, token=None, public_url=None)
+async def test_a_public_address_where_nobody_could_come_in_is_refused(tmp_path: Path, host: str) -> None:
+    door, database = a_door(tmp_path, host)
+    await database.open()
+
+    with pytest.raises(UserError, match="needs WEB_TOKEN, or an invitation first: `python -m bot web invite"):
+        await door.check()
+
+    await Visitors(database, SystemClock()).invite("Mia")
+    await a_door(tmp_path, host, token="a key")[0].check()
+    await InvitedDoor(Visitors(database, SystemClock()), host=host).check()
+    await database.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
-def test_this_machine_needs_no_key(host: str) -> None:
-    Guard(host=host, token=None, public_url=None)
+async def test_this_machine_needs_no_key(tmp_path: Path, host: str) -> None:
+    door, database = a_door(tmp_path, host)
+    await database.open()
+
+    await door.check()
+
+    await database.close()

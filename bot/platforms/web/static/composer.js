@@ -1,169 +1,172 @@
-// Where people type: words or a command, its options, and files.
+// Where people type: words or a command, its options, and a picture.
 
-import { byId, el, icon, toast } from "./dom.js";
-import { send } from "./api.js";
+import { byId, el, icon, toast, tool } from "./dom.js";
+import { read, send } from "./api.js";
 import { Panel, fieldsOf } from "./panel.js";
 import { Suggestions, commandOf, suggest } from "./suggestions.js";
 
 const UPLOAD_BYTES = 25 * 1024 * 1024;
 
 export class Composer {
-  /** `channel()` names the conversation; `onSent` is called once something was accepted. */
-  constructor(menu, channel, onSent) {
-    Object.assign(this, { menu, channel, onSent, file: null, isSending: false });
-    this.words = byId("words");
-    this.panel = new Panel(byId("panel"));
-    this.suggestions = new Suggestions(byId("suggestions"), this.words, (item) => this.take(item));
-    byId("send").append(icon("send"));
-    byId("attach").append(icon("attach"));
-    byId("options").append(icon("options"), "Options");
-    this.listen();
-    this.changed();
-  }
+	/** `channel()` names the conversation; `onSent` is called once something was accepted. */
+	constructor(menu, channel, onSent) {
+		Object.assign(this, { menu, channel, onSent, file: null, isSending: false });
+		this.words = byId("words");
+		this.panel = new Panel(byId("panel"));
+		this.suggestions = new Suggestions(byId("suggestions"), this.words, (item) => this.take(item));
+		byId("send").append(icon("send"));
+		byId("attach").append(icon("attach"));
+		byId("options").append(icon("options"), "Options");
+		this.listen();
+		this.changed();
+	}
 
-  listen() {
-    const form = byId("composer");
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.submit();
-    });
-    this.words.addEventListener("input", () => this.changed());
-    this.words.addEventListener("blur", () => this.suggestions.show([]));
-    form.addEventListener("keydown", (event) => this.key(event));
-    byId("options").addEventListener("click", () => this.toggleOptions());
-    byId("attach").addEventListener("click", () => byId("picker").click());
-    byId("picker").addEventListener("change", ({ target }) => {
-      this.attach(target.files[0]);
-      target.value = "";
-    });
-    document.addEventListener("paste", (event) => this.attach(event.clipboardData?.files[0], event));
-    for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(name, (event) => this.drag(event));
-  }
+	listen() {
+		const form = byId("composer");
+		form.onsubmit = (event) => {
+			event.preventDefault();
+			this.submit();
+		};
+		form.onkeydown = (event) => this.key(event);
+		this.words.oninput = () => this.changed();
+		this.words.onblur = () => this.suggestions.show([]);
+		byId("options").onclick = () => this.toggleOptions();
+		byId("attach").onclick = () => byId("picker").click();
+		byId("picker").onchange = ({ target }) => {
+			this.attach(target.files[0]);
+			target.value = "";
+		};
+		document.onpaste = (event) => this.attach(event.clipboardData?.files[0], event);
+		document.ondragover = document.ondragleave = document.ondrop = (event) => this.drag(event);
+	}
 
-  /** The command that a send would call. */
-  get command() {
-    const plain = this.menu.commands.find((command) => command.name === this.menu.plain) ?? null;
-    return this.words.value.trimStart().startsWith("/") ? commandOf(this.words.value, this.menu.commands) : plain;
-  }
+	/** What a send would say: a picture without words asks for words. */
+	get text() {
+		return this.words.value.trim() || (this.file ? "/caption" : "");
+	}
 
-  /** Puts words into the field, ready to be sent or changed. */
-  fill(text) {
-    this.words.value = text;
-    this.words.focus();
-    this.changed();
-  }
+	/** The command that a send would call; null for one that is unknown. */
+	get command() {
+		return commandOf(this.text.startsWith("/") ? this.text : `/${this.menu.plain}`, this.menu.commands);
+	}
 
-  async changed() {
-    const typed = this.words.value;
-    const command = this.command;
-    const hasOptions = command !== null && fieldsOf(command).length > 0 && typed.trimStart().startsWith("/");
-    byId("options").hidden = !hasOptions;
-    if (!hasOptions) this.panel.close();
-    else if (this.panel.isOpen) this.panel.open(command);
-    this.showState(command, typed);
-    const items = await suggest(typed.slice(0, this.words.selectionStart), this.menu.commands);
-    if (typed === this.words.value) this.suggestions.show(document.activeElement === this.words ? items : []);
-  }
+	/** Puts words into the field, ready to be sent or changed. */
+	fill(text) {
+		this.words.value = text;
+		this.words.focus();
+		this.changed();
+	}
 
-  showState(command, typed) {
-    byId("options").setAttribute("aria-expanded", String(this.panel.isOpen));
-    byId("send").disabled = this.isSending || !(typed.trim() || this.file);
-    const needed = typed.trimStart().startsWith("/") ? fileOption(command) : null;
-    const asksForFile = needed?.required && !this.file;
-    byId("hint").textContent = asksForFile ? "Drop, paste or attach a picture" : "";
-    byId("attach").classList.toggle("asked", Boolean(asksForFile));
-  }
+	/** Puts what was asked for in a job back into the form. */
+	async edit(job) {
+		const { command: name, options } = await read(`/api/jobs/${job}`);
+		const command = commandOf(`/${name}`, this.menu.commands);
+		const free = options[command.options.find((option) => option.words)?.name] ?? "";
+		this.panel.fill(command, options);
+		this.fill(command.name === this.menu.plain ? free : `/${command.name} ${free}`);
+		const picture = options[fileOption(command)?.name]?.sha256;
+		const file = picture && (await (await fetch(`/media/${picture}`)).blob());
+		this.attach(file ? new File([file], "picture", { type: file.type }) : null);
+	}
 
-  key(event) {
-    if (event.isComposing || (event.target === this.words && this.suggestions.key(event))) return;
-    const isField = event.target === this.words || event.target.closest?.("#panel");
-    if (event.key === "Enter" && !event.shiftKey && isField && event.target.tagName !== "SELECT") {
-      event.preventDefault();
-      this.submit();
-    } else if (event.key === "Escape" && this.panel.isOpen) this.toggleOptions();
-  }
+	changed() {
+		const { command, words } = this;
+		if (this.panel.isOpen && command) this.panel.open(command);
+		this.showState();
+		this.suggestions.show(document.activeElement === words ? suggest(words.value.slice(0, words.selectionStart), this.menu.commands) : []);
+	}
 
-  take({ start, text }) {
-    const rest = this.words.value.slice(this.words.selectionStart);
-    this.words.setRangeText(text, start, this.words.value.length - rest.length, "end");
-    this.words.focus();
-    this.changed();
-  }
+	showState(problem = "") {
+		const { command } = this;
+		const lacksFile = Boolean(fileOption(command)?.required && !this.file);
+		byId("options").hidden = !fieldsOf(command).length;
+		if (byId("options").hidden) this.panel.close();
+		byId("options").ariaExpanded = String(this.panel.isOpen);
+		byId("send").disabled = this.isSending || !this.text;
+		byId("hint").textContent = problem || (lacksFile ? "Drop, paste or attach a picture" : "");
+		byId("attach").classList.toggle("asked", lacksFile);
+		byId("composer").classList.toggle("sending", this.isSending);
+	}
 
-  toggleOptions() {
-    if (this.panel.isOpen) this.panel.close();
-    else if (this.command) this.panel.open(this.command);
-    this.showState(this.command, this.words.value);
-    (this.panel.isOpen ? byId("panel").querySelector("input, select") : this.words)?.focus();
-  }
+	key(event) {
+		if (event.isComposing || (event.target === this.words && this.suggestions.key(event))) return;
+		if (event.key === "Enter" && !event.shiftKey && event.target.matches("#words, #panel input")) {
+			event.preventDefault();
+			this.submit();
+		} else if (event.key === "Escape" && this.panel.isOpen) this.toggleOptions();
+	}
 
-  attach(file, event) {
-    if (!file) return;
-    event?.preventDefault();
-    if (file.size > UPLOAD_BYTES) return toast("That file is larger than 25 MB.");
-    this.file = file;
-    return this.drawFile();
-  }
+	take({ start, text }) {
+		this.words.setRangeText(text, start, this.words.selectionStart, "end");
+		this.words.focus();
+		this.changed();
+	}
 
-  drawFile() {
-    const tray = byId("files");
-    for (const image of tray.querySelectorAll("img")) URL.revokeObjectURL(image.src);
-    tray.hidden = !this.file;
-    tray.replaceChildren(...(this.file ? [this.chip(this.file)] : []));
-    this.changed();
-  }
+	toggleOptions() {
+		if (this.panel.isOpen) this.panel.close();
+		else this.panel.open(this.command);
+		this.showState();
+		(this.panel.isOpen ? byId("panel").querySelector("input, select") : this.words).focus();
+	}
 
-  chip(file) {
-    const remove = () => {
-      this.file = null;
-      this.drawFile();
-      this.words.focus();
-    };
-    return el(
-      "div",
-      { class: "chip" },
-      el("img", { src: URL.createObjectURL(file), alt: "" }),
-      el("span", {}, file.name),
-      el("button", { type: "button", class: "tool", "aria-label": `Remove ${file.name}`, onclick: remove }, icon("close")),
-    );
-  }
+	attach(file, event) {
+		if (file === undefined) return;
+		event?.preventDefault();
+		if (file?.size > UPLOAD_BYTES) return void toast("That file is larger than 25 MB.");
+		const tray = byId("files");
+		for (const image of tray.querySelectorAll("img")) URL.revokeObjectURL(image.src);
+		this.file = file;
+		tray.replaceChildren(...(file ? [this.chip(file)] : []));
+		this.changed();
+	}
 
-  drag(event) {
-    if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    byId("composer").classList.toggle("over", event.type === "dragover");
-    if (event.type === "drop") this.attach(event.dataTransfer.files[0]);
-  }
+	chip(file) {
+		const remove = () => {
+			this.attach(null);
+			this.words.focus();
+		};
+		return el("div", { class: "chip" }, el("img", { src: URL.createObjectURL(file), alt: "" }), el("span", {}, file.name), tool("close", `Remove ${file.name}`, remove));
+	}
 
-  async submit() {
-    const text = this.words.value.trim() || (this.file ? "/caption" : "");
-    if (!text || this.isSending) return;
-    const command = this.words.value.trim() ? this.command : commandOf(text, this.menu.commands);
-    const option = this.file ? fileOption(command) : null;
-    if (this.file && !option) return void toast(`${command ? `/${command.name}` : "This"} takes no picture.`);
-    this.setSending(true);
-    try {
-      await send("/api/say", { channel: this.channel(), text, options: this.panel.values() }, option ? { [option.name]: this.file } : {});
-      this.sent();
-    } catch (error) {
-      toast(error.message);
-    }
-    this.setSending(false);
-  }
+	drag(event) {
+		if (!event.dataTransfer?.types.includes("Files")) return;
+		event.preventDefault();
+		byId("composer").classList.toggle("over", event.type === "dragover");
+		if (event.type === "drop") this.attach(event.dataTransfer.files[0]);
+	}
 
-  sent() {
-    this.words.value = "";
-    this.file = null;
-    this.panel.clear();
-    this.drawFile();
-    this.onSent();
-  }
+	async submit() {
+		const { command, file, text } = this;
+		if (!text || this.isSending || !this.panel.check()) return;
+		const option = fileOption(command);
+		this.isSending = true;
+		this.showState();
+		const error = await this.say(text, this.panel.values(), file && option ? { [option.name]: file } : {});
+		this.isSending = false;
+		this.showState();
+		if (error) return this.refused(error);
+		this.panel.clear();
+		this.words.value = "";
+		return this.attach(option ? null : file); // who asked for help in between keeps their picture
+	}
 
-  setSending(isSending) {
-    this.isSending = isSending;
-    byId("composer").classList.toggle("sending", isSending);
-    this.showState(this.command, this.words.value);
-  }
+	/** Says it here; gives what is wrong with it, if anything is. */
+	async say(text, options = {}, files = {}) {
+		try {
+			const { error } = await send("/api/say", { channel: this.channel(), text, options }, files);
+			this.onSent();
+			return error;
+		} catch (error) {
+			toast(error.message);
+			return error.message;
+		}
+	}
+
+	/** The words stay to be mended, and the field is marked if the bot's sentence begins with its name. */
+	refused(error) {
+		const name = error.match(/^(?:--)?(\w+) /)?.[1];
+		if (!this.panel.mark(name, error) && this.command?.options.some((option) => option.name === name)) this.showState(error);
+	}
 }
 
-const fileOption = (command) => command?.options.find((option) => option.kind === "file") ?? null;
+const fileOption = (command) => command?.options.find((option) => option.kind === "file");

@@ -1,39 +1,49 @@
 // Nodes from names and values. Text only ever becomes text: nothing here reads markup.
 
-/** An element. `class`, `on…` handlers and known properties are set as such, the rest as attributes; null is left out. */
+/** An element. Texts become attributes, the rest (handlers too) properties; null is left out. A button never submits. */
 export function el(tag, props = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name === "class") node.className = value;
-    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name in node && typeof value !== "string") node[name] = value;
-    else node.setAttribute(name, value);
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
+	const node = document.createElement(tag);
+	for (const [name, value] of Object.entries(props)) {
+		if ((value ?? false) === false) continue;
+		if (name in node && typeof value !== "string") node[name] = value;
+		else node.setAttribute(name, value);
+	}
+	if (tag === "button") node.type = "button";
+	node.append(...children.filter((child) => (child ?? false) !== false));
+	return node;
 }
 
 const SVG = "http://www.w3.org/2000/svg";
 const PATHS = {
-  send: "M12 19V5m-6 6 6-6 6 6",
-  attach: "M4 6.500A2.500 2.500 0 0 1 6.500 4h11A2.500 2.500 0 0 1 20 6.500v11a2.500 2.500 0 0 1-2.500 2.500h-11A2.500 2.500 0 0 1 4 17.500zM4.500 17l4.700-5 3.600 3.800 2.400-2.400L20 18M15.500 9h.01",
-  options: "M4 8h9m4 0h3M4 16h3m4 0h9M15 6v4M9 14v4",
-  close: "M6 6l12 12M18 6 6 18",
-  download: "M12 4v11m-5-4 5 5 5-5M5 20h14",
-  draw: "M4 20c4 0 3-4 6-5m0 0L19 5a1.800 1.800 0 0 1 2.500 2.500L12 17c-1-.3-1.800-1-2-2z",
-  chat: "M4 5.500h16v11H11L6.500 20v-3.500H4z",
-  list: "M5 7h.01M5 12h.01M5 17h.01M9 7h11M9 12h11M9 17h11",
+	send: "M12 19V5m-6 6 6-6 6 6",
+	attach: "M4 6.5A2.5 2.5 0 0 1 6.5 4h11A2.5 2.5 0 0 1 20 6.5v11a2.5 2.5 0 0 1-2.5 2.5h-11A2.5 2.5 0 0 1 4 17.5zM4.5 17l4.7-5 3.6 3.8 2.4-2.4L20 18M15.5 9h.01",
+	options: "M4 8h9m4 0h3M4 16h3m4 0h9M15 6v4M9 14v4",
+	close: "M6 6l12 12M18 6 6 18",
+	download: "M12 4v11m-5-4 5 5 5-5M5 20h14",
+	chat: "M4 5.5h16v11H11L6.5 20v-3.5H4z",
+	menu: "M4 7h16M4 12h16M4 17h16",
+	plus: "M12 5v14M5 12h14",
+	edit: "M5 19v-4L15.5 4.5l4 4L9 19zM13 7l4 4",
+	copy: "M9 9h11v11H9zM5 15H4V4h11v1",
+	remove: "M5 7h14M10 4h4M7 7l1 13h8l1-13",
+	story: "M12 11v6m0-9.5h.01M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0z",
 };
 
 /** One of our line icons, for the eye only. */
 export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" })) svg.setAttribute(key, value);
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", PATHS[name]);
-  svg.append(path);
-  return svg;
+	const shape = (tag, values) => {
+		const node = document.createElementNS(SVG, tag);
+		for (const [key, value] of Object.entries(values)) node.setAttribute(key, value);
+		return node;
+	};
+	const svg = shape("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" });
+	svg.append(shape("path", { d: PATHS[name] }));
+	return svg;
+}
+
+/** A button that is an icon; its label is for the ear and the pointer. */
+export function tool(name, label, onclick) {
+	return el("button", { class: "tool", "aria-label": label, title: label, onclick }, icon(name));
 }
 
 export const byId = (id) => document.getElementById(id);
@@ -42,7 +52,17 @@ let toastTimer = 0;
 
 /** A sentence in passing. */
 export function toast(text) {
-  byId("toast").textContent = text;
-  clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => (byId("toast").textContent = ""), 7000);
+	byId("toast").textContent = text;
+	clearTimeout(toastTimer);
+	toastTimer = setTimeout(() => (byId("toast").textContent = ""), 7000);
+}
+
+/** Puts text on the clipboard, and says so. */
+export async function copy(text) {
+	try {
+		await navigator.clipboard.writeText(text);
+		toast("Copied.");
+	} catch {
+		toast("This browser does not let the page copy. Select the text instead.");
+	}
 }

@@ -1,118 +1,106 @@
-// The page: joins the conversation, the composer and the line to the bot.
+// The page: joins the conversation, the composer, what is beside them, and the line to the bot.
 
 import { byId, el, icon } from "./dom.js";
-import { Feed, newId, read } from "./api.js";
+import { Feed, read } from "./api.js";
 import { Composer } from "./composer.js";
+import { openStory } from "./drawer.js";
 import { Log } from "./messages.js";
+import { Side } from "./side.js";
 
 const IDEAS = [
-  ["draw", "Draw", "/imagine a lighthouse at dusk, warm light on the water"],
-  ["draw", "Draw, wide", "/imagine a red fox in fresh snow --aspect 16:9 --count 2"],
-  ["chat", "Ask", "How do I connect Slack?"],
-  ["list", "Look around", "/models"],
+	["edit", "Draw", "/imagine a lighthouse at dusk, warm light on the water"],
+	["edit", "Draw two, wide", "/imagine a red fox in fresh snow --aspect 16:9 --count 2"],
+	["chat", "Ask", "How do I connect Slack?"],
+	["menu", "Look around", "/models"],
 ];
 const HIDDEN_SECONDS = 20;
 
 const scroll = byId("scroll");
+const side = new Side(() => channel);
+let channel = "";
+let composer = null;
 let log = null;
 let feed = null;
 let isAtEnd = true;
 let hiddenTimer = 0;
+let bannerTimer = 0;
 
-const channel = () => location.hash.match(/^#c\/([\w-]{1,64})$/)?.[1] ?? "main";
-
-function openChannel() {
-  feed?.close();
-  byId("log").replaceChildren();
-  byId("welcome").hidden = true;
-  isAtEnd = true;
-  log = new Log(byId("log"), channel(), () => feed.reload());
-  feed = new Feed(channel(), {
-    snapshot: (list) => drawn(() => log.snapshot(list)),
-    message: (message) => drawn(() => log.put(message)),
-    change: (difference) => drawn(() => log.change(difference)),
-    state: showConnection,
-  });
+/** Follows the address: #c/NAME is a conversation, #show/JOB asks for a job here. */
+function route() {
+	const [, kind, name] = location.hash.match(/^#(c|show)\/([\w-]{1,64})$/) ?? [];
+	const wanted = kind === "c" ? name : (kind && channel) || "main";
+	if (wanted !== channel) openChannel(wanted);
+	if (kind !== "show") return;
+	history.replaceState(null, "", `#c/${wanted}`);
+	composer.say(`/show ${name}`);
 }
 
-/** Draws, and keeps the end in view for who was there. */
-function drawn(draw) {
-  draw();
-  byId("welcome").hidden = log.size > 0;
-  if (isAtEnd) toEnd();
+function openChannel(name) {
+	channel = name;
+	feed?.close();
+	byId("welcome").hidden = true;
+	isAtEnd = true;
+	log = new Log(byId("log"), channel, { gap: () => feed.reload(), edit: (job) => composer.edit(job), story: openStory });
+	feed = new Feed(channel, showConnection, draw);
+}
+
+/** Draws what came, keeps the end in view for who was there, and looks beside when something began or ended. */
+function draw(event, data) {
+	log[event](data);
+	byId("welcome").hidden = byId("log").children.length;
+	if (isAtEnd) toEnd();
+	if (event !== "change" || data.tone) side.soon();
 }
 
 function toEnd() {
-  scroll.scrollTop = scroll.scrollHeight;
+	scroll.scrollTop = scroll.scrollHeight;
 }
 
 function noteScroll() {
-  isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
-  byId("latest").hidden = isAtEnd;
+	isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+	byId("latest").hidden = isAtEnd;
 }
 
-let bannerTimer = 0;
-
 function showConnection(isConnected) {
-  clearTimeout(bannerTimer);
-  if (isConnected) byId("banner").hidden = true;
-  // A short break is nobody's concern.
-  else bannerTimer = setTimeout(() => (byId("banner").hidden = false), 1500);
-  byId("banner").textContent = "Easel is not answering. Reconnecting… nothing that was accepted is lost.";
+	clearTimeout(bannerTimer);
+	if (isConnected) byId("banner").hidden = true;
+	// A short break is nobody's concern.
+	else bannerTimer = setTimeout(() => (byId("banner").hidden = false), 1500);
 }
 
 /** A browser allows six lines to one server, so a page nobody looks at gives up its own. */
 function noteVisibility() {
-  clearTimeout(hiddenTimer);
-  if (document.hidden) hiddenTimer = setTimeout(() => feed?.close(), HIDDEN_SECONDS * 1000);
-  else if (feed && !feed.source) feed.open();
+	clearTimeout(hiddenTimer);
+	if (document.hidden) hiddenTimer = setTimeout(() => feed?.close(), HIDDEN_SECONDS * 1000);
+	else if (feed && !feed.source) feed.open();
 }
 
-function drawWelcome(composer) {
-  const idea = ([name, kind, text]) =>
-    el("button", { type: "button", class: "idea", onclick: () => composer.fill(text) }, el("span", { class: "kind" }, icon(name), kind), text);
-  byId("welcome").replaceChildren(
-    el("img", { src: "/static/icon.svg", alt: "", width: 84, height: 84 }),
-    el("h1", {}, "What shall we make?"),
-    el("p", {}, "Draw a picture, make one larger, have one described, or just talk."),
-    el("div", { class: "ideas" }, ...IDEAS.map(idea)),
-  );
-}
-
-async function listChannels() {
-  const list = byId("channels");
-  const found = await read("/api/channels").catch(() => []);
-  const entry = ({ channel: id, words }) =>
-    el("a", { href: `#c/${id}`, "aria-current": id === channel() ? "page" : null, onclick: () => list.hidePopover() }, words || "(no words)");
-  list.replaceChildren(...(found.length ? found.map(entry) : [el("p", {}, "Nothing yet.")]));
+function idea([name, kind, text]) {
+	return el("button", { class: "idea", onclick: () => composer.fill(text) }, el("span", { class: "kind" }, icon(name), kind), text.replaceAll("-", "\u2011"));
 }
 
 async function start() {
-  const menu = await read("/api/menu").catch(() => null);
-  if (!menu) {
-    showConnection(false);
-    return void setTimeout(start, 2000);
-  }
-  showConnection(true);
-  const composer = new Composer(menu, channel, () => {
-    isAtEnd = true;
-    toEnd();
-  });
-  drawWelcome(composer);
-  openChannel();
-  composer.words.focus({ preventScroll: true });
+	const menu = await read("/api/menu").catch(() => null);
+	showConnection(menu);
+	if (!menu) return void setTimeout(start, 2000);
+	composer = new Composer(menu, () => channel, () => {
+		isAtEnd = true;
+		toEnd();
+	});
+	byId("ideas").replaceChildren(...IDEAS.map(idea));
+	route();
+	onhashchange = route;
+	return composer.words.focus({ preventScroll: true });
 }
 
-window.addEventListener("hashchange", openChannel);
-document.addEventListener("visibilitychange", noteVisibility);
-scroll.addEventListener("scroll", noteScroll, { passive: true });
+document.onvisibilitychange = noteVisibility;
+scroll.onscroll = noteScroll;
 const sizes = new ResizeObserver(() => isAtEnd && toEnd());
 for (const part of [byId("log"), scroll]) sizes.observe(part);
-byId("latest").addEventListener("click", toEnd);
-byId("fresh").addEventListener("click", () => {
-  location.hash = `c/${newId().slice(0, 13)}`;
-  byId("words").focus();
-});
-byId("channels").addEventListener("beforetoggle", (event) => event.newState === "open" && listChannels());
+byId("latest").onclick = toEnd;
+byId("skip").onclick = (event) => {
+	event.preventDefault(); // its address would be another conversation's
+	byId("words").focus();
+};
 setInterval(() => log?.tick(), 1000);
 start();

@@ -1,171 +1,189 @@
 // The conversation: one article per message, each part redrawn only when it changed.
 
-import { el, icon, toast } from "./dom.js";
+import { byId, copy, el, icon, toast, tool } from "./dom.js";
 import { send } from "./api.js";
 import { Markdown } from "./markdown.js";
 import { openPicture } from "./viewer.js";
 
-const STAGES = { queued: "Waiting in line", starting: "Waking the model up", running: "Working on it", fetching: "Bringing the result" };
+const STAGES = { queued: "Waiting in line", starting: "Cold start: waking the model up", running: "Working on it", fetching: "Bringing the result" };
+const SURE_SECONDS = 4;
 
-/** All messages of a channel, in the order they were made. */
+/** All messages of a channel, in the order they were made. `on` has gap(), edit(job) and story(job). */
 export class Log {
-  constructor(root, channel, onGap) {
-    Object.assign(this, { root, channel, onGap, views: new Map() });
-  }
+	constructor(root, channel, on) {
+		Object.assign(this, { root, channel, on });
+		root.replaceChildren();
+	}
 
-  get size() {
-    return this.views.size;
-  }
+	snapshot(list) {
+		const known = new Set(list.map(({ id }) => id));
+		for (const node of [...this.root.children]) if (!known.has(node.id)) node.remove();
+		for (const message of list) this.message(message);
+	}
 
-  snapshot(list) {
-    const known = new Set(list.map((message) => message.id));
-    for (const [id, view] of this.views) {
-      if (known.has(id)) continue;
-      view.node.remove();
-      this.views.delete(id);
-    }
-    for (const message of list) this.put(message);
-  }
+	message(message) {
+		const { view } = byId(message.id) ?? {};
+		if (view) view.change(message);
+		else this.add(new View(message, this).node);
+		this.markBusy();
+	}
 
-  put(message) {
-    const view = this.views.get(message.id);
-    if (view) view.change(message);
-    else this.add(new View(message, this.channel));
-    this.markBusy();
-  }
+	change(difference) {
+		if (!byId(difference.id)?.view.change(difference)) this.on.gap();
+		this.markBusy();
+	}
 
-  change(difference) {
-    const view = this.views.get(difference.id);
-    if (!view || !view.change(difference)) this.onGap();
-    this.markBusy();
-  }
+	gone({ id }) {
+		byId(id)?.remove();
+	}
 
-  add(view) {
-    const later = [...this.views.values()].reverse();
-    const before = later.find((other) => other.message.created <= view.message.created);
-    if (before) before.node.after(view.node);
-    else this.root.prepend(view.node);
-    this.views.set(view.message.id, view);
-    this.views = new Map([...this.views].sort(([, a], [, b]) => (a.message.created < b.message.created ? -1 : a.message.created > b.message.created ? 1 : 0)));
-  }
+	add(node) {
+		let before = this.root.lastElementChild;
+		while (before?.view.message.created > node.view.message.created) before = before.previousElementSibling;
+		if (before) before.after(node);
+		else this.root.prepend(node);
+	}
 
-  /** Screen readers wait while words stream in, and then read the whole. */
-  markBusy() {
-    const isBusy = [...this.views.values()].some((view) => view.message.tone === "working");
-    this.root.setAttribute("aria-busy", String(isBusy));
-  }
+	/** Screen readers wait while words stream in, and then read the whole. */
+	markBusy() {
+		this.root.ariaBusy = String(this.root.querySelector("[data-tone=working]") !== null);
+	}
 
-  tick() {
-    for (const view of this.views.values()) view.tick();
-  }
+	tick() {
+		for (const { view } of this.root.children) view.tick();
+	}
 }
 
 /** One message. */
 class View {
-  constructor(message, channel) {
-    this.message = {};
-    this.channel = channel;
-    this.words = el("div", { class: "words" });
-    this.markdown = new Markdown(this.words);
-    this.pictures = el("div", { class: "pictures" });
-    this.progress = el("div", { class: "progress" });
-    this.note = el("p", { class: "note" });
-    this.buttons = el("div", { class: "buttons" });
-    const isBot = message.who === "bot";
-    this.node = el("article", { class: `message ${message.who}`, "aria-label": isBot ? "Easel" : "You" });
-    this.node.append(this.words, this.pictures, this.progress, this.note, this.buttons);
-    this.change(message);
-  }
+	constructor(message, log) {
+		Object.assign(this, { message: {}, log });
+		const { id, who } = message;
+		const parts = ["words", "pictures", "progress", "note", "buttons"].map((name) => (this[name] = el("div", { class: name })));
+		this.node = el("article", { id, class: `message ${who}`, "aria-label": who === "bot" ? "Easel" : "You" }, ...parts);
+		this.node.view = this;
+		this.markdown = new Markdown(this.words);
+		this.change(message);
+	}
 
-  /** Takes a whole message or a difference; false when something between was missed. */
-  change({ from, append, ...parts }) {
-    if (append !== undefined) {
-      if (from !== this.message.text.length) return false;
-      parts.text = this.message.text + append;
-    }
-    this.message = { ...this.message, ...parts };
-    this.node.dataset.tone = this.message.tone;
-    if ("text" in parts) this.drawWords();
-    if ("progress" in parts) this.drawProgress();
-    if ("note" in parts) this.note.textContent = this.message.note;
-    if ("buttons" in parts || "pictures" in parts) this.drawPictures();
-    return true;
-  }
+	/** Takes a whole message or a difference; false when something between was missed. */
+	change({ from, append, ...parts }) {
+		if (append !== undefined) {
+			if (from !== this.message.text.length) return false;
+			parts.text = this.message.text + append;
+		}
+		const { pictures, buttons, tone, note } = Object.assign(this.message, parts);
+		this.node.dataset.tone = tone;
+		this.note.textContent = note;
+		if ("text" in parts) this.drawWords();
+		if ("progress" in parts) this.drawProgress();
+		const shown = JSON.stringify([pictures, buttons, tone]);
+		if (shown !== this.shown) this.drawPictures();
+		this.shown = shown; // a picture that is drawn anew would flicker
+		return true;
+	}
 
-  drawWords() {
-    if (this.message.who === "bot") this.markdown.show(this.message.text);
-    else {
-      const [, command, rest] = this.message.text.match(/^(\/\w+)?(.*)$/s);
-      this.words.replaceChildren(...(command ? [el("b", {}, command)] : []), rest);
-    }
-  }
+	drawWords() {
+		const { who, text } = this.message;
+		if (who === "bot") return this.markdown.show(text);
+		const [, command, rest] = text.match(/^(\/\w+)?(.*)$/s);
+		return this.words.replaceChildren(command ? el("b", {}, command) : "", rest);
+	}
 
-  /** Pictures, each with its own buttons under it where there are several. */
-  drawPictures() {
-    const { pictures, buttons } = this.message;
-    const isAlone = pictures.length === 1;
-    const own = (n) => (isAlone ? [] : buttons.filter((button) => button.n === n));
-    this.pictures.dataset.count = pictures.length;
-    this.pictures.replaceChildren(...pictures.map((picture, i) => el("div", {}, this.figure(picture), this.row(own(i + 1)))));
-    this.buttons.replaceChildren(...buttons.filter((button) => isAlone || !button.n || !pictures.length).map((button) => this.button(button)));
-  }
+	/** Pictures, each with its own buttons under it where there are several. */
+	drawPictures() {
+		const { pictures, buttons } = this.message;
+		const isOwn = ({ n }) => pictures.length > 1 && n;
+		const presses = buttons.filter(({ action }) => action !== "delete"); // every message has that among its tools
+		const some = (wanted) => presses.filter(wanted).map((press) => this.button(press));
+		this.pictures.dataset.count = pictures.length;
+		this.pictures.replaceChildren(...pictures.map((picture, i) => el("div", {}, this.figure(picture), el("div", { class: "buttons" }, ...some((button) => isOwn(button) === i + 1)))));
+		this.buttons.replaceChildren(...some((button) => !isOwn(button)), ...this.tools());
+	}
 
-  figure(picture) {
-    const image = el("img", { src: picture.url, alt: picture.alt, width: picture.width || null, height: picture.height || null, decoding: "async" });
-    const open = el("button", { type: "button", class: "frame", title: "Open large", onclick: () => openPicture(picture, this.message) }, image);
-    const download = el("a", { class: "download", href: picture.download, download: picture.name, "aria-label": `Download ${picture.name}`, title: "Download" }, icon("download"));
-    const figure = el("figure", { class: picture.flagged ? "flagged" : null }, open, download);
-    if (picture.flagged) figure.append(el("button", { type: "button", class: "reveal", onclick: () => figure.classList.remove("flagged") }, "Sensitive · show"));
-    return figure;
-  }
+	figure(picture) {
+		const { url, alt, width, height, download: href, name, flagged } = picture;
+		const image = el("img", { src: url, alt, width, height, decoding: "async" });
+		const open = el("button", { class: "frame", title: "Open large", onclick: () => openPicture(picture, this.message) }, image);
+		const download = el("a", { class: "download", href, download: name, "aria-label": `Download ${name}` }, icon("download"));
+		const figure = el("figure", { class: flagged && "flagged" }, open, download);
+		// Its place is kept before a byte of it arrives.
+		figure.style.setProperty("--ratio", width / height || 1);
+		figure.style.setProperty("--width", `${width || 1024}px`);
+		if (flagged) figure.append(el("button", { class: "reveal", onclick: () => (figure.className = "") }, "Sensitive · show"));
+		return figure;
+	}
 
-  drawProgress() {
-    const progress = this.message.progress;
-    this.progressAt = Date.now();
-    if (!progress) return this.progress.replaceChildren();
-    if (!this.bar) {
-      this.stage = el("span", { class: "stage" });
-      this.time = el("span", { class: "time" });
-      this.bar = el("progress", { max: 100, "aria-label": "Progress" });
-    }
-    if (!this.bar.isConnected) this.progress.replaceChildren(el("div", {}, this.stage, this.time), this.bar);
-    this.stage.textContent = STAGES[progress.stage] ?? progress.stage;
-    if (progress.percent === null) this.bar.removeAttribute("value");
-    else this.bar.value = progress.percent;
-    return this.tick();
-  }
+	/** What can be done with any message that is finished. */
+	tools() {
+		const { job, text, tone, who } = this.message;
+		if (tone === "working") return [];
+		const remove = tool("remove", "Delete", () => this.remove(remove));
+		if (who !== "bot") return [remove];
+		return [
+			job && tool("edit", "Edit prompt", () => this.log.on.edit(job)),
+			text && tool("copy", "Copy", () => copy(text)),
+			job && tool("story", "What just happened", () => this.log.on.story(job)),
+			remove,
+		].filter(Boolean);
+	}
 
-  tick() {
-    const progress = this.message.progress;
-    if (!progress || !this.time) return;
-    const elapsed = progress.elapsed + Math.floor((Date.now() - this.progressAt) / 1000);
-    const percent = progress.percent === null ? "" : `${progress.percent} % · `;
-    const usual = progress.usual ? ` of usually ${spell(progress.usual)}` : "";
-    this.time.textContent = `${percent}${spell(elapsed)}${usual}`;
-  }
+	/** The first press asks, the second deletes. */
+	async remove(button) {
+		if (button.dataset.sure) return (await this.ask("/api/delete", {})) && this.node.remove();
+		button.dataset.sure = "1";
+		button.append("Delete?");
+		return setTimeout(() => {
+			delete button.dataset.sure;
+			button.lastChild.remove();
+		}, SURE_SECONDS * 1000);
+	}
 
-  row(buttons) {
-    return buttons.length ? el("div", { class: "buttons" }, ...buttons.map((button) => this.button(button))) : null;
-  }
+	drawProgress() {
+		const { progress } = this.message;
+		this.progressAt = Date.now();
+		if (!progress) return this.progress.replaceChildren();
+		const { stage, percent } = progress;
+		const bar = this.progress.lastChild ?? el("div", { class: "bar", role: "progressbar", "aria-label": "Progress" }, el("i"));
+		if (!bar.parentNode) this.progress.append(el("span"), el("span", { class: "time" }), bar);
+		this.progress.firstChild.textContent = STAGES[stage] ?? stage;
+		bar.ariaValueNow = percent;
+		bar.firstChild.style.width = `${percent ?? 30}%`;
+		return this.tick();
+	}
 
-  button(button) {
-    const node = el("button", { type: "button", class: button.action === "cancel" ? "press stop" : "press" }, button.label);
-    node.addEventListener("click", () => this.press(node, button));
-    return node;
-  }
+	/** Seconds go on between two words from the bot. */
+	tick() {
+		const { progress } = this.message;
+		if (!progress) return;
+		const { percent, elapsed, usual } = progress;
+		const now = spell(elapsed + Math.floor((Date.now() - this.progressAt) / 1000));
+		this.progress.children[1].textContent = (percent === null ? "" : `${percent} % · `) + now + (usual ? ` of usually ${spell(usual)}` : "");
+	}
 
-  async press(node, { action, job, n }) {
-    node.disabled = true;
-    try {
-      const { error } = await send("/api/press", { channel: this.channel, message: this.message.id, action, job, n });
-      if (error) toast(error);
-    } catch (error) {
-      toast(error.message);
-    }
-    node.disabled = false;
-  }
+	button({ label, ...press }) {
+		const onclick = async () => {
+			node.disabled = true;
+			await this.ask("/api/press", press);
+			node.disabled = false;
+		};
+		const node = el("button", { class: press.action === "cancel" ? "press stop" : "press", onclick }, label);
+		return node;
+	}
+
+	/** True when the bot did it; else it says why not. */
+	async ask(path, body) {
+		try {
+			const { error } = await send(path, { channel: this.log.channel, message: this.message.id, ...body });
+			if (error) throw new Error(error);
+			return true;
+		} catch (error) {
+			toast(error.message);
+			return false;
+		}
+	}
 }
 
 function spell(seconds) {
-  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+	return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }

@@ -5,86 +5,98 @@ import { read } from "./api.js";
 
 /** Fields for every option but the words (those are typed) and files (those are attached). */
 export class Panel {
-  constructor(root) {
-    this.root = root;
-    this.command = null;
-    this.fields = new Map();
-  }
+	constructor(root) {
+		Object.assign(this, { root, command: null, fields: [] });
+		root.oninput = ({ target }) => this.mark(target.name, "");
+	}
 
-  get isOpen() {
-    return !this.root.hidden;
-  }
+	get isOpen() {
+		return !this.root.hidden;
+	}
 
-  /** Shows the form of a command; the same command keeps what was filled in. */
-  open(command) {
-    if (this.command !== command) this.draw(command);
-    this.root.hidden = false;
-  }
+	/** Shows the form of a command; the same command keeps what was filled in. */
+	open(command) {
+		if (this.command !== command) this.draw(command);
+		this.root.hidden = false;
+	}
 
-  close() {
-    this.root.hidden = true;
-  }
+	close() {
+		this.root.hidden = true;
+	}
 
-  /** Forgets what was filled in. */
-  clear() {
-    this.close();
-    this.command = null;
-  }
+	/** Forgets what was filled in. */
+	clear() {
+		this.close();
+		this.command = null;
+	}
 
-  /** What was filled in, by option name; nothing while the form is closed. */
-  values() {
-    const values = {};
-    if (!this.isOpen) return values;
-    for (const [option, field] of this.fields) {
-      const text = field.value.trim();
-      if (text) values[option.name] = ["integer", "number"].includes(option.kind) && !Number.isNaN(Number(text)) ? Number(text) : text;
-    }
-    return values;
-  }
+	/** Shows these values of a command. */
+	fill(command, values) {
+		this.clear();
+		this.draw(command);
+		for (const field of this.fields) {
+			const value = values[field.name];
+			if (value === null || value === undefined || value === false) continue;
+			// A model is chosen once the models have arrived.
+			field.value = field.dataset.wanted = value === true ? "yes" : value;
+			this.root.hidden = false;
+		}
+	}
 
-  draw(command) {
-    this.command = command;
-    this.fields = new Map(fieldsOf(command).map((option) => [option, field(command, option)]));
-    const rows = [...this.fields].map(([option, node]) => el("div", { class: option.kind === "text" && !isList(option) ? "field wide" : "field" }, el("label", { for: node.id, title: option.question }, title(option)), node));
-    this.root.setAttribute("aria-label", `Options of /${command.name}`);
-    this.root.replaceChildren(...rows);
-  }
+	/** What was filled in, by option name; nothing while the form is closed. */
+	values() {
+		const filled = this.fields.map((field) => [field.name, field.type === "number" ? field.valueAsNumber : field.value.trim()]);
+		return this.isOpen ? Object.fromEntries(filled.filter(([, value]) => value || value === 0)) : {};
+	}
+
+	/** Whether all of it is within bounds; marks the first that is not. */
+	check() {
+		const wrong = this.isOpen && this.fields.find((field) => !field.checkValidity());
+		return !wrong || !this.mark(wrong.name, wrong.validationMessage);
+	}
+
+	/** Says under a field what is wrong with it; an empty text takes that back. False where there is no such field. */
+	mark(name, text) {
+		const field = this.isOpen && this.fields.find((field) => field.name === name);
+		if (!field) return false;
+		field.nextSibling.textContent = text;
+		field.ariaInvalid = String(Boolean(text));
+		if (text) field.focus();
+		return true;
+	}
+
+	draw(command) {
+		this.command = command;
+		this.fields = fieldsOf(command).map((option) => (option.choices.length || option.autocomplete || option.kind === "flag" ? list(command, option) : input(option)));
+		this.root.ariaLabel = `Options of /${command.name}`;
+		this.root.replaceChildren(...this.fields.map(row));
+	}
 }
 
 /** The options that the form asks for. */
-export const fieldsOf = (command) => command.options.filter((option) => !option.words && option.kind !== "file");
+export const fieldsOf = (command) => command?.options.filter((option) => !option.words && option.kind !== "file") ?? [];
 
-const isList = (option) => option.choices.length > 0 || option.autocomplete || option.kind === "flag";
+const named = ({ name, question }) => ({ name, id: `option-${name}`, title: question, "aria-describedby": `problem-${name}` });
 
-const title = (option) => option.name.replaceAll("_", " ") + (option.required ? " *" : "");
-
-function field(command, option) {
-  const id = `option-${option.name}`;
-  if (isList(option)) return list(command, option, id);
-  const isNumber = option.kind !== "text";
-  return el("input", {
-    id,
-    type: isNumber ? "number" : "text",
-    title: option.question,
-    placeholder: option.default === null || option.default === "" ? (isNumber ? "any" : option.question) : String(option.default),
-    min: option.minimum === null ? null : String(option.minimum),
-    max: option.maximum === null ? null : String(option.maximum),
-    step: option.kind === "integer" ? "1" : isNumber ? "any" : null,
-    maxlength: option.max_length === null ? null : String(option.max_length),
-  });
+function row(field) {
+	const { id, name, title, type } = field;
+	const label = el("label", { for: id, title }, name.replaceAll("_", " "));
+	return el("div", { class: type === "text" || name === "model" ? "wide" : "" }, label, field, el("small", { id: `problem-${name}`, role: "alert" }));
 }
 
-function list(command, option, id) {
-  const usual = option.kind === "flag" ? (option.default ? "yes" : "no") : option.default || "automatic";
-  const select = el("select", { id, title: option.question }, el("option", { value: "" }, String(usual)));
-  const add = (items) => select.append(...items.filter(({ value }) => value !== usual).map(({ label, value }) => el("option", { value }, label)));
-  if (option.kind === "flag") add(["yes", "no"].map((value) => ({ label: value, value })));
-  else if (option.choices.length) add(option.choices.map((value) => ({ label: value, value })));
-  else suggestionsFor(command, option, "").then(add, () => {});
-  return select;
+function input(option) {
+	const isText = option.kind === "text";
+	const placeholder = String((option.default ?? "") || (isText ? option.question : "any"));
+	const bounds = isText ? { maxLength: option.max_length } : { step: option.kind === "integer" ? "1" : "any", min: option.minimum?.toString(), max: option.maximum?.toString() };
+	return el("input", { ...named(option), type: isText ? "text" : "number", placeholder, ...bounds });
 }
 
-/** What the bot suggests for one option, as {label, value}. */
-export function suggestionsFor(command, option, typed) {
-  return read("/api/autocomplete", { command: command.name, option: option.name, typed });
+function list(command, option) {
+	const isFlag = option.kind === "flag";
+	const usual = isFlag ? (option.default ? "yes" : "no") : option.default || "automatic";
+	const select = el("select", named(option), el("option", { value: "" }, usual));
+	const add = (items) => select.append(...items.filter(({ value }) => value !== usual).map(({ label, value }) => el("option", { value, selected: value === select.dataset.wanted }, label)));
+	if (option.autocomplete) read("/api/autocomplete", { command: command.name, option: option.name }).then(add, () => {});
+	else add((isFlag ? ["yes", "no"] : option.choices).map((value) => ({ label: value, value })));
+	return select;
 }

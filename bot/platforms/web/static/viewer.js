@@ -1,29 +1,25 @@
 // One picture, large.
 
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon, tool } from "./dom.js";
 
-/** Opens a picture of a message; arrow keys go to its neighbours. */
-export function openPicture(picture, message) {
-  const viewer = byId("viewer");
-  const all = message.pictures;
-  const show = (one) => draw(viewer, one, message.note);
-  let at = all.indexOf(picture);
-  viewer.onkeydown = (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    at = (at + step + all.length) % all.length;
-    show(all[at]);
-  };
-  viewer.onclick = (event) => event.target === viewer && viewer.close();
-  show(picture);
-  viewer.showModal();
-}
-
-function draw(viewer, picture, note) {
-  const close = el("button", { type: "button", class: "tool", "aria-label": "Close", onclick: () => viewer.close() }, icon("close"));
-  const download = el("a", { class: "tool", href: picture.download, download: picture.name, "aria-label": "Download" }, icon("download"));
-  viewer.replaceChildren(
-    el("img", { src: picture.url, alt: picture.alt }),
-    el("div", { class: "caption" }, el("div", {}, el("p", {}, picture.alt), el("p", { class: "note" }, note)), download, close),
-  );
+/** Opens a picture of a message; arrow keys, or a click on it, go to its neighbours. */
+export function openPicture(picture, { pictures, note }) {
+	const viewer = byId("viewer");
+	let at = pictures.indexOf(picture);
+	const image = el("img", { onclick: () => go(1) });
+	const words = el("span");
+	const download = el("a", { class: "tool", "aria-label": "Download" }, icon("download"));
+	const go = (step) => {
+		at = (at + step + pictures.length) % pictures.length;
+		const { url, alt, download: href, name } = pictures[at];
+		Object.assign(image, { src: url, alt });
+		Object.assign(download, { href, download: name });
+		words.textContent = alt;
+	};
+	viewer.onkeydown = ({ key }) => {
+		if (key.startsWith("Arrow")) go(key === "ArrowLeft" ? -1 : 1);
+	};
+	viewer.replaceChildren(image, el("p", {}, words, el("span", { class: "note" }, note)), download, tool("close", "Close", () => viewer.close()));
+	go(0);
+	viewer.showModal();
 }

@@ -169,6 +169,30 @@ CREATE TABLE users (
 
 CREATE INDEX users_name ON users (platform, workspace, name_folded)
 
+CREATE TABLE visitors (
+	id TEXT COLLATE "C" NOT NULL,
+	name TEXT DEFAULT '' NOT NULL,
+	name_folded TEXT DEFAULT '' NOT NULL,
+	rank TEXT COLLATE "C" DEFAULT '' NOT NULL,
+	invited_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	joined_at TIMESTAMP WITH TIME ZONE,
+	CONSTRAINT visitors_pkey PRIMARY KEY (id),
+	CONSTRAINT visitors_rank CHECK (rank IN ('user', 'moderator', 'owner'))
+)
+
+CREATE UNIQUE INDEX visitors_name ON visitors (name_folded)
+
+CREATE TABLE visitor_keys (
+	sha256 TEXT COLLATE "C" NOT NULL,
+	visitor TEXT COLLATE "C" NOT NULL,
+	is_invitation BOOLEAN DEFAULT false NOT NULL,
+	expires_at TIMESTAMP WITH TIME ZONE,
+	CONSTRAINT visitor_keys_pkey PRIMARY KEY (sha256),
+	CONSTRAINT visitor_keys_visitor_fkey FOREIGN KEY(visitor) REFERENCES visitors (id) ON DELETE CASCADE
+)
+
+CREATE INDEX visitor_keys_of_visitor ON visitor_keys (visitor)
+
 CREATE TABLE words (
 	platform TEXT COLLATE "C" NOT NULL,
 	workspace TEXT COLLATE "C" NOT NULL,
@@ -236,6 +260,7 @@ CREATE TABLE jobs (
 	told_at TIMESTAMP WITH TIME ZONE,
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	steps TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT jobs_pkey PRIMARY KEY (id),
 	CONSTRAINT jobs_state CHECK (state IN ('accepted', 'queued', 'submitting', 'running', 'finished', 'failed', 'cancelled', 'delivered', 'undeliverable')),
 	CONSTRAINT jobs_told_not_negative CHECK (told_about >= 0 AND told_at_most >= 0),

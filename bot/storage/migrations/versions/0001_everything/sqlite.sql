@@ -169,6 +169,30 @@ CREATE TABLE users (
 
 CREATE INDEX users_name ON users (platform, workspace, name_folded)
 
+CREATE TABLE visitors (
+	id TEXT NOT NULL,
+	name TEXT DEFAULT '' NOT NULL,
+	name_folded TEXT DEFAULT '' NOT NULL,
+	rank TEXT DEFAULT '' NOT NULL,
+	invited_at DATETIME NOT NULL,
+	joined_at DATETIME,
+	CONSTRAINT visitors_pkey PRIMARY KEY (id),
+	CONSTRAINT visitors_rank CHECK (rank IN ('user', 'moderator', 'owner'))
+)
+
+CREATE UNIQUE INDEX visitors_name ON visitors (name_folded)
+
+CREATE TABLE visitor_keys (
+	sha256 TEXT NOT NULL,
+	visitor TEXT NOT NULL,
+	is_invitation BOOLEAN DEFAULT 0 NOT NULL,
+	expires_at DATETIME,
+	CONSTRAINT visitor_keys_pkey PRIMARY KEY (sha256),
+	CONSTRAINT visitor_keys_visitor_fkey FOREIGN KEY(visitor) REFERENCES visitors (id) ON DELETE CASCADE
+)
+
+CREATE INDEX visitor_keys_of_visitor ON visitor_keys (visitor)
+
 CREATE TABLE words (
 	platform TEXT NOT NULL,
 	workspace TEXT NOT NULL,
@@ -236,6 +260,7 @@ CREATE TABLE jobs (
 	told_at DATETIME,
 	created_at DATETIME NOT NULL,
 	updated_at DATETIME NOT NULL,
+	steps TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT jobs_pkey PRIMARY KEY (id),
 	CONSTRAINT jobs_state CHECK (state IN ('accepted', 'queued', 'submitting', 'running', 'finished', 'failed', 'cancelled', 'delivered', 'undeliverable')),
 	CONSTRAINT jobs_told_not_negative CHECK (told_about >= 0 AND told_at_most >= 0),

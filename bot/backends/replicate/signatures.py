@@ -1,0 +1,36 @@
+"""The signature of a webhook (Svix, standard-webhooks): facts/replicate.md §3."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+TOLERANCE_SECONDS = 300.0
+"""How far a webhook's time may be from ours, either way."""
+
+_LONGEST_TIME = 15  # digits
+
+
+def is_signed(body: bytes, *, webhook_id: str, timestamp: str, signatures: str, secret: str) -> bool:
+    """Whether one of the space-separated `v1,<base64>` signatures is ours. `body` is raw, as it travelled."""
+    key = _key(secret)
+    if key is None:
+        return False
+    signed = b".".join((webhook_id.encode(), timestamp.encode(), body))
+    expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
+    given = [entry.removeprefix("v1,").encode() for entry in signatures.split() if entry.startswith("v1,")]
+    return any(hmac.compare_digest(expected, signature) for signature in given)
+
+
+def is_recent(timestamp: str, now: float) -> bool:
+    """Whether `timestamp`, in Unix seconds, is near enough to `now`."""
+    is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _LONGEST_TIME
+    return is_number and abs(now - int(timestamp)) <= TOLERANCE_SECONDS
+
+
+def _key(secret: str) -> bytes | None:
+    # Not split at "_": the base64 of a key may hold one (facts/replicate.md §3).
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True) or None
+    except (binascii.Error, ValueError):
+        return None

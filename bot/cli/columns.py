@@ -1,0 +1,21 @@
+"""Rows as a person reads them in a terminal."""
+
+import unicodedata
+from collections.abc import Sequence
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows in columns as wide as they need; the last is left as it is."""
+    widths = [max((len(cell) for cell in column), default=0) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths[:-1], strict=False)), row[-1]])
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def harmless(text: str, *, longest: int = 100) -> str:
+    """Somebody else's text on one line, without characters that command a terminal or turn its direction."""
+    shown = "".join(" " if unicodedata.category(character).startswith("C") else character for character in text)
+    line = " ".join(shown.split())
+    return line if len(line) <= longest else line[:longest].rstrip() + "…"

@@ -1,0 +1,132 @@
+"""`python -m bot deployments`: models on hardware of your own choice. A catalogue entry may name one."""
+
+import argparse
+from collections.abc import Sequence
+
+from bot.backends.replicate.client import ReplicateClient
+from bot.backends.replicate.deployments import MOST_INSTANCES, MOST_KEPT, Deployment
+from bot.backends.replicate.hardware import list_hardware
+from bot.cli.columns import columns
+from bot.cli.failing import in_sentences
+from bot.cli.replicate import ask, full_name
+from bot.core.errors import InputRefused, PredictionGone
+from bot.settings import Settings
+
+
+@in_sentences
+def main(arguments: Sequence[str]) -> int:
+    given = _parser().parse_args(arguments)
+    question = {"list": _list, "create": _create, "update": _update, "delete": _delete}[given.what]
+
+    async def answered(client: ReplicateClient, _: Settings) -> str:
+        return await question(client, given)
+
+    print(ask(answered))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bot deployments", description=__doc__)
+    verbs = parser.add_subparsers(dest="what", required=True)
+    verbs.add_parser("list", help="yours, with what they run on")
+    creating = verbs.add_parser("create", help="make one")
+    creating.add_argument("name", metavar="NAME")
+    creating.add_argument("--model", required=True, metavar="OWNER/NAME")
+    creating.add_argument("--version", default="", help="the newest when not given")
+    creating.add_argument("--hardware", required=True, metavar="SKU", help="such as gpu-t4; a wrong one lists them all")
+    creating.add_argument("--min", type=_up_to(MOST_KEPT), default=0, help="kept running, and paid, at all times")
+    creating.add_argument("--max", type=_up_to(MOST_INSTANCES), default=1, help="run at once at most")
+    updating = verbs.add_parser("update", help="change one; what is not given stays")
+    updating.add_argument("name", metavar="[OWNER/]NAME")
+    updating.add_argument("--version", help="`newest`, or 64 hex digits")
+    updating.add_argument("--hardware", metavar="SKU")
+    updating.add_argument("--min", type=_up_to(MOST_KEPT))
+    updating.add_argument("--max", type=_up_to(MOST_INSTANCES))
+    verbs.add_parser("delete", help="take one away that was not used for 15 minutes").add_argument(
+        "name", metavar="[OWNER/]NAME"
+    )
+    return parser
+
+
+class _up_to:  # noqa: N801 - names an argument's type
+    """A count from 0 to `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def __call__(self, text: str) -> int:
+        if not (text.isdecimal() and int(text) <= self._most):
+            raise argparse.ArgumentTypeError(f"should be from 0 to {self._most}, not {text!r}")
+        return int(text)
+
+
+async def _list(client: ReplicateClient, _: argparse.Namespace) -> str:
+    rows = [
+        (item.name, f"{item.model}:{item.version[:12]}…", item.hardware, f"{item.kept} to {item.at_most} instances")
+        async for item in client.deployments.list()
+    ]
+    return columns(rows) if rows else "There are no deployments."
+
+
+async def _create(client: ReplicateClient, given: argparse.Namespace) -> str:
+    if given.min > given.max:
+        raise InputRefused(f"--min {given.min} is more than --max {given.max}.")
+    await _check_hardware(client, given.hardware)
+    version = given.version or await _newest(client, given.model)
+    made = await client.deployments.create(
+        given.name, model=given.model, version=version, hardware=given.hardware, kept=given.min, at_most=given.max
+    )
+    return _told(made, "made")
+
+
+async def _update(client: ReplicateClient, given: argparse.Namespace) -> str:
+    changes = {"version": given.version, "hardware": given.hardware, "kept": given.min, "at_most": given.max}
+    if not any(value is not None for value in changes.values()):
+        raise InputRefused("Say what to change: --version, --hardware, --min or --max.")
+    name = await full_name(client, given.name)
+    before = await _there(client, name)
+    if given.hardware is not None:
+        await _check_hardware(client, given.hardware)
+    if given.version == "newest":
+        changes["version"] = await _newest(client, before.model)
+    return _told(await client.deployments.update(name, **changes), "changed")
+
+
+async def _delete(client: ReplicateClient, given: argparse.Namespace) -> str:
+    name = await full_name(client, given.name)
+    await _there(client, name)
+    await client.deployments.delete(name)
+    return f"{name} is deleted."
+
+
+async def _there(client: ReplicateClient, name: str) -> Deployment:
+    try:
+        return await client.deployments.get(name)
+    except PredictionGone as error:
+        names = [item.name async for item in client.deployments.list()]
+        raise InputRefused(f"There is no deployment {name}; yours: {', '.join(names) or 'none'}.") from error
+
+
+async def _check_hardware(client: ReplicateClient, sku: str) -> None:
+    known = await list_hardware(client)
+    if known and sku not in {hardware.sku for hardware in known}:
+        raise InputRefused(f"There is no hardware {sku}; there is {', '.join(hardware.sku for hardware in known)}.")
+
+
+async def _newest(client: ReplicateClient, ref: str) -> str:
+    try:
+        newest = (await client.models.get(ref)).newest
+    except PredictionGone as error:
+        raise InputRefused(f"Replicate shows this token no model {ref}.") from error
+    if newest is None:
+        raise InputRefused(f"{ref} has no version to deploy.")
+    return newest.id
+
+
+def _told(deployment: Deployment, done: str) -> str:
+    lines = [f"{deployment.name} is {done}: {deployment.model}:{deployment.version} on {deployment.hardware}."]
+    if deployment.kept:
+        instances = "an instance" if deployment.kept == 1 else f"{deployment.kept} instances"
+        lines.append(f"It keeps {instances} running, which Replicate bills at all times, also while nobody asks.")
+    lines.append(f'A catalogue entry uses it with deployment = "{deployment.name}".')
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""Replicate for the owner's verbs: one client, opened for one question and closed after it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from bot.backends import http
+from bot.backends.replicate.client import ReplicateClient
+from bot.core.clock import SystemClock
+from bot.core.errors import SubmitUnclear, Unavailable
+from bot.settings import Settings, SettingsError, load_settings
+from bot.telemetry import logs
+
+T = TypeVar("T")
+
+
+def ask(question: Callable[[ReplicateClient, Settings], Awaitable[T]]) -> T:
+    """The answer to a question, with the settings of the environment and .env."""
+    settings = load_settings()
+    logs.configure("ERROR", settings.log_format, settings.secrets())
+    return asyncio.run(_ask(question, settings))
+
+
+async def _ask(question: Callable[[ReplicateClient, Settings], Awaitable[T]], settings: Settings) -> T:
+    async with opened(settings) as client:
+        try:
+            return await question(client, settings)
+        except SubmitUnclear as error:
+            raise Unavailable(
+                f"It is not known whether this arrived ({error}): list first, before you do it again."
+            ) from error
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[ReplicateClient]:
+    """A client with the owner's token. Raises `SettingsError` without one."""
+    if settings.replicate_api_token is None:
+        raise SettingsError("REPLICATE_API_TOKEN is missing. Make one at replicate.com/account/api-tokens.")
+    token = settings.replicate_api_token.get_secret_value().strip()
+    client = ReplicateClient(settings.replicate_base_url, token, SystemClock(), context=http.tls())
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def full_name(client: ReplicateClient, name: str) -> str:
+    """`owner/name`; a name alone is the token's owner's."""
+    if "/" in name:
+        return name
+    account = await client.get_account()
+    return f"{account.get('username')}/{name}"

@@ -1,0 +1,132 @@
+"""`python -m bot trainings`: make a model of your own from another one. Replicate bills them to you, not to the bot."""
+
+import argparse
+import asyncio
+import json
+import mimetypes
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot.backends.replicate.client import ReplicateClient
+from bot.backends.replicate.trainings import Training
+from bot.cli.columns import columns, harmless
+from bot.cli.failing import in_sentences
+from bot.cli.replicate import ask, full_name
+from bot.core.errors import InputRefused, PredictionGone
+from bot.core.json import JSON
+from bot.core.published import FieldKind, PublishedField
+from bot.settings import Settings
+
+_SHOWN = 50
+_LINES_OF_LOG = 10
+
+
+@in_sentences
+def main(arguments: Sequence[str]) -> int:
+    given = _parser().parse_args(arguments)
+    question = {"list": _list, "create": _create, "get": _get, "cancel": _cancel}[given.what]
+
+    async def answered(client: ReplicateClient, _: Settings) -> str:
+        try:
+            return await question(client, given)
+        except PredictionGone as error:
+            raise InputRefused("Replicate shows this token no such training, model, version or destination.") from error
+
+    print(ask(answered))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bot trainings", description=__doc__)
+    verbs = parser.add_subparsers(dest="what", required=True)
+    verbs.add_parser("list", help=f"your latest {_SHOWN}")
+    creating = verbs.add_parser("create", help="begin one")
+    creating.add_argument(
+        "model", metavar="OWNER/NAME[:VERSION]", help="what to begin from; the newest version if none"
+    )
+    creating.add_argument("--destination", required=True, metavar="[OWNER/]NAME", help="an existing model of yours")
+    creating.add_argument(
+        "--input", action="append", default=[], metavar="NAME=VALUE", help="repeat it; NAME=@FILE uploads a file"
+    )
+    for verb, what in (("get", "how one is, and what it made"), ("cancel", "stop one")):
+        verbs.add_parser(verb, help=what).add_argument("id", metavar="ID")
+    return parser
+
+
+async def _list(client: ReplicateClient, _: argparse.Namespace) -> str:
+    rows = []
+    async for training in client.trainings.list():
+        run = training.run
+        rows.append((run.id, str(run.state), f"{run.created_at:%Y-%m-%d %H:%M}" if run.created_at else "", run.model))
+        if len(rows) == _SHOWN:
+            break
+    return columns(rows) if rows else "There are no trainings."
+
+
+async def _create(client: ReplicateClient, given: argparse.Namespace) -> str:
+    model, _, version = given.model.partition(":")
+    version = version or await _newest(client, model)
+    fields = await client.models.training_fields(model, version)
+    if fields is None:
+        raise InputRefused(f"{model}:{version} says nothing of training, so it cannot be trained.")
+    pairs = [_pair(text, fields) for text in given.input]
+    named = {field.name for field, _ in pairs}
+    if missing := [field.name for field in fields if field.is_required and field.name not in named]:
+        raise InputRefused(f"The training needs {', '.join(missing)}: give each with --input NAME=VALUE.")
+    inputs = {field.name: await _value(client, field, text) for field, text in pairs}
+    destination = await full_name(client, given.destination)
+    training = await client.trainings.create(model, version, destination, inputs)
+    return f"{_told(training)}\nReplicate bills it to you; the bot's budget does not know of it."
+
+
+async def _get(client: ReplicateClient, given: argparse.Namespace) -> str:
+    return _told(await client.trainings.get(given.id))
+
+
+async def _cancel(client: ReplicateClient, given: argparse.Namespace) -> str:
+    return _told(await client.trainings.cancel(given.id))
+
+
+def _pair(text: str, fields: Sequence[PublishedField]) -> tuple[PublishedField, str]:
+    """`steps=10` as the field and its value's text."""
+    name, equals, value = text.partition("=")
+    field = next((field for field in fields if field.name == name), None)
+    if not equals or field is None:
+        raise InputRefused(f"--input {text}: give NAME=VALUE, with one of {', '.join(field.name for field in fields)}.")
+    return field, value
+
+
+async def _value(client: ReplicateClient, field: PublishedField, text: str) -> JSON:
+    """The value in the kind that the field takes; a file of this machine is uploaded."""
+    if FieldKind.FILE in field.kinds and text.startswith("@"):
+        path = Path(text[1:])
+        content = await asyncio.to_thread(path.read_bytes)
+        mime = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        return await client.upload_file(path.name, content, mime)
+    if field.kinds & {FieldKind.TEXT, FieldKind.FILE}:
+        return text
+    try:
+        value: JSON = json.loads(text)
+    except ValueError as error:
+        raise InputRefused(f"{field.name} takes a {' or a '.join(sorted(field.kinds))}, not “{text}”.") from error
+    return value
+
+
+async def _newest(client: ReplicateClient, ref: str) -> str:
+    newest = (await client.models.get(ref)).newest
+    if newest is None:
+        raise InputRefused(f"{ref} has no version to begin from.")
+    return newest.id
+
+
+def _told(training: Training) -> str:
+    run = training.run
+    lines = [f"{run.id} {run.state}: {run.model}"]
+    if training.version:
+        lines.append(f"made {training.version}")
+    if training.weights:
+        lines.append(f"weights, for an hour: {training.weights}")
+    if run.error:
+        lines.append(f"error: {harmless(run.error, longest=500)}")
+    log = [harmless(line) for line in run.logs.replace("\r", "\n").splitlines() if line.strip()]
+    return "\n".join([*lines, *(f"  {line}" for line in log[-_LINES_OF_LOG:])])

@@ -1,0 +1,49 @@
+"""running → submitting: a run failed of something passing (high demand), and one more is worth its price.
+
+Only once, and only after the first surely ended. The money stays held; what the first one cost is the owner's.
+"""
+
+import logging
+from datetime import timedelta
+
+from bot.core.ids import new_id
+from bot.core.jobs import JobState, PredictionRecord
+from bot.core.predictions import PredictionState, Snapshot
+from bot.core.replies import Progress, Stage
+from bot.jobs.closing import cost_of
+from bot.jobs.work import Work
+
+log = logging.getLogger(__name__)
+
+PAUSE = timedelta(seconds=5)
+"""Before the second run is asked for."""
+
+
+def is_worth_it(work: Work, snapshot: Snapshot) -> bool:
+    """Whether nobody wants it stopped, and it was not tried again before: `run_after` says so, also after a restart."""
+    if work.job.run_after is not None or work.cancelled.is_set() or work.stopped_by_limit:
+        return False
+    return snapshot.state is PredictionState.FAILED and work.backend.may_try_again(snapshot)
+
+
+async def begin(work: Work, first: PredictionRecord, snapshot: Snapshot) -> None:
+    """Close the first run and write the second down; `submitting.resume` sends it, as its row says that nobody did."""
+    now = work.parts.clock.now()
+    second = PredictionRecord(
+        id=new_id(),
+        backend=first.backend,
+        model=first.model,
+        fingerprint=first.fingerprint,
+        inputs=first.inputs,
+        created_at=now,
+    )
+    real_cost = cost_of(work, snapshot)
+    async with work.parts.database.write(is_urgent=True) as tx:
+        await tx.predictions.close(first.id, snapshot.state, snapshot.metrics.predict_seconds, real_cost)
+        await work.parts.credits.ledger.count_lost_run(tx, work.job.id, real_cost, now)
+        await tx.predictions.add(second)
+        moved = await work.move(tx, JobState.SUBMITTING, prediction=second.id, run_after=now + PAUSE)
+    log.warning("job.tried_again", extra={"job": work.job.id, "error": snapshot.error})
+    work.job, work.record = moved, second
+    work.start_over()
+    work.editor.show(work.parts.presenter.working(work.job, work.model, Progress(Stage.QUEUED)))

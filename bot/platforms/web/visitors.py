@@ -1,0 +1,109 @@
+"""The people of the page: invited by a link, known by a cookie, removed by name."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from bot.core.clock import Clock
+from bot.core.errors import BadOption
+from bot.core.fresh import Fresh
+from bot.core.ids import new_id
+from bot.core.people import Rank
+from bot.core.storage import Database, Visitor
+from bot.platforms.web.door import OWNER_ID
+
+INVITATION_DAYS = 7
+FRESH_SECONDS = 1.0
+"""How long a cookie is believed before it is looked up again."""
+
+_LONGEST_NAME = 40
+
+
+class Visitors:
+    """Keeps the list. Invitations and cookies are 256 random bits, of which only the SHA-256 is stored."""
+
+    def __init__(self, database: Database, clock: Clock, on_removed: Callable[[str], None] = lambda _: None) -> None:
+        """`on_removed` is called with the id of somebody who was removed."""
+        self._database = database
+        self._clock = clock
+        self._known: Fresh[str, Visitor | None] = Fresh(clock, FRESH_SECONDS)
+        self._exist: Fresh[None, bool] = Fresh(clock, FRESH_SECONDS)
+        self._on_removed = on_removed
+
+    async def invite(self, name: str, rank: Rank | None = None) -> tuple[Visitor, str]:
+        """An invitation for somebody, good once and for `INVITATION_DAYS`; gives them and its secret.
+
+        Somebody known already gets a further one, for another browser, and keeps their rank unless one is given.
+        The first owner takes over what was said while the page had nobody else. Raises `BadOption` for an odd name.
+        """
+        name, now, secret = _name(name), self._clock.now(), secrets.token_urlsafe(32)
+        async with self._database.write() as tx:
+            visitor = await tx.visitors.by_name(name)
+            if visitor is None:
+                taken = {other.id for other in await tx.visitors.all()}
+                is_first_owner = rank is Rank.OWNER and OWNER_ID not in taken
+                visitor = Visitor(OWNER_ID if is_first_owner else new_id(), name, rank or Rank.USER, now)
+            visitor = replace(visitor, rank=visitor.rank if rank is None else rank)
+            await tx.visitors.put(visitor)
+            await tx.visitors.add_invitation(visitor.id, sha256(secret), now + timedelta(days=INVITATION_DAYS))
+        self._forget()
+        return visitor, secret
+
+    async def join(self, secret: str) -> str | None:
+        """Use an invitation up; gives the cookie, or None when it is unknown, expired or used."""
+        cookie = secrets.token_urlsafe(32)
+        async with self._database.write() as tx:
+            visitor = await tx.visitors.use_invitation(sha256(secret), sha256(cookie), self._clock.now())
+        return cookie if visitor else None
+
+    async def by_cookie(self, cookie: str) -> Visitor | None:
+        """Whose cookie this is."""
+        key = sha256(cookie)
+
+        async def read() -> Visitor | None:
+            async with self._database.read() as tx:
+                return await tx.visitors.by_cookie(key)
+
+        return await self._known.get(key, read) if cookie else None
+
+    async def all(self) -> list[Visitor]:
+        """Everybody, in the order they were invited."""
+        async with self._database.read() as tx:
+            return await tx.visitors.all()
+
+    async def exist(self) -> bool:
+        """Whether anybody was invited."""
+
+        async def read() -> bool:
+            return bool(await self.all())
+
+        return await self._exist.get(None, read)
+
+    async def remove(self, name: str) -> Visitor | None:
+        """Let somebody in no more; gives who it was. What they said and spent stays."""
+        async with self._database.write() as tx:
+            visitor = await tx.visitors.by_name(name)
+            if visitor is not None:
+                await tx.visitors.remove(visitor.id)
+        self._forget()
+        if visitor is not None:
+            self._on_removed(visitor.id)
+        return visitor
+
+    def _forget(self) -> None:
+        self._known = Fresh(self._clock, FRESH_SECONDS)
+        self._exist = Fresh(self._clock, FRESH_SECONDS)
+
+
+def sha256(secret: str) -> str:
+    """What is stored of a secret. It is random, so that no salt or slow hash would make it safer."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def _name(name: str) -> str:
+    name = " ".join(name.split())
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise BadOption(f"A name has 1 to {_LONGEST_NAME} letters.", option="name")
+    return name

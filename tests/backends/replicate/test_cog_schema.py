@@ -1,0 +1,138 @@
+"""Published schemas as Cog has written them over the years."""
+
+from typing import Any
+
+import pytest
+
+from bot.backends.replicate.cog_schema import CogSchema
+from bot.core.models import OutputKind
+from bot.core.published import FieldKind, PublishedField
+
+URI = {"type": "string", "format": "uri"}
+
+
+def document(output: Any = None, required: list[str] | None = None, /, schemas: Any = None, **fields: Any) -> Any:
+    form = {"type": "object", "properties": fields, **({"required": required} if required else {})}
+    return {"components": {"schemas": {"Input": form, **({"Output": output} if output else {}), **(schemas or {})}}}
+
+
+def field(schema: Any, schemas: Any = None) -> PublishedField:
+    fields = CogSchema(document(schemas=schemas, thing=schema)).fields()
+    assert fields is not None
+    return fields[0]
+
+
+def test_fields_come_in_the_order_the_model_shows_them() -> None:
+    schema = document(
+        None, ["prompt"], seed={"type": "integer", "x-order": 2}, last={"type": "string"}, prompt={"x-order": 0}
+    )
+
+    fields = CogSchema(schema).fields() or ()
+
+    assert [(each.name, each.is_required) for each in fields] == [("prompt", True), ("seed", False), ("last", False)]
+
+
+def test_bounds_defaults_and_words() -> None:
+    found = field({"type": "integer", "minimum": 1.0, "maximum": 4.0, "default": 4, "description": "Steps"})
+
+    assert found == PublishedField(
+        "thing", frozenset({FieldKind.INTEGER}), default=4, minimum=1, maximum=4, description="Steps"
+    )
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"allOf": [{"$ref": "#/components/schemas/thing"}], "default": "b"},
+        {"$ref": "#/components/schemas/thing", "default": "b"},
+        {"type": "string", "enum": ["a", "b"], "default": "b"},
+        {"enum": ["a", "b"], "default": "b"},
+        {"anyOf": [{"$ref": "#/components/schemas/thing"}, {"type": "null"}], "default": "b"},
+    ],
+)
+def test_an_enum_is_found_wherever_it_stands(schema: Any) -> None:
+    found = field(schema, {"thing": {"type": "string", "enum": ["a", "b"], "title": "thing"}})
+
+    assert (set(found.kinds), found.choices, found.default) == ({FieldKind.TEXT}, ("a", "b"), "b")
+
+
+def test_an_enum_of_numbers_keeps_numbers() -> None:
+    found = field({"allOf": [{"$ref": "#/components/schemas/size"}]}, {"size": {"enum": [2, 4], "type": "integer"}})
+
+    assert (set(found.kinds), found.choices) == ({FieldKind.INTEGER}, (2, 4))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer", "minimum": 2, "nullable": True},
+        {"type": ["integer", "null"], "minimum": 2},
+        {"anyOf": [{"type": "integer", "minimum": 2}, {"type": "null"}]},
+        {"oneOf": [{"type": "integer"}, {"type": "null"}], "minimum": 2},
+    ],
+)
+def test_or_nothing_in_four_spellings(schema: Any) -> None:
+    found = field(schema)
+
+    assert (set(found.kinds), found.is_nullable, found.minimum) == ({FieldKind.INTEGER}, True, 2)
+
+
+def test_a_union_takes_what_any_part_takes() -> None:
+    found = field({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 9}, {"type": "string", "enum": ["auto"]}]})
+
+    assert found.kinds == {FieldKind.INTEGER, FieldKind.TEXT}
+    assert (found.minimum, found.maximum, found.choices) == (None, None, ())
+    assert field({"anyOf": [{"const": 1}, {"const": 2}]}).choices == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind"),
+    [
+        (URI, FieldKind.FILE),
+        ({"type": "array", "items": URI}, FieldKind.FILES),
+        ({"type": "array", "items": {"type": "string"}}, FieldKind.OTHER),
+        ({"type": "boolean"}, FieldKind.BOOLEAN),
+        ({"type": "object"}, FieldKind.OTHER),
+        ({}, FieldKind.OTHER),
+        ("nonsense", FieldKind.OTHER),
+    ],
+)
+def test_kinds(schema: Any, kind: FieldKind) -> None:
+    assert field(schema).kinds == {kind}
+
+
+def test_references_in_a_circle_end() -> None:
+    circle = {"anyOf": [{"$ref": "#/components/schemas/loop"}]}
+
+    assert field({"$ref": "#/components/schemas/loop"}, {"loop": circle}).kinds == {FieldKind.OTHER}
+    assert field({"$ref": "#/nowhere/at/all"}).kinds == {FieldKind.OTHER}
+
+
+ITERATOR = {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "iterator"}
+
+
+@pytest.mark.parametrize(
+    ("output", "cog", "kind"),
+    [
+        (URI, "0.9", OutputKind.PICTURES),
+        ({"type": "array", "items": URI}, "0.9", OutputKind.PICTURES),
+        ({"type": "array", "items": {"$ref": "#/components/schemas/File"}}, "0.9", OutputKind.PICTURES),
+        ({"allOf": [{"$ref": "#/components/schemas/File"}]}, "0.9", OutputKind.PICTURES),
+        ({"type": "string"}, "0.9", OutputKind.TEXT),
+        ({"type": "object"}, "0.9", OutputKind.TEXT),
+        ({**ITERATOR, "x-cog-array-display": "concatenate"}, "0.9", OutputKind.TEXT_STREAM),
+        ({"type": "array", "items": {"type": "string"}}, "0.9", OutputKind.TEXT),
+        ({"type": "array", "items": {"type": "string"}}, "0.3.8", OutputKind.TEXT_STREAM),
+        ({"type": "array", "items": {"type": "string"}}, "0.3.9", OutputKind.TEXT),
+        ({"type": "array", "items": {"type": "number"}}, "0.9", None),
+        ({"type": "integer"}, "0.9", None),
+        (None, "0.9", None),
+    ],
+)
+def test_what_a_model_gives(output: Any, cog: str, kind: OutputKind | None) -> None:
+    assert CogSchema(document(output, schemas={"File": URI}), cog).output() is kind
+
+
+def test_a_model_without_a_schema_has_no_fields() -> None:
+    assert CogSchema({}).fields() is None
+    assert CogSchema({"components": {"schemas": {"Input": {"type": "object"}}}}).fields() == ()

@@ -1,0 +1,134 @@
+"""Deployments: their administration, and predictions through the one that a catalogue entry names."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.backends.replicate import adoption
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.backends.replicate.schema import prediction_from
+from bot.core.clock import SystemClock
+from bot.core.errors import InputRefused, PredictionGone, SubmitUnclear
+from bot.core.json import JSON
+from bot.core.predictions import Ended, PredictionState
+from bot.sandbox.server import Sandbox, SandboxOptions
+from tests.backends.replicate.samples import PAINTER, PIN, PINNED_PAINTER, TOKEN, run
+from tests.backends.replicate.scripted import Reply, ScriptedServer, hang_up
+
+DEPLOYED = replace(PINNED_PAINTER, version="", deployment="sandbox/fast")
+SMALL: dict[str, JSON] = {"prompt": "a fox", "width": 64, "height": 64, "seed": 7}
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox(SandboxOptions(token=TOKEN, speed=0.0))
+    await sandbox.start()
+    yield sandbox
+    await sandbox.stop()
+
+
+@pytest.fixture
+async def replicate(sandbox: Sandbox) -> AsyncIterator[ReplicateBackend]:
+    backend = ReplicateBackend(sandbox.url, TOKEN, SystemClock())
+    yield backend
+    await backend.close()
+
+
+async def make(replicate: ReplicateBackend) -> None:
+    await replicate.client.deployments.create("fast", model="stability-ai/sdxl", version=PIN, hardware="gpu-t4")
+
+
+async def test_one_is_made_changed_and_deleted(replicate: ReplicateBackend) -> None:
+    deployments = replicate.client.deployments
+    await make(replicate)
+
+    changed = await deployments.update("sandbox/fast", at_most=3, hardware="cpu")
+
+    assert changed == await deployments.get("sandbox/fast")
+    assert [item async for item in deployments.list()] == [changed]
+    assert (changed.model, changed.version, changed.release) == ("stability-ai/sdxl", PIN, 2)
+    assert (changed.hardware, changed.kept, changed.at_most) == ("cpu", 0, 3)
+    await deployments.delete("sandbox/fast")
+    with pytest.raises(PredictionGone):
+        await deployments.get("sandbox/fast")
+
+
+async def test_what_replicate_refuses_is_told(replicate: ReplicateBackend) -> None:
+    await make(replicate)
+    await replicate.client.deployments.update("sandbox/fast", kept=1)
+
+    with pytest.raises(InputRefused, match="offline and unused"):
+        await replicate.client.deployments.delete("sandbox/fast")
+    with pytest.raises(InputRefused):
+        await make(replicate)
+
+
+async def test_a_broken_create_is_not_sent_twice(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    server.on("POST", "/v1/deployments", hang_up)
+
+    with pytest.raises(SubmitUnclear):
+        await calls.client.deployments.create("fast", model="a/b", version=PIN, hardware="cpu")
+
+    assert len(server.requests("POST")) == 1
+
+
+async def test_an_entry_that_names_one_runs_there(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
+    await make(replicate)
+
+    backend_id = await replicate.submit(DEPLOYED, SMALL, job="j1", cancel_after_seconds=60)
+
+    async with aclosing(replicate.watch(DEPLOYED, backend_id)) as events:
+        ended = [event async for event in events][-1]
+    assert isinstance(ended, Ended)
+    assert ended.snapshot.state is PredictionState.SUCCEEDED
+    (prediction,) = sandbox.store.newest_first()
+    assert prediction.deployment == "sandbox/fast"
+
+
+async def test_its_create_names_no_version(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    server.on("POST", "/v1/deployments/sandbox/fast/predictions", Reply(run("starting"), status=201))
+
+    await calls.submit(DEPLOYED, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
+
+    (asked,) = server.requests("POST")
+    assert asked.json == {"input": {"prompt": "a fox"}}
+    assert asked.headers["Cancel-After"] == "60s"
+
+
+async def test_a_run_of_it_is_found_again_and_no_other(replicate: ReplicateBackend) -> None:
+    await make(replicate)
+    began = datetime.now(UTC) - timedelta(seconds=5)
+    deployed = await replicate.submit(DEPLOYED, SMALL, job="j1", cancel_after_seconds=60)
+    pinned = await replicate.submit(PINNED_PAINTER, SMALL, job="j2", cancel_after_seconds=60)
+
+    by_deployment = await replicate.find(DEPLOYED, SMALL, created_after=began)
+    by_version = await replicate.find(PINNED_PAINTER, SMALL, created_after=began)
+
+    assert deployed in [snapshot.backend_id for snapshot in by_deployment]
+    assert [snapshot.backend_id for snapshot in by_version] == [pinned]
+
+
+@pytest.mark.parametrize(
+    ("told", "ours", "is_same"),
+    [
+        ("ana/fast", "ana/fast", True),
+        ("fast", "ana/fast", True),
+        ("Ana/Fast", "ana/fast", True),
+        ("ana/slow", "ana/fast", False),
+        ("ana/fast", "", False),
+        (None, "ana/fast", True),
+        (None, "", True),
+    ],
+)
+def test_which_runs_are_of_a_deployment(told: str | None, ours: str, is_same: bool) -> None:
+    prediction = prediction_from(run(deployment=told))
+
+    assert adoption.is_same(prediction, replace(PAINTER, deployment=ours), {"prompt": "a fox"}) is is_same
+
+
+async def test_one_that_is_gone_is_told(replicate: ReplicateBackend) -> None:
+    with pytest.raises(InputRefused, match="has no model called stability-ai/sdxl"):
+        await replicate.submit(DEPLOYED, SMALL, job="j1", cancel_after_seconds=60)

@@ -1,0 +1,160 @@
+"""Models, versions, search and collections: against the sandbox, and scripted where it cannot be wrong enough."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.backends.replicate.client import ReplicateClient
+from bot.backends.replicate.hardware import list_hardware
+from bot.core.clock import SystemClock
+from bot.core.errors import BackendDown, InputRefused, PredictionGone
+from bot.core.models import OutputKind
+from bot.core.published import FieldKind
+from bot.sandbox.server import Sandbox, SandboxOptions
+from tests.backends.replicate.samples import PIN, TOKEN
+from tests.backends.replicate.scripted import Reply, ScriptedServer
+
+SCHNELL = "black-forest-labs/flux-schnell"
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[ReplicateClient]:
+    """Of a sandbox."""
+    sandbox = Sandbox(SandboxOptions(token=TOKEN, speed=0.0))
+    backend = ReplicateBackend(await sandbox.start(), TOKEN, SystemClock())
+    yield backend.client
+    await backend.close()
+    await sandbox.stop()
+
+
+async def test_a_models_page(client: ReplicateClient) -> None:
+    page = await client.models.get(SCHNELL)
+
+    assert (page.ref, page.is_official, page.is_public) == (SCHNELL, True, True)
+    assert page.newest is not None
+    assert page.newest.created_at is not None
+
+
+async def test_all_models_in_the_order_asked_for(client: ReplicateClient) -> None:
+    upwards = [page.ref async for page in client.models.list(sort_by="model_created_at", sort_direction="asc")]
+    downwards = [page.ref async for page in client.models.list(sort_by="model_created_at", sort_direction="desc")]
+
+    assert SCHNELL in upwards
+    assert sorted(upwards) == sorted(downwards)
+
+
+async def test_words_find_models_both_ways(client: ReplicateClient) -> None:
+    searched = await client.models.search("upscale images", limit=1)
+    queried = [page.ref async for page in client.models.query("upscale", limit=5)]
+
+    assert [page.ref for page in searched] == ["nightmareai/real-esrgan"]
+    assert "nightmareai/real-esrgan" in queried
+
+
+async def test_versions_and_one_of_them(client: ReplicateClient) -> None:
+    versions = await client.models.versions("stability-ai/sdxl")
+
+    assert PIN in [version.id for version in versions]
+    assert (await client.models.version("stability-ai/sdxl", PIN)).schema.output() is OutputKind.PICTURES
+    with pytest.raises(PredictionGone):
+        await client.models.version("stability-ai/sdxl", "0" * 64)
+
+
+async def test_what_a_model_publishes(client: ReplicateClient) -> None:
+    published = await client.models.published("stability-ai/sdxl", PIN)
+
+    assert (published.version, published.is_official, published.output) == (PIN, False, OutputKind.PICTURES)
+    steps, image = published.field("num_inference_steps"), published.field("image")
+    assert steps is not None
+    assert (set(steps.kinds), steps.minimum, steps.maximum) == ({FieldKind.INTEGER}, 1, 500)
+    assert image is not None
+    assert image.kinds == {FieldKind.FILE}
+
+
+async def test_collections(client: ReplicateClient) -> None:
+    slugs = [collection.slug async for collection in client.models.collections()]
+    official = await client.models.collection("official")
+
+    assert "official" in slugs
+    assert official.models
+    assert all(page.is_official for page in official.models)
+    with pytest.raises(PredictionGone):
+        await client.models.collection("nothing")
+
+
+async def test_hardware(client: ReplicateClient) -> None:
+    assert "gpu-t4" in [hardware.sku for hardware in await list_hardware(client)]
+
+
+async def test_what_a_training_takes(client: ReplicateClient) -> None:
+    fields = await client.models.training_fields("stability-ai/sdxl", PIN)
+
+    assert fields is not None
+    assert [field.name for field in fields if field.is_required] == ["input_images"]
+    newest = (await client.models.get(SCHNELL)).newest
+    assert newest is not None
+    assert await client.models.training_fields(SCHNELL, newest.id) is None
+
+
+@pytest.mark.parametrize("ref", ["", "flux", "/flux", "acme/", "acme/flux/extra", "../predictions", "acme/..", "./x"])
+async def test_a_name_cannot_lead_elsewhere(calls: ReplicateBackend, server: ScriptedServer, ref: str) -> None:
+    with pytest.raises(InputRefused, match=r"is no owner/name|no id"):
+        await calls.client.models.get(ref)
+
+    assert server.asked == []
+
+
+async def test_odd_letters_of_a_name_stay_in_it(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    server.on("GET", "/v1/models/acme/a?b#c", Reply({"owner": "acme", "name": "a?b#c"}))
+
+    assert (await calls.client.models.get("acme/a?b#c")).ref == "acme/a?b#c"
+
+
+async def test_pages_are_followed_to_the_api_only(
+    calls: ReplicateBackend, server: ScriptedServer, stranger: ScriptedServer
+) -> None:
+    def page(name: str, following: str | None) -> Reply:
+        return Reply({"results": [{"owner": "acme", "name": name}, "junk"], "next": following})
+
+    server.on("GET", "/v1/models", page("one", f"{server.url}/v1/models?cursor=2"), page("two", stranger.url + "/v1/"))
+    found = []
+
+    with pytest.raises(BackendDown):
+        found += [ref async for ref in _refs(calls.client)]
+
+    assert len(server.requests("GET", "/v1/models")) == 2
+    assert stranger.asked == []
+
+
+async def _refs(client: ReplicateClient) -> AsyncIterator[str]:
+    async for page in client.models.list():
+        yield page.ref
+
+
+async def test_query_stands_in_for_a_search_that_is_gone(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    answer = Reply({"results": [{"owner": "acme", "name": "fox"}], "next": None})
+    server.on("QUERY", "/v1/models", answer)
+
+    found = await calls.client.models.search("a fox")
+
+    assert [page.ref for page in found] == ["acme/fox"]
+    (asked,) = server.requests("QUERY")
+    assert (asked.body, asked.headers["Content-Type"]) == (b"a fox", "text/plain")
+
+
+async def test_an_official_model_may_hide_its_versions(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    server.on("GET", "/v1/models/acme/fox", Reply({"owner": "acme", "name": "fox", "latest_version": None}))
+
+    assert await calls.client.models.versions("acme/fox") == []
+    published = await calls.client.models.published("acme/fox")
+    assert (published.version, published.fields, published.output) == ("", None, None)
+
+
+async def test_the_published_example_tells_how_long_a_run_takes(
+    calls: ReplicateBackend, server: ScriptedServer
+) -> None:
+    example = {"metrics": {"predict_time": 3.25}}
+    server.on("GET", "/v1/models/acme/fox", Reply({"owner": "acme", "name": "fox", "default_example": example}))
+
+    assert (await calls.client.models.published("acme/fox")).usual_seconds == 3.25

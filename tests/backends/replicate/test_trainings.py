@@ -1,0 +1,85 @@
+"""Trainings: made once, looked at, cancelled."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.core.clock import SystemClock
+from bot.core.errors import InputRefused, PredictionGone, SubmitUnclear
+from bot.core.predictions import PredictionState
+from bot.sandbox.server import Sandbox, SandboxOptions
+from tests.backends.replicate.samples import PIN, TOKEN
+from tests.backends.replicate.scripted import Reply, ScriptedServer, hang_up
+
+PATH = f"/v1/models/stability-ai/sdxl/versions/{PIN}/trainings"
+PHOTOS = {"input_images": "https://example.com/photos.zip"}
+
+
+@pytest.fixture
+async def replicate() -> AsyncIterator[ReplicateBackend]:
+    sandbox = Sandbox(SandboxOptions(token=TOKEN, speed=0.02))
+    backend = ReplicateBackend(await sandbox.start(), TOKEN, SystemClock())
+    page = {"owner": "sandbox", "name": "mine", "visibility": "private", "hardware": "cpu"}
+    await backend.client.send("POST", "models", json=page)
+    yield backend
+    await backend.close()
+    await sandbox.stop()
+
+
+async def begin(backend: ReplicateBackend) -> str:
+    return (await backend.client.trainings.create("stability-ai/sdxl", PIN, "sandbox/mine", PHOTOS)).run.id
+
+
+async def test_one_makes_a_version(replicate: ReplicateBackend) -> None:
+    trainings = replicate.client.trainings
+    training_id = await begin(replicate)
+
+    while not (made := await trainings.get(training_id)).run.state.is_final:
+        pass
+
+    assert made.run.state is PredictionState.SUCCEEDED
+    assert made.version.startswith("sandbox/mine:")
+    assert made.weights.startswith("http")
+    assert [item.run.id async for item in trainings.list()] == [training_id]
+    assert await replicate.client.models.versions("sandbox/mine")
+
+
+async def test_one_is_cancelled(replicate: ReplicateBackend) -> None:
+    training_id = await begin(replicate)
+
+    assert (await replicate.client.trainings.cancel(training_id)).run.state.is_final
+    assert (await replicate.client.trainings.cancel(training_id)).run.state.is_final
+
+
+async def test_what_is_missing_is_told(replicate: ReplicateBackend) -> None:
+    trainings = replicate.client.trainings
+
+    with pytest.raises(InputRefused, match="input_images is required"):
+        await trainings.create("stability-ai/sdxl", PIN, "sandbox/mine", {})
+    with pytest.raises(PredictionGone):
+        await trainings.create("stability-ai/sdxl", PIN, "sandbox/nothing", PHOTOS)
+    with pytest.raises(PredictionGone):
+        await trainings.get("nothing")
+
+
+@pytest.mark.parametrize("answer", [hang_up, Reply({"detail": "oops"}, status=500), Reply("no training")])
+async def test_a_create_that_may_have_arrived_is_not_sent_again(
+    calls: ReplicateBackend, server: ScriptedServer, answer: Reply
+) -> None:
+    server.on("POST", PATH, answer)
+
+    with pytest.raises(SubmitUnclear):
+        await begin(calls)
+
+    assert len(server.requests("POST", PATH)) == 1
+
+
+async def test_a_webhook_is_asked_for(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    server.on("POST", PATH, Reply({"id": "t1", "status": "starting"}, status=201))
+
+    await calls.client.trainings.create("stability-ai/sdxl", PIN, "a/b", PHOTOS, webhook="https://bot.example/hook")
+
+    (asked,) = server.requests("POST")
+    assert asked.json["webhook"] == "https://bot.example/hook"
+    assert asked.json["webhook_events_filter"] == ["completed"]

@@ -1,0 +1,106 @@
+"""A browser for the session; the bot and a visitor for each test."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from bot.cli.documents import DOCUMENTS
+from bot.core.ids import new_id
+from bot.sandbox.server import SandboxOptions
+from bot.sandbox.thread import SandboxThread
+from tests.browser.house import open_house
+from tests.browser.visitor import Visitor
+from tests.conftest import is_required
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+FAST = 0.05
+"""Models take a fraction of their time."""
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/browser/" in item.path.as_posix():
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium(request: pytest.FixtureRequest) -> str:
+    """The browser's program; skips where there is none, or no Playwright, and fails there if one is required."""
+    found = next(filter(None, map(shutil.which, (os.environ.get("CHROME", ""), *NAMES))), None)
+    reason = "" if found else "there is no Chromium here (on Debian: apt-get install chromium)"
+    try:
+        import playwright  # noqa: F401 - looked for
+    except ImportError:
+        reason = "Playwright is not installed (pip install -r requirements-browser.lock)"
+    if reason and is_required("browser", request.config):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    return found or ""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator["Browser"]:
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        options = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []  # root has no sandbox
+        browser = await playwright.chromium.launch(executable_path=chromium, args=options)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
+def sandbox(chromium: str) -> Iterator[SandboxThread]:
+    yield from _running(FAST)
+
+
+@pytest.fixture(scope="session")
+def slow_sandbox(chromium: str) -> Iterator[SandboxThread]:
+    """Models that take long enough to be interrupted."""
+    yield from _running(1.0)
+
+
+def _running(speed: float) -> Iterator[SandboxThread]:
+    thread = SandboxThread(SandboxOptions(docs=DOCUMENTS, speed=speed))
+    thread.start()
+    yield thread
+    thread.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def house(sandbox: SandboxThread, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The address of a page that tests share: each has a conversation of its own."""
+    async with open_house(tmp_path_factory.mktemp("house"), sandbox, daily_credits=100_000) as address:
+        yield address
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(
+    request: pytest.FixtureRequest, browser: "Browser", sandbox: SandboxThread, house: str, tmp_path: Path
+) -> AsyncIterator[Visitor]:
+    """Someone who has just opened the page. `visit` marks how: with slow models or so many daily credits (in a house of
+    their own then), and the options of Playwright's context."""
+    mark = request.node.get_closest_marker("visit")
+    wishes: dict[str, Any] = dict(mark.kwargs) if mark else {}
+    models = request.getfixturevalue("slow_sandbox") if wishes.pop("slow", False) else sandbox
+    credits_ = wishes.pop("daily_credits", 1000 if models is not sandbox else None)
+    address = house
+    async with AsyncExitStack() as stack:
+        if credits_ is not None:
+            address = await stack.enter_async_context(open_house(tmp_path, models, daily_credits=credits_))
+        context = await browser.new_context(**{"viewport": {"width": 1200, "height": 860}, **wishes})
+        stack.push_async_callback(context.close)
+        visitor = await Visitor.come(context, f"{address}#c/{new_id()}")
+        yield visitor
+    assert visitor.complaints == []

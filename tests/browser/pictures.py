@@ -1,0 +1,100 @@
+"""`python -m tests.browser.pictures`: take the pictures of `docs/pictures/` anew. They stay small: 256 colours."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.async_api import Browser, async_playwright
+
+from bot.cli.documents import DOCUMENTS
+from bot.sandbox.server import SandboxOptions
+from bot.sandbox.thread import SandboxThread
+from tests.browser.house import open_house
+from tests.browser.visitor import Visitor, expect
+
+FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
+SCREEN = {"viewport": {"width": 1200, "height": 880}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+
+
+async def page(visitor: Visitor) -> None:
+    """The README's first screen: a picture, and an answer beneath it."""
+    await visitor.ask("/imagine a lighthouse at dusk --aspect 21:9 --seed 12")
+    await visitor.say("How do I give someone credits?")
+    await expect(visitor.answer.locator(".words")).to_contain_text("Money is counted in millionths")
+
+
+async def page_dark(visitor: Visitor) -> None:
+    await visitor.ask("/imagine a red fox in fresh snow --aspect 3:2 --count 2 --seed 3")
+
+
+async def phone(visitor: Visitor) -> None:
+    await visitor.ask("/imagine mountains over a lake at sunrise --seed 5")
+
+
+async def options(visitor: Visitor) -> None:
+    await visitor.words.fill("/imagine a harbour town in the rain")
+    await visitor.button("Options").click()
+    await visitor.page.get_by_label("Model").select_option("flux-dev")
+    await visitor.page.get_by_label("Aspect").select_option("16:9")
+    await visitor.page.get_by_label("Seed").fill("7")
+
+
+async def drawer(visitor: Visitor) -> None:
+    await visitor.ask("/imagine a lighthouse at dusk --seed 7")
+    await visitor.button("What just happened").click()
+    await expect(visitor.page.get_by_role("dialog")).to_be_visible()
+
+
+VIEWS: list[tuple[Callable[[Visitor], Awaitable[None]], dict[str, Any]]] = [
+    (page, {"viewport": {"width": 1200, "height": 970}}),
+    (page_dark, {**SCREEN, "color_scheme": "dark"}),
+    (phone, PHONE),
+    (options, SCREEN),
+    (drawer, SCREEN),
+]
+
+
+async def take_all(models: SandboxThread) -> None:
+    chromium = shutil.which("chromium") or os.environ["CHROME"]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for view, screen in VIEWS:
+            with tempfile.TemporaryDirectory() as folder:
+                async with open_house(Path(folder), models, daily_credits=100) as address:
+                    await take(browser, address, view, screen)
+        await browser.close()
+
+
+async def take(
+    browser: Browser, address: str, view: Callable[[Visitor], Awaitable[None]], screen: dict[str, Any]
+) -> None:
+    context = await browser.new_context(**screen)
+    visitor = await Visitor.come(context, address)
+    await view(visitor)
+    await visitor.page.mouse.move(600, 5)
+    await visitor.page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
+    name = view.__name__.replace("_", "-")
+    with Image.open(BytesIO(await visitor.page.screenshot()), formats=["PNG"]) as shot:
+        colours = shot.convert("RGB")
+        colours.quantize(palette=colours.quantize(256, kmeans=2)).save(FOLDER / f"{name}.png", optimize=True)
+    await context.close()
+
+
+def main() -> None:
+    models = SandboxThread(SandboxOptions(docs=DOCUMENTS, speed=0.6))
+    models.start()
+    try:
+        asyncio.run(take_all(models))
+    finally:
+        models.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The four commands, their form, and what helps when something is wrong with it."""
+
+import re
+
+import pytest
+
+from tests.browser.visitor import Visitor, expect
+from tests.media.pictures import encoded
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_an_idea_becomes_a_picture_with_its_facts_and_next_steps(visitor: Visitor) -> None:
+    await visitor.page.locator(".idea").first.click()
+    await visitor.words.press("Enter")
+    await expect(visitor.pictures).to_have_count(1)
+
+    assert "a lighthouse at dusk" in (await visitor.pictures.get_attribute("alt") or "")
+    await expect(visitor.answer.locator(".note")).to_have_text(
+        re.compile(r"FLUX schnell · seed \d+ · 1024×1024 · [\d.]+ s · 3 credits · sandbox: rules, not AI")
+    )
+    for name in ("Again", "Upscale", "Caption", "Edit prompt", "What just happened", "Delete"):
+        await expect(visitor.answer.get_by_role("button", name=name, exact=True)).to_be_visible()
+
+
+async def test_a_picture_is_made_larger_and_described_by_its_buttons(visitor: Visitor) -> None:
+    await visitor.ask("/imagine a lighthouse at dusk")
+    await visitor.press("Upscale")
+    await expect(visitor.answer.locator(".note")).to_contain_text("2048×2048")
+
+    await visitor.press("Caption")
+    await expect(visitor.answer.locator(".words")).to_contain_text("Measured, not recognised")
+
+
+async def test_a_dropped_picture_is_described_without_a_word(visitor: Visitor) -> None:
+    await visitor.drop("flag.png", encoded("PNG", (320, 200)))
+    await expect(visitor.page.get_by_text("flag.png")).to_be_visible()
+    await visitor.words.press("Enter")
+
+    await expect(visitor.answer.locator(".words")).to_contain_text("320 × 200 pixels")
+    await expect(visitor.page.get_by_role("article", name="You")).to_contain_text("with flag.png")
+
+
+async def test_a_chosen_picture_is_made_larger(visitor: Visitor) -> None:
+    await visitor.words.fill("/upscale ")
+    await expect(visitor.page.get_by_text("Drop, paste or attach a picture")).to_be_visible()
+    picture = {"name": "flag.png", "mimeType": "image/png", "buffer": encoded("PNG", (320, 200))}
+    await visitor.page.locator("#picker").set_input_files(files=[picture])  # type: ignore[list-item]  # a plain dict
+    await visitor.words.press("Enter")
+
+    await expect(visitor.answer.locator(".note")).to_contain_text("640×400")
+
+
+async def test_words_stream_in_and_are_drawn_as_markdown_without_markup(visitor: Visitor) -> None:
+    await visitor.ask("How do I give someone credits?")
+
+    await expect(visitor.answer.locator("strong")).to_have_count(1)
+    await expect(visitor.answer.locator("code").first).to_be_visible()
+    await expect(visitor.answer.get_by_role("button", name="Regenerate")).to_be_visible()
+    await visitor.ask('<img src=x onerror="document.title=1"> **bold**')
+    await expect(visitor.page.locator("article img, article b")).to_have_count(0)
+
+
+async def test_the_form_is_drawn_from_the_declaration_and_its_choices_count(visitor: Visitor) -> None:
+    await visitor.words.fill("/imagine a red fox in fresh snow")
+    await visitor.button("Options").click()
+    form = visitor.page.get_by_role("group", name="Options of /imagine")
+
+    await expect(form.get_by_label("Model").locator("option", has_text="FLUX dev · 25 credits")).to_have_count(1)
+    assert await form.get_by_label("Count").get_attribute("max") == "4"
+    await form.get_by_label("Aspect").select_option("3:2")
+    await form.get_by_label("Count").fill("2")
+    await form.get_by_label("Seed").fill("7")
+    await form.get_by_label("Seed").press("Enter")
+
+    await expect(visitor.pictures).to_have_count(2)
+    await expect(visitor.answer.locator(".note")).to_contain_text("seed 7")
+    await expect(visitor.button("Upscale 2")).to_be_visible()
+    await expect(form).to_be_hidden()
+
+
+async def test_what_is_out_of_bounds_is_told_at_its_field_and_not_sent(visitor: Visitor) -> None:
+    await visitor.words.fill("/imagine a red fox")
+    await visitor.button("Options").click()
+    count = visitor.page.get_by_label("Count")
+    await count.fill("9")
+    await count.press("Enter")
+
+    await expect(count).to_have_attribute("aria-invalid", "true")
+    await expect(count).to_be_focused()
+    await expect(visitor.page.locator("#problem-count")).to_contain_text("4")
+    await expect(visitor.page.get_by_role("article")).to_have_count(0)
+
+
+async def test_what_only_the_bot_knows_to_be_wrong_keeps_the_words_to_be_mended(visitor: Visitor) -> None:
+    await visitor.words.fill("/imagine a fox --count 9")
+    await visitor.words.press("Enter")
+
+    await expect(visitor.answer).to_contain_text("count must be from 1 to 4, not 9.")
+    await expect(visitor.page.locator("#hint")).to_have_text("count must be from 1 to 4, not 9.")
+    await expect(visitor.words).to_have_value("/imagine a fox --count 9")
+
+
+async def test_a_command_that_is_none_names_the_nearest(visitor: Visitor) -> None:
+    await visitor.words.fill("/imagin a fox")
+    await visitor.words.press("Enter")
+
+    await expect(visitor.answer).to_contain_text("Did you mean imagine?")
+
+
+@pytest.mark.visit(daily_credits=4)
+async def test_who_is_out_of_credits_reads_how_much_is_missing_and_until_when(visitor: Visitor) -> None:
+    await visitor.ask("/imagine a red fox")
+    await visitor.words.fill("/imagine a second fox")
+    await visitor.words.press("Enter")
+
+    await expect(visitor.answer).to_contain_text(re.compile(r"You are 2 credits short\. They refill \w+ at 00:00 UTC"))
+    await expect(visitor.words).to_have_value("/imagine a second fox")

@@ -1,0 +1,180 @@
+"""What `models check` finds: each thing that makes asks fail, and how each sentence says what to change."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.catalogue.catalogue import Catalogue
+from bot.catalogue.checking import check
+from bot.catalogue.loading import load
+from bot.catalogue.options import NAMES, OPTION_KINDS
+from bot.commands import MENU
+from bot.core.models import OutputKind, Task
+from bot.core.published import FieldKind, Published
+from bot.dispatch.declaration import OptionKind
+from tests.catalogue.published import FOX, NEWER, PIN, entry, field
+
+
+def wrong(model: Any, published: Published = FOX) -> list[str]:
+    return [finding.text for finding in check(model, published) if finding.is_wrong]
+
+
+def test_an_entry_that_fits_has_no_findings() -> None:
+    fitting = {
+        "aspect": {"to": "aspect_ratio", "choices": ["1:1"]},
+        "count": {"to": "num_outputs", "minimum": 1, "maximum": 2, "default": 1},
+        "image": {"to": "image", "file": True},
+        "steps": {"expands": {"512": {"size": 512}, "1024": {"size": 1024}}},
+    }
+
+    assert check(entry(fitting, fixed={"go_fast": False, "samples": "4"}), FOX) == []
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        (
+            {"count": {"to": "num_outputs", "minimum": 0, "maximum": 8}},
+            "takes num_outputs from 1 on, not 0: set minimum = 1 in inputs.count.",
+        ),
+        (
+            {"count": {"to": "num_outputs", "minimum": 1, "maximum": 8}},
+            "takes num_outputs up to 4, not 8: set maximum = 4 in inputs.count.",
+        ),
+        ({"count": {"to": "num_outputs", "minimum": 1}}, "up to 4: set maximum = 4 in inputs.count."),
+        (
+            {"aspect": {"to": "aspect_ratio", "choices": ["1:1", "21:9"]}},
+            "does not take 21:9 for aspect_ratio: take it out of the choices of inputs.aspect; it takes 1:1, 16:9.",
+        ),
+        (
+            {"aspect": "aspect_ratio"},
+            'takes only some values for aspect_ratio: add choices = ["1:1", "16:9"] to inputs.aspect.',
+        ),
+        (
+            {"seed": "seed"},
+            "has no field seed any more: take it out of inputs.seed, or name another of prompt, aspect_ratio",
+        ),
+        ({"image": "image"}, "takes a file for image: add file = true to inputs.image."),
+        (
+            {"image": {"to": "pages", "file": True}},
+            "takes a list of files for pages, and inputs.image sends one file: take it out.",
+        ),
+        (
+            {"image": {"to": "samples", "file": True}},
+            "takes a text for samples, not a file: take file = true out of inputs.image.",
+        ),
+        ({"count": "samples"}, "takes a text for samples, and count is a number: use expands in inputs.count."),
+        (
+            {"aspect": {"expands": {"1:1": {"width": 2048, "hight": 64}}}},
+            'does not take width = 2048 of inputs.aspect.expands."1:1": it takes at most 1024.',
+        ),
+        (
+            {"aspect": {"expands": {"1:1": {"hight": 64}}}},
+            'has no field hight any more: take it out of inputs.aspect.expands."1:1"',
+        ),
+        (
+            {"image": {"to": "image", "file": True, "also": {"go_fast": "yes"}}},
+            'does not take go_fast = "yes" of inputs.image.also: it takes a yes or no.',
+        ),
+        (
+            {"aspect": {"to": "aspect_ratio", "choices": ["1:1"], "default": "4:3"}},
+            'does not take the default "4:3" of inputs.aspect: it takes "1:1", "16:9".',
+        ),
+        ({"prompt": "prompt"}, "takes at most 500 characters of prompt: set max_length = 500 in inputs.prompt."),
+    ],
+)
+def test_an_input_that_no_longer_fits(inputs: dict[str, Any], sentence: str) -> None:
+    assert any(sentence in text for text in wrong(entry(inputs)))
+
+
+@pytest.mark.parametrize(
+    ("fixed", "sentence"),
+    [
+        ({"size": 256}, "does not take size = 256 of fixed: it takes 512, 1024."),
+        ({"samples": 4}, "does not take samples = 4 of fixed: it takes a text."),
+        ({"go_fast": 1}, "does not take go_fast = 1 of fixed: it takes a yes or no."),
+        ({"width": 32}, "does not take width = 32 of fixed: it takes 64 and more."),
+        ({"prompt": "x" * 501}, "it takes at most 500 characters."),
+        ({"gone": True}, "has no field gone any more: take it out of fixed"),
+    ],
+)
+def test_a_fixed_field_that_no_longer_fits(fixed: dict[str, Any], sentence: str) -> None:
+    assert any(sentence in text for text in wrong(entry(fixed=fixed)))
+
+
+def test_a_required_field_that_is_never_sent() -> None:
+    published = replace(FOX, fields=(*(FOX.fields or ()), field("mask", FieldKind.FILE, is_required=True)))
+
+    assert wrong(entry(), published) == ["requires mask (a file), which is never sent: add it to inputs or to fixed."]
+    assert wrong(entry(fixed={"mask": "https://example.com/mask.png"}), published) == []
+
+
+def test_a_field_that_goes_along_seldom_does_not_count_as_sent() -> None:
+    published = replace(FOX, fields=(*(FOX.fields or ()), field("mode", is_required=True)))
+    seldom = {"image": {"to": "image", "file": True, "also": {"mode": "edit"}}}
+
+    assert len(wrong(entry(seldom), published)) == 1
+
+
+def test_another_kind_of_output() -> None:
+    assert wrong(entry(output="text"), replace(FOX, output=OutputKind.TEXT_STREAM)) == [
+        'gives text_stream, not text: set output = "text_stream".'
+    ]
+    assert wrong(entry(), replace(FOX, output=None)) == []
+
+
+def test_a_newer_version_is_worth_knowing_and_not_wrong() -> None:
+    (finding,) = check(entry(version=PIN), replace(FOX, newest_version=NEWER))
+
+    assert not finding.is_wrong
+    assert finding.text == f'has a newer version: set version = "{NEWER}" and check again to move to it.'
+
+
+def test_a_model_that_nobody_keeps_current_needs_a_pin() -> None:
+    assert wrong(entry(), replace(FOX, is_official=False)) == [
+        f'is not kept current by the backend, so it needs a version: add version = "{PIN}".'
+    ]
+    assert wrong(entry(version=PIN), replace(FOX, is_official=False)) == []
+
+
+def test_a_deployment_runs_its_own_version() -> None:
+    deployed = entry(deployment="ana/fast")
+
+    assert check(deployed, replace(FOX, is_official=False, newest_version=NEWER)) == []
+    assert wrong(entry(deployment="ana/fast", version=NEWER)) == [
+        f'runs another version than the entry pins: set version = "{PIN}", or leave it out.'
+    ]
+
+
+def test_a_model_without_a_schema_is_not_wrong() -> None:
+    (finding,) = check(entry({"seed": "seed"}), replace(FOX, fields=None))
+
+    assert not finding.is_wrong
+
+
+# The table of options that drafts and checks go by.
+
+
+def test_the_options_known_here_are_those_of_the_commands() -> None:
+    kinds = {
+        OptionKind.TEXT: FieldKind.TEXT,
+        OptionKind.INTEGER: FieldKind.INTEGER,
+        OptionKind.NUMBER: FieldKind.NUMBER,
+        OptionKind.FLAG: FieldKind.BOOLEAN,
+        OptionKind.FILE: FieldKind.FILE,
+    }
+    ours = {"model", "message", "system"}  # for the bot; /chat makes its prompt of them
+    for form in MENU:
+        if (task := form.declaration.task) is None:
+            continue
+        declared = {option.name: kinds[option.kind] for option in form.declaration.options if option.name not in ours}
+        if task is Task.CHAT:
+            declared["prompt"] = FieldKind.TEXT
+            del declared["image"]  # only asked for, never sent
+        assert {name: OPTION_KINDS[name] for name in NAMES[task]} == declared
+
+
+def test_the_built_in_catalogue_uses_known_options() -> None:
+    for model in Catalogue(load()).all():
+        assert model.inputs.keys() <= NAMES[model.task].keys()

@@ -1,0 +1,67 @@
+"""A draft put into a catalogue file."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from bot.catalogue.drafting import Draft, draft
+from bot.catalogue.loading import BUILT_IN, CatalogueError, load
+from bot.catalogue.writing import append
+from tests.catalogue.published import FOX
+
+FOX_DRAFT = draft(FOX, today=date(2026, 11, 20))
+
+
+def filled_in(path: Path) -> None:
+    path.write_text(path.read_text(encoding="utf-8").replace('"FILL IN"', '"0.01"'), encoding="utf-8")
+
+
+def test_a_new_file_begins_with_the_built_in_models(tmp_path: Path) -> None:
+    path = tmp_path / "own" / "models.toml"
+
+    append(path, FOX_DRAFT)
+
+    with pytest.raises(CatalogueError, match=r"\[fox\] is wrong: it has no price yet"):
+        load(path)
+    filled_in(path)
+    assert [model.key for model in load(path)] == [*(model.key for model in load(BUILT_IN)), "fox"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_was_there_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text("# mine\n\n[owl]\ntitle = 'Owl' # hoo\n\n\n", encoding="utf-8")
+
+    append(path, FOX_DRAFT)
+
+    assert path.read_text(encoding="utf-8").startswith("# mine\n\n[owl]\ntitle = 'Owl' # hoo\n\n[fox]\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[fox]\n", "[fox] is in models.toml already; give the new entry another name with --key."),
+        ("[owl", "The catalogue models.toml cannot be read"),
+        ("\udcff", "The catalogue models.toml cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_take_it_is_left_alone(tmp_path: Path, content: str, sentence: str) -> None:
+    path = tmp_path / "models.toml"
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(CatalogueError) as caught:
+        append(path, FOX_DRAFT)
+
+    assert sentence in str(caught.value)
+    assert path.read_bytes() == content.encode("utf-8", "surrogateescape")
+
+
+def test_a_draft_that_would_break_the_file_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text("[owl]\n", encoding="utf-8")
+
+    with pytest.raises(CatalogueError):
+        append(path, Draft("fox", "[fox\n", ()))
+
+    assert path.read_text(encoding="utf-8") == "[owl]\n"

@@ -1,0 +1,44 @@
+"""`deployments`, from none to none again."""
+
+import pytest
+
+from bot.cli import main
+from tests.cli.sandbox import Owner
+
+MAKE = "deployments create fast --model stability-ai/sdxl --hardware gpu-t4"
+
+
+def test_one_is_made_listed_changed_and_deleted(owner: Owner) -> None:
+    assert owner.says("deployments list") == "There are no deployments.\n"
+    made = owner.says(MAKE)
+    assert made.startswith("sandbox/fast is made: stability-ai/sdxl:7762fd07")
+    assert 'deployment = "sandbox/fast"' in made
+    assert "bills at all times" not in made
+    changed = owner.says("deployments update fast --min 2 --max 3 --version newest")
+    assert "It keeps 2 instances running, which Replicate bills at all times" in changed
+    assert "gpu-t4  2 to 3 instances" in owner.says("deployments list")
+    assert "offline and unused" in owner.says("deployments delete fast", code=1)
+    owner.says("deployments update sandbox/fast --min 0")
+    assert owner.says("deployments delete sandbox/fast") == "sandbox/fast is deleted.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (MAKE.replace("gpu-t4", "gpu-t5"), "There is no hardware gpu-t5; there is cpu, gpu-t4, "),
+        (MAKE.replace("stability-ai/sdxl", "acme/nothing"), "Replicate shows this token no model acme/nothing."),
+        (MAKE + " --min 2", "--min 2 is more than --max 1."),
+        ("deployments update fast", "Say what to change: --version, --hardware, --min or --max."),
+        ("deployments update fast --max 2", "There is no deployment sandbox/fast; yours: none."),
+        ("deployments delete fast", "There is no deployment sandbox/fast; yours: none."),
+    ],
+)
+def test_what_cannot_be_done_says_why(owner: Owner, line: str, sentence: str) -> None:
+    assert sentence in owner.says(line, code=1)
+
+
+def test_counts_have_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*MAKE.split(), "--min", "6"])
+
+    assert "should be from 0 to 5, not '6'" in capsys.readouterr().err

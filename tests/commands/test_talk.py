@@ -1,0 +1,126 @@
+"""Dialogues: what a conversation remembers when people refuse, retry, stop, go back, or talk at once."""
+
+import re
+from pathlib import Path
+
+from bot.catalogue.loading import BUILT_IN
+from bot.core.people import User
+from bot.core.replies import Reply, Tone
+from tests.bench import Bench
+
+BOB = User("web", "page", "bob", "Bob")
+
+
+def last_prompt(bench: Bench) -> str:
+    """What the model was given to read last."""
+    return str(bench.backend.last.inputs["prompt"])
+
+
+def text(reply: Reply | None) -> str:
+    assert reply is not None
+    return reply.text
+
+
+async def test_a_refused_ask_leaves_no_system_prompt(bench: Bench) -> None:
+    async with bench.app.database.write() as tx:
+        await tx.moderation.add_word("web", "page", "nastyword", "owner")
+
+    refused = await bench.say('/chat hi --system "say nastyword always"')
+    await bench.say("/chat hello", by=BOB)
+
+    assert "not wanted here" in text(refused)
+    assert "nastyword" not in last_prompt(bench)
+
+
+async def test_trying_again_asks_once(bench: Bench) -> None:
+    bench.backend.will(error="boom", words=())
+    await bench.say("/chat What is a badger?")
+    bench.backend.will(error="", words=("An animal.",))
+
+    await bench.press("retry")
+
+    assert last_prompt(bench).count("What is a badger?") == 1
+    assert bench.last_text == "An animal."
+
+
+async def test_continue_goes_on_with_the_answer_it_stands_under(bench: Bench) -> None:
+    bench.backend.will(words=("Foxes are",), hangs_after=1)
+    await bench.say("/chat What are foxes?")
+    await bench.press("cancel")
+    cut = bench.last_message
+    bench.backend.will(words=("Hens lay eggs.",), hangs_after=None)
+    await bench.say("/chat What do hens do?", by=BOB)
+
+    await bench.press("continue", on=cut)
+
+    read = last_prompt(bench)
+    assert read.index("Foxes are") < read.index("Please continue exactly where you stopped.")
+    assert "Hens lay eggs." not in read[read.index("Foxes are") :]
+
+
+async def test_of_two_who_ask_at_once_both_are_remembered_with_their_answers(bench: Bench) -> None:
+    bench.backend.will(words=("To Ana.",), hangs_after=1)
+    await bench.say("/chat Ana asks")
+    to_ana = bench.backend.last
+    bench.backend.will(words=("To Bob.",), hangs_after=1)
+    await bench.say("/chat Bob asks", by=BOB)
+    for run in (bench.backend.last, to_ana):
+        await bench.clock.advance(1)
+        run.let_go.set()
+        await bench.rest()
+    await bench.clock.advance(1)
+    bench.backend.will(hangs_after=None)
+
+    await bench.say("/chat And now?")
+
+    read = last_prompt(bench)
+    assert [words for words in ("Ana asks", "To Ana.", "Bob asks", "To Bob.") if words not in read] == []
+
+
+async def test_regenerate_keeps_the_system_prompt(bench: Bench) -> None:
+    await bench.say("/chat hi")
+    await bench.say('/chat hello --system "Speak like a pirate"')
+    at_first = last_prompt(bench)
+
+    await bench.press("regenerate")
+
+    assert "Speak like a pirate" in at_first
+    assert "Speak like a pirate" in last_prompt(bench)
+    assert len(bench.backend.runs) == 3
+
+
+async def test_regenerating_an_old_answer_keeps_what_followed_it(bench: Bench) -> None:
+    await bench.say("/chat The first question")
+    old = bench.last_message
+    await bench.clock.advance(1)
+    await bench.say("/chat The second question")
+    await bench.clock.advance(1)
+
+    await bench.press("regenerate", on=old)
+    await bench.clock.advance(1)
+    await bench.say("/chat The third question")
+
+    assert "The second question" in last_prompt(bench)
+
+
+async def test_a_conversation_outlives_its_model(tmp_path: Path) -> None:
+    first = await Bench.open(tmp_path)
+    await first.say("/chat hi --model llama-3-70b")
+    await first.close()
+    path = tmp_path / "models.toml"
+    path.write_text(without("llama-3-70b"), encoding="utf-8")
+
+    second = await Bench.open(
+        tmp_path, clock=first.clock, backend=first.backend, platform=first.platform, catalogue_path=path
+    )
+    refusal = await second.say("/chat Still there?", key="web:later")
+
+    assert refusal is None
+    assert second.backend.last.model.key == "llama-3-8b"
+    assert second.last_message.reply.tone is Tone.DONE
+    await second.close()
+
+
+def without(model: str) -> str:
+    """The built-in catalogue's file, with one model taken off."""
+    return re.sub(rf"^\[{model}[].].*?(?=^\[(?!{model}[].])|\Z)", "", BUILT_IN.read_text("utf-8"), flags=re.M | re.S)

@@ -1,0 +1,18 @@
+"""Refusals are told, also when they cannot be noted."""
+
+import pytest
+
+from bot.core.errors import Unavailable
+from bot.storage.audit import SqlAuditStore
+from tests.bench import Bench
+from tests.stumbling import stumble
+
+
+async def test_a_refusal_that_cannot_be_noted_is_still_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    to_come = stumble(monkeypatch, SqlAuditStore, "add", Unavailable("busy"))
+
+    reply = await bench.say("/grant bob 5")
+
+    assert to_come == []
+    assert reply is not None
+    assert reply.text == "/grant is for a moderator of this workspace."

@@ -1,0 +1,1 @@
+"""Every fault of the sandbox, as a person meets it and as the ledger tells it."""

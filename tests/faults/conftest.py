@@ -1,0 +1,21 @@
+"""A town for each test: without a public address, and with one."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.town import Town
+from tests.faults.town import town as opened
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    async with opened(tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+async def public_town(tmp_path: Path) -> AsyncIterator[Town]:
+    async with opened(tmp_path, is_public=True) as one:
+        yield one

@@ -1,0 +1,109 @@
+"""Creates that are refused, throttled, or answered with an error although they went through."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.backends.replicate.circuit import FAILURES_TO_OPEN
+from bot.core.replies import Stage
+from bot.sandbox.rate_limits import RateLimit
+from tests.faults.town import Town
+from tests.faults.town import town as opened
+
+PICTURE = 3_000
+
+
+async def test_a_create_answered_with_500_is_found_and_not_sent_again(town: Town) -> None:
+    await town.run("/imagine a fox fault:500")
+
+    assert town.last.reply.pictures
+    assert await town.spent() == PICTURE
+    assert len(town.made) == 1
+
+
+async def test_without_credit_people_read_their_own_words_and_the_owner_one_line(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        texts = [await town.run(f"/imagine a fox {n} fault:402") for n in range(3)]
+        await town.run("/imagine a fox")
+        await town.run("/imagine a fox fault:402")
+
+    assert set(texts) == {"⚠ The bot cannot pay for models right now. Its owner has to look after its account."}
+    told = [record for record in caplog.records if record.getMessage() == "backend.out_of_credit"]
+    assert [record.levelno for record in told] == [logging.ERROR] * 2  # once for each episode
+    assert await town.spent() == PICTURE
+    assert len(town.made) == 1
+
+
+@pytest.mark.parametrize("fault", ["429", "429=20", "storm", "storm=12", "lowcredit"])
+async def test_a_throttled_create_waits_in_line_and_is_made_once(town: Town, fault: str) -> None:
+    await town.run(f"/imagine a fox fault:{fault}")
+
+    assert {progress.stage for progress in town.progress} <= {Stage.QUEUED, Stage.RUNNING}
+    assert town.last.reply.pictures
+    assert await town.spent() == PICTURE
+    assert len(town.made) == 1
+
+
+async def test_who_waits_for_the_throttle_can_leave(town: Town) -> None:
+    await town.ask("/imagine a fox fault:429=300")
+    await town.until(lambda: town.clock.monotonic() > 10)
+
+    await town.press("cancel")
+    await town.until_over()
+
+    assert town.last.text == "⏹ Stopped."
+    assert await town.spent() == 0
+    assert town.made == []
+
+
+async def test_a_throttle_of_an_hour_is_told(town: Town) -> None:
+    text = await town.run("/imagine a fox fault:429=3600")
+
+    assert text == "⚠ The model service is busy. Try again in 60 minutes."
+    assert await town.spent() == 0
+    assert town.made == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rate_limit": True, "create_limit": RateLimit(600, burst=10)},
+        {"low_credit": True, "create_limit": RateLimit(600, burst=10)},
+    ],
+    ids=["small burst", "low credit"],
+)
+async def test_many_at_once_under_a_limit_all_end(tmp_path: Path, options: dict[str, Any]) -> None:
+    asks = 12 if "low_credit" in options else 60
+    async with opened(tmp_path, **options) as limited:
+        for n in range(asks):
+            await limited.ask(f"/chat Tell me about budgets, number {n}.")
+        await limited.until_over()
+
+        assert len(limited.platform.messages) == asks
+        assert all(len(message.text) > 20 for message in limited.platform.messages.values())
+        assert len(limited.made) == asks
+        assert await limited.spent() > 0
+
+
+async def test_while_the_service_is_away_people_hear_at_once_when_to_try_again(town: Town) -> None:
+    await town.ask("/imagine a fox fault:slow=200")  # a job that runs on, and is told to be stopped in the end
+    await town.until(lambda: len(town.made) == 1)
+    replicate = town.app.backends["replicate"]
+    assert isinstance(replicate, ReplicateBackend)
+    for _ in range(FAILURES_TO_OPEN):
+        replicate.client.circuit.failed()
+
+    refused = await town.ask("/imagine an owl")
+
+    assert refused is not None
+    assert refused.text == "The model service cannot be reached right now. Try again in 15 seconds."
+    assert len(town.platform.messages) == 1
+    await town.until_over()  # whoever watches the running job finds the service answering, and that closes it
+    await town.run("/imagine an owl")
+    assert town.last.reply.pictures
+    assert await town.spent() == PICTURE

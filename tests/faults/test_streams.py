@@ -1,0 +1,31 @@
+"""Streams that break, lose, repeat and mix up: the whole answer reaches the person all the same."""
+
+import pytest
+
+from tests.faults.town import Town
+
+QUESTION = "What is MONTHLY_BUDGET_USD for?"
+
+
+def whole(town: Town) -> str:
+    """What the model really said."""
+    (prediction,) = town.made
+    return "".join(prediction.output)
+
+
+@pytest.mark.parametrize("fault", ["cut", "stream-lost", "stream-doubled", "stream-reordered"])
+async def test_the_whole_answer_arrives_and_is_paid_once(town: Town, fault: str) -> None:
+    text = await town.run(f"/chat fault:{fault} {QUESTION}")
+
+    assert text.strip() == whole(town).strip()
+    assert len(text) > 100
+    assert 0 < await town.spent() < 1_000
+
+
+@pytest.mark.parametrize("fault", ["cut", "stream-lost", "stream-doubled", "stream-reordered"])
+async def test_a_picture_does_not_mind(town: Town, fault: str) -> None:
+    await town.run(f"/imagine a fox fault:{fault} --count 3")
+
+    assert len(town.last.reply.pictures) == 3
+    assert await town.spent() == 9_000
+    assert len(town.made) == 1

@@ -1,0 +1,89 @@
+"""Webhooks that are lost, doubled, late, out of order or somebody else's: one picture, paid once."""
+
+import logging
+
+import pytest
+import sqlalchemy as sa
+
+from bot.storage.tables.work import inbox
+from tests.faults.town import Town
+
+PICTURE = 3_000
+
+
+def letters(town: Town) -> int:
+    """How many webhooks the inbox holds."""
+    engine = sa.create_engine(town.app.settings.database_address)
+    with engine.connect() as connection:
+        count = connection.execute(sa.select(sa.func.count()).select_from(inbox)).scalar_one()
+    engine.dispose()
+    return int(count)
+
+
+@pytest.mark.parametrize(
+    "fault", ["", "fault:webhook-lost", "fault:webhook-doubled", "fault:webhook-reordered", "fault:webhook-forged"]
+)
+async def test_a_picture_arrives_and_is_paid_once(public_town: Town, fault: str) -> None:
+    await public_town.run(f"/imagine a fox {fault}")
+
+    (picture,) = public_town.last.reply.pictures
+    assert (picture.width, picture.height) == (1024, 1024)
+    assert await public_town.spent() == PICTURE
+    assert len(public_town.made) == 1
+
+
+async def test_a_webhook_brings_the_end_and_a_doubled_one_is_written_down_once(public_town: Town) -> None:
+    await public_town.run("/imagine a fox fault:webhook-doubled")
+    await public_town.until(lambda: letters(public_town) > 0)
+
+    assert letters(public_town) == 1  # that it began needed no row
+    assert await public_town.spent() == PICTURE
+
+
+async def test_a_lost_webhook_costs_seconds(public_town: Town) -> None:
+    asked_at = public_town.clock.monotonic()
+
+    await public_town.run("/imagine a fox fault:webhook-lost")
+
+    assert public_town.clock.monotonic() - asked_at < 15
+    assert await public_town.spent() == PICTURE
+
+
+async def test_a_late_webhook_finds_everything_done(public_town: Town) -> None:
+    await public_town.run("/imagine a fox fault:webhook-late=20")
+    history = len(public_town.last.history)
+
+    await public_town.until(lambda: letters(public_town) > 0)
+
+    assert len(public_town.last.history) == history
+    assert await public_town.spent() == PICTURE
+
+
+async def test_a_forged_webhook_is_refused_and_its_address_never_asked(
+    public_town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        await public_town.run("/imagine a fox fault:webhook-forged")
+
+    refused = [record for record in caplog.records if record.getMessage() == "replicate.webhook_refused"]
+    assert [record.__dict__["status"] for record in refused][:1] == [403]
+    assert public_town.last.reply.pictures
+    assert await public_town.spent() == PICTURE
+
+
+async def test_a_create_whose_reply_is_lost_is_adopted_by_its_webhook(public_town: Town) -> None:
+    asked_at = public_town.clock.monotonic()
+
+    await public_town.run("/imagine a fox fault:500")
+
+    assert public_town.clock.monotonic() - asked_at < 8  # the ten seconds of grace were not needed
+    assert public_town.last.reply.pictures
+    assert await public_town.spent() == PICTURE
+    assert len(public_town.made) == 1
+
+
+async def test_text_is_streamed_beside_its_webhooks(public_town: Town) -> None:
+    text = await public_town.run("/chat fault:webhook-lost What is MONTHLY_BUDGET_USD for?")
+
+    assert len(text) > 100
+    assert await public_town.spent() > 0

@@ -1,0 +1,160 @@
+"""The real bot with its real backend over HTTP, a sandbox beside it, and one clock for both that can be moved."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from bot.app import App
+from bot.core.invocations import Invocation
+from bot.core.jobs import Job
+from bot.core.replies import Progress, Reply
+from bot.dispatch.parser import parse
+from bot.dispatch.presses import Press
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.predictions import Prediction
+from bot.sandbox.server import Sandbox, SandboxOptions
+from bot.server.server import Server
+from bot.settings import Settings
+from bot.storage.tables.runs import predictions
+from tests.chaos.processes import free_port
+from tests.fakes.platform import RememberingPlatform, Shown
+from tests.fakes.rows import ANA, CHANNEL
+
+PATIENCE_SECONDS = 20.0
+"""How long, on a real clock, a test waits for what must come."""
+
+STEP_SECONDS = 0.5
+"""How far both clocks go in each step of waiting."""
+
+
+class SharedClock:
+    """The sandbox's clock, as the bot wears one."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self._clock = clock
+        self._began = clock.now()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        return (self._clock.now() - self._began).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+
+@dataclass
+class Town:
+    """Ask with `ask` and `press`; wait with `until_over`; look at `text`, `spent` and `made`."""
+
+    app: App
+    sandbox: Sandbox
+    clock: SharedClock
+    platform: RememberingPlatform
+    _keys: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    async def ask(self, line: str) -> Reply | None:
+        """Type a line; gives what is answered at once, such as a refusal."""
+        call = parse(line, self.app.dispatcher.services.menu)
+        key = f"web:{next(self._keys)}"
+        invocation = Invocation(
+            user=ANA, channel=CHANNEL, command=call.command, request_key=key, options=call.options, attachments={}
+        )
+        return await self.app.dispatcher.handle(invocation)
+
+    async def run(self, line: str) -> str:
+        """Ask, and give what the person reads in the end."""
+        await self.ask(line)
+        await self.until_over()
+        return self.last.text
+
+    async def press(self, action: str) -> None:
+        """Press a button of the last message, which must be there."""
+        button = next(button for button in self.last.reply.buttons if button.action == action)
+        press = Press(ANA, CHANNEL, action, button.job, button.n, f"web:{next(self._keys)}", self.last.ref.id)
+        await self.app.dispatcher.press(press)
+
+    async def until_over(self) -> None:
+        """Let time go by until no job is left."""
+        await self.until(lambda: self.app.runner.running == 0)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let time go by, some fifty times as fast as it does, until this is true."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not condition():
+                await asyncio.sleep(0.01)  # what is on the wire lives on a real clock
+                self.sandbox.clock.advance(STEP_SECONDS)
+
+    @property
+    def last(self) -> Shown:
+        return self.platform.last
+
+    @property
+    def progress(self) -> list[Progress]:
+        """Every progress that the last message showed."""
+        return [reply.progress for reply in self.last.history if reply.progress is not None]
+
+    @property
+    def made(self) -> list[Prediction]:
+        """Every prediction that the sandbox ever made, oldest first."""
+        return list(self.sandbox.store.newest_first())[::-1]
+
+    async def job(self) -> Job:
+        """The job of the last message."""
+        job = await self.app.jobs.get(self.last.destination.nonce.partition(":")[0])
+        assert job is not None
+        return job
+
+    async def spent(self) -> int:
+        """What the person has paid, in micros. Nothing may be held, and each run made must belong to one job."""
+        async with self.app.database.read() as tx:
+            assert await tx.ledger.jobs_with_open_holds() == []
+        assert sorted(await self._claimed()) == sorted(prediction.id for prediction in self.made)
+        statement = await self.app.dispatcher.services.credits.statement(ANA)
+        return self.app.settings.daily_micros - statement.today_left
+
+    async def _claimed(self) -> list[str]:
+        engine = sa.create_engine(self.app.settings.database_address)
+        with engine.connect() as connection:
+            claimed = connection.execute(sa.select(predictions.c.backend_id).where(predictions.c.backend_id != ""))
+            ids = list(claimed.scalars())
+        engine.dispose()
+        return ids
+
+
+@asynccontextmanager
+async def town(folder: Path, *, is_public: bool = False, **options: object) -> AsyncIterator[Town]:
+    """A bot and a sandbox. Public, the bot can be called by webhooks. `options` are the sandbox's."""
+    sandbox = Sandbox(SandboxOptions(speed=0, docs=(DOCUMENT,), **options))  # type: ignore[arg-type]  # checked there
+    await sandbox.start()
+    clock, port = SharedClock(sandbox.clock), free_port()
+    plain: dict[str, object] = {
+        "data_dir": folder,
+        "database_url": None,
+        "replicate_base_url": sandbox.url,
+        "replicate_api_token": SecretStr(sandbox.token),
+        "public_url": f"http://127.0.0.1:{port}" if is_public else None,
+    }
+    app = App(Settings(_env_file=None).model_copy(update=plain), clock=clock)
+    platform = RememberingPlatform("web", clock)
+    await app.open(platform)
+    server = Server("127.0.0.1", port, app.routes(), {})
+    await server.start()
+    try:
+        yield Town(app, sandbox, clock, platform)
+    finally:
+        await server.stop()
+        await app.close()
+        await sandbox.stop()
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "running.md"
+"""What the sandbox's guide answers from."""

@@ -1,0 +1,93 @@
+"""A run that failed of something passing is followed by one more; everything else is told."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.core.jobs import JobState
+from bot.core.predictions import Metrics
+from bot.core.replies import Stage, Tone
+from tests.bench import Bench
+from tests.fakes.backend import FLAGGED, PASSING
+
+SDXL = "/imagine a fox --model sdxl"
+MICROS_OF_A_RUN = 1_463  # 1.5 s at 975 micros each, rounded up
+
+
+async def test_high_demand_is_tried_once_more_and_the_person_pays_once(bench: Bench) -> None:
+    bench.backend.will(error=PASSING)
+    await bench.say(SDXL)
+    assert bench.last_message.reply.progress is not None
+    assert bench.last_message.reply.progress.stage is Stage.QUEUED
+    assert len(await bench.open_holds()) == 1
+    bench.backend.will(error="")
+
+    await bench.pass_time(6)
+
+    assert len(bench.backend.runs) == 2
+    assert bench.last_message.reply.tone is Tone.DONE
+    assert bench.starting_credits - await bench.balance() == MICROS_OF_A_RUN
+    assert await bench.bot_spent() == 2 * MICROS_OF_A_RUN
+    assert await bench.open_holds() == []
+
+
+async def test_it_is_tried_once_and_then_told_for_nothing(bench: Bench) -> None:
+    bench.backend.will(error=PASSING)
+    await bench.say(SDXL)
+
+    await bench.pass_time(30)
+
+    assert len(bench.backend.runs) == 2
+    assert bench.last_message.reply.tone is Tone.ERROR
+    assert await bench.balance() == bench.starting_credits
+    assert await bench.bot_spent() == 2 * MICROS_OF_A_RUN
+    assert await bench.open_holds() == []
+
+
+@pytest.mark.parametrize("error", [FLAGGED, "out of memory"])
+async def test_nothing_else_is_tried_again(bench: Bench, error: str) -> None:
+    bench.backend.will(error=error)
+    await bench.say(SDXL)
+
+    await bench.pass_time(30)
+
+    assert len(bench.backend.runs) == 1
+    assert bench.last_message.reply.tone is Tone.ERROR
+
+
+async def test_a_stop_in_the_pause_ends_it_for_nothing(bench: Bench) -> None:
+    bench.backend.will(error=PASSING, metrics=Metrics(predict_seconds=0))
+    await bench.say(SDXL)
+
+    await bench.press("cancel")
+
+    assert len(bench.backend.runs) == 1
+    assert bench.last_text == "⏹ Stopped."
+    assert await bench.balance() == bench.starting_credits
+    assert await bench.open_holds() == []
+
+
+async def test_words_of_the_first_run_are_not_mixed_with_the_second(bench: Bench) -> None:
+    bench.backend.will(error=PASSING, words=("A long beginning ", "of something."))
+    await bench.say("/chat hello")
+    bench.backend.will(error="", words=("Short.",))
+
+    await bench.pass_time(6)
+
+    assert bench.last_text == "Short."
+
+
+async def test_a_crash_in_the_pause_is_no_second_chance_for_a_third_run(tmp_path: Path) -> None:
+    first = await Bench.open(tmp_path)
+    first.backend.will(error=PASSING)
+    await first.say(SDXL)
+    await first.close()
+
+    second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
+    await second.pass_time(60)
+
+    assert len(second.backend.runs) == 2
+    assert (await second.job()).state is JobState.FAILED
+    assert await second.balance() == second.starting_credits
+    assert await second.open_holds() == []
+    await second.close()

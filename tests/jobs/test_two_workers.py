@@ -1,0 +1,92 @@
+"""Two workers that have, or want, the same job or the same run: one of them writes, and the person sees one result."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.core.jobs import JobState, PredictionRecord
+from bot.core.json import JSON
+from bot.core.models import Model
+from bot.core.replies import Tone
+from tests.bench import Bench
+from tests.conftest import WITH_SCHEMA
+from tests.fakes.backend import Run, ScriptedBackend
+from tests.postgres import PostgresServer
+
+
+def finished(run: Run) -> Run:
+    """The same run as another worker finds it: over at once."""
+    is_let_go = asyncio.Event()
+    is_let_go.set()
+    return replace(run, let_go=is_let_go, script=replace(run.script, hangs_after=None))
+
+
+@pytest.mark.postgres
+async def test_a_worker_that_lost_its_job_does_not_write_over_the_result(
+    postgres_with_schema: PostgresServer, tmp_path: Path
+) -> None:
+    await postgres_with_schema.empty(WITH_SCHEMA)
+    url = postgres_with_schema.url(WITH_SCHEMA)
+    slow = await Bench.open(tmp_path / "slow", url)
+    slow.backend.will(words=("One ", "two ", "three."), hangs_after=1)
+    await slow.say("/chat Count.")
+    run, taken = slow.backend.last, await slow.job()
+    backend = ScriptedBackend(slow.clock)
+    backend.runs[run.id] = finished(run)
+    await slow.clock.advance(5)
+    other = await Bench.open(tmp_path / "other", url, clock=slow.clock, backend=backend, platform=slow.platform)
+    await other.app.recovery.take_up(0)
+    await other.rest()
+    delivered = ((await other.job(taken.id)).state, slow.last_text)
+
+    run.let_go.set()  # the slow worker wakes
+    await slow.rest()
+    await slow.clock.advance(5)
+    await slow.rest()
+
+    assert delivered == (JobState.DELIVERED, "One two three.")
+    assert (slow.last_message.reply.tone, slow.last_text) == (Tone.DONE, "One two three.")
+    await slow.close()
+    await other.close()
+
+
+async def test_a_job_taken_back_from_another_worker_goes_on(bench: Bench) -> None:
+    bench.backend.will(hangs_after=0)
+    await bench.say("/imagine a fox")
+    soon = bench.clock.now() + timedelta(seconds=1)
+    async with bench.app.database.write() as tx:  # a worker that thought us dead, and died itself
+        assert await tx.jobs.claim("another", soon, bench.clock.now(), 10)
+
+    await bench.app.recovery.take_up(0)  # ours again, while the first task still listens
+    bench.backend.last.let_go.set()
+    await bench.rest()
+
+    after = await bench.job()
+    assert (after.state, after.owner, after.epoch) == (JobState.DELIVERED, bench.app.worker, 2)
+    assert len(bench.backend.runs) == len(bench.platform.messages) == 1
+
+
+async def test_a_run_that_an_equal_ask_adopted_is_replaced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between our create and our claim another worker takes our run for its own, which it asked for alike."""
+    submit = bench.backend.submit
+
+    async def raced(model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
+        run = await submit(model, inputs, job=job, cancel_after_seconds=cancel_after_seconds)
+        if len(bench.backend.runs) == 1:
+            async with bench.app.database.write() as tx:
+                await tx.predictions.add(PredictionRecord("other", "replicate", model.key, "f", {}, bench.clock.now()))
+                await tx.predictions.claim("other", run)
+        return run
+
+    monkeypatch.setattr(bench.backend, "submit", raced)
+
+    await bench.say("/imagine a fox")
+    await bench.pass_time(15)
+
+    assert len(bench.backend.runs) == 2
+    assert bench.last_message.reply.tone is Tone.DONE
+    assert await bench.balance() == bench.starting_credits - 3_000

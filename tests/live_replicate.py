@@ -1,0 +1,274 @@
+"""What no local test can know: how Replicate itself behaves where the bot depends on it. Spends real money, a little.
+
+    REPLICATE_API_TOKEN=r8_… python -m tests.live_replicate --yes
+    … --public-url https://bot.example --port 8765      also webhooks: that address must reach this machine's port
+
+Refuses without `--yes`, prints first what it will spend (under 0.05 USD), and then a verdict for each item. It has
+never been run against Replicate where this was written, for want of a token and a way there: only against the sandbox
+(tests/test_live_replicate.py), which shows that the script works and says nothing about Replicate.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from aiohttp import web
+
+from bot.backends.replicate import adoption
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.backends.replicate.schema import Prediction, prediction_from
+from bot.backends.replicate.signatures import is_recent, is_signed
+from bot.catalogue.catalogue import Catalogue
+from bot.catalogue.loading import load
+from bot.core.clock import SystemClock
+from bot.core.errors import EaselError
+from bot.core.json import JSON
+from bot.core.predictions import Ended
+
+COSTS_USD = {
+    "two pictures by flux-schnell": 0.006,
+    "forty words by llama-3-8b": 0.0001,
+    "an answer by llama-3-70b, stopped after five seconds; in full if that fails": 0.012,
+    "with --public-url, one more picture": 0.003,
+}
+MODELS = Catalogue(load())
+PICTURE, WORDS, LONG = (MODELS.get(key) for key in ("flux-schnell", "llama-3-8b", "llama-3-70b"))
+LIFE_SECONDS = 5
+LONGEST_WAIT_SECONDS = 90.0
+LONGEST_LISTING_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing that the bot relies on, whether it held, and what was seen."""
+
+    what: str
+    holds: bool
+    seen: str
+
+    def __str__(self) -> str:
+        return f"{'holds ' if self.holds else 'BROKEN'}  {self.what}\n        {self.seen}"
+
+
+@dataclass
+class Live:
+    """One run against one service."""
+
+    backend: ReplicateBackend
+    http: httpx.AsyncClient
+    """With the token. Streams are asked for without it, by a client of their own."""
+    marker: str = field(default_factory=lambda: f"live check {time.time_ns()}")
+
+    async def create(self, body: Mapping[str, JSON], **headers: str) -> Any:
+        """POST /predictions, and the whole reply."""
+        reply = await self.http.post("predictions", json=dict(body), headers={"Cancel-After": "5m", **headers})
+        if reply.is_error:
+            raise RuntimeError(f"create was refused: {reply.status_code} {reply.text[:300]}")
+        return reply.json()
+
+    async def until_over(self, prediction_id: str) -> Prediction:
+        async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+            while True:
+                run = prediction_from((await self.http.get(f"predictions/{prediction_id}")).json())
+                if run.state.is_final:
+                    return run
+                await asyncio.sleep(0.5)
+
+    def picture(self) -> dict[str, JSON]:
+        return {"prompt": f"a fox in the snow, {self.marker}", "megapixels": "0.25", "seed": 7, "go_fast": False}
+
+
+async def check_adoption(live: Live) -> AsyncIterator[Verdict]:
+    """DESIGN §5.2: after an unclear create the list must tell which run was ours."""
+    inputs, since = live.picture(), datetime.now(UTC) - timedelta(seconds=60)
+    began = time.monotonic()
+    made = await live.create({"version": PICTURE.ref, "input": inputs})
+    listed = await _listed(live, made["id"], since)
+    seconds = time.monotonic() - began
+    yield Verdict("a new prediction is in the list", listed is not None, f"seen {seconds:.1f} s after its create")
+    if listed is None:
+        return
+    lacking = [name for name in ("id", "model", "version", "input", "status", "created_at") if listed.get(name) is None]
+    seen = f"lacks {', '.join(lacking)}" if lacking else f"model {listed['model']}, version {listed['version']}"
+    yield Verdict(
+        "the list has the fields that adoption reads", not lacking, f"{seen}; all: {', '.join(sorted(listed))}"
+    )
+    same = adoption.is_same(prediction_from(listed), PICTURE, inputs)
+    kept = {name: listed.get("input", {}).get(name) for name in inputs}
+    yield Verdict("the listed input equals what was sent", same, json.dumps(kept)[:300])
+    found = await live.backend.find(PICTURE, inputs, created_after=since)
+    ids = [snapshot.backend_id for snapshot in found]
+    yield Verdict("the backend finds it, and it alone", ids == [made["id"]], f"found {ids}")
+    await live.until_over(made["id"])
+
+
+async def _listed(live: Live, prediction_id: str, since: datetime) -> dict[str, Any] | None:
+    deadline = time.monotonic() + LONGEST_LISTING_SECONDS
+    while time.monotonic() < deadline:
+        page = (await live.http.get("predictions", params={"created_after": since.isoformat()})).json()
+        for item in page["results"]:
+            if item["id"] == prediction_id:
+                return dict(item)
+        await asyncio.sleep(0.5)
+    return None
+
+
+async def check_cancel_after(live: Live) -> AsyncIterator[Verdict]:
+    """An orphan must end by itself."""
+    inputs: dict[str, JSON] = {"prompt": "Count from one to two thousand, in words.", "max_tokens": 4096}
+    inputs["min_tokens"] = 4000
+    made = await live.create({"version": LONG.ref, "input": inputs}, **{"Cancel-After": f"{LIFE_SECONDS}s"})
+    yield Verdict(
+        "Cancel-After is echoed as a deadline", bool(made.get("deadline")), f"deadline {made.get('deadline')}"
+    )
+    run = await live.until_over(made["id"])
+    lived = (run.completed_at - run.created_at).total_seconds() if run.completed_at and run.created_at else -1
+    ended = run.state in ("canceled", "aborted")
+    yield Verdict("a run ends at its deadline", ended and lived < LIFE_SECONDS + 10, f"{run.state} after {lived:.1f} s")
+
+
+async def check_streams(live: Live) -> AsyncIterator[Verdict]:
+    """The bot sends no token to streams until one asks for it."""
+    words: dict[str, JSON] = {"prompt": f"Say hello. {live.marker}", "max_tokens": 40}
+    asks = (("text", WORDS.ref, words), ("picture", PICTURE.ref, live.picture() | {"seed": 8}))
+    for kind, ref, inputs in asks:
+        made = await live.create({"version": ref, "input": inputs})
+        url = made.get("urls", {}).get("stream")
+        yield Verdict(f"a {kind} has a stream", bool(url), str(url)[:60])
+        if url:
+            status, text = await _open_stream(url)
+            host = httpx.URL(url).host
+            yield Verdict(f"the stream of a {kind} needs no token", status == 200, f"{host} answers {status}")
+            has_done = "event: done" in text
+            yield Verdict(f"the stream of a {kind} ends with done", has_done, " ".join(text.split())[-120:])
+        await live.until_over(made["id"])
+
+
+async def _open_stream(url: str) -> tuple[int, str]:
+    """Without a token; gives the status and all that came."""
+    headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+    async with httpx.AsyncClient(timeout=LONGEST_WAIT_SECONDS) as stranger:
+        reply = await stranger.get(url, headers=headers)
+    return reply.status_code, reply.text
+
+
+async def check_backend(live: Live) -> AsyncIterator[Verdict]:
+    """The bot's own client, the whole way."""
+    inputs: dict[str, JSON] = {"prompt": f"Say hello. {live.marker} again", "max_tokens": 20}
+    backend_id = await live.backend.submit(WORDS, inputs, job="live", cancel_after_seconds=120)
+    async with aclosing(live.backend.watch(WORDS, backend_id)) as events:
+        told = [event async for event in events]
+    last = told[-1]
+    snapshot = last.snapshot if isinstance(last, Ended) else None
+    yield Verdict("the bot's client streams an answer", bool(snapshot and snapshot.text), f"{len(told)} events")
+    counted = snapshot.metrics if snapshot else None
+    yield Verdict("tokens are metered", bool(counted and counted.tokens_out), f"{counted}")
+
+
+async def check_webhook(live: Live, public_url: str, port: int) -> AsyncIterator[Verdict]:
+    """The three headers, and the signature over the raw bytes."""
+    calls: asyncio.Queue[tuple[Mapping[str, str], bytes, str]] = asyncio.Queue()
+
+    async def take(request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        calls.put_nowait((headers, await request.read(), request.query_string))
+        return web.Response()
+
+    async with _serving(web.post("/live", take), port):
+        webhook: dict[str, JSON] = {
+            "webhook": f"{public_url.rstrip('/')}/live?job=live",
+            "webhook_events_filter": ["completed"],
+        }
+        made = await live.create({"version": PICTURE.ref, "input": live.picture() | {"seed": 9}, **webhook})
+        run = await live.until_over(made["id"])
+        try:
+            headers, body, query = await asyncio.wait_for(calls.get(), 60)
+        except TimeoutError:
+            yield Verdict("a webhook comes", False, f"none within 60 s after {run.state}")
+            return
+    names = [name for name in headers if name.startswith("webhook-")]
+    yield Verdict("a webhook comes, with its query kept", query == "job=live", f"query {query!r}, headers {names}")
+    given = {"webhook_id": headers.get("webhook-id", ""), "timestamp": headers.get("webhook-timestamp", "")}
+    secret = await live.backend.client.get_webhook_secret()
+    signed = is_signed(body, signatures=headers.get("webhook-signature", ""), secret=secret, **given)
+    recent = is_recent(given["timestamp"], time.time())
+    yield Verdict("its signature is as documented", signed and recent, f"{given}, recent: {recent}")
+
+
+@asynccontextmanager
+async def _serving(route: web.RouteDef, port: int) -> AsyncIterator[None]:
+    app = web.Application(client_max_size=16 << 20)
+    app.add_routes([route])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "0.0.0.0", port).start()  # noqa: S104 - Replicate has to reach it
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def run(base_url: str, token: str, tell: Callable[[str], object], *, public_url: str = "", port: int = 0) -> int:
+    """All checks, one after the other; gives how many did not hold."""
+    backend = ReplicateBackend(base_url, token, SystemClock())
+    headers = {"Authorization": f"Bearer {token}"}
+    broken = 0
+    async with httpx.AsyncClient(base_url=f"{base_url.rstrip('/')}/v1/", headers=headers, timeout=30) as http:
+        live = Live(backend, http)
+        checks = [check_adoption(live), check_cancel_after(live), check_streams(live), check_backend(live)]
+        if public_url:
+            checks.append(check_webhook(live, public_url, port))
+        try:
+            tell(await backend.probe())
+            for check in checks:
+                broken += await _verdicts(check, tell)
+        finally:
+            await backend.close()
+    tell(
+        "All hold."
+        if not broken
+        else f"{broken} did not hold: facts/replicate.md and the code that relies on it are wrong."
+    )
+    return broken
+
+
+async def _verdicts(check: AsyncIterator[Verdict], tell: Callable[[str], object]) -> int:
+    broken = 0
+    try:
+        async for verdict in check:
+            broken += not verdict.holds
+            tell(str(verdict))
+    except (EaselError, httpx.HTTPError, RuntimeError, TimeoutError) as error:
+        broken += 1
+        tell(f"BROKEN  a check could not be finished\n        {type(error).__name__}: {error}")
+    return broken
+
+
+def main(arguments: Sequence[str], tell: Callable[[str], object] = print) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.live_replicate", description=__doc__)
+    parser.add_argument("--yes", action="store_true", help="spend it")
+    parser.add_argument("--public-url", default="", help="an https address that leads to --port here")
+    parser.add_argument("--port", type=int, default=8765)
+    given = parser.parse_args(arguments)
+    for what, usd in COSTS_USD.items():
+        tell(f"${usd:.4f}  {what}")
+    tell(f"${sum(COSTS_USD.values()):.4f}  at most")
+    token = os.environ.get("REPLICATE_API_TOKEN", "")
+    if not token or not given.yes:
+        tell("REPLICATE_API_TOKEN is missing." if not token else "Nothing was spent. Say --yes to spend it.")
+        return 2
+    base_url = os.environ.get("REPLICATE_BASE_URL", "https://api.replicate.com")
+    return 1 if asyncio.run(run(base_url, token, tell, public_url=given.public_url, port=given.port)) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,101 @@
+"""Invitations and cookies on both engines: each opens what it should, once, until it should not."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.core.errors import Fault
+from bot.core.people import Rank
+from bot.core.storage import Visitor
+from bot.storage.engine import SqlDatabase
+from tests.storage.rows import NOON, after
+
+MIA = Visitor("v1", "Mia Ström", Rank.USER, NOON)
+
+
+async def invited(database: SqlDatabase, visitor: Visitor = MIA, key: str = "invitation") -> None:
+    async with database.write() as tx:
+        await tx.visitors.put(visitor)
+        await tx.visitors.add_invitation(visitor.id, key, after(60))
+
+
+async def use(database: SqlDatabase, key: str = "invitation", cookie: str = "cookie", seconds: float = 1) -> str | None:
+    async with database.write() as tx:
+        visitor = await tx.visitors.use_invitation(key, cookie, after(seconds))
+    return visitor.id if visitor else None
+
+
+async def owner_of(database: SqlDatabase, cookie: str) -> Visitor | None:
+    async with database.read() as tx:
+        return await tx.visitors.by_cookie(cookie)
+
+
+async def test_an_invitation_becomes_a_cookie_once(database: SqlDatabase) -> None:
+    await invited(database)
+
+    before = await owner_of(database, "invitation")
+    first = await use(database)
+    again = await use(database, cookie="another")
+
+    assert (before, first, again) == (None, "v1", None)
+    assert await owner_of(database, "cookie") == replace(MIA, joined_at=after(1))
+    assert await owner_of(database, "another") is None
+
+
+async def test_two_who_use_it_at_once_are_not_both_let_in(database: SqlDatabase) -> None:
+    await invited(database)
+
+    used = await asyncio.gather(*(use(database, cookie=f"cookie{n}") for n in range(5)))
+
+    assert sorted(used, key=str) == [None, None, None, None, "v1"]
+
+
+async def test_an_invitation_expires_and_a_cookie_does_not(database: SqlDatabase) -> None:
+    await invited(database)
+    await invited(database, key="second")
+
+    assert await use(database, seconds=1) == "v1"
+    assert await use(database, "second", "cookie2", seconds=60) is None
+    assert await owner_of(database, "cookie") is not None
+
+
+async def test_a_cookie_is_no_invitation(database: SqlDatabase) -> None:
+    await invited(database)
+    await use(database)
+
+    assert await use(database, "cookie", "mine") is None
+
+
+async def test_who_is_removed_has_no_key_left(database: SqlDatabase) -> None:
+    await invited(database)
+    await use(database)
+    await invited(database, key="unused")
+
+    async with database.write() as tx:
+        await tx.visitors.remove("v1")
+
+    async with database.read() as tx:
+        assert await tx.visitors.all() == []
+    assert await owner_of(database, "cookie") is None
+    assert await use(database, "unused") is None
+
+
+async def test_people_are_found_by_name_whatever_its_case(database: SqlDatabase) -> None:
+    await invited(database)
+    await invited(database, Visitor("v2", "Ola", Rank.MODERATOR, after(1)), "k2")
+    await invited(database, replace(MIA, rank=Rank.OWNER), "k3")
+
+    async with database.read() as tx:
+        everyone = await tx.visitors.all()
+        mia = await tx.visitors.by_name("MIA STRÖM")
+
+    assert [(who.name, who.rank) for who in everyone] == [("Mia Ström", Rank.OWNER), ("Ola", Rank.MODERATOR)]
+    assert mia == everyone[0]
+
+
+async def test_a_name_is_one_persons(database: SqlDatabase) -> None:
+    await invited(database)
+
+    with pytest.raises(Fault):
+        await invited(database, Visitor("v2", "mia ström", Rank.USER, NOON), "k2")
