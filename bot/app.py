@@ -126,7 +126,7 @@ class App:
             settings.http_host,
             settings.http_port,
             [*page.routes(), *self.routes()],
-            self._checks(),
+            self.checks(),
             closers=[page.stop],
         )
         host, port = await server.start(find_free=find_free)
@@ -153,7 +153,8 @@ class App:
         self.jobs.is_accepting = False
         await self._stack.aclose()
 
-    def _checks(self) -> dict[str, Check]:
+    def checks(self) -> dict[str, Check]:
+        """What /readyz looks at."""
         reached = {name: partial(_reach, backend) for name, backend in self.backends.items()}
         return {"database": self._can_write, "accepting": self._is_accepting, **reached}
 

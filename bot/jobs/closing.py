@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 FETCH_WAITS_SECONDS = (0.5, 2.0, 5.0, 15.0, 60.0)
 """Waits between attempts to fetch an output when the network is away."""
 
+_GONE = "What was made could not be fetched any more. You were not charged."
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -106,7 +108,7 @@ def _stopped(work: Work, snapshot: Snapshot) -> Ending:
 def _failure(work: Work, snapshot: Snapshot, error: EaselError) -> Ending:
     """The model or its service is at fault: the person pays nothing, the owner's budget what it really cost."""
     outputs = _text_outputs(work, _longest(work, snapshot))
-    told = str(error) or "What was made could not be fetched any more. You were not charged."
+    told = _GONE if isinstance(error, OutputGone) else str(error)
     return Ending(JobState.FAILED, outputs, cost_of(work, snapshot), is_charged=False, error=told)
 
 

@@ -27,7 +27,7 @@ async def page(visitor: Visitor) -> None:
     """The README's first screen: a picture, and an answer beneath it."""
     await visitor.ask("/imagine a lighthouse at dusk --aspect 21:9 --seed 12")
     await visitor.say("How do I give someone credits?")
-    await expect(visitor.answer.locator(".words")).to_contain_text("Money is counted in millionths")
+    await visitor.answer.get_by_text("Money: credits").wait_for()
 
 
 async def page_dark(visitor: Visitor) -> None:
@@ -53,7 +53,7 @@ async def drawer(visitor: Visitor) -> None:
 
 
 VIEWS: list[tuple[Callable[[Visitor], Awaitable[None]], dict[str, Any]]] = [
-    (page, {"viewport": {"width": 1200, "height": 970}}),
+    (page, {"viewport": {"width": 1200, "height": 944}}),
     (page_dark, {**SCREEN, "color_scheme": "dark"}),
     (phone, PHONE),
     (options, SCREEN),
@@ -77,8 +77,9 @@ async def take(
 ) -> None:
     context = await browser.new_context(**screen)
     visitor = await Visitor.come(context, address)
-    await view(visitor)
+    await expect(visitor.page.locator("#left")).not_to_be_empty()
     await visitor.page.mouse.move(600, 5)
+    await view(visitor)
     await visitor.page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
     name = view.__name__.replace("_", "-")
     with Image.open(BytesIO(await visitor.page.screenshot()), formats=["PNG"]) as shot:
@@ -88,7 +89,7 @@ async def take(
 
 
 def main() -> None:
-    models = SandboxThread(SandboxOptions(docs=DOCUMENTS, speed=0.6))
+    models = SandboxThread(SandboxOptions(docs=DOCUMENTS, speed=1.0))
     models.start()
     try:
         asyncio.run(take_all(models))

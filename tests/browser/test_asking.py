@@ -1,6 +1,7 @@
 """The four commands, their form, and what helps when something is wrong with it."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -41,11 +42,11 @@ async def test_a_dropped_picture_is_described_without_a_word(visitor: Visitor) -
     await expect(visitor.page.get_by_role("article", name="You")).to_contain_text("with flag.png")
 
 
-async def test_a_chosen_picture_is_made_larger(visitor: Visitor) -> None:
+async def test_a_chosen_picture_is_made_larger(visitor: Visitor, tmp_path: Path) -> None:
     await visitor.words.fill("/upscale ")
     await expect(visitor.page.get_by_text("Drop, paste or attach a picture")).to_be_visible()
-    picture = {"name": "flag.png", "mimeType": "image/png", "buffer": encoded("PNG", (320, 200))}
-    await visitor.page.locator("#picker").set_input_files(files=[picture])  # type: ignore[list-item]  # a plain dict
+    (tmp_path / "flag.png").write_bytes(encoded("PNG", (320, 200)))
+    await visitor.page.locator("#picker").set_input_files(tmp_path / "flag.png")
     await visitor.words.press("Enter")
 
     await expect(visitor.answer.locator(".note")).to_contain_text("640×400")

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from bot.backends.replicate.backend import ReplicateBackend
@@ -103,6 +104,9 @@ async def test_while_the_service_is_away_people_hear_at_once_when_to_try_again(t
     assert refused is not None
     assert refused.text == "The model service cannot be reached right now. Try again in 15 seconds."
     assert len(town.platform.messages) == 1
+    async with aiohttp.ClientSession() as http, http.get(town.url + "/readyz") as ready:
+        assert ready.status == 503
+        assert (await ready.json())["checks"]["replicate"]["ok"] is False
     await town.until_over()  # whoever watches the running job finds the service answering, and that closes it
     await town.run("/imagine an owl")
     assert town.last.reply.pictures

@@ -59,6 +59,8 @@ class Town:
     sandbox: Sandbox
     clock: SharedClock
     platform: RememberingPlatform
+    url: str
+    """Where the bot's own server is."""
     _keys: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def ask(self, line: str) -> Reply | None:
@@ -82,16 +84,16 @@ class Town:
         press = Press(ANA, CHANNEL, action, button.job, button.n, f"web:{next(self._keys)}", self.last.ref.id)
         await self.app.dispatcher.press(press)
 
-    async def until_over(self) -> None:
+    async def until_over(self, step_seconds: float = STEP_SECONDS) -> None:
         """Let time go by until no job is left."""
-        await self.until(lambda: self.app.runner.running == 0)
+        await self.until(lambda: self.app.runner.running == 0, step_seconds)
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool], step_seconds: float = STEP_SECONDS) -> None:
         """Let time go by, some fifty times as fast as it does, until this is true."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not condition():
                 await asyncio.sleep(0.01)  # what is on the wire lives on a real clock
-                self.sandbox.clock.advance(STEP_SECONDS)
+                self.sandbox.clock.advance(step_seconds)
 
     @property
     def last(self) -> Shown:
@@ -146,10 +148,10 @@ async def town(folder: Path, *, is_public: bool = False, **options: object) -> A
     app = App(Settings(_env_file=None).model_copy(update=plain), clock=clock)
     platform = RememberingPlatform("web", clock)
     await app.open(platform)
-    server = Server("127.0.0.1", port, app.routes(), {})
+    server = Server("127.0.0.1", port, app.routes(), app.checks())
     await server.start()
     try:
-        yield Town(app, sandbox, clock, platform)
+        yield Town(app, sandbox, clock, platform, f"http://127.0.0.1:{port}")
     finally:
         await server.stop()
         await app.close()

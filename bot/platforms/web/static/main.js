@@ -53,7 +53,7 @@ function draw(event, data) {
 }
 
 function toEnd() {
-	scroll.scrollTop = scroll.scrollHeight;
+	if (byId("welcome").hidden) scroll.scrollTop = scroll.scrollHeight;
 }
 
 function noteScroll() {

@@ -2,7 +2,7 @@
 
 import { copy, el } from "./dom.js";
 
-/** Keeps an element in step with a growing text: blocks that did not change keep their nodes. */
+/** Keeps an element in step with a growing text: unchanged blocks keep their nodes. */
 export class Markdown {
 	constructor(root) {
 		this.root = root;

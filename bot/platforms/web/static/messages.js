@@ -1,4 +1,4 @@
-// The conversation: one article per message, each part redrawn only when it changed.
+// The conversation: an article per message, each part redrawn only when it changed.
 
 import { byId, copy, el, icon, toast, tool } from "./dom.js";
 import { send } from "./api.js";

@@ -1,0 +1,420 @@
+"""Our Replicate client beside the official one (replicate 1.0.7), against the same sandbox, in the same run.
+
+    python -m benchmarks.replicate
+
+The sandbox has a process of its own. Its painter draws on one core, so every picture is the same one (prompt and seed),
+which it draws once and remembers: what is measured is the clients. Memory and CPU are of a process for each client.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+from aiohttp import web
+
+from benchmarks.pipeline import Requests, shown_in_ms
+from bot.backends.replicate.addresses import StreamAddresses
+from bot.backends.replicate.backend import ReplicateBackend, webhook_at
+from bot.catalogue.catalogue import Catalogue
+from bot.catalogue.loading import load
+from bot.core.backend import Notice
+from bot.core.clock import SystemClock
+from bot.core.errors import BackendBusy
+from bot.core.json import JSON
+from bot.core.models import Model
+from bot.core.predictions import Ended, PredictionState, Snapshot, Wrote
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = 20
+STREAMS_ONE_BY_ONE = 10
+AT_ONCE = 200
+STREAMS_AT_ONCE = 500
+SPEED = 4 / 3
+"""flux-schnell takes 1.5 s of the sandbox's time: 2.00 s so."""
+SLOW = 8.0
+"""For many streams at once: five words a second each, some twenty seconds long."""
+LIMIT = {"enforced": True, "creates": {"per_minute": 600, "burst": 100}}
+"""Replicate's documented limit on creates, with a hundred of them saved up: half of those at once have to wait."""
+
+MODELS = Catalogue(load())
+PAINTER, WRITER = MODELS.get("flux-schnell"), MODELS.get("llama-3-8b")
+PICTURE: dict[str, JSON] = {"prompt": "a lighthouse at dusk", "seed": 7, "megapixels": "0.25"}
+QUESTION: dict[str, JSON] = {"prompt": "How do I connect Slack, and what does it cost?"}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A sandbox in a process of its own."""
+
+    url: str
+    token: str
+
+    def set_limits(self, limits: dict[str, Any]) -> None:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        httpx.post(f"{self.url}/sandbox/limits", headers=headers, json=limits).raise_for_status()
+
+
+@contextlib.contextmanager
+def sandbox(speed: float) -> Iterator[Service]:
+    command = [sys.executable, "-m", "bot", "sandbox", "--port", "0", "--speed", str(speed)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        url, token = (process.stdout.readline().strip().partition("=")[2] for _ in range(2))
+        try:
+            yield Service(url, token)
+        finally:
+            process.terminate()
+
+
+# The two clients, behind one form.
+
+
+class Client(Protocol):
+    """`run` gives when the run was known to be over and its id; `stream` the times of the first word and the last."""
+
+    async def run(self) -> tuple[datetime, str]: ...
+
+    async def stream(self) -> tuple[float, float]: ...
+
+
+class Ours:
+    """The bot's backend, used as the bot uses it."""
+
+    def __init__(self, backend: ReplicateBackend) -> None:
+        self.backend = backend
+
+    async def run(self) -> tuple[datetime, str]:
+        backend_id = await self._submit(PAINTER, PICTURE)
+        async with aclosing(self.backend.watch(PAINTER, backend_id)) as events:
+            async for event in events:
+                if isinstance(event, Ended):
+                    known = datetime.now(UTC)
+                    _expect_success(event.snapshot)
+        return known, backend_id
+
+    async def stream(self) -> tuple[float, float]:
+        first = 0.0
+        backend_id = await self._submit(WRITER, QUESTION)
+        async with aclosing(self.backend.watch(WRITER, backend_id)) as events:
+            async for event in events:
+                if isinstance(event, Wrote) and not first:
+                    first = time.perf_counter()
+                if isinstance(event, Ended):
+                    _expect_success(event.snapshot)
+        return first, time.perf_counter()
+
+    async def _submit(self, model: Model, inputs: dict[str, JSON]) -> str:
+        is_again = False
+        while True:
+            async with self.backend.turn(is_again=is_again):
+                try:
+                    return await self.backend.submit(model, inputs, job="bench", cancel_after_seconds=600)
+                except BackendBusy:
+                    is_again = True
+
+
+class NoStreams(StreamAddresses):
+    """As for models that have no stream: what is left is polling."""
+
+    def of(self, prediction_id: str) -> str | None:
+        return ""
+
+
+class Official:
+    """Replicate's Python client, with its defaults."""
+
+    def __init__(self, service: Service, *, is_blocking: bool) -> None:
+        from replicate.client import Client as OfficialClient
+
+        self.client: Any = OfficialClient(api_token=service.token, base_url=service.url)
+        self._wait: dict[str, Any] = {"wait": True} if is_blocking else {}
+
+    async def run(self) -> tuple[datetime, str]:
+        prediction = await self.client.predictions.async_create(version=PAINTER.ref, input=PICTURE, **self._wait)
+        if not self._wait:
+            await prediction.async_wait()
+        known = datetime.now(UTC)
+        if prediction.output is None:
+            raise RuntimeError(f"{prediction.status}: {prediction.error}")
+        return known, prediction.id
+
+    async def stream(self) -> tuple[float, float]:
+        first = 0.0
+        kind = ""
+        async for event in await self.client.async_stream(WRITER.ref, input=QUESTION):
+            kind = event.event.value
+            if not first and kind == "output":
+                first = time.perf_counter()
+        if not first or kind != "done":
+            raise RuntimeError("the stream did not come to its end")
+        return first, time.perf_counter()
+
+
+def _expect_success(snapshot: Snapshot) -> None:
+    if snapshot.state is not PredictionState.SUCCEEDED:
+        raise RuntimeError(f"{snapshot.state}: {snapshot.error}")
+
+
+@asynccontextmanager
+async def ours(service: Service, way: str) -> AsyncIterator[Ours]:
+    """`way` is how it learns of ends: stream, webhook or poll."""
+    if way == "webhook":
+        async with _webhooks(service) as backend:
+            yield Ours(backend)
+        return
+    backend = ReplicateBackend(service.url, service.token, SystemClock())
+    if way == "poll":
+        backend._addresses = NoStreams(backend.client.origins)
+    yield Ours(backend)
+    await backend.close()
+
+
+@asynccontextmanager
+async def _webhooks(service: Service) -> AsyncIterator[ReplicateBackend]:
+    """With the bot's own route, on a port of this process."""
+
+    async def is_news(_: Notice) -> bool:
+        return True
+
+    address: list[str] = []
+    backend = ReplicateBackend(
+        service.url, service.token, SystemClock(), webhook_for=lambda job: webhook_at(address[0])(job)
+    )
+    app = web.Application()
+    app.add_routes(backend.routes(is_news))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    yield backend
+    await backend.close()
+    await runner.cleanup()
+
+
+# Finished → known, and requests per job.
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """Seconds from each end to its being known, and requests for each job."""
+
+    gaps: list[float]
+    requests: float
+
+    def __str__(self) -> str:
+        return f"{shown_in_ms(self.gaps)}; {self.requests:.2f} requests a job"
+
+
+async def measure_noticing(client: Client, service: Service) -> Noticed:
+    """Twenty pictures of 2.00 s, asked a moment apart."""
+    await client.run()  # lines opened, the picture painted
+    counting = Requests()
+    tasks = []
+    for _ in range(RUNS):
+        tasks.append(asyncio.create_task(client.run()))
+        await asyncio.sleep(0.11)
+    known = await asyncio.gather(*tasks)
+    logging.getLogger("httpx").removeHandler(counting)
+    asked = sum(counting.counts.values()) / RUNS
+    return Noticed([await _gap(service, moment, run_id) for moment, run_id in known], asked)
+
+
+async def _gap(service: Service, known: datetime, run_id: str) -> float:
+    """From the end as the sandbox wrote it down; both processes read one clock."""
+    headers = {"Authorization": f"Bearer {service.token}"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        run = (await client.get(f"{service.url}/v1/predictions/{run_id}")).json()
+    return (known - datetime.fromisoformat(run["completed_at"])).total_seconds()
+
+
+async def compare_noticing(service: Service) -> None:
+    print(f"finished → known, {RUNS} pictures of 2.00 s")
+    medians = {}
+    for way in ("stream", "webhook", "poll"):
+        async with ours(service, way) as client:
+            noticed = await measure_noticing(client, service)
+        medians[way] = statistics.median(noticed.gaps)
+        print(f"  ours by {way:17} {noticed}")
+    for name, is_blocking in (("blocking create", True), ("polling", False)):
+        noticed = await measure_noticing(Official(service, is_blocking=is_blocking), service)
+        medians[name] = statistics.median(noticed.gaps)
+        print(f"  official, {name:15} {noticed}")
+    for way, name in (
+        ("stream", "blocking create"),
+        ("stream", "polling"),
+        ("webhook", "polling"),
+        ("poll", "polling"),
+    ):
+        print(f"  ratio, {way:18} {medians[way] / medians[name]:.3f} × its {name}")
+
+
+# One stream at a time.
+
+
+async def measure_streaming(client: Client) -> tuple[float, float]:
+    """Medians of the seconds to the first word and to the end."""
+    firsts, totals = [], []
+    for _ in range(STREAMS_ONE_BY_ONE):
+        began = time.perf_counter()
+        first, last = await client.stream()
+        firsts.append(first - began)
+        totals.append(last - began)
+    return statistics.median(firsts), statistics.median(totals)
+
+
+async def compare_streaming(service: Service) -> None:
+    async with ours(service, "stream") as client:
+        our_first, our_total = await measure_streaming(client)
+    first, total = await measure_streaming(Official(service, is_blocking=False))
+    print(f"a stream, median of {STREAMS_ONE_BY_ONE}: first word, total")
+    print(f"  ours                      {our_first * 1000:.0f} ms, {our_total:.3f} s")
+    print(f"  official                  {first * 1000:.0f} ms, {total:.3f} s")
+    print(f"  ratio                     {our_first / first:.2f}, {our_total / total:.3f}")
+
+
+# Two hundred at once.
+
+
+async def measure_at_once(client: Client) -> tuple[float, int]:
+    """Seconds until the last is known, and how many were lost."""
+    began = time.perf_counter()
+    results = await asyncio.gather(*(client.run() for _ in range(AT_ONCE)), return_exceptions=True)
+    return time.perf_counter() - began, sum(isinstance(result, BaseException) for result in results)
+
+
+async def compare_at_once(service: Service, limits: dict[str, Any], title: str) -> None:
+    print(f"{AT_ONCE} pictures of 2.00 s at once, {title}: until the last is known, lost")
+    clients: dict[str, Callable[[], Awaitable[tuple[float, int]]]] = {
+        "ours by stream": lambda: _at_once_ours(service, "stream"),
+        "ours by webhook": lambda: _at_once_ours(service, "webhook"),
+        "official, blocking create": lambda: measure_at_once(Official(service, is_blocking=True)),
+        "official, polling": lambda: measure_at_once(Official(service, is_blocking=False)),
+    }
+    for name, measure in clients.items():
+        service.set_limits(limits)  # full again
+        seconds, lost = await measure()
+        print(f"  {name:25} {seconds:.2f} s, {lost} lost", flush=True)
+    service.set_limits({"enforced": False})
+
+
+async def _at_once_ours(service: Service, way: str) -> tuple[float, int]:
+    async with ours(service, way) as client:
+        return await measure_at_once(client)
+
+
+# Five hundred streams, each client in a process of its own.
+
+
+@dataclass(frozen=True)
+class Load:
+    """What many open streams cost one process. Seconds, megabytes; lag is how late the loop ran what was due."""
+
+    finished: int
+    seconds: float
+    cpu_seconds: float
+    megabytes: float
+    lag_p99: float
+    first_word: float
+
+    def __str__(self) -> str:
+        ended = f"{self.finished} of {STREAMS_AT_ONCE} to their end in {self.seconds:.1f} s"
+        cost = f"{self.cpu_seconds:.1f} s of CPU, +{self.megabytes:.0f} MB"
+        return f"{ended}, {cost}, loop lag p99 {self.lag_p99 * 1000:.0f} ms, first word {self.first_word:.2f} s"
+
+
+async def measure_load(client: Client) -> Load:
+    lags: list[float] = []
+    watching = asyncio.create_task(_watch_lag(lags))
+    before, began, cpu = _resident_megabytes("VmRSS"), time.perf_counter(), time.process_time()
+    results = await asyncio.gather(*(client.stream() for _ in range(STREAMS_AT_ONCE)), return_exceptions=True)
+    cpu, seconds = time.process_time() - cpu, time.perf_counter() - began
+    watching.cancel()
+    ended = [result for result in results if isinstance(result, tuple)]
+    return Load(
+        finished=len(ended),
+        seconds=seconds,
+        cpu_seconds=cpu,
+        megabytes=_resident_megabytes("VmHWM") - before,
+        lag_p99=statistics.quantiles(lags, n=100)[98],
+        first_word=statistics.median(first for first, _ in ended) - began if ended else 0.0,
+    )
+
+
+async def _watch_lag(lags: list[float], every: float = 0.01) -> None:
+    while True:
+        due = time.perf_counter() + every
+        await asyncio.sleep(every)
+        lags.append(time.perf_counter() - due)
+
+
+def _resident_megabytes(kind: str) -> float:
+    """VmRSS now, VmHWM at its highest; nan where /proc does not tell."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith(kind):
+                return int(line.split()[1]) / 1000
+    return float("nan")
+
+
+async def load_of(name: str, service: Service) -> Load:
+    """In this process: nothing else was done in it before."""
+    if name == "official":
+        client = Official(service, is_blocking=False)
+        with contextlib.suppress(Exception):
+            await client.client.models.async_get(WRITER.ref)  # imports and the first line
+        return await measure_load(client)
+    async with ours(service, "stream") as own:
+        await own.backend.probe()
+        return await measure_load(own)
+
+
+def compare_load() -> None:
+    print(f"{STREAMS_AT_ONCE} streams open at once, some twenty seconds each, five words a second")
+    loads = {}
+    for name in ("ours", "official"):
+        with sandbox(SLOW) as service:
+            command = [sys.executable, "-m", "benchmarks.replicate", "--load", name, service.url, service.token]
+            told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+        loads[name] = Load(**json.loads(told))
+        print(f"  {name:25} {loads[name]}", flush=True)
+    mine, theirs = loads["ours"], loads["official"]
+    if theirs.finished:
+        each = mine.cpu_seconds / mine.finished / (theirs.cpu_seconds / theirs.finished)
+        print(f"  ratio                     {each:.2f} × its CPU for each stream that came to its end")
+
+
+async def compare(service: Service) -> None:
+    await compare_noticing(service)
+    await compare_streaming(service)
+    await compare_at_once(service, {"enforced": False}, "no limit")
+    await compare_at_once(service, LIMIT, "creates limited to 600 a minute after the first 100")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--load", nargs=3, metavar=("CLIENT", "URL", "TOKEN"), help="one client's load, as JSON")
+    given = parser.parse_args()
+    if given.load:
+        name, url, token = given.load
+        print(json.dumps(asdict(asyncio.run(load_of(name, Service(url, token))))))
+        return
+    with sandbox(SPEED) as service:
+        asyncio.run(compare(service))
+    compare_load()
+
+
+if __name__ == "__main__":
+    main()
