@@ -17,9 +17,7 @@ class Imagine(Command):
     model: str = option("Which model should draw it?", default="", autocomplete=models_for(Task.IMAGINE))
     aspect: str | None = option("Which shape?", default=None, choices=ASPECTS)
     count: int = option("How many pictures?", default=1, minimum=1, maximum=4)
-    seed: int | None = option(
-        "Which seed? The same seed draws the same again.", default=None, minimum=0
-    )
+    seed: int | None = option("Which seed? The same seed draws the same again.", default=None, minimum=0)
     negative: str | None = option("What should it not show?", default=None, max_length=1500)
     steps: int | None = option("How many steps?", default=None, minimum=1, maximum=100)
     guidance: float | None = option("How closely should it follow the words?", default=None, minimum=0, maximum=50)
