@@ -15,7 +15,6 @@ from bot.core.errors import (
     OutputGone,
     PredictionGone,
     Unavailable,
-    UserError,
     new_reference,
 )
 from bot.core.ids import new_id
@@ -130,10 +129,7 @@ async def _fetch(work: Work, url: str) -> Kept:
         except BackendDown:
             log.warning("job.output_fetch_failed", extra={"job": work.job.id, "wait_seconds": wait})
             await work.parts.clock.sleep(wait)
-    try:
-        return await work.parts.media.take_output(url)
-    except UserError as error:
-        raise OutputGone(str(error)) from error
+    return await work.parts.media.take_output(url)
 
 
 def _text_outputs(work: Work, text: str) -> list[Output]:

@@ -27,8 +27,8 @@ async def test_a_notice_is_news_once(bench: Bench) -> None:
     assert await notices(bench, "msg_1", "msg_2") == [False, True]
 
 
-async def test_the_inbox_is_unique_on_either_engine(database_url: str) -> None:
-    bench = await Bench.open(Path("unused"), database_url)
+async def test_the_inbox_is_unique_on_either_engine(tmp_path: Path, database_url: str) -> None:
+    bench = await Bench.open(tmp_path, database_url)
     taken = [await bench.app.inbox.take(Notice(f"msg_{n % 2}", "j", "r")) for n in range(4)]
     async with bench.app.database.write() as tx:
         forgotten = await tx.inbox.forget(bench.clock.now())
