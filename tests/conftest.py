@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from bot.storage.engine import SqlDatabase
 from tests.bench import Bench
 from tests.postgres import PostgresServer, find_binaries, running_server
 
 # A busy machine is slow, and that is no finding.
-settings.register_profile("house", deadline=None)
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 NEEDED = ("postgres", "browser")

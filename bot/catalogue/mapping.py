@@ -62,7 +62,7 @@ def _rule(option: str, field: PublishedField) -> Rule | None:
     if field.max_length is not None:
         rule["max_length"] = field.max_length
     if option == "question" and field.is_required:
-        rule["default"] = _QUESTION[: field.max_length]
+        rule["default"] = str(field.choices[0]) if field.choices else _QUESTION[: field.max_length]
     return rule if len(rule) > 1 else field.name
 
 
