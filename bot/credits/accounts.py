@@ -9,7 +9,7 @@ from bot.core.people import User
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be spent, in micros; None where nobody set a limit. `by` says who set each limit that is a policy."""
+    """What may be spent, in micros; None where nobody set a limit."""
 
     daily_allowance: int
     bot_month: int

@@ -131,7 +131,7 @@ class Jobs:
         return await record_of(self._parts.database, job.id)
 
     async def show(self, job: Job) -> Reply:
-        """A job's message as it is now, with living buttons. Raises `NoSuchJob` when its model is gone."""
+        """A job's message as it is now, with living buttons."""
         work = Work(self._parts, job, self._parts.catalogue.get(job.model))
         if job.state in OPEN_STATES:
             stage = Stage.RUNNING if job.state is JobState.RUNNING else Stage.QUEUED
