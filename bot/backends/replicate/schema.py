@@ -1,4 +1,4 @@
-"""A prediction as Replicate writes it, read so that nothing unexpected can break us (facts/replicate.md §1.4)."""
+"""A prediction as Replicate writes it, read so that nothing unexpected can break us (replicate.com/docs/reference/http)."""
 
 import re
 from collections.abc import Mapping
