@@ -18,11 +18,12 @@ from bot.core.backend import Backend
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Unavailable
 from bot.core.people import Workspace
-from bot.core.platform import Platform
+from bot.core.platform import Connection, Platform
 from bot.credits.credits import Credits
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditForm
 from bot.dispatch.dispatcher import Dispatcher
+from bot.dispatch.notices import Notices
 from bot.dispatch.ranks import Ranks
 from bot.dispatch.services import Services
 from bot.jobs.inbox import Inbox
@@ -50,6 +51,10 @@ RUNS_AT_ONCE = 2_000
 
 HOME = (Workspace("web", "page"), Workspace("console", "console"))
 """Workspaces that need no permission: whoever reaches them was let in by another door."""
+
+
+USER_INSTALLS = Workspace("discord", "user-installs")
+"""Where people ask whose place did not invite the bot: they brought it along themselves."""
 
 
 class App:
@@ -90,14 +95,20 @@ class App:
         self.jobs = Jobs(parts, self.runner, moderation, self.worker)
         conversations = Conversations(self.database, settings.system_prompt, self.clock)
         services = Services(self.jobs, conversations, catalogue, credits_, moderation, self.media, MENU)
-        self.dispatcher = Dispatcher(services, Ranks((*settings.admin_users, *owners)))
+        everyone = (*settings.admin_users, *owners)
+        self.notices = Notices(self.platforms, moderation, everyone)
+        self.dispatcher = Dispatcher(services, Ranks(everyone, moderation), self.notices)
+        self.connections: list[Connection] = []
         self.recovery = Recovery(
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
         )
         self._stack = AsyncExitStack()
 
-    async def open(self, *platforms: Platform) -> int:
-        """Open the database, join the platforms, and take up every job that waits; gives how many."""
+    async def open(self, *platforms: Platform, connections: Sequence[Connection] = ()) -> int:
+        """Open the database, join the platforms, and take up every job that waits; gives how many.
+
+        People are heard last. Raises a `UserError` where a platform does not let us in.
+        """
         self.platforms.update({platform.name: platform for platform in platforms})
         await self.database.open()
         self._stack.push_async_callback(self.database.close)
@@ -106,7 +117,14 @@ class App:
         self._stack.push_async_callback(self.media.close)
         self._stack.push_async_callback(self.recovery.stop)
         self._stack.push_async_callback(self.runner.stop)
+        for connection in connections:
+            self._stack.push_async_callback(connection.close)
+            await connection.open()
+            self.platforms[connection.platform.name] = connection.platform
+            self.connections.append(connection)
         taken = await self.recovery.start()
+        for connection in connections:
+            await connection.listen()
         log.info("app.opened", extra={"worker": self.worker, "jobs_taken_up": taken})
         return taken
 
@@ -137,12 +155,15 @@ class App:
         return address
 
     def routes(self) -> list[RouteDef]:
-        """What the server answers for the backends: webhooks."""
+        """What the server answers for backends and platforms: webhooks, events and sign-ins."""
         speakers = [backend for backend in self.backends.values() if isinstance(backend, ReplicateBackend)]
-        return [route for backend in speakers for route in backend.routes(self.inbox.take)]
+        hooks = [route for backend in speakers for route in backend.routes(self.inbox.take)]
+        return [*hooks, *(route for connection in self.connections for route in connection.routes())]
 
     async def drain(self) -> None:
         """Take no new asks, and wait for running jobs as long as the settings allow; the rest waits in its rows."""
+        for connection in self.connections:
+            await connection.quiet()
         self.jobs.is_accepting = False
         await self.jobs.none_being_accepted()
         ended = await self.runner.drain(self.settings.shutdown_grace_seconds)
@@ -156,7 +177,8 @@ class App:
     def checks(self) -> dict[str, Check]:
         """What /readyz looks at."""
         reached = {name: partial(_reach, backend) for name, backend in self.backends.items()}
-        return {"database": self._can_write, "accepting": self._is_accepting, **reached}
+        heard = {connection.platform.name: partial(_reach, connection) for connection in self.connections}
+        return {"database": self._can_write, "accepting": self._is_accepting, **reached, **heard}
 
     async def _can_write(self) -> None:
         async with self.database.write() as tx:
@@ -167,8 +189,8 @@ class App:
             raise Unavailable("draining")
 
 
-async def _reach(backend: Backend) -> None:
-    backend.check()
+async def _reach(part: Backend | Connection) -> None:
+    part.check()
 
 
 def _backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
@@ -193,4 +215,5 @@ def _origins(settings: Settings) -> tuple[str, ...]:
 
 
 def _allowed(settings: Settings) -> frozenset[tuple[str, str]]:
-    return frozenset((place.platform, place.id) for place in (*HOME, *settings.allowed_workspaces))
+    places = [*HOME, *settings.allowed_workspaces, *([USER_INSTALLS] if settings.allow_user_installs else [])]
+    return frozenset((place.platform, place.id) for place in places)

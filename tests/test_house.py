@@ -167,14 +167,17 @@ def test_no_file_names_a_home_folder_or_a_package_index() -> None:
     assert [line for line in found if not line.startswith("Dockerfile:")] == []
 
 
+WHO_MAY = {Rank.USER: "", Rank.MODERATOR: " (moderators)", Rank.OWNER: " (owner)"}
+
+
 def test_the_readme_lists_the_menu() -> None:
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- menu:")[2]
-    listed = re.findall(r"^\| `/(\w+)` (.*?) \| (.*?) \|$", table, re.MULTILINE)
+    listed = re.findall(r"^\| `/([\w ]+)` (.*?) \| (.*?) \|$", table, re.MULTILINE)
 
     assert listed == [
         (
             declaration.name,
-            declaration.description + (" (moderators)" if declaration.rank is Rank.MODERATOR else ""),
+            declaration.description + WHO_MAY[declaration.rank],
             ", ".join(option.name for option in declaration.options) or "–",
         )
         for declaration in (form.declaration for form in MENU)
@@ -185,5 +188,5 @@ def test_each_command_has_its_file_and_its_dialogue() -> None:
     dialogues = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
 
     for form in MENU:
-        assert form.__module__ == f"bot.commands.{form.declaration.name}"
+        assert form.__module__ == "bot.commands." + ".".join(form.declaration.words_of_name)
         assert f'"/{form.declaration.name}' in dialogues or f"/{form.declaration.name} " in dialogues

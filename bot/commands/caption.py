@@ -7,7 +7,7 @@ from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
 
 
-@command("caption", task=Task.CAPTION, contexts=("picture",))
+@command("caption", task=Task.CAPTION, contexts={"picture": "Caption"})
 class CaptionPicture(Command):
     """Say what a picture shows, or answer a question about it."""
 

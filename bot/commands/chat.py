@@ -10,6 +10,7 @@ from bot.dispatch.services import Services
 
 USUAL_TOKENS = 1024
 CONTINUE = "Please continue exactly where you stopped."
+_ON_AN_ANSWER = ("continue", "ask", "regenerate", "retry")
 
 
 @command("chat", task=Task.CHAT)
@@ -28,7 +29,13 @@ class Chat(Command):
         if self.image is not None and "image" not in model.inputs:
             raise BadOption(f"{model.title} cannot see pictures. /caption can.", option="image")
         asked = await self._asked(invocation, services, model)
-        options = {"prompt": asked.prompt, "temperature": self.temperature, "max_tokens": self.max_tokens}
+        image = await services.media.input(self.image, model.inputs.get("image")) if self.image else None
+        options = {
+            "prompt": asked.prompt,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "image": image,
+        }
         remembered = {"message": self.message, "model": model.key, "system": self.system, **options}
         del remembered["prompt"]  # kept once, among the inputs
         await services.jobs.start(invocation, model, options, remembered=remembered, asked=asked)
@@ -37,20 +44,24 @@ class Chat(Command):
         """The named one, else the one the conversation began with, else the default."""
         current = None if self.model else await services.conversations.current(invocation.channel)
         begun_with = current.model if current and current.model in services.catalogue else ""
-        return services.catalogue.choose(Task.CHAT, self.model or begun_with)
+        model = services.catalogue.choose(Task.CHAT, self.model or begun_with)
+        if self.image is None or self.model or "image" in model.inputs:
+            return model
+        return services.catalogue.choose(Task.CHAT, needs="image")  # one that sees, where there is one
 
     async def _asked(self, invocation: Invocation, services: Services, model: Model) -> Asked:
-        conversations, user, system = services.conversations, invocation.user, self.system or ""
-        if invocation.action in ("regenerate", "retry", "continue"):
-            before = await services.jobs.get(invocation.parent_job)
-            where = before.conversation if before else ""
-            if invocation.action == "continue":
-                return await conversations.go_on(
-                    where, invocation.parent_job, user, CONTINUE, model, max_tokens=self.max_tokens
-                )
-            return await conversations.ask_again(
-                where, invocation.parent_job, model, system=system, max_tokens=self.max_tokens
-            )
+        """The question in its conversation: after one answer, in place of one, or at the end."""
+        conversations, user = services.conversations, invocation.user
+        job = invocation.parent_job
+        before = await services.jobs.get(job) if invocation.action in _ON_AN_ANSWER else None
+        where = before.conversation if before else ""
+        if invocation.action in ("continue", "ask"):
+            words = CONTINUE if invocation.action == "continue" else self.message
+            return await conversations.go_on(where, job, user, words, model, max_tokens=self.max_tokens)
+        system, most = self.system or "", self.max_tokens
+        if invocation.action in ("regenerate", "retry"):
+            return await conversations.ask_again(where, job, model, system=system, max_tokens=most)
+        channel, earlier = invocation.channel, invocation.earlier
         return await conversations.ask(
-            invocation.channel, user, self.message, model, system=system, max_tokens=self.max_tokens
+            channel, user, self.message, model, system=system, max_tokens=most, earlier=earlier
         )

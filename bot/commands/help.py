@@ -24,7 +24,7 @@ class Help(Command):
 
 
 def _line(declaration: Declaration) -> str:
-    only = " *(moderators)*" if declaration.rank is Rank.MODERATOR else ""
+    only = {Rank.USER: "", Rank.MODERATOR: " *(moderators)*", Rank.OWNER: " *(owner)*"}[declaration.rank]
     return f"- `/{declaration.name}` {declaration.description}{only}"
 
 

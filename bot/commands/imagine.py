@@ -9,7 +9,7 @@ from bot.dispatch.services import Services
 ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "4:5", "5:4", "21:9", "9:21")
 
 
-@command("imagine", task=Task.IMAGINE)
+@command("imagine", task=Task.IMAGINE, contexts={"picture": "Remix"})
 class Imagine(Command):
     """Draw pictures from words."""
 

@@ -9,7 +9,7 @@ from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
 
 
-@command("upscale", task=Task.UPSCALE, contexts=("picture",))
+@command("upscale", task=Task.UPSCALE, contexts={"picture": "Upscale"})
 class Upscale(Command):
     """Make a picture larger."""
 

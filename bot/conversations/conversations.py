@@ -1,6 +1,8 @@
 """Opening a chat, and the prompt for its next answer."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from bot.conversations.templates import render
 from bot.conversations.trimming import chain, trimmed
@@ -8,6 +10,7 @@ from bot.core.clock import Clock
 from bot.core.conversations import Conversation, Role, Turn
 from bot.core.errors import NoSuchJob
 from bot.core.ids import new_id
+from bot.core.invocations import Said
 from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.core.storage import Database
@@ -27,6 +30,8 @@ class Asked:
     turn: Turn | None
     answers: str
     """The id of the turn that the answer follows."""
+    before: tuple[Turn, ...] = ()
+    """What was said before the bot came, to be kept when this opens the conversation."""
 
 
 class Conversations:
@@ -42,13 +47,33 @@ class Conversations:
         async with self._database.read() as tx:
             return await tx.conversations.in_channel(channel.platform, channel.workspace, channel.id, channel.thread)
 
+    async def get(self, conversation_id: str) -> Conversation | None:
+        """A conversation by its id."""
+        async with self._database.read() as tx:
+            return await tx.conversations.get(conversation_id)
+
     async def ask(
-        self, channel: Channel, user: User, text: str, model: Model, *, system: str = "", max_tokens: int
+        self,
+        channel: Channel,
+        user: User,
+        text: str,
+        model: Model,
+        *,
+        system: str = "",
+        max_tokens: int,
+        earlier: Sequence[Said] = (),
     ) -> Asked:
-        """The next question of a channel's conversation. Nothing is written: a new one opens with its first job."""
-        conversation = await self.current(channel) or self._new(channel, user, model, system)
-        earlier = chain(await self._turns(conversation))
-        return self._asked(conversation, earlier, user, text, model, system, max_tokens)
+        """The next question of a channel's conversation. Nothing is written: a new one opens with its first job.
+
+        A new conversation begins with what was said `earlier`.
+        """
+        if (known := await self.current(channel)) is not None:
+            turns = chain(await self._turns(known))
+            return self._asked(known, turns, user, text, model, system, max_tokens)
+        conversation = self._new(channel, user, model, system)
+        before = self._overheard(conversation, earlier)
+        asked = self._asked(conversation, before, user, text, model, system, max_tokens)
+        return replace(asked, before=tuple(before))
 
     async def go_on(
         self, conversation_id: str, job: str, user: User, text: str, model: Model, *, max_tokens: int
@@ -72,6 +97,16 @@ class Conversations:
         conversation, turns, question = await self._found(conversation_id, job)
         prompt = self._prompt(conversation, chain(turns, question.id), model, system, max_tokens)
         return Asked(conversation, prompt, None, question.id)
+
+    def _overheard(self, conversation: Conversation, earlier: Sequence[Said]) -> list[Turn]:
+        """What was said before as turns, each following the one before it, all older than what comes now."""
+        turns: list[Turn] = []
+        for n, said in enumerate(earlier):
+            at = self._clock.now() - timedelta(milliseconds=len(earlier) - n)
+            parent = turns[-1].id if turns else ""
+            turn = Turn(new_id(), conversation.id, said.role, said.text, at, parent, user=said.user)
+            turns.append(replace(turn, platform_message=said.message))
+        return turns
 
     async def _found(self, conversation_id: str, job: str) -> tuple[Conversation, list[Turn], Turn]:
         async with self._database.read() as tx:

@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from bot.core.conversations import Role
 from bot.core.people import Channel, User
+from bot.core.replies import MessageRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,17 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """One message of a thread from before the bot was in it. `message` is the platform's id of it."""
+
+    role: Role
+    user: str
+    """Who said it, as `platform:id`; empty for the bot."""
+    text: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Invocation:
     """One call of a command. `options` holds text, numbers or flags as the platform gave them, before checking."""
 
@@ -41,3 +54,11 @@ class Invocation:
     """The job whose button was pressed."""
     action: str = ""
     """What that button says, e.g. `regenerate`; see `dispatch.presses`."""
+    answering: MessageRef | None = None
+    """A message that waits for this answer; stored with the job, so that any process can give it."""
+    is_private: bool = False
+    """Whether the job's messages are for the asker alone."""
+    earlier: tuple[Said, ...] = ()
+    """What was said in the thread before, oldest first; read when the conversation is new."""
+    confirmed_micros: int = 0
+    """The price, in micros, that the person agreed to by a button."""

@@ -1,10 +1,14 @@
-"""Where people talk: the one small protocol that every platform implements."""
+"""Where people talk: the two small protocols that every platform implements."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef, Reply
+
+if TYPE_CHECKING:
+    from aiohttp.web import RouteDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,8 @@ class MessageLimits:
     text: int
     text_in_bytes: bool = False
     pictures: int = 4
+    appends: bool = False
+    """A growing message is appended to: what it shows cannot be taken back, so an open fence is left open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,8 @@ class Destination:
     is_private: bool = False
     after: MessageRef | None = None
     """The part before this one, of an answer that spans several messages."""
+    answering: MessageRef | None = None
+    """A message that is there already and waits for this answer, such as a deferred interaction's: it becomes it."""
 
 
 class Pacer(Protocol):
@@ -53,7 +61,10 @@ class Platform(Protocol):
     def limits(self) -> MessageLimits: ...
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
-        """Create a message. Raises `MessageLost` when nothing can be posted there any more."""
+        """Create a message, or make `destination.answering` into it; gives its lasting address.
+
+        Raises `MessageLost` when nothing can be posted there any more.
+        """
         ...
 
     async def edit(self, message: MessageRef, reply: Reply) -> None:
@@ -66,6 +77,44 @@ class Platform(Protocol):
 
     def pacer(self, message: MessageRef) -> Pacer:
         """The pace of edits to this message."""
+        ...
+
+    async def direct(self, workspace: str, user: str) -> Channel | None:
+        """Where one person alone reads what is posted; None where there is no such place."""
+        ...
+
+
+class Connection(Protocol):
+    """One platform of others, connected: people are heard there, and answered.
+
+    In this order: `open`, `listen`, `quiet`, `close`; each of the last three also after an earlier one failed.
+    """
+
+    @property
+    def platform(self) -> Platform: ...
+
+    async def open(self) -> None:
+        """Sign in: from here on messages can be posted. Raises a `UserError` that says what to do."""
+        ...
+
+    async def listen(self) -> None:
+        """Hear people from here on."""
+        ...
+
+    async def quiet(self) -> None:
+        """Hear nobody any more; returns when what was heard is accepted or answered."""
+        ...
+
+    async def close(self) -> None:
+        """Sign out."""
+        ...
+
+    def routes(self) -> "Sequence[RouteDef]":
+        """What the server answers for it."""
+        ...
+
+    def check(self) -> None:
+        """Raises `Unavailable` while nobody there is heard."""
         ...
 
 

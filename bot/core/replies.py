@@ -31,6 +31,8 @@ class Progress:
     percent: int | None = None
     elapsed_seconds: int = 0
     usual_seconds: int | None = None
+    place: int | None = None
+    """The place in the line while it is queued: 1 is next."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,10 @@ class MessageStore(Protocol):
         """In order of their parts."""
         ...
 
+    async def shown_in(self, platform: str, channel: str, message: str) -> str | None:
+        """The job that a message shows a part of. `channel` is where the message itself is: the thread, if in one."""
+        ...
+
     async def forget_tokens(self, expired_before: datetime) -> int: ...
 
 

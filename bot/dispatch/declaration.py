@@ -12,13 +12,14 @@ The docstring is the description, the fields are the options, `answer` is what h
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import (
     TYPE_CHECKING,
     Any,
     ClassVar,
+    NewType,
     TypeVar,
     Union,
     dataclass_transform,
@@ -42,6 +43,16 @@ File = Attachment | Link
 """What a file option holds: something attached, or a link to fetch."""
 
 
+Person = NewType("Person", str)
+"""Who: the platform's id of a person, or their name where it knows no ids."""
+
+Role = NewType("Role", str)
+"""Which role or user group: the platform's id of it, or its name."""
+
+Place = NewType("Place", str)
+"""Which channel: the platform's id of it, or its name."""
+
+
 class OptionKind(StrEnum):
     """What a person fills in; forms choose their field by it."""
 
@@ -50,6 +61,9 @@ class OptionKind(StrEnum):
     NUMBER = "number"
     FLAG = "flag"
     FILE = "file"
+    PERSON = "person"
+    ROLE = "role"
+    PLACE = "place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +106,15 @@ class Declaration:
     task: Task | None
     rank: Rank
     is_private: bool
-    contexts: tuple[str, ...]
-    """Kinds of message it can be started on, e.g. `picture`."""
+    contexts: Mapping[str, str]
+    """Kinds of message it can be started on, and what it is called there, e.g. `{"picture": "Upscale"}`."""
+    works_anywhere: bool = False
+    """Whether it can be asked in a workspace that is not allowed yet."""
+
+    @property
+    def words_of_name(self) -> tuple[str, ...]:
+        """`quota grant` is a command of its own, and platforms that know groups show it as one of `quota`."""
+        return tuple(self.name.split(" "))
 
     def option(self, name: str) -> Option | None:
         return next((option for option in self.options if option.name == name), None)
@@ -102,6 +123,11 @@ class Declaration:
     def words(self) -> Option | None:
         """The option that takes the free words, if any."""
         return next((option for option in self.options if option.words), None)
+
+    @property
+    def file(self) -> Option | None:
+        """The option that takes a picture, if any."""
+        return next((option for option in self.options if option.kind is OptionKind.FILE), None)
 
 
 def option(
@@ -144,9 +170,10 @@ def command(
     task: Task | None = None,
     rank: Rank = Rank.USER,
     private: bool = False,
-    contexts: Sequence[str] = (),
+    contexts: Mapping[str, str] | None = None,
+    works_anywhere: bool = False,
 ) -> Callable[[type[C]], type[C]]:
-    """Declare a command under the name that people type."""
+    """Declare a command under the name that people type, of one to three words."""
 
     def declare(form: type[C]) -> type[C]:
         form.declaration = Declaration(
@@ -156,7 +183,8 @@ def command(
             task=task,
             rank=rank,
             is_private=private,
-            contexts=tuple(contexts),
+            contexts=contexts or {},
+            works_anywhere=works_anywhere,
         )
         return form
 
@@ -178,11 +206,14 @@ def _options_of(form: type[Command]) -> tuple[Option, ...]:
     )
 
 
-_KINDS: dict[type, OptionKind] = {
+_KINDS: dict[Any, OptionKind] = {
     str: OptionKind.TEXT,
     int: OptionKind.INTEGER,
     float: OptionKind.NUMBER,
     bool: OptionKind.FLAG,
+    Person: OptionKind.PERSON,
+    Role: OptionKind.ROLE,
+    Place: OptionKind.PLACE,
     Attachment: OptionKind.FILE,
     Link: OptionKind.FILE,
 }

@@ -2,20 +2,25 @@
 
 import contextlib
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bot.core.errors import EaselError, Fault, NotAllowed, UserError, new_reference
-from bot.core.invocations import Invocation
+from bot.core.invocations import Attachment, Invocation
 from bot.core.people import User
 from bot.core.replies import Reply, Tone
+from bot.dispatch.drafts import Draft, Value
 from bot.dispatch.forms import fill
+from bot.dispatch.notices import Notices
 from bot.dispatch.parser import find
 from bot.dispatch.presses import Press, Presses
 from bot.dispatch.ranks import Ranks
 from bot.dispatch.services import Services
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class Dispatcher:
 
     services: Services
     ranks: Ranks
+    notices: Notices
 
     async def handle(self, invocation: Invocation) -> Reply | None:
         """Answer one call. A reply is to be shown now; None means that a job was started and shows itself."""
@@ -33,20 +39,45 @@ class Dispatcher:
         """Answer one press of a button, as `handle` does for a call."""
         return await self._in_sentences(self._pressed(press), press.user, f"button {press.action}")
 
+    async def draft(self, press: Press) -> Draft | Reply:
+        """The form that a button of `presses.FORM_ACTIONS` opens, or why it opens none."""
+        return await self._in_sentences(self._drafted(press), press.user, f"button {press.action}")
+
+    async def submit(
+        self, press: Press, options: Mapping[str, Value], attachments: Mapping[str, Attachment] | None = None
+    ) -> Reply | None:
+        """Answer a form that a button opened, filled in; `press` is as it was, with the request key of the sending."""
+        work = self._submitted(press, options, attachments or {})
+        return await self._in_sentences(work, press.user, f"form {press.action}")
+
     async def _answer(self, invocation: Invocation) -> Reply | None:
         form = find(self.services.menu, invocation.command)
         declaration = form.declaration
-        await self.services.moderation.admit(invocation.user)
-        self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
+        if not declaration.works_anywhere:
+            await self.services.moderation.admit(invocation.user)
+        await self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
         return await fill(form, invocation).answer(invocation, self.services)
 
     async def _pressed(self, press: Press) -> Reply | None:
         await self.services.moderation.admit(press.user)
-        presses = Presses(self.services, self.ranks)
-        invocation = await presses.read(press)
+        invocation = await self._presses.read(press)
         return await self._answer(invocation) if isinstance(invocation, Invocation) else invocation
 
-    async def _in_sentences(self, work: Awaitable[Reply | None], user: User, what: str) -> Reply | None:
+    async def _drafted(self, press: Press) -> Draft:
+        await self.services.moderation.admit(press.user)
+        return await self._presses.draft(press)
+
+    async def _submitted(
+        self, press: Press, options: Mapping[str, Value], attachments: Mapping[str, Attachment]
+    ) -> Reply | None:
+        await self.services.moderation.admit(press.user)
+        return await self._answer(await self._presses.submitted(press, options, attachments))
+
+    @property
+    def _presses(self) -> Presses:
+        return Presses(self.services, self.ranks, self.notices)
+
+    async def _in_sentences(self, work: Awaitable[T], user: User, what: str) -> T | Reply:
         facts = {"what": what, "platform": user.platform, "workspace": user.workspace, "user": user.id}
         try:
             return await work

@@ -11,6 +11,8 @@ from bot.dispatch.declaration import Command, Option, OptionKind
 _WHOLE = re.compile(r"[+-]?\d{1,30}")
 _LARGEST = 2**63 - 1
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")  # as the bot itself writes them
+# How Discord and Slack write a person, a role and a channel inside text.
+_MENTION = re.compile(r"<(?:@[!&]?|#|!subteam\^)([A-Za-z0-9]+)(?:\|[^>]*)?>")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -93,8 +95,17 @@ def _flag(option: Option, raw: Any) -> bool:
     raise BadOption(f"{option.name} is yes or no, not “{raw}”.", option=option.name)
 
 
+def _mentioned(option: Option, raw: Any) -> str:
+    text = _text(option, raw)
+    match = _MENTION.fullmatch(text)
+    return match[1] if match else text.lstrip("@#").strip()
+
+
 _READERS = {
     OptionKind.TEXT: _text,
+    OptionKind.PERSON: _mentioned,
+    OptionKind.ROLE: _mentioned,
+    OptionKind.PLACE: _mentioned,
     OptionKind.INTEGER: _integer,
     OptionKind.NUMBER: _number,
     OptionKind.FLAG: _flag,

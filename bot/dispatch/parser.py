@@ -7,6 +7,7 @@ hyphens are understood, and everything after a lone `--` is words.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from bot.core.errors import BadOption, UnknownName
 from bot.dispatch.declaration import Command, Declaration, Option, OptionKind
@@ -18,7 +19,7 @@ _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»"}
 _FLAG = re.compile(r"(?:--|—|–)([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
 
 
-_NAME = re.compile(r"\s*/?(\S*)\s?(.*)", re.DOTALL)
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +39,40 @@ class _Word:
 
 
 def find(menu: Menu, name: str) -> type[Command]:
-    """The command of that name; raises `UnknownName` with the nearest."""
+    """The command of that name; raises `UnknownName` with the nearest, or `BadOption` with the verbs of a group."""
+    wanted = " ".join(name.lower().split())
     for form in menu:
-        if form.declaration.name == name.lower():
+        if form.declaration.name == wanted:
             return form
-    raise UnknownName("command", name, [form.declaration.name for form in menu], how="Try /help.")
+    names = [form.declaration.name for form in menu]
+    if wanted and (verbs := [name for name in names if name.startswith(f"{wanted} ")]):
+        raise BadOption(f"/{wanted} needs one more word: {', '.join(f'/{verb}' for verb in verbs)}.")
+    raise UnknownName("command", name, names, how="Try /help.")
+
+
+def begins_with_command(text: str, menu: Menu) -> bool:
+    """Whether a text without a slash begins with a command's first word: "imagine a fox"."""
+    return bool(words := text.split()) and words[0].lower() in {form.declaration.words_of_name[0] for form in menu}
 
 
 def parse(text: str, menu: Menu) -> Call:
-    """Split `/name words --option value …`; raises `UnknownName` or `BadOption`."""
-    name, rest = _NAME.match(text).groups()  # type: ignore[union-attr]  # it matches anything
+    """Split `/name words --option value …`; raises `UnknownName` or `BadOption`. The longest name wins."""
+    name, rest = _split_name(text.lstrip().removeprefix("/"), menu)
     form = find(menu, name)
     return Call(form.declaration.name, parse_options(rest, form.declaration))
+
+
+def _split_name(text: str, menu: Menu) -> tuple[str, str]:
+    """The words that name a command, and what follows them; of a group's, also a verb that it does not have."""
+    names = {form.declaration.words_of_name for form in menu}
+    typed = list(islice(_WORD.finditer(text), max(map(len, names), default=1)))
+    said = tuple(word[0].lower() for word in typed)
+    for n in range(len(typed), 0, -1):
+        is_group = any(name[:n] == said[:n] for name in names)
+        if said[:n] in names or is_group:
+            n += 0 if said[:n] in names or n == len(typed) else 1
+            return " ".join(said[:n]), text[typed[n - 1].end() :].lstrip()
+    return (typed[0][0], "") if typed else ("", "")
 
 
 def parse_options(text: str, declaration: Declaration) -> dict[str, Value]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bot.core.errors import NotAllowed
 from bot.core.people import Rank, User
+from bot.moderation.moderation import Moderation
 
 _NAMES = {Rank.OWNER: "the bot's owner", Rank.MODERATOR: "a moderator of this workspace"}
 
@@ -14,14 +15,18 @@ class Ranks:
     """`owners` holds (platform, workspace or empty, user id): Slack ids are only unique within a team."""
 
     owners: Collection[tuple[str, str, str]]
+    moderation: Moderation
 
-    def of(self, user: User) -> Rank:
+    async def of(self, user: User) -> Rank:
         """The rank of a user where they ask."""
         if user.is_owner or {(user.platform, "", user.id), (user.platform, user.workspace, user.id)} & set(self.owners):
             return Rank.OWNER
-        return Rank.MODERATOR if user.is_administrator else Rank.USER
+        if user.is_administrator:
+            return Rank.MODERATOR
+        settings = await self.moderation.settings_of(user.platform, user.workspace) if user.roles else None
+        return Rank.MODERATOR if settings and settings.moderator_roles & user.roles else Rank.USER
 
-    def require(self, user: User, rank: Rank, what: str) -> None:
+    async def require(self, user: User, rank: Rank, what: str) -> None:
         """Raise `NotAllowed`, which says who may."""
-        if self.of(user) < rank:
+        if rank > Rank.USER and await self.of(user) < rank:
             raise NotAllowed(f"{what} is for {_NAMES[rank]}.")

@@ -10,7 +10,7 @@ from bot.core.errors import AlreadyRunning, BackendDown, DuplicateAsk, Duplicate
 from bot.core.fresh import Fresh
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
-from bot.core.jobs import OPEN_STATES, Job, JobState, Output
+from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PostedMessage
 from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.money import Estimate
@@ -87,7 +87,8 @@ class Jobs:
         if (first := await self._admit(model, invocation.request_key)) is not None:
             return first
         job = self._new(invocation, model, to_row(known), to_row(inputs), told)
-        return await self._accept(job, model, _words(known), asked)
+        waiting = [PostedMessage(job.id, 0, ref)] if (ref := invocation.answering) is not None else []
+        return await self._accept(job, model, _words(known), asked, waiting)
 
     async def get(self, job_id: str) -> Job | None:
         """A job by its id, or by the beginning of it where that is enough."""
@@ -175,26 +176,34 @@ class Jobs:
             updated_at=now,
             press_key=invocation.press_key,
             parent_job=invocation.parent_job,
+            is_private=invocation.is_private,
             told_about=told.about,
             told_at_most=told.at_most,
         )
 
-    async def _accept(self, job: Job, model: Model, words: str, asked: Asked | None) -> Job:
+    async def _accept(
+        self, job: Job, model: Model, words: str, asked: Asked | None, waiting: list[PostedMessage]
+    ) -> Job:
+        """`waiting` are messages that are there already and wait for this job's answer."""
         await self._seen.get(job.user, lambda: self._see(job.user))
         try:
-            job = await self._commit(job, model, words, asked)
+            job = await self._commit(job, model, words, asked, waiting)
         except DuplicateAsk:
             return await self._the_first(job.request_key)
         except DuplicatePress as error:
             raise AlreadyRunning("I am on it: that button was pressed a moment ago.") from error
-        self._runner.launch(job)
+        self._runner.launch(job, waiting)
         return job
 
-    async def _commit(self, job: Job, model: Model, words: str, asked: Asked | None) -> Job:
+    async def _commit(
+        self, job: Job, model: Model, words: str, asked: Asked | None, waiting: list[PostedMessage]
+    ) -> Job:
         """The one transaction that makes an ask owed."""
         async with self._parts.database.write() as tx:
             await self._moderation.check(tx, job.user, job.channel, model, words)
             job = await self._insert(tx, job, asked)
+            for message in waiting:
+                await tx.messages.put(message)
             await self._parts.credits.hold(tx, job.id, job.user, job.told_at_most)
         return job
 
@@ -211,6 +220,8 @@ class Jobs:
         conversation = await tx.conversations.open(asked.conversation)
         job = replace(job, conversation=conversation.id, options={**job.options, "answers": asked.answers})
         await tx.jobs.add(job)
+        for turn in asked.before if conversation.id == asked.conversation.id else ():
+            await tx.conversations.add_turn(turn)
         if asked.turn is not None:
             await tx.conversations.add_turn(replace(asked.turn, conversation=conversation.id, job=job.id))
         return job

@@ -1,5 +1,7 @@
 """accepted → queued: the placeholder is posted and its address stored before any money can be spent at a backend."""
 
+from dataclasses import replace
+
 from bot.core.errors import UserError
 from bot.core.jobs import JobState, PostedMessage
 from bot.core.platform import MessageLost
@@ -11,8 +13,9 @@ from bot.jobs.work import Work
 async def place(work: Work) -> None:
     """Post the placeholder. Where nothing can be posted the job fails and the money goes back."""
     working = work.parts.presenter.working(work.job, work.model, Progress(Stage.QUEUED))
+    waiting = work.posted[0].ref if work.posted else None
     try:
-        ref = await work.platform.post(work.destination, working)
+        ref = await work.platform.post(replace(work.destination, answering=waiting), working)
     except MessageLost as error:
         await fail(work, UserError(str(error) or "I cannot post there."))
         return

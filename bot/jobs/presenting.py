@@ -65,7 +65,7 @@ class Presenter:
             text=text,
             pictures=tuple(_picture(job, model, output, result) for output in result.pictures),
             note=self._facts(job, model, result),
-            buttons=(*self._buttons(job, model, result), Button("delete", "Delete", job.id)),
+            buttons=(*self._buttons(job, model, result), Button("delete", "Delete", job.id), *_report(job, result)),
             tone=Tone.ERROR if has_failed else Tone.DONE,
             is_private=job.is_private,
         )
@@ -94,9 +94,11 @@ class Presenter:
             return [*continue_it, Button("regenerate", "Regenerate", job.id)]
         if not result.pictures:
             return [Button("again", "Again", job.id)]
+        is_drawn = model.task is Task.IMAGINE
         return [
-            *([Button("again", "Again", job.id)] if model.task is Task.IMAGINE else []),
+            *([Button("again", "Again", job.id)] if is_drawn else []),
             *(button for output in result.pictures for button in self._picture_buttons(job, output, result)),
+            *([Button("edit", "Edit prompt", job.id)] if is_drawn else []),
         ]
 
     def _picture_buttons(self, job: Job, output: Output, result: Result) -> list[Button]:
@@ -109,6 +111,11 @@ class Presenter:
         if not which:
             buttons.append(Button("caption", "Caption", job.id, output.n))
         return buttons
+
+
+def _report(job: Job, result: Result) -> list[Button]:
+    """What others can see can be reported."""
+    return [Button("report", "Report", job.id)] if result.pictures and not job.is_private else []
 
 
 def images_withheld(job: Job, model: Model, result: Result) -> int:

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from bot.core.errors import BackendError, EaselError, Fault, Unavailable, UserError, new_reference
-from bot.core.jobs import OPEN_STATES, Job, JobState
+from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
 from bot.jobs import closing, delivery, placing, submitting, trying_again, watching
 from bot.jobs.queue import Queue
 from bot.jobs.work import JobLost, Parts, Work
@@ -30,15 +30,17 @@ class Runner:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._epochs: dict[str, int] = {}
 
-    def launch(self, job: Job) -> None:
+    def launch(self, job: Job, waiting: Sequence[PostedMessage] = ()) -> None:
         """Work on a job until it is delivered. One that is being worked on is left alone, unless it was lost meanwhile.
+
+        `waiting` are the messages of a new job that are there already.
 
         A higher epoch says that another worker had it: the old task, which can write nothing any more, ends first.
         """
         before = self._tasks.get(job.id)
         if before is not None and self._epochs.get(job.id) == job.epoch:
             return
-        task = asyncio.create_task(self._run(job, before), name=f"job {job.id}")
+        task = asyncio.create_task(self._run(job, before, waiting), name=f"job {job.id}")
         self._tasks[job.id], self._epochs[job.id] = task, job.epoch
         task.add_done_callback(lambda done: self._forget(job.id, done))
 
@@ -76,13 +78,13 @@ class Runner:
             self._works.pop(job_id, None)
         metrics.jobs_open.set(len(self._tasks))
 
-    async def _run(self, job: Job, before: "asyncio.Task[None] | None") -> None:
+    async def _run(self, job: Job, before: "asyncio.Task[None] | None", waiting: Sequence[PostedMessage]) -> None:
         metrics.jobs_open.set(len(self._tasks))
         if before is not None:
             before.cancel()
             await asyncio.gather(before, return_exceptions=True)
         model = self._parts.catalogue.get(job.model)
-        work = self._works[job.id] = Work(self._parts, job, model, usual_seconds=model.usual_seconds)
+        work = self._works[job.id] = Work(self._parts, job, model, list(waiting), usual_seconds=model.usual_seconds)
         if job.cancel_by:
             work.cancelled.set()
         with job_context(job.id):

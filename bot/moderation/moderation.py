@@ -6,6 +6,7 @@ from bot.core.fresh import Fresh
 from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.core.storage import Database, Transaction
+from bot.moderation.settings import WorkspaceSettings, settings_from
 from bot.moderation.words import first_refused
 
 FRESH_SECONDS = 1.0
@@ -19,6 +20,7 @@ class Moderation:
         self._database = database
         self._clock = clock
         self._always_allowed = always_allowed
+        self._settings: Fresh[tuple[str, str], WorkspaceSettings] = Fresh(clock, FRESH_SECONDS)
         self._rules: Fresh[tuple[str, str], tuple[dict[str, str], list[str]]] = Fresh(clock, FRESH_SECONDS)
 
     async def admit(self, user: User) -> None:
@@ -45,11 +47,25 @@ class Moderation:
         if model.is_adult and not channel.is_age_restricted:
             raise Refused(f"{model.title} runs in age-restricted channels only.")
 
+    async def settings_of(self, platform: str, workspace: str) -> WorkspaceSettings:
+        """What a workspace decided for itself."""
+        return await self._settings.get((platform, workspace), lambda: self._read_settings(platform, workspace))
+
+    async def _read_settings(self, platform: str, workspace: str) -> WorkspaceSettings:
+        async with self._database.read() as tx:
+            return settings_from(await tx.policies.of(platform, workspace))
+
     async def note_refusal(self, user: User, what: str) -> None:
         """Keep a trace of a verb that was tried without the rank for it."""
         async with self._database.write() as tx:
             actor = f"{user.platform}:{user.workspace}:{user.id}"
             await tx.audit.add(actor, "refused", {"what": what}, self._clock.now())
+
+    async def note_report(self, user: User, job: str) -> None:
+        """Keep who reported which job."""
+        async with self._database.write() as tx:
+            actor = f"{user.platform}:{user.workspace}:{user.id}"
+            await tx.audit.add(actor, "job.reported", {"job": job}, self._clock.now())
 
     def _is_allowed(self, user: User) -> bool:
         return bool({(user.platform, user.workspace), (user.platform, "*")} & self._always_allowed)

@@ -19,6 +19,11 @@ _PUT = _insert.on_conflict_do_update(
     index_elements=["job", "part"], set_={name: _insert.excluded[name] for name in _CHANGING}
 )
 _OF = sa.select(messages).where(messages.c.job == bindparam("of_job")).order_by(messages.c.part)
+_SHOWN_IN = sa.select(messages.c.job).where(
+    messages.c.platform == bindparam("of_platform"),
+    sa.or_(messages.c.channel == bindparam("of_channel"), messages.c.thread == bindparam("of_channel")),
+    messages.c.message == bindparam("of_message"),
+)
 _FORGET = (
     sa.update(messages)
     .where(sa.text("token <> ''"), messages.c.token_expires_at < bindparam("expired_before"))
@@ -42,6 +47,11 @@ class SqlMessageStore:
 
     async def of(self, job_id: str) -> list[PostedMessage]:
         return [_message(row) for row in await self._run(_OF, {"of_job": job_id})]
+
+    async def shown_in(self, platform: str, channel: str, message: str) -> str | None:
+        facts = {"of_platform": platform, "of_channel": channel, "of_message": message}
+        row = (await self._run(_SHOWN_IN, facts)).first()
+        return str(row.job) if row else None
 
     async def forget_tokens(self, expired_before: datetime) -> int:
         return (await self._run(_FORGET, {"expired_before": expired_before})).rowcount

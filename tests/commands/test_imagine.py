@@ -17,7 +17,7 @@ async def test_a_picture_comes_with_its_facts_and_next_steps(bench: Bench) -> No
     assert [(p.name, p.alt) for p in reply.pictures] == [
         ("a-fox-in-the-snow.png", "a fox in the snow (drawn by FLUX schnell)")
     ]
-    labels = ["Again", "Vary · FLUX dev, 25 credits", "Upscale", "Caption", "Delete"]
+    labels = ["Again", "Vary · FLUX dev, 25 credits", "Upscale", "Caption", "Edit prompt", "Delete", "Report"]
     assert [button.label for button in reply.buttons] == labels
     assert await bench.balance() == bench.starting_credits - 3_000
 

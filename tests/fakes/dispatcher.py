@@ -9,9 +9,11 @@ from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Choice, Command, command, option
 from bot.dispatch.dispatcher import Dispatcher
+from bot.dispatch.notices import Notices
 from bot.dispatch.presses import Press
 from bot.dispatch.ranks import Ranks
 from bot.dispatch.services import Services
+from bot.moderation.moderation import Moderation
 
 Answer = Callable[[Invocation], Awaitable[Reply | None]]
 
@@ -70,6 +72,12 @@ class ScriptedDispatcher(Dispatcher):
         return self.script.pressed
 
 
+NOBODY = cast(Moderation, SimpleNamespace())
+"""Nobody who asks here has roles, so that nobody looks."""
+
+
 def scripted(script: Script) -> ScriptedDispatcher:
     """A dispatcher with a small menu of its own."""
-    return ScriptedDispatcher(cast(Services, SimpleNamespace(menu=MENU)), Ranks(()), script)
+    return ScriptedDispatcher(
+        cast(Services, SimpleNamespace(menu=MENU)), Ranks((), NOBODY), Notices({}, NOBODY, ()), script
+    )

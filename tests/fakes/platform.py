@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from bot.core.clock import Clock
+from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply
 
@@ -68,12 +69,13 @@ class RememberingPlatform:
         self._fail()
         if self._is_closed:
             raise MessageLost("I cannot post there: the channel is gone.")
-        if destination.nonce not in self.messages:
+        message = destination.answering.id if destination.answering is not None else destination.nonce
+        if message not in self.messages:
             channel = destination.channel
-            ref = MessageRef(self.name, channel.workspace, channel.id, channel.thread, destination.nonce)
-            self.messages[destination.nonce] = Shown(ref, destination)
-            self._keep(destination.nonce, reply)
-        return self.messages[destination.nonce].ref
+            ref = MessageRef(self.name, channel.workspace, channel.id, channel.thread, message)
+            self.messages[message] = Shown(ref, destination)
+            self._keep(message, reply)
+        return self.messages[message].ref
 
     async def edit(self, message: MessageRef, reply: Reply) -> None:
         self._fail()
@@ -88,6 +90,9 @@ class RememberingPlatform:
 
     def pacer(self, message: MessageRef) -> Pacer:
         return NoPace()
+
+    async def direct(self, workspace: str, user: str) -> Channel | None:
+        return Channel(self.name, workspace, f"direct-{user}")
 
     def _keep(self, message: str, reply: Reply) -> None:
         self.messages[message].history.append(reply)

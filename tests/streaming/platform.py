@@ -48,6 +48,9 @@ class RememberingPlatform:
     def pacer(self, message: MessageRef) -> Pacer:
         return self.bucket.pacer() if self.bucket is not None else Unpaced(self.clock)
 
+    async def direct(self, workspace: str, user: str) -> Channel | None:
+        return None
+
     async def _travel(self, message: MessageRef, reply: Reply) -> None:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bot.core.errors import UserError
+from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch.dispatcher import Dispatcher
@@ -63,6 +64,10 @@ class ConsolePlatform:
 
     def pacer(self, message: MessageRef) -> Pacer:
         return ConsolePacer()
+
+    async def direct(self, workspace: str, user: str) -> Channel | None:
+        """Nobody sits here between two commands."""
+        return None
 
     def _show(self, message_id: str, reply: Reply) -> None:
         self._shown[message_id] = reply

@@ -12,7 +12,7 @@ async def me_as_json(user: User, people: Sequence[User], dispatcher: Dispatcher)
     credits_ = dispatcher.services.credits
     statement = await credits_.statement(user)
     me: dict[str, JSON] = {
-        **_person(user, dispatcher),
+        **await _person(user, dispatcher),
         "left": {
             "today": credits_.form.show(statement.today_left),
             "allowance": credits_.form.show(statement.today_allowance),
@@ -20,9 +20,9 @@ async def me_as_json(user: User, people: Sequence[User], dispatcher: Dispatcher)
         },
     }
     if people:
-        me["people"] = [_person(other, dispatcher) for other in people]
+        me["people"] = [await _person(other, dispatcher) for other in people]
     return me
 
 
-def _person(user: User, dispatcher: Dispatcher) -> dict[str, JSON]:
-    return {"id": user.id, "name": user.name, "rank": dispatcher.ranks.of(user).name.lower()}
+async def _person(user: User, dispatcher: Dispatcher) -> dict[str, JSON]:
+    return {"id": user.id, "name": user.name, "rank": (await dispatcher.ranks.of(user)).name.lower()}

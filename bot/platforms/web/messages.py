@@ -9,6 +9,9 @@ from bot.core.storage import PageMessage
 
 Shown = Mapping[str, JSON]
 
+_NOT_HERE = frozenset({"edit", "report"})
+"""The page opens its own form to edit a prompt, and nobody else sees what it shows."""
+
 
 def as_json(message: PageMessage) -> dict[str, JSON]:
     """One message as the page gets it. Times are ISO 8601 in UTC, spans in seconds."""
@@ -21,7 +24,7 @@ def as_json(message: PageMessage) -> dict[str, JSON]:
         "pictures": [_picture(picture) for picture in reply.pictures],
         "progress": _progress(reply.progress),
         "note": reply.note,
-        "buttons": [_button(button) for button in reply.buttons],
+        "buttons": [_button(button) for button in reply.buttons if button.action not in _NOT_HERE],
         "tone": reply.tone.value,
         "created": message.created_at.isoformat(),
     }

@@ -58,6 +58,10 @@ class WebPlatform:
     def pacer(self, message: MessageRef) -> Pacer:
         return PagePacer(self._clock)
 
+    async def direct(self, workspace: str, user: str) -> Channel | None:
+        """A channel of theirs for what they did not ask for; their side list shows it."""
+        return Channel(NAME, workspace, f"{user}.notices")
+
     async def say(self, user: User, channel: Channel, message_id: str, text: str, note: str = "") -> None:
         """Post a person's own words; an equal id posts them once."""
         await self._create(message_id, channel, user, Reply(text=text, note=note), is_from_bot=False)

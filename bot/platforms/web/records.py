@@ -24,7 +24,7 @@ class Records:
         """The drawer's record as JSON; times are ISO 8601 in UTC, amounts credits as text."""
         services = self._dispatcher.services
         job = await services.jobs.get(request.match_info["job"])
-        record = await services.jobs.record(job) if job and self._may_see(request[USER], job) else None
+        record = await services.jobs.record(job) if job and await self._may_see(request[USER], job) else None
         if record is None:
             raise web.HTTPNotFound(text="There is no job of that name that you can see here.")
         try:
@@ -33,10 +33,10 @@ class Records:
             title = record.job.model  # it left the catalogue since
         return web.json_response(record_as_json(record, title, services.credits.form), headers=NO_STORE)
 
-    def _may_see(self, user: User, job: Job) -> bool:
+    async def _may_see(self, user: User, job: Job) -> bool:
         if (job.user.platform, job.user.workspace) != (NAME, WORKSPACE):
             return False
-        return job.user.id == user.id or self._dispatcher.ranks.of(user) >= Rank.MODERATOR
+        return job.user.id == user.id or await self._dispatcher.ranks.of(user) >= Rank.MODERATOR
 
 
 def record_as_json(record: JobRecord, title: str, form: CreditForm) -> dict[str, JSON]:

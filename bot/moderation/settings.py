@@ -1,0 +1,60 @@
+"""What a workspace decided for itself, over the defaults."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from bot.core.json import JSON
+from bot.core.storage import Policy
+
+PREFIX = "setting:"
+"""Settings are policies of the workspace whose key begins so."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSettings:
+    """Each field is a setting of `/settings`; its default holds where nobody chose."""
+
+    default_models: Mapping[str, str] = field(default_factory=dict)
+    """The model of each task, by its key; the catalogue's first where none is named."""
+    channels: frozenset[str] = frozenset()
+    """The channels it may be used in; everywhere when empty."""
+    system_prompt: str = ""
+    language: str = ""
+    time_zone: str = "UTC"
+    adult: str = "age_restricted"
+    """`off`, or `age_restricted`: models for adults in age-restricted channels."""
+    flagged: str = "spoiler"
+    """What happens to pictures that the model flags: `spoiler` or `refuse`."""
+    join: str = "everyone"
+    """Who may go on with a conversation: `everyone`, or the `starter` alone."""
+    mention: str = "thread"
+    """Where a mention is answered: in a `thread` of its own, as a `reply`, or not at all (`off`)."""
+    moderator_roles: frozenset[str] = frozenset()
+    """Roles or user groups whose members are moderators, by id."""
+    moderator_channel: str = ""
+    """Where reports and notices go, by id."""
+    retention_days: int | None = None
+    """How long prompts, conversations and pictures are kept; never longer than the bot's own RETENTION_DAYS."""
+    reuse: bool = False
+    """Whether an identical finished request may be answered from what was kept, for nothing."""
+    confirm_above_credits: float = 0
+    """Above this price a button asks first; 0 never asks."""
+
+
+_SETS = frozenset({"channels", "moderator_roles"})
+NAMES = tuple(one.name for one in fields(WorkspaceSettings))
+
+
+def settings_from(policies: Iterable[Policy]) -> WorkspaceSettings:
+    """A workspace's settings from its policies; what this version does not know is left alone."""
+    given: dict[str, Any] = {}
+    for policy in policies:
+        name = policy.key.removeprefix(PREFIX)
+        if policy.scope == "workspace" and policy.key.startswith(PREFIX) and name in NAMES:
+            given[name] = _value(name, policy.value)
+    return WorkspaceSettings(**given)
+
+
+def _value(name: str, value: JSON) -> JSON | frozenset[str]:
+    return frozenset(map(str, value)) if name in _SETS and isinstance(value, list) else value
