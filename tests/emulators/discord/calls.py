@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.emulators.discord.component_rules import shown_addresses
+from tests.emulators.discord.payloads import message_json
 from tests.emulators.discord.permissions import bits
 from tests.emulators.discord.posting import Draft, Upload
 from tests.emulators.discord.records import Records, Request
@@ -15,7 +17,7 @@ from tests.emulators.discord.refusals import (
     UNKNOWN_MESSAGE,
     Refused,
 )
-from tests.emulators.discord.world import Channel, Guild, World
+from tests.emulators.discord.world import Channel, Guild, Json, World
 
 if TYPE_CHECKING:
     from tests.emulators.discord.emulator import DiscordEmulator
@@ -91,6 +93,16 @@ class Call:
         """Words that a model wrote must not be able to ping."""
         if (fields.get("content") or fields.get("components")) and fields.get("allowed_mentions") is None:
             self.records.violation(self.request, "words are sent without allowed_mentions")
+
+    def wrote(self, message: "Message") -> Json:
+        """What the request made, as the answer shows it, once it was looked at for what helps nobody."""
+        shown = shown_addresses(message.components)
+        hidden = [one.filename for one in message.attachments if message.is_v2 and one.url not in shown]
+        if hidden:
+            self.records.violation(self.request, f"{', '.join(hidden)} is shown by no component")
+        if len(message.versions) > 1 and message.versions[-1].shows_the_same_as(message.versions[-2]):
+            self.emulator.useless_edits.append(self.request)
+        return message_json(message)
 
     def _id(self, name: str) -> int:
         text = self.parameters[name]

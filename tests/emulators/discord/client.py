@@ -45,6 +45,9 @@ class LocalClient(discord.Client):
         await emulator.connected()
         await self.wait_until_ready()
 
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """discord.py waits five seconds before it identifies again; here nobody minds."""
+
     def text_channel(self, channel: Channel) -> discord.TextChannel:
         """A channel of the emulator, as discord.py knows it."""
         found = self.get_channel(channel.id)

@@ -12,8 +12,9 @@ from tests.emulators.discord.world import Guild
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[DiscordEmulator]:
-    async with DiscordEmulator() as running:
+    async with DiscordEmulator(checks_itself=True) as running:
         yield running
+    assert not running.own_faults, "\n".join(running.own_faults)
 
 
 @pytest.fixture

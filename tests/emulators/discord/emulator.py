@@ -49,11 +49,15 @@ class DiscordEmulator:
         gateway_latency: float = 0.0,
         speed: float = 1.0,
         application_flags: int = MESSAGE_CONTENT_ALLOWED,
+        checks_itself: bool = False,
     ) -> None:
         self.token = token
         self.latency = latency
         self.gateway_latency = gateway_latency
         self.application_flags = application_flags
+        self.checks_itself = checks_itself
+        self.own_faults: list[str] = []
+        """With `checks_itself`: where the emulator's answers differ from Discord's description."""
         self.clock = PlatformClock(speed)
         self.world = World(self.clock)
         self.records = Records()
@@ -67,7 +71,7 @@ class DiscordEmulator:
         self.old_edits_allowed = 30
         """How often a message older than an hour may be edited before 30046. Discord does not tell the number."""
         self.useless_edits: list[Request] = []
-        """Edits that set a plain message to the text it already has."""
+        """Edits after which the message showed what it showed before."""
         self.commands_created_today = 0
         self._runner: web.AppRunner | None = None
         self._address = ""

@@ -28,6 +28,7 @@ GUILDS, MEMBERS, PRESENCES, MESSAGES, DIRECT_MESSAGES, MESSAGE_CONTENT = (
     1 << 12,
     1 << 15,
 )
+REACTIONS, DIRECT_REACTIONS = 1 << 10, 1 << 13
 _ALL_INTENTS = (1 << 17) - 1 | 3 << 20 | 3 << 24
 _APPLICATION_FLAGS = {PRESENCES: 3 << 12, MEMBERS: 3 << 14, MESSAGE_CONTENT: 3 << 18}
 """Which flags of the application allow a privileged intent: for verified and for small applications."""
@@ -68,6 +69,8 @@ class Session:
 
 
 def _intent_of(event: str, guild: Guild | None) -> int:
+    if event.startswith("MESSAGE_REACTION_"):
+        return REACTIONS if guild is not None else DIRECT_REACTIONS
     if event.startswith("MESSAGE_"):
         return MESSAGES if guild is not None else DIRECT_MESSAGES
     if event.startswith("GUILD_MEMBER_"):
@@ -127,6 +130,8 @@ class GatewaySide:
         self._emulator = emulator
         self.sessions: dict[str, Session] = {}
         self.is_deaf = False
+        self.is_down = False
+        """While true, nobody can connect."""
         self.identifies = 0
         self.resumes = 0
         self.heartbeats = 0
@@ -187,7 +192,9 @@ class GatewaySide:
 
     # A connection's life.
 
-    async def handle(self, http: web.Request) -> web.WebSocketResponse:
+    async def handle(self, http: web.Request) -> web.StreamResponse:
+        if self.is_down:
+            return web.Response(status=503)
         socket = web.WebSocketResponse(compress=False)
         await socket.prepare(http)
         kind = http.query.get("compress")

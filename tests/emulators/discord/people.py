@@ -10,11 +10,11 @@ from tests.emulators.discord.filling import Filling, NotOffered, find_command, n
 from tests.emulators.discord.forms import submitted
 from tests.emulators.discord.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, Modal
 from tests.emulators.discord.messages import BUTTON, SELECTS, STRING_SELECT, Message, walk
-from tests.emulators.discord.payloads import interaction_json, message_json, user_json
+from tests.emulators.discord.payloads import interaction_json, member_json, message_json, user_json
 from tests.emulators.discord.posting import Draft, Upload, create_message, delete_message, edit_message
 from tests.emulators.discord.posting import upload_limit as limit_of
 from tests.emulators.discord.threads import join, open_thread_on, wake
-from tests.emulators.discord.world import DIRECT, GROUP, Channel, Guild, Json, Member, User, World
+from tests.emulators.discord.world import DIRECT, GROUP, Channel, Guild, Json, Member, Role, User, World
 
 if TYPE_CHECKING:
     from tests.emulators.discord.emulator import DiscordEmulator
@@ -70,6 +70,14 @@ class Person:
         del left.members[self.user.id]
         told = {"guild_id": str(left.id), "user": user_json(self.user)}
         self.world.announce("GUILD_MEMBER_REMOVE", left, lambda reader: told)
+
+    def give(self, role: Role, guild: Guild | None = None) -> None:
+        joined = guild or self.guild
+        assert joined is not None
+        member = joined.members[self.user.id]
+        member.roles.append(role)
+        told = member_json(member) | {"guild_id": str(joined.id)}
+        self.world.announce("GUILD_MEMBER_UPDATE", joined, lambda reader: told)
 
     # Commands.
 

@@ -16,10 +16,10 @@ from tests.emulators.discord.messages import (
     LOADING,
     Attachment,
     Message,
-    walk,
 )
 from tests.emulators.discord.payloads import member_json, message_json
 from tests.emulators.discord.refusals import EMPTY_MESSAGE, ENTITY_TOO_LARGE, Refused, check
+from tests.emulators.discord.showing import shown
 from tests.emulators.discord.world import DEFAULT_UPLOAD_LIMIT, Channel, Json, User, World
 from tests.specs.discord import Fault
 
@@ -239,34 +239,9 @@ def _fill(message: Message, draft: Draft, attachments: list[Attachment]) -> None
     if "embeds" in fields:
         message.embeds = [{"type": "rich", **embed} for embed in fields["embeds"] or ()]
     if "components" in fields:
-        message.components = [_shown(node, attachments) for node in fields["components"] or ()]
-        _number(message.components)
+        message.components = shown(fields["components"] or (), attachments)
     if "content" in fields or "components" in fields:
         _find_mentions(message, fields.get("allowed_mentions"))
-
-
-def _shown(node: Any, attachments: list[Attachment]) -> Any:
-    """A copy with `attachment://name` replaced by the file's address."""
-    if isinstance(node, list):
-        return [_shown(entry, attachments) for entry in node]
-    if not isinstance(node, dict):
-        return node
-    copy = {name: _shown(value, attachments) for name, value in node.items() if value is not None}
-    url = copy.get("url")
-    if isinstance(url, str) and url.startswith("attachment://"):
-        found = next(one for one in attachments if one.filename == url.removeprefix("attachment://"))
-        copy |= {"url": found.url, "proxy_url": found.url, "attachment_id": str(found.id)}
-        copy |= {"content_type": found.content_type, "loading_state": 2, "flags": 0}
-        copy["width"], copy["height"] = found.size_in_pixels or (None, None)
-    return copy
-
-
-def _number(components: list[Json]) -> None:
-    """Components without an id get one."""
-    taken = {node.get("id") for node in walk(components)}
-    fresh = (number for number in range(1, 1000) if number not in taken)
-    for node in walk(components):
-        node["id"] = node.get("id") or next(fresh)
 
 
 def _find_mentions(message: Message, allowed: Json | None) -> None:

@@ -24,7 +24,7 @@ from tests.emulators.discord.refusals import (
     check,
 )
 from tests.emulators.discord.routes import account, channels, commands, guilds, interactions, messages, webhooks
-from tests.specs.discord import operation_of, request_faults
+from tests.specs.discord import operation_of, reply_faults, request_faults
 
 if TYPE_CHECKING:
     from tests.emulators.discord.emulator import DiscordEmulator
@@ -78,15 +78,20 @@ class HttpSide:
         if fault and fault.status:
             status, answer = _misfortune(fault, headers)
         await asyncio.sleep(emulator.latency / 2)
-        return self._close(request, status, answer, headers)
+        is_planned = fault is not None and fault.status is not None
+        return self._close(request, status, answer, headers, is_planned=is_planned)
 
-    def _close(self, request: Request, status: int, answer: Any, headers: dict[str, str]) -> web.Response:
+    def _close(
+        self, request: Request, status: int, answer: Any, headers: dict[str, str], *, is_planned: bool
+    ) -> web.Response:
         records = self._emulator.records
         request.status, request.headers, request.answered_at = status, headers, self._emulator.clock.now()
         request.code = answer.get("code") if isinstance(answer, dict) and status >= 400 else None
         if status in (401, 403, 429) and headers.get("X-RateLimit-Scope") != "shared":
             records.invalid_requests += 1
         self._emulator.world.changes.happened()
+        if self._emulator.checks_itself and not is_planned:
+            self._check_itself(request, status, answer)
         if answer is None:
             return web.Response(status=status, headers=headers)
         if isinstance(answer, str):
@@ -94,6 +99,13 @@ class HttpSide:
         # With a charset, discord.py would take it for text.
         headers = headers | {"Content-Type": "application/json"}
         return web.Response(status=status, headers=headers, body=json.dumps(answer).encode())
+
+    def _check_itself(self, request: Request, status: int, answer: Any) -> None:
+        if request.operation and status != 501:
+            # The description takes the codes of an error tree for integers; Discord's are words.
+            told = {**answer, "errors": {}} if isinstance(answer, dict) and "errors" in answer else answer
+            faults = reply_faults(request.method, request.path, status, body=told)
+            self._emulator.own_faults += [f"{request.method} {request.path}: {fault}" for fault in faults]
 
     def _answer(self, call: Call, http: web.Request, headers: dict[str, str], *, is_broken: bool) -> Answer:
         emulator, request = self._emulator, call.request

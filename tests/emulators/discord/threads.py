@@ -58,7 +58,7 @@ def announce_members(world: World, thread: Channel, added: list[User]) -> None:
         "id": str(thread.id),
         "guild_id": str(thread.guild.id),
         "member_count": len(thread.thread_members),
-        "added_members": [thread_member_json(thread, user) | {"member": None, "presence": None} for user in added],
+        "added_members": [thread_member_json(thread, user) for user in added],
         "removed_member_ids": [],
     }
     world.announce("THREAD_MEMBERS_UPDATE", thread.guild, lambda reader: payload)

@@ -32,6 +32,9 @@ def get_my_application(call: Call) -> Answer:
         "approximate_user_install_count": 0,
         "integration_types_config": {"0": {}, "1": {}},
         "explicit_content_filter": 0,
+        "approximate_user_authorization_count": 0,
+        "eligible_oauth2_scopes": ["bot", "applications.commands"],
+        "flags_new": str(call.emulator.application_flags),
     }
     return 200, application
 

@@ -48,8 +48,9 @@ def replace_commands(call: Call) -> Answer:
     check(list(command_set_faults(wanted)))
     known = {(command["type"], command["name"]): command for command in _registered(call)}
     kept = [_keep(call, command, known.get((kind_of(command), command["name"]))) for command in wanted]
+    kept_ids = {command["id"] for command in kept}
     for old in known.values():
-        if old not in kept:
+        if old["id"] not in kept_ids:
             del call.world.commands[int(old["id"])]
     call.world.changes.happened()
     return 200, kept

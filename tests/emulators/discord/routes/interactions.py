@@ -23,7 +23,7 @@ from tests.emulators.discord.interactions import (
 from tests.emulators.discord.messages import EPHEMERAL, LOADING, Message
 from tests.emulators.discord.payloads import message_json
 from tests.emulators.discord.posting import Draft, create_message, edit_message, publish
-from tests.emulators.discord.refusals import ALREADY_ACKNOWLEDGED, UNKNOWN_INTERACTION, Refused, check
+from tests.emulators.discord.refusals import ALREADY_ACKNOWLEDGED, UNKNOWN_CHANNEL, UNKNOWN_INTERACTION, Refused, check
 from tests.emulators.discord.world import Json
 from tests.specs.discord import Fault
 
@@ -45,8 +45,11 @@ def create_interaction_response(call: Call) -> Answer:
     if kind not in allowed:
         check([Fault(("type",), "INTERACTION_CALLBACK_TYPE_INVALID", f"{interaction} cannot be answered with {kind}")])
     draft = Draft(call.body.get("data") or {}, call.files)
-    call.expect_allowed_mentions(draft.fields)
+    if kind in (MESSAGE, UPDATE):
+        call.expect_allowed_mentions(draft.fields)
     _ANSWERS[kind](interaction, draft)
+    if kind in (MESSAGE, UPDATE) and interaction.original:
+        call.wrote(interaction.original)
     interaction.answered_at = call.world.clock.now()
     interaction.answer_kind = kind
     call.world.changes.happened()
@@ -66,6 +69,8 @@ def _open_interaction(call: Call) -> Interaction:
     if waited > call.world.clock.span(SECONDS_TO_ACKNOWLEDGE):
         call.records.violation(call.request, f"{interaction} was acknowledged late, after {waited:.2f} s")
         raise Refused(UNKNOWN_INTERACTION)
+    if interaction.channel.is_deleted:
+        raise Refused(UNKNOWN_CHANNEL)
     return interaction
 
 
@@ -135,7 +140,7 @@ def _callback_json(interaction: Interaction, kind: int) -> Json:
         told["channel_id"] = str(interaction.channel.id)
         if interaction.channel.guild:
             told["guild_id"] = str(interaction.channel.guild.id)
-        if kind in (MESSAGE, DEFERRED_MESSAGE, UPDATE):
+        if kind in (MESSAGE, UPDATE):
             result["resource"] = {"type": kind, "message": message_json(message)}
     return result
 

@@ -6,9 +6,11 @@ from tests.emulators.discord.calls import Answer, Call, Limited
 from tests.emulators.discord.interactions import Interaction
 from tests.emulators.discord.messages import EPHEMERAL, Message
 from tests.emulators.discord.payloads import message_json
-from tests.emulators.discord.posting import Draft, create_message, delete_message, edit_message
+from tests.emulators.discord.posting import create_message, delete_message, edit_message
 from tests.emulators.discord.refusals import (
+    THREAD_ARCHIVED,
     TOKEN_EXPIRED,
+    UNKNOWN_CHANNEL,
     UNKNOWN_MESSAGE,
     UNKNOWN_WEBHOOK,
     Refused,
@@ -24,6 +26,8 @@ def _interaction(call: Call) -> Interaction:
         raise Refused(UNKNOWN_WEBHOOK)
     if interaction.is_expired:
         raise Refused(TOKEN_EXPIRED)
+    if interaction.channel.is_deleted:
+        raise Refused(UNKNOWN_CHANNEL)
     if not interaction.is_answered:
         call.records.violation(call.request, f"{interaction} is used before it is acknowledged")
         raise Refused(UNKNOWN_WEBHOOK)
@@ -32,7 +36,7 @@ def _interaction(call: Call) -> Interaction:
 
 def _original(call: Call) -> Message:
     found = _interaction(call).original
-    if found is None or found.is_deleted or found.channel.is_deleted:
+    if found is None or found.is_deleted:
         raise Refused(UNKNOWN_MESSAGE)
     return found
 
@@ -52,18 +56,24 @@ def execute_webhook(call: Call) -> Answer:
     original = interaction.original
     if original is not None and original.is_thinking and not original.is_deleted:
         # The first followup takes the place of “is thinking”, and stays as private as that was.
-        return 200, message_json(edit_message(call.world, original, call.draft))
+        if _wants_privacy(call) and not original.is_ephemeral:
+            call.records.violation(call.request, "a private followup took the place of a public “is thinking”")
+        return 200, call.wrote(edit_message(call.world, original, call.draft))
     wait = call.emulator.rate_limits.take_hidden("followup", {"channel_id": str(interaction.channel.id)})
     if wait:
         raise Limited(wait)
     traits = answer_traits(interaction) | {"kind": 0, "reference": None}
-    if int((call.body or {}).get("flags") or 0) & EPHEMERAL:
+    if _wants_privacy(call):
         traits["visible_to"] = interaction.user
     message = create_message(call.world, interaction.channel, call.world.bot, call.draft, **traits)
     interaction.replies.append(message)
     wake(call.world, interaction.channel, call.world.bot)
     call.world.changes.happened()
-    return 200, message_json(message)
+    return 200, call.wrote(message)
+
+
+def _wants_privacy(call: Call) -> bool:
+    return bool(int((call.body or {}).get("flags") or 0) & EPHEMERAL)
 
 
 def _reading(find: Callable[[Call], Message]) -> Callable[[Call], Answer]:
@@ -77,7 +87,9 @@ def _editing(find: Callable[[Call], Message]) -> Callable[[Call], Answer]:
         interaction = _interaction(call)
         if message is interaction.message_pressed:
             interaction.edited_pressed_message = True
-        return 200, message_json(edit_message(call.world, message, Draft(call.body or {}, call.files)))
+        if message.channel.is_thread and message.channel.archived:
+            raise Refused(THREAD_ARCHIVED)
+        return 200, call.wrote(edit_message(call.world, message, call.draft))
 
     return edit
 
