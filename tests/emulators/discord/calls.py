@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.emulators.discord.component_rules import shown_addresses
-from tests.emulators.discord.payloads import message_json
+from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.permissions import bits
 from tests.emulators.discord.posting import Draft, Upload
 from tests.emulators.discord.records import Records, Request

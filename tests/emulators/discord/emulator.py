@@ -133,7 +133,9 @@ class DiscordEmulator:
     @property
     def violations(self) -> list[str]:
         """What a well-behaved bot does not do, in sentences: also the interactions it left without an answer."""
-        silent = [one for one in self.world.interactions.values() if not one.is_answered and one.is_late]
+        silent = [
+            one for one in self.world.interactions.values() if one.was_heard and not one.is_answered and one.is_late
+        ]
         return [*self.records.violations, *(f"{one} was never acknowledged" for one in silent)]
 
     def requests(self, operation: str | None = None) -> list[Request]:

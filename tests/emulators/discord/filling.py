@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.emulators.discord.message_payloads import attachment_json
 from tests.emulators.discord.messages import Attachment
-from tests.emulators.discord.payloads import attachment_json, channel_json, member_json, role_json, user_json
+from tests.emulators.discord.payloads import channel_json, member_json, role_json, user_json
 from tests.emulators.discord.posting import Upload, file_address, store_file
 from tests.emulators.discord.world import Channel, Guild, Json, Role, User, World
 

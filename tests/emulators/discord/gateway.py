@@ -1,118 +1,29 @@
-"""The gateway: HELLO, IDENTIFY, READY, heartbeats, events, and sessions that survive a lost connection."""
+"""The gateway: HELLO, IDENTIFY, READY, heartbeats, RESUME, and each way in which it breaks."""
 
-import asyncio
 import json
 import secrets
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from tests.emulators.discord.compression import Compress, UnknownCompression, compressor
+from tests.emulators.discord.compression import UnknownCompression, compressor
 from tests.emulators.discord.payloads import guild_create_json, member_json, user_json
+from tests.emulators.discord.sessions import MEMBERS, MESSAGE_CONTENT, PRESENCES, Connection, Session
 from tests.emulators.discord.world import Guild, Json, Reader
 
 if TYPE_CHECKING:
     from tests.emulators.discord.emulator import DiscordEmulator
 
-DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME = 0, 1, 2, 3, 4, 6
+HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME = 1, 2, 3, 4, 6
 RECONNECT, REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 7, 8, 9, 10, 11
 
-GUILDS, MEMBERS, PRESENCES, MESSAGES, DIRECT_MESSAGES, MESSAGE_CONTENT = (
-    1 << 0,
-    1 << 1,
-    1 << 8,
-    1 << 9,
-    1 << 12,
-    1 << 15,
-)
-REACTIONS, DIRECT_REACTIONS = 1 << 10, 1 << 13
 _ALL_INTENTS = (1 << 17) - 1 | 3 << 20 | 3 << 24
 _APPLICATION_FLAGS = {PRESENCES: 3 << 12, MEMBERS: 3 << 14, MESSAGE_CONTENT: 3 << 18}
 """Which flags of the application allow a privileged intent: for verified and for small applications."""
 
 MOST_BYTES_SENT = 4096
 MOST_COMMANDS_A_MINUTE = 120
-
-
-@dataclass(eq=False)
-class Session:
-    """What is kept of a client between connections. `events` are replayed after a RESUME."""
-
-    id: str
-    intents: int
-    shard: int = 0
-    shards: int = 1
-    sequence: int = 0
-    events: list[Json] = field(default_factory=list)
-    connection: "Connection | None" = None
-
-    @property
-    def reader(self) -> Reader:
-        return Reader(message_content=bool(self.intents & MESSAGE_CONTENT))
-
-    def hears(self, event: str, guild: Guild | None) -> bool:
-        if guild is not None and (guild.id >> 22) % self.shards != self.shard:
-            return False
-        if guild is None and self.shard != 0:
-            return False
-        return event == "INTERACTION_CREATE" or bool(self.intents & _intent_of(event, guild))
-
-    def dispatch(self, event: str, payload: Json) -> None:
-        self.sequence += 1
-        packet = {"op": DISPATCH, "t": event, "s": self.sequence, "d": payload}
-        self.events.append(packet)
-        if self.connection is not None:
-            self.connection.send(packet)
-
-
-def _intent_of(event: str, guild: Guild | None) -> int:
-    if event.startswith("MESSAGE_REACTION_"):
-        return REACTIONS if guild is not None else DIRECT_REACTIONS
-    if event.startswith("MESSAGE_"):
-        return MESSAGES if guild is not None else DIRECT_MESSAGES
-    if event.startswith("GUILD_MEMBER_"):
-        return MEMBERS
-    return GUILDS
-
-
-class Connection:
-    """One websocket. Packets leave in order, each after the latency."""
-
-    def __init__(self, socket: web.WebSocketResponse, compress: Compress | None, latency: float) -> None:
-        self.socket = socket
-        self.commands: deque[float] = deque()
-        self._compress = compress
-        self._latency = latency
-        self._queue: asyncio.Queue[tuple[float, Json]] = asyncio.Queue()
-        self._writer = asyncio.create_task(self._write())
-
-    def send(self, packet: Json) -> None:
-        self._queue.put_nowait((asyncio.get_running_loop().time() + self._latency, packet))
-
-    async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due, packet = await self._queue.get()
-            if (wait := due - loop.time()) > 0:
-                await asyncio.sleep(wait)
-            text = json.dumps(packet)
-            try:
-                if self._compress is None:
-                    await self.socket.send_str(text)
-                else:
-                    await self.socket.send_bytes(self._compress(text))
-            except ConnectionError:
-                return
-
-    async def close(self, code: int) -> None:
-        self._writer.cancel()
-        await self.socket.close(code=code)
-
-    def stop(self) -> None:
-        self._writer.cancel()
 
 
 class Closed(Exception):
@@ -152,6 +63,10 @@ class GatewaySide:
         for session in self.sessions.values():
             if (guild is None or guild.has_bot or event == "INTERACTION_CREATE") and session.hears(event, guild):
                 session.dispatch(event, say(session.reader))
+
+    def is_heard(self, guild: Guild | None) -> bool:
+        """Whether an interaction sent now finds a client."""
+        return any(session.hears("INTERACTION_CREATE", guild) for session in self.live)
 
     # Misfortune.
 

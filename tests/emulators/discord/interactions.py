@@ -44,6 +44,8 @@ class Interaction:
     owners: dict[str, str]
     message_pressed: "Message | None" = None
     upload_limit: int = 0
+    was_heard: bool = True
+    """Whether a client was connected when the person acted."""
     answered_at: float | None = None
     answer_kind: int | None = None
     original: "Message | None" = None

@@ -9,8 +9,9 @@ from tests.emulators.discord.changes import PATIENCE
 from tests.emulators.discord.filling import Filling, NotOffered, find_command, nested
 from tests.emulators.discord.forms import submitted
 from tests.emulators.discord.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, Modal
+from tests.emulators.discord.message_payloads import interaction_json, message_json
 from tests.emulators.discord.messages import BUTTON, SELECTS, STRING_SELECT, Message, walk
-from tests.emulators.discord.payloads import interaction_json, member_json, message_json, user_json
+from tests.emulators.discord.payloads import member_json, user_json
 from tests.emulators.discord.posting import Draft, Upload, create_message, delete_message, edit_message
 from tests.emulators.discord.posting import upload_limit as limit_of
 from tests.emulators.discord.threads import join, open_thread_on, wake
@@ -299,6 +300,7 @@ class Person:
             owners,
             pressed,
             limit_of(channel),
+            self.emulator.gateway.is_heard(channel.guild),
         )
         world.interactions[interaction.id] = interaction
         world.announce("INTERACTION_CREATE", channel.guild, lambda reader: interaction_json(interaction))

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from tests.emulators.discord.component_rules import component_faults
+from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.messages import (
     COMPONENTS_V2,
     EPHEMERAL,
@@ -17,7 +18,7 @@ from tests.emulators.discord.messages import (
     Attachment,
     Message,
 )
-from tests.emulators.discord.payloads import member_json, message_json
+from tests.emulators.discord.payloads import member_json
 from tests.emulators.discord.refusals import EMPTY_MESSAGE, ENTITY_TOO_LARGE, Refused, check
 from tests.emulators.discord.showing import shown
 from tests.emulators.discord.world import DEFAULT_UPLOAD_LIMIT, Channel, Json, User, World

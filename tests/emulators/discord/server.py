@@ -16,7 +16,6 @@ from tests.emulators.discord.posting import Upload
 from tests.emulators.discord.rate_limits import Verdict, rounded_up
 from tests.emulators.discord.records import Request
 from tests.emulators.discord.refusals import (
-    INVALID_FORM,
     INVALID_JSON,
     NO_SUCH_ROUTE,
     UNAUTHORIZED,
@@ -44,6 +43,9 @@ log = logging.getLogger(__name__)
 
 _WITHOUT_TOKEN = ("webhook_token", "interaction_token")
 _FILE_FIELD = re.compile(r"files\[(\d+)\]")
+_NOT_THE_BOTS_DOING = {"MESSAGE_REFERENCE_UNKNOWN_MESSAGE"}
+"""Somebody deleted the message that the bot wants to answer."""
+
 MOST_BYTES = 600 * 1024 * 1024
 
 
@@ -126,9 +128,10 @@ class HttpSide:
                 return 501, {"message": "501: Not Implemented", "code": 0}
             return ROUTES[request.operation](call)
         except Refused as refused:
-            if refused.refusal is INVALID_FORM or is_broken:
-                faults = [str(fault) for fault in refused.faults] or [refused.refusal.message]
-                emulator.records.violation(request, faults)
+            if is_broken:
+                emulator.records.violation(request, refused.refusal.message)
+            faults = [str(fault) for fault in refused.faults if fault.code not in _NOT_THE_BOTS_DOING]
+            emulator.records.violation(request, faults)
             return refused.refusal.status, refused.body()
         except Limited as limited:
             verdict = Verdict(headers, limited.retry_after, "shared")

@@ -181,6 +181,8 @@ class Guild:
     locale: str = "en-US"
     has_bot: bool = True
     is_gone: bool = False
+    system_channel: "Channel | None" = None
+    """Where the platform greets newcomers; the bot may, too."""
     roles: list[Role] = field(default_factory=list)
     members: dict[int, Member] = field(default_factory=dict)
 

@@ -20,8 +20,8 @@ from tests.emulators.discord.interactions import (
     Interaction,
     Modal,
 )
+from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.messages import EPHEMERAL, LOADING, Message
-from tests.emulators.discord.payloads import message_json
 from tests.emulators.discord.posting import Draft, create_message, edit_message, publish
 from tests.emulators.discord.refusals import ALREADY_ACKNOWLEDGED, UNKNOWN_CHANNEL, UNKNOWN_INTERACTION, Refused, check
 from tests.emulators.discord.world import Json

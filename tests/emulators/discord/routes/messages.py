@@ -3,8 +3,8 @@
 from urllib.parse import unquote
 
 from tests.emulators.discord.calls import Answer, Call, Limited
+from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.messages import EPHEMERAL, Message
-from tests.emulators.discord.payloads import message_json
 from tests.emulators.discord.posting import create_message as post
 from tests.emulators.discord.posting import delete_message as remove
 from tests.emulators.discord.posting import edit_message as change

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from tests.emulators.discord.calls import Answer, Call, Limited
 from tests.emulators.discord.interactions import Interaction
+from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.messages import EPHEMERAL, Message
-from tests.emulators.discord.payloads import message_json
 from tests.emulators.discord.posting import create_message, delete_message, edit_message
 from tests.emulators.discord.refusals import (
     THREAD_ARCHIVED,
