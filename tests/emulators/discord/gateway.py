@@ -227,7 +227,7 @@ class GatewaySide:
         }
         session.dispatch("READY", ready)
         for guild in guilds:
-            session.dispatch("GUILD_CREATE", guild_create_json(guild, emulator.bot))
+            session.dispatch("GUILD_CREATE", guild_create_json(guild, emulator.bot) | {"unavailable": False})
 
     def _resume(self, connection: Connection, data: Json) -> Session | None:
         self._check_token(data)

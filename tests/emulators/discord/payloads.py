@@ -178,12 +178,14 @@ def _tier(guild: Guild) -> int:
 
 
 def guild_create_json(guild: Guild, bot: User) -> Json:
-    """What GUILD_CREATE tells: also channels, threads the bot may see, and, without the members intent, the bot."""
+    """What GUILD_CREATE tells: also channels, threads the bot may see, and, without the members intent, the bot.
+
+    A guild that the bot was in before comes with `unavailable: false` besides; one that it just joined does not.
+    """
     mine = guild.members[bot.id]
     return guild_json(guild) | {
         "joined_at": stamp(mine.joined_at),
         "large": False,
-        "unavailable": False,
         "member_count": len(guild.members),
         "members": [member_json(mine)],
         "channels": [channel_json(channel) for channel in guild.channels],
