@@ -1,0 +1,1 @@
+"""Local stand-ins of the platforms, as strict as the real ones."""
