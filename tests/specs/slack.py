@@ -76,9 +76,7 @@ def as_meant(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without the ways of forms: JSON read, numbers and booleans as such, nulls left out."""
     method = _methods()[name]
     types = {argument: method.arguments.get(argument, {}).get("type") for argument in args}
-    return {
-        argument: _value(argument, types[argument], value) for argument, value in args.items() if value is not None
-    }
+    return {argument: _value(argument, types[argument], value) for argument, value in args.items() if value is not None}
 
 
 def _type_faults(method: Method, args: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What Slack does and the crawl of its pages does not know, each with its source.
 
-SDK is slack_sdk 3.47 (`web/async_client.py`), whose arguments are newer than the crawl; DOC is a page of docs.slack.dev;
-ISSUE is what people met in practice.
+SDK is slack_sdk 3.47 (`web/async_client.py`), whose arguments are newer than the crawl; DOC is a page of
+docs.slack.dev; ISSUE is what people met in practice.
 """
 
 from typing import Any

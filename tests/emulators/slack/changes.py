@@ -21,9 +21,7 @@ class Changes:
                 waiter.set_result(None)
         self._waiters.clear()
 
-    async def until(
-        self, find: Callable[[], Found | None], what: str, patience: float = PATIENCE_SECONDS
-    ) -> Found:
+    async def until(self, find: Callable[[], Found | None], what: str, patience: float = PATIENCE_SECONDS) -> Found:
         """The first thing that `find` gives and that is true. An AssertionError when `patience` seconds have passed."""
         try:
             async with asyncio.timeout(patience):

@@ -10,23 +10,25 @@ Json = dict[str, Any]
 _EVERYWHERE = {"type", "action_id"}
 _CONFIRM, _FOCUS, _PLACEHOLDER = "confirm", "focus_on_load", "placeholder"
 _MENU = {_CONFIRM, _FOCUS, _PLACEHOLDER}
+_TYPED = {"initial_value", "dispatch_action_config", _FOCUS, _PLACEHOLDER}
 _FIELDS: dict[str, set[str]] = {
     "button": {"text", "value", "url", "style", _CONFIRM, "accessibility_label"},
     "checkboxes": {"options", "initial_options", _CONFIRM, _FOCUS},
     "channels_select": _MENU | {"initial_channel", "response_url_enabled"},
-    "conversations_select": _MENU | {"initial_conversation", "default_to_current_conversation", "response_url_enabled", "filter"},
+    "conversations_select": _MENU
+    | {"initial_conversation", "default_to_current_conversation", "response_url_enabled", "filter"},
     "datepicker": {"initial_date", _CONFIRM, _FOCUS, _PLACEHOLDER},
     "external_select": _MENU | {"initial_option", "min_query_length"},
     "feedback_buttons": {"positive_button", "negative_button"},
     "file_input": {"filetypes", "max_files"},
     "icon_button": {"icon", "text", "value", _CONFIRM, "accessibility_label", "visible_to_user_ids"},
     "multi_static_select": _MENU | {"options", "option_groups", "initial_options", "max_selected_items"},
-    "number_input": {"is_decimal_allowed", "initial_value", "min_value", "max_value", "dispatch_action_config", _FOCUS, _PLACEHOLDER},
+    "number_input": _TYPED | {"is_decimal_allowed", "min_value", "max_value"},
     "overflow": {"options", _CONFIRM},
-    "plain_text_input": {"initial_value", "multiline", "min_length", "max_length", "dispatch_action_config", _FOCUS, _PLACEHOLDER},
+    "plain_text_input": _TYPED | {"multiline", "min_length", "max_length"},
     "radio_buttons": {"options", "initial_option", _CONFIRM, _FOCUS},
     "static_select": _MENU | {"options", "option_groups", "initial_option"},
-    "url_text_input": {"initial_value", "dispatch_action_config", _FOCUS, _PLACEHOLDER},
+    "url_text_input": _TYPED,
     "users_select": _MENU | {"initial_user"},
 }  # fmt: skip
 _INPUTS = {
@@ -40,7 +42,13 @@ _PLACES: dict[str, set[str]] = {
     "section": set(_FIELDS) - {"feedback_buttons", "icon_button", "file_input", "number_input", "plain_text_input"},
     "context_actions": {"feedback_buttons", "icon_button"},
 }
-_OPTION_COUNTS = {"static_select": 100, "multi_static_select": 100, "radio_buttons": 10, "checkboxes": 10, "overflow": 5}
+_OPTION_COUNTS = {
+    "static_select": 100,
+    "multi_static_select": 100,
+    "radio_buttons": 10,
+    "checkboxes": 10,
+    "overflow": 5,
+}
 _LONGEST_INPUT = 3000
 _CONFIRM_TEXTS = {"title": (100, PLAIN), "text": (300, TEXT), "confirm": (30, PLAIN), "deny": (30, PLAIN)}
 

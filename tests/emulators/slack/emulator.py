@@ -1,11 +1,11 @@
 """The local Slack: one server for the Web API, sockets, files and response URLs, and the state behind it.
 
-    async with SlackEmulator() as slack:
-        team = slack.add_team("Acme")
-        general, ana = team.channel("general"), team.user("Ana")
-        ...  # the app connects with slack.api_url, team.bot_token and slack.app_token
-        await ana.slash("/imagine", "a fox", general)
-        assert slack.violations == []
+async with SlackEmulator() as slack:
+    team = slack.add_team("Acme")
+    general, ana = team.channel("general"), team.user("Ana")
+    ...  # the app connects with slack.api_url, team.bot_token and slack.app_token
+    await ana.slash("/imagine", "a fox", general)
+    assert slack.violations == []
 """
 
 import asyncio
@@ -20,10 +20,23 @@ from tests.emulators.slack.clock import SlackClock
 from tests.emulators.slack.delivery import PostOffice, Wire
 from tests.emulators.slack.events import Events
 from tests.emulators.slack.faults import Faults
+from tests.emulators.slack.file_routes import FileRoutes
+from tests.emulators.slack.files import File
 from tests.emulators.slack.ids import Ids
 from tests.emulators.slack.journal import Call, Journal
 from tests.emulators.slack.messages import Message
-from tests.emulators.slack.methods import auth, chat, streams  # noqa: F401 # they register their methods
+from tests.emulators.slack.methods import (  # noqa: F401 # they register their methods
+    agents,
+    apps,
+    auth,
+    chat,
+    conversations,
+    streams,
+    users,
+)
+from tests.emulators.slack.methods import files as file_methods  # noqa: F401 # it registers its methods
+from tests.emulators.slack.methods import views as view_methods  # noqa: F401 # it registers its methods
+from tests.emulators.slack.oauth import OAuth
 from tests.emulators.slack.options import SlackOptions
 from tests.emulators.slack.response_urls import ResponseUrls
 from tests.emulators.slack.signed_http import SignedHttp
@@ -31,6 +44,7 @@ from tests.emulators.slack.sockets import Sockets
 from tests.emulators.slack.tiers import Tiers
 from tests.emulators.slack.tokens import Tokens
 from tests.emulators.slack.triggers import Triggers
+from tests.emulators.slack.views import Views
 from tests.emulators.slack.web_api import WebApi
 from tests.emulators.slack.workspace import Team
 
@@ -58,6 +72,9 @@ class SlackEmulator:
         self.sockets = Sockets(self)
         self.http: SignedHttp | None = None
         self.response_urls = ResponseUrls(self)
+        self.views = Views(self)
+        self.file_routes = FileRoutes(self)
+        self.oauth = OAuth(self)
         self._web_api = WebApi(self)
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -97,6 +114,10 @@ class SlackEmulator:
             web.get("/api/{method}", self._web_api.answer),
             web.get("/link/", self.sockets.accept),
             web.post("/commands/{team}/{token}", self.response_urls.answer),
+            web.post("/upload/v1/{ticket}", self.file_routes.upload),
+            web.get("/files-pri/{file}/{name}", self.file_routes.download),
+            web.get("/files-pri/{file}/download/{name}", self.file_routes.download),
+            web.get("/oauth/v2/authorize", self.oauth.page),
         ]
 
     # Where the app finds it, and it the app.
@@ -132,13 +153,24 @@ class SlackEmulator:
         return team
 
     def delete(self, message: Message) -> None:
-        """Anybody's message goes, and its answers with it when it is a thread's root."""
+        """Anybody's message goes. Of a thread with answers a tombstone stays, which can still be answered."""
         before = message.as_json()
-        now = self.clock.now()
-        for gone in (message, *message.channel.replies(message.ts)):
-            gone.is_deleted = True
-            gone.keep(now)
+        message.is_deleted = True
+        message.keep(self.clock.now())
         self.events.deleted(message, before)
+
+    def delete_thread(self, root: Message) -> None:
+        """Root and answers go: nothing can be posted there any more."""
+        for message in (*root.channel.replies(root.ts), root):
+            self.delete(message)
+
+    def delete_file(self, file: File) -> None:
+        """It is gone from every message that showed it."""
+        file.is_deleted = True
+        for channel, ts, _ in file.shares:
+            if message := file.team.channels[channel].find(ts):
+                message.files = [other for other in message.files if other is not file]
+                message.keep(self.clock.now())
 
     @property
     def calls(self) -> list[Call]:

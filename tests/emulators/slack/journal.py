@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-class Refused(Exception):  # noqa: N818 # it reads as a sentence
+class Refused(Exception):  # it reads as a sentence
     """Slack says no: `error` as in its answer, `more` is put beside it."""
 
     def __init__(self, error: str, **more: Any) -> None:

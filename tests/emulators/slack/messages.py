@@ -151,7 +151,7 @@ def _texts(node: Any) -> Iterator[str]:
     if isinstance(node, list):
         for entry in node:
             yield from _texts(entry)
-    elif isinstance(node, dict):
+    elif isinstance(node, dict) and node.get("type") not in ("actions", "context_actions"):
         for name, value in node.items():
             if name in ("text", "title") and isinstance(value, str):
                 yield value

@@ -19,7 +19,10 @@ ALL_EVENTS = frozenset(
 
 @dataclass(frozen=True)
 class Lifetimes:
-    """Seconds, by Slack's clock. A stream's life is undocumented and measured: github.com/slackapi/python-slack-sdk#1859."""
+    """Seconds, by Slack's clock.
+
+    A stream's life is undocumented and measured: github.com/slackapi/python-slack-sdk/issues/1859.
+    """
 
     ack: float = 3.0
     trigger: float = 3.0

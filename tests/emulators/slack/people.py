@@ -1,11 +1,16 @@
-"""People: what they type and press, and what they see."""
+"""People: what they type, press and fill in, and what they see."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tests.emulators.slack import gestures
 from tests.emulators.slack.changes import PATIENCE_SECONDS
-from tests.emulators.slack.delivery import COMMANDS, INTERACTIVE, Delivery
+from tests.emulators.slack.delivery import COMMANDS, Delivery
+from tests.emulators.slack.forms import Upload
 from tests.emulators.slack.messages import Json, Message
+from tests.emulators.slack.oauth import install
+from tests.emulators.slack.views import View
 
 if TYPE_CHECKING:
     from tests.emulators.slack.workspace import Channel, Team, Thread
@@ -32,10 +37,10 @@ class Person:
         """Their DM with the app."""
         return self.team.dm(self.id)
 
-    # What they do.
+    # What they do. Each is on its way when it returns; await `acked()` of what is given for the app's answer.
 
     async def slash(self, command: str, text: str = "", channel: "Channel | None" = None) -> Delivery:
-        """Type a command; without a channel, in the DM. It is on its way when this returns."""
+        """Type a command; without a channel, in the DM. Slack knows no commands in threads."""
         channel, slack = channel or self.dm, self.team.slack
         payload = {
             "token": "verification-token", "team_id": self.team.id, "team_domain": self.team.domain,
@@ -45,7 +50,7 @@ class Person:
             "trigger_id": slack.triggers.issue(self),
         }  # fmt: skip
         delivery = slack.post_office.send(COMMANDS, payload)
-        slack.post_office.spawn(self._see_command(delivery, channel))
+        slack.post_office.spawn(gestures.see_command(self, delivery, channel))
         return delivery
 
     async def say(
@@ -54,34 +59,71 @@ class Person:
         channel: "Channel | None" = None,
         *,
         thread: "Message | Thread | None" = None,
+        files: Sequence[bytes | Upload] = (),
     ) -> Message:
-        """Post a message, to the channel, a thread in it, or without either the DM. `text` is as Slack escapes it."""
+        """Post a message: to the channel, to a thread, or without either to the DM. `text` is as Slack escapes it."""
         channel = channel or (thread.channel if thread else self.dm)
         root = (getattr(thread, "thread_ts", None) or thread.ts) if thread else None
         message = Message(channel, self.team.slack.clock.stamp(), self.id, text, thread_ts=root)
+        for number, content in enumerate(files, 1):
+            upload = content if isinstance(content, Upload) else Upload(f"picture-{number}.png", content)
+            file = self.team.add_file(self.id, upload.name, upload.content)
+            file.share(message)
+            message.files.append(file)
         channel.add(message)
         self.team.slack.events.message(message)
         return message
 
-    async def press(self, message: Message, which: str) -> Delivery:
-        """Press the button with that label or action id."""
-        element = _find(message, which)
-        assert not message.is_deleted, "this message is gone"
-        channel, slack = message.channel, self.team.slack
-        container: Json = {"type": "message", "message_ts": message.ts, "channel_id": channel.id}
-        container |= {"is_ephemeral": message.only_for is not None}
-        container |= {"thread_ts": message.thread_ts} if message.thread_ts else {}
-        payload: Json = {
-            **self._interaction("block_actions"),
-            "container": container,
-            "channel": {"id": channel.id, "name": channel.name},
-            "response_url": slack.response_urls.issue(self, channel, message),
-            "state": {"values": {}},
-            "actions": [self._action(element)],
-        }
-        if not message.only_for:
-            payload["message"] = message.as_json()
-        return self._interact(payload)
+    async def edit(self, message: Message, text: str) -> None:
+        """Change one's own message."""
+        before = message.as_json()
+        message.text, message.edited_at = text, self.team.slack.clock.stamp()
+        message.keep(self.team.slack.clock.now())
+        self.team.slack.events.changed(message, before)
+
+    async def press(self, where: Message | View, which: str) -> Delivery:
+        """Press the button with that label or action id, in a message or a modal."""
+        return gestures.act(self, where, which, None)
+
+    async def choose(self, where: Message | View, which: str, what: Any) -> Delivery:
+        """Choose an option, by value or text; an external menu's as `suggestions` gave it."""
+        return gestures.act(self, where, which, what)
+
+    async def suggestions(self, where: Message | View, which: str, typed: str = "") -> list[Json]:
+        """What an external menu offers when that is typed into it."""
+        return await gestures.suggestions(self, where, which, typed)
+
+    async def shortcut(self, callback_id: str, message: Message) -> Delivery:
+        """A message shortcut: it works in threads too."""
+        return gestures.message_shortcut(self, callback_id, message)
+
+    async def global_shortcut(self, callback_id: str) -> Delivery:
+        return gestures.global_shortcut(self, callback_id)
+
+    async def submit(self, view: View, values: Mapping[str, Any] | None = None) -> Delivery:
+        """Fill in the form (by label, action id or block id; files as `Upload`), send it, wait for the app's answer.
+
+        Afterwards `view.errors` says what the app had against it, and `view.is_open` whether it is still there.
+        """
+        return await gestures.submit(self, view, values or {})
+
+    async def close(self, view: View) -> Delivery | None:
+        """Close a modal; the app hears of it when it asked to."""
+        return gestures.close(self, view)
+
+    async def open_app_home(self, tab: str = "messages") -> Delivery | None:
+        """Look at the app: its `messages` or its `home`."""
+        home = self.team.slack.views.homes.get(self)
+        event: Json = {"type": "app_home_opened", "user": self.id, "channel": self.dm.id, "tab": tab}
+        return self.team.slack.events.send(self.team, event | ({"view": home.as_json()} if home else {}))
+
+    async def stop(self, message: Message) -> Delivery | None:
+        """Press Slack's own Stop under a streaming answer."""
+        return gestures.stop(self, message)
+
+    async def install(self, install_url: str) -> tuple[int, str]:
+        """Add the app to the workspace by the app's own page: the status and the text of the last page."""
+        return await install(self, install_url)
 
     # What they see.
 
@@ -111,49 +153,25 @@ class Person:
 
         return await self.team.slack.changes.until(find, f"notice to {self.name} with {text!r}", patience)
 
-    # How it is told to the app.
+    async def modal(self, title: str = "", *, patience: float = PATIENCE_SECONDS) -> View:
+        """The modal in front of this person, now or soon, with `title` in its title."""
 
-    def _interaction(self, kind: str) -> Json:
-        slack = self.team.slack
+        def find() -> View | None:
+            view = self.team.slack.views.top(self)
+            return view if view and title in view.title else None
+
+        return await self.team.slack.changes.until(find, f"modal {title!r} before {self.name}", patience)
+
+    @property
+    def home(self) -> View | None:
+        """The app's Home tab, as published for this person."""
+        return self.team.slack.views.homes.get(self)
+
+    def as_json(self) -> Json:
+        profile = {"display_name": self.name, "real_name": self.name}
         return {
-            "type": kind,
-            "user": {"id": self.id, "username": self.name.lower(), "name": self.name.lower(), "team_id": self.team.id},
-            "api_app_id": slack.app_id,
-            "token": "verification-token",
-            "trigger_id": slack.triggers.issue(self),
-            "team": {"id": self.team.id, "domain": self.team.domain},
-            "enterprise": None,
-            "is_enterprise_install": False,
-        }
-
-    def _action(self, element: Json) -> Json:
-        told = {name: element[name] for name in ("action_id", "type", "value", "text") if name in element}
-        stamp = self.team.slack.clock.stamp()
-        return {"block_id": element.get("block_id", "block"), "action_ts": stamp, **told}
-
-    def _interact(self, payload: Json) -> Delivery:
-        slack = self.team.slack
-        delivery = slack.post_office.send(INTERACTIVE, payload)
-        slack.post_office.spawn(self._see_interaction(delivery))
-        return delivery
-
-    async def _see_command(self, delivery: Delivery, channel: "Channel") -> None:
-        await self._see_interaction(delivery)
-        if delivery.is_acked and delivery.response:
-            self.team.slack.response_urls.put_acknowledgement(self, channel, delivery.response)
-
-    async def _see_interaction(self, delivery: Delivery) -> None:
-        await delivery.over(patience=3600.0)
-        if not delivery.is_acked:
-            reason = delivery.answers[-1].reason
-            error = "operation_timeout" if reason == "timeout" else "dispatch_failed"
-            self.notices.append(f'{delivery.label} failed with the error "{error}"')
-            self.team.slack.changes.happened()
-
-
-def _find(message: Message, which: str) -> Json:
-    for element in message.elements:
-        label = element.get("text", {}).get("text", "")
-        if which in (label, element.get("action_id")):
-            return element
-    raise AssertionError(f"there is no button {which!r}, only {message.buttons}")
+            "id": self.id, "team_id": self.team.id, "name": self.name.lower(), "real_name": self.name,
+            "deleted": False, "is_admin": self.is_admin or self.is_owner, "is_owner": self.is_owner,
+            "is_primary_owner": False, "is_restricted": False, "is_ultra_restricted": False, "is_bot": False,
+            "is_app_user": False, "tz": "Europe/Berlin", "tz_offset": 3600, "profile": profile,
+        }  # fmt: skip

@@ -41,8 +41,9 @@ class SignedHttp:
         begun_at = self._slack.clock.now()
         post = asyncio.ensure_future(self._post(body, content_type, retries))
         patience = asyncio.ensure_future(self._slack.clock.sleep(self._slack.options.lifetimes.ack))
+        either: set[asyncio.Future[Any]] = {post, patience}
         try:
-            await asyncio.wait({post, patience}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not post.done():
                 return Answer(self._slack.options.lifetimes.ack, "timeout")
             status, text, headers = post.result()

@@ -137,8 +137,9 @@ class Sockets:
 
     async def _answer(self, envelope: Envelope) -> Answer:
         patience = asyncio.ensure_future(self._slack.clock.sleep(self._slack.options.lifetimes.ack))
+        either: set[asyncio.Future[Any]] = {envelope.answered, patience}
         try:
-            await asyncio.wait({envelope.answered, patience}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             patience.cancel()
         if not envelope.answered.done():

@@ -8,6 +8,7 @@ from tests.emulators.slack.journal import Refused
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
     from tests.emulators.slack.people import Person
+    from tests.emulators.slack.workspace import Team
 
 
 @dataclass(eq=False)
@@ -27,10 +28,10 @@ class Triggers:
         self._triggers[trigger_id] = Trigger(person, self._slack.clock.now())
         return trigger_id
 
-    def exchange(self, trigger_id: str) -> "Person":
+    def exchange(self, trigger_id: str, team: "Team") -> "Person":
         """Whose it is. Raises Refused."""
         trigger = self._triggers.get(trigger_id)
-        if trigger is None:
+        if trigger is None or trigger.person.team is not team:
             raise Refused("invalid_trigger_id")
         if trigger.is_used:
             raise Refused("exchanged_trigger_id")

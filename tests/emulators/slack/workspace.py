@@ -12,8 +12,6 @@ from tests.emulators.slack.people import Person
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
 
-_TYPES = {"C": "channel", "G": "group", "D": "im"}
-
 
 @dataclass(eq=False)
 class Channel:
@@ -47,6 +45,11 @@ class Channel:
 
     def replies(self, ts: str) -> list[Message]:
         return [message for message in self.messages if message.thread_ts == ts and message.ts != ts]
+
+    def root(self, ts: str) -> Message | None:
+        """Of a thread: also a deleted one, as long as there are answers to it."""
+        gone = (message for message in self.all_messages if message.ts == ts and self.replies(ts))
+        return self.find(ts) or next(gone, None)
 
     def thread(self, message: Message) -> "Thread":
         return Thread(self, message.thread_ts or message.ts)
@@ -198,6 +201,20 @@ class Team:
         channel.members = {person, self.bot_user}
         self.channels[channel.id] = channel
         return channel
+
+    def add_file(self, owner: str, name: str, content: bytes) -> File:
+        """A person's file, looked at by Slack already."""
+        file = File(self, self.slack.ids.next("F"), name, len(content), owner, title=name, content=content)
+        file.is_uploaded = True
+        file.completed_at = self.slack.clock.now() - self.slack.options.lifetimes.processing
+        self.files[file.id] = file
+        return file
+
+    def set_status(self, channel: str, ts: str, status: str) -> None:
+        """It goes after two minutes, with the next post, or with an empty one."""
+        self.statuses[channel, ts] = (status, self.slack.clock.now() + self.slack.options.lifetimes.status)
+        self.status_history.append((channel, ts, status))
+        self.slack.changes.happened()
 
     def status_of(self, channel: str, ts: str) -> str:
         status, ends_at = self.statuses.get((channel, ts), ("", 0.0))

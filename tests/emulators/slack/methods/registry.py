@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.emulators.slack.journal import Call, Refused
 from tests.emulators.slack.messages import Json, Message
@@ -57,7 +57,7 @@ class Asked:
         ts = self.args.get("thread_ts")
         if ts is None:
             return None
-        root = channel.find(str(ts))
+        root = channel.root(str(ts))
         if root is None:
             raise Refused("thread_not_found")
         if root.thread_ts and root.thread_ts != root.ts:

@@ -3,12 +3,11 @@
 from tests.emulators.slack.blocks import block_faults
 from tests.emulators.slack.journal import Refused
 from tests.emulators.slack.messages import Json, Message
+from tests.emulators.slack.methods.agents import SESSION_STATUSES
 from tests.emulators.slack.methods.chat import checked_blocks, own_message
 from tests.emulators.slack.methods.registry import Asked, method
 from tests.emulators.slack.streams import Stream
 from tests.emulators.slack.workspace import Channel
-
-_SESSION_STATUSES = {"active", "processing", "suspended", "closed"}
 
 
 @method("chat.startStream")
@@ -52,7 +51,7 @@ async def stop_stream(asked: Asked) -> Json:
         raise Refused("stopped_by_user")
     if not stream.is_live and stream.ended != "stopped_by_user":
         raise Refused("message_not_in_streaming_state")
-    if asked.args.get("session_status", "active") not in _SESSION_STATUSES:
+    if asked.args.get("session_status", "active") not in SESSION_STATUSES:
         raise Refused("invalid_arguments")
     blocks, before = checked_blocks(asked), message.as_json()
     _take(asked, stream)
