@@ -47,7 +47,7 @@ from bot.storage.engine import SqlDatabase
 log = logging.getLogger(__name__)
 
 RUNS_AT_ONCE = 2_000
-"""Predictions in flight in one process (DESIGN §13)."""
+"""Predictions in flight in one process."""
 
 HOME = (Workspace("web", "page"), Workspace("console", "console"))
 """Workspaces that need no permission: whoever reaches them was let in by another door."""
@@ -210,7 +210,7 @@ def _in_url(host: str) -> str:
 
 
 def _origins(settings: Settings) -> tuple[str, ...]:
-    """Origins the guarded fetcher may reach besides public https (DESIGN §11)."""
+    """Origins the guarded fetcher may reach besides public https."""
     return (settings.replicate_base_url, settings.discord_cdn_url, settings.slack_api_url)
 
 

@@ -119,7 +119,7 @@ def _report(job: Job, result: Result) -> list[Button]:
 
 
 def images_withheld(job: Job, model: Model, result: Result) -> int:
-    """How many pictures the model left out: flagged ones are dropped from its list (facts/replicate.md §1.6)."""
+    """How many pictures the model left out: flagged ones are dropped from its list."""
     asked = job.options.get("count")
     is_short = model.output is OutputKind.PICTURES and bool(result.pictures) and isinstance(asked, int)
     return max(asked - len(result.pictures), 0) if is_short and isinstance(asked, int) else 0
