@@ -97,9 +97,10 @@ def close(person: "Person", view: View) -> Delivery | None:
 
 
 def stop(person: "Person", message: Message) -> Delivery | None:
-    """Slack shows its Stop while the session of the thread is `processing`."""
+    """Slack shows its Stop while the thread's session is `processing`, to apps that are subscribed to its event."""
     channel, team = message.channel, person.team
     session = team.sessions.get((channel.id, message.thread_ts or message.ts), {})
+    assert "agent_session_stopped" in team.slack.options.events, "the app does not want to hear of Stop"
     assert message.stream, "this message has no stream"
     assert message.is_streaming, "this stream is over"
     assert session.get("status") == "processing", f"Slack shows no Stop: the session is {session or 'not there'}"

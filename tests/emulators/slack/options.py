@@ -40,11 +40,14 @@ class Lifetimes:
 @dataclass(frozen=True)
 class SlackOptions:
     """`round_trip` seconds are added to each call and delivery. `speed_limits` counts tiers; `echo` sends the app's
-    own messages back to it as events, as Slack does."""
+    own messages back to it as events, as Slack does. An answer to a thread that was deleted becomes a message of the
+    channel, as measured in github.com/slack-go/slack/issues/1571, or is refused with `refuses_orphans`.
+    """
 
     round_trip: float = 0.0
     speed_limits: bool = True
     echo: bool = True
+    refuses_orphans: bool = False
     sockets: int = 10
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     scopes: frozenset[str] = ALL_SCOPES

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
 
 _LOST = "connection_closed"
+_CLOSING_SECONDS = 0.5  # for an app that does not answer a closing frame
 
 
 @dataclass(eq=False)
@@ -41,6 +42,7 @@ class Sockets:
         self._random = random.Random(seed)
         self._tickets: dict[str, float] = {}
         self._envelopes: dict[str, Envelope] = {}
+        self._transports: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
         self.open: list[web.WebSocketResponse] = []
         self.opened_in_all = 0
 
@@ -57,12 +59,13 @@ class Sockets:
         if issued_at is None or self._slack.clock.now() - issued_at > self._slack.options.lifetimes.ticket:
             self._slack.journal.violated("A socket was opened with a ticket that is unknown, used or old.")
             return web.Response(status=401)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(timeout=_CLOSING_SECONDS)
         await socket.prepare(request)
         if len(self.open) >= self._slack.options.sockets:
             await self._disconnect(socket, "too_many_websockets")
             return socket
         self.open.append(socket)
+        self._transports[socket] = request.transport
         self.opened_in_all += 1
         try:
             await socket.send_json(self._hello())
@@ -105,6 +108,7 @@ class Sockets:
     def _drop(self, socket: web.WebSocketResponse) -> None:
         if socket in self.open:
             self.open.remove(socket)
+            del self._transports[socket]
         for envelope in self._envelopes.values():
             if envelope.socket is socket and not envelope.answered.done():
                 envelope.answered.set_result(Answer(self._slack.clock.now() - envelope.sent_at, _LOST))
@@ -167,11 +171,15 @@ class Sockets:
         for socket in list(self.open):
             await self._disconnect(socket, reason, close=False)
 
-    async def cut(self) -> None:
-        """Close every socket without a word."""
+    async def cut(self, *, abruptly: bool = False) -> None:
+        """Close every socket without a `disconnect`; `abruptly` without even a closing frame, as a dead line does."""
         for socket in list(self.open):
+            transport = self._transports.get(socket)
             self._drop(socket)
-            await socket.close(code=WSCloseCode.GOING_AWAY)
+            if abruptly and transport:
+                transport.abort()
+            else:
+                await socket.close(code=WSCloseCode.GOING_AWAY)
 
     async def _disconnect(self, socket: web.WebSocketResponse, reason: str, *, close: bool = True) -> None:
         await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-emulator"}})

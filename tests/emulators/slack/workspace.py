@@ -216,6 +216,10 @@ class Team:
         self.status_history.append((channel, ts, status))
         self.slack.changes.happened()
 
+    def session(self, channel: str, ts: str) -> Json:
+        """Of an agent, in a thread: status and title. A stream makes it `processing`, its end `active`."""
+        return self.sessions.setdefault((channel, ts), {})
+
     def status_of(self, channel: str, ts: str) -> str:
         status, ends_at = self.statuses.get((channel, ts), ("", 0.0))
         return status if self.slack.clock.now() < ends_at else ""

@@ -36,7 +36,7 @@ async def set_suggested_prompts(asked: Asked) -> Json:
 @method("assistant.threads.setTitle")
 async def set_title(asked: Asked) -> Json:
     channel, ts = _thread(asked)
-    asked.team.sessions.setdefault((channel.id, ts), {})["title"] = asked.args["title"]
+    asked.team.session(channel.id, ts)["title"] = asked.args["title"]
     return {}
 
 
@@ -45,7 +45,7 @@ async def set_session_status(asked: Asked) -> Json:
     channel, ts = _session(asked)
     if asked.args["status"] not in SESSION_STATUSES:
         raise Refused("invalid_arguments")
-    session = asked.team.sessions.setdefault((channel.id, ts), {})
+    session = asked.team.session(channel.id, ts)
     session |= {name: asked.args[name] for name in ("status", "title") if name in asked.args}
     if "agent_session_stopped" not in asked.slack.options.events:
         return {"warning": "missing_agent_session_stopped_event_subscription"}

@@ -17,7 +17,7 @@ METADATA_BYTES = 8_000
 @method("chat.postMessage")
 async def post_message(asked: Asked) -> Json:
     channel = _place_to_post(asked)
-    thread_ts = asked.thread_ts(channel)
+    thread_ts = asked.thread_ts(channel, must_be_there=False)
     text, blocks = checked_content(asked)
     message = own_message(asked, channel, thread_ts)
     fill(message, asked, text[:POST_CUT_CHARACTERS], blocks)

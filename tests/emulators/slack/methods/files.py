@@ -28,7 +28,7 @@ async def complete_upload(asked: Asked) -> Json:
     places = [asked.args["channel_id"]] if asked.args.get("channel_id") else []
     places += [place for place in (asked.args.get("channels") or "").split(",") if place]
     channels = [_channel(asked, place) for place in places]
-    threads = [asked.thread_ts(channel) for channel in channels]
+    threads = [asked.thread_ts(channel, must_be_there=False) for channel in channels]
     files = [_uploaded(asked, entry) for entry in asked.args["files"]]
     comment = asked.args.get("initial_comment") or ""
     blocks = [] if comment else checked_blocks(asked)

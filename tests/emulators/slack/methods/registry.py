@@ -52,12 +52,14 @@ class Asked:
             raise Refused(error)
         return message
 
-    def thread_ts(self, channel: "Channel") -> str | None:
-        """Where an answer goes: the root's ts. Raises Refused when the thread is not there (any more)."""
+    def thread_ts(self, channel: "Channel", *, must_be_there: bool = True) -> str | None:
+        """Where an answer goes: the root's ts, or None for the channel. Raises Refused when the thread is gone."""
         ts = self.args.get("thread_ts")
         if ts is None:
             return None
         root = channel.root(str(ts))
+        if root is None and not must_be_there and not self.slack.options.refuses_orphans:
+            return None
         if root is None:
             raise Refused("thread_not_found")
         if root.thread_ts and root.thread_ts != root.ts:

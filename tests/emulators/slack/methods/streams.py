@@ -23,6 +23,7 @@ async def start_stream(asked: Asked) -> Json:
     message.stream = stream
     channel.add(message)
     asked.team.clear_status(channel.id, thread_ts)
+    asked.team.session(channel.id, thread_ts or message.ts)["status"] = "processing"
     slack.events.message(message)
     return {"channel": channel.id, "ts": message.ts}
 
@@ -31,10 +32,7 @@ async def start_stream(asked: Asked) -> Json:
 async def append_stream(asked: Asked) -> Json:
     channel = asked.channel_to_write()
     message, stream = _own_stream(asked, channel)
-    if stream.ended == "stopped_by_user":
-        raise Refused("stopped_by_user")
-    if not stream.is_live:
-        raise Refused("message_not_in_streaming_state")
+    _check_live(stream)
     if asked.args.get("markdown_text") is None and not asked.args.get("chunks"):
         raise Refused("no_text")
     _take(asked, stream)
@@ -46,20 +44,16 @@ async def append_stream(asked: Asked) -> Json:
 async def stop_stream(asked: Asked) -> Json:
     channel = asked.channel_to_write()
     message, stream = _own_stream(asked, channel)
-    brings_text = asked.args.get("markdown_text") is not None or bool(asked.args.get("chunks"))
-    if stream.ended == "stopped_by_user" and brings_text:
-        raise Refused("stopped_by_user")
-    if not stream.is_live and stream.ended != "stopped_by_user":
-        raise Refused("message_not_in_streaming_state")
-    if asked.args.get("session_status", "active") not in SESSION_STATUSES:
+    _check_live(stream)
+    status = asked.args.get("session_status", "active")
+    if status not in SESSION_STATUSES:
         raise Refused("invalid_arguments")
     blocks, before = checked_blocks(asked), message.as_json()
     _take(asked, stream)
     stream.ended = "stopped"
     message.text, message.blocks = stream.text, [*stream.blocks, *blocks]
     message.keep(asked.slack.clock.now())
-    if status := asked.args.get("session_status"):
-        asked.team.sessions.setdefault((channel.id, message.thread_ts or message.ts), {})["status"] = status
+    asked.team.session(channel.id, message.thread_ts or message.ts)["status"] = status
     asked.slack.events.changed(message, before)
     return {"channel": channel.id, "ts": message.ts, "message": message.as_json()}
 
@@ -86,6 +80,14 @@ def _own_stream(asked: Asked, channel: Channel) -> tuple[Message, Stream]:
     if message.stream is None:
         raise Refused("message_not_in_streaming_state")
     return message, message.stream
+
+
+def _check_live(stream: Stream) -> None:
+    """Raises Refused. What a person stopped takes nothing any more, not even the app's own stop."""
+    if stream.ended == "stopped_by_user":
+        raise Refused("stopped_by_user")
+    if not stream.is_live:
+        raise Refused("message_not_in_streaming_state")
 
 
 def _take(asked: Asked, stream: Stream) -> None:
