@@ -31,8 +31,8 @@ class BoltApp:
         """By Socket Mode, as so many processes would."""
         for _ in range(sockets):
             handler = AsyncSocketModeHandler(self.app, self._slack.app_token, ping_interval=1)
-            handler.client.proxy = None  # type: ignore[attr-defined] # the aiohttp client has one
-            await handler.connect_async()
+            handler.client.proxy = None
+            await handler.connect_async()  # type: ignore[no-untyped-call] # bolt leaves it untyped
             self.handlers.append(handler)
         await self._slack.sockets.connected(sockets)
         return self
@@ -48,7 +48,7 @@ class BoltApp:
 
     async def close(self) -> None:
         for handler in self.handlers:
-            await handler.close_async()
+            await handler.close_async()  # type: ignore[no-untyped-call] # bolt leaves it untyped
         if self._runner:
             await self._runner.cleanup()
         await self._session.close()

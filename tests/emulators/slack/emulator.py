@@ -71,6 +71,7 @@ class SlackEmulator:
         self.post_office = PostOffice(self)
         self.sockets = Sockets(self)
         self.http: SignedHttp | None = None
+        self._wires: list[SignedHttp] = []
         self.response_urls = ResponseUrls(self)
         self.views = Views(self)
         self.file_routes = FileRoutes(self)
@@ -95,8 +96,8 @@ class SlackEmulator:
     async def stop(self) -> None:
         await self.post_office.close()
         await self.sockets.cut()
-        if self.http:
-            await self.http.close()
+        for wire in self._wires:
+            await wire.close()
         if self._runner:
             await self._runner.cleanup()
 
@@ -138,6 +139,7 @@ class SlackEmulator:
     def deliver_to(self, url: str) -> SignedHttp:
         """From now on everything goes to this URL, signed with `signing_secret`, instead of the sockets."""
         self.http = SignedHttp(self, url, self.signing_secret)
+        self._wires.append(self.http)
         return self.http
 
     async def half_trip(self) -> None:

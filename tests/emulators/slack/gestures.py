@@ -57,13 +57,15 @@ async def suggestions(person: "Person", where: Message | View, which: str, typed
 
 def message_shortcut(person: "Person", callback_id: str, message: Message) -> Delivery:
     payload = _interaction(person, "message_action")
-    place = {name: told for name, told in _of_message(person, message).items() if name != "container"}
+    place = {name: told for name, told in _of_message(person, message).items() if name not in ("container", "state")}
+    assert person.team.slack.options.has_shortcut(callback_id), f"the app has no shortcut {callback_id}"
     stamps = {"action_ts": person.team.slack.clock.stamp(), "message_ts": message.ts}
     return _interact(person, payload | place | stamps | {"callback_id": callback_id})
 
 
 def global_shortcut(person: "Person", callback_id: str) -> Delivery:
     stamp = {"action_ts": person.team.slack.clock.stamp()}
+    assert person.team.slack.options.has_shortcut(callback_id), f"the app has no shortcut {callback_id}"
     return _interact(person, _interaction(person, "shortcut") | stamp | {"callback_id": callback_id})
 
 
@@ -148,6 +150,7 @@ def _of_message(person: "Person", message: Message) -> Json:
         "container": container,
         "channel": {"id": channel.id, "name": channel.name},
         "response_url": person.team.slack.response_urls.issue(person, channel, message),
+        "state": {"values": {}},
     }
     if not message.only_for:
         told["message"] = copy.deepcopy(message.as_json())

@@ -52,3 +52,12 @@ class SlackOptions:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     scopes: frozenset[str] = ALL_SCOPES
     events: frozenset[str] = ALL_EVENTS
+    commands: frozenset[str] | None = None
+    """With their slash; None lets any through. The same for the callback ids of shortcuts."""
+    shortcuts: frozenset[str] | None = None
+
+    def has_command(self, command: str) -> bool:
+        return self.commands is None or command in self.commands
+
+    def has_shortcut(self, callback_id: str) -> bool:
+        return self.shortcuts is None or callback_id in self.shortcuts

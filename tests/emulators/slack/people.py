@@ -42,6 +42,7 @@ class Person:
     async def slash(self, command: str, text: str = "", channel: "Channel | None" = None) -> Delivery:
         """Type a command; without a channel, in the DM. Slack knows no commands in threads."""
         channel, slack = channel or self.dm, self.team.slack
+        assert slack.options.has_command(command), f"the app has no command {command}: Slack would send a message"
         payload = {
             "token": "verification-token", "team_id": self.team.id, "team_domain": self.team.domain,
             "channel_id": channel.id, "channel_name": channel.name, "user_id": self.id,

@@ -45,7 +45,7 @@ async def test_an_upload_with_blocks_is_one_message_found_by_its_file(place: Pla
 
 async def test_a_picture_is_shown_when_it_was_looked_at(place: Place) -> None:
     file = await uploaded(place)
-    post = {"channel": place.general.id, "text": "Your fox", "blocks": shown(file)}
+    post: Any = {"channel": place.general.id, "text": "Your fox", "blocks": shown(file)}
 
     early = await refused(place.client.chat_postMessage(**post))
     place.slack.clock.advance(PROCESSING)

@@ -79,7 +79,7 @@ async def test_where_the_app_may_write(place: Place) -> None:
 async def test_only_its_own_lasting_messages_are_edited_and_deleted(place: Place) -> None:
     hers = await place.root()
     shown = await place.client.chat_postEphemeral(channel=place.general.id, user=place.ana.id, text="Psst")
-    where = {"channel": place.general.id}
+    where: Any = {"channel": place.general.id}
 
     assert await refused(place.client.chat_update(**where, ts=hers.ts, text="b")) == "cant_update_message"
     assert await refused(place.client.chat_delete(**where, ts=hers.ts)) == "cant_delete_message"
@@ -147,7 +147,7 @@ async def test_pings_are_seen_wherever_they_stand(place: Place) -> None:
 async def test_a_status_goes_after_two_minutes_or_with_a_post(place: Place) -> None:
     root = await place.root()
     thread = place.general.thread(root)
-    say = {"channel_id": place.general.id, "thread_ts": root.ts}
+    say: Any = {"channel_id": place.general.id, "thread_ts": root.ts}
 
     await place.client.assistant_threads_setStatus(**say, status="is drawing…")
     assert thread.status == "is drawing…"

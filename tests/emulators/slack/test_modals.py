@@ -125,7 +125,7 @@ async def test_errors_stand_at_their_fields_and_other_names_are_violations(wired
 async def test_a_form_is_updated_and_another_pushed(place: Place) -> None:
     await place.bolt.connect()
     opens(place)
-    answers = [
+    answers: list[Any] = [
         {"response_action": "update", "view": FORM | {"title": plain("Second")}},
         {"response_action": "push", "view": FORM | {"title": plain("Third")}},
         {"response_action": "clear"},

@@ -9,10 +9,10 @@ from tests.emulators.slack.messages import Message
 from tests.emulators.slack.place import Place
 
 
-async def begun(place: Place, **more: Any) -> tuple[Message, dict[str, str]]:
+async def begun(place: Place, **more: Any) -> tuple[Message, Any]:
     """A stream in a thread of the channel, and how to call it."""
     root = await place.root()
-    to = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
+    to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
     started = await place.client.chat_startStream(channel=place.general.id, thread_ts=root.ts, **to, **more)
     message = place.general.find(started["ts"])
     assert message
@@ -114,7 +114,7 @@ async def test_tasks_and_plans_are_kept(place: Place) -> None:
 )
 async def test_a_stream_does_not_begin(place: Place, change: dict[str, Any], error: str) -> None:
     root = await place.root()
-    to = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
+    to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
     args: Any = {"channel": place.general.id, "thread_ts": root.ts, "markdown_text": "a", **to, **change}
 
     assert await refused(place.client.chat_startStream(**args)) == error
@@ -141,6 +141,6 @@ async def test_a_person_stops_a_stream_and_the_app_hears_so(place: Place) -> Non
 
 async def test_a_stream_in_a_channel_without_the_app_is_refused(place: Place) -> None:
     elsewhere = place.team.channel("elsewhere", bot=False)
-    to = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
+    to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
 
     assert await refused(place.client.chat_startStream(channel=elsewhere.id, thread_ts="1.0", **to)) == "not_in_channel"

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from tests.emulators.slack.workspace import Team
 
 _WITHOUT_TOKEN = {"api.test", "oauth.v2.access"}
-_CLIENT_ERRORS = {"invalid_blocks", "invalid_arguments", "invalid_chunks", "streaming_mode_mismatch", "not_authed"}
+_CLIENT_ERRORS = {
+    "cannot_provide_both_markdown_text_and_chunks", "invalid_arguments", "invalid_blocks", "invalid_chunks",
+    "markdown_text_conflict", "missing_recipient_team_id", "missing_recipient_user_id", "no_text", "not_authed",
+    "streaming_mode_mismatch",
+}  # fmt: skip
 """Refusals that only a mistake in the app can bring: they are violations too."""
 
 

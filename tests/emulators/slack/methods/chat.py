@@ -51,6 +51,8 @@ async def update(asked: Asked) -> Json:
     if len(text.encode()) > UPDATE_BYTES and "markdown_text" not in asked.args:
         raise Refused("msg_too_long")
     before = message.as_json()
+    if message.stream and not message.edited_at:
+        message.text = message.stream.text
     if "text" in asked.args or "markdown_text" in asked.args or blocks:
         fill(message, asked, text, blocks)
     if files is not None:
