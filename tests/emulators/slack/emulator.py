@@ -189,6 +189,14 @@ class SlackEmulator:
     def too_many(self) -> list[Call]:
         return self.journal.too_many
 
+    async def quiet(self, patience: float = 5.0) -> None:
+        """When every delivery is acknowledged or given up, and every call answered: the moment to look at violations."""
+
+        def find() -> bool:
+            return all(one.is_over for one in self.post_office.deliveries) and all(call.status for call in self.calls)
+
+        await self.changes.until(find, "moment without deliveries and calls on their way", patience)
+
     async def called(self, method: str, *, times: int = 1, patience: float = 5.0) -> Call:
         """The last of `times` answered calls of that method, now or soon."""
 

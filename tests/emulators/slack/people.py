@@ -33,6 +33,11 @@ class Person:
         return f"<@{self.id}>"
 
     @property
+    def escaped(self) -> str:
+        """How Slack writes this person into the text of a command that asks for it (`should_escape`)."""
+        return f"<@{self.id}|{self.name.lower()}>"
+
+    @property
     def dm(self) -> "Channel":
         """Their DM with the app."""
         return self.team.dm(self.id)

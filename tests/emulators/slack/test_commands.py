@@ -45,6 +45,8 @@ async def test_an_acknowledgement_may_answer(wired: Place) -> None:
     await wired.ana.slash("/help")
 
     assert (await wired.ana.told("Just ask")).channel is wired.ana.dm
+    await wired.slack.quiet()
+    assert wired.slack.violations == []
 
 
 async def test_a_press_knows_its_message_and_edits_it(wired: Place) -> None:

@@ -78,6 +78,22 @@ async def test_an_edit_puts_files_on_a_message(place: Place) -> None:
     assert await refused(lost) == "file_not_found"
 
 
+async def test_files_on_an_expired_stream_leave_its_text(place: Place) -> None:
+    root = await place.root()
+    to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
+    started = await place.client.chat_startStream(
+        channel=place.general.id, thread_ts=root.ts, markdown_text="Your fox", **to
+    )
+    place.slack.clock.advance(301)
+    file = await uploaded(place)
+
+    await place.client.chat_update(channel=place.general.id, ts=started["ts"], file_ids=[file])
+
+    message = place.general.find(started["ts"])
+    assert message
+    assert (message.shown, len(message.files)) == ("Your fox", 1)
+
+
 async def test_a_deleted_file_is_gone_from_its_message(place: Place) -> None:
     file = await uploaded(place, channel=place.general.id)
 

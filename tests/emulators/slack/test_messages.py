@@ -124,6 +124,18 @@ async def test_a_deleted_root_can_be_answered_and_a_deleted_thread_cannot(place:
     assert await refused(lost) == "thread_not_found"
 
 
+async def test_the_app_may_be_removed_and_come_back(place: Place) -> None:
+    root = await place.root()
+    place.general.remove_bot()
+
+    history = place.client.conversations_replies(channel=place.general.id, ts=root.ts)
+    assert await refused(history) == "not_in_channel"
+    await place.client.conversations_join(channel=place.general.id)
+
+    told = await place.client.conversations_replies(channel=place.general.id, ts=root.ts)
+    assert [message["text"] for message in told["messages"]] == ["hello"]
+
+
 async def test_history_comes_in_pages_newest_first(place: Place) -> None:
     for number in range(3):
         await posted(place, text=str(number))

@@ -70,6 +70,14 @@ class Channel:
         """The app's first message here (after `after`) that shows `text` and for which `holds` holds, now or soon."""
         return await _first(self.team, lambda: self.of_bot, self.name, text, holds, after, patience)
 
+    def invite_bot(self) -> None:
+        self.has_bot = True
+        self.members.add(self.team.bot_user)
+
+    def remove_bot(self) -> None:
+        self.has_bot = False
+        self.members.discard(self.team.bot_user)
+
     def archive(self) -> None:
         self.is_archived = True
 

@@ -74,8 +74,7 @@ async def join(asked: Asked) -> Json:
     if channel.is_archived:
         raise Refused("is_archived")
     told: Json = {"warning": "already_in_channel"} if channel.has_bot else {}
-    channel.has_bot = True
-    channel.members.add(asked.team.bot_user)
+    channel.invite_bot()
     return told | {"channel": channel.as_json()}
 
 
