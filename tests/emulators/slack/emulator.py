@@ -190,7 +190,7 @@ class SlackEmulator:
         return self.journal.too_many
 
     async def quiet(self, patience: float = 5.0) -> None:
-        """When every delivery is acknowledged or given up, and every call answered: the moment to look at violations."""
+        """When every delivery is over and every call answered: the moment to look at `violations`."""
 
         def find() -> bool:
             return all(one.is_over for one in self.post_office.deliveries) and all(call.status for call in self.calls)

@@ -87,7 +87,8 @@ async def test_files_on_an_expired_stream_leave_its_text(place: Place) -> None:
     place.slack.clock.advance(301)
     file = await uploaded(place)
 
-    await place.client.chat_update(channel=place.general.id, ts=started["ts"], file_ids=[file])
+    edit = {"channel": place.general.id, "ts": started["ts"], "file_ids": [file]}
+    await place.client.api_call("chat.update", json=edit)
 
     message = place.general.find(started["ts"])
     assert message
