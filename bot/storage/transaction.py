@@ -4,6 +4,7 @@ from bot.core.storage import (
     AuditStore,
     ConversationStore,
     InboxStore,
+    InstallationStore,
     JobStore,
     LedgerStore,
     MessageStore,
@@ -19,6 +20,7 @@ from bot.core.storage import (
 from bot.storage.audit import SqlAuditStore
 from bot.storage.conversations import SqlConversationStore
 from bot.storage.inbox import SqlInboxStore
+from bot.storage.installations import SqlInstallationStore
 from bot.storage.jobs import SqlJobStore
 from bot.storage.ledger import SqlLedgerStore
 from bot.storage.messages import SqlMessageStore
@@ -51,3 +53,4 @@ class SqlTransaction:
         self.audit: AuditStore = SqlAuditStore(statements)
         self.page: PageStore = SqlPageStore(statements)
         self.visitors: VisitorStore = SqlVisitorStore(statements)
+        self.installations: InstallationStore = SqlInstallationStore(statements)
