@@ -35,7 +35,8 @@ class JobStore(Protocol):
     async def move(self, job: Job, to: JobState, at: datetime, **changes: Any) -> Job | None:
         """Compare-and-set on (id, state, owner, epoch) of `job`. The job as it is now; None when no longer ours.
 
-        `changes` are fields of `Job`: prediction, cost, error, attempts, run_after, told_at, conversation.
+        `changes` are fields of `Job`: prediction, cost, error, attempts, run_after, told_at, conversation,
+        queue_turn.
         """
         ...
 
@@ -67,6 +68,8 @@ class JobStore(Protocol):
         self, owner: str, dead_before: datetime, at: datetime, limit: int, platforms: Sequence[str] | None = None
     ) -> list[Job]:
         """Take over jobs that someone waits for from owners not alive (no beat since `dead_before`): epoch raised.
+
+        In the order of their turns; those that never stood in line come last, oldest first.
 
         On PostgreSQL with FOR UPDATE SKIP LOCKED. Jobs already of this owner are not among them.
         """
@@ -267,6 +270,10 @@ class WorkerStore(Protocol):
     """One heartbeat row for each living process."""
 
     async def beat(self, worker: str, at: datetime) -> None: ...
+
+    async def alive(self, since: datetime) -> list[str]:
+        """The ids of those who beat after `since`, in their order."""
+        ...
 
     async def leave(self, worker: str) -> None: ...
 

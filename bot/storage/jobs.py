@@ -17,7 +17,7 @@ from bot.storage.speaking import Rows
 from bot.storage.statements import Statements
 from bot.storage.tables.work import IS_OPEN, IS_WAITED_FOR, jobs, workers
 
-MOVABLE = frozenset({"prediction", "cost", "error", "attempts", "run_after", "told_at", "conversation"})
+MOVABLE = frozenset({"prediction", "cost", "error", "attempts", "run_after", "told_at", "conversation", "queue_turn"})
 """The fields of a job that may change as it moves."""
 
 _ADD = insert(jobs).on_conflict_do_nothing()
@@ -72,7 +72,7 @@ _ORPHANS = (
         jobs.c.owner.in_(bindparam("dead", expanding=True)),
         sa.or_(bindparam("all_platforms", type_=sa.Boolean), jobs.c.platform.in_(bindparam("served", expanding=True))),
     )
-    .order_by(jobs.c.created_at)
+    .order_by(jobs.c.queue_turn.asc().nulls_last(), jobs.c.created_at)
     .limit(bindparam("most"))
     .with_for_update(of=jobs, skip_locked=True)  # two claimers never meet; SQLite has one writer and needs none
     .cte("orphans")
@@ -150,7 +150,7 @@ class SqlJobStore:
             return []
         facts: dict[str, Any] = {"dead": dead, "new_owner": owner, "at": at, "most": limit}
         facts |= {"all_platforms": platforms is None, "served": list(platforms or ())}
-        return sorted(_many(await self._run(_CLAIM, facts)), key=lambda job: (job.created_at, job.id))
+        return sorted(_many(await self._run(_CLAIM, facts)), key=_in_line)
 
     async def let_go(self, owner: str, at: datetime) -> int:
         return (await self._run(_LET_GO, {"me": owner, "at": at})).rowcount
@@ -176,6 +176,11 @@ def _move(names: tuple[str, ...]) -> sa.UpdateBase:
         .values({name: bindparam(f"new_{name}") for name in names})
         .returning(jobs.c.cancel_by)
     )
+
+
+def _in_line(job: Job) -> tuple[bool, float, datetime, str]:
+    """Jobs in the order of their turns; those that never stood in line come last, oldest first."""
+    return (job.queue_turn is None, job.queue_turn or 0, job.created_at, job.id)
 
 
 def _address(user: User) -> dict[str, str]:
@@ -214,6 +219,8 @@ _SAME_NAMES: Sequence[str] = (
     "run_after",
     "error",
     "told_at",
+    "weight",
+    "queue_turn",
 )
 
 
