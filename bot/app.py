@@ -87,10 +87,19 @@ class App:
         presenter = Presenter(form, catalogue, badge)
         times = UsualTimes(self.database, self.clock)
         parts = Parts(
-            self.database, catalogue, credits_, self.media, self.backends, self.platforms, presenter, times, self.clock
+            self.database,
+            catalogue,
+            credits_,
+            self.media,
+            self.backends,
+            self.platforms,
+            presenter,
+            times,
+            self.clock,
+            Queue(RUNS_AT_ONCE),
         )
         moderation = Moderation(self.database, self.clock, _allowed(settings))
-        self.runner = Runner(parts, Queue(RUNS_AT_ONCE))
+        self.runner = Runner(parts)
         self.inbox = Inbox(self.database, self.runner, self.clock)
         self.jobs = Jobs(parts, self.runner, moderation, self.worker)
         conversations = Conversations(self.database, settings.system_prompt, self.clock)

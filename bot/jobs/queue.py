@@ -4,22 +4,72 @@ backend in front of the create that it lets through at its own pace. A job stand
 With several processes each has its own lines, and its share of what a model allows.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bot.core.jobs import Job
 from bot.core.models import Model
-from bot.jobs.line import Line
+from bot.jobs.line import Line, Ticket
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where somebody stands, 1 for the next, and how many runs go on at once in front of them."""
+    """Where somebody stands, 1 for the next, and how many runs go on at once in front; None where nobody knows."""
 
     number: int
-    at_once: int
+    at_once: int | None
+
+
+class Turn:
+    """One job in its lines: `join` or `occupy`, `come` to its turn, and `leave` at the end from wherever it is."""
+
+    def __init__(self, who: str, weight: int, lines: list[Line], *, is_paced: bool = False) -> None:
+        """`is_paced`: the line moves at a pace that only the backend knows."""
+        self._who = who
+        self._weight = weight
+        self._lines = lines
+        self._is_paced = is_paced
+        self._tickets: list[Ticket] = []
+
+    @property
+    def due(self) -> float:
+        """When it would be due if it joined now (see `Line.turn`)."""
+        return self._lines[0].turn(self._who, self._weight)
+
+    @property
+    def has_come(self) -> bool:
+        """Whether it is at the front of its last line."""
+        return len(self._tickets) == len(self._lines) and self._tickets[-1].called.is_set()
+
+    def join(self) -> None:
+        """Stand in the first line from this very moment on. Harmless the second time."""
+        if not self._tickets:
+            self._go_on()
+
+    def occupy(self) -> None:
+        """For a job that runs already, as another process left it: it has its place, and waits for nobody."""
+        self._tickets = [line.occupy(self._who) for line in self._lines]
+
+    async def come(self) -> None:
+        """Wait, in one line after the other."""
+        while not self.has_come:
+            await self._tickets[-1].called.wait()
+            self._go_on()
+
+    def where(self, now: float) -> Place | None:
+        """Where it stands; None where that is not known yet, or it waits no more. `now` in seconds, on any clock."""
+        line, ticket = self._lines[len(self._tickets) - 1], self._tickets[-1]
+        number = None if ticket.called.is_set() else line.place(ticket, now)
+        return None if number is None else Place(number, None if self._is_paced else line.limit)
+
+    def leave(self) -> None:
+        """Give back what it has, and stand in no line any more. Harmless the second time."""
+        for line, ticket in zip(self._lines, self._tickets, strict=False):
+            line.leave(ticket)
+
+    def _go_on(self) -> None:
+        """Into the next line, and through every one where nobody waits."""
+        while len(self._tickets) < len(self._lines) and (not self._tickets or self._tickets[-1].called.is_set()):
+            self._tickets.append(self._lines[len(self._tickets)].join(self._who, self._weight))
 
 
 class Queue:
@@ -32,31 +82,18 @@ class Queue:
         self._creates: dict[str, Line] = {}
         self._number, self._processes = 0, 1
 
-    def join(self, job: Job, model: Model) -> "Turn":
-        """Stand in line, in this very moment, for a run of a job."""
+    def run(self, job: Job, model: Model) -> Turn:
+        """The way to a run of a job. It stands nowhere yet."""
         return Turn(_who(job), job.weight, self._lines(model))
 
-    def occupy(self, job: Job, model: Model) -> "Turn":
-        """For a job that runs already, as another process left it: it has its place, and takes it from nobody."""
-        return Turn(_who(job), job.weight, self._lines(model), by_right=True)
-
-    def turn(self, job: Job, model: Model) -> float:
-        """When a job that joined now would be due (see `Line.turn`)."""
-        return self._lines(model)[0].turn(_who(job), job.weight)
-
-    @asynccontextmanager
-    async def create(self, job: Job) -> AsyncIterator[None]:
-        """Be the one who waits for the next create of the job's backend: it lets people through as they come."""
-        line = self._creates.setdefault(job.backend, Line(1))
-        ticket = line.join(_who(job), job.weight)
-        try:
-            await ticket.called.wait()
-            yield
-        finally:
-            line.leave(ticket)
+    def create(self, job: Job) -> Turn:
+        """The way to the next create of its backend, which takes us as we come, whoever we are."""
+        return Turn(_who(job), job.weight, [self._creates.setdefault(job.backend, Line(1))], is_paced=True)
 
     def share(self, number: int, processes: int) -> None:
         """Divide what models allow among `processes`, of which this one has a `number` from 0."""
+        if (number, processes) == (self._number, self._processes):
+            return
         self._number, self._processes = number, processes
         for key, line in self._models.items():
             line.limit = share_of(self._at_once[key], number, processes)
@@ -70,45 +107,10 @@ class Queue:
         return [self._models[model.key], self._runs]
 
 
-class Turn:
-    """One job's way through its lines. It ends with `leave`, from wherever it is."""
-
-    def __init__(self, who: str, weight: int, lines: list[Line], *, by_right: bool = False) -> None:
-        self._who = who
-        self._weight = weight
-        self._lines = lines
-        self._tickets = [line.occupy(who) for line in lines] if by_right else [lines[0].join(who, weight)]
-
-    @property
-    def has_come(self) -> bool:
-        """Whether the job may run. Goes on to the next line where it can."""
-        while self._tickets[-1].called.is_set():
-            if len(self._tickets) == len(self._lines):
-                return True
-            self._tickets.append(self._lines[len(self._tickets)].join(self._who, self._weight))
-        return False
-
-    @property
-    def next_call(self) -> asyncio.Event:
-        """What to wait for before `has_come` is asked again."""
-        return self._tickets[-1].called
-
-    def place(self, now: float) -> Place | None:
-        """Where it stands just now; None for what is not known yet. `now` in seconds, on any clock that goes forward."""
-        line, ticket = self._lines[len(self._tickets) - 1], self._tickets[-1]
-        number = line.place(ticket, now)
-        return None if number is None else Place(number, line.limit)
-
-    def leave(self) -> None:
-        """Give back what it has, and stand in no line any more. Harmless the second time."""
-        for line, ticket in reversed(list(zip(self._lines, self._tickets, strict=False))):
-            line.leave(ticket)
-
-
 def share_of(at_once: int, number: int, processes: int) -> int:
     """How many of `at_once` runs the process of this number may have: the remainder goes to the first ones.
 
-    One at least, even where that makes one too many: a job must not wait for a process that has none like it.
+    One at least, even where that makes some too many: a job must not wait for another process to end.
     """
     return max(1, at_once // processes + (number < at_once % processes))
 
@@ -116,4 +118,3 @@ def share_of(at_once: int, number: int, processes: int) -> int:
 def _who(job: Job) -> str:
     """A person, whichever workspace they ask in."""
     return f"{job.user.platform}:{job.user.id}"
-

@@ -69,6 +69,7 @@ def _progress(progress: Progress | None) -> JSON:
         "percent": progress.percent,
         "elapsed": progress.elapsed_seconds,
         "usual": progress.usual_seconds,
+        "place": progress.place,
     }
 
 

@@ -143,10 +143,10 @@ class View {
 		const { progress } = this.message;
 		this.progressAt = Date.now();
 		if (!progress) return this.progress.replaceChildren();
-		const { stage, percent } = progress;
+		const { stage, percent, place } = progress;
 		const bar = this.progress.lastChild ?? el("div", { class: "bar", role: "progressbar", "aria-label": "Progress" }, el("i"));
 		if (!bar.parentNode) this.progress.append(el("span"), el("span", { class: "time" }), bar);
-		this.progress.firstChild.textContent = STAGES[stage] ?? stage;
+		this.progress.firstChild.textContent = (STAGES[stage] ?? stage) + (place ? `, place ${place}` : "");
 		bar.ariaValueNow = percent;
 		bar.firstChild.style.width = `${percent ?? 30}%`;
 		return this.tick();
