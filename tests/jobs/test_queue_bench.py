@@ -19,6 +19,7 @@ BEN, CLEO = User("web", "page", "ben", "Ben"), User("web", "page", "cleo", "Cleo
 
 def catalogue(folder: Path, at_once: int) -> Path:
     """The models of this bot, of which FLUX schnell allows few runs at once."""
+    folder.mkdir(exist_ok=True)
     path = folder / "models.toml"
     text = BUILT_IN.read_text(encoding="utf-8")
     path.write_text(text.replace("[flux-schnell]\n", f"[flux-schnell]\nat_once = {at_once}\n"), encoding="utf-8")
@@ -27,7 +28,6 @@ def catalogue(folder: Path, at_once: int) -> Path:
 
 async def opened(folder: Path, at_once: int = 1, url: str = "", **changes: object) -> Bench:
     """A bot whose runs of FLUX schnell hang until they are let go."""
-    folder.mkdir(exist_ok=True)
     bench = await Bench.open(
         folder,
         url,

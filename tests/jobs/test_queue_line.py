@@ -16,7 +16,7 @@ PEOPLE = ("ana", "ben", "cleo", "dora")
 def served(line: Line, tickets: list[Ticket], runs: int | None = None) -> list[str]:
     """Who is called, one after the other, as each run ends."""
     running = [ticket for ticket in tickets if ticket.called.is_set()]
-    order = []
+    order: list[str] = []
     while running and (runs is None or len(order) < runs):
         before = [ticket for ticket in tickets if not ticket.called.is_set()]
         line.leave(running.pop(0))
