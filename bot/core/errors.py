@@ -10,6 +10,7 @@ EaselError
 │   ├── UnsafeAddress        a link we must not follow
 │   ├── OutOfCredits         the person's own money
 │   ├── BudgetSpent          a budget of the workspace or the bot
+│   ├── LimitReached         as many jobs at once, or in a minute, as one may have
 │   ├── NoSuchJob            nothing to show, cancel or press
 │   ├── AlreadyRunning       the same button is being worked on
 │   ├── Unavailable          we are stopping, starting or too busy; nothing was lost
@@ -37,7 +38,6 @@ EaselError
 
 import secrets
 from collections.abc import Iterable
-from datetime import datetime
 from difflib import get_close_matches
 
 
@@ -86,18 +86,24 @@ class UnsafeAddress(UserError):
 class OutOfCredits(UserError):
     """The person's own money does not reach."""
 
-    def __init__(self, *, short_by: str, refills_at: datetime | None) -> None:
-        refill = f" They refill {refills_at:%A at %H:%M} UTC." if refills_at else " Ask a moderator for more."
+    def __init__(self, *, short_by: str, refills: str, left: int) -> None:
+        """`refills` says when, or nothing where waiting does not help; `left` is what a job may cost now, in micros."""
+        refill = f" They refill {refills}." if refills else " Ask a moderator for more."
         super().__init__(f"You are {short_by} credits short.{refill}")
+        self.left = left
 
 
 class BudgetSpent(UserError):
     """A budget that must have room has none."""
 
-    def __init__(self, *, whose: str, short_by: str, refills_at: datetime) -> None:
-        super().__init__(
-            f"{whose} has no room for this: {short_by} credits short. It refills on {refills_at:%d %B} at 00:00 UTC."
-        )
+    def __init__(self, *, whose: str, short_by: str, refills: str, left: int) -> None:
+        """`refills` says when; `left` is what a job may cost now, in micros."""
+        super().__init__(f"{whose} has no room for this: {short_by} credits short. It refills {refills}.")
+        self.left = left
+
+
+class LimitReached(UserError):
+    """As many jobs at once, or in a minute, as this person may have."""
 
 
 class NoSuchJob(UserError):

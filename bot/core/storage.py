@@ -78,6 +78,14 @@ class JobStore(Protocol):
 
     async def count_open(self) -> int: ...
 
+    async def count_open_of(self, user: User) -> int:
+        """How many jobs of a user in their workspace are open."""
+        ...
+
+    async def asked_in(self, platform: str, workspace: str, since: datetime, limit: int) -> list[Job]:
+        """Jobs of the people of a workspace asked since then, newest first."""
+        ...
+
 
 class PredictionStore(Protocol):
     """Runs at backends."""
@@ -174,6 +182,13 @@ class LedgerStore(Protocol):
         """(model, jobs, micros) settled on these accounts, dearest first."""
         ...
 
+    async def spent_by_asker(self, askers: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
+        """(asker, jobs, micros) settled on wallets since then, dearest first.
+
+        `askers` is how their names begin, `discord:GUILD:` for instance: a hold's actor is who asked.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -201,6 +216,36 @@ class PolicyStore(Protocol):
     async def remove(self, platform: str, workspace: str, scope: str, scope_id: str, key: str) -> bool: ...
 
 
+class RateStore(Protocol):
+    """How often somebody may do something."""
+
+    async def take(self, key: str, per_minute: int, at: datetime) -> float:
+        """Let one through, as long as no more than `per_minute` come in any minute: 0, or seconds until the next may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One row that does not fit the others: what kind of row, which, and what it says against what it should say."""
+
+    what: str
+    row: str
+    says: int
+    should_say: int
+
+
+class BooksStore(Protocol):
+    """Compares ledger, accounts, jobs and predictions with one another."""
+
+    async def disagreements(self, limit: int) -> list[Disagreement]:
+        """Rows that disagree, at most `limit` of each kind; none where the books are right. Changes nothing."""
+        ...
+
+    async def sizes(self) -> dict[str, int]:
+        """How many rows were compared, by table."""
+        ...
+
+
 class PeopleStore(Protocol):
     """Users and workspaces as last seen."""
 
@@ -218,6 +263,10 @@ class PeopleStore(Protocol):
 
     async def by_name(self, platform: str, workspace: str, name: str) -> list[str]:
         """The ids a name may mean in this workspace: the one that is spelled so, else those called so, at most two."""
+        ...
+
+    async def names(self, platform: str, workspace: str, ids: Sequence[str]) -> dict[str, str]:
+        """What people of a workspace are called, by id; unknown ids left out."""
         ...
 
     async def is_workspace_allowed(self, platform: str, workspace: str) -> bool: ...
@@ -370,6 +419,8 @@ class Transaction(Protocol):
     messages: MessageStore
     ledger: LedgerStore
     policies: PolicyStore
+    rates: RateStore
+    books: BooksStore
     people: PeopleStore
     moderation: ModerationStore
     conversations: ConversationStore

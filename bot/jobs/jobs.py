@@ -204,7 +204,7 @@ class Jobs:
             job = await self._insert(tx, job, asked)
             for message in waiting:
                 await tx.messages.put(message)
-            await self._parts.credits.hold(tx, job.id, job.user, job.told_at_most)
+            await self._parts.credits.hold(tx, job, model)
         return job
 
     async def _see(self, user: User) -> None:

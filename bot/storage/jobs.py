@@ -46,6 +46,20 @@ _RECENT_IN = (
     .limit(bindparam("most"))
 )
 _COUNT_OPEN = sa.select(sa.func.count()).select_from(jobs).where(sa.text(IS_OPEN))
+_COUNT_OPEN_OF = _COUNT_OPEN.where(
+    jobs.c.platform == bindparam("platform"),
+    jobs.c.user_workspace == bindparam("workspace"),
+    jobs.c.user == bindparam("user"),
+)
+_ASKED_IN = (
+    _ALL.where(
+        jobs.c.platform == bindparam("platform"),
+        jobs.c.user_workspace == bindparam("workspace"),
+        jobs.c.created_at >= bindparam("since"),
+    )
+    .order_by(*_NEWEST)
+    .limit(bindparam("most"))
+)
 
 _ASK_CANCEL = (
     sa.update(jobs)
@@ -157,6 +171,13 @@ class SqlJobStore:
 
     async def count_open(self) -> int:
         return int((await self._run(_COUNT_OPEN)).scalar_one())
+
+    async def count_open_of(self, user: User) -> int:
+        return int((await self._run(_COUNT_OPEN_OF, _address(user))).scalar_one())
+
+    async def asked_in(self, platform: str, workspace: str, since: datetime, limit: int) -> list[Job]:
+        place = {"platform": platform, "workspace": workspace}
+        return _many(await self._run(_ASKED_IN, {**place, "since": since, "most": limit}))
 
 
 @cache

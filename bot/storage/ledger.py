@@ -1,6 +1,7 @@
 """The ledger: accounts, and the rows that move them through the database's own triggers."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,6 +46,25 @@ _SPENT_BY_MODEL = (
     .where(ledger.c.kind == EntryKind.SETTLE.value, ledger.c.account.in_(bindparam("accounts", expanding=True)))
     .group_by(jobs.c.model)
     .order_by(_spent.desc(), jobs.c.model)
+)
+
+_hold = ledger.alias("hold")
+_SPENT_BY_ASKER = (
+    sa.select(_hold.c.actor, sa.func.count(ledger.c.job.distinct()).label("jobs"), _spent.label("micros"))
+    .join_from(ledger, _hold, sa.and_(_hold.c.job == ledger.c.job, _hold.c.account == ledger.c.account))
+    .where(
+        ledger.c.kind == EntryKind.SETTLE.value,
+        ledger.c.account >= "wallet:",
+        ledger.c.account < "wallet:~",
+        ledger.c.at >= bindparam("since"),
+        _hold.c.kind == EntryKind.HOLD.value,
+        # "~" sorts behind every character of an id, and ids are compared byte by byte.
+        _hold.c.actor >= bindparam("first"),
+        _hold.c.actor < bindparam("first").concat("~"),
+    )
+    .group_by(_hold.c.actor)
+    .order_by(_spent.desc(), _hold.c.actor)
+    .limit(bindparam("most"))
 )
 
 _ACCOUNT_TEXTS = ("id", "scope", "platform", "workspace", "user", "window")
@@ -98,6 +118,10 @@ class SqlLedgerStore:
     async def spent_by_model(self, account_ids: Sequence[str]) -> list[tuple[str, int, int]]:
         rows = await self._run(_SPENT_BY_MODEL, {"accounts": list(account_ids)})
         return [(row.model, row.jobs, int(row.micros)) for row in rows]
+
+    async def spent_by_asker(self, askers: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
+        rows = await self._run(_SPENT_BY_ASKER, {"first": askers, "since": since, "most": limit})
+        return [(row.actor, row.jobs, int(row.micros)) for row in rows]
 
 
 def _account(row: sa.Row[Any]) -> Account:

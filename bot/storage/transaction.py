@@ -2,6 +2,7 @@
 
 from bot.core.storage import (
     AuditStore,
+    BooksStore,
     ConversationStore,
     InboxStore,
     JobStore,
@@ -13,10 +14,12 @@ from bot.core.storage import (
     PeopleStore,
     PolicyStore,
     PredictionStore,
+    RateStore,
     VisitorStore,
     WorkerStore,
 )
 from bot.storage.audit import SqlAuditStore
+from bot.storage.books import SqlBooksStore
 from bot.storage.conversations import SqlConversationStore
 from bot.storage.inbox import SqlInboxStore
 from bot.storage.jobs import SqlJobStore
@@ -28,6 +31,7 @@ from bot.storage.page import SqlPageStore
 from bot.storage.people import SqlPeopleStore
 from bot.storage.policies import SqlPolicyStore
 from bot.storage.predictions import SqlPredictionStore
+from bot.storage.rates import SqlRateStore
 from bot.storage.statements import Statements
 from bot.storage.visitors import SqlVisitorStore
 from bot.storage.workers import SqlWorkerStore
@@ -43,6 +47,8 @@ class SqlTransaction:
         self.messages: MessageStore = SqlMessageStore(statements)
         self.ledger: LedgerStore = SqlLedgerStore(statements)
         self.policies: PolicyStore = SqlPolicyStore(statements)
+        self.rates: RateStore = SqlRateStore(statements)
+        self.books: BooksStore = SqlBooksStore(statements)
         self.people: PeopleStore = SqlPeopleStore(statements)
         self.moderation: ModerationStore = SqlModerationStore(statements)
         self.conversations: ConversationStore = SqlConversationStore(statements)

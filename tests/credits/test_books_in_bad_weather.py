@@ -9,8 +9,8 @@ from bot.core.errors import BackendRefusedToken
 from bot.core.people import User
 from bot.core.predictions import Metrics
 from bot.core.replies import Reply, Tone
-from bot.credits.accounts import Limits
 from bot.credits.ledger import Ledger
+from bot.credits.limits import Limits
 from bot.credits.pricing import CreditForm
 from bot.storage.engine import SqlDatabase
 from tests.bench import Bench

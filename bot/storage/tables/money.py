@@ -35,6 +35,7 @@ WHEN 'hold' THEN balance_delta = 0 AND held_delta >= 0 AND job <> ''
 WHEN 'settle' THEN held_delta <= balance_delta AND balance_delta <= 0 AND job <> ''
 WHEN 'release' THEN balance_delta = 0 AND held_delta <= 0 AND job <> ''
 WHEN 'expire' THEN balance_delta <= 0 AND held_delta = 0
+WHEN 'reset' THEN balance_delta >= 0 AND held_delta = 0 AND job = ''
 ELSE false END
 """
 

@@ -149,8 +149,7 @@ CREATE INDEX predictions_fingerprint ON predictions (fingerprint)
 
 CREATE TABLE rate_limits (
 	key TEXT COLLATE "C" NOT NULL,
-	free_at TIMESTAMP WITH TIME ZONE NOT NULL,
-	burst INTEGER DEFAULT '0' NOT NULL,
+	free_at FLOAT NOT NULL,
 	CONSTRAINT rate_limits_pkey PRIMARY KEY (key)
 )
 
@@ -295,8 +294,8 @@ CREATE TABLE ledger (
 	reason TEXT DEFAULT '' NOT NULL,
 	at TIMESTAMP WITH TIME ZONE NOT NULL,
 	CONSTRAINT ledger_pkey PRIMARY KEY (id),
-	CONSTRAINT ledger_kind CHECK (kind IN ('grant', 'adjust', 'hold', 'settle', 'release', 'expire')),
-	CONSTRAINT ledger_shape CHECK (CASE kind WHEN 'grant' THEN balance_delta >= 0 AND held_delta = 0 AND job = '' WHEN 'adjust' THEN held_delta = 0 WHEN 'hold' THEN balance_delta = 0 AND held_delta >= 0 AND job <> '' WHEN 'settle' THEN held_delta <= balance_delta AND balance_delta <= 0 AND job <> '' WHEN 'release' THEN balance_delta = 0 AND held_delta <= 0 AND job <> '' WHEN 'expire' THEN balance_delta <= 0 AND held_delta = 0 ELSE false END),
+	CONSTRAINT ledger_kind CHECK (kind IN ('grant', 'adjust', 'hold', 'settle', 'release', 'expire', 'reset')),
+	CONSTRAINT ledger_shape CHECK (CASE kind WHEN 'grant' THEN balance_delta >= 0 AND held_delta = 0 AND job = '' WHEN 'adjust' THEN held_delta = 0 WHEN 'hold' THEN balance_delta = 0 AND held_delta >= 0 AND job <> '' WHEN 'settle' THEN held_delta <= balance_delta AND balance_delta <= 0 AND job <> '' WHEN 'release' THEN balance_delta = 0 AND held_delta <= 0 AND job <> '' WHEN 'expire' THEN balance_delta <= 0 AND held_delta = 0 WHEN 'reset' THEN balance_delta >= 0 AND held_delta = 0 AND job = '' ELSE false END),
 	CONSTRAINT ledger_account_fkey FOREIGN KEY(account) REFERENCES accounts (id)
 )
 
