@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from bot.core.conversations import Conversation, Turn
+from bot.core.forgetting import ForgettingStore
 from bot.core.jobs import Job, JobState, Output, PostedMessage, PredictionRecord
 from bot.core.json import JSON
 from bot.core.money import Account, Entry, Hold
+from bot.core.pending import PendingStore
 from bot.core.people import Rank, User
 from bot.core.replies import Reply
 
@@ -80,6 +82,10 @@ class JobStore(Protocol):
 
     async def count_open_of(self, user: User) -> int:
         """How many jobs of a user in their workspace are open."""
+        ...
+
+    async def open_in(self, platform: str, workspace: str, limit: int) -> list[Job]:
+        """Open jobs of the people of a workspace, oldest first."""
         ...
 
     async def asked_in(self, platform: str, workspace: str, since: datetime, limit: int) -> list[Job]:
@@ -182,6 +188,13 @@ class LedgerStore(Protocol):
         """(model, jobs, micros) settled on these accounts, dearest first."""
         ...
 
+    async def used_by(self, askers: str, since: datetime, wallets: str) -> int:
+        """What asks since then took from wallets, in micros: what closed ones cost, and what open ones hold.
+
+        `askers` and `wallets` are how their names begin; a whole name of an asker ends in nothing else.
+        """
+        ...
+
     async def spent_by_asker(self, askers: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
         """(asker, jobs, micros) settled on wallets since then, dearest first.
 
@@ -212,6 +225,10 @@ class PolicyStore(Protocol):
         ...
 
     async def put(self, policy: Policy) -> None: ...
+
+    async def named(self, key: str) -> list[Policy]:
+        """Policies of that key, wherever they are set."""
+        ...
 
     async def remove(self, platform: str, workspace: str, scope: str, scope_id: str, key: str) -> bool: ...
 
@@ -273,6 +290,10 @@ class PeopleStore(Protocol):
 
     async def allow_workspace(self, platform: str, workspace: str, at: datetime) -> None: ...
 
+    async def forbid_workspace(self, platform: str, workspace: str, at: datetime, *, is_removed: bool) -> None:
+        """Take the permission back. `is_removed`: the bot was thrown out, so what is kept of it is forgotten in time."""
+        ...
+
 
 class ModerationStore(Protocol):
     """Refused words and pauses."""
@@ -281,7 +302,13 @@ class ModerationStore(Protocol):
         """Refused words of a workspace and of the whole bot."""
         ...
 
-    async def add_word(self, platform: str, workspace: str, word: str, by: str) -> None: ...
+    async def add_word(self, platform: str, workspace: str, word: str, by: str) -> bool:
+        """False when it was there already."""
+        ...
+
+    async def remove_word(self, platform: str, workspace: str, word: str) -> bool:
+        """False when it was not there."""
+        ...
 
     async def pauses(self) -> dict[str, str]:
         """What is paused (`all`, `platform:web`, `model:sdxl`) and why."""
@@ -330,10 +357,32 @@ class InboxStore(Protocol):
     async def forget(self, received_before: datetime) -> int: ...
 
 
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One line of the audit. `actor` is who, as `platform:workspace:id`, or a part of the bot."""
+
+    actor: str
+    action: str
+    facts: Mapping[str, JSON]
+    at: datetime
+
+
 class AuditStore(Protocol):
     """Who changed or refused what."""
 
-    async def add(self, actor: str, action: str, facts: Mapping[str, JSON], at: datetime) -> None: ...
+    async def add(
+        self, actor: str, action: str, facts: Mapping[str, JSON], at: datetime, about: tuple[str, str] | None = None
+    ) -> None:
+        """`about` is the workspace it concerns, as (platform, id): the actor's own when nothing is said."""
+        ...
+
+    async def of(
+        self, platform: str, workspace: str, limit: int, *, actor: str = "", kind: str = ""
+    ) -> list[AuditRow]:
+        """What concerns a workspace, newest first: of one actor, of actions that begin with `kind`."""
+        ...
+
+    async def forget(self, before: datetime) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,6 +476,8 @@ class Transaction(Protocol):
     workers: WorkerStore
     inbox: InboxStore
     audit: AuditStore
+    pending: PendingStore
+    forgetting: ForgettingStore
     page: PageStore
     visitors: VisitorStore
 

@@ -103,6 +103,11 @@ def asker(user: User) -> str:
     return f"{user.platform}:{user.workspace}:{user.id}"
 
 
+def start_of(window: str) -> datetime:
+    """When a window began: `2026-11-20` or `2026-11`, in UTC."""
+    return datetime.fromisoformat(f"{window}-01" if len(window) == 7 else window).replace(tzinfo=UTC)
+
+
 def start_of_next_day(now: datetime) -> datetime:
     """Midnight UTC after `now`: when daily allowances refill."""
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)

@@ -14,7 +14,7 @@ from bot.core.ids import new_id
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import User
 from bot.core.storage import Transaction
-from bot.credits.accounts import accounts_of, asker, start_of_next_day
+from bot.credits.accounts import accounts_of, asker, start_of, start_of_next_day
 from bot.credits.limits import Limits
 from bot.credits.moments import day_told, weekday_told
 from bot.credits.pricing import CreditForm
@@ -53,7 +53,7 @@ class Ledger:
         locked = await tx.ledger.lock([account.id for account, _ in wanted])
         missing = [(account, first) for account, first in wanted if account.id not in locked]
         for account, first in missing:
-            await tx.ledger.open(account, _first_grant(account, first, now))
+            await _open(tx, account, first, user, now)
         if missing:
             locked = await tx.ledger.lock([account.id for account, _ in wanted])
         return [await self._at_limit(tx, locked[account.id], limit, now) for account, limit in wanted]
@@ -224,6 +224,20 @@ def _left(accounts: Sequence[Account]) -> int:
     """The most that a job may cost now, in micros."""
     budgets = [a.available for a in accounts if a.kind is AccountKind.BUDGET and a.scope != "allowance"]
     return min([sum(most for _, most in _drawable(accounts)), *budgets])
+
+
+async def _open(tx: Transaction, account: Account, limit: int, user: User, now: datetime) -> None:
+    """Open an account. A limit that was set after its window began counts what was spent before: by one expire row."""
+    used = 0
+    if account.scope in ("user", "workspace", "allowance"):
+        who = f"{user.platform}:{user.workspace}:" if account.scope == "workspace" else asker(user)
+        wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
+        used = await tx.ledger.used_by(who, start_of(account.window), wallets)
+    is_new = await tx.ledger.open(account, _first_grant(account, max(limit, used), now))
+    if is_new and used:
+        reason = "spent before there was a limit"
+        key = f"before:{account.id}"
+        await tx.ledger.append([Entry(account.id, EntryKind.EXPIRE, -used, 0, key, "policy", now, reason=reason)])
 
 
 def _first_grant(account: Account, amount: int, now: datetime) -> Entry:

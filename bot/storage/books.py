@@ -97,7 +97,7 @@ _PAID_UNLIKE_COST = (
     .where(sa.text(f"NOT jobs.{IS_OPEN}"), _or_zero(_paid.c.micros) != _or_zero(jobs.c.cost))
 )
 _COUNTED_UNLIKE_PAID = (
-    sa.select(*_compared(sa.func.concat(ledger.c.job, " ", accounts.c.id), -ledger.c.balance_delta, jobs.c.cost))
+    sa.select(*_compared(ledger.c.job.concat(" ").concat(accounts.c.id), -ledger.c.balance_delta, jobs.c.cost))
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .join(jobs, jobs.c.id == ledger.c.job)
     .where(

@@ -45,6 +45,13 @@ _RECENT_IN = (
     .order_by(*_NEWEST)
     .limit(bindparam("most"))
 )
+_OPEN_IN = (
+    _ALL.where(
+        jobs.c.platform == bindparam("platform"), jobs.c.user_workspace == bindparam("workspace"), sa.text(IS_OPEN)
+    )
+    .order_by(jobs.c.created_at, jobs.c.id)
+    .limit(bindparam("most"))
+)
 _COUNT_OPEN = sa.select(sa.func.count()).select_from(jobs).where(sa.text(IS_OPEN))
 _COUNT_OPEN_OF = _COUNT_OPEN.where(
     jobs.c.platform == bindparam("platform"),
@@ -175,6 +182,9 @@ class SqlJobStore:
     async def count_open_of(self, user: User) -> int:
         return int((await self._run(_COUNT_OPEN_OF, _address(user))).scalar_one())
 
+    async def open_in(self, platform: str, workspace: str, limit: int) -> list[Job]:
+        return _many(await self._run(_OPEN_IN, {"platform": platform, "workspace": workspace, "most": limit}))
+
     async def asked_in(self, platform: str, workspace: str, since: datetime, limit: int) -> list[Job]:
         place = {"platform": platform, "workspace": workspace}
         return _many(await self._run(_ASKED_IN, {**place, "since": since, "most": limit}))
@@ -205,11 +215,11 @@ def _address(user: User) -> dict[str, str]:
 
 def _one(rows: Rows) -> Job | None:
     row = rows.first()
-    return _job(row) if row else None
+    return job_of(row) if row else None
 
 
 def _many(rows: Rows) -> list[Job]:
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 _SAME_NAMES: Sequence[str] = (
@@ -264,7 +274,8 @@ def _row(job: Job) -> dict[str, Any]:
     return row
 
 
-def _job(row: sa.Row[Any]) -> Job:
+def job_of(row: sa.Row[Any]) -> Job:
+    """A row of `jobs` as a job."""
     return Job(
         user=User(
             platform=row.platform,

@@ -1,5 +1,7 @@
 """One transaction: the stores, all speaking over the same connection."""
 
+from bot.core.forgetting import ForgettingStore
+from bot.core.pending import PendingStore
 from bot.core.storage import (
     AuditStore,
     BooksStore,
@@ -21,6 +23,7 @@ from bot.core.storage import (
 from bot.storage.audit import SqlAuditStore
 from bot.storage.books import SqlBooksStore
 from bot.storage.conversations import SqlConversationStore
+from bot.storage.forgetting import SqlForgettingStore
 from bot.storage.inbox import SqlInboxStore
 from bot.storage.jobs import SqlJobStore
 from bot.storage.ledger import SqlLedgerStore
@@ -28,6 +31,7 @@ from bot.storage.messages import SqlMessageStore
 from bot.storage.moderation import SqlModerationStore
 from bot.storage.outputs import SqlOutputStore
 from bot.storage.page import SqlPageStore
+from bot.storage.pending import SqlPendingStore
 from bot.storage.people import SqlPeopleStore
 from bot.storage.policies import SqlPolicyStore
 from bot.storage.predictions import SqlPredictionStore
@@ -55,5 +59,7 @@ class SqlTransaction:
         self.workers: WorkerStore = SqlWorkerStore(statements)
         self.inbox: InboxStore = SqlInboxStore(statements)
         self.audit: AuditStore = SqlAuditStore(statements)
+        self.pending: PendingStore = SqlPendingStore(statements)
+        self.forgetting: ForgettingStore = SqlForgettingStore(statements)
         self.page: PageStore = SqlPageStore(statements)
         self.visitors: VisitorStore = SqlVisitorStore(statements)

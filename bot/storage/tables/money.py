@@ -78,3 +78,5 @@ sa.Index(
     sqlite_where=_is_close,
     postgresql_where=_is_close,
 )
+# What somebody asked for since a moment: a limit set during a day or a month counts what was spent before it.
+sa.Index("ledger_of_asker", ledger.c.actor, ledger.c.at, sqlite_where=_is_hold, postgresql_where=_is_hold)

@@ -259,6 +259,7 @@ CREATE TABLE jobs (
 	told_at TIMESTAMP WITH TIME ZONE,
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	forgotten_at TIMESTAMP WITH TIME ZONE,
 	steps TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT jobs_pkey PRIMARY KEY (id),
 	CONSTRAINT jobs_state CHECK (state IN ('accepted', 'queued', 'submitting', 'running', 'finished', 'failed', 'cancelled', 'delivered', 'undeliverable')),
@@ -277,6 +278,8 @@ CREATE INDEX jobs_of_user ON jobs (platform, user_workspace, "user", created_at)
 CREATE INDEX jobs_open ON jobs (owner) WHERE state IN ('accepted', 'queued', 'submitting', 'running')
 
 CREATE UNIQUE INDEX jobs_press_key ON jobs (press_key) WHERE press_key <> '' AND state IN ('accepted', 'queued', 'submitting', 'running')
+
+CREATE INDEX jobs_remembered ON jobs (created_at) WHERE forgotten_at IS NULL
 
 CREATE UNIQUE INDEX jobs_request_key ON jobs (request_key)
 
@@ -308,6 +311,8 @@ CREATE UNIQUE INDEX ledger_hold_once ON ledger (job, account) WHERE kind = 'hold
 CREATE INDEX ledger_job ON ledger (job)
 
 CREATE UNIQUE INDEX ledger_key ON ledger (key)
+
+CREATE INDEX ledger_of_asker ON ledger (actor, at) WHERE kind = 'hold'
 
 CREATE TABLE outputs (
 	prediction TEXT COLLATE "C" NOT NULL,
