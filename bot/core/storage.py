@@ -88,8 +88,8 @@ class JobStore(Protocol):
         """Open jobs of the people of a workspace, oldest first."""
         ...
 
-    async def asked_in(self, platform: str, workspace: str, since: datetime, limit: int) -> list[Job]:
-        """Jobs of the people of a workspace asked since then, newest first."""
+    async def asked_in(self, platform: str, workspace: str, since: datetime, until: datetime, limit: int) -> list[Job]:
+        """Jobs that the people of a workspace asked from then until before then, newest first."""
         ...
 
 
@@ -376,9 +376,7 @@ class AuditStore(Protocol):
         """`about` is the workspace it concerns, as (platform, id): the actor's own when nothing is said."""
         ...
 
-    async def of(
-        self, platform: str, workspace: str, limit: int, *, actor: str = "", kind: str = ""
-    ) -> list[AuditRow]:
+    async def of(self, platform: str, workspace: str, limit: int, *, actor: str = "", kind: str = "") -> list[AuditRow]:
         """What concerns a workspace, newest first: of one actor, of actions that begin with `kind`."""
         ...
 

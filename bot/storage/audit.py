@@ -41,9 +41,7 @@ class SqlAuditStore:
         row = {"platform": platform, "workspace": workspace, "actor": actor, "action": action}
         await self._run(_ADD, {**row, "facts": dict(facts), "at": at})
 
-    async def of(
-        self, platform: str, workspace: str, limit: int, *, actor: str = "", kind: str = ""
-    ) -> list[AuditRow]:
+    async def of(self, platform: str, workspace: str, limit: int, *, actor: str = "", kind: str = "") -> list[AuditRow]:
         facts = {"of_platform": platform, "of_workspace": workspace, "of_actor": actor, "first": kind, "most": limit}
         return [AuditRow(row.actor, row.action, row.facts, row.at) for row in await self._run(_OF, facts)]
 

@@ -151,7 +151,8 @@ _LOST_UNLIKE_RUN = (
     sa.select(*_compared(predictions.c.id, _or_zero(_lost.c.micros), predictions.c.cost))
     .select_from(sa.outerjoin(predictions, _lost, _lost.c.prediction == predictions.c.id))
     .where(
-        ~sa.exists().where(jobs.c.prediction == predictions.c.id), _or_zero(_lost.c.micros) != _or_zero(predictions.c.cost)
+        ~sa.exists().where(jobs.c.prediction == predictions.c.id),
+        _or_zero(_lost.c.micros) != _or_zero(predictions.c.cost),
     )
 )
 

@@ -63,6 +63,7 @@ _ASKED_IN = (
         jobs.c.platform == bindparam("platform"),
         jobs.c.user_workspace == bindparam("workspace"),
         jobs.c.created_at >= bindparam("since"),
+        jobs.c.created_at < bindparam("until"),
     )
     .order_by(*_NEWEST)
     .limit(bindparam("most"))
@@ -185,9 +186,9 @@ class SqlJobStore:
     async def open_in(self, platform: str, workspace: str, limit: int) -> list[Job]:
         return _many(await self._run(_OPEN_IN, {"platform": platform, "workspace": workspace, "most": limit}))
 
-    async def asked_in(self, platform: str, workspace: str, since: datetime, limit: int) -> list[Job]:
+    async def asked_in(self, platform: str, workspace: str, since: datetime, until: datetime, limit: int) -> list[Job]:
         place = {"platform": platform, "workspace": workspace}
-        return _many(await self._run(_ASKED_IN, {**place, "since": since, "most": limit}))
+        return _many(await self._run(_ASKED_IN, {**place, "since": since, "until": until, "most": limit}))
 
 
 @cache
