@@ -66,9 +66,7 @@ def workspace_budget(platform: str, workspace: str, now: datetime) -> Account:
     """The budget of a workspace for the month."""
     account_id = f"budget:workspace:{platform}:{workspace}:{now:%Y-%m}"
     window, end = f"{now:%Y-%m}", start_of_next_month(now)
-    return Account(
-        account_id, AccountKind.BUDGET, "workspace", platform, workspace, window=window, expires_at=end
-    )
+    return Account(account_id, AccountKind.BUDGET, "workspace", platform, workspace, window=window, expires_at=end)
 
 
 def bot_budget(now: datetime) -> Account:

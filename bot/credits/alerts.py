@@ -104,16 +104,16 @@ class Alerts:
                     budget.expires_at,
                     zone,
                 )
-        self._settled.add((noticed.id, noticed.granted, _reached(noticed.spent, noticed.granted, was_refused=was_refused)))
+        self._settled.add(
+            (noticed.id, noticed.granted, _reached(noticed.spent, noticed.granted, was_refused=was_refused))
+        )
         return alert
 
 
 async def _write(tx: Transaction, budget: Account, limit: int, percent: int, now: datetime) -> None:
     """The row that decides. Its key is unique: a second one is a `DuplicateEntry`, whoever writes it."""
     key = f"told:{budget.id}:{limit}:{percent}"
-    await tx.ledger.append(
-        [Entry(budget.id, EntryKind.ADJUST, 0, 0, key, "bot", now, reason=f"told at {percent} %")]
-    )
+    await tx.ledger.append([Entry(budget.id, EntryKind.ADJUST, 0, 0, key, "bot", now, reason=f"told at {percent} %")])
 
 
 def _reached(spent: int, limit: int, *, was_refused: bool) -> int:

@@ -1,15 +1,20 @@
 """What the rest of the bot asks of money: may this job run, holds, and what somebody has left."""
 
+from collections.abc import Mapping
+
 from bot.core.clock import Clock
 from bot.core.jobs import Job
+from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.core.storage import Database, Transaction
+from bot.credits.accounts import bot_budget, start_of, start_of_next_month, workspace_budget
 from bot.credits.admission import check_kind, check_pace, may_use
 from bot.credits.alerts import Alerts
 from bot.credits.ledger import Ledger
 from bot.credits.limits import Limits
-from bot.credits.policies import Policies
+from bot.credits.overview import Overview, Spender, Standing, overview_of, spenders_in, standing_of
+from bot.credits.policies import BOT, About, Policies
 from bot.credits.pricing import CreditForm
 from bot.credits.statements import Statement, statement_of
 from bot.credits.wallets import Wallets
@@ -48,6 +53,50 @@ class Credits:
         """Whether a model is given to a user in a channel."""
         async with self._database.read() as tx:
             return may_use(model, await self.policies.limits_of(tx, user), await self.policies.rules_of(tx, channel))
+
+    async def change(self, about: About, values: Mapping[str, JSON], by: User) -> None:
+        """Set these keys about something, or take them away where the value is None; the audit says who did."""
+        await self.policies.change(self._database, about, values, by)
+
+    async def set_about(self, about: About) -> dict[str, JSON]:
+        """What is set about one thing, by key."""
+        async with self._database.read() as tx:
+            return await self.policies.set_about(tx, about)
+
+    async def overview(self, platform: str, workspace: str) -> Overview:
+        """Everything that is set in a workspace."""
+        async with self._database.read() as tx:
+            policies = await self.policies.all_in(tx, platform, workspace)
+            return await overview_of(tx, platform, workspace, policies)
+
+    async def spenders(self, by: User, limit: int) -> list[Spender]:
+        """Who spent the most in this workspace this month, dearest first."""
+        async with self._database.read() as tx:
+            return await spenders_in(tx, by.platform, by.workspace, self._clock.now(), limit)
+
+    async def jobs_in(self, by: User, month: str, limit: int) -> tuple[str, list[Job]]:
+        """The jobs of this workspace in a month (`2026-11`; this one when empty) that are kept, newest first."""
+        month = month or f"{self._clock.now():%Y-%m}"
+        since = start_of(month)
+        async with self._database.read() as tx:
+            until = start_of_next_month(since)
+            return month, await tx.jobs.asked_in(by.platform, by.workspace, since, until, limit)
+
+    async def standing(self, platform: str, workspace: str) -> Standing:
+        """How the budget of a workspace stands this month."""
+        now = self._clock.now()
+        async with self._database.read() as tx:
+            limit = await self.policies.budget_of(tx, About(platform, workspace, "workspace"))
+            account = await tx.ledger.get(workspace_budget(platform, workspace, now).id)
+            used = await tx.ledger.used_by(f"{platform}:{workspace}:", start_of(f"{now:%Y-%m}"), "wallet:")
+        return standing_of(limit, account if limit is not None else None, used, now)
+
+    async def bot_standing(self) -> Standing:
+        """How the budget of the whole bot stands this month."""
+        now = self._clock.now()
+        async with self._database.read() as tx:
+            limit = await self.policies.budget_of(tx, BOT)
+            return standing_of(limit, await tx.ledger.get(bot_budget(now).id), 0, now)
 
     async def statement(self, user: User) -> Statement:
         """What a person has left, and what this month went on."""

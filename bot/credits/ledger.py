@@ -70,14 +70,20 @@ class Ledger:
     ) -> None:
         """The same on accounts that are `opened` already."""
         drawn = _draw(accounts, amount)
-        budgets = [account for account in accounts if account.kind is AccountKind.BUDGET and account.scope != "allowance"]
+        budgets = [
+            account for account in accounts if account.kind is AccountKind.BUDGET and account.scope != "allowance"
+        ]
         self._check_wallets(accounts, amount, sum(part for _, part in drawn), limits, now)
         self._check_room(accounts, budgets, amount, limits)
         by = asker(user)
         await tx.ledger.append(
             [
                 Entry(account.id, EntryKind.HOLD, 0, held, f"hold:{job}:{account.id}", by, now, job)
-                for account, held in [*drawn, *_of_allowance(accounts, drawn), *((budget, amount) for budget in budgets)]
+                for account, held in [
+                    *drawn,
+                    *_of_allowance(accounts, drawn),
+                    *((budget, amount) for budget in budgets),
+                ]
             ]
         )
         metrics.holds.labels(outcome="held").inc()
@@ -146,9 +152,7 @@ class Ledger:
             left=_left(accounts),
         )
 
-    def _check_room(
-        self, accounts: Sequence[Account], budgets: Iterable[Account], amount: int, limits: Limits
-    ) -> None:
+    def _check_room(self, accounts: Sequence[Account], budgets: Iterable[Account], amount: int, limits: Limits) -> None:
         for budget in budgets:
             if budget.available < amount and budget.expires_at is not None:
                 self._watch([budget], True)
@@ -187,7 +191,8 @@ class Ledger:
             rows = [Entry(budget.id, EntryKind.EXPIRE, -micros, 0, key, "bot", now, hold.job, reason=what)]
             if missing > 0:
                 rows.insert(
-                    0, Entry(budget.id, EntryKind.ADJUST, missing, 0, f"beyond:{key}", "bot", now, hold.job, reason=what)
+                    0,
+                    Entry(budget.id, EntryKind.ADJUST, missing, 0, f"beyond:{key}", "bot", now, hold.job, reason=what),
                 )
             await tx.ledger.append(rows)
 

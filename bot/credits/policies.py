@@ -1,4 +1,4 @@
-"""What moderators and the owner set, over the settings' defaults: read for every ask, changed with a trace of who did."""
+"""What moderators and the owner set, over the settings' defaults: read for each ask, changed with a trace."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class Policies:
                 await self._put(tx, about, key, value, by, now)
             facts: dict[str, JSON] = {"scope": about.scope, "id": about.id}
             facts |= {"before": {key: before.get(key) for key in values}, "after": dict(values)}
-            await tx.audit.add(asker(by), CHANGED, facts, now)
+            await tx.audit.add(asker(by), CHANGED, facts, now, about=(about.platform, about.workspace))
         self._forget(about)
         return before
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bot.core.clock import Clock
 from bot.core.errors import BadOption, DuplicateEntry
+from bot.core.json import JSON
 from bot.core.money import Account, Entry, EntryKind
 from bot.core.people import User
 from bot.core.storage import Database, Transaction
@@ -47,7 +48,7 @@ class Wallets:
         return await self._extra(of)
 
     async def reset(self, by: User, of: User, *, with_month: bool, request_key: str) -> int:
-        """Make today (and this month) as if they had spent nothing in this workspace; gives what is forgiven, in micros.
+        """Make today (and this month) as if they had spent nothing here; gives what they can spend again, in micros.
 
         What they spent elsewhere stays spent, and so does what shared budgets counted: that money is gone.
         """
@@ -62,7 +63,7 @@ class Wallets:
                     key = f"reset:{request_key}:{account.id}"
                     await tx.ledger.append([Entry(account.id, EntryKind.RESET, micros, 0, key, asker(by), now)])
                     forgiven += micros if account.scope in ("daily", "tier") else 0
-                facts = {"of": of.id, "micros": forgiven, "month": with_month}
+                facts: dict[str, JSON] = {"of": of.id, "micros": forgiven, "month": with_month}
                 await tx.audit.add(asker(by), "credits.reset", facts, now)
         return forgiven
 
@@ -88,7 +89,7 @@ class Wallets:
                     has = self._form.show(before.available)
                     raise BadOption(f"{whose.name} has {has} extra credits: I cannot take more.", option="credits")
                 await tx.ledger.append([Entry(wallet.id, kind, micros, 0, key, asker(by), now)])
-                facts = {"to" if micros >= 0 else "of": whose.id, "micros": abs(micros)}
+                facts: dict[str, JSON] = {"to" if micros >= 0 else "of": whose.id, "micros": abs(micros)}
                 await tx.audit.add(asker(by), f"credits.{verb}", facts, now)
 
     async def _extra(self, whose: User) -> int:
