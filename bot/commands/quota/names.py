@@ -3,11 +3,20 @@
 import re
 
 from bot.core.errors import BadOption, UnknownName
+from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.credits.limits import ANY
 from bot.dispatch.services import Services
 
 ALL = frozenset({"all", "any", ANY})
+
+
+def channel_named(channel: str | None, invocation: Invocation) -> str:
+    """That channel, or the one where this was asked; raises `BadOption` where there is none, as in a terminal."""
+    name = channel or invocation.channel.id
+    if not name:
+        raise BadOption("Say which channel.", option="channel")
+    return name
 
 
 def models_named(text: str, services: Services) -> list[JSON]:

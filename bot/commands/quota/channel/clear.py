@@ -1,5 +1,6 @@
 """/quota channel clear: everything may be used in a channel again."""
 
+from bot.commands.quota.names import channel_named
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.people import Rank
@@ -17,7 +18,7 @@ class QuotaChannelClear(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by = invocation.user
-        channel = self.channel or invocation.channel.id
+        channel = channel_named(self.channel, invocation)
         about = About(by.platform, by.workspace, "channel", channel)
         is_set = await services.credits.set_about(about)
         if not is_set:

@@ -1,6 +1,6 @@
 """/quota channel set: which commands and models may be used in a channel."""
 
-from bot.commands.quota.names import commands_named, models_named
+from bot.commands.quota.names import channel_named, commands_named, models_named
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
@@ -30,7 +30,7 @@ class QuotaChannelSet(Command):
             values[COMMANDS] = commands_named(self.commands, services)
         if not values:
             raise BadOption("Say which models or commands.")
-        channel = self.channel or invocation.channel.id
+        channel = channel_named(self.channel, invocation)
         about = About(by.platform, by.workspace, "channel", channel)
         await credits_.change(about, values, by)
         told = one_line(values_told(await credits_.set_about(about), credits_.form), otherwise="everything")
