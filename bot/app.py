@@ -22,6 +22,7 @@ from bot.core.platform import Connection, Platform
 from bot.credits.credits import Credits
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditForm
+from bot.dispatch import budget_notices
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
 from bot.dispatch.ranks import Ranks
@@ -106,6 +107,8 @@ class App:
         services = Services(self.jobs, conversations, catalogue, credits_, moderation, self.media, MENU)
         everyone = (*settings.admin_users, *owners)
         self.notices = Notices(self.platforms, moderation, everyone)
+        credits_.alerts.tell = partial(budget_notices.tell, self.notices, form)
+        self.credits = credits_
         self.dispatcher = Dispatcher(services, Ranks(everyone, moderation), self.notices)
         self.connections: list[Connection] = []
         self.recovery = Recovery(
@@ -131,6 +134,7 @@ class App:
             await connection.open()
             self.platforms[connection.platform.name] = connection.platform
             self.connections.append(connection)
+        self._stack.push_async_callback(self.credits.alerts.rest)
         taken = await self.recovery.start()
         for connection in connections:
             await connection.listen()

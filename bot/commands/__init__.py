@@ -3,10 +3,23 @@
 from bot.commands.cancel import Cancel
 from bot.commands.caption import CaptionPicture
 from bot.commands.chat import Chat
-from bot.commands.grant import Grant
 from bot.commands.help import Help
 from bot.commands.imagine import Imagine
 from bot.commands.models import Models
+from bot.commands.quota.budget.set import QuotaBudgetSet
+from bot.commands.quota.budget.show import QuotaBudgetShow
+from bot.commands.quota.channel.clear import QuotaChannelClear
+from bot.commands.quota.channel.set import QuotaChannelSet
+from bot.commands.quota.export import QuotaExport
+from bot.commands.quota.grant import QuotaGrant
+from bot.commands.quota.reset import QuotaReset
+from bot.commands.quota.role.clear import QuotaRoleClear
+from bot.commands.quota.role.set import QuotaRoleSet
+from bot.commands.quota.role.show import QuotaRoleShow
+from bot.commands.quota.set import QuotaSet
+from bot.commands.quota.show import QuotaShow
+from bot.commands.quota.take import QuotaTake
+from bot.commands.quota.top import QuotaTop
 from bot.commands.show import Show
 from bot.commands.upscale import Upscale
 from bot.commands.usage import Usage
@@ -22,5 +35,18 @@ MENU: tuple[type[Command], ...] = (
     Usage,
     Cancel,
     Show,
-    Grant,
+    QuotaShow,
+    QuotaGrant,
+    QuotaTake,
+    QuotaSet,
+    QuotaReset,
+    QuotaRoleSet,
+    QuotaRoleShow,
+    QuotaRoleClear,
+    QuotaChannelSet,
+    QuotaChannelClear,
+    QuotaBudgetShow,
+    QuotaBudgetSet,
+    QuotaTop,
+    QuotaExport,
 )

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bot.core.errors import EaselError, Fault, NotAllowed, UserError, new_reference
@@ -55,7 +55,8 @@ class Dispatcher:
         declaration = form.declaration
         if not declaration.works_anywhere:
             await self.services.moderation.admit(invocation.user)
-        await self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
+        rank = await self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
+        invocation = replace(invocation, rank=rank)
         return await fill(form, invocation).answer(invocation, self.services)
 
     async def _pressed(self, press: Press) -> Reply | None:

@@ -26,7 +26,9 @@ class Ranks:
         settings = await self.moderation.settings_of(user.platform, user.workspace) if user.roles else None
         return Rank.MODERATOR if settings and settings.moderator_roles & user.roles else Rank.USER
 
-    async def require(self, user: User, rank: Rank, what: str) -> None:
-        """Raise `NotAllowed`, which says who may."""
-        if rank > Rank.USER and await self.of(user) < rank:
+    async def require(self, user: User, rank: Rank, what: str) -> Rank:
+        """The rank of a user, looked up only where one is asked for. Raises `NotAllowed`, which says who may."""
+        has = Rank.USER if rank is Rank.USER else await self.of(user)
+        if has < rank:
             raise NotAllowed(f"{what} is for {_NAMES[rank]}.")
+        return has

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.conversations.conversations import Asked
-from bot.core.errors import AlreadyRunning, BackendDown, DuplicateAsk, DuplicatePress, NoSuchJob, Unavailable
+from bot.core.errors import AlreadyRunning, BackendDown, DuplicateAsk, DuplicatePress, NoMoney, NoSuchJob, Unavailable
 from bot.core.fresh import Fresh
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
@@ -19,6 +19,7 @@ from bot.core.predictions import InputFile
 from bot.core.replies import MessageRef, Progress, Reply, Stage
 from bot.core.storage import Transaction
 from bot.credits.pricing import estimate
+from bot.jobs.cheaper import add_suggestion
 from bot.jobs.deleting import delete
 from bot.jobs.delivery import result_of
 from bot.jobs.files import to_row
@@ -88,7 +89,11 @@ class Jobs:
             return first
         job = self._new(invocation, model, to_row(known), to_row(inputs), told)
         waiting = [PostedMessage(job.id, 0, ref)] if (ref := invocation.answering) is not None else []
-        return await self._accept(job, model, _words(known), asked, waiting)
+        try:
+            return await self._accept(job, model, _words(known), asked, waiting)
+        except NoMoney as error:
+            await add_suggestion(error, self._parts, job.user, job.channel, model, options)
+            raise
 
     async def get(self, job_id: str) -> Job | None:
         """A job by its id, or by the beginning of it where that is enough."""
@@ -204,7 +209,7 @@ class Jobs:
             job = await self._insert(tx, job, asked)
             for message in waiting:
                 await tx.messages.put(message)
-            await self._parts.credits.hold(tx, job.id, job.user, job.told_at_most)
+            await self._parts.credits.hold(tx, job, model)
         return job
 
     async def _see(self, user: User) -> None:

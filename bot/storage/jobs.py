@@ -45,7 +45,29 @@ _RECENT_IN = (
     .order_by(*_NEWEST)
     .limit(bindparam("most"))
 )
+_OPEN_IN = (
+    _ALL.where(
+        jobs.c.platform == bindparam("platform"), jobs.c.user_workspace == bindparam("workspace"), sa.text(IS_OPEN)
+    )
+    .order_by(jobs.c.created_at, jobs.c.id)
+    .limit(bindparam("most"))
+)
 _COUNT_OPEN = sa.select(sa.func.count()).select_from(jobs).where(sa.text(IS_OPEN))
+_COUNT_OPEN_OF = _COUNT_OPEN.where(
+    jobs.c.platform == bindparam("platform"),
+    jobs.c.user_workspace == bindparam("workspace"),
+    jobs.c.user == bindparam("user"),
+)
+_ASKED_IN = (
+    _ALL.where(
+        jobs.c.platform == bindparam("platform"),
+        jobs.c.user_workspace == bindparam("workspace"),
+        jobs.c.created_at >= bindparam("since"),
+        jobs.c.created_at < bindparam("until"),
+    )
+    .order_by(*_NEWEST)
+    .limit(bindparam("most"))
+)
 
 _ASK_CANCEL = (
     sa.update(jobs)
@@ -158,6 +180,16 @@ class SqlJobStore:
     async def count_open(self) -> int:
         return int((await self._run(_COUNT_OPEN)).scalar_one())
 
+    async def count_open_of(self, user: User) -> int:
+        return int((await self._run(_COUNT_OPEN_OF, _address(user))).scalar_one())
+
+    async def open_in(self, platform: str, workspace: str, limit: int) -> list[Job]:
+        return _many(await self._run(_OPEN_IN, {"platform": platform, "workspace": workspace, "most": limit}))
+
+    async def asked_in(self, platform: str, workspace: str, since: datetime, until: datetime, limit: int) -> list[Job]:
+        place = {"platform": platform, "workspace": workspace}
+        return _many(await self._run(_ASKED_IN, {**place, "since": since, "until": until, "most": limit}))
+
 
 @cache
 def _move(names: tuple[str, ...]) -> sa.UpdateBase:
@@ -189,11 +221,11 @@ def _address(user: User) -> dict[str, str]:
 
 def _one(rows: Rows) -> Job | None:
     row = rows.first()
-    return _job(row) if row else None
+    return job_of(row) if row else None
 
 
 def _many(rows: Rows) -> list[Job]:
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 _SAME_NAMES: Sequence[str] = (
@@ -250,7 +282,8 @@ def _row(job: Job) -> dict[str, Any]:
     return row
 
 
-def _job(row: sa.Row[Any]) -> Job:
+def job_of(row: sa.Row[Any]) -> Job:
+    """A row of `jobs` as a job."""
     return Job(
         user=User(
             platform=row.platform,

@@ -25,8 +25,9 @@ from hypothesis.stateful import (
 from bot.core.errors import BudgetSpent, OutOfCredits
 from bot.core.money import Entry, EntryKind
 from bot.core.people import User
-from bot.credits.accounts import Limits, granted_wallet
+from bot.credits.accounts import granted_wallet
 from bot.credits.ledger import Ledger
+from bot.credits.limits import Limits
 from bot.credits.pricing import CreditForm
 from bot.storage.engine import SqlDatabase
 from tests.conftest import WITH_SCHEMA

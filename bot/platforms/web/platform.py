@@ -77,6 +77,12 @@ class WebPlatform:
         found = await self._find(channel, message_id)
         return found if found is not None and found.channel == channel else None
 
+    async def of_person(self, user: User, message_id: str) -> PageMessage | None:
+        """A kept message of any channel of a person's."""
+        async with self._database.read() as rows:
+            found = await rows.page.get(message_id)
+        return found if found is not None and found.channel.startswith(f"{user.id}.") else None
+
     async def channels(self, user: User) -> list[tuple[str, str, str]]:
         """A person's channels, newest first: id, first words, time of the last change (ISO 8601)."""
         async with self._database.read() as rows:
