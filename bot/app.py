@@ -23,6 +23,7 @@ from bot.credits.credits import Credits
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditForm
 from bot.dispatch import budget_notices
+from bot.dispatch.consent import Consent
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
 from bot.dispatch.ranks import Ranks
@@ -99,17 +100,20 @@ class App:
             self.clock,
             Queue(RUNS_AT_ONCE),
         )
-        moderation = Moderation(self.database, self.clock, _allowed(settings))
+        everyone = (*settings.admin_users, *owners)
+        moderation = Moderation(self.database, self.clock, _allowed(settings), everyone)
         self.runner = Runner(parts)
         self.inbox = Inbox(self.database, self.runner, self.clock)
         self.jobs = Jobs(parts, self.runner, moderation, self.worker)
         conversations = Conversations(self.database, settings.system_prompt, self.clock)
         services = Services(self.jobs, conversations, catalogue, credits_, moderation, self.media, MENU)
-        everyone = (*settings.admin_users, *owners)
         self.notices = Notices(self.platforms, moderation, everyone)
         credits_.alerts.tell = partial(budget_notices.tell, self.notices, form)
         self.credits = credits_
-        self.dispatcher = Dispatcher(services, Ranks(everyone, moderation), self.notices)
+        self.dispatcher = Dispatcher(
+            services, Ranks(everyone, moderation), self.notices, Consent(self.database, self.clock, self.media)
+        )
+        moderation.post = self.notices.in_channel
         self.connections: list[Connection] = []
         self.recovery = Recovery(
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive

@@ -27,6 +27,7 @@ EaselError
 ├── Fault                    what we must fix; people read a short reference they can quote
 │   ├── LedgerUnguarded      the database lost the triggers that guard money
 │   └── DatabaseInUse        another process holds this database
+├── NeedsConsent             a person must agree first (shown as a question with two buttons)
 ├── SubmitUnclear            a create broke half-way: it may or may not run (never shown)
 ├── OutputGone               a file to fetch is no longer there (never shown)
 └── Conflict                 a unique row exists already (never shown)
@@ -38,7 +39,7 @@ EaselError
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -184,6 +185,17 @@ class LedgerUnguarded(Fault):
 
 class DatabaseInUse(Fault):
     """Another process holds this database."""
+
+
+class NeedsConsent(EaselError):
+    """A person must agree before anything is done; `str(error)` is the question they read."""
+
+    def __init__(self, question: str, *, go: str = "Go ahead", micros: int = 0, files: Mapping[str, str] | None = None):
+        """`go` is what the button says; `micros` the price to agree to; `files` what was taken, SHA-256 by option."""
+        super().__init__(question)
+        self.go = go
+        self.micros = micros
+        self.files = dict(files or {})
 
 
 class SubmitUnclear(EaselError):

@@ -64,3 +64,5 @@ class Invocation:
     """What the dispatcher found the caller to be, for a command that is not for everybody; else `USER`."""
     confirmed_micros: int = 0
     """The price, in micros, that the person agreed to by a button."""
+    is_confirmed: bool = False
+    """Whether the person was asked and agreed: see `dispatch.consent`."""

@@ -240,7 +240,7 @@ class RateStore(Protocol):
     """How often somebody may do something."""
 
     async def take(self, key: str, per_minute: int, at: datetime) -> float:
-        """Let one through, as long as no more than `per_minute` come in any minute: 0, or seconds until the next may."""
+        """Let one through where no more than `per_minute` come in any minute: 0, or seconds until the next may."""
         ...
 
 
@@ -294,7 +294,7 @@ class PeopleStore(Protocol):
     async def allow_workspace(self, platform: str, workspace: str, at: datetime) -> None: ...
 
     async def forbid_workspace(self, platform: str, workspace: str, at: datetime, *, is_removed: bool) -> None:
-        """Take the permission back. `is_removed`: the bot was thrown out, so what is kept of it is forgotten in time."""
+        """Take the permission back. `is_removed`: the bot was thrown out, and what is kept goes when its time is up."""
         ...
 
 

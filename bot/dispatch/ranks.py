@@ -7,8 +7,6 @@ from bot.core.errors import NotAllowed
 from bot.core.people import Rank, User
 from bot.moderation.moderation import Moderation
 
-_NAMES = {Rank.OWNER: "the bot's owner", Rank.MODERATOR: "a moderator of this workspace"}
-
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
@@ -30,5 +28,6 @@ class Ranks:
         """The rank of a user, looked up only where one is asked for. Raises `NotAllowed`, which says who may."""
         has = Rank.USER if rank is Rank.USER else await self.of(user)
         if has < rank:
-            raise NotAllowed(f"{what} is for {_NAMES[rank]}.")
+            who = "a moderator of this workspace" if rank is Rank.MODERATOR else self.moderation.contact(user.platform)
+            raise NotAllowed(f"{what} is for {who}.")
         return has

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.conversations.conversations import Asked
-from bot.core.errors import AlreadyRunning, BackendDown, DuplicateAsk, DuplicatePress, NoMoney, NoSuchJob, Unavailable
+from bot.core.errors import (
+    AlreadyRunning,
+    BackendDown,
+    DuplicateAsk,
+    DuplicatePress,
+    NeedsConsent,
+    NoMoney,
+    NoSuchJob,
+    Unavailable,
+)
 from bot.core.fresh import Fresh
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
@@ -87,6 +96,7 @@ class Jobs:
         told = estimate(model, inputs, await self._parts.times.of(model))
         if (first := await self._admit(model, invocation.request_key)) is not None:
             return first
+        await self._agree(invocation, model, known, told)
         job = self._new(invocation, model, to_row(known), to_row(inputs), told)
         waiting = [PostedMessage(job.id, 0, ref)] if (ref := invocation.answering) is not None else []
         try:
@@ -143,6 +153,23 @@ class Jobs:
             stage = Stage.RUNNING if job.state is JobState.RUNNING else Stage.QUEUED
             return self._parts.presenter.working(job, work.model, Progress(stage))
         return self._parts.presenter.final(job, work.model, await result_of(work))
+
+    async def _agree(self, invocation: Invocation, model: Model, known: Options, told: Estimate) -> None:
+        """Raises `NeedsConsent` for what may cost more than the workspace lets pass unasked, unless that was agreed to.
+
+        What would be refused anyhow is refused first: nobody agrees to a price for nothing.
+        """
+        user, form = invocation.user, self._parts.credits.form
+        settings = await self._moderation.settings_of(user.platform, user.workspace)
+        asks_above = form.micros(settings.confirm_above_credits)
+        if not asks_above or told.at_most <= max(asks_above, invocation.confirmed_micros):
+            return
+        async with self._parts.database.read() as tx:
+            await self._moderation.check(tx, user, invocation.channel, model, _words(known))
+        about, at_most = form.show(told.about), form.show(told.at_most)
+        price = f"{at_most} credits" if about == at_most else f"about {about}, at most {at_most} credits"
+        files = {name: value.sha256 for name, value in known.items() if isinstance(value, InputFile)}
+        raise NeedsConsent(f"{model.title} costs {price} for this.", micros=told.at_most, files=files)
 
     async def _admit(self, model: Model, request_key: str) -> Job | None:
         """Raises `BackendDown` while the model's backend is away; an ask that was accepted before has its job."""
@@ -206,7 +233,8 @@ class Jobs:
         """The one transaction that makes an ask owed."""
         async with self._parts.database.write() as tx:
             await self._moderation.check(tx, job.user, job.channel, model, words)
-            job = await self._insert(tx, job, asked)
+            limits = await self._parts.credits.policies.limits_of(tx, job.user)
+            job = await self._insert(tx, replace(job, weight=limits.weight), asked)
             for message in waiting:
                 await tx.messages.put(message)
             await self._parts.credits.hold(tx, job, model)
@@ -241,7 +269,7 @@ class Jobs:
 
 
 def _words(options: Options) -> str:
-    """Everything a person wrote, for the check of words."""
+    """Everything a person wrote, for the check of words: also what they told a model to be, or not to show."""
     return "\n".join(value for value in options.values() if isinstance(value, str))
 
 

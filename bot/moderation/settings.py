@@ -41,6 +41,15 @@ class WorkspaceSettings:
     confirm_above_credits: float = 0
     """Above this price a button asks first; 0 never asks."""
 
+    def usual_model(self, task: str) -> str:
+        """The key of the model that answers where nobody names one; empty for the catalogue's first."""
+        return self.default_models.get(task, "")
+
+    def told_to_models(self, usual: str) -> str:
+        """What a chat model is told before a new conversation; `usual` is what the bot's own settings say."""
+        told = self.system_prompt or usual
+        return f"{told} Answer in {self.language}.".strip() if self.language else told
+
 
 _SETS = frozenset({"channels", "moderator_roles"})
 NAMES = tuple(one.name for one in fields(WorkspaceSettings))
