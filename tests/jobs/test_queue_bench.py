@@ -1,5 +1,6 @@
 """Waiting for a turn, with the whole bot: fair, told, left at once, and kept through a restart."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from bot.catalogue.loading import BUILT_IN
 from bot.core.jobs import JobState
 from bot.core.people import User
 from bot.core.replies import Stage, Tone
+from bot.core.storage import Policy
 from tests.bench import Bench
 from tests.conftest import WITH_SCHEMA
 from tests.fakes.platform import Shown
@@ -67,6 +69,22 @@ async def test_a_person_with_many_jobs_holds_nobody_up(tmp_path: Path) -> None:
     assert drawn(bench).index("ben") == 2  # behind the one that runs, and one more
     assert len(drawn(bench)) == 13
     assert await bench.open_holds() == []
+    await bench.close()
+
+
+async def test_a_tier_with_a_weight_gets_more_turns(tmp_path: Path) -> None:
+    bench = await opened(tmp_path)
+    gold = replace(BEN, roles=frozenset({"gold"}))
+    async with bench.app.database.write() as tx:
+        await tx.policies.put(Policy("web", "page", "role", "gold", "weight", 3, "owner", bench.clock.now()))
+    for n in range(6):
+        await bench.say(f"/imagine a{n}")
+        await bench.say(f"/imagine b{n}", by=gold)
+
+    await end_all(bench)
+
+    first_eight = "".join(prompt[0] for prompt in drawn(bench)[1:9])
+    assert first_eight.count("b") == 6
     await bench.close()
 
 
