@@ -70,6 +70,8 @@ class Reply:
     buttons: tuple[Button, ...] = ()
     tone: Tone = Tone.PLAIN
     is_private: bool = False
+    is_visual: bool = False
+    """Whether pictures are what it comes to: some platforms need another kind of message for them from the start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,10 @@ class PeopleStore(Protocol):
 
     async def allow_workspace(self, platform: str, workspace: str, at: datetime) -> None: ...
 
+    async def forbid_workspace(self, platform: str, workspace: str, at: datetime, *, is_removed: bool) -> None:
+        """Take the permission back. `is_removed`: the bot was thrown out, and what is kept goes when its time is up."""
+        ...
+
 
 class ModerationStore(Protocol):
     """Refused words and pauses."""

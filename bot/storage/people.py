@@ -48,6 +48,10 @@ _ALLOW = _insert_workspace.on_conflict_do_update(
     index_elements=["platform", "id"],
     set_={"allowed": sa.true(), "allowed_at": _insert_workspace.excluded.allowed_at, "removed_at": None},
 )
+_FORBID = _insert_workspace.on_conflict_do_update(
+    index_elements=["platform", "id"],
+    set_={"allowed": sa.false(), "removed_at": _insert_workspace.excluded.removed_at},
+)
 
 
 class SqlPeopleStore:
@@ -78,6 +82,10 @@ class SqlPeopleStore:
 
     async def allow_workspace(self, platform: str, workspace: str, at: datetime) -> None:
         await self._run(_ALLOW, {"platform": platform, "id": workspace, "allowed": True, "allowed_at": at})
+
+    async def forbid_workspace(self, platform: str, workspace: str, at: datetime, *, is_removed: bool) -> None:
+        gone = {"allowed": False, "removed_at": at if is_removed else None}
+        await self._run(_FORBID, {"platform": platform, "id": workspace, **gone})
 
 
 def _row(user: User) -> dict[str, Any]:
