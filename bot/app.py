@@ -171,6 +171,13 @@ class App:
         await door.open(address)
         return address
 
+    def connections_chosen(self) -> list[Connection]:
+        """The platforms whose tokens are set. Each one's SDK is loaded only here, where it is used."""
+        chosen: list[Connection] = []
+        if self.settings.discord_token is not None:
+            chosen.append(_discord(self))
+        return chosen
+
     def routes(self) -> list[RouteDef]:
         """What the server answers for backends and platforms: webhooks, events and sign-ins."""
         speakers = [backend for backend in self.backends.values() if isinstance(backend, ReplicateBackend)]
@@ -219,6 +226,23 @@ def _backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
         webhook_for=webhook_at(settings.public_url),
     )
     return {replicate.name: replicate}
+
+
+def _discord(app: App) -> Connection:
+    from bot.platforms.discord.addresses import Access
+    from bot.platforms.discord.connection import DiscordConnection
+
+    settings = app.settings
+    access = Access(
+        token=settings.discord_token.get_secret_value() if settings.discord_token else "",
+        api_url=settings.discord_api_url,
+        gateway_url=settings.discord_gateway_url or "",
+        cdn_url=settings.discord_cdn_url,
+        shard_count=settings.discord_shard_count,
+        shard_ids=settings.discord_shard_ids,
+        allow_user_installs=settings.allow_user_installs,
+    )
+    return DiscordConnection(access, app.dispatcher, app.database, app.media.path_of, app.clock)
 
 
 def _in_url(host: str) -> str:

@@ -25,7 +25,7 @@ async def serve(
     """Run until somebody stops it. `ready` gets the page's address once it is served."""
     app = App(settings, badge=badge)
     web = WebPlatform(app.database, app.clock)
-    await app.open(web)
+    await app.open(web, connections=app.connections_chosen())
     lag = asyncio.create_task(measure_loop_lag())
     try:
         ready(await app.serve(web, door_of(app, web), find_free=find_free))
