@@ -24,6 +24,7 @@ _SHOWN_IN = sa.select(messages.c.job).where(
     sa.or_(messages.c.channel == bindparam("of_channel"), messages.c.thread == bindparam("of_channel")),
     messages.c.message == bindparam("of_message"),
 )
+_HAND_OVER = sa.update(messages).where(messages.c.job == bindparam("of_job")).values(job=bindparam("heir"))
 _FORGET = (
     sa.update(messages)
     .where(sa.text("token <> ''"), messages.c.token_expires_at < bindparam("expired_before"))
@@ -47,6 +48,9 @@ class SqlMessageStore:
 
     async def of(self, job_id: str) -> list[PostedMessage]:
         return [_message(row) for row in await self._run(_OF, {"of_job": job_id})]
+
+    async def hand_over(self, job_id: str, heir: str) -> None:
+        await self._run(_HAND_OVER, {"of_job": job_id, "heir": heir})
 
     async def shown_in(self, platform: str, channel: str, message: str) -> str | None:
         facts = {"of_platform": platform, "of_channel": channel, "of_message": message}
