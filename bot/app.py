@@ -101,7 +101,7 @@ class App:
             Queue(RUNS_AT_ONCE),
         )
         everyone = (*settings.admin_users, *owners)
-        moderation = Moderation(self.database, self.clock, _allowed(settings), everyone)
+        moderation = Moderation(self.database, self.clock, _allowed(settings), everyone, settings.retention_days)
         self.runner = Runner(parts)
         self.inbox = Inbox(self.database, self.runner, self.clock)
         self.jobs = Jobs(parts, self.runner, moderation, self.worker)

@@ -19,6 +19,6 @@ def role_named(platform: str, role: str) -> str:
     return f"<!subteam^{role}>" if platform == "slack" else f"@{role}"
 
 
-def person_named(platform: str, person: str) -> str:
-    """Somebody whose name is not known."""
-    return f"<@{person}>" if platform in _LINKS else person
+def person_linked(platform: str, person: str) -> str:
+    """Somebody whose name is not known; nothing on a platform without such links."""
+    return f"<@{person}>" if platform in _LINKS else ""

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from bot.core.errors import EaselError, Fault, NeedsConsent, NotAllowed, UserError, new_reference
 from bot.core.invocations import Attachment, Invocation
-from bot.core.people import User
+from bot.core.people import Rank, User
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch import consent
 from bot.dispatch.consent import Consent
@@ -58,6 +58,8 @@ class Dispatcher:
         if not declaration.works_anywhere:
             await self.services.moderation.admit(invocation.user)
         rank = await self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
+        if declaration.rank > Rank.USER:
+            await self.services.jobs.see(invocation.user)  # the audit names who did what
         invocation = replace(invocation, rank=rank)
         try:
             return await fill(form, invocation).answer(invocation, self.services)

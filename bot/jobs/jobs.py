@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from bot.conversations.conversations import Asked
 from bot.core.errors import (
@@ -122,6 +123,15 @@ class Jobs:
         async with self._parts.database.read() as tx:
             return await tx.jobs.open_of(user)
 
+    async def open_in(self, user: User, limit: int) -> list[Job]:
+        """What is not over in the workspace somebody is in, whoever asked, oldest first."""
+        async with self._parts.database.read() as tx:
+            return await tx.jobs.open_in(user.platform, user.workspace, limit)
+
+    def now(self) -> datetime:
+        """The time, by the same clock as every job's."""
+        return self._parts.clock.now()
+
     async def outputs(self, job: Job) -> list[Output]:
         """What a job produced."""
         if not job.prediction:
@@ -219,7 +229,7 @@ class Jobs:
         self, job: Job, model: Model, words: str, asked: Asked | None, waiting: list[PostedMessage]
     ) -> Job:
         """`waiting` are messages that are there already and wait for this job's answer."""
-        await self._seen.get(job.user, lambda: self._see(job.user))
+        await self.see(job.user)
         try:
             job = await self._commit(job, model, words, asked, waiting)
         except DuplicateAsk:
@@ -242,6 +252,10 @@ class Jobs:
                 await tx.messages.put(message)
             await self._parts.credits.hold(tx, job, model)
         return job
+
+    async def see(self, user: User) -> None:
+        """Somebody is here: remember what they are called, once in a while."""
+        await self._seen.get(user, lambda: self._see(user))
 
     async def _see(self, user: User) -> None:
         """Write down who asks, apart from what they ask: who is refused for want of credits can be granted some."""

@@ -9,7 +9,7 @@ from bot.core.fresh import Fresh
 from bot.core.invocations import Said
 from bot.core.json import JSON
 from bot.core.models import Model
-from bot.core.naming import channel_named, person_named
+from bot.core.naming import channel_named, person_linked
 from bot.core.people import Channel, User
 from bot.core.replies import Reply
 from bot.core.storage import Database, Transaction
@@ -28,7 +28,8 @@ REFUSAL_SECONDS = 60.0
 class Moderation:
     """`always_allowed` names workspaces that need no permission, as (platform, workspace); `*` is any workspace.
 
-    `owners` as in `Ranks`: whom to ask for what only they may do.
+    `owners` as in `Ranks`: whom to ask for what only they may do. `days_kept` is how long the bot keeps what was asked,
+    and a workspace at most.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class Moderation:
         clock: Clock,
         always_allowed: frozenset[tuple[str, str]],
         owners: Collection[tuple[str, str, str]] = (),
+        days_kept: int = 30,
     ) -> None:
         self._database = database
         self._clock = clock
         self._always_allowed = always_allowed
         self._owners = owners
+        self.days_kept = days_kept
         self.post: Callable[[Channel, Reply], Awaitable[bool]] = _nowhere
         self.desk = Desk(database, clock, needs_no_permission=self.needs_no_permission, forget_rules=self.forget_rules)
         self._settings: Fresh[tuple[str, str], WorkspaceSettings] = Fresh(clock, FRESH_SECONDS)
@@ -66,13 +69,15 @@ class Moderation:
                 f"This workspace is not on my list yet. Ask {who} to allow it, with /setup here: {user.workspace}."
             )
         if blocked is not None and blocked[0] > self._clock.now() and not self._is_above_blocks(user):
-            reason = f" ({blocked[1]})" if blocked[1] else ""
+            reason = f": {blocked[1]}" if blocked[1] else ""
             zone = (await self.settings_of(user.platform, user.workspace)).time_zone
             raise Refused(f"You are blocked here {end_told(blocked[0], zone)}{reason}. Ask a moderator.")
 
     def contact(self, platform: str) -> str:
         """Whom to ask for what only an owner may do, as people of that platform find them."""
-        here = [person_named(platform, user) for known, _, user in self._owners if known == platform]
+        here = [
+            named for known, _, user in self._owners if known == platform and (named := person_linked(platform, user))
+        ]
         return " or ".join(["my owner", *here[:3]]).replace("my owner or ", "my owner, ", 1)
 
     def _is_above_blocks(self, user: User) -> bool:

@@ -36,7 +36,7 @@ class WebPlatform:
     async def edit(self, message: MessageRef, reply: Reply) -> None:
         """Show this instead. What is still being worked on stays in memory; raises `MessageLost` for an unknown one."""
         before = await self._find(message.channel, message.id)
-        if before is None:
+        if before is None or before.channel != message.channel:  # a page may name any message in a press
             raise MessageLost(f"no message {message.id} on the page")
         if before.reply == reply:
             return
