@@ -5,7 +5,7 @@ import { send } from "./api.js";
 import { Markdown } from "./markdown.js";
 import { openPicture } from "./viewer.js";
 
-const STAGES = { queued: "Waiting in line", starting: "Cold start: waking the model up", running: "Working on it", fetching: "Bringing the result" };
+const STAGES = { queued: "Waiting in line", starting: "Cold start: waking the model up", running: "Working on it" };
 const SURE_SECONDS = 4;
 
 /** All messages of a channel, in the order they were made. `on` has gap(), edit(job) and story(job). */
@@ -146,7 +146,7 @@ class View {
 		const { stage, percent, place } = progress;
 		const bar = this.progress.lastChild ?? el("div", { class: "bar", role: "progressbar", "aria-label": "Progress" }, el("i"));
 		if (!bar.parentNode) this.progress.append(el("span"), el("span", { class: "time" }), bar);
-		this.progress.firstChild.textContent = (STAGES[stage] ?? stage) + (place ? `, place ${place}` : "");
+		this.progress.firstChild.textContent = STAGES[stage] + (place ? `, place ${place}` : "");
 		bar.ariaValueNow = percent;
 		bar.firstChild.style.width = `${percent ?? 30}%`;
 		return this.tick();
