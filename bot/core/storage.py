@@ -434,6 +434,10 @@ class PageStore(Protocol):
         """Forget one message; harmless when it is not there."""
         ...
 
+    async def of(self, user: str) -> list[tuple[str, str]]:
+        """(message, channel) of all that somebody said, and was answered."""
+        ...
+
     async def channels_of(self, user: str, limit: int) -> list[tuple[str, str, datetime]]:
         """(channel, first words, last change), newest first."""
         ...

@@ -33,6 +33,7 @@ from bot.jobs.cheaper import add_suggestion
 from bot.jobs.deleting import delete
 from bot.jobs.delivery import result_of
 from bot.jobs.files import to_row
+from bot.jobs.personal import Personal
 from bot.jobs.records import JobRecord, record_of
 from bot.jobs.runner import Runner
 from bot.jobs.sharing import add, share_key
@@ -56,6 +57,7 @@ class Jobs:
         self._moderation = moderation
         self._worker = worker
         self._seen: Fresh[User, None] = Fresh(parts.clock, SEEN_SECONDS)
+        self.personal = Personal(parts, self)
         self.is_accepting = True
         self._being_accepted = 0
         self._is_quiet = asyncio.Event()
