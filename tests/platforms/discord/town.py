@@ -30,6 +30,9 @@ class LaterClock(SystemClock):
     def now(self) -> datetime:
         return super().now() + timedelta(seconds=self.ahead)
 
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
 
 @dataclass
 class Town:
@@ -95,6 +98,32 @@ class Town:
     async def job_of(self, message: Message) -> str:
         """The id of the job that a message belongs to, from its buttons."""
         return next(button.custom_id.split(":")[2] for button in message.buttons if button.custom_id)
+
+    @property
+    def owner(self) -> Person:
+        """The owner of the application, who owns the bot."""
+        return Person(self.emulator, self.emulator.owner, self.guild)
+
+    def owner_in_the_guild(self) -> Person:
+        """The owner of the bot, as a plain member of the server."""
+        self.emulator.world.add_member(self.guild, self.emulator.owner)
+        return self.owner
+
+    async def add_word(self, word: str) -> None:
+        """Refuse a word in this server."""
+        async with self.app.database.write() as tx:
+            await tx.moderation.add_word(NAME, str(self.guild.id), word, "test")
+        self.clock.ahead += 2.0
+
+    def kept_files(self) -> list[Path]:
+        """The pictures that the bot keeps."""
+        return [path for path in (self.folder / "media").rglob("*") if path.is_file()]
+
+    def expect(self, *parts: str) -> None:
+        """Some complaints were meant: those that hold all of these words are taken off Discord's list."""
+        violations = self.emulator.records.violations
+        meant = [one for one in violations if all(part in one for part in parts)]
+        violations[:] = [one for one in violations if one not in meant]
 
     async def settled(self) -> None:
         """Until no job runs."""
