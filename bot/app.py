@@ -22,6 +22,8 @@ from bot.core.platform import Connection, Platform
 from bot.credits.credits import Credits
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditForm
+from bot.dispatch import budget_notices
+from bot.dispatch.consent import Consent
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
 from bot.dispatch.ranks import Ranks
@@ -87,17 +89,31 @@ class App:
         presenter = Presenter(form, catalogue, badge)
         times = UsualTimes(self.database, self.clock)
         parts = Parts(
-            self.database, catalogue, credits_, self.media, self.backends, self.platforms, presenter, times, self.clock
+            self.database,
+            catalogue,
+            credits_,
+            self.media,
+            self.backends,
+            self.platforms,
+            presenter,
+            times,
+            self.clock,
+            Queue(RUNS_AT_ONCE),
         )
-        moderation = Moderation(self.database, self.clock, _allowed(settings))
-        self.runner = Runner(parts, Queue(RUNS_AT_ONCE))
+        everyone = (*settings.admin_users, *owners)
+        moderation = Moderation(self.database, self.clock, _allowed(settings), everyone, settings.retention_days)
+        self.runner = Runner(parts)
         self.inbox = Inbox(self.database, self.runner, self.clock)
         self.jobs = Jobs(parts, self.runner, moderation, self.worker)
         conversations = Conversations(self.database, settings.system_prompt, self.clock)
         services = Services(self.jobs, conversations, catalogue, credits_, moderation, self.media, MENU)
-        everyone = (*settings.admin_users, *owners)
         self.notices = Notices(self.platforms, moderation, everyone)
-        self.dispatcher = Dispatcher(services, Ranks(everyone, moderation), self.notices)
+        credits_.alerts.tell = partial(budget_notices.tell, self.notices, form)
+        self.credits = credits_
+        self.dispatcher = Dispatcher(
+            services, Ranks(everyone, moderation), self.notices, Consent(self.database, self.clock, self.media)
+        )
+        moderation.post = self.notices.in_channel
         self.connections: list[Connection] = []
         self.recovery = Recovery(
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
@@ -122,6 +138,7 @@ class App:
             await connection.open()
             self.platforms[connection.platform.name] = connection.platform
             self.connections.append(connection)
+        self._stack.push_async_callback(self.credits.alerts.rest)
         taken = await self.recovery.start()
         for connection in connections:
             await connection.listen()

@@ -1,5 +1,6 @@
 """People: users and workspaces as last seen, and who is blocked."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +37,11 @@ _BY_NAME = (
     # An id is meant before a name that happens to look like one; then whoever was here last.
     .order_by(users.c.id != bindparam("spelled"), users.c.seen_at.desc(), users.c.id)
     .limit(2)
+)
+_NAMES = sa.select(users.c.id, users.c.name).where(
+    users.c.platform == bindparam("of_platform"),
+    users.c.workspace == bindparam("of_workspace"),
+    users.c.id.in_(bindparam("ids", expanding=True)),
 )
 _ALLOWED = sa.select(workspaces.c.id).where(
     workspaces.c.platform == bindparam("of_platform"),
@@ -76,6 +82,10 @@ class SqlPeopleStore:
         facts = {"of_platform": platform, "of_workspace": workspace, "spelled": name, "folded": name.casefold()}
         found = [str(row.id) for row in await self._run(_BY_NAME, facts)]
         return [name] if name in found else found
+
+    async def names(self, platform: str, workspace: str, ids: Sequence[str]) -> dict[str, str]:
+        facts = {"of_platform": platform, "of_workspace": workspace, "ids": list(ids)}
+        return {row.id: row.name for row in await self._run(_NAMES, facts)}
 
     async def is_workspace_allowed(self, platform: str, workspace: str) -> bool:
         return (await self._run(_ALLOWED, {"of_platform": platform, "of_id": workspace})).first() is not None
