@@ -1,7 +1,8 @@
 """A server with people in it, a local Discord around it, and the real bot in it on a scripted backend."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -128,6 +129,19 @@ class Town:
     async def settled(self) -> None:
         """Until no job runs."""
         await self.until(lambda: not self.app.runner.running)
+
+
+@asynccontextmanager
+async def open_town(folder: Path, *, is_allowed: bool = True, **changes: Any) -> AsyncIterator[Town]:
+    """A town whose bot is connected; `changes` are settings. At the end Discord must have nothing to complain of."""
+    async with DiscordEmulator() as emulator:
+        town = Town(folder, emulator, changes, is_allowed)
+        await town.open()
+        try:
+            yield town
+        finally:
+            await town.app.close()
+        assert emulator.violations == []
 
 
 def is_done(message: Message) -> bool:
