@@ -12,7 +12,9 @@ from pydantic import SecretStr
 
 from bot.app import App
 from bot.core.clock import SystemClock
+from bot.core.jobs import JobState
 from bot.core.people import Workspace
+from bot.platforms.discord.connection import DiscordConnection
 from bot.platforms.discord.places import NAME
 from bot.settings import Owner, Settings
 from tests.emulators.discord.emulator import DiscordEmulator
@@ -89,6 +91,13 @@ class Town:
         self.emulator.clock.advance(seconds)
         self.clock.ahead += seconds
 
+    async def ready(self) -> None:
+        """Until discord.py takes it that all servers have arrived: what comes then was joined."""
+        (connection,) = self.app.connections
+        assert isinstance(connection, DiscordConnection)
+        assert connection._client is not None
+        await connection._client.wait_until_ready()
+
     async def until(self, look: Callable[[], Any], patience: float = 5.0) -> Any:
         """Wait for something that the bot does by itself."""
         async with asyncio.timeout(patience):
@@ -125,6 +134,13 @@ class Town:
         violations = self.emulator.records.violations
         meant = [one for one in violations if all(part in one for part in parts)]
         violations[:] = [one for one in violations if one not in meant]
+
+    async def running(self, message: Message) -> None:
+        """Until the backend works on the job of a message, and its row says so."""
+        job = await self.job_of(message)
+        async with asyncio.timeout(5.0):
+            while (row := await self.app.jobs.get(job)) is None or row.state is not JobState.RUNNING:
+                await asyncio.sleep(0.01)
 
     async def settled(self) -> None:
         """Until no job runs."""
