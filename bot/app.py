@@ -3,11 +3,12 @@
 import logging
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
 from aiohttp.web import RouteDef
+from pydantic import SecretStr
 
 from bot.backends.replicate.backend import ReplicateBackend, webhook_at
 from bot.catalogue.catalogue import Catalogue
@@ -103,6 +104,10 @@ class App:
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
         )
         self._stack = AsyncExitStack()
+
+    def connect(self) -> list[Connection]:
+        """The platforms that the settings name; an SDK is loaded only where it is used."""
+        return [*_slack(self)]
 
     async def open(self, *platforms: Platform, connections: Sequence[Connection] = ()) -> int:
         """Open the database, join the platforms, and take up every job that waits; gives how many.
@@ -202,6 +207,29 @@ def _backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
         webhook_for=webhook_at(settings.public_url),
     )
     return {replicate.name: replicate}
+
+
+def _slack(app: App) -> Iterator[Connection]:
+    settings = app.settings
+    if not (settings.slack_bot_token or settings.slack_client_id):
+        return
+    from bot.platforms.slack.connection import SlackConnection, SlackKeys
+
+    keys = SlackKeys(
+        api_url=settings.slack_api_url,
+        bot_token=_secret(settings.slack_bot_token),
+        app_token=_secret(settings.slack_app_token),
+        signing_secret=_secret(settings.slack_signing_secret),
+        client_id=settings.slack_client_id or "",
+        client_secret=_secret(settings.slack_client_secret),
+        command_prefix=settings.slack_command_prefix,
+        public_url=settings.public_url or "",
+    )
+    yield SlackConnection(keys, app.dispatcher, app.database, app.media.path_of, app.clock)
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
 
 
 def _in_url(host: str) -> str:
