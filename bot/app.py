@@ -3,7 +3,7 @@
 import logging
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -23,6 +23,8 @@ from bot.core.platform import Connection, Platform
 from bot.credits.credits import Credits
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditForm
+from bot.dispatch import budget_notices
+from bot.dispatch.consent import Consent
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
 from bot.dispatch.ranks import Ranks
@@ -88,26 +90,36 @@ class App:
         presenter = Presenter(form, catalogue, badge)
         times = UsualTimes(self.database, self.clock)
         parts = Parts(
-            self.database, catalogue, credits_, self.media, self.backends, self.platforms, presenter, times, self.clock
+            self.database,
+            catalogue,
+            credits_,
+            self.media,
+            self.backends,
+            self.platforms,
+            presenter,
+            times,
+            self.clock,
+            Queue(RUNS_AT_ONCE),
         )
-        moderation = Moderation(self.database, self.clock, _allowed(settings))
-        self.runner = Runner(parts, Queue(RUNS_AT_ONCE))
+        everyone = (*settings.admin_users, *owners)
+        moderation = Moderation(self.database, self.clock, _allowed(settings), everyone, settings.retention_days)
+        self.runner = Runner(parts)
         self.inbox = Inbox(self.database, self.runner, self.clock)
         self.jobs = Jobs(parts, self.runner, moderation, self.worker)
         conversations = Conversations(self.database, settings.system_prompt, self.clock)
         services = Services(self.jobs, conversations, catalogue, credits_, moderation, self.media, MENU)
-        everyone = (*settings.admin_users, *owners)
         self.notices = Notices(self.platforms, moderation, everyone)
-        self.dispatcher = Dispatcher(services, Ranks(everyone, moderation), self.notices)
+        credits_.alerts.tell = partial(budget_notices.tell, self.notices, form)
+        self.credits = credits_
+        self.dispatcher = Dispatcher(
+            services, Ranks(everyone, moderation), self.notices, Consent(self.database, self.clock, self.media)
+        )
+        moderation.post = self.notices.in_channel
         self.connections: list[Connection] = []
         self.recovery = Recovery(
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
         )
         self._stack = AsyncExitStack()
-
-    def connect(self) -> list[Connection]:
-        """The platforms that the settings name; an SDK is loaded only where it is used."""
-        return [*_slack(self)]
 
     async def open(self, *platforms: Platform, connections: Sequence[Connection] = ()) -> int:
         """Open the database, join the platforms, and take up every job that waits; gives how many.
@@ -127,6 +139,7 @@ class App:
             await connection.open()
             self.platforms[connection.platform.name] = connection.platform
             self.connections.append(connection)
+        self._stack.push_async_callback(self.credits.alerts.rest)
         taken = await self.recovery.start()
         for connection in connections:
             await connection.listen()
@@ -158,6 +171,15 @@ class App:
         self._stack.push_async_callback(door.close)
         await door.open(address)
         return address
+
+    def connections_chosen(self) -> list[Connection]:
+        """The platforms whose tokens are set. Each one's SDK is loaded only here, where it is used."""
+        settings = self.settings
+        wanted = {
+            _discord: settings.discord_token is not None,
+            _slack: settings.slack_bot_token is not None or settings.slack_client_id is not None,
+        }
+        return [connect(self) for connect, is_wanted in wanted.items() if is_wanted]
 
     def routes(self) -> list[RouteDef]:
         """What the server answers for backends and platforms: webhooks, events and sign-ins."""
@@ -209,12 +231,27 @@ def _backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
     return {replicate.name: replicate}
 
 
-def _slack(app: App) -> Iterator[Connection]:
+def _discord(app: App) -> Connection:
+    from bot.platforms.discord.addresses import Access
+    from bot.platforms.discord.connection import DiscordConnection
+
     settings = app.settings
-    if not (settings.slack_bot_token or settings.slack_client_id):
-        return
+    access = Access(
+        token=settings.discord_token.get_secret_value() if settings.discord_token else "",
+        api_url=settings.discord_api_url,
+        gateway_url=settings.discord_gateway_url or "",
+        cdn_url=settings.discord_cdn_url,
+        shard_count=settings.discord_shard_count,
+        shard_ids=settings.discord_shard_ids,
+        allow_user_installs=settings.allow_user_installs,
+    )
+    return DiscordConnection(access, app.dispatcher, app.database, app.media.path_of, app.clock)
+
+
+def _slack(app: App) -> Connection:
     from bot.platforms.slack.connection import SlackConnection, SlackKeys
 
+    settings = app.settings
     keys = SlackKeys(
         api_url=settings.slack_api_url,
         bot_token=_secret(settings.slack_bot_token),
@@ -225,7 +262,7 @@ def _slack(app: App) -> Iterator[Connection]:
         command_prefix=settings.slack_command_prefix,
         public_url=settings.public_url or "",
     )
-    yield SlackConnection(keys, app.dispatcher, app.database, app.media.path_of, app.clock)
+    return SlackConnection(keys, app.dispatcher, app.database, app.media.path_of, app.clock)
 
 
 def _secret(value: SecretStr | None) -> str:

@@ -36,7 +36,7 @@ async def refused(bench: Bench, line: str, image: bytes | None = None) -> str:
         ("/imagine a fox --count 9", "count must be from 1 to 4, not 9."),
         ("/imagine a fox --steps 9", "FLUX schnell takes steps from 1 to 4, not 9."),
         ("/imagine a fox --model flux-shnell", "There is no model called “flux-shnell”. Did you mean flux-schnell?"),
-        ("/grant ana 5", "/grant is for a moderator of this workspace."),
+        ("/quota grant ana 5", "/quota grant is for a moderator of this workspace."),
         ("/chat hi --image https://example.org/a.png", "Llama 3 8B cannot see pictures. /caption can."),
     ],
 )

@@ -43,15 +43,17 @@ class Catalogue:
     def all(self) -> list[Model]:
         return list(self._models.values())
 
-    def choose(self, task: Task, name: str = "", *, needs: str = "") -> Model:
+    def choose(self, task: Task, name: str = "", *, needs: str = "", usual: str = "") -> Model:
         """The model a person named by key, title or the backend's name; without a name the default of the task.
 
-        `needs` names an option the default must take, e.g. `image`. Raises `UnknownName` with the nearest.
+        `usual` is the key of another default, where there is one; `needs` names an option the default must take, e.g.
+        `image`. Raises `UnknownName` with the nearest.
         """
         models = self.of(task)
         if not models:
             raise BadOption(f"No model for /{task} is on offer here. Ask my owner to add one.", option="model")
         if not name:
+            models.sort(key=lambda model: model.key != usual)
             return next((model for model in models if not needs or needs in model.inputs), models[0])
         wanted = name.strip().lower()
         for model in models:

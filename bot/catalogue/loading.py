@@ -55,6 +55,7 @@ def read(key: str, table: Mapping[str, Any]) -> Model:
             is_adult=bool(table.get("is_adult", False)),
             description=table.get("description", ""),
             deployment=_deployment(table.get("deployment", "")),
+            at_once=_at_once(table.get("at_once")),
         )
     except KeyError as error:
         raise CatalogueError(f"[{key}] lacks {error}.") from error
@@ -66,6 +67,12 @@ def _deployment(name: str) -> str:
     if name and not re.fullmatch(r"[^/\s]+/[^/\s]+", name):
         raise ValueError(f"a deployment is named owner/name, not {name!r}")
     return name
+
+
+def _at_once(runs: int | None) -> int | None:
+    if runs is not None and (not isinstance(runs, int) or runs < 1):
+        raise ValueError(f"at_once is how many runs of it may go on at once, 1 at least, not {runs!r}")
+    return runs
 
 
 def _price(table: Mapping[str, Any]) -> Price:

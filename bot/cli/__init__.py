@@ -11,6 +11,7 @@ VERBS: Mapping[str, str] = {
     "models": "list the catalogue, check it against what models publish, search, add",
     "deployments": "list, create, update and delete your deployments at Replicate",
     "trainings": "list, create, look at and cancel your trainings at Replicate",
+    "quota": "who may spend and do how much; `quota verify` proves the books",
     "web": "invite people to the page, list them, remove them",
     "doctor": "say what is missing or wrong",
     "health": "ask a running bot on this machine how it is",

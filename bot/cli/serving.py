@@ -29,7 +29,7 @@ async def serve(
     """
     app = App(settings, badge=badge)
     web = WebPlatform(app.database, app.clock)
-    await app.open(web, connections=app.connect() if connected else ())
+    await app.open(web, connections=app.connections_chosen() if connected else ())
     lag = asyncio.create_task(measure_loop_lag())
     try:
         ready(await app.serve(web, door_of(app, web), find_free=find_free))

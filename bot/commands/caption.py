@@ -16,7 +16,9 @@ class CaptionPicture(Command):
     model: str = option("Which model should look?", default="", autocomplete=models_for(Task.CAPTION))
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
-        model = services.catalogue.choose(Task.CAPTION, self.model)
+        user = invocation.user
+        settings = await services.moderation.settings_of(user.platform, user.workspace)
+        model = services.catalogue.choose(Task.CAPTION, self.model, usual=settings.usual_model(Task.CAPTION))
         options = {
             "image": await services.media.input(self.image, model.inputs.get("image")),
             "question": self.question,

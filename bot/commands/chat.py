@@ -1,12 +1,14 @@
 """/chat: a question, an answer that grows, and the conversation that follows."""
 
 from bot.conversations.conversations import Asked
-from bot.core.errors import BadOption
+from bot.core.errors import BadOption, Refused
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Model, Task
 from bot.dispatch.autocomplete import models_for
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
+from bot.dispatch.speaking import may_go_on
+from bot.moderation.settings import WorkspaceSettings
 
 USUAL_TOKENS = 1024
 CONTINUE = "Please continue exactly where you stopped."
@@ -25,10 +27,12 @@ class Chat(Command):
     image: Attachment | Link | None = option("A picture to talk about?", default=None)
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
-        model = await self._model(invocation, services)
+        user = invocation.user
+        settings = await services.moderation.settings_of(user.platform, user.workspace)
+        model = await self._model(invocation, services, settings)
         if self.image is not None and "image" not in model.inputs:
             raise BadOption(f"{model.title} cannot see pictures. /caption can.", option="image")
-        asked = await self._asked(invocation, services, model)
+        asked = await self._asked(invocation, services, model, settings)
         image = await services.media.input(self.image, model.inputs.get("image")) if self.image else None
         options = {
             "prompt": asked.prompt,
@@ -40,28 +44,51 @@ class Chat(Command):
         del remembered["prompt"]  # kept once, among the inputs
         await services.jobs.start(invocation, model, options, remembered=remembered, asked=asked)
 
-    async def _model(self, invocation: Invocation, services: Services) -> Model:
+    async def _model(self, invocation: Invocation, services: Services, settings: WorkspaceSettings) -> Model:
         """The named one, else the one the conversation began with, else the default."""
         current = None if self.model else await services.conversations.current(invocation.channel)
         begun_with = current.model if current and current.model in services.catalogue else ""
-        model = services.catalogue.choose(Task.CHAT, self.model or begun_with)
+        usual = settings.usual_model(Task.CHAT)
+        model = services.catalogue.choose(Task.CHAT, self.model or begun_with, usual=usual)
         if self.image is None or self.model or "image" in model.inputs:
             return model
-        return services.catalogue.choose(Task.CHAT, needs="image")  # one that sees, where there is one
+        return services.catalogue.choose(Task.CHAT, needs="image", usual=usual)  # one that sees, where there is one
 
-    async def _asked(self, invocation: Invocation, services: Services, model: Model) -> Asked:
+    async def _asked(
+        self, invocation: Invocation, services: Services, model: Model, settings: WorkspaceSettings
+    ) -> Asked:
         """The question in its conversation: after one answer, in place of one, or at the end."""
         conversations, user = services.conversations, invocation.user
         job = invocation.parent_job
         before = await services.jobs.get(job) if invocation.action in _ON_AN_ANSWER else None
         where = before.conversation if before else ""
+        await _check_may_join(invocation, services, where, settings)
         if invocation.action in ("continue", "ask"):
             words = CONTINUE if invocation.action == "continue" else self.message
             return await conversations.go_on(where, job, user, words, model, max_tokens=self.max_tokens)
         system, most = self.system or "", self.max_tokens
         if invocation.action in ("regenerate", "retry"):
             return await conversations.ask_again(where, job, model, system=system, max_tokens=most)
-        channel, earlier = invocation.channel, invocation.earlier
         return await conversations.ask(
-            channel, user, self.message, model, system=system, max_tokens=most, earlier=earlier
+            invocation.channel,
+            user,
+            self.message,
+            model,
+            system=system,
+            usual=settings.told_to_models(conversations.system),
+            max_tokens=most,
+            earlier=await services.moderation.without_refused(user, invocation.earlier),
         )
+
+
+async def _check_may_join(invocation: Invocation, services: Services, where: str, settings: WorkspaceSettings) -> None:
+    """Raises `Refused` for somebody else's conversation, where the workspace leaves it to whoever began it.
+
+    A channel's own talk is nobody's: only threads and answers that are followed up have a beginner.
+    """
+    if where:
+        conversation = await services.conversations.get(where)
+    else:
+        conversation = await services.conversations.current(invocation.channel) if invocation.channel.thread else None
+    if conversation is not None and not may_go_on(conversation, invocation.user, settings.join):
+        raise Refused("Only the person who began this conversation goes on with it. Begin your own with /chat.")

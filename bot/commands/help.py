@@ -13,12 +13,22 @@ from bot.dispatch.services import Services
 class Help(Command):
     """Show what I can do."""
 
-    topic: str | None = option("Which command do you want to know more about?", default=None)
+    topic: str | None = option(
+        "Which command do you want to know more about?", default=None, max_length=100, words=True
+    )
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        menu = [form.declaration for form in services.menu]
         if self.topic:
-            return Reply(text=_one(find(services.menu, self.topic.removeprefix("/")).declaration), is_private=True)
-        lines = [_line(form.declaration) for form in services.menu]
+            topic = " ".join(self.topic.lower().removeprefix("/").split())
+            verbs = [declaration for declaration in menu if declaration.name.startswith(f"{topic} ")]
+            if verbs and topic not in {declaration.name for declaration in menu}:
+                return Reply(text="\n".join(map(_line, verbs)), is_private=True)
+            return Reply(text=_one(find(services.menu, topic).declaration), is_private=True)
+        lines = [_line(declaration) for declaration in menu if declaration.rank is Rank.USER]
+        for rank, who in ((Rank.MODERATOR, "Moderators"), (Rank.OWNER, "The owner")):
+            if names := _grouped([declaration for declaration in menu if declaration.rank is rank]):
+                lines += ["", f"{who}: {names}"]
         more = "Type `/help imagine` for the options of one command. Words without a command are a chat."
         return Reply(text="\n".join([*lines, "", more]), is_private=True)
 
@@ -26,6 +36,15 @@ class Help(Command):
 def _line(declaration: Declaration) -> str:
     only = {Rank.USER: "", Rank.MODERATOR: " *(moderators)*", Rank.OWNER: " *(owner)*"}[declaration.rank]
     return f"- `/{declaration.name}` {declaration.description}{only}"
+
+
+def _grouped(declarations: list[Declaration]) -> str:
+    """Names on one line, the verbs of one group together: "`/words` add, list · `/jobs`"."""
+    groups: dict[str, list[str]] = {}
+    for declaration in declarations:
+        first, _, rest = declaration.name.partition(" ")
+        groups.setdefault(first, []).extend([rest] if rest else [])
+    return " · ".join(f"`/{first}`{' ' if verbs else ''}{', '.join(verbs)}" for first, verbs in groups.items())
 
 
 def _one(declaration: Declaration) -> str:

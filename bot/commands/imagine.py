@@ -26,7 +26,11 @@ class Imagine(Command):
     strength: float | None = option("How far may it go from that picture?", default=None, minimum=0, maximum=1)
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
-        model = services.catalogue.choose(Task.IMAGINE, self.model, needs="image" if self.image else "")
+        user = invocation.user
+        settings = await services.moderation.settings_of(user.platform, user.workspace)
+        model = services.catalogue.choose(
+            Task.IMAGINE, self.model, needs="image" if self.image else "", usual=settings.usual_model(Task.IMAGINE)
+        )
         image = await services.media.input(self.image, model.inputs.get("image")) if self.image else None
         options = {
             "prompt": self.prompt,

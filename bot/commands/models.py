@@ -16,14 +16,19 @@ class Models(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         tasks = [Task(self.task)] if self.task else list(Task)
-        sections = [_section(task, services.catalogue.of(task), services.credits.form) for task in tasks]
+        user, catalogue = invocation.user, services.catalogue
+        settings = await services.moderation.settings_of(user.platform, user.workspace)
+        usual = {task: settings.usual_model(task) for task in tasks}
+        defaults = {task: catalogue.choose(task, usual=usual[task]).key for task in tasks if catalogue.of(task)}
+        sections = [_section(task, catalogue.of(task), services.credits.form, defaults.get(task)) for task in tasks]
         return Reply(text="\n\n".join(sections), is_private=True)
 
 
-def _section(task: Task, models: list[Model], form: CreditForm) -> str:
+def _section(task: Task, models: list[Model], form: CreditForm, default: str | None) -> str:
     lines = [
-        f"- `{model.key}` {model.title}: {model.description} {priced(model, form)}{' (default)' if i == 0 else ''}"
-        for i, model in enumerate(models)
+        f"- `{model.key}` {model.title}: {model.description} {priced(model, form)}"
+        f"{' (default)' if model.key == default else ''}"
+        for model in models
     ]
     return "\n".join([f"**/{task}**", *lines])
 

@@ -19,7 +19,9 @@ class Upscale(Command):
     model: str = option("Which model should do it?", default="", autocomplete=models_for(Task.UPSCALE))
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
-        model = services.catalogue.choose(Task.UPSCALE, self.model)
+        user = invocation.user
+        settings = await services.moderation.settings_of(user.platform, user.workspace)
+        model = services.catalogue.choose(Task.UPSCALE, self.model, usual=settings.usual_model(Task.UPSCALE))
         options: dict[str, JSON | InputFile] = {
             "image": await services.media.input(self.image, model.inputs.get("image")),
             "scale": self.scale,

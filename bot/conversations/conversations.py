@@ -39,7 +39,8 @@ class Conversations:
 
     def __init__(self, database: Database, system: str, clock: Clock) -> None:
         self._database = database
-        self._system = system
+        self.system = system
+        """What a model is told before a conversation, where nobody says otherwise."""
         self._clock = clock
 
     async def current(self, channel: Channel) -> Conversation | None:
@@ -60,17 +61,18 @@ class Conversations:
         model: Model,
         *,
         system: str = "",
+        usual: str = "",
         max_tokens: int,
         earlier: Sequence[Said] = (),
     ) -> Asked:
         """The next question of a channel's conversation. Nothing is written: a new one opens with its first job.
 
-        A new conversation begins with what was said `earlier`.
+        A new conversation begins with what was said `earlier`, and is told `system`, or else `usual`.
         """
         if (known := await self.current(channel)) is not None:
             turns = chain(await self._turns(known))
             return self._asked(known, turns, user, text, model, system, max_tokens)
-        conversation = self._new(channel, user, model, system)
+        conversation = self._new(channel, user, model, system or usual or self.system)
         before = self._overheard(conversation, earlier)
         asked = self._asked(conversation, before, user, text, model, system, max_tokens)
         return replace(asked, before=tuple(before))
@@ -140,7 +142,7 @@ class Conversations:
             channel=channel.id,
             thread=channel.thread,
             model=model.key,
-            system=system or self._system,
+            system=system,
             starter=f"{user.platform}:{user.id}",
             created_at=self._clock.now(),
         )

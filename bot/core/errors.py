@@ -8,8 +8,10 @@ EaselError
 │   ├── Refused              words, blocks, pauses and adult content
 │   ├── BadFile              no picture, too large, or a decompression bomb
 │   ├── UnsafeAddress        a link we must not follow
-│   ├── OutOfCredits         the person's own money
-│   ├── BudgetSpent          a budget of the workspace or the bot
+│   ├── NoMoney              what a job may cost is not there
+│   │   ├── OutOfCredits         the person's own money
+│   │   └── BudgetSpent          a budget of theirs, of the workspace or the bot
+│   ├── LimitReached         as many jobs at once, or in a minute, as one may have
 │   ├── NoSuchJob            nothing to show, cancel or press
 │   ├── AlreadyRunning       the same button is being worked on
 │   ├── Unavailable          we are stopping, starting or too busy; nothing was lost
@@ -25,6 +27,7 @@ EaselError
 ├── Fault                    what we must fix; people read a short reference they can quote
 │   ├── LedgerUnguarded      the database lost the triggers that guard money
 │   └── DatabaseInUse        another process holds this database
+├── NeedsConsent             a person must agree first (shown as a question with two buttons)
 ├── SubmitUnclear            a create broke half-way: it may or may not run (never shown)
 ├── OutputGone               a file to fetch is no longer there (never shown)
 └── Conflict                 a unique row exists already (never shown)
@@ -36,8 +39,7 @@ EaselError
 """
 
 import secrets
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -83,21 +85,38 @@ class UnsafeAddress(UserError):
     """A link we must not follow."""
 
 
-class OutOfCredits(UserError):
+class NoMoney(UserError):
+    """What a job may cost is not there. `left` is what one may cost now, in micros."""
+
+    def __init__(self, text: str, *, left: int) -> None:
+        super().__init__(text)
+        self.left = left
+
+    def suggest(self, what: str) -> None:
+        """Add a sentence that says what would do instead."""
+        self.args = (f"{self} {what}",)
+
+
+class OutOfCredits(NoMoney):
     """The person's own money does not reach."""
 
-    def __init__(self, *, short_by: str, refills_at: datetime | None) -> None:
-        refill = f" They refill {refills_at:%A at %H:%M} UTC." if refills_at else " Ask a moderator for more."
-        super().__init__(f"You are {short_by} credits short.{refill}")
+    def __init__(self, *, short_by: str, refills: str, left: int) -> None:
+        """`refills` says when, or nothing where waiting does not help."""
+        refill = f" They refill {refills}." if refills else " Ask a moderator for more."
+        super().__init__(f"You are {short_by} credits short.{refill}", left=left)
 
 
-class BudgetSpent(UserError):
+class BudgetSpent(NoMoney):
     """A budget that must have room has none."""
 
-    def __init__(self, *, whose: str, short_by: str, refills_at: datetime) -> None:
-        super().__init__(
-            f"{whose} has no room for this: {short_by} credits short. It refills on {refills_at:%d %B} at 00:00 UTC."
-        )
+    def __init__(self, *, whose: str, short_by: str, refills: str, left: int) -> None:
+        """`refills` says when."""
+        text = f"{whose} has no room for this: {short_by} credits short. It refills {refills}."
+        super().__init__(text, left=left)
+
+
+class LimitReached(UserError):
+    """As many jobs at once, or in a minute, as this person may have."""
 
 
 class NoSuchJob(UserError):
@@ -166,6 +185,17 @@ class LedgerUnguarded(Fault):
 
 class DatabaseInUse(Fault):
     """Another process holds this database."""
+
+
+class NeedsConsent(EaselError):
+    """A person must agree before anything is done; `str(error)` is the question they read."""
+
+    def __init__(self, question: str, *, go: str = "Go ahead", micros: int = 0, files: Mapping[str, str] | None = None):
+        """`go` is what the button says; `micros` the price to agree to; `files` what was taken, SHA-256 by option."""
+        super().__init__(question)
+        self.go = go
+        self.micros = micros
+        self.files = dict(files or {})
 
 
 class SubmitUnclear(EaselError):

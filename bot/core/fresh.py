@@ -34,3 +34,7 @@ class Fresh(Generic[K, V]):
     def forget(self, key: K) -> None:
         """Read it again next time: somebody here changed it."""
         self._known.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Read everything again next time."""
+        self._known.clear()

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from bot.core.conversations import Role
-from bot.core.people import Channel, User
+from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
 
 
@@ -60,5 +60,9 @@ class Invocation:
     """Whether the job's messages are for the asker alone."""
     earlier: tuple[Said, ...] = ()
     """What was said in the thread before, oldest first; read when the conversation is new."""
+    rank: Rank = Rank.USER
+    """What the dispatcher found the caller to be, for a command that is not for everybody; else `USER`."""
     confirmed_micros: int = 0
     """The price, in micros, that the person agreed to by a button."""
+    is_confirmed: bool = False
+    """Whether the person was asked and agreed: see `dispatch.consent`."""

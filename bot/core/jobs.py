@@ -70,6 +70,10 @@ class Job:
     """The sentence the person reads when it failed."""
     told_at: datetime | None = None
     """When the final message was sent."""
+    weight: int = 1
+    """How many turns the person gets in a line for one of somebody without a tier."""
+    queue_turn: float | None = None
+    """When it was due in its line (`jobs.line`): jobs that wait are taken up again in this order."""
 
 
 @dataclass(frozen=True, slots=True)

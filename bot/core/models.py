@@ -98,3 +98,5 @@ class Model:
     description: str = ""
     deployment: str = ""
     """The backend's name of a deployment of ours that runs it, such as `ana/fast-flux`, or empty."""
+    at_once: int | None = None
+    """How many runs of it may go on at once, over all processes; None for as many as come."""

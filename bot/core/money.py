@@ -24,6 +24,8 @@ class EntryKind(StrEnum):
     SETTLE = "settle"
     RELEASE = "release"
     EXPIRE = "expire"
+    RESET = "reset"
+    """What was spent in a window is forgiven: it counts as not spent, and what was ever put in stays as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Account:
     id: str
     kind: AccountKind
     scope: str
-    """`daily`, `granted`, `user`, `workspace` or `bot`."""
+    """`daily`, `tier`, `granted`, `allowance`, `user`, `workspace` or `bot`."""
     platform: str = ""
     workspace: str = ""
     user: str = ""
@@ -52,6 +54,11 @@ class Account:
     def available(self) -> int:
         """What can still be held, in micros."""
         return self.balance - self.held
+
+    @property
+    def spent(self) -> int:
+        """What is gone for good, in micros; what is held may still come back."""
+        return self.granted - self.balance
 
 
 @dataclass(frozen=True, slots=True)

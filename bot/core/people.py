@@ -35,6 +35,11 @@ class User:
     is_owner: bool = False
     """Whether the platform says that the bot is theirs: only our own page can know."""
 
+    @property
+    def actor(self) -> str:
+        """Who they are in the audit and in the ledger."""
+        return f"{self.platform}:{self.workspace}:{self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:

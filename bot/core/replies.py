@@ -60,8 +60,17 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
+class TextFile:
+    """A file of words that comes with a message, such as `quota-2026-11.csv`: platforms attach it."""
+
+    name: str
+    mime: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """One message: text (Markdown), pictures, progress, a line of facts under them, and buttons."""
+    """One message: text (Markdown), pictures, progress, a line of facts under them, buttons, and files of words."""
 
     text: str = ""
     pictures: tuple[Picture, ...] = ()
@@ -70,6 +79,9 @@ class Reply:
     buttons: tuple[Button, ...] = ()
     tone: Tone = Tone.PLAIN
     is_private: bool = False
+    files: tuple[TextFile, ...] = ()
+    is_visual: bool = False
+    """Whether pictures are what it comes to: some platforms need another kind of message for them from the start."""
 
 
 @dataclass(frozen=True, slots=True)

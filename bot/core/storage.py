@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from bot.core.conversations import Conversation, Turn
+from bot.core.forgetting import ForgettingStore
 from bot.core.jobs import Job, JobState, Output, PostedMessage, PredictionRecord
 from bot.core.json import JSON
 from bot.core.money import Account, Entry, Hold
+from bot.core.pending import PendingStore
 from bot.core.people import Rank, User
 from bot.core.replies import MessageRef, Reply
 
@@ -35,7 +37,8 @@ class JobStore(Protocol):
     async def move(self, job: Job, to: JobState, at: datetime, **changes: Any) -> Job | None:
         """Compare-and-set on (id, state, owner, epoch) of `job`. The job as it is now; None when no longer ours.
 
-        `changes` are fields of `Job`: prediction, cost, error, attempts, run_after, told_at, conversation.
+        `changes` are fields of `Job`: prediction, cost, error, attempts, run_after, told_at, conversation,
+        queue_turn.
         """
         ...
 
@@ -68,6 +71,8 @@ class JobStore(Protocol):
     ) -> list[Job]:
         """Take over jobs that someone waits for from owners not alive (no beat since `dead_before`): epoch raised.
 
+        In the order of their turns; those that never stood in line come last, oldest first.
+
         On PostgreSQL with FOR UPDATE SKIP LOCKED. Jobs already of this owner are not among them.
         """
         ...
@@ -77,6 +82,18 @@ class JobStore(Protocol):
         ...
 
     async def count_open(self) -> int: ...
+
+    async def count_open_of(self, user: User) -> int:
+        """How many jobs of a user in their workspace are open."""
+        ...
+
+    async def open_in(self, platform: str, workspace: str, limit: int) -> list[Job]:
+        """Open jobs of the people of a workspace, oldest first."""
+        ...
+
+    async def asked_in(self, platform: str, workspace: str, since: datetime, until: datetime, limit: int) -> list[Job]:
+        """Jobs that the people of a workspace asked from then until before then, newest first."""
+        ...
 
 
 class PredictionStore(Protocol):
@@ -182,6 +199,20 @@ class LedgerStore(Protocol):
         """(model, jobs, micros) settled on these accounts, dearest first."""
         ...
 
+    async def used_by(self, askers: str, since: datetime, wallets: str) -> int:
+        """What asks since then took from wallets, in micros: what closed ones cost, and what open ones hold.
+
+        `askers` and `wallets` are how their names begin; a whole name of an asker ends in nothing else.
+        """
+        ...
+
+    async def spent_by_asker(self, askers: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
+        """(asker, jobs, micros) settled on wallets since then, dearest first.
+
+        `askers` is how their names begin, `discord:GUILD:` for instance: a hold's actor is who asked.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -206,7 +237,41 @@ class PolicyStore(Protocol):
 
     async def put(self, policy: Policy) -> None: ...
 
+    async def named(self, key: str) -> list[Policy]:
+        """Policies of that key, wherever they are set."""
+        ...
+
     async def remove(self, platform: str, workspace: str, scope: str, scope_id: str, key: str) -> bool: ...
+
+
+class RateStore(Protocol):
+    """How often somebody may do something."""
+
+    async def take(self, key: str, per_minute: int, at: datetime) -> float:
+        """Let one through where no more than `per_minute` come in any minute: 0, or seconds until the next may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One row that does not fit the others: what kind of row, which, and what it says against what it should say."""
+
+    what: str
+    row: str
+    says: int
+    should_say: int
+
+
+class BooksStore(Protocol):
+    """Compares ledger, accounts, jobs and predictions with one another."""
+
+    async def disagreements(self, limit: int) -> list[Disagreement]:
+        """Rows that disagree, at most `limit` of each kind; none where the books are right. Changes nothing."""
+        ...
+
+    async def sizes(self) -> dict[str, int]:
+        """How many rows were compared, by table."""
+        ...
 
 
 class PeopleStore(Protocol):
@@ -228,9 +293,17 @@ class PeopleStore(Protocol):
         """The ids a name may mean in this workspace: the one that is spelled so, else those called so, at most two."""
         ...
 
+    async def names(self, platform: str, workspace: str, ids: Sequence[str]) -> dict[str, str]:
+        """What people of a workspace are called, by id; unknown ids left out."""
+        ...
+
     async def is_workspace_allowed(self, platform: str, workspace: str) -> bool: ...
 
     async def allow_workspace(self, platform: str, workspace: str, at: datetime) -> None: ...
+
+    async def forbid_workspace(self, platform: str, workspace: str, at: datetime, *, is_removed: bool) -> None:
+        """Take the permission back. `is_removed`: the bot was thrown out, and what is kept goes when its time is up."""
+        ...
 
 
 class ModerationStore(Protocol):
@@ -240,7 +313,13 @@ class ModerationStore(Protocol):
         """Refused words of a workspace and of the whole bot."""
         ...
 
-    async def add_word(self, platform: str, workspace: str, word: str, by: str) -> None: ...
+    async def add_word(self, platform: str, workspace: str, word: str, by: str) -> bool:
+        """False when it was there already."""
+        ...
+
+    async def remove_word(self, platform: str, workspace: str, word: str) -> bool:
+        """False when it was not there."""
+        ...
 
     async def pauses(self) -> dict[str, str]:
         """What is paused (`all`, `platform:web`, `model:sdxl`) and why."""
@@ -276,6 +355,10 @@ class WorkerStore(Protocol):
 
     async def beat(self, worker: str, at: datetime) -> None: ...
 
+    async def alive(self, since: datetime) -> list[str]:
+        """The ids of those who beat after `since`, in their order."""
+        ...
+
     async def leave(self, worker: str) -> None: ...
 
     async def count(self, beat_since: datetime) -> int:
@@ -293,10 +376,30 @@ class InboxStore(Protocol):
     async def forget(self, received_before: datetime) -> int: ...
 
 
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One line of the audit. `actor` is who, as `platform:workspace:id`, or a part of the bot."""
+
+    actor: str
+    action: str
+    facts: Mapping[str, JSON]
+    at: datetime
+
+
 class AuditStore(Protocol):
     """Who changed or refused what."""
 
-    async def add(self, actor: str, action: str, facts: Mapping[str, JSON], at: datetime) -> None: ...
+    async def add(
+        self, actor: str, action: str, facts: Mapping[str, JSON], at: datetime, about: tuple[str, str] | None = None
+    ) -> None:
+        """`about` is the workspace it concerns, as (platform, id): the actor's own when nothing is said."""
+        ...
+
+    async def of(self, platform: str, workspace: str, limit: int, *, actor: str = "", kind: str = "") -> list[AuditRow]:
+        """What concerns a workspace, newest first: of one actor, of actions that begin with `kind`."""
+        ...
+
+    async def forget(self, before: datetime) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,12 +511,16 @@ class Transaction(Protocol):
     messages: MessageStore
     ledger: LedgerStore
     policies: PolicyStore
+    rates: RateStore
+    books: BooksStore
     people: PeopleStore
     moderation: ModerationStore
     conversations: ConversationStore
     workers: WorkerStore
     inbox: InboxStore
     audit: AuditStore
+    pending: PendingStore
+    forgetting: ForgettingStore
     page: PageStore
     visitors: VisitorStore
     installations: InstallationStore

@@ -1,32 +1,23 @@
-"""What the rest of the bot asks of money: prices before, holds, closes, grants, and what somebody has left."""
+"""What the rest of the bot asks of money: may this job run, holds, and what somebody has left."""
 
-import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 
 from bot.core.clock import Clock
-from bot.core.errors import BadOption, DuplicateEntry
-from bot.core.money import Account, Entry, EntryKind
-from bot.core.people import User
+from bot.core.jobs import Job
+from bot.core.json import JSON
+from bot.core.models import Model
+from bot.core.people import Channel, User
 from bot.core.storage import Database, Transaction
-from bot.credits.accounts import accounts_of, daily_wallet_ids, granted_wallet, start_of_next_day
+from bot.credits.accounts import bot_budget, start_of, start_of_next_month, workspace_budget
+from bot.credits.admission import check_kind, check_pace, may_use
+from bot.credits.alerts import Alerts
 from bot.credits.ledger import Ledger
-from bot.credits.policies import Policies
+from bot.credits.limits import Limits
+from bot.credits.overview import Overview, Spender, Standing, overview_of, spenders_in, standing_of
+from bot.credits.policies import BOT, About, Policies
 from bot.credits.pricing import CreditForm
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What a person has and what it went on. Amounts in micros."""
-
-    today_left: int
-    today_allowance: int
-    extra_left: int
-    refills_at: datetime
-    budgets: tuple[Account, ...]
-    month: tuple[tuple[str, int, int], ...]
-    """(model, jobs, micros) of this month, dearest first."""
+from bot.credits.statements import Statement, statement_of
+from bot.credits.wallets import Wallets
 
 
 class Credits:
@@ -34,61 +25,80 @@ class Credits:
 
     def __init__(self, database: Database, policies: Policies, form: CreditForm, clock: Clock) -> None:
         self._database = database
-        self._policies = policies
         self._clock = clock
+        self.policies = policies
         self.form = form
-        self.ledger = Ledger(form)
+        self.alerts = Alerts(database, policies, clock)
+        self.ledger = Ledger(form, self.alerts.look)
+        self.wallets = Wallets(database, policies, form, clock)
 
-    async def hold(self, tx: Transaction, job: str, user: User, amount: int) -> None:
-        """Set money aside for a job; raises `OutOfCredits` or `BudgetSpent`."""
-        limits = await self._policies.limits_of(tx, user)
-        await self.ledger.hold(tx, job, user, amount, limits, self._clock.now())
+    async def hold(self, tx: Transaction, job: Job, model: Model) -> None:
+        """Let a job in and set its `told_at_most` aside, in the transaction that added its row.
+
+        Raises `Refused`, `LimitReached`, `OutOfCredits` or `BudgetSpent`, and then the transaction is to be given up.
+        """
+        now = self._clock.now()
+        limits = await self.policies.limits_of(tx, job.user)
+        check_kind(job, model, limits, await self.policies.rules_of(tx, job.channel))
+        accounts = await self.ledger.opened(tx, job.user, limits, now)
+        await check_pace(tx, job.user, limits, now)
+        await self.ledger.hold_on(tx, accounts, job.id, job.user, job.told_at_most, limits, now)
+
+    async def limits_of(self, user: User) -> Limits:
+        """What a user may spend and do where they ask."""
+        async with self._database.read() as tx:
+            return await self.policies.limits_of(tx, user)
+
+    async def may_use(self, user: User, channel: Channel, model: str) -> bool:
+        """Whether a model is given to a user in a channel."""
+        async with self._database.read() as tx:
+            return may_use(model, await self.policies.limits_of(tx, user), await self.policies.rules_of(tx, channel))
+
+    async def change(self, about: About, values: Mapping[str, JSON], by: User) -> None:
+        """Set these keys about something, or take them away where the value is None; the audit says who did."""
+        await self.policies.change(self._database, about, values, by)
+
+    async def set_about(self, about: About) -> dict[str, JSON]:
+        """What is set about one thing, by key."""
+        async with self._database.read() as tx:
+            return await self.policies.set_about(tx, about)
+
+    async def overview(self, platform: str, workspace: str) -> Overview:
+        """Everything that is set in a workspace."""
+        async with self._database.read() as tx:
+            policies = await self.policies.all_in(tx, platform, workspace)
+            return await overview_of(tx, platform, workspace, policies)
+
+    async def spenders(self, by: User, limit: int) -> list[Spender]:
+        """Who spent the most in this workspace this month, dearest first."""
+        async with self._database.read() as tx:
+            return await spenders_in(tx, by.platform, by.workspace, self._clock.now(), limit)
+
+    async def jobs_in(self, by: User, month: str, limit: int) -> tuple[str, list[Job]]:
+        """The jobs of this workspace in a month (`2026-11`; this one when empty) that are kept, newest first."""
+        month = month or f"{self._clock.now():%Y-%m}"
+        since = start_of(month)
+        async with self._database.read() as tx:
+            until = start_of_next_month(since)
+            return month, await tx.jobs.asked_in(by.platform, by.workspace, since, until, limit)
+
+    async def standing(self, platform: str, workspace: str) -> Standing:
+        """How the budget of a workspace stands this month."""
+        now = self._clock.now()
+        async with self._database.read() as tx:
+            limit = await self.policies.budget_of(tx, About(platform, workspace, "workspace"))
+            account = await tx.ledger.get(workspace_budget(platform, workspace, now).id)
+            used = await tx.ledger.used_by(f"{platform}:{workspace}:", start_of(f"{now:%Y-%m}"), "wallet:")
+        return standing_of(limit, account if limit is not None else None, used, now)
+
+    async def bot_standing(self) -> Standing:
+        """How the budget of the whole bot stands this month."""
+        now = self._clock.now()
+        async with self._database.read() as tx:
+            limit = await self.policies.budget_of(tx, BOT)
+            return standing_of(limit, await tx.ledger.get(bot_budget(now).id), 0, now)
 
     async def statement(self, user: User) -> Statement:
         """What a person has left, and what this month went on."""
-        now = self._clock.now()
         async with self._database.read() as tx:
-            limits = await self._policies.limits_of(tx, user)
-            wanted = [account for account, _ in accounts_of(user, now, limits)]
-            found = {account.id: await tx.ledger.get(account.id) for account in wanted}
-            extra = granted_wallet(user.platform, user.workspace, user.id).id
-            month = await tx.ledger.spent_by_model([*daily_wallet_ids(user, now), extra])
-        today, granted = found.get(wanted[0].id), found.get(extra)
-        return Statement(
-            today_left=today.available if today else limits.daily_allowance,
-            today_allowance=today.granted if today else limits.daily_allowance,
-            extra_left=granted.available if granted else 0,
-            refills_at=start_of_next_day(now),
-            budgets=tuple(a for account in wanted[2:] if account.scope != "bot" and (a := found[account.id])),
-            month=tuple(month),
-        )
-
-    async def grant(self, by: User, to: str, micros: int, request_key: str) -> tuple[str, int]:
-        """Give somebody in this workspace more; gives their id and what they then have extra, in micros.
-
-        Raises `BadOption` for somebody never seen here. The request key makes a grant unrepeatable.
-        """
-        now = self._clock.now()
-        async with self._database.read() as tx:
-            user_id = _the_one(to, await tx.people.by_name(by.platform, by.workspace, to))
-        wallet = granted_wallet(by.platform, by.workspace, user_id)
-        actor = f"{by.platform}:{by.workspace}:{by.id}"
-        with contextlib.suppress(DuplicateEntry):  # delivered twice, done once
-            async with self._database.write() as tx:
-                await tx.ledger.open(wallet, Entry(wallet.id, EntryKind.GRANT, 0, 0, f"open:{wallet.id}", actor, now))
-                await tx.ledger.append(
-                    [Entry(wallet.id, EntryKind.GRANT, micros, 0, f"grant:{request_key}", actor, now)]
-                )
-                await tx.audit.add(actor, "credits.grant", {"to": user_id, "micros": micros}, now)
-        async with self._database.read() as tx:
-            after = await tx.ledger.get(wallet.id)
-        return user_id, after.available if after else micros
-
-
-def _the_one(name: str, ids: Sequence[str]) -> str:
-    """Whom a name means; raises `BadOption` when it is nobody, or might be two."""
-    if not ids:
-        raise BadOption(f"I have not seen “{name}” here yet. They must have used me once.", option="user")
-    if len(ids) > 1:
-        raise BadOption(f"Several people are called “{name}”: {' and '.join(ids)}. Please give the id.", option="user")
-    return ids[0]
+            return await statement_of(tx, user, await self.policies.limits_of(tx, user), self._clock.now())

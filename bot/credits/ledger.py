@@ -5,7 +5,8 @@ must all have room for all of it. Each hold is closed once, by what was metered 
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bot.core.errors import BudgetSpent, OutOfCredits
@@ -13,31 +14,76 @@ from bot.core.ids import new_id
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import User
 from bot.core.storage import Transaction
-from bot.credits.accounts import Limits, accounts_of, start_of_next_day
+from bot.credits.accounts import accounts_of, asker, start_of, start_of_next_day
+from bot.credits.limits import Limits
+from bot.credits.moments import day_told, weekday_told
 from bot.credits.pricing import CreditForm
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
+Watch = Callable[[Sequence[Account], bool], None]
+
+LOST_RUN = "lost run"
+"""What the bot's budget says of a run that was followed by another; its prediction's id follows."""
+
 _WHOSE = {"user": "Your budget", "workspace": "This workspace's budget", "bot": "The bot's monthly budget"}
 
 
 class Ledger:
-    """Moves money between accounts, in transactions that the caller opens."""
+    """Moves money between accounts, in transactions that the caller opens.
 
-    def __init__(self, form: CreditForm) -> None:
+    `watch` is shown the shared budgets of each hold and close as they are then, and whether one had no room.
+    """
+
+    def __init__(self, form: CreditForm, watch: Watch = lambda budgets, was_refused: None) -> None:
         self._form = form
+        self._watch = watch
 
     async def hold(self, tx: Transaction, job: str, user: User, amount: int, limits: Limits, now: datetime) -> None:
         """Set `amount` micros aside for a job. Raises `OutOfCredits` or `BudgetSpent`, and then nothing is held."""
-        accounts = await self._opened(tx, user, limits, now)
-        drawn = self._draw([a for a in accounts if a.kind is AccountKind.WALLET], amount, now)
-        budgets = [account for account in accounts if account.kind is AccountKind.BUDGET]
-        self._check_room(budgets, amount)
+        await self.hold_on(tx, await self.opened(tx, user, limits, now), job, user, amount, limits, now)
+
+    async def opened(self, tx: Transaction, user: User, limits: Limits, now: datetime) -> list[Account]:
+        """The accounts of an ask, opened where this is the first, locked, and brought to today's limits.
+
+        Asks of one person are in line from here to the end of their transactions: the first wallet is in all of them.
+        """
+        wanted = accounts_of(user, now, limits)
+        locked = await tx.ledger.lock([account.id for account, _ in wanted])
+        missing = [(account, first) for account, first in wanted if account.id not in locked]
+        for account, first in missing:
+            await _open(tx, account, first, user, now)
+        if missing:
+            locked = await tx.ledger.lock([account.id for account, _ in wanted])
+        return [await self._at_limit(tx, locked[account.id], limit, now) for account, limit in wanted]
+
+    async def hold_on(
+        self,
+        tx: Transaction,
+        accounts: Sequence[Account],
+        job: str,
+        user: User,
+        amount: int,
+        limits: Limits,
+        now: datetime,
+    ) -> None:
+        """The same on accounts that are `opened` already."""
+        drawn = _draw(accounts, amount)
+        budgets = [
+            account for account in accounts if account.kind is AccountKind.BUDGET and account.scope != "allowance"
+        ]
+        self._check_wallets(accounts, amount, sum(part for _, part in drawn), limits, now)
+        self._check_room(accounts, budgets, amount, limits)
+        by = asker(user)
         await tx.ledger.append(
             [
-                Entry(account.id, EntryKind.HOLD, 0, held, f"hold:{job}:{account.id}", "bot", now, job)
-                for account, held in [*drawn, *((account, amount) for account in budgets)]
+                Entry(account.id, EntryKind.HOLD, 0, held, f"hold:{job}:{account.id}", by, now, job)
+                for account, held in [
+                    *drawn,
+                    *_of_allowance(accounts, drawn),
+                    *((budget, amount) for budget in budgets),
+                ]
             ]
         )
         metrics.holds.labels(outcome="held").inc()
@@ -47,12 +93,12 @@ class Ledger:
         holds = await self._locked_holds(tx, job)
         if not holds:
             return 0
-        held = min((hold.amount for hold in _budgets(holds)), default=sum(hold.amount for hold in holds))
-        charged = min(cost, held)
+        charged = min(cost, sum(hold.amount for hold in _wallets(holds)))
         await tx.ledger.append(
             [*_settled_wallets(_wallets(holds), charged, now), *_settled(_budgets(holds), charged, now)]
         )
         await self._count_overrun(tx, holds, cost - charged, now)
+        self._show(holds, charged)
         metrics.holds.labels(outcome="settled").inc()
         return charged
 
@@ -66,32 +112,22 @@ class Ledger:
         await tx.ledger.append([*(_close(hold, EntryKind.RELEASE, 0, now) for hold in released), *settled])
         if holds:
             await self._count_overrun(tx, holds, real_cost - charged, now)
+            self._show(bot, charged)
             metrics.holds.labels(outcome="released").inc()
+
+    async def count_lost_run(self, tx: Transaction, job: str, prediction: str, cost: int, now: datetime) -> None:
+        """A run that failed and is followed by another costs the owner, not the person, whose hold stays as it is."""
+        await self._count(tx, await tx.ledger.open_holds(job), cost, f"{LOST_RUN} {prediction}", now)
 
     async def _locked_holds(self, tx: Transaction, job: str) -> list[Hold]:
         """A job's open holds, their accounts locked in id order as `hold` does: else the two wait for each other."""
         holds = await tx.ledger.open_holds(job)
-        await tx.ledger.lock([hold.account.id for hold in holds])
-        return holds
-
-    async def count_lost_run(self, tx: Transaction, job: str, cost: int, now: datetime) -> None:
-        """A run that failed and is followed by another costs the owner, not the person, whose hold stays as it is."""
-        await self._count(tx, await tx.ledger.open_holds(job), cost, "lost run", now)
-
-    async def _opened(self, tx: Transaction, user: User, limits: Limits, now: datetime) -> list[Account]:
-        """The accounts of an ask, opened where this is the first, locked, and brought to today's limits."""
-        wanted = accounts_of(user, now, limits)
-        locked = await tx.ledger.lock([account.id for account, _ in wanted])
-        missing = [(account, first) for account, first in wanted if account.id not in locked]
-        for account, first in missing:
-            await tx.ledger.open(account, _first_grant(account, first, now))
-        if missing:
-            locked = await tx.ledger.lock([account.id for account, _ in wanted])
-        return [await self._at_limit(tx, locked[account.id], limit, now) for account, limit in wanted]
+        locked = await tx.ledger.lock([hold.account.id for hold in holds])
+        return [replace(hold, account=locked[hold.account.id]) for hold in holds]
 
     async def _at_limit(self, tx: Transaction, account: Account, limit: int, now: datetime) -> Account:
-        """A budget whose limit was changed since: one adjust row, never below what is held or spent."""
-        if account.kind is AccountKind.WALLET or account.granted == limit:
+        """An account whose limit was changed since: one adjust row, never below what is held or spent."""
+        if account.scope == "granted" or account.granted == limit:
             return account
         delta = max(limit - account.granted, -account.available)
         if delta == 0:
@@ -102,49 +138,111 @@ class Ledger:
         )
         return (await tx.ledger.lock([account.id]))[account.id]
 
-    def _draw(self, wallets: Sequence[Account], amount: int, now: datetime) -> list[tuple[Account, int]]:
-        drawn: list[tuple[Account, int]] = []
-        missing = amount
-        for wallet in wallets:
-            part = min(wallet.available, missing)
-            if part > 0:
-                drawn.append((wallet, part))
-                missing -= part
-        if missing > 0:
-            # Tomorrow helps only when a full day's allowance would do.
-            helps = amount <= sum(wallet.granted if wallet.scope == "daily" else wallet.available for wallet in wallets)
-            raise OutOfCredits(
-                short_by=self._form.show_up(missing), refills_at=start_of_next_day(now) if helps else None
-            )
-        # A job that costs nothing holds nothing, but it holds: its rows tell that it was let in.
-        return drawn or [(wallets[0], 0)]
+    def _check_wallets(
+        self, accounts: Sequence[Account], amount: int, drawn: int, limits: Limits, now: datetime
+    ) -> None:
+        if drawn == amount:
+            return
+        # Tomorrow helps only when a full day's allowance would do.
+        extra = sum(account.available for account in accounts if account.scope == "granted")
+        helps = amount <= limits.allowance + extra
+        raise OutOfCredits(
+            short_by=self._form.show_up(amount - drawn),
+            refills=weekday_told(start_of_next_day(now), limits.time_zone) if helps else "",
+            left=_left(accounts),
+        )
 
-    def _check_room(self, budgets: Iterable[Account], amount: int) -> None:
+    def _check_room(self, accounts: Sequence[Account], budgets: Iterable[Account], amount: int, limits: Limits) -> None:
         for budget in budgets:
             if budget.available < amount and budget.expires_at is not None:
-                short_by = self._form.show_up(amount - budget.available)
-                raise BudgetSpent(whose=_WHOSE[budget.scope], short_by=short_by, refills_at=budget.expires_at)
+                self._watch([budget], True)
+                raise BudgetSpent(
+                    whose=_WHOSE[budget.scope],
+                    short_by=self._form.show_up(amount - budget.available),
+                    refills=day_told(budget.expires_at, limits.time_zone),
+                    left=_left(accounts),
+                )
+
+    def _show(self, holds: Iterable[Hold], charged: int) -> None:
+        """What budgets stand at once this transaction is committed."""
+        shared = [hold.account for hold in holds if hold.account.scope in ("workspace", "bot")]
+        if shared and charged:
+            self._watch([replace(account, balance=account.balance - charged) for account in shared], False)
 
     async def _count_overrun(self, tx: Transaction, holds: Sequence[Hold], over: int, now: datetime) -> None:
-        """A run that cost more than was held is the owner's loss; the bot's budget counts it as far as it has room.
-
-        Its row leaves `granted` alone: an `adjust` would be taken for a changed limit, and put back by the next ask.
-        """
+        """A run that cost more than was held is the owner's loss; the bot's budget counts it."""
         if over <= 0:
             return
         log.error("credits.overrun", extra={"job": holds[0].job, "micros": over})
         await self._count(tx, holds, over, "overrun", now)
 
     async def _count(self, tx: Transaction, holds: Sequence[Hold], micros: int, what: str, now: datetime) -> None:
+        """Count against the bot's budget what no hold covers, all of it: it is spent, whether there is room or not.
+
+        Its row leaves `granted` alone: an `adjust` would be taken for a changed limit, and put back by the next ask.
+        Where there is no room, the budget is first made larger by what is missing; `_at_limit` takes that back when
+        it can, and the count stays.
+        """
         for hold in holds:
-            if hold.account.scope != "bot":
+            if hold.account.scope != "bot" or micros <= 0:
                 continue
             budget = (await tx.ledger.lock([hold.account.id]))[hold.account.id]
-            counted = min(micros, budget.available)
-            reason, key = f"{what} of {hold.job}", f"{what.replace(' ', '_')}:{hold.job}"
-            if counted > 0:
-                row = Entry(budget.id, EntryKind.EXPIRE, -counted, 0, key, "bot", now, reason=reason)
-                await tx.ledger.append([row])
+            key, missing = f"{what.replace(' ', '_')}:{hold.job}", micros - budget.available
+            rows = [Entry(budget.id, EntryKind.EXPIRE, -micros, 0, key, "bot", now, hold.job, reason=what)]
+            if missing > 0:
+                rows.insert(
+                    0,
+                    Entry(budget.id, EntryKind.ADJUST, missing, 0, f"beyond:{key}", "bot", now, hold.job, reason=what),
+                )
+            await tx.ledger.append(rows)
+
+
+def _draw(accounts: Sequence[Account], amount: int) -> list[tuple[Account, int]]:
+    """What each wallet gives, in order, until the amount is met or they are empty."""
+    drawn: list[tuple[Account, int]] = []
+    missing = amount
+    for wallet, most in _drawable(accounts):
+        part = min(most, missing)
+        if part > 0:
+            drawn.append((wallet, part))
+            missing -= part
+    # A job that costs nothing holds nothing, but it holds: its rows tell that it was let in.
+    return drawn or [(accounts[0], 0)]
+
+
+def _drawable(accounts: Sequence[Account]) -> list[tuple[Account, int]]:
+    """The wallets with what may be drawn from each: of the daily one no more than a small allowance has room for."""
+    small = min((account.available for account in accounts if account.scope == "allowance"), default=None)
+    return [
+        (account, account.available if account.scope != "daily" or small is None else min(account.available, small))
+        for account in accounts
+        if account.kind is AccountKind.WALLET
+    ]
+
+
+def _of_allowance(accounts: Iterable[Account], drawn: Iterable[tuple[Account, int]]) -> list[tuple[Account, int]]:
+    from_daily = sum(part for wallet, part in drawn if wallet.scope == "daily")
+    return [(account, from_daily) for account in accounts if account.scope == "allowance"]
+
+
+def _left(accounts: Sequence[Account]) -> int:
+    """The most that a job may cost now, in micros."""
+    budgets = [a.available for a in accounts if a.kind is AccountKind.BUDGET and a.scope != "allowance"]
+    return min([sum(most for _, most in _drawable(accounts)), *budgets])
+
+
+async def _open(tx: Transaction, account: Account, limit: int, user: User, now: datetime) -> None:
+    """Open an account. A limit that was set after its window began counts what was spent before: by one expire row."""
+    used = 0
+    if account.scope in ("user", "workspace", "allowance"):
+        who = f"{user.platform}:{user.workspace}:" if account.scope == "workspace" else asker(user)
+        wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
+        used = await tx.ledger.used_by(who, start_of(account.window), wallets)
+    is_new = await tx.ledger.open(account, _first_grant(account, max(limit, used), now))
+    if is_new and used:
+        reason = "spent before there was a limit"
+        key = f"before:{account.id}"
+        await tx.ledger.append([Entry(account.id, EntryKind.EXPIRE, -used, 0, key, "policy", now, reason=reason)])
 
 
 def _first_grant(account: Account, amount: int, now: datetime) -> Entry:
@@ -171,7 +269,8 @@ def _settled_wallets(holds: Iterable[Hold], charged: int, now: datetime) -> list
 
 
 def _settled(holds: Iterable[Hold], charged: int, now: datetime) -> list[Entry]:
-    return [_close(hold, EntryKind.SETTLE, charged, now) for hold in holds]
+    # A small allowance holds what the daily wallet gave, which is drawn first, and so is settled first.
+    return [_close(hold, EntryKind.SETTLE, min(hold.amount, charged), now) for hold in holds]
 
 
 def _close(hold: Hold, kind: EntryKind, cost: int, now: datetime) -> Entry:

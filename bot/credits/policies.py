@@ -1,22 +1,36 @@
-"""Limits in force for a user: what moderators and the owner set, over the settings' defaults. The tightest wins."""
+"""What moderators and the owner set, over the settings' defaults: read for each ask, changed with a trace."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from bot.core.clock import Clock
 from bot.core.fresh import Fresh
-from bot.core.people import User
-from bot.core.storage import Policy, Transaction
-from bot.credits.accounts import Limits
-
-USER_DAY = "user_day_micros"
-USER_MONTH = "user_month_micros"
-WORKSPACE_MONTH = "workspace_month_micros"
-BOT_MONTH = "bot_month_micros"
-DAILY_ALLOWANCE = "daily_allowance_micros"
-
+from bot.core.json import JSON
+from bot.core.people import Channel, User
+from bot.core.storage import Database, Policy, Transaction
+from bot.credits.accounts import asker
+from bot.credits.limits import BOT_MONTH, WORKSPACE_MONTH, ChannelRules, Limits, limits_of, rules_of
 
 FRESH_SECONDS = 1.0
-"""How long limits are believed before they are read again."""
+"""How long limits are believed before they are read again; what this process changes it believes at once."""
+
+CHANGED: Final = "policy.changed"
+"""What the audit calls a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What policies are about: `scope` is `bot`, `workspace`, `channel`, `role` or `user`, and `id` which of them."""
+
+    platform: str
+    workspace: str
+    scope: str
+    id: str = ""
+
+
+BOT: Final = About("", "", "bot")
 
 
 class Policies:
@@ -25,30 +39,72 @@ class Policies:
     def __init__(self, daily_allowance: int, bot_month: int, clock: Clock) -> None:
         self._daily_allowance = daily_allowance
         self._bot_month = bot_month
+        self._clock = clock
         self._known: Fresh[tuple[str, str], list[Policy]] = Fresh(clock, FRESH_SECONDS)
 
     async def limits_of(self, tx: Transaction, user: User) -> Limits:
         """The limits of a user where they ask."""
-        place = (user.platform, user.workspace)
-        policies = [p for p in await self._known.get(place, lambda: tx.policies.of(*place)) if _concerns(p, user)]
-        bot_wide = [policy for policy in policies if policy.scope == "bot"]
-        return Limits(
-            daily_allowance=_tightest(bot_wide, DAILY_ALLOWANCE, self._daily_allowance) or 0,
-            bot_month=_tightest(bot_wide, BOT_MONTH, self._bot_month) or 0,
-            user_day=_tightest(policies, USER_DAY),
-            user_month=_tightest(policies, USER_MONTH),
-            workspace_month=_tightest(policies, WORKSPACE_MONTH),
-        )
+        policies = await self._of(tx, user.platform, user.workspace)
+        return limits_of(policies, user, daily_allowance=self._daily_allowance, bot_month=self._bot_month)
+
+    async def rules_of(self, tx: Transaction, channel: Channel) -> ChannelRules:
+        """What may be asked in a channel."""
+        return rules_of(await self._of(tx, channel.platform, channel.workspace), channel.id)
+
+    async def budget_of(self, tx: Transaction, about: About) -> int | None:
+        """What the bot (`BOT`) or a workspace may spend in a month, in micros; None where nobody set a limit."""
+        key = BOT_MONTH if about.scope == "bot" else WORKSPACE_MONTH
+        values = await self.set_about(tx, about)
+        value = values.get(key, self._bot_month if about.scope == "bot" else None)
+        return value if isinstance(value, int) else None
+
+    async def set_about(self, tx: Transaction, about: About) -> dict[str, JSON]:
+        """What is set about one thing, by key, as the database has it now."""
+        policies = await tx.policies.of(about.platform, about.workspace)
+        return {policy.key: policy.value for policy in policies if _is_about(policy, about)}
+
+    async def all_in(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
+        """Everything that is set in a workspace, as the database has it now."""
+        policies = await tx.policies.of(platform, workspace)
+        return [policy for policy in policies if (policy.platform, policy.workspace) == (platform, workspace)]
+
+    async def change(self, database: Database, about: About, values: Mapping[str, JSON], by: User) -> dict[str, JSON]:
+        """Set these keys, or take them away where the value is None; gives what was set before.
+
+        Of two who change the same thing at once the last one wins, and the audit has both with what they found.
+        """
+        now = self._clock.now()
+        async with database.write() as tx:
+            before = await self.set_about(tx, about)
+            for key, value in values.items():
+                await self._put(tx, about, key, value, by, now)
+            facts: dict[str, JSON] = {"scope": about.scope, "id": about.id}
+            facts |= {"before": {key: before.get(key) for key in values}, "after": dict(values)}
+            await tx.audit.add(asker(by), CHANGED, facts, now, about=(about.platform, about.workspace))
+        self._forget(about)
+        return before
+
+    async def _put(self, tx: Transaction, about: About, key: str, value: JSON, by: User, now: datetime) -> None:
+        name = (about.platform, about.workspace, about.scope, about.id, key)
+        if value is None:
+            await tx.policies.remove(*name)
+        else:
+            await tx.policies.put(Policy(*name, value, asker(by), now))
+
+    async def _of(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
+        return await self._known.get((platform, workspace), lambda: tx.policies.of(platform, workspace))
+
+    def _forget(self, about: About) -> None:
+        if about.scope == "bot":
+            self._known.forget_all()  # it is among what is known of every workspace
+        else:
+            self._known.forget((about.platform, about.workspace))
 
 
-def _concerns(policy: Policy, user: User) -> bool:
-    if policy.scope == "user":
-        return policy.scope_id == user.id
-    if policy.scope == "role":
-        return policy.scope_id in user.roles
-    return policy.scope in ("bot", "workspace")
-
-
-def _tightest(policies: Iterable[Policy], key: str, default: int | None = None) -> int | None:
-    values = [policy.value for policy in policies if policy.key == key and isinstance(policy.value, int)]
-    return min(values) if values else default
+def _is_about(policy: Policy, about: About) -> bool:
+    return (policy.platform, policy.workspace, policy.scope, policy.scope_id) == (
+        about.platform,
+        about.workspace,
+        about.scope,
+        about.id,
+    )

@@ -72,6 +72,17 @@ def images_asked(model: Model, inputs: Mapping[str, JSON | InputFile]) -> int:
     return int(_number(inputs.get(_field(model, "count")), 1))
 
 
+def pixels_asked(inputs: Mapping[str, JSON | InputFile]) -> int | None:
+    """How many pixels each picture will have; None for models whose inputs do not say."""
+    width, height = inputs.get("width"), inputs.get("height")
+    if isinstance(width, int) and isinstance(height, int):
+        return width * height
+    megapixels = inputs.get("megapixels")
+    if isinstance(megapixels, str) and megapixels.replace(".", "", 1).isdecimal():
+        return int(float(megapixels) * _MILLION)
+    return None
+
+
 def _field(model: Model, option: str) -> str:
     rule = model.inputs.get(option)
     return rule.name if rule is not None else ""

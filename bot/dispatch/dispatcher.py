@@ -1,15 +1,16 @@
 """Every invocation and every press comes in here; ranks and policies are checked here and nowhere else."""
 
-import contextlib
 import logging
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bot.core.errors import EaselError, Fault, NotAllowed, UserError, new_reference
+from bot.core.errors import EaselError, Fault, NeedsConsent, NotAllowed, UserError, new_reference
 from bot.core.invocations import Attachment, Invocation
-from bot.core.people import User
-from bot.core.replies import Reply, Tone
+from bot.core.people import Rank, User
+from bot.core.replies import MessageRef, Reply, Tone
+from bot.dispatch import consent
+from bot.dispatch.consent import Consent
 from bot.dispatch.drafts import Draft, Value
 from bot.dispatch.forms import fill
 from bot.dispatch.notices import Notices
@@ -30,6 +31,7 @@ class Dispatcher:
     services: Services
     ranks: Ranks
     notices: Notices
+    consent: Consent
 
     async def handle(self, invocation: Invocation) -> Reply | None:
         """Answer one call. A reply is to be shown now; None means that a job was started and shows itself."""
@@ -55,13 +57,37 @@ class Dispatcher:
         declaration = form.declaration
         if not declaration.works_anywhere:
             await self.services.moderation.admit(invocation.user)
-        await self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
-        return await fill(form, invocation).answer(invocation, self.services)
+        rank = await self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
+        if declaration.rank > Rank.USER:
+            await self.services.jobs.see(invocation.user)  # the audit names who did what
+        invocation = replace(invocation, rank=rank)
+        try:
+            return await fill(form, invocation).answer(invocation, self.services)
+        except NeedsConsent as asked:
+            return await self.consent.ask(invocation, asked)
 
     async def _pressed(self, press: Press) -> Reply | None:
         await self.services.moderation.admit(press.user)
+        if press.action in consent.ACTIONS:
+            return await self._answered(press)
         invocation = await self._presses.read(press)
         return await self._answer(invocation) if isinstance(invocation, Invocation) else invocation
+
+    async def _answered(self, press: Press) -> Reply | None:
+        """A question that was put is answered: with what was asked for, or with nothing."""
+        question, call = await self.consent.take(press.job, press.user)
+        await self._close_question(press, question)
+        if press.action == consent.DECLINE:
+            return Reply(text="All right: nothing was done, and nothing was charged.", is_private=True)
+        again = replace(call, request_key=press.request_key, answering=press.answering)
+        return await self._answer(replace(again, is_private=call.is_private or press.is_private))
+
+    async def _close_question(self, press: Press, question: str) -> None:
+        """Take the buttons off, unless the platform turns the question itself into what comes of it."""
+        where = press.channel
+        if press.message and (press.answering is None or press.answering.id != press.message):
+            ref = MessageRef(where.platform, where.workspace, where.id, where.thread, press.message)
+            await self.notices.replace(ref, Reply(text=question, is_private=True))
 
     async def _drafted(self, press: Press) -> Draft:
         await self.services.moderation.admit(press.user)
@@ -84,8 +110,7 @@ class Dispatcher:
         except UserError as error:
             log.info("dispatch.refused", extra={**facts, "error": type(error).__name__})
             if isinstance(error, NotAllowed):
-                with contextlib.suppress(EaselError):  # a trace is worth having, but not more than the answer
-                    await self.services.moderation.note_refusal(user, what)
+                await self.services.moderation.note_refusal(user, what)
             return sentence(error)
         except Exception as error:
             fault = error if isinstance(error, Fault) else None

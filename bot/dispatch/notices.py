@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from bot.core.ids import new_id
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost, Platform
-from bot.core.replies import Reply
+from bot.core.replies import MessageRef, Reply
 from bot.moderation.moderation import Moderation
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Notices:
         settings = await self._moderation.settings_of(platform, workspace)
         if settings.moderator_channel:
             channel = Channel(platform, workspace, settings.moderator_channel)
-            if await self._post(User(platform, workspace, "moderators", "moderators"), channel, reply):
+            if await self.in_channel(channel, reply):
                 return True
         return await self.to_owners(reply)
 
@@ -43,6 +43,22 @@ class Notices:
         if not told:
             log.warning("notice.untold", extra={"text": reply.text})
         return told
+
+    async def in_channel(self, channel: Channel, reply: Reply) -> bool:
+        """Post in one channel; gives whether that could be done."""
+        return await self._post(User(channel.platform, channel.workspace, "moderators", "moderators"), channel, reply)
+
+    async def replace(self, message: MessageRef, reply: Reply) -> None:
+        """Show this in place of a message, where it can still be reached."""
+        platform = self._platforms.get(message.platform)
+        if platform is None:
+            return
+        try:
+            await platform.edit(message, reply)
+        except MessageLost:  # only its person sees it, or it is gone
+            return
+        except Exception:  # an SDK may raise anything, and what was asked for matters more
+            log.exception("notice.not_replaced", extra={"channel": message.channel})
 
     async def _post(self, user: User, channel: Channel, reply: Reply) -> bool:
         platform = self._platforms.get(channel.platform)

@@ -7,8 +7,6 @@ from bot.core.errors import NotAllowed
 from bot.core.people import Rank, User
 from bot.moderation.moderation import Moderation
 
-_NAMES = {Rank.OWNER: "the bot's owner", Rank.MODERATOR: "a moderator of this workspace"}
-
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
@@ -26,7 +24,10 @@ class Ranks:
         settings = await self.moderation.settings_of(user.platform, user.workspace) if user.roles else None
         return Rank.MODERATOR if settings and settings.moderator_roles & user.roles else Rank.USER
 
-    async def require(self, user: User, rank: Rank, what: str) -> None:
-        """Raise `NotAllowed`, which says who may."""
-        if rank > Rank.USER and await self.of(user) < rank:
-            raise NotAllowed(f"{what} is for {_NAMES[rank]}.")
+    async def require(self, user: User, rank: Rank, what: str) -> Rank:
+        """The rank of a user, looked up only where one is asked for. Raises `NotAllowed`, which says who may."""
+        has = Rank.USER if rank is Rank.USER else await self.of(user)
+        if has < rank:
+            who = "a moderator of this workspace" if rank is Rank.MODERATOR else self.moderation.contact(user.platform)
+            raise NotAllowed(f"{what} is for {who}.")
+        return has

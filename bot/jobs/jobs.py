@@ -4,9 +4,19 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from bot.conversations.conversations import Asked
-from bot.core.errors import AlreadyRunning, BackendDown, DuplicateAsk, DuplicatePress, NoSuchJob, Unavailable
+from bot.core.errors import (
+    AlreadyRunning,
+    BackendDown,
+    DuplicateAsk,
+    DuplicatePress,
+    NeedsConsent,
+    NoMoney,
+    NoSuchJob,
+    Unavailable,
+)
 from bot.core.fresh import Fresh
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
@@ -19,6 +29,7 @@ from bot.core.predictions import InputFile
 from bot.core.replies import MessageRef, Progress, Reply, Stage
 from bot.core.storage import Transaction
 from bot.credits.pricing import estimate
+from bot.jobs.cheaper import add_suggestion
 from bot.jobs.deleting import delete
 from bot.jobs.delivery import result_of
 from bot.jobs.files import to_row
@@ -86,9 +97,14 @@ class Jobs:
         told = estimate(model, inputs, await self._parts.times.of(model))
         if (first := await self._admit(model, invocation.request_key)) is not None:
             return first
+        await self._agree(invocation, model, known, told)
         job = self._new(invocation, model, to_row(known), to_row(inputs), told)
         waiting = [PostedMessage(job.id, 0, ref)] if (ref := invocation.answering) is not None else []
-        return await self._accept(job, model, _words(known), asked, waiting)
+        try:
+            return await self._accept(job, model, _words(known), asked, waiting)
+        except NoMoney as error:
+            await add_suggestion(error, self._parts, job.user, job.channel, model, options)
+            raise
 
     async def get(self, job_id: str) -> Job | None:
         """A job by its id, or by the beginning of it where that is enough."""
@@ -104,6 +120,15 @@ class Jobs:
         """A person's jobs that are not over, newest first."""
         async with self._parts.database.read() as tx:
             return await tx.jobs.open_of(user)
+
+    async def open_in(self, user: User, limit: int) -> list[Job]:
+        """What is not over in the workspace somebody is in, whoever asked, oldest first."""
+        async with self._parts.database.read() as tx:
+            return await tx.jobs.open_in(user.platform, user.workspace, limit)
+
+    def now(self) -> datetime:
+        """The time, by the same clock as every job's."""
+        return self._parts.clock.now()
 
     async def outputs(self, job: Job) -> list[Output]:
         """What a job produced."""
@@ -138,6 +163,23 @@ class Jobs:
             stage = Stage.RUNNING if job.state is JobState.RUNNING else Stage.QUEUED
             return self._parts.presenter.working(job, work.model, Progress(stage))
         return self._parts.presenter.final(job, work.model, await result_of(work))
+
+    async def _agree(self, invocation: Invocation, model: Model, known: Options, told: Estimate) -> None:
+        """Raises `NeedsConsent` for what may cost more than the workspace lets pass unasked, unless that was agreed to.
+
+        What would be refused anyhow is refused first: nobody agrees to a price for nothing.
+        """
+        user, form = invocation.user, self._parts.credits.form
+        settings = await self._moderation.settings_of(user.platform, user.workspace)
+        asks_above = form.micros(settings.confirm_above_credits)
+        if not asks_above or told.at_most <= max(asks_above, invocation.confirmed_micros):
+            return
+        async with self._parts.database.read() as tx:
+            await self._moderation.check(tx, user, invocation.channel, model, _words(known))
+        about, at_most = form.show(told.about), form.show(told.at_most)
+        price = f"{at_most} credits" if about == at_most else f"about {about}, at most {at_most} credits"
+        files = {name: value.sha256 for name, value in known.items() if isinstance(value, InputFile)}
+        raise NeedsConsent(f"{model.title} costs {price} for this.", micros=told.at_most, files=files)
 
     async def _admit(self, model: Model, request_key: str) -> Job | None:
         """Raises `BackendDown` while the model's backend is away; an ask that was accepted before has its job."""
@@ -185,7 +227,7 @@ class Jobs:
         self, job: Job, model: Model, words: str, asked: Asked | None, waiting: list[PostedMessage]
     ) -> Job:
         """`waiting` are messages that are there already and wait for this job's answer."""
-        await self._seen.get(job.user, lambda: self._see(job.user))
+        await self.see(job.user)
         try:
             job = await self._commit(job, model, words, asked, waiting)
         except DuplicateAsk:
@@ -201,11 +243,16 @@ class Jobs:
         """The one transaction that makes an ask owed."""
         async with self._parts.database.write() as tx:
             await self._moderation.check(tx, job.user, job.channel, model, words)
-            job = await self._insert(tx, job, asked)
+            limits = await self._parts.credits.policies.limits_of(tx, job.user)
+            job = await self._insert(tx, replace(job, weight=limits.weight), asked)
             for message in waiting:
                 await tx.messages.put(message)
-            await self._parts.credits.hold(tx, job.id, job.user, job.told_at_most)
+            await self._parts.credits.hold(tx, job, model)
         return job
+
+    async def see(self, user: User) -> None:
+        """Somebody is here: remember what they are called, once in a while."""
+        await self._seen.get(user, lambda: self._see(user))
 
     async def _see(self, user: User) -> None:
         """Write down who asks, apart from what they ask: who is refused for want of credits can be granted some."""
@@ -236,7 +283,7 @@ class Jobs:
 
 
 def _words(options: Options) -> str:
-    """Everything a person wrote, for the check of words."""
+    """Everything a person wrote, for the check of words: also what they told a model to be, or not to show."""
     return "\n".join(value for value in options.values() if isinstance(value, str))
 
 

@@ -22,5 +22,6 @@ async def place(work: Work) -> None:
     message = PostedMessage(work.job.id, 0, ref)
     async with work.parts.database.write() as tx:
         await tx.messages.put(message)
-        moved = await work.move(tx, JobState.QUEUED)
+        turn = work.parts.queue.run(work.job, work.model)
+        moved = await work.move(tx, JobState.QUEUED, queue_turn=turn.due)
     work.job, work.posted = moved, [message]

@@ -53,6 +53,7 @@ class Presenter:
             buttons=(Button("cancel", "Stop", job.id),),
             tone=Tone.WORKING,
             is_private=job.is_private,
+            is_visual=model.output is OutputKind.PICTURES,
         )
 
     def final(self, job: Job, model: Model, result: Result) -> Reply:
@@ -68,6 +69,7 @@ class Presenter:
             buttons=(*self._buttons(job, model, result), Button("delete", "Delete", job.id), *_report(job, result)),
             tone=Tone.ERROR if has_failed else Tone.DONE,
             is_private=job.is_private,
+            is_visual=model.output is OutputKind.PICTURES,
         )
 
     def _facts(self, job: Job, model: Model, result: Result) -> str:

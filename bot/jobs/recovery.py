@@ -95,5 +95,8 @@ class Recovery:
             self._runner.launch(job)
 
     async def _beat(self) -> None:
+        now = self._clock.now()
         async with self._database.write(is_urgent=True) as tx:
-            await tx.workers.beat(self._worker, self._clock.now())
+            await tx.workers.beat(self._worker, now)
+            alive = await tx.workers.alive(now - timedelta(seconds=LEASE_SECONDS))
+        self._runner.share(self._worker, [self._worker] if self._is_alone else alive)

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bot.core.errors import BackendError, EaselError, Fault, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
-from bot.jobs import closing, delivery, placing, submitting, trying_again, watching
-from bot.jobs.queue import Queue
+from bot.jobs import closing, delivery, placing, submitting, trying_again, waiting, watching
+from bot.jobs.queue import Turn
 from bot.jobs.work import JobLost, Parts, Work
 from bot.telemetry import metrics
 from bot.telemetry.logs import job_context
@@ -22,27 +22,28 @@ DATABASE_WAITS_SECONDS = (0.2, 1.0, 5.0, 15.0)
 class Runner:
     """Runs the jobs of this process."""
 
-    def __init__(self, parts: Parts, queue: Queue, grace_seconds: float = submitting.GRACE_SECONDS) -> None:
+    def __init__(self, parts: Parts, grace_seconds: float = submitting.GRACE_SECONDS) -> None:
         self._parts = parts
-        self._queue = queue
         self._grace_seconds = grace_seconds
         self._works: dict[str, Work] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._epochs: dict[str, int] = {}
 
-    def launch(self, job: Job, waiting: Sequence[PostedMessage] = ()) -> None:
+    def launch(self, job: Job, posted: Sequence[PostedMessage] = ()) -> None:
         """Work on a job until it is delivered. One that is being worked on is left alone, unless it was lost meanwhile.
 
-        `waiting` are the messages of a new job that are there already.
+        `posted` are the messages of a new job that are there already.
 
         A higher epoch says that another worker had it: the old task, which can write nothing any more, ends first.
         """
         before = self._tasks.get(job.id)
         if before is not None and self._epochs.get(job.id) == job.epoch:
             return
-        task = asyncio.create_task(self._run(job, before, waiting), name=f"job {job.id}")
+        turn = self._turn(job)
+        task = asyncio.create_task(self._run(job, turn, before, posted), name=f"job {job.id}")
         self._tasks[job.id], self._epochs[job.id] = task, job.epoch
         task.add_done_callback(lambda done: self._forget(job.id, done))
+        task.add_done_callback(lambda _: turn.leave())  # also that of a task which never began
 
     def cancel(self, job_id: str) -> None:
         """Somebody wants a job stopped: tell the task that works on it, if it is here."""
@@ -53,6 +54,11 @@ class Runner:
         """A notice came for a job whose create is unanswered: wake the task that waits, if it is here."""
         if (work := self._works.get(job_id)) is not None:
             work.told.set()
+
+    def share(self, worker: str, workers: Sequence[str]) -> None:
+        """What models allow at once is divided among the living `workers`, of which this process is one."""
+        if worker in workers:
+            self._parts.queue.share(workers.index(worker), len(workers))
 
     @property
     def running(self) -> int:
@@ -78,19 +84,30 @@ class Runner:
             self._works.pop(job_id, None)
         metrics.jobs_open.set(len(self._tasks))
 
-    async def _run(self, job: Job, before: "asyncio.Task[None] | None", waiting: Sequence[PostedMessage]) -> None:
+    def _turn(self, job: Job) -> Turn:
+        """Its place in line. Jobs that are taken up stand there at once, in the order in which they are launched."""
+        turn = self._parts.queue.run(job, self._parts.catalogue.get(job.model))
+        if job.state is JobState.QUEUED:
+            turn.join()
+        elif job.state in (JobState.SUBMITTING, JobState.RUNNING):
+            turn.occupy()
+        return turn
+
+    async def _run(
+        self, job: Job, turn: Turn, before: "asyncio.Task[None] | None", posted: Sequence[PostedMessage]
+    ) -> None:
         metrics.jobs_open.set(len(self._tasks))
         if before is not None:
             before.cancel()
             await asyncio.gather(before, return_exceptions=True)
         model = self._parts.catalogue.get(job.model)
-        work = self._works[job.id] = Work(self._parts, job, model, list(waiting), usual_seconds=model.usual_seconds)
+        work = self._works[job.id] = Work(self._parts, job, model, list(posted), usual_seconds=model.usual_seconds)
         if job.cancel_by:
             work.cancelled.set()
         with job_context(job.id):
             try:
                 await self._look_up(work)
-                await self._to_the_end(work)
+                await self._to_the_end(work, turn)
             except JobLost:
                 log.warning("job.lost", extra={"job": job.id})
                 await self._put_right(work)
@@ -118,18 +135,16 @@ class Runner:
             reply = self._parts.presenter.final(row, work.model, await delivery.result_of(theirs))
             await theirs.editor.finish(reply)
 
-    async def _to_the_end(self, work: Work) -> None:
+    async def _to_the_end(self, work: Work, turn: Turn) -> None:
         """Stage after stage, until the person has been told."""
         if work.job.model not in self._parts.catalogue:
             await self._give_up(work, UserError(f"{work.job.model} is not offered any more. You were not charged."))
-        if work.job.state in (JobState.ACCEPTED, JobState.QUEUED):
-            await self._stage(work, placing.place, JobState.ACCEPTED)
-            who = f"{work.job.user.platform}:{work.job.user.id}"
-            async with self._queue.place(who, called_off=work.cancelled):
-                await self._stage(work, self._begin, JobState.QUEUED)
-                await self._until_closed(work)
-        else:
-            await self._until_closed(work)
+        await self._stage(work, placing.place, JobState.ACCEPTED)
+        if work.job.state is JobState.QUEUED:
+            await waiting.come(work, turn)
+        await self._stage(work, self._begin, JobState.QUEUED)
+        await self._until_closed(work)
+        turn.leave()
         if work.job.told_at is None:
             await self._stage(work, delivery.deliver, work.job.state)
 

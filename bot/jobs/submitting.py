@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from bot.core.json import fingerprint
 from bot.core.predictions import Snapshot
 from bot.jobs.closing import cancel_unsubmitted
 from bot.jobs.files import from_row
+from bot.jobs.waiting import come, either
 from bot.jobs.watching import LOOK_AGAIN_SECONDS
 from bot.jobs.work import Work
 
@@ -112,7 +113,7 @@ async def _until_claimed(work: Work, record: PredictionRecord, sent: _Sent, grac
     """Send again what surely made nothing; look for what may have; until the job has its run or is not wanted."""
     while sent is not _Sent.CLAIMED:
         if sent is _Sent.UNCLEAR:
-            await _either(work.parts.clock.sleep(grace_seconds), work.told.wait())
+            await either(work.parts.clock.sleep(grace_seconds), work.told.wait())
             if await _adopt(work, record):
                 return
             await _count_another_create(work, record)
@@ -128,11 +129,23 @@ async def _until_claimed(work: Work, record: PredictionRecord, sent: _Sent, grac
 async def _turn(work: Work, *, is_again: bool = False) -> AsyncIterator[bool]:
     """A turn to create; False instead, as soon as somebody wants the job stopped."""
     async with AsyncExitStack() as stack:
-        entering = asyncio.create_task(stack.enter_async_context(work.backend.turn(is_again=is_again)))
-        await _either(entering, work.cancelled.wait())
+        entering = asyncio.create_task(_enter(work, stack, is_again=is_again))
+        await either(entering, work.cancelled.wait())
         if not work.cancelled.is_set():
             entering.result()
         yield not work.cancelled.is_set()
+
+
+async def _enter(work: Work, stack: AsyncExitStack, *, is_again: bool) -> None:
+    """One job at a time waits for a create, by the order of the queue; who was throttled had its turn already."""
+    turn = None if is_again else work.parts.queue.create(work.job)
+    try:
+        if turn is not None:
+            await come(work, turn)
+        await stack.enter_async_context(work.backend.turn(is_again=is_again))
+    finally:
+        if turn is not None:
+            turn.leave()
 
 
 async def _send(work: Work, record: PredictionRecord) -> _Sent:
@@ -224,15 +237,4 @@ async def _pause(work: Work, until: datetime | None, at_most: float = 60.0) -> N
     """Wait for a moment, or for a notice, or for somebody to stop the job; never long, should the clock be set back."""
     seconds = min((until - work.parts.clock.now()).total_seconds(), at_most) if until is not None else 0
     if seconds > 0:
-        await _either(work.parts.clock.sleep(seconds), work.told.wait(), work.cancelled.wait())
-
-
-async def _either(*waits: Awaitable[object]) -> None:
-    """Wait for the first of these, and call the others off."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await either(work.parts.clock.sleep(seconds), work.told.wait(), work.cancelled.wait())

@@ -40,7 +40,7 @@ async def begin(work: Work, first: PredictionRecord, snapshot: Snapshot) -> None
     real_cost = cost_of(work, snapshot)
     async with work.parts.database.write(is_urgent=True) as tx:
         await tx.predictions.close(first.id, snapshot.state, snapshot.metrics.predict_seconds, real_cost)
-        await work.parts.credits.ledger.count_lost_run(tx, work.job.id, real_cost, now)
+        await work.parts.credits.ledger.count_lost_run(tx, work.job.id, first.id, real_cost, now)
         await tx.predictions.add(second)
         moved = await work.move(tx, JobState.SUBMITTING, prediction=second.id, run_after=now + PAUSE)
     log.warning("job.tried_again", extra={"job": work.job.id, "error": snapshot.error})

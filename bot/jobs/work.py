@@ -15,6 +15,7 @@ from bot.core.platform import Destination, Platform
 from bot.core.storage import Database, Transaction
 from bot.credits.credits import Credits
 from bot.jobs.presenting import Presenter, Result
+from bot.jobs.queue import Queue
 from bot.jobs.usual_times import UsualTimes
 from bot.media.media import Media
 from bot.streaming.editor import Editor
@@ -37,6 +38,7 @@ class Parts:
     presenter: Presenter
     times: UsualTimes
     clock: Clock
+    queue: Queue
 
 
 @dataclass(slots=True)

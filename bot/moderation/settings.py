@@ -41,20 +41,46 @@ class WorkspaceSettings:
     confirm_above_credits: float = 0
     """Above this price a button asks first; 0 never asks."""
 
+    def usual_model(self, task: str) -> str:
+        """The key of the model that answers where nobody names one; empty for the catalogue's first."""
+        return self.default_models.get(task, "")
+
+    def told_to_models(self, usual: str) -> str:
+        """What a chat model is told before a new conversation; `usual` is what the bot's own settings say."""
+        told = self.system_prompt or usual
+        return f"{told} Answer in {self.language}.".strip() if self.language else told
+
 
 _SETS = frozenset({"channels", "moderator_roles"})
+_MODELS = "default_models"
 NAMES = tuple(one.name for one in fields(WorkspaceSettings))
+
+
+def key_of(name: str, member: str = "") -> str:
+    """The policy that holds a setting. A member of a set has one of its own, so that of two who add at once both do."""
+    return f"{PREFIX}{name}:{member}" if member else f"{PREFIX}{name}"
 
 
 def settings_from(policies: Iterable[Policy]) -> WorkspaceSettings:
     """A workspace's settings from its policies; what this version does not know is left alone."""
     given: dict[str, Any] = {}
+    sets: dict[str, set[str]] = {name: set() for name in _SETS}
+    models: dict[str, str] = {}
     for policy in policies:
-        name = policy.key.removeprefix(PREFIX)
-        if policy.scope == "workspace" and policy.key.startswith(PREFIX) and name in NAMES:
-            given[name] = _value(name, policy.value)
-    return WorkspaceSettings(**given)
+        name, _, member = policy.key.removeprefix(PREFIX).partition(":")
+        if policy.scope != "workspace" or not policy.key.startswith(PREFIX) or name not in NAMES:
+            continue
+        if name in _SETS:
+            sets[name] |= (
+                {member} if member else set(map(str, policy.value)) if isinstance(policy.value, list) else set()
+            )
+        elif name == _MODELS:
+            models |= {member: str(policy.value)} if member else _texts(policy.value)
+        else:
+            given[name] = policy.value
+    given |= {name: frozenset(members) for name, members in sets.items()}
+    return WorkspaceSettings(default_models=models, **given)
 
 
-def _value(name: str, value: JSON) -> JSON | frozenset[str]:
-    return frozenset(map(str, value)) if name in _SETS and isinstance(value, list) else value
+def _texts(value: JSON) -> dict[str, str]:
+    return {name: str(text) for name, text in value.items()} if isinstance(value, dict) else {}

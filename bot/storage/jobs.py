@@ -17,7 +17,7 @@ from bot.storage.speaking import Rows
 from bot.storage.statements import Statements
 from bot.storage.tables.work import IS_OPEN, IS_WAITED_FOR, jobs, workers
 
-MOVABLE = frozenset({"prediction", "cost", "error", "attempts", "run_after", "told_at", "conversation"})
+MOVABLE = frozenset({"prediction", "cost", "error", "attempts", "run_after", "told_at", "conversation", "queue_turn"})
 """The fields of a job that may change as it moves."""
 
 _ADD = insert(jobs).on_conflict_do_nothing()
@@ -45,7 +45,29 @@ _RECENT_IN = (
     .order_by(*_NEWEST)
     .limit(bindparam("most"))
 )
+_OPEN_IN = (
+    _ALL.where(
+        jobs.c.platform == bindparam("platform"), jobs.c.user_workspace == bindparam("workspace"), sa.text(IS_OPEN)
+    )
+    .order_by(jobs.c.created_at, jobs.c.id)
+    .limit(bindparam("most"))
+)
 _COUNT_OPEN = sa.select(sa.func.count()).select_from(jobs).where(sa.text(IS_OPEN))
+_COUNT_OPEN_OF = _COUNT_OPEN.where(
+    jobs.c.platform == bindparam("platform"),
+    jobs.c.user_workspace == bindparam("workspace"),
+    jobs.c.user == bindparam("user"),
+)
+_ASKED_IN = (
+    _ALL.where(
+        jobs.c.platform == bindparam("platform"),
+        jobs.c.user_workspace == bindparam("workspace"),
+        jobs.c.created_at >= bindparam("since"),
+        jobs.c.created_at < bindparam("until"),
+    )
+    .order_by(*_NEWEST)
+    .limit(bindparam("most"))
+)
 
 _ASK_CANCEL = (
     sa.update(jobs)
@@ -72,7 +94,7 @@ _ORPHANS = (
         jobs.c.owner.in_(bindparam("dead", expanding=True)),
         sa.or_(bindparam("all_platforms", type_=sa.Boolean), jobs.c.platform.in_(bindparam("served", expanding=True))),
     )
-    .order_by(jobs.c.created_at)
+    .order_by(jobs.c.queue_turn.asc().nulls_last(), jobs.c.created_at)
     .limit(bindparam("most"))
     .with_for_update(of=jobs, skip_locked=True)  # two claimers never meet; SQLite has one writer and needs none
     .cte("orphans")
@@ -150,13 +172,23 @@ class SqlJobStore:
             return []
         facts: dict[str, Any] = {"dead": dead, "new_owner": owner, "at": at, "most": limit}
         facts |= {"all_platforms": platforms is None, "served": list(platforms or ())}
-        return sorted(_many(await self._run(_CLAIM, facts)), key=lambda job: (job.created_at, job.id))
+        return sorted(_many(await self._run(_CLAIM, facts)), key=_in_line)
 
     async def let_go(self, owner: str, at: datetime) -> int:
         return (await self._run(_LET_GO, {"me": owner, "at": at})).rowcount
 
     async def count_open(self) -> int:
         return int((await self._run(_COUNT_OPEN)).scalar_one())
+
+    async def count_open_of(self, user: User) -> int:
+        return int((await self._run(_COUNT_OPEN_OF, _address(user))).scalar_one())
+
+    async def open_in(self, platform: str, workspace: str, limit: int) -> list[Job]:
+        return _many(await self._run(_OPEN_IN, {"platform": platform, "workspace": workspace, "most": limit}))
+
+    async def asked_in(self, platform: str, workspace: str, since: datetime, until: datetime, limit: int) -> list[Job]:
+        place = {"platform": platform, "workspace": workspace}
+        return _many(await self._run(_ASKED_IN, {**place, "since": since, "until": until, "most": limit}))
 
 
 @cache
@@ -178,17 +210,22 @@ def _move(names: tuple[str, ...]) -> sa.UpdateBase:
     )
 
 
+def _in_line(job: Job) -> tuple[bool, float, datetime, str]:
+    """Jobs in the order of their turns; those that never stood in line come last, oldest first."""
+    return (job.queue_turn is None, job.queue_turn or 0, job.created_at, job.id)
+
+
 def _address(user: User) -> dict[str, str]:
     return {"platform": user.platform, "workspace": user.workspace, "user": user.id}
 
 
 def _one(rows: Rows) -> Job | None:
     row = rows.first()
-    return _job(row) if row else None
+    return job_of(row) if row else None
 
 
 def _many(rows: Rows) -> list[Job]:
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 _SAME_NAMES: Sequence[str] = (
@@ -214,6 +251,8 @@ _SAME_NAMES: Sequence[str] = (
     "run_after",
     "error",
     "told_at",
+    "weight",
+    "queue_turn",
 )
 
 
@@ -243,7 +282,8 @@ def _row(job: Job) -> dict[str, Any]:
     return row
 
 
-def _job(row: sa.Row[Any]) -> Job:
+def job_of(row: sa.Row[Any]) -> Job:
+    """A row of `jobs` as a job."""
     return Job(
         user=User(
             platform=row.platform,

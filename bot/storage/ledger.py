@@ -1,6 +1,7 @@
 """The ledger: accounts, and the rows that move them through the database's own triggers."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,6 +46,45 @@ _SPENT_BY_MODEL = (
     .where(ledger.c.kind == EntryKind.SETTLE.value, ledger.c.account.in_(bindparam("accounts", expanding=True)))
     .group_by(jobs.c.model)
     .order_by(_spent.desc(), jobs.c.model)
+)
+
+_hold = ledger.alias("hold")
+_BY_ASKER = (
+    sa.text("hold.kind = 'hold'"),
+    # "~" sorts behind every character of an id, and ids are compared byte by byte.
+    _hold.c.actor >= bindparam("first"),
+    _hold.c.actor < bindparam("first").concat(bindparam("beyond")),
+    _hold.c.at >= bindparam("since"),
+)
+_used = sa.case(
+    (_close.c.kind == EntryKind.SETTLE.value, -_close.c.balance_delta),
+    (_close.c.kind.is_(None), _hold.c.held_delta),
+    else_=0,
+)
+_closes_it = sa.and_(
+    _close.c.job == _hold.c.job, _close.c.account == _hold.c.account, sa.text("close.kind IN ('settle', 'release')")
+)
+_USED_BY = (
+    sa.select(sa.func.coalesce(sa.func.sum(_used), 0))
+    .select_from(sa.outerjoin(_hold, _close, _closes_it))
+    .where(
+        *_BY_ASKER,
+        _hold.c.account >= bindparam("wallets"),
+        _hold.c.account < bindparam("wallets").concat("~"),
+    )
+)
+_SPENT_BY_ASKER = (
+    sa.select(_hold.c.actor, sa.func.count(ledger.c.job.distinct()).label("jobs"), _spent.label("micros"))
+    .join_from(ledger, _hold, sa.and_(_hold.c.job == ledger.c.job, _hold.c.account == ledger.c.account))
+    .where(
+        ledger.c.kind == EntryKind.SETTLE.value,
+        ledger.c.account >= "wallet:",
+        ledger.c.account < "wallet:~",
+        *_BY_ASKER,
+    )
+    .group_by(_hold.c.actor)
+    .order_by(_spent.desc(), _hold.c.actor)
+    .limit(bindparam("most"))
 )
 
 _ACCOUNT_TEXTS = ("id", "scope", "platform", "workspace", "user", "window")
@@ -98,6 +138,17 @@ class SqlLedgerStore:
     async def spent_by_model(self, account_ids: Sequence[str]) -> list[tuple[str, int, int]]:
         rows = await self._run(_SPENT_BY_MODEL, {"accounts": list(account_ids)})
         return [(row.model, row.jobs, int(row.micros)) for row in rows]
+
+    async def used_by(self, askers: str, since: datetime, wallets: str) -> int:
+        # A whole name must not let in those that begin with it: "\x01" sorts before every character of an id.
+        beyond = "~" if askers.endswith(":") else "\x01"
+        facts = {"first": askers, "beyond": beyond, "since": since, "wallets": wallets}
+        return int((await self._run(_USED_BY, facts)).scalar_one())
+
+    async def spent_by_asker(self, askers: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
+        facts = {"first": askers, "beyond": "~", "since": since, "most": limit}
+        rows = await self._run(_SPENT_BY_ASKER, facts)
+        return [(row.actor, row.jobs, int(row.micros)) for row in rows]
 
 
 def _account(row: sa.Row[Any]) -> Account:

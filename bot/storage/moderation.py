@@ -17,6 +17,11 @@ _WORDS = (
     .order_by(refused_words.c.word)
 )
 _ADD_WORD = insert(refused_words).on_conflict_do_nothing()
+_REMOVE_WORD = sa.delete(refused_words).where(
+    refused_words.c.platform == bindparam("of_platform"),
+    refused_words.c.workspace == bindparam("of_workspace"),
+    refused_words.c.word == bindparam("of_word"),
+)
 _PAUSES = sa.select(pauses.c.what, pauses.c.reason).order_by(pauses.c.what)
 _insert_pause = insert(pauses)
 _PAUSE = _insert_pause.on_conflict_do_update(
@@ -35,8 +40,13 @@ class SqlModerationStore:
         rows = await self._run(_WORDS, {"of_platform": platform, "of_workspace": workspace})
         return [row.word for row in rows]
 
-    async def add_word(self, platform: str, workspace: str, word: str, by: str) -> None:
-        await self._run(_ADD_WORD, {"platform": platform, "workspace": workspace, "word": word, "by": by})
+    async def add_word(self, platform: str, workspace: str, word: str, by: str) -> bool:
+        row = {"platform": platform, "workspace": workspace, "word": word, "by": by}
+        return (await self._run(_ADD_WORD, row)).rowcount == 1
+
+    async def remove_word(self, platform: str, workspace: str, word: str) -> bool:
+        row = {"of_platform": platform, "of_workspace": workspace, "of_word": word}
+        return (await self._run(_REMOVE_WORD, row)).rowcount == 1
 
     async def pauses(self) -> dict[str, str]:
         return {row.what: row.reason for row in await self._run(_PAUSES)}

@@ -1,5 +1,6 @@
 """People: users and workspaces as last seen, and who is blocked."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +38,11 @@ _BY_NAME = (
     .order_by(users.c.id != bindparam("spelled"), users.c.seen_at.desc(), users.c.id)
     .limit(2)
 )
+_NAMES = sa.select(users.c.id, users.c.name).where(
+    users.c.platform == bindparam("of_platform"),
+    users.c.workspace == bindparam("of_workspace"),
+    users.c.id.in_(bindparam("ids", expanding=True)),
+)
 _ALLOWED = sa.select(workspaces.c.id).where(
     workspaces.c.platform == bindparam("of_platform"),
     workspaces.c.id == bindparam("of_id"),
@@ -47,6 +53,10 @@ _insert_workspace = insert(workspaces)
 _ALLOW = _insert_workspace.on_conflict_do_update(
     index_elements=["platform", "id"],
     set_={"allowed": sa.true(), "allowed_at": _insert_workspace.excluded.allowed_at, "removed_at": None},
+)
+_FORBID = _insert_workspace.on_conflict_do_update(
+    index_elements=["platform", "id"],
+    set_={"allowed": sa.false(), "removed_at": _insert_workspace.excluded.removed_at},
 )
 
 
@@ -73,11 +83,19 @@ class SqlPeopleStore:
         found = [str(row.id) for row in await self._run(_BY_NAME, facts)]
         return [name] if name in found else found
 
+    async def names(self, platform: str, workspace: str, ids: Sequence[str]) -> dict[str, str]:
+        facts = {"of_platform": platform, "of_workspace": workspace, "ids": list(ids)}
+        return {row.id: row.name for row in await self._run(_NAMES, facts)}
+
     async def is_workspace_allowed(self, platform: str, workspace: str) -> bool:
         return (await self._run(_ALLOWED, {"of_platform": platform, "of_id": workspace})).first() is not None
 
     async def allow_workspace(self, platform: str, workspace: str, at: datetime) -> None:
         await self._run(_ALLOW, {"platform": platform, "id": workspace, "allowed": True, "allowed_at": at})
+
+    async def forbid_workspace(self, platform: str, workspace: str, at: datetime, *, is_removed: bool) -> None:
+        gone = {"allowed": False, "removed_at": at if is_removed else None}
+        await self._run(_FORBID, {"platform": platform, "id": workspace, **gone})
 
 
 def _row(user: User) -> dict[str, Any]:

@@ -21,6 +21,7 @@ _OF = (
     )
     .order_by(*(policies.c[name] for name in _NAME))
 )
+_NAMED = sa.select(policies).where(policies.c.key == bindparam("of_key")).order_by(*(policies.c[n] for n in _NAME))
 _insert = insert(policies)
 _PUT = _insert.on_conflict_do_update(
     index_elements=_NAME, set_={name: _insert.excluded[name] for name in ("value", "by", "at")}
@@ -40,6 +41,9 @@ class SqlPolicyStore:
 
     async def put(self, policy: Policy) -> None:
         await self._run(_PUT, asdict(policy))
+
+    async def named(self, key: str) -> list[Policy]:
+        return [Policy(**row._mapping) for row in await self._run(_NAMED, {"of_key": key})]
 
     async def remove(self, platform: str, workspace: str, scope: str, scope_id: str, key: str) -> bool:
         name = (platform, workspace, scope, scope_id, key)

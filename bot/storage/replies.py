@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from bot.core.replies import Button, Picture, Progress, Reply, Stage, Tone
+from bot.core.replies import Button, Picture, Progress, Reply, Stage, TextFile, Tone
 
 
 def to_json(reply: Reply) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def from_json(kept: dict[str, Any]) -> Reply:
             "pictures": tuple(Picture(**picture) for picture in kept.get("pictures", ())),
             "progress": Progress(**progress | {"stage": Stage(progress["stage"])}) if progress else None,
             "buttons": tuple(Button(**button) for button in kept.get("buttons", ())),
+            "files": tuple(TextFile(**file) for file in kept.get("files", ())),
             "tone": Tone(kept.get("tone", Tone.PLAIN)),
         }
     )

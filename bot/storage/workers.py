@@ -12,6 +12,7 @@ from bot.storage.tables.work import workers
 _insert = insert(workers)
 _BEAT = _insert.on_conflict_do_update(index_elements=["id"], set_={"beat_at": _insert.excluded.beat_at})
 _COUNT = sa.select(sa.func.count()).where(workers.c.beat_at >= bindparam("beat_since"))
+_ALIVE = sa.select(workers.c.id).where(workers.c.beat_at > bindparam("since")).order_by(workers.c.id)
 _LEAVE = sa.delete(workers).where(workers.c.id == bindparam("worker"))
 
 
@@ -23,6 +24,9 @@ class SqlWorkerStore:
 
     async def beat(self, worker: str, at: datetime) -> None:
         await self._run(_BEAT, {"id": worker, "beat_at": at})
+
+    async def alive(self, since: datetime) -> list[str]:
+        return [row.id for row in await self._run(_ALIVE, {"since": since})]
 
     async def leave(self, worker: str) -> None:
         await self._run(_LEAVE, {"worker": worker})

@@ -40,7 +40,8 @@ async def test_usage_tells_what_is_left_and_what_it_went_on(bench: Bench) -> Non
     told = text(await bench.say("/usage"))
 
     assert "**94** of 100 credits left today." in told
-    assert "Spent this month: **6** credits.\n- flux-schnell: 1 time, 6 credits" in told
+    assert "- flux-schnell: 1 time, 6 credits" in told
+    assert "Spent this month: **6** credits. The next begins on 01 February at 00:00 UTC." in told
     assert "month" not in text(await bench.say("/usage today"))
 
 
@@ -99,8 +100,8 @@ async def test_show_of_a_running_job_can_stop_it(bench: Bench) -> None:
 async def test_a_moderator_grants_credits_once(bench: Bench) -> None:
     await bench.say("/imagine a fox", by=BEN)
 
-    told = await bench.say("/grant @Ben 50", by=MODERATOR, key="web:g1")
-    await bench.say("/grant @Ben 50", by=MODERATOR, key="web:g1")
+    told = await bench.say("/quota grant @Ben 50", by=MODERATOR, key="web:g1")
+    await bench.say("/quota grant @Ben 50", by=MODERATOR, key="web:g1")
 
     assert text(told) == "Ben got 50 credits, and has 50 extra credits now."
     assert await bench.balance(BEN) == bench.starting_credits - 3_000 + 50_000
@@ -109,7 +110,7 @@ async def test_a_moderator_grants_credits_once(bench: Bench) -> None:
 
 async def test_a_grant_is_spent_after_the_day_is(bench: Bench) -> None:
     await bench.say("/imagine a fox")
-    await bench.say("/grant ana 100", by=OWNER)
+    await bench.say("/quota grant ana 100", by=OWNER)
     for _ in range(4):
         await bench.say("/imagine a fox --model flux-dev")
 
@@ -119,8 +120,8 @@ async def test_a_grant_is_spent_after_the_day_is(bench: Bench) -> None:
 
 
 async def test_a_grant_needs_the_rank_and_somebody_known(bench: Bench) -> None:
-    refused = await bench.say("/grant ben 50")
-    unknown = await bench.say("/grant zoe 50", by=MODERATOR)
+    refused = await bench.say("/quota grant ben 50")
+    unknown = await bench.say("/quota grant zoe 50", by=MODERATOR)
 
-    assert text(refused) == "/grant is for a moderator of this workspace."
+    assert text(refused) == "/quota grant is for a moderator of this workspace."
     assert text(unknown) == "I have not seen “zoe” here yet. They must have used me once."

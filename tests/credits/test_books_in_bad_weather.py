@@ -9,8 +9,8 @@ from bot.core.errors import BackendRefusedToken
 from bot.core.people import User
 from bot.core.predictions import Metrics
 from bot.core.replies import Reply, Tone
-from bot.credits.accounts import Limits
 from bot.credits.ledger import Ledger
+from bot.credits.limits import Limits
 from bot.credits.pricing import CreditForm
 from bot.storage.engine import SqlDatabase
 from tests.bench import Bench
@@ -96,7 +96,7 @@ async def test_somebody_refused_for_want_of_credits_can_be_granted_some(tmp_path
     bench = await Bench.open(tmp_path, daily_credits=0)
     await bench.say("/imagine a fox", by=BOB)
 
-    told = await bench.say("/grant bob 100", by=OWNER)
+    told = await bench.say("/quota grant bob 100", by=OWNER)
 
     assert bench.backend.runs == {}
     assert "got 100" in text(told)
@@ -106,7 +106,7 @@ async def test_somebody_refused_for_want_of_credits_can_be_granted_some(tmp_path
 async def test_an_amount_may_be_typed_as_the_bot_writes_it(bench: Bench) -> None:
     await bench.say("/imagine a fox", by=BOB)
 
-    told = await bench.say("/grant bob 1,000", by=OWNER)
+    told = await bench.say("/quota grant bob 1,000", by=OWNER)
 
     assert "1,000 credits" in text(told)
     assert await bench.balance(BOB) == bench.starting_credits - 3_000 + 1_000_000
@@ -114,11 +114,11 @@ async def test_an_amount_may_be_typed_as_the_bot_writes_it(bench: Bench) -> None
 
 async def test_a_grant_delivered_twice_is_done_once_and_told_as_done(bench: Bench) -> None:
     await bench.say("/imagine a fox", by=BOB)
-    first = await bench.say("/grant bob 10", by=OWNER, key="web:g1")
+    first = await bench.say("/quota grant bob 10", by=OWNER, key="web:g1")
 
-    second = await bench.say("/grant bob 10", by=OWNER, key="web:g1")
+    second = await bench.say("/quota grant bob 10", by=OWNER, key="web:g1")
 
-    assert "bob got 10 credits" in text(first)
+    assert "Bob got 10 credits" in text(first)
     assert "broke" not in text(second)
     assert await bench.balance(BOB) == bench.starting_credits - 3_000 + 10_000
 
@@ -130,7 +130,7 @@ async def test_a_name_that_two_people_have_is_not_guessed(bench: Bench) -> None:
     await bench.say("/imagine a fox", by=false)
     before = (await bench.balance(real), await bench.balance(false))
 
-    told = await bench.say("/grant Carol 10", by=OWNER)
+    told = await bench.say("/quota grant Carol 10", by=OWNER)
 
     assert "got" not in text(told)
     assert (await bench.balance(real), await bench.balance(false)) == before

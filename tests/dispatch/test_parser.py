@@ -41,8 +41,8 @@ from bot.dispatch.parser import parse
             {"image": "https://example.org/a.png", "face_enhance": True},
         ),
         ("/upscale --face_enhance no a.png", {"image": "a.png", "face_enhance": "no"}),
-        ("/grant ana 50", {"user": "ana", "credits": "50"}),
-        ('/grant "Ana Lima" 50', {"user": "Ana Lima", "credits": "50"}),
+        ("/quota grant ana 50", {"user": "ana", "credits": "50"}),
+        ('/quota grant "Ana Lima" 50', {"user": "Ana Lima", "credits": "50"}),
     ],
 )
 def test_what_people_type(typed: str, options: dict[str, object]) -> None:
@@ -75,8 +75,8 @@ def test_an_option_followed_by_another_asks_for_its_value() -> None:
 
 
 def test_words_too_many_are_named() -> None:
-    with pytest.raises(BadOption, match="I do not know what to do with “today” in /grant."):
-        parse("/grant ana 50 today", MENU)
+    with pytest.raises(BadOption, match="I do not know what to do with “today” in /quota grant."):
+        parse("/quota grant ana 50 today", MENU)
 
 
 PLAIN = st.text(

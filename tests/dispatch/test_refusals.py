@@ -11,8 +11,8 @@ from tests.stumbling import stumble
 async def test_a_refusal_that_cannot_be_noted_is_still_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     to_come = stumble(monkeypatch, SqlAuditStore, "add", Unavailable("busy"))
 
-    reply = await bench.say("/grant bob 5")
+    reply = await bench.say("/quota grant bob 5")
 
     assert to_come == []
     assert reply is not None
-    assert reply.text == "/grant is for a moderator of this workspace."
+    assert reply.text == "/quota grant is for a moderator of this workspace."

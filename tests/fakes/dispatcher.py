@@ -7,6 +7,7 @@ from typing import cast
 
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.replies import Reply
+from bot.dispatch.consent import Consent
 from bot.dispatch.declaration import Choice, Command, command, option
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
@@ -79,5 +80,9 @@ NOBODY = cast(Moderation, SimpleNamespace())
 def scripted(script: Script) -> ScriptedDispatcher:
     """A dispatcher with a small menu of its own."""
     return ScriptedDispatcher(
-        cast(Services, SimpleNamespace(menu=MENU)), Ranks((), NOBODY), Notices({}, NOBODY, ()), script
+        cast(Services, SimpleNamespace(menu=MENU)),
+        Ranks((), NOBODY),
+        Notices({}, NOBODY, ()),
+        cast(Consent, None),
+        script,
     )

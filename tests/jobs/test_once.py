@@ -122,16 +122,3 @@ async def test_an_output_that_can_never_be_fetched_is_given_back(bench: Bench) -
     assert bench.last_text == "⚠ What the model made could not be fetched. You were not charged."
     assert await bench.balance() == bench.starting_credits
     assert await bench.bot_spent() == 3_000
-
-
-async def test_a_cancel_while_the_job_waits_in_line_spends_nothing(bench: Bench) -> None:
-    bench.app.runner._queue._free = 0
-    await bench.say("/imagine a fox")
-
-    await bench.press("cancel")
-    bench.app.runner._queue._leave()
-    await bench.rest()
-
-    assert bench.backend.runs == {}
-    assert bench.last_text == "⏹ Stopped."
-    assert await bench.balance() == bench.starting_credits

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bot.core.errors import UserError
-from bot.core.replies import Picture
+from bot.core.replies import Picture, TextFile
 
 PathOf = Callable[[str], Path | None]
 
@@ -24,6 +24,17 @@ def write_pictures(pictures: Sequence[Picture], output: Path, path_of: PathOf) -
     if len(pictures) > 1:
         targets = [output.with_name(f"{output.stem}-{n}{output.suffix}") for n in range(1, len(pictures) + 1)]
     return [_write(picture, target, path_of) for picture, target in zip(pictures, targets, strict=True)]
+
+
+def write_text(file: TextFile, output: Path | None) -> str:
+    """Write a file of words, and give a line for it; without a place to put it, the words themselves. Blocks."""
+    if output is None:
+        return file.text.rstrip()
+    try:
+        output.write_text(file.text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise UserError(f"I cannot write {output}: {error.strerror}.") from error
+    return f"→ {output} ({_size(output.stat().st_size)})"
 
 
 def _write(picture: Picture, target: Path, path_of: PathOf) -> str:

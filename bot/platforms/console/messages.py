@@ -60,7 +60,7 @@ class Printer:
         self._has_open_line = not text.endswith("\n")
 
     def _print_progress(self, progress: Progress) -> None:
-        stage = _STAGES[progress.stage]
+        stage = _STAGES[progress.stage] + (f", place {progress.place}" if progress.place else "")
         if self._is_terminal:
             self._out.write(f"{_ERASE_LINE}{stage} {_numbers(progress)}".rstrip())
             self._has_progress_line = True

@@ -11,7 +11,7 @@ from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch.dispatcher import Dispatcher
 from bot.platforms.console.commands import NAME, invocation_of
-from bot.platforms.console.files import PathOf, write_pictures
+from bot.platforms.console.files import PathOf, write_pictures, write_text
 from bot.platforms.console.messages import Printer
 from bot.platforms.console.pacing import ConsolePacer
 
@@ -89,5 +89,7 @@ class ConsolePlatform:
         elif reply.pictures:
             names = ", ".join(picture.name for picture in reply.pictures)
             self._printer.line(f"Made {names}. Add --output NAME to keep it.")
+        for file in reply.files:
+            self._printer.line(await asyncio.to_thread(write_text, file, self._output))
         if reply.note:
             self._printer.line(reply.note)

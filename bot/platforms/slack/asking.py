@@ -55,7 +55,9 @@ class Asking:
             return
         if root:
             await self._take_root_away(channel, root)
-        await self.show(reply, aside, invocation.user, replace(channel, thread=channel.thread), invocation.request_key)
+        if self._is_private(invocation.command):
+            reply = replace(reply, is_private=True)
+        await self.show(reply, aside, invocation.user, channel, invocation.request_key)
 
     async def show(self, reply: Reply | None, aside: Aside, user: User, channel: Channel, key: str) -> None:
         """A reply that is ready: to one person, or to everyone there."""
@@ -63,12 +65,18 @@ class Asking:
             return
         if not (reply.is_private or reply.tone is Tone.ERROR):
             try:
-                await self.platform.post(Destination(user, channel, key, nonce=f"{key}:reply"), reply)
+                ref = await self.platform.post(Destination(user, channel, key, nonce=f"{key}:reply"), reply)
+                if reply.pictures:
+                    await self.platform.edit(ref, reply)
             except MessageLost as error:
                 reply = Reply(text=str(error), tone=Tone.ERROR, is_private=True)
             else:
                 return
         await self.platform.asides.tell(aside, reply, await self._inline(aside.team, reply))
+
+    def _is_private(self, command: str) -> bool:
+        menu = self.dispatcher.services.menu
+        return any(form.declaration.is_private for form in menu if form.declaration.name == command)
 
     async def tell(self, error: UserError, aside: Aside) -> None:
         """Why nothing comes of it."""

@@ -112,6 +112,8 @@ class SlackConnection:
         keys = self._keys
         if not keys.app_token and not keys.signing_secret:
             raise NotAllowed("Slack needs SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP.")
+        # Below this it logs every request and answer: people's words, and the address of the socket, which is a key.
+        logging.getLogger("slack_sdk").setLevel(logging.WARNING)
         timeout = aiohttp.ClientTimeout(total=_CALL_SECONDS)
         self._session = aiohttp.ClientSession(timeout=timeout)
         calls = Calls(keys.api_url, self._session, self._teams, self._budgets, self._clock)
@@ -183,7 +185,7 @@ class SlackConnection:
             headers = {name.lower(): value for name, value in dict(answer.headers).items()}
             team = team_from(answer.data, self._keys.bot_token, headers.get("x-oauth-scopes", ""))
             self._one.joined(team)
-            log.info("slack.signed_in", extra={"team": team.id, "name": team.name})
+            log.info("slack.signed_in", extra={"team": team.id, "called": team.name})
 
     async def _tried(self, call: Awaitable, variable: str):  # type: ignore[no-untyped-def,type-arg] # an answer of slack_sdk
         try:
@@ -216,7 +218,6 @@ class SlackConnection:
             attaching_conversation_kwargs_enabled=False,
         )
         app.use(self._counted)
-        logging.getLogger("slack_sdk").setLevel(logging.WARNING)
         return app
 
     def _join(self, calls: Calls, platform: SlackPlatform, app: AsyncApp) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from bot.core.json import JSON
-from bot.core.replies import Button, Picture, Progress
+from bot.core.replies import Button, Picture, Progress, TextFile
 from bot.core.storage import PageMessage
 
 Shown = Mapping[str, JSON]
@@ -26,6 +26,7 @@ def as_json(message: PageMessage) -> dict[str, JSON]:
         "note": reply.note,
         "buttons": [_button(button) for button in reply.buttons if button.action not in _NOT_HERE],
         "tone": reply.tone.value,
+        "files": [_file(message.id, n, file) for n, file in enumerate(reply.files)],
         "created": message.created_at.isoformat(),
     }
 
@@ -61,6 +62,11 @@ def _picture(picture: Picture) -> JSON:
     }
 
 
+def _file(message: str, n: int, file: TextFile) -> JSON:
+    """As the attributes of a link."""
+    return {"href": f"/api/files/{quote(message, safe='')}/{n}", "download": file.name}
+
+
 def _progress(progress: Progress | None) -> JSON:
     if progress is None:
         return None
@@ -69,6 +75,7 @@ def _progress(progress: Progress | None) -> JSON:
         "percent": progress.percent,
         "elapsed": progress.elapsed_seconds,
         "usual": progress.usual_seconds,
+        "place": progress.place,
     }
 
 

@@ -18,6 +18,7 @@ from bot.platforms.web import asks, assets, commands
 from bot.platforms.web.asks import Ask
 from bot.platforms.web.door import NAME, NO_STORE, Door
 from bot.platforms.web.events import PING_SECONDS, STREAMS_PER_PERSON, Events
+from bot.platforms.web.files import text_file
 from bot.platforms.web.guard import USER, Guard
 from bot.platforms.web.me import me_as_json
 from bot.platforms.web.messages import as_json
@@ -65,6 +66,7 @@ class WebPage:
             web.get("/static/{name}", guard.open(self._static)),
             web.get("/media/{sha256}", guard.reading(self._media)),
             web.get("/api/me", guard.reading(self._me)),
+            web.get("/api/files/{message}/{n}", guard.reading(self._file)),
             web.get("/api/jobs/{job}", guard.reading(self._records.serve)),
             web.get("/api/menu", guard.reading(self._menu)),
             web.get("/api/autocomplete", guard.reading(self._autocomplete)),
@@ -97,6 +99,10 @@ class WebPage:
 
     async def _media(self, request: web.Request) -> web.StreamResponse:
         return await picture(request.match_info["sha256"], request.query.get("name", ""), self._path_of)
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        message = await self._platform.of_person(request[USER], request.match_info["message"])
+        return text_file(message.reply.files if message else (), request.match_info["n"])
 
     async def _menu(self, request: web.Request) -> web.StreamResponse:
         return _json(commands.menu_as_json(self._dispatcher.services.menu))

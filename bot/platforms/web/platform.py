@@ -36,7 +36,7 @@ class WebPlatform:
     async def edit(self, message: MessageRef, reply: Reply) -> None:
         """Show this instead. What is still being worked on stays in memory; raises `MessageLost` for an unknown one."""
         before = await self._find(message.channel, message.id)
-        if before is None:
+        if before is None or before.channel != message.channel:  # a page may name any message in a press
             raise MessageLost(f"no message {message.id} on the page")
         if before.reply == reply:
             return
@@ -76,6 +76,12 @@ class WebPlatform:
         """A message of this channel as it is now."""
         found = await self._find(channel, message_id)
         return found if found is not None and found.channel == channel else None
+
+    async def of_person(self, user: User, message_id: str) -> PageMessage | None:
+        """A kept message of any channel of a person's."""
+        async with self._database.read() as rows:
+            found = await rows.page.get(message_id)
+        return found if found is not None and found.channel.startswith(f"{user.id}.") else None
 
     async def channels(self, user: User) -> list[tuple[str, str, str]]:
         """A person's channels, newest first: id, first words, time of the last change (ISO 8601)."""

@@ -35,6 +35,7 @@ WHEN 'hold' THEN balance_delta = 0 AND held_delta >= 0 AND job <> ''
 WHEN 'settle' THEN held_delta <= balance_delta AND balance_delta <= 0 AND job <> ''
 WHEN 'release' THEN balance_delta = 0 AND held_delta <= 0 AND job <> ''
 WHEN 'expire' THEN balance_delta <= 0 AND held_delta = 0
+WHEN 'reset' THEN balance_delta >= 0 AND held_delta = 0 AND job = ''
 ELSE false END
 """
 
@@ -77,3 +78,5 @@ sa.Index(
     sqlite_where=_is_close,
     postgresql_where=_is_close,
 )
+# What somebody asked for since a moment: a limit set during a day or a month counts what was spent before it.
+sa.Index("ledger_of_asker", ledger.c.actor, ledger.c.at, sqlite_where=_is_hold, postgresql_where=_is_hold)

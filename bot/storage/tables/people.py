@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.storage.tables.columns import Key, count, flag, json_column, key, metadata, time, words
+from bot.storage.tables.columns import Key, flag, json_column, key, metadata, time, words
 
 workspaces = sa.Table(
     "workspaces",
@@ -85,11 +85,11 @@ policies = sa.Table(
     sa.CheckConstraint("scope IN ('bot', 'workspace', 'channel', 'role', 'user')", name="policies_scope"),
 )
 
-# A web request, a command a minute: how often, never money (that is the ledger's).
+# A web request, a command a minute: how often, never money (that is the ledger's). A number, since the engines do not
+# add to a time in the same words.
 rate_limits = sa.Table(
     "rate_limits",
     metadata,
     key("key", is_primary=True),
-    time("free_at"),
-    count("burst"),
+    sa.Column("free_at", sa.Float, nullable=False),  # seconds since 1970: when all that was let through is paid off
 )

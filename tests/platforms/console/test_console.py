@@ -169,7 +169,7 @@ async def test_a_link_stays_a_link(desk: Desk) -> None:
 
 
 async def refuse(_: Invocation) -> Reply:
-    return sentence(OutOfCredits(short_by="4.2", refills_at=None))
+    return sentence(OutOfCredits(short_by="4.2", refills="", left=0))
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ async def test_progress_changes_alone(desk: Desk) -> None:
         event = await anext(stream)
     assert event.data == {
         "id": "job-1:0",
-        "progress": {"stage": "running", "percent": 40, "elapsed": 0, "usual": 9},
+        "progress": {"stage": "running", "percent": 40, "elapsed": 0, "usual": 9, "place": None},
     }
 
 

@@ -247,7 +247,7 @@ async def test_ranks_hold_for_commands(tmp_path: Path, rank: Rank) -> None:
         await whole.invited("Ola")
         someone = await whole.invited("Mia", rank)
 
-        said = await someone.post("/api/say", {"text": "/grant Mia 5"})
+        said = await someone.post("/api/say", {"text": "/quota grant Mia 5"})
 
         assert ("is for" in said["error"]) == (rank is Rank.USER)
         assert (await someone.get("/api/me"))["rank"] == rank.name.lower()
@@ -268,7 +268,7 @@ async def test_in_the_demo_one_is_the_owner_or_mia(tmp_path: Path) -> None:
         before = await you.get("/api/me")
         switched = await you.post("/api/switch", {"to": "mia"})
         after = await you.get("/api/me")
-        refused = await you.post("/api/say", {"text": "/grant Mia 5"})
+        refused = await you.post("/api/say", {"text": "/quota grant Mia 5"})
         stranger = await you.post("/api/switch", {"to": "eve"})
 
     people = [{"id": "owner", "name": "You", "rank": "owner"}, {"id": "mia", "name": "Mia", "rank": "user"}]

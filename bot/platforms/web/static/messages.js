@@ -72,9 +72,9 @@ class View {
 			if (from !== this.message.text.length) return false;
 			parts.text = this.message.text + append;
 		}
-		const { pictures, buttons, tone, note } = Object.assign(this.message, parts);
+		const { pictures, buttons, tone, note, files } = Object.assign(this.message, parts);
 		this.node.dataset.tone = tone;
-		this.note.textContent = note;
+		this.note.replaceChildren(note, ...files.map((file) => el("a", file, " ", file.download)));
 		if ("text" in parts) this.drawWords();
 		if ("progress" in parts) this.drawProgress();
 		const shown = JSON.stringify([pictures, buttons, tone]);
@@ -90,11 +90,11 @@ class View {
 		return this.words.replaceChildren(command ? el("b", {}, command) : "", rest);
 	}
 
-	/** Pictures, each with its own buttons under it where there are several. */
+	/** Pictures, each of several with its own buttons. */
 	drawPictures() {
 		const { pictures, buttons } = this.message;
 		const isOwn = ({ n }) => pictures.length > 1 && n;
-		const presses = buttons.filter(({ action }) => action !== "delete"); // every message has that among its tools
+		const presses = buttons.filter(({ action }) => action !== "delete"); // a tool of every message
 		const some = (wanted) => presses.filter(wanted).map((press) => this.button(press));
 		this.pictures.dataset.count = pictures.length;
 		this.pictures.replaceChildren(...pictures.map((picture, i) => el("div", {}, this.figure(picture), el("div", { class: "buttons" }, ...some((button) => isOwn(button) === i + 1)))));
@@ -143,10 +143,10 @@ class View {
 		const { progress } = this.message;
 		this.progressAt = Date.now();
 		if (!progress) return this.progress.replaceChildren();
-		const { stage, percent } = progress;
+		const { stage, percent, place } = progress;
 		const bar = this.progress.lastChild ?? el("div", { class: "bar", role: "progressbar", "aria-label": "Progress" }, el("i"));
 		if (!bar.parentNode) this.progress.append(el("span"), el("span", { class: "time" }), bar);
-		this.progress.firstChild.textContent = STAGES[stage] ?? stage;
+		this.progress.firstChild.textContent = (STAGES[stage] ?? stage) + (place ? `, place ${place}` : "");
 		bar.ariaValueNow = percent;
 		bar.firstChild.style.width = `${percent ?? 30}%`;
 		return this.tick();

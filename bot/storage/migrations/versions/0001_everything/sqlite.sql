@@ -149,8 +149,7 @@ CREATE INDEX predictions_fingerprint ON predictions (fingerprint)
 
 CREATE TABLE rate_limits (
 	"key" TEXT NOT NULL,
-	free_at DATETIME NOT NULL,
-	burst INTEGER DEFAULT '0' NOT NULL,
+	free_at FLOAT NOT NULL,
 	CONSTRAINT rate_limits_pkey PRIMARY KEY ("key")
 )
 
@@ -260,6 +259,7 @@ CREATE TABLE jobs (
 	told_at DATETIME,
 	created_at DATETIME NOT NULL,
 	updated_at DATETIME NOT NULL,
+	forgotten_at DATETIME,
 	steps TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT jobs_pkey PRIMARY KEY (id),
 	CONSTRAINT jobs_state CHECK (state IN ('accepted', 'queued', 'submitting', 'running', 'finished', 'failed', 'cancelled', 'delivered', 'undeliverable')),
@@ -279,6 +279,8 @@ CREATE INDEX jobs_open ON jobs (owner) WHERE state IN ('accepted', 'queued', 'su
 
 CREATE UNIQUE INDEX jobs_press_key ON jobs (press_key) WHERE press_key <> '' AND state IN ('accepted', 'queued', 'submitting', 'running')
 
+CREATE INDEX jobs_remembered ON jobs (created_at) WHERE forgotten_at IS NULL
+
 CREATE UNIQUE INDEX jobs_request_key ON jobs (request_key)
 
 CREATE INDEX jobs_waited_for ON jobs (created_at) WHERE (state IN ('accepted', 'queued', 'submitting', 'running', 'finished') OR state IN ('failed', 'cancelled') AND told_at IS NULL)
@@ -295,8 +297,8 @@ CREATE TABLE ledger (
 	reason TEXT DEFAULT '' NOT NULL,
 	at DATETIME NOT NULL,
 	CONSTRAINT ledger_pkey PRIMARY KEY (id),
-	CONSTRAINT ledger_kind CHECK (kind IN ('grant', 'adjust', 'hold', 'settle', 'release', 'expire')),
-	CONSTRAINT ledger_shape CHECK (CASE kind WHEN 'grant' THEN balance_delta >= 0 AND held_delta = 0 AND job = '' WHEN 'adjust' THEN held_delta = 0 WHEN 'hold' THEN balance_delta = 0 AND held_delta >= 0 AND job <> '' WHEN 'settle' THEN held_delta <= balance_delta AND balance_delta <= 0 AND job <> '' WHEN 'release' THEN balance_delta = 0 AND held_delta <= 0 AND job <> '' WHEN 'expire' THEN balance_delta <= 0 AND held_delta = 0 ELSE false END),
+	CONSTRAINT ledger_kind CHECK (kind IN ('grant', 'adjust', 'hold', 'settle', 'release', 'expire', 'reset')),
+	CONSTRAINT ledger_shape CHECK (CASE kind WHEN 'grant' THEN balance_delta >= 0 AND held_delta = 0 AND job = '' WHEN 'adjust' THEN held_delta = 0 WHEN 'hold' THEN balance_delta = 0 AND held_delta >= 0 AND job <> '' WHEN 'settle' THEN held_delta <= balance_delta AND balance_delta <= 0 AND job <> '' WHEN 'release' THEN balance_delta = 0 AND held_delta <= 0 AND job <> '' WHEN 'expire' THEN balance_delta <= 0 AND held_delta = 0 WHEN 'reset' THEN balance_delta >= 0 AND held_delta = 0 AND job = '' ELSE false END),
 	CONSTRAINT ledger_account_fkey FOREIGN KEY(account) REFERENCES accounts (id)
 )
 
@@ -309,6 +311,8 @@ CREATE UNIQUE INDEX ledger_hold_once ON ledger (job, account) WHERE kind = 'hold
 CREATE INDEX ledger_job ON ledger (job)
 
 CREATE UNIQUE INDEX ledger_key ON ledger ("key")
+
+CREATE INDEX ledger_of_asker ON ledger (actor, at) WHERE kind = 'hold'
 
 CREATE TABLE outputs (
 	prediction TEXT NOT NULL,

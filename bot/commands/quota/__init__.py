@@ -1,0 +1,1 @@
+"""The verbs of /quota: who may spend and do how much, and who did."""

@@ -1,0 +1,29 @@
+"""Credits as people type them, checked: whole micros, and within what a moderator may give away."""
+
+from bot.core.errors import BadOption
+from bot.core.invocations import Invocation
+from bot.core.people import Rank
+from bot.credits.pricing import CreditForm
+from bot.dispatch.services import Services
+
+LEAST_CREDITS = 0.1
+MOST_CREDITS = 1_000_000
+MOST_BUDGET_CREDITS = 1_000_000_000
+
+
+def micros_of(credits_: float, form: CreditForm, option: str) -> int:
+    """An amount in micros; raises `BadOption` for one too small to be anything."""
+    micros = form.micros(credits_)
+    if micros == 0 and credits_ != 0:
+        raise BadOption(f"{option} is less than anything can cost.", option=option)
+    return micros
+
+
+async def check_within_budget(invocation: Invocation, services: Services, micros: int, option: str) -> None:
+    """A moderator promises nobody more than the workspace may spend in a month; the owner may."""
+    if invocation.rank >= Rank.OWNER:
+        return
+    limit = (await services.credits.limits_of(invocation.user)).workspace_month
+    if limit is not None and micros > limit:
+        most = services.credits.form.show(limit)
+        raise BadOption(f"{option} is more than this workspace may spend in a month: {most} credits.", option=option)

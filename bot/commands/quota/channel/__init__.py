@@ -1,0 +1,1 @@
+"""The verbs of /quota channel: what may be asked in a channel."""

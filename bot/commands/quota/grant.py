@@ -1,0 +1,25 @@
+"""/quota grant: a moderator gives somebody more credits."""
+
+from bot.commands.quota.amounts import LEAST_CREDITS, MOST_CREDITS, micros_of
+from bot.core.invocations import Invocation
+from bot.core.people import Rank
+from bot.core.replies import Reply
+from bot.dispatch.declaration import Command, Person, command, option
+from bot.dispatch.services import Services
+
+
+@command("quota grant", rank=Rank.MODERATOR, private=True)
+class QuotaGrant(Command):
+    """Give somebody extra credits."""
+
+    user: Person = option("To whom? A name or an id.", max_length=100)
+    credits: float = option("How many credits?", minimum=LEAST_CREDITS, maximum=MOST_CREDITS)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        form, wallets = services.credits.form, services.credits.wallets
+        micros = micros_of(self.credits, form, "credits")
+        to = await wallets.person(invocation.user, self.user)
+        is_owner = invocation.rank >= Rank.OWNER
+        left = await wallets.grant(invocation.user, to, micros, invocation.request_key, is_owner=is_owner)
+        text = f"{to.name} got {form.show(micros)} credits, and has {form.show(left)} extra credits now."
+        return Reply(text=text, is_private=True)

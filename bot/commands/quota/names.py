@@ -1,0 +1,55 @@
+"""Models and commands as people list them: `flux-schnell, sdxl`, or `all`."""
+
+import re
+
+from bot.core.errors import BadOption, UnknownName
+from bot.core.invocations import Invocation
+from bot.core.json import JSON
+from bot.credits.limits import ANY
+from bot.dispatch.services import Services
+
+ALL = frozenset({"all", "any", ANY})
+
+
+def channel_named(channel: str | None, invocation: Invocation) -> str:
+    """That channel, or the one where this was asked; raises `BadOption` where there is none, as in a terminal."""
+    name = channel or invocation.channel.id
+    if not name:
+        raise BadOption("Say which channel.", option="channel")
+    return name
+
+
+def models_named(text: str, services: Services) -> list[JSON]:
+    """The keys of these models, or `[ANY]`; raises `UnknownName` with the nearest."""
+    known = [model.key for model in services.catalogue.all()]
+    return _named(text, known, "model", how="/models lists them.")
+
+
+def commands_named(text: str, services: Services) -> list[JSON]:
+    """The names of these commands, or `[ANY]`.
+
+    Only commands that make jobs: what moderators and help need is never shut out of a channel, so no rule can lock out
+    whoever would have to undo it.
+    """
+    jobs = [form.declaration.name for form in services.menu if form.declaration.task is not None]
+    others = [form.declaration.name for form in services.menu if form.declaration.task is None]
+    for name in _split(text):
+        if name in others or name in {other.split(" ")[0] for other in others}:
+            raise BadOption(f"/{name} makes no jobs, so it works in every channel. Name some of {', '.join(jobs)}.")
+    return _named(text, jobs, "command that makes jobs", how=f"There are {', '.join(jobs)}.")
+
+
+def _named(text: str, known: list[str], what: str, *, how: str) -> list[JSON]:
+    names = _split(text)
+    if set(names) & ALL:
+        return [ANY]
+    for name in names:
+        if name not in known:
+            raise UnknownName(what, name, known, how=how)
+    if not names:
+        raise BadOption(f"Name at least one {what}, or `all`.")
+    return list(dict.fromkeys(names))
+
+
+def _split(text: str) -> list[str]:
+    return [name.removeprefix("/") for name in re.split(r"[\s,;]+", text.strip().lower()) if name]

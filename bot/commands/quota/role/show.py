@@ -1,0 +1,30 @@
+"""/quota role show: the tiers of this workspace, or one of them."""
+
+from bot.core.errors import BadOption
+from bot.core.invocations import Invocation
+from bot.core.people import Rank
+from bot.core.replies import Reply
+from bot.credits.telling import one_line, values_told
+from bot.dispatch.declaration import Command, Role, command, option
+from bot.dispatch.services import Services
+
+
+@command("quota role show", rank=Rank.MODERATOR, private=True)
+class QuotaRoleShow(Command):
+    """Show what roles give."""
+
+    role: Role | None = option("Which role? All that give something if you say nothing.", default=None, max_length=100)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        by, form = invocation.user, services.credits.form
+        overview = await services.credits.overview(by.platform, by.workspace)
+        roles = {role: values for role, values in overview.roles.items() if self.role in (None, role)}
+        if not roles:
+            raise BadOption(
+                f"Nothing is set for {self.role}." if self.role else "No role gives anything yet: `/quota role set`."
+            )
+        lines = [
+            f"- {overview.called(role)}: {one_line(values_told(values, form), otherwise='nothing')}"
+            for role, values in roles.items()
+        ]
+        return Reply(text="\n".join(lines), is_private=True)

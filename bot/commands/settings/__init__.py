@@ -1,0 +1,1 @@
+"""/settings and its verbs: what a workspace decides for itself."""

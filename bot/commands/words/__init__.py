@@ -1,0 +1,1 @@
+"""/words and its verbs: what may not be asked for here."""

@@ -1,0 +1,143 @@
+"""What a person may spend and do where they ask, out of what was set for them, their roles, the workspace and the bot.
+
+Two rules, for every key alike. Of the roles a person has, the most generous counts: a better tier gives more. Of all
+that then speak (the person, their roles, the workspace, the bot), the tightest counts. An allowance and a weight are
+gifts, not limits: a role's stands in place of the default, whether it is more or less.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bot.core.people import User
+from bot.core.storage import Policy
+
+DAILY_ALLOWANCE: Final = "daily_allowance_micros"
+USER_DAY: Final = "user_day_micros"
+USER_MONTH: Final = "user_month_micros"
+WORKSPACE_MONTH: Final = "workspace_month_micros"
+BOT_MONTH: Final = "bot_month_micros"
+AT_ONCE: Final = "jobs_at_once"
+PER_MINUTE: Final = "jobs_per_minute"
+MAX_COUNT: Final = "max_count"
+MAX_PIXELS: Final = "max_pixels"
+WEIGHT: Final = "weight"
+MODELS: Final = "models"
+COMMANDS: Final = "commands"
+NAME: Final = "name"
+TIME_ZONE: Final = "setting:time_zone"
+
+EVERYONE: Final = "everyone"
+"""A role that everybody has: on Discord also under the server's own id, as Discord itself has it."""
+
+ANY: Final = "*"
+"""Among models or commands: all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be spent, in micros, and done; None where nobody set a limit."""
+
+    daily_allowance: int
+    """What everybody gets each day, wherever they ask."""
+    bot_month: int
+    user_day: int | None = None
+    user_month: int | None = None
+    workspace_month: int | None = None
+    tier_allowance: int | None = None
+    """What a role of this workspace gives instead."""
+    jobs_at_once: int | None = None
+    jobs_per_minute: int | None = None
+    max_count: int | None = None
+    max_pixels: int | None = None
+    models: frozenset[str] | None = None
+    """The only models they may use."""
+    weight: int = 1
+    """How many turns they get in a queue for one of a person without a tier."""
+    tier: str = ""
+    """What the role that gives the most is called."""
+    time_zone: str = "UTC"
+
+    @property
+    def allowance(self) -> int:
+        """What they get each day here, in micros."""
+        return self.daily_allowance if self.tier_allowance is None else self.tier_allowance
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRules:
+    """What may be asked in a channel; None where nobody set a rule."""
+
+    models: frozenset[str] | None = None
+    commands: frozenset[str] | None = None
+
+
+def limits_of(policies: Iterable[Policy], user: User, *, daily_allowance: int, bot_month: int) -> Limits:
+    """The limits of a user. `daily_allowance` and `bot_month` are the settings' defaults, in micros."""
+    concerned = [policy for policy in policies if _concerns(policy, user)]
+    by_role = [policy for policy in concerned if policy.scope == "role"]
+    bot_wide = [policy for policy in concerned if policy.scope == "bot"]
+    daily, month = _numbers(bot_wide, DAILY_ALLOWANCE), _numbers(bot_wide, BOT_MONTH)
+    zone = next((str(policy.value) for policy in concerned if policy.key == TIME_ZONE and policy.value), "UTC")
+    return Limits(
+        daily_allowance=min(daily, default=daily_allowance),
+        bot_month=min(month, default=bot_month),
+        user_day=_tightest(concerned, USER_DAY),
+        user_month=_tightest(concerned, USER_MONTH),
+        workspace_month=_tightest(concerned, WORKSPACE_MONTH),
+        tier_allowance=max(_numbers(by_role, DAILY_ALLOWANCE), default=None),
+        jobs_at_once=_tightest(concerned, AT_ONCE),
+        jobs_per_minute=_tightest(concerned, PER_MINUTE),
+        max_count=_tightest(concerned, MAX_COUNT),
+        max_pixels=_tightest(concerned, MAX_PIXELS),
+        models=_union(by_role, MODELS),
+        weight=max(_numbers(by_role, WEIGHT), default=1),
+        tier=_tier(by_role),
+        time_zone=zone,
+    )
+
+
+def rules_of(policies: Iterable[Policy], channel: str) -> ChannelRules:
+    """What may be asked in a channel."""
+    here = [policy for policy in policies if policy.scope == "channel" and policy.scope_id == channel]
+    return ChannelRules(models=_union(here, MODELS), commands=_union(here, COMMANDS))
+
+
+def _concerns(policy: Policy, user: User) -> bool:
+    if policy.scope == "user":
+        return policy.scope_id == user.id
+    if policy.scope == "role":
+        return policy.scope_id in user.roles or policy.scope_id in (EVERYONE, user.workspace)
+    return policy.scope in ("bot", "workspace")
+
+
+def _numbers(policies: Iterable[Policy], key: str) -> list[int]:
+    return [policy.value for policy in policies if policy.key == key and isinstance(policy.value, int)]
+
+
+def _tightest(policies: Sequence[Policy], key: str) -> int | None:
+    """The smallest of what is set, where a person's roles together say the largest of theirs."""
+    by_role = _numbers((policy for policy in policies if policy.scope == "role"), key)
+    others = _numbers((policy for policy in policies if policy.scope != "role"), key)
+    return min([*others, *([max(by_role)] if by_role else [])], default=None)
+
+
+def _union(policies: Iterable[Policy], key: str) -> frozenset[str] | None:
+    """All that any of these allows; None where none of them says anything, or one allows everything."""
+    said = [policy.value for policy in policies if policy.key == key and isinstance(policy.value, list)]
+    allowed = frozenset(str(name) for names in said for name in names)
+    return None if not said or ANY in allowed else allowed
+
+
+def _tier(by_role: Collection[Policy]) -> str:
+    """What a person's best role is called: the one that gives the most a day, then the most turns."""
+    roles = {policy.scope_id: {p.key: p.value for p in by_role if p.scope_id == policy.scope_id} for policy in by_role}
+    if not roles:
+        return ""
+
+    def generosity(role: str) -> tuple[int, int, str]:
+        gives, turns = roles[role].get(DAILY_ALLOWANCE), roles[role].get(WEIGHT)
+        return (gives if isinstance(gives, int) else -1, turns if isinstance(turns, int) else 1, role)
+
+    best = max(roles, key=generosity)
+    return str(roles[best].get(NAME) or best)

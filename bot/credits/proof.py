@@ -1,0 +1,29 @@
+"""`quota verify`: the books against one another, in sentences."""
+
+from dataclasses import dataclass
+
+from bot.core.storage import Database, Disagreement
+
+MOST_NAMED = 50
+"""Of each kind: whoever has more has one cause, not many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was compared, and what disagrees, a line each."""
+
+    compared: str
+    wrong: tuple[str, ...]
+
+
+async def prove(database: Database) -> Proof:
+    """Compare ledger, accounts, jobs and predictions, all as they were at one moment; changes nothing."""
+    async with database.read() as tx:
+        sizes = await tx.books.sizes()
+        found = await tx.books.disagreements(MOST_NAMED)
+    compared = ", ".join(f"{count:,} rows of {table}" for table, count in sizes.items())
+    return Proof(compared, tuple(_sentence(row) for row in found))
+
+
+def _sentence(row: Disagreement) -> str:
+    return f"{row.what} {row.row}: {row.says:,}, and should be {row.should_say:,}"

@@ -1,0 +1,128 @@
+"""Credits given to somebody, taken back, and spending forgiven: by moderators in their workspace, or by the owner."""
+
+import contextlib
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.core.clock import Clock
+from bot.core.errors import BadOption, DuplicateEntry
+from bot.core.json import JSON
+from bot.core.money import Account, Entry, EntryKind
+from bot.core.people import User
+from bot.core.storage import Database, Transaction
+from bot.credits.accounts import asker, granted_wallet, windows_of, workspace_budget
+from bot.credits.policies import About, Policies
+from bot.credits.pricing import CreditForm
+
+
+class Wallets:
+    """`by` is who does it, always about people of the workspace they are in."""
+
+    def __init__(self, database: Database, policies: Policies, form: CreditForm, clock: Clock) -> None:
+        self._database = database
+        self._policies = policies
+        self._form = form
+        self._clock = clock
+
+    async def person(self, by: User, name: str) -> User:
+        """Somebody of this workspace by id or name; raises `BadOption` for nobody, or for one of two."""
+        async with self._database.read() as tx:
+            user_id = _the_one(name, await tx.people.by_name(by.platform, by.workspace, name))
+            names = await tx.people.names(by.platform, by.workspace, [user_id])
+        return User(by.platform, by.workspace, user_id, names.get(user_id) or user_id)
+
+    async def grant(self, by: User, to: User, micros: int, request_key: str, *, is_owner: bool = False) -> int:
+        """Give somebody more; gives what they then have extra, in micros. The request key makes it unrepeatable.
+
+        A moderator gives away no more than this month's budget of the workspace has left: raises `BadOption`.
+        """
+        async with self._database.read() as tx:
+            if not is_owner:
+                await self._check_budget(tx, by, micros)
+        await self._move(by, to, micros, request_key)
+        return await self._extra(to)
+
+    async def take(self, by: User, of: User, micros: int, request_key: str) -> int:
+        """Take extra credits back; gives what is left, in micros. Raises `BadOption` rather than go below zero."""
+        await self._move(by, of, -micros, request_key)
+        return await self._extra(of)
+
+    async def reset(self, by: User, of: User, *, with_month: bool, request_key: str) -> int:
+        """Make today (and this month) as if they had spent nothing here; gives what they can spend again, in micros.
+
+        What they spent elsewhere stays spent, and so does what shared budgets counted: that money is gone.
+        """
+        now = self._clock.now()
+        today = f"{now:%Y-%m-%d}"
+        accounts = [account for account in windows_of(of, now) if with_month or account.window == today]
+        forgiven = 0
+        with contextlib.suppress(DuplicateEntry):  # delivered twice, done once
+            async with self._database.write() as tx:
+                for account in (await tx.ledger.lock([account.id for account in accounts])).values():
+                    micros = await _spent_here(tx, account, of)
+                    key = f"reset:{request_key}:{account.id}"
+                    await tx.ledger.append([Entry(account.id, EntryKind.RESET, micros, 0, key, asker(by), now)])
+                    forgiven += micros if account.scope in ("daily", "tier") else 0
+                facts: dict[str, JSON] = {"of": of.id, "micros": forgiven, "month": with_month}
+                await tx.audit.add(asker(by), "credits.reset", facts, now)
+        return forgiven
+
+    async def _check_budget(self, tx: Transaction, by: User, micros: int) -> None:
+        limit = await self._policies.budget_of(tx, About(by.platform, by.workspace, "workspace"))
+        if limit is None:
+            return
+        budget = await tx.ledger.get(workspace_budget(by.platform, by.workspace, self._clock.now()).id)
+        left = max(limit - (budget.spent if budget else 0), 0)
+        if micros > left:
+            text = f"This workspace has {self._form.show(left)} credits left this month: you cannot give away more."
+            raise BadOption(text, option="credits")
+
+    async def _move(self, by: User, whose: User, micros: int, request_key: str) -> None:
+        now, wallet = self._clock.now(), granted_wallet(whose.platform, whose.workspace, whose.id)
+        kind, verb = (EntryKind.GRANT, "grant") if micros >= 0 else (EntryKind.ADJUST, "take")
+        with contextlib.suppress(DuplicateEntry):  # delivered twice, done once
+            async with self._database.write() as tx:
+                await _open(tx, wallet, by, now)
+                before = (await tx.ledger.lock([wallet.id]))[wallet.id]
+                key = f"{verb}:{request_key}"
+                if before.available + micros < 0 and not await _is_done(tx, wallet, key):
+                    has = self._form.show(before.available)
+                    raise BadOption(f"{whose.name} has {has} extra credits: I cannot take more.", option="credits")
+                await tx.ledger.append([Entry(wallet.id, kind, micros, 0, key, asker(by), now)])
+                facts: dict[str, JSON] = {"to" if micros >= 0 else "of": whose.id, "micros": abs(micros)}
+                await tx.audit.add(asker(by), f"credits.{verb}", facts, now)
+
+    async def _extra(self, whose: User) -> int:
+        async with self._database.read() as tx:
+            wallet = await tx.ledger.get(granted_wallet(whose.platform, whose.workspace, whose.id).id)
+        return wallet.available if wallet else 0
+
+
+async def _open(tx: Transaction, wallet: Account, by: User, now: datetime) -> None:
+    await tx.ledger.open(wallet, Entry(wallet.id, EntryKind.GRANT, 0, 0, f"open:{wallet.id}", asker(by), now))
+
+
+async def _is_done(tx: Transaction, wallet: Account, key: str) -> bool:
+    """Whether this very taking was done before: its second delivery is no error."""
+    return any(entry.key == key for entry in await tx.ledger.entries([wallet.id]))
+
+
+async def _spent_here(tx: Transaction, account: Account, of: User) -> int:
+    """What a person spent from an account by asking in their workspace, less what was forgiven there before."""
+    if account.workspace:
+        return account.spent
+    entries = await tx.ledger.entries([account.id])
+    held_here = {entry.job for entry in entries if entry.kind is EntryKind.HOLD and entry.actor == asker(of)}
+    spent = -sum(e.balance_delta for e in entries if e.kind is EntryKind.SETTLE and e.job in held_here)
+    here = f"{of.platform}:{of.workspace}:"
+    forgiven = sum(e.balance_delta for e in entries if e.kind is EntryKind.RESET and e.actor.startswith(here))
+    return max(min(spent - forgiven, account.spent), 0)
+
+
+def _the_one(name: str, ids: Sequence[str]) -> str:
+    """Whom a name means; raises `BadOption` when it is nobody, or might be two."""
+    if not ids:
+        raise BadOption(f"I have not seen “{name}” here yet. They must have used me once.", option="user")
+    if len(ids) > 1:
+        raise BadOption(f"Several people are called “{name}”: {' and '.join(ids)}. Please give the id.", option="user")
+    return ids[0]

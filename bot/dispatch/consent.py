@@ -1,0 +1,118 @@
+"""Asking before something that costs much or cannot be undone: a question with two buttons, answered once.
+
+A command asks by raising `NeedsConsent` before it does anything; nothing is held meanwhile. The whole call waits in a
+`pending` row, with the files it took kept, and is made again when its own person presses Go ahead. A command that
+cannot be undone reads `Invocation.is_confirmed`:
+
+    if not invocation.is_confirmed:
+        raise NeedsConsent("This forgets everything you asked. Are you sure?", go="Delete it all")
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from bot.core.clock import Clock
+from bot.core.conversations import Role
+from bot.core.errors import NeedsConsent, NoSuchJob, NotAllowed
+from bot.core.ids import new_id
+from bot.core.invocations import Attachment, Invocation, Said
+from bot.core.json import JSON
+from bot.core.pending import Pending
+from bot.core.people import Channel, User
+from bot.core.replies import Button, Reply
+from bot.core.storage import Database
+from bot.media.media import Media
+
+KIND = "consent"
+WAITS = timedelta(hours=1)
+CONFIRM, DECLINE = "confirm", "decline"
+ACTIONS = frozenset({CONFIRM, DECLINE})
+
+_OVER = "That question was answered already, or is more than an hour old. Please ask again."
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Asks, and takes answers. Every answer is taken by one statement: of two presses at once, one goes ahead."""
+
+    database: Database
+    clock: Clock
+    media: Media
+
+    async def ask(self, invocation: Invocation, asked: NeedsConsent) -> Reply:
+        """Keep the call, and put its question."""
+        now = self.clock.now()
+        user, channel = invocation.user, invocation.channel
+        where = (user.platform, user.workspace, channel.id, user.id)
+        facts = _facts_of(invocation, asked)
+        pending = Pending(new_id(), KIND, *where, facts, now, now + WAITS)
+        async with self.database.write() as tx:
+            await tx.pending.put(pending)
+        buttons = (Button(CONFIRM, asked.go, pending.id), Button(DECLINE, "No", pending.id))
+        return Reply(text=str(asked), buttons=buttons, is_private=True)
+
+    async def take(self, pending_id: str, user: User) -> tuple[str, Invocation]:
+        """The question and the call that waited for its answer, once. Raises `NoSuchJob` or `NotAllowed`."""
+        async with self.database.write() as tx:
+            taken = await tx.pending.take(pending_id, user.platform, user.workspace, user.id, self.clock.now())
+            left = None if taken else await tx.pending.get(pending_id)
+        if taken is None or taken.kind != KIND:
+            if left is not None and left.kind == KIND and left.user != user.id:
+                raise NotAllowed("Only the person who was asked can answer this.")
+            raise NoSuchJob(_OVER)
+        return str(taken.facts["question"]), self._call(taken.facts, user)
+
+    def _call(self, facts: Mapping[str, Any], user: User) -> Invocation:
+        """The call as it was made, by the person as they are now."""
+        return Invocation(
+            user=user,
+            channel=Channel(**facts["channel"]),
+            command=facts["command"],
+            request_key="",
+            options=facts["options"],
+            attachments={name: self._kept(str(file["sha256"])) for name, file in facts["files"].items()},
+            press_key=facts["press_key"],
+            parent_job=facts["parent_job"],
+            action=facts["action"],
+            is_private=facts["is_private"],
+            earlier=tuple(Said(**said | {"role": Role(said["role"])}) for said in facts["earlier"]),
+            confirmed_micros=facts["micros"],
+            is_confirmed=True,
+        )
+
+    def _kept(self, sha256: str) -> Attachment:
+        attachment = self.media.attachment(sha256)
+        if attachment is None:
+            raise NoSuchJob("The picture you gave is not kept any more. Please ask again.")
+        return attachment
+
+
+def _facts_of(invocation: Invocation, asked: NeedsConsent) -> dict[str, JSON]:
+    """All of a call but who makes it, and but `answering`: its token is a secret, and the press brings another."""
+    channel = invocation.channel
+    earlier: list[JSON] = [
+        {"role": said.role.value, "user": said.user, "text": said.text, "message": said.message}
+        for said in invocation.earlier
+    ]
+    return {
+        "question": str(asked),
+        "micros": asked.micros,
+        "command": invocation.command,
+        "channel": {
+            "platform": channel.platform,
+            "workspace": channel.workspace,
+            "id": channel.id,
+            "thread": channel.thread,
+            "is_age_restricted": channel.is_age_restricted,
+        },
+        # A file that was taken stands in place of the link it came from.
+        "options": {name: value for name, value in invocation.options.items() if name not in asked.files},
+        "files": {name: {"sha256": sha256} for name, sha256 in asked.files.items()},
+        "press_key": invocation.press_key,
+        "parent_job": invocation.parent_job,
+        "action": invocation.action,
+        "is_private": invocation.is_private,
+        "earlier": earlier,
+    }

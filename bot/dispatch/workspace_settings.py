@@ -1,0 +1,204 @@
+"""A workspace's settings as they are changed from the chat: checked, written with who did it, and told in words."""
+
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from zoneinfo import available_timezones
+
+from bot.core.errors import BadOption, Refused
+from bot.core.invocations import Invocation
+from bot.core.json import JSON
+from bot.core.naming import channel_named, role_named
+from bot.core.people import Channel, Rank, User
+from bot.core.replies import Reply
+from bot.credits.limits import EVERYONE
+from bot.credits.policies import About
+from bot.dispatch.declaration import Choice
+from bot.dispatch.services import Services
+from bot.moderation.settings import WorkspaceSettings, key_of
+
+_ID_SHAPES = {"discord": re.compile(r"\d{5,25}"), "slack": re.compile(r"[A-Z][A-Z0-9]{5,20}")}
+"""What ids look like where platforms have them; a name that was typed instead of picked does not fit."""
+
+_LANGUAGE = re.compile(r"[^\W\d_][\w '()-]{1,39}")
+MOST_CHOICES = 25
+
+
+async def settings_of(services: Services, user: User) -> WorkspaceSettings:
+    """The settings where somebody is."""
+    return await services.moderation.settings_of(user.platform, user.workspace)
+
+
+async def change(services: Services, by: User, values: Mapping[str, JSON]) -> WorkspaceSettings:
+    """Write these policies (`key_of`), or take them away where the value is None; gives the settings as they are then.
+
+    The audit has who changed what from what to what. They hold here at once, and within a second elsewhere.
+    """
+    if values:
+        await services.credits.change(About(by.platform, by.workspace, "workspace"), values, by)
+    services.moderation.forget_settings(by.platform, by.workspace)
+    return await settings_of(services, by)
+
+
+async def changed(services: Services, by: User, values: Mapping[str, JSON], *names: str) -> Reply:
+    """Change them, and tell what these settings are then."""
+    settings = await change(services, by, values)
+    return Reply(text="\n".join(told(settings, by, services, only=frozenset(names))), is_private=True)
+
+
+# One setting each: what to write, once it is checked.
+
+
+def channel_allowed(by: User, place: str, *, is_allowed: bool) -> dict[str, JSON]:
+    """A channel that the bot may be used in; once there is one, it is used in those only."""
+    return {key_of("channels", _an_id(by.platform, place, "channel")): True if is_allowed else None}
+
+
+def moderators(invocation: Invocation, settings: WorkspaceSettings, role: str, *, moderates: bool) -> dict[str, JSON]:
+    """A role whose members moderate. Raises `Refused` for what would lock out who does it, or let in everybody."""
+    by = invocation.user
+    role = _an_id(by.platform, role, "role")
+    if moderates and role in (EVERYONE, by.workspace):
+        raise Refused("Everybody has that role: everybody would be a moderator.")
+    left = settings.moderator_roles - {role}
+    is_only_by_role = invocation.rank is Rank.MODERATOR and not by.is_administrator
+    if not moderates and is_only_by_role and not left & by.roles:
+        raise Refused("That role is what makes you a moderator: an administrator of this workspace can take it away.")
+    return {key_of("moderator_roles", role): True if moderates else None}
+
+
+async def notices_in(services: Services, by: User, place: str) -> dict[str, JSON]:
+    """The channel that reports and notices go to, tried with one. Raises `BadOption` where I cannot post."""
+    channel = Channel(by.platform, by.workspace, _an_id(by.platform, place, "channel"))
+    told = Reply(text=f"Reports, and notices about the budget, will come here from now on. {by.name} said so.")
+    if not await services.moderation.post(channel, told):
+        where = channel_named(channel.platform, channel.id)
+        raise BadOption(f"I cannot post in {where}. Let me in there, then say this again.", option="channel")
+    return {key_of("moderator_channel"): channel.id}
+
+
+def time_zone(name: str) -> dict[str, JSON]:
+    """A time zone by its IANA name, in whatever case it is typed. Raises `BadOption` with the nearest."""
+    zones = _zones()
+    found = zones.get(name.strip().lower().replace(" ", "_"))
+    if found is None:
+        near = get_close_matches(name.lower(), zones, n=1, cutoff=0.5)
+        meant = next((zone for lower, zone in zones.items() if name.strip().lower() in lower), zones.get("".join(near)))
+        hint = f"Did you mean {meant}?" if meant else "Try Europe/Berlin, or UTC."
+        raise BadOption(f"There is no time zone called “{name}”. {hint}", option="time_zone")
+    return {key_of("time_zone"): found}
+
+
+def language(name: str) -> dict[str, JSON]:
+    """The language that chat models answer in, by its name in any language."""
+    if not _LANGUAGE.fullmatch(name):
+        raise BadOption("language is the name of a language, such as German or Português.", option="language")
+    return {key_of("language"): name}
+
+
+def zones_like(_: Services, typed: str) -> list[Choice]:
+    """Suggestions for a time zone: those whose city begins so first."""
+    wanted = typed.strip().lower().replace(" ", "_")
+    zones = _zones()
+    found = [name for lower, name in zones.items() if wanted in lower]
+    found.sort(key=lambda name: (not name.lower().rpartition("/")[2].startswith(wanted), name))
+    return [Choice(name, name) for name in found[:MOST_CHOICES]]
+
+
+@lru_cache(maxsize=1)
+def _zones() -> dict[str, str]:
+    return {name.lower(): name for name in sorted(available_timezones())} | {"utc": "UTC"}
+
+
+def _an_id(platform: str, text: str, what: str) -> str:
+    """An id as the platform gives it. Raises `BadOption` for a name, where the platform has ids."""
+    shape = _ID_SHAPES.get(platform)
+    if text and (shape is None or shape.fullmatch(text) or (what == "role" and text == EVERYONE)):
+        return text
+    raise BadOption(f"I do not know a {what} called “{text}”. Pick it from the list that opens at @ or #.", option=what)
+
+
+# In words.
+
+
+def told(settings: WorkspaceSettings, by: User, services: Services, *, only: frozenset[str] = frozenset()) -> list[str]:
+    """A line for each setting, or for those named: what it is now."""
+    default = WorkspaceSettings()
+    lines = []
+    for name, (label, tell) in _TELLERS.items():
+        if only and name not in only:
+            continue
+        usual = "" if getattr(settings, name) != getattr(default, name) else " *(default)*"
+        lines.append(f"- **{label}**: {tell(settings, by, services)}{usual}")
+    return lines
+
+
+def _models(settings: WorkspaceSettings, by: User, services: Services) -> str:
+    chosen = [f"/{task} {services.catalogue.get(key).title}" for task, key in sorted(settings.default_models.items())]
+    return ", ".join(chosen) or "the first of each task in /models"
+
+
+def _channels(settings: WorkspaceSettings, by: User, services: Services) -> str:
+    return ", ".join(channel_named(by.platform, name) for name in sorted(settings.channels)) or "all"
+
+
+def _moderators(settings: WorkspaceSettings, by: User, services: Services) -> str:
+    roles = [role_named(by.platform, role) for role in sorted(settings.moderator_roles)]
+    return " and ".join(["this workspace's administrators", *roles])
+
+
+def _notices(settings: WorkspaceSettings, by: User, services: Services) -> str:
+    place = settings.moderator_channel
+    return f"in {channel_named(by.platform, place)}" if place else "to the bot's owner"
+
+
+def _days(settings: WorkspaceSettings, by: User, services: Services) -> str:
+    days = min(settings.retention_days or services.moderation.days_kept, services.moderation.days_kept)
+    return f"{days} days" if days != 1 else "one day"
+
+
+def _above(settings: WorkspaceSettings, by: User, services: Services) -> str:
+    amount = settings.confirm_above_credits
+    return f"above {amount:g} credits" if amount else "never"
+
+
+Tell = Callable[[WorkspaceSettings, User, Services], str]
+_TELLERS: Mapping[str, tuple[str, Tell]] = {
+    "default_models": ("Models where nobody names one", _models),
+    "channels": ("Channels I may be used in", _channels),
+    "moderator_roles": ("Moderators", _moderators),
+    "moderator_channel": ("Reports and notices go", _notices),
+    "system_prompt": (
+        "What chat models are told",
+        lambda settings, _, services: f"“{(settings.system_prompt or services.conversations.system)[:300]}”",
+    ),
+    "language": ("They answer in", lambda settings, *_: settings.language or "the language of the question"),
+    "join": (
+        "Who may go on with a conversation",
+        lambda settings, *_: "everyone" if settings.join == "everyone" else "who began it",
+    ),
+    "mention": (
+        "A mention is answered",
+        lambda settings, *_: {"thread": "in a thread of its own", "reply": "with a reply", "off": "not at all"}[
+            settings.mention
+        ],
+    ),
+    "adult": (
+        "Models for adults",
+        lambda settings, *_: "nowhere" if settings.adult == "off" else "in age-restricted channels",
+    ),
+    "flagged": (
+        "Pictures that the model flags",
+        lambda settings, *_: "refused" if settings.flagged == "refuse" else "hidden until they are opened",
+    ),
+    "reuse": (
+        "The very same asked again",
+        lambda settings, *_: "is answered from what was kept, for nothing" if settings.reuse else "is made anew",
+    ),
+    "time_zone": ("Time zone", lambda settings, *_: settings.time_zone),
+    "retention_days": ("What was asked is kept", _days),
+    "confirm_above_credits": ("A button asks first", _above),
+}
+SETTINGS = tuple(_TELLERS)
+"""Every setting by its name, in the order they are told."""

@@ -1,0 +1,146 @@
+"""What moderators and owners do: allow workspaces, block people, refuse words, pause models. Each leaves its trace."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from bot.core.clock import Clock
+from bot.core.errors import BadOption
+from bot.core.json import JSON
+from bot.core.people import User
+from bot.core.storage import AuditRow, Database, Transaction
+from bot.moderation.words import folded
+
+MOST_WORDS = 2_000
+
+
+class Desk:
+    """Who may do what is known already: the dispatcher checks ranks. `by` is who does it, where they are."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        needs_no_permission: Callable[[User], bool],
+        forget_rules: Callable[..., None],
+    ) -> None:
+        """`forget_rules(platform, workspace)` is told of changed words, and `forget_rules()` of changed pauses."""
+        self._database = database
+        self._clock = clock
+        self._needs_no_permission = needs_no_permission
+        self._forget_rules = forget_rules
+
+    # Workspaces.
+
+    async def allow(self, by: User) -> bool:
+        """The workspace somebody is in may use the bot; False where it may anyhow, by the bot's own settings."""
+        if self._needs_no_permission(by):
+            return False
+        async with self._database.write() as tx:
+            await tx.people.allow_workspace(by.platform, by.workspace, self._clock.now())
+            await self._note(tx, by, "workspace.allowed", {})
+        return True
+
+    async def forbid(self, by: User) -> None:
+        """Take the permission back. Raises `BadOption` where the bot's own settings give it."""
+        if self._needs_no_permission(by):
+            raise BadOption(
+                "This workspace is allowed by the bot's own settings (ALLOWED_WORKSPACES): take it out there.",
+                option="allowed",
+            )
+        async with self._database.write() as tx:
+            await tx.people.forbid_workspace(by.platform, by.workspace, self._clock.now(), is_removed=False)
+            await self._note(tx, by, "workspace.forbidden", {})
+
+    async def removed_from(self, platform: str, workspace: str) -> None:
+        """The bot was thrown out of a workspace: its data goes when its time is up, and it must be allowed anew."""
+        async with self._database.write() as tx:
+            await tx.people.forbid_workspace(platform, workspace, self._clock.now(), is_removed=True)
+            await tx.audit.add("bot", "workspace.left", {}, self._clock.now(), (platform, workspace))
+
+    # People.
+
+    async def block(self, by: User, whom: User, until: datetime, reason: str) -> None:
+        """Somebody may ask nothing here until then."""
+        async with self._database.write() as tx:
+            await tx.people.block(whom, until, reason)
+            await self._note(tx, by, "user.blocked", {"user": whom.id, "until": until.isoformat(), "reason": reason})
+
+    async def unblock(self, by: User, whom: User) -> bool:
+        """False when they were not blocked."""
+        async with self._database.write() as tx:
+            blocked = await tx.people.blocked_until(whom)
+            if blocked is None:
+                return False
+            await tx.people.block(whom, None, "")
+            await self._note(tx, by, "user.unblocked", {"user": whom.id})
+        return blocked[0] > self._clock.now()
+
+    # Words.
+
+    async def words(self, user: User) -> list[str]:
+        """The words refused where somebody is."""
+        async with self._database.read() as tx:
+            return await tx.moderation.words(user.platform, user.workspace)
+
+    async def add_word(self, by: User, word: str) -> bool:
+        """Refuse a word from now on; False when it was refused already. Raises `BadOption` for what is no word."""
+        word = _word(word)
+        async with self._database.write() as tx:
+            if len(await tx.moderation.words(by.platform, by.workspace)) >= MOST_WORDS:
+                raise BadOption(f"There are {MOST_WORDS:,} words already. Take some out first.", option="word")
+            is_new = await tx.moderation.add_word(by.platform, by.workspace, word, by.id)
+            if is_new:
+                await self._note(tx, by, "words.added", {"word": word})
+        self._forget_rules(by.platform, by.workspace)
+        return is_new
+
+    async def remove_word(self, by: User, word: str) -> bool:
+        """Let a word through again; False when it was not refused by this workspace."""
+        word = _word(word)
+        async with self._database.write() as tx:
+            was_there = await tx.moderation.remove_word(by.platform, by.workspace, word)
+            if was_there:
+                await self._note(tx, by, "words.removed", {"word": word})
+        self._forget_rules(by.platform, by.workspace)
+        return was_there
+
+    # Pauses.
+
+    async def pauses(self) -> dict[str, str]:
+        """What is paused (`all`, `platform:web`, `model:sdxl`) and why."""
+        async with self._database.read() as tx:
+            return await tx.moderation.pauses()
+
+    async def pause(self, by: User, what: str, reason: str | None) -> None:
+        """No new job of this starts until it is resumed, which a reason of None does. Running ones go on."""
+        facts: Mapping[str, JSON] = {"what": what} if reason is None else {"what": what, "reason": reason}
+        async with self._database.write() as tx:
+            await tx.moderation.pause(what, reason, by.id)
+            await self._note(tx, by, "resumed" if reason is None else "paused", facts)
+        self._forget_rules()
+
+    # The record.
+
+    async def audit(
+        self, user: User, limit: int, *, actor: str = "", kind: str = ""
+    ) -> tuple[list[AuditRow], dict[str, str]]:
+        """What concerns somebody's workspace, newest first, and what the people in it are called, by id."""
+        place = (user.platform, user.workspace)
+        async with self._database.read() as tx:
+            rows = await tx.audit.of(*place, limit, actor=f"{place[0]}:{place[1]}:{actor}" if actor else "", kind=kind)
+            ids = {row.actor.rpartition(":")[2] for row in rows} | {str(row.facts.get("user", "")) for row in rows}
+            return rows, await tx.people.names(*place, sorted(ids - {""}))
+
+    async def _note(self, tx: Transaction, by: User, action: str, facts: Mapping[str, JSON]) -> None:
+        await tx.audit.add(by.actor, action, facts, self._clock.now())
+
+
+def _word(text: str) -> str:
+    """A word as it is kept: folded, so that it is one row however it is typed."""
+    word = " ".join(folded(text).split())
+    if not any(sign.isalnum() for sign in word):
+        raise BadOption(
+            "word needs a letter or a digit: a word, some words, or a pattern such as badger*.", option="word"
+        )
+    return word

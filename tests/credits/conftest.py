@@ -1,0 +1,23 @@
+"""A town on a database of either engine."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.storage.engine import SqlDatabase
+from tests.credits.town import Town
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[SqlDatabase]:
+    opened = SqlDatabase(database_url)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def town(database: SqlDatabase) -> AsyncIterator[Town]:
+    opened = Town(database)
+    yield opened
+    await opened.rest()

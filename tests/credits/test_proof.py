@@ -1,0 +1,114 @@
+"""`quota verify`: right books are said to be right, and each way to be wrong is named."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+
+import pytest
+
+from bot.core.jobs import JobState
+from bot.credits.proof import prove
+from bot.storage.sqlite import path_of
+from tests.credits.town import Town
+from tests.fakes.rows import ANA
+from tests.storage.raw import execute
+
+
+async def a_life(town: Town) -> None:
+    """One of everything: paid, failed after trying again, cancelled, running, beyond what was held."""
+    await town.set_budget(500)
+    await town.spend(ANA, 10)
+    failing = await town.try_again(await town.run(await town.ask(ANA, 20)), 5)
+    await town.end(failing, 7, JobState.FAILED)
+    await town.end(await town.ask(ANA, 3), 0, JobState.CANCELLED)
+    await town.end(await town.run(await town.ask(ANA, 3)), 9)
+    await town.ask(ANA, 4)
+    await town.rest()
+
+
+async def test_right_books_agree(town: Town) -> None:
+    await a_life(town)
+
+    proof = await prove(town.database)
+
+    assert proof.wrong == ()
+    assert proof.compared.endswith("5 rows of jobs, 4 rows of predictions")
+
+
+async def test_runs_beyond_the_bots_budget_are_counted_in_full(town: Town) -> None:
+    await town.set_bot_budget(20)
+    await town.end(await town.run(await town.ask(ANA, 15)), 70)
+
+    standing = await town.credits.bot_standing()
+
+    assert (standing.spent, standing.limit) == (70, 20)
+    assert (await prove(town.database)).wrong == ()
+    assert await town.try_to_ask(ANA, 1) is None
+
+
+FORGERIES: dict[str, tuple[Sequence[str], str]] = {
+    "a fatter wallet": (
+        ["UPDATE accounts SET granted = granted + 9 WHERE id = 'wallet:daily:web:ana:2026-11-20'"],
+        "what was granted to account wallet:daily:web:ana:2026-11-20: 109, and should be 100",
+    ),
+    "a balance by hand": (
+        ["UPDATE accounts SET balance = balance + 3 WHERE id = 'wallet:daily:web:ana:2026-11-20'"],
+        "the balance of account wallet:daily:web:ana:2026-11-20: 90, and should be 87",
+    ),
+    "a hold let go by hand": (
+        ["UPDATE accounts SET held = 0 WHERE scope = 'daily'"],
+        "what is held on account wallet:daily:web:ana:2026-11-20: 0, and should be 4",
+    ),
+    "a job ended without its money": (
+        ["UPDATE jobs SET state = 'cancelled' WHERE state = 'accepted'"],
+        "closes of holds of job",
+    ),
+    "a job opened again": (
+        ["UPDATE jobs SET state = 'running' WHERE state = 'finished' AND cost = 10"],
+        "open holds of open job",
+    ),
+    "a job that says it was dearer": (
+        ["UPDATE jobs SET cost = 11 WHERE cost = 10"],
+        ": 10, and should be 11",
+    ),
+    "a run that says it was dearer": (
+        ["UPDATE predictions SET cost = 12 WHERE cost = 10"],
+        "what the bot's budget counted for prediction",
+    ),
+    "a lost run that says it was dearer": (
+        ["UPDATE predictions SET cost = 6 WHERE cost = 5"],
+        "what the bot's budget counted for lost prediction",
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+async def test_each_forgery_is_named(town: Town, database_url: str, forgery: str) -> None:
+    statements, told = FORGERIES[forgery]
+    await a_life(town)
+
+    await without_guards(town, database_url, *statements)
+
+    assert any(told in line for line in (await prove(town.database)).wrong)
+
+
+async def without_guards(town: Town, url: str, *statements: str) -> None:
+    """As somebody with a database shell who knows how to switch off what guards the money."""
+    if not town.database.is_exclusive:
+        off, on = "SET session_replication_role = replica", "SET session_replication_role = DEFAULT"
+        await execute(town.database, off, *statements, on)
+        return
+    with closing(sqlite3.connect(path_of(url))) as connection, connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            connection.execute(statement)
+
+
+async def test_rows_of_no_account_are_named(town: Town, database_url: str) -> None:
+    row = "'ghost', '', 'grant', 1, 0, 'k', '', '', '2026-11-20 12:00:00'"
+    columns = "account, job, kind, balance_delta, held_delta, key, actor, reason, at"
+
+    await without_guards(town, database_url, f"INSERT INTO ledger ({columns}) VALUES ({row})")  # noqa: S608 - our own words
+
+    assert "rows of an unknown account ghost: 1, and should be 0" in (await prove(town.database)).wrong
