@@ -150,7 +150,6 @@ class OutputStore(Protocol):
     async def of(self, prediction_id: str) -> list[Output]: ...
 
 
-
 class MessageStore(Protocol):
     """The posted messages of jobs, by part."""
 

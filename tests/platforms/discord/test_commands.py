@@ -77,7 +77,8 @@ def test_commands_of_ranks_are_hidden_from_others_until_a_server_decides_otherwi
 
     assert {one["name"]: one["default_member_permissions"] for one in told} == {
         # Some of it is for everybody; the bot's owner need not administer the server.
-        **{"shelf": None, "start": None},
+        "shelf": None,
+        "start": None,
         "vault": MANAGE_GUILD,
     }
 

@@ -61,7 +61,7 @@ class Office:
     async def open(self) -> "Office":
         """Start a bot; another one in the same office finds what the first left."""
         self.app = App(self.settings, clock=self.clock, backends={self.backend.name: self.backend})
-        await self.app.open(connections=self.app.connect())
+        await self.app.open(connections=self.app.connections_chosen())
         if self.by == "http":
             self.server = Server("127.0.0.1", 0, self.app.routes(), self.app.checks(), shutdown_seconds=0.1)
             host, port = await self.server.start()
