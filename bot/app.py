@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from aiohttp.web import RouteDef
+from pydantic import SecretStr
 
 from bot.backends.replicate.backend import ReplicateBackend, webhook_at
 from bot.catalogue.catalogue import Catalogue
@@ -33,6 +34,8 @@ from bot.jobs.jobs import Jobs
 from bot.jobs.presenting import Presenter
 from bot.jobs.queue import Queue
 from bot.jobs.recovery import Recovery
+from bot.jobs.retention import Limits as RetentionLimits
+from bot.jobs.retention import Retention
 from bot.jobs.runner import Runner
 from bot.jobs.usual_times import UsualTimes
 from bot.jobs.work import Parts
@@ -118,6 +121,9 @@ class App:
         self.recovery = Recovery(
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
         )
+        self.retention = Retention(
+            parts, self.jobs.personal, RetentionLimits(settings.retention_days, settings.media_max_bytes)
+        )
         self._stack = AsyncExitStack()
 
     async def open(self, *platforms: Platform, connections: Sequence[Connection] = ()) -> int:
@@ -133,6 +139,7 @@ class App:
         self._stack.push_async_callback(self.media.close)
         self._stack.push_async_callback(self.recovery.stop)
         self._stack.push_async_callback(self.runner.stop)
+        self._stack.push_async_callback(self.jobs.personal.stop)
         for connection in connections:
             self._stack.push_async_callback(connection.close)
             await connection.open()
@@ -166,6 +173,8 @@ class App:
         )
         host, port = await server.start(find_free=find_free)
         self._stack.push_async_callback(server.stop)
+        self.retention.start()
+        self._stack.push_async_callback(self.retention.stop)
         address = f"http://{_in_url(host)}:{port}/"
         self._stack.push_async_callback(door.close)
         await door.open(address)
@@ -173,10 +182,12 @@ class App:
 
     def connections_chosen(self) -> list[Connection]:
         """The platforms whose tokens are set. Each one's SDK is loaded only here, where it is used."""
-        chosen: list[Connection] = []
-        if self.settings.discord_token is not None:
-            chosen.append(_discord(self))
-        return chosen
+        settings = self.settings
+        wanted = {
+            _discord: settings.discord_token is not None,
+            _slack: settings.slack_bot_token is not None or settings.slack_client_id is not None,
+        }
+        return [connect(self) for connect, is_wanted in wanted.items() if is_wanted]
 
     def routes(self) -> list[RouteDef]:
         """What the server answers for backends and platforms: webhooks, events and sign-ins."""
@@ -243,6 +254,27 @@ def _discord(app: App) -> Connection:
         allow_user_installs=settings.allow_user_installs,
     )
     return DiscordConnection(access, app.dispatcher, app.database, app.media.path_of, app.clock)
+
+
+def _slack(app: App) -> Connection:
+    from bot.platforms.slack.connection import SlackConnection, SlackKeys
+
+    settings = app.settings
+    keys = SlackKeys(
+        api_url=settings.slack_api_url,
+        bot_token=_secret(settings.slack_bot_token),
+        app_token=_secret(settings.slack_app_token),
+        signing_secret=_secret(settings.slack_signing_secret),
+        client_id=settings.slack_client_id or "",
+        client_secret=_secret(settings.slack_client_secret),
+        command_prefix=settings.slack_command_prefix,
+        public_url=settings.public_url or "",
+    )
+    return SlackConnection(keys, app.dispatcher, app.database, app.media.path_of, app.clock)
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
 
 
 def _in_url(host: str) -> str:

@@ -26,6 +26,8 @@ class File:
     is_deleted: bool = False
     shares: list[tuple[str, str, str | None]] = field(default_factory=list)
     """Channel, message and thread."""
+    was_given: bool = False
+    """Whether somebody put it into a form of the app, which may read it then."""
 
     @property
     def mimetype(self) -> str:
@@ -46,7 +48,7 @@ class File:
 
     def is_visible_to_bot(self) -> bool:
         places = [self.team.channels[channel] for channel, _, _ in self.shares]
-        return self.owner == self.team.bot_user or any(place.has_bot for place in places)
+        return self.was_given or self.owner == self.team.bot_user or any(place.has_bot for place in places)
 
     def as_json(self) -> dict[str, Any]:
         address = f"{self.team.slack.url}/files-pri/{self.team.id}-{self.id}/"

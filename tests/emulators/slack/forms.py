@@ -144,4 +144,7 @@ def _uploaded(person: "Person", element: Json, given: Any) -> list[Any]:
         assert len(upload.content) <= LARGEST_FILE_BYTES, "the form would not let you: over 10 MB"
         kind = upload.name.rpartition(".")[2].lower()
         assert not kinds or kind in kinds, f"the form would not let you: no {kind}, only {kinds}"
-    return [person.team.add_file(person.id, upload.name, upload.content) for upload in uploads]
+    files = [person.team.add_file(person.id, upload.name, upload.content) for upload in uploads]
+    for file in files:
+        file.was_given = True
+    return files
