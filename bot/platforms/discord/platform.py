@@ -16,7 +16,7 @@ from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.moderation.moderation import Moderation
-from bot.platforms.discord.messages import EPHEMERAL, LONGEST_TEXT, Payload, payload, with_show
+from bot.platforms.discord.messages import EPHEMERAL, LONGEST_TEXT, Payload, payload, with_ask, with_show
 from bot.platforms.discord.pacing import Buckets, MessagePacer
 from bot.platforms.discord.places import NAME, USER_INSTALLS, is_by_replies, place_of
 from bot.platforms.discord.sending import TOO_LARGE, Sender
@@ -182,6 +182,8 @@ class DiscordPlatform:
         return ref
 
     async def _made(self, message: MessageRef, reply: Reply, limit_bytes: int | None = None) -> _Made:
+        if message.workspace == USER_INSTALLS:
+            reply = with_ask(reply)
         if not reply.pictures:
             return _Made(payload(reply), [Upload(file.name, file.text.encode()) for file in reply.files])
         limit_bytes = limit_bytes or self._limit_of(message.workspace)

@@ -18,7 +18,7 @@ from bot.core.storage import Policy
 from bot.platforms.discord.connection import DiscordConnection
 from bot.platforms.discord.places import NAME
 from bot.settings import Owner, Settings
-from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.emulator import MESSAGE_CONTENT_ALLOWED, DiscordEmulator
 from tests.emulators.discord.messages import Message
 from tests.emulators.discord.people import Person
 from tests.emulators.discord.world import Channel, Guild
@@ -157,9 +157,14 @@ class Town:
 
 
 @asynccontextmanager
-async def open_town(folder: Path, *, is_allowed: bool = True, **changes: Any) -> AsyncIterator[Town]:
-    """A town whose bot is connected; `changes` are settings. At the end Discord must have nothing to complain of."""
-    async with DiscordEmulator() as emulator:
+async def open_town(
+    folder: Path, *, is_allowed: bool = True, flags: int = MESSAGE_CONTENT_ALLOWED, **changes: Any
+) -> AsyncIterator[Town]:
+    """A town whose bot is connected; `flags` are the application's, `changes` are settings.
+
+    At the end Discord must have nothing to complain of.
+    """
+    async with DiscordEmulator(application_flags=flags) as emulator:
         town = Town(folder, emulator, changes, is_allowed)
         await town.open()
         try:
