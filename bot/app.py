@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from aiohttp.web import RouteDef
+from pydantic import SecretStr
 
 from bot.backends.replicate.backend import ReplicateBackend, webhook_at
 from bot.catalogue.catalogue import Catalogue
@@ -51,7 +52,7 @@ from bot.storage.engine import SqlDatabase
 log = logging.getLogger(__name__)
 
 RUNS_AT_ONCE = 2_000
-"""Predictions in flight in one process (DESIGN §13)."""
+"""Predictions in flight in one process."""
 
 HOME = (Workspace("web", "page"), Workspace("console", "console"))
 """Workspaces that need no permission: whoever reaches them was let in by another door."""
@@ -179,6 +180,15 @@ class App:
         await door.open(address)
         return address
 
+    def connections_chosen(self) -> list[Connection]:
+        """The platforms whose tokens are set. Each one's SDK is loaded only here, where it is used."""
+        settings = self.settings
+        wanted = {
+            _discord: settings.discord_token is not None,
+            _slack: settings.slack_bot_token is not None or settings.slack_client_id is not None,
+        }
+        return [connect(self) for connect, is_wanted in wanted.items() if is_wanted]
+
     def routes(self) -> list[RouteDef]:
         """What the server answers for backends and platforms: webhooks, events and sign-ins."""
         speakers = [backend for backend in self.backends.values() if isinstance(backend, ReplicateBackend)]
@@ -229,13 +239,51 @@ def _backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
     return {replicate.name: replicate}
 
 
+def _discord(app: App) -> Connection:
+    from bot.platforms.discord.addresses import Access
+    from bot.platforms.discord.connection import DiscordConnection
+
+    settings = app.settings
+    access = Access(
+        token=settings.discord_token.get_secret_value() if settings.discord_token else "",
+        api_url=settings.discord_api_url,
+        gateway_url=settings.discord_gateway_url or "",
+        cdn_url=settings.discord_cdn_url,
+        shard_count=settings.discord_shard_count,
+        shard_ids=settings.discord_shard_ids,
+        allow_user_installs=settings.allow_user_installs,
+    )
+    return DiscordConnection(access, app.dispatcher, app.database, app.media.path_of, app.clock)
+
+
+def _slack(app: App) -> Connection:
+    from bot.platforms.slack.connection import SlackConnection, SlackKeys
+
+    settings = app.settings
+    keys = SlackKeys(
+        api_url=settings.slack_api_url,
+        bot_token=_secret(settings.slack_bot_token),
+        app_token=_secret(settings.slack_app_token),
+        signing_secret=_secret(settings.slack_signing_secret),
+        client_id=settings.slack_client_id or "",
+        client_secret=_secret(settings.slack_client_secret),
+        command_prefix=settings.slack_command_prefix,
+        public_url=settings.public_url or "",
+    )
+    return SlackConnection(keys, app.dispatcher, app.database, app.media.path_of, app.clock)
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
+
+
 def _in_url(host: str) -> str:
     """A host as an address names it: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def _origins(settings: Settings) -> tuple[str, ...]:
-    """Origins the guarded fetcher may reach besides public https (DESIGN §11)."""
+    """Origins the guarded fetcher may reach besides public https."""
     return (settings.replicate_base_url, settings.discord_cdn_url, settings.slack_api_url)
 
 

@@ -88,7 +88,7 @@ class Live:
 
 
 async def check_adoption(live: Live) -> AsyncIterator[Verdict]:
-    """DESIGN §5.2: after an unclear create the list must tell which run was ours."""
+    """After an unclear create the list must tell which run was ours."""
     inputs, since = live.picture(), datetime.now(UTC) - timedelta(seconds=60)
     began = time.monotonic()
     made = await live.create({"version": PICTURE.ref, "input": inputs})
@@ -236,7 +236,7 @@ async def run(base_url: str, token: str, tell: Callable[[str], object], *, publi
     tell(
         "All hold."
         if not broken
-        else f"{broken} did not hold: facts/replicate.md and the code that relies on it are wrong."
+        else f"{broken} did not hold: what is known of Replicate and the code that relies on it are wrong."
     )
     return broken
 

@@ -81,6 +81,13 @@ def test_each_exception_to_a_rule_has_its_reason() -> None:
     assert [name_of(path) for path, match in found if len(match["why"].strip(" -–#").split()) < 2] == []
 
 
+def test_comments_name_sources_that_a_reader_can_open() -> None:
+    beside_us = re.compile(r"\bfacts/\w+\.md|\bDESIGN(?:\.md| §)")
+    found = [path for path in tracked() if path != Path(__file__) and beside_us.search(path.read_text("utf-8"))]
+
+    assert [name_of(path) for path in found] == []
+
+
 # Papers.
 
 

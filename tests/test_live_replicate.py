@@ -79,7 +79,7 @@ async def test_what_does_not_hold_is_said(sandbox: Sandbox) -> None:
     assert "BROKEN  a check could not be finished\n        RuntimeError: create was refused: 402" in told
     assert "BROKEN  a check could not be finished\n        BackendOutOfCredit" in told
     assert broken == 2
-    assert told.endswith("2 did not hold: facts/replicate.md and the code that relies on it are wrong.")
+    assert told.endswith("2 did not hold: what is known of Replicate and the code that relies on it are wrong.")
 
 
 @pytest.mark.parametrize(

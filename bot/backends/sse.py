@@ -1,7 +1,7 @@
 """Server-sent events from bytes, exactly: html.spec.whatwg.org/multipage/server-sent-events.html
 
 Lines end on \\n, \\r\\n and \\r and nothing else. httpx's `aiter_lines` also cuts at U+2028, U+0085 and form feeds, and
-loses text there (facts/replicate.md §2).
+loses text there.
 """
 
 import re

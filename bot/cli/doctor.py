@@ -14,7 +14,7 @@ from bot.core.errors import EaselError
 from bot.settings import Settings, SettingsError, load_settings
 
 WAL_RESET_FIXED = (3, 51, 3)
-"""Older SQLite can corrupt a WAL that two connections reset at once; one writer avoids it (facts/storage.md)."""
+"""Older SQLite can corrupt a WAL that two connections reset at once; one writer avoids it (sqlite.org/wal.html)."""
 
 ROOMY_BYTES = 1_000_000_000
 

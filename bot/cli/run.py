@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     if settings.replicate_api_token is None:
         raise SettingsError("REPLICATE_API_TOKEN is missing. `python -m bot demo` needs none; see .env.example.")
     logs.configure(settings.log_level, settings.log_format, settings.secrets())
-    asyncio.run(serve(settings, _door, ready=_told, badge=_badge(settings)))
+    asyncio.run(serve(settings, _door, ready=_told, badge=_badge(settings), connected=True))
     return 0
 
 

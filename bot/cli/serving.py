@@ -21,11 +21,15 @@ async def serve(
     ready: Callable[[str], None],
     badge: str = "",
     find_free: bool = False,
+    connected: bool = False,
 ) -> None:
-    """Run until somebody stops it. `ready` gets the page's address once it is served."""
+    """Run until somebody stops it. `ready` gets the page's address once it is served.
+
+    `connected` joins Discord and Slack, where the settings name them.
+    """
     app = App(settings, badge=badge)
     web = WebPlatform(app.database, app.clock)
-    await app.open(web)
+    await app.open(web, connections=app.connections_chosen() if connected else ())
     lag = asyncio.create_task(measure_loop_lag())
     try:
         ready(await app.serve(web, door_of(app, web), find_free=find_free))

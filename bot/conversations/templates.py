@@ -21,7 +21,7 @@ def render(template: str, system: str, turns: Sequence[Turn]) -> str:
 
 
 def _llama3(system: str, turns: Sequence[Turn]) -> str:
-    # Source: Meta's Llama 3 prompt format; facts/replicate.md §7: Replicate's own template is the bare prompt.
+    # Source: Meta's Llama 3 prompt format (llama.com/docs). Replicate's own template there is the bare prompt.
     parts = ["<|begin_of_text|>"]
     if system:
         parts.append(_llama3_message("system", system))

@@ -1,1 +1,1 @@
-"""The words of DESIGN §2 as types, the protocols the leaves implement, and the error tree."""
+"""The words of the bot as types, the protocols the leaves implement, and the error tree."""

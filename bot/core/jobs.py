@@ -11,7 +11,7 @@ from bot.core.replies import MessageRef
 
 
 class JobState(StrEnum):
-    """Where a job is (DESIGN §5). `ACCEPTED` means committed: from there on it is owed."""
+    """Where a job is. `ACCEPTED` means committed: from there on it is owed."""
 
     ACCEPTED = "accepted"
     QUEUED = "queued"

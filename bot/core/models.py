@@ -18,7 +18,7 @@ class Task(StrEnum):
 
 
 class OutputKind(StrEnum):
-    """What a model gives. The schema decides, never the look of the text (facts/replicate.md §4)."""
+    """What a model gives. The schema decides, never the look of the text."""
 
     PICTURES = "pictures"
     TEXT = "text"

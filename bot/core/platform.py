@@ -35,6 +35,8 @@ class Destination:
     """The part before this one, of an answer that spans several messages."""
     answering: MessageRef | None = None
     """A message that is there already and waits for this answer, such as a deferred interaction's: it becomes it."""
+    grows: bool = False
+    """Whether words will stream into it, where the platform shows such a message in a way of its own."""
 
 
 class Pacer(Protocol):
@@ -67,8 +69,11 @@ class Platform(Protocol):
         """
         ...
 
-    async def edit(self, message: MessageRef, reply: Reply) -> None:
-        """Show this instead. Idempotent. Raises `MessageLost` when the message cannot be reached any more."""
+    async def edit(self, message: MessageRef, reply: Reply) -> MessageRef | None:
+        """Show this instead. Idempotent. Gives its new address where another message had to take its place.
+
+        Raises `MessageLost` when the message cannot be reached any more, and `MessageFull` when it takes no more.
+        """
         ...
 
     async def delete(self, message: MessageRef) -> None:
@@ -120,3 +125,14 @@ class Connection(Protocol):
 
 class MessageLost(Exception):
     """The message, its channel or its token is gone; what was to be shown stays with the job."""
+
+
+class MessageFull(Exception):
+    """The rest belongs into a further message. With `room`, this one takes so much in all, in the limits' unit.
+
+    Without, it takes what it shows already, and what still comes up to the next good place to cut.
+    """
+
+    def __init__(self, room: int | None = None) -> None:
+        super().__init__()
+        self.room = room

@@ -80,6 +80,8 @@ class Reply:
     tone: Tone = Tone.PLAIN
     is_private: bool = False
     files: tuple[TextFile, ...] = ()
+    is_visual: bool = False
+    """Whether pictures are what it comes to: some platforms need another kind of message for them from the start."""
 
 
 @dataclass(frozen=True, slots=True)

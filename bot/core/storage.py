@@ -16,7 +16,7 @@ from bot.core.json import JSON
 from bot.core.money import Account, Entry, Hold
 from bot.core.pending import PendingStore
 from bot.core.people import Rank, User
-from bot.core.replies import Reply
+from bot.core.replies import MessageRef, Reply
 
 
 class JobStore(Protocol):
@@ -150,7 +150,6 @@ class OutputStore(Protocol):
     async def of(self, prediction_id: str) -> list[Output]: ...
 
 
-
 class MessageStore(Protocol):
     """The posted messages of jobs, by part."""
 
@@ -171,6 +170,14 @@ class MessageStore(Protocol):
         ...
 
     async def forget_tokens(self, expired_before: datetime) -> int: ...
+
+    async def notes(self, ref: MessageRef) -> dict[str, JSON]:
+        """What a platform wrote down about a message, to go on with it after a crash; empty for an unknown one."""
+        ...
+
+    async def write_notes(self, ref: MessageRef, notes: Mapping[str, JSON]) -> None:
+        """Replace them; harmless for an unknown message."""
+        ...
 
 
 class LedgerStore(Protocol):
@@ -366,6 +373,10 @@ class WorkerStore(Protocol):
 
     async def leave(self, worker: str) -> None: ...
 
+    async def count(self, beat_since: datetime) -> int:
+        """How many are alive."""
+        ...
+
 
 class InboxStore(Protocol):
     """Notices of backends that came in, so that a repeated one does nothing."""
@@ -481,6 +492,32 @@ class VisitorStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An app that a workspace installed. `secrets` are encrypted by whoever keeps them; `facts` are not secret."""
+
+    platform: str
+    workspace: str
+    secrets: bytes
+    facts: Mapping[str, JSON]
+    installed_by: str
+    installed_at: datetime
+
+
+class InstallationStore(Protocol):
+    """Workspaces that installed the app, with what opens them."""
+
+    async def put(self, installation: Installation) -> None:
+        """Insert, or replace the one of this workspace."""
+        ...
+
+    async def get(self, platform: str, workspace: str) -> Installation | None: ...
+
+    async def remove(self, platform: str, workspace: str, at: datetime) -> bool:
+        """Erase its secrets and note when; gives whether there were any."""
+        ...
+
+
 class Transaction(Protocol):
     """One transaction and the stores that speak in it."""
 
@@ -502,6 +539,7 @@ class Transaction(Protocol):
     forgetting: ForgettingStore
     page: PageStore
     visitors: VisitorStore
+    installations: InstallationStore
 
 
 class Database(Protocol):

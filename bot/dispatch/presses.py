@@ -19,7 +19,7 @@ from bot.dispatch.ranks import Ranks
 from bot.dispatch.services import Services
 
 VARY_STRENGTH = 0.6
-"""How far a variation may go from its picture (DESIGN §4)."""
+"""How far a variation may go from its picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class Presenter:
             buttons=(Button("cancel", "Stop", job.id),),
             tone=Tone.WORKING,
             is_private=job.is_private,
+            is_visual=model.output is OutputKind.PICTURES,
         )
 
     def final(self, job: Job, model: Model, result: Result) -> Reply:
@@ -68,6 +69,7 @@ class Presenter:
             buttons=(*self._buttons(job, model, result), Button("delete", "Delete", job.id), *_report(job, result)),
             tone=Tone.ERROR if has_failed else Tone.DONE,
             is_private=job.is_private,
+            is_visual=model.output is OutputKind.PICTURES,
         )
 
     def _facts(self, job: Job, model: Model, result: Result) -> str:
@@ -127,7 +129,7 @@ def _report(job: Job, result: Result) -> list[Button]:
 
 
 def images_withheld(job: Job, model: Model, result: Result) -> int:
-    """How many pictures the model left out: flagged ones are dropped from its list (facts/replicate.md §1.6)."""
+    """How many pictures the model left out: flagged ones are dropped from its list."""
     asked = job.options.get("count")
     is_short = model.output is OutputKind.PICTURES and bool(result.pictures) and isinstance(asked, int)
     return max(asked - len(result.pictures), 0) if is_short and isinstance(asked, int) else 0

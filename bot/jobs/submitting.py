@@ -29,7 +29,7 @@ from bot.jobs.work import Work
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0
-"""How long after a create a backend may take to list it (facts/storage.md, finding 7)."""
+"""How long after a create a backend may take to list it; measured where POST and crash met, docs/reliability.md."""
 
 INPUTS_KEPT = timedelta(minutes=55)
 """Replicate forgets inputs after an hour: later nothing can be matched, so nothing may be sent again."""

@@ -10,7 +10,7 @@ from bot.core.backend import Backend
 from bot.core.clock import Clock
 from bot.core.errors import EaselError
 from bot.core.jobs import Job, JobState, PostedMessage, PredictionRecord
-from bot.core.models import Model
+from bot.core.models import Model, OutputKind
 from bot.core.platform import Destination, Platform
 from bot.core.storage import Database, Transaction
 from bot.credits.credits import Credits
@@ -91,6 +91,7 @@ class Work:
             request_key=self.job.request_key,
             nonce=f"{self.job.id}:0",
             is_private=self.job.is_private,
+            grows=self.model.output is OutputKind.TEXT_STREAM,
         )
 
     @property

@@ -1,5 +1,6 @@
 """Messages: where each part of a job's answer was posted."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
 from bot.core.jobs import MessageState, PostedMessage
+from bot.core.json import JSON
 from bot.core.replies import MessageRef
 from bot.storage.statements import Statements
 from bot.storage.tables.work import messages
@@ -24,6 +26,14 @@ _SHOWN_IN = sa.select(messages.c.job).where(
     sa.or_(messages.c.channel == bindparam("of_channel"), messages.c.thread == bindparam("of_channel")),
     messages.c.message == bindparam("of_message"),
 )
+_AT = (
+    messages.c.platform == bindparam("of_platform"),
+    messages.c.workspace == bindparam("of_workspace"),
+    messages.c.channel == bindparam("of_channel"),
+    messages.c.message == bindparam("of_message"),
+)
+_NOTES = sa.select(messages.c.stream).where(*_AT)
+_WRITE_NOTES = sa.update(messages).where(*_AT).values(stream=bindparam("notes", type_=messages.c.stream.type))
 _HAND_OVER = sa.update(messages).where(messages.c.job == bindparam("of_job")).values(job=bindparam("heir"))
 _FORGET = (
     sa.update(messages)
@@ -59,6 +69,18 @@ class SqlMessageStore:
 
     async def forget_tokens(self, expired_before: datetime) -> int:
         return (await self._run(_FORGET, {"expired_before": expired_before})).rowcount
+
+    async def notes(self, ref: MessageRef) -> dict[str, JSON]:
+        row = (await self._run(_NOTES, _at(ref))).first()
+        return dict(row.stream) if row else {}
+
+    async def write_notes(self, ref: MessageRef, notes: Mapping[str, JSON]) -> None:
+        await self._run(_WRITE_NOTES, {**_at(ref), "notes": dict(notes)})
+
+
+def _at(ref: MessageRef) -> dict[str, str]:
+    place = {"of_platform": ref.platform, "of_workspace": ref.workspace}
+    return {**place, "of_channel": ref.channel, "of_message": ref.id}
 
 
 def _message(row: sa.Row[Any]) -> PostedMessage:

@@ -1,6 +1,6 @@
 """SQLite: one writer, a few read-only readers, and a lock that keeps a second process out.
 
-Measured in facts/storage.md: several writers on one file are unfair (p99 up to 4.65 s), and reading before writing
+Measured before this was chosen: several writers on one file are unfair (p99 up to 4.65 s), and reading before writing
 in a deferred transaction ends "database is locked" whatever the timeout.
 """
 

@@ -7,6 +7,7 @@ from bot.core.storage import (
     BooksStore,
     ConversationStore,
     InboxStore,
+    InstallationStore,
     JobStore,
     LedgerStore,
     MessageStore,
@@ -25,6 +26,7 @@ from bot.storage.books import SqlBooksStore
 from bot.storage.conversations import SqlConversationStore
 from bot.storage.forgetting import SqlForgettingStore
 from bot.storage.inbox import SqlInboxStore
+from bot.storage.installations import SqlInstallationStore
 from bot.storage.jobs import SqlJobStore
 from bot.storage.ledger import SqlLedgerStore
 from bot.storage.messages import SqlMessageStore
@@ -63,3 +65,4 @@ class SqlTransaction:
         self.forgetting: ForgettingStore = SqlForgettingStore(statements)
         self.page: PageStore = SqlPageStore(statements)
         self.visitors: VisitorStore = SqlVisitorStore(statements)
+        self.installations: InstallationStore = SqlInstallationStore(statements)

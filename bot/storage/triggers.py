@@ -1,7 +1,7 @@
 """The triggers that guard money: the ledger moves accounts, nothing else does, and what is written stays.
 
 CHECK constraints on `accounts` then refuse overdrafts, and unique indexes on `ledger` a second hold or close.
-`batch_alter_table` drops all of these without a word on SQLite (facts/storage.md), so they are checked at every start.
+`batch_alter_table` drops all of these without a word on SQLite, so they are checked at every start.
 """
 
 import sqlalchemy as sa

@@ -63,7 +63,7 @@ def best_cut(text: str, start: int, overflow: int, lines: list[Line]) -> int:
     for level in _FILL:
         if level in best:
             return best[level]
-    return _inside_a_word(text, start, lines)
+    return last_inner_cut(text, start, lines)
 
 
 def _last_of_each_level(text: str, start: int, lines: list[Line]) -> dict[Level, int]:
@@ -77,18 +77,30 @@ def _last_of_each_level(text: str, start: int, lines: list[Line]) -> dict[Level,
 
 def _line_cuts(text: str, lines: list[Line]) -> Iterator[tuple[Level, int]]:
     for line in lines:
-        if line.end >= len(text) or text[line.end - 1] != "\n" or not is_boundary(text, line.end):
-            continue
-        if line.fence is not None:
-            # After the line that opens it, a block would be shown empty.
-            if not line.is_fence:
-                yield Level.CODE_LINE, line.end
-        elif line.is_fence or not text[line.start : line.end].strip():
-            yield Level.BLOCK, line.end
-        elif _BLOCK_START.match(text, line.end):
-            yield Level.ITEM, line.end
-        else:
-            yield Level.LINE, line.end
+        if (cut := line_cut(text, line)) is not None:
+            yield cut
+
+
+def line_cut(text: str, line: Line) -> tuple[Level, int] | None:
+    """The boundary at the end of a line, if something follows it."""
+    if line.end >= len(text) or text[line.end - 1] != "\n" or not is_boundary(text, line.end):
+        return None
+    if line.fence is not None:
+        # After the line that opens it, a block would be shown empty.
+        return None if line.is_fence else (Level.CODE_LINE, line.end)
+    if line.is_fence or not text[line.start : line.end].strip():
+        return Level.BLOCK, line.end
+    return Level.ITEM if _BLOCK_START.match(text, line.end) else Level.LINE, line.end
+
+
+def inner_cuts(text: str, line: Line) -> Iterator[tuple[Level, int]]:
+    """The boundaries inside a line, first to last."""
+    if line.is_fence:
+        return
+    for cut in range(line.start + 1, min(line.end, len(text))):
+        level = _level_inside(text, line, cut)
+        if level is not None:
+            yield level, cut
 
 
 def _word_cuts(text: str, lines: list[Line]) -> Iterator[tuple[Level, int]]:
@@ -121,8 +133,8 @@ def _level_inside(text: str, line: Line, cut: int) -> Level | None:
     return level if _is_inner_cut(text, cut) else None
 
 
-def _inside_a_word(text: str, start: int, lines: list[Line]) -> int:
-    """The last character that fits whole; failing that, the last code point."""
+def last_inner_cut(text: str, start: int, lines: list[Line]) -> int:
+    """Inside a word: the last character that fits whole; failing that, the last code point."""
     in_fences = [range(line.start + 1, line.end) for line in lines if line.is_fence]
     for cut in range(len(text) - 1, start, -1):
         if _is_inner_cut(text, cut) and not any(cut in fence for fence in in_fences):

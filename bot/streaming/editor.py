@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from bot.core.clock import Clock
 from bot.core.jobs import MessageState, PostedMessage
-from bot.core.platform import Destination, MessageLost, Pacer, Platform
-from bot.core.replies import Reply
+from bot.core.platform import Destination, MessageFull, MessageLost, Pacer, Platform
+from bot.core.replies import MessageRef, Reply
 from bot.streaming.layout import Layout, Page
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ class _Message:
     pacer: Pacer
     shown: Reply | None = None
     is_recorded: bool = True
+    reached: int = 0
+    """The end of the text that it has shown."""
 
 
 class Editor:
@@ -167,12 +169,12 @@ class Editor:
             return False
         for n, page in enumerate(self._pages(), self._first):
             if n == len(self._messages):
-                await self._post(page, is_final=is_final)
+                await self._unless_full(self._post(page, is_final=is_final), n)
                 return True
             message = self._messages[n]
             if message.shown != page.reply:
                 await self._wait(message.pacer.turn(is_final=is_final))
-                await self._edit(message, n)
+                await self._unless_full(self._edit(message, n), n)
                 return True
             await self._settle(message, page, is_final=is_final)
         return False
@@ -186,6 +188,17 @@ class Editor:
         end = replace(pages[-1].part, start=pages[-1].part.end, opening="", closing="")
         return [*pages, *(Page(end, taken_back, False) for _ in surplus)]
 
+    async def _unless_full(self, work: Awaitable[None], n: int) -> None:
+        """Post or edit; where the message takes no more, the text is laid out anew from it on."""
+        try:
+            await work
+        except MessageFull as full:
+            part = self._pages()[n - self._first].part
+            reached = self._messages[n].reached if n < len(self._messages) else part.start
+            end_from = None if full.room is not None else max(reached, part.start)
+            if not self._layout.narrow(part, room=full.room, end_from=end_from):
+                raise
+
     async def _edit(self, message: _Message, n: int) -> None:
         """The newest text may differ from the one that asked for the turn."""
         self._take()
@@ -193,8 +206,18 @@ class Editor:
         if message.shown == page.reply:
             return
         message.shown = None  # a broken edit may have arrived
-        await self._platform.edit(message.row.ref, page.reply)
-        message.shown = page.reply
+        moved = await self._platform.edit(message.row.ref, page.reply)
+        message.shown, message.reached = page.reply, page.part.end
+        if moved is not None and moved != message.row.ref:
+            await self._move(message, moved)
+
+    async def _move(self, message: _Message, to: MessageRef) -> None:
+        """Another message took its place: the database must know before anything else is done with it."""
+        message.pacer.leave()
+        message.row, message.pacer = replace(message.row, ref=to), self._platform.pacer(to)
+        message.is_recorded = False
+        await self._record(message.row)
+        message.is_recorded = True
 
     async def _post(self, page: Page, *, is_final: bool) -> None:
         job, n = self._destination.nonce.rpartition(":")[0], len(self._messages)
@@ -202,7 +225,7 @@ class Editor:
         destination = replace(self._destination, nonce=f"{job}:{n}", after=after) if n else self._destination
         ref = await self._platform.post(destination, page.reply)
         row = PostedMessage(job, n, ref, start=page.part.start, end=page.part.start, opening=page.part.opening)
-        message = _Message(row, self._platform.pacer(ref), page.reply, is_recorded=False)
+        message = _Message(row, self._platform.pacer(ref), page.reply, is_recorded=False, reached=page.part.end)
         self._messages.append(message)
         await self._settle(message, page, is_final=is_final)
 

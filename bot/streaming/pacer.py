@@ -21,7 +21,9 @@ class _Grant:
 
 
 @dataclass(slots=True, eq=False)
-class _Waiter:
+class Waiter:
+    """Somebody who waits for their turn."""
+
     pacer: "BucketPacer"
     is_final: bool
     order: int
@@ -56,7 +58,7 @@ class Bucket:
         self._learnt: _Learnt | None = None
         self._blocked_until = 0.0
         self._last = float("-inf")
-        self._waiters: list[_Waiter] = []
+        self._waiters: list[Waiter] = []
         self._orders = count(1)
         self._pacers: set[BucketPacer] = set()
         self._timer: asyncio.Task[None] | None = None
@@ -95,7 +97,7 @@ class Bucket:
         self._dispatch()
 
     async def _turn(self, pacer: "BucketPacer", *, is_final: bool) -> None:
-        waiter = _Waiter(pacer, is_final, next(self._orders), asyncio.get_running_loop().create_future())
+        waiter = Waiter(pacer, is_final, next(self._orders), asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
         self._dispatch()
         try:
@@ -124,7 +126,7 @@ class Bucket:
         self._timer = None
         self._dispatch()
 
-    def _grant(self, waiter: _Waiter, now: float) -> None:
+    def _grant(self, waiter: Waiter, now: float) -> None:
         self._waiters.remove(waiter)
         self._grants.append(_Grant(now))
         self._last = now
@@ -167,7 +169,7 @@ class Bucket:
         return (self._learnt.reset_at - self._last) / (max(0, self._left(now) - self._kept) + 1)
 
 
-def _precedence(waiter: _Waiter) -> tuple[bool, int, int]:
+def _precedence(waiter: Waiter) -> tuple[bool, int, int]:
     """Final edits in the order they came, then whoever was served longest ago."""
     return (not waiter.is_final, 0 if waiter.is_final else waiter.pacer.served, waiter.order)
 

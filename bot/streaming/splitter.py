@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bot.core.platform import MessageLimits
 from bot.streaming.boundaries import Line, best_cut
+from bot.streaming.early_cuts import Measure, early_cut, last_fitting
 from bot.streaming.fences import Fence, after_line, length_like_closing, opened_by, run_in
 
 _SMALLEST_ROOM = 32
@@ -39,7 +40,8 @@ class Splitter:
     """Splits one text again and again as it grows, looking only at what is still open.
 
     `start` and `opening` are those of the part to go on with after a restart. `reserve` is left free in each message,
-    in the unit of the limits. Raises `ValueError` where that leaves too little.
+    in the unit of the limits. Where messages are appended to, a part is closed before it is full, at a good place that
+    nothing was shown beyond. Raises `ValueError` where too little room is left.
     """
 
     def __init__(self, limits: MessageLimits, *, reserve: int = 0, start: int = 0, opening: str = "") -> None:
@@ -47,11 +49,31 @@ class Splitter:
         if self._room < _SMALLEST_ROOM:
             raise ValueError(f"a message of {self._room} is too small to split a text into")
         self._is_in_bytes = limits.text_in_bytes
+        self._appends = limits.appends
         self._longest_run = self._room // 8
         self._first = Part(start, start, opening)
         self._closed: list[Part] = []
+        self._reopened: list[str] = []
         self._closed_text = ""
-        self._reopened = ""
+        self._rooms: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+
+    def narrow(self, start: int, *, room: int | None = None, end_from: int | None = None) -> bool:
+        """The part that begins at `start` has only so much room, or ends at the first good place from `end_from` on.
+
+        Gives whether that was news.
+        """
+        known = (self._rooms.get(start), self._ends.get(start))
+        if room is not None:
+            self._rooms[start] = max(_SMALLEST_ROOM, min(room, self._room))
+        if end_from is not None:
+            self._ends.setdefault(start, end_from)
+        if known == (self._rooms.get(start), self._ends.get(start)):
+            return False
+        kept = sum(part.start < start for part in self._closed)
+        del self._closed[kept:], self._reopened[kept:]
+        self._closed_text = self._closed_text[: self._closed[-1].end] if self._closed else ""
+        return True
 
     def update(self, text: str) -> list[Part]:
         """All parts since `start`: the closed ones, and as the last one what is still open (perhaps empty).
@@ -59,7 +81,7 @@ class Splitter:
         A text that does not go on from what was closed is split afresh.
         """
         if not text.startswith(self._closed_text):
-            self._closed, self._closed_text = [], ""
+            self._closed, self._reopened, self._closed_text = [], [], ""
         while True:
             at = self._next_part()
             part, is_closed = self._take(text, at)
@@ -73,29 +95,48 @@ class Splitter:
         if not self._closed:
             return self._first
         last = self._closed[-1]
-        return Part(last.end, last.end, self._reopened)
+        return Part(last.end, last.end, self._reopened[-1])
 
     def _take(self, text: str, at: Part) -> tuple[Part, bool]:
         """The part that begins at `at`, and whether it is full."""
         lines, overflow = self._read(text, at)
-        if overflow is None:
+        end = self._end(text, at, lines, overflow)
+        if end is None:
             fence = lines[-1].fence if lines else self._fence_of(at.opening)
             return Part(at.start, max(at.start, len(text)), at.opening, fence.closing if fence else ""), False
-        end = best_cut(text, at.start, overflow, lines)
         fence = self._fence_at(text, end, lines)
-        self._reopened = fence.reopened(self._room // 4) if fence else ""
+        self._reopened.append(fence.reopened(self._room // 4) if fence else "")
         return Part(at.start, end, at.opening, fence.closing if fence else ""), True
+
+    def _end(self, text: str, at: Part, lines: list[Line], overflow: int | None) -> int | None:
+        """Where the part is to be closed, if it is."""
+        end_from = self._ends.get(at.start)
+        if self._appends or end_from is not None:
+            measure = Measure(self._size, self._room_of(at), at.opening)
+            early = early_cut(text, at.start, lines, measure, end_from=end_from)
+            if early is not None and (overflow is None or early < overflow):
+                return early
+        if overflow is None:
+            return None
+        return (
+            last_fitting(text, at.start, overflow, lines)
+            if self._appends
+            else best_cut(text, at.start, overflow, lines)
+        )
+
+    def _room_of(self, at: Part) -> int:
+        return self._rooms.get(at.start, self._room)
 
     def _read(self, text: str, at: Part) -> tuple[list[Line], int | None]:
         """The lines of one part, and the end of the first stretch that does not fit, if the text has one."""
-        fence = self._fence_of(at.opening)
+        fence, room = self._fence_of(at.opening), self._room_of(at)
         used = self._size(at.opening) + 1 if at.opening else 0
         position = min(at.start, len(text))
         lines: list[Line] = []
         while position < len(text):
             # No line needs to be seen further than a message is long.
-            line = text[position : text.find("\n", position, position + self._room) + 1 or position + self._room + 1]
-            fitting = self._fitting(line, fence, self._room - used)
+            line = text[position : text.find("\n", position, position + room) + 1 or position + room + 1]
+            fitting = self._fitting(line, fence, room - used)
             is_full = fitting < len(line)
             if is_full:
                 # What comes after must not count: it may not have arrived yet.

@@ -20,6 +20,10 @@ predictions = Counter(
 spent_micros = Counter("easel_spent_micros", "What backends metered, in micro-dollars.", ["backend"], registry=REGISTRY)
 edits = Counter("easel_edits", "Messages posted or edited.", ["platform", "outcome"], registry=REGISTRY)
 rate_limited = Counter("easel_rate_limited", "Answers of 429 from a platform.", ["platform"], registry=REGISTRY)
+invalid_requests = Counter(
+    "easel_invalid_requests", "Answers of 401, 403 and 429 that a platform counts against the bot.", ["platform"],
+    registry=REGISTRY,
+)  # fmt: skip
 backend_rate_limited = Counter(
     "easel_backend_rate_limited", "Answers of 429 from a backend.", ["backend"], registry=REGISTRY
 )

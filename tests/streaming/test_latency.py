@@ -1,4 +1,4 @@
-"""The arithmetic of DESIGN §13: how soon a token is seen, with 300 tokens at 50/s and a round trip of 80 ms."""
+"""The arithmetic behind the figures: how soon a token is seen, with 300 tokens at 50/s and a round trip of 80 ms."""
 
 import asyncio
 from statistics import quantiles

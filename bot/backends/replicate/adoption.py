@@ -1,4 +1,4 @@
-"""Finding what an unclear create may have made (DESIGN §5.2): runs of the same model with the same inputs."""
+"""Finding what an unclear create may have made: runs of the same model with the same inputs."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Why a run failed, in words that a person can act on (facts/replicate.md §1.6)."""
+"""Why a run failed, in words that a person can act on (replicate.com/docs/reference/error-codes)."""
 
 import re
 from typing import TypeAlias

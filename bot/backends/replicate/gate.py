@@ -1,4 +1,4 @@
-"""The line of creates: first come, first served, at the pace that Replicate allows and tells (facts/replicate.md §1.8).
+"""The line of creates: first come, first served, at the pace that Replicate allows and tells.
 
 Three things are learnt from replies: how many creates are left (`ratelimit-remaining`), how fast more come
 (`ratelimit-reset`, or the words of a 429), and until when there are none (a 429).

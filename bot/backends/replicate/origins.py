@@ -20,7 +20,7 @@ class Origins:
         return address is not None and (address.scheme == "https" or self.is_api(url))
 
     def may_carry_token(self, url: str) -> bool:
-        """The API's origin; and Replicate's stream hosts, when the API is Replicate's (facts/replicate.md §2)."""
+        """The API's origin; and Replicate's stream hosts, when the API is Replicate's."""
         address = parsed(url)
         if address is None:
             return False

@@ -1,4 +1,4 @@
-"""Replicate's refusals as the bot's errors, in words that a person in a chat can read (facts/replicate.md §1.6)."""
+"""Replicate's refusals as the bot's errors, in words that a person in a chat can read."""
 
 import json
 import math
@@ -77,7 +77,7 @@ def in_time(seconds: float) -> str:
 
 
 def wait_told(response: httpx.Response, *, now: datetime) -> float | None:
-    """Seconds to wait, from the first place that tells: facts/replicate.md §1.8."""
+    """Seconds to wait, from the first place that tells: a header, the JSON body, or its words."""
     body = _body(response)
     sentence = _WAIT_IN_WORDS.search(str(body.get("detail") or ""))
     places = (

@@ -1,4 +1,4 @@
-"""How far a model is, read from the bar that tqdm draws into its logs (facts/replicate.md §6)."""
+"""How far a model is, read from the bar that tqdm draws into its logs."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A prediction as Replicate writes it, read so that nothing unexpected can break us (facts/replicate.md §1.4)."""
+"""A prediction as Replicate writes it (replicate.com/docs/reference/http), read so that nothing in it breaks us."""
 
 import re
 from collections.abc import Mapping

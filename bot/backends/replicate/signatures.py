@@ -1,4 +1,4 @@
-"""The signature of a webhook (Svix, standard-webhooks): facts/replicate.md §3."""
+"""The signature of a webhook (Svix, standard-webhooks): replicate.com/docs/topics/webhooks."""
 
 import base64
 import binascii
@@ -29,7 +29,7 @@ def is_recent(timestamp: str, now: float) -> bool:
 
 
 def _key(secret: str) -> bytes | None:
-    # Not split at "_": the base64 of a key may hold one (facts/replicate.md §3).
+    # Not split at "_": the base64 of a key may hold one.
     try:
         return base64.b64decode(secret.removeprefix("whsec_"), validate=True) or None
     except (binascii.Error, ValueError):

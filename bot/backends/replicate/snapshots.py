@@ -10,7 +10,7 @@ from bot.core.predictions import Metrics, Snapshot
 
 _WHERE_OBJECTS_KEEP_TEXT = ("text", "output", "answer", "caption", "transcription", "translation")
 
-# Models name what they count as they like: facts/replicate.md §1.4
+# Models name what they count as they like; these names were seen in published predictions.
 _SENSELESS = 1e12
 _IMAGES = ("image_count", "image_output_count")
 _TOKENS_IN = ("input_token_count", "token_input_count")

@@ -134,7 +134,7 @@ messages = sa.Table(
     key("message"),
     sa.Column("token", sa.Text, nullable=False, server_default=""),  # a secret, erased when it expires
     time("token_expires_at", is_optional=True),
-    json_column("stream", default="{}"),  # what a platform needs to go on with a native stream
+    json_column("stream", default="{}"),  # what a platform wrote down to go on with it after a crash
     key("state"),
     count("start"),
     count("end"),

@@ -79,7 +79,7 @@ class View {
 		if ("progress" in parts) this.drawProgress();
 		const shown = JSON.stringify([pictures, buttons, tone]);
 		if (shown !== this.shown) this.drawPictures();
-		this.shown = shown; // a picture that is drawn anew would flicker
+		this.shown = shown; // drawn anew, pictures flicker
 		return true;
 	}
 
@@ -107,14 +107,14 @@ class View {
 		const open = el("button", { class: "frame", title: "Open large", onclick: () => openPicture(picture, this.message) }, image);
 		const download = el("a", { class: "download", href, download: name, "aria-label": `Download ${name}` }, icon("download"));
 		const figure = el("figure", { class: flagged && "flagged" }, open, download);
-		// Its place is kept before a byte of it arrives.
+		// Its place is kept before it arrives.
 		figure.style.setProperty("--ratio", width / height || 1);
 		figure.style.setProperty("--width", `${width || 1024}px`);
 		if (flagged) figure.append(el("button", { class: "reveal", onclick: () => (figure.className = "") }, "Sensitive · show"));
 		return figure;
 	}
 
-	/** What can be done with any message that is finished. */
+	/** What can be done with a finished message. */
 	tools() {
 		const { job, text, tone, who } = this.message;
 		if (tone === "working") return [];

@@ -1,0 +1,1 @@
+"""Discord: the bot as an application of discord.com, through discord.py."""

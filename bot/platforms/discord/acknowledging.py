@@ -1,0 +1,125 @@
+"""The first answer to an interaction: within three seconds, before anything that takes time, whatever the network does.
+
+Of two processes that hear the same interaction Discord takes the first one's answer: only that one goes on.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import discord
+from discord.webhook.async_ import async_context, interaction_response_params
+
+from bot.core.platform import MessageLost
+from bot.platforms.discord.answers import Answers, ServerBroke
+from bot.platforms.discord.messages import EPHEMERAL, Payload, private
+from bot.platforms.discord.sending import ALREADY_ACKNOWLEDGED, UNKNOWN_INTERACTION, Sender
+
+log = logging.getLogger(__name__)
+
+AT_MOST_SECONDS = 2.7
+"""Of the three that Discord gives; the rest is the way there."""
+ONE_TRY_SECONDS = 1.2
+_FIRST_WAIT_SECONDS = 0.05
+TOKEN_LIVES = timedelta(minutes=15)
+
+MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, CHOICES, FORM = 4, 5, 6, 8, 9
+"""Kinds of first answers: discord.com/developers/docs/interactions/receiving-and-responding"""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """An interaction that is ours. `message` is the id of its first message: the answer, or what was pressed."""
+
+    interaction: discord.Interaction
+    message: str
+    is_private: bool = False
+    is_update: bool = False
+    """Whether its first message is the one that was pressed."""
+
+
+class Acknowledging:
+    """Answers interactions at once."""
+
+    def __init__(self, answers: Answers, sender: Sender) -> None:
+        self._answers = answers
+        self._sender = sender
+
+    async def defer(self, interaction: discord.Interaction, *, is_private: bool) -> Acknowledged | None:
+        """Show that an answer comes, which is private or not for good. None when the interaction is not ours."""
+        told = await self.answer(interaction, DEFERRED_MESSAGE, {"flags": EPHEMERAL} if is_private else None)
+        if told is None:
+            return None
+        message = _message_of(told) or await self._original(interaction)
+        return Acknowledged(interaction, message, is_private=is_private) if message else None
+
+    async def defer_update(self, interaction: discord.Interaction) -> Acknowledged | None:
+        """Say that the press was heard, and show nothing. None when the interaction is not ours."""
+        if await self.answer(interaction, DEFERRED_UPDATE, None) is None:
+            return None
+        pressed = str(interaction.message.id) if interaction.message else ""
+        return Acknowledged(interaction, pressed, is_private=is_ephemeral(interaction), is_update=True)
+
+    async def refuse(self, interaction: discord.Interaction, text: str) -> bool:
+        """One sentence for the person alone, as the whole answer; gives whether it was told."""
+        return await self.answer(interaction, MESSAGE, private(text)) is not None
+
+    async def answer(self, interaction: discord.Interaction, kind: int, data: Payload | None) -> Any | None:
+        """The first answer, tried again while the connection breaks; what Discord says to it, or None if not ours."""
+        loop = asyncio.get_running_loop()
+        give_up_at, wait, is_unclear = loop.time() + AT_MOST_SECONDS, _FIRST_WAIT_SECONDS, False
+        while True:
+            try:
+                async with asyncio.timeout(ONE_TRY_SECONDS):
+                    return await self._attempt(interaction, kind, data) or {}
+            except discord.HTTPException as error:
+                if error.code == ALREADY_ACKNOWLEDGED and is_unclear:
+                    return {}  # our own attempt, whose answer was lost on its way
+                if error.status < 500:
+                    _log_not_ours(interaction, error)
+                    return None
+            except (aiohttp.ClientError, OSError, ServerBroke) as error:
+                log.warning("discord.acknowledging_again", extra={"reason": repr(error)})
+            is_unclear = True
+            if loop.time() + wait > give_up_at:
+                log.error("discord.not_acknowledged", extra={"interaction": interaction.id})
+                return None
+            await asyncio.sleep(wait)
+            wait *= 2
+
+    async def _attempt(self, interaction: discord.Interaction, kind: int, data: Payload | None) -> Any:
+        request = async_context.get().create_interaction_response(
+            interaction.id,
+            interaction.token,
+            session=self._sender.session,
+            params=interaction_response_params(kind, data),
+        )
+        return await self._answers.of(request, is_hasty=True)
+
+    async def _original(self, interaction: discord.Interaction) -> str:
+        try:
+            return str((await self._sender.original(interaction.token))["id"])
+        except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError):
+            log.exception("discord.answer_not_found", extra={"interaction": interaction.id})
+            return ""
+
+
+def is_ephemeral(interaction: discord.Interaction) -> bool:
+    """Whether what was pressed is seen by the presser alone."""
+    return interaction.message is not None and interaction.message.flags.ephemeral
+
+
+def _message_of(told: Any) -> str:
+    """The id of the message that an answer made, where Discord told it."""
+    made = told.get("interaction", {}).get("response_message_id") if isinstance(told, dict) else None
+    return str(made or "")
+
+
+def _log_not_ours(interaction: discord.Interaction, error: discord.HTTPException) -> None:
+    """Too late, or another process was first: nothing was begun, so nothing is owed."""
+    late = error.code == UNKNOWN_INTERACTION
+    event = "discord.acknowledged_too_late" if late else "discord.not_ours"
+    log.warning(event, extra={"interaction": interaction.id, "code": error.code, "status": error.status})

@@ -1,0 +1,38 @@
+"""Where Discord is. discord.py keeps its addresses in classes, so one process talks to one Discord."""
+
+from dataclasses import dataclass
+
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+OFFICIAL_CDN = "https://cdn.discordapp.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the bot signs in and where. `api_url` ends in `/api/v10`; an empty `gateway_url` asks Discord for it."""
+
+    token: str
+    api_url: str = "https://discord.com/api/v10"
+    gateway_url: str = ""
+    cdn_url: str = OFFICIAL_CDN
+    shard_count: int | None = None
+    shard_ids: tuple[int, ...] = ()
+    allow_user_installs: bool = False
+
+
+def use_api(api_url: str) -> None:
+    """Send every request of discord.py there: it reads this for each one."""
+    Route.BASE = api_url.rstrip("/")
+
+
+def use_gateway(gateway_url: str) -> None:
+    """Connect there, also after a session was lost. A resumed session goes where Discord sends it."""
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
+
+
+def file_address(url: str, cdn_url: str) -> str:
+    """The address of an attached file, at the owner's proxy where there is one."""
+    official = f"{OFFICIAL_CDN}/"
+    return cdn_url.rstrip("/") + "/" + url.removeprefix(official) if url.startswith(official) else url

@@ -1,0 +1,136 @@
+"""What Discord answers, heard as it arrives.
+
+discord.py sleeps before it returns from the request that takes a bucket's last slot, though the message has changed
+already. So answers are taken from aiohttp's trace of the request: headers teach the pace, and whoever waits goes on.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Coroutine
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+
+from bot.streaming.pacer import Bucket
+from bot.telemetry import metrics
+
+log = logging.getLogger(__name__)
+
+_INVALID = (401, 403, 429)
+"""Of these Discord bears 10,000 in ten minutes: discord.com/developers/docs/topics/rate-limits#invalid-request-limit"""
+
+
+class Call:
+    """One request on its way. `body` is set by a good answer, `broke` by one that says the server is at fault."""
+
+    def __init__(self, bucket: Bucket | None) -> None:
+        loop = asyncio.get_running_loop()
+        self.body: asyncio.Future[Any] = loop.create_future()
+        self.broke: asyncio.Future[int] = loop.create_future()
+        self._bucket = bucket
+        self._status = 0
+
+    def hear_headers(self, response: aiohttp.ClientResponse) -> None:
+        self._status = response.status
+        if response.status >= 500 and not self.broke.done():
+            self.broke.set_result(response.status)
+        if self._bucket is not None:
+            _teach(self._bucket, response)
+
+    def hear_body(self, content: bytes) -> None:
+        if 200 <= self._status < 300 and not self.body.done():
+            self.body.set_result(json.loads(content) if content else None)
+
+
+_current: ContextVar[Call | None] = ContextVar("call of Discord", default=None)
+
+
+class ServerBroke(Exception):
+    """Discord answered that it is at fault; the request was given up rather than tried again."""
+
+
+class Answers:
+    """Runs requests of discord.py and gives their answers as soon as they are there."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def of(
+        self, request: Coroutine[Any, Any, Any], bucket: Bucket | None = None, *, is_hasty: bool = False
+    ) -> Any:
+        """The JSON that Discord answers. Raises what discord.py raises, and `ServerBroke` at once if `is_hasty`.
+
+        Whoever stops waiting leaves the request running, unless it is hasty: discord.py may hold what others wait for.
+        """
+        call = Call(bucket)
+        token = _current.set(call)
+        try:
+            task = asyncio.create_task(request)
+        finally:
+            _current.reset(token)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        waited_for = {task, call.body, *([call.broke] if is_hasty else [])}
+        try:
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if is_hasty:
+                task.cancel()
+            raise
+        if call.body.done():
+            return call.body.result()
+        if task.done():
+            return task.result()
+        task.cancel()
+        raise ServerBroke(f"Discord answered {call.broke.result()}")
+
+    async def close(self) -> None:
+        """Let go of what still sleeps inside discord.py."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("discord.request_failed", extra={"reason": repr(error)})
+
+
+def trace() -> aiohttp.TraceConfig:
+    """What discord.py's session is to tell of its requests."""
+    config = aiohttp.TraceConfig()
+    config.on_request_end.append(_on_headers)
+    config.on_response_chunk_received.append(_on_body)
+    return config
+
+
+async def _on_headers(_: aiohttp.ClientSession, __: SimpleNamespace, told: aiohttp.TraceRequestEndParams) -> None:
+    status = told.response.status
+    if status == 429:
+        metrics.rate_limited.labels(platform="discord").inc()
+    if status in _INVALID and told.response.headers.get("X-RateLimit-Scope") != "shared":
+        metrics.invalid_requests.labels(platform="discord").inc()
+    if (call := _current.get()) is not None:
+        call.hear_headers(told.response)
+
+
+async def _on_body(
+    _: aiohttp.ClientSession, __: SimpleNamespace, told: aiohttp.TraceResponseChunkReceivedParams
+) -> None:
+    if (call := _current.get()) is not None:
+        call.hear_body(told.chunk)
+
+
+def _teach(bucket: Bucket, response: aiohttp.ClientResponse) -> None:
+    headers = response.headers
+    if response.status == 429:
+        bucket.penalty(float(headers.get("Retry-After", 1)))
+        return
+    remaining, reset_after = headers.get("X-RateLimit-Remaining"), headers.get("X-RateLimit-Reset-After")
+    if remaining is not None and reset_after is not None:
+        limit = headers.get("X-RateLimit-Limit")
+        bucket.learn(remaining=int(remaining), reset_after=float(reset_after), limit=int(limit) if limit else None)

@@ -1,0 +1,70 @@
+"""discord.py's client, as this bot uses it: no caches of people and messages, only the intents that are needed."""
+
+import logging
+from typing import Any, Protocol
+
+import aiohttp
+import discord
+
+log = logging.getLogger(__name__)
+
+READY_AFTER_SECONDS = 0.1
+"""How long after the last server it is taken that all have arrived. Later ones say themselves that they are not new."""
+
+
+class Ears(Protocol):
+    """Who hears what happens."""
+
+    async def interaction(self, interaction: discord.Interaction) -> None: ...
+
+    async def message(self, message: discord.Message) -> None: ...
+
+    async def joined(self, guild: discord.Guild) -> None: ...
+
+    async def left(self, guild: discord.Guild) -> None: ...
+
+
+class EaselClient(discord.AutoShardedClient):
+    """Hands events to `ears`, which are put on before it connects. `connected` holds the shards that hear."""
+
+    ears: Ears
+
+    def __init__(
+        self, intents: discord.Intents, http_trace: aiohttp.TraceConfig, shard_ids: tuple[int, ...], **options: Any
+    ) -> None:
+        super().__init__(
+            intents=intents,
+            http_trace=http_trace,
+            max_messages=None,
+            chunk_guilds_at_startup=False,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            allowed_mentions=discord.AllowedMentions.none(),
+            guild_ready_timeout=READY_AFTER_SECONDS,
+            **options,
+        )
+        self.shard_ids = list(shard_ids) or None
+        self.connected: set[int] = set()
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        await self.ears.interaction(interaction)
+
+    async def on_message(self, message: discord.Message) -> None:
+        await self.ears.message(message)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await self.ears.joined(guild)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        await self.ears.left(guild)
+
+    async def on_shard_connect(self, shard_id: int) -> None:
+        self.connected.add(shard_id)
+        log.info("discord.connected", extra={"shard": shard_id})
+
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        self.connected.add(shard_id)
+        log.info("discord.resumed", extra={"shard": shard_id})
+
+    async def on_shard_disconnect(self, shard_id: int) -> None:
+        self.connected.discard(shard_id)
+        log.warning("discord.disconnected", extra={"shard": shard_id})

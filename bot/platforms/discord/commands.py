@@ -1,0 +1,205 @@
+"""The menu as Discord's application commands, and what Discord sends of one as the trunk's call."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.core.invocations import Attachment
+from bot.core.people import Rank
+from bot.dispatch.declaration import Declaration, Option, OptionKind
+from bot.dispatch.drafts import Value
+from bot.dispatch.parser import Menu
+from bot.platforms.discord.translating import localizations
+
+Payload = dict[str, Any]
+Reader = Callable[[str], Awaitable[bytes]]
+"""Downloads a file by its address; raises a `UserError`."""
+
+_SLASH, _ON_MESSAGE = 1, 3
+_SUBCOMMAND, _GROUP = 1, 2
+_FOCUS = "focused"
+KINDS = {
+    OptionKind.TEXT: 3,
+    OptionKind.INTEGER: 4,
+    OptionKind.FLAG: 5,
+    OptionKind.PERSON: 6,
+    OptionKind.PLACE: 7,
+    OptionKind.ROLE: 8,
+    OptionKind.NUMBER: 10,
+    OptionKind.FILE: 11,
+}
+_NUMBERS = (OptionKind.INTEGER, OptionKind.NUMBER)
+_LONGEST_DESCRIPTION = 100
+_LONGEST_TEXT = 6000
+_MOST_CHOICES = 25
+_LARGEST_INTEGER = 2**53
+MANAGE_GUILD = str(1 << 5)
+_IN_GUILDS, _WITH_BOT, _ELSEWHERE = 0, 1, 2
+_FOR_GUILDS, _FOR_USERS = 0, 1
+
+
+def application_commands(menu: Menu, *, allow_user_installs: bool) -> list[Payload]:
+    """Every command of the menu as Discord registers it, groups under their first word, and those of messages."""
+    declarations = [form.declaration for form in menu]
+    where = _where(allow_user_installs=allow_user_installs)
+    families: dict[str, list[Declaration]] = {}
+    for declaration in declarations:
+        families.setdefault(declaration.words_of_name[0], []).append(declaration)
+    slashes = [{**_family(name, members), **where} for name, members in families.items()]
+    menus = [
+        {"type": _ON_MESSAGE, "name": label, "default_member_permissions": _powers([declaration]), **where}
+        for declaration in declarations
+        for label in declaration.contexts.values()
+    ]
+    return [*slashes, *menus]
+
+
+def _where(*, allow_user_installs: bool) -> Payload:
+    if allow_user_installs:
+        return {"contexts": [_IN_GUILDS, _WITH_BOT, _ELSEWHERE], "integration_types": [_FOR_GUILDS, _FOR_USERS]}
+    return {"contexts": [_IN_GUILDS, _WITH_BOT], "integration_types": [_FOR_GUILDS]}
+
+
+def _family(name: str, members: Sequence[Declaration]) -> Payload:
+    """One command, or a first word with the commands under it."""
+    powers = {"default_member_permissions": _powers(members)}
+    only = members[0]
+    if only.words_of_name == (name,):
+        return {"type": _SLASH, **_described(name, only.description, (name,)), "options": _options(only), **powers}
+    verbs = ", ".join(member.name.removeprefix(f"{name} ") for member in members)
+    options = _subcommands(members, depth=1)
+    return {"type": _SLASH, "name": name, "description": _cut(f"{name}: {verbs}"), "options": options, **powers}
+
+
+def _subcommands(members: Sequence[Declaration], *, depth: int) -> list[Payload]:
+    made: list[Payload] = []
+    groups: dict[str, list[Declaration]] = {}
+    for member in members:
+        words = member.words_of_name
+        if len(words) == depth + 1:
+            described = _described(words[depth], member.description, (member.name,))
+            made.append({"type": _SUBCOMMAND, **described, "options": _options(member)})
+        else:
+            groups.setdefault(words[depth], []).append(member)
+    for name, inner in groups.items():
+        verbs = ", ".join(member.words_of_name[-1] for member in inner)
+        options = _subcommands(inner, depth=depth + 1)
+        made.append({"type": _GROUP, "name": name, "description": _cut(f"{name}: {verbs}"), "options": options})
+    return made
+
+
+def _powers(members: Sequence[Declaration]) -> str | None:
+    """Who sees it before a server's admins decide otherwise; whoever calls it is checked each time all the same.
+
+    What works anywhere is for the bot's owner, who need not administer the server.
+    """
+    is_for_all = any(member.rank is Rank.USER or member.works_anywhere for member in members)
+    return None if is_for_all else MANAGE_GUILD
+
+
+def _described(name: str, description: str, key: tuple[str, ...]) -> Payload:
+    told: Payload = {"name": name, "description": _cut(description)}
+    if translated := localizations(*key):
+        told["description_localizations"] = {locale: _cut(text) for locale, text in translated.items()}
+    return told
+
+
+def _options(declaration: Declaration) -> list[Payload]:
+    """Required ones first, as Discord wants them."""
+    ordered = sorted(declaration.options, key=lambda option: not option.is_required)
+    return [_option(declaration, option) for option in ordered[:_MOST_CHOICES]]
+
+
+def _option(declaration: Declaration, option: Option) -> Payload:
+    told = _described(option.name, option.question, (declaration.name, option.name))
+    told |= {"type": KINDS[option.kind]}
+    if option.is_required:
+        told["required"] = True
+    if has_suggestions(option):
+        told["autocomplete"] = True
+    elif option.choices:
+        told["choices"] = [{"name": choice, "value": choice} for choice in option.choices]
+    if option.kind is OptionKind.TEXT and option.max_length and not option.choices:
+        told["max_length"] = min(option.max_length, _LONGEST_TEXT)
+    if option.kind in _NUMBERS:
+        told |= _bounds(option)
+    return told
+
+
+def _bounds(option: Option) -> Payload:
+    told = {"min_value": option.minimum, "max_value": option.maximum}
+    bounds = {name: bound for name, bound in told.items() if bound is not None}
+    if option.kind is not OptionKind.INTEGER:
+        return dict(bounds)
+    return {name: max(-_LARGEST_INTEGER, min(int(bound), _LARGEST_INTEGER)) for name, bound in bounds.items()}
+
+
+def has_suggestions(option: Option) -> bool:
+    """Whether choices come while somebody types: the option's own, or more of them than a list holds."""
+    return option.autocomplete is not None or len(option.choices) > _MOST_CHOICES
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_DESCRIPTION else f"{text[: _LONGEST_DESCRIPTION - 1]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody typed: the command's whole name, its options, its files as Discord tells of them."""
+
+    command: str
+    options: Mapping[str, Value]
+    files: Mapping[str, Payload]
+    focused: str = ""
+    """The option being typed, while Discord asks for suggestions."""
+
+
+def asked(data: Mapping[str, Any]) -> Asked:
+    """What a slash command's interaction says."""
+    words, given = [str(data["name"])], list(data.get("options") or ())
+    while given and given[0]["type"] in (_SUBCOMMAND, _GROUP):
+        words.append(str(given[0]["name"]))
+        given = list(given[0].get("options") or ())
+    attached = data.get("resolved", {}).get("attachments", {})
+    is_file = KINDS[OptionKind.FILE]
+    return Asked(
+        " ".join(words),
+        {option["name"]: option["value"] for option in given if option["type"] != is_file},
+        {option["name"]: attached[option["value"]] for option in given if option["type"] == is_file},
+        next((option["name"] for option in given if option.get(_FOCUS)), ""),
+    )
+
+
+def on_message(menu: Menu, label: str) -> Declaration | None:
+    """The command that is called so in the menu of a message."""
+    found = (form.declaration for form in menu)
+    return next((declaration for declaration in found if label in declaration.contexts.values()), None)
+
+
+def attachment(raw: Mapping[str, Any], read: Reader) -> Attachment:
+    """A file that somebody attached. Its kind and size are what Discord claims."""
+    address = str(raw["url"])
+    mime = str(raw.get("content_type") or "application/octet-stream").partition(";")[0]
+    return Attachment(str(raw["filename"]), mime, int(raw["size"]), lambda: read(address))
+
+
+def registered(commands: Iterable[Mapping[str, Any]]) -> list[Payload]:
+    """What Discord says is registered, without what it adds, to be compared with what should be."""
+    return [_essence(command) for command in commands]
+
+
+_ESSENTIAL = (
+    *("type", "name", "description", "description_localizations", "options", "required", "autocomplete", "choices"),
+    *("max_length", "min_value", "max_value", "value", "default_member_permissions", "contexts", "integration_types"),
+)
+
+
+def _essence(told: Mapping[str, Any]) -> Payload:
+    kept = {name: told[name] for name in _ESSENTIAL if told.get(name) not in (None, False, "", [], {})}
+    for name in ("options", "choices"):
+        if name in kept:
+            kept[name] = [_essence(inner) for inner in kept[name]]
+    for name in ("contexts", "integration_types"):
+        if name in kept:
+            kept[name] = sorted(kept[name])
+    return kept

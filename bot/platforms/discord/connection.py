@@ -1,0 +1,166 @@
+"""The connection to Discord: signing in, hearing people, going quiet and signing out."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+
+import aiohttp
+import discord
+from aiohttp.web import RouteDef
+
+from bot.core.clock import Clock
+from bot.core.errors import Unavailable, UserError
+from bot.core.platform import Platform
+from bot.core.storage import Database
+from bot.dispatch.dispatcher import Dispatcher
+from bot.platforms.discord.acknowledging import Acknowledging
+from bot.platforms.discord.addresses import Access, use_api, use_gateway
+from bot.platforms.discord.answers import Answers, trace
+from bot.platforms.discord.client import EaselClient
+from bot.platforms.discord.desk import Desk
+from bot.platforms.discord.files import Files
+from bot.platforms.discord.hearing import Hearing
+from bot.platforms.discord.pacing import Buckets
+from bot.platforms.discord.people import People
+from bot.platforms.discord.platform import DiscordPlatform
+from bot.platforms.discord.registering import register
+from bot.platforms.discord.sending import Sender
+from bot.platforms.discord.showing import Showing
+from bot.platforms.discord.talking import Talking
+from bot.platforms.discord.uploads import PathOf
+from bot.platforms.discord.welcoming import Welcoming
+
+log = logging.getLogger(__name__)
+
+FIRST_CONNECTION_SECONDS = 20.0
+"""How long a start waits for the gateway. It is tried on after that, while the rest of the bot works."""
+
+REFUSED_TOKEN = "Discord does not take DISCORD_TOKEN. Make a new one on the Bot page of your application and copy it."  # noqa: S105 - a sentence about it
+_CLOSED = {
+    4004: REFUSED_TOKEN,
+    4010: "DISCORD_SHARD_IDS names a shard that DISCORD_SHARD_COUNT does not have.",
+    4011: "The bot is in too many servers for so few shards: raise DISCORD_SHARD_COUNT, or leave it empty.",
+    4013: "Discord does not know the intents that were asked for.",
+    4014: "Discord took an intent back. Switch on Message Content on the Bot page of your application, and restart.",
+}
+
+
+class DiscordConnection:
+    """Implements `core.platform.Connection`. `path_of` finds a kept picture."""
+
+    def __init__(
+        self, access: Access, dispatcher: Dispatcher, database: Database, path_of: PathOf, clock: Clock
+    ) -> None:
+        self._access = access
+        self._dispatcher = dispatcher
+        self._database = database
+        self._path_of = path_of
+        self._clock = clock
+        self._answers = Answers()
+        self._intents = discord.Intents(guilds=True, messages=True)
+        self._client: EaselClient | None = None
+        self._platform: DiscordPlatform | None = None
+        self._hearing: Hearing | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def platform(self) -> Platform:
+        if self._platform is None:
+            raise Unavailable("Discord is not open yet.")
+        return self._platform
+
+    async def open(self) -> None:
+        """Sign in. Raises a `UserError` where Discord does not let us, or is not reached."""
+        use_api(self._access.api_url)
+        client = EaselClient(self._intents, trace(), self._access.shard_ids, shard_count=self._access.shard_count or 1)
+        self._client = client
+        try:
+            await client.login(self._access.token)
+            shards, gateway, _ = await client.http.get_bot_gateway()
+        except discord.LoginFailure as error:
+            raise UserError(REFUSED_TOKEN) from error
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+            raise UserError(f"Discord is not reached at {self._access.api_url}: {error}.") from error
+        use_gateway(self._access.gateway_url or gateway)
+        client.shard_count = self._access.shard_count or shards
+        flags = client.application_flags
+        # discord.py keeps this object and reads it when it connects.
+        self._intents.message_content = flags.gateway_message_content or flags.gateway_message_content_limited
+        self._join(client)
+
+    async def listen(self) -> None:
+        """Tell Discord the commands, and connect."""
+        if (client := self._client) is None:
+            raise Unavailable("Discord is not open yet.")
+        await self._register(client)
+        is_connected = asyncio.create_task(self._connected(client))
+        self._running = asyncio.create_task(self._run(client), name="discord")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_CONNECTION_SECONDS):
+                await asyncio.wait({self._running, is_connected}, return_when=asyncio.FIRST_COMPLETED)
+        is_connected.cancel()
+
+    async def quiet(self) -> None:
+        """Turn people away, and wait for what was heard before."""
+        if self._hearing is not None:
+            await self._hearing.quiet()
+
+    async def close(self) -> None:
+        """Sign out."""
+        if self._client is not None:
+            await self._client.close()
+        if self._running is not None:
+            await asyncio.gather(self._running, return_exceptions=True)
+        await self._answers.close()
+
+    def routes(self) -> Sequence[RouteDef]:
+        return ()
+
+    def check(self) -> None:
+        """Raises `Unavailable` while a shard of this process hears nobody."""
+        if self._client is None or self._running is None or self._running.done():
+            raise Unavailable("Discord is not connected.")
+        shards = self._access.shard_ids or range(self._client.shard_count or 1)
+        if deaf := set(shards) - self._client.connected:
+            raise Unavailable(f"Discord is not connected on {len(deaf)} of {len(shards)} shards.")
+
+    def _join(self, client: EaselClient) -> None:
+        """Put the parts together."""
+        moderation, clock = self._dispatcher.services.moderation, self._clock
+        buckets = Buckets(clock)
+        sender = Sender(client, self._answers, buckets, clock)
+        platform = DiscordPlatform(client, sender, buckets, moderation, self._path_of, clock)
+        desk = Desk(
+            dispatcher=self._dispatcher,
+            acknowledging=Acknowledging(self._answers, sender),
+            showing=Showing(platform, sender),
+            people=People(client, moderation, clock, allow_user_installs=self._access.allow_user_installs),
+            files=Files(client, self._access.cdn_url),
+            platform=platform,
+            sender=sender,
+        )
+        welcoming = Welcoming(platform, moderation, self._database, clock)
+        client.ears = self._hearing = Hearing(desk, Talking(client, desk, self._database), welcoming)
+        self._platform = platform
+
+    async def _register(self, client: EaselClient) -> None:
+        """Without this the commands of the last time stay, which is better than no bot."""
+        menu, installs = self._dispatcher.services.menu, self._access.allow_user_installs
+        try:
+            await register(client, menu, allow_user_installs=installs)
+        except (discord.DiscordException, aiohttp.ClientError, OSError):
+            log.exception("discord.commands_not_registered")
+
+    async def _run(self, client: EaselClient) -> None:
+        try:
+            await client.connect()
+        except discord.ConnectionClosed as error:
+            log.error("discord.closed", extra={"code": error.code, "reason": _CLOSED.get(error.code or 0, str(error))})
+        except discord.PrivilegedIntentsRequired:
+            log.error("discord.closed", extra={"code": 4014, "reason": _CLOSED[4014]})
+        except Exception:
+            log.exception("discord.stopped")
+
+    async def _connected(self, client: EaselClient) -> None:
+        await client.wait_for("shard_connect")

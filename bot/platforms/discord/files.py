@@ -1,0 +1,66 @@
+"""Files that people attach: described by Discord, downloaded from it when a command wants them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import aiohttp
+import discord
+
+from bot.core.errors import BadFile
+from bot.core.invocations import Attachment, Link
+from bot.platforms.discord.addresses import file_address
+from bot.platforms.discord.commands import attachment
+
+_SECTION, _THUMBNAIL, _GALLERY, _CONTAINER = 9, 11, 12, 17
+
+
+class Files:
+    """Downloads through discord.py's own session, from the owner's proxy where there is one."""
+
+    def __init__(self, client: discord.Client, cdn_url: str) -> None:
+        self._client = client
+        self._cdn_url = cdn_url
+
+    def attached(self, raw: Mapping[str, Any]) -> Attachment:
+        """A file as Discord's JSON describes it."""
+        return attachment(raw, self._read)
+
+    def of_message(self, message: discord.Message) -> list[Attachment]:
+        """The files of a message that discord.py read."""
+        return [self.attached(file.to_dict()) for file in message.attachments]
+
+    def picture_in(self, raw: Mapping[str, Any]) -> Attachment | Link | None:
+        """The first picture that a message shows, from Discord's JSON of it: attached, in its layout, or linked."""
+        for message in (raw, *(snapshot["message"] for snapshot in raw.get("message_snapshots") or ())):
+            for file in message.get("attachments") or ():
+                if str(file.get("content_type") or "").startswith("image/"):
+                    return self.attached(file)
+            for address in (*_in_layout(message.get("components") or ()), *_in_embeds(message)):
+                return Link(file_address(address, self._cdn_url))
+        return None
+
+    async def _read(self, address: str) -> bytes:
+        try:
+            return await self._client.http.get_from_cdn(file_address(address, self._cdn_url))
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            raise BadFile("Discord did not give me that file. Please attach it again.") from error
+
+
+def _in_layout(components: Any) -> Iterator[str]:
+    for component in components:
+        kind = component.get("type")
+        if kind == _GALLERY:
+            yield from (item["media"]["url"] for item in component["items"])
+        elif kind == _THUMBNAIL:
+            yield component["media"]["url"]
+        elif kind == _SECTION:
+            yield from _in_layout([component.get("accessory") or {}])
+        elif kind == _CONTAINER:
+            yield from _in_layout(component.get("components") or ())
+
+
+def _in_embeds(message: Mapping[str, Any]) -> Iterator[str]:
+    for embed in message.get("embeds") or ():
+        for kind in ("image", "thumbnail"):
+            if address := (embed.get(kind) or {}).get("url"):
+                yield address

@@ -1,0 +1,58 @@
+"""Where something is asked: Discord's channels, threads and direct messages as the trunk's `Channel`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import discord
+
+from bot.core.people import Channel
+from bot.core.replies import MessageRef
+
+NAME = "discord"
+
+USER_INSTALLS = "user-installs"
+"""The workspace of people who brought the bot along to a place that did not invite it."""
+
+_REPLIES = "m"
+"""A conversation that goes on by replies has no thread: it is called after its first message, with this in front."""
+
+AnyChannel = discord.abc.GuildChannel | discord.abc.PrivateChannel | discord.Thread | discord.PartialMessageable
+
+
+def is_direct(interaction: discord.Interaction) -> bool:
+    """Whether it came from the direct messages between somebody and the bot."""
+    return interaction.guild_id is None and interaction.context.dm_channel
+
+
+def is_brought_along(interaction: discord.Interaction) -> bool:
+    """Whether only its person installed the bot, and not the place: there the bot can do nothing but answer."""
+    return not (is_direct(interaction) or interaction.is_guild_integration())
+
+
+def channel_of(channel: Any, workspace: str) -> Channel:
+    """A channel or a thread. Threads are as age-restricted as the channel they are in."""
+    if isinstance(channel, discord.Thread):
+        return Channel(NAME, workspace, str(channel.parent_id), str(channel.id), channel.is_nsfw())
+    is_restricted = bool(getattr(channel, "nsfw", False))
+    return Channel(NAME, workspace, str(channel.id), is_age_restricted=is_restricted)
+
+
+def by_replies(message_id: int | str) -> str:
+    """The name, as a thread, of a conversation that goes on by replies to this message."""
+    return f"{_REPLIES}{message_id}"
+
+
+def is_by_replies(thread: str) -> bool:
+    return thread.startswith(_REPLIES)
+
+
+def place_of(where: Channel | MessageRef) -> int:
+    """The id that Discord knows: of the thread if there is one, else of the channel."""
+    channel = where.id if isinstance(where, Channel) else where.channel
+    return int(where.thread if where.thread and not is_by_replies(where.thread) else channel)
+
+
+def parent_of(raw: Mapping[str, Any]) -> str:
+    """The channel that a thread is in, from Discord's own JSON; empty where it is no thread."""
+    is_thread = raw.get("type") in (10, 11, 12)
+    return str(raw.get("parent_id") or "") if is_thread else ""

@@ -1,0 +1,123 @@
+"""Buttons that people press, and the forms that some of them open."""
+
+from dataclasses import replace
+
+import discord
+
+from bot.core.errors import UserError
+from bot.core.people import Channel, User
+from bot.core.replies import MessageRef, Reply, Tone
+from bot.dispatch.dispatcher import sentence
+from bot.dispatch.presses import FORM_ACTIONS, Press
+from bot.platforms.discord.acknowledging import FORM, Acknowledged, is_ephemeral
+from bot.platforms.discord.buttons import FORM as FORM_PREFIX
+from bot.platforms.discord.buttons import Pressed, custom_id
+from bot.platforms.discord.desk import Desk, here, key_of
+from bot.platforms.discord.forms import filled_in, given_back, modal
+from bot.platforms.discord.places import USER_INSTALLS
+from bot.platforms.discord.showing import first_message
+
+_ON_THE_SPOT = frozenset({"cancel", "delete", "decline"})
+"""These change the message they stand on, and show nothing of their own."""
+_FOR_ONE = frozenset({"show", "report"})
+"""What comes of these is for the presser alone."""
+
+
+class Pressing:
+    """Answers presses."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def press(self, interaction: discord.Interaction, what: Pressed) -> None:
+        """A button: its form is opened at once, everything else is acknowledged first."""
+        if what.action in FORM_ACTIONS:
+            await self._open_form(interaction, what)
+            return
+        acknowledging = self._desk.acknowledging
+        if what.action in _ON_THE_SPOT:
+            acknowledged = await acknowledging.defer_update(interaction)
+        else:
+            is_private = what.action in _FOR_ONE or is_ephemeral(interaction)
+            acknowledged = await acknowledging.defer(interaction, is_private=is_private)
+        if acknowledged is not None:
+            await self._answer(acknowledged, what)
+
+    async def sent(self, interaction: discord.Interaction, what: Pressed) -> None:
+        """A form that a button opened, filled in."""
+        options = filled_in(interaction.data or {})
+        acknowledged = await self._desk.acknowledging.defer(interaction, is_private=is_ephemeral(interaction))
+        if acknowledged is None:
+            return
+        user = await self._user(acknowledged)
+        if user is None:
+            return
+        place = here(interaction, user.workspace)
+        message = first_message(acknowledged, place)
+        press = _press(interaction, what, user, place, message, is_private=acknowledged.is_private)
+        reply = await self._desk.dispatcher.submit(press, options)
+        if reply is not None:
+            reply = replace(reply, text=f"{reply.text}{given_back(options)}")
+        await self._desk.showing.show(acknowledged, message, reply)
+
+    async def _open_form(self, interaction: discord.Interaction, what: Pressed) -> None:
+        desk = self._desk
+        try:
+            user = await desk.people.of_interaction(interaction)
+        except UserError as error:
+            await desk.acknowledging.refuse(interaction, str(error))
+            return
+        draft = await desk.dispatcher.draft(_press(interaction, what, user, here(interaction, user.workspace)))
+        if isinstance(draft, Reply):
+            await desk.acknowledging.refuse(interaction, draft.text)
+            return
+        form = modal(draft, custom_id(what.action, what.job, what.n, prefix=FORM_PREFIX), desk.dispatcher.services)
+        await desk.acknowledging.answer(interaction, FORM, form)
+
+    async def _answer(self, acknowledged: Acknowledged, what: Pressed) -> None:
+        desk, interaction = self._desk, acknowledged.interaction
+        user = await self._user(acknowledged)
+        if user is None:
+            return
+        place = here(interaction, user.workspace)
+        message = first_message(acknowledged, place)
+        waiting = None if acknowledged.is_update else message
+        press = _press(interaction, what, user, place, waiting, is_private=acknowledged.is_private)
+        reply = await desk.dispatcher.press(press)
+        await desk.showing.show(acknowledged, message, reply)
+        is_reached_by_token = is_ephemeral(interaction) or user.workspace == USER_INSTALLS
+        if what.action == "delete" and reply is None and is_reached_by_token:
+            await desk.showing.take_away(message)
+        if what.action == "show" and reply is not None and reply.tone is Tone.WORKING and is_reached_by_token:
+            desk.platform.move(press.message, message)
+
+    async def _user(self, acknowledged: Acknowledged) -> User | None:
+        """Who pressed; None when they were told why they may not."""
+        try:
+            return await self._desk.people.of_interaction(acknowledged.interaction)
+        except UserError as error:
+            message = first_message(acknowledged, here(acknowledged.interaction, ""))
+            await self._desk.showing.show(acknowledged, message, sentence(error))
+            return None
+
+
+def _press(
+    interaction: discord.Interaction,
+    what: Pressed,
+    user: User,
+    place: Channel,
+    waiting: MessageRef | None = None,
+    *,
+    is_private: bool = False,
+) -> Press:
+    return Press(
+        user=user,
+        channel=place,
+        action=what.action,
+        job=what.job,
+        n=what.n,
+        request_key=key_of(interaction),
+        message=str(interaction.message.id) if interaction.message else "",
+        answering=waiting,
+        is_private=is_private,
+    )

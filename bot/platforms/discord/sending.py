@@ -1,0 +1,189 @@
+"""Writing to Discord: creating, editing and deleting messages, and what its refusals mean."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import aiohttp
+import discord
+from discord.http import MultipartParameters, Route
+from discord.webhook.async_ import async_context
+
+from bot.core.clock import Clock
+from bot.core.platform import MessageLost
+from bot.platforms.discord.answers import Answers
+from bot.platforms.discord.messages import Payload
+from bot.platforms.discord.pacing import Buckets
+from bot.platforms.discord.permissions import lacking_in
+from bot.streaming.pacer import Bucket
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# discord.com/developers/docs/topics/opcodes-and-status-codes#json
+UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK = 10003, 10004, 10008, 10015
+UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED = 10062, 40060
+TOO_LARGE = 40005
+MISSING_ACCESS, CANNOT_WRITE_TO_THEM, MISSING_PERMISSIONS, TOKEN_EXPIRED = 50001, 50007, 50013, 50027
+IS_ARCHIVED = 50083
+THREAD_IS_THERE = 160004
+
+_GONE = {
+    UNKNOWN_CHANNEL: "That channel is gone.",
+    UNKNOWN_GUILD: "I am not in that server any more.",
+    UNKNOWN_MESSAGE: "That message was deleted.",
+    UNKNOWN_WEBHOOK: "That message cannot be changed any more.",
+    TOKEN_EXPIRED: "That message is too old to be changed.",
+    CANNOT_WRITE_TO_THEM: "They do not take messages from me.",
+    IS_ARCHIVED: "That thread is locked.",
+}
+CREATE_WAITS_SECONDS = (0.3, 1.0, 3.0)
+"""Waits between attempts to create a message; its nonce keeps it one."""
+
+
+class Sender:
+    """Sends for one client. Every method raises `MessageLost` where there is nothing left to write to."""
+
+    def __init__(self, client: discord.Client, answers: Answers, buckets: Buckets, clock: Clock) -> None:
+        self._client = client
+        self._answers = answers
+        self._buckets = buckets
+        self._clock = clock
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The one of discord.py, for what goes by an interaction's token."""
+        return discord.Webhook.partial(1, "-", client=self._client).session
+
+    @property
+    def application_id(self) -> int:
+        return self._client.application_id or 0
+
+    async def create(self, place: int, payload: Payload, files: Sequence[discord.File] = ()) -> Any:
+        """A new message in a channel or thread, as Discord tells of it."""
+
+        async def attempt() -> Any:
+            with _parameters(payload, files) as parameters:
+                return await self._send(self._client.http.send_message(place, params=parameters), place)
+
+        return await self._persistently(attempt)
+
+    async def edit(self, place: int, message: str, payload: Payload, files: Sequence[discord.File] = ()) -> None:
+        """Change a message by the bot's own right."""
+        with _parameters(payload, files) as parameters:
+            request = self._client.http.edit_message(place, int(message), params=parameters)
+            await self._send(request, place, self._buckets.of_channel(place))
+
+    async def edit_answer(self, token: str, message: str, payload: Payload, files: Sequence[discord.File] = ()) -> None:
+        """Change an interaction's message by its token."""
+        with _parameters(payload, files) as parameters:
+            request = async_context.get().edit_webhook_message(
+                self.application_id,
+                token,
+                int(message),
+                session=self.session,
+                payload=parameters.payload,
+                multipart=parameters.multipart,
+                files=parameters.files,
+            )
+            await self._send(request, 0, self._buckets.of_interaction(token))
+
+    async def follow_up(self, token: str, payload: Payload, files: Sequence[discord.File] = ()) -> Any:
+        """Another message of an interaction. Discord knows no nonce here."""
+        with _parameters(payload, files) as parameters:
+            request = async_context.get().execute_webhook(
+                self.application_id,
+                token,
+                session=self.session,
+                payload=parameters.payload,
+                multipart=parameters.multipart,
+                files=parameters.files,
+                wait=True,
+            )
+            return await self._send(request, 0, self._buckets.of_interaction(token))
+
+    async def delete(self, place: int, message: str) -> None:
+        """Take a message away; harmless when it is gone."""
+        try:
+            await self._send(self._client.http.delete_message(place, int(message)), place)
+        except MessageLost as error:
+            if _code_of(error) not in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL, UNKNOWN_GUILD):
+                raise
+
+    async def delete_answer(self, token: str, message: str) -> None:
+        """Take an interaction's message away by its token; harmless when it is gone."""
+        request = async_context.get().delete_webhook_message(
+            self.application_id, token, int(message), session=self.session
+        )
+        try:
+            await self._send(request, 0)
+        except MessageLost as error:
+            if _code_of(error) != UNKNOWN_MESSAGE:
+                raise
+
+    async def original(self, token: str) -> Any:
+        """The message that answers an interaction, as Discord tells of it."""
+        request = async_context.get().get_original_interaction_response(
+            self.application_id, token, session=self.session
+        )
+        return await self._send(request, 0)
+
+    async def open_thread(self, channel: int, message: str, name: str, minutes: int) -> Any:
+        """A thread on a message; its id is the message's."""
+        route = Route(
+            "POST", "/channels/{channel_id}/messages/{message_id}/threads", channel_id=channel, message_id=message
+        )
+        body = {"name": name, "auto_archive_duration": minutes}
+        return await self._send(self._client.http.request(route, json=body), channel)
+
+    async def direct_channel(self, user: int) -> Any:
+        """The channel between the bot and somebody, as Discord tells of it."""
+        return await self._send(self._client.http.start_private_message(user), 0)
+
+    async def _send(self, request: Any, place: int, bucket: Bucket | None = None) -> Any:
+        try:
+            return await self._answers.of(request, bucket)
+        except discord.HTTPException as error:
+            if (lost := self._meaning(error, place)) is not None:
+                raise lost from error
+            raise
+
+    def _meaning(self, error: discord.HTTPException, place: int) -> MessageLost | None:
+        """What is for good, in a sentence; None for what may pass."""
+        if error.code in _GONE:
+            return MessageLost(_GONE[error.code])
+        if error.code in (MISSING_ACCESS, MISSING_PERMISSIONS):
+            return MessageLost(lacking_in(self._client, place))
+        return None
+
+    async def _persistently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Again and again while the connection or Discord's servers fail."""
+        for wait in CREATE_WAITS_SECONDS:
+            try:
+                return await attempt()
+            except (aiohttp.ClientError, OSError, discord.HTTPException) as error:
+                if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429:
+                    raise
+                log.warning("discord.create_failed", extra={"reason": repr(error), "wait_seconds": wait})
+                await self._clock.sleep(wait)
+        return await attempt()
+
+
+def _parameters(payload: Payload, files: Sequence[discord.File]) -> MultipartParameters:
+    """A body of JSON, or of a form with the files beside it, as discord.py sends them."""
+    if not files:
+        return MultipartParameters(payload, None, None)
+    names = [{"id": n, "filename": file.filename} for n, file in enumerate(files)]
+    form: list[dict[str, Any]] = [{"name": "payload_json", "value": json.dumps({**payload, "attachments": names})}]
+    form += [
+        {"name": f"files[{n}]", "value": file.fp, "filename": file.filename, "content_type": "application/octet-stream"}
+        for n, file in enumerate(files)
+    ]
+    return MultipartParameters(None, form, files)
+
+
+def _code_of(error: MessageLost) -> int:
+    cause = error.__cause__
+    return cause.code if isinstance(cause, discord.HTTPException) else 0

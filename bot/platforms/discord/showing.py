@@ -1,0 +1,64 @@
+"""Showing what no job stands behind: answers of commands, refusals, and forms' refusals with what was typed."""
+
+import logging
+from dataclasses import replace
+
+import aiohttp
+import discord
+
+from bot.core.people import Channel
+from bot.core.platform import MessageLost
+from bot.core.replies import MessageRef, Reply
+from bot.platforms.discord.acknowledging import TOKEN_LIVES, Acknowledged
+from bot.platforms.discord.places import NAME
+from bot.platforms.discord.platform import DiscordPlatform
+from bot.platforms.discord.sending import Sender
+from bot.streaming.layout import Layout
+
+log = logging.getLogger(__name__)
+
+
+def first_message(acknowledged: Acknowledged, here: Channel) -> MessageRef:
+    """The address of the first message of an interaction: by its token now, by its channel for ever."""
+    interaction = acknowledged.interaction
+    expires = interaction.created_at + TOKEN_LIVES
+    return MessageRef(NAME, here.workspace, here.id, here.thread, acknowledged.message, interaction.token, expires)
+
+
+class Showing:
+    """Answers interactions whose acknowledgement has been sent."""
+
+    def __init__(self, platform: DiscordPlatform, sender: Sender) -> None:
+        self._platform = platform
+        self._sender = sender
+
+    async def show(self, acknowledged: Acknowledged, message: MessageRef, reply: Reply | None) -> None:
+        """Show a reply, on several messages if need be; what is private stays so, whatever was shown before."""
+        if reply is None:
+            return
+        try:
+            await self._show(acknowledged, message, reply)
+        except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.warning("discord.answer_lost", extra={"message": message.id, "reason": repr(error)})
+
+    async def _show(self, acknowledged: Acknowledged, message: MessageRef, reply: Reply) -> None:
+        first, *others = [page.reply for page in Layout(self._platform.limits).pages(reply)]
+        if acknowledged.is_update:
+            await self._platform.follow_up(message, replace(first, is_private=True))
+        elif reply.is_private and not acknowledged.is_private:
+            # Whether an answer is private is settled when it is deferred. This one goes, and the next takes no place.
+            await self._sender.delete_answer(message.token, message.id)
+            await self._platform.follow_up(message, first)
+        else:
+            await self._platform.answer(message, first, is_private=acknowledged.is_private)
+        for page in others:
+            await self._platform.follow_up(
+                message, replace(page, is_private=reply.is_private or acknowledged.is_private)
+            )
+
+    async def take_away(self, message: MessageRef) -> None:
+        """Delete a message that only its interaction's token reaches."""
+        try:
+            await self._sender.delete_answer(message.token, message.id)
+        except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.info("discord.not_deleted", extra={"message": message.id, "reason": repr(error)})

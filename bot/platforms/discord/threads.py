@@ -1,0 +1,44 @@
+"""Threads for conversations: where one may be opened, what it is called, and opening it."""
+
+import logging
+
+import aiohttp
+import discord
+
+from bot.core.platform import MessageLost
+from bot.platforms.discord.sending import THREAD_IS_THERE, Sender
+
+log = logging.getLogger(__name__)
+
+ARCHIVED_AFTER_MINUTES = 1440
+_LONGEST_NAME = 80
+
+
+def takes_threads(channel: object, permissions: discord.Permissions) -> bool:
+    """Whether a thread may be opened on a message there, and written in."""
+    is_open = permissions.create_public_threads and permissions.send_messages_in_threads
+    return isinstance(channel, discord.TextChannel) and is_open
+
+
+async def open_thread(sender: Sender, channel: int, message: str, words: str) -> bool:
+    """Open a thread on a message, called after the first words; gives whether there is one now."""
+    try:
+        await sender.open_thread(channel, message, name_of(words), ARCHIVED_AFTER_MINUTES)
+    except discord.HTTPException as error:
+        if error.code == THREAD_IS_THERE:
+            return True
+        log.warning("discord.no_thread", extra={"channel": channel, "reason": repr(error)})
+        return False
+    except (MessageLost, aiohttp.ClientError, OSError) as error:
+        log.warning("discord.no_thread", extra={"channel": channel, "reason": repr(error)})
+        return False
+    return True
+
+
+def name_of(words: str) -> str:
+    """A thread's name from what was said: one line, cut between words."""
+    line = " ".join(words.split())
+    if len(line) > _LONGEST_NAME:
+        line = line[:_LONGEST_NAME].rpartition(" ")[0] or line[:_LONGEST_NAME]
+        line = f"{line}…"
+    return line or "Conversation"

@@ -1,0 +1,1 @@
+"""Slack as a platform, through slack-bolt and slack-sdk."""

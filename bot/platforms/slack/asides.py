@@ -1,0 +1,124 @@
+"""What one person alone reads: by the response URL of what they did, else as an ephemeral message, else in their DM."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import aiohttp
+
+from bot.core.clock import Clock
+from bot.core.replies import Reply
+from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
+from bot.platforms.slack.messages import blocks_of, fallback_text, parts_of
+
+log = logging.getLogger(__name__)
+
+USES = 5
+LIFE_SECONDS = 1800.0
+"""A response URL is good for five answers in thirty minutes: docs.slack.dev/interactivity/handling-user-interaction"""
+
+_REMEMBERED = 5_000
+
+
+@dataclass(slots=True)
+class ResponseUrl:
+    """One response URL, and what is left of it."""
+
+    url: str = field(repr=False)
+    expires_at: float
+    left: int = USES
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Whom to tell, and where they are."""
+
+    team: str
+    channel: str
+    user: str
+    thread: str = ""
+    response: ResponseUrl | None = None
+
+
+class Asides:
+    """Tells people; and remembers for a while who asked what, for what comes up later."""
+
+    def __init__(self, calls: Calls, clock: Clock) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._asked: OrderedDict[str, Aside] = OrderedDict()
+
+    def of(self, body: Mapping[str, Any], team: str, channel: str, thread: str = "") -> Aside:
+        """From a command or a press."""
+        url = str(body.get("response_url") or "")
+        response = ResponseUrl(url, self._clock.monotonic() + LIFE_SECONDS) if url else None
+        user = body.get("user_id") or (body.get("user") or {}).get("id") or ""
+        return Aside(team, channel, str(user), thread, response)
+
+    def remember(self, request_key: str, aside: Aside) -> None:
+        self._asked[request_key] = aside
+        while len(self._asked) > _REMEMBERED:
+            self._asked.popitem(last=False)
+
+    def forget(self, request_key: str) -> Aside | None:
+        """Who asked that; once."""
+        return self._asked.pop(request_key, None)
+
+    async def tell(self, aside: Aside, reply: Reply, files: tuple[str, ...] = ()) -> bool:
+        """Show a reply to one person. Gives whether it arrived; what did not is in the log."""
+        told = True
+        for part in parts_of(reply):
+            told &= await self._tell(aside, part, files)
+        return told
+
+    async def _tell(self, aside: Aside, reply: Reply, files: tuple[str, ...]) -> bool:
+        content = {"text": fallback_text(reply), "blocks": blocks_of(reply, files)}
+        if await self._respond(aside, content):
+            return True
+        try:
+            await self._post(aside, content)
+        except (CallRefused, CallUnclear) as error:
+            log.warning("slack.aside_lost", extra={"team": aside.team, "channel": aside.channel, "reason": str(error)})
+            return False
+        return True
+
+    async def _post(self, aside: Aside, content: dict[str, Any]) -> None:
+        if aside.channel.startswith("D"):
+            await self._calls.call(
+                aside.team, "chat.postMessage", channel=aside.channel, thread_ts=aside.thread or None,
+                unfurl_links=False, unfurl_media=False, **content,
+            )  # fmt: skip
+            return
+        try:
+            await self._calls.call(
+                aside.team, "chat.postEphemeral", channel=aside.channel, user=aside.user,
+                thread_ts=aside.thread or None, **content,
+            )  # fmt: skip
+        except CallRefused as error:
+            if error.code not in ("not_in_channel", "channel_not_found", "user_not_in_channel"):
+                raise
+            opened = await self._calls.call(aside.team, "conversations.open", users=aside.user)
+            direct = replace(aside, channel=str(opened["channel"]["id"]), thread="")
+            await self._post(direct, content)
+
+    async def _respond(self, aside: Aside, content: dict[str, Any]) -> bool:
+        """By the response URL, if it is still good for something."""
+        response = aside.response
+        if response is None or response.left < 1 or self._clock.monotonic() > response.expires_at:
+            return False
+        response.left -= 1
+        body = {"response_type": "ephemeral", "replace_original": False, **content}
+        if aside.thread:
+            body["thread_ts"] = aside.thread
+        try:
+            async with self._calls.session.post(
+                response.url, json=body, timeout=aiohttp.ClientTimeout(total=10)
+            ) as answer:
+                if answer.status == 200:
+                    return True
+                log.info("slack.response_url_refused", extra={"status": answer.status})
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.info("slack.response_url_broke", extra={"reason": type(error).__name__})
+        return False

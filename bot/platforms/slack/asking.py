@@ -1,0 +1,155 @@
+"""An ask from Slack to the dispatcher, and what comes of it to whoever asked."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bot.core.errors import UserError
+from bot.core.invocations import Invocation
+from bot.core.models import Task
+from bot.core.people import Channel, User
+from bot.core.platform import Destination, MessageLost
+from bot.core.replies import Button, MessageRef, Reply, Tone
+from bot.dispatch.dispatcher import Dispatcher, sentence
+from bot.dispatch.forms import fill
+from bot.dispatch.parser import find
+from bot.platforms.slack.asides import Aside
+from bot.platforms.slack.calls import CallRefused, Calls, let_pass
+from bot.platforms.slack.messages import Block, footer_of, is_shown_inline
+from bot.platforms.slack.mrkdwn import cut, escaped
+from bot.platforms.slack.platform import SlackPlatform
+from bot.platforms.slack.tasks import Tasks
+from bot.platforms.slack.teams import NAME
+
+log = logging.getLogger(__name__)
+
+_QUESTION = 2_800
+_STOP = Reply(buttons=(Button("cancel", "Stop", ""),))
+
+
+class Asking:
+    """Hands invocations over and shows the replies. A chat asked outside of a thread gets one of its own."""
+
+    def __init__(self, dispatcher: Dispatcher, platform: SlackPlatform, calls: Calls, tasks: Tasks) -> None:
+        self.dispatcher = dispatcher
+        self.platform = platform
+        self._calls = calls
+        self._tasks = tasks
+        self._roots: dict[tuple[str, str, str], list[Block]] = {}
+        platform.ended = self._ended
+
+    async def ask(self, invocation: Invocation, aside: Aside) -> None:
+        """Have it answered."""
+        channel, root = invocation.channel, ""
+        if not channel.thread and await self._deserves_thread(invocation):
+            try:
+                root = await self._post_root(invocation)
+            except CallRefused as error:
+                text = await self.platform.why_not(channel.workspace, error.code)
+                await self.platform.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
+                return
+            invocation = replace(invocation, channel=replace(channel, thread=root))
+        self.platform.asides.remember(invocation.request_key, aside)
+        reply = await self.dispatcher.handle(invocation)
+        if reply is None:
+            return
+        if root:
+            await self._take_root_away(channel, root)
+        if self._is_private(invocation.command):
+            reply = replace(reply, is_private=True)
+        await self.show(reply, aside, invocation.user, channel, invocation.request_key)
+
+    async def show(self, reply: Reply | None, aside: Aside, user: User, channel: Channel, key: str) -> None:
+        """A reply that is ready: to one person, or to everyone there."""
+        if reply is None:
+            return
+        if not (reply.is_private or reply.tone is Tone.ERROR):
+            try:
+                ref = await self.platform.post(Destination(user, channel, key, nonce=f"{key}:reply"), reply)
+                if reply.pictures:
+                    await self.platform.edit(ref, reply)
+            except MessageLost as error:
+                reply = Reply(text=str(error), tone=Tone.ERROR, is_private=True)
+            else:
+                return
+        await self.platform.asides.tell(aside, reply, await self._inline(aside.team, reply))
+
+    def _is_private(self, command: str) -> bool:
+        menu = self.dispatcher.services.menu
+        return any(form.declaration.is_private for form in menu if form.declaration.name == command)
+
+    async def tell(self, error: UserError, aside: Aside) -> None:
+        """Why nothing comes of it."""
+        await self.platform.asides.tell(aside, sentence(error))
+
+    async def _inline(self, team: str, reply: Reply) -> tuple[str, ...]:
+        """Files for the pictures of a reply to one person, which can only be drawn inside it."""
+        files = [await self._upload(team, reply, n) for n in range(len(reply.pictures))]
+        await self.platform.uploads.ready(team, [file for file in files if file])
+        return tuple(files)
+
+    async def _upload(self, team: str, reply: Reply, n: int) -> str:
+        picture = reply.pictures[n]
+        if not is_shown_inline(picture):
+            return ""
+        return await let_pass(self.platform.uploads.upload(team, picture)) or ""
+
+    async def _deserves_thread(self, invocation: Invocation) -> bool:
+        """Whether it is a chat that will be answered, as far as can be told: a refused one leaves no trace."""
+        services = self.dispatcher.services
+        try:
+            form = find(services.menu, invocation.command)
+            if form.declaration.task is not Task.CHAT:
+                return False
+            await services.moderation.admit(invocation.user)
+            fill(form, invocation)
+        except UserError:
+            return False
+        return True
+
+    async def _post_root(self, invocation: Invocation) -> str:
+        """What was asked, for all to see, as the head of the thread that answers it."""
+        channel = invocation.channel
+        blocks = _asked(invocation)
+        text = f"{invocation.user.name} asked: {invocation.options.get('message', '')}"
+        answer = await self._calls.call(
+            channel.workspace, "chat.postMessage", channel=channel.id, text=escaped(cut(text, _QUESTION)),
+            blocks=[*blocks, *footer_of(_STOP)], unfurl_links=False, unfurl_media=False,
+        )  # fmt: skip
+        root = str(answer["ts"])
+        self._roots[channel.workspace, channel.id, root] = blocks
+        return root
+
+    async def _take_root_away(self, channel: Channel, root: str) -> None:
+        self._roots.pop((channel.workspace, channel.id, root), None)
+        await let_pass(self._calls.call(channel.workspace, "chat.delete", channel=channel.id, ts=root))
+
+    async def _ended(self, ref: MessageRef) -> None:
+        """The answer is there: nothing is left to be stopped."""
+        blocks = self._roots.pop((ref.workspace, ref.channel, ref.thread), None)
+        if blocks is not None:
+            self._tasks.spawn(self._without_stop(ref, blocks), "root")
+
+    async def _without_stop(self, ref: MessageRef, blocks: list[Block]) -> None:
+        text = str(blocks[0]["text"]["text"])
+        update = self._calls.call(
+            ref.workspace, "chat.update", channel=ref.channel, ts=ref.thread, text=cut(text, 1_000), blocks=blocks
+        )
+        await let_pass(update)
+
+
+def where(team: str, channel: str, thread: str = "") -> Channel:
+    return Channel(NAME, team, channel, thread)
+
+
+def thread_of(message: Mapping[str, object]) -> str:
+    """The thread a message is in; empty at the top of a channel, also for a message that others answered."""
+    thread = str(message.get("thread_ts") or "")
+    return "" if thread == message.get("ts") else thread
+
+
+def _asked(invocation: Invocation) -> list[Block]:
+    words = cut(str(invocation.options.get("message", "")), _QUESTION)
+    quoted = "\n".join(f">{line}" for line in escaped(words).splitlines())
+    text = f"*{escaped(invocation.user.name)}* asked:\n{cut(quoted, _QUESTION)}"
+    return [{"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}]

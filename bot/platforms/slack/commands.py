@@ -1,0 +1,154 @@
+"""Slash commands and shortcuts: typed text as an invocation, or a form where something is missing."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from bot.core.errors import UserError
+from bot.core.invocations import Attachment, Invocation
+from bot.core.people import User
+from bot.core.replies import Reply, Tone
+from bot.dispatch.declaration import Declaration, OptionKind
+from bot.dispatch.parser import Call, find, parse
+from bot.platforms.slack.asides import Aside
+from bot.platforms.slack.asking import Asking, where
+from bot.platforms.slack.calls import CallRefused, Calls
+from bot.platforms.slack.files import Files
+from bot.platforms.slack.forms import Origin, errors_of, files_of, modal, origin_of, values_of
+from bot.platforms.slack.mrkdwn import typed
+from bot.platforms.slack.people import People
+
+log = logging.getLogger(__name__)
+
+PICTURE_SHORTCUT = "picture:"
+FORM_SHORTCUT = "form:"
+
+Body = Mapping[str, Any]
+
+
+class Commands:
+    """What people type after a slash, and choose from the menus of Slack. `prefix` stands before each of our names."""
+
+    def __init__(self, asking: Asking, calls: Calls, people: People, files: Files, prefix: str) -> None:
+        self._asking = asking
+        self._calls = calls
+        self._people = people
+        self._files = files
+        self._prefix = prefix
+
+    async def slash(self, body: Body, team: str) -> None:
+        """A command with what was typed after it."""
+        aside = self._asides.of(body, team, str(body["channel_id"]))
+        try:
+            call = parse(self._line(body), self._menu)
+        except UserError as error:
+            await self._asking.tell(error, aside)
+            return
+        declaration = find(self._menu, call.command).declaration
+        if _is_missing_something(declaration, call):
+            origin = Origin(call.command, aside.channel)
+            await self.open_form(body, aside, declaration, origin, call.options)
+            return
+        user = await self._user(body, team)
+        key = f"slack:{body['trigger_id']}"
+        await self._asking.ask(Invocation(user, where(team, aside.channel), call.command, key, call.options), aside)
+
+    async def on_picture(self, body: Body, team: str) -> None:
+        """A command chosen on a message: its picture is the one that is meant, and the answer goes into its thread."""
+        message = body.get("message") or {}
+        thread = str(message.get("thread_ts") or message.get("ts") or "")
+        aside = self._asides.of(body, team, str(body["channel"]["id"]), thread)
+        command = str(body["callback_id"]).removeprefix(PICTURE_SHORTCUT)
+        told = [file for file in message.get("files") or () if _is_picture(self._files.attachment(team, file))]
+        try:
+            declaration = find(self._menu, command).declaration
+        except UserError as error:
+            await self._asking.tell(error, aside)
+            return
+        if not told or declaration.file is None:
+            text = "There is no picture in that message. Choose one that shows a picture as a file."
+            await self._asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
+            return
+        if any(option.is_required and option.kind is not OptionKind.FILE for option in declaration.options):
+            origin = Origin(command, aside.channel, thread, file=told[0])
+            await self.open_form(body, aside, declaration, origin)
+            return
+        user = await self._user(body, team)
+        attachments = {declaration.file.name: self._files.attachment(team, told[0])}
+        channel, key = where(team, aside.channel, thread), f"slack:{body['trigger_id']}"
+        await self._asking.ask(Invocation(user, channel, command, key, {}, attachments), aside)
+
+    async def form(self, body: Body, team: str) -> None:
+        """A form chosen from the menu of shortcuts, which knows no channel: the answer goes to the person's DM."""
+        command = str(body["callback_id"]).removeprefix(FORM_SHORTCUT)
+        aside = Aside(team, "", str(body["user"]["id"]))
+        declaration = find(self._menu, command).declaration
+        await self.open_form(body, aside, declaration, Origin(command))
+
+    async def open_form(
+        self,
+        body: Body,
+        aside: Aside,
+        declaration: Declaration,
+        origin: Origin,
+        values: Mapping[str, Any] | None = None,
+        *,
+        title: str = "",
+        asks_for: tuple[str, ...] = (),
+    ) -> None:
+        """Open a modal. Its trigger lives three seconds, so nothing comes before this."""
+        services = self._asking.dispatcher.services
+        view = modal(declaration, services, origin, values=values, title=title, asks_for=asks_for)
+        try:
+            await self._calls.call(aside.team, "views.open", trigger_id=str(body["trigger_id"]), view=view)
+        except CallRefused as error:
+            log.info("slack.form_not_opened", extra={"command": declaration.name, "reason": error.code})
+            text = f"The form could not be opened in time. Try again, or type it after /{declaration.name}."
+            await self._asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
+
+    def errors(self, body: Body) -> dict[str, str]:
+        """What is wrong with a form that was sent, by field."""
+        origin = origin_of(body["view"])
+        return errors_of(body["view"], origin, self._menu) if origin is not None else {}
+
+    async def sent(self, body: Body, team: str, origin: Origin) -> None:
+        """A form of a command, filled in."""
+        user, view = await self._user(body, team), body["view"]
+        channel = origin.channel
+        if not channel:
+            direct = await self._asking.platform.direct(team, user.id)
+            channel = direct.id if direct else ""
+        aside = Aside(team, channel, user.id, origin.thread)
+        options = {name: value for name, value in values_of(view).items() if value != ""}
+        attachments: dict[str, Attachment] = files_of(view, self._files, team)
+        declared = find(self._menu, origin.command).declaration.file
+        if origin.file and declared is not None:
+            attachments[declared.name] = self._files.attachment(team, origin.file)
+        place, key = where(team, channel, origin.thread), f"slack:{body['trigger_id']}"
+        await self._asking.ask(Invocation(user, place, origin.command, key, options, attachments), aside)
+
+    @property
+    def _menu(self) -> Any:
+        return self._asking.dispatcher.services.menu
+
+    @property
+    def _asides(self) -> Any:
+        return self._asking.platform.asides
+
+    def _line(self, body: Body) -> str:
+        name = str(body["command"]).removeprefix("/")
+        return f"/{name.removeprefix(self._prefix)} {typed(str(body.get('text') or ''))}".rstrip()
+
+    async def _user(self, body: Body, team: str) -> User:
+        told = body.get("user") or {}
+        user = str(body.get("user_id") or told.get("id") or "")
+        home = str(told.get("team_id") or (body.get("team_id") if body.get("user_id") else "") or "")
+        return await self._people.user(team, user, home=home, name=str(body.get("user_name") or told.get("name") or ""))
+
+
+def _is_missing_something(declaration: Declaration, call: Call) -> bool:
+    return any(option.is_required and option.name not in call.options for option in declaration.options)
+
+
+def _is_picture(file: Attachment) -> bool:
+    return file.mime.startswith("image/")

@@ -1,0 +1,114 @@
+"""Many workspaces by OAuth: their tokens encrypted in our database, each authorisation looked up once."""
+
+import base64
+import json
+import logging
+import secrets
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from slack_sdk.oauth.installation_store import Bot
+from slack_sdk.oauth.installation_store import Installation as SlackInstallation
+from slack_sdk.oauth.installation_store.async_installation_store import AsyncInstallationStore
+from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
+
+from bot.core.clock import Clock
+from bot.core.fresh import Fresh
+from bot.core.json import JSON
+from bot.core.storage import Database, Installation
+from bot.platforms.slack.teams import NAME, Team, scopes_in
+
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 60.0
+"""What another process installed or removed is noticed after this at the latest."""
+
+STATE_SECONDS = 600
+"""How long an installation that was begun may take."""
+
+
+def key_from(client_secret: str, purpose: bytes) -> Fernet:
+    """A key of its own for each purpose, by HKDF from the app's client secret: another secret opens nothing."""
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"easel slack " + purpose)
+    return Fernet(base64.urlsafe_b64encode(derived.derive(client_secret.encode())))
+
+
+class InstalledTeams(AsyncInstallationStore):
+    """Implements `teams.Teams`, and what slack-bolt's OAuth flow saves to."""
+
+    def __init__(self, database: Database, client_secret: str, clock: Clock) -> None:
+        self._database = database
+        self._key = key_from(client_secret, b"installations")
+        self._clock = clock
+        self._known: Fresh[str, Team | None] = Fresh(clock, FRESH_SECONDS)
+
+    async def get(self, team: str) -> Team | None:
+        return await self._known.get(team, lambda: self._read(team))
+
+    async def lost(self, team: str) -> None:
+        async with self._database.write() as tx:
+            was_there = await tx.installations.remove(NAME, team, self._clock.now())
+        self._known.forget(team)
+        if was_there:
+            log.info("slack.uninstalled", extra={"team": team})
+
+    async def async_save(self, installation: SlackInstallation) -> None:
+        """As slack-bolt's OAuth flow hands it over. An installation for a whole organisation has no workspace."""
+        team, token = installation.team_id or "", installation.bot_token or ""
+        if not team or not token:
+            log.warning("slack.installation_refused", extra={"reason": "it names no workspace"})
+            return
+        facts: dict[str, JSON] = {
+            "bot_user": installation.bot_user_id or "",
+            "bot_id": installation.bot_id or "",
+            "name": installation.team_name or "",
+            "scopes": [*sorted(scopes_in(",".join(installation.bot_scopes or ())))],
+        }
+        sealed = self._key.encrypt(json.dumps({"token": token}).encode())
+        row = Installation(NAME, team, sealed, facts, installation.user_id or "", self._clock.now())
+        async with self._database.write() as tx:
+            await tx.installations.put(row)
+        self._known.forget(team)
+        log.info("slack.installed", extra={"team": team})
+
+    async def async_save_bot(self, bot: Bot) -> None:
+        """Tokens that expire are not asked for, so none is renewed."""
+
+    async def _read(self, team: str) -> Team | None:
+        async with self._database.read() as tx:
+            row = await tx.installations.get(NAME, team)
+        if row is None:
+            return None
+        try:
+            token = json.loads(self._key.decrypt(row.secrets))["token"]
+        except InvalidToken:
+            log.warning("slack.installation_sealed", extra={"team": team, "hint": "SLACK_CLIENT_SECRET has changed"})
+            return None
+        facts = row.facts
+        scopes = facts.get("scopes")
+        return Team(
+            id=team,
+            token=str(token),
+            bot_user=str(facts.get("bot_user", "")),
+            bot_id=str(facts.get("bot_id", "")),
+            name=str(facts.get("name", "")),
+            scopes=frozenset(map(str, scopes)) if isinstance(scopes, list) else frozenset(),
+        )
+
+
+class SealedStates(AsyncOAuthStateStore):
+    """The state of an installation that was begun: a sealed word that we alone can have written, good for a while."""
+
+    def __init__(self, client_secret: str) -> None:
+        self._key = key_from(client_secret, b"states")
+
+    async def async_issue(self, *args: object, **kwargs: object) -> str:
+        return self._key.encrypt(secrets.token_bytes(12)).decode()
+
+    async def async_consume(self, state: str) -> bool:
+        try:
+            self._key.decrypt(state.encode(), ttl=STATE_SECONDS)
+        except InvalidToken:
+            return False
+        return True

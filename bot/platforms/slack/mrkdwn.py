@@ -1,0 +1,81 @@
+"""Text on its way to Slack and from it: nobody is pinged by what a model writes, and people's words arrive as typed."""
+
+import html
+import re
+
+_WORDS = ("<!here", "<!channel", "<!everyone", "<!subteam^", "<!date^")
+_IDS = ("<@", "<#")
+# What Slack would turn into a mention or a command, in its Markdown as in its mrkdwn.
+_LIVE = re.compile(r"<(?=!(?:here|channel|everyone|subteam\^|date\^)|@[UWB][A-Z0-9]|#[CGD][A-Z0-9])", re.IGNORECASE)
+_HALVES = frozenset(word[:n] for word in _WORDS for n in range(1, len(word))) | frozenset(_IDS)
+_LONGEST_HALF = max(map(len, _HALVES)) + 1
+_BREAK = "<\u200b"
+_LAST_WORD = re.compile(r"[!-~]*$")
+_LONGEST_WORD = 40
+
+_LINK = re.compile(r"<((?:https?|mailto|ftp)[^|>\s]*)(?:\|([^>]*))?>")
+_PERSON = re.compile(r"<@([UWB][A-Z0-9]+)(?:\|([^>]*))?>")
+_CHANNEL = re.compile(r"<#([CGD][A-Z0-9]+)(?:\|([^>]*))?>")
+_SPECIAL = re.compile(r"<!(here|channel|everyone)(?:\|[^>]*)?>")
+_GROUP = re.compile(r"<!subteam\^([A-Z0-9]+)(?:\|@?([^>]*))?>")
+
+
+def defused(text: str) -> str:
+    """The text with every mention broken by a sign nobody sees. A longer text only adds to what a shorter one gave."""
+    return _LIVE.sub(_BREAK, text) if "<" in text else text
+
+
+def settled(text: str) -> str:
+    """What of a growing text can be shown already, so that what follows begins with a sign and not with a space.
+
+    White space at the head of what is appended may vanish, and an end may be half of a mention: so the last word waits.
+    """
+    body = text.rstrip()
+    word = len(_LAST_WORD.search(body[-_LONGEST_WORD - 1 :])[0])  # type: ignore[index] # it matches the empty end
+    body = body[: -word if 0 < word <= _LONGEST_WORD else -1]
+    at = body.rfind("<", max(0, len(body) - _LONGEST_HALF))
+    if at < 0:
+        return body
+    end = body[at:].lower()
+    is_half = end in _HALVES or (len(end) == 3 and end[:2] in _IDS and end[2].isalpha())
+    return body[:at] if is_half else body
+
+
+def escaped(text: str) -> str:
+    """Plain words as mrkdwn shows them: the three signs that docs.slack.dev names, and no others."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def typed(text: str) -> str:
+    """What somebody typed: links as addresses, special mentions as words; mentions of people and channels stay."""
+    text = _LINK.sub(lambda match: match[1], text)
+    text = _SPECIAL.sub(r"@\1", text)
+    return html.unescape(text) if "&" in text else text
+
+
+def mentioned(text: str) -> list[str]:
+    """The ids of the people that a text mentions."""
+    return [match[1] for match in _PERSON.finditer(text)]
+
+
+def with_names(text: str, names: dict[str, str]) -> str:
+    """Mentions as the names that people read."""
+    text = _PERSON.sub(lambda match: f"@{match[2] or names.get(match[1], match[1])}", text)
+    text = _GROUP.sub(lambda match: f"@{match[2] or match[1]}", text)
+    return _CHANNEL.sub(lambda match: f"#{match[2] or match[1]}", text)
+
+
+def without_mention(text: str, user: str) -> str:
+    """The text without being called by it."""
+    return re.sub(rf"<@{re.escape(user)}(?:\|[^>]*)?>[,:]?[ \t]*", "", text).strip()
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many characters, with a sign that there is more."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def cut_bytes(text: str, most: int) -> str:
+    """At most so many UTF-8 bytes, with a sign that there is more."""
+    data = text.encode()
+    return text if len(data) <= most else data[: most - 3].decode(errors="ignore") + "…"

@@ -1,0 +1,78 @@
+"""Who somebody is: name, language, rank in their workspace, and the user groups they are in. Asked after the ack."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from bot.core.clock import Clock
+from bot.core.fresh import Fresh
+from bot.core.people import User
+from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
+from bot.platforms.slack.teams import NAME, Teams
+
+log = logging.getLogger(__name__)
+
+PERSON_SECONDS = 600.0
+GROUPS_SECONDS = 300.0
+
+
+class People:
+    """People by workspace and id: what one workspace says of somebody is never believed in another."""
+
+    def __init__(self, calls: Calls, teams: Teams, clock: Clock) -> None:
+        self._calls = calls
+        self._teams = teams
+        self._told: Fresh[tuple[str, str], Mapping[str, Any]] = Fresh(clock, PERSON_SECONDS)
+        self._groups: Fresh[str, Mapping[str, frozenset[str]]] = Fresh(clock, GROUPS_SECONDS)
+
+    async def user(self, team: str, user: str, *, home: str = "", name: str = "") -> User:
+        """Who asks in that workspace. `home` is their own, where they come from another by Slack Connect."""
+        told = await self._told.get((team, user), lambda: self._ask(team, user))
+        is_guest = bool(told.get("is_stranger")) or (bool(home) and home != team)
+        is_admin = any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
+        groups = {} if is_guest else await self._groups.get(team, lambda: self._ask_groups(team))
+        return User(
+            platform=NAME,
+            workspace=home or team,
+            id=user,
+            name=_name(told) or name or user,
+            locale=str(told.get("locale") or "en"),
+            roles=groups.get(user, frozenset()),
+            is_administrator=is_admin and not is_guest,
+        )
+
+    async def name(self, team: str, user: str) -> str:
+        """What people call somebody; the id where nobody knows."""
+        return _name(await self._told.get((team, user), lambda: self._ask(team, user))) or user
+
+    async def _ask(self, team: str, user: str) -> Mapping[str, Any]:
+        try:
+            answer = await self._calls.call(team, "users.info", user=user, include_locale=True)
+        except (CallRefused, CallUnclear) as error:
+            log.warning("slack.person_unknown", extra={"team": team, "user": user, "reason": str(error)})
+            return {}
+        told = answer.get("user")
+        return told if isinstance(told, dict) else {}
+
+    async def _ask_groups(self, team: str) -> Mapping[str, frozenset[str]]:
+        """The groups of each person; none where the app may not know them."""
+        known = await self._teams.get(team)
+        if known is None or (known.scopes and "usergroups:read" not in known.scopes):
+            return {}
+        try:
+            answer = await self._calls.call(team, "usergroups.list", include_users=True)
+        except (CallRefused, CallUnclear) as error:
+            log.info("slack.groups_unknown", extra={"team": team, "reason": str(error)})
+            return {}
+        members: dict[str, set[str]] = {}
+        for group in answer.get("usergroups") or ():
+            for user in group.get("users") or ():
+                members.setdefault(str(user), set()).add(str(group["id"]))
+        return {user: frozenset(groups) for user, groups in members.items()}
+
+
+def _name(told: Mapping[str, Any]) -> str:
+    profile = told.get("profile") or {}
+    return str(
+        profile.get("display_name") or profile.get("real_name") or told.get("real_name") or told.get("name") or ""
+    )

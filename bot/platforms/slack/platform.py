@@ -1,0 +1,275 @@
+"""Slack as a platform: messages posted, edited, streamed and taken away."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+from weakref import WeakValueDictionary
+
+from bot.core.clock import Clock
+from bot.core.people import Channel
+from bot.core.platform import Destination, MessageFull, MessageLimits, MessageLost
+from bot.core.replies import MessageRef, Reply, Tone
+from bot.core.storage import Database
+from bot.platforms.slack.asides import Asides
+from bot.platforms.slack.calls import GONE, CallRefused, Calls, CallUnclear, let_pass
+from bot.platforms.slack.messages import MESSAGE_BYTES, UPDATE_BYTES, blocks_of, fallback_text
+from bot.platforms.slack.mrkdwn import defused, settled
+from bot.platforms.slack.pacing import APPEND, POST, STOP, UPDATE, SlackPacer
+from bot.platforms.slack.status import Statuses
+from bot.platforms.slack.streams import Recipient, Streams
+from bot.platforms.slack.teams import NAME, Teams
+from bot.platforms.slack.uploads import PathOf, Uploads
+
+log = logging.getLogger(__name__)
+
+WAITING = "~"
+"""A message that is to be streamed, and has no words yet, has an id that says for whom: `~user~their team`."""
+
+METADATA = "easel_message"
+_REMEMBERED = 10_000
+_LOST = frozenset({
+    "channel_not_found", "is_archived", "message_not_found", "thread_not_found", "cant_update_message",
+    "not_in_channel",
+    "message_not_owned_by_app", "edit_window_closed", "restricted_action", "user_not_found", "cannot_dm_bot",
+    "posting_to_channel_denied", "restricted_action_read_only_channel", "restricted_action_thread_locked",
+})  # fmt: skip
+_NOT_A_MEMBER = frozenset({"not_in_channel", "channel_not_found"})
+
+Ended = Callable[[MessageRef], Awaitable[None]]
+
+
+async def _nothing(_: MessageRef) -> None:
+    """Nobody wants to know."""
+
+
+class SlackPlatform:
+    """Implements `core.platform.Platform`. `ended` is told of each last word in a thread, `stopped` of Slack's Stop."""
+
+    name = NAME
+    limits = MessageLimits(text=MESSAGE_BYTES, text_in_bytes=True, pictures=10, appends=True)
+
+    def __init__(self, calls: Calls, teams: Teams, database: Database, path_of: PathOf, clock: Clock) -> None:
+        self._calls = calls
+        self._teams = teams
+        self._clock = clock
+        self.asides = Asides(calls, clock)
+        self.uploads = Uploads(calls, database, path_of, clock)
+        self.streams = Streams(calls, clock, self._was_stopped)
+        self.statuses = Statuses(calls, clock)
+        self.ended: Ended = _nothing
+        self.stopped: Ended = _nothing
+        self._posted: OrderedDict[str, MessageRef] = OrderedDict()
+        self._pacers: WeakValueDictionary[MessageRef, SlackPacer] = WeakValueDictionary()
+        self._directs: dict[tuple[str, str], str] = {}
+
+    async def post(self, destination: Destination, reply: Reply) -> MessageRef:
+        """Create a message; a second call with the same nonce gives the first one's address.
+
+        Words that will stream in are shown as a status until they come. Raises `MessageLost` and `MessageFull`.
+        """
+        if (known := self._posted.get(destination.nonce)) is not None:
+            return known
+        try:
+            ref = await self._create(destination, reply)
+        except CallRefused as error:
+            await self._tell_asker(destination, error.code)
+            await self._refused(destination.channel.workspace, error)
+        self._posted[destination.nonce] = ref
+        while len(self._posted) > _REMEMBERED:
+            self._posted.popitem(last=False)
+        if reply.tone in (Tone.DONE, Tone.ERROR):
+            await self.ended(ref)
+        return ref
+
+    async def edit(self, message: MessageRef, reply: Reply) -> MessageRef | None:
+        """Show this instead, by whatever means reaches the message. Raises `MessageLost` and `MessageFull`."""
+        try:
+            moved = await self._show(message, reply)
+        except CallRefused as error:
+            await self._refused(message.workspace, error)
+        if reply.tone in (Tone.DONE, Tone.ERROR):
+            await self.ended(moved or message)
+        return moved
+
+    async def delete(self, message: MessageRef) -> None:
+        """Take a message away, with its files. Harmless when it is gone, or was never there."""
+        self.streams.forget(message)
+        if message.id.startswith(WAITING):
+            await self.statuses.clear(message, is_posted=False)
+            return
+        try:
+            await self._calls.call(message.workspace, "chat.delete", channel=message.channel, ts=message.id)
+        except CallRefused as error:
+            if error.code not in ("message_not_found", "channel_not_found", *GONE):
+                raise
+        await self.uploads.remove(message)
+
+    def pacer(self, message: MessageRef) -> SlackPacer:
+        if (pacer := self._pacers.get(message)) is None:
+            pacer = self._pacers[message] = SlackPacer(self._calls.budgets, self._clock, message.workspace)
+            stream = self.streams.get(message)
+            if stream is not None and not stream.is_over:
+                pacer.method = APPEND
+            elif not message.id.startswith(WAITING):
+                pacer.method = pacer.final_method = UPDATE
+        return pacer
+
+    async def direct(self, workspace: str, user: str) -> Channel | None:
+        """Somebody's DM with the app; None where it cannot be opened."""
+        if (workspace, user) not in self._directs:
+            answer = await let_pass(self._calls.call(workspace, "conversations.open", users=user))
+            if answer is None:
+                return None
+            self._directs[workspace, user] = str(answer["channel"]["id"])
+        return Channel(NAME, workspace, self._directs[workspace, user])
+
+    # Posting.
+
+    async def _create(self, destination: Destination, reply: Reply) -> MessageRef:
+        place = _place(destination)
+        if destination.answering is not None:
+            await self._show(destination.answering, reply)
+            return destination.answering
+        if not (destination.grows and place.thread and self.streams.is_possible(place.workspace)):
+            return await self._plain(place, reply, destination.nonce, is_growing=destination.grows)
+        user = destination.user
+        waiting = MessageRef(
+            NAME, place.workspace, place.channel, place.thread, f"{WAITING}{user.id}{WAITING}{user.workspace}"
+        )
+        return await self._show_waiting(waiting, reply, destination.nonce) or waiting
+
+    async def _plain(self, place: MessageRef, reply: Reply, nonce: str, *, is_growing: bool = False) -> MessageRef:
+        """An ordinary message. One that will be edited holds less than one that stays as it is."""
+        if is_growing and reply.tone is Tone.WORKING and len(reply.text.encode()) > UPDATE_BYTES:
+            raise MessageFull(room=UPDATE_BYTES)
+        content: dict[str, Any] = {
+            "channel": place.channel,
+            "thread_ts": place.thread or None,
+            "text": fallback_text(reply),
+            "blocks": blocks_of(reply),
+            "unfurl_links": False,
+            "unfurl_media": False,
+            "metadata": {"event_type": METADATA, "event_payload": {"nonce": nonce}} if nonce else None,
+        }
+        try:
+            answer = await self._calls.call(place.workspace, POST, **content)
+            ts = str(answer["ts"])
+        except CallUnclear:
+            ts = await self._find(place, nonce) or str((await self._calls.call(place.workspace, POST, **content))["ts"])
+        await self.statuses.clear(place, is_posted=True)
+        return MessageRef(NAME, place.workspace, place.channel, place.thread, ts)
+
+    async def _find(self, place: MessageRef, nonce: str) -> str:
+        """The message with that nonce, where it is not known whether a post arrived."""
+        method = "conversations.replies" if place.thread else "conversations.history"
+        where: dict[str, Any] = {"channel": place.channel, "ts": place.thread or None}
+        where |= {"limit": 50, "include_all_metadata": True}
+        answer = await let_pass(self._calls.call(place.workspace, method, **where)) or {}
+        for message in answer.get("messages") or ():
+            payload = (message.get("metadata") or {}).get("event_payload") or {}
+            if nonce and payload.get("nonce") == nonce:
+                return str(message["ts"])
+        return ""
+
+    async def _tell_asker(self, destination: Destination, code: str) -> None:
+        """Nothing can be posted there: only the person who asked can be told, and only by what they did."""
+        aside = self.asides.forget(destination.request_key)
+        if aside is not None:
+            text = await self.why_not(destination.channel.workspace, code)
+            await self.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
+
+    # Editing.
+
+    async def _show(self, message: MessageRef, reply: Reply) -> MessageRef | None:
+        if message.id.startswith(WAITING):
+            return await self._show_waiting(message, reply, "")
+        if (stream := self.streams.get(message)) is not None:
+            await self.streams.show(stream, reply, self.pacer(message))
+            return None
+        if reply.pictures:
+            return await self._show_pictures(message, reply)
+        if len(reply.text.encode()) > UPDATE_BYTES:
+            raise MessageFull(room=UPDATE_BYTES)
+        await self._update(message, reply)
+        return None
+
+    async def _show_waiting(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef | None:
+        """A status while there are no words; with the first a stream, or an ordinary message if those are the last."""
+        if reply.tone is not Tone.WORKING:
+            ref = await self._plain(message, reply, nonce)
+            await self.statuses.rest(message)
+            return ref
+        text = settled(defused(reply.text))
+        if not text.strip():
+            await self.statuses.show(message, reply.progress)
+            return None
+        _, user, team = message.id.split(WAITING)
+        started = await self.streams.start(message, Recipient(user, team), text)
+        if started is None:
+            return await self._plain(message, reply, nonce, is_growing=True)
+        await self.statuses.clear(message, is_posted=True)
+        return started
+
+    async def _show_pictures(self, message: MessageRef, reply: Reply) -> MessageRef | None:
+        """The pictures on the message itself; where Slack does not take them there, in one of their own instead."""
+        pictures = [picture for picture in reply.pictures if not picture.is_flagged]
+        files = await self.uploads.ids(message, pictures)
+        try:
+            await self._update(message, reply, file_ids=files)
+        except CallRefused as error:
+            if error.code in _LOST | GONE or not files:
+                raise
+            log.warning("slack.files_not_taken", extra={"ts": message.id, "reason": error.code})
+        else:
+            return None
+        ts = await self.uploads.post(message, pictures, blocks_of(reply))
+        await let_pass(self._calls.call(message.workspace, "chat.delete", channel=message.channel, ts=message.id))
+        return MessageRef(NAME, message.workspace, message.channel, message.thread, ts)
+
+    async def _update(self, message: MessageRef, reply: Reply, file_ids: list[str] | None = None) -> None:
+        content: dict[str, Any] = {
+            "channel": message.channel, "ts": message.id, "text": fallback_text(reply), "blocks": blocks_of(reply),
+            "parse": "none", "file_ids": file_ids or None,
+        }  # fmt: skip
+        is_paid = self.pacer(message).pay(UPDATE)
+        try:
+            await self._calls.call(message.workspace, UPDATE, is_paid=is_paid, **content)
+        except CallRefused as error:
+            if error.code != "streaming_state_conflict":
+                raise
+            # A process that is gone now was streaming it.
+            await let_pass(self._calls.call(message.workspace, STOP, channel=message.channel, ts=message.id))
+            await self._calls.call(message.workspace, UPDATE, **content)
+
+    async def _was_stopped(self, message: MessageRef) -> None:
+        await self.stopped(message)
+
+    # Errors.
+
+    async def _refused(self, team: str, error: CallRefused) -> NoReturn:
+        if error.code in _LOST | GONE:
+            raise MessageLost(await self.why_not(team, error.code)) from error
+        raise error
+
+    async def why_not(self, team: str, code: str) -> str:
+        """Why nothing can be shown there, and what to do, in a sentence."""
+        if code in _NOT_A_MEMBER:
+            known = await self._teams.get(team)
+            me = f"@{known.bot_name}" if known else "me"
+            return f"I am not in this channel. Invite me with `/invite {me}`, and ask again. You were not charged."
+        if code in GONE:
+            return "I am not installed in this workspace any more. You were not charged."
+        if code in (
+            "is_archived",
+            "restricted_action_read_only_channel",
+            "restricted_action",
+            "posting_to_channel_denied",
+        ):
+            return "I may not post in this channel. Please ask in another one; you were not charged."
+        return "I cannot post there: the message or its thread is gone. You were not charged."
+
+
+def _place(destination: Destination) -> MessageRef:
+    channel = destination.channel
+    return MessageRef(NAME, channel.workspace, channel.id, channel.thread, "")

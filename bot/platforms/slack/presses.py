@@ -1,0 +1,110 @@
+"""Buttons, and the forms that some of them open. A button says its job: any process can answer it, for ever."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from bot.core.jobs import OPEN_STATES, Job
+from bot.core.people import User
+from bot.core.replies import Button, Reply
+from bot.core.storage import Database
+from bot.dispatch.presses import FORM_ACTIONS, Press
+from bot.platforms.slack.asides import Aside
+from bot.platforms.slack.asking import Asking, thread_of, where
+from bot.platforms.slack.commands import Commands
+from bot.platforms.slack.files import Files
+from bot.platforms.slack.forms import Origin, files_of, values_of
+from bot.platforms.slack.messages import pressed
+from bot.platforms.slack.people import People
+from bot.platforms.slack.teams import NAME
+
+log = logging.getLogger(__name__)
+
+Body = Mapping[str, Any]
+
+_JOBS_LOOKED_AT = 50
+
+
+class Presses:
+    """What happens when somebody presses something."""
+
+    def __init__(self, asking: Asking, commands: Commands, people: People, files: Files, database: Database) -> None:
+        self._asking = asking
+        self._commands = commands
+        self._people = people
+        self._files = files
+        self._database = database
+
+    async def pressed(self, body: Body, team: str) -> None:
+        """A button on a message."""
+        button = pressed(body["actions"][0])
+        if button is None:
+            return
+        container, message = body.get("container") or {}, body.get("message") or {}
+        channel = str((body.get("channel") or {}).get("id") or container.get("channel_id") or "")
+        ts = str(container.get("message_ts") or message.get("ts") or "")
+        thread = thread_of(message) or str(container.get("thread_ts") or "").replace(ts, "")
+        aside = self._asking.platform.asides.of(body, team, channel, thread)
+        if button.action == "cancel" and not button.job:
+            await self.stop(team, channel, ts, str(body["user"]["id"]), str(body["trigger_id"]), aside)
+            return
+        origin = Origin("", channel, thread, button.action, button.job, button.n, ts)
+        user = await self._user(body, team)
+        await self._press(body, user, origin, aside)
+
+    async def sent(self, body: Body, team: str, origin: Origin) -> None:
+        """A form that a button opened, filled in."""
+        user = await self._user(body, team)
+        aside = Aside(team, origin.channel, user.id, origin.thread)
+        press = _press(body, user, team, origin)
+        self._asking.platform.asides.remember(press.request_key, aside)
+        files = files_of(body["view"], self._files, team)
+        reply = await self._asking.dispatcher.submit(press, values_of(body["view"]), files)
+        await self._asking.show(reply, aside, user, press.channel, press.request_key)
+
+    async def stop(self, team: str, channel: str, thread: str, user: str, key: str, aside: Aside | None = None) -> bool:
+        """Stop what runs in a thread; gives whether anything did."""
+        jobs = await self._open_jobs(team, channel, thread)
+        who = await self._people.user(team, user)
+        aside = aside or Aside(team, channel, user, thread)
+        for n, job in enumerate(jobs):
+            place = where(team, channel, thread)
+            press = Press(who, place, "cancel", job.id, 0, f"slack:{key}:{n}", thread)
+            await self._asking.show(await self._asking.dispatcher.press(press), aside, who, place, press.request_key)
+        return bool(jobs)
+
+    async def _press(self, body: Body, user: User, origin: Origin, aside: Aside) -> None:
+        press = _press(body, user, aside.team, origin)
+        dispatcher = self._asking.dispatcher
+        if press.action not in FORM_ACTIONS:
+            self._asking.platform.asides.remember(press.request_key, aside)
+            reply = await dispatcher.press(press)
+            await self._asking.show(reply, aside, user, press.channel, press.request_key)
+            return
+        draft = await dispatcher.draft(press)
+        if isinstance(draft, Reply):
+            await self._asking.show(draft, aside, user, press.channel, press.request_key)
+            return
+        form = Origin(
+            draft.declaration.name, origin.channel, origin.thread, origin.action, origin.job, origin.n, origin.message
+        )
+        await self._commands.open_form(
+            body, aside, draft.declaration, form, draft.values, title=draft.title, asks_for=draft.asks_for
+        )
+
+    async def _open_jobs(self, team: str, channel: str, thread: str) -> list[Job]:
+        async with self._database.read() as tx:
+            jobs = await tx.jobs.recent_in(NAME, team, channel, _JOBS_LOOKED_AT)
+        return [job for job in jobs if job.channel.thread == thread and job.state in OPEN_STATES]
+
+    async def _user(self, body: Body, team: str) -> User:
+        told = body.get("user") or {}
+        return await self._people.user(
+            team, str(told.get("id")), home=str(told.get("team_id") or ""), name=str(told.get("name") or "")
+        )
+
+
+def _press(body: Body, user: User, team: str, origin: Origin) -> Press:
+    button = Button(origin.action, "", origin.job, origin.n)
+    channel = where(team, origin.channel, origin.thread)
+    return Press(user, channel, button.action, button.job, button.n, f"slack:{body['trigger_id']}", origin.message)

@@ -1,0 +1,205 @@
+"""Slack's own streams: a message that grows, appended to by one writer, and mended where Slack ended it.
+
+Two limits are documented nowhere and were measured by others: a stream ends some 300 seconds after it began
+(github.com/slackapi/python-slack-sdk/issues/1859) and takes some 10,600 bytes in all.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bot.core.clock import Clock
+from bot.core.platform import MessageFull
+from bot.core.replies import MessageRef, Reply, Tone
+from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
+from bot.platforms.slack.messages import blocks_of, fallback_text, footer_of
+from bot.platforms.slack.mrkdwn import defused, settled
+from bot.platforms.slack.pacing import APPEND, START, STOP, UPDATE, SlackPacer
+
+log = logging.getLogger(__name__)
+
+FULL_AFTER_SECONDS = 200.0
+"""From here on a stream ends at the next good place, well before 240 seconds; Slack ends it at some 300."""
+
+_NOT_TO_BE_HAD = frozenset({
+    "unknown_method", "feature_not_enabled", "method_deprecated", "deprecated_endpoint", "missing_scope",
+    "no_permission", "team_not_found", "access_denied",
+})  # fmt: skip
+_NOT_HERE = frozenset({
+    "channel_type_not_supported", "restricted_action", "restricted_action_thread_locked", "messages_tab_disabled",
+    "restricted_action_non_threadable_channel", "restricted_action_read_only_channel", "user_not_found", "no_text",
+    "restricted_action_thread_only_channel", "missing_recipient_user_id", "missing_recipient_team_id",
+})  # fmt: skip
+_ENDED = frozenset(
+    {"message_not_in_streaming_state", "msg_too_long", "streaming_mode_mismatch", "streaming_state_conflict"}
+)
+_TRY_AGAIN_SECONDS = 3600.0
+_PATIENCE_SECONDS = 2.0
+
+Stopped = Callable[[MessageRef], Awaitable[None]]
+"""Told when a person pressed Slack's own Stop."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """One message that grows. `shown` is what it surely shows."""
+
+    ref: MessageRef
+    began_at: float
+    shown: str
+    is_over: bool = False
+    """Only an edit reaches it any more."""
+    is_told_full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who asked: Slack wants to know whom a stream is for. `team` is their own workspace."""
+
+    user: str
+    team: str
+
+
+class Streams:
+    """All live streams of this process."""
+
+    def __init__(self, calls: Calls, clock: Clock, stopped: Stopped) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._stopped = stopped
+        self._live: dict[MessageRef, Stream] = {}
+        self._unavailable_until: dict[str, float] = {}
+
+    def get(self, ref: MessageRef) -> Stream | None:
+        return self._live.get(ref)
+
+    def is_possible(self, team: str) -> bool:
+        """Whether streams are to be had in that workspace, as far as is known."""
+        return self._clock.monotonic() >= self._unavailable_until.get(team, float("-inf"))
+
+    async def start(self, place: MessageRef, to: Recipient, text: str) -> MessageRef | None:
+        """A new stream in the thread of `place` that shows `text`; None where streams are not to be had just now.
+
+        Raises `CallRefused` where nothing can be posted at all.
+        """
+        team = place.workspace
+        if not self.is_possible(team) or not self._calls.budgets.of(team, START).is_ready(_PATIENCE_SECONDS):
+            return None
+        try:
+            answer = await self._calls.call(
+                team, START, channel=place.channel, thread_ts=place.thread or None, markdown_text=text,
+                recipient_user_id=to.user, recipient_team_id=to.team,
+            )  # fmt: skip
+        except CallRefused as error:
+            if error.code in _NOT_TO_BE_HAD:
+                log.warning("slack.no_streams", extra={"team": team, "reason": error.code})
+                self._unavailable_until[team] = self._clock.monotonic() + _TRY_AGAIN_SECONDS
+                return None
+            if error.code in _NOT_HERE:
+                log.info("slack.no_stream_here", extra={"channel": place.channel, "reason": error.code})
+                return None
+            raise
+        ref = MessageRef(place.platform, team, place.channel, place.thread, str(answer["ts"]))
+        self._live[ref] = Stream(ref, self._clock.monotonic(), text)
+        return ref
+
+    async def show(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
+        """Bring a stream in step with its message; its last word ends it. Raises `MessageFull`."""
+        if reply.tone is not Tone.WORKING:
+            await self._finish(stream, reply, pacer)
+            del self._live[stream.ref]
+        elif stream.is_over:
+            await self._update(stream, reply, pacer)
+        else:
+            await self._grow(stream, reply, pacer)
+
+    def forget(self, ref: MessageRef) -> None:
+        self._live.pop(ref, None)
+
+    async def _grow(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
+        if not stream.is_told_full and self._clock.monotonic() - stream.began_at >= FULL_AFTER_SECONDS:
+            stream.is_told_full = True
+            raise MessageFull
+        text = settled(defused(reply.text))
+        if not text.startswith(stream.shown):
+            if not stream.shown.startswith(text):
+                await self._mend(stream, reply, pacer, "text changed")
+            return
+        if text == stream.shown:
+            return
+        if await self._append(stream, text, is_paid=pacer.pay(APPEND)):
+            return
+        pacer.method = UPDATE
+        await self._update(stream, reply, pacer)
+
+    async def _append(self, stream: Stream, text: str, *, is_paid: bool) -> bool:
+        """Append what is new. False when the stream is over, for whatever reason."""
+        ref, tail = stream.ref, text[len(stream.shown) :]
+        try:
+            await self._calls.call(
+                ref.workspace, APPEND, is_paid=is_paid, channel=ref.channel, ts=ref.id, markdown_text=tail
+            )
+        except CallRefused as error:
+            if error.code == "stopped_by_user":
+                stream.is_over = True
+                await self._stopped(ref)
+                return False
+            if error.code not in _ENDED:
+                raise
+            log.info("slack.stream_ended", extra={"ts": ref.id, "reason": error.code})
+        except CallUnclear as error:
+            # It may have arrived or not: appending it again could show it twice, an edit cannot.
+            log.info("slack.append_unclear", extra={"ts": ref.id, "reason": str(error)})
+        else:
+            stream.shown = text
+            return True
+        await self._end(stream)
+        return False
+
+    async def _finish(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
+        text = defused(reply.text)
+        if stream.is_over or not text.startswith(stream.shown):
+            await self._mend(stream, reply, pacer, "last word")
+            return
+        ref, is_ready = stream.ref, self._calls.budgets.of(stream.ref.workspace, STOP).is_ready(0.3)
+        if not is_ready and text != stream.shown and not await self._append(stream, text, is_paid=pacer.pay(APPEND)):
+            await self._update(stream, reply, pacer)
+            return
+        footer = footer_of(reply) or None
+        try:
+            await self._calls.call(
+                ref.workspace, STOP, channel=ref.channel, ts=ref.id, markdown_text=text[len(stream.shown) :] or None,
+                blocks=footer, session_status="active" if footer else None,
+            )  # fmt: skip
+        except CallRefused as error:
+            if error.code not in _ENDED | {"stopped_by_user"}:
+                raise
+            log.info("slack.stream_ended", extra={"ts": ref.id, "reason": error.code})
+            stream.is_over = True
+            await self._update(stream, reply, pacer)
+        except CallUnclear:
+            stream.is_over = True
+            await self._update(stream, reply, pacer)
+
+    async def _mend(self, stream: Stream, reply: Reply, pacer: SlackPacer, why: str) -> None:
+        """An edit of the whole message, where appending does not do."""
+        log.info("slack.stream_mended", extra={"ts": stream.ref.id, "reason": why})
+        if not stream.is_over:
+            await self._end(stream)
+            pacer.method = UPDATE
+        await self._update(stream, reply, pacer)
+
+    async def _end(self, stream: Stream) -> None:
+        """A message that still streams cannot be edited."""
+        stream.is_over, ref = True, stream.ref
+        try:
+            await self._calls.call(ref.workspace, STOP, channel=ref.channel, ts=ref.id)
+        except (CallRefused, CallUnclear) as error:
+            log.info("slack.stream_ended", extra={"ts": ref.id, "reason": str(error)})
+
+    async def _update(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
+        ref = stream.ref
+        await self._calls.call(
+            ref.workspace, UPDATE, is_paid=pacer.pay(UPDATE), channel=ref.channel, ts=ref.id,
+            text=fallback_text(reply), blocks=blocks_of(reply), parse="none",
+        )  # fmt: skip

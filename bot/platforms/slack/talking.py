@@ -1,0 +1,143 @@
+"""What people say to the bot: a mention, a direct message, the next words in a thread it is in."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from bot.core.conversations import Role
+from bot.core.errors import UserError
+from bot.core.invocations import Said
+from bot.core.people import Channel, User
+from bot.dispatch.speaking import PLAIN_WORDS_GO_TO, call_of, may_go_on, spoken
+from bot.platforms.slack.asides import Aside
+from bot.platforms.slack.asking import Asking, where
+from bot.platforms.slack.calls import Calls, let_pass
+from bot.platforms.slack.files import Files
+from bot.platforms.slack.mrkdwn import mentioned, typed, with_names, without_mention
+from bot.platforms.slack.people import People
+from bot.platforms.slack.presses import Presses
+from bot.platforms.slack.teams import NAME, Team, Teams
+
+log = logging.getLogger(__name__)
+
+Event = Mapping[str, Any]
+
+EARLIER_MESSAGES = 40
+PAGE = 200
+_HEARD = (None, "", "file_share")
+_STOP_WORDS = frozenset({"stop", "cancel", "halt", "stopp", "arrête", "para"})
+PROMPTS = (
+    {"title": "Draw something", "message": "imagine a watercolour fox in the snow"},
+    {"title": "Explain something", "message": "Explain in three sentences how a rainbow forms."},
+    {"title": "What can you do?", "message": "help"},
+    {"title": "What do I have left?", "message": "usage"},
+)
+
+
+class Talking:
+    """Hears messages. Those of other apps, and those that are not for the bot, are left alone."""
+
+    def __init__(
+        self, asking: Asking, presses: Presses, calls: Calls, teams: Teams, people: People, files: Files
+    ) -> None:
+        self._asking = asking
+        self._presses = presses
+        self._calls = calls
+        self._teams = teams
+        self._people = people
+        self._files = files
+
+    async def heard(self, event: Event, team: str, *, is_mention: bool) -> None:
+        """A message, or a mention. A mention in a channel comes as both, and is answered as a mention."""
+        known = await self._teams.get(team)
+        if known is None or not _is_of_a_person(event, known):
+            return
+        is_direct = event.get("channel_type") == "im" or str(event["channel"]).startswith("D")
+        names_bot = known.bot_user in mentioned(str(event.get("text") or ""))
+        if not is_mention and names_bot and not is_direct:
+            return
+        place = where(team, str(event["channel"]), str(event.get("thread_ts") or event["ts"]))
+        if is_mention or is_direct:
+            await self._answer(event, known, place, is_direct=is_direct)
+        elif event.get("thread_ts") and not mentioned(str(event.get("text") or "")):
+            await self._go_on(event, known, place)
+
+    async def opened(self, event: Event, team: str) -> None:
+        """Somebody opened the bot's own place: suggest what to say."""
+        if event.get("tab") == "messages":
+            call = self._calls.call(
+                team, "assistant.threads.setSuggestedPrompts", channel_id=str(event["channel"]), prompts=list(PROMPTS)
+            )
+            await let_pass(call)
+
+    async def stopped(self, event: Event, team: str) -> None:
+        """Slack's own Stop."""
+        channel, thread = str(event["channel"]), str(event.get("thread_ts") or "")
+        key = str(event.get("event_ts") or thread)
+        await self._presses.stop(team, channel, thread, str(event["user"]), key)
+
+    async def _go_on(self, event: Event, known: Team, place: Channel) -> None:
+        """The next words of a conversation that is known, by somebody who may go on with it."""
+        services = self._asking.dispatcher.services
+        conversation = await services.conversations.current(place)
+        if conversation is None:
+            return
+        user = await self._user(event, known.id)
+        settings = await services.moderation.settings_of(NAME, known.id)
+        if may_go_on(conversation, user, settings.join):
+            await self._answer(event, known, place, is_direct=False)
+
+    async def _answer(self, event: Event, known: Team, place: Channel, *, is_direct: bool) -> None:
+        services = self._asking.dispatcher.services
+        if not is_direct and (await services.moderation.settings_of(NAME, known.id)).mention == "off":
+            return
+        user = await self._user(event, known.id)
+        words = without_mention(str(event.get("text") or ""), known.bot_user)
+        aside = Aside(known.id, place.id, user.id, place.thread)
+        is_stop = bool(event.get("thread_ts")) and words.lower().strip(".! ") in _STOP_WORDS
+        if is_stop and await self._presses.stop(known.id, place.id, place.thread, user.id, str(event["ts"]), aside):
+            return
+        files = [self._files.attachment(known.id, file) for file in event.get("files") or ()]
+        try:
+            text, is_chat = await self._text(words, known.id)
+            earlier = await self._earlier(event, known, place) if is_chat else ()
+            key = f"slack:{known.id}:{place.id}:{event['ts']}"
+            invocation = await spoken(services, user, place, text, key, files=files, earlier=earlier)
+        except UserError as error:
+            await self._asking.tell(error, aside)
+            return
+        await self._asking.ask(invocation, aside)
+
+    async def _text(self, words: str, team: str) -> tuple[str, bool]:
+        """The words as they are meant, and whether they are a chat: commands get ids, models get names."""
+        command = typed(words)
+        if call_of(command, self._asking.dispatcher.services.menu).command != PLAIN_WORDS_GO_TO:
+            return command, False
+        names = {user: await self._people.name(team, user) for user in mentioned(words)}
+        return typed(with_names(words, names)), True
+
+    async def _earlier(self, event: Event, known: Team, place: Channel) -> tuple[Said, ...]:
+        """What was said in a thread before the bot came to it."""
+        services = self._asking.dispatcher.services
+        if not event.get("thread_ts") or await services.conversations.current(place) is not None:
+            return ()
+        call = self._calls.call(known.id, "conversations.replies", channel=place.id, ts=place.thread, limit=PAGE)
+        answer = await let_pass(call) or {}
+        said = [message for message in answer.get("messages") or () if float(message["ts"]) < float(event["ts"])]
+        return tuple([await self._said(message, known) for message in said[-EARLIER_MESSAGES:] if message.get("text")])
+
+    async def _said(self, message: Event, known: Team) -> Said:
+        user, text = str(message.get("user") or ""), str(message["text"])
+        if message.get("bot_id") == known.bot_id:
+            return Said(Role.ASSISTANT, "", typed(text), str(message["ts"]))
+        names = {one: await self._people.name(known.id, one) for one in {*mentioned(text), *([user] if user else [])}}
+        words = f"{names.get(user, 'somebody')}: {typed(with_names(text, names))}"
+        return Said(Role.USER, f"{NAME}:{user}", words, str(message["ts"]))
+
+    async def _user(self, event: Event, team: str) -> User:
+        return await self._people.user(team, str(event["user"]), home=str(event.get("user_team") or ""))
+
+
+def _is_of_a_person(event: Event, known: Team) -> bool:
+    is_other_bot = bool(event.get("bot_id")) or event.get("user") in (None, known.bot_user, "USLACKBOT")
+    return event.get("subtype") in _HEARD and not is_other_bot and not event.get("hidden")

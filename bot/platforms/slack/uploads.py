@@ -1,0 +1,139 @@
+"""Pictures into Slack: uploaded once each, their ids written down at once, so that no crash uploads one twice."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bot.core.clock import Clock
+from bot.core.json import JSON
+from bot.core.replies import MessageRef, Picture
+from bot.core.storage import Database
+from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear, let_pass
+from bot.platforms.slack.messages import Block, alt_of
+
+log = logging.getLogger(__name__)
+
+PathOf = Callable[[str], Path | None]
+
+_UPLOADS_AT_ONCE = 4
+_LOOKS_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0, 3.0)
+"""Waits until a new file is ready to be shown: it takes Slack up to some seconds."""
+
+
+class Uploads:
+    """Pictures kept by us, as files of a workspace. `path_of` finds the kept bytes by their SHA-256."""
+
+    def __init__(self, calls: Calls, database: Database, path_of: PathOf, clock: Clock) -> None:
+        self._calls = calls
+        self._database = database
+        self._path_of = path_of
+        self._clock = clock
+        self._turns = asyncio.Semaphore(_UPLOADS_AT_ONCE)
+
+    async def ids(self, ref: MessageRef, pictures: Sequence[Picture]) -> list[str]:
+        """The file of each picture of a message: known from before, else uploaded now. A lost picture is left out."""
+        known = await self._known(ref)
+        missing = [picture for picture in pictures if picture.sha256 not in known]
+        for picture, file in zip(
+            missing, await asyncio.gather(*(self.upload(ref.workspace, one) for one in missing)), strict=True
+        ):
+            if file:
+                known[picture.sha256] = file
+        if missing:
+            await self._note(ref, known)
+        return [known[picture.sha256] for picture in pictures if picture.sha256 in known]
+
+    async def upload(self, team: str, picture: Picture) -> str:
+        """One picture as a private file of the app; empty when its bytes are not kept any more."""
+        async with self._turns:
+            file = await self._send(team, picture)
+            if file:
+                await self._complete(team, [file], [picture])
+            return file
+
+    async def post(self, ref: MessageRef, pictures: Sequence[Picture], blocks: Sequence[Block]) -> str:
+        """Pictures and blocks as a message of their own, where a file cannot be put on one that is there: its ts."""
+        files = [file for file in [await self._send(ref.workspace, picture) for picture in pictures] if file]
+        place = {"channel_id": ref.channel, "thread_ts": ref.thread or None, "blocks": list(blocks)}
+        await self._complete(ref.workspace, files, pictures, **place)
+        for seconds in _LOOKS_SECONDS:
+            if ts := await self._shared_at(ref, files[0]):
+                return ts
+            await self._clock.sleep(seconds)
+        raise CallUnclear("files.completeUploadExternal: its message was not found.")
+
+    async def ready(self, team: str, files: Sequence[str]) -> None:
+        """Wait until Slack has looked at these files: before that no block can show them."""
+        await asyncio.gather(*(self._ready(team, file) for file in files))
+
+    async def remove(self, ref: MessageRef) -> None:
+        """Take a message's files out of Slack."""
+        for file in (await self._known(ref)).values():
+            await let_pass(self._calls.call(ref.workspace, "files.delete", file=file))
+
+    async def _send(self, team: str, picture: Picture) -> str:
+        path = self._path_of(picture.sha256)
+        if path is None:
+            return ""
+        content = await asyncio.to_thread(path.read_bytes)
+        told: dict[str, Any] = {"filename": picture.name, "length": len(content), "alt_txt": alt_of(picture)}
+        place = await self._calls.call(team, "files.getUploadURLExternal", **told)
+        await self._put(str(place["upload_url"]), content)
+        return str(place["file_id"])
+
+    async def _put(self, url: str, content: bytes) -> None:
+        """The bytes to the address that Slack gave, which is a secret of its own and takes no token."""
+        for attempt in range(3):
+            try:
+                timeout = aiohttp.ClientTimeout(total=120)
+                headers = {"Content-Type": "application/octet-stream"}
+                async with self._calls.session.post(url, data=content, headers=headers, timeout=timeout) as answer:
+                    if answer.status == 200:
+                        return
+            except (aiohttp.ClientError, TimeoutError) as error:
+                log.warning("slack.upload_broke", extra={"reason": type(error).__name__})
+            await self._clock.sleep(0.5 * 2**attempt)
+        raise CallUnclear("The upload of a picture to Slack broke.")
+
+    async def _complete(self, team: str, files: Sequence[str], pictures: Sequence[Picture], **place: Any) -> None:
+        told = [{"id": file, "title": picture.name} for file, picture in zip(files, pictures, strict=False)]
+        try:
+            await self._calls.call(team, "files.completeUploadExternal", files=told, **place)
+        except CallUnclear:
+            answer = await let_pass(self._calls.call(team, "files.info", file=files[0]))
+            if answer is None:
+                raise
+
+    async def _ready(self, team: str, file: str) -> None:
+        for seconds in _LOOKS_SECONDS:
+            answer = await let_pass(self._calls.call(team, "files.info", file=file))
+            if answer is None or (answer.get("file") or {}).get("mimetype"):
+                return
+            await self._clock.sleep(seconds)
+
+    async def _shared_at(self, ref: MessageRef, file: str) -> str:
+        """The message in that channel which shows a file."""
+        try:
+            answer = await self._calls.call(ref.workspace, "files.info", file=file)
+        except CallRefused:
+            return ""
+        shares = (answer.get("file") or {}).get("shares") or {}
+        for kind in ("public", "private"):
+            for share in (shares.get(kind) or {}).get(ref.channel) or ():
+                return str(share["ts"])
+        return ""
+
+    async def _known(self, ref: MessageRef) -> dict[str, str]:
+        async with self._database.read() as tx:
+            notes = await tx.messages.notes(ref)
+        files = notes.get("files")
+        return {str(sha256): str(file) for sha256, file in files.items()} if isinstance(files, dict) else {}
+
+    async def _note(self, ref: MessageRef, known: dict[str, str]) -> None:
+        files: dict[str, JSON] = dict(known)
+        async with self._database.write(is_urgent=True) as tx:
+            await tx.messages.write_notes(ref, {"files": files})

@@ -1,0 +1,43 @@
+"""Waiting for something to have happened, woken by each change and never by a clock."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Found = TypeVar("Found")
+
+PATIENCE = 5.0
+"""Seconds after which a test stops waiting. No finding on a busy machine takes this long."""
+
+
+class NotSeen(AssertionError):
+    """What a test waited for did not happen in time."""
+
+
+class Changes:
+    """Whoever waits is asked again after each change."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
+
+    def happened(self) -> None:
+        still = []
+        for look, future in self._waiting:
+            if future.done():
+                continue
+            if found := look():
+                future.set_result(found)
+            else:
+                still.append((look, future))
+        self._waiting = still
+
+    async def until(self, look: Callable[[], Found | None], what: str, patience: float = PATIENCE) -> Found:
+        """The first truthy answer of `look`. Raises NotSeen, naming `what`, after `patience` seconds."""
+        if found := look():
+            return found
+        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._waiting.append((look, future))
+        try:
+            return await asyncio.wait_for(future, patience)
+        except TimeoutError:
+            raise NotSeen(f"waited {patience:g} s for {what}") from None

@@ -1,0 +1,127 @@
+"""What Discord asks of commands beyond their shapes: discord.com/developers/docs/interactions/application-commands."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.emulators.discord.world import Json
+from tests.specs.discord import Fault, Place
+
+CHAT_INPUT, USER, MESSAGE = 1, 2, 3
+SUBCOMMAND, GROUP = 1, 2
+MOST = {CHAT_INPUT: 100, USER: 15, MESSAGE: 15}
+MOST_CHARACTERS = 8000
+_NAME = re.compile(r"[-_'\w]{1,32}")
+_WORDS = {CHAT_INPUT: "slash commands", USER: "user commands", MESSAGE: "message commands"}
+LOCALES = frozenset(
+    [
+        *("id", "da", "de", "en-GB", "en-US", "es-ES", "es-419", "fr", "hr", "it", "lt", "hu", "nl", "no", "pl"),
+        *("pt-BR", "ro", "fi", "sv-SE", "vi", "tr", "cs", "el", "bg", "ru", "uk", "hi", "th", "zh-CN", "ja"),
+        *("zh-TW", "ko"),
+    ]
+)
+
+
+def command_set_faults(commands: list[Json]) -> Iterator[Fault]:
+    """All commands of one scope (the whole application, or one guild)."""
+    kinds = Counter(kind_of(command) for command in commands)
+    for kind, number in kinds.items():
+        if number > MOST.get(kind, 1):
+            yield Fault((), "APPLICATION_COMMANDS_MAX", f"{number} {_WORDS[kind]}, at most {MOST[kind]} allowed")
+    names = Counter((kind_of(command), str(command.get("name"))) for command in commands)
+    for (_, name), times in names.items():
+        if times > 1:
+            yield Fault((), "APPLICATION_COMMANDS_DUPLICATE_NAME", f"{name} appears {times} times")
+    for number, command in enumerate(commands):
+        yield from command_faults(command, (number,))
+
+
+def kind_of(command: Json) -> int:
+    return int(command.get("type") or CHAT_INPUT)
+
+
+def command_faults(command: Json, place: Place = ()) -> Iterator[Fault]:
+    if kind_of(command) != CHAT_INPUT:
+        if command.get("description"):
+            yield Fault((*place, "description"), "APPLICATION_COMMAND_DESCRIPTION", "a context menu has none")
+        if command.get("options"):
+            yield Fault((*place, "options"), "APPLICATION_COMMAND_OPTIONS", "a context menu has none")
+        return
+    yield from _named_faults(command, place)
+    yield from _option_list_faults(command.get("options") or [], (*place, "options"), depth=0)
+    if (size := _size(command)) > MOST_CHARACTERS:
+        yield Fault(place, "APPLICATION_COMMAND_TOO_LARGE", f"{size} characters, at most {MOST_CHARACTERS} allowed")
+
+
+def _named_faults(thing: Json, place: Place) -> Iterator[Fault]:
+    names = {"name": thing.get("name") or "", **(thing.get("name_localizations") or {})}
+    for key, name in names.items():
+        if not _NAME.fullmatch(name) or name != name.lower():
+            yield Fault((*place, key), "APPLICATION_COMMAND_INVALID_NAME", f"{name!r} is no name for a command")
+    if not thing.get("description"):
+        yield Fault((*place, "description"), "BASE_TYPE_REQUIRED", "this is required")
+    yield from _locale_faults(thing, place)
+
+
+def _locale_faults(thing: Json, place: Place) -> Iterator[Fault]:
+    for field in ("name_localizations", "description_localizations"):
+        for locale in thing.get(field) or {}:
+            if locale not in LOCALES:
+                yield Fault((*place, field, locale), "BASE_TYPE_CHOICES", f"{locale} is no locale of Discord's")
+
+
+def _option_list_faults(options: list[Json], place: Place, *, depth: int) -> Iterator[Fault]:
+    kinds = {option.get("type") in (SUBCOMMAND, GROUP) for option in options}
+    if len(kinds) > 1:
+        yield Fault(place, "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", "subcommands and plain options are mixed")
+    for name, times in Counter(str(option.get("name")) for option in options).items():
+        if times > 1:
+            yield Fault(place, "APPLICATION_COMMAND_OPTIONS_NAME_DUPLICATE", f"{name} appears {times} times")
+    optional_came = False
+    for number, option in enumerate(options):
+        here = (*place, number)
+        required = bool(option.get("required"))
+        if required and optional_came:
+            yield Fault(here, "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID", "required options stand first")
+        optional_came |= not required
+        yield from _option_faults(option, here, depth=depth)
+
+
+def _option_faults(option: Json, place: Place, *, depth: int) -> Iterator[Fault]:
+    yield from _named_faults(option, place)
+    kind = option.get("type")
+    if kind in (SUBCOMMAND, GROUP):
+        if depth > (kind == SUBCOMMAND):
+            yield Fault(place, "APPLICATION_COMMAND_OPTIONS_NESTING", "subcommands are nested too deeply")
+        yield from _option_list_faults(option.get("options") or [], (*place, "options"), depth=depth + 1)
+        return
+    choices = option.get("choices") or []
+    if choices and option.get("autocomplete"):
+        yield Fault(place, "APPLICATION_COMMAND_OPTION_AUTOCOMPLETE", "choices and autocomplete exclude each other")
+    for field in ("name", "value"):
+        for text, times in Counter(choice.get(field) for choice in choices).items():
+            if times > 1:
+                yield Fault((*place, "choices"), "APPLICATION_COMMAND_OPTIONS_CHOICE_DUPLICATE", f"{text} twice")
+    for choice in choices:
+        yield from _locale_faults(choice, (*place, "choices"))
+    yield from _bound_faults(option, place)
+
+
+def _bound_faults(option: Json, place: Place) -> Iterator[Fault]:
+    for least, most in (("min_value", "max_value"), ("min_length", "max_length")):
+        low, high = option.get(least), option.get(most)
+        if low is not None and high is not None and low > high:
+            yield Fault(place, "APPLICATION_COMMAND_OPTION_BOUNDS", f"{least} {low} is above {most} {high}")
+
+
+def _size(thing: Mapping[str, Any]) -> int:
+    """Characters of names, descriptions and values; of translations, the longest counts."""
+    total = sum(_longest(thing, field) for field in ("name", "description"))
+    total += sum(_longest(choice, "name") + len(str(choice.get("value"))) for choice in thing.get("choices") or ())
+    return total + sum(_size(option) for option in thing.get("options") or ())
+
+
+def _longest(thing: Mapping[str, Any], field: str) -> int:
+    texts = [thing.get(field) or "", *(thing.get(f"{field}_localizations") or {}).values()]
+    return max(map(len, texts))

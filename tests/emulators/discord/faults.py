@@ -1,0 +1,60 @@
+"""Misfortune on request: the next requests that match are refused, limited, cut or slow."""
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+
+@dataclass
+class Fault:
+    """One kind of misfortune, for the next `times` requests. `path` may hold `*`."""
+
+    method: str
+    path: str
+    times: int
+    status: int | None = None
+    body: Any = None
+    retry_after: float | None = None
+    with_via: bool = True
+    cuts: bool = False
+    takes_effect: bool = False
+    """The platform does what was asked before the answer is lost or replaced."""
+    delay: float = 0.0
+
+    def fits(self, method: str, path: str) -> bool:
+        return self.times > 0 and self.method in (method, "*") and fnmatchcase(path, self.path)
+
+
+@dataclass
+class Faults:
+    """`emulator.faults.answer("PATCH", "/channels/*/messages/*", 502, times=2)`."""
+
+    planned: list[Fault] = field(default_factory=list)
+
+    def answer(
+        self, method: str, path: str, status: int, *, times: int = 1, body: Any = None, takes_effect: bool = False
+    ) -> None:
+        """Refuse with this status. Without a body it is HTML, as from a proxy."""
+        self.planned.append(Fault(method, path, times, status=status, body=body, takes_effect=takes_effect))
+
+    def limit(self, method: str, path: str, retry_after: float, *, times: int = 1, with_via: bool = True) -> None:
+        """Refuse with 429, and no header that told before. Without `Via` it looks like a ban by Cloudflare."""
+        self.planned.append(Fault(method, path, times, status=429, retry_after=retry_after, with_via=with_via))
+
+    def cut(self, method: str, path: str, *, times: int = 1, takes_effect: bool = False) -> None:
+        """Close the connection instead of answering."""
+        self.planned.append(Fault(method, path, times, cuts=True, takes_effect=takes_effect))
+
+    def delay(self, method: str, path: str, seconds: float, *, times: int = 1) -> None:
+        """Let the request lie before it is looked at."""
+        self.planned.append(Fault(method, path, times, delay=seconds, takes_effect=True))
+
+    def clear(self) -> None:
+        self.planned.clear()
+
+    def next_for(self, method: str, path: str) -> Fault | None:
+        for fault in self.planned:
+            if fault.fits(method, path):
+                fault.times -= 1
+                return fault
+        return None

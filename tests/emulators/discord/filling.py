@@ -1,0 +1,128 @@
+"""Turning what a person types into the data of an interaction, as Discord's own client would, with its refusals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.emulators.discord.message_payloads import attachment_json
+from tests.emulators.discord.messages import Attachment
+from tests.emulators.discord.payloads import channel_json, member_json, role_json, user_json
+from tests.emulators.discord.posting import Upload, file_address, store_file
+from tests.emulators.discord.world import Channel, Guild, Json, Role, User, World
+
+SUBCOMMAND, GROUP = 1, 2
+STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT = range(3, 12)
+
+
+class NotOffered(AssertionError):
+    """A person's client would not let them do this."""
+
+
+@dataclass
+class Filling:
+    """Collects what the options refer to."""
+
+    world: World
+    channel: Channel
+    resolved: Json = field(default_factory=dict)
+
+    def options(self, known: list[Json], given: Mapping[str, Any], *, focused: str | None = None) -> list[Json]:
+        """The filled-in options in the order in which the command declares them. Raises NotOffered."""
+        names = {option["name"] for option in known}
+        if unknown := set(given) - names:
+            raise NotOffered(f"there is no option {', '.join(sorted(unknown))}; there are {', '.join(sorted(names))}")
+        filled = []
+        for option in known:
+            if option["name"] in given:
+                filled.append(self._option(option, given[option["name"]], is_focused=option["name"] == focused))
+            elif option.get("required") and focused is None:
+                raise NotOffered(f"{option['name']} is required")
+        return filled
+
+    def _option(self, option: Json, value: Any, *, is_focused: bool) -> Json:
+        told: Json = {"name": option["name"], "type": option["type"]}
+        if is_focused:
+            if not option.get("autocomplete"):
+                raise NotOffered(f"{option['name']} has no autocompletion")
+            return told | {"value": str(value), "focused": True}
+        return told | {"value": self._value(option, value)}
+
+    def _value(self, option: Json, value: Any) -> Any:
+        kind = option["type"]
+        if kind in (STRING, INTEGER, NUMBER):
+            _check_bounds(option, value)
+            return value
+        if kind == BOOLEAN:
+            return bool(value)
+        if kind == ATTACHMENT:
+            return self.upload(value)
+        return self.refer_to(value)
+
+    def refer_to(self, thing: Any) -> str:
+        """A user, a role or a channel: resolved, and told by id."""
+        if isinstance(thing, Role):
+            self._resolve("roles", thing.id, role_json(thing))
+        elif isinstance(thing, Channel):
+            self._resolve("channels", thing.id, channel_json(thing) | {"permissions": "0"})
+        else:
+            user: User = getattr(thing, "user", thing)
+            self._resolve("users", user.id, user_json(user))
+            member = self.channel.guild.members.get(user.id) if self.channel.guild else None
+            if member:
+                told = member_json(member, channel=self.channel, with_user=False)
+                self._resolve("members", user.id, told)
+            return str(user.id)
+        return str(thing.id)
+
+    def upload(self, value: Upload | bytes) -> str:
+        """A file of an option lies apart from those of messages, and vanishes sooner."""
+        upload = value if isinstance(value, Upload) else Upload("picture.png", value)
+        attachment: Attachment = store_file(self.world, self.channel, upload)
+        attachment.is_ephemeral = True
+        folder = "ephemeral-attachments"
+        attachment.url = file_address(self.world, folder, self.channel, attachment.id, attachment.filename)
+        self._resolve("attachments", attachment.id, attachment_json(attachment))
+        return str(attachment.id)
+
+    def _resolve(self, kind: str, one: int, told: Json) -> None:
+        self.resolved.setdefault(kind, {})[str(one)] = told
+
+
+def _check_bounds(option: Json, value: Any) -> None:
+    kind, name = option["type"], option["name"]
+    wanted = {STRING: str, INTEGER: int, NUMBER: (int, float)}[kind]
+    if not isinstance(value, wanted) or isinstance(value, bool):  # type: ignore[arg-type] # a class or two
+        raise NotOffered(f"{name} takes no {value!r}")
+    if choices := option.get("choices"):
+        if value not in [choice["value"] for choice in choices]:
+            raise NotOffered(f"{name} offers {[choice['value'] for choice in choices]}, not {value!r}")
+        return
+    size = len(value) if isinstance(value, str) else value
+    least, most = ("min_length", "max_length") if kind == STRING else ("min_value", "max_value")
+    if option.get(least) is not None and size < option[least]:
+        raise NotOffered(f"{name} is below {option[least]}")
+    if option.get(most) is not None and size > option[most]:
+        raise NotOffered(f"{name} is above {option[most]}")
+
+
+def find_command(world: World, guild: Guild | None, name: str, kind: int = 1) -> Json | None:
+    """A guild's own command goes before the application's."""
+    scopes = [None if guild is None else str(guild.id), None]
+    for scope in scopes:
+        for command in world.commands.values():
+            if (command["name"], command["type"], command.get("guild_id")) == (name, kind, scope):
+                return command
+    return None
+
+
+def nested(
+    command: Json, path: list[str], filled: Mapping[str, Any], filling: Filling, focused: str | None
+) -> list[Json]:
+    """The options under the subcommands that `path` names."""
+    if not path:
+        return filling.options(command.get("options") or [], filled, focused=focused)
+    for option in command.get("options") or []:
+        if option["name"] == path[0] and option["type"] in (SUBCOMMAND, GROUP):
+            inner = nested(option, path[1:], filled, filling, focused)
+            return [{"name": path[0], "type": option["type"], "options": inner}]
+    raise NotOffered(f"{command['name']} has no subcommand {path[0]}")

@@ -1,0 +1,277 @@
+"""The gateway: HELLO, IDENTIFY, READY, heartbeats, RESUME, and each way in which it breaks."""
+
+import json
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import WSMsgType, web
+
+from tests.emulators.discord.compression import UnknownCompression, compressor
+from tests.emulators.discord.payloads import guild_create_json, member_json, user_json
+from tests.emulators.discord.sessions import MEMBERS, MESSAGE_CONTENT, PRESENCES, Connection, Session
+from tests.emulators.discord.world import Guild, Json, Reader
+
+if TYPE_CHECKING:
+    from tests.emulators.discord.emulator import DiscordEmulator
+
+HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME = 1, 2, 3, 4, 6
+RECONNECT, REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 7, 8, 9, 10, 11
+
+_ALL_INTENTS = (1 << 17) - 1 | 3 << 20 | 3 << 24
+_APPLICATION_FLAGS = {PRESENCES: 3 << 12, MEMBERS: 3 << 14, MESSAGE_CONTENT: 3 << 18}
+"""Which flags of the application allow a privileged intent: for verified and for small applications."""
+
+MOST_BYTES_SENT = 4096
+MOST_COMMANDS_A_MINUTE = 120
+
+
+class Closed(Exception):
+    """The gateway closes the connection with this code."""
+
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class GatewaySide:
+    """All sessions. `is_deaf` stops the acknowledging of heartbeats: a zombie connection."""
+
+    def __init__(self, emulator: "DiscordEmulator") -> None:
+        self._emulator = emulator
+        self.sessions: dict[str, Session] = {}
+        self.is_deaf = False
+        self.is_down = False
+        """While true, nobody can connect."""
+        self.identifies = 0
+        self.resumes = 0
+        self.heartbeats = 0
+        self.heartbeat_seconds = 41.25
+        self.seconds_between_identifies = 0.0
+        """At 5, as Discord has it, a second IDENTIFY within 5 s gets INVALID_SESSION."""
+        self.close_codes: list[int] = []
+        """With which codes the gateway closed connections for a reason."""
+        self._last_identify = float("-inf")
+        self._connections: set[Connection] = set()
+
+    @property
+    def live(self) -> list[Session]:
+        """Sessions with a connection."""
+        return [session for session in self.sessions.values() if session.connection is not None]
+
+    def announce(self, event: str, guild: Guild | None, say: Callable[[Reader], Json]) -> None:
+        for session in self.sessions.values():
+            if (guild is None or guild.has_bot or event == "INTERACTION_CREATE") and session.hears(event, guild):
+                session.dispatch(event, say(session.reader))
+
+    def is_heard(self, guild: Guild | None) -> bool:
+        """Whether an interaction sent now finds a client."""
+        return any(session.hears("INTERACTION_CREATE", guild) for session in self.live)
+
+    # Misfortune.
+
+    def ask_to_reconnect(self) -> None:
+        """RECONNECT to everyone: clients come back and resume."""
+        for session in self.live:
+            assert session.connection is not None
+            session.connection.send({"op": RECONNECT, "d": None})
+
+    def invalidate(self, *, resumable: bool = False) -> None:
+        """INVALID_SESSION to everyone; what they miss is gone unless `resumable`."""
+        for session in self.live:
+            assert session.connection is not None
+            session.connection.send({"op": INVALID_SESSION, "d": resumable})
+            if not resumable:
+                del self.sessions[session.id]
+
+    async def close_all(self, code: int) -> None:
+        """Close each connection with this code; sessions can be resumed."""
+        for connection in list(self._connections):
+            self._forget(connection)
+            await connection.close(code)
+
+    def cut_all(self) -> None:
+        """Break each connection without a word."""
+        for connection in list(self._connections):
+            self._forget(connection)
+            connection.stop()
+            transport = connection.socket._req.transport if connection.socket._req else None
+            if transport is not None:
+                transport.abort()
+
+    def _forget(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        for session in self.sessions.values():
+            if session.connection is connection:
+                session.connection = None
+
+    # A connection's life.
+
+    async def handle(self, http: web.Request) -> web.StreamResponse:
+        if self.is_down:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse(compress=False)
+        await socket.prepare(http)
+        kind = http.query.get("compress")
+        try:
+            compress = compressor(kind) if kind else None
+        except UnknownCompression:
+            await socket.close(code=4002)
+            return socket
+        connection = Connection(socket, compress, self._emulator.gateway_latency)
+        self._connections.add(connection)
+        connection.send({"op": HELLO, "d": {"heartbeat_interval": int(self.heartbeat_seconds * 1000)}})
+        session: Session | None = None
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    session = self._received(connection, session, message.data)
+        except Closed as closed:
+            self.close_codes.append(closed.code)
+            self._emulator.records.violation("gateway", f"{closed}, closed with {closed.code}")
+            await connection.close(closed.code)
+        finally:
+            connection.stop()
+            self._left(connection, session)
+        return socket
+
+    def _left(self, connection: Connection, session: Session | None) -> None:
+        """A client that says goodbye with 1000 or 1001 ends its session."""
+        was_current = session is not None and session.connection is connection
+        self._forget(connection)
+        if session is not None and was_current and connection.socket.close_code in (1000, 1001):
+            self.sessions.pop(session.id, None)
+        self._emulator.world.changes.happened()
+
+    def _received(self, connection: Connection, session: Session | None, text: str) -> Session | None:
+        if len(text.encode()) > MOST_BYTES_SENT:
+            raise Closed(4002, "a payload is longer than 4096 bytes")
+        self._count(connection)
+        try:
+            packet = json.loads(text)
+            op, data = packet["op"], packet.get("d")
+        except (ValueError, KeyError, TypeError):
+            raise Closed(4002, "a payload is no packet") from None
+        if op == HEARTBEAT:
+            self.heartbeats += 1
+            if not self.is_deaf:
+                connection.send({"op": HEARTBEAT_ACK, "d": None})
+            return session
+        if op in (IDENTIFY, RESUME):
+            if session is not None:
+                raise Closed(4005, "identified twice")
+            return self._identify(connection, data) if op == IDENTIFY else self._resume(connection, data)
+        if session is None:
+            raise Closed(4003, f"operation {op} before IDENTIFY")
+        if op == REQUEST_MEMBERS:
+            self._send_members(session, data)
+        elif op not in (PRESENCE, VOICE_STATE):
+            raise Closed(4001, f"operation {op} is unknown")
+        return session
+
+    def _count(self, connection: Connection) -> None:
+        now = self._emulator.clock.now()
+        commands = connection.commands
+        commands.append(now)
+        while commands[0] < now - 60:
+            commands.popleft()
+        if len(commands) > MOST_COMMANDS_A_MINUTE:
+            raise Closed(4008, "more than 120 packets in a minute")
+
+    def _identify(self, connection: Connection, data: Json) -> Session | None:
+        self._check_token(data)
+        intents = self._checked_intents(data.get("intents"))
+        shard, shards = data.get("shard") or (0, 1)
+        if not 0 <= shard < shards:
+            raise Closed(4010, f"shard {shard} of {shards}")
+        if shards < self._emulator.least_shards:
+            raise Closed(4011, "sharding is required")
+        now = self._emulator.clock.now()
+        if now - self._last_identify < self.seconds_between_identifies:
+            connection.send({"op": INVALID_SESSION, "d": False})
+            return None
+        self._last_identify = now
+        self.identifies += 1
+        session = Session(secrets.token_hex(16), intents, shard, shards, connection=connection)
+        self.sessions[session.id] = session
+        self._greet(session)
+        self._emulator.world.changes.happened()
+        return session
+
+    def _check_token(self, data: Json) -> None:
+        if str(data.get("token")).removeprefix("Bot ") != self._emulator.token:
+            raise Closed(4004, "authentication failed")
+
+    def _checked_intents(self, intents: Any) -> int:
+        if not isinstance(intents, int) or intents & ~_ALL_INTENTS:
+            raise Closed(4013, f"intents {intents} are invalid")
+        for intent, flags in _APPLICATION_FLAGS.items():
+            if intents & intent and not self._emulator.application_flags & flags:
+                raise Closed(4014, f"intent {intent} is privileged and not enabled")
+        return intents
+
+    def _greet(self, session: Session) -> None:
+        emulator = self._emulator
+        guilds = [guild for guild in emulator.bot_guilds() if session.hears("GUILD_CREATE", guild)]
+        ready: Json = {
+            "v": 10,
+            "user": user_json(emulator.bot) | {"verified": True, "mfa_enabled": False, "email": None},
+            "guilds": [{"id": str(guild.id), "unavailable": True} for guild in guilds],
+            "session_id": session.id,
+            "resume_gateway_url": emulator.gateway_url,
+            "shard": [session.shard, session.shards],
+            "application": {"id": str(emulator.world.application_id), "flags": emulator.application_flags},
+            "private_channels": [],
+            "relationships": [],
+            "session_type": "normal",
+        }
+        session.dispatch("READY", ready)
+        for guild in guilds:
+            session.dispatch("GUILD_CREATE", guild_create_json(guild, emulator.bot) | {"unavailable": False})
+
+    def _resume(self, connection: Connection, data: Json) -> Session | None:
+        self._check_token(data)
+        session = self.sessions.get(str(data.get("session_id")))
+        if session is None:
+            connection.send({"op": INVALID_SESSION, "d": False})
+            return None
+        sequence = data.get("seq")
+        if not isinstance(sequence, int) or sequence > session.sequence:
+            raise Closed(4007, f"sequence {sequence} was never sent")
+        self.resumes += 1
+        session.connection = connection
+        for packet in session.events:
+            if packet["s"] > sequence:
+                connection.send(packet)
+        session.dispatch("RESUMED", {})
+        self._emulator.world.changes.happened()
+        return session
+
+    def _send_members(self, session: Session, data: Json) -> None:
+        guild = self._emulator.world.guilds[int(data["guild_id"])]
+        if not session.intents & MEMBERS and not data.get("user_ids") and not data.get("query"):
+            raise Closed(4014, "the whole member list needs the members intent")
+        wanted = {int(one) for one in _as_list(data.get("user_ids"))}
+        query = (data.get("query") or "").lower()
+        found = [
+            member
+            for member in guild.members.values()
+            if (member.user.id in wanted if wanted else member.user.name.lower().startswith(query))
+        ]
+        payload: Json = {
+            "guild_id": str(guild.id),
+            "members": [member_json(member) for member in found],
+            "chunk_index": 0,
+            "chunk_count": 1,
+            "not_found": [str(one) for one in wanted if one not in guild.members],
+        }
+        session.dispatch("GUILD_MEMBERS_CHUNK", payload | ({"nonce": data["nonce"]} if data.get("nonce") else {}))
+
+    def forget_everything(self) -> None:
+        """Let all connections go, as the emulator stops."""
+        for connection in list(self._connections):
+            connection.stop()
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]

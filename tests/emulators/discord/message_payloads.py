@@ -1,0 +1,155 @@
+"""Messages, files and interactions as Discord's JSON shows them."""
+
+from typing import TYPE_CHECKING, Any
+
+from tests.emulators.discord.messages import Attachment, Message
+from tests.emulators.discord.payloads import channel_json, member_json, stamp, user_json
+from tests.emulators.discord.world import Json, Reader
+
+if TYPE_CHECKING:
+    from tests.emulators.discord.interactions import Interaction
+
+
+def attachment_json(attachment: Attachment) -> Json:
+    payload: Json = {
+        "id": str(attachment.id),
+        "filename": attachment.filename,
+        "size": len(attachment.data),
+        "url": attachment.url,
+        "proxy_url": attachment.url,
+        "content_type": attachment.content_type,
+        "flags": 0,
+    }
+    if attachment.description:
+        payload["description"] = attachment.description
+    if attachment.is_ephemeral:
+        payload["ephemeral"] = True
+    if attachment.size_in_pixels:
+        payload["width"], payload["height"] = attachment.size_in_pixels
+    return payload
+
+
+def message_json(message: Message, reader: Reader | None = None, *, with_reference: bool = True) -> Json:
+    """As REST shows it, or, to a gateway session, with what that session may not read left empty."""
+    is_hidden = reader is not None and not reader.message_content and _is_private_to_its_author(message)
+    payload: Json = {
+        "id": str(message.id),
+        "channel_id": str(message.channel.id),
+        "author": user_json(message.author),
+        "timestamp": stamp(message.created_at),
+        "edited_timestamp": None if message.edited_at is None else stamp(message.edited_at),
+        "type": message.kind,
+        "flags": message.flags,
+        "tts": False,
+        "pinned": False,
+        "mention_everyone": message.mentions_everyone,
+        "mentions": [user_json(user) for user in message.mentions],
+        "mention_roles": [str(role) for role in message.mentioned_roles],
+        "content": "" if is_hidden else message.content,
+        "embeds": [] if is_hidden else message.embeds,
+        "attachments": [] if is_hidden else [attachment_json(one) for one in message.attachments],
+        "components": [] if is_hidden else message.components,
+    }
+    return payload | _optional_parts(message, reader, with_reference=with_reference)
+
+
+def _is_private_to_its_author(message: Message) -> bool:
+    """Whether the message content intent is needed: not for direct messages, the bot's own, and mentions of it."""
+    bot = message.channel.world.bot
+    return message.channel.guild is not None and message.author is not bot and bot not in message.mentions
+
+
+def _optional_parts(message: Message, reader: Reader | None, *, with_reference: bool) -> Json:
+    payload: Json = {}
+    if message.nonce is not None:
+        payload["nonce"] = message.nonce
+    if message.thread is not None and not message.thread.is_deleted:
+        payload["thread"] = channel_json(message.thread)
+    if message.reference is not None:
+        payload |= _reference_parts(message.reference, reader, with_message=with_reference)
+    if message.interaction is not None:
+        application = str(message.channel.world.application_id)
+        metadata = metadata_json(message.interaction)
+        payload |= {"application_id": application, "webhook_id": application, "interaction_metadata": metadata}
+    if message.reactions:
+        payload["reactions"] = [_reaction_json(message, emoji) for emoji in message.reactions]
+    return payload
+
+
+def _reference_parts(reference: Message, reader: Reader | None, *, with_message: bool) -> Json:
+    payload: Json = {
+        "message_reference": {"type": 0, "channel_id": str(reference.channel.id), "message_id": str(reference.id)}
+    }
+    if reference.channel.guild is not None:
+        payload["message_reference"]["guild_id"] = str(reference.channel.guild.id)
+    if with_message:
+        gone = reference.is_deleted
+        payload["referenced_message"] = None if gone else message_json(reference, reader, with_reference=False)
+    return payload
+
+
+def _reaction_json(message: Message, emoji: str) -> Json:
+    users = message.reactions[emoji]
+    return {
+        "count": len(users),
+        "count_details": {"burst": 0, "normal": len(users)},
+        "me": message.channel.world.bot in users,
+        "me_burst": False,
+        "burst_colors": [],
+        "emoji": {"id": None, "name": emoji},
+    }
+
+
+def metadata_json(interaction: "Interaction") -> Json:
+    payload: Json = {
+        "id": str(interaction.id),
+        "type": interaction.kind,
+        "user": user_json(interaction.user),
+        "authorizing_integration_owners": interaction.owners,
+    }
+    if interaction.message_pressed is not None:
+        payload["interacted_message_id"] = str(interaction.message_pressed.id)
+    if interaction.kind == 5:
+        payload["triggering_interaction_metadata"] = payload | {"type": 2}
+    if interaction.kind == 2:
+        payload |= {"name": interaction.data["name"], "command_type": interaction.data["type"]}
+    return payload
+
+
+def interaction_json(interaction: "Interaction") -> Json:
+    """What INTERACTION_CREATE tells."""
+    channel, world = interaction.channel, interaction.world
+    payload: Json = {
+        "id": str(interaction.id),
+        "application_id": str(world.application_id),
+        "type": interaction.kind,
+        "token": interaction.token,
+        "version": 1,
+        "data": interaction.data,
+        "channel_id": str(channel.id),
+        "channel": channel_json(channel),
+        "locale": interaction.user.locale,
+        "context": interaction.context,
+        "authorizing_integration_owners": interaction.owners,
+        "app_permissions": str(_app_permissions(interaction)),
+        "attachment_size_limit": interaction.upload_limit,
+        "entitlements": [],
+        "entitlement_sku_ids": [],
+    }
+    if interaction.message_pressed is not None:
+        payload["message"] = message_json(interaction.message_pressed)
+    if channel.guild is None:
+        return payload | {"user": user_json(interaction.user)}
+    member = channel.guild.members[interaction.user.id]
+    return payload | {
+        "guild_id": str(channel.guild.id),
+        "guild": {"id": str(channel.guild.id), "locale": channel.guild.locale, "features": []},
+        "guild_locale": channel.guild.locale,
+        "member": member_json(member, channel=channel),
+    }
+
+
+def _app_permissions(interaction: "Interaction") -> int:
+    """Where the bot is not, what an app may do through a user's install: answer, with files and links."""
+    powers: Any = interaction.world.bot_permissions(interaction.channel)
+    return int(powers or (1 << 11 | 1 << 14 | 1 << 15 | 1 << 17 | 1 << 18))

@@ -1,0 +1,100 @@
+"""A gateway session, which survives its connections, and one connection, which carries packets in order."""
+
+import asyncio
+import json
+from collections import deque
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from tests.emulators.discord.compression import Compress
+from tests.emulators.discord.world import Guild, Json, Reader
+
+DISPATCH = 0
+GUILDS, MEMBERS, PRESENCES, MESSAGES, DIRECT_MESSAGES, MESSAGE_CONTENT = (
+    1 << 0,
+    1 << 1,
+    1 << 8,
+    1 << 9,
+    1 << 12,
+    1 << 15,
+)
+REACTIONS, DIRECT_REACTIONS = 1 << 10, 1 << 13
+
+
+@dataclass(eq=False)
+class Session:
+    """What is kept of a client between connections. `events` are replayed after a RESUME."""
+
+    id: str
+    intents: int
+    shard: int = 0
+    shards: int = 1
+    sequence: int = 0
+    events: list[Json] = field(default_factory=list)
+    connection: "Connection | None" = None
+
+    @property
+    def reader(self) -> Reader:
+        return Reader(message_content=bool(self.intents & MESSAGE_CONTENT))
+
+    def hears(self, event: str, guild: Guild | None) -> bool:
+        if guild is not None and (guild.id >> 22) % self.shards != self.shard:
+            return False
+        if guild is None and self.shard != 0:
+            return False
+        return event == "INTERACTION_CREATE" or bool(self.intents & _intent_of(event, guild))
+
+    def dispatch(self, event: str, payload: Json) -> None:
+        self.sequence += 1
+        packet = {"op": DISPATCH, "t": event, "s": self.sequence, "d": payload}
+        self.events.append(packet)
+        if self.connection is not None:
+            self.connection.send(packet)
+
+
+def _intent_of(event: str, guild: Guild | None) -> int:
+    if event.startswith("MESSAGE_REACTION_"):
+        return REACTIONS if guild is not None else DIRECT_REACTIONS
+    if event.startswith("MESSAGE_"):
+        return MESSAGES if guild is not None else DIRECT_MESSAGES
+    if event.startswith("GUILD_MEMBER_"):
+        return MEMBERS
+    return GUILDS
+
+
+class Connection:
+    """One websocket. Packets leave in order, each after the latency."""
+
+    def __init__(self, socket: web.WebSocketResponse, compress: Compress | None, latency: float) -> None:
+        self.socket = socket
+        self.commands: deque[float] = deque()
+        self._compress = compress
+        self._latency = latency
+        self._queue: asyncio.Queue[tuple[float, Json]] = asyncio.Queue()
+        self._writer = asyncio.create_task(self._write())
+
+    def send(self, packet: Json) -> None:
+        self._queue.put_nowait((asyncio.get_running_loop().time() + self._latency, packet))
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due, packet = await self._queue.get()
+            if (wait := due - loop.time()) > 0:
+                await asyncio.sleep(wait)
+            text = json.dumps(packet)
+            try:
+                if self._compress is None:
+                    await self.socket.send_str(text)
+                else:
+                    await self.socket.send_bytes(self._compress(text))
+            except ConnectionError:
+                return
+
+    async def close(self, code: int) -> None:
+        self._writer.cancel()
+        await self.socket.close(code=code)
+
+    def stop(self) -> None:
+        self._writer.cancel()

@@ -1,0 +1,204 @@
+"""The gateway lets in whom it should, replays what was missed, and breaks in every documented way."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import discord
+import pytest
+
+from tests.emulators.discord.client import INTENTS, LocalClient, pointed_at
+from tests.emulators.discord.emulator import MEMBERS_ALLOWED, MESSAGE_CONTENT_ALLOWED, DiscordEmulator
+from tests.emulators.discord.people import Person
+from tests.emulators.discord.world import Guild
+
+
+@asynccontextmanager
+async def raw(emulator: DiscordEmulator) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    async with aiohttp.ClientSession() as session, session.ws_connect(emulator.gateway_url) as socket:
+        hello = await socket.receive_json()
+        assert hello["op"] == 10
+        yield socket
+
+
+def identify(emulator: DiscordEmulator, **changes: Any) -> dict[str, Any]:
+    data = {"token": emulator.token, "intents": 1, "properties": {}}
+    return {"op": 2, "d": {**data, **changes}}
+
+
+@pytest.mark.parametrize(
+    ("packets", "code"),
+    [
+        ([{"op": 2, "d": {"token": "wrong", "intents": 1}}], 4004),
+        ([{"op": 2, "d": {"token": "local.bot.token", "intents": 1 << 40}}], 4013),
+        ([{"op": 2, "d": {"token": "local.bot.token", "intents": 1 << 1}}], 4014),
+        ([{"op": 2, "d": {"token": "local.bot.token", "intents": 1, "shard": [2, 2]}}], 4010),
+        ([{"op": 3, "d": {}}], 4003),
+        ([{"op": 2, "d": {"token": "local.bot.token", "intents": 1}}, {"op": 99}], 4001),
+        ([{"op": 2, "d": {"token": "local.bot.token", "intents": 1}}] * 2, 4005),
+        ([{"op": 1, "d": "a" * 5000}], 4002),
+        ([{"op": 1, "d": None}] * 121, 4008),
+    ],
+)
+async def test_a_wrong_client_is_shown_out(emulator: DiscordEmulator, packets: list[Any], code: int) -> None:
+    async with raw(emulator) as socket:
+        for packet in packets:
+            await socket.send_str(json.dumps(packet))
+        async for _ in socket:
+            pass
+
+        assert socket.close_code == code
+    assert len(emulator.violations) == 1
+
+
+async def test_sharding_can_be_required(emulator: DiscordEmulator) -> None:
+    emulator.least_shards = 2
+    async with raw(emulator) as socket:
+        await socket.send_json(identify(emulator))
+        async for _ in socket:
+            pass
+
+        assert socket.close_code == 4011
+
+
+async def test_a_privileged_intent_needs_its_switch() -> None:
+    async with DiscordEmulator(application_flags=0) as emulator:
+        with pointed_at(emulator):
+            async with LocalClient() as client:
+                await client.login(emulator.token)
+                with pytest.raises(discord.PrivilegedIntentsRequired):
+                    await client.connect()
+
+
+async def test_a_wrong_token_is_refused(emulator: DiscordEmulator) -> None:
+    with pointed_at(emulator):
+        async with LocalClient() as client:
+            with pytest.raises(discord.LoginFailure):
+                await client.login("wrong")
+
+
+@pytest.mark.parametrize("misfortune", ["reconnect", "cut", "close 4000", "close 4009", "invalid but resumable"])
+async def test_what_was_missed_is_replayed(
+    emulator: DiscordEmulator, client: LocalClient, ana: Person, misfortune: str
+) -> None:
+    await ana.say("before")
+    if misfortune == "reconnect":
+        emulator.gateway.ask_to_reconnect()
+    elif misfortune == "cut":
+        emulator.gateway.cut_all()
+    elif misfortune.startswith("close"):
+        await emulator.gateway.close_all(int(misfortune.split()[1]))
+    else:
+        emulator.gateway.invalidate(resumable=True)
+    await ana.say("meanwhile")
+    await emulator.until(lambda: emulator.gateway.resumes, "a resume")
+    after = await ana.say("after")
+    await heard(client, after.id)
+
+    assert [message.content for message in client.heard] == ["before", "meanwhile", "after"]
+    assert emulator.gateway.identifies == 1
+
+
+async def test_an_invalid_session_begins_anew_and_what_was_missed_is_gone(
+    emulator: DiscordEmulator, client: LocalClient, ana: Person
+) -> None:
+    emulator.gateway.invalidate()
+    await ana.say("meanwhile")
+    await emulator.until(lambda: emulator.gateway.identifies == 2, "a second identify", patience=15)
+    after = await ana.say("after")
+    await heard(client, after.id)
+
+    assert [message.content for message in client.heard] == ["after"]
+
+
+async def heard(client: LocalClient, message_id: int) -> None:
+    if not any(message.id == message_id for message in client.heard):
+        await client.wait_for("message", check=lambda message: message.id == message_id, timeout=5)
+        await asyncio.sleep(0)
+
+
+async def test_content_is_withheld_without_its_intent_but_for_mentions(
+    emulator: DiscordEmulator, guild: Guild, ana: Person
+) -> None:
+    with pointed_at(emulator):
+        async with LocalClient(discord.Intents(guilds=True, messages=True)) as client:
+            await client.connect_to(emulator)
+            await ana.say("a secret")
+            await ana.say(f"{emulator.bot.mention} hello")
+            bots = await client.text_channel(guild.channels[0]).send("mine")
+            await ana.say("a reply", reply_to=guild.channels[0].message(bots.id))
+            last = await ana.dm("in private")
+            await heard(client, last.id)
+
+            contents = [message.content for message in client.heard]
+    assert contents == ["", f"{emulator.bot.mention} hello", "mine", "a reply", "in private"]
+
+
+async def test_guilds_are_split_over_shards(emulator: DiscordEmulator) -> None:
+    guilds = [emulator.add_guild(f"Guild {number}", guild_id=(1000 + number) << 22) for number in range(4)]
+    with pytest.MonkeyPatch.context() as patch:
+        # discord.py waits five seconds between two shards.
+        patch.setattr(discord.AutoShardedClient, "before_identify_hook", nothing)
+        with pointed_at(emulator):
+            async with discord.AutoShardedClient(intents=INTENTS, shard_count=2, guild_ready_timeout=0.05) as client:
+                await client.login(emulator.token)
+                running = asyncio.create_task(client.connect())
+                await client.wait_until_ready()
+
+                found = {guild.id: guild.shard_id for guild in client.guilds}
+                await client.close()
+                await asyncio.gather(running, return_exceptions=True)
+    assert [found[guild.id] for guild in guilds] == [0, 1, 0, 1]
+
+
+async def nothing(*arguments: Any, **options: Any) -> None: ...
+
+
+async def test_a_connection_without_acknowledgements_is_given_up(guild: Guild) -> None:
+    async with DiscordEmulator() as emulator:
+        emulator.gateway.heartbeat_seconds = 0.1
+        with pointed_at(emulator):
+            async with LocalClient(heartbeat_timeout=0.5) as client:
+                await client.connect_to(emulator)
+                emulator.gateway.is_deaf = True
+                await emulator.until(lambda: emulator.gateway.resumes, "a resume")
+                emulator.gateway.is_deaf = False
+
+        assert emulator.gateway.identifies == 1
+
+
+async def test_members_are_told_to_those_who_may_know() -> None:
+    async with DiscordEmulator(application_flags=MEMBERS_ALLOWED | MESSAGE_CONTENT_ALLOWED) as emulator:
+        guild = emulator.add_guild("Foxes")
+        ana = guild.member("Ana")
+        intents = discord.Intents(guilds=True, members=True)
+        with pointed_at(emulator):
+            async with LocalClient(intents, chunk_guilds_at_startup=True) as client:
+                await client.connect_to(emulator)
+                found = client.guilds[0].get_member(ana.id)
+
+        assert found is not None
+
+
+async def test_an_unsupported_compression_is_refused(emulator: DiscordEmulator) -> None:
+    address = f"{emulator.gateway_url}?compress=gzip"
+    async with aiohttp.ClientSession() as session, session.ws_connect(address) as socket:
+        await socket.receive()
+
+        assert socket.close_code == 4002
+
+
+async def test_an_identify_too_soon_waits(emulator: DiscordEmulator) -> None:
+    emulator.gateway.seconds_between_identifies = 5.0
+    async with raw(emulator) as first, raw(emulator) as second:
+        await first.send_json(identify(emulator))
+        assert (await first.receive_json())["t"] == "READY"
+        await second.send_json(identify(emulator))
+
+        assert await second.receive_json() == {"op": 9, "d": False}
+        emulator.clock.advance(5)
+        await second.send_json(identify(emulator))
+        assert (await second.receive_json())["t"] == "READY"

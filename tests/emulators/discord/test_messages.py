@@ -1,0 +1,189 @@
+"""Messages keep Discord's limits, and files are kept, added and dropped as an edit says."""
+
+import io
+
+import discord
+import pytest
+from PIL import Image
+
+from tests.emulators.discord.client import LocalClient, pointed_at
+from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.people import Person
+from tests.emulators.discord.world import Guild
+
+
+def picture(colour: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+def gallery(*names: str, text: str = "A fox") -> discord.ui.LayoutView:
+    items = [discord.MediaGalleryItem(f"attachment://{name}", description=f"alt of {name}") for name in names]
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(discord.ui.TextDisplay(text))
+    view.add_item(discord.ui.MediaGallery(*items))
+    return view
+
+
+def text_view(*texts: str) -> discord.ui.LayoutView:
+    view = discord.ui.LayoutView(timeout=None)
+    for text in texts:
+        view.add_item(discord.ui.TextDisplay(text))
+    return view
+
+
+def file(name: str, data: bytes) -> discord.File:
+    return discord.File(io.BytesIO(data), name)
+
+
+async def test_pictures_are_shown_kept_added_and_dropped(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+) -> None:
+    place = client.text_channel(guild.channels[0])
+    red, blue = picture("red"), picture("blue")
+    sent = await place.send(view=gallery("red.png"), files=[file("red.png", red)])
+    message = guild.channels[0].last_message
+
+    (shown,) = message.gallery
+    assert (shown.data, shown.alt_text, message.text) == (red, "alt of red.png", "A fox")
+    assert (sent.attachments[0].width, sent.attachments[0].content_type) == (8, "image/png")
+
+    view = gallery("red.png", "blue.png")
+    edited = await sent.edit(view=view, attachments=[*sent.attachments, file("blue.png", blue)])
+    assert [one.data for one in message.gallery] == [red, blue]
+
+    await edited.edit(view=gallery("blue.png"), attachments=[edited.attachments[1]])
+    assert [one.data for one in message.gallery] == [blue]
+    assert [len(version.attachments) for version in message.versions] == [1, 2, 1]
+    assert emulator.violations == []
+
+
+async def test_a_plain_message_becomes_components_and_never_goes_back(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+) -> None:
+    place = client.text_channel(guild.channels[0])
+    sent = await place.send("plain")
+    with pytest.raises(discord.HTTPException) as mixed:
+        await sent.edit(view=gallery("red.png"), attachments=[file("red.png", picture("red"))])
+    await sent.edit(content=None, view=gallery("red.png"), attachments=[file("red.png", picture("red"))])
+    with pytest.raises(discord.HTTPException) as undone:
+        await sent.edit(content="plain again")
+
+    assert mixed.value.code == undone.value.code == 50035
+    assert guild.channels[0].last_message.is_v2
+    assert len(emulator.violations) == 2
+
+
+async def test_limits_are_told_as_discord_tells_them(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+) -> None:
+    place = client.text_channel(guild.channels[0])
+    with pytest.raises(discord.HTTPException) as long:
+        await place.send("a" * 2001)
+    with pytest.raises(discord.HTTPException) as missing:
+        await place.send(view=gallery("nowhere.png"))
+    with pytest.raises(discord.HTTPException) as wordy:
+        await place.send(view=text_view("a" * 2001, "b" * 2000))
+    with pytest.raises(discord.HTTPException) as empty:
+        await place.send("")
+
+    assert "In content: 2001 characters, at most 2000 allowed" in str(long.value)
+    assert "attachment://nowhere.png is no file of this message" in str(missing.value)
+    assert "4001 characters of text, at most 4000 allowed" in str(wordy.value)
+    assert empty.value.code == 50006
+    assert len(emulator.violations) == 3
+
+
+async def test_a_file_above_the_guilds_limit_is_too_large(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+) -> None:
+    guild.upload_limit = 1000
+    with pytest.raises(discord.HTTPException) as refused:
+        await client.text_channel(guild.channels[0]).send(file=file("big.bin", bytes(1001)))
+
+    assert (refused.value.status, refused.value.code) == (413, 40005)
+
+
+async def test_a_nonce_makes_a_repeated_post_one_message(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+) -> None:
+    place = client.text_channel(guild.channels[0])
+    first, second = await place.send("once", nonce="job-1"), await place.send("once", nonce="job-1")
+
+    assert first.id == second.id
+    assert len(guild.channels[0].messages) == 1
+
+
+async def test_pings_follow_allowed_mentions(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+) -> None:
+    place = client.text_channel(guild.channels[0])
+    await place.send(f"@everyone {ana.user.mention}")
+    await place.send(ana.user.mention, allowed_mentions=discord.AllowedMentions(users=True))
+
+    quiet, loud = guild.channels[0].messages
+    assert quiet.pings == []
+    assert not quiet.mentions_everyone
+    assert loud.pings == [ana.user]
+
+
+async def test_words_without_allowed_mentions_are_a_violation(emulator: DiscordEmulator, guild: Guild) -> None:
+    async with LocalClient() as careless:
+        careless._connection.allowed_mentions = None
+        with pointed_at(emulator):
+            await careless.login(emulator.token)
+            await careless.get_partial_messageable(guild.channels[0].id).send("hello @everyone")
+
+    assert guild.channels[0].last_message.mentions_everyone
+    (violation,) = emulator.violations
+    assert violation.endswith("words are sent without allowed_mentions")
+
+
+async def test_an_edit_that_changes_nothing_is_noted(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+) -> None:
+    sent = await client.text_channel(guild.channels[0]).send("hello")
+    await sent.edit(content="hello")
+    await sent.edit(content="hello!")
+
+    assert len(emulator.useless_edits) == 1
+
+
+async def test_a_file_is_read_back_until_its_address_expires(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+) -> None:
+    sent = await client.text_channel(guild.channels[0]).send(file=file("a fox.png", picture("red")))
+    (attachment,) = sent.attachments
+
+    assert attachment.filename == "a_fox.png"
+    assert await attachment.read() == picture("red")
+
+    emulator.clock.advance(25 * 3600)
+    with pytest.raises(discord.NotFound):
+        await attachment.read()
+
+
+async def test_old_messages_bear_a_few_edits_only(emulator: DiscordEmulator, client: LocalClient, guild: Guild) -> None:
+    emulator.old_edits_allowed = 1
+    client.http.max_ratelimit_timeout = 30
+    sent = await client.text_channel(guild.channels[0]).send("hello")
+    emulator.clock.advance(3601)
+    await sent.edit(content="one")
+    with pytest.raises(discord.RateLimited):
+        await sent.edit(content="two")
+
+    assert emulator.requests("update_message")[-1].code == 30046
+
+
+async def test_history_is_read_in_pages(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+) -> None:
+    said = [await ana.say(f"line {number}") for number in range(5)]
+    place = client.text_channel(guild.channels[0])
+
+    latest = [message.content async for message in place.history(limit=2)]
+    after = [message.content async for message in place.history(after=discord.Object(said[2].id))]
+
+    assert latest == ["line 4", "line 3"]
+    assert after == ["line 3", "line 4"]

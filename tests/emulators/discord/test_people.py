@@ -1,0 +1,160 @@
+"""People do what their clients let them do, see what they may see, and wait no longer than they must."""
+
+import discord
+import pytest
+
+from tests.emulators.discord.changes import Changes, NotSeen
+from tests.emulators.discord.client import LocalClient, pointed_at
+from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.filling import NotOffered
+from tests.emulators.discord.people import Person
+from tests.emulators.discord.posting import Upload
+from tests.emulators.discord.world import Guild
+
+
+class Board(discord.ui.View):
+    @discord.ui.select(
+        placeholder="Model", options=[discord.SelectOption(label="flux"), discord.SelectOption(label="sd")]
+    )
+    async def model(self, interaction: discord.Interaction, select: discord.ui.Select["Board"]) -> None:
+        await interaction.response.send_message(f"You chose {select.values[0]}.", ephemeral=True)
+
+    @discord.ui.select(cls=discord.ui.UserSelect, custom_id="who")
+    async def who(self, interaction: discord.Interaction, select: "discord.ui.UserSelect[Board]") -> None:
+        await interaction.response.send_message(f"You chose {select.values[0].name}.")
+
+    @discord.ui.button(label="Stop", disabled=True)
+    async def stop_it(self, interaction: discord.Interaction, button: discord.ui.Button["Board"]) -> None: ...
+
+
+async def test_menus_are_chosen_from(emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person) -> None:
+    await client.text_channel(guild.channels[0]).send("Settings", view=Board())
+    board = guild.channels[0].last_message
+    chosen = await ana.choose(board, ["sd"])
+    named = await ana.choose(board, [ana], custom_id="who")
+
+    assert (await chosen.private_message()).text == "You chose sd."
+    assert (await named.message()).text == "You chose Ana."
+    with pytest.raises(NotOffered):
+        await ana.choose(board, ["midjourney"])
+    assert emulator.violations == []
+
+
+async def test_nobody_presses_what_is_not_there_or_not_theirs(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+) -> None:
+    await client.text_channel(guild.channels[0]).send("Settings", view=Board())
+    board = guild.channels[0].last_message
+    private = await (await ana.choose(board, ["sd"])).private_message()
+
+    for person, message, label in ((ana, board, "Stop"), (ana, board, "Again"), (guild.member("Bo"), private, "Again")):
+        with pytest.raises(NotOffered):
+            await person.press(message, label)
+    with pytest.raises(NotOffered):
+        await emulator.person("Stranger").press(board, "Again")
+
+
+async def test_a_user_command_names_somebody(emulator: DiscordEmulator, client: LocalClient, ana: Person) -> None:
+    @client.tree.context_menu(name="Usage")
+    async def usage(interaction: discord.Interaction, member: discord.Member) -> None:
+        await interaction.response.send_message(f"{member.name} spent nothing.", ephemeral=True)
+
+    await client.tree.sync()
+    asked = await ana.user_command("Usage", ana)
+
+    assert (await asked.private_message()).text == "Ana spent nothing."
+
+
+async def test_a_command_in_a_direct_message_knows_its_place_and_language(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+) -> None:
+    @client.tree.command(description="Draw")
+    async def draw(interaction: discord.Interaction) -> None:
+        assert interaction.context.dm_channel
+        await interaction.response.send_message(f"{interaction.locale} {interaction.filesize_limit}")
+
+    await client.tree.sync()
+    bo = guild.member("Bo", locale="de")
+    asked = await bo.command("draw", channel=bo.direct_channel)
+
+    assert (await asked.message()).text == "de 10485760"
+    assert bo.direct_channel.messages == [await asked.message()]
+
+
+async def test_pictures_are_said_edited_deleted_and_reacted_to(
+    emulator: DiscordEmulator, guild: Guild, ana: Person
+) -> None:
+    intents = discord.Intents(guilds=True, messages=True, message_content=True, reactions=True)
+    with pointed_at(emulator):
+        async with LocalClient(intents) as client:
+            await client.connect_to(emulator)
+            said = await ana.say("look", files=[Upload("fox.png", b"png")])
+            await client.wait_for("message", timeout=5)
+            bytes_heard = await client.heard[0].attachments[0].read()
+            await ana.react(said, "⭐")
+            reaction = await client.wait_for("raw_reaction_add", timeout=5)
+            await ana.edit(said, "look here")
+            edited = await client.wait_for("raw_message_edit", timeout=5)
+            await ana.delete(said)
+            deleted = await client.wait_for("raw_message_delete", timeout=5)
+
+    assert bytes_heard == b"png"
+    assert reaction.emoji.name == "⭐"
+    assert edited.data["content"] == "look here"
+    assert deleted.message_id == said.id
+    assert guild.channels[0].messages == []
+
+
+async def test_a_bot_that_is_invited_later_is_told(emulator: DiscordEmulator, client: LocalClient) -> None:
+    owls = emulator.add_guild("Owls", has_bot=False)
+    emulator.invite_bot(owls)
+    joined = await client.wait_for("guild_join", timeout=5)
+    emulator.kick_bot(owls)
+    left = await client.wait_for("guild_remove", timeout=5)
+
+    assert joined.id == left.id == owls.id
+
+
+async def test_an_act_that_nobody_could_hear_is_no_violation(
+    emulator: DiscordEmulator, client: LocalClient, ana: Person
+) -> None:
+    @client.tree.command(description="Draw")
+    async def draw(interaction: discord.Interaction) -> None: ...
+
+    await client.tree.sync()
+    heard = await ana.command("draw")
+    await client.close()
+    await emulator.until(lambda: not emulator.gateway.live, "the client to be gone")
+    unheard = await ana.command("draw")
+    emulator.clock.advance(4)
+
+    assert heard.is_late
+    assert unheard.is_late
+    assert emulator.violations == ["/draw was never acknowledged"]
+
+
+async def test_a_shorter_deadline_is_a_faster_platform(guild: Guild) -> None:
+    async with DiscordEmulator(speed=60) as quick:
+        ana = quick.add_guild("Foxes").member("Ana")
+        quick.world.commands[1] = {
+            "id": "1",
+            "name": "draw",
+            "type": 1,
+            "contexts": None,
+            "integration_types": [0],
+            "nsfw": False,
+            "default_member_permissions": None,
+            "dm_permission": True,
+        }
+        asked = await ana.command("draw")
+        quick.clock.advance(0.06)
+
+        assert asked.is_late
+        assert not asked.is_expired
+        quick.clock.advance(15)
+        assert asked.is_expired
+
+
+async def test_waiting_ends_with_a_sentence_of_what_did_not_come() -> None:
+    with pytest.raises(NotSeen, match="waited 0.01 s for a fox"):
+        await Changes().until(lambda: None, "a fox", patience=0.01)

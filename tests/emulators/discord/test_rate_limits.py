@@ -1,0 +1,128 @@
+"""Buckets, the global limit and hidden limits refuse as Discord's do, and tell discord.py enough to keep them."""
+
+import asyncio
+
+import aiohttp
+import discord
+import pytest
+
+from tests.emulators.discord.client import LocalClient, pointed_at
+from tests.emulators.discord.clock import PlatformClock
+from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.people import Person
+from tests.emulators.discord.rate_limits import Limit, RateLimits
+from tests.emulators.discord.world import Guild
+
+
+async def post(emulator: DiscordEmulator, guild: Guild, content: str = "hello") -> aiohttp.ClientResponse:
+    """As a client without a limiter."""
+    url = f"{emulator.api_url}/channels/{guild.channels[0].id}/messages"
+    body = {"content": content, "allowed_mentions": {"parse": []}}
+    headers = {"Authorization": f"Bot {emulator.token}"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=body) as reply:
+        await reply.read()
+        return reply
+
+
+async def test_the_sixth_message_in_five_seconds_is_refused(emulator: DiscordEmulator, guild: Guild) -> None:
+    replies = [await post(emulator, guild) for _ in range(6)]
+    emulator.clock.advance(5)
+    after = await post(emulator, guild)
+
+    assert [reply.status for reply in replies] == [200] * 5 + [429]
+    assert [reply.headers["X-RateLimit-Remaining"] for reply in replies[:5]] == ["4", "3", "2", "1", "0"]
+    assert 4 < float(replies[0].headers["X-RateLimit-Reset-After"]) <= 5.001
+    assert replies[5].headers["Via"]
+    assert replies[5].headers["Retry-After"] == "5"
+    assert 4 < float((await replies[5].json())["retry_after"]) <= 5.001
+    assert after.status == 200
+    assert emulator.records.invalid_requests == 1
+    assert len(emulator.violations) == 1
+
+
+async def test_discord_py_keeps_a_bucket_by_its_headers(guild: Guild) -> None:
+    async with DiscordEmulator(speed=20) as quick:
+        place = quick.add_guild("Foxes").channels[0]
+        with pointed_at(quick):
+            async with LocalClient() as client:
+                await client.connect_to(quick)
+                await asyncio.gather(*(client.text_channel(place).send(str(number)) for number in range(12)))
+
+        assert len(place.messages) == 12
+        assert quick.violations == []
+
+
+async def test_a_hidden_limit_is_met_with_slots_left(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+) -> None:
+    emulator.rate_limits.hidden["create_message"] = Limit("hidden", 1, 0.2)
+    place = client.text_channel(guild.channels[0])
+    await place.send("one")
+    await place.send("two")
+
+    limited = emulator.requests("create_message")[1]
+    assert [message.text for message in guild.channels[0].messages] == ["one", "two"]
+    assert (limited.status, limited.headers["X-RateLimit-Remaining"]) == (429, "3")
+    assert limited.headers["X-RateLimit-Scope"] == "shared"
+
+
+async def test_a_429_without_via_is_taken_for_a_ban(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+) -> None:
+    emulator.faults.limit("POST", "/channels/*/messages", retry_after=0.1, with_via=False)
+    with pytest.raises(discord.HTTPException) as refused:
+        await client.text_channel(guild.channels[0]).send("hello")
+
+    assert refused.value.status == 429
+
+
+def test_messages_of_one_channel_share_the_bucket_of_edits() -> None:
+    limits = RateLimits(PlatformClock())
+    edits = [limits.take("update_message", "PATCH", {"channel_id": "1", "message_id": str(n)}) for n in range(6)]
+    elsewhere = limits.take("update_message", "PATCH", {"channel_id": "2", "message_id": "9"})
+
+    assert [edit.retry_after is None for edit in edits] == [True] * 5 + [False]
+    assert elsewhere.retry_after is None
+
+
+def test_an_interactions_token_has_five_calls_in_two_seconds_and_no_global_limit() -> None:
+    clock = PlatformClock()
+    limits = RateLimits(clock, global_calls=3)
+    token = {"webhook_id": "1", "webhook_token": "a"}
+    calls = [limits.take("update_original_webhook_message", "PATCH", token) for _ in range(5)]
+    refused = limits.take("execute_webhook", "POST", token)
+    clock.advance(2)
+    later = limits.take("execute_webhook", "POST", token)
+
+    assert [call.retry_after for call in calls] == [None] * 5
+    assert refused.retry_after is not None
+    assert refused.scope == "user"
+    assert later.retry_after is None
+
+
+def test_fifty_calls_a_second_are_the_bots_own_limit() -> None:
+    clock = PlatformClock()
+    limits = RateLimits(clock)
+    verdicts = [limits.take("create_message", "POST", {"channel_id": str(number)}) for number in range(51)]
+    clock.advance(1)
+
+    assert [verdict.scope for verdict in verdicts if verdict.retry_after is not None] == ["global"]
+    assert limits.take("create_message", "POST", {"channel_id": "0"}).retry_after is None
+
+
+async def test_the_thirty_first_followup_of_a_channel_in_a_minute_is_refused(
+    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+) -> None:
+    emulator.rate_limits.hidden["followup"] = Limit("followups", 1, 0.2)
+
+    @client.tree.command(description="Draw")
+    async def draw(interaction: discord.Interaction) -> None:
+        await interaction.response.send_message("first")
+        await interaction.followup.send("second")
+        await interaction.followup.send("third")
+
+    await client.tree.sync()
+    await ana.command("draw")
+    await guild.channels[0].shows(lambda one: one.text == "third")
+
+    assert [request.status for request in emulator.requests("execute_webhook")] == [200, 429, 200]

@@ -1,0 +1,40 @@
+"""Slack's clock: the machine's, which a test may put forward."""
+
+import asyncio
+import time
+
+
+class SlackClock:
+    """`now` is `time.monotonic()` until it is advanced, so that a benchmark may compare it with its own times."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._moved = asyncio.Event()
+        self._last_stamp = 0
+
+    def now(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def epoch(self) -> float:
+        """Seconds since 1970, as put forward."""
+        return time.time() + self._ahead
+
+    def stamp(self) -> str:
+        """The next message's `ts`: unlike all others, and later."""
+        self._last_stamp = max(self._last_stamp + 1, int(self.epoch() * 1_000_000))
+        seconds, micros = divmod(self._last_stamp, 1_000_000)
+        return f"{seconds}.{micros:06}"
+
+    def advance(self, seconds: float) -> None:
+        """Put the clock forward: whoever sleeps until then wakes."""
+        self._ahead += seconds
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        end = self.now() + seconds
+        while (left := end - self.now()) > 0:
+            try:
+                await asyncio.wait_for(self._moved.wait(), left)
+            except TimeoutError:
+                return

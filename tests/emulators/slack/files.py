@@ -1,0 +1,74 @@
+"""Files: from the promise of an upload to a picture in a channel."""
+
+import mimetypes
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.emulators.slack.messages import Message
+    from tests.emulators.slack.workspace import Team
+
+
+@dataclass(eq=False)
+class File:
+    """`uploaded` when its bytes are there, `completed_at` when it was finished (a moment of Slack's clock)."""
+
+    team: "Team"
+    id: str
+    name: str
+    length: int
+    owner: str
+    alt_text: str = ""
+    title: str = ""
+    content: bytes = b""
+    is_uploaded: bool = False
+    completed_at: float | None = None
+    is_deleted: bool = False
+    shares: list[tuple[str, str, str | None]] = field(default_factory=list)
+    """Channel, message and thread."""
+    was_given: bool = False
+    """Whether somebody put it into a form of the app, which may read it then."""
+
+    @property
+    def mimetype(self) -> str:
+        """Empty until Slack has looked at it."""
+        return (mimetypes.guess_type(self.name)[0] or "application/octet-stream") if self.is_processed else ""
+
+    @property
+    def is_processed(self) -> bool:
+        slack = self.team.slack
+        done_at = None if self.completed_at is None else self.completed_at + slack.options.lifetimes.processing
+        return done_at is not None and slack.clock.now() >= done_at
+
+    def share(self, message: "Message") -> None:
+        """Show it in that message."""
+        share = (message.channel.id, message.ts, message.thread_ts)
+        if share not in self.shares:
+            self.shares.append(share)
+
+    def is_visible_to_bot(self) -> bool:
+        places = [self.team.channels[channel] for channel, _, _ in self.shares]
+        return self.was_given or self.owner == self.team.bot_user or any(place.has_bot for place in places)
+
+    def as_json(self) -> dict[str, Any]:
+        address = f"{self.team.slack.url}/files-pri/{self.team.id}-{self.id}/"
+        told: dict[str, Any] = {
+            "id": self.id, "created": int(self.team.slack.clock.epoch()), "name": self.name,
+            "title": self.title or self.name, "mimetype": self.mimetype,
+            "filetype": self.name.rpartition(".")[2] if self.is_processed else "", "user": self.owner,
+            "user_team": self.team.id, "size": self.length, "mode": "hosted", "is_external": False,
+            "is_public": False, "file_access": "visible", "url_private": f"{address}{self.name}",
+            "url_private_download": f"{address}download/{self.name}",
+            "permalink": f"{self.team.slack.url}/files/{self.owner}/{self.id}/{self.name}",
+        }  # fmt: skip
+        return told | ({"alt_txt": self.alt_text} if self.alt_text else {})
+
+    def shares_as_json(self) -> dict[str, Any]:
+        """Where it is shown: told by files.info only, and only when the file has been looked at."""
+        told: dict[str, Any] = {}
+        for channel_id, ts, thread_ts in self.shares if self.is_processed else ():
+            channel = self.team.channels[channel_id]
+            kind = told.setdefault("private" if channel.is_private else "public", {})
+            share = {"ts": ts, "channel_name": channel.name, "team_id": self.team.id, "reply_users": []}
+            kind.setdefault(channel_id, []).append(share | ({"thread_ts": thread_ts} if thread_ts else {}))
+        return told

@@ -1,0 +1,150 @@
+"""Filling in a modal as Slack's client lets people do it: what it would not let through is an AssertionError."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.emulators.slack.elements import options_of
+
+if TYPE_CHECKING:
+    from tests.emulators.slack.people import Person
+    from tests.emulators.slack.views import View
+
+Json = dict[str, Any]
+
+LARGEST_FILE_BYTES = 10 << 20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a person attaches."""
+
+    name: str
+    content: bytes
+
+
+def filled(view: "View", values: Mapping[str, Any]) -> Json:
+    """`state.values` after the person put `values` in, by label, action id or block id."""
+    state: Json = {}
+    known: set[str] = set()
+    for block, element in fields_of(view):
+        names = names_of(block, element)
+        known |= names
+        given = next((values[name] for name in names if name in values), _begun(view, element))
+        told = _told(view.person, element, given)
+        if block["type"] == "input" and not block.get("optional") and not told:
+            raise AssertionError(f"the form would not let you: {names} is missing")
+        state.setdefault(block_id(view, block), {})[element["action_id"]] = {
+            "type": element["type"],
+            **(told or _empty(element)),
+        }
+    assert not (strange := set(values) - known), f"the form has no {strange}, only {known}"
+    return state
+
+
+def fields_of(view: "View") -> list[tuple[Json, Json]]:
+    """All blocks that keep something, each with its element."""
+    inputs = [(block, block["element"]) for block in view.blocks if block["type"] == "input"]
+    others = [(block, element) for block in view.blocks for element in _others(block)]
+    return inputs + [(block, element) for block, element in others if element["type"] not in ("button", "overflow")]
+
+
+def names_of(block: Json, element: Json) -> set[str]:
+    """All by which a test may call a field."""
+    told = {element.get("action_id"), block.get("block_id"), block.get("label", {}).get("text")}
+    return {name for name in told if name}
+
+
+def block_id(view: "View", block: Json) -> str:
+    """Slack makes one up where there is none."""
+    return str(block.get("block_id") or f"b{view.blocks.index(block)}")
+
+
+def chosen(element: Json, given: Any) -> Json:
+    """The option that is called so, by value or by text."""
+    if isinstance(given, dict):
+        return given
+    options = options_of(element)
+    for option in options:
+        if given in (option["value"], option["text"]["text"]):
+            return option
+    texts = [option["text"]["text"] for option in options]
+    raise AssertionError(f"there is no {given!r} to choose, only {texts}")
+
+
+def _others(block: Json) -> list[Json]:
+    elements: list[Json] = block["elements"] if block["type"] == "actions" else []
+    return elements or ([block["accessory"]] if block.get("accessory", {}).get("type", "image") != "image" else [])
+
+
+def _begun(view: "View", element: Json) -> Any:
+    """What stands in the field already."""
+    if element["action_id"] in view.typed:
+        return view.typed[element["action_id"]]
+    for name in ("initial_value", "initial_option", "initial_options", "initial_user", "initial_date"):
+        if name in element:
+            return element[name]
+    return element.get("initial_conversation") or element.get("initial_channel")
+
+
+def _told(person: "Person", element: Json, given: Any) -> Json:
+    """What a field says in the state; empty when nothing is in it."""
+    if given in (None, "", []):
+        return {}
+    kind = element["type"]
+    if kind in ("plain_text_input", "url_text_input"):
+        _check_text(element, str(given))
+        return {"value": str(given)}
+    if kind == "number_input":
+        _check_number(element, str(given))
+        return {"value": str(given)}
+    if kind == "file_input":
+        return {"files": [file.as_json() for file in _uploaded(person, element, given)]}
+    if kind in ("checkboxes", "multi_static_select"):
+        return {"selected_options": [chosen(element, one) for one in given]}
+    if kind in ("static_select", "external_select", "radio_buttons"):
+        return {"selected_option": chosen(element, given)}
+    return {_SELECTED[kind]: given}
+
+
+_SELECTED = {
+    "channels_select": "selected_channel",
+    "conversations_select": "selected_conversation",
+    "datepicker": "selected_date",
+    "users_select": "selected_user",
+}
+
+
+def _empty(element: Json) -> Json:
+    kind = element["type"]
+    if kind in ("checkboxes", "multi_static_select"):
+        return {"selected_options": []}
+    if kind == "file_input":
+        return {"files": []}
+    return {"selected_option": None} if "select" in kind or kind == "radio_buttons" else {"value": None}
+
+
+def _check_text(element: Json, text: str) -> None:
+    shortest, longest = element.get("min_length", 0), element.get("max_length", 3000)
+    assert shortest <= len(text) <= longest, f"the form would not let you: {len(text)} characters"
+    assert element.get("multiline") or "\n" not in text, "the form would not let you: it has one line"
+
+
+def _check_number(element: Json, text: str) -> None:
+    number = float(text) if element["is_decimal_allowed"] else int(text)
+    low, high = float(element.get("min_value", "-inf")), float(element.get("max_value", "inf"))
+    assert low <= number <= high, f"the form would not let you: {number} is not from {low:g} to {high:g}"
+
+
+def _uploaded(person: "Person", element: Json, given: Any) -> list[Any]:
+    uploads: list[Upload] = given if isinstance(given, list) else [given]
+    assert len(uploads) <= element.get("max_files", 10), "the form would not let you: too many files"
+    kinds = element.get("filetypes")
+    for upload in uploads:
+        assert len(upload.content) <= LARGEST_FILE_BYTES, "the form would not let you: over 10 MB"
+        kind = upload.name.rpartition(".")[2].lower()
+        assert not kinds or kind in kinds, f"the form would not let you: no {kind}, only {kinds}"
+    files = [person.team.add_file(person.id, upload.name, upload.content) for upload in uploads]
+    for file in files:
+        file.was_given = True
+    return files

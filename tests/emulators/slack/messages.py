@@ -1,0 +1,159 @@
+"""Messages as people see them, with everything they showed before."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.emulators.slack.changes import PATIENCE_SECONDS
+
+if TYPE_CHECKING:
+    from tests.emulators.slack.delivery import Delivery
+    from tests.emulators.slack.files import File
+    from tests.emulators.slack.streams import Stream
+    from tests.emulators.slack.workspace import Channel
+
+Json = dict[str, Any]
+
+_PINGS = re.compile(r"<(?:!(?:here|channel|everyone)|!subteam\^\w+|@[UW]\w+)(?:\|[^>]*)?>")
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a message showed from `at` on. `text` is what people read, blocks included."""
+
+    at: float
+    text: str
+    blocks: tuple[Json, ...] = ()
+    files: tuple["File", ...] = ()
+
+
+@dataclass(eq=False)
+class Message:
+    """One message, of the app (`bot_id`) or of a person, in a channel or for one person's eyes (`only_for`)."""
+
+    channel: "Channel"
+    ts: str
+    user: str
+    text: str = ""
+    thread_ts: str | None = None
+    bot_id: str | None = None
+    blocks: list[Json] = field(default_factory=list)
+    files: list["File"] = field(default_factory=list)
+    attachments: list[Json] = field(default_factory=list)
+    metadata: Json | None = None
+    only_for: str | None = None
+    stream: "Stream | None" = None
+    versions: list[Version] = field(default_factory=list)
+    reactions: list[str] = field(default_factory=list)
+    deliveries: list["Delivery"] = field(default_factory=list)
+    is_deleted: bool = False
+    edited_at: str | None = None
+
+    @property
+    def is_of_bot(self) -> bool:
+        return self.bot_id is not None
+
+    @property
+    def shown(self) -> str:
+        """All that a person reads: the stream's text or the message's own, or that of its blocks."""
+        parts = [self.stream.text] if self.stream and not self.edited_at else []
+        parts += list(_texts(self.blocks)) if self.blocks else [] if parts else [self.text]
+        return "\n".join(part for part in parts if part)
+
+    @property
+    def history(self) -> list[str]:
+        return [version.text for version in self.versions]
+
+    @property
+    def pings(self) -> list[str]:
+        """Whom this message calls, wherever it says so."""
+        return _PINGS.findall(f"{self.text}\n{self.shown}")
+
+    @property
+    def elements(self) -> list[Json]:
+        """Everything that can be pressed or chosen, in order."""
+        return list(_elements(self.blocks))
+
+    @property
+    def buttons(self) -> list[str]:
+        """The labels of the buttons."""
+        return [element["text"]["text"] for element in self.elements if element["type"] == "button"]
+
+    @property
+    def alt_texts(self) -> list[str]:
+        pictures = [block["alt_text"] for block in self.blocks if block["type"] == "image"]
+        return pictures + [file.alt_text for file in self.files]
+
+    def keep(self, at: float) -> None:
+        """Write down what is shown now, and tell whoever waits."""
+        self.versions.append(Version(at, self.shown, tuple(self.blocks), tuple(self.files)))
+        self.channel.team.slack.changes.happened()
+
+    async def until(
+        self, holds: Callable[["Message"], object], what: str = "such a message", patience: float = PATIENCE_SECONDS
+    ) -> "Message":
+        """This message, as soon as `holds` holds for it."""
+        found = self.channel.team.slack.changes.until
+        await found(lambda: bool(holds(self)), f"{what}; it shows {self.shown!r}", patience)
+        return self
+
+    async def shows(self, text: str, patience: float = PATIENCE_SECONDS) -> "Message":
+        return await self.until(lambda message: text in message.shown, f"{text!r} in this message", patience)
+
+    async def finished(self, patience: float = PATIENCE_SECONDS) -> "Message":
+        """When its stream was stopped (or it never had one)."""
+        return await self.until(lambda message: not message.is_streaming, "end of the stream", patience)
+
+    @property
+    def is_streaming(self) -> bool:
+        return self.stream is not None and self.stream.is_live
+
+    def as_json(self) -> Json:
+        """As the Web API and events tell it."""
+        team = self.channel.team
+        told: Json = {"type": "message", "user": self.user, "text": self.text, "ts": self.ts, "team": team.id}
+        if self.stream and not self.edited_at:
+            told["text"] = self.stream.text
+        if self.bot_id:
+            profile = {"id": self.bot_id, "app_id": team.slack.app_id, "name": "easel", "team_id": team.id}
+            told |= {"bot_id": self.bot_id, "app_id": team.slack.app_id, "bot_profile": profile}
+        if self.thread_ts:
+            told["thread_ts"] = self.thread_ts
+        if self.blocks:
+            told["blocks"] = self.blocks
+        if self.attachments:
+            told["attachments"] = self.attachments
+        if self.files:
+            told |= {"files": [file.as_json() for file in self.files], "upload": False}
+        if self.edited_at:
+            told["edited"] = {"user": self.user, "ts": self.edited_at}
+        if self.metadata:
+            told["metadata"] = self.metadata
+        replies = self.channel.replies(self.ts)
+        if replies:
+            told |= {"thread_ts": self.ts, "reply_count": len(replies), "latest_reply": replies[-1].ts}
+        return told
+
+
+def _elements(blocks: list[Json]) -> Iterator[Json]:
+    for block in blocks:
+        if block["type"] in ("actions", "context_actions"):
+            yield from block["elements"]
+        elif "accessory" in block:
+            yield block["accessory"]
+        elif block["type"] == "input":
+            yield block["element"]
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """The texts of blocks, in order; of a picture its title."""
+    if isinstance(node, list):
+        for entry in node:
+            yield from _texts(entry)
+    elif isinstance(node, dict) and node.get("type") not in ("actions", "context_actions"):
+        for name, value in node.items():
+            if name in ("text", "title") and isinstance(value, str):
+                yield value
+            elif name not in ("confirm", "options", "placeholder", "slack_file"):
+                yield from _texts(value)

@@ -1,0 +1,63 @@
+"""What a test may ask of the emulator: how long things live, how far away it is, what the app may do."""
+
+from dataclasses import dataclass, field
+
+ALL_SCOPES = frozenset(
+    {
+        "app_mentions:read", "assistant:write", "channels:history", "channels:join", "channels:read", "chat:write",
+        "chat:write.public", "commands", "files:read", "files:write", "groups:history", "groups:read", "im:history",
+        "im:read", "im:write", "mpim:history", "mpim:read", "reactions:write", "usergroups:read", "users:read",
+    }
+)  # fmt: skip
+ALL_EVENTS = frozenset(
+    {
+        "agent_session_stopped", "app_context_changed", "app_home_opened", "app_mention", "app_uninstalled",
+        "message.channels", "message.groups", "message.im", "message.mpim", "tokens_revoked",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """Seconds, by Slack's clock.
+
+    A stream's life is undocumented and measured: github.com/slackapi/python-slack-sdk/issues/1859.
+    """
+
+    ack: float = 3.0
+    trigger: float = 3.0
+    stream: float = 300.0
+    response_url: float = 30 * 60.0
+    response_url_uses: int = 5
+    status: float = 120.0
+    ticket: float = 30.0
+    processing: float = 0.05
+    """How long a new file has neither type nor shares."""
+    retries: tuple[float, ...] = (0.0, 60.0, 300.0)
+    """How long after a failed delivery an event comes again."""
+
+
+@dataclass(frozen=True)
+class SlackOptions:
+    """`round_trip` seconds are added to each call and delivery. `speed_limits` counts tiers; `echo` sends the app's
+    own messages back to it as events, as Slack does. An answer to a thread that was deleted becomes a message of the
+    channel, as measured in github.com/slack-go/slack/issues/1571, or is refused with `refuses_orphans`.
+    """
+
+    round_trip: float = 0.0
+    speed_limits: bool = True
+    echo: bool = True
+    refuses_orphans: bool = False
+    sockets: int = 10
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    scopes: frozenset[str] = ALL_SCOPES
+    events: frozenset[str] = ALL_EVENTS
+    commands: frozenset[str] | None = None
+    """With their slash; None lets any through. The same for the callback ids of shortcuts."""
+    shortcuts: frozenset[str] | None = None
+
+    def has_command(self, command: str) -> bool:
+        return self.commands is None or command in self.commands
+
+    def has_shortcut(self, callback_id: str) -> bool:
+        return self.shortcuts is None or callback_id in self.shortcuts

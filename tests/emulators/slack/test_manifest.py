@@ -1,0 +1,63 @@
+"""A manifest decides what the app may do and hear, within Slack's limits."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.emulators.slack.emulator import SlackEmulator
+from tests.emulators.slack.manifest import manifest_faults, options_of
+
+MANIFEST: dict[str, Any] = {
+    "display_information": {"name": "Easel", "description": "Pictures and answers"},
+    "features": {
+        "bot_user": {"display_name": "easel"},
+        "agent_view": {"agent_description": "Draws", "suggested_prompts": [{"title": "Draw", "message": "Draw a fox"}]},
+        "slash_commands": [{"command": "/imagine", "description": "Draw", "should_escape": False}],
+        "shortcuts": [{"name": "Caption", "type": "message", "callback_id": "caption", "description": "Describe"}],
+    },
+    "oauth_config": {"scopes": {"bot": ["chat:write", "commands"]}},
+    "settings": {"event_subscriptions": {"bot_events": ["app_mention"]}, "socket_mode_enabled": True},
+}
+
+
+def test_a_good_manifest_has_no_faults() -> None:
+    assert manifest_faults(MANIFEST) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fault"),
+    [
+        (("display_information", "name"), "x" * 36, "has 36 characters"),
+        (("features", "slash_commands", 0, "command"), "imagine", "imagine is no name of a command"),
+        (("features", "slash_commands", 0, "url"), "https://example.org", "/imagine has a url"),
+        (("features", "slash_commands", 0, "colour"), "red", "unknown field colour"),
+        (("features", "assistant_view"), {}, "cannot have an assistant_view"),
+        (("features", "agent_view", "suggested_prompts"), [{}] * 5, "more than 4"),
+        (("settings", "event_subscriptions", "bot_events"), ["poem"], "does not know the event poem"),
+    ],
+)
+def test_a_bad_manifest_is_caught(path: tuple[Any, ...], value: Any, fault: str) -> None:
+    manifest = copy.deepcopy(MANIFEST)
+    *way, last = path
+    place: Any = manifest
+    for step in way:
+        place = place[step]
+    place[last] = value
+
+    (found,) = manifest_faults(manifest)
+
+    assert fault in found
+
+
+async def test_the_app_may_do_and_hear_what_its_manifest_says() -> None:
+    async with SlackEmulator(options_of(MANIFEST)) as slack:
+        team = slack.add_team()
+        general, ana = team.channel("general"), team.user("Ana")
+
+        said = await ana.say(f"{team.mention} hello", general)
+
+        assert team.scopes == {"chat:write", "commands"}
+        assert [delivery.payload["event"]["type"] for delivery in said.deliveries] == ["app_mention"]
+        with pytest.raises(AssertionError, match="no command /chat"):
+            await ana.slash("/chat")

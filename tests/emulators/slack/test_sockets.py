@@ -1,0 +1,163 @@
+"""Socket Mode: tickets, reconnecting, and events that come again."""
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.emulators.slack.options import Lifetimes
+from tests.emulators.slack.place import Place
+
+
+async def open_socket(place: Place, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+    """A socket without slack_sdk, greeted."""
+    opened = await place.client.apps_connections_open(app_token=place.slack.app_token)
+    socket = await session.ws_connect(opened["url"])
+    assert (await socket.receive_json())["type"] == "hello"
+    return socket
+
+
+def hear(place: Place) -> None:
+    """Bolt does not acknowledge what nobody listens to."""
+
+    @place.bolt.app.event("message")
+    async def listen() -> None:
+        pass
+
+
+async def test_a_refreshed_socket_comes_back(place: Place) -> None:
+    await place.bolt.connect()
+
+    await place.slack.sockets.refresh()
+
+    await place.slack.changes.until(lambda: place.slack.sockets.opened_in_all == 2, "second socket")
+    await place.ana.say("hello", place.general)
+    assert place.slack.violations == []
+
+
+@pytest.mark.parametrize("abruptly", [True, False])
+async def test_bolt_comes_back_after_a_cut(place: Place, abruptly: bool) -> None:
+    hear(place)
+    await place.bolt.connect()
+
+    await place.slack.sockets.cut(abruptly=abruptly)
+
+    said = await place.ana.say("hello", place.general)
+    await said.deliveries[0].acked()
+    assert place.slack.sockets.opened_in_all == 2
+
+
+async def test_a_cut_socket_comes_back_and_the_event_with_it(place: Place) -> None:
+    async with aiohttp.ClientSession() as session:
+        socket = await open_socket(place, session)
+        said = await place.ana.say("hello", place.general)
+        envelope = await socket.receive_json()
+
+        hear(place)
+        await place.slack.sockets.cut()
+        await place.bolt.connect()
+
+        (delivery,) = said.deliveries
+        await delivery.acked()
+        assert [answer.reason for answer in delivery.answers] == ["connection_closed", ""]
+        assert envelope["retry_attempt"] == 0
+        await socket.close()
+
+
+async def test_what_nobody_listens_to_is_not_acknowledged(place: Place) -> None:
+    place.slack.options = replace(place.slack.options, lifetimes=Lifetimes(ack=0.05, retries=()))
+    await place.bolt.connect()
+
+    said = await place.ana.say("hello", place.general)
+
+    await said.deliveries[0].over()
+    assert place.slack.violations == [f"{said.deliveries[0].label} was never acknowledged."]
+
+
+async def test_an_event_without_an_answer_is_tried_three_times_more(place: Place) -> None:
+    async with aiohttp.ClientSession() as session:
+        socket = await open_socket(place, session)
+        place.slack.options = replace(place.slack.options, lifetimes=Lifetimes(retries=(0.0, 0.0, 0.0)))
+        said = await place.ana.say("hello", place.general)
+        frames = []
+        for _ in range(4):
+            frames.append(await socket.receive_json())
+            place.slack.clock.advance(3)
+
+        (delivery,) = said.deliveries
+        await delivery.over()
+
+        assert [frame["retry_attempt"] for frame in frames] == [0, 1, 2, 3]
+        assert frames[1]["retry_reason"] == "timeout"
+        assert len({frame["envelope_id"] for frame in frames}) == 4
+        assert len({frame["payload"]["event_id"] for frame in frames}) == 1
+        assert place.slack.violations == [f"{delivery.label} was never acknowledged."]
+        await socket.close()
+
+
+async def test_deliveries_go_to_any_socket(place: Place) -> None:
+    heard: set[Any] = set()
+    async with aiohttp.ClientSession() as session:
+        sockets = [await open_socket(place, session) for _ in range(3)]
+
+        async def serve(number: int) -> None:
+            async for frame in sockets[number]:
+                told = json.loads(frame.data)
+                if told["type"] == "events_api":
+                    heard.add(number)
+                    await sockets[number].send_json({"envelope_id": told["envelope_id"]})
+
+        tasks = [asyncio.create_task(serve(number)) for number in range(3)]
+        for _ in range(20):
+            said = await place.ana.say("hello", place.general)
+            await said.deliveries[0].acked()
+
+        assert heard == {0, 1, 2}
+        for socket in sockets:
+            await socket.close()
+        await asyncio.gather(*tasks)
+
+
+async def test_the_eleventh_socket_is_sent_away(place: Place) -> None:
+    async with aiohttp.ClientSession() as session:
+        sockets = [await open_socket(place, session) for _ in range(10)]
+
+        opened = await place.client.apps_connections_open(app_token=place.slack.app_token)
+        surplus = await session.ws_connect(opened["url"])
+
+        assert (await surplus.receive_json())["reason"] == "too_many_websockets"
+        for socket in [*sockets, surplus]:
+            await socket.close()
+
+
+async def test_a_ticket_is_good_for_one_socket(place: Place) -> None:
+    async with aiohttp.ClientSession() as session:
+        opened = await place.client.apps_connections_open(app_token=place.slack.app_token)
+        first = await session.ws_connect(opened["url"])
+
+        async with session.get(opened["url"].replace("ws:", "http:", 1)) as second:
+            assert second.status == 401
+
+        assert len(place.slack.violations) == 1
+        await first.close()
+
+
+async def test_wrong_acknowledgements_are_violations(place: Place) -> None:
+    async with aiohttp.ClientSession() as session:
+        socket = await open_socket(place, session)
+        await place.ana.say("hello", place.general)
+        frame = await socket.receive_json()
+
+        await socket.send_json({"envelope_id": frame["envelope_id"], "payload": {"text": "no"}})
+        await socket.send_json({"envelope_id": frame["envelope_id"]})
+        await socket.send_json({"envelope_id": "other"})
+        await socket.send_str("hello")
+
+        await place.slack.changes.until(lambda: place.slack.post_office.deliveries[0].is_over, "end")
+        await place.ana.say("again", place.general)
+        await socket.receive_json()
+        assert len(place.slack.violations) == 4
+        await socket.close()

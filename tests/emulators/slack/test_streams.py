@@ -1,0 +1,146 @@
+"""Streams: their life, their size, their modes, and who may stop them."""
+
+from typing import Any
+
+import pytest
+from slack_sdk.errors import SlackApiError
+
+from tests.emulators.slack.messages import Message
+from tests.emulators.slack.place import Place
+
+
+async def begun(place: Place, **more: Any) -> tuple[Message, Any]:
+    """A stream in a thread of the channel, and how to call it."""
+    root = await place.root()
+    to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
+    started = await place.client.chat_startStream(channel=place.general.id, thread_ts=root.ts, **to, **more)
+    message = place.general.find(started["ts"])
+    assert message
+    return message, {"channel": place.general.id, "ts": started["ts"]}
+
+
+async def refused(call: Any) -> str:
+    with pytest.raises(SlackApiError) as error:
+        await call
+    return str(error.value.response["error"])
+
+
+async def test_the_helper_of_the_sdk_streams(place: Place) -> None:
+    root = await place.root()
+    stream = await place.client.chat_stream(
+        channel=place.general.id, thread_ts=root.ts, recipient_team_id=place.team.id, recipient_user_id=place.ana.id,
+        buffer_size=1,
+    )  # fmt: skip
+    for word in ("one ", "two ", "three"):
+        await stream.append(markdown_text=word)
+    await stream.stop(blocks=[{"type": "divider"}])
+
+    message = await (await place.general.thread(root).bot_says()).finished()
+    assert message.history == ["one ", "one two ", "one two three", "one two three"]
+    assert message.blocks == [{"type": "divider"}]
+    assert place.slack.violations == []
+
+
+async def test_a_stream_lives_three_hundred_seconds(place: Place) -> None:
+    message, stream = await begun(place, markdown_text="a")
+    place.slack.clock.advance(299)
+    await place.client.chat_appendStream(**stream, markdown_text="b")
+
+    place.slack.clock.advance(2)
+
+    assert (
+        await refused(place.client.chat_appendStream(**stream, markdown_text="c")) == "message_not_in_streaming_state"
+    )
+    assert await refused(place.client.chat_stopStream(**stream)) == "message_not_in_streaming_state"
+    assert message.shown == "ab"
+    await place.client.chat_update(**stream, text="repaired")
+    assert message.shown == "repaired"
+
+
+async def test_a_stream_takes_ten_thousand_six_hundred_bytes_in_all(place: Place) -> None:
+    message, stream = await begun(place, markdown_text="ä" * 5000)
+
+    await place.client.chat_appendStream(**stream, markdown_text="ä" * 300)
+
+    assert await refused(place.client.chat_appendStream(**stream, markdown_text="b")) == "msg_too_long"
+    assert await refused(place.client.chat_stopStream(**stream, markdown_text="b")) == "msg_too_long"
+    await place.client.chat_stopStream(**stream)
+    assert message.shown == "ä" * 5300
+
+
+async def test_a_live_stream_is_not_edited(place: Place) -> None:
+    _, stream = await begun(place, markdown_text="a")
+
+    assert await refused(place.client.chat_update(**stream, text="b")) == "streaming_state_conflict"
+
+
+async def test_a_stream_keeps_its_mode(place: Place) -> None:
+    _, stream = await begun(place, markdown_text="a")
+    chunks = [{"type": "markdown_text", "text": "b"}]
+
+    mixed = await refused(place.client.chat_appendStream(**stream, chunks=chunks))
+    both = await refused(place.client.chat_appendStream(**stream, markdown_text="b", chunks=chunks))
+    nothing = await refused(place.client.chat_appendStream(**stream))
+
+    assert mixed == "streaming_mode_mismatch"
+    assert both == "cannot_provide_both_markdown_text_and_chunks"
+    assert nothing == "no_text"
+
+
+async def test_tasks_and_plans_are_kept(place: Place) -> None:
+    task = {"type": "task_update", "id": "draw", "title": "Drawing", "status": "in_progress", "details": "1 of 2. "}
+    message, stream = await begun(place, chunks=[{"type": "plan_update", "title": "Your fox"}, task])
+
+    await place.client.chat_appendStream(**stream, chunks=[task | {"status": "complete", "details": "2 of 2."}])
+
+    assert message.stream
+    assert message.stream.plan == "Your fox"
+    assert message.stream.tasks["draw"]["status"] == "complete"
+    assert message.stream.tasks["draw"]["details"] == "1 of 2. 2 of 2."
+    wrong = [{"type": "task_update", "id": "draw", "title": "Drawing", "status": "half"}]
+    assert await refused(place.client.chat_appendStream(**stream, chunks=wrong)) == "invalid_chunks"
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"recipient_user_id": None}, "missing_recipient_user_id"),
+        ({"recipient_team_id": None}, "missing_recipient_team_id"),
+        ({"recipient_user_id": "U0"}, "user_not_found"),
+        ({"thread_ts": "1.0"}, "thread_not_found"),
+        ({"channel": "C0"}, "channel_not_found"),
+        ({"markdown_text": "x" * 12_001}, "msg_too_long"),
+    ],
+)
+async def test_a_stream_does_not_begin(place: Place, change: dict[str, Any], error: str) -> None:
+    root = await place.root()
+    to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
+    args: Any = {"channel": place.general.id, "thread_ts": root.ts, "markdown_text": "a", **to, **change}
+
+    assert await refused(place.client.chat_startStream(**args)) == error
+
+
+async def test_a_person_stops_a_stream_and_the_app_hears_so(place: Place) -> None:
+    await place.bolt.connect()
+    heard: list[Any] = []
+
+    @place.bolt.app.event("agent_session_stopped")
+    async def stopped(event: Any) -> None:
+        heard.append(event)
+        place.slack.changes.happened()
+
+    message, stream = await begun(place, markdown_text="a")
+
+    await place.ana.stop(message)
+
+    await place.slack.changes.until(lambda: heard, "event")
+    assert heard[0]["streaming_message_ts"] == [message.ts]
+    assert await refused(place.client.chat_appendStream(**stream, markdown_text="b")) == "stopped_by_user"
+    assert await refused(place.client.chat_stopStream(**stream)) == "stopped_by_user"
+
+
+async def test_a_stream_in_a_channel_without_the_app_is_refused(place: Place) -> None:
+    elsewhere = place.team.channel("elsewhere", bot=False)
+    to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
+
+    assert await refused(place.client.chat_startStream(channel=elsewhere.id, thread_ts="1.0", **to)) == "not_in_channel"

@@ -1,0 +1,135 @@
+"""An office: a local Slack with a workspace in it, and the whole bot on the real slack-bolt, connected to it.
+
+The backend is scripted; database, ledger, media and everything between are the real ones, on the real clock.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from bot.app import App
+from bot.core.clock import SystemClock
+from bot.core.people import User, Workspace
+from bot.platforms.slack.manifest import EVENTS, SCOPES
+from bot.server.server import Server
+from bot.settings import Settings
+from tests.emulators.slack.emulator import SlackEmulator
+from tests.emulators.slack.options import SlackOptions
+from tests.emulators.slack.people import Person
+from tests.emulators.slack.workspace import Channel, Team
+from tests.fakes.backend import ScriptedBackend
+
+OPTIONS = SlackOptions(scopes=frozenset(SCOPES), events=frozenset(EVENTS))
+
+PATIENCE_SECONDS = 10.0
+
+
+class OfficeClock(SystemClock):
+    """The machine's clock, put forward together with Slack's. Whoever sleeps does so on the machine's."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+@dataclass
+class Office:
+    """`general` is a channel with everyone in it; Ana is a member like others, Otto administers the workspace."""
+
+    slack: SlackEmulator
+    folder: Path
+    settings: Settings
+    team: Team
+    general: Channel
+    ana: Person
+    otto: Person
+    by: str = "socket"
+    clock: OfficeClock = field(default_factory=OfficeClock)
+    app: App = field(init=False)
+    backend: ScriptedBackend = field(init=False)
+    server: Server | None = None
+
+    def __post_init__(self) -> None:
+        self.backend = ScriptedBackend(self.clock)
+
+    async def open(self) -> "Office":
+        """Start a bot; another one in the same office finds what the first left."""
+        self.app = App(self.settings, clock=self.clock, backends={self.backend.name: self.backend})
+        await self.app.open(connections=self.app.connections_chosen())
+        if self.by == "http":
+            self.server = Server("127.0.0.1", 0, self.app.routes(), self.app.checks(), shutdown_seconds=0.1)
+            host, port = await self.server.start()
+            self.slack.deliver_to(f"http://{host}:{port}/slack/events")
+        else:
+            await self.slack.sockets.connected()
+        return self
+
+    async def close(self) -> None:
+        """Stop as a process stops: in order, jobs left where they are."""
+        for connection in self.app.connections:
+            await connection.quiet()
+        if self.server is not None:
+            await self.server.stop()
+        await self.app.close()
+
+    async def balance(self, person: Person) -> int:
+        """What somebody can still spend today, in micros."""
+        user = User("slack", person.team.id, person.id, person.name)
+        statement = await self.app.dispatcher.services.credits.statement(user)
+        return statement.today_left + statement.extra_left
+
+    @property
+    def everything(self) -> int:
+        """What everybody has at the start of a day, in micros."""
+        return self.settings.daily_micros
+
+    async def open_holds(self) -> list[str]:
+        async with self.app.database.read() as tx:
+            return await tx.ledger.jobs_with_open_holds()
+
+    async def rest(self) -> None:
+        """Wait until no job runs and nothing is under way."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while self.app.runner.running:  # noqa: ASYNC110 - the runner tells nobody
+                await asyncio.sleep(0.01)
+
+    def pass_time(self, seconds: float) -> None:
+        """Put both clocks forward."""
+        self.clock.ahead += seconds
+        self.slack.clock.advance(seconds)
+
+
+def settings_for(slack: SlackEmulator, folder: Path, team: Team, **changes: Any) -> Settings:
+    """A bot of one workspace that may be used there; `changes` are laid over it."""
+    plain: Mapping[str, Any] = {
+        "data_dir": folder,
+        "slack_api_url": slack.api_url,
+        "slack_bot_token": SecretStr(team.bot_token),
+        "slack_app_token": SecretStr(slack.app_token),
+        "allowed_workspaces": (Workspace("slack", team.id),),
+        "shutdown_grace_seconds": 1.0,
+        "replicate_api_token": None,
+    }
+    return Settings(_env_file=None).model_copy(update={**plain, **changes})
+
+
+async def furnished(folder: Path, *, by: str = "socket", options: SlackOptions = OPTIONS, **changes: Any) -> Office:
+    """An office with nobody listening yet: `open` it."""
+    slack = await SlackEmulator(options).start()
+    team = slack.add_team("Acme")
+    general, ana = team.channel("general"), team.user("Ana")
+    otto = team.user("Otto", is_admin=True)
+    if by == "http":
+        secret = SecretStr(slack.signing_secret)
+        changes = {"slack_app_token": None, "slack_signing_secret": secret, **changes}
+    return Office(slack, folder, settings_for(slack, folder, team, **changes), team, general, ana, otto, by)
+
+
+def options(**changes: Any) -> SlackOptions:
+    return replace(OPTIONS, **changes)

@@ -1,0 +1,136 @@
+"""What Slack's Web API takes: what is wrong with a call of a method.
+
+    faults = call_faults("chat.update", {"channel": "C1", "text": "hello"})
+
+Gives sentences, none when all is well. Arguments are as they travelled: forms know only text, JSON has types.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.specs import slack_corrections as corrections
+
+_DOCUMENT = Path(__file__).with_name("slack-methods.json")
+_STRUCTURES: dict[str, type] = {
+    "attachments": list,
+    "blocks": list,
+    "chunks": list,
+    "files": list,
+    "loading_messages": list,
+    "metadata": dict,
+    "prompts": list,
+    "view": dict,
+}
+"""Arguments that are JSON, also as a text in a form."""
+_LISTS = {"file_ids"}
+"""Arguments that are a list, or its entries with commas between."""
+_BOOLEANS = {"true": True, "1": True, "True": True, "false": False, "0": False, "False": False, "": False}
+
+
+@dataclass(frozen=True)
+class Method:
+    """`scopes` are the app's, any of which will do; `tier` 0 is "special"."""
+
+    name: str
+    arguments: Mapping[str, Mapping[str, Any]]
+    errors: frozenset[str]
+    scopes: frozenset[str]
+    tier: int
+
+    @property
+    def required(self) -> list[str]:
+        return [name for name, argument in self.arguments.items() if argument.get("required")]
+
+
+def methods() -> tuple[Method, ...]:
+    """All that are known, corrected."""
+    return tuple(_methods().values())
+
+
+def method_of(name: str) -> Method | None:
+    return _methods().get(name)
+
+
+def call_faults(name: str, args: Mapping[str, Any]) -> list[str]:
+    """All that is wrong with this call, also what Slack lets pass: it ignores arguments that it does not know."""
+    method = method_of(name)
+    if method is None:
+        return [f"{name} is no method"]
+    unknown = [f"{name}: unknown argument {argument}" for argument in args if argument not in method.arguments]
+    return unknown + [f"{name}: {fault}" for fault in refused_arguments(name, args)]
+
+
+def refused_arguments(name: str, args: Mapping[str, Any]) -> list[str]:
+    """What Slack itself answers with `invalid_arguments`."""
+    method = _methods()[name]
+    missing = [f"missing required field: {argument}" for argument in method.required if args.get(argument) is None]
+    known = {argument: value for argument, value in args.items() if argument in method.arguments}
+    return missing + list(_type_faults(method, known))
+
+
+def as_meant(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without the ways of forms: JSON read, numbers and booleans as such, nulls left out."""
+    method = _methods()[name]
+    types = {argument: method.arguments.get(argument, {}).get("type") for argument in args}
+    return {argument: _value(argument, types[argument], value) for argument, value in args.items() if value is not None}
+
+
+def _type_faults(method: Method, args: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in args.items():
+        if value is None:
+            continue
+        kind = method.arguments[name].get("type")
+        try:
+            meant = _value(name, kind, value)
+        except ValueError:
+            yield f"{name} cannot be read: {str(value)[:60]}"
+            continue
+        wanted = _STRUCTURES.get(name) or (list if name in _LISTS else _wanted(kind))
+        if wanted and not (isinstance(meant, wanted) and (wanted is bool or not isinstance(meant, bool))):
+            yield f"{name} must be {_spoken(wanted)}, is {type(value).__name__}"
+
+
+def _value(name: str, kind: str | None, value: Any) -> Any:
+    """Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    if name in _STRUCTURES:
+        return json.loads(value) if value else _STRUCTURES[name]()
+    if name in _LISTS:
+        return json.loads(value) if value.startswith("[") else [entry for entry in value.split(",") if entry]
+    if kind == "boolean":
+        if value not in _BOOLEANS:
+            raise ValueError(value)
+        return _BOOLEANS[value]
+    return int(value) if kind in ("integer", "number") else value
+
+
+def _wanted(kind: str | None) -> tuple[type, ...] | type | None:
+    return {"string": str, "boolean": bool, "integer": int, "number": (int, float)}.get(kind or "")  # type: ignore[return-value] # a table of types
+
+
+def _spoken(wanted: tuple[type, ...] | type) -> str:
+    return " or ".join(one.__name__ for one in (wanted if isinstance(wanted, tuple) else (wanted,)))
+
+
+@cache
+def _methods() -> dict[str, Method]:
+    document = json.loads(_DOCUMENT.read_text(encoding="utf-8"))
+    everywhere = set(document["common_errors"]) | corrections.EVERYWHERE_ERRORS
+    all_methods = {**document["methods"], **corrections.METHODS}
+    return {name: _method(name, entry, everywhere) for name, entry in all_methods.items()}
+
+
+def _method(name: str, entry: Mapping[str, Any], everywhere: set[str]) -> Method:
+    optional = corrections.OPTIONAL.get(name, set())
+    arguments = {
+        argument: {**definition, "required": definition.get("required", False) and argument not in optional}
+        for argument, definition in entry["args"].items()
+    }
+    arguments = {**corrections.EVERYWHERE_ARGUMENTS, **arguments, **corrections.ARGUMENTS.get(name, {})}
+    errors = frozenset(entry["errors"]) | everywhere | corrections.ERRORS.get(name, set())
+    return Method(name, arguments, errors, frozenset(entry["scopes"]), entry["tier"])

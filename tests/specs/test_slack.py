@@ -1,0 +1,61 @@
+"""The checks against Slack's description of its methods catch what they are there to catch."""
+
+from typing import Any
+
+import pytest
+
+from tests.specs.slack import as_meant, call_faults, method_of, methods
+
+
+def test_sixty_odd_methods_are_known() -> None:
+    assert len(methods()) == 67
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "fault"),
+    [
+        ("chat.update", {"channel": "C1", "text": "a"}, "chat.update: missing required field: ts"),
+        ("chat.postMessage", {"channel": "C1", "colour": "red"}, "chat.postMessage: unknown argument colour"),
+        ("chat.postMessage", {"channel": 1}, "chat.postMessage: channel must be str, is int"),
+        ("chat.postMessage", {"channel": "C1", "blocks": {}}, "chat.postMessage: blocks must be list, is dict"),
+        ("chat.postMessage", {"channel": "C1", "blocks": "[{"}, "chat.postMessage: blocks cannot be read: [{"),
+        (
+            "chat.postMessage",
+            {"channel": "C1", "mrkdwn": "perhaps"},
+            "chat.postMessage: mrkdwn cannot be read: perhaps",
+        ),
+        ("files.info", {"file": "F1", "count": "many"}, "files.info: count cannot be read: many"),
+        ("chat.poem", {}, "chat.poem is no method"),
+    ],
+)
+def test_a_wrong_call_is_caught(method: str, args: dict[str, Any], fault: str) -> None:
+    assert call_faults(method, args) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("method", "args"),
+    [
+        ("chat.startStream", {"channel": "C1", "recipient_team_id": "T1", "recipient_user_id": "U1"}),
+        ("chat.appendStream", {"channel": "C1", "ts": "1.2", "chunks": [{"type": "markdown_text", "text": "a"}]}),
+        ("chat.stopStream", {"channel": "C1", "ts": "1.2", "session_status": "active"}),
+        ("chat.update", {"channel": "C1", "ts": "1.2", "file_ids": "F1,F2", "team_id": "T1"}),
+        ("agents.sessions.setStatus", {"channel_id": "C1", "status": "processing"}),
+        ("assistant.threads.setSuggestedPrompts", {"channel_id": "D1", "prompts": []}),
+    ],
+)
+def test_what_the_crawl_does_not_know_is_taken(method: str, args: dict[str, Any]) -> None:
+    assert call_faults(method, args) == []
+
+
+def test_forms_are_read_as_they_are_meant() -> None:
+    told = {"channel": "C1", "blocks": "[]", "mrkdwn": "0", "text": None}
+
+    assert as_meant("chat.postMessage", told) == {"channel": "C1", "blocks": [], "mrkdwn": False}
+    assert as_meant("chat.update", {"file_ids": "F1,F2"}) == {"file_ids": ["F1", "F2"]}
+
+
+def test_tiers_and_scopes_are_those_of_the_pages() -> None:
+    tiers = {name: getattr(method_of(name), "tier", None) for name in ("chat.update", "chat.appendStream")}
+
+    assert tiers == {"chat.update": 3, "chat.appendStream": 4}
+    assert getattr(method_of("chat.update"), "scopes", None) == {"chat:write"}
