@@ -21,7 +21,7 @@ from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.options import SlackOptions
 from tests.emulators.slack.people import Person
 from tests.emulators.slack.workspace import Channel, Team
-from tests.fakes.backend import ScriptedBackend
+from tests.platforms.slack.pausing import PausingBackend
 
 OPTIONS = SlackOptions(scopes=frozenset(SCOPES), events=frozenset(EVENTS))
 
@@ -52,16 +52,16 @@ class Office:
     by: str = "socket"
     clock: OfficeClock = field(default_factory=OfficeClock)
     app: App = field(init=False)
-    backend: ScriptedBackend = field(init=False)
+    backend: PausingBackend = field(init=False)
     server: Server | None = None
 
     def __post_init__(self) -> None:
-        self.backend = ScriptedBackend(self.clock)
+        self.backend = PausingBackend(self.clock)
 
     async def open(self) -> "Office":
         """Start a bot; another one in the same office finds what the first left."""
         self.app = App(self.settings, clock=self.clock, backends={self.backend.name: self.backend})
-        await self.app.open(connections=self.app.connect())
+        await self.app.open(connections=self.app.connections_chosen())
         if self.by == "http":
             self.server = Server("127.0.0.1", 0, self.app.routes(), self.app.checks(), shutdown_seconds=0.1)
             host, port = await self.server.start()
