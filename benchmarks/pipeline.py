@@ -103,8 +103,9 @@ keys = itertools.count()
 
 
 async def ask(app: App, user: User = ANA, prompt: str = "a lighthouse at dusk") -> None:
-    options: dict[str, str | int | float | bool] = {"prompt": prompt, "seed": 7, "format": "jpg"}
-    await app.dispatcher.handle(Invocation(user, CHANNEL, "imagine", f"web:{next(keys)}", options))
+    key = next(keys)  # a seed of its own: equal requests would share one run
+    options: dict[str, str | int | float | bool] = {"prompt": prompt, "seed": key, "format": "jpg"}
+    await app.dispatcher.handle(Invocation(user, CHANNEL, "imagine", f"web:{key}", options))
 
 
 def shown_in_ms(seconds: list[float]) -> str:

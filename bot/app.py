@@ -34,6 +34,8 @@ from bot.jobs.jobs import Jobs
 from bot.jobs.presenting import Presenter
 from bot.jobs.queue import Queue
 from bot.jobs.recovery import Recovery
+from bot.jobs.retention import Limits as RetentionLimits
+from bot.jobs.retention import Retention
 from bot.jobs.runner import Runner
 from bot.jobs.usual_times import UsualTimes
 from bot.jobs.work import Parts
@@ -119,6 +121,9 @@ class App:
         self.recovery = Recovery(
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
         )
+        self.retention = Retention(
+            parts, self.jobs.personal, RetentionLimits(settings.retention_days, settings.media_max_bytes)
+        )
         self._stack = AsyncExitStack()
 
     async def open(self, *platforms: Platform, connections: Sequence[Connection] = ()) -> int:
@@ -134,6 +139,7 @@ class App:
         self._stack.push_async_callback(self.media.close)
         self._stack.push_async_callback(self.recovery.stop)
         self._stack.push_async_callback(self.runner.stop)
+        self._stack.push_async_callback(self.jobs.personal.stop)
         for connection in connections:
             self._stack.push_async_callback(connection.close)
             await connection.open()
@@ -167,6 +173,8 @@ class App:
         )
         host, port = await server.start(find_free=find_free)
         self._stack.push_async_callback(server.stop)
+        self.retention.start()
+        self._stack.push_async_callback(self.retention.stop)
         address = f"http://{_in_url(host)}:{port}/"
         self._stack.push_async_callback(door.close)
         await door.open(address)

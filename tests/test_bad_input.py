@@ -176,7 +176,7 @@ async def test_an_unknown_workspace_is_told_whom_to_ask(bench: Bench) -> None:
     reply = await bench.say("/help", by=stranger)
 
     assert reply is not None
-    assert reply.text == "This workspace is not on my list yet. Ask my owner to allow it: elsewhere."
+    assert reply.text == "This workspace is not on my list yet. Ask my owner to allow it, with /setup here: elsewhere."
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ async def test_somebody_blocked_is_told_until_when(bench: Bench) -> None:
         await tx.people.block(ANA, bench.clock.now().replace(year=2027), "flooding")
 
     assert (await refused(bench, "/imagine a fox")).startswith(
-        "You are blocked here until 01 January 00:00 UTC (flooding)."
+        "You are blocked here until 01 January 2027, 00:00 UTC: flooding."
     )
 
 

@@ -10,6 +10,8 @@ from bot.commands.imagine import Imagine
 from bot.commands.jobs import JobsHere
 from bot.commands.models import Models
 from bot.commands.pause import Pause
+from bot.commands.privacy.delete import PrivacyDelete
+from bot.commands.privacy.export import PrivacyExport
 from bot.commands.quota.budget.set import QuotaBudgetSet
 from bot.commands.quota.budget.show import QuotaBudgetShow
 from bot.commands.quota.channel.clear import QuotaChannelClear
@@ -56,6 +58,8 @@ MENU: tuple[type[Command], ...] = (
     Usage,
     Cancel,
     Show,
+    PrivacyExport,
+    PrivacyDelete,
     QuotaShow,
     QuotaGrant,
     QuotaTake,

@@ -35,8 +35,8 @@ class Block(Command):
             raise Refused(f"{whom.name} administers this workspace: no block holds against them.")
         await services.moderation.desk.block(by, whom, until, self.reason)
         stopped = await self._stop(by, whom, services) if self.stop else 0
-        also = f" What they were running is stopped: {stopped}." if stopped else ""
-        because = f" They read: “{self.reason}”" if self.reason else ""
+        also = f" Stopped: {stopped} of theirs." if stopped else ""
+        because = f" They read: “{self.reason}”." if self.reason else ""
         return Reply(text=f"{whom.name} is blocked {end_told(until, zone)}.{because}{also}", is_private=True)
 
     async def _stop(self, by: User, whom: User, services: Services) -> int:

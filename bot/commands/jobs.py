@@ -29,7 +29,7 @@ class JobsHere(Command):
             return Reply(text="Nothing runs or waits in this workspace.", is_private=True)
         lines = [_line(n, job, services) for n, job in enumerate(jobs[:MOST_SHOWN], 1)]
         more = ["… and more. These were asked first."] if len(jobs) > MOST_SHOWN else []
-        buttons = [Button("cancel", f"Stop {n}", job.id) for n, job in enumerate(jobs[:MOST_BUTTONS], 1)]
+        buttons = [Button("cancel", f"Stop {n}", job.id, n) for n, job in enumerate(jobs[:MOST_BUTTONS], 1)]
         return Reply(text="\n".join([*lines, *more]), buttons=tuple(buttons), is_private=True)
 
     async def _cancel(self, by: User, services: Services) -> Reply:

@@ -23,7 +23,7 @@ class JobStore(Protocol):
     """Jobs, each arrow of their life a compare-and-set."""
 
     async def add(self, job: Job) -> None:
-        """Raises `DuplicateAsk` or `DuplicatePress`."""
+        """Raises `DuplicateAsk`, `DuplicatePress` or `AlreadyLed`, and then nothing is written."""
         ...
 
     async def get(self, job_id: str) -> Job | None: ...
@@ -38,7 +38,7 @@ class JobStore(Protocol):
         """Compare-and-set on (id, state, owner, epoch) of `job`. The job as it is now; None when no longer ours.
 
         `changes` are fields of `Job`: prediction, cost, error, attempts, run_after, told_at, conversation,
-        queue_turn.
+        queue_turn, shares.
         """
         ...
 
@@ -82,6 +82,22 @@ class JobStore(Protocol):
         ...
 
     async def count_open(self) -> int: ...
+
+    async def leading(self, job: Job) -> Job | None:
+        """The open job of an identical request in the same workspace, whose run this one can share."""
+        ...
+
+    async def finished_alike(self, job: Job) -> Job | None:
+        """The latest finished job of an identical request in the same workspace: what it made is kept and unflagged."""
+        ...
+
+    async def hand_out(self, leader: str, prediction: str) -> None:
+        """Give the run of a job that is over to the open jobs that share it."""
+        ...
+
+    async def count_following(self, leader: str) -> int:
+        """How many open jobs share the run of this one, and are not asked to stop."""
+        ...
 
     async def count_open_of(self, user: User) -> int:
         """How many jobs of a user in their workspace are open."""
@@ -133,14 +149,6 @@ class OutputStore(Protocol):
 
     async def of(self, prediction_id: str) -> list[Output]: ...
 
-    async def remove(self, prediction_id: str, n: int) -> None:
-        """Forget one output; harmless when it is not there."""
-        ...
-
-    async def with_sha256(self, sha256: str) -> list[tuple[Output, str]]:
-        """Outputs with this content, each with its job's id."""
-        ...
-
 
 class MessageStore(Protocol):
     """The posted messages of jobs, by part."""
@@ -151,6 +159,10 @@ class MessageStore(Protocol):
 
     async def of(self, job_id: str) -> list[PostedMessage]:
         """In order of their parts."""
+        ...
+
+    async def hand_over(self, job_id: str, heir: str) -> None:
+        """The messages of one job belong to another from now on, which has none."""
         ...
 
     async def shown_in(self, platform: str, channel: str, message: str) -> str | None:
@@ -431,6 +443,10 @@ class PageStore(Protocol):
 
     async def remove(self, message_id: str) -> None:
         """Forget one message; harmless when it is not there."""
+        ...
+
+    async def of(self, user: str) -> list[tuple[str, str]]:
+        """(message, channel) of all that somebody said, and was answered."""
         ...
 
     async def channels_of(self, user: str, limit: int) -> list[tuple[str, str, datetime]]:

@@ -8,7 +8,7 @@ from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.core.storage import Database, Transaction
-from bot.credits.accounts import bot_budget, start_of, start_of_next_month, workspace_budget
+from bot.credits.accounts import bot_budget, start_of, start_of_next_month
 from bot.credits.admission import check_kind, check_pace, may_use
 from bot.credits.alerts import Alerts
 from bot.credits.ledger import Ledger
@@ -18,6 +18,7 @@ from bot.credits.policies import BOT, About, Policies
 from bot.credits.pricing import CreditForm
 from bot.credits.statements import Statement, statement_of
 from bot.credits.wallets import Wallets
+from bot.credits.windows import workspace_standing
 
 
 class Credits:
@@ -84,12 +85,8 @@ class Credits:
 
     async def standing(self, platform: str, workspace: str) -> Standing:
         """How the budget of a workspace stands this month."""
-        now = self._clock.now()
         async with self._database.read() as tx:
-            limit = await self.policies.budget_of(tx, About(platform, workspace, "workspace"))
-            account = await tx.ledger.get(workspace_budget(platform, workspace, now).id)
-            used = await tx.ledger.used_by(f"{platform}:{workspace}:", start_of(f"{now:%Y-%m}"), "wallet:")
-        return standing_of(limit, account if limit is not None else None, used, now)
+            return await workspace_standing(tx, self.policies, platform, workspace, self._clock.now())
 
     async def bot_standing(self) -> Standing:
         """How the budget of the whole bot stands this month."""

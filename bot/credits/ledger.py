@@ -14,10 +14,11 @@ from bot.core.ids import new_id
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import User
 from bot.core.storage import Transaction
-from bot.credits.accounts import accounts_of, asker, start_of, start_of_next_day
+from bot.credits.accounts import accounts_of, asker, start_of_next_day
 from bot.credits.limits import Limits
 from bot.credits.moments import day_told, weekday_told
 from bot.credits.pricing import CreditForm
+from bot.credits.windows import used_before
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -233,11 +234,7 @@ def _left(accounts: Sequence[Account]) -> int:
 
 async def _open(tx: Transaction, account: Account, limit: int, user: User, now: datetime) -> None:
     """Open an account. A limit that was set after its window began counts what was spent before: by one expire row."""
-    used = 0
-    if account.scope in ("user", "workspace", "allowance"):
-        who = f"{user.platform}:{user.workspace}:" if account.scope == "workspace" else asker(user)
-        wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
-        used = await tx.ledger.used_by(who, start_of(account.window), wallets)
+    used = await used_before(tx, account, user)
     is_new = await tx.ledger.open(account, _first_grant(account, max(limit, used), now))
     if is_new and used:
         reason = "spent before there was a limit"

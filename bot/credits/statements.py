@@ -1,6 +1,6 @@
 """What somebody has and what it went on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.core.money import Account
@@ -8,6 +8,7 @@ from bot.core.people import User
 from bot.core.storage import Transaction
 from bot.credits.accounts import accounts_of, granted_wallet, start_of_next_day, start_of_next_month, wallet_ids
 from bot.credits.limits import Limits
+from bot.credits.windows import used_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ async def statement_of(tx: Transaction, user: User, limits: Limits, now: datetim
     """The statement of a user where they ask. Accounts that nothing was asked of yet stand as they will begin."""
     wanted = accounts_of(user, now, limits)
     kept = {account.id: await tx.ledger.get(account.id) for account, _ in wanted}
-    stand = {account.id: _as_it_stands(account, limit, kept[account.id]) for account, limit in wanted}
+    used = {id_: await used_before(tx, account, user) for account, _ in wanted if kept[id_ := account.id] is None}
+    stand = {a.id: _as_it_stands(a, limit, kept[a.id], used.get(a.id, 0)) for a, limit in wanted}
     accounts = list(stand.values())
     today = sum(account.available for account in accounts if account.scope in ("daily", "tier"))
     small = [account.available for account in accounts if account.scope == "allowance"]
@@ -51,27 +53,12 @@ async def statement_of(tx: Transaction, user: User, limits: Limits, now: datetim
     )
 
 
-def _as_it_stands(account: Account, limit: int, kept: Account | None) -> Account:
+def _as_it_stands(account: Account, limit: int, kept: Account | None, used: int) -> Account:
     """The account with what its limit will have made of it at the next ask (`Ledger.opened`)."""
     if kept is None:
-        return _with(account, limit, limit, 0)
+        granted = max(limit, used)
+        return replace(account, granted=granted, balance=granted - used)
     if account.scope == "granted":
         return kept
     delta = max(limit - kept.granted, -kept.available)
-    return _with(kept, kept.granted + delta, kept.balance + delta, kept.held)
-
-
-def _with(account: Account, granted: int, balance: int, held: int) -> Account:
-    return Account(
-        account.id,
-        account.kind,
-        account.scope,
-        account.platform,
-        account.workspace,
-        account.user,
-        account.window,
-        account.expires_at,
-        balance=balance,
-        held=held,
-        granted=granted,
-    )
+    return replace(kept, granted=kept.granted + delta, balance=kept.balance + delta)

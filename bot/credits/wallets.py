@@ -10,9 +10,10 @@ from bot.core.json import JSON
 from bot.core.money import Account, Entry, EntryKind
 from bot.core.people import User
 from bot.core.storage import Database, Transaction
-from bot.credits.accounts import asker, granted_wallet, windows_of, workspace_budget
-from bot.credits.policies import About, Policies
+from bot.credits.accounts import asker, granted_wallet, windows_of
+from bot.credits.policies import Policies
 from bot.credits.pricing import CreditForm
+from bot.credits.windows import workspace_standing
 
 
 class Wallets:
@@ -68,11 +69,10 @@ class Wallets:
         return forgiven
 
     async def _check_budget(self, tx: Transaction, by: User, micros: int) -> None:
-        limit = await self._policies.budget_of(tx, About(by.platform, by.workspace, "workspace"))
-        if limit is None:
+        standing = await workspace_standing(tx, self._policies, by.platform, by.workspace, self._clock.now())
+        if standing.limit is None:
             return
-        budget = await tx.ledger.get(workspace_budget(by.platform, by.workspace, self._clock.now()).id)
-        left = max(limit - (budget.spent if budget else 0), 0)
+        left = max(standing.limit - standing.spent, 0)
         if micros > left:
             text = f"This workspace has {self._form.show(left)} credits left this month: you cannot give away more."
             raise BadOption(text, option="credits")

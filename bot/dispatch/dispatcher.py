@@ -67,9 +67,9 @@ class Dispatcher:
             return await self.consent.ask(invocation, asked)
 
     async def _pressed(self, press: Press) -> Reply | None:
-        await self.services.moderation.admit(press.user)
         if press.action in consent.ACTIONS:
             return await self._answered(press)
+        await self.services.moderation.admit(press.user)
         invocation = await self._presses.read(press)
         return await self._answer(invocation) if isinstance(invocation, Invocation) else invocation
 

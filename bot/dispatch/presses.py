@@ -167,6 +167,8 @@ class Presses:
         return await self._call(press, job, Task.CHAT, job.options)
 
     async def _call(self, press: Press, job: Job, command: str, options: Mapping[str, object]) -> Invocation:
+        if not job.inputs:
+            raise NoSuchJob("What was asked there is not kept any more. Please ask again.")
         files = {name: str(value["sha256"]) for name, value in options.items() if isinstance(value, dict)}
         attachments = {name: await self._kept(sha256) for name, sha256 in files.items()}
         return Invocation(

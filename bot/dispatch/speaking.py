@@ -66,7 +66,7 @@ def call_of(text: str, menu: Menu) -> Call:
     except EaselError:
         return Call(PLAIN_WORDS_GO_TO, {"message": text})
     declaration = find(menu, call.command).declaration
-    is_named_whole = len(declaration.words_of_name) > 1 or declaration.words is not None
+    is_named_whole = len(declaration.words_of_name) > 1 or declaration.task is not None
     rest = " ".join(text.split()[len(declaration.words_of_name) :])
     if is_named_whole or not rest or rest.startswith("--"):
         return call

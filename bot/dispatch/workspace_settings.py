@@ -83,7 +83,7 @@ def time_zone(name: str) -> dict[str, JSON]:
     zones = _zones()
     found = zones.get(name.strip().lower().replace(" ", "_"))
     if found is None:
-        near = get_close_matches(name.lower(), zones, n=1, cutoff=0.5)
+        near = get_close_matches(name.lower(), zones, n=1, cutoff=0.7)
         meant = next((zone for lower, zone in zones.items() if name.strip().lower() in lower), zones.get("".join(near)))
         hint = f"Did you mean {meant}?" if meant else "Try Europe/Berlin, or UTC."
         raise BadOption(f"There is no time zone called “{name}”. {hint}", option="time_zone")

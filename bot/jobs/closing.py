@@ -18,7 +18,7 @@ from bot.core.errors import (
     new_reference,
 )
 from bot.core.ids import new_id
-from bot.core.jobs import JobState, Output
+from bot.core.jobs import Job, JobState, Output
 from bot.core.models import OutputKind, Task
 from bot.core.predictions import PredictionState, Snapshot
 from bot.core.storage import Transaction
@@ -59,6 +59,16 @@ async def fail(work: Work, error: EaselError) -> None:
     real_cost = work.job.told_at_most if work.job.state is JobState.RUNNING else 0
     outputs = _text_outputs(work, work.text)
     await _write(work, Ending(JobState.FAILED, outputs, real_cost, is_charged=False, error=str(error)), "lost", None)
+
+
+async def finish_free(work: Work, prediction: str) -> None:
+    """The run of another job, which pays for it, made this one's result as well."""
+    now = work.parts.clock.now()
+    async with work.parts.database.write(is_urgent=True) as tx:
+        paid = await work.parts.credits.ledger.settle(tx, work.job.id, 0, now)
+        moved = await work.move(tx, JobState.FINISHED, prediction=prediction, cost=paid)
+    work.job = moved
+    _count(moved)
 
 
 async def cancel_unsubmitted(work: Work) -> None:
@@ -158,7 +168,7 @@ async def _write(work: Work, ending: Ending, state: str, seconds: float | None) 
     now = work.parts.clock.now()
     async with work.parts.database.write(is_urgent=True) as tx:
         paid = await _close_money(tx, work, ending, now)
-        if work.job.prediction:
+        if work.job.prediction and not work.job.shares:  # the run of another job is that job's to close
             await tx.outputs.add(ending.outputs)
             await tx.predictions.close(work.job.prediction, state, seconds, ending.real_cost)
         if ending.state is JobState.FINISHED and seconds is not None:
@@ -166,8 +176,21 @@ async def _write(work: Work, ending: Ending, state: str, seconds: float | None) 
         if (turn := _answer(work, ending, now)) is not None:
             await tx.conversations.add_turn(turn)
         moved = await work.move(tx, ending.state, cost=paid, error=ending.error)
+        if _is_shared(work, ending):
+            await tx.jobs.hand_out(moved.id, moved.prediction)
     work.job, work.result = moved, Result(ending.outputs, seconds)
-    metrics.jobs.labels(command=moved.command, platform=moved.user.platform, outcome=ending.state.value).inc()
+    _count(moved)
+
+
+def _count(job: Job) -> None:
+    metrics.jobs.labels(command=job.command, platform=job.user.platform, outcome=job.state.value).inc()
+
+
+def _is_shared(work: Work, ending: Ending) -> bool:
+    """Whether others may end with it: not where it was stopped, which was its asker's wish alone."""
+    return bool(work.job.share_key and not work.job.shares and work.job.prediction) and (
+        ending.state is not JobState.CANCELLED
+    )
 
 
 async def _close_money(tx: Transaction, work: Work, ending: Ending, now: datetime) -> int:

@@ -1,11 +1,13 @@
-"""Taking a job's messages away, with the files that nothing else shows. The job's row and its money stay."""
+"""Taking a job's messages away, with its words and the files that nothing else shows. What it cost stays.
+
+The run of a job may be shared: what it made goes with the last of those who have it.
+"""
 
 from contextlib import suppress
 
 from bot.core.jobs import Job
 from bot.core.platform import MessageLost
 from bot.core.replies import MessageRef
-from bot.core.storage import Transaction
 from bot.jobs.work import Parts
 
 
@@ -20,17 +22,9 @@ async def delete(parts: Parts, job: Job, shown_in: MessageRef) -> None:
         with suppress(MessageLost):
             await parts.platforms[ref.platform].delete(ref)
     async with parts.database.write() as tx:
-        unused = await _forget_outputs(tx, job)
+        now = await tx.jobs.get(job.id)
+        # What still runs has made nothing yet, and its row says what it runs with.
+        is_over = now is not None and now.told_at is not None
+        unused = await tx.forgetting.forget_jobs([now], parts.clock.now()) if now is not None and is_over else set()
     for sha256 in unused:
         await parts.media.remove(sha256)
-
-
-async def _forget_outputs(tx: Transaction, job: Job) -> set[str]:
-    """Forget what only this job has; gives the files that nothing shows any more."""
-    unused = set()
-    for output in await tx.outputs.of(job.prediction) if job.prediction else ():
-        having = await tx.outputs.with_sha256(output.sha256)
-        if all(owner == job.id for _, owner in having):
-            await tx.outputs.remove(output.prediction, output.n)
-            unused |= {output.sha256} - {""}
-    return unused

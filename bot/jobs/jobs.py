@@ -33,8 +33,10 @@ from bot.jobs.cheaper import add_suggestion
 from bot.jobs.deleting import delete
 from bot.jobs.delivery import result_of
 from bot.jobs.files import to_row
+from bot.jobs.personal import Personal
 from bot.jobs.records import JobRecord, record_of
 from bot.jobs.runner import Runner
+from bot.jobs.sharing import add, share_key
 from bot.jobs.work import Parts, Work
 from bot.moderation.moderation import Moderation
 
@@ -55,6 +57,7 @@ class Jobs:
         self._moderation = moderation
         self._worker = worker
         self._seen: Fresh[User, None] = Fresh(parts.clock, SEEN_SECONDS)
+        self.personal = Personal(parts, self)
         self.is_accepting = True
         self._being_accepted = 0
         self._is_quiet = asyncio.Event()
@@ -99,6 +102,7 @@ class Jobs:
             return first
         await self._agree(invocation, model, known, told)
         job = self._new(invocation, model, to_row(known), to_row(inputs), told)
+        job = replace(job, share_key=share_key(job, model, options))
         waiting = [PostedMessage(job.id, 0, ref)] if (ref := invocation.answering) is not None else []
         try:
             return await self._accept(job, model, _words(known), asked, waiting)
@@ -241,10 +245,11 @@ class Jobs:
         self, job: Job, model: Model, words: str, asked: Asked | None, waiting: list[PostedMessage]
     ) -> Job:
         """The one transaction that makes an ask owed."""
+        settings = await self._moderation.settings_of(job.user.platform, job.channel.workspace)
         async with self._parts.database.write() as tx:
             await self._moderation.check(tx, job.user, job.channel, model, words)
             limits = await self._parts.credits.policies.limits_of(tx, job.user)
-            job = await self._insert(tx, replace(job, weight=limits.weight), asked)
+            job = await self._insert(tx, replace(job, weight=limits.weight), asked, settings.reuse)
             for message in waiting:
                 await tx.messages.put(message)
             await self._parts.credits.hold(tx, job, model)
@@ -259,10 +264,12 @@ class Jobs:
         async with self._parts.database.write() as tx:
             await tx.people.see(user, self._parts.clock.now())
 
-    async def _insert(self, tx: Transaction, job: Job, asked: Asked | None) -> Job:
+    def _is_kept(self, sha256: str) -> bool:
+        return self._parts.media.path_of(sha256) is not None
+
+    async def _insert(self, tx: Transaction, job: Job, asked: Asked | None, may_reuse: bool) -> Job:
         if asked is None:
-            await tx.jobs.add(job)
-            return job
+            return await add(tx, job, may_reuse=may_reuse, is_kept=self._is_kept)
         # Of two who begin a conversation at once, one opened it: the other's question joins it.
         conversation = await tx.conversations.open(asked.conversation)
         job = replace(job, conversation=conversation.id, options={**job.options, "answers": asked.answers})

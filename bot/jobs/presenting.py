@@ -40,7 +40,7 @@ class Presenter:
     catalogue: Catalogue
     badge: str = ""
 
-    def working(self, job: Job, model: Model, progress: Progress, text: str = "") -> Reply:
+    def working(self, job: Job, model: Model, progress: Progress, text: str = "", note: str = "") -> Reply:
         """The placeholder and every step until the end."""
         price = f"{self.form.show(job.told_at_most)} credits"
         if job.told_about != job.told_at_most:
@@ -49,7 +49,7 @@ class Presenter:
         return Reply(
             text=harmless(text),
             progress=progress,
-            note=_line(model.title, price),
+            note=_line(model.title, _free(job) or price, note),
             buttons=(Button("cancel", "Stop", job.id),),
             tone=Tone.WORKING,
             is_private=job.is_private,
@@ -82,7 +82,7 @@ class Presenter:
             f"seed {seed}" if seed is not None and result.pictures else "",
             *sizes,
             f"{result.seconds:.1f} s" if result.seconds else "",
-            f"{self.form.show(job.cost)} credits" if job.cost is not None else "",
+            _free(job) or (f"{self.form.show(job.cost)} credits" if job.cost is not None else ""),
             f"{withheld} withheld by the model's safety filter" if withheld else "",
             self.badge,
         )
@@ -113,6 +113,14 @@ class Presenter:
         if not which:
             buttons.append(Button("caption", "Caption", job.id, output.n))
         return buttons
+
+
+def _free(job: Job) -> str:
+    """Why a job costs nothing, when another one paid."""
+    if not job.shares:
+        return ""
+    when = "kept from an identical request" if job.is_reused else "shared with an identical request just now"
+    return f"{when} · free"
 
 
 def _report(job: Job, result: Result) -> list[Button]:

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.core.errors import Fault
@@ -25,6 +26,15 @@ class Kept:
     width: int
     height: int
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A kept file as the disk has it: its size in bytes, and when it was last given or made."""
+
+    sha256: str
+    size: int
+    used_at: datetime
 
 
 class Keeper:
@@ -56,6 +66,22 @@ class Keeper:
         """What all kept files take."""
         return await asyncio.to_thread(lambda: sum(path.stat().st_size for path in self._root.glob("*/*/*.*")))
 
+    async def files(self) -> list[KeptFile]:
+        """Every kept file, the longest unused first."""
+        return await asyncio.to_thread(self._files)
+
+    def _files(self) -> list[KeptFile]:
+        found = []
+        for path in self._root.glob("*/*/*.*"):
+            try:
+                facts = path.stat()
+            except FileNotFoundError:  # deleted by another sweep
+                continue
+            if _SHA256.fullmatch(path.stem):
+                used_at = datetime.fromtimestamp(facts.st_mtime, UTC)
+                found.append(KeptFile(path.stem, facts.st_size, used_at))
+        return sorted(found, key=lambda file: (file.used_at, file.sha256))
+
     def _path(self, sha256: str, extension: str) -> Path:
         return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.{extension}"
 
@@ -68,6 +94,8 @@ class Keeper:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, data)
+        else:
+            path.touch()  # its time begins anew: see Retention
         return Kept(sha256, mime, len(data), facts.width, facts.height, path)
 
 

@@ -11,7 +11,7 @@ from bot.core.predictions import InputFile
 from bot.core.replies import Picture
 from bot.media.decoding import CleanPicture, clean, shrink
 from bot.media.fetching import Fetcher
-from bot.media.keeping import Keeper, Kept, mime_of
+from bot.media.keeping import Keeper, Kept, KeptFile, mime_of
 from bot.media.limits import MAX_ATTACHMENT_BYTES, MAX_OUTPUT_BYTES, too_large
 
 _DECODED_AT_ONCE = 2
@@ -120,6 +120,10 @@ class Media:
     async def remove(self, sha256: str) -> bool:
         """Forget a kept picture. False when it was not kept."""
         return await self._keeper.remove(sha256)
+
+    async def files(self) -> list[KeptFile]:
+        """Every kept picture, the longest unused first."""
+        return await self._keeper.files()
 
     async def total_bytes(self) -> int:
         """What all kept pictures take on disk."""

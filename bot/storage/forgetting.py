@@ -38,7 +38,9 @@ _ids: sa.BindParameter[Any] = bindparam("ids", expanding=True)
 _FORGET_JOBS = (
     sa.update(jobs)
     .where(jobs.c.id.in_(_ids))
-    .values(options={}, inputs={}, roles=[], user_name="", locale="", error="", forgotten_at=bindparam("at"))
+    .values(
+        options={}, inputs={}, roles=[], user_name="", locale="", error="", share_key="", forgotten_at=bindparam("at")
+    )
 )
 _FORGET_MESSAGES = sa.delete(messages).where(messages.c.job.in_(_ids))
 _FORGET_TURNS = sa.delete(turns).where(turns.c.job.in_(_ids), sa.text("job <> ''"))
@@ -204,7 +206,9 @@ def files_in(values: Iterable[JSON | Mapping[str, JSON]]) -> set[str]:
     return found
 
 
-_OURS = frozenset({"owner", "epoch", "steps", "weight", "queue_turn", "attempts", "path", "name_folded", "request_key"})
+_OURS = frozenset(
+    {"owner", "epoch", "steps", "weight", "queue_turn", "attempts", "path", "name_folded", "request_key", "share_key"}
+)
 """Columns that say something of the bot's work and nothing of a person."""
 
 

@@ -10,19 +10,9 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles i
 from bot.core.jobs import Output
 from bot.storage.statements import Statements
 from bot.storage.tables.runs import outputs
-from bot.storage.tables.work import jobs
 
 _ADD = insert(outputs).on_conflict_do_nothing(index_elements=["prediction", "n"])
 _OF = sa.select(outputs).where(outputs.c.prediction == bindparam("of_prediction")).order_by(outputs.c.n)
-_REMOVE = sa.delete(outputs).where(
-    outputs.c.prediction == bindparam("of_prediction"), outputs.c.n == bindparam("number")
-)
-_WITH_SHA256 = (
-    sa.select(outputs, jobs.c.id.label("job"))
-    .join_from(outputs, jobs, jobs.c.prediction == outputs.c.prediction)
-    .where(outputs.c.sha256 == bindparam("content"), outputs.c.sha256 != "")
-    .order_by(jobs.c.created_at, outputs.c.n)
-)
 
 
 class SqlOutputStore:
@@ -38,12 +28,6 @@ class SqlOutputStore:
 
     async def of(self, prediction_id: str) -> list[Output]:
         return [_output(row) for row in await self._run(_OF, {"of_prediction": prediction_id})]
-
-    async def remove(self, prediction_id: str, n: int) -> None:
-        await self._run(_REMOVE, {"of_prediction": prediction_id, "number": n})
-
-    async def with_sha256(self, sha256: str) -> list[tuple[Output, str]]:
-        return [(_output(row), row.job) for row in await self._run(_WITH_SHA256, {"content": sha256})]
 
 
 def _output(row: sa.Row[Any]) -> Output:

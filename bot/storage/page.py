@@ -27,6 +27,7 @@ _IN_CHANNEL = (
     .limit(bindparam("most"))
 )
 
+_OF = sa.select(page_messages.c.id, page_messages.c.channel).where(page_messages.c.user == bindparam("of_user"))
 _theirs = sa.select(page_messages.c.channel).where(page_messages.c.user == bindparam("of_user"))
 _last_change = sa.func.max(page_messages.c.updated_at)
 _CHANNELS_OF = (
@@ -68,6 +69,9 @@ class SqlPageStore:
 
     async def remove(self, message_id: str) -> None:
         await self._run(_REMOVE, {"message": message_id})
+
+    async def of(self, user: str) -> list[tuple[str, str]]:
+        return [(row.id, row.channel) for row in await self._run(_OF, {"of_user": user})]
 
     async def channels_of(self, user: str, limit: int) -> list[tuple[str, str, datetime]]:
         rows = await self._run(_CHANNELS_OF, {"of_user": user, "most": limit})

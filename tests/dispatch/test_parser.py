@@ -1,7 +1,6 @@
 """Typed text into a call."""
 
 import contextlib
-import time
 
 import pytest
 from hypothesis import given
@@ -97,13 +96,13 @@ def test_nonsense_is_read_or_refused_in_words(text: str) -> None:
         assert set(parse(f"/imagine {text}", MENU).options) <= {option.name for option in Imagine.declaration.options}
 
 
-def test_many_open_quotes_are_read_quickly() -> None:
-    sixty_kilobytes = "/chat " + '"a ' * 20_000  # the page takes as much
-    began = time.perf_counter()
+@pytest.mark.timeout(30)  # looking for each quote's end anew takes minutes
+def test_many_open_quotes_are_read_once() -> None:
+    sixty_kilobytes = '"a ' * 20_000  # the page takes as much
 
-    parse(sixty_kilobytes, MENU)
+    call = parse(f"/chat {sixty_kilobytes}", MENU)
 
-    assert time.perf_counter() - began < 1
+    assert call.options == {"message": sixty_kilobytes.strip()}
 
 
 def test_what_was_given_twice_is_not_dropped() -> None:

@@ -62,10 +62,8 @@ async def test_outputs_are_kept_once(database: SqlDatabase) -> None:
     record, content = a_prediction(), "a" * 64
     picture = Output(record.id, 1, content, "image/png", 2**33, 512, 768, alt="A fox\0", expires_at=after(HOUR))
     text = Output(record.id, 2, text="A fox.", is_flagged=True)
-    job = a_job(prediction=record.id)
     async with database.write() as tx:
         await tx.predictions.add(record)
-        await tx.jobs.add(job)
         await tx.outputs.add([text, picture])
         await tx.outputs.add([replace(picture, alt="again"), text])
         await tx.outputs.add([])
@@ -73,8 +71,6 @@ async def test_outputs_are_kept_once(database: SqlDatabase) -> None:
     kept = replace(picture, alt="A fox")
     async with database.read() as tx:
         assert await tx.outputs.of(record.id) == [kept, text]
-        assert await tx.outputs.with_sha256(content) == [(kept, job.id)]
-        assert await tx.outputs.with_sha256("") == []
 
 
 async def test_messages_are_replaced_by_part_and_lose_their_tokens(database: SqlDatabase) -> None:

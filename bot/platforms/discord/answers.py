@@ -63,7 +63,7 @@ class Answers:
     ) -> Any:
         """The JSON that Discord answers. Raises what discord.py raises, and `ServerBroke` at once if `is_hasty`.
 
-        A request is never cut short while it may change something: whoever stops waiting leaves it running.
+        Whoever stops waiting leaves the request running, unless it is hasty: discord.py may hold what others wait for.
         """
         call = Call(bucket)
         token = _current.set(call)
@@ -73,7 +73,13 @@ class Answers:
             _current.reset(token)
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        await asyncio.wait({task, call.body, *([call.broke] if is_hasty else [])}, return_when=asyncio.FIRST_COMPLETED)
+        waited_for = {task, call.body, *([call.broke] if is_hasty else [])}
+        try:
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if is_hasty:
+                task.cancel()
+            raise
         if call.body.done():
             return call.body.result()
         if task.done():

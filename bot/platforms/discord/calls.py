@@ -21,7 +21,7 @@ from bot.platforms.discord.buttons import ASK, custom_id
 from bot.platforms.discord.commands import asked, on_message
 from bot.platforms.discord.desk import Desk, here, key_of
 from bot.platforms.discord.forms import filled_in, given_back, lacks_words, modal
-from bot.platforms.discord.places import by_replies
+from bot.platforms.discord.places import by_replies, is_direct
 from bot.platforms.discord.showing import first_message
 from bot.platforms.discord.threads import open_thread, takes_threads
 
@@ -131,7 +131,7 @@ class Calls:
 def _conversation(acknowledged: Acknowledged, place: Channel) -> Channel:
     """A question of its own goes on in a thread on its answer, and where none can be opened by replies to it."""
     interaction = acknowledged.interaction
-    if place.thread or (interaction.guild_id is None and interaction.is_guild_integration()):
+    if place.thread or is_direct(interaction):
         return place
     may = interaction.is_guild_integration() and takes_threads(interaction.channel, interaction.app_permissions)
     return replace(place, thread=acknowledged.message if may else by_replies(acknowledged.message))

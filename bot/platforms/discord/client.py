@@ -8,8 +8,8 @@ import discord
 
 log = logging.getLogger(__name__)
 
-READY_AFTER_SECONDS = 0.5
-"""Servers that arrive later than this after the last one are still known as old ones, by what Discord says of them."""
+READY_AFTER_SECONDS = 0.1
+"""How long after the last server it is taken that all have arrived. Later ones say themselves that they are not new."""
 
 
 class Ears(Protocol):

@@ -10,7 +10,7 @@ from bot.core.errors import NotAllowed, UserError
 from bot.core.fresh import Fresh
 from bot.core.people import User
 from bot.moderation.moderation import Moderation
-from bot.platforms.discord.places import NAME, USER_INSTALLS
+from bot.platforms.discord.places import NAME, USER_INSTALLS, is_brought_along
 
 V = TypeVar("V")
 
@@ -38,7 +38,7 @@ class People:
         """Who acted. Raises `NotAllowed` for somebody in direct messages whom no server of ours knows."""
         person, locale = interaction.user, str(interaction.locale)
         _remember(self._locales, person.id, locale)
-        if not interaction.is_guild_integration():
+        if is_brought_along(interaction):
             return User(NAME, USER_INSTALLS, str(person.id), person.display_name, locale)
         if isinstance(person, discord.Member):
             return self._member(person, interaction.permissions)

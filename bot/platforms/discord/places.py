@@ -19,6 +19,16 @@ _REPLIES = "m"
 AnyChannel = discord.abc.GuildChannel | discord.abc.PrivateChannel | discord.Thread | discord.PartialMessageable
 
 
+def is_direct(interaction: discord.Interaction) -> bool:
+    """Whether it came from the direct messages between somebody and the bot."""
+    return interaction.guild_id is None and interaction.context.dm_channel
+
+
+def is_brought_along(interaction: discord.Interaction) -> bool:
+    """Whether only its person installed the bot, and not the place: there the bot can do nothing but answer."""
+    return not (is_direct(interaction) or interaction.is_guild_integration())
+
+
 def channel_of(channel: Any, workspace: str) -> Channel:
     """A channel or a thread. Threads are as age-restricted as the channel they are in."""
     if isinstance(channel, discord.Thread):

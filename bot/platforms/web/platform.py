@@ -5,7 +5,7 @@ from dataclasses import replace
 from bot.core.clock import Clock
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
-from bot.core.replies import MessageRef, Reply, Tone
+from bot.core.replies import Button, MessageRef, Reply, Tone
 from bot.core.storage import Database, PageMessage
 from bot.platforms.web.door import NAME
 from bot.platforms.web.feed import Feed
@@ -114,4 +114,15 @@ class WebPlatform:
 
 
 def _job_of(reply: Reply) -> str:
-    return next((button.job for button in reply.buttons), "")
+    """The job that a message shows, by its buttons; a question and a list of jobs show none."""
+    return next(
+        (button.job for button in reply.buttons if button.action not in _QUESTIONS and not _is_listed(button)), ""
+    )
+
+
+_QUESTIONS = frozenset({"confirm", "decline"})
+
+
+def _is_listed(button: Button) -> bool:
+    """One of many Stop buttons, each with the number of its line."""
+    return button.action == "cancel" and button.n > 0

@@ -5,16 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulators.discord.emulator import DiscordEmulator
-from tests.platforms.discord.town import Town
+from tests.platforms.discord.town import Town, open_town
 
 
 @pytest.fixture
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
     """A server with Ana and Ben, and the bot connected to it."""
-    async with DiscordEmulator() as emulator:
-        town = Town(tmp_path, emulator)
-        await town.open()
-        yield town
-        await town.app.close()
-        assert emulator.violations == []
+    async with open_town(tmp_path) as opened:
+        yield opened

@@ -1,7 +1,8 @@
 """A server with people in it, a local Discord around it, and the real bot in it on a scripted backend."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,9 @@ from pydantic import SecretStr
 
 from bot.app import App
 from bot.core.clock import SystemClock
+from bot.core.jobs import JobState
 from bot.core.people import Workspace
+from bot.platforms.discord.connection import DiscordConnection
 from bot.platforms.discord.places import NAME
 from bot.settings import Owner, Settings
 from tests.emulators.discord.emulator import DiscordEmulator
@@ -29,6 +32,9 @@ class LaterClock(SystemClock):
 
     def now(self) -> datetime:
         return super().now() + timedelta(seconds=self.ahead)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
 
 
 @dataclass
@@ -85,6 +91,13 @@ class Town:
         self.emulator.clock.advance(seconds)
         self.clock.ahead += seconds
 
+    async def ready(self) -> None:
+        """Until discord.py takes it that all servers have arrived: what comes then was joined."""
+        (connection,) = self.app.connections
+        assert isinstance(connection, DiscordConnection)
+        assert connection._client is not None
+        await connection._client.wait_until_ready()
+
     async def until(self, look: Callable[[], Any], patience: float = 5.0) -> Any:
         """Wait for something that the bot does by itself."""
         async with asyncio.timeout(patience):
@@ -96,9 +109,55 @@ class Town:
         """The id of the job that a message belongs to, from its buttons."""
         return next(button.custom_id.split(":")[2] for button in message.buttons if button.custom_id)
 
+    @property
+    def owner(self) -> Person:
+        """The owner of the application, who owns the bot."""
+        return Person(self.emulator, self.emulator.owner, self.guild)
+
+    def owner_in_the_guild(self) -> Person:
+        """The owner of the bot, as a plain member of the server."""
+        self.emulator.world.add_member(self.guild, self.emulator.owner)
+        return self.owner
+
+    async def add_word(self, word: str) -> None:
+        """Refuse a word in this server."""
+        async with self.app.database.write() as tx:
+            await tx.moderation.add_word(NAME, str(self.guild.id), word, "test")
+        self.clock.ahead += 2.0
+
+    def kept_files(self) -> list[Path]:
+        """The pictures that the bot keeps."""
+        return [path for path in (self.folder / "media").rglob("*") if path.is_file()]
+
+    def expect(self, *parts: str) -> None:
+        """Some complaints were meant: those that hold all of these words are taken off Discord's list."""
+        violations = self.emulator.records.violations
+        meant = [one for one in violations if all(part in one for part in parts)]
+        violations[:] = [one for one in violations if one not in meant]
+
+    async def running(self, message: Message) -> None:
+        """Until the backend works on the job of a message, and its row says so."""
+        job = await self.job_of(message)
+        async with asyncio.timeout(5.0):
+            while (row := await self.app.jobs.get(job)) is None or row.state is not JobState.RUNNING:
+                await asyncio.sleep(0.01)
+
     async def settled(self) -> None:
         """Until no job runs."""
         await self.until(lambda: not self.app.runner.running)
+
+
+@asynccontextmanager
+async def open_town(folder: Path, *, is_allowed: bool = True, **changes: Any) -> AsyncIterator[Town]:
+    """A town whose bot is connected; `changes` are settings. At the end Discord must have nothing to complain of."""
+    async with DiscordEmulator() as emulator:
+        town = Town(folder, emulator, changes, is_allowed)
+        await town.open()
+        try:
+            yield town
+        finally:
+            await town.app.close()
+        assert emulator.violations == []
 
 
 def is_done(message: Message) -> bool:

@@ -9,7 +9,7 @@ export async function read(path, query = {}) {
 	return response.json();
 }
 
-/** Sends a body, with files by option name; tries again while the bot is away. Throws what a person should read. */
+/** Sends a body, with files by option name; tries again while the bot is away. Throws a sentence. */
 export async function send(path, body, files = {}) {
 	const whole = packed({ ...body, request_id: newId() }, Object.entries(files));
 	for (const wait of WAITS) {

@@ -50,7 +50,7 @@ export class Composer {
 		return commandOf(this.text.startsWith("/") ? this.text : `/${this.menu.plain}`, this.menu.commands);
 	}
 
-	/** Puts words into the field, ready to be sent or changed. */
+	/** Puts words into the field. */
 	fill(text) {
 		this.words.value = text;
 		this.words.focus();
@@ -162,7 +162,7 @@ export class Composer {
 		}
 	}
 
-	/** The words stay to be mended, and the field is marked if the bot's sentence begins with its name. */
+	/** The words stay to be mended; the field that the sentence names is marked. */
 	refused(error) {
 		const name = error.match(/^(?:--)?(\w+) /)?.[1];
 		if (!this.panel.mark(name, error) && this.command?.options.some((option) => option.name === name)) this.showState(error);

@@ -29,7 +29,7 @@ const PATHS = {
 	story: "M12 11v6m0-9.5h.01M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0z",
 };
 
-/** One of our line icons, for the eye only. */
+/** A line icon, for the eye only. */
 export function icon(name) {
 	const shape = (tag, values) => {
 		const node = document.createElementNS(SVG, tag);

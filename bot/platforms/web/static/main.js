@@ -44,7 +44,7 @@ function openChannel(name) {
 	feed = new Feed(channel, showConnection, draw);
 }
 
-/** Draws what came, keeps the end in view for who was there, and looks beside when something began or ended. */
+/** Draws what came, keeps the end in view, and looks beside when something began or ended. */
 function draw(event, data) {
 	log[event](data);
 	byId("welcome").hidden = byId("log").children.length;

@@ -5,7 +5,7 @@ import { send } from "./api.js";
 import { Markdown } from "./markdown.js";
 import { openPicture } from "./viewer.js";
 
-const STAGES = { queued: "Waiting in line", starting: "Cold start: waking the model up", running: "Working on it", fetching: "Bringing the result" };
+const STAGES = { queued: "Waiting in line", starting: "Cold start: waking the model up", running: "Working on it" };
 const SURE_SECONDS = 4;
 
 /** All messages of a channel, in the order they were made. `on` has gap(), edit(job) and story(job). */
@@ -79,7 +79,7 @@ class View {
 		if ("progress" in parts) this.drawProgress();
 		const shown = JSON.stringify([pictures, buttons, tone]);
 		if (shown !== this.shown) this.drawPictures();
-		this.shown = shown; // a picture that is drawn anew would flicker
+		this.shown = shown; // drawn anew, pictures flicker
 		return true;
 	}
 
@@ -107,14 +107,14 @@ class View {
 		const open = el("button", { class: "frame", title: "Open large", onclick: () => openPicture(picture, this.message) }, image);
 		const download = el("a", { class: "download", href, download: name, "aria-label": `Download ${name}` }, icon("download"));
 		const figure = el("figure", { class: flagged && "flagged" }, open, download);
-		// Its place is kept before a byte of it arrives.
+		// Its place is kept before it arrives.
 		figure.style.setProperty("--ratio", width / height || 1);
 		figure.style.setProperty("--width", `${width || 1024}px`);
 		if (flagged) figure.append(el("button", { class: "reveal", onclick: () => (figure.className = "") }, "Sensitive · show"));
 		return figure;
 	}
 
-	/** What can be done with any message that is finished. */
+	/** What can be done with a finished message. */
 	tools() {
 		const { job, text, tone, who } = this.message;
 		if (tone === "working") return [];
@@ -146,7 +146,7 @@ class View {
 		const { stage, percent, place } = progress;
 		const bar = this.progress.lastChild ?? el("div", { class: "bar", role: "progressbar", "aria-label": "Progress" }, el("i"));
 		if (!bar.parentNode) this.progress.append(el("span"), el("span", { class: "time" }), bar);
-		this.progress.firstChild.textContent = (STAGES[stage] ?? stage) + (place ? `, place ${place}` : "");
+		this.progress.firstChild.textContent = STAGES[stage] + (place ? `, place ${place}` : "");
 		bar.ariaValueNow = percent;
 		bar.firstChild.style.width = `${percent ?? 30}%`;
 		return this.tick();

@@ -14,7 +14,7 @@ export class Panel {
 		return !this.root.hidden;
 	}
 
-	/** Shows the form of a command; the same command keeps what was filled in. */
+	/** The same command keeps what was filled in. */
 	open(command) {
 		if (this.command !== command) this.draw(command);
 		this.root.hidden = false;
@@ -55,7 +55,7 @@ export class Panel {
 		return !wrong || !this.mark(wrong.name, wrong.validationMessage);
 	}
 
-	/** Says under a field what is wrong with it; an empty text takes that back. False where there is no such field. */
+	/** Says under a field what is wrong with it; an empty text takes that back. False without such a field. */
 	mark(name, text) {
 		const field = this.isOpen && this.fields.find((field) => field.name === name);
 		if (!field) return false;
@@ -85,7 +85,7 @@ function row(field) {
 }
 
 function input(option) {
-	const isText = option.kind === "text";
+	const isText = !["integer", "number"].includes(option.kind);
 	const placeholder = String((option.default ?? "") || (isText ? option.question : "any"));
 	const bounds = isText ? { maxLength: option.max_length } : { step: option.kind === "integer" ? "1" : "any", min: option.minimum?.toString(), max: option.maximum?.toString() };
 	return el("input", { ...named(option), type: isText ? "text" : "number", placeholder, ...bounds });

@@ -17,7 +17,7 @@ export class Suggestions {
 		this.mark();
 	}
 
-	/** Handles a key of the field; true when it was meant for the list. */
+	/** True for a key that was meant for the list. */
 	key(event) {
 		if (this.root.hidden) return false;
 		const item = this.items[this.at];
@@ -49,11 +49,11 @@ export class Suggestions {
 	}
 }
 
-/** Commands, or a command's options, that go on from the text before the caret: {title, detail, start, text, isTyped}. */
+/** What goes on from the text before the caret: {title, detail, start, text, isTyped}. */
 export function suggest(before, commands) {
-	const name = before.match(/^\/(\S*)$/)?.[1].toLowerCase();
-	if (name !== undefined) {
-		const begun = commands.filter((command) => command.name.startsWith(name));
+	const name = before.match(/^\/([\w ]*)$/)?.[1].toLowerCase();
+	const begun = commands.filter((command) => command.name.startsWith(name));
+	if (begun.length) {
 		return begun.map((command) => suggestion(`/${command.name}`, command.description, 0, command.name === name && !command.options.some((option) => option.required)));
 	}
 	const flag = before.match(/\s--([\w-]*)$/)?.[1].replaceAll("-", "_");
@@ -63,8 +63,9 @@ export function suggest(before, commands) {
 
 const suggestion = (title, detail, start, isTyped = false) => ({ title, detail, start, text: `${title} `, isTyped });
 
-/** The command a text begins with. */
+/** The command a text begins with: the longest name wins. */
 export function commandOf(text, commands) {
-	const name = text.match(/^\s*\/(\S+)/)?.[1].toLowerCase();
-	return commands.find((command) => command.name === name) ?? null;
+	const typed = `${text.trim().toLowerCase().replace(/\s+/g, " ")} `;
+	const named = commands.filter(({ name }) => typed.startsWith(`/${name} `));
+	return named.sort((a, b) => b.name.length - a.name.length)[0] ?? null;
 }

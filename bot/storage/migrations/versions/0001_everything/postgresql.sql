@@ -250,6 +250,9 @@ CREATE TABLE jobs (
 	cost BIGINT,
 	weight INTEGER DEFAULT '1' NOT NULL,
 	queue_turn FLOAT,
+	share_key TEXT COLLATE "C" DEFAULT '' NOT NULL,
+	shares TEXT COLLATE "C" DEFAULT '' NOT NULL,
+	is_reused BOOLEAN DEFAULT false NOT NULL,
 	owner TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	epoch INTEGER DEFAULT '0' NOT NULL,
 	attempts INTEGER DEFAULT '0' NOT NULL,
@@ -276,6 +279,12 @@ CREATE INDEX jobs_of_prediction ON jobs (prediction)
 CREATE INDEX jobs_of_user ON jobs (platform, user_workspace, "user", created_at)
 
 CREATE INDEX jobs_open ON jobs (owner) WHERE state IN ('accepted', 'queued', 'submitting', 'running')
+
+CREATE INDEX jobs_following ON jobs (shares) WHERE shares <> '' AND state IN ('accepted', 'queued', 'submitting', 'running')
+
+CREATE UNIQUE INDEX jobs_leading ON jobs (platform, workspace, share_key) WHERE share_key <> '' AND shares = '' AND state IN ('accepted', 'queued', 'submitting', 'running')
+
+CREATE INDEX jobs_share_key ON jobs (platform, workspace, share_key) WHERE share_key <> ''
 
 CREATE UNIQUE INDEX jobs_press_key ON jobs (press_key) WHERE press_key <> '' AND state IN ('accepted', 'queued', 'submitting', 'running')
 

@@ -1,0 +1,115 @@
+"""The ledger: hold and settle pairs per second, how long a hold waits at 50 at once, how long proving the books takes.
+
+    python -m benchmarks.ledger
+
+Each pair is two transactions, as a job takes them: its row with its holds (a wallet, the person's, the workspace's and
+the bot's budget), then the settle. Baseline: the same with one wallet and the bot's budget alone.
+"""
+
+import asyncio
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.core.people import User
+from bot.credits.ledger import Ledger
+from bot.credits.limits import Limits
+from bot.credits.pricing import CreditForm
+from bot.credits.proof import prove
+from bot.storage.engine import SqlDatabase
+from tests.fakes.rows import NOW, job
+from tests.postgres import find_binaries, running_server
+
+PAIRS = 2_000
+AT_ONCE = 50
+HOLD, COST = 5, 3
+BARE = Limits(daily_allowance=10**9, bot_month=10**12)
+FULL = Limits(daily_allowance=10**9, bot_month=10**12, user_month=10**9, workspace_month=10**12)
+
+
+@dataclass
+class Till:
+    """One database and the ledger on it."""
+
+    database: SqlDatabase
+    ledger: Ledger
+
+    async def pair(self, user: User, limits: Limits) -> float:
+        """Hold and settle; gives how long the hold took, from asking for the transaction to its commit, in seconds."""
+        row, began = job(user=user), time.perf_counter()
+        async with self.database.write() as tx:
+            await tx.jobs.add(row)
+            await self.ledger.hold(tx, row.id, user, HOLD, limits, NOW)
+        held = time.perf_counter() - began
+        async with self.database.write(is_urgent=True) as tx:
+            await self.ledger.settle(tx, row.id, COST, NOW)
+        return held
+
+    async def pairs(self, name: str, limits: Limits) -> None:
+        """Fifty people ask one after the other, all at the same time."""
+        people = [User("web", "page", f"{name}{n}", f"Person {n}") for n in range(AT_ONCE)]
+        await asyncio.gather(*(self.pair(person, limits) for person in people))  # accounts opened, statements prepared
+        turns = itertools.count()
+        waits: list[float] = []
+
+        async def person(user: User) -> None:
+            while next(turns) < PAIRS:
+                waits.append(await self.pair(user, limits))
+
+        began, cpu = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(person(user) for user in people))
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu
+        p99 = statistics.quantiles(waits, n=100)[98]
+        print(
+            f"  {name}: {PAIRS / took:.0f} pairs/s, {cpu / PAIRS * 1000:.1f} ms of CPU a pair; "
+            f"a hold at {AT_ONCE} at once: median {statistics.median(waits) * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
+        )
+
+    async def prove(self) -> None:
+        """The time that `quota verify` takes on what was written so far."""
+        began = time.perf_counter()
+        proof = await prove(self.database)
+        took = time.perf_counter() - began
+        # The jobs here are never ended and nothing is run, so that is what the proof finds; it reads all the same.
+        print(f"  verify: {took:.2f} s for {proof.compared}")
+
+
+@asynccontextmanager
+async def till_on(url: str) -> AsyncIterator[Till]:
+    database = SqlDatabase(url)
+    await database.open()
+    try:
+        yield Till(database, Ledger(CreditForm(1)))
+    finally:
+        await database.close()
+
+
+async def measure(url: str) -> None:
+    async with till_on(url) as till:
+        await till.pairs("bare", BARE)
+        await till.pairs("full", FULL)
+        for _ in range(3):
+            await till.pairs("more", FULL)
+        await till.prove()
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        print("SQLite")
+        await measure(f"sqlite:///{(Path(folder) / 'easel.db').as_posix()}")
+    binaries = find_binaries()
+    if binaries is None:
+        print("PostgreSQL: not measured, there is no server here")
+        return
+    with running_server(binaries) as server:
+        print("PostgreSQL (fsync off)")
+        await measure(await server.create_database())
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

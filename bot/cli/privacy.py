@@ -1,0 +1,83 @@
+"""`python -m bot privacy`: a person's own data for requests that come by mail: as a file, or deleted.
+
+A person is PLATFORM:ID, as in discord:123 or web:mia, and slack:TEAM:ID on Slack. Without --now a deletion is written
+down and the bot does it: within the hour, or at its next start, together with the messages it posted. On SQLite the
+bot is stopped first: it lets no other process in.
+"""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot.app import App
+from bot.cli.failing import in_sentences
+from bot.core.errors import BadOption, UserError
+from bot.core.forgetting import Person
+from bot.core.people import User
+from bot.jobs.personal import Personal
+from bot.settings import load_settings
+
+
+@in_sentences
+def main(arguments: Sequence[str]) -> int:
+    given = _parser().parse_args(arguments)
+    person = person_named(given.person)
+    app = App(load_settings(), backends={})
+    print(asyncio.run(_do(app, person, given)))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bot privacy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    export = verbs.add_parser("export", help="everything that is kept about somebody, as JSON")
+    export.add_argument("person", metavar="PLATFORM:ID")
+    export.add_argument("--output", "-o", type=Path, metavar="FILE", help="a file of a telling name here")
+    delete = verbs.add_parser("delete", help="delete it")
+    delete.add_argument("person", metavar="PLATFORM:ID")
+    delete.add_argument("--now", action="store_true", help="at once, leaving what was posted on other platforms")
+    return parser
+
+
+def person_named(text: str) -> Person:
+    """Raises `BadOption` for what is not PLATFORM:ID, or slack:TEAM:ID."""
+    match text.split(":"):
+        case ["slack", team, user] if team and user:
+            return Person("slack", team, user)
+        case [platform, user] if platform in ("discord", "web", "console") and user:
+            return Person(platform, "", user)
+    raise BadOption(f"“{text}” is nobody: a person is discord:ID, web:ID or slack:TEAM:ID.")
+
+
+async def _do(app: App, person: Person, given: argparse.Namespace) -> str:
+    await app.database.open()
+    try:
+        personal = app.jobs.personal
+        if given.verb == "export":
+            return await _export(personal, person, given.output)
+        return await _delete(personal, person, is_now=given.now)
+    finally:
+        await app.database.close()
+
+
+async def _export(personal: Personal, person: Person, output: Path | None) -> str:
+    file = await personal.export(person)
+    path = output or Path(file.name)
+    try:
+        path.write_text(file.text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"I cannot write {path}: {error.strerror}.") from error
+    return f"Everything that is kept about them is in {path}."
+
+
+async def _delete(personal: Personal, person: Person, *, is_now: bool) -> str:
+    owner = User(person.platform, person.workspace, "owner", "the owner", is_owner=True)
+    if not is_now:
+        await personal.wish(person, owner)
+        return "Written down: the bot deletes it within the hour, or at its next start."
+    if await personal.delete(person, owner):
+        return "It is gone. What was posted on other platforms stays there."
+    return "Jobs of theirs are not over yet. What was over is gone; the bot deletes the rest when it runs."

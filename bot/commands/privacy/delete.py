@@ -1,0 +1,31 @@
+"""/privacy delete: everything that is kept about whoever asks, gone."""
+
+from bot.core.errors import NeedsConsent
+from bot.core.invocations import Invocation
+from bot.core.replies import Reply
+from bot.dispatch.declaration import Command, command
+from bot.dispatch.services import Services
+from bot.jobs.personal import person_of
+
+_WHERE = {"slack": "in this Slack workspace", "discord": "on every Discord server"}
+
+_QUESTION = """\
+This deletes what you asked, the answers and pictures you got, your conversations and your name, {where}. \
+What you are running is stopped, and what I posted for you is taken down where I still can. It cannot be undone.
+What it cost stays in the books, with your id and without a word of it. A block by moderators stays too. \
+If you use me on another platform as well, ask there too: I do not know that it is you."""
+
+
+@command("privacy delete", private=True, works_anywhere=True)
+class PrivacyDelete(Command):
+    """Delete everything I keep about you."""
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        user = invocation.user
+        if not invocation.is_confirmed:
+            where = _WHERE.get(user.platform, "everywhere on this page")
+            raise NeedsConsent(_QUESTION.format(where=where), go="Delete everything")
+        if await services.jobs.personal.delete(person_of(user), user):
+            return Reply(text="It is gone. Amounts stay in the books, without words.", is_private=True)
+        text = "I am deleting it: what was running is stopped first, and there is much of it. It goes on without you."
+        return Reply(text=text, is_private=True)

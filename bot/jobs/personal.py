@@ -1,0 +1,161 @@
+"""A person's own data: all of it as a file, or gone.
+
+Somebody is known by one platform's id of them, in every workspace of that platform; on Slack in that one team, whose
+ids are its own. Ids of different platforms are never taken for the same person: nobody could prove it, and a wrong
+guess would show or delete somebody else's data. Whoever uses two platforms asks on both.
+"""
+
+import asyncio
+import json
+import logging
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from bot.core.forgetting import Person
+from bot.core.jobs import Job
+from bot.core.pending import Pending
+from bot.core.people import User
+from bot.core.platform import MessageLost
+from bot.core.replies import MessageRef, TextFile
+from bot.jobs.forgetting import AT_ONCE, forget
+from bot.jobs.work import Parts
+
+if TYPE_CHECKING:
+    from bot.jobs.jobs import Jobs
+
+log = logging.getLogger(__name__)
+
+KIND = "erasure"
+PAGE = "web"
+KEEPS_TRYING = timedelta(days=365)
+PATIENCE_SECONDS = 10.0
+"""How long the answer waits for a deletion to be done; a longer one goes on behind it."""
+LOOKS_EVERY_SECONDS = 0.5
+_TRIES = 120
+"""How often a deletion looks whether the last jobs are over; after that the hourly sweep goes on with it."""
+
+
+def person_of(user: User) -> Person:
+    """Somebody as their platform knows them everywhere."""
+    return Person(user.platform, user.workspace if user.platform == "slack" else "", user.id)
+
+
+class Personal:
+    """Exports and deletes. A deletion that was begun is finished, whatever happens: a row says so until it is done."""
+
+    def __init__(self, parts: Parts, jobs: "Jobs") -> None:
+        self._parts = parts
+        self._jobs = jobs
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def export(self, person: Person) -> TextFile:
+        """All rows about a person, as JSON."""
+        now = self._parts.clock.now()
+        async with self._parts.database.read() as tx:
+            rows = await tx.forgetting.everything_of(person)
+        about = {"platform": person.platform, "workspace": person.workspace or "all", "id": person.id}
+        text = json.dumps({"about": about, "made_at": now.isoformat(), **rows}, ensure_ascii=False, indent=2)
+        return TextFile(f"easel-{person.platform}-{person.id}-{now:%Y-%m-%d}.json", "application/json", text)
+
+    async def wish(self, person: Person, by: User) -> None:
+        """Write a deletion down: the next sweep does it, wherever the bot runs."""
+        now = self._parts.clock.now()
+        async with self._parts.database.write() as tx:
+            await tx.pending.put(_wish(person, now))
+            await tx.audit.add(by.actor, "privacy.delete", {}, now)
+
+    async def delete(self, person: Person, by: User) -> bool:
+        """Begin to delete everything of a person; gives whether it is done already."""
+        await self.wish(person, by)
+        task = asyncio.create_task(self._to_the_end(person), name=f"erasure {person.platform}:{person.id}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        return bool(done) and task.exception() is None and not await self._is_wished(person)
+
+    async def go_on(self) -> None:
+        """Take up deletions that were begun and not finished."""
+        async with self._parts.database.read() as tx:
+            wishes = await tx.pending.of_kind(KIND)
+        for wish in wishes:
+            await self._erase(Person(wish.platform, wish.workspace, wish.user))
+
+    async def stop(self) -> None:
+        """What is not done yet is done after the next start."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _to_the_end(self, person: Person) -> None:
+        for _ in range(_TRIES):
+            if await self._erase(person):
+                return
+            await self._parts.clock.sleep(LOOKS_EVERY_SECONDS)
+
+    async def _erase(self, person: Person) -> bool:
+        """Stop what runs, and forget what is over. True when nothing is left."""
+        async with self._parts.database.read() as tx:
+            waiting = await tx.forgetting.open_jobs_of(person)
+        for job in waiting:
+            await self._jobs.cancel(job, job.user)
+        await self._forget_jobs(person)
+        if waiting:
+            return False
+        await self._clear_page(person)
+        async with self._parts.database.write() as tx:
+            if await tx.forgetting.open_jobs_of(person) or await tx.forgetting.jobs_of(person, 1):
+                return False  # asked or ended in between
+            await tx.forgetting.forget_person(person)
+            await tx.pending.remove(_id_of(person))
+        log.info("person.forgotten", extra={"platform": person.platform})
+        return True
+
+    async def _forget_jobs(self, person: Person) -> None:
+        while True:
+            async with self._parts.database.read() as tx:
+                jobs = await tx.forgetting.jobs_of(person, AT_ONCE)
+            for job in jobs:
+                await self._take_away(job)
+            await forget(self._parts, jobs)
+            if len(jobs) < AT_ONCE:
+                return
+
+    async def _take_away(self, job: Job) -> None:
+        """Delete what was posted for a job, as far as it can still be reached."""
+        async with self._parts.database.read() as tx:
+            messages = await tx.messages.of(job.id)
+        for message in messages:
+            await self._unpost(message.ref)
+
+    async def _clear_page(self, person: Person) -> None:
+        """Their own words on the web page, also where it is open just now."""
+        if person.platform != PAGE:
+            return
+        async with self._parts.database.read() as tx:
+            said = await tx.page.of(person.id)
+        for message, channel in said:
+            await self._unpost(MessageRef(PAGE, "", channel, "", message))
+
+    async def _unpost(self, ref: MessageRef) -> None:
+        platform = self._parts.platforms.get(ref.platform)
+        if platform is None:
+            return
+        try:
+            with suppress(MessageLost):
+                await platform.delete(ref)
+        except Exception:  # an SDK may raise anything; our own rows go all the same
+            log.exception("message.not_deleted", extra={"platform": ref.platform})
+
+    async def _is_wished(self, person: Person) -> bool:
+        async with self._parts.database.read() as tx:
+            return await tx.pending.get(_id_of(person)) is not None
+
+
+def _id_of(person: Person) -> str:
+    return f"{KIND}:{person.platform}:{person.workspace}:{person.id}"
+
+
+def _wish(person: Person, now: datetime) -> Pending:
+    where = (person.platform, person.workspace, "", person.id)
+    return Pending(_id_of(person), KIND, *where, {}, now, now + KEEPS_TRYING)

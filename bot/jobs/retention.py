@@ -1,0 +1,152 @@
+"""What is kept only so long: prompts, conversations, pictures, secrets and traces go when their time is up.
+
+Everything happens in small transactions, so that people's asks come in between. Several processes may sweep at once:
+whatever one has taken away the next does not find.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.core.forgetting import Place
+from bot.core.storage import Transaction
+from bot.jobs.forgetting import AT_ONCE, forget
+from bot.jobs.personal import Personal
+from bot.jobs.work import Parts
+from bot.moderation.settings import key_of
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 60.0
+"""How often tokens that ran out are erased."""
+TICKS_A_SWEEP = 60
+NOTICES_KEPT = timedelta(hours=1)
+AUDIT_KEPT = timedelta(days=365)
+"""Who changed what is asked about long after what was drawn."""
+ROOM_LEFT = 0.9
+"""Pictures over their limit are deleted down to this share of it, so that the next one does not start it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long prompts, conversations and pictures are kept, in days, and how many bytes of pictures."""
+
+    days: int
+    media_bytes: int
+
+
+class Retention:
+    """Sweeps at the start and every hour from then on."""
+
+    def __init__(self, parts: Parts, personal: Personal, limits: Limits) -> None:
+        self._parts = parts
+        self._personal = personal
+        self._limits = limits
+        self._sweeping: asyncio.Task[None] | None = None
+        self.ticks = 0
+        """How often it looked what is due."""
+
+    def start(self) -> None:
+        """Sweep from now on."""
+        self._sweeping = asyncio.create_task(self._keep_on(), name="retention")
+
+    async def stop(self) -> None:
+        """Sweep no more; what is half done is done at the next start."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
+
+    async def sweep(self) -> None:
+        """All that is due now. One part that fails does not keep the others."""
+        now = self._parts.clock.now()
+        await self.forget_secrets()
+        for part in (self._forget_words, self._forget_places, self._forget_traces):
+            await _alone(part, now)
+        await _alone(self._limit_media, now)
+        await _alone(lambda _: self._personal.go_on(), now)
+
+    async def forget_secrets(self) -> None:
+        """Tokens of interactions, questions and invitations that ran out."""
+        now = self._parts.clock.now()
+        async with self._parts.database.write() as tx:
+            await tx.messages.forget_tokens(now)
+            await tx.pending.forget_expired(now)
+            await tx.forgetting.keys_expired(now)
+
+    async def _keep_on(self) -> None:
+        while True:
+            try:
+                await (self.forget_secrets() if self.ticks % TICKS_A_SWEEP else self.sweep())
+            except Exception:  # what is due stays due, and the next tick finds it
+                log.exception("retention.stumbled")
+            self.ticks += 1
+            await self._parts.clock.sleep(TICK_SECONDS)
+
+    async def _forget_words(self, now: datetime) -> None:
+        """Jobs, turns and the page's messages that are too old: of the whole bot, then of those who keep less."""
+        await self._forget_before(now - timedelta(days=self._limits.days), None)
+        async with self._parts.database.read() as tx:
+            shorter = await tx.policies.named(key_of("retention_days"))
+        for policy in shorter:
+            if isinstance(policy.value, int) and 1 <= policy.value < self._limits.days:
+                before = now - timedelta(days=policy.value)
+                await self._forget_before(before, Place(policy.platform, policy.workspace))
+
+    async def _forget_before(self, before: datetime, place: Place | None) -> None:
+        while True:
+            async with self._parts.database.read() as tx:
+                jobs = await tx.forgetting.jobs_before(before, AT_ONCE, place)
+            await forget(self._parts, jobs)
+            if len(jobs) < AT_ONCE:
+                break
+        await self._in_parts(lambda tx: tx.forgetting.forget_turns(before, AT_ONCE, place))
+        if place is None or place.platform == "web":
+            await self._in_parts(lambda tx: tx.forgetting.forget_page_messages(before, AT_ONCE))
+
+    async def _in_parts(self, forget_some: Callable[[Transaction], Awaitable[int]]) -> None:
+        gone = AT_ONCE
+        while gone >= AT_ONCE:
+            async with self._parts.database.write() as tx:
+                gone = await forget_some(tx)
+
+    async def _forget_places(self, now: datetime) -> None:
+        """What was set in workspaces that the bot was removed from, once their jobs are forgotten too."""
+        async with self._parts.database.read() as tx:
+            removed = await tx.forgetting.removed_before(now - timedelta(days=self._limits.days))
+        for place in removed:
+            async with self._parts.database.write() as tx:
+                await tx.forgetting.forget_workspace(place)
+
+    async def _forget_traces(self, now: datetime) -> None:
+        async with self._parts.database.write() as tx:
+            await tx.inbox.forget(now - NOTICES_KEPT)
+            await tx.audit.forget(now - AUDIT_KEPT)
+
+    async def _limit_media(self, now: datetime) -> None:
+        """Files that are too old, and the oldest of those that are too much; never one that an open job needs."""
+        files = await self._parts.media.files()
+        too_old = now - timedelta(days=self._limits.days)
+        total = sum(file.size for file in files)
+        goal = self._limits.media_bytes if total <= self._limits.media_bytes else self._limits.media_bytes * ROOM_LEFT
+        async with self._parts.database.read() as tx:
+            needed = await tx.forgetting.needed_files()
+        for file in files:
+            if file.used_at >= too_old and total <= goal:
+                break
+            if file.sha256 in needed:
+                continue
+            async with self._parts.database.write() as tx:
+                if file.sha256 in await tx.forgetting.needed_files():
+                    continue
+                await tx.forgetting.forget_files([file.sha256])
+            await self._parts.media.remove(file.sha256)
+            total -= file.size
+
+
+async def _alone(part: Callable[[datetime], Awaitable[None]], now: datetime) -> None:
+    try:
+        await part(now)
+    except Exception:  # the other parts are due all the same
+        log.exception("retention.stumbled", extra={"part": getattr(part, "__name__", "")})

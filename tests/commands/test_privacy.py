@@ -1,0 +1,165 @@
+"""Dialogues: /privacy export and delete, and what stays of somebody who is gone."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bot.core.forgetting import Person
+from bot.core.people import User
+from bot.core.replies import Reply
+from bot.dispatch.presses import Press
+from bot.jobs.personal import person_of
+from tests.bench import Bench
+from tests.commands.people import BEN, MODERATOR, text
+from tests.fakes.rows import ANA, CHANNEL
+from tests.media.pictures import encoded
+
+SECRET = "a very particular fox"
+ANA_THERE = replace(ANA, workspace="guild")
+THERE = replace(CHANNEL, workspace="guild", id="c9")
+
+
+async def delete_everything(bench: Bench, by: User = ANA) -> Reply | None:
+    question = await bench.say("/privacy delete", by=by)
+    assert question is not None
+    confirm = question.buttons[0]
+    assert (confirm.action, confirm.label) == ("confirm", "Delete everything")
+    reply = await bench.app.dispatcher.press(Press(by, CHANNEL, "confirm", confirm.job, 0, f"web:{confirm.job}", ""))
+    await bench.rest()
+    return reply
+
+
+async def everything(bench: Bench, person: User = ANA) -> str:
+    async with bench.app.database.read() as tx:
+        return json.dumps(await tx.forgetting.everything_of(person_of(person)))
+
+
+async def test_an_export_holds_everything_and_nobody_elses(bench: Bench) -> None:
+    await bench.say(f"/imagine {SECRET}")
+    await bench.say("/chat a question of mine")
+    await bench.say("/imagine of ben", by=BEN)
+
+    reply = await bench.say("/privacy export")
+
+    assert reply is not None
+    assert reply.is_private
+    (file,) = reply.files
+    kept = json.loads(file.text)
+    assert file.name == "easel-web-ana-2026-01-01.json"
+    assert [job["options"]["prompt"] for job in kept["jobs"] if "prompt" in job["options"]] == [SECRET]
+    assert kept["said"][0]["text"] == "a question of mine"
+    assert kept["seen"][0]["name"] == "Ana"
+    assert any(output.get("sha256") for output in kept["outputs"])
+    assert "of ben" not in file.text
+
+
+async def test_a_deletion_is_asked_first(bench: Bench) -> None:
+    await bench.say(f"/imagine {SECRET}")
+
+    question = text(await bench.say("/privacy delete"))
+
+    assert "It cannot be undone." in question
+    assert "everywhere on this page" in question
+    assert SECRET in await everything(bench)
+
+
+async def test_a_deletion_leaves_no_word_no_picture_and_no_name(bench: Bench) -> None:
+    await bench.say(f"/imagine {SECRET}")
+    picture = bench.last_message.reply.pictures[0].sha256
+    await bench.say("/chat a question of mine")
+    await bench.say("/caption what is it?", image=encoded("PNG"))
+
+    told = text(await delete_everything(bench))
+
+    assert told == "It is gone. Amounts stay in the books, without words."
+    left = await everything(bench)
+    for gone in (SECRET, "a question of mine", "Ana", "what is it?", picture):
+        assert gone not in left
+    assert bench.app.media.path_of(picture) is None
+    assert await bench.app.media.total_bytes() == 0
+    assert list(bench.platform.messages) == []
+
+
+async def test_amounts_stay_and_the_books_agree(bench: Bench) -> None:
+    await bench.say(f"/imagine {SECRET}")
+    spent = bench.starting_credits - await bench.balance()
+
+    await delete_everything(bench)
+
+    kept = json.loads(await everything(bench))
+    assert [job["cost"] for job in kept["jobs"]] == [3_000]
+    assert bench.starting_credits - await bench.balance() == spent
+    async with bench.app.database.read() as tx:
+        assert await tx.books.disagreements(10) == []
+
+
+async def test_it_is_gone_in_every_workspace_of_that_platform(bench: Bench) -> None:
+    await bench.app.dispatcher.services.moderation.desk.allow(replace(MODERATOR, workspace="guild"))
+    await bench.say(f"/imagine {SECRET}", by=ANA_THERE, channel=THERE)
+
+    await delete_everything(bench)
+
+    assert SECRET not in await everything(bench, ANA_THERE)
+
+
+async def test_what_runs_is_stopped_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.jobs.personal.PATIENCE_SECONDS", 0.1)
+    bench.backend.will(hangs_after=0)
+    await bench.say(f"/imagine {SECRET}")
+
+    told = await delete_everything(bench)
+    for _ in range(20):
+        await bench.pass_time(0.5)
+
+    assert told is not None
+    assert bench.backend.cancelled == [bench.backend.last.id]
+    assert SECRET not in await everything(bench)
+    assert await bench.open_holds() == []
+
+
+async def test_others_keep_theirs_and_a_shared_picture(bench: Bench) -> None:
+    await bench.say("/imagine a fox --seed 7")
+    await bench.say("/imagine a fox --seed 7", by=BEN)
+    picture = bench.last_message.reply.pictures[0].sha256
+
+    await delete_everything(bench)
+
+    assert bench.app.media.path_of(picture) is not None
+    assert "a fox" in await everything(bench, BEN)
+
+
+async def test_a_block_outlives_its_persons_data(bench: Bench) -> None:
+    await bench.say("/imagine a fox")
+    await bench.say("/block ana --stop no", by=MODERATOR)
+
+    await delete_everything(bench)
+
+    assert "You are blocked here" in text(await bench.say("/imagine a fox"))
+    assert "Ana" not in await everything(bench)
+
+
+async def test_a_deletion_that_was_written_down_is_done_by_the_next_sweep(bench: Bench) -> None:
+    await bench.say(f"/imagine {SECRET}")
+    await bench.app.jobs.personal.wish(person_of(ANA), ANA)
+
+    await bench.app.retention.sweep()
+
+    assert SECRET not in await everything(bench)
+    async with bench.app.database.read() as tx:
+        assert await tx.pending.of_kind("erasure") == []
+
+
+async def test_the_jobs_of_somebody_gone_do_nothing_any_more(bench: Bench) -> None:
+    await bench.say(f"/imagine {SECRET}")
+    job = (await bench.job()).id
+    await delete_everything(bench)
+
+    reply = await bench.app.dispatcher.press(Press(ANA, CHANNEL, "again", job, 0, "web:again", "m"))
+
+    assert text(reply) == "What was asked there is not kept any more. Please ask again."
+
+
+def test_slack_knows_people_by_their_team_and_others_by_their_id() -> None:
+    assert person_of(replace(ANA, platform="slack", workspace="T1")) == Person("slack", "T1", "ana")
+    assert person_of(replace(ANA, platform="discord", workspace="1")) == Person("discord", "", "ana")

@@ -1,0 +1,191 @@
+"""Dialogues: /settings, and what each setting changes."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.core.errors import UserError
+from tests.bench import Bench
+from tests.commands.people import BEN, BY_ROLE, MODERATOR, text
+from tests.fakes.rows import ANA, CHANNEL
+
+THREAD = replace(CHANNEL, thread="t1")
+
+
+async def say(bench: Bench, line: str) -> str:
+    return text(await bench.say(line, by=MODERATOR))
+
+
+async def test_settings_show_tells_every_one(bench: Bench) -> None:
+    told = await say(bench, "/settings show")
+
+    assert len(told.splitlines()) == 15
+    assert "- **Time zone**: UTC *(default)*" in told
+    assert "- **What was asked is kept**: 30 days *(default)*" in told
+
+
+async def test_a_default_model_answers_where_nobody_names_one(bench: Bench) -> None:
+    assert await say(bench, "/settings model imagine flux-dev") == (
+        "- **Models where nobody names one**: /imagine FLUX dev"
+    )
+
+    await bench.say("/imagine a fox")
+
+    assert (await bench.job()).model == "flux-dev"
+    assert "25 credits a picture (default)" in text(await bench.say("/models imagine"))
+    assert "flux-schnell" not in await say(bench, "/settings show")
+
+
+async def test_a_default_model_is_of_its_task_and_can_be_taken_back(bench: Bench) -> None:
+    assert "is for /imagine, not for /chat" in await say(bench, "/settings model chat flux-dev")
+    assert "Did you mean flux-dev?" in await say(bench, "/settings model imagine flux-dv")
+    await say(bench, "/settings model imagine flux-dev")
+    await say(bench, "/settings model imagine")
+
+    await bench.say("/imagine a fox")
+
+    assert (await bench.job()).model == "flux-schnell"
+
+
+async def test_elsewhere_than_in_its_channels_it_says_where(bench: Bench) -> None:
+    await say(bench, "/settings channel studio")
+
+    refused = text(await bench.say("/imagine a fox"))
+    there = await bench.say("/imagine a fox", channel=replace(CHANNEL, id="studio"))
+
+    assert refused == "I am not to be used in this channel. Ask me in #studio."
+    assert there is None
+    assert await say(bench, "/settings channel studio no") == "- **Channels I may be used in**: all *(default)*"
+    assert await bench.say("/imagine a fox") is None
+
+
+async def test_of_two_who_name_a_channel_at_once_both_are_heard(bench: Bench) -> None:
+    await say(bench, "/settings channel studio")
+    await say(bench, "/settings channel gallery")
+
+    assert "#gallery, #studio" in await say(bench, "/settings show")
+
+
+async def test_new_conversations_begin_with_the_prompt_and_the_language(bench: Bench) -> None:
+    await say(bench, "/settings prompt You are a pirate.")
+    await say(bench, "/settings chat --language German")
+
+    await bench.say("/chat hello")
+
+    assert "You are a pirate. Answer in German." in str(bench.backend.last.inputs["prompt"])
+
+
+async def test_an_explicit_system_prompt_wins(bench: Bench) -> None:
+    await say(bench, "/settings prompt You are a pirate.")
+
+    await bench.say('/chat hello --system "You are a cat."')
+
+    assert "pirate" not in str(bench.backend.last.inputs["prompt"])
+
+
+async def test_only_who_began_a_conversation_goes_on_with_it(bench: Bench) -> None:
+    await say(bench, "/settings chat --join starter")
+    await bench.say("/chat hello", channel=THREAD)
+    answer = bench.last_message
+
+    by_ben = text(await bench.say("/chat and me?", by=BEN, channel=THREAD))
+
+    assert by_ben == "Only the person who began this conversation goes on with it. Begin your own with /chat."
+    assert await bench.say("/chat go on", channel=THREAD) is None
+    assert "Only the person who began" in text(await bench.press("regenerate", on=answer, by=BEN, channel=THREAD))
+    assert await bench.say("/chat hello", by=BEN, channel=replace(CHANNEL, id="c2")) is None
+
+
+async def test_models_for_adults_can_be_left_out_altogether(bench: Bench) -> None:
+    assert await say(bench, "/settings pictures --adult off") == (
+        "- **Models for adults**: nowhere\n"
+        "- **Pictures that the model flags**: hidden until they are opened *(default)*\n"
+        "- **The very same asked again**: is made anew *(default)*"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("/settings general --time_zone berlin", "There is no time zone called “berlin”. Did you mean Europe/Berlin?"),
+        ("/settings general --time_zone nowhere/at/all", "Try Europe/Berlin, or UTC."),
+        ("/settings general --keep_days 31", "keep_days may be 30 at most: I keep nothing longer."),
+        ("/settings general --keep_days 0", "keep_days must be from 1 to 3650, not 0."),
+        ("/settings general --confirm_above -1", "confirm_above must be from 0 to 1e+06, not -1."),
+        ("/settings general", "Say what to change: time_zone, keep_days or confirm_above."),
+        ("/settings chat", "Say what to change: language, join or mention."),
+        ("/settings chat --join nobody", "join must be one of everyone, starter, not “nobody”."),
+        ("/settings chat --language 7", "language is the name of a language, such as German or Português."),
+        ("/settings pictures", "Say what to change: adult, flagged or reuse."),
+        ("/settings reset shoe_size", "setting must be one of"),
+        ("/settings", "/settings needs one more word"),
+        ("/settings dance", "Did you mean settings"),
+    ],
+)
+async def test_what_does_not_fit_is_refused_in_one_sentence(bench: Bench, line: str, told: str) -> None:
+    try:
+        answer = await say(bench, line)
+    except UserError as error:  # the parser's, which each platform tells
+        answer = str(error)
+
+    assert told in answer
+
+
+async def test_a_time_zone_is_taken_however_it_is_typed(bench: Bench) -> None:
+    assert "**Time zone**: Europe/Berlin" in await say(bench, "/settings general --time_zone europe/berlin")
+    assert "**Time zone**: America/New_York" in await say(bench, '/settings general --time_zone "america/new york"')
+
+
+async def test_notices_are_tried_before_they_are_set(bench: Bench) -> None:
+    assert await say(bench, "/settings notices staff") == "- **Reports and notices go**: in #staff"
+    assert bench.last_text.startswith("Reports, and notices about the budget, will come here")
+    bench.platform.will_lose()
+
+    refused = await say(bench, "/settings notices attic")
+
+    assert refused == "I cannot post in #attic. Let me in there, then say this again."
+    assert "in #staff" in await say(bench, "/settings show")
+
+
+async def test_a_role_makes_moderators(bench: Bench) -> None:
+    assert "is for a moderator" in text(await bench.say("/settings show", by=BY_ROLE))
+
+    await say(bench, "/settings moderators mods")
+
+    assert "This workspace's settings" in text(await bench.say("/settings show", by=BY_ROLE))
+
+
+async def test_nobody_locks_themselves_out(bench: Bench) -> None:
+    await say(bench, "/settings moderators mods")
+
+    by_verb = text(await bench.say("/settings moderators mods no", by=BY_ROLE))
+    by_reset = text(await bench.say("/settings reset moderator_roles", by=BY_ROLE))
+    everybody = await say(bench, "/settings moderators everyone")
+
+    assert by_verb == "That role is what makes you a moderator: an administrator of this workspace can take it away."
+    assert by_reset == "A role is what makes you a moderator: an administrator of this workspace can reset that."
+    assert everybody == "Everybody has that role: everybody would be a moderator."
+    assert "This workspace's settings" in text(await bench.say("/settings show", by=BY_ROLE))
+    assert await say(bench, "/settings moderators mods no") == (
+        "- **Moderators**: this workspace's administrators *(default)*"
+    )
+    assert "is for a moderator" in text(await bench.say("/settings show", by=BY_ROLE))
+
+
+async def test_a_reset_takes_every_member_back(bench: Bench) -> None:
+    await say(bench, "/settings channel studio")
+    await say(bench, "/settings channel gallery")
+
+    assert await say(bench, "/settings reset channels") == "- **Channels I may be used in**: all *(default)*"
+    assert await bench.say("/imagine a fox", by=ANA) is None
+
+
+async def test_changes_hold_here_at_once_and_elsewhere_within_a_second(bench: Bench) -> None:
+    other = bench.app.dispatcher.services.moderation.__class__(bench.app.database, bench.clock, frozenset())
+    before = await other.settings_of("web", "page")
+
+    await say(bench, "/settings general --confirm_above 5")
+    await bench.clock.advance(1.0)
+
+    assert before.confirm_above_credits == 0
+    assert (await other.settings_of("web", "page")).confirm_above_credits == 5

@@ -1,0 +1,123 @@
+"""Within three seconds, whatever happens: the first answer, and what it becomes."""
+
+import asyncio
+from pathlib import Path
+
+from tests.platforms.discord.town import Town, is_done
+
+CALLBACK = "/interactions/*/*/callback"
+
+
+async def test_an_acknowledgement_that_was_cut_is_sent_again(town: Town) -> None:
+    town.emulator.faults.cut("POST", CALLBACK)
+
+    asked = await town.ana.command("imagine", {"prompt": "a fox"})
+    message = await (await asked.message()).becomes(is_done)
+
+    assert message.gallery
+    assert asked.acknowledged_after < 1.0
+
+
+async def test_an_acknowledgement_that_arrived_and_whose_answer_was_lost_is_ours(town: Town) -> None:
+    town.emulator.faults.cut("POST", CALLBACK, takes_effect=True)
+
+    asked = await town.ana.command("imagine", {"prompt": "a fox"})
+    message = await (await asked.message()).becomes(is_done)
+
+    assert message.gallery
+    assert len(town.backend.runs) == 1
+    town.expect("acknowledged twice")
+
+
+async def test_an_acknowledgement_survives_a_storm_of_errors(town: Town) -> None:
+    for status in (500, 502, 503):
+        town.emulator.faults.answer("POST", CALLBACK, status)
+
+    asked = await town.ana.command("imagine", {"prompt": "a fox"})
+    message = await (await asked.message()).becomes(is_done)
+
+    assert message.gallery
+    assert asked.acknowledged_after < 1.5
+
+
+async def test_a_slow_acknowledgement_is_not_waited_for_for_ever(town: Town) -> None:
+    town.emulator.faults.delay("POST", CALLBACK, 2.0)
+
+    asked = await town.ana.command("imagine", {"prompt": "a fox"})
+    message = await (await asked.message()).becomes(is_done)
+
+    assert message.gallery
+    await asyncio.sleep(0)
+    assert asked.acknowledged_after < 2.0
+    await town.until(lambda: any("acknowledged twice" in one for one in town.emulator.violations))
+    town.expect("acknowledged twice")
+
+
+async def test_what_is_acknowledged_too_late_is_dropped_and_costs_nothing(town: Town) -> None:
+    town.emulator.faults.answer("POST", CALLBACK, 404, body={"message": "Unknown interaction", "code": 10062})
+
+    asked = await town.ana.command("imagine", {"prompt": "a fox"})
+    await town.until(lambda: town.emulator.requests("create_interaction_response"))
+    usage = await (await town.ana.command("usage")).private_message()
+
+    assert not asked.replies
+    assert town.backend.runs == {}
+    assert "**100** of 100 credits left today" in usage.text
+    town.emulator.world.interactions.pop(asked.id)
+
+
+async def test_of_two_processes_with_two_databases_one_answers(town: Town, tmp_path: Path) -> None:
+    other = town.another(tmp_path / "other")
+    await other.open(connections=other.connections_chosen())
+    await town.emulator.connected(2)
+
+    asked = await town.ana.command("imagine", {"prompt": "a fox"})
+    await (await asked.message()).becomes(is_done)
+    await town.until(lambda: any("acknowledged twice" in one for one in town.emulator.violations))
+    await other.close()
+
+    assert len(town.backend.runs) == 1
+    town.expect("acknowledged twice")
+
+
+async def test_nothing_of_the_bot_is_waited_for_before_the_acknowledgement(town: Town) -> None:
+    async with town.app.database.write(), asyncio.timeout(5):
+        asked = await town.ana.command("imagine", {"prompt": "a fox"})
+        await asked.acknowledged()
+
+    assert (await (await asked.message()).becomes(is_done)).gallery
+
+
+async def test_a_bot_that_stops_turns_people_away_privately(town: Town) -> None:
+    await town.app.drain()
+
+    told = await (await town.ana.command("imagine", {"prompt": "a fox"})).private_message()
+
+    assert told.text == "I am restarting. Please ask again in a moment; nothing was charged."
+    assert town.backend.runs == {}
+
+
+async def test_a_server_that_is_not_allowed_gets_one_sentence(town: Town) -> None:
+    await town.ready()
+    strange = town.emulator.add_guild("Strangers")
+    cleo = strange.member("Cleo")
+    await town.until(lambda: strange.channels[0].messages)
+
+    told = await (await cleo.command("imagine", {"prompt": "a fox"})).private_message()
+    said = await cleo.say(f"{town.emulator.bot.mention} hello")
+    answer = await town.until(lambda: strange.channels[0].messages[2:] and strange.channels[0].last_message)
+
+    assert told.text.startswith("This workspace is not on my list yet. Ask my owner")
+    assert answer.reference is said
+    assert answer.text == told.text
+    assert said.thread is None
+
+
+async def test_a_bug_ends_in_a_sentence_with_a_reference(town: Town, monkeypatch: object) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    town.app.dispatcher.services.jobs.recent = broken  # type: ignore[method-assign,assignment] # it breaks
+    told = await (await town.ana.command("show")).private_message()
+
+    assert told.text.startswith("Something broke on our side. Nothing was charged. Tell the owner this reference:")
