@@ -209,7 +209,7 @@ class SlackPlatform:
         return started
 
     async def _say_whole(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef:
-        """A text that is complete. Posts are one a second in a channel: when that is used up, a short stream does it."""
+        """A text that is complete. A channel takes one post a second: when that is used up, a short stream does it."""
         text = defused(reply.text)
         if text.strip() and not self._calls.budgets.of(message.workspace, POST, message.channel).is_ready(0.1):
             started = await self.streams.start(message, _recipient(message), text)

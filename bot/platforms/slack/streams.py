@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from bot.core.clock import Clock
 from bot.core.platform import MessageFull
@@ -201,7 +202,7 @@ class Streams:
 
     async def _update(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
         ref, is_paid = stream.ref, pacer.pay(UPDATE)
-        content = {"text": fallback_text(reply), "blocks": blocks_of(reply), "parse": "none"}
+        content: dict[str, Any] = {"text": fallback_text(reply), "blocks": blocks_of(reply), "parse": "none"}
         call = partial(self._calls.call, ref.workspace, UPDATE, channel=ref.channel, ts=ref.id, **content)
         try:
             await call(is_paid=is_paid)
