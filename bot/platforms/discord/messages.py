@@ -4,6 +4,7 @@ A message of components (V2) can never become a plain one again, so it is one fr
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.core.replies import Button, Picture, Progress, Reply, Stage, Tone
@@ -121,3 +122,11 @@ def with_show(reply: Reply, job: str) -> Reply:
         is_private=reply.is_private,
         is_visual=reply.is_visual,
     )
+
+
+def with_ask(reply: Reply) -> Reply:
+    """Where nobody hears the next words, an answer goes on by a button that asks for them."""
+    answer = next((button for button in reply.buttons if button.action == "regenerate"), None)
+    if answer is None:
+        return reply
+    return replace(reply, buttons=(Button("ask", "Ask more", answer.job), *reply.buttons))

@@ -16,7 +16,7 @@ from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.moderation.moderation import Moderation
-from bot.platforms.discord.messages import EPHEMERAL, LONGEST_TEXT, Payload, payload, with_show
+from bot.platforms.discord.messages import EPHEMERAL, LONGEST_TEXT, Payload, payload, with_ask, with_show
 from bot.platforms.discord.pacing import Buckets, MessagePacer
 from bot.platforms.discord.places import NAME, USER_INSTALLS, is_by_replies, place_of
 from bot.platforms.discord.sending import TOO_LARGE, Sender
@@ -80,7 +80,7 @@ class DiscordPlatform:
         """Make the waiting message into this, or create one. Raises `MessageLost` when nothing can be posted there."""
         if (waiting := destination.answering) is not None:
             try:
-                await self.edit(waiting, reply)
+                await self._edit(waiting, reply)
             except MessageLost:
                 if self._is_for_token_alone(waiting, reply) or destination.is_private:
                     raise
@@ -96,9 +96,16 @@ class DiscordPlatform:
             raise MessageLost("What only you may see can be shown as the answer to a command only.")
         return await self._create(destination, place_of(destination.channel), reply)
 
-    async def edit(self, message: MessageRef, reply: Reply) -> None:
-        """Show this instead: by the interaction's token while it lives, then by the bot's own right."""
-        message = self._moved.get(message.id, message)
+    async def edit(self, message: MessageRef, reply: Reply) -> MessageRef | None:
+        """Show this instead: by the interaction's token while it lives, then by the bot's own right.
+
+        Gives the new address where its person asked for it in another message.
+        """
+        moved = self._moved.get(message.id)
+        await self._edit(moved or message, reply)
+        return moved
+
+    async def _edit(self, message: MessageRef, reply: Reply) -> None:
         made = await self._made(message, self._in_time(message, reply))
         fingerprint = _fingerprint(made)
         if self._shown.get(message.id) == fingerprint:
@@ -140,7 +147,7 @@ class DiscordPlatform:
 
     async def answer(self, message: MessageRef, reply: Reply, *, is_private: bool) -> None:
         """Make an interaction's first message into this reply, which no job stands behind."""
-        await self.edit(message, replace(reply, is_private=is_private))
+        await self._edit(message, replace(reply, is_private=is_private))
 
     async def follow_up(self, message: MessageRef, reply: Reply) -> MessageRef:
         """Another message of the same interaction, private if the reply is."""
@@ -149,6 +156,10 @@ class DiscordPlatform:
             lambda it: self._sender.follow_up(message.token, _flagged(it, reply), it.files), made, reply
         )
         return replace(message, id=str(told["id"]))
+
+    def reach(self, message: MessageRef) -> None:
+        """Remember how a private message is reached, for who only knows its id: the button that was pressed on it."""
+        _remember(self._moved, message.id, message)
 
     async def _post_after(self, destination: Destination, before: MessageRef, reply: Reply) -> MessageRef:
         """The next part of a long answer, where the one before it is."""
@@ -171,8 +182,10 @@ class DiscordPlatform:
         return ref
 
     async def _made(self, message: MessageRef, reply: Reply, limit_bytes: int | None = None) -> _Made:
+        if message.workspace == USER_INSTALLS:
+            reply = with_ask(reply)
         if not reply.pictures:
-            return _Made(payload(reply))
+            return _Made(payload(reply), [Upload(file.name, file.text.encode()) for file in reply.files])
         limit_bytes = limit_bytes or self._limit_of(message.workspace)
         if any(picture.is_flagged for picture in reply.pictures) and await self._refuses_flagged(message.workspace):
             kept = tuple(picture for picture in reply.pictures if not picture.is_flagged)

@@ -7,6 +7,7 @@ import discord
 from bot.core.errors import UserError
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef, Reply, Tone
+from bot.dispatch.consent import CONFIRM
 from bot.dispatch.dispatcher import sentence
 from bot.dispatch.presses import FORM_ACTIONS, Press
 from bot.platforms.discord.acknowledging import FORM, Acknowledged, is_ephemeral
@@ -38,7 +39,7 @@ class Pressing:
         if what.action in _ON_THE_SPOT:
             acknowledged = await acknowledging.defer_update(interaction)
         else:
-            is_private = what.action in _FOR_ONE or is_ephemeral(interaction)
+            is_private = what.action in _FOR_ONE or (is_ephemeral(interaction) and not _was_public(what))
             acknowledged = await acknowledging.defer(interaction, is_private=is_private)
         if acknowledged is not None:
             await self._answer(acknowledged, what)
@@ -99,6 +100,11 @@ class Pressing:
             message = first_message(acknowledged, here(acknowledged.interaction, ""))
             await self._desk.showing.show(acknowledged, message, sentence(error))
             return None
+
+
+def _was_public(what: Pressed) -> bool:
+    """Whether a question was put privately about something that is not: see `showing`."""
+    return what.action == CONFIRM and what.n > 0
 
 
 def _press(

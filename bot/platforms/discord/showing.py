@@ -9,6 +9,7 @@ import discord
 from bot.core.people import Channel
 from bot.core.platform import MessageLost
 from bot.core.replies import MessageRef, Reply
+from bot.dispatch.consent import ACTIONS as CONSENT
 from bot.platforms.discord.acknowledging import TOKEN_LIVES, Acknowledged
 from bot.platforms.discord.places import NAME
 from bot.platforms.discord.platform import DiscordPlatform
@@ -42,15 +43,17 @@ class Showing:
             log.warning("discord.answer_lost", extra={"message": message.id, "reason": repr(error)})
 
     async def _show(self, acknowledged: Acknowledged, message: MessageRef, reply: Reply) -> None:
+        reply = _remembering_privacy(reply, is_private=acknowledged.is_private)
         first, *others = [page.reply for page in Layout(self._platform.limits).pages(reply)]
         if acknowledged.is_update:
             await self._platform.follow_up(message, replace(first, is_private=True))
         elif reply.is_private and not acknowledged.is_private:
             # Whether an answer is private is settled when it is deferred. This one goes, and the next takes no place.
             await self._sender.delete_answer(message.token, message.id)
-            await self._platform.follow_up(message, first)
+            self._platform.reach(await self._platform.follow_up(message, first))
         else:
             await self._platform.answer(message, first, is_private=acknowledged.is_private)
+            self._platform.reach(message)
         for page in others:
             await self._platform.follow_up(
                 message, replace(page, is_private=reply.is_private or acknowledged.is_private)
@@ -62,3 +65,11 @@ class Showing:
             await self._sender.delete_answer(message.token, message.id)
         except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError) as error:
             log.info("discord.not_deleted", extra={"message": message.id, "reason": repr(error)})
+
+
+def _remembering_privacy(reply: Reply, *, is_private: bool) -> Reply:
+    """A question is always put privately; its buttons tell whether what comes of it was to be public."""
+    if is_private:
+        return reply
+    buttons = tuple(replace(button, n=1) if button.action in CONSENT else button for button in reply.buttons)
+    return replace(reply, buttons=buttons)

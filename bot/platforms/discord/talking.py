@@ -198,7 +198,7 @@ class Talking:
 
     async def _show(self, heard: _Heard, where: Channel, reply: Reply) -> None:
         """A reply as an answer to the message. What is private goes to the person's direct messages."""
-        if reply.is_private and reply.tone is not Tone.ERROR and not heard.is_direct:
+        if reply.is_private and reply.tone is not Tone.ERROR and not (heard.is_direct or reply.buttons):
             direct = await self._desk.platform.direct(heard.user.workspace, heard.user.id)
             if direct is not None and await self._post(heard, direct, reply, "d"):
                 return

@@ -105,3 +105,42 @@ async def test_a_form_about_a_picture_survives_no_restart_and_says_so_with_what_
 
     assert "Please choose it again" in told.text
     assert "the hill in spring" in told.text
+
+
+async def test_a_question_about_a_dear_picture_is_put_privately_and_answered_publicly(town: Town) -> None:
+    await town.set("confirm_above_credits", 1)
+
+    asked = await town.ana.command("imagine", {"prompt": "a fox", "model": "flux-dev"})
+    question = await asked.private_message()
+    pressed = await town.ana.press(question, custom_id=question.buttons[0].custom_id)
+    message = await (await pressed.message()).becomes(is_done)
+    await question.becomes(lambda one: not one.labels)
+
+    assert len(question.versions[0].labels) == 2
+    assert message.gallery
+    assert not message.is_ephemeral
+    assert town.general.messages == [message]
+
+
+async def test_a_declined_question_costs_nothing(town: Town) -> None:
+    await town.set("confirm_above_credits", 1)
+    question = await (await town.ana.command("imagine", {"prompt": "a fox", "model": "flux-dev"})).private_message()
+
+    told = await (await town.ana.press(question, "No")).private_message()
+    await question.becomes(lambda one: not one.labels)
+
+    assert told.text == "All right: nothing was done, and nothing was charged."
+    assert town.backend.runs == {}
+
+
+async def test_a_question_after_a_mention_stands_below_it_and_only_its_person_answers(town: Town) -> None:
+    await town.set("confirm_above_credits", 1)
+    await town.ana.say(f"{town.emulator.bot.mention} imagine a fox --model flux-dev", town.general)
+    question = await town.until(lambda: town.general.messages[1:] and town.general.last_message)
+
+    refused = await (await town.ben.press(question, custom_id=question.buttons[0].custom_id)).private_message()
+    pressed = await town.ana.press(question, custom_id=question.buttons[0].custom_id)
+    message = await (await pressed.message()).becomes(is_done)
+
+    assert refused.text == "Only the person who was asked can answer this."
+    assert message.gallery

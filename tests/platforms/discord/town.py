@@ -14,10 +14,11 @@ from bot.app import App
 from bot.core.clock import SystemClock
 from bot.core.jobs import JobState
 from bot.core.people import Workspace
+from bot.core.storage import Policy
 from bot.platforms.discord.connection import DiscordConnection
 from bot.platforms.discord.places import NAME
 from bot.settings import Owner, Settings
-from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.emulator import MESSAGE_CONTENT_ALLOWED, DiscordEmulator
 from tests.emulators.discord.messages import Message
 from tests.emulators.discord.people import Person
 from tests.emulators.discord.world import Channel, Guild
@@ -119,6 +120,14 @@ class Town:
         self.emulator.world.add_member(self.guild, self.emulator.owner)
         return self.owner
 
+    async def set(self, setting: str, value: Any) -> None:
+        """Set one setting of this server."""
+        now = self.clock.now()
+        policy = Policy(NAME, str(self.guild.id), "workspace", "", f"setting:{setting}", value, "test", now)
+        async with self.app.database.write() as tx:
+            await tx.policies.put(policy)
+        self.clock.ahead += 2.0
+
     async def add_word(self, word: str) -> None:
         """Refuse a word in this server."""
         async with self.app.database.write() as tx:
@@ -139,7 +148,7 @@ class Town:
         """Until the backend works on the job of a message, and its row says so."""
         job = await self.job_of(message)
         async with asyncio.timeout(5.0):
-            while (row := await self.app.jobs.get(job)) is None or row.state is not JobState.RUNNING:
+            while (row := await self.app.jobs.get(job)) is None or row.state is not JobState.RUNNING:  # noqa: ASYNC110 - a row
                 await asyncio.sleep(0.01)
 
     async def settled(self) -> None:
@@ -148,9 +157,14 @@ class Town:
 
 
 @asynccontextmanager
-async def open_town(folder: Path, *, is_allowed: bool = True, **changes: Any) -> AsyncIterator[Town]:
-    """A town whose bot is connected; `changes` are settings. At the end Discord must have nothing to complain of."""
-    async with DiscordEmulator() as emulator:
+async def open_town(
+    folder: Path, *, is_allowed: bool = True, flags: int = MESSAGE_CONTENT_ALLOWED, **changes: Any
+) -> AsyncIterator[Town]:
+    """A town whose bot is connected; `flags` are the application's, `changes` are settings.
+
+    At the end Discord must have nothing to complain of.
+    """
+    async with DiscordEmulator(application_flags=flags) as emulator:
         town = Town(folder, emulator, changes, is_allowed)
         await town.open()
         try:
