@@ -202,7 +202,9 @@ class SlackConnection:
     def _bolt(self, calls: Calls) -> AsyncApp:
         """slack-bolt with an authorisation of ours: it asks nobody, and knows every workspace that let us in."""
         keys, many = self._keys, self._many
-        oauth = oauth_settings(keys.client_id, keys.client_secret, keys.public_url, many) if many else None
+        oauth = None
+        if many is not None:
+            oauth = oauth_settings(keys.client_id, keys.client_secret, keys.api_url, keys.public_url, many)
         logger = logging.getLogger("slack_bolt.easel")
         # At INFO it logs the bodies of requests with a bad signature, which may hold prompts; and while it is built it
         # warns of every variable of the environment that it does not use.

@@ -20,7 +20,7 @@ _METHODS = {
     START: _TIERS[2],
     STOP: _TIERS[2],
     UPDATE: _TIERS[3],
-    POST: (58, 3),  # in one channel: one a second, with short bursts
+    POST: (58, 4),  # in one channel: one a second, with short bursts
     "chat.delete": _TIERS[3],
     "chat.postEphemeral": _TIERS[4],
     "conversations.open": _TIERS[3],

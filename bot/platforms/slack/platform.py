@@ -197,19 +197,30 @@ class SlackPlatform:
     async def _show_waiting(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef | None:
         """A status while there are no words; with the first a stream, or an ordinary message if those are the last."""
         if reply.tone is not Tone.WORKING:
-            ref = await self._plain(message, reply, nonce)
-            await self.statuses.rest(message)
-            return ref
+            return await self._say_whole(message, reply, nonce)
         text = settled(defused(reply.text))
         if not text.strip():
             await self.statuses.show(message, reply.progress)
             return None
-        _, user, team = message.id.split(WAITING)
-        started = await self.streams.start(message, Recipient(user, team), text)
+        started = await self.streams.start(message, _recipient(message), text)
         if started is None:
             return await self._plain(message, reply, nonce, is_growing=True)
         await self.statuses.clear(message, is_posted=True)
         return started
+
+    async def _say_whole(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef:
+        """A text that is complete. A channel takes one post a second: when that is used up, a short stream does it."""
+        text = defused(reply.text)
+        if text.strip() and not self._calls.budgets.of(message.workspace, POST, message.channel).is_ready(0.1):
+            started = await self.streams.start(message, _recipient(message), text)
+            if started is not None:
+                await self.statuses.clear(message, is_posted=True)
+                await self._show(started, reply)
+                return started
+        ref = await self._plain(message, reply, nonce)
+        if reply.tone in (Tone.DONE, Tone.ERROR):
+            await self.statuses.rest(message)
+        return ref
 
     async def _show_pictures(self, message: MessageRef, reply: Reply) -> MessageRef | None:
         """The pictures on the message itself; where Slack does not take them there, in one of their own instead."""
@@ -268,6 +279,11 @@ class SlackPlatform:
         ):
             return "I may not post in this channel. Please ask in another one; you were not charged."
         return "I cannot post there: the message or its thread is gone. You were not charged."
+
+
+def _recipient(waiting: MessageRef) -> Recipient:
+    _, user, team = waiting.id.split(WAITING)
+    return Recipient(user, team)
 
 
 def _place(destination: Destination) -> MessageRef:

@@ -107,14 +107,19 @@ async def test_a_command_in_the_direct_message_is_answered_there(office: Office)
 
 
 async def test_a_grant_reaches_who_was_mentioned(office: Office) -> None:
-    await office.ana.slash("/usage", "", office.general)
-    await office.ana.told("credits left")
     await office.ana.slash("/imagine", "a fox", office.general)
     await office.general.bot_says(holds=lambda one: "Again" in one.buttons)
+    before = await office.balance(office.ana)
+    await office.otto.slash("/quota", f"grant {office.ana.escaped} 50", office.general)
 
-    await office.otto.slash("/grant", f"{office.ana.id} 50", office.general)
+    await office.otto.told("50 credits")
+    assert await office.balance(office.ana) == before + 50_000
 
-    await office.otto.told("got 50 credits")
+
+async def test_a_group_without_its_verb_lists_them(office: Office) -> None:
+    await office.otto.slash("/quota", "", office.general)
+
+    await office.otto.told("/quota grant")
 
 
 async def test_a_message_shortcut_captions_a_picture_in_its_thread(either: Office) -> None:
