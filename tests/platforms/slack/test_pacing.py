@@ -31,12 +31,24 @@ async def test_no_minute_has_more_calls_than_allowed() -> None:
     assert all(later - earlier >= 60 for earlier, later in zip(times, times[19:], strict=False))
 
 
-async def test_a_burst_goes_at_once() -> None:
+async def test_a_burst_of_last_words_goes_at_once() -> None:
+    clock = ManualClock()
+    allowance = Allowance(clock, per_minute=96, burst=40)
+    began = clock.monotonic()
+
+    await asyncio.gather(*(allowance.pacer().turn(is_final=True) for _ in range(40)))
+
+    assert clock.monotonic() == began
+
+
+async def test_a_burst_of_others_thins_out_instead_of_breaking_off() -> None:
     clock = ManualClock()
 
-    times = await granted(clock, Allowance(clock, per_minute=96, burst=40), 40)
+    times = await granted(clock, Allowance(clock, per_minute=96, burst=40), 60)
 
-    assert times[-1] - times[0] < 1
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert gaps[0] <= 0.25
+    assert max(gaps) <= 1.25
 
 
 async def test_a_429_stops_everybody_for_its_time() -> None:
