@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bot.streaming.boundaries import Level, Line, inner_cuts, last_inner_cut, line_cut
 
 # How full a message must be for such a place to end it.
-_FULL_ENOUGH = {Level.BLOCK: 0.6, Level.LINE: 0.75, Level.CODE_LINE: 0.8, Level.SENTENCE: 0.9, Level.WORD: 0.95}
+_FULL_ENOUGH = {Level.BLOCK: 0.8, Level.LINE: 0.87, Level.CODE_LINE: 0.9, Level.SENTENCE: 0.95, Level.WORD: 0.98}
 # How many characters a message that must end soon waits for a better place than this.
 _PATIENCE = {Level.BLOCK: 0, Level.LINE: 0, Level.CODE_LINE: 0, Level.SENTENCE: 200, Level.WORD: 600}
 

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,8 @@ class BotProcess:
     grace_seconds: float = 5.0
     port: int = field(default_factory=free_port)
     log: list[bytes] = field(default_factory=list)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Further variables of the environment."""
     _process: asyncio.subprocess.Process | None = None
     _reading: asyncio.Task[None] | None = None
 
@@ -93,7 +95,8 @@ class BotProcess:
                 served.set()
 
     def _environment(self) -> dict[str, str]:
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("REPLICATE_", "EASEL_"))}
+        ours = ("REPLICATE_", "DISCORD_", "SLACK_", "EASEL_")
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return plain | {
             "REPLICATE_BASE_URL": self.sandbox_url,
             "REPLICATE_API_TOKEN": TOKEN,
@@ -102,6 +105,7 @@ class BotProcess:
             "DAILY_CREDITS": "100000",
             "MONTHLY_BUDGET_USD": "1000",
             "SHUTDOWN_GRACE_SECONDS": str(self.grace_seconds),
+            **self.settings,
         }
 
 

@@ -73,6 +73,11 @@ class Asides:
             told &= await self._tell(aside, part, files)
         return told
 
+    async def take_away(self, aside: Aside) -> None:
+        """Take away what the person pressed a button on, which only they see."""
+        if aside.response is not None:
+            await self._send(aside.response, {"delete_original": True})
+
     async def _tell(self, aside: Aside, reply: Reply, files: tuple[str, ...]) -> bool:
         content = {"text": fallback_text(reply), "blocks": blocks_of(reply, files)}
         if await self._respond(aside, content):
@@ -108,10 +113,13 @@ class Asides:
         response = aside.response
         if response is None or response.left < 1 or self._clock.monotonic() > response.expires_at:
             return False
-        response.left -= 1
         body = {"response_type": "ephemeral", "replace_original": False, **content}
         if aside.thread:
             body["thread_ts"] = aside.thread
+        return await self._send(response, body)
+
+    async def _send(self, response: ResponseUrl, body: dict[str, Any]) -> bool:
+        response.left -= 1
         try:
             async with self._calls.session.post(
                 response.url, json=body, timeout=aiohttp.ClientTimeout(total=10)

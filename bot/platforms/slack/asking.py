@@ -10,6 +10,7 @@ from bot.core.models import Task
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost
 from bot.core.replies import Button, MessageRef, Reply, Tone
+from bot.dispatch.consent import CONFIRM
 from bot.dispatch.dispatcher import Dispatcher, sentence
 from bot.dispatch.forms import fill
 from bot.dispatch.parser import find
@@ -53,8 +54,8 @@ class Asking:
         reply = await self.dispatcher.handle(invocation)
         if reply is None:
             return
-        if root:
-            await self._take_root_away(channel, root)
+        if root and not any(button.action == CONFIRM for button in reply.buttons):
+            await self._take_root_away(channel, root)  # else it waits for the answer
         if self._is_private(invocation.command):
             reply = replace(reply, is_private=True)
         await self.show(reply, aside, invocation.user, channel, invocation.request_key)
@@ -73,6 +74,20 @@ class Asking:
             else:
                 return
         await self.platform.asides.tell(aside, reply, await self._inline(aside.team, reply))
+        if reply.files:
+            await self._hand_over(reply, user, aside)
+
+    async def _hand_over(self, reply: Reply, user: User, aside: Aside) -> None:
+        """Files of words for one person: only their direct messages take files that nobody else sees."""
+        direct = await self.platform.direct(aside.team, user.id)
+        is_sent = False
+        if direct is not None:
+            is_sent = bool(await let_pass(self.platform.uploads.send_texts(aside.team, direct.id, reply.files)))
+        if not is_sent:
+            text = "The file could not be sent to our direct messages. Open them once, and ask again."
+            await self.platform.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
+        elif direct and direct.id != aside.channel:
+            await self.platform.asides.tell(aside, Reply(text="The file is in our direct messages.", is_private=True))
 
     def _is_private(self, command: str) -> bool:
         menu = self.dispatcher.services.menu

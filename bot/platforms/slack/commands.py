@@ -119,9 +119,10 @@ class Commands:
             direct = await self._asking.platform.direct(team, user.id)
             channel = direct.id if direct else ""
         aside = Aside(team, channel, user.id, origin.thread)
-        options = {name: value for name, value in values_of(view).items() if value != ""}
+        declaration = find(self._menu, origin.command).declaration
+        options = {name: value for name, value in values_of(view, declaration).items() if value != ""}
         attachments: dict[str, Attachment] = files_of(view, self._files, team)
-        declared = find(self._menu, origin.command).declaration.file
+        declared = declaration.file
         if origin.file and declared is not None:
             attachments[declared.name] = self._files.attachment(team, origin.file)
         place, key = where(team, channel, origin.thread), f"slack:{body['trigger_id']}"

@@ -202,7 +202,9 @@ class SlackConnection:
     def _bolt(self, calls: Calls) -> AsyncApp:
         """slack-bolt with an authorisation of ours: it asks nobody, and knows every workspace that let us in."""
         keys, many = self._keys, self._many
-        oauth = oauth_settings(keys.client_id, keys.client_secret, keys.public_url, many) if many else None
+        oauth = None
+        if many is not None:
+            oauth = oauth_settings(keys.client_id, keys.client_secret, keys.api_url, keys.public_url, many)
         logger = logging.getLogger("slack_bolt.easel")
         # At INFO it logs the bodies of requests with a bad signature, which may hold prompts; and while it is built it
         # warns of every variable of the environment that it does not use.
@@ -291,14 +293,16 @@ class SlackConnection:
     # Other workers.
 
     async def _look_around(self) -> None:
-        """Budgets are the app's: all processes that are alive share them."""
+        """Budgets are shared by all processes that are alive, and statuses fade unless they are shown again."""
         while True:
             try:
                 async with self._database.read() as tx:
                     alive = await tx.workers.count(self._clock.now() - timedelta(seconds=_LOOK_SECONDS))
                 self._budgets.share(alive)
+                if self._platform is not None:
+                    await self._platform.statuses.keep_alive()
             except Exception as error:  # the next look may be luckier
-                log.warning("slack.workers_unknown", extra={"reason": repr(error)})
+                log.warning("slack.look_failed", extra={"reason": repr(error)})
             await self._clock.sleep(_LOOK_SECONDS)
 
 

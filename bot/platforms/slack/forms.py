@@ -101,35 +101,34 @@ def option_named(action_id: str, menu: Menu, origin: Origin) -> Option | None:
     return find(menu, origin.command).declaration.option(action_id)
 
 
-def values_of(view: Mapping[str, Any]) -> dict[str, Value]:
+def values_of(view: Mapping[str, Any], declaration: Declaration) -> dict[str, Value]:
     """What was filled in, by option; what was left empty is an empty text."""
     values: dict[str, Value] = {}
-    for fields in (view.get("state") or {}).get("values", {}).values():
-        for name, told in fields.items():
-            if told.get("type") != "file_input":
-                values[name] = _value(told)
+    for name, told in _fields(view):
+        option = declaration.option(name)
+        if option is None or option.kind is OptionKind.FILE:
+            continue
+        value = _value(told)
+        # A box that is not ticked says no only where nothing said would be yes.
+        values[name] = "" if value is False and option.default is not True else value
     return values
 
 
 def files_of(view: Mapping[str, Any], files: Files, team: str) -> dict[str, Attachment]:
     """The files that were put into it, by option."""
-    found: dict[str, Attachment] = {}
-    for fields in (view.get("state") or {}).get("values", {}).values():
-        for name, told in fields.items():
-            if told.get("type") == "file_input" and told.get("files"):
-                found[name] = files.attachment(team, told["files"][0])
-    return found
+    given = [(name, told["files"][0]) for name, told in _fields(view) if told.get("files")]
+    return {name: files.attachment(team, file) for name, file in given}
 
 
 def errors_of(view: Mapping[str, Any], origin: Origin, menu: Menu) -> dict[str, str]:
     """What is wrong, by field; checked by the command's own declaration. Empty when all is well."""
     fields = {block["block_id"] for block in view.get("blocks") or () if block.get("type") == "input"}
-    given = {name: value for name, value in values_of(view).items() if value != ""}
-    attached = {name for name, told in _fields(view) if told.get("type") == "file_input" and told.get("files")}
+    form = find(menu, origin.command)
+    given = {name: value for name, value in values_of(view, form.declaration).items() if value != ""}
+    attached = {name for name, told in _fields(view) if told.get("files")}
     attached |= {name for name in ("image",) if origin.file or origin.action}
     nobody, nowhere = User(NAME, "", "", ""), Channel(NAME, "", "")
     attachments = dict.fromkeys(attached, _NO_FILE)
-    form = find(menu, origin.command)
     unasked = {one.name: "?" for one in form.declaration.options if one.is_required and one.name not in fields}
     try:
         fill(form, Invocation(nobody, nowhere, origin.command, "", {**unasked, **given}, attachments))

@@ -1,5 +1,7 @@
 """/slack/install and /slack/oauth_redirect: how a workspace installs the app."""
 
+from urllib.parse import urljoin
+
 from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
 
 from bot.platforms.slack.installations import InstalledTeams, SealedStates
@@ -8,11 +10,15 @@ from bot.platforms.slack.manifest import SCOPES
 INSTALL_PATH, REDIRECT_PATH = "/slack/install", "/slack/oauth_redirect"
 
 
+AUTHORIZE_PATH = "/oauth/v2/authorize"
+
+
 def oauth_settings(
-    client_id: str, client_secret: str, public_url: str | None, teams: InstalledTeams
+    client_id: str, client_secret: str, api_url: str, public_url: str, teams: InstalledTeams
 ) -> AsyncOAuthSettings:
     """What slack-bolt's flow needs; the authorisation itself is ours."""
     return AsyncOAuthSettings(
+        authorization_url=urljoin(api_url, AUTHORIZE_PATH),
         client_id=client_id,
         client_secret=client_secret,
         scopes=list(SCOPES),

@@ -1,8 +1,9 @@
 """Who somebody is: name, language, rank in their workspace, and the user groups they are in. Asked after the ack."""
 
+import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 from bot.core.clock import Clock
 from bot.core.fresh import Fresh
@@ -11,6 +12,11 @@ from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
 from bot.platforms.slack.teams import NAME, Teams
 
 log = logging.getLogger(__name__)
+
+Told = Mapping[str, Any]
+Groups = Mapping[str, frozenset[str]]
+K = TypeVar("K")
+V = TypeVar("V")
 
 PERSON_SECONDS = 600.0
 GROUPS_SECONDS = 300.0
@@ -22,15 +28,17 @@ class People:
     def __init__(self, calls: Calls, teams: Teams, clock: Clock) -> None:
         self._calls = calls
         self._teams = teams
-        self._told: Fresh[tuple[str, str], Mapping[str, Any]] = Fresh(clock, PERSON_SECONDS)
-        self._groups: Fresh[str, Mapping[str, frozenset[str]]] = Fresh(clock, GROUPS_SECONDS)
+        self._told: Fresh[tuple[str, str], Told] = Fresh(clock, PERSON_SECONDS)
+        self._groups: Fresh[str, Groups] = Fresh(clock, GROUPS_SECONDS)
+        self._asking: dict[tuple[str, str], asyncio.Task[Told]] = {}
+        self._asking_groups: dict[str, asyncio.Task[Groups]] = {}
 
     async def user(self, team: str, user: str, *, home: str = "", name: str = "") -> User:
         """Who asks in that workspace. `home` is their own, where they come from another by Slack Connect."""
-        told = await self._told.get((team, user), lambda: self._ask(team, user))
+        told = await self._person(team, user)
         is_guest = bool(told.get("is_stranger")) or (bool(home) and home != team)
         is_admin = any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
-        groups = {} if is_guest else await self._groups.get(team, lambda: self._ask_groups(team))
+        groups = {} if is_guest else await self._groups_of(team)
         return User(
             platform=NAME,
             workspace=home or team,
@@ -43,9 +51,16 @@ class People:
 
     async def name(self, team: str, user: str) -> str:
         """What people call somebody; the id where nobody knows."""
-        return _name(await self._told.get((team, user), lambda: self._ask(team, user))) or user
+        return _name(await self._person(team, user)) or user
 
-    async def _ask(self, team: str, user: str) -> Mapping[str, Any]:
+    async def _person(self, team: str, user: str) -> Told:
+        key = (team, user)
+        return await self._told.get(key, lambda: _once(self._asking, key, lambda: self._ask(team, user)))
+
+    async def _groups_of(self, team: str) -> Groups:
+        return await self._groups.get(team, lambda: _once(self._asking_groups, team, lambda: self._ask_groups(team)))
+
+    async def _ask(self, team: str, user: str) -> Told:
         try:
             answer = await self._calls.call(team, "users.info", user=user, include_locale=True)
         except (CallRefused, CallUnclear) as error:
@@ -54,7 +69,7 @@ class People:
         told = answer.get("user")
         return told if isinstance(told, dict) else {}
 
-    async def _ask_groups(self, team: str) -> Mapping[str, frozenset[str]]:
+    async def _ask_groups(self, team: str) -> Groups:
         """The groups of each person; none where the app may not know them."""
         known = await self._teams.get(team)
         if known is None or (known.scopes and "usergroups:read" not in known.scopes):
@@ -69,6 +84,14 @@ class People:
             for user in group.get("users") or ():
                 members.setdefault(str(user), set()).add(str(group["id"]))
         return {user: frozenset(groups) for user, groups in members.items()}
+
+
+async def _once(asking: "dict[K, asyncio.Task[V]]", key: K, ask: Callable[[], Coroutine[Any, Any, V]]) -> V:
+    """Ask once for all who want to know at the same time."""
+    if key not in asking:
+        asking[key] = asyncio.create_task(ask())
+        asking[key].add_done_callback(lambda _: asking.pop(key, None))
+    return await asyncio.shield(asking[key])
 
 
 def _name(told: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
 from bot.core.clock import Clock
+from bot.core.ids import seconds_in
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageFull, MessageLimits, MessageLost
 from bot.core.replies import MessageRef, Reply, Tone
@@ -62,6 +63,7 @@ class SlackPlatform:
         self._posted: OrderedDict[str, MessageRef] = OrderedDict()
         self._pacers: WeakValueDictionary[MessageRef, SlackPacer] = WeakValueDictionary()
         self._directs: dict[tuple[str, str], str] = {}
+        self._born_at = clock.now().timestamp()
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
         """Create a message; a second call with the same nonce gives the first one's address.
@@ -152,13 +154,18 @@ class SlackPlatform:
             "unfurl_media": False,
             "metadata": {"event_type": METADATA, "event_payload": {"nonce": nonce}} if nonce else None,
         }
+        ts = await self._find(place, nonce) if self._is_from_before(nonce) else ""
         try:
-            answer = await self._calls.call(place.workspace, POST, **content)
-            ts = str(answer["ts"])
+            ts = ts or str((await self._calls.call(place.workspace, POST, **content))["ts"])
         except CallUnclear:
             ts = await self._find(place, nonce) or str((await self._calls.call(place.workspace, POST, **content))["ts"])
         await self.statuses.clear(place, is_posted=True)
         return MessageRef(NAME, place.workspace, place.channel, place.thread, ts)
+
+    def _is_from_before(self, nonce: str) -> bool:
+        """Whether the process that accepted this job is gone: it may have posted the message and told nobody."""
+        made_at = seconds_in(nonce.partition(":")[0])
+        return made_at is not None and made_at < self._born_at
 
     async def _find(self, place: MessageRef, nonce: str) -> str:
         """The message with that nonce, where it is not known whether a post arrived."""
@@ -197,19 +204,30 @@ class SlackPlatform:
     async def _show_waiting(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef | None:
         """A status while there are no words; with the first a stream, or an ordinary message if those are the last."""
         if reply.tone is not Tone.WORKING:
-            ref = await self._plain(message, reply, nonce)
-            await self.statuses.rest(message)
-            return ref
+            return await self._say_whole(message, reply, nonce)
         text = settled(defused(reply.text))
         if not text.strip():
             await self.statuses.show(message, reply.progress)
             return None
-        _, user, team = message.id.split(WAITING)
-        started = await self.streams.start(message, Recipient(user, team), text)
+        started = await self.streams.start(message, _recipient(message), text)
         if started is None:
             return await self._plain(message, reply, nonce, is_growing=True)
         await self.statuses.clear(message, is_posted=True)
         return started
+
+    async def _say_whole(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef:
+        """A text that is complete. A channel takes one post a second: when that is used up, a short stream does it."""
+        text = defused(reply.text)
+        if text.strip() and not self._calls.budgets.of(message.workspace, POST, message.channel).is_ready(0.1):
+            started = await self.streams.start(message, _recipient(message), text)
+            if started is not None:
+                await self.statuses.clear(message, is_posted=True)
+                await self._show(started, reply)
+                return started
+        ref = await self._plain(message, reply, nonce)
+        if reply.tone in (Tone.DONE, Tone.ERROR):
+            await self.statuses.rest(message)
+        return ref
 
     async def _show_pictures(self, message: MessageRef, reply: Reply) -> MessageRef | None:
         """The pictures on the message itself; where Slack does not take them there, in one of their own instead."""
@@ -268,6 +286,11 @@ class SlackPlatform:
         ):
             return "I may not post in this channel. Please ask in another one; you were not charged."
         return "I cannot post there: the message or its thread is gone. You were not charged."
+
+
+def _recipient(waiting: MessageRef) -> Recipient:
+    _, user, team = waiting.id.split(WAITING)
+    return Recipient(user, team)
 
 
 def _place(destination: Destination) -> MessageRef:

@@ -8,6 +8,8 @@ from bot.core.jobs import OPEN_STATES, Job
 from bot.core.people import User
 from bot.core.replies import Button, Reply
 from bot.core.storage import Database
+from bot.dispatch.consent import ACTIONS as ANSWERS
+from bot.dispatch.parser import find
 from bot.dispatch.presses import FORM_ACTIONS, Press
 from bot.platforms.slack.asides import Aside
 from bot.platforms.slack.asking import Asking, thread_of, where
@@ -59,7 +61,9 @@ class Presses:
         press = _press(body, user, team, origin)
         self._asking.platform.asides.remember(press.request_key, aside)
         files = files_of(body["view"], self._files, team)
-        reply = await self._asking.dispatcher.submit(press, values_of(body["view"]), files)
+        dispatcher = self._asking.dispatcher
+        values = values_of(body["view"], find(dispatcher.services.menu, origin.command).declaration)
+        reply = await dispatcher.submit(press, values, files)
         await self._asking.show(reply, aside, user, press.channel, press.request_key)
 
     async def stop(self, team: str, channel: str, thread: str, user: str, key: str, aside: Aside | None = None) -> bool:
@@ -79,6 +83,8 @@ class Presses:
         if press.action not in FORM_ACTIONS:
             self._asking.platform.asides.remember(press.request_key, aside)
             reply = await dispatcher.press(press)
+            if press.action in ANSWERS and (body.get("container") or {}).get("is_ephemeral"):
+                await self._asking.platform.asides.take_away(aside)
             await self._asking.show(reply, aside, user, press.channel, press.request_key)
             return
         draft = await dispatcher.draft(press)

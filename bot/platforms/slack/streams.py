@@ -7,6 +7,8 @@ Two limits are documented nowhere and were measured by others: a stream ends som
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from bot.core.clock import Clock
 from bot.core.platform import MessageFull
@@ -35,6 +37,7 @@ _ENDED = frozenset(
 )
 _TRY_AGAIN_SECONDS = 3600.0
 _PATIENCE_SECONDS = 2.0
+_MOST_LIVE = 5_000
 
 Stopped = Callable[[MessageRef], Awaitable[None]]
 """Told when a person pressed Slack's own Stop."""
@@ -85,6 +88,7 @@ class Streams:
         team = place.workspace
         if not self.is_possible(team) or not self._calls.budgets.of(team, START).is_ready(_PATIENCE_SECONDS):
             return None
+        began_at = self._clock.monotonic()
         try:
             answer = await self._calls.call(
                 team, START, channel=place.channel, thread_ts=place.thread or None, markdown_text=text,
@@ -100,7 +104,9 @@ class Streams:
                 return None
             raise
         ref = MessageRef(place.platform, team, place.channel, place.thread, str(answer["ts"]))
-        self._live[ref] = Stream(ref, self._clock.monotonic(), text)
+        while len(self._live) >= _MOST_LIVE:
+            self._live.pop(next(iter(self._live)))  # jobs that were lost leave theirs behind
+        self._live[ref] = Stream(ref, began_at, text)
         return ref
 
     async def show(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
@@ -198,8 +204,13 @@ class Streams:
             log.info("slack.stream_ended", extra={"ts": ref.id, "reason": str(error)})
 
     async def _update(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
-        ref = stream.ref
-        await self._calls.call(
-            ref.workspace, UPDATE, is_paid=pacer.pay(UPDATE), channel=ref.channel, ts=ref.id,
-            text=fallback_text(reply), blocks=blocks_of(reply), parse="none",
-        )  # fmt: skip
+        ref, is_paid = stream.ref, pacer.pay(UPDATE)
+        content: dict[str, Any] = {"text": fallback_text(reply), "blocks": blocks_of(reply), "parse": "none"}
+        call = partial(self._calls.call, ref.workspace, UPDATE, channel=ref.channel, ts=ref.id, **content)
+        try:
+            await call(is_paid=is_paid)
+        except CallRefused as error:
+            if error.code != "streaming_state_conflict":
+                raise
+            await self._end(stream)
+            await call()

@@ -10,7 +10,7 @@ import aiohttp
 
 from bot.core.clock import Clock
 from bot.core.json import JSON
-from bot.core.replies import MessageRef, Picture
+from bot.core.replies import MessageRef, Picture, TextFile
 from bot.core.storage import Database
 from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear, let_pass
 from bot.platforms.slack.messages import Block, alt_of
@@ -65,6 +65,17 @@ class Uploads:
                 return ts
             await self._clock.sleep(seconds)
         raise CallUnclear("files.completeUploadExternal: its message was not found.")
+
+    async def send_texts(self, team: str, channel: str, files: Sequence[TextFile]) -> bool:
+        """Files of words, as a message in a channel."""
+        told = []
+        for file in files:
+            content = file.text.encode()
+            place = await self._calls.call(team, "files.getUploadURLExternal", filename=file.name, length=len(content))
+            await self._put(str(place["upload_url"]), content)
+            told.append({"id": str(place["file_id"]), "title": file.name})
+        await self._calls.call(team, "files.completeUploadExternal", files=told, channel_id=channel)
+        return True
 
     async def ready(self, team: str, files: Sequence[str]) -> None:
         """Wait until Slack has looked at these files: before that no block can show them."""

@@ -4,7 +4,7 @@ The backend is scripted; database, ledger, media and everything between are the 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,21 @@ from typing import Any
 from pydantic import SecretStr
 
 from bot.app import App
+from bot.commands import MENU
 from bot.core.clock import SystemClock
 from bot.core.people import User, Workspace
-from bot.platforms.slack.manifest import EVENTS, SCOPES
+from bot.platforms.slack.manifest import manifest
 from bot.server.server import Server
 from bot.settings import Settings
 from tests.emulators.slack.emulator import SlackEmulator
+from tests.emulators.slack.manifest import options_of
 from tests.emulators.slack.options import SlackOptions
 from tests.emulators.slack.people import Person
 from tests.emulators.slack.workspace import Channel, Team
-from tests.fakes.backend import ScriptedBackend
+from tests.platforms.slack.pausing import PausingBackend
 
-OPTIONS = SlackOptions(scopes=frozenset(SCOPES), events=frozenset(EVENTS))
+OPTIONS = options_of(manifest(MENU))
+"""A Slack in which the app has what our manifest asks for, and no more."""
 
 PATIENCE_SECONDS = 10.0
 
@@ -52,18 +55,20 @@ class Office:
     by: str = "socket"
     clock: OfficeClock = field(default_factory=OfficeClock)
     app: App = field(init=False)
-    backend: ScriptedBackend = field(init=False)
+    backend: PausingBackend = field(init=False)
     server: Server | None = None
+    port: int = 0
+    """Where the bot serves HTTP; 0 takes any."""
 
     def __post_init__(self) -> None:
-        self.backend = ScriptedBackend(self.clock)
+        self.backend = PausingBackend(self.clock)
 
     async def open(self) -> "Office":
         """Start a bot; another one in the same office finds what the first left."""
         self.app = App(self.settings, clock=self.clock, backends={self.backend.name: self.backend})
         await self.app.open(connections=self.app.connections_chosen())
         if self.by == "http":
-            self.server = Server("127.0.0.1", 0, self.app.routes(), self.app.checks(), shutdown_seconds=0.1)
+            self.server = Server("127.0.0.1", self.port, self.app.routes(), self.app.checks(), shutdown_seconds=0.1)
             host, port = await self.server.start()
             self.slack.deliver_to(f"http://{host}:{port}/slack/events")
         else:
@@ -97,6 +102,12 @@ class Office:
         """Wait until no job runs and nothing is under way."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.app.runner.running:  # noqa: ASYNC110 - the runner tells nobody
+                await asyncio.sleep(0.01)
+
+    async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Wait for something in the bot, which tells nobody when it happens."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not await holds():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.01)
 
     def pass_time(self, seconds: float) -> None:

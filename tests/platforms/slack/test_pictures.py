@@ -18,7 +18,7 @@ async def test_a_picture_takes_the_place_of_its_progress(either: Office) -> None
     picture = await drawn(either, "a red fox --count 2 --seed 5")
 
     assert "Waiting in line" in picture.history[0]
-    assert [message for message in either.general.of_bot] == [picture]
+    assert either.general.of_bot == [picture]
     assert len(picture.files) == 2
     assert all("a red fox" in alt for alt in picture.alt_texts)
     assert "FLUX schnell · seed 5 · 32×24 · 1.5 s · 6 credits" in picture.shown

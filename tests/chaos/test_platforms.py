@@ -1,0 +1,50 @@
+"""The bot as a process on Discord and Slack at once, by its settings alone, killed with work in flight."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.processes import BotProcess, sandbox
+from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.slack.emulator import SlackEmulator
+from tests.platforms.slack.office import OPTIONS
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
+
+
+async def test_pictures_and_answers_survive_a_kill_on_both_platforms(tmp_path: Path) -> None:
+    async with sandbox(1.0) as url, DiscordEmulator() as discord, SlackEmulator(OPTIONS) as slack:
+        guild, team = discord.add_guild("Foxes", channels=("general",)), slack.add_team("Acme")
+        ana, bea, channel = guild.member("Ana"), team.user("Bea"), team.channel("general")
+        settings = {
+            "DISCORD_TOKEN": discord.token,
+            "DISCORD_API_URL": discord.api_url,
+            "DISCORD_GATEWAY_URL": discord.gateway_url,
+            "DISCORD_CDN_URL": discord.cdn_url,
+            "SLACK_BOT_TOKEN": team.bot_token,
+            "SLACK_APP_TOKEN": slack.app_token,
+            "SLACK_API_URL": slack.api_url,
+            "ALLOWED_WORKSPACES": f"discord:{guild.id},slack:{team.id}",
+        }
+        bot = BotProcess(tmp_path, url, settings=settings)
+        await bot.start()
+
+        drawn = await ana.command("imagine", {"prompt": "a lighthouse at dusk"}, channel=guild.channels[0])
+        talked = await ana.command("chat", {"message": "how do I connect Slack?"}, channel=guild.channels[0])
+        fox = await bea.slash("/imagine", "a red fox", channel)
+        question = await bea.say(f"{team.mention} how do I connect Discord?", channel)
+        picture, answer = await drawn.message(), await talked.message()
+        await fox.acked()
+        await asyncio.sleep(0.8)  # the moment of the kill, as good as any
+        await bot.kill()
+        await bot.start()
+
+        await picture.becomes(lambda message: bool(message.gallery), "the picture")
+        await answer.becomes(lambda message: "Regenerate" in message.labels, "the whole answer")
+        await channel.bot_says(holds=lambda message: len(message.files) == 1, patience=30)
+        await channel.thread(question).bot_says(holds=lambda message: "Regenerate" in message.buttons, patience=30)
+        assert await bot.terminate() == 0
+        assert len(picture.gallery) == 1
+        assert discord.violations == []
+        assert slack.violations == []

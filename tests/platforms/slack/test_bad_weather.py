@@ -1,0 +1,302 @@
+"""What goes wrong at Slack: each ends in a clear message or a clean log line, the money right, nothing lost."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from bot.core.errors import EaselError
+from tests.emulators.slack.messages import Message
+from tests.emulators.slack.workspace import Channel
+from tests.fakes.backend import png
+from tests.platforms.slack.conftest import Opener
+from tests.platforms.slack.office import Office, furnished, options
+
+WORDS = tuple(f"word{n} " for n in range(60))
+
+
+async def picture_in(channel: Channel) -> Message:
+    return await channel.bot_says(holds=lambda one: "Again" in one.buttons, patience=15)
+
+
+async def test_a_storm_of_429_is_waited_out(either: Office) -> None:
+    for method in ("users.info", "chat.postMessage", "chat.update", "files.getUploadURLExternal"):
+        either.slack.faults.too_many(method, retry_after=1)
+
+    await either.ana.slash("/imagine", "a fox", either.general)
+
+    picture = await picture_in(either.general)
+    assert len(picture.files) == 1
+    assert either.general.of_bot == [picture]
+
+
+async def test_after_a_429_nothing_is_called_before_its_time(office: Office) -> None:
+    office.backend.will(words=WORDS, hangs_after=30)
+    said = await office.ana.say(f"{office.team.mention} hello", office.general)
+    await office.general.thread(said).bot_says("word20 ")
+    office.slack.faults.too_many("chat.stopStream", retry_after=1)
+
+    office.backend.last.let_go.set()
+    await office.general.thread(said).bot_says(holds=lambda one: "Delete" in one.buttons)
+
+    refused, taken = office.slack.calls_of("chat.stopStream")
+    assert refused.status == 429
+    assert taken.at - refused.at >= 1
+
+
+async def test_slack_breaking_down_for_a_moment_loses_nothing(office: Office) -> None:
+    office.slack.faults.fail("chat.update", status=503)
+    office.slack.faults.cut("files.getUploadURLExternal")
+
+    await office.ana.slash("/imagine", "a fox", office.general)
+
+    assert len((await picture_in(office.general)).files) == 1
+
+
+async def test_the_socket_closed_without_a_word_opens_again(office: Office) -> None:
+    await office.slack.sockets.refresh()
+    await office.slack.changes.until(lambda: office.slack.sockets.opened_in_all == 2, "a second socket")
+
+    await office.ana.slash("/imagine", "a fox", office.general)
+
+    await picture_in(office.general)
+
+
+async def test_a_thread_deleted_half_way_ends_cleanly(opened: Opener) -> None:
+    office = await opened(options=options(refuses_orphans=True))
+    office.backend.will(words=WORDS, hangs_after=30)
+    said = await office.ana.say(f"{office.team.mention} hello", office.general)
+    await office.general.thread(said).bot_says("word20 ")
+
+    office.slack.delete_thread(said)
+    office.backend.last.let_go.set()
+    await office.rest()
+
+    assert await office.open_holds() == []
+
+
+async def test_a_placeholder_deleted_half_way_keeps_its_picture(office: Office) -> None:
+    office.backend.will(hangs_after=0)
+    await office.ana.slash("/imagine", "a fox", office.general)
+    working = await office.general.bot_says(holds=lambda one: "Stop" in one.buttons)
+    job = working.elements[0]["value"]
+    await office.slack.called("chat.update")
+
+    office.slack.delete(working)
+    office.backend.last.let_go.set()
+    await office.rest()
+    await office.ana.slash("/show", job, office.general)
+
+    assert (await office.ana.told("FLUX schnell")).alt_texts
+
+
+async def test_an_archived_channel_says_where_else_to_ask(office: Office) -> None:
+    office.general.archive()
+
+    await office.ana.slash("/imagine", "a fox", office.general)
+
+    await office.ana.told("I may not post in this channel")
+    await office.rest()
+    assert await office.balance(office.ana) == office.everything
+
+
+async def test_a_chat_in_a_channel_without_the_bot_says_how_to_invite_it(either: Office) -> None:
+    hidden = either.team.channel("hidden", private=True, bot=False)
+
+    await either.ana.slash("/chat", "hello", hidden)
+
+    await either.ana.told("Invite me with `/invite @easel`")
+    assert either.backend.runs == {}
+
+
+async def test_a_bot_that_was_thrown_out_half_way_loses_no_money(office: Office) -> None:
+    office.backend.will(hangs_after=0)
+    await office.ana.slash("/imagine", "a fox", office.general)
+    await office.general.bot_says(holds=lambda one: "Stop" in one.buttons)
+    await office.slack.called("chat.update")
+
+    office.general.remove_bot()
+    office.backend.last.let_go.set()
+    await office.rest()
+
+    assert await office.open_holds() == []
+
+
+async def test_a_file_the_bot_may_not_read_says_so(opened: Opener) -> None:
+    office = await opened()
+    office.team.scopes.discard("files:read")
+    posted = await office.ana.say("look", office.general, files=[png()])
+
+    await office.otto.shortcut("picture:caption", posted)
+
+    await office.otto.told("I may not read picture-1.png")
+    assert office.backend.runs == {}
+
+
+async def test_a_workspace_that_took_the_app_out_is_no_riddle(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    office.backend.will(hangs_after=0)
+    await office.ana.slash("/imagine", "a fox", office.general)
+    await office.general.bot_says(holds=lambda one: "Stop" in one.buttons)
+    await office.slack.called("chat.update")
+
+    await office.team.uninstall()
+    office.backend.last.let_go.set()
+    await office.rest()
+
+    assert await office.open_holds() == []
+    assert "slack.removed" in caplog.text or "slack.workspace_lost" in caplog.text
+    with pytest.raises(EaselError):
+        office.app.connections[0].check()
+
+
+async def test_a_response_url_that_is_used_up_is_not_needed(office: Office) -> None:
+    aside = office.slack.response_urls
+    lifetimes = aside._slack.options.lifetimes
+    assert lifetimes.response_url_uses == 5
+    picture_request = await office.ana.slash("/usage", "", office.general)
+    await picture_request.acked()
+    first = await office.ana.told("credits left")
+    for url in aside._urls.values():
+        url.uses = 5
+
+    await office.ana.slash("/usage", "", office.general)
+    for url in aside._urls.values():
+        url.uses = 5
+
+    assert await office.ana.told("credits left", after=first)
+
+
+async def test_a_press_after_half_an_hour_is_still_answered(office: Office) -> None:
+    await office.ana.slash("/imagine", "a fox", office.general)
+    picture = await picture_in(office.general)
+    mia = office.team.user("Mia")
+    office.pass_time(3600)
+
+    await mia.press(picture, "Delete")
+
+    await mia.told("Only the person who asked, or a moderator, can delete this.")
+
+
+async def test_a_button_of_an_older_bot_does_nothing_and_says_so(office: Office) -> None:
+    await office.ana.slash("/imagine", "a fox", office.general)
+    picture = await picture_in(office.general)
+    picture.elements[0]["action_id"] = "transmogrify:1"
+
+    await office.ana.press(picture, "transmogrify:1")
+
+    await office.ana.told("belongs to an older version of the bot")
+
+
+async def test_an_action_that_is_not_ours_is_acknowledged(office: Office) -> None:
+    await office.ana.slash("/imagine", "a fox", office.general)
+    picture = await picture_in(office.general)
+    picture.elements[0]["action_id"] = "somebody-elses"
+
+    delivery = await office.ana.press(picture, "somebody-elses")
+
+    await delivery.acked()
+
+
+async def test_pressing_twice_is_one_press(office: Office) -> None:
+    await office.ana.slash("/imagine", "a fox", office.general)
+    picture = await picture_in(office.general)
+    office.backend.will(hangs_after=0)
+
+    await asyncio.gather(office.ana.press(picture, "Again"), office.ana.press(picture, "Again"))
+
+    await office.ana.told("I am on it")
+    await office.general.bot_says("Working on it", after=picture)
+    assert len(office.backend.runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "change"),
+    [("SLACK_BOT_TOKEN", "slack_bot_token"), ("SLACK_APP_TOKEN", "slack_app_token")],
+)
+async def test_a_bad_token_ends_in_one_sentence(tmp_path: Any, variable: str, change: str) -> None:
+    office = await furnished(tmp_path)
+    token = office.team.bot_token if change == "slack_bot_token" else office.slack.app_token
+    office.slack.tokens.refuse(token, "invalid_auth")
+
+    with pytest.raises(EaselError, match=f"{variable} is not valid"):
+        await office.open()
+
+    await office.app.close()
+    await office.slack.stop()
+
+
+async def test_without_a_way_in_it_says_which_are_there(tmp_path: Any) -> None:
+    office = await furnished(tmp_path, slack_app_token=None)
+
+    with pytest.raises(EaselError, match=r"SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP"):
+        await office.open()
+
+    await office.app.close()
+    await office.slack.stop()
+
+
+async def test_a_slack_that_is_away_is_said_so(tmp_path: Any) -> None:
+    office = await furnished(tmp_path)
+    await office.slack.stop()
+
+    with pytest.raises(EaselError, match="Slack cannot be reached"):
+        await office.open()
+
+    await office.app.close()
+
+
+async def test_forged_late_and_unsigned_requests_are_refused_and_not_logged(
+    opened: Opener, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = await opened(by="http")
+    wire = office.slack.http
+    assert wire is not None
+    delivery = await (await office.ana.slash("/imagine", "my secret words", office.general)).acked()
+    await picture_in(office.general)
+    caplog.clear()
+
+    statuses = [
+        await wire.send_as(delivery, secret="forged"),
+        await wire.send_as(delivery, age_seconds=600),
+        await wire.send_as(delivery, signed=False),
+    ]
+
+    assert statuses == [401, 401, 401]
+    assert len(office.backend.runs) == 1
+    assert "secret words" not in caplog.text
+    assert "slack.bad_signature" in caplog.text
+
+
+async def test_the_url_is_verified_as_slack_asks(opened: Opener) -> None:
+    office = await opened(by="http")
+    assert office.slack.http is not None
+
+    await office.slack.http.verify_url()
+
+
+async def test_no_token_reaches_the_log(either: Office, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="bot")
+
+    await either.ana.slash("/imagine", "a fox", either.general)
+    await picture_in(either.general)
+
+    for secret in (either.team.bot_token, either.slack.app_token, "/commands/", "ticket="):
+        assert secret not in caplog.text
+
+
+async def test_a_stop_finishes_what_was_heard(either: Office) -> None:
+    delivery = await either.ana.slash("/imagine", "a fox", either.general)
+    await delivery.acked()
+
+    await either.app.drain()
+
+    await picture_in(either.general)
+
+
+async def test_fifty_commands_at_once_are_acknowledged_in_time(office: Office) -> None:
+    deliveries = [await office.ana.slash("/help", "", office.general) for _ in range(50)]
+
+    seconds = sorted([(await delivery.acked()).seconds for delivery in deliveries])
+
+    assert seconds[-1] < 1.5

@@ -1,0 +1,223 @@
+"""Workspaces: many by OAuth, who moderates, what never crosses, and what an unknown one is told."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from bot.core.people import User
+from bot.platforms.slack.oauth import INSTALL_PATH
+from bot.settings import Owner
+from tests.emulators.slack.workspace import Team
+from tests.fakes.backend import png
+from tests.platforms.slack.conftest import Opener
+from tests.platforms.slack.office import Office, furnished
+
+# slack_sdk 3.47 signs its exchange of codes in a way that aiohttp 4 will not have.
+pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+
+
+@pytest.fixture
+async def many(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Office]:
+    """A bot for many workspaces, none of which has installed it yet, over HTTP."""
+    caplog.set_level(logging.INFO)
+    office = await furnished(tmp_path, by="http", slack_bot_token=None)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        office.port = free.getsockname()[1]
+    wanted: dict[str, Any] = {
+        "slack_client_id": office.slack.oauth.client_id,
+        "slack_client_secret": SecretStr(office.slack.oauth.client_secret),
+        "public_url": f"http://127.0.0.1:{office.port}",
+    }
+    office.settings = office.settings.model_copy(update=wanted)
+    yield await office.open()
+    await office.close()
+    await office.slack.stop()
+    assert office.slack.violations == []
+
+
+def install_url(office: Office) -> str:
+    assert office.slack.http is not None
+    return office.slack.http.url.replace("/slack/events", INSTALL_PATH)
+
+
+async def install(office: Office, team: Team) -> None:
+    admin = next(iter(team.people.values()))
+    status, page = await admin.install(install_url(office))
+    assert status == 200, page
+
+
+async def test_a_workspace_installs_the_app_and_uses_it(many: Office) -> None:
+    await install(many, many.team)
+
+    await many.ana.slash("/imagine", "a fox", many.general)
+
+    await many.general.bot_says(holds=lambda one: "Again" in one.buttons)
+
+
+async def test_installations_outlive_the_bot(many: Office) -> None:
+    await install(many, many.team)
+    await many.close()
+    await many.open()
+
+    await many.ana.slash("/imagine", "a fox", many.general)
+
+    await many.general.bot_says(holds=lambda one: "Again" in one.buttons)
+
+
+async def test_tokens_are_kept_sealed(many: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    await install(many, many.team)
+    token = many.team.bot_token
+
+    await many.close()
+    kept = await asyncio.to_thread(lambda: b"".join(path.read_bytes() for path in tmp_path.rglob("*.db*")))
+    await many.open()
+
+    assert token.encode() not in kept
+    assert token not in caplog.text
+
+
+async def test_another_secret_opens_nothing(many: Office) -> None:
+    await install(many, many.team)
+    await many.close()
+    many.settings = many.settings.model_copy(update={"slack_client_secret": SecretStr("another-secret-of-easel")})
+    await many.open()
+
+    await many.ana.slash("/imagine", "a fox", many.general)
+
+    await many.ana.told("I am not installed in this workspace")
+
+
+async def test_a_workspace_without_the_app_is_told_so(many: Office) -> None:
+    await many.ana.slash("/imagine", "a fox", many.general)
+
+    await many.ana.told("I am not installed in this workspace")
+
+
+async def test_an_authorisation_is_looked_up_once(many: Office) -> None:
+    await install(many, many.team)
+    before = len(many.slack.calls_of("auth.test"))
+
+    for _ in range(3):
+        await (await many.ana.slash("/usage", "", many.general)).acked()
+
+    assert len(many.slack.calls_of("auth.test")) == before
+
+
+async def test_a_state_that_is_not_ours_installs_nothing(many: Office) -> None:
+    session = many.slack.http
+    assert session is not None
+    url = install_url(many).replace("install", "oauth_redirect")
+
+    async with session._session.get(url, params={"code": "x", "state": "forged"}) as answer:
+        status = answer.status
+
+    assert status in (400, 401)
+
+
+async def test_a_workspace_that_uninstalled_is_forgotten(many: Office) -> None:
+    await install(many, many.team)
+    await many.ana.slash("/imagine", "a fox", many.general)
+    await many.general.bot_says(holds=lambda one: "Again" in one.buttons)
+
+    await many.team.uninstall()
+
+    async def is_forgotten() -> bool:
+        async with many.app.database.read() as tx:
+            return await tx.installations.get("slack", many.team.id) is None
+
+    await many.until(is_forgotten)
+
+
+async def test_two_workspaces_share_nothing(many: Office) -> None:
+    other = many.slack.add_team("Beta", installed=False)
+    hall, ben = other.channel("hall"), other.user("Ben", is_admin=True)
+    await install(many, many.team)
+    await install(many, other)
+    await many.ana.slash("/imagine", "a fox", many.general)
+    picture = await many.general.bot_says(holds=lambda one: "Again" in one.buttons)
+    job = picture.elements[0]["value"]
+    many_settings = many.app.dispatcher.services.moderation
+    await many_settings.desk.allow(User("slack", other.id, ben.id, "Ben"))
+
+    await ben.slash("/show", job, hall)
+    await ben.slash("/quota", f"grant {many.ana.escaped} 50", hall)
+
+    await ben.told("There is no job called")
+    assert await many.balance(many.ana) < many.everything
+    mine = {call.token for call in many.slack.calls if call.args.get("channel") == many.general.id}
+    assert mine == {many.team.bot_token}
+
+
+async def test_an_administrator_moderates_and_others_do_not(either: Office) -> None:
+    await either.ana.slash("/quota", f"grant {either.otto.escaped} 50", either.general)
+    await either.ana.told("is for a moderator of this workspace")
+
+    await either.ana.slash("/imagine", "a fox", either.general)
+    await either.general.bot_says(holds=lambda one: "Again" in one.buttons)
+    await either.otto.slash("/quota", f"grant {either.ana.escaped} 50", either.general)
+
+    await either.otto.told("50 credits")
+
+
+async def test_a_user_group_may_moderate(office: Office) -> None:
+    mia = office.team.user("Mia")
+    crew = office.team.user_group("crew", [mia])
+    await office.otto.slash("/settings", f"moderators --role <!subteam^{crew.id}|@crew>", office.general)
+    await office.otto.told()
+    await office.ana.slash("/imagine", "a fox", office.general)
+    picture = await office.general.bot_says(holds=lambda one: "Delete" in one.buttons)
+    office.pass_time(2)
+
+    await mia.press(picture, "Delete")
+
+    await picture.until(lambda message: message.is_deleted, "deletion")
+
+
+async def test_an_unknown_workspace_gets_one_sentence_and_the_owner_lets_it_in(opened: Opener) -> None:
+    office = await furnished_for_owner(opened)
+
+    await office.ana.slash("/imagine", "a fox", office.general)
+    await office.ana.told("This workspace is not on my list yet")
+    assert office.backend.runs == {}
+    await office.otto.slash("/setup", "", office.general)
+    await office.otto.told()
+    await office.ana.slash("/imagine", "a fox", office.general)
+
+    await office.general.bot_says(holds=lambda one: "Again" in one.buttons)
+
+
+async def furnished_for_owner(opened: Opener) -> Office:
+    """An office whose workspace is not allowed yet, and whose Otto owns the bot."""
+    office = await opened(allowed_workspaces=())
+    await office.close()
+    owner = Owner("slack", office.team.id, office.otto.id)
+    office.settings = office.settings.model_copy(update={"admin_users": (owner,)})
+    return await office.open()
+
+
+async def test_a_chat_in_an_unknown_workspace_leaves_no_trace(opened: Opener) -> None:
+    office = await opened(allowed_workspaces=())
+
+    await office.ana.slash("/chat", "hello", office.general)
+
+    await office.ana.told("This workspace is not on my list yet")
+    assert office.general.messages == []
+
+
+async def test_a_guest_from_another_workspace_spends_nothing_of_this_one(office: Office) -> None:
+    guest = office.team.user("Gus", is_admin=True)
+    said = await office.ana.say("look", office.general, files=[png()])
+    event = {"type": "app_mention", "user": guest.id, "user_team": "T0ELSEWHERE", "text": f"{office.team.mention} hi"}
+    event |= {"ts": office.slack.clock.stamp(), "channel": office.general.id, "channel_type": "channel"}
+
+    office.slack.events.send(office.team, event)
+
+    await guest.told("not on my list")
+    assert office.backend.runs == {}
+    assert said
