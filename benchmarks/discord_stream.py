@@ -32,7 +32,10 @@ PATIENCE = 60.0
 LENGTHS = (300, 311, 322, 333, 289)
 """Some 300 tokens, so that the ends are spread over the time between two edits, which the last word's wait hangs on."""
 WAYS = ("mention", "chat")
-WRITES = ("create_message", "update_message", "update_webhook_message", "execute_webhook")
+WRITES = (
+    *("create_message", "update_message", "update_webhook_message", "update_original_webhook_message"),
+    "execute_webhook",
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from bot.commands import MENU
 from bot.core.replies import Button, Picture, Progress, Reply, Stage, Tone
 from bot.dispatch.declaration import Command
-from bot.dispatch.drafts import Draft
+from bot.dispatch.drafts import Draft, Value
 from bot.platforms.discord.buttons import custom_id, pressed, rows
 from bot.platforms.discord.forms import filled_in, given_back, modal
 from bot.platforms.discord.messages import payload, with_ask, with_show
@@ -38,7 +38,7 @@ def test_words_take_the_place_of_progress() -> None:
 
 def test_facts_are_left_out_before_words_are_cut() -> None:
     assert payload(Reply("x" * 1990, note="a long line of facts"))["content"] == "x" * 1990
-    assert len(payload(Reply("[a](http://b) " * 142))["content"]) <= 2000
+    assert len(str(payload(Reply("[a](http://b) " * 142))["content"])) <= 2000
 
 
 def test_a_reply_of_nothing_is_still_a_message() -> None:
@@ -53,7 +53,7 @@ def test_a_layout_stays_within_discord_s_bounds() -> None:
     told = payload(reply, names=["fox.png"] * 4)
 
     assert list(component_faults(told["components"], is_v2=True, filenames={"fox.png"})) == []
-    assert [len(row["components"]) for row in rows(reply.buttons)] == [1, 4, 4]
+    assert [str(row).count("custom_id") for row in rows(reply.buttons)] == [1, 4, 4]
 
 
 def test_a_picture_that_cannot_be_shown_is_left_out_and_the_others_are() -> None:
@@ -96,7 +96,8 @@ def test_a_dying_message_keeps_its_stop_button_beside_show() -> None:
 @pytest.mark.parametrize("form", MENU, ids=lambda form: form.declaration.name)
 async def test_each_command_has_a_form_that_discord_takes(bench: Bench, form: type[Command]) -> None:
     services = bench.app.dispatcher.services
-    draft = Draft(form.declaration, {"prompt": "a fox", "model": "flux-dev", "count": 2, "allowed": True}, "x" * 60)
+    known: dict[str, Value] = {"prompt": "a fox", "model": "flux-dev", "count": 2, "allowed": True}
+    draft = Draft(form.declaration, known, "x" * 60)
 
     made = modal(draft, custom_id("edit", "j" * 20, prefix="easel-form"), services)
 
@@ -106,7 +107,7 @@ async def test_each_command_has_a_form_that_discord_takes(bench: Bench, form: ty
 
 async def test_a_form_is_filled_in_with_what_is_known(bench: Bench) -> None:
     declaration = next(form.declaration for form in MENU if form.declaration.name == "imagine")
-    values = {"prompt": "a fox", "model": "flux-dev", "count": 2, "strength": 0.5}
+    values: dict[str, Value] = {"prompt": "a fox", "model": "flux-dev", "count": 2, "strength": 0.5}
     asks_for = ("prompt", "strength", "model", "count", "seed")
 
     made = modal(Draft(declaration, values, "Edit", asks_for), "id", bench.app.dispatcher.services)
