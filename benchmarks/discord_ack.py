@@ -27,6 +27,7 @@ from pydantic import SecretStr
 
 from benchmarks.speech import percentile
 from bot.app import App
+from bot.cli.garbage import settle
 from bot.core.clock import SystemClock
 from bot.core.models import Model
 from bot.core.people import Workspace
@@ -99,6 +100,7 @@ async def be_easel(api_url: str, gateway_url: str, guild: str) -> Fared:
         backend = Painter(SystemClock())
         app = App(settings, backends={backend.name: backend})
         await app.open(connections=app.connections_chosen())
+        settle()
         try:
             return await obey(backend)
         finally:
@@ -261,6 +263,7 @@ def main() -> None:
         be = {"bare": be_bare, "easel": be_easel}[name]
         print(json.dumps(asdict(asyncio.run(be(*addresses)))))
         return
+    settle()
     asyncio.run(compare(given.runs, given.in_flight))
 
 
