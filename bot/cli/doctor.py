@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from bot.app import App
-from bot.cli import doctor_slack
+from bot.cli import doctor_discord, doctor_slack
 from bot.cli.findings import Check, Finding
 from bot.core.errors import EaselError
 from bot.settings import Settings, SettingsError, load_settings
@@ -92,4 +92,4 @@ async def _replicate(settings: Settings) -> Finding:
 
 
 LOCAL: tuple[Check, ...] = (_python, _sqlite, _data_dir, _database, *doctor_slack.LOCAL)
-OUTSIDE: tuple[Check, ...] = (_replicate, *doctor_slack.OUTSIDE)
+OUTSIDE: tuple[Check, ...] = (_replicate, *doctor_discord.OUTSIDE, *doctor_slack.OUTSIDE)

@@ -106,4 +106,6 @@ def _value(name: str, value: JSON, form: CreditForm) -> str:
         return "yes" if value else "no"
     if "micros" in name and isinstance(value, int):
         return f"{form.show(value)} credits"
+    if isinstance(value, float):
+        return f"{value:g}"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -110,7 +110,9 @@ class Dispatcher:
         except UserError as error:
             log.info("dispatch.refused", extra={**facts, "error": type(error).__name__})
             if isinstance(error, NotAllowed):
-                await self.services.moderation.note_refusal(user, what)
+                # A payload may name any action: traces are of commands, and of buttons as such.
+                traced = what if what.startswith("/") else what.partition(" ")[0]
+                await self.services.moderation.note_refusal(user, traced)
             return sentence(error)
         except Exception as error:
             fault = error if isinstance(error, Fault) else None

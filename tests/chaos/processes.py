@@ -95,7 +95,8 @@ class BotProcess:
                 served.set()
 
     def _environment(self) -> dict[str, str]:
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("REPLICATE_", "DISCORD_", "SLACK_", "EASEL_"))}
+        ours = ("REPLICATE_", "DISCORD_", "SLACK_", "EASEL_")
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return plain | {
             "REPLICATE_BASE_URL": self.sandbox_url,
             "REPLICATE_API_TOKEN": TOKEN,

@@ -1,4 +1,4 @@
-"""The bot as a process on Discord and Slack at once, known to it by its settings alone, and killed with work in flight."""
+"""The bot as a process on Discord and Slack at once, by its settings alone, killed with work in flight."""
 
 import asyncio
 from pathlib import Path

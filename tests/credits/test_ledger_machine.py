@@ -51,7 +51,7 @@ MOMENTS = [
     datetime(2027, 3, 28, 0, 59, 59, tzinfo=UTC),  # summer time begins in Berlin
     datetime(2026, 10, 25, 0, 59, 59, tzinfo=UTC),  # and ends: also a jump back
 ]
-amounts = st.integers(0, 60)
+amounts = st.one_of(st.integers(0, 60), st.integers(100, 150))
 users = st.sampled_from(USERS)
 limits = st.one_of(st.none(), st.integers(0, 200))
 
@@ -94,16 +94,23 @@ class LedgerMachine(RuleBasedStateMachine):
         self.do(self.town.set_role("gold", {DAILY_ALLOWANCE: 150}))
         self.do(self.town.set_role("tin", {DAILY_ALLOWANCE: 40}))
         self.do(self.town.set_budget(300))
+        for user in USERS:
+            self.do(self.town.credits.wallets.grant(OWNER, user, 30, self.town.key(), is_owner=True))
 
     @rule(target=asked, user=users, amount=amounts)
-    def ask(self, user: User, amount: int) -> Any:
-        return self.do(self.try_to_ask(user, amount))
+    def ask_and_begin(self, user: User, amount: int) -> Any:
+        ask = self.do(self.try_to_ask(user, amount))
+        self.begin(ask)
+        return ask
 
     @rule(target=asked, asks=st.lists(st.tuples(users, amounts), min_size=2, max_size=6))
     def many_ask_at_once(self, asks: list[tuple[User, int]]) -> Any:
         return multiple(*self.do(self.all_of([self.try_to_ask(user, amount) for user, amount in asks])))
 
     @rule(ask=asked)
+    def begin_later(self, ask: Asked) -> None:
+        self.begin(ask)
+
     def begin(self, ask: Asked) -> None:
         if ask.row is not None and not ask.row.prediction:
             ask.row = self.do(self.town.run(ask.row))
@@ -115,7 +122,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(
         ask=consumes(asked),
-        cost=st.integers(0, 90),
+        cost=st.one_of(st.integers(0, 90), st.integers(100, 700)),
         state=st.sampled_from([JobState.FINISHED, JobState.FAILED, JobState.CANCELLED]),
     )
     def end(self, ask: Asked, cost: int, state: JobState) -> None:
@@ -133,7 +140,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert [isinstance(paid, int) for paid in done].count(True) == 1
             self.open.discard(row.id)
 
-    @rule(user=users, amount=st.integers(1, 50))
+    @rule(user=users, amount=st.integers(1, 90))
     def grant(self, user: User, amount: int) -> None:
         self.do(self.town.credits.wallets.grant(OWNER, user, amount, self.town.key(), is_owner=True))
 

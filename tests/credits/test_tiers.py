@@ -1,5 +1,6 @@
 """What roles give and limit, in the ledger: at once, once, and never twice."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -274,3 +275,20 @@ async def test_another_process_notices_within_a_second(town: Town) -> None:
     await other.spend(ANA, 1)
     town.clock.pass_time(timedelta(seconds=1))
     assert await other.try_to_ask(ANA, 1) is None
+
+
+async def test_a_job_that_draws_on_two_wallets_is_paid_from_both(town: Town) -> None:
+    await town.credits.wallets.grant(OWNER, ANA, 30, town.key(), is_owner=True)
+
+    paid = await town.end(await town.run(await town.ask(ANA, 125)), 120)
+
+    statement = await town.credits.statement(ANA)
+    assert (paid, statement.today_left, statement.extra_left) == (120, 0, 10)
+
+
+async def test_of_many_at_once_only_so_many_run(town: Town) -> None:
+    await town.set_person(ANA, {limits.AT_ONCE: 3})
+
+    asked = await asyncio.gather(*(town.try_to_ask(ANA, 1) for _ in range(12)))
+
+    assert sum(row is not None for row in asked) == 3

@@ -46,12 +46,17 @@ def drawn(bench: Bench) -> list[str]:
 
 
 async def end_all(bench: Bench) -> None:
-    """Let runs go, one after the other, until none is left."""
+    """Let runs go, one after the other, until nobody waits for one."""
     ended = 0
+
+    def has_next_or_is_over() -> bool:
+        return len(bench.backend.runs) > ended or not bench.app.runner.running
+
+    await bench.until(has_next_or_is_over)
     while ended < len(bench.backend.runs):
         list(bench.backend.runs.values())[ended].let_go.set()
-        await bench.rest()
         ended += 1
+        await bench.until(has_next_or_is_over)
 
 
 def of(bench: Bench, who: User) -> list[Shown]:

@@ -60,9 +60,14 @@ async def all_is_in_order(bench: Bench) -> bool:
 
 
 async def end(bench: Bench) -> None:
-    for run in bench.backend.runs.values():
-        run.let_go.set()
-    await bench.rest()
+    """Let every run go, until nobody waits for one."""
+
+    def is_over() -> bool:
+        for run in bench.backend.runs.values():
+            run.let_go.set()
+        return not bench.app.runner.running
+
+    await bench.until(is_over)
 
 
 async def test_ten_who_ask_the_same_at_once_share_one_run(tmp_path: Path, database_url: str) -> None:
@@ -228,7 +233,6 @@ async def test_a_leader_who_stops_in_line_pays_nothing_and_the_next_leads(
 
     await bench.press("cancel", on=first)
     await end(bench)
-    await end(bench)
 
     assert first.text == "⏹ Stopped."
     assert len(bench.backend.runs) == 2
@@ -251,7 +255,6 @@ async def test_who_cannot_pay_for_leading_is_told_so_and_the_next_tries(
     first, _, second, third = await running(bench, ANA, BEN, CLEO)
 
     await bench.press("cancel", on=first)
-    await end(bench)
     await end(bench)
 
     assert second.reply.tone is Tone.ERROR
@@ -292,7 +295,7 @@ async def test_a_crash_in_the_middle_serves_all(tmp_path: Path, database_url: st
     first.backend.last.state = PredictionState.SUCCEEDED
 
     second = await Bench.open(tmp_path, database_url, clock=first.clock, backend=first.backend, platform=first.platform)
-    await second.rest()
+    await end(second)
 
     assert len(second.backend.runs) == 1
     assert [m.reply.tone for m in second.platform.messages.values()] == [Tone.DONE] * 3
@@ -316,7 +319,7 @@ async def test_a_follower_in_another_process_is_served_too(
 
     await end(one)
     await one.pass_time(6)
-    await other.rest()
+    await end(other)
 
     assert [m.reply.tone for m in one.platform.messages.values()] == [Tone.DONE, Tone.DONE]
     assert await paid(one, ANA, BEN) == [PRICE, 0]

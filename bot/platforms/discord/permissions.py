@@ -16,6 +16,13 @@ _NOT_IN_THREADS = {"send_messages", "create_public_threads"}
 _COMFORT = {"create_public_threads"}
 """Without these it works all the same, in another way."""
 
+_IMPLIED = {
+    "view_channel": {name for name, _ in NEEDED} - {"view_channel"},
+    "send_messages": {"embed_links", "attach_files"},
+    "send_messages_in_threads": {"embed_links", "attach_files"},
+}
+"""What Discord takes away together with a permission, and gives back with it."""
+
 _NAMES = {
     "view_channel": "View Channel",
     "send_messages": "Send Messages",
@@ -36,7 +43,9 @@ def missing(has: discord.Permissions, *, is_thread: bool = False, with_comfort: 
     """The permissions that are lacking, by the names that Discord shows."""
     leave_out = (_NOT_IN_THREADS if is_thread else _ONLY_IN_THREADS) | (set() if with_comfort else _COMFORT)
     names = [name for name, is_needed in NEEDED if is_needed and name not in leave_out]
-    return [_NAMES[name] for name in names if not getattr(has, name)]
+    lacking = [name for name in names if not getattr(has, name)]
+    implied = next((others for name, others in _IMPLIED.items() if name in lacking), set())
+    return [_NAMES[name] for name in lacking if name not in implied]
 
 
 def lacking_in(client: discord.Client, place: int) -> str:

@@ -19,7 +19,7 @@ from bot.moderation.moderation import Moderation
 from bot.platforms.discord.messages import EPHEMERAL, LONGEST_TEXT, Payload, payload, with_ask, with_show
 from bot.platforms.discord.pacing import Buckets, MessagePacer
 from bot.platforms.discord.places import NAME, USER_INSTALLS, is_by_replies, place_of
-from bot.platforms.discord.sending import TOO_LARGE, Sender
+from bot.platforms.discord.sending import TOKEN_EXPIRED, TOO_LARGE, UNKNOWN_WEBHOOK, Sender, code_of
 from bot.platforms.discord.uploads import DEFAULT_LIMIT_BYTES, PathOf, Upload, files, remark, uploads
 
 log = logging.getLogger(__name__)
@@ -112,13 +112,23 @@ class DiscordPlatform:
             return
         self._shown.pop(message.id, None)
         if token := self._token_of(message, reply):
-            await self._sent(lambda it: self._sender.edit_answer(token, message.id, it.payload, it.files), made, reply)
-        elif self._is_for_token_alone(message, reply):
-            raise MessageLost("That message is too old for Discord to let me change it.")
+            try:
+                await self._sent(
+                    lambda it: self._sender.edit_answer(token, message.id, it.payload, it.files), made, reply
+                )
+            except MessageLost as error:
+                if code_of(error) not in (TOKEN_EXPIRED, UNKNOWN_WEBHOOK):
+                    raise
+                await self._edit_as_bot(message, made, reply)  # Discord's clock is ahead of ours
         else:
-            place = place_of(message)
-            await self._sent(lambda it: self._sender.edit(place, message.id, it.payload, it.files), made, reply)
+            await self._edit_as_bot(message, made, reply)
         _remember(self._shown, message.id, fingerprint)
+
+    async def _edit_as_bot(self, message: MessageRef, made: _Made, reply: Reply) -> None:
+        if self._is_for_token_alone(message, reply):
+            raise MessageLost("That message is too old for Discord to let me change it.")
+        place = place_of(message)
+        await self._sent(lambda it: self._sender.edit(place, message.id, it.payload, it.files), made, reply)
 
     async def delete(self, message: MessageRef) -> None:
         """Take it away for everyone."""

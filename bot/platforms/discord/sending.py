@@ -109,7 +109,7 @@ class Sender:
         try:
             await self._send(self._client.http.delete_message(place, int(message)), place)
         except MessageLost as error:
-            if _code_of(error) not in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL, UNKNOWN_GUILD):
+            if code_of(error) not in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL, UNKNOWN_GUILD):
                 raise
 
     async def delete_answer(self, token: str, message: str) -> None:
@@ -120,7 +120,7 @@ class Sender:
         try:
             await self._send(request, 0)
         except MessageLost as error:
-            if _code_of(error) != UNKNOWN_MESSAGE:
+            if code_of(error) != UNKNOWN_MESSAGE:
                 raise
 
     async def original(self, token: str) -> Any:
@@ -184,6 +184,7 @@ def _parameters(payload: Payload, files: Sequence[discord.File]) -> MultipartPar
     return MultipartParameters(None, form, files)
 
 
-def _code_of(error: MessageLost) -> int:
+def code_of(error: MessageLost) -> int:
+    """Discord's own code for it; 0 where Discord was not asked."""
     cause = error.__cause__
     return cause.code if isinstance(cause, discord.HTTPException) else 0

@@ -9,7 +9,7 @@ import pytest
 from bot.core.errors import OutOfCredits
 from bot.core.invocations import Invocation
 from bot.core.platform import Destination
-from bot.core.replies import MessageRef, Picture, Progress, Reply, Stage, Tone
+from bot.core.replies import MessageRef, Picture, Progress, Reply, Stage, TextFile, Tone
 from bot.dispatch.dispatcher import sentence
 from bot.platforms.console.platform import ConsolePlatform
 from tests.fakes.dispatcher import Script, scripted
@@ -205,3 +205,19 @@ async def test_what_needs_no_job_is_shown_at_once(desk: Desk) -> None:
     desk.script.answer = help_
 
     assert (await desk.run("/draw a fox"), desk.out.getvalue()) == (0, "Here is how.\n")
+
+
+@pytest.mark.parametrize("output", ["", "a.csv", "none/a.csv"])
+async def test_a_table_is_written_or_shown(desk: Desk, output: str) -> None:
+    desk.output = desk.folder / output if output else None
+    table = TextFile("quota.csv", "text/csv", "name,credits\r\nAna,3\r\n")
+
+    code = await desk.run("/draw a fox", Reply("1 jobs.", tone=Tone.DONE, files=(table,)))
+
+    if output == "a.csv":
+        assert (desk.folder / output).read_bytes() == table.text.encode()
+        assert desk.out.getvalue().endswith("a.csv (1 kB)\n")
+    elif output:
+        assert (code, "I cannot write" in desk.err.getvalue()) == (1, True)
+    else:
+        assert desk.out.getvalue() == "1 jobs.\nname,credits\r\nAna,3\n"

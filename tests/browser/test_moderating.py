@@ -1,0 +1,45 @@
+"""Verbs of several words, and questions with two buttons, in front of the page."""
+
+import pytest
+
+from tests.browser.visitor import Visitor, expect
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_verbs_of_a_group_are_suggested_and_completed(visitor: Visitor) -> None:
+    await visitor.words.press_sequentially("/settings ge")
+    await expect(visitor.page.locator("#suggestions li")).to_have_count(1)
+    await visitor.words.press("Tab")
+
+    await expect(visitor.words).to_have_value("/settings general ")
+
+
+async def test_a_verb_of_two_words_has_its_own_form(visitor: Visitor) -> None:
+    await visitor.words.fill("/settings general")
+    await visitor.button("Options").click()
+    await visitor.page.get_by_label("confirm above").fill("20")
+    await visitor.words.press("Enter")
+
+    await expect(visitor.answer.locator(".words")).to_contain_text("A button asks first: above 20 credits")
+
+
+async def test_a_person_is_named_in_a_form(visitor: Visitor) -> None:
+    await visitor.words.fill("/block")
+    await visitor.button("Options").click()
+    await visitor.page.get_by_label("user", exact=True).fill("nobody")
+    await visitor.words.press("Enter")
+
+    await expect(visitor.page.get_by_text("I have not seen “nobody” here yet.").first).to_be_visible()
+
+
+async def test_what_costs_much_is_asked_and_done_once(visitor: Visitor) -> None:
+    await visitor.ask("/settings general --confirm_above 2")
+    await visitor.ask("/imagine a fox")
+    question = visitor.answer
+    await expect(question.locator(".words")).to_have_text("This costs 3 credits with FLUX schnell. Go ahead?")
+
+    await visitor.press("Go ahead")
+
+    await expect(visitor.pictures).to_have_count(1)
+    await expect(visitor.page.get_by_role("button", name="Go ahead")).to_have_count(0)

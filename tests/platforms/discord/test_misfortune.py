@@ -1,0 +1,147 @@
+"""What goes wrong at Discord: gone channels, lacking permissions, limits, storms. The money is right, people know."""
+
+import asyncio
+
+import pytest
+
+from bot.core.jobs import JobState
+from bot.platforms.discord.places import NAME
+from tests.emulators.discord.messages import Message
+from tests.platforms.discord.town import Town, is_done
+
+EDITS = "/webhooks/*/*/messages/*"
+
+
+async def job_state(town: Town, message: Message) -> JobState:
+    job = await town.app.jobs.get(await town.job_of(message))
+    assert job is not None
+    return job.state
+
+
+async def asked_by_mention(town: Town) -> Message:
+    """A chat by mention, whose answer hangs, in a thread."""
+    town.backend.will(hangs_after=1)
+    said = await town.ana.say(f"{town.emulator.bot.mention} hello", town.general)
+    thread = await town.until(lambda: said.thread)
+    message: Message = await town.until(lambda: thread.messages and thread.last_message)
+    await town.running(message)
+    return message
+
+
+async def test_a_message_that_was_deleted_leaves_its_job_undeliverable_and_kept(town: Town) -> None:
+    message = await asked_by_mention(town)
+    job = await town.job_of(message)
+
+    town.emulator.delete_message(message)
+    town.backend.last.let_go.set()
+    await town.settled()
+    shown = await (await town.ana.command("show", {"job": job})).private_message()
+
+    assert await job_state(town, message) is JobState.UNDELIVERABLE
+    assert "A short answer." in shown.text
+
+
+@pytest.mark.parametrize("what", ["channel", "thread", "guild"])
+async def test_a_place_that_is_gone_ends_the_job_cleanly(town: Town, what: str) -> None:
+    message = await asked_by_mention(town)
+
+    if what == "guild":
+        town.emulator.kick_bot(town.guild)
+    else:
+        town.emulator.delete_channel(town.general if what == "channel" else message.channel)
+    town.backend.last.let_go.set()
+    await town.settled()
+
+    assert await job_state(town, message) is JobState.UNDELIVERABLE
+
+
+async def test_a_server_that_removed_the_bot_is_written_down_as_gone(town: Town) -> None:
+    async with town.app.database.write() as tx:
+        await tx.people.allow_workspace(NAME, str(town.guild.id), town.clock.now())
+
+    town.emulator.kick_bot(town.guild)
+
+    async with asyncio.timeout(5):
+        while await is_allowed(town):  # noqa: ASYNC110 - a row
+            await asyncio.sleep(0.01)
+
+
+async def is_allowed(town: Town) -> bool:
+    async with town.app.database.read() as tx:
+        return await tx.people.is_workspace_allowed(NAME, str(town.guild.id))
+
+
+async def test_missing_permissions_are_named_with_the_place(town: Town) -> None:
+    town.general.deny(town.emulator.bot, "send_messages", "create_public_threads")
+
+    await town.ana.say(f"{town.emulator.bot.mention} hello", town.general)
+    await town.until(lambda: town.emulator.requests("create_message"))
+    await town.settled()
+    listed = await (await town.ana.command("show")).private_message()
+    job = listed.text.split("`")[1]
+    shown = await (await town.ana.command("show", {"job": job})).private_message()
+
+    assert "⚠ I need the permission Send Messages in #general." in shown.text
+    assert town.backend.runs == {}
+
+
+async def test_a_storm_of_errors_delays_an_answer_and_loses_nothing(town: Town) -> None:
+    town.backend.will(hangs_after=2, words=("One ", "two ", "three"))
+    message = await (await town.ana.command("chat", {"message": "Count"})).message()
+    await message.becomes(lambda one: "two" in one.content)
+
+    town.emulator.faults.answer("PATCH", EDITS, 502)
+    town.emulator.faults.cut("PATCH", EDITS)
+    town.backend.last.let_go.set()
+    await message.becomes(is_done)
+
+    assert message.content.startswith("One two three")
+    assert len(town.backend.runs) == 1
+
+
+async def test_a_create_that_was_cut_after_it_took_effect_makes_one_message(town: Town) -> None:
+    town.emulator.faults.cut("POST", "/channels/*/messages", takes_effect=True)
+
+    said = await town.ana.say(f"{town.emulator.bot.mention} hello", town.general)
+    thread = await town.until(lambda: said.thread)
+    message = await town.until(lambda: thread.messages and thread.last_message)
+    await message.becomes(is_done)
+
+    assert len(thread.messages) == 1
+
+
+async def test_a_hidden_limit_is_honoured(town: Town) -> None:
+    town.emulator.faults.limit("PATCH", EDITS, 0.3)
+
+    message = await (await (await town.ana.command("chat", {"message": "Count"})).message()).becomes(is_done)
+
+    assert message.content.startswith("A short answer.")
+
+
+async def test_a_ban_by_a_proxy_is_borne(town: Town) -> None:
+    town.emulator.faults.limit("PATCH", EDITS, 0.3, with_via=False)
+
+    message = await (await (await town.ana.command("chat", {"message": "Count"})).message()).becomes(is_done)
+
+    assert message.content.startswith("A short answer.")
+
+
+async def test_a_user_who_left_still_has_their_answer(town: Town) -> None:
+    town.backend.will(hangs_after=0)
+    message = await (await town.ana.command("imagine", {"prompt": "a fox"})).message()
+    await town.running(message)
+
+    town.ana.leave()
+    town.backend.last.let_go.set()
+    await message.becomes(is_done)
+
+    assert message.gallery
+
+
+async def test_many_asks_at_once_are_all_answered_without_a_429(town: Town) -> None:
+    asked = [await town.ana.command("chat", {"message": f"question {n}"}) for n in range(6)]
+
+    for one in asked:
+        await (await one.message()).becomes(is_done)
+
+    assert all(request.status != 429 for request in town.emulator.requests())
