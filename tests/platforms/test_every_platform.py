@@ -2,9 +2,11 @@
 
 import io
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from bot.core.clock import SystemClock
@@ -12,9 +14,15 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost, Platform
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.platforms.console.platform import ConsolePlatform
+from bot.platforms.slack.calls import Calls
+from bot.platforms.slack.pacing import Budgets
+from bot.platforms.slack.platform import SlackPlatform
+from bot.platforms.slack.teams import OneTeam, Team
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.stream import Gone
 from bot.storage.engine import SqlDatabase
+from tests.emulators.slack.emulator import SlackEmulator
+from tests.emulators.slack.messages import Message
 from tests.fakes.clock import ManualClock
 from tests.fakes.platform import RememberingPlatform
 
@@ -25,12 +33,15 @@ Shown = Callable[[], str]
 """All that a person sees there now, as text."""
 
 
-@pytest.fixture(params=["web", "console", "remembering"])
+@pytest.fixture(params=["web", "console", "remembering", "slack"])
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Platform, Shown]]:
     """A platform, and a look at what it shows."""
     if request.param == "console":
         out = io.StringIO()
         yield ConsolePlatform(out, path_of=lambda _: None), out.getvalue
+    elif request.param == "slack":
+        async with slack_stage(tmp_path) as slack:
+            yield slack
     elif request.param == "remembering":
         fake = RememberingPlatform("web", ManualClock())
         yield fake, lambda: "\n".join(shown.text for shown in fake.messages.values())
@@ -47,6 +58,26 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             ),
         )
         await database.close()
+
+
+@asynccontextmanager
+async def slack_stage(folder: Path) -> AsyncIterator[tuple[Platform, Shown]]:
+    """Slack's adapter, calling a local Slack that has such a workspace, channel and thread."""
+    database = SqlDatabase(f"sqlite:///{folder / 'slack.db'}")
+    await database.open()
+    async with SlackEmulator() as slack, aiohttp.ClientSession() as session:
+        team = slack.add_team()
+        channel = team.channel("general")
+        team.id, channel.id = HOME.workspace, HOME.id
+        team.channels[HOME.id] = channel
+        channel.all_messages.append(Message(channel, HOME.thread, "U1"))
+        teams, clock = OneTeam(), SystemClock()
+        teams.joined(Team(team.id, team.bot_token, team.bot_user, team.bot_id))
+        calls = Calls(slack.api_url, session, teams, Budgets(clock), clock)
+        platform = SlackPlatform(calls, teams, database, lambda _: None, clock)
+        yield platform, lambda: "\n".join(message.shown for message in channel.of_bot)
+        assert slack.violations == []
+    await database.close()
 
 
 def destination(nonce: str) -> Destination:

@@ -118,7 +118,7 @@ class SlackConnection:
         self._session = aiohttp.ClientSession(timeout=timeout)
         calls = Calls(keys.api_url, self._session, self._teams, self._budgets, self._clock)
         await self._sign_in(calls)
-        self._platform = SlackPlatform(calls, self._teams, self._database, self._path_of, self._clock)
+        self._platform = SlackPlatform(calls, self._teams, self._database, self._path_of, self._clock, self._tasks)
         self._app = self._bolt(calls)
         self._join(calls, self._platform, self._app)
         self._looking = asyncio.create_task(self._look_around())
@@ -300,7 +300,7 @@ class SlackConnection:
                     alive = await tx.workers.count(self._clock.now() - timedelta(seconds=_LOOK_SECONDS))
                 self._budgets.share(alive)
                 if self._platform is not None:
-                    await self._platform.statuses.keep_alive()
+                    self._platform.statuses.keep_alive()
             except Exception as error:  # the next look may be luckier
                 log.warning("slack.look_failed", extra={"reason": repr(error)})
             await self._clock.sleep(_LOOK_SECONDS)

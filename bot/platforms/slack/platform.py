@@ -19,6 +19,7 @@ from bot.platforms.slack.mrkdwn import defused, settled
 from bot.platforms.slack.pacing import APPEND, POST, STOP, UPDATE, SlackPacer
 from bot.platforms.slack.status import Statuses
 from bot.platforms.slack.streams import Recipient, Streams
+from bot.platforms.slack.tasks import Tasks
 from bot.platforms.slack.teams import NAME, Teams
 from bot.platforms.slack.uploads import PathOf, Uploads
 
@@ -50,14 +51,22 @@ class SlackPlatform:
     name = NAME
     limits = MessageLimits(text=MESSAGE_BYTES, text_in_bytes=True, pictures=10, appends=True)
 
-    def __init__(self, calls: Calls, teams: Teams, database: Database, path_of: PathOf, clock: Clock) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        teams: Teams,
+        database: Database,
+        path_of: PathOf,
+        clock: Clock,
+        tasks: Tasks | None = None,
+    ) -> None:
         self._calls = calls
         self._teams = teams
         self._clock = clock
         self.asides = Asides(calls, clock)
         self.uploads = Uploads(calls, database, path_of, clock)
         self.streams = Streams(calls, clock, self._was_stopped)
-        self.statuses = Statuses(calls, clock)
+        self.statuses = Statuses(calls, clock, tasks or Tasks())
         self.ended: Ended = _nothing
         self.stopped: Ended = _nothing
         self._posted: OrderedDict[str, MessageRef] = OrderedDict()
@@ -98,7 +107,7 @@ class SlackPlatform:
         """Take a message away, with its files. Harmless when it is gone, or was never there."""
         self.streams.forget(message)
         if message.id.startswith(WAITING):
-            await self.statuses.clear(message, is_posted=False)
+            self.statuses.clear(message, is_posted=False)
             return
         try:
             await self._calls.call(message.workspace, "chat.delete", channel=message.channel, ts=message.id)
@@ -159,7 +168,7 @@ class SlackPlatform:
             ts = ts or str((await self._calls.call(place.workspace, POST, **content))["ts"])
         except CallUnclear:
             ts = await self._find(place, nonce) or str((await self._calls.call(place.workspace, POST, **content))["ts"])
-        await self.statuses.clear(place, is_posted=True)
+        self.statuses.clear(place, is_posted=True)
         return MessageRef(NAME, place.workspace, place.channel, place.thread, ts)
 
     def _is_from_before(self, nonce: str) -> bool:
@@ -207,12 +216,12 @@ class SlackPlatform:
             return await self._say_whole(message, reply, nonce)
         text = settled(defused(reply.text))
         if not text.strip():
-            await self.statuses.show(message, reply.progress)
+            self.statuses.show(message, reply.progress)
             return None
         started = await self.streams.start(message, _recipient(message), text)
         if started is None:
             return await self._plain(message, reply, nonce, is_growing=True)
-        await self.statuses.clear(message, is_posted=True)
+        self.statuses.clear(message, is_posted=True)
         return started
 
     async def _say_whole(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef:
@@ -221,12 +230,12 @@ class SlackPlatform:
         if text.strip() and not self._calls.budgets.of(message.workspace, POST, message.channel).is_ready(0.1):
             started = await self.streams.start(message, _recipient(message), text)
             if started is not None:
-                await self.statuses.clear(message, is_posted=True)
+                self.statuses.clear(message, is_posted=True)
                 await self._show(started, reply)
                 return started
         ref = await self._plain(message, reply, nonce)
         if reply.tone in (Tone.DONE, Tone.ERROR):
-            await self.statuses.rest(message)
+            self.statuses.rest(message)
         return ref
 
     async def _show_pictures(self, message: MessageRef, reply: Reply) -> MessageRef | None:
