@@ -1,6 +1,5 @@
 """Where something is asked: Discord's channels, threads and direct messages as the trunk's `Channel`."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import discord
@@ -18,8 +17,6 @@ _REPLIES = "m"
 
 _FIRST = "first:"
 """In front of the token of an interaction's first message, which Discord knows as `@original` and not by its id."""
-
-AnyChannel = discord.abc.GuildChannel | discord.abc.PrivateChannel | discord.Thread | discord.PartialMessageable
 
 
 def is_direct(interaction: discord.Interaction) -> bool:
@@ -53,12 +50,6 @@ def place_of(where: Channel | MessageRef) -> int:
     """The id that Discord knows: of the thread if there is one, else of the channel."""
     channel = where.id if isinstance(where, Channel) else where.channel
     return int(where.thread if where.thread and not is_by_replies(where.thread) else channel)
-
-
-def parent_of(raw: Mapping[str, Any]) -> str:
-    """The channel that a thread is in, from Discord's own JSON; empty where it is no thread."""
-    is_thread = raw.get("type") in (10, 11, 12)
-    return str(raw.get("parent_id") or "") if is_thread else ""
 
 
 def first_token(token: str) -> str:
