@@ -41,6 +41,7 @@ from bot.jobs.usual_times import UsualTimes
 from bot.jobs.work import Parts
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
+from bot.platforms.discord.access import Access
 from bot.platforms.web.door import Door
 from bot.platforms.web.page import WebPage
 from bot.platforms.web.platform import WebPlatform
@@ -239,12 +240,9 @@ def _backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
     return {replicate.name: replicate}
 
 
-def _discord(app: App) -> Connection:
-    from bot.platforms.discord.addresses import Access
-    from bot.platforms.discord.connection import DiscordConnection
-
-    settings = app.settings
-    access = Access(
+def discord_access(settings: Settings) -> Access:
+    """How Discord is reached, from the settings."""
+    return Access(
         token=settings.discord_token.get_secret_value() if settings.discord_token else "",
         api_url=settings.discord_api_url,
         gateway_url=settings.discord_gateway_url or "",
@@ -253,7 +251,12 @@ def _discord(app: App) -> Connection:
         shard_ids=settings.discord_shard_ids,
         allow_user_installs=settings.allow_user_installs,
     )
-    return DiscordConnection(access, app.dispatcher, app.database, app.media.path_of, app.clock)
+
+
+def _discord(app: App) -> Connection:
+    from bot.platforms.discord.connection import DiscordConnection
+
+    return DiscordConnection(discord_access(app.settings), app.dispatcher, app.database, app.media.path_of, app.clock)
 
 
 def _slack(app: App) -> Connection:

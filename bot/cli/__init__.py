@@ -13,6 +13,7 @@ VERBS: Mapping[str, str] = {
     "trainings": "list, create, look at and cancel your trainings at Replicate",
     "quota": "who may spend and do how much; `quota verify` proves the books",
     "web": "invite people to the page, list them, remove them",
+    "slack": "print the manifest of the Slack app",
     "privacy": "export or delete what is kept about somebody",
     "doctor": "say what is missing or wrong",
     "health": "ask a running bot on this machine how it is",

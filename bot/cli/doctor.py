@@ -6,10 +6,11 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from bot.app import App
+from bot.cli import doctor_discord, doctor_slack
+from bot.cli.findings import Check, Finding
 from bot.core.errors import EaselError
 from bot.settings import Settings, SettingsError, load_settings
 
@@ -17,18 +18,6 @@ WAL_RESET_FIXED = (3, 51, 3)
 """Older SQLite can corrupt a WAL that two connections reset at once; one writer avoids it (sqlite.org/wal.html)."""
 
 ROOMY_BYTES = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: `ok`, `warn` or `fail`, what was seen, and what to do."""
-
-    status: str
-    what: str
-    fix: str = ""
-
-
-Check = Callable[[Settings], Awaitable[Finding]]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def _examine(settings: Settings, checks: Sequence[Check]) -> list[Finding]:
-    return [await check(settings) for check in checks]
+    return [finding for check in checks if (finding := await check(settings)) is not None]
 
 
 async def _python(_: Settings) -> Finding:
@@ -102,5 +91,5 @@ async def _replicate(settings: Settings) -> Finding:
         await backend.close()
 
 
-LOCAL: tuple[Check, ...] = (_python, _sqlite, _data_dir, _database)
-OUTSIDE: tuple[Check, ...] = (_replicate,)
+LOCAL: tuple[Check, ...] = (_python, _sqlite, _data_dir, _database, *doctor_slack.LOCAL)
+OUTSIDE: tuple[Check, ...] = (_replicate, *doctor_discord.OUTSIDE, *doctor_slack.OUTSIDE)

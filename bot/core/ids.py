@@ -8,6 +8,16 @@ _TIME_BITS = 48
 _RANDOM_BITS = 52
 
 
+def seconds_in(id_: str) -> float | None:
+    """When an id was made, in seconds since 1970; None for what is no id of ours."""
+    number = 0
+    for sign in id_:
+        if (digit := _ALPHABET.find(sign)) < 0:
+            return None
+        number = number << 5 | digit
+    return (number >> _RANDOM_BITS) / 1000 if len(id_) * 5 == _TIME_BITS + _RANDOM_BITS else None
+
+
 def new_id() -> str:
     """Twenty characters: 48 bits of milliseconds, then 52 random bits, so that later ids sort later."""
     milliseconds = time.time_ns() // 1_000_000

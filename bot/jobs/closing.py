@@ -158,6 +158,7 @@ def _picture_outputs(work: Work, kept: Sequence[Kept]) -> list[Output]:
             width=file.width,
             height=file.height,
             alt=alt_text(options, work.model, n, len(kept)),
+            is_flagged=work.model.is_adult,
         )
         for n, file in enumerate(kept, 1)
     ]

@@ -183,7 +183,7 @@ class Jobs:
         about, at_most = form.show(told.about), form.show(told.at_most)
         price = f"{at_most} credits" if about == at_most else f"about {about}, at most {at_most} credits"
         files = {name: value.sha256 for name, value in known.items() if isinstance(value, InputFile)}
-        raise NeedsConsent(f"{model.title} costs {price} for this.", micros=told.at_most, files=files)
+        raise NeedsConsent(f"This costs {price} with {model.title}. Go ahead?", micros=told.at_most, files=files)
 
     async def _admit(self, model: Model, request_key: str) -> Job | None:
         """Raises `BackendDown` while the model's backend is away; an ask that was accepted before has its job."""

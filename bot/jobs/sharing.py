@@ -56,7 +56,7 @@ async def _following(tx: Transaction, job: Job, may_reuse: bool, is_kept: Callab
     if source is None or source.is_private:
         return job
     outputs = await tx.outputs.of(source.prediction)
-    if not all(is_kept(output.sha256) for output in outputs if output.sha256):
+    if not outputs or not all(is_kept(output.sha256) for output in outputs if output.sha256):
         return job
     return replace(free, shares=source.id, prediction=source.prediction, is_reused=True)
 

@@ -75,7 +75,8 @@ async def _one_watch(work: Work, backend_id: str, view: _View) -> Snapshot:
             if isinstance(event, Ended):
                 return event.snapshot
             _take(work, view, event)
-            _show(work, view)
+            if _is_news(work, event):
+                _show(work, view)
     raise BackendDown("The model's service stopped answering.")
 
 
@@ -92,6 +93,14 @@ def _take(work: Work, view: _View, event: Event) -> None:
             view.heard += text
             if len(view.heard) > len(work.text):
                 work.text = view.heard
+
+
+def _is_news(work: Work, event: Event) -> bool:
+    """That a writer begins is said by its first word, which would have to wait for its turn behind an edit of that.
+
+    One that stays silent is told of by `_tick`.
+    """
+    return isinstance(event, Wrote | Progressed) or work.model.output is not OutputKind.TEXT_STREAM
 
 
 def _begin(work: Work, view: _View, after_seconds: float | None = None) -> None:

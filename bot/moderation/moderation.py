@@ -8,7 +8,7 @@ from bot.core.errors import EaselError, NotAllowed, Refused
 from bot.core.fresh import Fresh
 from bot.core.invocations import Said
 from bot.core.json import JSON
-from bot.core.models import Model
+from bot.core.models import Model, OutputKind
 from bot.core.naming import channel_named, person_linked
 from bot.core.people import Channel, User
 from bot.core.replies import Reply
@@ -101,6 +101,8 @@ class Moderation:
             raise Refused("That has a word in it which is not wanted here. Please say it differently.")
         if model.is_adult and settings.adult == "off":
             raise Refused(f"{model.title} is for adults, and this workspace does without such models.")
+        if model.is_adult and settings.flagged == "refuse" and model.output is OutputKind.PICTURES:
+            raise Refused(f"{model.title} is for adults, and this workspace shows no such pictures.")
         if model.is_adult and not channel.is_age_restricted:
             raise Refused(f"{model.title} runs in age-restricted channels only.")
 

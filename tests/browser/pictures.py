@@ -1,10 +1,11 @@
-"""`python -m tests.browser.pictures`: take the pictures of `docs/pictures/` anew. They stay small: 256 colours."""
+"""`python -m tests.browser.pictures [NAME …]`: take pictures of `docs/pictures/` anew. They stay small: 256 colours."""
 
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -52,20 +53,54 @@ async def drawer(visitor: Visitor) -> None:
     await expect(visitor.page.get_by_role("dialog")).to_be_visible()
 
 
+async def setup(visitor: Visitor) -> None:
+    """The owner's first minutes: what is set up, and what comes next."""
+    await visitor.ask("/setup --budget 5000")
+
+
+async def settings(visitor: Visitor) -> None:
+    """A setting is changed in its form, and the answer tells what holds now."""
+    await visitor.ask("/settings general --time_zone Europe/Berlin --confirm_above 20")
+    await visitor.ask("/settings show")
+    await visitor.words.fill("/settings ")
+
+
+async def question(visitor: Visitor) -> None:
+    """What costs much is asked first."""
+    await visitor.ask("/settings general --confirm_above 20")
+    await visitor.ask("/imagine a lighthouse at dusk --model flux-dev")
+
+
+async def audit(visitor: Visitor) -> None:
+    """Moderating, and the trace it leaves."""
+    await visitor.ask("/imagine a red fox in fresh snow --seed 3")
+    await visitor.ask("/words add badg*")
+    await visitor.ask("/words test two BADGERS")
+    await visitor.ask("/settings general --time_zone Europe/Berlin --confirm_above 20")
+    await visitor.ask("/audit")
+
+
+LOW = {"viewport": {"width": 1200, "height": 620}}
 VIEWS: list[tuple[Callable[[Visitor], Awaitable[None]], dict[str, Any]]] = [
     (page, {"viewport": {"width": 1200, "height": 944}}),
     (page_dark, {**SCREEN, "color_scheme": "dark"}),
     (phone, PHONE),
     (options, SCREEN),
     (drawer, SCREEN),
+    (setup, LOW),
+    (settings, SCREEN),
+    (question, LOW),
+    (audit, SCREEN),
 ]
 
 
-async def take_all(models: SandboxThread) -> None:
+async def take_all(models: SandboxThread, names: Sequence[str]) -> None:
     chromium = shutil.which("chromium") or os.environ["CHROME"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for view, screen in VIEWS:
+            if names and view.__name__ not in names:
+                continue
             with tempfile.TemporaryDirectory() as folder:
                 async with open_house(Path(folder), models, daily_credits=100) as address:
                     await take(browser, address, view, screen)
@@ -92,7 +127,7 @@ def main() -> None:
     models = SandboxThread(SandboxOptions(docs=DOCUMENTS, speed=1.0))
     models.start()
     try:
-        asyncio.run(take_all(models))
+        asyncio.run(take_all(models, sys.argv[1:]))
     finally:
         models.stop()
 

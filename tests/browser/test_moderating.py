@@ -37,7 +37,7 @@ async def test_what_costs_much_is_asked_and_done_once(visitor: Visitor) -> None:
     await visitor.ask("/settings general --confirm_above 2")
     await visitor.ask("/imagine a fox")
     question = visitor.answer
-    await expect(question.locator(".words")).to_have_text("FLUX schnell costs 3 credits for this.")
+    await expect(question.locator(".words")).to_have_text("This costs 3 credits with FLUX schnell. Go ahead?")
 
     await visitor.press("Go ahead")
 

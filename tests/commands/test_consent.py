@@ -29,7 +29,7 @@ async def answer(bench: Bench, pressed: Press) -> Reply | None:
 async def test_what_costs_much_is_asked_first_and_nothing_is_held(bench: Bench) -> None:
     reply = await asked(bench)
 
-    assert reply.text == "FLUX dev costs 25 credits for this."
+    assert reply.text == "This costs 25 credits with FLUX dev. Go ahead?"
     assert reply.is_private
     assert [(button.action, button.label) for button in reply.buttons] == [("confirm", "Go ahead"), ("decline", "No")]
     assert await bench.balance() == bench.starting_credits
@@ -38,7 +38,7 @@ async def test_what_costs_much_is_asked_first_and_nothing_is_held(bench: Bench) 
 
 async def test_about_and_at_most_are_both_told(bench: Bench) -> None:
     assert (await asked(bench, "/imagine a fox --model sdxl")).text == (
-        "SDXL costs about 5.8, at most 58.5 credits for this."
+        "This costs about 5.8, at most 58.5 credits with SDXL. Go ahead?"
     )
 
 

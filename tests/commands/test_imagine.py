@@ -1,11 +1,14 @@
 """Dialogues: /imagine and the buttons under its pictures."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 from bot.commands.imagine import Imagine
+from bot.core.people import Channel
 from bot.core.replies import Stage, Tone
 from tests.bench import Bench
 from tests.fakes.backend import FLAGGED, png
+from tests.fakes.rows import ANA, CHANNEL
 
 
 async def test_a_picture_comes_with_its_facts_and_next_steps(bench: Bench) -> None:
@@ -122,3 +125,29 @@ async def test_a_model_can_be_named_and_its_bounds_are_its_own(bench: Bench) -> 
     inputs = bench.backend.last.inputs
     assert (inputs["width"], inputs["height"], inputs["negative_prompt"]) == (1344, 768, "blue")
     assert bench.last_message.history[0].note == "SDXL · about 5.8, at most 58.5 credits"
+
+
+def for_adults(bench: Bench) -> Channel:
+    """Mark the default model as one for adults; gives a channel where it may run."""
+    models = bench.app.dispatcher.services.catalogue._models
+    models["flux-schnell"] = replace(models["flux-schnell"], is_adult=True)
+    return replace(CHANNEL, is_age_restricted=True)
+
+
+async def test_what_a_model_for_adults_draws_is_flagged(bench: Bench) -> None:
+    night = for_adults(bench)
+
+    await bench.say("/imagine a fox", channel=night)
+
+    assert [picture.is_flagged for picture in bench.last_message.reply.pictures] == [True]
+
+
+async def test_where_flagged_pictures_are_refused_it_draws_nothing_and_costs_nothing(bench: Bench) -> None:
+    night = for_adults(bench)
+    await bench.say("/settings pictures --flagged refuse", by=replace(ANA, is_administrator=True))
+
+    refused = await bench.say("/imagine a fox", channel=night)
+
+    assert refused is not None
+    assert refused.text == "FLUX schnell is for adults, and this workspace shows no such pictures."
+    assert await bench.balance() == bench.starting_credits

@@ -129,6 +129,17 @@ async def test_others_keep_theirs_and_a_shared_picture(bench: Bench) -> None:
     assert "a fox" in await everything(bench, BEN)
 
 
+async def test_what_is_gone_is_not_given_to_others_who_ask_the_same(bench: Bench) -> None:
+    await bench.say("/settings pictures --reuse yes", by=MODERATOR)
+    await bench.say("/imagine a fox --seed 7")
+    await delete_everything(bench)
+
+    await bench.say("/imagine a fox --seed 7", by=BEN)
+
+    assert len(bench.backend.runs) == 2
+    assert len(bench.last_message.reply.pictures) == 1
+
+
 async def test_a_block_outlives_its_persons_data(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     await bench.say("/block ana --stop no", by=MODERATOR)
@@ -163,3 +174,12 @@ async def test_the_jobs_of_somebody_gone_do_nothing_any_more(bench: Bench) -> No
 def test_slack_knows_people_by_their_team_and_others_by_their_id() -> None:
     assert person_of(replace(ANA, platform="slack", workspace="T1")) == Person("slack", "T1", "ana")
     assert person_of(replace(ANA, platform="discord", workspace="1")) == Person("discord", "", "ana")
+
+
+async def test_a_message_that_cannot_be_taken_down_does_not_keep_the_rest(bench: Bench) -> None:
+    await bench.say(f"/imagine {SECRET}")
+    bench.platform.will_fail(RuntimeError("an SDK broke"))
+
+    assert text(await delete_everything(bench)) == "It is gone. Amounts stay in the books, without words."
+
+    assert SECRET not in await everything(bench)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bot.core.errors import UserError
+from bot.dispatch.workspace_settings import zones_like
 from tests.bench import Bench
 from tests.commands.people import BEN, BY_ROLE, MODERATOR, text
 from tests.fakes.rows import ANA, CHANNEL
@@ -189,3 +190,25 @@ async def test_changes_hold_here_at_once_and_elsewhere_within_a_second(bench: Be
 
     assert before.confirm_above_credits == 0
     assert (await other.settings_of("web", "page")).confirm_above_credits == 5
+
+
+async def test_time_zones_are_suggested_by_their_city(bench: Bench) -> None:
+    suggested = [choice.value for choice in zones_like(bench.app.dispatcher.services, "ber")]
+
+    assert suggested[:2] == ["Atlantic/Bermuda", "Europe/Berlin"]
+    assert "Europe/Berlin" in suggested
+    assert len(zones_like(bench.app.dispatcher.services, "")) == 25
+
+
+async def test_a_name_that_is_no_id_is_told_how_to_be_given(bench: Bench) -> None:
+    on_discord = replace(MODERATOR, platform="discord", workspace="1")
+    await bench.app.dispatcher.services.moderation.desk.allow(on_discord)
+    there = replace(CHANNEL, platform="discord", workspace="1")
+
+    refused = text(await bench.say("/settings channel general", by=on_discord, channel=there))
+    taken = text(await bench.say("/settings channel <#123456>", by=on_discord, channel=there))
+    role = text(await bench.say("/settings moderators <@&7777777>", by=on_discord, channel=there))
+
+    assert refused == "I do not know a channel called “general”. Pick it from the list that opens at @ or #."
+    assert taken == "- **Channels I may be used in**: <#123456>"
+    assert role == "- **Moderators**: this workspace's administrators and <@&7777777>"

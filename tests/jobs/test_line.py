@@ -2,6 +2,7 @@
 
 from bot.core.errors import BackendDown
 from bot.core.jobs import JobState
+from bot.core.predictions import PredictionState
 from bot.core.replies import Stage, Tone
 from tests.bench import Bench
 
@@ -90,6 +91,18 @@ async def test_a_silent_text_model_is_starting_and_the_usual_time_is_told(bench:
     progress = bench.last_message.reply.progress
     assert progress is not None
     assert progress.usual_seconds
+
+
+async def test_no_edit_goes_before_the_first_word_of_a_warm_text_model(bench: Bench) -> None:
+    """On Discord the word would wait a second behind it."""
+    bench.backend.will(hangs_after=0)
+    await bench.say("/chat hello")
+    await bench.pass_time(1)
+
+    shown = [reply.progress.stage for reply in bench.last_message.history if reply.progress]
+
+    assert bench.backend.last.state is PredictionState.PROCESSING
+    assert shown == [Stage.QUEUED]
 
 
 async def test_what_ran_before_anybody_looked_counts_against_its_limit(bench: Bench) -> None:

@@ -114,6 +114,16 @@ async def test_a_picture_that_made_room_is_not_shown_any_more(bench: Bench) -> N
     assert "a fox" in await kept(bench)
 
 
+async def test_what_made_room_is_made_anew_for_who_asks_the_same(bench: Bench) -> None:
+    await bench.say("/settings pictures --reuse yes", by=MODERATOR)
+    await bench.say("/imagine a fox --seed 7")
+    await _retention(bench, bench.clock, media_bytes=1).sweep()
+
+    await bench.say("/imagine a fox --seed 7", by=BEN)
+
+    assert len(bench.last_message.reply.pictures) == 1
+
+
 def make_older(bench: Bench, *, seconds: float) -> None:
     for path in files(bench):
         at = path.stat().st_mtime - seconds

@@ -91,7 +91,7 @@ async def test_a_run_is_handed_to_those_who_still_wait(database: SqlDatabase) ->
 )
 async def test_what_was_made_is_reused(database: SqlDatabase, changes: dict[str, object], is_reused: bool) -> None:
     record = a_prediction()
-    done = replace(alike(state=JobState.DELIVERED, prediction=record.id), **changes)  # type: ignore[arg-type]  # fields
+    done = replace(alike(state=JobState.DELIVERED, prediction=record.id), **changes)  # type: ignore[arg-type]  # its fields by name
     async with database.write() as tx:
         await tx.predictions.add(record)
         await tx.outputs.add([Output(record.id, 1, "a" * 64)])

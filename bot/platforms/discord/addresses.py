@@ -1,25 +1,10 @@
 """Where Discord is. discord.py keeps its addresses in classes, so one process talks to one Discord."""
 
-from dataclasses import dataclass
-
 import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-OFFICIAL_CDN = "https://cdn.discordapp.com"
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How the bot signs in and where. `api_url` ends in `/api/v10`; an empty `gateway_url` asks Discord for it."""
-
-    token: str
-    api_url: str = "https://discord.com/api/v10"
-    gateway_url: str = ""
-    cdn_url: str = OFFICIAL_CDN
-    shard_count: int | None = None
-    shard_ids: tuple[int, ...] = ()
-    allow_user_installs: bool = False
+from bot.platforms.discord.access import OFFICIAL_CDN
 
 
 def use_api(api_url: str) -> None:

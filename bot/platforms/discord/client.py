@@ -12,6 +12,11 @@ READY_AFTER_SECONDS = 0.1
 """How long after the last server it is taken that all have arrived. Later ones say themselves that they are not new."""
 
 
+def hears_content(flags: discord.ApplicationFlags) -> bool:
+    """Whether the application may read what people write, and not only to the bot."""
+    return flags.gateway_message_content or flags.gateway_message_content_limited
+
+
 class Ears(Protocol):
     """Who hears what happens."""
 

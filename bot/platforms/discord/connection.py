@@ -14,10 +14,11 @@ from bot.core.errors import Unavailable, UserError
 from bot.core.platform import Platform
 from bot.core.storage import Database
 from bot.dispatch.dispatcher import Dispatcher
+from bot.platforms.discord.access import Access
 from bot.platforms.discord.acknowledging import Acknowledging
-from bot.platforms.discord.addresses import Access, use_api, use_gateway
+from bot.platforms.discord.addresses import use_api, use_gateway
 from bot.platforms.discord.answers import Answers, trace
-from bot.platforms.discord.client import EaselClient
+from bot.platforms.discord.client import EaselClient, hears_content
 from bot.platforms.discord.desk import Desk
 from bot.platforms.discord.files import Files
 from bot.platforms.discord.hearing import Hearing
@@ -84,9 +85,8 @@ class DiscordConnection:
             raise UserError(f"Discord is not reached at {self._access.api_url}: {error}.") from error
         use_gateway(self._access.gateway_url or gateway)
         client.shard_count = self._access.shard_count or shards
-        flags = client.application_flags
         # discord.py keeps this object and reads it when it connects.
-        self._intents.message_content = flags.gateway_message_content or flags.gateway_message_content_limited
+        self._intents.message_content = hears_content(client.application_flags)
         self._join(client)
 
     async def listen(self) -> None:

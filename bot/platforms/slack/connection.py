@@ -293,14 +293,16 @@ class SlackConnection:
     # Other workers.
 
     async def _look_around(self) -> None:
-        """Budgets are the app's: all processes that are alive share them."""
+        """Budgets are shared by all processes that are alive, and statuses fade unless they are shown again."""
         while True:
             try:
                 async with self._database.read() as tx:
                     alive = await tx.workers.count(self._clock.now() - timedelta(seconds=_LOOK_SECONDS))
                 self._budgets.share(alive)
+                if self._platform is not None:
+                    await self._platform.statuses.keep_alive()
             except Exception as error:  # the next look may be luckier
-                log.warning("slack.workers_unknown", extra={"reason": repr(error)})
+                log.warning("slack.look_failed", extra={"reason": repr(error)})
             await self._clock.sleep(_LOOK_SECONDS)
 
 

@@ -1,5 +1,7 @@
 """The app's manifest, drawn from the menu: what Slack must know of commands, shortcuts, scopes and events."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +38,8 @@ EVENTS = (
     "message.mpim",
     "tokens_revoked",
 )
+_PLAIN = re.compile(r"[A-Za-z/][\w./]*")
+_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _MOST_COMMANDS = 50
 _MOST_SHORTCUTS = 10
 _HINT = 1000
@@ -154,19 +158,11 @@ def _item(item: Any, indent: int) -> str:
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, (bool, list, tuple, Mapping)):
+        return json.dumps(value)
     text = str(value)
-    return (
-        text
-        if text
-        and all(sign.isalnum() or sign in "_./" for sign in text)
-        and not text[0].isdigit()
-        and text not in ("true", "false", "null", "yes", "no", "on", "off")
-        else _quoted(text)
-    )
+    is_plain = _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS
+    return text if isinstance(value, int) or is_plain else _quoted(text)
 
 
 def _quoted(text: str) -> str:

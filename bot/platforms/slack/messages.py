@@ -27,6 +27,7 @@ _STAGES = {
     Stage.RUNNING: "Working on it",
     Stage.FETCHING: "Bringing the result",
 }
+_WITHHELD = "⚠ {count} flagged as sensitive by the model, and not shown in Slack."
 _SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif")
 _ASIDE = MessageLimits(text=MESSAGE_BYTES, text_in_bytes=True)
 
@@ -39,6 +40,8 @@ def blocks_of(reply: Reply, files: Sequence[str] = (), *, is_for_one: bool = Fal
     text = linked(reply.text) if is_for_one else defused(reply.text)
     blocks: list[Block] = [{"type": "markdown", "text": text}] if text.strip() else []
     blocks += [picture_block(picture, file) for picture, file in zip(reply.pictures, files, strict=False) if file]
+    if withheld := sum(picture.is_flagged for picture in reply.pictures):
+        blocks.append({"type": "section", "text": plain(_WITHHELD.format(count=withheld))})
     if reply.progress is not None and not text.strip():
         blocks.append({"type": "section", "text": plain(progress_line(reply.progress))})
     return [*blocks, *footer_of(reply)]

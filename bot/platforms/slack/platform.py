@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
 from bot.core.clock import Clock
+from bot.core.ids import seconds_in
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageFull, MessageLimits, MessageLost
 from bot.core.replies import MessageRef, Reply, Tone
@@ -62,6 +63,7 @@ class SlackPlatform:
         self._posted: OrderedDict[str, MessageRef] = OrderedDict()
         self._pacers: WeakValueDictionary[MessageRef, SlackPacer] = WeakValueDictionary()
         self._directs: dict[tuple[str, str], str] = {}
+        self._born_at = clock.now().timestamp()
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
         """Create a message; a second call with the same nonce gives the first one's address.
@@ -152,13 +154,18 @@ class SlackPlatform:
             "unfurl_media": False,
             "metadata": {"event_type": METADATA, "event_payload": {"nonce": nonce}} if nonce else None,
         }
+        ts = await self._find(place, nonce) if self._is_from_before(nonce) else ""
         try:
-            answer = await self._calls.call(place.workspace, POST, **content)
-            ts = str(answer["ts"])
+            ts = ts or str((await self._calls.call(place.workspace, POST, **content))["ts"])
         except CallUnclear:
             ts = await self._find(place, nonce) or str((await self._calls.call(place.workspace, POST, **content))["ts"])
         await self.statuses.clear(place, is_posted=True)
         return MessageRef(NAME, place.workspace, place.channel, place.thread, ts)
+
+    def _is_from_before(self, nonce: str) -> bool:
+        """Whether the process that accepted this job is gone: it may have posted the message and told nobody."""
+        made_at = seconds_in(nonce.partition(":")[0])
+        return made_at is not None and made_at < self._born_at
 
     async def _find(self, place: MessageRef, nonce: str) -> str:
         """The message with that nonce, where it is not known whether a post arrived."""

@@ -22,6 +22,7 @@ class Statuses:
         self._calls = calls
         self._clock = clock
         self._shown: dict[_Place, tuple[str, float]] = {}
+        self._refs: dict[_Place, MessageRef] = {}
         self._refused: set[tuple[str, str]] = set()
 
     async def show(self, ref: MessageRef, progress: Progress | None) -> None:
@@ -31,7 +32,7 @@ class Statuses:
         now = self._clock.monotonic()
         if line == before and now - at < REFRESH_SECONDS:
             return
-        self._shown[place] = (line, now)
+        self._shown[place], self._refs[place] = (line, now), ref
         if not before:
             # Slack shows its own Stop while a session is processing: docs.slack.dev/ai/agent-sessions
             await self._call(ref, "agents.sessions.setStatus", status="processing")
@@ -40,8 +41,17 @@ class Statuses:
     async def clear(self, ref: MessageRef, *, is_posted: bool) -> None:
         """Nothing is going on any more; a message that was posted has taken the line away."""
         before, _ = self._shown.pop(_place(ref), ("", 0.0))
+        self._refs.pop(_place(ref), None)
         if before and not is_posted:
             await self._call(ref, "assistant.threads.setStatus", status="")
+
+    async def keep_alive(self) -> None:
+        """Show again what is about to fade: a job may wait long without news."""
+        now = self._clock.monotonic()
+        for place, (line, at) in list(self._shown.items()):
+            if now - at >= REFRESH_SECONDS and place in self._refs:
+                self._shown[place] = (line, now)
+                await self._call(self._refs[place], "assistant.threads.setStatus", status=line)
 
     async def rest(self, ref: MessageRef) -> None:
         """The thread's session is over, without a stream that said so."""

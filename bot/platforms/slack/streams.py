@@ -37,6 +37,7 @@ _ENDED = frozenset(
 )
 _TRY_AGAIN_SECONDS = 3600.0
 _PATIENCE_SECONDS = 2.0
+_MOST_LIVE = 5_000
 
 Stopped = Callable[[MessageRef], Awaitable[None]]
 """Told when a person pressed Slack's own Stop."""
@@ -103,6 +104,8 @@ class Streams:
                 return None
             raise
         ref = MessageRef(place.platform, team, place.channel, place.thread, str(answer["ts"]))
+        while len(self._live) >= _MOST_LIVE:
+            self._live.pop(next(iter(self._live)))  # jobs that were lost leave theirs behind
         self._live[ref] = Stream(ref, began_at, text)
         return ref
 

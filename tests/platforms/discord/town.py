@@ -113,7 +113,11 @@ class Town:
     @property
     def owner(self) -> Person:
         """The owner of the application, who owns the bot."""
-        return Person(self.emulator, self.emulator.owner, self.guild)
+        return self.owner_of(self.guild)
+
+    def owner_of(self, guild: Guild) -> Person:
+        """The owner of the bot, who acts in this server."""
+        return Person(self.emulator, self.emulator.owner, guild)
 
     def owner_in_the_guild(self) -> Person:
         """The owner of the bot, as a plain member of the server."""

@@ -12,18 +12,21 @@ from typing import Any
 from pydantic import SecretStr
 
 from bot.app import App
+from bot.commands import MENU
 from bot.core.clock import SystemClock
 from bot.core.people import User, Workspace
-from bot.platforms.slack.manifest import EVENTS, SCOPES
+from bot.platforms.slack.manifest import manifest
 from bot.server.server import Server
 from bot.settings import Settings
 from tests.emulators.slack.emulator import SlackEmulator
+from tests.emulators.slack.manifest import options_of
 from tests.emulators.slack.options import SlackOptions
 from tests.emulators.slack.people import Person
 from tests.emulators.slack.workspace import Channel, Team
 from tests.platforms.slack.pausing import PausingBackend
 
-OPTIONS = SlackOptions(scopes=frozenset(SCOPES), events=frozenset(EVENTS))
+OPTIONS = options_of(manifest(MENU))
+"""A Slack in which the app has what our manifest asks for, and no more."""
 
 PATIENCE_SECONDS = 10.0
 

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+from bot.commands import MENU
+from bot.platforms.slack.manifest import manifest
 from tests.emulators.slack.forms import Upload
+from tests.emulators.slack.manifest import options_of
 from tests.fakes.backend import png
 from tests.platforms.slack.conftest import Opener
-from tests.platforms.slack.office import Office
+from tests.platforms.slack.office import Office, options
 
 
 async def test_a_command_is_acknowledged_and_answered_in_the_channel(either: Office) -> None:
@@ -69,7 +72,9 @@ async def test_a_wrong_option_is_told_to_the_asker_alone(either: Office) -> None
     assert await either.balance(either.ana) == either.everything
 
 
-async def test_a_command_that_is_none_names_the_nearest(office: Office) -> None:
+async def test_a_command_that_is_none_names_the_nearest(opened: Opener) -> None:
+    office = await opened(options=options(commands=None))  # an older manifest knows other names
+
     await office.ana.slash("/imagin", "a fox", office.general)
 
     await office.ana.told("Did you mean imagine?")
@@ -93,7 +98,8 @@ async def test_a_long_private_answer_comes_in_parts(office: Office) -> None:
 
 
 async def test_a_taken_name_gets_a_prefix(opened: Opener) -> None:
-    office = await opened(slack_command_prefix="easel-")
+    prefixed = options_of(manifest(MENU, prefix="easel-"))
+    office = await opened(options=prefixed, slack_command_prefix="easel-")
 
     await office.ana.slash("/easel-imagine", "a fox", office.general)
 
@@ -173,7 +179,8 @@ async def test_everything_a_form_shows_fits_slack(office: Office, tmp_path: Path
     for form in office.app.dispatcher.services.menu:
         declaration = form.declaration
         if any(option.is_required for option in declaration.options):
-            await office.ana.slash(f"/{declaration.name}", "", office.general)
+            word, *verb = declaration.words_of_name
+            await office.ana.slash(f"/{word}", " ".join(verb), office.general)
             await office.ana.modal(declaration.name.capitalize()[:24])
 
     assert office.slack.violations == []

@@ -1,0 +1,199 @@
+"""Streaming to Discord: from the model's saying a token until it can be read, on the local Discord, 80 ms round trip.
+
+    python -m benchmarks.discord_stream [--runs 5] [CASE ...]
+
+The whole bot on the real discord.py and SQLite; a script speaks for the model, so that each token's time is known. A
+token can be read from the moment at which a version of a message that holds it is on the server: half a round trip
+after it was sent.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+
+from benchmarks.speech import Seen, Speaker, Speech, code, percentile, prose, seen
+from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.messages import Message
+from tests.emulators.discord.people import Person
+from tests.emulators.discord.world import Channel
+from tests.platforms.discord.town import Town, is_done
+
+ROUND_TRIP = 0.08
+STAGGER = 0.37
+PATIENCE = 60.0
+LENGTHS = (300, 311, 322, 333, 289)
+"""Some 300 tokens, so that the ends are spread over the time between two edits, which the last word's wait hangs on."""
+WAYS = ("mention", "chat")
+WRITES = ("create_message", "update_message", "update_webhook_message", "execute_webhook")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One answer: what was seen of it, its parts as they were in the end, and whether it says that it failed."""
+
+    seen: Seen
+    parts: tuple[str, ...]
+    writes: int
+    is_told: bool
+
+
+@dataclass
+class Stage:
+    """The town, a speaker in place of the model, and people who ask in channels of their own."""
+
+    town: Town
+    speaker: Speaker
+    people: list[tuple[Person, Channel]]
+
+    def __post_init__(self) -> None:
+        self._numbers = count(1)
+
+    async def ask(self, way: str, speech: Speech, person: Person, channel: Channel) -> Heard:
+        """Ask, and read until the last word."""
+        emulator = self.town.emulator
+        question = f"question {next(self._numbers)}?"
+        telling, asked_at = self.speaker.arrange(question, speech), emulator.clock.now()
+        parts = await (self._mention if way == "mention" else self._chat)(person, channel, question)
+        await emulator.until(lambda: is_done(parts()[-1]) and parts(), "the last word", PATIENCE)
+        messages = parts()
+        places = {f"/{message.id}" for message in messages}
+        edits = sum(request.operation in WRITES and request.path[-20:] in places for request in emulator.requests())
+        return Heard(
+            seen(telling, asked_at, [[(version.at, version.text) for version in one.versions] for one in messages]),
+            tuple(message.text for message in messages),
+            edits + len(messages),
+            "⚠" in messages[-1].text and "Try again" in messages[-1].labels,
+        )
+
+    async def _mention(self, person: Person, channel: Channel, question: str) -> Callable[[], list[Message]]:
+        said = await person.say(f"{self.town.emulator.bot.mention} {question}", channel)
+        thread: Channel = await self.town.emulator.until(
+            lambda: said.thread and said.thread.messages and said.thread, "a thread", PATIENCE
+        )
+        return lambda: thread.messages
+
+    async def _chat(self, person: Person, channel: Channel, question: str) -> Callable[[], list[Message]]:
+        asked = await person.command("chat", {"message": question}, channel=channel)
+        await asked.message(PATIENCE)
+        return lambda: asked.replies
+
+    async def at_once(self, way: str, speech: Speech, askers: Sequence[tuple[Person, Channel]]) -> list[Heard]:
+        """Several ask, one a moment after the other."""
+
+        async def one(n: int, person: Person, channel: Channel) -> Heard:
+            await asyncio.sleep(n * STAGGER)
+            return await self.ask(way, speech, person, channel)
+
+        return list(await asyncio.gather(*(one(n, *asker) for n, asker in enumerate(askers))))
+
+
+@asynccontextmanager
+async def stage() -> AsyncIterator[Stage]:
+    """Fresh places for each run: Discord must have nothing to complain of at its end, least of all a 429."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with DiscordEmulator(latency=ROUND_TRIP) as emulator:
+            town = Town(Path(folder), emulator, {"daily_credits": Decimal(10**6), "monthly_budget_usd": Decimal(10**6)})
+            speaker = Speaker(town.clock, emulator.clock.now)
+            town.backend = speaker
+            people = [(town.guild.member(f"Person {n}"), town.guild.add_channel(f"channel-{n}")) for n in range(5)]
+            await town.open()
+            await town.ready()
+            try:
+                yield Stage(town, speaker, people)
+                await town.settled()
+                if emulator.violations or emulator.useless_edits:
+                    raise RuntimeError(f"{emulator.violations}, {len(emulator.useless_edits)} useless edits")
+            finally:
+                await town.app.close()
+
+
+# The cases: each gives the answers of one run.
+
+Case = Callable[[Stage, str, int], Awaitable[list[Heard]]]
+
+
+async def alone(on: Stage, way: str, run: int) -> list[Heard]:
+    return [await on.ask(way, prose(LENGTHS[run % len(LENGTHS)], 50), *on.people[0])]
+
+
+async def in_five_channels(on: Stage, way: str, _: int) -> list[Heard]:
+    return await on.at_once(way, prose(400, 40), on.people)
+
+
+async def in_one_channel(on: Stage, way: str, run: int) -> list[Heard]:
+    channel = on.people[0][1]
+    askers = [(person, channel) for person, _ in on.people[:4]]
+    return await on.at_once(way, prose(LENGTHS[run % len(LENGTHS)], 50), askers)
+
+
+async def long_code(on: Stage, way: str, _: int) -> list[Heard]:
+    return [await on.ask(way, code(1200, 150), *on.people[0])]
+
+
+async def cut_half_way(on: Stage, way: str, _: int) -> list[Heard]:
+    return [await on.ask(way, prose(300, 50, fails_after=150), *on.people[0])]
+
+
+CASES: dict[str, tuple[str, Case]] = {
+    "alone": ("1 conversation, some 300 tokens at 50/s", alone),
+    "five": ("5 in 5 channels, 0.37 s apart, 400 tokens at 40/s", in_five_channels),
+    "one": ("4 in one channel, 0.37 s apart, some 300 tokens at 50/s", in_one_channel),
+    "code": ("a block of code, 1200 tokens at 150/s", long_code),
+    "cut": ("the model fails after 150 of 300 tokens", cut_half_way),
+}
+
+
+def report(runs: Sequence[Sequence[Heard]]) -> None:
+    """Medians over the runs, and the worst of all."""
+
+    def middle(figure: Callable[[Sequence[Heard]], float]) -> float:
+        return statistics.median(figure(run) for run in runs)
+
+    def delays(run: Sequence[Heard]) -> list[float]:
+        return [delay for heard in run for delay in heard.seen.delays]
+
+    everything = [heard for run in runs for heard in run]
+    p50, p90, p99 = (middle(lambda run, p=p: percentile(delays(run), p)) for p in (50, 90, 99))  # type: ignore[misc]  # p is bound
+    print(f"  token → visible           p50 {p50:.2f} s, p90 {p90:.2f} s, p99 {p99:.2f} s")
+    lasts = [heard.seen.last for heard in everything]
+    print(f"  last token → final text   median {statistics.median(lasts):.3f} s, worst {max(lasts):.3f} s")
+    gap = max(heard.seen.longest_gap for heard in everything)
+    first = statistics.median(heard.seen.first for heard in everything)
+    writes = statistics.median(heard.writes for heard in everything)
+    print(f"  first token → first words {first:.2f} s; longest gap {gap:.2f} s; {writes:.0f} writes")
+    asked = statistics.median(heard.seen.asked_after for heard in everything)
+    said = sum(len(heard.seen.delays) for heard in everything)
+    lost, told = sum(heard.seen.lost for heard in everything), sum(heard.is_told for heard in everything)
+    order = "" if all(heard.seen.is_in_order for heard in everything) else ", NOT IN ORDER"
+    fences = [[part.count("```") for part in heard.parts] for heard in everything[:1]]
+    print(f"  asked → model asked       {asked:.2f} s; {lost} of {said} tokens lost{order}; told of a failure: {told}")
+    print(f"  parts, fences in each     {fences[0]}", flush=True)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all without")
+    parser.add_argument("--runs", type=int, default=len(LENGTHS))
+    given = parser.parse_args()
+    for name in given.cases or CASES:
+        title, case = CASES[name]
+        for way in WAYS:
+            runs = []
+            for run in range(given.runs):
+                async with stage() as on:
+                    runs.append(await case(on, way, run))
+            load = os.getloadavg()[0]
+            print(f"{title}, by {'/' if way == 'chat' else ''}{way}; {given.runs} runs, load {load:.1f}")
+            report(runs)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,133 @@
+"""A model that says known tokens at known times, and what becomes of them on the screen."""
+
+import asyncio
+import re
+import statistics
+from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from bot.core.clock import Clock
+from bot.core.models import Model
+from bot.core.predictions import Ended, Event, PredictionState, Started, Starting, Wrote
+from tests.fakes.backend import Script, ScriptedBackend
+
+FIRST_TOKEN_AFTER = 0.4
+"""Seconds in which a warm model on Replicate begins to speak."""
+_NUMBER = re.compile(r"\bt(\d+)\b")
+_LINE, _PARAGRAPH = 12, 60
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What a model says: `tokens` at `per_second`, of which the last ones never come if it `fails_after` some."""
+
+    tokens: tuple[str, ...]
+    per_second: float
+    fails_after: int | None = None
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        return self.tokens[: self.fails_after]
+
+
+def prose(tokens: int, per_second: float, fails_after: int | None = None) -> Speech:
+    """Numbered words, a dozen in a line and five lines in a paragraph."""
+
+    def after(n: int) -> str:
+        return "\n\n" if n % _PARAGRAPH == 0 else "\n" if n % _LINE == 0 else " "
+
+    return Speech(tuple(f"t{n}{after(n + 1)}" for n in range(tokens)), per_second, fails_after)
+
+
+def code(tokens: int, per_second: float) -> Speech:
+    """The same in one fenced block, a statement of six in a line."""
+    words = [f"t{n}{')' if n % 6 == 5 else '('}{chr(10) if n % 6 == 5 else ''}" for n in range(tokens)]
+    return Speech((f"```python\n{words[0]}", *words[1:-1], f"{words[-1]}```\n"), per_second)
+
+
+@dataclass
+class Telling:
+    """One answer as it was given: when the model was asked, and when it said each token."""
+
+    speech: Speech
+    asked_at: float = 0.0
+    said_at: list[float] = field(default_factory=list)
+
+
+class Speaker(ScriptedBackend):
+    """Answers a question with the speech that was arranged for it. `now` gives the seconds in which it notes times."""
+
+    def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self._now = now
+        self._tellings: dict[str, Telling] = {}
+
+    def arrange(self, question: str, speech: Speech) -> Telling:
+        """Give this speech when the prompt holds the question."""
+        telling = self._tellings[question] = Telling(speech)
+        return telling
+
+    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[Event, None]:
+        run, now = self.runs[backend_id], self._now
+        telling = next(one for question, one in self._tellings.items() if question in str(run.inputs["prompt"]))
+        speech, telling.asked_at = telling.speech, now()
+        yield Starting()
+        await asyncio.sleep(FIRST_TOKEN_AFTER)
+        begins = now()
+        yield Started()
+        for n, token in enumerate(speech.spoken):
+            await asyncio.sleep(begins + n / speech.per_second - now())
+            telling.said_at.append(now())
+            yield Wrote(token)
+        has_failed = speech.fails_after is not None
+        run.script = Script(words=speech.spoken, error="out of memory" if has_failed else "")
+        run.state = PredictionState.FAILED if has_failed else PredictionState.SUCCEEDED
+        yield Ended(self._snapshot(run))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One answer as it was read. Seconds; `delays` are from each token to the first version that shows it."""
+
+    delays: tuple[float, ...]
+    lost: int
+    """How many tokens the last versions do not show."""
+    is_in_order: bool
+    longest_gap: float
+    """Between two moments at which words came, from the first to the last."""
+    first: float
+    """From the first token to the first words."""
+    last: float
+    """From the last token to the final text: the version after which nothing changes."""
+    asked_after: float
+    """From the question to the model's being asked."""
+
+
+def seen(telling: Telling, question_at: float, messages: Iterable[list[tuple[float, str]]]) -> Seen:
+    """What became of a telling in messages, each given as its versions: the time, and the text from then on."""
+    parts = [versions for versions in messages if versions]
+    visible: dict[int, float] = {}
+    for at, text in sorted(version for versions in parts for version in versions):
+        for number in _numbers(text):
+            visible.setdefault(number, at)
+    shown = [number for versions in parts for number in _numbers(versions[-1][1])]
+    said = telling.said_at
+    moments = sorted(set(visible.values()))
+    return Seen(
+        delays=tuple(visible[n] - at for n, at in enumerate(said) if n in visible),
+        lost=len(set(range(len(said))) - set(shown)),
+        is_in_order=shown == sorted(set(shown)),
+        longest_gap=max((later - earlier for earlier, later in pairwise(moments)), default=0.0),
+        first=moments[0] - said[0],
+        last=max(versions[-1][0] for versions in parts) - said[-1],
+        asked_after=telling.asked_at - question_at,
+    )
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in _NUMBER.findall(text)]
+
+
+def percentile(values: Iterable[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

@@ -1,0 +1,19 @@
+"""What `doctor` finds: one check, one finding."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: `ok`, `warn` or `fail`, what was seen, and what to do."""
+
+    status: str
+    what: str
+    fix: str = ""
+
+
+Check = Callable[[Settings], Awaitable[Finding | None]]
+"""None where there is nothing to look at."""

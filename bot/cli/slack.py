@@ -1,0 +1,25 @@
+"""`python -m bot slack manifest`: the manifest of the Slack app, to be pasted at api.slack.com/apps."""
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from bot.cli.failing import in_sentences
+from bot.commands import MENU
+from bot.platforms.slack.manifest import as_yaml, manifest
+from bot.settings import load_settings
+
+
+@in_sentences
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bot slack", description=__doc__)
+    parser.add_argument("what", choices=["manifest"])
+    parser.add_argument("--http", action="store_true", help="for HTTP at PUBLIC_URL instead of Socket Mode")
+    parser.add_argument("--json", action="store_true", help="as JSON instead of YAML")
+    given = parser.parse_args(arguments)
+    settings = load_settings()
+    if given.http and not settings.public_url:
+        parser.error("--http needs PUBLIC_URL, the https address at which Slack reaches this bot")
+    drawn = manifest(MENU, prefix=settings.slack_command_prefix, public_url=(given.http and settings.public_url) or "")
+    print(json.dumps(drawn, indent=2, ensure_ascii=False) if given.json else as_yaml(drawn), end="")
+    return 0

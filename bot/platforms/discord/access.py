@@ -1,0 +1,18 @@
+"""How the bot signs in to Discord, and where it is. Free of discord.py, which is loaded only where it is used."""
+
+from dataclasses import dataclass
+
+OFFICIAL_CDN = "https://cdn.discordapp.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """`api_url` ends in `/api/v10`; an empty `gateway_url` asks Discord for it."""
+
+    token: str
+    api_url: str = "https://discord.com/api/v10"
+    gateway_url: str = ""
+    cdn_url: str = OFFICIAL_CDN
+    shard_count: int | None = None
+    shard_ids: tuple[int, ...] = ()
+    allow_user_installs: bool = False

@@ -1,0 +1,139 @@
+"""The connection: lost, resumed, refused, split over shards; and the servers it joins."""
+
+import logging
+from pathlib import Path
+
+import discord
+import pytest
+from pydantic import SecretStr
+
+from bot.core.errors import Unavailable, UserError
+from bot.platforms.discord.connection import REFUSED_TOKEN
+from tests.emulators.discord.emulator import DiscordEmulator
+from tests.platforms.discord.town import Town, is_done, open_town
+
+
+async def test_a_wrong_token_is_one_sentence(tmp_path: Path) -> None:
+    async with DiscordEmulator() as emulator:
+        town = Town(tmp_path, emulator)
+
+        with pytest.raises(UserError) as refused:
+            await town.open(discord_token=SecretStr("not the token"))
+        await town.app.close()
+
+    assert str(refused.value) == REFUSED_TOKEN
+
+
+async def test_a_discord_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    async with DiscordEmulator() as emulator:
+        town = Town(tmp_path, emulator)
+        nowhere = "http://127.0.0.1:9/api/v10"
+
+        with pytest.raises(UserError, match=f"Discord is not reached at {nowhere}"):
+            await town.open(discord_api_url=nowhere)
+        await town.app.close()
+
+
+@pytest.mark.parametrize("how", ["reconnect", "cut", "4000", "4009"])
+async def test_what_is_asked_while_the_gateway_is_lost_is_answered(town: Town, how: str) -> None:
+    gateway = town.emulator.gateway
+    if how == "reconnect":
+        gateway.ask_to_reconnect()
+    elif how == "cut":
+        gateway.cut_all()
+    else:
+        await gateway.close_all(int(how))
+
+    asked = await town.ana.command("imagine", {"prompt": "a fox"})
+    message = await (await asked.message()).becomes(is_done)
+
+    assert message.gallery
+    assert len(town.backend.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(4004, "DISCORD_TOKEN"), (4011, "DISCORD_SHARD_COUNT"), (4013, "intents"), (4014, "Message Content")],
+)
+async def test_a_close_for_good_is_told_in_the_log_and_to_readyz(
+    town: Town, caplog: pytest.LogCaptureFixture, code: int, words: str
+) -> None:
+    (connection,) = town.app.connections
+    connection.check()
+
+    with caplog.at_level(logging.ERROR):
+        await town.emulator.gateway.close_all(code)
+        await town.until(lambda: "discord.closed" in caplog.text)
+
+    told = next(record for record in caplog.records if record.message == "discord.closed")
+    assert words in str(vars(told)["reason"])
+    with pytest.raises(Unavailable, match="Discord is not connected"):
+        connection.check()
+
+
+async def test_shards_share_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(*_: object, **__: object) -> None:
+        """Discord wants five seconds between shards; the local one does not."""
+
+    monkeypatch.setattr(discord.Client, "before_identify_hook", at_once)
+    async with open_town(tmp_path, discord_shard_count=2) as town:
+        await town.emulator.connected(2)
+        guilds = [town.guild, town.emulator.add_guild("Odd", guild_id=town.guild.id ^ 1 << 22)]
+        cleo = guilds[1].member("Cleo")
+
+        message = await (await (await town.ana.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
+        told = await (await cleo.command("usage")).private_message()
+
+        assert {guild.id >> 22 & 1 for guild in guilds} == {0, 1}
+    assert message.gallery
+    assert "not on my list" in told.text
+
+
+async def test_a_process_with_one_shard_hears_its_own_servers_alone(tmp_path: Path) -> None:
+    async with DiscordEmulator() as emulator:
+        town = Town(tmp_path, emulator)
+        mine = town.guild.id >> 22 & 1
+        await town.open(discord_shard_count=2, discord_shard_ids=(mine,))
+
+        message = await (await (await town.ana.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
+        shards = [(session.shard, session.shards) for session in emulator.gateway.live]
+        await town.app.close()
+
+    assert message.gallery
+    assert shards == [(mine, 2)]
+
+
+async def test_only_the_intents_that_are_needed_are_asked_for(tmp_path: Path) -> None:
+    messages, direct, content = 1 << 9, 1 << 12, 1 << 15
+    for flags, wanted in ((0, 1 | messages | direct), (1 << 19, 1 | messages | direct | content)):
+        async with open_town(tmp_path / str(flags), flags=flags) as town:
+            assert [session.intents for session in town.emulator.gateway.live] == [wanted]
+
+
+async def test_a_new_server_is_told_the_next_step(town: Town) -> None:
+    await town.ready()
+
+    strange = town.emulator.add_guild("Strangers", channels=("rules", "general"))
+    strange.channels[0].deny(town.emulator.bot, "send_messages")
+    welcome = await town.until(lambda: any(place.messages for place in strange.channels))
+    (message,) = [one for place in strange.channels for one in place.messages]
+
+    assert welcome
+    assert "`/setup`" in message.text
+
+
+async def test_the_owner_sets_a_server_up_and_it_works(town: Town) -> None:
+    await town.ready()
+    strange = town.emulator.add_guild("Strangers")
+    cleo = strange.member("Cleo")
+    town.emulator.world.add_member(strange, town.emulator.owner)
+    owner = town.owner_of(strange)
+
+    refused = await (await cleo.command("imagine", {"prompt": "a fox"})).private_message()
+    told = await (await owner.command("setup", {"budget": 500.0})).private_message()
+    town.clock.ahead += 2.0
+    message = await (await (await cleo.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
+
+    assert "not on my list" in refused.text
+    assert "**This workspace may use me.**" in told.text
+    assert message.gallery

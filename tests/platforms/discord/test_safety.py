@@ -1,0 +1,84 @@
+"""What must not be seen by everybody: adult models, flagged pictures, hidden links, pings."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from bot.core.jobs import Output
+from bot.platforms.discord.links import unmasked
+from tests.platforms.discord.test_pictures import drawn
+from tests.platforms.discord.town import Town, is_done
+
+
+def adult(town: Town) -> None:
+    """Mark the default model as one for adults."""
+    catalogue = town.app.dispatcher.services.catalogue
+    models = catalogue._models
+    models["flux-schnell"] = replace(models["flux-schnell"], is_adult=True)
+
+
+async def test_models_for_adults_run_in_age_restricted_channels_and_their_threads_alone(town: Town) -> None:
+    adult(town)
+    night = town.guild.add_channel("night", age_restricted=True)
+    thread = await town.ana.open_thread("later", on=await town.ana.say("hello", night))
+
+    refused = await (await town.ana.command("imagine", {"prompt": "a fox"})).private_message()
+    message = await (await (await town.ana.command("imagine", {"prompt": "a fox"}, channel=night)).message()).becomes(
+        is_done
+    )
+    second = await (await (await town.ana.command("imagine", {"prompt": "a fox"}, channel=thread)).message()).becomes(
+        is_done
+    )
+
+    assert "age-restricted" in refused.text
+    assert message.gallery
+    assert second.gallery
+
+
+async def flag_all(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the model flags what it makes."""
+    made = sys.modules["bot.jobs.closing"]._picture_outputs
+
+    def flagged(*given: object) -> list[Output]:
+        return [replace(output, is_flagged=True) for output in made(*given)]
+
+    monkeypatch.setattr("bot.jobs.closing._picture_outputs", flagged)
+
+
+async def test_flagged_pictures_are_spoilers(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    await flag_all(town, monkeypatch)
+
+    message = await drawn(town)
+
+    assert [picture.is_spoiler for picture in message.gallery] == [True]
+
+
+async def test_flagged_pictures_are_withheld_where_a_server_says_so(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await flag_all(town, monkeypatch)
+    await town.set("flagged", "refuse")
+
+    message = await drawn(town)
+
+    assert message.gallery == []
+    assert "⚠ What the model flagged is not shown here." in message.text
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("[discord.com](https://evil.example)", "[discord.com] (https://evil.example)"),
+        ("[a [b]](https://evil.example)", "[a [b]] (https://evil.example)"),
+        ("[a]( <https://evil.example> 'x')", "[a] ( <https://evil.example> 'x')"),
+        ("[a](discord://x)", "[a] (discord://x)"),
+        ("f[0](x) is a call", "f[0](x) is a call"),
+        ("`[a](https://b.c)`", "`[a](https://b.c)`"),
+        ("```\n[a](https://b.c)\n```", "```\n[a](https://b.c)\n```"),
+        ("```\n[a](https://b.c)", "```\n[a] (https://b.c)"),
+        ("` [a](https://b.c)", "` [a] (https://b.c)"),
+    ],
+)
+def test_no_words_hide_an_address(text: str, seen: str) -> None:
+    assert unmasked(text) == seen

@@ -1,0 +1,109 @@
+"""Forms in detail: what a field becomes, and what is read back from it."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from bot.core.invocations import Attachment, Link
+from bot.dispatch.declaration import Choice, Command, Person, Place, Role, command, option
+from bot.dispatch.services import Services
+from bot.platforms.slack.forms import Origin, modal, option_named, origin_of, suggestions, values_of
+
+
+def many(_: Services, typed: str) -> list[Choice]:
+    return [Choice(f"Model {n}", f"model-{n}") for n in range(60) if typed in f"model-{n}"][:25]
+
+
+@command("everything")
+class Everything(Command):
+    """All there is."""
+
+    words: str = option("Which words?", max_length=1500, words=True)
+    name: str | None = option("Which name?", default=None, max_length=80)
+    model: str = option("Which model?", default="", autocomplete=many)
+    shape: str | None = option("Which shape?", default=None, choices=("1:1", "16:9"))
+    count: int = option("How many?", default=2, minimum=1, maximum=4)
+    share: float | None = option("How much?", default=None, minimum=0, maximum=1)
+    loud: bool = option("Loudly?", default=True)
+    soft: bool | None = option("Softly?", default=None)
+    who: Person | None = option("Who?", default=None)
+    group: Role | None = option("Which group?", default=None)
+    where: Place | None = option("Where?", default=None)
+    image: Attachment | Link | None = option("Which picture?", default=None)
+
+
+SERVICES = cast(Services, SimpleNamespace(menu=(Everything,)))
+
+
+def drawn(**values: Any) -> dict[str, dict[str, Any]]:
+    """The fields by option."""
+    view = modal(Everything.declaration, SERVICES, Origin("everything"), values=values)
+    return {block["block_id"]: block["element"] for block in view["blocks"]}
+
+
+def test_each_kind_of_option_has_its_field() -> None:
+    kinds = {name: element["type"] for name, element in drawn().items()}
+
+    assert kinds == {
+        "words": "plain_text_input",
+        "name": "plain_text_input",
+        "model": "external_select",
+        "shape": "static_select",
+        "count": "number_input",
+        "share": "number_input",
+        "loud": "checkboxes",
+        "soft": "checkboxes",
+        "who": "users_select",
+        "group": "plain_text_input",
+        "where": "channels_select",
+        "image": "file_input",
+    }
+
+
+def test_bounds_and_defaults_stand_in_the_fields() -> None:
+    fields = drawn(words="a fox", shape="16:9", model="model-7")
+
+    assert fields["words"]["initial_value"] == "a fox"
+    assert fields["words"]["multiline"]
+    assert not fields["name"]["multiline"]
+    assert fields["shape"]["initial_option"]["value"] == "16:9"
+    assert fields["model"]["initial_option"]["value"] == "model-7"
+    assert (fields["count"]["min_value"], fields["count"]["max_value"], fields["count"]["initial_value"]) == (
+        "1",
+        "4",
+        "2",
+    )
+    assert "initial_options" in fields["loud"]
+    assert "initial_options" not in fields["soft"]
+
+
+def test_a_menu_of_many_asks_while_somebody_types() -> None:
+    option_ = option_named("model", SERVICES.menu, Origin("everything"))
+    assert option_ is not None
+
+    offered = suggestions(SERVICES, option_, "-59")
+
+    assert [one["value"] for one in offered] == ["model-59"]
+
+
+def test_a_box_that_is_not_ticked_says_no_only_where_silence_says_yes() -> None:
+    empty = {"type": "checkboxes", "selected_options": []}
+    view = {"state": {"values": {"loud": {"loud": empty}, "soft": {"soft": empty}}}}
+
+    assert values_of(view, Everything.declaration) == {"loud": False, "soft": ""}
+
+
+def test_where_it_was_opened_comes_back_with_it() -> None:
+    origin = Origin("everything", "C1", "1.2", "edit", "job", 3, "1.3", {"id": "F1", "name": "a.png"})
+
+    back = origin_of({"callback_id": "easel_form", "private_metadata": origin.written()})
+
+    assert back == origin
+    assert origin_of({"callback_id": "theirs", "private_metadata": origin.written()}) is None
+    assert origin_of({"callback_id": "easel_form", "private_metadata": "nonsense"}) is None
+
+
+def test_a_file_with_a_long_address_still_fits() -> None:
+    origin = Origin("everything", file={"id": "F1", "url_private": "https://files.slack.com/" + "x" * 4_000})
+
+    assert len(origin.written()) <= 3_000
+    assert origin_of({"callback_id": "easel_form", "private_metadata": origin.written()}) is not None

@@ -1,0 +1,115 @@
+"""Budgets: never more in a minute than Slack takes, fair, shared by processes, and stopped by a 429."""
+
+import asyncio
+from itertools import pairwise
+
+from bot.platforms.slack.pacing import APPEND, START, UPDATE, Allowance, Budgets, SlackPacer
+from tests.fakes.clock import ManualClock
+
+
+async def granted(clock: ManualClock, allowance: Allowance, count: int) -> list[float]:
+    """When so many calls may go that are all wanted now."""
+    times: list[float] = []
+
+    async def call() -> None:
+        await allowance.pacer().turn(is_final=False)
+        times.append(clock.monotonic())
+
+    calls = [asyncio.create_task(call()) for _ in range(count)]
+    while len(times) < count:
+        await asyncio.sleep(0)
+        await clock.advance(0.25)
+    await asyncio.gather(*calls)
+    return times
+
+
+async def test_no_minute_has_more_calls_than_allowed() -> None:
+    clock = ManualClock()
+
+    times = await granted(clock, Allowance(clock, per_minute=19, burst=11), 40)
+
+    assert all(later - earlier >= 60 for earlier, later in zip(times, times[19:], strict=False))
+
+
+async def test_a_burst_of_last_words_goes_at_once() -> None:
+    clock = ManualClock()
+    allowance = Allowance(clock, per_minute=96, burst=40)
+    began = clock.monotonic()
+
+    await asyncio.gather(*(allowance.pacer().turn(is_final=True) for _ in range(40)))
+
+    assert clock.monotonic() == began
+
+
+async def test_a_burst_of_others_thins_out_instead_of_breaking_off() -> None:
+    clock = ManualClock()
+
+    times = await granted(clock, Allowance(clock, per_minute=96, burst=40), 60)
+
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert gaps[0] <= 0.25
+    assert max(gaps) <= 1.25
+
+
+async def test_a_429_stops_everybody_for_its_time() -> None:
+    clock = ManualClock()
+    allowance = Allowance(clock, per_minute=96, burst=40)
+    began = clock.monotonic()
+
+    allowance.penalty(7)
+    times = await granted(clock, allowance, 3)
+
+    assert times[0] - began >= 7
+
+
+async def test_workers_share_what_the_app_may_do() -> None:
+    clock = ManualClock()
+    budgets = Budgets(clock)
+
+    budgets.share(2)
+    times = await granted(clock, budgets.of("T1", START), 20)
+
+    assert all(later - earlier >= 60 for earlier, later in zip(times, times[10:], strict=False))
+
+
+async def test_workspaces_and_methods_have_budgets_of_their_own() -> None:
+    budgets = Budgets(ManualClock())
+
+    assert budgets.of("T1", APPEND) is budgets.of("T1", APPEND)
+    assert budgets.of("T1", APPEND) is not budgets.of("T2", APPEND)
+    assert budgets.of("T1", APPEND) is not budgets.of("T1", UPDATE)
+    assert budgets.of("T1", "chat.postMessage", "C1") is not budgets.of("T1", "chat.postMessage", "C2")
+
+
+async def test_a_turn_pays_for_one_call() -> None:
+    clock = ManualClock()
+    pacer = SlackPacer(Budgets(clock), clock, "T1")
+    pacer.method = APPEND
+
+    await pacer.turn(is_final=False)
+
+    assert not pacer.pay(UPDATE)
+    assert pacer.pay(APPEND)
+    assert not pacer.pay(APPEND)
+
+
+async def test_one_stream_is_appended_to_twice_a_second() -> None:
+    clock = ManualClock()
+    pacer = SlackPacer(Budgets(clock), clock, "T1")
+    pacer.method = APPEND
+    times = []
+
+    async def write() -> None:
+        for _ in range(10):
+            await pacer.turn(is_final=False)
+            pacer.pay(APPEND)
+            times.append(clock.monotonic())
+
+    writing = asyncio.create_task(write())
+    while not writing.done():
+        await asyncio.sleep(0)
+        await clock.advance(0.05)
+
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert max(gaps) <= 0.6
+    assert min(gaps) >= 0.45
