@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 
@@ -117,7 +118,7 @@ async def test_who_spent_what_is_told_and_exported_to_the_moderator_alone(town: 
 
 # Settings.
 
-SETTINGS = [
+SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("model", {"task": "imagine", "model": "sdxl"}, "**Models where nobody names one**: /imagine SDXL"),
     ("channel", {"channel": "#studio"}, "**Channels I may be used in**: {studio}"),
     ("moderators", {"role": "@gold"}, "**Moderators**: this workspace's administrators and {gold}"),
