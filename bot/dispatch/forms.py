@@ -10,6 +10,7 @@ from bot.dispatch.declaration import Command, Option, OptionKind
 
 _WHOLE = re.compile(r"[+-]?\d{1,30}")
 _LARGEST = 2**63 - 1
+_MANY = 1_000_000
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")  # as the bot itself writes them
 # How Discord and Slack write a person, a role and a channel inside text.
 _MENTION = re.compile(r"<(?:@[!&]?|#|!subteam\^)([A-Za-z0-9]+)(?:\|[^>]*)?>")
@@ -123,8 +124,13 @@ def _check_bounds(option: Option, value: Any) -> None:
 def bounds(low: float | None, high: float | None) -> str:
     """Bounds in words: "from 1 to 4", "at least 0", "at most 8"."""
     if low is not None and high is not None:
-        return f"from {low:g} to {high:g}"
-    return f"at least {low:g}" if low is not None else f"at most {high:g}"
+        return f"from {_plainly(low)} to {_plainly(high)}"
+    return f"at least {_plainly(low)}" if low is not None else f"at most {_plainly(high)}"
+
+
+def _plainly(bound: float | None) -> str:
+    """1,000,000 rather than 1e+06."""
+    return f"{bound:,.0f}" if bound is not None and abs(bound) >= _MANY else f"{bound:g}"
 
 
 def _chosen(option: Option, value: Any) -> Any:

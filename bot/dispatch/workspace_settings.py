@@ -9,17 +9,13 @@ from zoneinfo import available_timezones
 from bot.core.errors import BadOption, Refused
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
-from bot.core.naming import channel_named, role_named
+from bot.core.naming import EVERYONE, LINKS, channel_named, is_an_id, role_named
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Reply
-from bot.credits.limits import EVERYONE
 from bot.credits.policies import About
 from bot.dispatch.declaration import Choice
 from bot.dispatch.services import Services
 from bot.moderation.settings import WorkspaceSettings, key_of
-
-_ID_SHAPES = {"discord": re.compile(r"\d{5,25}"), "slack": re.compile(r"[A-Z][A-Z0-9]{5,20}")}
-"""What ids look like where platforms have them; a name that was typed instead of picked does not fit."""
 
 _LANGUAGE = re.compile(r"[^\W\d_][\w '()-]{1,39}")
 MOST_CHOICES = 25
@@ -52,13 +48,13 @@ async def changed(services: Services, by: User, values: Mapping[str, JSON], *nam
 
 def channel_allowed(by: User, place: str, *, is_allowed: bool) -> dict[str, JSON]:
     """A channel that the bot may be used in; once there is one, it is used in those only."""
-    return {key_of("channels", _an_id(by.platform, place, "channel")): True if is_allowed else None}
+    return {key_of("channels", an_id(by.platform, place, "channel")): True if is_allowed else None}
 
 
 def moderators(invocation: Invocation, settings: WorkspaceSettings, role: str, *, moderates: bool) -> dict[str, JSON]:
     """A role whose members moderate. Raises `Refused` for what would lock out who does it, or let in everybody."""
     by = invocation.user
-    role = _an_id(by.platform, role, "role")
+    role = an_id(by.platform, role, "role")
     if moderates and role in (EVERYONE, by.workspace):
         raise Refused("Everybody has that role: everybody would be a moderator.")
     left = settings.moderator_roles - {role}
@@ -70,7 +66,7 @@ def moderators(invocation: Invocation, settings: WorkspaceSettings, role: str, *
 
 async def notices_in(services: Services, by: User, place: str) -> dict[str, JSON]:
     """The channel that reports and notices go to, tried with one. Raises `BadOption` where I cannot post."""
-    channel = Channel(by.platform, by.workspace, _an_id(by.platform, place, "channel"))
+    channel = Channel(by.platform, by.workspace, an_id(by.platform, place, "channel"))
     told = Reply(text=f"Reports, and notices about the budget, will come here from now on. {by.name} said so.")
     if not await services.moderation.post(channel, told):
         where = channel_named(channel.platform, channel.id)
@@ -111,10 +107,10 @@ def _zones() -> dict[str, str]:
     return {name.lower(): name for name in sorted(available_timezones())} | {"utc": "UTC"}
 
 
-def _an_id(platform: str, text: str, what: str) -> str:
+def an_id(platform: str, text: str, what: str) -> str:
     """An id as the platform gives it. Raises `BadOption` for a name, where the platform has ids."""
-    shape = _ID_SHAPES.get(platform)
-    if text and (shape is None or shape.fullmatch(text) or (what == "role" and text == EVERYONE)):
+    knows_ids = platform in LINKS
+    if text and (not knows_ids or is_an_id(platform, text) or (what == "role" and text == EVERYONE)):
         return text
     raise BadOption(f"I do not know a {what} called “{text}”. Pick it from the list that opens at @ or #.", option=what)
 

@@ -82,7 +82,7 @@ def test_the_tier_is_called_after_the_role_that_gives_the_most() -> None:
     tin = (policy("role", "tin", limits.DAILY_ALLOWANCE, 20), policy("role", "tin", limits.NAME, "Tin foil"))
     gold = policy("role", "gold", limits.DAILY_ALLOWANCE, 500)
 
-    assert held_by(GOLD_AND_TIN, *tin, gold).tier == "gold"
+    assert held_by(GOLD_AND_TIN, *tin, gold).tier == "@gold"
     assert held_by(replace(ANA, roles=frozenset({"tin"})), *tin, gold).tier == "Tin foil"
 
 

@@ -43,7 +43,7 @@ def test_a_form_is_filled_with_types_and_defaults() -> None:
         (Upscale, {}, "image is missing: Which picture? Attach a file or give a link."),
         (Upscale, {"image": "a", "face_enhance": "perhaps"}, "face_enhance is yes or no, not “perhaps”."),
         (Chat, {"message": "x", "max_tokens": 0}, "max_tokens must be from 1 to 4096, not 0."),
-        (Grant, {"user": "ana", "credits": "-5"}, "credits must be from 0.1 to 1e+06, not -5."),
+        (Grant, {"user": "ana", "credits": "-5"}, "credits must be from 0.1 to 1,000,000, not -5."),
     ],
 )
 def test_bad_input_is_one_sentence(form: type[Command], options: dict[str, str | float | bool], sentence: str) -> None:

@@ -5,6 +5,7 @@ from bot.commands.quota.names import models_named
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
+from bot.core.naming import role_named
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.credits.limits import AT_ONCE, DAILY_ALLOWANCE, MAX_COUNT, MAX_PIXELS, MODELS, NAME, PER_MINUTE, WEIGHT
@@ -12,6 +13,7 @@ from bot.credits.policies import About
 from bot.credits.telling import one_line, values_told
 from bot.dispatch.declaration import Command, Role, command, option
 from bot.dispatch.services import Services
+from bot.dispatch.workspace_settings import an_id
 
 MOST_JOBS = 1_000
 MOST_PIXELS = 100_000_000
@@ -37,11 +39,11 @@ class QuotaRoleSet(Command):
         values = await self._values(invocation, services)
         if not values:
             raise BadOption("Say what the role gives: day, models, pictures, pixels, at_once, per_minute or weight.")
-        about = About(by.platform, by.workspace, "role", self.role)
+        about = About(by.platform, by.workspace, "role", an_id(by.platform, self.role, "role"))
         await credits_.change(about, values, by)
         is_set = await credits_.set_about(about)
         told = one_line(values_told(is_set, credits_.form), otherwise="nothing of its own")
-        return Reply(text=f"{is_set.get(NAME) or self.role}: {told}.", is_private=True)
+        return Reply(text=f"{is_set.get(NAME) or role_named(by.platform, self.role)}: {told}.", is_private=True)
 
     async def _values(self, invocation: Invocation, services: Services) -> dict[str, JSON]:
         values: dict[str, JSON] = {}
