@@ -260,7 +260,8 @@ def _discord(app: App) -> Connection:
 
 
 def _slack(app: App) -> Connection:
-    from bot.platforms.slack.connection import SlackConnection, SlackKeys
+    from bot.platforms.slack.connection import SlackConnection
+    from bot.platforms.slack.keys import SlackKeys
 
     settings = app.settings
     keys = SlackKeys(

@@ -73,6 +73,8 @@ def _number(option: str, field: PublishedField) -> Rule | None:
     least, most = LARGEST.get(option, (None, None))
     lows = [low for low in (least, field.minimum) if low is not None]
     highs = [high for high in (most, field.maximum) if high is not None]
+    if lows and highs and max(lows) > min(highs):
+        return None  # nothing that people may ask for is taken
     rule: dict[str, JSON] = {"to": field.name}
     if lows:
         rule["minimum"] = max(lows)

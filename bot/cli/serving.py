@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from bot.app import App
+from bot.cli.garbage import settle
 from bot.cli.signals import until_stopped
 from bot.platforms.web.door import Door
 from bot.platforms.web.platform import WebPlatform
@@ -33,6 +34,7 @@ async def serve(
     lag = asyncio.create_task(measure_loop_lag())
     try:
         ready(await app.serve(web, door_of(app, web), find_free=find_free))
+        settle()
         await until_stopped()
         await app.drain()
     finally:

@@ -62,8 +62,8 @@ class JobStore(Protocol):
         """Jobs asked in one channel in any state, newest first."""
         ...
 
-    async def waited_for(self, owner: str) -> list[Job]:
-        """The jobs of an owner that someone still waits for, oldest first."""
+    async def waited_for(self, owner: str) -> list[str]:
+        """The ids of an owner's jobs that someone still waits for, oldest first."""
         ...
 
     async def claim(

@@ -88,11 +88,19 @@ class Recovery:
                 log.exception("worker.heart_stumbled")
 
     async def _take_up_stranded(self) -> None:
-        """Jobs of this worker that nobody works on: their task met something it could not handle."""
+        """Jobs of this worker that nobody works on: their task met something it could not handle.
+
+        Their rows are read one by one: the others are hundreds, and would stand the loop still for a tenth of a second.
+        """
         async with self._database.read() as tx:
-            jobs = await tx.jobs.waited_for(self._worker)
-        for job in jobs:
-            self._runner.launch(job)
+            waited_for = await tx.jobs.waited_for(self._worker)
+        for job_id in waited_for:
+            if self._runner.works_on(job_id):
+                continue
+            async with self._database.read() as tx:
+                job = await tx.jobs.get(job_id)
+            if job is not None and job.told_at is None:  # it may have ended since the first look
+                self._runner.launch(job)
 
     async def _beat(self) -> None:
         now = self._clock.now()

@@ -60,6 +60,10 @@ class Runner:
         if worker in workers:
             self._parts.queue.share(workers.index(worker), len(workers))
 
+    def works_on(self, job_id: str) -> bool:
+        """Whether a task of this process has the job."""
+        return job_id in self._tasks
+
     @property
     def running(self) -> int:
         return len(self._tasks)

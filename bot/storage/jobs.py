@@ -106,7 +106,9 @@ _LET_GO = (
 )
 
 _IS_ALIVE = sa.exists().where(workers.c.id == jobs.c.owner, workers.c.beat_at > bindparam("dead_before"))
-_WAITED_FOR = _ALL.where(jobs.c.owner == bindparam("me"), sa.text(IS_WAITED_FOR)).order_by(jobs.c.created_at)
+_WAITED_FOR = (
+    sa.select(jobs.c.id).where(jobs.c.owner == bindparam("me"), sa.text(IS_WAITED_FOR)).order_by(jobs.c.created_at)
+)
 _DEAD_OWNERS = (
     sa.select(jobs.c.owner).distinct().where(sa.text(IS_WAITED_FOR), jobs.c.owner != bindparam("me"), ~_IS_ALIVE)
 )
@@ -188,8 +190,8 @@ class SqlJobStore:
         place = {"platform": platform, "workspace": workspace, "channel": channel}
         return _many(await self._run(_RECENT_IN, {**place, "most": limit}))
 
-    async def waited_for(self, owner: str) -> list[Job]:
-        return _many(await self._run(_WAITED_FOR, {"me": owner}))
+    async def waited_for(self, owner: str) -> list[str]:
+        return [row.id for row in await self._run(_WAITED_FOR, {"me": owner})]
 
     async def claim(
         self, owner: str, dead_before: datetime, at: datetime, limit: int, platforms: Sequence[str] | None = None

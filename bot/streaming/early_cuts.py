@@ -63,6 +63,8 @@ def _ends_here(
 ) -> bool:
     # Whether a line begins an item is seen only from what follows, which may not be there yet.
     level = Level.LINE if level is Level.ITEM else level
+    if level is Level.LINE and text[cut] in "\r\n":
+        return False  # the end of the block comes right after
     if end_from is not None and cut >= end_from + _PATIENCE[level]:
         return True
     return measure.fill(used, text[line.start : cut]) >= _FULL_ENOUGH[level]

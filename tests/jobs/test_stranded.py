@@ -136,6 +136,27 @@ async def test_recovery_goes_on_looking_after_it_stumbled(bench: Bench, monkeypa
     assert (await bench.job()).state is JobState.DELIVERED
 
 
+async def test_a_job_that_ends_while_recovery_looks_is_not_begun_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    look = SqlJobStore.waited_for
+
+    async def looking_long(self: SqlJobStore, owner: str) -> list[str]:
+        found = await look(self, owner)
+        bench.backend.last.let_go.set()
+        await bench.app.runner.drain(PATIENCE_SECONDS)
+        return found
+
+    bench.backend.will(hangs_after=0)
+    await bench.say("/imagine a fox")
+    monkeypatch.setattr(SqlJobStore, "waited_for", looking_long)
+
+    await bench.pass_time(6)
+
+    assert (await bench.job()).state is JobState.DELIVERED
+    assert "job.lost" not in caplog.messages
+
+
 # Whoever asked is gone.
 
 

@@ -2,9 +2,11 @@
 
 import io
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from bot.core.clock import SystemClock
@@ -12,75 +14,140 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost, Platform
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.platforms.console.platform import ConsolePlatform
+from bot.platforms.slack.calls import Calls
+from bot.platforms.slack.pacing import Budgets
+from bot.platforms.slack.platform import SlackPlatform
+from bot.platforms.slack.teams import OneTeam, Team
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.stream import Gone
 from bot.storage.engine import SqlDatabase
+from tests.emulators.slack.emulator import SlackEmulator
+from tests.emulators.slack.messages import Message
 from tests.fakes.clock import ManualClock
 from tests.fakes.platform import RememberingPlatform
+from tests.platforms.discord.town import open_town
 
 ANA = User("web", "page", "ana", "Ana")
 HOME = Channel("web", "page", "ana.main", thread="t1")
 
-Shown = Callable[[], str]
-"""All that a person sees there now, as text."""
+
+@dataclass(frozen=True)
+class Stage:
+    """A platform, a look at all that a person sees there now, as text, and where and for whom to post."""
+
+    platform: Platform
+    shown: Callable[[], str]
+    home: Channel = HOME
+    user: User = ANA
+
+    def destination(self, nonce: str) -> Destination:
+        return Destination(self.user, self.home, f"{self.platform.name}:request", nonce)
 
 
-@pytest.fixture(params=["web", "console", "remembering"])
-async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Platform, Shown]]:
-    """A platform, and a look at what it shows."""
-    if request.param == "console":
-        out = io.StringIO()
-        yield ConsolePlatform(out, path_of=lambda _: None), out.getvalue
-    elif request.param == "remembering":
-        fake = RememberingPlatform("web", ManualClock())
-        yield fake, lambda: "\n".join(shown.text for shown in fake.messages.values())
-    else:
-        database = SqlDatabase(f"sqlite:///{tmp_path / 'page.db'}")
-        await database.open()
-        web = WebPlatform(database, SystemClock())
-        yield (
-            web,
-            lambda: "\n".join(
-                message.reply.text
-                for message in web.feed.since(HOME.id, web.feed.start) or []
-                if not isinstance(message, Gone)
-            ),
+@asynccontextmanager
+async def on_the_console(_: Path) -> AsyncIterator[Stage]:
+    out = io.StringIO()
+    yield Stage(ConsolePlatform(out, path_of=lambda _: None), out.getvalue)
+
+
+@asynccontextmanager
+async def on_the_fake(_: Path) -> AsyncIterator[Stage]:
+    fake = RememberingPlatform("web", ManualClock())
+    yield Stage(fake, lambda: "\n".join(shown.text for shown in fake.messages.values()))
+
+
+@asynccontextmanager
+async def on_the_page(folder: Path) -> AsyncIterator[Stage]:
+    database = SqlDatabase(f"sqlite:///{folder / 'page.db'}")
+    await database.open()
+    web = WebPlatform(database, SystemClock())
+
+    def shown() -> str:
+        messages = web.feed.since(HOME.id, web.feed.start) or []
+        return "\n".join(message.reply.text for message in messages if not isinstance(message, Gone))
+
+    yield Stage(web, shown)
+    await database.close()
+
+
+@asynccontextmanager
+async def on_discord(folder: Path) -> AsyncIterator[Stage]:
+    async with open_town(folder) as town:
+        thread = await town.ana.open_thread("here", on=await town.ana.say("hello", town.general))
+        workspace = str(town.guild.id)
+        home = Channel("discord", workspace, str(town.general.id), thread=str(thread.id))
+        ana = User("discord", workspace, str(town.ana.id), "Ana")
+        yield Stage(
+            town.app.platforms["discord"], lambda: "\n".join(message.text for message in thread.messages), home, ana
         )
-        await database.close()
 
 
-def destination(nonce: str) -> Destination:
-    return Destination(ANA, HOME, "web:request", nonce)
+@asynccontextmanager
+async def on_slack(folder: Path) -> AsyncIterator[Stage]:
+    """Slack's adapter, calling a local Slack that has such a workspace, channel and thread."""
+    database = SqlDatabase(f"sqlite:///{folder / 'slack.db'}")
+    await database.open()
+    async with SlackEmulator() as slack, aiohttp.ClientSession() as session:
+        team = slack.add_team()
+        channel = team.channel("general")
+        team.id, channel.id = HOME.workspace, HOME.id
+        team.channels[HOME.id] = channel
+        channel.all_messages.append(Message(channel, HOME.thread, "U1"))
+        teams, clock = OneTeam(), SystemClock()
+        teams.joined(Team(team.id, team.bot_token, team.bot_user, team.bot_id))
+        calls = Calls(slack.api_url, session, teams, Budgets(clock), clock)
+        platform = SlackPlatform(calls, teams, database, lambda _: None, clock)
+        yield Stage(platform, lambda: "\n".join(message.shown for message in channel.of_bot))
+        assert slack.violations == []
+    await database.close()
+
+
+STAGES: dict[str, Callable[[Path], AbstractAsyncContextManager[Stage]]] = {
+    "web": on_the_page,
+    "console": on_the_console,
+    "remembering": on_the_fake,
+    "discord": on_discord,
+    "slack": on_slack,
+}
+
+
+@pytest.fixture(params=STAGES)
+async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with STAGES[request.param](tmp_path) as opened:
+        yield opened
 
 
 def working(text: str) -> Reply:
     return Reply(text=text, tone=Tone.WORKING)
 
 
-async def test_a_post_gives_an_address_that_any_process_can_use(stage: tuple[Platform, Shown]) -> None:
-    platform, shown = stage
+async def test_a_post_gives_an_address_that_any_process_can_use(stage: Stage) -> None:
+    platform, shown = stage.platform, stage.shown
 
-    ref = await platform.post(destination("one"), working("hello"))
+    ref = await platform.post(stage.destination("one"), working("hello"))
 
-    assert (ref.platform, ref.workspace, ref.channel, ref.thread) == (platform.name, "page", "ana.main", "t1")
+    home = stage.home
+    assert (ref.platform, ref.workspace, ref.channel, ref.thread) == (
+        *(platform.name, home.workspace, home.id, home.thread),
+    )
     assert ref.id
     assert "hello" in shown()
 
 
-async def test_equal_nonces_make_one_message(stage: tuple[Platform, Shown]) -> None:
-    platform, shown = stage
+async def test_equal_nonces_make_one_message(stage: Stage) -> None:
+    platform, shown = stage.platform, stage.shown
 
-    first = await platform.post(destination("one"), working("hello"))
-    again = await platform.post(destination("one"), working("hello"))
-    other = await platform.post(destination("two"), working("other"))
+    first = await platform.post(stage.destination("one"), working("hello"))
+    again = await platform.post(stage.destination("one"), working("hello"))
+    other = await platform.post(stage.destination("two"), working("other"))
 
     assert first == again != other
     assert shown().count("hello") == 1
 
 
-async def test_an_edit_shows_the_latest(stage: tuple[Platform, Shown]) -> None:
-    platform, shown = stage
-    ref = await platform.post(destination("one"), working("The"))
+async def test_an_edit_shows_the_latest(stage: Stage) -> None:
+    platform, shown = stage.platform, stage.shown
+    ref = await platform.post(stage.destination("one"), working("The"))
 
     await platform.edit(ref, working("The sea"))
     await platform.edit(ref, working("The sea is wide"))
@@ -88,9 +155,9 @@ async def test_an_edit_shows_the_latest(stage: tuple[Platform, Shown]) -> None:
     assert shown().strip() == "The sea is wide"
 
 
-async def test_an_edit_made_twice_is_one_edit(stage: tuple[Platform, Shown]) -> None:
-    platform, shown = stage
-    ref = await platform.post(destination("one"), working("The"))
+async def test_an_edit_made_twice_is_one_edit(stage: Stage) -> None:
+    platform, shown = stage.platform, stage.shown
+    ref = await platform.post(stage.destination("one"), working("The"))
 
     await platform.edit(ref, working("The sea"))
     await platform.edit(ref, working("The sea"))
@@ -98,18 +165,18 @@ async def test_an_edit_made_twice_is_one_edit(stage: tuple[Platform, Shown]) -> 
     assert shown().count("sea") == 1
 
 
-async def test_a_message_that_never_was_is_lost(stage: tuple[Platform, Shown]) -> None:
-    platform, _ = stage
-    ref: MessageRef = await platform.post(destination("one"), working("hello"))
+async def test_a_message_that_never_was_is_lost(stage: Stage) -> None:
+    platform = stage.platform
+    ref: MessageRef = await platform.post(stage.destination("one"), working("hello"))
 
     with pytest.raises(MessageLost):
-        await platform.edit(replace(ref, id="another"), working("x"))
+        await platform.edit(replace(ref, id="1"), working("x"))
 
 
-async def test_a_deleted_message_is_lost_for_edits_and_stays_away(stage: tuple[Platform, Shown]) -> None:
-    platform, shown = stage
-    ref = await platform.post(destination("one"), working("hello"))
-    other = await platform.post(destination("two"), working("other"))
+async def test_a_deleted_message_is_lost_for_edits_and_stays_away(stage: Stage) -> None:
+    platform, shown = stage.platform, stage.shown
+    ref = await platform.post(stage.destination("one"), working("hello"))
+    other = await platform.post(stage.destination("two"), working("other"))
 
     await platform.delete(ref)
     await platform.delete(ref)
@@ -121,9 +188,9 @@ async def test_a_deleted_message_is_lost_for_edits_and_stays_away(stage: tuple[P
     assert "other words" in shown()
 
 
-async def test_a_final_turn_never_waits_for_the_pace(stage: tuple[Platform, Shown]) -> None:
-    platform, _ = stage
-    ref = await platform.post(destination("one"), working("hello"))
+async def test_a_final_turn_never_waits_for_the_pace(stage: Stage) -> None:
+    platform = stage.platform
+    ref = await platform.post(stage.destination("one"), working("hello"))
     pacer = platform.pacer(ref)
 
     await pacer.turn(is_final=False)

@@ -100,7 +100,7 @@ class Calls:
     ) -> None:
         desk, interaction = self._desk, acknowledged.interaction
         try:
-            user = await desk.people.of_interaction(interaction)
+            user = await desk.people.of_interaction(interaction, is_anywhere=declaration.works_anywhere)
         except UserError as error:
             await self._refuse(acknowledged, sentence(error))
             return

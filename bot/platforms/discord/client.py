@@ -8,6 +8,9 @@ import discord
 
 log = logging.getLogger(__name__)
 
+# There is nothing to hear or say here: no warning that voice lacks its libraries.
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+
 READY_AFTER_SECONDS = 0.1
 """How long after the last server it is taken that all have arrived. Later ones say themselves that they are not new."""
 

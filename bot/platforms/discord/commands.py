@@ -41,20 +41,30 @@ _FOR_GUILDS, _FOR_USERS = 0, 1
 def application_commands(menu: Menu, *, allow_user_installs: bool) -> list[Payload]:
     """Every command of the menu as Discord registers it, groups under their first word, and those of messages."""
     declarations = [form.declaration for form in menu]
-    where = _where(allow_user_installs=allow_user_installs)
     families: dict[str, list[Declaration]] = {}
     for declaration in declarations:
         families.setdefault(declaration.words_of_name[0], []).append(declaration)
-    slashes = [{**_family(name, members), **where} for name, members in families.items()]
+    slashes = [
+        {**_family(name, members), **_where(members, allow_user_installs=allow_user_installs)}
+        for name, members in families.items()
+    ]
     menus = [
-        {"type": _ON_MESSAGE, "name": label, "default_member_permissions": _powers([declaration]), **where}
+        {
+            "type": _ON_MESSAGE,
+            "name": label,
+            "default_member_permissions": _powers([declaration]),
+            **_where([declaration], allow_user_installs=allow_user_installs),
+        }
         for declaration in declarations
         for label in declaration.contexts.values()
     ]
     return [*slashes, *menus]
 
 
-def _where(*, allow_user_installs: bool) -> Payload:
+def _where(members: Sequence[Declaration], *, allow_user_installs: bool) -> Payload:
+    """Where it is offered. What moderators and the owner do concerns a server, and is done there."""
+    if all(member.rank > Rank.USER for member in members):
+        return {"contexts": [_IN_GUILDS], "integration_types": [_FOR_GUILDS]}
     if allow_user_installs:
         return {"contexts": [_IN_GUILDS, _WITH_BOT, _ELSEWHERE], "integration_types": [_FOR_GUILDS, _FOR_USERS]}
     return {"contexts": [_IN_GUILDS, _WITH_BOT], "integration_types": [_FOR_GUILDS]}

@@ -42,6 +42,7 @@ _CLOSED = {
     4004: REFUSED_TOKEN,
     4010: "DISCORD_SHARD_IDS names a shard that DISCORD_SHARD_COUNT does not have.",
     4011: "The bot is in too many servers for so few shards: raise DISCORD_SHARD_COUNT, or leave it empty.",
+    4012: "Discord no longer speaks the version of its gateway that discord.py uses: update the bot.",
     4013: "Discord does not know the intents that were asked for.",
     4014: "Discord took an intent back. Switch on Message Content on the Bot page of your application, and restart.",
 }

@@ -45,9 +45,8 @@ class Hearing:
         await self._work(self._interaction(interaction), f"interaction {interaction.id}")
 
     async def message(self, message: discord.Message) -> None:
-        """Somebody wrote something."""
-        if not self._is_quiet:
-            await self._work(self._talking.hear(message), f"message {message.id}")
+        """Somebody wrote something. While the bot stops, jobs take nothing new, and who asks is told."""
+        await self._work(self._talking.hear(message), f"message {message.id}")
 
     async def joined(self, guild: discord.Guild) -> None:
         await self._work(self._welcoming.joined(guild), f"join of {guild.id}")

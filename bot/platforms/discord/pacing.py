@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bot.core.clock import Clock
 from bot.core.platform import Pacer
 from bot.core.replies import MessageRef
-from bot.platforms.discord.places import place_of
+from bot.platforms.discord.places import place_of, plain_token
 from bot.streaming.pacer import Bucket
 
 EDITS_OF_AN_INTERACTION = (5, 2.0)
@@ -54,7 +54,7 @@ class MessagePacer(Pacer):
         self._turns: dict[str, Pacer] = {}
 
     async def turn(self, *, is_final: bool) -> None:
-        token = self._token_of(self._message)
+        token = plain_token(self._token_of(self._message))
         if token not in self._turns:
             buckets = self._buckets
             bucket = buckets.of_interaction(token) if token else buckets.of_channel(place_of(self._message))

@@ -34,15 +34,18 @@ class People:
         self._seen_in: OrderedDict[int, dict[int, None]] = OrderedDict()
         self._locales: OrderedDict[int, str] = OrderedDict()
 
-    async def of_interaction(self, interaction: discord.Interaction) -> User:
-        """Who acted. Raises `NotAllowed` for somebody in direct messages whom no server of ours knows."""
+    async def of_interaction(self, interaction: discord.Interaction, *, is_anywhere: bool = False) -> User:
+        """Who acted. Raises `NotAllowed` for somebody in direct messages whom no server of ours knows.
+
+        `is_anywhere`: what they ask for is given to strangers as well.
+        """
         person, locale = interaction.user, str(interaction.locale)
         _remember(self._locales, person.id, locale)
         if is_brought_along(interaction):
             return User(NAME, USER_INSTALLS, str(person.id), person.display_name, locale)
         if isinstance(person, discord.Member):
             return self._member(person, interaction.permissions)
-        return await self._at_home(person)
+        return await self._at_home(person, is_anywhere=is_anywhere)
 
     async def of_message(self, message: discord.Message) -> User:
         """Who wrote. Raises as `of_interaction` does."""
@@ -62,12 +65,12 @@ class People:
             is_administrator=permissions.administrator or permissions.manage_guild,
         )
 
-    async def _at_home(self, person: discord.User | discord.Member) -> User:
+    async def _at_home(self, person: discord.User | discord.Member, *, is_anywhere: bool = False) -> User:
         """Somebody who writes directly, as a member of a server that both are in and that is allowed."""
         home = await self._homes.get(person.id, lambda: self._find_home(person.id))
         if home is not None:
             return home
-        if self._allow_user_installs:
+        if self._allow_user_installs or is_anywhere:
             locale = self._locales.get(person.id, "en")
             return User(NAME, USER_INSTALLS, str(person.id), person.display_name, locale)
         self._homes.forget(person.id)

@@ -1,6 +1,5 @@
 """Where something is asked: Discord's channels, threads and direct messages as the trunk's `Channel`."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import discord
@@ -16,7 +15,8 @@ USER_INSTALLS = "user-installs"
 _REPLIES = "m"
 """A conversation that goes on by replies has no thread: it is called after its first message, with this in front."""
 
-AnyChannel = discord.abc.GuildChannel | discord.abc.PrivateChannel | discord.Thread | discord.PartialMessageable
+_FIRST = "first:"
+"""In front of the token of an interaction's first message, which Discord knows as `@original` and not by its id."""
 
 
 def is_direct(interaction: discord.Interaction) -> bool:
@@ -52,7 +52,15 @@ def place_of(where: Channel | MessageRef) -> int:
     return int(where.thread if where.thread and not is_by_replies(where.thread) else channel)
 
 
-def parent_of(raw: Mapping[str, Any]) -> str:
-    """The channel that a thread is in, from Discord's own JSON; empty where it is no thread."""
-    is_thread = raw.get("type") in (10, 11, 12)
-    return str(raw.get("parent_id") or "") if is_thread else ""
+def first_token(token: str) -> str:
+    """The token of an interaction, for its first message."""
+    return f"{_FIRST}{token}"
+
+
+def is_first(token: str) -> bool:
+    return token.startswith(_FIRST)
+
+
+def plain_token(token: str) -> str:
+    """The token as Discord gave it."""
+    return token.removeprefix(_FIRST)

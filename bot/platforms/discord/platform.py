@@ -18,7 +18,7 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.messages import EPHEMERAL, LONGEST_TEXT, Payload, payload, with_ask, with_show
 from bot.platforms.discord.pacing import Buckets, MessagePacer
-from bot.platforms.discord.places import NAME, USER_INSTALLS, is_by_replies, place_of
+from bot.platforms.discord.places import NAME, USER_INSTALLS, is_by_replies, place_of, plain_token
 from bot.platforms.discord.sending import TOKEN_EXPIRED, TOO_LARGE, UNKNOWN_WEBHOOK, Sender, code_of
 from bot.platforms.discord.uploads import DEFAULT_LIMIT_BYTES, PathOf, Upload, files, remark, uploads
 
@@ -165,7 +165,7 @@ class DiscordPlatform:
         told = await self._sent(
             lambda it: self._sender.follow_up(message.token, _flagged(it, reply), it.files), made, reply
         )
-        return replace(message, id=str(told["id"]))
+        return replace(message, id=str(told["id"]), token=plain_token(message.token))
 
     def reach(self, message: MessageRef) -> None:
         """Remember how a private message is reached, for who only knows its id: the button that was pressed on it."""

@@ -16,7 +16,9 @@ from bot.platforms.discord.answers import Answers
 from bot.platforms.discord.messages import Payload
 from bot.platforms.discord.pacing import Buckets
 from bot.platforms.discord.permissions import lacking_in
+from bot.platforms.discord.places import is_first, plain_token
 from bot.streaming.pacer import Bucket
+from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class Sender:
 
         async def attempt() -> Any:
             with _parameters(payload, files) as parameters:
-                return await self._send(self._client.http.send_message(place, params=parameters), place)
+                return await self._write(self._client.http.send_message(place, params=parameters), place)
 
         return await self._persistently(attempt)
 
@@ -74,35 +76,33 @@ class Sender:
         """Change a message by the bot's own right."""
         with _parameters(payload, files) as parameters:
             request = self._client.http.edit_message(place, int(message), params=parameters)
-            await self._send(request, place, self._buckets.of_channel(place))
+            await self._write(request, place, self._buckets.of_channel(place))
 
     async def edit_answer(self, token: str, message: str, payload: Payload, files: Sequence[discord.File] = ()) -> None:
         """Change an interaction's message by its token."""
+        adapter, plain = async_context.get(), plain_token(token)
         with _parameters(payload, files) as parameters:
-            request = async_context.get().edit_webhook_message(
-                self.application_id,
-                token,
-                int(message),
-                session=self.session,
-                payload=parameters.payload,
-                multipart=parameters.multipart,
-                files=parameters.files,
-            )
-            await self._send(request, 0, self._buckets.of_interaction(token))
+            body: dict[str, Any] = {"payload": parameters.payload, "multipart": parameters.multipart}
+            body |= {"files": parameters.files, "session": self.session}
+            if is_first(token):
+                request = adapter.edit_original_interaction_response(self.application_id, plain, **body)
+            else:
+                request = adapter.edit_webhook_message(self.application_id, plain, int(message), **body)
+            await self._write(request, 0, self._buckets.of_interaction(plain))
 
     async def follow_up(self, token: str, payload: Payload, files: Sequence[discord.File] = ()) -> Any:
         """Another message of an interaction. Discord knows no nonce here."""
         with _parameters(payload, files) as parameters:
             request = async_context.get().execute_webhook(
                 self.application_id,
-                token,
+                plain_token(token),
                 session=self.session,
                 payload=parameters.payload,
                 multipart=parameters.multipart,
                 files=parameters.files,
                 wait=True,
             )
-            return await self._send(request, 0, self._buckets.of_interaction(token))
+            return await self._write(request, 0, self._buckets.of_interaction(plain_token(token)))
 
     async def delete(self, place: int, message: str) -> None:
         """Take a message away; harmless when it is gone."""
@@ -114,9 +114,11 @@ class Sender:
 
     async def delete_answer(self, token: str, message: str) -> None:
         """Take an interaction's message away by its token; harmless when it is gone."""
-        request = async_context.get().delete_webhook_message(
-            self.application_id, token, int(message), session=self.session
-        )
+        adapter, plain, session = async_context.get(), plain_token(token), self.session
+        if is_first(token):
+            request = adapter.delete_original_interaction_response(self.application_id, plain, session=session)
+        else:
+            request = adapter.delete_webhook_message(self.application_id, plain, int(message), session=session)
         try:
             await self._send(request, 0)
         except MessageLost as error:
@@ -141,6 +143,18 @@ class Sender:
     async def direct_channel(self, user: int) -> Any:
         """The channel between the bot and somebody, as Discord tells of it."""
         return await self._send(self._client.http.start_private_message(user), 0)
+
+    async def _write(self, request: Any, place: int, bucket: Bucket | None = None) -> Any:
+        outcome = "failed"
+        try:
+            told = await self._send(request, place, bucket)
+            outcome = "shown"
+        except MessageLost:
+            outcome = "lost"
+            raise
+        finally:
+            metrics.edits.labels(platform="discord", outcome=outcome).inc()
+        return told
 
     async def _send(self, request: Any, place: int, bucket: Bucket | None = None) -> Any:
         try:

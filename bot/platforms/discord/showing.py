@@ -11,7 +11,7 @@ from bot.core.platform import MessageLost
 from bot.core.replies import MessageRef, Reply
 from bot.dispatch.consent import ACTIONS as CONSENT
 from bot.platforms.discord.acknowledging import TOKEN_LIVES, Acknowledged
-from bot.platforms.discord.places import NAME
+from bot.platforms.discord.places import NAME, first_token
 from bot.platforms.discord.platform import DiscordPlatform
 from bot.platforms.discord.sending import Sender
 from bot.streaming.layout import Layout
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 def first_message(acknowledged: Acknowledged, here: Channel) -> MessageRef:
     """The address of the first message of an interaction: by its token now, by its channel for ever."""
     interaction = acknowledged.interaction
-    expires = interaction.created_at + TOKEN_LIVES
-    return MessageRef(NAME, here.workspace, here.id, here.thread, acknowledged.message, interaction.token, expires)
+    token, expires = first_token(interaction.token), interaction.created_at + TOKEN_LIVES
+    return MessageRef(NAME, here.workspace, here.id, here.thread, acknowledged.message, token, expires)
 
 
 class Showing:

@@ -84,9 +84,8 @@ class Talking:
         """By name, or by the role that a server gives its bots."""
         me = self._client.user
         role = message.guild.self_role if message.guild else None
-        return (me is not None and me.mentioned_in(message) and not message.mention_everyone) or (
-            role is not None and role in message.role_mentions
-        )
+        is_named = me is not None and any(person.id == me.id for person in message.mentions)
+        return is_named or (role is not None and role in message.role_mentions)
 
     def _answers_us(self, message: discord.Message) -> bool:
         answered = _answered(message)

@@ -46,7 +46,7 @@ class Asking:
             try:
                 root = await self._post_root(invocation)
             except CallRefused as error:
-                text = await self.platform.why_not(channel.workspace, error.code)
+                text = await self.platform.refusals.why(channel.workspace, error.code)
                 await self.platform.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
                 return
             invocation = replace(invocation, channel=replace(channel, thread=root))

@@ -9,8 +9,8 @@ from bot.core.invocations import Attachment, Invocation
 from bot.core.people import User
 from bot.core.replies import Reply, Tone
 from bot.dispatch.declaration import Declaration, OptionKind
-from bot.dispatch.parser import Call, find, parse
-from bot.platforms.slack.asides import Aside
+from bot.dispatch.parser import Call, Menu, find, parse
+from bot.platforms.slack.asides import Aside, Asides
 from bot.platforms.slack.asking import Asking, where
 from bot.platforms.slack.calls import CallRefused, Calls
 from bot.platforms.slack.files import Files
@@ -129,11 +129,11 @@ class Commands:
         await self._asking.ask(Invocation(user, place, origin.command, key, options, attachments), aside)
 
     @property
-    def _menu(self) -> Any:
+    def _menu(self) -> Menu:
         return self._asking.dispatcher.services.menu
 
     @property
-    def _asides(self) -> Any:
+    def _asides(self) -> Asides:
         return self._asking.platform.asides
 
     def _line(self, body: Body) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 import aiohttp
@@ -12,30 +11,29 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
-from slack_bolt.authorization import AuthorizeResult
-from slack_bolt.authorization.async_authorize import AsyncAuthorize
-from slack_bolt.context.async_context import AsyncBoltContext
-from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, Unavailable
 from bot.core.replies import MessageRef
 from bot.core.storage import Database
 from bot.dispatch.dispatcher import Dispatcher
+from bot.platforms.slack.application import bolt_app
 from bot.platforms.slack.asking import Asking
 from bot.platforms.slack.calls import Calls
 from bot.platforms.slack.commands import Commands
 from bot.platforms.slack.files import Files
 from bot.platforms.slack.installations import InstalledTeams
+from bot.platforms.slack.keys import SlackKeys
 from bot.platforms.slack.listening import Listening
-from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH, oauth_settings
+from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH
 from bot.platforms.slack.pacing import Budgets
 from bot.platforms.slack.people import People
 from bot.platforms.slack.platform import SlackPlatform
 from bot.platforms.slack.presses import Presses
+from bot.platforms.slack.signing_in import signed_in, try_app_token
 from bot.platforms.slack.talking import Talking
 from bot.platforms.slack.tasks import Tasks
-from bot.platforms.slack.teams import OneTeam, Teams, team_from
+from bot.platforms.slack.teams import OneTeam, Teams
 from bot.platforms.slack.uploads import PathOf
 
 log = logging.getLogger(__name__)
@@ -45,33 +43,6 @@ _PING_SECONDS = 10.0
 _CALL_SECONDS = 30.0
 _DRAIN_SECONDS = 10.0
 _LOOK_SECONDS = 15.0
-_UNKNOWN = (
-    "I am not installed in this workspace, or not any more. "
-    "Whoever looks after me can install me again, at /slack/install of my address."
-)
-_REASONS = {
-    "invalid_auth": "is not valid",
-    "not_authed": "is empty",
-    "token_revoked": "was revoked",
-    "token_expired": "has expired",
-    "account_inactive": "belongs to a workspace or an app that is gone",
-    "not_allowed_token_type": "is of the wrong kind",
-    "missing_scope": "lacks a scope",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class SlackKeys:
-    """What opens Slack, from the settings; what is not given is empty."""
-
-    api_url: str
-    bot_token: str = ""
-    app_token: str = ""
-    signing_secret: str = ""
-    client_id: str = ""
-    client_secret: str = ""
-    command_prefix: str = ""
-    public_url: str = ""
 
 
 class SlackConnection:
@@ -117,9 +88,13 @@ class SlackConnection:
         timeout = aiohttp.ClientTimeout(total=_CALL_SECONDS)
         self._session = aiohttp.ClientSession(timeout=timeout)
         calls = Calls(keys.api_url, self._session, self._teams, self._budgets, self._clock)
-        await self._sign_in(calls)
-        self._platform = SlackPlatform(calls, self._teams, self._database, self._path_of, self._clock)
-        self._app = self._bolt(calls)
+        if keys.app_token:
+            await try_app_token(calls, keys.app_token)
+        if self._many is None:
+            self._one.joined(await signed_in(calls, keys.bot_token))
+        self._platform = SlackPlatform(calls, self._teams, self._database, self._path_of, self._clock, self._tasks)
+        self._app = bolt_app(keys, self._teams, self._many, calls)
+        self._app.use(self._counted)
         self._join(calls, self._platform, self._app)
         self._looking = asyncio.create_task(self._look_around())
 
@@ -172,55 +147,7 @@ class SlackConnection:
         if self._many is None and not self._one.is_joined:
             raise Unavailable("The app was taken out of its workspace.")
 
-    # Signing in.
-
-    async def _sign_in(self, calls: Calls) -> None:
-        if self._keys.app_token:
-            await self._tried(
-                calls.client(self._keys.app_token).apps_connections_open(app_token=self._keys.app_token),
-                "SLACK_APP_TOKEN",
-            )
-        if self._many is None:
-            answer = await self._tried(calls.client(self._keys.bot_token).auth_test(), "SLACK_BOT_TOKEN")
-            headers = {name.lower(): value for name, value in dict(answer.headers).items()}
-            team = team_from(answer.data, self._keys.bot_token, headers.get("x-oauth-scopes", ""))
-            self._one.joined(team)
-            log.info("slack.signed_in", extra={"team": team.id, "called": team.name})
-
-    async def _tried(self, call: Awaitable, variable: str):  # type: ignore[no-untyped-def,type-arg] # an answer of slack_sdk
-        try:
-            return await call
-        except SlackApiError as error:
-            code = str(error.response.get("error") or error.response.status_code)
-            reason = _REASONS.get(code, f"was refused ({code})")
-            raise NotAllowed(f"{variable} {reason}. See docs/slack.md for how to get one.") from error
-        except (aiohttp.ClientError, TimeoutError, OSError, SlackClientError) as error:
-            raise Unavailable(f"Slack cannot be reached at {self._keys.api_url}: {type(error).__name__}.") from error
-
     # slack-bolt.
-
-    def _bolt(self, calls: Calls) -> AsyncApp:
-        """slack-bolt with an authorisation of ours: it asks nobody, and knows every workspace that let us in."""
-        keys, many = self._keys, self._many
-        oauth = None
-        if many is not None:
-            oauth = oauth_settings(keys.client_id, keys.client_secret, keys.api_url, keys.public_url, many)
-        logger = logging.getLogger("slack_bolt.easel")
-        # At INFO it logs the bodies of requests with a bad signature, which may hold prompts; and while it is built it
-        # warns of every variable of the environment that it does not use.
-        logger.setLevel(logging.ERROR)
-        app = AsyncApp(
-            logger=logger,
-            name="easel",
-            signing_secret=keys.signing_secret or "none",
-            client=calls.client(),
-            authorize=_Authorize(self._teams),  # type: ignore[arg-type] # it takes such an object too
-            oauth_settings=oauth,
-            user_facing_authorize_error_message=_UNKNOWN,
-            attaching_conversation_kwargs_enabled=False,
-        )
-        app.use(self._counted)
-        return app
 
     def _join(self, calls: Calls, platform: SlackPlatform, app: AsyncApp) -> None:
         asking = Asking(self._dispatcher, platform, calls, self._tasks)
@@ -300,35 +227,7 @@ class SlackConnection:
                     alive = await tx.workers.count(self._clock.now() - timedelta(seconds=_LOOK_SECONDS))
                 self._budgets.share(alive)
                 if self._platform is not None:
-                    await self._platform.statuses.keep_alive()
+                    self._platform.statuses.keep_alive()
             except Exception as error:  # the next look may be luckier
                 log.warning("slack.look_failed", extra={"reason": repr(error)})
             await self._clock.sleep(_LOOK_SECONDS)
-
-
-class _Authorize(AsyncAuthorize):
-    """Which installation a request belongs to. slack-bolt's own asks Slack for every single one."""
-
-    def __init__(self, teams: Teams) -> None:
-        self._teams = teams
-
-    async def __call__(
-        self,
-        *,
-        context: AsyncBoltContext,
-        enterprise_id: str | None,
-        team_id: str | None,
-        user_id: str | None,
-        **_: str | None,
-    ) -> AuthorizeResult | None:
-        team = await self._teams.get(team_id or "")
-        if team is None:
-            return None
-        return AuthorizeResult(
-            enterprise_id=enterprise_id,
-            team_id=team.id,
-            bot_token=team.token,
-            bot_id=team.bot_id,
-            bot_user_id=team.bot_user,
-            bot_scopes=sorted(team.scopes),
-        )

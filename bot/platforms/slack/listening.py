@@ -9,6 +9,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 
 from bot.dispatch.parser import find
+from bot.dispatch.services import Services
 from bot.platforms.slack.commands import FORM_SHORTCUT, PICTURE_SHORTCUT, Commands
 from bot.platforms.slack.forms import CALLBACK, option_named, origin_of, suggestions
 from bot.platforms.slack.presses import Presses
@@ -44,7 +45,9 @@ class Seen:
 class Listening:
     """Joins the parts to slack-bolt."""
 
-    def __init__(self, commands: Commands, presses: Presses, talking: Talking, tasks: Tasks, services: Any) -> None:
+    def __init__(
+        self, commands: Commands, presses: Presses, talking: Talking, tasks: Tasks, services: Services
+    ) -> None:
         self._commands = commands
         self._presses = presses
         self._talking = talking

@@ -35,10 +35,11 @@ class People:
 
     async def user(self, team: str, user: str, *, home: str = "", name: str = "") -> User:
         """Who asks in that workspace. `home` is their own, where they come from another by Slack Connect."""
-        told = await self._person(team, user)
+        # Somebody new waits for one round trip, not two.
+        told, all_groups = await asyncio.gather(self._person(team, user), self._groups_of(team))
         is_guest = bool(told.get("is_stranger")) or (bool(home) and home != team)
         is_admin = any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
-        groups = {} if is_guest else await self._groups_of(team)
+        groups = {} if is_guest else all_groups
         return User(
             platform=NAME,
             workspace=home or team,

@@ -3,13 +3,13 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from typing import Any
 from weakref import WeakValueDictionary
 
 from bot.core.clock import Clock
 from bot.core.ids import seconds_in
 from bot.core.people import Channel
-from bot.core.platform import Destination, MessageFull, MessageLimits, MessageLost
+from bot.core.platform import Destination, MessageFull, MessageLimits
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.core.storage import Database
 from bot.platforms.slack.asides import Asides
@@ -17,8 +17,10 @@ from bot.platforms.slack.calls import GONE, CallRefused, Calls, CallUnclear, let
 from bot.platforms.slack.messages import MESSAGE_BYTES, UPDATE_BYTES, blocks_of, fallback_text
 from bot.platforms.slack.mrkdwn import defused, settled
 from bot.platforms.slack.pacing import APPEND, POST, STOP, UPDATE, SlackPacer
+from bot.platforms.slack.refusals import LOST, Refusals
 from bot.platforms.slack.status import Statuses
 from bot.platforms.slack.streams import Recipient, Streams
+from bot.platforms.slack.tasks import Tasks
 from bot.platforms.slack.teams import NAME, Teams
 from bot.platforms.slack.uploads import PathOf, Uploads
 
@@ -29,14 +31,6 @@ WAITING = "~"
 
 METADATA = "easel_message"
 _REMEMBERED = 10_000
-_LOST = frozenset({
-    "channel_not_found", "is_archived", "message_not_found", "thread_not_found", "cant_update_message",
-    "not_in_channel",
-    "message_not_owned_by_app", "edit_window_closed", "restricted_action", "user_not_found", "cannot_dm_bot",
-    "posting_to_channel_denied", "restricted_action_read_only_channel", "restricted_action_thread_locked",
-})  # fmt: skip
-_NOT_A_MEMBER = frozenset({"not_in_channel", "channel_not_found"})
-
 Ended = Callable[[MessageRef], Awaitable[None]]
 
 
@@ -50,14 +44,22 @@ class SlackPlatform:
     name = NAME
     limits = MessageLimits(text=MESSAGE_BYTES, text_in_bytes=True, pictures=10, appends=True)
 
-    def __init__(self, calls: Calls, teams: Teams, database: Database, path_of: PathOf, clock: Clock) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        teams: Teams,
+        database: Database,
+        path_of: PathOf,
+        clock: Clock,
+        tasks: Tasks | None = None,
+    ) -> None:
         self._calls = calls
-        self._teams = teams
         self._clock = clock
         self.asides = Asides(calls, clock)
+        self.refusals = Refusals(teams)
         self.uploads = Uploads(calls, database, path_of, clock)
         self.streams = Streams(calls, clock, self._was_stopped)
-        self.statuses = Statuses(calls, clock)
+        self.statuses = Statuses(calls, clock, tasks or Tasks())
         self.ended: Ended = _nothing
         self.stopped: Ended = _nothing
         self._posted: OrderedDict[str, MessageRef] = OrderedDict()
@@ -76,7 +78,7 @@ class SlackPlatform:
             ref = await self._create(destination, reply)
         except CallRefused as error:
             await self._tell_asker(destination, error.code)
-            await self._refused(destination.channel.workspace, error)
+            raise await self.refusals.meant(destination.channel.workspace, error) from error
         self._posted[destination.nonce] = ref
         while len(self._posted) > _REMEMBERED:
             self._posted.popitem(last=False)
@@ -89,7 +91,7 @@ class SlackPlatform:
         try:
             moved = await self._show(message, reply)
         except CallRefused as error:
-            await self._refused(message.workspace, error)
+            raise await self.refusals.meant(message.workspace, error) from error
         if reply.tone in (Tone.DONE, Tone.ERROR):
             await self.ended(moved or message)
         return moved
@@ -98,7 +100,7 @@ class SlackPlatform:
         """Take a message away, with its files. Harmless when it is gone, or was never there."""
         self.streams.forget(message)
         if message.id.startswith(WAITING):
-            await self.statuses.clear(message, is_posted=False)
+            self.statuses.clear(message, is_posted=False)
             return
         try:
             await self._calls.call(message.workspace, "chat.delete", channel=message.channel, ts=message.id)
@@ -159,7 +161,7 @@ class SlackPlatform:
             ts = ts or str((await self._calls.call(place.workspace, POST, **content))["ts"])
         except CallUnclear:
             ts = await self._find(place, nonce) or str((await self._calls.call(place.workspace, POST, **content))["ts"])
-        await self.statuses.clear(place, is_posted=True)
+        self.statuses.clear(place, is_posted=True)
         return MessageRef(NAME, place.workspace, place.channel, place.thread, ts)
 
     def _is_from_before(self, nonce: str) -> bool:
@@ -183,7 +185,7 @@ class SlackPlatform:
         """Nothing can be posted there: only the person who asked can be told, and only by what they did."""
         aside = self.asides.forget(destination.request_key)
         if aside is not None:
-            text = await self.why_not(destination.channel.workspace, code)
+            text = await self.refusals.why(destination.channel.workspace, code)
             await self.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
 
     # Editing.
@@ -207,12 +209,12 @@ class SlackPlatform:
             return await self._say_whole(message, reply, nonce)
         text = settled(defused(reply.text))
         if not text.strip():
-            await self.statuses.show(message, reply.progress)
+            self.statuses.show(message, reply.progress)
             return None
         started = await self.streams.start(message, _recipient(message), text)
         if started is None:
             return await self._plain(message, reply, nonce, is_growing=True)
-        await self.statuses.clear(message, is_posted=True)
+        self.statuses.clear(message, is_posted=True)
         return started
 
     async def _say_whole(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef:
@@ -221,12 +223,12 @@ class SlackPlatform:
         if text.strip() and not self._calls.budgets.of(message.workspace, POST, message.channel).is_ready(0.1):
             started = await self.streams.start(message, _recipient(message), text)
             if started is not None:
-                await self.statuses.clear(message, is_posted=True)
+                self.statuses.clear(message, is_posted=True)
                 await self._show(started, reply)
                 return started
         ref = await self._plain(message, reply, nonce)
         if reply.tone in (Tone.DONE, Tone.ERROR):
-            await self.statuses.rest(message)
+            self.statuses.rest(message)
         return ref
 
     async def _show_pictures(self, message: MessageRef, reply: Reply) -> MessageRef | None:
@@ -236,7 +238,7 @@ class SlackPlatform:
         try:
             await self._update(message, reply, file_ids=files)
         except CallRefused as error:
-            if error.code in _LOST | GONE or not files:
+            if error.code in LOST or not files:
                 raise
             log.warning("slack.files_not_taken", extra={"ts": message.id, "reason": error.code})
         else:
@@ -262,30 +264,6 @@ class SlackPlatform:
 
     async def _was_stopped(self, message: MessageRef) -> None:
         await self.stopped(message)
-
-    # Errors.
-
-    async def _refused(self, team: str, error: CallRefused) -> NoReturn:
-        if error.code in _LOST | GONE:
-            raise MessageLost(await self.why_not(team, error.code)) from error
-        raise error
-
-    async def why_not(self, team: str, code: str) -> str:
-        """Why nothing can be shown there, and what to do, in a sentence."""
-        if code in _NOT_A_MEMBER:
-            known = await self._teams.get(team)
-            me = f"@{known.bot_name}" if known else "me"
-            return f"I am not in this channel. Invite me with `/invite {me}`, and ask again. You were not charged."
-        if code in GONE:
-            return "I am not installed in this workspace any more. You were not charged."
-        if code in (
-            "is_archived",
-            "restricted_action_read_only_channel",
-            "restricted_action",
-            "posting_to_channel_denied",
-        ):
-            return "I may not post in this channel. Please ask in another one; you were not charged."
-        return "I cannot post there: the message or its thread is gone. You were not charged."
 
 
 def _recipient(waiting: MessageRef) -> Recipient:

@@ -1,65 +1,116 @@
-"""What Slack shows beside the bot's name while it works, "is thinking…", with its own Stop where it has one."""
+"""What Slack shows beside the bot's name while it works, "is thinking…", with its own Stop where it has one.
+
+Nobody waits for it: a question goes to its model while Slack is being told that it does.
+"""
 
 import logging
+from dataclasses import dataclass
 
 from bot.core.clock import Clock
 from bot.core.replies import MessageRef, Progress
 from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
 from bot.platforms.slack.messages import status_line
+from bot.platforms.slack.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 80.0
 """A status is gone after two minutes, or with the next message (docs.slack.dev: assistant.threads.setStatus)."""
 
+_PATIENCE_SECONDS = 1.0
+
+LINE, SESSION = "assistant.threads.setStatus", "agents.sessions.setStatus"
+
 _Place = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class _Line:
+    """One thread's status. `text` is empty when nothing goes on there any more."""
+
+    ref: MessageRef
+    text: str = ""
+    at: float = float("-inf")
+    is_due: bool = False
+    """Slack has yet to be told of the text."""
+    session: str = ""
+    """Slack shows its own Stop while it is `processing`: docs.slack.dev/ai/agent-sessions."""
+    session_told: str = ""
+    is_busy: bool = False
+    calling: str = ""
 
 
 class Statuses:
     """The status of each thread that waits. What an app may not do in a workspace is not tried there again."""
 
-    def __init__(self, calls: Calls, clock: Clock) -> None:
+    def __init__(self, calls: Calls, clock: Clock, tasks: Tasks) -> None:
         self._calls = calls
         self._clock = clock
-        self._shown: dict[_Place, tuple[str, float]] = {}
-        self._refs: dict[_Place, MessageRef] = {}
+        self._tasks = tasks
+        self._lines: dict[_Place, _Line] = {}
         self._refused: set[tuple[str, str]] = set()
 
-    async def show(self, ref: MessageRef, progress: Progress | None) -> None:
+    def show(self, ref: MessageRef, progress: Progress | None) -> None:
         """Say what is going on; nothing is called while the same is shown still."""
-        place, line = _place(ref), status_line(progress) if progress else "is thinking…"
-        before, at = self._shown.get(place, ("", float("-inf")))
+        line, text = self._line(ref), status_line(progress) if progress else "is thinking…"
         now = self._clock.monotonic()
-        if line == before and now - at < REFRESH_SECONDS:
-            return
-        self._shown[place], self._refs[place] = (line, now), ref
-        if not before:
-            # Slack shows its own Stop while a session is processing: docs.slack.dev/ai/agent-sessions
-            await self._call(ref, "agents.sessions.setStatus", status="processing")
-        await self._call(ref, "assistant.threads.setStatus", status=line)
+        if text != line.text or now - line.at >= REFRESH_SECONDS:
+            line.text, line.at, line.is_due, line.session = text, now, True, "processing"
+            self._tell(line)
 
-    async def clear(self, ref: MessageRef, *, is_posted: bool) -> None:
-        """Nothing is going on any more; a message that was posted has taken the line away."""
-        before, _ = self._shown.pop(_place(ref), ("", 0.0))
-        self._refs.pop(_place(ref), None)
-        if before and not is_posted:
-            await self._call(ref, "assistant.threads.setStatus", status="")
+    def clear(self, ref: MessageRef, *, is_posted: bool) -> None:
+        """Nothing is going on any more; a message that was posted has taken the line away, if it came after it."""
+        line = self._lines.get(_place(ref))
+        if line is not None:
+            line.text = ""
+            line.is_due = not is_posted or line.calling == LINE
+            line.session = line.session_told if is_posted or not line.session_told else "active"
+            self._tell(line)
 
-    async def keep_alive(self) -> None:
+    def rest(self, ref: MessageRef) -> None:
+        """The thread's session is over, without a stream that said so."""
+        line = self._line(ref)
+        line.session = "active"
+        self._tell(line)
+
+    def keep_alive(self) -> None:
         """Show again what is about to fade: a job may wait long without news."""
         now = self._clock.monotonic()
-        for place, (line, at) in list(self._shown.items()):
-            if now - at >= REFRESH_SECONDS and place in self._refs:
-                self._shown[place] = (line, now)
-                await self._call(self._refs[place], "assistant.threads.setStatus", status=line)
+        for line in self._lines.values():
+            if line.text and now - line.at >= REFRESH_SECONDS:
+                line.at, line.is_due = now, True
+                self._tell(line)
 
-    async def rest(self, ref: MessageRef) -> None:
-        """The thread's session is over, without a stream that said so."""
-        await self._call(ref, "agents.sessions.setStatus", status="active")
+    def _line(self, ref: MessageRef) -> _Line:
+        return self._lines.setdefault(_place(ref), _Line(ref))
+
+    def _tell(self, line: _Line) -> None:
+        if not line.is_busy:
+            line.is_busy = True
+            self._tasks.spawn(self._told(line), "status")
+
+    async def _told(self, line: _Line) -> None:
+        """One call after the other, so that none overtakes a later one; what is old by then is left out."""
+        try:
+            while line.is_due or line.session != line.session_told:
+                line.calling = LINE if line.is_due else SESSION
+                if line.is_due:
+                    line.is_due = False
+                    await self._call(line.ref, LINE, line.text)
+                else:
+                    line.session_told = line.session
+                    await self._call(line.ref, SESSION, line.session)
+                line.calling = ""
+        finally:
+            line.is_busy = False
+            if not line.text:
+                self._lines.pop(_place(line.ref), None)
 
     async def _call(self, ref: MessageRef, method: str, status: str) -> None:
         if not ref.thread or (ref.workspace, method) in self._refused:
             return
+        if status == "processing" and not self._calls.budgets.of(ref.workspace, method).is_ready(_PATIENCE_SECONDS):
+            return  # told too late it would outlive the answer
         try:
             await self._calls.call(ref.workspace, method, channel_id=ref.channel, thread_ts=ref.thread, status=status)
         except CallRefused as error:

@@ -113,7 +113,7 @@ class Streams:
         """Bring a stream in step with its message; its last word ends it. Raises `MessageFull`."""
         if reply.tone is not Tone.WORKING:
             await self._finish(stream, reply, pacer)
-            del self._live[stream.ref]
+            self.forget(stream.ref)
         elif stream.is_over:
             await self._update(stream, reply, pacer)
         else:

@@ -97,6 +97,15 @@ async def test_a_bot_that_stops_turns_people_away_privately(town: Town) -> None:
     assert town.backend.runs == {}
 
 
+async def test_who_speaks_to_a_bot_that_stops_is_told(town: Town) -> None:
+    await town.app.drain()
+
+    await town.ana.dm("hello")
+    told = await town.until(lambda: town.ana.direct_channel.messages[1:] and town.ana.direct_channel.last_message)
+
+    assert told.text == "I am restarting. Please ask again in a moment; nothing was charged."
+
+
 async def test_a_server_that_is_not_allowed_gets_one_sentence(town: Town) -> None:
     await town.ready()
     strange = town.emulator.add_guild("Strangers")

@@ -109,7 +109,9 @@ async def test_model_text_pings_nobody_and_hides_no_link(town: Town) -> None:
     assert all(not one.pings for one in town.general.history)
     assert "[discord.com/login] (https://evil.example/x)" in message.content
     assert "`[a](https://b.c)`" in message.content
-    assert all(edit.body["flags"] & 1 << 2 for edit in town.emulator.requests("update_webhook_message"))  # no previews
+    assert all(
+        edit.body["flags"] & 1 << 2 for edit in town.emulator.requests("update_original_webhook_message")
+    )  # no previews
 
 
 async def test_where_no_thread_may_be_opened_a_conversation_goes_on_by_replies(town: Town) -> None:
@@ -283,6 +285,14 @@ async def test_a_stranger_who_writes_directly_spends_nothing(town: Town) -> None
     told = await town.until(lambda: stranger.direct_channel.messages[1:] and stranger.direct_channel.last_message)
 
     assert told.text.startswith("We share no server where I may be used")
+
+
+async def test_a_stranger_may_ask_what_is_kept_about_them(town: Town) -> None:
+    stranger = town.emulator.add_guild("Strangers").member("Zed")
+
+    told = await (await stranger.command("privacy export", channel=stranger.direct_channel)).private_message()
+
+    assert told.attachments
 
 
 async def test_conversations_outlive_restarts_and_archives(town: Town) -> None:

@@ -71,6 +71,12 @@ def test_words_make_groups_and_kinds_make_pickers() -> None:
     assert shelf["contexts"] == [0, 1]
 
 
+def test_what_moderators_do_is_offered_in_servers_alone() -> None:
+    (vault,) = application_commands([Vault], allow_user_installs=True)
+
+    assert (vault["contexts"], vault["integration_types"]) == ([0], [0])
+
+
 def test_commands_of_ranks_are_hidden_from_others_until_a_server_decides_otherwise() -> None:
     told = application_commands([ShelfAdd, ShelfList, Vault, Start], allow_user_installs=False)
 

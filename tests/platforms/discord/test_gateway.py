@@ -34,7 +34,7 @@ async def test_a_discord_that_is_not_there_is_one_sentence(tmp_path: Path) -> No
         await town.app.close()
 
 
-@pytest.mark.parametrize("how", ["reconnect", "cut", "4000", "4009"])
+@pytest.mark.parametrize("how", ["reconnect", "cut", "4000", "4001", "4002", "4003", "4005", "4007", "4008", "4009"])
 async def test_what_is_asked_while_the_gateway_is_lost_is_answered(town: Town, how: str) -> None:
     gateway = town.emulator.gateway
     if how == "reconnect":
@@ -53,7 +53,10 @@ async def test_what_is_asked_while_the_gateway_is_lost_is_answered(town: Town, h
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(4004, "DISCORD_TOKEN"), (4011, "DISCORD_SHARD_COUNT"), (4013, "intents"), (4014, "Message Content")],
+    [
+        *((4004, "DISCORD_TOKEN"), (4010, "DISCORD_SHARD_IDS"), (4011, "DISCORD_SHARD_COUNT")),
+        *((4012, "version"), (4013, "intents"), (4014, "Message Content")),
+    ],
 )
 async def test_a_close_for_good_is_told_in_the_log_and_to_readyz(
     town: Town, caplog: pytest.LogCaptureFixture, code: int, words: str

@@ -16,7 +16,7 @@ async def test_a_public_message_is_edited_by_the_bot_s_own_right_after_minute_fo
     await message.becomes(is_done)
 
     assert message.gallery
-    assert [edit.status for edit in town.emulator.requests("update_message")] == [200]
+    assert {edit.status for edit in town.emulator.requests("update_message")} == {200}
 
 
 async def test_a_job_that_ends_hours_later_and_after_a_restart_is_in_its_message(town: Town) -> None:

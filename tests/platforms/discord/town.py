@@ -46,6 +46,7 @@ class Town:
     emulator: DiscordEmulator
     changes: dict[str, Any] = field(default_factory=dict)
     is_allowed: bool = True
+    restarts: int = 0
     guild: Guild = field(init=False)
     general: Channel = field(init=False)
     ana: Person = field(init=False)
@@ -68,6 +69,7 @@ class Town:
 
     async def restart(self) -> None:
         """Stop as a process stops, and start another one on what it left."""
+        self.restarts += 1
         await self.app.close()
         await self.open()
 
@@ -176,6 +178,8 @@ async def open_town(
         finally:
             await town.app.close()
         assert emulator.violations == []
+        # After a restart nobody remembers what is shown: showing the last word once more makes sure of it.
+        assert town.restarts or emulator.useless_edits == []
 
 
 def is_done(message: Message) -> bool:

@@ -285,6 +285,19 @@ async def test_no_token_reaches_the_log(either: Office, caplog: pytest.LogCaptur
         assert secret not in caplog.text
 
 
+async def test_a_placeholder_whose_address_was_never_stored_is_found_again(opened: Opener) -> None:
+    office = await opened(options=options(round_trip=0.4))  # time to die before the answer arrives
+    await office.ana.slash("/imagine", "a fox", office.general)
+    placeholder = await office.general.bot_says(holds=lambda one: "Stop" in one.buttons)
+    await office.app.runner.stop()
+    await office.close()
+
+    await office.open()
+
+    assert await picture_in(office.general) is placeholder
+    assert office.general.of_bot == [placeholder]
+
+
 async def test_a_stop_finishes_what_was_heard(either: Office) -> None:
     delivery = await either.ana.slash("/imagine", "a fox", either.general)
     await delivery.acked()

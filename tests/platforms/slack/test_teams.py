@@ -221,3 +221,15 @@ async def test_a_guest_from_another_workspace_spends_nothing_of_this_one(office:
     await guest.told("not on my list")
     assert office.backend.runs == {}
     assert said
+
+
+async def test_somebody_new_waits_for_one_round_trip(opened: Opener) -> None:
+    office = await opened()
+    office.slack.faults.delay("users.info", 30)
+
+    await (await office.ana.slash("/usage", "", office.general)).acked()
+    await office.slack.called("usergroups.list")
+
+    assert [call.status for call in office.slack.calls_of("users.info")] == [0]
+    office.pass_time(30)
+    await office.ana.told("credits left")

@@ -1,0 +1,271 @@
+"""Acknowledging on Discord: 50 commands a second while 500 pictures are being painted, 100 ms round trip.
+
+    python -m benchmarks.discord_ack [--runs 3] [--in-flight 500]
+
+The local Discord, which measures, and the bot have a process each. From the person's act until the acknowledgement has
+arrived there is one round trip: 50 ms through the gateway, 50 ms back. Baseline in the same run: a bare discord.py bot
+that defers and does nothing else.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import discord
+from discord import app_commands
+from pydantic import SecretStr
+
+from benchmarks.speech import percentile
+from bot.app import App
+from bot.cli.garbage import settle
+from bot.core.clock import SystemClock
+from bot.core.models import Model
+from bot.core.people import Workspace
+from bot.core.predictions import Ended, Event, PredictionState, Started
+from bot.platforms.discord.addresses import use_api, use_gateway
+from bot.settings import Settings
+from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.interactions import Interaction
+from tests.emulators.discord.people import Person
+from tests.emulators.discord.world import Guild
+from tests.fakes.backend import ScriptedBackend
+
+ROOT = Path(__file__).parents[1]
+ROUND_TRIP = 0.1
+PER_SECOND = 50
+SECONDS = 12.0
+CHANNELS, PEOPLE = 20, 200
+PAINTED_IN = 1.0
+ENDLESS = "an endless picture"
+BOTS = ("bare", "easel")
+PATIENCE = 60.0
+
+
+# The bots, each in a process of its own: they obey the lines they read, and tell how they fared at the end.
+
+
+@dataclass(frozen=True)
+class Fared:
+    """How late the loop ran what was due, in seconds; the CPU it took for each second; runs at the backend."""
+
+    lag_p99: float
+    lag_worst: float
+    cpu: float
+    in_flight: int
+
+
+class Painter(ScriptedBackend):
+    """Paints in a second, and an endless picture for ever."""
+
+    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[Event, None]:
+        run = self.runs[backend_id]
+        run.state = PredictionState.PROCESSING
+        yield Started()
+        if run.inputs["prompt"] == ENDLESS:
+            await run.let_go.wait()
+        await asyncio.sleep(PAINTED_IN)
+        run.state = PredictionState.SUCCEEDED
+        yield Ended(self._snapshot(run))
+
+    @property
+    def in_flight(self) -> int:
+        return sum(run.state is PredictionState.PROCESSING for run in self.runs.values())
+
+
+async def be_easel(api_url: str, gateway_url: str, guild: str) -> Fared:
+    """The whole bot, with SQLite."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(_env_file=None).model_copy(
+            update={
+                "data_dir": Path(folder),
+                "daily_credits": Decimal(10**9),
+                "monthly_budget_usd": Decimal(10**6),
+                "shutdown_grace_seconds": 0.0,
+                "discord_token": SecretStr("local.bot.token"),
+                "discord_api_url": api_url,
+                "discord_gateway_url": gateway_url,
+                "allowed_workspaces": (Workspace("discord", guild),),
+            }
+        )
+        backend = Painter(SystemClock())
+        app = App(settings, backends={backend.name: backend})
+        await app.open(connections=app.connections_chosen())
+        settle()
+        try:
+            return await obey(backend)
+        finally:
+            await app.drain()
+            await app.close()
+
+
+async def be_bare(api_url: str, gateway_url: str, _: str) -> Fared:
+    """What a bot at least has to do."""
+    use_api(api_url)
+    use_gateway(gateway_url)
+    client = discord.Client(intents=discord.Intents(guilds=True))
+    tree = app_commands.CommandTree(client)
+
+    @tree.command(name="imagine", description="Draw pictures from words.")
+    async def imagine(interaction: discord.Interaction, prompt: str) -> None:
+        await interaction.response.defer(thinking=True)
+
+    await client.login("local.bot.token")
+    await tree.sync()
+    running = asyncio.create_task(client.connect())
+    try:
+        return await obey(None)
+    finally:
+        await client.close()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def obey(backend: Painter | None) -> Fared:
+    """Begin to measure at a line, and tell at the end of the input."""
+    loop, lags = asyncio.get_running_loop(), [0.0]
+    watching = asyncio.create_task(watch_lag(lags))
+    await loop.run_in_executor(None, sys.stdin.readline)
+    lags.clear()
+    began, cpu = time.perf_counter(), time.process_time()
+    await loop.run_in_executor(None, sys.stdin.read)
+    took, cpu = time.perf_counter() - began, time.process_time() - cpu
+    watching.cancel()
+    return Fared(percentile(lags, 99), max(lags), cpu / took, backend.in_flight if backend else 0)
+
+
+async def watch_lag(lags: list[float], every: float = 0.01) -> None:
+    """Write down again and again how late the loop runs what is due."""
+    while True:
+        due = time.perf_counter() + every
+        await asyncio.sleep(every)
+        lags.append(time.perf_counter() - due)
+
+
+# Discord's side, which measures.
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds from each act to its acknowledgement; `lags` are of Discord's own loop, which it cannot be blamed for."""
+
+    delays: Sequence[float]
+    lags: Sequence[float]
+    fared: Fared
+
+    @property
+    def p50(self) -> float:
+        return percentile(self.delays, 50)
+
+    @property
+    def p99(self) -> float:
+        return percentile(self.delays, 99)
+
+    def __str__(self) -> str:
+        fared = self.fared
+        return (
+            f"p50 {self.p50 * 1000:.0f} ms, p99 {self.p99 * 1000:.0f} ms, worst {max(self.delays) * 1000:.0f} ms; "
+            f"loop lag p99 {fared.lag_p99 * 1000:.0f} ms, worst {fared.lag_worst * 1000:.0f} ms, "
+            f"{fared.cpu:.0%} of a core, {fared.in_flight} in flight; "
+            f"loop lag p99 of the local Discord {percentile(self.lags, 99) * 1000:.0f} ms"
+        )
+
+
+class Town:
+    """People in channels who ask one after the other."""
+
+    def __init__(self, emulator: DiscordEmulator) -> None:
+        self.emulator = emulator
+        self.guild: Guild = emulator.add_guild("Foxes", channels=tuple(f"channel-{n}" for n in range(CHANNELS)))
+        self.people: list[Person] = [self.guild.member(f"Person {n}") for n in range(PEOPLE)]
+
+    async def ask(self, n: int, prompt: str) -> Interaction:
+        channel = self.guild.channels[n % CHANNELS]
+        return await self.people[n % PEOPLE].command("imagine", {"prompt": prompt}, channel=channel)
+
+    async def ask_steadily(self, times: int, prompt: str) -> list[Interaction]:
+        """At `PER_SECOND`, whatever becomes of those before; gives them when all are acknowledged."""
+        began, asked = time.perf_counter(), []
+        for n in range(times):
+            await asyncio.sleep(began + n / PER_SECOND - time.perf_counter())
+            asked.append(await self.ask(n, prompt))
+        for one in asked:
+            await one.acknowledged(PATIENCE)
+        return asked
+
+
+@asynccontextmanager
+async def bot(name: str, town: Town) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A bot that is connected, whose commands are known."""
+    pipe = asyncio.subprocess.PIPE
+    emulator = town.emulator
+    addresses = (emulator.api_url, emulator.gateway_url, str(town.guild.id))
+    command = (sys.executable, "-m", "benchmarks.discord_ack", "--bot", name, *addresses)
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
+    try:
+        await emulator.connected(patience=PATIENCE)
+        await town.emulator.until(lambda: town.emulator.world.commands, "commands", PATIENCE)
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def measure(name: str, in_flight: int) -> Measured:
+    """One bot, on a Discord of its own."""
+    async with DiscordEmulator(latency=ROUND_TRIP, gateway_latency=ROUND_TRIP / 2) as emulator:
+        town = Town(emulator)
+        async with bot(name, town) as process:
+            assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+            for one in await town.ask_steadily(in_flight, ENDLESS):
+                await one.message(PATIENCE)
+            process.stdin.write(b"measure\n")
+            lags: list[float] = []
+            watching = asyncio.create_task(watch_lag(lags))
+            asked = await town.ask_steadily(int(SECONDS * PER_SECOND), "a lighthouse at dusk")
+            watching.cancel()
+            told, _ = await process.communicate(b"")  # the end of its input
+        if emulator.violations:
+            raise RuntimeError(str(emulator.violations[:5]))
+    return Measured([one.acknowledged_after for one in asked], lags, Fared(**json.loads(told)))
+
+
+async def compare(runs: int, in_flight: int) -> None:
+    title = f"{PER_SECOND} commands/s for {SECONDS:.0f} s, {ROUND_TRIP * 1000:.0f} ms round trip"
+    print(f"{title}: act → acknowledged")
+    p99s: dict[str, list[float]] = {}
+    for run in range(runs):
+        for name in BOTS:
+            measured = await measure(name, in_flight if name == "easel" else 0)
+            p99s.setdefault(name, []).append(measured.p99)
+            print(f"  {run + 1} {name:6} {measured}; load {os.getloadavg()[0]:.1f}", flush=True)
+    for name, found in p99s.items():
+        print(f"  {name:8} p99 {statistics.median(found) * 1000:.0f} ms, median of {runs}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--in-flight", type=int, default=500)
+    parser.add_argument("--bot", nargs=4, metavar=("NAME", "API", "GATEWAY", "GUILD"), help="be one of the bots")
+    given = parser.parse_args()
+    if given.bot:
+        name, *addresses = given.bot
+        be = {"bare": be_bare, "easel": be_easel}[name]
+        print(json.dumps(asdict(asyncio.run(be(*addresses)))))
+        return
+    settle()
+    asyncio.run(compare(given.runs, given.in_flight))
+
+
+if __name__ == "__main__":
+    main()

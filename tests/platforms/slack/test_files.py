@@ -1,0 +1,106 @@
+"""Downloads of what people share: with the token, and to nobody but Slack."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.core.clock import SystemClock
+from bot.core.errors import BadFile
+from bot.media.limits import MAX_ATTACHMENT_BYTES
+from bot.platforms.slack.calls import Calls
+from bot.platforms.slack.files import Files
+from bot.platforms.slack.pacing import Budgets
+from bot.platforms.slack.teams import OneTeam, Team
+from tests.emulators.slack.emulator import SlackEmulator
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SlackEmulator]:
+    async with SlackEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def files(slack: SlackEmulator) -> AsyncIterator[Files]:
+    """Downloads for the first workspace."""
+    team, teams, clock = slack.add_team(), OneTeam(), SystemClock()
+    teams.joined(Team(team.id, team.bot_token, team.bot_user, team.bot_id))
+    async with aiohttp.ClientSession() as session:
+        yield Files(Calls(slack.api_url, session, teams, Budgets(clock), clock), teams)
+
+
+async def read(files: Files, slack: SlackEmulator, told: dict[str, Any]) -> bytes:
+    return await files.attachment(slack.teams[0].id, {"name": "a.png", "mimetype": "image/png", **told}).read()
+
+
+def shared(slack: SlackEmulator, content: bytes, name: str = "a.png") -> dict[str, Any]:
+    """A file that a person shared with the bot."""
+    team = slack.teams[0]
+    file = team.add_file(team.user("Ana").id, name, content)
+    file.was_given = True
+    return file.as_json()
+
+
+async def test_a_shared_file_is_read(files: Files, slack: SlackEmulator) -> None:
+    assert await read(files, slack, shared(slack, b"picture")) == b"picture"
+
+
+async def test_a_file_of_another_workspace_is_looked_up_first(files: Files, slack: SlackEmulator) -> None:
+    told = shared(slack, b"picture")
+
+    content = await read(files, slack, {"id": told["id"], "file_access": "check_file_info"})
+
+    assert content == b"picture"
+
+
+async def test_slacks_login_page_is_no_file(files: Files, slack: SlackEmulator) -> None:
+    told = shared(slack, b"picture")
+    slack.teams[0].scopes.discard("files:read")
+
+    with pytest.raises(BadFile, match="may not read"):
+        await read(files, slack, told)
+
+
+async def test_the_token_goes_nowhere_else(files: Files, slack: SlackEmulator) -> None:
+    heard: list[str] = []
+
+    async def listen(request: web.Request) -> web.Response:
+        heard.append(request.headers.get("authorization", ""))
+        return web.Response(body=b"stolen")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", listen)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+
+    for url in (f"http://{host}:{port}/a.png", "http://files.slack.com/a.png", "https://slack.com.evil.example/a.png"):
+        with pytest.raises(BadFile, match="not kept at Slack"):
+            await read(files, slack, {"url_private": url})
+
+    await runner.cleanup()
+    assert heard == []
+
+
+async def test_a_file_without_an_address_cannot_be_read(files: Files, slack: SlackEmulator) -> None:
+    with pytest.raises(BadFile, match="may not read"):
+        await read(files, slack, {"id": "F0UNKNOWN"})
+
+
+async def test_a_file_that_is_too_large_is_not_read_to_its_end(files: Files, slack: SlackEmulator) -> None:
+    told = shared(slack, b"x" * (MAX_ATTACHMENT_BYTES + 1))
+
+    with pytest.raises(BadFile, match="too large"):
+        await read(files, slack, told)
+
+
+async def test_only_pictures_count_as_pictures(files: Files, slack: SlackEmulator) -> None:
+    message = {"files": [{"name": "a.txt"}, {"name": "b.png"}, {"name": "c", "mimetype": "image/webp"}, "nonsense"]}
+
+    pictures = files.pictures(slack.teams[0].id, message)
+
+    assert [picture.name for picture in pictures] == ["b.png", "c"]
