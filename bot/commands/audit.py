@@ -11,6 +11,7 @@ from bot.credits.pricing import CreditForm
 from bot.dispatch.declaration import Command, Person, command, option
 from bot.dispatch.services import Services
 from bot.dispatch.workspace_settings import settings_of
+from bot.moderation.desk import PEOPLE
 from bot.moderation.settings import PREFIX
 from bot.moderation.spans import zone_of
 
@@ -19,7 +20,7 @@ KINDS: Mapping[str, str] = {
     "credits": "credits.",
     "blocks": "user.",
     "words": "words.",
-    "pauses": "paused",
+    "pauses": "pause.",
     "workspace": "workspace.",
     "refusals": "refused",
     "reports": "job.",
@@ -53,7 +54,7 @@ class Audit(Command):
 def _line(row: AuditRow, names: Mapping[str, str], form: CreditForm) -> str:
     who = row.actor.rpartition(":")[2]
     facts = dict(row.facts)
-    for name in ("user", "to"):
+    for name in PEOPLE:
         if name in facts:
             facts[name] = names.get(str(facts[name])) or facts[name]
     told = _changes(facts, form) if "before" in facts and "after" in facts else _plain(facts, form)
@@ -67,6 +68,12 @@ _ACTIONS: Mapping[str, str] = {
     "user.unblocked": "unblocked",
     "words.added": "refuses a word",
     "words.removed": "lets a word through",
+    "credits.grant": "gave extra credits",
+    "credits.take": "took extra credits back",
+    "credits.reset": "forgave what was spent",
+    "pause.begun": "paused",
+    "pause.ended": "resumed",
+    "privacy.delete": "deleted their own data",
     "job.reported": "reported a job",
     "workspace.allowed": "allowed this workspace",
     "workspace.forbidden": "took this workspace's permission back",
@@ -90,13 +97,16 @@ def _changes(facts: Mapping[str, JSON], form: CreditForm) -> str:
 
 
 def _plain(facts: Mapping[str, JSON], form: CreditForm) -> str:
-    return ", ".join(
-        f"{_named(name)} {_value(name, value, form)}" for name, value in facts.items() if value not in ("", None)
-    )
+    return ", ".join(_told(name, value, form) for name, value in facts.items() if value not in ("", None))
 
 
 def _named(name: str) -> str:
     return name.removeprefix(PREFIX).removesuffix("_micros").replace("_", " ")
+
+
+def _told(name: str, value: JSON, form: CreditForm) -> str:
+    """A fact and its value; an amount says by itself what it is."""
+    return _value(name, value, form) if name == "micros" else f"{_named(name)} {_value(name, value, form)}"
 
 
 def _value(name: str, value: JSON, form: CreditForm) -> str:

@@ -12,6 +12,9 @@ from bot.moderation.words import folded
 
 MOST_WORDS = 2_000
 
+PEOPLE = ("user", "to", "of")
+"""The facts of the audit that hold somebody's id."""
+
 
 class Desk:
     """Who may do what is known already: the dispatcher checks ranks. `by` is who does it, where they are."""
@@ -117,7 +120,7 @@ class Desk:
         facts: Mapping[str, JSON] = {"what": what} if reason is None else {"what": what, "reason": reason}
         async with self._database.write() as tx:
             await tx.moderation.pause(what, reason, by.id)
-            await self._note(tx, by, "resumed" if reason is None else "paused", facts)
+            await self._note(tx, by, "pause.ended" if reason is None else "pause.begun", facts)
         self._forget_rules()
 
     # The record.
@@ -129,7 +132,8 @@ class Desk:
         place = (user.platform, user.workspace)
         async with self._database.read() as tx:
             rows = await tx.audit.of(*place, limit, actor=f"{place[0]}:{place[1]}:{actor}" if actor else "", kind=kind)
-            ids = {row.actor.rpartition(":")[2] for row in rows} | {str(row.facts.get("user", "")) for row in rows}
+            ids = {row.actor.rpartition(":")[2] for row in rows}
+            ids |= {str(row.facts.get(name, "")) for row in rows for name in PEOPLE}
             return rows, await tx.people.names(*place, sorted(ids - {""}))
 
     async def _note(self, tx: Transaction, by: User, action: str, facts: Mapping[str, JSON]) -> None:
