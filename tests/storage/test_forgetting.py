@@ -178,7 +178,8 @@ async def test_a_person_goes_but_a_block_stays(database: SqlDatabase) -> None:
         await tx.forgetting.forget_person(ANA_HERE)
         left = await tx.forgetting.everything_of(ANA_HERE)
 
-        assert [len(rows) for rows in said.values() if isinstance(rows, list)] == [2, 0, 0, 1, 1]
+        found = {name: len(rows) for name, rows in said.items() if isinstance(rows, list) and rows}
+        assert found == {"seen": 2, "said": 1, "conversations": 1, "waiting": 1, "page": 1}
         assert on_page == [("p1", "ana.main")]
         assert left["seen"] == [
             {
