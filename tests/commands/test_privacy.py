@@ -220,3 +220,16 @@ async def test_a_message_that_cannot_be_taken_down_does_not_keep_the_rest(bench:
     assert text(await delete_everything(bench)) == "It is gone. Amounts stay in the books, without words."
 
     assert SECRET not in await everything(bench)
+
+
+async def test_a_forged_answer_does_not_take_a_deletion_back(bench: Bench) -> None:
+    on_slack = replace(ANA, platform="slack", workspace="T1")
+    await bench.app.dispatcher.services.moderation.desk.allow(on_slack)
+    await bench.app.jobs.personal.wish(person_of(on_slack), on_slack)
+
+    press = Press(on_slack, replace(CHANNEL, platform="slack"), "decline", "erasure:slack:T1:ana", 0, "slack:1", "")
+    told = text(await bench.app.dispatcher.press(press))
+
+    assert "answered already" in told
+    async with bench.app.database.read() as tx:
+        assert len(await tx.pending.of_kind("erasure")) == 1
