@@ -52,13 +52,13 @@ async def changed(services: Services, by: User, values: Mapping[str, JSON], *nam
 
 def channel_allowed(by: User, place: str, *, is_allowed: bool) -> dict[str, JSON]:
     """A channel that the bot may be used in; once there is one, it is used in those only."""
-    return {key_of("channels", _an_id(by.platform, place, "channel")): True if is_allowed else None}
+    return {key_of("channels", an_id(by.platform, place, "channel")): True if is_allowed else None}
 
 
 def moderators(invocation: Invocation, settings: WorkspaceSettings, role: str, *, moderates: bool) -> dict[str, JSON]:
     """A role whose members moderate. Raises `Refused` for what would lock out who does it, or let in everybody."""
     by = invocation.user
-    role = _an_id(by.platform, role, "role")
+    role = an_id(by.platform, role, "role")
     if moderates and role in (EVERYONE, by.workspace):
         raise Refused("Everybody has that role: everybody would be a moderator.")
     left = settings.moderator_roles - {role}
@@ -70,7 +70,7 @@ def moderators(invocation: Invocation, settings: WorkspaceSettings, role: str, *
 
 async def notices_in(services: Services, by: User, place: str) -> dict[str, JSON]:
     """The channel that reports and notices go to, tried with one. Raises `BadOption` where I cannot post."""
-    channel = Channel(by.platform, by.workspace, _an_id(by.platform, place, "channel"))
+    channel = Channel(by.platform, by.workspace, an_id(by.platform, place, "channel"))
     told = Reply(text=f"Reports, and notices about the budget, will come here from now on. {by.name} said so.")
     if not await services.moderation.post(channel, told):
         where = channel_named(channel.platform, channel.id)
@@ -111,7 +111,7 @@ def _zones() -> dict[str, str]:
     return {name.lower(): name for name in sorted(available_timezones())} | {"utc": "UTC"}
 
 
-def _an_id(platform: str, text: str, what: str) -> str:
+def an_id(platform: str, text: str, what: str) -> str:
     """An id as the platform gives it. Raises `BadOption` for a name, where the platform has ids."""
     shape = _ID_SHAPES.get(platform)
     if text and (shape is None or shape.fullmatch(text) or (what == "role" and text == EVERYONE)):

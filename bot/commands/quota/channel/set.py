@@ -11,6 +11,7 @@ from bot.credits.policies import About
 from bot.credits.telling import one_line, values_told
 from bot.dispatch.declaration import Command, Place, command, option
 from bot.dispatch.services import Services
+from bot.dispatch.workspace_settings import an_id
 
 
 @command("quota channel set", rank=Rank.MODERATOR, private=True)
@@ -30,7 +31,7 @@ class QuotaChannelSet(Command):
             values[COMMANDS] = commands_named(self.commands, services)
         if not values:
             raise BadOption("Say which models or commands.")
-        channel = channel_named(self.channel, invocation)
+        channel = an_id(by.platform, channel_named(self.channel, invocation), "channel")
         about = About(by.platform, by.workspace, "channel", channel)
         await credits_.change(about, values, by)
         told = one_line(values_told(await credits_.set_about(about), credits_.form), otherwise="everything")

@@ -12,6 +12,7 @@ from bot.credits.policies import About
 from bot.credits.telling import one_line, values_told
 from bot.dispatch.declaration import Command, Role, command, option
 from bot.dispatch.services import Services
+from bot.dispatch.workspace_settings import an_id
 
 MOST_JOBS = 1_000
 MOST_PIXELS = 100_000_000
@@ -37,7 +38,7 @@ class QuotaRoleSet(Command):
         values = await self._values(invocation, services)
         if not values:
             raise BadOption("Say what the role gives: day, models, pictures, pixels, at_once, per_minute or weight.")
-        about = About(by.platform, by.workspace, "role", self.role)
+        about = About(by.platform, by.workspace, "role", an_id(by.platform, self.role, "role"))
         await credits_.change(about, values, by)
         is_set = await credits_.set_about(about)
         told = one_line(values_told(is_set, credits_.form), otherwise="nothing of its own")
