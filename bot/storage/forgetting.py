@@ -48,6 +48,9 @@ _FORGET_JOBS = (
     )
 )
 _FORGET_MESSAGES = sa.delete(messages).where(messages.c.job.in_(_ids))
+# What was sent to a chat model has what others said before in it. What is left is no empty row: it can be asked again.
+_talks: sa.BindParameter[Any] = bindparam("talks", expanding=True)
+_FORGET_QUOTES = sa.update(jobs).where(jobs.c.conversation.in_(_talks), _IS_OVER).values(inputs={"prompt": ""})
 _FORGET_TURNS = sa.delete(turns).where(turns.c.job.in_(_ids), sa.text("job <> ''"))
 
 _predictions: sa.BindParameter[Any] = bindparam("predictions", expanding=True)
@@ -103,6 +106,7 @@ class SqlForgettingStore:
         await self._run(_FORGET_JOBS, {**ids, "at": at})
         await self._run(_FORGET_MESSAGES, ids)
         await self._run(_FORGET_TURNS, ids)
+        await self._run(_FORGET_QUOTES, {"talks": list({job.conversation for job in jobs} - {""})})
         given = {sha256 for job in jobs for sha256 in files_in([job.options, job.inputs])}
         files = given | await self._forget_outputs({job.prediction for job in jobs} - {""})
         shown = {row.sha256 for row in await self._run(_STILL_SHOWN, {"files": list(files)})}

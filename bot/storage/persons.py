@@ -96,7 +96,7 @@ async def everything_of(statements: Statements, person: Person) -> dict[str, JSO
     """All rows about a person, by what they are. Who else had a hand in them is not in there."""
     questions = {**_EVERYTHING, **(_ON_PAGE if person.platform == PAGE else {})}
     found = {name: await statements.run(question, all_of(person)) for name, question in questions.items()}
-    return {name: [_plain(row._asdict()) for row in rows] for name, rows in found.items()}
+    return {name: [_plain(_own(row._asdict())) for row in rows] for name, rows in found.items()}
 
 
 def all_of(person: Person) -> dict[str, str]:
@@ -107,6 +107,11 @@ def all_of(person: Person) -> dict[str, str]:
 
 def where(place: Place | None) -> dict[str, str]:
     return {"of_platform": place.platform, "of_workspace": place.workspace} if place else {}
+
+
+def _own(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row without what others said: a chat's prompt holds all that was said before. Their own words are options."""
+    return {**row, "inputs": {}} if row.get("conversation") and "inputs" in row else row
 
 
 def _plain(row: Mapping[str, Any]) -> JSON:

@@ -233,3 +233,19 @@ async def test_a_forged_answer_does_not_take_a_deletion_back(bench: Bench) -> No
     assert "answered already" in told
     async with bench.app.database.read() as tx:
         assert len(await tx.pending.of_kind("erasure")) == 1
+
+
+async def test_no_word_stays_in_what_others_asked_in_the_same_conversation(bench: Bench) -> None:
+    await bench.say("/chat a question of mine")
+    await bench.say("/chat and one of ben's", by=BEN)
+    sent = await bench.job()
+    assert "a question of mine" in str(sent.inputs)
+    assert "a question of mine" not in await everything(bench, BEN)
+
+    await delete_everything(bench)
+
+    assert "a question of mine" not in str(await bench.job(sent.id))
+    assert "and one of ben's" in await everything(bench, BEN)
+    await bench.press("regenerate", by=BEN)
+    assert "and one of ben's" in str(bench.backend.last.inputs)
+    assert "a question of mine" not in str(bench.backend.last.inputs)
