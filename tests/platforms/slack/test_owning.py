@@ -7,7 +7,6 @@ import pytest
 from tests.platforms.kept import kept, refusals
 from tests.platforms.slack.conftest import Opener
 from tests.platforms.slack.dialogue import Staff, drawn, owned, told
-from tests.platforms.slack.office import Office
 
 
 @pytest.fixture
