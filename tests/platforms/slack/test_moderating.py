@@ -248,7 +248,7 @@ async def test_the_record_names_people_groups_and_channels(office: Office, staff
         f"Otto · changed · channels {staff.studio_shown}: yes → –",
         f"Otto · changed · channels {staff.studio_shown}: – → yes",
         f"Otto · changed · {staff.group_shown} · daily allowance: – → 500 credits",
-        "Otto · gave credits · to Ana, 5 credits",
+        "Otto · gave extra credits · to Ana, 5 credits",
     ]
 
 

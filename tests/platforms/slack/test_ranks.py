@@ -196,6 +196,7 @@ async def test_somebody_else_s_job_is_not_stopped_or_deleted_by_its_id(either: O
     either.backend.will(hangs_after=0)
     await either.ana.slash("/imagine", "a hare", either.general)
     running = await either.general.bot_says(holds=lambda one: "Stop" in one.buttons)
+    await either.until(lambda: is_submitted(either, 2))
     job, before = str(running.elements[0]["value"]), kept(either.app)
 
     answers = {action: await pressed(ben, bens, action, job) for action in ("cancel", "delete")}
@@ -210,6 +211,10 @@ async def test_somebody_else_s_job_is_not_stopped_or_deleted_by_its_id(either: O
     assert untouched["ledger"] == before["ledger"]
     assert not either.backend.cancelled
     assert await refusals(either.app, "slack", either.team.id) == [(ben.id, "button")]
+
+
+async def is_submitted(office: Office, runs: int) -> bool:
+    return len(office.backend.runs) == runs
 
 
 # From another workspace.
