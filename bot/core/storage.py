@@ -66,6 +66,10 @@ class JobStore(Protocol):
         """The ids of an owner's jobs that someone still waits for, oldest first."""
         ...
 
+    async def unwanted(self, owner: str) -> list[str]:
+        """The ids of an owner's open jobs that somebody asked to stop."""
+        ...
+
     async def claim(
         self, owner: str, dead_before: datetime, at: datetime, limit: int, platforms: Sequence[str] | None = None
     ) -> list[Job]:

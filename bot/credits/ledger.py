@@ -28,6 +28,9 @@ Watch = Callable[[Sequence[Account], bool], None]
 LOST_RUN = "lost run"
 """What the bot's budget says of a run that was followed by another; its prediction's id follows."""
 
+_SHARED = frozenset({"workspace", "bot"})
+"""Budgets that are told of when they run out: a person's own limit is theirs alone to hear of."""
+
 _WHOSE = {"user": "Your budget", "workspace": "This workspace's budget", "bot": "The bot's monthly budget"}
 
 
@@ -156,7 +159,8 @@ class Ledger:
     def _check_room(self, accounts: Sequence[Account], budgets: Iterable[Account], amount: int, limits: Limits) -> None:
         for budget in budgets:
             if budget.available < amount and budget.expires_at is not None:
-                self._watch([budget], True)
+                if budget.scope in _SHARED:
+                    self._watch([budget], True)
                 raise BudgetSpent(
                     whose=_WHOSE[budget.scope],
                     short_by=self._form.show_up(amount - budget.available),
@@ -166,7 +170,7 @@ class Ledger:
 
     def _show(self, holds: Iterable[Hold], charged: int) -> None:
         """What budgets stand at once this transaction is committed."""
-        shared = [hold.account for hold in holds if hold.account.scope in ("workspace", "bot")]
+        shared = [hold.account for hold in holds if hold.account.scope in _SHARED]
         if shared and charged:
             self._watch([replace(account, balance=account.balance - charged) for account in shared], False)
 

@@ -10,7 +10,6 @@ from bot.dispatch.declaration import Command, Option, OptionKind
 
 _WHOLE = re.compile(r"[+-]?\d{1,30}")
 _LARGEST = 2**63 - 1
-_MANY = 1_000_000
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")  # as the bot itself writes them
 # How Discord and Slack write a person, a role and a channel inside text.
 _MENTION = re.compile(r"<(?:@[!&]?|#|!subteam\^)([A-Za-z0-9]+)(?:\|[^>]*)?>")
@@ -99,7 +98,10 @@ def _flag(option: Option, raw: Any) -> bool:
 def _mentioned(option: Option, raw: Any) -> str:
     text = _text(option, raw)
     match = _MENTION.fullmatch(text)
-    return match[1] if match else text.lstrip("@#").strip()
+    name = match[1] if match else text.lstrip("@#").strip()
+    if not name:
+        raise BadOption(f"{option.name} is empty: {option.question}", option=option.name)
+    return name
 
 
 _READERS = {
@@ -118,19 +120,19 @@ def _check_bounds(option: Option, value: Any) -> None:
         return
     low, high = option.minimum, option.maximum
     if (low is not None and value < low) or (high is not None and value > high):
-        raise BadOption(f"{option.name} must be {bounds(low, high)}, not {value:g}.", option=option.name)
+        raise BadOption(f"{option.name} must be {bounds(low, high)}, not {_figure(value)}.", option=option.name)
 
 
 def bounds(low: float | None, high: float | None) -> str:
     """Bounds in words: "from 1 to 4", "at least 0", "at most 8"."""
     if low is not None and high is not None:
-        return f"from {_plainly(low)} to {_plainly(high)}"
-    return f"at least {_plainly(low)}" if low is not None else f"at most {_plainly(high)}"
+        return f"from {_figure(low)} to {_figure(high)}"
+    return f"at least {_figure(low)}" if low is not None else f"at most {_figure(high or 0)}"
 
 
-def _plainly(bound: float | None) -> str:
-    """1,000,000 rather than 1e+06."""
-    return f"{bound:,.0f}" if bound is not None and abs(bound) >= _MANY else f"{bound:g}"
+def _figure(number: float) -> str:
+    """A number as people read it: "1,000,000", "0.1"."""
+    return f"{number:,.15g}"
 
 
 def _chosen(option: Option, value: Any) -> Any:

@@ -111,13 +111,16 @@ class Presses:
 
     async def report(self, press: Press, job: Job) -> Reply:
         """Tell the moderators, who can take it down from where they are told."""
-        await self.services.moderation.note_report(press.user, job.id)
+        thanks = Reply(text="Thank you. The moderators have been told.", is_private=True)
+        if not await self.services.moderation.note_report(press.user, job.id):
+            return thanks
         words = str(job.options.get("prompt") or job.options.get("message") or job.options.get("question") or "")
         told = f"{press.user.name} reported what /{job.command} made for {job.user.name}: “{words[:300]}”"
         buttons = (Button("show", "Show", job.id), Button("delete", "Take down", job.id))
         where = (job.channel.platform, job.channel.workspace)
-        await self.notices.to_moderators(*where, Reply(text=told, buttons=buttons))
-        return Reply(text="Thank you. The moderators have been told.", is_private=True)
+        if await self.notices.to_moderators(*where, Reply(text=told, buttons=buttons)):
+            return thanks
+        return Reply(text="It is noted, but I could reach no moderator. Please tell one yourself.", is_private=True)
 
     async def _began_conversation(self, user: User, job: Job) -> bool:
         if not job.conversation:
@@ -131,7 +134,12 @@ class Presses:
             raise NotAllowed(f"Only the person who asked, or a moderator, can {verb} this.")
 
     async def _moderates(self, press: Press, job: Job) -> bool:
-        """Moderators end, look at and remove what others cannot see: in their own workspace, and owners anywhere."""
+        """Moderators end, look at and remove what others cannot see: in their own workspace, and owners anywhere.
+
+        What was asked in private they may end and remove, but not read.
+        """
+        if press.action == "show" and job.is_private:
+            return await self.ranks.of(press.user) is Rank.OWNER
         return press.action in ("cancel", "delete", "show") and await self._outranks(press.user, job)
 
     async def _outranks(self, user: User, job: Job) -> bool:

@@ -82,10 +82,18 @@ class Recovery:
                 if not self._is_alone:
                     await self._beat()
                     await self.take_up(LEASE_SECONDS)
+                    await self._stop_unwanted()
                 if beats % 5 == 0:
                     await self._take_up_stranded()
             except Exception:  # the heart goes on: without it others take our jobs
                 log.exception("worker.heart_stumbled")
+
+    async def _stop_unwanted(self) -> None:
+        """Jobs of this worker whose Stop was pressed where another one listens."""
+        async with self._database.read() as tx:
+            unwanted = await tx.jobs.unwanted(self._worker)
+        for job_id in unwanted:
+            self._runner.cancel(job_id)
 
     async def _take_up_stranded(self) -> None:
         """Jobs of this worker that nobody works on: their task met something it could not handle.

@@ -120,7 +120,7 @@ class Desk:
         facts: Mapping[str, JSON] = {"what": what} if reason is None else {"what": what, "reason": reason}
         async with self._database.write() as tx:
             await tx.moderation.pause(what, reason, by.id)
-            await self._note(tx, by, "resumed" if reason is None else "paused", facts)
+            await self._note(tx, by, "pause.ended" if reason is None else "pause.begun", facts)
         self._forget_rules()
 
     # The record.

@@ -25,6 +25,10 @@ REFUSAL_SECONDS = 60.0
 """The same person refused the same thing leaves one trace in so long."""
 
 
+REPORT_SECONDS = 3_600.0
+"""The same job reported by the same person is told to the moderators once in so long."""
+
+
 class Moderation:
     """`always_allowed` names workspaces that need no permission, as (platform, workspace); `*` is any workspace.
 
@@ -49,6 +53,7 @@ class Moderation:
         self.desk = Desk(database, clock, needs_no_permission=self.needs_no_permission, forget_rules=self.forget_rules)
         self._settings: Fresh[tuple[str, str], WorkspaceSettings] = Fresh(clock, FRESH_SECONDS)
         self._rules: Fresh[tuple[str, str], tuple[dict[str, str], list[str]]] = Fresh(clock, FRESH_SECONDS)
+        self._reported: Fresh[tuple[str, str], None] = Fresh(clock, REPORT_SECONDS)
         self._noted: Fresh[tuple[str, str], None] = Fresh(clock, REFUSAL_SECONDS)
 
     # At every call and every press.
@@ -163,9 +168,17 @@ class Moderation:
         with contextlib.suppress(EaselError):  # a trace is worth having, but not more than the answer
             await self._noted.get((user.actor, what), lambda: self.note(user, "refused", {"what": what}))
 
-    async def note_report(self, user: User, job: str) -> None:
-        """Keep who reported which job."""
-        await self.note(user, "job.reported", {"job": job})
+    async def note_report(self, user: User, job: str) -> bool:
+        """Keep who reported which job; False where the same person reported it within the hour."""
+        is_new = False
+
+        async def note() -> None:
+            nonlocal is_new
+            await self.note(user, "job.reported", {"job": job})
+            is_new = True
+
+        await self._reported.get((user.actor, job), note)
+        return is_new
 
     async def _note(self, tx: Transaction, user: User, action: str, facts: Mapping[str, JSON]) -> None:
         await tx.audit.add(user.actor, action, facts, self._clock.now())

@@ -1,37 +1,90 @@
-"""Refused words, found however they are written: folded in case, width and accents, with globs."""
+"""Refused words, found however they are written: folded in case, width and accents, with globs.
+
+It is looked at inside the transaction that accepts an ask, for as many words as a workspace may have: so nothing here
+takes longer than going through the text once, but where a word is as good as found.
+"""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
+_GLOB = re.compile(r"(?:[^\W_]|\*)+")
+_ONLY_WORDS = re.compile(r"[^\W_]+(?: [^\W_]+)*")
+
+_UNSEEN = frozenset("\u115f\u1160\u3164\uffa0")
+"""Hangul fillers: letters by their category, of which nothing is seen."""
 
 
 def folded(text: str) -> str:
     """Text with case, width and combining marks taken away, and invisible signs removed."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(sign for sign in decomposed if unicodedata.category(sign) not in ("Mn", "Cf"))
+    # Decomposed before and after: bold capitals have no small letters until they are plain ones.
+    small = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(sign for sign in small if not _is_unseen(sign))
 
 
 def first_refused(text: str, words: Iterable[str]) -> str | None:
     """The first of `words` that stands in the text, whole words only; `*` stands for any letters of one word."""
-    plain = folded(text)
-    tokens = _WORD.findall(plain)
-    return next((word for word in words if _stands(word, plain, tokens)), None)
+    read = _Text(_plain(text))
+    return next((word for word in words if _stands(_wanted(word), read)), None)
 
 
-def _stands(word: str, plain: str, tokens: Sequence[str]) -> bool:
-    if "*" not in word:
-        return _pattern(word).search(plain) is not None
-    globs = folded(word).split()
+@dataclass(frozen=True)
+class _Text:
+    """A text as it is looked through: folded, and as its words alone."""
+
+    plain: str
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        return _WORD.findall(self.plain)
+
+    @cached_property
+    def joined(self) -> str:
+        return f" {' '.join(self.tokens)} "
+
+    @cached_property
+    def different(self) -> frozenset[str]:
+        return frozenset(self.tokens)
+
+
+def _stands(word: str, text: _Text) -> bool:
+    if "*" in word:
+        return _stands_as_glob(_GLOB.findall(word), text)
+    if _ONLY_WORDS.fullmatch(word):
+        return f" {word} " in text.joined
+    return word in text.plain and _pattern(word).search(text.plain) is not None
+
+
+def _stands_as_glob(globs: list[str], text: _Text) -> bool:
+    if not all(part in text.joined for glob in globs for part in glob.split("*")):
+        return False
+    if len(globs) == 1:
+        return any(_matches(globs[0], token) for token in text.different)
+    tokens = text.tokens
     starts = range(len(tokens) - len(globs) + 1)
     return any(all(map(_matches, globs, tokens[start : start + len(globs)])) for start in starts)
 
 
+def _is_unseen(sign: str) -> bool:
+    """Marks on or around a letter, formats, controls that are no space, and fillers."""
+    category = unicodedata.category(sign)
+    return category in ("Mn", "Me", "Cf") or (category == "Cc" and not sign.isspace()) or sign in _UNSEEN
+
+
+def _plain(text: str) -> str:
+    """Folded, with one space wherever there is a gap: underscores are how a word is slanted, and part of none."""
+    return " ".join(folded(text).replace("_", " ").split())
+
+
+_wanted = lru_cache(maxsize=4096)(_plain)
+
+
 @lru_cache(maxsize=4096)
 def _pattern(word: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(folded(word))}(?!\w)")
+    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
 
 
 def _matches(glob: str, token: str) -> bool:

@@ -109,6 +109,7 @@ _IS_ALIVE = sa.exists().where(workers.c.id == jobs.c.owner, workers.c.beat_at > 
 _WAITED_FOR = (
     sa.select(jobs.c.id).where(jobs.c.owner == bindparam("me"), sa.text(IS_WAITED_FOR)).order_by(jobs.c.created_at)
 )
+_UNWANTED = sa.select(jobs.c.id).where(jobs.c.owner == bindparam("me"), jobs.c.cancel_by != "", sa.text(IS_OPEN))
 _DEAD_OWNERS = (
     sa.select(jobs.c.owner).distinct().where(sa.text(IS_WAITED_FOR), jobs.c.owner != bindparam("me"), ~_IS_ALIVE)
 )
@@ -192,6 +193,9 @@ class SqlJobStore:
 
     async def waited_for(self, owner: str) -> list[str]:
         return [row.id for row in await self._run(_WAITED_FOR, {"me": owner})]
+
+    async def unwanted(self, owner: str) -> list[str]:
+        return [row.id for row in await self._run(_UNWANTED, {"me": owner})]
 
     async def claim(
         self, owner: str, dead_before: datetime, at: datetime, limit: int, platforms: Sequence[str] | None = None

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.core.invocations import Invocation
 from bot.dispatch.presses import Press
 from tests.bench import Bench
 from tests.commands.people import BEN, ELSEWHERE, MODERATOR, OWNER, text
@@ -295,3 +296,50 @@ async def test_the_same_refusal_leaves_one_trace_a_minute(bench: Bench) -> None:
     await bench.say("/words list", by=BEN)
 
     assert len((await say(bench, "/audit --kind refusals")).splitlines()) == 2
+
+
+async def test_the_audit_names_people_and_finds_every_pause(bench: Bench) -> None:
+    await bench.say("/imagine a fox", by=replace(ANA, id="u1"))
+    await say(bench, "/quota grant u1 5")
+    await say(bench, "/quota take u1 2")
+    await bench.say("/pause sdxl", by=OWNER)
+    await bench.say("/resume sdxl", by=OWNER)
+
+    credits_ = await say(bench, "/audit --kind credits")
+    pauses = await say(bench, "/audit --kind pauses")
+
+    assert "gave extra credits · to Ana, 5 credits" in credits_
+    assert "took extra credits back · of Ana, 2 credits" in credits_
+    assert len(pauses.splitlines()) == 2
+
+
+async def test_what_was_asked_in_private_is_not_shown_to_moderators(bench: Bench) -> None:
+    private = Invocation(ANA, CHANNEL, "imagine", "web:private", {"prompt": "a secret fox"}, is_private=True)
+    await bench.app.dispatcher.handle(private)
+    await bench.rest()
+    job = await bench.job()
+    message = bench.last_message.ref.id
+
+    for by in (MODERATOR, BEN):
+        press = Press(by, CHANNEL, "show", job.id, 0, f"web:{by.id}", message)
+        shown = await bench.app.dispatcher.press(press)
+        assert text(shown) == "That job is not here any more, so its buttons do nothing."
+
+
+async def test_what_is_reported_again_is_told_once(bench: Bench) -> None:
+    await bench.say("/imagine a fox")
+    message = bench.last_message
+    for _ in range(5):
+        told = await bench.press("report", on=message, by=BEN)
+
+    assert text(told) == "Thank you. The moderators have been told."
+    assert len((await say(bench, "/audit --kind reports")).splitlines()) == 1
+
+
+async def test_a_report_that_reaches_nobody_says_so(bench: Bench) -> None:
+    await bench.say("/imagine a fox")
+    bench.platform.will_fail(RuntimeError("an SDK broke"))
+
+    told = await bench.press("report", by=BEN)
+
+    assert text(told) == "It is noted, but I could reach no moderator. Please tell one yourself."

@@ -466,3 +466,29 @@ async def test_where_nothing_would_do_nothing_is_suggested(tmp_path: Path) -> No
 
     assert await text(bench, "/imagine a fox", ANA) == "You are 1 credits short. Ask a moderator for more."
     await bench.close()
+
+
+# What was promised, and what was not thought of.
+
+
+@pytest.mark.parametrize("month", ["0000-01", "9999-12", "２０２６-11", "2026-13"])
+async def test_a_month_that_is_none_is_refused(bench: Bench, month: str) -> None:
+    told = await text(bench, f"/quota export {month}")
+
+    assert told in ("month is a year and a month, as in 2026-11.", f"Nothing of {month} is kept here.")
+
+
+@pytest.mark.parametrize(
+    "line", ["/quota grant @ 50", "/quota role set @ --day 5", "/quota channel set # --models all"]
+)
+async def test_a_sign_without_a_name_is_nobody(bench: Bench, line: str) -> None:
+    await bench.say("/imagine a fox")
+
+    assert " is empty: " in await text(bench, line)
+    assert await audited(bench, "policy.") == []
+
+
+async def test_bounds_are_told_in_figures_that_people_read(bench: Bench) -> None:
+    await bench.say("/imagine a fox")
+
+    assert await text(bench, "/quota grant ana 5000000") == "credits must be from 0.1 to 1,000,000, not 5,000,000."

@@ -111,7 +111,7 @@ async def test_models_for_adults_can_be_left_out_altogether(bench: Bench) -> Non
         ("/settings general --time_zone berlin", "There is no time zone called “berlin”. Did you mean Europe/Berlin?"),
         ("/settings general --time_zone nowhere/at/all", "Try Europe/Berlin, or UTC."),
         ("/settings general --keep_days 31", "keep_days may be 30 at most: I keep nothing longer."),
-        ("/settings general --keep_days 0", "keep_days must be from 1 to 3650, not 0."),
+        ("/settings general --keep_days 0", "keep_days must be from 1 to 3,650, not 0."),
         ("/settings general --confirm_above -1", "confirm_above must be from 0 to 1,000,000, not -1."),
         ("/settings general", "Say what to change: time_zone, keep_days or confirm_above."),
         ("/settings chat", "Say what to change: language, join or mention."),

@@ -9,9 +9,10 @@ import pytest
 from bot.core.errors import BudgetSpent
 from bot.core.people import User
 from bot.credits.alerts import BudgetAlert
+from bot.credits.limits import USER_MONTH, WORKSPACE_MONTH
 from bot.credits.pricing import CreditForm
 from bot.credits.telling import alert_told
-from tests.credits.town import Town
+from tests.credits.town import HERE, OWNER, Town
 from tests.fakes.rows import ANA
 
 PEOPLE = [User("web", "page", f"p{n}", f"P{n}") for n in range(10)]
@@ -174,3 +175,18 @@ async def test_it_is_told_in_words(town: Town, percent: int, scope: str, told: s
     alert = replace(town.told[0], percent=percent, scope=scope, time_zone="Europe/Berlin")
 
     assert alert_told(alert, CreditForm(1)) == told
+
+
+async def test_somebodys_own_limit_says_nothing_of_the_workspaces_budget(town: Town) -> None:
+    await town.set_budget(100)
+    await town.set_person(ANA, {USER_MONTH: 60})
+    await town.spend(ANA, 45)
+    await town.credits.change(HERE, {WORKSPACE_MONTH: 50}, OWNER)
+    await town.rest()
+    town.told.clear()
+
+    with pytest.raises(BudgetSpent, match="Your budget"):
+        await town.ask(ANA, 20)
+    await town.rest()
+
+    assert town.told == []

@@ -42,7 +42,7 @@ def test_a_form_is_filled_with_types_and_defaults() -> None:
         (Imagine, {"prompt": "x", "format": "bmp"}, "format must be one of png, webp, jpg, not “bmp”."),
         (Upscale, {}, "image is missing: Which picture? Attach a file or give a link."),
         (Upscale, {"image": "a", "face_enhance": "perhaps"}, "face_enhance is yes or no, not “perhaps”."),
-        (Chat, {"message": "x", "max_tokens": 0}, "max_tokens must be from 1 to 4096, not 0."),
+        (Chat, {"message": "x", "max_tokens": 0}, "max_tokens must be from 1 to 4,096, not 0."),
         (Grant, {"user": "ana", "credits": "-5"}, "credits must be from 0.1 to 1,000,000, not -5."),
     ],
 )

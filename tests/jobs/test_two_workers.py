@@ -90,3 +90,25 @@ async def test_a_run_that_an_equal_ask_adopted_is_replaced(bench: Bench, monkeyp
     assert len(bench.backend.runs) == 2
     assert bench.last_message.reply.tone is Tone.DONE
     assert await bench.balance() == bench.starting_credits - 3_000
+
+
+@pytest.mark.postgres
+async def test_a_stop_asked_of_another_worker_reaches_the_one_that_runs_it(
+    postgres_with_schema: PostgresServer, tmp_path: Path
+) -> None:
+    await postgres_with_schema.empty(WITH_SCHEMA)
+    url = postgres_with_schema.url(WITH_SCHEMA)
+    runs_it = await Bench.open(tmp_path / "runs", url)
+    asked = await Bench.open(tmp_path / "asked", url, clock=runs_it.clock)
+    runs_it.backend.will(hangs_after=0)
+    await runs_it.say("/imagine a fox")
+    job = await runs_it.job()
+
+    await asked.say(f"/cancel {job.id}")
+    await runs_it.pass_time(2)
+
+    assert runs_it.backend.cancelled == [runs_it.backend.last.id]
+    assert (await asked.job(job.id)).state is JobState.CANCELLED
+    assert runs_it.last_text == "⏹ Stopped."
+    await asked.close()
+    await runs_it.close()

@@ -1,12 +1,28 @@
 """Refused words, however they are written."""
 
+import time
+
 import pytest
 
+from bot.moderation.desk import MOST_WORDS
 from bot.moderation.words import first_refused
 
 
 @pytest.mark.parametrize(
-    "text", ["a badger", "A BADGER!", "a b\u00e1dger", "ａ ｂａｄｇｅｒ", "a bad\u200bger", "badger-like"]
+    "text",
+    [
+        "a badger",
+        "A BADGER!",
+        "a b\u00e1dger",
+        "ａ ｂａｄｇｅｒ",
+        "a bad\u200bger",
+        "badger-like",
+        "a _badger_",
+        "a \U0001d401\U0001d400\U0001d403\U0001d406\U0001d404\U0001d411",  # bold capitals, which have no small ones
+        "a b\u20ddadger",  # in a circle
+        "a bad\u3164ger",  # a letter that shows nothing
+        "a bad\x07ger",
+    ],
 )
 def test_a_word_is_found_however_it_is_written(text: str) -> None:
     assert first_refused(text, ["badger"]) == "badger"
@@ -15,6 +31,31 @@ def test_a_word_is_found_however_it_is_written(text: str) -> None:
 @pytest.mark.parametrize("text", ["badgers", "abadger", "bad ger", ""])
 def test_other_words_are_let_through(text: str) -> None:
     assert first_refused(text, ["badger"]) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["two big badgers", "two big  badgers", "big\nbadgers", "Big\u00a0Badgers", "big, badgers"]
+)
+def test_some_words_are_found_whatever_stands_between_them(text: str) -> None:
+    assert first_refused(text, ["big badgers"]) == "big badgers"
+
+
+@pytest.mark.parametrize(("word", "text"), [("c++", "in c++ please"), ("bad-b*", "a bad-badger"), ("a_b", "a_b")])
+def test_a_word_may_have_signs_in_it(word: str, text: str) -> None:
+    assert first_refused(text, [word]) == word
+    assert first_refused("a c or b", [word]) is None
+
+
+@pytest.mark.parametrize("pattern", ["wolf{}", "wolf{}*", "w*olf{}", "bad wolf{}", "wolf-{}"])
+def test_as_many_words_as_there_may_be_do_not_keep_a_long_ask_waiting(pattern: str) -> None:
+    words = [pattern.format(n) for n in range(MOST_WORDS)]
+    first_refused("", words)
+    text = ("the quick brown fox wolf-jumps over the lazy dog " * 500)[:16_000]
+    began = time.process_time()
+
+    assert first_refused(text, words) is None
+
+    assert time.process_time() - began < 0.25  # it was between one second and four; the event loop waits for it
 
 
 def test_a_glob_stands_for_any_letters() -> None:

@@ -18,7 +18,7 @@ from bot.dispatch.services import Services
 HEAD = ("time", "user", "name", "command", "model", "state", "credits", "job")
 MOST_ROWS = 50_000
 
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

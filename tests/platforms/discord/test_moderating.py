@@ -245,7 +245,7 @@ async def test_the_record_names_people_roles_and_channels(town: Town, staff: Sta
         f"Mia · changed · channels {studio}: yes → –",
         f"Mia · changed · channels {studio}: – → yes",
         f"Mia · changed · {staff.gold.mention} · daily allowance: – → 500 credits",
-        "Mia · gave credits · to Ana, 5 credits",
+        "Mia · gave extra credits · to Ana, 5 credits",
     ]
 
 
