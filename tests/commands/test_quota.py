@@ -506,6 +506,6 @@ async def test_a_role_or_channel_that_was_typed_and_not_picked_is_no_tier(bench:
 
     assert "I do not know a role called “supporters”" in await told("/quota role set supporters --day 5")
     assert "I do not know a channel called “art”" in await told("/quota channel set art --models all")
-    assert await told("/quota role set <@&7777777> --day 5") == "7777777: 5 credits each day."
+    assert await told("/quota role set <@&7777777> --day 5") == "<@&7777777>: 5 credits each day."
     assert await told("/quota role set everyone --day 5") == "everyone: 5 credits each day."
-    assert await told("/quota channel set --models all") == "In 55555: models: any."
+    assert await told("/quota channel set --models all") == "In <#55555>: models: any."
