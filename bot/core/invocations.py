@@ -58,6 +58,8 @@ class Invocation:
     """A message that waits for this answer; stored with the job, so that any process can give it."""
     is_private: bool = False
     """Whether the job's messages are for the asker alone."""
+    named: tuple[User, ...] = ()
+    """People of this workspace that options name, as the platform shows them: they need not have used the bot."""
     earlier: tuple[Said, ...] = ()
     """What was said in the thread before, oldest first; read when the conversation is new."""
     rank: Rank = Rank.USER

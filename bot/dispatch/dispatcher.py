@@ -60,6 +60,7 @@ class Dispatcher:
         rank = await self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
         if declaration.rank > Rank.USER:
             await self.services.jobs.see(invocation.user)  # the audit names who did what
+            await self.services.moderation.meet(invocation.named)
         invocation = replace(invocation, rank=rank)
         try:
             return await fill(form, invocation).answer(invocation, self.services)

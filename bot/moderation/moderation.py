@@ -163,6 +163,13 @@ class Moderation:
         async with self._database.write() as tx:
             await self._note(tx, user, action, facts)
 
+    async def meet(self, people: Sequence[User]) -> None:
+        """Remember people who were named here before they asked anything."""
+        if people:
+            async with self._database.write() as tx:
+                for one in people:
+                    await tx.people.see(one, self._clock.now())
+
     async def note_refusal(self, user: User, what: str) -> None:
         """Keep a trace of a verb that was tried without the rank for it: one a minute, however often it is tried."""
         with contextlib.suppress(EaselError):  # a trace is worth having, but not more than the answer

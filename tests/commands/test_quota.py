@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.invocations import Invocation
 from bot.core.people import User
 from bot.core.replies import Reply, Tone
 from bot.dispatch.presses import Press
@@ -509,3 +510,13 @@ async def test_a_role_or_channel_that_was_typed_and_not_picked_is_no_tier(bench:
     assert await told("/quota role set <@&7777777> --day 5") == "<@&7777777>: 5 credits each day."
     assert await told("/quota role set everyone --day 5") == "everyone: 5 credits each day."
     assert await told("/quota channel set --models all") == "In <#55555>: models: any."
+
+
+async def test_somebody_whom_the_platform_shows_can_be_given_credits_before_they_ask(bench: Bench) -> None:
+    ben = replace(ANA, id="31337", name="Ben")
+    call = Invocation(MODERATOR, CHANNEL, "quota grant", "web:n1", {"user": ben.id, "credits": 5}, named=(ben,))
+
+    reply = await bench.app.dispatcher.handle(call)
+
+    assert reply is not None
+    assert reply.text == "Ben got 5 credits, and has 5 extra credits now."

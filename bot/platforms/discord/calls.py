@@ -10,7 +10,7 @@ import discord
 from bot.core.errors import UserError
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task
-from bot.core.people import Channel
+from bot.core.people import Channel, User
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Declaration
 from bot.dispatch.dispatcher import sentence
@@ -21,7 +21,7 @@ from bot.platforms.discord.buttons import ASK, custom_id
 from bot.platforms.discord.commands import asked, on_message
 from bot.platforms.discord.desk import Desk, here, key_of
 from bot.platforms.discord.forms import filled_in, given_back, lacks_words, modal
-from bot.platforms.discord.places import by_replies, is_direct
+from bot.platforms.discord.places import NAME, by_replies, is_direct
 from bot.platforms.discord.showing import first_message
 from bot.platforms.discord.threads import open_thread, takes_threads
 
@@ -48,7 +48,7 @@ class Calls:
         acknowledged = await self._desk.acknowledging.defer(interaction, is_private=declaration.is_private)
         if acknowledged is not None:
             files = {name: self._desk.files.attached(raw) for name, raw in call.files.items()}
-            await self._answer(acknowledged, declaration, call.options, files)
+            await self._answer(acknowledged, declaration, call.options, files, people=call.people)
 
     async def chosen(self, interaction: discord.Interaction) -> None:
         """A command from the menu of a message."""
@@ -97,6 +97,7 @@ class Calls:
         files: Mapping[str, Attachment],
         *,
         typed: Mapping[str, Value] | None = None,
+        people: Mapping[str, str] | None = None,
     ) -> None:
         desk, interaction = self._desk, acknowledged.interaction
         try:
@@ -115,6 +116,7 @@ class Calls:
             attachments=files,
             answering=message,
             is_private=declaration.is_private,
+            named=tuple(User(NAME, user.workspace, who, name) for who, name in (people or {}).items()),
         )
         reply = await desk.dispatcher.handle(invocation)
         if reply is not None and typed is not None:

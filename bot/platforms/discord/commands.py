@@ -1,7 +1,7 @@
 """The menu as Discord's application commands, and what Discord sends of one as the trunk's call."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core.invocations import Attachment
@@ -162,6 +162,8 @@ class Asked:
     files: Mapping[str, Payload]
     focused: str = ""
     """The option being typed, while Discord asks for suggestions."""
+    people: Mapping[str, str] = field(default_factory=dict)
+    """Members of this server that options name: their names by id."""
 
 
 def asked(data: Mapping[str, Any]) -> Asked:
@@ -170,14 +172,21 @@ def asked(data: Mapping[str, Any]) -> Asked:
     while given and given[0]["type"] in (_SUBCOMMAND, _GROUP):
         words.append(str(given[0]["name"]))
         given = list(given[0].get("options") or ())
-    attached = data.get("resolved", {}).get("attachments", {})
+    resolved = data.get("resolved", {})
+    attached = resolved.get("attachments", {})
     is_file = KINDS[OptionKind.FILE]
     return Asked(
         " ".join(words),
         {option["name"]: option["value"] for option in given if option["type"] != is_file},
         {option["name"]: attached[option["value"]] for option in given if option["type"] == is_file},
         next((option["name"] for option in given if option.get(_FOCUS)), ""),
+        {str(who): _name_of(member, resolved["users"][who]) for who, member in resolved.get("members", {}).items()},
     )
+
+
+def _name_of(member: Mapping[str, Any], user: Mapping[str, Any]) -> str:
+    """What people here call somebody."""
+    return str(member.get("nick") or user.get("global_name") or user["username"])
 
 
 def on_message(menu: Menu, label: str) -> Declaration | None:

@@ -42,9 +42,12 @@ async def test_credits_are_given_taken_limited_shown_and_forgiven(town: Town, st
     assert await drawn(town.ana)
 
 
-async def test_who_was_never_here_is_named_by_a_link(town: Town, staff: Staff) -> None:
-    assert await staff.asks("quota grant", user="@Ben", credits=5) == (
-        f"I have not seen {town.ben.user.mention} here yet. They must have used me once."
+async def test_a_member_who_never_asked_is_given_credits_and_a_stranger_is_not(town: Town, staff: Staff) -> None:
+    zoe = town.emulator.person("Zoe")
+
+    assert await staff.asks("quota grant", user="@Ben", credits=5) == "Ben got 5 credits, and has 5 extra credits now."
+    assert await staff.asks("quota grant", user=zoe, credits=5) == (
+        f"I have not seen {zoe.user.mention} here yet. They must have used me once."
     )
 
 
