@@ -2,8 +2,11 @@
 
 import gc
 
-_YOUNG, _MIDDLE, _OLD = 10_000, 20, 20
-"""New objects between two looks at the young ones, and how many looks at one generation come before the next one's."""
+_YOUNG, _MIDDLE, _OLD = 1_000, 10, 100
+"""New objects between two looks at the young ones, and how many looks at one generation come before the next one's.
+
+Looks at few objects are short; a look at all of them, the last one, comes after a million new ones.
+"""
 
 
 def settle() -> None:

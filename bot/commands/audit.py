@@ -1,9 +1,12 @@
 """/audit: who changed or refused what in this workspace, newest first."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
+from bot.core.naming import channel_named, person_linked, role_named
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.core.storage import AuditRow
@@ -12,8 +15,8 @@ from bot.dispatch.declaration import Command, Person, command, option
 from bot.dispatch.services import Services
 from bot.dispatch.workspace_settings import settings_of
 from bot.moderation.desk import PEOPLE
-from bot.moderation.settings import PREFIX
-from bot.moderation.spans import zone_of
+from bot.moderation.settings import PREFIX, key_of
+from bot.moderation.spans import end_told, zone_of
 
 KINDS: Mapping[str, str] = {
     "settings and limits": "policy.",
@@ -44,36 +47,24 @@ class Audit(Command):
         rows, names = await services.moderation.desk.audit(by, self.count, actor=actor, kind=kind)
         if not rows:
             return Reply(text="Nothing of that is on record here.", is_private=True)
-        zone = zone_of((await settings_of(services, by)).time_zone)
-        lines = [
-            f"- {row.at.astimezone(zone):%d %b %H:%M} · {_line(row, names, services.credits.form)}" for row in rows
-        ]
+        zone = (await settings_of(services, by)).time_zone
+        told = _Teller(by.platform, names, services.credits.form, zone)
+        lines = [f"- {row.at.astimezone(zone_of(zone)):%d %b %H:%M} · {told.line(row)}" for row in rows]
         return Reply(text="\n".join(lines), is_private=True)
-
-
-def _line(row: AuditRow, names: Mapping[str, str], form: CreditForm) -> str:
-    who = row.actor.rpartition(":")[2]
-    facts = dict(row.facts)
-    for name in PEOPLE:
-        if name in facts:
-            facts[name] = names.get(str(facts[name])) or facts[name]
-    told = _changes(facts, form) if "before" in facts and "after" in facts else _plain(facts, form)
-    text = " · ".join(part for part in (names.get(who) or who, _ACTIONS.get(row.action, row.action), told) if part)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 _ACTIONS: Mapping[str, str] = {
     "policy.changed": "changed",
     "user.blocked": "blocked",
     "user.unblocked": "unblocked",
-    "words.added": "refuses a word",
-    "words.removed": "lets a word through",
     "credits.grant": "gave extra credits",
     "credits.take": "took extra credits back",
     "credits.reset": "forgave what was spent",
+    "privacy.delete": "had everything about them deleted",
     "pause.begun": "paused",
     "pause.ended": "resumed",
-    "privacy.delete": "deleted their own data",
+    "words.added": "refuses a word",
+    "words.removed": "lets a word through",
     "job.reported": "reported a job",
     "workspace.allowed": "allowed this workspace",
     "workspace.forbidden": "took this workspace's permission back",
@@ -82,40 +73,81 @@ _ACTIONS: Mapping[str, str] = {
 }
 
 
-def _changes(facts: Mapping[str, JSON], form: CreditForm) -> str:
-    """A change of settings or limits: "time_zone: UTC → Europe/Berlin"."""
-    before, after = facts["before"], facts["after"]
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return _plain(facts, form)
-    about = str(facts.get("id") or "")
-    changed = [
-        f"{_named(name)}: {_value(name, before.get(name), form)} → {_value(name, new, form)}"
-        for name, new in after.items()
-        if before.get(name) != new
-    ]
-    return " · ".join(part for part in (about, *(changed or ["nothing"])) if part)
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    """Rows in words. `names` are people's by id; who has none, and each channel and role, is told by a link."""
+
+    platform: str
+    names: Mapping[str, str]
+    form: CreditForm
+    zone: str
+
+    def line(self, row: AuditRow) -> str:
+        """Who did what, in one line."""
+        who = self._person(row.actor.rpartition(":")[2]) if ":" in row.actor else row.actor
+        told = self._changes(row.facts) if {"before", "after"} <= row.facts.keys() else self._plain(row.facts)
+        text = " · ".join(part for part in (who, _ACTIONS.get(row.action, row.action), told) if part)
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+    def _changes(self, facts: Mapping[str, JSON]) -> str:
+        """A change of settings or limits: "time zone: UTC → Europe/Berlin"."""
+        before, after = facts["before"], facts["after"]
+        if not isinstance(before, dict) or not isinstance(after, dict):
+            return self._plain(facts)
+        about = self._about(str(facts.get("scope")), str(facts.get("id") or ""))
+        changed = [
+            f"{self._setting(name)}: {self._value(name, before.get(name))} → {self._value(name, new)}"
+            for name, new in after.items()
+            if before.get(name) != new
+        ]
+        return " · ".join(part for part in (about, *(changed or ["nothing"])) if part)
+
+    def _plain(self, facts: Mapping[str, JSON]) -> str:
+        told = (
+            f"{_named(name)} {self._value(name, value)}" for name, value in facts.items() if value not in ("", None)
+        )
+        return ", ".join(part.lstrip() for part in told)
+
+    def _about(self, scope: str, one: str) -> str:
+        """What a change was about, as people call it."""
+        if scope == "role":
+            return role_named(self.platform, one)
+        if scope == "channel":
+            return channel_named(self.platform, one)
+        return self._person(one) if scope == "user" else one
+
+    def _person(self, one: str) -> str:
+        return self.names.get(one) or person_linked(self.platform, one) or one
+
+    def _setting(self, key: str) -> str:
+        """A setting by its name, with the channel or the role where each of them is one: "channels #studio"."""
+        name, _, member = key.removeprefix(PREFIX).partition(":")
+        link = _LINKS.get(name)
+        return " ".join(
+            part for part in (_named(name), link(self.platform, member) if link and member else member) if part
+        )
+
+    def _value(self, name: str, value: JSON) -> str:
+        if value is None or value == "":
+            return "–"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if "micros" in name and isinstance(value, int):
+            return f"{self.form.show(value)} credits"
+        if isinstance(value, float):
+            return f"{value:g}"
+        return ", ".join(map(str, value)) if isinstance(value, list) else self._words(name, str(value))
+
+    def _words(self, name: str, text: str) -> str:
+        if name in PEOPLE:
+            return self._person(text)
+        if name == "until":
+            return end_told(datetime.fromisoformat(text), self.zone).removeprefix("until ")
+        return channel_named(self.platform, text) if name == key_of("moderator_channel") else text
 
 
-def _plain(facts: Mapping[str, JSON], form: CreditForm) -> str:
-    return ", ".join(_told(name, value, form) for name, value in facts.items() if value not in ("", None))
+_LINKS: Mapping[str, Callable[[str, str], str]] = {"channels": channel_named, "moderator_roles": role_named}
 
 
 def _named(name: str) -> str:
-    return name.removeprefix(PREFIX).removesuffix("_micros").replace("_", " ")
-
-
-def _told(name: str, value: JSON, form: CreditForm) -> str:
-    """A fact and its value; an amount says by itself what it is."""
-    return _value(name, value, form) if name == "micros" else f"{_named(name)} {_value(name, value, form)}"
-
-
-def _value(name: str, value: JSON, form: CreditForm) -> str:
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if "micros" in name and isinstance(value, int):
-        return f"{form.show(value)} credits"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return name.removesuffix("micros").replace("_", " ").rstrip()

@@ -1,6 +1,7 @@
 """/help: what can be asked, drawn from the menu."""
 
 from bot.core.invocations import Invocation
+from bot.core.naming import option_named
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, command, option
@@ -24,7 +25,8 @@ class Help(Command):
             verbs = [declaration for declaration in menu if declaration.name.startswith(f"{topic} ")]
             if verbs and topic not in {declaration.name for declaration in menu}:
                 return Reply(text="\n".join(map(_line, verbs)), is_private=True)
-            return Reply(text=_one(find(services.menu, topic).declaration), is_private=True)
+            text = _one(find(services.menu, topic).declaration, invocation.user.platform)
+            return Reply(text=text, is_private=True)
         lines = [_line(declaration) for declaration in menu if declaration.rank is Rank.USER]
         for rank, who in ((Rank.MODERATOR, "Moderators"), (Rank.OWNER, "The owner")):
             if names := _grouped([declaration for declaration in menu if declaration.rank is rank]):
@@ -47,9 +49,12 @@ def _grouped(declarations: list[Declaration]) -> str:
     return " · ".join(f"`/{first}`{' ' if verbs else ''}{', '.join(verbs)}" for first, verbs in groups.items())
 
 
-def _one(declaration: Declaration) -> str:
+def _one(declaration: Declaration, platform: str) -> str:
     lines = [f"**/{declaration.name}** {declaration.description}", ""]
-    lines += [f"- `--{option.name}` {option.question}{_details(option)}" for option in declaration.options]
+    lines += [
+        f"- `{option_named(platform, option.name)}` {option.question}{_details(option)}"
+        for option in declaration.options
+    ]
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
+from bot.core.naming import option_named
 from bot.core.people import Rank, User
 from bot.core.replies import Reply
 from bot.credits.limits import WORKSPACE_MONTH
@@ -68,20 +69,25 @@ async def _walk(by: User, services: Services) -> str:
     settings = await settings_of(services, by)
     standing = await services.credits.standing(by.platform, by.workspace)
     form = services.credits.form
+
+    def typed(name: str, value: str) -> str:
+        return f"`/setup {option_named(by.platform, name, value)}`"
+
     if standing.limit is None:
-        budget = "none of its own, so it shares the whole bot's. `/setup --budget 5000` gives it one"
+        budget = f"none of its own, so it shares the whole bot's. {typed('budget', '5000')} gives it one"
     else:
         budget = f"{form.show(standing.limit)} credits a month, {form.show(standing.spent)} spent"
 
-    def line(name: str) -> str:
-        return told(settings, by, services, only=frozenset({name}))[0][2:].replace(" *(default)*", "")
+    def line(name: str, how: str) -> str:
+        words = told(settings, by, services, only=frozenset({name}))[0][2:].replace(" *(default)*", "")
+        return f"{words}." if getattr(settings, name) else f"{words}. {how}"
 
     steps = [
-        "**This workspace may use me.** `/setup --allowed no` takes that back.",
+        f"**This workspace may use me.** {typed('allowed', 'no')} takes that back.",
         f"**Budget**: {budget}.",
-        line("moderator_roles") + ("." if settings.moderator_roles else ". `/setup --moderators ROLE` adds a role."),
-        line("moderator_channel") + ("." if settings.moderator_channel else ". `/setup --notices CHANNEL` names one."),
-        line("channels") + ("." if settings.channels else ". `/setup --channel CHANNEL` keeps me to some."),
+        line("moderator_roles", f"{typed('moderators', 'ROLE')} adds a role."),
+        line("moderator_channel", f"{typed('notices', 'CHANNEL')} names one."),
+        line("channels", f"{typed('channel', 'CHANNEL')} keeps me to some."),
         "Try `/imagine a lighthouse at dusk`. `/settings show` has the rest, `/quota show` who may spend what.",
     ]
     return "\n".join(f"{n}. {step}" for n, step in enumerate(steps, 1))

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bot.core.naming import EVERYONE, role_named
 from bot.core.people import User
 from bot.core.storage import Policy
 
@@ -26,9 +27,6 @@ MODELS: Final = "models"
 COMMANDS: Final = "commands"
 NAME: Final = "name"
 TIME_ZONE: Final = "setting:time_zone"
-
-EVERYONE: Final = "everyone"
-"""A role that everybody has: on Discord also under the server's own id, as Discord itself has it."""
 
 ANY: Final = "*"
 """Among models or commands: all of them."""
@@ -92,7 +90,7 @@ def limits_of(policies: Iterable[Policy], user: User, *, daily_allowance: int, b
         max_pixels=_tightest(concerned, MAX_PIXELS),
         models=_union(by_role, MODELS),
         weight=max(_numbers(by_role, WEIGHT), default=1),
-        tier=_tier(by_role),
+        tier=_tier(by_role, user.platform),
         time_zone=zone,
     )
 
@@ -129,7 +127,7 @@ def _union(policies: Iterable[Policy], key: str) -> frozenset[str] | None:
     return None if not said or ANY in allowed else allowed
 
 
-def _tier(by_role: Collection[Policy]) -> str:
+def _tier(by_role: Collection[Policy], platform: str) -> str:
     """What a person's best role is called: the one that gives the most a day, then the most turns."""
     roles = {policy.scope_id: {p.key: p.value for p in by_role if p.scope_id == policy.scope_id} for policy in by_role}
     if not roles:
@@ -140,4 +138,4 @@ def _tier(by_role: Collection[Policy]) -> str:
         return (gives if isinstance(gives, int) else -1, turns if isinstance(turns, int) else 1, role)
 
     best = max(roles, key=generosity)
-    return str(roles[best].get(NAME) or best)
+    return str(roles[best].get(NAME) or role_named(platform, best))

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bot.core.json import JSON
 from bot.core.money import Account
+from bot.core.naming import channel_named, person_linked, role_named
 from bot.core.storage import Policy, Transaction
 from bot.credits.accounts import start_of_next_month
 from bot.credits.limits import NAME
@@ -15,18 +16,26 @@ Values = Mapping[str, JSON]
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What is set in a workspace, by key; roles, channels and people by id."""
+    """What is set in a workspace, by key; roles, channels and people by id, and what each of them is called."""
 
+    platform: str
     workspace: Values
     roles: Mapping[str, Values]
     channels: Mapping[str, Values]
     people: Mapping[str, Values]
     names: Mapping[str, str] = field(default_factory=dict)
 
-    def called(self, name: str) -> str:
-        """A person's name, a tier's name, or else the id."""
-        tier = self.roles.get(name, {}).get(NAME)
-        return f"{tier} ({name})" if tier else self.names.get(name) or name
+    def role(self, role: str) -> str:
+        """A tier by its name and its role's, or by the role alone."""
+        tier, name = self.roles.get(role, {}).get(NAME), role_named(self.platform, role)
+        return f"{tier} ({name})" if tier else name
+
+    def channel(self, channel: str) -> str:
+        return channel_named(self.platform, channel)
+
+    def person(self, person: str) -> str:
+        """By name; by a link where nobody knows it."""
+        return self.names.get(person) or person_linked(self.platform, person) or person
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,7 @@ async def overview_of(tx: Transaction, platform: str, workspace: str, policies: 
         scopes.setdefault(policy.scope, {}).setdefault(policy.scope_id, {})[policy.key] = policy.value
     people = scopes.get("user", {})
     return Overview(
+        platform=platform,
         workspace=scopes.get("workspace", {}).get("", {}),
         roles=scopes.get("role", {}),
         channels=scopes.get("channel", {}),

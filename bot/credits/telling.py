@@ -1,5 +1,6 @@
 """Limits, budgets and alerts in the words that people read."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from bot.core.json import JSON
@@ -23,7 +24,10 @@ def _told(key: str, value: JSON, form: CreditForm) -> str:
         return f"{_TELLERS[key]} {names}"
     number = value if isinstance(value, int) else 0
     amount = form.show(number) if key.endswith("_micros") else f"{number:,}"
-    return _TELLERS[key].format(amount)
+    return _ONE.sub(r"1 \1", _TELLERS[key].format(amount))
+
+
+_ONE = re.compile(r"(?<![\d.,])1 (credit|job|picture|pixel|turn)s")
 
 
 _TELLERS: Mapping[str, str] = {
@@ -40,6 +44,11 @@ _TELLERS: Mapping[str, str] = {
     limits.COMMANDS: "commands:",
     limits.MODELS: "models:",
 }
+
+
+def jobs_told(number: int) -> str:
+    """ "1 job", "2,000 jobs"."""
+    return "1 job" if number == 1 else f"{number:,} jobs"
 
 
 def one_line(phrases: Iterable[str], *, otherwise: str) -> str:

@@ -8,6 +8,7 @@ from bot.core.clock import Clock
 from bot.core.errors import BadOption, DuplicateEntry
 from bot.core.json import JSON
 from bot.core.money import Account, Entry, EntryKind
+from bot.core.naming import is_an_id, person_linked
 from bot.core.people import User
 from bot.core.storage import Database, Transaction
 from bot.credits.accounts import asker, granted_wallet, windows_of
@@ -28,7 +29,7 @@ class Wallets:
     async def person(self, by: User, name: str) -> User:
         """Somebody of this workspace by id or name; raises `BadOption` for nobody, or for one of two."""
         async with self._database.read() as tx:
-            user_id = _the_one(name, await tx.people.by_name(by.platform, by.workspace, name))
+            user_id = _the_one(name, by.platform, await tx.people.by_name(by.platform, by.workspace, name))
             names = await tx.people.names(by.platform, by.workspace, [user_id])
         return User(by.platform, by.workspace, user_id, names.get(user_id) or user_id)
 
@@ -130,10 +131,12 @@ async def _spent_here(tx: Transaction, account: Account, of: User) -> int:
     return max(min(spent - forgiven, account.spent), 0)
 
 
-def _the_one(name: str, ids: Sequence[str]) -> str:
+def _the_one(name: str, platform: str, ids: Sequence[str]) -> str:
     """Whom a name means; raises `BadOption` when it is nobody, or might be two."""
     if not ids:
-        raise BadOption(f"I have not seen “{name}” here yet. They must have used me once.", option="user")
+        who = person_linked(platform, name) if is_an_id(platform, name) else f"“{name}”"
+        raise BadOption(f"I have not seen {who} here yet. They must have used me once.", option="user")
     if len(ids) > 1:
-        raise BadOption(f"Several people are called “{name}”: {' and '.join(ids)}. Please give the id.", option="user")
+        who = " and ".join(person_linked(platform, one) or one for one in ids)
+        raise BadOption(f"Several people are called “{name}”: {who}. Please give the id.", option="user")
     return ids[0]

@@ -9,17 +9,13 @@ from zoneinfo import available_timezones
 from bot.core.errors import BadOption, Refused
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
-from bot.core.naming import channel_named, role_named
+from bot.core.naming import EVERYONE, LINKS, channel_named, is_an_id, role_named
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Reply
-from bot.credits.limits import EVERYONE
 from bot.credits.policies import About
 from bot.dispatch.declaration import Choice
 from bot.dispatch.services import Services
 from bot.moderation.settings import WorkspaceSettings, key_of
-
-_ID_SHAPES = {"discord": re.compile(r"\d{5,25}"), "slack": re.compile(r"[A-Z][A-Z0-9]{5,20}")}
-"""What ids look like where platforms have them; a name that was typed instead of picked does not fit."""
 
 _LANGUAGE = re.compile(r"[^\W\d_][\w '()-]{1,39}")
 MOST_CHOICES = 25
@@ -113,8 +109,8 @@ def _zones() -> dict[str, str]:
 
 def an_id(platform: str, text: str, what: str) -> str:
     """An id as the platform gives it. Raises `BadOption` for a name, where the platform has ids."""
-    shape = _ID_SHAPES.get(platform)
-    if text and (shape is None or shape.fullmatch(text) or (what == "role" and text == EVERYONE)):
+    knows_ids = platform in LINKS
+    if text and (not knows_ids or is_an_id(platform, text) or (what == "role" and text == EVERYONE)):
         return text
     raise BadOption(f"I do not know a {what} called “{text}”. Pick it from the list that opens at @ or #.", option=what)
 

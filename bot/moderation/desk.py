@@ -12,8 +12,8 @@ from bot.moderation.words import folded
 
 MOST_WORDS = 2_000
 
-PEOPLE = ("user", "to", "of")
-"""The facts of the audit that hold somebody's id."""
+PEOPLE = ("user", "to", "of", "id")
+"""Facts of the audit that may hold somebody's id."""
 
 
 class Desk:

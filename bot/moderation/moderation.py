@@ -70,6 +70,7 @@ class Moderation:
             blocked = await tx.people.blocked_until(user)
         if not allowed:
             who = self.contact(user.platform)
+            who += "," if "," in who else ""
             raise NotAllowed(
                 f"This workspace is not on my list yet. Ask {who} to allow it, with /setup here: {user.workspace}."
             )

@@ -41,14 +41,14 @@ def test_the_verbs_of_the_chat_work_for_the_owner(capsys: pytest.CaptureFixture[
 
     assert main(["quota", "grant", "Mia", "50", "--in", "discord:42"]) == 0
     assert main(["quota", "budget", "set", "500", "--in", "discord:42"]) == 0
-    assert main(["quota", "role", "set", "77777", "--day", "700", "--name", "Gold tier", "--in", "discord:42"]) == 0
+    assert main(["quota", "role", "set", "70007", "--day", "700", "--name", "Gold tier", "--in", "discord:42"]) == 0
     assert main(["quota", "show", "--in", "discord:42"]) == 0
 
     assert capsys.readouterr().out == (
         "Mia got 50 credits, and has 50 extra credits now.\n"
         "This workspace may spend 500 credits a month, and spent 0 this month.\n"
         "Gold tier: 700 credits each day.\n"
-        "This workspace: at most 500 credits a month.\n\nRoles\n- Gold tier (77777): 700 credits each day\n"
+        "This workspace: at most 500 credits a month.\n\nRoles\n- Gold tier (<@&70007>): 700 credits each day\n"
     )
 
 
@@ -82,7 +82,7 @@ def test_a_table_goes_to_the_terminal_or_into_a_file(capsys: pytest.CaptureFixtu
 
     told = capsys.readouterr()
     assert told.out.startswith("time,user,name,command,model,state,credits,job")
-    assert told.out.endswith("1 jobs of 2026-11. They are in a.csv.\n")
+    assert told.out.endswith("1 job of 2026-11. They are in a.csv.\n")
     assert (tmp_path / "a.csv").read_bytes().startswith(b"time,user,name")
     assert "I cannot write none/a.csv" in told.err.replace("\\", "/")
 

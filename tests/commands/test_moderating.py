@@ -263,7 +263,7 @@ async def test_the_audit_tells_who_changed_what_newest_first(bench: Bench) -> No
         told
         == [
             "- 01 Jan 01:00 · Ana · was refused · what /words list",
-            "- 01 Jan 01:00 · Mo · blocked · user Ana, until 2026-01-01T02:00:00+00:00, reason spam",
+            "- 01 Jan 01:00 · Mo · blocked · user Ana, until 01 January 2026, 03:00 (Europe/Berlin), reason spam",
             "- 01 Jan 01:00 · Mo · changed · time zone: – → Europe/Berlin",
         ][-len(told) :]
     )

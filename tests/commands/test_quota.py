@@ -150,11 +150,11 @@ async def test_a_taking_that_is_delivered_twice_is_done_once(bench: Bench) -> No
         ),
         ("/quota role set gold --models sdlx", "There is no model called “sdlx”. Did you mean sdxl?"),
         ("/quota role set gold --models ,", "Name at least one model, or `all`."),
-        ("/quota role clear gold", "Nothing is set for gold."),
-        ("/quota role show gold", "Nothing is set for gold."),
+        ("/quota role clear gold", "Nothing is set for @gold."),
+        ("/quota role show gold", "Nothing is set for @gold."),
         ("/quota role show", "No role gives anything yet: `/quota role set`."),
         ("/quota channel set c1", "Say which models or commands."),
-        ("/quota channel clear", "Nothing is set for c1."),
+        ("/quota channel clear", "Nothing is set for #c1."),
         ("/quota export 2026-13", "month is a year and a month, as in 2026-11."),
         ("/quota export 2025-01", "Nothing of 2025-01 is kept here."),
         ("/quota top", "Nobody spent anything here this month."),
@@ -189,7 +189,7 @@ async def test_a_person_is_limited_and_reset(bench: Bench) -> None:
     await bench.say("/quota reset ana", by=MODERATOR)
     await bench.say("/imagine a fox")
 
-    limits = "at most 5 credits a day · at most 80 credits a month · 1 jobs at once · 9 jobs a minute"
+    limits = "at most 5 credits a day · at most 80 credits a month · 1 job at once · 9 jobs a minute"
     assert told == f"Limits of Ana: {limits}."
     assert refused.startswith(
         "Your budget has no room for this: 1 credits short. It refills on 02 January at 00:00 UTC."
@@ -228,7 +228,7 @@ async def test_a_role_becomes_a_tier_that_usage_names(bench: Bench) -> None:
     assert "**500** of 500 credits left today. They refill at 00:00 UTC. Your tier is **Gold tier**." in usage
     assert too_many == "You may ask for 2 at a time at most, not 3."
     assert wrong == "FLUX dev is not among the models you may use. You may use flux-schnell, sdxl."
-    assert await text(bench, "/quota role show gold") == f"- Gold tier (gold): {given}"
+    assert await text(bench, "/quota role show gold") == f"- Gold tier (@gold): {given}"
     assert await text(bench, "/quota role clear gold") == "Gold tier gives nothing of its own any more."
     assert "of 100 credits" in await text(bench, "/usage", gold)
 
@@ -255,11 +255,11 @@ async def test_a_channel_has_its_own_models_and_commands(bench: Bench) -> None:
     refused = await text(bench, "/imagine a fox --model sdxl", ANA)
     elsewhere = await bench.say("/imagine a fox --model sdxl", channel=replace(CHANNEL, id="c2"))
 
-    assert told == "In c1: commands: imagine · models: flux-schnell."
+    assert told == "In #c1: commands: imagine · models: flux-schnell."
     assert refused == "SDXL is not for this channel. Here you may use flux-schnell."
     assert elsewhere is None
-    assert await text(bench, "/quota channel set --models all --commands all") == "In c1: commands: any · models: any."
-    assert await text(bench, "/quota channel clear c1") == "Every command and model may be used in c1 again."
+    assert await text(bench, "/quota channel set --models all --commands all") == "In #c1: commands: any · models: any."
+    assert await text(bench, "/quota channel clear c1") == "Every command and model may be used in #c1 again."
 
 
 @pytest.mark.parametrize("command", ["help", "quota", "quota-grant", "usage"])
@@ -378,8 +378,8 @@ async def test_show_lists_everything_that_is_set_here(bench: Bench) -> None:
 
     assert await text(bench, "/quota show") == (
         "This workspace: at most 500 credits a month.\n\n"
-        "**Roles**\n- Gold (gold): 200 credits each day\n\n"
-        "**Channels**\n- c1: models: sdxl\n\n"
+        "**Roles**\n- Gold (@gold): 200 credits each day\n\n"
+        "**Channels**\n- #c1: models: sdxl\n\n"
         "**People**\n- Ana: at most 5 credits a day"
     )
 
@@ -401,7 +401,7 @@ async def test_top_tells_who_spent_the_most_here(bench: Bench) -> None:
 
     assert (
         await text(bench, "/quota top")
-        == "Spent this month:\n1. Ben: **9** credits, 2 jobs\n2. Ana: **3** credits, 1 jobs"
+        == "Spent this month:\n1. Ben: **9** credits, 2 jobs\n2. Ana: **3** credits, 1 job"
     )
     assert "Ana" not in await text(bench, "/quota top 1")
 
@@ -506,6 +506,6 @@ async def test_a_role_or_channel_that_was_typed_and_not_picked_is_no_tier(bench:
 
     assert "I do not know a role called “supporters”" in await told("/quota role set supporters --day 5")
     assert "I do not know a channel called “art”" in await told("/quota channel set art --models all")
-    assert await told("/quota role set <@&7777777> --day 5") == "7777777: 5 credits each day."
+    assert await told("/quota role set <@&7777777> --day 5") == "<@&7777777>: 5 credits each day."
     assert await told("/quota role set everyone --day 5") == "everyone: 5 credits each day."
-    assert await told("/quota channel set --models all") == "In 55555: models: any."
+    assert await told("/quota channel set --models all") == "In <#55555>: models: any."

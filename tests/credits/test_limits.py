@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 
 from bot.core.json import JSON
+from bot.core.naming import EVERYONE
 from bot.core.people import User
 from bot.core.storage import Policy
 from bot.credits import limits
@@ -58,7 +59,7 @@ def test_somebody_elses_limits_do_not_concern_me() -> None:
     assert held_by(ANA, policy("user", "ben", limits.USER_DAY, 1)).user_day is None
 
 
-@pytest.mark.parametrize("role", [limits.EVERYONE, "page"])
+@pytest.mark.parametrize("role", [EVERYONE, "page"])
 def test_everybody_has_the_role_everyone_and_that_of_the_workspaces_own_id(role: str) -> None:
     assert held_by(ANA, policy("role", role, limits.DAILY_ALLOWANCE, 7)).allowance == 7
 
@@ -82,7 +83,7 @@ def test_the_tier_is_called_after_the_role_that_gives_the_most() -> None:
     tin = (policy("role", "tin", limits.DAILY_ALLOWANCE, 20), policy("role", "tin", limits.NAME, "Tin foil"))
     gold = policy("role", "gold", limits.DAILY_ALLOWANCE, 500)
 
-    assert held_by(GOLD_AND_TIN, *tin, gold).tier == "gold"
+    assert held_by(GOLD_AND_TIN, *tin, gold).tier == "@gold"
     assert held_by(replace(ANA, roles=frozenset({"tin"})), *tin, gold).tier == "Tin foil"
 
 

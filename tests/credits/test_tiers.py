@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.core.errors import BudgetSpent, LimitReached, OutOfCredits, Refused
+from bot.core.naming import EVERYONE
 from bot.core.people import User
 from bot.credits import limits
 from bot.credits.policies import About
@@ -131,7 +132,7 @@ async def test_jobs_at_once_are_those_that_are_open(town: Town) -> None:
 
 
 async def test_a_minute_has_room_for_so_many(town: Town) -> None:
-    await town.set_role(limits.EVERYONE, {limits.PER_MINUTE: 3})
+    await town.set_role(EVERYONE, {limits.PER_MINUTE: 3})
     for _ in range(3):
         await town.ask(ANA, 1)
 
@@ -160,13 +161,13 @@ async def test_none_at_all_is_said_so(town: Town, key: str) -> None:
 
 
 async def test_sizes_and_models_are_checked_before_money_is_held(town: Town) -> None:
-    await town.set_role(limits.EVERYONE, {limits.MAX_PIXELS: 1_000_000, limits.MODELS: ["pencil"]})
+    await town.set_role(EVERYONE, {limits.MAX_PIXELS: 1_000_000, limits.MODELS: ["pencil"]})
 
     with pytest.raises(Refused, match="You may ask for 1,000,000 pixels a picture at most, not 4,194,304."):
         await town.ask(ANA, 1, inputs={"width": 2048, "height": 2048})
     with pytest.raises(Refused, match="at most, not 2,000,000."):
         await town.ask(ANA, 1, inputs={"megapixels": "2"})
-    await town.set_role(limits.EVERYONE, {limits.MODELS: ["brush"]})
+    await town.set_role(EVERYONE, {limits.MODELS: ["brush"]})
     with pytest.raises(Refused, match="Pencil is not among the models you may use. You may use brush."):
         await town.ask(ANA, 1)
 

@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from bot.core.clock import SystemClock
@@ -14,18 +13,13 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost, Platform
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.platforms.console.platform import ConsolePlatform
-from bot.platforms.slack.calls import Calls
-from bot.platforms.slack.pacing import Budgets
-from bot.platforms.slack.platform import SlackPlatform
-from bot.platforms.slack.teams import OneTeam, Team
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.stream import Gone
 from bot.storage.engine import SqlDatabase
-from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.messages import Message
 from tests.fakes.clock import ManualClock
 from tests.fakes.platform import RememberingPlatform
 from tests.platforms.discord.town import open_town
+from tests.platforms.slack.office import furnished
 
 ANA = User("web", "page", "ana", "Ana")
 HOME = Channel("web", "page", "ana.main", thread="t1")
@@ -84,22 +78,15 @@ async def on_discord(folder: Path) -> AsyncIterator[Stage]:
 
 @asynccontextmanager
 async def on_slack(folder: Path) -> AsyncIterator[Stage]:
-    """Slack's adapter, calling a local Slack that has such a workspace, channel and thread."""
-    database = SqlDatabase(f"sqlite:///{folder / 'slack.db'}")
-    await database.open()
-    async with SlackEmulator() as slack, aiohttp.ClientSession() as session:
-        team = slack.add_team()
-        channel = team.channel("general")
-        team.id, channel.id = HOME.workspace, HOME.id
-        team.channels[HOME.id] = channel
-        channel.all_messages.append(Message(channel, HOME.thread, "U1"))
-        teams, clock = OneTeam(), SystemClock()
-        teams.joined(Team(team.id, team.bot_token, team.bot_user, team.bot_id))
-        calls = Calls(slack.api_url, session, teams, Budgets(clock), clock)
-        platform = SlackPlatform(calls, teams, database, lambda _: None, clock)
-        yield Stage(platform, lambda: "\n".join(message.shown for message in channel.of_bot))
-        assert slack.violations == []
-    await database.close()
+    office = await (await furnished(folder)).open()
+    root = await office.ana.say("hello", office.general)
+    home = Channel("slack", office.team.id, office.general.id, thread=root.ts)
+    ana = User("slack", office.team.id, office.ana.id, "Ana")
+    thread = office.general.thread(root)
+    yield Stage(office.app.platforms["slack"], lambda: "\n".join(message.shown for message in thread.of_bot), home, ana)
+    await office.close()
+    await office.slack.stop()
+    assert office.slack.violations == []
 
 
 STAGES: dict[str, Callable[[Path], AbstractAsyncContextManager[Stage]]] = {

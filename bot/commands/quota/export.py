@@ -11,6 +11,7 @@ from bot.core.jobs import Job
 from bot.core.people import Rank
 from bot.core.replies import Reply, TextFile
 from bot.credits.pricing import CreditForm
+from bot.credits.telling import jobs_told
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
 
@@ -35,7 +36,7 @@ class QuotaExport(Command):
             return Reply(text=f"Nothing of {month} is kept here.", is_private=True)
         file = TextFile(f"quota-{month}.csv", "text/csv", table(jobs, services.credits.form))
         more = f", the newest {MOST_ROWS:,}" if len(jobs) == MOST_ROWS else ""
-        return Reply(text=f"{len(jobs):,} jobs of {month}{more}.", files=(file,), is_private=True)
+        return Reply(text=f"{jobs_told(len(jobs))} of {month}{more}.", files=(file,), is_private=True)
 
 
 def table(jobs: Iterable[Job], form: CreditForm) -> str:

@@ -11,7 +11,7 @@ from bot.dispatch.services import Services
 ALL = frozenset({"all", "any", ANY})
 
 
-def channel_named(channel: str | None, invocation: Invocation) -> str:
+def channel_meant(channel: str | None, invocation: Invocation) -> str:
     """That channel, or the one where this was asked; raises `BadOption` where there is none, as in a terminal."""
     name = channel or invocation.channel.id
     if not name:

@@ -47,11 +47,15 @@ async def _everything(by: User, services: Services) -> str:
     overview = await services.credits.overview(by.platform, by.workspace)
     form = services.credits.form
     lines = [f"This workspace: {one_line(values_told(overview.workspace, form), otherwise='no budget of its own')}."]
-    for title, groups in (("Roles", overview.roles), ("Channels", overview.channels), ("People", overview.people)):
+    for title, groups, called in (
+        ("Roles", overview.roles, overview.role),
+        ("Channels", overview.channels, overview.channel),
+        ("People", overview.people, overview.person),
+    ):
         if groups:
             lines += ["", f"**{title}**"]
             lines += [
-                f"- {overview.called(name)}: {one_line(values_told(values, form), otherwise='nothing')}"
+                f"- {called(name)}: {one_line(values_told(values, form), otherwise='nothing')}"
                 for name, values in list(groups.items())[:MOST_SHOWN]
             ]
             if len(groups) > MOST_SHOWN:

@@ -3,6 +3,7 @@
 from bot.core.invocations import Invocation
 from bot.core.people import Rank
 from bot.core.replies import Reply
+from bot.credits.telling import jobs_told
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
 
@@ -19,7 +20,7 @@ class QuotaTop(Command):
             return Reply(text="Nobody spent anything here this month.", is_private=True)
         form = services.credits.form
         lines = [
-            f"{n}. {spender.name}: **{form.show(spender.micros)}** credits, {spender.jobs} jobs"
+            f"{n}. {spender.name}: **{form.show(spender.micros)}** credits, {jobs_told(spender.jobs)}"
             for n, spender in enumerate(spenders, 1)
         ]
         return Reply(text="\n".join(["Spent this month:", *lines]), is_private=True)

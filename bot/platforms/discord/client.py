@@ -6,6 +6,8 @@ from typing import Any, Protocol
 import aiohttp
 import discord
 
+from bot.platforms.discord.arriving import tolerant
+
 log = logging.getLogger(__name__)
 
 # There is nothing to hear or say here: no warning that voice lacks its libraries.
@@ -52,6 +54,8 @@ class EaselClient(discord.AutoShardedClient):
         )
         self.shard_ids = list(shard_ids) or None
         self.connected: set[int] = set()
+        self._here_before: set[int] = set()
+        tolerant(self._connection.parsers)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         await self.ears.interaction(interaction)
@@ -60,13 +64,16 @@ class EaselClient(discord.AutoShardedClient):
         await self.ears.message(message)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        await self.ears.joined(guild)
+        if guild.id not in self._here_before:  # not each Discord says that a server which comes late is an old one
+            await self.ears.joined(guild)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
+        self._here_before.discard(guild.id)
         await self.ears.left(guild)
 
     async def on_shard_connect(self, shard_id: int) -> None:
         self.connected.add(shard_id)
+        self._here_before.update(guild.id for guild in self.guilds)
         log.info("discord.connected", extra={"shard": shard_id})
 
     async def on_shard_resumed(self, shard_id: int) -> None:

@@ -16,7 +16,7 @@ EDITS_OF_A_CHANNEL = (5, 5.0)
 """Edits, and the seconds in which so many are allowed."""
 
 _STRETCH = 1.1
-_MOST_IDLE = 256
+_FIRST_SWEEP = 256
 
 
 class Buckets:
@@ -25,6 +25,7 @@ class Buckets:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._buckets: dict[str, Bucket] = {}
+        self._sweep_at = _FIRST_SWEEP
 
     def of_interaction(self, token: str) -> Bucket:
         """One slot is kept, so that the last word never waits."""
@@ -37,11 +38,16 @@ class Buckets:
         return self._get(str(channel), lambda: Bucket(self._clock, limit=limit, window=window, stretch=_STRETCH))
 
     def _get(self, key: str, make: Callable[[], Bucket]) -> Bucket:
-        if key not in self._buckets and len(self._buckets) >= _MOST_IDLE:
-            self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.is_idle}
         if key not in self._buckets:
+            self._sweep()
             self._buckets[key] = make()
         return self._buckets[key]
+
+    def _sweep(self) -> None:
+        """Forget idle ones, each time there are twice as many as were kept: every new one looking at all is slow."""
+        if len(self._buckets) >= self._sweep_at:
+            self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.is_idle}
+            self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._buckets))
 
 
 class MessagePacer(Pacer):

@@ -79,7 +79,7 @@ class Asides:
             await self._send(aside.response, {"delete_original": True})
 
     async def _tell(self, aside: Aside, reply: Reply, files: tuple[str, ...]) -> bool:
-        content = {"text": fallback_text(reply), "blocks": blocks_of(reply, files)}
+        content = {"text": fallback_text(reply), "blocks": blocks_of(reply, files, is_for_one=True)}
         if await self._respond(aside, content):
             return True
         try:

@@ -32,7 +32,7 @@ _WAITS_SECONDS = (0.2, 1.0, 3.0)
 _FORMS = ("files.", "users.", "usergroups.", "conversations.")
 """Methods that read forms, not JSON."""
 _HARMLESS_TWICE = frozenset({
-    "auth.test", "apps.connections.open", "chat.update", "chat.delete", "chat.stopStream", "conversations.open",
+    "auth.test", "apps.connections.open", "chat.update", "chat.delete", "conversations.open",
     "conversations.replies", "conversations.history", "files.info", "files.getUploadURLExternal", "users.info",
     "usergroups.list", "assistant.threads.setStatus", "assistant.threads.setSuggestedPrompts",
     "agents.sessions.setStatus",

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.core.platform import MessageLimits
 from bot.core.replies import Button, Picture, Progress, Reply, Stage
-from bot.platforms.slack.mrkdwn import cut, cut_bytes, defused, escaped
+from bot.platforms.slack.mrkdwn import cut, cut_bytes, defused, escaped, linked
 from bot.streaming.splitter import split
 
 Block = dict[str, Any]
@@ -32,9 +32,12 @@ _SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif")
 _ASIDE = MessageLimits(text=MESSAGE_BYTES, text_in_bytes=True)
 
 
-def blocks_of(reply: Reply, files: Sequence[str] = ()) -> list[Block]:
-    """The blocks of a message; `files` are ids of pictures to be drawn inside it, in the order of the reply's."""
-    text = defused(reply.text)
+def blocks_of(reply: Reply, files: Sequence[str] = (), *, is_for_one: bool = False) -> list[Block]:
+    """The blocks of a message; `files` are ids of pictures to be drawn inside it, in the order of the reply's.
+
+    What one person alone reads calls nobody, so there people, groups and channels are shown by their links.
+    """
+    text = linked(reply.text) if is_for_one else defused(reply.text)
     blocks: list[Block] = [{"type": "markdown", "text": text}] if text.strip() else []
     blocks += [picture_block(picture, file) for picture, file in zip(reply.pictures, files, strict=False) if file]
     if withheld := sum(picture.is_flagged for picture in reply.pictures):

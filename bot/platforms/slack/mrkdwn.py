@@ -7,6 +7,7 @@ _WORDS = ("<!here", "<!channel", "<!everyone", "<!subteam^", "<!date^")
 _IDS = ("<@", "<#")
 # What Slack would turn into a mention or a command, in its Markdown as in its mrkdwn.
 _LIVE = re.compile(r"<(?=!(?:here|channel|everyone|subteam\^|date\^)|@[UWB][A-Z0-9]|#[CGD][A-Z0-9])", re.IGNORECASE)
+_LOUD = re.compile(r"<(?=!(?:here|channel|everyone|date\^))", re.IGNORECASE)
 _HALVES = frozenset(word[:n] for word in _WORDS for n in range(1, len(word))) | frozenset(_IDS)
 _LONGEST_HALF = max(map(len, _HALVES)) + 1
 _BREAK = "<\u200b"
@@ -23,6 +24,11 @@ _GROUP = re.compile(r"<!subteam\^([A-Z0-9]+)(?:\|@?([^>]*))?>")
 def defused(text: str) -> str:
     """The text with every mention broken by a sign nobody sees. A longer text only adds to what a shorter one gave."""
     return _LIVE.sub(_BREAK, text) if "<" in text else text
+
+
+def linked(text: str) -> str:
+    """The text with links to people, groups and channels, and whatever calls a whole channel broken."""
+    return _LOUD.sub(_BREAK, text) if "<" in text else text
 
 
 def settled(text: str) -> str:

@@ -14,7 +14,7 @@ SECONDS_BETWEEN_APPENDS = 0.5
 SECONDS_BETWEEN_UPDATES = 1.2
 
 # Calls a minute, and how many of them may come at once.
-_TIERS = {2: (19, 11), 3: (48, 22), 4: (96, 40)}
+_TIERS = {2: (19, 11), 3: (48, 22), 4: (96, 56)}
 _METHODS = {
     APPEND: _TIERS[4],
     START: _TIERS[2],
@@ -31,19 +31,20 @@ _METHODS = {
     "agents.sessions.setStatus": _TIERS[3],
 }
 _OTHERS = _TIERS[4]
-_EAGERNESS = 0.12
-"""What part of a burst is spent in each second, where several messages want turns all the time."""
+_SPENT_IN_SECONDS = 6.0
+"""What may be spent at once goes in about so long, where several messages want turns all the time."""
 
 
 class Allowance(Bucket):
-    """At most `per_minute` calls in any minute, `burst` of them at once, the others evenly; fair between messages."""
+    """At most `per_minute` calls in any minute, `burst` of them at once; fair between messages.
+
+    So much is held back that a steady trickle never stops, however much was spent before. The rest is spent the faster
+    the more there is of it: a burst thins out instead of breaking off, and one answer alone keeps its pace for minutes.
+    """
 
     def __init__(self, clock: Clock, per_minute: float, burst: float) -> None:
         super().__init__(clock, limit=max(1, int(per_minute)), window=60.0)
-        self._burst = max(1.0, burst)
-        self._rate = max(0.01, (per_minute - self._burst) / 60.0)
-        self._level = self._burst
-        self._at = clock.monotonic()
+        self._rate = max(0.01, (per_minute - max(1.0, burst)) / self._memory)
 
     def is_ready(self, within: float) -> bool:
         """Whether a call that is made now would go within so many seconds."""
@@ -51,11 +52,34 @@ class Allowance(Bucket):
         return self._earliest(now, is_final=True) + len(self._waiters) / self._rate <= now + within
 
     def _earliest(self, now: float, *, is_final: bool) -> float:
+        while self._grants and self._grants[0].at <= now - self._memory:
+            self._grants.popleft()
+        at, spare = self._blocked_until, self._spare(now)
+        if len(self._grants) >= self._limit:
+            at = max(at, self._grants[0].at + self._memory)
+        if not is_final or spare < 1.0:
+            at = max(at, self._last + 1.0 / (self._rate + max(0.0, spare - 1.0) / _SPENT_IN_SECONDS))
+        return at
+
+    def _spare(self, now: float) -> float:
+        """How many calls may go now and leave enough for the trickle, until each of the calls made has grown old."""
+        needed = [(grant.at + self._memory - now) * self._rate - n for n, grant in enumerate(self._grants)]
+        return self._limit - len(self._grants) - max(*needed, self._memory * self._rate - len(self._grants), 0.0)
+
+
+class Posts(Allowance):
+    """A bucket that holds `burst` calls and fills evenly: messages posted in one channel."""
+
+    def __init__(self, clock: Clock, per_minute: float, burst: float) -> None:
+        super().__init__(clock, per_minute, burst)
+        self._burst = self._level = max(1.0, burst)
+        self._rate = max(0.01, (per_minute - self._burst) / 60.0)
+        self._at = clock.monotonic()
+
+    def _earliest(self, now: float, *, is_final: bool) -> float:
         self._grants.clear()  # the level says all
-        level = self._level_at(now)
-        at = max(now + (1.0 - level) / self._rate if level < 1.0 - 1e-9 else now, self._blocked_until)
-        # The more is left, the closer together: so a burst thins out instead of breaking off.
-        return at if is_final else max(at, self._last + 1.0 / (self._rate + _EAGERNESS * level))
+        missing = 1.0 - self._level_at(now)
+        return max(now + missing / self._rate if missing > 1e-9 else now, self._blocked_until)
 
     def _grant(self, waiter: Waiter, now: float) -> None:
         self._level, self._at = self._level_at(now) - 1.0, now
@@ -78,7 +102,8 @@ class Budgets:
         if key not in self._allowances:
             self._forget_idle()
             per_minute, burst = _METHODS.get(method, _OTHERS)
-            self._allowances[key] = Allowance(self._clock, per_minute / self._workers, burst / self._workers)
+            kind = Posts if method == POST else Allowance
+            self._allowances[key] = kind(self._clock, per_minute / self._workers, burst / self._workers)
         return self._allowances[key]
 
     def share(self, workers: int) -> None:

@@ -19,14 +19,14 @@ from tests.emulators.discord.faults import Faults
 from tests.emulators.discord.files import FilesSide
 from tests.emulators.discord.gateway import GatewaySide
 from tests.emulators.discord.messages import Message
-from tests.emulators.discord.payloads import channel_json, guild_create_json, thread_json_for
+from tests.emulators.discord.payloads import channel_json, guild_create_json, role_json, thread_json_for
 from tests.emulators.discord.people import Person
 from tests.emulators.discord.posting import delete_message
 from tests.emulators.discord.rate_limits import RateLimits
 from tests.emulators.discord.records import Records, Request
 from tests.emulators.discord.server import MOST_BYTES, HttpSide
 from tests.emulators.discord.threads import archive
-from tests.emulators.discord.world import GROUP, Channel, Guild, User, World
+from tests.emulators.discord.world import GROUP, Channel, Guild, Role, User, World
 
 MESSAGE_CONTENT_ALLOWED = 1 << 19
 MEMBERS_ALLOWED = 1 << 15
@@ -77,6 +77,7 @@ class DiscordEmulator:
         self._address = ""
         self.world.announce = self.gateway.announce
         self.world.announce_channel = self._announce_channel
+        self.world.announce_role = self._announce_role
         self.world.make_person = lambda user, guild: Person(self, user, guild)
 
     # Life.
@@ -202,6 +203,11 @@ class DiscordEmulator:
     def _announce_arrival(self, guild: Guild) -> None:
         if guild.has_bot:
             self.world.announce("GUILD_CREATE", guild, lambda reader: guild_create_json(guild, self.bot))
+
+    def _announce_role(self, guild: Guild, role: Role) -> None:
+        if guild.has_bot:
+            told = {"guild_id": str(guild.id), "role": role_json(role)}
+            self.world.announce("GUILD_ROLE_CREATE", guild, lambda reader: told)
 
     def _announce_channel(self, event: str, channel: Channel) -> None:
         if channel.guild is None or not channel.guild.has_bot:

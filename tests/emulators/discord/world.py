@@ -199,7 +199,9 @@ class Guild:
 
     def add_role(self, name: str, *powers: str) -> Role:
         """`guild.add_role("moderators", "manage_messages")`."""
-        return self.world.add_role(self, name, bits(powers))
+        role = self.world.add_role(self, name, bits(powers))
+        self.world.announce_role(self, role)
+        return role
 
     def add_channel(self, name: str, **traits: Any) -> "Channel":
         """A text channel. `traits` are those of Channel: `age_restricted`, `topic`."""
@@ -242,6 +244,7 @@ class World:
         self.files: dict[int, Attachment] = {}
         self.cdn_url = ""
         self.announce_channel: Callable[[str, Channel], None] = lambda event, channel: None
+        self.announce_role: Callable[[Guild, Role], None] = lambda guild, role: None
         self.make_person: Callable[[User, Guild | None], Person]
 
     def add_user(self, name: str, **traits: Any) -> User:

@@ -21,7 +21,7 @@ async def picture_in(channel: Channel) -> Message:
 
 
 async def test_a_storm_of_429_is_waited_out(either: Office) -> None:
-    for method in ("users.info", "chat.postMessage", "chat.update", "files.getUploadURLExternal"):
+    for method in ("chat.postMessage", "files.getUploadURLExternal"):
         either.slack.faults.too_many(method, retry_after=1)
 
     await either.ana.slash("/imagine", "a fox", either.general)
@@ -286,7 +286,7 @@ async def test_no_token_reaches_the_log(either: Office, caplog: pytest.LogCaptur
 
 
 async def test_a_placeholder_whose_address_was_never_stored_is_found_again(opened: Opener) -> None:
-    office = await opened(options=options(round_trip=0.4))  # time to die before the answer arrives
+    office = await opened(options=options(round_trip=0.2))  # time to die before the answer arrives
     await office.ana.slash("/imagine", "a fox", office.general)
     placeholder = await office.general.bot_says(holds=lambda one: "Stop" in one.buttons)
     await office.app.runner.stop()
@@ -313,3 +313,69 @@ async def test_fifty_commands_at_once_are_acknowledged_in_time(office: Office) -
     seconds = sorted([(await delivery.acked()).seconds for delivery in deliveries])
 
     assert seconds[-1] < 1.5
+
+
+async def test_a_token_that_dies_without_a_word_is_noticed(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    office.team.revoke_token()
+
+    await office.ana.slash("/imagine", "a fox", office.general)
+
+    await office.ana.told("I am not installed in this workspace any more")
+    await office.rest()
+    assert "slack.workspace_lost" in caplog.text
+    assert await office.open_holds() == []
+
+
+async def test_a_person_whom_slack_does_not_tell_of_may_ask_all_the_same(office: Office) -> None:
+    office.slack.faults.answer("users.info", "user_not_found")
+    office.slack.faults.answer("usergroups.list", "missing_scope")
+
+    await office.ana.slash("/imagine", "a fox", office.general)
+
+    await picture_in(office.general)
+
+
+async def test_an_upload_whose_end_was_not_answered_is_looked_up(office: Office) -> None:
+    office.slack.faults.cut("files.completeUploadExternal", after_the_work=True)
+
+    await office.ana.slash("/imagine", "a fox", office.general)
+
+    assert len((await picture_in(office.general)).files) == 1
+    assert len(office.slack.calls_of("files.completeUploadExternal")) == 1
+
+
+async def test_the_form_of_a_job_that_is_gone_says_so(office: Office) -> None:
+    await office.ana.slash("/imagine", "a fox", office.general)
+    picture = await picture_in(office.general)
+    for element in picture.elements:
+        element["value"] = "0" * 20
+
+    await office.ana.press(picture, "Edit prompt")
+
+    await office.ana.told("That job is not here any more")
+
+
+async def test_what_is_no_request_of_slacks_is_refused(opened: Opener) -> None:
+    office = await opened(by="http")
+    assert office.slack.http is not None
+    session, url = office.slack.http._session, office.slack.http.url
+
+    async with session.post(url, data=b"\xff\xfe\x00") as nonsense, session.get(url) as wrong_method:
+        statuses = [nonsense.status, wrong_method.status]
+    async with session.get(url.replace("events", "install")) as install:
+        statuses.append(install.status)
+
+    assert statuses == [400, 405, 404]
+
+
+async def test_a_bot_that_stops_hears_nobody_any_more(opened: Opener) -> None:
+    office = await opened(by="http")
+    assert office.slack.http is not None
+    delivery = await (await office.ana.slash("/usage", "", office.general)).acked()
+    (connection,) = office.app.connections
+
+    await connection.quiet()
+
+    assert await office.slack.http.send_as(delivery) == 503
+    with pytest.raises(EaselError, match="hears nobody"):
+        connection.check()

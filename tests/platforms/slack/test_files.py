@@ -104,3 +104,26 @@ async def test_only_pictures_count_as_pictures(files: Files, slack: SlackEmulato
     pictures = files.pictures(slack.teams[0].id, message)
 
     assert [picture.name for picture in pictures] == ["b.png", "c"]
+
+
+async def test_a_redirect_is_followed_within_slack_and_no_further(files: Files, slack: SlackEmulator) -> None:
+    told = shared(slack, b"picture")
+    asked: list[str] = []
+
+    async def away(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        raise web.HTTPFound("http://elsewhere.example/a.png")
+
+    app = web.Application()
+    app.router.add_get("/api/{path:.*}", away)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    files._own_origin = ("http", f"{host}:{port}")
+
+    with pytest.raises(BadFile, match="not kept at Slack"):
+        await read(files, slack, {**told, "url_private_download": f"http://{host}:{port}/api/a.png"})
+
+    await runner.cleanup()
+    assert asked == ["/api/a.png"]

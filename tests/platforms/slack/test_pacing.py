@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import pairwise
+from statistics import median
 
 from bot.platforms.slack.pacing import APPEND, START, UPDATE, Allowance, Budgets, SlackPacer
 from tests.fakes.clock import ManualClock
@@ -91,6 +92,48 @@ async def test_a_turn_pays_for_one_call() -> None:
     assert not pacer.pay(UPDATE)
     assert pacer.pay(APPEND)
     assert not pacer.pay(APPEND)
+
+
+async def appended(streams: int, seconds: float) -> list[list[float]]:
+    """When each of so many streams, that always have something to show, may be appended to."""
+    clock = ManualClock()
+    budgets, began = Budgets(clock), clock.monotonic()
+    times: list[list[float]] = [[] for _ in range(streams)]
+
+    async def write(moments: list[float]) -> None:
+        pacer = SlackPacer(budgets, clock, "T1")
+        pacer.method = APPEND
+        while True:
+            await pacer.turn(is_final=False)
+            pacer.pay(APPEND)
+            moments.append(clock.monotonic())
+
+    writers = [asyncio.create_task(write(moments)) for moments in times]
+    while clock.monotonic() - began < seconds:
+        await asyncio.sleep(0)
+        await clock.advance(0.05)
+    for writer in writers:
+        writer.cancel()
+    await asyncio.gather(*writers, return_exceptions=True)
+    return times
+
+
+async def test_one_answer_keeps_its_pace_for_minutes() -> None:
+    (times,) = await appended(1, seconds=240)
+
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert median(gaps) <= 0.7
+    assert max(gaps) <= 1.7
+    assert all(later - earlier >= 60 for earlier, later in zip(times, times[96:], strict=False))
+
+
+async def test_many_answers_slow_down_together_and_none_stands_still() -> None:
+    streams = await appended(10, seconds=90)
+
+    slowest = max(later - earlier for times in streams for earlier, later in pairwise(times))
+    together = sorted(moment for times in streams for moment in times)
+    assert slowest <= 17
+    assert all(later - earlier >= 60 for earlier, later in zip(together, together[96:], strict=False))
 
 
 async def test_one_stream_is_appended_to_twice_a_second() -> None:

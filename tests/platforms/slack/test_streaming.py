@@ -1,7 +1,12 @@
 """Answers that stream: Slack's own streams, their two limits, what mends them, and what takes their place."""
 
 import re
+from decimal import Decimal
 
+from bot.core.people import Channel, User
+from bot.core.platform import Destination
+from bot.core.replies import Reply, Tone
+from bot.platforms.slack.platform import SlackPlatform
 from bot.platforms.slack.streams import FULL_AFTER_SECONDS
 from tests.emulators.slack.messages import Message
 from tests.emulators.slack.workspace import Thread
@@ -14,6 +19,10 @@ WORDS = tuple(f"word{n} " for n in range(60))
 def words(count: int, size: int = 6) -> tuple[str, ...]:
     """A text of so many words in paragraphs, each word unlike the others."""
     return tuple(f"{n:0{size}}{chr(10) * 2 if n % 40 == 39 else ' '}" for n in range(count))
+
+
+def working(text: str) -> Reply:
+    return Reply(text, tone=Tone.WORKING)
 
 
 async def asked(office: Office, text: str = "Tell me.") -> Thread:
@@ -343,3 +352,91 @@ async def test_a_bot_that_was_killed_mid_stream_finishes_the_answer(office: Offi
     await answered(thread)
     assert whole(thread) == "".join(WORDS)
     assert all(not message.is_streaming for message in thread.of_bot)
+
+
+async def test_a_question_that_cannot_be_paid_leaves_no_trace(opened: Opener) -> None:
+    office = await opened(daily_credits=Decimal(0))
+
+    await office.ana.slash("/chat", "hello", office.general)
+
+    await office.ana.told("credits short")
+    await office.slack.called("chat.delete")
+    assert office.general.messages == []
+
+
+async def test_where_a_channel_has_no_streams_others_keep_theirs(office: Office) -> None:
+    office.slack.faults.answer("chat.startStream", "channel_type_not_supported")
+    office.backend.will(words=words(100))
+    office.backend.pauses = (50,)
+    thread = await asked(office)
+    await thread.bot_says("000040 ")
+    office.backend.go_on()
+    await answered(thread)
+
+    office.backend.will(words=WORDS)
+    other = await asked(office, "again")
+    await office.slack.called("chat.startStream", times=2)
+    office.backend.go_on()
+
+    await answered(office.general.thread(office.general.find(other.ts) or office.general.messages[-1]))
+    assert len(office.slack.calls_of("chat.startStream")) == 2
+
+
+async def test_a_run_that_begins_anew_takes_back_what_it_said(office: Office) -> None:
+    platform = office.app.platforms["slack"]
+    root = await office.ana.say("hello", office.general)
+    ana = User("slack", office.team.id, office.ana.id, "Ana")
+    place = Channel("slack", office.team.id, office.general.id, root.ts)
+    waiting = await platform.post(Destination(ana, place, "key", "job:0", grows=True), working(""))
+    ref = await platform.edit(waiting, working("The first try was "))
+    assert ref is not None
+
+    await platform.edit(ref, working("Another one "))
+    await platform.edit(ref, working("Another one came "))
+    await platform.edit(ref, Reply("Another one came instead.", tone=Tone.DONE))
+
+    thread = office.general.thread(root)
+    assert whole(thread) == "Another one came instead."
+    assert len(thread.of_bot) == 1
+
+
+async def test_a_last_word_that_slack_never_answers_is_said_by_an_edit(office: Office) -> None:
+    office.backend.will(words=WORDS, hangs_after=30)
+    thread = await asked(office)
+    await thread.bot_says("word20 ")
+    office.slack.faults.fail("chat.stopStream", status=500)
+
+    office.backend.last.let_go.set()
+    await answered(thread)
+
+    assert whole(thread) == "".join(WORDS)
+
+
+async def test_when_stops_are_used_up_the_last_words_do_not_wait_for_one(office: Office) -> None:
+    platform = office.app.platforms["slack"]
+    assert isinstance(platform, SlackPlatform)
+    office.backend.will(words=WORDS, hangs_after=30)
+    thread = await asked(office)
+    growing = await thread.bot_says("word20 ")
+    platform.streams._calls.budgets.of(office.team.id, "chat.stopStream").penalty(2)
+
+    office.backend.last.let_go.set()
+    await growing.shows("word59")
+
+    assert growing.is_streaming
+    await answered(thread)
+
+
+async def test_an_answer_that_fits_no_stream_any_more_is_posted(office: Office) -> None:
+    platform = office.app.platforms["slack"]
+    assert isinstance(platform, SlackPlatform)
+    platform.streams._calls.budgets.of(office.team.id, "chat.startStream").penalty(60)
+    office.backend.will(words=words(200), hangs_after=100)
+
+    thread = await asked(office)
+    await thread.bot_says("000090 ")
+    office.backend.last.let_go.set()
+    await answered(thread)
+
+    assert office.slack.calls_of("chat.startStream") == []
+    assert whole(thread) == "".join(words(200))

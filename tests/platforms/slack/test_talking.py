@@ -231,3 +231,15 @@ async def test_a_workspace_may_turn_mentions_off(office: Office) -> None:
     await office.slack.quiet()
 
     assert office.backend.runs == {}
+
+
+async def test_what_the_bot_showed_before_is_part_of_what_was_said(office: Office) -> None:
+    root = await office.ana.say("look at this", office.general)
+    await office.ana.say(f"{office.team.mention} imagine a fox", thread=root)
+    thread = office.general.thread(root)
+    picture = await thread.bot_says(holds=lambda one: one.files)
+
+    await office.ana.say(f"{office.team.mention} what did you draw?", thread=root)
+
+    await answered(thread, after=picture)
+    assert "a fox (drawn by FLUX schnell)" in prompt(office)

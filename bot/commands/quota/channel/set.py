@@ -1,9 +1,10 @@
 """/quota channel set: which commands and models may be used in a channel."""
 
-from bot.commands.quota.names import channel_named, commands_named, models_named
+from bot.commands.quota.names import channel_meant, commands_named, models_named
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
+from bot.core.naming import channel_named
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.credits.limits import COMMANDS, MODELS
@@ -31,8 +32,8 @@ class QuotaChannelSet(Command):
             values[COMMANDS] = commands_named(self.commands, services)
         if not values:
             raise BadOption("Say which models or commands.")
-        channel = an_id(by.platform, channel_named(self.channel, invocation), "channel")
+        channel = an_id(by.platform, channel_meant(self.channel, invocation), "channel")
         about = About(by.platform, by.workspace, "channel", channel)
         await credits_.change(about, values, by)
         told = one_line(values_told(await credits_.set_about(about), credits_.form), otherwise="everything")
-        return Reply(text=f"In {channel}: {told}.", is_private=True)
+        return Reply(text=f"In {channel_named(by.platform, channel)}: {told}.", is_private=True)

@@ -2,6 +2,7 @@
 
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
+from bot.core.naming import role_named
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.credits.limits import NAME
@@ -18,9 +19,9 @@ class QuotaRoleClear(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by = invocation.user
-        about = About(by.platform, by.workspace, "role", self.role)
+        about, named = About(by.platform, by.workspace, "role", self.role), role_named(by.platform, self.role)
         is_set = await services.credits.set_about(about)
         if not is_set:
-            raise BadOption(f"Nothing is set for {self.role}.", option="role")
+            raise BadOption(f"Nothing is set for {named}.", option="role")
         await services.credits.change(about, dict.fromkeys(is_set), by)
-        return Reply(text=f"{is_set.get(NAME) or self.role} gives nothing of its own any more.", is_private=True)
+        return Reply(text=f"{is_set.get(NAME) or named} gives nothing of its own any more.", is_private=True)

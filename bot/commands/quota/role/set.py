@@ -5,6 +5,7 @@ from bot.commands.quota.names import models_named
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
+from bot.core.naming import role_named
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.credits.limits import AT_ONCE, DAILY_ALLOWANCE, MAX_COUNT, MAX_PIXELS, MODELS, NAME, PER_MINUTE, WEIGHT
@@ -42,7 +43,7 @@ class QuotaRoleSet(Command):
         await credits_.change(about, values, by)
         is_set = await credits_.set_about(about)
         told = one_line(values_told(is_set, credits_.form), otherwise="nothing of its own")
-        return Reply(text=f"{is_set.get(NAME) or self.role}: {told}.", is_private=True)
+        return Reply(text=f"{is_set.get(NAME) or role_named(by.platform, self.role)}: {told}.", is_private=True)
 
     async def _values(self, invocation: Invocation, services: Services) -> dict[str, JSON]:
         values: dict[str, JSON] = {}

@@ -2,6 +2,7 @@
 
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
+from bot.core.naming import role_named
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.credits.telling import one_line, values_told
@@ -21,10 +22,12 @@ class QuotaRoleShow(Command):
         roles = {role: values for role, values in overview.roles.items() if self.role in (None, role)}
         if not roles:
             raise BadOption(
-                f"Nothing is set for {self.role}." if self.role else "No role gives anything yet: `/quota role set`."
+                f"Nothing is set for {role_named(by.platform, self.role)}."
+                if self.role
+                else "No role gives anything yet: `/quota role set`."
             )
         lines = [
-            f"- {overview.called(role)}: {one_line(values_told(values, form), otherwise='nothing')}"
+            f"- {overview.role(role)}: {one_line(values_told(values, form), otherwise='nothing')}"
             for role, values in roles.items()
         ]
         return Reply(text="\n".join(lines), is_private=True)

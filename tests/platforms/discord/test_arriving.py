@@ -1,0 +1,90 @@
+"""Events that tell less than they might: people are answered all the same, and the bot goes on hearing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.emulators.discord import message_payloads, people
+from tests.platforms.discord.town import Town, is_done, open_town
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def tell(monkeypatch: pytest.MonkeyPatch, change: Change) -> None:
+    """Let Discord tell of interactions differently."""
+    tells = message_payloads.interaction_json
+
+    def told(interaction: Any) -> dict[str, Any]:
+        payload = tells(interaction)
+        change(payload)
+        return payload
+
+    monkeypatch.setattr(people, "interaction_json", told)
+
+
+def without(*names: str) -> Change:
+    return lambda payload: [payload.pop(name) for name in names if name in payload]
+
+
+def with_partial_channel(payload: dict[str, Any]) -> None:
+    payload["channel"] = {"id": payload["channel"]["id"], "type": payload["channel"]["type"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_partial_channel,
+        without("channel"),
+        without("attachment_size_limit", "entitlements", "app_permissions"),
+        without("authorizing_integration_owners", "context"),
+        without("guild", "guild_locale", "locale"),
+    ],
+)
+async def test_an_interaction_that_tells_little_is_answered(
+    town: Town, monkeypatch: pytest.MonkeyPatch, change: Change
+) -> None:
+    tell(monkeypatch, change)
+
+    drawn = await (await (await town.ana.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
+    direct = await town.ana.command("usage", channel=town.ana.direct_channel)
+
+    assert drawn.gallery
+    assert "of 100 credits left today" in (await direct.private_message()).text
+
+
+async def test_a_partial_channel_of_a_place_that_did_not_invite_the_bot_is_no_riddle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_town(tmp_path, allow_user_installs=True) as town:
+        tell(monkeypatch, with_partial_channel)
+        cleo = town.emulator.add_guild("Elsewhere", has_bot=False).member("Cleo")
+        cleo.install_the_app()
+
+        drawn = await (await (await cleo.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
+
+    assert drawn.gallery
+
+
+async def test_an_event_that_cannot_be_read_ends_no_connection(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+    for session in town.emulator.gateway.live:
+        session.dispatch("CHANNEL_CREATE", {"guild_id": str(town.guild.id), "type": 0})
+
+    usage = await (await town.ana.command("usage")).private_message()
+
+    assert "of 100 credits left today" in usage.text
+    assert any(record.message == "discord.event_not_read" for record in caplog.records)
+    assert town.emulator.gateway.identifies == 1
+
+
+async def test_a_server_that_arrives_late_after_a_start_is_not_greeted(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        await town.ready()
+
+        for session in town.emulator.gateway.live:
+            late = next(event["d"] for event in session.events if event["t"] == "GUILD_CREATE")
+            session.dispatch("GUILD_CREATE", {name: value for name, value in late.items() if name != "unavailable"})
+        await (await town.ana.command("usage")).private_message()
+
+        assert town.general.messages == []

@@ -1,0 +1,31 @@
+"""What moderators can change, as the database keeps it, and who was refused what: to see that nothing else happened."""
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from bot.app import App
+
+_CHANGEABLE = {
+    "policies": "SELECT * FROM policies ORDER BY 1, 2, 3, 4, 5",
+    "ledger": "SELECT * FROM ledger ORDER BY 1",
+    "accounts": "SELECT * FROM accounts ORDER BY 1",
+    "words": "SELECT * FROM words ORDER BY 1, 2, 3",
+    "pauses": "SELECT * FROM pauses ORDER BY 1",
+    "workspaces": "SELECT * FROM workspaces ORDER BY 1, 2",
+    "blocks": "SELECT platform, id, blocked_until FROM users WHERE blocked_until IS NOT NULL ORDER BY 1, 2",
+    "jobs": "SELECT id, state FROM jobs ORDER BY 1",
+}
+
+
+def kept(app: App) -> dict[str, list[Any]]:
+    """Money, limits, settings, words, pauses, blocks, permissions and jobs. The bot's database must be SQLite."""
+    with closing(sqlite3.connect(app.settings.data_dir / "easel.db")) as database:
+        return {what: database.execute(statement).fetchall() for what, statement in _CHANGEABLE.items()}
+
+
+async def refusals(app: App, platform: str, workspace: object) -> list[tuple[str, str]]:
+    """Who was refused what in a workspace, as the audit has it, oldest first: ids and `/quota grant`."""
+    async with app.database.read() as tx:
+        rows = await tx.audit.of(platform, str(workspace), 500, kind="refused")
+    return [(row.actor.rpartition(":")[2], str(row.facts["what"])) for row in reversed(rows)]
