@@ -57,12 +57,14 @@ class Wallets:
         now = self._clock.now()
         today = f"{now:%Y-%m-%d}"
         accounts = [account for account in windows_of(of, now) if with_month or account.window == today]
+        extra = granted_wallet(of.platform, of.workspace, of.id)
         forgiven, span = 0, MONTH if with_month else DAY
         with contextlib.suppress(DuplicateEntry):  # delivered twice, done once
             async with self._database.write() as tx:
-                locked = await tx.ledger.lock([account.id for account in accounts])
-                await _note_reset(tx, granted_wallet(of.platform, of.workspace, of.id), by, request_key, now, span)
-                for account in locked.values():
+                # All at once, in the order of their ids: one by one this and a settling job could wait for each other.
+                locked = await tx.ledger.lock([extra.id, *(account.id for account in accounts)])
+                await _note_reset(tx, extra, by, request_key, now, span)
+                for account in (locked[one.id] for one in accounts if one.id in locked):
                     micros = await _spent_here(tx, account, of)
                     key = f"reset:{request_key}:{account.id}"
                     await tx.ledger.append([Entry(account.id, EntryKind.RESET, micros, 0, key, asker(by), now)])

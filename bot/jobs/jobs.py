@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from bot.conversations.conversations import Asked
 from bot.core.errors import (
@@ -15,6 +16,7 @@ from bot.core.errors import (
     NeedsConsent,
     NoMoney,
     NoSuchJob,
+    Refused,
     Unavailable,
 )
 from bot.core.fresh import Fresh
@@ -107,7 +109,7 @@ class Jobs:
         try:
             return await self._accept(job, model, _words(known), asked, waiting)
         except NoMoney as error:
-            await add_suggestion(error, self._parts, job.user, job.channel, model, options)
+            await add_suggestion(error, self._parts, model, options, partial(self._may_run, job))
             raise
 
     async def get(self, job_id: str) -> Job | None:
@@ -256,6 +258,15 @@ class Jobs:
             await self._parts.credits.hold(tx, job, model)
         return job
 
+    async def _may_run(self, job: Job, model: Model) -> bool:
+        """Whether a model might be asked instead, by whom and where this was."""
+        try:
+            async with self._parts.database.read() as tx:
+                await self._moderation.check(tx, job.user, job.channel, model, "")
+        except Refused:
+            return False
+        return await self._parts.credits.may_use(job.user, job.channel, model.key)
+
     async def see(self, user: User) -> None:
         """Somebody is here: remember what they are called, once in a while."""
         await self._seen.get(user, lambda: self._see(user))
@@ -291,8 +302,11 @@ class Jobs:
 
 
 def _words(options: Options) -> str:
-    """Everything a person wrote, for the check of words: also what they told a model to be, or not to show."""
-    return "\n".join(value for value in options.values() if isinstance(value, str))
+    """Everything a person wrote, for the check of words: also what they told a model to be, or not to show.
+
+    The model's own name is nothing they wrote: it is among the options where nobody named one.
+    """
+    return "\n".join(value for name, value in options.items() if isinstance(value, str) and name != "model")
 
 
 def _seeded(model: Model, options: Options) -> Options:

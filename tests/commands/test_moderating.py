@@ -343,3 +343,24 @@ async def test_a_report_that_reaches_nobody_says_so(bench: Bench) -> None:
     told = await bench.press("report", by=BEN)
 
     assert text(told) == "It is noted, but I could reach no moderator. Please tell one yourself."
+
+
+async def test_the_name_of_a_model_is_no_word_that_somebody_wrote(bench: Bench) -> None:
+    await say(bench, "/words add flux")
+
+    assert await bench.say("/imagine a fox") is None
+    assert "a word in it which is not wanted" in text(await bench.say("/imagine a flux of foxes"))
+
+
+async def test_a_paused_model_is_not_suggested_instead(bench: Bench) -> None:
+    await bench.say("/quota set ana --day 4", by=OWNER)
+    await bench.app.dispatcher.services.jobs.see(ANA)
+    await bench.say("/quota set ana --day 4", by=OWNER)
+    suggested = text(await bench.say("/imagine a fox --model flux-dev"))
+    await bench.say("/pause flux-schnell", by=OWNER)
+
+    refused = text(await bench.say("/imagine a fox --model flux-dev"))
+
+    assert "(`flux-schnell`) would do" in suggested
+    assert "short" in refused
+    assert "flux-schnell" not in refused
