@@ -1,10 +1,10 @@
-"""Answers that stream into Slack's threads: how soon people read, and what Slack is asked for it.
+"""Streaming to Slack: from the model's saying a token until it can be read, on the local Slack, 100 ms round trip.
 
-    python -m benchmarks.slack_stream [--only one,four,ten,long,old,acks,helper]
+    python -m benchmarks.slack_stream [--runs 5] [CASE ...]
 
-The whole bot on the real slack-bolt, over Socket Mode, against the local Slack of the tests, a hundred milliseconds
-away; the model is a script that speaks at known times. A text counts as visible when Slack has it, half a round trip
-after it was sent. Baseline in the same run: slack-sdk's own `chat_stream` with its default buffer, on the same tokens.
+The whole bot on the real slack-bolt over Socket Mode, and SQLite; a script speaks for the model, so that each token's
+time is known. A token can be read from the moment at which Slack has it: half a round trip after it was sent. The
+baseline `helper` is slack-sdk's own `chat_stream` with its default buffer, on the same tokens.
 """
 
 import argparse
@@ -12,332 +12,282 @@ import asyncio
 import itertools
 import logging
 import os
-import re
 import statistics
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.clock import Clock
-from bot.platforms.slack.messages import MESSAGE_BYTES
-from tests.emulators.slack.clock import SlackClock
+from benchmarks.speech import FIRST_TOKEN_AFTER, Seen, Speaker, Speech, Telling, code, percentile, prose, seen
+from bot.cli.garbage import settle
 from tests.emulators.slack.messages import Message
 from tests.emulators.slack.people import Person
-from tests.emulators.slack.workspace import Thread
-from tests.fakes.backend import Run
 from tests.platforms.slack.office import Office, furnished, options
-from tests.platforms.slack.pausing import PausingBackend
 
 ROUND_TRIP = 0.1
-TOKENS = tuple(f"w{n:03}{'. ' if n % 20 == 19 else ' '}" for n in range(400))
-"""Each can be told from all others; every twentieth ends a sentence."""
-TOKENS_PER_SECOND = 50.0
-THINKS_SECONDS = 0.5
-"""How long the model is silent before its first token."""
-RUNS = 5
-COMMANDS_PER_SECOND = 50
-COMMANDS = 500
-PATIENCE = 120.0
+PATIENCE = 90.0
+LENGTHS = (400, 411, 422, 433, 389)
+"""Some 400 tokens, so that the ends are spread over the time between two appends, which the last wait hangs on."""
+HURRY = 40
+COMMANDS, COMMANDS_PER_SECOND = 500, 50
+METHODS = ("startStream", "appendStream", "stopStream", "postMessage", "update")
 
 
-class SpeakingBackend(PausingBackend):
-    """Speaks at a pace; `said` has when each token of each run came, by Slack's clock."""
-
-    def __init__(self, clock: Clock, slack: SlackClock, per_second: float = TOKENS_PER_SECOND) -> None:
-        super().__init__(clock)
-        self.said: dict[str, list[float]] = {}
-        self._slack = slack
-        self._per_second = per_second
-        self._begun: dict[str, float] = {}
-
-    async def _hang(self, run: Run, words: int) -> None:
-        now = asyncio.get_running_loop().time
-        if words == 0:
-            self.said[run.id] = []
-            await asyncio.sleep(THINKS_SECONDS)
-            self._begun[run.id] = now()
-        if words < len(run.script.words):
-            await asyncio.sleep(self._begun[run.id] + words / self._per_second - now())
-            self.said[run.id].append(self._slack.now())
-
-    def said_to(self, question: str) -> list[float]:
-        """When the answer to that question was said, token by token."""
-        run = next(run for run in self.runs.values() if question in str(run.inputs))
-        return self.said[run.id]
+def even(tokens: int) -> Speech:
+    """Numbered words of five characters each, 50 a second: the helper's buffer counts characters."""
+    return Speech(tuple(f"t{n:03} " for n in range(tokens)), 50)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """How one answer was seen; spans in seconds."""
+class Heard:
+    """One answer: what was seen of it, its parts as they were in the end, and how long each was written to."""
 
-    asked: float
-    """From the question to the first text, without the model's silence."""
-    first: float
-    gap: float
-    """The largest between two texts."""
-    final: float
-    delays: list[float]
-    """From each token to the moment it was visible."""
+    seen: Seen
+    parts: tuple[str, ...]
+    lives: tuple[float, ...]
 
 
-# The bot's answers.
+@dataclass
+class Stage:
+    """The office, a speaker in place of the model, and people who ask in threads of their own."""
+
+    office: Office
+    speaker: Speaker
+    people: list[Person]
+    acknowledged: list[float] = field(default_factory=list)
+    in_flight: int = 0
+
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    async def ask(self, speech: Speech, person: Person) -> Heard:
+        """Mention the bot, and read until the last word."""
+        office = self.office
+        question = f"question {next(self._numbers)}?"
+        telling, asked_at = self.speaker.arrange(question, speech), office.slack.clock.now()
+        said = await person.say(f"{office.team.mention} {question}", office.general)
+        thread = office.general.thread(said)
+        await thread.bot_says(holds=lambda one: "Delete" in one.buttons, patience=PATIENCE)
+        return heard(telling, asked_at, thread.of_bot)
+
+    async def at_once(self, speech: Speech, count: int) -> list[Heard]:
+        return list(await asyncio.gather(*(self.ask(speech, person) for person in self.people[:count])))
+
+
+def heard(telling: Telling, asked_at: float, messages: Sequence[Message]) -> Heard:
+    versions = [[(version.at, version.text) for version in message.versions] for message in messages]
+    return Heard(
+        seen(telling, asked_at, versions),
+        tuple(message.stream.text if message.stream else message.shown for message in messages),
+        tuple(each[-1][0] - each[0][0] for each in versions),
+    )
 
 
 @asynccontextmanager
-async def office(per_second: float = TOKENS_PER_SECOND, words: Sequence[str] = TOKENS) -> AsyncIterator[Office]:
-    """The bot in a workspace; at the end nothing may have happened that Slack does not allow."""
+async def stage(now: Callable[[], float] = time.monotonic) -> AsyncIterator[Stage]:
+    """A fresh office for each run: Slack must have nothing to complain of at its end."""
     with tempfile.TemporaryDirectory() as folder:
-        place = await furnished(
-            Path(folder), options=options(round_trip=ROUND_TRIP), daily_credits=10**9, monthly_budget_usd=10**6
-        )
-        place.backend = SpeakingBackend(place.clock, place.slack.clock, per_second)
-        place.backend.will(words=tuple(words))
-        await place.open()
+        far = options(round_trip=ROUND_TRIP)
+        office = await furnished(Path(folder), options=far, daily_credits=10**6, monthly_budget_usd=10**6)
+        speaker = Speaker(office.clock, now)
+        office.backend = speaker  # type: ignore[assignment]  # another script
+        people = [office.team.user(f"Person{n}") for n in range(20)]
+        await office.open()
         try:
-            yield place
-            await place.slack.quiet()
+            yield Stage(office, speaker, people)
+            await office.slack.quiet()
+            if office.slack.violations:
+                raise RuntimeError(f"{office.slack.violations}")
         finally:
-            await place.close()
-            await place.slack.stop()
-    if place.slack.violations:
-        raise SystemExit("\n".join(place.slack.violations))
+            await office.close()
+            await office.slack.stop()
 
 
-async def ask(place: Office, person: Person, question: str) -> tuple[Thread, Seen]:
-    """Mention the bot, and read on until its last word."""
-    asked_at = place.slack.clock.now()
-    message = await person.say(f"{place.team.mention} {question}", place.general)
-    thread = place.general.thread(message)
-    await thread.bot_says(holds=lambda one: "Delete" in one.buttons, patience=PATIENCE)
-    assert isinstance(place.backend, SpeakingBackend)  # noqa: S101 - `office` put it there
-    return thread, seen(thread.of_bot, place.backend.said_to(question), asked_at)
+# The cases: each gives the answers of one run.
+
+Case = Callable[[Stage, int], Awaitable[list[Heard]]]
 
 
-def seen(messages: Sequence[Message], said: Sequence[float], asked_at: float) -> Seen:
-    """What somebody saw who looked at these messages all the time."""
-    versions = sorted((version for message in messages for version in message.versions), key=lambda one: one.at)
-    moments: list[float] = []
-    seen_at: list[float] = []
-    for version in versions:
-        newest = max((int(n) + 1 for n in re.findall(r"\bw(\d{3})[. ]", version.text)), default=0)
-        if newest > len(seen_at):
-            seen_at += [version.at] * (newest - len(seen_at))
-            moments.append(version.at)
-    delays = [at - was for at, was in zip(seen_at, said, strict=True)]
-    return Seen(
-        asked=moments[0] - asked_at - THINKS_SECONDS,
-        first=delays[0],
-        gap=max(after - before for before, after in pairwise(moments)),
-        final=versions[-1].at - said[-1],
-        delays=delays,
-    )
+async def alone(on: Stage, run: int) -> list[Heard]:
+    return [await on.ask(even(LENGTHS[run % len(LENGTHS)]), on.people[0])]
 
 
-async def measure_one() -> None:
-    """One person, again and again, each in a thread of their own."""
-    answers = []
-    async with office() as place:
-        for n in range(RUNS):
-            answers.append((await ask(place, place.ana, f"Question {n}?"))[1])
-            place.pass_time(60)  # the budgets are as at the beginning
-        told = summed_up(answers)
-        print(f"one at a time, {RUNS} × 400 tokens: {told}; {len(place.slack.too_many)} × 429")
+async def four(on: Stage, run: int) -> list[Heard]:
+    return await on.at_once(even(LENGTHS[run % len(LENGTHS)]), 4)
 
 
-async def measure_many(count: int) -> None:
-    """So many people at once, each in a thread of their own."""
-    async with office() as place:
-        people = [place.team.user(f"Person{n}") for n in range(count)]
-        answers = await asyncio.gather(*(ask(place, one, f"Question of {one.name}?") for one in people))
-        told = summed_up([answer for _, answer in answers])
-        calls = len(place.slack.calls_of("chat.appendStream"))
-        print(f"{count} at once: {told}; {calls} appends, {len(place.slack.too_many)} × 429")
+async def ten(on: Stage, run: int) -> list[Heard]:
+    return await on.at_once(even(LENGTHS[run % len(LENGTHS)]), 10)
 
 
-def summed_up(answers: Sequence[Seen]) -> str:
-    delays = statistics.quantiles([delay for answer in answers for delay in answer.delays], n=100)
-    figures = {
-        "asked → first text": [one.asked for one in answers],
-        "first token → first text": [one.first for one in answers],
-        "largest gap": [one.gap for one in answers],
-        "last token → final": [one.final for one in answers],
-    }
-    told = [f"{name} {statistics.median(spans):.2f} s, worst {max(spans):.2f}" for name, spans in figures.items()]
-    return "; ".join([*told, f"token → visible p50 {delays[49]:.2f}, p99 {delays[98]:.2f}"])
+async def long_code(on: Stage, _: int) -> list[Heard]:
+    return [await on.ask(code(3300, 165), on.people[0])]
 
 
-# Answers of unusual length.
+async def old(on: Stage, _: int) -> list[Heard]:
+    """Both clocks go faster than the model's words come, so that the stream grows old."""
 
-LONG_CHARACTERS = 20_000
+    async def hurry() -> None:
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(0.02)
+            now = time.monotonic()
+            on.office.pass_time((now - before) * (HURRY - 1))
+            before = now
 
-
-def long_text() -> str:
-    """Prose and long code in turns, of so many characters; each line is unlike the others."""
-    text = ""
-    while len(text) < LONG_CHARACTERS:
-        n = len(text)
-        prose = " ".join(f"This is sentence {n + m} of the answer." for m in range(20))
-        code = "\n".join(f"value_{n + m} = measure({n + m})" for m in range(120))
-        text += f"{prose}\n\n```python\n{code}\n```\n\n"
-    return text[:LONG_CHARACTERS]
-
-
-async def measure_long() -> None:
-    """Twenty thousand characters, a hundred tokens of twenty characters a second."""
-    text = long_text()
-    tokens = [text[at : at + 20] for at in range(0, len(text), 20)]
-    async with office(per_second=100, words=tokens) as place:
-        message = await place.ana.say(f"{place.team.mention} Tell me all.", place.general)
-        thread = place.general.thread(message)
-        await thread.bot_says(holds=lambda one: "Delete" in one.buttons, patience=PATIENCE)
-        parts = [streamed(one) for one in thread.of_bot]
-    lost = lines_of(text) - lines_of("".join(parts))
-    sizes = ", ".join(str(len(part.encode())) for part in parts)
-    broken = sum(part.count("```") % 2 for part in parts)
-    reopened = sum(part.startswith("```python\n") for part in parts)
-    print(f"long: {len(text)} characters in parts of {sizes} bytes (at most {MESSAGE_BYTES}); {len(lost)} lines lost;")
-    print(f"    {reopened} parts go on with code, {broken} leave a fence open; {calls_of(place)}")
+    hurrying = asyncio.create_task(hurry())
+    answer = await on.ask(prose(400, 50), on.people[0])
+    hurrying.cancel()
+    await asyncio.gather(hurrying, return_exceptions=True)
+    return [answer]
 
 
-def lines_of(text: str) -> set[str]:
-    return set(re.findall(r"value_\d+ = measure\(\d+\)|This is sentence \d+ of the answer\.", text))
+async def commands(on: Stage, _: int) -> list[Heard]:
+    """Slash commands from twenty people, while ten answers stream."""
+    answers = asyncio.create_task(on.at_once(even(600), 10))
+    await asyncio.sleep(1.0)
+    lines, began = itertools.cycle(["/help", "/usage", "/jobs", "/models"]), time.monotonic()
+    deliveries = []
+    for n in range(COMMANDS):
+        await asyncio.sleep(began + n / COMMANDS_PER_SECOND - time.monotonic())
+        person = on.people[n % len(on.people)]
+        deliveries.append(await person.slash(next(lines), "", on.office.general))
+    on.in_flight = on.office.app.runner.running
+    on.acknowledged = [(await one.acked(PATIENCE)).seconds - ROUND_TRIP for one in deliveries]
+    return await answers
 
 
-def streamed(message: Message) -> str:
-    """An answer's part, without what stands under it."""
-    if message.stream and not message.edited_at:
-        return message.stream.text
-    return "".join(str(block.get("text", "")) for block in message.blocks if block["type"] == "markdown")
+async def helper(on: Stage, run: int) -> list[Heard]:
+    return [await helped(on, on.people[0], even(LENGTHS[run % len(LENGTHS)]))]
 
 
-async def measure_old() -> None:
-    """An answer that takes longer than a stream lives, with both clocks going forty times as fast."""
-    async with office() as place:
-        clock = asyncio.create_task(_hurry(place, by=40))
-        thread, answer = await ask(place, place.ana, "What takes so long?")
-        clock.cancel()
-        await asyncio.gather(clock, return_exceptions=True)
-        ages = [one.versions[-1].at - one.versions[0].at for one in thread.of_bot]
-        lives = ", ".join(f"{age:.0f}" for age in ages)
-        shown = f"{len(answer.delays)} of {len(TOKENS)} tokens shown"
-        print(f"old: {shown} in streams of {lives} s; {calls_of(place)}")
+async def four_helpers(on: Stage, run: int) -> list[Heard]:
+    speech = even(LENGTHS[run % len(LENGTHS)])
+    return list(await asyncio.gather(*(helped(on, person, speech) for person in on.people[:4])))
 
 
-async def _hurry(place: Office, by: float) -> None:
-    loop = asyncio.get_running_loop()
-    before = loop.time()
-    while True:
-        await asyncio.sleep(0.02)
-        now = loop.time()
-        place.pass_time((now - before) * (by - 1))
-        before = now
-
-
-def calls_of(place: Office) -> str:
-    methods = ("chat.startStream", "chat.appendStream", "chat.stopStream", "chat.postMessage", "chat.update")
-    counts = [f"{len(place.slack.calls_of(method))} {method.removeprefix('chat.')}" for method in methods]
-    refused = [f"{call.method} {call.error}" for call in place.slack.calls if call.error]
-    return f"{', '.join(counts)}; {len(place.slack.too_many)} × 429; refused: {refused or 'nothing'}"
-
-
-# Acknowledgements.
-
-
-async def measure_acknowledgements() -> None:
-    """Fifty slash commands a second, while ten answers stream."""
-    async with office(words=TOKENS * 2) as place:
-        people = [place.team.user(f"Person{n}") for n in range(20)]
-        for one in people[:10]:
-            await one.say(f"{place.team.mention} Question of {one.name}?", place.general)
-        await asyncio.sleep(1.5)
-        lines = itertools.cycle(["/help", "/usage", "/jobs", "/models"])
-        loop = asyncio.get_running_loop()
-        began, deliveries = loop.time(), []
-        for n in range(COMMANDS):
-            await asyncio.sleep(began + n / COMMANDS_PER_SECOND - loop.time())
-            deliveries.append(await people[n % 20].slash(next(lines), "", place.general))
-        in_flight = place.app.runner.running
-        seconds = [(await one.acked(PATIENCE)).seconds - ROUND_TRIP for one in deliveries]
-        await place.app.runner.drain(PATIENCE)
-        cuts = statistics.quantiles(seconds, n=100)
-        told = f"p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms, worst {max(seconds) * 1000:.0f} ms"
-        print(f"acknowledged, {COMMANDS_PER_SECOND} commands/s beside {in_flight} jobs, round trip taken off: {told}")
-
-
-# slack-sdk's own helper.
-
-
-async def measure_helper(count: int) -> None:
-    """`chat_stream` as its documentation shows it, with the same tokens at the same pace."""
-    async with office() as place:
-        people = [place.team.user(f"Person{n}") for n in range(count)]
-        answers = await asyncio.gather(*(_helped(place, one) for one in people))
-        lost = sum(answer is None for answer in answers)
-        told = summed_up([answer for answer in answers if answer is not None])
-        print(f"baseline chat_stream, {count} at once: {told}; {lost} broke off; {len(place.slack.too_many)} × 429")
-
-
-async def _helped(place: Office, person: Person) -> Seen | None:
-    """One answer; None where an error ended it."""
-    client = AsyncWebClient(token=place.team.bot_token, base_url=place.slack.api_url)
-    client.proxy = None  # it takes the environment's, and asks nobody about loopback
-    root = Message(place.general, place.slack.clock.stamp(), person.id, "hello")
-    place.general.add(root)
-    asked_at, spoken = place.slack.clock.now(), asyncio.Queue[str]()
-    said: list[float] = []
-    speaking = asyncio.create_task(_speak(place.slack.clock, spoken, said))
+async def helped(on: Stage, person: Person, speech: Speech) -> Heard:
+    """One answer by `chat_stream`, used as its documentation shows. An error ends it where it is."""
+    office = on.office
+    client = AsyncWebClient(token=office.team.bot_token, base_url=office.slack.api_url)
+    client.proxy = None  # it takes the environment's, for loopback too
+    root = office.general.add(Message(office.general, office.slack.clock.stamp(), person.id, "question"))
+    telling, tokens = Telling(speech, asked_at=time.monotonic()), asyncio.Queue[str]()
+    speaking = asyncio.create_task(speak(telling, tokens))
     stream = await client.chat_stream(
-        channel=place.general.id, thread_ts=root.ts, recipient_team_id=place.team.id, recipient_user_id=person.id
+        channel=office.general.id, thread_ts=root.ts, recipient_team_id=office.team.id, recipient_user_id=person.id
     )
     try:
-        while token := await spoken.get():
+        while token := await tokens.get():
             await stream.append(markdown_text=token)
         await stream.stop()
-    except SlackApiError:
-        return None
-    finally:
-        await speaking
-    return seen(place.general.replies(root.ts), said, asked_at)
+    except SlackApiError as error:
+        print(f"  chat_stream broke off: {error.response['error']}")
+    await speaking
+    return heard(telling, telling.asked_at, office.general.replies(root.ts))
 
 
-async def _speak(clock: SlackClock, spoken: asyncio.Queue[str], said: list[float]) -> None:
-    """The model: it says its tokens at their times, and then an empty one."""
-    loop = asyncio.get_running_loop()
-    await asyncio.sleep(THINKS_SECONDS)
-    began = loop.time()
-    for n, token in enumerate(TOKENS):
-        await asyncio.sleep(began + n / TOKENS_PER_SECOND - loop.time())
-        said.append(clock.now())
-        spoken.put_nowait(token)
-    spoken.put_nowait("")
+async def speak(telling: Telling, tokens: asyncio.Queue[str]) -> None:
+    """Say the tokens at their times, and then an empty one."""
+    await asyncio.sleep(FIRST_TOKEN_AFTER)
+    begins = time.monotonic()
+    for n, token in enumerate(telling.speech.tokens):
+        await asyncio.sleep(begins + n / telling.speech.per_second - time.monotonic())
+        telling.said_at.append(time.monotonic())
+        tokens.put_nowait(token)
+    tokens.put_nowait("")
 
 
-MEASURES: dict[str, Callable[[], Awaitable[None]]] = {
-    "one": measure_one,
-    "four": partial(measure_many, 4),
-    "ten": partial(measure_many, 10),
-    "long": measure_long,
-    "old": measure_old,
-    "acks": measure_acknowledgements,
-    "helper": partial(measure_helper, 1),
-    "helpers": partial(measure_helper, 4),
+CASES: dict[str, tuple[str, Case]] = {
+    "alone": ("1 conversation, some 400 tokens at 50/s", alone),
+    "four": ("4 at once, some 400 tokens at 50/s", four),
+    "ten": ("10 at once, some 400 tokens at 50/s", ten),
+    "code": ("a block of code of 20,000 characters, 165 tokens a second", long_code),
+    "old": (f"an answer of over five minutes, the clocks {HURRY} times as fast", old),
+    "commands": (f"{COMMANDS_PER_SECOND} commands a second beside 10 answers", commands),
+    "helper": ("baseline: chat_stream, 1 conversation, some 400 tokens at 50/s", helper),
+    "helpers": ("baseline: chat_stream, 4 at once, some 400 tokens at 50/s", four_helpers),
 }
 
 
+@dataclass
+class Report:
+    """What all runs of one case came to. `is_timed` says whether one clock measured it all."""
+
+    is_timed: bool = True
+    runs: list[list[Heard]] = field(default_factory=list)
+    acknowledged: list[list[float]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    too_many: int = 0
+
+    def add(self, answers: list[Heard], on: Stage) -> None:
+        slack = on.office.slack
+        counts = [f"{len(slack.calls_of(f'chat.{method}'))} {method}" for method in METHODS]
+        refused = [f"{call.method} {call.error}" for call in slack.calls if call.error]
+        self.runs.append(answers)
+        self.calls.append(f"{', '.join(counts)}; refused: {', '.join(refused) or 'nothing'}")
+        self.too_many += len(slack.too_many)
+        if on.acknowledged:
+            self.acknowledged.append(on.acknowledged)
+
+    def print(self) -> None:
+        """Medians over the runs, and the worst of all."""
+        everything = [answer for run in self.runs for answer in run]
+        if self.is_timed:
+            self._print_times(everything)
+        lost, said = sum(one.seen.lost for one in everything), sum(len(one.seen.delays) for one in everything)
+        order = "" if all(one.seen.is_in_order for one in everything) else ", NOT IN ORDER"
+        print(f"  tokens                    {lost} of {said} lost{order}")
+        first = everything[0]
+        sizes = [(len(part.encode()), part.count("```")) for part in first.parts]
+        print(f"  parts (bytes, fences)     {sizes}, written to for {[round(life) for life in first.lives]} s")
+        if self.acknowledged:
+            p50, p99, worst = (statistics.median(each) for each in zip(*map(cuts, self.acknowledged), strict=True))
+            print(f"  acknowledged              p50 {p50:.0f} ms, p99 {p99:.0f} ms, worst {worst:.0f} ms")
+        print(f"  calls of the last run     {self.calls[-1]}; 429s in all: {self.too_many}", flush=True)
+
+    def _print_times(self, everything: Sequence[Heard]) -> None:
+        for name, spans in {
+            "asked → model asked": [answer.seen.asked_after for answer in everything],
+            "first token → first text": [answer.seen.first for answer in everything],
+            "longest gap": [answer.seen.longest_gap for answer in everything],
+            "last token → final text": [answer.seen.last for answer in everything],
+        }.items():
+            print(f"  {name:25} median {statistics.median(spans):.2f} s, worst {max(spans):.2f} s")
+        p50, p99 = (self._delay(percent) for percent in (50, 99))
+        print(f"  {'token → visible':25} p50 {p50:.2f} s, p99 {p99:.2f} s")
+
+    def _delay(self, percent: int) -> float:
+        return statistics.median(
+            percentile([delay for answer in run for delay in answer.seen.delays], percent) for run in self.runs
+        )
+
+
+def cuts(seconds: Iterable[float]) -> tuple[float, float, float]:
+    """In milliseconds, the round trip taken off."""
+    values = [value * 1000 for value in seconds]
+    return percentile(values, 50), percentile(values, 99), max(values)
+
+
 async def main() -> None:
-    logging.basicConfig(level=logging.ERROR)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", default=",".join(MEASURES), help="which, with commas between")
-    for name in parser.parse_args().only.split(","):
-        await MEASURES[name]()
-    print(f"load of the machine now: {os.getloadavg()[0]:.1f}")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all without")
+    parser.add_argument("--runs", type=int, default=len(LENGTHS))
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    settle()
+    for name in given.cases or CASES:
+        (title, case), report = CASES[name], Report(is_timed=name != "old")
+        for run in range(given.runs):
+            async with stage() as on:
+                report.add(await case(on, run), on)
+        print(f"{title}; {given.runs} runs, load {os.getloadavg()[0]:.1f}")
+        report.print()
 
 
 if __name__ == "__main__":

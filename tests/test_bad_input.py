@@ -101,7 +101,7 @@ async def test_an_empty_budget_of_the_bot_stops_everybody(tmp_path: Path) -> Non
 
     sentence = await refused(bench, "/imagine a fox")
 
-    assert sentence.startswith("The bot's monthly budget has no room for this: 3 credits short. It refills on 01")
+    assert sentence.startswith("The bot's monthly budget has no room for this: 3 credits short. Even all of it")
     await bench.close()
 
 

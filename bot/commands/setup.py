@@ -40,15 +40,15 @@ class Setup(Command):
             await moderation.desk.forbid(by)
             text = "This workspace may not use me any more. What runs goes on; `/setup` lets it in again."
             return Reply(text=text, is_private=True)
+        budget = services.credits.form.micros(self.budget or 0)
+        if self.budget and not budget:
+            raise BadOption("budget is less than anything can cost.", option="budget")
         values = await self._settings(invocation, services)
         if not await moderation.is_allowed(by):
             await moderation.desk.allow(by)
         await change(services, by, values)
         if self.budget is not None:
-            micros = services.credits.form.micros(self.budget)
-            if self.budget and not micros:
-                raise BadOption("budget is less than anything can cost.", option="budget")
-            await services.credits.change(_about(by), {WORKSPACE_MONTH: micros}, by)
+            await services.credits.change(_about(by), {WORKSPACE_MONTH: budget}, by)
         return Reply(text=await _walk(by, services), is_private=True)
 
     async def _settings(self, invocation: Invocation, services: Services) -> dict[str, JSON]:

@@ -111,9 +111,13 @@ class BudgetSpent(NoMoney):
     """A budget that must have room has none."""
 
     def __init__(self, *, whose: str, short_by: str, refills: str, left: int) -> None:
-        """`refills` says when."""
-        text = f"{whose} has no room for this: {short_by} credits short. It refills {refills}."
-        super().__init__(text, left=left)
+        """`refills` says when, or nothing where even all of it would not do."""
+        then = (
+            f"It refills {refills}."
+            if refills
+            else "Even all of it would not do: ask a moderator, or for something smaller."
+        )
+        super().__init__(f"{whose} has no room for this: {short_by} credits short. {then}", left=left)
 
 
 class LimitReached(UserError):

@@ -18,6 +18,7 @@ class Fresh(Generic[K, V]):
         self._clock = clock
         self._seconds = seconds
         self._known: dict[K, tuple[float, V]] = {}
+        self._changes = 0
 
     async def get(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
         """The value of a key, read anew when it is too old."""
@@ -27,14 +28,18 @@ class Fresh(Generic[K, V]):
             return values[0]
         if len(self._known) >= MOST_KEPT:
             self._known.clear()
+        changes = self._changes
         value = await read()
-        self._known[key] = (now, value)
+        if changes == self._changes:  # else somebody here changed something meanwhile, and this may be as it was before
+            self._known[key] = (now, value)
         return value
 
     def forget(self, key: K) -> None:
         """Read it again next time: somebody here changed it."""
+        self._changes += 1
         self._known.pop(key, None)
 
     def forget_all(self) -> None:
         """Read everything again next time."""
+        self._changes += 1
         self._known.clear()

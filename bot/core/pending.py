@@ -33,7 +33,9 @@ class PendingStore(Protocol):
 
     async def get(self, pending_id: str) -> Pending | None: ...
 
-    async def take(self, pending_id: str, platform: str, workspace: str, user: str, at: datetime) -> Pending | None:
+    async def take(
+        self, pending_id: str, kind: str, platform: str, workspace: str, user: str, at: datetime
+    ) -> Pending | None:
         """Remove it and give it, once and to its person only; None when it is gone, expired, or somebody else's."""
         ...
 

@@ -45,6 +45,12 @@ class Credits:
         await check_pace(tx, job.user, limits, now)
         await self.ledger.hold_on(tx, accounts, job.id, job.user, job.told_at_most, limits, now)
 
+    async def has_room(self, tx: Transaction, job: Job, model: Model) -> bool:
+        """Whether a job could be held as things stand, the bot's own budget aside. Raises `Refused` as `hold` does."""
+        limits = await self.policies.limits_of(tx, job.user)
+        check_kind(job, model, limits, await self.policies.rules_of(tx, job.channel))
+        return job.told_at_most <= (await statement_of(tx, job.user, limits, self._clock.now())).most
+
     async def limits_of(self, user: User) -> Limits:
         """What a user may spend and do where they ask."""
         async with self._database.read() as tx:

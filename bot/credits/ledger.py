@@ -164,7 +164,7 @@ class Ledger:
                 raise BudgetSpent(
                     whose=_WHOSE[budget.scope],
                     short_by=self._form.show_up(amount - budget.available),
-                    refills=day_told(budget.expires_at, limits.time_zone),
+                    refills=day_told(budget.expires_at, limits.time_zone) if amount <= budget.granted else "",
                     left=_left(accounts),
                 )
 

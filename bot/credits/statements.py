@@ -27,6 +27,11 @@ class Statement:
     """(model, jobs, micros) of this month, dearest first."""
 
     @property
+    def most(self) -> int:
+        """What one job may cost at most now, in micros, the bot's own budget aside."""
+        return min([self.today_left + self.extra_left, *(budget.available for budget in self.budgets)])
+
+    @property
     def spent_this_month(self) -> int:
         """In micros."""
         return sum(micros for _, _, micros in self.month)

@@ -14,7 +14,7 @@ from bot.core.storage import Database, Transaction
 from bot.credits.accounts import asker, granted_wallet, windows_of
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditForm
-from bot.credits.windows import workspace_standing
+from bot.credits.windows import DAY, MONTH, workspace_standing
 
 
 class Wallets:
@@ -57,10 +57,12 @@ class Wallets:
         now = self._clock.now()
         today = f"{now:%Y-%m-%d}"
         accounts = [account for account in windows_of(of, now) if with_month or account.window == today]
-        forgiven = 0
+        forgiven, span = 0, MONTH if with_month else DAY
         with contextlib.suppress(DuplicateEntry):  # delivered twice, done once
             async with self._database.write() as tx:
-                for account in (await tx.ledger.lock([account.id for account in accounts])).values():
+                locked = await tx.ledger.lock([account.id for account in accounts])
+                await _note_reset(tx, granted_wallet(of.platform, of.workspace, of.id), by, request_key, now, span)
+                for account in locked.values():
                     micros = await _spent_here(tx, account, of)
                     key = f"reset:{request_key}:{account.id}"
                     await tx.ledger.append([Entry(account.id, EntryKind.RESET, micros, 0, key, asker(by), now)])
@@ -101,6 +103,13 @@ class Wallets:
 
 async def _open(tx: Transaction, wallet: Account, by: User, now: datetime) -> None:
     await tx.ledger.open(wallet, Entry(wallet.id, EntryKind.GRANT, 0, 0, f"open:{wallet.id}", asker(by), now))
+
+
+async def _note_reset(tx: Transaction, wallet: Account, by: User, request_key: str, now: datetime, span: str) -> None:
+    """A row that moves nothing: for limits that are set later (`windows.used_before`)."""
+    await _open(tx, wallet, by, now)
+    key = f"reset:{request_key}:{wallet.id}"
+    await tx.ledger.append([Entry(wallet.id, EntryKind.RESET, 0, 0, key, asker(by), now, reason=span)])
 
 
 async def _is_done(tx: Transaction, wallet: Account, key: str) -> bool:

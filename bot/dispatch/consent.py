@@ -56,9 +56,10 @@ class Consent:
     async def take(self, pending_id: str, user: User) -> tuple[str, Invocation]:
         """The question and the call that waited for its answer, once. Raises `NoSuchJob` or `NotAllowed`."""
         async with self.database.write() as tx:
-            taken = await tx.pending.take(pending_id, user.platform, user.workspace, user.id, self.clock.now())
+            who = (user.platform, user.workspace, user.id)
+            taken = await tx.pending.take(pending_id, KIND, *who, self.clock.now())
             left = None if taken else await tx.pending.get(pending_id)
-        if taken is None or taken.kind != KIND:
+        if taken is None:
             if left is not None and left.kind == KIND and left.user != user.id:
                 raise NotAllowed("Only the person who was asked can answer this.")
             raise NoSuchJob(_OVER)

@@ -47,7 +47,7 @@ def _is_cut(work: Work, outputs: Sequence[Output]) -> bool:
     """Whether an answer ended before the model had said all: stopped, or as long as was allowed."""
     if work.job.state is JobState.CANCELLED:
         return bool(outputs)
-    allowed = work.job.inputs.get("max_tokens")
+    allowed = work.job.options.get("max_tokens")
     written = sum(len(output.text.encode()) for output in outputs)
     # Tokens of English have four bytes on average; an answer this long most likely hit its bound.
     return isinstance(allowed, int) and written >= allowed * 4

@@ -100,8 +100,8 @@ class Jobs:
         told = estimate(model, inputs, await self._parts.times.of(model))
         if (first := await self._admit(model, invocation.request_key)) is not None:
             return first
-        await self._agree(invocation, model, known, told)
         job = self._new(invocation, model, to_row(known), to_row(inputs), told)
+        await self._agree(invocation, job, model, known)
         job = replace(job, share_key=share_key(job, model, options))
         waiting = [PostedMessage(job.id, 0, ref)] if (ref := invocation.answering) is not None else []
         try:
@@ -168,22 +168,23 @@ class Jobs:
             return self._parts.presenter.working(job, work.model, Progress(stage))
         return self._parts.presenter.final(job, work.model, await result_of(work))
 
-    async def _agree(self, invocation: Invocation, model: Model, known: Options, told: Estimate) -> None:
+    async def _agree(self, invocation: Invocation, job: Job, model: Model, known: Options) -> None:
         """Raises `NeedsConsent` for what may cost more than the workspace lets pass unasked, unless that was agreed to.
 
         What would be refused anyhow is refused first: nobody agrees to a price for nothing.
         """
-        user, form = invocation.user, self._parts.credits.form
+        user, credits_ = invocation.user, self._parts.credits
         settings = await self._moderation.settings_of(user.platform, user.workspace)
-        asks_above = form.micros(settings.confirm_above_credits)
-        if not asks_above or told.at_most <= max(asks_above, invocation.confirmed_micros):
+        asks_above = credits_.form.micros(settings.confirm_above_credits)
+        if not asks_above or job.told_at_most <= max(asks_above, invocation.confirmed_micros):
             return
         async with self._parts.database.read() as tx:
             await self._moderation.check(tx, user, invocation.channel, model, _words(known))
-        about, at_most = form.show(told.about), form.show(told.at_most)
-        price = f"{at_most} credits" if about == at_most else f"about {about}, at most {at_most} credits"
+            if not await credits_.has_room(tx, job, model):
+                return  # the hold says what is short, and what would do
+        price = credits_.form.told(Estimate(job.told_about, job.told_at_most))
         files = {name: value.sha256 for name, value in known.items() if isinstance(value, InputFile)}
-        raise NeedsConsent(f"This costs {price} with {model.title}. Go ahead?", micros=told.at_most, files=files)
+        raise NeedsConsent(f"This costs {price} with {model.title}. Go ahead?", micros=job.told_at_most, files=files)
 
     async def _admit(self, model: Model, request_key: str) -> Job | None:
         """Raises `BackendDown` while the model's backend is away; an ask that was accepted before has its job."""

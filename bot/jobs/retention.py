@@ -138,7 +138,8 @@ class Retention:
             if file.sha256 in needed:
                 continue
             async with self._parts.database.write() as tx:
-                if file.sha256 in await tx.forgetting.needed_files():
+                # What was given or made again since the list was: its row may be about to be written.
+                if file.sha256 in await tx.forgetting.needed_files() or self._parts.media.is_used_since(file):
                     continue
                 await tx.forgetting.forget_files([file.sha256])
             await self._parts.media.remove(file.sha256)

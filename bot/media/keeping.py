@@ -70,6 +70,14 @@ class Keeper:
         """Every kept file, the longest unused first."""
         return await asyncio.to_thread(self._files)
 
+    def is_used_since(self, file: KeptFile) -> bool:
+        """Whether a file was given or made again after it was listed."""
+        path = self.path_of(file.sha256)
+        try:
+            return path is not None and _used_at(path.stat()) > file.used_at
+        except FileNotFoundError:  # deleted by another sweep
+            return False
+
     def _files(self) -> list[KeptFile]:
         found = []
         for path in self._root.glob("*/*/*.*"):
@@ -78,8 +86,7 @@ class Keeper:
             except FileNotFoundError:  # deleted by another sweep
                 continue
             if _SHA256.fullmatch(path.stem):
-                used_at = datetime.fromtimestamp(facts.st_mtime, UTC)
-                found.append(KeptFile(path.stem, facts.st_size, used_at))
+                found.append(KeptFile(path.stem, facts.st_size, _used_at(facts)))
         return sorted(found, key=lambda file: (file.used_at, file.sha256))
 
     def _path(self, sha256: str, extension: str) -> Path:
@@ -97,6 +104,10 @@ class Keeper:
         else:
             path.touch()  # its time begins anew: see Retention
         return Kept(sha256, mime, len(data), facts.width, facts.height, path)
+
+
+def _used_at(facts: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(facts.st_mtime, UTC)
 
 
 def mime_of(path: Path) -> str:

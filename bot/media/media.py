@@ -125,6 +125,10 @@ class Media:
         """Every kept picture, the longest unused first."""
         return await self._keeper.files()
 
+    def is_used_since(self, file: KeptFile) -> bool:
+        """Whether a listed picture was given or made again after the list was."""
+        return self._keeper.is_used_since(file)
+
     async def total_bytes(self) -> int:
         """What all kept pictures take on disk."""
         return await self._keeper.total_bytes()

@@ -22,6 +22,7 @@ _TAKE = (
     sa.delete(pending)
     .where(
         pending.c.id == bindparam("wanted"),
+        pending.c.kind == bindparam("of_kind"),
         pending.c.platform == bindparam("of_platform"),
         pending.c.workspace == bindparam("of_workspace"),
         pending.c.user == bindparam("of_user"),
@@ -47,8 +48,10 @@ class SqlPendingStore:
         row = (await self._run(_GET, {"wanted": pending_id})).first()
         return _pending(row) if row else None
 
-    async def take(self, pending_id: str, platform: str, workspace: str, user: str, at: datetime) -> Pending | None:
-        whose = {"of_platform": platform, "of_workspace": workspace, "of_user": user}
+    async def take(
+        self, pending_id: str, kind: str, platform: str, workspace: str, user: str, at: datetime
+    ) -> Pending | None:
+        whose = {"of_kind": kind, "of_platform": platform, "of_workspace": workspace, "of_user": user}
         row = (await self._run(_TAKE, {"wanted": pending_id, **whose, "at": at})).first()
         return _pending(row) if row else None
 

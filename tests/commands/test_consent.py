@@ -1,5 +1,7 @@
 """Dialogues: a price above a workspace's limit is agreed to by a button, once, and by its own person."""
 
+import pytest
+
 from bot.core.replies import Reply
 from bot.dispatch.presses import Press
 from tests.bench import Bench
@@ -116,3 +118,30 @@ async def test_a_block_holds_between_question_and_answer(bench: Bench) -> None:
 
     assert text(await answer(bench, press(reply, "confirm"))).startswith("You are blocked here until")
     assert not bench.backend.runs
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("/quota set ana --day 1.5", "Your budget has no room for this: 1.5 credits short. Even all of it "),
+        ("/quota role set everyone --day 1.5", "You are 1.5 credits short."),
+    ],
+)
+async def test_who_cannot_pay_is_not_asked_whether_they_would(bench: Bench, limit: str, told: str) -> None:
+    await bench.app.dispatcher.services.jobs.see(ANA)
+    await bench.say("/settings general --confirm_above 1", by=MODERATOR)
+    await bench.say(limit, by=MODERATOR)
+
+    refused = await bench.say("/imagine a fox")
+
+    assert refused is not None
+    assert refused.text.startswith(told)
+    assert not refused.buttons
+
+
+async def test_who_may_not_use_a_model_is_not_asked_whether_they_would_pay_it(bench: Bench) -> None:
+    await bench.say("/quota channel set c1 --models flux-schnell", by=MODERATOR)
+
+    refused = await asked(bench)
+
+    assert refused.text == "FLUX dev is not for this channel. Here you may use flux-schnell."

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from bot.core.forgetting import Person
-from bot.core.people import User
+from bot.core.people import Rank, User
 from bot.core.replies import Reply
+from bot.core.storage import Visitor
 from bot.dispatch.presses import Press
 from bot.jobs.personal import person_of
 from tests.bench import Bench
@@ -52,6 +53,31 @@ async def test_an_export_holds_everything_and_nobody_elses(bench: Bench) -> None
     assert kept["seen"][0]["name"] == "Ana"
     assert any(output.get("sha256") for output in kept["outputs"])
     assert "of ben" not in file.text
+
+
+async def test_an_export_holds_what_others_set_about_somebody_and_every_amount(bench: Bench) -> None:
+    await bench.say("/settings general --confirm_above 1", by=MODERATOR)
+    await bench.say(f"/imagine {SECRET}")
+    await bench.say("/settings general --confirm_above 0", by=MODERATOR)
+    await bench.say("/chat a question of mine --system you-are-mine")
+    await bench.say("/quota set ana --day 50", by=MODERATOR)
+    await bench.say("/quota grant ana 7", by=MODERATOR)
+    await bench.say("/words list")
+    async with bench.app.database.write() as tx:
+        await tx.visitors.put(Visitor(ANA.id, "Ana from the third floor", Rank.USER, bench.clock.now()))
+
+    reply = await bench.say("/privacy export")
+
+    assert reply is not None
+    kept = json.loads(reply.files[0].text)
+    assert [limit["value"] for limit in kept["limits"]] == [50_000]
+    assert {account["id"] for account in kept["accounts"]} >= {"wallet:granted:web:page:ana"}
+    assert 7_000 in [row["balance_delta"] for row in kept["ledger"] if row["kind"] == "grant"]
+    assert [act["action"] for act in kept["acts"]] == ["refused"]
+    assert [begun["system"] for begun in kept["conversations"]] == ["you-are-mine"]
+    assert SECRET in json.dumps(kept["waiting"])
+    assert [visitor["name"] for visitor in kept["invitation"]] == ["Ana from the third floor"]
+    assert "mo" not in json.dumps(kept["limits"])  # who set it is somebody else's to export
 
 
 async def test_a_deletion_is_asked_first(bench: Bench) -> None:
@@ -140,6 +166,17 @@ async def test_what_is_gone_is_not_given_to_others_who_ask_the_same(bench: Bench
     assert len(bench.last_message.reply.pictures) == 1
 
 
+async def test_limits_outlive_their_persons_data_and_the_question_says_so(bench: Bench) -> None:
+    await bench.say("/imagine a fox")
+    await bench.say("/quota set ana --day 3", by=MODERATOR)
+    question = text(await bench.say("/privacy delete"))
+
+    await delete_everything(bench)
+
+    assert "A block and limits by moderators stay too." in question
+    assert "short" in text(await bench.say("/imagine a fox"))
+
+
 async def test_a_block_outlives_its_persons_data(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     await bench.say("/block ana --stop no", by=MODERATOR)
@@ -183,3 +220,32 @@ async def test_a_message_that_cannot_be_taken_down_does_not_keep_the_rest(bench:
     assert text(await delete_everything(bench)) == "It is gone. Amounts stay in the books, without words."
 
     assert SECRET not in await everything(bench)
+
+
+async def test_a_forged_answer_does_not_take_a_deletion_back(bench: Bench) -> None:
+    on_slack = replace(ANA, platform="slack", workspace="T1")
+    await bench.app.dispatcher.services.moderation.desk.allow(on_slack)
+    await bench.app.jobs.personal.wish(person_of(on_slack), on_slack)
+
+    press = Press(on_slack, replace(CHANNEL, platform="slack"), "decline", "erasure:slack:T1:ana", 0, "slack:1", "")
+    told = text(await bench.app.dispatcher.press(press))
+
+    assert "answered already" in told
+    async with bench.app.database.read() as tx:
+        assert len(await tx.pending.of_kind("erasure")) == 1
+
+
+async def test_no_word_stays_in_what_others_asked_in_the_same_conversation(bench: Bench) -> None:
+    await bench.say("/chat a question of mine")
+    await bench.say("/chat and one of ben's", by=BEN)
+    sent = await bench.job()
+    assert "a question of mine" in str(sent.inputs)
+    assert "a question of mine" not in await everything(bench, BEN)
+
+    await delete_everything(bench)
+
+    assert "a question of mine" not in str(await bench.job(sent.id))
+    assert "and one of ben's" in await everything(bench, BEN)
+    await bench.press("regenerate", by=BEN)
+    assert "and one of ben's" in str(bench.backend.last.inputs)
+    assert "a question of mine" not in str(bench.backend.last.inputs)

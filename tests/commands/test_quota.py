@@ -492,3 +492,20 @@ async def test_bounds_are_told_in_figures_that_people_read(bench: Bench) -> None
     await bench.say("/imagine a fox")
 
     assert await text(bench, "/quota grant ana 5000000") == "credits must be from 0.1 to 1,000,000, not 5,000,000."
+
+
+async def test_a_role_or_channel_that_was_typed_and_not_picked_is_no_tier(bench: Bench) -> None:
+    on_discord = replace(MODERATOR, platform="discord", workspace="1")
+    await bench.app.dispatcher.services.moderation.desk.allow(on_discord)
+    there = replace(CHANNEL, platform="discord", workspace="1", id="55555")
+
+    async def told(line: str) -> str:
+        reply = await bench.say(line, by=on_discord, channel=there)
+        assert reply is not None
+        return reply.text
+
+    assert "I do not know a role called “supporters”" in await told("/quota role set supporters --day 5")
+    assert "I do not know a channel called “art”" in await told("/quota channel set art --models all")
+    assert await told("/quota role set <@&7777777> --day 5") == "<@&7777777>: 5 credits each day."
+    assert await told("/quota role set everyone --day 5") == "everyone: 5 credits each day."
+    assert await told("/quota channel set --models all") == "In <#55555>: models: any."

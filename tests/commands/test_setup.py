@@ -90,3 +90,10 @@ async def test_a_workspace_that_threw_the_bot_out_must_be_allowed_anew(bench: Be
 
     assert "not on my list" in text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
     assert "6. Try" in text(await bench.say("/setup", by=OWNER_THERE, channel=THERE))
+
+
+async def test_a_budget_of_nearly_nothing_is_refused_before_anything_is_set(bench: Bench) -> None:
+    told = text(await bench.say("/setup --budget 0.0001", by=OWNER_THERE, channel=THERE))
+
+    assert told == "budget is less than anything can cost."
+    assert "not on my list" in text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))

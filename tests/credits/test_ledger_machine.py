@@ -283,8 +283,13 @@ async def test_forty_people_ask_against_a_budget_for_five(town: Town) -> None:
 
 
 async def test_a_budget_without_room_is_named(database: SqlDatabase) -> None:
+    limits = Limits(daily_allowance=100, bot_month=40)
+    await ask(database, 20, limits)
+
     with pytest.raises(BudgetSpent) as caught:
-        await ask(database, 30, Limits(daily_allowance=50, bot_month=20))
+        await ask(database, 30, limits)
+    with pytest.raises(BudgetSpent, match="21 credits short. Even all of it would not do"):
+        await ask(database, 41, limits)
 
     assert str(caught.value) == (
         "The bot's monthly budget has no room for this: 10 credits short. It refills on 01 December at 00:00 UTC."

@@ -293,3 +293,18 @@ async def test_of_many_at_once_only_so_many_run(town: Town) -> None:
     asked = await asyncio.gather(*(town.try_to_ask(ANA, 1) for _ in range(12)))
 
     assert sum(row is not None for row in asked) == 3
+
+
+@pytest.mark.parametrize(("key", "with_month"), [(limits.USER_DAY, False), (limits.USER_MONTH, True)])
+async def test_a_limit_set_after_a_reset_counts_what_was_spent_since(town: Town, key: str, with_month: bool) -> None:
+    await town.see(ANA)
+    await town.spend(ANA, 30)
+    town.clock.pass_time(timedelta(seconds=1))
+    await town.credits.wallets.reset(OWNER, ANA, with_month=with_month, request_key=town.key())
+    await town.spend(ANA, 5)
+
+    await town.set_person(ANA, {key: 40})
+
+    assert await left(town, ANA) == 95
+    assert await town.try_to_ask(ANA, 36) is None
+    assert await town.try_to_ask(ANA, 35) is not None

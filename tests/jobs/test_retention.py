@@ -15,8 +15,9 @@ from bot.core.replies import MessageRef, Reply
 from bot.core.storage import PageMessage
 from bot.jobs.personal import person_of
 from bot.jobs.retention import Limits, Retention
+from bot.media.keeping import KeptFile
 from bot.settings import Settings
-from tests.bench import Bench
+from tests.bench import Bench, attachment
 from tests.commands.people import BEN, MODERATOR
 from tests.fakes.rows import ANA, CHANNEL
 from tests.media.pictures import encoded
@@ -258,3 +259,19 @@ def _retention(bench: Bench, clock: Clock, *, media_bytes: int) -> Retention:
     parts = replace(bench.app.retention._parts, clock=clock)
     days = Settings(_env_file=None).retention_days
     return Retention(parts, bench.app.jobs.personal, Limits(days, media_bytes))
+
+
+async def test_a_picture_given_again_while_room_is_made_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.say("/caption", image=encoded("PNG"))
+    make_older(bench, seconds=100)
+    listing = bench.app.media.files
+
+    async def listed() -> list[KeptFile]:
+        found = await listing()
+        await bench.app.media.take(attachment(encoded("PNG")))  # somebody's ask is about to be accepted
+        return found
+
+    monkeypatch.setattr(bench.app.media, "files", listed)
+    await _retention(bench, bench.clock, media_bytes=1).sweep()
+
+    assert len(files(bench)) == 1

@@ -12,7 +12,7 @@ _WHERE = {"slack": "in this Slack workspace", "discord": "on every Discord serve
 _QUESTION = """\
 This deletes what you asked, the answers and pictures you got, your conversations and your name, {where}. \
 What you are running is stopped, and what I posted for you is taken down where I still can. It cannot be undone.
-What it cost stays in the books, with your id and without a word of it. A block by moderators stays too. \
+What it cost stays in the books, with your id and without a word of it. A block and limits by moderators stay too. \
 If you use me on another platform as well, ask there too: I do not know that it is you."""
 
 

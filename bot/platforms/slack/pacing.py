@@ -14,7 +14,7 @@ SECONDS_BETWEEN_APPENDS = 0.5
 SECONDS_BETWEEN_UPDATES = 1.2
 
 # Calls a minute, and how many of them may come at once.
-_TIERS = {2: (19, 11), 3: (48, 22), 4: (96, 40)}
+_TIERS = {2: (19, 11), 3: (48, 22), 4: (96, 56)}
 _METHODS = {
     APPEND: _TIERS[4],
     START: _TIERS[2],

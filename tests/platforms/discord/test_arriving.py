@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulators.discord import people
+from tests.emulators.discord import message_payloads, people
 from tests.platforms.discord.town import Town, is_done, open_town
 
 Change = Callable[[dict[str, Any]], Any]
@@ -14,7 +14,7 @@ Change = Callable[[dict[str, Any]], Any]
 
 def tell(monkeypatch: pytest.MonkeyPatch, change: Change) -> None:
     """Let Discord tell of interactions differently."""
-    tells = people.interaction_json
+    tells = message_payloads.interaction_json
 
     def told(interaction: Any) -> dict[str, Any]:
         payload = tells(interaction)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.emulators.discord.filling import NotOffered
 from tests.emulators.discord.people import Person
 from tests.platforms.discord.dialogue import Staff, drawn, told
 from tests.platforms.discord.town import Town, is_done, open_town
@@ -125,25 +126,37 @@ async def test_the_owner_says_what_a_server_and_the_whole_bot_may_spend(town: To
     )
 
 
-async def test_the_owner_pauses_and_resumes_also_by_direct_message(town: Town) -> None:
-    owner = town.owner_in_the_guild()
-    aside = owner.direct_channel
+async def test_the_owner_pauses_and_resumes(town: Town) -> None:
+    owner = administering(town)
 
-    assert await told(owner, "pause", {"what": "sdxl", "reason": "out of paint"}, channel=aside) == (
+    assert await told(owner, "pause", {"what": "sdxl", "reason": "out of paint"}) == (
         "Nothing new of `sdxl` starts until `/resume sdxl`. What runs goes on."
     )
     assert await told(town.ana, "imagine", {"prompt": "a fox", "model": "sdxl"}) == (
         "SDXL is paused at the moment: out of paint. Please try again later."
     )
-    await told(owner, "pause", {"what": "discord"}, channel=aside)
+    await told(owner, "pause", {"what": "discord"})
     assert await told(town.ana, "imagine", {"prompt": "a fox"}) == (
         "Discord is paused at the moment. Please try again later."
     )
-    assert await told(owner, "resume", channel=aside) == "- `discord`\n- `sdxl`: out of paint"
-    assert await told(owner, "resume", {"what": "discord"}, channel=aside) == "`discord` starts again."
-    assert await told(owner, "resume", {"what": "sdxl"}, channel=aside) == "`sdxl` starts again."
-    assert await told(owner, "resume", channel=aside) == "Nothing is paused."
+    assert await told(owner, "resume") == "- `discord`\n- `sdxl`: out of paint"
+    assert await told(owner, "resume", {"what": "discord"}) == "`discord` starts again."
+    assert await told(owner, "resume", {"what": "sdxl"}) == "`sdxl` starts again."
+    assert await told(owner, "resume") == "Nothing is paused."
     assert await drawn(town.ana, model="sdxl")
+
+
+async def test_an_owner_who_manages_no_server_pauses_by_words_in_a_direct_message(town: Town) -> None:
+    owner = town.owner_in_the_guild()
+    with pytest.raises(NotOffered):
+        await owner.command("pause", {"what": "all"})
+
+    await owner.dm("/pause all")
+    answer = await owner.direct_channel.shows(lambda one: one.author is town.emulator.bot)
+    refused = await told(town.ana, "imagine", {"prompt": "a fox"})
+
+    assert answer.text == "Nothing new of `all` starts until `/resume all`. What runs goes on."
+    assert refused == "Everything is paused at the moment. Please try again later."
 
 
 async def test_of_forty_who_ask_at_once_five_get_what_there_is_money_for(town: Town) -> None:

@@ -123,7 +123,7 @@ async def test_one_answer_keeps_its_pace_for_minutes() -> None:
 
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert median(gaps) <= 0.7
-    assert max(gaps) <= 1.3
+    assert max(gaps) <= 1.7
     assert all(later - earlier >= 60 for earlier, later in zip(times, times[96:], strict=False))
 
 
@@ -132,7 +132,7 @@ async def test_many_answers_slow_down_together_and_none_stands_still() -> None:
 
     slowest = max(later - earlier for times in streams for earlier, later in pairwise(times))
     together = sorted(moment for times in streams for moment in times)
-    assert slowest <= 12
+    assert slowest <= 17
     assert all(later - earlier >= 60 for earlier, later in zip(together, together[96:], strict=False))
 
 

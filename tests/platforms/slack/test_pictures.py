@@ -108,13 +108,13 @@ async def test_buttons_outlive_the_bot(office: Office) -> None:
     await office.general.bot_says(holds=lambda one: "Report" in one.buttons, after=picture)
 
 
-async def test_a_report_reaches_whom_it_concerns(opened: Opener) -> None:
+async def test_a_report_that_reaches_nobody_says_so(opened: Opener) -> None:
     office = await opened()
     picture = await drawn(office)
 
     await office.otto.press(picture, "Report")
 
-    await office.otto.told("Thank you.")
+    await office.otto.told("It is noted, but I could reach no moderator. Please tell one yourself.")
 
 
 async def test_where_slack_puts_no_file_on_a_message_another_takes_its_place(office: Office) -> None:

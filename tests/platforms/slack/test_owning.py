@@ -1,0 +1,168 @@
+"""The owner's day in Slack: workspaces let in, budgets, pauses; strangers who try; and a rush for the last credits."""
+
+import asyncio
+
+import pytest
+
+from tests.platforms.kept import kept, refusals
+from tests.platforms.slack.conftest import Opener
+from tests.platforms.slack.dialogue import Staff, drawn, owned, told
+
+
+@pytest.fixture
+async def staff(opened: Opener) -> Staff:
+    """An office whose Ben, a plain member, owns the bot."""
+    staff = Staff(await opened())
+    await owned(staff.office, staff.ben)
+    return staff
+
+
+@pytest.fixture(params=["socket", "http"])
+async def unknown(opened: Opener, request: pytest.FixtureRequest) -> Staff:
+    """The same, in a workspace that nobody allowed."""
+    staff = Staff(await opened(by=request.param))
+    await owned(staff.office, staff.ben, allowed_workspaces=())
+    return staff
+
+
+# A workspace that nobody allowed yet.
+
+
+async def test_before_setup_every_way_in_says_one_sentence_and_spends_nothing(unknown: Staff) -> None:
+    office, ana = unknown.office, unknown.office.ana
+    before = kept(office.app)
+
+    by_command = [await told(ana, line, office.general) for line in ("/imagine a fox", "/chat hi", "/usage", "/show")]
+    last = ana.ephemerals[-1]
+    await ana.say(f"{office.team.mention} hello", office.general)
+    by_mention = (await ana.told(after=last)).shown
+
+    sentence = (
+        f"This workspace is not on my list yet. Ask my owner, {unknown.ben.mention}, to allow it, with /setup here: "
+        f"{office.team.id}."
+    )
+    assert {*by_command, by_mention} == {sentence}
+    assert office.general.of_bot == []
+    assert office.backend.runs == {}
+    assert kept(office.app) == before
+
+
+async def test_a_stranger_who_sets_up_is_refused_and_the_owner_is_not(unknown: Staff) -> None:
+    office = unknown.office
+    before = kept(office.app)
+
+    refused = [await told(who, "/setup --budget 5000", office.general) for who in (office.ana, office.otto)]
+    untouched = kept(office.app)
+    walked = await told(unknown.ben, "/setup", office.general)
+
+    assert set(refused) == {f"/setup is for my owner, {unknown.ben.mention}."}
+    assert untouched == before
+    assert await refusals(office.app, "slack", office.team.id) == [
+        (who.id, "/setup") for who in (office.ana, office.otto)
+    ]
+    assert walked.splitlines() == [
+        "1. **This workspace may use me.** `/setup --allowed no` takes that back.",
+        "2. **Budget**: none of its own, so it shares the whole bot's. `/setup --budget 5000` gives it one.",
+        "3. **Moderators**: this workspace's administrators. `/setup --moderators ROLE` adds a role.",
+        "4. **Reports and notices go**: to the bot's owner. `/setup --notices CHANNEL` names one.",
+        "5. **Channels I may be used in**: all. `/setup --channel CHANNEL` keeps me to some.",
+        "6. Try `/imagine a lighthouse at dusk`. `/settings show` has the rest, `/quota show` who may spend what.",
+    ]
+    assert await drawn(office.ana, office.general)
+
+
+async def test_setup_does_everything_at_once_and_takes_it_back(unknown: Staff) -> None:
+    office, owner = unknown.office, unknown.ben
+    line = f"/setup --budget 5000 --moderators {unknown.group} --notices {unknown.studio_typed}"
+
+    walked = await told(owner, line, office.general)
+    picture = await drawn(office.ana, office.general)
+    forbidden = await told(owner, "/setup --allowed no", office.general)
+    refused = await told(office.ana, "/imagine a fox", office.general)
+    last = office.ana.ephemerals[-1]
+    await office.ana.press(picture, "Again")
+    pressed = (await office.ana.told(after=last)).shown
+
+    assert walked.splitlines()[1:4] == [
+        "2. **Budget**: 5,000 credits a month, 0 spent.",
+        f"3. **Moderators**: this workspace's administrators and {unknown.group_shown}.",
+        f"4. **Reports and notices go**: in {unknown.studio_shown}.",
+    ]
+    assert [message.shown for message in unknown.studio.of_bot] == [
+        "Reports, and notices about the budget, will come here from now on. Ben said so."
+    ]
+    assert forbidden == "This workspace may not use me any more. What runs goes on; `/setup` lets it in again."
+    assert refused == pressed
+    assert refused.startswith("This workspace is not on my list yet.")
+    assert len(office.backend.runs) == 1
+
+
+async def test_notices_cannot_go_where_the_bot_is_not(staff: Staff) -> None:
+    staff.studio.remove_bot()
+    staff.office.slack.faults.answer("chat.postMessage", "not_in_channel")
+
+    answer = await told(staff.ben, f"/setup --notices {staff.studio_typed}", staff.office.general)
+
+    assert answer == f"I cannot post in {staff.studio_shown}. Let me in there, then say this again."
+
+
+# Budgets and pauses.
+
+
+async def test_the_owner_says_what_a_workspace_and_the_whole_bot_may_spend(staff: Staff) -> None:
+    owner, ana, general = staff.ben, staff.office.ana, staff.office.general
+    await drawn(ana, general)
+
+    assert await told(owner, "/quota budget set 4", general) == (
+        "This workspace may spend 4 credits a month, and spent 3 this month."
+    )
+    here, everywhere = (await told(owner, "/quota budget show", general)).splitlines()
+    assert here.startswith("This workspace spent 3 of 4 credits this month. It refills on ")
+    assert everywhere.startswith("The whole bot spent 3 of 10,000 credits this month. It refills on ")
+    assert await staff.asks("/quota budget show") == here
+    assert (await told(ana, "/imagine a fox", general)).startswith("This workspace")
+    assert await told(owner, "/quota budget set", general) == "This workspace has no budget of its own any more."
+    assert await drawn(ana, general)
+
+
+async def test_the_owner_pauses_and_resumes_also_by_direct_message(staff: Staff) -> None:
+    owner, ana, general = staff.ben, staff.office.ana, staff.office.general
+
+    assert await told(owner, '/pause sdxl "out of paint"') == (
+        "Nothing new of `sdxl` starts until `/resume sdxl`. What runs goes on."
+    )
+    assert await told(ana, "/imagine a fox --model sdxl", general) == (
+        "SDXL is paused at the moment: out of paint. Please try again later."
+    )
+    await told(owner, "/pause slack")
+    assert await told(ana, "/imagine a fox", general) == "Slack is paused at the moment. Please try again later."
+    assert await told(owner, "/resume") == "- `sdxl`: out of paint\n- `slack`"
+    assert await told(owner, "/resume slack") == "`slack` starts again."
+    assert await told(owner, "/resume sdxl") == "`sdxl` starts again."
+    assert await told(owner, "/resume") == "Nothing is paused."
+    assert await drawn(ana, general, "a fox --model sdxl")
+
+
+async def test_of_forty_who_ask_at_once_five_get_what_there_is_money_for(staff: Staff) -> None:
+    office, general = staff.office, staff.office.general
+    await told(staff.ben, "/quota budget set 15", general)
+    people = [office.team.user(f"P{n}") for n in range(40)]
+
+    await asyncio.gather(*(person.slash("/imagine", f"fox {n}", general) for n, person in enumerate(people)))
+
+    async def all_answered() -> bool:
+        done = [message for message in general.of_bot if "Again" in message.buttons]
+        return len(done) + sum(bool(person.ephemerals) for person in people) == 40
+
+    await office.until(all_answered)
+    await office.rest()
+
+    refused = [message.shown for person in people for message in person.ephemerals]
+    assert len(office.backend.runs) == len(general.of_bot) == 5
+    assert all(message.files for message in general.of_bot)
+    assert len(refused) == 35
+    assert {text.partition(" It refills ")[0] for text in refused} == {
+        "This workspace's budget has no room for this: 3 credits short."
+    }
+    assert office.slack.too_many == []
+    assert "spent 15 of 15 credits" in await told(staff.ben, "/quota budget show", general)
