@@ -24,6 +24,8 @@ AT_MOST_SECONDS = 2.7
 """Of the three that Discord gives; the rest is the way there."""
 ONE_TRY_SECONDS = 1.2
 _FIRST_WAIT_SECONDS = 0.05
+_LOOKING_WAITS_SECONDS = (0.2, 1.0)
+_LIMITED = 429
 TOKEN_LIVES = timedelta(minutes=15)
 
 MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, CHOICES, FORM = 4, 5, 6, 8, 9
@@ -78,9 +80,11 @@ class Acknowledging:
             except discord.HTTPException as error:
                 if error.code == ALREADY_ACKNOWLEDGED and is_unclear:
                     return {}  # our own attempt, whose answer was lost on its way
-                if error.status < 500:
+                if error.status < 500 and error.status != _LIMITED:
                     _log_not_ours(interaction, error)
                     return None
+                wait = max(wait, _wait_of(error))
+                log.warning("discord.acknowledging_again", extra={"reason": repr(error)})
             except (aiohttp.ClientError, OSError, ServerBroke) as error:
                 log.warning("discord.acknowledging_again", extra={"reason": repr(error)})
             is_unclear = True
@@ -100,11 +104,15 @@ class Acknowledging:
         return await self._answers.of(request, is_hasty=True)
 
     async def _original(self, interaction: discord.Interaction) -> str:
-        try:
-            return str((await self._sender.original(interaction.token))["id"])
-        except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError):
-            log.exception("discord.answer_not_found", extra={"interaction": interaction.id})
-            return ""
+        for wait in (*_LOOKING_WAITS_SECONDS, None):
+            try:
+                return str((await self._sender.original(interaction.token))["id"])
+            except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError):
+                if wait is None:
+                    log.exception("discord.answer_not_found", extra={"interaction": interaction.id})
+                else:
+                    await asyncio.sleep(wait)
+        return ""
 
 
 def is_ephemeral(interaction: discord.Interaction) -> bool:
@@ -114,8 +122,16 @@ def is_ephemeral(interaction: discord.Interaction) -> bool:
 
 def _message_of(told: Any) -> str:
     """The id of the message that an answer made, where Discord told it."""
-    made = told.get("interaction", {}).get("response_message_id") if isinstance(told, dict) else None
-    return str(made or "")
+    made = told.get("interaction") if isinstance(told, dict) else None
+    return str((made or {}).get("response_message_id") or "")
+
+
+def _wait_of(error: discord.HTTPException) -> float:
+    """How long Discord, or a proxy before it, wants to be left alone, in seconds."""
+    try:
+        return float(error.response.headers.get("Retry-After", 0))
+    except ValueError:
+        return 0.0
 
 
 def _log_not_ours(interaction: discord.Interaction, error: discord.HTTPException) -> None:

@@ -1,4 +1,4 @@
-"""What the gateway tells, made whole: discord.py falls over what an event lacks, and hears nothing after that."""
+"""What the gateway tells, made whole: discord.py falls over what is missing in an event, and is deaf after that."""
 
 import logging
 from collections.abc import Callable

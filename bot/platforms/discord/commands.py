@@ -177,8 +177,13 @@ def asked(data: Mapping[str, Any]) -> Asked:
     is_file = KINDS[OptionKind.FILE]
     return Asked(
         " ".join(words),
-        {option["name"]: option["value"] for option in given if option["type"] != is_file},
-        {option["name"]: attached[option["value"]] for option in given if option["type"] == is_file},
+        {option["name"]: option["value"] for option in given if option["type"] != is_file and "value" in option},
+        # While somebody still types, a chosen file is named but not told of.
+        {
+            option["name"]: attached[option["value"]]
+            for option in given
+            if option["type"] == is_file and option["value"] in attached
+        },
         next((option["name"] for option in given if option.get(_FOCUS)), ""),
         {str(who): _name_of(member, resolved["users"][who]) for who, member in resolved.get("members", {}).items()},
     )

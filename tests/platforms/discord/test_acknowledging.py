@@ -2,6 +2,9 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.platforms.discord.town import Town, is_done
 
@@ -51,6 +54,29 @@ async def test_a_slow_acknowledgement_is_not_waited_for_for_ever(town: Town) -> 
     assert asked.acknowledged_after < 2.0
     await town.until(lambda: any("acknowledged twice" in one for one in town.emulator.violations))
     town.expect("acknowledged twice")
+
+
+@pytest.mark.parametrize("with_via", [True, False])
+async def test_an_acknowledgement_that_is_limited_is_sent_again(town: Town, with_via: bool) -> None:
+    town.emulator.faults.limit("POST", CALLBACK, 0.2, with_via=with_via)
+
+    asked = await town.ana.command("imagine", {"prompt": "a fox"})
+    message = await (await asked.message()).becomes(is_done)
+
+    assert message.gallery
+    assert asked.acknowledged_after < 1.5
+
+
+@pytest.mark.parametrize("told", [{}, {"interaction": None}, {"interaction": {"id": "1", "type": 2}}])
+async def test_an_acknowledgement_whose_answer_does_not_name_the_message_is_looked_up(
+    town: Town, told: dict[str, Any]
+) -> None:
+    town.emulator.faults.answer("POST", CALLBACK, 200, body=told, takes_effect=True)
+    town.emulator.faults.cut("GET", "/webhooks/*/*/messages/*")
+
+    message = await (await (await town.ana.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
+
+    assert message.gallery
 
 
 async def test_what_is_acknowledged_too_late_is_dropped_and_costs_nothing(town: Town) -> None:
