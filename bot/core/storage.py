@@ -377,10 +377,6 @@ class WorkerStore(Protocol):
 
     async def leave(self, worker: str) -> None: ...
 
-    async def count(self, beat_since: datetime) -> int:
-        """How many are alive."""
-        ...
-
 
 class InboxStore(Protocol):
     """Notices of backends that came in, so that a repeated one does nothing."""

@@ -11,7 +11,6 @@ from bot.storage.tables.work import workers
 
 _insert = insert(workers)
 _BEAT = _insert.on_conflict_do_update(index_elements=["id"], set_={"beat_at": _insert.excluded.beat_at})
-_COUNT = sa.select(sa.func.count()).where(workers.c.beat_at >= bindparam("beat_since"))
 _ALIVE = sa.select(workers.c.id).where(workers.c.beat_at > bindparam("since")).order_by(workers.c.id)
 _LEAVE = sa.delete(workers).where(workers.c.id == bindparam("worker"))
 
@@ -30,6 +29,3 @@ class SqlWorkerStore:
 
     async def leave(self, worker: str) -> None:
         await self._run(_LEAVE, {"worker": worker})
-
-    async def count(self, beat_since: datetime) -> int:
-        return int((await self._run(_COUNT, {"beat_since": beat_since})).scalar_one())

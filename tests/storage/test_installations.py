@@ -52,10 +52,10 @@ async def test_notes_about_a_message_stay_with_it(database: SqlDatabase) -> None
         assert await tx.messages.notes(replace(ref, workspace="T2")) == {}
 
 
-async def test_workers_that_beat_are_counted(database: SqlDatabase) -> None:
+async def test_workers_that_beat_are_alive(database: SqlDatabase) -> None:
     async with database.write() as tx:
         await tx.workers.beat("one", NOON)
         await tx.workers.beat("two", after(10))
 
-        assert await tx.workers.count(NOON) == 2
-        assert await tx.workers.count(after(5)) == 1
+        assert await tx.workers.alive(after(-1)) == ["one", "two"]
+        assert await tx.workers.alive(after(5)) == ["two"]

@@ -23,7 +23,7 @@ def bolt_app(keys: SlackKeys, teams: Teams, many: InstalledTeams | None, calls: 
     """The app without listeners; `many` are the workspaces that install it by OAuth, if there are to be such."""
     oauth = None
     if many is not None:
-        oauth = oauth_settings(keys.client_id, keys.client_secret, keys.api_url, keys.public_url, many)
+        oauth = oauth_settings(keys.client_id, keys.client_secret, keys.api_url, keys.public_url, many, many.states)
     logger = logging.getLogger("slack_bolt.easel")
     # At INFO it logs the bodies of requests with a bad signature, which may hold prompts; and while it is built it
     # warns of every variable of the environment that it does not use.

@@ -12,6 +12,7 @@ from bot.core.clock import Clock
 from bot.core.replies import Reply
 from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
 from bot.platforms.slack.messages import blocks_of, fallback_text, parts_of
+from bot.platforms.slack.prefix import Worded, unchanged
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Asides:
     def __init__(self, calls: Calls, clock: Clock) -> None:
         self._calls = calls
         self._clock = clock
+        self.worded: Worded = unchanged
         self._asked: OrderedDict[str, Aside] = OrderedDict()
 
     def of(self, body: Mapping[str, Any], team: str, channel: str, thread: str = "") -> Aside:
@@ -69,7 +71,7 @@ class Asides:
     async def tell(self, aside: Aside, reply: Reply, files: tuple[str, ...] = ()) -> bool:
         """Show a reply to one person. Gives whether it arrived; what did not is in the log."""
         told = True
-        for part in parts_of(reply):
+        for part in parts_of(self.worded(reply)):
             told &= await self._tell(aside, part, files)
         return told
 

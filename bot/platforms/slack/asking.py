@@ -1,30 +1,34 @@
 """An ask from Slack to the dispatcher, and what comes of it to whoever asked."""
 
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from bot.core.errors import UserError
+from bot.core.errors import UserError, new_reference
 from bot.core.invocations import Invocation
 from bot.core.models import Task
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost
 from bot.core.replies import Button, MessageRef, Reply, Tone
 from bot.dispatch.consent import CONFIRM
-from bot.dispatch.dispatcher import Dispatcher, sentence
+from bot.dispatch.dispatcher import Dispatcher, apology, sentence
 from bot.dispatch.forms import fill
 from bot.dispatch.parser import find
 from bot.platforms.slack.asides import Aside
-from bot.platforms.slack.calls import CallRefused, Calls, let_pass
+from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear, let_pass
 from bot.platforms.slack.messages import Block, footer_of, is_shown_inline
 from bot.platforms.slack.mrkdwn import cut, escaped
 from bot.platforms.slack.platform import SlackPlatform
+from bot.platforms.slack.refusals import LOST
 from bot.platforms.slack.tasks import Tasks
 from bot.platforms.slack.teams import NAME
 
 log = logging.getLogger(__name__)
 
 _QUESTION = 2_800
+_MOST_ROOTS = 5_000
 _STOP = Reply(buttons=(Button("cancel", "Stop", ""),))
 
 
@@ -36,7 +40,7 @@ class Asking:
         self.platform = platform
         self._calls = calls
         self._tasks = tasks
-        self._roots: dict[tuple[str, str, str], list[Block]] = {}
+        self._roots: OrderedDict[tuple[str, str, str], list[Block]] = OrderedDict()
         platform.ended = self._ended
 
     async def ask(self, invocation: Invocation, aside: Aside) -> None:
@@ -45,9 +49,8 @@ class Asking:
         if not channel.thread and await self._deserves_thread(invocation):
             try:
                 root = await self._post_root(invocation)
-            except CallRefused as error:
-                text = await self.platform.refusals.why(channel.workspace, error.code)
-                await self.platform.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
+            except (CallRefused, CallUnclear) as error:
+                await self._tell_why(error, channel, aside)
                 return
             invocation = replace(invocation, channel=replace(channel, thread=root))
         self.platform.asides.remember(invocation.request_key, aside)
@@ -66,16 +69,34 @@ class Asking:
             return
         if not (reply.is_private or reply.tone is Tone.ERROR):
             try:
-                ref = await self.platform.post(Destination(user, channel, key, nonce=f"{key}:reply"), reply)
+                ref = await self.platform.post(
+                    Destination(user, channel, key, nonce=f"{key}:reply"), self.platform.asides.worded(reply)
+                )
                 if reply.pictures:
                     await self.platform.edit(ref, reply)
             except MessageLost as error:
                 reply = Reply(text=str(error), tone=Tone.ERROR, is_private=True)
+            except (CallRefused, CallUnclear) as error:
+                await self._tell_why(error, channel, aside)
+                return
             else:
                 return
         await self.platform.asides.tell(aside, reply, await self._inline(aside.team, reply))
         if reply.files:
             await self._hand_over(reply, user, aside)
+
+    async def _tell_why(self, error: CallRefused | CallUnclear, channel: Channel, aside: Aside) -> None:
+        """Why something could not be posted, to whoever asked for it."""
+        if isinstance(error, CallRefused) and error.code in LOST:
+            text = await self.platform.refusals.why(channel.workspace, error.code, channel.id)
+        elif isinstance(error, CallRefused):
+            reference = new_reference()
+            log.warning("slack.post_refused", extra={"reference": reference, "reason": str(error)})
+            await self.platform.asides.tell(aside, apology(reference))
+            return
+        else:
+            text = "Slack is not answering just now. Please ask again in a moment; you were not charged."
+        await self.platform.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
 
     async def _hand_over(self, reply: Reply, user: User, aside: Aside) -> None:
         """Files of words for one person: only their direct messages take files that nobody else sees."""
@@ -127,13 +148,13 @@ class Asking:
         channel = invocation.channel
         blocks = _asked(invocation)
         text = f"{invocation.user.name} asked: {invocation.options.get('message', '')}"
-        answer = await self._calls.call(
-            channel.workspace, "chat.postMessage", channel=channel.id, text=escaped(cut(text, _QUESTION)),
-            blocks=[*blocks, *footer_of(_STOP)], unfurl_links=False, unfurl_media=False,
-        )  # fmt: skip
-        root = str(answer["ts"])
-        self._roots[channel.workspace, channel.id, root] = blocks
-        return root
+        place = MessageRef(NAME, channel.workspace, channel.id, "", "")
+        shown = {"text": escaped(cut(text, _QUESTION)), "blocks": [*blocks, *footer_of(_STOP)]}
+        posted, _ = await self.platform.say(place, f"{invocation.request_key}:root", **shown)
+        self._roots[channel.workspace, channel.id, posted.id] = blocks
+        while len(self._roots) > _MOST_ROOTS:
+            self._roots.popitem(last=False)
+        return posted.id
 
     async def _take_root_away(self, channel: Channel, root: str) -> None:
         self._roots.pop((channel.workspace, channel.id, root), None)
@@ -144,6 +165,15 @@ class Asking:
         blocks = self._roots.pop((ref.workspace, ref.channel, ref.thread), None)
         if blocks is not None:
             self._tasks.spawn(self._without_stop(ref, blocks), "root")
+
+    async def nothing_runs(self, aside: Aside, message: Mapping[str, Any]) -> None:
+        """A Stop was pressed that a bot which is gone left behind: it says so, and goes."""
+        blocks = [block for block in message.get("blocks") or () if block.get("type") != "actions"]
+        ref = MessageRef(NAME, aside.team, aside.channel, str(message.get("ts") or ""), "")
+        if blocks:
+            self._tasks.spawn(self._without_stop(ref, blocks), "root")
+        text = "Nothing is running in this thread any more."
+        await self.platform.asides.tell(aside, Reply(text=text, is_private=True))
 
     async def _without_stop(self, ref: MessageRef, blocks: list[Block]) -> None:
         text = str(blocks[0]["text"]["text"])

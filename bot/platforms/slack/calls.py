@@ -27,6 +27,7 @@ GONE = frozenset(
 )
 """Errors that say that the app is not in that workspace any more."""
 
+_TOO_MANY = ("ratelimited", "rate_limited")
 _TRIES = 6
 _WAITS_SECONDS = (0.2, 1.0, 3.0)
 _FORMS = ("files.", "users.", "usergroups.", "conversations.")
@@ -101,7 +102,7 @@ class Calls:
     async def _once(self, client: AsyncWebClient, method: str, given: dict[str, Any]) -> Answer:
         is_form = method.startswith(_FORMS)
         answer = (
-            await client.api_call(method, params=_as_form(given))
+            await client.api_call(method, data=_as_form(given))  # in the body: an address holds no blocks
             if is_form
             else await client.api_call(method, json=given)
         )
@@ -150,10 +151,10 @@ def _as_form(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _retry_after(error: SlackApiError) -> float | None:
-    """Seconds to wait, of a 429."""
+    """Seconds to wait, of a 429, or of a 200 that says the same."""
     response = error.response
     if getattr(response, "status_code", 0) != 429:
-        return None
+        return 1.0 if _code(error) in _TOO_MANY else None
     headers = {name.lower(): value for name, value in dict(response.headers).items()}
     try:
         return max(0.5, float(headers.get("retry-after", "1")))

@@ -29,11 +29,13 @@ from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH
 from bot.platforms.slack.pacing import Budgets
 from bot.platforms.slack.people import People
 from bot.platforms.slack.platform import SlackPlatform
+from bot.platforms.slack.prefix import with_prefix
 from bot.platforms.slack.presses import Presses
+from bot.platforms.slack.seen import Seen
 from bot.platforms.slack.signing_in import signed_in, try_app_token
 from bot.platforms.slack.talking import Talking
 from bot.platforms.slack.tasks import Tasks
-from bot.platforms.slack.teams import OneTeam, Teams
+from bot.platforms.slack.teams import NAME, OneTeam, Teams
 from bot.platforms.slack.uploads import PathOf
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ _PING_SECONDS = 10.0
 _CALL_SECONDS = 30.0
 _DRAIN_SECONDS = 10.0
 _LOOK_SECONDS = 15.0
+_REMOVAL_SECONDS = 600.0
 
 
 class SlackConnection:
@@ -65,6 +68,7 @@ class SlackConnection:
         self._app: AsyncApp | None = None
         self._socket: AsyncSocketModeHandler | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._removals = Seen()
         self._in_flight = 0
         self._is_heard = False
 
@@ -150,6 +154,7 @@ class SlackConnection:
     # slack-bolt.
 
     def _join(self, calls: Calls, platform: SlackPlatform, app: AsyncApp) -> None:
+        platform.asides.worded = with_prefix(self._keys.command_prefix, self._dispatcher.services.menu)
         asking = Asking(self._dispatcher, platform, calls, self._tasks)
         people = People(calls, self._teams, self._clock)
         files = Files(calls, self._teams)
@@ -173,8 +178,11 @@ class SlackConnection:
             await jobs.cancel(job, job.user)
 
     async def _removed(self, team: str) -> None:
-        log.warning("slack.removed", extra={"team": team})
+        """Slack says so in two events, of which either may come alone."""
         await self._teams.lost(team)
+        if self._removals.is_new(f"{team} {self._clock.monotonic() // _REMOVAL_SECONDS}"):
+            log.warning("slack.removed", extra={"team": team})
+            await self._dispatcher.services.moderation.desk.removed_from(NAME, team)
 
     async def _counted(self, next: Callable[[], Awaitable[object]]) -> None:  # noqa: A002 - slack-bolt's own name
         self._in_flight += 1
@@ -224,8 +232,8 @@ class SlackConnection:
         while True:
             try:
                 async with self._database.read() as tx:
-                    alive = await tx.workers.count(self._clock.now() - timedelta(seconds=_LOOK_SECONDS))
-                self._budgets.share(alive)
+                    alive = await tx.workers.alive(self._clock.now() - timedelta(seconds=_LOOK_SECONDS))
+                self._budgets.share(len(alive))
                 if self._platform is not None:
                     self._platform.statuses.keep_alive()
             except Exception as error:  # the next look may be luckier

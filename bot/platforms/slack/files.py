@@ -52,6 +52,8 @@ class Files:
                 raise BadFile(f"{name} is not kept at Slack, so I do not fetch it. Upload it here instead.")
             content = await self._get(team, url, name)
             if isinstance(content, bytes):
+                if _is_html(name) and int(told.get("size") or len(content)) != len(content):
+                    raise BadFile(_MAY_NOT.format(name=name))  # not that page, but the one that asks to sign in
                 return content
             url = content
         raise BadFile(_MAY_NOT.format(name=name))
@@ -77,9 +79,7 @@ class Files:
                 if response.status in (301, 302, 303, 307, 308):
                     return urljoin(url, response.headers.get("Location", ""))
                 # Without the scope Slack answers 200 and its login page.
-                if response.status != 200 or (
-                    response.content_type == "text/html" and not name.endswith((".html", ".htm"))
-                ):
+                if response.status != 200 or (response.content_type == "text/html" and not _is_html(name)):
                     raise BadFile(_MAY_NOT.format(name=name))
                 return await _limited(response)
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -104,6 +104,10 @@ async def _limited(response: aiohttp.ClientResponse) -> bytes:
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
+
+
+def _is_html(name: str) -> bool:
+    return name.lower().endswith((".html", ".htm"))
 
 
 def _mime_of(name: str) -> str:

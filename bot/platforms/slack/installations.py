@@ -1,6 +1,7 @@
 """Many workspaces by OAuth: their tokens encrypted in our database, each authorisation looked up once."""
 
 import base64
+import hashlib
 import json
 import logging
 import secrets
@@ -8,6 +9,7 @@ import secrets
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from slack_bolt.error import BoltError
 from slack_sdk.oauth.installation_store import Bot
 from slack_sdk.oauth.installation_store import Installation as SlackInstallation
 from slack_sdk.oauth.installation_store.async_installation_store import AsyncInstallationStore
@@ -42,6 +44,7 @@ class InstalledTeams(AsyncInstallationStore):
         self._key = key_from(client_secret, b"installations")
         self._clock = clock
         self._known: Fresh[str, Team | None] = Fresh(clock, FRESH_SECONDS)
+        self.states = SealedStates(database, client_secret, clock)
 
     async def get(self, team: str) -> Team | None:
         return await self._known.get(team, lambda: self._read(team))
@@ -58,7 +61,7 @@ class InstalledTeams(AsyncInstallationStore):
         team, token = installation.team_id or "", installation.bot_token or ""
         if not team or not token:
             log.warning("slack.installation_refused", extra={"reason": "it names no workspace"})
-            return
+            raise BoltError("The app is installed in one workspace at a time, not in a whole organisation.")
         facts: dict[str, JSON] = {
             "bot_user": installation.bot_user_id or "",
             "bot_id": installation.bot_id or "",
@@ -98,10 +101,12 @@ class InstalledTeams(AsyncInstallationStore):
 
 
 class SealedStates(AsyncOAuthStateStore):
-    """The state of an installation that was begun: a sealed word that we alone can have written, good for a while."""
+    """The state of an installation that was begun: a sealed word that we alone can have written, good once."""
 
-    def __init__(self, client_secret: str) -> None:
+    def __init__(self, database: Database, client_secret: str, clock: Clock) -> None:
+        self._database = database
         self._key = key_from(client_secret, b"states")
+        self._clock = clock
 
     async def async_issue(self, *args: object, **kwargs: object) -> str:
         return self._key.encrypt(secrets.token_bytes(12)).decode()
@@ -111,4 +116,6 @@ class SealedStates(AsyncOAuthStateStore):
             self._key.decrypt(state.encode(), ttl=STATE_SECONDS)
         except InvalidToken:
             return False
-        return True
+        used = hashlib.sha256(state.encode()).hexdigest()
+        async with self._database.write() as tx:
+            return await tx.inbox.add(f"slack-state:{used}", "", self._clock.now())

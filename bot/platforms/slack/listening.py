@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from bot.dispatch.services import Services
 from bot.platforms.slack.commands import FORM_SHORTCUT, PICTURE_SHORTCUT, Commands
 from bot.platforms.slack.forms import CALLBACK, option_named, origin_of, suggestions
 from bot.platforms.slack.presses import Presses
+from bot.platforms.slack.seen import Seen
 from bot.platforms.slack.talking import Talking
 from bot.platforms.slack.tasks import Tasks
 
@@ -24,22 +24,6 @@ Context = Mapping[str, Any]
 Removed = Callable[[str], Awaitable[None]]
 
 _ANYTHING = re.compile(".*", re.DOTALL)
-_REMEMBERED = 20_000
-
-
-class Seen:
-    """Ids of events that were heard: Slack sends them again when it is not sure, over any socket."""
-
-    def __init__(self) -> None:
-        self._ids: OrderedDict[str, None] = OrderedDict()
-
-    def is_new(self, event_id: str) -> bool:
-        if event_id in self._ids:
-            return False
-        self._ids[event_id] = None
-        while len(self._ids) > _REMEMBERED:
-            self._ids.popitem(last=False)
-        return True
 
 
 class Listening:
@@ -78,6 +62,7 @@ class Listening:
 
         app.event("app_uninstalled")(gone)
         app.event("tokens_revoked")(revoked)
+        app.event(_ANYTHING)(_ignored)  # else Slack is told of an error, and sends it again
 
     async def _command(self, ack: Ack, body: Body, context: Context) -> None:
         await ack()
@@ -137,7 +122,7 @@ class Listening:
             self._tasks.spawn(self._talking.stopped(body["event"], _team(context, body)), "stop")
 
     def _is_new(self, body: Body) -> bool:
-        is_new = self._seen.is_new(str(body.get("event_id")))
+        is_new = not body.get("event_id") or self._seen.is_new(str(body["event_id"]))
         if not is_new:
             log.info("slack.event_again", extra={"event": body.get("event_id")})
         return is_new

@@ -14,7 +14,12 @@ AUTHORIZE_PATH = "/oauth/v2/authorize"
 
 
 def oauth_settings(
-    client_id: str, client_secret: str, api_url: str, public_url: str, teams: InstalledTeams
+    client_id: str,
+    client_secret: str,
+    api_url: str,
+    public_url: str,
+    teams: InstalledTeams,
+    states: SealedStates,
 ) -> AsyncOAuthSettings:
     """What slack-bolt's flow needs; the authorisation itself is ours."""
     return AsyncOAuthSettings(
@@ -27,5 +32,5 @@ def oauth_settings(
         install_path=INSTALL_PATH,
         redirect_uri_path=REDIRECT_PATH,
         installation_store=teams,
-        state_store=SealedStates(client_secret),
+        state_store=states,
     )

@@ -1,6 +1,7 @@
 """Who somebody is: name, language, rank in their workspace, and the user groups they are in. Asked after the ack."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
@@ -21,6 +22,9 @@ V = TypeVar("V")
 PERSON_SECONDS = 600.0
 GROUPS_SECONDS = 300.0
 
+_UNTOLD: Groups = {}
+"""Slack did not say who is in which group."""
+
 
 class People:
     """People by workspace and id: what one workspace says of somebody is never believed in another."""
@@ -33,10 +37,19 @@ class People:
         self._asking: dict[tuple[str, str], asyncio.Task[Told]] = {}
         self._asking_groups: dict[str, asyncio.Task[Groups]] = {}
 
-    async def user(self, team: str, user: str, *, home: str = "", name: str = "") -> User:
-        """Who asks in that workspace. `home` is their own, where they come from another by Slack Connect."""
-        # Somebody new waits for one round trip, not two.
-        told, all_groups = await asyncio.gather(self._person(team, user), self._groups_of(team))
+    async def user(
+        self, team: str, user: str, *, home: str = "", name: str = "", patience: float | None = None
+    ) -> User:
+        """Who asks in that workspace. `home` is their own, where they come from another by Slack Connect.
+
+        With `patience`, who is not told of within so many seconds is a person without any rank.
+        """
+        told: Told = {}
+        all_groups: Groups = {}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                # Somebody new waits for one round trip, not two.
+                told, all_groups = await asyncio.gather(self._person(team, user), self._groups_of(team))
         is_guest = bool(told.get("is_stranger")) or (bool(home) and home != team)
         is_admin = any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
         groups = {} if is_guest else all_groups
@@ -56,10 +69,16 @@ class People:
 
     async def _person(self, team: str, user: str) -> Told:
         key = (team, user)
-        return await self._told.get(key, lambda: _once(self._asking, key, lambda: self._ask(team, user)))
+        told = await self._told.get(key, lambda: _once(self._asking, key, lambda: self._ask(team, user)))
+        if not told:
+            self._told.forget(key)  # what Slack did not tell this time is asked again
+        return told
 
     async def _groups_of(self, team: str) -> Groups:
-        return await self._groups.get(team, lambda: _once(self._asking_groups, team, lambda: self._ask_groups(team)))
+        groups = await self._groups.get(team, lambda: _once(self._asking_groups, team, lambda: self._ask_groups(team)))
+        if groups is _UNTOLD:
+            self._groups.forget(team)
+        return groups
 
     async def _ask(self, team: str, user: str) -> Told:
         try:
@@ -79,7 +98,7 @@ class People:
             answer = await self._calls.call(team, "usergroups.list", include_users=True)
         except (CallRefused, CallUnclear) as error:
             log.info("slack.groups_unknown", extra={"team": team, "reason": str(error)})
-            return {}
+            return _UNTOLD
         members: dict[str, set[str]] = {}
         for group in answer.get("usergroups") or ():
             for user in group.get("users") or ():

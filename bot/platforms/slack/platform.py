@@ -27,7 +27,7 @@ from bot.platforms.slack.uploads import PathOf, Uploads
 log = logging.getLogger(__name__)
 
 WAITING = "~"
-"""A message that is to be streamed, and has no words yet, has an id that says for whom: `~user~their team`."""
+"""A message that is to be streamed, and has no words yet, has an id that says for whom: `~user~their team~nonce`."""
 
 METADATA = "easel_message"
 _REMEMBERED = 10_000
@@ -77,8 +77,9 @@ class SlackPlatform:
         try:
             ref = await self._create(destination, reply)
         except CallRefused as error:
+            self._let_go(_place(destination), error.code)
             await self._tell_asker(destination, error.code)
-            raise await self.refusals.meant(destination.channel.workspace, error) from error
+            raise await self.refusals.meant(destination.channel.workspace, error, destination.channel.id) from error
         self._posted[destination.nonce] = ref
         while len(self._posted) > _REMEMBERED:
             self._posted.popitem(last=False)
@@ -91,10 +92,16 @@ class SlackPlatform:
         try:
             moved = await self._show(message, reply)
         except CallRefused as error:
-            raise await self.refusals.meant(message.workspace, error) from error
+            self._let_go(message, error.code)
+            raise await self.refusals.meant(message.workspace, error, message.channel) from error
         if reply.tone in (Tone.DONE, Tone.ERROR):
             await self.ended(moved or message)
         return moved
+
+    def _let_go(self, message: MessageRef, code: str) -> None:
+        if code in LOST:
+            self.streams.forget(message)
+            self.statuses.drop(message)
 
     async def delete(self, message: MessageRef) -> None:
         """Take a message away, with its files. Harmless when it is gone, or was never there."""
@@ -139,30 +146,36 @@ class SlackPlatform:
             return await self._plain(place, reply, destination.nonce, is_growing=destination.grows)
         user = destination.user
         waiting = MessageRef(
-            NAME, place.workspace, place.channel, place.thread, f"{WAITING}{user.id}{WAITING}{user.workspace}"
+            NAME,
+            place.workspace,
+            place.channel,
+            place.thread,
+            WAITING.join(("", user.id, user.workspace, destination.nonce)),
         )
-        return await self._show_waiting(waiting, reply, destination.nonce) or waiting
+        return await self._show_waiting(waiting, reply) or waiting
 
     async def _plain(self, place: MessageRef, reply: Reply, nonce: str, *, is_growing: bool = False) -> MessageRef:
         """An ordinary message. One that will be edited holds less than one that stays as it is."""
         if is_growing and reply.tone is Tone.WORKING and len(reply.text.encode()) > UPDATE_BYTES:
             raise MessageFull(room=UPDATE_BYTES)
-        content: dict[str, Any] = {
-            "channel": place.channel,
-            "thread_ts": place.thread or None,
-            "text": fallback_text(reply),
-            "blocks": blocks_of(reply),
-            "unfurl_links": False,
-            "unfurl_media": False,
+        ref, is_new = await self.say(place, nonce, text=fallback_text(reply), blocks=blocks_of(reply))
+        self.statuses.clear(place, is_posted=True)
+        if not is_new:
+            await self._update(ref, reply)
+        return ref
+
+    async def say(self, place: MessageRef, nonce: str, **content: Any) -> tuple[MessageRef, bool]:
+        """Post a message, or find the one with that nonce. Gives where it is, and whether it was posted just now."""
+        content |= {
+            "channel": place.channel, "thread_ts": place.thread or None, "unfurl_links": False, "unfurl_media": False,
             "metadata": {"event_type": METADATA, "event_payload": {"nonce": nonce}} if nonce else None,
-        }
-        ts = await self._find(place, nonce) if self._is_from_before(nonce) else ""
+        }  # fmt: skip
+        found = await self._find(place, nonce) if self._is_from_before(nonce) else ""
         try:
-            ts = ts or str((await self._calls.call(place.workspace, POST, **content))["ts"])
+            ts = found or str((await self._calls.call(place.workspace, POST, **content))["ts"])
         except CallUnclear:
             ts = await self._find(place, nonce) or str((await self._calls.call(place.workspace, POST, **content))["ts"])
-        self.statuses.clear(place, is_posted=True)
-        return MessageRef(NAME, place.workspace, place.channel, place.thread, ts)
+        return MessageRef(NAME, place.workspace, place.channel, place.thread, ts), not found
 
     def _is_from_before(self, nonce: str) -> bool:
         """Whether the process that accepted this job is gone: it may have posted the message and told nobody."""
@@ -185,16 +198,18 @@ class SlackPlatform:
         """Nothing can be posted there: only the person who asked can be told, and only by what they did."""
         aside = self.asides.forget(destination.request_key)
         if aside is not None:
-            text = await self.refusals.why(destination.channel.workspace, code)
+            text = await self.refusals.why(destination.channel.workspace, code, destination.channel.id)
             await self.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
 
     # Editing.
 
     async def _show(self, message: MessageRef, reply: Reply) -> MessageRef | None:
         if message.id.startswith(WAITING):
-            return await self._show_waiting(message, reply, "")
+            return await self._show_waiting(message, reply)
         if (stream := self.streams.get(message)) is not None:
-            await self.streams.show(stream, reply, self.pacer(message))
+            is_at_rest = await self.streams.show(stream, reply, self.pacer(message))
+            if reply.tone in (Tone.DONE, Tone.ERROR) and not is_at_rest:
+                self.statuses.rest(message)
             return None
         if reply.pictures:
             return await self._show_pictures(message, reply)
@@ -203,8 +218,9 @@ class SlackPlatform:
         await self._update(message, reply)
         return None
 
-    async def _show_waiting(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef | None:
+    async def _show_waiting(self, message: MessageRef, reply: Reply) -> MessageRef | None:
         """A status while there are no words; with the first a stream, or an ordinary message if those are the last."""
+        nonce = _nonce(message)
         if reply.tone is not Tone.WORKING:
             return await self._say_whole(message, reply, nonce)
         text = settled(defused(reply.text))
@@ -258,8 +274,9 @@ class SlackPlatform:
         except CallRefused as error:
             if error.code != "streaming_state_conflict":
                 raise
-            # A process that is gone now was streaming it.
+            # A process that is gone now was streaming it. From here on it has our own Stop, in the place of Slack's.
             await let_pass(self._calls.call(message.workspace, STOP, channel=message.channel, ts=message.id))
+            self.statuses.rest(message)
             await self._calls.call(message.workspace, UPDATE, **content)
 
     async def _was_stopped(self, message: MessageRef) -> None:
@@ -267,8 +284,13 @@ class SlackPlatform:
 
 
 def _recipient(waiting: MessageRef) -> Recipient:
-    _, user, team = waiting.id.split(WAITING)
+    _, user, team, *_ = waiting.id.split(WAITING)
     return Recipient(user, team)
+
+
+def _nonce(waiting: MessageRef) -> str:
+    """What the message will be found by, should nobody hear that it was posted."""
+    return waiting.id.split(WAITING, 3)[3]
 
 
 def _place(destination: Destination) -> MessageRef:

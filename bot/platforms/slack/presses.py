@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 Body = Mapping[str, Any]
 
 _JOBS_LOOKED_AT = 50
+_FORM_SECONDS = 1.0
 
 
 class Presses:
@@ -48,10 +49,12 @@ class Presses:
         thread = thread_of(message) or str(container.get("thread_ts") or "").replace(ts, "")
         aside = self._asking.platform.asides.of(body, team, channel, thread)
         if button.action == "cancel" and not button.job:
-            await self.stop(team, channel, ts, str(body["user"]["id"]), str(body["trigger_id"]), aside)
+            if not await self.stop(team, channel, ts, str(body["user"]["id"]), str(body["trigger_id"]), aside):
+                await self._asking.nothing_runs(aside, message)
             return
         origin = Origin("", channel, thread, button.action, button.job, button.n, ts)
-        user = await self._user(body, team)
+        # A form has three seconds to open; what is sent with it is checked in full then.
+        user = await self._user(body, team, patience=_FORM_SECONDS if button.action in FORM_ACTIONS else None)
         await self._press(body, user, origin, aside)
 
     async def sent(self, body: Body, team: str, origin: Origin) -> None:
@@ -103,11 +106,10 @@ class Presses:
             jobs = await tx.jobs.recent_in(NAME, team, channel, _JOBS_LOOKED_AT)
         return [job for job in jobs if job.channel.thread == thread and job.state in OPEN_STATES]
 
-    async def _user(self, body: Body, team: str) -> User:
+    async def _user(self, body: Body, team: str, patience: float | None = None) -> User:
         told = body.get("user") or {}
-        return await self._people.user(
-            team, str(told.get("id")), home=str(told.get("team_id") or ""), name=str(told.get("name") or "")
-        )
+        home, name = str(told.get("team_id") or ""), str(told.get("name") or "")
+        return await self._people.user(team, str(told.get("id")), home=home, name=name, patience=patience)
 
 
 def _press(body: Body, user: User, team: str, origin: Origin) -> Press:

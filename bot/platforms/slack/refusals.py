@@ -24,12 +24,16 @@ class Refusals:
     def __init__(self, teams: Teams) -> None:
         self._teams = teams
 
-    async def meant(self, team: str, error: CallRefused) -> Exception:
+    async def meant(self, team: str, error: CallRefused, channel: str) -> Exception:
         """`MessageLost` with a sentence where the message or its place is gone, else the error itself."""
-        return MessageLost(await self.why(team, error.code)) if error.code in LOST else error
+        return MessageLost(await self.why(team, error.code, channel)) if error.code in LOST else error
 
-    async def why(self, team: str, code: str) -> str:
+    async def why(self, team: str, code: str, channel: str) -> str:
         """Why nothing can be shown there, and what to do, in a sentence."""
+        if code in _NOT_A_MEMBER and channel.startswith("D"):
+            return (
+                "I cannot post between the two of you. Ask in a channel I am in, or write to me; nothing was charged."
+            )
         if code in _NOT_A_MEMBER:
             known = await self._teams.get(team)
             me = f"@{known.bot_name}" if known else "me"

@@ -16,6 +16,7 @@ from bot.platforms.slack.files import Files
 from bot.platforms.slack.mrkdwn import mentioned, typed, with_names, without_mention
 from bot.platforms.slack.people import People
 from bot.platforms.slack.presses import Presses
+from bot.platforms.slack.seen import Seen
 from bot.platforms.slack.teams import NAME, Team, Teams
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,8 @@ Event = Mapping[str, Any]
 
 EARLIER_MESSAGES = 40
 PAGE = 200
-_HEARD = (None, "", "file_share")
+_MOST_PAGES = 10
+_HEARD = (None, "", "file_share", "thread_broadcast")
 _STOP_WORDS = frozenset({"stop", "cancel", "halt", "stopp", "arrête", "para"})
 PROMPTS = (
     {"title": "Draw something", "message": "imagine a watercolour fox in the snow"},
@@ -46,6 +48,7 @@ class Talking:
         self._teams = teams
         self._people = people
         self._files = files
+        self._heard = Seen()
 
     async def heard(self, event: Event, team: str, *, is_mention: bool) -> None:
         """A message, or a mention. A mention in a channel comes as both, and is answered as a mention."""
@@ -56,6 +59,8 @@ class Talking:
         names_bot = known.bot_user in mentioned(str(event.get("text") or ""))
         if not is_mention and names_bot and not is_direct:
             return
+        if not self._heard.is_new(f"{team} {event['channel']} {event['ts']}"):
+            return  # it comes as a mention and as a message, and over two sockets
         place = where(team, str(event["channel"]), str(event.get("thread_ts") or event["ts"]))
         if is_mention or is_direct:
             await self._answer(event, known, place, is_direct=is_direct)
@@ -121,10 +126,21 @@ class Talking:
         services = self._asking.dispatcher.services
         if not event.get("thread_ts") or await services.conversations.current(place) is not None:
             return ()
-        call = self._calls.call(known.id, "conversations.replies", channel=place.id, ts=place.thread, limit=PAGE)
-        answer = await let_pass(call) or {}
-        said = [message for message in answer.get("messages") or () if float(message["ts"]) < float(event["ts"])]
-        return tuple([await self._said(message, known) for message in said[-EARLIER_MESSAGES:] if message.get("text")])
+        told = await self._last_replies(known.id, place, before=str(event["ts"]))
+        return tuple([await self._said(message, known) for message in told])
+
+    async def _last_replies(self, team: str, place: Channel, before: str) -> list[Event]:
+        """The last of what was said in a thread. Slack tells it from the beginning on, page by page."""
+        said: list[Event] = []
+        where: dict[str, Any] = {"channel": place.id, "ts": place.thread, "limit": PAGE}
+        for _ in range(_MOST_PAGES):
+            answer = await let_pass(self._calls.call(team, "conversations.replies", **where)) or {}
+            page = [one for one in answer.get("messages") or () if one.get("text")]
+            said = [*said, *(one for one in page if float(one["ts"]) < float(before))][-EARLIER_MESSAGES:]
+            where["cursor"] = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
+            if not where["cursor"]:
+                break
+        return said
 
     async def _said(self, message: Event, known: Team) -> Said:
         user, text = str(message.get("user") or ""), str(message["text"])

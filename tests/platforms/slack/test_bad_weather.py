@@ -379,3 +379,14 @@ async def test_a_bot_that_stops_hears_nobody_any_more(opened: Opener) -> None:
     assert await office.slack.http.send_as(delivery) == 503
     with pytest.raises(EaselError, match="hears nobody"):
         connection.check()
+
+
+async def test_an_event_nobody_waits_for_is_acknowledged(opened: Opener) -> None:
+    office = await opened(by="http")
+    delivery = office.slack.events.send(
+        office.team,
+        {"type": "member_joined_channel", "user": office.ana.id, "channel": office.general.id},
+        subscription="app_mention",
+    )
+    assert delivery
+    await delivery.acked()

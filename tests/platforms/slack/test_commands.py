@@ -184,3 +184,22 @@ async def test_everything_a_form_shows_fits_slack(office: Office, tmp_path: Path
             await office.ana.modal(declaration.name.capitalize()[:24])
 
     assert office.slack.violations == []
+
+
+async def test_with_a_prefix_every_name_that_is_told_has_it(opened: Opener) -> None:
+    office = await opened(slack_command_prefix="easel-", options=options(commands=None))
+    await office.ana.slash("/easel-help", "", office.general)
+    told = await office.ana.told()
+    assert "/easel-imagine" in told.shown
+    assert "/imagine" not in told.shown.replace("/easel-imagine", "")
+
+
+async def test_between_two_people_it_says_where_else_to_ask(office: Office) -> None:
+    between = office.team.channel("directmessage", private=True, bot=False)
+    between.id = "D0BETWEEN"
+    office.team.channels["D0BETWEEN"] = between
+
+    await office.ana.slash("/imagine", "a fox", between)
+
+    told = await office.ana.told()
+    assert "/invite" not in told.shown

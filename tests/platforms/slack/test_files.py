@@ -15,6 +15,8 @@ from bot.platforms.slack.files import Files
 from bot.platforms.slack.pacing import Budgets
 from bot.platforms.slack.teams import OneTeam, Team
 from tests.emulators.slack.emulator import SlackEmulator
+from tests.emulators.slack.forms import Upload
+from tests.platforms.slack.office import Office
 
 
 @pytest.fixture
@@ -127,3 +129,10 @@ async def test_a_redirect_is_followed_within_slack_and_no_further(files: Files, 
 
     await runner.cleanup()
     assert asked == ["/api/a.png"]
+
+
+async def test_a_page_is_not_mixed_up_with_the_one_that_asks_to_sign_in(office: Office) -> None:
+    office.team.scopes.discard("files:read")
+    await office.ana.say(f"{office.team.mention} what?", office.general, files=[Upload("page.html", b"<p>hello</p>")])
+
+    await office.ana.told("I may not read page.html")

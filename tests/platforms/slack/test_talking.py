@@ -1,5 +1,7 @@
 """Talk: mentions, threads, direct messages, the agent's own place, and what the bot leaves alone."""
 
+import asyncio
+
 from tests.emulators.slack.forms import Upload
 from tests.emulators.slack.messages import Message
 from tests.emulators.slack.workspace import Thread
@@ -243,3 +245,42 @@ async def test_what_the_bot_showed_before_is_part_of_what_was_said(office: Offic
 
     await answered(thread, after=picture)
     assert "a fox (drawn by FLUX schnell)" in prompt(office)
+
+
+async def test_a_long_thread_is_read_to_its_end(office: Office) -> None:
+    root = await office.ana.say("It begins.", office.general)
+    for n in range(230):
+        message = Message(office.general, office.slack.clock.stamp(), office.otto.id, f"line {n}", thread_ts=root.ts)
+        office.general.add(message)
+
+    await office.ana.say(f"{office.team.mention} and?", thread=root)
+
+    await answered(office.general.thread(root))
+    assert "line 229" in prompt(office)
+
+
+async def test_a_reply_that_is_also_sent_to_the_channel_is_heard(office: Office) -> None:
+    said = await office.ana.say(f"{office.team.mention} what is a rainbow?", office.general)
+    thread = office.general.thread(said)
+    first = await answered(thread)
+    event = {"type": "message", "subtype": "thread_broadcast", "user": office.ana.id, "text": "and why?"}
+    event |= {"ts": office.slack.clock.stamp(), "thread_ts": said.ts, "channel": office.general.id}
+    event |= {"channel_type": "channel"}
+
+    office.slack.events.send(office.team, event, subscription="message.channels")
+
+    await answered(thread, after=first)
+
+
+async def test_words_that_come_as_mention_and_as_message_are_answered_once(office: Office) -> None:
+    ts = office.slack.clock.stamp()
+    base = {"user": office.ana.id, "text": f"{office.team.mention} help", "ts": ts, "channel": office.ana.dm.id}
+    said = await office.ana.say("hi")
+    await answered(office.ana.dm.thread(said))
+    base["thread_ts"] = said.ts
+    office.slack.events.send(office.team, {"type": "app_mention", **base})
+    office.slack.events.send(office.team, {"type": "message", "channel_type": "im", **base}, subscription="message.im")
+    await office.slack.quiet()
+    await office.ana.dm.bot_says("/imagine")
+    await asyncio.sleep(0.3)
+    assert len([one for one in office.ana.dm.of_bot if "/imagine" in one.shown]) == 1

@@ -2,15 +2,21 @@
 
 import asyncio
 import logging
+import re
 import socket
 from collections.abc import AsyncIterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from slack_bolt.error import BoltError
+from slack_sdk.oauth.installation_store import Installation
 
 from bot.core.people import User
+from bot.platforms.slack.connection import SlackConnection
+from bot.platforms.slack.installations import InstalledTeams
 from bot.platforms.slack.oauth import INSTALL_PATH
 from bot.settings import Owner
 from tests.emulators.slack.workspace import Team
@@ -118,6 +124,45 @@ async def test_a_state_that_is_not_ours_installs_nothing(many: Office) -> None:
         status = answer.status
 
     assert status in (400, 401)
+
+
+async def test_a_state_installs_once(many: Office) -> None:
+    wire = many.slack.http
+    assert wire is not None
+    install_page = install_url(many)
+    async with wire._session.get(install_page, allow_redirects=False) as page:
+        cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in page.cookies.items())
+        links = re.findall(r'href="([^"]*)"', unescape(await page.text()))
+    place = next(link for link in links if link.startswith(many.slack.oauth.authorize_url))
+    first, second = (many.slack.oauth.allow(many.ana, place) for _ in range(2))
+
+    statuses = []
+    for back in (first, second):
+        async with wire._session.get(back, headers={"cookie": cookies}) as answer:
+            statuses.append(answer.status)
+
+    assert statuses == [200, 401]
+
+
+async def test_an_installation_for_a_whole_organisation_says_that_it_is_none(many: Office) -> None:
+    (connection,) = many.app.connections
+    assert isinstance(connection, SlackConnection)
+    assert isinstance(connection._teams, InstalledTeams)
+    everywhere = Installation(app_id="A1", user_id="U1", enterprise_id="E1", bot_token="xoxb-1", team_id=None)
+
+    with pytest.raises(BoltError, match="one workspace at a time"):
+        await connection._teams.async_save(everywhere)
+
+
+async def test_a_workspace_that_removed_the_app_must_be_allowed_anew(either: Office) -> None:
+    await either.team.uninstall()
+
+    async def is_noted() -> bool:
+        async with either.app.database.read() as tx:
+            left = await tx.audit.of("slack", either.team.id, 10, kind="workspace.left")
+        return len(left) == 1
+
+    await either.until(is_noted)
 
 
 async def test_a_workspace_that_uninstalled_is_forgotten(many: Office) -> None:
