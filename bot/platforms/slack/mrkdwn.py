@@ -3,11 +3,16 @@
 import html
 import re
 
+from bot.streaming.fences import Fence, after_line
+
 _WORDS = ("<!here", "<!channel", "<!everyone", "<!subteam^", "<!date^")
 _IDS = ("<@", "<#")
 # What Slack would turn into a mention or a command, in its Markdown as in its mrkdwn.
 _LIVE = re.compile(r"<(?=!(?:here|channel|everyone|subteam\^|date\^)|@[UWB][A-Z0-9]|#[CGD][A-Z0-9])", re.IGNORECASE)
 _LOUD = re.compile(r"<(?=!(?:here|channel|everyone|date\^))", re.IGNORECASE)
+# An address that Slack would hide behind other words: in its own way of writing, and in Markdown's.
+_LABELLED = re.compile(r"(<[a-z][a-z0-9+.-]*:[^<>|\s]*)\|", re.IGNORECASE)
+_MASKED = re.compile(r"\](?=\(\s*<?\s*[A-Za-z][A-Za-z0-9+.-]*:)")
 _HALVES = frozenset(word[:n] for word in _WORDS for n in range(1, len(word))) | frozenset(_IDS)
 _LONGEST_HALF = max(map(len, _HALVES)) + 1
 _BREAK = "<\u200b"
@@ -22,13 +27,32 @@ _GROUP = re.compile(r"<!subteam\^([A-Z0-9]+)(?:\|@?([^>]*))?>")
 
 
 def defused(text: str) -> str:
-    """The text with every mention broken by a sign nobody sees. A longer text only adds to what a shorter one gave."""
-    return _LIVE.sub(_BREAK, text) if "<" in text else text
+    """The text with every mention broken by a sign nobody sees, and with every address to be seen.
+
+    A longer text only adds to what a shorter one gave.
+    """
+    return _LIVE.sub(_BREAK, unmasked(text)) if "<" in text or "](" in text else text
+
+
+def unmasked(text: str) -> str:
+    """The text with every link showing where it leads: `[words] (address)`, and `<address|words>` as one address."""
+    lines: list[str] = []
+    fence: Fence | None = None
+    for line in text.splitlines(keepends=True):
+        before, fence = fence, after_line(line, fence, len(line))
+        lines.append(line if before or fence else _MASKED.sub(_seen, _LABELLED.sub(r"\1%7C", line)))
+    return "".join(lines)
+
+
+def _seen(match: re.Match[str]) -> str:
+    """What stands before a line's end decides, so that more words change nothing: in open backticks it is code."""
+    is_code = match.string.count("`", 0, match.start()) % 2
+    return match[0] if is_code else "] "
 
 
 def linked(text: str) -> str:
     """The text with links to people, groups and channels, and whatever calls a whole channel broken."""
-    return _LOUD.sub(_BREAK, text) if "<" in text else text
+    return _LOUD.sub(_BREAK, unmasked(text)) if "<" in text or "](" in text else text
 
 
 def settled(text: str) -> str:

@@ -73,6 +73,13 @@ class Statuses:
         line.session = "active"
         self._tell(line)
 
+    def drop(self, ref: MessageRef) -> None:
+        """Nothing can be shown there any more: nothing is called for it either."""
+        line = self._lines.get(_place(ref))
+        if line is not None:
+            line.text, line.is_due, line.session = "", False, line.session_told
+            self._tell(line)
+
     def keep_alive(self) -> None:
         """Show again what is about to fade: a job may wait long without news."""
         now = self._clock.monotonic()

@@ -109,15 +109,20 @@ class Streams:
         self._live[ref] = Stream(ref, began_at, text)
         return ref
 
-    async def show(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
-        """Bring a stream in step with its message; its last word ends it. Raises `MessageFull`."""
+    async def show(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> bool:
+        """Bring a stream in step with its message; its last word ends it. Raises `MessageFull`.
+
+        Gives whether Slack was told with it that the thread's session rests.
+        """
         if reply.tone is not Tone.WORKING:
-            await self._finish(stream, reply, pacer)
+            is_at_rest = await self._finish(stream, reply, pacer)
             self.forget(stream.ref)
-        elif stream.is_over:
+            return is_at_rest
+        if stream.is_over:
             await self._update(stream, reply, pacer)
         else:
             await self._grow(stream, reply, pacer)
+        return False
 
     def forget(self, ref: MessageRef) -> None:
         self._live.pop(ref, None)
@@ -162,15 +167,15 @@ class Streams:
         await self._end(stream)
         return False
 
-    async def _finish(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
+    async def _finish(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> bool:
         text = defused(reply.text)
         if stream.is_over or not text.startswith(stream.shown):
             await self._mend(stream, reply, pacer, "last word")
-            return
+            return False
         ref, is_ready = stream.ref, self._calls.budgets.of(stream.ref.workspace, STOP).is_ready(0.3)
         if not is_ready and text != stream.shown and not await self._append(stream, text, is_paid=pacer.pay(APPEND)):
             await self._update(stream, reply, pacer)
-            return
+            return False
         footer = footer_of(reply) or None
         try:
             await self._calls.call(
@@ -181,11 +186,13 @@ class Streams:
             if error.code not in _ENDED | {"stopped_by_user"}:
                 raise
             log.info("slack.stream_ended", extra={"ts": ref.id, "reason": error.code})
-            stream.is_over = True
-            await self._update(stream, reply, pacer)
-        except CallUnclear:
-            stream.is_over = True
-            await self._update(stream, reply, pacer)
+        except CallUnclear as error:
+            log.info("slack.stream_ended", extra={"ts": ref.id, "reason": str(error)})
+        else:
+            return footer is not None
+        stream.is_over = True
+        await self._update(stream, reply, pacer)
+        return False
 
     async def _mend(self, stream: Stream, reply: Reply, pacer: SlackPacer, why: str) -> None:
         """An edit of the whole message, where appending does not do."""

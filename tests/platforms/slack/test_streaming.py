@@ -440,3 +440,69 @@ async def test_an_answer_that_fits_no_stream_any_more_is_posted(office: Office) 
 
     assert office.slack.calls_of("chat.startStream") == []
     assert whole(thread) == "".join(words(200))
+
+
+async def test_an_old_stop_says_that_nothing_runs(office: Office) -> None:
+    office.backend.will(words=WORDS, hangs_after=30)
+    thread = await asked(office)
+    await thread.bot_says("word20 ")
+    await office.app.runner.stop()
+    await office.close()
+    await office.open()
+    office.backend.last.let_go.set()
+    await answered(thread)
+    root = office.general.messages[0]
+    assert root.buttons == ["Stop"]
+
+    await office.ana.press(root, "Stop")
+
+    await office.ana.told("Nothing is running")
+    await root.until(lambda message: not message.buttons, "no more Stop")
+
+
+async def test_a_link_says_where_it_leads(office: Office) -> None:
+    office.backend.will(
+        words=("See ", "<https://evil", ".example|https://bank.example> and <mailto:x@evil.example|me>.")
+    )
+
+    answer = await answered(await asked(office))
+
+    assert "<https://evil.example|" not in answer.shown
+    assert "<mailto:x@evil.example|" not in answer.shown
+
+
+async def test_slacks_stop_goes_when_a_mended_answer_is_there(office: Office) -> None:
+    office.backend.will(words=WORDS, hangs_after=30)
+    thread = await asked(office)
+    growing = await thread.bot_says("word20 ")
+    assert growing.stream is not None
+    growing.stream.ended = "expired"
+    office.backend.last.let_go.set()
+    await answered(thread)
+    await office.slack.quiet()
+
+    assert office.team.sessions[office.general.id, thread.ts]["status"] == "active"
+
+
+async def test_slacks_stop_goes_when_it_was_pressed(office: Office) -> None:
+    office.backend.will(words=WORDS, hangs_after=30)
+    thread = await asked(office)
+    growing = await thread.bot_says("word20 ")
+    await office.ana.stop(growing)
+    await answered(thread)
+    await office.slack.quiet()
+
+    assert office.team.sessions[office.general.id, thread.ts]["status"] == "active"
+
+
+async def test_a_lost_thread_keeps_no_status(office: Office) -> None:
+    office.backend.will(words=WORDS, hangs_after=0)
+    thread = await asked(office)
+    await office.slack.changes.until(lambda: thread.status == "is thinking…", "a status")
+    office.general.remove_bot()
+    office.backend.last.let_go.set()
+    await office.rest()
+
+    platform = office.app.platforms["slack"]
+    assert isinstance(platform, SlackPlatform)
+    assert platform.statuses._lines == {}
