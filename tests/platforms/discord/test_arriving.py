@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.emulators.discord import message_payloads, people
+from tests.fakes.backend import png
 from tests.platforms.discord.town import Town, is_done, open_town
 
 Change = Callable[[dict[str, Any]], Any]
