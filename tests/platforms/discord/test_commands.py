@@ -15,7 +15,7 @@ from bot.dispatch.services import Services
 from bot.platforms.discord.commands import MANAGE_GUILD, application_commands
 from bot.platforms.discord.registering import differences
 from bot.platforms.discord.translating import localizations
-from tests.emulators.discord import people
+from tests.emulators.discord import message_payloads, people
 from tests.emulators.discord.filling import NotOffered
 from tests.emulators.discord.posting import Upload
 from tests.fakes.backend import png
@@ -201,7 +201,7 @@ async def test_a_command_that_discord_still_shows_and_we_do_not_know_says_so(tow
 
 
 async def test_models_are_suggested_while_a_file_is_on_its_way(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    tells = people.interaction_json
+    tells = message_payloads.interaction_json
 
     def told(interaction: Any) -> dict[str, Any]:
         payload = tells(interaction)
