@@ -55,7 +55,7 @@ def test_as_many_words_as_there_may_be_do_not_keep_a_long_ask_waiting(pattern: s
 
     assert first_refused(text, words) is None
 
-    assert time.process_time() - began < 0.25  # it was between one second and four; the event loop waits for it
+    assert time.process_time() - began < 0.6  # it was between one second and four; the event loop waits for it
 
 
 def test_a_glob_stands_for_any_letters() -> None:

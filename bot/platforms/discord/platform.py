@@ -19,7 +19,15 @@ from bot.moderation.moderation import Moderation
 from bot.platforms.discord.messages import EPHEMERAL, LONGEST_TEXT, Payload, payload, with_ask, with_show
 from bot.platforms.discord.pacing import Buckets, MessagePacer
 from bot.platforms.discord.places import NAME, USER_INSTALLS, is_by_replies, place_of, plain_token
-from bot.platforms.discord.sending import TOKEN_EXPIRED, TOO_LARGE, UNKNOWN_WEBHOOK, Sender, code_of
+from bot.platforms.discord.sending import (
+    MISSING_PERMISSIONS,
+    NO_HISTORY,
+    TOKEN_EXPIRED,
+    TOO_LARGE,
+    UNKNOWN_WEBHOOK,
+    Sender,
+    code_of,
+)
 from bot.platforms.discord.uploads import DEFAULT_LIMIT_BYTES, PathOf, Upload, files, remark, uploads
 
 log = logging.getLogger(__name__)
@@ -44,6 +52,8 @@ def said_key(message_id: int) -> str:
 class _Made:
     """A reply ready to send."""
 
+    reply: Reply
+    """What it shows, without what is withheld here."""
     payload: Payload
     uploads: Sequence[Upload] = ()
 
@@ -113,9 +123,7 @@ class DiscordPlatform:
         self._shown.pop(message.id, None)
         if token := self._token_of(message, reply):
             try:
-                await self._sent(
-                    lambda it: self._sender.edit_answer(token, message.id, it.payload, it.files), made, reply
-                )
+                await self._sent(lambda it: self._sender.edit_answer(token, message.id, it.payload, it.files), made)
             except MessageLost as error:
                 if code_of(error) not in (TOKEN_EXPIRED, UNKNOWN_WEBHOOK):
                     raise
@@ -128,7 +136,7 @@ class DiscordPlatform:
         if self._is_for_token_alone(message, reply):
             raise MessageLost("That message is too old for Discord to let me change it.")
         place = place_of(message)
-        await self._sent(lambda it: self._sender.edit(place, message.id, it.payload, it.files), made, reply)
+        await self._sent(lambda it: self._sender.edit(place, message.id, it.payload, it.files), made)
 
     async def delete(self, message: MessageRef) -> None:
         """Take it away for everyone."""
@@ -162,9 +170,7 @@ class DiscordPlatform:
     async def follow_up(self, message: MessageRef, reply: Reply) -> MessageRef:
         """Another message of the same interaction, private if the reply is."""
         made = await self._made(message, reply)
-        told = await self._sent(
-            lambda it: self._sender.follow_up(message.token, _flagged(it, reply), it.files), made, reply
-        )
+        told = await self._sent(lambda it: self._sender.follow_up(message.token, _flagged(it, reply), it.files), made)
         return replace(message, id=str(told["id"]), token=plain_token(message.token))
 
     def reach(self, message: MessageRef) -> None:
@@ -185,38 +191,49 @@ class DiscordPlatform:
         if is_by_replies(channel.thread) or str(place) == channel.id:
             ref = replace(ref, thread="")
         made = await self._made(ref, reply)
-        extra = {"nonce": _nonce(destination.nonce), "enforce_nonce": True, **_reference(destination, place)}
-        told = await self._sent(lambda it: self._sender.create(place, {**it.payload, **extra}, it.files), made, reply)
+        nonce = {"nonce": _nonce(destination.nonce), "enforce_nonce": True}
+        reference = _reference(destination, place)
+        try:
+            told = await self._created(place, made, nonce | reference)
+        except MessageLost as error:
+            if not reference or code_of(error) not in (MISSING_PERMISSIONS, NO_HISTORY):
+                raise
+            told = await self._created(place, made, nonce)  # we may write here, but not read what we answer
         ref = replace(ref, id=str(told["id"]))
         _remember(self._shown, ref.id, _fingerprint(made))
         return ref
+
+    async def _created(self, place: int, made: _Made, extra: Payload) -> Any:
+        return await self._sent(lambda it: self._sender.create(place, {**it.payload, **extra}, it.files), made)
 
     async def _made(self, message: MessageRef, reply: Reply, limit_bytes: int | None = None) -> _Made:
         if message.workspace == USER_INSTALLS:
             reply = with_ask(reply)
         if not reply.pictures:
-            return _Made(payload(reply), [Upload(file.name, file.text.encode()) for file in reply.files])
+            return _Made(reply, payload(reply), [Upload(file.name, file.text.encode()) for file in reply.files])
         limit_bytes = limit_bytes or self._limit_of(message.workspace)
         if any(picture.is_flagged for picture in reply.pictures) and await self._refuses_flagged(message.workspace):
             kept = tuple(picture for picture in reply.pictures if not picture.is_flagged)
             text = "\n".join(part for part in (reply.text, "⚠ What the model flagged is not shown here.") if part)
             reply = replace(reply, text=text, pictures=kept)
         made = await uploads(reply.pictures, self._path_of, limit_bytes)
-        return _Made(payload(reply, names=[upload.name for upload in made], remark=remark(made)), made)
+        return _Made(reply, payload(reply, names=[upload.name for upload in made], remark=remark(made)), made)
 
-    async def _sent(self, send: Any, made: _Made, reply: Reply) -> Any:
+    async def _sent(self, send: Any, made: _Made) -> Any:
         """Send it; what is too large after all is made smaller."""
+        reply = made.reply
         limit = max((len(upload.data) for upload in made.uploads), default=0)
         while True:
             try:
                 return await send(made)
             except discord.HTTPException as error:
-                if (error.code != TOO_LARGE and error.status != 413) or limit <= _SMALLEST_LIMIT_BYTES:
+                is_too_large = error.code == TOO_LARGE or error.status == 413
+                if not is_too_large or not reply.pictures or limit <= _SMALLEST_LIMIT_BYTES:
                     raise
             limit //= 2
             smaller = await uploads(reply.pictures, self._path_of, limit)
             names = [upload.name for upload in smaller]
-            made = _Made({**made.payload, **payload(reply, names=names, remark=remark(smaller))}, smaller)
+            made = _Made(reply, {**made.payload, **payload(reply, names=names, remark=remark(smaller))}, smaller)
 
     def _in_time(self, message: MessageRef, reply: Reply) -> Reply:
         """What only a token reaches offers a way on before the token dies."""

@@ -1,5 +1,6 @@
 """Writing to Discord: creating, editing and deleting messages, and what its refusals mean."""
 
+import io
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,7 +31,7 @@ UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED = 10062, 40060
 TOO_LARGE = 40005
 MISSING_ACCESS, CANNOT_WRITE_TO_THEM, MISSING_PERMISSIONS, TOKEN_EXPIRED = 50001, 50007, 50013, 50027
 IS_ARCHIVED = 50083
-THREAD_IS_THERE = 160004
+NO_HISTORY, THREAD_IS_THERE = 160002, 160004
 
 _GONE = {
     UNKNOWN_CHANNEL: "That channel is gone.",
@@ -67,14 +68,29 @@ class Sender:
         """A new message in a channel or thread, as Discord tells of it."""
 
         async def attempt() -> Any:
-            with _parameters(payload, files) as parameters:
+            with _parameters(payload, _afresh(files)) as parameters:
                 return await self._write(self._client.http.send_message(place, params=parameters), place)
 
         return await self._persistently(attempt)
 
     async def edit(self, place: int, message: str, payload: Payload, files: Sequence[discord.File] = ()) -> None:
-        """Change a message by the bot's own right."""
-        with _parameters(payload, files) as parameters:
+        """Change a message by the bot's own right; where its thread was archived meanwhile, that is opened again."""
+        try:
+            await self._edit(place, message, payload, files)
+        except MessageLost as error:
+            if code_of(error) != IS_ARCHIVED or await self._is_locked(place):
+                raise
+            route = Route("PATCH", "/channels/{channel_id}", channel_id=place)
+            await self._send(self._client.http.request(route, json={"archived": False}), place)
+            await self._edit(place, message, payload, files)
+
+    async def _is_locked(self, thread: int) -> bool:
+        """Whether moderators closed it for good. discord.py forgets threads that are archived, so Discord is asked."""
+        told = await self._send(self._client.http.get_channel(thread), thread)
+        return bool((told.get("thread_metadata") or {}).get("locked"))
+
+    async def _edit(self, place: int, message: str, payload: Payload, files: Sequence[discord.File]) -> None:
+        with _parameters(payload, _afresh(files)) as parameters:
             request = self._client.http.edit_message(place, int(message), params=parameters)
             await self._write(request, place, self._buckets.of_channel(place))
 
@@ -168,7 +184,7 @@ class Sender:
         """What is for good, in a sentence; None for what may pass."""
         if error.code in _GONE:
             return MessageLost(_GONE[error.code])
-        if error.code in (MISSING_ACCESS, MISSING_PERMISSIONS):
+        if error.code in (MISSING_ACCESS, MISSING_PERMISSIONS, NO_HISTORY):
             return MessageLost(lacking_in(self._client, place))
         return None
 
@@ -196,6 +212,16 @@ def _parameters(payload: Payload, files: Sequence[discord.File]) -> MultipartPar
         for n, file in enumerate(files)
     ]
     return MultipartParameters(None, form, files)
+
+
+def _afresh(files: Sequence[discord.File]) -> list[discord.File]:
+    """Each to be sent once more: sending reads a file to its end, and closes it."""
+    return [discord.File(io.BytesIO(_data(file)), file.filename) for file in files]
+
+
+def _data(file: discord.File) -> bytes:
+    file.fp.seek(0)
+    return file.fp.read()
 
 
 def code_of(error: MessageLost) -> int:

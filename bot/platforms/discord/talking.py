@@ -114,7 +114,8 @@ class Talking:
     async def _in_thread(self, heard: _Heard, settings: WorkspaceSettings) -> Channel | None:
         conversation = await self._desk.dispatcher.services.conversations.current(heard.here)
         if conversation is None:
-            return heard.here if heard.is_named or self._answers_us(heard.message) else None
+            is_asked = heard.is_named and settings.mention != "off"
+            return heard.here if is_asked or self._answers_us(heard.message) else None
         if may_go_on(conversation, heard.user, settings.join):
             is_for_others = bool(heard.message.mentions) and not heard.is_named
             return None if is_for_others else heard.here
@@ -142,7 +143,7 @@ class Talking:
             return heard.here
         me = message.guild.me if message.guild else None
         may = me is not None and takes_threads(channel, channel.permissions_for(me))
-        is_wanted = settings.mention == "thread" and may
+        is_wanted = settings.mention == "thread" and may and bool(words or self._files(heard))
         if is_wanted and await open_thread(self._desk.sender, channel.id, str(message.id), words):
             return replace(heard.here, thread=str(message.id))
         return replace(heard.here, thread=by_replies(message.id))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.emulators.discord import message_payloads, people
+from tests.fakes.backend import png
 from tests.platforms.discord.town import Town, is_done, open_town
 
 Change = Callable[[dict[str, Any]], Any]
@@ -88,3 +89,11 @@ async def test_a_server_that_arrives_late_after_a_start_is_not_greeted(tmp_path:
         await (await town.ana.command("usage")).private_message()
 
         assert town.general.messages == []
+
+
+async def test_models_are_suggested_while_a_file_is_on_its_way(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell(monkeypatch, lambda payload: payload["data"].pop("resolved", None))
+
+    typing = await town.ana.autocomplete("upscale", "model", "", {"image": png()})
+
+    assert await typing.choices_shown()

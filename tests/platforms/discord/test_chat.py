@@ -158,6 +158,26 @@ async def test_a_mention_is_answered_as_the_setting_says(town: Town) -> None:
     assert len(town.general.messages) == 5
 
 
+async def test_a_mention_without_words_opens_no_thread(town: Town) -> None:
+    said = await town.ana.say(town.emulator.bot.mention, town.general)
+    told = await town.until(lambda: town.general.messages[1:] and town.general.last_message)
+
+    assert told.text == "You did not say anything. What would you like to know?"
+    assert said.thread is None
+
+
+async def test_where_mentions_are_not_answered_they_are_not_in_threads_either(town: Town) -> None:
+    await town.set("mention", "off")
+    thread = await town.ben.open_thread("foxes", on=await town.ben.say("Foxes are orange.", town.general))
+
+    await town.ana.say(f"{town.emulator.bot.mention} is that true?", thread)
+    await (await (await town.ana.command("chat", {"message": "hello"})).message()).becomes(is_done)
+    await town.settled()
+
+    assert len(town.backend.runs) == 1
+    assert len(thread.messages) == 1
+
+
 async def test_a_command_can_be_asked_for_by_mention(town: Town) -> None:
     said = await town.ana.say(f"{town.emulator.bot.mention} imagine a fox --count 2", town.general)
 

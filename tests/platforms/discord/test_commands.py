@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,9 +14,7 @@ from bot.dispatch.services import Services
 from bot.platforms.discord.commands import MANAGE_GUILD, application_commands
 from bot.platforms.discord.registering import differences
 from bot.platforms.discord.translating import localizations
-from tests.emulators.discord import message_payloads, people
 from tests.emulators.discord.filling import NotOffered
-from tests.emulators.discord.posting import Upload
 from tests.fakes.backend import png
 from tests.platforms.discord.town import Town, is_done, open_town
 from tests.specs.discord import request_faults
@@ -198,18 +195,3 @@ async def test_a_command_that_discord_still_shows_and_we_do_not_know_says_so(tow
     told = await (await town.ana.command("dance")).private_message()
 
     assert told.text.startswith("There is no command called “dance”.")
-
-
-async def test_models_are_suggested_while_a_file_is_on_its_way(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    tells = message_payloads.interaction_json
-
-    def told(interaction: Any) -> dict[str, Any]:
-        payload = tells(interaction)
-        payload["data"].pop("resolved", None)  # a file is told of when the command is sent
-        return payload
-
-    monkeypatch.setattr(people, "interaction_json", told)
-
-    typing = await town.ana.autocomplete("upscale", "model", "", {"image": Upload("hill.png", png())})
-
-    assert await typing.choices_shown()

@@ -55,6 +55,47 @@ async def test_a_place_that_is_gone_ends_the_job_cleanly(town: Town, what: str) 
     assert await job_state(town, message) is JobState.UNDELIVERABLE
 
 
+async def test_a_thread_that_is_archived_while_it_is_answered_in_is_opened_again(town: Town) -> None:
+    message = await asked_by_mention(town)
+
+    town.emulator.archive_thread(message.channel)
+    town.backend.last.let_go.set()
+    await message.becomes(is_done)
+    await town.settled()
+
+    assert message.content.startswith("A short answer.")
+    assert await job_state(town, message) is JobState.DELIVERED
+
+
+async def test_a_thread_that_is_locked_keeps_its_answer_for_show(town: Town) -> None:
+    message = await asked_by_mention(town)
+
+    town.emulator.archive_thread(message.channel, locked=True)
+    town.backend.last.let_go.set()
+    await town.settled()
+
+    assert await job_state(town, message) is JobState.UNDELIVERABLE
+
+
+async def test_where_the_history_is_not_to_be_read_answers_come_without_a_reference(town: Town) -> None:
+    town.general.deny(town.emulator.bot, "read_message_history")
+
+    await town.ana.say(f"{town.emulator.bot.mention} hello", town.general)
+    message = await town.until(lambda: town.general.messages[1:] and town.general.last_message)
+    await message.becomes(is_done)
+
+    assert message.content.startswith("A short answer.")
+
+
+async def test_a_file_whose_sending_was_cut_is_sent_whole(town: Town) -> None:
+    town.emulator.faults.cut("POST", "/channels/*/messages", times=2)
+
+    await town.ana.dm("privacy export")
+    told = await town.until(lambda: town.ana.direct_channel.messages[1:] and town.ana.direct_channel.last_message)
+
+    assert b"discord" in told.attachments[0].data
+
+
 async def test_a_server_that_removed_the_bot_is_written_down_as_gone(town: Town) -> None:
     async with town.app.database.write() as tx:
         await tx.people.allow_workspace(NAME, str(town.guild.id), town.clock.now())

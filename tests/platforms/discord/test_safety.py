@@ -1,9 +1,11 @@
 """What must not be seen by everybody: adult models, flagged pictures, hidden links, pings."""
 
+import io
 import sys
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from bot.core.jobs import Output
 from bot.platforms.discord.links import unmasked
@@ -64,6 +66,27 @@ async def test_flagged_pictures_are_withheld_where_a_server_says_so(
 
     assert message.gallery == []
     assert "⚠ What the model flagged is not shown here." in message.text
+
+
+async def test_what_is_withheld_stays_so_when_the_rest_is_too_large(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = sys.modules["bot.jobs.closing"]._picture_outputs
+
+    def flagged(*given: object) -> list[Output]:
+        return [replace(output, is_flagged=output.n == 1) for output in made(*given)]
+
+    monkeypatch.setattr("bot.jobs.closing._picture_outputs", flagged)
+    await town.set("flagged", "refuse")
+    noise = io.BytesIO()
+    Image.effect_noise((1300, 1100), 90).convert("RGB").save(noise, "PNG")
+    town.backend.will(picture=noise.getvalue())
+    town.guild.upload_limit = 1_100_000
+
+    message = await drawn(town, count=2)
+
+    assert [picture.filename for picture in message.gallery] == ["a-fox-in-the-snow-2.jpg"]
+    town.expect("413", "40005")
 
 
 @pytest.mark.parametrize(
