@@ -82,6 +82,8 @@ class Reply:
     files: tuple[TextFile, ...] = ()
     is_visual: bool = False
     """Whether pictures are what it comes to: some platforms need another kind of message for them from the start."""
+    asked: str = ""
+    """Who asked for it, and what: for platforms where others do not see a command that somebody typed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,10 @@ def _above(settings: WorkspaceSettings, by: User, services: Services) -> str:
     return f"above {amount:g} credits" if amount else "never"
 
 
+def _none_in(by: User) -> str:
+    return ", and Slack has none" if by.platform == "slack" else ""
+
+
 Tell = Callable[[WorkspaceSettings, User, Services], str]
 _TELLERS: Mapping[str, tuple[str, Tell]] = {
     "default_models": ("Models where nobody names one", _models),
@@ -182,7 +186,7 @@ _TELLERS: Mapping[str, tuple[str, Tell]] = {
     ),
     "adult": (
         "Models for adults",
-        lambda settings, *_: "nowhere" if settings.adult == "off" else "in age-restricted channels",
+        lambda settings, by, _: "nowhere" if settings.adult == "off" else f"in age-restricted channels{_none_in(by)}",
     ),
     "flagged": (
         "Pictures that the model flags",

@@ -54,6 +54,7 @@ class Presenter:
             tone=Tone.WORKING,
             is_private=job.is_private,
             is_visual=model.output is OutputKind.PICTURES,
+            asked=_asked(job, model),
         )
 
     def final(self, job: Job, model: Model, result: Result) -> Reply:
@@ -70,6 +71,7 @@ class Presenter:
             tone=Tone.ERROR if has_failed else Tone.DONE,
             is_private=job.is_private,
             is_visual=model.output is OutputKind.PICTURES,
+            asked=_asked(job, model),
         )
 
     def _facts(self, job: Job, model: Model, result: Result) -> str:
@@ -113,6 +115,14 @@ class Presenter:
         if not which:
             buttons.append(Button("caption", "Caption", job.id, output.n))
         return buttons
+
+
+def _asked(job: Job, model: Model) -> str:
+    """Who asked, and what. A chat answers words that stand above it anyway."""
+    if model.task is Task.CHAT:
+        return ""
+    words = str(job.options.get("prompt") or job.options.get("question") or "")
+    return f"{job.user.name}: /{job.command} {words}".rstrip()
 
 
 def _free(job: Job) -> str:

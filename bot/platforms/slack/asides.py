@@ -81,7 +81,7 @@ class Asides:
             await self._send(aside.response, {"delete_original": True})
 
     async def _tell(self, aside: Aside, reply: Reply, files: tuple[str, ...]) -> bool:
-        content = {"text": fallback_text(reply), "blocks": blocks_of(reply, files, is_for_one=True)}
+        content = {"text": fallback_text(reply, is_for_one=True), "blocks": blocks_of(reply, files, is_for_one=True)}
         if await self._respond(aside, content):
             return True
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.core.platform import MessageLimits
 from bot.core.replies import Button, Picture, Progress, Reply, Stage
-from bot.platforms.slack.mrkdwn import cut, cut_bytes, defused, escaped, linked
+from bot.platforms.slack.mrkdwn import cut, cut_bytes, defused, escaped, linked, relinked
 from bot.streaming.splitter import split
 
 Block = dict[str, Any]
@@ -21,13 +21,17 @@ _MOST_BUTTONS = 25
 _LABEL = 75
 _ALT = 1000
 _NOTE = 2000
+_ASKED = 200
 _STAGES = {
     Stage.QUEUED: "Waiting in line",
     Stage.STARTING: "Waking the model up",
     Stage.RUNNING: "Working on it",
     Stage.FETCHING: "Bringing the result",
 }
-_WITHHELD = "⚠ {count} flagged as sensitive by the model, and not shown in Slack."
+_WITHHELD = (
+    "⚠ {which} flagged as sensitive by the model. Slack cannot hide a picture until somebody opens it, so it is not "
+    "shown here. Other words, or another seed, may draw one that can be."
+)
 _SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif")
 _ASIDE = MessageLimits(text=MESSAGE_BYTES, text_in_bytes=True)
 
@@ -38,10 +42,11 @@ def blocks_of(reply: Reply, files: Sequence[str] = (), *, is_for_one: bool = Fal
     What one person alone reads calls nobody, so there people, groups and channels are shown by their links.
     """
     text = linked(reply.text) if is_for_one else defused(reply.text)
-    blocks: list[Block] = [{"type": "markdown", "text": text}] if text.strip() else []
+    blocks: list[Block] = [_context(cut(reply.asked, _ASKED))] if reply.asked else []
+    blocks += [{"type": "markdown", "text": text}] if text.strip() else []
     blocks += [picture_block(picture, file) for picture, file in zip(reply.pictures, files, strict=False) if file]
     if withheld := sum(picture.is_flagged for picture in reply.pictures):
-        blocks.append({"type": "section", "text": plain(_WITHHELD.format(count=withheld))})
+        blocks.append({"type": "section", "text": plain(_withheld(withheld, len(reply.pictures)))})
     if reply.progress is not None and not text.strip():
         blocks.append({"type": "section", "text": plain(progress_line(reply.progress))})
     return [*blocks, *footer_of(reply)]
@@ -51,13 +56,30 @@ def footer_of(reply: Reply) -> list[Block]:
     """What stands under the text: the line of facts and the buttons."""
     blocks: list[Block] = []
     if reply.note:
-        blocks.append({"type": "context", "elements": [plain(cut(reply.note, _NOTE))]})
-    if reply.buttons:
-        blocks.append({"type": "actions", "elements": [button(one) for one in reply.buttons[:_MOST_BUTTONS]]})
-    return blocks
+        blocks.append(_context(cut(reply.note, _NOTE)))
+    return blocks + [{"type": "actions", "elements": [button(one) for one in row]} for row in _rows(reply)]
 
 
-def fallback_text(reply: Reply) -> str:
+def _withheld(count: int, of: int) -> str:
+    which = "This picture" if of == 1 else f"{count} of {of} pictures"
+    return _WITHHELD.format(which=f"{which} {'was' if count == 1 else 'were'}")
+
+
+def _context(text: str) -> Block:
+    return {"type": "context", "elements": [plain(text)]}
+
+
+def _rows(reply: Reply) -> list[list[Button]]:
+    """The buttons: of several pictures a row for each, and what is for all of them in the last."""
+    hidden = {n for n, picture in enumerate(reply.pictures, 1) if picture.is_flagged}
+    shown = [one for one in reply.buttons if one.n not in hidden][:_MOST_BUTTONS]
+    if len(reply.pictures) < 2:
+        return [shown] if shown else []
+    rows = [[one for one in shown if one.n == n] for n in (*range(1, len(reply.pictures) + 1), 0)]
+    return [row for row in rows if row]
+
+
+def fallback_text(reply: Reply, *, is_for_one: bool = False) -> str:
     """What notifications and screen readers say, as mrkdwn."""
     words = (
         reply.text.strip()
@@ -65,7 +87,8 @@ def fallback_text(reply: Reply) -> str:
         or _pictures(reply)
         or reply.note
     )
-    return cut_bytes(escaped(cut_bytes(words, 3_000)), UPDATE_BYTES) or "…"
+    text = escaped(cut_bytes(words.replace("**", "*"), 3_000))
+    return cut_bytes(relinked(text) if is_for_one else text, UPDATE_BYTES) or "…"
 
 
 def progress_line(progress: Progress) -> str:

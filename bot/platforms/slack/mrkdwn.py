@@ -22,6 +22,7 @@ _LONGEST_WORD = 40
 _LINK = re.compile(r"<((?:https?|mailto|ftp)[^|>\s]*)(?:\|([^>]*))?>")
 _PERSON = re.compile(r"<@([UWB][A-Z0-9]+)(?:\|([^>]*))?>")
 _CHANNEL = re.compile(r"<#([CGD][A-Z0-9]+)(?:\|([^>]*))?>")
+_ESCAPED_LINK = re.compile(r"&lt;([@#][UWBCGD][A-Z0-9]+)&gt;")
 _SPECIAL = re.compile(r"<!(here|channel|everyone)(?:\|[^>]*)?>")
 _GROUP = re.compile(r"<!subteam\^([A-Z0-9]+)(?:\|@?([^>]*))?>")
 
@@ -74,6 +75,11 @@ def settled(text: str) -> str:
 def escaped(text: str) -> str:
     """Plain words as mrkdwn shows them: the three signs that docs.slack.dev names, and no others."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def relinked(text: str) -> str:
+    """Escaped words with their links to people and channels as such again: for what one person alone reads."""
+    return _ESCAPED_LINK.sub(r"<\1>", text)
 
 
 def typed(text: str) -> str:

@@ -114,7 +114,7 @@ def test_what_a_model_flags_is_not_shown_at_work() -> None:
     blocks = blocks_of(Reply(pictures=(fine, flagged)), ("F1", ""))
 
     assert [block["type"] for block in blocks] == ["image", "section"]
-    assert "1 flagged as sensitive" in blocks[1]["text"]["text"]
+    assert "1 of 2 pictures was flagged as sensitive" in blocks[1]["text"]["text"]
 
 
 async def test_people_are_told_in_direct_messages_where_nobody_else_reads(office: Office) -> None:

@@ -1,0 +1,59 @@
+"""What a message looks like: who asked, rows of buttons, what is hidden, and what notifications say."""
+
+from dataclasses import replace
+
+from bot.core.replies import Button, Picture, Reply
+from bot.platforms.slack.messages import blocks_of, fallback_text
+from tests.platforms.slack.office import Office
+
+FOX = Picture("a" * 64, "image/png", 8, 8, "a fox", "fox.png")
+BUTTONS = (
+    Button("again", "Again", "j"),
+    Button("vary", "Vary 1", "j", 1),
+    Button("upscale", "Upscale 1", "j", 1),
+    Button("vary", "Vary 2", "j", 2),
+    Button("upscale", "Upscale 2", "j", 2),
+    Button("delete", "Delete", "j"),
+)
+
+
+def rows(reply: Reply) -> list[list[str]]:
+    """The labels of each row of buttons."""
+    actions = [block["elements"] for block in blocks_of(reply) if block["type"] == "actions"]
+    return [[element["text"]["text"] for element in row] for row in actions]
+
+
+async def test_others_see_who_asked_for_a_picture_and_what(office: Office) -> None:
+    office.backend.will(hangs_after=0)
+    await office.ana.slash("/imagine", "a red fox", office.general)
+    working = await office.general.bot_says(holds=lambda one: "Stop" in one.buttons)
+
+    assert "Ana: /imagine a red fox" in working.shown
+    await office.slack.called("chat.update")
+    office.backend.last.let_go.set()
+    await working.until(lambda one: "Again" in one.buttons and "Ana: /imagine a red fox" in one.shown)
+
+
+def test_several_pictures_have_a_row_of_buttons_each() -> None:
+    reply = Reply(pictures=(FOX, FOX), buttons=BUTTONS)
+
+    assert rows(reply) == [["Vary 1", "Upscale 1"], ["Vary 2", "Upscale 2"], ["Again", "Delete"]]
+
+
+def test_one_picture_has_one_row() -> None:
+    reply = Reply(pictures=(FOX,), buttons=BUTTONS[:3])
+
+    assert rows(reply) == [["Again", "Vary 1", "Upscale 1"]]
+
+
+def test_a_picture_that_is_not_shown_has_no_buttons() -> None:
+    reply = Reply(pictures=(FOX, replace(FOX, is_flagged=True)), buttons=BUTTONS)
+
+    assert rows(reply) == [["Vary 1", "Upscale 1"], ["Again", "Delete"]]
+
+
+def test_a_notification_shows_bold_words_and_links_as_slack_writes_them() -> None:
+    reply = Reply(text="**Ana** <@U123> asked in <#C123> <!channel>")
+
+    assert fallback_text(reply, is_for_one=True) == "*Ana* <@U123> asked in <#C123> &lt;!channel&gt;"
+    assert "<" not in fallback_text(reply)
