@@ -3,6 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -31,6 +32,7 @@ WAITING = "~"
 
 METADATA = "easel_message"
 _REMEMBERED = 10_000
+_LOST_SECONDS = 60.0
 Ended = Callable[[MessageRef], Awaitable[None]]
 
 
@@ -54,6 +56,8 @@ class SlackPlatform:
         tasks: Tasks | None = None,
     ) -> None:
         self._calls = calls
+        self._teams = teams
+        self._database = database
         self._clock = clock
         self.asides = Asides(calls, clock)
         self.refusals = Refusals(teams)
@@ -184,15 +188,38 @@ class SlackPlatform:
 
     async def _find(self, place: MessageRef, nonce: str) -> str:
         """The message with that nonce, where it is not known whether a post arrived."""
-        method = "conversations.replies" if place.thread else "conversations.history"
-        where: dict[str, Any] = {"channel": place.channel, "ts": place.thread or None}
-        where |= {"limit": 50, "include_all_metadata": True}
-        answer = await let_pass(self._calls.call(place.workspace, method, **where)) or {}
-        for message in answer.get("messages") or ():
+        for message in await self._said_since(place, nonce):
             payload = (message.get("metadata") or {}).get("event_payload") or {}
             if nonce and payload.get("nonce") == nonce:
                 return str(message["ts"])
         return ""
+
+    async def _orphan(self, waiting: MessageRef, text: str) -> MessageRef | None:
+        """A stream that was begun for `waiting` while nobody heard so: it bears no nonce, but the first of its words.
+
+        What any job shows is known by the database, and is none.
+        """
+        team = await self._teams.get(waiting.workspace)
+        for message in await self._said_since(waiting, _nonce(waiting)):
+            words = _letters(str(message.get("text") or ""))
+            is_ours = team is not None and message.get("bot_id") == team.bot_id and not message.get("metadata")
+            if not (is_ours and words and _letters(text).startswith(words)):
+                continue
+            async with self._database.read() as tx:
+                if await tx.messages.shown_in(NAME, waiting.channel, str(message["ts"])) is None:
+                    log.info("slack.stream_found", extra={"ts": message["ts"]})
+                    return replace(waiting, id=str(message["ts"]))
+        return None
+
+    async def _said_since(self, place: MessageRef, nonce: str) -> list[dict[str, Any]]:
+        """The messages there since the job of that nonce was asked for."""
+        now = self._clock.now().timestamp()
+        since = (seconds_in(nonce.partition(":")[0]) or now - _LOST_SECONDS) - _LOST_SECONDS
+        method = "conversations.replies" if place.thread else "conversations.history"
+        where: dict[str, Any] = {"channel": place.channel, "ts": place.thread or None, "oldest": f"{since:.6f}"}
+        where |= {"limit": 100, "include_all_metadata": True}
+        answer = await let_pass(self._calls.call(place.workspace, method, **where)) or {}
+        return list(answer.get("messages") or ())
 
     async def _tell_asker(self, destination: Destination, code: str) -> None:
         """Nothing can be posted there: only the person who asked can be told, and only by what they did."""
@@ -220,18 +247,33 @@ class SlackPlatform:
 
     async def _show_waiting(self, message: MessageRef, reply: Reply) -> MessageRef | None:
         """A status while there are no words; with the first a stream, or an ordinary message if those are the last."""
-        nonce = _nonce(message)
-        if reply.tone is not Tone.WORKING:
-            return await self._say_whole(message, reply, nonce)
-        text = settled(defused(reply.text))
-        if not text.strip():
+        nonce, is_whole = _nonce(message), reply.tone is not Tone.WORKING
+        text = defused(reply.text) if is_whole else settled(defused(reply.text))
+        if not text.strip() and not is_whole:
             self.statuses.show(message, reply.progress)
             return None
-        started = await self.streams.start(message, _recipient(message), text)
+        if self._is_from_before(nonce) and (found := await self._found(message, reply, text)):
+            return found
+        if is_whole:
+            return await self._say_whole(message, reply, nonce)
+        try:
+            started = await self.streams.start(message, _recipient(message), text)
+        except CallUnclear:
+            if (found := await self._found(message, reply, text)) is None:
+                raise
+            return found
         if started is None:
             return await self._plain(message, reply, nonce, is_growing=True)
         self.statuses.clear(message, is_posted=True)
         return started
+
+    async def _found(self, waiting: MessageRef, reply: Reply, text: str) -> MessageRef | None:
+        """The orphan, if there is one, with the reply in it."""
+        orphan = await self._orphan(waiting, text)
+        if orphan is not None:
+            self.statuses.clear(waiting, is_posted=True)
+            await self._update(orphan, replace(reply, text=text))
+        return orphan
 
     async def _say_whole(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef:
         """A text that is complete. A channel takes one post a second: when that is used up, a short stream does it."""
@@ -291,6 +333,11 @@ def _recipient(waiting: MessageRef) -> Recipient:
 def _nonce(waiting: MessageRef) -> str:
     """What the message will be found by, should nobody hear that it was posted."""
     return waiting.id.split(WAITING, 3)[3]
+
+
+def _letters(text: str) -> str:
+    """A text without its marks, which Slack writes in its own way."""
+    return "".join(filter(str.isalnum, text))
 
 
 def _place(destination: Destination) -> MessageRef:

@@ -6,8 +6,9 @@ from bot.core.ids import new_id
 from bot.core.people import Channel, User
 from bot.core.platform import Destination
 from bot.core.replies import Reply, Tone
+from tests.emulators.slack.messages import Message
 from tests.platforms.slack.office import Office
-from tests.platforms.slack.test_streaming import answered, asked, working
+from tests.platforms.slack.test_streaming import answered, asked, whole, words, working
 
 
 async def test_a_question_whose_post_was_not_answered_is_answered_once(office: Office) -> None:
@@ -60,3 +61,53 @@ async def test_an_answer_posted_by_a_bot_that_died_then_is_not_posted_again(offi
     await office.app.platforms["slack"].edit(waiting, done)
 
     assert len(office.general.thread(root).of_bot) == 1
+
+
+async def test_a_stream_whose_begin_was_not_answered_is_found_again(office: Office) -> None:
+    office.backend.will(words=words(100), hangs_after=60)
+    office.slack.faults.cut("chat.startStream", after_the_work=True)
+
+    thread = await asked(office)
+    await thread.bot_says("000040 ")
+    office.backend.last.let_go.set()
+    await answered(thread)
+
+    assert len(thread.of_bot) == 1
+    assert whole(thread) == "".join(words(100))
+
+
+async def test_a_stream_begun_by_a_bot_that_died_then_goes_on(office: Office) -> None:
+    platform = office.app.platforms["slack"]
+    root = await office.ana.say("hello", office.general)
+    ana = User("slack", office.team.id, office.ana.id, "Ana")
+    place = Channel("slack", office.team.id, office.general.id, root.ts)
+    waiting = await platform.post(Destination(ana, place, "key", f"{new_id()}:0", grows=True), working(""))
+    await platform.edit(waiting, working("It was a **dark** and stormy "))
+    await office.slack.quiet()
+    await office.close()
+    await office.open()
+    whole_text = "It was a **dark** and stormy night, and it rained."
+
+    ref = await office.app.platforms["slack"].edit(waiting, working("It was a **dark** and stormy night, and "))
+    assert ref is not None
+    await office.app.platforms["slack"].edit(ref, Reply(whole_text, tone=Tone.DONE))
+
+    thread = office.general.thread(root)
+    assert whole(thread) == whole_text
+    assert len(thread.of_bot) == 1
+
+
+async def test_a_lost_post_is_found_at_the_end_of_a_long_thread(office: Office) -> None:
+    begin = float(office.slack.clock.stamp()) - 700
+    root = Message(office.general, f"{begin:.6f}", office.ana.id, "hello")
+    office.general.add(root)
+    for n in range(120):
+        line = Message(office.general, f"{begin + 1 + n:.6f}", office.otto.id, f"line {n}", thread_ts=root.ts)
+        office.general.add(line)
+    office.slack.faults.cut("chat.postMessage", after_the_work=True)
+
+    await office.ana.say(f"{office.team.mention} imagine a fox", thread=root)
+
+    thread = office.general.thread(root)
+    await thread.bot_says(holds=lambda one: "Again" in one.buttons)
+    assert len(thread.of_bot) == 1

@@ -506,3 +506,18 @@ async def test_a_lost_thread_keeps_no_status(office: Office) -> None:
     platform = office.app.platforms["slack"]
     assert isinstance(platform, SlackPlatform)
     assert platform.statuses._lines == {}
+
+
+async def test_a_long_answer_cut_by_a_death_is_whole_afterwards(office: Office) -> None:
+    text = words(800)
+    office.backend.will(words=text, hangs_after=700)
+    thread = await asked(office)
+    await thread.bot_says("000680 ")
+    await office.app.runner.stop()
+    await office.close()
+
+    await office.open()
+    office.backend.last.let_go.set()
+    await answered(thread)
+
+    assert re.findall(r"\d{6}", whole(thread)) == [word.strip() for word in text]
