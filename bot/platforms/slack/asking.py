@@ -2,7 +2,7 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from bot.core.invocations import Invocation
 from bot.core.models import Task
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost
-from bot.core.replies import Button, MessageRef, Reply, Tone
+from bot.core.replies import Button, MessageRef, Picture, Reply, Tone
 from bot.dispatch.consent import CONFIRM
 from bot.dispatch.dispatcher import Dispatcher, apology, sentence
 from bot.dispatch.forms import fill
@@ -82,8 +82,10 @@ class Asking:
             else:
                 return
         await self.platform.asides.tell(aside, reply, await self._inline(aside.team, reply))
-        if reply.files:
-            await self._hand_over(reply, user, aside)
+        # An image block takes no webp, and what one person alone reads takes no other picture.
+        left = [one for one in reply.pictures if not one.is_flagged and not is_shown_inline(one)]
+        if reply.files or left:
+            await self._hand_over(reply, left, user, aside)
 
     async def _tell_why(self, error: CallRefused | CallUnclear, channel: Channel, aside: Aside) -> None:
         """Why something could not be posted, to whoever asked for it."""
@@ -98,17 +100,22 @@ class Asking:
             text = "Slack is not answering just now. Please ask again in a moment; you were not charged."
         await self.platform.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
 
-    async def _hand_over(self, reply: Reply, user: User, aside: Aside) -> None:
-        """Files of words for one person: only their direct messages take files that nobody else sees."""
+    async def _hand_over(self, reply: Reply, pictures: Sequence[Picture], user: User, aside: Aside) -> None:
+        """Files for one person: only their direct messages take files that nobody else sees."""
         direct = await self.platform.direct(aside.team, user.id)
-        is_sent = False
-        if direct is not None:
+        is_sent = direct is not None
+        if direct is not None and reply.files:
             is_sent = bool(await let_pass(self.platform.uploads.send_texts(aside.team, direct.id, reply.files)))
+        if direct is not None and pictures:
+            place, blocks = MessageRef(NAME, aside.team, direct.id, "", ""), footer_of(Reply(note=reply.note))
+            is_sent &= bool(await let_pass(self.platform.uploads.post(place, pictures, blocks)))
+        what, verb = ("picture", "is") if len(pictures) == 1 else ("pictures", "are") if pictures else ("file", "is")
         if not is_sent:
-            text = "The file could not be sent to our direct messages. Open them once, and ask again."
+            text = f"The {what} could not be sent to our direct messages. Open them once, and ask again."
             await self.platform.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
         elif direct and direct.id != aside.channel:
-            await self.platform.asides.tell(aside, Reply(text="The file is in our direct messages.", is_private=True))
+            text = f"The {what} {verb} in our direct messages."
+            await self.platform.asides.tell(aside, Reply(text=text, is_private=True))
 
     def _is_private(self, command: str) -> bool:
         menu = self.dispatcher.services.menu

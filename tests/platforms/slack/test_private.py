@@ -1,8 +1,10 @@
 """What one person alone reads, and the questions that are put before something dear."""
 
+import io
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from bot.core.people import User
 from bot.core.replies import Picture, Reply
@@ -137,3 +139,17 @@ async def test_a_private_command_in_a_thread_is_answered_to_one_person(office: O
     told = await office.ana.told()
     assert told.thread_ts == said.ts
     assert office.general.thread(said).of_bot == []
+
+
+async def test_a_picture_that_no_image_block_takes_comes_to_direct_messages(office: Office) -> None:
+    webp = io.BytesIO()
+    Image.open(io.BytesIO(png())).save(webp, "WEBP")
+    office.backend.will(picture=webp.getvalue())
+    await office.ana.slash("/imagine", "a fox --format webp", office.general)
+    picture = await office.general.bot_says(holds=lambda one: "Again" in one.buttons)
+
+    await office.ana.slash("/show", picture.elements[0]["value"], office.general)
+
+    await office.ana.told("The picture is in our direct messages.")
+    shown = await office.ana.dm.bot_says(holds=lambda one: one.files)
+    assert shown.files[0].name == "a-fox.webp"
