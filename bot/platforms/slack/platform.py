@@ -8,13 +8,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from bot.core.clock import Clock
-from bot.core.ids import seconds_in
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageFull, MessageLimits
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.core.storage import Database
 from bot.platforms.slack.asides import Asides
 from bot.platforms.slack.calls import GONE, CallRefused, Calls, CallUnclear, let_pass
+from bot.platforms.slack.lost import METADATA, WAITING, Lost, nonce_of
 from bot.platforms.slack.messages import MESSAGE_BYTES, UPDATE_BYTES, blocks_of, fallback_text
 from bot.platforms.slack.mrkdwn import defused, settled
 from bot.platforms.slack.pacing import APPEND, POST, STOP, UPDATE, SlackPacer
@@ -27,12 +27,7 @@ from bot.platforms.slack.uploads import PathOf, Uploads
 
 log = logging.getLogger(__name__)
 
-WAITING = "~"
-"""A message that is to be streamed, and has no words yet, has an id that says for whom: `~user~their team~nonce`."""
-
-METADATA = "easel_message"
 _REMEMBERED = 10_000
-_LOST_SECONDS = 60.0
 Ended = Callable[[MessageRef], Awaitable[None]]
 
 
@@ -56,8 +51,7 @@ class SlackPlatform:
         tasks: Tasks | None = None,
     ) -> None:
         self._calls = calls
-        self._teams = teams
-        self._database = database
+        self._lost = Lost(calls, teams, database, clock)
         self._clock = clock
         self.asides = Asides(calls, clock)
         self.refusals = Refusals(teams)
@@ -69,7 +63,6 @@ class SlackPlatform:
         self._posted: OrderedDict[str, MessageRef] = OrderedDict()
         self._pacers: WeakValueDictionary[MessageRef, SlackPacer] = WeakValueDictionary()
         self._directs: dict[tuple[str, str], str] = {}
-        self._born_at = clock.now().timestamp()
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
         """Create a message; a second call with the same nonce gives the first one's address.
@@ -174,52 +167,14 @@ class SlackPlatform:
             "channel": place.channel, "thread_ts": place.thread or None, "unfurl_links": False, "unfurl_media": False,
             "metadata": {"event_type": METADATA, "event_payload": {"nonce": nonce}} if nonce else None,
         }  # fmt: skip
-        found = await self._find(place, nonce) if self._is_from_before(nonce) else ""
+        found = await self._lost.post(place, nonce) if self._lost.is_from_before(nonce) else ""
         try:
             ts = found or str((await self._calls.call(place.workspace, POST, **content))["ts"])
         except CallUnclear:
-            ts = await self._find(place, nonce) or str((await self._calls.call(place.workspace, POST, **content))["ts"])
+            ts = await self._lost.post(place, nonce) or str(
+                (await self._calls.call(place.workspace, POST, **content))["ts"]
+            )
         return MessageRef(NAME, place.workspace, place.channel, place.thread, ts), not found
-
-    def _is_from_before(self, nonce: str) -> bool:
-        """Whether the process that accepted this job is gone: it may have posted the message and told nobody."""
-        made_at = seconds_in(nonce.partition(":")[0])
-        return made_at is not None and made_at < self._born_at
-
-    async def _find(self, place: MessageRef, nonce: str) -> str:
-        """The message with that nonce, where it is not known whether a post arrived."""
-        for message in await self._said_since(place, nonce):
-            payload = (message.get("metadata") or {}).get("event_payload") or {}
-            if nonce and payload.get("nonce") == nonce:
-                return str(message["ts"])
-        return ""
-
-    async def _orphan(self, waiting: MessageRef, text: str) -> MessageRef | None:
-        """A stream that was begun for `waiting` while nobody heard so: it bears no nonce, but the first of its words.
-
-        What any job shows is known by the database, and is none.
-        """
-        team = await self._teams.get(waiting.workspace)
-        for message in await self._said_since(waiting, _nonce(waiting)):
-            words = _letters(str(message.get("text") or ""))
-            is_ours = team is not None and message.get("bot_id") == team.bot_id and not message.get("metadata")
-            if not (is_ours and words and _letters(text).startswith(words)):
-                continue
-            async with self._database.read() as tx:
-                if await tx.messages.shown_in(NAME, waiting.channel, str(message["ts"])) is None:
-                    log.info("slack.stream_found", extra={"ts": message["ts"]})
-                    return replace(waiting, id=str(message["ts"]))
-        return None
-
-    async def _said_since(self, place: MessageRef, nonce: str) -> list[dict[str, Any]]:
-        """The messages there since the job of that nonce was asked for."""
-        now = self._clock.now().timestamp()
-        since = (seconds_in(nonce.partition(":")[0]) or now - _LOST_SECONDS) - _LOST_SECONDS
-        method = "conversations.replies" if place.thread else "conversations.history"
-        where: dict[str, Any] = {"channel": place.channel, "ts": place.thread or None, "oldest": f"{since:.6f}"}
-        where |= {"limit": 100, "include_all_metadata": True}
-        answer = await let_pass(self._calls.call(place.workspace, method, **where)) or {}
-        return list(answer.get("messages") or ())
 
     async def _tell_asker(self, destination: Destination, code: str) -> None:
         """Nothing can be posted there: only the person who asked can be told, and only by what they did."""
@@ -247,12 +202,12 @@ class SlackPlatform:
 
     async def _show_waiting(self, message: MessageRef, reply: Reply) -> MessageRef | None:
         """A status while there are no words; with the first a stream, or an ordinary message if those are the last."""
-        nonce, is_whole = _nonce(message), reply.tone is not Tone.WORKING
+        nonce, is_whole = nonce_of(message), reply.tone is not Tone.WORKING
         text = defused(reply.text) if is_whole else settled(defused(reply.text))
         if not text.strip() and not is_whole:
             self.statuses.show(message, reply.progress)
             return None
-        if self._is_from_before(nonce) and (found := await self._found(message, reply, text)):
+        if self._lost.is_from_before(nonce) and (found := await self._found(message, reply, text)):
             return found
         if is_whole:
             return await self._say_whole(message, reply, nonce)
@@ -269,7 +224,7 @@ class SlackPlatform:
 
     async def _found(self, waiting: MessageRef, reply: Reply, text: str) -> MessageRef | None:
         """The orphan, if there is one, with the reply in it."""
-        orphan = await self._orphan(waiting, text)
+        orphan = await self._lost.stream(waiting, text)
         if orphan is not None:
             self.statuses.clear(waiting, is_posted=True)
             await self._update(orphan, replace(reply, text=text))
@@ -328,16 +283,6 @@ class SlackPlatform:
 def _recipient(waiting: MessageRef) -> Recipient:
     _, user, team, *_ = waiting.id.split(WAITING)
     return Recipient(user, team)
-
-
-def _nonce(waiting: MessageRef) -> str:
-    """What the message will be found by, should nobody hear that it was posted."""
-    return waiting.id.split(WAITING, 3)[3]
-
-
-def _letters(text: str) -> str:
-    """A text without its marks, which Slack writes in its own way."""
-    return "".join(filter(str.isalnum, text))
 
 
 def _place(destination: Destination) -> MessageRef:
