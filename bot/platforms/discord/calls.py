@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import discord
 
 from bot.core.errors import UserError
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task
 from bot.core.people import Channel, User
+from bot.core.platform import MessageLost
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Declaration
 from bot.dispatch.dispatcher import sentence
@@ -27,7 +29,7 @@ from bot.platforms.discord.threads import open_thread, takes_threads
 
 Given = Attachment | Link
 _MOST_FORMS = 1000
-_OLD_FORM = "I restarted while you filled that in, and do not know the picture any more. Please choose it again."
+_OLD_FORM = "I restarted while you filled that in, and do not find the picture any more. Please choose it again."
 
 
 class Calls:
@@ -74,20 +76,30 @@ class Calls:
         acknowledged = await self._desk.acknowledging.defer(interaction, is_private=declaration.is_private)
         if acknowledged is None:
             return
-        picture = self._pictures.get(key)
+        picture = self._pictures.get(key) or await self._picture_of(interaction, key)
         if picture is None:
-            await self._refuse(acknowledged, sentence(UserError(f"{_OLD_FORM}{given_back(options)}")))
+            await self._refuse(acknowledged, given_back(sentence(UserError(_OLD_FORM)), options))
             return
         await self._answer(acknowledged, declaration, *_with_picture(declaration, picture, options), typed=options)
 
     async def _ask(self, interaction: discord.Interaction, declaration: Declaration, picture: Given) -> None:
-        key = str(interaction.id)
+        key = str(_data(interaction)["target_id"])
         self._pictures[key] = picture
         if len(self._pictures) > _MOST_FORMS:
             self._pictures.popitem(last=False)
         draft = Draft(declaration, {}, str(_data(interaction)["name"]))
         form = modal(draft, custom_id(declaration.name, key, prefix=ASK), self._desk.dispatcher.services)
         await self._desk.acknowledging.answer(interaction, FORM, form)
+
+    async def _picture_of(self, interaction: discord.Interaction, message: str) -> Given | None:
+        """The picture of a message, read anew after a restart; None where the bot cannot read it."""
+        if not message.isdecimal() or interaction.channel_id is None:
+            return None
+        try:
+            told = await self._desk.sender.message(interaction.channel_id, message)
+        except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError):
+            return None
+        return self._desk.files.picture_in(told)
 
     async def _answer(
         self,
@@ -120,7 +132,7 @@ class Calls:
         )
         reply = await desk.dispatcher.handle(invocation)
         if reply is not None and typed is not None:
-            reply = replace(reply, text=f"{reply.text}{given_back(typed)}")
+            reply = given_back(reply, typed)
         await desk.showing.show(acknowledged, message, reply)
         if reply is None and invocation.channel.thread == acknowledged.message:
             await open_thread(desk.sender, int(place.id), acknowledged.message, str(options.get("message", "")))

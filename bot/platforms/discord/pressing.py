@@ -1,6 +1,5 @@
 """Buttons that people press, and the forms that some of them open."""
 
-from dataclasses import replace
 
 import discord
 
@@ -17,6 +16,7 @@ from bot.platforms.discord.desk import Desk, here, key_of
 from bot.platforms.discord.forms import filled_in, given_back, modal
 from bot.platforms.discord.places import USER_INSTALLS
 from bot.platforms.discord.showing import first_message
+from bot.platforms.discord.threads import open_thread
 
 _ON_THE_SPOT = frozenset({"cancel", "delete", "decline"})
 """These change the message they stand on, and show nothing of their own."""
@@ -57,9 +57,7 @@ class Pressing:
         message = first_message(acknowledged, place)
         press = _press(interaction, what, user, place, message, is_private=acknowledged.is_private)
         reply = await self._desk.dispatcher.submit(press, options)
-        if reply is not None:
-            reply = replace(reply, text=f"{reply.text}{given_back(options)}")
-        await self._desk.showing.show(acknowledged, message, reply)
+        await self._desk.showing.show(acknowledged, message, reply and given_back(reply, options))
 
     async def _open_form(self, interaction: discord.Interaction, what: Pressed) -> None:
         desk = self._desk
@@ -86,11 +84,22 @@ class Pressing:
         press = _press(interaction, what, user, place, waiting, is_private=acknowledged.is_private)
         reply = await desk.dispatcher.press(press)
         await desk.showing.show(acknowledged, message, reply)
+        if what.action == CONFIRM and reply is None:
+            await self._open_thread(acknowledged, user, place)
         is_reached_by_token = is_ephemeral(interaction) or user.workspace == USER_INSTALLS
         if what.action == "delete" and reply is None and is_reached_by_token:
             await desk.showing.take_away(message)
         if what.action == "show" and reply is not None and reply.tone is Tone.WORKING and is_reached_by_token:
             desk.platform.move(press.message, message)
+
+    async def _open_thread(self, acknowledged: Acknowledged, user: User, place: Channel) -> None:
+        """For a conversation that was agreed to, and is to go on in a thread on its answer."""
+        key = key_of(acknowledged.interaction)
+        jobs = await self._desk.dispatcher.services.jobs.recent(user)
+        job = next((job for job in jobs if job.request_key == key), None)
+        if job is not None and job.channel.thread == acknowledged.message:
+            words = str(job.options.get("message", ""))
+            await open_thread(self._desk.sender, int(place.id), acknowledged.message, words)
 
     async def _user(self, acknowledged: Acknowledged) -> User | None:
         """Who pressed; None when they were told why they may not."""
