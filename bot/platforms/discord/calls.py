@@ -18,6 +18,7 @@ from bot.dispatch.declaration import Declaration
 from bot.dispatch.dispatcher import sentence
 from bot.dispatch.drafts import Draft, Value
 from bot.dispatch.parser import find
+from bot.dispatch.presses import asks_for
 from bot.platforms.discord.acknowledging import FORM, Acknowledged
 from bot.platforms.discord.buttons import ASK, custom_id
 from bot.platforms.discord.commands import asked, on_message
@@ -76,7 +77,7 @@ class Calls:
         acknowledged = await self._desk.acknowledging.defer(interaction, is_private=declaration.is_private)
         if acknowledged is None:
             return
-        picture = self._pictures.get(key) or await self._picture_of(interaction, key)
+        picture = self._pictures.get(_place(interaction, key)) or await self._picture_of(interaction, key)
         if picture is None:
             await self._refuse(acknowledged, given_back(sentence(UserError(_OLD_FORM)), options))
             return
@@ -84,10 +85,11 @@ class Calls:
 
     async def _ask(self, interaction: discord.Interaction, declaration: Declaration, picture: Given) -> None:
         key = str(_data(interaction)["target_id"])
-        self._pictures[key] = picture
+        self._pictures[_place(interaction, key)] = picture
         if len(self._pictures) > _MOST_FORMS:
             self._pictures.popitem(last=False)
-        draft = Draft(declaration, {}, str(_data(interaction)["name"]))
+        name = str(_data(interaction)["name"])
+        draft = Draft(declaration, {}, name, asks_for(name.lower()))  # as the button of that name asks
         form = modal(draft, custom_id(declaration.name, key, prefix=ASK), self._desk.dispatcher.services)
         await self._desk.acknowledging.answer(interaction, FORM, form)
 
@@ -159,6 +161,11 @@ def _with_picture(
     if isinstance(picture, Link):
         return {**options, name: picture.url}, {}
     return dict(options), {name: picture}
+
+
+def _place(interaction: discord.Interaction, message: str) -> str:
+    """Where a picture is: nobody reaches one from a channel that it is not in."""
+    return f"{interaction.channel_id}:{message}"
 
 
 def _data(interaction: discord.Interaction) -> Mapping[str, Any]:

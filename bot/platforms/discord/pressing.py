@@ -1,5 +1,6 @@
 """Buttons that people press, and the forms that some of them open."""
 
+import asyncio
 
 import discord
 
@@ -17,6 +18,10 @@ from bot.platforms.discord.forms import filled_in, given_back, modal
 from bot.platforms.discord.places import USER_INSTALLS
 from bot.platforms.discord.showing import first_message
 from bot.platforms.discord.threads import open_thread
+
+_LOOKING_SECONDS = 1.5
+"""A form must be opened within three seconds, and whose budget a direct message spends may have to be looked up."""
+_STILL_LOOKING = "It takes long to find out which server we share. Please press again in a moment."
 
 _ON_THE_SPOT = frozenset({"cancel", "delete", "decline"})
 """These change the message they stand on, and show nothing of their own."""
@@ -62,7 +67,11 @@ class Pressing:
     async def _open_form(self, interaction: discord.Interaction, what: Pressed) -> None:
         desk = self._desk
         try:
-            user = await desk.people.of_interaction(interaction)
+            async with asyncio.timeout(_LOOKING_SECONDS):
+                user = await desk.people.of_interaction(interaction)
+        except TimeoutError:
+            await desk.acknowledging.refuse(interaction, _STILL_LOOKING)
+            return
         except UserError as error:
             await desk.acknowledging.refuse(interaction, str(error))
             return

@@ -155,13 +155,14 @@ async def test_anyones_picture_is_described_upscaled_and_remixed_from_its_menu(t
     told = await (await (await town.ana.message_command("Caption", posted)).message()).becomes(is_done)
     larger = await (await (await town.ana.message_command("Upscale", posted)).message()).becomes(is_done)
     form = await (await town.ana.message_command("Remix", posted)).modal_shown()
-    sent = await town.ana.submit(form, {"Prompt": "the same hill in spring"})
+    sent = await town.ana.submit(form, {"Prompt": "the same hill in spring", "Strength": "0.4"})
     remixed = await (await sent.message()).becomes(is_done)
 
     assert told.content.startswith("A short answer.")
     assert larger.gallery
     assert "the same hill in spring" in str(remixed.gallery[0].alt_text)
     assert "image" in town.backend.last.inputs
+    assert 0.4 in town.backend.last.inputs.values()
 
 
 async def test_our_own_picture_has_the_same_menu(town: Town) -> None:
