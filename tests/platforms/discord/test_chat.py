@@ -4,6 +4,7 @@ from pathlib import Path
 
 from bot.platforms.discord.places import NAME
 from tests.emulators.discord.messages import Message
+from tests.emulators.discord.people import Person
 from tests.emulators.discord.posting import Upload
 from tests.emulators.discord.world import Channel, Guild
 from tests.fakes.backend import png
@@ -311,11 +312,9 @@ async def test_a_stranger_who_writes_directly_spends_nothing(town: Town) -> None
 async def test_a_stranger_who_writes_on_is_not_looked_for_each_time(town: Town) -> None:
     stranger = town.emulator.add_guild("Strangers").member("Zed")
 
-    said = stranger.direct_channel.messages
-    for _ in range(3):
+    for n in (1, 2, 3):
         await stranger.dm("hello")
-        await town.until(lambda: len(stranger.direct_channel.messages) > len(said) + 1)
-        said = stranger.direct_channel.messages
+        await have(town, stranger, 2 * n)
 
     assert len(town.emulator.requests("get_guild_member")) == 1
 
@@ -334,6 +333,11 @@ async def test_a_form_in_direct_messages_opens_in_time_whatever_must_be_looked_u
 
     assert form.components
     assert shown.acknowledged_after < 1.5
+
+
+async def have(town: Town, person: Person, messages: int) -> None:
+    """Until so many messages stand between somebody and the bot."""
+    await town.until(lambda: len(person.direct_channel.messages) == messages)
 
 
 async def allow(town: Town, *places: Guild) -> None:
