@@ -251,6 +251,17 @@ async def test_talk_between_people_is_nobodys_business(town: Town) -> None:
     assert len(town.backend.runs) == 1
 
 
+async def test_a_remark_below_a_picture_is_for_people(town: Town) -> None:
+    picture = await (await (await town.ana.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
+
+    await town.ben.say("lovely!", reply_to=picture)
+    await (await (await town.ana.command("chat", {"message": "hello"})).message()).becomes(is_done)
+    await town.settled()
+
+    assert len(town.backend.runs) == 2
+    assert len(town.general.messages) == 3
+
+
 async def test_only_the_starter_goes_on_where_the_setting_says_so(town: Town) -> None:
     await town.set("join", "starter")
     answer = await (await (await town.ana.command("chat", {"message": "hello"})).message()).becomes(is_done)
