@@ -199,3 +199,15 @@ async def test_a_question_about_our_own_picture_brings_it_along(town: Town, monk
 
     assert answer.content.startswith("A short answer.")
     assert "image" in town.backend.last.inputs
+
+
+async def test_who_asked_and_what_stands_above_the_picture_and_calls_nobody(town: Town) -> None:
+    words = f"a fox\nfor {town.ben.user.mention} [here](https://evil.example) {'x' * 400}"
+
+    message = await drawn(town, prompt=words)
+
+    first = message.text.splitlines()[0]
+    assert first.startswith(f"-# Ana: /imagine a fox for {town.ben.user.mention} [here] (https://evil.example)")
+    assert first.endswith("…")
+    assert len(first) == 303
+    assert message.pings == []
