@@ -2,11 +2,14 @@
 
 from bot.core.errors import NoSuchJob
 from bot.core.invocations import Invocation
-from bot.core.jobs import Job
+from bot.core.jobs import Job, JobState
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.presses import is_visible
 from bot.dispatch.services import Services
+
+_STATES = {JobState.DELIVERED: "done", JobState.UNDELIVERABLE: "done, but could not be shown"}
+"""What people would not call by the name it has here."""
 
 
 @command("show", private=True)
@@ -27,7 +30,9 @@ class Show(Command):
 def _listed(jobs: list[Job]) -> Reply:
     if not jobs:
         return Reply(text="You have not asked for anything yet. Try `/imagine a lighthouse at dusk`.", is_private=True)
-    lines = [f"- `{job.id}` /{job.command} {_words(job)} · {job.state}" for job in jobs]
+    lines = [
+        f"- `{job.id}` {f'/{job.command} {_words(job)}'.strip()} · {_STATES.get(job.state, job.state)}" for job in jobs
+    ]
     return Reply(text="\n".join(["Your latest jobs:", *lines]), is_private=True)
 
 

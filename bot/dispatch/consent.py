@@ -9,7 +9,7 @@ cannot be undone reads `Invocation.is_confirmed`:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from bot.core.invocations import Attachment, Invocation, Said
 from bot.core.json import JSON
 from bot.core.pending import Pending
 from bot.core.people import Channel, User
-from bot.core.replies import Button, Reply
+from bot.core.replies import Button, MessageRef, Reply
 from bot.core.storage import Database
 from bot.media.media import Media
 
@@ -53,8 +53,11 @@ class Consent:
         buttons = (Button(CONFIRM, asked.go, pending.id), Button(DECLINE, "No", pending.id))
         return Reply(text=str(asked), buttons=buttons, is_private=True)
 
-    async def take(self, pending_id: str, user: User) -> tuple[str, Invocation]:
-        """The question and the call that waited for its answer, once. Raises `NoSuchJob` or `NotAllowed`."""
+    async def take(self, pending_id: str, user: User, answering: MessageRef | None = None) -> tuple[str, Invocation]:
+        """The question and the call that waited for its answer, once; `answering` waits for what comes of it now.
+
+        Raises `NoSuchJob` or `NotAllowed`.
+        """
         async with self.database.write() as tx:
             who = (user.platform, user.workspace, user.id)
             taken = await tx.pending.take(pending_id, KIND, *who, self.clock.now())
@@ -63,15 +66,19 @@ class Consent:
             if left is not None and left.kind == KIND and left.user != user.id:
                 raise NotAllowed("Only the person who was asked can answer this.")
             raise NoSuchJob(_OVER)
-        return str(taken.facts["question"]), self._call(taken.facts, user)
+        return str(taken.facts["question"]), self._call(taken.facts, user, answering)
 
-    def _call(self, facts: Mapping[str, Any], user: User) -> Invocation:
+    def _call(self, facts: Mapping[str, Any], user: User, answering: MessageRef | None) -> Invocation:
         """The call as it was made, by the person as they are now."""
+        channel = Channel(**facts["channel"])
+        if answering is not None and facts.get("begins_thread"):
+            channel = replace(channel, thread=answering.id)
         return Invocation(
             user=user,
-            channel=Channel(**facts["channel"]),
+            channel=channel,
             command=facts["command"],
             request_key="",
+            answering=answering,
             options=facts["options"],
             attachments={name: self._kept(str(file["sha256"])) for name, file in facts["files"].items()},
             press_key=facts["press_key"],
@@ -108,6 +115,8 @@ def _facts_of(invocation: Invocation, asked: NeedsConsent) -> dict[str, JSON]:
             "thread": channel.thread,
             "is_age_restricted": channel.is_age_restricted,
         },
+        # A conversation that was to go on in a thread on its first answer goes on below the one it gets now.
+        "begins_thread": invocation.answering is not None and channel.thread == invocation.answering.id,
         # A file that was taken stands in place of the link it came from.
         "options": {name: value for name, value in invocation.options.items() if name not in asked.files},
         "files": {name: {"sha256": sha256} for name, sha256 in asked.files.items()},

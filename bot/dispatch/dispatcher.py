@@ -76,12 +76,12 @@ class Dispatcher:
 
     async def _answered(self, press: Press) -> Reply | None:
         """A question that was put is answered: with what was asked for, or with nothing."""
-        question, call = await self.consent.take(press.job, press.user)
+        question, call = await self.consent.take(press.job, press.user, press.answering)
         await self._close_question(press, question)
         if press.action == consent.DECLINE:
             return Reply(text="All right: nothing was done, and nothing was charged.", is_private=True)
-        again = replace(call, request_key=press.request_key, answering=press.answering)
-        return await self._answer(replace(again, is_private=call.is_private or press.is_private))
+        is_private = call.is_private or press.is_private
+        return await self._answer(replace(call, request_key=press.request_key, is_private=is_private))
 
     async def _close_question(self, press: Press, question: str) -> None:
         """Take the buttons off, unless the platform turns the question itself into what comes of it."""

@@ -259,5 +259,13 @@ _FORMS: Mapping[str, _Form] = {
     "remix": _Form("Remix", "imagine", ("prompt", "strength", "model", "count", "seed")),
     "ask": _Form("Ask more", "chat", ("message",)),
 }
+
+
+def asks_for(action: str) -> tuple[str, ...]:
+    """The options that a form of this name is about, most important first; empty for all of its command."""
+    form = _FORMS.get(action)
+    return form.asks_for if form else ()
+
+
 FORM_ACTIONS = frozenset(_FORMS)
 """Buttons that open a form: `Dispatcher.draft` gives it, `Dispatcher.submit` takes it."""

@@ -122,7 +122,7 @@ def _asked(job: Job, model: Model) -> str:
     if model.task is Task.CHAT:
         return ""
     words = str(job.options.get("prompt") or job.options.get("question") or "")
-    return f"{job.user.name}: /{job.command} {words}".rstrip()
+    return " ".join(harmless(f"{job.user.name}: /{job.command} {words}").split())
 
 
 def _free(job: Job) -> str:

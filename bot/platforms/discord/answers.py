@@ -5,6 +5,7 @@ already. So answers are taken from aiohttp's trace of the request: headers teach
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Coroutine
@@ -38,11 +39,13 @@ class Call:
         if response.status >= 500 and not self.broke.done():
             self.broke.set_result(response.status)
         if self._bucket is not None:
-            _teach(self._bucket, response)
+            with contextlib.suppress(ValueError):  # a proxy's figure that is none teaches nothing
+                _teach(self._bucket, response)
 
     def hear_body(self, content: bytes) -> None:
         if 200 <= self._status < 300 and not self.body.done():
-            self.body.set_result(json.loads(content) if content else None)
+            with contextlib.suppress(ValueError):  # no JSON: what discord.py makes of it is waited for
+                self.body.set_result(json.loads(content) if content else None)
 
 
 _current: ContextVar[Call | None] = ContextVar("call of Discord", default=None)
@@ -125,12 +128,22 @@ async def _on_body(
         call.hear_body(told.chunk)
 
 
+def _seconds(told: str) -> float:
+    """How long to wait: seconds, where a proxy does not name a moment instead."""
+    try:
+        return float(told)
+    except ValueError:
+        return 1.0
+
+
 def _teach(bucket: Bucket, response: aiohttp.ClientResponse) -> None:
     headers = response.headers
     if response.status == 429:
-        bucket.penalty(float(headers.get("Retry-After", 1)))
+        bucket.penalty(_seconds(headers.get("Retry-After", "1")))
         return
     remaining, reset_after = headers.get("X-RateLimit-Remaining"), headers.get("X-RateLimit-Reset-After")
     if remaining is not None and reset_after is not None:
         limit = headers.get("X-RateLimit-Limit")
-        bucket.learn(remaining=int(remaining), reset_after=float(reset_after), limit=int(limit) if limit else None)
+        bucket.learn(
+            remaining=int(float(remaining)), reset_after=float(reset_after), limit=int(float(limit)) if limit else None
+        )

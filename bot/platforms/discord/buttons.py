@@ -38,12 +38,12 @@ def pressed(custom: str, *, prefix: str = PREFIX) -> Pressed | None:
 
 
 def rows(buttons: tuple[Button, ...]) -> list[dict[str, object]]:
-    """Rows of at most five: what each picture of several offers in a row of its own kind, the rest around them."""
+    """Rows of at most five: below the pictures what each of several offers, a row for each kind, and then the rest."""
     numbered = [button for button in buttons if button.n]
     actions = list(dict.fromkeys(button.action for button in numbered))
     many = {action for action in actions if sum(button.action == action for button in numbered) > 1}
-    groups = [[button for button in buttons if button.action not in many]]
-    groups += [[button for button in numbered if button.action == action] for action in actions if action in many]
+    groups = [[button for button in numbered if button.action == action] for action in actions if action in many]
+    groups.append([button for button in buttons if button.action not in many])
     made = [_row(group[n : n + _OF_A_ROW]) for group in groups for n in range(0, len(group), _OF_A_ROW)]
     return made[:_MOST_ROWS]
 

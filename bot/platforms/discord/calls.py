@@ -5,17 +5,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import discord
 
 from bot.core.errors import UserError
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task
 from bot.core.people import Channel, User
+from bot.core.platform import MessageLost
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Declaration
 from bot.dispatch.dispatcher import sentence
 from bot.dispatch.drafts import Draft, Value
 from bot.dispatch.parser import find
+from bot.dispatch.presses import asks_for
 from bot.platforms.discord.acknowledging import FORM, Acknowledged
 from bot.platforms.discord.buttons import ASK, custom_id
 from bot.platforms.discord.commands import asked, on_message
@@ -27,7 +30,7 @@ from bot.platforms.discord.threads import open_thread, takes_threads
 
 Given = Attachment | Link
 _MOST_FORMS = 1000
-_OLD_FORM = "I restarted while you filled that in, and do not know the picture any more. Please choose it again."
+_OLD_FORM = "I restarted while you filled that in, and do not find the picture any more. Please choose it again."
 
 
 class Calls:
@@ -74,20 +77,31 @@ class Calls:
         acknowledged = await self._desk.acknowledging.defer(interaction, is_private=declaration.is_private)
         if acknowledged is None:
             return
-        picture = self._pictures.get(key)
+        picture = self._pictures.get(_place(interaction, key)) or await self._picture_of(interaction, key)
         if picture is None:
-            await self._refuse(acknowledged, sentence(UserError(f"{_OLD_FORM}{given_back(options)}")))
+            await self._refuse(acknowledged, given_back(sentence(UserError(_OLD_FORM)), options))
             return
         await self._answer(acknowledged, declaration, *_with_picture(declaration, picture, options), typed=options)
 
     async def _ask(self, interaction: discord.Interaction, declaration: Declaration, picture: Given) -> None:
-        key = str(interaction.id)
-        self._pictures[key] = picture
+        key = str(_data(interaction)["target_id"])
+        self._pictures[_place(interaction, key)] = picture
         if len(self._pictures) > _MOST_FORMS:
             self._pictures.popitem(last=False)
-        draft = Draft(declaration, {}, str(_data(interaction)["name"]))
+        name = str(_data(interaction)["name"])
+        draft = Draft(declaration, {}, name, asks_for(name.lower()))  # as the button of that name asks
         form = modal(draft, custom_id(declaration.name, key, prefix=ASK), self._desk.dispatcher.services)
         await self._desk.acknowledging.answer(interaction, FORM, form)
+
+    async def _picture_of(self, interaction: discord.Interaction, message: str) -> Given | None:
+        """The picture of a message, read anew after a restart; None where the bot cannot read it."""
+        if not message.isdecimal() or interaction.channel_id is None:
+            return None
+        try:
+            told = await self._desk.sender.message(interaction.channel_id, message)
+        except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError):
+            return None
+        return self._desk.files.picture_in(told)
 
     async def _answer(
         self,
@@ -120,7 +134,7 @@ class Calls:
         )
         reply = await desk.dispatcher.handle(invocation)
         if reply is not None and typed is not None:
-            reply = replace(reply, text=f"{reply.text}{given_back(typed)}")
+            reply = given_back(reply, typed)
         await desk.showing.show(acknowledged, message, reply)
         if reply is None and invocation.channel.thread == acknowledged.message:
             await open_thread(desk.sender, int(place.id), acknowledged.message, str(options.get("message", "")))
@@ -147,6 +161,11 @@ def _with_picture(
     if isinstance(picture, Link):
         return {**options, name: picture.url}, {}
     return dict(options), {name: picture}
+
+
+def _place(interaction: discord.Interaction, message: str) -> str:
+    """Where a picture is: nobody reaches one from a channel that it is not in."""
+    return f"{interaction.channel_id}:{message}"
 
 
 def _data(interaction: discord.Interaction) -> Mapping[str, Any]:

@@ -1,7 +1,9 @@
 """Files that people attach: described by Discord, downloaded from it when a command wants them."""
 
-from collections.abc import Iterator, Mapping
+import mimetypes
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import discord
@@ -27,7 +29,14 @@ class Files:
 
     def of_message(self, message: discord.Message) -> list[Attachment]:
         """The files of a message that discord.py read."""
-        return [self.attached(file.to_dict()) for file in message.attachments]
+        files = [self.attached(file.to_dict()) for file in message.attachments]
+        # The files of a layout are told of in its parts; not each Discord lists them besides.
+        return files or [self._shown(item.media) for item in _gallery(message.components)]
+
+    def _shown(self, media: discord.UnfurledMediaItem) -> Attachment:
+        name = urlsplit(media.url).path.rpartition("/")[2] or "picture"
+        mime = media.content_type or mimetypes.guess_type(name)[0] or "image/png"
+        return Attachment(name, mime, 0, lambda: self._read(media.url))
 
     def picture_in(self, raw: Mapping[str, Any]) -> Attachment | Link | None:
         """The first picture that a message shows, from Discord's JSON of it: attached, in its layout, or linked."""
@@ -44,6 +53,14 @@ class Files:
             return await self._client.http.get_from_cdn(file_address(address, self._cdn_url))
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             raise BadFile("Discord did not give me that file. Please attach it again.") from error
+
+
+def _gallery(components: Sequence[Any]) -> Iterator[discord.MediaGalleryItem]:
+    for component in components:
+        if isinstance(component, discord.MediaGalleryComponent):
+            yield from component.items
+        elif isinstance(component, discord.Container):
+            yield from _gallery(component.children)
 
 
 def _in_layout(components: Any) -> Iterator[str]:

@@ -1,8 +1,10 @@
 """Forms: what a button or a message's menu asks before it does anything, as Discord's modals, and what comes back."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from bot.core.replies import Reply, Tone
 from bot.dispatch.declaration import Declaration, Option, OptionKind
 from bot.dispatch.drafts import Draft, Value
 from bot.dispatch.services import Services
@@ -49,13 +51,13 @@ def filled_in(data: Mapping[str, Any]) -> dict[str, Value]:
     return {str(field["custom_id"]): _value(field) for field in fields if "custom_id" in field}
 
 
-def given_back(options: Mapping[str, Value]) -> str:
-    """What somebody wrote into a form that was refused: Discord keeps nothing of it."""
-    longest = max((str(value) for value in options.values()), key=len, default="")
-    if not longest.strip():
-        return ""
-    kept = longest.replace("```", "ˋˋˋ")[:1500]
-    return f"\n\nWhat you wrote:\n```\n{kept}\n```"
+def given_back(reply: Reply, options: Mapping[str, Value]) -> Reply:
+    """A refusal with all that was written into the form, to be copied: Discord keeps nothing of it."""
+    written = {name: str(value).strip().replace("```", "ˋˋˋ") for name, value in options.items()}
+    lines = "\n".join(f"{name}: {words}" for name, words in written.items() if words)
+    if reply.tone is not Tone.ERROR or not lines:
+        return reply
+    return replace(reply, text=f"{reply.text}\n\nWhat you wrote:\n```\n{lines}\n```")
 
 
 def _rows(components: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -23,6 +23,9 @@ from bot.platforms.discord.welcoming import Welcoming
 
 log = logging.getLogger(__name__)
 
+QUIET_SECONDS = 5.0
+"""How long a stop waits: an answer that a rate limit holds up may take minutes. What was accepted is in its row."""
+
 RESTARTING = "I am restarting. Please ask again in a moment; nothing was charged."
 _OLD = "That belongs to an older version of me, or to another bot. Please ask again with a command."
 _ON_MESSAGE = 3
@@ -55,10 +58,10 @@ class Hearing:
         await self._work(self._welcoming.left(guild), f"leave of {guild.id}")
 
     async def quiet(self) -> None:
-        """Turn people away from here on, and wait until what was heard is accepted or answered."""
+        """Turn people away from here on, and wait a while until what was heard is accepted or answered."""
         self._is_quiet = True
         if self._in_hand:
-            await asyncio.wait(self._in_hand)
+            await asyncio.wait(self._in_hand, timeout=QUIET_SECONDS)
 
     async def _interaction(self, interaction: discord.Interaction) -> None:
         acknowledging, kind = self._desk.acknowledging, interaction.type

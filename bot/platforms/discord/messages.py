@@ -22,6 +22,8 @@ NOBODY: Payload = {"parse": []}
 
 _TEXT, _GALLERY = 10, 12
 _LONGEST_ALT = 1024
+_ASKED = 300
+"""How much of what was asked stands above a picture; its alt text has more."""
 _BARS = 10
 _STAGES = {
     Stage.QUEUED: "Waiting in line",
@@ -65,7 +67,9 @@ def _layout(reply: Reply, names: Sequence[str], note: str) -> list[Payload]:
     head = unmasked(reply.text) or (_progress(reply.progress) if reply.progress else "")
     shown = [(picture, name) for picture, name in zip(reply.pictures, names, strict=False) if name]
     gallery = [{"type": _GALLERY, "items": [_item(picture, name) for picture, name in shown]}] if shown else []
+    asked = unmasked(reply.asked)
     return [
+        *([_text(f"-# {asked if len(asked) <= _ASKED else asked[: _ASKED - 1] + '…'}")] if asked else []),
         *([_text(head[:LONGEST_TEXT])] if head.strip() else []),
         *gallery,
         *([_text(f"-# {note}")] if note else []),

@@ -1,5 +1,6 @@
 """Who asks: Discord's members and users as the trunk's `User`, and whose budget a direct message spends."""
 
+import asyncio
 from collections import OrderedDict
 from typing import TypeVar
 
@@ -16,8 +17,11 @@ V = TypeVar("V")
 
 HOME_SECONDS = 600.0
 """How long it is believed which server somebody who writes directly is in."""
+STRANGER_SECONDS = 20.0
+"""How long it is believed that somebody is in none, so that who writes on and on is not looked for each time."""
 _MOST_ASKED = 50
 """How many servers are asked whether somebody is in them."""
+_ASKED_AT_ONCE = 10
 _MOST_REMEMBERED = 10_000
 
 
@@ -31,6 +35,7 @@ class People:
         self._moderation = moderation
         self._allow_user_installs = allow_user_installs
         self._homes: Fresh[int, User | None] = Fresh(clock, HOME_SECONDS)
+        self._looked: Fresh[int, User | None] = Fresh(clock, STRANGER_SECONDS)
         self._seen_in: OrderedDict[int, dict[int, None]] = OrderedDict()
         self._locales: OrderedDict[int, str] = OrderedDict()
 
@@ -40,6 +45,7 @@ class People:
         `is_anywhere`: what they ask for is given to strangers as well.
         """
         person, locale = interaction.user, str(interaction.locale)
+        self._locales.pop(person.id, None)
         _remember(self._locales, person.id, locale)
         if is_brought_along(interaction):
             return User(NAME, USER_INSTALLS, str(person.id), person.display_name, locale)
@@ -67,7 +73,7 @@ class People:
 
     async def _at_home(self, person: discord.User | discord.Member, *, is_anywhere: bool = False) -> User:
         """Somebody who writes directly, as a member of a server that both are in and that is allowed."""
-        home = await self._homes.get(person.id, lambda: self._find_home(person.id))
+        home = await self._homes.get(person.id, lambda: self._looked.get(person.id, lambda: self._find_home(person.id)))
         if home is not None:
             return home
         if self._allow_user_installs or is_anywhere:
@@ -77,11 +83,15 @@ class People:
         raise NotAllowed("We share no server where I may be used, so there is no budget I could spend for you here.")
 
     async def _find_home(self, person: int) -> User | None:
+        """Several servers are asked at once: somebody may be waiting for a form, which cannot be put off."""
         seen = self._seen_in.get(person, {})
         guilds = sorted(self._client.guilds, key=lambda guild: (guild.id not in seen, guild.id))
-        for guild in guilds[:_MOST_ASKED]:
-            if await self._is_allowed(guild) and (member := await _member_of(guild, person)) is not None:
-                return self._member(member, member.guild_permissions)
+        allowed = [guild for guild in guilds if await self._is_allowed(guild)][:_MOST_ASKED]
+        for start in range(0, len(allowed), _ASKED_AT_ONCE):
+            asked = allowed[start : start + _ASKED_AT_ONCE]
+            for member in await asyncio.gather(*(_member_of(guild, person) for guild in asked)):
+                if member is not None:
+                    return self._member(member, member.guild_permissions)
         return None
 
     async def _is_allowed(self, guild: discord.Guild) -> bool:

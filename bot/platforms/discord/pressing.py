@@ -1,6 +1,6 @@
 """Buttons that people press, and the forms that some of them open."""
 
-from dataclasses import replace
+import asyncio
 
 import discord
 
@@ -17,6 +17,11 @@ from bot.platforms.discord.desk import Desk, here, key_of
 from bot.platforms.discord.forms import filled_in, given_back, modal
 from bot.platforms.discord.places import USER_INSTALLS
 from bot.platforms.discord.showing import first_message
+from bot.platforms.discord.threads import open_thread
+
+_LOOKING_SECONDS = 1.5
+"""A form must be opened within three seconds, and whose budget a direct message spends may have to be looked up."""
+_STILL_LOOKING = "It takes long to find out which server we share. Please press again in a moment."
 
 _ON_THE_SPOT = frozenset({"cancel", "delete", "decline"})
 """These change the message they stand on, and show nothing of their own."""
@@ -57,14 +62,16 @@ class Pressing:
         message = first_message(acknowledged, place)
         press = _press(interaction, what, user, place, message, is_private=acknowledged.is_private)
         reply = await self._desk.dispatcher.submit(press, options)
-        if reply is not None:
-            reply = replace(reply, text=f"{reply.text}{given_back(options)}")
-        await self._desk.showing.show(acknowledged, message, reply)
+        await self._desk.showing.show(acknowledged, message, reply and given_back(reply, options))
 
     async def _open_form(self, interaction: discord.Interaction, what: Pressed) -> None:
         desk = self._desk
         try:
-            user = await desk.people.of_interaction(interaction)
+            async with asyncio.timeout(_LOOKING_SECONDS):
+                user = await desk.people.of_interaction(interaction)
+        except TimeoutError:
+            await desk.acknowledging.refuse(interaction, _STILL_LOOKING)
+            return
         except UserError as error:
             await desk.acknowledging.refuse(interaction, str(error))
             return
@@ -86,11 +93,22 @@ class Pressing:
         press = _press(interaction, what, user, place, waiting, is_private=acknowledged.is_private)
         reply = await desk.dispatcher.press(press)
         await desk.showing.show(acknowledged, message, reply)
+        if what.action == CONFIRM and reply is None:
+            await self._open_thread(acknowledged, user, place)
         is_reached_by_token = is_ephemeral(interaction) or user.workspace == USER_INSTALLS
         if what.action == "delete" and reply is None and is_reached_by_token:
             await desk.showing.take_away(message)
         if what.action == "show" and reply is not None and reply.tone is Tone.WORKING and is_reached_by_token:
             desk.platform.move(press.message, message)
+
+    async def _open_thread(self, acknowledged: Acknowledged, user: User, place: Channel) -> None:
+        """For a conversation that was agreed to, and is to go on in a thread on its answer."""
+        key = key_of(acknowledged.interaction)
+        jobs = await self._desk.dispatcher.services.jobs.recent(user)
+        job = next((job for job in jobs if job.request_key == key), None)
+        if job is not None and job.channel.thread == acknowledged.message:
+            words = str(job.options.get("message", ""))
+            await open_thread(self._desk.sender, int(place.id), acknowledged.message, words)
 
     async def _user(self, acknowledged: Acknowledged) -> User | None:
         """Who pressed; None when they were told why they may not."""

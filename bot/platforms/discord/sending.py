@@ -141,6 +141,10 @@ class Sender:
             if code_of(error) != UNKNOWN_MESSAGE:
                 raise
 
+    async def message(self, place: int, message: str) -> Any:
+        """A message as Discord tells of it."""
+        return await self._send(self._client.http.get_message(place, int(message)), place)
+
     async def original(self, token: str) -> Any:
         """The message that answers an interaction, as Discord tells of it."""
         request = async_context.get().get_original_interaction_response(

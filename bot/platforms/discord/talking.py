@@ -19,6 +19,7 @@ from bot.dispatch.dispatcher import sentence
 from bot.dispatch.speaking import PLAIN_WORDS_GO_TO, call_of, may_go_on, spoken
 from bot.moderation.settings import WorkspaceSettings
 from bot.platforms.discord.desk import Desk
+from bot.platforms.discord.messages import IS_LAYOUT
 from bot.platforms.discord.places import NAME, by_replies, channel_of, is_by_replies
 from bot.platforms.discord.platform import said_key
 from bot.platforms.discord.threads import open_thread, takes_threads
@@ -91,6 +92,15 @@ class Talking:
         answered = _answered(message)
         return answered is not None and self._client.user is not None and answered.author.id == self._client.user.id
 
+    def _remarks_on_picture(self, heard: _Heard) -> bool:
+        """Whether somebody says something below a picture of ours: to people, unless our name is in the words.
+
+        A reply notifies whom it replies to, so its list of mentions has our name in any case.
+        """
+        answered, content = heard.answered, heard.message.content
+        is_picture = answered is not None and bool(answered.flags.value & IS_LAYOUT)
+        return is_picture and self._answers_us(heard.message) and self._words(heard.message) == content.strip()
+
     async def _channel(self, message: discord.Message) -> Any:
         """The channel, looked up where discord.py does not know it: a thread that comes back from the archive."""
         if isinstance(message.channel, discord.PartialMessageable) and message.guild is not None:
@@ -104,9 +114,9 @@ class Talking:
         settings = await self._desk.dispatcher.services.moderation.settings_of(NAME, heard.user.workspace)
         if heard.here.thread:
             return await self._in_thread(heard, settings)
-        if self._answers_us(heard.message):
+        if self._answers_us(heard.message) and not self._remarks_on_picture(heard):
             return await self._by_reply(heard)
-        if not heard.is_named or settings.mention == "off":
+        if not heard.is_named or settings.mention == "off" or self._remarks_on_picture(heard):
             return None
         await self._desk.dispatcher.services.moderation.admit(heard.user)
         return await self._beginning(heard, channel, settings)
@@ -114,8 +124,8 @@ class Talking:
     async def _in_thread(self, heard: _Heard, settings: WorkspaceSettings) -> Channel | None:
         conversation = await self._desk.dispatcher.services.conversations.current(heard.here)
         if conversation is None:
-            is_asked = heard.is_named and settings.mention != "off"
-            return heard.here if is_asked or self._answers_us(heard.message) else None
+            is_asked = self._answers_us(heard.message) or (heard.is_named and settings.mention != "off")
+            return heard.here if is_asked and not self._remarks_on_picture(heard) else None
         if may_go_on(conversation, heard.user, settings.join):
             is_for_others = bool(heard.message.mentions) and not heard.is_named
             return None if is_for_others else heard.here

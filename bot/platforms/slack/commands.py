@@ -1,6 +1,7 @@
 """Slash commands and shortcuts: typed text as an invocation, or a form where something is missing."""
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,9 @@ PICTURE_SHORTCUT = "picture:"
 FORM_SHORTCUT = "form:"
 
 Body = Mapping[str, Any]
+
+_MEMBER = re.compile(r"(?:<@)?([UW][A-Z0-9]{5,})(?:\|[^>]*)?>?")
+"""Somebody as Slack writes them into a text, or as a form gives them."""
 
 
 class Commands:
@@ -50,8 +54,9 @@ class Commands:
             await self.open_form(body, aside, declaration, origin, call.options)
             return
         user = await self._user(body, team)
-        key = f"slack:{body['trigger_id']}"
-        await self._asking.ask(Invocation(user, where(team, aside.channel), call.command, key, call.options), aside)
+        place, key = where(team, aside.channel), f"slack:{body['trigger_id']}"
+        named = await self._named(declaration, call.options, team)
+        await self._asking.ask(Invocation(user, place, call.command, key, call.options, named=named), aside)
 
     async def on_picture(self, body: Body, team: str) -> None:
         """A command chosen on a message: its picture is the one that is meant, and the answer goes into its thread."""
@@ -126,7 +131,14 @@ class Commands:
         if origin.file and declared is not None:
             attachments[declared.name] = self._files.attachment(team, origin.file)
         place, key = where(team, channel, origin.thread), f"slack:{body['trigger_id']}"
-        await self._asking.ask(Invocation(user, place, origin.command, key, options, attachments), aside)
+        named = await self._named(declaration, options, team)
+        await self._asking.ask(Invocation(user, place, origin.command, key, options, attachments, named=named), aside)
+
+    async def _named(self, declaration: Declaration, options: Mapping[str, object], team: str) -> tuple[User, ...]:
+        """Members of this workspace whom options name, who need not have used the bot yet."""
+        given = [str(options.get(one.name, "")) for one in declaration.options if one.kind is OptionKind.PERSON]
+        found = [await self._people.member(team, match[1]) for text in given if (match := _MEMBER.fullmatch(text))]
+        return tuple(user for user in found if user is not None)
 
     @property
     def _menu(self) -> Menu:

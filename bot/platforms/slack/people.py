@@ -63,6 +63,12 @@ class People:
             is_administrator=is_admin and not is_guest,
         )
 
+    async def member(self, team: str, user: str) -> User | None:
+        """Somebody of that workspace; None for a stranger, and for who left."""
+        told = await self._person(team, user)
+        is_here = bool(told) and not (told.get("is_stranger") or told.get("deleted"))
+        return await self.user(team, user) if is_here else None
+
     async def name(self, team: str, user: str) -> str:
         """What people call somebody; the id where nobody knows."""
         return _name(await self._person(team, user)) or user

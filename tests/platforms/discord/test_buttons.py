@@ -2,6 +2,8 @@
 
 import asyncio
 
+from tests.emulators.discord.posting import Upload
+from tests.fakes.backend import png
 from tests.platforms.discord.test_pictures import drawn
 from tests.platforms.discord.town import Town, is_done
 
@@ -93,13 +95,23 @@ async def test_a_button_of_another_age_says_so(town: Town) -> None:
     assert juggled.text.startswith("That button belongs to an older version of the bot.")
 
 
-async def test_a_form_about_a_picture_survives_no_restart_and_says_so_with_what_was_typed(town: Town) -> None:
-    from tests.emulators.discord.posting import Upload
-    from tests.fakes.backend import png
-
+async def test_a_form_about_a_picture_survives_a_restart(town: Town) -> None:
     posted = await town.ben.say("look", town.general, files=[Upload("hill.png", png())])
     form = await (await town.ana.message_command("Remix", posted)).modal_shown()
     await town.restart()
+
+    sent = await town.ana.submit(form, {"Prompt": "the hill in spring"})
+    message = await (await sent.message()).becomes(is_done)
+
+    assert "the hill in spring" in str(message.gallery[0].alt_text)
+    assert "image" in town.backend.last.inputs
+
+
+async def test_a_form_about_a_picture_that_is_gone_says_so_with_what_was_typed(town: Town) -> None:
+    posted = await town.ben.say("look", town.general, files=[Upload("hill.png", png())])
+    form = await (await town.ana.message_command("Remix", posted)).modal_shown()
+    await town.restart()
+    town.emulator.delete_message(posted)
 
     told = await (await town.ana.submit(form, {"Prompt": "the hill in spring"})).private_message()
 
@@ -144,3 +156,21 @@ async def test_a_question_after_a_mention_stands_below_it_and_only_its_person_an
 
     assert refused.text == "Only the person who was asked can answer this."
     assert message.gallery
+
+
+async def test_an_answer_that_was_agreed_to_goes_on_in_a_thread_as_any_other(town: Town) -> None:
+    await town.set("confirm_above_credits", 0.1)
+    asked = await town.ana.command("chat", {"message": "What do foxes eat?", "model": "llama-3-70b"})
+    question = await asked.private_message()
+
+    pressed = await town.ana.press(question, custom_id=question.buttons[0].custom_id)
+    answer = await (await pressed.message()).becomes(is_done)
+    thread = await town.until(lambda: answer.thread)
+    await town.set("confirm_above_credits", 0)
+    await town.ana.say("And in winter?", thread)
+    second = await town.until(lambda: thread.messages[1:] and thread.last_message)
+    await second.becomes(is_done)
+
+    job = await town.app.jobs.get(await town.job_of(second))
+    assert job is not None
+    assert "What do foxes eat?" in str(job.inputs["prompt"])

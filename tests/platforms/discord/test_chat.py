@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from bot.platforms.discord.places import NAME
 from tests.emulators.discord.messages import Message
+from tests.emulators.discord.people import Person
 from tests.emulators.discord.posting import Upload
-from tests.emulators.discord.world import Channel
+from tests.emulators.discord.world import Channel, Guild
 from tests.fakes.backend import png
 from tests.platforms.discord.town import Town, is_done, open_town
 
@@ -249,6 +251,17 @@ async def test_talk_between_people_is_nobodys_business(town: Town) -> None:
     assert len(town.backend.runs) == 1
 
 
+async def test_a_remark_below_a_picture_is_for_people(town: Town) -> None:
+    picture = await (await (await town.ana.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
+
+    await town.ben.say("lovely!", reply_to=picture)
+    await (await (await town.ana.command("chat", {"message": "hello"})).message()).becomes(is_done)
+    await town.settled()
+
+    assert len(town.backend.runs) == 2
+    assert len(town.general.messages) == 3
+
+
 async def test_only_the_starter_goes_on_where_the_setting_says_so(town: Town) -> None:
     await town.set("join", "starter")
     answer = await (await (await town.ana.command("chat", {"message": "hello"})).message()).becomes(is_done)
@@ -305,6 +318,44 @@ async def test_a_stranger_who_writes_directly_spends_nothing(town: Town) -> None
     told = await town.until(lambda: stranger.direct_channel.messages[1:] and stranger.direct_channel.last_message)
 
     assert told.text.startswith("We share no server where I may be used")
+
+
+async def test_a_stranger_who_writes_on_is_not_looked_for_each_time(town: Town) -> None:
+    stranger = town.emulator.add_guild("Strangers").member("Zed")
+
+    for n in (1, 2, 3):
+        await stranger.dm("hello")
+        await have(town, stranger, 2 * n)
+
+    assert len(town.emulator.requests("get_guild_member")) == 1
+
+
+async def test_a_form_in_direct_messages_opens_in_time_whatever_must_be_looked_up(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        await town.ana.dm("imagine a fox")
+        picture = await last(town, town.ana.direct_channel, 1)
+        places = [town.emulator.add_guild(f"Place {n}", guild_id=n + 1) for n in range(12)]
+        await town.restart()
+        await allow(town, *places)
+        town.emulator.faults.delay("GET", "/guilds/*/members/*", 0.3, times=20)
+
+        shown = await town.ana.press(picture, "Edit prompt")
+        form = await shown.modal_shown()
+
+    assert form.components
+    assert shown.acknowledged_after < 1.5
+
+
+async def have(town: Town, person: Person, messages: int) -> None:
+    """Until so many messages stand between somebody and the bot."""
+    await town.until(lambda: len(person.direct_channel.messages) == messages)
+
+
+async def allow(town: Town, *places: Guild) -> None:
+    """Let the bot be used there as well."""
+    async with town.app.database.write() as tx:
+        for place in places:
+            await tx.people.allow_workspace(NAME, str(place.id), town.clock.now())
 
 
 async def test_a_stranger_may_ask_what_is_kept_about_them(town: Town) -> None:

@@ -53,7 +53,7 @@ def test_a_layout_stays_within_discord_s_bounds() -> None:
     told = payload(reply, names=["fox.png"] * 4)
 
     assert list(component_faults(told["components"], is_v2=True, filenames={"fox.png"})) == []
-    assert [str(row).count("custom_id") for row in rows(reply.buttons)] == [1, 4, 4]
+    assert [str(row).count("custom_id") for row in rows(reply.buttons)] == [4, 4, 1]
 
 
 def test_a_picture_that_cannot_be_shown_is_left_out_and_the_others_are() -> None:
@@ -134,9 +134,14 @@ def test_what_comes_back_of_a_form_are_options() -> None:
     assert filled_in(sent) == {"prompt": "a fox", "model": "flux-dev", "format": "", "seed": ""}
 
 
-def test_what_was_typed_is_given_back_without_breaking_the_message() -> None:
-    told = given_back({"prompt": "```evil``` " + "x" * 3000, "model": "flux-dev"})
+def test_what_was_typed_is_given_back_whole_without_breaking_the_message() -> None:
+    refused = Reply("No.", tone=Tone.ERROR)
 
-    assert told.count("```") == 2
-    assert len(told) < 1600
-    assert given_back({"prompt": " "}) == ""
+    told = given_back(refused, {"prompt": "a ```fox```", "negative": "x" * 1500, "model": "flux-dev", "seed": ""})
+
+    assert told.text.count("```") == 2
+    assert "prompt: a ˋˋˋfoxˋˋˋ\n" in told.text
+    assert "x" * 1500 in told.text
+    assert "seed" not in told.text
+    assert given_back(refused, {"prompt": " "}) == refused
+    assert given_back(Reply("Go ahead?"), {"prompt": "a fox"}) == Reply("Go ahead?")

@@ -1,15 +1,28 @@
 """What goes wrong at Discord: gone channels, lacking permissions, limits, storms. The money is right, people know."""
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 
+from bot.core.clock import SystemClock
 from bot.core.jobs import JobState
+from bot.platforms.discord import hearing
+from bot.platforms.discord.answers import Call
 from bot.platforms.discord.places import NAME
+from bot.streaming.pacer import Bucket
 from tests.emulators.discord.messages import Message
 from tests.platforms.discord.town import Town, is_done
 
 EDITS = "/webhooks/*/*/messages/*"
+
+
+@dataclass
+class Response:
+    """What is read of aiohttp's before its body."""
+
+    status: int
+    headers: dict[str, str]
 
 
 async def job_state(town: Town, message: Message) -> JobState:
@@ -186,3 +199,29 @@ async def test_many_asks_at_once_are_all_answered_without_a_429(town: Town) -> N
         await (await one.message()).becomes(is_done)
 
     assert all(request.status != 429 for request in town.emulator.requests())
+
+
+async def test_an_answer_that_is_held_up_does_not_hold_up_a_stop(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "QUIET_SECONDS", 0.1)
+    town.emulator.faults.limit("PATCH", EDITS, 60.0)
+    await town.ana.command("usage")
+    await town.until(lambda: town.emulator.requests("update_original_webhook_message"))
+
+    async with asyncio.timeout(2.0):
+        await town.app.connections[0].quiet()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"},
+        {"X-RateLimit-Remaining": "many", "X-RateLimit-Reset-After": "soon"},
+    ],
+)
+async def test_figures_of_a_proxy_that_are_none_break_no_request(headers: dict[str, str]) -> None:
+    call = Call(Bucket(SystemClock(), limit=5, window=5.0))
+
+    call.hear_headers(Response(429 if "Retry-After" in headers else 200, headers))  # type: ignore[arg-type] # all it reads
+    call.hear_body(b"<html>")
+
+    assert not call.body.done()

@@ -1,9 +1,12 @@
 """Pictures: asked for, watched, and gone on with; every button, for whom it works and for whom not."""
 
 import io
+from typing import Any
 
+import pytest
 from PIL import Image
 
+from tests.emulators.discord import message_payloads
 from tests.emulators.discord.messages import Message
 from tests.fakes.backend import png
 from tests.platforms.discord.town import Town, is_done
@@ -155,13 +158,14 @@ async def test_anyones_picture_is_described_upscaled_and_remixed_from_its_menu(t
     told = await (await (await town.ana.message_command("Caption", posted)).message()).becomes(is_done)
     larger = await (await (await town.ana.message_command("Upscale", posted)).message()).becomes(is_done)
     form = await (await town.ana.message_command("Remix", posted)).modal_shown()
-    sent = await town.ana.submit(form, {"Prompt": "the same hill in spring"})
+    sent = await town.ana.submit(form, {"Prompt": "the same hill in spring", "Strength": "0.4"})
     remixed = await (await sent.message()).becomes(is_done)
 
     assert told.content.startswith("A short answer.")
     assert larger.gallery
     assert "the same hill in spring" in str(remixed.gallery[0].alt_text)
     assert "image" in town.backend.last.inputs
+    assert 0.4 in town.backend.last.inputs.values()
 
 
 async def test_our_own_picture_has_the_same_menu(town: Town) -> None:
@@ -178,3 +182,32 @@ async def test_a_message_without_a_picture_has_none_to_work_on(town: Town) -> No
     told = await (await town.ana.message_command("Caption", posted)).private_message()
 
     assert told.text == "There is no picture in that message."
+
+
+async def test_a_question_about_our_own_picture_brings_it_along(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = await drawn(town)
+    tells = message_payloads.message_json
+
+    def told(message: Message, *given: object, **traits: object) -> dict[str, Any]:
+        payload = tells(message, *given, **traits)  # type: ignore[arg-type] # handed on as given
+        return payload | ({"attachments": []} if message.is_v2 else {})
+
+    monkeypatch.setattr(message_payloads, "message_json", told)
+    await town.ana.say(f"{town.emulator.bot.mention} caption", reply_to=message)
+    answer = await town.until(lambda: town.general.messages[2:] and town.general.last_message)
+    await answer.becomes(is_done)
+
+    assert answer.content.startswith("A short answer.")
+    assert "image" in town.backend.last.inputs
+
+
+async def test_who_asked_and_what_stands_above_the_picture_and_calls_nobody(town: Town) -> None:
+    words = f"a fox\nfor {town.ben.user.mention} [here](https://evil.example) {'x' * 400}"
+
+    message = await drawn(town, prompt=words)
+
+    first = message.text.splitlines()[0]
+    assert first.startswith(f"-# Ana: /imagine a fox for {town.ben.user.mention} [here] (https://evil.example)")
+    assert first.endswith("…")
+    assert len(first) == 303
+    assert message.pings == []

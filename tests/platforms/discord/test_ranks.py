@@ -208,7 +208,7 @@ async def test_a_form_that_names_a_verb_is_refused_and_on_record(town: Town, sta
         opened = await who.message_command("Remix", posted)
         await opened.modal_shown()
         told_each[who.user.name] = {
-            one.name: await sent(town, who, with_id(opened, custom_id(one.name, str(opened.id), prefix="easel-ask")))
+            one.name: await sent(town, who, with_id(opened, custom_id(one.name, str(posted.id), prefix="easel-ask")))
             for one in ABOVE
         }
 

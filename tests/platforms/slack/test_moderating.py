@@ -53,9 +53,10 @@ async def test_what_is_missing_is_asked_for_in_a_form(either: Office) -> None:
     assert not form.is_open
 
 
-async def test_who_was_never_here_is_named_by_a_link(staff: Staff) -> None:
-    assert await staff.asks(f"/quota grant {staff.ben.escaped} 5") == (
-        f"I have not seen {staff.ben.mention} here yet. They must have used me once."
+async def test_a_member_who_never_asked_is_given_credits_and_a_stranger_is_not(staff: Staff) -> None:
+    assert await staff.asks(f"/quota grant {staff.ben.escaped} 5") == "Ben got 5 credits, and has 5 extra credits now."
+    assert await staff.asks("/quota grant <@U0STRANGER> 5") == (
+        "I have not seen <@U0STRANGER> here yet. They must have used me once."
     )
 
 
