@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from bot.core.errors import EaselError, Fault, NeedsConsent, NotAllowed, UserError, new_reference
 from bot.core.invocations import Attachment, Invocation
-from bot.core.people import Rank, User
+from bot.core.people import User
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch import consent
 from bot.dispatch.consent import Consent
@@ -58,9 +58,8 @@ class Dispatcher:
         if not declaration.works_anywhere:
             await self.services.moderation.admit(invocation.user)
         rank = await self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
-        if declaration.rank > Rank.USER:
-            await self.services.jobs.see(invocation.user)  # the audit names who did what
-            await self.services.moderation.meet(invocation.named)
+        await self.services.jobs.see(invocation.user)  # whoever asked anything can be named, here and in the audit
+        await self.services.moderation.meet(invocation.named)
         invocation = replace(invocation, rank=rank)
         try:
             return await fill(form, invocation).answer(invocation, self.services)

@@ -520,3 +520,12 @@ async def test_somebody_whom_the_platform_shows_can_be_given_credits_before_they
 
     assert reply is not None
     assert reply.text == "Ben got 5 credits, and has 5 extra credits now."
+
+
+async def test_who_only_looked_at_their_usage_can_be_given_credits(bench: Bench) -> None:
+    await bench.say("/usage", by=replace(ANA, id="ben", name="Ben"))
+
+    reply = await bench.say("/quota grant ben 5", by=MODERATOR)
+
+    assert reply is not None
+    assert reply.text.startswith("Ben got 5 credits")
