@@ -1,17 +1,14 @@
 """/block: somebody may ask nothing here, until when a moderator says."""
 
-import re
-
 from bot.core.errors import BadOption, Refused
 from bot.core.invocations import Invocation
+from bot.core.naming import is_an_id, person_linked
 from bot.core.people import Rank, User
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, Person, command, option
 from bot.dispatch.services import Services
 from bot.dispatch.workspace_settings import settings_of
 from bot.moderation.spans import end_told, until_when
-
-_IDS = {"discord": re.compile(r"\d{15,20}"), "slack": re.compile(r"[UW][A-Z0-9]{7,20}")}
 
 
 @command("block", rank=Rank.MODERATOR, private=True)
@@ -48,6 +45,6 @@ async def _found(by: User, name: str, services: Services) -> User:
     try:
         return await services.credits.wallets.person(by, name)
     except BadOption:
-        if (shape := _IDS.get(by.platform)) is None or not shape.fullmatch(name):
+        if not is_an_id(by.platform, name):
             raise
-    return User(by.platform, by.workspace, name, f"<@{name}>")
+    return User(by.platform, by.workspace, name, person_linked(by.platform, name))

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from bot.core.errors import BadOption, Refused
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
-from bot.core.naming import EVERYONE, LINKS, channel_named, is_an_id, role_named
+from bot.core.naming import EVERYONE, channel_named, is_an_id, manners_of, role_named
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Reply
 from bot.credits.policies import About
@@ -109,7 +109,7 @@ def _zones() -> dict[str, str]:
 
 def an_id(platform: str, text: str, what: str) -> str:
     """An id as the platform gives it. Raises `BadOption` for a name, where the platform has ids."""
-    knows_ids = platform in LINKS
+    knows_ids = manners_of(platform).has_links
     if text and (not knows_ids or is_an_id(platform, text) or (what == "role" and text == EVERYONE)):
         return text
     raise BadOption(f"I do not know a {what} called “{text}”. Pick it from the list that opens at @ or #.", option=what)
@@ -160,7 +160,7 @@ def _above(settings: WorkspaceSettings, by: User, services: Services) -> str:
 
 
 def _none_in(by: User) -> str:
-    return ", and Slack has none" if by.platform == "slack" else ""
+    return "" if manners_of(by.platform).has_age_restricted_channels else ", and there are none here"
 
 
 Tell = Callable[[WorkspaceSettings, User, Services], str]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.forgetting import Person
 from bot.core.jobs import Job
+from bot.core.naming import manners_of
 from bot.core.pending import Pending
 from bot.core.people import User
 from bot.core.platform import MessageLost
@@ -38,7 +39,8 @@ _TRIES = 120
 
 def person_of(user: User) -> Person:
     """Somebody as their platform knows them everywhere."""
-    return Person(user.platform, user.workspace if user.platform == "slack" else "", user.id)
+    is_worldwide = manners_of(user.platform).has_worldwide_people
+    return Person(user.platform, "" if is_worldwide else user.workspace, user.id)
 
 
 class Personal:

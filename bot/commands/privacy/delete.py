@@ -2,12 +2,11 @@
 
 from bot.core.errors import NeedsConsent
 from bot.core.invocations import Invocation
+from bot.core.naming import manners_of
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, command
 from bot.dispatch.services import Services
 from bot.jobs.personal import person_of
-
-_WHERE = {"slack": "in this Slack workspace", "discord": "on every Discord server"}
 
 _QUESTION = """\
 This deletes what you asked, the answers and pictures you got, your conversations and your name, {where}. \
@@ -23,7 +22,7 @@ class PrivacyDelete(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         user = invocation.user
         if not invocation.is_confirmed:
-            where = _WHERE.get(user.platform, "everywhere on this page")
+            where = manners_of(user.platform).everywhere
             raise NeedsConsent(_QUESTION.format(where=where), go="Delete everything")
         if await services.jobs.personal.delete(person_of(user), user):
             return Reply(text="It is gone. Amounts stay in the books, without words.", is_private=True)
