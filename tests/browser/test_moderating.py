@@ -15,6 +15,7 @@ async def test_verbs_of_a_group_are_suggested_and_completed(visitor: Visitor) ->
     await expect(visitor.words).to_have_value("/settings general ")
 
 
+@pytest.mark.visit(daily_credits=100)  # a house of its own: what is set in the shared one would hold for every test
 async def test_a_verb_of_two_words_has_its_own_form(visitor: Visitor) -> None:
     await visitor.words.fill("/settings general")
     await visitor.button("Options").click()
@@ -33,6 +34,7 @@ async def test_a_person_is_named_in_a_form(visitor: Visitor) -> None:
     await expect(visitor.page.get_by_text("I have not seen “nobody” here yet.").first).to_be_visible()
 
 
+@pytest.mark.visit(daily_credits=100)
 async def test_what_costs_much_is_asked_and_done_once(visitor: Visitor) -> None:
     await visitor.ask("/settings general --confirm_above 2")
     await visitor.ask("/imagine a fox")
