@@ -20,7 +20,6 @@ class Stage(StrEnum):
     QUEUED = "queued"
     STARTING = "starting"
     RUNNING = "running"
-    FETCHING = "fetching"
 
 
 @dataclass(frozen=True, slots=True)

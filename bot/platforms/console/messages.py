@@ -8,7 +8,6 @@ _STAGES = {
     Stage.QUEUED: "Waiting in line",
     Stage.STARTING: "Waking the model up",
     Stage.RUNNING: "Working on it",
-    Stage.FETCHING: "Bringing the result",
 }
 _ERASE_LINE = "\r\x1b[2K"
 

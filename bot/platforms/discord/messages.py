@@ -29,7 +29,6 @@ _STAGES = {
     Stage.QUEUED: "Waiting in line",
     Stage.STARTING: "Waking the model up",
     Stage.RUNNING: "Working on it",
-    Stage.FETCHING: "Bringing the result",
 }
 
 

@@ -26,7 +26,6 @@ _STAGES = {
     Stage.QUEUED: "Waiting in line",
     Stage.STARTING: "Waking the model up",
     Stage.RUNNING: "Working on it",
-    Stage.FETCHING: "Bringing the result",
 }
 _WITHHELD = (
     "⚠ {which} flagged as sensitive by the model. Slack cannot hide a picture until somebody opens it, so it is not "

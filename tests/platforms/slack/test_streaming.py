@@ -339,14 +339,20 @@ async def test_four_people_at_once_are_within_the_tiers(opened: Opener) -> None:
     assert office.slack.too_many == []
 
 
-async def test_a_bot_that_was_killed_mid_stream_finishes_the_answer(office: Office) -> None:
+async def killed_while_it_spoke(office: Office) -> Thread:
+    """A thread whose answer stands half-way, with the bot killed and started again; the model waits to go on."""
     office.backend.will(words=WORDS, hangs_after=30)
     thread = await asked(office)
     await thread.bot_says("word20 ")
-
     await office.app.runner.stop()
     await office.close()
     await office.open()
+    return thread
+
+
+async def test_a_bot_that_was_killed_mid_stream_finishes_the_answer(office: Office) -> None:
+    thread = await killed_while_it_spoke(office)
+
     office.backend.last.let_go.set()
 
     await answered(thread)
@@ -443,12 +449,7 @@ async def test_an_answer_that_fits_no_stream_any_more_is_posted(office: Office) 
 
 
 async def test_an_old_stop_says_that_nothing_runs(office: Office) -> None:
-    office.backend.will(words=WORDS, hangs_after=30)
-    thread = await asked(office)
-    await thread.bot_says("word20 ")
-    await office.app.runner.stop()
-    await office.close()
-    await office.open()
+    thread = await killed_while_it_spoke(office)
     office.backend.last.let_go.set()
     await answered(thread)
     root = office.general.messages[0]
