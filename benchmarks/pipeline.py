@@ -103,7 +103,7 @@ keys = itertools.count()
 
 
 async def ask(app: App, user: User = ANA, prompt: str = "a lighthouse at dusk") -> None:
-    key = next(keys)  # a seed of its own: equal requests would share one run
+    key = next(keys)  # a seed of its own, as different people's requests have
     options: dict[str, str | int | float | bool] = {"prompt": prompt, "seed": key, "format": "jpg"}
     await app.dispatcher.handle(Invocation(user, CHANNEL, "imagine", f"web:{key}", options))
 

@@ -33,7 +33,6 @@ EaselError
 └── Conflict                 a unique row exists already (never shown)
     ├── DuplicateAsk         this request key has its job
     ├── DuplicatePress       this press key has an open job
-    ├── AlreadyLed           an identical request has an open job that others share
     ├── AlreadyClaimed       this backend id belongs to another prediction
     ├── DuplicateEntry       this ledger key was used
     └── Overdrawn            the database refused to let an account go below zero
@@ -221,10 +220,6 @@ class DuplicateAsk(Conflict):
 
 class DuplicatePress(Conflict):
     """This press key has an open job."""
-
-
-class AlreadyLed(Conflict):
-    """An identical request has an open job that others share."""
 
 
 class AlreadyClaimed(Conflict):

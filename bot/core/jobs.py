@@ -74,12 +74,10 @@ class Job:
     """How many turns the person gets in a line for one of somebody without a tier."""
     queue_turn: float | None = None
     """When it was due in its line (`jobs.line`): jobs that wait are taken up again in this order."""
-    share_key: str = ""
-    """What identical requests have in common, where one run may answer them all (`jobs.sharing`)."""
-    shares: str = ""
-    """The job whose run answers this one, which costs nothing."""
-    is_reused: bool = False
-    """That run was over when this was asked."""
+    reuse_key: str = ""
+    """The key that identical requests of a workspace share (`jobs.reuse`); empty: its result is not reused."""
+    reuses: str = ""
+    """The finished job whose result answers this job for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class JobStore(Protocol):
     """Jobs, each arrow of their life a compare-and-set."""
 
     async def add(self, job: Job) -> None:
-        """Raises `DuplicateAsk`, `DuplicatePress` or `AlreadyLed`, and then nothing is written."""
+        """Raises `DuplicateAsk` or `DuplicatePress`, and then nothing is written."""
         ...
 
     async def get(self, job_id: str) -> Job | None: ...
@@ -38,7 +38,7 @@ class JobStore(Protocol):
         """Compare-and-set on (id, state, owner, epoch) of `job`. The job as it is now; None when no longer ours.
 
         `changes` are fields of `Job`: prediction, cost, error, attempts, run_after, told_at, conversation,
-        queue_turn, shares.
+        queue_turn.
         """
         ...
 
@@ -87,20 +87,8 @@ class JobStore(Protocol):
 
     async def count_open(self) -> int: ...
 
-    async def leading(self, job: Job) -> Job | None:
-        """The open job of an identical request in the same workspace, whose run this one can share."""
-        ...
-
     async def finished_alike(self, job: Job) -> Job | None:
         """The latest finished job of an identical request in the same workspace: what it made is kept and unflagged."""
-        ...
-
-    async def hand_out(self, leader: str, prediction: str) -> None:
-        """Give the run of a job that is over to the open jobs that share it."""
-        ...
-
-    async def count_following(self, leader: str) -> int:
-        """How many open jobs share the run of this one, and are not asked to stop."""
         ...
 
     async def count_open_of(self, user: User) -> int:
@@ -163,10 +151,6 @@ class MessageStore(Protocol):
 
     async def of(self, job_id: str) -> list[PostedMessage]:
         """In order of their parts."""
-        ...
-
-    async def hand_over(self, job_id: str, heir: str) -> None:
-        """The messages of one job belong to another from now on, which has none."""
         ...
 
     async def shown_in(self, platform: str, channel: str, message: str) -> str | None:

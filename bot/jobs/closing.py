@@ -61,12 +61,12 @@ async def fail(work: Work, error: EaselError) -> None:
     await _write(work, Ending(JobState.FAILED, outputs, real_cost, is_charged=False, error=str(error)), "lost", None)
 
 
-async def finish_free(work: Work, prediction: str) -> None:
-    """The run of another job, which pays for it, made this one's result as well."""
+async def finish_free(work: Work) -> None:
+    """Finish a job whose result another job made and paid for."""
     now = work.parts.clock.now()
     async with work.parts.database.write(is_urgent=True) as tx:
         paid = await work.parts.credits.ledger.settle(tx, work.job.id, 0, now)
-        moved = await work.move(tx, JobState.FINISHED, prediction=prediction, cost=paid)
+        moved = await work.move(tx, JobState.FINISHED, cost=paid)
     work.job = moved
     _count(moved)
 
@@ -169,7 +169,7 @@ async def _write(work: Work, ending: Ending, state: str, seconds: float | None) 
     now = work.parts.clock.now()
     async with work.parts.database.write(is_urgent=True) as tx:
         paid = await _close_money(tx, work, ending, now)
-        if work.job.prediction and not work.job.shares:  # the run of another job is that job's to close
+        if work.job.prediction and not work.job.reuses:  # another job's run is closed by that job
             await tx.outputs.add(ending.outputs)
             await tx.predictions.close(work.job.prediction, state, seconds, ending.real_cost)
         if ending.state is JobState.FINISHED and seconds is not None:
@@ -177,21 +177,12 @@ async def _write(work: Work, ending: Ending, state: str, seconds: float | None) 
         if (turn := _answer(work, ending, now)) is not None:
             await tx.conversations.add_turn(turn)
         moved = await work.move(tx, ending.state, cost=paid, error=ending.error)
-        if _is_shared(work, ending):
-            await tx.jobs.hand_out(moved.id, moved.prediction)
     work.job, work.result = moved, Result(ending.outputs, seconds)
     _count(moved)
 
 
 def _count(job: Job) -> None:
     metrics.jobs.labels(command=job.command, platform=job.user.platform, outcome=job.state.value).inc()
-
-
-def _is_shared(work: Work, ending: Ending) -> bool:
-    """Whether others may end with it: not where it was stopped, which was its asker's wish alone."""
-    return bool(work.job.share_key and not work.job.shares and work.job.prediction) and (
-        ending.state is not JobState.CANCELLED
-    )
 
 
 async def _close_money(tx: Transaction, work: Work, ending: Ending, now: datetime) -> int:

@@ -1,6 +1,6 @@
 """Taking a job's messages away, with its words and the files that nothing else shows. What it cost stays.
 
-The run of a job may be shared: what it made goes with the last of those who have it.
+Jobs that reuse a result share its run: outputs are deleted with the last of these jobs.
 """
 
 from contextlib import suppress

@@ -37,8 +37,8 @@ from bot.jobs.delivery import result_of
 from bot.jobs.files import to_row
 from bot.jobs.personal import Personal
 from bot.jobs.records import JobRecord, record_of
+from bot.jobs.reuse import reuse_key, with_kept_result
 from bot.jobs.runner import Runner
-from bot.jobs.sharing import add, share_key
 from bot.jobs.work import Parts, Work
 from bot.moderation.moderation import Moderation
 
@@ -104,7 +104,7 @@ class Jobs:
             return first
         job = self._new(invocation, model, to_row(known), to_row(inputs), told)
         await self._agree(invocation, job, model, known)
-        job = replace(job, share_key=share_key(job, model, options))
+        job = replace(job, reuse_key=reuse_key(job, model, options))
         waiting = [PostedMessage(job.id, 0, ref)] if (ref := invocation.answering) is not None else []
         try:
             return await self._accept(job, model, _words(known), asked, waiting)
@@ -281,7 +281,9 @@ class Jobs:
 
     async def _insert(self, tx: Transaction, job: Job, asked: Asked | None, may_reuse: bool) -> Job:
         if asked is None:
-            return await add(tx, job, may_reuse=may_reuse, is_kept=self._is_kept)
+            job = await with_kept_result(tx, job, self._is_kept) if may_reuse else job
+            await tx.jobs.add(job)
+            return job
         # Of two who begin a conversation at once, one opened it: the other's question joins it.
         conversation = await tx.conversations.open(asked.conversation)
         job = replace(job, conversation=conversation.id, options={**job.options, "answers": asked.answers})

@@ -40,7 +40,7 @@ class Presenter:
     catalogue: Catalogue
     badge: str = ""
 
-    def working(self, job: Job, model: Model, progress: Progress, text: str = "", note: str = "") -> Reply:
+    def working(self, job: Job, model: Model, progress: Progress, text: str = "") -> Reply:
         """The placeholder and every step until the end."""
         price = f"{self.form.show(job.told_at_most)} credits"
         if job.told_about != job.told_at_most:
@@ -49,7 +49,7 @@ class Presenter:
         return Reply(
             text=harmless(text),
             progress=progress,
-            note=_line(model.title, _free(job) or price, note),
+            note=_line(model.title, _free(job) or price),
             buttons=(Button("cancel", "Stop", job.id),),
             tone=Tone.WORKING,
             is_private=job.is_private,
@@ -126,11 +126,8 @@ def _asked(job: Job, model: Model) -> str:
 
 
 def _free(job: Job) -> str:
-    """Why a job costs nothing, when another one paid."""
-    if not job.shares:
-        return ""
-    when = "kept from an identical request" if job.is_reused else "shared with an identical request just now"
-    return f"{when} · free"
+    """Say why a job that reuses a result costs nothing."""
+    return "kept from an identical request · free" if job.reuses else ""
 
 
 def _report(job: Job, result: Result) -> list[Button]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bot.core.errors import BackendError, EaselError, Fault, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
-from bot.jobs import closing, delivery, following, placing, submitting, trying_again, waiting, watching
+from bot.jobs import closing, delivery, placing, reuse, submitting, trying_again, waiting, watching
 from bot.jobs.queue import Turn
 from bot.jobs.work import JobLost, Parts, Work
 from bot.telemetry import metrics
@@ -91,7 +91,7 @@ class Runner:
     def _turn(self, job: Job) -> Turn:
         """Its place in line. Jobs that are taken up stand there at once, in the order in which they are launched."""
         turn = self._parts.queue.run(job, self._parts.catalogue.get(job.model))
-        if job.state is JobState.QUEUED and not job.shares:
+        if job.state is JobState.QUEUED and not job.reuses:
             turn.join()
         elif job.state in (JobState.SUBMITTING, JobState.RUNNING):
             turn.occupy()
@@ -119,8 +119,6 @@ class Runner:
                 log.exception("job.stranded", extra={"job": job.id})
             finally:
                 await work.close()
-        if work.heir is not None:
-            self.launch(work.heir)
 
     async def _look_up(self, work: Work) -> None:
         """What is known of a job that is not new: the messages posted so far."""
@@ -146,15 +144,13 @@ class Runner:
         if work.job.model not in self._parts.catalogue:
             await self._give_up(work, UserError(f"{work.job.model} is not offered any more. You were not charged."))
         await self._stage(work, placing.place, JobState.ACCEPTED)
-        if work.job.shares:
-            await self._stage(work, following.follow, JobState.QUEUED)
+        if work.job.reuses:
+            await self._stage(work, reuse.finish, JobState.QUEUED)
         elif work.job.state is JobState.QUEUED:
             await waiting.come(work, turn)
         await self._stage(work, self._begin, JobState.QUEUED)
         await self._until_closed(work)
         turn.leave()
-        for concerned in (work.job.id, work.job.shares):
-            self._parts.bells.ring(concerned)
         if work.job.told_at is None:
             await self._stage(work, delivery.deliver, work.job.state)
 

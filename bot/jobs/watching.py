@@ -10,7 +10,6 @@ from bot.core.errors import BackendBusy, BackendDown, PredictionGone
 from bot.core.models import OutputKind
 from bot.core.predictions import Ended, Event, Progressed, Snapshot, Started, Starting, Wrote
 from bot.core.replies import Progress, Reply, Stage
-from bot.jobs.following import until_unwanted
 from bot.jobs.work import Work
 
 log = logging.getLogger(__name__)
@@ -121,7 +120,7 @@ def _reply(work: Work, view: _View) -> Reply:
     elapsed = int(work.parts.clock.monotonic() - (work.started_at or view.began_at))
     usual = round(work.usual_seconds) if work.usual_seconds else None
     progress = Progress(_stage(work, view, elapsed), view.percent, elapsed, usual or None)
-    return work.parts.presenter.working(work.job, work.model, progress, work.text, work.note)
+    return work.parts.presenter.working(work.job, work.model, progress, work.text)
 
 
 def _stage(work: Work, view: _View, elapsed: int) -> Stage:
@@ -142,7 +141,7 @@ async def _tick(work: Work, view: _View) -> None:
 async def _stop_when_wanted(work: Work, backend_id: str) -> None:
     """Cancel at the backend when somebody asks, or at started + max_seconds."""
     limit = asyncio.create_task(_until_limit(work))
-    wanted = asyncio.create_task(until_unwanted(work))
+    wanted = asyncio.create_task(work.cancelled.wait())
     try:
         await asyncio.wait({limit, wanted}, return_when=asyncio.FIRST_COMPLETED)
         if not wanted.done():

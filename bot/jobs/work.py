@@ -16,7 +16,6 @@ from bot.core.storage import Database, Transaction
 from bot.credits.credits import Credits
 from bot.jobs.presenting import Presenter, Result
 from bot.jobs.queue import Queue
-from bot.jobs.sharing import Bells
 from bot.jobs.usual_times import UsualTimes
 from bot.media.media import Media
 from bot.streaming.editor import Editor
@@ -40,7 +39,6 @@ class Parts:
     times: UsualTimes
     clock: Clock
     queue: Queue
-    bells: Bells = field(default_factory=Bells)
 
 
 @dataclass(slots=True)
@@ -68,10 +66,6 @@ class Work:
     usual_seconds: float | None = None
     stopped_by_limit: str = ""
     """Why we stopped it ourselves, in a sentence."""
-    note: str = ""
-    """What else its message says while it works."""
-    heir: Job | None = None
-    """The job that took its place."""
     _editor: Editor | None = None
 
     @property

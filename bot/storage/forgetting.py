@@ -44,7 +44,7 @@ _FORGET_JOBS = (
     sa.update(jobs)
     .where(jobs.c.id.in_(_ids))
     .values(
-        options={}, inputs={}, roles=[], user_name="", locale="", error="", share_key="", forgotten_at=bindparam("at")
+        options={}, inputs={}, roles=[], user_name="", locale="", error="", reuse_key="", forgotten_at=bindparam("at")
     )
 )
 _FORGET_MESSAGES = sa.delete(messages).where(messages.c.job.in_(_ids))
@@ -54,7 +54,7 @@ _FORGET_QUOTES = sa.update(jobs).where(jobs.c.conversation.in_(_talks), _IS_OVER
 _FORGET_TURNS = sa.delete(turns).where(turns.c.job.in_(_ids), sa.text("job <> ''"))
 
 _predictions: sa.BindParameter[Any] = bindparam("predictions", expanding=True)
-# Several jobs may share one run: its outputs go with the last of them.
+# Jobs that reuse a result share its run: the outputs are deleted with the last of these jobs.
 _SHARED = (
     sa.select(jobs.c.prediction).distinct().where(jobs.c.prediction.in_(_predictions), jobs.c.forgotten_at.is_(None))
 )

@@ -10,17 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
-from bot.core.errors import AlreadyLed, DuplicateAsk, DuplicatePress
+from bot.core.errors import DuplicateAsk, DuplicatePress
 from bot.core.jobs import Job, JobState
 from bot.core.people import Channel, User
 from bot.storage.speaking import Rows
 from bot.storage.statements import Statements
 from bot.storage.tables.runs import outputs
-from bot.storage.tables.work import IS_FOLLOWING, IS_LEADING, IS_OPEN, IS_WAITED_FOR, jobs, workers
+from bot.storage.tables.work import IS_OPEN, IS_WAITED_FOR, jobs, workers
 
-MOVABLE = frozenset(
-    {"prediction", "cost", "error", "attempts", "run_after", "told_at", "conversation", "queue_turn", "shares"}
-)
+MOVABLE = frozenset({"prediction", "cost", "error", "attempts", "run_after", "told_at", "conversation", "queue_turn"})
 """The fields of a job that may change as it moves."""
 
 _ADD = insert(jobs).on_conflict_do_nothing()
@@ -72,16 +70,13 @@ _ASKED_IN = (
     .limit(bindparam("most"))
 )
 
-_ALIKE = _ALL.where(
-    jobs.c.platform == bindparam("platform"),
-    jobs.c.workspace == bindparam("workspace"),
-    jobs.c.share_key == bindparam("share_key"),
-)
-_LEADING = _ALIKE.where(sa.text(IS_LEADING))
 _made = outputs.c.prediction == jobs.c.prediction
 _FINISHED_ALIKE = (
-    _ALIKE.where(
-        sa.text("share_key <> ''"),
+    _ALL.where(
+        jobs.c.platform == bindparam("platform"),
+        jobs.c.workspace == bindparam("workspace"),
+        jobs.c.reuse_key == bindparam("reuse_key"),
+        sa.text("reuse_key <> ''"),
         jobs.c.state.in_([state.value for state in (JobState.FINISHED, JobState.DELIVERED, JobState.UNDELIVERABLE)]),
         jobs.c.forgotten_at.is_(None),
         sa.exists().where(_made),
@@ -90,9 +85,6 @@ _FINISHED_ALIKE = (
     .order_by(*_NEWEST)
     .limit(1)
 )
-_IS_FOLLOWER = (jobs.c.shares == bindparam("leader"), sa.text(IS_FOLLOWING))
-_HAND_OUT = sa.update(jobs).where(*_IS_FOLLOWER).values(prediction=bindparam("made_by"))
-_COUNT_FOLLOWING = sa.select(sa.func.count()).select_from(jobs).where(*_IS_FOLLOWER, jobs.c.cancel_by == "")
 
 _ASK_CANCEL = (
     sa.update(jobs)
@@ -148,8 +140,6 @@ class SqlJobStore:
         # A platform that delivers a press twice repeats both keys: that is the same ask.
         if await self.by_request_key(job.request_key):
             raise DuplicateAsk(job.request_key)
-        if job.share_key and not job.shares and await self.leading(job):
-            raise AlreadyLed(job.share_key)
         raise DuplicatePress(job.press_key)
 
     async def get(self, job_id: str) -> Job | None:
@@ -210,17 +200,9 @@ class SqlJobStore:
     async def let_go(self, owner: str, at: datetime) -> int:
         return (await self._run(_LET_GO, {"me": owner, "at": at})).rowcount
 
-    async def leading(self, job: Job) -> Job | None:
-        return _one(await self._run(_LEADING, _alike(job)))
-
     async def finished_alike(self, job: Job) -> Job | None:
-        return _one(await self._run(_FINISHED_ALIKE, _alike(job)))
-
-    async def hand_out(self, leader: str, prediction: str) -> None:
-        await self._run(_HAND_OUT, {"leader": leader, "made_by": prediction})
-
-    async def count_following(self, leader: str) -> int:
-        return int((await self._run(_COUNT_FOLLOWING, {"leader": leader})).scalar_one())
+        place = {"platform": job.channel.platform, "workspace": job.channel.workspace}
+        return _one(await self._run(_FINISHED_ALIKE, {**place, "reuse_key": job.reuse_key}))
 
     async def count_open(self) -> int:
         return int((await self._run(_COUNT_OPEN)).scalar_one())
@@ -258,10 +240,6 @@ def _move(names: tuple[str, ...]) -> sa.UpdateBase:
 def _in_line(job: Job) -> tuple[bool, float, datetime, str]:
     """Jobs in the order of their turns; those that never stood in line come last, oldest first."""
     return (job.queue_turn is None, job.queue_turn or 0, job.created_at, job.id)
-
-
-def _alike(job: Job) -> dict[str, str]:
-    return {"platform": job.channel.platform, "workspace": job.channel.workspace, "share_key": job.share_key}
 
 
 def _address(user: User) -> dict[str, str]:
@@ -302,9 +280,8 @@ _SAME_NAMES: Sequence[str] = (
     "told_at",
     "weight",
     "queue_turn",
-    "share_key",
-    "shares",
-    "is_reused",
+    "reuse_key",
+    "reuses",
 )
 
 

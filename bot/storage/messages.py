@@ -34,7 +34,6 @@ _AT = (
 )
 _NOTES = sa.select(messages.c.stream).where(*_AT)
 _WRITE_NOTES = sa.update(messages).where(*_AT).values(stream=bindparam("notes", type_=messages.c.stream.type))
-_HAND_OVER = sa.update(messages).where(messages.c.job == bindparam("of_job")).values(job=bindparam("heir"))
 _FORGET = (
     sa.update(messages)
     .where(sa.text("token <> ''"), messages.c.token_expires_at < bindparam("expired_before"))
@@ -58,9 +57,6 @@ class SqlMessageStore:
 
     async def of(self, job_id: str) -> list[PostedMessage]:
         return [_message(row) for row in await self._run(_OF, {"of_job": job_id})]
-
-    async def hand_over(self, job_id: str, heir: str) -> None:
-        await self._run(_HAND_OVER, {"of_job": job_id, "heir": heir})
 
     async def shown_in(self, platform: str, channel: str, message: str) -> str | None:
         facts = {"of_platform": platform, "of_channel": channel, "of_message": message}

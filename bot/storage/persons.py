@@ -87,7 +87,7 @@ _ON_PAGE: Mapping[str, sa.Select[Any]] = {
 }
 
 _OURS = frozenset(
-    {"owner", "epoch", "steps", "weight", "queue_turn", "attempts", "path", "name_folded", "request_key", "share_key"}
+    {"owner", "epoch", "steps", "weight", "queue_turn", "attempts", "path", "name_folded", "request_key", "reuse_key"}
 )
 """Columns that say something of the bot's work and nothing of a person."""
 

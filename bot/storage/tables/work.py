@@ -59,9 +59,8 @@ jobs = sa.Table(
     sa.Column("cost", Micros, nullable=True),
     count("weight", default=1),
     sa.Column("queue_turn", sa.Float, nullable=True),
-    key("share_key"),  # what identical requests have in common, where they may be answered by one run
-    key("shares"),  # the job whose run answers this one
-    flag("is_reused"),  # that run was over when this was asked
+    key("reuse_key"),  # identical requests of a workspace share it; empty: the result is not reused
+    key("reuses"),  # the finished job whose result answers this one
     key("owner"),
     count("epoch"),
     count("attempts"),
@@ -97,29 +96,12 @@ sa.Index(
 _is_remembered = sa.text("forgotten_at IS NULL")
 sa.Index("jobs_remembered", jobs.c.created_at, sqlite_where=_is_remembered, postgresql_where=_is_remembered)
 
-_may_share = sa.text("share_key <> ''")
+_may_be_reused = sa.text("reuse_key <> ''")
 sa.Index(
-    "jobs_share_key",
-    *(jobs.c.platform, jobs.c.workspace, jobs.c.share_key),
-    sqlite_where=_may_share,
-    postgresql_where=_may_share,
-)
-IS_LEADING = f"share_key <> '' AND shares = '' AND {IS_OPEN}"
-"""Its run is the one that identical requests share: there is one at a time."""
-
-sa.Index(
-    "jobs_leading",
-    *(jobs.c.platform, jobs.c.workspace, jobs.c.share_key),
-    unique=True,
-    sqlite_where=sa.text(IS_LEADING),
-    postgresql_where=sa.text(IS_LEADING),
-)
-IS_FOLLOWING = f"shares <> '' AND {IS_OPEN}"
-sa.Index(
-    "jobs_following",
-    jobs.c.shares,
-    sqlite_where=sa.text(IS_FOLLOWING),
-    postgresql_where=sa.text(IS_FOLLOWING),
+    "jobs_reuse_key",
+    *(jobs.c.platform, jobs.c.workspace, jobs.c.reuse_key),
+    sqlite_where=_may_be_reused,
+    postgresql_where=_may_be_reused,
 )
 
 messages = sa.Table(

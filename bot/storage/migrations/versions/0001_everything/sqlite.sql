@@ -250,9 +250,8 @@ CREATE TABLE jobs (
 	cost BIGINT,
 	weight INTEGER DEFAULT '1' NOT NULL,
 	queue_turn FLOAT,
-	share_key TEXT DEFAULT '' NOT NULL,
-	shares TEXT DEFAULT '' NOT NULL,
-	is_reused BOOLEAN DEFAULT 0 NOT NULL,
+	reuse_key TEXT DEFAULT '' NOT NULL,
+	reuses TEXT DEFAULT '' NOT NULL,
 	owner TEXT DEFAULT '' NOT NULL,
 	epoch INTEGER DEFAULT '0' NOT NULL,
 	attempts INTEGER DEFAULT '0' NOT NULL,
@@ -280,11 +279,7 @@ CREATE INDEX jobs_of_user ON jobs (platform, user_workspace, user, created_at)
 
 CREATE INDEX jobs_open ON jobs (owner) WHERE state IN ('accepted', 'queued', 'submitting', 'running')
 
-CREATE INDEX jobs_following ON jobs (shares) WHERE shares <> '' AND state IN ('accepted', 'queued', 'submitting', 'running')
-
-CREATE UNIQUE INDEX jobs_leading ON jobs (platform, workspace, share_key) WHERE share_key <> '' AND shares = '' AND state IN ('accepted', 'queued', 'submitting', 'running')
-
-CREATE INDEX jobs_share_key ON jobs (platform, workspace, share_key) WHERE share_key <> ''
+CREATE INDEX jobs_reuse_key ON jobs (platform, workspace, reuse_key) WHERE reuse_key <> ''
 
 CREATE UNIQUE INDEX jobs_press_key ON jobs (press_key) WHERE press_key <> '' AND state IN ('accepted', 'queued', 'submitting', 'running')
 

@@ -1,0 +1,51 @@
+"""Answer a request from the kept result of an identical finished request, where the workspace's setting `reuse` allows.
+
+Requests are identical when model, version and inputs are the same and the user gave the seed: another run would make
+the same picture. A reusing job holds nothing, costs nothing and runs nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bot.core.jobs import Job
+from bot.core.json import fingerprint
+from bot.core.models import Model, Task
+from bot.core.storage import Transaction
+from bot.jobs.closing import cancel_unsubmitted, finish_free
+from bot.jobs.work import Work
+
+UNRELATED_WORKSPACES = frozenset({"", "user-installs"})
+"""Direct messages and user installs: the people there have no workspace in common."""
+
+
+def reuse_key(job: Job, model: Model, options: Mapping[str, object]) -> str:
+    """Return the key that identical requests of a workspace share; empty where a result must not be reused.
+
+    `options` are as the user gave them: a seed that the bot chose differs each time.
+    """
+    is_personal = job.is_private or job.channel.workspace in UNRELATED_WORKSPACES or model.task is Task.CHAT
+    if is_personal or options.get("seed") is None:
+        return ""
+    return fingerprint(f"{job.user.workspace}\n{model.key}\n{model.ref}\n{model.version}", job.inputs)
+
+
+async def with_kept_result(tx: Transaction, job: Job, is_kept: Callable[[str], bool]) -> Job:
+    """Return the job with the run of an identical finished job and a price of 0, or unchanged where none is kept.
+
+    `is_kept` tells whether the file of a SHA-256 exists.
+    """
+    source = await tx.jobs.finished_alike(job) if job.reuse_key else None
+    if source is None or source.is_private:
+        return job
+    outputs = await tx.outputs.of(source.prediction)
+    if not outputs or not all(is_kept(output.sha256) for output in outputs if output.sha256):
+        return job
+    return replace(job, told_about=0, told_at_most=0, reuses=source.id, prediction=source.prediction)
+
+
+async def finish(work: Work) -> None:
+    """End a reusing job, queued → finished or cancelled: the outputs of its prediction exist already."""
+    if work.cancelled.is_set():
+        await cancel_unsubmitted(work)
+    else:
+        await finish_free(work)

@@ -1,0 +1,237 @@
+"""With the setting `reuse`, a request identical to a finished request is answered from the kept result, for nothing."""
+
+import asyncio
+from pathlib import Path
+from typing import cast
+
+import pytest
+import sqlalchemy as sa
+
+from bot.core.invocations import Invocation
+from bot.core.jobs import Job, JobState
+from bot.core.people import Channel, User
+from bot.core.platform import Destination
+from bot.core.replies import MessageRef, Reply, Tone
+from bot.core.storage import Policy
+from bot.storage.jobs import SqlJobStore
+from bot.storage.tables.runs import outputs
+from tests.bench import Bench
+from tests.fakes.platform import Shown
+from tests.fakes.rows import ANA, CHANNEL
+
+FOX = "/imagine a fox --seed 7"
+PRICE = 3_000
+BEN, CLEO = User("web", "page", "u1", "User 1"), User("web", "page", "u2", "User 2")
+
+
+def of(bench: Bench, who: User) -> list[Shown]:
+    return [message for message in bench.platform.messages.values() if message.destination.user == who]
+
+
+async def paid(bench: Bench, *people: User) -> list[int]:
+    return [bench.starting_credits - await bench.balance(who) for who in people]
+
+
+async def jobs_of(bench: Bench, who: User) -> list[Job]:
+    return await bench.app.jobs.recent(who)
+
+
+async def all_is_in_order(bench: Bench) -> bool:
+    """Nothing is held any more, and the books agree."""
+    async with bench.app.database.read() as tx:
+        return not await tx.ledger.jobs_with_open_holds() and not await tx.books.disagreements(10)
+
+
+async def reusing(bench: Bench, workspace: str = "page") -> None:
+    policy = Policy("web", workspace, "workspace", "", "setting:reuse", True, "owner", bench.clock.now())
+    async with bench.app.database.write() as tx:
+        await tx.policies.put(policy)
+
+
+async def test_an_identical_finished_request_runs_anew_unless_the_workspace_likes(bench: Bench) -> None:
+    await bench.say(FOX)
+    await bench.say(FOX, by=BEN)
+
+    assert len(bench.backend.runs) == 2
+    assert await paid(bench, ANA, BEN) == [PRICE, PRICE]
+
+
+async def test_an_identical_finished_request_is_answered_from_what_was_kept(bench: Bench) -> None:
+    await reusing(bench)
+    await bench.say(FOX)
+
+    await bench.say(FOX, by=BEN)
+    await bench.say(FOX, by=CLEO)
+
+    assert len(bench.backend.runs) == 1
+    assert bench.last_message.reply.tone is Tone.DONE
+    assert "kept from an identical request · free" in bench.last_message.reply.note
+    assert bench.last_message.reply.pictures == of(bench, ANA)[0].reply.pictures
+    assert await paid(bench, ANA, BEN, CLEO) == [PRICE, 0, 0]
+    assert (await jobs_of(bench, CLEO))[0].state is JobState.DELIVERED
+    assert await all_is_in_order(bench)
+
+
+@pytest.mark.parametrize("gone", ["deleted", "file", "flagged"])
+async def test_what_is_gone_or_flagged_is_not_reused(bench: Bench, gone: str) -> None:
+    await reusing(bench)
+    await bench.say(FOX)
+    job, message = await bench.job(), bench.last_message
+    if gone == "deleted":
+        await bench.press("delete")
+    elif gone == "file":
+        await bench.app.media.remove(message.reply.pictures[0].sha256)
+    else:
+        await flag(bench, job)
+
+    await bench.say(FOX, by=BEN)
+
+    assert len(bench.backend.runs) == 2
+
+
+async def flag(bench: Bench, job: Job) -> None:
+    """As a model's safety filter does."""
+    statement = sa.update(outputs).where(outputs.c.prediction == job.prediction).values(is_flagged=True)
+    async with bench.app.database.write() as tx:
+        await cast(SqlJobStore, tx.jobs)._run(statement)
+
+
+async def test_identical_requests_in_flight_at_once_run_and_are_paid_each(bench: Bench) -> None:
+    await reusing(bench)
+    bench.backend.will(hangs_after=0)
+    await bench.say(FOX)
+    await bench.say(FOX, by=BEN)
+
+    for run in bench.backend.runs.values():
+        run.let_go.set()
+    await bench.until(lambda: not bench.app.runner.running)
+
+    assert len(bench.backend.runs) == 2
+    assert await paid(bench, ANA, BEN) == [PRICE, PRICE]
+    assert await all_is_in_order(bench)
+
+
+async def test_a_user_without_credits_can_still_reuse(tmp_path: Path) -> None:
+    bench = await Bench.open(tmp_path, daily_credits=3.0)
+    await reusing(bench)
+    await bench.say("/imagine a hen", by=BEN)
+    await bench.say(FOX, by=ANA)
+
+    await bench.say(FOX, by=BEN)
+
+    assert [message.reply.tone for message in of(bench, BEN)] == [Tone.DONE, Tone.DONE]
+    await bench.close()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (FOX, "/imagine a fox --seed 8"),
+        ("/imagine a fox", "/imagine a fox"),
+        (FOX, "/imagine a hen --seed 7"),
+        (FOX, "/imagine a fox --seed 7 --count 2"),
+        (FOX, "/imagine a fox --seed 7 --model flux-dev"),
+        (FOX, "/imagine a fox"),
+    ],
+    ids=["another seed", "no seed", "another prompt", "another count", "another model", "one seed"],
+)
+async def test_what_is_not_identical_is_not_reused(bench: Bench, lines: tuple[str, str]) -> None:
+    await reusing(bench)
+
+    for line, who in zip(lines, (ANA, BEN), strict=True):
+        await bench.say(line, by=who)
+
+    assert len(bench.backend.runs) == 2
+
+
+async def test_workspaces_do_not_reuse_from_each_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.app.dispatcher.services.moderation, "_always_allowed", frozenset({("web", "*")}))
+    for workspace in ("page", "T2", "user-installs"):
+        await reusing(bench, workspace)
+    theirs, place = User("web", "T2", "zoe", "Zoe"), Channel("web", "T2", "c")
+    strangers = Channel("web", "user-installs", "d")
+
+    await bench.say(FOX)
+    await bench.say(FOX, by=theirs, channel=place)
+    for n in range(2):
+        await bench.say(FOX, by=User("web", "user-installs", f"s{n}", "S"), channel=strangers)
+
+    assert len(bench.backend.runs) == 4
+
+
+async def test_a_private_result_is_not_reused(bench: Bench) -> None:
+    await reusing(bench)
+    options: dict[str, str | int | float | bool] = {"prompt": "a fox", "seed": 7}
+    await bench.app.dispatcher.handle(Invocation(ANA, CHANNEL, "imagine", "web:private", options, is_private=True))
+    await bench.rest()
+
+    await bench.say(FOX, by=BEN)
+
+    assert len(bench.backend.runs) == 2
+
+
+async def test_one_who_deletes_takes_nothing_from_the_other(bench: Bench) -> None:
+    await reusing(bench)
+    await bench.say(FOX)
+    await bench.say(FOX, by=BEN)
+    (first,), (second,) = of(bench, ANA), of(bench, BEN)
+    sha256 = first.reply.pictures[0].sha256
+    theirs = (await jobs_of(bench, BEN))[0]
+
+    await bench.press("delete", on=first)
+    after_one = (bench.app.media.path_of(sha256), len(await bench.app.jobs.outputs(theirs)))
+    await bench.press("delete", on=second, by=BEN)
+
+    assert after_one[0] is not None
+    assert after_one[1] == 1
+    assert bench.app.media.path_of(sha256) is None
+    assert await bench.app.jobs.outputs(theirs) == []
+    assert bench.platform.messages == {}
+    assert await all_is_in_order(bench)
+
+
+async def test_a_reusing_job_that_is_stopped_ends_without_the_result(bench: Bench) -> None:
+    await reusing(bench)
+    await bench.say(FOX)
+    post, gate = bench.platform.post, asyncio.Event()
+
+    async def post_late(destination: Destination, reply: Reply) -> MessageRef:
+        await gate.wait()
+        return await post(destination, reply)
+
+    bench.platform.post = post_late  # type: ignore[method-assign]  # a platform that answers late
+    await bench.say(FOX, by=BEN)
+    (job,) = await jobs_of(bench, BEN)
+    await bench.app.jobs.cancel(job, BEN)
+    gate.set()
+    await bench.rest()
+
+    assert (await jobs_of(bench, BEN))[0].state is JobState.CANCELLED
+    assert of(bench, BEN)[0].text == "⏹ Stopped."
+    assert of(bench, ANA)[0].reply.pictures
+    assert await all_is_in_order(bench)
+
+
+async def test_a_reusing_job_is_served_after_a_crash(tmp_path: Path, database_url: str) -> None:
+    first = await Bench.open(tmp_path, database_url)
+    await reusing(first)
+    await first.say(FOX)
+    post, gate = first.platform.post, asyncio.Event()
+
+    async def hang(destination: Destination, reply: Reply) -> MessageRef:
+        await gate.wait()
+        return await post(destination, reply)
+
+    first.platform.post = hang  # type: ignore[method-assign]  # the process ends before the platform answers
+    await first.say(FOX, by=BEN)
+    await first.close()
+    first.platform.post = post  # type: ignore[method-assign]  # it answers again
+
+    second = await Bench.open(tmp_path, database_url, clock=first.clock, backend=first.backend, platform=first.platform)
+    await second.until(lambda: not second.app.runner.running)
+
+    assert len(second.backend.runs) == 1
+    assert [message.reply.tone for message in of(second, BEN)] == [Tone.DONE]
+    assert await paid(second, ANA, BEN) == [PRICE, 0]
+    assert await all_is_in_order(second)
+    await second.close()

@@ -1,0 +1,56 @@
+"""The statement that finds an identical finished job, on both engines."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from bot.core.jobs import Job, JobState, Output
+from bot.jobs.reuse import with_kept_result
+from bot.storage.engine import SqlDatabase
+from tests.fakes.rows import NOW, job
+from tests.storage.rows import a_prediction
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[SqlDatabase]:
+    database = SqlDatabase(database_url)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def add(database: SqlDatabase, row: Job) -> Job:
+    async with database.write() as tx:
+        added = await with_kept_result(tx, row, lambda _: True)
+        await tx.jobs.add(added)
+    return added
+
+
+def alike(**changes: object) -> Job:
+    return job(reuse_key="same", told_about=5, told_at_most=9, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_reused"),
+    [
+        ({}, True),
+        ({"state": JobState.FAILED, "told_at": NOW}, False),
+        ({"is_private": True}, False),
+        ({"reuse_key": "other"}, False),
+    ],
+    ids=["finished", "failed", "private", "another"],
+)
+async def test_what_was_made_is_reused(database: SqlDatabase, changes: dict[str, object], is_reused: bool) -> None:
+    record = a_prediction()
+    done = replace(alike(state=JobState.DELIVERED, prediction=record.id), **changes)  # type: ignore[arg-type]  # its fields by name
+    async with database.write() as tx:
+        await tx.predictions.add(record)
+        await tx.outputs.add([Output(record.id, 1, "a" * 64)])
+        await tx.jobs.add(done)
+
+    added = await add(database, alike())
+
+    assert (added.reuses, added.prediction) == ((done.id, record.id) if is_reused else ("", ""))
+    assert added.told_at_most == (0 if is_reused else 9)
+    assert not (await add(database, alike(channel=replace(done.channel, workspace="w2")))).reuses
