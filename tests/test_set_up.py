@@ -221,7 +221,7 @@ def test_each_dependency_is_locked_at_a_version_that_fits(lock: str) -> None:
 def test_each_entry_has_hashes_and_somebody_who_needs_it(lock: str) -> None:
     locked = entries(lock)
     needed: set[str] = set()
-    unread = [f"easel (pyproject.toml{group})" for group in ("", ":dev", ":browser")]
+    unread = [f"easel-bot (pyproject.toml{group})" for group in ("", ":dev", ":browser")]
     while unread:
         parent = unread.pop()
         children = {name for name, entry in locked.items() if parent in list_of(entry["via"])} - needed

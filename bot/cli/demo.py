@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.cli.documents import DOCUMENTS
+from bot.cli.documents import find_documents
 from bot.cli.failing import in_sentences
 from bot.sandbox.server import SandboxOptions
 from bot.sandbox.thread import SandboxThread
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     if given.output and not given.once:
         _parser().error("--output goes with --once")
-    sandbox = SandboxThread(SandboxOptions(docs=DOCUMENTS))
+    sandbox = SandboxThread(SandboxOptions(docs=find_documents()))
     try:
         if given.once:
             return _once(given.once, given.output, sandbox)

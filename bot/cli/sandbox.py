@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 
-from bot.cli.documents import DOCUMENTS
+from bot.cli.documents import find_documents
 from bot.cli.failing import in_sentences
 from bot.cli.signals import until_stopped
 from bot.sandbox.ids import api_token
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         port=given.port,
         token=given.token or api_token(),
         speed=given.speed,
-        docs=DOCUMENTS,
+        docs=find_documents(),
         rate_limit=given.rate_limit,
         low_credit=given.low_credit,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from bot.cli.documents import DOCUMENTS
+from bot.cli.documents import find_documents
 from bot.core.ids import new_id
 from bot.sandbox.server import SandboxOptions
 from bot.sandbox.thread import SandboxThread
@@ -72,7 +72,7 @@ def slow_sandbox(chromium: str) -> Iterator[SandboxThread]:
 
 
 def _running(speed: float) -> Iterator[SandboxThread]:
-    thread = SandboxThread(SandboxOptions(docs=DOCUMENTS, speed=speed))
+    thread = SandboxThread(SandboxOptions(docs=find_documents(), speed=speed))
     thread.start()
     yield thread
     thread.stop()

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 from playwright.async_api import Browser, async_playwright
 
-from bot.cli.documents import DOCUMENTS
+from bot.cli.documents import find_documents
 from bot.sandbox.server import SandboxOptions
 from bot.sandbox.thread import SandboxThread
 from tests.browser.house import open_house
@@ -124,7 +124,7 @@ async def take(
 
 
 def main() -> None:
-    models = SandboxThread(SandboxOptions(docs=DOCUMENTS, speed=1.0))
+    models = SandboxThread(SandboxOptions(docs=find_documents(), speed=1.0))
     models.start()
     try:
         asyncio.run(take_all(models, sys.argv[1:]))
