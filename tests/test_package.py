@@ -1,4 +1,4 @@
-"""The package as `pip install` brings it: built from the tree, installed away from the tree, and used by its command."""
+"""The package as `pip install` brings it: built from the tree, installed elsewhere, used by its command."""
 
 import os
 import subprocess
@@ -82,7 +82,7 @@ def test_an_installed_easel_draws_and_answers_from_its_documentation(installed: 
 
 
 def entry_point(scripts: Path) -> list[str]:
-    """The command line of the `easel` script, which an installer writes: a call of the function that the wheel names."""
+    """Return the command line that an installer writes into the `easel` script: a call of the named function."""
     python = scripts / ("python.exe" if os.name == "nt" else "python")
     module, _, function = PYPROJECT["project"]["scripts"]["easel"].partition(":")
     return [str(python), "-c", f"from {module} import {function}; {function}()"]
