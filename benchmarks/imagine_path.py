@@ -1,0 +1,79 @@
+"""Count the files that a reader opens to follow one `/imagine` from Discord's event to the last edit.
+
+The real bot runs on the local Discord emulator and on the sandbox. A profiler notes each file of bot/ in which a
+function runs between the command and the finished picture: `python -m benchmarks.imagine_path`.
+"""
+
+import asyncio
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pydantic import SecretStr
+
+from bot.app import App
+from bot.sandbox.server import Sandbox, SandboxOptions
+from tests.emulators.discord.emulator import MESSAGE_CONTENT_ALLOWED, DiscordEmulator
+from tests.platforms.discord.town import Town, is_done
+
+PACKAGE = Path(__file__).resolve().parents[1] / "bot"
+
+
+class ReplicateTown(Town):
+    """The Discord server of the tests, whose bot asks the Replicate backend instead of a scripted one."""
+
+    def another(self, folder: Path, **changes: Any) -> App:
+        with_script = super().another(folder, **changes)
+        return App(with_script.settings, clock=self.clock)
+
+
+class FileTrace:
+    """The files of bot/ in which a function was entered while the trace was on, by path relative to bot/."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, None] = {}
+        self._prefix = f"{PACKAGE}/"
+
+    def __enter__(self) -> "FileTrace":
+        threading.setprofile(self._note)
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]  # None ends it, as in sys.setprofile
+
+    def _note(self, frame: FrameType, event: str, _: object) -> None:
+        name = frame.f_code.co_filename
+        if event == "call" and name.startswith(self._prefix) and frame.f_code.co_name != "<module>":
+            self.files.setdefault(name.removeprefix(self._prefix))
+
+
+async def trace_one_imagine(folder: Path) -> list[str]:
+    """Return the files of bot/ that one `/imagine` on Discord runs through, in the order of their first call."""
+    sandbox = Sandbox(SandboxOptions(speed=0))
+    await sandbox.start()
+    changes = {"replicate_base_url": sandbox.url, "replicate_api_token": SecretStr(sandbox.token)}
+    async with DiscordEmulator(application_flags=MESSAGE_CONTENT_ALLOWED) as emulator:
+        town = ReplicateTown(folder, emulator, changes)
+        await town.open()
+        with FileTrace() as trace:
+            asked = await town.ana.command("imagine", {"prompt": "a fox in the snow"})
+            await (await asked.message()).becomes(is_done)
+        await town.app.close()
+    await sandbox.stop()
+    return [name for name in trace.files if not name.startswith("sandbox/")]
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="easel-") as folder:
+        files = asyncio.run(trace_one_imagine(Path(folder)))
+    print("\n".join(files))
+    print(f"\n{len(files)} files of bot/ for one /imagine on Discord with the Replicate backend.")
+
+
+if __name__ == "__main__":
+    main()
