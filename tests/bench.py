@@ -22,6 +22,7 @@ from tests.fakes.backend import ScriptedBackend
 from tests.fakes.clock import ManualClock
 from tests.fakes.platform import RememberingPlatform, Shown
 from tests.fakes.rows import ANA, CHANNEL
+from tests.storage.raw import jobs_with_open_holds
 
 PATIENCE_SECONDS = 10.0
 """How long, on a real clock, the bench waits for what must come."""
@@ -173,8 +174,7 @@ class Bench:
         return account.granted - account.balance if account else 0
 
     async def open_holds(self) -> list[str]:
-        async with self.app.database.read() as tx:
-            return await tx.ledger.jobs_with_open_holds()
+        return await jobs_with_open_holds(self.app.database)
 
 
 def attachment(content: bytes, name: str = "a.png", mime: str = "image/png", size: int | None = None) -> Attachment:

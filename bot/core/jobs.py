@@ -27,9 +27,6 @@ class JobState(StrEnum):
 OPEN_STATES = frozenset({JobState.ACCEPTED, JobState.QUEUED, JobState.SUBMITTING, JobState.RUNNING})
 """Money is held and work may be going on."""
 
-UNTOLD_STATES = OPEN_STATES | {JobState.FINISHED}
-"""Someone still waits to be told. A failed or cancelled job is told when `told_at` is set."""
-
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -50,11 +50,6 @@ def find(menu: Menu, name: str) -> type[Command]:
     raise UnknownName("command", name, names, how="Try /help.")
 
 
-def begins_with_command(text: str, menu: Menu) -> bool:
-    """Whether a text without a slash begins with a command's first word: "imagine a fox"."""
-    return bool(words := text.split()) and words[0].lower() in {form.declaration.words_of_name[0] for form in menu}
-
-
 def parse(text: str, menu: Menu) -> Call:
     """Split `/name words --option value …`; raises `UnknownName` or `BadOption`. The longest name wins."""
     name, rest = _split_name(text.lstrip().removeprefix("/"), menu)

@@ -17,7 +17,6 @@ from bot.core.errors import BadFile
 from bot.media.limits import MAX_PIXELS, too_large
 from bot.media.stripping import MAX_PROFILE_BYTES, strip
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 _MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 _ORIENTATION_TAG = 0x0112
 _QUALITIES = (90, 80, 65)

@@ -67,16 +67,6 @@ class Media:
             raise BadFile("There is no file at that address.") from error
         return await self._keep(fetched.data)
 
-    async def take_path(self, path: Path | str) -> Kept:
-        """A file on this machine, for the console. Raises `BadFile`."""
-        path = Path(path)
-        try:
-            self._check_size((await asyncio.to_thread(path.stat)).st_size)
-            data = await asyncio.to_thread(path.read_bytes)
-        except OSError as error:
-            raise BadFile(f"There is no file “{path}” that I can read.") from error
-        return await self._keep(data)
-
     async def take_output(self, url: str) -> Kept:
         """A file a backend made.
 

@@ -53,11 +53,15 @@ _OPEN_IN = (
     .order_by(jobs.c.created_at, jobs.c.id)
     .limit(bindparam("most"))
 )
-_COUNT_OPEN = sa.select(sa.func.count()).select_from(jobs).where(sa.text(IS_OPEN))
-_COUNT_OPEN_OF = _COUNT_OPEN.where(
-    jobs.c.platform == bindparam("platform"),
-    jobs.c.user_workspace == bindparam("workspace"),
-    jobs.c.user == bindparam("user"),
+_COUNT_OPEN_OF = (
+    sa.select(sa.func.count())
+    .select_from(jobs)
+    .where(
+        sa.text(IS_OPEN),
+        jobs.c.platform == bindparam("platform"),
+        jobs.c.user_workspace == bindparam("workspace"),
+        jobs.c.user == bindparam("user"),
+    )
 )
 _ASKED_IN = (
     _ALL.where(
@@ -203,9 +207,6 @@ class SqlJobStore:
     async def finished_alike(self, job: Job) -> Job | None:
         place = {"platform": job.channel.platform, "workspace": job.channel.workspace}
         return _one(await self._run(_FINISHED_ALIKE, {**place, "reuse_key": job.reuse_key}))
-
-    async def count_open(self) -> int:
-        return int((await self._run(_COUNT_OPEN)).scalar_one())
 
     async def count_open_of(self, user: User) -> int:
         return int((await self._run(_COUNT_OPEN_OF, _address(user))).scalar_one())

@@ -33,9 +33,6 @@ _OPEN_HOLDS = (
     .where(ledger.c.job == bindparam("of_job"), sa.text("ledger.kind = 'hold'"), ~_IS_CLOSED)
     .order_by(accounts.c.kind == AccountKind.BUDGET.value, ledger.c.id)
 )
-_JOBS_WITH_OPEN_HOLDS = (
-    sa.select(ledger.c.job).distinct().where(sa.text("ledger.kind = 'hold'"), ~_IS_CLOSED).order_by(ledger.c.job)
-)
 _ENTRIES = sa.select(ledger).where(ledger.c.account.in_(bindparam("accounts", expanding=True))).order_by(ledger.c.id)
 _ENTRIES_OF_JOB = sa.select(ledger).where(ledger.c.job == bindparam("of_job")).order_by(ledger.c.id)
 
@@ -125,9 +122,6 @@ class SqlLedgerStore:
     async def open_holds(self, job_id: str) -> list[Hold]:
         rows = await self._run(_OPEN_HOLDS, {"of_job": job_id})
         return [Hold(_account(row), job_id, row.amount) for row in rows]
-
-    async def jobs_with_open_holds(self) -> list[str]:
-        return [row.job for row in await self._run(_JOBS_WITH_OPEN_HOLDS)]
 
     async def entries(self, account_ids: Sequence[str]) -> list[Entry]:
         return [_entry(row) for row in await self._run(_ENTRIES, {"accounts": list(account_ids)})]

@@ -187,21 +187,3 @@ class BucketPacer(Pacer):
 
     def leave(self) -> None:
         self._bucket._pacers.discard(self)
-
-
-class Unpaced(Pacer):
-    """For platforms without limits: a gap in seconds between the edits of one message, and none before a final one."""
-
-    def __init__(self, clock: Clock, gap: float = 0.03) -> None:
-        self._clock = clock
-        self._gap = gap
-        self._last = float("-inf")
-
-    async def turn(self, *, is_final: bool) -> None:
-        wait = self._last + self._gap - self._clock.monotonic()
-        if wait > 0 and not is_final:
-            await self._clock.sleep(wait)
-        self._last = self._clock.monotonic()
-
-    def leave(self) -> None:
-        """Nothing is shared."""

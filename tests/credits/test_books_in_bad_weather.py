@@ -17,6 +17,7 @@ from tests.bench import Bench
 from tests.conftest import WITH_SCHEMA
 from tests.fakes.rows import ANA, NOW, job
 from tests.postgres import PostgresServer
+from tests.storage.raw import jobs_with_open_holds
 from tests.stumbling import stumble
 
 BOB = User("web", "page", "bob", "Bob")
@@ -161,6 +162,5 @@ async def test_asking_while_own_jobs_are_settled_does_not_deadlock(postgres_with
     await ask_and_settle()
     await asyncio.gather(*(again_and_again() for _ in range(6)))
 
-    async with database.read() as tx:
-        assert await tx.ledger.jobs_with_open_holds() == []
+    assert await jobs_with_open_holds(database) == []
     await database.close()

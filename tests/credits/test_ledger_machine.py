@@ -34,6 +34,7 @@ from tests.conftest import WITH_SCHEMA
 from tests.credits.town import OWNER, Town
 from tests.fakes.rows import NOW, job
 from tests.postgres import PostgresServer
+from tests.storage.raw import jobs_with_open_holds
 
 GOLD, TIN = frozenset({"gold"}), frozenset({"tin"})
 USERS = [
@@ -217,8 +218,7 @@ class LedgerMachine(RuleBasedStateMachine):
         await self.town.rest()
         proof = await prove(self.town.database)
         assert proof.wrong == ()
-        async with self.town.database.read() as tx:
-            assert set(await tx.ledger.jobs_with_open_holds()) == self.open
+        assert set(await jobs_with_open_holds(self.town.database)) == self.open
         told = [(alert.scope, alert.refills_at, alert.limit, alert.percent) for alert in self.town.told]
         assert len(told) == len(set(told))
 

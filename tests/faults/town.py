@@ -26,6 +26,7 @@ from bot.storage.tables.runs import predictions
 from tests.chaos.processes import free_port
 from tests.fakes.platform import RememberingPlatform, Shown
 from tests.fakes.rows import ANA, CHANNEL
+from tests.storage.raw import jobs_with_open_holds
 
 PATIENCE_SECONDS = 20.0
 """How long, on a real clock, a test waits for what must come."""
@@ -117,8 +118,7 @@ class Town:
 
     async def spent(self) -> int:
         """What the person has paid, in micros. Nothing may be held, and each run made must belong to one job."""
-        async with self.app.database.read() as tx:
-            assert await tx.ledger.jobs_with_open_holds() == []
+        assert await jobs_with_open_holds(self.app.database) == []
         assert sorted(await self._claimed()) == sorted(prediction.id for prediction in self.made)
         statement = await self.app.dispatcher.services.credits.statement(ANA)
         return self.app.settings.daily_micros - statement.today_left

@@ -39,7 +39,8 @@ async def jobs_of(bench: Bench, who: User) -> list[Job]:
 async def all_is_in_order(bench: Bench) -> bool:
     """Nothing is held any more, and the books agree."""
     async with bench.app.database.read() as tx:
-        return not await tx.ledger.jobs_with_open_holds() and not await tx.books.disagreements(10)
+        disagreements = await tx.books.disagreements(10)
+    return not disagreements and not await bench.open_holds()
 
 
 async def reusing(bench: Bench, workspace: str = "page") -> None:

@@ -149,17 +149,6 @@ async def test_an_output_that_is_no_picture_is_the_models_fault(media: Media, fe
     assert str(failed.value) == "The model gave something that is not a picture I can read. You were not charged."
 
 
-async def test_a_file_of_this_machine_is_taken(media: Media, tmp_path: Path) -> None:
-    (tmp_path / "own.png").write_bytes(encoded("PNG"))
-
-    assert (await media.take_path(tmp_path / "own.png")).width == 60
-
-
-async def test_a_missing_file_of_this_machine_is_told(media: Media, tmp_path: Path) -> None:
-    with pytest.raises(BadFile, match=r"There is no file “.*none\.png” that I can read\."):
-        await media.take_path(tmp_path / "none.png")
-
-
 async def test_a_model_gets_no_more_pixels_than_it_takes(media: Media, fetcher: ScriptedFetcher) -> None:
     fetcher.gives = encoded("PNG", (400, 200))
 

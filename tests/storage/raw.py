@@ -4,8 +4,10 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from bot.core.storage import Transaction
 from bot.storage.engine import SqlDatabase
 from bot.storage.jobs import SqlJobStore
+from tests.storage.rows import ANA
 
 
 async def execute(database: SqlDatabase, *statements: str) -> list[Any]:
@@ -16,3 +18,19 @@ async def execute(database: SqlDatabase, *statements: str) -> list[Any]:
             result = await cast(SqlJobStore, tx.jobs)._run(sa.text(statement))
             rows = list(result) if statement.startswith(("SELECT", "EXPLAIN")) else []
     return rows
+
+
+async def open_jobs(tx: Transaction) -> int:
+    """Count the open jobs of the workspace that `a_job` is asked in."""
+    return len(await tx.jobs.open_in(ANA.platform, ANA.workspace, 1_000))
+
+
+async def jobs_with_open_holds(database: SqlDatabase) -> list[str]:
+    """List the jobs with a hold that no row closes."""
+    closing = "close.job = hold.job AND close.account = hold.account AND close.kind IN ('settle', 'release')"
+    rows = await execute(
+        database,
+        "SELECT DISTINCT hold.job FROM ledger AS hold WHERE hold.kind = 'hold'"  # noqa: S608 - no input of anyone
+        f" AND NOT EXISTS (SELECT 1 FROM ledger AS close WHERE {closing}) ORDER BY hold.job",
+    )
+    return [row.job for row in rows]

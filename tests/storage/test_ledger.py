@@ -9,7 +9,7 @@ import pytest
 from bot.core.errors import Conflict, DuplicateEntry, EaselError, Fault, Overdrawn
 from bot.core.money import AccountKind, Entry, EntryKind
 from bot.storage.engine import SqlDatabase
-from tests.storage.raw import execute
+from tests.storage.raw import execute, jobs_with_open_holds
 from tests.storage.rows import a_grant, a_hold, a_job, a_release, a_settle, an_account, an_entry
 
 
@@ -185,7 +185,7 @@ async def test_open_holds_come_wallets_first_in_the_order_they_were_drawn(databa
 
     async with database.read() as tx:
         holds = await tx.ledger.open_holds("j1")
-        jobs = await tx.ledger.jobs_with_open_holds()
+    jobs = await jobs_with_open_holds(database)
 
     assert [(hold.account.id, hold.amount) for hold in holds] == [("wallet:z", 1), ("wallet:c", 3), ("a:budget", 0)]
     assert holds[0].account.held == 1

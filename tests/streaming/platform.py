@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLimits, Pacer
 from bot.core.replies import MessageRef, Reply
-from bot.streaming.pacer import Bucket, Unpaced
+from bot.streaming.pacer import Bucket
 from tests.fakes.clock import ManualClock
 
 DESTINATION = Destination(
@@ -15,6 +15,24 @@ DESTINATION = Destination(
     request_key="fake:1",
     nonce="job1:0",
 )
+
+
+class Unpaced(Pacer):
+    """No limits: a gap in seconds between the edits of one message, and no gap before a final edit."""
+
+    def __init__(self, clock: ManualClock, gap: float = 0.03) -> None:
+        self._clock = clock
+        self._gap = gap
+        self._last = float("-inf")
+
+    async def turn(self, *, is_final: bool) -> None:
+        wait = self._last + self._gap - self._clock.monotonic()
+        if wait > 0 and not is_final:
+            await self._clock.sleep(wait)
+        self._last = self._clock.monotonic()
+
+    def leave(self) -> None:
+        """Nothing is shared."""
 
 
 @dataclass

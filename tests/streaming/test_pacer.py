@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.streaming.pacer import Bucket, BucketPacer, Unpaced
+from bot.streaming.pacer import Bucket, BucketPacer
 from tests.fakes.clock import ManualClock, settle
 
 
@@ -232,19 +232,6 @@ async def test_a_bucket_nobody_uses_can_be_forgotten(clock: ManualClock) -> None
     await clock.advance(6)
 
     assert bucket.is_idle
-
-
-async def test_without_limits_only_a_gap_is_kept_and_none_before_the_end(clock: ManualClock) -> None:
-    pacer = Unpaced(clock, gap=0.03)
-    await pacer.turn(is_final=False)
-
-    usual = asyncio.create_task(pacer.turn(is_final=False))
-    await clock.advance(0.02)
-    assert not usual.done()
-    await clock.advance(0.02)
-    assert usual.done()
-
-    await asyncio.wait_for(pacer.turn(is_final=True), 1)
 
 
 @dataclass(frozen=True)

@@ -146,11 +146,6 @@ class ReplicateClient:
             raise BackendDown(DOWN)
         return key
 
-    async def get_model(self, ref: str) -> dict[str, JSON]:
-        """GET /models/{owner}/{name}, with the published schema in `latest_version.openapi_schema`."""
-        reply = await self.ask("GET", f"models/{ref}")
-        return reply if isinstance(reply, dict) else {}
-
     async def close(self) -> None:
         """Let connections go."""
         await self._http.aclose()

@@ -118,11 +118,6 @@ class Models:
         """What a training of this version takes; None when it cannot be trained."""
         return (await self.version(ref, version)).schema.fields("TrainingInput")
 
-    async def collections(self) -> AsyncIterator[Collection]:
-        """GET /collections."""
-        async for item in pages(self._calls, "collections"):
-            yield _collection(item)
-
     async def collection(self, slug: str) -> Collection:
         """GET /collections/{slug}, with its models. `official` holds the official ones."""
         return _collection(await self._calls.ask("GET", f"collections/{single(slug)}"))

@@ -24,7 +24,7 @@ IS_OPEN = f"state IN ({_OPEN})"
 """Spelled out, not bound: SQLite uses a partial index only where a query repeats its condition word for word."""
 
 IS_WAITED_FOR = f"(state IN ({_OPEN}, 'finished') OR state IN ('failed', 'cancelled') AND told_at IS NULL)"
-"""Someone still waits to be told (bot.core.jobs.UNTOLD_STATES)."""
+"""The user was not told the result yet. A failed or cancelled job is told when `told_at` is set."""
 
 jobs = sa.Table(
     "jobs",

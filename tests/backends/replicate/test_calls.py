@@ -9,7 +9,7 @@ import pytest
 
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.backends.replicate.inputs import LARGEST_DATA_URL_BYTES
-from bot.core.errors import BackendBusy, BackendDown, BackendRefusedToken, InputRefused, PredictionGone
+from bot.core.errors import BackendBusy, BackendDown, BackendRefusedToken, InputRefused
 from bot.core.json import JSON
 from bot.core.predictions import InputFile
 from tests.backends.clock import LeapingClock
@@ -209,11 +209,3 @@ async def test_a_busy_service_is_waited_for_and_then_told(
         await calls.probe()
 
     assert len(patient_clock.slept) == 1
-
-
-async def test_a_model_is_read_with_its_schema(calls: ReplicateBackend, server: ScriptedServer) -> None:
-    server.on("GET", "/v1/models/acme/model", Reply({"name": "model", "latest_version": None}))
-
-    assert (await calls.client.get_model("acme/model"))["name"] == "model"
-    with pytest.raises(PredictionGone):
-        await calls.client.get_model("acme/nothing")

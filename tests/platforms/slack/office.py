@@ -24,6 +24,7 @@ from tests.emulators.slack.options import SlackOptions
 from tests.emulators.slack.people import Person
 from tests.emulators.slack.workspace import Channel, Team
 from tests.platforms.slack.pausing import PausingBackend
+from tests.storage.raw import jobs_with_open_holds
 
 OPTIONS = options_of(manifest(MENU))
 """A Slack in which the app has what our manifest asks for, and no more."""
@@ -95,8 +96,7 @@ class Office:
         return self.settings.daily_micros
 
     async def open_holds(self) -> list[str]:
-        async with self.app.database.read() as tx:
-            return await tx.ledger.jobs_with_open_holds()
+        return await jobs_with_open_holds(self.app.database)
 
     async def rest(self) -> None:
         """Wait until no job runs and nothing is under way."""
