@@ -21,7 +21,7 @@ from bot.credits.ledger import Ledger
 from bot.credits.limits import Limits
 from bot.credits.pricing import CreditForm
 from bot.credits.proof import prove
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.fakes.rows import NOW, job
 from tests.postgres import find_binaries, running_server
 
@@ -36,7 +36,7 @@ FULL = Limits(daily_allowance=10**9, bot_month=10**12, user_month=10**9, workspa
 class Till:
     """One database and the ledger on it."""
 
-    database: SqlDatabase
+    database: Database
     ledger: Ledger
 
     async def pair(self, user: User, limits: Limits) -> float:
@@ -81,7 +81,7 @@ class Till:
 
 @asynccontextmanager
 async def till_on(url: str) -> AsyncIterator[Till]:
-    database = SqlDatabase(url)
+    database = Database(url)
     await database.open()
     try:
         yield Till(database, Ledger(CreditForm(1)))

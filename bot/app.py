@@ -48,7 +48,7 @@ from bot.platforms.web.platform import WebPlatform
 from bot.server.health import Check
 from bot.server.server import Server
 from bot.settings import Owner, Settings
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class App:
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.database = SqlDatabase(settings.database_address)
+        self.database = Database(settings.database_address)
         self.worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:12]}"
         catalogue = Catalogue(load(settings.catalogue_path or BUILT_IN))
         form = CreditForm(settings.credit_micros)
@@ -218,7 +218,7 @@ class App:
 
     async def _can_write(self) -> None:
         async with self.database.write() as tx:
-            await tx.workers.beat(self.worker, self.clock.now())
+            await tx.workers.record_heartbeat(self.worker, self.clock.now())
 
     async def _is_accepting(self) -> None:
         if not self.jobs.is_accepting:

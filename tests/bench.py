@@ -170,7 +170,7 @@ class Bench:
     async def bot_spent(self) -> int:
         """What this month has cost the owner, in micros."""
         async with self.app.database.read() as tx:
-            account = await tx.ledger.get(f"budget:bot:{self.clock.now():%Y-%m}")
+            account = await tx.ledger.get_account(f"budget:bot:{self.clock.now():%Y-%m}")
         return account.granted - account.balance if account else 0
 
     async def open_holds(self) -> list[str]:

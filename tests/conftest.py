@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.bench import Bench
 from tests.postgres import PostgresServer, find_binaries, running_server
 
@@ -120,7 +120,7 @@ def postgres_with_schema(postgres_server: PostgresServer) -> PostgresServer:
 
 
 async def _make_schema(server: PostgresServer) -> None:
-    database = SqlDatabase(await server.create_database(WITH_SCHEMA))
+    database = Database(await server.create_database(WITH_SCHEMA))
     await database.open()
     await database.close()
 

@@ -10,7 +10,7 @@ import pytest
 from bot.core.errors import BackendBusy, BackendDown, BackendError, BackendOutOfCredit, BackendRefusedToken
 from bot.core.people import User
 from bot.core.replies import Tone
-from bot.core.storage import Policy
+from bot.storage.policies import Policy
 from tests.bench import Bench
 from tests.fakes.backend import png
 from tests.fakes.rows import ANA, NOW
@@ -213,7 +213,7 @@ async def test_a_throttled_ask_waits_for_its_turn_and_is_not_lost(bench: Bench) 
 async def test_words_that_are_not_wanted_and_models_that_rest(bench: Bench) -> None:
     async with bench.app.database.write() as tx:
         await tx.moderation.add_word("web", "page", "badg*", "mo")
-        await tx.moderation.pause("model:sdxl", "it is being mended", "owner")
+        await tx.moderation.set_pause("model:sdxl", "it is being mended", "owner")
 
     assert await refused(bench, "/imagine two BADGERS") == (
         "That has a word in it which is not wanted here. Please say it differently."
@@ -225,7 +225,7 @@ async def test_words_that_are_not_wanted_and_models_that_rest(bench: Bench) -> N
 
 async def test_somebody_blocked_is_told_until_when(bench: Bench) -> None:
     async with bench.app.database.write() as tx:
-        await tx.people.block(ANA, bench.clock.now().replace(year=2027), "flooding")
+        await tx.people.set_block(ANA, bench.clock.now().replace(year=2027), "flooding")
 
     assert (await refused(bench, "/imagine a fox")).startswith(
         "You are blocked here until 01 January 2027, 00:00 UTC: flooding."

@@ -14,7 +14,7 @@ from bot.core.errors import DatabaseInUse, UserError
 from bot.platforms.web.administration import KEY_FILE, PATH, do
 from bot.platforms.web.visitors import INVITATION_DAYS, Visitors
 from bot.settings import Settings, load_settings
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 
 TIMEOUT_SECONDS = 10
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared only
@@ -62,7 +62,7 @@ def _grant(settings: Settings, wish: Mapping[str, Any]) -> tuple[dict[str, Any],
 
 
 async def _in_database(settings: Settings, wish: Mapping[str, Any]) -> dict[str, Any]:
-    database = SqlDatabase(settings.database_address)
+    database = Database(settings.database_address)
     await database.open()
     try:
         return dict(await do(Visitors(database, SystemClock()), wish))

@@ -9,7 +9,6 @@ from bot.core.json import JSON
 from bot.core.naming import channel_named, person_linked, role_named
 from bot.core.people import Rank
 from bot.core.replies import Reply
-from bot.core.storage import AuditRow
 from bot.credits.pricing import CreditForm
 from bot.dispatch.declaration import Command, Person, command, option
 from bot.dispatch.services import Services
@@ -17,6 +16,7 @@ from bot.dispatch.workspace_settings import settings_of
 from bot.moderation.desk import PEOPLE
 from bot.moderation.settings import PREFIX, key_of
 from bot.moderation.spans import end_told, zone_of
+from bot.storage.moderation import AuditRow
 
 KINDS: Mapping[str, str] = {
     "settings and limits": "policy.",

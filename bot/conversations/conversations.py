@@ -13,7 +13,7 @@ from bot.core.ids import new_id
 from bot.core.invocations import Said
 from bot.core.models import Model
 from bot.core.people import Channel, User
-from bot.core.storage import Database
+from bot.storage.database import Database
 
 TURNS_READ = 200
 """How far back a conversation is read; the model's budget usually ends sooner."""
@@ -46,7 +46,7 @@ class Conversations:
     async def current(self, channel: Channel) -> Conversation | None:
         """The conversation going on in a channel or thread, if any."""
         async with self._database.read() as tx:
-            return await tx.conversations.in_channel(channel.platform, channel.workspace, channel.id, channel.thread)
+            return await tx.conversations.find(channel.platform, channel.workspace, channel.id, channel.thread)
 
     async def get(self, conversation_id: str) -> Conversation | None:
         """A conversation by its id."""
@@ -113,7 +113,7 @@ class Conversations:
     async def _found(self, conversation_id: str, job: str) -> tuple[Conversation, list[Turn], Turn]:
         async with self._database.read() as tx:
             conversation = await tx.conversations.get(conversation_id)
-            turns = await tx.conversations.turns(conversation_id, TURNS_READ) if conversation else []
+            turns = await tx.conversations.list_turns(conversation_id, TURNS_READ) if conversation else []
         question = _question_of(turns, job)
         if conversation is None or question is None:
             raise NoSuchJob("That question is not kept any more. Please ask it again.")
@@ -149,7 +149,7 @@ class Conversations:
 
     async def _turns(self, conversation: Conversation) -> list[Turn]:
         async with self._database.read() as tx:
-            return await tx.conversations.turns(conversation.id, TURNS_READ)
+            return await tx.conversations.list_turns(conversation.id, TURNS_READ)
 
     def _prompt(self, conversation: Conversation, turns: list[Turn], model: Model, system: str, max_tokens: int) -> str:
         said = system or conversation.system

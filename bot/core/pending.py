@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from bot.core.json import JSON
 
@@ -22,29 +21,3 @@ class Pending:
     facts: Mapping[str, JSON]
     created_at: datetime
     expires_at: datetime
-
-
-class PendingStore(Protocol):
-    """Things that wait."""
-
-    async def put(self, pending: Pending) -> None:
-        """Insert, or replace what waits under that id."""
-        ...
-
-    async def get(self, pending_id: str) -> Pending | None: ...
-
-    async def take(
-        self, pending_id: str, kind: str, platform: str, workspace: str, user: str, at: datetime
-    ) -> Pending | None:
-        """Remove it and give it, once and to its person only; None when it is gone, expired, or somebody else's."""
-        ...
-
-    async def of_kind(self, kind: str) -> list[Pending]:
-        """All of one kind, oldest first."""
-        ...
-
-    async def remove(self, pending_id: str) -> None:
-        """Harmless when it is gone."""
-        ...
-
-    async def forget_expired(self, before: datetime) -> int: ...

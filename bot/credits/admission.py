@@ -8,9 +8,9 @@ from bot.core.errors import LimitReached, Refused
 from bot.core.jobs import Job
 from bot.core.models import Model
 from bot.core.people import User
-from bot.core.storage import Transaction
 from bot.credits.limits import ChannelRules, Limits
 from bot.credits.pricing import images_asked, pixels_asked
+from bot.storage.database import Transaction
 
 
 def check_kind(job: Job, model: Model, limits: Limits, rules: ChannelRules) -> None:
@@ -33,7 +33,7 @@ async def check_pace(tx: Transaction, user: User, limits: Limits, now: datetime)
 
     The caller has locked the person's wallet, so that of two asks the second sees the first.
     """
-    if limits.jobs_at_once is not None and await tx.jobs.count_open_of(user) > limits.jobs_at_once:
+    if limits.jobs_at_once is not None and await tx.jobs.count_open_for_user(user) > limits.jobs_at_once:
         if limits.jobs_at_once == 0:
             raise LimitReached("You may not run anything here at the moment. Ask a moderator.")
         running = "one job" if limits.jobs_at_once == 1 else f"{limits.jobs_at_once} jobs"

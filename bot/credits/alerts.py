@@ -15,8 +15,8 @@ from datetime import datetime
 from bot.core.clock import Clock
 from bot.core.errors import DuplicateEntry
 from bot.core.money import Account, Entry, EntryKind
-from bot.core.storage import Database, Transaction
 from bot.credits.policies import BOT, About, Policies
+from bot.storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Alerts:
         with contextlib.suppress(DuplicateEntry):
             async with self._database.write() as tx:
                 # Locked, so that the transaction in which this was noticed is over.
-                budget = (await tx.ledger.lock([noticed.id])).get(noticed.id)
+                budget = (await tx.ledger.lock_accounts([noticed.id])).get(noticed.id)
                 limit = await self._policies.budget_of(tx, about)
                 if budget is None or budget.expires_at is None or budget.expires_at <= now or not limit:
                     return None

@@ -7,7 +7,6 @@ from bot.core.jobs import Job
 from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.people import Channel, User
-from bot.core.storage import Database, Transaction
 from bot.credits.accounts import bot_budget, start_of, start_of_next_month
 from bot.credits.admission import check_kind, check_pace, may_use
 from bot.credits.alerts import Alerts
@@ -19,6 +18,7 @@ from bot.credits.pricing import CreditForm
 from bot.credits.statements import Statement, statement_of
 from bot.credits.wallets import Wallets
 from bot.credits.windows import workspace_standing
+from bot.storage.database import Database, Transaction
 
 
 class Credits:
@@ -87,7 +87,7 @@ class Credits:
         since = start_of(month)
         async with self._database.read() as tx:
             until = start_of_next_month(since)
-            return month, await tx.jobs.asked_in(by.platform, by.workspace, since, until, limit)
+            return month, await tx.jobs.list_created_in_workspace(by.platform, by.workspace, since, until, limit)
 
     async def standing(self, platform: str, workspace: str) -> Standing:
         """How the budget of a workspace stands this month."""
@@ -99,7 +99,7 @@ class Credits:
         now = self._clock.now()
         async with self._database.read() as tx:
             limit = await self.policies.budget_of(tx, BOT)
-            return standing_of(limit, await tx.ledger.get(bot_budget(now).id), 0, now)
+            return standing_of(limit, await tx.ledger.get_account(bot_budget(now).id), 0, now)
 
     async def statement(self, user: User) -> Statement:
         """What a person has left, and what this month went on."""

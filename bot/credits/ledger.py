@@ -13,12 +13,12 @@ from bot.core.errors import BudgetSpent, OutOfCredits
 from bot.core.ids import new_id
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import User
-from bot.core.storage import Transaction
 from bot.credits.accounts import accounts_of, asker, start_of_next_day
 from bot.credits.limits import Limits
 from bot.credits.moments import day_told, weekday_told
 from bot.credits.pricing import CreditForm
 from bot.credits.windows import used_before
+from bot.storage.database import Transaction
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -54,12 +54,12 @@ class Ledger:
         Asks of one person are in line from here to the end of their transactions: the first wallet is in all of them.
         """
         wanted = accounts_of(user, now, limits)
-        locked = await tx.ledger.lock([account.id for account, _ in wanted])
+        locked = await tx.ledger.lock_accounts([account.id for account, _ in wanted])
         missing = [(account, first) for account, first in wanted if account.id not in locked]
         for account, first in missing:
             await _open(tx, account, first, user, now)
         if missing:
-            locked = await tx.ledger.lock([account.id for account, _ in wanted])
+            locked = await tx.ledger.lock_accounts([account.id for account, _ in wanted])
         return [await self._at_limit(tx, locked[account.id], limit, now) for account, limit in wanted]
 
     async def hold_on(
@@ -121,12 +121,12 @@ class Ledger:
 
     async def count_lost_run(self, tx: Transaction, job: str, prediction: str, cost: int, now: datetime) -> None:
         """A run that failed and is followed by another costs the owner, not the person, whose hold stays as it is."""
-        await self._count(tx, await tx.ledger.open_holds(job), cost, f"{LOST_RUN} {prediction}", now)
+        await self._count(tx, await tx.ledger.list_open_holds(job), cost, f"{LOST_RUN} {prediction}", now)
 
     async def _locked_holds(self, tx: Transaction, job: str) -> list[Hold]:
         """A job's open holds, their accounts locked in id order as `hold` does: else the two wait for each other."""
-        holds = await tx.ledger.open_holds(job)
-        locked = await tx.ledger.lock([hold.account.id for hold in holds])
+        holds = await tx.ledger.list_open_holds(job)
+        locked = await tx.ledger.lock_accounts([hold.account.id for hold in holds])
         return [replace(hold, account=locked[hold.account.id]) for hold in holds]
 
     async def _at_limit(self, tx: Transaction, account: Account, limit: int, now: datetime) -> Account:
@@ -140,7 +140,7 @@ class Ledger:
         await tx.ledger.append(
             [Entry(account.id, EntryKind.ADJUST, delta, 0, key, "policy", now, reason="limit changed")]
         )
-        return (await tx.ledger.lock([account.id]))[account.id]
+        return (await tx.ledger.lock_accounts([account.id]))[account.id]
 
     def _check_wallets(
         self, accounts: Sequence[Account], amount: int, drawn: int, limits: Limits, now: datetime
@@ -191,7 +191,7 @@ class Ledger:
         for hold in holds:
             if hold.account.scope != "bot" or micros <= 0:
                 continue
-            budget = (await tx.ledger.lock([hold.account.id]))[hold.account.id]
+            budget = (await tx.ledger.lock_accounts([hold.account.id]))[hold.account.id]
             key, missing = f"{what.replace(' ', '_')}:{hold.job}", micros - budget.available
             rows = [Entry(budget.id, EntryKind.EXPIRE, -micros, 0, key, "bot", now, hold.job, reason=what)]
             if missing > 0:
@@ -239,7 +239,7 @@ def _left(accounts: Sequence[Account]) -> int:
 async def _open(tx: Transaction, account: Account, limit: int, user: User, now: datetime) -> None:
     """Open an account. A limit that was set after its window began counts what was spent before: by one expire row."""
     used = await used_before(tx, account, user)
-    is_new = await tx.ledger.open(account, _first_grant(account, max(limit, used), now))
+    is_new = await tx.ledger.open_account(account, _first_grant(account, max(limit, used), now))
     if is_new and used:
         reason = "spent before there was a limit"
         key = f"before:{account.id}"

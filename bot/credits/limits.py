@@ -11,7 +11,7 @@ from typing import Final
 
 from bot.core.naming import EVERYONE, role_named
 from bot.core.people import User
-from bot.core.storage import Policy
+from bot.storage.policies import Policy
 
 DAILY_ALLOWANCE: Final = "daily_allowance_micros"
 USER_DAY: Final = "user_day_micros"

@@ -7,9 +7,10 @@ from datetime import datetime
 from bot.core.json import JSON
 from bot.core.money import Account
 from bot.core.naming import channel_named, person_linked, role_named
-from bot.core.storage import Policy, Transaction
 from bot.credits.accounts import start_of_next_month
 from bot.credits.limits import NAME
+from bot.storage.database import Transaction
+from bot.storage.policies import Policy
 
 Values = Mapping[str, JSON]
 
@@ -70,7 +71,7 @@ async def overview_of(tx: Transaction, platform: str, workspace: str, policies: 
         roles=scopes.get("role", {}),
         channels=scopes.get("channel", {}),
         people=people,
-        names=await tx.people.names(platform, workspace, list(people)),
+        names=await tx.people.get_names(platform, workspace, list(people)),
     )
 
 
@@ -78,9 +79,9 @@ async def spenders_in(tx: Transaction, platform: str, workspace: str, now: datet
     """Who spent the most this month, dearest first."""
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     first = f"{platform}:{workspace}:"
-    rows = await tx.ledger.spent_by_asker(first, month, limit)
+    rows = await tx.ledger.sum_spent_by_user(first, month, limit)
     ids = [asker.removeprefix(first) for asker, _, _ in rows]
-    names = await tx.people.names(platform, workspace, ids)
+    names = await tx.people.get_names(platform, workspace, ids)
     return [Spender(who, names.get(who) or who, jobs, micros) for who, (_, jobs, micros) in zip(ids, rows, strict=True)]
 
 

@@ -9,9 +9,10 @@ from bot.core.clock import Clock
 from bot.core.fresh import Fresh
 from bot.core.json import JSON
 from bot.core.people import Channel, User
-from bot.core.storage import Database, Policy, Transaction
 from bot.credits.accounts import asker
 from bot.credits.limits import BOT_MONTH, WORKSPACE_MONTH, ChannelRules, Limits, limits_of, rules_of
+from bot.storage.database import Database, Transaction
+from bot.storage.policies import Policy
 
 FRESH_SECONDS = 1.0
 """How long limits are believed before they are read again; what this process changes it believes at once."""
@@ -60,12 +61,12 @@ class Policies:
 
     async def set_about(self, tx: Transaction, about: About) -> dict[str, JSON]:
         """What is set about one thing, by key, as the database has it now."""
-        policies = await tx.policies.of(about.platform, about.workspace)
+        policies = await tx.policies.list_policies(about.platform, about.workspace)
         return {policy.key: policy.value for policy in policies if _is_about(policy, about)}
 
     async def all_in(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
         """Everything that is set in a workspace, as the database has it now."""
-        policies = await tx.policies.of(platform, workspace)
+        policies = await tx.policies.list_policies(platform, workspace)
         return [policy for policy in policies if (policy.platform, policy.workspace) == (platform, workspace)]
 
     async def change(self, database: Database, about: About, values: Mapping[str, JSON], by: User) -> dict[str, JSON]:
@@ -92,7 +93,7 @@ class Policies:
             await tx.policies.put(Policy(*name, value, asker(by), now))
 
     async def _of(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
-        return await self._known.get((platform, workspace), lambda: tx.policies.of(platform, workspace))
+        return await self._known.get((platform, workspace), lambda: tx.policies.list_policies(platform, workspace))
 
     def _forget(self, about: About) -> None:
         if about.scope == "bot":

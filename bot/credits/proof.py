@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from bot.core.storage import Database, Disagreement
+from bot.storage.database import Database
+from bot.storage.ledger_checks import LedgerMismatch
 
 MOST_NAMED = 50
 """Of each kind: whoever has more has one cause, not many."""
@@ -19,11 +20,11 @@ class Proof:
 async def prove(database: Database) -> Proof:
     """Compare ledger, accounts, jobs and predictions, all as they were at one moment; changes nothing."""
     async with database.read() as tx:
-        sizes = await tx.books.sizes()
-        found = await tx.books.disagreements(MOST_NAMED)
+        sizes = await tx.ledger_checks.count_rows()
+        found = await tx.ledger_checks.find_mismatches(MOST_NAMED)
     compared = ", ".join(f"{count:,} rows of {table}" for table, count in sizes.items())
     return Proof(compared, tuple(_sentence(row) for row in found))
 
 
-def _sentence(row: Disagreement) -> str:
+def _sentence(row: LedgerMismatch) -> str:
     return f"{row.what} {row.row}: {row.says:,}, and should be {row.should_say:,}"

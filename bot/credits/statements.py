@@ -5,10 +5,10 @@ from datetime import datetime
 
 from bot.core.money import Account
 from bot.core.people import User
-from bot.core.storage import Transaction
 from bot.credits.accounts import accounts_of, granted_wallet, start_of_next_day, start_of_next_month, wallet_ids
 from bot.credits.limits import Limits
 from bot.credits.windows import used_before
+from bot.storage.database import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Statement:
 async def statement_of(tx: Transaction, user: User, limits: Limits, now: datetime) -> Statement:
     """The statement of a user where they ask. Accounts that nothing was asked of yet stand as they will begin."""
     wanted = accounts_of(user, now, limits)
-    kept = {account.id: await tx.ledger.get(account.id) for account, _ in wanted}
+    kept = {account.id: await tx.ledger.get_account(account.id) for account, _ in wanted}
     used = {id_: await used_before(tx, account, user) for account, _ in wanted if kept[id_ := account.id] is None}
     stand = {a.id: _as_it_stands(a, limit, kept[a.id], used.get(a.id, 0)) for a, limit in wanted}
     accounts = list(stand.values())
@@ -54,7 +54,7 @@ async def statement_of(tx: Transaction, user: User, limits: Limits, now: datetim
         refills_at=start_of_next_day(now),
         month_refills_at=start_of_next_month(now),
         budgets=tuple(account for account in accounts if account.scope in ("user", "workspace")),
-        month=tuple(await tx.ledger.spent_by_model(wallet_ids(user, now))),
+        month=tuple(await tx.ledger.sum_spent_by_model(wallet_ids(user, now))),
     )
 
 

@@ -10,11 +10,11 @@ from bot.core.json import JSON
 from bot.core.money import Account, Entry, EntryKind
 from bot.core.naming import is_an_id, person_linked
 from bot.core.people import User
-from bot.core.storage import Database, Transaction
 from bot.credits.accounts import asker, granted_wallet, windows_of
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditForm
 from bot.credits.windows import DAY, MONTH, workspace_standing
+from bot.storage.database import Database, Transaction
 
 
 class Wallets:
@@ -29,8 +29,8 @@ class Wallets:
     async def person(self, by: User, name: str) -> User:
         """Somebody of this workspace by id or name; raises `BadOption` for nobody, or for one of two."""
         async with self._database.read() as tx:
-            user_id = _the_one(name, by.platform, await tx.people.by_name(by.platform, by.workspace, name))
-            names = await tx.people.names(by.platform, by.workspace, [user_id])
+            user_id = _the_one(name, by.platform, await tx.people.find_user_ids(by.platform, by.workspace, name))
+            names = await tx.people.get_names(by.platform, by.workspace, [user_id])
         return User(by.platform, by.workspace, user_id, names.get(user_id) or user_id)
 
     async def grant(self, by: User, to: User, micros: int, request_key: str, *, is_owner: bool = False) -> int:
@@ -62,7 +62,7 @@ class Wallets:
         with contextlib.suppress(DuplicateEntry):  # delivered twice, done once
             async with self._database.write() as tx:
                 # All at once, in the order of their ids: one by one this and a settling job could wait for each other.
-                locked = await tx.ledger.lock([extra.id, *(account.id for account in accounts)])
+                locked = await tx.ledger.lock_accounts([extra.id, *(account.id for account in accounts)])
                 await _note_reset(tx, extra, by, request_key, now, span)
                 for account in (locked[one.id] for one in accounts if one.id in locked):
                     micros = await _spent_here(tx, account, of)
@@ -88,7 +88,7 @@ class Wallets:
         with contextlib.suppress(DuplicateEntry):  # delivered twice, done once
             async with self._database.write() as tx:
                 await _open(tx, wallet, by, now)
-                before = (await tx.ledger.lock([wallet.id]))[wallet.id]
+                before = (await tx.ledger.lock_accounts([wallet.id]))[wallet.id]
                 key = f"{verb}:{request_key}"
                 if before.available + micros < 0 and not await _is_done(tx, wallet, key):
                     has = self._form.show(before.available)
@@ -99,12 +99,12 @@ class Wallets:
 
     async def _extra(self, whose: User) -> int:
         async with self._database.read() as tx:
-            wallet = await tx.ledger.get(granted_wallet(whose.platform, whose.workspace, whose.id).id)
+            wallet = await tx.ledger.get_account(granted_wallet(whose.platform, whose.workspace, whose.id).id)
         return wallet.available if wallet else 0
 
 
 async def _open(tx: Transaction, wallet: Account, by: User, now: datetime) -> None:
-    await tx.ledger.open(wallet, Entry(wallet.id, EntryKind.GRANT, 0, 0, f"open:{wallet.id}", asker(by), now))
+    await tx.ledger.open_account(wallet, Entry(wallet.id, EntryKind.GRANT, 0, 0, f"open:{wallet.id}", asker(by), now))
 
 
 async def _note_reset(tx: Transaction, wallet: Account, by: User, request_key: str, now: datetime, span: str) -> None:
@@ -116,14 +116,14 @@ async def _note_reset(tx: Transaction, wallet: Account, by: User, request_key: s
 
 async def _is_done(tx: Transaction, wallet: Account, key: str) -> bool:
     """Whether this very taking was done before: its second delivery is no error."""
-    return any(entry.key == key for entry in await tx.ledger.entries([wallet.id]))
+    return any(entry.key == key for entry in await tx.ledger.list_entries([wallet.id]))
 
 
 async def _spent_here(tx: Transaction, account: Account, of: User) -> int:
     """What a person spent from an account by asking in their workspace, less what was forgiven there before."""
     if account.workspace:
         return account.spent
-    entries = await tx.ledger.entries([account.id])
+    entries = await tx.ledger.list_entries([account.id])
     held_here = {entry.job for entry in entries if entry.kind is EntryKind.HOLD and entry.actor == asker(of)}
     spent = -sum(e.balance_delta for e in entries if e.kind is EntryKind.SETTLE and e.job in held_here)
     here = f"{of.platform}:{of.workspace}:"

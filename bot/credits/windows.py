@@ -5,10 +5,10 @@ from typing import Final
 
 from bot.core.money import Account, EntryKind
 from bot.core.people import User
-from bot.core.storage import Transaction
 from bot.credits.accounts import asker, granted_wallet, start_of, workspace_budget
 from bot.credits.overview import Standing, standing_of
 from bot.credits.policies import About, Policies
+from bot.storage.database import Transaction
 
 DAY: Final = "today"
 MONTH: Final = "this month"
@@ -21,15 +21,15 @@ async def used_before(tx: Transaction, account: Account, user: User) -> int:
         return 0
     since = start_of(account.window)
     if account.scope == "workspace":
-        return await tx.ledger.used_by(f"{user.platform}:{user.workspace}:", since, "wallet:")
+        return await tx.ledger.sum_used(f"{user.platform}:{user.workspace}:", since, "wallet:")
     wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
-    return await tx.ledger.used_by(asker(user), max(since, await _forgiven_at(tx, account, user, since)), wallets)
+    return await tx.ledger.sum_used(asker(user), max(since, await _forgiven_at(tx, account, user, since)), wallets)
 
 
 async def _forgiven_at(tx: Transaction, account: Account, user: User, since: datetime) -> datetime:
     """When what counts for this window was forgiven last; `since` where it never was."""
     spans = (DAY, MONTH) if len(account.window) == len("2026-11-20") else (MONTH,)
-    rows = await tx.ledger.entries([granted_wallet(user.platform, user.workspace, user.id).id])
+    rows = await tx.ledger.list_entries([granted_wallet(user.platform, user.workspace, user.id).id])
     return max((row.at for row in rows if row.kind is EntryKind.RESET and row.reason in spans), default=since)
 
 
@@ -38,6 +38,6 @@ async def workspace_standing(
 ) -> Standing:
     """How the budget of a workspace stands this month, or what it spent where it has none."""
     limit = await policies.budget_of(tx, About(platform, workspace, "workspace"))
-    account = await tx.ledger.get(workspace_budget(platform, workspace, now).id) if limit is not None else None
-    used = 0 if account else await tx.ledger.used_by(f"{platform}:{workspace}:", start_of(f"{now:%Y-%m}"), "wallet:")
+    account = await tx.ledger.get_account(workspace_budget(platform, workspace, now).id) if limit is not None else None
+    used = 0 if account else await tx.ledger.sum_used(f"{platform}:{workspace}:", start_of(f"{now:%Y-%m}"), "wallet:")
     return standing_of(limit, account, used, now)

@@ -22,8 +22,8 @@ from bot.core.json import JSON
 from bot.core.pending import Pending
 from bot.core.people import Channel, User
 from bot.core.replies import Button, MessageRef, Reply
-from bot.core.storage import Database
 from bot.media.media import Media
+from bot.storage.database import Database
 
 KIND = "consent"
 WAITS = timedelta(hours=1)

@@ -21,11 +21,11 @@ from bot.core.ids import new_id
 from bot.core.jobs import Job, JobState, Output
 from bot.core.models import OutputKind, Task
 from bot.core.predictions import PredictionState, Snapshot
-from bot.core.storage import Transaction
 from bot.credits.pricing import Made, cost
 from bot.jobs.presenting import Result, alt_text
 from bot.jobs.work import Work
 from bot.media.keeping import Kept
+from bot.storage.database import Transaction
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ async def delete(parts: Parts, job: Job, shown_in: MessageRef) -> None:
     Messages go first: a crash in between leaves files that nobody sees, and not a message without its pictures.
     """
     async with parts.database.read() as tx:
-        messages = await tx.messages.of(job.id)
+        messages = await tx.messages.list_messages(job.id)
     for ref in (*(message.ref for message in messages), shown_in):
         with suppress(MessageLost):
             await parts.platforms[ref.platform].delete(ref)
@@ -25,6 +25,6 @@ async def delete(parts: Parts, job: Job, shown_in: MessageRef) -> None:
         now = await tx.jobs.get(job.id)
         # What still runs has made nothing yet, and its row says what it runs with.
         is_over = now is not None and now.told_at is not None
-        unused = await tx.forgetting.forget_jobs([now], parts.clock.now()) if now is not None and is_over else set()
+        unused = await tx.erasure.erase_jobs([now], parts.clock.now()) if now is not None and is_over else set()
     for sha256 in unused:
         await parts.media.remove(sha256)

@@ -38,7 +38,7 @@ async def result_of(work: Work) -> Result:
     if not work.job.prediction:
         return Result(())
     async with work.parts.database.read() as tx:
-        outputs = await tx.outputs.of(work.job.prediction)
+        outputs = await tx.outputs.list_outputs(work.job.prediction)
         record = await tx.predictions.get(work.job.prediction)
     return Result(outputs, record.predict_seconds if record else None, _is_cut(work, outputs))
 

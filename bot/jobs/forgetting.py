@@ -17,6 +17,6 @@ async def forget(parts: Parts, jobs: Sequence[Job]) -> None:
     if not jobs:
         return
     async with parts.database.write() as tx:
-        unused = await tx.forgetting.forget_jobs(jobs, parts.clock.now())
+        unused = await tx.erasure.erase_jobs(jobs, parts.clock.now())
     for sha256 in unused:
         await parts.media.remove(sha256)

@@ -11,8 +11,8 @@ from bot.core.backend import Notice
 from bot.core.clock import Clock
 from bot.core.errors import AlreadyClaimed
 from bot.core.jobs import JobState
-from bot.core.storage import Database, Transaction
 from bot.jobs.runner import Runner
+from bot.storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Inbox:
             is_adopted = may_adopt and is_news and await _adopt(tx, notice)
             self._taken += 1
             if self._taken % TIDIED_EVERY == 0:
-                await tx.inbox.forget(now - KEPT)
+                await tx.inbox.delete_before(now - KEPT)
         return is_news, is_adopted
 
 
@@ -62,5 +62,5 @@ async def _adopt(tx: Transaction, notice: Notice) -> bool:
     record = await tx.predictions.get(job.prediction)
     if record is None or record.submitted_at is None or record.backend_id:
         return False
-    await tx.predictions.claim(record.id, notice.backend_id)
+    await tx.predictions.bind_backend_id(record.id, notice.backend_id)
     return True

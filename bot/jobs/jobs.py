@@ -29,7 +29,6 @@ from bot.core.money import Estimate
 from bot.core.people import User
 from bot.core.predictions import InputFile
 from bot.core.replies import MessageRef, Progress, Reply, Stage
-from bot.core.storage import Transaction
 from bot.credits.pricing import estimate
 from bot.jobs.cheaper import add_suggestion
 from bot.jobs.deleting import delete
@@ -41,6 +40,7 @@ from bot.jobs.reuse import reuse_key, with_kept_result
 from bot.jobs.runner import Runner
 from bot.jobs.work import Parts, Work
 from bot.moderation.moderation import Moderation
+from bot.storage.database import Transaction
 
 MAX_SEED = 2**31 - 1
 
@@ -120,17 +120,17 @@ class Jobs:
     async def recent(self, user: User, limit: int = 10) -> list[Job]:
         """A person's latest jobs, newest first."""
         async with self._parts.database.read() as tx:
-            return await tx.jobs.recent_of(user, limit)
+            return await tx.jobs.list_recent(user, limit)
 
     async def open(self, user: User) -> list[Job]:
         """A person's jobs that are not over, newest first."""
         async with self._parts.database.read() as tx:
-            return await tx.jobs.open_of(user)
+            return await tx.jobs.list_open(user)
 
     async def open_in(self, user: User, limit: int) -> list[Job]:
         """What is not over in the workspace somebody is in, whoever asked, oldest first."""
         async with self._parts.database.read() as tx:
-            return await tx.jobs.open_in(user.platform, user.workspace, limit)
+            return await tx.jobs.list_open_in_workspace(user.platform, user.workspace, limit)
 
     def now(self) -> datetime:
         """The time, by the same clock as every job's."""
@@ -141,14 +141,14 @@ class Jobs:
         if not job.prediction:
             return []
         async with self._parts.database.read() as tx:
-            return await tx.outputs.of(job.prediction)
+            return await tx.outputs.list_outputs(job.prediction)
 
     async def cancel(self, job: Job, by: User) -> bool:
         """Stop a job, also at the backend. False when it is over already."""
         if job.state not in OPEN_STATES:
             return False
         async with self._parts.database.write(is_urgent=True) as tx:
-            asked = await tx.jobs.ask_cancel(job.id, f"{by.platform}:{by.id}", self._parts.clock.now())
+            asked = await tx.jobs.request_cancel(job.id, f"{by.platform}:{by.id}", self._parts.clock.now())
             now = None if asked else await tx.jobs.get(job.id)
         self._runner.cancel(job.id)
         return asked or (now is not None and now.state in OPEN_STATES)
@@ -194,7 +194,7 @@ class Jobs:
             self._parts.backends[model.backend].admit()
         except BackendDown:
             async with self._parts.database.read() as tx:
-                if (first := await tx.jobs.by_request_key(request_key)) is None:
+                if (first := await tx.jobs.get_by_request_key(request_key)) is None:
                     raise
             return first
         return None
@@ -274,7 +274,7 @@ class Jobs:
     async def _see(self, user: User) -> None:
         """Write down who asks, apart from what they ask: who is refused for want of credits can be granted some."""
         async with self._parts.database.write() as tx:
-            await tx.people.see(user, self._parts.clock.now())
+            await tx.people.upsert_user(user, self._parts.clock.now())
 
     def _is_kept(self, sha256: str) -> bool:
         return self._parts.media.path_of(sha256) is not None
@@ -285,7 +285,7 @@ class Jobs:
             await tx.jobs.add(job)
             return job
         # Of two who begin a conversation at once, one opened it: the other's question joins it.
-        conversation = await tx.conversations.open(asked.conversation)
+        conversation = await tx.conversations.get_or_create(asked.conversation)
         job = replace(job, conversation=conversation.id, options={**job.options, "answers": asked.answers})
         await tx.jobs.add(job)
         for turn in asked.before if conversation.id == asked.conversation.id else ():
@@ -297,7 +297,7 @@ class Jobs:
     async def _the_first(self, request_key: str) -> Job:
         """The job that this ask already has."""
         async with self._parts.database.read() as tx:
-            job = await tx.jobs.by_request_key(request_key)
+            job = await tx.jobs.get_by_request_key(request_key)
         if job is None:
             raise NoSuchJob("That was asked before, and is not kept any more. Please ask again.")
         return job

@@ -55,7 +55,7 @@ class Personal:
         """All rows about a person, as JSON."""
         now = self._parts.clock.now()
         async with self._parts.database.read() as tx:
-            rows = await tx.forgetting.everything_of(person)
+            rows = await tx.erasure.export_person(person)
         about = {"platform": person.platform, "workspace": person.workspace or "all", "id": person.id}
         text = json.dumps({"about": about, "made_at": now.isoformat(), **rows}, ensure_ascii=False, indent=2)
         return TextFile(f"easel-{person.platform}-{person.id}-{now:%Y-%m-%d}.json", "application/json", text)
@@ -79,7 +79,7 @@ class Personal:
     async def go_on(self) -> None:
         """Take up deletions that were begun and not finished."""
         async with self._parts.database.read() as tx:
-            wishes = await tx.pending.of_kind(KIND)
+            wishes = await tx.pending.list_by_kind(KIND)
         for wish in wishes:
             await self._erase(Person(wish.platform, wish.workspace, wish.user))
 
@@ -98,7 +98,7 @@ class Personal:
     async def _erase(self, person: Person) -> bool:
         """Stop what runs, and forget what is over. True when nothing is left."""
         async with self._parts.database.read() as tx:
-            waiting = await tx.forgetting.open_jobs_of(person)
+            waiting = await tx.erasure.list_open_jobs(person)
         for job in waiting:
             await self._jobs.cancel(job, job.user)
         await self._forget_jobs(person)
@@ -106,9 +106,9 @@ class Personal:
             return False
         await self._clear_page(person)
         async with self._parts.database.write() as tx:
-            if await tx.forgetting.open_jobs_of(person) or await tx.forgetting.jobs_of(person, 1):
+            if await tx.erasure.list_open_jobs(person) or await tx.erasure.list_jobs(person, 1):
                 return False  # asked or ended in between
-            await tx.forgetting.forget_person(person)
+            await tx.erasure.erase_person(person)
             await tx.pending.remove(_id_of(person))
         log.info("person.forgotten", extra={"platform": person.platform})
         return True
@@ -116,7 +116,7 @@ class Personal:
     async def _forget_jobs(self, person: Person) -> None:
         while True:
             async with self._parts.database.read() as tx:
-                jobs = await tx.forgetting.jobs_of(person, AT_ONCE)
+                jobs = await tx.erasure.list_jobs(person, AT_ONCE)
             for job in jobs:
                 await self._take_away(job)
             await forget(self._parts, jobs)
@@ -126,7 +126,7 @@ class Personal:
     async def _take_away(self, job: Job) -> None:
         """Delete what was posted for a job, as far as it can still be reached."""
         async with self._parts.database.read() as tx:
-            messages = await tx.messages.of(job.id)
+            messages = await tx.messages.list_messages(job.id)
         for message in messages:
             await self._unpost(message.ref)
 
@@ -135,7 +135,7 @@ class Personal:
         if person.platform != PAGE:
             return
         async with self._parts.database.read() as tx:
-            said = await tx.page.of(person.id)
+            said = await tx.page.list_by_user(person.id)
         for message, channel in said:
             await self._unpost(MessageRef(PAGE, "", channel, "", message))
 

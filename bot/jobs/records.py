@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.core.jobs import Job, JobState, Output, PredictionRecord
 from bot.core.money import Entry
-from bot.core.storage import Database
+from bot.storage.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ async def record_of(database: Database, job_id: str) -> JobRecord | None:
             return None
         return JobRecord(
             job=job,
-            steps=await tx.jobs.steps(job.id),
+            steps=await tx.jobs.list_steps(job.id),
             prediction=await tx.predictions.get(job.prediction) if job.prediction else None,
-            outputs=await tx.outputs.of(job.prediction) if job.prediction else (),
-            entries=await tx.ledger.entries_of_job(job.id),
+            outputs=await tx.outputs.list_outputs(job.prediction) if job.prediction else (),
+            entries=await tx.ledger.list_job_entries(job.id),
         )

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from bot.core.clock import Clock
-from bot.core.storage import Database
 from bot.jobs.runner import Runner
+from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +70,8 @@ class Recovery:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
         async with self._database.write(is_urgent=True) as tx:
-            await tx.jobs.let_go(self._worker, self._clock.now())
-            await tx.workers.leave(self._worker)
+            await tx.jobs.release_owner(self._worker, self._clock.now())
+            await tx.workers.remove(self._worker)
 
     async def _keep_on(self) -> None:
         beats = 0
@@ -91,7 +91,7 @@ class Recovery:
     async def _stop_unwanted(self) -> None:
         """Jobs of this worker whose Stop was pressed where another one listens."""
         async with self._database.read() as tx:
-            unwanted = await tx.jobs.unwanted(self._worker)
+            unwanted = await tx.jobs.cancel_requested(self._worker)
         for job_id in unwanted:
             self._runner.cancel(job_id)
 
@@ -101,7 +101,7 @@ class Recovery:
         Their rows are read one by one: the others are hundreds, and would stand the loop still for a tenth of a second.
         """
         async with self._database.read() as tx:
-            waited_for = await tx.jobs.waited_for(self._worker)
+            waited_for = await tx.jobs.unfinished(self._worker)
         for job_id in waited_for:
             if self._runner.works_on(job_id):
                 continue
@@ -113,6 +113,6 @@ class Recovery:
     async def _beat(self) -> None:
         now = self._clock.now()
         async with self._database.write(is_urgent=True) as tx:
-            await tx.workers.beat(self._worker, now)
-            alive = await tx.workers.alive(now - timedelta(seconds=LEASE_SECONDS))
+            await tx.workers.record_heartbeat(self._worker, now)
+            alive = await tx.workers.list_alive(now - timedelta(seconds=LEASE_SECONDS))
         self._runner.share(self._worker, [self._worker] if self._is_alone else alive)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.core.forgetting import Place
-from bot.core.storage import Transaction
 from bot.jobs.forgetting import AT_ONCE, forget
 from bot.jobs.personal import Personal
 from bot.jobs.work import Parts
 from bot.moderation.settings import key_of
+from bot.storage.database import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +71,9 @@ class Retention:
         """Tokens of interactions, questions and invitations that ran out."""
         now = self._parts.clock.now()
         async with self._parts.database.write() as tx:
-            await tx.messages.forget_tokens(now)
-            await tx.pending.forget_expired(now)
-            await tx.forgetting.keys_expired(now)
+            await tx.messages.erase_expired_tokens(now)
+            await tx.pending.delete_expired(now)
+            await tx.erasure.delete_expired_keys(now)
 
     async def _keep_on(self) -> None:
         while True:
@@ -88,7 +88,7 @@ class Retention:
         """Jobs, turns and the page's messages that are too old: of the whole bot, then of those who keep less."""
         await self._forget_before(now - timedelta(days=self._limits.days), None)
         async with self._parts.database.read() as tx:
-            shorter = await tx.policies.named(key_of("retention_days"))
+            shorter = await tx.policies.list_by_key(key_of("retention_days"))
         for policy in shorter:
             if isinstance(policy.value, int) and 1 <= policy.value < self._limits.days:
                 before = now - timedelta(days=policy.value)
@@ -97,13 +97,13 @@ class Retention:
     async def _forget_before(self, before: datetime, place: Place | None) -> None:
         while True:
             async with self._parts.database.read() as tx:
-                jobs = await tx.forgetting.jobs_before(before, AT_ONCE, place)
+                jobs = await tx.erasure.list_jobs_before(before, AT_ONCE, place)
             await forget(self._parts, jobs)
             if len(jobs) < AT_ONCE:
                 break
-        await self._in_parts(lambda tx: tx.forgetting.forget_turns(before, AT_ONCE, place))
+        await self._in_parts(lambda tx: tx.erasure.delete_turns_before(before, AT_ONCE, place))
         if place is None or place.platform == "web":
-            await self._in_parts(lambda tx: tx.forgetting.forget_page_messages(before, AT_ONCE))
+            await self._in_parts(lambda tx: tx.erasure.delete_page_messages_before(before, AT_ONCE))
 
     async def _in_parts(self, forget_some: Callable[[Transaction], Awaitable[int]]) -> None:
         gone = AT_ONCE
@@ -114,15 +114,15 @@ class Retention:
     async def _forget_places(self, now: datetime) -> None:
         """What was set in workspaces that the bot was removed from, once their jobs are forgotten too."""
         async with self._parts.database.read() as tx:
-            removed = await tx.forgetting.removed_before(now - timedelta(days=self._limits.days))
+            removed = await tx.erasure.list_removed_workspaces(now - timedelta(days=self._limits.days))
         for place in removed:
             async with self._parts.database.write() as tx:
-                await tx.forgetting.forget_workspace(place)
+                await tx.erasure.erase_workspace(place)
 
     async def _forget_traces(self, now: datetime) -> None:
         async with self._parts.database.write() as tx:
-            await tx.inbox.forget(now - NOTICES_KEPT)
-            await tx.audit.forget(now - AUDIT_KEPT)
+            await tx.inbox.delete_before(now - NOTICES_KEPT)
+            await tx.audit.delete_before(now - AUDIT_KEPT)
 
     async def _limit_media(self, now: datetime) -> None:
         """Files that are too old, and the oldest of those that are too much; never one that an open job needs."""
@@ -131,7 +131,7 @@ class Retention:
         total = sum(file.size for file in files)
         goal = self._limits.media_bytes if total <= self._limits.media_bytes else self._limits.media_bytes * ROOM_LEFT
         async with self._parts.database.read() as tx:
-            needed = await tx.forgetting.needed_files()
+            needed = await tx.erasure.list_needed_files()
         for file in files:
             if file.used_at >= too_old and total <= goal:
                 break
@@ -139,9 +139,9 @@ class Retention:
                 continue
             async with self._parts.database.write() as tx:
                 # What was given or made again since the list was: its row may be about to be written.
-                if file.sha256 in await tx.forgetting.needed_files() or self._parts.media.is_used_since(file):
+                if file.sha256 in await tx.erasure.list_needed_files() or self._parts.media.is_used_since(file):
                     continue
-                await tx.forgetting.forget_files([file.sha256])
+                await tx.erasure.delete_outputs([file.sha256])
             await self._parts.media.remove(file.sha256)
             total -= file.size
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 from bot.core.jobs import Job
 from bot.core.json import fingerprint
 from bot.core.models import Model, Task
-from bot.core.storage import Transaction
 from bot.jobs.closing import cancel_unsubmitted, finish_free
 from bot.jobs.work import Work
+from bot.storage.database import Transaction
 
 UNRELATED_WORKSPACES = frozenset({"", "user-installs"})
 """Direct messages and user installs: the people there have no workspace in common."""
@@ -34,10 +34,10 @@ async def with_kept_result(tx: Transaction, job: Job, is_kept: Callable[[str], b
 
     `is_kept` tells whether the file of a SHA-256 exists.
     """
-    source = await tx.jobs.finished_alike(job) if job.reuse_key else None
+    source = await tx.jobs.find_reusable(job) if job.reuse_key else None
     if source is None or source.is_private:
         return job
-    outputs = await tx.outputs.of(source.prediction)
+    outputs = await tx.outputs.list_outputs(source.prediction)
     if not outputs or not all(is_kept(output.sha256) for output in outputs if output.sha256):
         return job
     return replace(job, told_about=0, told_at_most=0, reuses=source.id, prediction=source.prediction)

@@ -125,13 +125,13 @@ class Runner:
         work.usual_seconds = await self._parts.times.of(work.model)
         if work.job.epoch or work.job.state is not JobState.ACCEPTED:
             async with self._parts.database.read() as tx:
-                work.posted = await tx.messages.of(work.job.id)
+                work.posted = await tx.messages.list_messages(work.job.id)
 
     async def _put_right(self, work: Work) -> None:
         """Our last edit may stand over the result that another worker delivered: show that again."""
         with contextlib.suppress(Exception):
             async with self._parts.database.read() as tx:
-                row, posted = await tx.jobs.get(work.job.id), await tx.messages.of(work.job.id)
+                row, posted = await tx.jobs.get(work.job.id), await tx.messages.list_messages(work.job.id)
             if row is None or row.told_at is None or row.owner == work.job.owner:
                 return
             await work.close()

@@ -228,7 +228,7 @@ async def _find(work: Work, record: PredictionRecord) -> list[Snapshot]:
 async def _claim(work: Work, record: PredictionRecord, backend_id: str) -> None:
     """Store the backend's id; the unique index decides between claimants."""
     async with work.parts.database.write(is_urgent=True) as tx:
-        await tx.predictions.claim(record.id, backend_id)
+        await tx.predictions.bind_backend_id(record.id, backend_id)
         moved = await work.move(tx, JobState.RUNNING)
     work.job, work.record = moved, replace(record, backend_id=backend_id)
 

@@ -3,7 +3,7 @@
 from bot.core.clock import Clock
 from bot.core.fresh import Fresh
 from bot.core.models import Model
-from bot.core.storage import Database, Transaction
+from bot.storage.database import Database, Transaction
 
 FRESH_SECONDS = 60.0
 """Learnt times move slowly."""
@@ -27,8 +27,8 @@ class UsualTimes:
 
     async def learn(self, tx: Transaction, model: str, seconds: float) -> None:
         """Move a model's learnt time towards what was just seen."""
-        await self._learnt.get(model, lambda: tx.predictions.learn_seconds(model, seconds))
+        await self._learnt.get(model, lambda: tx.predictions.update_usual_seconds(model, seconds))
 
     async def _read(self, key: str) -> float | None:
         async with self._database.read() as tx:
-            return await tx.predictions.usual_seconds(key)
+            return await tx.predictions.get_usual_seconds(key)

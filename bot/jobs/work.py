@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Unpack
 
 from bot.catalogue.catalogue import Catalogue
 from bot.core.backend import Backend
@@ -12,12 +12,13 @@ from bot.core.errors import EaselError
 from bot.core.jobs import Job, JobState, PostedMessage, PredictionRecord
 from bot.core.models import Model, OutputKind
 from bot.core.platform import Destination, Platform
-from bot.core.storage import Database, Transaction
 from bot.credits.credits import Credits
 from bot.jobs.presenting import Presenter, Result
 from bot.jobs.queue import Queue
 from bot.jobs.usual_times import UsualTimes
 from bot.media.media import Media
+from bot.storage.database import Database, Transaction
+from bot.storage.job_rows import JobChanges
 from bot.streaming.editor import Editor
 
 
@@ -103,7 +104,7 @@ class Work:
         self.began.clear()
         self.told.clear()
 
-    async def move(self, tx: Transaction, to: JobState, **changes: Any) -> Job:
+    async def move(self, tx: Transaction, to: JobState, **changes: Unpack[JobChanges]) -> Job:
         """The next arrow, as a compare-and-set. Raises `JobLost`, and so rolls back, when another worker has the job.
 
         The caller takes the result as `work.job` once the transaction is committed.

@@ -7,8 +7,9 @@ from bot.core.clock import Clock
 from bot.core.errors import BadOption
 from bot.core.json import JSON
 from bot.core.people import User
-from bot.core.storage import AuditRow, Database, Transaction
 from bot.moderation.words import folded
+from bot.storage.database import Database, Transaction
+from bot.storage.moderation import AuditRow
 
 MOST_WORDS = 2_000
 
@@ -66,16 +67,16 @@ class Desk:
     async def block(self, by: User, whom: User, until: datetime, reason: str) -> None:
         """Somebody may ask nothing here until then."""
         async with self._database.write() as tx:
-            await tx.people.block(whom, until, reason)
+            await tx.people.set_block(whom, until, reason)
             await self._note(tx, by, "user.blocked", {"user": whom.id, "until": until.isoformat(), "reason": reason})
 
     async def unblock(self, by: User, whom: User) -> bool:
         """False when they were not blocked."""
         async with self._database.write() as tx:
-            blocked = await tx.people.blocked_until(whom)
+            blocked = await tx.people.get_block(whom)
             if blocked is None:
                 return False
-            await tx.people.block(whom, None, "")
+            await tx.people.set_block(whom, None, "")
             await self._note(tx, by, "user.unblocked", {"user": whom.id})
         return blocked[0] > self._clock.now()
 
@@ -84,13 +85,13 @@ class Desk:
     async def words(self, user: User) -> list[str]:
         """The words refused where somebody is."""
         async with self._database.read() as tx:
-            return await tx.moderation.words(user.platform, user.workspace)
+            return await tx.moderation.list_words(user.platform, user.workspace)
 
     async def add_word(self, by: User, word: str) -> bool:
         """Refuse a word from now on; False when it was refused already. Raises `BadOption` for what is no word."""
         word = _word(word)
         async with self._database.write() as tx:
-            if len(await tx.moderation.words(by.platform, by.workspace)) >= MOST_WORDS:
+            if len(await tx.moderation.list_words(by.platform, by.workspace)) >= MOST_WORDS:
                 raise BadOption(f"There are {MOST_WORDS:,} words already. Take some out first.", option="word")
             is_new = await tx.moderation.add_word(by.platform, by.workspace, word, by.id)
             if is_new:
@@ -113,13 +114,13 @@ class Desk:
     async def pauses(self) -> dict[str, str]:
         """What is paused (`all`, `platform:web`, `model:sdxl`) and why."""
         async with self._database.read() as tx:
-            return await tx.moderation.pauses()
+            return await tx.moderation.list_pauses()
 
     async def pause(self, by: User, what: str, reason: str | None) -> None:
         """No new job of this starts until it is resumed, which a reason of None does. Running ones go on."""
         facts: Mapping[str, JSON] = {"what": what} if reason is None else {"what": what, "reason": reason}
         async with self._database.write() as tx:
-            await tx.moderation.pause(what, reason, by.id)
+            await tx.moderation.set_pause(what, reason, by.id)
             await self._note(tx, by, "pause.ended" if reason is None else "pause.begun", facts)
         self._forget_rules()
 
@@ -131,10 +132,12 @@ class Desk:
         """What concerns somebody's workspace, newest first, and what the people in it are called, by id."""
         place = (user.platform, user.workspace)
         async with self._database.read() as tx:
-            rows = await tx.audit.of(*place, limit, actor=f"{place[0]}:{place[1]}:{actor}" if actor else "", kind=kind)
+            rows = await tx.audit.list_rows(
+                *place, limit, actor=f"{place[0]}:{place[1]}:{actor}" if actor else "", kind=kind
+            )
             ids = {row.actor.rpartition(":")[2] for row in rows}
             ids |= {str(row.facts.get(name, "")) for row in rows for name in PEOPLE}
-            return rows, await tx.people.names(*place, sorted(ids - {""}))
+            return rows, await tx.people.get_names(*place, sorted(ids - {""}))
 
     async def _note(self, tx: Transaction, by: User, action: str, facts: Mapping[str, JSON]) -> None:
         await tx.audit.add(by.actor, action, facts, self._clock.now())

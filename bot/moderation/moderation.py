@@ -12,11 +12,11 @@ from bot.core.models import Model, OutputKind
 from bot.core.naming import channel_named, person_linked
 from bot.core.people import Channel, User
 from bot.core.replies import Reply
-from bot.core.storage import Database, Transaction
 from bot.moderation.desk import Desk
 from bot.moderation.settings import WorkspaceSettings, settings_from
 from bot.moderation.spans import end_told
 from bot.moderation.words import first_refused
+from bot.storage.database import Database, Transaction
 
 FRESH_SECONDS = 1.0
 """How long refused words, pauses and settings are believed before they are read again."""
@@ -67,7 +67,7 @@ class Moderation:
             allowed = self.needs_no_permission(user) or await tx.people.is_workspace_allowed(
                 user.platform, user.workspace
             )
-            blocked = await tx.people.blocked_until(user)
+            blocked = await tx.people.get_block(user)
         if not allowed:
             who = self.contact(user.platform)
             who += "," if "," in who else ""
@@ -168,7 +168,7 @@ class Moderation:
         if people:
             async with self._database.write() as tx:
                 for one in people:
-                    await tx.people.see(one, self._clock.now())
+                    await tx.people.upsert_user(one, self._clock.now())
 
     async def note_refusal(self, user: User, what: str) -> None:
         """Keep a trace of a verb that was tried without the rank for it: one a minute, however often it is tried."""
@@ -221,8 +221,8 @@ def _names_of(channel: Channel) -> set[str]:
 
 async def _rules(tx: Transaction, user: User) -> tuple[dict[str, str], list[str]]:
     """What is paused and why, and the words refused where somebody asks."""
-    return await tx.moderation.pauses(), await tx.moderation.words(user.platform, user.workspace)
+    return await tx.moderation.list_pauses(), await tx.moderation.list_words(user.platform, user.workspace)
 
 
 async def _read_settings(tx: Transaction, platform: str, workspace: str) -> WorkspaceSettings:
-    return settings_from(await tx.policies.of(platform, workspace))
+    return settings_from(await tx.policies.list_policies(platform, workspace))

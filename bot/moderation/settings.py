@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from bot.core.json import JSON
-from bot.core.storage import Policy
+from bot.storage.policies import Policy
 
 PREFIX = "setting:"
 """Settings are policies of the workspace whose key begins so."""

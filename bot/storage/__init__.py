@@ -1,1 +1,1 @@
-"""The database: one MetaData, one file per store, for SQLite and PostgreSQL."""
+"""Stores rows in SQLite or PostgreSQL: the one package that imports SQLAlchemy and Alembic."""

@@ -7,9 +7,8 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
 from bot.core.conversations import Conversation, Role, Turn
-from bot.storage.speaking import Rows
-from bot.storage.statements import Statements
-from bot.storage.tables.talk import conversations, turns
+from bot.storage.connection import Rows, Statements
+from bot.storage.tables.people import conversations, turns
 
 _PLACE = ("platform", "workspace", "channel", "thread")
 _OPEN = insert(conversations).on_conflict_do_nothing(index_elements=_PLACE)
@@ -24,31 +23,34 @@ _TURNS = (
 )
 
 
-class SqlConversationStore:
-    """Implements `core.storage.ConversationStore`."""
+class ConversationStore:
+    """Chats and their turns."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
-    async def open(self, conversation: Conversation) -> Conversation:
+    async def get_or_create(self, conversation: Conversation) -> Conversation:
+        """The conversation of this channel and thread; created as given when there is none."""
         row = {name: getattr(conversation, name) for name in Conversation.__slots__}
         if (await self._run(_OPEN, row)).rowcount:
             return conversation
         place = (conversation.platform, conversation.workspace, conversation.channel, conversation.thread)
-        return await self.in_channel(*place) or conversation
+        return await self.find(*place) or conversation
 
     async def get(self, conversation_id: str) -> Conversation | None:
         return _one(await self._run(_GET, {"conversation": conversation_id}))
 
-    async def in_channel(self, platform: str, workspace: str, channel: str, thread: str) -> Conversation | None:
+    async def find(self, platform: str, workspace: str, channel: str, thread: str) -> Conversation | None:
         place = {"of_platform": platform, "of_workspace": workspace, "of_channel": channel, "of_thread": thread}
         return _one(await self._run(_IN_CHANNEL, place))
 
     async def add_turn(self, turn: Turn) -> None:
+        """Idempotent on (job, role) where a job is given."""
         row = {name: getattr(turn, name) for name in Turn.__slots__}
         await self._run(_ADD_TURN, row | {"role": turn.role.value, "files": list(turn.files)})
 
-    async def turns(self, conversation_id: str, limit: int) -> list[Turn]:
+    async def list_turns(self, conversation_id: str, limit: int) -> list[Turn]:
+        """The latest turns, oldest first."""
         rows = await self._run(_TURNS, {"of_conversation": conversation_id, "most": limit})
         return [_turn(row) for row in rows][::-1]
 

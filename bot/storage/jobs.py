@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -12,14 +12,10 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles i
 
 from bot.core.errors import DuplicateAsk, DuplicatePress
 from bot.core.jobs import Job, JobState
-from bot.core.people import Channel, User
-from bot.storage.speaking import Rows
-from bot.storage.statements import Statements
-from bot.storage.tables.runs import outputs
-from bot.storage.tables.work import IS_OPEN, IS_WAITED_FOR, jobs, workers
-
-MOVABLE = frozenset({"prediction", "cost", "error", "attempts", "run_after", "told_at", "conversation", "queue_turn"})
-"""The fields of a job that may change as it moves."""
+from bot.core.people import User
+from bot.storage.connection import Rows, Statements
+from bot.storage.job_rows import JobChanges, format_step, job_from_row, row_from_job
+from bot.storage.tables.jobs import IS_OPEN, IS_WAITED_FOR, jobs, outputs, workers
 
 _ADD = insert(jobs).on_conflict_do_nothing()
 _ALL = sa.select(jobs)
@@ -131,18 +127,18 @@ _CLAIM = (
 )
 
 
-class SqlJobStore:
-    """Implements `core.storage.JobStore`."""
+class JobStore:
+    """Jobs, each arrow of their life a compare-and-set."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
     async def add(self, job: Job) -> None:
         """Nothing is written on a conflict, and the transaction stays usable on both engines."""
-        if (await self._run(_ADD, _row(job))).rowcount:
+        if (await self._run(_ADD, row_from_job(job))).rowcount:
             return
         # A platform that delivers a press twice repeats both keys: that is the same ask.
-        if await self.by_request_key(job.request_key):
+        if await self.get_by_request_key(job.request_key):
             raise DuplicateAsk(job.request_key)
         raise DuplicatePress(job.press_key)
 
@@ -150,50 +146,65 @@ class SqlJobStore:
         return _one(await self._run(_GET, {"job": job_id}))
 
     async def find(self, prefix: str) -> Job | None:
+        """The one job whose id begins so; None where none or several do."""
         if not prefix:
             return None
         found = _many(await self._run(_FIND, {"first": prefix}))
         return found[0] if len(found) == 1 else None
 
-    async def by_request_key(self, request_key: str) -> Job | None:
+    async def get_by_request_key(self, request_key: str) -> Job | None:
         return _one(await self._run(_ASKED, {"request_key": request_key}))
 
-    async def move(self, job: Job, to: JobState, at: datetime, **changes: Any) -> Job | None:
+    async def move(self, job: Job, to: JobState, at: datetime, **changes: Unpack[JobChanges]) -> Job | None:
+        """Compare-and-set on (id, state, owner, epoch) of `job`. The job as it is now; None when no longer ours."""
         where = {"job": job.id, "was": job.state.value, "me": job.owner, "my_epoch": job.epoch}
         values = {f"new_{name}": value for name, value in changes.items()}
         statement = _move(tuple(sorted(changes)))
-        step = _step(to, at) if to is not job.state else ""
+        step = format_step(to, at) if to is not job.state else ""
         moved = (await self._run(statement, {**where, **values, "to": to.value, "at": at, "step": step})).first()
         # Whoever asks to cancel needs no ownership, so that column alone may have changed behind our back.
         return replace(job, state=to, updated_at=at, cancel_by=moved.cancel_by, **changes) if moved else None
 
-    async def steps(self, job_id: str) -> list[tuple[JobState, datetime]]:
+    async def list_steps(self, job_id: str) -> list[tuple[JobState, datetime]]:
+        """The states a job has been in and when each was reached, in order; empty for an unknown job."""
         lines: str = (await self._run(_STEPS, {"job": job_id})).scalar_one_or_none() or ""
         steps = [line.split() for line in lines.splitlines()]
         return [(JobState(state), datetime.fromisoformat(at)) for state, at in steps]
 
-    async def ask_cancel(self, job_id: str, by: str, at: datetime) -> bool:
+    async def request_cancel(self, job_id: str, by: str, at: datetime) -> bool:
+        """Note who wants an open job cancelled. False when it is not open or already asked."""
         return (await self._run(_ASK_CANCEL, {"job": job_id, "by": by, "at": at})).rowcount == 1
 
-    async def open_of(self, user: User) -> list[Job]:
+    async def list_open(self, user: User) -> list[Job]:
+        """The open jobs of a user in their workspace, newest first."""
         return _many(await self._run(_OPEN_OF, _address(user)))
 
-    async def recent_of(self, user: User, limit: int) -> list[Job]:
+    async def list_recent(self, user: User, limit: int) -> list[Job]:
+        """Jobs of a user in their workspace in any state, newest first."""
         return _many(await self._run(_RECENT_OF, {**_address(user), "most": limit}))
 
-    async def recent_in(self, platform: str, workspace: str, channel: str, limit: int) -> list[Job]:
+    async def list_recent_in_channel(self, platform: str, workspace: str, channel: str, limit: int) -> list[Job]:
+        """Jobs asked in one channel in any state, newest first."""
         place = {"platform": platform, "workspace": workspace, "channel": channel}
         return _many(await self._run(_RECENT_IN, {**place, "most": limit}))
 
-    async def waited_for(self, owner: str) -> list[str]:
+    async def unfinished(self, owner: str) -> list[str]:
+        """The ids of an owner's jobs that someone still waits for, oldest first."""
         return [row.id for row in await self._run(_WAITED_FOR, {"me": owner})]
 
-    async def unwanted(self, owner: str) -> list[str]:
+    async def cancel_requested(self, owner: str) -> list[str]:
+        """The ids of an owner's open jobs that somebody asked to stop."""
         return [row.id for row in await self._run(_UNWANTED, {"me": owner})]
 
     async def claim(
         self, owner: str, dead_before: datetime, at: datetime, limit: int, platforms: Sequence[str] | None = None
     ) -> list[Job]:
+        """Take over jobs that someone waits for from owners not alive (no beat since `dead_before`): epoch raised.
+
+        In the order of their turns; those that never stood in line come last, oldest first.
+
+        On PostgreSQL with FOR UPDATE SKIP LOCKED. Jobs already of this owner are not among them.
+        """
         dead = [row.owner for row in await self._run(_DEAD_OWNERS, {"me": owner, "dead_before": dead_before})]
         if not dead:
             return []
@@ -201,20 +212,27 @@ class SqlJobStore:
         facts |= {"all_platforms": platforms is None, "served": list(platforms or ())}
         return sorted(_many(await self._run(_CLAIM, facts)), key=_in_line)
 
-    async def let_go(self, owner: str, at: datetime) -> int:
+    async def release_owner(self, owner: str, at: datetime) -> int:
+        """At a clean stop: open jobs of this owner get no owner, so that the next takes them at once."""
         return (await self._run(_LET_GO, {"me": owner, "at": at})).rowcount
 
-    async def finished_alike(self, job: Job) -> Job | None:
+    async def find_reusable(self, job: Job) -> Job | None:
+        """The latest finished job of an identical request in the same workspace: what it made is kept and unflagged."""
         place = {"platform": job.channel.platform, "workspace": job.channel.workspace}
         return _one(await self._run(_FINISHED_ALIKE, {**place, "reuse_key": job.reuse_key}))
 
-    async def count_open_of(self, user: User) -> int:
+    async def count_open_for_user(self, user: User) -> int:
+        """How many jobs of a user in their workspace are open."""
         return int((await self._run(_COUNT_OPEN_OF, _address(user))).scalar_one())
 
-    async def open_in(self, platform: str, workspace: str, limit: int) -> list[Job]:
+    async def list_open_in_workspace(self, platform: str, workspace: str, limit: int) -> list[Job]:
+        """Open jobs of the people of a workspace, oldest first."""
         return _many(await self._run(_OPEN_IN, {"platform": platform, "workspace": workspace, "most": limit}))
 
-    async def asked_in(self, platform: str, workspace: str, since: datetime, until: datetime, limit: int) -> list[Job]:
+    async def list_created_in_workspace(
+        self, platform: str, workspace: str, since: datetime, until: datetime, limit: int
+    ) -> list[Job]:
+        """Jobs that the people of a workspace asked from then until before then, newest first."""
         place = {"platform": platform, "workspace": workspace}
         return _many(await self._run(_ASKED_IN, {**place, "since": since, "until": until, "most": limit}))
 
@@ -222,7 +240,7 @@ class SqlJobStore:
 @cache
 def _move(names: tuple[str, ...]) -> sa.UpdateBase:
     """The compare-and-set that also changes these columns: built once for each set of names."""
-    if unknown := set(names) - MOVABLE:
+    if unknown := set(names) - JobChanges.__annotations__.keys():
         raise TypeError(f"a move cannot change {', '.join(sorted(unknown))}")
     return (
         sa.update(jobs)
@@ -249,84 +267,8 @@ def _address(user: User) -> dict[str, str]:
 
 def _one(rows: Rows) -> Job | None:
     row = rows.first()
-    return job_of(row) if row else None
+    return job_from_row(row) if row else None
 
 
 def _many(rows: Rows) -> list[Job]:
-    return [job_of(row) for row in rows]
-
-
-_SAME_NAMES: Sequence[str] = (
-    "id",
-    "request_key",
-    "command",
-    "model",
-    "backend",
-    "owner",
-    "epoch",
-    "created_at",
-    "updated_at",
-    "is_private",
-    "press_key",
-    "parent_job",
-    "conversation",
-    "prediction",
-    "attempts",
-    "told_about",
-    "told_at_most",
-    "cost",
-    "cancel_by",
-    "run_after",
-    "error",
-    "told_at",
-    "weight",
-    "queue_turn",
-    "reuse_key",
-    "reuses",
-)
-
-
-def _step(state: JobState, at: datetime) -> str:
-    return f"{state.value} {at.isoformat()}\n"
-
-
-def _row(job: Job) -> dict[str, Any]:
-    row = {name: getattr(job, name) for name in _SAME_NAMES}
-    row |= {"state": job.state.value, "options": dict(job.options), "inputs": dict(job.inputs)}
-    row["steps"] = _step(job.state, job.created_at)
-    row |= {
-        "platform": job.channel.platform,
-        "workspace": job.channel.workspace,
-        "channel": job.channel.id,
-        "thread": job.channel.thread,
-        "is_age_restricted": job.channel.is_age_restricted,
-    }
-    row |= {
-        "user": job.user.id,
-        "user_workspace": job.user.workspace,
-        "user_name": job.user.name,
-        "locale": job.user.locale,
-        "roles": sorted(job.user.roles),
-        "is_administrator": job.user.is_administrator,
-    }
-    return row
-
-
-def job_of(row: sa.Row[Any]) -> Job:
-    """A row of `jobs` as a job."""
-    return Job(
-        user=User(
-            platform=row.platform,
-            workspace=row.user_workspace,
-            id=row.user,
-            name=row.user_name,
-            locale=row.locale,
-            roles=frozenset(row.roles),
-            is_administrator=row.is_administrator,
-        ),
-        channel=Channel(row.platform, row.workspace, row.channel, row.thread, row.is_age_restricted),
-        state=JobState(row.state),
-        options=row.options,
-        inputs=row.inputs,
-        **{name: getattr(row, name) for name in _SAME_NAMES},
-    )
+    return [job_from_row(row) for row in rows]

@@ -9,9 +9,9 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
-from bot.storage.statements import Statements
-from bot.storage.tables.money import accounts, ledger
-from bot.storage.tables.work import jobs
+from bot.storage.connection import Statements
+from bot.storage.tables.jobs import jobs
+from bot.storage.tables.ledger import accounts, ledger
 
 _OPEN = insert(accounts).on_conflict_do_nothing(index_elements=["id"])
 _GET = sa.select(accounts).where(accounts.c.id == bindparam("account"))
@@ -84,77 +84,121 @@ _SPENT_BY_ASKER = (
     .limit(bindparam("most"))
 )
 
-_ACCOUNT_TEXTS = ("id", "scope", "platform", "workspace", "user", "window")
-_ENTRY_FIELDS = ("account", "job", "balance_delta", "held_delta", "key", "actor", "reason", "at")
 
-
-class SqlLedgerStore:
-    """Implements `core.storage.LedgerStore`."""
+class LedgerStore:
+    """Accounts and the rows that move them. The database itself refuses what must not be."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
-    async def open(self, account: Account, grant: Entry) -> bool:
+    async def open_account(self, account: Account, grant: Entry) -> bool:
+        """Create an account with its first grant, unless it is there. True when it is new."""
         # Empty whatever the value says: only the ledger's rows put money in.
-        row = {name: getattr(account, name) for name in _ACCOUNT_TEXTS}
-        row |= {"kind": account.kind.value, "expires_at": account.expires_at}
+        row = {
+            "id": account.id,
+            "kind": account.kind.value,
+            "scope": account.scope,
+            "platform": account.platform,
+            "workspace": account.workspace,
+            "user": account.user,
+            "window": account.window,
+            "expires_at": account.expires_at,
+        }
         if not (await self._run(_OPEN, row)).rowcount:
             return False
         await self.append([grant])
         return True
 
-    async def lock(self, ids: Sequence[str]) -> dict[str, Account]:
+    async def lock_accounts(self, ids: Sequence[str]) -> dict[str, Account]:
+        """The accounts, locked for this transaction in id order where the engine locks rows; unknown ids left out."""
         rows = await self._run(_LOCK, {"ids": list(ids)})
-        return {row.id: _account(row) for row in rows}
+        return {row.id: _account_from_row(row) for row in rows}
 
-    async def get(self, account_id: str) -> Account | None:
+    async def get_account(self, account_id: str) -> Account | None:
         row = (await self._run(_GET, {"account": account_id})).first()
-        return _account(row) if row else None
+        return _account_from_row(row) if row else None
 
     async def append(self, entries: Sequence[Entry]) -> None:
+        """Raises `DuplicateEntry` or `Overdrawn`, and then the transaction is lost."""
         if not entries:
             return
-        rows = [
-            {name: getattr(entry, name) for name in _ENTRY_FIELDS} | {"kind": entry.kind.value} for entry in entries
-        ]
-        await self._run(_APPEND, rows)
+        await self._run(_APPEND, [_row_from_entry(entry) for entry in entries])
 
-    async def open_holds(self, job_id: str) -> list[Hold]:
+    async def list_open_holds(self, job_id: str) -> list[Hold]:
+        """Holds of a job that nothing has closed, wallets before budgets, in the order they were drawn."""
         rows = await self._run(_OPEN_HOLDS, {"of_job": job_id})
-        return [Hold(_account(row), job_id, row.amount) for row in rows]
+        return [Hold(_account_from_row(row), job_id, row.amount) for row in rows]
 
-    async def entries(self, account_ids: Sequence[str]) -> list[Entry]:
-        return [_entry(row) for row in await self._run(_ENTRIES, {"accounts": list(account_ids)})]
+    async def list_entries(self, account_ids: Sequence[str]) -> list[Entry]:
+        return [_entry_from_row(row) for row in await self._run(_ENTRIES, {"accounts": list(account_ids)})]
 
-    async def entries_of_job(self, job_id: str) -> list[Entry]:
-        return [_entry(row) for row in await self._run(_ENTRIES_OF_JOB, {"of_job": job_id})]
+    async def list_job_entries(self, job_id: str) -> list[Entry]:
+        return [_entry_from_row(row) for row in await self._run(_ENTRIES_OF_JOB, {"of_job": job_id})]
 
-    async def spent_by_model(self, account_ids: Sequence[str]) -> list[tuple[str, int, int]]:
+    async def sum_spent_by_model(self, account_ids: Sequence[str]) -> list[tuple[str, int, int]]:
+        """(model, jobs, micros) settled on these accounts, dearest first."""
         rows = await self._run(_SPENT_BY_MODEL, {"accounts": list(account_ids)})
         return [(row.model, row.jobs, int(row.micros)) for row in rows]
 
-    async def used_by(self, askers: str, since: datetime, wallets: str) -> int:
+    async def sum_used(self, askers: str, since: datetime, wallets: str) -> int:
+        """What asks since then took from wallets, in micros: what closed ones cost, and what open ones hold.
+
+        `askers` and `wallets` are how their names begin; a whole name of an asker ends in nothing else.
+        """
         # A whole name must not let in those that begin with it: "\x01" sorts before every character of an id.
         beyond = "~" if askers.endswith(":") else "\x01"
         facts = {"first": askers, "beyond": beyond, "since": since, "wallets": wallets}
         return int((await self._run(_USED_BY, facts)).scalar_one())
 
-    async def spent_by_asker(self, askers: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
+    async def sum_spent_by_user(self, askers: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
+        """(asker, jobs, micros) settled on wallets since then, dearest first.
+
+        `askers` is how their names begin, `discord:GUILD:` for instance: a hold's actor is who asked.
+        """
         facts = {"first": askers, "beyond": "~", "since": since, "most": limit}
         rows = await self._run(_SPENT_BY_ASKER, facts)
         return [(row.actor, row.jobs, int(row.micros)) for row in rows]
 
 
-def _account(row: sa.Row[Any]) -> Account:
+def _account_from_row(row: sa.Row[Any]) -> Account:
     return Account(
+        id=row.id,
         kind=AccountKind(row.kind),
+        scope=row.scope,
+        platform=row.platform,
+        workspace=row.workspace,
+        user=row.user,
+        window=row.window,
         expires_at=row.expires_at,
         balance=row.balance,
         held=row.held,
         granted=row.granted,
-        **{name: getattr(row, name) for name in _ACCOUNT_TEXTS},
     )
 
 
-def _entry(row: sa.Row[Any]) -> Entry:
-    return Entry(kind=EntryKind(row.kind), **{name: getattr(row, name) for name in _ENTRY_FIELDS})
+def _row_from_entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "account": entry.account,
+        "job": entry.job,
+        "kind": entry.kind.value,
+        "balance_delta": entry.balance_delta,
+        "held_delta": entry.held_delta,
+        "key": entry.key,
+        "actor": entry.actor,
+        "reason": entry.reason,
+        "at": entry.at,
+    }
+
+
+def _entry_from_row(row: sa.Row[Any]) -> Entry:
+    return Entry(
+        account=row.account,
+        job=row.job,
+        kind=EntryKind(row.kind),
+        balance_delta=row.balance_delta,
+        held_delta=row.held_delta,
+        key=row.key,
+        actor=row.actor,
+        reason=row.reason,
+        at=row.at,
+    )

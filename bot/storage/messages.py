@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles i
 from bot.core.jobs import MessageState, PostedMessage
 from bot.core.json import JSON
 from bot.core.replies import MessageRef
-from bot.storage.statements import Statements
-from bot.storage.tables.work import messages
+from bot.storage.connection import Statements
+from bot.storage.tables.jobs import messages
 
 _ADDRESS = ("platform", "workspace", "channel", "thread", "message", "token", "token_expires_at")
 _CHANGING = (*_ADDRESS, "state", "start", "end", "opening")
@@ -41,13 +41,14 @@ _FORGET = (
 )
 
 
-class SqlMessageStore:
-    """Implements `core.storage.MessageStore`."""
+class MessageStore:
+    """The posted messages of jobs, by part."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
     async def put(self, message: PostedMessage) -> None:
+        """Insert or replace (job, part)."""
         ref = message.ref
         address = {"platform": ref.platform, "workspace": ref.workspace, "channel": ref.channel, "thread": ref.thread}
         secret = {"message": ref.id, "token": ref.token, "token_expires_at": ref.token_expires_at}
@@ -55,22 +56,26 @@ class SqlMessageStore:
         part = {"job": message.job, "part": message.part, "state": message.state.value}
         await self._run(_PUT, {**part, **address, **secret, **text})
 
-    async def of(self, job_id: str) -> list[PostedMessage]:
+    async def list_messages(self, job_id: str) -> list[PostedMessage]:
+        """In order of their parts."""
         return [_message(row) for row in await self._run(_OF, {"of_job": job_id})]
 
-    async def shown_in(self, platform: str, channel: str, message: str) -> str | None:
+    async def find_job(self, platform: str, channel: str, message: str) -> str | None:
+        """The job that a message shows a part of. `channel` is where the message itself is: the thread, if in one."""
         facts = {"of_platform": platform, "of_channel": channel, "of_message": message}
         row = (await self._run(_SHOWN_IN, facts)).first()
         return str(row.job) if row else None
 
-    async def forget_tokens(self, expired_before: datetime) -> int:
+    async def erase_expired_tokens(self, expired_before: datetime) -> int:
         return (await self._run(_FORGET, {"expired_before": expired_before})).rowcount
 
-    async def notes(self, ref: MessageRef) -> dict[str, JSON]:
+    async def get_notes(self, ref: MessageRef) -> dict[str, JSON]:
+        """What a platform wrote down about a message, to go on with it after a crash; empty for an unknown one."""
         row = (await self._run(_NOTES, _at(ref))).first()
         return dict(row.stream) if row else {}
 
-    async def write_notes(self, ref: MessageRef, notes: Mapping[str, JSON]) -> None:
+    async def put_notes(self, ref: MessageRef, notes: Mapping[str, JSON]) -> None:
+        """Replace them; harmless for an unknown message."""
         await self._run(_WRITE_NOTES, {**_at(ref), "notes": dict(notes)})
 
 

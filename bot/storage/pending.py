@@ -8,8 +8,8 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
 from bot.core.pending import Pending
-from bot.storage.statements import Statements
-from bot.storage.tables.work import pending
+from bot.storage.connection import Statements
+from bot.storage.tables.jobs import pending
 
 _insert = insert(pending)
 _PUT = _insert.on_conflict_do_update(
@@ -34,13 +34,14 @@ _REMOVE = sa.delete(pending).where(pending.c.id == bindparam("wanted"))
 _EXPIRED = sa.delete(pending).where(pending.c.expires_at < bindparam("before"))
 
 
-class SqlPendingStore:
-    """Implements `core.pending.PendingStore`."""
+class PendingStore:
+    """Things that wait."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
     async def put(self, pending: Pending) -> None:
+        """Insert, or replace what waits under that id."""
         row = {name: getattr(pending, name) for name in Pending.__slots__}
         await self._run(_PUT, row | {"facts": dict(pending.facts)})
 
@@ -51,17 +52,20 @@ class SqlPendingStore:
     async def take(
         self, pending_id: str, kind: str, platform: str, workspace: str, user: str, at: datetime
     ) -> Pending | None:
+        """Remove it and give it, once and to its person only; None when it is gone, expired, or somebody else's."""
         whose = {"of_kind": kind, "of_platform": platform, "of_workspace": workspace, "of_user": user}
         row = (await self._run(_TAKE, {"wanted": pending_id, **whose, "at": at})).first()
         return _pending(row) if row else None
 
-    async def of_kind(self, kind: str) -> list[Pending]:
+    async def list_by_kind(self, kind: str) -> list[Pending]:
+        """All of one kind, oldest first."""
         return [_pending(row) for row in await self._run(_OF_KIND, {"of_kind": kind})]
 
     async def remove(self, pending_id: str) -> None:
+        """Harmless when it is gone."""
         await self._run(_REMOVE, {"wanted": pending_id})
 
-    async def forget_expired(self, before: datetime) -> int:
+    async def delete_expired(self, before: datetime) -> int:
         return (await self._run(_EXPIRED, {"before": before})).rowcount
 
 

@@ -1,6 +1,7 @@
-"""People: users and workspaces as last seen, and who is blocked."""
+"""Stores users and workspaces as last seen, blocks, and installations of the app."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
+from bot.core.json import JSON
 from bot.core.people import User
-from bot.storage.statements import Statements
-from bot.storage.tables.people import users, workspaces
+from bot.storage.connection import Statements
+from bot.storage.tables.people import installations, users, workspaces
 
 _USER = ("platform", "workspace", "id")
 _IS_USER = (
@@ -60,30 +62,35 @@ _FORBID = _insert_workspace.on_conflict_do_update(
 )
 
 
-class SqlPeopleStore:
-    """Implements `core.storage.PeopleStore`."""
+class PeopleStore:
+    """Users and workspaces as last seen."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
-    async def see(self, user: User, at: datetime) -> None:
+    async def upsert_user(self, user: User, at: datetime) -> None:
+        """Remember name and locale."""
         await self._run(_SEE, {**_row(user), "seen_at": at})
 
-    async def blocked_until(self, user: User) -> tuple[datetime, str] | None:
+    async def get_block(self, user: User) -> tuple[datetime, str] | None:
+        """End and reason of a block, if any."""
         facts = {"of_platform": user.platform, "of_workspace": user.workspace, "of_id": user.id}
         row = (await self._run(_BLOCKED, facts)).first()
         return (row.blocked_until, row.block_reason) if row else None
 
-    async def block(self, user: User, until: datetime | None, reason: str) -> None:
+    async def set_block(self, user: User, until: datetime | None, reason: str) -> None:
+        """None ends a block."""
         facts = {"blocked_until": until, "block_reason": reason if until else ""}
         await self._run(_BLOCK, {**_row(user), **facts})
 
-    async def by_name(self, platform: str, workspace: str, name: str) -> list[str]:
+    async def find_user_ids(self, platform: str, workspace: str, name: str) -> list[str]:
+        """The ids a name may mean in this workspace: the one that is spelled so, else those called so, at most two."""
         facts = {"of_platform": platform, "of_workspace": workspace, "spelled": name, "folded": name.casefold()}
         found = [str(row.id) for row in await self._run(_BY_NAME, facts)]
         return [name] if name in found else found
 
-    async def names(self, platform: str, workspace: str, ids: Sequence[str]) -> dict[str, str]:
+    async def get_names(self, platform: str, workspace: str, ids: Sequence[str]) -> dict[str, str]:
+        """What people of a workspace are called, by id; unknown ids left out."""
         facts = {"of_platform": platform, "of_workspace": workspace, "ids": list(ids)}
         return {row.id: row.name for row in await self._run(_NAMES, facts)}
 
@@ -94,6 +101,7 @@ class SqlPeopleStore:
         await self._run(_ALLOW, {"platform": platform, "id": workspace, "allowed": True, "allowed_at": at})
 
     async def forbid_workspace(self, platform: str, workspace: str, at: datetime, *, is_removed: bool) -> None:
+        """Take the permission back. `is_removed`: the bot was thrown out, and what is kept goes when its time is up."""
         gone = {"allowed": False, "removed_at": at if is_removed else None}
         await self._run(_FORBID, {"platform": platform, "id": workspace, **gone})
 
@@ -101,3 +109,68 @@ class SqlPeopleStore:
 def _row(user: User) -> dict[str, Any]:
     address = {"platform": user.platform, "workspace": user.workspace, "id": user.id}
     return {**address, "name": user.name, "name_folded": user.name.casefold(), "locale": user.locale}
+
+
+_insert_installation = insert(installations)
+_PUT_INSTALLATION = _insert_installation.on_conflict_do_update(
+    index_elements=["platform", "workspace", "enterprise"],
+    set_={
+        **{name: _insert_installation.excluded[name] for name in ("secrets", "facts", "installed_by", "installed_at")},
+        "removed_at": None,
+    },
+)
+_IS_INSTALLATION = (
+    installations.c.platform == bindparam("of_platform"),
+    installations.c.workspace == bindparam("of_workspace"),
+    installations.c.removed_at.is_(None),
+)
+_GET_INSTALLATION = sa.select(installations).where(*_IS_INSTALLATION)
+_REMOVE_INSTALLATION = (
+    sa.update(installations).where(*_IS_INSTALLATION).values(secrets=None, removed_at=bindparam("at"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An app that a workspace installed. `secrets` are encrypted by whoever keeps them; `facts` are not secret."""
+
+    platform: str
+    workspace: str
+    secrets: bytes
+    facts: Mapping[str, JSON]
+    installed_by: str
+    installed_at: datetime
+
+
+class InstallationStore:
+    """Workspaces that installed the app, with what opens them."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def put(self, installation: Installation) -> None:
+        """Insert, or replace the one of this workspace."""
+        place = {"platform": installation.platform, "workspace": installation.workspace, "enterprise": ""}
+        told = {"secrets": installation.secrets, "facts": dict(installation.facts)}
+        by = {"installed_by": installation.installed_by, "installed_at": installation.installed_at}
+        await self._run(_PUT_INSTALLATION, {**place, **told, **by})
+
+    async def get(self, platform: str, workspace: str) -> Installation | None:
+        row = (await self._run(_GET_INSTALLATION, {"of_platform": platform, "of_workspace": workspace})).first()
+        return _installation(row) if row else None
+
+    async def remove(self, platform: str, workspace: str, at: datetime) -> bool:
+        """Erase its secrets and note when; gives whether there were any."""
+        facts = {"of_platform": platform, "of_workspace": workspace, "at": at}
+        return (await self._run(_REMOVE_INSTALLATION, facts)).rowcount > 0
+
+
+def _installation(row: sa.Row[Any]) -> Installation:
+    return Installation(
+        platform=row.platform,
+        workspace=row.workspace,
+        secrets=row.secrets or b"",
+        facts=row.facts,
+        installed_by=row.installed_by,
+        installed_at=row.installed_at,
+    )

@@ -1,12 +1,14 @@
-"""PostgreSQL: a pool of connections, shared with as many processes as you like."""
+"""PostgreSQL: a pool of connections, shared with any number of processes."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import cast
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bot.storage.connections import transaction
-from bot.storage.speaking import Speaking
+from bot.storage.connection import Connection
+from bot.storage.errors import translate_errors
 
 _READERS = 5
 
@@ -34,11 +36,28 @@ class PostgresqlEngine:
         # One snapshot for the whole reading, and no writing by mistake.
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
-    def write(self) -> AbstractAsyncContextManager[Speaking]:
+    def write(self) -> AbstractAsyncContextManager[Connection]:
         return transaction(self._engine)
 
-    def read(self) -> AbstractAsyncContextManager[Speaking]:
+    def read(self) -> AbstractAsyncContextManager[Connection]:
         return transaction(self._reading)
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[Connection]:
+    """Raises `Unavailable` when none can be begun, or ended."""
+    with translate_errors():
+        connection = await engine.connect()
+    try:
+        yield cast("Connection", connection)  # its rows are buffered, as ours are
+        with translate_errors():
+            await connection.commit()
+    except BaseException:  # a cancelled task must not leave its transaction to the next
+        with suppress(sa.exc.SQLAlchemyError, OSError):  # what ended it says more than how its rollback failed
+            await connection.rollback()
+        raise
+    finally:
+        await connection.close()

@@ -6,10 +6,11 @@ import sqlalchemy as sa
 
 from bot.core.errors import Fault
 from bot.storage import triggers
-from bot.storage.speaking import Speaking
-from bot.storage.tables.schema import metadata
+from bot.storage.connection import Connection
+from bot.storage.tables import jobs, ledger, people  # noqa: F401 - an import adds the file's tables to the metadata
+from bot.storage.tables.columns import metadata
 
-_VERSIONS = Path(__file__).with_name("migrations") / "versions"
+_MIGRATIONS = Path(__file__).with_name("migrations")
 _OUR_LOCK = 0x0EA5E1  # any number that nobody else takes
 
 _HAS_VERSION = {
@@ -22,7 +23,7 @@ _MAKE_VERSION = (
 )
 
 
-async def prepare(connection: Speaking) -> None:
+async def prepare(connection: Connection) -> None:
     """Make or migrate the schema within the transaction of `connection`, then check what guards the money.
 
     Raises `LedgerUnguarded`, or `Fault` when a newer Easel made this database.
@@ -37,16 +38,16 @@ async def prepare(connection: Speaking) -> None:
     elif found and found not in known:
         raise Fault(f"This database is of version {found}, newer than this Easel knows: please update Easel.")
     elif found != known[-1]:
-        await _migrate(connection)
+        await connection.run_sync(upgrade)
     await triggers.check_guards(connection)
 
 
 def revisions() -> list[str]:
     """The numbers of all migrations, oldest first: a file `0001_everything.py` is revision `0001`."""
-    return sorted(file.name.partition("_")[0] for file in _VERSIONS.glob("[0-9]*.py"))
+    return sorted(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-async def _revision(connection: Speaking) -> str | None:
+async def _revision(connection: Connection) -> str | None:
     """None where no schema was ever made, empty before the first migration."""
     if (await connection.exec_driver_sql(_HAS_VERSION[connection.dialect.name])).first() is None:
         return None
@@ -54,7 +55,7 @@ async def _revision(connection: Speaking) -> str | None:
     return str(row[0]) if row else ""
 
 
-async def _create(connection: Speaking, revision: str) -> None:
+async def _create(connection: Connection, revision: str) -> None:
     # Not through Alembic, whose import alone takes longer than all of this; a test keeps both ways equal.
     await connection.run_sync(metadata.create_all, checkfirst=False)
     for statement in triggers.statements(connection.dialect.name):
@@ -63,7 +64,14 @@ async def _create(connection: Speaking, revision: str) -> None:
     await connection.execute(sa.text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
 
 
-async def _migrate(connection: Speaking) -> None:
-    from bot.storage.migrations.upgrade import upgrade  # Alembic is imported only when there is something to do
+def upgrade(connection: sa.Connection, revision: str = "head") -> None:
+    """Run the missing migrations up to `revision`, within the transaction of `connection`."""
+    # Alembic takes longer to import than an existing schema takes to check.
+    from alembic import command
+    from alembic.config import Config
 
-    await connection.run_sync(upgrade)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

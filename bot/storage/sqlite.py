@@ -5,6 +5,8 @@ in a deferred transaction ends "database is locked" whatever the timeout.
 """
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -12,9 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.core.errors import Unavailable
-from bot.storage.lock import FileLock
-from bot.storage.threads import ThreadConnection
+from bot.core.errors import DatabaseInUse, Unavailable
+from bot.storage.sqlite_thread import ThreadConnection
 
 _READERS = 3
 
@@ -83,3 +84,33 @@ def _engine(path: Path, *pragmas: str) -> sa.Engine:
         cursor.close()
 
     return engine
+
+
+class FileLock:
+    """Held from construction until `release`. Raises `DatabaseInUse` when another process holds it."""
+
+    def __init__(self, database: Path) -> None:
+        self._file = open(f"{database}.lock", "ab")  # noqa: SIM115 - held while open
+        try:
+            _lock(self._file.fileno())
+        except OSError as error:
+            self._file.close()
+            raise DatabaseInUse(
+                f"Another Easel is using this database ({database}): stop it first, or use PostgreSQL to run several."
+            ) from error
+
+    def release(self) -> None:
+        """Let the next process in. The file stays: removing it would let two processes lock two files."""
+        self._file.close()
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,7 @@ CHECK constraints on `accounts` then refuse overdrafts, and unique indexes on `l
 import sqlalchemy as sa
 
 from bot.core.errors import LedgerUnguarded
-from bot.storage.speaking import Speaking
+from bot.storage.connection import Connection
 
 _MOVED = "'the ledger refuses: money moves by its rows only'"
 _FINAL = "'the ledger refuses: its rows are final'"
@@ -133,7 +133,7 @@ def statements(dialect: str) -> list[str]:
     return functions + triggers
 
 
-async def check_guards(connection: Speaking) -> None:
+async def check_guards(connection: Connection) -> None:
     """Raises `LedgerUnguarded`, naming the triggers that are missing, switched off or changed."""
     if connection.dialect.name == "sqlite":
         expected = {name: body.strip() for name, body in _SQLITE.items()}

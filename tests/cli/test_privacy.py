@@ -11,7 +11,7 @@ from bot.core.forgetting import Person
 from bot.core.jobs import JobState
 from bot.core.people import User
 from bot.jobs.personal import KIND
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.fakes.rows import CHANNEL, NOW, job
 
 MIA = User("web", "page", "mia", "Mia")
@@ -24,8 +24,8 @@ def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-async def opened() -> SqlDatabase:
-    database = SqlDatabase("sqlite:///data/easel.db")
+async def opened() -> Database:
+    database = Database("sqlite:///data/easel.db")
     await database.open()
     return database
 
@@ -34,7 +34,7 @@ async def ask(state: JobState = JobState.DELIVERED) -> None:
     """Mia was here and asked for something."""
     database = await opened()
     async with database.write() as tx:
-        await tx.people.see(MIA, NOW)
+        await tx.people.upsert_user(MIA, NOW)
         asked = job(user=MIA, channel=CHANNEL, options={"prompt": "Mia's own fox"})
         await tx.jobs.add(asked)
         await tx.jobs.move(asked, state, NOW)
@@ -45,8 +45,8 @@ async def kept() -> tuple[str, int]:
     """What is left of her, and how many deletions wait."""
     database = await opened()
     async with database.read() as tx:
-        left = json.dumps(await tx.forgetting.everything_of(HERSELF))
-        wishes = await tx.pending.of_kind(KIND)
+        left = json.dumps(await tx.erasure.export_person(HERSELF))
+        wishes = await tx.pending.list_by_kind(KIND)
     await database.close()
     return left, len(wishes)
 

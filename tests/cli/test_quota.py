@@ -7,7 +7,7 @@ import pytest
 
 from bot.cli import main
 from bot.core.people import User
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.conftest import WITH_SCHEMA
 from tests.credits.town import Town
 from tests.fakes.rows import ANA, NOW
@@ -23,8 +23,8 @@ def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-async def opened(url: str = "sqlite:///data/easel.db") -> SqlDatabase:
-    database = SqlDatabase(url)
+async def opened(url: str = "sqlite:///data/easel.db") -> Database:
+    database = Database(url)
     await database.open()
     return database
 
@@ -32,7 +32,7 @@ async def opened(url: str = "sqlite:///data/easel.db") -> SqlDatabase:
 async def seen() -> None:
     database = await opened()
     async with database.write() as tx:
-        await tx.people.see(MIA, NOW)
+        await tx.people.upsert_user(MIA, NOW)
     await database.close()
 
 

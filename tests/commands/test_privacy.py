@@ -8,9 +8,9 @@ import pytest
 from bot.core.forgetting import Person
 from bot.core.people import Rank, User
 from bot.core.replies import Reply
-from bot.core.storage import Visitor
 from bot.dispatch.presses import Press
 from bot.jobs.personal import person_of
+from bot.storage.web_page import Visitor
 from tests.bench import Bench
 from tests.commands.people import BEN, MODERATOR, text
 from tests.fakes.rows import ANA, CHANNEL
@@ -33,7 +33,7 @@ async def delete_everything(bench: Bench, by: User = ANA) -> Reply | None:
 
 async def everything(bench: Bench, person: User = ANA) -> str:
     async with bench.app.database.read() as tx:
-        return json.dumps(await tx.forgetting.everything_of(person_of(person)))
+        return json.dumps(await tx.erasure.export_person(person_of(person)))
 
 
 async def test_an_export_holds_everything_and_nobody_elses(bench: Bench) -> None:
@@ -117,7 +117,7 @@ async def test_amounts_stay_and_the_books_agree(bench: Bench) -> None:
     assert [job["cost"] for job in kept["jobs"]] == [3_000]
     assert bench.starting_credits - await bench.balance() == spent
     async with bench.app.database.read() as tx:
-        assert await tx.books.disagreements(10) == []
+        assert await tx.ledger_checks.find_mismatches(10) == []
 
 
 async def test_it_is_gone_in_every_workspace_of_that_platform(bench: Bench) -> None:
@@ -195,7 +195,7 @@ async def test_a_deletion_that_was_written_down_is_done_by_the_next_sweep(bench:
 
     assert SECRET not in await everything(bench)
     async with bench.app.database.read() as tx:
-        assert await tx.pending.of_kind("erasure") == []
+        assert await tx.pending.list_by_kind("erasure") == []
 
 
 async def test_the_jobs_of_somebody_gone_do_nothing_any_more(bench: Bench) -> None:
@@ -232,7 +232,7 @@ async def test_a_forged_answer_does_not_take_a_deletion_back(bench: Bench) -> No
 
     assert "answered already" in told
     async with bench.app.database.read() as tx:
-        assert len(await tx.pending.of_kind("erasure")) == 1
+        assert len(await tx.pending.list_by_kind("erasure")) == 1
 
 
 async def test_no_word_stays_in_what_others_asked_in_the_same_conversation(bench: Bench) -> None:

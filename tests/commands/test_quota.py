@@ -49,7 +49,7 @@ async def text(bench: Bench, line: str, by: User = MODERATOR) -> str:
 
 async def audited(bench: Bench, kind: str, workspace: str = "page") -> list[tuple[str, object]]:
     async with bench.app.database.read() as tx:
-        rows = await tx.audit.of("web" if workspace == "page" else workspace, workspace, 50, kind=kind)
+        rows = await tx.audit.list_rows("web" if workspace == "page" else workspace, workspace, 50, kind=kind)
     return [(row.actor, row.facts.get("what")) for row in rows]
 
 
@@ -163,7 +163,7 @@ async def test_a_taking_that_is_delivered_twice_is_done_once(bench: Bench) -> No
 )
 async def test_bad_input_gets_one_sentence(bench: Bench, line: str, told: str) -> None:
     async with bench.app.database.write() as tx:
-        await tx.people.see(BEN, bench.clock.now())
+        await tx.people.upsert_user(BEN, bench.clock.now())
 
     assert await text(bench, line) == told
     assert await audited(bench, "policy.") == []
@@ -172,7 +172,7 @@ async def test_bad_input_gets_one_sentence(bench: Bench, line: str, told: str) -
 async def test_an_amount_that_is_less_than_anything_costs_is_refused(tmp_path: Path) -> None:
     bench = await Bench.open(tmp_path, credit_usd=Decimal("0.000001"))
     async with bench.app.database.write() as tx:
-        await tx.people.see(BEN, bench.clock.now())
+        await tx.people.upsert_user(BEN, bench.clock.now())
 
     assert await text(bench, "/quota grant ben 0.1") == "credits is less than anything can cost."
     await bench.close()
@@ -330,7 +330,7 @@ async def test_another_workspaces_budget_is_set_by_its_name(bench: Bench) -> Non
     assert told == "discord:42 may spend 70 credits a month, and spent 0 this month."
     assert wrong == "workspace is a platform and an id, as in discord:GUILD_ID."
     async with bench.app.database.read() as tx:
-        assert [row.actor for row in await tx.audit.of("discord", "42", 5)] == ["web:page:owner"]
+        assert [row.actor for row in await tx.audit.list_rows("discord", "42", 5)] == ["web:page:owner"]
 
 
 async def test_a_moderator_stays_within_the_workspaces_budget_and_the_owner_need_not(bench: Bench) -> None:

@@ -4,20 +4,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.credits.town import Town
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[SqlDatabase]:
-    opened = SqlDatabase(database_url)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url)
     await opened.open()
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def town(database: SqlDatabase) -> AsyncIterator[Town]:
+async def town(database: Database) -> AsyncIterator[Town]:
     opened = Town(database)
     yield opened
     await opened.rest()

@@ -12,7 +12,7 @@ from bot.core.replies import Reply, Tone
 from bot.credits.ledger import Ledger
 from bot.credits.limits import Limits
 from bot.credits.pricing import CreditForm
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.bench import Bench
 from tests.conftest import WITH_SCHEMA
 from tests.fakes.rows import ANA, NOW, job
@@ -64,7 +64,7 @@ async def test_an_overrun_that_ends_in_the_next_month_is_counted(bench: Bench) -
 async def spent_in(bench: Bench, month: str) -> int:
     """What a month has cost the owner, in micros."""
     async with bench.app.database.read() as tx:
-        account = await tx.ledger.get(f"budget:bot:{month}")
+        account = await tx.ledger.get_account(f"budget:bot:{month}")
     return account.granted - account.available if account else 0
 
 
@@ -143,7 +143,7 @@ async def test_a_name_that_two_people_have_is_not_guessed(bench: Bench) -> None:
 @pytest.mark.postgres
 async def test_asking_while_own_jobs_are_settled_does_not_deadlock(postgres_with_schema: PostgresServer) -> None:
     await postgres_with_schema.empty(WITH_SCHEMA)
-    database = SqlDatabase(postgres_with_schema.url(WITH_SCHEMA))
+    database = Database(postgres_with_schema.url(WITH_SCHEMA))
     await database.open()
     ledger = Ledger(CreditForm(1))
 

@@ -29,7 +29,7 @@ from bot.credits.ledger import Ledger
 from bot.credits.limits import AT_ONCE, DAILY_ALLOWANCE, PER_MINUTE, USER_DAY, USER_MONTH, Limits
 from bot.credits.pricing import CreditForm
 from bot.credits.proof import prove
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.conftest import WITH_SCHEMA
 from tests.credits.town import OWNER, Town
 from tests.fakes.rows import NOW, job
@@ -78,7 +78,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)
 
-    async def opened(self) -> SqlDatabase:
+    async def opened(self) -> Database:
         raise NotImplementedError
 
     def teardown(self) -> None:
@@ -225,9 +225,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def test_on_sqlite() -> None:
     class OnSqlite(LedgerMachine):
-        async def opened(self) -> SqlDatabase:
+        async def opened(self) -> Database:
             self.folder = TemporaryDirectory()
-            database = SqlDatabase(f"sqlite:///{(Path(self.folder.name) / 'a.db').as_posix()}")
+            database = Database(f"sqlite:///{(Path(self.folder.name) / 'a.db').as_posix()}")
             await database.open()
             return database
 
@@ -241,9 +241,9 @@ def test_on_sqlite() -> None:
 @pytest.mark.postgres
 def test_on_postgres(postgres_with_schema: PostgresServer) -> None:
     class OnPostgres(LedgerMachine):
-        async def opened(self) -> SqlDatabase:
+        async def opened(self) -> Database:
             await postgres_with_schema.empty(WITH_SCHEMA)
-            database = SqlDatabase(postgres_with_schema.url(WITH_SCHEMA))
+            database = Database(postgres_with_schema.url(WITH_SCHEMA))
             await database.open()
             return database
 
@@ -255,7 +255,7 @@ def _bounds(examples: int) -> settings:
     return settings(max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=checks)
 
 
-async def ask(database: SqlDatabase, amount: int, limits: Limits) -> None:
+async def ask(database: Database, amount: int, limits: Limits) -> None:
     """Ana asks for something that costs `amount`."""
     async with database.write() as tx:
         row = job()
@@ -263,7 +263,7 @@ async def ask(database: SqlDatabase, amount: int, limits: Limits) -> None:
         await Ledger(CreditForm(1)).hold(tx, row.id, USERS[0], amount, limits, NOW)
 
 
-async def test_forty_ask_against_money_for_five(database: SqlDatabase) -> None:
+async def test_forty_ask_against_money_for_five(database: Database) -> None:
     limits = Limits(daily_allowance=50, bot_month=1_000)
 
     asked = await asyncio.gather(*(ask(database, 10, limits) for _ in range(40)), return_exceptions=True)
@@ -282,7 +282,7 @@ async def test_forty_people_ask_against_a_budget_for_five(town: Town) -> None:
     assert [type(answer) for answer in asked].count(BudgetSpent) == 35
 
 
-async def test_a_budget_without_room_is_named(database: SqlDatabase) -> None:
+async def test_a_budget_without_room_is_named(database: Database) -> None:
     limits = Limits(daily_allowance=100, bot_month=40)
     await ask(database, 20, limits)
 
@@ -296,7 +296,7 @@ async def test_a_budget_without_room_is_named(database: SqlDatabase) -> None:
     )
 
 
-async def test_a_refill_is_promised_only_where_it_helps(database: SqlDatabase) -> None:
+async def test_a_refill_is_promised_only_where_it_helps(database: Database) -> None:
     limits = Limits(daily_allowance=50, bot_month=1_000)
     await ask(database, 20, limits)
 

@@ -8,9 +8,9 @@ import pytest
 from bot.core.json import JSON
 from bot.core.naming import EVERYONE
 from bot.core.people import User
-from bot.core.storage import Policy
 from bot.credits import limits
 from bot.credits.limits import ChannelRules, Limits, limits_of, rules_of
+from bot.storage.policies import Policy
 from tests.fakes.rows import ANA, NOW
 
 

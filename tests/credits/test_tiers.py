@@ -258,7 +258,7 @@ async def test_two_moderators_at_once_the_last_wins_and_both_are_in_the_audit(to
     await town.credits.change(about, {limits.USER_DAY: 20}, jo)
 
     async with town.database.read() as tx:
-        rows = await tx.audit.of("web", "page", 10, kind="policy.")
+        rows = await tx.audit.list_rows("web", "page", 10, kind="policy.")
 
     assert (await town.credits.limits_of(ANA)).user_day == 20
     assert [(row.actor, row.facts["before"], row.facts["after"]) for row in rows] == [

@@ -17,7 +17,7 @@ from bot.credits.credits import Credits
 from bot.credits.limits import BOT_MONTH, WORKSPACE_MONTH
 from bot.credits.policies import BOT, About, Policies
 from bot.credits.pricing import CreditForm
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.fakes.rows import NOW, job
 
 HERE = About("web", "page", "workspace")
@@ -64,7 +64,7 @@ class TownClock:
 class Town:
     """The credits of one process on a database, and what it has told."""
 
-    database: SqlDatabase
+    database: Database
     clock: TownClock = field(default_factory=TownClock)
     daily: int = 100
     bot_month: int = 10**9
@@ -142,7 +142,7 @@ class Town:
         """They were here before, so that moderators can name them."""
         async with self.database.write() as tx:
             for user in users:
-                await tx.people.see(user, self.clock.now())
+                await tx.people.upsert_user(user, self.clock.now())
 
     async def set_role(self, role: str, values: Mapping[str, JSON]) -> None:
         await self.credits.change(replace(HERE, scope="role", id=role), values, OWNER)

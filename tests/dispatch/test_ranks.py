@@ -46,7 +46,7 @@ def dispatcher(bench: Bench) -> Dispatcher:
 
 async def refusals(bench: Bench, by: User) -> list[str]:
     async with bench.app.database.read() as tx:
-        rows = await tx.audit.of(by.platform, by.workspace, 50, actor=by.actor, kind="refused")
+        rows = await tx.audit.list_rows(by.platform, by.workspace, 50, actor=by.actor, kind="refused")
     return [str(row.facts["what"]) for row in rows]
 
 

@@ -3,13 +3,13 @@
 import pytest
 
 from bot.core.errors import Unavailable
-from bot.storage.audit import SqlAuditStore
+from bot.storage.moderation import AuditStore
 from tests.bench import Bench
 from tests.stumbling import stumble
 
 
 async def test_a_refusal_that_cannot_be_noted_is_still_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    to_come = stumble(monkeypatch, SqlAuditStore, "add", Unavailable("busy"))
+    to_come = stumble(monkeypatch, AuditStore, "add", Unavailable("busy"))
 
     reply = await bench.say("/quota grant bob 5")
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 import sqlalchemy as sa
 
-from bot.storage.tables.work import inbox
+from bot.storage.tables.jobs import inbox
 from tests.faults.town import Town
 
 PICTURE = 3_000

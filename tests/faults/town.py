@@ -22,7 +22,7 @@ from bot.sandbox.predictions import Prediction
 from bot.sandbox.server import Sandbox, SandboxOptions
 from bot.server.server import Server
 from bot.settings import Settings
-from bot.storage.tables.runs import predictions
+from bot.storage.tables.jobs import predictions
 from tests.chaos.processes import free_port
 from tests.fakes.platform import RememberingPlatform, Shown
 from tests.fakes.rows import ANA, CHANNEL

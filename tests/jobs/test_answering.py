@@ -55,7 +55,7 @@ async def test_a_message_tells_which_job_it_shows(bench: Bench) -> None:
     job = (await bench.app.jobs.recent(ANA))[0]
 
     async with bench.app.database.read() as tx:
-        found = await tx.messages.shown_in("web", "c1", "@original")
-        other = await tx.messages.shown_in("web", "c2", "@original")
+        found = await tx.messages.find_job("web", "c1", "@original")
+        other = await tx.messages.find_job("web", "c2", "@original")
 
     assert (found, other) == (job.id, None)

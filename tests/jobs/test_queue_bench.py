@@ -9,7 +9,7 @@ from bot.catalogue.loading import BUILT_IN
 from bot.core.jobs import JobState
 from bot.core.people import User
 from bot.core.replies import Stage, Tone
-from bot.core.storage import Policy
+from bot.storage.policies import Policy
 from tests.bench import Bench
 from tests.conftest import WITH_SCHEMA
 from tests.fakes.platform import Shown

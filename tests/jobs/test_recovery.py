@@ -93,7 +93,7 @@ async def test_a_cancel_that_was_asked_before_the_crash_still_counts(tmp_path: P
     first.backend.will(hangs_after=0)
     await first.say("/imagine a fox")
     async with first.app.database.write() as tx:
-        await tx.jobs.ask_cancel((await first.job()).id, "web:ana", first.clock.now())
+        await tx.jobs.request_cancel((await first.job()).id, "web:ana", first.clock.now())
 
     second = await reopened(first, tmp_path)
 

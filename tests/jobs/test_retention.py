@@ -12,11 +12,11 @@ from bot.core.clock import Clock
 from bot.core.jobs import PostedMessage
 from bot.core.pending import Pending
 from bot.core.replies import MessageRef, Reply
-from bot.core.storage import PageMessage
 from bot.jobs.personal import person_of
 from bot.jobs.retention import Limits, Retention
 from bot.media.keeping import KeptFile
 from bot.settings import Settings
+from bot.storage.web_page import PageMessage
 from tests.bench import Bench, attachment
 from tests.commands.people import BEN, MODERATOR
 from tests.fakes.rows import ANA, CHANNEL
@@ -38,7 +38,7 @@ def files(bench: Bench) -> list[Path]:
 
 async def kept(bench: Bench) -> str:
     async with bench.app.database.read() as tx:
-        return json.dumps(await tx.forgetting.everything_of(person_of(ANA)))
+        return json.dumps(await tx.erasure.export_person(person_of(ANA)))
 
 
 async def test_prompts_answers_and_pictures_go_after_their_days(bench: Bench) -> None:
@@ -59,8 +59,8 @@ async def test_prompts_answers_and_pictures_go_after_their_days(bench: Bench) ->
     assert json.loads(after)["jobs"][0]["cost"] == 3_000
     assert files(bench) == []
     async with bench.app.database.read() as tx:
-        assert await tx.books.disagreements(10) == []
-        assert await tx.conversations.in_channel("web", "page", CHANNEL.id, "") is None
+        assert await tx.ledger_checks.find_mismatches(10) == []
+        assert await tx.conversations.find("web", "page", CHANNEL.id, "") is None
 
 
 async def test_a_workspace_may_keep_less(bench: Bench) -> None:
@@ -144,7 +144,7 @@ async def test_secrets_and_questions_go_when_they_run_out(bench: Bench) -> None:
     await bench.app.retention.forget_secrets()
 
     async with bench.app.database.read() as tx:
-        assert (await tx.messages.of(job.id))[0].ref.token == ""
+        assert (await tx.messages.list_messages(job.id))[0].ref.token == ""
         assert await tx.pending.get("q1") == question
     await bench.clock.advance(3_600)
     await bench.app.retention.forget_secrets()
@@ -164,13 +164,13 @@ async def test_the_pages_messages_and_old_traces_go_too(bench: Bench) -> None:
 
     async with bench.app.database.read() as tx:
         assert await tx.page.get("p1") is None
-        assert len(await tx.audit.of("web", "page", 5)) == 1
+        assert len(await tx.audit.list_rows("web", "page", 5)) == 1
     async with bench.app.database.write() as tx:
         assert await tx.inbox.add("n1", "j1", bench.clock.now())
     await bench.clock.advance(340 * DAY)
     await bench.app.retention.sweep()
     async with bench.app.database.read() as tx:
-        assert await tx.audit.of("web", "page", 5) == []
+        assert await tx.audit.list_rows("web", "page", 5) == []
 
 
 async def test_a_workspace_that_threw_the_bot_out_is_forgotten_in_time(bench: Bench) -> None:
@@ -188,7 +188,7 @@ async def test_a_workspace_that_threw_the_bot_out_is_forgotten_in_time(bench: Be
     assert early == ["badger"]
     assert await desk.words(by) == []
     async with bench.app.database.read() as tx:
-        assert await tx.audit.of("web", "guild", 5) == []
+        assert await tx.audit.list_rows("web", "guild", 5) == []
 
 
 async def test_more_than_fits_one_transaction_is_forgotten_in_one_sweep(bench: Bench) -> None:
@@ -202,7 +202,7 @@ async def test_more_than_fits_one_transaction_is_forgotten_in_one_sweep(bench: B
     await bench.app.retention.sweep()
 
     async with bench.app.database.read() as tx:
-        assert await tx.forgetting.jobs_before(bench.clock.now(), 300) == []
+        assert await tx.erasure.list_jobs_before(bench.clock.now(), 300) == []
 
 
 async def test_one_part_that_fails_does_not_keep_the_others(

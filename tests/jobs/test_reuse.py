@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from typing import cast
 
 import pytest
 import sqlalchemy as sa
@@ -12,9 +11,8 @@ from bot.core.jobs import Job, JobState
 from bot.core.people import Channel, User
 from bot.core.platform import Destination
 from bot.core.replies import MessageRef, Reply, Tone
-from bot.core.storage import Policy
-from bot.storage.jobs import SqlJobStore
-from bot.storage.tables.runs import outputs
+from bot.storage.policies import Policy
+from bot.storage.tables.jobs import outputs
 from tests.bench import Bench
 from tests.fakes.platform import Shown
 from tests.fakes.rows import ANA, CHANNEL
@@ -39,7 +37,7 @@ async def jobs_of(bench: Bench, who: User) -> list[Job]:
 async def all_is_in_order(bench: Bench) -> bool:
     """Nothing is held any more, and the books agree."""
     async with bench.app.database.read() as tx:
-        disagreements = await tx.books.disagreements(10)
+        disagreements = await tx.ledger_checks.find_mismatches(10)
     return not disagreements and not await bench.open_holds()
 
 
@@ -94,7 +92,7 @@ async def flag(bench: Bench, job: Job) -> None:
     """As a model's safety filter does."""
     statement = sa.update(outputs).where(outputs.c.prediction == job.prediction).values(is_flagged=True)
     async with bench.app.database.write() as tx:
-        await cast(SqlJobStore, tx.jobs)._run(statement)
+        await tx.jobs._run(statement)
 
 
 async def test_identical_requests_in_flight_at_once_run_and_are_paid_each(bench: Bench) -> None:

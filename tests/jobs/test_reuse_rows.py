@@ -7,20 +7,20 @@ import pytest
 
 from bot.core.jobs import Job, JobState, Output
 from bot.jobs.reuse import with_kept_result
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.fakes.rows import NOW, job
 from tests.storage.rows import a_prediction
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[SqlDatabase]:
-    database = SqlDatabase(database_url)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
     await database.open()
     yield database
     await database.close()
 
 
-async def add(database: SqlDatabase, row: Job) -> Job:
+async def add(database: Database, row: Job) -> Job:
     async with database.write() as tx:
         added = await with_kept_result(tx, row, lambda _: True)
         await tx.jobs.add(added)
@@ -41,7 +41,7 @@ def alike(**changes: object) -> Job:
     ],
     ids=["finished", "failed", "private", "another"],
 )
-async def test_what_was_made_is_reused(database: SqlDatabase, changes: dict[str, object], is_reused: bool) -> None:
+async def test_what_was_made_is_reused(database: Database, changes: dict[str, object], is_reused: bool) -> None:
     record = a_prediction()
     done = replace(alike(state=JobState.DELIVERED, prediction=record.id), **changes)  # type: ignore[arg-type]  # its fields by name
     async with database.write() as tx:

@@ -13,10 +13,10 @@ from bot.core.replies import Tone
 from bot.credits.credits import Credits
 from bot.jobs import closing, delivery
 from bot.jobs.usual_times import UsualTimes
-from bot.storage.jobs import SqlJobStore
-from bot.storage.predictions import SqlPredictionStore
-from bot.storage.threads import ThreadConnection
-from bot.storage.workers import SqlWorkerStore
+from bot.storage.jobs import JobStore
+from bot.storage.predictions import PredictionStore
+from bot.storage.sqlite_thread import ThreadConnection
+from bot.storage.workers import WorkerStore
 from tests.bench import PATIENCE_SECONDS, Bench
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.platform import RememberingPlatform
@@ -56,7 +56,7 @@ async def test_a_disk_full_while_closing_and_while_giving_up_strands_nothing(
 ) -> None:
     # SQLITE_FULL is no SQLITE_BUSY: a Fault, not Unavailable, so that the stage is not simply tried again.
     full = [Fault("database or disk is full"), Fault("database or disk is full")]
-    to_come = stumble(monkeypatch, SqlPredictionStore, "close", *full)
+    to_come = stumble(monkeypatch, PredictionStore, "close", *full)
 
     await bench.say("/imagine a fox")
     await bench.pass_time(10)
@@ -125,7 +125,7 @@ async def test_a_job_whose_model_was_taken_off_is_told_though_the_database_was_a
 
 
 async def test_recovery_goes_on_looking_after_it_stumbled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    to_come = stumble(monkeypatch, SqlJobStore, "waited_for", Fault("disk I/O error"))
+    to_come = stumble(monkeypatch, JobStore, "unfinished", Fault("disk I/O error"))
     await bench.pass_time(6)
     assert to_come == []
     stumble(monkeypatch, delivery, "_note", Fault("disk I/O error"))
@@ -139,9 +139,9 @@ async def test_recovery_goes_on_looking_after_it_stumbled(bench: Bench, monkeypa
 async def test_a_job_that_ends_while_recovery_looks_is_not_begun_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    look = SqlJobStore.waited_for
+    look = JobStore.unfinished
 
-    async def looking_long(self: SqlJobStore, owner: str) -> list[str]:
+    async def looking_long(self: JobStore, owner: str) -> list[str]:
         found = await look(self, owner)
         bench.backend.last.let_go.set()
         await bench.app.runner.drain(PATIENCE_SECONDS)
@@ -149,7 +149,7 @@ async def test_a_job_that_ends_while_recovery_looks_is_not_begun_again(
 
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
-    monkeypatch.setattr(SqlJobStore, "waited_for", looking_long)
+    monkeypatch.setattr(JobStore, "unfinished", looking_long)
 
     await bench.pass_time(6)
 
@@ -192,7 +192,7 @@ async def test_an_ask_whose_caller_leaves_during_the_commit_is_still_worked_on(
     await bench.pass_time(10)
 
     async with bench.app.database.read() as tx:
-        row = await tx.jobs.by_request_key("web:left")
+        row = await tx.jobs.get_by_request_key("web:left")
     assert row is not None
     assert row.state is JobState.DELIVERED
     assert await bench.open_holds() == []
@@ -287,7 +287,7 @@ async def test_closing_lets_go_of_the_database_though_letting_go_of_jobs_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await Bench.open(tmp_path)
-    to_come = stumble(monkeypatch, SqlWorkerStore, "leave", Unavailable("busy"))
+    to_come = stumble(monkeypatch, WorkerStore, "remove", Unavailable("busy"))
 
     with pytest.raises(Unavailable):
         await first.close()

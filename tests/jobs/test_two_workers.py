@@ -79,7 +79,7 @@ async def test_a_run_that_an_equal_ask_adopted_is_replaced(bench: Bench, monkeyp
         if len(bench.backend.runs) == 1:
             async with bench.app.database.write() as tx:
                 await tx.predictions.add(PredictionRecord("other", "replicate", model.key, "f", {}, bench.clock.now()))
-                await tx.predictions.claim("other", run)
+                await tx.predictions.bind_backend_id("other", run)
         return run
 
     monkeypatch.setattr(bench.backend, "submit", raced)

@@ -9,7 +9,7 @@ from bot.core.errors import Unavailable
 from bot.core.jobs import JobState
 from bot.core.predictions import PredictionState
 from bot.core.replies import Tone
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.bench import Bench
 from tests.fakes.backend import PASSING
 
@@ -31,9 +31,9 @@ async def test_the_inbox_is_unique_on_either_engine(tmp_path: Path, database_url
     bench = await Bench.open(tmp_path, database_url)
     taken = [await bench.app.inbox.take(Notice(f"msg_{n % 2}", "j", "r")) for n in range(4)]
     async with bench.app.database.write() as tx:
-        forgotten = await tx.inbox.forget(bench.clock.now())
+        forgotten = await tx.inbox.delete_before(bench.clock.now())
         await bench.clock.advance(1)
-        forgotten_later = await tx.inbox.forget(bench.clock.now())
+        forgotten_later = await tx.inbox.delete_before(bench.clock.now())
     await bench.close()
 
     assert taken == [True, True, False, False]
@@ -159,7 +159,7 @@ async def test_a_database_that_is_away_is_told_to_the_caller(bench: Bench, monke
     def away(*_: object, **__: object) -> None:
         raise Unavailable("locked")
 
-    monkeypatch.setattr(SqlDatabase, "write", away)
+    monkeypatch.setattr(Database, "write", away)
     with pytest.raises(Unavailable):
         await bench.app.inbox.take(Notice("msg_1", "j", "r"))
     monkeypatch.undo()

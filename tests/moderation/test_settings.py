@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from bot.core.json import JSON
-from bot.core.storage import Policy
 from bot.moderation.settings import WorkspaceSettings, key_of, settings_from
+from bot.storage.policies import Policy
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -27,5 +27,5 @@ def kept(app: App) -> dict[str, list[Any]]:
 async def refusals(app: App, platform: str, workspace: object) -> list[tuple[str, str]]:
     """Who was refused what in a workspace, as the audit has it, oldest first: ids and `/quota grant`."""
     async with app.database.read() as tx:
-        rows = await tx.audit.of(platform, str(workspace), 500, kind="refused")
+        rows = await tx.audit.list_rows(platform, str(workspace), 500, kind="refused")
     return [(row.actor.rpartition(":")[2], str(row.facts["what"])) for row in reversed(rows)]

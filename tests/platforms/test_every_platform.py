@@ -15,7 +15,7 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.platforms.console.platform import ConsolePlatform
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.stream import Gone
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.fakes.clock import ManualClock
 from tests.fakes.platform import RememberingPlatform
 from tests.platforms.discord.town import open_town
@@ -52,7 +52,7 @@ async def on_the_fake(_: Path) -> AsyncIterator[Stage]:
 
 @asynccontextmanager
 async def on_the_page(folder: Path) -> AsyncIterator[Stage]:
-    database = SqlDatabase(f"sqlite:///{folder / 'page.db'}")
+    database = Database(f"sqlite:///{folder / 'page.db'}")
     await database.open()
     web = WebPlatform(database, SystemClock())
 

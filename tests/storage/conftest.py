@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.postgres import PostgresServer
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[SqlDatabase]:
-    database = SqlDatabase(database_url)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
     await database.open()
     yield database
     await database.close()

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.storage.connections import transaction
+from bot.storage.postgresql import transaction
 
 
 class LostConnection:

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 from bot.core.jobs import PostedMessage
 from bot.core.replies import MessageRef
-from bot.core.storage import Installation
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
+from bot.storage.people import Installation
 from tests.storage.rows import NOON, a_job, after
 
 ACME = Installation("slack", "T1", b"\x00sealed", {"bot_user": "U1", "scopes": ["commands"]}, "UADMIN", NOON)
 
 
-async def test_an_installation_comes_back_and_is_replaced(database: SqlDatabase) -> None:
+async def test_an_installation_comes_back_and_is_replaced(database: Database) -> None:
     again = replace(ACME, secrets=b"other", installed_at=after(5))
 
     async with database.write() as tx:
@@ -24,7 +24,7 @@ async def test_an_installation_comes_back_and_is_replaced(database: SqlDatabase)
         assert await tx.installations.get("slack", "T2") is None
 
 
-async def test_a_removed_installation_is_erased_and_may_come_back(database: SqlDatabase) -> None:
+async def test_a_removed_installation_is_erased_and_may_come_back(database: Database) -> None:
     async with database.write() as tx:
         await tx.installations.put(ACME)
 
@@ -36,26 +36,26 @@ async def test_a_removed_installation_is_erased_and_may_come_back(database: SqlD
         assert await tx.installations.get("slack", "T1") == ACME
 
 
-async def test_notes_about_a_message_stay_with_it(database: SqlDatabase) -> None:
+async def test_notes_about_a_message_stay_with_it(database: Database) -> None:
     job, ref = a_job(), MessageRef("slack", "T1", "C1", "1.0", "1.1")
     async with database.write() as tx:
         await tx.jobs.add(job)
         await tx.messages.put(PostedMessage(job.id, 0, ref))
-        assert await tx.messages.notes(ref) == {}
+        assert await tx.messages.get_notes(ref) == {}
 
-        await tx.messages.write_notes(ref, {"files": {"sha": "F1"}})
+        await tx.messages.put_notes(ref, {"files": {"sha": "F1"}})
         await tx.messages.put(PostedMessage(job.id, 0, ref, end=5))
-        await tx.messages.write_notes(replace(ref, id="unknown"), {"files": {}})
+        await tx.messages.put_notes(replace(ref, id="unknown"), {"files": {}})
 
     async with database.read() as tx:
-        assert await tx.messages.notes(ref) == {"files": {"sha": "F1"}}
-        assert await tx.messages.notes(replace(ref, workspace="T2")) == {}
+        assert await tx.messages.get_notes(ref) == {"files": {"sha": "F1"}}
+        assert await tx.messages.get_notes(replace(ref, workspace="T2")) == {}
 
 
-async def test_workers_that_beat_are_alive(database: SqlDatabase) -> None:
+async def test_workers_that_beat_are_alive(database: Database) -> None:
     async with database.write() as tx:
-        await tx.workers.beat("one", NOON)
-        await tx.workers.beat("two", after(10))
+        await tx.workers.record_heartbeat("one", NOON)
+        await tx.workers.record_heartbeat("two", after(10))
 
-        assert await tx.workers.alive(after(-1)) == ["one", "two"]
-        assert await tx.workers.alive(after(5)) == ["two"]
+        assert await tx.workers.list_alive(after(-1)) == ["one", "two"]
+        assert await tx.workers.list_alive(after(5)) == ["two"]

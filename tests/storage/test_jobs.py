@@ -9,30 +9,30 @@ import pytest
 
 from bot.core.errors import DuplicateAsk, DuplicatePress
 from bot.core.jobs import Job, JobState
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.storage.rows import ANA, NOON, a_job, a_prediction, after
 
 
-async def add(database: SqlDatabase, **changes: Any) -> Job:
+async def add(database: Database, **changes: Any) -> Job:
     job = a_job(**changes)
     async with database.write() as tx:
         await tx.jobs.add(job)
     return job
 
 
-async def move(database: SqlDatabase, job: Job, to: JobState, **changes: Any) -> Job | None:
+async def move(database: Database, job: Job, to: JobState, **changes: Any) -> Job | None:
     async with database.write() as tx:
         return await tx.jobs.move(job, to, after(1), **changes)
 
 
-async def get(database: SqlDatabase, job: Job) -> Job:
+async def get(database: Database, job: Job) -> Job:
     async with database.read() as tx:
         found = await tx.jobs.get(job.id)
     assert found
     return found
 
 
-async def test_a_job_comes_back_as_it_was(database: SqlDatabase) -> None:
+async def test_a_job_comes_back_as_it_was(database: Database) -> None:
     job = await add(database, press_key="m:vary:1", parent_job="p", run_after=after(5), is_private=True, cost=0)
 
     found = await get(database, job)
@@ -41,18 +41,18 @@ async def test_a_job_comes_back_as_it_was(database: SqlDatabase) -> None:
     assert found.created_at.tzinfo is UTC
 
 
-async def test_names_lose_what_a_database_cannot_keep(database: SqlDatabase) -> None:
+async def test_names_lose_what_a_database_cannot_keep(database: Database) -> None:
     job = await add(database, user=replace(ANA, name="A\0na\ud800"))
 
     assert (await get(database, job)).user.name == "Ana?"
 
 
-async def test_a_time_without_zone_is_refused(database: SqlDatabase) -> None:
+async def test_a_time_without_zone_is_refused(database: Database) -> None:
     with pytest.raises(Exception, match="no time zone"):
         await add(database, created_at=NOON.replace(tzinfo=None))
 
 
-async def test_a_job_is_found_by_the_beginning_of_its_id(database: SqlDatabase) -> None:
+async def test_a_job_is_found_by_the_beginning_of_its_id(database: Database) -> None:
     await add(database, id="01abc")
     await add(database, id="01abd")
 
@@ -73,25 +73,25 @@ async def test_a_job_is_found_by_the_beginning_of_its_id(database: SqlDatabase) 
     }
 
 
-async def test_one_ask_is_one_job(database: SqlDatabase) -> None:
+async def test_one_ask_is_one_job(database: Database) -> None:
     job = await add(database)
 
     async with database.write() as tx:
         with pytest.raises(DuplicateAsk):
             await tx.jobs.add(a_job(request_key=job.request_key))
-        found = await tx.jobs.by_request_key(job.request_key)  # the transaction goes on
+        found = await tx.jobs.get_by_request_key(job.request_key)  # the transaction goes on
 
     assert found == job
 
 
-async def test_a_press_delivered_twice_is_the_same_ask(database: SqlDatabase) -> None:
+async def test_a_press_delivered_twice_is_the_same_ask(database: Database) -> None:
     job = await add(database, press_key="m:vary:1")
 
     with pytest.raises(DuplicateAsk):
         await add(database, request_key=job.request_key, press_key="m:vary:1")
 
 
-async def test_a_press_is_refused_only_while_its_job_is_open(database: SqlDatabase) -> None:
+async def test_a_press_is_refused_only_while_its_job_is_open(database: Database) -> None:
     job = await add(database, press_key="m:vary:1")
 
     with pytest.raises(DuplicatePress):
@@ -101,12 +101,12 @@ async def test_a_press_is_refused_only_while_its_job_is_open(database: SqlDataba
     await add(database, press_key="m:vary:1")
 
 
-async def test_a_move_gives_the_job_as_it_is_now(database: SqlDatabase) -> None:
+async def test_a_move_gives_the_job_as_it_is_now(database: Database) -> None:
     job = await add(database)
     record = a_prediction()
     async with database.write() as tx:
         await tx.predictions.add(record)
-        await tx.jobs.ask_cancel(job.id, "discord:9", NOON)
+        await tx.jobs.request_cancel(job.id, "discord:9", NOON)
 
     moved = await move(
         database,
@@ -129,7 +129,7 @@ async def test_a_move_gives_the_job_as_it_is_now(database: SqlDatabase) -> None:
 @pytest.mark.parametrize(
     "stale", [{"state": JobState.QUEUED}, {"owner": "worker-2"}, {"epoch": 0}, {"id": "another"}], ids=str
 )
-async def test_a_stale_move_hits_nothing(database: SqlDatabase, stale: dict[str, Any]) -> None:
+async def test_a_stale_move_hits_nothing(database: Database, stale: dict[str, Any]) -> None:
     job = await add(database)
 
     moved = await move(database, replace(job, **stale), JobState.FAILED, error="lost")
@@ -138,37 +138,39 @@ async def test_a_stale_move_hits_nothing(database: SqlDatabase, stale: dict[str,
     assert await get(database, job) == job
 
 
-async def test_a_move_changes_only_what_may_change(database: SqlDatabase) -> None:
+async def test_a_move_changes_only_what_may_change(database: Database) -> None:
     job = await add(database)
 
     with pytest.raises(TypeError, match="owner"):
         await move(database, job, JobState.QUEUED, owner="me")
 
 
-async def test_cancelling_is_asked_once_and_only_while_open(database: SqlDatabase) -> None:
+async def test_cancelling_is_asked_once_and_only_while_open(database: Database) -> None:
     job, done = await add(database), await add(database, state=JobState.DELIVERED)
 
     async with database.write() as tx:
-        answers = [await tx.jobs.ask_cancel(job_id, "discord:1", NOON) for job_id in (job.id, job.id, done.id, "none")]
+        answers = [
+            await tx.jobs.request_cancel(job_id, "discord:1", NOON) for job_id in (job.id, job.id, done.id, "none")
+        ]
 
     assert answers == [True, False, False, False]
     assert (await get(database, job)).cancel_by == "discord:1"
 
 
-async def test_lists_are_newest_first_and_stay_in_their_place(database: SqlDatabase) -> None:
+async def test_lists_are_newest_first_and_stay_in_their_place(database: Database) -> None:
     old = await add(database, created_at=after(1))
     done = await add(database, created_at=after(2), state=JobState.DELIVERED)
     new = await add(database, created_at=after(3))
     elsewhere = await add(database, user=replace(ANA, workspace="other"), channel=replace(old.channel, id="else"))
 
     async with database.read() as tx:
-        assert await tx.jobs.open_of(ANA) == [new, old]
-        assert await tx.jobs.recent_of(ANA, 2) == [new, done]
-        assert await tx.jobs.recent_in("discord", "guild", "lobby", 9) == [new, done, old]
-        assert await tx.jobs.recent_in("discord", "guild", "else", 9) == [elsewhere]
+        assert await tx.jobs.list_open(ANA) == [new, old]
+        assert await tx.jobs.list_recent(ANA, 2) == [new, done]
+        assert await tx.jobs.list_recent_in_channel("discord", "guild", "lobby", 9) == [new, done, old]
+        assert await tx.jobs.list_recent_in_channel("discord", "guild", "else", 9) == [elsewhere]
 
 
-async def test_jobs_of_the_dead_are_claimed_and_their_writes_are_fenced(database: SqlDatabase) -> None:
+async def test_jobs_of_the_dead_are_claimed_and_their_writes_are_fenced(database: Database) -> None:
     told = {"told_at": NOON}
     waiting = [
         await add(database, owner="dead", created_at=after(1)),
@@ -181,8 +183,8 @@ async def test_jobs_of_the_dead_are_claimed_and_their_writes_are_fenced(database
     await add(database, owner="alive")
     await add(database, owner="me")
     async with database.write() as tx:
-        await tx.workers.beat("alive", NOON)
-        await tx.workers.beat("late", after(-60))
+        await tx.workers.record_heartbeat("alive", NOON)
+        await tx.workers.record_heartbeat("late", after(-60))
 
     async with database.write() as tx:
         first = await tx.jobs.claim("me", after(-10), after(9), 3)
@@ -193,7 +195,7 @@ async def test_jobs_of_the_dead_are_claimed_and_their_writes_are_fenced(database
     assert await move(database, first[0], JobState.QUEUED)
 
 
-async def test_two_claimers_never_get_the_same_job(database: SqlDatabase) -> None:
+async def test_two_claimers_never_get_the_same_job(database: Database) -> None:
     async with database.write() as tx:
         for _ in range(60):
             await tx.jobs.add(a_job(owner="dead"))
@@ -204,34 +206,34 @@ async def test_two_claimers_never_get_the_same_job(database: SqlDatabase) -> Non
             async with database.write() as tx:
                 jobs = await tx.jobs.claim(me, NOON, NOON, 7)
                 # Two workers that live: neither may take what the other has just taken.
-                await tx.workers.beat(me, after(1))
+                await tx.workers.record_heartbeat(me, after(1))
             if not jobs:
                 return mine
             mine += [job.id for job in jobs]
 
     async with database.write() as tx:
         for number in range(4):
-            await tx.workers.beat(f"w{number}", after(1))
+            await tx.workers.record_heartbeat(f"w{number}", after(1))
     taken = [job for jobs in await asyncio.gather(*(claim(f"w{n}") for n in range(4))) for job in jobs]
 
     assert len(taken) == len(set(taken)) == 60
 
 
-async def test_a_clean_stop_lets_go_of_what_somebody_waits_for(database: SqlDatabase) -> None:
+async def test_a_clean_stop_lets_go_of_what_somebody_waits_for(database: Database) -> None:
     job = await add(database, owner="me")
     done = await add(database, owner="me", state=JobState.DELIVERED)
     async with database.write() as tx:
-        await tx.workers.beat("me", NOON)
+        await tx.workers.record_heartbeat("me", NOON)
 
     async with database.write() as tx:
-        assert await tx.jobs.let_go("me", after(1)) == 1
+        assert await tx.jobs.release_owner("me", after(1)) == 1
         claimed = await tx.jobs.claim("next", after(-10), after(2), 9)
 
     assert [found.id for found in claimed] == [job.id]
     assert (await get(database, done)).owner == "me"
 
 
-async def test_each_state_is_told_with_its_time(database: SqlDatabase) -> None:
+async def test_each_state_is_told_with_its_time(database: Database) -> None:
     job = a_job()
     async with database.write() as tx:
         await tx.jobs.add(job)
@@ -243,7 +245,7 @@ async def test_each_state_is_told_with_its_time(database: SqlDatabase) -> None:
         await tx.jobs.move(again, JobState.CANCELLED, after(4))
 
     async with database.read() as tx:
-        steps = await tx.jobs.steps(job.id)
-        assert await tx.jobs.steps("unknown") == []
+        steps = await tx.jobs.list_steps(job.id)
+        assert await tx.jobs.list_steps("unknown") == []
 
     assert steps == [(JobState.ACCEPTED, NOON), (JobState.QUEUED, after(1)), (JobState.CANCELLED, after(4))]

@@ -8,41 +8,41 @@ import pytest
 
 from bot.core.errors import Conflict, DuplicateEntry, EaselError, Fault, Overdrawn
 from bot.core.money import AccountKind, Entry, EntryKind
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.storage.raw import execute, jobs_with_open_holds
 from tests.storage.rows import a_grant, a_hold, a_job, a_release, a_settle, an_account, an_entry
 
 
-async def open_account(database: SqlDatabase, micros: int, name: str = "wallet:ana") -> None:
+async def open_account(database: Database, micros: int, name: str = "wallet:ana") -> None:
     async with database.write() as tx:
-        await tx.ledger.open(an_account(name), a_grant(micros, account=name))
+        await tx.ledger.open_account(an_account(name), a_grant(micros, account=name))
 
 
-async def append(database: SqlDatabase, *entries: Entry) -> None:
+async def append(database: Database, *entries: Entry) -> None:
     async with database.write() as tx:
         await tx.ledger.append(entries)
 
 
-async def amounts(database: SqlDatabase, name: str = "wallet:ana") -> tuple[int, int, int]:
+async def amounts(database: Database, name: str = "wallet:ana") -> tuple[int, int, int]:
     async with database.read() as tx:
-        account = await tx.ledger.get(name)
+        account = await tx.ledger.get_account(name)
     assert account
     return account.balance, account.held, account.granted
 
 
-async def test_an_account_is_opened_once_with_its_grant(database: SqlDatabase) -> None:
+async def test_an_account_is_opened_once_with_its_grant(database: Database) -> None:
     account = replace(an_account(), balance=999, held=9, granted=999)
 
     async with database.write() as tx:
-        opened = [await tx.ledger.open(account, a_grant(50)) for _ in range(2)]
+        opened = [await tx.ledger.open_account(account, a_grant(50)) for _ in range(2)]
 
     assert opened == [True, False]
     async with database.read() as tx:
-        assert await tx.ledger.get("wallet:ana") == replace(account, balance=50, held=0, granted=50)
-        assert await tx.ledger.get("wallet:ben") is None
+        assert await tx.ledger.get_account("wallet:ana") == replace(account, balance=50, held=0, granted=50)
+        assert await tx.ledger.get_account("wallet:ben") is None
 
 
-async def test_every_kind_of_row_moves_its_account(database: SqlDatabase) -> None:
+async def test_every_kind_of_row_moves_its_account(database: Database) -> None:
     await open_account(database, 100)
     steps: Sequence[tuple[Entry, tuple[int, int, int]]] = [
         (an_entry(EntryKind.ADJUST, 20, 0), (120, 0, 120)),
@@ -86,7 +86,7 @@ ABUSES: dict[str, tuple[type[EaselError], list[Entry]]] = {
 
 
 @pytest.mark.parametrize("abuse", ABUSES)
-async def test_the_database_refuses(database: SqlDatabase, abuse: str) -> None:
+async def test_the_database_refuses(database: Database, abuse: str) -> None:
     error, entries = ABUSES[abuse]
     await open_account(database, 50)
     await open_account(database, 50, "wallet:ben")
@@ -113,7 +113,7 @@ async def test_the_database_refuses(database: SqlDatabase, abuse: str) -> None:
         "INSERT INTO accounts (id, kind) VALUES ('mine', 'purse')",
     ],
 )
-async def test_the_database_refuses_by_hand(database: SqlDatabase, database_url: str, statement: str) -> None:
+async def test_the_database_refuses_by_hand(database: Database, database_url: str, statement: str) -> None:
     await open_account(database, 50)
     await append(database, a_hold(10))
 
@@ -124,7 +124,7 @@ async def test_the_database_refuses_by_hand(database: SqlDatabase, database_url:
 
 
 async def test_replacing_a_row_is_refused_on_sqlite_and_truncating_on_postgresql(
-    database: SqlDatabase, database_url: str
+    database: Database, database_url: str
 ) -> None:
     await open_account(database, 50)
     replace_row = (
@@ -138,7 +138,7 @@ async def test_replacing_a_row_is_refused_on_sqlite_and_truncating_on_postgresql
     assert await amounts(database) == (50, 0, 50)
 
 
-async def test_forty_holds_race_for_fifty_and_five_win(database: SqlDatabase) -> None:
+async def test_forty_holds_race_for_fifty_and_five_win(database: Database) -> None:
     await open_account(database, 50)
 
     async def hold(number: int) -> bool:
@@ -155,7 +155,7 @@ async def test_forty_holds_race_for_fifty_and_five_win(database: SqlDatabase) ->
     assert await amounts(database) == (50, 50, 50)
 
 
-async def test_locked_accounts_are_read_as_they_will_be_written(database: SqlDatabase) -> None:
+async def test_locked_accounts_are_read_as_they_will_be_written(database: Database) -> None:
     """Each of forty reads what is available and takes half of it: with locks, nobody reads what another changes."""
     for name in ("wallet:ana", "wallet:ben"):
         await open_account(database, 2**40, name)
@@ -163,7 +163,7 @@ async def test_locked_accounts_are_read_as_they_will_be_written(database: SqlDat
     async def take_half(number: int) -> None:
         names = ["wallet:ana", "wallet:ben", "nobody"]
         async with database.write() as tx:
-            locked = await tx.ledger.lock(names if number % 2 else names[::-1])
+            locked = await tx.ledger.lock_accounts(names if number % 2 else names[::-1])
             assert list(locked) == ["wallet:ana", "wallet:ben"]
             holds = [a_hold(account.available // 2, job=f"j{number}", account=name) for name, account in locked.items()]
             await tx.ledger.append(holds)
@@ -173,9 +173,9 @@ async def test_locked_accounts_are_read_as_they_will_be_written(database: SqlDat
     assert await amounts(database) == (2**40, 2**40 - 1, 2**40)
 
 
-async def test_open_holds_come_wallets_first_in_the_order_they_were_drawn(database: SqlDatabase) -> None:
+async def test_open_holds_come_wallets_first_in_the_order_they_were_drawn(database: Database) -> None:
     async with database.write() as tx:
-        await tx.ledger.open(an_account("a:budget", AccountKind.BUDGET), a_grant(50, account="a:budget"))
+        await tx.ledger.open_account(an_account("a:budget", AccountKind.BUDGET), a_grant(50, account="a:budget"))
     for name in ("wallet:z", "wallet:b", "wallet:c"):
         await open_account(database, 50, name)
     drawn = [a_hold(n, account=name) for n, name in enumerate(("a:budget", "wallet:z", "wallet:b", "wallet:c"))]
@@ -184,7 +184,7 @@ async def test_open_holds_come_wallets_first_in_the_order_they_were_drawn(databa
     await append(database, a_settle(1, 1, account="wallet:b", job="j2"))
 
     async with database.read() as tx:
-        holds = await tx.ledger.open_holds("j1")
+        holds = await tx.ledger.list_open_holds("j1")
     jobs = await jobs_with_open_holds(database)
 
     assert [(hold.account.id, hold.amount) for hold in holds] == [("wallet:z", 1), ("wallet:c", 3), ("a:budget", 0)]
@@ -192,20 +192,20 @@ async def test_open_holds_come_wallets_first_in_the_order_they_were_drawn(databa
     assert jobs == ["j1"]
 
 
-async def test_entries_come_back_as_they_were(database: SqlDatabase) -> None:
+async def test_entries_come_back_as_they_were(database: Database) -> None:
     await open_account(database, 50)
     await open_account(database, 50, "wallet:ben")
     entries = [a_hold(10, reason="Ana’s fox"), a_settle(10, 5)]
     await append(database, *entries)
 
     async with database.read() as tx:
-        assert (await tx.ledger.entries(["wallet:ana"]))[1:] == entries
-        assert len(await tx.ledger.entries(["wallet:ana", "wallet:ben"])) == 4
-        assert await tx.ledger.entries([]) == []
-        assert await tx.ledger.entries_of_job("j1") == entries
+        assert (await tx.ledger.list_entries(["wallet:ana"]))[1:] == entries
+        assert len(await tx.ledger.list_entries(["wallet:ana", "wallet:ben"])) == 4
+        assert await tx.ledger.list_entries([]) == []
+        assert await tx.ledger.list_job_entries("j1") == entries
 
 
-async def test_spending_is_summed_by_model_dearest_first(database: SqlDatabase) -> None:
+async def test_spending_is_summed_by_model_dearest_first(database: Database) -> None:
     await open_account(database, 100)
     await open_account(database, 100, "wallet:ben")
     async with database.write() as tx:
@@ -217,11 +217,11 @@ async def test_spending_is_summed_by_model_dearest_first(database: SqlDatabase) 
                 await tx.ledger.append([a_settle(30, cost, job=job.id, account=account)])
 
     async with database.read() as tx:
-        assert await tx.ledger.spent_by_model(["wallet:ana"]) == [("llama", 1, 30), ("sdxl", 2, 12)]
-        assert await tx.ledger.spent_by_model(["wallet:ana", "wallet:ben"]) == [("llama", 1, 60), ("sdxl", 2, 24)]
+        assert await tx.ledger.sum_spent_by_model(["wallet:ana"]) == [("llama", 1, 30), ("sdxl", 2, 12)]
+        assert await tx.ledger.sum_spent_by_model(["wallet:ana", "wallet:ben"]) == [("llama", 1, 60), ("sdxl", 2, 24)]
 
 
-async def test_an_error_takes_everything_back(database: SqlDatabase) -> None:
+async def test_an_error_takes_everything_back(database: Database) -> None:
     await open_account(database, 50)
     job = a_job()
 
@@ -235,5 +235,5 @@ async def test_an_error_takes_everything_back(database: SqlDatabase) -> None:
 
     async with database.read() as tx:
         assert await tx.jobs.get(job.id) is None
-        assert await tx.ledger.entries_of_job(job.id) == []
+        assert await tx.ledger.list_job_entries(job.id) == []
     assert await amounts(database) == (50, 0, 50)

@@ -10,10 +10,9 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from bot.storage import jobs, schema, triggers
-from bot.storage.engine import ConnectedEngine, SqlDatabase, connect
-from bot.storage.migrations.upgrade import upgrade
-from bot.storage.speaking import Speaking
-from bot.storage.tables.schema import metadata
+from bot.storage.connection import Connection
+from bot.storage.database import ConnectedEngine, Database, connect
+from bot.storage.tables.columns import metadata
 from tests.storage.raw import execute, open_jobs
 
 SQLITE = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1, 2"
@@ -35,14 +34,14 @@ async def opened_engine(url: str) -> AsyncIterator[ConnectedEngine]:
     await engine.close()
 
 
-async def drawn(connection: Speaking) -> list[list[Any]]:
+async def drawn(connection: Connection) -> list[list[Any]]:
     """The whole schema as the engine tells it, spacing aside."""
     questions = (SQLITE,) if connection.dialect.name == "sqlite" else POSTGRESQL
     answers = [await connection.exec_driver_sql(question) for question in questions]
     return [[tuple(re.sub(r"\s*([\s(),])\s*", r"\1", str(value)) for value in row) for row in rows] for rows in answers]
 
 
-async def clear(connection: Speaking) -> None:
+async def clear(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         await connection.exec_driver_sql("DROP SCHEMA public CASCADE")
         await connection.exec_driver_sql("CREATE SCHEMA public")
@@ -56,7 +55,7 @@ async def test_growing_through_the_migrations_equals_being_made_today(empty_data
         await schema.prepare(connection)
         made = await drawn(connection)
         await clear(connection)
-        await connection.run_sync(upgrade)
+        await connection.run_sync(schema.upgrade)
         grown = await drawn(connection)
         await triggers.check_guards(connection)
 
@@ -67,7 +66,7 @@ async def test_growing_through_the_migrations_equals_being_made_today(empty_data
 async def test_an_old_database_is_brought_up_to_date(empty_database_url: str) -> None:
     async with opened_engine(empty_database_url) as engine, engine.write() as connection:
         await connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-    database = SqlDatabase(empty_database_url)
+    database = Database(empty_database_url)
 
     await database.open()
 
@@ -87,7 +86,7 @@ def test_the_revisions_are_the_files_in_order() -> None:
     ids=["unwanted", "dead owners"],
 )
 async def test_open_jobs_are_found_by_their_partial_index(tmp_path: Path, statement: Any, index: str) -> None:
-    database = SqlDatabase(f"sqlite:///{(tmp_path / 'easel.db').as_posix()}")
+    database = Database(f"sqlite:///{(tmp_path / 'easel.db').as_posix()}")
     await database.open()
     spelled = str(statement.compile(dialect=sqlite.dialect())).replace("?", "'1'")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import DatabaseInUse, Fault, LedgerUnguarded, Unavailable
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.storage.raw import execute
 from tests.storage.rows import a_job
 
@@ -26,10 +26,10 @@ def file_url(file: Path) -> str:
 OPEN = """
 import asyncio, sys
 from bot.core.errors import DatabaseInUse
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 
 async def main():
-    database = SqlDatabase(sys.argv[1])
+    database = Database(sys.argv[1])
     try:
         await database.open()
     except DatabaseInUse as error:
@@ -47,7 +47,7 @@ def open_elsewhere(url: str) -> str:
 
 
 async def test_a_second_process_is_refused_on_sqlite(file: Path, file_url: str) -> None:
-    database = SqlDatabase(file_url)
+    database = Database(file_url)
     await database.open()
 
     answer = await asyncio.to_thread(open_elsewhere, file_url)
@@ -55,7 +55,7 @@ async def test_a_second_process_is_refused_on_sqlite(file: Path, file_url: str) 
     assert answer.startswith(f"Another Easel is using this database ({file})")
     assert answer.endswith("stop it first, or use PostgreSQL to run several.")
     with pytest.raises(DatabaseInUse):
-        await SqlDatabase(file_url).open()
+        await Database(file_url).open()
     await database.close()
     # Nor is anything imported that a current database does not need.
     assert await asyncio.to_thread(open_elsewhere, file_url) == "opened []"
@@ -64,7 +64,7 @@ async def test_a_second_process_is_refused_on_sqlite(file: Path, file_url: str) 
 async def test_what_was_written_is_there_after_closing(database_url: str) -> None:
     job = a_job()
     for _ in range(2):
-        database = SqlDatabase(database_url)
+        database = Database(database_url)
         await database.open()
         async with database.write() as tx:
             found = await tx.jobs.get(job.id)
@@ -77,7 +77,7 @@ async def test_what_was_written_is_there_after_closing(database_url: str) -> Non
 
 
 async def test_closing_writes_the_log_back_into_the_file(file: Path, file_url: str) -> None:
-    database = SqlDatabase(file_url)
+    database = Database(file_url)
     await database.open()
 
     await database.close()
@@ -86,7 +86,7 @@ async def test_closing_writes_the_log_back_into_the_file(file: Path, file_url: s
 
 
 async def test_processes_that_start_together_make_one_schema(postgres_database: str) -> None:
-    databases = [SqlDatabase(postgres_database) for _ in range(4)]
+    databases = [Database(postgres_database) for _ in range(4)]
 
     await asyncio.gather(*(database.open() for database in databases))
 
@@ -123,7 +123,7 @@ async def test_processes_that_start_together_make_one_schema(postgres_database: 
     ids=["dropped", "switched off", "emptied"],
 )
 async def test_a_database_without_its_guards_is_not_opened(empty_database_url: str, harm: dict[str, list[str]]) -> None:
-    database = SqlDatabase(empty_database_url)
+    database = Database(empty_database_url)
     await database.open()
     await execute(database, *harm[empty_database_url.partition(":")[0]])
     await database.close()
@@ -135,7 +135,7 @@ async def test_a_database_without_its_guards_is_not_opened(empty_database_url: s
 
 
 async def test_a_database_of_a_newer_easel_is_not_opened(empty_database_url: str) -> None:
-    database = SqlDatabase(empty_database_url)
+    database = Database(empty_database_url)
     await database.open()
     await execute(database, "UPDATE alembic_version SET version_num = '9999'")
     await database.close()
@@ -146,21 +146,21 @@ async def test_a_database_of_a_newer_easel_is_not_opened(empty_database_url: str
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(Unavailable):
-        await SqlDatabase("postgresql://postgres@127.0.0.1:1/none").open()
+        await Database("postgresql://postgres@127.0.0.1:1/none").open()
 
 
 async def test_a_wrong_database_name_is_told(postgres_database: str) -> None:
     with pytest.raises(Fault, match='"nowhere" does not exist'):
-        await SqlDatabase(postgres_database.rpartition("/")[0] + "/nowhere").open()
+        await Database(postgres_database.rpartition("/")[0] + "/nowhere").open()
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 async def test_sqlite_needs_a_file(url: str) -> None:
     with pytest.raises(Unavailable, match="needs a file"):
-        await SqlDatabase(url).open()
+        await Database(url).open()
 
 
-async def test_a_closed_database_is_unavailable(database: SqlDatabase) -> None:
+async def test_a_closed_database_is_unavailable(database: Database) -> None:
     await database.close()
 
     with pytest.raises(Unavailable, match="starting or stopping"):

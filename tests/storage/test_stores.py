@@ -9,15 +9,16 @@ from bot.core.errors import AlreadyClaimed
 from bot.core.ids import new_id
 from bot.core.jobs import MessageState, Output, PostedMessage
 from bot.core.replies import Button, MessageRef, Picture, Progress, Reply, Stage, Tone
-from bot.core.storage import PageMessage, Policy
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
+from bot.storage.policies import Policy
+from bot.storage.web_page import PageMessage
 from tests.storage.raw import execute
 from tests.storage.rows import ANA, NOON, a_job, a_prediction, after
 
 HOUR = 3600
 
 
-async def test_a_prediction_lives_and_forgets_its_inputs(database: SqlDatabase) -> None:
+async def test_a_prediction_lives_and_forgets_its_inputs(database: Database) -> None:
     record = a_prediction()
 
     async with database.write() as tx:
@@ -25,8 +26,8 @@ async def test_a_prediction_lives_and_forgets_its_inputs(database: SqlDatabase) 
         assert await tx.predictions.get(record.id) == record
         await tx.predictions.mark_submitted(record.id, after(1))
         await tx.predictions.mark_submitted(record.id, after(2))
-        await tx.predictions.claim(record.id, "abc")
-        await tx.predictions.claim(record.id, "abc")
+        await tx.predictions.bind_backend_id(record.id, "abc")
+        await tx.predictions.bind_backend_id(record.id, "abc")
         await tx.predictions.close(record.id, "succeeded", 1.5, 4500)
 
     closed = replace(record, submitted_at=after(1), backend_id="abc", state="succeeded", inputs={})
@@ -35,30 +36,30 @@ async def test_a_prediction_lives_and_forgets_its_inputs(database: SqlDatabase) 
         assert await tx.predictions.get("none") is None
 
 
-async def test_a_run_belongs_to_one_prediction(database: SqlDatabase) -> None:
+async def test_a_run_belongs_to_one_prediction(database: Database) -> None:
     first, second, elsewhere = a_prediction(), a_prediction(), a_prediction(backend="other")
     async with database.write() as tx:
         for record in (first, second, elsewhere):
             await tx.predictions.add(record)
-        await tx.predictions.claim(first.id, "abc")
-        await tx.predictions.claim(elsewhere.id, "abc")
+        await tx.predictions.bind_backend_id(first.id, "abc")
+        await tx.predictions.bind_backend_id(elsewhere.id, "abc")
 
     for prediction, backend_id in ((second.id, "abc"), (first.id, "def")):
         with pytest.raises(AlreadyClaimed):
             async with database.write() as tx:
-                await tx.predictions.claim(prediction, backend_id)
+                await tx.predictions.bind_backend_id(prediction, backend_id)
 
 
-async def test_the_usual_time_follows_slowly(database: SqlDatabase) -> None:
+async def test_the_usual_time_follows_slowly(database: Database) -> None:
     async with database.write() as tx:
-        assert await tx.predictions.usual_seconds("sdxl") is None
-        await tx.predictions.learn_seconds("sdxl", 10)
-        assert await tx.predictions.usual_seconds("sdxl") == 10
-        await tx.predictions.learn_seconds("sdxl", 20)
-        assert await tx.predictions.usual_seconds("sdxl") == pytest.approx(12)
+        assert await tx.predictions.get_usual_seconds("sdxl") is None
+        await tx.predictions.update_usual_seconds("sdxl", 10)
+        assert await tx.predictions.get_usual_seconds("sdxl") == 10
+        await tx.predictions.update_usual_seconds("sdxl", 20)
+        assert await tx.predictions.get_usual_seconds("sdxl") == pytest.approx(12)
 
 
-async def test_outputs_are_kept_once(database: SqlDatabase) -> None:
+async def test_outputs_are_kept_once(database: Database) -> None:
     record, content = a_prediction(), "a" * 64
     picture = Output(record.id, 1, content, "image/png", 2**33, 512, 768, alt="A fox\0", expires_at=after(HOUR))
     text = Output(record.id, 2, text="A fox.", is_flagged=True)
@@ -70,10 +71,10 @@ async def test_outputs_are_kept_once(database: SqlDatabase) -> None:
 
     kept = replace(picture, alt="A fox")
     async with database.read() as tx:
-        assert await tx.outputs.of(record.id) == [kept, text]
+        assert await tx.outputs.list_outputs(record.id) == [kept, text]
 
 
-async def test_messages_are_replaced_by_part_and_lose_their_tokens(database: SqlDatabase) -> None:
+async def test_messages_are_replaced_by_part_and_lose_their_tokens(database: Database) -> None:
     job = a_job()
     ref = MessageRef("discord", "guild", "lobby", "", "m1", "secret", after(900))
     first = PostedMessage(job.id, 0, ref)
@@ -84,14 +85,14 @@ async def test_messages_are_replaced_by_part_and_lose_their_tokens(database: Sql
             await tx.messages.put(message)
 
     async with database.write() as tx:
-        assert await tx.messages.of(job.id) == [later, replace(first, part=1)]
-        assert await tx.messages.forget_tokens(after(900)) == 0
-        assert await tx.messages.forget_tokens(after(901)) == 2
-        assert [message.ref.token for message in await tx.messages.of(job.id)] == ["", ""]
-        assert await tx.messages.forget_tokens(after(901)) == 0
+        assert await tx.messages.list_messages(job.id) == [later, replace(first, part=1)]
+        assert await tx.messages.erase_expired_tokens(after(900)) == 0
+        assert await tx.messages.erase_expired_tokens(after(901)) == 2
+        assert [message.ref.token for message in await tx.messages.list_messages(job.id)] == ["", ""]
+        assert await tx.messages.erase_expired_tokens(after(901)) == 0
 
 
-async def test_policies_of_a_workspace_and_of_the_bot(database: SqlDatabase) -> None:
+async def test_policies_of_a_workspace_and_of_the_bot(database: Database) -> None:
     ours = Policy("discord", "guild", "role", "painters", "daily", {"credits": 5}, "discord:1", NOON)
     everywhere = Policy("", "", "bot", "", "monthly", 10, "discord:1", NOON)
     changed = replace(ours, value=None, by="discord:2", at=after(1))
@@ -100,37 +101,37 @@ async def test_policies_of_a_workspace_and_of_the_bot(database: SqlDatabase) -> 
             await tx.policies.put(policy)
 
     async with database.write() as tx:
-        assert await tx.policies.of("discord", "guild") == [everywhere, changed]
+        assert await tx.policies.list_policies("discord", "guild") == [everywhere, changed]
         removed = [await tx.policies.remove("discord", "guild", "role", "painters", "daily") for _ in range(2)]
         assert removed == [True, False]
-        assert await tx.policies.of("discord", "guild") == [everywhere]
+        assert await tx.policies.list_policies("discord", "guild") == [everywhere]
 
 
-async def test_people_are_found_by_id_or_name_in_their_workspace(database: SqlDatabase) -> None:
+async def test_people_are_found_by_id_or_name_in_their_workspace(database: Database) -> None:
     namesake = replace(ANA, id="2", name="ANA STRÖM")
     async with database.write() as tx:
-        await tx.people.see(ANA, NOON)
-        await tx.people.see(namesake, after(1))
-        await tx.people.see(replace(ANA, id="3", name="1"), after(2))
+        await tx.people.upsert_user(ANA, NOON)
+        await tx.people.upsert_user(namesake, after(1))
+        await tx.people.upsert_user(replace(ANA, id="3", name="1"), after(2))
 
     async with database.read() as tx:
-        assert await tx.people.by_name("discord", "guild", "1") == ["1"]
-        assert await tx.people.by_name("discord", "guild", "ana ström") == ["2", "1"]
-        assert await tx.people.by_name("discord", "other", "1") == []
+        assert await tx.people.find_user_ids("discord", "guild", "1") == ["1"]
+        assert await tx.people.find_user_ids("discord", "guild", "ana ström") == ["2", "1"]
+        assert await tx.people.find_user_ids("discord", "other", "1") == []
 
 
-async def test_blocks_have_an_end_and_a_reason(database: SqlDatabase) -> None:
+async def test_blocks_have_an_end_and_a_reason(database: Database) -> None:
     async with database.write() as tx:
-        assert await tx.people.blocked_until(ANA) is None
-        await tx.people.block(ANA, after(HOUR), "spam")
-        await tx.people.see(ANA, NOON)
-        assert await tx.people.blocked_until(ANA) == (after(HOUR), "spam")
-        assert await tx.people.blocked_until(replace(ANA, workspace="other")) is None
-        await tx.people.block(ANA, None, "")
-        assert await tx.people.blocked_until(ANA) is None
+        assert await tx.people.get_block(ANA) is None
+        await tx.people.set_block(ANA, after(HOUR), "spam")
+        await tx.people.upsert_user(ANA, NOON)
+        assert await tx.people.get_block(ANA) == (after(HOUR), "spam")
+        assert await tx.people.get_block(replace(ANA, workspace="other")) is None
+        await tx.people.set_block(ANA, None, "")
+        assert await tx.people.get_block(ANA) is None
 
 
-async def test_workspaces_are_unknown_until_allowed_and_after_removal(database: SqlDatabase) -> None:
+async def test_workspaces_are_unknown_until_allowed_and_after_removal(database: Database) -> None:
     async with database.write() as tx:
         assert not await tx.people.is_workspace_allowed("slack", "T1")
         await tx.people.allow_workspace("slack", "T1", NOON)
@@ -143,58 +144,58 @@ async def test_workspaces_are_unknown_until_allowed_and_after_removal(database: 
         assert await tx.people.is_workspace_allowed("slack", "T1")
 
 
-async def test_words_and_pauses(database: SqlDatabase) -> None:
+async def test_words_and_pauses(database: Database) -> None:
     async with database.write() as tx:
         for platform, workspace, word in (("discord", "guild", "b"), ("", "", "a"), ("", "", "b"), ("slack", "T", "c")):
             await tx.moderation.add_word(platform, workspace, word, "discord:1")
         await tx.moderation.add_word("discord", "guild", "b", "discord:2")
-        assert await tx.moderation.words("discord", "guild") == ["a", "b"]
+        assert await tx.moderation.list_words("discord", "guild") == ["a", "b"]
 
-        await tx.moderation.pause("all", "moving", "discord:1")
-        await tx.moderation.pause("all", "moved", "discord:1")
-        await tx.moderation.pause("model:sdxl", "", "discord:1")
-        assert await tx.moderation.pauses() == {"all": "moved", "model:sdxl": ""}
-        await tx.moderation.pause("all", None, "discord:1")
-        assert await tx.moderation.pauses() == {"model:sdxl": ""}
+        await tx.moderation.set_pause("all", "moving", "discord:1")
+        await tx.moderation.set_pause("all", "moved", "discord:1")
+        await tx.moderation.set_pause("model:sdxl", "", "discord:1")
+        assert await tx.moderation.list_pauses() == {"all": "moved", "model:sdxl": ""}
+        await tx.moderation.set_pause("all", None, "discord:1")
+        assert await tx.moderation.list_pauses() == {"model:sdxl": ""}
 
 
-async def test_a_conversation_is_one_for_each_place(database: SqlDatabase) -> None:
+async def test_a_conversation_is_one_for_each_place(database: Database) -> None:
     chat = Conversation(new_id(), "discord", "guild", "lobby", "", "llama", "Be kind.", "1", NOON)
     async with database.write() as tx:
-        assert await tx.conversations.open(chat) == chat
-        assert await tx.conversations.open(replace(chat, id="other", model="sdxl")) == chat
+        assert await tx.conversations.get_or_create(chat) == chat
+        assert await tx.conversations.get_or_create(replace(chat, id="other", model="sdxl")) == chat
         assert await tx.conversations.get(chat.id) == chat
-        assert await tx.conversations.in_channel("discord", "guild", "lobby", "") == chat
-        assert await tx.conversations.in_channel("discord", "guild", "lobby", "t") is None
+        assert await tx.conversations.find("discord", "guild", "lobby", "") == chat
+        assert await tx.conversations.find("discord", "guild", "lobby", "t") is None
         assert await tx.conversations.get("other") is None
 
 
-async def test_turns_are_the_latest_oldest_first_and_once_for_each_job(database: SqlDatabase) -> None:
+async def test_turns_are_the_latest_oldest_first_and_once_for_each_job(database: Database) -> None:
     chat = Conversation(new_id(), "discord", "guild", "lobby", "", "llama", "", "1", NOON)
     asked = Turn("t1", chat.id, Role.USER, "Why?\0", after(1), job="j1", user="1", files=("a" * 64,), parent="t0")
     answered = Turn("t2", chat.id, Role.ASSISTANT, "Because.", after(2), job="j1", platform_message="m1")
     noted = [Turn(f"t{n}", chat.id, Role.USER, "And?", after(n)) for n in (3, 4)]
     async with database.write() as tx:
-        await tx.conversations.open(chat)
+        await tx.conversations.get_or_create(chat)
         for turn in (answered, asked, *noted, replace(answered, id="again", text="No.", platform_message="m2")):
             await tx.conversations.add_turn(turn)
 
     async with database.read() as tx:
-        assert await tx.conversations.turns(chat.id, 9) == [replace(asked, text="Why?"), answered, *noted]
-        assert await tx.conversations.turns(chat.id, 2) == noted
+        assert await tx.conversations.list_turns(chat.id, 9) == [replace(asked, text="Why?"), answered, *noted]
+        assert await tx.conversations.list_turns(chat.id, 2) == noted
 
 
-async def test_workers_beat_and_leave(database: SqlDatabase) -> None:
+async def test_workers_beat_and_leave(database: Database) -> None:
     async with database.write() as tx:
         await tx.jobs.add(a_job(owner="me"))
-        await tx.workers.beat("me", after(-99))
-        await tx.workers.beat("me", NOON)
+        await tx.workers.record_heartbeat("me", after(-99))
+        await tx.workers.record_heartbeat("me", NOON)
         assert await tx.jobs.claim("you", after(-10), NOON, 9) == []
-        await tx.workers.leave("me")
+        await tx.workers.remove("me")
         assert len(await tx.jobs.claim("you", after(-10), NOON, 9)) == 1
 
 
-async def test_the_audit_keeps_who_did_what(database: SqlDatabase) -> None:
+async def test_the_audit_keeps_who_did_what(database: Database) -> None:
     async with database.write() as tx:
         await tx.audit.add("discord:1", "grant", {"to": "discord:2", "micros": 5}, NOON)
 
@@ -212,7 +213,7 @@ REPLY = Reply(
 )
 
 
-async def test_page_messages_come_back_as_they_were_shown(database: SqlDatabase) -> None:
+async def test_page_messages_come_back_as_they_were_shown(database: Database) -> None:
     said = PageMessage("m1", "c1", "ana", "", False, Reply("/imagine a fox " + "x" * 99), NOON, NOON)
     shown = PageMessage("m2", "c1", "ana", "j1", True, Reply("Working"), after(1), after(1))
     other = PageMessage("m3", "c2", "ben", "", False, Reply("/help"), after(9), after(9))
@@ -225,11 +226,11 @@ async def test_page_messages_come_back_as_they_were_shown(database: SqlDatabase)
         now = replace(shown, reply=REPLY, updated_at=after(5))
         assert await tx.page.get("m2") == now
         assert await tx.page.get("none") is None
-        assert await tx.page.in_channel("c1", 9) == [said, now]
-        assert await tx.page.in_channel("c1", 1) == [now]
-        assert await tx.page.channels_of("ana", 9) == [
+        assert await tx.page.list_in_channel("c1", 9) == [said, now]
+        assert await tx.page.list_in_channel("c1", 1) == [now]
+        assert await tx.page.list_channels("ana", 9) == [
             ("c1", said.reply.text[:80], after(5)),
             ("c3", "Hello", after(2)),
         ]
-        assert await tx.page.channels_of("ana", 1) == [("c1", said.reply.text[:80], after(5))]
-        assert await tx.page.channels_of("eve", 9) == []
+        assert await tx.page.list_channels("ana", 1) == [("c1", said.reply.text[:80], after(5))]
+        assert await tx.page.list_channels("eve", 9) == []

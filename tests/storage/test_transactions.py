@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.errors import Fault, Unavailable
 from bot.core.jobs import JobState
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.storage.raw import execute, open_jobs
 from tests.storage.rows import NOON, a_grant, a_hold, a_job, an_account
 
@@ -19,10 +19,10 @@ async def everything_waits() -> None:
 
 
 async def test_a_locked_database_is_unavailable_and_loses_nothing(database_url: str) -> None:
-    database = SqlDatabase(database_url, seconds_to_wait=0.05)
+    database = Database(database_url, seconds_to_wait=0.05)
     await database.open()
     async with database.write() as tx:
-        await tx.ledger.open(an_account(), a_grant(50))
+        await tx.ledger.open_account(an_account(), a_grant(50))
     hold = "INSERT INTO ledger (account, job, kind, balance_delta, held_delta, key, at) VALUES"
     hold += " ('wallet:ana', 'theirs', 'hold', 0, 1, 'theirs', '2026-11-20')"
 
@@ -52,7 +52,7 @@ async def test_a_locked_database_is_unavailable_and_loses_nothing(database_url: 
 async def test_a_lost_connection_is_unavailable_and_the_next_one_works(
     postgres_database: str,
 ) -> None:
-    database = SqlDatabase(postgres_database)
+    database = Database(postgres_database)
     await database.open()
     other = await asyncpg.connect(postgres_database)
 
@@ -72,7 +72,7 @@ async def test_a_lost_connection_is_unavailable_and_the_next_one_works(
     await database.close()
 
 
-async def test_a_reading_changes_nothing(database: SqlDatabase) -> None:
+async def test_a_reading_changes_nothing(database: Database) -> None:
     with pytest.raises(Fault):
         async with database.read() as tx:
             await tx.jobs.add(a_job())
@@ -81,7 +81,7 @@ async def test_a_reading_changes_nothing(database: SqlDatabase) -> None:
         assert await open_jobs(tx) == 0
 
 
-async def test_a_reading_sees_one_moment(database: SqlDatabase) -> None:
+async def test_a_reading_sees_one_moment(database: Database) -> None:
     async with database.read() as tx:
         before = await open_jobs(tx)
         async with database.write() as writing:
@@ -92,7 +92,7 @@ async def test_a_reading_sees_one_moment(database: SqlDatabase) -> None:
         assert await open_jobs(tx) == 1
 
 
-async def test_any_error_takes_everything_back(database: SqlDatabase) -> None:
+async def test_any_error_takes_everything_back(database: Database) -> None:
     async def write() -> None:
         async with database.write() as tx:
             await tx.jobs.add(a_job())
@@ -105,13 +105,13 @@ async def test_any_error_takes_everything_back(database: SqlDatabase) -> None:
         assert await open_jobs(tx) == 0
 
 
-async def test_errors_of_the_caller_stay_what_they_are(database: SqlDatabase) -> None:
+async def test_errors_of_the_caller_stay_what_they_are(database: Database) -> None:
     with pytest.raises(ConnectionResetError):
         async with database.write():
             raise ConnectionResetError
 
 
-async def test_urgent_writes_overtake(database: SqlDatabase, database_url: str) -> None:
+async def test_urgent_writes_overtake(database: Database, database_url: str) -> None:
     places = 1 if database_url.startswith("sqlite") else 10
     order: list[str] = []
     may_go_on = asyncio.Event()
@@ -141,14 +141,14 @@ async def test_urgent_writes_overtake(database: SqlDatabase, database_url: str) 
     assert order == ["settle", "ask 1", "ask 2"]
 
 
-async def test_fifty_write_at_once(database: SqlDatabase) -> None:
+async def test_fifty_write_at_once(database: Database) -> None:
     async with database.write() as tx:
-        await tx.ledger.open(an_account(), a_grant(1000))
+        await tx.ledger.open_account(an_account(), a_grant(1000))
 
     async def ask(number: int) -> None:
         job = a_job(request_key=f"k{number}")
         async with database.write() as tx:
-            await tx.ledger.lock(["wallet:ana"])
+            await tx.ledger.lock_accounts(["wallet:ana"])
             await tx.jobs.add(job)
             await tx.ledger.append([a_hold(10, job=job.id)])
         async with database.write(is_urgent=True) as tx:
@@ -157,16 +157,16 @@ async def test_fifty_write_at_once(database: SqlDatabase) -> None:
     await asyncio.gather(*(ask(number) for number in range(50)))
 
     async with database.read() as tx:
-        account = await tx.ledger.get("wallet:ana")
+        account = await tx.ledger.get_account("wallet:ana")
         assert account
         assert account.held == 500
         assert await open_jobs(tx) == 50
 
 
-async def test_cancelled_writers_leave_nothing_behind(database: SqlDatabase) -> None:
+async def test_cancelled_writers_leave_nothing_behind(database: Database) -> None:
     """Each is cancelled at another moment: waiting, connecting, writing, committing. Whole or not at all."""
     async with database.write() as tx:
-        await tx.ledger.open(an_account(), a_grant(1000))
+        await tx.ledger.open_account(an_account(), a_grant(1000))
 
     async def ask(number: int) -> None:
         async with database.write() as tx:
@@ -182,6 +182,6 @@ async def test_cancelled_writers_leave_nothing_behind(database: SqlDatabase) -> 
 
     await ask(99)
     async with database.read() as tx:
-        account = await tx.ledger.get("wallet:ana")
+        account = await tx.ledger.get_account("wallet:ana")
         assert account
         assert account.held == await open_jobs(tx) >= 1

@@ -7,31 +7,31 @@ import pytest
 
 from bot.core.errors import Fault
 from bot.core.people import Rank
-from bot.core.storage import Visitor
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
+from bot.storage.web_page import Visitor
 from tests.storage.rows import NOON, after
 
 MIA = Visitor("v1", "Mia Ström", Rank.USER, NOON)
 
 
-async def invited(database: SqlDatabase, visitor: Visitor = MIA, key: str = "invitation") -> None:
+async def invited(database: Database, visitor: Visitor = MIA, key: str = "invitation") -> None:
     async with database.write() as tx:
         await tx.visitors.put(visitor)
         await tx.visitors.add_invitation(visitor.id, key, after(60))
 
 
-async def use(database: SqlDatabase, key: str = "invitation", cookie: str = "cookie", seconds: float = 1) -> str | None:
+async def use(database: Database, key: str = "invitation", cookie: str = "cookie", seconds: float = 1) -> str | None:
     async with database.write() as tx:
         visitor = await tx.visitors.use_invitation(key, cookie, after(seconds))
     return visitor.id if visitor else None
 
 
-async def owner_of(database: SqlDatabase, cookie: str) -> Visitor | None:
+async def owner_of(database: Database, cookie: str) -> Visitor | None:
     async with database.read() as tx:
-        return await tx.visitors.by_cookie(cookie)
+        return await tx.visitors.find_by_cookie(cookie)
 
 
-async def test_an_invitation_becomes_a_cookie_once(database: SqlDatabase) -> None:
+async def test_an_invitation_becomes_a_cookie_once(database: Database) -> None:
     await invited(database)
 
     before = await owner_of(database, "invitation")
@@ -43,7 +43,7 @@ async def test_an_invitation_becomes_a_cookie_once(database: SqlDatabase) -> Non
     assert await owner_of(database, "another") is None
 
 
-async def test_two_who_use_it_at_once_are_not_both_let_in(database: SqlDatabase) -> None:
+async def test_two_who_use_it_at_once_are_not_both_let_in(database: Database) -> None:
     await invited(database)
 
     used = await asyncio.gather(*(use(database, cookie=f"cookie{n}") for n in range(5)))
@@ -51,7 +51,7 @@ async def test_two_who_use_it_at_once_are_not_both_let_in(database: SqlDatabase)
     assert sorted(used, key=str) == [None, None, None, None, "v1"]
 
 
-async def test_an_invitation_expires_and_a_cookie_does_not(database: SqlDatabase) -> None:
+async def test_an_invitation_expires_and_a_cookie_does_not(database: Database) -> None:
     await invited(database)
     await invited(database, key="second")
 
@@ -60,14 +60,14 @@ async def test_an_invitation_expires_and_a_cookie_does_not(database: SqlDatabase
     assert await owner_of(database, "cookie") is not None
 
 
-async def test_a_cookie_is_no_invitation(database: SqlDatabase) -> None:
+async def test_a_cookie_is_no_invitation(database: Database) -> None:
     await invited(database)
     await use(database)
 
     assert await use(database, "cookie", "mine") is None
 
 
-async def test_who_is_removed_has_no_key_left(database: SqlDatabase) -> None:
+async def test_who_is_removed_has_no_key_left(database: Database) -> None:
     await invited(database)
     await use(database)
     await invited(database, key="unused")
@@ -76,25 +76,25 @@ async def test_who_is_removed_has_no_key_left(database: SqlDatabase) -> None:
         await tx.visitors.remove("v1")
 
     async with database.read() as tx:
-        assert await tx.visitors.all() == []
+        assert await tx.visitors.list_visitors() == []
     assert await owner_of(database, "cookie") is None
     assert await use(database, "unused") is None
 
 
-async def test_people_are_found_by_name_whatever_its_case(database: SqlDatabase) -> None:
+async def test_people_are_found_by_name_whatever_its_case(database: Database) -> None:
     await invited(database)
     await invited(database, Visitor("v2", "Ola", Rank.MODERATOR, after(1)), "k2")
     await invited(database, replace(MIA, rank=Rank.OWNER), "k3")
 
     async with database.read() as tx:
-        everyone = await tx.visitors.all()
-        mia = await tx.visitors.by_name("MIA STRÖM")
+        everyone = await tx.visitors.list_visitors()
+        mia = await tx.visitors.find_by_name("MIA STRÖM")
 
     assert [(who.name, who.rank) for who in everyone] == [("Mia Ström", Rank.OWNER), ("Ola", Rank.MODERATOR)]
     assert mia == everyone[0]
 
 
-async def test_a_name_is_one_persons(database: SqlDatabase) -> None:
+async def test_a_name_is_one_persons(database: Database) -> None:
     await invited(database)
 
     with pytest.raises(Fault):

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from bot.storage.writers import WriterLine
+from bot.storage.write_queue import WriteQueue
 
 
-async def stand(line: WriterLine, name: str, done: list[str], *, is_urgent: bool = False) -> None:
+async def stand(line: WriteQueue, name: str, done: list[str], *, is_urgent: bool = False) -> None:
     async with line.place(is_urgent=is_urgent):
         done.append(name)
 
@@ -18,7 +18,7 @@ async def all_wait() -> None:
 
 
 async def test_urgent_writers_overtake_and_arrival_counts_within_a_level() -> None:
-    line = WriterLine(1)
+    line = WriteQueue(1)
     done: list[str] = []
     async with line.place(is_urgent=False), asyncio.TaskGroup() as group:
         for name, is_urgent in (("a", False), ("b", False), ("C", True), ("D", True)):
@@ -32,7 +32,7 @@ async def test_urgent_writers_overtake_and_arrival_counts_within_a_level() -> No
 
 
 async def test_as_many_write_at_once_as_there_are_places() -> None:
-    line = WriterLine(2)
+    line = WriteQueue(2)
     done: list[str] = []
     await line.enter(is_urgent=False)
 
@@ -48,7 +48,7 @@ async def test_as_many_write_at_once_as_there_are_places() -> None:
 
 @pytest.mark.parametrize("turn_has_come", [False, True])
 async def test_who_gives_up_does_not_block_the_next(turn_has_come: bool) -> None:
-    line = WriterLine(1)
+    line = WriteQueue(1)
     done: list[str] = []
     await line.enter(is_urgent=False)
     quitter = asyncio.create_task(stand(line, "quitter", done))

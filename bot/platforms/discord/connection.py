@@ -12,7 +12,6 @@ from aiohttp.web import RouteDef
 from bot.core.clock import Clock
 from bot.core.errors import Unavailable, UserError
 from bot.core.platform import Platform
-from bot.core.storage import Database
 from bot.dispatch.dispatcher import Dispatcher
 from bot.platforms.discord.access import Access
 from bot.platforms.discord.acknowledging import Acknowledging
@@ -31,6 +30,7 @@ from bot.platforms.discord.showing import Showing
 from bot.platforms.discord.talking import Talking
 from bot.platforms.discord.uploads import PathOf
 from bot.platforms.discord.welcoming import Welcoming
+from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 

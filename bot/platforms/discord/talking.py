@@ -14,7 +14,6 @@ from bot.core.invocations import Attachment, Said
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost
 from bot.core.replies import Reply, Tone
-from bot.core.storage import Database
 from bot.dispatch.dispatcher import sentence
 from bot.dispatch.speaking import PLAIN_WORDS_GO_TO, call_of, may_go_on, spoken
 from bot.moderation.settings import WorkspaceSettings
@@ -23,6 +22,7 @@ from bot.platforms.discord.messages import IS_LAYOUT
 from bot.platforms.discord.places import NAME, by_replies, channel_of, is_by_replies
 from bot.platforms.discord.platform import said_key
 from bot.platforms.discord.threads import open_thread, takes_threads
+from bot.storage.database import Database
 from bot.streaming.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class Talking:
         """What goes on in a channel goes on with the message it replies to: in its thread, or by more replies."""
         answered = heard.answered or heard.message
         async with self._database.read() as tx:
-            job_id = await tx.messages.shown_in(NAME, heard.here.id, str(answered.id))
+            job_id = await tx.messages.find_job(NAME, heard.here.id, str(answered.id))
         job = await self._desk.dispatcher.services.jobs.get(job_id) if job_id else None
         if job is not None and job.conversation and job.channel.thread:
             guild = heard.message.guild

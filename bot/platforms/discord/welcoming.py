@@ -10,11 +10,11 @@ from bot.core.errors import UserError
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost
 from bot.core.replies import Reply
-from bot.core.storage import Database
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.permissions import missing
 from bot.platforms.discord.places import NAME
 from bot.platforms.discord.platform import DiscordPlatform
+from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ from slack_bolt.async_app import AsyncApp
 from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, Unavailable
 from bot.core.replies import MessageRef
-from bot.core.storage import Database
 from bot.dispatch.dispatcher import Dispatcher
 from bot.platforms.slack.application import bolt_app
 from bot.platforms.slack.asking import Asking
@@ -37,6 +36,7 @@ from bot.platforms.slack.talking import Talking
 from bot.platforms.slack.tasks import Tasks
 from bot.platforms.slack.teams import NAME, OneTeam, Teams
 from bot.platforms.slack.uploads import PathOf
+from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class SlackConnection:
     async def _cancel_shown_in(self, ref: MessageRef) -> None:
         """Slack says that somebody pressed its Stop; the event that says who may be lost."""
         async with self._database.read() as tx:
-            job_id = await tx.messages.shown_in(ref.platform, ref.channel, ref.id)
+            job_id = await tx.messages.find_job(ref.platform, ref.channel, ref.id)
         jobs = self._dispatcher.services.jobs
         job = await jobs.get(job_id) if job_id else None
         if job is not None:
@@ -232,7 +232,7 @@ class SlackConnection:
         while True:
             try:
                 async with self._database.read() as tx:
-                    alive = await tx.workers.alive(self._clock.now() - timedelta(seconds=_LOOK_SECONDS))
+                    alive = await tx.workers.list_alive(self._clock.now() - timedelta(seconds=_LOOK_SECONDS))
                 self._budgets.share(len(alive))
                 if self._platform is not None:
                     self._platform.statuses.keep_alive()

@@ -18,8 +18,9 @@ from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 from bot.core.clock import Clock
 from bot.core.fresh import Fresh
 from bot.core.json import JSON
-from bot.core.storage import Database, Installation
 from bot.platforms.slack.teams import NAME, Team, scopes_in
+from bot.storage.database import Database
+from bot.storage.people import Installation
 
 log = logging.getLogger(__name__)
 

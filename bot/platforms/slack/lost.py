@@ -7,9 +7,9 @@ from typing import Any
 from bot.core.clock import Clock
 from bot.core.ids import seconds_in
 from bot.core.replies import MessageRef
-from bot.core.storage import Database
 from bot.platforms.slack.calls import Calls, let_pass
 from bot.platforms.slack.teams import NAME, Teams
+from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Lost:
             if not (is_ours and words and _letters(text).startswith(words)):
                 continue
             async with self._database.read() as tx:
-                if await tx.messages.shown_in(NAME, waiting.channel, str(message["ts"])) is None:
+                if await tx.messages.find_job(NAME, waiting.channel, str(message["ts"])) is None:
                     log.info("slack.stream_found", extra={"ts": message["ts"]})
                     return replace(waiting, id=str(message["ts"]))
         return None

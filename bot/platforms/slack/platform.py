@@ -11,7 +11,6 @@ from bot.core.clock import Clock
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageFull, MessageLimits
 from bot.core.replies import MessageRef, Reply, Tone
-from bot.core.storage import Database
 from bot.platforms.slack.asides import Asides
 from bot.platforms.slack.calls import GONE, CallRefused, Calls, CallUnclear, let_pass
 from bot.platforms.slack.lost import METADATA, WAITING, Lost, nonce_of
@@ -24,6 +23,7 @@ from bot.platforms.slack.streams import Recipient, Streams
 from bot.platforms.slack.tasks import Tasks
 from bot.platforms.slack.teams import NAME, Teams
 from bot.platforms.slack.uploads import PathOf, Uploads
+from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from typing import Any
 from bot.core.jobs import OPEN_STATES, Job
 from bot.core.people import User
 from bot.core.replies import Button, Reply
-from bot.core.storage import Database
 from bot.dispatch.consent import ACTIONS as ANSWERS
 from bot.dispatch.parser import find
 from bot.dispatch.presses import FORM_ACTIONS, Press
@@ -19,6 +18,7 @@ from bot.platforms.slack.forms import Origin, files_of, values_of
 from bot.platforms.slack.messages import pressed
 from bot.platforms.slack.people import People
 from bot.platforms.slack.teams import NAME
+from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Presses:
 
     async def _open_jobs(self, team: str, channel: str, thread: str) -> list[Job]:
         async with self._database.read() as tx:
-            jobs = await tx.jobs.recent_in(NAME, team, channel, _JOBS_LOOKED_AT)
+            jobs = await tx.jobs.list_recent_in_channel(NAME, team, channel, _JOBS_LOOKED_AT)
         return [job for job in jobs if job.channel.thread == thread and job.state in OPEN_STATES]
 
     async def _user(self, body: Body, team: str, patience: float | None = None) -> User:

@@ -11,9 +11,9 @@ import aiohttp
 from bot.core.clock import Clock
 from bot.core.json import JSON
 from bot.core.replies import MessageRef, Picture, TextFile
-from bot.core.storage import Database
 from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear, let_pass
 from bot.platforms.slack.messages import Block, alt_of
+from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -140,11 +140,11 @@ class Uploads:
 
     async def _known(self, ref: MessageRef) -> dict[str, str]:
         async with self._database.read() as tx:
-            notes = await tx.messages.notes(ref)
+            notes = await tx.messages.get_notes(ref)
         files = notes.get("files")
         return {str(sha256): str(file) for sha256, file in files.items()} if isinstance(files, dict) else {}
 
     async def _note(self, ref: MessageRef, known: dict[str, str]) -> None:
         files: dict[str, JSON] = dict(known)
         async with self._database.write(is_urgent=True) as tx:
-            await tx.messages.write_notes(ref, {"files": files})
+            await tx.messages.put_notes(ref, {"files": files})

@@ -18,11 +18,11 @@ from aiohttp import web
 from bot.core.errors import UserError
 from bot.core.json import JSON
 from bot.core.people import Rank
-from bot.core.storage import Visitor
 from bot.platforms.web import asks
 from bot.platforms.web.door import NO_STORE
 from bot.platforms.web.guard import Guard
 from bot.platforms.web.visitors import Visitors
+from bot.storage.web_page import Visitor
 
 KEY_FILE = "web.key"
 PATH = "/admin/people"

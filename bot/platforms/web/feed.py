@@ -4,8 +4,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from bot.core.ids import new_id
-from bot.core.storage import PageMessage
 from bot.platforms.web.stream import Change, Gone, Stream
+from bot.storage.web_page import PageMessage
 
 _MESSAGES_REMEMBERED = 200
 _CHANNELS_REMEMBERED = 256

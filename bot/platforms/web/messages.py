@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from bot.core.json import JSON
 from bot.core.replies import Button, Picture, Progress, TextFile
-from bot.core.storage import PageMessage
+from bot.storage.web_page import PageMessage
 
 Shown = Mapping[str, JSON]
 

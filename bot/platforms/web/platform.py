@@ -6,11 +6,12 @@ from bot.core.clock import Clock
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import Button, MessageRef, Reply, Tone
-from bot.core.storage import Database, PageMessage
 from bot.platforms.web.door import NAME
 from bot.platforms.web.feed import Feed
 from bot.platforms.web.pacing import PagePacer
 from bot.platforms.web.stream import Gone
+from bot.storage.database import Database
+from bot.storage.web_page import PageMessage
 
 _MESSAGES_SHOWN = 200
 _CHANNELS_SHOWN = 50
@@ -69,7 +70,7 @@ class WebPlatform:
     async def messages(self, channel: str) -> list[PageMessage]:
         """The latest messages of a channel as they are now, oldest first."""
         async with self._database.read() as rows:
-            stored = await rows.page.in_channel(channel, _MESSAGES_SHOWN)
+            stored = await rows.page.list_in_channel(channel, _MESSAGES_SHOWN)
         return self.feed.overlay(channel, stored)
 
     async def find(self, channel: str, message_id: str) -> PageMessage | None:
@@ -86,7 +87,7 @@ class WebPlatform:
     async def channels(self, user: User) -> list[tuple[str, str, str]]:
         """A person's channels, newest first: id, first words, time of the last change (ISO 8601)."""
         async with self._database.read() as rows:
-            found = await rows.page.channels_of(user.id, _CHANNELS_SHOWN)
+            found = await rows.page.list_channels(user.id, _CHANNELS_SHOWN)
         return [(channel, words, at.isoformat()) for channel, words, at in found]
 
     async def _create(self, message_id: str, channel: Channel, user: User, reply: Reply, *, is_from_bot: bool) -> None:

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from bot.core.json import JSON
 from bot.core.replies import Tone
-from bot.core.storage import PageMessage
 from bot.platforms.web.messages import Shown, as_json, difference
+from bot.storage.web_page import PageMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from bot.core.errors import BadOption
 from bot.core.fresh import Fresh
 from bot.core.ids import new_id
 from bot.core.people import Rank
-from bot.core.storage import Database, Visitor
 from bot.platforms.web.door import OWNER_ID
+from bot.storage.database import Database
+from bot.storage.web_page import Visitor
 
 INVITATION_DAYS = 7
 FRESH_SECONDS = 1.0
@@ -40,9 +41,9 @@ class Visitors:
         """
         name, now, secret = _name(name), self._clock.now(), secrets.token_urlsafe(32)
         async with self._database.write() as tx:
-            visitor = await tx.visitors.by_name(name)
+            visitor = await tx.visitors.find_by_name(name)
             if visitor is None:
-                taken = {other.id for other in await tx.visitors.all()}
+                taken = {other.id for other in await tx.visitors.list_visitors()}
                 is_first_owner = rank is Rank.OWNER and OWNER_ID not in taken
                 visitor = Visitor(OWNER_ID if is_first_owner else new_id(), name, rank or Rank.USER, now)
             visitor = replace(visitor, rank=visitor.rank if rank is None else rank)
@@ -64,14 +65,14 @@ class Visitors:
 
         async def read() -> Visitor | None:
             async with self._database.read() as tx:
-                return await tx.visitors.by_cookie(key)
+                return await tx.visitors.find_by_cookie(key)
 
         return await self._known.get(key, read) if cookie else None
 
     async def all(self) -> list[Visitor]:
         """Everybody, in the order they were invited."""
         async with self._database.read() as tx:
-            return await tx.visitors.all()
+            return await tx.visitors.list_visitors()
 
     async def exist(self) -> bool:
         """Whether anybody was invited."""
@@ -84,7 +85,7 @@ class Visitors:
     async def remove(self, name: str) -> Visitor | None:
         """Let somebody in no more; gives who it was. What they said and spent stays."""
         async with self._database.write() as tx:
-            visitor = await tx.visitors.by_name(name)
+            visitor = await tx.visitors.find_by_name(name)
             if visitor is not None:
                 await tx.visitors.remove(visitor.id)
         self._forget()

@@ -1,8 +1,9 @@
-"""Who asks and where, and what was set about them."""
+"""Tables of people and workspaces, settings, moderation, conversations and the web page."""
 
 import sqlalchemy as sa
 
-from bot.storage.tables.columns import Key, flag, json_column, key, metadata, time, words
+from bot.core.conversations import Role
+from bot.storage.tables.columns import Key, Serial, Words, flag, json_column, key, metadata, one_of, time, words
 
 workspaces = sa.Table(
     "workspaces",
@@ -92,4 +93,95 @@ rate_limits = sa.Table(
     metadata,
     key("key", is_primary=True),
     sa.Column("free_at", sa.Float, nullable=False),  # seconds since 1970: when all that was let through is paid off
+)
+
+
+refused_words = sa.Table(
+    "words",
+    metadata,
+    key("platform", is_primary=True),
+    key("workspace", is_primary=True),
+    sa.Column("word", Words, primary_key=True),
+    key("by"),
+)
+
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    key("what", is_primary=True),
+    words("reason"),
+    key("by"),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    key("platform"),
+    key("workspace"),
+    key("actor"),
+    key("action"),
+    json_column("facts", default="{}"),
+    time("at"),
+    sa.Index("audit_of_workspace", "platform", "workspace", "at"),
+)
+
+
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    key("id", is_primary=True),
+    key("platform"),
+    key("workspace"),
+    key("channel"),
+    key("thread"),
+    key("model"),
+    words("system"),
+    key("starter"),
+    time("created_at"),
+    sa.Index("conversations_place", "platform", "workspace", "channel", "thread", unique=True),
+)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    key("id", is_primary=True),
+    sa.Column("conversation", Key, sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    key("parent"),
+    key("job"),
+    key("role"),
+    key("user"),
+    words("text"),
+    json_column("files", default="[]"),
+    key("platform_message"),
+    time("created_at"),
+    sa.CheckConstraint(one_of("role", Role), name="turns_role"),
+    sa.Index("turns_of_conversation", "conversation", "created_at", "id"),
+)
+_has_job = sa.text("job <> ''")
+sa.Index("turns_job_role", turns.c.job, turns.c.role, unique=True, sqlite_where=_has_job, postgresql_where=_has_job)
+_has_message = sa.text("platform_message <> ''")
+sa.Index(
+    "turns_platform_message",
+    turns.c.conversation,
+    turns.c.platform_message,
+    unique=True,
+    sqlite_where=_has_message,
+    postgresql_where=_has_message,
+)
+
+# The page is its own Discord: no other server keeps what was said there.
+page_messages = sa.Table(
+    "page_messages",
+    metadata,
+    key("id", is_primary=True),
+    key("channel"),
+    key("user"),
+    key("job"),
+    flag("is_from_bot"),
+    json_column("reply", default="{}"),
+    time("created_at"),
+    time("updated_at"),
+    sa.Index("page_messages_of_channel", "channel", "created_at", "id"),
+    sa.Index("page_messages_of_user", "user", "channel"),
 )

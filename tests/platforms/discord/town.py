@@ -14,10 +14,10 @@ from bot.app import App
 from bot.core.clock import SystemClock
 from bot.core.jobs import JobState
 from bot.core.people import Workspace
-from bot.core.storage import Policy
 from bot.platforms.discord.connection import DiscordConnection
 from bot.platforms.discord.places import NAME
 from bot.settings import Owner, Settings
+from bot.storage.policies import Policy
 from tests.emulators.discord.emulator import MESSAGE_CONTENT_ALLOWED, DiscordEmulator
 from tests.emulators.discord.messages import Message
 from tests.emulators.discord.people import Person

@@ -221,7 +221,7 @@ async def test_what_runs_is_listed_and_stopped_from_the_list(either: Office) -> 
     await either.ana.slash("/imagine", "a fox", either.general)
     running = await either.general.bot_says(holds=lambda one: "Stop" in one.buttons)
     async with either.app.database.read() as tx:
-        (job,) = await tx.jobs.recent_in("slack", either.team.id, either.general.id, 5)
+        (job,) = await tx.jobs.list_recent_in_channel("slack", either.team.id, either.general.id, 5)
 
     listed = await answered(otto, "/jobs", staff.studio)
     await otto.press(listed, "Stop 1")

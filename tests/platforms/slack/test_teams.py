@@ -159,7 +159,7 @@ async def test_a_workspace_that_removed_the_app_must_be_allowed_anew(either: Off
 
     async def is_noted() -> bool:
         async with either.app.database.read() as tx:
-            left = await tx.audit.of("slack", either.team.id, 10, kind="workspace.left")
+            left = await tx.audit.list_rows("slack", either.team.id, 10, kind="workspace.left")
         return len(left) == 1
 
     await either.until(is_noted)

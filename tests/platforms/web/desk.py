@@ -19,7 +19,7 @@ from bot.platforms.web.page import WebPage
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.visitors import Visitors
 from bot.server.server import Server
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.fakes.dispatcher import Script, scripted
 
 OURS = {"X-Easel": "1"}
@@ -113,7 +113,7 @@ async def open_desk(
     folder: Path, *, token: str | None = None, public_url: str | None = None, clock: Clock | None = None, **options: Any
 ) -> AsyncIterator[Desk]:
     """Serve a page on a database in `folder`; opened again on the same folder, it is the page after a restart."""
-    database = SqlDatabase(f"sqlite:///{folder / 'page.db'}")
+    database = Database(f"sqlite:///{folder / 'page.db'}")
     await database.open()
     clock = clock or SystemClock()
     platform = WebPlatform(database, clock)

@@ -13,7 +13,7 @@ from bot.core.errors import UserError
 from bot.platforms.web import asks
 from bot.platforms.web.invited_door import InvitedDoor
 from bot.platforms.web.visitors import Visitors
-from bot.storage.engine import SqlDatabase
+from bot.storage.database import Database
 from tests.platforms.web.desk import OURS, Desk, open_desk
 
 READABLE = [
@@ -215,8 +215,8 @@ async def test_the_key_opens_the_page_and_leaves_the_address(tmp_path: Path) -> 
     assert "sesame" not in cookie.value
 
 
-def a_door(folder: Path, host: str, token: str | None = None) -> tuple[InvitedDoor, SqlDatabase]:
-    database = SqlDatabase(f"sqlite:///{folder / 'page.db'}")
+def a_door(folder: Path, host: str, token: str | None = None) -> tuple[InvitedDoor, Database]:
+    database = Database(f"sqlite:///{folder / 'page.db'}")
     return InvitedDoor(Visitors(database, SystemClock()), host=host, token=token), database
 
 

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from bot.storage.speaking import Parameters
-from bot.storage.statements import our_errors
+from bot.storage.connection import Parameters
+from bot.storage.errors import translate_errors
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class ThreadConnection:
         """Committed at the end, rolled back on any error. Raises `Unavailable` when it cannot begin or end."""
         try:
             yield self
-            with our_errors():
+            with translate_errors():
                 await self._hop(self._commit)
         except BaseException:
             self._thread.submit(self._roll_back)  # in line behind what still runs; nobody has to wait for it

@@ -9,13 +9,10 @@ from sqlalchemy import bindparam
 
 from bot.core.forgetting import Person, Place
 from bot.core.json import JSON
-from bot.storage.statements import Statements
-from bot.storage.tables.moderation import audit
-from bot.storage.tables.money import accounts, ledger
-from bot.storage.tables.people import policies, users, visitors
-from bot.storage.tables.runs import outputs
-from bot.storage.tables.talk import conversations, page_messages, turns
-from bot.storage.tables.work import jobs, pending
+from bot.storage.connection import Statements
+from bot.storage.tables.jobs import jobs, outputs, pending
+from bot.storage.tables.ledger import accounts, ledger
+from bot.storage.tables.people import audit, conversations, page_messages, policies, turns, users, visitors
 
 PAGE = "web"
 """The one platform that keeps people, and what they said, by itself."""

@@ -1,17 +1,16 @@
 """The books against one another: ledger, accounts, jobs and predictions, each compared in one pass over its rows."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from bot.core.money import AccountKind, EntryKind
-from bot.core.storage import Disagreement
-from bot.storage.statements import Statements
-from bot.storage.tables.money import accounts, ledger
-from bot.storage.tables.runs import predictions
-from bot.storage.tables.work import IS_OPEN, jobs
+from bot.storage.connection import Statements
+from bot.storage.tables.jobs import IS_OPEN, jobs, predictions
+from bot.storage.tables.ledger import accounts, ledger
 
 _MICROS = sa.BigInteger()
 
@@ -172,18 +171,30 @@ _BOUNDED = {what: question.order_by("row").limit(bindparam("most")) for what, qu
 _SIZES = {table.name: sa.select(sa.func.count()).select_from(table) for table in (accounts, ledger, jobs, predictions)}
 
 
-class SqlBooksStore:
-    """Implements `core.storage.BooksStore`."""
+@dataclass(frozen=True, slots=True)
+class LedgerMismatch:
+    """One row that does not fit the others: what kind of row, which, and what it says against what it should say."""
+
+    what: str
+    row: str
+    says: int
+    should_say: int
+
+
+class LedgerChecks:
+    """Compares ledger, accounts, jobs and predictions with one another."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
-    async def disagreements(self, limit: int) -> list[Disagreement]:
+    async def find_mismatches(self, limit: int) -> list[LedgerMismatch]:
+        """Rows that disagree, at most `limit` of each kind; none where the books are right. Changes nothing."""
         found = []
         for what, question in _BOUNDED.items():
             rows = await self._run(question, {"most": limit})
-            found += [Disagreement(what, row.row, int(row.says), int(row.should_say)) for row in rows]
+            found += [LedgerMismatch(what, row.row, int(row.says), int(row.should_say)) for row in rows]
         return found
 
-    async def sizes(self) -> dict[str, int]:
+    async def count_rows(self) -> dict[str, int]:
+        """How many rows were compared, by table."""
         return {name: int((await self._run(count)).scalar_one()) for name, count in _SIZES.items()}

@@ -5,6 +5,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
+from bot.storage.errors import translate_errors
+
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 T = TypeVar("T")
 
@@ -26,8 +28,8 @@ class Rows(Protocol):
     def scalar_one_or_none(self) -> Any: ...
 
 
-class Speaking(Protocol):
-    """A connection inside one transaction. Raises the driver's errors; see `statements.our_errors`."""
+class Connection(Protocol):
+    """A connection inside one transaction. Raises the driver's errors; see `errors.translate_errors`."""
 
     @property
     def dialect(self) -> sa.Dialect: ...
@@ -43,3 +45,15 @@ class Speaking(Protocol):
     async def run_sync(self, work: Callable[..., T], /, *arguments: Any, **options: Any) -> T:
         """Give the plain connection to something synchronous, such as Alembic."""
         ...
+
+
+class Statements:
+    """One connection, inside one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def run(self, statement: sa.Executable, parameters: Parameters | None = None) -> Rows:
+        """Execute one statement. Raises a `Conflict`, `Unavailable` or `Fault`."""
+        with translate_errors():
+            return await self._connection.execute(statement, parameters)

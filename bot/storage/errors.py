@@ -1,9 +1,8 @@
-"""Runs statements on one connection and turns the database's errors into ours, at this edge and nowhere else."""
+"""Translates the errors of the database drivers into errors of `core.errors`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -18,7 +17,6 @@ from bot.core.errors import (
     Overdrawn,
     Unavailable,
 )
-from bot.storage.speaking import Parameters, Rows, Speaking
 
 # SQLite names the columns of a broken unique index, PostgreSQL the index; both name a CHECK.
 _MEANINGS: tuple[tuple[str, type[Conflict]], ...] = (
@@ -44,28 +42,16 @@ _POSTGRESQL_BUSY = ("40", "55P03", "57014", "53", "08", "57P")
 _BUSY = "The database is busy or cannot be reached just now. Nothing was lost: please try again in a moment."
 
 
-class Statements:
-    """One connection, inside one transaction."""
-
-    def __init__(self, connection: Speaking) -> None:
-        self._connection = connection
-
-    async def run(self, statement: sa.Executable, parameters: Parameters | None = None) -> Rows:
-        """Execute one statement. Raises a `Conflict`, `Unavailable` or `Fault`."""
-        with our_errors():
-            return await self._connection.execute(statement, parameters)
-
-
 @contextmanager
-def our_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Whatever the drivers raise inside, in our words."""
     try:
         yield
     except (DBAPIError, PoolTimeout, OSError) as error:
-        raise meaning(error) from error
+        raise translate(error) from error
 
 
-def meaning(error: DBAPIError | PoolTimeout | OSError) -> EaselError:
+def translate(error: DBAPIError | PoolTimeout | OSError) -> EaselError:
     """What a driver's error means to the trunk."""
     if not isinstance(error, DBAPIError):
         return Unavailable(_BUSY)

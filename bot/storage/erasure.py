@@ -10,8 +10,9 @@ from sqlalchemy import bindparam
 from bot.core.forgetting import Person, Place
 from bot.core.jobs import Job
 from bot.core.json import JSON
-from bot.storage.jobs import job_of
-from bot.storage.persons import (
+from bot.storage.connection import Statements
+from bot.storage.job_rows import job_from_row
+from bot.storage.personal_data import (
     IN_PLACE,
     OLDEST,
     PAGE,
@@ -24,12 +25,18 @@ from bot.storage.persons import (
     everything_of,
     where,
 )
-from bot.storage.statements import Statements
-from bot.storage.tables.moderation import audit, refused_words
-from bot.storage.tables.people import policies, users, visitor_keys, workspaces
-from bot.storage.tables.runs import outputs
-from bot.storage.tables.talk import conversations, page_messages, turns
-from bot.storage.tables.work import IS_WAITED_FOR, jobs, messages, pending
+from bot.storage.tables.jobs import IS_WAITED_FOR, jobs, messages, outputs, pending
+from bot.storage.tables.people import (
+    audit,
+    conversations,
+    page_messages,
+    policies,
+    refused_words,
+    turns,
+    users,
+    visitor_keys,
+    workspaces,
+)
 
 _IS_OVER = sa.and_(jobs.c.forgotten_at.is_(None), sa.text(f"NOT {IS_WAITED_FOR}"))
 _BEFORE = sa.select(jobs).where(_IS_OVER, jobs.c.created_at < bindparam("before")).order_by(*OLDEST)
@@ -82,24 +89,28 @@ _OLD_PAGE = sa.delete(page_messages).where(
 _REMOVED = sa.select(workspaces.c.platform, workspaces.c.id).where(workspaces.c.removed_at < bindparam("before"))
 
 
-class SqlForgettingStore:
-    """Implements `core.forgetting.ForgettingStore`."""
+class ErasureStore:
+    """Takes words out of rows, and rows away. Each call is small enough for one transaction."""
 
     def __init__(self, statements: Statements) -> None:
         self._statements, self._run = statements, statements.run
 
-    async def jobs_before(self, before: datetime, limit: int, place: Place | None = None) -> list[Job]:
+    async def list_jobs_before(self, before: datetime, limit: int, place: Place | None = None) -> list[Job]:
+        """Jobs that are over, asked before then and not forgotten yet, oldest first."""
         statement = _BEFORE if place is None else _BEFORE_IN
         rows = await self._run(statement.limit(limit), {"before": before, **where(place)})
-        return [job_of(row) for row in rows]
+        return [job_from_row(row) for row in rows]
 
-    async def jobs_of(self, person: Person, limit: int) -> list[Job]:
-        return [job_of(row) for row in await self._run(_OF_PERSON.limit(limit), all_of(person))]
+    async def list_jobs(self, person: Person, limit: int) -> list[Job]:
+        """A person's jobs that are over and not forgotten yet, oldest first."""
+        return [job_from_row(row) for row in await self._run(_OF_PERSON.limit(limit), all_of(person))]
 
-    async def open_jobs_of(self, person: Person) -> list[Job]:
-        return [job_of(row) for row in await self._run(_OPEN_OF_PERSON, all_of(person))]
+    async def list_open_jobs(self, person: Person) -> list[Job]:
+        """A person's jobs that somebody still waits for."""
+        return [job_from_row(row) for row in await self._run(_OPEN_OF_PERSON, all_of(person))]
 
-    async def forget_jobs(self, jobs: Collection[Job], at: datetime) -> set[str]:
+    async def erase_jobs(self, jobs: Collection[Job], at: datetime) -> set[str]:
+        """Take the words out of these jobs, with their turns, messages and outputs; gives files nothing shows now."""
         ids = {"ids": [job.id for job in jobs]}
         if not jobs:
             return set()
@@ -110,7 +121,7 @@ class SqlForgettingStore:
         given = {sha256 for job in jobs for sha256 in files_in([job.options, job.inputs])}
         files = given | await self._forget_outputs({job.prediction for job in jobs} - {""})
         shown = {row.sha256 for row in await self._run(_STILL_SHOWN, {"files": list(files)})}
-        return files - shown - await self.needed_files()
+        return files - shown - await self.list_needed_files()
 
     async def _forget_outputs(self, predictions: set[str]) -> set[str]:
         shared = {row.prediction for row in await self._run(_SHARED, {"predictions": list(predictions)})}
@@ -119,15 +130,18 @@ class SqlForgettingStore:
         await self._run(_FORGET_OUTPUTS, gone)
         return files
 
-    async def forget_files(self, sha256s: Collection[str]) -> None:
+    async def delete_outputs(self, sha256s: Collection[str]) -> None:
+        """Take away the outputs that are these files."""
         await self._run(_FORGET_FILES, {"files": list(sha256s)})
 
-    async def needed_files(self) -> set[str]:
+    async def list_needed_files(self) -> set[str]:
+        """Files that an open job, or an ask that waits for its price to be agreed to, starts from or has made."""
         needed = {sha256 for row in await self._run(_NEEDED) for sha256 in files_in([row.options, row.inputs])}
         needed |= {sha256 for row in await self._run(_WAITING) for sha256 in files_in([row.facts])}
         return needed | {str(row.sha256) for row in await self._run(_NEEDED_OUTPUTS)} - {""}
 
-    async def forget_turns(self, before: datetime, limit: int, place: Place | None = None) -> int:
+    async def delete_turns_before(self, before: datetime, limit: int, place: Place | None = None) -> int:
+        """Delete turns said before then, and conversations begun before then that have none left; gives how many."""
         facts = {"before": before, "most": limit, **where(place)}
         here = turns.c.conversation.in_(IN_PLACE) if place else sa.true()
         old = _old_turns.where(here)
@@ -137,10 +151,12 @@ class SqlForgettingStore:
         await self._run(empty, {name: value for name, value in facts.items() if name != "most"})
         return gone
 
-    async def forget_page_messages(self, before: datetime, limit: int) -> int:
+    async def delete_page_messages_before(self, before: datetime, limit: int) -> int:
+        """Delete messages of the web page that did not change since; gives how many."""
         return (await self._run(_OLD_PAGE, {"before": before, "most": limit})).rowcount
 
-    async def forget_person(self, person: Person) -> None:
+    async def erase_person(self, person: Person) -> None:
+        """Delete what a person said, their names and their messages on the page. A block stays, without a name."""
         whose = all_of(person)
         await self._run(sa.delete(turns).where(*THEIR_TURNS), whose)
         await self._run(sa.delete(conversations).where(*THEIR_CONVERSATIONS, _EMPTY), whose)
@@ -152,20 +168,24 @@ class SqlForgettingStore:
         if person.platform == PAGE:
             await self._run(sa.delete(page_messages).where(page_messages.c.user == bindparam("of_user")), whose)
 
-    async def removed_before(self, before: datetime) -> list[Place]:
+    async def list_removed_workspaces(self, before: datetime) -> list[Place]:
+        """Workspaces that the bot was removed from before then."""
         return [Place(row.platform, row.id) for row in await self._run(_REMOVED, {"before": before})]
 
-    async def forget_workspace(self, place: Place) -> None:
+    async def erase_workspace(self, place: Place) -> None:
+        """Delete what was set and said in a workspace, and who was seen there."""
         for table in (policies, refused_words, users, conversations, audit):
             here = (table.c.platform == bindparam("of_platform"), table.c.workspace == bindparam("of_workspace"))
             await self._run(sa.delete(table).where(*here), where(place))
         here = (workspaces.c.platform == bindparam("of_platform"), workspaces.c.id == bindparam("of_workspace"))
         await self._run(sa.delete(workspaces).where(*here), where(place))
 
-    async def keys_expired(self, before: datetime) -> int:
+    async def delete_expired_keys(self, before: datetime) -> int:
+        """Delete invitations to the page that ran out before then; gives how many."""
         return (await self._run(sa.delete(visitor_keys).where(visitor_keys.c.expires_at < before))).rowcount
 
-    async def everything_of(self, person: Person) -> dict[str, JSON]:
+    async def export_person(self, person: Person) -> dict[str, JSON]:
+        """All rows about a person, by table, as plain JSON."""
         return await everything_of(self._statements, person)
 
 

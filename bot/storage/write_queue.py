@@ -5,7 +5,7 @@ from collections import deque
 from types import TracebackType
 
 
-class WriterLine:
+class WriteQueue:
     """Lets `places` writers in at once; the others wait, urgent ones first, in order of arrival within a level."""
 
     def __init__(self, places: int) -> None:
@@ -41,7 +41,7 @@ class WriterLine:
 
 
 class _Place:
-    def __init__(self, line: WriterLine, is_urgent: bool) -> None:
+    def __init__(self, line: WriteQueue, is_urgent: bool) -> None:
         self._line = line
         self._is_urgent = is_urgent
 

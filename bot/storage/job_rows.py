@@ -1,0 +1,119 @@
+"""Converts jobs to rows of the table `jobs` and back."""
+
+from datetime import datetime
+from typing import Any, TypedDict
+
+import sqlalchemy as sa
+
+from bot.core.jobs import Job, JobState
+from bot.core.people import Channel, User
+
+
+class JobChanges(TypedDict, total=False):
+    """The fields of a job that may change together with its state."""
+
+    prediction: str
+    cost: int | None
+    error: str
+    attempts: int
+    run_after: datetime | None
+    told_at: datetime | None
+    conversation: str
+    queue_turn: float | None
+
+
+def format_step(state: JobState, at: datetime) -> str:
+    """Give the line that `jobs.steps` keeps for a state the job has reached."""
+    return f"{state.value} {at.isoformat()}\n"
+
+
+def row_from_job(job: Job) -> dict[str, Any]:
+    """Give the column values of a new job."""
+    return {
+        "id": job.id,
+        "request_key": job.request_key,
+        "press_key": job.press_key,
+        "parent_job": job.parent_job,
+        "platform": job.channel.platform,
+        "workspace": job.channel.workspace,
+        "channel": job.channel.id,
+        "thread": job.channel.thread,
+        "is_age_restricted": job.channel.is_age_restricted,
+        "user": job.user.id,
+        "user_workspace": job.user.workspace,
+        "user_name": job.user.name,
+        "locale": job.user.locale,
+        "roles": sorted(job.user.roles),
+        "is_administrator": job.user.is_administrator,
+        "command": job.command,
+        "options": dict(job.options),
+        "model": job.model,
+        "backend": job.backend,
+        "inputs": dict(job.inputs),
+        "prediction": job.prediction,
+        "conversation": job.conversation,
+        "state": job.state.value,
+        "is_private": job.is_private,
+        "told_about": job.told_about,
+        "told_at_most": job.told_at_most,
+        "cost": job.cost,
+        "weight": job.weight,
+        "queue_turn": job.queue_turn,
+        "reuse_key": job.reuse_key,
+        "reuses": job.reuses,
+        "owner": job.owner,
+        "epoch": job.epoch,
+        "attempts": job.attempts,
+        "run_after": job.run_after,
+        "cancel_by": job.cancel_by,
+        "error": job.error,
+        "told_at": job.told_at,
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+        "steps": format_step(job.state, job.created_at),
+    }
+
+
+def job_from_row(row: sa.Row[Any]) -> Job:
+    """Give the job that a row of `jobs` keeps."""
+    return Job(
+        id=row.id,
+        request_key=row.request_key,
+        press_key=row.press_key,
+        parent_job=row.parent_job,
+        user=User(
+            platform=row.platform,
+            workspace=row.user_workspace,
+            id=row.user,
+            name=row.user_name,
+            locale=row.locale,
+            roles=frozenset(row.roles),
+            is_administrator=row.is_administrator,
+        ),
+        channel=Channel(row.platform, row.workspace, row.channel, row.thread, row.is_age_restricted),
+        command=row.command,
+        options=row.options,
+        model=row.model,
+        backend=row.backend,
+        inputs=row.inputs,
+        prediction=row.prediction,
+        conversation=row.conversation,
+        state=JobState(row.state),
+        is_private=row.is_private,
+        told_about=row.told_about,
+        told_at_most=row.told_at_most,
+        cost=row.cost,
+        weight=row.weight,
+        queue_turn=row.queue_turn,
+        reuse_key=row.reuse_key,
+        reuses=row.reuses,
+        owner=row.owner,
+        epoch=row.epoch,
+        attempts=row.attempts,
+        run_after=row.run_after,
+        cancel_by=row.cancel_by,
+        error=row.error,
+        told_at=row.told_at,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
