@@ -19,7 +19,7 @@ async def everything_waits() -> None:
 
 
 async def test_a_locked_database_is_unavailable_and_loses_nothing(database_url: str) -> None:
-    database = Database(database_url, seconds_to_wait=0.05)
+    database = Database(database_url, seconds_to_wait=0.5)
     await database.open()
     async with database.write() as tx:
         await tx.ledger.open_account(an_account(), a_grant(50))
