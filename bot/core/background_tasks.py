@@ -1,0 +1,50 @@
+"""Background tasks with an owner: kept alive, logged when they fail, drained or cancelled at the end."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class BackgroundTasks:
+    """The tasks of one owner. The event loop itself holds tasks weakly: without an owner a task may vanish."""
+
+    def __init__(self, owner: str) -> None:
+        """`owner` names the tasks in logs, for example `slack`."""
+        self._owner = owner
+        self._running: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def spawn(self, work: Coroutine[Any, Any, object], name: str) -> "asyncio.Task[None]":
+        """Start a coroutine at once. A failure is logged as `background.task_failed` and does not propagate."""
+        task = asyncio.create_task(self._run(work, name), name=f"{self._owner} {name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def drain(self, timeout_seconds: float | None = None) -> bool:
+        """Wait for all tasks, also for tasks that they spawn; return whether all ended in time."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while self._running:
+                    await asyncio.wait(list(self._running))
+        except TimeoutError:
+            return False
+        return True
+
+    async def cancel(self) -> None:
+        """Cancel all tasks and wait until each has ended."""
+        tasks = list(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, work: Coroutine[Any, Any, object], name: str) -> None:
+        try:
+            await work
+        except Exception:  # the spawning code has moved on: the log is the only reader
+            log.exception("background.task_failed", extra={"owner": self._owner, "task": name})

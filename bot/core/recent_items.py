@@ -1,0 +1,50 @@
+"""A mapping that keeps its most recent items and forgets the oldest ones beyond a bound."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class RecentItems(MutableMapping[K, V]):
+    """At most `capacity` items, ordered by their last write. Reading an item does not make the item newer.
+
+    `on_evicted` is called with each key and value that is forgotten for want of room, not with deleted ones.
+    """
+
+    def __init__(self, capacity: int, on_evicted: Callable[[K, V], None] | None = None) -> None:
+        if capacity < 1:
+            raise ValueError("capacity must be at least 1")
+        self._capacity = capacity
+        self._on_evicted = on_evicted
+        self._items: OrderedDict[K, V] = OrderedDict()
+
+    def __getitem__(self, key: K) -> V:
+        return self._items[key]
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self._items[key] = value
+        self._items.move_to_end(key)
+        while len(self._items) > self._capacity:
+            oldest, forgotten = self._items.popitem(last=False)
+            if self._on_evicted is not None:
+                self._on_evicted(oldest, forgotten)
+
+    def __delitem__(self, key: K) -> None:
+        del self._items[key]
+
+    def __iter__(self) -> Iterator[K]:
+        """Iterate from the oldest key to the newest."""
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add_if_new(self, key: K, value: V) -> bool:
+        """Store an item unless the key is known; return whether the key was new."""
+        if key in self._items:
+            return False
+        self[key] = value
+        return True

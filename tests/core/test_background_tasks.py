@@ -1,0 +1,50 @@
+"""BackgroundTasks: owned, logged, drained and cancelled."""
+
+import asyncio
+
+import pytest
+
+from bot.core.background_tasks import BackgroundTasks
+
+
+async def test_draining_waits_for_tasks_and_for_what_they_spawn() -> None:
+    tasks = BackgroundTasks("test")
+    done: list[str] = []
+
+    async def second() -> None:
+        await asyncio.sleep(0)
+        done.append("second")
+
+    async def first() -> None:
+        await asyncio.sleep(0)
+        tasks.spawn(second(), "second")
+        done.append("first")
+
+    tasks.spawn(first(), "first")
+
+    assert await tasks.drain()
+    assert (done, len(tasks)) == (["first", "second"], 0)
+
+
+async def test_draining_ends_in_time_and_cancelling_ends_the_rest() -> None:
+    tasks = BackgroundTasks("test")
+    task = tasks.spawn(asyncio.Event().wait(), "waiting")
+
+    assert not await tasks.drain(0.01)
+    await tasks.cancel()
+
+    assert task.cancelled()
+    assert len(tasks) == 0
+
+
+async def test_a_failure_is_logged_and_harms_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    tasks = BackgroundTasks("test")
+
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    tasks.spawn(fail(), "failing")
+    await tasks.drain()
+
+    assert [record.message for record in caplog.records] == ["background.task_failed"]
+    assert caplog.records[0].__dict__["owner"] == "test"

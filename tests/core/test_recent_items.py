@@ -1,0 +1,47 @@
+"""RecentItems: the newest items stay, the oldest are forgotten and told."""
+
+import pytest
+
+from bot.core.recent_items import RecentItems
+
+
+def test_the_oldest_item_is_forgotten_when_there_is_no_room() -> None:
+    evicted: list[tuple[str, int]] = []
+    items = RecentItems[str, int](2, on_evicted=lambda key, value: evicted.append((key, value)))
+
+    items["a"], items["b"], items["c"] = 1, 2, 3
+
+    assert list(items.items()) == [("b", 2), ("c", 3)]
+    assert evicted == [("a", 1)]
+
+
+def test_a_new_write_makes_an_item_the_newest_and_a_read_does_not() -> None:
+    items = RecentItems[str, int](2)
+    items["a"], items["b"] = 1, 2
+
+    items["a"] = 3
+    assert items["b"] == 2
+    items["c"] = 4
+
+    assert list(items) == ["a", "c"]
+
+
+def test_a_known_key_is_not_new() -> None:
+    items = RecentItems[str, None](2)
+
+    assert items.add_if_new("a", None)
+    assert not items.add_if_new("a", None)
+
+
+def test_deleted_items_are_not_evicted_ones() -> None:
+    evicted: list[str] = []
+    items = RecentItems[str, int](1, on_evicted=lambda key, _: evicted.append(key))
+    items["a"] = 1
+
+    assert items.pop("a") == 1
+    assert (len(items), evicted) == (0, [])
+
+
+def test_a_capacity_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="capacity"):
+        RecentItems[str, int](0)
