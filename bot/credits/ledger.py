@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.core.errors import BudgetSpent, OutOfCredits
+from bot.core.errors import BudgetSpent, NoMoney, OutOfCredits
 from bot.core.ids import new_id
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import User
@@ -77,8 +77,12 @@ class Ledger:
         budgets = [
             account for account in accounts if account.kind is AccountKind.BUDGET and account.scope != "allowance"
         ]
-        self._check_wallets(accounts, amount, sum(part for _, part in drawn), limits, now)
-        self._check_room(accounts, budgets, amount, limits)
+        try:
+            self._check_wallets(accounts, amount, sum(part for _, part in drawn), limits, now)
+            self._check_room(accounts, budgets, amount, limits)
+        except NoMoney:
+            metrics.holds.labels(outcome="refused").inc()
+            raise
         by = asker(user)
         await tx.ledger.append(
             [

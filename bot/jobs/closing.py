@@ -18,7 +18,7 @@ from bot.core.errors import (
     new_reference,
 )
 from bot.core.ids import new_id
-from bot.core.jobs import Job, JobState, Output
+from bot.core.jobs import JobState, Output
 from bot.core.models import OutputKind, Task
 from bot.core.predictions import PredictionState, Snapshot
 from bot.credits.pricing import Made, cost
@@ -68,7 +68,6 @@ async def finish_free(work: Work) -> None:
         paid = await work.parts.credits.ledger.settle(tx, work.job.id, 0, now)
         moved = await work.move(tx, JobState.FINISHED, cost=paid)
     work.job = moved
-    _count(moved)
 
 
 async def cancel_unsubmitted(work: Work) -> None:
@@ -167,22 +166,27 @@ def _picture_outputs(work: Work, kept: Sequence[Kept]) -> list[Output]:
 async def _write(work: Work, ending: Ending, state: str, seconds: float | None) -> None:
     """The one transaction: the money, the outputs, the turn, the prediction and the job's state."""
     now = work.parts.clock.now()
+    is_closed = False
     async with work.parts.database.write(is_urgent=True) as tx:
         paid = await _close_money(tx, work, ending, now)
         if work.job.prediction and not work.job.reuses:  # another job's run is closed by that job
             await tx.outputs.add(ending.outputs)
             await tx.predictions.close(work.job.prediction, state, seconds, ending.real_cost)
+            is_closed = True
         if ending.state is JobState.FINISHED and seconds is not None:
             await work.parts.times.learn(tx, work.job.model, seconds)
         if (turn := _answer(work, ending, now)) is not None:
             await tx.conversations.add_turn(turn)
         moved = await work.move(tx, ending.state, cost=paid, error=ending.error)
     work.job, work.result = moved, Result(ending.outputs, seconds)
-    _count(moved)
+    if is_closed:
+        count_prediction(moved.backend, state, ending.real_cost)
 
 
-def _count(job: Job) -> None:
-    metrics.jobs.labels(command=job.command, platform=job.user.platform, outcome=job.state.value).inc()
+def count_prediction(backend: str, state: str, cost_micros: int) -> None:
+    """Count a prediction that ended, after the transaction that closed its row."""
+    metrics.predictions.labels(backend=backend, outcome=str(state)).inc()
+    metrics.spent_micros.labels(backend=backend).inc(cost_micros)
 
 
 async def _close_money(tx: Transaction, work: Work, ending: Ending, now: datetime) -> int:

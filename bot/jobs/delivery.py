@@ -60,6 +60,7 @@ async def _note(work: Work, shown: list[PostedMessage], *, is_delivered: bool) -
             await tx.messages.put(message)
         moved = await work.move(tx, _next(work.job.state, is_delivered=is_delivered), told_at=now)
     work.job = moved
+    metrics.jobs.labels(command=moved.command, platform=moved.user.platform, outcome=moved.state.value).inc()
     if is_delivered:
         _observe(work, now)
 

@@ -8,6 +8,7 @@ from bot.core.platform import MessageLost
 from bot.core.replies import Progress, Stage
 from bot.jobs.closing import fail
 from bot.jobs.work import Work
+from bot.streaming.editor import counted
 
 
 async def place(work: Work) -> None:
@@ -15,7 +16,8 @@ async def place(work: Work) -> None:
     working = work.parts.presenter.working(work.job, work.model, Progress(Stage.QUEUED))
     waiting = work.posted[0].ref if work.posted else None
     try:
-        ref = await work.platform.post(replace(work.destination, answering=waiting), working)
+        with counted(work.platform.name):
+            ref = await work.platform.post(replace(work.destination, answering=waiting), working)
     except MessageLost as error:
         await fail(work, UserError(str(error) or "I cannot post there."))
         return

@@ -10,7 +10,7 @@ from bot.core.ids import new_id
 from bot.core.jobs import JobState, PredictionRecord
 from bot.core.predictions import PredictionState, Snapshot
 from bot.core.replies import Progress, Stage
-from bot.jobs.closing import cost_of
+from bot.jobs.closing import cost_of, count_prediction
 from bot.jobs.work import Work
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ async def begin(work: Work, first: PredictionRecord, snapshot: Snapshot) -> None
         await work.parts.credits.ledger.count_lost_run(tx, work.job.id, first.id, real_cost, now)
         await tx.predictions.add(second)
         moved = await work.move(tx, JobState.SUBMITTING, prediction=second.id, run_after=now + PAUSE)
+    count_prediction(first.backend, snapshot.state, real_cost)
     log.warning("job.tried_again", extra={"job": work.job.id, "error": snapshot.error})
     work.job, work.record = moved, second
     work.start_over()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.telemetry import metrics
 
@@ -47,7 +48,7 @@ async def _look(check: Check) -> dict[str, object]:
 async def _metrics(request: web.Request) -> web.Response:
     if not (_is_loopback(request.remote or "") and _is_loopback(_host_name(request.host))):
         raise web.HTTPForbidden(text="Metrics are read from this machine only.\n")
-    return web.Response(body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+    return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _host_name(host: str) -> str:

@@ -5,7 +5,8 @@ One writer, one edit in flight, the latest text wins, no edit without a change. 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bot.core.clock import Clock
@@ -13,6 +14,7 @@ from bot.core.jobs import MessageState, PostedMessage
 from bot.core.platform import Destination, MessageFull, MessageLost, Pacer, Platform
 from bot.core.replies import MessageRef, Reply
 from bot.streaming.layout import Layout, Page
+from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,18 @@ _LAST_EDIT_SECONDS = 5.0
 """How long a stop waits for the edit in flight."""
 _TAKEN_BACK = "…"
 """What a message shows whose text the final answer no longer has."""
+
+
+@contextmanager
+def counted(platform: str) -> Iterator[None]:
+    """Count the post or edit inside by its outcome; a cancelled call has none and is not counted."""
+    try:
+        yield
+    except Exception as error:
+        outcome = "lost" if isinstance(error, MessageLost) else "full" if isinstance(error, MessageFull) else "failed"
+        metrics.edits.labels(platform=platform, outcome=outcome).inc()
+        raise
+    metrics.edits.labels(platform=platform, outcome="shown").inc()
 
 
 @dataclass(slots=True)
@@ -206,7 +220,8 @@ class Editor:
         if message.shown == page.reply:
             return
         message.shown = None  # a broken edit may have arrived
-        moved = await self._platform.edit(message.row.ref, page.reply)
+        with counted(self._platform.name):
+            moved = await self._platform.edit(message.row.ref, page.reply)
         message.shown, message.reached = page.reply, page.part.end
         if moved is not None and moved != message.row.ref:
             await self._move(message, moved)
@@ -223,7 +238,8 @@ class Editor:
         job, n = self._destination.nonce.rpartition(":")[0], len(self._messages)
         after = self._messages[-1].row.ref if self._messages else None
         destination = replace(self._destination, nonce=f"{job}:{n}", after=after) if n else self._destination
-        ref = await self._platform.post(destination, page.reply)
+        with counted(self._platform.name):
+            ref = await self._platform.post(destination, page.reply)
         row = PostedMessage(job, n, ref, start=page.part.start, end=page.part.start, opening=page.part.opening)
         message = _Message(row, self._platform.pacer(ref), page.reply, is_recorded=False, reached=page.part.end)
         self._messages.append(message)

@@ -3,10 +3,9 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 REGISTRY = CollectorRegistry()
-CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 jobs = Counter(
-    "easel_jobs", "Jobs that ended: delivered, failed, cancelled or undeliverable.",
+    "easel_jobs", "Jobs whose user was told the end: delivered, failed, cancelled or undeliverable.",
     ["command", "platform", "outcome"], registry=REGISTRY,
 )  # fmt: skip
 job_seconds = Histogram(
@@ -15,10 +14,16 @@ job_seconds = Histogram(
 )  # fmt: skip
 jobs_open = Gauge("easel_jobs_open", "Jobs accepted and not yet ended, in this process.", registry=REGISTRY)
 predictions = Counter(
-    "easel_predictions", "Predictions that ended at a backend.", ["backend", "outcome"], registry=REGISTRY
+    "easel_predictions", "Predictions that ended: the backend's final state, lost or never_sent.",
+    ["backend", "outcome"], registry=REGISTRY,
+)  # fmt: skip
+spent_micros = Counter(
+    "easel_spent_micros", "Cost of the predictions that ended, in micro-dollars.", ["backend"], registry=REGISTRY
 )
-spent_micros = Counter("easel_spent_micros", "What backends metered, in micro-dollars.", ["backend"], registry=REGISTRY)
-edits = Counter("easel_edits", "Messages posted or edited.", ["platform", "outcome"], registry=REGISTRY)
+edits = Counter(
+    "easel_edits", "Posts and edits of job messages: shown, lost, full or failed.", ["platform", "outcome"],
+    registry=REGISTRY,
+)  # fmt: skip
 rate_limited = Counter("easel_rate_limited", "Answers of 429 from a platform.", ["platform"], registry=REGISTRY)
 invalid_requests = Counter(
     "easel_invalid_requests", "Answers of 401, 403 and 429 that a platform counts against the bot.", ["platform"],
@@ -35,5 +40,5 @@ loop_lag_seconds = Histogram(
 
 
 def render() -> bytes:
-    """The page that Prometheus reads at /metrics; send it as `CONTENT_TYPE`."""
+    """Return the page for /metrics in Prometheus' text format."""
     return generate_latest(REGISTRY)

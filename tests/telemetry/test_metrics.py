@@ -1,27 +1,203 @@
-"""The metrics page, and the lag of the loop on it."""
+"""The metrics page: each metric is counted by the path that it describes."""
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
 
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+import aiohttp
+import pytest
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from bot.core.errors import InputRefused
+from bot.core.platform import MessageLost
+from bot.core.predictions import Metrics
+from bot.server.server import Server
 from bot.telemetry import metrics
 from bot.telemetry.loop import measure_loop_lag
+from tests.bench import Bench
+from tests.fakes.backend import PASSING
 
 FIXED_LABELS = {"command", "platform", "backend", "outcome"}
+FOX = "/imagine a fox"
+PRICE = 3_000
 
 
-def value(name: str, **labels: str) -> float:
-    return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
+class Page:
+    """The page at /metrics, read over HTTP; values are what was added since the last reading by `forget`."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._before: dict[str, float] = {}
+
+    async def read(self) -> dict[str, float]:
+        """Return the value of every sample, by its name with labels."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{self._port}/metrics") as response,
+        ):
+            assert response.headers["Content-Type"] == CONTENT_TYPE_LATEST
+            text = await response.text()
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
+    async def forget(self) -> None:
+        self._before = await self.read()
+
+    async def added(self, name: str) -> dict[str, float]:
+        """Return what was added to each sample of a metric, by its labels; samples that did not change left out."""
+        now = await self.read()
+        changes = {sample: value - self._before.get(sample, 0) for sample, value in now.items()}
+        return {
+            sample.removeprefix(name): change
+            for sample, change in changes.items()
+            if change and sample.partition("{")[0] == name
+        }
 
 
-def test_the_page_shows_what_was_counted() -> None:
-    metrics.jobs.labels(command="imagine", platform="web", outcome="delivered").inc()
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    server = Server("127.0.0.1", 0, [], {})
+    _, port = await server.start()
+    page = Page(port)
+    await page.forget()
+    yield page
+    await server.stop()
 
-    page = metrics.render().decode()
 
-    assert 'easel_jobs_total{command="imagine",outcome="delivered",platform="web"}' in page
-    assert metrics.CONTENT_TYPE == CONTENT_TYPE_LATEST
+def of_job(outcome: str, command: str = "imagine") -> str:
+    return f'{{command="{command}",outcome="{outcome}",platform="web"}}'
+
+
+async def test_a_delivered_job_is_counted_with_its_seconds(bench: Bench, page: Page) -> None:
+    bench.backend.will(hangs_after=0)
+    await bench.say(FOX)
+    open_meanwhile = (await page.read())["easel_jobs_open"]
+    await bench.pass_time(3)
+    bench.backend.last.let_go.set()
+    await bench.until(lambda: not bench.app.runner.running)
+
+    assert await page.added("easel_jobs_total") == {of_job("delivered"): 1}
+    assert await page.added("easel_job_seconds_count") == {'{command="imagine",platform="web"}': 1}
+    assert await page.added("easel_job_seconds_sum") == {'{command="imagine",platform="web"}': 3}
+    assert open_meanwhile == 1
+    assert (await page.read())["easel_jobs_open"] == 0
+
+
+async def test_a_failed_job_is_counted(bench: Bench, page: Page) -> None:
+    bench.backend.will(error="out of memory")
+
+    await bench.say(FOX)
+
+    assert await page.added("easel_jobs_total") == {of_job("failed"): 1}
+
+
+async def test_a_cancelled_job_is_counted(bench: Bench, page: Page) -> None:
+    bench.backend.will(hangs_after=0)
+    await bench.say(FOX)
+
+    await bench.press("cancel")
+
+    assert await page.added("easel_jobs_total") == {of_job("cancelled"): 1}
+
+
+async def test_an_undeliverable_job_is_counted(bench: Bench, page: Page) -> None:
+    bench.backend.will(hangs_after=0)
+    await bench.say(FOX)
+    bench.platform.will_lose(bench.last_message.ref.id)
+
+    bench.backend.last.let_go.set()
+    await bench.until(lambda: not bench.app.runner.running)
+
+    assert await page.added("easel_jobs_total") == {of_job("undeliverable"): 1}
+    assert await page.added("easel_job_seconds_count") == {}
+
+
+async def test_predictions_and_their_cost_are_counted(bench: Bench, page: Page) -> None:
+    await bench.say(FOX)
+    assert await page.added("easel_predictions_total") == {'{backend="replicate",outcome="succeeded"}': 1}
+    assert await page.added("easel_spent_micros_total") == {'{backend="replicate"}': PRICE}
+    await page.forget()
+
+    bench.backend.will(hangs_after=0, metrics=Metrics(predict_seconds=0.5))
+    await bench.say("/imagine a fox --model sdxl")
+    await bench.press("cancel")
+    assert await page.added("easel_predictions_total") == {'{backend="replicate",outcome="canceled"}': 1}
+    assert await page.added("easel_spent_micros_total") == {'{backend="replicate"}': 488}
+
+
+async def test_both_runs_of_a_job_that_is_tried_again_are_counted(bench: Bench, page: Page) -> None:
+    bench.backend.will(error=PASSING, hangs_after=0)
+    await bench.say("/imagine a fox --model sdxl")
+    bench.backend.will(error="", hangs_after=None)
+    bench.backend.last.let_go.set()
+    await bench.pass_time(10)
+
+    one_run = 1_463  # 1.5 s of SDXL
+    assert await page.added("easel_predictions_total") == {
+        '{backend="replicate",outcome="failed"}': 1,
+        '{backend="replicate",outcome="succeeded"}': 1,
+    }
+    assert await page.added("easel_spent_micros_total") == {'{backend="replicate"}': 2 * one_run}
+
+
+async def test_a_run_that_was_never_made_is_counted_as_lost_and_costs_nothing(bench: Bench, page: Page) -> None:
+    bench.backend.refusal = InputRefused("The model does not take that.")
+
+    await bench.say(FOX)
+
+    assert await page.added("easel_predictions_total") == {'{backend="replicate",outcome="lost"}': 1}
+    assert await page.added("easel_spent_micros_total") == {}
+
+
+async def test_holds_are_counted(tmp_path: Path, page: Page) -> None:
+    bench = await Bench.open(tmp_path, daily_credits=4.0)
+    bench.backend.will(hangs_after=0)
+
+    await bench.say(FOX)
+    assert await page.added("easel_holds_total") == {'{outcome="held"}': 1}
+    await bench.say(FOX)
+    assert await page.added("easel_holds_total") == {'{outcome="held"}': 1, '{outcome="refused"}': 1}
+    bench.backend.last.let_go.set()
+    await bench.until(lambda: not bench.app.runner.running)
+    assert (await page.added("easel_holds_total"))['{outcome="settled"}'] == 1
+    await bench.close()
+
+
+async def test_a_budget_without_room_is_counted_as_a_refused_hold(tmp_path: Path, page: Page) -> None:
+    bench = await Bench.open(tmp_path, monthly_budget_usd=Decimal("0.001"))
+
+    await bench.say(FOX)
+
+    assert await page.added("easel_holds_total") == {'{outcome="refused"}': 1}
+    await bench.close()
+
+
+async def test_a_hold_that_is_given_back_is_counted(bench: Bench, page: Page) -> None:
+    bench.backend.will(error="out of memory")
+
+    await bench.say(FOX)
+
+    assert await page.added("easel_holds_total") == {'{outcome="held"}': 1, '{outcome="released"}': 1}
+
+
+async def test_posts_and_edits_are_counted_by_their_outcome(bench: Bench, page: Page) -> None:
+    await bench.say(FOX)
+    shown = (await page.added("easel_edits_total"))['{outcome="shown",platform="web"}']
+    assert shown == len(bench.last_message.history)
+
+    bench.backend.will(hangs_after=0)
+    await bench.say(FOX)
+    await page.forget()
+    bench.platform.will_fail(ConnectionResetError(), MessageLost("It is gone."))
+    bench.backend.last.let_go.set()
+    await bench.pass_time(10)
+
+    assert await page.added("easel_edits_total") == {
+        '{outcome="failed",platform="web"}': 1,
+        '{outcome="lost",platform="web"}': 1,
+    }
 
 
 def test_labels_come_from_fixed_sets_and_names_are_ours() -> None:
@@ -32,8 +208,7 @@ def test_labels_come_from_fixed_sets_and_names_are_ours() -> None:
             assert set(sample.labels) <= FIXED_LABELS | {"le"}
 
 
-async def test_a_blocked_loop_is_seen() -> None:
-    before = value("easel_loop_lag_seconds_sum")
+async def test_a_blocked_loop_is_seen(page: Page) -> None:
     task = asyncio.create_task(measure_loop_lag(seconds_between=0.001))
     await asyncio.sleep(0)
 
@@ -41,4 +216,4 @@ async def test_a_blocked_loop_is_seen() -> None:
     await asyncio.sleep(0.002)
     task.cancel()
 
-    assert value("easel_loop_lag_seconds_sum") - before >= 0.04
+    assert (await page.added("easel_loop_lag_seconds_sum"))[""] >= 0.04

@@ -172,8 +172,6 @@ class ReplicateClient:
     async def _create_once(self, path: str, content: bytes, headers: Mapping[str, str]) -> Prediction:
         response = await self._send_once("POST", path, content=content, headers=headers)
         self.gate.learn(rate_news(response, now=self._clock.now()))
-        if response.status_code == 429:
-            metrics.backend_rate_limited.labels(backend="replicate").inc()
         if response.status_code >= 500 or response.status_code == 408:
             _note(response)
             raise SubmitUnclear(f"HTTP {response.status_code}")
@@ -204,6 +202,8 @@ class ReplicateClient:
         except httpx.RequestError:
             self.circuit.failed()
             raise
+        if response.status_code == 429:
+            metrics.backend_rate_limited.labels(backend="replicate").inc()
         if response.status_code >= 500:
             self.circuit.failed()
         else:

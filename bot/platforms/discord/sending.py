@@ -19,7 +19,6 @@ from bot.platforms.discord.pacing import Buckets
 from bot.platforms.discord.permissions import lacking_in
 from bot.platforms.discord.places import is_first, plain_token
 from bot.streaming.pacer import Bucket
-from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ class Sender:
 
         async def attempt() -> Any:
             with _parameters(payload, _afresh(files)) as parameters:
-                return await self._write(self._client.http.send_message(place, params=parameters), place)
+                return await self._send(self._client.http.send_message(place, params=parameters), place)
 
         return await self._persistently(attempt)
 
@@ -92,7 +91,7 @@ class Sender:
     async def _edit(self, place: int, message: str, payload: Payload, files: Sequence[discord.File]) -> None:
         with _parameters(payload, _afresh(files)) as parameters:
             request = self._client.http.edit_message(place, int(message), params=parameters)
-            await self._write(request, place, self._buckets.of_channel(place))
+            await self._send(request, place, self._buckets.of_channel(place))
 
     async def edit_answer(self, token: str, message: str, payload: Payload, files: Sequence[discord.File] = ()) -> None:
         """Change an interaction's message by its token."""
@@ -104,7 +103,7 @@ class Sender:
                 request = adapter.edit_original_interaction_response(self.application_id, plain, **body)
             else:
                 request = adapter.edit_webhook_message(self.application_id, plain, int(message), **body)
-            await self._write(request, 0, self._buckets.of_interaction(plain))
+            await self._send(request, 0, self._buckets.of_interaction(plain))
 
     async def follow_up(self, token: str, payload: Payload, files: Sequence[discord.File] = ()) -> Any:
         """Another message of an interaction. Discord knows no nonce here."""
@@ -118,7 +117,7 @@ class Sender:
                 files=parameters.files,
                 wait=True,
             )
-            return await self._write(request, 0, self._buckets.of_interaction(plain_token(token)))
+            return await self._send(request, 0, self._buckets.of_interaction(plain_token(token)))
 
     async def delete(self, place: int, message: str) -> None:
         """Take a message away; harmless when it is gone."""
@@ -163,18 +162,6 @@ class Sender:
     async def direct_channel(self, user: int) -> Any:
         """The channel between the bot and somebody, as Discord tells of it."""
         return await self._send(self._client.http.start_private_message(user), 0)
-
-    async def _write(self, request: Any, place: int, bucket: Bucket | None = None) -> Any:
-        outcome = "failed"
-        try:
-            told = await self._send(request, place, bucket)
-            outcome = "shown"
-        except MessageLost:
-            outcome = "lost"
-            raise
-        finally:
-            metrics.edits.labels(platform="discord", outcome=outcome).inc()
-        return told
 
     async def _send(self, request: Any, place: int, bucket: Bucket | None = None) -> Any:
         try:

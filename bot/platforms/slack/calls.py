@@ -16,6 +16,7 @@ from bot.core.clock import Clock
 from bot.core.errors import EaselError
 from bot.platforms.slack.pacing import Allowance, Budgets
 from bot.platforms.slack.teams import Teams
+from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class Calls:
             except SlackApiError as error:
                 seconds = _retry_after(error)
                 if seconds is not None:
+                    metrics.rate_limited.labels(platform="slack").inc()
                     log.warning("slack.too_many", extra={"method": method, "team": team, "seconds": seconds})
                     allowance.penalty(seconds)
                 elif (code := _code(error)) is not None:

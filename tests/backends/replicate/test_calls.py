@@ -15,6 +15,7 @@ from bot.core.predictions import InputFile
 from tests.backends.clock import LeapingClock
 from tests.backends.replicate.samples import PAINTER, PIN, PINNED_PAINTER, TOKEN, run
 from tests.backends.replicate.scripted import Answer, Reply, ScriptedServer, hang_up
+from tests.telemetry.samples import value_of
 
 CANCEL = "/v1/predictions/p1/cancel"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -209,3 +210,18 @@ async def test_a_busy_service_is_waited_for_and_then_told(
         await calls.probe()
 
     assert len(patient_clock.slept) == 1
+
+
+async def test_each_429_is_counted(
+    calls: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
+) -> None:
+    before = value_of("easel_backend_rate_limited_total", backend="replicate")
+    busy = Reply({"retry_after": 3}, 429)
+    server.on("GET", "/v1/account", busy, Reply({"username": "acme"}))
+    server.on("POST", "/v1/predictions", busy)
+
+    await calls.probe()
+    with pytest.raises(BackendBusy):
+        await calls.submit(PAINTER, INPUTS, job="j1", cancel_after_seconds=60)
+
+    assert value_of("easel_backend_rate_limited_total", backend="replicate") - before == 2

@@ -13,6 +13,7 @@ from bot.platforms.discord.places import NAME
 from bot.streaming.pacer import Bucket
 from tests.emulators.discord.messages import Message
 from tests.platforms.discord.town import Town, is_done
+from tests.telemetry.samples import value_of
 
 EDITS = "/webhooks/*/*/messages/*"
 
@@ -190,6 +191,19 @@ async def test_a_user_who_left_still_has_their_answer(town: Town) -> None:
     await message.becomes(is_done)
 
     assert message.gallery
+
+
+async def test_a_429_is_counted_and_only_one_of_our_own_limit_as_invalid(town: Town) -> None:
+    names = ("easel_rate_limited_total", "easel_invalid_requests_total")
+    before = [value_of(name, platform="discord") for name in names]
+    town.emulator.faults.limit("PATCH", EDITS, 0.1)
+    town.emulator.faults.limit("PATCH", EDITS, 0.1, with_via=False)
+
+    asked = await town.ana.command("imagine", {"prompt": "a fox"})
+    await (await asked.message()).becomes(is_done)
+
+    after = [value_of(name, platform="discord") for name in names]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [2, 1]
 
 
 async def test_many_asks_at_once_are_all_answered_without_a_429(town: Town) -> None:

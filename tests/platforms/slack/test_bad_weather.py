@@ -12,6 +12,7 @@ from tests.emulators.slack.workspace import Channel
 from tests.fakes.backend import png
 from tests.platforms.slack.conftest import Opener
 from tests.platforms.slack.office import Office, furnished, options
+from tests.telemetry.samples import value_of
 
 WORDS = tuple(f"word{n} " for n in range(60))
 
@@ -29,6 +30,16 @@ async def test_a_storm_of_429_is_waited_out(either: Office) -> None:
     picture = await picture_in(either.general)
     assert len(picture.files) == 1
     assert either.general.of_bot == [picture]
+
+
+async def test_a_429_is_counted(office: Office) -> None:
+    before = value_of("easel_rate_limited_total", platform="slack")
+    office.slack.faults.too_many("chat.postMessage", retry_after=1)
+
+    await office.ana.slash("/imagine", "a fox", office.general)
+    await picture_in(office.general)
+
+    assert value_of("easel_rate_limited_total", platform="slack") - before == 1
 
 
 async def test_after_a_429_nothing_is_called_before_its_time(office: Office) -> None:
