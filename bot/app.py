@@ -89,13 +89,17 @@ class App:
         self.media = Media(settings.data_dir, allowed_origins=_origins(settings))
         self.backends = backends if backends is not None else _backends(settings, self.clock)
         self.platforms: dict[str, Platform] = {}
-        credits_ = Credits(self.database, policies, form, self.clock)
+        everyone = (*settings.admin_users, *owners)
+        moderation = Moderation(self.database, self.clock, _allowed(settings), everyone, settings.retention_days)
+        self.notices = Notices(self.platforms, moderation, everyone)
+        tell = partial(budget_notices.tell, self.notices, form)
+        self.credits = Credits(self.database, policies, form, self.clock, tell)
         presenter = Presenter(form, catalogue, badge)
         times = UsualTimes(self.database, self.clock)
         parts = Parts(
             self.database,
             catalogue,
-            credits_,
+            self.credits,
             self.media,
             self.backends,
             self.platforms,
@@ -104,20 +108,16 @@ class App:
             self.clock,
             Queue(RUNS_AT_ONCE),
         )
-        everyone = (*settings.admin_users, *owners)
-        moderation = Moderation(self.database, self.clock, _allowed(settings), everyone, settings.retention_days)
         self.runner = Runner(parts)
         self.inbox = Inbox(self.database, self.runner, self.clock)
         self.jobs = Jobs(parts, self.runner, moderation, self.worker)
         conversations = Conversations(self.database, settings.system_prompt, self.clock)
-        services = Services(self.jobs, conversations, catalogue, credits_, moderation, self.media, MENU)
-        self.notices = Notices(self.platforms, moderation, everyone)
-        credits_.alerts.tell = partial(budget_notices.tell, self.notices, form)
-        self.credits = credits_
+        services = Services(
+            self.jobs, conversations, catalogue, self.credits, moderation, self.notices, self.media, MENU
+        )
         self.dispatcher = Dispatcher(
             services, Ranks(everyone, moderation), self.notices, Consent(self.database, self.clock, self.media)
         )
-        moderation.post = self.notices.in_channel
         self.connections: list[Connection] = []
         self.recovery = Recovery(
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive

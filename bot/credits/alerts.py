@@ -44,13 +44,13 @@ Tell = Callable[[BudgetAlert], Awaitable[None]]
 
 
 class Alerts:
-    """`tell` is called once for each alert; it may be set later than this is made."""
+    """`tell` is called once for each alert."""
 
-    def __init__(self, database: Database, policies: Policies, clock: Clock, tell: Tell | None = None) -> None:
+    def __init__(self, database: Database, policies: Policies, clock: Clock, tell: Tell) -> None:
         self._database = database
         self._policies = policies
         self._clock = clock
-        self.tell = tell
+        self._tell = tell
         self._settled: set[tuple[str, int, int]] = set()
         """(account, what it was granted, percent) that is known to be told, so that nobody asks again."""
         self._deciding: set[asyncio.Task[None]] = set()
@@ -72,8 +72,8 @@ class Alerts:
     async def _decide(self, budget: Account, was_refused: bool) -> None:
         try:
             alert = await self._written_down(budget, was_refused)
-            if alert is not None and self.tell is not None:
-                await self.tell(alert)
+            if alert is not None:
+                await self._tell(alert)
         except Exception:  # the next hold or close finds it again, unless it was written down
             log.exception("alert.failed", extra={"account": budget.id})
 

@@ -9,7 +9,7 @@ from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.credits.accounts import bot_budget, start_of, start_of_next_month
 from bot.credits.admission import check_kind, check_pace, may_use
-from bot.credits.alerts import Alerts
+from bot.credits.alerts import Alerts, Tell
 from bot.credits.ledger import Ledger
 from bot.credits.limits import Limits
 from bot.credits.overview import Overview, Spender, Standing, overview_of, spenders_in, standing_of
@@ -22,14 +22,17 @@ from bot.storage.database import Database, Transaction
 
 
 class Credits:
-    """The service; holds and closes run inside the transaction of the job they belong to."""
+    """The service; holds and closes run inside the transaction of the job they belong to.
 
-    def __init__(self, database: Database, policies: Policies, form: CreditForm, clock: Clock) -> None:
+    `tell` is called once for each budget alert.
+    """
+
+    def __init__(self, database: Database, policies: Policies, form: CreditForm, clock: Clock, tell: Tell) -> None:
         self._database = database
         self._clock = clock
         self.policies = policies
         self.form = form
-        self.alerts = Alerts(database, policies, clock)
+        self.alerts = Alerts(database, policies, clock, tell)
         self.ledger = Ledger(form, self.alerts.look)
         self.wallets = Wallets(database, policies, form, clock)
 

@@ -1,4 +1,4 @@
-"""What a command may use. Seven parts, and no eighth."""
+"""The services that a command may use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from bot.catalogue.catalogue import Catalogue
 from bot.conversations.conversations import Conversations
 from bot.credits.credits import Credits
 from bot.dispatch.declaration import Command
+from bot.dispatch.notices import Notices
 from bot.jobs.jobs import Jobs
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
@@ -21,5 +22,6 @@ class Services:
     catalogue: Catalogue
     credits: Credits
     moderation: Moderation
+    notices: Notices
     media: Media
     menu: Sequence[type[Command]]

@@ -68,7 +68,7 @@ async def notices_in(services: Services, by: User, place: str) -> dict[str, JSON
     """The channel that reports and notices go to, tried with one. Raises `BadOption` where I cannot post."""
     channel = Channel(by.platform, by.workspace, an_id(by.platform, place, "channel"))
     told = Reply(text=f"Reports, and notices about the budget, will come here from now on. {by.name} said so.")
-    if not await services.moderation.post(channel, told):
+    if not await services.notices.in_channel(channel, told):
         where = channel_named(channel.platform, channel.id)
         raise BadOption(f"I cannot post in {where}. Let me in there, then say this again.", option="channel")
     return {key_of("moderator_channel"): channel.id}

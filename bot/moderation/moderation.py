@@ -1,7 +1,7 @@
 """May this person ask this, here, now? Everything is checked before money is held."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from bot.core.clock import Clock
 from bot.core.errors import EaselError, NotAllowed, Refused
@@ -11,7 +11,6 @@ from bot.core.json import JSON
 from bot.core.models import Model, OutputKind
 from bot.core.naming import channel_named, person_linked
 from bot.core.people import Channel, User
-from bot.core.replies import Reply
 from bot.moderation.desk import Desk
 from bot.moderation.settings import WorkspaceSettings, settings_from
 from bot.moderation.spans import end_told
@@ -49,7 +48,6 @@ class Moderation:
         self._always_allowed = always_allowed
         self._owners = owners
         self.days_kept = days_kept
-        self.post: Callable[[Channel, Reply], Awaitable[bool]] = _nowhere
         self.desk = Desk(database, clock, needs_no_permission=self.needs_no_permission, forget_rules=self.forget_rules)
         self._settings: Fresh[tuple[str, str], WorkspaceSettings] = Fresh(clock, FRESH_SECONDS)
         self._rules: Fresh[tuple[str, str], tuple[dict[str, str], list[str]]] = Fresh(clock, FRESH_SECONDS)
@@ -189,11 +187,6 @@ class Moderation:
 
     async def _note(self, tx: Transaction, user: User, action: str, facts: Mapping[str, JSON]) -> None:
         await tx.audit.add(user.actor, action, facts, self._clock.now())
-
-
-async def _nowhere(_: Channel, __: Reply) -> bool:
-    """Nothing can be posted until the bot's platforms are there."""
-    return False
 
 
 def _check_pauses(pauses: Mapping[str, str], user: User, model: Model) -> None:

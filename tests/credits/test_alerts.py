@@ -8,7 +8,6 @@ import pytest
 
 from bot.core.errors import BudgetSpent
 from bot.core.people import User
-from bot.credits.alerts import BudgetAlert
 from bot.credits.limits import USER_MONTH, WORKSPACE_MONTH
 from bot.credits.pricing import CreditForm
 from bot.credits.telling import alert_told
@@ -138,10 +137,7 @@ async def test_a_budget_that_nobody_limits_says_nothing(town: Town) -> None:
 
 
 async def test_who_cannot_be_told_stops_nobody(town: Town, caplog: pytest.LogCaptureFixture) -> None:
-    async def broken(alert: BudgetAlert) -> None:
-        raise ConnectionError("the platform is away")
-
-    town.credits.alerts.tell = broken
+    town.failure = ConnectionError("the platform is away")
     await town.set_budget(100)
 
     await town.spend(ANA, 60)

@@ -69,6 +69,8 @@ class Town:
     daily: int = 100
     bot_month: int = 10**9
     told: list[BudgetAlert] = field(default_factory=list)
+    failure: Exception | None = None
+    """Raised instead of hearing an alert."""
     keys: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -77,10 +79,11 @@ class Town:
     def restart(self) -> None:
         """Another process begins: it remembers nothing."""
         policies = Policies(self.daily, self.bot_month, self.clock)
-        self.credits = Credits(self.database, policies, CreditForm(1), self.clock)
-        self.credits.alerts.tell = self._hear
+        self.credits = Credits(self.database, policies, CreditForm(1), self.clock, self._hear)
 
     async def _hear(self, alert: BudgetAlert) -> None:
+        if self.failure is not None:
+            raise self.failure
         self.told.append(alert)
 
     async def ask(self, user: User, amount: int, **changes: object) -> Job:
