@@ -1,6 +1,7 @@
 """discord.py's client, as this bot uses it: no caches of people and messages, only the intents that are needed."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import aiohttp
@@ -22,8 +23,8 @@ def hears_content(flags: discord.ApplicationFlags) -> bool:
     return flags.gateway_message_content or flags.gateway_message_content_limited
 
 
-class Ears(Protocol):
-    """Who hears what happens."""
+class Listener(Protocol):
+    """Handles the events of the gateway."""
 
     async def interaction(self, interaction: discord.Interaction) -> None: ...
 
@@ -35,12 +36,18 @@ class Ears(Protocol):
 
 
 class EaselClient(discord.AutoShardedClient):
-    """Hands events to `ears`, which are put on before it connects. `connected` holds the shards that hear."""
+    """Calls each of `listeners` with the events of the gateway. `connected` holds the shards that are connected.
 
-    ears: Ears
+    Listeners send through the client, so the client exists first: the list is given to both.
+    """
 
     def __init__(
-        self, intents: discord.Intents, http_trace: aiohttp.TraceConfig, shard_ids: tuple[int, ...], **options: Any
+        self,
+        intents: discord.Intents,
+        http_trace: aiohttp.TraceConfig,
+        shard_ids: tuple[int, ...],
+        listeners: Sequence[Listener] = (),
+        **options: Any,
     ) -> None:
         super().__init__(
             intents=intents,
@@ -54,22 +61,28 @@ class EaselClient(discord.AutoShardedClient):
         )
         self.shard_ids = list(shard_ids) or None
         self.connected: set[int] = set()
+        self._gateway_listeners = listeners
         self._here_before: set[int] = set()
         tolerant(self._connection.parsers)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
-        await self.ears.interaction(interaction)
+        for listener in self._gateway_listeners:
+            await listener.interaction(interaction)
 
     async def on_message(self, message: discord.Message) -> None:
-        await self.ears.message(message)
+        for listener in self._gateway_listeners:
+            await listener.message(message)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        if guild.id not in self._here_before:  # not each Discord says that a server which comes late is an old one
-            await self.ears.joined(guild)
+        if guild.id in self._here_before:  # not each Discord says that a server which comes late is an old one
+            return
+        for listener in self._gateway_listeners:
+            await listener.joined(guild)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         self._here_before.discard(guild.id)
-        await self.ears.left(guild)
+        for listener in self._gateway_listeners:
+            await listener.left(guild)
 
     async def on_shard_connect(self, shard_id: int) -> None:
         self.connected.add(shard_id)

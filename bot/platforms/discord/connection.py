@@ -17,7 +17,7 @@ from bot.platforms.discord.access import Access
 from bot.platforms.discord.acknowledging import Acknowledging
 from bot.platforms.discord.addresses import use_api, use_gateway
 from bot.platforms.discord.answers import Answers, trace
-from bot.platforms.discord.client import EaselClient, hears_content
+from bot.platforms.discord.client import EaselClient, Listener, hears_content
 from bot.platforms.discord.desk import Desk
 from bot.platforms.discord.files import Files
 from bot.platforms.discord.hearing import Hearing
@@ -75,7 +75,10 @@ class DiscordConnection:
     async def open(self) -> None:
         """Sign in. Raises a `UserError` where Discord does not let us, or is not reached."""
         use_api(self._access.api_url)
-        client = EaselClient(self._intents, trace(), self._access.shard_ids, shard_count=self._access.shard_count or 1)
+        listeners: list[Listener] = []
+        client = EaselClient(
+            self._intents, trace(), self._access.shard_ids, listeners, shard_count=self._access.shard_count or 1
+        )
         self._client = client
         try:
             await client.login(self._access.token)
@@ -88,7 +91,7 @@ class DiscordConnection:
         client.shard_count = self._access.shard_count or shards
         # discord.py keeps this object and reads it when it connects.
         self._intents.message_content = hears_content(client.application_flags)
-        self._join(client)
+        self._join(client, listeners)
 
     async def listen(self) -> None:
         """Tell Discord the commands, and connect."""
@@ -126,7 +129,7 @@ class DiscordConnection:
         if deaf := set(shards) - self._client.connected:
             raise Unavailable(f"Discord is not connected on {len(deaf)} of {len(shards)} shards.")
 
-    def _join(self, client: EaselClient) -> None:
+    def _join(self, client: EaselClient, listeners: list[Listener]) -> None:
         """Put the parts together."""
         moderation, clock = self._dispatcher.services.moderation, self._clock
         buckets = Buckets(clock)
@@ -142,7 +145,8 @@ class DiscordConnection:
             sender=sender,
         )
         welcoming = Welcoming(platform, moderation, self._database, clock)
-        client.ears = self._hearing = Hearing(desk, Talking(client, desk, self._database), welcoming)
+        self._hearing = Hearing(desk, Talking(client, desk, self._database), welcoming)
+        listeners.append(self._hearing)
         self._platform = platform
 
     async def _register(self, client: EaselClient) -> None:

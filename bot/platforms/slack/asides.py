@@ -12,7 +12,7 @@ from bot.core.clock import Clock
 from bot.core.replies import Reply
 from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
 from bot.platforms.slack.messages import blocks_of, fallback_text, parts_of
-from bot.platforms.slack.prefix import Worded, unchanged
+from bot.platforms.slack.prefix import Worded
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +44,15 @@ class Aside:
 
 
 class Asides:
-    """Tells people; and remembers for a while who asked what, for what comes up later."""
+    """Tells people; and remembers for a while who asked what, for what comes up later.
 
-    def __init__(self, calls: Calls, clock: Clock) -> None:
+    `worded` rewrites the command names of a reply for the app's command prefix.
+    """
+
+    def __init__(self, calls: Calls, clock: Clock, worded: Worded) -> None:
         self._calls = calls
         self._clock = clock
-        self.worded: Worded = unchanged
+        self.worded = worded
         self._asked: OrderedDict[str, Aside] = OrderedDict()
 
     def of(self, body: Mapping[str, Any], team: str, channel: str, thread: str = "") -> Aside:

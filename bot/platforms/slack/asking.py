@@ -1,7 +1,6 @@
 """An ask from Slack to the dispatcher, and what comes of it to whoever asked."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,26 +21,23 @@ from bot.platforms.slack.messages import Block, footer_of, is_shown_inline
 from bot.platforms.slack.mrkdwn import cut, escaped
 from bot.platforms.slack.platform import SlackPlatform
 from bot.platforms.slack.refusals import LOST
-from bot.platforms.slack.tasks import Tasks
+from bot.platforms.slack.roots import Roots
 from bot.platforms.slack.teams import NAME
 
 log = logging.getLogger(__name__)
 
 _QUESTION = 2_800
-_MOST_ROOTS = 5_000
 _STOP = Reply(buttons=(Button("cancel", "Stop", ""),))
 
 
 class Asking:
     """Hands invocations over and shows the replies. A chat asked outside of a thread gets one of its own."""
 
-    def __init__(self, dispatcher: Dispatcher, platform: SlackPlatform, calls: Calls, tasks: Tasks) -> None:
+    def __init__(self, dispatcher: Dispatcher, platform: SlackPlatform, calls: Calls, roots: Roots) -> None:
         self.dispatcher = dispatcher
         self.platform = platform
         self._calls = calls
-        self._tasks = tasks
-        self._roots: OrderedDict[tuple[str, str, str], list[Block]] = OrderedDict()
-        platform.ended = self._ended
+        self._roots = roots
 
     async def ask(self, invocation: Invocation, aside: Aside) -> None:
         """Have it answered."""
@@ -158,36 +154,20 @@ class Asking:
         place = MessageRef(NAME, channel.workspace, channel.id, "", "")
         shown = {"text": escaped(cut(text, _QUESTION)), "blocks": [*blocks, *footer_of(_STOP)]}
         posted, _ = await self.platform.say(place, f"{invocation.request_key}:root", **shown)
-        self._roots[channel.workspace, channel.id, posted.id] = blocks
-        while len(self._roots) > _MOST_ROOTS:
-            self._roots.popitem(last=False)
+        self._roots.remember(posted, blocks)
         return posted.id
 
     async def _take_root_away(self, channel: Channel, root: str) -> None:
-        self._roots.pop((channel.workspace, channel.id, root), None)
+        self._roots.forget(channel.workspace, channel.id, root)
         await let_pass(self._calls.call(channel.workspace, "chat.delete", channel=channel.id, ts=root))
-
-    async def _ended(self, ref: MessageRef) -> None:
-        """The answer is there: nothing is left to be stopped."""
-        blocks = self._roots.pop((ref.workspace, ref.channel, ref.thread), None)
-        if blocks is not None:
-            self._tasks.spawn(self._without_stop(ref, blocks), "root")
 
     async def nothing_runs(self, aside: Aside, message: Mapping[str, Any]) -> None:
         """A Stop was pressed that a bot which is gone left behind: it says so, and goes."""
         blocks = [block for block in message.get("blocks") or () if block.get("type") != "actions"]
-        ref = MessageRef(NAME, aside.team, aside.channel, str(message.get("ts") or ""), "")
         if blocks:
-            self._tasks.spawn(self._without_stop(ref, blocks), "root")
+            self._roots.remove_button(aside.team, aside.channel, str(message.get("ts") or ""), blocks)
         text = "Nothing is running in this thread any more."
         await self.platform.asides.tell(aside, Reply(text=text, is_private=True))
-
-    async def _without_stop(self, ref: MessageRef, blocks: list[Block]) -> None:
-        text = str(blocks[0]["text"]["text"])
-        update = self._calls.call(
-            ref.workspace, "chat.update", channel=ref.channel, ts=ref.thread, text=cut(text, 1_000), blocks=blocks
-        )
-        await let_pass(update)
 
 
 def where(team: str, channel: str, thread: str = "") -> Channel:

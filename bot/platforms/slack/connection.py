@@ -30,6 +30,7 @@ from bot.platforms.slack.people import People
 from bot.platforms.slack.platform import SlackPlatform
 from bot.platforms.slack.prefix import with_prefix
 from bot.platforms.slack.presses import Presses
+from bot.platforms.slack.roots import Roots
 from bot.platforms.slack.seen import Seen
 from bot.platforms.slack.signing_in import signed_in, try_app_token
 from bot.platforms.slack.talking import Talking
@@ -96,10 +97,21 @@ class SlackConnection:
             await try_app_token(calls, keys.app_token)
         if self._many is None:
             self._one.joined(await signed_in(calls, keys.bot_token))
-        self._platform = SlackPlatform(calls, self._teams, self._database, self._path_of, self._clock, self._tasks)
+        roots = Roots(calls, self._tasks)
+        self._platform = SlackPlatform(
+            calls,
+            self._teams,
+            self._database,
+            self._path_of,
+            self._clock,
+            self._tasks,
+            worded=with_prefix(keys.command_prefix, self._dispatcher.services.menu),
+            on_finished=roots.finish,
+            on_stopped=self._stop_pressed,
+        )
         self._app = bolt_app(keys, self._teams, self._many, calls)
         self._app.use(self._counted)
-        self._join(calls, self._platform, self._app)
+        self._join(calls, self._platform, roots, self._app)
         self._looking = asyncio.create_task(self._look_around())
 
     async def listen(self) -> None:
@@ -153,9 +165,8 @@ class SlackConnection:
 
     # slack-bolt.
 
-    def _join(self, calls: Calls, platform: SlackPlatform, app: AsyncApp) -> None:
-        platform.asides.worded = with_prefix(self._keys.command_prefix, self._dispatcher.services.menu)
-        asking = Asking(self._dispatcher, platform, calls, self._tasks)
+    def _join(self, calls: Calls, platform: SlackPlatform, roots: Roots, app: AsyncApp) -> None:
+        asking = Asking(self._dispatcher, platform, calls, roots)
         people = People(calls, self._teams, self._clock)
         files = Files(calls, self._teams)
         commands = Commands(asking, calls, people, files, self._keys.command_prefix)
@@ -163,10 +174,8 @@ class SlackConnection:
         talking = Talking(asking, presses, calls, self._teams, people, files)
         Listening(commands, presses, talking, self._tasks, self._dispatcher.services).join(app, self._removed)
 
-        async def stopped(ref: MessageRef) -> None:
-            self._tasks.spawn(self._cancel_shown_in(ref), "stop")
-
-        platform.stopped = stopped
+    async def _stop_pressed(self, ref: MessageRef) -> None:
+        self._tasks.spawn(self._cancel_shown_in(ref), "stop")
 
     async def _cancel_shown_in(self, ref: MessageRef) -> None:
         """Slack says that somebody pressed its Stop; the event that says who may be lost."""

@@ -17,6 +17,7 @@ from bot.platforms.slack.lost import METADATA, WAITING, Lost, nonce_of
 from bot.platforms.slack.messages import MESSAGE_BYTES, UPDATE_BYTES, blocks_of, fallback_text
 from bot.platforms.slack.mrkdwn import defused, settled
 from bot.platforms.slack.pacing import APPEND, POST, STOP, UPDATE, SlackPacer
+from bot.platforms.slack.prefix import Worded
 from bot.platforms.slack.refusals import LOST, Refusals
 from bot.platforms.slack.status import Statuses
 from bot.platforms.slack.streams import Recipient, Streams
@@ -28,15 +29,15 @@ from bot.storage.database import Database
 log = logging.getLogger(__name__)
 
 _REMEMBERED = 10_000
-Ended = Callable[[MessageRef], Awaitable[None]]
-
-
-async def _nothing(_: MessageRef) -> None:
-    """Nobody wants to know."""
+Listener = Callable[[MessageRef], Awaitable[None]]
 
 
 class SlackPlatform:
-    """Implements `core.platform.Platform`. `ended` is told of each last word in a thread, `stopped` of Slack's Stop."""
+    """Implements `core.platform.Platform`.
+
+    `on_finished` is called with each message that shows a final reply, `on_stopped` with each message on which a user
+    pressed Slack's own Stop.
+    """
 
     name = NAME
     limits = MessageLimits(text=MESSAGE_BYTES, text_in_bytes=True, pictures=10, appends=True)
@@ -48,18 +49,21 @@ class SlackPlatform:
         database: Database,
         path_of: PathOf,
         clock: Clock,
-        tasks: Tasks | None = None,
+        tasks: Tasks,
+        *,
+        worded: Worded,
+        on_finished: Listener,
+        on_stopped: Listener,
     ) -> None:
         self._calls = calls
         self._lost = Lost(calls, teams, database, clock)
         self._clock = clock
-        self.asides = Asides(calls, clock)
+        self.asides = Asides(calls, clock, worded)
         self.refusals = Refusals(teams)
         self.uploads = Uploads(calls, database, path_of, clock)
-        self.streams = Streams(calls, clock, self._was_stopped)
-        self.statuses = Statuses(calls, clock, tasks or Tasks())
-        self.ended: Ended = _nothing
-        self.stopped: Ended = _nothing
+        self.streams = Streams(calls, clock, on_stopped)
+        self.statuses = Statuses(calls, clock, tasks)
+        self._on_finished = on_finished
         self._posted: OrderedDict[str, MessageRef] = OrderedDict()
         self._pacers: WeakValueDictionary[MessageRef, SlackPacer] = WeakValueDictionary()
         self._directs: dict[tuple[str, str], str] = {}
@@ -81,7 +85,7 @@ class SlackPlatform:
         while len(self._posted) > _REMEMBERED:
             self._posted.popitem(last=False)
         if reply.tone in (Tone.DONE, Tone.ERROR):
-            await self.ended(ref)
+            await self._on_finished(ref)
         return ref
 
     async def edit(self, message: MessageRef, reply: Reply) -> MessageRef | None:
@@ -92,7 +96,7 @@ class SlackPlatform:
             self._let_go(message, error.code)
             raise await self.refusals.meant(message.workspace, error, message.channel) from error
         if reply.tone in (Tone.DONE, Tone.ERROR):
-            await self.ended(moved or message)
+            await self._on_finished(moved or message)
         return moved
 
     def _let_go(self, message: MessageRef, code: str) -> None:
@@ -275,9 +279,6 @@ class SlackPlatform:
             await let_pass(self._calls.call(message.workspace, STOP, channel=message.channel, ts=message.id))
             self.statuses.rest(message)
             await self._calls.call(message.workspace, UPDATE, **content)
-
-    async def _was_stopped(self, message: MessageRef) -> None:
-        await self.stopped(message)
 
 
 def _recipient(waiting: MessageRef) -> Recipient:
