@@ -1,13 +1,15 @@
 """A catalogue entry drafted from what a model publishes. Its price is left to the owner: backends do not publish it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import tomlkit
+
 from bot.catalogue.loading import TO_FILL_IN
 from bot.catalogue.mapping import Rule, fields_of, map_options
-from bot.catalogue.toml import one_line, remark, spell, spell_key
+from bot.catalogue.toml import comment_item, dump, one_line, value_item
 from bot.core.errors import EaselError
 from bot.core.json import JSON
 from bot.core.models import OutputKind, Task
@@ -49,17 +51,34 @@ def draft(published: Published, *, today: date, key: str = "", task: Task | None
     rules = map_options(task, published)
     fixed = _fixed(task, published, rules)
     to_do = (f"Fill in the price, from {_page(published)}.", *_to_do(task, published, rules, fixed))
-    lines = [
-        f"[{spell_key(key)}]",
-        *(f"{name} = {spell(value)}" for name, value in _about(task, published)),
-        f"price = {spell(_price(task, published, today))} # FILL IN from {_page(published)}",
-        *([f"fixed = {spell(fixed)}"] if fixed else []),
-        f"[{spell_key(key)}.inputs]",
-        *(f"{option} = {spell(rule)}" for option, rule in rules.items()),
-        *(remark(f"FILL IN: {sentence}") for sentence in to_do[1:]),
-        *(remark(sentence) for sentence in _asides(published, rules, fixed)),
-    ]
-    return Draft(key, "\n".join(lines) + "\n", to_do)
+    return Draft(key, dump(_document(key, task, published, rules, fixed, to_do, today)), to_do)
+
+
+def _document(
+    key: str,
+    task: Task,
+    published: Published,
+    rules: Mapping[str, Rule],
+    fixed: Mapping[str, JSON],
+    to_do: Sequence[str],
+    today: date,
+) -> tomlkit.TOMLDocument:
+    table, inputs, document = tomlkit.table(), tomlkit.table(), tomlkit.document()
+    for name, value in _about(task, published):
+        table.add(name, value_item(value))
+    price = value_item(_price(task, published, today))
+    table.add("price", price.comment(one_line(f"FILL IN from {_page(published)}")))
+    if fixed:
+        table.add("fixed", value_item(fixed))
+    for option, rule in rules.items():
+        inputs.add(option, value_item(rule))
+    for sentence in to_do[1:]:
+        inputs.add(comment_item(f"FILL IN: {sentence}"))
+    for sentence in _asides(published, rules, fixed):
+        inputs.add(comment_item(sentence))
+    table.add("inputs", inputs)
+    document.add(key, table)
+    return document
 
 
 def key_of(ref: str) -> str:

@@ -1,54 +1,54 @@
-"""Values as TOML spells them. The standard library reads TOML and does not write it."""
+"""Write TOML that people read: each value on one line, no character that plays tricks on a terminal."""
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import date
 
+import tomlkit
+from tomlkit.items import Comment, Item
+
 from bot.core.json import JSON
 
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
-_UNWRITABLE = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""What TOML forbids besides what JSON escapes, and what would play tricks on a terminal."""
+_UNSAFE = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Surrogates, which no file can hold, and controls of line ends and writing direction."""
 
 
-def spell(value: JSON | date | Mapping[str, JSON | date]) -> str:
-    """A value on one line. Raises `ValueError` for None, which TOML does not know."""
+def value_item(value: JSON | date | Mapping[str, JSON | date]) -> Item:
+    """Return a value for a TOML table, mappings as inline tables. Raises `ValueError` for None: TOML has no null."""
     if value is None:
         raise ValueError("TOML has no null")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _UNWRITABLE.sub(_escaped, json.dumps(value, ensure_ascii=False))
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if isinstance(value, list):
-        return f"[{', '.join(spell(item) for item in value)}]"
     if isinstance(value, Mapping):
-        pairs = [f"{spell_key(name)} = {spell(item)}" for name, item in value.items()]
-        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
-    return str(value)
+        table = tomlkit.inline_table()
+        for name, inner in value.items():
+            table.append(name, value_item(inner))
+        return table
+    if isinstance(value, list):
+        array = tomlkit.array()
+        for inner in value:
+            array.append(value_item(inner))
+        return array
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return tomlkit.item(int(value))
+    return tomlkit.item(value)
 
 
-def _escaped(match: re.Match[str]) -> str:
-    """Half an emoji has no escape either: TOML knows whole characters only."""
-    code = ord(match[0])
-    return f"\\u{0xFFFD if 0xD800 <= code <= 0xDFFF else code:04x}"
+def comment_item(text: str) -> Comment:
+    """Return a comment of one line; no character of the text can end it."""
+    return tomlkit.comment(one_line(text))
 
 
-def spell_key(name: str) -> str:
-    """A key, quoted where it has to be."""
-    return name if _BARE.fullmatch(name) else spell(name)
-
-
-def remark(text: str) -> str:
-    """A comment on one line; no character of somebody else's text can end it."""
-    return f"# {one_line(text)}"
+def dump(document: tomlkit.TOMLDocument) -> str:
+    """Return the document as text. Unsafe characters can stand in strings only, so each becomes an escape."""
+    return _UNSAFE.sub(_escape, tomlkit.dumps(document))
 
 
 def one_line(text: str) -> str:
-    """Somebody else's text without line breaks and control characters."""
-    visible = "".join(character if character.isprintable() else " " for character in _UNWRITABLE.sub(" ", text))
+    """Return a text without line breaks and control characters."""
+    visible = "".join(character if character.isprintable() else " " for character in _UNSAFE.sub(" ", text))
     return " ".join(visible.split())
+
+
+def _escape(match: re.Match[str]) -> str:
+    # A lone surrogate has no escape either: TOML knows whole characters only.
+    code = ord(match[0])
+    return f"\\u{0xFFFD if 0xD800 <= code <= 0xDFFF else code:04x}"

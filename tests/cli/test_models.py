@@ -91,7 +91,7 @@ def test_add_prints_a_table(owner: Owner) -> None:
     told = owner.says("models add black-forest-labs/flux-schnell --key quick")
 
     assert told.startswith("[quick]\n")
-    assert 'count = { to = "num_outputs", minimum = 1, maximum = 4 }' in told
+    assert 'count = {to = "num_outputs", minimum = 1, maximum = 4}' in told
     assert 'usd_per_image = "FILL IN"' in told
 
 
