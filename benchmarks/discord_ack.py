@@ -26,67 +26,67 @@ import discord
 from discord import app_commands
 from pydantic import SecretStr
 
-from benchmarks.speech import percentile
+from benchmarks.speech import compute_percentile
 from bot.app import App
-from bot.cli.garbage import settle
+from bot.cli.garbage import freeze_startup_objects
 from bot.core.clock import SystemClock
 from bot.core.models import Model
 from bot.core.people import Workspace
-from bot.core.predictions import Ended, Event, PredictionState, Started
+from bot.core.predictions import PredictionState, RunEnded, RunEvent, RunStarted
 from bot.platforms.discord.addresses import use_api, use_gateway
 from bot.settings import Settings
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.interactions import Interaction
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.world import Guild
+from tests.emulators.discord.interactions import DiscordInteractionState
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.world import DiscordGuildState
 from tests.fakes.backend import ScriptedBackend
 
 ROOT = Path(__file__).parents[1]
-ROUND_TRIP = 0.1
+ROUND_TRIP_SECONDS = 0.1
 PER_SECOND = 50
-SECONDS = 12.0
+MEASURED_SECONDS = 12.0
 CHANNELS, PEOPLE = 20, 200
-PAINTED_IN = 1.0
+PAINTING_SECONDS = 1.0
 ENDLESS = "an endless picture"
 BOTS = ("bare", "easel")
-PATIENCE = 60.0
+PATIENCE_SECONDS = 60.0
 
 
 # The bots, each in a process of its own: they obey the lines they read, and tell how they fared at the end.
 
 
 @dataclass(frozen=True)
-class Fared:
+class BotMeasurement:
     """How late the loop ran what was due, in seconds; of each second, how much CPU it took, and how long the loop's
     thread was kept waiting for a core by others; runs at the backend.
     """
 
-    lag_p99: float
-    lag_worst: float
-    cpu: float
-    kept_waiting: float
+    lag_p99_seconds: float
+    lag_worst_seconds: float
+    cpu_share: float
+    waiting_share: float
     in_flight: int
 
 
-class Painter(ScriptedBackend):
+class PaintingBackend(ScriptedBackend):
     """Paints in a second, and an endless picture for ever."""
 
-    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[Event, None]:
+    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
         run = self.runs[backend_id]
         run.state = PredictionState.PROCESSING
-        yield Started()
+        yield RunStarted()
         if run.inputs["prompt"] == ENDLESS:
-            await run.let_go.wait()
-        await asyncio.sleep(PAINTED_IN)
+            await run.released.wait()
+        await asyncio.sleep(PAINTING_SECONDS)
         run.state = PredictionState.SUCCEEDED
-        yield Ended(self._snapshot(run))
+        yield RunEnded(self._snapshot(run))
 
     @property
     def in_flight(self) -> int:
         return sum(run.state is PredictionState.PROCESSING for run in self.runs.values())
 
 
-async def be_easel(api_url: str, gateway_url: str, guild: str) -> Fared:
+async def run_easel_bot(api_url: str, gateway_url: str, guild: str) -> BotMeasurement:
     """The whole bot, with SQLite."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(_env_file=None).model_copy(
@@ -101,18 +101,18 @@ async def be_easel(api_url: str, gateway_url: str, guild: str) -> Fared:
                 "allowed_workspaces": (Workspace("discord", guild),),
             }
         )
-        backend = Painter(SystemClock())
+        backend = PaintingBackend(SystemClock())
         app = App(settings, backends={backend.name: backend})
-        await app.open(connections=app.connections_chosen())
-        settle()
+        await app.open(connections=app.make_connections())
+        freeze_startup_objects()
         try:
-            return await obey(backend)
+            return await serve_commands(backend)
         finally:
             await app.drain()
             await app.close()
 
 
-async def be_bare(api_url: str, gateway_url: str, _: str) -> Fared:
+async def run_bare_bot(api_url: str, gateway_url: str, _: str) -> BotMeasurement:
     """What a bot at least has to do."""
     use_api(api_url)
     use_gateway(gateway_url)
@@ -127,26 +127,28 @@ async def be_bare(api_url: str, gateway_url: str, _: str) -> Fared:
     await tree.sync()
     running = asyncio.create_task(client.connect())
     try:
-        return await obey(None)
+        return await serve_commands(None)
     finally:
         await client.close()
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def obey(backend: Painter | None) -> Fared:
+async def serve_commands(backend: PaintingBackend | None) -> BotMeasurement:
     """Begin to measure at a line, and tell at the end of the input."""
     loop, lags = asyncio.get_running_loop(), [0.0]
     watching = asyncio.create_task(watch_lag(lags))
     await loop.run_in_executor(None, sys.stdin.readline)
     lags.clear()
-    began, cpu, waited = time.perf_counter(), time.process_time(), waited_for_a_core()
+    began, cpu, waited = time.perf_counter(), time.process_time(), read_core_wait_seconds()
     await loop.run_in_executor(None, sys.stdin.read)
-    took, cpu, waited = time.perf_counter() - began, time.process_time() - cpu, waited_for_a_core() - waited
+    took, cpu, waited = time.perf_counter() - began, time.process_time() - cpu, read_core_wait_seconds() - waited
     watching.cancel()
-    return Fared(percentile(lags, 99), max(lags), cpu / took, waited / took, backend.in_flight if backend else 0)
+    return BotMeasurement(
+        compute_percentile(lags, 99), max(lags), cpu / took, waited / took, backend.in_flight if backend else 0
+    )
 
 
-def waited_for_a_core() -> float:
+def read_core_wait_seconds() -> float:
     """Seconds in which the main thread could have run, and did not; nan where /proc does not tell."""
     with suppress(OSError):
         return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
@@ -165,56 +167,58 @@ async def watch_lag(lags: list[float], every: float = 0.01) -> None:
 
 
 @dataclass(frozen=True)
-class Measured:
+class AckMeasurement:
     """Seconds from each act to its acknowledgement; `lags` are of Discord's own loop, which it cannot be blamed for."""
 
-    delays: Sequence[float]
-    lags: Sequence[float]
-    fared: Fared
+    delay_seconds: Sequence[float]
+    lag_seconds: Sequence[float]
+    bot: BotMeasurement
 
     @property
     def p50(self) -> float:
-        return percentile(self.delays, 50)
+        return compute_percentile(self.delay_seconds, 50)
 
     @property
     def p99(self) -> float:
-        return percentile(self.delays, 99)
+        return compute_percentile(self.delay_seconds, 99)
 
     def __str__(self) -> str:
-        fared = self.fared
+        fared = self.bot
         return (
-            f"p50 {self.p50 * 1000:.0f} ms, p99 {self.p99 * 1000:.0f} ms, worst {max(self.delays) * 1000:.0f} ms; "
-            f"loop lag p99 {fared.lag_p99 * 1000:.0f} ms, worst {fared.lag_worst * 1000:.0f} ms, "
-            f"{fared.cpu:.0%} of a core, {fared.kept_waiting:.0%} waiting for one, {fared.in_flight} in flight; "
-            f"loop lag p99 of the local Discord {percentile(self.lags, 99) * 1000:.0f} ms"
+            f"p50 {self.p50 * 1000:.0f} ms, p99 {self.p99 * 1000:.0f} ms, worst {max(self.delay_seconds) * 1000:.0f} ms; "
+            f"loop lag p99 {fared.lag_p99_seconds * 1000:.0f} ms, worst {fared.lag_worst_seconds * 1000:.0f} ms, "
+            f"{fared.cpu_share:.0%} of a core, {fared.waiting_share:.0%} waiting for one, {fared.in_flight} in flight; "
+            f"loop lag p99 of the local Discord {compute_percentile(self.lag_seconds, 99) * 1000:.0f} ms"
         )
 
 
-class Town:
+class AckPeople:
     """People in channels who ask one after the other."""
 
     def __init__(self, emulator: DiscordEmulator) -> None:
         self.emulator = emulator
-        self.guild: Guild = emulator.add_guild("Foxes", channels=tuple(f"channel-{n}" for n in range(CHANNELS)))
-        self.people: list[Person] = [self.guild.member(f"Person {n}") for n in range(PEOPLE)]
+        self.guild: DiscordGuildState = emulator.add_guild(
+            "Foxes", channels=tuple(f"channel-{n}" for n in range(CHANNELS))
+        )
+        self.people: list[DiscordPerson] = [self.guild.add_member(f"Person {n}") for n in range(PEOPLE)]
 
-    async def ask(self, n: int, prompt: str) -> Interaction:
+    async def ask(self, n: int, prompt: str) -> DiscordInteractionState:
         channel = self.guild.channels[n % CHANNELS]
-        return await self.people[n % PEOPLE].command("imagine", {"prompt": prompt}, channel=channel)
+        return await self.people[n % PEOPLE].use_command("imagine", {"prompt": prompt}, channel=channel)
 
-    async def ask_steadily(self, times: int, prompt: str) -> list[Interaction]:
+    async def ask_steadily(self, times: int, prompt: str) -> list[DiscordInteractionState]:
         """At `PER_SECOND`, whatever becomes of those before; gives them when all are acknowledged."""
         began, asked = time.perf_counter(), []
         for n in range(times):
             await asyncio.sleep(began + n / PER_SECOND - time.perf_counter())
             asked.append(await self.ask(n, prompt))
         for one in asked:
-            await one.acknowledged(PATIENCE)
+            await one.wait_for_acknowledgement(PATIENCE_SECONDS)
         return asked
 
 
 @asynccontextmanager
-async def bot(name: str, town: Town) -> AsyncIterator[asyncio.subprocess.Process]:
+async def run_bot_process(name: str, town: AckPeople) -> AsyncIterator[asyncio.subprocess.Process]:
     """A bot that is connected, whose commands are known."""
     pipe = asyncio.subprocess.PIPE
     emulator = town.emulator
@@ -222,8 +226,8 @@ async def bot(name: str, town: Town) -> AsyncIterator[asyncio.subprocess.Process
     command = (sys.executable, "-m", "benchmarks.discord_ack", "--bot", name, *addresses)
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
     try:
-        await emulator.connected(patience=PATIENCE)
-        await town.emulator.until(lambda: town.emulator.world.commands, "commands", PATIENCE)
+        await emulator.wait_for_connections(timeout_seconds=PATIENCE_SECONDS)
+        await town.emulator.wait_for(lambda: town.emulator.state.commands, "commands", PATIENCE_SECONDS)
         yield process
     finally:
         with suppress(ProcessLookupError):
@@ -231,39 +235,41 @@ async def bot(name: str, town: Town) -> AsyncIterator[asyncio.subprocess.Process
         await process.wait()
 
 
-async def measure(name: str, in_flight: int) -> Measured:
+async def measure(name: str, in_flight: int) -> AckMeasurement:
     """One bot, on a Discord of its own."""
-    async with DiscordEmulator(latency=ROUND_TRIP, gateway_latency=ROUND_TRIP / 2) as emulator:
-        town = Town(emulator)
-        async with bot(name, town) as process:
+    async with DiscordEmulator(
+        latency_seconds=ROUND_TRIP_SECONDS, gateway_latency_seconds=ROUND_TRIP_SECONDS / 2
+    ) as emulator:
+        town = AckPeople(emulator)
+        async with run_bot_process(name, town) as process:
             assert process.stdin is not None  # noqa: S101 - a pipe was asked for
             for one in await town.ask_steadily(in_flight, ENDLESS):
-                await one.message(PATIENCE)
+                await one.wait_for_message(PATIENCE_SECONDS)
             process.stdin.write(b"measure\n")
             lags: list[float] = []
             watching = asyncio.create_task(watch_lag(lags))
             gc.disable()  # the measuring side's pauses would be counted against the bot
-            asked = await town.ask_steadily(int(SECONDS * PER_SECOND), "a lighthouse at dusk")
+            asked = await town.ask_steadily(int(MEASURED_SECONDS * PER_SECOND), "a lighthouse at dusk")
             gc.enable()
             watching.cancel()
             told, _ = await process.communicate(b"")  # the end of its input
         if emulator.violations:
             raise RuntimeError(str(emulator.violations[:5]))
-    return Measured(_delays(emulator, asked), lags, Fared(**json.loads(told)))
+    return AckMeasurement(_read_delays(emulator, asked), lags, BotMeasurement(**json.loads(told)))
 
 
-def _delays(emulator: DiscordEmulator, asked: Sequence[Interaction]) -> list[float]:
+def _read_delays(emulator: DiscordEmulator, asked: Sequence[DiscordInteractionState]) -> list[float]:
     """From each act until its acknowledgement has come, half a round trip after it was sent.
 
     The local Discord waits that half itself, and on a busy machine for longer: that is not the bot's doing.
     """
-    acknowledgements = emulator.requests("create_interaction_response")
-    sent_at = {int(request.path.split("/")[2]): request.at for request in reversed(acknowledgements)}
-    return [sent_at[one.id] - one.sent_at + ROUND_TRIP / 2 for one in asked]
+    acknowledgements = emulator.find_requests("create_interaction_response")
+    sent_at = {int(request.path.split("/")[2]): request.received_at for request in reversed(acknowledgements)}
+    return [sent_at[one.id] - one.sent_at + ROUND_TRIP_SECONDS / 2 for one in asked]
 
 
 async def compare(runs: int, in_flight: int) -> None:
-    title = f"{PER_SECOND} commands/s for {SECONDS:.0f} s, {ROUND_TRIP * 1000:.0f} ms round trip"
+    title = f"{PER_SECOND} commands/s for {MEASURED_SECONDS:.0f} s, {ROUND_TRIP_SECONDS * 1000:.0f} ms round trip"
     print(f"{title}: act → acknowledged")
     p99s: dict[str, list[float]] = {}
     for run in range(runs):
@@ -283,10 +289,10 @@ def main() -> None:
     given = parser.parse_args()
     if given.bot:
         name, *addresses = given.bot
-        be = {"bare": be_bare, "easel": be_easel}[name]
+        be = {"bare": run_bare_bot, "easel": run_easel_bot}[name]
         print(json.dumps(asdict(asyncio.run(be(*addresses)))))
         return
-    settle()
+    freeze_startup_objects()
     asyncio.run(compare(given.runs, given.in_flight))
 
 

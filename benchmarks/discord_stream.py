@@ -19,157 +19,176 @@ from decimal import Decimal
 from itertools import count
 from pathlib import Path
 
-from benchmarks.speech import Seen, Speaker, Speech, code, percentile, prose, seen
-from bot.cli.garbage import settle
+from benchmarks.speech import (
+    Speech,
+    SpeechBackend,
+    SpeechMeasurement,
+    compute_percentile,
+    make_code,
+    make_prose,
+    measure_speech,
+)
+from bot.cli.garbage import freeze_startup_objects
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.messages import Message
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.world import Channel
+from tests.emulators.discord.messages import DiscordMessageState
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.world import DiscordChannelState
 from tests.platforms.discord.town import Town, is_done
 
-ROUND_TRIP = 0.08
-STAGGER = 0.37
-PATIENCE = 60.0
+ROUND_TRIP_SECONDS = 0.08
+STAGGER_SECONDS = 0.37
+PATIENCE_SECONDS = 60.0
 LENGTHS = (300, 311, 322, 333, 289)
 """Some 300 tokens, so that the ends are spread over the time between two edits, which the last word's wait hangs on."""
 WAYS = ("mention", "chat")
 
 
 @dataclass(frozen=True)
-class Heard:
+class DiscordAnswer:
     """One answer: what was seen of it, its parts as they were in the end, and whether it says that it failed."""
 
-    seen: Seen
+    seen: SpeechMeasurement
     parts: tuple[str, ...]
-    writes: int
-    is_told: bool
+    write_count: int
+    is_failure_shown: bool
 
 
 @dataclass
-class Stage:
+class DiscordStreamBench:
     """The town, a speaker in place of the model, and people who ask in channels of their own."""
 
     town: Town
-    speaker: Speaker
-    people: list[tuple[Person, Channel]]
+    speaker: SpeechBackend
+    people: list[tuple[DiscordPerson, DiscordChannelState]]
 
     def __post_init__(self) -> None:
         self._numbers = count(1)
 
-    async def ask(self, way: str, speech: Speech, person: Person, channel: Channel) -> Heard:
+    async def ask(self, way: str, speech: Speech, person: DiscordPerson, channel: DiscordChannelState) -> DiscordAnswer:
         """Ask, and read until the last word."""
         emulator = self.town.emulator
         question = f"question {next(self._numbers)}?"
         telling, asked_at = self.speaker.arrange(question, speech), emulator.clock.now()
         parts = await (self._mention if way == "mention" else self._chat)(person, channel, question)
-        await emulator.until(lambda: is_done(parts()[-1]) and parts(), "the last word", PATIENCE)
+        await emulator.wait_for(lambda: is_done(parts()[-1]) and parts(), "the last word", PATIENCE_SECONDS)
         messages = parts()
-        return Heard(
-            seen(telling, asked_at, [[(version.at, version.text) for version in one.versions] for one in messages]),
+        return DiscordAnswer(
+            measure_speech(
+                telling, asked_at, [[(version.at, version.text) for version in one.versions] for one in messages]
+            ),
             tuple(message.text for message in messages),
             sum(len(message.versions) for message in messages),
-            "⚠" in messages[-1].text and "Try again" in messages[-1].labels,
+            "⚠" in messages[-1].text and "Try again" in messages[-1].button_labels,
         )
 
-    async def _mention(self, person: Person, channel: Channel, question: str) -> Callable[[], list[Message]]:
+    async def _mention(
+        self, person: DiscordPerson, channel: DiscordChannelState, question: str
+    ) -> Callable[[], list[DiscordMessageState]]:
         said = await person.say(f"{self.town.emulator.bot.mention} {question}", channel)
-        thread: Channel = await self.town.emulator.until(
-            lambda: said.thread and said.thread.messages and said.thread, "a thread", PATIENCE
+        thread: DiscordChannelState = await self.town.emulator.wait_for(
+            lambda: said.thread and said.thread.messages and said.thread, "a thread", PATIENCE_SECONDS
         )
         return lambda: thread.messages
 
-    async def _chat(self, person: Person, channel: Channel, question: str) -> Callable[[], list[Message]]:
-        asked = await person.command("chat", {"message": question}, channel=channel)
-        await asked.message(PATIENCE)
+    async def _chat(
+        self, person: DiscordPerson, channel: DiscordChannelState, question: str
+    ) -> Callable[[], list[DiscordMessageState]]:
+        asked = await person.use_command("chat", {"message": question}, channel=channel)
+        await asked.wait_for_message(PATIENCE_SECONDS)
         return lambda: asked.replies
 
-    async def at_once(self, way: str, speech: Speech, askers: Sequence[tuple[Person, Channel]]) -> list[Heard]:
+    async def ask_at_once(
+        self, way: str, speech: Speech, askers: Sequence[tuple[DiscordPerson, DiscordChannelState]]
+    ) -> list[DiscordAnswer]:
         """Several ask, one a moment after the other."""
 
-        async def one(n: int, person: Person, channel: Channel) -> Heard:
-            await asyncio.sleep(n * STAGGER)
+        async def one(n: int, person: DiscordPerson, channel: DiscordChannelState) -> DiscordAnswer:
+            await asyncio.sleep(n * STAGGER_SECONDS)
             return await self.ask(way, speech, person, channel)
 
         return list(await asyncio.gather(*(one(n, *asker) for n, asker in enumerate(askers))))
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
+async def open_discord_stream_bench() -> AsyncIterator[DiscordStreamBench]:
     """Fresh places for each run: Discord must have nothing to complain of at its end, least of all a 429."""
     with tempfile.TemporaryDirectory() as folder:
-        async with DiscordEmulator(latency=ROUND_TRIP) as emulator:
+        async with DiscordEmulator(latency_seconds=ROUND_TRIP_SECONDS) as emulator:
             town = Town(Path(folder), emulator, {"daily_credits": Decimal(10**6), "monthly_budget_usd": Decimal(10**6)})
-            speaker = Speaker(town.clock, emulator.clock.now)
+            speaker = SpeechBackend(town.clock, emulator.clock.now)
             town.backend = speaker
-            people = [(town.guild.member(f"Person {n}"), town.guild.add_channel(f"channel-{n}")) for n in range(5)]
+            people = [(town.guild.add_member(f"Person {n}"), town.guild.add_channel(f"channel-{n}")) for n in range(5)]
             await town.open()
-            await town.ready()
+            await town.wait_until_ready()
             try:
-                yield Stage(town, speaker, people)
-                await town.settled()
-                if emulator.violations or emulator.useless_edits:
-                    raise RuntimeError(f"{emulator.violations}, {len(emulator.useless_edits)} useless edits")
+                yield DiscordStreamBench(town, speaker, people)
+                await town.wait_until_idle()
+                if emulator.violations or emulator.redundant_edits:
+                    raise RuntimeError(f"{emulator.violations}, {len(emulator.redundant_edits)} useless edits")
             finally:
                 await town.app.close()
 
 
 # The cases: each gives the answers of one run.
 
-Case = Callable[[Stage, str, int], Awaitable[list[Heard]]]
+Case = Callable[[DiscordStreamBench, str, int], Awaitable[list[DiscordAnswer]]]
 
 
-async def alone(on: Stage, way: str, run: int) -> list[Heard]:
-    return [await on.ask(way, prose(LENGTHS[run % len(LENGTHS)], 50), *on.people[0])]
+async def measure_alone(on: DiscordStreamBench, way: str, run: int) -> list[DiscordAnswer]:
+    return [await on.ask(way, make_prose(LENGTHS[run % len(LENGTHS)], 50), *on.people[0])]
 
 
-async def in_five_channels(on: Stage, way: str, _: int) -> list[Heard]:
-    return await on.at_once(way, prose(400, 40), on.people)
+async def measure_five_channels(on: DiscordStreamBench, way: str, _: int) -> list[DiscordAnswer]:
+    return await on.ask_at_once(way, make_prose(400, 40), on.people)
 
 
-async def in_one_channel(on: Stage, way: str, run: int) -> list[Heard]:
+async def measure_one_channel(on: DiscordStreamBench, way: str, run: int) -> list[DiscordAnswer]:
     channel = on.people[0][1]
     askers = [(person, channel) for person, _ in on.people[:4]]
-    return await on.at_once(way, prose(LENGTHS[run % len(LENGTHS)], 50), askers)
+    return await on.ask_at_once(way, make_prose(LENGTHS[run % len(LENGTHS)], 50), askers)
 
 
-async def long_code(on: Stage, way: str, _: int) -> list[Heard]:
-    return [await on.ask(way, code(1200, 150), *on.people[0])]
+async def measure_long_code(on: DiscordStreamBench, way: str, _: int) -> list[DiscordAnswer]:
+    return [await on.ask(way, make_code(1200, 150), *on.people[0])]
 
 
-async def cut_half_way(on: Stage, way: str, _: int) -> list[Heard]:
-    return [await on.ask(way, prose(300, 50, fails_after=150), *on.people[0])]
+async def measure_failure(on: DiscordStreamBench, way: str, _: int) -> list[DiscordAnswer]:
+    return [await on.ask(way, make_prose(300, 50, fails_after=150), *on.people[0])]
 
 
 CASES: dict[str, tuple[str, Case]] = {
-    "alone": ("1 conversation, some 300 tokens at 50/s", alone),
-    "five": ("5 in 5 channels, 0.37 s apart, 400 tokens at 40/s", in_five_channels),
-    "one": ("4 in one channel, 0.37 s apart, some 300 tokens at 50/s", in_one_channel),
-    "code": ("a block of code, 1200 tokens at 150/s", long_code),
-    "cut": ("the model fails after 150 of 300 tokens", cut_half_way),
+    "alone": ("1 conversation, some 300 tokens at 50/s", measure_alone),
+    "five": ("5 in 5 channels, 0.37 s apart, 400 tokens at 40/s", measure_five_channels),
+    "one": ("4 in one channel, 0.37 s apart, some 300 tokens at 50/s", measure_one_channel),
+    "code": ("a block of code, 1200 tokens at 150/s", measure_long_code),
+    "cut": ("the model fails after 150 of 300 tokens", measure_failure),
 }
 
 
-def report(runs: Sequence[Sequence[Heard]]) -> None:
+def print_report(runs: Sequence[Sequence[DiscordAnswer]]) -> None:
     """Medians over the runs, and the worst of all."""
 
-    def middle(figure: Callable[[Sequence[Heard]], float]) -> float:
+    def middle(figure: Callable[[Sequence[DiscordAnswer]], float]) -> float:
         return statistics.median(figure(run) for run in runs)
 
-    def delays(run: Sequence[Heard]) -> list[float]:
-        return [delay for heard in run for delay in heard.seen.delays]
+    def delays(run: Sequence[DiscordAnswer]) -> list[float]:
+        return [delay for heard in run for delay in heard.seen.delay_seconds]
 
     everything = [heard for run in runs for heard in run]
-    p50, p90, p99 = (middle(lambda run, p=p: percentile(delays(run), p)) for p in (50, 90, 99))  # type: ignore[misc]  # p is bound
+    p50, p90, p99 = (middle(lambda run, p=p: compute_percentile(delays(run), p)) for p in (50, 90, 99))  # type: ignore[misc]  # p is bound
     print(f"  token → visible           p50 {p50:.2f} s, p90 {p90:.2f} s, p99 {p99:.2f} s")
-    lasts = [heard.seen.last for heard in everything]
+    lasts = [heard.seen.last_seconds for heard in everything]
     print(f"  last token → final text   median {statistics.median(lasts):.3f} s, worst {max(lasts):.3f} s")
-    gap = max(heard.seen.longest_gap for heard in everything)
-    first = statistics.median(heard.seen.first for heard in everything)
-    writes = statistics.median(heard.writes for heard in everything)
+    gap = max(heard.seen.longest_gap_seconds for heard in everything)
+    first = statistics.median(heard.seen.first_seconds for heard in everything)
+    writes = statistics.median(heard.write_count for heard in everything)
     print(f"  first token → first words {first:.2f} s; longest gap {gap:.2f} s; {writes:.0f} writes")
-    asked = statistics.median(heard.seen.asked_after for heard in everything)
-    said = sum(len(heard.seen.delays) for heard in everything)
-    lost, told = sum(heard.seen.lost for heard in everything), sum(heard.is_told for heard in everything)
+    asked = statistics.median(heard.seen.asked_after_seconds for heard in everything)
+    said = sum(len(heard.seen.delay_seconds) for heard in everything)
+    lost, told = (
+        sum(heard.seen.lost_tokens for heard in everything),
+        sum(heard.is_failure_shown for heard in everything),
+    )
     order = "" if all(heard.seen.is_in_order for heard in everything) else ", NOT IN ORDER"
     fences = [[part.count("```") for part in heard.parts] for heard in everything[:1]]
     print(f"  asked → model asked       {asked:.2f} s; {lost} of {said} tokens lost{order}; told of a failure: {told}")
@@ -181,17 +200,17 @@ async def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all without")
     parser.add_argument("--runs", type=int, default=len(LENGTHS))
     given = parser.parse_args()
-    settle()
+    freeze_startup_objects()
     for name in given.cases or CASES:
         title, case = CASES[name]
         for way in WAYS:
             runs = []
             for run in range(given.runs):
-                async with stage() as on:
+                async with open_discord_stream_bench() as on:
                     runs.append(await case(on, way, run))
             load = os.getloadavg()[0]
             print(f"{title}, by {'/' if way == 'chat' else ''}{way}; {given.runs} runs, load {load:.1f}")
-            report(runs)
+            print_report(runs)
 
 
 if __name__ == "__main__":

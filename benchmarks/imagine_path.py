@@ -26,7 +26,7 @@ class ReplicateTown(Town):
     """The Discord server of the tests, whose bot asks the Replicate backend instead of a scripted one."""
 
     def another(self, folder: Path, **changes: Any) -> App:
-        with_script = super().another(folder, **changes)
+        with_script = super().create_app(folder, **changes)
         return App(with_script.settings, clock=self.clock)
 
 
@@ -61,8 +61,8 @@ async def trace_one_imagine(folder: Path) -> list[str]:
         town = ReplicateTown(folder, emulator, changes)
         await town.open()
         with FileTrace() as trace:
-            asked = await town.ana.command("imagine", {"prompt": "a fox in the snow"})
-            await (await asked.message()).becomes(is_done)
+            asked = await town.ana.use_command("imagine", {"prompt": "a fox in the snow"})
+            await (await asked.wait_for_message()).wait_until(is_done)
         await town.app.close()
     await sandbox.stop()
     return [name for name in trace.files if not name.startswith("sandbox/")]

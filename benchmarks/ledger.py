@@ -18,30 +18,32 @@ from pathlib import Path
 
 from bot.core.people import User
 from bot.credits.ledger import Ledger
-from bot.credits.limits import Limits
-from bot.credits.pricing import CreditForm
-from bot.credits.proof import prove
+from bot.credits.limits import UserLimits
+from bot.credits.pricing import CreditFormatter
+from bot.credits.proof import verify_ledger
 from bot.storage.database import Database
-from tests.fakes.rows import NOW, job
-from tests.postgres import find_binaries, running_server
+from tests.fakes.rows import NOW, make_job
+from tests.postgres import find_binaries, run_server
 
 PAIRS = 2_000
 AT_ONCE = 50
 HOLD, COST = 5, 3
-BARE = Limits(daily_allowance=10**9, bot_month=10**12)
-FULL = Limits(daily_allowance=10**9, bot_month=10**12, user_month=10**9, workspace_month=10**12)
+BARE = UserLimits(daily_allowance_micros=10**9, bot_month_micros=10**12)
+FULL = UserLimits(
+    daily_allowance_micros=10**9, bot_month_micros=10**12, user_month_micros=10**9, workspace_month_micros=10**12
+)
 
 
 @dataclass
-class Till:
+class BenchmarkLedger:
     """One database and the ledger on it."""
 
     database: Database
     ledger: Ledger
 
-    async def pair(self, user: User, limits: Limits) -> float:
+    async def time_pair(self, user: User, limits: UserLimits) -> float:
         """Hold and settle; gives how long the hold took, from asking for the transaction to its commit, in seconds."""
-        row, began = job(user=user), time.perf_counter()
+        row, began = make_job(user=user), time.perf_counter()
         async with self.database.write() as tx:
             await tx.jobs.add(row)
             await self.ledger.hold(tx, row.id, user, HOLD, limits, NOW)
@@ -50,16 +52,18 @@ class Till:
             await self.ledger.settle(tx, row.id, COST, NOW)
         return held
 
-    async def pairs(self, name: str, limits: Limits) -> None:
+    async def measure_pairs(self, name: str, limits: UserLimits) -> None:
         """Fifty people ask one after the other, all at the same time."""
         people = [User("web", "page", f"{name}{n}", f"Person {n}") for n in range(AT_ONCE)]
-        await asyncio.gather(*(self.pair(person, limits) for person in people))  # accounts opened, statements prepared
+        await asyncio.gather(
+            *(self.time_pair(person, limits) for person in people)
+        )  # accounts opened, statements prepared
         turns = itertools.count()
         waits: list[float] = []
 
         async def person(user: User) -> None:
             while next(turns) < PAIRS:
-                waits.append(await self.pair(user, limits))
+                waits.append(await self.time_pair(user, limits))
 
         began, cpu = time.perf_counter(), time.process_time()
         await asyncio.gather(*(person(user) for user in people))
@@ -70,32 +74,32 @@ class Till:
             f"a hold at {AT_ONCE} at once: median {statistics.median(waits) * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
         )
 
-    async def prove(self) -> None:
+    async def verify(self) -> None:
         """The time that `quota verify` takes on what was written so far."""
         began = time.perf_counter()
-        proof = await prove(self.database)
+        proof = await verify_ledger(self.database)
         took = time.perf_counter() - began
         # The jobs here are never ended and nothing is run, so that is what the proof finds; it reads all the same.
         print(f"  verify: {took:.2f} s for {proof.compared}")
 
 
 @asynccontextmanager
-async def till_on(url: str) -> AsyncIterator[Till]:
+async def open_benchmark_ledger(url: str) -> AsyncIterator[BenchmarkLedger]:
     database = Database(url)
     await database.open()
     try:
-        yield Till(database, Ledger(CreditForm(1)))
+        yield BenchmarkLedger(database, Ledger(CreditFormatter(1)))
     finally:
         await database.close()
 
 
 async def measure(url: str) -> None:
-    async with till_on(url) as till:
-        await till.pairs("bare", BARE)
-        await till.pairs("full", FULL)
+    async with open_benchmark_ledger(url) as till:
+        await till.measure_pairs("bare", BARE)
+        await till.measure_pairs("full", FULL)
         for _ in range(3):
-            await till.pairs("more", FULL)
-        await till.prove()
+            await till.measure_pairs("more", FULL)
+        await till.verify()
 
 
 async def main() -> None:
@@ -106,7 +110,7 @@ async def main() -> None:
     if binaries is None:
         print("PostgreSQL: not measured, there is no server here")
         return
-    with running_server(binaries) as server:
+    with run_server(binaries) as server:
         print("PostgreSQL (fsync off)")
         await measure(await server.create_database())
 

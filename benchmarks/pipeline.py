@@ -27,15 +27,15 @@ from bot.core.clock import SystemClock
 from bot.core.invocations import Invocation
 from bot.core.models import Model
 from bot.core.people import User
-from bot.core.predictions import Ended, Event
+from bot.core.predictions import RunEnded, RunEvent
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.sandbox.server import SandboxOptions
 from bot.sandbox.thread import SandboxThread
 from bot.settings import Settings
 from tests.fakes.backend import ScriptedBackend
-from tests.fakes.platform import RememberingPlatform
+from tests.fakes.platform import FakePlatform
 from tests.fakes.rows import ANA, CHANNEL
-from tests.postgres import find_binaries, running_server
+from tests.postgres import find_binaries, run_server
 
 JOBS = 20
 THROUGHPUT_JOBS = 600
@@ -46,7 +46,7 @@ SPEED = 4 / 3
 
 
 @dataclass
-class Requests(logging.Handler):
+class RequestCounter(logging.Handler):
     """Counts the requests that httpx says it made."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -64,22 +64,22 @@ class Requests(logging.Handler):
     __hash__ = logging.Handler.__hash__
 
 
-class WitnessedBackend(ReplicateBackend):
+class ObservedBackend(ReplicateBackend):
     """The real backend, with the moments at which it knew that runs had ended."""
 
     def __init__(self, base_url: str, token: str) -> None:
         super().__init__(base_url, token, SystemClock())
         self.gaps: list[float] = []
 
-    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[Event, None]:
+    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
         async for event in super().watch(model, backend_id):
-            if isinstance(event, Ended) and event.snapshot.completed_at is not None:
+            if isinstance(event, RunEnded) and event.snapshot.completed_at is not None:
                 self.gaps.append((datetime.now(UTC) - event.snapshot.completed_at).total_seconds())
             yield event
 
 
 @asynccontextmanager
-async def app_on(url: str, backend: object, platform: RememberingPlatform) -> AsyncIterator[App]:
+async def open_app(url: str, backend: object, platform: FakePlatform) -> AsyncIterator[App]:
     """A bot with money to spend."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(_env_file=None).model_copy(
@@ -102,26 +102,26 @@ async def app_on(url: str, backend: object, platform: RememberingPlatform) -> As
 keys = itertools.count()
 
 
-async def ask(app: App, user: User = ANA, prompt: str = "a lighthouse at dusk") -> None:
+async def start_job(app: App, user: User = ANA, prompt: str = "a lighthouse at dusk") -> None:
     key = next(keys)  # a seed of its own, as different people's requests have
     options: dict[str, str | int | float | bool] = {"prompt": prompt, "seed": key, "format": "jpg"}
     await app.dispatcher.handle(Invocation(user, CHANNEL, "imagine", f"web:{key}", options))
 
 
-def shown_in_ms(seconds: list[float]) -> str:
+def format_milliseconds(seconds: list[float]) -> str:
     return f"median {statistics.median(seconds) * 1000:.1f} ms, worst {max(seconds) * 1000:.1f} ms"
 
 
 async def measure_delivery(sandbox: SandboxThread) -> None:
     """Twenty pictures of two seconds each, asked a moment apart."""
     clock = SystemClock()
-    platform = RememberingPlatform("web", clock)
-    backend = WitnessedBackend(sandbox.url, sandbox.token)
+    platform = FakePlatform("web", clock)
+    backend = ObservedBackend(sandbox.url, sandbox.token)
     backend.url = sandbox.url  # type: ignore[attr-defined]  # for the fetcher's allowed origins
-    requests = Requests()
-    async with app_on("", backend, platform) as app:
+    requests = RequestCounter()
+    async with open_app("", backend, platform) as app:
         for _ in range(JOBS):
-            await ask(app)
+            await start_job(app)
             await asyncio.sleep(0.11)
         await app.runner.drain(60)
         delivered = [message.times[-1] for message in platform.messages.values()]
@@ -130,7 +130,7 @@ async def measure_delivery(sandbox: SandboxThread) -> None:
     per_job = {kind: count / JOBS for kind, count in sorted(requests.counts.items())}
     api = sum(count for kind, count in per_job.items() if not kind.endswith("output"))
     logging.getLogger("httpx").removeHandler(requests)
-    print(f"finished → known, {JOBS} × 2 s pictures by stream: {shown_in_ms(backend.gaps)}")
+    print(f"finished → known, {JOBS} × 2 s pictures by stream: {format_milliseconds(backend.gaps)}")
     del known
     print(f"requests to Replicate per picture job: {api:.2f} ({', '.join(f'{k} {v:.2f}' for k, v in per_job.items())})")
 
@@ -140,15 +140,15 @@ async def measure_final_message(sandbox: SandboxThread) -> None:
     spans = []
     clock = SystemClock()
     for _ in range(8):
-        platform = RememberingPlatform("web", clock)
-        backend = WitnessedBackend(sandbox.url, sandbox.token)
+        platform = FakePlatform("web", clock)
+        backend = ObservedBackend(sandbox.url, sandbox.token)
         backend.url = sandbox.url  # type: ignore[attr-defined]  # for the fetcher's allowed origins
-        async with app_on("", backend, platform) as app:
-            await ask(app)
+        async with open_app("", backend, platform) as app:
+            await start_job(app)
             await app.runner.drain(60)
             ended = time.monotonic() - (time.time() - _completed_at(sandbox))
-            spans.append(platform.last.times[-1] - ended)
-    print(f"finished → final message sent, 8 jobs: {shown_in_ms(spans)}")
+            spans.append(platform.last_message.times[-1] - ended)
+    print(f"finished → final message sent, 8 jobs: {format_milliseconds(spans)}")
 
 
 def _completed_at(sandbox: SandboxThread) -> float:
@@ -177,10 +177,10 @@ async def measure_polling(sandbox: SandboxThread) -> None:
             tasks.append(asyncio.create_task(one()))
             await asyncio.sleep(0.11)
         await asyncio.gather(*tasks)
-    print(f"baseline, polling every {POLL_SECONDS} s: {shown_in_ms(gaps)}")
+    print(f"baseline, polling every {POLL_SECONDS} s: {format_milliseconds(gaps)}")
 
 
-class FinishLine(RememberingPlatform):
+class FinishRecorder(FakePlatform):
     """Tells when a job's last word was shown, without anybody looking again and again."""
 
     def __init__(self) -> None:
@@ -190,34 +190,34 @@ class FinishLine(RememberingPlatform):
     async def edit(self, message: MessageRef, reply: Reply) -> None:
         await super().edit(message, reply)
         if reply.tone is not Tone.WORKING:
-            self.at(message.id.partition(":")[0]).set()
+            self.event_for(message.id.partition(":")[0]).set()
 
-    def at(self, job: str) -> asyncio.Event:
+    def event_for(self, job: str) -> asyncio.Event:
         return self.ended.setdefault(job, asyncio.Event())
 
 
 async def measure_throughput(name: str, url: str) -> None:
     """Jobs per second from accepted to delivered, with predictions that end at once."""
-    platform = FinishLine()
+    platform = FinishRecorder()
     backend = ScriptedBackend(SystemClock())
     backend.will(words=("done",))
-    async with app_on(url, backend, platform) as app:
+    async with open_app(url, backend, platform) as app:
         users = [User("web", "page", f"user{n}", f"User {n}") for n in range(AT_ONCE)]
-        await asyncio.gather(*(_asks(app, platform, user, 2) for user in users))
+        await asyncio.gather(*(_run_jobs(app, platform, user, 2) for user in users))
         began, cpu = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(_asks(app, platform, user, THROUGHPUT_JOBS // AT_ONCE) for user in users))
+        await asyncio.gather(*(_run_jobs(app, platform, user, THROUGHPUT_JOBS // AT_ONCE) for user in users))
         await app.runner.drain(60)
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
     print(f"{name}: {THROUGHPUT_JOBS / took:.0f} jobs/s, {cpu / THROUGHPUT_JOBS * 1000:.1f} ms of CPU a job")
 
 
-async def _asks(app: App, platform: FinishLine, user: User, jobs: int) -> None:
+async def _run_jobs(app: App, platform: FinishRecorder, user: User, jobs: int) -> None:
     """One job after the other."""
     for _ in range(jobs):
         options = {"prompt": "Hi", "temperature": None, "max_tokens": 16}
         call = Invocation(user, CHANNEL, "chat", f"web:{next(keys)}")
         job = await app.jobs.start(call, app.dispatcher.services.catalogue.get("llama-3-8b"), options)
-        await platform.at(job.id).wait()
+        await platform.event_for(job.id).wait()
 
 
 async def main() -> None:
@@ -233,7 +233,7 @@ async def main() -> None:
         if binaries is None:
             print("PostgreSQL: not measured, there is no server here")
             return
-        server = stack.enter_context(running_server(binaries))
+        server = stack.enter_context(run_server(binaries))
         await measure_throughput("PostgreSQL (fsync off)", await server.create_database())
 
 

@@ -25,17 +25,17 @@ from typing import Any, Protocol
 import httpx
 from aiohttp import web
 
-from benchmarks.pipeline import Requests, shown_in_ms
+from benchmarks.pipeline import RequestCounter, format_milliseconds
 from bot.backends.replicate.addresses import StreamAddresses
-from bot.backends.replicate.backend import ReplicateBackend, webhook_at
+from bot.backends.replicate.backend import ReplicateBackend, make_webhook_url_builder
 from bot.catalogue.catalogue import Catalogue
-from bot.catalogue.loading import load
-from bot.core.backend import Notice
+from bot.catalogue.loading import load_catalogue
+from bot.core.backend import RunNotification
 from bot.core.clock import SystemClock
 from bot.core.errors import BackendBusy
 from bot.core.json import JSON
 from bot.core.models import Model
-from bot.core.predictions import Ended, PredictionState, Snapshot, Wrote
+from bot.core.predictions import PredictionState, RunEnded, RunSnapshot, TextDelta
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 20
@@ -49,7 +49,7 @@ SLOW = 8.0
 LIMIT = {"enforced": True, "creates": {"per_minute": 600, "burst": 100}}
 """Replicate's documented limit on creates, with a hundred of them saved up: half of those at once have to wait."""
 
-MODELS = Catalogue(load())
+MODELS = Catalogue(load_catalogue())
 PAINTER, WRITER = MODELS.get("flux-schnell"), MODELS.get("llama-3-8b")
 PICTURE: dict[str, JSON] = {"prompt": "a lighthouse at dusk", "seed": 7, "megapixels": "0.25"}
 QUESTION: dict[str, JSON] = {"prompt": "How do I connect Slack, and what does it cost?"}
@@ -68,7 +68,7 @@ class Service:
 
 
 @contextlib.contextmanager
-def sandbox(speed: float) -> Iterator[Service]:
+def run_sandbox(speed: float) -> Iterator[Service]:
     command = [sys.executable, "-m", "bot", "sandbox", "--port", "0", "--speed", str(speed)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
@@ -82,7 +82,7 @@ def sandbox(speed: float) -> Iterator[Service]:
 # The two clients, behind one form.
 
 
-class Client(Protocol):
+class BenchmarkClient(Protocol):
     """`run` gives when the run was known to be over and its id; `stream` the times of the first word and the last."""
 
     async def run(self) -> tuple[datetime, str]: ...
@@ -90,7 +90,7 @@ class Client(Protocol):
     async def stream(self) -> tuple[float, float]: ...
 
 
-class Ours:
+class BackendClient:
     """The bot's backend, used as the bot uses it."""
 
     def __init__(self, backend: ReplicateBackend) -> None:
@@ -100,7 +100,7 @@ class Ours:
         backend_id = await self._submit(PAINTER, PICTURE)
         async with aclosing(self.backend.watch(PAINTER, backend_id)) as events:
             async for event in events:
-                if isinstance(event, Ended):
+                if isinstance(event, RunEnded):
                     known = datetime.now(UTC)
                     _expect_success(event.snapshot)
         return known, backend_id
@@ -110,30 +110,30 @@ class Ours:
         backend_id = await self._submit(WRITER, QUESTION)
         async with aclosing(self.backend.watch(WRITER, backend_id)) as events:
             async for event in events:
-                if isinstance(event, Wrote) and not first:
+                if isinstance(event, TextDelta) and not first:
                     first = time.perf_counter()
-                if isinstance(event, Ended):
+                if isinstance(event, RunEnded):
                     _expect_success(event.snapshot)
         return first, time.perf_counter()
 
     async def _submit(self, model: Model, inputs: dict[str, JSON]) -> str:
-        is_again = False
+        is_retry = False
         while True:
-            async with self.backend.turn(is_again=is_again):
+            async with self.backend.slot_for_create(is_retry=is_retry):
                 try:
                     return await self.backend.submit(model, inputs, job="bench", cancel_after_seconds=600)
                 except BackendBusy:
-                    is_again = True
+                    is_retry = True
 
 
 class NoStreams(StreamAddresses):
     """As for models that have no stream: what is left is polling."""
 
-    def of(self, prediction_id: str) -> str | None:
+    def get(self, prediction_id: str) -> str | None:
         return ""
 
 
-class Official:
+class OfficialClient:
     """Replicate's Python client, with its defaults."""
 
     def __init__(self, service: Service, *, is_blocking: bool) -> None:
@@ -163,22 +163,22 @@ class Official:
         return first, time.perf_counter()
 
 
-def _expect_success(snapshot: Snapshot) -> None:
+def _expect_success(snapshot: RunSnapshot) -> None:
     if snapshot.state is not PredictionState.SUCCEEDED:
         raise RuntimeError(f"{snapshot.state}: {snapshot.error}")
 
 
 @asynccontextmanager
-async def ours(service: Service, way: str) -> AsyncIterator[Ours]:
+async def open_backend_client(service: Service, way: str) -> AsyncIterator[BackendClient]:
     """`way` is how it learns of ends: stream, webhook or poll."""
     if way == "webhook":
         async with _webhooks(service) as backend:
-            yield Ours(backend)
+            yield BackendClient(backend)
         return
     backend = ReplicateBackend(service.url, service.token, SystemClock())
     if way == "poll":
-        backend._addresses = NoStreams(backend.client.origins)
-    yield Ours(backend)
+        backend._stream_addresses = NoStreams(backend.client.origins)
+    yield BackendClient(backend)
     await backend.close()
 
 
@@ -186,12 +186,15 @@ async def ours(service: Service, way: str) -> AsyncIterator[Ours]:
 async def _webhooks(service: Service) -> AsyncIterator[ReplicateBackend]:
     """With the bot's own route, on a port of this process."""
 
-    async def is_news(_: Notice) -> bool:
+    async def is_news(_: RunNotification) -> bool:
         return True
 
     address: list[str] = []
     backend = ReplicateBackend(
-        service.url, service.token, SystemClock(), webhook_for=lambda job: webhook_at(address[0])(job)
+        service.url,
+        service.token,
+        SystemClock(),
+        build_webhook_url=lambda job: make_webhook_url_builder(address[0])(job),
     )
     app = web.Application()
     app.add_routes(backend.routes(is_news))
@@ -208,20 +211,20 @@ async def _webhooks(service: Service) -> AsyncIterator[ReplicateBackend]:
 
 
 @dataclass(frozen=True)
-class Noticed:
+class NoticeMeasurement:
     """Seconds from each end to its being known, and requests for each job."""
 
-    gaps: list[float]
-    requests: float
+    gap_seconds: list[float]
+    requests_per_job: float
 
     def __str__(self) -> str:
-        return f"{shown_in_ms(self.gaps)}; {self.requests:.2f} requests a job"
+        return f"{format_milliseconds(self.gap_seconds)}; {self.requests_per_job:.2f} requests a job"
 
 
-async def measure_noticing(client: Client, service: Service) -> Noticed:
+async def measure_notice_delay(client: BenchmarkClient, service: Service) -> NoticeMeasurement:
     """Twenty pictures of 2.00 s, asked a moment apart."""
     await client.run()  # lines opened, the picture painted
-    counting = Requests()
+    counting = RequestCounter()
     tasks = []
     for _ in range(RUNS):
         tasks.append(asyncio.create_task(client.run()))
@@ -229,7 +232,7 @@ async def measure_noticing(client: Client, service: Service) -> Noticed:
     known = await asyncio.gather(*tasks)
     logging.getLogger("httpx").removeHandler(counting)
     asked = sum(counting.counts.values()) / RUNS
-    return Noticed([await _gap(service, moment, run_id) for moment, run_id in known], asked)
+    return NoticeMeasurement([await _gap(service, moment, run_id) for moment, run_id in known], asked)
 
 
 async def _gap(service: Service, known: datetime, run_id: str) -> float:
@@ -240,17 +243,17 @@ async def _gap(service: Service, known: datetime, run_id: str) -> float:
     return (known - datetime.fromisoformat(run["completed_at"])).total_seconds()
 
 
-async def compare_noticing(service: Service) -> None:
+async def compare_notice_delay(service: Service) -> None:
     print(f"finished → known, {RUNS} pictures of 2.00 s")
     medians = {}
     for way in ("stream", "webhook", "poll"):
-        async with ours(service, way) as client:
-            noticed = await measure_noticing(client, service)
-        medians[way] = statistics.median(noticed.gaps)
+        async with open_backend_client(service, way) as client:
+            noticed = await measure_notice_delay(client, service)
+        medians[way] = statistics.median(noticed.gap_seconds)
         print(f"  ours by {way:17} {noticed}")
     for name, is_blocking in (("blocking create", True), ("polling", False)):
-        noticed = await measure_noticing(Official(service, is_blocking=is_blocking), service)
-        medians[name] = statistics.median(noticed.gaps)
+        noticed = await measure_notice_delay(OfficialClient(service, is_blocking=is_blocking), service)
+        medians[name] = statistics.median(noticed.gap_seconds)
         print(f"  official, {name:15} {noticed}")
     for way, name in (
         ("stream", "blocking create"),
@@ -264,7 +267,7 @@ async def compare_noticing(service: Service) -> None:
 # One stream at a time.
 
 
-async def measure_streaming(client: Client) -> tuple[float, float]:
+async def measure_streaming(client: BenchmarkClient) -> tuple[float, float]:
     """Medians of the seconds to the first word and to the end."""
     firsts, totals = [], []
     for _ in range(STREAMS_ONE_BY_ONE):
@@ -276,9 +279,9 @@ async def measure_streaming(client: Client) -> tuple[float, float]:
 
 
 async def compare_streaming(service: Service) -> None:
-    async with ours(service, "stream") as client:
+    async with open_backend_client(service, "stream") as client:
         our_first, our_total = await measure_streaming(client)
-    first, total = await measure_streaming(Official(service, is_blocking=False))
+    first, total = await measure_streaming(OfficialClient(service, is_blocking=False))
     print(f"a stream, median of {STREAMS_ONE_BY_ONE}: first word, total")
     print(f"  ours                      {our_first * 1000:.0f} ms, {our_total:.3f} s")
     print(f"  official                  {first * 1000:.0f} ms, {total:.3f} s")
@@ -288,7 +291,7 @@ async def compare_streaming(service: Service) -> None:
 # Two hundred at once.
 
 
-async def measure_at_once(client: Client) -> tuple[float, int]:
+async def measure_at_once(client: BenchmarkClient) -> tuple[float, int]:
     """Seconds until the last is known, and how many were lost."""
     began = time.perf_counter()
     results = await asyncio.gather(*(client.run() for _ in range(AT_ONCE)), return_exceptions=True)
@@ -300,8 +303,8 @@ async def compare_at_once(service: Service, limits: dict[str, Any], title: str) 
     clients: dict[str, Callable[[], Awaitable[tuple[float, int]]]] = {
         "ours by stream": lambda: _at_once_ours(service, "stream"),
         "ours by webhook": lambda: _at_once_ours(service, "webhook"),
-        "official, blocking create": lambda: measure_at_once(Official(service, is_blocking=True)),
-        "official, polling": lambda: measure_at_once(Official(service, is_blocking=False)),
+        "official, blocking create": lambda: measure_at_once(OfficialClient(service, is_blocking=True)),
+        "official, polling": lambda: measure_at_once(OfficialClient(service, is_blocking=False)),
     }
     for name, measure in clients.items():
         service.set_limits(limits)  # full again
@@ -311,7 +314,7 @@ async def compare_at_once(service: Service, limits: dict[str, Any], title: str) 
 
 
 async def _at_once_ours(service: Service, way: str) -> tuple[float, int]:
-    async with ours(service, way) as client:
+    async with open_backend_client(service, way) as client:
         return await measure_at_once(client)
 
 
@@ -319,23 +322,23 @@ async def _at_once_ours(service: Service, way: str) -> tuple[float, int]:
 
 
 @dataclass(frozen=True)
-class Load:
+class LoadMeasurement:
     """What many open streams cost one process. Seconds, megabytes; lag is how late the loop ran what was due."""
 
     finished: int
     seconds: float
     cpu_seconds: float
     megabytes: float
-    lag_p99: float
-    first_word: float
+    lag_p99_seconds: float
+    first_word_seconds: float
 
     def __str__(self) -> str:
         ended = f"{self.finished} of {STREAMS_AT_ONCE} to their end in {self.seconds:.1f} s"
         cost = f"{self.cpu_seconds:.1f} s of CPU, +{self.megabytes:.0f} MB"
-        return f"{ended}, {cost}, loop lag p99 {self.lag_p99 * 1000:.0f} ms, first word {self.first_word:.2f} s"
+        return f"{ended}, {cost}, loop lag p99 {self.lag_p99_seconds * 1000:.0f} ms, first word {self.first_word_seconds:.2f} s"
 
 
-async def measure_load(client: Client) -> Load:
+async def measure_load(client: BenchmarkClient) -> LoadMeasurement:
     lags: list[float] = []
     watching = asyncio.create_task(_watch_lag(lags))
     before, began, cpu = _resident_megabytes("VmRSS"), time.perf_counter(), time.process_time()
@@ -343,13 +346,13 @@ async def measure_load(client: Client) -> Load:
     cpu, seconds = time.process_time() - cpu, time.perf_counter() - began
     watching.cancel()
     ended = [result for result in results if isinstance(result, tuple)]
-    return Load(
+    return LoadMeasurement(
         finished=len(ended),
         seconds=seconds,
         cpu_seconds=cpu,
         megabytes=_resident_megabytes("VmHWM") - before,
-        lag_p99=statistics.quantiles(lags, n=100)[98],
-        first_word=statistics.median(first for first, _ in ended) - began if ended else 0.0,
+        lag_p99_seconds=statistics.quantiles(lags, n=100)[98],
+        first_word_seconds=statistics.median(first for first, _ in ended) - began if ended else 0.0,
     )
 
 
@@ -369,14 +372,14 @@ def _resident_megabytes(kind: str) -> float:
     return float("nan")
 
 
-async def load_of(name: str, service: Service) -> Load:
+async def measure_load_in_process(name: str, service: Service) -> LoadMeasurement:
     """In this process: nothing else was done in it before."""
     if name == "official":
-        client = Official(service, is_blocking=False)
+        client = OfficialClient(service, is_blocking=False)
         with contextlib.suppress(Exception):
             await client.client.models.async_get(WRITER.ref)  # imports and the first line
         return await measure_load(client)
-    async with ours(service, "stream") as own:
+    async with open_backend_client(service, "stream") as own:
         await own.backend.probe()
         return await measure_load(own)
 
@@ -385,10 +388,10 @@ def compare_load() -> None:
     print(f"{STREAMS_AT_ONCE} streams open at once, some twenty seconds each, five words a second")
     loads = {}
     for name in ("ours", "official"):
-        with sandbox(SLOW) as service:
+        with run_sandbox(SLOW) as service:
             command = [sys.executable, "-m", "benchmarks.replicate", "--load", name, service.url, service.token]
             told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
-        loads[name] = Load(**json.loads(told))
+        loads[name] = LoadMeasurement(**json.loads(told))
         print(f"  {name:25} {loads[name]}", flush=True)
     mine, theirs = loads["ours"], loads["official"]
     if theirs.finished:
@@ -397,7 +400,7 @@ def compare_load() -> None:
 
 
 async def compare(service: Service) -> None:
-    await compare_noticing(service)
+    await compare_notice_delay(service)
     await compare_streaming(service)
     await compare_at_once(service, {"enforced": False}, "no limit")
     await compare_at_once(service, LIMIT, "creates limited to 600 a minute after the first 100")
@@ -409,9 +412,9 @@ def main() -> None:
     given = parser.parse_args()
     if given.load:
         name, url, token = given.load
-        print(json.dumps(asdict(asyncio.run(load_of(name, Service(url, token))))))
+        print(json.dumps(asdict(asyncio.run(measure_load_in_process(name, Service(url, token))))))
         return
-    with sandbox(SPEED) as service:
+    with run_sandbox(SPEED) as service:
         asyncio.run(compare(service))
     compare_load()
 

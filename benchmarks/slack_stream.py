@@ -23,14 +23,24 @@ from pathlib import Path
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from benchmarks.speech import FIRST_TOKEN_AFTER, Seen, Speaker, Speech, Telling, code, percentile, prose, seen
-from bot.cli.garbage import settle
-from tests.emulators.slack.messages import Message
-from tests.emulators.slack.people import Person
-from tests.platforms.slack.office import Office, furnished, options
+from benchmarks.speech import (
+    FIRST_TOKEN_SECONDS,
+    Speech,
+    SpeechBackend,
+    SpeechMeasurement,
+    SpeechRun,
+    compute_percentile,
+    make_code,
+    make_prose,
+    measure_speech,
+)
+from bot.cli.garbage import freeze_startup_objects
+from tests.emulators.slack.messages import SlackMessageState
+from tests.emulators.slack.people import SlackPerson
+from tests.platforms.slack.office import Office, create_office, create_options
 
-ROUND_TRIP = 0.1
-PATIENCE = 90.0
+ROUND_TRIP_SECONDS = 0.1
+PATIENCE_SECONDS = 90.0
 LENGTHS = (400, 411, 422, 433, 389)
 """Some 400 tokens, so that the ends are spread over the time between two appends, which the last wait hangs on."""
 HURRY = 40
@@ -38,69 +48,71 @@ COMMANDS, COMMANDS_PER_SECOND = 500, 50
 METHODS = ("startStream", "appendStream", "stopStream", "postMessage", "update")
 
 
-def even(tokens: int) -> Speech:
+def make_even_speech(tokens: int) -> Speech:
     """Numbered words of five characters each, 50 a second: the helper's buffer counts characters."""
     return Speech(tuple(f"t{n:03} " for n in range(tokens)), 50)
 
 
 @dataclass(frozen=True)
-class Heard:
+class SlackAnswer:
     """One answer: what was seen of it, its parts as they were in the end, and how long each was written to."""
 
-    seen: Seen
+    seen: SpeechMeasurement
     parts: tuple[str, ...]
-    lives: tuple[float, ...]
+    lifetime_seconds: tuple[float, ...]
 
 
 @dataclass
-class Stage:
+class SlackStreamBench:
     """The office, a speaker in place of the model, and people who ask in threads of their own."""
 
     office: Office
-    speaker: Speaker
-    people: list[Person]
+    speaker: SpeechBackend
+    people: list[SlackPerson]
     acknowledged: list[float] = field(default_factory=list)
     in_flight: int = 0
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
 
-    async def ask(self, speech: Speech, person: Person) -> Heard:
+    async def ask(self, speech: Speech, person: SlackPerson) -> SlackAnswer:
         """Mention the bot, and read until the last word."""
         office = self.office
         question = f"question {next(self._numbers)}?"
         telling, asked_at = self.speaker.arrange(question, speech), office.slack.clock.now()
         said = await person.say(f"{office.team.mention} {question}", office.general)
-        thread = office.general.thread(said)
-        await thread.bot_says(holds=lambda one: "Delete" in one.buttons, patience=PATIENCE)
-        return heard(telling, asked_at, thread.of_bot)
+        thread = office.general.get_thread(said)
+        await thread.wait_for_bot_message(
+            condition=lambda one: "Delete" in one.button_labels, timeout_seconds=PATIENCE_SECONDS
+        )
+        return read_answer(telling, asked_at, thread.bot_messages)
 
-    async def at_once(self, speech: Speech, count: int) -> list[Heard]:
+    async def ask_at_once(self, speech: Speech, count: int) -> list[SlackAnswer]:
         return list(await asyncio.gather(*(self.ask(speech, person) for person in self.people[:count])))
 
 
-def heard(telling: Telling, asked_at: float, messages: Sequence[Message]) -> Heard:
+def read_answer(telling: SpeechRun, asked_at: float, messages: Sequence[SlackMessageState]) -> SlackAnswer:
     versions = [[(version.at, version.text) for version in message.versions] for message in messages]
-    return Heard(
-        seen(telling, asked_at, versions),
-        tuple(message.stream.text if message.stream else message.shown for message in messages),
+    return SlackAnswer(
+        measure_speech(telling, asked_at, versions),
+        tuple(message.stream.text if message.stream else message.visible_text for message in messages),
         tuple(each[-1][0] - each[0][0] for each in versions),
     )
 
 
 @asynccontextmanager
-async def stage(now: Callable[[], float] = time.monotonic) -> AsyncIterator[Stage]:
+async def open_slack_stream_bench(now: Callable[[], float] = time.monotonic) -> AsyncIterator[SlackStreamBench]:
     """A fresh office for each run: Slack must have nothing to complain of at its end."""
     with tempfile.TemporaryDirectory() as folder:
-        far = options(round_trip=ROUND_TRIP)
-        office = await furnished(Path(folder), options=far, daily_credits=10**6, monthly_budget_usd=10**6)
-        speaker = Speaker(office.clock, now)
+        far = create_options(round_trip=ROUND_TRIP_SECONDS)
+        office = await create_office(Path(folder), options=far, daily_credits=10**6, monthly_budget_usd=10**6)
+        speaker = SpeechBackend(office.clock, now)
         office.backend = speaker  # type: ignore[assignment]  # another script
-        people = [office.team.user(f"Person{n}") for n in range(20)]
+        people = [office.team.add_person(f"Person{n}") for n in range(20)]
         await office.open()
         try:
-            yield Stage(office, speaker, people)
-            await office.slack.quiet()
+            yield SlackStreamBench(office, speaker, people)
+            await office.slack.wait_until_idle()
             if office.slack.violations:
                 raise RuntimeError(f"{office.slack.violations}")
         finally:
@@ -110,26 +122,26 @@ async def stage(now: Callable[[], float] = time.monotonic) -> AsyncIterator[Stag
 
 # The cases: each gives the answers of one run.
 
-Case = Callable[[Stage, int], Awaitable[list[Heard]]]
+Case = Callable[[SlackStreamBench, int], Awaitable[list[SlackAnswer]]]
 
 
-async def alone(on: Stage, run: int) -> list[Heard]:
-    return [await on.ask(even(LENGTHS[run % len(LENGTHS)]), on.people[0])]
+async def measure_alone(on: SlackStreamBench, run: int) -> list[SlackAnswer]:
+    return [await on.ask(make_even_speech(LENGTHS[run % len(LENGTHS)]), on.people[0])]
 
 
-async def four(on: Stage, run: int) -> list[Heard]:
-    return await on.at_once(even(LENGTHS[run % len(LENGTHS)]), 4)
+async def measure_four(on: SlackStreamBench, run: int) -> list[SlackAnswer]:
+    return await on.ask_at_once(make_even_speech(LENGTHS[run % len(LENGTHS)]), 4)
 
 
-async def ten(on: Stage, run: int) -> list[Heard]:
-    return await on.at_once(even(LENGTHS[run % len(LENGTHS)]), 10)
+async def measure_ten(on: SlackStreamBench, run: int) -> list[SlackAnswer]:
+    return await on.ask_at_once(make_even_speech(LENGTHS[run % len(LENGTHS)]), 10)
 
 
-async def long_code(on: Stage, _: int) -> list[Heard]:
-    return [await on.ask(code(3450, 170), on.people[0])]
+async def measure_long_code(on: SlackStreamBench, _: int) -> list[SlackAnswer]:
+    return [await on.ask(make_code(3450, 170), on.people[0])]
 
 
-async def old(on: Stage, _: int) -> list[Heard]:
+async def measure_old_messages(on: SlackStreamBench, _: int) -> list[SlackAnswer]:
     """Both clocks go faster than the model's words come, so that the stream grows old."""
 
     async def hurry() -> None:
@@ -137,48 +149,53 @@ async def old(on: Stage, _: int) -> list[Heard]:
         while True:
             await asyncio.sleep(0.02)
             now = time.monotonic()
-            on.office.pass_time((now - before) * (HURRY - 1))
+            on.office.advance_time((now - before) * (HURRY - 1))
             before = now
 
     hurrying = asyncio.create_task(hurry())
-    answer = await on.ask(prose(400, 50), on.people[0])
+    answer = await on.ask(make_prose(400, 50), on.people[0])
     hurrying.cancel()
     await asyncio.gather(hurrying, return_exceptions=True)
     return [answer]
 
 
-async def commands(on: Stage, _: int) -> list[Heard]:
+async def measure_commands(on: SlackStreamBench, _: int) -> list[SlackAnswer]:
     """Slash commands from twenty people, while ten answers stream."""
-    answers = asyncio.create_task(on.at_once(even(600), 10))
+    answers = asyncio.create_task(on.ask_at_once(make_even_speech(600), 10))
     await asyncio.sleep(1.0)
     lines, began = itertools.cycle(["/help", "/usage", "/jobs", "/models"]), time.monotonic()
     deliveries = []
     for n in range(COMMANDS):
         await asyncio.sleep(began + n / COMMANDS_PER_SECOND - time.monotonic())
         person = on.people[n % len(on.people)]
-        deliveries.append(await person.slash(next(lines), "", on.office.general))
-    on.in_flight = on.office.app.runner.running
-    on.acknowledged = [(await one.acked(PATIENCE)).seconds - ROUND_TRIP for one in deliveries]
+        deliveries.append(await person.use_command(next(lines), "", on.office.general))
+    on.in_flight = on.office.app.runner.running_count
+    on.acknowledged = [
+        (await one.wait_for_acknowledgement(PATIENCE_SECONDS)).acknowledgement_seconds - ROUND_TRIP_SECONDS
+        for one in deliveries
+    ]
     return await answers
 
 
-async def helper(on: Stage, run: int) -> list[Heard]:
-    return [await helped(on, on.people[0], even(LENGTHS[run % len(LENGTHS)]))]
+async def measure_helper(on: SlackStreamBench, run: int) -> list[SlackAnswer]:
+    return [await ask_helper(on, on.people[0], make_even_speech(LENGTHS[run % len(LENGTHS)]))]
 
 
-async def four_helpers(on: Stage, run: int) -> list[Heard]:
-    speech = even(LENGTHS[run % len(LENGTHS)])
-    return list(await asyncio.gather(*(helped(on, person, speech) for person in on.people[:4])))
+async def measure_four_helpers(on: SlackStreamBench, run: int) -> list[SlackAnswer]:
+    speech = make_even_speech(LENGTHS[run % len(LENGTHS)])
+    return list(await asyncio.gather(*(ask_helper(on, person, speech) for person in on.people[:4])))
 
 
-async def helped(on: Stage, person: Person, speech: Speech) -> Heard:
+async def ask_helper(on: SlackStreamBench, person: SlackPerson, speech: Speech) -> SlackAnswer:
     """One answer by `chat_stream`, used as its documentation shows. An error ends it where it is."""
     office = on.office
     client = AsyncWebClient(token=office.team.bot_token, base_url=office.slack.api_url)
     client.proxy = None  # it takes the environment's, for loopback too
-    root = office.general.add(Message(office.general, office.slack.clock.stamp(), person.id, "question"))
-    telling, tokens = Telling(speech, asked_at=time.monotonic()), asyncio.Queue[str]()
-    speaking = asyncio.create_task(speak(telling, tokens))
+    root = office.general.add_message(
+        SlackMessageState(office.general, office.slack.clock.next_timestamp(), person.id, "question")
+    )
+    telling, tokens = SpeechRun(speech, asked_at=time.monotonic()), asyncio.Queue[str]()
+    speaking = asyncio.create_task(append_tokens(telling, tokens))
     stream = await client.chat_stream(
         channel=office.general.id, thread_ts=root.ts, recipient_team_id=office.team.id, recipient_user_id=person.id
     )
@@ -189,29 +206,29 @@ async def helped(on: Stage, person: Person, speech: Speech) -> Heard:
     except SlackApiError as error:
         print(f"  chat_stream broke off: {error.response['error']}")
     await speaking
-    return heard(telling, telling.asked_at, office.general.replies(root.ts))
+    return read_answer(telling, telling.asked_at, office.general.list_replies(root.ts))
 
 
-async def speak(telling: Telling, tokens: asyncio.Queue[str]) -> None:
+async def append_tokens(telling: SpeechRun, tokens: asyncio.Queue[str]) -> None:
     """Say the tokens at their times, and then an empty one."""
-    await asyncio.sleep(FIRST_TOKEN_AFTER)
+    await asyncio.sleep(FIRST_TOKEN_SECONDS)
     begins = time.monotonic()
     for n, token in enumerate(telling.speech.tokens):
         await asyncio.sleep(begins + n / telling.speech.per_second - time.monotonic())
-        telling.said_at.append(time.monotonic())
+        telling.token_times.append(time.monotonic())
         tokens.put_nowait(token)
     tokens.put_nowait("")
 
 
 CASES: dict[str, tuple[str, Case]] = {
-    "alone": ("1 conversation, some 400 tokens at 50/s", alone),
-    "four": ("4 at once, some 400 tokens at 50/s", four),
-    "ten": ("10 at once, some 400 tokens at 50/s", ten),
-    "code": ("a block of code of 20,000 characters, 170 tokens a second", long_code),
-    "old": (f"an answer of over five minutes, the clocks {HURRY} times as fast", old),
-    "commands": (f"{COMMANDS_PER_SECOND} commands a second beside 10 answers", commands),
-    "helper": ("baseline: chat_stream, 1 conversation, some 400 tokens at 50/s", helper),
-    "helpers": ("baseline: chat_stream, 4 at once, some 400 tokens at 50/s", four_helpers),
+    "alone": ("1 conversation, some 400 tokens at 50/s", measure_alone),
+    "four": ("4 at once, some 400 tokens at 50/s", measure_four),
+    "ten": ("10 at once, some 400 tokens at 50/s", measure_ten),
+    "code": ("a block of code of 20,000 characters, 170 tokens a second", measure_long_code),
+    "old": (f"an answer of over five minutes, the clocks {HURRY} times as fast", measure_old_messages),
+    "commands": (f"{COMMANDS_PER_SECOND} commands a second beside 10 answers", measure_commands),
+    "helper": ("baseline: chat_stream, 1 conversation, some 400 tokens at 50/s", measure_helper),
+    "helpers": ("baseline: chat_stream, 4 at once, some 400 tokens at 50/s", measure_four_helpers),
 }
 
 
@@ -220,18 +237,18 @@ class Report:
     """What all runs of one case came to. `is_timed` says whether one clock measured it all."""
 
     is_timed: bool = True
-    runs: list[list[Heard]] = field(default_factory=list)
+    runs: list[list[SlackAnswer]] = field(default_factory=list)
     acknowledged: list[list[float]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     too_many: int = 0
 
-    def add(self, answers: list[Heard], on: Stage) -> None:
+    def add(self, answers: list[SlackAnswer], on: SlackStreamBench) -> None:
         slack = on.office.slack
-        counts = [f"{len(slack.calls_of(f'chat.{method}'))} {method}" for method in METHODS]
+        counts = [f"{len(slack.find_calls(f'chat.{method}'))} {method}" for method in METHODS]
         refused = [f"{call.method} {call.error}" for call in slack.calls if call.error]
         self.runs.append(answers)
         self.calls.append(f"{', '.join(counts)}; refused: {', '.join(refused) or 'nothing'}")
-        self.too_many += len(slack.too_many)
+        self.too_many += len(slack.rate_limited_calls)
         if on.acknowledged:
             self.acknowledged.append(on.acknowledged)
 
@@ -240,23 +257,30 @@ class Report:
         everything = [answer for run in self.runs for answer in run]
         if self.is_timed:
             self._print_times(everything)
-        lost, said = sum(one.seen.lost for one in everything), sum(len(one.seen.delays) for one in everything)
+        lost, said = (
+            sum(one.seen.lost_tokens for one in everything),
+            sum(len(one.seen.delay_seconds) for one in everything),
+        )
         order = "" if all(one.seen.is_in_order for one in everything) else ", NOT IN ORDER"
         print(f"  tokens                    {lost} of {said} lost{order}")
         first = everything[0]
         sizes = [(len(part.encode()), part.count("```")) for part in first.parts]
-        print(f"  parts (bytes, fences)     {sizes}, written to for {[round(life) for life in first.lives]} s")
+        print(
+            f"  parts (bytes, fences)     {sizes}, written to for {[round(life) for life in first.lifetime_seconds]} s"
+        )
         if self.acknowledged:
-            p50, p99, worst = (statistics.median(each) for each in zip(*map(cuts, self.acknowledged), strict=True))
+            p50, p99, worst = (
+                statistics.median(each) for each in zip(*map(compute_percentiles, self.acknowledged), strict=True)
+            )
             print(f"  acknowledged              p50 {p50:.0f} ms, p99 {p99:.0f} ms, worst {worst:.0f} ms")
         print(f"  calls of the last run     {self.calls[-1]}; 429s in all: {self.too_many}", flush=True)
 
-    def _print_times(self, everything: Sequence[Heard]) -> None:
+    def _print_times(self, everything: Sequence[SlackAnswer]) -> None:
         for name, spans in {
-            "asked → model asked": [answer.seen.asked_after for answer in everything],
-            "first token → first text": [answer.seen.first for answer in everything],
-            "longest gap": [answer.seen.longest_gap for answer in everything],
-            "last token → final text": [answer.seen.last for answer in everything],
+            "asked → model asked": [answer.seen.asked_after_seconds for answer in everything],
+            "first token → first text": [answer.seen.first_seconds for answer in everything],
+            "longest gap": [answer.seen.longest_gap_seconds for answer in everything],
+            "last token → final text": [answer.seen.last_seconds for answer in everything],
         }.items():
             print(f"  {name:25} median {statistics.median(spans):.2f} s, worst {max(spans):.2f} s")
         p50, p99 = (self._delay(percent) for percent in (50, 99))
@@ -264,14 +288,15 @@ class Report:
 
     def _delay(self, percent: int) -> float:
         return statistics.median(
-            percentile([delay for answer in run for delay in answer.seen.delays], percent) for run in self.runs
+            compute_percentile([delay for answer in run for delay in answer.seen.delay_seconds], percent)
+            for run in self.runs
         )
 
 
-def cuts(seconds: Iterable[float]) -> tuple[float, float, float]:
+def compute_percentiles(seconds: Iterable[float]) -> tuple[float, float, float]:
     """In milliseconds, the round trip taken off."""
     values = [value * 1000 for value in seconds]
-    return percentile(values, 50), percentile(values, 99), max(values)
+    return compute_percentile(values, 50), compute_percentile(values, 99), max(values)
 
 
 async def main() -> None:
@@ -280,11 +305,11 @@ async def main() -> None:
     parser.add_argument("--runs", type=int, default=len(LENGTHS))
     given = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)  # answers longer than was asked for overrun their holds
-    settle()
+    freeze_startup_objects()
     for name in given.cases or CASES:
         (title, case), report = CASES[name], Report(is_timed=name != "old")
         for run in range(given.runs):
-            async with stage() as on:
+            async with open_slack_stream_bench() as on:
                 report.add(await case(on, run), on)
         print(f"{title}; {given.runs} runs, load {os.getloadavg()[0]:.1f}")
         report.print()

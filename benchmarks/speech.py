@@ -9,10 +9,10 @@ from itertools import pairwise
 
 from bot.core.clock import Clock
 from bot.core.models import Model
-from bot.core.predictions import Ended, Event, PredictionState, Started, Starting, Wrote
-from tests.fakes.backend import Script, ScriptedBackend
+from bot.core.predictions import PredictionState, RunEnded, RunEvent, RunPending, RunStarted, TextDelta
+from tests.fakes.backend import RunScript, ScriptedBackend
 
-FIRST_TOKEN_AFTER = 0.4
+FIRST_TOKEN_SECONDS = 0.4
 """Seconds in which a warm model on Replicate begins to speak."""
 _NUMBER = re.compile(r"\bt(\d+)\b")
 _LINE, _PARAGRAPH = 12, 60
@@ -27,11 +27,11 @@ class Speech:
     fails_after: int | None = None
 
     @property
-    def spoken(self) -> tuple[str, ...]:
+    def delivered_tokens(self) -> tuple[str, ...]:
         return self.tokens[: self.fails_after]
 
 
-def prose(tokens: int, per_second: float, fails_after: int | None = None) -> Speech:
+def make_prose(tokens: int, per_second: float, fails_after: int | None = None) -> Speech:
     """Numbered words, a dozen in a line and five lines in a paragraph."""
 
     def after(n: int) -> str:
@@ -40,71 +40,73 @@ def prose(tokens: int, per_second: float, fails_after: int | None = None) -> Spe
     return Speech(tuple(f"t{n}{after(n + 1)}" for n in range(tokens)), per_second, fails_after)
 
 
-def code(tokens: int, per_second: float) -> Speech:
+def make_code(tokens: int, per_second: float) -> Speech:
     """The same in one fenced block, a statement of six in a line."""
     words = [f"t{n}{')' if n % 6 == 5 else '('}{chr(10) if n % 6 == 5 else ''}" for n in range(tokens)]
     return Speech((f"```python\n{words[0]}", *words[1:-1], f"{words[-1]}```\n"), per_second)
 
 
 @dataclass
-class Telling:
+class SpeechRun:
     """One answer as it was given: when the model was asked, and when it said each token."""
 
     speech: Speech
     asked_at: float = 0.0
-    said_at: list[float] = field(default_factory=list)
+    token_times: list[float] = field(default_factory=list)
 
 
-class Speaker(ScriptedBackend):
+class SpeechBackend(ScriptedBackend):
     """Answers a question with the speech that was arranged for it. `now` gives the seconds in which it notes times."""
 
     def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
         super().__init__(clock)
         self._now = now
-        self._tellings: dict[str, Telling] = {}
+        self._tellings: dict[str, SpeechRun] = {}
 
-    def arrange(self, question: str, speech: Speech) -> Telling:
+    def arrange(self, question: str, speech: Speech) -> SpeechRun:
         """Give this speech when the prompt holds the question."""
-        telling = self._tellings[question] = Telling(speech)
+        telling = self._tellings[question] = SpeechRun(speech)
         return telling
 
-    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[Event, None]:
+    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
         run, now = self.runs[backend_id], self._now
         telling = next(one for question, one in self._tellings.items() if question in str(run.inputs["prompt"]))
         speech, telling.asked_at = telling.speech, now()
-        yield Starting()
-        await asyncio.sleep(FIRST_TOKEN_AFTER)
+        yield RunPending()
+        await asyncio.sleep(FIRST_TOKEN_SECONDS)
         begins = now()
-        yield Started()
-        for n, token in enumerate(speech.spoken):
+        yield RunStarted()
+        for n, token in enumerate(speech.delivered_tokens):
             await asyncio.sleep(begins + n / speech.per_second - now())
-            telling.said_at.append(now())
-            yield Wrote(token)
+            telling.token_times.append(now())
+            yield TextDelta(token)
         has_failed = speech.fails_after is not None
-        run.script = Script(words=speech.spoken, error="out of memory" if has_failed else "")
+        run.script = RunScript(words=speech.delivered_tokens, error="out of memory" if has_failed else "")
         run.state = PredictionState.FAILED if has_failed else PredictionState.SUCCEEDED
-        yield Ended(self._snapshot(run))
+        yield RunEnded(self._snapshot(run))
 
 
 @dataclass(frozen=True)
-class Seen:
+class SpeechMeasurement:
     """One answer as it was read. Seconds; `delays` are from each token to the first version that shows it."""
 
-    delays: tuple[float, ...]
-    lost: int
+    delay_seconds: tuple[float, ...]
+    lost_tokens: int
     """How many tokens the last versions do not show."""
     is_in_order: bool
-    longest_gap: float
+    longest_gap_seconds: float
     """Between two moments at which words came, from the first to the last."""
-    first: float
+    first_seconds: float
     """From the first token to the first words."""
-    last: float
+    last_seconds: float
     """From the last token to the final text: the version after which nothing changes."""
-    asked_after: float
+    asked_after_seconds: float
     """From the question to the model's being asked."""
 
 
-def seen(telling: Telling, question_at: float, messages: Iterable[list[tuple[float, str]]]) -> Seen:
+def measure_speech(
+    telling: SpeechRun, question_at: float, messages: Iterable[list[tuple[float, str]]]
+) -> SpeechMeasurement:
     """What became of a telling in messages, each given as its versions: the time, and the text from then on."""
     parts = [versions for versions in messages if versions]
     visible: dict[int, float] = {}
@@ -112,16 +114,16 @@ def seen(telling: Telling, question_at: float, messages: Iterable[list[tuple[flo
         for number in _numbers(text):
             visible.setdefault(number, at)
     shown = [number for versions in parts for number in _numbers(versions[-1][1])]
-    said = telling.said_at
+    said = telling.token_times
     moments = sorted(set(visible.values()))
-    return Seen(
-        delays=tuple(visible[n] - at for n, at in enumerate(said) if n in visible),
-        lost=len(set(range(len(said))) - set(shown)),
+    return SpeechMeasurement(
+        delay_seconds=tuple(visible[n] - at for n, at in enumerate(said) if n in visible),
+        lost_tokens=len(set(range(len(said))) - set(shown)),
         is_in_order=shown == sorted(set(shown)),
-        longest_gap=max((later - earlier for earlier, later in pairwise(moments)), default=0.0),
-        first=moments[0] - said[0],
-        last=max(versions[-1][0] for versions in parts) - said[-1],
-        asked_after=telling.asked_at - question_at,
+        longest_gap_seconds=max((later - earlier for earlier, later in pairwise(moments)), default=0.0),
+        first_seconds=moments[0] - said[0],
+        last_seconds=max(versions[-1][0] for versions in parts) - said[-1],
+        asked_after_seconds=telling.asked_at - question_at,
     )
 
 
@@ -129,5 +131,5 @@ def _numbers(text: str) -> list[int]:
     return [int(number) for number in _NUMBER.findall(text)]
 
 
-def percentile(values: Iterable[float], percent: int) -> float:
+def compute_percentile(values: Iterable[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

@@ -39,7 +39,7 @@ asyncio.run(main())
 
 
 @contextlib.contextmanager
-def served(command: Sequence[str], folder: Path) -> Iterator[tuple[float, int]]:
+def run_server(command: Sequence[str], folder: Path) -> Iterator[tuple[float, int]]:
     """Start a server; gives the seconds until its page was read, and its process id."""
     began = time.perf_counter()
     environment = {**os.environ, "DATA_DIR": str(folder), "PORT": "0", "PYTHONUNBUFFERED": "1"}
@@ -61,19 +61,19 @@ def _seconds_to_page(process: "subprocess.Popen[str]", began: float) -> float:
     raise SystemExit("The server ended before it served anything.")
 
 
-def resident_megabytes(pid: int) -> float:
+def read_resident_megabytes(pid: int) -> float:
     """Resident memory of a process in MB, where /proc tells it."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1000  # type: ignore[index]  # every status has it
 
 
-def warm(name: str, command: Sequence[str]) -> float:
+def measure_warm_start(name: str, command: Sequence[str]) -> float:
     """Print and give the median of several warm starts, in seconds."""
     seconds, megabytes = [], 0.0
     with tempfile.TemporaryDirectory() as folder:
         for n in range(REPEATS + 1):
-            with served(command, Path(folder)) as (took, pid):
-                megabytes = resident_megabytes(pid)
+            with run_server(command, Path(folder)) as (took, pid):
+                megabytes = read_resident_megabytes(pid)
             if n:  # the first one makes the database
                 seconds.append(took)
     median = statistics.median(seconds)
@@ -81,7 +81,7 @@ def warm(name: str, command: Sequence[str]) -> float:
     return median
 
 
-def cold() -> None:
+def measure_cold_start() -> None:
     """Print a first run in a fresh clone, with everything to install."""
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
@@ -103,10 +103,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cold", action="store_true")
     if parser.parse_args().cold:
-        cold()
-    baseline = warm("aiohttp, one page", [sys.executable, "-c", BASELINE])
-    demo = warm("demo", [sys.executable, "-m", "bot", "demo", "--no-browser"])
-    through_run = warm("demo through run.py", [sys.executable, "run.py", "demo", "--no-browser"])
+        measure_cold_start()
+    baseline = measure_warm_start("aiohttp, one page", [sys.executable, "-c", BASELINE])
+    demo = measure_warm_start("demo", [sys.executable, "-m", "bot", "demo", "--no-browser"])
+    through_run = measure_warm_start("demo through run.py", [sys.executable, "run.py", "demo", "--no-browser"])
     print(f"{'':24} demo is {demo / baseline:.1f} × the baseline; run.py adds {through_run - demo:.2f} s")
 
 

@@ -10,42 +10,42 @@ from functools import partial
 from aiohttp.web import RouteDef
 from pydantic import SecretStr
 
-from bot.backends.replicate.backend import ReplicateBackend, webhook_at
+from bot.backends.replicate.backend import ReplicateBackend, make_webhook_url_builder
 from bot.catalogue.catalogue import Catalogue
-from bot.catalogue.loading import BUILT_IN, load
+from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
 from bot.commands import MENU
 from bot.conversations.conversations import Conversations
 from bot.core.backend import Backend
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Unavailable
 from bot.core.people import Workspace
-from bot.core.platform import Connection, Platform
+from bot.core.platform import Platform, PlatformConnection
 from bot.credits.credits import Credits
 from bot.credits.policies import Policies
-from bot.credits.pricing import CreditForm
+from bot.credits.pricing import CreditFormatter
 from bot.dispatch import budget_notices
-from bot.dispatch.consent import Consent
+from bot.dispatch.consent import Confirmations
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
-from bot.dispatch.ranks import Ranks
+from bot.dispatch.ranks import Authorizer
 from bot.dispatch.services import Services
 from bot.jobs.inbox import Inbox
 from bot.jobs.jobs import Jobs
 from bot.jobs.presenting import Presenter
-from bot.jobs.queue import Queue
+from bot.jobs.queue import JobQueues
 from bot.jobs.recovery import Recovery
-from bot.jobs.retention import Limits as RetentionLimits
 from bot.jobs.retention import Retention
+from bot.jobs.retention import RetentionLimits as RetentionLimits
 from bot.jobs.runner import Runner
 from bot.jobs.usual_times import UsualTimes
-from bot.jobs.work import Parts
+from bot.jobs.work import JobServices
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
-from bot.platforms.discord.access import Access
-from bot.platforms.web.door import Door
-from bot.platforms.web.page import WebPage
+from bot.platforms.discord.access import DiscordConfig
+from bot.platforms.web.door import Authenticator
+from bot.platforms.web.page import PageRoutes
 from bot.platforms.web.platform import WebPlatform
-from bot.server.health import Check
+from bot.server.health import HealthCheck
 from bot.server.server import Server
 from bot.settings import Owner, Settings
 from bot.storage.database import Database
@@ -55,11 +55,11 @@ log = logging.getLogger(__name__)
 RUNS_AT_ONCE = 2_000
 """Predictions in flight in one process."""
 
-HOME = (Workspace("web", "page"), Workspace("console", "console"))
+LOCAL_WORKSPACES = (Workspace("web", "page"), Workspace("console", "console"))
 """Workspaces that need no permission: whoever reaches them was let in by another door."""
 
 
-USER_INSTALLS = Workspace("discord", "user-installs")
+USER_INSTALL_WORKSPACE = Workspace("discord", "user-installs")
 """Where people ask whose place did not invite the bot: they brought it along themselves."""
 
 
@@ -83,20 +83,22 @@ class App:
         self.clock = clock or SystemClock()
         self.database = Database(settings.database_address)
         self.worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:12]}"
-        catalogue = Catalogue(load(settings.catalogue_path or BUILT_IN))
-        form = CreditForm(settings.credit_micros)
+        catalogue = Catalogue(load_catalogue(settings.catalogue_path or BUILT_IN_PATH))
+        form = CreditFormatter(settings.credit_micros)
         policies = Policies(settings.daily_micros, settings.monthly_budget_micros, self.clock)
-        self.media = Media(settings.data_dir, allowed_origins=_origins(settings))
-        self.backends = backends if backends is not None else _backends(settings, self.clock)
+        self.media = Media(settings.data_dir, allowed_origins=_list_allowed_origins(settings))
+        self.backends = backends if backends is not None else _make_backends(settings, self.clock)
         self.platforms: dict[str, Platform] = {}
         everyone = (*settings.admin_users, *owners)
-        moderation = Moderation(self.database, self.clock, _allowed(settings), everyone, settings.retention_days)
+        moderation = Moderation(
+            self.database, self.clock, _list_allowed_workspaces(settings), everyone, settings.retention_days
+        )
         self.notices = Notices(self.platforms, moderation, everyone)
-        tell = partial(budget_notices.tell, self.notices, form)
+        tell = partial(budget_notices.send_budget_alert, self.notices, form)
         self.credits = Credits(self.database, policies, form, self.clock, tell)
         presenter = Presenter(form, catalogue, badge)
         times = UsualTimes(self.database, self.clock)
-        parts = Parts(
+        parts = JobServices(
             self.database,
             catalogue,
             self.credits,
@@ -106,7 +108,7 @@ class App:
             presenter,
             times,
             self.clock,
-            Queue(RUNS_AT_ONCE),
+            JobQueues(RUNS_AT_ONCE),
         )
         self.runner = Runner(parts)
         self.inbox = Inbox(self.database, self.runner, self.clock)
@@ -116,18 +118,21 @@ class App:
             self.jobs, conversations, catalogue, self.credits, moderation, self.notices, self.media, MENU
         )
         self.dispatcher = Dispatcher(
-            services, Ranks(everyone, moderation), self.notices, Consent(self.database, self.clock, self.media)
+            services,
+            Authorizer(everyone, moderation),
+            self.notices,
+            Confirmations(self.database, self.clock, self.media),
         )
-        self.connections: list[Connection] = []
+        self.connections: list[PlatformConnection] = []
         self.recovery = Recovery(
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
         )
         self.retention = Retention(
-            parts, self.jobs.personal, RetentionLimits(settings.retention_days, settings.media_max_bytes)
+            parts, self.jobs.personal_data, RetentionLimits(settings.retention_days, settings.media_max_bytes)
         )
         self._stack = AsyncExitStack()
 
-    async def open(self, *platforms: Platform, connections: Sequence[Connection] = ()) -> int:
+    async def open(self, *platforms: Platform, connections: Sequence[PlatformConnection] = ()) -> int:
         """Open the database, join the platforms, and take up every job that waits; gives how many.
 
         People are heard last. Raises a `UserError` where a platform does not let us in.
@@ -140,28 +145,28 @@ class App:
         self._stack.push_async_callback(self.media.close)
         self._stack.push_async_callback(self.recovery.stop)
         self._stack.push_async_callback(self.runner.stop)
-        self._stack.push_async_callback(self.jobs.personal.stop)
+        self._stack.push_async_callback(self.jobs.personal_data.stop)
         for connection in connections:
             self._stack.push_async_callback(connection.close)
             await connection.open()
             self.platforms[connection.platform.name] = connection.platform
             self.connections.append(connection)
-        self._stack.push_async_callback(self.credits.alerts.rest)
+        self._stack.push_async_callback(self.credits.alerts.wait_until_idle)
         taken = await self.recovery.start()
         for connection in connections:
             await connection.listen()
         log.info("app.opened", extra={"worker": self.worker, "jobs_taken_up": taken})
         return taken
 
-    async def serve(self, web: WebPlatform, door: Door, *, find_free: bool = False) -> str:
+    async def serve(self, web: WebPlatform, authenticator: Authenticator, *, find_free: bool = False) -> str:
         """Serve the page to whom the door lets in, health and metrics; gives the page's address."""
         settings = self.settings
-        await door.check()
-        page = WebPage(
+        await authenticator.check()
+        page = PageRoutes(
             web,
             self.dispatcher,
-            self.media.path_of,
-            door,
+            self.media.find_path,
+            authenticator,
             host=settings.http_host,
             public_url=settings.public_url,
         )
@@ -169,24 +174,24 @@ class App:
             settings.http_host,
             settings.http_port,
             [*page.routes(), *self.routes()],
-            self.checks(),
+            self.list_health_checks(),
             closers=[page.stop],
         )
         host, port = await server.start(find_free=find_free)
         self._stack.push_async_callback(server.stop)
         self.retention.start()
         self._stack.push_async_callback(self.retention.stop)
-        address = f"http://{_in_url(host)}:{port}/"
-        self._stack.push_async_callback(door.close)
-        await door.open(address)
+        address = f"http://{_format_host(host)}:{port}/"
+        self._stack.push_async_callback(authenticator.close)
+        await authenticator.open(address)
         return address
 
-    def connections_chosen(self) -> list[Connection]:
+    def make_connections(self) -> list[PlatformConnection]:
         """The platforms whose tokens are set. Each one's SDK is loaded only here, where it is used."""
         settings = self.settings
         wanted = {
-            _discord: settings.discord_token is not None,
-            _slack: settings.slack_bot_token is not None or settings.slack_client_id is not None,
+            _connect_discord: settings.discord_token is not None,
+            _connect_slack: settings.slack_bot_token is not None or settings.slack_client_id is not None,
         }
         return [connect(self) for connect, is_wanted in wanted.items() if is_wanted]
 
@@ -199,21 +204,21 @@ class App:
     async def drain(self) -> None:
         """Take no new asks, and wait for running jobs as long as the settings allow; the rest waits in its rows."""
         for connection in self.connections:
-            await connection.quiet()
+            await connection.stop_listening()
         self.jobs.is_accepting = False
-        await self.jobs.none_being_accepted()
+        await self.jobs.wait_until_accepted()
         ended = await self.runner.drain(self.settings.shutdown_grace_seconds)
-        log.info("app.drained", extra={"all_ended": ended, "left": self.runner.running})
+        log.info("app.drained", extra={"all_ended": ended, "left": self.runner.running_count})
 
     async def close(self) -> None:
         """Let go of everything, last opened first."""
         self.jobs.is_accepting = False
         await self._stack.aclose()
 
-    def checks(self) -> dict[str, Check]:
+    def list_health_checks(self) -> dict[str, HealthCheck]:
         """What /readyz looks at."""
-        reached = {name: partial(_reach, backend) for name, backend in self.backends.items()}
-        heard = {connection.platform.name: partial(_reach, connection) for connection in self.connections}
+        reached = {name: partial(_check_part, backend) for name, backend in self.backends.items()}
+        heard = {connection.platform.name: partial(_check_part, connection) for connection in self.connections}
         return {"database": self._can_write, "accepting": self._is_accepting, **reached, **heard}
 
     async def _can_write(self) -> None:
@@ -225,24 +230,24 @@ class App:
             raise Unavailable("draining")
 
 
-async def _reach(part: Backend | Connection) -> None:
+async def _check_part(part: Backend | PlatformConnection) -> None:
     part.check()
 
 
-def _backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
+def _make_backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
     token = settings.replicate_api_token
     replicate = ReplicateBackend(
         settings.replicate_base_url,
         token.get_secret_value() if token else "",
         clock,
-        webhook_for=webhook_at(settings.public_url),
+        build_webhook_url=make_webhook_url_builder(settings.public_url),
     )
     return {replicate.name: replicate}
 
 
-def discord_access(settings: Settings) -> Access:
+def make_discord_config(settings: Settings) -> DiscordConfig:
     """How Discord is reached, from the settings."""
-    return Access(
+    return DiscordConfig(
         token=settings.discord_token.get_secret_value() if settings.discord_token else "",
         api_url=settings.discord_api_url,
         gateway_url=settings.discord_gateway_url or "",
@@ -253,44 +258,50 @@ def discord_access(settings: Settings) -> Access:
     )
 
 
-def _discord(app: App) -> Connection:
+def _connect_discord(app: App) -> PlatformConnection:
     from bot.platforms.discord.connection import DiscordConnection
 
-    return DiscordConnection(discord_access(app.settings), app.dispatcher, app.database, app.media.path_of, app.clock)
+    return DiscordConnection(
+        make_discord_config(app.settings), app.dispatcher, app.database, app.media.find_path, app.clock
+    )
 
 
-def _slack(app: App) -> Connection:
+def _connect_slack(app: App) -> PlatformConnection:
     from bot.platforms.slack.connection import SlackConnection
-    from bot.platforms.slack.keys import SlackKeys
+    from bot.platforms.slack.keys import SlackConfig
 
     settings = app.settings
-    keys = SlackKeys(
+    keys = SlackConfig(
         api_url=settings.slack_api_url,
-        bot_token=_secret(settings.slack_bot_token),
-        app_token=_secret(settings.slack_app_token),
-        signing_secret=_secret(settings.slack_signing_secret),
+        bot_token=_reveal_secret(settings.slack_bot_token),
+        app_token=_reveal_secret(settings.slack_app_token),
+        signing_secret=_reveal_secret(settings.slack_signing_secret),
         client_id=settings.slack_client_id or "",
-        client_secret=_secret(settings.slack_client_secret),
+        client_secret=_reveal_secret(settings.slack_client_secret),
         command_prefix=settings.slack_command_prefix,
         public_url=settings.public_url or "",
     )
-    return SlackConnection(keys, app.dispatcher, app.database, app.media.path_of, app.clock)
+    return SlackConnection(keys, app.dispatcher, app.database, app.media.find_path, app.clock)
 
 
-def _secret(value: SecretStr | None) -> str:
+def _reveal_secret(value: SecretStr | None) -> str:
     return value.get_secret_value() if value else ""
 
 
-def _in_url(host: str) -> str:
+def _format_host(host: str) -> str:
     """A host as an address names it: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
-def _origins(settings: Settings) -> tuple[str, ...]:
+def _list_allowed_origins(settings: Settings) -> tuple[str, ...]:
     """Origins the guarded fetcher may reach besides public https."""
     return (settings.replicate_base_url, settings.discord_cdn_url, settings.slack_api_url)
 
 
-def _allowed(settings: Settings) -> frozenset[tuple[str, str]]:
-    places = [*HOME, *settings.allowed_workspaces, *([USER_INSTALLS] if settings.allow_user_installs else [])]
+def _list_allowed_workspaces(settings: Settings) -> frozenset[tuple[str, str]]:
+    places = [
+        *LOCAL_WORKSPACES,
+        *settings.allowed_workspaces,
+        *([USER_INSTALL_WORKSPACE] if settings.allow_user_installs else []),
+    ]
     return frozenset((place.platform, place.id) for place in places)

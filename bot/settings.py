@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, Sett
 from bot.core.people import Workspace
 
 OUR_PREFIXES = ("DISCORD_", "SLACK_", "REPLICATE_")
-SHORTEST_SECRET = 8
+MIN_SECRET_CHARACTERS = 8
 MICROS_PER_USD = 1_000_000
 
 
@@ -34,11 +34,11 @@ class Owner(NamedTuple):
     id: str
 
 
-def comma_list(value: object) -> object:
+def split_commas(value: object) -> object:
     return tuple(part for item in value.split(",") if (part := item.strip())) if isinstance(value, str) else value
 
 
-def owner(value: object) -> object:
+def parse_owner(value: object) -> object:
     if not isinstance(value, str):
         return value
     match value.split(":"):
@@ -49,7 +49,7 @@ def owner(value: object) -> object:
     raise ValueError(f"should list people as discord:USER_ID or slack:TEAM_ID:USER_ID, not {value!r}")
 
 
-def workspace(value: object) -> object:
+def parse_workspace(value: object) -> object:
     if not isinstance(value, str):
         return value
     match value.split(":"):
@@ -60,14 +60,14 @@ def workspace(value: object) -> object:
     raise ValueError(f"should list places as discord:GUILD_ID or slack:TEAM_ID, not {value!r}")
 
 
-def long_enough(value: SecretStr) -> SecretStr:
+def check_secret_length(value: SecretStr) -> SecretStr:
     # What is shorter could not be taken out of the logs without taking ordinary words with it.
-    if len(value) < SHORTEST_SECRET:
-        raise ValueError(f"should have at least {SHORTEST_SECRET} characters")
+    if len(value) < MIN_SECRET_CHARACTERS:
+        raise ValueError(f"should have at least {MIN_SECRET_CHARACTERS} characters")
     return value
 
 
-def address(*schemes: str) -> AfterValidator:
+def check_url(*schemes: str) -> AfterValidator:
     def check(value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in schemes or not parts.hostname:
@@ -77,24 +77,24 @@ def address(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def slack_prefix(value: str) -> str:
+def check_slack_prefix(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9_-]{0,16}", value):
         raise ValueError(f"should be at most 16 of a-z, 0-9, - and _, not {value!r}")
     return value
 
 
-def database(value: SecretStr) -> SecretStr:
+def check_database_url(value: SecretStr) -> SecretStr:
     if urlsplit(value.get_secret_value()).scheme.split("+")[0] not in ("sqlite", "postgresql"):
         raise ValueError("should start with sqlite:/// or postgresql://")
     return value
 
 
-type_of_list = (NoDecode, BeforeValidator(comma_list))
-Secret = Annotated[SecretStr, AfterValidator(long_enough)]
-WebUrl = Annotated[str, address("https", "http")]
-Shards = Annotated[tuple[Annotated[int, Field(ge=0)], ...], *type_of_list]
-Owners = Annotated[tuple[Annotated[Owner, BeforeValidator(owner)], ...], *type_of_list]
-Workspaces = Annotated[tuple[Annotated[Workspace, BeforeValidator(workspace)], ...], *type_of_list]
+COMMA_LIST = (NoDecode, BeforeValidator(split_commas))
+Secret = Annotated[SecretStr, AfterValidator(check_secret_length)]
+WebUrl = Annotated[str, check_url("https", "http")]
+Shards = Annotated[tuple[Annotated[int, Field(ge=0)], ...], *COMMA_LIST]
+Owners = Annotated[tuple[Annotated[Owner, BeforeValidator(parse_owner)], ...], *COMMA_LIST]
+Workspaces = Annotated[tuple[Annotated[Workspace, BeforeValidator(parse_workspace)], ...], *COMMA_LIST]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda value: str(value).upper())]
 
 
@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     """The bot's token, from the Bot page of its application; Discord is off without it."""
     discord_api_url: WebUrl = "https://discord.com/api/v10"
     """Where Discord's API is: a proxy or an emulator, if not Discord itself."""
-    discord_gateway_url: Annotated[str, address("wss", "ws")] | None = None
+    discord_gateway_url: Annotated[str, check_url("wss", "ws")] | None = None
     """Where Discord's gateway is; Discord says so itself when this is empty."""
     discord_cdn_url: WebUrl = "https://cdn.discordapp.com"
     """Where the files that people attach in Discord are."""
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     """The client secret that belongs to SLACK_CLIENT_ID."""
     slack_api_url: WebUrl = "https://slack.com/api/"
     """Where Slack's API is: a proxy or an emulator, if not Slack itself."""
-    slack_command_prefix: Annotated[str, AfterValidator(slack_prefix)] = ""
+    slack_command_prefix: Annotated[str, AfterValidator(check_slack_prefix)] = ""
     """Put before the name of each slash command, where another app already has /imagine."""
 
     # Replicate
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     """Where Replicate's API is, without /v1: a proxy or the sandbox, if not Replicate itself."""
 
     # Web
-    public_url: Annotated[str, address("https"), AfterValidator(lambda url: url.rstrip("/"))] | None = None
+    public_url: Annotated[str, check_url("https"), AfterValidator(lambda url: url.rstrip("/"))] | None = None
     """The https address at which this bot is reached from outside, for webhooks and Slack over HTTP."""
     http_host: str = "127.0.0.1"
     """The address that the page, webhooks, health and metrics are served on."""
@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     """What a person must give to use the page when it is served beyond this machine."""
 
     # Data
-    database_url: Annotated[Secret, AfterValidator(database)] | None = None
+    database_url: Annotated[Secret, AfterValidator(check_database_url)] | None = None
     """postgresql://user:password@host/name for more than one process; a SQLite file in DATA_DIR when this is empty."""
     data_dir: Path = Path("data")
     """The folder of the SQLite file and of the pictures that are kept."""
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
     """text for people, json for machines."""
 
     @model_validator(mode="after")
-    def fit_together(self) -> Self:
+    def check_combinations(self) -> Self:
         problems = []
         if self.slack_client_id and self.slack_bot_token:
             problems.append("Give SLACK_BOT_TOKEN for one workspace or SLACK_CLIENT_ID for many, not both")
@@ -231,17 +231,17 @@ class Settings(BaseSettings):
             return self.database_url.get_secret_value()
         return f"sqlite:///{(self.data_dir / 'easel.db').as_posix()}"
 
-    def secrets(self) -> Iterator[str]:
+    def list_secrets(self) -> Iterator[str]:
         """Every secret value, for the logs to leave out."""
         for name in type(self).model_fields:
             if isinstance(value := getattr(self, name), SecretStr):
                 yield value.get_secret_value()
         password = urlsplit(self.database_address).password
-        if password and len(password) >= SHORTEST_SECRET:
+        if password and len(password) >= MIN_SECRET_CHARACTERS:
             yield from {password, unquote(password)}
 
 
-SECRETS = tuple(name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation))
+SECRET_FIELDS = tuple(name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation))
 
 
 def load_settings(env_file: str | Path = ".env") -> Settings:
@@ -254,24 +254,24 @@ def load_settings(env_file: str | Path = ".env") -> Settings:
         in_file = {key.upper(): value for key, value in DotEnvSettingsSource(Settings, env_file).env_vars.items()}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{env_file} cannot be read: {error}.") from error
-    problems = list(unknown_keys(in_file))
+    problems = list(find_unknown_keys(in_file))
     given = {**in_file, **{key: value for key, value in os.environ.items() if value}}
     from_files: dict[str, str] = {}
-    for name in SECRETS:
+    for name in SECRET_FIELDS:
         try:
-            from_files |= secret_from_file(name.upper(), given)
+            from_files |= read_secret_file(name.upper(), given)
         except ValueError as error:
             problems.append(str(error))
     try:
         settings = Settings(_env_file=env_file, **from_files)  # type: ignore[arg-type] # pydantic parses them
     except ValidationError as error:
-        problems += sentences(error)
+        problems += format_errors(error)
     if problems:
         raise SettingsError("\n".join(problems)) from None
     return settings
 
 
-def secret_from_file(name: str, given: dict[str, str | None]) -> dict[str, str]:
+def read_secret_file(name: str, given: dict[str, str | None]) -> dict[str, str]:
     """`{field: secret}` when `<name>_FILE` is given and the file is not empty, else nothing."""
     path = given.get(f"{name}_FILE")
     if not path:
@@ -285,9 +285,9 @@ def secret_from_file(name: str, given: dict[str, str | None]) -> dict[str, str]:
     return {name.lower(): secret} if secret else {}
 
 
-def unknown_keys(keys: Iterable[str]) -> Iterator[str]:
+def find_unknown_keys(keys: Iterable[str]) -> Iterator[str]:
     """A sentence for each key that looks like ours and is not, naming the nearest. Other programs' keys are fine."""
-    known = [name.upper() for name in Settings.model_fields] + [f"{name.upper()}_FILE" for name in SECRETS]
+    known = [name.upper() for name in Settings.model_fields] + [f"{name.upper()}_FILE" for name in SECRET_FIELDS]
     for key in keys:
         cutoff = 0.0 if key.startswith(OUR_PREFIXES) else 0.8
         nearest = get_close_matches(key, known, n=1, cutoff=cutoff)
@@ -295,7 +295,7 @@ def unknown_keys(keys: Iterable[str]) -> Iterator[str]:
             yield f"{key} is not a setting; did you mean {nearest[0]}?"
 
 
-def sentences(error: ValidationError) -> Iterator[str]:
+def format_errors(error: ValidationError) -> Iterator[str]:
     """Pydantic's findings as sentences that name the variable, and the value unless it is secret."""
     for found in error.errors():
         name = str(found["loc"][0]) if found["loc"] else ""
@@ -303,4 +303,4 @@ def sentences(error: ValidationError) -> Iterator[str]:
             yield f"{name.upper()} {found['ctx']['error']}.".lstrip()
             continue
         rule = found["msg"].partition("should ")[2].split(", unable")[0]
-        yield f"{name.upper()} should {rule}" + ("." if name in SECRETS else f", not {str(found['input'])!r}.")
+        yield f"{name.upper()} should {rule}" + ("." if name in SECRET_FIELDS else f", not {str(found['input'])!r}.")

@@ -15,23 +15,23 @@ from bot.core.people import Channel, User
 from bot.core.platform import MessageLimits
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command
-from bot.dispatch.parser import parse
-from bot.dispatch.presses import Press
+from bot.dispatch.parser import parse_command
+from bot.dispatch.presses import ButtonPress
 from bot.settings import Owner, Settings
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.clock import ManualClock
-from tests.fakes.platform import RememberingPlatform, Shown
+from tests.fakes.platform import FakePlatform, ShownMessage
 from tests.fakes.rows import ANA, CHANNEL
 from tests.storage.raw import jobs_with_open_holds
 
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 """How long, on a real clock, the bench waits for what must come."""
 
 
 class Bench:
     """Ask with `say`, `invoke` and `press`; look at `last_message`, `balance` and `backend`."""
 
-    def __init__(self, app: App, backend: ScriptedBackend, platform: RememberingPlatform, clock: ManualClock) -> None:
+    def __init__(self, app: App, backend: ScriptedBackend, platform: FakePlatform, clock: ManualClock) -> None:
         self.app = app
         self.backend = backend
         self.platform = platform
@@ -46,14 +46,14 @@ class Bench:
         *,
         clock: ManualClock | None = None,
         backend: ScriptedBackend | None = None,
-        platform: RememberingPlatform | None = None,
+        platform: FakePlatform | None = None,
         limits: MessageLimits | None = None,
         **changes: object,
     ) -> "Bench":
         """Start a bot on a folder; another one on the same folder finds what the first left."""
         clock = clock or ManualClock()
         backend = backend or ScriptedBackend(clock)
-        platform = platform or RememberingPlatform("web", clock, limits)
+        platform = platform or FakePlatform("web", clock, limits)
         plain = {
             "data_dir": folder,
             "database_url": SecretStr(database_url) if database_url else None,
@@ -75,8 +75,8 @@ class Bench:
         self, line: str, *, by: User = ANA, channel: Channel = CHANNEL, key: str = "", image: bytes | None = None
     ) -> Reply | None:
         """Type a line, and wait until everything that came of it is over, or stands still."""
-        call = parse(line, self.app.dispatcher.services.menu)
-        attachments = {} if image is None else {"image": attachment(image)}
+        call = parse_command(line, self.app.dispatcher.services.menu)
+        attachments = {} if image is None else {"image": make_attachment(image)}
         invocation = Invocation(
             user=by,
             channel=channel,
@@ -85,7 +85,7 @@ class Bench:
             options=call.options,
             attachments=attachments,
         )
-        return await self._done(await self.app.dispatcher.handle(invocation))
+        return await self._wait_and_return(await self.app.dispatcher.handle(invocation))
 
     async def invoke(self, form: Command, *, by: User = ANA, channel: Channel = CHANNEL) -> Reply | None:
         """The same from a filled-in form."""
@@ -100,57 +100,57 @@ class Bench:
             options={k: v for k, v in options.items() if v is not None and k not in attachments},
             attachments=attachments,
         )
-        return await self._done(await self.app.dispatcher.handle(invocation))
+        return await self._wait_and_return(await self.app.dispatcher.handle(invocation))
 
     async def press(
-        self, action: str, *, on: Shown | None = None, n: int = 0, by: User = ANA, channel: Channel = CHANNEL
+        self, action: str, *, on: ShownMessage | None = None, n: int = 0, by: User = ANA, channel: Channel = CHANNEL
     ) -> Reply | None:
         """Press a button of a message (the last one), which must be there."""
         message = on or self.last_message
         button = next(button for button in message.reply.buttons if (button.action, button.n) == (action, n))
-        press = Press(by, channel, action, button.job, n, f"web:press{next(self._keys)}", message.ref.id)
-        return await self._done(await self.app.dispatcher.press(press))
+        press = ButtonPress(by, channel, action, button.job, n, f"web:press{next(self._keys)}", message.ref.id)
+        return await self._wait_and_return(await self.app.dispatcher.handle_press(press))
 
-    async def _done(self, reply: Reply | None) -> Reply | None:
-        await self.rest()
+    async def _wait_and_return(self, reply: Reply | None) -> Reply | None:
+        await self.wait_until_idle()
         return reply
 
-    async def rest(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until no job runs, or all that run wait for somebody."""
         quiet = 0
-        while self.app.runner.running and quiet < 15:
-            before = self._signs_of_life()
+        while self.app.runner.running_count and quiet < 15:
+            before = self._count_activity()
             await asyncio.sleep(0.004)
-            quiet = quiet + 1 if self._signs_of_life() == before else 0
+            quiet = quiet + 1 if self._count_activity() == before else 0
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait for something to become true while the bot works."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while not condition():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.002)
 
-    async def pass_time(self, seconds: float) -> None:
+    async def advance_time(self, seconds: float) -> None:
         """Let time go by for the bot, second by second, with its work done in between."""
         while seconds > 0:
             step = min(seconds, 1.0)
             await self.clock.advance(step)
             await asyncio.sleep(0.002)  # the database's thread lives on a real clock
-            await self.rest()
+            await self.wait_until_idle()
             seconds -= step
 
-    def _signs_of_life(self) -> tuple[int, ...]:
+    def _count_activity(self) -> tuple[int, ...]:
         edits = sum(len(message.history) for message in self.platform.messages.values())
-        return (self.app.runner.running, edits, len(self.backend.runs), len(self.backend.cancelled))
+        return (self.app.runner.running_count, edits, len(self.backend.runs), len(self.backend.cancelled))
 
     @property
-    def last_message(self) -> Shown:
-        return self.platform.last
+    def last_message(self) -> ShownMessage:
+        return self.platform.last_message
 
     @property
     def last_text(self) -> str:
-        return self.platform.last.text
+        return self.platform.last_message.text
 
-    async def job(self, job_id: str = "") -> Job:
+    async def get_job(self, job_id: str = "") -> Job:
         """A job, or the one the last message belongs to."""
         wanted = job_id or self.last_message.destination.nonce.partition(":")[0]
         job = await self.app.jobs.get(wanted)
@@ -159,25 +159,27 @@ class Bench:
 
     async def balance(self, user: User = ANA) -> int:
         """What a person can still spend today, in micros."""
-        statement = await self.app.dispatcher.services.credits.statement(user)
-        return statement.today_left + statement.extra_left
+        statement = await self.app.dispatcher.services.credits.get_statement(user)
+        return statement.today_available_micros + statement.extra_available_micros
 
     @property
     def starting_credits(self) -> int:
         """What everybody has at the start of a day, in micros."""
         return self.app.settings.daily_micros
 
-    async def bot_spent(self) -> int:
+    async def get_bot_spent_micros(self) -> int:
         """What this month has cost the owner, in micros."""
         async with self.app.database.read() as tx:
             account = await tx.ledger.get_account(f"budget:bot:{self.clock.now():%Y-%m}")
-        return account.granted - account.balance if account else 0
+        return account.granted_micros - account.balance_micros if account else 0
 
-    async def open_holds(self) -> list[str]:
+    async def list_open_holds(self) -> list[str]:
         return await jobs_with_open_holds(self.app.database)
 
 
-def attachment(content: bytes, name: str = "a.png", mime: str = "image/png", size: int | None = None) -> Attachment:
+def make_attachment(
+    content: bytes, name: str = "a.png", mime: str = "image/png", size: int | None = None
+) -> Attachment:
     """A file as a platform hands it over."""
 
     async def read() -> bytes:

@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, settings
 
 from bot.storage.database import Database
 from tests.bench import Bench
-from tests.postgres import PostgresServer, find_binaries, running_server
+from tests.postgres import PostgresServer, find_binaries, run_server
 
 # A busy machine is slow, and that is no finding.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
-NEEDED = ("postgres", "browser")
+OPTIONAL_NEEDS = ("postgres", "browser")
 """What a machine may lack: marks of tests that skip there, unless `--require-…` or CI=true says that they must not."""
 
-skipped: dict[str, list[str]] = {need: [] for need in NEEDED}
+skipped: dict[str, list[str]] = {need: [] for need in OPTIONAL_NEEDS}
 
 
 class NetworkUsed(RuntimeError):
@@ -31,12 +31,12 @@ class NetworkUsed(RuntimeError):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    for need, thing in zip(NEEDED, ("PostgreSQL server", "Chromium with Playwright"), strict=True):
+    for need, thing in zip(OPTIONAL_NEEDS, ("PostgreSQL server", "Chromium with Playwright"), strict=True):
         parser.addoption(f"--require-{need}", action="store_true", help=f"fail, rather than skip, without a {thing}")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    for need in NEEDED:
+    for need in OPTIONAL_NEEDS:
         if report.skipped and need in report.keywords:
             skipped[need].append(report.nodeid)
 
@@ -59,16 +59,16 @@ def no_network() -> Iterator[None]:
     connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def guarded_connect(self: socket.socket, address: Any) -> None:
-        stay_home(self.family, address)
+        check_loopback(self.family, address)
         connect(self, address)
 
     def guarded_connect_ex(self: socket.socket, address: Any) -> int:
-        stay_home(self.family, address)
+        check_loopback(self.family, address)
         return connect_ex(self, address)
 
     def guarded_getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
-        if host and not is_literal(host):
-            stay_home(socket.AF_INET, (host,))
+        if host and not is_ip_address(host):
+            check_loopback(socket.AF_INET, (host,))
         return getaddrinfo(host, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -78,15 +78,15 @@ def no_network() -> Iterator[None]:
         yield
 
 
-def stay_home(family: int, address: Any) -> None:
+def check_loopback(family: int, address: Any) -> None:
     if family not in (socket.AF_INET, socket.AF_INET6):
         return
     host = address[0].decode() if isinstance(address[0], bytes) else address[0]
-    if host != "localhost" and not (is_literal(host) and ipaddress.ip_address(host).is_loopback):
+    if host != "localhost" and not (is_ip_address(host) and ipaddress.ip_address(host).is_loopback):
         raise NetworkUsed(f"A test tried to reach {host}; tests stay on this machine.")
 
 
-def is_literal(host: str | bytes) -> bool:
+def is_ip_address(host: str | bytes) -> bool:
     try:
         ipaddress.ip_address(host.decode() if isinstance(host, bytes) else host)
     except ValueError:
@@ -103,7 +103,7 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
         if is_required("postgres", request.config):
             pytest.fail(reason)
         pytest.skip(reason)
-    with running_server(binaries) as server:
+    with run_server(binaries) as server:
         yield server
 
 
@@ -135,7 +135,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
         yield f"sqlite:///{(tmp_path / 'easel.db').as_posix()}"
         return
     server: PostgresServer = request.getfixturevalue("postgres_with_schema")
-    await server.empty(WITH_SCHEMA)
+    await server.delete_rows(WITH_SCHEMA)
     yield server.url(WITH_SCHEMA)
 
 

@@ -25,14 +25,14 @@ from aiohttp import web
 
 from bot.backends.replicate import adoption
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.schema import Prediction, prediction_from
-from bot.backends.replicate.signatures import is_recent, is_signed
+from bot.backends.replicate.schema import ReplicatePrediction, parse_prediction
+from bot.backends.replicate.signatures import is_recent, is_signature_valid
 from bot.catalogue.catalogue import Catalogue
-from bot.catalogue.loading import load
+from bot.catalogue.loading import load_catalogue
 from bot.core.clock import SystemClock
 from bot.core.errors import EaselError
 from bot.core.json import JSON
-from bot.core.predictions import Ended
+from bot.core.predictions import RunEnded
 
 COSTS_USD = {
     "two pictures by flux-schnell": 0.006,
@@ -40,7 +40,7 @@ COSTS_USD = {
     "an answer by llama-3-70b, stopped after five seconds; in full if that fails": 0.012,
     "with --public-url, one more picture": 0.003,
 }
-MODELS = Catalogue(load())
+MODELS = Catalogue(load_catalogue())
 PICTURE, WORDS, LONG = (MODELS.get(key) for key in ("flux-schnell", "llama-3-8b", "llama-3-70b"))
 LIFE_SECONDS = 5
 LONGEST_WAIT_SECONDS = 90.0
@@ -48,19 +48,19 @@ LONGEST_LISTING_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LiveVerdict:
     """One thing that the bot relies on, whether it held, and what was seen."""
 
-    what: str
+    claim: str
     holds: bool
-    seen: str
+    evidence: str
 
     def __str__(self) -> str:
-        return f"{'holds ' if self.holds else 'BROKEN'}  {self.what}\n        {self.seen}"
+        return f"{'holds ' if self.holds else 'BROKEN'}  {self.claim}\n        {self.evidence}"
 
 
 @dataclass
-class Live:
+class LiveCheck:
     """One run against one service."""
 
     backend: ReplicateBackend
@@ -75,43 +75,43 @@ class Live:
             raise RuntimeError(f"create was refused: {reply.status_code} {reply.text[:300]}")
         return reply.json()
 
-    async def until_over(self, prediction_id: str) -> Prediction:
+    async def wait_until_done(self, prediction_id: str) -> ReplicatePrediction:
         async with asyncio.timeout(LONGEST_WAIT_SECONDS):
             while True:
-                run = prediction_from((await self.http.get(f"predictions/{prediction_id}")).json())
+                run = parse_prediction((await self.http.get(f"predictions/{prediction_id}")).json())
                 if run.state.is_final:
                     return run
                 await asyncio.sleep(0.5)
 
-    def picture(self) -> dict[str, JSON]:
+    def make_picture_inputs(self) -> dict[str, JSON]:
         return {"prompt": f"a fox in the snow, {self.marker}", "megapixels": "0.25", "seed": 7, "go_fast": False}
 
 
-async def check_adoption(live: Live) -> AsyncIterator[Verdict]:
+async def check_adoption(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
     """After an unclear create the list must tell which run was ours."""
-    inputs, since = live.picture(), datetime.now(UTC) - timedelta(seconds=60)
+    inputs, since = live.make_picture_inputs(), datetime.now(UTC) - timedelta(seconds=60)
     began = time.monotonic()
     made = await live.create({"version": PICTURE.ref, "input": inputs})
     listed = await _listed(live, made["id"], since)
     seconds = time.monotonic() - began
-    yield Verdict("a new prediction is in the list", listed is not None, f"seen {seconds:.1f} s after its create")
+    yield LiveVerdict("a new prediction is in the list", listed is not None, f"seen {seconds:.1f} s after its create")
     if listed is None:
         return
     lacking = [name for name in ("id", "model", "version", "input", "status", "created_at") if listed.get(name) is None]
     seen = f"lacks {', '.join(lacking)}" if lacking else f"model {listed['model']}, version {listed['version']}"
-    yield Verdict(
+    yield LiveVerdict(
         "the list has the fields that adoption reads", not lacking, f"{seen}; all: {', '.join(sorted(listed))}"
     )
-    same = adoption.is_same(prediction_from(listed), PICTURE, inputs)
+    same = adoption.is_same_run(parse_prediction(listed), PICTURE, inputs)
     kept = {name: listed.get("input", {}).get(name) for name in inputs}
-    yield Verdict("the listed input equals what was sent", same, json.dumps(kept)[:300])
+    yield LiveVerdict("the listed input equals what was sent", same, json.dumps(kept)[:300])
     found = await live.backend.find(PICTURE, inputs, created_after=since)
     ids = [snapshot.backend_id for snapshot in found]
-    yield Verdict("the backend finds it, and it alone", ids == [made["id"]], f"found {ids}")
-    await live.until_over(made["id"])
+    yield LiveVerdict("the backend finds it, and it alone", ids == [made["id"]], f"found {ids}")
+    await live.wait_until_done(made["id"])
 
 
-async def _listed(live: Live, prediction_id: str, since: datetime) -> dict[str, Any] | None:
+async def _listed(live: LiveCheck, prediction_id: str, since: datetime) -> dict[str, Any] | None:
     deadline = time.monotonic() + LONGEST_LISTING_SECONDS
     while time.monotonic() < deadline:
         page = (await live.http.get("predictions", params={"created_after": since.isoformat()})).json()
@@ -122,35 +122,37 @@ async def _listed(live: Live, prediction_id: str, since: datetime) -> dict[str, 
     return None
 
 
-async def check_cancel_after(live: Live) -> AsyncIterator[Verdict]:
+async def check_cancel_after(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
     """An orphan must end by itself."""
     inputs: dict[str, JSON] = {"prompt": "Count from one to two thousand, in words.", "max_tokens": 4096}
     inputs["min_tokens"] = 4000
     made = await live.create({"version": LONG.ref, "input": inputs}, **{"Cancel-After": f"{LIFE_SECONDS}s"})
-    yield Verdict(
+    yield LiveVerdict(
         "Cancel-After is echoed as a deadline", bool(made.get("deadline")), f"deadline {made.get('deadline')}"
     )
-    run = await live.until_over(made["id"])
+    run = await live.wait_until_done(made["id"])
     lived = (run.completed_at - run.created_at).total_seconds() if run.completed_at and run.created_at else -1
     ended = run.state in ("canceled", "aborted")
-    yield Verdict("a run ends at its deadline", ended and lived < LIFE_SECONDS + 10, f"{run.state} after {lived:.1f} s")
+    yield LiveVerdict(
+        "a run ends at its deadline", ended and lived < LIFE_SECONDS + 10, f"{run.state} after {lived:.1f} s"
+    )
 
 
-async def check_streams(live: Live) -> AsyncIterator[Verdict]:
+async def check_streams(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
     """The bot sends no token to streams until one asks for it."""
     words: dict[str, JSON] = {"prompt": f"Say hello. {live.marker}", "max_tokens": 40}
-    asks = (("text", WORDS.ref, words), ("picture", PICTURE.ref, live.picture() | {"seed": 8}))
+    asks = (("text", WORDS.ref, words), ("picture", PICTURE.ref, live.make_picture_inputs() | {"seed": 8}))
     for kind, ref, inputs in asks:
         made = await live.create({"version": ref, "input": inputs})
         url = made.get("urls", {}).get("stream")
-        yield Verdict(f"a {kind} has a stream", bool(url), str(url)[:60])
+        yield LiveVerdict(f"a {kind} has a stream", bool(url), str(url)[:60])
         if url:
             status, text = await _open_stream(url)
             host = httpx.URL(url).host
-            yield Verdict(f"the stream of a {kind} needs no token", status == 200, f"{host} answers {status}")
+            yield LiveVerdict(f"the stream of a {kind} needs no token", status == 200, f"{host} answers {status}")
             has_done = "event: done" in text
-            yield Verdict(f"the stream of a {kind} ends with done", has_done, " ".join(text.split())[-120:])
-        await live.until_over(made["id"])
+            yield LiveVerdict(f"the stream of a {kind} ends with done", has_done, " ".join(text.split())[-120:])
+        await live.wait_until_done(made["id"])
 
 
 async def _open_stream(url: str) -> tuple[int, str]:
@@ -161,20 +163,20 @@ async def _open_stream(url: str) -> tuple[int, str]:
     return reply.status_code, reply.text
 
 
-async def check_backend(live: Live) -> AsyncIterator[Verdict]:
+async def check_backend(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
     """The bot's own client, the whole way."""
     inputs: dict[str, JSON] = {"prompt": f"Say hello. {live.marker} again", "max_tokens": 20}
     backend_id = await live.backend.submit(WORDS, inputs, job="live", cancel_after_seconds=120)
     async with aclosing(live.backend.watch(WORDS, backend_id)) as events:
         told = [event async for event in events]
     last = told[-1]
-    snapshot = last.snapshot if isinstance(last, Ended) else None
-    yield Verdict("the bot's client streams an answer", bool(snapshot and snapshot.text), f"{len(told)} events")
+    snapshot = last.snapshot if isinstance(last, RunEnded) else None
+    yield LiveVerdict("the bot's client streams an answer", bool(snapshot and snapshot.text), f"{len(told)} events")
     counted = snapshot.metrics if snapshot else None
-    yield Verdict("tokens are metered", bool(counted and counted.tokens_out), f"{counted}")
+    yield LiveVerdict("tokens are metered", bool(counted and counted.tokens_out), f"{counted}")
 
 
-async def check_webhook(live: Live, public_url: str, port: int) -> AsyncIterator[Verdict]:
+async def check_webhook(live: LiveCheck, public_url: str, port: int) -> AsyncIterator[LiveVerdict]:
     """The three headers, and the signature over the raw bytes."""
     calls: asyncio.Queue[tuple[Mapping[str, str], bytes, str]] = asyncio.Queue()
 
@@ -188,20 +190,20 @@ async def check_webhook(live: Live, public_url: str, port: int) -> AsyncIterator
             "webhook": f"{public_url.rstrip('/')}/live?job=live",
             "webhook_events_filter": ["completed"],
         }
-        made = await live.create({"version": PICTURE.ref, "input": live.picture() | {"seed": 9}, **webhook})
-        run = await live.until_over(made["id"])
+        made = await live.create({"version": PICTURE.ref, "input": live.make_picture_inputs() | {"seed": 9}, **webhook})
+        run = await live.wait_until_done(made["id"])
         try:
             headers, body, query = await asyncio.wait_for(calls.get(), 60)
         except TimeoutError:
-            yield Verdict("a webhook comes", False, f"none within 60 s after {run.state}")
+            yield LiveVerdict("a webhook comes", False, f"none within 60 s after {run.state}")
             return
     names = [name for name in headers if name.startswith("webhook-")]
-    yield Verdict("a webhook comes, with its query kept", query == "job=live", f"query {query!r}, headers {names}")
+    yield LiveVerdict("a webhook comes, with its query kept", query == "job=live", f"query {query!r}, headers {names}")
     given = {"webhook_id": headers.get("webhook-id", ""), "timestamp": headers.get("webhook-timestamp", "")}
     secret = await live.backend.client.get_webhook_secret()
-    signed = is_signed(body, signatures=headers.get("webhook-signature", ""), secret=secret, **given)
+    signed = is_signature_valid(body, signatures=headers.get("webhook-signature", ""), secret=secret, **given)
     recent = is_recent(given["timestamp"], time.time())
-    yield Verdict("its signature is as documented", signed and recent, f"{given}, recent: {recent}")
+    yield LiveVerdict("its signature is as documented", signed and recent, f"{given}, recent: {recent}")
 
 
 @asynccontextmanager
@@ -223,7 +225,7 @@ async def run(base_url: str, token: str, tell: Callable[[str], object], *, publi
     headers = {"Authorization": f"Bearer {token}"}
     broken = 0
     async with httpx.AsyncClient(base_url=f"{base_url.rstrip('/')}/v1/", headers=headers, timeout=30) as http:
-        live = Live(backend, http)
+        live = LiveCheck(backend, http)
         checks = [check_adoption(live), check_cancel_after(live), check_streams(live), check_backend(live)]
         if public_url:
             checks.append(check_webhook(live, public_url, port))
@@ -241,7 +243,7 @@ async def run(base_url: str, token: str, tell: Callable[[str], object], *, publi
     return broken
 
 
-async def _verdicts(check: AsyncIterator[Verdict], tell: Callable[[str], object]) -> int:
+async def _verdicts(check: AsyncIterator[LiveVerdict], tell: Callable[[str], object]) -> int:
     broken = 0
     try:
         async for verdict in check:

@@ -15,18 +15,18 @@ from typing import Any
 
 import asyncpg
 
-SECONDS_TO_START = 30
+MAX_START_SECONDS = 30
 _CLOSE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-WHERE_DEBIAN_KEEPS_IT = "/usr/lib/postgresql"
+DEBIAN_POSTGRES_FOLDER = "/usr/lib/postgresql"
 
 
 def find_binaries() -> Path | None:
     """The folder of `initdb` and `postgres`: the one on PATH, else the newest that Debian has installed, else None."""
     if on_path := shutil.which("initdb"):
         return Path(on_path).resolve().parent
-    installed = [path.parent for path in Path(WHERE_DEBIAN_KEEPS_IT).glob("*/bin/initdb")]
+    installed = [path.parent for path in Path(DEBIAN_POSTGRES_FOLDER).glob("*/bin/initdb")]
     return max(installed, key=lambda folder: int(folder.parent.name), default=None)
 
 
@@ -54,7 +54,7 @@ class PostgresServer:
             await connection.close()
         return self.url(name)
 
-    async def empty(self, name: str) -> None:
+    async def delete_rows(self, name: str) -> None:
         """Take every row away, past the triggers that keep them, and close what an earlier test left open."""
         connection = await asyncpg.connect(self.url(name))
         try:
@@ -79,11 +79,11 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server(binaries: Path) -> Iterator[PostgresServer]:
+def run_server(binaries: Path) -> Iterator[PostgresServer]:
     """Start a server with its defaults, except that it need not survive a power cut. Its log is in the RuntimeError."""
     folder = Path(tempfile.mkdtemp(prefix="easel-postgres-"))
     data, log, port = folder / "data", folder / "log", free_port()
-    person: dict[str, Any] = {"cwd": folder} | unprivileged(folder)
+    person: dict[str, Any] = {"cwd": folder} | choose_unprivileged_user(folder)
     initdb: list[str | Path] = [
         binaries / "initdb",
         "-D",
@@ -112,14 +112,14 @@ def running_server(binaries: Path) -> Iterator[PostgresServer]:
             wait_until_ready(binaries, port, process, log)
             yield PostgresServer(port)
         finally:
-            stop(process)
+            stop_process(process)
     except subprocess.CalledProcessError as error:
         raise RuntimeError(f"initdb failed: {error.stderr}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def unprivileged(folder: Path) -> dict[str, Any]:
+def choose_unprivileged_user(folder: Path) -> dict[str, Any]:
     """How to start a process that is not root, which PostgreSQL refuses to be; it must own its folder."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return {}
@@ -133,14 +133,14 @@ def unprivileged(folder: Path) -> dict[str, Any]:
 
 def wait_until_ready(binaries: Path, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     asking: list[str | Path] = [binaries / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}"]
-    deadline = time.monotonic() + SECONDS_TO_START
+    deadline = time.monotonic() + MAX_START_SECONDS
     while subprocess.run(asking, check=False).returncode:
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}")
         time.sleep(0.05)
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
+def stop_process(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         process.send_signal(2)  # SIGINT: close connections and stop
     try:

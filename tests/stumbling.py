@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 
-def stumble(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *errors: Exception) -> list[Exception]:
+def fail_next_calls(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *errors: Exception) -> list[Exception]:
     """The next calls of the async `owner.name` raise these, one each; gives those that are still to come."""
     works, to_come = getattr(owner, name), list(errors)
 

@@ -12,7 +12,7 @@ from bot.core.people import User
 from bot.core.replies import Tone
 from bot.storage.policies import Policy
 from tests.bench import Bench
-from tests.fakes.backend import png
+from tests.fakes.backend import make_png
 from tests.fakes.rows import ANA, NOW
 
 
@@ -59,7 +59,7 @@ async def test_a_link_into_the_house_is_not_followed(bench: Bench, address: str)
     assert "link" in sentence or "address" in sentence
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", b"GIF89a", png()[:40]])
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"GIF89a", make_png()[:40]])
 async def test_a_file_that_is_no_picture(bench: Bench, content: bytes) -> None:
     assert "picture" in await refused(bench, "/upscale", image=content)
 
@@ -80,7 +80,7 @@ async def test_a_decompression_bomb_is_not_opened(bench: Bench) -> None:
 
 
 async def test_a_file_too_large_is_not_read(bench: Bench) -> None:
-    assert "MB" in await refused(bench, "/upscale", image=png() + b"\0" * (21 << 20))
+    assert "MB" in await refused(bench, "/upscale", image=make_png() + b"\0" * (21 << 20))
 
 
 async def test_no_money_left_says_how_much_and_when(tmp_path: Path) -> None:
@@ -188,23 +188,23 @@ async def test_an_unknown_workspace_is_told_whom_to_ask(bench: Bench) -> None:
     ],
 )
 async def test_a_backend_that_refuses_costs_nothing(bench: Bench, error: BackendError) -> None:
-    bench.backend.refusal = error
+    bench.backend.submit_error = error
 
     await bench.say("/imagine a fox")
 
     assert bench.last_text == f"⚠ {error}"
     assert [button.label for button in bench.last_message.reply.buttons] == ["Try again", "Delete"]
     assert await bench.balance() == bench.starting_credits
-    assert await bench.open_holds() == []
+    assert await bench.list_open_holds() == []
 
 
 async def test_a_throttled_ask_waits_for_its_turn_and_is_not_lost(bench: Bench) -> None:
-    bench.backend.refusal = BackendBusy("The model service is busy.", retry_after=5)
+    bench.backend.submit_error = BackendBusy("The model service is busy.", retry_after_seconds=5)
     await bench.say("/imagine a fox")
     meanwhile = bench.last_message.reply.tone
 
-    bench.backend.refusal = None
-    await bench.pass_time(30)
+    bench.backend.submit_error = None
+    await bench.advance_time(30)
 
     assert (meanwhile, bench.last_message.reply.tone) == (Tone.WORKING, Tone.DONE)
     assert await bench.balance() == bench.starting_credits - 3_000

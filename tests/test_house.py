@@ -12,7 +12,7 @@ import pytest
 
 from bot.commands import MENU
 from bot.core.people import Rank
-from bot.settings import SECRETS, Settings
+from bot.settings import SECRET_FIELDS, Settings
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "bot").rglob("*.py"))
@@ -107,7 +107,7 @@ def test_the_example_of_env_says_what_the_settings_say() -> None:
     assert list(written) == [name.upper() for name in Settings.model_fields]
     for name, field in Settings.model_fields.items():
         default = "" if field.default in (None, ()) else shown(field.default)
-        assert written[name.upper()] == (field.description, default, name not in SECRETS)
+        assert written[name.upper()] == (field.description, default, name not in SECRET_FIELDS)
 
 
 def shown(value: object) -> str:
@@ -125,14 +125,14 @@ def test_each_setting_has_a_type_a_default_and_one_sentence(name: str) -> None:
     assert len(field.description) <= 118
 
 
-@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("secret", SECRET_FIELDS)
 def test_the_example_holds_no_secret(secret: str) -> None:
     assert env_example()[secret.upper()][1] == ""
 
 
 def test_settings_that_the_docs_name_exist() -> None:
     known = {name.upper() for name in Settings.model_fields}
-    known |= {f"{name.upper()}_FILE" for name in SECRETS}
+    known |= {f"{name.upper()}_FILE" for name in SECRET_FIELDS}
     families = re.compile(r"\b(?:DISCORD|SLACK|REPLICATE|HTTP|MEDIA|LOG|DAILY|MONTHLY|ADMIN|ALLOWED?)_[A-Z_]+\b")
     papers = [path for path in tracked() if path.suffix == ".md" and path.parent in (ROOT, ROOT / "docs")]
 
@@ -195,5 +195,5 @@ def test_each_command_has_its_file_and_its_dialogue() -> None:
     dialogues = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
 
     for form in MENU:
-        assert form.__module__ == "bot.commands." + ".".join(form.declaration.words_of_name)
+        assert form.__module__ == "bot.commands." + ".".join(form.declaration.name_parts)
         assert f'"/{form.declaration.name}' in dialogues or f"/{form.declaration.name} " in dialogues

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.sandbox.faults import Fault, FaultKind
+from bot.sandbox.faults import FaultKind, SandboxFault
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests import live_replicate
-from tests.backends.waiting import eventually
+from tests.backends.waiting import wait_until
 
 ITEMS = (
     "a new prediction is in the list",
@@ -35,7 +35,7 @@ ITEMS = (
 async def sandbox() -> AsyncIterator[Sandbox]:
     sandbox = Sandbox(SandboxOptions(speed=0.0))
     await sandbox.start()
-    sandbox.faults.arm(Fault.of("hang", None), live_replicate.LONG.ref, 1)
+    sandbox.faults.arm(SandboxFault.parse("hang", None), live_replicate.LONG.ref, 1)
     yield sandbox
     await sandbox.stop()
 
@@ -49,14 +49,14 @@ def free_port() -> int:
 
 async def pass_the_deadline(sandbox: Sandbox) -> None:
     """The long answer's five seconds, in none."""
-    await eventually(lambda: any(run.model == live_replicate.LONG.ref for run in sandbox.store.newest_first()))
+    await wait_until(lambda: any(run.model == live_replicate.LONG.ref for run in sandbox.store.list_newest_first()))
     sandbox.clock.advance(live_replicate.LIFE_SECONDS)
 
 
 async def verdicts(sandbox: Sandbox, *, fault: str = "") -> tuple[int, str]:
     told: list[str] = []
     if fault:
-        sandbox.faults.arm(Fault.of(FaultKind(fault), None), live_replicate.WORDS.ref, 9)
+        sandbox.faults.arm(SandboxFault.parse(FaultKind(fault), None), live_replicate.WORDS.ref, 9)
     port = free_port()
     passing = asyncio.create_task(pass_the_deadline(sandbox))
     broken = await live_replicate.run(

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from bot.core.people import Workspace
-from bot.settings import SECRETS, Owner, Settings, SettingsError, load_settings
+from bot.settings import SECRET_FIELDS, Owner, Settings, SettingsError, load_settings
 
 TOKEN = "a-made-up-token"
 
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name.upper() for name in Settings.model_fields] + [f"{name.upper()}_FILE" for name in SECRETS]:
+    for name in [name.upper() for name in Settings.model_fields] + [f"{name.upper()}_FILE" for name in SECRET_FIELDS]:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -39,7 +39,7 @@ def test_without_a_file_every_setting_has_its_default(tmp_path: Path) -> None:
     )
     assert settings.database_address == "sqlite:///data/easel.db"
     assert settings.replicate_base_url == "https://api.replicate.com"
-    assert list(settings.secrets()) == []
+    assert list(settings.list_secrets()) == []
 
 
 def test_money_is_whole_micro_dollars() -> None:
@@ -98,7 +98,7 @@ def test_an_empty_secret_file_is_a_secret_not_given(tmp_path: Path) -> None:
     assert load_settings(written(tmp_path, f"WEB_TOKEN_FILE={tmp_path / 'token'}")).web_token is None
 
 
-@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("name", SECRET_FIELDS)
 def test_no_secret_is_printed_and_all_are_told_to_the_logs(name: str, tmp_path: Path) -> None:
     value = f"postgresql://bot:{TOKEN}@host/easel" if name == "database_url" else TOKEN
     extra = ["SLACK_CLIENT_ID=1"] if name == "slack_client_secret" else []
@@ -107,13 +107,13 @@ def test_no_secret_is_printed_and_all_are_told_to_the_logs(name: str, tmp_path: 
 
     assert TOKEN not in repr(settings)
     assert TOKEN not in str(settings.model_dump())
-    assert TOKEN in list(settings.secrets())
+    assert TOKEN in list(settings.list_secrets())
 
 
 def test_a_password_is_told_to_the_logs_in_both_forms() -> None:
     settings = Settings.model_validate({"database_url": "postgresql://bot:long%40password@host/easel"})
 
-    assert {"long%40password", "long@password"} <= set(settings.secrets())
+    assert {"long%40password", "long@password"} <= set(settings.list_secrets())
 
 
 @pytest.mark.parametrize(

@@ -15,42 +15,42 @@ STREAM_TIMEOUT = httpx.Timeout(90.0, connect=5.0, write=30.0, pool=10.0)
 # A line that sat idle for longer may be closed by the other side just as we write a create on it, and a create that
 # breaks there is an unclear one.
 _KEEPALIVE_SECONDS = 15.0
-_LINES_KEPT = 50
+_MAX_IDLE_CONNECTIONS = 50
 
 
-def tls() -> ssl.SSLContext:
+def create_tls_context() -> ssl.SSLContext:
     """A context to share between clients: building one reads all the root certificates, some 20 ms."""
     return httpx.create_ssl_context(trust_env=False)
 
 
-def api_client(
+def create_api_client(
     *, headers: Mapping[str, str], context: ssl.SSLContext, timeout: httpx.Timeout = API_TIMEOUT
 ) -> httpx.AsyncClient:
     """For calls that answer at once. Follows no redirect, as that could carry the token elsewhere."""
-    lines = Lines(context, keep=_LINES_KEPT)
+    lines = HttpConnectionPool(context, max_idle=_MAX_IDLE_CONNECTIONS)
     return httpx.AsyncClient(headers=headers, timeout=timeout, transport=lines, trust_env=False)
 
 
-def stream_client(*, context: ssl.SSLContext, timeout: httpx.Timeout = STREAM_TIMEOUT) -> httpx.AsyncClient:
+def create_stream_client(*, context: ssl.SSLContext, timeout: httpx.Timeout = STREAM_TIMEOUT) -> httpx.AsyncClient:
     """For streams: each has a line of its own, which ends with it."""
-    return httpx.AsyncClient(timeout=timeout, transport=Lines(context, keep=0), trust_env=False)
+    return httpx.AsyncClient(timeout=timeout, transport=HttpConnectionPool(context, max_idle=0), trust_env=False)
 
 
-class Lines(httpx.AsyncBaseTransport):
+class HttpConnectionPool(httpx.AsyncBaseTransport):
     """A connection for each request in flight, without a limit; when free, `keep` of them stay for the next.
 
     In place of httpcore's pool, which walks all its connections several times for each request: 200 calls at once
     cost it five seconds of CPU under a profiler, and 2,000 streams cannot be opened in time.
     """
 
-    def __init__(self, context: ssl.SSLContext, *, keep: int) -> None:
+    def __init__(self, context: ssl.SSLContext, *, max_idle: int) -> None:
         self._context = context
-        self._keep = keep
-        self._free: list[httpx.AsyncHTTPTransport] = []
+        self._max_idle = max_idle
+        self._idle: list[httpx.AsyncHTTPTransport] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Take the line that was free last, as it is the likeliest to be alive, or a new one."""
-        line = self._free.pop() if self._free else self._new()
+        line = self._idle.pop() if self._idle else self._open_connection()
         try:
             response = await line.handle_async_request(request)
         except BaseException:
@@ -61,22 +61,22 @@ class Lines(httpx.AsyncBaseTransport):
             response.status_code, headers=response.headers, stream=body, extensions=response.extensions
         )
 
-    async def give_back(self, line: httpx.AsyncHTTPTransport) -> None:
+    async def release(self, connection: httpx.AsyncHTTPTransport) -> None:
         """The reply has been read, or left: keep the line or end it."""
-        if len(self._free) < self._keep:
-            self._free.append(line)
+        if len(self._idle) < self._max_idle:
+            self._idle.append(connection)
         else:
-            await line.aclose()
+            await connection.aclose()
 
     async def aclose(self) -> None:
         """End the free lines; the others end with their replies."""
-        self._keep = 0
-        while self._free:
-            await self._free.pop().aclose()
+        self._max_idle = 0
+        while self._idle:
+            await self._idle.pop().aclose()
 
-    def _new(self) -> httpx.AsyncHTTPTransport:
+    def _open_connection(self) -> httpx.AsyncHTTPTransport:
         limits = httpx.Limits(
-            max_connections=None, max_keepalive_connections=min(1, self._keep), keepalive_expiry=_KEEPALIVE_SECONDS
+            max_connections=None, max_keepalive_connections=min(1, self._max_idle), keepalive_expiry=_KEEPALIVE_SECONDS
         )
         return httpx.AsyncHTTPTransport(verify=self._context, limits=limits, trust_env=False)
 
@@ -84,19 +84,21 @@ class Lines(httpx.AsyncBaseTransport):
 class _Body(httpx.AsyncByteStream):
     """A reply's bytes; closing them gives the line back."""
 
-    def __init__(self, body: httpx.AsyncByteStream, line: httpx.AsyncHTTPTransport, lines: Lines) -> None:
+    def __init__(
+        self, body: httpx.AsyncByteStream, connection: httpx.AsyncHTTPTransport, pool: HttpConnectionPool
+    ) -> None:
         self._body = body
-        self._line: httpx.AsyncHTTPTransport | None = line
-        self._lines = lines
+        self._connection: httpx.AsyncHTTPTransport | None = connection
+        self._pool = pool
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for piece in self._body:
             yield piece
 
     async def aclose(self) -> None:
-        line, self._line = self._line, None
+        line, self._connection = self._connection, None
         if line is not None:
             try:
                 await self._body.aclose()
             finally:
-                await self._lines.give_back(line)
+                await self._pool.release(line)

@@ -42,13 +42,13 @@ class EventReader:
         if chunk:
             self._ended_on_return = chunk.endswith(b"\r")
         *ends, rest = _LINE_END.split(chunk)
-        events = [event for end in ends if (event := self._line(self._finish(end))) is not None]
+        events = [event for end in ends if (event := self._read_line(self._complete_line(end))) is not None]
         # Pieces are joined once, when their line ends: a picture of 4 MB comes as one line in a thousand pieces.
         if rest:
             self._pieces.append(rest)
         return events
 
-    def _finish(self, end: bytes) -> str:
+    def _complete_line(self, end: bytes) -> str:
         line = b"".join((*self._pieces, end))
         self._pieces.clear()
         if self._is_first_line:
@@ -56,7 +56,7 @@ class EventReader:
             self._is_first_line = False
         return line.decode("utf-8", "replace")
 
-    def _line(self, line: str) -> ServerSentEvent | None:
+    def _read_line(self, line: str) -> ServerSentEvent | None:
         if not line:
             return self._dispatch()
         name, _, value = line.partition(":")

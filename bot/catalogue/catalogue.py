@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.catalogue.inputs import to_inputs
+from bot.catalogue.inputs import apply_input_rules
 from bot.core.errors import BadOption, UnknownName
 from bot.core.json import JSON
 from bot.core.models import Model, OutputKind, Price, PriceUnit, Task
@@ -36,25 +36,27 @@ class Catalogue:
             inputs={},
         )
 
-    def of(self, task: Task) -> list[Model]:
+    def list_for_task(self, task: Task) -> list[Model]:
         """The models for a task, the default first."""
         return [model for model in self._models.values() if model.task is task]
 
-    def all(self) -> list[Model]:
+    def list_all(self) -> list[Model]:
         return list(self._models.values())
 
-    def choose(self, task: Task, name: str = "", *, needs: str = "", usual: str = "") -> Model:
+    def choose(self, task: Task, name: str = "", *, required_option: str = "", preferred_key: str = "") -> Model:
         """The model a person named by key, title or the backend's name; without a name the default of the task.
 
         `usual` is the key of another default, where there is one; `needs` names an option the default must take, e.g.
         `image`. Raises `UnknownName` with the nearest.
         """
-        models = self.of(task)
+        models = self.list_for_task(task)
         if not models:
             raise BadOption(f"No model for /{task} is on offer here. Ask my owner to add one.", option="model")
         if not name:
-            models.sort(key=lambda model: model.key != usual)
-            return next((model for model in models if not needs or needs in model.inputs), models[0])
+            models.sort(key=lambda model: model.key != preferred_key)
+            return next(
+                (model for model in models if not required_option or required_option in model.inputs), models[0]
+            )
         wanted = name.strip().lower()
         for model in models:
             if wanted in (model.key, model.title.lower(), model.ref.lower(), model.ref.lower().split("/")[-1]):
@@ -62,20 +64,20 @@ class Catalogue:
         elsewhere = next((model for model in self._models.values() if wanted == model.key), None)
         if elsewhere is not None:
             raise BadOption(f"{elsewhere.title} is for /{elsewhere.task}, not for /{task}.", option="model")
-        raise UnknownName("model", name, [model.key for model in models], how="/models lists them.")
+        raise UnknownName("model", name, [model.key for model in models], advice="/models lists them.")
 
-    def for_variation(self, key: str) -> Model | None:
+    def choose_for_variation(self, key: str) -> Model | None:
         """The model to vary a picture with: the one that made it if it takes pictures, else the first that does."""
         made_by = self._models.get(key)
         if made_by is not None and made_by.task is Task.IMAGINE and "image" in made_by.inputs:
             return made_by
-        return next((model for model in self.of(Task.IMAGINE) if "image" in model.inputs), None)
+        return next((model for model in self.list_for_task(Task.IMAGINE) if "image" in model.inputs), None)
 
-    def inputs(self, model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
+    def build_inputs(self, model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
         """A command's options as the model's inputs; raises `BadOption` naming bounds, or models that take it."""
         for name, value in options.items():
             if value is not None and name not in model.inputs:
-                others = [other.key for other in self.of(model.task) if name in other.inputs]
+                others = [other.key for other in self.list_for_task(model.task) if name in other.inputs]
                 hint = f" Try {' or '.join(others)}." if others else ""
                 raise BadOption(f"{model.title} does not take {name}.{hint}", option=name)
-        return to_inputs(model, options)
+        return apply_input_rules(model, options)

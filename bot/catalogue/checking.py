@@ -4,148 +4,150 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bot.catalogue.options import OPTION_KINDS
-from bot.catalogue.values import spelled, wrong_value
+from bot.catalogue.values import explain_mismatch, format_value
 from bot.core.json import JSON
 from bot.core.models import InputRule, Model
-from bot.core.published import FieldKind, Published, PublishedField
+from bot.core.published import FieldKind, ModelSchema, SchemaField
 
-_NUMBERS = {FieldKind.INTEGER, FieldKind.NUMBER}
+_NUMBER_KINDS = {FieldKind.INTEGER, FieldKind.NUMBER}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CatalogueFinding:
     """One sentence. What `is_wrong` makes people's asks fail; the others are worth knowing."""
 
     text: str
-    is_wrong: bool = True
+    is_error: bool = True
 
 
-def check(model: Model, published: Published) -> list[Finding]:
+def check_model(model: Model, published: ModelSchema) -> list[CatalogueFinding]:
     """What does not fit, in the order of the entry. `published` describes the version that the entry runs."""
-    findings = list(_version(model, published))
+    findings = list(_check_version(model, published))
     if published.fields is None:
-        return [*findings, Finding("publishes no schema, so its inputs cannot be checked.", is_wrong=False)]
-    findings += [Finding(text) for text in _output(model, published)]
+        return [*findings, CatalogueFinding("publishes no schema, so its inputs cannot be checked.", is_error=False)]
+    findings += [CatalogueFinding(text) for text in _check_output(model, published)]
     for name, value in model.fixed.items():
-        findings += [Finding(text) for text in _sent(published, "fixed", name, value)]
+        findings += [CatalogueFinding(text) for text in _check_sent_value(published, "fixed", name, value)]
     for option, rule in model.inputs.items():
-        findings += [Finding(text) for text in _rule(published, option, rule)]
-    return [*findings, *(Finding(text) for text in _missing(model, published))]
+        findings += [CatalogueFinding(text) for text in _check_rule(published, option, rule)]
+    return [*findings, *(CatalogueFinding(text) for text in _find_missing_fields(model, published))]
 
 
-def _version(model: Model, published: Published) -> Iterator[Finding]:
+def _check_version(model: Model, published: ModelSchema) -> Iterator[CatalogueFinding]:
     newest = published.newest_version
     if not model.version and not published.is_official and not model.deployment:
         pin = f': add version = "{newest}"' if newest else ", and it has none"
-        yield Finding(f"is not kept current by the backend, so it needs a version{pin}.")
+        yield CatalogueFinding(f"is not kept current by the backend, so it needs a version{pin}.")
     elif model.version and published.version != model.version:
-        yield Finding(
+        yield CatalogueFinding(
             f'runs another version than the entry pins: set version = "{published.version}", or leave it out.'
         )
     elif model.version and newest and newest != model.version and not model.deployment:
-        yield Finding(f'has a newer version: set version = "{newest}" and check again to move to it.', is_wrong=False)
+        yield CatalogueFinding(
+            f'has a newer version: set version = "{newest}" and check again to move to it.', is_error=False
+        )
 
 
-def _output(model: Model, published: Published) -> Iterator[str]:
+def _check_output(model: Model, published: ModelSchema) -> Iterator[str]:
     if published.output is not None and published.output is not model.output:
         yield f'gives {published.output}, not {model.output}: set output = "{published.output}".'
 
 
-def _missing(model: Model, published: Published) -> Iterator[str]:
-    sent = set(model.fixed) | {name for rule in model.inputs.values() for name in _fields_of(rule)}
+def _find_missing_fields(model: Model, published: ModelSchema) -> Iterator[str]:
+    sent = set(model.fixed) | {name for rule in model.inputs.values() for name in _list_sent_fields(rule)}
     for field in published.fields or ():
         if field.is_required and field.name not in sent:
-            yield f"requires {field.name} ({_kinds(field)}), which is never sent: add it to inputs or to fixed."
+            yield f"requires {field.name} ({_format_kinds(field)}), which is never sent: add it to inputs or to fixed."
 
 
-def _fields_of(rule: InputRule) -> set[str]:
+def _list_sent_fields(rule: InputRule) -> set[str]:
     """The fields that are sent whenever the option is given; `also` may go with an option that is seldom given."""
     return {name for fields in rule.expands.values() for name in fields} if rule.expands else {rule.name}
 
 
-def _rule(published: Published, option: str, rule: InputRule) -> Iterator[str]:
+def _check_rule(published: ModelSchema, option: str, rule: InputRule) -> Iterator[str]:
     for name, value in rule.also.items():
-        yield from _sent(published, f"inputs.{option}.also", name, value)
+        yield from _check_sent_value(published, f"inputs.{option}.also", name, value)
     if rule.expands:
         for choice, fields in rule.expands.items():
             for name, value in fields.items():
-                yield from _sent(published, f'inputs.{option}.expands."{choice}"', name, value)
+                yield from _check_sent_value(published, f'inputs.{option}.expands."{choice}"', name, value)
         return
-    field = published.field(rule.name)
+    field = published.find_field(rule.name)
     if field is None:
-        yield _removed(published, f"inputs.{option}", rule.name)
+        yield _describe_removed_field(published, f"inputs.{option}", rule.name)
         return
-    yield from _kind(option, rule, field)
-    yield from _choices(option, rule, field)
-    yield from _bounds(option, rule, field)
-    if rule.default is not None and (wrong := wrong_value(field, rule.default)):
-        yield f"does not take the default {spelled(rule.default)} of inputs.{option}: {wrong}."
+    yield from _check_kind(option, rule, field)
+    yield from _check_choices(option, rule, field)
+    yield from _check_bounds(option, rule, field)
+    if rule.default is not None and (wrong := explain_mismatch(field, rule.default)):
+        yield f"does not take the default {format_value(rule.default)} of inputs.{option}: {wrong}."
 
 
-def _sent(published: Published, where: str, name: str, value: JSON) -> Iterator[str]:
+def _check_sent_value(published: ModelSchema, where: str, name: str, value: JSON) -> Iterator[str]:
     """A value that the entry itself sends."""
-    field = published.field(name)
+    field = published.find_field(name)
     if field is None:
-        yield _removed(published, where, name)
-    elif wrong := wrong_value(field, value):
-        yield f"does not take {name} = {spelled(value)} of {where}: {wrong}."
+        yield _describe_removed_field(published, where, name)
+    elif wrong := explain_mismatch(field, value):
+        yield f"does not take {name} = {format_value(value)} of {where}: {wrong}."
 
 
-def _removed(published: Published, where: str, name: str) -> str:
+def _describe_removed_field(published: ModelSchema, where: str, name: str) -> str:
     known = ", ".join(field.name for field in published.fields or ())
     return f"has no field {name} any more: take it out of {where}, or name another of {known}."
 
 
-def _kind(option: str, rule: InputRule, field: PublishedField) -> Iterator[str]:
+def _check_kind(option: str, rule: InputRule, field: SchemaField) -> Iterator[str]:
     takes_file = FieldKind.FILE in field.kinds
     if rule.is_file and FieldKind.FILES in field.kinds and not takes_file:
         yield f"takes a list of files for {field.name}, and inputs.{option} sends one file: take it out."
     elif rule.is_file and not takes_file:
-        yield f"takes {_kinds(field)} for {field.name}, not a file: take file = true out of inputs.{option}."
+        yield f"takes {_format_kinds(field)} for {field.name}, not a file: take file = true out of inputs.{option}."
     elif not rule.is_file and field.kinds == {FieldKind.FILE}:
         yield f"takes a file for {field.name}: add file = true to inputs.{option}."
-    elif _is_number(option, rule) and not field.kinds & _NUMBERS and FieldKind.OTHER not in field.kinds:
-        yield f"takes {_kinds(field)} for {field.name}, and {option} is a number: use expands in inputs.{option}."
+    elif _is_number(option, rule) and not field.kinds & _NUMBER_KINDS and FieldKind.OTHER not in field.kinds:
+        yield f"takes {_format_kinds(field)} for {field.name}, and {option} is a number: use expands in inputs.{option}."
 
 
-def _choices(option: str, rule: InputRule, field: PublishedField) -> Iterator[str]:
-    if not field.choices or (_is_number(option, rule) and not field.kinds & _NUMBERS):
+def _check_choices(option: str, rule: InputRule, field: SchemaField) -> Iterator[str]:
+    if not field.choices or (_is_number(option, rule) and not field.kinds & _NUMBER_KINDS):
         return
     taken = [str(choice) for choice in field.choices]
     if refused := [choice for choice in rule.choices if choice not in taken]:
         yield (
-            f"does not take {', '.join(refused)} for {field.name}: take {_it(refused)} out of the choices of "
+            f"does not take {', '.join(refused)} for {field.name}: take {_choose_pronoun(refused)} out of the choices of "
             f"inputs.{option}; it takes {', '.join(taken)}."
         )
     elif not rule.choices:
-        listed = ", ".join(spelled(choice) for choice in taken)
+        listed = ", ".join(format_value(choice) for choice in taken)
         yield f"takes only some values for {field.name}: add choices = [{listed}] to inputs.{option}."
 
 
 def _is_number(option: str, rule: InputRule) -> bool:
-    return OPTION_KINDS.get(option) in _NUMBERS or not (rule.minimum is None and rule.maximum is None)
+    return OPTION_KINDS.get(option) in _NUMBER_KINDS or not (rule.minimum is None and rule.maximum is None)
 
 
-def _bounds(option: str, rule: InputRule, field: PublishedField) -> Iterator[str]:
-    if not field.kinds & _NUMBERS:
+def _check_bounds(option: str, rule: InputRule, field: SchemaField) -> Iterator[str]:
+    if not field.kinds & _NUMBER_KINDS:
         if field.max_length is not None and (rule.max_length is None or rule.max_length > field.max_length):
             most = field.max_length
             yield f"takes at most {most} characters of {field.name}: set max_length = {most} in inputs.{option}."
         return
     low, high = field.minimum, field.maximum
     if low is not None and (rule.minimum is None or rule.minimum < low):
-        yield f"takes {field.name} from {low:g} on{_not(rule.minimum)}: set minimum = {low:g} in inputs.{option}."
+        yield f"takes {field.name} from {low:g} on{_format_difference(rule.minimum)}: set minimum = {low:g} in inputs.{option}."
     if high is not None and (rule.maximum is None or rule.maximum > high):
-        yield f"takes {field.name} up to {high:g}{_not(rule.maximum)}: set maximum = {high:g} in inputs.{option}."
+        yield f"takes {field.name} up to {high:g}{_format_difference(rule.maximum)}: set maximum = {high:g} in inputs.{option}."
 
 
-def _not(ours: float | None) -> str:
+def _format_difference(ours: float | None) -> str:
     return "" if ours is None else f", not {ours:g}"
 
 
-def _it(things: list[str]) -> str:
+def _choose_pronoun(things: list[str]) -> str:
     return "it" if len(things) == 1 else "them"
 
 
-def _kinds(field: PublishedField) -> str:
+def _format_kinds(field: SchemaField) -> str:
     return " or ".join(sorted(f"a {kind}" if kind is not FieldKind.OTHER else str(kind) for kind in field.kinds))

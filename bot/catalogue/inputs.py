@@ -8,7 +8,7 @@ from bot.core.models import InputRule, Model
 from bot.core.predictions import InputFile
 
 
-def to_inputs(model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
+def apply_input_rules(model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
     """The inputs to send; an option that is None is left to the model, unless our rule has a default."""
     inputs: dict[str, JSON | InputFile] = dict(model.fixed)
     for option, rule in model.inputs.items():
@@ -18,12 +18,12 @@ def to_inputs(model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str
         if value is None:
             continue
         if not isinstance(value, InputFile):
-            _check(model, option, rule, value)
-        inputs.update(_fields(rule, value))
+            _check_value(model, option, rule, value)
+        inputs.update(_expand_fields(rule, value))
     return inputs
 
 
-def _fields(rule: InputRule, value: JSON | InputFile) -> Mapping[str, JSON | InputFile]:
+def _expand_fields(rule: InputRule, value: JSON | InputFile) -> Mapping[str, JSON | InputFile]:
     fields: dict[str, JSON | InputFile] = dict(rule.also)
     if rule.expands:
         fields.update(rule.expands[str(value)])
@@ -32,7 +32,7 @@ def _fields(rule: InputRule, value: JSON | InputFile) -> Mapping[str, JSON | Inp
     return fields
 
 
-def _check(model: Model, option: str, rule: InputRule, value: JSON) -> None:
+def _check_value(model: Model, option: str, rule: InputRule, value: JSON) -> None:
     if rule.choices and str(value) not in rule.choices:
         raise BadOption(f"{model.title} draws {option} {', '.join(rule.choices)}, not “{value}”.", option=option)
     if isinstance(value, str) and rule.max_length is not None and len(value) > rule.max_length:

@@ -10,27 +10,27 @@ from typing import Any
 from bot.core.errors import EaselError
 from bot.core.models import InputRule, Model, OutputKind, Price, PriceUnit, Task
 
-BUILT_IN = Path(__file__).with_name("models.toml")
-TO_FILL_IN = "FILL IN"
+BUILT_IN_PATH = Path(__file__).with_name("models.toml")
+PRICE_PLACEHOLDER = "FILL IN"
 """Stands where a draft leaves a price to its owner: a model without one could spend without end."""
 
-_MICROS = Decimal(1_000_000)
+_MICROS_PER_USD = Decimal(1_000_000)
 
 
 class CatalogueError(EaselError):
     """The catalogue file says something that cannot be."""
 
 
-def load(path: Path = BUILT_IN) -> list[Model]:
+def load_catalogue(path: Path = BUILT_IN_PATH) -> list[Model]:
     """The models of a TOML file, in its order."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise CatalogueError(f"The catalogue {path.name} cannot be read: {error}.") from error
-    return [read(key, table) for key, table in tables.items()]
+    return [parse_model(key, table) for key, table in tables.items()]
 
 
-def read(key: str, table: Mapping[str, Any]) -> Model:
+def parse_model(key: str, table: Mapping[str, Any]) -> Model:
     """One table into one model; raises `CatalogueError`."""
     known = set(Model.__dataclass_fields__) - {"key"}
     if unknown := set(table) - known:
@@ -44,18 +44,18 @@ def read(key: str, table: Mapping[str, Any]) -> Model:
             ref=table["ref"],
             version=table.get("version", ""),
             output=OutputKind(table["output"]),
-            price=_price(table["price"]),
+            price=_parse_price(table["price"]),
             max_seconds=int(table["max_seconds"]),
             usual_seconds=float(table["usual_seconds"]),
-            inputs={name: _rule(rule) for name, rule in table["inputs"].items()},
+            inputs={name: _parse_rule(rule) for name, rule in table["inputs"].items()},
             fixed=table.get("fixed", {}),
             template=table.get("template", ""),
             context_tokens=int(table.get("context_tokens", 0)),
             strip_prefixes=tuple(table.get("strip_prefixes", ())),
             is_adult=bool(table.get("is_adult", False)),
             description=table.get("description", ""),
-            deployment=_deployment(table.get("deployment", "")),
-            at_once=_at_once(table.get("at_once")),
+            deployment=_parse_deployment(table.get("deployment", "")),
+            at_once=_parse_at_once(table.get("at_once")),
         )
     except KeyError as error:
         raise CatalogueError(f"[{key}] lacks {error}.") from error
@@ -63,22 +63,22 @@ def read(key: str, table: Mapping[str, Any]) -> Model:
         raise CatalogueError(f"[{key}] is wrong: {error}.") from error
 
 
-def _deployment(name: str) -> str:
+def _parse_deployment(name: str) -> str:
     if name and not re.fullmatch(r"[^/\s]+/[^/\s]+", name):
         raise ValueError(f"a deployment is named owner/name, not {name!r}")
     return name
 
 
-def _at_once(runs: int | None) -> int | None:
+def _parse_at_once(runs: int | None) -> int | None:
     if runs is not None and (not isinstance(runs, int) or runs < 1):
         raise ValueError(f"at_once is how many runs of it may go on at once, 1 at least, not {runs!r}")
     return runs
 
 
-def _price(table: Mapping[str, Any]) -> Price:
-    if TO_FILL_IN in table.values():
+def _parse_price(table: Mapping[str, Any]) -> Price:
+    if PRICE_PLACEHOLDER in table.values():
         raise ValueError(f"it has no price yet; find it at {table.get('source', 'its page')} and fill it in")
-    amounts = {name: Decimal(table[name]) * _MICROS for name in table if name.startswith("usd_")}
+    amounts = {name: Decimal(table[name]) * _MICROS_PER_USD for name in table if name.startswith("usd_")}
     about = {"source": table["source"], "read_on": table["read_on"]}
     if "usd_per_image" in amounts:
         return Price(PriceUnit.IMAGE, micros_per_image=int(amounts["usd_per_image"]), **about)
@@ -94,7 +94,7 @@ def _price(table: Mapping[str, Any]) -> Price:
     return Price(PriceUnit.FREE, **about)
 
 
-def _rule(rule: str | Mapping[str, Any]) -> InputRule:
+def _parse_rule(rule: str | Mapping[str, Any]) -> InputRule:
     if isinstance(rule, str):
         return InputRule(name=rule)
     return InputRule(

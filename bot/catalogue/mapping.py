@@ -2,40 +2,40 @@
 
 from collections.abc import Iterator, Mapping
 
-from bot.catalogue.options import LARGEST, NAMES, OPTION_KINDS
-from bot.catalogue.values import wrong_value
+from bot.catalogue.options import FIELD_NAMES, OPTION_BOUNDS, OPTION_KINDS
+from bot.catalogue.values import explain_mismatch
 from bot.core.json import JSON
 from bot.core.models import Task
-from bot.core.published import FieldKind, Published, PublishedField
+from bot.core.published import FieldKind, ModelSchema, SchemaField
 
-_NUMBERS = {FieldKind.INTEGER, FieldKind.NUMBER}
+_NUMBER_KINDS = {FieldKind.INTEGER, FieldKind.NUMBER}
 _ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4")
-_USUAL_SIDE = 1024
-_MULTIPLE_OF = 64  # what diffusion models take
+_DEFAULT_SIDE_PIXELS = 1024
+_SIDE_MULTIPLE_PIXELS = 64  # what diffusion models take
 _SPELLINGS = {"png": ("png",), "webp": ("webp",), "jpg": ("jpg", "jpeg")}
-_QUESTION = "Describe this picture."
+_DEFAULT_QUESTION = "Describe this picture."
 
-Rule = str | dict[str, JSON]
+InputTable = str | dict[str, JSON]
 
 
-def map_options(task: Task, published: Published) -> dict[str, Rule]:
+def map_options(task: Task, published: ModelSchema) -> dict[str, InputTable]:
     """What `inputs` should say, for the options that the model has a field for. A field serves one option."""
-    rules: dict[str, Rule] = {}
+    rules: dict[str, InputTable] = {}
     taken: set[str] = set()
-    for option, names in NAMES[task].items():
+    for option, names in FIELD_NAMES[task].items():
         for name in names:
-            field = published.field(name)
-            if field is None or name in taken or (rule := _rule(option, field)) is None:
+            field = published.find_field(name)
+            if field is None or name in taken or (rule := _make_rule(option, field)) is None:
                 continue
             rules[option] = rule
             taken.add(name)
             break
-    if task is Task.IMAGINE and "aspect" not in rules and (sizes := _sizes(published)):
+    if task is Task.IMAGINE and "aspect" not in rules and (sizes := _make_sizes(published)):
         rules["aspect"] = {"expands": sizes}
     return rules
 
 
-def fields_of(rule: Rule) -> set[str]:
+def list_mapped_fields(rule: InputTable) -> set[str]:
     """The model's fields that a rule fills."""
     if isinstance(rule, str):
         return {rule}
@@ -45,32 +45,32 @@ def fields_of(rule: Rule) -> set[str]:
     return {str(rule["to"])}
 
 
-def _rule(option: str, field: PublishedField) -> Rule | None:
+def _make_rule(option: str, field: SchemaField) -> InputTable | None:
     """None when the option's values would not fit the field."""
     kind = OPTION_KINDS[option]
     if kind is FieldKind.FILE:
         return {"to": field.name, "file": True} if FieldKind.FILE in field.kinds else None
-    if kind in _NUMBERS:
-        return _number(option, field) if field.kinds & _NUMBERS else None
+    if kind in _NUMBER_KINDS:
+        return _make_number_rule(option, field) if field.kinds & _NUMBER_KINDS else None
     if kind not in field.kinds:
         return None
     if option == "format":
-        return _format(field)
+        return _make_format_rule(field)
     rule: dict[str, JSON] = {"to": field.name}
     if field.choices:
         rule["choices"] = [str(choice) for choice in field.choices]
     if field.max_length is not None:
         rule["max_length"] = field.max_length
     if option == "question" and field.is_required:
-        rule["default"] = str(field.choices[0]) if field.choices else _QUESTION[: field.max_length]
+        rule["default"] = str(field.choices[0]) if field.choices else _DEFAULT_QUESTION[: field.max_length]
     return rule if len(rule) > 1 else field.name
 
 
-def _number(option: str, field: PublishedField) -> Rule | None:
+def _make_number_rule(option: str, field: SchemaField) -> InputTable | None:
     if field.choices:
         # The price counts pictures by the field that `count` names, so it cannot be spelled out.
-        return None if option == "count" else {"expands": dict(_spelled_out(field))}
-    least, most = LARGEST.get(option, (None, None))
+        return None if option == "count" else {"expands": dict(_spell_choices(field))}
+    least, most = OPTION_BOUNDS.get(option, (None, None))
     lows = [low for low in (least, field.minimum) if low is not None]
     highs = [high for high in (most, field.maximum) if high is not None]
     if lows and highs and max(lows) > min(highs):
@@ -85,7 +85,7 @@ def _number(option: str, field: PublishedField) -> Rule | None:
     return rule if len(rule) > 1 else field.name
 
 
-def _spelled_out(field: PublishedField) -> Iterator[tuple[str, JSON]]:
+def _spell_choices(field: SchemaField) -> Iterator[tuple[str, JSON]]:
     """Each allowed number under the names that an option may give it: 2 and 2.0."""
     for choice in field.choices:
         if isinstance(choice, int | float):
@@ -93,7 +93,7 @@ def _spelled_out(field: PublishedField) -> Iterator[tuple[str, JSON]]:
                 yield name, {field.name: choice}
 
 
-def _format(field: PublishedField) -> Rule | None:
+def _make_format_rule(field: SchemaField) -> InputTable | None:
     known = [str(choice) for choice in field.choices]
     found = {ours: theirs for ours, words in _SPELLINGS.items() for theirs in words if theirs in known}
     if not found:
@@ -104,36 +104,36 @@ def _format(field: PublishedField) -> Rule | None:
     return {"expands": {ours: {field.name: theirs} for ours, theirs in found.items()}, **default}
 
 
-def _sizes(published: Published) -> dict[str, JSON]:
+def _make_sizes(published: ModelSchema) -> dict[str, JSON]:
     """Shapes as widths and heights that the model takes, about as many pixels each as its usual picture has."""
-    width, height = published.field("width"), published.field("height")
-    if width is None or height is None or not (width.kinds & _NUMBERS and height.kinds & _NUMBERS):
+    width, height = published.find_field("width"), published.find_field("height")
+    if width is None or height is None or not (width.kinds & _NUMBER_KINDS and height.kinds & _NUMBER_KINDS):
         return {}
-    pixels = _side(width) * _side(height)
+    pixels = _choose_side(width) * _choose_side(height)
     sizes: dict[str, JSON] = {}
     for aspect in _ASPECTS:
         across, down = (int(part) for part in aspect.split(":"))
         size = {
-            "width": _near((pixels * across / down) ** 0.5, width),
-            "height": _near((pixels * down / across) ** 0.5, height),
+            "width": _round_to_field((pixels * across / down) ** 0.5, width),
+            "height": _round_to_field((pixels * down / across) ** 0.5, height),
         }
-        is_taken = not (wrong_value(width, size["width"]) or wrong_value(height, size["height"]))
-        if is_taken and _is_like(size, across / down):
+        is_taken = not (explain_mismatch(width, size["width"]) or explain_mismatch(height, size["height"]))
+        if is_taken and _is_near_ratio(size, across / down):
             sizes[aspect] = dict(size)
     return sizes
 
 
-def _side(field: PublishedField) -> float:
-    default = field.default if isinstance(field.default, int | float) and field.default > 0 else _USUAL_SIDE
+def _choose_side(field: SchemaField) -> float:
+    default = field.default if isinstance(field.default, int | float) and field.default > 0 else _DEFAULT_SIDE_PIXELS
     return min(default, field.maximum or default)
 
 
-def _near(pixels: float, field: PublishedField) -> int:
+def _round_to_field(pixels: float, field: SchemaField) -> int:
     choices = [choice for choice in field.choices if isinstance(choice, int)]
     if choices:
         return min(choices, key=lambda choice: abs(choice - pixels))
-    return max(_MULTIPLE_OF, round(pixels / _MULTIPLE_OF) * _MULTIPLE_OF)
+    return max(_SIDE_MULTIPLE_PIXELS, round(pixels / _SIDE_MULTIPLE_PIXELS) * _SIDE_MULTIPLE_PIXELS)
 
 
-def _is_like(size: Mapping[str, int], ratio: float) -> bool:
+def _is_near_ratio(size: Mapping[str, int], ratio: float) -> bool:
     return abs(size["width"] / size["height"] / ratio - 1) < 0.12

@@ -23,9 +23,9 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
     "max_tokens": FieldKind.INTEGER,
 }
 
-_IMAGES = ("image", "input_image", "img", "image_path", "init_image", "image_prompt", "image_url")
+_IMAGE_FIELDS = ("image", "input_image", "img", "image_path", "init_image", "image_prompt", "image_url")
 
-NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
+FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
     Task.IMAGINE: {
         "prompt": ("prompt", "text_prompt", "text", "caption"),
         "aspect": ("aspect_ratio", "aspect"),
@@ -35,15 +35,15 @@ NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
         "steps": ("num_inference_steps", "inference_steps", "num_steps", "ddim_steps", "steps"),
         "guidance": ("guidance_scale", "guidance", "cfg_scale", "cfg"),
         "format": ("output_format", "format"),
-        "image": _IMAGES,
+        "image": _IMAGE_FIELDS,
         "strength": ("prompt_strength", "denoising_strength", "strength"),
     },
     Task.UPSCALE: {
-        "image": _IMAGES,
+        "image": _IMAGE_FIELDS,
         "scale": ("scale", "scale_factor", "upscale_factor", "upscale", "outscale", "rescaling_factor"),
         "face_enhance": ("face_enhance", "face_enhancement"),
     },
-    Task.CAPTION: {"image": _IMAGES, "question": ("question", "prompt", "query", "text")},
+    Task.CAPTION: {"image": _IMAGE_FIELDS, "question": ("question", "prompt", "query", "text")},
     Task.CHAT: {
         "prompt": ("prompt", "message", "input", "text"),
         "temperature": ("temperature",),
@@ -52,7 +52,7 @@ NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
 }
 """`strength` is how far to go from the picture. A model's `image_prompt_strength` says the opposite: not named here."""
 
-LARGEST: Mapping[str, tuple[float | None, float | None]] = {
+OPTION_BOUNDS: Mapping[str, tuple[float | None, float | None]] = {
     "count": (1, 4),
     "steps": (1, 100),
     "scale": (1, 10),

@@ -34,7 +34,7 @@ def value_item(value: JSON | date | Mapping[str, JSON | date]) -> Item:
 
 def comment_item(text: str) -> Comment:
     """Return a comment of one line; no character of the text can end it."""
-    return tomlkit.comment(one_line(text))
+    return tomlkit.comment(flatten_text(text))
 
 
 def dump(document: tomlkit.TOMLDocument) -> str:
@@ -42,7 +42,7 @@ def dump(document: tomlkit.TOMLDocument) -> str:
     return _UNSAFE.sub(_escape, tomlkit.dumps(document))
 
 
-def one_line(text: str) -> str:
+def flatten_text(text: str) -> str:
     """Return a text without line breaks and control characters."""
     visible = "".join(character if character.isprintable() else " " for character in _UNSAFE.sub(" ", text))
     return " ".join(visible.split())

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 
 
-def columns(rows: Sequence[Sequence[str]]) -> str:
+def format_columns(rows: Sequence[Sequence[str]]) -> str:
     """Rows in columns as wide as they need; the last is left as it is."""
     widths = [max((len(cell) for cell in column), default=0) for column in zip(*rows, strict=True)]
     lines = [
@@ -14,8 +14,8 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def harmless(text: str, *, longest: int = 100) -> str:
+def sanitise_line(text: str, *, max_characters: int = 100) -> str:
     """Somebody else's text on one line, without characters that command a terminal or turn its direction."""
     shown = "".join(" " if unicodedata.category(character).startswith("C") else character for character in text)
     line = " ".join(shown.split())
-    return line if len(line) <= longest else line[:longest].rstrip() + "…"
+    return line if len(line) <= max_characters else line[:max_characters].rstrip() + "…"

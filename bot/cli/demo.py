@@ -12,19 +12,19 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from bot.cli.documents import find_documents
-from bot.cli.failing import in_sentences
+from bot.cli.failing import print_errors
 from bot.sandbox.server import SandboxOptions
 from bot.sandbox.thread import SandboxThread
 from bot.settings import Settings, load_settings
 from bot.telemetry import logs
 
 BADGE = "sandbox: rules, not AI"
-_OTHERS_TOKENS = ("discord_token", "slack_bot_token", "slack_app_token", "slack_signing_secret", "web_token")
-GRACE_SECONDS = 2.0
+_PLATFORM_SECRETS = ("discord_token", "slack_bot_token", "slack_app_token", "slack_signing_secret", "web_token")
+MAX_GRACE_SECONDS = 2.0
 """A demo is stopped by hand: what still runs is taken up at the next start."""
 
 
-@in_sentences
+@print_errors
 def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     if given.output and not given.once:
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     sandbox = SandboxThread(SandboxOptions(docs=find_documents()))
     try:
         if given.once:
-            return _once(given.once, given.output, sandbox)
-        return _serve(given, sandbox)
+            return _run_once(given.once, given.output, sandbox)
+        return _serve_page(given, sandbox)
     finally:
         sandbox.stop()
 
@@ -47,48 +47,48 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _once(line: str, output: Path | None, sandbox: SandboxThread) -> int:
+def _run_once(line: str, output: Path | None, sandbox: SandboxThread) -> int:
     """One command in a data folder of its own, that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="easel-", ignore_cleanup_errors=True) as folder:
-        settings = _settings(sandbox, Path(folder))
-        logs.configure("ERROR", settings.log_format, settings.secrets())
-        return asyncio.run(_answer(settings, line, output))
+        settings = _make_settings(sandbox, Path(folder))
+        logs.configure_logging("ERROR", settings.log_format, settings.list_secrets())
+        return asyncio.run(_run_command(settings, line, output))
 
 
-async def _answer(settings: Settings, line: str, output: Path | None) -> int:
+async def _run_command(settings: Settings, line: str, output: Path | None) -> int:
     from bot.app import App
     from bot.platforms.console.platform import ConsolePlatform
 
     app = App(settings, badge=BADGE)
-    console = ConsolePlatform(sys.stdout, output=output, path_of=app.media.path_of)
+    console = ConsolePlatform(sys.stdout, output=output, path_of=app.media.find_path)
     await app.open(console)
     try:
-        return await console.once(line, app.dispatcher)
+        return await console.run_once(line, app.dispatcher)
     finally:
         await app.close()
 
 
-def _serve(given: argparse.Namespace, sandbox: SandboxThread) -> int:
+def _serve_page(given: argparse.Namespace, sandbox: SandboxThread) -> int:
     from bot.cli.serving import serve
-    from bot.platforms.web.demo_door import DemoDoor
+    from bot.platforms.web.demo_door import DemoAuthenticator
 
     port = given.port if given.port is not None else int(os.environ.get("PORT") or 0)
-    settings = _settings(sandbox, load_settings().data_dir / "demo", port)
-    logs.configure("WARNING", settings.log_format, settings.secrets())
+    settings = _make_settings(sandbox, load_settings().data_dir / "demo", port)
+    logs.configure_logging("WARNING", settings.log_format, settings.list_secrets())
 
     def ready(address: str) -> None:
         print(f"Easel is at {address}  (Ctrl-C stops it)", flush=True)
         if not given.no_browser and _has_display():
             webbrowser.open(address)
 
-    asyncio.run(serve(settings, lambda *_: DemoDoor(), ready=ready, badge=BADGE, find_free=True))
+    asyncio.run(serve(settings, lambda *_: DemoAuthenticator(), report_address=ready, badge=BADGE, find_free=True))
     return 0
 
 
-def _settings(sandbox: SandboxThread, data_dir: Path, port: int = 0) -> Settings:
+def _make_settings(sandbox: SandboxThread, data_dir: Path, port: int = 0) -> Settings:
     """The person's settings, with the sandbox for Replicate and no door to the outside."""
     settings = load_settings()
-    changes: dict[str, object] = dict.fromkeys(_OTHERS_TOKENS)
+    changes: dict[str, object] = dict.fromkeys(_PLATFORM_SECRETS)
     changes |= {
         "replicate_base_url": sandbox.start(),
         "replicate_api_token": SecretStr(sandbox.token),
@@ -97,7 +97,7 @@ def _settings(sandbox: SandboxThread, data_dir: Path, port: int = 0) -> Settings
         "public_url": None,
         "http_host": "127.0.0.1",
         "http_port": port or settings.http_port,
-        "shutdown_grace_seconds": min(settings.shutdown_grace_seconds, GRACE_SECONDS),
+        "shutdown_grace_seconds": min(settings.shutdown_grace_seconds, MAX_GRACE_SECONDS),
     }
     return settings.model_copy(update=changes)
 

@@ -4,16 +4,16 @@ import argparse
 from collections.abc import Sequence
 
 from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.deployments import MOST_INSTANCES, MOST_KEPT, Deployment
+from bot.backends.replicate.deployments import MAX_INSTANCES, MAX_MIN_INSTANCES, ReplicateDeployment
 from bot.backends.replicate.hardware import list_hardware
-from bot.cli.columns import columns
-from bot.cli.failing import in_sentences
-from bot.cli.replicate import ask, full_name
+from bot.cli.columns import format_columns
+from bot.cli.failing import print_errors
+from bot.cli.replicate import qualify_name, run_with_client
 from bot.core.errors import InputRefused, PredictionGone
 from bot.settings import Settings
 
 
-@in_sentences
+@print_errors
 def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     question = {"list": _list, "create": _create, "update": _update, "delete": _delete}[given.what]
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     async def answered(client: ReplicateClient, _: Settings) -> str:
         return await question(client, given)
 
-    print(ask(answered))
+    print(run_with_client(answered))
     return 0
 
 
@@ -34,14 +34,16 @@ def _parser() -> argparse.ArgumentParser:
     creating.add_argument("--model", required=True, metavar="OWNER/NAME")
     creating.add_argument("--version", default="", help="the newest when not given")
     creating.add_argument("--hardware", required=True, metavar="SKU", help="such as gpu-t4; a wrong one lists them all")
-    creating.add_argument("--min", type=_up_to(MOST_KEPT), default=0, help="kept running, and paid, at all times")
-    creating.add_argument("--max", type=_up_to(MOST_INSTANCES), default=1, help="run at once at most")
+    creating.add_argument(
+        "--min", type=_up_to(MAX_MIN_INSTANCES), default=0, help="kept running, and paid, at all times"
+    )
+    creating.add_argument("--max", type=_up_to(MAX_INSTANCES), default=1, help="run at once at most")
     updating = verbs.add_parser("update", help="change one; what is not given stays")
     updating.add_argument("name", metavar="[OWNER/]NAME")
     updating.add_argument("--version", help="`newest`, or 64 hex digits")
     updating.add_argument("--hardware", metavar="SKU")
-    updating.add_argument("--min", type=_up_to(MOST_KEPT))
-    updating.add_argument("--max", type=_up_to(MOST_INSTANCES))
+    updating.add_argument("--min", type=_up_to(MAX_MIN_INSTANCES))
+    updating.add_argument("--max", type=_up_to(MAX_INSTANCES))
     verbs.add_parser("delete", help="take one away that was not used for 15 minutes").add_argument(
         "name", metavar="[OWNER/]NAME"
     )
@@ -62,44 +64,54 @@ class _up_to:  # noqa: N801 - names an argument's type
 
 async def _list(client: ReplicateClient, _: argparse.Namespace) -> str:
     rows = [
-        (item.name, f"{item.model}:{item.version[:12]}…", item.hardware, f"{item.kept} to {item.at_most} instances")
+        (
+            item.name,
+            f"{item.model}:{item.version[:12]}…",
+            item.hardware,
+            f"{item.min_instances} to {item.max_instances} instances",
+        )
         async for item in client.deployments.list()
     ]
-    return columns(rows) if rows else "There are no deployments."
+    return format_columns(rows) if rows else "There are no deployments."
 
 
 async def _create(client: ReplicateClient, given: argparse.Namespace) -> str:
     if given.min > given.max:
         raise InputRefused(f"--min {given.min} is more than --max {given.max}.")
     await _check_hardware(client, given.hardware)
-    version = given.version or await _newest(client, given.model)
+    version = given.version or await _get_newest_version(client, given.model)
     made = await client.deployments.create(
-        given.name, model=given.model, version=version, hardware=given.hardware, kept=given.min, at_most=given.max
+        given.name,
+        model=given.model,
+        version=version,
+        hardware=given.hardware,
+        min_instances=given.min,
+        max_instances=given.max,
     )
-    return _told(made, "made")
+    return _format_deployment(made, "made")
 
 
 async def _update(client: ReplicateClient, given: argparse.Namespace) -> str:
     changes = {"version": given.version, "hardware": given.hardware, "kept": given.min, "at_most": given.max}
     if not any(value is not None for value in changes.values()):
         raise InputRefused("Say what to change: --version, --hardware, --min or --max.")
-    name = await full_name(client, given.name)
-    before = await _there(client, name)
+    name = await qualify_name(client, given.name)
+    before = await _get_deployment(client, name)
     if given.hardware is not None:
         await _check_hardware(client, given.hardware)
     if given.version == "newest":
-        changes["version"] = await _newest(client, before.model)
-    return _told(await client.deployments.update(name, **changes), "changed")
+        changes["version"] = await _get_newest_version(client, before.model)
+    return _format_deployment(await client.deployments.update(name, **changes), "changed")
 
 
 async def _delete(client: ReplicateClient, given: argparse.Namespace) -> str:
-    name = await full_name(client, given.name)
-    await _there(client, name)
+    name = await qualify_name(client, given.name)
+    await _get_deployment(client, name)
     await client.deployments.delete(name)
     return f"{name} is deleted."
 
 
-async def _there(client: ReplicateClient, name: str) -> Deployment:
+async def _get_deployment(client: ReplicateClient, name: str) -> ReplicateDeployment:
     try:
         return await client.deployments.get(name)
     except PredictionGone as error:
@@ -113,9 +125,9 @@ async def _check_hardware(client: ReplicateClient, sku: str) -> None:
         raise InputRefused(f"There is no hardware {sku}; there is {', '.join(hardware.sku for hardware in known)}.")
 
 
-async def _newest(client: ReplicateClient, ref: str) -> str:
+async def _get_newest_version(client: ReplicateClient, ref: str) -> str:
     try:
-        newest = (await client.models.get(ref)).newest
+        newest = (await client.models.get(ref)).newest_version
     except PredictionGone as error:
         raise InputRefused(f"Replicate shows this token no model {ref}.") from error
     if newest is None:
@@ -123,10 +135,10 @@ async def _newest(client: ReplicateClient, ref: str) -> str:
     return newest.id
 
 
-def _told(deployment: Deployment, done: str) -> str:
-    lines = [f"{deployment.name} is {done}: {deployment.model}:{deployment.version} on {deployment.hardware}."]
-    if deployment.kept:
-        instances = "an instance" if deployment.kept == 1 else f"{deployment.kept} instances"
+def _format_deployment(deployment: ReplicateDeployment, participle: str) -> str:
+    lines = [f"{deployment.name} is {participle}: {deployment.model}:{deployment.version} on {deployment.hardware}."]
+    if deployment.min_instances:
+        instances = "an instance" if deployment.min_instances == 1 else f"{deployment.min_instances} instances"
         lines.append(f"It keeps {instances} running, which Replicate bills at all times, also while nobody asks.")
     lines.append(f'A catalogue entry uses it with deployment = "{deployment.name}".')
     return "\n".join(lines)

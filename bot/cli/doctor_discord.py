@@ -2,104 +2,121 @@
 
 from typing import TYPE_CHECKING
 
-from bot.app import discord_access
-from bot.cli.findings import Check, Finding
+from bot.app import make_discord_config
+from bot.cli.findings import DoctorCheck, DoctorFinding
 from bot.commands import MENU
 from bot.core.errors import UserError
 from bot.settings import Settings
 
 if TYPE_CHECKING:
-    from bot.platforms.discord.looking import Looked
+    from bot.platforms.discord.looking import ApplicationReport
 
 _BOT_PAGE = "the Bot page of your application at discord.com/developers/applications"
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
-class _Look:
+class _DiscordInspection:
     """One look for all checks: each of them would sign in again."""
 
     def __init__(self) -> None:
-        self._seen: tuple[Settings, Looked | UserError] | None = None
+        self._result: tuple[Settings, ApplicationReport | UserError] | None = None
 
-    async def of(self, settings: Settings) -> "Looked | UserError | None":
+    async def get(self, settings: Settings) -> "ApplicationReport | UserError | None":
         """What was seen, or why nothing could be; None where Discord is off."""
         if settings.discord_token is None:
             return None
-        if self._seen is None or self._seen[0] is not settings:
-            from bot.platforms.discord.looking import look  # discord.py is loaded only where it is used
+        if self._result is None or self._result[0] is not settings:
+            from bot.platforms.discord.looking import inspect_application  # discord.py is loaded only where it is used
 
             try:
-                self._seen = (settings, await look(discord_access(settings), MENU))
+                self._result = (settings, await inspect_application(make_discord_config(settings), MENU))
             except UserError as error:
-                self._seen = (settings, error)
-        return self._seen[1]
+                self._result = (settings, error)
+        return self._result[1]
 
 
-_look = _Look()
+_inspection = _DiscordInspection()
 
 
-async def _token(settings: Settings) -> Finding | None:
-    seen = await _look.of(settings)
+async def _check_discord_token(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
     if isinstance(seen, UserError):
-        return Finding("fail", str(seen), "See docs/discord.md. Check DISCORD_TOKEN, DISCORD_API_URL and the network.")
+        return DoctorFinding(
+            "fail", str(seen), "See docs/discord.md. Check DISCORD_TOKEN, DISCORD_API_URL and the network."
+        )
     return (
-        None if seen is None else Finding("ok", f"Discord knows the bot as {seen.name}, in {_servers(seen.servers)}.")
+        None
+        if seen is None
+        else DoctorFinding("ok", f"Discord knows the bot as {seen.name}, in {_format_server_count(seen.server_count)}.")
     )
 
 
-async def _intents(settings: Settings) -> Finding | None:
-    seen = await _look.of(settings)
+async def _check_intents(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
     if seen is None or isinstance(seen, UserError):
         return None
-    if not seen.hears_content:
+    if not seen.has_message_content_intent:
         what = "Message Content is off: in servers the bot reads only mentions, replies to it and commands."
-        return Finding("warn", what, f"Switch it on on {_BOT_PAGE}, to talk in threads without mentions.")
-    return Finding("ok", "Message Content is on: conversations go on in their threads without mentions.")
+        return DoctorFinding("warn", what, f"Switch it on on {_BOT_PAGE}, to talk in threads without mentions.")
+    return DoctorFinding("ok", "Message Content is on: conversations go on in their threads without mentions.")
 
 
-async def _endpoint(settings: Settings) -> Finding | None:
-    seen = await _look.of(settings)
-    if seen is None or isinstance(seen, UserError) or not seen.endpoint:
+async def _check_endpoint(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
+    if seen is None or isinstance(seen, UserError) or not seen.interactions_endpoint_url:
         return None
-    what = f"Discord sends commands and buttons to {seen.endpoint}, and not to the bot."
-    return Finding("fail", what, "Empty the Interactions Endpoint URL on the General Information page.")
+    what = f"Discord sends commands and buttons to {seen.interactions_endpoint_url}, and not to the bot."
+    return DoctorFinding("fail", what, "Empty the Interactions Endpoint URL on the General Information page.")
 
 
-async def _commands(settings: Settings) -> Finding | None:
-    seen = await _look.of(settings)
+async def _check_commands(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
     if seen is None or isinstance(seen, UserError):
         return None
-    if seen.drift:
-        return Finding("warn", f"Discord knows other commands: {_some(seen.drift)}.", "The next start tells it.")
-    return Finding("ok", "Discord knows the commands.")
+    if seen.outdated_commands:
+        return DoctorFinding(
+            "warn",
+            f"Discord knows other commands: {_format_command_names(seen.outdated_commands)}.",
+            "The next start tells it.",
+        )
+    return DoctorFinding("ok", "Discord knows the commands.")
 
 
-async def _permissions(settings: Settings) -> Finding | None:
-    seen = await _look.of(settings)
+async def _check_permissions(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
     if seen is None or isinstance(seen, UserError):
         return None
-    if seen.lacking:
-        told = "; ".join(f"{name}: {', '.join(lacks)}" for name, lacks in list(seen.lacking.items())[:_MOST_NAMED])
-        return Finding(
+    if seen.missing_permissions:
+        told = "; ".join(
+            f"{name}: {', '.join(lacks)}" for name, lacks in list(seen.missing_permissions.items())[:_MAX_NAMED]
+        )
+        return DoctorFinding(
             "warn", f"Permissions are missing in {told}.", "Give them to the bot's role, or invite it again."
         )
-    return Finding("ok", "The bot has every permission it needs, as far as roles say.")
+    return DoctorFinding("ok", "The bot has every permission it needs, as far as roles say.")
 
 
-async def _invite(settings: Settings) -> Finding | None:
-    seen = await _look.of(settings)
+async def _show_invite(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
     if seen is None or isinstance(seen, UserError):
         return None
-    return Finding("ok", f"Invite the bot with {seen.invite_link}")
+    return DoctorFinding("ok", f"Invite the bot with {seen.invite_link}")
 
 
-def _servers(count: int) -> str:
+def _format_server_count(count: int) -> str:
     return "1 server" if count == 1 else f"{count} servers"
 
 
-def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(f"/{name}" for name in names[:_MOST_NAMED]) + more
+def _format_command_names(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(f"/{name}" for name in names[:_MAX_NAMED]) + more
 
 
-OUTSIDE: tuple[Check, ...] = (_token, _intents, _endpoint, _commands, _permissions, _invite)
+DISCORD_REMOTE_CHECKS: tuple[DoctorCheck, ...] = (
+    _check_discord_token,
+    _check_intents,
+    _check_endpoint,
+    _check_commands,
+    _check_permissions,
+    _show_invite,
+)

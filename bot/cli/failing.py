@@ -10,7 +10,7 @@ from bot.settings import SettingsError
 Verb = Callable[[Sequence[str]], int]
 
 
-def in_sentences(verb: Verb) -> Verb:
+def print_errors(verb: Verb) -> Verb:
     """A verb whose errors are told on stderr, with exit code 1."""
 
     @wraps(verb)

@@ -7,13 +7,13 @@ from bot.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One check: `ok`, `warn` or `fail`, what was seen, and what to do."""
 
     status: str
-    what: str
+    text: str
     fix: str = ""
 
 
-Check = Callable[[Settings], Awaitable[Finding | None]]
+DoctorCheck = Callable[[Settings], Awaitable[DoctorFinding | None]]
 """None where there is nothing to look at."""

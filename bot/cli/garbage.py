@@ -9,7 +9,7 @@ Looks at few objects are short; a look at all of them, the last one, comes after
 """
 
 
-def settle() -> None:
+def freeze_startup_objects() -> None:
     """Call once everything is started: what is there now is never looked through again.
 
     A full collection looks at every object: 140,000 of modules alone, which stood the loop still for over 0.1 s every

@@ -4,13 +4,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
-from bot.cli.failing import in_sentences
+from bot.cli.failing import print_errors
 from bot.settings import load_settings
 
 TIMEOUT_SECONDS = 5
 
 
-@in_sentences
+@print_errors
 def main(_: Sequence[str]) -> int:
     settings = load_settings()
     host = "127.0.0.1" if settings.http_host in ("0.0.0.0", "::") else settings.http_host  # noqa: S104 - compared only

@@ -6,22 +6,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.backends.replicate.client import ReplicateClient
-from bot.catalogue.checking import Finding, check
-from bot.catalogue.drafting import Draft, draft
-from bot.catalogue.loading import BUILT_IN, load
-from bot.catalogue.writing import append
-from bot.cli.columns import columns, harmless
-from bot.cli.failing import in_sentences
-from bot.cli.replicate import ask
+from bot.catalogue.checking import CatalogueFinding, check_model
+from bot.catalogue.drafting import CatalogueDraft, draft_entry
+from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
+from bot.catalogue.writing import append_entry
+from bot.cli.columns import format_columns, sanitise_line
+from bot.cli.failing import print_errors
+from bot.cli.replicate import run_with_client
 from bot.core.errors import InputRefused, PredictionGone
 from bot.core.models import Model, Price, PriceUnit, Task
-from bot.core.published import Published
+from bot.core.published import ModelSchema
 from bot.settings import Settings, SettingsError, load_settings
 
-_USD = 1_000_000
+_MICROS_PER_USD = 1_000_000
 
 
-@in_sentences
+@print_errors
 def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     if given.what == "list":
@@ -51,25 +51,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list() -> int:
-    models = load(load_settings().catalogue_path or BUILT_IN)
-    rows = [(model.key, f"/{model.task}", price_told(model.price), _where(model)) for model in models]
-    print(columns(rows))
+    models = load_catalogue(load_settings().catalogue_path or BUILT_IN_PATH)
+    rows = [(model.key, f"/{model.task}", format_price(model.price), _format_ref(model)) for model in models]
+    print(format_columns(rows))
     return 0
 
 
-def price_told(price: Price) -> str:
+def format_price(price: Price) -> str:
     """A price in dollars, in the unit it is billed by."""
     if price.unit is PriceUnit.IMAGE:
-        return f"${price.micros_per_image / _USD:g} a picture"
+        return f"${price.micros_per_image / _MICROS_PER_USD:g} a picture"
     if price.unit is PriceUnit.SECOND:
-        return f"${price.micros_per_second / _USD:g} a second"
+        return f"${price.micros_per_second / _MICROS_PER_USD:g} a second"
     if price.unit is PriceUnit.TOKEN:
         read, written = price.micros_per_million_tokens_in, price.micros_per_million_tokens_out
-        return f"${read / _USD:g} read, ${written / _USD:g} written, a million tokens"
+        return f"${read / _MICROS_PER_USD:g} read, ${written / _MICROS_PER_USD:g} written, a million tokens"
     return "free"
 
 
-def _where(model: Model) -> str:
+def _format_ref(model: Model) -> str:
     if model.deployment:
         return f"{model.ref} by deployment {model.deployment}"
     return f"{model.ref}:{model.version[:12]}…" if model.version else model.ref
@@ -77,30 +77,32 @@ def _where(model: Model) -> str:
 
 def _check(keys: Sequence[str]) -> int:
     async def question(client: ReplicateClient, settings: Settings) -> int:
-        models = _chosen(load(settings.catalogue_path or BUILT_IN), keys)
+        models = _choose_models(load_catalogue(settings.catalogue_path or BUILT_IN_PATH), keys)
         wrong = 0
         for model in models:
-            findings = await _findings(client, model)
-            wrong += any(finding.is_wrong for finding in findings)
-            print("\n".join(_told(model, finding) for finding in findings) or f"ok     {model.key}", flush=True)
+            findings = await _check_model(client, model)
+            wrong += any(finding.is_error for finding in findings)
+            print(
+                "\n".join(_format_finding(model, finding) for finding in findings) or f"ok     {model.key}", flush=True
+            )
         print(f"{len(models) - wrong} of {len(models)} entries fit.")
         return 1 if wrong else 0
 
-    return ask(question)
+    return run_with_client(question)
 
 
-def _chosen(models: Sequence[Model], keys: Sequence[str]) -> list[Model]:
+def _choose_models(models: Sequence[Model], keys: Sequence[str]) -> list[Model]:
     known = {model.key for model in models}
     if unknown := [key for key in keys if key not in known]:
         raise SettingsError(f"The catalogue has no entry {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
     return [model for model in models if not keys or model.key in keys]
 
 
-def _told(model: Model, finding: Finding) -> str:
-    return f"{'wrong' if finding.is_wrong else 'note '}  {model.key} {harmless(finding.text, longest=600)}"
+def _format_finding(model: Model, finding: CatalogueFinding) -> str:
+    return f"{'wrong' if finding.is_error else 'note '}  {model.key} {sanitise_line(finding.text, max_characters=600)}"
 
 
-async def _findings(client: ReplicateClient, model: Model) -> list[Finding]:
+async def _check_model(client: ReplicateClient, model: Model) -> list[CatalogueFinding]:
     if model.backend != "replicate":
         return []
     version = model.version
@@ -108,19 +110,23 @@ async def _findings(client: ReplicateClient, model: Model) -> list[Finding]:
         try:
             version = (await client.deployments.get(model.deployment)).version
         except PredictionGone:
-            return [Finding(f"names the deployment {model.deployment}, which is not there: make it, or take it out.")]
+            return [
+                CatalogueFinding(
+                    f"names the deployment {model.deployment}, which is not there: make it, or take it out."
+                )
+            ]
     try:
-        return check(model, await client.models.published(model.ref, version))
+        return check_model(model, await client.models.get_schema(model.ref, version))
     except PredictionGone:
-        return [Finding(await _whats_gone(client, model))]
+        return [CatalogueFinding(await _describe_missing(client, model))]
 
 
-async def _whats_gone(client: ReplicateClient, model: Model) -> str:
+async def _describe_missing(client: ReplicateClient, model: Model) -> str:
     try:
         page = await client.models.get(model.ref)
     except PredictionGone:
         return f"names {model.ref}, which is not there any more: choose another model, or take the entry out."
-    newest = page.newest.id if page.newest else ""
+    newest = page.newest_version.id if page.newest_version else ""
     return f'pins a version that is not there any more: set version = "{newest}".'
 
 
@@ -128,35 +134,40 @@ def _search(words: str, limit: int) -> int:
     async def question(client: ReplicateClient, _: Settings) -> int:
         found = await client.models.search(words, limit=limit)
         rows = [
-            (page.ref, f"{page.runs:,} runs", "official" if page.is_official else "", harmless(page.description))
+            (
+                page.ref,
+                f"{page.run_count:,} runs",
+                "official" if page.is_official else "",
+                sanitise_line(page.description),
+            )
             for page in found
         ]
-        print(columns(rows) if rows else f"Nothing fits “{words}”.")
+        print(format_columns(rows) if rows else f"Nothing fits “{words}”.")
         return 0 if rows else 1
 
-    return ask(question)
+    return run_with_client(question)
 
 
 def _add(given: argparse.Namespace) -> int:
-    async def question(client: ReplicateClient, settings: Settings) -> tuple[Draft, Path | None]:
+    async def question(client: ReplicateClient, settings: Settings) -> tuple[CatalogueDraft, Path | None]:
         ref, _, version = given.ref.partition(":")
-        published = await _published(client, ref, version)
+        published = await _get_schema(client, ref, version)
         today = datetime.now(UTC).date()
-        return draft(published, today=today, key=given.key, task=given.task), settings.catalogue_path
+        return draft_entry(published, today=today, key=given.key, task=given.task), settings.catalogue_path
 
-    drafted, path = ask(question)
+    drafted, path = run_with_client(question)
     if not given.write:
         print(drafted.text, end="")
         return 0
     if path is None:
         raise SettingsError("CATALOGUE_PATH is not set: name a file of your own there, and the entry is added to it.")
-    append(path, drafted)
-    print("\n".join([f"[{drafted.key}] is in {path}.", *drafted.to_do]))
+    append_entry(path, drafted)
+    print("\n".join([f"[{drafted.key}] is in {path}.", *drafted.todo]))
     return 0
 
 
-async def _published(client: ReplicateClient, ref: str, version: str) -> Published:
+async def _get_schema(client: ReplicateClient, ref: str, version: str) -> ModelSchema:
     try:
-        return await client.models.published(ref, version)
+        return await client.models.get_schema(ref, version)
     except PredictionGone as error:
         raise InputRefused(f"Replicate shows this token no model {ref}{':' * bool(version)}{version}.") from error

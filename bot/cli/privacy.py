@@ -11,20 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.app import App
-from bot.cli.failing import in_sentences
+from bot.cli.failing import print_errors
 from bot.core.errors import BadOption, UserError
-from bot.core.forgetting import Person
+from bot.core.forgetting import PersonKey
 from bot.core.people import User
-from bot.jobs.personal import Personal
+from bot.jobs.personal import PersonalData
 from bot.settings import load_settings
 
 
-@in_sentences
+@print_errors
 def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
-    person = person_named(given.person)
+    person = parse_person(given.person)
     app = App(load_settings(), backends={})
-    print(asyncio.run(_do(app, person, given)))
+    print(asyncio.run(_run_verb(app, person, given)))
     return 0
 
 
@@ -42,20 +42,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def person_named(text: str) -> Person:
+def parse_person(text: str) -> PersonKey:
     """Raises `BadOption` for what is not PLATFORM:ID, or slack:TEAM:ID."""
     match text.split(":"):
         case ["slack", team, user] if team and user:
-            return Person("slack", team, user)
+            return PersonKey("slack", team, user)
         case [platform, user] if platform in ("discord", "web", "console") and user:
-            return Person(platform, "", user)
+            return PersonKey(platform, "", user)
     raise BadOption(f"“{text}” is nobody: a person is discord:ID, web:ID or slack:TEAM:ID.")
 
 
-async def _do(app: App, person: Person, given: argparse.Namespace) -> str:
+async def _run_verb(app: App, person: PersonKey, given: argparse.Namespace) -> str:
     await app.database.open()
     try:
-        personal = app.jobs.personal
+        personal = app.jobs.personal_data
         if given.verb == "export":
             return await _export(personal, person, given.output)
         return await _delete(personal, person, is_now=given.now)
@@ -63,7 +63,7 @@ async def _do(app: App, person: Person, given: argparse.Namespace) -> str:
         await app.database.close()
 
 
-async def _export(personal: Personal, person: Person, output: Path | None) -> str:
+async def _export(personal: PersonalData, person: PersonKey, output: Path | None) -> str:
     file = await personal.export(person)
     path = output or Path(file.name)
     try:
@@ -73,10 +73,10 @@ async def _export(personal: Personal, person: Person, output: Path | None) -> st
     return f"Everything that is kept about them is in {path}."
 
 
-async def _delete(personal: Personal, person: Person, *, is_now: bool) -> str:
+async def _delete(personal: PersonalData, person: PersonKey, *, is_now: bool) -> str:
     owner = User(person.platform, person.workspace, "owner", "the owner", is_owner=True)
     if not is_now:
-        await personal.wish(person, owner)
+        await personal.request_deletion(person, owner)
         return "Written down: the bot deletes it within the hour, or at its next start."
     if await personal.delete(person, owner):
         return "It is gone. What was posted on other platforms stays there."

@@ -11,27 +11,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.app import App
-from bot.cli.failing import in_sentences
+from bot.cli.failing import print_errors
 from bot.core.errors import BadOption, UserError
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Reply
-from bot.credits.proof import prove
-from bot.dispatch.forms import fill
-from bot.dispatch.parser import find, parse
+from bot.credits.proof import verify_ledger
+from bot.dispatch.forms import fill_form
+from bot.dispatch.parser import find_command, parse_command
 from bot.settings import Settings, load_settings
 
-HERE = "web:page"
+DEFAULT_PLACE = "web:page"
 
 
-@in_sentences
+@print_errors
 def main(arguments: Sequence[str]) -> int:
     given, words = _parser().parse_known_args(arguments)
     settings = load_settings()
     if given.verb == ["verify"] and not words:
         return asyncio.run(_verify(settings))
-    return asyncio.run(_do(settings, _line([*given.verb, *words]), given.place, given.output))
+    return asyncio.run(_run_verb(settings, _make_command_line([*given.verb, *words]), given.place, given.output))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("verb", nargs="+", help="verify, or a verb of /quota with its options")
-    parser.add_argument("--in", dest="place", default=HERE, metavar="PLATFORM:WORKSPACE", help=f"where ({HERE})")
+    parser.add_argument(
+        "--in", dest="place", default=DEFAULT_PLACE, metavar="PLATFORM:WORKSPACE", help=f"where ({DEFAULT_PLACE})"
+    )
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="where export writes its file")
     return parser
 
@@ -51,39 +53,39 @@ async def _verify(settings: Settings) -> int:
     app = App(settings, backends={})
     await app.database.open()
     try:
-        proof = await prove(app.database)
+        proof = await verify_ledger(app.database)
     finally:
         await app.database.close()
-    print("\n".join([*proof.wrong, f"{proof.compared}: {_verdict(len(proof.wrong))}."]))
-    return 1 if proof.wrong else 0
+    print("\n".join([*proof.discrepancies, f"{proof.compared}: {_format_verdict(len(proof.discrepancies))}."]))
+    return 1 if proof.discrepancies else 0
 
 
-def _verdict(wrong: int) -> str:
+def _format_verdict(wrong: int) -> str:
     return f"{wrong} disagree" if wrong else "they agree"
 
 
-async def _do(settings: Settings, line: str, place: str, output: Path | None) -> int:
+async def _run_verb(settings: Settings, line: str, place: str, output: Path | None) -> int:
     """One verb, as the owner: whoever may read the settings and the database of this machine is that."""
     platform, _, workspace = place.partition(":")
     if not platform or not workspace:
         raise BadOption("--in names a platform and a workspace, as in discord:GUILD_ID.")
     app = App(settings, backends={})
     services = app.dispatcher.services
-    call = parse(line, services.menu)
+    call = parse_command(line, services.menu)
     owner = User(platform, workspace, "owner", "the owner", is_owner=True)
     channel = Channel(platform, workspace, "")
     invocation = Invocation(owner, channel, call.command, f"cli:{new_id()}", call.options, rank=Rank.OWNER)
-    form = fill(find(services.menu, call.command), invocation)
+    form = fill_form(find_command(services.menu, call.command), invocation)
     await app.database.open()
     try:
         reply = await form.answer(invocation, services)
     finally:
         await app.database.close()
-    _show(reply or Reply(), output)
+    _print_reply(reply or Reply(), output)
     return 0
 
 
-def _show(reply: Reply, output: Path | None) -> None:
+def _print_reply(reply: Reply, output: Path | None) -> None:
     if not reply.files:
         print(reply.text.replace("**", "").replace("`", ""))
     for file in reply.files:
@@ -97,6 +99,6 @@ def _show(reply: Reply, output: Path | None) -> None:
         print(f"{reply.text} They are in {output}.")
 
 
-def _line(words: Sequence[str]) -> str:
+def _make_command_line(words: Sequence[str]) -> str:
     """The words as they would be typed in the chat: what the shell kept together stays together."""
     return " ".join(["/quota", *(f'"{word}"' if any(sign.isspace() for sign in word) else word for word in words)])

@@ -15,17 +15,17 @@ from bot.telemetry import logs
 T = TypeVar("T")
 
 
-def ask(question: Callable[[ReplicateClient, Settings], Awaitable[T]]) -> T:
+def run_with_client(action: Callable[[ReplicateClient, Settings], Awaitable[T]]) -> T:
     """The answer to a question, with the settings of the environment and .env."""
     settings = load_settings()
-    logs.configure("ERROR", settings.log_format, settings.secrets())
-    return asyncio.run(_ask(question, settings))
+    logs.configure_logging("ERROR", settings.log_format, settings.list_secrets())
+    return asyncio.run(_run_with_client(action, settings))
 
 
-async def _ask(question: Callable[[ReplicateClient, Settings], Awaitable[T]], settings: Settings) -> T:
-    async with opened(settings) as client:
+async def _run_with_client(action: Callable[[ReplicateClient, Settings], Awaitable[T]], settings: Settings) -> T:
+    async with open_client(settings) as client:
         try:
-            return await question(client, settings)
+            return await action(client, settings)
         except SubmitUnclear as error:
             raise Unavailable(
                 f"It is not known whether this arrived ({error}): list first, before you do it again."
@@ -33,19 +33,19 @@ async def _ask(question: Callable[[ReplicateClient, Settings], Awaitable[T]], se
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[ReplicateClient]:
+async def open_client(settings: Settings) -> AsyncIterator[ReplicateClient]:
     """A client with the owner's token. Raises `SettingsError` without one."""
     if settings.replicate_api_token is None:
         raise SettingsError("REPLICATE_API_TOKEN is missing. Make one at replicate.com/account/api-tokens.")
     token = settings.replicate_api_token.get_secret_value().strip()
-    client = ReplicateClient(settings.replicate_base_url, token, SystemClock(), context=http.tls())
+    client = ReplicateClient(settings.replicate_base_url, token, SystemClock(), context=http.create_tls_context())
     try:
         yield client
     finally:
         await client.close()
 
 
-async def full_name(client: ReplicateClient, name: str) -> str:
+async def qualify_name(client: ReplicateClient, name: str) -> str:
     """`owner/name`; a name alone is the token's owner's."""
     if "/" in name:
         return name

@@ -5,13 +5,13 @@ import asyncio
 from collections.abc import Sequence
 
 from bot.cli.documents import find_documents
-from bot.cli.failing import in_sentences
-from bot.cli.signals import until_stopped
-from bot.sandbox.ids import api_token
+from bot.cli.failing import print_errors
+from bot.cli.signals import wait_for_stop_signal
+from bot.sandbox.ids import new_api_token
 from bot.sandbox.server import Sandbox, SandboxOptions
 
 
-@in_sentences
+@print_errors
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bot sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     options = SandboxOptions(
         host=given.host,
         port=given.port,
-        token=given.token or api_token(),
+        token=given.token or new_api_token(),
         speed=given.speed,
         docs=find_documents(),
         rate_limit=given.rate_limit,
@@ -38,6 +38,6 @@ async def _serve(options: SandboxOptions) -> int:
     url = await sandbox.start()
     print(f"REPLICATE_BASE_URL={url}\nREPLICATE_API_TOKEN={sandbox.token}", flush=True)
     print(f"webhook secret: {options.webhook_secret}\nCtrl-C stops it.", flush=True)
-    await until_stopped()
+    await wait_for_stop_signal()
     await sandbox.stop()
     return 0

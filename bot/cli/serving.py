@@ -4,25 +4,25 @@ import asyncio
 from collections.abc import Callable
 
 from bot.app import App
-from bot.cli.garbage import settle
-from bot.cli.signals import until_stopped
-from bot.platforms.web.door import Door
+from bot.cli.garbage import freeze_startup_objects
+from bot.cli.signals import wait_for_stop_signal
+from bot.platforms.web.door import Authenticator
 from bot.platforms.web.platform import WebPlatform
 from bot.settings import Settings
 from bot.telemetry.loop import measure_loop_lag
 
-DoorOf = Callable[[App, WebPlatform], Door]
+MakeAuthenticator = Callable[[App, WebPlatform], Authenticator]
 """Who is let in to the page of this bot."""
 
 
 async def serve(
     settings: Settings,
-    door_of: DoorOf,
+    make_authenticator: MakeAuthenticator,
     *,
-    ready: Callable[[str], None],
+    report_address: Callable[[str], None],
     badge: str = "",
     find_free: bool = False,
-    connected: bool = False,
+    has_connections: bool = False,
 ) -> None:
     """Run until somebody stops it. `ready` gets the page's address once it is served.
 
@@ -30,12 +30,12 @@ async def serve(
     """
     app = App(settings, badge=badge)
     web = WebPlatform(app.database, app.clock)
-    await app.open(web, connections=app.connections_chosen() if connected else ())
+    await app.open(web, connections=app.make_connections() if has_connections else ())
     lag = asyncio.create_task(measure_loop_lag())
     try:
-        ready(await app.serve(web, door_of(app, web), find_free=find_free))
-        settle()
-        await until_stopped()
+        report_address(await app.serve(web, make_authenticator(app, web), find_free=find_free))
+        freeze_startup_objects()
+        await wait_for_stop_signal()
         await app.drain()
     finally:
         lag.cancel()

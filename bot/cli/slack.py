@@ -4,13 +4,13 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from bot.cli.failing import in_sentences
+from bot.cli.failing import print_errors
 from bot.commands import MENU
-from bot.platforms.slack.manifest import as_yaml, manifest
+from bot.platforms.slack.manifest import create_manifest, render_yaml
 from bot.settings import load_settings
 
 
-@in_sentences
+@print_errors
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bot slack", description=__doc__)
     parser.add_argument("what", choices=["manifest"])
@@ -20,6 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     settings = load_settings()
     if given.http and not settings.public_url:
         parser.error("--http needs PUBLIC_URL, the https address at which Slack reaches this bot")
-    drawn = manifest(MENU, prefix=settings.slack_command_prefix, public_url=(given.http and settings.public_url) or "")
-    print(json.dumps(drawn, indent=2, ensure_ascii=False) if given.json else as_yaml(drawn), end="")
+    drawn = create_manifest(
+        MENU, prefix=settings.slack_command_prefix, public_url=(given.http and settings.public_url) or ""
+    )
+    print(json.dumps(drawn, indent=2, ensure_ascii=False) if given.json else render_yaml(drawn), end="")
     return 0

@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.trainings import Training
-from bot.cli.columns import columns, harmless
-from bot.cli.failing import in_sentences
-from bot.cli.replicate import ask, full_name
+from bot.backends.replicate.trainings import ReplicateTraining
+from bot.cli.columns import format_columns, sanitise_line
+from bot.cli.failing import print_errors
+from bot.cli.replicate import qualify_name, run_with_client
 from bot.core.errors import InputRefused, PredictionGone
 from bot.core.json import JSON
-from bot.core.published import FieldKind, PublishedField
+from bot.core.published import FieldKind, SchemaField
 from bot.settings import Settings
 
-_SHOWN = 50
-_LINES_OF_LOG = 10
+_MAX_TRAININGS = 50
+_LOG_LINES = 10
 
 
-@in_sentences
+@print_errors
 def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     question = {"list": _list, "create": _create, "get": _get, "cancel": _cancel}[given.what]
@@ -32,14 +32,14 @@ def main(arguments: Sequence[str]) -> int:
         except PredictionGone as error:
             raise InputRefused("Replicate shows this token no such training, model, version or destination.") from error
 
-    print(ask(answered))
+    print(run_with_client(answered))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bot trainings", description=__doc__)
     verbs = parser.add_subparsers(dest="what", required=True)
-    verbs.add_parser("list", help=f"your latest {_SHOWN}")
+    verbs.add_parser("list", help=f"your latest {_MAX_TRAININGS}")
     creating = verbs.add_parser("create", help="begin one")
     creating.add_argument(
         "model", metavar="OWNER/NAME[:VERSION]", help="what to begin from; the newest version if none"
@@ -58,36 +58,36 @@ async def _list(client: ReplicateClient, _: argparse.Namespace) -> str:
     async for training in client.trainings.list():
         run = training.run
         rows.append((run.id, str(run.state), f"{run.created_at:%Y-%m-%d %H:%M}" if run.created_at else "", run.model))
-        if len(rows) == _SHOWN:
+        if len(rows) == _MAX_TRAININGS:
             break
-    return columns(rows) if rows else "There are no trainings."
+    return format_columns(rows) if rows else "There are no trainings."
 
 
 async def _create(client: ReplicateClient, given: argparse.Namespace) -> str:
     model, _, version = given.model.partition(":")
-    version = version or await _newest(client, model)
-    fields = await client.models.training_fields(model, version)
+    version = version or await _get_newest_version(client, model)
+    fields = await client.models.get_training_fields(model, version)
     if fields is None:
         raise InputRefused(f"{model}:{version} says nothing of training, so it cannot be trained.")
-    pairs = [_pair(text, fields) for text in given.input]
+    pairs = [_parse_input(text, fields) for text in given.input]
     named = {field.name for field, _ in pairs}
     if missing := [field.name for field in fields if field.is_required and field.name not in named]:
         raise InputRefused(f"The training needs {', '.join(missing)}: give each with --input NAME=VALUE.")
-    inputs = {field.name: await _value(client, field, text) for field, text in pairs}
-    destination = await full_name(client, given.destination)
+    inputs = {field.name: await _parse_value(client, field, text) for field, text in pairs}
+    destination = await qualify_name(client, given.destination)
     training = await client.trainings.create(model, version, destination, inputs)
-    return f"{_told(training)}\nReplicate bills it to you; the bot's budget does not know of it."
+    return f"{_format_training(training)}\nReplicate bills it to you; the bot's budget does not know of it."
 
 
 async def _get(client: ReplicateClient, given: argparse.Namespace) -> str:
-    return _told(await client.trainings.get(given.id))
+    return _format_training(await client.trainings.get(given.id))
 
 
 async def _cancel(client: ReplicateClient, given: argparse.Namespace) -> str:
-    return _told(await client.trainings.cancel(given.id))
+    return _format_training(await client.trainings.cancel(given.id))
 
 
-def _pair(text: str, fields: Sequence[PublishedField]) -> tuple[PublishedField, str]:
+def _parse_input(text: str, fields: Sequence[SchemaField]) -> tuple[SchemaField, str]:
     """`steps=10` as the field and its value's text."""
     name, equals, value = text.partition("=")
     field = next((field for field in fields if field.name == name), None)
@@ -96,7 +96,7 @@ def _pair(text: str, fields: Sequence[PublishedField]) -> tuple[PublishedField, 
     return field, value
 
 
-async def _value(client: ReplicateClient, field: PublishedField, text: str) -> JSON:
+async def _parse_value(client: ReplicateClient, field: SchemaField, text: str) -> JSON:
     """The value in the kind that the field takes; a file of this machine is uploaded."""
     if FieldKind.FILE in field.kinds and text.startswith("@"):
         path = Path(text[1:])
@@ -112,21 +112,21 @@ async def _value(client: ReplicateClient, field: PublishedField, text: str) -> J
     return value
 
 
-async def _newest(client: ReplicateClient, ref: str) -> str:
-    newest = (await client.models.get(ref)).newest
+async def _get_newest_version(client: ReplicateClient, ref: str) -> str:
+    newest = (await client.models.get(ref)).newest_version
     if newest is None:
         raise InputRefused(f"{ref} has no version to begin from.")
     return newest.id
 
 
-def _told(training: Training) -> str:
+def _format_training(training: ReplicateTraining) -> str:
     run = training.run
     lines = [f"{run.id} {run.state}: {run.model}"]
     if training.version:
         lines.append(f"made {training.version}")
-    if training.weights:
-        lines.append(f"weights, for an hour: {training.weights}")
+    if training.weights_url:
+        lines.append(f"weights, for an hour: {training.weights_url}")
     if run.error:
-        lines.append(f"error: {harmless(run.error, longest=500)}")
-    log = [harmless(line) for line in run.logs.replace("\r", "\n").splitlines() if line.strip()]
-    return "\n".join([*lines, *(f"  {line}" for line in log[-_LINES_OF_LOG:])])
+        lines.append(f"error: {sanitise_line(run.error, max_characters=500)}")
+    log = [sanitise_line(line) for line in run.logs.replace("\r", "\n").splitlines() if line.strip()]
+    return "\n".join([*lines, *(f"  {line}" for line in log[-_LOG_LINES:])])

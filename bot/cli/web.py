@@ -8,11 +8,11 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.cli.failing import in_sentences
+from bot.cli.failing import print_errors
 from bot.core.clock import SystemClock
 from bot.core.errors import DatabaseInUse, UserError
-from bot.platforms.web.administration import KEY_FILE, PATH, do
-from bot.platforms.web.visitors import INVITATION_DAYS, Visitors
+from bot.platforms.web.administration import ADMIN_PATH, KEY_FILE, run_admin_request
+from bot.platforms.web.visitors import INVITATION_DAYS, WebUsers
 from bot.settings import Settings, load_settings
 from bot.storage.database import Database
 
@@ -20,19 +20,19 @@ TIMEOUT_SECONDS = 10
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared only
 
 
-@in_sentences
+@print_errors
 def main(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
     settings = load_settings()
     wish = {"verb": given.verb, "name": getattr(given, "name", ""), "rank": getattr(given, "rank", "")}
-    answer, address = _grant(settings, wish)
+    answer, address = _administer(settings, wish)
     if given.verb == "invite":
-        print(f"{_base(settings, address)}/join#{answer['secret']}")
+        print(f"{_make_base_url(settings, address)}/join#{answer['secret']}")
         print(f"Send this link to {given.name}. It works once, within {INVITATION_DAYS} days.")
         if settings.web_token is None and not any(who["rank"] == "owner" for who in answer["people"]):
             print("The page now asks everybody for an invitation, you too: `python -m bot web invite NAME --owner`.")
     elif given.verb == "people":
-        print("\n".join(_line(who) for who in answer["people"]) or "Nobody is invited.")
+        print("\n".join(_format_visitor(who) for who in answer["people"]) or "Nobody is invited.")
     else:
         print(f"{given.name} is let in no more.")
     return 0
@@ -53,30 +53,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _grant(settings: Settings, wish: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def _administer(settings: Settings, wish: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """The answer, and the running bot's address where it was asked: SQLite lets no second process in."""
     try:
-        return asyncio.run(_in_database(settings, wish)), ""
+        return asyncio.run(_administer_in_database(settings, wish)), ""
     except DatabaseInUse:
-        return _ask_the_bot(settings, wish)
+        return _administer_by_http(settings, wish)
 
 
-async def _in_database(settings: Settings, wish: Mapping[str, Any]) -> dict[str, Any]:
+async def _administer_in_database(settings: Settings, wish: Mapping[str, Any]) -> dict[str, Any]:
     database = Database(settings.database_address)
     await database.open()
     try:
-        return dict(await do(Visitors(database, SystemClock()), wish))
+        return dict(await run_admin_request(WebUsers(database, SystemClock()), wish))
     finally:
         await database.close()
 
 
-def _ask_the_bot(settings: Settings, wish: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def _administer_by_http(settings: Settings, wish: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     try:
         key = json.loads((settings.data_dir / KEY_FILE).read_text(encoding="utf-8"))
         # Names every address of this machine, which none can be asked by.
         address = key["address"].replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:").rstrip("/")
         headers = {"Authorization": f"Bearer {key['secret']}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{address}{PATH}", json.dumps(wish).encode(), headers)  # noqa: S310 - our own address
+        request = urllib.request.Request(f"{address}{ADMIN_PATH}", json.dumps(wish).encode(), headers)  # noqa: S310 - our own address
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own address
             return json.load(answer), address
     except urllib.error.HTTPError as error:
@@ -88,11 +88,11 @@ def _ask_the_bot(settings: Settings, wish: Mapping[str, Any]) -> tuple[dict[str,
         ) from error
 
 
-def _base(settings: Settings, address: str) -> str:
+def _make_base_url(settings: Settings, address: str) -> str:
     host = "127.0.0.1" if settings.http_host in _ANYWHERE else settings.http_host
     return settings.public_url or address or f"http://{host}:{settings.http_port}"
 
 
-def _line(who: Mapping[str, str]) -> str:
-    since = f"since {who['joined'][:10]}" if who["joined"] else "invited, not here yet"
-    return f"{who['name']:20}  {who['rank']:9}  {since}"
+def _format_visitor(visitor: Mapping[str, str]) -> str:
+    since = f"since {visitor['joined'][:10]}" if visitor["joined"] else "invited, not here yet"
+    return f"{visitor['name']:20}  {visitor['rank']:9}  {since}"

@@ -7,7 +7,7 @@ from bot.commands.caption import CaptionPicture
 from bot.commands.chat import Chat
 from bot.commands.help import Help
 from bot.commands.imagine import Imagine
-from bot.commands.jobs import JobsHere
+from bot.commands.jobs import WorkspaceJobs
 from bot.commands.models import Models
 from bot.commands.pause import Pause
 from bot.commands.privacy.delete import PrivacyDelete
@@ -90,7 +90,7 @@ MENU: tuple[type[Command], ...] = (
     WordsRemove,
     WordsList,
     WordsTest,
-    JobsHere,
+    WorkspaceJobs,
     Audit,
     Pause,
     Resume,

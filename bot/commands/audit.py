@@ -6,16 +6,16 @@ from datetime import datetime
 
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
-from bot.core.naming import channel_named, person_linked, role_named
+from bot.core.naming import format_channel, format_person_link, format_role
 from bot.core.people import Rank
 from bot.core.replies import Reply
-from bot.credits.pricing import CreditForm
-from bot.dispatch.declaration import Command, Person, command, option
+from bot.credits.pricing import CreditFormatter
+from bot.dispatch.declaration import Command, PersonOption, command, option
 from bot.dispatch.services import Services
-from bot.dispatch.workspace_settings import settings_of
-from bot.moderation.desk import PEOPLE
-from bot.moderation.settings import PREFIX, key_of
-from bot.moderation.spans import end_told, zone_of
+from bot.dispatch.workspace_settings import get_settings
+from bot.moderation.desk import USER_ID_FACTS
+from bot.moderation.settings import SETTING_PREFIX, format_setting_key
+from bot.moderation.spans import format_end, load_time_zone
 from bot.storage.moderation import AuditRow
 
 KINDS: Mapping[str, str] = {
@@ -36,20 +36,20 @@ _LONGEST = 200
 class Audit(Command):
     """Show who changed what here, and whom something was refused."""
 
-    user: Person | None = option("Of whom? Of everybody if you say nothing.", default=None, max_length=100)
+    user: PersonOption | None = option("Of whom? Of everybody if you say nothing.", default=None, max_length=100)
     kind: str | None = option("Which kind? All of them if you say nothing.", default=None, choices=tuple(KINDS))
     count: int = option("How many lines?", default=20, minimum=1, maximum=50)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by = invocation.user
-        actor = (await services.credits.wallets.person(by, self.user)).id if self.user else ""
+        actor = (await services.credits.wallets.find_user(by, self.user)).id if self.user else ""
         kind = KINDS[self.kind] if self.kind else ""
-        rows, names = await services.moderation.desk.audit(by, self.count, actor=actor, kind=kind)
+        rows, names = await services.moderation.admin.read_audit(by, self.count, actor=actor, kind=kind)
         if not rows:
             return Reply(text="Nothing of that is on record here.", is_private=True)
-        zone = (await settings_of(services, by)).time_zone
-        told = _Teller(by.platform, names, services.credits.form, zone)
-        lines = [f"- {row.at.astimezone(zone_of(zone)):%d %b %H:%M} · {told.line(row)}" for row in rows]
+        zone = (await get_settings(services, by)).time_zone
+        told = _RowFormatter(by.platform, names, services.credits.formatter, zone)
+        lines = [f"- {row.at.astimezone(load_time_zone(zone)):%d %b %H:%M} · {told.format_row(row)}" for row in rows]
         return Reply(text="\n".join(lines), is_private=True)
 
 
@@ -74,15 +74,15 @@ _ACTIONS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Teller:
+class _RowFormatter:
     """Rows in words. `names` are people's by id; who has none, and each channel and role, is told by a link."""
 
     platform: str
     names: Mapping[str, str]
-    form: CreditForm
+    form: CreditFormatter
     zone: str
 
-    def line(self, row: AuditRow) -> str:
+    def format_row(self, row: AuditRow) -> str:
         """Who did what, in one line."""
         who = self._person(row.actor.rpartition(":")[2]) if ":" in row.actor else row.actor
         told = self._changes(row.facts) if {"before", "after"} <= row.facts.keys() else self._plain(row.facts)
@@ -111,17 +111,17 @@ class _Teller:
     def _about(self, scope: str, one: str) -> str:
         """What a change was about, as people call it."""
         if scope == "role":
-            return role_named(self.platform, one)
+            return format_role(self.platform, one)
         if scope == "channel":
-            return channel_named(self.platform, one)
+            return format_channel(self.platform, one)
         return self._person(one) if scope == "user" else one
 
     def _person(self, one: str) -> str:
-        return self.names.get(one) or person_linked(self.platform, one) or one
+        return self.names.get(one) or format_person_link(self.platform, one) or one
 
     def _setting(self, key: str) -> str:
         """A setting by its name, with the channel or the role where each of them is one: "channels #studio"."""
-        name, _, member = key.removeprefix(PREFIX).partition(":")
+        name, _, member = key.removeprefix(SETTING_PREFIX).partition(":")
         link = _LINKS.get(name)
         return " ".join(
             part for part in (_named(name), link(self.platform, member) if link and member else member) if part
@@ -133,20 +133,20 @@ class _Teller:
         if isinstance(value, bool):
             return "yes" if value else "no"
         if "micros" in name and isinstance(value, int):
-            return f"{self.form.show(value)} credits"
+            return f"{self.form.format(value)} credits"
         if isinstance(value, float):
             return f"{value:g}"
         return ", ".join(map(str, value)) if isinstance(value, list) else self._words(name, str(value))
 
     def _words(self, name: str, text: str) -> str:
-        if name in PEOPLE:
+        if name in USER_ID_FACTS:
             return self._person(text)
         if name == "until":
-            return end_told(datetime.fromisoformat(text), self.zone).removeprefix("until ")
-        return channel_named(self.platform, text) if name == key_of("moderator_channel") else text
+            return format_end(datetime.fromisoformat(text), self.zone).removeprefix("until ")
+        return format_channel(self.platform, text) if name == format_setting_key("moderator_channel") else text
 
 
-_LINKS: Mapping[str, Callable[[str, str], str]] = {"channels": channel_named, "moderator_roles": role_named}
+_LINKS: Mapping[str, Callable[[str, str], str]] = {"channels": format_channel, "moderator_roles": format_role}
 
 
 def _named(name: str) -> str:

@@ -1,6 +1,6 @@
 """/cancel: stop what is running."""
 
-from bot.core.errors import NoSuchJob
+from bot.core.errors import JobNotFound
 from bot.core.invocations import Invocation
 from bot.core.jobs import Job
 from bot.core.people import User
@@ -18,14 +18,14 @@ class Cancel(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         job = await self._wanted(invocation.user, services)
         if job is None or not await services.jobs.cancel(job, invocation.user):
-            raise NoSuchJob("That is over already: there is nothing left to stop.")
+            raise JobNotFound("That is over already: there is nothing left to stop.")
         return Reply(text=f"Stopping /{job.command} `{job.id}`.", is_private=True)
 
     async def _wanted(self, user: User, services: Services) -> Job | None:
         if not self.job:
-            running = await services.jobs.open(user)
+            running = await services.jobs.list_open(user)
             if not running:
-                raise NoSuchJob("Nothing of yours is running.")
+                raise JobNotFound("Nothing of yours is running.")
             return running[0]
         job = await services.jobs.get(self.job)
         # Somebody else's job is not told apart from none. Moderators stop it by its own button.
@@ -34,5 +34,5 @@ class Cancel(Command):
             user.workspace,
             user.id,
         ):
-            raise NoSuchJob(f"You have no job called “{self.job}”. /show lists your latest.")
+            raise JobNotFound(f"You have no job called “{self.job}”. /show lists your latest.")
         return job

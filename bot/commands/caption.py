@@ -17,10 +17,12 @@ class CaptionPicture(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
         user = invocation.user
-        settings = await services.moderation.settings_of(user.platform, user.workspace)
-        model = services.catalogue.choose(Task.CAPTION, self.model, usual=settings.usual_model(Task.CAPTION))
+        settings = await services.moderation.get_settings(user.platform, user.workspace)
+        model = services.catalogue.choose(
+            Task.CAPTION, self.model, preferred_key=settings.get_default_model(Task.CAPTION)
+        )
         options = {
-            "image": await services.media.input(self.image, model.inputs.get("image")),
+            "image": await services.media.load_input(self.image, model.inputs.get("image")),
             "question": self.question,
         }
-        await services.jobs.start(invocation, model, options, remembered={**options, "model": model.key})
+        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})

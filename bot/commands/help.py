@@ -1,12 +1,12 @@
 """/help: what can be asked, drawn from the menu."""
 
 from bot.core.invocations import Invocation
-from bot.core.naming import option_named
+from bot.core.naming import format_option
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, command, option
-from bot.dispatch.forms import bounds
-from bot.dispatch.parser import find
+from bot.dispatch.forms import format_bounds
+from bot.dispatch.parser import find_command
 from bot.dispatch.services import Services
 
 
@@ -25,7 +25,7 @@ class Help(Command):
             verbs = [declaration for declaration in menu if declaration.name.startswith(f"{topic} ")]
             if verbs and topic not in {declaration.name for declaration in menu}:
                 return Reply(text="\n".join(map(_line, verbs)), is_private=True)
-            text = _one(find(services.menu, topic).declaration, invocation.user.platform)
+            text = _one(find_command(services.menu, topic).declaration, invocation.user.platform)
             return Reply(text=text, is_private=True)
         lines = [_line(declaration) for declaration in menu if declaration.rank is Rank.USER]
         for rank, who in ((Rank.MODERATOR, "Moderators"), (Rank.OWNER, "The owner")):
@@ -52,7 +52,7 @@ def _grouped(declarations: list[Declaration]) -> str:
 def _one(declaration: Declaration, platform: str) -> str:
     lines = [f"**/{declaration.name}** {declaration.description}", ""]
     lines += [
-        f"- `{option_named(platform, option.name)}` {option.question}{_details(option)}"
+        f"- `{format_option(platform, option.name)}` {option.question}{_details(option)}"
         for option in declaration.options
     ]
     return "\n".join(lines)
@@ -65,7 +65,7 @@ def _details(option: Option) -> str:
     elif option.kind is OptionKind.FLAG:
         facts.append("yes or no")
     elif option.minimum is not None or option.maximum is not None:
-        facts.append(bounds(option.minimum, option.maximum))
+        facts.append(format_bounds(option.minimum, option.maximum))
     if option.is_required:
         facts.append("needed")
     elif option.default not in (None, "", False):

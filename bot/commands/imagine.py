@@ -27,11 +27,14 @@ class Imagine(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
         user = invocation.user
-        settings = await services.moderation.settings_of(user.platform, user.workspace)
+        settings = await services.moderation.get_settings(user.platform, user.workspace)
         model = services.catalogue.choose(
-            Task.IMAGINE, self.model, needs="image" if self.image else "", usual=settings.usual_model(Task.IMAGINE)
+            Task.IMAGINE,
+            self.model,
+            required_option="image" if self.image else "",
+            preferred_key=settings.get_default_model(Task.IMAGINE),
         )
-        image = await services.media.input(self.image, model.inputs.get("image")) if self.image else None
+        image = await services.media.load_input(self.image, model.inputs.get("image")) if self.image else None
         options = {
             "prompt": self.prompt,
             "aspect": self.aspect,
@@ -44,4 +47,4 @@ class Imagine(Command):
             "image": image,
             "strength": self.strength,
         }
-        await services.jobs.start(invocation, model, options, remembered={**options, "model": model.key})
+        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})

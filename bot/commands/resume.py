@@ -15,10 +15,10 @@ class Resume(Command):
     what: str = option("What? A list of what is paused if you say nothing.", default="", max_length=100)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        desk = services.moderation.desk
-        pauses = {what.rpartition(":")[2]: (what, reason) for what, reason in (await desk.pauses()).items()}
+        desk = services.moderation.admin
+        pauses = {what.rpartition(":")[2]: (what, reason) for what, reason in (await desk.list_pauses()).items()}
         if not self.what:
-            return Reply(text=_listed({name: reason for name, (_, reason) in pauses.items()}), is_private=True)
+            return Reply(text=_format_pauses({name: reason for name, (_, reason) in pauses.items()}), is_private=True)
         paused = pauses.get(self.what.strip().lower())
         if paused is None:
             raise BadOption(f"“{self.what}” is not paused. /resume alone lists what is.", option="what")
@@ -26,7 +26,7 @@ class Resume(Command):
         return Reply(text=f"`{self.what}` starts again.", is_private=True)
 
 
-def _listed(pauses: dict[str, str]) -> str:
+def _format_pauses(pauses: dict[str, str]) -> str:
     if not pauses:
         return "Nothing is paused."
     return "\n".join(f"- `{name}`{f': {reason}' if reason else ''}" for name, reason in sorted(pauses.items()))

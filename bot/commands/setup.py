@@ -3,23 +3,23 @@
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
-from bot.core.naming import option_named
+from bot.core.naming import format_option
 from bot.core.people import Rank, User
 from bot.core.replies import Reply
 from bot.credits.limits import WORKSPACE_MONTH
-from bot.credits.policies import About
-from bot.dispatch.declaration import Command, Place, Role, command, option
+from bot.credits.policies import PolicyTarget
+from bot.dispatch.declaration import ChannelOption, Command, RoleOption, command, option
 from bot.dispatch.services import Services
 from bot.dispatch.workspace_settings import (
-    change,
-    channel_allowed,
-    moderators,
-    notices_in,
-    settings_of,
-    told,
+    change_settings,
+    format_settings,
+    get_settings,
+    validate_channel,
+    validate_moderator_role,
+    validate_notice_channel,
 )
 
-MOST_CREDITS = 1_000_000_000
+MAX_CREDITS = 1_000_000_000
 
 
 @command("setup", rank=Rank.OWNER, private=True, works_anywhere=True)
@@ -28,58 +28,60 @@ class Setup(Command):
 
     allowed: bool | None = option("May this workspace use me? Yes if you say nothing.", default=None)
     budget: float | None = option(
-        "How many credits may it spend in a month?", default=None, minimum=0, maximum=MOST_CREDITS
+        "How many credits may it spend in a month?", default=None, minimum=0, maximum=MAX_CREDITS
     )
-    moderators: Role | None = option("Which role's members moderate?", default=None, max_length=100)
-    notices: Place | None = option("Which channel gets reports and notices?", default=None, max_length=100)
-    channel: Place | None = option("Which channel may I be used in?", default=None, max_length=100)
+    moderators: RoleOption | None = option("Which role's members moderate?", default=None, max_length=100)
+    notices: ChannelOption | None = option("Which channel gets reports and notices?", default=None, max_length=100)
+    channel: ChannelOption | None = option("Which channel may I be used in?", default=None, max_length=100)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by, moderation = invocation.user, services.moderation
         if self.allowed is False:
-            await moderation.desk.forbid(by)
+            await moderation.admin.forbid_workspace(by)
             text = "This workspace may not use me any more. What runs goes on; `/setup` lets it in again."
             return Reply(text=text, is_private=True)
-        budget = services.credits.form.micros(self.budget or 0)
+        budget = services.credits.formatter.to_micros(self.budget or 0)
         if self.budget and not budget:
             raise BadOption("budget is less than anything can cost.", option="budget")
         values = await self._settings(invocation, services)
-        if not await moderation.is_allowed(by):
-            await moderation.desk.allow(by)
-        await change(services, by, values)
+        if not await moderation.is_workspace_allowed(by):
+            await moderation.admin.allow_workspace(by)
+        await change_settings(services, by, values)
         if self.budget is not None:
             await services.credits.change(_about(by), {WORKSPACE_MONTH: budget}, by)
-        return Reply(text=await _walk(by, services), is_private=True)
+        return Reply(text=await _format_steps(by, services), is_private=True)
 
     async def _settings(self, invocation: Invocation, services: Services) -> dict[str, JSON]:
         """What was said of settings, checked before anything is written."""
         by = invocation.user
         values: dict[str, JSON] = {}
         if self.moderators:
-            values |= moderators(invocation, await settings_of(services, by), self.moderators, moderates=True)
+            values |= validate_moderator_role(
+                invocation, await get_settings(services, by), self.moderators, moderates=True
+            )
         if self.channel:
-            values |= channel_allowed(by, self.channel, is_allowed=True)
+            values |= validate_channel(by, self.channel, is_allowed=True)
         if self.notices:
-            values |= await notices_in(services, by, self.notices)
+            values |= await validate_notice_channel(services, by, self.notices)
         return values
 
 
-async def _walk(by: User, services: Services) -> str:
+async def _format_steps(by: User, services: Services) -> str:
     """What is set, step by step, and how to set the rest."""
-    settings = await settings_of(services, by)
-    standing = await services.credits.standing(by.platform, by.workspace)
-    form = services.credits.form
+    settings = await get_settings(services, by)
+    standing = await services.credits.get_workspace_budget_status(by.platform, by.workspace)
+    form = services.credits.formatter
 
     def typed(name: str, value: str) -> str:
-        return f"`/setup {option_named(by.platform, name, value)}`"
+        return f"`/setup {format_option(by.platform, name, value)}`"
 
-    if standing.limit is None:
+    if standing.limit_micros is None:
         budget = f"none of its own, so it shares the whole bot's. {typed('budget', '5000')} gives it one"
     else:
-        budget = f"{form.show(standing.limit)} credits a month, {form.show(standing.spent)} spent"
+        budget = f"{form.format(standing.limit_micros)} credits a month, {form.format(standing.spent_micros)} spent"
 
     def line(name: str, how: str) -> str:
-        words = told(settings, by, services, only=frozenset({name}))[0][2:].replace(" *(default)*", "")
+        words = format_settings(settings, by, services, only=frozenset({name}))[0][2:].replace(" *(default)*", "")
         return f"{words}." if getattr(settings, name) else f"{words}. {how}"
 
     steps = [
@@ -93,5 +95,5 @@ async def _walk(by: User, services: Services) -> str:
     return "\n".join(f"{n}. {step}" for n, step in enumerate(steps, 1))
 
 
-def _about(by: User) -> About:
-    return About(by.platform, by.workspace, "workspace")
+def _about(by: User) -> PolicyTarget:
+    return PolicyTarget(by.platform, by.workspace, "workspace")

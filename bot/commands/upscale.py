@@ -20,11 +20,13 @@ class Upscale(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
         user = invocation.user
-        settings = await services.moderation.settings_of(user.platform, user.workspace)
-        model = services.catalogue.choose(Task.UPSCALE, self.model, usual=settings.usual_model(Task.UPSCALE))
+        settings = await services.moderation.get_settings(user.platform, user.workspace)
+        model = services.catalogue.choose(
+            Task.UPSCALE, self.model, preferred_key=settings.get_default_model(Task.UPSCALE)
+        )
         options: dict[str, JSON | InputFile] = {
-            "image": await services.media.input(self.image, model.inputs.get("image")),
+            "image": await services.media.load_input(self.image, model.inputs.get("image")),
             "scale": self.scale,
             "face_enhance": self.face_enhance or None,
         }
-        await services.jobs.start(invocation, model, options, remembered={**options, "model": model.key})
+        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})

@@ -2,10 +2,10 @@
 
 from bot.core.invocations import Invocation
 from bot.core.replies import Reply
-from bot.credits.moments import day_told, time_told
-from bot.credits.pricing import CreditForm
+from bot.credits.moments import format_date, format_time
+from bot.credits.pricing import CreditFormatter
 from bot.credits.statements import Statement
-from bot.credits.telling import budget_told
+from bot.credits.telling import format_budget
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
 
@@ -17,20 +17,23 @@ class Usage(Command):
     period: str = option("For today or this month?", default="month", choices=("today", "month"))
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        statement = await services.credits.statement(invocation.user)
-        return Reply(text=_told(statement, services.credits.form, with_month=self.period == "month"), is_private=True)
+        statement = await services.credits.get_statement(invocation.user)
+        return Reply(
+            text=_format_statement(statement, services.credits.formatter, with_month=self.period == "month"),
+            is_private=True,
+        )
 
 
-def _told(statement: Statement, form: CreditForm, *, with_month: bool) -> str:
-    left, allowance = form.show(statement.today_left), form.show(statement.today_allowance)
+def _format_statement(statement: Statement, form: CreditFormatter, *, with_month: bool) -> str:
+    left, allowance = form.format(statement.today_available_micros), form.format(statement.daily_allowance_micros)
     zone, tier = statement.limits.time_zone, statement.limits.tier
     lines = [
-        f"**{left}** of {allowance} credits left today. They refill at {time_told(statement.refills_at, zone)}."
+        f"**{left}** of {allowance} credits left today. They refill at {format_time(statement.refills_at, zone)}."
         + (f" Your tier is **{tier}**." if tier else "")
     ]
-    if statement.extra_left:
-        lines.append(f"**{form.show(statement.extra_left)}** extra credits, which do not expire.")
-    lines += [budget_told(budget, form, zone) for budget in statement.budgets]
+    if statement.extra_available_micros:
+        lines.append(f"**{form.format(statement.extra_available_micros)}** extra credits, which do not expire.")
+    lines += [format_budget(budget, form, zone) for budget in statement.budgets]
     lines += _pace(statement)
     if with_month:
         lines += ["", *_month(statement, form, zone)]
@@ -47,11 +50,11 @@ def _pace(statement: Statement) -> list[str]:
     return [f"You may run {' and '.join(paces)}."] if paces else []
 
 
-def _month(statement: Statement, form: CreditForm, zone: str) -> list[str]:
-    if not statement.month:
+def _month(statement: Statement, form: CreditFormatter, zone: str) -> list[str]:
+    if not statement.usage_by_model:
         return ["Nothing spent this month."]
-    ends = day_told(statement.month_refills_at, zone)
-    lines = [f"Spent this month: **{form.show(statement.spent_this_month)}** credits. The next begins {ends}."]
-    for model, jobs, micros in statement.month:
-        lines.append(f"- {model}: {jobs} {'time' if jobs == 1 else 'times'}, {form.show(micros)} credits")
+    ends = format_date(statement.month_refills_at, zone)
+    lines = [f"Spent this month: **{form.format(statement.spent_this_month_micros)}** credits. The next begins {ends}."]
+    for model, jobs, micros in statement.usage_by_model:
+        lines.append(f"- {model}: {jobs} {'time' if jobs == 1 else 'times'}, {form.format(micros)} credits")
     return lines

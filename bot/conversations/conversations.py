@@ -4,33 +4,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.conversations.templates import render
-from bot.conversations.trimming import chain, trimmed
+from bot.conversations.templates import render_prompt
+from bot.conversations.trimming import chain_turns, trim_turns
 from bot.core.clock import Clock
-from bot.core.conversations import Conversation, Role, Turn
-from bot.core.errors import NoSuchJob
+from bot.core.conversations import Conversation, Turn, TurnRole
+from bot.core.errors import JobNotFound
 from bot.core.ids import new_id
-from bot.core.invocations import Said
+from bot.core.invocations import EarlierMessage
 from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.storage.database import Database
 
-TURNS_READ = 200
+MAX_TURNS_READ = 200
 """How far back a conversation is read; the model's budget usually ends sooner."""
 
 _TEMPLATE_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """One question in a conversation, ready to be sent: the prompt, and the turn to keep (None when asked before)."""
 
     conversation: Conversation
     prompt: str
     turn: Turn | None
-    answers: str
+    parent_turn: str
     """The id of the turn that the answer follows."""
-    before: tuple[Turn, ...] = ()
+    earlier_turns: tuple[Turn, ...] = ()
     """What was said before the bot came, to be kept when this opens the conversation."""
 
 
@@ -39,11 +39,11 @@ class Conversations:
 
     def __init__(self, database: Database, system: str, clock: Clock) -> None:
         self._database = database
-        self.system = system
+        self.system_prompt = system
         """What a model is told before a conversation, where nobody says otherwise."""
         self._clock = clock
 
-    async def current(self, channel: Channel) -> Conversation | None:
+    async def get_current(self, channel: Channel) -> Conversation | None:
         """The conversation going on in a channel or thread, if any."""
         async with self._database.read() as tx:
             return await tx.conversations.find(channel.platform, channel.workspace, channel.id, channel.thread)
@@ -53,7 +53,7 @@ class Conversations:
         async with self._database.read() as tx:
             return await tx.conversations.get(conversation_id)
 
-    async def ask(
+    async def build_question(
         self,
         channel: Channel,
         user: User,
@@ -61,65 +61,65 @@ class Conversations:
         model: Model,
         *,
         system: str = "",
-        usual: str = "",
+        default_system: str = "",
         max_tokens: int,
-        earlier: Sequence[Said] = (),
-    ) -> Asked:
+        earlier: Sequence[EarlierMessage] = (),
+    ) -> Question:
         """The next question of a channel's conversation. Nothing is written: a new one opens with its first job.
 
         A new conversation begins with what was said `earlier`, and is told `system`, or else `usual`.
         """
-        if (known := await self.current(channel)) is not None:
-            turns = chain(await self._turns(known))
-            return self._asked(known, turns, user, text, model, system, max_tokens)
-        conversation = self._new(channel, user, model, system or usual or self.system)
-        before = self._overheard(conversation, earlier)
-        asked = self._asked(conversation, before, user, text, model, system, max_tokens)
-        return replace(asked, before=tuple(before))
+        if (known := await self.get_current(channel)) is not None:
+            turns = chain_turns(await self._load_turns(known))
+            return self._append_question(known, turns, user, text, model, system, max_tokens)
+        conversation = self._build_conversation(channel, user, model, system or default_system or self.system_prompt)
+        before = self._build_earlier_turns(conversation, earlier)
+        asked = self._append_question(conversation, before, user, text, model, system, max_tokens)
+        return replace(asked, earlier_turns=tuple(before))
 
-    async def go_on(
+    async def build_follow_up(
         self, conversation_id: str, job: str, user: User, text: str, model: Model, *, max_tokens: int
-    ) -> Asked:
+    ) -> Question:
         """A question that follows the answer of one job, whatever was said since.
 
         Raises `NoSuchJob` when the conversation or the question is gone.
         """
-        conversation, turns, question = await self._found(conversation_id, job)
-        answer = next((t for t in reversed(turns) if t.job == job and t.role is Role.ASSISTANT), None)
-        earlier = [*chain(turns, question.id), *([answer] if answer else [])]
-        return self._asked(conversation, earlier, user, text, model, "", max_tokens)
+        conversation, turns, question = await self._load_question(conversation_id, job)
+        answer = next((t for t in reversed(turns) if t.job == job and t.role is TurnRole.ASSISTANT), None)
+        earlier = [*chain_turns(turns, question.id), *([answer] if answer else [])]
+        return self._append_question(conversation, earlier, user, text, model, "", max_tokens)
 
-    async def ask_again(
+    async def build_regeneration(
         self, conversation_id: str, job: str, model: Model, *, system: str = "", max_tokens: int
-    ) -> Asked:
+    ) -> Question:
         """The question that a job answered, to be answered once more beside that answer.
 
         Raises `NoSuchJob` when the conversation or the question is gone.
         """
-        conversation, turns, question = await self._found(conversation_id, job)
-        prompt = self._prompt(conversation, chain(turns, question.id), model, system, max_tokens)
-        return Asked(conversation, prompt, None, question.id)
+        conversation, turns, question = await self._load_question(conversation_id, job)
+        prompt = self._build_prompt(conversation, chain_turns(turns, question.id), model, system, max_tokens)
+        return Question(conversation, prompt, None, question.id)
 
-    def _overheard(self, conversation: Conversation, earlier: Sequence[Said]) -> list[Turn]:
+    def _build_earlier_turns(self, conversation: Conversation, earlier: Sequence[EarlierMessage]) -> list[Turn]:
         """What was said before as turns, each following the one before it, all older than what comes now."""
         turns: list[Turn] = []
         for n, said in enumerate(earlier):
             at = self._clock.now() - timedelta(milliseconds=len(earlier) - n)
             parent = turns[-1].id if turns else ""
             turn = Turn(new_id(), conversation.id, said.role, said.text, at, parent, user=said.user)
-            turns.append(replace(turn, platform_message=said.message))
+            turns.append(replace(turn, platform_message=said.message_id))
         return turns
 
-    async def _found(self, conversation_id: str, job: str) -> tuple[Conversation, list[Turn], Turn]:
+    async def _load_question(self, conversation_id: str, job: str) -> tuple[Conversation, list[Turn], Turn]:
         async with self._database.read() as tx:
             conversation = await tx.conversations.get(conversation_id)
-            turns = await tx.conversations.list_turns(conversation_id, TURNS_READ) if conversation else []
-        question = _question_of(turns, job)
+            turns = await tx.conversations.list_turns(conversation_id, MAX_TURNS_READ) if conversation else []
+        question = _find_question(turns, job)
         if conversation is None or question is None:
-            raise NoSuchJob("That question is not kept any more. Please ask it again.")
+            raise JobNotFound("That question is not kept any more. Please ask it again.")
         return conversation, turns, question
 
-    def _asked(
+    def _append_question(
         self,
         conversation: Conversation,
         earlier: list[Turn],
@@ -128,13 +128,13 @@ class Conversations:
         model: Model,
         system: str,
         max_tokens: int,
-    ) -> Asked:
+    ) -> Question:
         who, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
-        turn = Turn(new_id(), conversation.id, Role.USER, text, self._clock.now(), parent, user=who)
-        prompt = self._prompt(conversation, [*earlier, turn], model, system, max_tokens)
-        return Asked(conversation, prompt, turn, turn.id)
+        turn = Turn(new_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=who)
+        prompt = self._build_prompt(conversation, [*earlier, turn], model, system, max_tokens)
+        return Question(conversation, prompt, turn, turn.id)
 
-    def _new(self, channel: Channel, user: User, model: Model, system: str) -> Conversation:
+    def _build_conversation(self, channel: Channel, user: User, model: Model, system: str) -> Conversation:
         return Conversation(
             id=new_id(),
             platform=channel.platform,
@@ -147,20 +147,22 @@ class Conversations:
             created_at=self._clock.now(),
         )
 
-    async def _turns(self, conversation: Conversation) -> list[Turn]:
+    async def _load_turns(self, conversation: Conversation) -> list[Turn]:
         async with self._database.read() as tx:
-            return await tx.conversations.list_turns(conversation.id, TURNS_READ)
+            return await tx.conversations.list_turns(conversation.id, MAX_TURNS_READ)
 
-    def _prompt(self, conversation: Conversation, turns: list[Turn], model: Model, system: str, max_tokens: int) -> str:
+    def _build_prompt(
+        self, conversation: Conversation, turns: list[Turn], model: Model, system: str, max_tokens: int
+    ) -> str:
         said = system or conversation.system
         budget = model.context_tokens - max_tokens - len(said.encode()) // 3 - _TEMPLATE_TOKENS
-        return render(model.template, said, trimmed(turns, budget))
+        return render_prompt(model.template, said, trim_turns(turns, budget))
 
 
-def _question_of(turns: list[Turn], job: str) -> Turn | None:
+def _find_question(turns: list[Turn], job: str) -> Turn | None:
     """The person's turn that a job asked, or whose answer the job gave."""
     answers = {turn.id: turn for turn in turns}
     for turn in reversed(turns):
         if turn.job == job:
-            return turn if turn.role is Role.USER else answers.get(turn.parent)
+            return turn if turn.role is TurnRole.USER else answers.get(turn.parent)
     return None

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.core.conversations import Role, Turn
+from bot.core.conversations import Turn, TurnRole
 
 BYTES_PER_TOKEN = 3
 """A careful guess: most text has four bytes a token, code and other scripts fewer."""
 
 
-def trimmed(turns: Sequence[Turn], budget_tokens: int) -> list[Turn]:
+def trim_turns(turns: Sequence[Turn], budget_tokens: int) -> list[Turn]:
     """The newest turns that fit, oldest first, beginning with a person's; the last turn is always among them.
 
     A last turn that alone is too long is cut at its head: the question usually stands at its end.
@@ -25,21 +25,21 @@ def trimmed(turns: Sequence[Turn], budget_tokens: int) -> list[Turn]:
     if len(kept) == 1 and budget_bytes < 0:
         tail = kept[0].text.encode()[-max(budget_tokens, 1) * BYTES_PER_TOKEN :]
         kept = [replace(kept[0], text=tail.decode(errors="ignore"))]
-    while len(kept) > 1 and kept[0].role is Role.ASSISTANT:
+    while len(kept) > 1 and kept[0].role is TurnRole.ASSISTANT:
         kept.pop(0)
     return kept
 
 
-def chain(turns: Sequence[Turn], until: str = "") -> list[Turn]:
+def chain_turns(turns: Sequence[Turn], until: str = "") -> list[Turn]:
     """The conversation as it is to be read: each question followed by its newest answer, up to the turn `until`.
 
     A regenerated answer hides the one before it, and of two people who ask at once both are heard.
     """
-    answers = {turn.parent: turn for turn in turns if turn.role is Role.ASSISTANT}
-    questions = {turn.id for turn in turns if turn.role is Role.USER}
+    answers = {turn.parent: turn for turn in turns if turn.role is TurnRole.ASSISTANT}
+    questions = {turn.id for turn in turns if turn.role is TurnRole.USER}
     path: list[Turn] = []
     for turn in turns:
-        if turn.role is Role.ASSISTANT:
+        if turn.role is TurnRole.ASSISTANT:
             path += [] if turn.parent in questions else [turn]  # its question is too long ago to be read
             continue
         path.append(turn)

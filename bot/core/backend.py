@@ -9,11 +9,11 @@ from typing import Protocol
 from bot.core.errors import BackendError
 from bot.core.json import JSON
 from bot.core.models import Model
-from bot.core.predictions import Event, Inputs, Snapshot
+from bot.core.predictions import Inputs, RunEvent, RunSnapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class RunNotification:
     """A backend called us: something happened to a run of this job. `id` is the same however often it calls."""
 
     id: str
@@ -21,7 +21,7 @@ class Notice:
     backend_id: str
 
 
-TakeNotice = Callable[[Notice], Awaitable[bool]]
+RunNotificationHandler = Callable[[RunNotification], Awaitable[bool]]
 """Writes a notice down, and gives whether it is news."""
 
 
@@ -41,8 +41,8 @@ class Backend(Protocol):
         """Raise `BackendDown` while the backend is away: what a monitor asks. Changes nothing."""
         ...
 
-    def turn(self, *, is_again: bool = False) -> AbstractAsyncContextManager[None]:
-        """Wait in line for leave to create; submit once inside. Creates that were throttled go first (`is_again`).
+    def slot_for_create(self, *, is_retry: bool = False) -> AbstractAsyncContextManager[None]:
+        """Wait in line for leave to create; submit once inside. Creates that were throttled go first (`is_retry`).
 
         Whoever leaves the line, by being cancelled, has spent nothing. Raises `BackendDown` like `admit`.
         """
@@ -63,7 +63,7 @@ class Backend(Protocol):
         """
         ...
 
-    def watch(self, model: Model, backend_id: str) -> AsyncGenerator[Event, None]:
+    def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
         """What happens to a run, from its first word to one `Ended`. May be called again, also after a restart."""
         ...
 
@@ -71,15 +71,15 @@ class Backend(Protocol):
         """Ask for a run to stop. Harmless when it is over."""
         ...
 
-    async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[Snapshot]:
+    async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[RunSnapshot]:
         """Runs of this model with equal inputs, created since, oldest first: what an unclear submit may have made."""
         ...
 
-    def explain(self, snapshot: Snapshot) -> BackendError:
+    def explain(self, snapshot: RunSnapshot) -> BackendError:
         """Why an ended run gave nothing, in words a person can act on: `ModelFailed` or `ModelFlagged`."""
         ...
 
-    def may_try_again(self, snapshot: Snapshot) -> bool:
+    def is_retryable(self, snapshot: RunSnapshot) -> bool:
         """Whether a failed run failed of something passing, so that another one is worth its price."""
         ...
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Role(StrEnum):
+class TurnRole(StrEnum):
     """Who speaks in a turn."""
 
     USER = "user"
@@ -33,7 +33,7 @@ class Turn:
 
     id: str
     conversation: str
-    role: Role
+    role: TurnRole
     text: str
     created_at: datetime
     parent: str = ""

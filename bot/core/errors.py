@@ -62,10 +62,10 @@ class BadOption(UserError):
 class UnknownName(UserError):
     """No such command, option or model; the nearest known name is offered."""
 
-    def __init__(self, what: str, name: str, known: Iterable[str], *, how: str = "") -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, advice: str = "") -> None:
         nearest = get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
-        hint = f" Did you mean {nearest[0]}?" if nearest else f" {how}" if how else ""
-        super().__init__(f"There is no {what} called “{name}”.{hint}")
+        hint = f" Did you mean {nearest[0]}?" if nearest else f" {advice}" if advice else ""
+        super().__init__(f"There is no {kind} called “{name}”.{hint}")
         self.nearest = nearest[0] if nearest else ""
 
 
@@ -73,7 +73,7 @@ class NotAllowed(UserError):
     """The rank is too low, or the workspace is unknown."""
 
 
-class Refused(UserError):
+class RequestRefused(UserError):
     """Words, blocks, pauses and adult content."""
 
 
@@ -85,45 +85,48 @@ class UnsafeAddress(UserError):
     """A link we must not follow."""
 
 
-class NoMoney(UserError):
+class InsufficientFunds(UserError):
     """What a job may cost is not there. `left` is what one may cost now, in micros."""
 
-    def __init__(self, text: str, *, left: int) -> None:
+    def __init__(self, text: str, *, available_micros: int) -> None:
         super().__init__(text)
-        self.left = left
+        self.available_micros = available_micros
 
-    def suggest(self, what: str) -> None:
+    def suggest(self, sentence: str) -> None:
         """Add a sentence that says what would do instead."""
-        self.args = (f"{self} {what}",)
+        self.args = (f"{self} {sentence}",)
 
 
-class OutOfCredits(NoMoney):
+class OutOfCredits(InsufficientFunds):
     """The person's own money does not reach."""
 
-    def __init__(self, *, short_by: str, refills: str, left: int) -> None:
+    def __init__(self, *, missing_credits: str, refill_time: str, available_micros: int) -> None:
         """`refills` says when, or nothing where waiting does not help."""
-        refill = f" They refill {refills}." if refills else " Ask a moderator for more."
-        super().__init__(f"You are {short_by} credits short.{refill}", left=left)
+        refill = f" They refill {refill_time}." if refill_time else " Ask a moderator for more."
+        super().__init__(f"You are {missing_credits} credits short.{refill}", available_micros=available_micros)
 
 
-class BudgetSpent(NoMoney):
+class BudgetExceeded(InsufficientFunds):
     """A budget that must have room has none."""
 
-    def __init__(self, *, whose: str, short_by: str, refills: str, left: int) -> None:
+    def __init__(self, *, budget_name: str, missing_credits: str, refill_time: str, available_micros: int) -> None:
         """`refills` says when, or nothing where even all of it would not do."""
         then = (
-            f"It refills {refills}."
-            if refills
+            f"It refills {refill_time}."
+            if refill_time
             else "Even all of it would not do: ask a moderator, or for something smaller."
         )
-        super().__init__(f"{whose} has no room for this: {short_by} credits short. {then}", left=left)
+        super().__init__(
+            f"{budget_name} has no room for this: {missing_credits} credits short. {then}",
+            available_micros=available_micros,
+        )
 
 
 class LimitReached(UserError):
     """As many jobs at once, or in a minute, as this person may have."""
 
 
-class NoSuchJob(UserError):
+class JobNotFound(UserError):
     """Nothing to show, cancel or press."""
 
 
@@ -146,9 +149,9 @@ class BackendDown(BackendError):
 class BackendBusy(BackendError):
     """Throttled; `retry_after` is in seconds."""
 
-    def __init__(self, text: str, *, retry_after: float) -> None:
+    def __init__(self, text: str, *, retry_after_seconds: float) -> None:
         super().__init__(text)
-        self.retry_after = retry_after
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BackendOutOfCredit(BackendError):
@@ -175,7 +178,7 @@ class ModelFlagged(BackendError):
     """The run was refused as sensitive."""
 
 
-class Fault(EaselError):
+class InternalError(EaselError):
     """What we must fix. People read a short reference that stands in the log too."""
 
     def __init__(self, text: str = "") -> None:
@@ -183,22 +186,29 @@ class Fault(EaselError):
         self.reference = new_reference()
 
 
-class LedgerUnguarded(Fault):
+class LedgerTriggersMissing(InternalError):
     """The database lost the triggers that guard money."""
 
 
-class DatabaseInUse(Fault):
+class DatabaseInUse(InternalError):
     """Another process holds this database."""
 
 
-class NeedsConsent(EaselError):
+class ConfirmationRequired(EaselError):
     """A person must agree before anything is done; `str(error)` is the question they read."""
 
-    def __init__(self, question: str, *, go: str = "Go ahead", micros: int = 0, files: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        question: str,
+        *,
+        button_label: str = "Go ahead",
+        price_micros: int = 0,
+        files: Mapping[str, str] | None = None,
+    ):
         """`go` is what the button says; `micros` the price to agree to; `files` what was taken, SHA-256 by option."""
         super().__init__(question)
-        self.go = go
-        self.micros = micros
+        self.button_label = button_label
+        self.price_micros = price_micros
         self.files = dict(files or {})
 
 
@@ -214,7 +224,7 @@ class Conflict(EaselError):
     """A unique row exists already."""
 
 
-class DuplicateAsk(Conflict):
+class DuplicateRequest(Conflict):
     """This request key has its job."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonKey:
     """Somebody as one platform knows them. An empty workspace stands for all of that platform's."""
 
     platform: str
@@ -16,7 +16,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkspaceKey:
     """A workspace, as what is forgotten sooner than elsewhere hangs on it."""
 
     platform: str

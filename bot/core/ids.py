@@ -8,7 +8,7 @@ _TIME_BITS = 48
 _RANDOM_BITS = 52
 
 
-def seconds_in(id_: str) -> float | None:
+def parse_timestamp(id_: str) -> float | None:
     """When an id was made, in seconds since 1970; None for what is no id of ours."""
     number = 0
     for sign in id_:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from bot.core.conversations import Role
+from bot.core.conversations import TurnRole
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
 
@@ -14,7 +14,7 @@ class Attachment:
 
     name: str
     mime: str
-    size: int
+    size_bytes: int
     read: Callable[[], Awaitable[bytes]] = field(repr=False)
     """Downloads the bytes; may raise a `UserError`. Called at most once, after the cheap checks."""
 
@@ -27,14 +27,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class EarlierMessage:
     """One message of a thread from before the bot was in it. `message` is the platform's id of it."""
 
-    role: Role
+    role: TurnRole
     user: str
     """Who said it, as `platform:id`; empty for the bot."""
     text: str
-    message: str
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ class Invocation:
     """The job whose button was pressed."""
     action: str = ""
     """What that button says, e.g. `regenerate`; see `dispatch.presses`."""
-    answering: MessageRef | None = None
+    placeholder: MessageRef | None = None
     """A message that waits for this answer; stored with the job, so that any process can give it."""
     is_private: bool = False
     """Whether the job's messages are for the asker alone."""
-    named: tuple[User, ...] = ()
+    mentioned_users: tuple[User, ...] = ()
     """People of this workspace that options name, as the platform shows them: they need not have used the bot."""
-    earlier: tuple[Said, ...] = ()
+    earlier_messages: tuple[EarlierMessage, ...] = ()
     """What was said in the thread before, oldest first; read when the conversation is new."""
     rank: Rank = Rank.USER
     """What the dispatcher found the caller to be, for a command that is not for everybody; else `USER`."""

@@ -55,21 +55,21 @@ class Job:
     conversation: str = ""
     prediction: str = ""
     attempts: int = 0
-    told_about: int = 0
-    told_at_most: int = 0
+    estimate_micros: int = 0
+    max_micros: int = 0
     """The price the person was told, in micros."""
-    cost: int | None = None
+    cost_micros: int | None = None
     """What the person paid, in micros, once closed."""
     cancel_by: str = ""
     """Who asked to cancel, as `platform:id`, or empty."""
     run_after: datetime | None = None
     error: str = ""
     """The sentence the person reads when it failed."""
-    told_at: datetime | None = None
+    notified_at: datetime | None = None
     """When the final message was sent."""
     weight: int = 1
     """How many turns the person gets in a line for one of somebody without a tier."""
-    queue_turn: float | None = None
+    queue_time: float | None = None
     """When it was due in its line (`jobs.line`): jobs that wait are taken up again in this order."""
     reuse_key: str = ""
     """The key that identical requests of a workspace share (`jobs.reuse`); empty: its result is not reused."""
@@ -92,7 +92,7 @@ class PredictionRecord:
     backend_id: str = ""
     state: str = "new"
     predict_seconds: float | None = None
-    cost: int | None = None
+    cost_micros: int | None = None
     """What it really cost the owner, in micros."""
 
 

@@ -8,14 +8,14 @@ from typing import TypeAlias
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 
 
-def canonical(value: JSON | Mapping[str, JSON]) -> str:
+def canonicalize(value: JSON | Mapping[str, JSON]) -> str:
     """The one spelling of a value: keys sorted, no spaces, a whole float written as an integer."""
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def fingerprint(model: str, inputs: Mapping[str, JSON]) -> str:
     """SHA-256 (hex) of a model and its canonical inputs: predictions that share it are interchangeable."""
-    return hashlib.sha256(f"{model}\n{canonical(inputs)}".encode()).hexdigest()
+    return hashlib.sha256(f"{model}\n{canonicalize(inputs)}".encode()).hexdigest()
 
 
 def _plain(value: JSON | Mapping[str, JSON]) -> JSON:

@@ -46,19 +46,19 @@ class Account:
     window: str = ""
     """The day or month it is for, `2026-11-20` or `2026-11`, or empty for ever."""
     expires_at: datetime | None = None
-    balance: int = 0
-    held: int = 0
-    granted: int = 0
+    balance_micros: int = 0
+    held_micros: int = 0
+    granted_micros: int = 0
 
     @property
-    def available(self) -> int:
+    def available_micros(self) -> int:
         """What can still be held, in micros."""
-        return self.balance - self.held
+        return self.balance_micros - self.held_micros
 
     @property
-    def spent(self) -> int:
+    def spent_micros(self) -> int:
         """What is gone for good, in micros; what is held may still come back."""
-        return self.granted - self.balance
+        return self.granted_micros - self.balance_micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class Entry:
 
     account: str
     kind: EntryKind
-    balance_delta: int
-    held_delta: int
+    balance_delta_micros: int
+    held_delta_micros: int
     key: str
     actor: str
     at: datetime
@@ -82,12 +82,12 @@ class Hold:
 
     account: Account
     job: str
-    amount: int
+    amount_micros: int
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a job will cost, in micros: usually about `about`, never more than `at_most` (which is what is held)."""
 
-    about: int
-    at_most: int
+    expected_micros: int
+    max_micros: int

@@ -14,78 +14,78 @@ EVERYONE: Final = "everyone"
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class PlatformSyntax:
     """A platform's ways. The defaults are those of one without links, such as the page."""
 
-    channel: str = "#{}"
-    role: str = "@{}"
-    person: str = ""
+    channel_format: str = "#{}"
+    role_format: str = "@{}"
+    person_format: str = ""
     """Somebody whose name is not known; nothing where ids mean nothing to people."""
-    option: str = "--{}"
-    option_with_value: str = "--{} {}"
-    id_shape: re.Pattern[str] | None = None
+    option_format: str = "--{}"
+    option_value_format: str = "--{} {}"
+    id_pattern: re.Pattern[str] | None = None
     """What ids look like, of whatever thing; None where names are all there is."""
-    has_worldwide_people: bool = True
+    has_global_user_ids: bool = True
     """Whether somebody's id is theirs in every workspace."""
-    everywhere: str = "everywhere on this page"
+    id_scope: str = "everywhere on this page"
     """Where that id reaches, in words."""
     has_age_restricted_channels: bool = True
 
     @property
     def has_links(self) -> bool:
-        return self.id_shape is not None
+        return self.id_pattern is not None
 
 
-_MANNERS: Mapping[str, Manners] = {
-    "discord": Manners(
-        channel="<#{}>",
-        role="<@&{}>",
-        person="<@{}>",
-        option="{}",
-        option_with_value="{}:{}",
-        id_shape=re.compile(r"\d{5,25}"),
-        everywhere="on every Discord server",
+_SYNTAX: Mapping[str, PlatformSyntax] = {
+    "discord": PlatformSyntax(
+        channel_format="<#{}>",
+        role_format="<@&{}>",
+        person_format="<@{}>",
+        option_format="{}",
+        option_value_format="{}:{}",
+        id_pattern=re.compile(r"\d{5,25}"),
+        id_scope="on every Discord server",
     ),
-    "slack": Manners(
-        channel="<#{}>",
-        role="<!subteam^{}>",
-        person="<@{}>",
-        id_shape=re.compile(r"[A-Z][A-Z0-9]{5,20}"),
-        has_worldwide_people=False,
-        everywhere="in this Slack workspace",
+    "slack": PlatformSyntax(
+        channel_format="<#{}>",
+        role_format="<!subteam^{}>",
+        person_format="<@{}>",
+        id_pattern=re.compile(r"[A-Z][A-Z0-9]{5,20}"),
+        has_global_user_ids=False,
+        id_scope="in this Slack workspace",
         has_age_restricted_channels=False,
     ),
 }
-_PLAIN = Manners()
+_DEFAULT_SYNTAX = PlatformSyntax()
 
 
-def manners_of(platform: str) -> Manners:
+def get_platform_syntax(platform: str) -> PlatformSyntax:
     """A platform's ways; plain ones where it has none of its own."""
-    return _MANNERS.get(platform, _PLAIN)
+    return _SYNTAX.get(platform, _DEFAULT_SYNTAX)
 
 
-def is_an_id(platform: str, text: str) -> bool:
+def is_platform_id(platform: str, text: str) -> bool:
     """Whether a text is what the platform's ids look like; a name that was typed instead of picked is none."""
-    shape = manners_of(platform).id_shape
+    shape = get_platform_syntax(platform).id_pattern
     return shape is not None and shape.fullmatch(text) is not None
 
 
-def channel_named(platform: str, channel: str) -> str:
+def format_channel(platform: str, channel: str) -> str:
     """A channel: `<#123>`, or `#main` on a platform without such links."""
-    return manners_of(platform).channel.format(channel)
+    return get_platform_syntax(platform).channel_format.format(channel)
 
 
-def role_named(platform: str, role: str) -> str:
+def format_role(platform: str, role: str) -> str:
     """A role or user group; the one that everybody has has no link."""
-    return role if role == EVERYONE else manners_of(platform).role.format(role)
+    return role if role == EVERYONE else get_platform_syntax(platform).role_format.format(role)
 
 
-def option_named(platform: str, name: str, value: str = "") -> str:
+def format_option(platform: str, name: str, value: str = "") -> str:
     """An option as it is filled in there: `budget:5000` in Discord's own form, `--budget 5000` where it is typed."""
-    ways = manners_of(platform)
-    return ways.option_with_value.format(name, value) if value else ways.option.format(name)
+    ways = get_platform_syntax(platform)
+    return ways.option_value_format.format(name, value) if value else ways.option_format.format(name)
 
 
-def person_linked(platform: str, person: str) -> str:
+def format_person_link(platform: str, person: str) -> str:
     """Somebody whose name is not known; nothing on a platform without such links."""
-    return manners_of(platform).person.format(person)
+    return get_platform_syntax(platform).person_format.format(person)

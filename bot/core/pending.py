@@ -8,7 +8,7 @@ from bot.core.json import JSON
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingAction:
     """One thing that waits, for one person, until it is taken or expires."""
 
     id: str

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class MessageLimits:
     """What one message holds. Text is measured in UTF-8 bytes where `text_in_bytes`, else in code points."""
 
-    text: int
-    text_in_bytes: bool = False
-    pictures: int = 4
-    appends: bool = False
+    max_length: int
+    is_length_in_bytes: bool = False
+    max_pictures: int = 4
+    is_append_only: bool = False
     """A growing message is appended to: what it shows cannot be taken back, so an open fence is left open."""
 
 
@@ -31,22 +31,22 @@ class Destination:
     request_key: str
     nonce: str
     is_private: bool = False
-    after: MessageRef | None = None
+    previous_part: MessageRef | None = None
     """The part before this one, of an answer that spans several messages."""
-    answering: MessageRef | None = None
+    placeholder: MessageRef | None = None
     """A message that is there already and waits for this answer, such as a deferred interaction's: it becomes it."""
-    grows: bool = False
+    is_streamed: bool = False
     """Whether words will stream into it, where the platform shows such a message in a way of its own."""
 
 
 class Pacer(Protocol):
     """How fast one message may be edited. Pace belongs to a bucket that messages share fairly."""
 
-    async def turn(self, *, is_final: bool) -> None:
+    async def wait_for_edit(self, *, is_final: bool) -> None:
         """Wait until an edit may be sent now. A final edit waits least."""
         ...
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """This message will not be edited any more."""
         ...
 
@@ -84,12 +84,12 @@ class Platform(Protocol):
         """The pace of edits to this message."""
         ...
 
-    async def direct(self, workspace: str, user: str) -> Channel | None:
+    async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
         """Where one person alone reads what is posted; None where there is no such place."""
         ...
 
 
-class Connection(Protocol):
+class PlatformConnection(Protocol):
     """One platform of others, connected: people are heard there, and answered.
 
     In this order: `open`, `listen`, `quiet`, `close`; each of the last three also after an earlier one failed.
@@ -106,7 +106,7 @@ class Connection(Protocol):
         """Hear people from here on."""
         ...
 
-    async def quiet(self) -> None:
+    async def stop_listening(self) -> None:
         """Hear nobody any more; returns when what was heard is accepted or answered."""
         ...
 

@@ -25,7 +25,7 @@ class PredictionState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class RunMetrics:
     """What was metered. None where the backend told nothing. `predict_seconds` is billed running time."""
 
     predict_seconds: float | None = None
@@ -36,7 +36,7 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class RunSnapshot:
     """A run as the backend describes it now.
 
     `files` are URLs (https: or data:) in order; `text` is the joined text so far.
@@ -48,7 +48,7 @@ class Snapshot:
     text: str = ""
     error: str = ""
     logs: str = ""
-    metrics: Metrics = Metrics()
+    metrics: RunMetrics = RunMetrics()
     created_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -57,12 +57,12 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Starting:
+class RunPending:
     """The backend was asked, and the model does not run yet: it is queued there, or starting cold."""
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class RunStarted:
     """The model began to run; until now it was queued or starting cold."""
 
     after_seconds: float | None = None
@@ -70,27 +70,27 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Progressed:
+class RunProgress:
     """How far the model is, 0 to 100, never falling within one watch."""
 
     percent: int
 
 
 @dataclass(frozen=True, slots=True)
-class Wrote:
+class TextDelta:
     """More text. Every watch begins at the first word, so that the texts of one watch add up to the whole."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RunEnded:
     """The run is over; nothing follows. The snapshot is authoritative, also for the text."""
 
-    snapshot: Snapshot
+    snapshot: RunSnapshot
 
 
-Event: TypeAlias = Starting | Started | Progressed | Wrote | Ended
+RunEvent: TypeAlias = RunPending | RunStarted | RunProgress | TextDelta | RunEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class InputFile:
 
     sha256: str
     mime: str
-    size: int
+    size_bytes: int
     path: str = field(repr=False)
 
 

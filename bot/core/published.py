@@ -20,7 +20,7 @@ class FieldKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedField:
+class SchemaField:
     """One field. `kinds` has several for a union; `choices` are the values it takes, as they are sent."""
 
     name: str
@@ -36,7 +36,7 @@ class PublishedField:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class ModelSchema:
     """One version of a model. `fields` are in the order the model shows them; None: no schema was published."""
 
     ref: str
@@ -45,13 +45,13 @@ class Published:
     newest_version: str
     is_official: bool = False
     """Kept current by the backend and called without a version."""
-    fields: tuple[PublishedField, ...] | None = None
+    fields: tuple[SchemaField, ...] | None = None
     output: OutputKind | None = None
     """None for what the bot has no word for."""
     description: str = ""
     usual_seconds: float | None = None
     """How long its published example ran."""
 
-    def field(self, name: str) -> PublishedField | None:
+    def find_field(self, name: str) -> SchemaField | None:
         """The field of that name, if it has one."""
         return next((field for field in self.fields or () if field.name == name), None)

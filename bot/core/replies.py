@@ -30,7 +30,7 @@ class Progress:
     percent: int | None = None
     elapsed_seconds: int = 0
     usual_seconds: int | None = None
-    place: int | None = None
+    queue_position: int | None = None
     """The place in the line while it is queued: 1 is next."""
 
 
@@ -81,7 +81,7 @@ class Reply:
     files: tuple[TextFile, ...] = ()
     is_visual: bool = False
     """Whether pictures are what it comes to: some platforms need another kind of message for them from the start."""
-    asked: str = ""
+    request_summary: str = ""
     """Who asked for it, and what: for platforms where others do not see a command that somebody typed."""
 
 

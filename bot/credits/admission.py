@@ -4,31 +4,37 @@ from collections.abc import Iterable
 from datetime import datetime
 from math import ceil
 
-from bot.core.errors import LimitReached, Refused
+from bot.core.errors import LimitReached, RequestRefused
 from bot.core.jobs import Job
 from bot.core.models import Model
 from bot.core.people import User
-from bot.credits.limits import ChannelRules, Limits
-from bot.credits.pricing import images_asked, pixels_asked
+from bot.credits.limits import ChannelRules, UserLimits
+from bot.credits.pricing import count_images, count_pixels
 from bot.storage.database import Transaction
 
 
-def check_kind(job: Job, model: Model, limits: Limits, rules: ChannelRules) -> None:
+def check_permissions(job: Job, model: Model, limits: UserLimits, rules: ChannelRules) -> None:
     """Raises `Refused` for a command, a model or a size that was not given to this person, or to this channel."""
     if rules.commands is not None and job.command not in rules.commands:
-        raise Refused(f"/{job.command} is not for this channel.{_others(rules.commands, 'Here you may use /', ', /')}")
+        raise RequestRefused(
+            f"/{job.command} is not for this channel.{_list_alternatives(rules.commands, 'Here you may use /', ', /')}"
+        )
     if rules.models is not None and model.key not in rules.models:
-        raise Refused(f"{model.title} is not for this channel.{_others(rules.models, 'Here you may use ')}")
+        raise RequestRefused(
+            f"{model.title} is not for this channel.{_list_alternatives(rules.models, 'Here you may use ')}"
+        )
     if limits.models is not None and model.key not in limits.models:
-        raise Refused(f"{model.title} is not among the models you may use.{_others(limits.models, 'You may use ')}")
-    count, pixels = images_asked(model, job.inputs), pixels_asked(job.inputs)
+        raise RequestRefused(
+            f"{model.title} is not among the models you may use.{_list_alternatives(limits.models, 'You may use ')}"
+        )
+    count, pixels = count_images(model, job.inputs), count_pixels(job.inputs)
     if limits.max_count is not None and count > limits.max_count:
-        raise Refused(f"You may ask for {limits.max_count} at a time at most, not {count}.")
+        raise RequestRefused(f"You may ask for {limits.max_count} at a time at most, not {count}.")
     if limits.max_pixels is not None and pixels is not None and pixels > limits.max_pixels:
-        raise Refused(f"You may ask for {limits.max_pixels:,} pixels a picture at most, not {pixels:,}.")
+        raise RequestRefused(f"You may ask for {limits.max_pixels:,} pixels a picture at most, not {pixels:,}.")
 
 
-async def check_pace(tx: Transaction, user: User, limits: Limits, now: datetime) -> None:
+async def check_rate(tx: Transaction, user: User, limits: UserLimits, now: datetime) -> None:
     """Raises `LimitReached` when too many run, or came in the last minute. The job's own row is there already.
 
     The caller has locked the person's wallet, so that of two asks the second sees the first.
@@ -49,11 +55,11 @@ async def check_pace(tx: Transaction, user: User, limits: Limits, now: datetime)
         raise LimitReached(f"You may ask {often} a minute. Try again in {ceil(wait)} s.")
 
 
-def may_use(model: str, limits: Limits, rules: ChannelRules) -> bool:
+def is_model_allowed(model: str, limits: UserLimits, rules: ChannelRules) -> bool:
     """Whether a model is given to this person in this channel."""
     return all(allowed is None or model in allowed for allowed in (limits.models, rules.models))
 
 
-def _others(allowed: Iterable[str], lead: str, between: str = ", ") -> str:
+def _list_alternatives(allowed: Iterable[str], lead: str, between: str = ", ") -> str:
     names = between.join(sorted(allowed))
     return f" {lead}{names}." if names else ""

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.core.naming import EVERYONE, role_named
+from bot.core.naming import EVERYONE, format_role
 from bot.core.people import User
 from bot.storage.policies import Policy
 
@@ -33,16 +33,16 @@ ANY: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UserLimits:
     """What may be spent, in micros, and done; None where nobody set a limit."""
 
-    daily_allowance: int
+    daily_allowance_micros: int
     """What everybody gets each day, wherever they ask."""
-    bot_month: int
-    user_day: int | None = None
-    user_month: int | None = None
-    workspace_month: int | None = None
-    tier_allowance: int | None = None
+    bot_month_micros: int
+    user_day_micros: int | None = None
+    user_month_micros: int | None = None
+    workspace_month_micros: int | None = None
+    tier_allowance_micros: int | None = None
     """What a role of this workspace gives instead."""
     jobs_at_once: int | None = None
     jobs_per_minute: int | None = None
@@ -57,9 +57,9 @@ class Limits:
     time_zone: str = "UTC"
 
     @property
-    def allowance(self) -> int:
+    def allowance_micros(self) -> int:
         """What they get each day here, in micros."""
-        return self.daily_allowance if self.tier_allowance is None else self.tier_allowance
+        return self.daily_allowance_micros if self.tier_allowance_micros is None else self.tier_allowance_micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +70,22 @@ class ChannelRules:
     commands: frozenset[str] | None = None
 
 
-def limits_of(policies: Iterable[Policy], user: User, *, daily_allowance: int, bot_month: int) -> Limits:
+def resolve_limits(
+    policies: Iterable[Policy], user: User, *, daily_allowance_micros: int, bot_month_micros: int
+) -> UserLimits:
     """The limits of a user. `daily_allowance` and `bot_month` are the settings' defaults, in micros."""
     concerned = [policy for policy in policies if _concerns(policy, user)]
     by_role = [policy for policy in concerned if policy.scope == "role"]
     bot_wide = [policy for policy in concerned if policy.scope == "bot"]
     daily, month = _numbers(bot_wide, DAILY_ALLOWANCE), _numbers(bot_wide, BOT_MONTH)
     zone = next((str(policy.value) for policy in concerned if policy.key == TIME_ZONE and policy.value), "UTC")
-    return Limits(
-        daily_allowance=min(daily, default=daily_allowance),
-        bot_month=min(month, default=bot_month),
-        user_day=_tightest(concerned, USER_DAY),
-        user_month=_tightest(concerned, USER_MONTH),
-        workspace_month=_tightest(concerned, WORKSPACE_MONTH),
-        tier_allowance=max(_numbers(by_role, DAILY_ALLOWANCE), default=None),
+    return UserLimits(
+        daily_allowance_micros=min(daily, default=daily_allowance_micros),
+        bot_month_micros=min(month, default=bot_month_micros),
+        user_day_micros=_tightest(concerned, USER_DAY),
+        user_month_micros=_tightest(concerned, USER_MONTH),
+        workspace_month_micros=_tightest(concerned, WORKSPACE_MONTH),
+        tier_allowance_micros=max(_numbers(by_role, DAILY_ALLOWANCE), default=None),
         jobs_at_once=_tightest(concerned, AT_ONCE),
         jobs_per_minute=_tightest(concerned, PER_MINUTE),
         max_count=_tightest(concerned, MAX_COUNT),
@@ -95,7 +97,7 @@ def limits_of(policies: Iterable[Policy], user: User, *, daily_allowance: int, b
     )
 
 
-def rules_of(policies: Iterable[Policy], channel: str) -> ChannelRules:
+def resolve_channel_rules(policies: Iterable[Policy], channel: str) -> ChannelRules:
     """What may be asked in a channel."""
     here = [policy for policy in policies if policy.scope == "channel" and policy.scope_id == channel]
     return ChannelRules(models=_union(here, MODELS), commands=_union(here, COMMANDS))
@@ -138,4 +140,4 @@ def _tier(by_role: Collection[Policy], platform: str) -> str:
         return (gives if isinstance(gives, int) else -1, turns if isinstance(turns, int) else 1, role)
 
     best = max(roles, key=generosity)
-    return str(roles[best].get(NAME) or role_named(platform, best))
+    return str(roles[best].get(NAME) or format_role(platform, best))

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from bot.core.json import JSON
 from bot.core.money import Account
-from bot.core.naming import channel_named, person_linked, role_named
-from bot.credits.accounts import start_of_next_month
+from bot.core.naming import format_channel, format_person_link, format_role
+from bot.credits.accounts import get_next_month_start
 from bot.credits.limits import NAME
 from bot.storage.database import Transaction
 from bot.storage.policies import Policy
@@ -26,17 +26,17 @@ class Overview:
     people: Mapping[str, Values]
     names: Mapping[str, str] = field(default_factory=dict)
 
-    def role(self, role: str) -> str:
+    def format_role(self, role: str) -> str:
         """A tier by its name and its role's, or by the role alone."""
-        tier, name = self.roles.get(role, {}).get(NAME), role_named(self.platform, role)
+        tier, name = self.roles.get(role, {}).get(NAME), format_role(self.platform, role)
         return f"{tier} ({name})" if tier else name
 
-    def channel(self, channel: str) -> str:
-        return channel_named(self.platform, channel)
+    def format_channel(self, channel: str) -> str:
+        return format_channel(self.platform, channel)
 
-    def person(self, person: str) -> str:
+    def format_person(self, person: str) -> str:
         """By name; by a link where nobody knows it."""
-        return self.names.get(person) or person_linked(self.platform, person) or person
+        return self.names.get(person) or format_person_link(self.platform, person) or person
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,20 @@ class Spender:
     id: str
     name: str
     jobs: int
-    micros: int
+    spent_micros: int
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BudgetStatus:
     """How a monthly budget stands, in micros; `limit` is None where there is none."""
 
-    limit: int | None
-    spent: int
-    held: int
+    limit_micros: int | None
+    spent_micros: int
+    held_micros: int
     refills_at: datetime
 
 
-async def overview_of(tx: Transaction, platform: str, workspace: str, policies: Iterable[Policy]) -> Overview:
+async def build_overview(tx: Transaction, platform: str, workspace: str, policies: Iterable[Policy]) -> Overview:
     """Everything that is set in a workspace."""
     scopes: dict[str, dict[str, dict[str, JSON]]] = {}
     for policy in policies:
@@ -75,7 +75,7 @@ async def overview_of(tx: Transaction, platform: str, workspace: str, policies: 
     )
 
 
-async def spenders_in(tx: Transaction, platform: str, workspace: str, now: datetime, limit: int) -> list[Spender]:
+async def list_spenders(tx: Transaction, platform: str, workspace: str, now: datetime, limit: int) -> list[Spender]:
     """Who spent the most this month, dearest first."""
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     first = f"{platform}:{workspace}:"
@@ -85,9 +85,11 @@ async def spenders_in(tx: Transaction, platform: str, workspace: str, now: datet
     return [Spender(who, names.get(who) or who, jobs, micros) for who, (_, jobs, micros) in zip(ids, rows, strict=True)]
 
 
-def standing_of(limit: int | None, account: Account | None, used: int, now: datetime) -> Standing:
+def build_budget_status(
+    limit_micros: int | None, account: Account | None, used_micros: int, now: datetime
+) -> BudgetStatus:
     """A budget as it stands; `used` is what was spent and held where it has no account yet."""
-    refills_at = start_of_next_month(now)
+    refills_at = get_next_month_start(now)
     if account is None:
-        return Standing(limit, used, 0, refills_at)
-    return Standing(limit, account.spent, account.held, refills_at)
+        return BudgetStatus(limit_micros, used_micros, 0, refills_at)
+    return BudgetStatus(limit_micros, account.spent_micros, account.held_micros, refills_at)

@@ -6,23 +6,30 @@ from datetime import datetime
 from typing import Final
 
 from bot.core.clock import Clock
-from bot.core.fresh import Fresh
+from bot.core.fresh import TtlCache
 from bot.core.json import JSON
 from bot.core.people import Channel, User
-from bot.credits.accounts import asker
-from bot.credits.limits import BOT_MONTH, WORKSPACE_MONTH, ChannelRules, Limits, limits_of, rules_of
+from bot.credits.accounts import format_actor
+from bot.credits.limits import (
+    BOT_MONTH,
+    WORKSPACE_MONTH,
+    ChannelRules,
+    UserLimits,
+    resolve_channel_rules,
+    resolve_limits,
+)
 from bot.storage.database import Database, Transaction
 from bot.storage.policies import Policy
 
-FRESH_SECONDS = 1.0
+LIMITS_TTL_SECONDS = 1.0
 """How long limits are believed before they are read again; what this process changes it believes at once."""
 
-CHANGED: Final = "policy.changed"
+POLICY_CHANGED: Final = "policy.changed"
 """What the audit calls a change."""
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class PolicyTarget:
     """What policies are about: `scope` is `bot`, `workspace`, `channel`, `role` or `user`, and `id` which of them."""
 
     platform: str
@@ -31,78 +38,82 @@ class About:
     id: str = ""
 
 
-BOT: Final = About("", "", "bot")
+BOT_TARGET: Final = PolicyTarget("", "", "bot")
 
 
 class Policies:
     """`daily_allowance` and `bot_month` are the settings' defaults, in micros."""
 
-    def __init__(self, daily_allowance: int, bot_month: int, clock: Clock) -> None:
-        self._daily_allowance = daily_allowance
-        self._bot_month = bot_month
+    def __init__(self, daily_allowance_micros: int, bot_month_micros: int, clock: Clock) -> None:
+        self._daily_allowance_micros = daily_allowance_micros
+        self._bot_month_micros = bot_month_micros
         self._clock = clock
-        self._known: Fresh[tuple[str, str], list[Policy]] = Fresh(clock, FRESH_SECONDS)
+        self._cache: TtlCache[tuple[str, str], list[Policy]] = TtlCache(clock, LIMITS_TTL_SECONDS)
 
-    async def limits_of(self, tx: Transaction, user: User) -> Limits:
+    async def get_limits(self, tx: Transaction, user: User) -> UserLimits:
         """The limits of a user where they ask."""
-        policies = await self._of(tx, user.platform, user.workspace)
-        return limits_of(policies, user, daily_allowance=self._daily_allowance, bot_month=self._bot_month)
+        policies = await self._list_cached(tx, user.platform, user.workspace)
+        return resolve_limits(
+            policies, user, daily_allowance_micros=self._daily_allowance_micros, bot_month_micros=self._bot_month_micros
+        )
 
-    async def rules_of(self, tx: Transaction, channel: Channel) -> ChannelRules:
+    async def get_channel_rules(self, tx: Transaction, channel: Channel) -> ChannelRules:
         """What may be asked in a channel."""
-        return rules_of(await self._of(tx, channel.platform, channel.workspace), channel.id)
+        return resolve_channel_rules(await self._list_cached(tx, channel.platform, channel.workspace), channel.id)
 
-    async def budget_of(self, tx: Transaction, about: About) -> int | None:
+    async def get_monthly_budget_micros(self, tx: Transaction, target: PolicyTarget) -> int | None:
         """What the bot (`BOT`) or a workspace may spend in a month, in micros; None where nobody set a limit."""
-        key = BOT_MONTH if about.scope == "bot" else WORKSPACE_MONTH
-        values = await self.set_about(tx, about)
-        value = values.get(key, self._bot_month if about.scope == "bot" else None)
+        key = BOT_MONTH if target.scope == "bot" else WORKSPACE_MONTH
+        values = await self.get_values(tx, target)
+        value = values.get(key, self._bot_month_micros if target.scope == "bot" else None)
         return value if isinstance(value, int) else None
 
-    async def set_about(self, tx: Transaction, about: About) -> dict[str, JSON]:
+    async def get_values(self, tx: Transaction, target: PolicyTarget) -> dict[str, JSON]:
         """What is set about one thing, by key, as the database has it now."""
-        policies = await tx.policies.list_policies(about.platform, about.workspace)
-        return {policy.key: policy.value for policy in policies if _is_about(policy, about)}
+        policies = await tx.policies.list_policies(target.platform, target.workspace)
+        return {policy.key: policy.value for policy in policies if _matches_target(policy, target)}
 
-    async def all_in(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
+    async def list_policies(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
         """Everything that is set in a workspace, as the database has it now."""
         policies = await tx.policies.list_policies(platform, workspace)
         return [policy for policy in policies if (policy.platform, policy.workspace) == (platform, workspace)]
 
-    async def change(self, database: Database, about: About, values: Mapping[str, JSON], by: User) -> dict[str, JSON]:
+    async def change(
+        self, database: Database, target: PolicyTarget, values: Mapping[str, JSON], by: User
+    ) -> dict[str, JSON]:
         """Set these keys, or take them away where the value is None; gives what was set before.
 
         Of two who change the same thing at once the last one wins, and the audit has both with what they found.
         """
         now = self._clock.now()
         async with database.write() as tx:
-            before = await self.set_about(tx, about)
+            before = await self.get_values(tx, target)
             for key, value in values.items():
-                await self._put(tx, about, key, value, by, now)
-            facts: dict[str, JSON] = {"scope": about.scope, "id": about.id}
+                await self._put(tx, target, key, value, by, now)
+            facts: dict[str, JSON] = {"scope": target.scope, "id": target.id}
             facts |= {"before": {key: before.get(key) for key in values}, "after": dict(values)}
-            await tx.audit.add(asker(by), CHANGED, facts, now, about=(about.platform, about.workspace))
-        self._forget(about)
+            await tx.audit.add(format_actor(by), POLICY_CHANGED, facts, now, about=(target.platform, target.workspace))
+        self._invalidate(target)
         return before
 
-    async def _put(self, tx: Transaction, about: About, key: str, value: JSON, by: User, now: datetime) -> None:
+    async def _put(self, tx: Transaction, about: PolicyTarget, key: str, value: JSON, by: User, now: datetime) -> None:
         name = (about.platform, about.workspace, about.scope, about.id, key)
         if value is None:
             await tx.policies.remove(*name)
         else:
-            await tx.policies.put(Policy(*name, value, asker(by), now))
+            await tx.policies.put(Policy(*name, value, format_actor(by), now))
 
-    async def _of(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
-        return await self._known.get((platform, workspace), lambda: tx.policies.list_policies(platform, workspace))
+    async def _list_cached(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
+        return await self._cache.get((platform, workspace), lambda: tx.policies.list_policies(platform, workspace))
 
-    def _forget(self, about: About) -> None:
+    def _invalidate(self, about: PolicyTarget) -> None:
         if about.scope == "bot":
-            self._known.forget_all()  # it is among what is known of every workspace
+            self._cache.clear()  # it is among what is known of every workspace
         else:
-            self._known.forget((about.platform, about.workspace))
+            self._cache.invalidate((about.platform, about.workspace))
 
 
-def _is_about(policy: Policy, about: About) -> bool:
+def _matches_target(policy: Policy, about: PolicyTarget) -> bool:
     return (policy.platform, policy.workspace, policy.scope, policy.scope_id) == (
         about.platform,
         about.workspace,

@@ -10,7 +10,7 @@ from math import ceil
 from bot.core.json import JSON
 from bot.core.models import Model, Price, PriceUnit
 from bot.core.money import Estimate
-from bot.core.predictions import InputFile, Metrics
+from bot.core.predictions import InputFile, RunMetrics
 
 BYTES_PER_TOKEN = 4
 """A usual token of English in UTF-8 bytes. No token is shorter than one byte, so bytes bound tokens from above."""
@@ -19,18 +19,18 @@ _MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BillableOutput:
     """What a run gave, for billing what the backend did not meter."""
 
     images: int = 0
     text: str = ""
 
 
-def estimate(model: Model, inputs: Mapping[str, JSON | InputFile], usual_seconds: float | None = None) -> Estimate:
+def estimate_cost(model: Model, inputs: Mapping[str, JSON | InputFile], usual_seconds: float | None = None) -> Estimate:
     """What these inputs will cost: the usual amount, and the bound that is held."""
     price = model.price
     if price.unit is PriceUnit.IMAGE:
-        amount = price.micros_per_image * images_asked(model, inputs)
+        amount = price.micros_per_image * count_images(model, inputs)
         return Estimate(amount, amount)
     if price.unit is PriceUnit.SECOND:
         at_most = ceil(price.micros_per_second * model.max_seconds)
@@ -49,11 +49,11 @@ def _tokens_estimate(model: Model, inputs: Mapping[str, JSON | InputFile]) -> Es
     return Estimate(min(usual, at_most), at_most)
 
 
-def cost(model: Model, inputs: Mapping[str, JSON], metrics: Metrics, made: Made) -> int:
+def compute_cost_micros(model: Model, inputs: Mapping[str, JSON], metrics: RunMetrics, output: BillableOutput) -> int:
     """What a run really cost the owner, in micros: as metered, and by what it made where nothing was metered."""
     price = model.price
     if price.unit is PriceUnit.IMAGE:
-        return price.micros_per_image * (metrics.images if metrics.images is not None else made.images)
+        return price.micros_per_image * (metrics.images if metrics.images is not None else output.images)
     if price.unit is PriceUnit.SECOND:
         return ceil(price.micros_per_second * (metrics.predict_seconds or 0))
     if price.unit is PriceUnit.TOKEN:
@@ -62,17 +62,17 @@ def cost(model: Model, inputs: Mapping[str, JSON], metrics: Metrics, made: Made)
             tokens_in = ceil(sum(len(v.encode()) for v in inputs.values() if isinstance(v, str)) / BYTES_PER_TOKEN)
         tokens_out = metrics.tokens_out
         if tokens_out is None:
-            tokens_out = ceil(len(made.text.encode()) / BYTES_PER_TOKEN)
+            tokens_out = ceil(len(output.text.encode()) / BYTES_PER_TOKEN)
         return _tokens_cost(price, tokens_in, tokens_out)
     return 0
 
 
-def images_asked(model: Model, inputs: Mapping[str, JSON | InputFile]) -> int:
+def count_images(model: Model, inputs: Mapping[str, JSON | InputFile]) -> int:
     """How many pictures these inputs ask for."""
     return int(_number(inputs.get(_field(model, "count")), 1))
 
 
-def pixels_asked(inputs: Mapping[str, JSON | InputFile]) -> int | None:
+def count_pixels(inputs: Mapping[str, JSON | InputFile]) -> int | None:
     """How many pixels each picture will have; None for models whose inputs do not say."""
     width, height = inputs.get("width"), inputs.get("height")
     if isinstance(width, int) and isinstance(height, int):
@@ -98,27 +98,27 @@ def _tokens_cost(price: Price, tokens_in: float, tokens_out: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class CreditForm:
+class CreditFormatter:
     """How amounts are shown to people: `micros_per_credit` is `CREDIT_USD` in micros."""
 
     micros_per_credit: int = 1_000
 
-    def show(self, micros: int) -> str:
+    def format(self, micros: int) -> str:
         """An amount in credits with one decimal where needed: "3", "0.4", "less than 0.1"."""
         tenths = round(micros * 10 / self.micros_per_credit)
         if tenths == 0 and micros > 0:
             return "less than 0.1"
         return f"{tenths / 10:,.1f}".removesuffix(".0")
 
-    def show_up(self, micros: int) -> str:
+    def format_rounded_up(self, micros: int) -> str:
         """The same, rounded up: for what is missing."""
         return f"{ceil(micros * 10 / self.micros_per_credit) / 10:,.1f}".removesuffix(".0")
 
-    def micros(self, amount: float) -> int:
+    def to_micros(self, credits: float) -> int:
         """Credits as a person types them, in micros."""
-        return round(amount * self.micros_per_credit)
+        return round(credits * self.micros_per_credit)
 
-    def told(self, estimate: Estimate) -> str:
+    def format_estimate(self, estimate: Estimate) -> str:
         """The price before: "3 credits", or "about 5, at most 59 credits"."""
-        about, at_most = self.show(estimate.about), self.show(estimate.at_most)
+        about, at_most = self.format(estimate.expected_micros), self.format(estimate.max_micros)
         return f"{at_most} credits" if about == at_most else f"about {about}, at most {at_most} credits"

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from bot.core.models import Task
-from bot.credits.pricing import estimate
+from bot.credits.pricing import estimate_cost
 from bot.dispatch.declaration import Autocomplete, Choice
 from bot.dispatch.services import Services
 
-MOST_CHOICES = 25
+MAX_CHOICES = 25
 
 
 def models_for(task: Task) -> Autocomplete:
@@ -15,9 +15,11 @@ def models_for(task: Task) -> Autocomplete:
 
     def suggest(services: Services, typed: str) -> Sequence[Choice]:
         wanted = typed.strip().lower()
-        models = [m for m in services.catalogue.of(task) if wanted in m.key or wanted in m.title.lower()]
+        models = [m for m in services.catalogue.list_for_task(task) if wanted in m.key or wanted in m.title.lower()]
         models.sort(key=lambda model: not model.key.startswith(wanted))
-        form = services.credits.form
-        return [Choice(f"{m.title} · {form.told(estimate(m, {}))}", m.key) for m in models][:MOST_CHOICES]
+        form = services.credits.formatter
+        return [Choice(f"{m.title} · {form.format_estimate(estimate_cost(m, {}))}", m.key) for m in models][
+            :MAX_CHOICES
+        ]
 
     return suggest

@@ -2,15 +2,15 @@
 
 from bot.core.replies import Reply
 from bot.credits.alerts import BudgetAlert
-from bot.credits.pricing import CreditForm
-from bot.credits.telling import alert_told
+from bot.credits.pricing import CreditFormatter
+from bot.credits.telling import format_alert
 from bot.dispatch.notices import Notices
 
 
-async def tell(notices: Notices, form: CreditForm, alert: BudgetAlert) -> None:
+async def send_budget_alert(notices: Notices, form: CreditFormatter, alert: BudgetAlert) -> None:
     """Post it."""
-    reply = Reply(text=alert_told(alert, form))
+    reply = Reply(text=format_alert(alert, form))
     if alert.scope == "bot":
-        await notices.to_owners(reply)
+        await notices.notify_owners(reply)
     else:
-        await notices.to_moderators(alert.platform, alert.workspace, reply)
+        await notices.notify_moderators(alert.platform, alert.workspace, reply)

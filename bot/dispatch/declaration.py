@@ -43,13 +43,13 @@ File = Attachment | Link
 """What a file option holds: something attached, or a link to fetch."""
 
 
-Person = NewType("Person", str)
+PersonOption = NewType("PersonOption", str)
 """Who: the platform's id of a person, or their name where it knows no ids."""
 
-Role = NewType("Role", str)
+RoleOption = NewType("RoleOption", str)
 """Which role or user group: the platform's id of it, or its name."""
 
-Place = NewType("Place", str)
+ChannelOption = NewType("ChannelOption", str)
 """Which channel: the platform's id of it, or its name."""
 
 
@@ -63,7 +63,7 @@ class OptionKind(StrEnum):
     FILE = "file"
     PERSON = "person"
     ROLE = "role"
-    PLACE = "place"
+    CHANNEL = "place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Declaration:
     """Whether it can be asked in a workspace that is not allowed yet."""
 
     @property
-    def words_of_name(self) -> tuple[str, ...]:
+    def name_parts(self) -> tuple[str, ...]:
         """`quota grant` is a command of its own, and platforms that know groups show it as one of `quota`."""
         return tuple(self.name.split(" "))
 
@@ -120,12 +120,12 @@ class Declaration:
         return next((option for option in self.options if option.name == name), None)
 
     @property
-    def words(self) -> Option | None:
+    def words_option(self) -> Option | None:
         """The option that takes the free words, if any."""
         return next((option for option in self.options if option.words), None)
 
     @property
-    def file(self) -> Option | None:
+    def file_option(self) -> Option | None:
         """The option that takes a picture, if any."""
         return next((option for option in self.options if option.kind is OptionKind.FILE), None)
 
@@ -211,9 +211,9 @@ _KINDS: dict[Any, OptionKind] = {
     int: OptionKind.INTEGER,
     float: OptionKind.NUMBER,
     bool: OptionKind.FLAG,
-    Person: OptionKind.PERSON,
-    Role: OptionKind.ROLE,
-    Place: OptionKind.PLACE,
+    PersonOption: OptionKind.PERSON,
+    RoleOption: OptionKind.ROLE,
+    ChannelOption: OptionKind.CHANNEL,
     Attachment: OptionKind.FILE,
     Link: OptionKind.FILE,
 }

@@ -5,18 +5,18 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bot.core.errors import EaselError, Fault, NeedsConsent, NotAllowed, UserError, new_reference
+from bot.core.errors import ConfirmationRequired, EaselError, InternalError, NotAllowed, UserError, new_reference
 from bot.core.invocations import Attachment, Invocation
 from bot.core.people import User
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch import consent
-from bot.dispatch.consent import Consent
-from bot.dispatch.drafts import Draft, Value
-from bot.dispatch.forms import fill
+from bot.dispatch.consent import Confirmations
+from bot.dispatch.drafts import FormDraft, OptionValue
+from bot.dispatch.forms import fill_form
 from bot.dispatch.notices import Notices
-from bot.dispatch.parser import find
-from bot.dispatch.presses import Press, Presses
-from bot.dispatch.ranks import Ranks
+from bot.dispatch.parser import find_command
+from bot.dispatch.presses import ButtonActions, ButtonPress
+from bot.dispatch.ranks import Authorizer
 from bot.dispatch.services import Services
 
 log = logging.getLogger(__name__)
@@ -29,81 +29,86 @@ class Dispatcher:
     """Finds the command, checks who asks, fills in the form, lets it answer, and turns errors into sentences."""
 
     services: Services
-    ranks: Ranks
+    authorizer: Authorizer
     notices: Notices
-    consent: Consent
+    confirmations: Confirmations
 
     async def handle(self, invocation: Invocation) -> Reply | None:
         """Answer one call. A reply is to be shown now; None means that a job was started and shows itself."""
-        return await self._in_sentences(self._answer(invocation), invocation.user, f"/{invocation.command}")
+        return await self._with_error_replies(self._answer(invocation), invocation.user, f"/{invocation.command}")
 
-    async def press(self, press: Press) -> Reply | None:
+    async def handle_press(self, press: ButtonPress) -> Reply | None:
         """Answer one press of a button, as `handle` does for a call."""
-        return await self._in_sentences(self._pressed(press), press.user, f"button {press.action}")
+        return await self._with_error_replies(self._handle_press(press), press.user, f"button {press.action}")
 
-    async def draft(self, press: Press) -> Draft | Reply:
+    async def open_form(self, press: ButtonPress) -> FormDraft | Reply:
         """The form that a button of `presses.FORM_ACTIONS` opens, or why it opens none."""
-        return await self._in_sentences(self._drafted(press), press.user, f"button {press.action}")
+        return await self._with_error_replies(self._open_form(press), press.user, f"button {press.action}")
 
-    async def submit(
-        self, press: Press, options: Mapping[str, Value], attachments: Mapping[str, Attachment] | None = None
+    async def submit_form(
+        self,
+        press: ButtonPress,
+        options: Mapping[str, OptionValue],
+        attachments: Mapping[str, Attachment] | None = None,
     ) -> Reply | None:
         """Answer a form that a button opened, filled in; `press` is as it was, with the request key of the sending."""
-        work = self._submitted(press, options, attachments or {})
-        return await self._in_sentences(work, press.user, f"form {press.action}")
+        work = self._submit_form(press, options, attachments or {})
+        return await self._with_error_replies(work, press.user, f"form {press.action}")
 
     async def _answer(self, invocation: Invocation) -> Reply | None:
-        form = find(self.services.menu, invocation.command)
+        form = find_command(self.services.menu, invocation.command)
         declaration = form.declaration
         if not declaration.works_anywhere:
             await self.services.moderation.admit(invocation.user)
-        rank = await self.ranks.require(invocation.user, declaration.rank, f"/{declaration.name}")
-        await self.services.jobs.see(invocation.user)  # whoever asked anything can be named, here and in the audit
-        await self.services.moderation.meet(invocation.named)
+        rank = await self.authorizer.require(invocation.user, declaration.rank, f"/{declaration.name}")
+        await self.services.jobs.record_user(
+            invocation.user
+        )  # whoever asked anything can be named, here and in the audit
+        await self.services.moderation.record_users(invocation.mentioned_users)
         invocation = replace(invocation, rank=rank)
         try:
-            return await fill(form, invocation).answer(invocation, self.services)
-        except NeedsConsent as asked:
-            return await self.consent.ask(invocation, asked)
+            return await fill_form(form, invocation).answer(invocation, self.services)
+        except ConfirmationRequired as asked:
+            return await self.confirmations.ask(invocation, asked)
 
-    async def _pressed(self, press: Press) -> Reply | None:
-        if press.action in consent.ACTIONS:
-            return await self._answered(press)
+    async def _handle_press(self, press: ButtonPress) -> Reply | None:
+        if press.action in consent.CONFIRMATION_ACTIONS:
+            return await self._answer_confirmation(press)
         await self.services.moderation.admit(press.user)
-        invocation = await self._presses.read(press)
+        invocation = await self._actions.resolve(press)
         return await self._answer(invocation) if isinstance(invocation, Invocation) else invocation
 
-    async def _answered(self, press: Press) -> Reply | None:
+    async def _answer_confirmation(self, press: ButtonPress) -> Reply | None:
         """A question that was put is answered: with what was asked for, or with nothing."""
-        question, call = await self.consent.take(press.job, press.user, press.answering)
+        question, call = await self.confirmations.take(press.job_id, press.user, press.answering)
         await self._close_question(press, question)
         if press.action == consent.DECLINE:
             return Reply(text="All right: nothing was done, and nothing was charged.", is_private=True)
         is_private = call.is_private or press.is_private
         return await self._answer(replace(call, request_key=press.request_key, is_private=is_private))
 
-    async def _close_question(self, press: Press, question: str) -> None:
+    async def _close_question(self, press: ButtonPress, question: str) -> None:
         """Take the buttons off, unless the platform turns the question itself into what comes of it."""
         where = press.channel
-        if press.message and (press.answering is None or press.answering.id != press.message):
-            ref = MessageRef(where.platform, where.workspace, where.id, where.thread, press.message)
-            await self.notices.replace(ref, Reply(text=question, is_private=True))
+        if press.message_id and (press.answering is None or press.answering.id != press.message_id):
+            ref = MessageRef(where.platform, where.workspace, where.id, where.thread, press.message_id)
+            await self.notices.replace_message(ref, Reply(text=question, is_private=True))
 
-    async def _drafted(self, press: Press) -> Draft:
+    async def _open_form(self, press: ButtonPress) -> FormDraft:
         await self.services.moderation.admit(press.user)
-        return await self._presses.draft(press)
+        return await self._actions.open_form(press)
 
-    async def _submitted(
-        self, press: Press, options: Mapping[str, Value], attachments: Mapping[str, Attachment]
+    async def _submit_form(
+        self, press: ButtonPress, options: Mapping[str, OptionValue], attachments: Mapping[str, Attachment]
     ) -> Reply | None:
         await self.services.moderation.admit(press.user)
-        return await self._answer(await self._presses.submitted(press, options, attachments))
+        return await self._answer(await self._actions.invocation_from_form(press, options, attachments))
 
     @property
-    def _presses(self) -> Presses:
-        return Presses(self.services, self.ranks, self.notices)
+    def _actions(self) -> ButtonActions:
+        return ButtonActions(self.services, self.authorizer, self.notices)
 
-    async def _in_sentences(self, work: Awaitable[T], user: User, what: str) -> T | Reply:
+    async def _with_error_replies(self, work: Awaitable[T], user: User, what: str) -> T | Reply:
         facts = {"what": what, "platform": user.platform, "workspace": user.workspace, "user": user.id}
         try:
             return await work
@@ -112,21 +117,21 @@ class Dispatcher:
             if isinstance(error, NotAllowed):
                 # A payload may name any action: traces are of commands, and of buttons as such.
                 traced = what if what.startswith("/") else what.partition(" ")[0]
-                await self.services.moderation.note_refusal(user, traced)
-            return sentence(error)
+                await self.services.moderation.record_refusal(user, traced)
+            return format_error(error)
         except Exception as error:
-            fault = error if isinstance(error, Fault) else None
+            fault = error if isinstance(error, InternalError) else None
             reference = fault.reference if fault else new_reference()
             log.exception("dispatch.failed", extra={**facts, "reference": reference})
-            return apology(reference)
+            return format_apology(reference)
 
 
-def sentence(error: EaselError) -> Reply:
+def format_error(error: EaselError) -> Reply:
     """What a person reads when they can act on it."""
     return Reply(text=str(error), tone=Tone.ERROR, is_private=True)
 
 
-def apology(reference: str) -> Reply:
+def format_apology(reference: str) -> Reply:
     """What a person reads when we must act on it."""
     text = f"Something broke on our side. Nothing was charged. Tell the owner this reference: {reference}"
     return Reply(text=text, tone=Tone.ERROR, is_private=True)

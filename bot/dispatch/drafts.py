@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from bot.dispatch.declaration import Declaration
 
-Value = str | int | float | bool
+OptionValue = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class FormDraft:
     """What to show. `values` hold what is known of the options; files are known by the job and are not among them."""
 
     declaration: Declaration
-    values: Mapping[str, Value]
+    values: Mapping[str, OptionValue]
     title: str
     """A few words for the form's head, e.g. "Edit prompt"."""
-    asks_for: tuple[str, ...] = ()
+    option_names: tuple[str, ...] = ()
     """The options worth asking for, most important first; all of them when empty."""

@@ -17,7 +17,7 @@ _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
 
-def fill(form: type[Command], invocation: Invocation) -> Command:
+def fill_form(form: type[Command], invocation: Invocation) -> Command:
     """The filled-in form; raises `BadOption` with one sentence that names the option and its bounds."""
     values = {option.name: _read(option, invocation) for option in form.declaration.options}
     return form(**values)
@@ -108,7 +108,7 @@ _READERS = {
     OptionKind.TEXT: _text,
     OptionKind.PERSON: _mentioned,
     OptionKind.ROLE: _mentioned,
-    OptionKind.PLACE: _mentioned,
+    OptionKind.CHANNEL: _mentioned,
     OptionKind.INTEGER: _integer,
     OptionKind.NUMBER: _number,
     OptionKind.FLAG: _flag,
@@ -120,10 +120,10 @@ def _check_bounds(option: Option, value: Any) -> None:
         return
     low, high = option.minimum, option.maximum
     if (low is not None and value < low) or (high is not None and value > high):
-        raise BadOption(f"{option.name} must be {bounds(low, high)}, not {_figure(value)}.", option=option.name)
+        raise BadOption(f"{option.name} must be {format_bounds(low, high)}, not {_figure(value)}.", option=option.name)
 
 
-def bounds(low: float | None, high: float | None) -> str:
+def format_bounds(low: float | None, high: float | None) -> str:
     """Bounds in words: "from 1 to 4", "at least 0", "at most 8"."""
     if low is not None and high is not None:
         return f"from {_figure(low)} to {_figure(high)}"

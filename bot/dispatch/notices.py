@@ -22,33 +22,33 @@ class Notices:
         self._moderation = moderation
         self._owners = owners
 
-    async def to_moderators(self, platform: str, workspace: str, reply: Reply) -> bool:
+    async def notify_moderators(self, platform: str, workspace: str, reply: Reply) -> bool:
         """Post in the channel that the workspace named for this, else to the owners; gives whether anyone was told."""
-        settings = await self._moderation.settings_of(platform, workspace)
+        settings = await self._moderation.get_settings(platform, workspace)
         if settings.moderator_channel:
             channel = Channel(platform, workspace, settings.moderator_channel)
-            if await self.in_channel(channel, reply):
+            if await self.post_in_channel(channel, reply):
                 return True
-        return await self.to_owners(reply)
+        return await self.notify_owners(reply)
 
-    async def to_owners(self, reply: Reply) -> bool:
+    async def notify_owners(self, reply: Reply) -> bool:
         """Post to each owner alone; gives whether anyone was told."""
         told = False
         for platform, workspace, user in self._owners:
             if (joined := self._platforms.get(platform)) is None:
                 continue
-            channel = await joined.direct(workspace, user)
+            channel = await joined.find_direct_channel(workspace, user)
             if channel is not None:
                 told |= await self._post(User(platform, channel.workspace, user, user), channel, reply)
         if not told:
             log.warning("notice.untold", extra={"text": reply.text})
         return told
 
-    async def in_channel(self, channel: Channel, reply: Reply) -> bool:
+    async def post_in_channel(self, channel: Channel, reply: Reply) -> bool:
         """Post in one channel; gives whether that could be done."""
         return await self._post(User(channel.platform, channel.workspace, "moderators", "moderators"), channel, reply)
 
-    async def replace(self, message: MessageRef, reply: Reply) -> None:
+    async def replace_message(self, message: MessageRef, reply: Reply) -> None:
         """Show this in place of a message, where it can still be reached."""
         platform = self._platforms.get(message.platform)
         if platform is None:

@@ -13,7 +13,7 @@ from bot.core.errors import BadOption, UnknownName
 from bot.dispatch.declaration import Command, Declaration, Option, OptionKind
 
 Menu = Sequence[type[Command]]
-Value = str | int | float | bool
+OptionValue = str | int | float | bool
 
 _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»"}
 _FLAG = re.compile(r"(?:--|—|–)([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
@@ -23,11 +23,11 @@ _WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ParsedCommand:
     """What was typed, split but not yet checked: see `forms.fill`."""
 
     command: str
-    options: Mapping[str, Value]
+    options: Mapping[str, OptionValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class _Word:
     is_quoted: bool
 
 
-def find(menu: Menu, name: str) -> type[Command]:
+def find_command(menu: Menu, name: str) -> type[Command]:
     """The command of that name; raises `UnknownName` with the nearest, or `BadOption` with the verbs of a group."""
     wanted = " ".join(name.lower().split())
     for form in menu:
@@ -47,19 +47,19 @@ def find(menu: Menu, name: str) -> type[Command]:
     names = [form.declaration.name for form in menu]
     if wanted and (verbs := [name for name in names if name.startswith(f"{wanted} ")]):
         raise BadOption(f"/{wanted} needs one more word: {', '.join(f'/{verb}' for verb in verbs)}.")
-    raise UnknownName("command", name, names, how="Try /help.")
+    raise UnknownName("command", name, names, advice="Try /help.")
 
 
-def parse(text: str, menu: Menu) -> Call:
+def parse_command(text: str, menu: Menu) -> ParsedCommand:
     """Split `/name words --option value …`; raises `UnknownName` or `BadOption`. The longest name wins."""
     name, rest = _split_name(text.lstrip().removeprefix("/"), menu)
-    form = find(menu, name)
-    return Call(form.declaration.name, parse_options(rest, form.declaration))
+    form = find_command(menu, name)
+    return ParsedCommand(form.declaration.name, parse_options(rest, form.declaration))
 
 
 def _split_name(text: str, menu: Menu) -> tuple[str, str]:
     """The words that name a command, and what follows them; of a group's, also a verb that it does not have."""
-    names = {form.declaration.words_of_name for form in menu}
+    names = {form.declaration.name_parts for form in menu}
     typed = list(islice(_WORD.finditer(text), max(map(len, names), default=1)))
     said = tuple(word[0].lower() for word in typed)
     for n in range(len(typed), 0, -1):
@@ -70,10 +70,10 @@ def _split_name(text: str, menu: Menu) -> tuple[str, str]:
     return (typed[0][0], "") if typed else ("", "")
 
 
-def parse_options(text: str, declaration: Declaration) -> dict[str, Value]:
+def parse_options(text: str, declaration: Declaration) -> dict[str, OptionValue]:
     """Split what follows a command's name into its options."""
     words = _words(text)
-    options: dict[str, Value] = {}
+    options: dict[str, OptionValue] = {}
     spans: list[tuple[int, int]] = []
     i = 0
     while i < len(words):
@@ -106,10 +106,12 @@ def _option(name: str, declaration: Declaration) -> Option:
         return option
     known = [option.name for option in declaration.options]
     how = f"/{declaration.name} takes {', '.join(known)}." if known else f"/{declaration.name} takes no options."
-    raise UnknownName(f"option of /{declaration.name}", name, known, how=how)
+    raise UnknownName(f"option of /{declaration.name}", name, known, advice=how)
 
 
-def _value(option: Option, inline: str | None, following: list[_Word], declaration: Declaration) -> tuple[int, Value]:
+def _value(
+    option: Option, inline: str | None, following: list[_Word], declaration: Declaration
+) -> tuple[int, OptionValue]:
     """How many following words the value takes, and the value."""
     if inline is not None:
         return 0, _unquoted(inline)
@@ -176,10 +178,12 @@ def _free_words(text: str, spans: list[tuple[int, int]]) -> str:
     return "".join(parts).strip()
 
 
-def _put_free(text: str, spans: list[tuple[int, int]], declaration: Declaration, options: dict[str, Value]) -> None:
+def _put_free(
+    text: str, spans: list[tuple[int, int]], declaration: Declaration, options: dict[str, OptionValue]
+) -> None:
     """Words that follow no option: all to the option made for words, else one to each option not given yet."""
-    if declaration.words is not None and spans:
-        words, name = _free_words(text, spans), declaration.words.name
+    if declaration.words_option is not None and spans:
+        words, name = _free_words(text, spans), declaration.words_option.name
         if name in options:
             raise BadOption(f"You gave {name} twice: as “{options[name]}” and as “{words}”.", option=name)
         options[name] = _unquoted(words) if _is_one_quoted(words) else words

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 from bot.core.conversations import Conversation
 from bot.core.errors import BadFile, BadOption, EaselError
-from bot.core.invocations import Attachment, Invocation, Said
+from bot.core.invocations import Attachment, EarlierMessage, Invocation
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef
-from bot.dispatch.parser import Call, Menu, find, parse
+from bot.dispatch.parser import Menu, ParsedCommand, find_command, parse_command
 from bot.dispatch.services import Services
 
 log = logging.getLogger(__name__)
 
-PLAIN_WORDS_GO_TO = "chat"
+DEFAULT_COMMAND = "chat"
 MAX_TEXT_FILE_BYTES = 100_000
 _TEXT_MIMES = ("application/json", "application/xml", "application/yaml", "application/toml", "application/javascript")
 _TEXT_SUFFIXES = (
@@ -22,7 +22,7 @@ _TEXT_SUFFIXES = (
 )
 
 
-async def spoken(
+async def invocation_from_text(
     services: Services,
     user: User,
     channel: Channel,
@@ -30,19 +30,21 @@ async def spoken(
     request_key: str,
     *,
     files: Sequence[Attachment] = (),
-    earlier: tuple[Said, ...] = (),
+    earlier: tuple[EarlierMessage, ...] = (),
     answering: MessageRef | None = None,
 ) -> Invocation:
     """Words as a call: of the command they begin with ("imagine a fox"), else of /chat.
 
     The first picture goes to the option that takes one; text files join the words. Raises a `UserError`.
     """
-    call = call_of(text, services.menu)
+    call = parse_plain_text(text, services.menu)
     pictures = [file for file in files if file.mime.startswith("image/")]
     options = dict(call.options)
-    if call.command == PLAIN_WORDS_GO_TO:
-        options["message"] = await _with_text_files(str(options.get("message", "")), files, has_picture=bool(pictures))
-    declared = find(services.menu, call.command).declaration.file
+    if call.command == DEFAULT_COMMAND:
+        options["message"] = await _append_text_files(
+            str(options.get("message", "")), files, has_picture=bool(pictures)
+        )
+    declared = find_command(services.menu, call.command).declaration.file_option
     attachments = {declared.name: pictures[0]} if declared is not None and pictures else {}
     return Invocation(
         user=user,
@@ -51,37 +53,37 @@ async def spoken(
         request_key=request_key,
         options=options,
         attachments=attachments,
-        answering=answering,
-        earlier=earlier,
+        placeholder=answering,
+        earlier_messages=earlier,
     )
 
 
-def call_of(text: str, menu: Menu) -> Call:
+def parse_plain_text(text: str, menu: Menu) -> ParsedCommand:
     """The command that is meant, and /chat where none is: "help me" is a question, "help" a command."""
     text = text.strip()
     if text.startswith("/"):
-        return parse(text, menu)
+        return parse_command(text, menu)
     try:
-        call = parse(text, menu)
+        call = parse_command(text, menu)
     except EaselError:
-        return Call(PLAIN_WORDS_GO_TO, {"message": text})
-    declaration = find(menu, call.command).declaration
-    is_named_whole = len(declaration.words_of_name) > 1 or declaration.task is not None
-    rest = " ".join(text.split()[len(declaration.words_of_name) :])
+        return ParsedCommand(DEFAULT_COMMAND, {"message": text})
+    declaration = find_command(menu, call.command).declaration
+    is_named_whole = len(declaration.name_parts) > 1 or declaration.task is not None
+    rest = " ".join(text.split()[len(declaration.name_parts) :])
     if is_named_whole or not rest or rest.startswith("--"):
         return call
-    return Call(PLAIN_WORDS_GO_TO, {"message": text})
+    return ParsedCommand(DEFAULT_COMMAND, {"message": text})
 
 
-def may_go_on(conversation: Conversation, user: User, join: str) -> bool:
+def may_continue_conversation(conversation: Conversation, user: User, join: str) -> bool:
     """Whether somebody may go on with a conversation, by the workspace's setting `join`."""
     return join != "starter" or conversation.starter == f"{user.platform}:{user.id}"
 
 
-async def _with_text_files(words: str, files: Sequence[Attachment], *, has_picture: bool) -> str:
+async def _append_text_files(words: str, files: Sequence[Attachment], *, has_picture: bool) -> str:
     parts = [words] if words else []
     for file in files:
-        if is_text(file):
+        if is_text_file(file):
             parts.append(f"{file.name}:\n```\n{await _read_text(file)}\n```")
         elif not file.mime.startswith("image/"):
             raise BadFile(f"I cannot read {file.name}: I read pictures and text files.")
@@ -92,14 +94,14 @@ async def _with_text_files(words: str, files: Sequence[Attachment], *, has_pictu
     return "\n\n".join(parts)
 
 
-def is_text(file: Attachment) -> bool:
+def is_text_file(file: Attachment) -> bool:
     """Whether a file is text, by its name and by what the platform says of it."""
     mime = file.mime.partition(";")[0].strip()
     return mime.startswith("text/") or mime in _TEXT_MIMES or file.name.lower().endswith(_TEXT_SUFFIXES)
 
 
 async def _read_text(file: Attachment) -> str:
-    if file.size > MAX_TEXT_FILE_BYTES:
+    if file.size_bytes > MAX_TEXT_FILE_BYTES:
         raise BadFile(f"{file.name} is too long: I read text files of up to {MAX_TEXT_FILE_BYTES // 1000} kB.")
     data = await file.read()
     try:

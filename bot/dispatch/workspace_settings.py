@@ -6,75 +6,79 @@ from difflib import get_close_matches
 from functools import lru_cache
 from zoneinfo import available_timezones
 
-from bot.core.errors import BadOption, Refused
+from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
-from bot.core.naming import EVERYONE, channel_named, is_an_id, manners_of, role_named
+from bot.core.naming import EVERYONE, format_channel, format_role, get_platform_syntax, is_platform_id
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Reply
-from bot.credits.policies import About
+from bot.credits.policies import PolicyTarget
 from bot.dispatch.declaration import Choice
 from bot.dispatch.services import Services
-from bot.moderation.settings import WorkspaceSettings, key_of
+from bot.moderation.settings import WorkspaceSettings, format_setting_key
 
 _LANGUAGE = re.compile(r"[^\W\d_][\w '()-]{1,39}")
-MOST_CHOICES = 25
+MAX_CHOICES = 25
 
 
-async def settings_of(services: Services, user: User) -> WorkspaceSettings:
+async def get_settings(services: Services, user: User) -> WorkspaceSettings:
     """The settings where somebody is."""
-    return await services.moderation.settings_of(user.platform, user.workspace)
+    return await services.moderation.get_settings(user.platform, user.workspace)
 
 
-async def change(services: Services, by: User, values: Mapping[str, JSON]) -> WorkspaceSettings:
+async def change_settings(services: Services, by: User, values: Mapping[str, JSON]) -> WorkspaceSettings:
     """Write these policies (`key_of`), or take them away where the value is None; gives the settings as they are then.
 
     The audit has who changed what from what to what. They hold here at once, and within a second elsewhere.
     """
     if values:
-        await services.credits.change(About(by.platform, by.workspace, "workspace"), values, by)
-    services.moderation.forget_settings(by.platform, by.workspace)
-    return await settings_of(services, by)
+        await services.credits.change(PolicyTarget(by.platform, by.workspace, "workspace"), values, by)
+    services.moderation.invalidate_settings(by.platform, by.workspace)
+    return await get_settings(services, by)
 
 
-async def changed(services: Services, by: User, values: Mapping[str, JSON], *names: str) -> Reply:
+async def change_and_reply(services: Services, by: User, values: Mapping[str, JSON], *names: str) -> Reply:
     """Change them, and tell what these settings are then."""
-    settings = await change(services, by, values)
-    return Reply(text="\n".join(told(settings, by, services, only=frozenset(names))), is_private=True)
+    settings = await change_settings(services, by, values)
+    return Reply(text="\n".join(format_settings(settings, by, services, only=frozenset(names))), is_private=True)
 
 
 # One setting each: what to write, once it is checked.
 
 
-def channel_allowed(by: User, place: str, *, is_allowed: bool) -> dict[str, JSON]:
+def validate_channel(by: User, place: str, *, is_allowed: bool) -> dict[str, JSON]:
     """A channel that the bot may be used in; once there is one, it is used in those only."""
-    return {key_of("channels", an_id(by.platform, place, "channel")): True if is_allowed else None}
+    return {format_setting_key("channels", require_id(by.platform, place, "channel")): True if is_allowed else None}
 
 
-def moderators(invocation: Invocation, settings: WorkspaceSettings, role: str, *, moderates: bool) -> dict[str, JSON]:
+def validate_moderator_role(
+    invocation: Invocation, settings: WorkspaceSettings, role: str, *, moderates: bool
+) -> dict[str, JSON]:
     """A role whose members moderate. Raises `Refused` for what would lock out who does it, or let in everybody."""
     by = invocation.user
-    role = an_id(by.platform, role, "role")
+    role = require_id(by.platform, role, "role")
     if moderates and role in (EVERYONE, by.workspace):
-        raise Refused("Everybody has that role: everybody would be a moderator.")
+        raise RequestRefused("Everybody has that role: everybody would be a moderator.")
     left = settings.moderator_roles - {role}
     is_only_by_role = invocation.rank is Rank.MODERATOR and not by.is_administrator
     if not moderates and is_only_by_role and not left & by.roles:
-        raise Refused("That role is what makes you a moderator: an administrator of this workspace can take it away.")
-    return {key_of("moderator_roles", role): True if moderates else None}
+        raise RequestRefused(
+            "That role is what makes you a moderator: an administrator of this workspace can take it away."
+        )
+    return {format_setting_key("moderator_roles", role): True if moderates else None}
 
 
-async def notices_in(services: Services, by: User, place: str) -> dict[str, JSON]:
+async def validate_notice_channel(services: Services, by: User, place: str) -> dict[str, JSON]:
     """The channel that reports and notices go to, tried with one. Raises `BadOption` where I cannot post."""
-    channel = Channel(by.platform, by.workspace, an_id(by.platform, place, "channel"))
+    channel = Channel(by.platform, by.workspace, require_id(by.platform, place, "channel"))
     told = Reply(text=f"Reports, and notices about the budget, will come here from now on. {by.name} said so.")
-    if not await services.notices.in_channel(channel, told):
-        where = channel_named(channel.platform, channel.id)
+    if not await services.notices.post_in_channel(channel, told):
+        where = format_channel(channel.platform, channel.id)
         raise BadOption(f"I cannot post in {where}. Let me in there, then say this again.", option="channel")
-    return {key_of("moderator_channel"): channel.id}
+    return {format_setting_key("moderator_channel"): channel.id}
 
 
-def time_zone(name: str) -> dict[str, JSON]:
+def validate_time_zone(name: str) -> dict[str, JSON]:
     """A time zone by its IANA name, in whatever case it is typed. Raises `BadOption` with the nearest."""
     zones = _zones()
     found = zones.get(name.strip().lower().replace(" ", "_"))
@@ -83,23 +87,23 @@ def time_zone(name: str) -> dict[str, JSON]:
         meant = next((zone for lower, zone in zones.items() if name.strip().lower() in lower), zones.get("".join(near)))
         hint = f"Did you mean {meant}?" if meant else "Try Europe/Berlin, or UTC."
         raise BadOption(f"There is no time zone called “{name}”. {hint}", option="time_zone")
-    return {key_of("time_zone"): found}
+    return {format_setting_key("time_zone"): found}
 
 
-def language(name: str) -> dict[str, JSON]:
+def validate_language(name: str) -> dict[str, JSON]:
     """The language that chat models answer in, by its name in any language."""
     if not _LANGUAGE.fullmatch(name):
         raise BadOption("language is the name of a language, such as German or Português.", option="language")
-    return {key_of("language"): name}
+    return {format_setting_key("language"): name}
 
 
-def zones_like(_: Services, typed: str) -> list[Choice]:
+def suggest_time_zones(_: Services, typed: str) -> list[Choice]:
     """Suggestions for a time zone: those whose city begins so first."""
     wanted = typed.strip().lower().replace(" ", "_")
     zones = _zones()
     found = [name for lower, name in zones.items() if wanted in lower]
     found.sort(key=lambda name: (not name.lower().rpartition("/")[2].startswith(wanted), name))
-    return [Choice(name, name) for name in found[:MOST_CHOICES]]
+    return [Choice(name, name) for name in found[:MAX_CHOICES]]
 
 
 @lru_cache(maxsize=1)
@@ -107,10 +111,10 @@ def _zones() -> dict[str, str]:
     return {name.lower(): name for name in sorted(available_timezones())} | {"utc": "UTC"}
 
 
-def an_id(platform: str, text: str, what: str) -> str:
+def require_id(platform: str, text: str, what: str) -> str:
     """An id as the platform gives it. Raises `BadOption` for a name, where the platform has ids."""
-    knows_ids = manners_of(platform).has_links
-    if text and (not knows_ids or is_an_id(platform, text) or (what == "role" and text == EVERYONE)):
+    knows_ids = get_platform_syntax(platform).has_links
+    if text and (not knows_ids or is_platform_id(platform, text) or (what == "role" and text == EVERYONE)):
         return text
     raise BadOption(f"I do not know a {what} called “{text}”. Pick it from the list that opens at @ or #.", option=what)
 
@@ -118,11 +122,13 @@ def an_id(platform: str, text: str, what: str) -> str:
 # In words.
 
 
-def told(settings: WorkspaceSettings, by: User, services: Services, *, only: frozenset[str] = frozenset()) -> list[str]:
+def format_settings(
+    settings: WorkspaceSettings, by: User, services: Services, *, only: frozenset[str] = frozenset()
+) -> list[str]:
     """A line for each setting, or for those named: what it is now."""
     default = WorkspaceSettings()
     lines = []
-    for name, (label, tell) in _TELLERS.items():
+    for name, (label, tell) in _FORMATTERS.items():
         if only and name not in only:
             continue
         usual = "" if getattr(settings, name) != getattr(default, name) else " *(default)*"
@@ -136,17 +142,17 @@ def _models(settings: WorkspaceSettings, by: User, services: Services) -> str:
 
 
 def _channels(settings: WorkspaceSettings, by: User, services: Services) -> str:
-    return ", ".join(channel_named(by.platform, name) for name in sorted(settings.channels)) or "all"
+    return ", ".join(format_channel(by.platform, name) for name in sorted(settings.channels)) or "all"
 
 
 def _moderators(settings: WorkspaceSettings, by: User, services: Services) -> str:
-    roles = [role_named(by.platform, role) for role in sorted(settings.moderator_roles)]
+    roles = [format_role(by.platform, role) for role in sorted(settings.moderator_roles)]
     return " and ".join(["this workspace's administrators", *roles])
 
 
 def _notices(settings: WorkspaceSettings, by: User, services: Services) -> str:
     place = settings.moderator_channel
-    return f"in {channel_named(by.platform, place)}" if place else "to the bot's owner"
+    return f"in {format_channel(by.platform, place)}" if place else "to the bot's owner"
 
 
 def _days(settings: WorkspaceSettings, by: User, services: Services) -> str:
@@ -160,18 +166,18 @@ def _above(settings: WorkspaceSettings, by: User, services: Services) -> str:
 
 
 def _none_in(by: User) -> str:
-    return "" if manners_of(by.platform).has_age_restricted_channels else ", and there are none here"
+    return "" if get_platform_syntax(by.platform).has_age_restricted_channels else ", and there are none here"
 
 
-Tell = Callable[[WorkspaceSettings, User, Services], str]
-_TELLERS: Mapping[str, tuple[str, Tell]] = {
+SettingFormatter = Callable[[WorkspaceSettings, User, Services], str]
+_FORMATTERS: Mapping[str, tuple[str, SettingFormatter]] = {
     "default_models": ("Models where nobody names one", _models),
     "channels": ("Channels I may be used in", _channels),
     "moderator_roles": ("Moderators", _moderators),
     "moderator_channel": ("Reports and notices go", _notices),
     "system_prompt": (
         "What chat models are told",
-        lambda settings, _, services: f"“{(settings.system_prompt or services.conversations.system)[:300]}”",
+        lambda settings, _, services: f"“{(settings.system_prompt or services.conversations.system_prompt)[:300]}”",
     ),
     "language": ("They answer in", lambda settings, *_: settings.language or "the language of the question"),
     "join": (
@@ -200,5 +206,5 @@ _TELLERS: Mapping[str, tuple[str, Tell]] = {
     "retention_days": ("What was asked is kept", _days),
     "confirm_above_credits": ("A button asks first", _above),
 }
-SETTINGS = tuple(_TELLERS)
+SETTINGS = tuple(_FORMATTERS)
 """Every setting by its name, in the order they are told."""

@@ -2,17 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bot.core.errors import NoMoney, UserError
+from bot.core.errors import InsufficientFunds, UserError
 from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.predictions import InputFile
-from bot.credits.pricing import estimate
-from bot.jobs.work import Parts
+from bot.credits.pricing import estimate_cost
+from bot.jobs.work import JobServices
 
 
-async def add_suggestion(
-    error: NoMoney,
-    parts: Parts,
+async def suggest_cheaper_model(
+    error: InsufficientFunds,
+    services: JobServices,
     model: Model,
     options: Mapping[str, JSON | InputFile],
     may_run: Callable[[Model], Awaitable[bool]],
@@ -22,19 +22,25 @@ async def add_suggestion(
     `may_run` says of a model whether it may be asked, by whom and where the other was.
     """
     fits: list[tuple[int, Model]] = []
-    for other in parts.catalogue.of(model.task):
-        price = None if other.is_adult or other.key == model.key else await _price(parts, other, options)
-        if price is not None and price <= error.left and await may_run(other):
+    for other in services.catalogue.list_for_task(model.task):
+        price = (
+            None if other.is_adult or other.key == model.key else await _estimate_max_micros(services, other, options)
+        )
+        if price is not None and price <= error.available_micros and await may_run(other):
             fits.append((price, other))
     if fits:
         price, best = max(fits, key=lambda fit: fit[0])
-        error.suggest(f"{best.title} (`{best.key}`) would do: {parts.credits.form.show(price)} credits at most.")
+        error.suggest(
+            f"{best.title} (`{best.key}`) would do: {services.credits.formatter.format(price)} credits at most."
+        )
 
 
-async def _price(parts: Parts, model: Model, options: Mapping[str, JSON | InputFile]) -> int | None:
+async def _estimate_max_micros(
+    services: JobServices, model: Model, options: Mapping[str, JSON | InputFile]
+) -> int | None:
     """What is held for these options on a model; None where it does not take them."""
     try:
-        inputs = parts.catalogue.inputs(model, options)
+        inputs = services.catalogue.build_inputs(model, options)
     except UserError:
         return None
-    return estimate(model, inputs, await parts.times.of(model)).at_most
+    return estimate_cost(model, inputs, await services.usual_times.get_seconds(model)).max_micros

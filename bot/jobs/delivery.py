@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 async def deliver(work: Work) -> None:
     """Show the last word. Where it cannot be shown it stays with the job, and `/show` brings it back."""
-    reply = work.parts.presenter.final(work.job, work.model, await result_of(work))
+    reply = work.services.presenter.render_result(work.job, work.model, await load_result(work))
     try:
         shown = await work.editor.finish(reply)
     except Unavailable:
@@ -28,16 +28,16 @@ async def deliver(work: Work) -> None:
         await _note(work, [], is_delivered=False)
         return
     await _note(work, shown, is_delivered=True)
-    log.info("job.delivered", extra={"job": work.job.id, "state": work.job.state, "micros": work.job.cost})
+    log.info("job.delivered", extra={"job": work.job.id, "state": work.job.state, "micros": work.job.cost_micros})
 
 
-async def result_of(work: Work) -> Result:
+async def load_result(work: Work) -> Result:
     """What a job came to, from its rows."""
     if work.result is not None:
         return replace(work.result, is_cut=_is_cut(work, work.result.outputs))
     if not work.job.prediction:
         return Result(())
-    async with work.parts.database.read() as tx:
+    async with work.services.database.read() as tx:
         outputs = await tx.outputs.list_outputs(work.job.prediction)
         record = await tx.predictions.get(work.job.prediction)
     return Result(outputs, record.predict_seconds if record else None, _is_cut(work, outputs))
@@ -54,18 +54,18 @@ def _is_cut(work: Work, outputs: Sequence[Output]) -> bool:
 
 
 async def _note(work: Work, shown: list[PostedMessage], *, is_delivered: bool) -> None:
-    now = work.parts.clock.now()
-    async with work.parts.database.write(is_urgent=True) as tx:
+    now = work.services.clock.now()
+    async with work.services.database.write(is_urgent=True) as tx:
         for message in shown:
             await tx.messages.put(message)
-        moved = await work.move(tx, _next(work.job.state, is_delivered=is_delivered), told_at=now)
+        moved = await work.move(tx, _delivered_state(work.job.state, is_delivered=is_delivered), notified_at=now)
     work.job = moved
     metrics.jobs.labels(command=moved.command, platform=moved.user.platform, outcome=moved.state.value).inc()
     if is_delivered:
         _observe(work, now)
 
 
-def _next(state: JobState, *, is_delivered: bool) -> JobState:
+def _delivered_state(state: JobState, *, is_delivered: bool) -> JobState:
     if state is not JobState.FINISHED:
         return state
     return JobState.DELIVERED if is_delivered else JobState.UNDELIVERABLE

@@ -7,7 +7,7 @@ stored all the same; that process finds out by looking.
 import logging
 from datetime import timedelta
 
-from bot.core.backend import Notice
+from bot.core.backend import RunNotification
 from bot.core.clock import Clock
 from bot.core.errors import AlreadyClaimed
 from bot.core.jobs import JobState
@@ -16,10 +16,10 @@ from bot.storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 
-KEPT = timedelta(hours=1)
+NOTICE_RETENTION = timedelta(hours=1)
 """Replicate repeats a notice for about a minute, and refuses none older than five are believed."""
 
-TIDIED_EVERY = 500
+CLEANUP_INTERVAL = 500
 """Notices between two clearings of the old ones."""
 
 
@@ -30,9 +30,9 @@ class Inbox:
         self._database = database
         self._runner = runner
         self._clock = clock
-        self._taken = 0
+        self._notice_count = 0
 
-    async def take(self, notice: Notice) -> bool:
+    async def take(self, notice: RunNotification) -> bool:
         """Write a notice down, and give its run to a job whose create is still unanswered. False for a repeated one."""
         try:
             is_news, is_adopted = await self._write(notice, may_adopt=True)
@@ -40,21 +40,21 @@ class Inbox:
             is_news, is_adopted = await self._write(notice, may_adopt=False)
         if is_adopted:
             log.info("job.adopted", extra={"job": notice.job, "prediction": notice.backend_id, "by": "webhook"})
-            self._runner.tell(notice.job)
+            self._runner.notify_run_assigned(notice.job)
         return is_news
 
-    async def _write(self, notice: Notice, *, may_adopt: bool) -> tuple[bool, bool]:
+    async def _write(self, notice: RunNotification, *, may_adopt: bool) -> tuple[bool, bool]:
         now = self._clock.now()
         async with self._database.write(is_urgent=True) as tx:
             is_news = await tx.inbox.add(notice.id, notice.job, now)
             is_adopted = may_adopt and is_news and await _adopt(tx, notice)
-            self._taken += 1
-            if self._taken % TIDIED_EVERY == 0:
-                await tx.inbox.delete_before(now - KEPT)
+            self._notice_count += 1
+            if self._notice_count % CLEANUP_INTERVAL == 0:
+                await tx.inbox.delete_before(now - NOTICE_RETENTION)
         return is_news, is_adopted
 
 
-async def _adopt(tx: Transaction, notice: Notice) -> bool:
+async def _adopt(tx: Transaction, notice: RunNotification) -> bool:
     """The job's worker moves it on: its create is answered in a moment, or it asks the row before it sends another."""
     job = await tx.jobs.get(notice.job)
     if job is None or job.state is not JobState.SUBMITTING or not job.prediction:

@@ -7,19 +7,19 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from bot.conversations.conversations import Asked
+from bot.conversations.conversations import Question
 from bot.core.errors import (
     AlreadyRunning,
     BackendDown,
-    DuplicateAsk,
+    ConfirmationRequired,
     DuplicatePress,
-    NeedsConsent,
-    NoMoney,
-    NoSuchJob,
-    Refused,
+    DuplicateRequest,
+    InsufficientFunds,
+    JobNotFound,
+    RequestRefused,
     Unavailable,
 )
-from bot.core.fresh import Fresh
+from bot.core.fresh import TtlCache
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PostedMessage
@@ -29,22 +29,22 @@ from bot.core.money import Estimate
 from bot.core.people import User
 from bot.core.predictions import InputFile
 from bot.core.replies import MessageRef, Progress, Reply, Stage
-from bot.credits.pricing import estimate
-from bot.jobs.cheaper import add_suggestion
-from bot.jobs.deleting import delete
-from bot.jobs.delivery import result_of
-from bot.jobs.files import to_row
-from bot.jobs.personal import Personal
-from bot.jobs.records import JobRecord, record_of
-from bot.jobs.reuse import reuse_key, with_kept_result
+from bot.credits.pricing import estimate_cost
+from bot.jobs.cheaper import suggest_cheaper_model
+from bot.jobs.deleting import delete_job
+from bot.jobs.delivery import load_result
+from bot.jobs.files import encode_inputs
+from bot.jobs.personal import PersonalData
+from bot.jobs.records import JobHistory, load_job_history
+from bot.jobs.reuse import apply_kept_result, reuse_key
 from bot.jobs.runner import Runner
-from bot.jobs.work import Parts, Work
+from bot.jobs.work import JobServices, Work
 from bot.moderation.moderation import Moderation
 from bot.storage.database import Transaction
 
 MAX_SEED = 2**31 - 1
 
-SEEN_SECONDS = 600.0
+USER_RECORD_INTERVAL_SECONDS = 600.0
 """How often somebody's name and last visit are written down."""
 
 Options = Mapping[str, JSON | InputFile]
@@ -53,16 +53,16 @@ Options = Mapping[str, JSON | InputFile]
 class Jobs:
     """The service. `worker` names this process in the rows it owns."""
 
-    def __init__(self, parts: Parts, runner: Runner, moderation: Moderation, worker: str) -> None:
-        self._parts = parts
+    def __init__(self, services: JobServices, runner: Runner, moderation: Moderation, worker: str) -> None:
+        self._services = services
         self._runner = runner
         self._moderation = moderation
         self._worker = worker
-        self._seen: Fresh[User, None] = Fresh(parts.clock, SEEN_SECONDS)
-        self.personal = Personal(parts, self)
+        self._recorded_users: TtlCache[User, None] = TtlCache(services.clock, USER_RECORD_INTERVAL_SECONDS)
+        self.personal_data = PersonalData(services, self)
         self.is_accepting = True
-        self._being_accepted = 0
-        self._is_quiet = asyncio.Event()
+        self._accepting_count = 0
+        self._all_accepted = asyncio.Event()
 
     async def start(
         self,
@@ -70,8 +70,8 @@ class Jobs:
         model: Model,
         options: Options,
         *,
-        remembered: Options | None = None,
-        asked: Asked | None = None,
+        stored_options: Options | None = None,
+        question: Question | None = None,
     ) -> Job:
         """Accept one ask: checked, priced, and committed with its money in one transaction. Its own message follows.
 
@@ -80,75 +80,80 @@ class Jobs:
         """
         if not self.is_accepting:
             raise Unavailable("I am restarting. Please ask again in a moment; nothing was charged.")
-        self._being_accepted += 1
+        self._accepting_count += 1
         try:
-            return await self._start(invocation, model, options, remembered, asked)
+            return await self._start(invocation, model, options, stored_options, question)
         finally:
-            self._being_accepted -= 1
-            if not self._being_accepted:
-                self._is_quiet.set()
+            self._accepting_count -= 1
+            if not self._accepting_count:
+                self._all_accepted.set()
 
-    async def none_being_accepted(self) -> None:
+    async def wait_until_accepted(self) -> None:
         """Wait for asks that came in before `is_accepting` was taken back: they are about to be jobs."""
-        while self._being_accepted:
-            self._is_quiet.clear()
-            await self._is_quiet.wait()
+        while self._accepting_count:
+            self._all_accepted.clear()
+            await self._all_accepted.wait()
 
     async def _start(
-        self, invocation: Invocation, model: Model, options: Options, remembered: Options | None, asked: Asked | None
+        self,
+        invocation: Invocation,
+        model: Model,
+        options: Options,
+        stored_options: Options | None,
+        question: Question | None,
     ) -> Job:
-        known = dict(options if remembered is None else remembered)
-        inputs = self._parts.catalogue.inputs(model, _seeded(model, options))
-        told = estimate(model, inputs, await self._parts.times.of(model))
-        if (first := await self._admit(model, invocation.request_key)) is not None:
+        known = dict(options if stored_options is None else stored_options)
+        inputs = self._services.catalogue.build_inputs(model, _add_seed(model, options))
+        told = estimate_cost(model, inputs, await self._services.usual_times.get_seconds(model))
+        if (first := await self._check_backend(model, invocation.request_key)) is not None:
             return first
-        job = self._new(invocation, model, to_row(known), to_row(inputs), told)
-        await self._agree(invocation, job, model, known)
+        job = self._build_job(invocation, model, encode_inputs(known), encode_inputs(inputs), told)
+        await self._require_confirmation(invocation, job, model, known)
         job = replace(job, reuse_key=reuse_key(job, model, options))
-        waiting = [PostedMessage(job.id, 0, ref)] if (ref := invocation.answering) is not None else []
+        waiting = [PostedMessage(job.id, 0, ref)] if (ref := invocation.placeholder) is not None else []
         try:
-            return await self._accept(job, model, _words(known), asked, waiting)
-        except NoMoney as error:
-            await add_suggestion(error, self._parts, model, options, partial(self._may_run, job))
+            return await self._accept(job, model, _collect_text(known), question, waiting)
+        except InsufficientFunds as error:
+            await suggest_cheaper_model(error, self._services, model, options, partial(self._may_run, job))
             raise
 
     async def get(self, job_id: str) -> Job | None:
         """A job by its id, or by the beginning of it where that is enough."""
-        async with self._parts.database.read() as tx:
+        async with self._services.database.read() as tx:
             return await tx.jobs.get(job_id) or (await tx.jobs.find(job_id) if len(job_id) >= 6 else None)
 
-    async def recent(self, user: User, limit: int = 10) -> list[Job]:
+    async def list_recent(self, user: User, limit: int = 10) -> list[Job]:
         """A person's latest jobs, newest first."""
-        async with self._parts.database.read() as tx:
+        async with self._services.database.read() as tx:
             return await tx.jobs.list_recent(user, limit)
 
-    async def open(self, user: User) -> list[Job]:
+    async def list_open(self, user: User) -> list[Job]:
         """A person's jobs that are not over, newest first."""
-        async with self._parts.database.read() as tx:
+        async with self._services.database.read() as tx:
             return await tx.jobs.list_open(user)
 
-    async def open_in(self, user: User, limit: int) -> list[Job]:
+    async def list_open_in_workspace(self, user: User, limit: int) -> list[Job]:
         """What is not over in the workspace somebody is in, whoever asked, oldest first."""
-        async with self._parts.database.read() as tx:
+        async with self._services.database.read() as tx:
             return await tx.jobs.list_open_in_workspace(user.platform, user.workspace, limit)
 
     def now(self) -> datetime:
         """The time, by the same clock as every job's."""
-        return self._parts.clock.now()
+        return self._services.clock.now()
 
-    async def outputs(self, job: Job) -> list[Output]:
+    async def list_outputs(self, job: Job) -> list[Output]:
         """What a job produced."""
         if not job.prediction:
             return []
-        async with self._parts.database.read() as tx:
+        async with self._services.database.read() as tx:
             return await tx.outputs.list_outputs(job.prediction)
 
     async def cancel(self, job: Job, by: User) -> bool:
         """Stop a job, also at the backend. False when it is over already."""
         if job.state not in OPEN_STATES:
             return False
-        async with self._parts.database.write(is_urgent=True) as tx:
-            asked = await tx.jobs.request_cancel(job.id, f"{by.platform}:{by.id}", self._parts.clock.now())
+        async with self._services.database.write(is_urgent=True) as tx:
+            asked = await tx.jobs.request_cancel(job.id, f"{by.platform}:{by.id}", self._services.clock.now())
             now = None if asked else await tx.jobs.get(job.id)
         self._runner.cancel(job.id)
         return asked or (now is not None and now.state in OPEN_STATES)
@@ -156,50 +161,52 @@ class Jobs:
     async def delete(self, job: Job, by: User, shown_in: MessageRef) -> None:
         """Take a job's messages away, and another that shows it, with their files; one that still runs is stopped."""
         await self.cancel(job, by)
-        await delete(self._parts, job, shown_in)
+        await delete_job(self._services, job, shown_in)
 
-    async def record(self, job: Job) -> JobRecord | None:
+    async def get_history(self, job: Job) -> JobHistory | None:
         """All that is known of a job; None when it is not kept any more."""
-        return await record_of(self._parts.database, job.id)
+        return await load_job_history(self._services.database, job.id)
 
-    async def show(self, job: Job) -> Reply:
+    async def render(self, job: Job) -> Reply:
         """A job's message as it is now, with living buttons."""
-        work = Work(self._parts, job, self._parts.catalogue.get(job.model))
+        work = Work(self._services, job, self._services.catalogue.get(job.model))
         if job.state in OPEN_STATES:
             stage = Stage.RUNNING if job.state is JobState.RUNNING else Stage.QUEUED
-            return self._parts.presenter.working(job, work.model, Progress(stage))
-        return self._parts.presenter.final(job, work.model, await result_of(work))
+            return self._services.presenter.render_progress(job, work.model, Progress(stage))
+        return self._services.presenter.render_result(job, work.model, await load_result(work))
 
-    async def _agree(self, invocation: Invocation, job: Job, model: Model, known: Options) -> None:
+    async def _require_confirmation(self, invocation: Invocation, job: Job, model: Model, known: Options) -> None:
         """Raises `NeedsConsent` for what may cost more than the workspace lets pass unasked, unless that was agreed to.
 
         What would be refused anyhow is refused first: nobody agrees to a price for nothing.
         """
-        user, credits_ = invocation.user, self._parts.credits
-        settings = await self._moderation.settings_of(user.platform, user.workspace)
-        asks_above = credits_.form.micros(settings.confirm_above_credits)
-        if not asks_above or job.told_at_most <= max(asks_above, invocation.confirmed_micros):
+        user, credits_ = invocation.user, self._services.credits
+        settings = await self._moderation.get_settings(user.platform, user.workspace)
+        asks_above = credits_.formatter.to_micros(settings.confirm_above_credits)
+        if not asks_above or job.max_micros <= max(asks_above, invocation.confirmed_micros):
             return
-        async with self._parts.database.read() as tx:
-            await self._moderation.check(tx, user, invocation.channel, model, _words(known))
+        async with self._services.database.read() as tx:
+            await self._moderation.check_request(tx, user, invocation.channel, model, _collect_text(known))
             if not await credits_.has_room(tx, job, model):
                 return  # the hold says what is short, and what would do
-        price = credits_.form.told(Estimate(job.told_about, job.told_at_most))
+        price = credits_.formatter.format_estimate(Estimate(job.estimate_micros, job.max_micros))
         files = {name: value.sha256 for name, value in known.items() if isinstance(value, InputFile)}
-        raise NeedsConsent(f"This costs {price} with {model.title}. Go ahead?", micros=job.told_at_most, files=files)
+        raise ConfirmationRequired(
+            f"This costs {price} with {model.title}. Go ahead?", price_micros=job.max_micros, files=files
+        )
 
-    async def _admit(self, model: Model, request_key: str) -> Job | None:
+    async def _check_backend(self, model: Model, request_key: str) -> Job | None:
         """Raises `BackendDown` while the model's backend is away; an ask that was accepted before has its job."""
         try:
-            self._parts.backends[model.backend].admit()
+            self._services.backends[model.backend].admit()
         except BackendDown:
-            async with self._parts.database.read() as tx:
+            async with self._services.database.read() as tx:
                 if (first := await tx.jobs.get_by_request_key(request_key)) is None:
                     raise
             return first
         return None
 
-    def _new(
+    def _build_job(
         self,
         invocation: Invocation,
         model: Model,
@@ -207,7 +214,7 @@ class Jobs:
         inputs: dict[str, JSON],
         told: Estimate,
     ) -> Job:
-        now = self._parts.clock.now()
+        now = self._services.clock.now()
         return Job(
             id=new_id(),
             request_key=invocation.request_key,
@@ -226,84 +233,84 @@ class Jobs:
             press_key=invocation.press_key,
             parent_job=invocation.parent_job,
             is_private=invocation.is_private,
-            told_about=told.about,
-            told_at_most=told.at_most,
+            estimate_micros=told.expected_micros,
+            max_micros=told.max_micros,
         )
 
     async def _accept(
-        self, job: Job, model: Model, words: str, asked: Asked | None, waiting: list[PostedMessage]
+        self, job: Job, model: Model, words: str, question: Question | None, waiting: list[PostedMessage]
     ) -> Job:
         """`waiting` are messages that are there already and wait for this job's answer."""
-        await self.see(job.user)
+        await self.record_user(job.user)
         try:
-            job = await self._commit(job, model, words, asked, waiting)
-        except DuplicateAsk:
-            return await self._the_first(job.request_key)
+            job = await self._commit(job, model, words, question, waiting)
+        except DuplicateRequest:
+            return await self._get_existing_job(job.request_key)
         except DuplicatePress as error:
             raise AlreadyRunning("I am on it: that button was pressed a moment ago.") from error
         self._runner.launch(job, waiting)
         return job
 
     async def _commit(
-        self, job: Job, model: Model, words: str, asked: Asked | None, waiting: list[PostedMessage]
+        self, job: Job, model: Model, words: str, question: Question | None, waiting: list[PostedMessage]
     ) -> Job:
         """The one transaction that makes an ask owed."""
-        settings = await self._moderation.settings_of(job.user.platform, job.channel.workspace)
-        async with self._parts.database.write() as tx:
-            await self._moderation.check(tx, job.user, job.channel, model, words)
-            limits = await self._parts.credits.policies.limits_of(tx, job.user)
-            job = await self._insert(tx, replace(job, weight=limits.weight), asked, settings.reuse)
+        settings = await self._moderation.get_settings(job.user.platform, job.channel.workspace)
+        async with self._services.database.write() as tx:
+            await self._moderation.check_request(tx, job.user, job.channel, model, words)
+            limits = await self._services.credits.policies.get_limits(tx, job.user)
+            job = await self._insert(tx, replace(job, weight=limits.weight), question, settings.reuse)
             for message in waiting:
                 await tx.messages.put(message)
-            await self._parts.credits.hold(tx, job, model)
+            await self._services.credits.hold(tx, job, model)
         return job
 
     async def _may_run(self, job: Job, model: Model) -> bool:
         """Whether a model might be asked instead, by whom and where this was."""
         try:
-            async with self._parts.database.read() as tx:
-                await self._moderation.check(tx, job.user, job.channel, model, "")
-        except Refused:
+            async with self._services.database.read() as tx:
+                await self._moderation.check_request(tx, job.user, job.channel, model, "")
+        except RequestRefused:
             return False
-        return await self._parts.credits.may_use(job.user, job.channel, model.key)
+        return await self._services.credits.is_model_allowed(job.user, job.channel, model.key)
 
-    async def see(self, user: User) -> None:
+    async def record_user(self, user: User) -> None:
         """Somebody is here: remember what they are called, once in a while."""
-        await self._seen.get(user, lambda: self._see(user))
+        await self._recorded_users.get(user, lambda: self._upsert_user(user))
 
-    async def _see(self, user: User) -> None:
+    async def _upsert_user(self, user: User) -> None:
         """Write down who asks, apart from what they ask: who is refused for want of credits can be granted some."""
-        async with self._parts.database.write() as tx:
-            await tx.people.upsert_user(user, self._parts.clock.now())
+        async with self._services.database.write() as tx:
+            await tx.people.upsert_user(user, self._services.clock.now())
 
     def _is_kept(self, sha256: str) -> bool:
-        return self._parts.media.path_of(sha256) is not None
+        return self._services.media.find_path(sha256) is not None
 
-    async def _insert(self, tx: Transaction, job: Job, asked: Asked | None, may_reuse: bool) -> Job:
-        if asked is None:
-            job = await with_kept_result(tx, job, self._is_kept) if may_reuse else job
+    async def _insert(self, tx: Transaction, job: Job, question: Question | None, may_reuse: bool) -> Job:
+        if question is None:
+            job = await apply_kept_result(tx, job, self._is_kept) if may_reuse else job
             await tx.jobs.add(job)
             return job
         # Of two who begin a conversation at once, one opened it: the other's question joins it.
-        conversation = await tx.conversations.get_or_create(asked.conversation)
-        job = replace(job, conversation=conversation.id, options={**job.options, "answers": asked.answers})
+        conversation = await tx.conversations.get_or_create(question.conversation)
+        job = replace(job, conversation=conversation.id, options={**job.options, "answers": question.parent_turn})
         await tx.jobs.add(job)
-        for turn in asked.before if conversation.id == asked.conversation.id else ():
+        for turn in question.earlier_turns if conversation.id == question.conversation.id else ():
             await tx.conversations.add_turn(turn)
-        if asked.turn is not None:
-            await tx.conversations.add_turn(replace(asked.turn, conversation=conversation.id, job=job.id))
+        if question.turn is not None:
+            await tx.conversations.add_turn(replace(question.turn, conversation=conversation.id, job=job.id))
         return job
 
-    async def _the_first(self, request_key: str) -> Job:
+    async def _get_existing_job(self, request_key: str) -> Job:
         """The job that this ask already has."""
-        async with self._parts.database.read() as tx:
+        async with self._services.database.read() as tx:
             job = await tx.jobs.get_by_request_key(request_key)
         if job is None:
-            raise NoSuchJob("That was asked before, and is not kept any more. Please ask again.")
+            raise JobNotFound("That was asked before, and is not kept any more. Please ask again.")
         return job
 
 
-def _words(options: Options) -> str:
+def _collect_text(options: Options) -> str:
     """Everything a person wrote, for the check of words: also what they told a model to be, or not to show.
 
     The model's own name is nothing they wrote: it is among the options where nobody named one.
@@ -311,7 +318,7 @@ def _words(options: Options) -> str:
     return "\n".join(value for name, value in options.items() if isinstance(value, str) and name != "model")
 
 
-def _seeded(model: Model, options: Options) -> Options:
+def _add_seed(model: Model, options: Options) -> Options:
     """A seed of our own where the model takes one and nobody chose: so that a picture can always be made again."""
     if "seed" not in model.inputs or options.get("seed") is not None:
         return options

@@ -12,76 +12,76 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from bot.core.forgetting import Person
+from bot.core.forgetting import PersonKey
 from bot.core.jobs import Job
-from bot.core.naming import manners_of
-from bot.core.pending import Pending
+from bot.core.naming import get_platform_syntax
+from bot.core.pending import PendingAction
 from bot.core.people import User
 from bot.core.platform import MessageLost
 from bot.core.replies import MessageRef, TextFile
-from bot.jobs.forgetting import AT_ONCE, forget
-from bot.jobs.work import Parts
+from bot.jobs.forgetting import BATCH_SIZE, forget_jobs
+from bot.jobs.work import JobServices
 
 if TYPE_CHECKING:
     from bot.jobs.jobs import Jobs
 
 log = logging.getLogger(__name__)
 
-KIND = "erasure"
-PAGE = "web"
-KEEPS_TRYING = timedelta(days=365)
+DELETION_KIND = "erasure"
+WEB_PLATFORM = "web"
+DELETION_DEADLINE = timedelta(days=365)
 PATIENCE_SECONDS = 10.0
 """How long the answer waits for a deletion to be done; a longer one goes on behind it."""
-LOOKS_EVERY_SECONDS = 0.5
-_TRIES = 120
+DELETION_CHECK_SECONDS = 0.5
+_MAX_DELETION_CHECKS = 120
 """How often a deletion looks whether the last jobs are over; after that the hourly sweep goes on with it."""
 
 
-def person_of(user: User) -> Person:
+def person_from_user(user: User) -> PersonKey:
     """Somebody as their platform knows them everywhere."""
-    is_worldwide = manners_of(user.platform).has_worldwide_people
-    return Person(user.platform, "" if is_worldwide else user.workspace, user.id)
+    is_worldwide = get_platform_syntax(user.platform).has_global_user_ids
+    return PersonKey(user.platform, "" if is_worldwide else user.workspace, user.id)
 
 
-class Personal:
+class PersonalData:
     """Exports and deletes. A deletion that was begun is finished, whatever happens: a row says so until it is done."""
 
-    def __init__(self, parts: Parts, jobs: "Jobs") -> None:
-        self._parts = parts
+    def __init__(self, services: JobServices, jobs: "Jobs") -> None:
+        self._services = services
         self._jobs = jobs
         self._running: set[asyncio.Task[None]] = set()
 
-    async def export(self, person: Person) -> TextFile:
+    async def export(self, person: PersonKey) -> TextFile:
         """All rows about a person, as JSON."""
-        now = self._parts.clock.now()
-        async with self._parts.database.read() as tx:
+        now = self._services.clock.now()
+        async with self._services.database.read() as tx:
             rows = await tx.erasure.export_person(person)
         about = {"platform": person.platform, "workspace": person.workspace or "all", "id": person.id}
         text = json.dumps({"about": about, "made_at": now.isoformat(), **rows}, ensure_ascii=False, indent=2)
         return TextFile(f"easel-{person.platform}-{person.id}-{now:%Y-%m-%d}.json", "application/json", text)
 
-    async def wish(self, person: Person, by: User) -> None:
+    async def request_deletion(self, person: PersonKey, by: User) -> None:
         """Write a deletion down: the next sweep does it, wherever the bot runs."""
-        now = self._parts.clock.now()
-        async with self._parts.database.write() as tx:
-            await tx.pending.put(_wish(person, now))
+        now = self._services.clock.now()
+        async with self._services.database.write() as tx:
+            await tx.pending.put(_build_request(person, now))
             await tx.audit.add(by.actor, "privacy.delete", {}, now)
 
-    async def delete(self, person: Person, by: User) -> bool:
+    async def delete(self, person: PersonKey, by: User) -> bool:
         """Begin to delete everything of a person; gives whether it is done already."""
-        await self.wish(person, by)
-        task = asyncio.create_task(self._to_the_end(person), name=f"erasure {person.platform}:{person.id}")
+        await self.request_deletion(person, by)
+        task = asyncio.create_task(self._delete_until_done(person), name=f"erasure {person.platform}:{person.id}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
-        return bool(done) and task.exception() is None and not await self._is_wished(person)
+        return bool(done) and task.exception() is None and not await self._is_deletion_pending(person)
 
-    async def go_on(self) -> None:
+    async def resume_deletions(self) -> None:
         """Take up deletions that were begun and not finished."""
-        async with self._parts.database.read() as tx:
-            wishes = await tx.pending.list_by_kind(KIND)
+        async with self._services.database.read() as tx:
+            wishes = await tx.pending.list_by_kind(DELETION_KIND)
         for wish in wishes:
-            await self._erase(Person(wish.platform, wish.workspace, wish.user))
+            await self._erase(PersonKey(wish.platform, wish.workspace, wish.user))
 
     async def stop(self) -> None:
         """What is not done yet is done after the next start."""
@@ -89,15 +89,15 @@ class Personal:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _to_the_end(self, person: Person) -> None:
-        for _ in range(_TRIES):
+    async def _delete_until_done(self, person: PersonKey) -> None:
+        for _ in range(_MAX_DELETION_CHECKS):
             if await self._erase(person):
                 return
-            await self._parts.clock.sleep(LOOKS_EVERY_SECONDS)
+            await self._services.clock.sleep(DELETION_CHECK_SECONDS)
 
-    async def _erase(self, person: Person) -> bool:
+    async def _erase(self, person: PersonKey) -> bool:
         """Stop what runs, and forget what is over. True when nothing is left."""
-        async with self._parts.database.read() as tx:
+        async with self._services.database.read() as tx:
             waiting = await tx.erasure.list_open_jobs(person)
         for job in waiting:
             await self._jobs.cancel(job, job.user)
@@ -105,42 +105,42 @@ class Personal:
         if waiting:
             return False
         await self._clear_page(person)
-        async with self._parts.database.write() as tx:
+        async with self._services.database.write() as tx:
             if await tx.erasure.list_open_jobs(person) or await tx.erasure.list_jobs(person, 1):
                 return False  # asked or ended in between
             await tx.erasure.erase_person(person)
-            await tx.pending.remove(_id_of(person))
+            await tx.pending.remove(_get_request_id(person))
         log.info("person.forgotten", extra={"platform": person.platform})
         return True
 
-    async def _forget_jobs(self, person: Person) -> None:
+    async def _forget_jobs(self, person: PersonKey) -> None:
         while True:
-            async with self._parts.database.read() as tx:
-                jobs = await tx.erasure.list_jobs(person, AT_ONCE)
+            async with self._services.database.read() as tx:
+                jobs = await tx.erasure.list_jobs(person, BATCH_SIZE)
             for job in jobs:
-                await self._take_away(job)
-            await forget(self._parts, jobs)
-            if len(jobs) < AT_ONCE:
+                await self._delete_messages(job)
+            await forget_jobs(self._services, jobs)
+            if len(jobs) < BATCH_SIZE:
                 return
 
-    async def _take_away(self, job: Job) -> None:
+    async def _delete_messages(self, job: Job) -> None:
         """Delete what was posted for a job, as far as it can still be reached."""
-        async with self._parts.database.read() as tx:
+        async with self._services.database.read() as tx:
             messages = await tx.messages.list_messages(job.id)
         for message in messages:
-            await self._unpost(message.ref)
+            await self._delete_message(message.ref)
 
-    async def _clear_page(self, person: Person) -> None:
+    async def _clear_page(self, person: PersonKey) -> None:
         """Their own words on the web page, also where it is open just now."""
-        if person.platform != PAGE:
+        if person.platform != WEB_PLATFORM:
             return
-        async with self._parts.database.read() as tx:
+        async with self._services.database.read() as tx:
             said = await tx.page.list_by_user(person.id)
         for message, channel in said:
-            await self._unpost(MessageRef(PAGE, "", channel, "", message))
+            await self._delete_message(MessageRef(WEB_PLATFORM, "", channel, "", message))
 
-    async def _unpost(self, ref: MessageRef) -> None:
-        platform = self._parts.platforms.get(ref.platform)
+    async def _delete_message(self, ref: MessageRef) -> None:
+        platform = self._services.platforms.get(ref.platform)
         if platform is None:
             return
         try:
@@ -149,15 +149,15 @@ class Personal:
         except Exception:  # an SDK may raise anything; our own rows go all the same
             log.exception("message.not_deleted", extra={"platform": ref.platform})
 
-    async def _is_wished(self, person: Person) -> bool:
-        async with self._parts.database.read() as tx:
-            return await tx.pending.get(_id_of(person)) is not None
+    async def _is_deletion_pending(self, person: PersonKey) -> bool:
+        async with self._services.database.read() as tx:
+            return await tx.pending.get(_get_request_id(person)) is not None
 
 
-def _id_of(person: Person) -> str:
-    return f"{KIND}:{person.platform}:{person.workspace}:{person.id}"
+def _get_request_id(person: PersonKey) -> str:
+    return f"{DELETION_KIND}:{person.platform}:{person.workspace}:{person.id}"
 
 
-def _wish(person: Person, now: datetime) -> Pending:
+def _build_request(person: PersonKey, now: datetime) -> PendingAction:
     where = (person.platform, person.workspace, "", person.id)
-    return Pending(_id_of(person), KIND, *where, {}, now, now + KEEPS_TRYING)
+    return PendingAction(_get_request_id(person), DELETION_KIND, *where, {}, now, now + DELETION_DEADLINE)

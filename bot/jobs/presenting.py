@@ -9,8 +9,8 @@ from bot.core.jobs import Job, JobState, Output
 from bot.core.json import JSON
 from bot.core.models import Model, OutputKind, Task
 from bot.core.replies import Button, Picture, Progress, Reply, Tone
-from bot.credits.pricing import CreditForm, estimate
-from bot.streaming.safety import harmless
+from bot.credits.pricing import CreditFormatter, estimate_cost
+from bot.streaming.safety import sanitize_text
 
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 
@@ -36,32 +36,32 @@ class Result:
 class Presenter:
     """`badge` names a backend that is not the real one, on every result, e.g. "sandbox: rules, not AI"."""
 
-    form: CreditForm
+    credit_format: CreditFormatter
     catalogue: Catalogue
     badge: str = ""
 
-    def working(self, job: Job, model: Model, progress: Progress, text: str = "") -> Reply:
+    def render_progress(self, job: Job, model: Model, progress: Progress, text: str = "") -> Reply:
         """The placeholder and every step until the end."""
-        price = f"{self.form.show(job.told_at_most)} credits"
-        if job.told_about != job.told_at_most:
-            about, at_most = self.form.show(job.told_about), self.form.show(job.told_at_most)
+        price = f"{self.credit_format.format(job.max_micros)} credits"
+        if job.estimate_micros != job.max_micros:
+            about, at_most = self.credit_format.format(job.estimate_micros), self.credit_format.format(job.max_micros)
             price = f"about {about}, at most {at_most} credits"
         return Reply(
-            text=harmless(text),
+            text=sanitize_text(text),
             progress=progress,
-            note=_line(model.title, _free(job) or price),
+            note=_line(model.title, _format_free_reason(job) or price),
             buttons=(Button("cancel", "Stop", job.id),),
             tone=Tone.WORKING,
             is_private=job.is_private,
             is_visual=model.output is OutputKind.PICTURES,
-            asked=_asked(job, model),
+            request_summary=_format_request(job, model),
         )
 
-    def final(self, job: Job, model: Model, result: Result) -> Reply:
+    def render_result(self, job: Job, model: Model, result: Result) -> Reply:
         """The last word: the result, or why there is none."""
         told = _ENDINGS.get(job.state)
         ending = "" if told is None else told(job)
-        text = "\n\n".join(part for part in (harmless(result.text), ending) if part)
+        text = "\n\n".join(part for part in (sanitize_text(result.text), ending) if part)
         has_failed = job.state is JobState.FAILED
         return Reply(
             text=text,
@@ -71,20 +71,21 @@ class Presenter:
             tone=Tone.ERROR if has_failed else Tone.DONE,
             is_private=job.is_private,
             is_visual=model.output is OutputKind.PICTURES,
-            asked=_asked(job, model),
+            request_summary=_format_request(job, model),
         )
 
     def _facts(self, job: Job, model: Model, result: Result) -> str:
         """Model · seed · size · seconds · credits, as far as they are known."""
         seed = job.inputs.get("seed")
         sizes = [f"{output.width}×{output.height}" for output in result.pictures[:1]]
-        withheld = images_withheld(job, model, result)
+        withheld = count_withheld_images(job, model, result)
         return _line(
             model.title,
             f"seed {seed}" if seed is not None and result.pictures else "",
             *sizes,
             f"{result.seconds:.1f} s" if result.seconds else "",
-            _free(job) or (f"{self.form.show(job.cost)} credits" if job.cost is not None else ""),
+            _format_free_reason(job)
+            or (f"{self.credit_format.format(job.cost_micros)} credits" if job.cost_micros is not None else ""),
             f"{withheld} withheld by the model's safety filter" if withheld else "",
             self.badge,
         )
@@ -108,24 +109,24 @@ class Presenter:
     def _picture_buttons(self, job: Job, output: Output, result: Result) -> list[Button]:
         which = f" {output.n}" if len(result.pictures) > 1 else ""
         buttons = [Button("upscale", f"Upscale{which}", job.id, output.n)]
-        model = self.catalogue.for_variation(job.model) if job.command == Task.IMAGINE else None
+        model = self.catalogue.choose_for_variation(job.model) if job.command == Task.IMAGINE else None
         if model is not None:
-            price = self.form.show(estimate(model, {}).about)
+            price = self.credit_format.format(estimate_cost(model, {}).expected_micros)
             buttons.insert(0, Button("vary", f"Vary{which} · {model.title}, {price} credits", job.id, output.n))
         if not which:
             buttons.append(Button("caption", "Caption", job.id, output.n))
         return buttons
 
 
-def _asked(job: Job, model: Model) -> str:
+def _format_request(job: Job, model: Model) -> str:
     """Who asked, and what. A chat answers words that stand above it anyway."""
     if model.task is Task.CHAT:
         return ""
     words = str(job.options.get("prompt") or job.options.get("question") or "")
-    return " ".join(harmless(f"{job.user.name}: /{job.command} {words}").split())
+    return " ".join(sanitize_text(f"{job.user.name}: /{job.command} {words}").split())
 
 
-def _free(job: Job) -> str:
+def _format_free_reason(job: Job) -> str:
     """Say why a job that reuses a result costs nothing."""
     return "kept from an identical request · free" if job.reuses else ""
 
@@ -135,7 +136,7 @@ def _report(job: Job, result: Result) -> list[Button]:
     return [Button("report", "Report", job.id)] if result.pictures and not job.is_private else []
 
 
-def images_withheld(job: Job, model: Model, result: Result) -> int:
+def count_withheld_images(job: Job, model: Model, result: Result) -> int:
     """How many pictures the model left out: flagged ones are dropped from its list."""
     asked = job.options.get("count")
     is_short = model.output is OutputKind.PICTURES and bool(result.pictures) and isinstance(asked, int)
@@ -156,7 +157,7 @@ def _picture(job: Job, model: Model, output: Output, result: Result) -> Picture:
     )
 
 
-def alt_text(options: dict[str, JSON], model: Model, n: int, total: int) -> str:
+def format_alt_text(options: dict[str, JSON], model: Model, n: int, total: int) -> str:
     """What a person who cannot see a picture reads: the prompt, which of how many, and who made it."""
     prompt = str(options.get("prompt") or "")
     which = f"picture {n} of {total}, " if total > 1 else ""

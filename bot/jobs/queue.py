@@ -8,113 +8,115 @@ from dataclasses import dataclass
 
 from bot.core.jobs import Job
 from bot.core.models import Model
-from bot.jobs.line import Line, Ticket
+from bot.jobs.line import FairQueue, QueueEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueuePosition:
     """Where somebody stands, 1 for the next, and how many runs go on at once in front; None where nobody knows."""
 
     number: int
-    at_once: int | None
+    concurrency: int | None
 
 
-class Turn:
+class QueueSlot:
     """One job in its lines: `join` or `occupy`, `come` to its turn, and `leave` at the end from wherever it is."""
 
-    def __init__(self, who: str, weight: int, lines: list[Line], *, is_paced: bool = False) -> None:
+    def __init__(self, user_key: str, weight: int, queues: list[FairQueue], *, is_paced: bool = False) -> None:
         """`is_paced`: the line moves at a pace that only the backend knows."""
-        self._who = who
+        self._user_key = user_key
         self._weight = weight
-        self._lines = lines
+        self._queues = queues
         self._is_paced = is_paced
-        self._tickets: list[Ticket] = []
+        self._entries: list[QueueEntry] = []
 
     @property
-    def due(self) -> float:
+    def finish_time(self) -> float:
         """When it would be due if it joined now (see `Line.turn`)."""
-        return self._lines[0].turn(self._who, self._weight)
+        return self._queues[0].get_finish_time(self._user_key, self._weight)
 
     @property
-    def has_come(self) -> bool:
+    def is_granted(self) -> bool:
         """Whether it is at the front of its last line."""
-        return len(self._tickets) == len(self._lines) and self._tickets[-1].called.is_set()
+        return len(self._entries) == len(self._queues) and self._entries[-1].granted.is_set()
 
     def join(self) -> None:
         """Stand in the first line from this very moment on. Harmless the second time."""
-        if not self._tickets:
-            self._go_on()
+        if not self._entries:
+            self._advance()
 
     def occupy(self) -> None:
         """For a job that runs already, as another process left it: it has its place, and waits for nobody."""
-        self._tickets = [line.occupy(self._who) for line in self._lines]
+        self._entries = [line.occupy(self._user_key) for line in self._queues]
 
-    async def come(self) -> None:
+    async def wait(self) -> None:
         """Wait, in one line after the other."""
-        while not self.has_come:
-            await self._tickets[-1].called.wait()
-            self._go_on()
+        while not self.is_granted:
+            await self._entries[-1].granted.wait()
+            self._advance()
 
-    def where(self, now: float) -> Place | None:
+    def get_position(self, now_seconds: float) -> QueuePosition | None:
         """Where it stands; None where that is not known yet, or it waits no more. `now` in seconds, on any clock."""
-        line, ticket = self._lines[len(self._tickets) - 1], self._tickets[-1]
-        number = None if ticket.called.is_set() else line.place(ticket, now)
-        return None if number is None else Place(number, None if self._is_paced else line.limit)
+        line, ticket = self._queues[len(self._entries) - 1], self._entries[-1]
+        number = None if ticket.granted.is_set() else line.get_position(ticket, now_seconds)
+        return None if number is None else QueuePosition(number, None if self._is_paced else line.limit)
 
     def leave(self) -> None:
         """Give back what it has, and stand in no line any more. Harmless the second time."""
-        for line, ticket in zip(self._lines, self._tickets, strict=False):
+        for line, ticket in zip(self._queues, self._entries, strict=False):
             line.leave(ticket)
 
-    def _go_on(self) -> None:
+    def _advance(self) -> None:
         """Into the next line, and through every one where nobody waits."""
-        while len(self._tickets) < len(self._lines) and (not self._tickets or self._tickets[-1].called.is_set()):
-            self._tickets.append(self._lines[len(self._tickets)].join(self._who, self._weight))
+        while len(self._entries) < len(self._queues) and (not self._entries or self._entries[-1].granted.is_set()):
+            self._entries.append(self._queues[len(self._entries)].join(self._user_key, self._weight))
 
 
-class Queue:
+class JobQueues:
     """`limit` runs at once in this process, and of each model as many as its catalogue entry says."""
 
     def __init__(self, limit: int) -> None:
-        self._runs = Line(limit)
-        self._models: dict[str, Line] = {}
+        self._runs = FairQueue(limit)
+        self._models: dict[str, FairQueue] = {}
         self._at_once: dict[str, int] = {}
-        self._creates: dict[str, Line] = {}
-        self._number, self._processes = 0, 1
+        self._creates: dict[str, FairQueue] = {}
+        self._process_index, self._process_count = 0, 1
 
-    def run(self, job: Job, model: Model) -> Turn:
+    def slot_for_run(self, job: Job, model: Model) -> QueueSlot:
         """The way to a run of a job. It stands nowhere yet."""
-        return Turn(_who(job), job.weight, self._lines(model))
+        return QueueSlot(_get_user_key(job), job.weight, self._get_run_queues(model))
 
-    def create(self, job: Job) -> Turn:
+    def slot_for_create(self, job: Job) -> QueueSlot:
         """The way to the next create of its backend, which takes us as we come, whoever we are."""
-        return Turn(_who(job), job.weight, [self._creates.setdefault(job.backend, Line(1))], is_paced=True)
+        return QueueSlot(
+            _get_user_key(job), job.weight, [self._creates.setdefault(job.backend, FairQueue(1))], is_paced=True
+        )
 
-    def share(self, number: int, processes: int) -> None:
+    def set_process_share(self, process_index: int, process_count: int) -> None:
         """Divide what models allow among `processes`, of which this one has a `number` from 0."""
-        if (number, processes) == (self._number, self._processes):
+        if (process_index, process_count) == (self._process_index, self._process_count):
             return
-        self._number, self._processes = number, processes
+        self._process_index, self._process_count = process_index, process_count
         for key, line in self._models.items():
-            line.limit = share_of(self._at_once[key], number, processes)
+            line.limit = compute_share(self._at_once[key], process_index, process_count)
 
-    def _lines(self, model: Model) -> list[Line]:
+    def _get_run_queues(self, model: Model) -> list[FairQueue]:
         if model.at_once is None:
             return [self._runs]
         if model.key not in self._models:
             self._at_once[model.key] = model.at_once
-            self._models[model.key] = Line(share_of(model.at_once, self._number, self._processes))
+            self._models[model.key] = FairQueue(compute_share(model.at_once, self._process_index, self._process_count))
         return [self._models[model.key], self._runs]
 
 
-def share_of(at_once: int, number: int, processes: int) -> int:
+def compute_share(at_once: int, process_index: int, process_count: int) -> int:
     """How many of `at_once` runs the process of this number may have: the remainder goes to the first ones.
 
     One at least, even where that makes some too many: a job must not wait for another process to end.
     """
-    return max(1, at_once // processes + (number < at_once % processes))
+    return max(1, at_once // process_count + (process_index < at_once % process_count))
 
 
-def _who(job: Job) -> str:
+def _get_user_key(job: Job) -> str:
     """A person, whichever workspace they ask in."""
     return f"{job.user.platform}:{job.user.id}"

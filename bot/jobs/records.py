@@ -10,7 +10,7 @@ from bot.storage.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class JobRecord:
+class JobHistory:
     """Everything the database says about a job, at one moment."""
 
     job: Job
@@ -21,13 +21,13 @@ class JobRecord:
     """The rows of the ledger that belong to it, oldest first."""
 
 
-async def record_of(database: Database, job_id: str) -> JobRecord | None:
+async def load_job_history(database: Database, job_id: str) -> JobHistory | None:
     """Read in one transaction; None for an unknown job."""
     async with database.read() as tx:
         job = await tx.jobs.get(job_id)
         if job is None:
             return None
-        return JobRecord(
+        return JobHistory(
             job=job,
             steps=await tx.jobs.list_steps(job.id),
             prediction=await tx.predictions.get(job.prediction) if job.prediction else None,

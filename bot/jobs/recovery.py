@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 5.0
 """A worker without a beat for so long is dead, and others take its jobs."""
 
-CLAIM_AT_ONCE = 200
+CLAIM_BATCH_SIZE = 200
 
 
 class Recovery:
@@ -40,62 +40,62 @@ class Recovery:
         self._worker = worker
         self._platforms = platforms
         self._is_alone = is_alone
-        self._beating: asyncio.Task[None] | None = None
+        self._heartbeat_task: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Take up every job that waits; gives how many. Then keep beating and looking."""
-        await self._beat()
-        taken = await self.take_up(0 if self._is_alone else LEASE_SECONDS)
-        self._beating = asyncio.create_task(self._keep_on())
+        await self._record_heartbeat()
+        taken = await self.recover_jobs(0 if self._is_alone else LEASE_SECONDS)
+        self._heartbeat_task = asyncio.create_task(self._run())
         return taken
 
-    async def take_up(self, lease_seconds: float) -> int:
+    async def recover_jobs(self, lease_seconds: float) -> int:
         """Claim the jobs of dead workers and run them."""
         taken = 0
         while True:
             now = self._clock.now()
             async with self._database.write(is_urgent=True) as tx:
                 dead_before = now - timedelta(seconds=lease_seconds)
-                jobs = await tx.jobs.claim(self._worker, dead_before, now, CLAIM_AT_ONCE, list(self._platforms))
+                jobs = await tx.jobs.claim(self._worker, dead_before, now, CLAIM_BATCH_SIZE, list(self._platforms))
             for job in jobs:
                 log.info("job.taken_up", extra={"job": job.id, "state": job.state})
                 self._runner.launch(job)
             taken += len(jobs)
-            if len(jobs) < CLAIM_AT_ONCE:
+            if len(jobs) < CLAIM_BATCH_SIZE:
                 return taken
 
     async def stop(self) -> None:
         """Leave: jobs still open get no owner, so that the next worker takes them at once."""
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.gather(self._beating, return_exceptions=True)
+        if self._heartbeat_task is not None:
+            self._heartbeat_task.cancel()
+            await asyncio.gather(self._heartbeat_task, return_exceptions=True)
         async with self._database.write(is_urgent=True) as tx:
             await tx.jobs.release_owner(self._worker, self._clock.now())
             await tx.workers.remove(self._worker)
 
-    async def _keep_on(self) -> None:
+    async def _run(self) -> None:
         beats = 0
         while True:
             await self._clock.sleep(LEASE_SECONDS / 5)
             beats += 1
             try:
                 if not self._is_alone:
-                    await self._beat()
-                    await self.take_up(LEASE_SECONDS)
-                    await self._stop_unwanted()
+                    await self._record_heartbeat()
+                    await self.recover_jobs(LEASE_SECONDS)
+                    await self._stop_cancelled_jobs()
                 if beats % 5 == 0:
-                    await self._take_up_stranded()
+                    await self._recover_stranded_jobs()
             except Exception:  # the heart goes on: without it others take our jobs
                 log.exception("worker.heart_stumbled")
 
-    async def _stop_unwanted(self) -> None:
+    async def _stop_cancelled_jobs(self) -> None:
         """Jobs of this worker whose Stop was pressed where another one listens."""
         async with self._database.read() as tx:
             unwanted = await tx.jobs.cancel_requested(self._worker)
         for job_id in unwanted:
             self._runner.cancel(job_id)
 
-    async def _take_up_stranded(self) -> None:
+    async def _recover_stranded_jobs(self) -> None:
         """Jobs of this worker that nobody works on: their task met something it could not handle.
 
         Their rows are read one by one: the others are hundreds, and would stand the loop still for a tenth of a second.
@@ -103,16 +103,16 @@ class Recovery:
         async with self._database.read() as tx:
             waited_for = await tx.jobs.unfinished(self._worker)
         for job_id in waited_for:
-            if self._runner.works_on(job_id):
+            if self._runner.is_working_on(job_id):
                 continue
             async with self._database.read() as tx:
                 job = await tx.jobs.get(job_id)
-            if job is not None and job.told_at is None:  # it may have ended since the first look
+            if job is not None and job.notified_at is None:  # it may have ended since the first look
                 self._runner.launch(job)
 
-    async def _beat(self) -> None:
+    async def _record_heartbeat(self) -> None:
         now = self._clock.now()
         async with self._database.write(is_urgent=True) as tx:
             await tx.workers.record_heartbeat(self._worker, now)
             alive = await tx.workers.list_alive(now - timedelta(seconds=LEASE_SECONDS))
-        self._runner.share(self._worker, [self._worker] if self._is_alone else alive)
+        self._runner.divide_limits(self._worker, [self._worker] if self._is_alone else alive)

@@ -29,7 +29,7 @@ def reuse_key(job: Job, model: Model, options: Mapping[str, object]) -> str:
     return fingerprint(f"{job.user.workspace}\n{model.key}\n{model.ref}\n{model.version}", job.inputs)
 
 
-async def with_kept_result(tx: Transaction, job: Job, is_kept: Callable[[str], bool]) -> Job:
+async def apply_kept_result(tx: Transaction, job: Job, is_kept: Callable[[str], bool]) -> Job:
     """Return the job with the run of an identical finished job and a price of 0, or unchanged where none is kept.
 
     `is_kept` tells whether the file of a SHA-256 exists.
@@ -40,12 +40,12 @@ async def with_kept_result(tx: Transaction, job: Job, is_kept: Callable[[str], b
     outputs = await tx.outputs.list_outputs(source.prediction)
     if not outputs or not all(is_kept(output.sha256) for output in outputs if output.sha256):
         return job
-    return replace(job, told_about=0, told_at_most=0, reuses=source.id, prediction=source.prediction)
+    return replace(job, estimate_micros=0, max_micros=0, reuses=source.id, prediction=source.prediction)
 
 
-async def finish(work: Work) -> None:
+async def finish_reusing_job(work: Work) -> None:
     """End a reusing job, queued → finished or cancelled: the outputs of its prediction exist already."""
-    if work.cancelled.is_set():
+    if work.cancel_requested.is_set():
         await cancel_unsubmitted(work)
     else:
         await finish_free(work)

@@ -1,14 +1,14 @@
 """How long models usually take, as learnt; from memory, since every placeholder and every price asks."""
 
 from bot.core.clock import Clock
-from bot.core.fresh import Fresh
+from bot.core.fresh import TtlCache
 from bot.core.models import Model
 from bot.storage.database import Database, Transaction
 
-FRESH_SECONDS = 60.0
+CACHE_SECONDS = 60.0
 """Learnt times move slowly."""
 
-LEARN_SECONDS = 1.0
+LEARN_INTERVAL_SECONDS = 1.0
 """A model is learnt from once a second at most: under load its row would be what every job waits for."""
 
 
@@ -17,10 +17,10 @@ class UsualTimes:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._known: Fresh[str, float | None] = Fresh(clock, FRESH_SECONDS)
-        self._learnt: Fresh[str, None] = Fresh(clock, LEARN_SECONDS)
+        self._known: TtlCache[str, float | None] = TtlCache(clock, CACHE_SECONDS)
+        self._learnt: TtlCache[str, None] = TtlCache(clock, LEARN_INTERVAL_SECONDS)
 
-    async def of(self, model: Model) -> float:
+    async def get_seconds(self, model: Model) -> float:
         """The learnt time of a model in seconds, or the catalogue's until there is one."""
         seconds = await self._known.get(model.key, lambda: self._read(model.key))
         return model.usual_seconds if seconds is None else seconds

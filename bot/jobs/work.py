@@ -14,12 +14,12 @@ from bot.core.models import Model, OutputKind
 from bot.core.platform import Destination, Platform
 from bot.credits.credits import Credits
 from bot.jobs.presenting import Presenter, Result
-from bot.jobs.queue import Queue
+from bot.jobs.queue import JobQueues
 from bot.jobs.usual_times import UsualTimes
 from bot.media.media import Media
 from bot.storage.database import Database, Transaction
 from bot.storage.job_rows import JobChanges
-from bot.streaming.editor import Editor
+from bot.streaming.editor import MessageEditor
 
 
 class JobLost(EaselError):
@@ -27,7 +27,7 @@ class JobLost(EaselError):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class JobServices:
     """What every stage of a job may use."""
 
     database: Database
@@ -37,16 +37,16 @@ class Parts:
     backends: Mapping[str, Backend]
     platforms: Mapping[str, Platform]
     presenter: Presenter
-    times: UsualTimes
+    usual_times: UsualTimes
     clock: Clock
-    queue: Queue
+    queues: JobQueues
 
 
 @dataclass(slots=True)
 class Work:
     """A job on its way. `job` is always the row as this process last wrote it."""
 
-    parts: Parts
+    services: JobServices
     job: Job
     model: Model
     posted: list[PostedMessage] = field(default_factory=list)
@@ -56,26 +56,26 @@ class Work:
     """What it came to, once this process closed it."""
     text: str = ""
     """What the model has written so far."""
-    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    cancel_requested: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody wants it stopped."""
-    told: asyncio.Event = field(default_factory=asyncio.Event)
+    run_assigned: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a notice gave its run to a create that was not answered."""
-    began: asyncio.Event = field(default_factory=asyncio.Event)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the model begins to run: from then on its time is paid for."""
     started_at: float | None = None
     """When that was, on the monotonic clock."""
     usual_seconds: float | None = None
-    stopped_by_limit: str = ""
+    timeout_message: str = ""
     """Why we stopped it ourselves, in a sentence."""
-    _editor: Editor | None = None
+    _editor: MessageEditor | None = None
 
     @property
     def backend(self) -> Backend:
-        return self.parts.backends[self.job.backend]
+        return self.services.backends[self.job.backend]
 
     @property
     def platform(self) -> Platform:
-        return self.parts.platforms[self.job.user.platform]
+        return self.services.platforms[self.job.user.platform]
 
     @property
     def destination(self) -> Destination:
@@ -86,34 +86,34 @@ class Work:
             request_key=self.job.request_key,
             nonce=f"{self.job.id}:0",
             is_private=self.job.is_private,
-            grows=self.model.output is OutputKind.TEXT_STREAM,
+            is_streamed=self.model.output is OutputKind.TEXT_STREAM,
         )
 
     @property
-    def editor(self) -> Editor:
+    def editor(self) -> MessageEditor:
         """The one writer of this job's message, made when the first thing is to be shown."""
         if self._editor is None:
-            self._editor = Editor(
-                self.platform, self.destination, self.posted, record=self._record, clock=self.parts.clock
+            self._editor = MessageEditor(
+                self.platform, self.destination, self.posted, record=self._record, clock=self.services.clock
             )
         return self._editor
 
     def start_over(self) -> None:
         """Another run of the same job begins: nothing of the last one is left."""
         self.text, self.started_at = "", None
-        self.began.clear()
-        self.told.clear()
+        self.started.clear()
+        self.run_assigned.clear()
 
     async def move(self, tx: Transaction, to: JobState, **changes: Unpack[JobChanges]) -> Job:
         """The next arrow, as a compare-and-set. Raises `JobLost`, and so rolls back, when another worker has the job.
 
         The caller takes the result as `work.job` once the transaction is committed.
         """
-        moved = await tx.jobs.move(self.job, to, self.parts.clock.now(), **changes)
+        moved = await tx.jobs.move(self.job, to, self.services.clock.now(), **changes)
         if moved is None:
             raise JobLost(self.job.id)
         if moved.cancel_by:  # asked of another process, or before this one knew the job
-            self.cancelled.set()
+            self.cancel_requested.set()
         return moved
 
     async def close(self) -> None:
@@ -122,5 +122,5 @@ class Work:
             await self._editor.aclose()
 
     async def _record(self, message: PostedMessage) -> None:
-        async with self.parts.database.write(is_urgent=True) as tx:
+        async with self.services.database.write(is_urgent=True) as tx:
             await tx.messages.put(message)

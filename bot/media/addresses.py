@@ -16,7 +16,7 @@ Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 _UNICAST_V6 = ip_network("2000::/3")
 # Public by the look of it, but each can carry an address inside that is not, or belongs to nobody's server.
 # `ipaddress` before 3.11.10 does not know all of them as special.
-_NOT_FOR_US = [
+_SPECIAL_NETWORKS = [
     ip_network(network)
     for network in (
         "2002::/16",  # 6to4
@@ -37,7 +37,7 @@ def is_public(address: IPAddress) -> bool:
             return False
     elif address.is_multicast:
         return False
-    return address.is_global and not any(address in network for network in _NOT_FOR_US)
+    return address.is_global and not any(address in network for network in _SPECIAL_NETWORKS)
 
 
 def is_disguised(host: str) -> bool:
@@ -63,7 +63,7 @@ async def resolve(host: str, port: int) -> list[str]:
     return [str(address[0]) for *_, address in found]
 
 
-async def public_addresses(
+async def resolve_public_addresses(
     host: str, port: int, resolver: Resolver, is_allowed: Callable[[IPAddress], bool]
 ) -> list[str]:
     """The addresses of a host that may be connected to, perhaps none. Literals are not looked up."""

@@ -5,7 +5,7 @@ import binascii
 from urllib.parse import unquote_to_bytes
 
 from bot.core.errors import BadFile
-from bot.media.limits import too_large
+from bot.media.limits import build_too_large_error
 
 
 def decode_data_url(url: str, max_bytes: int) -> tuple[bytes, str]:
@@ -17,7 +17,7 @@ def decode_data_url(url: str, max_bytes: int) -> tuple[bytes, str]:
     is_base64 = "base64" in (parameter.strip().lower() for parameter in parameters)
     # Percent signs and base64 only ever shrink, by a third at least for the latter.
     if len(body) > max_bytes * 4:
-        raise too_large(max_bytes)
+        raise build_too_large_error(max_bytes)
     data = unquote_to_bytes(body)
     if is_base64:
         try:
@@ -25,5 +25,5 @@ def decode_data_url(url: str, max_bytes: int) -> tuple[bytes, str]:
         except binascii.Error as error:
             raise BadFile("That data: address is not complete.") from error
     if len(data) > max_bytes:
-        raise too_large(max_bytes)
+        raise build_too_large_error(max_bytes)
     return data, mime.strip().lower() or "text/plain"

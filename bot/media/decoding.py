@@ -14,8 +14,8 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from bot.core.errors import BadFile
-from bot.media.limits import MAX_PIXELS, too_large
-from bot.media.stripping import MAX_PROFILE_BYTES, strip
+from bot.media.limits import MAX_PIXELS, build_too_large_error
+from bot.media.stripping import MAX_PROFILE_BYTES, strip_metadata
 
 _MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 _ORIENTATION_TAG = 0x0112
@@ -47,7 +47,7 @@ class CleanPicture:
 def inspect(data: bytes) -> PictureFacts:
     """Measure a picture without decoding it. Raises `BadFile` for anything but a picture of at most 25 megapixels."""
     kind = _kind(data)
-    with _opened(data, kind) as picture:
+    with _open_picture(data, kind) as picture:
         return PictureFacts(_MIMES[kind], picture.width, picture.height)
 
 
@@ -63,16 +63,16 @@ def clean(data: bytes) -> CleanPicture:
         if kind != "JPEG":
             raise
         # Cameras and programs write broken EXIF, over which Pillow stumbles; it is not wanted anyway.
-        return _clean(strip(data, kind), kind)
+        return _clean(strip_metadata(data, kind), kind)
 
 
 def _clean(data: bytes, kind: str) -> CleanPicture:
-    with _opened(data, kind) as picture:
+    with _open_picture(data, kind) as picture:
         picture.load()
-        if kind == "GIF" or _moves(picture, kind) or _orientation(picture) != 1:
-            return _encode(_upright(picture), "PNG" if kind == "GIF" else kind)
+        if kind == "GIF" or _is_animated(picture, kind) or _orientation(picture) != 1:
+            return _encode(_turn_upright(picture), "PNG" if kind == "GIF" else kind)
         facts = PictureFacts(_MIMES[kind], picture.width, picture.height)
-    stripped = strip(data, kind)
+    stripped = strip_metadata(data, kind)
     if inspect(stripped) != facts:
         raise BadFile("That picture is damaged.")
     return CleanPicture(stripped, facts)
@@ -81,18 +81,18 @@ def _clean(data: bytes, kind: str) -> CleanPicture:
 def shrink(data: bytes, *, max_bytes: int | None = None, max_pixels: int = MAX_PIXELS) -> CleanPicture:
     """A picture of at most so many bytes and pixels, as it is if it fits. Raises `BadFile`."""
     kind = _kind(data)
-    with _opened(data, kind) as picture:
+    with _open_picture(data, kind) as picture:
         picture.load()
-        upright, is_upright = _upright(picture), _orientation(picture) == 1
+        upright, is_upright = _turn_upright(picture), _orientation(picture) == 1
     if is_upright and _fits(data, max_bytes) and upright.width * upright.height <= max_pixels:
         return CleanPicture(data, PictureFacts(_MIMES[kind], upright.width, upright.height))
-    upright = _scaled(upright, min(1.0, (max_pixels / (upright.width * upright.height)) ** 0.5))
+    upright = _scale(upright, min(1.0, (max_pixels / (upright.width * upright.height)) ** 0.5))
     made = _encode(upright, "PNG" if kind == "GIF" else kind)
     while not _fits(made.data, max_bytes):
         if min(upright.size) < _SMALLEST_SIDE:
-            raise too_large(max_bytes or 0)
-        made = _smallest(upright, max_bytes)
-        upright = _scaled(upright, 0.7)
+            raise build_too_large_error(max_bytes or 0)
+        made = _encode_small(upright, max_bytes)
+        upright = _scale(upright, 0.7)
     return made
 
 
@@ -100,7 +100,7 @@ def _fits(data: bytes, max_bytes: int | None) -> bool:
     return max_bytes is None or len(data) <= max_bytes
 
 
-def _smallest(picture: Image.Image, max_bytes: int | None) -> CleanPicture:
+def _encode_small(picture: Image.Image, max_bytes: int | None) -> CleanPicture:
     """The best quality that fits, else the lowest; WebP where something is see-through, else JPEG."""
     kind = "WEBP" if picture.mode == "RGBA" else "JPEG"
     for quality in _QUALITIES:
@@ -110,7 +110,7 @@ def _smallest(picture: Image.Image, max_bytes: int | None) -> CleanPicture:
     return made
 
 
-def _scaled(picture: Image.Image, factor: float) -> Image.Image:
+def _scale(picture: Image.Image, factor: float) -> Image.Image:
     if factor == 1.0:
         return picture
     size = max(1, int(picture.width * factor)), max(1, int(picture.height * factor))
@@ -133,7 +133,7 @@ def _kind(data: bytes) -> str:
 
 
 @contextmanager
-def _opened(data: bytes, kind: str) -> Iterator[Image.Image]:
+def _open_picture(data: bytes, kind: str) -> Iterator[Image.Image]:
     """Open a picture after measuring it. Whatever Pillow raises inside becomes `BadFile`."""
     try:
         if kind == "WEBP":
@@ -171,7 +171,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _moves(picture: Image.Image, kind: str) -> bool:
+def _is_animated(picture: Image.Image, kind: str) -> bool:
     # The frames of a moving PNG are dropped with its other extra chunks; its first picture stays.
     return kind == "WEBP" and bool(getattr(picture, "is_animated", False))
 
@@ -185,7 +185,7 @@ def _orientation(picture: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def _turn_upright(picture: Image.Image) -> Image.Image:
     """The first frame, turned as its EXIF says, as RGB or RGBA, with nothing else but a small colour profile."""
     profile = picture.info.get("icc_profile") or b""
     turned = ImageOps.exif_transpose(picture) if _orientation(picture) != 1 else picture

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import httpx
 
 from bot.core.errors import BadFile, OutputGone, Unavailable, UnsafeAddress
-from bot.media.addresses import IPAddress, Resolver, is_disguised, is_public, public_addresses, resolve
+from bot.media.addresses import IPAddress, Resolver, is_disguised, is_public, resolve, resolve_public_addresses
 from bot.media.data_urls import decode_data_url
-from bot.media.limits import too_large
+from bot.media.limits import build_too_large_error
 
 _MAX_REDIRECTS = 3
 _MAX_ADDRESSES = 3
-_LONGEST_URL = 4096
+_MAX_URL_LENGTH = 4096
 _TIMEOUT_SECONDS = 30.0
 _TIMEOUTS = httpx.Timeout(10.0, connect=5.0)
 _NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
@@ -27,7 +27,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedFile:
     """A downloaded file. `mime` is what the server claims, in lower case, perhaps empty."""
 
     data: bytes
@@ -69,8 +69,8 @@ class Fetcher:
         self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
 
     async def fetch(
-        self, url: str, *, max_bytes: int, is_ours: bool = False, headers: Mapping[str, str] | None = None
-    ) -> Fetched:
+        self, url: str, *, max_bytes: int, is_trusted: bool = False, headers: Mapping[str, str] | None = None
+    ) -> FetchedFile:
         """Download a file of at most `max_bytes`; also decodes `data:` addresses.
 
         `is_ours` says that the address comes from a part of ours (a backend, a platform) and may lead to a configured
@@ -78,10 +78,10 @@ class Fetcher:
         by the server), `OutputGone` (404, 410) and `Unavailable` (network, time, server errors).
         """
         if url[:5].lower() == "data:":
-            return Fetched(*decode_data_url(url, max_bytes))
+            return FetchedFile(*decode_data_url(url, max_bytes))
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._follow(_parse(url), max_bytes, is_ours, dict(headers or {}))
+                return await self._follow(_parse(url), max_bytes, is_trusted, dict(headers or {}))
         except TimeoutError as error:
             raise Unavailable("That address took too long to answer. Please try again.") from error
 
@@ -91,11 +91,11 @@ class Fetcher:
         for client in clients:
             await client.aclose()
 
-    async def _follow(self, url: httpx.URL, max_bytes: int, is_ours: bool, headers: dict[str, str]) -> Fetched:
+    async def _follow(self, url: httpx.URL, max_bytes: int, is_ours: bool, headers: dict[str, str]) -> FetchedFile:
         for _ in range(_MAX_REDIRECTS + 1):
             route = await self._route(url, is_ours=is_ours)
             found = await self._get(route, max_bytes, headers)
-            if isinstance(found, Fetched):
+            if isinstance(found, FetchedFile):
                 return found
             if _origin(found) != _origin(url):
                 headers = {}
@@ -115,12 +115,12 @@ class Fetcher:
             raise UnsafeAddress("I do not follow links to unusual ports.")
         if is_disguised(url.host) or "%" in url.host:
             raise UnsafeAddress("I do not follow links to private or local addresses.")
-        addresses = await public_addresses(url.host, self._port, self._resolver, self._is_allowed)
+        addresses = await resolve_public_addresses(url.host, self._port, self._resolver, self._is_allowed)
         if not addresses:
             raise UnsafeAddress("I do not follow links to private or local addresses.")
         return _Route(url, [url.copy_with(host=address) for address in addresses[:_MAX_ADDRESSES]], is_configured=False)
 
-    async def _get(self, route: _Route, max_bytes: int, headers: Mapping[str, str]) -> Fetched | httpx.URL:
+    async def _get(self, route: _Route, max_bytes: int, headers: Mapping[str, str]) -> FetchedFile | httpx.URL:
         """One request; gives the file, or where a redirect leads. Addresses that do not connect are passed over."""
         client = await self._client(route)
         unreached: Exception | None = None
@@ -142,20 +142,20 @@ class Fetcher:
 
     async def _send(
         self, client: httpx.AsyncClient, request: httpx.Request, url: httpx.URL, max_bytes: int
-    ) -> Fetched | httpx.URL:
+    ) -> FetchedFile | httpx.URL:
         async with AsyncExitStack() as stack:
             response = await client.send(request, stream=True)
             stack.push_async_callback(response.aclose)
             if response.has_redirect_location:
                 return url.join(response.headers["location"])  # httpx has refused what it cannot read
-            _check(response, max_bytes)
+            _check_response(response, max_bytes)
             data = bytearray()
             async for chunk in response.aiter_raw():
                 data += chunk
                 if len(data) > max_bytes:
-                    raise too_large(max_bytes)
+                    raise build_too_large_error(max_bytes)
             mime = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            return Fetched(bytes(data), mime)
+            return FetchedFile(bytes(data), mime)
 
     async def _client(self, route: _Route) -> httpx.AsyncClient:
         """Connections to configured origins are kept; to others they are not, since TLS was checked for one name."""
@@ -176,7 +176,7 @@ class Fetcher:
 
 
 def _parse(url: str) -> httpx.URL:
-    if len(url) > _LONGEST_URL:
+    if len(url) > _MAX_URL_LENGTH:
         raise BadFile("That address is too long.")
     try:
         return httpx.URL(url.strip())
@@ -192,7 +192,7 @@ def _port(url: httpx.URL) -> int | None:
     return url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
-def _check(response: httpx.Response, max_bytes: int) -> None:
+def _check_response(response: httpx.Response, max_bytes: int) -> None:
     """What the head of an answer tells before anything is read."""
     status = response.status_code
     if status in (404, 410):
@@ -205,4 +205,4 @@ def _check(response: httpx.Response, max_bytes: int) -> None:
         raise BadFile("That address sends the file compressed, although I asked it not to.")
     length = response.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
-        raise too_large(max_bytes)
+        raise build_too_large_error(max_bytes)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.core.errors import Fault
+from bot.core.errors import InternalError
 from bot.media.decoding import inspect
 
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
@@ -17,37 +17,37 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredPicture:
     """A kept picture: its address, what it is, its size in bytes and its sides in pixels."""
 
     sha256: str
     mime: str
-    size: int
+    size_bytes: int
     width: int
     height: int
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFile:
+class MediaFile:
     """A kept file as the disk has it: its size in bytes, and when it was last given or made."""
 
     sha256: str
-    size: int
+    size_bytes: int
     used_at: datetime
 
 
-class Keeper:
+class MediaStore:
     """Keeps files under `media/ab/cd/<sha256>.<extension>` of a data folder."""
 
     def __init__(self, data_dir: Path | str) -> None:
         self._root = Path(data_dir) / "media"
 
-    async def keep(self, data: bytes, mime: str) -> Kept:
+    async def save(self, data: bytes, mime: str) -> StoredPicture:
         """Write a picture, unless it is there. It survives a power cut once this returns."""
-        return await asyncio.to_thread(self._keep, data, mime)
+        return await asyncio.to_thread(self._save, data, mime)
 
-    def path_of(self, sha256: str) -> Path | None:
+    def find_path(self, sha256: str) -> Path | None:
         """Where a file lies; None when it is not kept, or when this is no SHA-256 at all."""
         if not _SHA256.fullmatch(sha256):
             return None
@@ -56,29 +56,29 @@ class Keeper:
 
     async def remove(self, sha256: str) -> bool:
         """Delete a file. False when it was not kept."""
-        path = self.path_of(sha256)
+        path = self.find_path(sha256)
         if path is None:
             return False
         await asyncio.to_thread(path.unlink, missing_ok=True)
         return True
 
-    async def total_bytes(self) -> int:
+    async def count_bytes(self) -> int:
         """What all kept files take."""
         return await asyncio.to_thread(lambda: sum(path.stat().st_size for path in self._root.glob("*/*/*.*")))
 
-    async def files(self) -> list[KeptFile]:
+    async def list_files(self) -> list[MediaFile]:
         """Every kept file, the longest unused first."""
-        return await asyncio.to_thread(self._files)
+        return await asyncio.to_thread(self._list_files)
 
-    def is_used_since(self, file: KeptFile) -> bool:
+    def is_used_since(self, file: MediaFile) -> bool:
         """Whether a file was given or made again after it was listed."""
-        path = self.path_of(file.sha256)
+        path = self.find_path(file.sha256)
         try:
             return path is not None and _used_at(path.stat()) > file.used_at
         except FileNotFoundError:  # deleted by another sweep
             return False
 
-    def _files(self) -> list[KeptFile]:
+    def _list_files(self) -> list[MediaFile]:
         found = []
         for path in self._root.glob("*/*/*.*"):
             try:
@@ -86,15 +86,15 @@ class Keeper:
             except FileNotFoundError:  # deleted by another sweep
                 continue
             if _SHA256.fullmatch(path.stem):
-                found.append(KeptFile(path.stem, facts.st_size, _used_at(facts)))
+                found.append(MediaFile(path.stem, facts.st_size, _used_at(facts)))
         return sorted(found, key=lambda file: (file.used_at, file.sha256))
 
     def _path(self, sha256: str, extension: str) -> Path:
         return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.{extension}"
 
-    def _keep(self, data: bytes, mime: str) -> Kept:
+    def _save(self, data: bytes, mime: str) -> StoredPicture:
         if mime not in _EXTENSIONS:
-            raise Fault(f"no extension for {mime}")
+            raise InternalError(f"no extension for {mime}")
         facts = inspect(data)
         sha256 = hashlib.sha256(data).hexdigest()
         path = self._path(sha256, _EXTENSIONS[mime])
@@ -103,14 +103,14 @@ class Keeper:
             _write_whole(path, data)
         else:
             path.touch()  # its time begins anew: see Retention
-        return Kept(sha256, mime, len(data), facts.width, facts.height, path)
+        return StoredPicture(sha256, mime, len(data), facts.width, facts.height, path)
 
 
 def _used_at(facts: os.stat_result) -> datetime:
     return datetime.fromtimestamp(facts.st_mtime, UTC)
 
 
-def mime_of(path: Path) -> str:
+def get_mime(path: Path) -> str:
     """The MIME type of a kept file, by its extension."""
     return next(mime for mime, extension in _EXTENSIONS.items() if path.suffix == f".{extension}")
 

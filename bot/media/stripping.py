@@ -21,7 +21,7 @@ _JPEG_START, _JPEG_END, _JPEG_SCAN = 0xD8, 0xD9, 0xDA
 _JPEG_JFIF, _JPEG_PROFILE, _JPEG_ADOBE, _JPEG_COMMENT = 0xE0, 0xE2, 0xEE, 0xFE
 
 
-def strip(data: bytes, kind: str) -> bytes:
+def strip_metadata(data: bytes, kind: str) -> bytes:
     """The same picture without its metadata; `kind` is PNG, JPEG or WEBP. Raises `BadFile` for a broken structure."""
     try:
         return {"PNG": _strip_png, "JPEG": _strip_jpeg, "WEBP": _strip_webp}[kind](data)
@@ -53,12 +53,12 @@ def _strip_webp(data: bytes) -> bytes:
             kept += data[position : position + 8 + padded]
         position += 8 + padded
     if kept[4:8] == b"VP8X":
-        gone = _WEBP_EXIF_XMP_AND_MOTION | (0 if b"ICCP" in _webp_names(kept) else _WEBP_PROFILE)
+        gone = _WEBP_EXIF_XMP_AND_MOTION | (0 if b"ICCP" in _list_webp_chunks(kept) else _WEBP_PROFILE)
         kept[_WEBP_FLAGS_AT] &= ~gone & 0xFF
     return b"RIFF" + struct.pack("<I", len(kept)) + bytes(kept)
 
 
-def _webp_names(chunks: bytes | bytearray) -> set[bytes]:
+def _list_webp_chunks(chunks: bytes | bytearray) -> set[bytes]:
     names, position = set(), 4
     while position + 8 <= len(chunks):
         name, length = struct.unpack_from("<4sI", chunks, position)
@@ -96,12 +96,12 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             return
         end = start + 2 + struct.unpack_from(">H", data, start + 2)[0]
         if marker == _JPEG_SCAN:
-            end = _end_of_scan(data, end)
+            end = _find_scan_end(data, end)
         yield marker, start, end
         position = end
 
 
-def _end_of_scan(data: bytes, position: int) -> int:
+def _find_scan_end(data: bytes, position: int) -> int:
     """Where the next marker is, or the end: in pixels, FF is followed by 00 or by a restart marker."""
     while 0 <= (position := data.find(b"\xff", position)) < len(data) - 1:
         following = data[position + 1]

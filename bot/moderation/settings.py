@@ -7,7 +7,7 @@ from typing import Any
 from bot.core.json import JSON
 from bot.storage.policies import Policy
 
-PREFIX = "setting:"
+SETTING_PREFIX = "setting:"
 """Settings are policies of the workspace whose key begins so."""
 
 
@@ -41,36 +41,36 @@ class WorkspaceSettings:
     confirm_above_credits: float = 0
     """Above this price a button asks first; 0 never asks."""
 
-    def usual_model(self, task: str) -> str:
+    def get_default_model(self, task: str) -> str:
         """The key of the model that answers where nobody names one; empty for the catalogue's first."""
         return self.default_models.get(task, "")
 
-    def told_to_models(self, usual: str) -> str:
+    def build_system_prompt(self, default_prompt: str) -> str:
         """What a chat model is told before a new conversation; `usual` is what the bot's own settings say."""
-        told = self.system_prompt or usual
+        told = self.system_prompt or default_prompt
         return f"{told} Answer in {self.language}.".strip() if self.language else told
 
 
-_SETS = frozenset({"channels", "moderator_roles"})
+_SET_SETTINGS = frozenset({"channels", "moderator_roles"})
 _MODELS = "default_models"
-NAMES = tuple(one.name for one in fields(WorkspaceSettings))
+SETTING_NAMES = tuple(one.name for one in fields(WorkspaceSettings))
 
 
-def key_of(name: str, member: str = "") -> str:
+def format_setting_key(name: str, member: str = "") -> str:
     """The policy that holds a setting. A member of a set has one of its own, so that of two who add at once both do."""
-    return f"{PREFIX}{name}:{member}" if member else f"{PREFIX}{name}"
+    return f"{SETTING_PREFIX}{name}:{member}" if member else f"{SETTING_PREFIX}{name}"
 
 
-def settings_from(policies: Iterable[Policy]) -> WorkspaceSettings:
+def parse_settings(policies: Iterable[Policy]) -> WorkspaceSettings:
     """A workspace's settings from its policies; what this version does not know is left alone."""
     given: dict[str, Any] = {}
-    sets: dict[str, set[str]] = {name: set() for name in _SETS}
+    sets: dict[str, set[str]] = {name: set() for name in _SET_SETTINGS}
     models: dict[str, str] = {}
     for policy in policies:
-        name, _, member = policy.key.removeprefix(PREFIX).partition(":")
-        if policy.scope != "workspace" or not policy.key.startswith(PREFIX) or name not in NAMES:
+        name, _, member = policy.key.removeprefix(SETTING_PREFIX).partition(":")
+        if policy.scope != "workspace" or not policy.key.startswith(SETTING_PREFIX) or name not in SETTING_NAMES:
             continue
-        if name in _SETS:
+        if name in _SET_SETTINGS:
             sets[name] |= (
                 {member} if member else set(map(str, policy.value)) if isinstance(policy.value, list) else set()
             )

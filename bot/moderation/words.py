@@ -14,21 +14,21 @@ _WORD = re.compile(r"[^\W_]+")
 _GLOB = re.compile(r"(?:[^\W_]|\*)+")
 _ONLY_WORDS = re.compile(r"[^\W_]+(?: [^\W_]+)*")
 
-_UNSEEN = frozenset("\u115f\u1160\u3164\uffa0")
+_INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0")
 """Hangul fillers: letters by their category, of which nothing is seen."""
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """Text with case, width and combining marks taken away, and invisible signs removed."""
     # Decomposed before and after: bold capitals have no small letters until they are plain ones.
     small = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(sign for sign in small if not _is_unseen(sign))
+    return "".join(sign for sign in small if not _is_invisible(sign))
 
 
-def first_refused(text: str, words: Iterable[str]) -> str | None:
+def find_refused_word(text: str, words: Iterable[str]) -> str | None:
     """The first of `words` that stands in the text, whole words only; `*` stands for any letters of one word."""
-    read = _Text(_plain(text))
-    return next((word for word in words if _stands(_wanted(word), read)), None)
+    read = _Text(_normalize_text(text))
+    return next((word for word in words if _contains_word(_normalize_word(word), read)), None)
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class _Text:
         return frozenset(self.tokens)
 
 
-def _stands(word: str, text: _Text) -> bool:
+def _contains_word(word: str, text: _Text) -> bool:
     if "*" in word:
-        return _stands_as_glob(_GLOB.findall(word), text)
+        return _contains_glob(_GLOB.findall(word), text)
     if _ONLY_WORDS.fullmatch(word):
         return f" {word} " in text.joined
     return word in text.plain and _pattern(word).search(text.plain) is not None
 
 
-def _stands_as_glob(globs: list[str], text: _Text) -> bool:
+def _contains_glob(globs: list[str], text: _Text) -> bool:
     if not all(part in text.joined for glob in globs for part in glob.split("*")):
         return False
     if len(globs) == 1:
@@ -68,18 +68,18 @@ def _stands_as_glob(globs: list[str], text: _Text) -> bool:
     return any(all(map(_matches, globs, tokens[start : start + len(globs)])) for start in starts)
 
 
-def _is_unseen(sign: str) -> bool:
+def _is_invisible(sign: str) -> bool:
     """Marks on or around a letter, formats, controls that are no space, and fillers."""
     category = unicodedata.category(sign)
-    return category in ("Mn", "Me", "Cf") or (category == "Cc" and not sign.isspace()) or sign in _UNSEEN
+    return category in ("Mn", "Me", "Cf") or (category == "Cc" and not sign.isspace()) or sign in _INVISIBLE
 
 
-def _plain(text: str) -> str:
+def _normalize_text(text: str) -> str:
     """Folded, with one space wherever there is a gap: underscores are how a word is slanted, and part of none."""
-    return " ".join(folded(text).replace("_", " ").split())
+    return " ".join(fold(text).replace("_", " ").split())
 
 
-_wanted = lru_cache(maxsize=4096)(_plain)
+_normalize_word = lru_cache(maxsize=4096)(_normalize_text)
 
 
 @lru_cache(maxsize=4096)

@@ -7,38 +7,38 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from bot.sandbox.problems import Problem, not_found, too_large, unauthenticated
-from bot.sandbox.rate_limits import RateLimits
+from bot.sandbox.problems import Problem, make_not_found, make_too_large, make_unauthenticated
+from bot.sandbox.rate_limits import SandboxRateLimits
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 F = TypeVar("F", bound=Callable[..., Any])
 _RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])
 
 
-def public(handler: F) -> F:
+def allow_without_token(handler: F) -> F:
     """Marks a route whose address is itself the secret: no token is asked for."""
     handler.__dict__["is_public"] = True
     return handler
 
 
-def problems_as_json() -> Any:
+def create_problem_middleware() -> Any:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except Problem as problem:
-            return problem_response(problem)
+            return create_problem_response(problem)
         except web.HTTPRequestEntityTooLarge:
-            return problem_response(too_large())
+            return create_problem_response(make_too_large())
         except web.HTTPMethodNotAllowed as error:
-            return problem_response(Problem(405, f'Method "{error.method}" not allowed.'))
+            return create_problem_response(Problem(405, f'Method "{error.method}" not allowed.'))
         except web.HTTPNotFound:
-            return problem_response(not_found())
+            return create_problem_response(make_not_found())
 
     return middleware
 
 
-def token_required(token: str) -> Any:
+def create_token_middleware(token: str) -> Any:
     """Bearer, or the legacy Token scheme; anything else is a 401."""
     accepted = [f"{scheme} {token}".encode() for scheme in ("Bearer", "Token")]
 
@@ -46,30 +46,30 @@ def token_required(token: str) -> Any:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").encode()
         if not _is_public(request) and not any(secrets.compare_digest(given, expected) for expected in accepted):
-            raise unauthenticated()
+            raise make_unauthenticated()
         return await handler(request)
 
     return middleware
 
 
-def rate_limited(rates: RateLimits) -> Any:
+def create_rate_limit_middleware(rates: SandboxRateLimits) -> Any:
     """Counts each call of the API that has the token, and refuses what is too much when the limits are enforced."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not _is_counted(request):
             return await handler(request)
-        told = rates.spend(is_create=_is_create(request))
+        told = rates.count_call(is_create=_is_create(request))
         request[_RATE_HEADERS] = told.headers
         if told.wait_seconds:
-            raise rates.refusal(told, is_create=_is_create(request))
+            raise rates.create_problem(told, is_create=_is_create(request))
         return await handler(request)
 
     return middleware
 
 
 @web.middleware
-async def rate_limits_told(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def add_rate_limit_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Outermost, so that refusals have the headers too."""
     response = await handler(request)
     told = request.get(_RATE_HEADERS)
@@ -78,7 +78,7 @@ async def rate_limits_told(request: web.Request, handler: Handler) -> web.Stream
     return response
 
 
-def problem_response(problem: Problem) -> web.Response:
+def create_problem_response(problem: Problem) -> web.Response:
     body = json.dumps(problem.body)
     return web.Response(status=problem.status, text=body, content_type="application/problem+json")
 

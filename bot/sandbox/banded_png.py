@@ -14,25 +14,25 @@ _COLOUR_TYPES = {"RGB": 2, "RGBA": 6}
 _LEVEL = 3
 
 
-def png_of(bands: Iterable["Image"], size: tuple[int, int], notes: Mapping[str, str]) -> bytes:
+def encode_png(bands: Iterable["Image"], size: tuple[int, int], notes: Mapping[str, str]) -> bytes:
     """The picture of `size` (width, height) that `bands` (RGB or RGBA, all alike) are from top to bottom."""
     buffer, pixels = io.BytesIO(), zlib.compressobj(_LEVEL)
     above: Image | None = None
     for band in bands:
         if above is None:
-            _begin(buffer, band.mode, size, notes)
-        _chunk(buffer, b"IDAT", pixels.compress(_scanlines(band, above)))
+            _write_header(buffer, band.mode, size, notes)
+        _write_chunk(buffer, b"IDAT", pixels.compress(_scanlines(band, above)))
         above = band.crop((0, band.height - 1, band.width, band.height))
-    _chunk(buffer, b"IDAT", pixels.flush())
-    _chunk(buffer, b"IEND", b"")
+    _write_chunk(buffer, b"IDAT", pixels.flush())
+    _write_chunk(buffer, b"IEND", b"")
     return buffer.getvalue()
 
 
-def _begin(buffer: io.BytesIO, mode: str, size: tuple[int, int], notes: Mapping[str, str]) -> None:
+def _write_header(buffer: io.BytesIO, mode: str, size: tuple[int, int], notes: Mapping[str, str]) -> None:
     buffer.write(_SIGNATURE)
-    _chunk(buffer, b"IHDR", struct.pack(">IIBBBBB", *size, 8, _COLOUR_TYPES[mode], 0, 0, 0))
+    _write_chunk(buffer, b"IHDR", struct.pack(">IIBBBBB", *size, 8, _COLOUR_TYPES[mode], 0, 0, 0))
     for keyword, text in notes.items():
-        _chunk(buffer, b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1"))
+        _write_chunk(buffer, b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1"))
 
 
 def _scanlines(band: "Image", above: "Image | None") -> bytes:
@@ -61,7 +61,7 @@ def _pixel_data(png: memoryview) -> bytes:
     return b"".join(found)
 
 
-def _chunk(buffer: io.BytesIO, kind: bytes, content: bytes) -> None:
+def _write_chunk(buffer: io.BytesIO, kind: bytes, content: bytes) -> None:
     if content or kind == b"IEND":
         checksum = zlib.crc32(kind + content)
         buffer.write(struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum))

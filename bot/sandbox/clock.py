@@ -33,6 +33,6 @@ class SandboxClock:
                     await moved.wait()
 
 
-def timestamp(moment: datetime) -> str:
+def format_timestamp(moment: datetime) -> str:
     """RFC 3339 with microseconds and a Z, as Replicate writes it."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from bot.sandbox.listing import Listing
+from bot.sandbox.listing import SandboxModelPage
 
-_PAINTERS = ("black-forest-labs/", "stability-ai/sdxl")
+_IMAGE_MODELS = ("black-forest-labs/", "stability-ai/sdxl")
 
 
 @dataclass(frozen=True)
-class Collection:
+class SandboxCollection:
     """Holds every model whose full name begins with one of `names`; `official` holds the official ones."""
 
     slug: str
@@ -16,17 +16,17 @@ class Collection:
     description: str
     names: tuple[str, ...] = ()
 
-    def holds(self, page: Listing) -> bool:
+    def contains(self, page: SandboxModelPage) -> bool:
         return page.is_official if self.slug == "official" else page.full_name.startswith(self.names)
 
 
 COLLECTIONS = (
-    Collection("official", "Official models", "Always on, maintained, and called without a version."),
-    Collection("text-to-image", "Generate images", "Models that draw pictures from words.", _PAINTERS),
-    Collection("super-resolution", "Upscale images", "Models that enlarge pictures.", ("nightmareai/",)),
-    Collection("language-models", "Use LLMs", "Models that answer in words.", ("meta/",)),
-    Collection(
+    SandboxCollection("official", "Official models", "Always on, maintained, and called without a version."),
+    SandboxCollection("text-to-image", "Generate images", "Models that draw pictures from words.", _IMAGE_MODELS),
+    SandboxCollection("super-resolution", "Upscale images", "Models that enlarge pictures.", ("nightmareai/",)),
+    SandboxCollection("language-models", "Use LLMs", "Models that answer in words.", ("meta/",)),
+    SandboxCollection(
         "image-to-text", "Caption images", "Models that tell about pictures.", ("salesforce/", "andreasjansson/")
     ),
-    Collection("sdxl-fine-tunes", "Train SDXL", "Models that trainings can begin from.", ("stability-ai/sdxl",)),
+    SandboxCollection("sdxl-fine-tunes", "Train SDXL", "Models that trainings can begin from.", ("stability-ai/sdxl",)),
 )

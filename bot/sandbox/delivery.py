@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
-from bot.sandbox.access import public
-from bot.sandbox.problems import not_found
+from bot.sandbox.access import allow_without_token
+from bot.sandbox.problems import make_not_found
 from bot.sandbox.run import OutputFile
-from bot.sandbox.shelf import Shelf
+from bot.sandbox.shelf import FileStore
 
 
-class Delivery:
-    def __init__(self, shelf: Shelf) -> None:
+class OutputFiles:
+    def __init__(self, shelf: FileStore) -> None:
         self.base_url = ""
         self._shelf = shelf
 
@@ -26,9 +26,9 @@ class Delivery:
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/pbxt/{key}/{name}", self._get)]
 
-    @public
+    @allow_without_token
     async def _get(self, request: web.Request) -> web.StreamResponse:
         item = self._shelf.get(request.match_info["key"])
         if item is None or item.name != request.match_info["name"]:
-            raise not_found()
+            raise make_not_found()
         return web.FileResponse(item.path, headers={"Content-Type": item.content_type})

@@ -8,15 +8,15 @@ from concurrent.futures import Executor
 from datetime import timedelta
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.delivery import Delivery
-from bot.sandbox.failures import SETUP_FAILED, ModelFailed, failure_of
+from bot.sandbox.delivery import OutputFiles
+from bot.sandbox.failures import SETUP_FAILED, SandboxModelFailed, create_failure
 from bot.sandbox.faults import FaultKind
 from bot.sandbox.input_files import InputFiles
-from bot.sandbox.model import OutputKind, SandboxModel
-from bot.sandbox.predictions import Prediction, Status
-from bot.sandbox.run import OutputFile, Run
-from bot.sandbox.store import PredictionStore
-from bot.sandbox.webhooks import Webhooks
+from bot.sandbox.model import SandboxModel, SandboxOutputKind
+from bot.sandbox.predictions import SandboxPrediction, SandboxStatus
+from bot.sandbox.run import OutputFile, SandboxRun
+from bot.sandbox.store import SandboxPredictionStore
+from bot.sandbox.webhooks import SandboxWebhooks
 
 log = logging.getLogger(__name__)
 
@@ -25,15 +25,15 @@ _RUNNING_LIMIT = timedelta(minutes=30)
 _MODERATED_AFTER_SECONDS = 0.4
 
 
-class Engine:
+class PredictionEngine:
     """One task per prediction, and one that stops it at its deadline or after 30 minutes of running."""
 
     def __init__(
         self,
         clock: SandboxClock,
-        store: PredictionStore,
-        webhooks: Webhooks,
-        delivery: Delivery,
+        store: SandboxPredictionStore,
+        webhooks: SandboxWebhooks,
+        delivery: OutputFiles,
         worker: Executor,
         *,
         speed: float,
@@ -48,21 +48,21 @@ class Engine:
         self._worker = worker
         self._speed = speed
         self._stream_logs = stream_logs
-        self._tasks: dict[Prediction, list[asyncio.Task[None]]] = {}
+        self._tasks: dict[SandboxPrediction, list[asyncio.Task[None]]] = {}
 
-    def start(self, prediction: Prediction, model: SandboxModel) -> None:
+    def start(self, prediction: SandboxPrediction, model: SandboxModel) -> None:
         """Remember the prediction and let it live. Gives back at once."""
         self._store.add(prediction)
-        if prediction.meets(FaultKind.CUT):
+        if prediction.has_fault(FaultKind.CUT):
             prediction.cuts_left = 1
         loop = asyncio.get_running_loop()
         life = loop.create_task(self._live(prediction, model))
         watch = loop.create_task(self._stop_when_over(prediction))
         self._tasks[prediction] = [life, watch]
 
-    def cancel(self, prediction: Prediction) -> None:
+    def cancel(self, prediction: SandboxPrediction) -> None:
         """Stop it now; a finished one stays as it is."""
-        self._finish(prediction, Status.CANCELED)
+        self._finish(prediction, SandboxStatus.CANCELED)
 
     async def close(self) -> None:
         tasks = [task for pair in self._tasks.values() for task in pair]
@@ -71,50 +71,50 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
 
-    async def _live(self, prediction: Prediction, model: SandboxModel) -> None:
+    async def _live(self, prediction: SandboxPrediction, model: SandboxModel) -> None:
         try:
             await self._perform(prediction, model)
-        except ModelFailed as failure:
-            self._finish(prediction, Status.FAILED, str(failure))
+        except SandboxModelFailed as failure:
+            self._finish(prediction, SandboxStatus.FAILED, str(failure))
         except Exception as error:
             log.exception("sandbox.model_broke", extra={"prediction": prediction.id, "model": model.full_name})
-            self._finish(prediction, Status.FAILED, f"Prediction failed: {type(error).__name__}: {error}")
+            self._finish(prediction, SandboxStatus.FAILED, f"Prediction failed: {type(error).__name__}: {error}")
         else:
-            self._finish(prediction, Status.SUCCEEDED)
+            self._finish(prediction, SandboxStatus.SUCCEEDED)
 
-    async def _perform(self, prediction: Prediction, model: SandboxModel) -> None:
+    async def _perform(self, prediction: SandboxPrediction, model: SandboxModel) -> None:
         run = self._run(prediction)
         await run.pause(_BOOT_SECONDS)
         await self._delay(prediction, FaultKind.COLDSTART)
-        if prediction.meets(FaultKind.SETUP):
-            raise ModelFailed(SETUP_FAILED)
-        prediction.status, prediction.started_at = Status.PROCESSING, self._clock.now()
-        self._webhooks.tell(prediction, "start")
-        if failure := failure_of(prediction.fault, model.nsfw_error):
+        if prediction.has_fault(FaultKind.SETUP):
+            raise SandboxModelFailed(SETUP_FAILED)
+        prediction.status, prediction.started_at = SandboxStatus.PROCESSING, self._clock.now()
+        self._webhooks.notify(prediction, "start")
+        if failure := create_failure(prediction.fault, model.nsfw_error):
             await run.pause(_MODERATED_AFTER_SECONDS)
             raise failure
         await self._delay(prediction, FaultKind.SLOW)
         await self._delay(prediction, FaultKind.HANG)
         await model.perform(run)
         self._publish(run, model.output)
-        prediction.ready.set_result(prediction.body(self.base_url))
+        prediction.ready.set_result(prediction.build_body(self.base_url))
         # A blocking create answers here, before the end, as it does at Replicate.
         await asyncio.sleep(0)
 
-    async def _delay(self, prediction: Prediction, kind: FaultKind) -> None:
+    async def _delay(self, prediction: SandboxPrediction, kind: FaultKind) -> None:
         fault = prediction.fault
         if fault and fault.kind is kind:
             await (asyncio.Event().wait() if kind is FaultKind.HANG else self._clock.sleep(fault.amount))
 
-    async def _stop_when_over(self, prediction: Prediction) -> None:
+    async def _stop_when_over(self, prediction: SandboxPrediction) -> None:
         limit = prediction.created_at + _RUNNING_LIMIT
         await self._clock.sleep_until(min(prediction.deadline or limit, limit))
-        self._finish(prediction, Status.CANCELED if prediction.started_at else Status.ABORTED)
+        self._finish(prediction, SandboxStatus.CANCELED if prediction.started_at else SandboxStatus.ABORTED)
 
-    def _run(self, prediction: Prediction) -> Run:
+    def _run(self, prediction: SandboxPrediction) -> SandboxRun:
         if self.input_files is None:
             raise RuntimeError("the engine is used before the server listens")
-        return Run(
+        return SandboxRun(
             prediction,
             self._clock,
             self._speed,
@@ -124,47 +124,47 @@ class Engine:
             on_log=lambda text: self._log(prediction, text),
         )
 
-    def _say(self, prediction: Prediction, token: str) -> None:
+    def _say(self, prediction: SandboxPrediction, token: str) -> None:
         if prediction.output is None:
             prediction.output = []
         prediction.output.append(token)
         self._emit(prediction, "output", token)
-        self._webhooks.tell(prediction, "output")
+        self._webhooks.notify(prediction, "output")
 
-    def _log(self, prediction: Prediction, text: str) -> None:
+    def _log(self, prediction: SandboxPrediction, text: str) -> None:
         prediction.logs += text
         if self._stream_logs:
             self._emit(prediction, "logs", text)
-        self._webhooks.tell(prediction, "logs")
+        self._webhooks.notify(prediction, "logs")
 
-    def _publish(self, run: Run, kind: OutputKind) -> None:
+    def _publish(self, run: SandboxRun, kind: SandboxOutputKind) -> None:
         prediction = run.prediction
-        if kind is OutputKind.TEXT:
+        if kind is SandboxOutputKind.TEXT:
             prediction.output = run.text
             self._emit(prediction, "output", run.text or "")
-        elif kind is OutputKind.TRAINING:
+        elif kind is SandboxOutputKind.TRAINING:
             weights = self._delivery.deliver(run.files[0], "trained_model")
             prediction.output = {"version": run.text, "weights": weights}
         elif kind.is_files:
             urls = [self._address(prediction, file, f"out-{n}") for n, file in enumerate(run.files)]
-            prediction.output = urls[0] if kind is OutputKind.FILE else urls
+            prediction.output = urls[0] if kind is SandboxOutputKind.FILE else urls
             for url in urls:
                 self._emit(prediction, "output", url)
-        if kind is not OutputKind.TEXT_STREAM:
-            self._webhooks.tell(prediction, "output")
+        if kind is not SandboxOutputKind.TEXT_STREAM:
+            self._webhooks.notify(prediction, "output")
 
-    def _address(self, prediction: Prediction, file: OutputFile, name: str) -> str:
-        if prediction.meets(FaultKind.INLINE):
+    def _address(self, prediction: SandboxPrediction, file: OutputFile, name: str) -> str:
+        if prediction.has_fault(FaultKind.INLINE):
             return f"data:{file.content_type};base64,{base64.b64encode(file.content).decode()}"
         url = self._delivery.deliver(file, name)
-        if prediction.meets(FaultKind.EXPIRED):
+        if prediction.has_fault(FaultKind.EXPIRED):
             self._delivery.withdraw(url)
         return url
 
-    def _emit(self, prediction: Prediction, name: str, data: str) -> None:
+    def _emit(self, prediction: SandboxPrediction, name: str, data: str) -> None:
         prediction.events.append(name, data, int(self._clock.now().timestamp()))
 
-    def _finish(self, prediction: Prediction, status: Status, error: str | None = None) -> None:
+    def _finish(self, prediction: SandboxPrediction, status: SandboxStatus, error: str | None = None) -> None:
         if prediction.status.is_terminal:
             return
         now = self._clock.now()
@@ -174,18 +174,18 @@ class Engine:
         prediction.metrics["total_time"] = round((now - prediction.created_at).total_seconds(), 6)
         _close_stream(prediction)
         if not prediction.ready.done():
-            prediction.ready.set_result(prediction.body(self.base_url))
-        self._store.finished(prediction)
-        self._webhooks.tell(prediction, "completed")
+            prediction.ready.set_result(prediction.build_body(self.base_url))
+        self._store.record_finished(prediction)
+        self._webhooks.notify(prediction, "completed")
         for task in self._tasks.pop(prediction, ()):
             if task is not asyncio.current_task():
                 task.cancel()
 
 
-def _close_stream(prediction: Prediction) -> None:
-    if prediction.status is Status.SUCCEEDED:
+def _close_stream(prediction: SandboxPrediction) -> None:
+    if prediction.status is SandboxStatus.SUCCEEDED:
         prediction.events.close("done", "{}")
-    elif prediction.status is Status.FAILED:
+    elif prediction.status is SandboxStatus.FAILED:
         prediction.events.close("error", json.dumps({"detail": prediction.error}))
         prediction.events.close("done", '{"reason": "error"}')
     else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class StreamEvent:
+class SandboxStreamEvent:
     """One server-sent event. `id` is `<unix seconds>:<sequence>`; error and done have none."""
 
     name: str
@@ -13,9 +13,9 @@ class StreamEvent:
     id: str = ""
 
 
-class EventLog:
+class SandboxEventLog:
     def __init__(self) -> None:
-        self._events: list[StreamEvent] = []
+        self._events: list[SandboxStreamEvent] = []
         self._second = 0
         self._sequence = 0
         self._grown = asyncio.Event()
@@ -27,30 +27,30 @@ class EventLog:
         """Add an event with an id."""
         self._sequence = self._sequence + 1 if unix_seconds == self._second else 0
         self._second = unix_seconds
-        self._add(StreamEvent(name, data, f"{unix_seconds}:{self._sequence}"))
+        self._add(SandboxStreamEvent(name, data, f"{unix_seconds}:{self._sequence}"))
 
     def close(self, name: str, data: str) -> None:
         """Add an error or done event, which carry no id."""
-        self._add(StreamEvent(name, data))
+        self._add(SandboxStreamEvent(name, data))
 
     def clear(self) -> None:
         self._events.clear()
 
-    def since(self, position: int) -> list[StreamEvent]:
+    def read_from(self, position: int) -> list[SandboxStreamEvent]:
         return self._events[position:]
 
-    def position_after(self, event_id: str | None) -> int:
+    def find_position_after(self, event_id: str | None) -> int:
         """Where to go on reading after `event_id`; 0, the start, when it is absent or unknown."""
         for position, event in enumerate(self._events, start=1):
             if event_id and event.id == event_id:
                 return position
         return 0
 
-    async def grown_beyond(self, position: int) -> None:
+    async def wait_beyond(self, position: int) -> None:
         while len(self._events) <= position:
             await self._grown.wait()
 
-    def _add(self, event: StreamEvent) -> None:
+    def _add(self, event: SandboxStreamEvent) -> None:
         self._events.append(event)
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()

@@ -1,10 +1,10 @@
 """How a prediction fails: the model's own words."""
 
-from bot.sandbox.faults import Fault, FaultKind
+from bot.sandbox.faults import FaultKind, SandboxFault
 
 _MODERATED = "The input or output was flagged as sensitive. Please try again with different inputs. (E005) (sandbox)"
 # E003 to E005 as in replicate/cog-flux helpers/exceptions/prediction.py; of E001 and E002 only the codes are known.
-_WORDS = {
+_FAILURE_MESSAGES = {
     FaultKind.FAIL: "Prediction failed: RuntimeError: deliberate failure: the sandbox was asked to fail.",
     FaultKind.OOM: (
         "CUDA out of memory. Tried to allocate 20.00 GiB (GPU 0; 79.15 GiB total capacity; 61.20 GiB already allocated)"
@@ -18,14 +18,14 @@ _WORDS = {
 SETUP_FAILED = "Model setup failed: the sandbox was asked to."
 
 
-class ModelFailed(Exception):
+class SandboxModelFailed(Exception):
     """The prediction fails with this text as its error."""
 
 
-def failure_of(fault: Fault | None, nsfw_error: str | None) -> ModelFailed | None:
+def create_failure(fault: SandboxFault | None, nsfw_error: str | None) -> SandboxModelFailed | None:
     """The failure that a fault stands for, in the words of a model; None when it stands for something else."""
     if fault is None:
         return None
     if fault.kind is FaultKind.NSFW:
-        return ModelFailed(nsfw_error or _MODERATED)
-    return ModelFailed(_WORDS[fault.kind]) if fault.kind in _WORDS else None
+        return SandboxModelFailed(nsfw_error or _MODERATED)
+    return SandboxModelFailed(_FAILURE_MESSAGES[fault.kind]) if fault.kind in _FAILURE_MESSAGES else None

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bot.sandbox.chat_template import last_user_turn
+from bot.sandbox.chat_template import find_last_user_turn
 
-_WORD = re.compile(r"\bfault:([a-z0-9]+(?:-[a-z]+)?)(?:=(\d+(?:\.\d+)?))?")
+_FAULT_WORD = re.compile(r"\bfault:([a-z0-9]+(?:-[a-z]+)?)(?:=(\d+(?:\.\d+)?))?")
 _SEEN_AT_MOST = 1000
 
 
@@ -64,18 +64,18 @@ _DEFAULT_AMOUNTS = {
 }
 # By a word these refuse an input only the first time (a storm: the first times) that it is seen, so that the word can
 # be watched going away.
-_PASSING = (FaultKind.THROTTLED, FaultKind.LOW_CREDIT, FaultKind.STORM)
+_TRANSIENT = (FaultKind.THROTTLED, FaultKind.LOW_CREDIT, FaultKind.STORM)
 
 
 @dataclass(frozen=True)
-class Fault:
+class SandboxFault:
     """`amount` is seconds; for a storm it is how many times."""
 
     kind: FaultKind
     amount: float
 
     @classmethod
-    def of(cls, kind: str, amount: float | None = None) -> "Fault":
+    def parse(cls, kind: str, amount: float | None = None) -> "SandboxFault":
         """Raises ValueError when there is no such fault."""
         known = FaultKind(kind)
         return cls(known, _DEFAULT_AMOUNTS.get(known, 0.0) if amount is None else amount)
@@ -83,7 +83,7 @@ class Fault:
 
 @dataclass
 class _Armed:
-    fault: Fault
+    fault: SandboxFault
     model: str | None
     times: int
 
@@ -95,22 +95,22 @@ class FaultPlan:
         self._armed: list[_Armed] = []
         self._refused: OrderedDict[str, int] = OrderedDict()
 
-    def arm(self, fault: Fault, model: str | None = None, times: int = 1) -> None:
+    def arm(self, fault: SandboxFault, model: str | None = None, times: int = 1) -> None:
         """The next `times` predictions (of `model`, when given as owner/name) meet `fault`."""
         self._armed.append(_Armed(fault, model, times))
 
     def disarm(self) -> None:
         self._armed.clear()
 
-    def take(self, model: str, model_input: Mapping[str, Any], fingerprint: str) -> Fault | None:
-        fault = fault_in_words(model_input)
+    def take(self, model: str, model_input: Mapping[str, Any], fingerprint: str) -> SandboxFault | None:
+        fault = find_fault(model_input)
         if fault is None:
             return self._take_armed(model)
-        if fault.kind in _PASSING and self._has_passed(fault, fingerprint):
+        if fault.kind in _TRANSIENT and self._has_passed(fault, fingerprint):
             return None
         return fault
 
-    def _take_armed(self, model: str) -> Fault | None:
+    def _take_armed(self, model: str) -> SandboxFault | None:
         for armed in self._armed:
             if armed.model in (None, model):
                 armed.times -= 1
@@ -119,7 +119,7 @@ class FaultPlan:
                 return armed.fault
         return None
 
-    def _has_passed(self, fault: Fault, fingerprint: str) -> bool:
+    def _has_passed(self, fault: SandboxFault, fingerprint: str) -> bool:
         """Whether that input was refused often enough; counts one refusal when it was not."""
         refused = self._refused.get(fingerprint, 0)
         if refused >= (fault.amount if fault.kind is FaultKind.STORM else 1):
@@ -130,15 +130,15 @@ class FaultPlan:
         return False
 
 
-def fault_in_words(model_input: Mapping[str, Any]) -> Fault | None:
+def find_fault(model_input: Mapping[str, Any]) -> SandboxFault | None:
     """The first known fault word of the prompt (its last user turn) or the question."""
     for name in ("prompt", "question"):
         text = model_input.get(name)
-        for word, amount in _WORD.findall(last_user_turn(text)) if isinstance(text, str) else ():
+        for word, amount in _FAULT_WORD.findall(find_last_user_turn(text)) if isinstance(text, str) else ():
             if word in set(FaultKind):
-                return Fault.of(word, float(amount) if amount else None)
+                return SandboxFault.parse(word, float(amount) if amount else None)
     return None
 
 
-def without_fault_words(text: str) -> str:
-    return _WORD.sub("", text).strip()
+def strip_fault_words(text: str) -> str:
+    return _FAULT_WORD.sub("", text).strip()

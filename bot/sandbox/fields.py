@@ -22,7 +22,7 @@ _JSON_TYPES: dict[type, str] = {
 
 
 @dataclass(frozen=True)
-class Field:
+class InputField:
     """An input. A `file` is a string with `format: uri`."""
 
     name: str
@@ -34,7 +34,7 @@ class Field:
     choices: tuple[str, ...] = ()
     required: bool = False
 
-    def schema(self, order: int) -> dict[str, Any]:
+    def build_schema(self, order: int) -> dict[str, Any]:
         """Its property in components.schemas.Input; an enum refers to a schema of its own name."""
         if self.choices:
             schema: dict[str, Any] = {"allOf": [{"$ref": f"#/components/schemas/{self.name}"}]}
@@ -50,10 +50,10 @@ class Field:
         }
         return schema | {key: value for key, value in known.items() if value is not None}
 
-    def enum_schema(self) -> dict[str, Any]:
+    def build_enum_schema(self) -> dict[str, Any]:
         return {"enum": list(self.choices), "type": "string", "title": self.name, "description": "An enumeration."}
 
-    def fault_of(self, value: Any, where: str = "input") -> InvalidField | None:
+    def find_error(self, value: Any, where: str = "input") -> InvalidField | None:
         """What is wrong with `value`, or None. `where` is the object it stands in: "" for the body itself."""
         wrong = self._wrong_type(value) or self._wrong_value(value)
         return InvalidField(wrong[0], f"{where}.{self.name}".lstrip("."), wrong[1]) if wrong else None
@@ -83,16 +83,16 @@ class Field:
         return self.name.replace("_", " ").title()
 
 
-def check_input(fields: Sequence[Field], given: Mapping[str, Any], where: str = "input") -> list[InvalidField]:
+def check_input(fields: Sequence[InputField], given: Mapping[str, Any], where: str = "input") -> list[InvalidField]:
     """Everything wrong with an object, in the order of the fields."""
-    faults = [field.fault_of(given[field.name], where) for field in fields if field.name in given]
+    faults = [field.find_error(given[field.name], where) for field in fields if field.name in given]
     missing = [field.name for field in fields if field.required and field.name not in given]
     return [InvalidField("required", where, f"{name} is required") for name in missing] + [
         fault for fault in faults if fault
     ]
 
 
-def known_only(fields: Sequence[Field], given: Mapping[str, Any]) -> dict[str, Any]:
+def drop_unknown(fields: Sequence[InputField], given: Mapping[str, Any]) -> dict[str, Any]:
     """The input without keys that the model does not have: Replicate drops them silently."""
     names = {field.name for field in fields}
     return {name: value for name, value in given.items() if name in names}

@@ -26,7 +26,7 @@ _TOPICS = (
 
 
 @dataclass(frozen=True)
-class Section:
+class GuideSection:
     """One heading of a Markdown file and what stands below it. `source` is the file's name."""
 
     source: str
@@ -39,7 +39,7 @@ class Guide:
 
     def __init__(self, docs: Sequence[Path]) -> None:
         self._docs = tuple(docs)
-        self._sections: list[Section] | None = None
+        self._sections: list[GuideSection] | None = None
         self._index: sqlite3.Connection | None = None
 
     def answer(self, question: str) -> str:
@@ -64,30 +64,30 @@ class Guide:
             f"{_TOPICS}. With a Replicate token, a real model answers here instead."
         )
 
-    def _search(self, terms: Sequence[str]) -> list[Section]:
+    def _search(self, terms: Sequence[str]) -> list[GuideSection]:
         sections = self._read()
         # One word of three in a long page is chance: ask for more agreement the longer the question is.
         needed = 1 if len(terms) < 4 else 2
         candidates = self._search_index(terms, sections) if self._index else _search_plainly(terms, sections)
         return [section for section in candidates if _shared_terms(terms, section) >= needed][:3]
 
-    def _search_index(self, terms: Sequence[str], sections: Sequence[Section]) -> list[Section]:
+    def _search_index(self, terms: Sequence[str], sections: Sequence[GuideSection]) -> list[GuideSection]:
         if self._index is None:
             return []
         query = " OR ".join(f'"{term}"' for term in terms)
         statement = "SELECT rowid FROM sections WHERE sections MATCH ? ORDER BY bm25(sections, 2.0, 8.0, 1.0) LIMIT 8"
         return [sections[rowid - 1] for (rowid,) in self._index.execute(statement, (query,))]
 
-    def _read(self) -> list[Section]:
+    def _read(self) -> list[GuideSection]:
         if self._sections is None:
             self._sections = [section for path in self._docs if path.is_file() for section in read_sections(path)]
             self._index = _index(self._sections)
         return self._sections
 
 
-def read_sections(path: Path) -> list[Section]:
+def read_sections(path: Path) -> list[GuideSection]:
     """The sections of one Markdown file, in order; a `#` inside a code block is no heading."""
-    sections, heading, lines, in_code = list[Section](), path.stem, list[str](), False
+    sections, heading, lines, in_code = list[GuideSection](), path.stem, list[str](), False
     for line in [*path.read_text(encoding="utf-8").splitlines(), "# end"]:
         in_code ^= line.lstrip().startswith("```")
         match = None if in_code else _HEADING.match(line)
@@ -95,12 +95,12 @@ def read_sections(path: Path) -> list[Section]:
             lines.append(line)
             continue
         if text := "\n".join(lines).strip():
-            sections.append(Section(path.name, heading, text))
+            sections.append(GuideSection(path.name, heading, text))
         heading, lines = match[1], []
     return sections
 
 
-def passage(text: str, limit: int = _PASSAGE_CHARACTERS) -> str:
+def extract_passage(text: str, limit: int = _PASSAGE_CHARACTERS) -> str:
     """The first whole blocks (paragraphs, code, tables) of a section, about `limit` characters of them."""
     kept, size = list[str](), 0
     for block in _blocks(text):
@@ -124,15 +124,15 @@ def _blocks(text: str) -> list[str]:
     return [*blocks, "\n".join(lines)] if lines else blocks
 
 
-def _quote(best: Section, others: Iterable[Section]) -> str:
+def _quote(best: GuideSection, others: Iterable[GuideSection]) -> str:
     also = ", ".join(f"“{other.heading}” ({other.source})" for other in others if other != best)
     more = f"\n\nSee also {also}." if also else ""
     # What it is comes first: an answer can be cut short by max_tokens.
     opening = f"The sandbox's guide (not a language model) found this in **{best.source}**, “{best.heading}”:"
-    return f"{opening}\n\n{passage(best.text)}{more}"
+    return f"{opening}\n\n{extract_passage(best.text)}{more}"
 
 
-def _index(sections: Sequence[Section]) -> sqlite3.Connection | None:
+def _index(sections: Sequence[GuideSection]) -> sqlite3.Connection | None:
     """A full-text index in memory; None where SQLite was built without FTS5."""
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     try:
@@ -147,10 +147,10 @@ def _index(sections: Sequence[Section]) -> sqlite3.Connection | None:
     return connection
 
 
-def _search_plainly(terms: Sequence[str], sections: Sequence[Section]) -> list[Section]:
+def _search_plainly(terms: Sequence[str], sections: Sequence[GuideSection]) -> list[GuideSection]:
     """Sections by how often the terms' stems occur, a heading counting five times."""
 
-    def score(section: Section) -> float:
+    def score(section: GuideSection) -> float:
         text, heading = section.text.lower(), section.heading.lower()
         hits = sum(min(text.count(_stem(term)), 5) + 5 * heading.count(_stem(term)) for term in terms)
         return hits / (1 + len(text) / 4000)
@@ -158,7 +158,7 @@ def _search_plainly(terms: Sequence[str], sections: Sequence[Section]) -> list[S
     return [section for section in sorted(sections, key=score, reverse=True)[:8] if score(section) > 0]
 
 
-def _shared_terms(terms: Sequence[str], section: Section) -> int:
+def _shared_terms(terms: Sequence[str], section: GuideSection) -> int:
     text = f"{section.source} {section.heading} {section.text}".lower()
     return sum(_stem(term) in text for term in terms)
 

@@ -4,14 +4,14 @@ import base64
 import binascii
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from bot.sandbox.failures import ModelFailed
-from bot.sandbox.shelf import Shelf
+from bot.sandbox.failures import SandboxModelFailed
+from bot.sandbox.shelf import FileStore
 
 _OURSELVES = {"127.0.0.1", "localhost", "::1"}
 
 
 class InputFiles:
-    def __init__(self, port: int, uploads: Shelf, outputs: Shelf) -> None:
+    def __init__(self, port: int, uploads: FileStore, outputs: FileStore) -> None:
         self._port = port
         self._shelves = {"files": uploads, "pbxt": outputs}
 
@@ -26,22 +26,24 @@ class InputFiles:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or parts.hostname not in _OURSELVES or parts.port != self._port:
             origin = parts.hostname or repr(url[:40])
-            raise ModelFailed(f"Input validation error: the sandbox reads files from itself only, not from {origin}")
+            raise SandboxModelFailed(
+                f"Input validation error: the sandbox reads files from itself only, not from {origin}"
+            )
         folder, _, key = parts.path.removeprefix("/v1").strip("/").partition("/")
         shelf = self._shelves.get(folder)
         item = shelf.get(key.split("/")[0]) if shelf else None
         if item is None:
-            raise ModelFailed(f"Input validation error: 404 Client Error: Not Found for url: {url[:200]}")
+            raise SandboxModelFailed(f"Input validation error: 404 Client Error: Not Found for url: {url[:200]}")
         return item.path.read_bytes()
 
 
 def _decode(rest: str) -> bytes:
     header, comma, payload = rest.partition(",")
     if not comma:
-        raise ModelFailed("Input validation error: not a data URL")
+        raise SandboxModelFailed("Input validation error: not a data URL")
     if not header.endswith(";base64"):
         return unquote_to_bytes(payload)
     try:
         return base64.b64decode(payload, validate=True)
     except binascii.Error as error:
-        raise ModelFailed(f"Input validation error: {error}") from error
+        raise SandboxModelFailed(f"Input validation error: {error}") from error

@@ -7,7 +7,7 @@ from bot.sandbox.model import SandboxModel
 
 
 @dataclass(frozen=True)
-class Version:
+class SandboxVersion:
     """`model` is what runs; its `version` is the id."""
 
     model: SandboxModel
@@ -19,7 +19,7 @@ class Version:
 
 
 @dataclass
-class Listing:
+class SandboxModelPage:
     """`versions` are newest first. `links` are the addresses that a page may carry, by the API's key."""
 
     owner: str
@@ -30,28 +30,28 @@ class Listing:
     is_official: bool = False
     readme: str | None = None
     links: dict[str, str] = field(default_factory=dict)
-    versions: list[Version] = field(default_factory=list)
+    versions: list[SandboxVersion] = field(default_factory=list)
 
     @property
     def full_name(self) -> str:
         return f"{self.owner}/{self.name}"
 
     @property
-    def latest(self) -> Version | None:
+    def latest(self) -> SandboxVersion | None:
         return self.versions[0] if self.versions else None
 
-    def version(self, version_id: str) -> Version | None:
+    def find_version(self, version_id: str) -> SandboxVersion | None:
         return next((version for version in self.versions if version.id == version_id), None)
 
 
-def listing_of(model: SandboxModel, released_at: datetime) -> Listing:
+def create_model_page(model: SandboxModel, released_at: datetime) -> SandboxModelPage:
     """The page of a model that the sandbox comes with."""
-    return Listing(
+    return SandboxModelPage(
         model.owner,
         model.name,
         model.description,
         released_at,
         is_official=model.is_official,
         readme=f"# {model.name}\n\n{model.description}\n\nIts inputs and outputs are those of {model.full_name}.",
-        versions=[Version(model, released_at)],
+        versions=[SandboxVersion(model, released_at)],
     )

@@ -10,9 +10,9 @@ from bot.sandbox.picture_input import UnreadablePicture, open_picture
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["UnreadablePicture", "answer", "describe"]
+__all__ = ["UnreadablePicture", "answer_question", "describe_picture"]
 
-_HONEST = "Measured, not recognised:"
+_PREFIX = "Measured, not recognised:"
 _EXIF_MODEL, _EXIF_DATE, _EXIF_DESCRIPTION, _EXIF_GPS = 0x0110, 0x0132, 0x010E, 0x8825
 # Up to which hue, in degrees, a saturated colour has which name.
 _HUES = (
@@ -35,19 +35,19 @@ _TOPICS = {
 }
 
 
-def describe(content: bytes) -> str:
+def describe_picture(content: bytes) -> str:
     """One line with every fact. Raises UnreadablePicture."""
-    return f"{_HONEST} {'; '.join(fact for fact in _facts(content).values() if fact)}."
+    return f"{_PREFIX} {'; '.join(fact for fact in _facts(content).values() if fact)}."
 
 
-def answer(content: bytes, question: str) -> str:
+def answer_question(content: bytes, question: str) -> str:
     """The facts a question is about; all of them when it asks for something that cannot be counted."""
     facts = _facts(content)
     words = question.lower()
     asked = [facts[topic] for topic, pattern in _TOPICS.items() if pattern.search(words) and facts[topic]]
     if not asked:
-        return f"{_HONEST} the sandbox cannot see what is shown, only count; {'; '.join(filter(None, facts.values()))}."
-    return f"{_HONEST} {'; '.join(asked)}."
+        return f"{_PREFIX} the sandbox cannot see what is shown, only count; {'; '.join(filter(None, facts.values()))}."
+    return f"{_PREFIX} {'; '.join(asked)}."
 
 
 def _facts(content: bytes) -> dict[str, str]:

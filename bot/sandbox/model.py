@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from bot.sandbox.fields import Field
-from bot.sandbox.run import Run
+from bot.sandbox.fields import InputField
+from bot.sandbox.run import SandboxRun
 
-Performance = Callable[[Run], Awaitable[None]]
+Performance = Callable[[SandboxRun], Awaitable[None]]
 
 _URI = {"type": "string", "format": "uri"}
 
 
-class OutputKind(Enum):
+class SandboxOutputKind(Enum):
     FILE = auto()
     FILES = auto()
     TEXT = auto()
@@ -22,14 +22,14 @@ class OutputKind(Enum):
 
     @property
     def is_files(self) -> bool:
-        return self in (OutputKind.FILE, OutputKind.FILES)
+        return self in (SandboxOutputKind.FILE, SandboxOutputKind.FILES)
 
 
-_OUTPUT_SCHEMAS: dict[OutputKind, dict[str, Any]] = {
-    OutputKind.FILE: _URI,
-    OutputKind.FILES: {"type": "array", "items": _URI},
-    OutputKind.TEXT: {"type": "string"},
-    OutputKind.TEXT_STREAM: {
+_OUTPUT_SCHEMAS: dict[SandboxOutputKind, dict[str, Any]] = {
+    SandboxOutputKind.FILE: _URI,
+    SandboxOutputKind.FILES: {"type": "array", "items": _URI},
+    SandboxOutputKind.TEXT: {"type": "string"},
+    SandboxOutputKind.TEXT_STREAM: {
         "type": "array",
         "items": {"type": "string"},
         "x-cog-array-type": "iterator",
@@ -54,12 +54,12 @@ class SandboxModel:
     name: str
     version: str
     description: str
-    fields: tuple[Field, ...]
-    output: OutputKind
+    fields: tuple[InputField, ...]
+    output: SandboxOutputKind
     perform: Performance
     is_official: bool = False
     nsfw_error: str | None = None
-    training_fields: tuple[Field, ...] = ()
+    training_fields: tuple[InputField, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -72,7 +72,7 @@ class SandboxModel:
 
     def openapi_schema(self) -> dict[str, Any]:
         """The schema that GET /v1/models/… carries: Input, Output and one schema per enum."""
-        enums = {field.name: field.enum_schema() for field in self.fields if field.choices}
+        enums = {field.name: field.build_enum_schema() for field in self.fields if field.choices}
         schemas = {
             "Input": _object("Input", self.fields),
             "Output": {"title": "Output", **_OUTPUT_SCHEMAS[self.output]},
@@ -91,8 +91,8 @@ class SandboxModel:
         }
 
 
-def _object(title: str, fields: tuple[Field, ...]) -> dict[str, Any]:
-    properties = {field.name: field.schema(order) for order, field in enumerate(fields)}
+def _object(title: str, fields: tuple[InputField, ...]) -> dict[str, Any]:
+    properties = {field.name: field.build_schema(order) for order, field in enumerate(fields)}
     schema: dict[str, Any] = {"type": "object", "title": title, "properties": properties}
     if required := [field.name for field in fields if field.required]:
         schema["required"] = required

@@ -1,4 +1,4 @@
 """Whose token it is: the one account of the sandbox."""
 
-OWNER = "sandbox"
-ACCOUNT = {"type": "user", "username": OWNER, "name": "The sandbox on this machine"}
+ACCOUNT_NAME = "sandbox"
+ACCOUNT = {"type": "user", "username": ACCOUNT_NAME, "name": "The sandbox on this machine"}

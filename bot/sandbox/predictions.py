@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from bot.sandbox.clock import timestamp
-from bot.sandbox.events import EventLog
-from bot.sandbox.faults import Fault, FaultKind
-from bot.sandbox.ids import opaque_token, prediction_id
+from bot.sandbox.clock import format_timestamp
+from bot.sandbox.events import SandboxEventLog
+from bot.sandbox.faults import FaultKind, SandboxFault
+from bot.sandbox.ids import new_opaque_token, new_prediction_id
 
 
-class Status(StrEnum):
+class SandboxStatus(StrEnum):
     STARTING = "starting"
     PROCESSING = "processing"
     SUCCEEDED = "succeeded"
@@ -25,11 +25,11 @@ class Status(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        return self not in (Status.STARTING, Status.PROCESSING)
+        return self not in (SandboxStatus.STARTING, SandboxStatus.PROCESSING)
 
 
 @dataclass(eq=False)
-class Prediction:
+class SandboxPrediction:
     """What is known of one run. `version` is "hidden" for official models."""
 
     model: str
@@ -41,10 +41,10 @@ class Prediction:
     webhook_events_filter: tuple[str, ...] | None = None
     deployment: str | None = None
     deadline: datetime | None = None
-    fault: Fault | None = None
-    id: str = field(default_factory=prediction_id)
-    stream_token: str = field(default_factory=lambda: "sandbox-" + opaque_token())
-    status: Status = Status.STARTING
+    fault: SandboxFault | None = None
+    id: str = field(default_factory=new_prediction_id)
+    stream_token: str = field(default_factory=lambda: "sandbox-" + new_opaque_token())
+    status: SandboxStatus = SandboxStatus.STARTING
     output: Any = None
     error: str | None = None
     logs: str = ""
@@ -54,17 +54,17 @@ class Prediction:
     data_removed: bool = False
     fingerprint: str = ""
     cuts_left: int = 0
-    events: EventLog = field(default_factory=EventLog)
+    events: SandboxEventLog = field(default_factory=SandboxEventLog)
     # The body that a blocking create answers with: Replicate lets go once outputs exist, before the end.
     ready: "asyncio.Future[dict[str, Any]]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def __post_init__(self) -> None:
-        self.fingerprint = fingerprint(self.model, self.input)
+        self.fingerprint = compute_fingerprint(self.model, self.input)
 
-    def meets(self, kind: FaultKind) -> bool:
+    def has_fault(self, kind: FaultKind) -> bool:
         return self.fault is not None and self.fault.kind is kind
 
-    def body(self, base_url: str) -> dict[str, Any]:
+    def build_body(self, base_url: str) -> dict[str, Any]:
         """The JSON of GET /v1/predictions/{id}."""
         body = {
             "id": self.id,
@@ -77,19 +77,19 @@ class Prediction:
             "error": self.error,
             "status": str(self.status),
             "source": "api",
-            "created_at": timestamp(self.created_at),
+            "created_at": format_timestamp(self.created_at),
             "metrics": dict(self.metrics),
             "urls": self._urls(base_url),
         }
         return body | self._moments() | self._options()
 
-    def weight_bytes(self) -> int:
+    def estimate_bytes(self) -> int:
         """About how much memory its data takes."""
         texts = json.dumps([self.input, self.output], default=str)
         return 2000 + len(texts) + len(self.logs) + 200 * len(self.events)
 
-    def is_expired(self, now: datetime, seconds: float) -> bool:
-        return self.completed_at is not None and now >= self.completed_at + timedelta(seconds=seconds)
+    def is_expired(self, now: datetime, lifetime_seconds: float) -> bool:
+        return self.completed_at is not None and now >= self.completed_at + timedelta(seconds=lifetime_seconds)
 
     def remove_data(self) -> None:
         """Input, output and logs go; the record stays."""
@@ -104,7 +104,7 @@ class Prediction:
 
     def _moments(self) -> dict[str, str]:
         moments = {"started_at": self.started_at, "completed_at": self.completed_at, "deadline": self.deadline}
-        return {name: timestamp(moment) for name, moment in moments.items() if moment}
+        return {name: format_timestamp(moment) for name, moment in moments.items() if moment}
 
     def _options(self) -> dict[str, Any]:
         options = {
@@ -115,7 +115,7 @@ class Prediction:
         return {name: value for name, value in options.items() if value is not None}
 
 
-def fingerprint(model: str, model_input: Mapping[str, Any]) -> str:
+def compute_fingerprint(model: str, model_input: Mapping[str, Any]) -> str:
     """Equal for equal asks: what the counts of GET /sandbox/predictions go by."""
     canonical = json.dumps([model, model_input], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

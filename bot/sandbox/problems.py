@@ -25,27 +25,27 @@ class InvalidField:
     description: str
 
 
-def unauthenticated() -> Problem:
+def make_unauthenticated() -> Problem:
     return Problem(401, "You did not pass a valid authentication token", title="Unauthenticated")
 
 
-def not_found(detail: str = "The requested resource could not be found.") -> Problem:
+def make_not_found(detail: str = "The requested resource could not be found.") -> Problem:
     return Problem(404, detail)
 
 
-def invalid(fields: Sequence[InvalidField], title: str = "Input validation failed") -> Problem:
+def make_invalid_input(fields: Sequence[InvalidField], title: str = "Input validation failed") -> Problem:
     lines = [
         f"- {field.field}: {field.description}\n" if field.field else f"- {field.description}\n" for field in fields
     ]
     return Problem(422, "".join(lines), title=title, invalid_fields=[asdict(field) for field in fields])
 
 
-def invalid_version() -> Problem:
+def make_invalid_version() -> Problem:
     detail = "The specified version does not exist (or perhaps you don't have permission to use it?)"
     return Problem(422, detail, title="Invalid version or not permitted")
 
 
-def insufficient_credit() -> Problem:
+def make_insufficient_credit() -> Problem:
     detail = (
         "You have insufficient credit to run this model. Go to https://replicate.com/account/billing#billing to "
         "purchase credit. Once you purchase credit, please wait a few minutes before trying again."
@@ -53,19 +53,19 @@ def insufficient_credit() -> Problem:
     return Problem(402, detail, title="Insufficient credit")
 
 
-def throttled(seconds: int) -> Problem:
+def make_throttled(seconds: int) -> Problem:
     detail = f"Request was throttled. Your rate limit resets in ~{seconds}s."
     return Problem(429, detail, retry_after=seconds)
 
 
-def throttled_plainly(seconds: int) -> Problem:
+def make_plain_throttled(seconds: int) -> Problem:
     """The older body, which tells the wait in words alone."""
     problem = Problem(429, f"Request was throttled. Expected available in {seconds} second{'s' * (seconds != 1)}.")
     del problem.body["status"]
     return problem
 
 
-def reduced(seconds: int) -> Problem:
+def make_low_credit_throttled(seconds: int) -> Problem:
     """What an account with little credit is told, as seen in 2026-08."""
     detail = (
         "Request was throttled. Your rate limit for creating predictions is reduced to 6 requests per minute with a "
@@ -74,12 +74,12 @@ def reduced(seconds: int) -> Problem:
     return Problem(429, detail, retry_after=seconds)
 
 
-def too_large() -> Problem:
+def make_too_large() -> Problem:
     # The specification shows this body without status and title.
     problem = Problem(413, "Files must be less than 100MB in size")
     del problem.body["status"]
     return problem
 
 
-def server_error() -> Problem:
+def make_server_error() -> Problem:
     return Problem(500, "Internal server error", title="Internal Server Error")

@@ -7,34 +7,36 @@ import math
 from dataclasses import dataclass
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.problems import Problem, reduced, throttled_plainly
+from bot.sandbox.problems import Problem, make_low_credit_throttled, make_plain_throttled
 
 
 @dataclass(frozen=True)
-class RateLimit:
+class SandboxRateLimit:
     """`burst` calls at once, then `per_minute` of them, evenly."""
 
     per_minute: int
     burst: int
 
 
-CREATES = RateLimit(600, burst=600)
-OTHERS = RateLimit(3000, burst=3000)
-LOW_CREDIT = RateLimit(6, burst=1)
+CREATE_LIMIT = SandboxRateLimit(600, burst=600)
+OTHER_LIMIT = SandboxRateLimit(3000, burst=3000)
+LOW_CREDIT_LIMIT = SandboxRateLimit(6, burst=1)
 
 
 @dataclass(frozen=True)
-class Told:
+class RateLimitResult:
     """What one call is told: the headers of its reply and, when it comes too soon, the seconds to wait."""
 
     headers: dict[str, str]
     wait_seconds: int = 0
 
 
-class RateLimits:
+class SandboxRateLimits:
     """`is_enforced` refuses what is too much; `has_low_credit` is the 6 creates a minute of an account under $5."""
 
-    def __init__(self, clock: SandboxClock, creates: RateLimit = CREATES, others: RateLimit = OTHERS) -> None:
+    def __init__(
+        self, clock: SandboxClock, creates: SandboxRateLimit = CREATE_LIMIT, others: SandboxRateLimit = OTHER_LIMIT
+    ) -> None:
         self.is_enforced = False
         self._clock = clock
         self._is_reduced = False
@@ -49,41 +51,43 @@ class RateLimits:
     @has_low_credit.setter
     def has_low_credit(self, is_low: bool) -> None:
         self._is_reduced = is_low
-        self._creates = _Bucket(LOW_CREDIT if is_low else self._usual_creates, self._clock)
+        self._creates = _Bucket(LOW_CREDIT_LIMIT if is_low else self._usual_creates, self._clock)
 
-    def change(self, *, creates: RateLimit | None = None, others: RateLimit | None = None) -> None:
+    def change(self, *, creates: SandboxRateLimit | None = None, others: SandboxRateLimit | None = None) -> None:
         """Other limits from now on, their buckets full."""
         if creates:
             self._usual_creates, self._creates = creates, _Bucket(creates, self._clock)
         if others:
             self._others = _Bucket(others, self._clock)
 
-    def spend(self, *, is_create: bool) -> Told:
+    def count_call(self, *, is_create: bool) -> RateLimitResult:
         """Count one call. What is refused is not counted."""
         bucket = self._creates if is_create else self._others
         return bucket.spend(is_enforced=self.is_enforced or (is_create and self._is_reduced))
 
-    def refusal(self, told: Told, *, is_create: bool) -> Problem:
+    def create_problem(self, told: RateLimitResult, *, is_create: bool) -> Problem:
         """The 429 of a call that has to wait."""
-        return (reduced if is_create and self._is_reduced else throttled_plainly)(told.wait_seconds)
+        return (make_low_credit_throttled if is_create and self._is_reduced else make_plain_throttled)(
+            told.wait_seconds
+        )
 
 
 class _Bucket:
-    def __init__(self, limit: RateLimit, clock: SandboxClock) -> None:
+    def __init__(self, limit: SandboxRateLimit, clock: SandboxClock) -> None:
         self._limit = limit
         self._clock = clock
         self._left = float(limit.burst)
         self._filled_at = clock.now()
 
-    def spend(self, *, is_enforced: bool) -> Told:
+    def spend(self, *, is_enforced: bool) -> RateLimitResult:
         now = self._clock.now()
         refilled = (now - self._filled_at).total_seconds() * self._limit.per_minute / 60
         self._left, self._filled_at = min(self._left + refilled, self._limit.burst), now
         if is_enforced and self._left < 1:
             wait_seconds = max(1, math.ceil((1 - self._left) * 60 / self._limit.per_minute))
-            return Told(self._headers(wait_seconds), wait_seconds)
+            return RateLimitResult(self._headers(wait_seconds), wait_seconds)
         self._left = max(0.0, self._left - 1)
-        return Told(self._headers(math.ceil(60 / self._limit.per_minute)))
+        return RateLimitResult(self._headers(math.ceil(60 / self._limit.per_minute)))
 
     def _headers(self, reset_seconds: int) -> dict[str, str]:
         return {"ratelimit-remaining": str(int(self._left)), "ratelimit-reset": str(reset_seconds)}

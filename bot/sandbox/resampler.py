@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bot.sandbox.banded_png import png_of
+from bot.sandbox.banded_png import encode_png
 from bot.sandbox.picture_input import UnreadablePicture, open_picture
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def enlarge(content: bytes, scale: float) -> bytes:
     has_alpha = "transparency" in picture.info or picture.mode == "RGBA"
     picture = picture.convert("RGBA" if has_alpha else "RGB")
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return png_of(_enlarged(picture, scale, size), size, _NOTES)
+    return encode_png(_enlarged(picture, scale, size), size, _NOTES)
 
 
 def _check_pixels(pixels: int, scale: float) -> None:

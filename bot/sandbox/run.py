@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.input_files import InputFiles
-from bot.sandbox.predictions import Prediction
+from bot.sandbox.predictions import SandboxPrediction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,10 +27,10 @@ class OutputFile:
 
 
 @dataclass
-class Run:
+class SandboxRun:
     """One performance of a model. `speed` multiplies its times; 0 is as fast as possible."""
 
-    prediction: Prediction
+    prediction: SandboxPrediction
     clock: SandboxClock
     speed: float
     worker: Executor
@@ -47,14 +47,14 @@ class Run:
     def log(self, line: str) -> None:
         self.on_log(line + "\n")
 
-    def metric(self, name: str, value: float) -> None:
+    def set_metric(self, name: str, value: float) -> None:
         self.prediction.metrics[name] = value
 
     async def pause(self, seconds: float) -> None:
         """Spend model time."""
         await (self.clock.sleep(seconds * self.speed) if self.speed else asyncio.sleep(0))
 
-    async def steps(self, count: int, seconds: float) -> None:
+    async def run_steps(self, count: int, seconds: float) -> None:
         """Spend model time in `count` steps, with a progress bar in the log as tqdm draws it."""
         self.log(f"  0%|          | 0/{count} [00:00<?, ?it/s]")
         for step in range(1, count + 1):
@@ -63,20 +63,20 @@ class Run:
             clocks = f"[00:{int(spent):02}<00:{int(left):02}, {count / seconds:5.2f}it/s]"
             self.log(f"{step * 100 // count:3}%|{_bar(step / count)}| {step}/{count} {clocks}")
 
-    async def think(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_in_worker(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in the worker thread, so that the server goes on answering."""
         return await asyncio.get_running_loop().run_in_executor(self.worker, lambda: work(*args, **kwargs))
 
-    async def file(self, name: str) -> bytes | None:
+    async def read_file(self, name: str) -> bytes | None:
         """The bytes of a file input, or None when it was not given."""
         value = self.input.get(name)
         return self.input_files.read(value) if value else None
 
-    def say(self, token: str) -> None:
+    def stream_text(self, token: str) -> None:
         """Stream a piece of text."""
         self.on_text(token)
 
-    def keep(self, content: bytes, extension: str) -> None:
+    def add_file(self, content: bytes, extension: str) -> None:
         """Add an output file."""
         self.files.append(OutputFile(content, extension))
 

@@ -8,34 +8,39 @@ from typing import Protocol
 
 from aiohttp import web
 
-from bot.sandbox.access import problems_as_json, rate_limited, rate_limits_told, token_required
-from bot.sandbox.api.account import Account
-from bot.sandbox.api.collections import Collections
-from bot.sandbox.api.control import Control
-from bot.sandbox.api.creating import Creating
+from bot.sandbox.access import (
+    add_rate_limit_headers,
+    create_problem_middleware,
+    create_rate_limit_middleware,
+    create_token_middleware,
+)
+from bot.sandbox.api.account import AccountRoutes
+from bot.sandbox.api.collections import CollectionRoutes
+from bot.sandbox.api.control import ControlRoutes
+from bot.sandbox.api.creating import PredictionCreateRoutes
 from bot.sandbox.api.deployments import DeploymentRoutes
-from bot.sandbox.api.files import Files
+from bot.sandbox.api.files import FileApiRoutes
 from bot.sandbox.api.model_bodies import ModelBodies
-from bot.sandbox.api.models import Models
-from bot.sandbox.api.own_models import OwnModels
-from bot.sandbox.api.reading import Reading
-from bot.sandbox.api.search import Search
-from bot.sandbox.api.streams import Streams
-from bot.sandbox.api.trainings import Trainings
-from bot.sandbox.catalogue import Catalogue
+from bot.sandbox.api.models import ModelReadRoutes
+from bot.sandbox.api.own_models import ModelWriteRoutes
+from bot.sandbox.api.reading import PredictionReadRoutes
+from bot.sandbox.api.search import SearchRoutes
+from bot.sandbox.api.streams import StreamRoutes
+from bot.sandbox.api.trainings import TrainingRoutes
+from bot.sandbox.catalogue import SandboxCatalogue
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.delivery import Delivery
-from bot.sandbox.deployments import Deployments
-from bot.sandbox.engine import Engine
+from bot.sandbox.delivery import OutputFiles
+from bot.sandbox.deployments import SandboxDeployments
+from bot.sandbox.engine import PredictionEngine
 from bot.sandbox.faults import FaultPlan
 from bot.sandbox.guide import Guide
-from bot.sandbox.ids import api_token, webhook_secret
+from bot.sandbox.ids import new_api_token, new_webhook_secret
 from bot.sandbox.input_files import InputFiles
-from bot.sandbox.models.lineup import lineup
-from bot.sandbox.rate_limits import CREATES, OTHERS, RateLimit, RateLimits
-from bot.sandbox.shelf import Shelf
-from bot.sandbox.store import PredictionStore
-from bot.sandbox.webhooks import Webhooks
+from bot.sandbox.models.lineup import create_models
+from bot.sandbox.rate_limits import CREATE_LIMIT, OTHER_LIMIT, SandboxRateLimit, SandboxRateLimits
+from bot.sandbox.shelf import FileStore
+from bot.sandbox.store import SandboxPredictionStore
+from bot.sandbox.webhooks import SandboxWebhooks
 
 _JSON_MAX_BYTES = 16 << 20  # inputs may hold pictures as data URLs
 _OUTPUTS_MAX_BYTES = 64 << 20
@@ -43,7 +48,7 @@ _UPLOADS_MAX_BYTES = 256 << 20
 _DAY_SECONDS = 24 * 3600.0
 
 
-class _Part(Protocol):
+class _RouteGroup(Protocol):
     def routes(self) -> list[web.RouteDef]: ...
 
 
@@ -59,8 +64,8 @@ class SandboxOptions:
 
     host: str = "127.0.0.1"
     port: int = 0
-    token: str = field(default_factory=api_token)
-    webhook_secret: str = field(default_factory=webhook_secret)
+    token: str = field(default_factory=new_api_token)
+    webhook_secret: str = field(default_factory=new_webhook_secret)
     speed: float = 1.0
     docs: tuple[Path, ...] = ()
     output_lifetime_seconds: float = 3600.0
@@ -68,8 +73,8 @@ class SandboxOptions:
     deployments: Mapping[str, str] = field(default_factory=dict)
     stream_logs: bool = False
     rate_limit: bool = False
-    create_limit: RateLimit = CREATES
-    other_limit: RateLimit = OTHERS
+    create_limit: SandboxRateLimit = CREATE_LIMIT
+    other_limit: SandboxRateLimit = OTHER_LIMIT
     low_credit: bool = False
 
 
@@ -82,25 +87,25 @@ class Sandbox:
         self.url = ""
         self.clock = SandboxClock()
         self.faults = FaultPlan()
-        self.store = PredictionStore(self.clock, lifetime_seconds=options.data_lifetime_seconds)
-        self.trainings = PredictionStore(self.clock, lifetime_seconds=options.data_lifetime_seconds)
-        self.rates = RateLimits(self.clock, options.create_limit, options.other_limit)
-        self.rates.is_enforced, self.rates.has_low_credit = options.rate_limit, options.low_credit
+        self.store = SandboxPredictionStore(self.clock, lifetime_seconds=options.data_lifetime_seconds)
+        self.trainings = SandboxPredictionStore(self.clock, lifetime_seconds=options.data_lifetime_seconds)
+        self.rate_limits = SandboxRateLimits(self.clock, options.create_limit, options.other_limit)
+        self.rate_limits.is_enforced, self.rate_limits.has_low_credit = options.rate_limit, options.low_credit
         # One thread: pictures queue for it instead of competing for the machine.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-model")
-        self._outputs = Shelf(
+        self._outputs = FileStore(
             self.clock, lifetime_seconds=options.output_lifetime_seconds, max_bytes=_OUTPUTS_MAX_BYTES
         )
-        self._uploads = Shelf(self.clock, lifetime_seconds=_DAY_SECONDS, max_bytes=_UPLOADS_MAX_BYTES)
-        self._webhooks = Webhooks(self.clock, options.webhook_secret)
-        self._delivery = Delivery(self._outputs)
+        self._uploads = FileStore(self.clock, lifetime_seconds=_DAY_SECONDS, max_bytes=_UPLOADS_MAX_BYTES)
+        self._webhooks = SandboxWebhooks(self.clock, options.webhook_secret)
+        self._delivery = OutputFiles(self._outputs)
         self._engine = self._engine_for(self.store)
         self._training_engine = self._engine_for(self.trainings)
         self._guide = Guide(options.docs)
-        self._catalogue = Catalogue(lineup(self._guide), self.clock.now())
-        self.files = Files(self.clock, self._uploads)
+        self._catalogue = SandboxCatalogue(create_models(self._guide), self.clock.now())
+        self.files = FileApiRoutes(self.clock, self._uploads)
         self._model_bodies = ModelBodies(self.store)
-        self._deployments = Deployments(options.deployments, self._catalogue, self.clock)
+        self._deployments = SandboxDeployments(options.deployments, self._catalogue, self.clock)
         self._deployment_routes = DeploymentRoutes(self._deployments)
         self.application = self._application()
         self._runner = web.AppRunner(self.application, access_log=None, shutdown_timeout=1.0)
@@ -129,8 +134,8 @@ class Sandbox:
         self._outputs.close()
         self._uploads.close()
 
-    def _engine_for(self, store: PredictionStore) -> Engine:
-        return Engine(
+    def _engine_for(self, store: SandboxPredictionStore) -> PredictionEngine:
+        return PredictionEngine(
             self.clock,
             store,
             self._webhooks,
@@ -141,27 +146,32 @@ class Sandbox:
         )
 
     def _application(self) -> web.Application:
-        token = token_required(self.options.token)
-        middlewares = [rate_limits_told, problems_as_json(), token, rate_limited(self.rates)]
+        token = create_token_middleware(self.options.token)
+        middlewares = [
+            add_rate_limit_headers,
+            create_problem_middleware(),
+            token,
+            create_rate_limit_middleware(self.rate_limits),
+        ]
         app = web.Application(middlewares=middlewares, client_max_size=_JSON_MAX_BYTES)
         for part in self._parts():
             app.router.add_routes(part.routes())
         return app
 
-    def _parts(self) -> list[_Part]:
+    def _parts(self) -> list[_RouteGroup]:
         catalogue, bodies = self._catalogue, self._model_bodies
         return [
-            Creating(self.clock, catalogue, self._deployments, self._engine, self.faults),
-            Reading(self.store, self._engine),
-            Trainings(self.clock, catalogue, self.trainings, self._training_engine, self.faults),
-            Streams(self.clock, self.store),
+            PredictionCreateRoutes(self.clock, catalogue, self._deployments, self._engine, self.faults),
+            PredictionReadRoutes(self.store, self._engine),
+            TrainingRoutes(self.clock, catalogue, self.trainings, self._training_engine, self.faults),
+            StreamRoutes(self.clock, self.store),
             self.files,
-            Models(catalogue, self.store, bodies),
-            OwnModels(self.clock, catalogue, self._deployments, self.store, bodies),
+            ModelReadRoutes(catalogue, self.store, bodies),
+            ModelWriteRoutes(self.clock, catalogue, self._deployments, self.store, bodies),
             self._deployment_routes,
-            Search(catalogue, bodies),
-            Collections(catalogue, bodies),
-            Account(self.options.webhook_secret),
-            Control(self.clock, self.store, self.faults, self.rates),
+            SearchRoutes(catalogue, bodies),
+            CollectionRoutes(catalogue, bodies),
+            AccountRoutes(self.options.webhook_secret),
+            ControlRoutes(self.clock, self.store, self.faults, self.rate_limits),
             self._delivery,
         ]

@@ -7,20 +7,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.ids import opaque_token
+from bot.sandbox.ids import new_opaque_token
 
 
 @dataclass(frozen=True)
-class Item:
+class StoredFile:
     path: Path
     name: str
     content_type: str
-    size: int
+    size_bytes: int
     created_at: datetime
     expires_at: datetime
 
 
-class Shelf:
+class FileStore:
     """Keeps the latest files up to `max_bytes`; what was not read for longest goes first. Close it to erase all."""
 
     def __init__(self, clock: SandboxClock, *, lifetime_seconds: float, max_bytes: int) -> None:
@@ -28,12 +28,12 @@ class Shelf:
         self._lifetime = timedelta(seconds=lifetime_seconds)
         self._max_bytes = max_bytes
         self._folder = tempfile.TemporaryDirectory(prefix="sandbox-")
-        self._items: OrderedDict[str, Item] = OrderedDict()
+        self._items: OrderedDict[str, StoredFile] = OrderedDict()
         self._bytes = 0
 
     def new_path(self) -> Path:
         """A path of the shelf's own to write to before `put_path`."""
-        return Path(self._folder.name) / opaque_token()
+        return Path(self._folder.name) / new_opaque_token()
 
     def put(self, content: bytes, name: str, content_type: str) -> str:
         """Keep `content`; gives the key it is found by, which nobody can guess."""
@@ -44,12 +44,12 @@ class Shelf:
     def put_path(self, path: Path, name: str, content_type: str) -> str:
         now = self._clock.now()
         size = path.stat().st_size
-        self._items[path.name] = Item(path, name, content_type, size, now, now + self._lifetime)
+        self._items[path.name] = StoredFile(path, name, content_type, size, now, now + self._lifetime)
         self._bytes += size
         self._make_room()
         return path.name
 
-    def get(self, key: str) -> Item | None:
+    def get(self, key: str) -> StoredFile | None:
         item = self._items.get(key)
         if item is None:
             return None
@@ -63,11 +63,11 @@ class Shelf:
         item = self._items.pop(key, None)
         if item is None:
             return False
-        self._bytes -= item.size
+        self._bytes -= item.size_bytes
         item.path.unlink(missing_ok=True)
         return True
 
-    def newest_first(self) -> list[tuple[str, Item]]:
+    def list_newest_first(self) -> list[tuple[str, StoredFile]]:
         kept = [(key, item) for key in list(self._items) if (item := self.get(key))]
         return sorted(kept, key=lambda pair: pair[1].created_at, reverse=True)
 

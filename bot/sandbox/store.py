@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.predictions import Prediction
+from bot.sandbox.predictions import SandboxPrediction
 
 
-class PredictionStore:
+class SandboxPredictionStore:
     """Predictions by id and by stream token. Their data goes after its lifetime, or sooner when memory is short."""
 
     def __init__(
@@ -18,46 +18,46 @@ class PredictionStore:
         self._lifetime_seconds = lifetime_seconds
         self._max_predictions = max_predictions
         self._max_bytes = max_bytes
-        self._by_id: dict[str, Prediction] = {}
-        self._by_stream: dict[str, Prediction] = {}
-        self._with_data: deque[tuple[Prediction, int]] = deque()
+        self._by_id: dict[str, SandboxPrediction] = {}
+        self._by_stream: dict[str, SandboxPrediction] = {}
+        self._with_data: deque[tuple[SandboxPrediction, int]] = deque()
         self._bytes = 0
-        self.created = 0
+        self.created_count = 0
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def add(self, prediction: Prediction) -> None:
+    def add(self, prediction: SandboxPrediction) -> None:
         self._by_id[prediction.id] = prediction
         self._by_stream[prediction.stream_token] = prediction
-        self.created += 1
+        self.created_count += 1
         if len(self._by_id) > self._max_predictions:
             self._forget_the_oldest()
 
-    def finished(self, prediction: Prediction) -> None:
+    def record_finished(self, prediction: SandboxPrediction) -> None:
         """Start counting the prediction's data, which can be dropped from now on."""
-        weight = prediction.weight_bytes()
+        weight = prediction.estimate_bytes()
         self._with_data.append((prediction, weight))
         self._bytes += weight
         self.drop_old_data()
 
-    def get(self, prediction_id: str) -> Prediction | None:
+    def get(self, prediction_id: str) -> SandboxPrediction | None:
         self.drop_old_data()
         return self._by_id.get(prediction_id)
 
-    def by_stream(self, token: str) -> Prediction | None:
+    def find_by_stream(self, token: str) -> SandboxPrediction | None:
         self.drop_old_data()
         return self._by_stream.get(token)
 
-    def newest_first(self) -> Iterator[Prediction]:
+    def list_newest_first(self) -> Iterator[SandboxPrediction]:
         self.drop_old_data()
         return reversed(self._by_id.values())
 
-    def created_between(self, after: datetime | None, before: datetime | None) -> list[Prediction]:
+    def list_created_between(self, after: datetime | None, before: datetime | None) -> list[SandboxPrediction]:
         """Newest first; both bounds are exclusive and optional."""
         return [
             prediction
-            for prediction in self.newest_first()
+            for prediction in self.list_newest_first()
             if (after is None or prediction.created_at > after) and (before is None or prediction.created_at < before)
         ]
 
@@ -84,5 +84,5 @@ class PredictionStore:
                 self._forget(prediction)
                 return
 
-    def _forget(self, prediction: Prediction) -> None:
+    def _forget(self, prediction: SandboxPrediction) -> None:
         del self._by_id[prediction.id], self._by_stream[prediction.stream_token]

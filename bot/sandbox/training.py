@@ -3,20 +3,20 @@
 from dataclasses import dataclass
 from typing import Any
 
-from bot.sandbox.predictions import Prediction
+from bot.sandbox.predictions import SandboxPrediction
 
 _ONLY_OF_PREDICTIONS = ("data_removed", "deployment")
 
 
 @dataclass(eq=False)
-class Training(Prediction):
+class SandboxTraining(SandboxPrediction):
     """`destination` is the owner/name of the model that gets the version."""
 
     destination: str = ""
 
-    def body(self, base_url: str) -> dict[str, Any]:
+    def build_body(self, base_url: str) -> dict[str, Any]:
         """The JSON of GET /v1/trainings/{id}. The document knows no output that is null."""
-        body = super().body(base_url)
+        body = super().build_body(base_url)
         left_out = [*_ONLY_OF_PREDICTIONS, *(["output"] if self.output is None else [])]
         return {name: value for name, value in body.items() if name not in left_out}
 

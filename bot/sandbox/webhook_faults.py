@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.sandbox.faults import FaultKind
-from bot.sandbox.ids import opaque_token
-from bot.sandbox.predictions import Prediction
+from bot.sandbox.ids import new_opaque_token
+from bot.sandbox.predictions import SandboxPrediction
 
 
 @dataclass(frozen=True)
-class Letter:
+class OutgoingWebhook:
     """One webhook. Its id is the same on every try, so that the receiver can tell."""
 
     url: str
     body: bytes
     tries: int = 1
-    id: str = field(default_factory=lambda: "msg_" + opaque_token()[:27])
+    id: str = field(default_factory=lambda: "msg_" + new_opaque_token()[:27])
 
     @property
     def is_last(self) -> bool:
@@ -26,19 +26,19 @@ class Letter:
 
 class WebhookFaults:
     def __init__(self) -> None:
-        self._held: dict[str, list[Letter]] = {}
+        self._held: dict[str, list[OutgoingWebhook]] = {}
 
-    def letters(self, prediction: Prediction, letter: Letter) -> list[Letter]:
+    def apply(self, prediction: SandboxPrediction, letter: OutgoingWebhook) -> list[OutgoingWebhook]:
         """What is sent in the place of `letter`, in this order."""
-        if prediction.meets(FaultKind.WEBHOOK_LOST):
+        if prediction.has_fault(FaultKind.WEBHOOK_LOST):
             return []
-        if prediction.meets(FaultKind.WEBHOOK_DOUBLED):
+        if prediction.has_fault(FaultKind.WEBHOOK_DOUBLED):
             return [letter, letter]
-        if prediction.meets(FaultKind.WEBHOOK_REORDERED):
+        if prediction.has_fault(FaultKind.WEBHOOK_REORDERED):
             return self._reordered(prediction, letter)
         return [letter]
 
-    def _reordered(self, prediction: Prediction, letter: Letter) -> list[Letter]:
+    def _reordered(self, prediction: SandboxPrediction, letter: OutgoingWebhook) -> list[OutgoingWebhook]:
         """The last one first; what was said before follows it, newest first."""
         if letter.is_last:
             return [letter, *reversed(self._held.pop(prediction.id, []))]
@@ -46,11 +46,11 @@ class WebhookFaults:
         return []
 
 
-def lateness_seconds(prediction: Prediction) -> float:
-    return prediction.fault.amount if prediction.fault and prediction.meets(FaultKind.WEBHOOK_LATE) else 0.0
+def get_delay_seconds(prediction: SandboxPrediction) -> float:
+    return prediction.fault.amount if prediction.fault and prediction.has_fault(FaultKind.WEBHOOK_LATE) else 0.0
 
 
-def forged(url: str, body: dict[str, Any]) -> Letter:
+def create_forged_webhook(url: str, body: dict[str, Any]) -> OutgoingWebhook:
     """What somebody without the secret would claim: that it is done, and where the result lies."""
     lie = body | {"status": "succeeded", "output": ["https://forged.invalid/out-0.png"], "logs": ""}
-    return Letter(url, json.dumps(lie).encode())
+    return OutgoingWebhook(url, json.dumps(lie).encode())

@@ -12,14 +12,14 @@ import aiohttp
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import FaultKind
-from bot.sandbox.ids import webhook_secret
-from bot.sandbox.predictions import Prediction
-from bot.sandbox.webhook_faults import Letter, WebhookFaults, forged, lateness_seconds
-from bot.sandbox.webhook_signature import signed_headers
+from bot.sandbox.ids import new_webhook_secret
+from bot.sandbox.predictions import SandboxPrediction
+from bot.sandbox.webhook_faults import OutgoingWebhook, WebhookFaults, create_forged_webhook, get_delay_seconds
+from bot.sandbox.webhook_signature import create_signed_headers
 
 log = logging.getLogger(__name__)
 
-EVENTS = ("start", "output", "logs", "completed")
+WEBHOOK_EVENTS = ("start", "output", "logs", "completed")
 # Without a filter Replicate sends on new output and at the end.
 _DEFAULT_EVENTS = ("output", "completed")
 _PACE = timedelta(milliseconds=500)
@@ -28,7 +28,7 @@ _RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-def is_allowed(url: str) -> bool:
+def is_allowed_url(url: str) -> bool:
     """Replicate takes https only; the sandbox also http to this machine."""
     parts = urlsplit(url)
     return bool(parts.hostname) and (
@@ -44,7 +44,7 @@ class _Pacing:
     waiting: set[str] = field(default_factory=set)
 
 
-class Webhooks:
+class SandboxWebhooks:
     def __init__(self, clock: SandboxClock, secret: str) -> None:
         self.secret = secret
         self.base_url = ""
@@ -54,13 +54,13 @@ class Webhooks:
         self._pacing: dict[str, _Pacing] = {}
         self._faults = WebhookFaults()
 
-    def tell(self, prediction: Prediction, event: str) -> None:
+    def notify(self, prediction: SandboxPrediction, event: str) -> None:
         """Send `event` if the prediction has a webhook that wants it. Gives back at once."""
         if prediction.webhook is None:
             return
-        if event == "start" and prediction.meets(FaultKind.WEBHOOK_FORGED):
-            lie = forged(prediction.webhook, prediction.body(self.base_url))
-            self._start(self._deliver(lie, secret=webhook_secret()))
+        if event == "start" and prediction.has_fault(FaultKind.WEBHOOK_FORGED):
+            lie = create_forged_webhook(prediction.webhook, prediction.build_body(self.base_url))
+            self._start(self._deliver(lie, secret=new_webhook_secret()))
         if event not in (prediction.webhook_events_filter or _DEFAULT_EVENTS):
             return
         if event == "completed":
@@ -78,7 +78,7 @@ class Webhooks:
         if self._session:
             await self._session.close()
 
-    async def _send_paced(self, prediction: Prediction, event: str) -> None:
+    async def _send_paced(self, prediction: SandboxPrediction, event: str) -> None:
         pacing = self._pacing.setdefault(prediction.id, _Pacing())
         if event in pacing.waiting:
             return
@@ -90,13 +90,13 @@ class Webhooks:
         if not prediction.status.is_terminal:
             await self._send(prediction, self._letter(prediction))
 
-    async def _send(self, prediction: Prediction, letter: Letter) -> None:
-        if seconds := lateness_seconds(prediction):
+    async def _send(self, prediction: SandboxPrediction, letter: OutgoingWebhook) -> None:
+        if seconds := get_delay_seconds(prediction):
             await self._clock.sleep(seconds)
-        for each in self._faults.letters(prediction, letter):
+        for each in self._faults.apply(prediction, letter):
             await self._deliver(each, self.secret)
 
-    async def _deliver(self, letter: Letter, secret: str) -> None:
+    async def _deliver(self, letter: OutgoingWebhook, secret: str) -> None:
         for attempt in range(letter.tries):
             if attempt:
                 await self._clock.sleep(_RETRY_SECONDS[attempt - 1])
@@ -104,8 +104,8 @@ class Webhooks:
                 return
         log.info("sandbox.webhook_not_taken", extra={"webhook_id": letter.id, "tries": letter.tries})
 
-    async def _post(self, letter: Letter, secret: str) -> bool:
-        headers = signed_headers(secret, letter.id, int(self._clock.now().timestamp()), letter.body)
+    async def _post(self, letter: OutgoingWebhook, secret: str) -> bool:
+        headers = create_signed_headers(secret, letter.id, int(self._clock.now().timestamp()), letter.body)
         try:
             async with self._client().post(
                 letter.url, data=letter.body, headers=headers, allow_redirects=False
@@ -119,9 +119,11 @@ class Webhooks:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), trust_env=False)
         return self._session
 
-    def _letter(self, prediction: Prediction, tries: int = 1) -> Letter:
+    def _letter(self, prediction: SandboxPrediction, tries: int = 1) -> OutgoingWebhook:
         """What there is to say of the prediction now."""
-        return Letter(prediction.webhook or "", json.dumps(prediction.body(self.base_url)).encode(), tries)
+        return OutgoingWebhook(
+            prediction.webhook or "", json.dumps(prediction.build_body(self.base_url)).encode(), tries
+        )
 
     def _start(self, sending: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(sending)

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 
-from bot.server.health import Check, health_routes
+from bot.server.health import HealthCheck, make_health_routes
 
-Closer = Callable[[], Awaitable[None]]
+CloseStreams = Callable[[], Awaitable[None]]
 """Says goodbye on connections that would stay open, such as event streams."""
 
 _PORTS_TO_TRY = 20
@@ -22,9 +22,9 @@ class Server:
         host: str,
         port: int,
         routes: Sequence[web.RouteDef],
-        checks: Mapping[str, Check],
+        checks: Mapping[str, HealthCheck],
         *,
-        closers: Sequence[Closer] = (),
+        closers: Sequence[CloseStreams] = (),
         shutdown_seconds: float = _SHUTDOWN_SECONDS,
     ) -> None:
         """`port` 0 takes any free port. `closers` run first when stopping, so that open streams end with a word."""
@@ -32,7 +32,7 @@ class Server:
         self._port = port
         self._closers = closers
         self._app = web.Application()
-        self._app.add_routes([*health_routes(checks), *routes])
+        self._app.add_routes([*make_health_routes(checks), *routes])
         self._runner = web.AppRunner(
             self._app, handle_signals=False, access_log=None, shutdown_timeout=shutdown_seconds
         )

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
-from bot.core.conversations import Conversation, Role, Turn
+from bot.core.conversations import Conversation, Turn, TurnRole
 from bot.storage.connection import Rows, Statements
 from bot.storage.tables.people import conversations, turns
 
@@ -62,4 +62,4 @@ def _one(rows: Rows) -> Conversation | None:
 
 def _turn(row: sa.Row[Any]) -> Turn:
     facts = {name: getattr(row, name) for name in Turn.__slots__}
-    return Turn(**facts | {"role": Role(row.role), "files": tuple(row.files)})
+    return Turn(**facts | {"role": TurnRole(row.role), "files": tuple(row.files)})

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from bot.core.forgetting import Person, Place
+from bot.core.forgetting import PersonKey, WorkspaceKey
 from bot.core.jobs import Job
 from bot.core.json import JSON
 from bot.storage.connection import Statements
@@ -95,17 +95,17 @@ class ErasureStore:
     def __init__(self, statements: Statements) -> None:
         self._statements, self._run = statements, statements.run
 
-    async def list_jobs_before(self, before: datetime, limit: int, place: Place | None = None) -> list[Job]:
+    async def list_jobs_before(self, before: datetime, limit: int, place: WorkspaceKey | None = None) -> list[Job]:
         """Jobs that are over, asked before then and not forgotten yet, oldest first."""
         statement = _BEFORE if place is None else _BEFORE_IN
         rows = await self._run(statement.limit(limit), {"before": before, **where(place)})
         return [job_from_row(row) for row in rows]
 
-    async def list_jobs(self, person: Person, limit: int) -> list[Job]:
+    async def list_jobs(self, person: PersonKey, limit: int) -> list[Job]:
         """A person's jobs that are over and not forgotten yet, oldest first."""
         return [job_from_row(row) for row in await self._run(_OF_PERSON.limit(limit), all_of(person))]
 
-    async def list_open_jobs(self, person: Person) -> list[Job]:
+    async def list_open_jobs(self, person: PersonKey) -> list[Job]:
         """A person's jobs that somebody still waits for."""
         return [job_from_row(row) for row in await self._run(_OPEN_OF_PERSON, all_of(person))]
 
@@ -140,7 +140,7 @@ class ErasureStore:
         needed |= {sha256 for row in await self._run(_WAITING) for sha256 in files_in([row.facts])}
         return needed | {str(row.sha256) for row in await self._run(_NEEDED_OUTPUTS)} - {""}
 
-    async def delete_turns_before(self, before: datetime, limit: int, place: Place | None = None) -> int:
+    async def delete_turns_before(self, before: datetime, limit: int, place: WorkspaceKey | None = None) -> int:
         """Delete turns said before then, and conversations begun before then that have none left; gives how many."""
         facts = {"before": before, "most": limit, **where(place)}
         here = turns.c.conversation.in_(IN_PLACE) if place else sa.true()
@@ -155,7 +155,7 @@ class ErasureStore:
         """Delete messages of the web page that did not change since; gives how many."""
         return (await self._run(_OLD_PAGE, {"before": before, "most": limit})).rowcount
 
-    async def erase_person(self, person: Person) -> None:
+    async def erase_person(self, person: PersonKey) -> None:
         """Delete what a person said, their names and their messages on the page. A block stays, without a name."""
         whose = all_of(person)
         await self._run(sa.delete(turns).where(*THEIR_TURNS), whose)
@@ -168,11 +168,11 @@ class ErasureStore:
         if person.platform == PAGE:
             await self._run(sa.delete(page_messages).where(page_messages.c.user == bindparam("of_user")), whose)
 
-    async def list_removed_workspaces(self, before: datetime) -> list[Place]:
+    async def list_removed_workspaces(self, before: datetime) -> list[WorkspaceKey]:
         """Workspaces that the bot was removed from before then."""
-        return [Place(row.platform, row.id) for row in await self._run(_REMOVED, {"before": before})]
+        return [WorkspaceKey(row.platform, row.id) for row in await self._run(_REMOVED, {"before": before})]
 
-    async def erase_workspace(self, place: Place) -> None:
+    async def erase_workspace(self, place: WorkspaceKey) -> None:
         """Delete what was set and said in a workspace, and who was seen there."""
         for table in (policies, refused_words, users, conversations, audit):
             here = (table.c.platform == bindparam("of_platform"), table.c.workspace == bindparam("of_workspace"))
@@ -184,7 +184,7 @@ class ErasureStore:
         """Delete invitations to the page that ran out before then; gives how many."""
         return (await self._run(sa.delete(visitor_keys).where(visitor_keys.c.expires_at < before))).rowcount
 
-    async def export_person(self, person: Person) -> dict[str, JSON]:
+    async def export_person(self, person: PersonKey) -> dict[str, JSON]:
         """All rows about a person, by table, as plain JSON."""
         return await everything_of(self._statements, person)
 

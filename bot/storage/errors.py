@@ -9,19 +9,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from bot.core.errors import (
     AlreadyClaimed,
     Conflict,
-    DuplicateAsk,
     DuplicateEntry,
     DuplicatePress,
+    DuplicateRequest,
     EaselError,
-    Fault,
+    InternalError,
     Overdrawn,
     Unavailable,
 )
 
 # SQLite names the columns of a broken unique index, PostgreSQL the index; both name a CHECK.
 _MEANINGS: tuple[tuple[str, type[Conflict]], ...] = (
-    ("jobs.request_key", DuplicateAsk),
-    ('"jobs_request_key"', DuplicateAsk),
+    ("jobs.request_key", DuplicateRequest),
+    ('"jobs_request_key"', DuplicateRequest),
     ("jobs.press_key", DuplicatePress),
     ('"jobs_press_key"', DuplicatePress),
     ("predictions.backend,", AlreadyClaimed),
@@ -57,14 +57,14 @@ def translate(error: DBAPIError | PoolTimeout | OSError) -> EaselError:
         return Unavailable(_BUSY)
     if isinstance(error, IntegrityError):
         return _conflict(str(error.orig))
-    return Unavailable(_BUSY) if _is_busy(error) else Fault(f"The database failed: {error.orig}")
+    return Unavailable(_BUSY) if _is_busy(error) else InternalError(f"The database failed: {error.orig}")
 
 
 def _conflict(text: str) -> EaselError:
     for mark, kind in _MEANINGS:
         if mark in text:
             return kind(text)
-    return Fault(f"The database refused: {text}")
+    return InternalError(f"The database refused: {text}")
 
 
 def _is_busy(error: DBAPIError) -> bool:

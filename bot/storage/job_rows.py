@@ -13,13 +13,13 @@ class JobChanges(TypedDict, total=False):
     """The fields of a job that may change together with its state."""
 
     prediction: str
-    cost: int | None
+    cost_micros: int | None
     error: str
     attempts: int
     run_after: datetime | None
-    told_at: datetime | None
+    notified_at: datetime | None
     conversation: str
-    queue_turn: float | None
+    queue_time: float | None
 
 
 def format_step(state: JobState, at: datetime) -> str:
@@ -54,11 +54,11 @@ def row_from_job(job: Job) -> dict[str, Any]:
         "conversation": job.conversation,
         "state": job.state.value,
         "is_private": job.is_private,
-        "told_about": job.told_about,
-        "told_at_most": job.told_at_most,
-        "cost": job.cost,
+        "estimate_micros": job.estimate_micros,
+        "max_micros": job.max_micros,
+        "cost_micros": job.cost_micros,
         "weight": job.weight,
-        "queue_turn": job.queue_turn,
+        "queue_time": job.queue_time,
         "reuse_key": job.reuse_key,
         "reuses": job.reuses,
         "owner": job.owner,
@@ -67,7 +67,7 @@ def row_from_job(job: Job) -> dict[str, Any]:
         "run_after": job.run_after,
         "cancel_by": job.cancel_by,
         "error": job.error,
-        "told_at": job.told_at,
+        "notified_at": job.notified_at,
         "created_at": job.created_at,
         "updated_at": job.updated_at,
         "steps": format_step(job.state, job.created_at),
@@ -100,11 +100,11 @@ def job_from_row(row: sa.Row[Any]) -> Job:
         conversation=row.conversation,
         state=JobState(row.state),
         is_private=row.is_private,
-        told_about=row.told_about,
-        told_at_most=row.told_at_most,
-        cost=row.cost,
+        estimate_micros=row.estimate_micros,
+        max_micros=row.max_micros,
+        cost_micros=row.cost_micros,
         weight=row.weight,
-        queue_turn=row.queue_turn,
+        queue_time=row.queue_time,
         reuse_key=row.reuse_key,
         reuses=row.reuses,
         owner=row.owner,
@@ -113,7 +113,7 @@ def job_from_row(row: sa.Row[Any]) -> Job:
         run_after=row.run_after,
         cancel_by=row.cancel_by,
         error=row.error,
-        told_at=row.told_at,
+        notified_at=row.notified_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

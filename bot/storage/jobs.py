@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
-from bot.core.errors import DuplicateAsk, DuplicatePress
+from bot.core.errors import DuplicatePress, DuplicateRequest
 from bot.core.jobs import Job, JobState
 from bot.core.people import User
 from bot.storage.connection import Rows, Statements
@@ -114,7 +114,7 @@ _ORPHANS = (
         jobs.c.owner.in_(bindparam("dead", expanding=True)),
         sa.or_(bindparam("all_platforms", type_=sa.Boolean), jobs.c.platform.in_(bindparam("served", expanding=True))),
     )
-    .order_by(jobs.c.queue_turn.asc().nulls_last(), jobs.c.created_at)
+    .order_by(jobs.c.queue_time.asc().nulls_last(), jobs.c.created_at)
     .limit(bindparam("most"))
     .with_for_update(of=jobs, skip_locked=True)  # two claimers never meet; SQLite has one writer and needs none
     .cte("orphans")
@@ -139,7 +139,7 @@ class JobStore:
             return
         # A platform that delivers a press twice repeats both keys: that is the same ask.
         if await self.get_by_request_key(job.request_key):
-            raise DuplicateAsk(job.request_key)
+            raise DuplicateRequest(job.request_key)
         raise DuplicatePress(job.press_key)
 
     async def get(self, job_id: str) -> Job | None:
@@ -258,7 +258,7 @@ def _move(names: tuple[str, ...]) -> sa.UpdateBase:
 
 def _in_line(job: Job) -> tuple[bool, float, datetime, str]:
     """Jobs in the order of their turns; those that never stood in line come last, oldest first."""
-    return (job.queue_turn is None, job.queue_turn or 0, job.created_at, job.id)
+    return (job.queue_time is None, job.queue_time or 0, job.created_at, job.id)
 
 
 def _address(user: User) -> dict[str, str]:

@@ -91,19 +91,19 @@ _paid = (
     .subquery()
 )
 _PAID_UNLIKE_COST = (
-    sa.select(*_compared(jobs.c.id, _or_zero(_paid.c.micros), _or_zero(jobs.c.cost)))
+    sa.select(*_compared(jobs.c.id, _or_zero(_paid.c.micros), _or_zero(jobs.c.cost_micros)))
     .select_from(sa.outerjoin(jobs, _paid, _paid.c.job == jobs.c.id))
-    .where(sa.text(f"NOT jobs.{IS_OPEN}"), _or_zero(_paid.c.micros) != _or_zero(jobs.c.cost))
+    .where(sa.text(f"NOT jobs.{IS_OPEN}"), _or_zero(_paid.c.micros) != _or_zero(jobs.c.cost_micros))
 )
 _COUNTED_UNLIKE_PAID = (
-    sa.select(*_compared(ledger.c.job.concat(" ").concat(accounts.c.id), -ledger.c.balance_delta, jobs.c.cost))
+    sa.select(*_compared(ledger.c.job.concat(" ").concat(accounts.c.id), -ledger.c.balance_delta, jobs.c.cost_micros))
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .join(jobs, jobs.c.id == ledger.c.job)
     .where(
         _is_settle,
         accounts.c.kind == AccountKind.BUDGET.value,
         accounts.c.scope.in_(["user", "workspace"]),
-        -ledger.c.balance_delta != jobs.c.cost,
+        -ledger.c.balance_delta != jobs.c.cost_micros,
     )
 )
 
@@ -135,9 +135,9 @@ _by_run = (
     .subquery()
 )
 _COUNTED_UNLIKE_RUN = (
-    sa.select(*_compared(predictions.c.id, _by_run.c.micros, _or_zero(predictions.c.cost)))
+    sa.select(*_compared(predictions.c.id, _by_run.c.micros, _or_zero(predictions.c.cost_micros)))
     .join_from(predictions, _by_run, _by_run.c.prediction == predictions.c.id)
-    .where(_by_run.c.open == 0, _by_run.c.micros != _or_zero(predictions.c.cost))
+    .where(_by_run.c.open == 0, _by_run.c.micros != _or_zero(predictions.c.cost_micros))
 )
 _lost_of = sa.func.substr(_bot_rows.c.reason, len(_LOST) + 1)
 _lost = (
@@ -147,11 +147,11 @@ _lost = (
     .subquery()
 )
 _LOST_UNLIKE_RUN = (
-    sa.select(*_compared(predictions.c.id, _or_zero(_lost.c.micros), predictions.c.cost))
+    sa.select(*_compared(predictions.c.id, _or_zero(_lost.c.micros), predictions.c.cost_micros))
     .select_from(sa.outerjoin(predictions, _lost, _lost.c.prediction == predictions.c.id))
     .where(
         ~sa.exists().where(jobs.c.prediction == predictions.c.id),
-        _or_zero(_lost.c.micros) != _or_zero(predictions.c.cost),
+        _or_zero(_lost.c.micros) != _or_zero(predictions.c.cost_micros),
     )
 )
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
-from bot.core.pending import Pending
+from bot.core.pending import PendingAction
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import pending
 
@@ -40,24 +40,24 @@ class PendingStore:
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
-    async def put(self, pending: Pending) -> None:
+    async def put(self, pending: PendingAction) -> None:
         """Insert, or replace what waits under that id."""
-        row = {name: getattr(pending, name) for name in Pending.__slots__}
+        row = {name: getattr(pending, name) for name in PendingAction.__slots__}
         await self._run(_PUT, row | {"facts": dict(pending.facts)})
 
-    async def get(self, pending_id: str) -> Pending | None:
+    async def get(self, pending_id: str) -> PendingAction | None:
         row = (await self._run(_GET, {"wanted": pending_id})).first()
         return _pending(row) if row else None
 
     async def take(
         self, pending_id: str, kind: str, platform: str, workspace: str, user: str, at: datetime
-    ) -> Pending | None:
+    ) -> PendingAction | None:
         """Remove it and give it, once and to its person only; None when it is gone, expired, or somebody else's."""
         whose = {"of_kind": kind, "of_platform": platform, "of_workspace": workspace, "of_user": user}
         row = (await self._run(_TAKE, {"wanted": pending_id, **whose, "at": at})).first()
         return _pending(row) if row else None
 
-    async def list_by_kind(self, kind: str) -> list[Pending]:
+    async def list_by_kind(self, kind: str) -> list[PendingAction]:
         """All of one kind, oldest first."""
         return [_pending(row) for row in await self._run(_OF_KIND, {"of_kind": kind})]
 
@@ -69,5 +69,5 @@ class PendingStore:
         return (await self._run(_EXPIRED, {"before": before})).rowcount
 
 
-def _pending(row: sa.Row[Any]) -> Pending:
-    return Pending(**{name: getattr(row, name) for name in Pending.__slots__})
+def _pending(row: sa.Row[Any]) -> PendingAction:
+    return PendingAction(**{name: getattr(row, name) for name in PendingAction.__slots__})

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from bot.core.forgetting import Person, Place
+from bot.core.forgetting import PersonKey, WorkspaceKey
 from bot.core.json import JSON
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import jobs, outputs, pending
@@ -84,25 +84,25 @@ _ON_PAGE: Mapping[str, sa.Select[Any]] = {
 }
 
 _OURS = frozenset(
-    {"owner", "epoch", "steps", "weight", "queue_turn", "attempts", "path", "name_folded", "request_key", "reuse_key"}
+    {"owner", "epoch", "steps", "weight", "queue_time", "attempts", "path", "name_folded", "request_key", "reuse_key"}
 )
 """Columns that say something of the bot's work and nothing of a person."""
 
 
-async def everything_of(statements: Statements, person: Person) -> dict[str, JSON]:
+async def everything_of(statements: Statements, person: PersonKey) -> dict[str, JSON]:
     """All rows about a person, by what they are. Who else had a hand in them is not in there."""
     questions = {**_EVERYTHING, **(_ON_PAGE if person.platform == PAGE else {})}
     found = {name: await statements.run(question, all_of(person)) for name, question in questions.items()}
     return {name: [_plain(_own(row._asdict())) for row in rows] for name, rows in found.items()}
 
 
-def all_of(person: Person) -> dict[str, str]:
+def all_of(person: PersonKey) -> dict[str, str]:
     """What the conditions above want to know."""
-    place = where(Place(person.platform, person.workspace))
+    place = where(WorkspaceKey(person.platform, person.workspace))
     return {**place, "of_user": person.id, "who": f"{person.platform}:{person.id}"}
 
 
-def where(place: Place | None) -> dict[str, str]:
+def where(place: WorkspaceKey | None) -> dict[str, str]:
     return {"of_platform": place.platform, "of_workspace": place.workspace} if place else {}
 
 

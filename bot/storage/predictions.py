@@ -33,7 +33,7 @@ _CLAIM = (
 _CLOSE = (
     sa.update(predictions)
     .where(predictions.c.id == bindparam("prediction"))
-    .values(state=bindparam("end"), predict_seconds=bindparam("seconds"), cost=bindparam("micros"), inputs={})
+    .values(state=bindparam("end"), predict_seconds=bindparam("seconds"), cost_micros=bindparam("micros"), inputs={})
 )
 _USUAL = sa.select(model_times.c.seconds).where(model_times.c.model == bindparam("model"))
 _insert_seconds = insert(model_times)
@@ -70,9 +70,9 @@ class PredictionStore:
             # Overwriting the id would lose a run that is paid for.
             raise AlreadyClaimed(f"{prediction_id} has another run than {backend_id}")
 
-    async def close(self, prediction_id: str, state: str, predict_seconds: float | None, cost: int) -> None:
+    async def close(self, prediction_id: str, state: str, predict_seconds: float | None, cost_micros: int) -> None:
         """Store how it ended and what it cost the owner (micros); inputs are forgotten."""
-        facts = {"end": state, "seconds": predict_seconds, "micros": cost}
+        facts = {"end": state, "seconds": predict_seconds, "micros": cost_micros}
         await self._run(_CLOSE, {"prediction": prediction_id, **facts})
 
     async def get_usual_seconds(self, model: str) -> float | None:
@@ -97,7 +97,7 @@ def _row_from_prediction(record: PredictionRecord) -> dict[str, Any]:
         "backend_id": record.backend_id,
         "state": record.state,
         "predict_seconds": record.predict_seconds,
-        "cost": record.cost,
+        "cost_micros": record.cost_micros,
     }
 
 
@@ -113,7 +113,7 @@ def _prediction_from_row(row: sa.Row[Any]) -> PredictionRecord:
         backend_id=row.backend_id,
         state=row.state,
         predict_seconds=row.predict_seconds,
-        cost=row.cost,
+        cost_micros=row.cost_micros,
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from bot.core.errors import Fault
+from bot.core.errors import InternalError
 from bot.storage import triggers
 from bot.storage.connection import Connection
 from bot.storage.tables import jobs, ledger, people  # noqa: F401 - an import adds the file's tables to the metadata
@@ -36,7 +36,7 @@ async def prepare(connection: Connection) -> None:
     if found is None:
         await _create(connection, known[-1])
     elif found and found not in known:
-        raise Fault(f"This database is of version {found}, newer than this Easel knows: please update Easel.")
+        raise InternalError(f"This database is of version {found}, newer than this Easel knows: please update Easel.")
     elif found != known[-1]:
         await connection.run_sync(upgrade)
     await triggers.check_guards(connection)

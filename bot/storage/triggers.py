@@ -6,7 +6,7 @@ CHECK constraints on `accounts` then refuse overdrafts, and unique indexes on `l
 
 import sqlalchemy as sa
 
-from bot.core.errors import LedgerUnguarded
+from bot.core.errors import LedgerTriggersMissing
 from bot.storage.connection import Connection
 
 _MOVED = "'the ledger refuses: money moves by its rows only'"
@@ -144,7 +144,7 @@ async def check_guards(connection: Connection) -> None:
     found = {row[0]: row[1] for row in rows}
     broken = sorted(name for name, body in expected.items() if found.get(name) != body)
     if broken:
-        raise LedgerUnguarded(
+        raise LedgerTriggersMissing(
             f"The database lost what guards its money ({', '.join(broken)}). Restore a backup, or ask for help: "
             "starting like this could spend without limit."
         )

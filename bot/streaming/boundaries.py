@@ -15,7 +15,7 @@ _LONGEST_SENTENCE_END = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """One line with its line end, the fence open before it, and the one open after it."""
 
     start: int
@@ -28,7 +28,7 @@ class Line:
         return self.before is not self.fence
 
 
-class Level(IntEnum):
+class BoundaryLevel(IntEnum):
     """Kinds of boundaries, best first."""
 
     BLOCK = 0
@@ -41,59 +41,59 @@ class Level(IntEnum):
 
 # How much of the message a cut must fill to be taken at once: a good boundary far up wastes the message.
 _FILL = {
-    Level.BLOCK: 0.5,
-    Level.ITEM: 0.5,
-    Level.LINE: 0.4,
-    Level.CODE_LINE: 0.4,
-    Level.SENTENCE: 0.4,
-    Level.WORD: 0.25,
+    BoundaryLevel.BLOCK: 0.5,
+    BoundaryLevel.ITEM: 0.5,
+    BoundaryLevel.LINE: 0.4,
+    BoundaryLevel.CODE_LINE: 0.4,
+    BoundaryLevel.SENTENCE: 0.4,
+    BoundaryLevel.WORD: 0.25,
 }
 
 
-def best_cut(text: str, start: int, overflow: int, lines: list[Line]) -> int:
+def find_best_cut(text: str, start: int, overflow: int, lines: list[TextLine]) -> int:
     """Where a part that begins at `start` ends, looking at nothing after `text[:overflow]`.
 
     Everything before `overflow` fits. The answer is past `start`, and short of `overflow` where that is possible.
     """
     text = text[:overflow]
-    best = _last_of_each_level(text, start, lines)
+    best = _find_last_of_each_level(text, start, lines)
     for level, fill in _FILL.items():
         if best.get(level, start) - start >= fill * (overflow - start):
             return best[level]
     for level in _FILL:
         if level in best:
             return best[level]
-    return last_inner_cut(text, start, lines)
+    return find_last_inner_cut(text, start, lines)
 
 
-def _last_of_each_level(text: str, start: int, lines: list[Line]) -> dict[Level, int]:
+def _find_last_of_each_level(text: str, start: int, lines: list[TextLine]) -> dict[BoundaryLevel, int]:
     first = start + len(text[start:]) - len(text[start:].lstrip())  # a part must not be blank
-    found: dict[Level, int] = {}
-    for level, cut in (*_line_cuts(text, lines), *_word_cuts(text, lines)):
+    found: dict[BoundaryLevel, int] = {}
+    for level, cut in (*_iterate_line_cuts(text, lines), *_iterate_word_cuts(text, lines)):
         if first < cut < len(text):
             found[level] = max(cut, found.get(level, 0))
     return found
 
 
-def _line_cuts(text: str, lines: list[Line]) -> Iterator[tuple[Level, int]]:
+def _iterate_line_cuts(text: str, lines: list[TextLine]) -> Iterator[tuple[BoundaryLevel, int]]:
     for line in lines:
-        if (cut := line_cut(text, line)) is not None:
+        if (cut := find_line_cut(text, line)) is not None:
             yield cut
 
 
-def line_cut(text: str, line: Line) -> tuple[Level, int] | None:
+def find_line_cut(text: str, line: TextLine) -> tuple[BoundaryLevel, int] | None:
     """The boundary at the end of a line, if something follows it."""
     if line.end >= len(text) or text[line.end - 1] != "\n" or not is_boundary(text, line.end):
         return None
     if line.fence is not None:
         # After the line that opens it, a block would be shown empty.
-        return None if line.is_fence else (Level.CODE_LINE, line.end)
+        return None if line.is_fence else (BoundaryLevel.CODE_LINE, line.end)
     if line.is_fence or not text[line.start : line.end].strip():
-        return Level.BLOCK, line.end
-    return Level.ITEM if _BLOCK_START.match(text, line.end) else Level.LINE, line.end
+        return BoundaryLevel.BLOCK, line.end
+    return BoundaryLevel.ITEM if _BLOCK_START.match(text, line.end) else BoundaryLevel.LINE, line.end
 
 
-def inner_cuts(text: str, line: Line) -> Iterator[tuple[Level, int]]:
+def iterate_inner_cuts(text: str, line: TextLine) -> Iterator[tuple[BoundaryLevel, int]]:
     """The boundaries inside a line, first to last."""
     if line.is_fence:
         return
@@ -103,37 +103,37 @@ def inner_cuts(text: str, line: Line) -> Iterator[tuple[Level, int]]:
             yield level, cut
 
 
-def _word_cuts(text: str, lines: list[Line]) -> Iterator[tuple[Level, int]]:
+def _iterate_word_cuts(text: str, lines: list[TextLine]) -> Iterator[tuple[BoundaryLevel, int]]:
     """The last sentence end and the last space of each line, up to where the text stops fitting."""
     for line in lines:
         if line.is_fence:
             continue
-        found = set[Level]()
+        found = set[BoundaryLevel]()
         for cut in _cuts_inside(text, line):
             level = _level_inside(text, line, cut)
             if level is not None and level not in found:
                 found.add(level)
                 yield level, cut
-            if Level.SENTENCE in found:
+            if BoundaryLevel.SENTENCE in found:
                 break
 
 
-def _cuts_inside(text: str, line: Line) -> Iterable[int]:
+def _cuts_inside(text: str, line: TextLine) -> Iterable[int]:
     return range(min(line.end, len(text)) - 1, line.start, -1)
 
 
-def _level_inside(text: str, line: Line, cut: int) -> Level | None:
+def _level_inside(text: str, line: TextLine, cut: int) -> BoundaryLevel | None:
     before = text[max(line.start, cut - _LONGEST_SENTENCE_END) : cut]
     if line.before is None and _SENTENCE_END.match(before):
-        level = Level.SENTENCE
+        level = BoundaryLevel.SENTENCE
     elif before[-1].isspace() and not text[cut].isspace():
-        level = Level.WORD
+        level = BoundaryLevel.WORD
     else:
         return None
     return level if _is_inner_cut(text, cut) else None
 
 
-def last_inner_cut(text: str, start: int, lines: list[Line]) -> int:
+def find_last_inner_cut(text: str, start: int, lines: list[TextLine]) -> int:
     """Inside a word: the last character that fits whole; failing that, the last code point."""
     in_fences = [range(line.start + 1, line.end) for line in lines if line.is_fence]
     for cut in range(len(text) - 1, start, -1):

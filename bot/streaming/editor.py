@@ -13,18 +13,18 @@ from bot.core.clock import Clock
 from bot.core.jobs import MessageState, PostedMessage
 from bot.core.platform import Destination, MessageFull, MessageLost, Pacer, Platform
 from bot.core.replies import MessageRef, Reply
-from bot.streaming.layout import Layout, Page
+from bot.streaming.layout import MessageLayout, MessagePage
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
-Record = Callable[[PostedMessage], Awaitable[None]]
+PartRecorder = Callable[[PostedMessage], Awaitable[None]]
 
 _FINAL_ATTEMPTS = 5
 _LONGEST_BACKOFF_SECONDS = 8.0
 _LAST_EDIT_SECONDS = 5.0
 """How long a stop waits for the edit in flight."""
-_TAKEN_BACK = "…"
+_REMOVED_TEXT = "…"
 """What a message shows whose text the final answer no longer has."""
 
 
@@ -50,7 +50,7 @@ class _Message:
     """The end of the text that it has shown."""
 
 
-class Editor:
+class MessageEditor:
     """Shows one job's reply in its messages.
 
     `parts` are the messages posted so far, as the database has them, perhaps none; text goes on in the last one. The
@@ -64,7 +64,7 @@ class Editor:
         destination: Destination,
         parts: Sequence[PostedMessage] = (),
         *,
-        record: Record,
+        record: PartRecorder,
         clock: Clock,
     ) -> None:
         self._platform = platform
@@ -74,7 +74,9 @@ class Editor:
         self._messages = [_Message(row, platform.pacer(row.ref)) for row in sorted(parts, key=lambda row: row.part)]
         self._first = max(0, len(self._messages) - 1)
         last = self._messages[-1].row if self._messages else None
-        self._layout = Layout(platform.limits, start=last.start if last else 0, opening=last.opening if last else "")
+        self._layout = MessageLayout(
+            platform.limits, start=last.start if last else 0, opening=last.opening if last else ""
+        )
         self._reply: Reply | None = None
         self._latest: Reply | Callable[[], Reply] | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -116,13 +118,13 @@ class Editor:
                 if failures == _FINAL_ATTEMPTS:
                     raise
                 await self._back_off(error, failures)
-        self._leave()
+        self._close_pacers()
         return [message.row for message in self._messages]
 
     async def aclose(self) -> None:
         """Stop without a last word. An edit in flight may end."""
         await self._stop(timeout=_LAST_EDIT_SECONDS)
-        self._leave()
+        self._close_pacers()
 
     async def _stop(self, timeout: float | None = None) -> None:
         self._is_stopping = True
@@ -135,9 +137,9 @@ class Editor:
             writer.cancel()
             await asyncio.wait([writer])
 
-    def _leave(self) -> None:
+    def _close_pacers(self) -> None:
         for message in self._messages:
-            message.pacer.leave()
+            message.pacer.close()
 
     async def _write(self) -> None:
         """Work until everything is shown. An error is not the end: the next edit tries again."""
@@ -167,7 +169,7 @@ class Editor:
         finally:
             self._is_waiting = False
 
-    def _take(self) -> None:
+    def _take_latest(self) -> None:
         """Take up the newest reply."""
         if self._latest is None:
             return
@@ -178,31 +180,31 @@ class Editor:
 
     async def _step(self, *, is_final: bool) -> bool:
         """Bring the first message that differs in step; False when none does."""
-        self._take()
+        self._take_latest()
         if self._reply is None:
             return False
         for n, page in enumerate(self._pages(), self._first):
             if n == len(self._messages):
-                await self._unless_full(self._post(page, is_final=is_final), n)
+                await self._run_unless_full(self._post(page, is_final=is_final), n)
                 return True
             message = self._messages[n]
             if message.shown != page.reply:
-                await self._wait(message.pacer.turn(is_final=is_final))
-                await self._unless_full(self._edit(message, n), n)
+                await self._wait(message.pacer.wait_for_edit(is_final=is_final))
+                await self._run_unless_full(self._edit(message, n), n)
                 return True
             await self._settle(message, page, is_final=is_final)
         return False
 
-    def _pages(self) -> list[Page]:
+    def _pages(self) -> list[MessagePage]:
         """What each message from `_first` on should show now."""
         reply = self._reply or Reply()
-        pages = self._layout.pages(reply)
+        pages = self._layout.lay_out(reply)
         surplus = self._messages[self._first + len(pages) :]
-        taken_back = Reply(_TAKEN_BACK, is_private=reply.is_private)
+        taken_back = Reply(_REMOVED_TEXT, is_private=reply.is_private)
         end = replace(pages[-1].part, start=pages[-1].part.end, opening="", closing="")
-        return [*pages, *(Page(end, taken_back, False) for _ in surplus)]
+        return [*pages, *(MessagePage(end, taken_back, False) for _ in surplus)]
 
-    async def _unless_full(self, work: Awaitable[None], n: int) -> None:
+    async def _run_unless_full(self, work: Awaitable[None], n: int) -> None:
         """Post or edit; where the message takes no more, the text is laid out anew from it on."""
         try:
             await work
@@ -215,7 +217,7 @@ class Editor:
 
     async def _edit(self, message: _Message, n: int) -> None:
         """The newest text may differ from the one that asked for the turn."""
-        self._take()
+        self._take_latest()
         page = self._pages()[n - self._first]
         if message.shown == page.reply:
             return
@@ -228,16 +230,16 @@ class Editor:
 
     async def _move(self, message: _Message, to: MessageRef) -> None:
         """Another message took its place: the database must know before anything else is done with it."""
-        message.pacer.leave()
+        message.pacer.close()
         message.row, message.pacer = replace(message.row, ref=to), self._platform.pacer(to)
         message.is_recorded = False
         await self._record(message.row)
         message.is_recorded = True
 
-    async def _post(self, page: Page, *, is_final: bool) -> None:
+    async def _post(self, page: MessagePage, *, is_final: bool) -> None:
         job, n = self._destination.nonce.rpartition(":")[0], len(self._messages)
         after = self._messages[-1].row.ref if self._messages else None
-        destination = replace(self._destination, nonce=f"{job}:{n}", after=after) if n else self._destination
+        destination = replace(self._destination, nonce=f"{job}:{n}", previous_part=after) if n else self._destination
         with counted(self._platform.name):
             ref = await self._platform.post(destination, page.reply)
         row = PostedMessage(job, n, ref, start=page.part.start, end=page.part.start, opening=page.part.opening)
@@ -245,7 +247,7 @@ class Editor:
         self._messages.append(message)
         await self._settle(message, page, is_final=is_final)
 
-    async def _settle(self, message: _Message, page: Page, *, is_final: bool) -> None:
+    async def _settle(self, message: _Message, page: MessagePage, *, is_final: bool) -> None:
         """Note the text range of a message that shows its page, and record what the database does not know yet.
 
         The final state of the last message is left to the caller, who stores it together with the job's.

@@ -23,7 +23,7 @@ class Fence:
     def closing(self) -> str:
         return self.indent + self.run
 
-    def reopened(self, room: int) -> str:
+    def reopen(self, room: int) -> str:
         """The line that opens it again at the head of a message, at most `room` code points where words can go.
 
         Indented by three at most: a message has no list item around it.
@@ -36,7 +36,7 @@ class Fence:
         return head
 
 
-def opened_by(line: str, longest_run: int) -> Fence | None:
+def parse_opening_fence(line: str, longest_run: int) -> Fence | None:
     """The fence this line opens outside of code, if any. Longer runs than `longest_run` are taken for a drawing."""
     match = _OPENING.match(line)
     if match is None or len(match[2]) > longest_run:
@@ -52,20 +52,20 @@ def is_closed_by(fence: Fence, line: str) -> bool:
     return len(run) >= len(fence.run) and run == fence.run[0] * len(run)
 
 
-def after_line(line: str, fence: Fence | None, longest_run: int) -> Fence | None:
+def find_fence_after_line(line: str, fence: Fence | None, longest_run: int) -> Fence | None:
     """The open fence after a line, given the one before it."""
     if fence is None:
-        return opened_by(line, longest_run)
+        return parse_opening_fence(line, longest_run)
     return None if is_closed_by(fence, line) else fence
 
 
-def run_in(line: str, length: int) -> int:
+def measure_fence_run(line: str, length: int) -> int:
     """How long the indentation and run are that the first `length` characters of a line show; 0 for no fence."""
     match = _OPENING.match(line, 0, length)
     return len(match[1]) + len(match[2]) if match else 0
 
 
-def length_like_closing(fence: Fence, line: str) -> int:
+def measure_closing_prefix(fence: Fence, line: str) -> int:
     """How many characters of a line could still become the closing fence."""
     match = re.match(rf"[ \t]*{re.escape(fence.run[0])}*[ \t]*", line)
     return match.end() if match else 0

@@ -21,7 +21,7 @@ class _Grant:
 
 
 @dataclass(slots=True, eq=False)
-class Waiter:
+class EditWaiter:
     """Somebody who waits for their turn."""
 
     pacer: "BucketPacer"
@@ -31,14 +31,14 @@ class Waiter:
 
 
 @dataclass(slots=True)
-class _Learnt:
+class _WindowState:
     """What the platform said of the window that is running."""
 
     remaining: int
     reset_at: float
 
 
-class Bucket:
+class EditBucket:
     """At most `limit` edits in `window` seconds, over all messages that share it.
 
     `stretch` spaces edits that are not final by that multiple of window ÷ limit; without it, what is left of the window
@@ -47,18 +47,20 @@ class Bucket:
     seconds are kept within the limit, with some slack for requests that travel at different speeds.
     """
 
-    def __init__(self, clock: Clock, *, limit: int, window: float, stretch: float | None = None, kept: int = 0) -> None:
+    def __init__(
+        self, clock: Clock, *, limit: int, window_seconds: float, spacing_factor: float | None = None, reserved: int = 0
+    ) -> None:
         self._clock = clock
         self._limit = limit
-        self._window = window
-        self._stretch = stretch
-        self._kept = kept
-        self._memory = window + max(_JITTER_SECONDS, window / 20)
+        self._window = window_seconds
+        self._stretch = spacing_factor
+        self._kept = reserved
+        self._memory_seconds = window_seconds + max(_JITTER_SECONDS, window_seconds / 20)
         self._grants: deque[_Grant] = deque()
-        self._learnt: _Learnt | None = None
+        self._window_state: _WindowState | None = None
         self._blocked_until = 0.0
-        self._last = float("-inf")
-        self._waiters: list[Waiter] = []
+        self._last_edit_at = float("-inf")
+        self._waiters: list[EditWaiter] = []
         self._orders = count(1)
         self._pacers: set[BucketPacer] = set()
         self._timer: asyncio.Task[None] | None = None
@@ -73,9 +75,9 @@ class Bucket:
     def is_idle(self) -> bool:
         """Whether it can be forgotten: no message shares it, and its window is over."""
         now = self._clock.monotonic()
-        return not self._pacers and now - self._last > self._memory and now > self._blocked_until
+        return not self._pacers and now - self._last_edit_at > self._memory_seconds and now > self._blocked_until
 
-    def learn(self, *, remaining: int, reset_after: float, limit: int | None = None) -> None:
+    def update(self, *, remaining: int, reset_after_seconds: float, limit: int | None = None) -> None:
         """What the answer to one edit says: slots left, seconds to the reset, and the size of the bucket."""
         now = self._clock.monotonic()
         for grant in self._grants:
@@ -83,21 +85,21 @@ class Bucket:
                 grant.is_answered = True
                 break
         self._limit = limit or self._limit
-        told = _Learnt(remaining, now + reset_after)
-        known = self._learnt
+        told = _WindowState(remaining, now + reset_after_seconds)
+        known = self._window_state
         if known is not None and now < known.reset_at and told.reset_at < known.reset_at + self._window / 2:
             # The same window: answers may overtake each other, and each knows the reset too late by its way back.
-            told = _Learnt(min(told.remaining, known.remaining), min(told.reset_at, known.reset_at))
-        self._learnt = told
+            told = _WindowState(min(told.remaining, known.remaining), min(told.reset_at, known.reset_at))
+        self._window_state = told
         self._dispatch()
 
-    def penalty(self, retry_after: float) -> None:
+    def block(self, retry_after_seconds: float) -> None:
         """A 429: nothing goes for `retry_after` seconds."""
-        self._blocked_until = max(self._blocked_until, self._clock.monotonic() + retry_after)
+        self._blocked_until = max(self._blocked_until, self._clock.monotonic() + retry_after_seconds)
         self._dispatch()
 
-    async def _turn(self, pacer: "BucketPacer", *, is_final: bool) -> None:
-        waiter = Waiter(pacer, is_final, next(self._orders), asyncio.get_running_loop().create_future())
+    async def _wait_for_edit(self, pacer: "BucketPacer", *, is_final: bool) -> None:
+        waiter = EditWaiter(pacer, is_final, next(self._orders), asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
         self._dispatch()
         try:
@@ -126,64 +128,64 @@ class Bucket:
         self._timer = None
         self._dispatch()
 
-    def _grant(self, waiter: Waiter, now: float) -> None:
+    def _grant(self, waiter: EditWaiter, now: float) -> None:
         self._waiters.remove(waiter)
         self._grants.append(_Grant(now))
-        self._last = now
-        waiter.pacer.served = next(self._orders)
+        self._last_edit_at = now
+        waiter.pacer.served_order = next(self._orders)
         if not waiter.granted.done():
             waiter.granted.set_result(None)
 
     def _earliest(self, now: float, *, is_final: bool) -> float:
         """When an edit may go, as far as can be told now; asked again then."""
-        while self._grants and self._grants[0].at <= now - self._memory:
+        while self._grants and self._grants[0].at <= now - self._memory_seconds:
             self._grants.popleft()
         at = self._blocked_until
         if self._left(now) < (1 if is_final else 1 + self._kept):
             at = max(at, self._refilled_at(now))
-        return at if is_final else max(at, self._last + self._spacing(now))
+        return at if is_final else max(at, self._last_edit_at + self._spacing(now))
 
     def _left(self, now: float) -> int:
-        if self._learnt is not None and now < self._learnt.reset_at:
-            return self._learnt.remaining - sum(not grant.is_answered for grant in self._grants)
+        if self._window_state is not None and now < self._window_state.reset_at:
+            return self._window_state.remaining - sum(not grant.is_answered for grant in self._grants)
         return self._limit - len(self._counted())
 
     def _counted(self) -> list[_Grant]:
         """The edits that may lie in the window now running: those since the last reset, and those on their way."""
-        reset_at = self._learnt.reset_at if self._learnt is not None else float("-inf")
+        reset_at = self._window_state.reset_at if self._window_state is not None else float("-inf")
         return [grant for grant in self._grants if grant.at >= reset_at or not grant.is_answered]
 
     def _refilled_at(self, now: float) -> float:
-        if self._learnt is not None and now < self._learnt.reset_at:
-            return self._learnt.reset_at
+        if self._window_state is not None and now < self._window_state.reset_at:
+            return self._window_state.reset_at
         oldest = min((grant.at for grant in self._counted()), default=now)
-        return oldest + self._memory
+        return oldest + self._memory_seconds
 
     def _spacing(self, now: float) -> float:
         """Seconds from the last edit to the next that is not final."""
         if self._stretch is not None:
             return self._stretch * self._window / self._limit
-        if self._learnt is None or now >= self._learnt.reset_at:
-            return self._memory / max(1, self._limit - self._kept)
+        if self._window_state is None or now >= self._window_state.reset_at:
+            return self._memory_seconds / max(1, self._limit - self._kept)
         # One more share than slots: the edit after the last slot goes right after the reset.
-        return (self._learnt.reset_at - self._last) / (max(0, self._left(now) - self._kept) + 1)
+        return (self._window_state.reset_at - self._last_edit_at) / (max(0, self._left(now) - self._kept) + 1)
 
 
-def _precedence(waiter: Waiter) -> tuple[bool, int, int]:
+def _precedence(waiter: EditWaiter) -> tuple[bool, int, int]:
     """Final edits in the order they came, then whoever was served longest ago."""
-    return (not waiter.is_final, 0 if waiter.is_final else waiter.pacer.served, waiter.order)
+    return (not waiter.is_final, 0 if waiter.is_final else waiter.pacer.served_order, waiter.order)
 
 
 @dataclass(slots=True, eq=False)
 class BucketPacer(Pacer):
     """One message's turns in a shared bucket."""
 
-    _bucket: Bucket
-    served: int = field(default=0)
+    _bucket: EditBucket
+    served_order: int = field(default=0)
     """When it was last served, as a rising number; 0 for never."""
 
-    async def turn(self, *, is_final: bool) -> None:
-        await self._bucket._turn(self, is_final=is_final)
+    async def wait_for_edit(self, *, is_final: bool) -> None:
+        await self._bucket._wait_for_edit(self, is_final=is_final)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         self._bucket._pacers.discard(self)

@@ -26,7 +26,7 @@ _ANY = re.compile(
 )
 
 
-def harmless(text: str) -> str:
+def sanitize_text(text: str) -> str:
     """The text without direction controls, terminal escapes and hidden writing; emoji and scripts stay whole.
 
     Line ends become newlines, lone surrogates U+FFFD, and at most eight accents are piled on one letter.
@@ -39,7 +39,7 @@ def harmless(text: str) -> str:
     text = _SURROGATES.sub("\ufffd", text)
     text = _HIDDEN.sub("", text)
     text = _TAGS.sub(_flag_or_nothing, text)
-    text = _JOINERS_AND_SELECTORS.sub(_needed, text)
+    text = _JOINERS_AND_SELECTORS.sub(_keep_needed_joiners, text)
     return _PILED_MARKS.sub(r"\1", text)
 
 
@@ -52,7 +52,7 @@ def _flag_or_nothing(match: re.Match[str]) -> str:
     return match[0] if match[0][0] == "\U0001f3f4" else ""
 
 
-def _needed(match: re.Match[str]) -> str:
+def _keep_needed_joiners(match: re.Match[str]) -> str:
     """Of a run of joiners and variation selectors: the first selector, and a joiner where writing needs one."""
     run = match[0]
     selector = run[0] if run[0] not in "\u200c\u200d" else ""

@@ -8,15 +8,21 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from bot.core.platform import MessageLimits
-from bot.streaming.boundaries import Line, best_cut
-from bot.streaming.early_cuts import Measure, early_cut, last_fitting
-from bot.streaming.fences import Fence, after_line, length_like_closing, opened_by, run_in
+from bot.streaming.boundaries import TextLine, find_best_cut
+from bot.streaming.early_cuts import MessageMeasure, find_early_cut, find_last_fitting_cut
+from bot.streaming.fences import (
+    Fence,
+    find_fence_after_line,
+    measure_closing_prefix,
+    measure_fence_run,
+    parse_opening_fence,
+)
 
 _SMALLEST_ROOM = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TextPart:
     """One message's share `text[start:end]`, the fence reopened before it and the fence closed after it, if any."""
 
     start: int
@@ -24,7 +30,7 @@ class Part:
     opening: str = ""
     closing: str = ""
 
-    def shown(self, text: str) -> str:
+    def render(self, text: str) -> str:
         """What the message says."""
         shown = f"{self.opening}\n{text[self.start : self.end]}" if self.opening else text[self.start : self.end]
         if not self.closing:
@@ -45,14 +51,14 @@ class Splitter:
     """
 
     def __init__(self, limits: MessageLimits, *, reserve: int = 0, start: int = 0, opening: str = "") -> None:
-        self._room = limits.text - reserve
+        self._room = limits.max_length - reserve
         if self._room < _SMALLEST_ROOM:
             raise ValueError(f"a message of {self._room} is too small to split a text into")
-        self._is_in_bytes = limits.text_in_bytes
-        self._appends = limits.appends
+        self._is_in_bytes = limits.is_length_in_bytes
+        self._appends = limits.is_append_only
         self._longest_run = self._room // 8
-        self._first = Part(start, start, opening)
-        self._closed: list[Part] = []
+        self._first = TextPart(start, start, opening)
+        self._closed: list[TextPart] = []
         self._reopened: list[str] = []
         self._closed_text = ""
         self._rooms: dict[int, int] = {}
@@ -75,7 +81,7 @@ class Splitter:
         self._closed_text = self._closed_text[: self._closed[-1].end] if self._closed else ""
         return True
 
-    def update(self, text: str) -> list[Part]:
+    def update(self, text: str) -> list[TextPart]:
         """All parts since `start`: the closed ones, and as the last one what is still open (perhaps empty).
 
         A text that does not go on from what was closed is split afresh.
@@ -84,55 +90,55 @@ class Splitter:
             self._closed, self._reopened, self._closed_text = [], [], ""
         while True:
             at = self._next_part()
-            part, is_closed = self._take(text, at)
+            part, is_closed = self._take_part(text, at)
             if not is_closed:
                 return [*self._closed, part]
             self._closed.append(part)
             self._closed_text = text[: part.end]
 
-    def _next_part(self) -> Part:
+    def _next_part(self) -> TextPart:
         """Where the part after the closed ones begins."""
         if not self._closed:
             return self._first
         last = self._closed[-1]
-        return Part(last.end, last.end, self._reopened[-1])
+        return TextPart(last.end, last.end, self._reopened[-1])
 
-    def _take(self, text: str, at: Part) -> tuple[Part, bool]:
+    def _take_part(self, text: str, at: TextPart) -> tuple[TextPart, bool]:
         """The part that begins at `at`, and whether it is full."""
         lines, overflow = self._read(text, at)
         end = self._end(text, at, lines, overflow)
         if end is None:
             fence = lines[-1].fence if lines else self._fence_of(at.opening)
-            return Part(at.start, max(at.start, len(text)), at.opening, fence.closing if fence else ""), False
+            return TextPart(at.start, max(at.start, len(text)), at.opening, fence.closing if fence else ""), False
         fence = self._fence_at(text, end, lines)
-        self._reopened.append(fence.reopened(self._room // 4) if fence else "")
-        return Part(at.start, end, at.opening, fence.closing if fence else ""), True
+        self._reopened.append(fence.reopen(self._room // 4) if fence else "")
+        return TextPart(at.start, end, at.opening, fence.closing if fence else ""), True
 
-    def _end(self, text: str, at: Part, lines: list[Line], overflow: int | None) -> int | None:
+    def _end(self, text: str, at: TextPart, lines: list[TextLine], overflow: int | None) -> int | None:
         """Where the part is to be closed, if it is."""
         end_from = self._ends.get(at.start)
         if self._appends or end_from is not None:
-            measure = Measure(self._size, self._room_of(at), at.opening)
-            early = early_cut(text, at.start, lines, measure, end_from=end_from)
+            measure = MessageMeasure(self._size, self._room_of(at), at.opening)
+            early = find_early_cut(text, at.start, lines, measure, end_from=end_from)
             if early is not None and (overflow is None or early < overflow):
                 return early
         if overflow is None:
             return None
         return (
-            last_fitting(text, at.start, overflow, lines)
+            find_last_fitting_cut(text, at.start, overflow, lines)
             if self._appends
-            else best_cut(text, at.start, overflow, lines)
+            else find_best_cut(text, at.start, overflow, lines)
         )
 
-    def _room_of(self, at: Part) -> int:
+    def _room_of(self, at: TextPart) -> int:
         return self._rooms.get(at.start, self._room)
 
-    def _read(self, text: str, at: Part) -> tuple[list[Line], int | None]:
+    def _read(self, text: str, at: TextPart) -> tuple[list[TextLine], int | None]:
         """The lines of one part, and the end of the first stretch that does not fit, if the text has one."""
         fence, room = self._fence_of(at.opening), self._room_of(at)
         used = self._size(at.opening) + 1 if at.opening else 0
         position = min(at.start, len(text))
-        lines: list[Line] = []
+        lines: list[TextLine] = []
         while position < len(text):
             # No line needs to be seen further than a message is long.
             line = text[position : text.find("\n", position, position + room) + 1 or position + room + 1]
@@ -141,7 +147,9 @@ class Splitter:
             if is_full:
                 # What comes after must not count: it may not have arrived yet.
                 line = line[: fitting + 1]
-            lines.append(Line(position, position + len(line), fence, after_line(line, fence, self._longest_run)))
+            lines.append(
+                TextLine(position, position + len(line), fence, find_fence_after_line(line, fence, self._longest_run))
+            )
             position += len(line)
             if is_full:
                 return lines, position
@@ -166,23 +174,27 @@ class Splitter:
         closing fence then always fits, and no part begins with it.
         """
         if fence is None:
-            run = run_in(line, length)
+            run = measure_fence_run(line, length)
             return run + 1 if run > 0 and len(line[:run].strip()) <= self._longest_run else 0
         closing = self._size(fence.closing) + 1
-        return closing if length <= length_like_closing(fence, line) else 2 * closing + 1
+        return closing if length <= measure_closing_prefix(fence, line) else 2 * closing + 1
 
-    def _fence_at(self, text: str, end: int, lines: list[Line]) -> Fence | None:
+    def _fence_at(self, text: str, end: int, lines: list[TextLine]) -> Fence | None:
         """The fence open at a cut, reading a line that is cut as if it ended there."""
         line = next(line for line in reversed(lines) if line.start < end)
-        return line.fence if line.end == end else after_line(text[line.start : end], line.before, self._longest_run)
+        return (
+            line.fence
+            if line.end == end
+            else find_fence_after_line(text[line.start : end], line.before, self._longest_run)
+        )
 
     def _fence_of(self, opening: str) -> Fence | None:
-        return opened_by(opening, self._longest_run) if opening else None
+        return parse_opening_fence(opening, self._longest_run) if opening else None
 
     def _size(self, text: str) -> int:
         return len(text.encode("utf-8", "surrogatepass")) if self._is_in_bytes else len(text)
 
 
-def split(text: str, limits: MessageLimits, *, reserve: int = 0) -> list[Part]:
+def split_text(text: str, limits: MessageLimits, *, reserve: int = 0) -> list[TextPart]:
     """The parts of a whole text; see `Splitter`."""
     return Splitter(limits, reserve=reserve).update(text)

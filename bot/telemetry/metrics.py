@@ -39,6 +39,6 @@ loop_lag_seconds = Histogram(
 )  # fmt: skip
 
 
-def render() -> bytes:
+def render_metrics() -> bytes:
     """Return the page for /metrics in Prometheus' text format."""
     return generate_latest(REGISTRY)

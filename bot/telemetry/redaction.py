@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-REMOVED = "•••"
+REDACTED = "•••"
 
 # Each keeps its groups and loses the rest.
-SHAPES = (
+SECRET_PATTERNS = (
     r"\b[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}",  # Discord bot
     r"\bxox[a-z](?:\.xox[a-z])?-[\w-]{6,}",  # Slack bot, user, refresh
     r"\bxapp-[\w-]{6,}",  # Slack app
@@ -33,44 +33,44 @@ class Redactor:
     """Replaces secrets in text by •••. Made once from the values of `Settings.secrets()`."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if secret for form in written_forms(secret)}
+        forms = {form for secret in secrets if secret for form in list_written_forms(secret)}
         exact = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
         self._exact = re.compile("|".join(exact)) if exact else None
-        self._shapes = [re.compile(shape) for shape in SHAPES] + [SIGNED_URL]
+        self._patterns = [re.compile(shape) for shape in SECRET_PATTERNS] + [SIGNED_URL]
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """The text without secrets."""
         if self._exact:
-            text = self._exact.sub(REMOVED, text)
-        for shape in self._shapes:
+            text = self._exact.sub(REDACTED, text)
+        for shape in self._patterns:
             text = shape.sub(keep_groups, text)
         return text
 
-    def value(self, value: object) -> object:
+    def redact_value(self, value: object) -> object:
         """A value that JSON can hold, without secrets: containers are walked, anything unusual becomes its text."""
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int | float):
             written = str(value)
-            return value if self.text(written) == written else self.text(written)
+            return value if self.redact_text(written) == written else self.redact_text(written)
         if isinstance(value, Mapping):
-            return {self.text(printed(key)): self.value(item) for key, item in value.items()}
+            return {self.redact_text(to_text(key)): self.redact_value(item) for key, item in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
-            return [self.value(item) for item in value]
-        return self.text(printed(value))
+            return [self.redact_value(item) for item in value]
+        return self.redact_text(to_text(value))
 
 
-def written_forms(secret: str) -> set[str]:
+def list_written_forms(secret: str) -> set[str]:
     """The secret as it is, and as URLs, reprs and JSON write it."""
     return {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1]}
 
 
 def keep_groups(match: re.Match[str]) -> str:
     before, *after = [group or "" for group in match.groups()] or [""]
-    return f"{before}{REMOVED}{''.join(after)}"
+    return f"{before}{REDACTED}{''.join(after)}"
 
 
-def printed(value: object) -> str:
+def to_text(value: object) -> str:
     """`str(value)`, also for an object that fails to print itself: a log line must never raise."""
     try:
         return str(value)

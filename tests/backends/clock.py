@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 class LeapingClock:
     """Sleeps of up to `leaps` seconds jump ahead; longer ones wait for `advance`. `slept` lists them all."""
 
-    def __init__(self, leaps: float = math.inf) -> None:
-        self.slept: list[float] = []
-        self._leaps = leaps
+    def __init__(self, max_leap_seconds: float = math.inf) -> None:
+        self.slept_seconds: list[float] = []
+        self._max_leap_seconds = max_leap_seconds
         self._seconds = 0.0
         self._sleepers: list[tuple[float, asyncio.Event]] = []
 
     @property
-    def sleepers(self) -> int:
+    def sleeper_count(self) -> int:
         """How many wait for `advance`."""
         return len(self._sleepers)
 
@@ -26,8 +26,8 @@ class LeapingClock:
         return self._seconds
 
     async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        if seconds <= self._leaps:
+        self.slept_seconds.append(seconds)
+        if seconds <= self._max_leap_seconds:
             self._seconds += seconds
             await asyncio.sleep(0)
             return

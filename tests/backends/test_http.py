@@ -8,31 +8,31 @@ import pytest
 from aiohttp import web
 
 from bot.backends import http
-from tests.backends.replicate.scripted import Asked, Reply, ScriptedServer, hang_up, say_nothing
-from tests.backends.waiting import eventually
+from tests.backends.replicate.scripted import ReceivedRequest, ScriptedResponse, ScriptedServer, hang_up, never_respond
+from tests.backends.waiting import wait_until
 
-CONTEXT = http.tls()
+CONTEXT = http.create_tls_context()
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[ScriptedServer]:
     server = ScriptedServer()
     await server.start()
-    server.on("GET", "/", Reply("hello"))
+    server.script("GET", "/", ScriptedResponse("hello"))
     yield server
     await server.stop()
 
 
-def ports(asked: list[Asked]) -> list[int]:
+def ports(asked: list[ReceivedRequest]) -> list[int]:
     return [one.port for one in asked]
 
 
 async def test_calls_one_after_another_share_a_line(server: ScriptedServer) -> None:
-    async with http.api_client(headers={}, context=CONTEXT) as client:
+    async with http.create_api_client(headers={}, context=CONTEXT) as client:
         for _ in range(3):
             assert (await client.get(server.url)).json() == "hello"
 
-    assert len(set(ports(server.asked))) == 1
+    assert len(set(ports(server.received))) == 1
 
 
 async def test_calls_at_once_have_a_line_each_and_no_limit(server: ScriptedServer) -> None:
@@ -40,51 +40,51 @@ async def test_calls_at_once_have_a_line_each_and_no_limit(server: ScriptedServe
 
     async def meet(request: web.Request) -> web.StreamResponse:
         await all_in.wait()
-        return await Reply("met")(request)
+        return await ScriptedResponse("met")(request)
 
-    server.on("GET", "/meet", meet)
-    async with http.api_client(headers={}, context=CONTEXT) as client:
+    server.script("GET", "/meet", meet)
+    async with http.create_api_client(headers={}, context=CONTEXT) as client:
         calls = [asyncio.create_task(client.get(server.url + "/meet")) for _ in range(150)]
         await all_in.wait()
         assert {reply.json() for reply in await asyncio.gather(*calls)} == {"met"}
 
-    assert len(set(ports(server.asked))) == 150
+    assert len(set(ports(server.received))) == 150
 
 
 async def test_a_stream_does_not_keep_its_line(server: ScriptedServer) -> None:
-    async with http.stream_client(context=CONTEXT) as client:
+    async with http.create_stream_client(context=CONTEXT) as client:
         for _ in range(2):
             async with client.stream("GET", server.url) as response:
                 await response.aread()
 
-    assert len(set(ports(server.asked))) == 2
+    assert len(set(ports(server.received))) == 2
 
 
 async def test_a_broken_line_is_not_used_again(server: ScriptedServer) -> None:
-    server.on("GET", "/broken", hang_up)
-    async with http.api_client(headers={}, context=CONTEXT) as client:
+    server.script("GET", "/broken", hang_up)
+    async with http.create_api_client(headers={}, context=CONTEXT) as client:
         await client.get(server.url)
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(server.url + "/broken")
         assert (await client.get(server.url)).json() == "hello"
 
-    assert len(set(ports(server.asked))) == 2
+    assert len(set(ports(server.received))) == 2
 
 
 async def test_a_cancelled_call_ends_its_line(server: ScriptedServer) -> None:
-    server.on("GET", "/silent", say_nothing)
-    async with http.api_client(headers={}, context=CONTEXT) as client:
+    server.script("GET", "/silent", never_respond)
+    async with http.create_api_client(headers={}, context=CONTEXT) as client:
         call = asyncio.create_task(client.get(server.url + "/silent"))
-        await eventually(lambda: server.open_streams == 1)
+        await wait_until(lambda: server.open_streams == 1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await eventually(lambda: server.open_streams == 0)
+        await wait_until(lambda: server.open_streams == 0)
 
 
 async def test_a_redirect_is_not_followed(server: ScriptedServer) -> None:
-    server.on("GET", "/moved", Reply("", 307, {"Location": server.url}))
-    async with http.api_client(headers={"Authorization": "Bearer r8_x"}, context=CONTEXT) as client:
+    server.script("GET", "/moved", ScriptedResponse("", 307, {"Location": server.url}))
+    async with http.create_api_client(headers={"Authorization": "Bearer r8_x"}, context=CONTEXT) as client:
         assert (await client.get(server.url + "/moved")).status_code == 307
 
-    assert [asked.path for asked in server.asked] == ["/moved"]
+    assert [asked.path for asked in server.received] == ["/moved"]

@@ -14,8 +14,8 @@ from bot.cli.documents import find_documents
 from bot.core.ids import new_id
 from bot.sandbox.server import SandboxOptions
 from bot.sandbox.thread import SandboxThread
-from tests.browser.house import open_house
-from tests.browser.visitor import Visitor
+from tests.browser.house import open_demo
+from tests.browser.visitor import PageVisitor
 from tests.conftest import is_required
 
 if TYPE_CHECKING:
@@ -81,14 +81,14 @@ def _running(speed: float) -> Iterator[SandboxThread]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def house(sandbox: SandboxThread, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The address of a page that tests share: each has a conversation of its own."""
-    async with open_house(tmp_path_factory.mktemp("house"), sandbox, daily_credits=100_000) as address:
+    async with open_demo(tmp_path_factory.mktemp("house"), sandbox, daily_credits=100_000) as address:
         yield address
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visitor(
     request: pytest.FixtureRequest, browser: "Browser", sandbox: SandboxThread, house: str, tmp_path: Path
-) -> AsyncIterator[Visitor]:
+) -> AsyncIterator[PageVisitor]:
     """Someone who has just opened the page. `visit` marks how: with slow models or so many daily credits (in a house of
     their own then), and the options of Playwright's context."""
     mark = request.node.get_closest_marker("visit")
@@ -98,9 +98,9 @@ async def visitor(
     address = house
     async with AsyncExitStack() as stack:
         if credits_ is not None:
-            address = await stack.enter_async_context(open_house(tmp_path, models, daily_credits=credits_))
+            address = await stack.enter_async_context(open_demo(tmp_path, models, daily_credits=credits_))
         context = await browser.new_context(**{"viewport": {"width": 1200, "height": 860}, **wishes})
         stack.push_async_callback(context.close)
-        visitor = await Visitor.come(context, f"{address}#c/{new_id()}")
+        visitor = await PageVisitor.open_page(context, f"{address}#c/{new_id()}")
         yield visitor
     assert visitor.complaints == []

@@ -8,14 +8,14 @@ from pydantic import SecretStr
 
 from bot.app import App
 from bot.cli.demo import BADGE
-from bot.platforms.web.demo_door import DemoDoor
+from bot.platforms.web.demo_door import DemoAuthenticator
 from bot.platforms.web.platform import WebPlatform
 from bot.sandbox.thread import SandboxThread
 from bot.settings import Settings
 
 
 @asynccontextmanager
-async def open_house(folder: Path, sandbox: SandboxThread, *, daily_credits: int = 1000) -> AsyncIterator[str]:
+async def open_demo(folder: Path, sandbox: SandboxThread, *, daily_credits: int = 1000) -> AsyncIterator[str]:
     """Serve the page; gives its address."""
     settings = Settings(
         _env_file=None,
@@ -30,6 +30,6 @@ async def open_house(folder: Path, sandbox: SandboxThread, *, daily_credits: int
     web = WebPlatform(app.database, app.clock)
     await app.open(web)
     try:
-        yield await app.serve(web, DemoDoor())
+        yield await app.serve(web, DemoAuthenticator())
     finally:
         await app.close()

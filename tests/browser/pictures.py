@@ -16,30 +16,30 @@ from playwright.async_api import Browser, async_playwright
 from bot.cli.documents import find_documents
 from bot.sandbox.server import SandboxOptions
 from bot.sandbox.thread import SandboxThread
-from tests.browser.house import open_house
-from tests.browser.visitor import Visitor, expect
+from tests.browser.house import open_demo
+from tests.browser.visitor import PageVisitor, expect
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 SCREEN = {"viewport": {"width": 1200, "height": 880}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 
 
-async def page(visitor: Visitor) -> None:
+async def page(visitor: PageVisitor) -> None:
     """The README's first screen: a picture, and an answer beneath it."""
     await visitor.ask("/imagine a lighthouse at dusk --aspect 21:9 --seed 12")
     await visitor.say("How do I give someone credits?")
     await visitor.answer.get_by_text("Money: credits").wait_for()
 
 
-async def page_dark(visitor: Visitor) -> None:
+async def page_dark(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox in fresh snow --aspect 3:2 --count 2 --seed 3")
 
 
-async def phone(visitor: Visitor) -> None:
+async def phone(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine mountains over a lake at sunrise --seed 5")
 
 
-async def options(visitor: Visitor) -> None:
+async def options(visitor: PageVisitor) -> None:
     await visitor.words.fill("/imagine a harbour town in the rain")
     await visitor.button("Options").click()
     await visitor.page.get_by_label("Model").select_option("flux-dev")
@@ -47,31 +47,31 @@ async def options(visitor: Visitor) -> None:
     await visitor.page.get_by_label("Seed").fill("7")
 
 
-async def drawer(visitor: Visitor) -> None:
+async def drawer(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a lighthouse at dusk --seed 7")
     await visitor.button("What just happened").click()
     await expect(visitor.page.get_by_role("dialog")).to_be_visible()
 
 
-async def setup(visitor: Visitor) -> None:
+async def setup(visitor: PageVisitor) -> None:
     """The owner's first minutes: what is set up, and what comes next."""
     await visitor.ask("/setup --budget 5000")
 
 
-async def settings(visitor: Visitor) -> None:
+async def settings(visitor: PageVisitor) -> None:
     """A setting is changed in its form, and the answer tells what holds now."""
     await visitor.ask("/settings general --time_zone Europe/Berlin --confirm_above 20")
     await visitor.ask("/settings show")
     await visitor.words.fill("/settings ")
 
 
-async def question(visitor: Visitor) -> None:
+async def question(visitor: PageVisitor) -> None:
     """What costs much is asked first."""
     await visitor.ask("/settings general --confirm_above 20")
     await visitor.ask("/imagine a lighthouse at dusk --model flux-dev")
 
 
-async def audit(visitor: Visitor) -> None:
+async def audit(visitor: PageVisitor) -> None:
     """Moderating, and the trace it leaves."""
     await visitor.ask("/imagine a red fox in fresh snow --seed 3")
     await visitor.ask("/words add badg*")
@@ -81,7 +81,7 @@ async def audit(visitor: Visitor) -> None:
 
 
 LOW = {"viewport": {"width": 1200, "height": 620}}
-VIEWS: list[tuple[Callable[[Visitor], Awaitable[None]], dict[str, Any]]] = [
+VIEWS: list[tuple[Callable[[PageVisitor], Awaitable[None]], dict[str, Any]]] = [
     (page, {"viewport": {"width": 1200, "height": 944}}),
     (page_dark, {**SCREEN, "color_scheme": "dark"}),
     (phone, PHONE),
@@ -102,16 +102,16 @@ async def take_all(models: SandboxThread, names: Sequence[str]) -> None:
             if names and view.__name__ not in names:
                 continue
             with tempfile.TemporaryDirectory() as folder:
-                async with open_house(Path(folder), models, daily_credits=100) as address:
+                async with open_demo(Path(folder), models, daily_credits=100) as address:
                     await take(browser, address, view, screen)
         await browser.close()
 
 
 async def take(
-    browser: Browser, address: str, view: Callable[[Visitor], Awaitable[None]], screen: dict[str, Any]
+    browser: Browser, address: str, view: Callable[[PageVisitor], Awaitable[None]], screen: dict[str, Any]
 ) -> None:
     context = await browser.new_context(**screen)
-    visitor = await Visitor.come(context, address)
+    visitor = await PageVisitor.open_page(context, address)
     await expect(visitor.page.locator("#left")).not_to_be_empty()
     await visitor.page.mouse.move(600, 5)
     await view(visitor)

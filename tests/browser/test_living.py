@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from tests.browser.visitor import Visitor, expect
+from tests.browser.visitor import PageVisitor, expect
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 QUESTION = "How do I give someone credits?"
 
 
 @pytest.mark.visit(slow=True)
-async def test_stop_ends_a_stream_and_keeps_what_was_said(visitor: Visitor) -> None:
+async def test_stop_ends_a_stream_and_keeps_what_was_said(visitor: PageVisitor) -> None:
     await visitor.say(QUESTION)
     await expect(visitor.answer.locator(".words")).to_contain_text("guide")
     await visitor.button("Stop").click()
@@ -22,11 +22,11 @@ async def test_stop_ends_a_stream_and_keeps_what_was_said(visitor: Visitor) -> N
 
 
 @pytest.mark.visit(slow=True)
-async def test_a_stream_goes_on_after_a_reload_and_in_a_second_tab(visitor: Visitor) -> None:
+async def test_a_stream_goes_on_after_a_reload_and_in_a_second_tab(visitor: PageVisitor) -> None:
     await visitor.say(QUESTION)
     await expect(visitor.answer.locator(".words")).to_contain_text("guide")
     await visitor.page.reload()
-    second = await Visitor.come(visitor.context, visitor.address)
+    second = await PageVisitor.open_page(visitor.context, visitor.address)
 
     for tab in (visitor, second):
         seen = len(await tab.answer.locator(".words").inner_text())
@@ -39,7 +39,7 @@ async def test_a_stream_goes_on_after_a_reload_and_in_a_second_tab(visitor: Visi
 
 
 @pytest.mark.visit(slow=True)
-async def test_progress_tells_stage_seconds_and_the_usual_time(visitor: Visitor) -> None:
+async def test_progress_tells_stage_seconds_and_the_usual_time(visitor: PageVisitor) -> None:
     await visitor.say("/imagine a red fox --model flux-dev")
 
     await expect(visitor.answer.locator(".time")).to_have_text(re.compile(r"(\d+ % · )?\d+ s of usually \d+ s"))
@@ -47,7 +47,7 @@ async def test_progress_tells_stage_seconds_and_the_usual_time(visitor: Visitor)
 
 
 @pytest.mark.visit(daily_credits=1000)
-async def test_each_conversation_has_its_address_and_back_leads_back(visitor: Visitor) -> None:
+async def test_each_conversation_has_its_address_and_back_leads_back(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox")
     await visitor.button("New conversation").click()
     await expect(visitor.page.get_by_text("What shall we make?")).to_be_visible()
@@ -64,7 +64,7 @@ async def test_each_conversation_has_its_address_and_back_leads_back(visitor: Vi
     assert visitor.page.url == second
 
 
-async def test_a_link_to_a_job_shows_it_again(visitor: Visitor) -> None:
+async def test_a_link_to_a_job_shows_it_again(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox")
     await visitor.ask("/show")
     await visitor.answer.get_by_role("link").first.click()
@@ -73,7 +73,7 @@ async def test_a_link_to_a_job_shows_it_again(visitor: Visitor) -> None:
     await expect(visitor.answer.locator(".note")).to_contain_text("FLUX schnell")
 
 
-async def test_a_prompt_comes_back_to_be_edited_with_its_options(visitor: Visitor) -> None:
+async def test_a_prompt_comes_back_to_be_edited_with_its_options(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox --aspect 3:2 --seed 7")
     await visitor.button("Edit prompt").click()
 
@@ -82,9 +82,9 @@ async def test_a_prompt_comes_back_to_be_edited_with_its_options(visitor: Visito
     await expect(visitor.page.get_by_label("Seed")).to_have_value("7")
 
 
-async def test_a_message_is_deleted_by_a_second_press_in_every_tab_and_for_good(visitor: Visitor) -> None:
+async def test_a_message_is_deleted_by_a_second_press_in_every_tab_and_for_good(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox")
-    second = await Visitor.come(visitor.context, visitor.address)
+    second = await PageVisitor.open_page(visitor.context, visitor.address)
     await visitor.button("Delete").click()
     await expect(visitor.pictures).to_have_count(1)
     await visitor.answer.get_by_role("button", name="Delete").click()
@@ -95,7 +95,7 @@ async def test_a_message_is_deleted_by_a_second_press_in_every_tab_and_for_good(
     await expect(visitor.page.get_by_role("article")).to_have_count(1)
 
 
-async def test_the_drawer_tells_states_request_run_and_money(visitor: Visitor) -> None:
+async def test_the_drawer_tells_states_request_run_and_money(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox --seed 7")
     await visitor.button("What just happened").click()
     drawer = visitor.page.get_by_role("dialog", name="What just happened")
@@ -107,7 +107,7 @@ async def test_the_drawer_tells_states_request_run_and_money(visitor: Visitor) -
 
 
 @pytest.mark.visit(daily_credits=1000)
-async def test_what_is_left_today_follows_what_was_spent(visitor: Visitor) -> None:
+async def test_what_is_left_today_follows_what_was_spent(visitor: PageVisitor) -> None:
     await expect(visitor.page.locator("#left")).to_have_text("1,000 of 1,000 credits left today")
     await visitor.ask("/imagine a red fox")
 

@@ -5,42 +5,42 @@ from typing import Any
 
 import pytest
 
-from tests.browser.visitor import Visitor, expect
+from tests.browser.visitor import PageVisitor, expect
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_what_a_newcomer_meets_has_no_serious_barrier(visitor: Visitor) -> None:
+async def test_what_a_newcomer_meets_has_no_serious_barrier(visitor: PageVisitor) -> None:
     await expect(visitor.page.locator(".idea")).to_have_count(4)
-    assert await visitor.barriers() == []
+    assert await visitor.find_accessibility_problems() == []
 
     await visitor.words.fill("/")
     await expect(visitor.page.get_by_role("listbox").get_by_role("option").first).to_be_visible()
-    assert await visitor.barriers() == []
+    assert await visitor.find_accessibility_problems() == []
 
     await visitor.words.fill("/imagine a red fox")
     await open_options(visitor)
-    assert await visitor.barriers() == []
+    assert await visitor.find_accessibility_problems() == []
 
 
-async def test_a_conversation_and_what_opens_over_it_has_no_serious_barrier(visitor: Visitor) -> None:
+async def test_a_conversation_and_what_opens_over_it_has_no_serious_barrier(visitor: PageVisitor) -> None:
     await converse(visitor)
-    assert await visitor.barriers() == []
+    assert await visitor.find_accessibility_problems() == []
 
     await visitor.page.get_by_title("Open large").first.click()
     await expect(visitor.page.get_by_role("dialog", name="Picture")).to_be_visible()
-    assert await visitor.barriers() == []
+    assert await visitor.find_accessibility_problems() == []
 
     await visitor.page.keyboard.press("Escape")
     await visitor.button("What just happened").click()
     await expect(visitor.page.get_by_role("dialog", name="What just happened")).to_be_visible()
-    assert await visitor.barriers() == []
+    assert await visitor.find_accessibility_problems() == []
 
 
 @pytest.mark.visit(
     color_scheme="dark", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True, device_scale_factor=2
 )
-async def test_a_phone_in_the_dark_shows_all_of_it_without_scrolling_sideways(visitor: Visitor) -> None:
+async def test_a_phone_in_the_dark_shows_all_of_it_without_scrolling_sideways(visitor: PageVisitor) -> None:
     await converse(visitor)
     await fits_a_phone(visitor)
 
@@ -53,25 +53,25 @@ async def test_a_phone_in_the_dark_shows_all_of_it_without_scrolling_sideways(vi
     await fits_a_phone(visitor)
 
 
-async def converse(visitor: Visitor) -> None:
+async def converse(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox --count 2")
     await visitor.ask("/imagine a fox fault:nsfw")
     await visitor.ask("How do I give someone credits?")
 
 
-async def open_options(visitor: Visitor) -> None:
+async def open_options(visitor: PageVisitor) -> None:
     await visitor.page.get_by_role("button", name="Options").click()
     await expect(visitor.page.get_by_label("Model").locator("option", has_text="FLUX dev")).to_have_count(1)
 
 
-async def fits_a_phone(visitor: Visitor) -> None:
+async def fits_a_phone(visitor: PageVisitor) -> None:
     assert await visitor.page.evaluate("document.documentElement.scrollWidth") == 360
     assert await visitor.page.evaluate("document.querySelector('main').scrollWidth") <= 360
     assert await visitor.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(26, 23, 21)"
-    assert await visitor.barriers() == []
+    assert await visitor.find_accessibility_problems() == []
 
 
-async def test_everything_is_reached_by_keyboard(visitor: Visitor) -> None:
+async def test_everything_is_reached_by_keyboard(visitor: PageVisitor) -> None:
     keys = visitor.page.keyboard
     for key in ("/", "ArrowDown", "ArrowUp", "Enter"):
         await keys.press(key)
@@ -92,7 +92,7 @@ async def test_everything_is_reached_by_keyboard(visitor: Visitor) -> None:
     await expect(visitor.answer.get_by_title("Open large").first).to_be_focused()
 
 
-async def test_a_picture_that_is_slow_to_arrive_moves_nothing(visitor: Visitor) -> None:
+async def test_a_picture_that_is_slow_to_arrive_moves_nothing(visitor: PageVisitor) -> None:
     arrived = asyncio.Event()
 
     async def late(route: Any) -> None:
@@ -111,7 +111,7 @@ async def test_a_picture_that_is_slow_to_arrive_moves_nothing(visitor: Visitor) 
 
 
 @pytest.mark.visit(reduced_motion="reduce")
-async def test_nothing_moves_for_who_asked_for_less_motion(visitor: Visitor) -> None:
+async def test_nothing_moves_for_who_asked_for_less_motion(visitor: PageVisitor) -> None:
     await visitor.say("/imagine a red fox --model flux-dev")
     await expect(visitor.answer.get_by_role("progressbar")).to_be_visible()
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.browser.visitor import Visitor, expect
+from tests.browser.visitor import PageVisitor, expect
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.visit(daily_credits=1000)
-async def test_switching_the_person_switches_rank_conversations_and_credits(visitor: Visitor) -> None:
+async def test_switching_the_person_switches_rank_conversations_and_credits(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox")
     person = visitor.page.get_by_label("Who you are")
     await person.select_option(index=1)

@@ -17,7 +17,7 @@ def expect(seen: "Locator") -> Any:
 
 
 @dataclass
-class Visitor:
+class PageVisitor:
     """One tab. `complaints` collects what the console says; a test ends by finding none."""
 
     context: "BrowserContext"
@@ -26,7 +26,7 @@ class Visitor:
     complaints: list[str] = field(default_factory=list)
 
     @classmethod
-    async def come(cls, context: "BrowserContext", address: str) -> "Visitor":
+    async def open_page(cls, context: "BrowserContext", address: str) -> "PageVisitor":
         page = await context.new_page()
         page.set_default_timeout(10_000)
         visitor = cls(context, page, address)
@@ -62,15 +62,15 @@ class Visitor:
         """Say it, and wait until it is answered."""
         before = await self.page.get_by_role("article", name="Easel").count()
         await self.say(text)
-        await self.answered(before)
+        await self.wait_for_answer(before)
 
     async def press(self, name: str) -> None:
         """Press a button under the latest message, and wait until it is answered."""
         before = await self.page.get_by_role("article", name="Easel").count()
         await self.button(name).click()
-        await self.answered(before)
+        await self.wait_for_answer(before)
 
-    async def answered(self, before: int) -> None:
+    async def wait_for_answer(self, before: int) -> None:
         await expect(self.page.get_by_role("article", name="Easel")).to_have_count(before + 1)
         await expect(self.answer).not_to_have_attribute("data-tone", "working", timeout=10_000)
 
@@ -84,7 +84,7 @@ class Visitor:
         }"""
         await self.page.evaluate(script, [name, list(content)])
 
-    async def barriers(self) -> list[str]:
+    async def find_accessibility_problems(self) -> list[str]:
         """What axe finds serious for people who do not see, hear or point well."""
         from axe_playwright_python.async_playwright import Axe
 

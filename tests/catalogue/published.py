@@ -2,39 +2,39 @@
 
 from typing import Any
 
-from bot.catalogue.loading import read
+from bot.catalogue.loading import parse_model
 from bot.core.models import Model, OutputKind
-from bot.core.published import FieldKind, Published, PublishedField
+from bot.core.published import FieldKind, ModelSchema, SchemaField
 
 PIN, NEWER = "1" * 64, "2" * 64
 PRICE = {"usd_per_image": "0.01", "source": "a page", "read_on": "today"}
 
 
-def field(name: str, *kinds: FieldKind, **more: Any) -> PublishedField:
-    return PublishedField(name, frozenset(kinds or (FieldKind.TEXT,)), **more)
+def make_field(name: str, *kinds: FieldKind, **more: Any) -> SchemaField:
+    return SchemaField(name, frozenset(kinds or (FieldKind.TEXT,)), **more)
 
 
-FOX = Published(
+FOX = ModelSchema(
     ref="acme/fox",
     version=PIN,
     newest_version=PIN,
     is_official=True,
     fields=(
-        field("prompt", is_required=True, max_length=500),
-        field("aspect_ratio", choices=("1:1", "16:9")),
-        field("num_outputs", FieldKind.INTEGER, minimum=1, maximum=4),
-        field("image", FieldKind.FILE),
-        field("pages", FieldKind.FILES),
-        field("size", FieldKind.INTEGER, choices=(512, 1024)),
-        field("samples", choices=("1", "4")),
-        field("go_fast", FieldKind.BOOLEAN),
-        field("width", FieldKind.INTEGER, minimum=64, maximum=1024),
+        make_field("prompt", is_required=True, max_length=500),
+        make_field("aspect_ratio", choices=("1:1", "16:9")),
+        make_field("num_outputs", FieldKind.INTEGER, minimum=1, maximum=4),
+        make_field("image", FieldKind.FILE),
+        make_field("pages", FieldKind.FILES),
+        make_field("size", FieldKind.INTEGER, choices=(512, 1024)),
+        make_field("samples", choices=("1", "4")),
+        make_field("go_fast", FieldKind.BOOLEAN),
+        make_field("width", FieldKind.INTEGER, minimum=64, maximum=1024),
     ),
     output=OutputKind.PICTURES,
 )
 
 
-def entry(inputs: dict[str, Any] | None = None, **more: Any) -> Model:
+def make_entry(inputs: dict[str, Any] | None = None, **more: Any) -> Model:
     """An entry for the fox that fits it, but for what is given."""
     table: dict[str, Any] = {
         "title": "Fox",
@@ -46,4 +46,4 @@ def entry(inputs: dict[str, Any] | None = None, **more: Any) -> Model:
         "price": PRICE,
         "inputs": {"prompt": {"to": "prompt", "max_length": 500}, **(inputs or {})},
     }
-    return read("fox", table | more)
+    return parse_model("fox", table | more)

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from bot.catalogue.catalogue import Catalogue
-from bot.catalogue.loading import CatalogueError, load
+from bot.catalogue.loading import CatalogueError, load_catalogue
 from bot.core.errors import BadOption, UnknownName
 from bot.core.models import OutputKind, PriceUnit, Task
 from bot.core.predictions import InputFile
 from tests.bench import Bench
-from tests.fakes.backend import png
+from tests.fakes.backend import make_png
 
-CATALOGUE = Catalogue(load())
+CATALOGUE = Catalogue(load_catalogue())
 FILE = InputFile("ab" * 32, "image/png", 10, "a.png")
 
 MINIMAL = """
@@ -29,7 +29,7 @@ inputs = { prompt = "prompt" }
 
 
 def test_every_model_says_where_its_price_is_from() -> None:
-    for model in CATALOGUE.all():
+    for model in CATALOGUE.list_all():
         assert model.price.unit is not PriceUnit.FREE
         assert model.price.source
         assert model.price.read_on is not None
@@ -56,14 +56,14 @@ def test_a_model_for_another_task_says_which() -> None:
 
 
 def test_a_picture_to_start_from_picks_a_model_that_takes_one() -> None:
-    assert CATALOGUE.choose(Task.IMAGINE, needs="image").key == "flux-dev"
-    varied = [CATALOGUE.for_variation(key) for key in ("flux-schnell", "sdxl", "gone")]
+    assert CATALOGUE.choose(Task.IMAGINE, required_option="image").key == "flux-dev"
+    varied = [CATALOGUE.choose_for_variation(key) for key in ("flux-schnell", "sdxl", "gone")]
     assert [model.key for model in varied if model] == ["flux-dev", "sdxl", "flux-dev"]
-    assert Catalogue([CATALOGUE.get("flux-schnell")]).for_variation("flux-schnell") is None
+    assert Catalogue([CATALOGUE.get("flux-schnell")]).choose_for_variation("flux-schnell") is None
 
 
 def test_options_become_the_models_own_fields() -> None:
-    inputs = CATALOGUE.inputs(
+    inputs = CATALOGUE.build_inputs(
         CATALOGUE.get("sdxl"), {"prompt": "a fox", "aspect": "16:9", "guidance": 7, "count": None}
     )
 
@@ -79,10 +79,10 @@ def test_options_become_the_models_own_fields() -> None:
 def test_a_question_turns_a_captioner_into_one_that_answers() -> None:
     blip = CATALOGUE.get("blip")
 
-    asked = CATALOGUE.inputs(blip, {"image": FILE, "question": "Is it red?"})
+    asked = CATALOGUE.build_inputs(blip, {"image": FILE, "question": "Is it red?"})
 
     assert asked == {"task": "visual_question_answering", "image": FILE, "question": "Is it red?"}
-    assert CATALOGUE.inputs(blip, {"image": FILE})["task"] == "image_captioning"
+    assert CATALOGUE.build_inputs(blip, {"image": FILE})["task"] == "image_captioning"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_question_turns_a_captioner_into_one_that_answers() -> None:
 )
 def test_a_models_bounds_are_told(key: str, options: dict[str, object], sentence: str) -> None:
     with pytest.raises(BadOption) as caught:
-        CATALOGUE.inputs(CATALOGUE.get(key), options)  # type: ignore[arg-type]  # made of the right types
+        CATALOGUE.build_inputs(CATALOGUE.get(key), options)  # type: ignore[arg-type]  # made of the right types
 
     assert sentence in str(caught.value)
 
@@ -106,7 +106,7 @@ def test_one_table_adds_a_model(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text(MINIMAL)
 
-    (model,) = load(path)
+    (model,) = load_catalogue(path)
 
     assert (model.key, model.output, model.price.micros_per_image) == ("fox", OutputKind.PICTURES, 10_000)
 
@@ -126,7 +126,7 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, before: str, after: str,
     path.write_text(MINIMAL.replace(before, after))
 
     with pytest.raises(CatalogueError) as caught:
-        load(path)
+        load_catalogue(path)
 
     assert sentence in str(caught.value)
 
@@ -136,7 +136,7 @@ async def test_a_catalogue_without_a_task_says_so(tmp_path: Path) -> None:
     path.write_text(MINIMAL)
     bench = await Bench.open(tmp_path, catalogue_path=path)
 
-    reply = await bench.say("/caption", image=png())
+    reply = await bench.say("/caption", image=make_png())
 
     assert reply is not None
     assert reply.text == "No model for /caption is on offer here. Ask my owner to add one."

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 
 from bot.catalogue.catalogue import Catalogue
-from bot.catalogue.checking import check
-from bot.catalogue.loading import load
-from bot.catalogue.options import NAMES, OPTION_KINDS
+from bot.catalogue.checking import check_model
+from bot.catalogue.loading import load_catalogue
+from bot.catalogue.options import FIELD_NAMES, OPTION_KINDS
 from bot.commands import MENU
 from bot.core.models import OutputKind, Task
-from bot.core.published import FieldKind, Published
+from bot.core.published import FieldKind, ModelSchema
 from bot.dispatch.declaration import OptionKind
-from tests.catalogue.published import FOX, NEWER, PIN, entry, field
+from tests.catalogue.published import FOX, NEWER, PIN, make_entry, make_field
 
 
-def wrong(model: Any, published: Published = FOX) -> list[str]:
-    return [finding.text for finding in check(model, published) if finding.is_wrong]
+def wrong(model: Any, published: ModelSchema = FOX) -> list[str]:
+    return [finding.text for finding in check_model(model, published) if finding.is_error]
 
 
 def test_an_entry_that_fits_has_no_findings() -> None:
@@ -28,7 +28,7 @@ def test_an_entry_that_fits_has_no_findings() -> None:
         "steps": {"expands": {"512": {"size": 512}, "1024": {"size": 1024}}},
     }
 
-    assert check(entry(fitting, fixed={"go_fast": False, "samples": "4"}), FOX) == []
+    assert check_model(make_entry(fitting, fixed={"go_fast": False, "samples": "4"}), FOX) == []
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_entry_that_fits_has_no_findings() -> None:
     ],
 )
 def test_an_input_that_no_longer_fits(inputs: dict[str, Any], sentence: str) -> None:
-    assert any(sentence in text for text in wrong(entry(inputs)))
+    assert any(sentence in text for text in wrong(make_entry(inputs)))
 
 
 @pytest.mark.parametrize(
@@ -100,57 +100,59 @@ def test_an_input_that_no_longer_fits(inputs: dict[str, Any], sentence: str) -> 
     ],
 )
 def test_a_fixed_field_that_no_longer_fits(fixed: dict[str, Any], sentence: str) -> None:
-    assert any(sentence in text for text in wrong(entry(fixed=fixed)))
+    assert any(sentence in text for text in wrong(make_entry(fixed=fixed)))
 
 
 def test_a_required_field_that_is_never_sent() -> None:
-    published = replace(FOX, fields=(*(FOX.fields or ()), field("mask", FieldKind.FILE, is_required=True)))
+    published = replace(FOX, fields=(*(FOX.fields or ()), make_field("mask", FieldKind.FILE, is_required=True)))
 
-    assert wrong(entry(), published) == ["requires mask (a file), which is never sent: add it to inputs or to fixed."]
-    assert wrong(entry(fixed={"mask": "https://example.com/mask.png"}), published) == []
+    assert wrong(make_entry(), published) == [
+        "requires mask (a file), which is never sent: add it to inputs or to fixed."
+    ]
+    assert wrong(make_entry(fixed={"mask": "https://example.com/mask.png"}), published) == []
 
 
 def test_a_field_that_goes_along_seldom_does_not_count_as_sent() -> None:
-    published = replace(FOX, fields=(*(FOX.fields or ()), field("mode", is_required=True)))
+    published = replace(FOX, fields=(*(FOX.fields or ()), make_field("mode", is_required=True)))
     seldom = {"image": {"to": "image", "file": True, "also": {"mode": "edit"}}}
 
-    assert len(wrong(entry(seldom), published)) == 1
+    assert len(wrong(make_entry(seldom), published)) == 1
 
 
 def test_another_kind_of_output() -> None:
-    assert wrong(entry(output="text"), replace(FOX, output=OutputKind.TEXT_STREAM)) == [
+    assert wrong(make_entry(output="text"), replace(FOX, output=OutputKind.TEXT_STREAM)) == [
         'gives text_stream, not text: set output = "text_stream".'
     ]
-    assert wrong(entry(), replace(FOX, output=None)) == []
+    assert wrong(make_entry(), replace(FOX, output=None)) == []
 
 
 def test_a_newer_version_is_worth_knowing_and_not_wrong() -> None:
-    (finding,) = check(entry(version=PIN), replace(FOX, newest_version=NEWER))
+    (finding,) = check_model(make_entry(version=PIN), replace(FOX, newest_version=NEWER))
 
-    assert not finding.is_wrong
+    assert not finding.is_error
     assert finding.text == f'has a newer version: set version = "{NEWER}" and check again to move to it.'
 
 
 def test_a_model_that_nobody_keeps_current_needs_a_pin() -> None:
-    assert wrong(entry(), replace(FOX, is_official=False)) == [
+    assert wrong(make_entry(), replace(FOX, is_official=False)) == [
         f'is not kept current by the backend, so it needs a version: add version = "{PIN}".'
     ]
-    assert wrong(entry(version=PIN), replace(FOX, is_official=False)) == []
+    assert wrong(make_entry(version=PIN), replace(FOX, is_official=False)) == []
 
 
 def test_a_deployment_runs_its_own_version() -> None:
-    deployed = entry(deployment="ana/fast")
+    deployed = make_entry(deployment="ana/fast")
 
-    assert check(deployed, replace(FOX, is_official=False, newest_version=NEWER)) == []
-    assert wrong(entry(deployment="ana/fast", version=NEWER)) == [
+    assert check_model(deployed, replace(FOX, is_official=False, newest_version=NEWER)) == []
+    assert wrong(make_entry(deployment="ana/fast", version=NEWER)) == [
         f'runs another version than the entry pins: set version = "{PIN}", or leave it out.'
     ]
 
 
 def test_a_model_without_a_schema_is_not_wrong() -> None:
-    (finding,) = check(entry({"seed": "seed"}), replace(FOX, fields=None))
+    (finding,) = check_model(make_entry({"seed": "seed"}), replace(FOX, fields=None))
 
-    assert not finding.is_wrong
+    assert not finding.is_error
 
 
 # The table of options that drafts and checks go by.
@@ -172,9 +174,9 @@ def test_the_options_known_here_are_those_of_the_commands() -> None:
         if task is Task.CHAT:
             declared["prompt"] = FieldKind.TEXT
             del declared["image"]  # only asked for, never sent
-        assert {name: OPTION_KINDS[name] for name in NAMES[task]} == declared
+        assert {name: OPTION_KINDS[name] for name in FIELD_NAMES[task]} == declared
 
 
 def test_the_built_in_catalogue_uses_known_options() -> None:
-    for model in Catalogue(load()).all():
-        assert model.inputs.keys() <= NAMES[model.task].keys()
+    for model in Catalogue(load_catalogue()).list_all():
+        assert model.inputs.keys() <= FIELD_NAMES[model.task].keys()

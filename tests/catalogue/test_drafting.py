@@ -10,26 +10,26 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.catalogue.checking import check
-from bot.catalogue.drafting import CannotDraft, draft, key_of
-from bot.catalogue.loading import TO_FILL_IN, CatalogueError, read
-from bot.catalogue.options import NAMES
+from bot.catalogue.checking import check_model
+from bot.catalogue.drafting import DraftingError, derive_key, draft_entry
+from bot.catalogue.loading import PRICE_PLACEHOLDER, CatalogueError, parse_model
+from bot.catalogue.options import FIELD_NAMES
 from bot.catalogue.toml import comment_item, dump, value_item
 from bot.core.models import Model, OutputKind, Task
-from bot.core.published import FieldKind, Published, PublishedField
-from tests.catalogue.published import FOX, PIN, field
+from bot.core.published import FieldKind, ModelSchema, SchemaField
+from tests.catalogue.published import FOX, PIN, make_field
 
 TODAY = date(2026, 11, 20)
-PICTURE = field("image", FieldKind.FILE, is_required=True)
+PICTURE = make_field("image", FieldKind.FILE, is_required=True)
 INTEGER, NUMBER = FieldKind.INTEGER, FieldKind.NUMBER
 
 
-def of(*fields: PublishedField, output: OutputKind = OutputKind.PICTURES, **more: Any) -> Published:
+def of(*fields: SchemaField, output: OutputKind = OutputKind.PICTURES, **more: Any) -> ModelSchema:
     return replace(FOX, fields=fields, output=output, **more)
 
 
-def table(published: Published, **options: Any) -> dict[str, Any]:
-    drafted = draft(published, today=TODAY, **options)
+def table(published: ModelSchema, **options: Any) -> dict[str, Any]:
+    drafted = draft_entry(published, today=TODAY, **options)
     tables = tomllib.loads(drafted.text)
     assert list(tables) == [drafted.key]
     found: dict[str, Any] = tables[drafted.key]
@@ -38,8 +38,8 @@ def table(published: Published, **options: Any) -> dict[str, Any]:
 
 def priced(drafted: dict[str, Any]) -> Model:
     """As its owner completes it."""
-    price = {name: "0.01" if value == TO_FILL_IN else value for name, value in drafted["price"].items()}
-    return read("drafted", drafted | {"price": price})
+    price = {name: "0.01" if value == PRICE_PLACEHOLDER else value for name, value in drafted["price"].items()}
+    return parse_model("drafted", drafted | {"price": price})
 
 
 def test_a_painter() -> None:
@@ -61,27 +61,27 @@ def test_the_price_is_left_to_the_owner_and_nothing_runs_without_it() -> None:
 
     assert drafted["price"] == {"usd_per_image": "FILL IN", "source": "replicate.com/acme/fox", "read_on": TODAY}
     with pytest.raises(CatalogueError, match=r"it has no price yet; find it at replicate.com/acme/fox and fill it in"):
-        read("fox", drafted)
+        parse_model("fox", drafted)
     assert priced(drafted).price.micros_per_image == 10_000
 
 
 @pytest.mark.parametrize(
     ("published", "task", "unit"),
     [
-        (of(field("prompt")), Task.IMAGINE, "usd_per_image"),
-        (of(field("prompt"), is_official=False), Task.IMAGINE, "usd_per_second"),
-        (of(PICTURE, field("scale", NUMBER)), Task.UPSCALE, "usd_per_image"),
+        (of(make_field("prompt")), Task.IMAGINE, "usd_per_image"),
+        (of(make_field("prompt"), is_official=False), Task.IMAGINE, "usd_per_second"),
+        (of(PICTURE, make_field("scale", NUMBER)), Task.UPSCALE, "usd_per_image"),
         (of(PICTURE, output=OutputKind.TEXT), Task.CAPTION, "usd_per_second"),
-        (of(PICTURE, field("prompt"), output=OutputKind.TEXT_STREAM), Task.CAPTION, "usd_per_second"),
-        (of(field("prompt"), output=OutputKind.TEXT_STREAM), Task.CHAT, "usd_per_million_tokens_in"),
+        (of(PICTURE, make_field("prompt"), output=OutputKind.TEXT_STREAM), Task.CAPTION, "usd_per_second"),
+        (of(make_field("prompt"), output=OutputKind.TEXT_STREAM), Task.CHAT, "usd_per_million_tokens_in"),
         (
-            of(field("prompt"), field("image", FieldKind.FILE), output=OutputKind.TEXT),
+            of(make_field("prompt"), make_field("image", FieldKind.FILE), output=OutputKind.TEXT),
             Task.CHAT,
             "usd_per_million_tokens_in",
         ),
     ],
 )
-def test_the_task_is_guessed_from_what_goes_in_and_comes_out(published: Published, task: Task, unit: str) -> None:
+def test_the_task_is_guessed_from_what_goes_in_and_comes_out(published: ModelSchema, task: Task, unit: str) -> None:
     drafted = table(published)
 
     assert drafted["task"] == task
@@ -89,19 +89,19 @@ def test_the_task_is_guessed_from_what_goes_in_and_comes_out(published: Publishe
 
 
 def test_what_fits_no_command_is_said() -> None:
-    with pytest.raises(CannotDraft, match="No command fits acme/fox, which takes audio and gives text.") as caught:
-        draft(of(field("audio", FieldKind.FILE), output=OutputKind.TEXT), today=TODAY)
+    with pytest.raises(DraftingError, match="No command fits acme/fox, which takes audio and gives text.") as caught:
+        draft_entry(of(make_field("audio", FieldKind.FILE), output=OutputKind.TEXT), today=TODAY)
 
     assert "--task imagine or upscale or caption or chat" in str(caught.value)
-    with pytest.raises(CannotDraft, match="publishes no schema"):
-        draft(replace(FOX, fields=None), today=TODAY)
+    with pytest.raises(DraftingError, match="publishes no schema"):
+        draft_entry(replace(FOX, fields=None), today=TODAY)
 
 
 def test_a_task_can_be_named() -> None:
-    drafted = draft(of(PICTURE), today=TODAY, task=Task.UPSCALE, key="bigger")
+    drafted = draft_entry(of(PICTURE), today=TODAY, task=Task.UPSCALE, key="bigger")
 
     assert drafted.text.startswith("[bigger]\n")
-    assert drafted.to_do[1:] == (
+    assert drafted.todo[1:] == (
         "/upscale always gives scale, and no field of this model looks like it: name one in inputs.",
     )
 
@@ -112,7 +112,9 @@ def test_a_pin_goes_with_models_that_nobody_keeps_current() -> None:
 
 def test_width_and_height_become_shapes_within_their_bounds() -> None:
     side = {"minimum": 256, "maximum": 1024, "default": 768}
-    drafted = table(of(field("prompt"), field("width", INTEGER, **side), field("height", INTEGER, **side)))
+    drafted = table(
+        of(make_field("prompt"), make_field("width", INTEGER, **side), make_field("height", INTEGER, **side))
+    )
 
     shapes = drafted["inputs"]["aspect"]["expands"]
 
@@ -122,13 +124,15 @@ def test_width_and_height_become_shapes_within_their_bounds() -> None:
 
 def test_a_side_of_few_sizes_takes_the_nearest() -> None:
     side = {"choices": (512, 768), "default": 512}
-    drafted = table(of(field("prompt"), field("width", INTEGER, **side), field("height", INTEGER, **side)))
+    drafted = table(
+        of(make_field("prompt"), make_field("width", INTEGER, **side), make_field("height", INTEGER, **side))
+    )
 
     assert set(drafted["inputs"]["aspect"]["expands"]) == {"1:1"}
 
 
 def test_formats_are_ours_whatever_the_model_calls_them() -> None:
-    drafted = table(of(field("prompt"), field("output_format", choices=("jpeg", "png", "tiff"))))
+    drafted = table(of(make_field("prompt"), make_field("output_format", choices=("jpeg", "png", "tiff"))))
 
     assert drafted["inputs"]["format"] == {
         "expands": {"png": {"output_format": "png"}, "jpg": {"output_format": "jpeg"}},
@@ -137,7 +141,7 @@ def test_formats_are_ours_whatever_the_model_calls_them() -> None:
 
 
 def test_numbers_of_a_list_are_spelled_out() -> None:
-    drafted = table(of(PICTURE, field("scale", INTEGER, choices=(2, 4))))
+    drafted = table(of(PICTURE, make_field("scale", INTEGER, choices=(2, 4))))
 
     assert drafted["inputs"]["scale"]["expands"] == {
         "2": {"scale": 2}, "2.0": {"scale": 2}, "4": {"scale": 4}, "4.0": {"scale": 4},
@@ -145,29 +149,34 @@ def test_numbers_of_a_list_are_spelled_out() -> None:
 
 
 def test_a_count_that_the_price_could_not_see_is_left_out() -> None:
-    drafted = table(of(field("prompt"), field("num_samples", choices=("1", "4"))))
+    drafted = table(of(make_field("prompt"), make_field("num_samples", choices=("1", "4"))))
 
     assert "count" not in drafted["inputs"]
 
 
 def test_required_fields_without_an_option() -> None:
-    drafted = draft(
+    drafted = draft_entry(
         of(
-            field("prompt"),
-            field("mode", choices=("fast", "good"), is_required=True),
-            field("depth", INTEGER, default=3, is_required=True),
-            field("mask", FieldKind.FILE, is_required=True),
+            make_field("prompt"),
+            make_field("mode", choices=("fast", "good"), is_required=True),
+            make_field("depth", INTEGER, default=3, is_required=True),
+            make_field("mask", FieldKind.FILE, is_required=True),
         ),
         today=TODAY,
     )
 
     assert tomllib.loads(drafted.text)["fox"]["fixed"] == {"mode": "fast", "depth": 3}
-    assert drafted.to_do[1:] == ("The model requires mask (file): give it a value in fixed.",)
+    assert drafted.todo[1:] == ("The model requires mask (file): give it a value in fixed.",)
     assert "# FILL IN: The model requires mask" in drafted.text
 
 
 def test_llamas_get_the_chat_template() -> None:
-    llama = of(field("prompt"), field("max_tokens", INTEGER), field("prompt_template"), output=OutputKind.TEXT_STREAM)
+    llama = of(
+        make_field("prompt"),
+        make_field("max_tokens", INTEGER),
+        make_field("prompt_template"),
+        output=OutputKind.TEXT_STREAM,
+    )
     drafted = table(replace(llama, ref="meta/meta-llama-3-8b-instruct"))
 
     assert drafted["template"] == "llama3"
@@ -176,7 +185,9 @@ def test_llamas_get_the_chat_template() -> None:
 
 
 def test_what_the_bot_cannot_use_is_said_in_the_draft() -> None:
-    text = draft(of(field("prompt"), field("pages", FieldKind.FILES), field("fps", INTEGER)), today=TODAY).text
+    text = draft_entry(
+        of(make_field("prompt"), make_field("pages", FieldKind.FILES), make_field("fps", INTEGER)), today=TODAY
+    ).text
 
     assert "# It may give videos or sound, which the bot cannot show." in text
     assert "# pages takes a list of files, which the bot does not send." in text
@@ -187,12 +198,12 @@ def test_what_the_bot_cannot_use_is_said_in_the_draft() -> None:
     ("ref", "key"), [("a/flux-1.1-pro", "flux-1-1-pro"), ("a/SDXL", "sdxl"), ("a/狐", "model"), ("a/_x_", "x")]
 )
 def test_keys(ref: str, key: str) -> None:
-    assert key_of(ref) == key
+    assert derive_key(ref) == key
 
 
 NAMES_OF_FIELDS = st.sampled_from(
     sorted(
-        {name for names in NAMES.values() for options in names.values() for name in options}
+        {name for names in FIELD_NAMES.values() for options in names.values() for name in options}
         | {"width", "height", "go_fast", "odd name", "ä.b", "prompt_template"}
     )
 )
@@ -201,7 +212,7 @@ VALUES = st.text(max_size=8) | st.integers(-5, 2000) | st.booleans() | st.floats
 
 
 @st.composite
-def fields(draw: st.DrawFn) -> PublishedField:
+def fields(draw: st.DrawFn) -> SchemaField:
     kind = draw(st.sampled_from(FieldKind))
     low, high = draw(BOUND), draw(BOUND)
     if low is not None and high is not None and low > high:
@@ -215,7 +226,7 @@ def fields(draw: st.DrawFn) -> PublishedField:
     elif draw(st.booleans()) and kind is INTEGER:
         low = high = None
         choices = tuple(draw(st.lists(st.integers(1, 2048), min_size=1, unique=True)))
-    return PublishedField(
+    return SchemaField(
         draw(NAMES_OF_FIELDS),
         frozenset({kind}),
         is_required=draw(st.booleans()),
@@ -234,16 +245,16 @@ def fields(draw: st.DrawFn) -> PublishedField:
     st.sampled_from(OutputKind),
 )
 def test_whatever_is_published_the_draft_loads_and_its_inputs_fit(
-    published_fields: list[PublishedField], task: Task, words: str, is_official: bool, output: OutputKind
+    published_fields: list[SchemaField], task: Task, words: str, is_official: bool, output: OutputKind
 ) -> None:
     published = of(*published_fields, output=output, description=words, is_official=is_official)
 
-    drafted = draft(published, today=TODAY, task=task)
+    drafted = draft_entry(published, today=TODAY, task=task)
 
     model = priced(tomllib.loads(drafted.text)[drafted.key])
-    left = [finding.text for finding in check(model, published) if finding.is_wrong]
+    left = [finding.text for finding in check_model(model, published) if finding.is_error]
     assert [text for text in left if not text.startswith("requires ")] == []
-    assert len(left) <= len(drafted.to_do)
+    assert len(left) <= len(drafted.todo)
 
 
 def written(value: Any, comment: str = "") -> str:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.catalogue.drafting import Draft, draft
-from bot.catalogue.loading import BUILT_IN, CatalogueError, load
-from bot.catalogue.writing import append
+from bot.catalogue.drafting import CatalogueDraft, draft_entry
+from bot.catalogue.loading import BUILT_IN_PATH, CatalogueError, load_catalogue
+from bot.catalogue.writing import append_entry
 from tests.catalogue.published import FOX
 
-FOX_DRAFT = draft(FOX, today=date(2026, 11, 20))
+FOX_DRAFT = draft_entry(FOX, today=date(2026, 11, 20))
 
 
 def filled_in(path: Path) -> None:
@@ -20,12 +20,15 @@ def filled_in(path: Path) -> None:
 def test_a_new_file_begins_with_the_built_in_models(tmp_path: Path) -> None:
     path = tmp_path / "own" / "models.toml"
 
-    append(path, FOX_DRAFT)
+    append_entry(path, FOX_DRAFT)
 
     with pytest.raises(CatalogueError, match=r"\[fox\] is wrong: it has no price yet"):
-        load(path)
+        load_catalogue(path)
     filled_in(path)
-    assert [model.key for model in load(path)] == [*(model.key for model in load(BUILT_IN)), "fox"]
+    assert [model.key for model in load_catalogue(path)] == [
+        *(model.key for model in load_catalogue(BUILT_IN_PATH)),
+        "fox",
+    ]
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -33,7 +36,7 @@ def test_what_was_there_stays_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text("# mine\n\n[owl]\ntitle = 'Owl' # hoo\n\n\n", encoding="utf-8")
 
-    append(path, FOX_DRAFT)
+    append_entry(path, FOX_DRAFT)
 
     assert path.read_text(encoding="utf-8").startswith("# mine\n\n[owl]\ntitle = 'Owl' # hoo\n\n[fox]\n")
 
@@ -51,7 +54,7 @@ def test_a_file_that_cannot_take_it_is_left_alone(tmp_path: Path, content: str, 
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(CatalogueError) as caught:
-        append(path, FOX_DRAFT)
+        append_entry(path, FOX_DRAFT)
 
     assert sentence in str(caught.value)
     assert path.read_bytes() == content.encode("utf-8", "surrogateescape")
@@ -62,6 +65,6 @@ def test_a_draft_that_would_break_the_file_is_not_written(tmp_path: Path) -> Non
     path.write_text("[owl]\n", encoding="utf-8")
 
     with pytest.raises(CatalogueError):
-        append(path, Draft("fox", "[fox\n", ()))
+        append_entry(path, CatalogueDraft("fox", "[fox\n", ()))
 
     assert path.read_text(encoding="utf-8") == "[owl]\n"

@@ -109,7 +109,7 @@ class BotProcess:
         }
 
 
-class Person:
+class PageUser:
     """Somebody at the page, who asks again with the same request id until they hear that it was taken."""
 
     def __init__(self, http: aiohttp.ClientSession, bot: BotProcess) -> None:
@@ -131,7 +131,7 @@ class Person:
                 pass
             await asyncio.sleep(0.05)
 
-    async def answers(self, channel: str) -> list[dict[str, object]]:
+    async def list_bot_messages(self, channel: str) -> list[dict[str, object]]:
         """What the bot says in a channel now."""
         async with self._http.get(f"{self._bot.url}/api/messages", params={"channel": channel}) as answer:
             return [message for message in await answer.json() if message["who"] == "bot"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.chaos.processes import TOKEN, BotProcess, Person, sandbox
-from tests.fakes.backend import png
+from tests.chaos.processes import TOKEN, BotProcess, PageUser, sandbox
+from tests.fakes.backend import make_png
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
 
@@ -24,8 +24,8 @@ def asks() -> list[tuple[str, bytes | None]]:
         ("/imagine a fox in the snow --seed 7", None),
         ("/imagine a lighthouse at dusk --count 2", None),
         ("/chat what can you do?", None),
-        ("/upscale --scale 2", png(40, 30)),
-        ("/caption", png(50, 30, "orange")),
+        ("/upscale --scale 2", make_png(40, 30)),
+        ("/caption", make_png(50, 30, "orange")),
     ]
     return [kinds[n % len(kinds)] for n in range(JOBS)]
 
@@ -35,7 +35,7 @@ async def test_thirty_jobs_survive_sigkill_at_random_moments(tmp_path: Path) -> 
     async with sandbox(speed=0.6) as url, aiohttp.ClientSession() as http:
         bot = BotProcess(tmp_path, url)
         await bot.start()
-        person = Person(http, bot)
+        person = PageUser(http, bot)
         asking = [
             asyncio.create_task(person.ask(text, f"request-{n:04}", f"c{n}", picture))
             for n, (text, picture) in enumerate(asks())
@@ -44,12 +44,12 @@ async def test_thirty_jobs_survive_sigkill_at_random_moments(tmp_path: Path) -> 
         for _ in range(ROUNDS):
             await asyncio.sleep(moments.uniform(0.1, 1.0))
             await bot.kill()
-            open_at_kills.append(_rows(tmp_path, "SELECT count(*) FROM jobs WHERE told_at IS NULL")[0][0])
+            open_at_kills.append(_rows(tmp_path, "SELECT count(*) FROM jobs WHERE notified_at IS NULL")[0][0])
             await bot.start()
         print("open at each kill:", open_at_kills)  # noqa: T201 - shown by pytest -s
         await asyncio.gather(*asking)
         await _all_told(tmp_path)
-        shown = [await person.answers(f"c{n}") for n in range(JOBS)]
+        shown = [await person.list_bot_messages(f"c{n}") for n in range(JOBS)]
         assert await bot.terminate() == 0
 
         assert all(open_at_kills), "each kill must meet work in flight"
@@ -62,7 +62,7 @@ async def test_sigterm_drains_within_the_grace(tmp_path: Path) -> None:
     async with sandbox(speed=0.5) as url, aiohttp.ClientSession() as http:
         bot = BotProcess(tmp_path, url, grace_seconds=20)
         await bot.start()
-        await Person(http, bot).ask("/imagine a fox", "request-drain", "c")
+        await PageUser(http, bot).ask("/imagine a fox", "request-drain", "c")
 
         code = await bot.terminate()
 
@@ -75,7 +75,7 @@ async def test_what_the_grace_is_too_short_for_is_taken_up_again(tmp_path: Path)
     async with sandbox(speed=2) as url, aiohttp.ClientSession() as http:
         bot = BotProcess(tmp_path, url, grace_seconds=0)
         await bot.start()
-        await Person(http, bot).ask("/imagine a fox", "request-later", "c")
+        await PageUser(http, bot).ask("/imagine a fox", "request-later", "c")
         await bot.terminate()
         assert _rows(tmp_path, "SELECT count(*) FROM jobs WHERE state = 'delivered'") == [(0,)]
 
@@ -90,7 +90,7 @@ async def test_what_the_grace_is_too_short_for_is_taken_up_again(tmp_path: Path)
 async def _all_told(folder: Path) -> None:
     """Wait until nobody waits for an answer any more."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while _rows(folder, "SELECT count(*) FROM jobs WHERE told_at IS NULL") != [(0,)]:  # noqa: ASYNC110 - another process
+        while _rows(folder, "SELECT count(*) FROM jobs WHERE notified_at IS NULL") != [(0,)]:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)
 
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
 async def test_pictures_and_answers_survive_a_kill_on_both_platforms(tmp_path: Path) -> None:
     async with sandbox(1.0) as url, DiscordEmulator() as discord, SlackEmulator(OPTIONS) as slack:
         guild, team = discord.add_guild("Foxes", channels=("general",)), slack.add_team("Acme")
-        ana, bea, channel = guild.member("Ana"), team.user("Bea"), team.channel("general")
+        ana, bea, channel = guild.add_member("Ana"), team.add_person("Bea"), team.add_channel("general")
         settings = {
             "DISCORD_TOKEN": discord.token,
             "DISCORD_API_URL": discord.api_url,
@@ -30,21 +30,23 @@ async def test_pictures_and_answers_survive_a_kill_on_both_platforms(tmp_path: P
         bot = BotProcess(tmp_path, url, settings=settings)
         await bot.start()
 
-        drawn = await ana.command("imagine", {"prompt": "a lighthouse at dusk"}, channel=guild.channels[0])
-        talked = await ana.command("chat", {"message": "how do I connect Slack?"}, channel=guild.channels[0])
-        fox = await bea.slash("/imagine", "a red fox", channel)
+        drawn = await ana.use_command("imagine", {"prompt": "a lighthouse at dusk"}, channel=guild.channels[0])
+        talked = await ana.use_command("chat", {"message": "how do I connect Slack?"}, channel=guild.channels[0])
+        fox = await bea.use_command("/imagine", "a red fox", channel)
         question = await bea.say(f"{team.mention} how do I connect Discord?", channel)
-        picture, answer = await drawn.message(), await talked.message()
-        await fox.acked()
+        picture, answer = await drawn.wait_for_message(), await talked.wait_for_message()
+        await fox.wait_for_acknowledgement()
         await asyncio.sleep(0.8)  # the moment of the kill, as good as any
         await bot.kill()
         await bot.start()
 
-        await picture.becomes(lambda message: bool(message.gallery), "the picture")
-        await answer.becomes(lambda message: "Regenerate" in message.labels, "the whole answer")
-        await channel.bot_says(holds=lambda message: len(message.files) == 1, patience=30)
-        await channel.thread(question).bot_says(holds=lambda message: "Regenerate" in message.buttons, patience=30)
+        await picture.wait_until(lambda message: bool(message.pictures), "the picture")
+        await answer.wait_until(lambda message: "Regenerate" in message.button_labels, "the whole answer")
+        await channel.wait_for_bot_message(condition=lambda message: len(message.files) == 1, timeout_seconds=30)
+        await channel.get_thread(question).wait_for_bot_message(
+            condition=lambda message: "Regenerate" in message.button_labels, timeout_seconds=30
+        )
         assert await bot.terminate() == 0
-        assert len(picture.gallery) == 1
+        assert len(picture.pictures) == 1
         assert discord.violations == []
         assert slack.violations == []

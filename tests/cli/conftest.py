@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.server import SandboxOptions
-from tests.cli.sandbox import Owner, owner_of
+from tests.cli.sandbox import OwnerTerminal, make_owner_terminal
 
 
 @pytest.fixture
-def owner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Owner]:
+def owner(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[OwnerTerminal]:
     monkeypatch.chdir(tmp_path)
-    yield from owner_of(SandboxOptions(speed=0.0), monkeypatch, capsys)
+    yield from make_owner_terminal(SandboxOptions(speed=0.0), monkeypatch, capsys)
 
 
 @pytest.fixture(autouse=True)

@@ -14,13 +14,13 @@ from bot.sandbox.thread import SandboxThread
 
 
 @dataclass
-class Owner:
+class OwnerTerminal:
     """Somebody at a terminal, with the token of a sandbox."""
 
     thread: SandboxThread
     capsys: pytest.CaptureFixture[str]
 
-    def says(self, line: str, *, code: int = 0) -> str:
+    def run(self, line: str, *, code: int = 0) -> str:
         """Do a verb; gives what it said, on either stream."""
         assert main(line.split()) == code, self.capsys.readouterr()
         told = self.capsys.readouterr()
@@ -34,12 +34,12 @@ class Owner:
             pass
 
 
-def owner_of(
+def make_owner_terminal(
     options: SandboxOptions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Owner]:
+) -> Iterator[OwnerTerminal]:
     """With REPLICATE_BASE_URL and its token set."""
     thread = SandboxThread(options)
     monkeypatch.setenv("REPLICATE_BASE_URL", thread.start())
     monkeypatch.setenv("REPLICATE_API_TOKEN", thread.token)
-    yield Owner(thread, capsys)
+    yield OwnerTerminal(thread, capsys)
     thread.stop()

@@ -3,23 +3,23 @@
 import pytest
 
 from bot.cli import main
-from tests.cli.sandbox import Owner
+from tests.cli.sandbox import OwnerTerminal
 
 MAKE = "deployments create fast --model stability-ai/sdxl --hardware gpu-t4"
 
 
-def test_one_is_made_listed_changed_and_deleted(owner: Owner) -> None:
-    assert owner.says("deployments list") == "There are no deployments.\n"
-    made = owner.says(MAKE)
+def test_one_is_made_listed_changed_and_deleted(owner: OwnerTerminal) -> None:
+    assert owner.run("deployments list") == "There are no deployments.\n"
+    made = owner.run(MAKE)
     assert made.startswith("sandbox/fast is made: stability-ai/sdxl:7762fd07")
     assert 'deployment = "sandbox/fast"' in made
     assert "bills at all times" not in made
-    changed = owner.says("deployments update fast --min 2 --max 3 --version newest")
+    changed = owner.run("deployments update fast --min 2 --max 3 --version newest")
     assert "It keeps 2 instances running, which Replicate bills at all times" in changed
-    assert "gpu-t4  2 to 3 instances" in owner.says("deployments list")
-    assert "offline and unused" in owner.says("deployments delete fast", code=1)
-    owner.says("deployments update sandbox/fast --min 0")
-    assert owner.says("deployments delete sandbox/fast") == "sandbox/fast is deleted.\n"
+    assert "gpu-t4  2 to 3 instances" in owner.run("deployments list")
+    assert "offline and unused" in owner.run("deployments delete fast", code=1)
+    owner.run("deployments update sandbox/fast --min 0")
+    assert owner.run("deployments delete sandbox/fast") == "sandbox/fast is deleted.\n"
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_one_is_made_listed_changed_and_deleted(owner: Owner) -> None:
         ("deployments delete fast", "There is no deployment sandbox/fast; yours: none."),
     ],
 )
-def test_what_cannot_be_done_says_why(owner: Owner, line: str, sentence: str) -> None:
-    assert sentence in owner.says(line, code=1)
+def test_what_cannot_be_done_says_why(owner: OwnerTerminal, line: str, sentence: str) -> None:
+    assert sentence in owner.run(line, code=1)
 
 
 def test_counts_have_bounds(capsys: pytest.CaptureFixture[str]) -> None:

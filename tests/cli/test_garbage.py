@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.cli.garbage import settle
+from bot.cli.garbage import freeze_startup_objects
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def collector() -> Iterator[None]:
 @pytest.mark.usefixtures("collector")
 def test_no_collection_looks_again_at_what_a_start_made() -> None:
     made_at_start = [{"a": 1}]
-    settle()
+    freeze_startup_objects()
     made_later = [{"b": 2}]
 
     looked_at = {id(one) for one in gc.get_objects()}

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.catalogue.loading import BUILT_IN, load
+from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
 from bot.cli import main
-from bot.cli.columns import harmless
-from tests.cli.sandbox import Owner
+from bot.cli.columns import sanitise_line
+from tests.cli.sandbox import OwnerTerminal
 
 
 def own_catalogue(monkeypatch: pytest.MonkeyPatch, change: tuple[str, str] = ("", "")) -> Path:
     path = Path("models.toml")
-    text = BUILT_IN.read_text(encoding="utf-8")
+    text = BUILT_IN_PATH.read_text(encoding="utf-8")
     assert change[0] in text
     path.write_text(text.replace(*change, 1), encoding="utf-8")
     monkeypatch.setenv("CATALOGUE_PATH", str(path))
@@ -25,17 +25,17 @@ def test_list_asks_nobody(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     assert main(["models", "list"]) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(load())
+    assert len(lines) == len(load_catalogue())
     assert lines[0].split() == ["flux-schnell", "/imagine", "$0.003", "a", "picture", "black-forest-labs/flux-schnell"]
     assert "$0.05 read, $0.25 written, a million tokens" in "\n".join(lines)
     assert lines[3].split() == ["sdxl", "/imagine", "$0.000975", "a", "second", "stability-ai/sdxl:7762fd07cf82…"]
 
 
-def test_the_built_in_catalogue_fits_the_sandbox(owner: Owner) -> None:
-    told = owner.says("models check")
+def test_the_built_in_catalogue_fits_the_sandbox(owner: OwnerTerminal) -> None:
+    told = owner.run("models check")
 
-    assert told.count("ok  ") == len(load())
-    assert told.endswith(f"{len(load())} of {len(load())} entries fit.\n")
+    assert told.count("ok  ") == len(load_catalogue())
+    assert told.endswith(f"{len(load_catalogue())} of {len(load_catalogue())} entries fit.\n")
 
 
 @pytest.mark.parametrize(
@@ -57,54 +57,56 @@ def test_the_built_in_catalogue_fits_the_sandbox(owner: Owner) -> None:
     ],
 )
 def test_an_entry_that_no_longer_fits_is_told(
-    owner: Owner, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], sentence: str
+    owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], sentence: str
 ) -> None:
     own_catalogue(monkeypatch, change)
 
-    told = owner.says("models check", code=1)
+    told = owner.run("models check", code=1)
 
     assert sentence in told
-    assert f"{len(load()) - 1} of {len(load())} entries fit." in told
+    assert f"{len(load_catalogue()) - 1} of {len(load_catalogue())} entries fit." in told
 
 
-def test_an_entry_is_checked_against_what_its_deployment_runs(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner.says("deployments create fast --model stability-ai/sdxl --hardware gpu-t4")
+def test_an_entry_is_checked_against_what_its_deployment_runs(
+    owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner.run("deployments create fast --model stability-ai/sdxl --hardware gpu-t4")
     own_catalogue(monkeypatch, ("[sdxl.inputs]", 'deployment = "sandbox/fast"\n[sdxl.inputs]'))
 
-    assert "ok     sdxl" in owner.says("models check sdxl")
-    assert "by deployment sandbox/fast" in owner.says("models list")
+    assert "ok     sdxl" in owner.run("models check sdxl")
+    assert "by deployment sandbox/fast" in owner.run("models list")
 
 
-def test_only_named_entries_are_checked(owner: Owner) -> None:
-    assert owner.says("models check blip") == "ok     blip\n1 of 1 entries fit.\n"
-    assert "has no entry blup; it has blip, " in owner.says("models check blup", code=1)
+def test_only_named_entries_are_checked(owner: OwnerTerminal) -> None:
+    assert owner.run("models check blip") == "ok     blip\n1 of 1 entries fit.\n"
+    assert "has no entry blup; it has blip, " in owner.run("models check blup", code=1)
 
 
-def test_search(owner: Owner) -> None:
-    told = owner.says("models search upscale images --limit 1")
+def test_search(owner: OwnerTerminal) -> None:
+    told = owner.run("models search upscale images --limit 1")
 
     assert told.startswith("nightmareai/real-esrgan  0 runs")
-    assert owner.says("models search zzz", code=1) == "Nothing fits “zzz”.\n"
+    assert owner.run("models search zzz", code=1) == "Nothing fits “zzz”.\n"
 
 
-def test_add_prints_a_table(owner: Owner) -> None:
-    told = owner.says("models add black-forest-labs/flux-schnell --key quick")
+def test_add_prints_a_table(owner: OwnerTerminal) -> None:
+    told = owner.run("models add black-forest-labs/flux-schnell --key quick")
 
     assert told.startswith("[quick]\n")
     assert 'count = {to = "num_outputs", minimum = 1, maximum = 4}' in told
     assert 'usd_per_image = "FILL IN"' in told
 
 
-def test_what_was_added_runs_once_it_has_a_price(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_added_runs_once_it_has_a_price(owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
     path = own_catalogue(monkeypatch)
 
-    told = owner.says("models add black-forest-labs/flux-schnell --key quick --write")
+    told = owner.run("models add black-forest-labs/flux-schnell --key quick --write")
 
     assert told == f"[quick] is in {path}.\nFill in the price, from replicate.com/black-forest-labs/flux-schnell.\n"
-    assert "[quick] is wrong: it has no price yet" in owner.says("models check", code=1)
+    assert "[quick] is wrong: it has no price yet" in owner.run("models check", code=1)
     path.write_text(path.read_text(encoding="utf-8").replace('"FILL IN"', '"0.003"'), encoding="utf-8")
-    assert "ok     quick" in owner.says("models check quick")
-    assert "is in models.toml already" in owner.says(
+    assert "ok     quick" in owner.run("models check quick")
+    assert "is in models.toml already" in owner.run(
         "models add black-forest-labs/flux-schnell --key quick --write", code=1
     )
 
@@ -118,8 +120,8 @@ def test_what_was_added_runs_once_it_has_a_price(owner: Owner, monkeypatch: pyte
         ("models add stability-ai/sdxl --write", "CATALOGUE_PATH is not set"),
     ],
 )
-def test_what_cannot_be_added(owner: Owner, line: str, sentence: str) -> None:
-    assert sentence in owner.says(line, code=1)
+def test_what_cannot_be_added(owner: OwnerTerminal, line: str, sentence: str) -> None:
+    assert sentence in owner.run(line, code=1)
 
 
 def test_without_a_token(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -132,5 +134,5 @@ def test_without_a_token(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 def test_somebody_elses_words_cannot_command_the_terminal() -> None:
-    assert harmless("red\x1b[31m\r\nnext\u202eline\u200b") == "red [31m next line"
-    assert harmless("x" * 200) == "x" * 100 + "…"
+    assert sanitise_line("red\x1b[31m\r\nnext\u202eline\u200b") == "red [31m next line"
+    assert sanitise_line("x" * 200) == "x" * 100 + "…"

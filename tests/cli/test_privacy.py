@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from bot.cli import main
-from bot.core.forgetting import Person
+from bot.core.forgetting import PersonKey
 from bot.core.jobs import JobState
 from bot.core.people import User
-from bot.jobs.personal import KIND
+from bot.jobs.personal import DELETION_KIND
 from bot.storage.database import Database
-from tests.fakes.rows import CHANNEL, NOW, job
+from tests.fakes.rows import CHANNEL, NOW, make_job
 
 MIA = User("web", "page", "mia", "Mia")
-HERSELF = Person("web", "", "mia")
+HERSELF = PersonKey("web", "", "mia")
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ async def ask(state: JobState = JobState.DELIVERED) -> None:
     database = await opened()
     async with database.write() as tx:
         await tx.people.upsert_user(MIA, NOW)
-        asked = job(user=MIA, channel=CHANNEL, options={"prompt": "Mia's own fox"})
+        asked = make_job(user=MIA, channel=CHANNEL, options={"prompt": "Mia's own fox"})
         await tx.jobs.add(asked)
         await tx.jobs.move(asked, state, NOW)
     await database.close()
@@ -46,7 +46,7 @@ async def kept() -> tuple[str, int]:
     database = await opened()
     async with database.read() as tx:
         left = json.dumps(await tx.erasure.export_person(HERSELF))
-        wishes = await tx.pending.list_by_kind(KIND)
+        wishes = await tx.pending.list_by_kind(DELETION_KIND)
     await database.close()
     return left, len(wishes)
 

@@ -9,7 +9,7 @@ from bot.cli import main
 from bot.core.people import User
 from bot.storage.database import Database
 from tests.conftest import WITH_SCHEMA
-from tests.credits.town import Town
+from tests.credits.town import CreditsBench
 from tests.fakes.rows import ANA, NOW
 from tests.postgres import PostgresServer
 from tests.storage.raw import execute
@@ -70,7 +70,7 @@ def test_what_cannot_be_done_is_one_sentence(capsys: pytest.CaptureFixture[str],
 def test_a_table_goes_to_the_terminal_or_into_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     async def spend() -> None:
         database = await opened()
-        town = Town(database)
+        town = CreditsBench(database)
         await town.spend(ANA, 10)
         await database.close()
 
@@ -90,8 +90,8 @@ def test_a_table_goes_to_the_terminal_or_into_a_file(capsys: pytest.CaptureFixtu
 def test_verify_says_that_the_books_agree_or_which_row_does_not(capsys: pytest.CaptureFixture[str]) -> None:
     async def forge() -> None:
         database = await opened()
-        await Town(database).spend(ANA, 10)
-        await execute(database, "UPDATE jobs SET cost = 11")
+        await CreditsBench(database).spend(ANA, 10)
+        await execute(database, "UPDATE jobs SET cost_micros = 11")
         await database.close()
 
     assert main(["quota", "verify"]) == 0
@@ -125,7 +125,7 @@ def test_postgresql_is_shared_with_the_running_bot(
     monkeypatch.setenv("DATABASE_URL", url)
 
     async def both() -> int:
-        await postgres_with_schema.empty(WITH_SCHEMA)
+        await postgres_with_schema.delete_rows(WITH_SCHEMA)
         database = await opened(url)
         code = await asyncio.to_thread(main, ["quota", "verify"])
         await database.close()

@@ -4,37 +4,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.sandbox import Owner
+from tests.cli.sandbox import OwnerTerminal
 
 CREATE = "trainings create stability-ai/sdxl --destination mine --input input_images=@photos.zip"
 
 
 @pytest.fixture
-def trainer(owner: Owner) -> Owner:
+def trainer(owner: OwnerTerminal) -> OwnerTerminal:
     """With photos, and a model to put the result into."""
     Path("photos.zip").write_bytes(b"PK")
     owner.post("/v1/models", {"owner": "sandbox", "name": "mine", "visibility": "private", "hardware": "cpu"})
     return owner
 
 
-def test_one_is_begun_and_looked_at(trainer: Owner) -> None:
-    told = trainer.says(CREATE + " --input max_train_steps=10 --input is_lora=false --input token_string=7")
+def test_one_is_begun_and_looked_at(trainer: OwnerTerminal) -> None:
+    told = trainer.run(CREATE + " --input max_train_steps=10 --input is_lora=false --input token_string=7")
 
     training_id, words = told.split(maxsplit=1)
     assert words == "starting: stability-ai/sdxl\nReplicate bills it to you; the bot's budget does not know of it.\n"
-    while "succeeded" not in (told := trainer.says(f"trainings get {training_id}")):
+    while "succeeded" not in (told := trainer.run(f"trainings get {training_id}")):
         pass
     assert "\nmade sandbox/mine:" in told
     assert "\nweights, for an hour: http" in told
     assert "20/20" in told
-    assert trainer.says("trainings list").startswith(f"{training_id}  succeeded")
+    assert trainer.run("trainings list").startswith(f"{training_id}  succeeded")
 
 
-def test_one_is_cancelled(trainer: Owner) -> None:
+def test_one_is_cancelled(trainer: OwnerTerminal) -> None:
     trainer.post("/sandbox/faults", {"next": [{"fault": "hang"}]})
-    training_id = trainer.says(CREATE).split()[0]
+    training_id = trainer.run(CREATE).split()[0]
 
-    assert trainer.says(f"trainings cancel {training_id}").startswith(f"{training_id} canceled: stability-ai/sdxl")
+    assert trainer.run(f"trainings cancel {training_id}").startswith(f"{training_id} canceled: stability-ai/sdxl")
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,18 @@ def test_one_is_cancelled(trainer: Owner) -> None:
         ("trainings cancel nothing", "no such training"),
     ],
 )
-def test_what_cannot_be_done_says_why(trainer: Owner, line: str, sentence: str) -> None:
-    assert sentence in trainer.says(line, code=1)
+def test_what_cannot_be_done_says_why(trainer: OwnerTerminal, line: str, sentence: str) -> None:
+    assert sentence in trainer.run(line, code=1)
 
 
-def test_one_that_may_have_begun_is_not_begun_again(trainer: Owner) -> None:
+def test_one_that_may_have_begun_is_not_begun_again(trainer: OwnerTerminal) -> None:
     trainer.post("/sandbox/faults", {"next": [{"fault": "500"}]})
 
-    told = trainer.says(CREATE, code=1)
+    told = trainer.run(CREATE, code=1)
 
     assert told == "It is not known whether this arrived (HTTP 500): list first, before you do it again.\n"
-    assert len(trainer.says("trainings list").splitlines()) == 1
+    assert len(trainer.run("trainings list").splitlines()) == 1
 
 
-def test_there_may_be_none(owner: Owner) -> None:
-    assert owner.says("trainings list") == "There are no trainings.\n"
+def test_there_may_be_none(owner: OwnerTerminal) -> None:
+    assert owner.run("trainings list") == "There are no trainings.\n"

@@ -8,7 +8,7 @@ import pytest
 
 from bot.cli import main
 from bot.platforms.web.administration import KEY_FILE
-from tests.platforms.web.whole import open_whole
+from tests.platforms.web.whole import open_web_bot
 
 LINK = re.compile(r"^(http://127\.0\.0\.1:\d+)/join#([\w-]{43})$", re.MULTILINE)
 
@@ -62,12 +62,12 @@ async def verb(*arguments: str) -> int:
 
 
 async def test_the_running_bot_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    async with open_whole(tmp_path / "data") as whole:
+    async with open_web_bot(tmp_path / "data") as whole:
         assert await verb("invite", "Mia") == 0
         assert await verb("remove", "Eve") == 1
         told = capsys.readouterr()
         [(address, secret)] = LINK.findall(told.out)
-        mia = whole.browser()
+        mia = whole.open_browser()
 
         assert address == whole.address
         assert told.err.startswith("There is nobody called “Eve” here.")
@@ -81,7 +81,7 @@ async def test_the_running_bot_is_asked(tmp_path: Path, capsys: pytest.CaptureFi
 async def test_when_the_running_bot_cannot_be_asked_it_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with open_whole(tmp_path / "data"):
+    async with open_web_bot(tmp_path / "data"):
         (tmp_path / "data" / KEY_FILE).unlink()
 
         assert await verb("invite", "Mia") == 1

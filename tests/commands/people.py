@@ -12,6 +12,6 @@ OWNER = replace(ANA, id="owner", name="The owner")
 ELSEWHERE = replace(MODERATOR, workspace="other", id="eve", name="Eve")
 
 
-def text(reply: Reply | None) -> str:
+def get_text(reply: Reply | None) -> str:
     assert reply is not None
     return reply.text

@@ -3,11 +3,11 @@
 import pytest
 
 from bot.core.replies import Reply
-from bot.dispatch.presses import Press
+from bot.dispatch.presses import ButtonPress
 from tests.bench import Bench
-from tests.commands.people import BEN, MODERATOR, text
+from tests.commands.people import BEN, MODERATOR, get_text
 from tests.fakes.rows import ANA, CHANNEL
-from tests.media.pictures import encoded
+from tests.media.pictures import encode_picture
 
 
 async def asked(bench: Bench, line: str = "/imagine a fox --model flux-dev", image: bytes | None = None) -> Reply:
@@ -17,14 +17,14 @@ async def asked(bench: Bench, line: str = "/imagine a fox --model flux-dev", ima
     return reply
 
 
-def press(reply: Reply, action: str, *, by: object = ANA, n: int = 1) -> Press:
+def press(reply: Reply, action: str, *, by: object = ANA, n: int = 1) -> ButtonPress:
     button = next(button for button in reply.buttons if button.action == action)
-    return Press(by, CHANNEL, action, button.job, 0, f"web:p{n}", "")  # type: ignore[arg-type]  # any user
+    return ButtonPress(by, CHANNEL, action, button.job, 0, f"web:p{n}", "")  # type: ignore[arg-type]  # any user
 
 
-async def answer(bench: Bench, pressed: Press) -> Reply | None:
-    reply = await bench.app.dispatcher.press(pressed)
-    await bench.rest()
+async def answer(bench: Bench, pressed: ButtonPress) -> Reply | None:
+    reply = await bench.app.dispatcher.handle_press(pressed)
+    await bench.wait_until_idle()
     return reply
 
 
@@ -57,7 +57,7 @@ async def test_go_ahead_does_it_once(bench: Bench) -> None:
     second = await answer(bench, press(reply, "confirm", n=2))
 
     assert first is None
-    assert text(second) == "That question was answered already, or is more than an hour old. Please ask again."
+    assert get_text(second) == "That question was answered already, or is more than an hour old. Please ask again."
     assert len(bench.backend.runs) == 1
     assert await bench.balance() == bench.starting_credits - 25_000
 
@@ -68,8 +68,8 @@ async def test_no_does_nothing(bench: Bench) -> None:
     told = await answer(bench, press(reply, "decline"))
     late = await answer(bench, press(reply, "confirm", n=2))
 
-    assert text(told) == "All right: nothing was done, and nothing was charged."
-    assert "answered already" in text(late)
+    assert get_text(told) == "All right: nothing was done, and nothing was charged."
+    assert "answered already" in get_text(late)
     assert not bench.backend.runs
 
 
@@ -78,7 +78,7 @@ async def test_nobody_answers_for_somebody_else(bench: Bench) -> None:
 
     by_ben = await answer(bench, press(reply, "confirm", by=BEN))
 
-    assert text(by_ben) == "Only the person who was asked can answer this."
+    assert get_text(by_ben) == "Only the person who was asked can answer this."
     assert not bench.backend.runs
     assert await answer(bench, press(reply, "confirm", n=2)) is None
 
@@ -88,15 +88,15 @@ async def test_a_question_expires_after_an_hour(bench: Bench) -> None:
 
     await bench.clock.advance(3_600)
 
-    assert "more than an hour old" in text(await answer(bench, press(reply, "confirm")))
+    assert "more than an hour old" in get_text(await answer(bench, press(reply, "confirm")))
 
 
 async def test_the_picture_that_came_along_is_kept_until_the_answer(bench: Bench) -> None:
-    reply = await asked(bench, image=encoded("PNG"))
+    reply = await asked(bench, image=encode_picture("PNG"))
 
     assert await answer(bench, press(reply, "confirm")) is None
 
-    assert "image" in bench.backend.last.inputs
+    assert "image" in bench.backend.last_run.inputs
 
 
 async def test_what_would_be_refused_anyhow_is_not_asked(bench: Bench) -> None:
@@ -106,17 +106,17 @@ async def test_what_would_be_refused_anyhow_is_not_asked(bench: Bench) -> None:
 
 
 async def test_a_forged_answer_finds_nothing(bench: Bench) -> None:
-    forged = Press(ANA, CHANNEL, "confirm", "00000000000000000000", 0, "web:p1", "")
+    forged = ButtonPress(ANA, CHANNEL, "confirm", "00000000000000000000", 0, "web:p1", "")
 
-    assert "answered already" in text(await answer(bench, forged))
+    assert "answered already" in get_text(await answer(bench, forged))
 
 
 async def test_a_block_holds_between_question_and_answer(bench: Bench) -> None:
     reply = await asked(bench)
-    await bench.app.dispatcher.services.jobs.see(ANA)
+    await bench.app.dispatcher.services.jobs.record_user(ANA)
     await bench.say("/block ana 2h", by=MODERATOR)
 
-    assert text(await answer(bench, press(reply, "confirm"))).startswith("You are blocked here until")
+    assert get_text(await answer(bench, press(reply, "confirm"))).startswith("You are blocked here until")
     assert not bench.backend.runs
 
 
@@ -128,7 +128,7 @@ async def test_a_block_holds_between_question_and_answer(bench: Bench) -> None:
     ],
 )
 async def test_who_cannot_pay_is_not_asked_whether_they_would(bench: Bench, limit: str, told: str) -> None:
-    await bench.app.dispatcher.services.jobs.see(ANA)
+    await bench.app.dispatcher.services.jobs.record_user(ANA)
     await bench.say("/settings general --confirm_above 1", by=MODERATOR)
     await bench.say(limit, by=MODERATOR)
 

@@ -7,7 +7,7 @@ from bot.commands.imagine import Imagine
 from bot.core.people import Channel
 from bot.core.replies import Stage, Tone
 from tests.bench import Bench
-from tests.fakes.backend import FLAGGED, png
+from tests.fakes.backend import FLAGGED_ERROR, make_png
 from tests.fakes.rows import ANA, CHANNEL
 
 
@@ -59,7 +59,7 @@ async def test_a_failed_picture_gives_the_credits_back(bench: Bench) -> None:
 
 
 async def test_a_flagged_picture_gives_the_credits_back(bench: Bench) -> None:
-    bench.backend.will(error=FLAGGED)
+    bench.backend.will(error=FLAGGED_ERROR)
 
     await bench.say("/imagine something")
 
@@ -101,9 +101,9 @@ async def test_vary_starts_from_that_picture_on_a_model_that_takes_one(bench: Be
 
     await bench.press("vary", n=2)
 
-    assert bench.backend.last.model.key == "flux-dev"
-    assert bench.backend.last.inputs["prompt_strength"] == 0.6
-    assert str(bench.backend.last.inputs["image"]).startswith("data:image/png;sha256,")
+    assert bench.backend.last_run.model.key == "flux-dev"
+    assert bench.backend.last_run.inputs["prompt_strength"] == 0.6
+    assert str(bench.backend.last_run.inputs["image"]).startswith("data:image/png;sha256,")
 
 
 async def test_upscale_and_caption_take_the_picture_they_stand_under(bench: Bench) -> None:
@@ -111,18 +111,18 @@ async def test_upscale_and_caption_take_the_picture_they_stand_under(bench: Benc
     drawn = bench.last_message
 
     await bench.press("upscale", on=drawn, n=1)
-    assert bench.backend.last.model.key == "real-esrgan"
+    assert bench.backend.last_run.model.key == "real-esrgan"
     assert bench.last_message.reply.pictures[0].alt == "A picture made larger by Real-ESRGAN"
 
     await bench.press("caption", on=drawn, n=1)
-    assert bench.backend.last.model.key == "blip"
+    assert bench.backend.last_run.model.key == "blip"
     assert bench.last_text == "A short answer."
 
 
 async def test_a_model_can_be_named_and_its_bounds_are_its_own(bench: Bench) -> None:
-    await bench.say("/imagine a fox --model sdxl --negative blue --aspect 16:9", image=png())
+    await bench.say("/imagine a fox --model sdxl --negative blue --aspect 16:9", image=make_png())
 
-    inputs = bench.backend.last.inputs
+    inputs = bench.backend.last_run.inputs
     assert (inputs["width"], inputs["height"], inputs["negative_prompt"]) == (1344, 768, "blue")
     assert bench.last_message.history[0].note == "SDXL · about 5.8, at most 58.5 credits"
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from bot.core.invocations import Invocation
-from bot.dispatch.presses import Press
+from bot.dispatch.presses import ButtonPress
 from tests.bench import Bench
-from tests.commands.people import BEN, ELSEWHERE, MODERATOR, OWNER, text
+from tests.commands.people import BEN, ELSEWHERE, MODERATOR, OWNER, get_text
 from tests.fakes.rows import ANA, CHANNEL
 
 
 async def say(bench: Bench, line: str) -> str:
-    return text(await bench.say(line, by=MODERATOR))
+    return get_text(await bench.say(line, by=MODERATOR))
 
 
 async def test_a_block_stops_what_runs_and_says_why_and_until_when(bench: Bench) -> None:
@@ -20,11 +20,11 @@ async def test_a_block_stops_what_runs_and_says_why_and_until_when(bench: Bench)
     await bench.say("/imagine a fox")
 
     told = await say(bench, '/block ana 2h "spamming us"')
-    await bench.rest()
+    await bench.wait_until_idle()
 
     assert told == ("Ana is blocked until 01 January 2026, 02:00 UTC. They read: “spamming us”. Stopped: 1 of theirs.")
     assert bench.last_text == "⏹ Stopped."
-    assert text(await bench.say("/imagine a fox")) == (
+    assert get_text(await bench.say("/imagine a fox")) == (
         "You are blocked here until 01 January 2026, 02:00 UTC: spamming us. Ask a moderator."
     )
 
@@ -43,7 +43,7 @@ async def test_a_block_holds_for_presses_and_forms(bench: Bench) -> None:
 
     await say(bench, "/block ana")
 
-    assert text(await bench.press("again")) == "You are blocked here until a moderator ends it. Ask a moderator."
+    assert get_text(await bench.press("again")) == "You are blocked here until a moderator ends it. Ask a moderator."
 
 
 async def test_a_block_ends_by_itself_and_by_hand(bench: Bench) -> None:
@@ -67,7 +67,7 @@ async def test_a_date_is_meant_in_the_workspaces_time_zone(bench: Bench) -> None
 
     assert "until 01 March 2026, 08:00 (Europe/Berlin)" in await say(bench, '/block ana "2026-03-01 08:00"')
     await bench.clock.advance(59 * 86_400 + 6.9 * 3_600)
-    assert "You are blocked" in text(await bench.say("/imagine a fox"))
+    assert "You are blocked" in get_text(await bench.say("/imagine a fox"))
     await bench.clock.advance(0.2 * 3_600)
     assert await bench.say("/imagine a fox") is None
 
@@ -102,8 +102,8 @@ async def test_nobody_blocks_themselves_or_who_administers(bench: Bench) -> None
 
 async def test_a_block_never_locks_out_an_administrator_or_the_owner(bench: Bench) -> None:
     for person in (MODERATOR, OWNER):
-        await bench.app.dispatcher.services.jobs.see(person)
-        desk = bench.app.dispatcher.services.moderation.desk
+        await bench.app.dispatcher.services.jobs.record_user(person)
+        desk = bench.app.dispatcher.services.moderation.admin
         await desk.block(BEN, person, bench.clock.now().replace(year=2030), "")
 
         assert await bench.say("/imagine a fox", by=person) is None
@@ -114,7 +114,7 @@ async def test_a_block_is_one_workspaces_own(bench: Bench) -> None:
     await say(bench, "/block ana")
     moderation = bench.app.dispatcher.services.moderation
 
-    await moderation.desk.allow(ELSEWHERE)
+    await moderation.admin.allow_workspace(ELSEWHERE)
 
     await moderation.admit(replace(ANA, workspace="other"))
 
@@ -147,7 +147,7 @@ async def test_words_are_added_listed_tried_and_removed(bench: Bench) -> None:
 async def test_every_word_of_an_ask_is_looked_at_before_money_is_held(bench: Bench, line: str) -> None:
     await say(bench, "/words add badger")
 
-    refused = text(await bench.say(line))
+    refused = get_text(await bench.say(line))
 
     assert refused == "That has a word in it which is not wanted here. Please say it differently."
     assert await bench.balance() == bench.starting_credits
@@ -158,10 +158,10 @@ async def test_words_of_a_form_behind_a_button_are_looked_at_too(bench: Bench) -
     await say(bench, "/words add badger")
 
     button = next(button for button in bench.last_message.reply.buttons if button.action == "edit")
-    press = Press(ANA, CHANNEL, "edit", button.job, 0, "web:form", bench.last_message.ref.id)
-    refused = await bench.app.dispatcher.submit(press, {"prompt": "a badger"})
+    press = ButtonPress(ANA, CHANNEL, "edit", button.job, 0, "web:form", bench.last_message.ref.id)
+    refused = await bench.app.dispatcher.submit_form(press, {"prompt": "a badger"})
 
-    assert "a word in it which is not wanted" in text(refused)
+    assert "a word in it which is not wanted" in get_text(refused)
 
 
 # Jobs.
@@ -173,9 +173,9 @@ async def test_jobs_lists_what_runs_with_a_button_for_each(bench: Bench) -> None
     await bench.clock.advance(5)
 
     reply = await bench.say("/jobs", by=MODERATOR, channel=replace(CHANNEL, id="staff"))
-    job = await bench.job()
+    job = await bench.get_job()
 
-    assert text(reply) == (f"1. Ana: /imagine “a fox” · FLUX schnell · runs, 5 s · at most 3 credits · `{job.id}`")
+    assert get_text(reply) == (f"1. Ana: /imagine “a fox” · FLUX schnell · runs, 5 s · at most 3 credits · `{job.id}`")
     assert reply is not None
     assert [(button.action, button.label, button.job) for button in reply.buttons] == [("cancel", "Stop 1", job.id)]
 
@@ -183,10 +183,10 @@ async def test_jobs_lists_what_runs_with_a_button_for_each(bench: Bench) -> None
 async def test_jobs_cancel_stops_one_by_its_id(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
-    job = await bench.job()
+    job = await bench.get_job()
 
     told = await say(bench, f"/jobs cancel {job.id}")
-    await bench.rest()
+    await bench.wait_until_idle()
 
     assert told == f"Stopping /imagine `{job.id}` of Ana."
     assert bench.last_text == "⏹ Stopped."
@@ -202,12 +202,12 @@ async def test_jobs_cancel_stops_one_by_its_id(bench: Bench) -> None:
 async def test_moderators_see_and_stop_only_their_own_workspaces_jobs(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
-    job = await bench.job()
-    await bench.app.dispatcher.services.moderation.desk.allow(ELSEWHERE)
+    job = await bench.get_job()
+    await bench.app.dispatcher.services.moderation.admin.allow_workspace(ELSEWHERE)
     there = replace(CHANNEL, workspace="other")
 
-    listed = text(await bench.say("/jobs", by=ELSEWHERE, channel=there))
-    cancelled = text(await bench.say(f"/jobs cancel {job.id}", by=ELSEWHERE, channel=there))
+    listed = get_text(await bench.say("/jobs", by=ELSEWHERE, channel=there))
+    cancelled = get_text(await bench.say(f"/jobs cancel {job.id}", by=ELSEWHERE, channel=there))
 
     assert listed == "Nothing runs or waits in this workspace."
     assert "There is no job called" in cancelled
@@ -221,11 +221,11 @@ async def test_a_pause_says_why_and_leaves_what_runs(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
 
-    told = text(await bench.say("/pause flux-schnell --reason out-of-paint", by=OWNER))
+    told = get_text(await bench.say("/pause flux-schnell --reason out-of-paint", by=OWNER))
 
     assert told == "Nothing new of `flux-schnell` starts until `/resume flux-schnell`. What runs goes on."
     assert not bench.backend.cancelled
-    assert text(await bench.say("/imagine a fox")) == (
+    assert get_text(await bench.say("/imagine a fox")) == (
         "FLUX schnell is paused at the moment: out-of-paint. Please try again later."
     )
 
@@ -234,18 +234,18 @@ async def test_a_pause_says_why_and_leaves_what_runs(bench: Bench) -> None:
 async def test_a_platform_or_everything_can_be_paused_and_resumed(bench: Bench, what: str, name: str) -> None:
     await bench.say(f"/pause {what}", by=OWNER)
 
-    refused = text(await bench.say("/imagine a fox"))
+    refused = get_text(await bench.say("/imagine a fox"))
 
     assert refused == f"{name} is paused at the moment. Please try again later."
-    assert text(await bench.say("/resume", by=OWNER)) == f"- `{what}`"
-    assert text(await bench.say(f"/resume {what}", by=OWNER)) == f"`{what}` starts again."
+    assert get_text(await bench.say("/resume", by=OWNER)) == f"- `{what}`"
+    assert get_text(await bench.say(f"/resume {what}", by=OWNER)) == f"`{what}` starts again."
     assert await bench.say("/imagine a fox") is None
-    assert text(await bench.say("/resume", by=OWNER)) == "Nothing is paused."
-    assert "is not paused" in text(await bench.say(f"/resume {what}", by=OWNER))
+    assert get_text(await bench.say("/resume", by=OWNER)) == "Nothing is paused."
+    assert "is not paused" in get_text(await bench.say(f"/resume {what}", by=OWNER))
 
 
 async def test_only_what_there_is_can_be_paused(bench: Bench) -> None:
-    assert "Did you mean sdxl?" in text(await bench.say("/pause sdlx", by=OWNER))
+    assert "Did you mean sdxl?" in get_text(await bench.say("/pause sdlx", by=OWNER))
 
 
 # The audit.
@@ -281,9 +281,9 @@ async def test_the_audit_is_filtered_by_person_and_kind(bench: Bench) -> None:
 
 async def test_the_audit_is_one_workspaces_own(bench: Bench) -> None:
     await say(bench, "/words add badger")
-    await bench.app.dispatcher.services.moderation.desk.allow(ELSEWHERE)
+    await bench.app.dispatcher.services.moderation.admin.allow_workspace(ELSEWHERE)
 
-    there = text(await bench.say("/audit", by=ELSEWHERE, channel=replace(CHANNEL, workspace="other")))
+    there = get_text(await bench.say("/audit", by=ELSEWHERE, channel=replace(CHANNEL, workspace="other")))
 
     assert "badger" not in there
     assert "allowed this workspace" in there
@@ -316,14 +316,14 @@ async def test_the_audit_names_people_and_finds_every_pause(bench: Bench) -> Non
 async def test_what_was_asked_in_private_is_not_shown_to_moderators(bench: Bench) -> None:
     private = Invocation(ANA, CHANNEL, "imagine", "web:private", {"prompt": "a secret fox"}, is_private=True)
     await bench.app.dispatcher.handle(private)
-    await bench.rest()
-    job = await bench.job()
+    await bench.wait_until_idle()
+    job = await bench.get_job()
     message = bench.last_message.ref.id
 
     for by in (MODERATOR, BEN):
-        press = Press(by, CHANNEL, "show", job.id, 0, f"web:{by.id}", message)
-        shown = await bench.app.dispatcher.press(press)
-        assert text(shown) == "That job is not here any more, so its buttons do nothing."
+        press = ButtonPress(by, CHANNEL, "show", job.id, 0, f"web:{by.id}", message)
+        shown = await bench.app.dispatcher.handle_press(press)
+        assert get_text(shown) == "That job is not here any more, so its buttons do nothing."
 
 
 async def test_what_is_reported_again_is_told_once(bench: Bench) -> None:
@@ -332,7 +332,7 @@ async def test_what_is_reported_again_is_told_once(bench: Bench) -> None:
     for _ in range(5):
         told = await bench.press("report", on=message, by=BEN)
 
-    assert text(told) == "Thank you. The moderators have been told."
+    assert get_text(told) == "Thank you. The moderators have been told."
     assert len((await say(bench, "/audit --kind reports")).splitlines()) == 1
 
 
@@ -342,24 +342,24 @@ async def test_a_report_that_reaches_nobody_says_so(bench: Bench) -> None:
 
     told = await bench.press("report", by=BEN)
 
-    assert text(told) == "It is noted, but I could reach no moderator. Please tell one yourself."
+    assert get_text(told) == "It is noted, but I could reach no moderator. Please tell one yourself."
 
 
 async def test_the_name_of_a_model_is_no_word_that_somebody_wrote(bench: Bench) -> None:
     await say(bench, "/words add flux")
 
     assert await bench.say("/imagine a fox") is None
-    assert "a word in it which is not wanted" in text(await bench.say("/imagine a flux of foxes"))
+    assert "a word in it which is not wanted" in get_text(await bench.say("/imagine a flux of foxes"))
 
 
 async def test_a_paused_model_is_not_suggested_instead(bench: Bench) -> None:
     await bench.say("/quota set ana --day 4", by=OWNER)
-    await bench.app.dispatcher.services.jobs.see(ANA)
+    await bench.app.dispatcher.services.jobs.record_user(ANA)
     await bench.say("/quota set ana --day 4", by=OWNER)
-    suggested = text(await bench.say("/imagine a fox --model flux-dev"))
+    suggested = get_text(await bench.say("/imagine a fox --model flux-dev"))
     await bench.say("/pause flux-schnell", by=OWNER)
 
-    refused = text(await bench.say("/imagine a fox --model flux-dev"))
+    refused = get_text(await bench.say("/imagine a fox --model flux-dev"))
 
     assert "(`flux-schnell`) would do" in suggested
     assert "short" in refused

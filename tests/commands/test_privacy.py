@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.forgetting import Person
+from bot.core.forgetting import PersonKey
 from bot.core.people import Rank, User
 from bot.core.replies import Reply
-from bot.dispatch.presses import Press
-from bot.jobs.personal import person_of
+from bot.dispatch.presses import ButtonPress
+from bot.jobs.personal import person_from_user
 from bot.storage.web_page import Visitor
 from tests.bench import Bench
-from tests.commands.people import BEN, MODERATOR, text
+from tests.commands.people import BEN, MODERATOR, get_text
 from tests.fakes.rows import ANA, CHANNEL
-from tests.media.pictures import encoded
+from tests.media.pictures import encode_picture
 
 SECRET = "a very particular fox"
 ANA_THERE = replace(ANA, workspace="guild")
@@ -26,14 +26,16 @@ async def delete_everything(bench: Bench, by: User = ANA) -> Reply | None:
     assert question is not None
     confirm = question.buttons[0]
     assert (confirm.action, confirm.label) == ("confirm", "Delete everything")
-    reply = await bench.app.dispatcher.press(Press(by, CHANNEL, "confirm", confirm.job, 0, f"web:{confirm.job}", ""))
-    await bench.rest()
+    reply = await bench.app.dispatcher.handle_press(
+        ButtonPress(by, CHANNEL, "confirm", confirm.job, 0, f"web:{confirm.job}", "")
+    )
+    await bench.wait_until_idle()
     return reply
 
 
 async def everything(bench: Bench, person: User = ANA) -> str:
     async with bench.app.database.read() as tx:
-        return json.dumps(await tx.erasure.export_person(person_of(person)))
+        return json.dumps(await tx.erasure.export_person(person_from_user(person)))
 
 
 async def test_an_export_holds_everything_and_nobody_elses(bench: Bench) -> None:
@@ -83,7 +85,7 @@ async def test_an_export_holds_what_others_set_about_somebody_and_every_amount(b
 async def test_a_deletion_is_asked_first(bench: Bench) -> None:
     await bench.say(f"/imagine {SECRET}")
 
-    question = text(await bench.say("/privacy delete"))
+    question = get_text(await bench.say("/privacy delete"))
 
     assert "It cannot be undone." in question
     assert "everywhere on this page" in question
@@ -94,16 +96,16 @@ async def test_a_deletion_leaves_no_word_no_picture_and_no_name(bench: Bench) ->
     await bench.say(f"/imagine {SECRET}")
     picture = bench.last_message.reply.pictures[0].sha256
     await bench.say("/chat a question of mine")
-    await bench.say("/caption what is it?", image=encoded("PNG"))
+    await bench.say("/caption what is it?", image=encode_picture("PNG"))
 
-    told = text(await delete_everything(bench))
+    told = get_text(await delete_everything(bench))
 
     assert told == "It is gone. Amounts stay in the books, without words."
     left = await everything(bench)
     for gone in (SECRET, "a question of mine", "Ana", "what is it?", picture):
         assert gone not in left
-    assert bench.app.media.path_of(picture) is None
-    assert await bench.app.media.total_bytes() == 0
+    assert bench.app.media.find_path(picture) is None
+    assert await bench.app.media.count_bytes() == 0
     assert list(bench.platform.messages) == []
 
 
@@ -114,14 +116,14 @@ async def test_amounts_stay_and_the_books_agree(bench: Bench) -> None:
     await delete_everything(bench)
 
     kept = json.loads(await everything(bench))
-    assert [job["cost"] for job in kept["jobs"]] == [3_000]
+    assert [job["cost_micros"] for job in kept["jobs"]] == [3_000]
     assert bench.starting_credits - await bench.balance() == spent
     async with bench.app.database.read() as tx:
         assert await tx.ledger_checks.find_mismatches(10) == []
 
 
 async def test_it_is_gone_in_every_workspace_of_that_platform(bench: Bench) -> None:
-    await bench.app.dispatcher.services.moderation.desk.allow(replace(MODERATOR, workspace="guild"))
+    await bench.app.dispatcher.services.moderation.admin.allow_workspace(replace(MODERATOR, workspace="guild"))
     await bench.say(f"/imagine {SECRET}", by=ANA_THERE, channel=THERE)
 
     await delete_everything(bench)
@@ -136,12 +138,12 @@ async def test_what_runs_is_stopped_first(bench: Bench, monkeypatch: pytest.Monk
 
     told = await delete_everything(bench)
     for _ in range(20):
-        await bench.pass_time(0.5)
+        await bench.advance_time(0.5)
 
     assert told is not None
-    assert bench.backend.cancelled == [bench.backend.last.id]
+    assert bench.backend.cancelled == [bench.backend.last_run.id]
     assert SECRET not in await everything(bench)
-    assert await bench.open_holds() == []
+    assert await bench.list_open_holds() == []
 
 
 async def test_others_keep_theirs_and_a_shared_picture(bench: Bench) -> None:
@@ -151,7 +153,7 @@ async def test_others_keep_theirs_and_a_shared_picture(bench: Bench) -> None:
 
     await delete_everything(bench)
 
-    assert bench.app.media.path_of(picture) is not None
+    assert bench.app.media.find_path(picture) is not None
     assert "a fox" in await everything(bench, BEN)
 
 
@@ -169,12 +171,12 @@ async def test_what_is_gone_is_not_given_to_others_who_ask_the_same(bench: Bench
 async def test_limits_outlive_their_persons_data_and_the_question_says_so(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     await bench.say("/quota set ana --day 3", by=MODERATOR)
-    question = text(await bench.say("/privacy delete"))
+    question = get_text(await bench.say("/privacy delete"))
 
     await delete_everything(bench)
 
     assert "A block and limits by moderators stay too." in question
-    assert "short" in text(await bench.say("/imagine a fox"))
+    assert "short" in get_text(await bench.say("/imagine a fox"))
 
 
 async def test_a_block_outlives_its_persons_data(bench: Bench) -> None:
@@ -183,13 +185,13 @@ async def test_a_block_outlives_its_persons_data(bench: Bench) -> None:
 
     await delete_everything(bench)
 
-    assert "You are blocked here" in text(await bench.say("/imagine a fox"))
+    assert "You are blocked here" in get_text(await bench.say("/imagine a fox"))
     assert "Ana" not in await everything(bench)
 
 
 async def test_a_deletion_that_was_written_down_is_done_by_the_next_sweep(bench: Bench) -> None:
     await bench.say(f"/imagine {SECRET}")
-    await bench.app.jobs.personal.wish(person_of(ANA), ANA)
+    await bench.app.jobs.personal_data.request_deletion(person_from_user(ANA), ANA)
 
     await bench.app.retention.sweep()
 
@@ -200,35 +202,37 @@ async def test_a_deletion_that_was_written_down_is_done_by_the_next_sweep(bench:
 
 async def test_the_jobs_of_somebody_gone_do_nothing_any_more(bench: Bench) -> None:
     await bench.say(f"/imagine {SECRET}")
-    job = (await bench.job()).id
+    job = (await bench.get_job()).id
     await delete_everything(bench)
 
-    reply = await bench.app.dispatcher.press(Press(ANA, CHANNEL, "again", job, 0, "web:again", "m"))
+    reply = await bench.app.dispatcher.handle_press(ButtonPress(ANA, CHANNEL, "again", job, 0, "web:again", "m"))
 
-    assert text(reply) == "What was asked there is not kept any more. Please ask again."
+    assert get_text(reply) == "What was asked there is not kept any more. Please ask again."
 
 
 def test_slack_knows_people_by_their_team_and_others_by_their_id() -> None:
-    assert person_of(replace(ANA, platform="slack", workspace="T1")) == Person("slack", "T1", "ana")
-    assert person_of(replace(ANA, platform="discord", workspace="1")) == Person("discord", "", "ana")
+    assert person_from_user(replace(ANA, platform="slack", workspace="T1")) == PersonKey("slack", "T1", "ana")
+    assert person_from_user(replace(ANA, platform="discord", workspace="1")) == PersonKey("discord", "", "ana")
 
 
 async def test_a_message_that_cannot_be_taken_down_does_not_keep_the_rest(bench: Bench) -> None:
     await bench.say(f"/imagine {SECRET}")
     bench.platform.will_fail(RuntimeError("an SDK broke"))
 
-    assert text(await delete_everything(bench)) == "It is gone. Amounts stay in the books, without words."
+    assert get_text(await delete_everything(bench)) == "It is gone. Amounts stay in the books, without words."
 
     assert SECRET not in await everything(bench)
 
 
 async def test_a_forged_answer_does_not_take_a_deletion_back(bench: Bench) -> None:
     on_slack = replace(ANA, platform="slack", workspace="T1")
-    await bench.app.dispatcher.services.moderation.desk.allow(on_slack)
-    await bench.app.jobs.personal.wish(person_of(on_slack), on_slack)
+    await bench.app.dispatcher.services.moderation.admin.allow_workspace(on_slack)
+    await bench.app.jobs.personal_data.request_deletion(person_from_user(on_slack), on_slack)
 
-    press = Press(on_slack, replace(CHANNEL, platform="slack"), "decline", "erasure:slack:T1:ana", 0, "slack:1", "")
-    told = text(await bench.app.dispatcher.press(press))
+    press = ButtonPress(
+        on_slack, replace(CHANNEL, platform="slack"), "decline", "erasure:slack:T1:ana", 0, "slack:1", ""
+    )
+    told = get_text(await bench.app.dispatcher.handle_press(press))
 
     assert "answered already" in told
     async with bench.app.database.read() as tx:
@@ -238,14 +242,14 @@ async def test_a_forged_answer_does_not_take_a_deletion_back(bench: Bench) -> No
 async def test_no_word_stays_in_what_others_asked_in_the_same_conversation(bench: Bench) -> None:
     await bench.say("/chat a question of mine")
     await bench.say("/chat and one of ben's", by=BEN)
-    sent = await bench.job()
+    sent = await bench.get_job()
     assert "a question of mine" in str(sent.inputs)
     assert "a question of mine" not in await everything(bench, BEN)
 
     await delete_everything(bench)
 
-    assert "a question of mine" not in str(await bench.job(sent.id))
+    assert "a question of mine" not in str(await bench.get_job(sent.id))
     assert "and one of ben's" in await everything(bench, BEN)
     await bench.press("regenerate", by=BEN)
-    assert "and one of ben's" in str(bench.backend.last.inputs)
-    assert "a question of mine" not in str(bench.backend.last.inputs)
+    assert "and one of ben's" in str(bench.backend.last_run.inputs)
+    assert "a question of mine" not in str(bench.backend.last_run.inputs)

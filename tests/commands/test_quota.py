@@ -12,7 +12,7 @@ import pytest
 from bot.core.invocations import Invocation
 from bot.core.people import User
 from bot.core.replies import Reply, Tone
-from bot.dispatch.presses import Press
+from bot.dispatch.presses import ButtonPress
 from tests.bench import Bench
 from tests.fakes.rows import ANA, CHANNEL
 
@@ -99,12 +99,12 @@ async def test_a_forged_press_does_nothing_and_is_logged(
     bench: Bench, action: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await bench.say("/imagine a fox")
-    job = await bench.job()
+    job = await bench.get_job()
     caplog.set_level(logging.INFO)
     before = await bench.balance(), await bench.balance(BEN)
 
-    press = Press(BEN, CHANNEL, action, job.id, 1, "web:forged", bench.last_message.ref.id)
-    reply = await bench.app.dispatcher.press(press)
+    press = ButtonPress(BEN, CHANNEL, action, job.id, 1, "web:forged", bench.last_message.ref.id)
+    reply = await bench.app.dispatcher.handle_press(press)
 
     assert reply is not None
     assert reply.tone is Tone.ERROR
@@ -351,7 +351,7 @@ async def test_moderators_are_told_when_the_budget_runs_out(bench: Bench) -> Non
     await bench.say("/quota budget set 6", by=OWNER)
 
     await bench.say("/imagine a fox")
-    await bench.app.credits.alerts.rest()
+    await bench.app.credits.alerts.wait_until_idle()
 
     assert bench.last_text == (
         "This workspace's monthly budget is spent to 50 %: 3 of 6 credits. It refills on 01 February at 00:00 UTC."
@@ -362,7 +362,7 @@ async def test_the_owner_is_told_of_the_bots(bench: Bench) -> None:
     await bench.say("/quota budget set 3 --of bot", by=OWNER)
 
     await bench.say("/imagine a fox")
-    await bench.app.credits.alerts.rest()
+    await bench.app.credits.alerts.wait_until_idle()
 
     assert bench.last_text.startswith("The bot's monthly budget is spent: 3 of 3 credits.")
 
@@ -409,7 +409,7 @@ async def test_top_tells_who_spent_the_most_here(bench: Bench) -> None:
 
 async def test_export_gives_a_table_that_no_spreadsheet_runs(bench: Bench) -> None:
     await bench.say("/imagine a fox --count 2")
-    await bench.pass_time(1)
+    await bench.advance_time(1)
     await bench.say("/imagine a fox", by=replace(BEN, name='=HYPERLINK("x")'))
 
     reply = await bench.say("/quota export", by=MODERATOR)
@@ -497,7 +497,7 @@ async def test_bounds_are_told_in_figures_that_people_read(bench: Bench) -> None
 
 async def test_a_role_or_channel_that_was_typed_and_not_picked_is_no_tier(bench: Bench) -> None:
     on_discord = replace(MODERATOR, platform="discord", workspace="1")
-    await bench.app.dispatcher.services.moderation.desk.allow(on_discord)
+    await bench.app.dispatcher.services.moderation.admin.allow_workspace(on_discord)
     there = replace(CHANNEL, platform="discord", workspace="1", id="55555")
 
     async def told(line: str) -> str:
@@ -514,7 +514,9 @@ async def test_a_role_or_channel_that_was_typed_and_not_picked_is_no_tier(bench:
 
 async def test_somebody_whom_the_platform_shows_can_be_given_credits_before_they_ask(bench: Bench) -> None:
     ben = replace(ANA, id="31337", name="Ben")
-    call = Invocation(MODERATOR, CHANNEL, "quota grant", "web:n1", {"user": ben.id, "credits": 5}, named=(ben,))
+    call = Invocation(
+        MODERATOR, CHANNEL, "quota grant", "web:n1", {"user": ben.id, "credits": 5}, mentioned_users=(ben,)
+    )
 
     reply = await bench.app.dispatcher.handle(call)
 

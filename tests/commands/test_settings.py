@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 
 from bot.core.errors import UserError
-from bot.dispatch.workspace_settings import zones_like
+from bot.dispatch.workspace_settings import suggest_time_zones
 from tests.bench import Bench
-from tests.commands.people import BEN, BY_ROLE, MODERATOR, text
+from tests.commands.people import BEN, BY_ROLE, MODERATOR, get_text
 from tests.fakes.rows import ANA, CHANNEL
 
 THREAD = replace(CHANNEL, thread="t1")
 
 
 async def say(bench: Bench, line: str) -> str:
-    return text(await bench.say(line, by=MODERATOR))
+    return get_text(await bench.say(line, by=MODERATOR))
 
 
 async def test_settings_show_tells_every_one(bench: Bench) -> None:
@@ -32,8 +32,8 @@ async def test_a_default_model_answers_where_nobody_names_one(bench: Bench) -> N
 
     await bench.say("/imagine a fox")
 
-    assert (await bench.job()).model == "flux-dev"
-    assert "25 credits a picture (default)" in text(await bench.say("/models imagine"))
+    assert (await bench.get_job()).model == "flux-dev"
+    assert "25 credits a picture (default)" in get_text(await bench.say("/models imagine"))
     assert "flux-schnell" not in await say(bench, "/settings show")
 
 
@@ -45,13 +45,13 @@ async def test_a_default_model_is_of_its_task_and_can_be_taken_back(bench: Bench
 
     await bench.say("/imagine a fox")
 
-    assert (await bench.job()).model == "flux-schnell"
+    assert (await bench.get_job()).model == "flux-schnell"
 
 
 async def test_elsewhere_than_in_its_channels_it_says_where(bench: Bench) -> None:
     await say(bench, "/settings channel studio")
 
-    refused = text(await bench.say("/imagine a fox"))
+    refused = get_text(await bench.say("/imagine a fox"))
     there = await bench.say("/imagine a fox", channel=replace(CHANNEL, id="studio"))
 
     assert refused == "I am not to be used in this channel. Ask me in #studio."
@@ -73,7 +73,7 @@ async def test_new_conversations_begin_with_the_prompt_and_the_language(bench: B
 
     await bench.say("/chat hello")
 
-    assert "You are a pirate. Answer in German." in str(bench.backend.last.inputs["prompt"])
+    assert "You are a pirate. Answer in German." in str(bench.backend.last_run.inputs["prompt"])
 
 
 async def test_an_explicit_system_prompt_wins(bench: Bench) -> None:
@@ -81,7 +81,7 @@ async def test_an_explicit_system_prompt_wins(bench: Bench) -> None:
 
     await bench.say('/chat hello --system "You are a cat."')
 
-    assert "pirate" not in str(bench.backend.last.inputs["prompt"])
+    assert "pirate" not in str(bench.backend.last_run.inputs["prompt"])
 
 
 async def test_only_who_began_a_conversation_goes_on_with_it(bench: Bench) -> None:
@@ -89,11 +89,11 @@ async def test_only_who_began_a_conversation_goes_on_with_it(bench: Bench) -> No
     await bench.say("/chat hello", channel=THREAD)
     answer = bench.last_message
 
-    by_ben = text(await bench.say("/chat and me?", by=BEN, channel=THREAD))
+    by_ben = get_text(await bench.say("/chat and me?", by=BEN, channel=THREAD))
 
     assert by_ben == "Only the person who began this conversation goes on with it. Begin your own with /chat."
     assert await bench.say("/chat go on", channel=THREAD) is None
-    assert "Only the person who began" in text(await bench.press("regenerate", on=answer, by=BEN, channel=THREAD))
+    assert "Only the person who began" in get_text(await bench.press("regenerate", on=answer, by=BEN, channel=THREAD))
     assert await bench.say("/chat hello", by=BEN, channel=replace(CHANNEL, id="c2")) is None
 
 
@@ -149,28 +149,28 @@ async def test_notices_are_tried_before_they_are_set(bench: Bench) -> None:
 
 
 async def test_a_role_makes_moderators(bench: Bench) -> None:
-    assert "is for a moderator" in text(await bench.say("/settings show", by=BY_ROLE))
+    assert "is for a moderator" in get_text(await bench.say("/settings show", by=BY_ROLE))
 
     await say(bench, "/settings moderators mods")
 
-    assert "This workspace's settings" in text(await bench.say("/settings show", by=BY_ROLE))
+    assert "This workspace's settings" in get_text(await bench.say("/settings show", by=BY_ROLE))
 
 
 async def test_nobody_locks_themselves_out(bench: Bench) -> None:
     await say(bench, "/settings moderators mods")
 
-    by_verb = text(await bench.say("/settings moderators mods no", by=BY_ROLE))
-    by_reset = text(await bench.say("/settings reset moderator_roles", by=BY_ROLE))
+    by_verb = get_text(await bench.say("/settings moderators mods no", by=BY_ROLE))
+    by_reset = get_text(await bench.say("/settings reset moderator_roles", by=BY_ROLE))
     everybody = await say(bench, "/settings moderators everyone")
 
     assert by_verb == "That role is what makes you a moderator: an administrator of this workspace can take it away."
     assert by_reset == "A role is what makes you a moderator: an administrator of this workspace can reset that."
     assert everybody == "Everybody has that role: everybody would be a moderator."
-    assert "This workspace's settings" in text(await bench.say("/settings show", by=BY_ROLE))
+    assert "This workspace's settings" in get_text(await bench.say("/settings show", by=BY_ROLE))
     assert await say(bench, "/settings moderators mods no") == (
         "- **Moderators**: this workspace's administrators *(default)*"
     )
-    assert "is for a moderator" in text(await bench.say("/settings show", by=BY_ROLE))
+    assert "is for a moderator" in get_text(await bench.say("/settings show", by=BY_ROLE))
 
 
 async def test_a_reset_takes_every_member_back(bench: Bench) -> None:
@@ -183,31 +183,31 @@ async def test_a_reset_takes_every_member_back(bench: Bench) -> None:
 
 async def test_changes_hold_here_at_once_and_elsewhere_within_a_second(bench: Bench) -> None:
     other = bench.app.dispatcher.services.moderation.__class__(bench.app.database, bench.clock, frozenset())
-    before = await other.settings_of("web", "page")
+    before = await other.get_settings("web", "page")
 
     await say(bench, "/settings general --confirm_above 5")
     await bench.clock.advance(1.0)
 
     assert before.confirm_above_credits == 0
-    assert (await other.settings_of("web", "page")).confirm_above_credits == 5
+    assert (await other.get_settings("web", "page")).confirm_above_credits == 5
 
 
 async def test_time_zones_are_suggested_by_their_city(bench: Bench) -> None:
-    suggested = [choice.value for choice in zones_like(bench.app.dispatcher.services, "ber")]
+    suggested = [choice.value for choice in suggest_time_zones(bench.app.dispatcher.services, "ber")]
 
     assert suggested[:2] == ["Atlantic/Bermuda", "Europe/Berlin"]
     assert "Europe/Berlin" in suggested
-    assert len(zones_like(bench.app.dispatcher.services, "")) == 25
+    assert len(suggest_time_zones(bench.app.dispatcher.services, "")) == 25
 
 
 async def test_a_name_that_is_no_id_is_told_how_to_be_given(bench: Bench) -> None:
     on_discord = replace(MODERATOR, platform="discord", workspace="1")
-    await bench.app.dispatcher.services.moderation.desk.allow(on_discord)
+    await bench.app.dispatcher.services.moderation.admin.allow_workspace(on_discord)
     there = replace(CHANNEL, platform="discord", workspace="1")
 
-    refused = text(await bench.say("/settings channel general", by=on_discord, channel=there))
-    taken = text(await bench.say("/settings channel <#123456>", by=on_discord, channel=there))
-    role = text(await bench.say("/settings moderators <@&7777777>", by=on_discord, channel=there))
+    refused = get_text(await bench.say("/settings channel general", by=on_discord, channel=there))
+    taken = get_text(await bench.say("/settings channel <#123456>", by=on_discord, channel=there))
+    role = get_text(await bench.say("/settings moderators <@&7777777>", by=on_discord, channel=there))
 
     assert refused == "I do not know a channel called “general”. Pick it from the list that opens at @ or #."
     assert taken == "- **Channels I may be used in**: <#123456>"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bot.core.people import User
 from tests.bench import Bench
-from tests.commands.people import MODERATOR, OWNER, text
+from tests.commands.people import MODERATOR, OWNER, get_text
 from tests.fakes.rows import ANA, CHANNEL
 
 AT_HOME = User("web", "page", "owner", "The owner", is_owner=True)
@@ -15,8 +15,8 @@ MODERATOR_THERE = replace(MODERATOR, workspace="guild")
 
 
 async def test_an_unknown_workspace_reads_whom_to_ask(bench: Bench) -> None:
-    refused = text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
-    by_setup = text(await bench.say("/setup", by=MODERATOR_THERE, channel=THERE))
+    refused = get_text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
+    by_setup = get_text(await bench.say("/setup", by=MODERATOR_THERE, channel=THERE))
 
     assert refused == "This workspace is not on my list yet. Ask my owner to allow it, with /setup here: guild."
     assert by_setup == "/setup is for my owner."
@@ -28,13 +28,13 @@ async def test_the_owner_is_named_where_a_platform_links_people(bench: Bench) ->
         bench.app.database, bench.clock, frozenset(), [("discord", "", "7"), ("slack", "T", "U8"), ("discord", "", "9")]
     )
 
-    assert moderation.contact("discord") == "my owner, <@7> or <@9>"
-    assert moderation.contact("slack") == "my owner, <@U8>"
-    assert moderation.contact("web") == "my owner"
+    assert moderation.format_owner_contact("discord") == "my owner, <@7> or <@9>"
+    assert moderation.format_owner_contact("slack") == "my owner, <@U8>"
+    assert moderation.format_owner_contact("web") == "my owner"
 
 
 async def test_setup_allows_a_workspace_and_says_what_comes_next(bench: Bench) -> None:
-    told = text(await bench.say("/setup", by=OWNER_THERE, channel=THERE))
+    told = get_text(await bench.say("/setup", by=OWNER_THERE, channel=THERE))
 
     assert told.splitlines() == [
         "1. **This workspace may use me.** `/setup --allowed no` takes that back.",
@@ -50,50 +50,50 @@ async def test_setup_allows_a_workspace_and_says_what_comes_next(bench: Bench) -
 async def test_setup_sets_what_it_is_told_all_at_once(bench: Bench) -> None:
     line = "/setup --budget 5000 --moderators mods --notices staff --channel studio"
 
-    told = text(await bench.say(line, by=OWNER_THERE, channel=THERE)).splitlines()
+    told = get_text(await bench.say(line, by=OWNER_THERE, channel=THERE)).splitlines()
 
     assert told[1] == "2. **Budget**: 5,000 credits a month, 0 spent."
     assert told[2] == "3. **Moderators**: this workspace's administrators and @mods."
     assert told[3] == "4. **Reports and notices go**: in #staff."
     assert told[4] == "5. **Channels I may be used in**: #studio."
-    assert text(await bench.say("/setup", by=OWNER_THERE, channel=THERE)).splitlines() == told
+    assert get_text(await bench.say("/setup", by=OWNER_THERE, channel=THERE)).splitlines() == told
 
 
 async def test_a_permission_can_be_taken_back_and_given_again(bench: Bench) -> None:
     await bench.say("/setup", by=OWNER_THERE, channel=THERE)
 
-    told = text(await bench.say("/setup --allowed no", by=OWNER_THERE, channel=THERE))
+    told = get_text(await bench.say("/setup --allowed no", by=OWNER_THERE, channel=THERE))
 
     assert told == "This workspace may not use me any more. What runs goes on; `/setup` lets it in again."
-    assert "not on my list" in text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
+    assert "not on my list" in get_text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
     await bench.say("/setup", by=OWNER_THERE, channel=THERE)
     assert await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE) is None
 
 
 async def test_what_the_settings_allow_is_taken_back_there(bench: Bench) -> None:
-    assert "(ALLOWED_WORKSPACES): take it out there." in text(await bench.say("/setup --allowed no", by=OWNER))
+    assert "(ALLOWED_WORKSPACES): take it out there." in get_text(await bench.say("/setup --allowed no", by=OWNER))
 
 
 async def test_nothing_is_allowed_where_something_does_not_fit(bench: Bench) -> None:
     bench.platform.will_lose()
 
-    told = text(await bench.say("/setup --notices attic", by=OWNER_THERE, channel=THERE))
+    told = get_text(await bench.say("/setup --notices attic", by=OWNER_THERE, channel=THERE))
 
     assert told == "I cannot post in #attic. Let me in there, then say this again."
-    assert "not on my list" in text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
+    assert "not on my list" in get_text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
 
 
 async def test_a_workspace_that_threw_the_bot_out_must_be_allowed_anew(bench: Bench) -> None:
     await bench.say("/setup", by=OWNER_THERE, channel=THERE)
 
-    await bench.app.dispatcher.services.moderation.desk.removed_from("web", "guild")
+    await bench.app.dispatcher.services.moderation.admin.record_removal("web", "guild")
 
-    assert "not on my list" in text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
-    assert "6. Try" in text(await bench.say("/setup", by=OWNER_THERE, channel=THERE))
+    assert "not on my list" in get_text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
+    assert "6. Try" in get_text(await bench.say("/setup", by=OWNER_THERE, channel=THERE))
 
 
 async def test_a_budget_of_nearly_nothing_is_refused_before_anything_is_set(bench: Bench) -> None:
-    told = text(await bench.say("/setup --budget 0.0001", by=OWNER_THERE, channel=THERE))
+    told = get_text(await bench.say("/setup --budget 0.0001", by=OWNER_THERE, channel=THERE))
 
     assert told == "budget is less than anything can cost."
-    assert "not on my list" in text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
+    assert "not on my list" in get_text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))

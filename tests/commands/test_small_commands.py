@@ -60,7 +60,7 @@ async def test_cancel_stops_the_latest_job(bench: Bench) -> None:
 async def test_nobody_cancels_for_somebody_else(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
-    job = await bench.job()
+    job = await bench.get_job()
 
     by_name = await bench.say(f"/cancel {job.id}", by=BEN)
     by_button = await bench.press("cancel", by=BEN)
@@ -69,12 +69,12 @@ async def test_nobody_cancels_for_somebody_else(bench: Bench) -> None:
     assert text(by_button) == "Only the person who asked, or a moderator, can stop this."
     assert bench.backend.cancelled == []
     assert await bench.press("cancel", by=MODERATOR) is None
-    assert bench.backend.cancelled == [bench.backend.last.id]
+    assert bench.backend.cancelled == [bench.backend.last_run.id]
 
 
 async def test_show_brings_a_job_back_with_living_buttons(bench: Bench) -> None:
     await bench.say("/imagine a fox")
-    job = await bench.job()
+    job = await bench.get_job()
 
     shown = await bench.say(f"/show {job.id}")
 
@@ -90,7 +90,7 @@ async def test_show_of_a_running_job_can_stop_it(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
 
-    shown = await bench.say(f"/show {(await bench.job()).id}")
+    shown = await bench.say(f"/show {(await bench.get_job()).id}")
 
     assert shown is not None
     assert shown.tone is Tone.WORKING

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from bot.catalogue.loading import BUILT_IN
+from bot.catalogue.loading import BUILT_IN_PATH
 from bot.core.people import User
 from bot.core.replies import Reply, Tone
 from tests.bench import Bench
@@ -13,7 +13,7 @@ BOB = User("web", "page", "bob", "Bob")
 
 def last_prompt(bench: Bench) -> str:
     """What the model was given to read last."""
-    return str(bench.backend.last.inputs["prompt"])
+    return str(bench.backend.last_run.inputs["prompt"])
 
 
 def text(reply: Reply | None) -> str:
@@ -61,13 +61,13 @@ async def test_continue_goes_on_with_the_answer_it_stands_under(bench: Bench) ->
 async def test_of_two_who_ask_at_once_both_are_remembered_with_their_answers(bench: Bench) -> None:
     bench.backend.will(words=("To Ana.",), hangs_after=1)
     await bench.say("/chat Ana asks")
-    to_ana = bench.backend.last
+    to_ana = bench.backend.last_run
     bench.backend.will(words=("To Bob.",), hangs_after=1)
     await bench.say("/chat Bob asks", by=BOB)
-    for run in (bench.backend.last, to_ana):
+    for run in (bench.backend.last_run, to_ana):
         await bench.clock.advance(1)
-        run.let_go.set()
-        await bench.rest()
+        run.released.set()
+        await bench.wait_until_idle()
     await bench.clock.advance(1)
     bench.backend.will(hangs_after=None)
 
@@ -116,11 +116,13 @@ async def test_a_conversation_outlives_its_model(tmp_path: Path) -> None:
     refusal = await second.say("/chat Still there?", key="web:later")
 
     assert refusal is None
-    assert second.backend.last.model.key == "llama-3-8b"
+    assert second.backend.last_run.model.key == "llama-3-8b"
     assert second.last_message.reply.tone is Tone.DONE
     await second.close()
 
 
 def without(model: str) -> str:
     """The built-in catalogue's file, with one model taken off."""
-    return re.sub(rf"^\[{model}[].].*?(?=^\[(?!{model}[].])|\Z)", "", BUILT_IN.read_text("utf-8"), flags=re.M | re.S)
+    return re.sub(
+        rf"^\[{model}[].].*?(?=^\[(?!{model}[].])|\Z)", "", BUILT_IN_PATH.read_text("utf-8"), flags=re.M | re.S
+    )

@@ -5,22 +5,22 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.conversations.templates import neutralised, render
-from bot.conversations.trimming import BYTES_PER_TOKEN, chain, trimmed
-from bot.core.conversations import Role, Turn
+from bot.conversations.templates import neutralise_control_tokens, render_prompt
+from bot.conversations.trimming import BYTES_PER_TOKEN, chain_turns, trim_turns
+from bot.core.conversations import Turn, TurnRole
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 TOKENS = ("<|eot_id|>", "<|start_header_id|>", "<|im_start|>", "[INST]", "[/INST]", "<<SYS>>", "</s>", "<s>")
 
 
-def turn(n: int, text: str, role: Role = Role.USER, parent: int | None = None) -> Turn:
+def turn(n: int, text: str, role: TurnRole = TurnRole.USER, parent: int | None = None) -> Turn:
     return Turn(f"t{n}", "c", role, text, NOW, "" if parent is None else f"t{parent}")
 
 
 def test_the_llama_template_is_metas() -> None:
-    turns = [turn(1, "Hi"), turn(2, "Hello!", Role.ASSISTANT), turn(3, " How are you? ")]
+    turns = [turn(1, "Hi"), turn(2, "Hello!", TurnRole.ASSISTANT), turn(3, " How are you? ")]
 
-    assert render("llama3", "Be brief.", turns) == (
+    assert render_prompt("llama3", "Be brief.", turns) == (
         "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
         "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
         "<|start_header_id|>assistant<|end_header_id|>\n\nHello!<|eot_id|>"
@@ -30,12 +30,12 @@ def test_the_llama_template_is_metas() -> None:
 
 
 def test_models_without_a_template_get_plain_words() -> None:
-    assert render("", "", [turn(1, "Hi")]) == "User: Hi\n\nAssistant:"
+    assert render_prompt("", "", [turn(1, "Hi")]) == "User: Hi\n\nAssistant:"
 
 
 @given(st.lists(st.sampled_from(TOKENS) | st.text(max_size=8)).map("".join))
 def test_no_control_token_survives_in_peoples_text(text: str) -> None:
-    clean = neutralised(text)
+    clean = neutralise_control_tokens(text)
 
     assert not any(token.lower() in clean.lower() for token in TOKENS)
     assert clean.replace("\u200b", "") == text.replace("\u200b", "")
@@ -43,51 +43,51 @@ def test_no_control_token_survives_in_peoples_text(text: str) -> None:
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=20), st.integers(-5, 100))
 def test_the_newest_turns_that_fit_are_kept(texts: list[str], budget: int) -> None:
-    turns = [turn(n, text, Role.ASSISTANT if n % 2 else Role.USER) for n, text in enumerate(texts)]
+    turns = [turn(n, text, TurnRole.ASSISTANT if n % 2 else TurnRole.USER) for n, text in enumerate(texts)]
 
-    kept = trimmed(turns, budget)
+    kept = trim_turns(turns, budget)
 
     assert [t.id for t in kept] == [t.id for t in turns[-len(kept) :]]
     assert all(turns[int(t.id[1:])].text.endswith(t.text) for t in kept)
-    assert len(kept) == 1 or kept[0].role is Role.USER
+    assert len(kept) == 1 or kept[0].role is TurnRole.USER
     assert sum(len(t.text.encode()) for t in kept) <= max(budget, 1) * BYTES_PER_TOKEN
 
 
 def test_a_regenerated_answer_hides_its_sibling() -> None:
     turns = [
         turn(1, "Hi"),
-        turn(2, "first answer", Role.ASSISTANT, parent=1),
-        turn(3, "second answer", Role.ASSISTANT, parent=1),
+        turn(2, "first answer", TurnRole.ASSISTANT, parent=1),
+        turn(3, "second answer", TurnRole.ASSISTANT, parent=1),
         turn(4, "and then?", parent=3),
     ]
 
-    assert [t.text for t in chain(turns)] == ["Hi", "second answer", "and then?"]
-    assert [t.text for t in chain(turns, "t1")] == ["Hi"]
-    assert chain([]) == []
+    assert [t.text for t in chain_turns(turns)] == ["Hi", "second answer", "and then?"]
+    assert [t.text for t in chain_turns(turns, "t1")] == ["Hi"]
+    assert chain_turns([]) == []
 
 
 def test_of_two_people_who_ask_at_once_both_are_heard() -> None:
     turns = [
         turn(1, "Ana asks"),
         turn(2, "Ben asks"),
-        turn(3, "to Ben", Role.ASSISTANT, parent=2),
-        turn(4, "to Ana", Role.ASSISTANT, parent=1),
+        turn(3, "to Ben", TurnRole.ASSISTANT, parent=2),
+        turn(4, "to Ana", TurnRole.ASSISTANT, parent=1),
         turn(5, "and now?"),
     ]
 
-    assert [t.text for t in chain(turns)] == ["Ana asks", "to Ana", "Ben asks", "to Ben", "and now?"]
+    assert [t.text for t in chain_turns(turns)] == ["Ana asks", "to Ana", "Ben asks", "to Ben", "and now?"]
 
 
 def test_an_answer_to_what_is_no_longer_read_stays() -> None:
-    turns = [turn(2, "an old answer", Role.ASSISTANT, parent=1), turn(3, "and then?")]
+    turns = [turn(2, "an old answer", TurnRole.ASSISTANT, parent=1), turn(3, "and then?")]
 
-    assert [t.text for t in chain(turns)] == ["an old answer", "and then?"]
+    assert [t.text for t in chain_turns(turns)] == ["an old answer", "and then?"]
 
 
 def test_a_question_too_long_by_itself_is_cut_at_its_head() -> None:
     long_question = turn(1, "x" * 100_000 + " Is that right?")
 
-    (kept,) = trimmed([long_question], 1_000)
+    (kept,) = trim_turns([long_question], 1_000)
 
     assert len(kept.text) == 1_000 * BYTES_PER_TOKEN
     assert kept.text.endswith(" Is that right?")

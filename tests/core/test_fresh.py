@@ -2,12 +2,12 @@
 
 import asyncio
 
-from bot.core.fresh import Fresh
+from bot.core.fresh import TtlCache
 from tests.fakes.clock import ManualClock
 
 
 async def test_what_is_changed_while_it_is_read_is_read_again() -> None:
-    known: Fresh[str, str] = Fresh(ManualClock(), 60)
+    known: TtlCache[str, str] = TtlCache(ManualClock(), 60)
     limit, is_changed = "old", asyncio.Event()
 
     async def read() -> str:
@@ -18,7 +18,7 @@ async def test_what_is_changed_while_it_is_read_is_read_again() -> None:
     reading = asyncio.create_task(known.get("mia", read))
     await asyncio.sleep(0)
     limit = "new"
-    known.forget("mia")
+    known.invalidate("mia")
     is_changed.set()
     await reading
 
@@ -26,13 +26,13 @@ async def test_what_is_changed_while_it_is_read_is_read_again() -> None:
 
 
 async def test_a_change_of_everything_reaches_what_is_being_read() -> None:
-    known: Fresh[str, int] = Fresh(ManualClock(), 60)
+    known: TtlCache[str, int] = TtlCache(ManualClock(), 60)
     reads = 0
 
     async def read() -> int:
         nonlocal reads
         reads += 1
-        known.forget_all()
+        known.clear()
         return reads
 
     await known.get("mia", read)

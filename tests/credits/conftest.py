@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.storage.database import Database
-from tests.credits.town import Town
+from tests.credits.town import CreditsBench
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def town(database: Database) -> AsyncIterator[Town]:
-    opened = Town(database)
+async def town(database: Database) -> AsyncIterator[CreditsBench]:
+    opened = CreditsBench(database)
     yield opened
-    await opened.rest()
+    await opened.wait_for_alerts()

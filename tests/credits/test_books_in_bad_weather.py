@@ -7,23 +7,23 @@ import pytest
 
 from bot.core.errors import BackendRefusedToken
 from bot.core.people import User
-from bot.core.predictions import Metrics
+from bot.core.predictions import RunMetrics
 from bot.core.replies import Reply, Tone
 from bot.credits.ledger import Ledger
-from bot.credits.limits import Limits
-from bot.credits.pricing import CreditForm
+from bot.credits.limits import UserLimits
+from bot.credits.pricing import CreditFormatter
 from bot.storage.database import Database
 from tests.bench import Bench
 from tests.conftest import WITH_SCHEMA
-from tests.fakes.rows import ANA, NOW, job
+from tests.fakes.rows import ANA, NOW, make_job
 from tests.postgres import PostgresServer
 from tests.storage.raw import jobs_with_open_holds
-from tests.stumbling import stumble
+from tests.stumbling import fail_next_calls
 
 BOB = User("web", "page", "bob", "Bob")
 OWNER = User("web", "page", "owner", "You", is_administrator=True)
-PLENTY = Limits(10**9, 10**9)
-OVERRUN = Metrics(predict_seconds=100.0)
+PLENTY = UserLimits(10**9, 10**9)
+OVERRUN = RunMetrics(predict_seconds=100.0)
 """SDXL is billed by the second: 60 are held for it, 58,500 micros."""
 OVERRUN_MICROS = 97_500
 
@@ -39,13 +39,13 @@ def text(reply: Reply | None) -> str:
 async def test_an_overrun_stays_counted_after_the_next_ask(bench: Bench) -> None:
     bench.backend.will(metrics=OVERRUN)
     await bench.say("/imagine a fox --model sdxl")
-    at_first = await bench.bot_spent()
-    bench.backend.will(metrics=Metrics(predict_seconds=0.0))
+    at_first = await bench.get_bot_spent_micros()
+    bench.backend.will(metrics=RunMetrics(predict_seconds=0.0))
 
     await bench.say("/imagine a fox --model sdxl", by=BOB)
 
     assert bench.last_message.reply.tone is Tone.DONE
-    assert (at_first, await bench.bot_spent()) == (OVERRUN_MICROS, OVERRUN_MICROS)
+    assert (at_first, await bench.get_bot_spent_micros()) == (OVERRUN_MICROS, OVERRUN_MICROS)
 
 
 async def test_an_overrun_that_ends_in_the_next_month_is_counted(bench: Bench) -> None:
@@ -54,8 +54,8 @@ async def test_an_overrun_that_ends_in_the_next_month_is_counted(bench: Bench) -
     await bench.say("/imagine a fox --model sdxl")
     await bench.clock.advance(10)
 
-    bench.backend.last.let_go.set()
-    await bench.rest()
+    bench.backend.last_run.released.set()
+    await bench.wait_until_idle()
 
     assert bench.clock.now().month == 2
     assert await spent_in(bench, "2026-01") + await spent_in(bench, "2026-02") == OVERRUN_MICROS
@@ -65,19 +65,19 @@ async def spent_in(bench: Bench, month: str) -> int:
     """What a month has cost the owner, in micros."""
     async with bench.app.database.read() as tx:
         account = await tx.ledger.get_account(f"budget:bot:{month}")
-    return account.granted - account.available if account else 0
+    return account.granted_micros - account.available_micros if account else 0
 
 
 async def test_a_paid_run_whose_output_cannot_be_kept_counts_against_the_bot(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stumble(monkeypatch, bench.app.media, "take_output", OSError(28, "No space left on device"))
+    fail_next_calls(monkeypatch, bench.app.media, "take_output", OSError(28, "No space left on device"))
 
     await bench.say("/imagine a fox")
 
     assert len(bench.backend.runs) == 1
     assert await bench.balance() == bench.starting_credits
-    assert await bench.bot_spent() == 3_000
+    assert await bench.get_bot_spent_micros() == 3_000
 
 
 async def test_a_run_lost_sight_of_counts_against_the_bot(bench: Bench) -> None:
@@ -87,7 +87,7 @@ async def test_a_run_lost_sight_of_counts_against_the_bot(bench: Bench) -> None:
 
     assert len(bench.backend.runs) == 1
     assert await bench.balance() == bench.starting_credits
-    assert await bench.bot_spent() == 3_000
+    assert await bench.get_bot_spent_micros() == 3_000
 
 
 # Grants.
@@ -127,7 +127,7 @@ async def test_a_grant_delivered_twice_is_done_once_and_told_as_done(bench: Benc
 async def test_a_name_that_two_people_have_is_not_guessed(bench: Bench) -> None:
     real, false = User("web", "page", "u1", "Carol"), User("web", "page", "u2", "carol")
     await bench.say("/imagine a fox", by=real)
-    await bench.pass_time(1)
+    await bench.advance_time(1)
     await bench.say("/imagine a fox", by=false)
     before = (await bench.balance(real), await bench.balance(false))
 
@@ -142,13 +142,13 @@ async def test_a_name_that_two_people_have_is_not_guessed(bench: Bench) -> None:
 
 @pytest.mark.postgres
 async def test_asking_while_own_jobs_are_settled_does_not_deadlock(postgres_with_schema: PostgresServer) -> None:
-    await postgres_with_schema.empty(WITH_SCHEMA)
+    await postgres_with_schema.delete_rows(WITH_SCHEMA)
     database = Database(postgres_with_schema.url(WITH_SCHEMA))
     await database.open()
-    ledger = Ledger(CreditForm(1))
+    ledger = Ledger(CreditFormatter(1))
 
     async def ask_and_settle() -> None:
-        row = job(user=ANA)
+        row = make_job(user=ANA)
         async with database.write() as tx:
             await tx.jobs.add(row)
             await ledger.hold(tx, row.id, ANA, 5, PLENTY, NOW)

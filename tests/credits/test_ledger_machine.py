@@ -22,17 +22,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.core.errors import BadOption, BudgetSpent, OutOfCredits
+from bot.core.errors import BadOption, BudgetExceeded, OutOfCredits
 from bot.core.jobs import Job, JobState
 from bot.core.people import User
 from bot.credits.ledger import Ledger
-from bot.credits.limits import AT_ONCE, DAILY_ALLOWANCE, PER_MINUTE, USER_DAY, USER_MONTH, Limits
-from bot.credits.pricing import CreditForm
-from bot.credits.proof import prove
+from bot.credits.limits import AT_ONCE, DAILY_ALLOWANCE, PER_MINUTE, USER_DAY, USER_MONTH, UserLimits
+from bot.credits.pricing import CreditFormatter
+from bot.credits.proof import verify_ledger
 from bot.storage.database import Database
 from tests.conftest import WITH_SCHEMA
-from tests.credits.town import OWNER, Town
-from tests.fakes.rows import NOW, job
+from tests.credits.town import OWNER, CreditsBench
+from tests.fakes.rows import NOW, make_job
 from tests.postgres import PostgresServer
 from tests.storage.raw import jobs_with_open_holds
 
@@ -58,7 +58,7 @@ limits = st.one_of(st.none(), st.integers(0, 200))
 
 
 @dataclass(eq=False)
-class Asked:
+class Submission:
     """One ask, let in or not: of several at once that differs from run to run, and what is drawn next must not."""
 
     row: Job | None
@@ -67,31 +67,31 @@ class Asked:
 class LedgerMachine(RuleBasedStateMachine):
     """Asks, ends, grants and changed limits, one by one and all at once, at any time of any year."""
 
-    asked: Bundle[Asked] = Bundle("asked")
+    asked: Bundle[Submission] = Bundle("asked")
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.town = Town(self.do(self.opened()), bot_month=500)
+        self.town = CreditsBench(self.do(self.open_database()), bot_month_micros=500)
         self.open: set[str] = set()
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)
 
-    async def opened(self) -> Database:
+    async def open_database(self) -> Database:
         raise NotImplementedError
 
     def teardown(self) -> None:
-        self.do(self.closed())
+        self.do(self.close_database())
         self.runner.close()
 
-    async def closed(self) -> None:
-        await self.town.rest()
+    async def close_database(self) -> None:
+        await self.town.wait_for_alerts()
         await self.town.database.close()
 
     @initialize()
     def tiers(self) -> None:
-        self.do(self.town.see(*USERS))
+        self.do(self.town.record_users(*USERS))
         self.do(self.town.set_role("gold", {DAILY_ALLOWANCE: 150}))
         self.do(self.town.set_role("tin", {DAILY_ALLOWANCE: 40}))
         self.do(self.town.set_budget(300))
@@ -106,38 +106,38 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(target=asked, asks=st.lists(st.tuples(users, amounts), min_size=2, max_size=6))
     def many_ask_at_once(self, asks: list[tuple[User, int]]) -> Any:
-        return multiple(*self.do(self.all_of([self.try_to_ask(user, amount) for user, amount in asks])))
+        return multiple(*self.do(self.gather_all([self.try_to_ask(user, amount) for user, amount in asks])))
 
     @rule(ask=asked)
-    def begin_later(self, ask: Asked) -> None:
+    def begin_later(self, ask: Submission) -> None:
         self.begin(ask)
 
-    def begin(self, ask: Asked) -> None:
+    def begin(self, ask: Submission) -> None:
         if ask.row is not None and not ask.row.prediction:
-            ask.row = self.do(self.town.run(ask.row))
+            ask.row = self.do(self.town.start_run(ask.row))
 
     @rule(ask=asked, cost=st.integers(0, 90))
-    def fail_and_try_again(self, ask: Asked, cost: int) -> None:
+    def fail_and_try_again(self, ask: Submission, cost: int) -> None:
         if ask.row is not None and ask.row.prediction:
-            ask.row = self.do(self.town.try_again(ask.row, cost))
+            ask.row = self.do(self.town.retry_run(ask.row, cost))
 
     @rule(
         ask=consumes(asked),
         cost=st.one_of(st.integers(0, 90), st.integers(100, 700)),
         state=st.sampled_from([JobState.FINISHED, JobState.FAILED, JobState.CANCELLED]),
     )
-    def end(self, ask: Asked, cost: int, state: JobState) -> None:
+    def end(self, ask: Submission, cost: int, state: JobState) -> None:
         if (row := ask.row) is not None:
             cost = cost if row.prediction else 0
-            paid = self.do(self.town.end(row, cost, state))
-            assert paid == (0 if state is JobState.FAILED else min(cost, row.told_at_most))
+            paid = self.do(self.town.close_job(row, cost, state))
+            assert paid == (0 if state is JobState.FAILED else min(cost, row.max_micros))
             self.open.discard(row.id)
 
     @rule(ask=consumes(asked), cost=st.integers(0, 60))
-    def end_twice_at_once(self, ask: Asked, cost: int) -> None:
+    def end_twice_at_once(self, ask: Submission, cost: int) -> None:
         """A worker and the one that took its job over both end it: it is ended once."""
         if (row := ask.row) is not None:
-            done = self.do(self.all_of([self.town.end(row, cost if row.prediction else 0) for _ in range(2)]))
+            done = self.do(self.gather_all([self.town.close_job(row, cost if row.prediction else 0) for _ in range(2)]))
             assert [isinstance(paid, int) for paid in done].count(True) == 1
             self.open.discard(row.id)
 
@@ -147,7 +147,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(user=users, amount=st.integers(1, 80))
     def take(self, user: User, amount: int) -> None:
-        has = self.do(self.town.credits.statement(user)).extra_left
+        has = self.do(self.town.credits.get_statement(user)).extra_left
         try:
             left = self.do(self.town.credits.wallets.take(OWNER, user, amount, self.town.key()))
         except BadOption:
@@ -157,10 +157,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(user=users, with_month=st.booleans())
     def reset(self, user: User, with_month: bool) -> None:
-        before = self.do(self.town.credits.statement(user))
+        before = self.do(self.town.credits.get_statement(user))
         wallets = self.town.credits.wallets
         forgiven = self.do(wallets.reset(OWNER, user, with_month=with_month, request_key=self.town.key()))
-        after = self.do(self.town.credits.statement(user))
+        after = self.do(self.town.credits.get_statement(user))
         assert before.today_left <= after.today_left <= before.today_left + forgiven
 
     @rule(bot=st.integers(0, 600), workspace=limits)
@@ -178,7 +178,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(gold=limits, tin=limits)
     def two_change_tiers_at_once(self, gold: int | None, tin: int | None) -> None:
         self.do(
-            self.all_of(
+            self.gather_all(
                 [
                     self.town.set_role("gold", {DAILY_ALLOWANCE: gold}),
                     self.town.set_role("gold", {DAILY_ALLOWANCE: tin}),
@@ -197,29 +197,29 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.do(self.town.rest())
+        self.do(self.town.wait_for_alerts())
         self.town.restart()
 
     @invariant()
     def the_books_agree(self) -> None:
         self.do(self.check())
 
-    async def try_to_ask(self, user: User, amount: int) -> Asked:
-        row = await self.town.try_to_ask(user, amount)
+    async def try_to_ask(self, user: User, amount: int) -> Submission:
+        row = await self.town.try_to_submit(user, amount)
         if row is not None:
             self.open.add(row.id)
-        return Asked(row)
+        return Submission(row)
 
-    async def all_of(self, works: list[Coroutine[Any, Any, Any]]) -> list[Any]:
+    async def gather_all(self, works: list[Coroutine[Any, Any, Any]]) -> list[Any]:
         return list(await asyncio.gather(*works, return_exceptions=True))
 
     async def check(self) -> None:
         """Ledger = accounts = jobs = predictions; money is held for what is open; nothing is told twice."""
-        await self.town.rest()
-        proof = await prove(self.town.database)
-        assert proof.wrong == ()
+        await self.town.wait_for_alerts()
+        proof = await verify_ledger(self.town.database)
+        assert proof.discrepancies == ()
         assert set(await jobs_with_open_holds(self.town.database)) == self.open
-        told = [(alert.scope, alert.refills_at, alert.limit, alert.percent) for alert in self.town.told]
+        told = [(alert.scope, alert.refills_at, alert.limit_micros, alert.percent) for alert in self.town.alerts]
         assert len(told) == len(set(told))
 
 
@@ -242,7 +242,7 @@ def test_on_sqlite() -> None:
 def test_on_postgres(postgres_with_schema: PostgresServer) -> None:
     class OnPostgres(LedgerMachine):
         async def opened(self) -> Database:
-            await postgres_with_schema.empty(WITH_SCHEMA)
+            await postgres_with_schema.delete_rows(WITH_SCHEMA)
             database = Database(postgres_with_schema.url(WITH_SCHEMA))
             await database.open()
             return database
@@ -255,16 +255,16 @@ def _bounds(examples: int) -> settings:
     return settings(max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=checks)
 
 
-async def ask(database: Database, amount: int, limits: Limits) -> None:
+async def ask(database: Database, amount: int, limits: UserLimits) -> None:
     """Ana asks for something that costs `amount`."""
     async with database.write() as tx:
-        row = job()
+        row = make_job()
         await tx.jobs.add(row)
-        await Ledger(CreditForm(1)).hold(tx, row.id, USERS[0], amount, limits, NOW)
+        await Ledger(CreditFormatter(1)).hold(tx, row.id, USERS[0], amount, limits, NOW)
 
 
 async def test_forty_ask_against_money_for_five(database: Database) -> None:
-    limits = Limits(daily_allowance=50, bot_month=1_000)
+    limits = UserLimits(daily_allowance_micros=50, bot_month_micros=1_000)
 
     asked = await asyncio.gather(*(ask(database, 10, limits) for _ in range(40)), return_exceptions=True)
 
@@ -272,23 +272,23 @@ async def test_forty_ask_against_money_for_five(database: Database) -> None:
     assert [type(answer) for answer in asked].count(OutOfCredits) == 35
 
 
-async def test_forty_people_ask_against_a_budget_for_five(town: Town) -> None:
+async def test_forty_people_ask_against_a_budget_for_five(town: CreditsBench) -> None:
     await town.set_budget(50)
     people = [User("web", "page", f"p{n}", f"P{n}") for n in range(40)]
 
-    asked = await asyncio.gather(*(town.ask(person, 10) for person in people), return_exceptions=True)
+    asked = await asyncio.gather(*(town.submit(person, 10) for person in people), return_exceptions=True)
 
     assert [type(answer) for answer in asked].count(Job) == 5
-    assert [type(answer) for answer in asked].count(BudgetSpent) == 35
+    assert [type(answer) for answer in asked].count(BudgetExceeded) == 35
 
 
 async def test_a_budget_without_room_is_named(database: Database) -> None:
-    limits = Limits(daily_allowance=100, bot_month=40)
+    limits = UserLimits(daily_allowance_micros=100, bot_month_micros=40)
     await ask(database, 20, limits)
 
-    with pytest.raises(BudgetSpent) as caught:
+    with pytest.raises(BudgetExceeded) as caught:
         await ask(database, 30, limits)
-    with pytest.raises(BudgetSpent, match="21 credits short. Even all of it would not do"):
+    with pytest.raises(BudgetExceeded, match="21 credits short. Even all of it would not do"):
         await ask(database, 41, limits)
 
     assert str(caught.value) == (
@@ -297,7 +297,7 @@ async def test_a_budget_without_room_is_named(database: Database) -> None:
 
 
 async def test_a_refill_is_promised_only_where_it_helps(database: Database) -> None:
-    limits = Limits(daily_allowance=50, bot_month=1_000)
+    limits = UserLimits(daily_allowance_micros=50, bot_month_micros=1_000)
     await ask(database, 20, limits)
 
     with pytest.raises(OutOfCredits, match=r"You are 10 credits short. They refill Saturday at 00:00 UTC."):

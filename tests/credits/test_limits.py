@@ -9,7 +9,7 @@ from bot.core.json import JSON
 from bot.core.naming import EVERYONE
 from bot.core.people import User
 from bot.credits import limits
-from bot.credits.limits import ChannelRules, Limits, limits_of, rules_of
+from bot.credits.limits import ChannelRules, UserLimits, resolve_channel_rules, resolve_limits
 from bot.storage.policies import Policy
 from tests.fakes.rows import ANA, NOW
 
@@ -19,15 +19,15 @@ def policy(scope: str, scope_id: str, key: str, value: JSON, at: datetime = NOW)
     return Policy(platform, workspace, scope, scope_id, key, value, "web:page:mo", at)
 
 
-def held_by(user: User, *policies: Policy) -> Limits:
-    return limits_of(policies, user, daily_allowance=100, bot_month=10_000)
+def resolve_for(user: User, *policies: Policy) -> UserLimits:
+    return resolve_limits(policies, user, daily_allowance_micros=100, bot_month_micros=10_000)
 
 
 GOLD_AND_TIN = replace(ANA, roles=frozenset({"gold", "tin"}))
 
 
 def test_without_policies_the_settings_hold() -> None:
-    assert held_by(ANA) == Limits(daily_allowance=100, bot_month=10_000)
+    assert resolve_for(ANA) == UserLimits(daily_allowance_micros=100, bot_month_micros=10_000)
 
 
 @pytest.mark.parametrize(
@@ -45,29 +45,31 @@ def test_without_policies_the_settings_hold() -> None:
 def test_of_the_roles_a_person_has_the_most_generous_counts(key: str, field: str, gold: int, tin: int) -> None:
     policies = (policy("role", "gold", key, gold), policy("role", "tin", key, tin), policy("role", "none", key, 10**6))
 
-    assert getattr(held_by(GOLD_AND_TIN, *policies), field) == gold
+    assert getattr(resolve_for(GOLD_AND_TIN, *policies), field) == gold
 
 
 @pytest.mark.parametrize("own", [1, 9])
 def test_of_person_and_role_the_tightest_counts(own: int) -> None:
     at_once = (policy("role", "gold", limits.AT_ONCE, 5), policy("user", "ana", limits.AT_ONCE, own))
 
-    assert held_by(GOLD_AND_TIN, *at_once).jobs_at_once == min(own, 5)
+    assert resolve_for(GOLD_AND_TIN, *at_once).jobs_at_once == min(own, 5)
 
 
 def test_somebody_elses_limits_do_not_concern_me() -> None:
-    assert held_by(ANA, policy("user", "ben", limits.USER_DAY, 1)).user_day is None
+    assert resolve_for(ANA, policy("user", "ben", limits.USER_DAY, 1)).user_day_micros is None
 
 
 @pytest.mark.parametrize("role", [EVERYONE, "page"])
 def test_everybody_has_the_role_everyone_and_that_of_the_workspaces_own_id(role: str) -> None:
-    assert held_by(ANA, policy("role", role, limits.DAILY_ALLOWANCE, 7)).allowance == 7
+    assert resolve_for(ANA, policy("role", role, limits.DAILY_ALLOWANCE, 7)).allowance_micros == 7
 
 
 def test_what_the_owner_sets_stands_over_the_settings() -> None:
-    changed = held_by(ANA, policy("bot", "", limits.BOT_MONTH, 50_000), policy("bot", "", limits.DAILY_ALLOWANCE, 300))
+    changed = resolve_for(
+        ANA, policy("bot", "", limits.BOT_MONTH, 50_000), policy("bot", "", limits.DAILY_ALLOWANCE, 300)
+    )
 
-    assert (changed.bot_month, changed.daily_allowance) == (50_000, 300)
+    assert (changed.bot_month_micros, changed.daily_allowance_micros) == (50_000, 300)
 
 
 def test_roles_together_open_what_either_opens() -> None:
@@ -75,16 +77,16 @@ def test_roles_together_open_what_either_opens() -> None:
     sdxl = policy("role", "gold", limits.MODELS, ["sdxl"])
     everything = policy("role", "gold", limits.MODELS, [limits.ANY])
 
-    assert held_by(GOLD_AND_TIN, schnell, sdxl).models == frozenset({"flux-schnell", "sdxl"})
-    assert held_by(GOLD_AND_TIN, schnell, everything).models is None
+    assert resolve_for(GOLD_AND_TIN, schnell, sdxl).models == frozenset({"flux-schnell", "sdxl"})
+    assert resolve_for(GOLD_AND_TIN, schnell, everything).models is None
 
 
 def test_the_tier_is_called_after_the_role_that_gives_the_most() -> None:
     tin = (policy("role", "tin", limits.DAILY_ALLOWANCE, 20), policy("role", "tin", limits.NAME, "Tin foil"))
     gold = policy("role", "gold", limits.DAILY_ALLOWANCE, 500)
 
-    assert held_by(GOLD_AND_TIN, *tin, gold).tier == "@gold"
-    assert held_by(replace(ANA, roles=frozenset({"tin"})), *tin, gold).tier == "Tin foil"
+    assert resolve_for(GOLD_AND_TIN, *tin, gold).tier == "@gold"
+    assert resolve_for(replace(ANA, roles=frozenset({"tin"})), *tin, gold).tier == "Tin foil"
 
 
 def test_rules_hold_in_their_channel_only() -> None:
@@ -93,5 +95,5 @@ def test_rules_hold_in_their_channel_only() -> None:
         policy("channel", "art", limits.COMMANDS, ["imagine"]),
     ]
 
-    assert rules_of(policies, "art") == ChannelRules(frozenset({"sdxl"}), frozenset({"imagine"}))
-    assert rules_of(policies, "lobby") == ChannelRules()
+    assert resolve_channel_rules(policies, "art") == ChannelRules(frozenset({"sdxl"}), frozenset({"imagine"}))
+    assert resolve_channel_rules(policies, "lobby") == ChannelRules()

@@ -4,58 +4,58 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.catalogue.catalogue import Catalogue
-from bot.catalogue.loading import load
+from bot.catalogue.loading import load_catalogue
 from bot.core.money import Estimate
-from bot.core.predictions import Metrics
-from bot.credits.pricing import CreditForm, Made, cost, estimate
+from bot.core.predictions import RunMetrics
+from bot.credits.pricing import BillableOutput, CreditFormatter, compute_cost_micros, estimate_cost
 
-CATALOGUE = Catalogue(load())
-FORM = CreditForm(1_000)
+CATALOGUE = Catalogue(load_catalogue())
+FORM = CreditFormatter(1_000)
 
 
 def test_pictures_cost_what_is_asked_for_and_what_came() -> None:
     model = CATALOGUE.get("flux-schnell")
 
-    assert estimate(model, {"num_outputs": 4}) == Estimate(12_000, 12_000)
-    assert cost(model, {"num_outputs": 4}, Metrics(images=3), Made(images=4)) == 9_000
-    assert cost(model, {"num_outputs": 4}, Metrics(), Made(images=2)) == 6_000
+    assert estimate_cost(model, {"num_outputs": 4}) == Estimate(12_000, 12_000)
+    assert compute_cost_micros(model, {"num_outputs": 4}, RunMetrics(images=3), BillableOutput(images=4)) == 9_000
+    assert compute_cost_micros(model, {"num_outputs": 4}, RunMetrics(), BillableOutput(images=2)) == 6_000
 
 
 def test_seconds_are_held_to_the_limit_and_paid_as_run() -> None:
     model = CATALOGUE.get("sdxl")
 
-    assert estimate(model, {}) == Estimate(5_850, 58_500)
-    assert estimate(model, {}, usual_seconds=1_000) == Estimate(58_500, 58_500)
-    assert cost(model, {}, Metrics(predict_seconds=2.0), Made()) == 1_950
-    assert cost(model, {}, Metrics(), Made()) == 0
+    assert estimate_cost(model, {}) == Estimate(5_850, 58_500)
+    assert estimate_cost(model, {}, usual_seconds=1_000) == Estimate(58_500, 58_500)
+    assert compute_cost_micros(model, {}, RunMetrics(predict_seconds=2.0), BillableOutput()) == 1_950
+    assert compute_cost_micros(model, {}, RunMetrics(), BillableOutput()) == 0
 
 
 @given(st.text(max_size=300), st.integers(1, 4096), st.floats(0, 1), st.floats(0, 1))
 def test_tokens_never_cost_more_than_is_held(prompt: str, most: int, read: float, written: float) -> None:
     model = CATALOGUE.get("llama-3-70b")
-    told = estimate(model, {"prompt": prompt, "max_tokens": most})
+    told = estimate_cost(model, {"prompt": prompt, "max_tokens": most})
     # No tokeniser makes more tokens than there are bytes, and no model writes more than it may.
-    metered = Metrics(tokens_in=int(len(prompt.encode()) * read), tokens_out=int(most * written))
+    metered = RunMetrics(tokens_in=int(len(prompt.encode()) * read), tokens_out=int(most * written))
 
-    assert 0 <= cost(model, {"prompt": prompt}, metered, Made()) <= told.at_most
-    assert told.about <= told.at_most
+    assert 0 <= compute_cost_micros(model, {"prompt": prompt}, metered, BillableOutput()) <= told.max_micros
+    assert told.expected_micros <= told.max_micros
 
 
 def test_an_answer_nobody_metered_is_counted_by_its_length() -> None:
     model = CATALOGUE.get("llama-3-8b")
 
-    assert cost(model, {"prompt": "a" * 40_000}, Metrics(), Made(text="b" * 4_000)) == 750
+    assert compute_cost_micros(model, {"prompt": "a" * 40_000}, RunMetrics(), BillableOutput(text="b" * 4_000)) == 750
 
 
 def test_amounts_are_shown_as_credits() -> None:
-    assert [FORM.show(micros) for micros in (0, 3_000, 250, 49, 1_234_567)] == [
+    assert [FORM.format(micros) for micros in (0, 3_000, 250, 49, 1_234_567)] == [
         "0",
         "3",
         "0.2",
         "less than 0.1",
         "1,234.6",
     ]
-    assert FORM.show_up(1) == "0.1"
-    assert FORM.told(Estimate(3_000, 3_000)) == "3 credits"
-    assert FORM.told(Estimate(5_850, 58_500)) == "about 5.8, at most 58.5 credits"
-    assert FORM.micros(2.5) == 2_500
+    assert FORM.format_rounded_up(1) == "0.1"
+    assert FORM.format_estimate(Estimate(3_000, 3_000)) == "3 credits"
+    assert FORM.format_estimate(Estimate(5_850, 58_500)) == "about 5.8, at most 58.5 credits"
+    assert FORM.to_micros(2.5) == 2_500

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bot.core.errors import BudgetSpent, LimitReached, OutOfCredits, Refused
+from bot.core.errors import BudgetExceeded, LimitReached, OutOfCredits, RequestRefused
 from bot.core.ids import new_id
 from bot.core.jobs import Job, JobState, PredictionRecord
 from bot.core.json import JSON
@@ -15,12 +15,12 @@ from bot.core.people import User
 from bot.credits.alerts import BudgetAlert
 from bot.credits.credits import Credits
 from bot.credits.limits import BOT_MONTH, WORKSPACE_MONTH
-from bot.credits.policies import BOT, About, Policies
-from bot.credits.pricing import CreditForm
+from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
+from bot.credits.pricing import CreditFormatter
 from bot.storage.database import Database
-from tests.fakes.rows import NOW, job
+from tests.fakes.rows import NOW, make_job
 
-HERE = About("web", "page", "workspace")
+WORKSPACE_TARGET = PolicyTarget("web", "page", "workspace")
 OWNER = User("web", "page", "owner", "You", is_owner=True)
 PENCIL = Model(
     "pencil",
@@ -35,11 +35,11 @@ PENCIL = Model(
     usual_seconds=1,
     inputs={},
 )
-REFUSALS = (OutOfCredits, BudgetSpent, LimitReached, Refused)
+REFUSALS = (OutOfCredits, BudgetExceeded, LimitReached, RequestRefused)
 
 
 @dataclass
-class TownClock:
+class JumpingClock:
     """Time as the town has it: it may jump, also back; the monotonic clock never does."""
 
     at: datetime = NOW
@@ -61,14 +61,14 @@ class TownClock:
 
 
 @dataclass
-class Town:
+class CreditsBench:
     """The credits of one process on a database, and what it has told."""
 
     database: Database
-    clock: TownClock = field(default_factory=TownClock)
-    daily: int = 100
-    bot_month: int = 10**9
-    told: list[BudgetAlert] = field(default_factory=list)
+    clock: JumpingClock = field(default_factory=JumpingClock)
+    daily_micros: int = 100
+    bot_month_micros: int = 10**9
+    alerts: list[BudgetAlert] = field(default_factory=list)
     failure: Exception | None = None
     """Raised instead of hearing an alert."""
     keys: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -78,31 +78,31 @@ class Town:
 
     def restart(self) -> None:
         """Another process begins: it remembers nothing."""
-        policies = Policies(self.daily, self.bot_month, self.clock)
-        self.credits = Credits(self.database, policies, CreditForm(1), self.clock, self._hear)
+        policies = Policies(self.daily_micros, self.bot_month_micros, self.clock)
+        self.credits = Credits(self.database, policies, CreditFormatter(1), self.clock, self._record_alert)
 
-    async def _hear(self, alert: BudgetAlert) -> None:
+    async def _record_alert(self, alert: BudgetAlert) -> None:
         if self.failure is not None:
             raise self.failure
-        self.told.append(alert)
+        self.alerts.append(alert)
 
-    async def ask(self, user: User, amount: int, **changes: object) -> Job:
+    async def submit(self, user: User, amount_micros: int, **changes: object) -> Job:
         """A job that may cost `amount`, accepted as the bot accepts it; raises what refuses it."""
         now = self.clock.now()
-        row = job(user=user, told_at_most=amount, created_at=now, updated_at=now, **changes)
+        row = make_job(user=user, max_micros=amount_micros, created_at=now, updated_at=now, **changes)
         async with self.database.write() as tx:
             await tx.jobs.add(row)
             await self.credits.hold(tx, row, PENCIL)
         return row
 
-    async def try_to_ask(self, user: User, amount: int) -> Job | None:
+    async def try_to_submit(self, user: User, amount_micros: int) -> Job | None:
         """The same; None where it was refused."""
         try:
-            return await self.ask(user, amount)
+            return await self.submit(user, amount_micros)
         except REFUSALS:
             return None
 
-    async def run(self, row: Job) -> Job:
+    async def start_run(self, row: Job) -> Job:
         """Its run begins."""
         record = PredictionRecord(new_id(), "replicate", "pencil", "f" * 64, {}, self.clock.now())
         async with self.database.write() as tx:
@@ -111,57 +111,57 @@ class Town:
         assert moved is not None
         return moved
 
-    async def try_again(self, row: Job, cost: int) -> Job:
+    async def retry_run(self, row: Job, cost_micros: int) -> Job:
         """Its run failed of something passing, after that much was spent on it: another one begins."""
         record = PredictionRecord(new_id(), "replicate", "pencil", "f" * 64, {}, self.clock.now())
         async with self.database.write() as tx:
-            await tx.predictions.close(row.prediction, "failed", 1.0, cost)
-            await self.credits.ledger.count_lost_run(tx, row.id, row.prediction, cost, self.clock.now())
+            await tx.predictions.close(row.prediction, "failed", 1.0, cost_micros)
+            await self.credits.ledger.record_lost_run(tx, row.id, row.prediction, cost_micros, self.clock.now())
             await tx.predictions.add(record)
             moved = await tx.jobs.move(row, JobState.RUNNING, self.clock.now(), prediction=record.id)
         assert moved is not None
         return moved
 
-    async def end(self, row: Job, real_cost: int, state: JobState = JobState.FINISHED) -> int:
+    async def close_job(self, row: Job, real_cost_micros: int, state: JobState = JobState.FINISHED) -> int:
         """It is over: paid for when it finished or was cancelled, given back when it failed. What the person paid."""
         now = self.clock.now()
         async with self.database.write(is_urgent=True) as tx:
             if state is JobState.FAILED:
-                await self.credits.ledger.release(tx, row.id, real_cost, now)
+                await self.credits.ledger.release(tx, row.id, real_cost_micros, now)
                 paid = 0
             else:
-                paid = await self.credits.ledger.settle(tx, row.id, real_cost, now)
+                paid = await self.credits.ledger.settle(tx, row.id, real_cost_micros, now)
             if row.prediction:
-                await tx.predictions.close(row.prediction, state.value, 1.0, real_cost)
-            if await tx.jobs.move(row, state, now, cost=paid) is None:
+                await tx.predictions.close(row.prediction, state.value, 1.0, real_cost_micros)
+            if await tx.jobs.move(row, state, now, cost_micros=paid) is None:
                 raise LookupError("somebody else ended it")
         return paid
 
-    async def spend(self, user: User, amount: int) -> None:
+    async def spend(self, user: User, amount_micros: int) -> None:
         """Ask, run and pay exactly that."""
-        await self.end(await self.run(await self.ask(user, amount)), amount)
+        await self.close_job(await self.start_run(await self.submit(user, amount_micros)), amount_micros)
 
-    async def see(self, *users: User) -> None:
+    async def record_users(self, *users: User) -> None:
         """They were here before, so that moderators can name them."""
         async with self.database.write() as tx:
             for user in users:
                 await tx.people.upsert_user(user, self.clock.now())
 
     async def set_role(self, role: str, values: Mapping[str, JSON]) -> None:
-        await self.credits.change(replace(HERE, scope="role", id=role), values, OWNER)
+        await self.credits.change(replace(WORKSPACE_TARGET, scope="role", id=role), values, OWNER)
 
     async def set_person(self, user: User, values: Mapping[str, JSON]) -> None:
-        await self.credits.change(replace(HERE, scope="user", id=user.id), values, OWNER)
+        await self.credits.change(replace(WORKSPACE_TARGET, scope="user", id=user.id), values, OWNER)
 
-    async def set_budget(self, amount: int | None) -> None:
-        await self.credits.change(HERE, {WORKSPACE_MONTH: amount}, OWNER)
+    async def set_budget(self, amount_micros: int | None) -> None:
+        await self.credits.change(WORKSPACE_TARGET, {WORKSPACE_MONTH: amount_micros}, OWNER)
 
-    async def set_bot_budget(self, amount: int | None) -> None:
-        await self.credits.change(BOT, {BOT_MONTH: amount}, OWNER)
+    async def set_bot_budget(self, amount_micros: int | None) -> None:
+        await self.credits.change(BOT_TARGET, {BOT_MONTH: amount_micros}, OWNER)
 
-    async def rest(self) -> None:
+    async def wait_for_alerts(self) -> None:
         """Everything noticed is told."""
-        await asyncio.wait_for(self.credits.alerts.rest(), 10)
+        await asyncio.wait_for(self.credits.alerts.wait_until_idle(), 10)
 
     def key(self) -> str:
         return f"web:{next(self.keys)}"

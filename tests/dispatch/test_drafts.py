@@ -5,64 +5,64 @@ from dataclasses import replace
 from bot.core.jobs import JobState
 from bot.core.people import User
 from bot.core.replies import Reply
-from bot.dispatch.drafts import Draft
-from bot.dispatch.presses import FORM_ACTIONS, Press
+from bot.dispatch.drafts import FormDraft
+from bot.dispatch.presses import FORM_ACTIONS, ButtonPress
 from tests.bench import Bench
 from tests.fakes.rows import ANA, CHANNEL
 
 OLA = User("web", "page", "ola", "Ola")
 
 
-def press(action: str, job: str, key: str = "web:form1", by: User = ANA, n: int = 0) -> Press:
-    return Press(by, CHANNEL, action, job, n, key, "m1")
+def press(action: str, job: str, key: str = "web:form1", by: User = ANA, n: int = 0) -> ButtonPress:
+    return ButtonPress(by, CHANNEL, action, job, n, key, "m1")
 
 
 async def test_edit_prompt_is_filled_in_with_what_was_asked(bench: Bench) -> None:
     await bench.say("/imagine a fox --count 2 --seed 7")
-    job = await bench.job()
+    job = await bench.get_job()
 
-    draft = await bench.app.dispatcher.draft(press("edit", job.id))
+    draft = await bench.app.dispatcher.open_form(press("edit", job.id))
 
-    assert isinstance(draft, Draft)
+    assert isinstance(draft, FormDraft)
     assert draft.declaration.name == "imagine"
     assert (draft.values["prompt"], draft.values["count"], draft.values["seed"]) == ("a fox", 2, 7)
 
 
 async def test_a_changed_prompt_is_a_new_job_with_the_rest_kept(bench: Bench) -> None:
     await bench.say("/imagine a fox --aspect 16:9 --seed 7")
-    first = await bench.job()
+    first = await bench.get_job()
 
-    await bench.app.dispatcher.submit(press("edit", first.id), {"prompt": "a hen", "seed": ""})
-    await bench.rest()
+    await bench.app.dispatcher.submit_form(press("edit", first.id), {"prompt": "a hen", "seed": ""})
+    await bench.wait_until_idle()
 
-    second = await bench.job()
+    second = await bench.get_job()
     assert (second.options["prompt"], second.options["aspect"], second.parent_job) == ("a hen", "16:9", first.id)
     assert second.options["seed"] is None
 
 
 async def test_a_form_sent_twice_is_one_job_and_two_edits_are_two(bench: Bench) -> None:
     await bench.say("/imagine a fox")
-    job = (await bench.job()).id
+    job = (await bench.get_job()).id
 
     for key, words in (("web:a", "a hen"), ("web:a", "a hen"), ("web:b", "a cow")):
-        await bench.app.dispatcher.submit(press("edit", job, key), {"prompt": words})
-    await bench.rest()
+        await bench.app.dispatcher.submit_form(press("edit", job, key), {"prompt": words})
+    await bench.wait_until_idle()
 
     assert len(bench.backend.runs) == 3
 
 
 async def test_remix_starts_from_the_picture(bench: Bench) -> None:
     await bench.say("/imagine a fox")
-    job = await bench.job()
+    job = await bench.get_job()
     picture = bench.last_message.reply.pictures[0].sha256
 
-    draft = await bench.app.dispatcher.draft(press("remix", job.id, n=1))
-    await bench.app.dispatcher.submit(press("remix", job.id, n=1), {"prompt": "in the rain"})
-    await bench.rest()
+    draft = await bench.app.dispatcher.open_form(press("remix", job.id, n=1))
+    await bench.app.dispatcher.submit_form(press("remix", job.id, n=1), {"prompt": "in the rain"})
+    await bench.wait_until_idle()
 
-    remixed = await bench.job()
-    assert isinstance(draft, Draft)
-    assert (draft.values, draft.asks_for[0]) == ({}, "prompt")
+    remixed = await bench.get_job()
+    assert isinstance(draft, FormDraft)
+    assert (draft.values, draft.option_names[0]) == ({}, "prompt")
     image = remixed.options["image"]
     assert isinstance(image, dict)
     assert image["sha256"] == picture
@@ -70,18 +70,18 @@ async def test_remix_starts_from_the_picture(bench: Bench) -> None:
 
 async def test_asking_more_follows_that_answer(bench: Bench) -> None:
     await bench.say("/chat hello")
-    job = await bench.job()
+    job = await bench.get_job()
 
-    await bench.app.dispatcher.submit(press("ask", job.id), {"message": "and then?"})
-    await bench.rest()
+    await bench.app.dispatcher.submit_form(press("ask", job.id), {"message": "and then?"})
+    await bench.wait_until_idle()
 
-    assert "A short answer." in str(bench.backend.last.inputs["prompt"])
-    assert (await bench.job()).conversation == job.conversation
+    assert "A short answer." in str(bench.backend.last_run.inputs["prompt"])
+    assert (await bench.get_job()).conversation == job.conversation
 
 
 async def test_a_form_of_a_job_that_is_not_here_says_so(bench: Bench) -> None:
-    refused = await bench.app.dispatcher.draft(press("edit", "nothing"))
-    sent = await bench.app.dispatcher.submit(press("edit", "nothing"), {"prompt": "x"})
+    refused = await bench.app.dispatcher.open_form(press("edit", "nothing"))
+    sent = await bench.app.dispatcher.submit_form(press("edit", "nothing"), {"prompt": "x"})
 
     assert isinstance(refused, Reply)
     assert sent is not None
@@ -90,10 +90,10 @@ async def test_a_form_of_a_job_that_is_not_here_says_so(bench: Bench) -> None:
 
 async def test_a_forged_action_opens_and_sends_nothing(bench: Bench) -> None:
     await bench.say("/imagine a fox")
-    job = (await bench.job()).id
+    job = (await bench.get_job()).id
 
-    refused = await bench.app.dispatcher.draft(press("rob", job))
-    sent = await bench.app.dispatcher.submit(press("rob", job), {"prompt": "x"})
+    refused = await bench.app.dispatcher.open_form(press("rob", job))
+    sent = await bench.app.dispatcher.submit_form(press("rob", job), {"prompt": "x"})
 
     assert isinstance(refused, Reply)
     assert sent is not None
@@ -104,7 +104,7 @@ async def test_a_forged_action_opens_and_sends_nothing(bench: Bench) -> None:
 
 async def test_a_report_reaches_the_owner_who_takes_it_down(bench: Bench) -> None:
     await bench.say("/imagine a fox")
-    message, job = bench.last_message, await bench.job()
+    message, job = bench.last_message, await bench.get_job()
     owner = User("web", "page", "owner", "Owner")
 
     thanks = await bench.press("report", on=message, by=OLA)
@@ -120,7 +120,7 @@ async def test_a_report_reaches_the_owner_who_takes_it_down(bench: Bench) -> Non
     assert shown.is_private
     assert len(shown.pictures) == 1
     assert message.ref.id not in bench.platform.messages
-    assert (await bench.job(job.id)).state is JobState.DELIVERED
+    assert (await bench.get_job(job.id)).state is JobState.DELIVERED
 
 
 async def test_who_began_a_conversation_may_stop_an_answer_in_it(bench: Bench) -> None:
@@ -129,9 +129,9 @@ async def test_who_began_a_conversation_may_stop_an_answer_in_it(bench: Bench) -
     await bench.say("/chat tell me more", by=OLA)
 
     await bench.press("cancel", by=ANA)
-    await bench.rest()
+    await bench.wait_until_idle()
 
-    assert (await bench.job()).state is JobState.CANCELLED
+    assert (await bench.get_job()).state is JobState.CANCELLED
 
 
 async def test_somebody_else_may_not_stop_it(bench: Bench) -> None:
@@ -140,8 +140,8 @@ async def test_somebody_else_may_not_stop_it(bench: Bench) -> None:
 
     refused = await bench.press("cancel", by=OLA)
     await bench.press("cancel", by=replace(OLA, is_administrator=True))
-    await bench.rest()
+    await bench.wait_until_idle()
 
     assert refused is not None
     assert refused.text == "Only the person who asked, or a moderator, can stop this."
-    assert (await bench.job()).state is JobState.CANCELLED
+    assert (await bench.get_job()).state is JobState.CANCELLED

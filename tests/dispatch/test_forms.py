@@ -10,11 +10,11 @@ from bot.core.errors import BadOption
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.people import Channel, User
 from bot.dispatch.declaration import Command
-from bot.dispatch.forms import fill
+from bot.dispatch.forms import fill_form
 
 
 def filled(form: type[Command], **options: str | float | bool) -> Command:
-    return fill(form, invocation(form, **options))
+    return fill_form(form, invocation(form, **options))
 
 
 def invocation(form: type[Command], **options: str | float | bool) -> Invocation:
@@ -63,7 +63,7 @@ def test_a_file_is_an_attachment_or_a_link() -> None:
     attached = Invocation(call.user, call.channel, "upscale", "web:1", {}, {"image": attachment})
 
     assert filled(Upscale, image="<https://example.org/a.png>") == Upscale(image=Link("https://example.org/a.png"))
-    assert fill(Upscale, attached) == Upscale(image=attachment)
+    assert fill_form(Upscale, attached) == Upscale(image=attachment)
 
 
 def test_a_seed_stays_what_was_typed() -> None:

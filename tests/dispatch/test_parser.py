@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bot.commands import MENU
 from bot.commands.imagine import Imagine
 from bot.core.errors import BadOption, UnknownName
-from bot.dispatch.parser import parse
+from bot.dispatch.parser import parse_command
 
 
 @pytest.mark.parametrize(
@@ -45,37 +45,37 @@ from bot.dispatch.parser import parse
     ],
 )
 def test_what_people_type(typed: str, options: dict[str, object]) -> None:
-    assert dict(parse(typed, MENU).options) == options
+    assert dict(parse_command(typed, MENU).options) == options
 
 
 def test_an_unknown_command_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="no command called “imagin”. Did you mean imagine?"):
-        parse("/imagin a fox", MENU)
+        parse_command("/imagin a fox", MENU)
 
 
 def test_an_unknown_option_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="no option of /imagine called “cuont”. Did you mean count?"):
-        parse("/imagine a fox --cuont 2", MENU)
+        parse_command("/imagine a fox --cuont 2", MENU)
 
 
 def test_an_option_unlike_any_other_lists_them_all() -> None:
     with pytest.raises(UnknownName, match="/upscale takes image, scale, face_enhance, model."):
-        parse("/upscale a.png --zzzzzz 2", MENU)
+        parse_command("/upscale a.png --zzzzzz 2", MENU)
 
 
 def test_an_option_without_its_value_asks_for_it() -> None:
     with pytest.raises(BadOption, match="--count needs a value: How many pictures?"):
-        parse("/imagine a fox --count", MENU)
+        parse_command("/imagine a fox --count", MENU)
 
 
 def test_an_option_followed_by_another_asks_for_its_value() -> None:
     with pytest.raises(BadOption, match="--count needs a value"):
-        parse("/imagine a fox --count --seed 7", MENU)
+        parse_command("/imagine a fox --count --seed 7", MENU)
 
 
 def test_words_too_many_are_named() -> None:
     with pytest.raises(BadOption, match="I do not know what to do with “today” in /quota grant."):
-        parse("/quota grant ana 50 today", MENU)
+        parse_command("/quota grant ana 50 today", MENU)
 
 
 PLAIN = st.text(
@@ -87,24 +87,26 @@ PLAIN = st.text(
 def test_words_without_options_come_out_as_typed(words: list[str]) -> None:
     typed = " ".join(words)
 
-    assert parse(f"/imagine {typed}", MENU).options == {"prompt": typed}
+    assert parse_command(f"/imagine {typed}", MENU).options == {"prompt": typed}
 
 
 @given(st.text())
 def test_nonsense_is_read_or_refused_in_words(text: str) -> None:
     with contextlib.suppress(BadOption, UnknownName):
-        assert set(parse(f"/imagine {text}", MENU).options) <= {option.name for option in Imagine.declaration.options}
+        assert set(parse_command(f"/imagine {text}", MENU).options) <= {
+            option.name for option in Imagine.declaration.options
+        }
 
 
 @pytest.mark.timeout(30)  # looking for each quote's end anew takes minutes
 def test_many_open_quotes_are_read_once() -> None:
     sixty_kilobytes = '"a ' * 20_000  # the page takes as much
 
-    call = parse(f"/chat {sixty_kilobytes}", MENU)
+    call = parse_command(f"/chat {sixty_kilobytes}", MENU)
 
     assert call.options == {"message": sixty_kilobytes.strip()}
 
 
 def test_what_was_given_twice_is_not_dropped() -> None:
     with pytest.raises(BadOption, match="You gave prompt twice"):
-        parse("/imagine a fox --prompt 'cat'", MENU)
+        parse_command("/imagine a fox --prompt 'cat'", MENU)

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from bot.commands import MENU
-from bot.core.errors import NeedsConsent
+from bot.core.errors import ConfirmationRequired
 from bot.core.invocations import Invocation
 from bot.core.people import Rank, User
 from bot.core.replies import Tone
 from bot.dispatch.declaration import Declaration, OptionKind
 from bot.dispatch.dispatcher import Dispatcher
-from bot.dispatch.presses import Press
+from bot.dispatch.presses import ButtonPress
 from tests.bench import Bench
-from tests.commands.people import BEN, ELSEWHERE, MODERATOR, text
+from tests.commands.people import BEN, ELSEWHERE, MODERATOR, get_text
 from tests.fakes.rows import CHANNEL
 
 GUARDED = [form.declaration for form in MENU if form.declaration.rank > Rank.USER]
@@ -80,7 +80,7 @@ async def test_a_moderator_of_a_workspace_that_is_not_allowed_does_nothing(bench
 async def test_a_role_of_another_workspace_makes_nobody_a_moderator(bench: Bench) -> None:
     await bench.say("/settings moderators mods", by=MODERATOR)
     there = replace(BEN, workspace="elsewhere", roles=frozenset({"mods"}))
-    await dispatcher(bench).services.moderation.desk.allow(there)
+    await dispatcher(bench).services.moderation.admin.allow_workspace(there)
 
     for declaration in GUARDED:
         assert (await call(bench, declaration, there)).startswith(f"/{declaration.name} is for ")
@@ -89,16 +89,16 @@ async def test_a_role_of_another_workspace_makes_nobody_a_moderator(bench: Bench
 async def test_no_form_and_no_press_leads_around_a_rank(bench: Bench) -> None:
     """Payloads that name a verb where a button's action or a job belongs, and questions made up."""
     await bench.say("/imagine a fox", by=BEN)
-    job = (await bench.job()).id
+    job = (await bench.get_job()).id
     for declaration in GUARDED:
         forged = [
-            Press(BEN, CHANNEL, declaration.name, job, 0, "web:f1", "m"),
-            Press(BEN, CHANNEL, "confirm", declaration.name, 0, "web:f2", "m"),
-            Press(BEN, CHANNEL, "show", declaration.name, 0, "web:f3", "m"),
+            ButtonPress(BEN, CHANNEL, declaration.name, job, 0, "web:f1", "m"),
+            ButtonPress(BEN, CHANNEL, "confirm", declaration.name, 0, "web:f2", "m"),
+            ButtonPress(BEN, CHANNEL, "show", declaration.name, 0, "web:f3", "m"),
         ]
 
-        replies = [await dispatcher(bench).press(press) for press in forged]
-        replies += [await dispatcher(bench).submit(press, filled(declaration)) for press in forged]
+        replies = [await dispatcher(bench).handle_press(press) for press in forged]
+        replies += [await dispatcher(bench).submit_form(press, filled(declaration)) for press in forged]
 
         assert all(reply is not None and reply.tone is Tone.ERROR for reply in replies), declaration.name
     assert await bench.say("/imagine a cat", by=BEN) is None
@@ -113,27 +113,27 @@ async def test_a_call_that_says_it_is_confirmed_or_ranked_is_still_asked(bench: 
 
 async def test_a_rank_that_was_lost_between_question_and_answer_is_asked_for_again(bench: Bench) -> None:
     waiting = Invocation(MODERATOR, CHANNEL, "words list", "web:w", is_confirmed=True)
-    question = await dispatcher(bench).consent.ask(waiting, NeedsConsent("Are you sure?"))
+    question = await dispatcher(bench).confirmations.ask(waiting, ConfirmationRequired("Are you sure?"))
     demoted = replace(MODERATOR, is_administrator=False)
 
-    press = Press(demoted, CHANNEL, "confirm", question.buttons[0].job, 0, "web:p", "m")
-    refused = await dispatcher(bench).press(press)
+    press = ButtonPress(demoted, CHANNEL, "confirm", question.buttons[0].job, 0, "web:p", "m")
+    refused = await dispatcher(bench).handle_press(press)
 
-    assert text(refused) == "/words list is for a moderator of this workspace."
+    assert get_text(refused) == "/words list is for a moderator of this workspace."
 
 
 @pytest.mark.parametrize("action", ["cancel", "delete", "report", "again", "edit"])
 async def test_a_moderator_of_another_workspace_presses_nothing_here(bench: Bench, action: str) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
-    job = (await bench.job()).id
-    await dispatcher(bench).services.moderation.desk.allow(ELSEWHERE)
+    job = (await bench.get_job()).id
+    await dispatcher(bench).services.moderation.admin.allow_workspace(ELSEWHERE)
 
-    reply = await dispatcher(bench).press(
-        Press(ELSEWHERE, replace(CHANNEL, workspace="other"), action, job, 0, "w", "m")
+    reply = await dispatcher(bench).handle_press(
+        ButtonPress(ELSEWHERE, replace(CHANNEL, workspace="other"), action, job, 0, "w", "m")
     )
 
-    assert text(reply) == "That job is not here any more, so its buttons do nothing."
+    assert get_text(reply) == "That job is not here any more, so its buttons do nothing."
     assert not bench.backend.cancelled
 
 
@@ -141,6 +141,6 @@ async def test_a_flood_of_forged_actions_leaves_few_traces(bench: Bench) -> None
     stranger = replace(BEN, workspace="elsewhere")
 
     for n in range(50):
-        await dispatcher(bench).press(Press(stranger, CHANNEL, f"made-up-{n}", "x", 0, f"web:{n}", "m"))
+        await dispatcher(bench).handle_press(ButtonPress(stranger, CHANNEL, f"made-up-{n}", "x", 0, f"web:{n}", "m"))
 
     assert await refusals(bench, stranger) == ["button"]

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from bot.commands import MENU
-from bot.core.conversations import Role
+from bot.core.conversations import TurnRole
 from bot.core.errors import BadFile, BadOption
-from bot.core.invocations import Attachment, Said
-from bot.dispatch.speaking import call_of, may_go_on, spoken
-from tests.bench import Bench, attachment
-from tests.fakes.backend import png
+from bot.core.invocations import Attachment, EarlierMessage
+from bot.dispatch.speaking import invocation_from_text, may_continue_conversation, parse_plain_text
+from tests.bench import Bench, make_attachment
+from tests.fakes.backend import make_png
 from tests.fakes.rows import ANA, CHANNEL
 
-NOTES = attachment(b"buy milk", "notes.txt", "text/plain")
+NOTES = make_attachment(b"buy milk", "notes.txt", "text/plain")
 
 
 @pytest.mark.parametrize(
@@ -30,29 +30,33 @@ NOTES = attachment(b"buy milk", "notes.txt", "text/plain")
     ],
 )
 def test_words_are_the_command_they_begin_with(text: str, command: str) -> None:
-    assert call_of(text, [form for form in MENU if form.declaration.name != "caption"]).command == command
+    assert parse_plain_text(text, [form for form in MENU if form.declaration.name != "caption"]).command == command
 
 
 def test_plain_words_are_never_searched_for_options() -> None:
-    assert call_of("what does --count do?", MENU).options == {"message": "what does --count do?"}
+    assert parse_plain_text("what does --count do?", MENU).options == {"message": "what does --count do?"}
 
 
 async def test_a_text_file_joins_the_words(bench: Bench) -> None:
-    said = await spoken(bench.app.dispatcher.services, ANA, CHANNEL, "sum this up", "web:1", files=[NOTES])
+    said = await invocation_from_text(
+        bench.app.dispatcher.services, ANA, CHANNEL, "sum this up", "web:1", files=[NOTES]
+    )
 
     assert said.options["message"] == "sum this up\n\nnotes.txt:\n```\nbuy milk\n```"
 
 
 async def test_the_first_picture_goes_where_a_picture_is_taken(bench: Bench) -> None:
-    fox = attachment(png(), "fox.png")
+    fox = make_attachment(make_png(), "fox.png")
 
-    said = await spoken(bench.app.dispatcher.services, ANA, CHANNEL, "caption", "web:1", files=[fox])
+    said = await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, "caption", "web:1", files=[fox])
 
     assert (said.command, said.attachments) == ("caption", {"image": fox})
 
 
 async def test_a_picture_without_words_is_asked_about(bench: Bench) -> None:
-    said = await spoken(bench.app.dispatcher.services, ANA, CHANNEL, "", "web:1", files=[attachment(png())])
+    said = await invocation_from_text(
+        bench.app.dispatcher.services, ANA, CHANNEL, "", "web:1", files=[make_attachment(make_png())]
+    )
 
     assert said.options == {"message": "What does this picture show?"}
 
@@ -61,27 +65,27 @@ async def test_a_picture_without_words_is_asked_about(bench: Bench) -> None:
     ("files", "why"),
     [
         ([], "You did not say anything"),
-        ([attachment(b"PK", "a.zip", "application/zip")], "I cannot read a.zip: I read pictures and text files."),
+        ([make_attachment(b"PK", "a.zip", "application/zip")], "I cannot read a.zip: I read pictures and text files."),
         (
-            [attachment(b"x", "a.log", "text/plain", size=200_000)],
+            [make_attachment(b"x", "a.log", "text/plain", size=200_000)],
             "a.log is too long: I read text files of up to 100 kB.",
         ),
-        ([attachment(b"\xff\xfe\x00", "a.txt", "text/plain")], "a.txt is not written in UTF-8"),
+        ([make_attachment(b"\xff\xfe\x00", "a.txt", "text/plain")], "a.txt is not written in UTF-8"),
     ],
 )
 async def test_what_cannot_be_read_is_said(bench: Bench, files: list[Attachment], why: str) -> None:
     with pytest.raises((BadFile, BadOption), match=why):
-        await spoken(bench.app.dispatcher.services, ANA, CHANNEL, "", "web:1", files=files)
+        await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, "", "web:1", files=files)
 
 
 async def test_what_was_said_before_the_bot_came_is_read_once(bench: Bench) -> None:
     services = bench.app.dispatcher.services
-    earlier = (Said(Role.USER, "web:ola", "My cat is called Miso.", "m1"),)
+    earlier = (EarlierMessage(TurnRole.USER, "web:ola", "My cat is called Miso.", "m1"),)
 
     for n, words in enumerate(("What is my cat called?", "And what does it like?")):
-        call = await spoken(services, ANA, CHANNEL, words, f"web:{n}", earlier=earlier)
+        call = await invocation_from_text(services, ANA, CHANNEL, words, f"web:{n}", earlier=earlier)
         await bench.app.dispatcher.handle(call)
-        await bench.rest()
+        await bench.wait_until_idle()
 
     prompts = [str(run.inputs["prompt"]) for run in bench.backend.runs.values()]
     assert [prompt.count("My cat is called Miso.") for prompt in prompts] == [1, 1]
@@ -89,9 +93,9 @@ async def test_what_was_said_before_the_bot_came_is_read_once(bench: Bench) -> N
 
 async def test_the_starter_alone_goes_on_where_that_was_set(bench: Bench) -> None:
     await bench.say("/chat hello")
-    conversation = await bench.app.dispatcher.services.conversations.current(CHANNEL)
+    conversation = await bench.app.dispatcher.services.conversations.get_current(CHANNEL)
 
     assert conversation is not None
-    assert may_go_on(conversation, ANA, "starter")
-    assert not may_go_on(conversation, replace(ANA, id="ola"), "starter")
-    assert may_go_on(conversation, replace(ANA, id="ola"), "everyone")
+    assert may_continue_conversation(conversation, ANA, "starter")
+    assert not may_continue_conversation(conversation, replace(ANA, id="ola"), "starter")
+    assert may_continue_conversation(conversation, replace(ANA, id="ola"), "everyone")

@@ -20,63 +20,63 @@ from bot.core.errors import (
     PredictionGone,
     SubmitUnclear,
 )
-from bot.core.json import JSON, canonical
+from bot.core.json import JSON, canonicalize
 from bot.core.models import Model, OutputKind
 from bot.core.predictions import (
-    Ended,
-    Event,
     InputFile,
     Inputs,
-    Metrics,
     PredictionState,
-    Progressed,
-    Snapshot,
-    Started,
-    Wrote,
+    RunEnded,
+    RunEvent,
+    RunMetrics,
+    RunProgress,
+    RunSnapshot,
+    RunStarted,
+    TextDelta,
 )
 
-FLAGGED = "NSFW content detected."
-PASSING = "Service is currently unavailable due to high demand (E003)"
+FLAGGED_ERROR = "NSFW content detected."
+TRANSIENT_ERROR = "Service is currently unavailable due to high demand (E003)"
 
 
-def png(width: int = 32, height: int = 24, colour: str = "teal") -> bytes:
+def make_png(width: int = 32, height: int = 24, colour: str = "teal") -> bytes:
     """A small real picture."""
     buffer = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def data_url(content: bytes, mime: str = "image/png") -> str:
+def make_data_url(content: bytes, mime: str = "image/png") -> str:
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
 @dataclass
-class Script:
+class RunScript:
     """What the next runs do."""
 
     words: tuple[str, ...] = ("A ", "short ", "answer.")
     pictures: int | None = None
     """How many pictures come; None for as many as were asked for."""
-    picture: bytes = field(default_factory=png)
+    picture: bytes = field(default_factory=make_png)
     error: str = ""
     percents: tuple[int, ...] = ()
     hangs_after: int | None = None
     """Words after which it goes on only when it is let go or cancelled."""
-    metrics: Metrics = field(default_factory=lambda: Metrics(predict_seconds=1.5))
+    metrics: RunMetrics = field(default_factory=lambda: RunMetrics(predict_seconds=1.5))
     outputs_are_gone: bool = False
 
 
 @dataclass
-class Run:
+class ScriptedRun:
     """One prediction at this backend."""
 
     id: str
     model: Model
     inputs: Mapping[str, JSON]
-    script: Script
+    script: RunScript
     created_at: datetime
     state: PredictionState = PredictionState.STARTING
-    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class ScriptedBackend:
@@ -86,10 +86,10 @@ class ScriptedBackend:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.script = Script()
-        self.runs: dict[str, Run] = {}
+        self.script = RunScript()
+        self.runs: dict[str, ScriptedRun] = {}
         self.cancelled: list[str] = []
-        self.refusal: BackendError | None = None
+        self.submit_error: BackendError | None = None
         """Raised by every submit until it is None."""
         self.unclear_submits = 0
         """How many submits break after the run was created."""
@@ -97,14 +97,14 @@ class ScriptedBackend:
         """How many submits break before anything was created."""
         self.watch_errors: list[BackendError] = []
         """Raised by the next watches, one each."""
-        self.absence: BackendDown | None = None
+        self.admit_error: BackendDown | None = None
         """Raised by `admit` until it is None."""
-        self.is_free = asyncio.Event()
+        self.create_allowed = asyncio.Event()
         """Cleared, creates wait in line."""
-        self.is_free.set()
-        self.waiting = 0
+        self.create_allowed.set()
+        self.waiting_count = 0
         """How many stand in that line."""
-        self.starts = True
+        self.reports_start = True
         """Whether a watch tells that a run began."""
         self.started_after_seconds: float | None = None
         """What it tells of when."""
@@ -118,23 +118,23 @@ class ScriptedBackend:
         self.script = replace(self.script, **changes)  # type: ignore[arg-type]  # names are checked by replace
 
     @property
-    def last(self) -> Run:
+    def last_run(self) -> ScriptedRun:
         return list(self.runs.values())[-1]
 
     def admit(self) -> None:
-        if self.absence is not None:
-            raise self.absence
+        if self.admit_error is not None:
+            raise self.admit_error
 
     def check(self) -> None:
         self.admit()
 
     @asynccontextmanager
-    async def turn(self, *, is_again: bool = False) -> AsyncIterator[None]:
-        self.waiting += 1
+    async def slot_for_create(self, *, is_retry: bool = False) -> AsyncIterator[None]:
+        self.waiting_count += 1
         try:
-            await self.is_free.wait()
+            await self.create_allowed.wait()
         finally:
-            self.waiting -= 1
+            self.waiting_count -= 1
         yield
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
@@ -144,22 +144,22 @@ class ScriptedBackend:
         }
 
     async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
-        if self.refusal is not None:
-            raise self.refusal
+        if self.submit_error is not None:
+            raise self.submit_error
         if self.throttled_submits > 0:
             self.throttled_submits -= 1
-            raise BackendBusy("The model service is busy.", retry_after=1)
+            raise BackendBusy("The model service is busy.", retry_after_seconds=1)
         if self.lost_submits > 0:
             self.lost_submits -= 1
             raise SubmitUnclear
-        run = Run(f"run{len(self.runs) + 1}", model, dict(inputs), self.script, self._clock.now())
+        run = ScriptedRun(f"run{len(self.runs) + 1}", model, dict(inputs), self.script, self._clock.now())
         self.runs[run.id] = run
         if self.unclear_submits > 0:
             self.unclear_submits -= 1
             raise SubmitUnclear
         return run.id
 
-    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[Event, None]:
+    async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
         if self.watch_errors:
             raise self.watch_errors.pop(0)
         run = self.runs.get(backend_id)
@@ -169,43 +169,43 @@ class ScriptedBackend:
             run.state = PredictionState.PROCESSING
             if self.first_look_seconds:
                 await self._clock.sleep(self.first_look_seconds)
-            if self.starts:
-                yield Started(self.started_after_seconds)
+            if self.reports_start:
+                yield RunStarted(self.started_after_seconds)
             for percent in run.script.percents:
-                yield Progressed(percent)
+                yield RunProgress(percent)
             words = run.script.words if model.output is not OutputKind.PICTURES else ()
             for n, word in enumerate(words):
-                await self._hang(run, n)
+                await self._wait_if_hanging(run, n)
                 if run.state is PredictionState.CANCELED:
                     break
-                yield Wrote(word)
-            await self._hang(run, len(words))
+                yield TextDelta(word)
+            await self._wait_if_hanging(run, len(words))
             if not run.state.is_final:
                 run.state = PredictionState.FAILED if run.script.error else PredictionState.SUCCEEDED
-        yield Ended(self._snapshot(run))
+        yield RunEnded(self._snapshot(run))
 
     async def cancel(self, backend_id: str) -> None:
         self.cancelled.append(backend_id)
         run = self.runs[backend_id]
         if not run.state.is_final:
             run.state = PredictionState.CANCELED
-        run.let_go.set()
+        run.released.set()
 
-    async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[Snapshot]:
-        wanted = canonical(inputs)
+    async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[RunSnapshot]:
+        wanted = canonicalize(inputs)
         return [
             self._snapshot(run)
             for run in self.runs.values()
-            if run.model.key == model.key and canonical(run.inputs) == wanted and run.created_at >= created_after
+            if run.model.key == model.key and canonicalize(run.inputs) == wanted and run.created_at >= created_after
         ]
 
-    def explain(self, snapshot: Snapshot) -> ModelFailed | ModelFlagged:
-        if snapshot.error == FLAGGED:
+    def explain(self, snapshot: RunSnapshot) -> ModelFailed | ModelFlagged:
+        if snapshot.error == FLAGGED_ERROR:
             return ModelFlagged("The model refused this as sensitive. You were not charged.")
         return ModelFailed(f"The model failed: {snapshot.error}. You were not charged.")
 
-    def may_try_again(self, snapshot: Snapshot) -> bool:
-        return snapshot.error == PASSING
+    def is_retryable(self, snapshot: RunSnapshot) -> bool:
+        return snapshot.error == TRANSIENT_ERROR
 
     async def probe(self) -> str:
         return "The script answers."
@@ -213,20 +213,20 @@ class ScriptedBackend:
     async def close(self) -> None:
         pass
 
-    async def _hang(self, run: Run, words: int) -> None:
+    async def _wait_if_hanging(self, run: ScriptedRun, words: int) -> None:
         if run.script.hangs_after == words:
-            await run.let_go.wait()
+            await run.released.wait()
 
-    def _snapshot(self, run: Run) -> Snapshot:
+    def _snapshot(self, run: ScriptedRun) -> RunSnapshot:
         script = run.script
         succeeded = run.state is PredictionState.SUCCEEDED
         asked = run.inputs.get("num_outputs")
         count = script.pictures if script.pictures is not None else (asked if isinstance(asked, int) else 1)
         is_picture = run.model.output is OutputKind.PICTURES
-        return Snapshot(
+        return RunSnapshot(
             backend_id=run.id,
             state=run.state,
-            files=(data_url(script.picture),) * count
+            files=(make_data_url(script.picture),) * count
             if succeeded and is_picture and not script.outputs_are_gone
             else (),
             text="".join(script.words) if succeeded and not is_picture and not script.outputs_are_gone else "",

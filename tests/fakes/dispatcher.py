@@ -7,19 +7,19 @@ from typing import cast
 
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.replies import Reply
-from bot.dispatch.consent import Consent
+from bot.dispatch.consent import Confirmations
 from bot.dispatch.declaration import Choice, Command, command, option
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
-from bot.dispatch.presses import Press
-from bot.dispatch.ranks import Ranks
+from bot.dispatch.presses import ButtonPress
+from bot.dispatch.ranks import Authorizer
 from bot.dispatch.services import Services
 from bot.moderation.moderation import Moderation
 
 Answer = Callable[[Invocation], Awaitable[Reply | None]]
 
 
-def colours(_: Services, typed: str) -> Sequence[Choice]:
+def suggest_colours(_: Services, typed: str) -> Sequence[Choice]:
     return [Choice(f"{name} paint", name) for name in ("madder", "ochre", "umber") if name.startswith(typed)]
 
 
@@ -30,7 +30,7 @@ class Draw(Command):
     prompt: str = option("What?", max_length=100, words=True)
     count: int = option("How many?", default=1, minimum=1, maximum=4)
     aspect: str | None = option("Which shape?", default=None, choices=("1:1", "16:9"))
-    colour: str = option("Which colour?", default="", autocomplete=colours)
+    colour: str = option("Which colour?", default="", autocomplete=suggest_colours)
     image: Attachment | Link | None = option("Start from?", default=None)
 
 
@@ -44,45 +44,45 @@ class Talk(Command):
 MENU: tuple[type[Command], ...] = (Draw, Talk)
 
 
-async def _nothing(_: Invocation) -> Reply | None:
+async def _answer_nothing(_: Invocation) -> Reply | None:
     return None
 
 
 @dataclass
-class Script:
+class DispatcherScript:
     """What is answered, and what was asked."""
 
-    answer: Answer = _nothing
-    pressed: Reply | None = None
+    answer: Answer = _answer_nothing
+    press_reply: Reply | None = None
     invocations: list[Invocation] = field(default_factory=list)
-    presses: list[Press] = field(default_factory=list)
+    presses: list[ButtonPress] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedDispatcher(Dispatcher):
     """Notes what it is handed, and answers by its script."""
 
-    script: Script = field(default_factory=Script)
+    script: DispatcherScript = field(default_factory=DispatcherScript)
 
     async def handle(self, invocation: Invocation) -> Reply | None:
         self.script.invocations.append(invocation)
         return await self.script.answer(invocation)
 
-    async def press(self, press: Press) -> Reply | None:
+    async def handle_press(self, press: ButtonPress) -> Reply | None:
         self.script.presses.append(press)
-        return self.script.pressed
+        return self.script.press_reply
 
 
-NOBODY = cast(Moderation, SimpleNamespace())
+NO_MODERATION = cast(Moderation, SimpleNamespace())
 """Nobody who asks here has roles, so that nobody looks."""
 
 
-def scripted(script: Script) -> ScriptedDispatcher:
+def make_scripted_dispatcher(script: DispatcherScript) -> ScriptedDispatcher:
     """A dispatcher with a small menu of its own."""
     return ScriptedDispatcher(
         cast(Services, SimpleNamespace(menu=MENU)),
-        Ranks((), NOBODY),
-        Notices({}, NOBODY, ()),
-        cast(Consent, None),
+        Authorizer((), NO_MODERATION),
+        Notices({}, NO_MODERATION, ()),
+        cast(Confirmations, None),
         script,
     )

@@ -8,18 +8,18 @@ from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply
 
 
-class NoPace:
+class UnlimitedPacer:
     """Every edit may go at once."""
 
-    async def turn(self, *, is_final: bool) -> None:
+    async def wait_for_edit(self, *, is_final: bool) -> None:
         """Now."""
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Nothing to leave."""
 
 
 @dataclass
-class Shown:
+class ShownMessage:
     """One message, with everything it ever showed and when (seconds of the monotonic clock)."""
 
     ref: MessageRef
@@ -37,20 +37,20 @@ class Shown:
         return self.reply.text
 
 
-class RememberingPlatform:
+class FakePlatform:
     """Keeps each message; equal nonces make one. Failures are what a test orders."""
 
     def __init__(self, name: str, clock: Clock, limits: MessageLimits | None = None) -> None:
         self.name = name
-        self.limits = limits or MessageLimits(text=2_000)
-        self.messages: dict[str, Shown] = {}
+        self.limits = limits or MessageLimits(max_length=2_000)
+        self.messages: dict[str, ShownMessage] = {}
         self._clock = clock
         self._lost: set[str] = set()
         self._is_closed = False
         self._failures: list[Exception] = []
 
     @property
-    def last(self) -> Shown:
+    def last_message(self) -> ShownMessage:
         """The message posted last."""
         return list(self.messages.values())[-1]
 
@@ -69,11 +69,11 @@ class RememberingPlatform:
         self._fail()
         if self._is_closed:
             raise MessageLost("I cannot post there: the channel is gone.")
-        message = destination.answering.id if destination.answering is not None else destination.nonce
+        message = destination.placeholder.id if destination.placeholder is not None else destination.nonce
         if message not in self.messages:
             channel = destination.channel
             ref = MessageRef(self.name, channel.workspace, channel.id, channel.thread, message)
-            self.messages[message] = Shown(ref, destination)
+            self.messages[message] = ShownMessage(ref, destination)
             self._keep(message, reply)
         return self.messages[message].ref
 
@@ -89,9 +89,9 @@ class RememberingPlatform:
         self.messages.pop(message.id, None)
 
     def pacer(self, message: MessageRef) -> Pacer:
-        return NoPace()
+        return UnlimitedPacer()
 
-    async def direct(self, workspace: str, user: str) -> Channel | None:
+    async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
         return Channel(self.name, workspace, f"direct-{user}")
 
     def _keep(self, message: str, reply: Reply) -> None:

@@ -13,7 +13,7 @@ ANA = User("web", "page", "ana", "Ana")
 CHANNEL = Channel("web", "page", "c1")
 
 
-def job(**changes: Any) -> Job:
+def make_job(**changes: Any) -> Job:
     """An accepted job of Ana's, with fresh ids."""
     job_id = new_id()
     plain = Job(

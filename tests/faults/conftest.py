@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.town import Town
-from tests.faults.town import town as opened
+from tests.faults.town import FaultBench
+from tests.faults.town import open_fault_bench as opened
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
+async def town(tmp_path: Path) -> AsyncIterator[FaultBench]:
     async with opened(tmp_path) as one:
         yield one
 
 
 @pytest.fixture
-async def public_town(tmp_path: Path) -> AsyncIterator[Town]:
+async def public_town(tmp_path: Path) -> AsyncIterator[FaultBench]:
     async with opened(tmp_path, is_public=True) as one:
         yield one

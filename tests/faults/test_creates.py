@@ -10,23 +10,23 @@ import pytest
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.backends.replicate.circuit import FAILURES_TO_OPEN
 from bot.core.replies import Stage
-from bot.sandbox.rate_limits import RateLimit
-from tests.faults.town import Town
-from tests.faults.town import town as opened
+from bot.sandbox.rate_limits import SandboxRateLimit
+from tests.faults.town import FaultBench
+from tests.faults.town import open_fault_bench as opened
 
 PICTURE = 3_000
 
 
-async def test_a_create_answered_with_500_is_found_and_not_sent_again(town: Town) -> None:
+async def test_a_create_answered_with_500_is_found_and_not_sent_again(town: FaultBench) -> None:
     await town.run("/imagine a fox fault:500")
 
     assert town.last.reply.pictures
-    assert await town.spent() == PICTURE
-    assert len(town.made) == 1
+    assert await town.spent_micros() == PICTURE
+    assert len(town.predictions) == 1
 
 
 async def test_without_credit_people_read_their_own_words_and_the_owner_one_line(
-    town: Town, caplog: pytest.LogCaptureFixture
+    town: FaultBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         texts = [await town.run(f"/imagine a fox {n} fault:402") for n in range(3)]
@@ -36,45 +36,45 @@ async def test_without_credit_people_read_their_own_words_and_the_owner_one_line
     assert set(texts) == {"⚠ The bot cannot pay for models right now. Its owner has to look after its account."}
     told = [record for record in caplog.records if record.getMessage() == "backend.out_of_credit"]
     assert [record.levelno for record in told] == [logging.ERROR] * 2  # once for each episode
-    assert await town.spent() == PICTURE
-    assert len(town.made) == 1
+    assert await town.spent_micros() == PICTURE
+    assert len(town.predictions) == 1
 
 
 @pytest.mark.parametrize("fault", ["429", "429=20", "storm", "storm=12", "lowcredit"])
-async def test_a_throttled_create_waits_in_line_and_is_made_once(town: Town, fault: str) -> None:
+async def test_a_throttled_create_waits_in_line_and_is_made_once(town: FaultBench, fault: str) -> None:
     await town.run(f"/imagine a fox fault:{fault}")
 
     assert {progress.stage for progress in town.progress} <= {Stage.QUEUED, Stage.RUNNING}
     assert town.last.reply.pictures
-    assert await town.spent() == PICTURE
-    assert len(town.made) == 1
+    assert await town.spent_micros() == PICTURE
+    assert len(town.predictions) == 1
 
 
-async def test_who_waits_for_the_throttle_can_leave(town: Town) -> None:
+async def test_who_waits_for_the_throttle_can_leave(town: FaultBench) -> None:
     await town.ask("/imagine a fox fault:429=300")
-    await town.until(lambda: town.clock.monotonic() > 10)
+    await town.wait_until(lambda: town.clock.monotonic() > 10)
 
     await town.press("cancel")
-    await town.until_over()
+    await town.wait_until_done()
 
     assert town.last.text == "⏹ Stopped."
-    assert await town.spent() == 0
-    assert town.made == []
+    assert await town.spent_micros() == 0
+    assert town.predictions == []
 
 
-async def test_a_throttle_of_an_hour_is_told(town: Town) -> None:
+async def test_a_throttle_of_an_hour_is_told(town: FaultBench) -> None:
     text = await town.run("/imagine a fox fault:429=3600")
 
     assert text == "⚠ The model service is busy. Try again in 60 minutes."
-    assert await town.spent() == 0
-    assert town.made == []
+    assert await town.spent_micros() == 0
+    assert town.predictions == []
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"rate_limit": True, "create_limit": RateLimit(600, burst=10)},
-        {"low_credit": True, "create_limit": RateLimit(600, burst=10)},
+        {"rate_limit": True, "create_limit": SandboxRateLimit(600, burst=10)},
+        {"low_credit": True, "create_limit": SandboxRateLimit(600, burst=10)},
     ],
     ids=["small burst", "low credit"],
 )
@@ -83,21 +83,21 @@ async def test_many_at_once_under_a_limit_all_end(tmp_path: Path, options: dict[
     async with opened(tmp_path, **options) as limited:
         for n in range(asks):
             await limited.ask(f"/chat Tell me about budgets, number {n}.")
-        await limited.until_over()
+        await limited.wait_until_done()
 
         assert len(limited.platform.messages) == asks
         assert all(len(message.text) > 20 for message in limited.platform.messages.values())
-        assert len(limited.made) == asks
-        assert await limited.spent() > 0
+        assert len(limited.predictions) == asks
+        assert await limited.spent_micros() > 0
 
 
-async def test_while_the_service_is_away_people_hear_at_once_when_to_try_again(town: Town) -> None:
+async def test_while_the_service_is_away_people_hear_at_once_when_to_try_again(town: FaultBench) -> None:
     await town.ask("/imagine a fox fault:slow=200")  # a job that runs on, and is told to be stopped in the end
-    await town.until(lambda: len(town.made) == 1)
+    await town.wait_until(lambda: len(town.predictions) == 1)
     replicate = town.app.backends["replicate"]
     assert isinstance(replicate, ReplicateBackend)
     for _ in range(FAILURES_TO_OPEN):
-        replicate.client.circuit.failed()
+        replicate.client.circuit_breaker.record_failure()
 
     refused = await town.ask("/imagine an owl")
 
@@ -107,7 +107,7 @@ async def test_while_the_service_is_away_people_hear_at_once_when_to_try_again(t
     async with aiohttp.ClientSession() as http, http.get(town.url + "/readyz") as ready:
         assert ready.status == 503
         assert (await ready.json())["checks"]["replicate"]["ok"] is False
-    await town.until_over()  # whoever watches the running job finds the service answering, and that closes it
+    await town.wait_until_done()  # whoever watches the running job finds the service answering, and that closes it
     await town.run("/imagine an owl")
     assert town.last.reply.pictures
-    assert await town.spent() == PICTURE
+    assert await town.spent_micros() == PICTURE

@@ -15,16 +15,16 @@ from bot.app import App
 from bot.core.invocations import Invocation
 from bot.core.jobs import Job
 from bot.core.replies import Progress, Reply
-from bot.dispatch.parser import parse
-from bot.dispatch.presses import Press
+from bot.dispatch.parser import parse_command
+from bot.dispatch.presses import ButtonPress
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.predictions import Prediction
+from bot.sandbox.predictions import SandboxPrediction
 from bot.sandbox.server import Sandbox, SandboxOptions
 from bot.server.server import Server
 from bot.settings import Settings
 from bot.storage.tables.jobs import predictions
 from tests.chaos.processes import free_port
-from tests.fakes.platform import RememberingPlatform, Shown
+from tests.fakes.platform import FakePlatform, ShownMessage
 from tests.fakes.rows import ANA, CHANNEL
 from tests.storage.raw import jobs_with_open_holds
 
@@ -53,20 +53,20 @@ class SharedClock:
 
 
 @dataclass
-class Town:
+class FaultBench:
     """Ask with `ask` and `press`; wait with `until_over`; look at `text`, `spent` and `made`."""
 
     app: App
     sandbox: Sandbox
     clock: SharedClock
-    platform: RememberingPlatform
+    platform: FakePlatform
     url: str
     """Where the bot's own server is."""
     _keys: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def ask(self, line: str) -> Reply | None:
         """Type a line; gives what is answered at once, such as a refusal."""
-        call = parse(line, self.app.dispatcher.services.menu)
+        call = parse_command(line, self.app.dispatcher.services.menu)
         key = f"web:{next(self._keys)}"
         invocation = Invocation(
             user=ANA, channel=CHANNEL, command=call.command, request_key=key, options=call.options, attachments={}
@@ -76,20 +76,20 @@ class Town:
     async def run(self, line: str) -> str:
         """Ask, and give what the person reads in the end."""
         await self.ask(line)
-        await self.until_over()
+        await self.wait_until_done()
         return self.last.text
 
     async def press(self, action: str) -> None:
         """Press a button of the last message, which must be there."""
         button = next(button for button in self.last.reply.buttons if button.action == action)
-        press = Press(ANA, CHANNEL, action, button.job, button.n, f"web:{next(self._keys)}", self.last.ref.id)
-        await self.app.dispatcher.press(press)
+        press = ButtonPress(ANA, CHANNEL, action, button.job, button.n, f"web:{next(self._keys)}", self.last.ref.id)
+        await self.app.dispatcher.handle_press(press)
 
-    async def until_over(self, step_seconds: float = STEP_SECONDS) -> None:
+    async def wait_until_done(self, step_seconds: float = STEP_SECONDS) -> None:
         """Let time go by until no job is left."""
-        await self.until(lambda: self.app.runner.running == 0, step_seconds)
+        await self.wait_until(lambda: self.app.runner.running_count == 0, step_seconds)
 
-    async def until(self, condition: Callable[[], bool], step_seconds: float = STEP_SECONDS) -> None:
+    async def wait_until(self, condition: Callable[[], bool], step_seconds: float = STEP_SECONDS) -> None:
         """Let time go by, some fifty times as fast as it does, until this is true."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not condition():
@@ -97,8 +97,8 @@ class Town:
                 self.sandbox.clock.advance(step_seconds)
 
     @property
-    def last(self) -> Shown:
-        return self.platform.last
+    def last(self) -> ShownMessage:
+        return self.platform.last_message
 
     @property
     def progress(self) -> list[Progress]:
@@ -106,22 +106,22 @@ class Town:
         return [reply.progress for reply in self.last.history if reply.progress is not None]
 
     @property
-    def made(self) -> list[Prediction]:
+    def predictions(self) -> list[SandboxPrediction]:
         """Every prediction that the sandbox ever made, oldest first."""
-        return list(self.sandbox.store.newest_first())[::-1]
+        return list(self.sandbox.store.list_newest_first())[::-1]
 
-    async def job(self) -> Job:
+    async def last_job(self) -> Job:
         """The job of the last message."""
         job = await self.app.jobs.get(self.last.destination.nonce.partition(":")[0])
         assert job is not None
         return job
 
-    async def spent(self) -> int:
+    async def spent_micros(self) -> int:
         """What the person has paid, in micros. Nothing may be held, and each run made must belong to one job."""
         assert await jobs_with_open_holds(self.app.database) == []
-        assert sorted(await self._claimed()) == sorted(prediction.id for prediction in self.made)
-        statement = await self.app.dispatcher.services.credits.statement(ANA)
-        return self.app.settings.daily_micros - statement.today_left
+        assert sorted(await self._claimed()) == sorted(prediction.id for prediction in self.predictions)
+        statement = await self.app.dispatcher.services.credits.get_statement(ANA)
+        return self.app.settings.daily_micros - statement.today_available_micros
 
     async def _claimed(self) -> list[str]:
         engine = sa.create_engine(self.app.settings.database_address)
@@ -133,7 +133,7 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder: Path, *, is_public: bool = False, **options: object) -> AsyncIterator[Town]:
+async def open_fault_bench(folder: Path, *, is_public: bool = False, **options: object) -> AsyncIterator[FaultBench]:
     """A bot and a sandbox. Public, the bot can be called by webhooks. `options` are the sandbox's."""
     sandbox = Sandbox(SandboxOptions(speed=0, docs=(DOCUMENT,), **options))  # type: ignore[arg-type]  # checked there
     await sandbox.start()
@@ -146,12 +146,12 @@ async def town(folder: Path, *, is_public: bool = False, **options: object) -> A
         "public_url": f"http://127.0.0.1:{port}" if is_public else None,
     }
     app = App(Settings(_env_file=None).model_copy(update=plain), clock=clock)
-    platform = RememberingPlatform("web", clock)
+    platform = FakePlatform("web", clock)
     await app.open(platform)
-    server = Server("127.0.0.1", port, app.routes(), app.checks())
+    server = Server("127.0.0.1", port, app.routes(), app.list_health_checks())
     await server.start()
     try:
-        yield Town(app, sandbox, clock, platform, f"http://127.0.0.1:{port}")
+        yield FaultBench(app, sandbox, clock, platform, f"http://127.0.0.1:{port}")
     finally:
         await server.stop()
         await app.close()

@@ -14,15 +14,15 @@ WAITING = MessageRef("web", "page", "c1", "", "@original", "a-secret-token", NOW
 
 def ask(*, is_private: bool = False) -> Invocation:
     options = {"prompt": "a fox"}
-    return Invocation(ANA, CHANNEL, "imagine", "web:i1", options, answering=WAITING, is_private=is_private)
+    return Invocation(ANA, CHANNEL, "imagine", "web:i1", options, placeholder=WAITING, is_private=is_private)
 
 
 async def test_the_waiting_message_becomes_the_answer(bench: Bench) -> None:
     await bench.app.dispatcher.handle(ask())
-    await bench.rest()
+    await bench.wait_until_idle()
 
     assert list(bench.platform.messages) == ["@original"]
-    assert bench.last_message.destination.answering == WAITING
+    assert bench.last_message.destination.placeholder == WAITING
     assert len(bench.last_message.reply.pictures) == 1
 
 
@@ -33,16 +33,16 @@ async def test_it_is_found_again_after_a_crash(bench: Bench, tmp_path: Path) -> 
     await bench.close()
     again = await Bench.open(tmp_path, clock=bench.clock, backend=bench.backend)
 
-    await again.rest()
+    await again.wait_until_idle()
 
-    assert again.last_message.destination.answering == WAITING
-    assert (await again.app.jobs.recent(ANA))[0].state is JobState.DELIVERED
+    assert again.last_message.destination.placeholder == WAITING
+    assert (await again.app.jobs.list_recent(ANA))[0].state is JobState.DELIVERED
     await again.close()
 
 
 async def test_a_private_ask_has_a_private_job(bench: Bench) -> None:
     await bench.app.dispatcher.handle(ask(is_private=True))
-    await bench.rest()
+    await bench.wait_until_idle()
 
     assert bench.last_message.reply.is_private
     assert bench.last_message.destination.is_private
@@ -51,8 +51,8 @@ async def test_a_private_ask_has_a_private_job(bench: Bench) -> None:
 
 async def test_a_message_tells_which_job_it_shows(bench: Bench) -> None:
     await bench.app.dispatcher.handle(ask())
-    await bench.rest()
-    job = (await bench.app.jobs.recent(ANA))[0]
+    await bench.wait_until_idle()
+    job = (await bench.app.jobs.list_recent(ANA))[0]
 
     async with bench.app.database.read() as tx:
         found = await tx.messages.find_job("web", "c1", "@original")

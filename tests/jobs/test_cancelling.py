@@ -9,7 +9,7 @@ from bot.core.jobs import JobState
 from bot.core.people import Channel, User
 from bot.jobs.usual_times import UsualTimes
 from tests.bench import Bench
-from tests.fakes.rows import ANA, job
+from tests.fakes.rows import ANA, make_job
 
 
 async def test_a_cancel_while_the_job_is_being_taken_up_is_heard(
@@ -28,13 +28,13 @@ async def test_a_cancel_while_the_job_is_being_taken_up_is_heard(
     monkeypatch.setattr(UsualTimes, "_read", slow)
     second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
 
-    is_promised = await second.app.jobs.cancel(await second.job(), ANA)
+    is_promised = await second.app.jobs.cancel(await second.get_job(), ANA)
     gate.set()
-    await second.rest()
+    await second.wait_until_idle()
 
     assert is_promised
     assert second.backend.cancelled == ["run1"]
-    assert (await second.job()).state is JobState.CANCELLED
+    assert (await second.get_job()).state is JobState.CANCELLED
     await second.close()
 
 
@@ -43,10 +43,10 @@ async def test_nothing_is_sent_again_after_a_cancel(bench: Bench) -> None:
     await bench.say("/imagine a fox")
 
     await bench.press("cancel")
-    await bench.pass_time(15)
+    await bench.advance_time(15)
 
     assert bench.backend.runs == {}
-    assert (await bench.job()).state is JobState.CANCELLED
+    assert (await bench.get_job()).state is JobState.CANCELLED
     assert await bench.balance() == bench.starting_credits
 
 
@@ -62,7 +62,7 @@ async def test_a_cancel_while_others_take_every_place_is_heard_at_once(
     await bench.press("cancel")
 
     assert bench.backend.cancelled == []
-    assert (await bench.job()).state is JobState.CANCELLED
+    assert (await bench.get_job()).state is JobState.CANCELLED
     assert await bench.balance() == bench.starting_credits - 3_000  # what is held for the first
     await bench.close()
 
@@ -70,19 +70,19 @@ async def test_a_cancel_while_others_take_every_place_is_heard_at_once(
 async def test_two_who_cancel_at_the_same_moment_are_both_told_yes(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
-    running = await bench.job()
+    running = await bench.get_job()
 
     told = await asyncio.gather(bench.app.jobs.cancel(running, ANA), bench.app.jobs.cancel(running, ANA))
-    await bench.rest()
+    await bench.wait_until_idle()
 
     assert list(told) == [True, True]
-    assert bench.backend.cancelled == [bench.backend.last.id]
+    assert bench.backend.cancelled == [bench.backend.last_run.id]
 
 
 async def test_a_namesake_in_another_team_cannot_cancel(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slack's ids of people are unique within a team only."""
     ours, theirs = User("web", "T1", "U1", "Ana"), User("web", "T2", "U1", "Ann")
-    row = job(user=ours, channel=Channel("web", "T1", "c"))
+    row = make_job(user=ours, channel=Channel("web", "T1", "c"))
     async with bench.app.database.write() as tx:
         await tx.jobs.add(row)
     monkeypatch.setattr(bench.app.dispatcher.services.moderation, "_always_allowed", frozenset({("web", "*")}))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.jobs import JobState
-from bot.core.predictions import Metrics
+from bot.core.predictions import RunMetrics
 from bot.core.replies import Tone
 from bot.storage.database import Database
 from tests.bench import Bench
@@ -18,12 +18,12 @@ async def test_a_final_edit_that_fails_is_tried_again(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     bench.platform.will_fail(ConnectionError("cut"), ConnectionError("cut"))
 
-    bench.backend.last.let_go.set()
-    await bench.rest()
-    await bench.pass_time(5)
+    bench.backend.last_run.released.set()
+    await bench.wait_until_idle()
+    await bench.advance_time(5)
 
     assert bench.last_message.reply.tone is Tone.DONE
-    assert (await bench.job()).state is JobState.DELIVERED
+    assert (await bench.get_job()).state is JobState.DELIVERED
 
 
 async def test_a_result_that_cannot_be_shown_is_kept_and_shown_on_demand(bench: Bench) -> None:
@@ -31,10 +31,10 @@ async def test_a_result_that_cannot_be_shown_is_kept_and_shown_on_demand(bench: 
     await bench.say("/imagine a fox")
     bench.platform.will_lose(bench.last_message.ref.id)
 
-    bench.backend.last.let_go.set()
-    await bench.rest()
+    bench.backend.last_run.released.set()
+    await bench.wait_until_idle()
 
-    job = await bench.job()
+    job = await bench.get_job()
     assert job.state is JobState.UNDELIVERABLE
     assert await bench.balance() == bench.starting_credits - 3_000
     shown = await bench.say(f"/show {job.id}")
@@ -47,12 +47,12 @@ async def test_a_platform_that_fails_for_ever_loses_no_result(bench: Bench) -> N
     await bench.say("/imagine a fox")
     bench.platform.will_fail(*[ConnectionError("cut")] * 50)
 
-    bench.backend.last.let_go.set()
-    await bench.rest()
-    await bench.pass_time(30)
+    bench.backend.last_run.released.set()
+    await bench.wait_until_idle()
+    await bench.advance_time(30)
 
-    assert (await bench.job()).state is JobState.UNDELIVERABLE
-    assert await bench.open_holds() == []
+    assert (await bench.get_job()).state is JobState.UNDELIVERABLE
+    assert await bench.list_open_holds() == []
 
 
 async def test_where_nothing_can_be_posted_nothing_is_spent(bench: Bench) -> None:
@@ -62,16 +62,16 @@ async def test_where_nothing_can_be_posted_nothing_is_spent(bench: Bench) -> Non
 
     assert bench.backend.runs == {}
     assert await bench.balance() == bench.starting_credits
-    assert await bench.open_holds() == []
+    assert await bench.list_open_holds() == []
 
 
 async def test_a_run_past_its_limit_is_stopped_told_and_paid_as_metered(bench: Bench) -> None:
-    bench.backend.will(hangs_after=0, metrics=Metrics(predict_seconds=60.0))
+    bench.backend.will(hangs_after=0, metrics=RunMetrics(predict_seconds=60.0))
     await bench.say("/imagine a fox --model sdxl")
 
-    await bench.pass_time(62)
+    await bench.advance_time(62)
 
-    assert bench.backend.cancelled == [bench.backend.last.id]
+    assert bench.backend.cancelled == [bench.backend.last_run.id]
     assert bench.last_text == "⚠ It ran longer than its limit of 60 seconds."
     assert await bench.balance() == bench.starting_credits - 58_500
 
@@ -80,7 +80,7 @@ async def test_the_elapsed_time_is_shown_while_nothing_else_changes(bench: Bench
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
 
-    await bench.pass_time(10)
+    await bench.advance_time(10)
 
     seconds = [reply.progress.elapsed_seconds for reply in bench.last_message.history if reply.progress]
     assert seconds[-1] == 9
@@ -89,7 +89,7 @@ async def test_the_elapsed_time_is_shown_while_nothing_else_changes(bench: Bench
 
 
 async def test_the_usual_time_is_learnt(bench: Bench) -> None:
-    bench.backend.will(metrics=Metrics(predict_seconds=20.0))
+    bench.backend.will(metrics=RunMetrics(predict_seconds=20.0))
     await bench.say("/imagine a fox --model sdxl")
     await bench.clock.advance(61)
 
@@ -126,13 +126,13 @@ async def test_a_database_locked_in_the_middle_of_a_job_only_delays_it(
     await bench.say("/imagine a fox")
     other = sqlite3.connect(tmp_path / "easel.db")
     other.execute("BEGIN IMMEDIATE")
-    bench.backend.last.let_go.set()
-    await bench.rest()
+    bench.backend.last_run.released.set()
+    await bench.wait_until_idle()
     meanwhile = bench.last_message.reply.tone
 
     other.rollback()
     other.close()
-    await bench.pass_time(2)
+    await bench.advance_time(2)
 
     assert (meanwhile, bench.last_message.reply.tone) == (Tone.WORKING, Tone.DONE)
     assert await bench.balance() == bench.starting_credits - 3_000
@@ -161,7 +161,7 @@ async def test_the_backend_going_away_in_the_middle_loses_nothing(bench: Bench) 
     bench.backend.watch_errors = [BackendDown("away"), BackendDown("away")]
 
     await bench.say("/imagine a fox")
-    await bench.pass_time(5)
+    await bench.advance_time(5)
 
     assert bench.last_message.reply.tone is Tone.DONE
     assert len(bench.backend.runs) == 1

@@ -14,37 +14,37 @@ def stage(bench: Bench) -> Stage:
 
 
 async def test_who_waits_in_line_sees_so_and_goes_on(bench: Bench) -> None:
-    bench.backend.is_free.clear()
+    bench.backend.create_allowed.clear()
     await bench.say("/imagine a fox")
-    assert (stage(bench), (await bench.job()).state, bench.backend.runs) == (Stage.QUEUED, JobState.QUEUED, {})
+    assert (stage(bench), (await bench.get_job()).state, bench.backend.runs) == (Stage.QUEUED, JobState.QUEUED, {})
 
-    bench.backend.is_free.set()
-    await bench.rest()
+    bench.backend.create_allowed.set()
+    await bench.wait_until_idle()
 
     assert bench.last_message.reply.tone is Tone.DONE
 
 
 async def test_who_waits_in_line_can_leave_it(bench: Bench) -> None:
-    bench.backend.is_free.clear()
+    bench.backend.create_allowed.clear()
     await bench.say("/imagine a fox")
 
     await bench.press("cancel")
 
     assert bench.last_text == "⏹ Stopped."
-    assert bench.backend.waiting == 0
+    assert bench.backend.waiting_count == 0
     assert bench.backend.runs == {}
     assert await bench.balance() == bench.starting_credits
-    assert await bench.open_holds() == []
+    assert await bench.list_open_holds() == []
 
 
 async def test_a_stop_of_the_bot_leaves_the_line_too(bench: Bench) -> None:
-    bench.backend.is_free.clear()
+    bench.backend.create_allowed.clear()
     await bench.say("/imagine a fox")
 
     await bench.app.runner.stop()
 
-    assert bench.backend.waiting == 0
-    assert (await bench.job()).state is JobState.QUEUED
+    assert bench.backend.waiting_count == 0
+    assert (await bench.get_job()).state is JobState.QUEUED
 
 
 async def test_a_throttled_create_is_sent_again_without_looking_for_it(bench: Bench) -> None:
@@ -54,11 +54,11 @@ async def test_a_throttled_create_is_sent_again_without_looking_for_it(bench: Be
 
     assert len(bench.backend.runs) == 1
     assert bench.last_message.reply.tone is Tone.DONE
-    assert (await bench.job()).attempts == 0
+    assert (await bench.get_job()).attempts == 0
 
 
 async def test_while_the_backend_is_away_an_ask_is_refused_at_once_and_nothing_is_held(bench: Bench) -> None:
-    bench.backend.absence = BackendDown("The model service cannot be reached right now. Try again in 15 seconds.")
+    bench.backend.admit_error = BackendDown("The model service cannot be reached right now. Try again in 15 seconds.")
 
     reply = await bench.say("/imagine a fox")
 
@@ -66,12 +66,12 @@ async def test_while_the_backend_is_away_an_ask_is_refused_at_once_and_nothing_i
     assert "Try again in 15 seconds." in reply.text
     assert bench.platform.messages == {}
     assert await bench.balance() == bench.starting_credits
-    assert await bench.open_holds() == []
+    assert await bench.list_open_holds() == []
 
 
 async def test_an_ask_that_was_accepted_before_is_not_refused(bench: Bench) -> None:
     await bench.say("/imagine a fox", key="web:7")
-    bench.backend.absence = BackendDown("The model service cannot be reached right now. Try again in 15 seconds.")
+    bench.backend.admit_error = BackendDown("The model service cannot be reached right now. Try again in 15 seconds.")
 
     assert await bench.say("/imagine a fox", key="web:7") is None
 
@@ -80,12 +80,12 @@ async def test_an_ask_that_was_accepted_before_is_not_refused(bench: Bench) -> N
 
 async def test_a_silent_text_model_is_starting_and_the_usual_time_is_told(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
-    bench.backend.starts = False
+    bench.backend.reports_start = False
     await bench.say("/chat hello")
-    await bench.pass_time(3)
+    await bench.advance_time(3)
     assert stage(bench) is Stage.RUNNING
 
-    await bench.pass_time(4)
+    await bench.advance_time(4)
 
     assert stage(bench) is Stage.STARTING
     progress = bench.last_message.reply.progress
@@ -97,11 +97,11 @@ async def test_no_edit_goes_before_the_first_word_of_a_warm_text_model(bench: Be
     """On Discord the word would wait a second behind it."""
     bench.backend.will(hangs_after=0)
     await bench.say("/chat hello")
-    await bench.pass_time(1)
+    await bench.advance_time(1)
 
     shown = [reply.progress.stage for reply in bench.last_message.history if reply.progress]
 
-    assert bench.backend.last.state is PredictionState.PROCESSING
+    assert bench.backend.last_run.state is PredictionState.PROCESSING
     assert shown == [Stage.QUEUED]
 
 
@@ -112,8 +112,8 @@ async def test_what_ran_before_anybody_looked_counts_against_its_limit(bench: Be
     bench.backend.first_look_seconds = 30
     await bench.say("/imagine a fox")
 
-    await bench.pass_time(59)
+    await bench.advance_time(59)
     assert bench.backend.cancelled == []
-    await bench.pass_time(3)
+    await bench.advance_time(3)
 
     assert bench.backend.cancelled == ["run1"]

@@ -6,8 +6,8 @@ from dataclasses import replace
 from bot.core.errors import BackendDown
 from bot.core.invocations import Invocation
 from bot.core.replies import Tone
-from bot.dispatch.presses import Press
-from bot.media.keeping import Kept
+from bot.dispatch.presses import ButtonPress
+from bot.media.keeping import StoredPicture
 from tests.bench import Bench
 from tests.fakes.rows import ANA, CHANNEL
 
@@ -26,7 +26,7 @@ async def test_an_ask_delivered_twice_at_once_is_one_job(bench: Bench) -> None:
     call = Invocation(ANA, CHANNEL, "imagine", "web:same", {"prompt": "a fox"})
 
     await asyncio.gather(*(bench.app.dispatcher.handle(call) for _ in range(5)))
-    await bench.rest()
+    await bench.wait_until_idle()
 
     assert len(bench.backend.runs) == 1
 
@@ -58,8 +58,8 @@ async def test_the_same_button_works_again_when_its_job_is_over(bench: Bench) ->
 
 
 async def pressed(bench: Bench, action: str, job: str, *, channel: str = "c1", n: int = 0) -> str:
-    press = Press(ANA, replace(CHANNEL, id=channel), action, job, n, "web:p", "message")
-    reply = await bench.app.dispatcher.press(press)
+    press = ButtonPress(ANA, replace(CHANNEL, id=channel), action, job, n, "web:p", "message")
+    reply = await bench.app.dispatcher.handle_press(press)
     assert reply is not None
     assert reply.tone is Tone.ERROR
     return reply.text
@@ -67,7 +67,7 @@ async def pressed(bench: Bench, action: str, job: str, *, channel: str = "c1", n
 
 async def test_buttons_that_can_do_nothing_say_why(bench: Bench) -> None:
     await bench.say("/imagine a fox", by=BEN)
-    job = await bench.job()
+    job = await bench.get_job()
 
     assert await pressed(bench, "again", "nothing") == "That job is not here any more, so its buttons do nothing."
     assert await pressed(bench, "again", job.id, channel="elsewhere") == (
@@ -90,7 +90,7 @@ async def test_a_picture_that_was_taken_away_cannot_be_worked_on(bench: Bench) -
 async def test_a_stop_pressed_twice_or_too_late_says_so(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
-    job = await bench.job()
+    job = await bench.get_job()
     await bench.press("cancel")
 
     assert await pressed(bench, "cancel", job.id) == "That is over already: there is nothing left to stop."
@@ -99,26 +99,26 @@ async def test_a_stop_pressed_twice_or_too_late_says_so(bench: Bench) -> None:
 async def test_an_output_that_cannot_be_fetched_at_once_is_fetched_again(bench: Bench) -> None:
     fetch, failures = bench.app.media.take_output, [BackendDown("away"), BackendDown("away")]
 
-    async def unsteady(url: str) -> Kept:
+    async def unsteady(url: str) -> StoredPicture:
         if failures:
             raise failures.pop()
         return await fetch(url)
 
     bench.app.media.take_output = unsteady  # type: ignore[method-assign]  # a bad network
     await bench.say("/imagine a fox")
-    await bench.pass_time(4)
+    await bench.advance_time(4)
 
     assert bench.last_message.reply.tone is Tone.DONE
 
 
 async def test_an_output_that_can_never_be_fetched_is_given_back(bench: Bench) -> None:
-    async def away(url: str) -> Kept:
+    async def away(url: str) -> StoredPicture:
         raise BackendDown("What the model made could not be fetched. You were not charged.")
 
     bench.app.media.take_output = away  # type: ignore[method-assign]  # no network
     await bench.say("/imagine a fox")
-    await bench.pass_time(90)
+    await bench.advance_time(90)
 
     assert bench.last_text == "⚠ What the model made could not be fetched. You were not charged."
     assert await bench.balance() == bench.starting_credits
-    assert await bench.bot_spent() == 3_000
+    assert await bench.get_bot_spent_micros() == 3_000

@@ -8,26 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bot.jobs.line import Line, Ticket
+from bot.jobs.line import FairQueue, QueueEntry
 
 PEOPLE = ("ana", "ben", "cleo", "dora")
 
 
-def served(line: Line, tickets: list[Ticket], runs: int | None = None) -> list[str]:
+def served(line: FairQueue, tickets: list[QueueEntry], runs: int | None = None) -> list[str]:
     """Who is called, one after the other, as each run ends."""
-    running = [ticket for ticket in tickets if ticket.called.is_set()]
+    running = [ticket for ticket in tickets if ticket.granted.is_set()]
     order: list[str] = []
     while running and (runs is None or len(order) < runs):
-        before = [ticket for ticket in tickets if not ticket.called.is_set()]
+        before = [ticket for ticket in tickets if not ticket.granted.is_set()]
         line.leave(running.pop(0))
-        called = [ticket for ticket in before if ticket.called.is_set()]
-        order += [ticket.who for ticket in called]
+        called = [ticket for ticket in before if ticket.granted.is_set()]
+        order += [ticket.user_key for ticket in called]
         running += called
     return order
 
 
 def test_one_job_waits_for_one_of_a_person_who_has_hundreds() -> None:
-    line = Line(3)
+    line = FairQueue(3)
     tickets = [line.join("ana") for _ in range(500)]
     served(line, tickets, runs=40)
 
@@ -38,14 +38,14 @@ def test_one_job_waits_for_one_of_a_person_who_has_hundreds() -> None:
 
 
 def test_people_take_turns_whoever_asked_how_much() -> None:
-    line = Line(1)
+    line = FairQueue(1)
     tickets = [line.join(who) for who in ("ana", "ana", "ana", "ana", "ben", "cleo", "ben")]
 
     assert served(line, tickets) == ["ana", "ben", "cleo", "ana", "ben", "ana"]
 
 
 def test_a_weight_of_three_gets_three_turns_for_one() -> None:
-    line = Line(1)
+    line = FairQueue(1)
     tickets = [line.join(who, weight) for _ in range(100) for who, weight in (("ana", 3), ("ben", 1))]
 
     turns = Counter(served(line, tickets, runs=80))
@@ -54,7 +54,7 @@ def test_a_weight_of_three_gets_three_turns_for_one() -> None:
 
 
 def test_a_weight_of_nothing_waits_longest_but_not_for_ever() -> None:
-    line = Line(1)
+    line = FairQueue(1)
     tickets = [line.join("ana"), line.join("ben", 0), line.join("ben", 0), *(line.join("ana") for _ in range(30))]
 
     turns = served(line, tickets)
@@ -65,7 +65,7 @@ def test_a_weight_of_nothing_waits_longest_but_not_for_ever() -> None:
 
 def test_newcomers_do_not_overtake_for_ever() -> None:
     """People come one after the other without end; whoever asked twice before them gets the second turn too."""
-    line = Line(1)
+    line = FairQueue(1)
     running = line.join("somebody")
     first, second = line.join("ana"), line.join("ana")
     waiting = [line.join(f"early{n}") for n in range(5)]
@@ -73,75 +73,77 @@ def test_newcomers_do_not_overtake_for_ever() -> None:
     for n in range(30):
         waiting.append(line.join(f"late{n}"))
         line.leave(running)
-        running = next(t for t in [first, second, *waiting] if t.called.is_set() and not t.is_over)
-        if second.called.is_set():
+        running = next(t for t in [first, second, *waiting] if t.granted.is_set() and not t.has_left)
+        if second.granted.is_set():
             break
 
-    assert second.called.is_set()
+    assert second.granted.is_set()
     assert n < 15
 
 
 def test_a_lower_limit_takes_no_place_away_and_a_higher_one_calls_at_once() -> None:
-    line = Line(2)
+    line = FairQueue(2)
     tickets = [line.join("ana") for _ in range(5)]
 
     line.limit = 1
     line.leave(tickets[0])
-    after_one = [ticket.called.is_set() for ticket in tickets]
+    after_one = [ticket.granted.is_set() for ticket in tickets]
     line.limit = 3
 
     assert after_one == [True, True, False, False, False]
-    assert [ticket.called.is_set() for ticket in tickets] == [True, True, True, True, False]
+    assert [ticket.granted.is_set() for ticket in tickets] == [True, True, True, True, False]
 
 
 def test_what_runs_already_has_its_place_beyond_the_limit() -> None:
-    line = Line(1)
+    line = FairQueue(1)
     running = [line.occupy("ana"), line.occupy("ana")]
     mine = line.join("ben")
 
     line.leave(running[0])
-    with_one_left = mine.called.is_set()
+    with_one_left = mine.granted.is_set()
     line.leave(running[1])
 
-    assert (with_one_left, mine.called.is_set()) == (False, True)
+    assert (with_one_left, mine.granted.is_set()) == (False, True)
 
 
 def test_places_are_counted_once_a_second() -> None:
-    line = Line(1)
+    line = FairQueue(1)
     line.join("ana")
     first, second = line.join("ana"), line.join("ana")
-    told = [line.place(first, 10), line.place(second, 10)]
+    told = [line.get_position(first, 10), line.get_position(second, 10)]
     newcomer = line.join("ben")
 
     assert told == [1, 2]
-    assert line.place(newcomer, 10.5) is None
-    assert [line.place(ticket, 11.5) for ticket in (first, newcomer, second)] == [1, 2, 3]
+    assert line.get_position(newcomer, 10.5) is None
+    assert [line.get_position(ticket, 11.5) for ticket in (first, newcomer, second)] == [1, 2, 3]
 
 
 @given(st.lists(st.tuples(st.sampled_from(PEOPLE), st.sampled_from([0, 1, 2, 5])), max_size=40), st.integers(1, 4))
 def test_the_order_that_is_told_is_the_one_that_comes(asks: list[tuple[str, int]], limit: int) -> None:
-    line = Line(limit)
+    line = FairQueue(limit)
     tickets = [line.join(who, weight) for who, weight in asks]
 
-    told = [ticket.who for ticket in line.order()]
+    told = [ticket.user_key for ticket in line.iterate_waiting()]
 
     assert served(line, tickets) == told
 
 
-class Machine(RuleBasedStateMachine):
+class FairQueueMachine(RuleBasedStateMachine):
     """People join, leave and are served in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = Line(2)
-        self.waiting: list[Ticket] = []
-        self.running: list[Ticket] = []
-        self.ahead: dict[Ticket, Counter[str]] = {}
+        self.line = FairQueue(2)
+        self.waiting: list[QueueEntry] = []
+        self.running: list[QueueEntry] = []
+        self.ahead: dict[QueueEntry, Counter[str]] = {}
         """For tickets of people who had nothing: whose turns came since they joined."""
 
     @rule(who=st.sampled_from(PEOPLE), weight=st.sampled_from([0, 1, 1, 3]))
     def join(self, who: str, weight: int) -> None:
-        is_new = who not in {ticket.who for ticket in self.waiting} and self.line.turn(who) == self.line.turn("nobody")
+        is_new = who not in {ticket.user_key for ticket in self.waiting} and self.line.get_finish_time(
+            who
+        ) == self.line.get_finish_time("nobody")
         ticket = self.line.join(who, weight)
         self.waiting.append(ticket)
         if is_new:
@@ -157,14 +159,14 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         left = self._leave(self.waiting, data)
-        assert not left.called.is_set()
+        assert not left.granted.is_set()
 
     @rule(limit=st.integers(1, 3))
     def change_limit(self, limit: int) -> None:
         self.line.limit = limit
         self._take_called()
 
-    def _leave(self, tickets: list[Ticket], data: st.DataObject) -> Ticket:
+    def _leave(self, tickets: list[QueueEntry], data: st.DataObject) -> QueueEntry:
         ticket = tickets.pop(data.draw(st.integers(0, len(tickets) - 1)))
         self.line.leave(ticket)
         self.line.leave(ticket)
@@ -173,31 +175,31 @@ class Machine(RuleBasedStateMachine):
         return ticket
 
     def _take_called(self) -> None:
-        called = [ticket for ticket in self.waiting if ticket.called.is_set()]
-        self.waiting = [ticket for ticket in self.waiting if not ticket.called.is_set()]
+        called = [ticket for ticket in self.waiting if ticket.granted.is_set()]
+        self.waiting = [ticket for ticket in self.waiting if not ticket.granted.is_set()]
         self.running += called
         for ticket in called:
             self.ahead.pop(ticket, None)
         for turns in self.ahead.values():
-            turns.update(ticket.who for ticket in called)
+            turns.update(ticket.user_key for ticket in called)
 
     @invariant()
     def no_place_is_lost_and_none_given_twice(self) -> None:
-        assert self.line.served == len(self.running)
-        assert self.line.waiting == len(self.waiting)
-        assert not self.waiting or self.line.served >= self.line.limit
+        assert self.line.active_count == len(self.running)
+        assert self.line.waiting_count == len(self.waiting)
+        assert not self.waiting or self.line.active_count >= self.line.limit
 
     @invariant()
     def who_had_nothing_waits_for_one_turn_of_each_other_person(self) -> None:
         assert all(turns <= Counter(PEOPLE) for turns in self.ahead.values())
 
 
-TestMachine = Machine.TestCase
+TestMachine = FairQueueMachine.TestCase
 
 
 @given(st.dictionaries(st.sampled_from(PEOPLE), st.integers(1, 5), min_size=2), st.integers(20, 200))
 def test_those_who_always_wait_get_their_share(weights: dict[str, int], runs: int) -> None:
-    line = Line(1)
+    line = FairQueue(1)
     tickets = [line.join(who, weight) for _ in range(runs + 1) for who, weight in weights.items()]
 
     turns = Counter(served(line, tickets, runs))

@@ -10,17 +10,17 @@ import pytest
 
 from bot.core.clock import Clock
 from bot.core.jobs import PostedMessage
-from bot.core.pending import Pending
+from bot.core.pending import PendingAction
 from bot.core.replies import MessageRef, Reply
-from bot.jobs.personal import person_of
-from bot.jobs.retention import Limits, Retention
-from bot.media.keeping import KeptFile
+from bot.jobs.personal import person_from_user
+from bot.jobs.retention import Retention, RetentionLimits
+from bot.media.keeping import MediaFile
 from bot.settings import Settings
 from bot.storage.web_page import PageMessage
-from tests.bench import Bench, attachment
+from tests.bench import Bench, make_attachment
 from tests.commands.people import BEN, MODERATOR
 from tests.fakes.rows import ANA, CHANNEL
-from tests.media.pictures import encoded
+from tests.media.pictures import encode_picture
 
 DAY = 86_400
 
@@ -38,13 +38,13 @@ def files(bench: Bench) -> list[Path]:
 
 async def kept(bench: Bench) -> str:
     async with bench.app.database.read() as tx:
-        return json.dumps(await tx.erasure.export_person(person_of(ANA)))
+        return json.dumps(await tx.erasure.export_person(person_from_user(ANA)))
 
 
 async def test_prompts_answers_and_pictures_go_after_their_days(bench: Bench) -> None:
     await bench.say("/imagine an old fox")
     await bench.say("/chat an old question")
-    await bench.say("/caption --question old", image=encoded("PNG"))
+    await bench.say("/caption --question old", image=encode_picture("PNG"))
     age_files(bench)
     await bench.clock.advance(29 * DAY)
     await bench.app.retention.sweep()
@@ -56,7 +56,7 @@ async def test_prompts_answers_and_pictures_go_after_their_days(bench: Bench) ->
     after = await kept(bench)
     assert all(words in before for words in ("an old fox", "an old question"))
     assert all(words not in after for words in ("an old fox", "an old question"))
-    assert json.loads(after)["jobs"][0]["cost"] == 3_000
+    assert json.loads(after)["jobs"][0]["cost_micros"] == 3_000
     assert files(bench) == []
     async with bench.app.database.read() as tx:
         assert await tx.ledger_checks.find_mismatches(10) == []
@@ -66,7 +66,7 @@ async def test_prompts_answers_and_pictures_go_after_their_days(bench: Bench) ->
 async def test_a_workspace_may_keep_less(bench: Bench) -> None:
     await bench.say("/settings general --keep_days 2", by=MODERATOR)
     there = replace(CHANNEL, workspace="guild")
-    await bench.app.dispatcher.services.moderation.desk.allow(replace(MODERATOR, workspace="guild"))
+    await bench.app.dispatcher.services.moderation.admin.allow_workspace(replace(MODERATOR, workspace="guild"))
     await bench.say("/imagine a short fox")
     await bench.say("/imagine a long fox", by=replace(ANA, workspace="guild"), channel=there)
     age_files(bench)
@@ -81,7 +81,7 @@ async def test_a_workspace_may_keep_less(bench: Bench) -> None:
 
 async def test_an_open_job_is_left_alone_however_old(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
-    await bench.say("/upscale", image=encoded("PNG"))
+    await bench.say("/upscale", image=encode_picture("PNG"))
     age_files(bench)
     now = bench.clock.now() + timedelta(days=40)
     later = _LaterClock(now)
@@ -90,12 +90,12 @@ async def test_an_open_job_is_left_alone_however_old(bench: Bench) -> None:
     await retention.sweep()
 
     assert len(files(bench)) == 1
-    assert bench.app.runner.running == 1
+    assert bench.app.runner.running_count == 1
 
 
 async def test_the_oldest_pictures_go_first_where_there_are_too_many(bench: Bench) -> None:
     for n in range(4):
-        await bench.say("/caption", image=encoded("PNG", (60 + n, 40)))
+        await bench.say("/caption", image=encode_picture("PNG", (60 + n, 40)))
         make_older(bench, seconds=100)
     oldest, *others = sorted(files(bench), key=lambda path: path.stat().st_mtime)
     total = sum(path.stat().st_size for path in files(bench))
@@ -111,7 +111,7 @@ async def test_a_picture_that_made_room_is_not_shown_any_more(bench: Bench) -> N
 
     await _retention(bench, bench.clock, media_bytes=1).sweep()
 
-    assert await bench.app.jobs.outputs(await bench.job()) == []
+    assert await bench.app.jobs.list_outputs(await bench.get_job()) == []
     assert "a fox" in await kept(bench)
 
 
@@ -133,9 +133,9 @@ def make_older(bench: Bench, *, seconds: float) -> None:
 
 async def test_secrets_and_questions_go_when_they_run_out(bench: Bench) -> None:
     await bench.say("/imagine a fox")
-    job, now = await bench.job(), bench.clock.now()
+    job, now = await bench.get_job(), bench.clock.now()
     ref = MessageRef("web", "page", "c1", "", "m1", token="a-secret", token_expires_at=now + timedelta(minutes=15))
-    question = Pending("q1", "consent", "web", "page", "c1", "ana", {}, now, now + timedelta(hours=1))
+    question = PendingAction("q1", "consent", "web", "page", "c1", "ana", {}, now, now + timedelta(hours=1))
     async with bench.app.database.write() as tx:
         await tx.messages.put(PostedMessage(job.id, 0, ref))
         await tx.pending.put(question)
@@ -174,26 +174,26 @@ async def test_the_pages_messages_and_old_traces_go_too(bench: Bench) -> None:
 
 
 async def test_a_workspace_that_threw_the_bot_out_is_forgotten_in_time(bench: Bench) -> None:
-    desk = bench.app.dispatcher.services.moderation.desk
+    desk = bench.app.dispatcher.services.moderation.admin
     by = replace(MODERATOR, workspace="guild")
-    await desk.allow(by)
+    await desk.allow_workspace(by)
     await desk.add_word(by, "badger")
-    await desk.removed_from("web", "guild")
+    await desk.record_removal("web", "guild")
 
     await bench.app.retention.sweep()
-    early = await desk.words(by)
+    early = await desk.list_words(by)
     await bench.clock.advance(31 * DAY)
     await bench.app.retention.sweep()
 
     assert early == ["badger"]
-    assert await desk.words(by) == []
+    assert await desk.list_words(by) == []
     async with bench.app.database.read() as tx:
         assert await tx.audit.list_rows("web", "guild", 5) == []
 
 
 async def test_more_than_fits_one_transaction_is_forgotten_in_one_sweep(bench: Bench) -> None:
     await bench.say("/imagine a fox")
-    job = await bench.job()
+    job = await bench.get_job()
     async with bench.app.database.write() as tx:
         for n in range(250):
             await tx.jobs.add(replace(job, id=f"{n:020}", request_key=f"web:old{n}", prediction="", user=BEN))
@@ -226,12 +226,12 @@ async def test_it_sweeps_at_the_start_and_every_hour(bench: Bench) -> None:
     await bench.clock.advance(30 * DAY - 1_800)
     retention = bench.app.retention
     retention.start()
-    await bench.until(lambda: retention.ticks == 1)
+    await bench.wait_until(lambda: retention.tick_count == 1)
     early = await kept(bench)
 
     for n in range(2, 62):
         await bench.clock.advance(60)
-        await bench.until(lambda n=n: retention.ticks == n)  # type: ignore[misc]  # each its own number
+        await bench.wait_until(lambda n=n: retention.tick_count == n)  # type: ignore[misc]  # each its own number
     late = await kept(bench)
     await retention.stop()
 
@@ -256,19 +256,21 @@ class _LaterClock:
 
 
 def _retention(bench: Bench, clock: Clock, *, media_bytes: int) -> Retention:
-    parts = replace(bench.app.retention._parts, clock=clock)
+    parts = replace(bench.app.retention._services, clock=clock)
     days = Settings(_env_file=None).retention_days
-    return Retention(parts, bench.app.jobs.personal, Limits(days, media_bytes))
+    return Retention(parts, bench.app.jobs.personal_data, RetentionLimits(days, media_bytes))
 
 
 async def test_a_picture_given_again_while_room_is_made_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    await bench.say("/caption", image=encoded("PNG"))
+    await bench.say("/caption", image=encode_picture("PNG"))
     make_older(bench, seconds=100)
-    listing = bench.app.media.files
+    listing = bench.app.media.list_files
 
-    async def listed() -> list[KeptFile]:
+    async def listed() -> list[MediaFile]:
         found = await listing()
-        await bench.app.media.take(attachment(encoded("PNG")))  # somebody's ask is about to be accepted
+        await bench.app.media.take_attachment(
+            make_attachment(encode_picture("PNG"))
+        )  # somebody's ask is about to be accepted
         return found
 
     monkeypatch.setattr(bench.app.media, "files", listed)

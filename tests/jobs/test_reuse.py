@@ -14,7 +14,7 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.storage.policies import Policy
 from bot.storage.tables.jobs import outputs
 from tests.bench import Bench
-from tests.fakes.platform import Shown
+from tests.fakes.platform import ShownMessage
 from tests.fakes.rows import ANA, CHANNEL
 
 FOX = "/imagine a fox --seed 7"
@@ -22,7 +22,7 @@ PRICE = 3_000
 BEN, CLEO = User("web", "page", "u1", "User 1"), User("web", "page", "u2", "User 2")
 
 
-def of(bench: Bench, who: User) -> list[Shown]:
+def of(bench: Bench, who: User) -> list[ShownMessage]:
     return [message for message in bench.platform.messages.values() if message.destination.user == who]
 
 
@@ -31,14 +31,14 @@ async def paid(bench: Bench, *people: User) -> list[int]:
 
 
 async def jobs_of(bench: Bench, who: User) -> list[Job]:
-    return await bench.app.jobs.recent(who)
+    return await bench.app.jobs.list_recent(who)
 
 
 async def all_is_in_order(bench: Bench) -> bool:
     """Nothing is held any more, and the books agree."""
     async with bench.app.database.read() as tx:
         disagreements = await tx.ledger_checks.find_mismatches(10)
-    return not disagreements and not await bench.open_holds()
+    return not disagreements and not await bench.list_open_holds()
 
 
 async def reusing(bench: Bench, workspace: str = "page") -> None:
@@ -75,7 +75,7 @@ async def test_an_identical_finished_request_is_answered_from_what_was_kept(benc
 async def test_what_is_gone_or_flagged_is_not_reused(bench: Bench, gone: str) -> None:
     await reusing(bench)
     await bench.say(FOX)
-    job, message = await bench.job(), bench.last_message
+    job, message = await bench.get_job(), bench.last_message
     if gone == "deleted":
         await bench.press("delete")
     elif gone == "file":
@@ -102,8 +102,8 @@ async def test_identical_requests_in_flight_at_once_run_and_are_paid_each(bench:
     await bench.say(FOX, by=BEN)
 
     for run in bench.backend.runs.values():
-        run.let_go.set()
-    await bench.until(lambda: not bench.app.runner.running)
+        run.released.set()
+    await bench.wait_until(lambda: not bench.app.runner.running_count)
 
     assert len(bench.backend.runs) == 2
     assert await paid(bench, ANA, BEN) == [PRICE, PRICE]
@@ -162,7 +162,7 @@ async def test_a_private_result_is_not_reused(bench: Bench) -> None:
     await reusing(bench)
     options: dict[str, str | int | float | bool] = {"prompt": "a fox", "seed": 7}
     await bench.app.dispatcher.handle(Invocation(ANA, CHANNEL, "imagine", "web:private", options, is_private=True))
-    await bench.rest()
+    await bench.wait_until_idle()
 
     await bench.say(FOX, by=BEN)
 
@@ -178,13 +178,13 @@ async def test_one_who_deletes_takes_nothing_from_the_other(bench: Bench) -> Non
     theirs = (await jobs_of(bench, BEN))[0]
 
     await bench.press("delete", on=first)
-    after_one = (bench.app.media.path_of(sha256), len(await bench.app.jobs.outputs(theirs)))
+    after_one = (bench.app.media.find_path(sha256), len(await bench.app.jobs.list_outputs(theirs)))
     await bench.press("delete", on=second, by=BEN)
 
     assert after_one[0] is not None
     assert after_one[1] == 1
-    assert bench.app.media.path_of(sha256) is None
-    assert await bench.app.jobs.outputs(theirs) == []
+    assert bench.app.media.find_path(sha256) is None
+    assert await bench.app.jobs.list_outputs(theirs) == []
     assert bench.platform.messages == {}
     assert await all_is_in_order(bench)
 
@@ -203,7 +203,7 @@ async def test_a_reusing_job_that_is_stopped_ends_without_the_result(bench: Benc
     (job,) = await jobs_of(bench, BEN)
     await bench.app.jobs.cancel(job, BEN)
     gate.set()
-    await bench.rest()
+    await bench.wait_until_idle()
 
     assert (await jobs_of(bench, BEN))[0].state is JobState.CANCELLED
     assert of(bench, BEN)[0].text == "⏹ Stopped."
@@ -227,7 +227,7 @@ async def test_a_reusing_job_is_served_after_a_crash(tmp_path: Path, database_ur
     first.platform.post = post  # type: ignore[method-assign]  # it answers again
 
     second = await Bench.open(tmp_path, database_url, clock=first.clock, backend=first.backend, platform=first.platform)
-    await second.until(lambda: not second.app.runner.running)
+    await second.wait_until(lambda: not second.app.runner.running_count)
 
     assert len(second.backend.runs) == 1
     assert [message.reply.tone for message in of(second, BEN)] == [Tone.DONE]

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from bot.core.jobs import Job, JobState, Output
-from bot.jobs.reuse import with_kept_result
+from bot.jobs.reuse import apply_kept_result
 from bot.storage.database import Database
-from tests.fakes.rows import NOW, job
+from tests.fakes.rows import NOW, make_job
 from tests.storage.rows import a_prediction
 
 
@@ -22,20 +22,20 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def add(database: Database, row: Job) -> Job:
     async with database.write() as tx:
-        added = await with_kept_result(tx, row, lambda _: True)
+        added = await apply_kept_result(tx, row, lambda _: True)
         await tx.jobs.add(added)
     return added
 
 
 def alike(**changes: object) -> Job:
-    return job(reuse_key="same", told_about=5, told_at_most=9, **changes)
+    return make_job(reuse_key="same", estimate_micros=5, max_micros=9, **changes)
 
 
 @pytest.mark.parametrize(
     ("changes", "is_reused"),
     [
         ({}, True),
-        ({"state": JobState.FAILED, "told_at": NOW}, False),
+        ({"state": JobState.FAILED, "notified_at": NOW}, False),
         ({"is_private": True}, False),
         ({"reuse_key": "other"}, False),
     ],
@@ -52,5 +52,5 @@ async def test_what_was_made_is_reused(database: Database, changes: dict[str, ob
     added = await add(database, alike())
 
     assert (added.reuses, added.prediction) == ((done.id, record.id) if is_reused else ("", ""))
-    assert added.told_at_most == (0 if is_reused else 9)
+    assert added.max_micros == (0 if is_reused else 9)
     assert not (await add(database, alike(channel=replace(done.channel, workspace="w2")))).reuses

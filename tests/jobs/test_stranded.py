@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.errors import BackendDown, Fault, Unavailable
+from bot.core.errors import BackendDown, InternalError, Unavailable
 from bot.core.jobs import JobState
 from bot.core.replies import Tone
 from bot.credits.credits import Credits
@@ -17,11 +17,11 @@ from bot.storage.jobs import JobStore
 from bot.storage.predictions import PredictionStore
 from bot.storage.sqlite_thread import ThreadConnection
 from bot.storage.workers import WorkerStore
-from tests.bench import PATIENCE_SECONDS, Bench
+from tests.bench import TIMEOUT_SECONDS, Bench
 from tests.fakes.clock import ManualClock, settle
-from tests.fakes.platform import RememberingPlatform
-from tests.fakes.rows import job
-from tests.stumbling import stumble
+from tests.fakes.platform import FakePlatform
+from tests.fakes.rows import make_job
+from tests.stumbling import fail_next_calls
 
 
 async def reopened(first: Bench, folder: Path, **changes: Any) -> Bench:
@@ -39,15 +39,15 @@ async def test_a_database_away_when_a_job_is_taken_up_only_delays_it(
     first = await Bench.open(tmp_path)
     first.backend.will(hangs_after=0)
     await first.say("/imagine a fox")
-    first.backend.last.let_go.set()
+    first.backend.last_run.released.set()
     await first.close()
-    to_come = stumble(monkeypatch, UsualTimes, "_read", Unavailable("busy"))
+    to_come = fail_next_calls(monkeypatch, UsualTimes, "_read", Unavailable("busy"))
 
     second = await reopened(first, tmp_path)
-    await second.pass_time(10)
+    await second.advance_time(10)
 
     assert to_come == []
-    assert (await second.job()).state is JobState.DELIVERED
+    assert (await second.get_job()).state is JobState.DELIVERED
     await second.close()
 
 
@@ -55,15 +55,15 @@ async def test_a_disk_full_while_closing_and_while_giving_up_strands_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # SQLITE_FULL is no SQLITE_BUSY: a Fault, not Unavailable, so that the stage is not simply tried again.
-    full = [Fault("database or disk is full"), Fault("database or disk is full")]
-    to_come = stumble(monkeypatch, PredictionStore, "close", *full)
+    full = [InternalError("database or disk is full"), InternalError("database or disk is full")]
+    to_come = fail_next_calls(monkeypatch, PredictionStore, "close", *full)
 
     await bench.say("/imagine a fox")
-    await bench.pass_time(10)
+    await bench.advance_time(10)
 
     assert to_come == []
-    assert (await bench.job()).told_at is not None
-    assert await bench.open_holds() == []
+    assert (await bench.get_job()).notified_at is not None
+    assert await bench.list_open_holds() == []
 
 
 async def test_a_commit_that_only_seemed_to_fail_is_not_done_twice(
@@ -88,52 +88,52 @@ async def test_a_commit_that_only_seemed_to_fail_is_not_done_twice(
     monkeypatch.setattr(ThreadConnection, "_commit", lying)
 
     await bench.say("/imagine a fox")
-    await bench.pass_time(10)
+    await bench.advance_time(10)
 
     assert has_lied.is_set()
-    assert (await bench.job()).told_at is not None
+    assert (await bench.get_job()).notified_at is not None
     assert bench.last_message.reply.tone is Tone.DONE
     assert await bench.balance() == bench.starting_credits - 3_000
 
 
 async def test_a_fault_while_noting_a_delivery_is_not_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    to_come = stumble(monkeypatch, delivery, "_note", Fault("disk I/O error"))
+    to_come = fail_next_calls(monkeypatch, delivery, "_note", InternalError("disk I/O error"))
 
     await bench.say("/imagine a fox")
-    await bench.pass_time(10)
+    await bench.advance_time(10)
 
     assert to_come == []
-    assert (await bench.job()).state is JobState.DELIVERED
+    assert (await bench.get_job()).state is JobState.DELIVERED
 
 
 async def test_a_job_whose_model_was_taken_off_is_told_though_the_database_was_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await Bench.open(tmp_path)
-    orphan = job(model="gone-model", state=JobState.QUEUED)
+    orphan = make_job(model="gone-model", state=JobState.QUEUED)
     async with first.app.database.write() as tx:
         await tx.jobs.add(orphan)
     await first.close()
-    to_come = stumble(monkeypatch, closing, "fail", Unavailable("busy"))
+    to_come = fail_next_calls(monkeypatch, closing, "fail", Unavailable("busy"))
 
     second = await reopened(first, tmp_path)
-    await second.pass_time(10)
+    await second.advance_time(10)
 
     assert to_come == []
-    assert (await second.job(orphan.id)).told_at is not None
+    assert (await second.get_job(orphan.id)).notified_at is not None
     await second.close()
 
 
 async def test_recovery_goes_on_looking_after_it_stumbled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    to_come = stumble(monkeypatch, JobStore, "unfinished", Fault("disk I/O error"))
-    await bench.pass_time(6)
+    to_come = fail_next_calls(monkeypatch, JobStore, "unfinished", InternalError("disk I/O error"))
+    await bench.advance_time(6)
     assert to_come == []
-    stumble(monkeypatch, delivery, "_note", Fault("disk I/O error"))
+    fail_next_calls(monkeypatch, delivery, "_note", InternalError("disk I/O error"))
 
     await bench.say("/imagine a fox")
-    await bench.pass_time(10)
+    await bench.advance_time(10)
 
-    assert (await bench.job()).state is JobState.DELIVERED
+    assert (await bench.get_job()).state is JobState.DELIVERED
 
 
 async def test_a_job_that_ends_while_recovery_looks_is_not_begun_again(
@@ -143,17 +143,17 @@ async def test_a_job_that_ends_while_recovery_looks_is_not_begun_again(
 
     async def looking_long(self: JobStore, owner: str) -> list[str]:
         found = await look(self, owner)
-        bench.backend.last.let_go.set()
-        await bench.app.runner.drain(PATIENCE_SECONDS)
+        bench.backend.last_run.released.set()
+        await bench.app.runner.drain(TIMEOUT_SECONDS)
         return found
 
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
     monkeypatch.setattr(JobStore, "unfinished", looking_long)
 
-    await bench.pass_time(6)
+    await bench.advance_time(6)
 
-    assert (await bench.job()).state is JobState.DELIVERED
+    assert (await bench.get_job()).state is JobState.DELIVERED
     assert "job.lost" not in caplog.messages
 
 
@@ -178,7 +178,7 @@ async def test_an_ask_whose_caller_leaves_during_the_commit_is_still_worked_on(
         is_the_ask = is_held.is_set() and not has_left.is_set()
         if is_the_ask:
             loop.call_soon_threadsafe(leave)
-            has_left.wait(PATIENCE_SECONDS)
+            has_left.wait(TIMEOUT_SECONDS)
         commit(self)
         if is_the_ask:
             is_written.set()
@@ -188,14 +188,14 @@ async def test_an_ask_whose_caller_leaves_during_the_commit_is_still_worked_on(
 
     asking = asyncio.create_task(bench.say("/imagine a fox", key="web:left"))
     await asyncio.gather(asking, return_exceptions=True)
-    assert await asyncio.to_thread(is_written.wait, PATIENCE_SECONDS)
-    await bench.pass_time(10)
+    assert await asyncio.to_thread(is_written.wait, TIMEOUT_SECONDS)
+    await bench.advance_time(10)
 
     async with bench.app.database.read() as tx:
         row = await tx.jobs.get_by_request_key("web:left")
     assert row is not None
     assert row.state is JobState.DELIVERED
-    assert await bench.open_holds() == []
+    assert await bench.list_open_holds() == []
 
 
 # Another process takes over.
@@ -209,10 +209,10 @@ async def test_a_restart_with_the_network_down_keeps_jobs_being_created(
     await first.say("/imagine a fox")
     await first.close()
     away = BackendDown("The model service cannot be reached right now.")
-    to_come = stumble(monkeypatch, first.backend, "find", away)
+    to_come = fail_next_calls(monkeypatch, first.backend, "find", away)
 
     second = await reopened(first, tmp_path)
-    await second.pass_time(60)
+    await second.advance_time(60)
 
     assert to_come == []
     assert second.last_message.reply.tone is Tone.DONE
@@ -231,9 +231,9 @@ async def test_a_clock_set_back_does_not_stall_jobs_being_created(
     monkeypatch.setattr(first.backend, "_clock", an_hour_ago)
 
     second = await reopened(first, tmp_path, clock=an_hour_ago)
-    await second.pass_time(60)
+    await second.advance_time(60)
 
-    assert (await second.job()).state is not JobState.SUBMITTING
+    assert (await second.get_job()).state is not JobState.SUBMITTING
     await second.close()
 
 
@@ -241,19 +241,19 @@ async def test_a_job_of_another_platform_is_left_for_who_serves_it(tmp_path: Pat
     first = await Bench.open(tmp_path)
     first.backend.will(hangs_after=0)
     await first.say("/imagine a fox")
-    left = await first.job()
-    first.backend.last.let_go.set()
+    left = await first.get_job()
+    first.backend.last_run.released.set()
     await first.close()
 
-    stranger = await reopened(first, tmp_path, platform=RememberingPlatform("console", first.clock))
-    await stranger.rest()
-    untouched = (await stranger.job(left.id)).state
+    stranger = await reopened(first, tmp_path, platform=FakePlatform("console", first.clock))
+    await stranger.wait_until_idle()
+    untouched = (await stranger.get_job(left.id)).state
     await stranger.close()
     third = await reopened(first, tmp_path)
-    await third.rest()
+    await third.wait_until_idle()
 
     assert untouched is left.state
-    assert (await third.job(left.id)).state is JobState.DELIVERED
+    assert (await third.get_job(left.id)).state is JobState.DELIVERED
     assert third.backend.cancelled == []
     await third.close()
 
@@ -280,14 +280,14 @@ async def test_draining_waits_for_a_job_that_is_being_accepted(bench: Bench, mon
     await asyncio.gather(asking, draining)
 
     assert not was_over_before
-    assert (await bench.job()).state is JobState.DELIVERED
+    assert (await bench.get_job()).state is JobState.DELIVERED
 
 
 async def test_closing_lets_go_of_the_database_though_letting_go_of_jobs_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await Bench.open(tmp_path)
-    to_come = stumble(monkeypatch, WorkerStore, "remove", Unavailable("busy"))
+    to_come = fail_next_calls(monkeypatch, WorkerStore, "remove", Unavailable("busy"))
 
     with pytest.raises(Unavailable):
         await first.close()

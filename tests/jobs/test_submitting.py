@@ -14,7 +14,7 @@ async def test_a_create_that_broke_after_it_arrived_is_adopted(bench: Bench) -> 
     bench.backend.unclear_submits = 1
 
     await bench.say("/imagine a fox")
-    await bench.pass_time(11)
+    await bench.advance_time(11)
 
     assert len(bench.backend.runs) == 1
     assert bench.last_message.reply.tone is Tone.DONE
@@ -26,7 +26,7 @@ async def test_a_create_that_never_arrived_is_sent_again(bench: Bench) -> None:
 
     await bench.say("/imagine a fox")
     assert bench.backend.runs == {}
-    await bench.pass_time(11)
+    await bench.advance_time(11)
 
     assert len(bench.backend.runs) == 1
     assert bench.last_message.reply.tone is Tone.DONE
@@ -38,7 +38,7 @@ async def test_equal_asks_adopt_different_runs(bench: Bench, monkeypatch: pytest
 
     await bench.say("/imagine a fox")
     await bench.say("/imagine a fox")
-    await bench.pass_time(11)
+    await bench.advance_time(11)
 
     assert len(bench.backend.runs) == 2
     assert [message.reply.tone for message in bench.platform.messages.values()] == [Tone.DONE, Tone.DONE]
@@ -48,7 +48,7 @@ async def test_a_create_that_breaks_every_time_gives_up_with_the_money_back(benc
     bench.backend.lost_submits = 99
 
     await bench.say("/imagine a fox")
-    await bench.pass_time(40)
+    await bench.advance_time(40)
 
     assert bench.last_text == "⚠ The model's service breaks off every time I ask. Please try again later."
     assert await bench.balance() == bench.starting_credits
@@ -59,10 +59,10 @@ async def test_a_bot_that_died_while_creating_finds_its_run(tmp_path: Path) -> N
     first.backend.unclear_submits = 1
     await first.say("/imagine a fox")
     await first.close()
-    assert (first.backend.last.id, len(first.platform.messages)) == ("run1", 1)
+    assert (first.backend.last_run.id, len(first.platform.messages)) == ("run1", 1)
 
     second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
-    await second.pass_time(11)
+    await second.advance_time(11)
 
     assert list(second.backend.runs) == ["run1"]
     assert len(second.platform.messages) == 1
@@ -79,7 +79,7 @@ async def test_after_an_hour_nothing_is_sent_again(tmp_path: Path) -> None:
     await first.clock.advance(3_700)
 
     second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
-    await second.rest()
+    await second.wait_until_idle()
 
     assert second.backend.runs == {}
     assert second.last_text.startswith("⚠ I was away for too long to know whether this ran.")
@@ -92,7 +92,7 @@ async def test_the_row_says_submitting_before_anything_is_sent(bench: Bench) -> 
     submit = bench.backend.submit
 
     async def watched(*arguments: object, **options: object) -> str:
-        states.append((await bench.job()).state)
+        states.append((await bench.get_job()).state)
         return await submit(*arguments, **options)  # type: ignore[arg-type]  # handed on as they came
 
     bench.backend.submit = watched  # type: ignore[method-assign]  # a witness
@@ -102,11 +102,11 @@ async def test_the_row_says_submitting_before_anything_is_sent(bench: Bench) -> 
 
 
 async def test_a_refused_create_can_be_tried_again_by_its_button(bench: Bench) -> None:
-    bench.backend.refusal = BackendDown("The model service cannot be reached.")
+    bench.backend.submit_error = BackendDown("The model service cannot be reached.")
     await bench.say("/imagine a fox --seed 7")
-    bench.backend.refusal = None
+    bench.backend.submit_error = None
 
     await bench.press("retry")
 
-    assert bench.backend.last.inputs["seed"] == 7
+    assert bench.backend.last_run.inputs["seed"] == 7
     assert bench.last_message.reply.tone is Tone.DONE

@@ -14,39 +14,39 @@ from bot.core.models import Model
 from bot.core.replies import Tone
 from tests.bench import Bench
 from tests.conftest import WITH_SCHEMA
-from tests.fakes.backend import Run, ScriptedBackend
+from tests.fakes.backend import ScriptedBackend, ScriptedRun
 from tests.postgres import PostgresServer
 
 
-def finished(run: Run) -> Run:
+def finished(run: ScriptedRun) -> ScriptedRun:
     """The same run as another worker finds it: over at once."""
     is_let_go = asyncio.Event()
     is_let_go.set()
-    return replace(run, let_go=is_let_go, script=replace(run.script, hangs_after=None))
+    return replace(run, released=is_let_go, script=replace(run.script, hangs_after=None))
 
 
 @pytest.mark.postgres
 async def test_a_worker_that_lost_its_job_does_not_write_over_the_result(
     postgres_with_schema: PostgresServer, tmp_path: Path
 ) -> None:
-    await postgres_with_schema.empty(WITH_SCHEMA)
+    await postgres_with_schema.delete_rows(WITH_SCHEMA)
     url = postgres_with_schema.url(WITH_SCHEMA)
     slow = await Bench.open(tmp_path / "slow", url)
     slow.backend.will(words=("One ", "two ", "three."), hangs_after=1)
     await slow.say("/chat Count.")
-    run, taken = slow.backend.last, await slow.job()
+    run, taken = slow.backend.last_run, await slow.get_job()
     backend = ScriptedBackend(slow.clock)
     backend.runs[run.id] = finished(run)
     await slow.clock.advance(5)
     other = await Bench.open(tmp_path / "other", url, clock=slow.clock, backend=backend, platform=slow.platform)
-    await other.app.recovery.take_up(0)
-    await other.rest()
-    delivered = ((await other.job(taken.id)).state, slow.last_text)
+    await other.app.recovery.recover_jobs(0)
+    await other.wait_until_idle()
+    delivered = ((await other.get_job(taken.id)).state, slow.last_text)
 
-    run.let_go.set()  # the slow worker wakes
-    await slow.rest()
+    run.released.set()  # the slow worker wakes
+    await slow.wait_until_idle()
     await slow.clock.advance(5)
-    await slow.rest()
+    await slow.wait_until_idle()
 
     assert delivered == (JobState.DELIVERED, "One two three.")
     assert (slow.last_message.reply.tone, slow.last_text) == (Tone.DONE, "One two three.")
@@ -61,11 +61,11 @@ async def test_a_job_taken_back_from_another_worker_goes_on(bench: Bench) -> Non
     async with bench.app.database.write() as tx:  # a worker that thought us dead, and died itself
         assert await tx.jobs.claim("another", soon, bench.clock.now(), 10)
 
-    await bench.app.recovery.take_up(0)  # ours again, while the first task still listens
-    bench.backend.last.let_go.set()
-    await bench.rest()
+    await bench.app.recovery.recover_jobs(0)  # ours again, while the first task still listens
+    bench.backend.last_run.released.set()
+    await bench.wait_until_idle()
 
-    after = await bench.job()
+    after = await bench.get_job()
     assert (after.state, after.owner, after.epoch) == (JobState.DELIVERED, bench.app.worker, 2)
     assert len(bench.backend.runs) == len(bench.platform.messages) == 1
 
@@ -85,7 +85,7 @@ async def test_a_run_that_an_equal_ask_adopted_is_replaced(bench: Bench, monkeyp
     monkeypatch.setattr(bench.backend, "submit", raced)
 
     await bench.say("/imagine a fox")
-    await bench.pass_time(15)
+    await bench.advance_time(15)
 
     assert len(bench.backend.runs) == 2
     assert bench.last_message.reply.tone is Tone.DONE
@@ -96,19 +96,19 @@ async def test_a_run_that_an_equal_ask_adopted_is_replaced(bench: Bench, monkeyp
 async def test_a_stop_asked_of_another_worker_reaches_the_one_that_runs_it(
     postgres_with_schema: PostgresServer, tmp_path: Path
 ) -> None:
-    await postgres_with_schema.empty(WITH_SCHEMA)
+    await postgres_with_schema.delete_rows(WITH_SCHEMA)
     url = postgres_with_schema.url(WITH_SCHEMA)
     runs_it = await Bench.open(tmp_path / "runs", url)
     asked = await Bench.open(tmp_path / "asked", url, clock=runs_it.clock)
     runs_it.backend.will(hangs_after=0)
     await runs_it.say("/imagine a fox")
-    job = await runs_it.job()
+    job = await runs_it.get_job()
 
     await asked.say(f"/cancel {job.id}")
-    await runs_it.pass_time(2)
+    await runs_it.advance_time(2)
 
-    assert runs_it.backend.cancelled == [runs_it.backend.last.id]
-    assert (await asked.job(job.id)).state is JobState.CANCELLED
+    assert runs_it.backend.cancelled == [runs_it.backend.last_run.id]
+    assert (await asked.get_job(job.id)).state is JobState.CANCELLED
     assert runs_it.last_text == "⏹ Stopped."
     await asked.close()
     await runs_it.close()

@@ -11,7 +11,7 @@ GPS_TAG, MAKE_TAG, ORIENTATION_TAG = 0x8825, 0x010F, 0x0112
 SECRET = b"Secret Camera 3000"
 
 
-def encoded(kind: str, size: tuple[int, int] = (60, 40), mode: str = "RGB", **options: Any) -> bytes:
+def encode_picture(kind: str, size: tuple[int, int] = (60, 40), mode: str = "RGB", **options: Any) -> bytes:
     """A picture red on the left and blue on the right."""
     picture = Image.new(mode, size, "red")
     picture.paste("blue", (size[0] // 2, 0, *size))
@@ -30,14 +30,14 @@ def exif(orientation: int = 1) -> Image.Exif:
     return facts
 
 
-def moving_gif() -> bytes:
+def animated_gif() -> bytes:
     frames = [Image.new("RGB", (30, 30), colour) for colour in ("red", "green", "blue")]
     made = BytesIO()
     frames[0].save(made, "GIF", save_all=True, append_images=frames[1:], duration=50)
     return made.getvalue()
 
 
-def moving_webp() -> bytes:
+def animated_webp() -> bytes:
     frames = [Image.new("RGB", (30, 30), colour) for colour in ("red", "green", "blue")]
     made = BytesIO()
     frames[0].save(made, "WEBP", save_all=True, append_images=frames[1:], duration=50)
@@ -63,7 +63,7 @@ def chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-def opened(data: bytes) -> Image.Image:
+def open_picture(data: bytes) -> Image.Image:
     picture = Image.open(BytesIO(data))
     picture.load()
     return picture

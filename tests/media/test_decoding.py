@@ -14,13 +14,13 @@ from bot.media.decoding import PictureFacts, clean, inspect, shrink
 from tests.media.pictures import (
     GPS_TAG,
     SECRET,
+    animated_gif,
+    animated_webp,
     bomb,
     chunk,
-    encoded,
+    encode_picture,
     exif,
-    moving_gif,
-    moving_webp,
-    opened,
+    open_picture,
     webp_bomb,
 )
 
@@ -31,12 +31,12 @@ KINDS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": 
 
 
 def tiff() -> bytes:
-    return encoded("TIFF")
+    return encode_picture("TIFF")
 
 
 @pytest.mark.parametrize(("kind", "mime"), KINDS.items())
 def test_a_picture_is_measured_by_its_content(kind: str, mime: str) -> None:
-    assert inspect(encoded(kind)) == PictureFacts(mime, 60, 40)
+    assert inspect(encode_picture(kind)) == PictureFacts(mime, 60, 40)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_half_a_picture_is_refused(kind: str, share: float) -> None:
 
 @given(st.sampled_from(sorted(KINDS)), st.data())
 def test_a_spoilt_picture_never_raises_anything_else(kind: str, data: st.DataObject) -> None:
-    spoilt = bytearray(encoded(kind, (16, 16)))
+    spoilt = bytearray(encode_picture(kind, (16, 16)))
     for _ in range(data.draw(st.integers(1, 4))):
         spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(st.integers(0, 255))
 
@@ -92,33 +92,33 @@ def test_a_spoilt_picture_never_raises_anything_else(kind: str, data: st.DataObj
         cleaned = clean(bytes(spoilt))
     except BadFile:
         return
-    assert opened(cleaned.data).size == (cleaned.facts.width, cleaned.facts.height)
+    assert open_picture(cleaned.data).size == (cleaned.facts.width, cleaned.facts.height)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_camera_and_place_are_taken_out_and_pixels_stay(kind: str) -> None:
-    told = encoded(kind, exif=exif())
+    told = encode_picture(kind, exif=exif())
     assert SECRET in told
 
     cleaned = clean(told)
 
     assert SECRET not in cleaned.data
-    assert not opened(cleaned.data).getexif().get_ifd(GPS_TAG)
-    assert opened(cleaned.data).tobytes() == opened(told).tobytes()
+    assert not open_picture(cleaned.data).getexif().get_ifd(GPS_TAG)
+    assert open_picture(cleaned.data).tobytes() == open_picture(told).tobytes()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_a_picture_is_turned_upright_before_its_exif_goes(kind: str) -> None:
-    cleaned = clean(encoded(kind, exif=exif(orientation=6)))
+    cleaned = clean(encode_picture(kind, exif=exif(orientation=6)))
 
     assert cleaned.facts == PictureFacts(KINDS[kind], 40, 60)
     assert SECRET not in cleaned.data
-    red, green, blue = opened(cleaned.data).convert("RGB").getpixel((20, 5))  # type: ignore[misc]  # three for RGB
+    red, green, blue = open_picture(cleaned.data).convert("RGB").getpixel((20, 5))  # type: ignore[misc]  # three for RGB
     assert (red > 200, green < 60, blue < 60) == (True, True, True)
 
 
 def test_words_and_files_hidden_in_a_png_are_taken_out() -> None:
-    data = encoded("PNG")
+    data = encode_picture("PNG")
     hidden = (
         data[:-12]
         + chunk(b"tEXt", b"Comment\x00" + SECRET)
@@ -134,16 +134,16 @@ def test_words_and_files_hidden_in_a_png_are_taken_out() -> None:
 
 
 def test_words_and_files_hidden_in_a_jpeg_are_taken_out() -> None:
-    data = encoded("JPEG", comment=SECRET) + b"PK\x03\x04" + SECRET
+    data = encode_picture("JPEG", comment=SECRET) + b"PK\x03\x04" + SECRET
 
     cleaned = clean(data)
 
     assert SECRET not in cleaned.data
-    assert opened(cleaned.data).tobytes() == opened(data).tobytes()
+    assert open_picture(cleaned.data).tobytes() == open_picture(data).tobytes()
 
 
 def test_what_hangs_behind_a_webp_is_taken_out() -> None:
-    data = encoded("WEBP", exif=exif()) + SECRET
+    data = encode_picture("WEBP", exif=exif()) + SECRET
 
     assert SECRET not in clean(data).data
 
@@ -152,59 +152,59 @@ def test_what_hangs_behind_a_webp_is_taken_out() -> None:
 def test_a_colour_profile_stays_when_it_is_small(kind: str) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-    cleaned = clean(encoded(kind, icc_profile=profile, exif=exif()))
+    cleaned = clean(encode_picture(kind, icc_profile=profile, exif=exif()))
 
-    assert opened(cleaned.data).info["icc_profile"] == profile
+    assert open_picture(cleaned.data).info["icc_profile"] == profile
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
 def test_a_colour_profile_goes_when_it_is_large(kind: str) -> None:
-    cleaned = clean(encoded(kind, icc_profile=Random(1).randbytes(200_000)))
+    cleaned = clean(encode_picture(kind, icc_profile=Random(1).randbytes(200_000)))
 
-    assert not opened(cleaned.data).info.get("icc_profile")
+    assert not open_picture(cleaned.data).info.get("icc_profile")
 
 
 def test_a_progressive_jpeg_keeps_its_scans() -> None:
-    data = encoded("JPEG", progressive=True, exif=exif())
+    data = encode_picture("JPEG", progressive=True, exif=exif())
 
-    assert opened(clean(data).data).tobytes() == opened(data).tobytes()
+    assert open_picture(clean(data).data).tobytes() == open_picture(data).tobytes()
 
 
 @pytest.mark.parametrize(
-    ("data", "mime"), [(moving_gif(), "image/png"), (moving_webp(), "image/webp")], ids=["gif", "webp"]
+    ("data", "mime"), [(animated_gif(), "image/png"), (animated_webp(), "image/webp")], ids=["gif", "webp"]
 )
 def test_of_a_moving_picture_the_first_frame_is_taken(data: bytes, mime: str) -> None:
     cleaned = clean(data)
 
     assert cleaned.facts == PictureFacts(mime, 30, 30)
-    frame = opened(cleaned.data)
+    frame = open_picture(cleaned.data)
     assert not getattr(frame, "is_animated", False)
     assert frame.convert("RGB").getpixel((15, 15))[0] > 200  # type: ignore[index]  # three for RGB
 
 
 def test_see_through_pictures_stay_see_through() -> None:
-    data = encoded("PNG", mode="RGBA", exif=exif(orientation=3))
+    data = encode_picture("PNG", mode="RGBA", exif=exif(orientation=3))
 
-    assert opened(clean(data).data).mode == "RGBA"
+    assert open_picture(clean(data).data).mode == "RGBA"
 
 
 def test_broken_exif_is_no_reason_to_refuse() -> None:
-    data = encoded("JPEG")
+    data = encode_picture("JPEG")
     broken = (
         data[:2] + b"\xff\xe1" + struct.pack(">H", 30) + b"Exif\x00\x00MM\x00*\xff\xff\xff\xff" + bytes(14) + data[2:]
     )
 
-    assert opened(clean(broken).data).tobytes() == opened(data).tobytes()
+    assert open_picture(clean(broken).data).tobytes() == open_picture(data).tobytes()
 
 
 def test_a_picture_that_fits_is_not_touched() -> None:
-    data = encoded("PNG")
+    data = encode_picture("PNG")
 
     assert shrink(data, max_bytes=len(data), max_pixels=2400).data == data
 
 
 def test_a_picture_of_too_many_pixels_becomes_smaller() -> None:
-    small = shrink(encoded("PNG", (400, 200)), max_pixels=20_000)
+    small = shrink(encode_picture("PNG", (400, 200)), max_pixels=20_000)
 
     assert small.facts == PictureFacts("image/png", 200, 100)
 
@@ -219,9 +219,9 @@ def test_a_picture_of_too_many_bytes_is_packed_tighter(mode: str) -> None:
 
     assert len(small.data) <= 20_000
     assert small.facts.mime == ("image/jpeg" if mode == "RGB" else "image/webp") or mode == "RGBA"
-    assert opened(small.data).size == (small.facts.width, small.facts.height)
+    assert open_picture(small.data).size == (small.facts.width, small.facts.height)
 
 
 def test_a_picture_that_cannot_be_packed_is_refused() -> None:
     with pytest.raises(BadFile, match="too large: at most 50 bytes"):
-        shrink(encoded("PNG"), max_bytes=50)
+        shrink(encode_picture("PNG"), max_bytes=50)

@@ -14,13 +14,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bot.core.errors import BadFile, EaselError, OutputGone, Unavailable, UnsafeAddress
-from bot.media.fetching import Fetched, Fetcher
+from bot.media.fetching import FetchedFile, Fetcher
 
 PRIVATE = "I do not follow links to private or local addresses."
 BODY = b"\x89PNG and so on" * 100
 
 
-class Site:
+class DownloadSite:
     """A server on loopback with every kind of answer."""
 
     def __init__(self) -> None:
@@ -80,8 +80,8 @@ class Site:
 
 
 @pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    site = Site()
+async def site() -> AsyncIterator[DownloadSite]:
+    site = DownloadSite()
     await site.server.start_server()
     yield site
     site.cut.set()
@@ -89,7 +89,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 @pytest.fixture
-async def fetcher(site: Site) -> AsyncIterator[Fetcher]:
+async def fetcher(site: DownloadSite) -> AsyncIterator[Fetcher]:
     fetcher = Fetcher([site.url + "v1/ignored"], resolver=no_resolver, timeout_seconds=5)
     yield fetcher
     await fetcher.close()
@@ -99,8 +99,8 @@ async def no_resolver(host: str, port: int) -> list[str]:
     raise AssertionError(f"{host} was looked up")
 
 
-async def fetch(fetcher: Fetcher, url: str, max_bytes: int = 10_000) -> Fetched:
-    return await fetcher.fetch(url, max_bytes=max_bytes, is_ours=True)
+async def fetch(fetcher: Fetcher, url: str, max_bytes: int = 10_000) -> FetchedFile:
+    return await fetcher.fetch(url, max_bytes=max_bytes, is_trusted=True)
 
 
 async def refusal(fetcher: Fetcher, url: str, max_bytes: int = 10_000) -> EaselError:
@@ -109,15 +109,15 @@ async def refusal(fetcher: Fetcher, url: str, max_bytes: int = 10_000) -> EaselE
     return refused.value
 
 
-async def test_a_file_is_fetched_from_a_configured_origin(site: Site, fetcher: Fetcher) -> None:
-    assert await fetch(fetcher, site.url + "file") == Fetched(BODY, "image/png")
+async def test_a_file_is_fetched_from_a_configured_origin(site: DownloadSite, fetcher: Fetcher) -> None:
+    assert await fetch(fetcher, site.url + "file") == FetchedFile(BODY, "image/png")
     await fetch(fetcher, site.url + "file")
 
     assert [request.headers["Accept-Encoding"] for request in site.requests] == ["identity"] * 2
     assert not any("Cookie" in request.headers for request in site.requests)
 
 
-async def test_a_person_may_not_name_a_configured_origin(site: Site, fetcher: Fetcher) -> None:
+async def test_a_person_may_not_name_a_configured_origin(site: DownloadSite, fetcher: Fetcher) -> None:
     with pytest.raises(UnsafeAddress):
         await fetcher.fetch(site.url + "file", max_bytes=10_000)
 
@@ -177,19 +177,19 @@ async def test_the_system_itself_is_asked_for_names() -> None:
     assert str(await refusal(Fetcher(), "https://localhost/")) == PRIVATE
 
 
-async def test_a_redirect_to_loopback_is_refused(site: Site, fetcher: Fetcher) -> None:
+async def test_a_redirect_to_loopback_is_refused(site: DownloadSite, fetcher: Fetcher) -> None:
     site.redirect_to = "https://127.0.0.1/secret"
 
     assert str(await refusal(fetcher, site.url + "redirect")) == PRIVATE
 
 
-async def test_a_redirect_to_another_port_is_refused(site: Site, fetcher: Fetcher) -> None:
+async def test_a_redirect_to_another_port_is_refused(site: DownloadSite, fetcher: Fetcher) -> None:
     site.redirect_to = "http://127.0.0.1:9/secret"
 
     assert isinstance(await refusal(fetcher, site.url + "redirect"), UnsafeAddress)
 
 
-async def test_a_redirect_to_nonsense_is_refused(site: Site, fetcher: Fetcher) -> None:
+async def test_a_redirect_to_nonsense_is_refused(site: DownloadSite, fetcher: Fetcher) -> None:
     site.redirect_to = "https://[::1"
 
     assert isinstance(await refusal(fetcher, site.url + "redirect"), Unavailable)
@@ -199,61 +199,61 @@ async def test_an_endless_address_is_refused(fetcher: Fetcher) -> None:
     assert str(await refusal(fetcher, "https://example.com/" + "x" * 5000)) == "That address is too long."
 
 
-async def test_redirects_end_after_three(site: Site, fetcher: Fetcher) -> None:
+async def test_redirects_end_after_three(site: DownloadSite, fetcher: Fetcher) -> None:
     site.redirect_to = site.url + "redirect"
 
     assert str(await refusal(fetcher, site.url + "redirect")) == "That address leads to another again and again."
     assert len(site.requests) == 4
 
 
-async def test_a_redirect_within_a_configured_origin_is_followed(site: Site, fetcher: Fetcher) -> None:
+async def test_a_redirect_within_a_configured_origin_is_followed(site: DownloadSite, fetcher: Fetcher) -> None:
     site.redirect_to = "/file"
 
     assert (await fetch(fetcher, site.url + "redirect")).data == BODY
 
 
-async def test_what_is_gone_says_so(site: Site, fetcher: Fetcher) -> None:
+async def test_what_is_gone_says_so(site: DownloadSite, fetcher: Fetcher) -> None:
     assert isinstance(await refusal(fetcher, site.url + "gone"), OutputGone)
 
 
-async def test_a_server_in_trouble_may_be_asked_again(site: Site, fetcher: Fetcher) -> None:
+async def test_a_server_in_trouble_may_be_asked_again(site: DownloadSite, fetcher: Fetcher) -> None:
     for what in ("down", "broken"):
         assert isinstance(await refusal(fetcher, site.url + what), Unavailable)
 
 
-async def test_nobody_there_may_be_asked_again(site: Site) -> None:
+async def test_nobody_there_may_be_asked_again(site: DownloadSite) -> None:
     fetcher = Fetcher(["http://127.0.0.1:9"])
 
     assert isinstance(await refusal(fetcher, "http://127.0.0.1:9/x"), Unavailable)
     await fetcher.close()
 
 
-async def test_a_refusal_is_told_with_its_number(site: Site, fetcher: Fetcher) -> None:
+async def test_a_refusal_is_told_with_its_number(site: DownloadSite, fetcher: Fetcher) -> None:
     assert str(await refusal(fetcher, site.url + "forbidden")) == (
         "That address does not give me the file (it answers 403)."
     )
 
 
-async def test_a_file_that_says_it_is_too_large_is_not_read(site: Site, fetcher: Fetcher) -> None:
+async def test_a_file_that_says_it_is_too_large_is_not_read(site: DownloadSite, fetcher: Fetcher) -> None:
     error = await refusal(fetcher, site.url + "file", max_bytes=1000)
 
     assert isinstance(error, BadFile)
     assert str(error) == "That file is too large: at most 1000 bytes, please."
 
 
-async def test_a_file_without_end_is_cut_at_the_limit(site: Site, fetcher: Fetcher) -> None:
+async def test_a_file_without_end_is_cut_at_the_limit(site: DownloadSite, fetcher: Fetcher) -> None:
     error = await refusal(fetcher, site.url + "endless", max_bytes=3 * 1024 * 1024)
 
     assert str(error) == "That file is too large: at most 3 MB, please."
 
 
-async def test_a_packed_bomb_is_not_unpacked(site: Site, fetcher: Fetcher) -> None:
+async def test_a_packed_bomb_is_not_unpacked(site: DownloadSite, fetcher: Fetcher) -> None:
     error = await refusal(fetcher, site.url + "gzip", max_bytes=100_000)
 
     assert str(error) == "That address sends the file compressed, although I asked it not to."
 
 
-async def test_a_file_that_drips_is_given_up(site: Site) -> None:
+async def test_a_file_that_drips_is_given_up(site: DownloadSite) -> None:
     fetcher = Fetcher([site.url], timeout_seconds=0.2)
 
     error = await refusal(fetcher, site.url + "drip")
@@ -265,8 +265,8 @@ async def test_a_file_that_drips_is_given_up(site: Site) -> None:
 async def test_a_file_inside_its_address_is_decoded_within_the_limit(fetcher: Fetcher) -> None:
     url = "data:image/png;base64," + base64.b64encode(BODY).decode()
 
-    assert await fetch(fetcher, url) == Fetched(BODY, "image/png")
-    assert await fetch(fetcher, "data:,hello%20you") == Fetched(b"hello you", "text/plain")
+    assert await fetch(fetcher, url) == FetchedFile(BODY, "image/png")
+    assert await fetch(fetcher, "data:,hello%20you") == FetchedFile(b"hello you", "text/plain")
     assert str(await refusal(fetcher, url, max_bytes=1000)) == "That file is too large: at most 1000 bytes, please."
     assert str(await refusal(fetcher, "data:image/png;base64,a")) == "That data: address is not complete."
     assert str(await refusal(fetcher, "data:image/png")) == "That data: address is not complete."
@@ -287,7 +287,7 @@ def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, ssl.create_default_context(cafile=str(cert))
 
 
-class Rebinding:
+class RebindingResolver:
     """A name server that answers well once, and with a trap ever after."""
 
     def __init__(self) -> None:
@@ -299,17 +299,17 @@ class Rebinding:
 
 
 @pytest.fixture
-async def secure(certificate: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIterator[Site]:
-    site = Site()
+async def secure(certificate: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIterator[DownloadSite]:
+    site = DownloadSite()
     await site.server.start_server(ssl=certificate[0])
     yield site
     await site.server.close()
 
 
 async def test_the_connection_goes_to_the_checked_address_under_the_name_asked_for(
-    secure: Site, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
+    secure: DownloadSite, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
-    port, resolver = secure.server.port, Rebinding()
+    port, resolver = secure.server.port, RebindingResolver()
     assert port is not None
     fetcher = Fetcher(resolver=resolver, is_allowed=lambda a: a.is_loopback, port=port, tls=certificate[1])
 
@@ -324,11 +324,11 @@ async def test_the_connection_goes_to_the_checked_address_under_the_name_asked_f
 
 
 async def test_a_server_with_another_name_is_not_believed(
-    secure: Site, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
+    secure: DownloadSite, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     port = secure.server.port
     assert port is not None
-    fetcher = Fetcher(resolver=Rebinding(), is_allowed=lambda a: a.is_loopback, port=port, tls=certificate[1])
+    fetcher = Fetcher(resolver=RebindingResolver(), is_allowed=lambda a: a.is_loopback, port=port, tls=certificate[1])
 
     with pytest.raises(Unavailable):
         await fetcher.fetch(f"https://other.example:{port}/file", max_bytes=10_000)
@@ -338,13 +338,13 @@ async def test_a_server_with_another_name_is_not_believed(
 
 
 async def test_the_way_from_a_stranger_to_a_configured_origin_is_barred(
-    site: Site, secure: Site, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
+    site: DownloadSite, secure: DownloadSite, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     port = secure.server.port
     assert port is not None
     secure.redirect_to = site.url + "file"
     fetcher = Fetcher(
-        [site.url], resolver=Rebinding(), is_allowed=lambda a: a.is_loopback, port=port, tls=certificate[1]
+        [site.url], resolver=RebindingResolver(), is_allowed=lambda a: a.is_loopback, port=port, tls=certificate[1]
     )
 
     assert isinstance(await refusal(fetcher, f"https://pictures.example:{port}/redirect"), UnsafeAddress)
@@ -354,16 +354,16 @@ async def test_the_way_from_a_stranger_to_a_configured_origin_is_barred(
 
 
 async def test_secrets_are_not_carried_to_another_origin(
-    site: Site, secure: Site, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
+    site: DownloadSite, secure: DownloadSite, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     port = secure.server.port
     assert port is not None
     site.redirect_to = f"https://pictures.example:{port}/file"
     fetcher = Fetcher(
-        [site.url], resolver=Rebinding(), is_allowed=lambda a: a.is_loopback, port=port, tls=certificate[1]
+        [site.url], resolver=RebindingResolver(), is_allowed=lambda a: a.is_loopback, port=port, tls=certificate[1]
     )
 
-    await fetcher.fetch(site.url + "redirect", max_bytes=10_000, is_ours=True, headers={"Authorization": "Bearer s"})
+    await fetcher.fetch(site.url + "redirect", max_bytes=10_000, is_trusted=True, headers={"Authorization": "Bearer s"})
 
     assert site.requests[0].headers["Authorization"] == "Bearer s"
     assert "Authorization" not in secure.requests[0].headers

@@ -11,9 +11,9 @@ from bot.core.errors import BackendDown, BadFile, ModelFailed, OutputGone, Unava
 from bot.core.invocations import Attachment, Link
 from bot.core.models import InputRule
 from bot.core.replies import Picture
-from bot.media.fetching import Fetched, Fetcher
-from bot.media.media import Media, input_file, picture
-from tests.media.pictures import SECRET, bomb, encoded, exif
+from bot.media.fetching import FetchedFile, Fetcher
+from bot.media.media import Media, build_input_file, build_picture
+from tests.media.pictures import SECRET, bomb, encode_picture, exif
 
 
 class ScriptedFetcher(Fetcher):
@@ -24,12 +24,12 @@ class ScriptedFetcher(Fetcher):
         self.gives: bytes | Exception = b""
         self.trusted: list[bool] = []
 
-    async def fetch(self, url: str, *, max_bytes: int, is_ours: bool = False, headers: object = None) -> Fetched:
-        self.trusted.append(is_ours)
+    async def fetch(self, url: str, *, max_bytes: int, is_trusted: bool = False, headers: object = None) -> FetchedFile:
+        self.trusted.append(is_trusted)
         await asyncio.sleep(0)
         if isinstance(self.gives, Exception):
             raise self.gives
-        return Fetched(self.gives, "application/octet-stream")
+        return FetchedFile(self.gives, "application/octet-stream")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def attachment(data: bytes, size: int | None = None) -> Attachment:
 
 
 async def test_an_attachment_is_cleaned_and_kept(media: Media) -> None:
-    kept = await media.take(attachment(encoded("JPEG", exif=exif(orientation=6))))
+    kept = await media.take_attachment(attachment(encode_picture("JPEG", exif=exif(orientation=6))))
 
     assert SECRET not in kept.path.read_bytes()
     assert (kept.mime, kept.width, kept.height) == ("image/jpeg", 40, 60)
@@ -63,26 +63,26 @@ async def test_an_attachment_that_says_it_is_too_large_is_not_even_read(media: M
         raise AssertionError("it was read")
 
     with pytest.raises(BadFile) as refused:
-        await media.take(Attachment("big.png", "image/png", 21 * 1024 * 1024, read))
+        await media.take_attachment(Attachment("big.png", "image/png", 21 * 1024 * 1024, read))
 
     assert str(refused.value) == "That file is too large: at most 100000 bytes, please."
 
 
 async def test_an_attachment_that_lies_about_its_size_is_refused(media: Media) -> None:
     with pytest.raises(BadFile, match="too large"):
-        await media.take(attachment(bytes(100_001), size=10))
+        await media.take_attachment(attachment(bytes(100_001), size=10))
 
 
 @pytest.mark.parametrize(("data", "words"), [(b"%PDF-1.7", "not a picture I can read"), (bomb(), "too many pixels")])
 async def test_a_bad_attachment_is_refused_and_nothing_is_kept(media: Media, data: bytes, words: str) -> None:
     with pytest.raises(BadFile, match=words):
-        await media.take(attachment(data))
+        await media.take_attachment(attachment(data))
 
-    assert await media.total_bytes() == 0
+    assert await media.count_bytes() == 0
 
 
 async def test_a_link_of_a_person_is_not_trusted(media: Media, fetcher: ScriptedFetcher) -> None:
-    fetcher.gives = encoded("PNG")
+    fetcher.gives = encode_picture("PNG")
 
     kept = await media.take_url("https://pictures.example/x")
 
@@ -108,7 +108,7 @@ async def test_a_link_to_this_machine_is_refused(tmp_path: Path) -> None:
 
 
 async def test_outputs_are_fetched_side_by_side(media: Media, fetcher: ScriptedFetcher) -> None:
-    fetcher.gives = encoded("WEBP")
+    fetcher.gives = encode_picture("WEBP")
 
     kept = await asyncio.gather(*(media.take_output(f"https://replicate.delivery/{n}") for n in range(4)))
 
@@ -117,7 +117,7 @@ async def test_outputs_are_fetched_side_by_side(media: Media, fetcher: ScriptedF
 
 
 async def test_an_output_may_come_inside_its_address(tmp_path: Path) -> None:
-    url = "data:image/png;base64," + base64.b64encode(encoded("PNG")).decode()
+    url = "data:image/png;base64," + base64.b64encode(encode_picture("PNG")).decode()
 
     assert (await Media(tmp_path).take_output(url)).width == 60
 
@@ -150,33 +150,37 @@ async def test_an_output_that_is_no_picture_is_the_models_fault(media: Media, fe
 
 
 async def test_a_model_gets_no_more_pixels_than_it_takes(media: Media, fetcher: ScriptedFetcher) -> None:
-    fetcher.gives = encoded("PNG", (400, 200))
+    fetcher.gives = encode_picture("PNG", (400, 200))
 
-    whole = await media.input(Link("https://pictures.example/x"), InputRule("image", is_file=True))
-    small = await media.input(Link("https://pictures.example/x"), InputRule("image", is_file=True, max_pixels=20_000))
-    same = await media.input(attachment(encoded("PNG")), InputRule("image", is_file=True, max_pixels=20_000))
+    whole = await media.load_input(Link("https://pictures.example/x"), InputRule("image", is_file=True))
+    small = await media.load_input(
+        Link("https://pictures.example/x"), InputRule("image", is_file=True, max_pixels=20_000)
+    )
+    same = await media.load_input(
+        attachment(encode_picture("PNG")), InputRule("image", is_file=True, max_pixels=20_000)
+    )
 
     assert whole.sha256 != small.sha256
-    assert media.path_of(small.sha256) == Path(small.path)
+    assert media.find_path(small.sha256) == Path(small.path)
     assert small.mime == same.mime == "image/png"
 
 
 async def test_a_kept_picture_can_be_given_again(media: Media) -> None:
-    kept = await media.take(attachment(encoded("PNG")))
+    kept = await media.take_attachment(attachment(encode_picture("PNG")))
 
-    again = media.attachment(kept.sha256)
+    again = media.load_attachment(kept.sha256)
 
     assert again is not None
-    assert (again.mime, again.size) == ("image/png", kept.size)
-    assert await media.take(again) == kept
+    assert (again.mime, again.size_bytes) == ("image/png", kept.size_bytes)
+    assert await media.take_attachment(again) == kept
     assert await media.remove(kept.sha256)
-    assert media.attachment(kept.sha256) is None
+    assert media.load_attachment(kept.sha256) is None
 
 
 async def test_a_kept_picture_is_handed_on_as_input_and_as_picture(media: Media) -> None:
-    kept = await media.take(attachment(encoded("PNG")))
+    kept = await media.take_attachment(attachment(encode_picture("PNG")))
 
-    assert input_file(kept).path == str(kept.path)
-    assert picture(kept, alt="red and blue", name="x.png") == Picture(
+    assert build_input_file(kept).path == str(kept.path)
+    assert build_picture(kept, alt="red and blue", name="x.png") == Picture(
         kept.sha256, "image/png", 60, 40, "red and blue", "x.png"
     )

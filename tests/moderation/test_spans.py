@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.errors import BadOption
-from bot.moderation.spans import FOREVER, end_told, moment, until_when
+from bot.moderation.spans import FOREVER, format_end, format_moment, parse_end
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -25,18 +25,18 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
     ],
 )
 def test_spans_are_read_however_they_are_written(typed: str, span: timedelta) -> None:
-    assert until_when(typed, NOW, "UTC") == NOW + span
+    assert parse_end(typed, NOW, "UTC") == NOW + span
 
 
 @pytest.mark.parametrize("typed", ["", "  ", "forever", "Always"])
 def test_no_end_is_for_ever(typed: str) -> None:
-    assert until_when(typed, NOW, "UTC") == FOREVER
-    assert end_told(FOREVER, "Europe/Berlin") == "until a moderator ends it"
+    assert parse_end(typed, NOW, "UTC") == FOREVER
+    assert format_end(FOREVER, "Europe/Berlin") == "until a moderator ends it"
 
 
 def test_a_date_begins_at_midnight_of_the_workspace() -> None:
-    assert until_when("2027-03-01", NOW, "Europe/Berlin") == datetime(2027, 2, 28, 23, tzinfo=UTC)
-    assert until_when("2027-07-01T9:30", NOW, "Europe/Berlin") == datetime(2027, 7, 1, 7, 30, tzinfo=UTC)
+    assert parse_end("2027-03-01", NOW, "Europe/Berlin") == datetime(2027, 2, 28, 23, tzinfo=UTC)
+    assert parse_end("2027-07-01T9:30", NOW, "Europe/Berlin") == datetime(2027, 7, 1, 7, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_a_date_begins_at_midnight_of_the_workspace() -> None:
 )
 def test_what_is_no_end_is_told_so(typed: str) -> None:
     with pytest.raises(BadOption, match="until is a span such as 2h"):
-        until_when(typed, NOW, "UTC")
+        parse_end(typed, NOW, "UTC")
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_an_end_ahead_or_is_refused(typed: str) -> None:
     try:
-        until = until_when(typed, NOW, "UTC")
+        until = parse_end(typed, NOW, "UTC")
     except BadOption:
         return
     assert until > NOW
@@ -58,4 +58,4 @@ def test_any_text_is_an_end_ahead_or_is_refused(typed: str) -> None:
 
 def test_an_unknown_zone_is_read_as_utc() -> None:
     for zone in ("Mars/Olympus", "../etc/passwd", "", "UTC"):
-        assert moment(NOW, zone) == f"20 November 2026, 12:00 {'UTC'}"
+        assert format_moment(NOW, zone) == f"20 November 2026, 12:00 {'UTC'}"

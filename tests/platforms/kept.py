@@ -18,13 +18,13 @@ _CHANGEABLE = {
 }
 
 
-def kept(app: App) -> dict[str, list[Any]]:
+def read_database_state(app: App) -> dict[str, list[Any]]:
     """Money, limits, settings, words, pauses, blocks, permissions and jobs. The bot's database must be SQLite."""
     with closing(sqlite3.connect(app.settings.data_dir / "easel.db")) as database:
         return {what: database.execute(statement).fetchall() for what, statement in _CHANGEABLE.items()}
 
 
-async def refusals(app: App, platform: str, workspace: object) -> list[tuple[str, str]]:
+async def read_refusals(app: App, platform: str, workspace: object) -> list[tuple[str, str]]:
     """Who was refused what in a workspace, as the audit has it, oldest first: ids and `/quota grant`."""
     async with app.database.read() as tx:
         rows = await tx.audit.list_rows(platform, str(workspace), 500, kind="refused")

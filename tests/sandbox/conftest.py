@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bot.sandbox.server import Sandbox, SandboxOptions
-from tests.sandbox.receiver import Receiver
-from tests.sandbox.recorder import Recorder
+from tests.sandbox.receiver import WebhookReceiver
+from tests.sandbox.recorder import ExchangeRecorder
 
 RUNNING = """# Running Easel
 
@@ -40,31 +40,33 @@ Create an app from the manifest, then set `SLACK_BOT_TOKEN` and `SLACK_APP_TOKEN
 
 
 @dataclass
-class Reply:
+class SandboxResponse:
     status: int
     body: Any
     headers: dict[str, str]
     content: bytes
 
 
-class Client:
+class SandboxClient:
     def __init__(self, sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
         self.sandbox = sandbox
         self.session = session
 
-    async def ask(self, method: str, path: str, **options: Any) -> Reply:
+    async def request(self, method: str, path: str, **options: Any) -> SandboxResponse:
         """One request with the token; `path` may be a whole URL."""
         url = path if path.startswith("http") else self.sandbox.url + path
         headers = {"Authorization": f"Bearer {self.sandbox.token}", **options.pop("headers", {})}
         async with self.session.request(method, url, headers=headers, **options) as reply:
             content = await reply.read()
             body = json.loads(content) if "json" in reply.content_type else None
-            return Reply(reply.status, body, {name.lower(): value for name, value in reply.headers.items()}, content)
+            return SandboxResponse(
+                reply.status, body, {name.lower(): value for name, value in reply.headers.items()}, content
+            )
 
     async def create(self, version: str, model_input: dict[str, Any], **options: Any) -> Any:
         """Create a prediction without waiting; gives its body."""
         body = {"version": version, "input": model_input, **options.pop("body", {})}
-        reply = await self.ask("POST", "/v1/predictions", json=body, **options)
+        reply = await self.request("POST", "/v1/predictions", json=body, **options)
         assert reply.status == 201, reply.body
         return reply.body
 
@@ -72,7 +74,7 @@ class Client:
         """Create a prediction and give its body when it is finished."""
         created = await self.create(version, model_input)
         await self.stream(created["urls"]["stream"])
-        return (await self.ask("GET", created["urls"]["get"])).body
+        return (await self.request("GET", created["urls"]["get"])).body
 
     async def stream(self, url: str, last_event_id: str | None = None) -> bytes:
         """The whole stream up to its end, without a token."""
@@ -101,12 +103,12 @@ def unstarted(options: SandboxOptions) -> Sandbox:
 
 
 @pytest.fixture
-def recorder(unstarted: Sandbox) -> Recorder:
-    return Recorder(unstarted.application)
+def recorder(unstarted: Sandbox) -> ExchangeRecorder:
+    return ExchangeRecorder(unstarted.application)
 
 
 @pytest.fixture
-async def sandbox(unstarted: Sandbox, recorder: Recorder) -> AsyncIterator[Sandbox]:
+async def sandbox(unstarted: Sandbox, recorder: ExchangeRecorder) -> AsyncIterator[Sandbox]:
     """Every exchange with it is held against Replicate's document."""
     await unstarted.start()
     yield unstarted
@@ -115,16 +117,16 @@ async def sandbox(unstarted: Sandbox, recorder: Recorder) -> AsyncIterator[Sandb
 
 
 @pytest.fixture
-async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
+async def client(sandbox: Sandbox) -> AsyncIterator[SandboxClient]:
     async with aiohttp.ClientSession() as session:
-        yield Client(sandbox, session)
+        yield SandboxClient(sandbox, session)
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
+async def receiver() -> AsyncIterator[WebhookReceiver]:
+    receiver = WebhookReceiver()
     app = web.Application()
-    app.router.add_post("/hook", receiver.take)
+    app.router.add_post("/hook", receiver.handle)
     async with TestServer(app) as server:
         receiver.url = str(server.make_url("/hook?job=7"))
         yield receiver

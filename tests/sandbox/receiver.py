@@ -8,14 +8,14 @@ from aiohttp import web
 
 
 @dataclass
-class Receiver:
+class WebhookReceiver:
     """Refuses the first `refusals` calls."""
 
     url: str = ""
     refusals: int = 0
     calls: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.Response:
         self.calls.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
         return web.Response(status=503 if len(self.calls) <= self.refusals else 200)
 

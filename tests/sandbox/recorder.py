@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
-from tests.specs.replicate import operation_of, reply_faults, request_faults
+from tests.specs.replicate import find_operation, validate_request, validate_response
 
 
-class Recorder:
+class ExchangeRecorder:
     """Listens to an application before it starts. `operations` are those that were answered with success."""
 
     def __init__(self, application: web.Application) -> None:
@@ -18,7 +18,7 @@ class Recorder:
         if not request.path.startswith("/v1/") or not isinstance(response, web.Response):
             return
         body = response.body if isinstance(response.body, bytes) else b""
-        self.faults += reply_faults(
+        self.faults += validate_response(
             request.method, request.path, response.status, content_type=response.content_type, body=body
         )
         if response.status < 400:
@@ -27,8 +27,8 @@ class Recorder:
     async def _note_accepted(self, request: web.Request) -> None:
         """What the sandbox takes, the document must allow."""
         body = b"" if request.content_type.startswith("multipart/") else await request.read()
-        self.faults += request_faults(
+        self.faults += validate_request(
             request.method, request.path, query=request.query, headers=request.headers, body=body
         )
-        if operation := operation_of(request.method, request.path):
+        if operation := find_operation(request.method, request.path):
             self.operations.add((operation.method, operation.template))

@@ -4,34 +4,34 @@ import urllib.request
 from datetime import UTC, datetime
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.predictions import Prediction, Status
+from bot.sandbox.predictions import SandboxPrediction, SandboxStatus
 from bot.sandbox.server import SandboxOptions
-from bot.sandbox.shelf import Shelf
-from bot.sandbox.store import PredictionStore
+from bot.sandbox.shelf import FileStore
+from bot.sandbox.store import SandboxPredictionStore
 from bot.sandbox.thread import SandboxThread
 
 
-def finished(store: PredictionStore, text: str) -> Prediction:
+def finished(store: SandboxPredictionStore, text: str) -> SandboxPrediction:
     now = datetime.now(UTC)
-    prediction = Prediction("acme/model", "hidden", {"prompt": text}, now, streams_files=False)
+    prediction = SandboxPrediction("acme/model", "hidden", {"prompt": text}, now, streams_files=False)
     store.add(prediction)
-    prediction.status, prediction.completed_at = Status.SUCCEEDED, now
-    store.finished(prediction)
+    prediction.status, prediction.completed_at = SandboxStatus.SUCCEEDED, now
+    store.record_finished(prediction)
     return prediction
 
 
 async def test_only_the_latest_predictions_are_remembered() -> None:
-    store = PredictionStore(SandboxClock(), lifetime_seconds=60, max_predictions=3)
+    store = SandboxPredictionStore(SandboxClock(), lifetime_seconds=60, max_predictions=3)
 
     predictions = [finished(store, str(n)) for n in range(5)]
 
-    assert list(store.newest_first()) == predictions[:1:-1]
-    assert store.by_stream(predictions[0].stream_token) is None
-    assert store.created == 5
+    assert list(store.list_newest_first()) == predictions[:1:-1]
+    assert store.find_by_stream(predictions[0].stream_token) is None
+    assert store.created_count == 5
 
 
 async def test_heavy_data_goes_first_when_memory_is_short() -> None:
-    store = PredictionStore(SandboxClock(), lifetime_seconds=60, max_bytes=30_000)
+    store = SandboxPredictionStore(SandboxClock(), lifetime_seconds=60, max_bytes=30_000)
 
     first, second = finished(store, "x" * 20_000), finished(store, "y" * 20_000)
 
@@ -39,7 +39,7 @@ async def test_heavy_data_goes_first_when_memory_is_short() -> None:
 
 
 def test_a_shelf_keeps_to_its_size_and_drops_what_was_not_read_for_longest() -> None:
-    shelf = Shelf(SandboxClock(), lifetime_seconds=60, max_bytes=250)
+    shelf = FileStore(SandboxClock(), lifetime_seconds=60, max_bytes=250)
     first, second = (shelf.put(b"x" * 100, "x", "text/plain") for _ in range(2))
     assert shelf.get(first)
 

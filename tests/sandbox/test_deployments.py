@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.sandbox.conftest import Client, Reply
+from tests.sandbox.conftest import SandboxClient, SandboxResponse
 from tests.sandbox.test_predictions import LLAMA, SDXL
 
 MODEL, _, VERSION = SDXL.partition(":")
@@ -17,13 +17,13 @@ NEW: dict[str, Any] = {
 ROUTE = "/v1/deployments/sandbox/pictures"
 
 
-async def make(client: Client, **changes: Any) -> Reply:
-    return await client.ask("POST", "/v1/deployments", json=NEW | changes)
+async def make(client: SandboxClient, **changes: Any) -> SandboxResponse:
+    return await client.request("POST", "/v1/deployments", json=NEW | changes)
 
 
-async def test_a_new_deployment_is_release_one_of_its_model(client: Client) -> None:
+async def test_a_new_deployment_is_release_one_of_its_model(client: SandboxClient) -> None:
     created = await make(client)
-    again = await client.ask("GET", ROUTE)
+    again = await client.request("GET", ROUTE)
 
     assert (created.status, created.body["owner"], created.body["name"]) == (200, "sandbox", "pictures")
     assert again.body == created.body
@@ -33,21 +33,21 @@ async def test_a_new_deployment_is_release_one_of_its_model(client: Client) -> N
     assert release["created_by"]["username"] == "sandbox"
 
 
-async def test_a_change_is_the_next_release(client: Client) -> None:
+async def test_a_change_is_the_next_release(client: SandboxClient) -> None:
     await make(client)
 
-    changed = await client.ask("PATCH", ROUTE, json={"min_instances": 1})
-    wrong_version = await client.ask("PATCH", ROUTE, json={"version": "0" * 64})
+    changed = await client.request("PATCH", ROUTE, json={"min_instances": 1})
+    wrong_version = await client.request("PATCH", ROUTE, json={"version": "0" * 64})
 
     release = changed.body["current_release"]
     assert (release["number"], release["configuration"]["min_instances"]) == (2, 1)
     assert release["configuration"]["hardware"] == "gpu-l40s"
     assert wrong_version.status == 422
-    assert (await client.ask("GET", ROUTE)).body["current_release"]["number"] == 2
+    assert (await client.request("GET", ROUTE)).body["current_release"]["number"] == 2
 
 
-async def test_every_wrong_field_of_a_deployment_is_named(client: Client) -> None:
-    empty = await client.ask("POST", "/v1/deployments", json={})
+async def test_every_wrong_field_of_a_deployment_is_named(client: SandboxClient) -> None:
+    empty = await client.request("POST", "/v1/deployments", json={})
     wrong = await make(client, hardware="abacus", min_instances=6, max_instances="2")
     other_version = await make(client, model=LLAMA)
     unknown_model = await make(client, model="no/body")
@@ -57,38 +57,38 @@ async def test_every_wrong_field_of_a_deployment_is_named(client: Client) -> Non
     assert [other_version.status, unknown_model.status] == [422, 422]
 
 
-async def test_a_name_is_taken_once_and_the_list_is_newest_first(client: Client) -> None:
+async def test_a_name_is_taken_once_and_the_list_is_newest_first(client: SandboxClient) -> None:
     await make(client)
     twice = await make(client)
 
-    listed = await client.ask("GET", "/v1/deployments")
+    listed = await client.request("GET", "/v1/deployments")
 
     assert twice.status == 409
     assert [entry["name"] for entry in listed.body["results"]] == ["pictures", "fast"]
 
 
-async def test_a_deployment_runs_its_version(client: Client) -> None:
+async def test_a_deployment_runs_its_version(client: SandboxClient) -> None:
     await make(client)
     body = {"input": {"prompt": "a fox", "width": 64, "height": 64}}
 
-    created = await client.ask("POST", f"{ROUTE}/predictions", json=body)
+    created = await client.request("POST", f"{ROUTE}/predictions", json=body)
     await client.stream(created.body["urls"]["stream"])
-    finished = (await client.ask("GET", created.body["urls"]["get"])).body
+    finished = (await client.request("GET", created.body["urls"]["get"])).body
 
     assert (finished["status"], finished["deployment"]) == ("succeeded", "sandbox/pictures")
     assert (finished["model"], finished["version"]) == (MODEL, VERSION)
 
 
-async def test_only_an_offline_and_unused_deployment_goes(client: Client) -> None:
+async def test_only_an_offline_and_unused_deployment_goes(client: SandboxClient) -> None:
     await make(client, min_instances=1)
-    online = await client.ask("DELETE", ROUTE)
-    await client.ask("PATCH", ROUTE, json={"min_instances": 0})
-    await client.ask("POST", f"{ROUTE}/predictions", json={"input": {"prompt": "fault:hang"}})
-    just_used = await client.ask("DELETE", ROUTE)
+    online = await client.request("DELETE", ROUTE)
+    await client.request("PATCH", ROUTE, json={"min_instances": 0})
+    await client.request("POST", f"{ROUTE}/predictions", json={"input": {"prompt": "fault:hang"}})
+    just_used = await client.request("DELETE", ROUTE)
 
     client.sandbox.clock.advance(15 * 60)
-    gone = await client.ask("DELETE", ROUTE)
+    gone = await client.request("DELETE", ROUTE)
 
     assert [online.status, just_used.status, gone.status] == [400, 400, 204]
     assert "offline and unused for at least 15 minutes" in online.body["detail"]
-    assert (await client.ask("GET", ROUTE)).status == 404
+    assert (await client.request("GET", ROUTE)).status == 404

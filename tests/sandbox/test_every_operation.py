@@ -4,33 +4,33 @@ from typing import Any
 
 import aiohttp
 
-from tests.sandbox.conftest import Client
-from tests.sandbox.recorder import Recorder
+from tests.sandbox.conftest import SandboxClient
+from tests.sandbox.recorder import ExchangeRecorder
 from tests.sandbox.test_deployments import NEW
 from tests.sandbox.test_predictions import SCHNELL, SDXL
 from tests.sandbox.test_trainings import finished, own_model, train
-from tests.specs.replicate import operations
+from tests.specs.replicate import list_operations
 
 
-async def test_all_operations_of_the_document_are_there(client: Client, recorder: Recorder) -> None:
+async def test_all_operations_of_the_document_are_there(client: SandboxClient, recorder: ExchangeRecorder) -> None:
     await _read_what_is_there(client)
     await _predict(client)
     await _keep_files(client)
     await _deploy(client)
     await _train_and_delete(client)
 
-    missing = {(operation.method, operation.template) for operation in operations()} - recorder.operations
+    missing = {(operation.method, operation.template) for operation in list_operations()} - recorder.operations
     # This one answers with the file itself, which the recorder does not read.
     assert missing == {("get", "/files/{file_id}/download")}
 
 
-async def _ok(client: Client, method: str, path: str, **options: Any) -> Any:
-    reply = await client.ask(method, path, **options)
+async def _ok(client: SandboxClient, method: str, path: str, **options: Any) -> Any:
+    reply = await client.request(method, path, **options)
     assert reply.status < 300, (method, path, reply.status, reply.body)
     return reply.body
 
 
-async def _read_what_is_there(client: Client) -> None:
+async def _read_what_is_there(client: SandboxClient) -> None:
     model, version = f"/v1/models/{SDXL.partition(':')[0]}", SDXL.partition(":")[2]
     for path in (
         "/v1/account",
@@ -50,7 +50,7 @@ async def _read_what_is_there(client: Client) -> None:
     await _ok(client, "QUERY", "/v1/models", data="flux", headers={"Content-Type": "text/plain"})
 
 
-async def _predict(client: Client) -> None:
+async def _predict(client: SandboxClient) -> None:
     body = {"input": {"prompt": "fault:hang"}}
     created = await _ok(client, "POST", "/v1/predictions", json={"version": SCHNELL, **body})
     await _ok(client, "POST", f"/v1/models/{SCHNELL}/predictions", json=body)
@@ -60,7 +60,7 @@ async def _predict(client: Client) -> None:
     await _ok(client, "POST", created["urls"]["cancel"])
 
 
-async def _keep_files(client: Client) -> None:
+async def _keep_files(client: SandboxClient) -> None:
     form = aiohttp.FormData()
     form.add_field("content", b"x", filename="x.txt", content_type="text/plain")
     upload = await _ok(client, "POST", "/v1/files", data=form)
@@ -70,7 +70,7 @@ async def _keep_files(client: Client) -> None:
     await _ok(client, "DELETE", upload["urls"]["get"])
 
 
-async def _deploy(client: Client) -> None:
+async def _deploy(client: SandboxClient) -> None:
     await _ok(client, "POST", "/v1/deployments", json=NEW)
     await _ok(client, "GET", "/v1/deployments")
     await _ok(client, "GET", "/v1/deployments/sandbox/pictures")
@@ -78,7 +78,7 @@ async def _deploy(client: Client) -> None:
     await _ok(client, "DELETE", "/v1/deployments/sandbox/pictures")
 
 
-async def _train_and_delete(client: Client) -> None:
+async def _train_and_delete(client: SandboxClient) -> None:
     name = await own_model(client)
     await _ok(client, "PATCH", f"/v1/models/{name}", json={"description": "Foxes."})
     created = (await train(client, name)).body

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bot.sandbox import guide as guide_module
-from bot.sandbox.guide import Guide, passage, read_sections
-from tests.sandbox.conftest import Client
+from bot.sandbox.guide import Guide, extract_passage, read_sections
+from tests.sandbox.conftest import SandboxClient
 from tests.sandbox.test_predictions import LLAMA
 
 CODE = "```ini\nMONTHLY_BUDGET_USD=25\n\nDAILY_CREDITS=200\n```"
@@ -63,10 +63,10 @@ def test_code_blocks_stay_whole_and_hold_no_headings(tmp_path: Path) -> None:
     sections = read_sections(document)
 
     assert [(section.heading, section.text.count("```")) for section in sections] == [("One", 2), ("Two", 0)]
-    assert passage(sections[0].text, limit=1) == "```sh\n# not a heading\n\nls\n```"
+    assert extract_passage(sections[0].text, limit=1) == "```sh\n# not a heading\n\nls\n```"
 
 
-async def test_the_last_turn_of_a_chat_template_is_answered_token_by_token(client: Client) -> None:
+async def test_the_last_turn_of_a_chat_template_is_answered_token_by_token(client: SandboxClient) -> None:
     prompt = (
         "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
         "<|start_header_id|>user<|end_header_id|>\n\nhow do I connect Slack?<|eot_id|>"
@@ -82,7 +82,7 @@ async def test_the_last_turn_of_a_chat_template_is_answered_token_by_token(clien
     assert finished["metrics"]["input_token_count"] > 5
 
 
-async def test_max_tokens_cuts_the_answer_but_not_what_it_is(client: Client) -> None:
+async def test_max_tokens_cuts_the_answer_but_not_what_it_is(client: SandboxClient) -> None:
     finished = await client.run(LLAMA, {"prompt": "What is the monthly budget?", "max_tokens": 8})
 
     assert "".join(finished["output"]) == "The sandbox's guide (not a language model) found"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bot.sandbox.server import Sandbox
-from tests.sandbox.receiver import Receiver
+from tests.sandbox.receiver import WebhookReceiver
 from tests.sandbox.test_predictions import BLIP, LLAMA, SCHNELL, SDXL, until
 
 if sys.version_info >= (3, 14):
@@ -224,7 +224,9 @@ async def test_collections_hardware_and_account_are_read(official: Any) -> None:
     assert (account.type, account.username) == ("user", "sandbox")
 
 
-async def test_a_webhook_that_was_sent_is_valid_and_a_forged_one_is_not(official: Any, receiver: Receiver) -> None:
+async def test_a_webhook_that_was_sent_is_valid_and_a_forged_one_is_not(
+    official: Any, receiver: WebhookReceiver
+) -> None:
     secret = await official.webhooks.default.async_secret()
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     await official.predictions.async_create(

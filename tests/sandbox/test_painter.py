@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageStat
 from bot.sandbox.models.flux import SIZES
 from bot.sandbox.painter.picture import SIGNATURE, PictureOrder, draw
 from bot.sandbox.painter.words import read_scene
-from tests.sandbox.conftest import Client
+from tests.sandbox.conftest import SandboxClient
 from tests.sandbox.test_predictions import SCHNELL, SDXL
 
 PROMPTS = (
@@ -91,7 +91,7 @@ def test_a_start_is_kept_the_more_the_lower_the_strength() -> None:
 
 
 @pytest.mark.parametrize("ratio", ["1:1", "16:9", "9:21"])
-async def test_flux_draws_in_the_size_of_its_aspect_ratio(client: Client, ratio: str) -> None:
+async def test_flux_draws_in_the_size_of_its_aspect_ratio(client: SandboxClient, ratio: str) -> None:
     model_input: dict[str, Any] = {
         "prompt": "a hill",
         "aspect_ratio": ratio,
@@ -100,39 +100,39 @@ async def test_flux_draws_in_the_size_of_its_aspect_ratio(client: Client, ratio:
     }
 
     finished = await client.run(SCHNELL, model_input)
-    picture = opened((await client.ask("GET", finished["output"][0])).content)
+    picture = opened((await client.request("GET", finished["output"][0])).content)
 
     assert picture.size == (SIZES[ratio][0] // 2, SIZES[ratio][1] // 2)
     assert finished["output"][0].endswith("/out-0.jpg")
 
 
-async def test_flux_pro_gives_one_picture_of_a_custom_size(client: Client) -> None:
+async def test_flux_pro_gives_one_picture_of_a_custom_size(client: SandboxClient) -> None:
     model_input = {"prompt": "a hill", "aspect_ratio": "custom", "width": 300, "height": 256}
 
     finished = await client.run("black-forest-labs/flux-1.1-pro", model_input)
 
     assert isinstance(finished["output"], str)
-    assert opened((await client.ask("GET", finished["output"])).content).size == (288, 256)
+    assert opened((await client.request("GET", finished["output"])).content).size == (288, 256)
 
 
-async def test_sdxl_draws_pngs_and_begins_from_an_earlier_output(client: Client) -> None:
+async def test_sdxl_draws_pngs_and_begins_from_an_earlier_output(client: SandboxClient) -> None:
     first = await client.run(SDXL, {"prompt": "a hill", "width": 256, "height": 192, "seed": 1})
     again = {"prompt": "a hill", "width": 256, "height": 192, "seed": 2, "image": first["output"][0]}
     second = await client.run(SDXL, again | {"prompt_strength": 0.0})
 
-    pictures = [await client.ask("GET", finished["output"][0]) for finished in (first, second)]
+    pictures = [await client.request("GET", finished["output"][0]) for finished in (first, second)]
 
     assert [opened(picture.content).size for picture in pictures] == [(256, 192)] * 2
     assert opened(pictures[0].content).tobytes() == opened(pictures[1].content).tobytes()
 
 
-async def test_a_random_seed_is_told_and_can_be_used_again(client: Client) -> None:
+async def test_a_random_seed_is_told_and_can_be_used_again(client: SandboxClient) -> None:
     model_input: dict[str, Any] = {"prompt": "a hill", "megapixels": "0.25"}
     first = await client.run(SCHNELL, model_input)
     seed = int(first["logs"].split("Using seed: ")[1].split("\n")[0])
 
     second = await client.run(SCHNELL, model_input | {"seed": seed})
 
-    contents = [(await client.ask("GET", finished["output"][0])).content for finished in (first, second)]
+    contents = [(await client.request("GET", finished["output"][0])).content for finished in (first, second)]
     assert contents[0] == contents[1]
     assert "not by an AI model" in first["logs"]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bot.sandbox.server import Sandbox
-from tests.sandbox.conftest import Client
-from tests.sandbox.specification import check_reply
+from tests.sandbox.conftest import SandboxClient
+from tests.sandbox.specification import check_response
 
 SCHNELL = "black-forest-labs/flux-schnell"
 LLAMA = "meta/meta-llama-3-8b-instruct"
@@ -17,43 +17,43 @@ HANG: dict[str, Any] = {"prompt": "fault:hang"}
 
 
 @pytest.mark.parametrize("version", [LLAMA, BLIP, BLIP.partition(":")[2]])
-async def test_a_version_is_taken_in_all_three_forms(client: Client, version: str) -> None:
+async def test_a_version_is_taken_in_all_three_forms(client: SandboxClient, version: str) -> None:
     model_input = {"prompt": "hello"} if version == LLAMA else {"image": "data:,"}
 
     created = await client.create(version, model_input)
 
     assert created["status"] == "starting"
     assert created["version"] == ("hidden" if version == LLAMA else BLIP.partition(":")[2])
-    check_reply("post", "/predictions", 201, created)
+    check_response("post", "/predictions", 201, created)
 
 
 @pytest.mark.parametrize(
     "version", ["nobody/nothing", "salesforce/blip", "0" * 64, f"{LLAMA}:{BLIP.partition(':')[2]}", "", ":"]
 )
-async def test_an_unknown_version_is_a_422(client: Client, version: str) -> None:
-    reply = await client.ask("POST", "/v1/predictions", json={"version": version, "input": {}})
+async def test_an_unknown_version_is_a_422(client: SandboxClient, version: str) -> None:
+    reply = await client.request("POST", "/v1/predictions", json={"version": version, "input": {}})
 
     assert reply.status == 422
     assert reply.body["title"] == "Invalid version or not permitted"
 
 
-async def test_official_models_and_known_deployments_have_create_routes_of_their_own(client: Client) -> None:
+async def test_official_models_and_known_deployments_have_create_routes_of_their_own(client: SandboxClient) -> None:
     body = {"input": {"prompt": "a hill"}}
 
-    by_model = await client.ask("POST", f"/v1/models/{SCHNELL}/predictions", json=body)
-    by_deployment = await client.ask("POST", "/v1/deployments/acme/fast/predictions", json=body)
-    community = await client.ask("POST", "/v1/models/stability-ai/sdxl/predictions", json=body)
-    unknown = await client.ask("POST", "/v1/deployments/acme/slow/predictions", json=body)
+    by_model = await client.request("POST", f"/v1/models/{SCHNELL}/predictions", json=body)
+    by_deployment = await client.request("POST", "/v1/deployments/acme/fast/predictions", json=body)
+    community = await client.request("POST", "/v1/models/stability-ai/sdxl/predictions", json=body)
+    unknown = await client.request("POST", "/v1/deployments/acme/slow/predictions", json=body)
 
     assert [by_model.status, by_deployment.status, community.status, unknown.status] == [201, 201, 404, 404]
     assert by_deployment.body["deployment"] == "acme/fast"
-    check_reply("post", "/deployments/{deployment_owner}/{deployment_name}/predictions", 201, by_deployment.body)
+    check_response("post", "/deployments/{deployment_owner}/{deployment_name}/predictions", 201, by_deployment.body)
 
 
-async def test_a_finished_picture_has_everything_the_document_requires(client: Client) -> None:
+async def test_a_finished_picture_has_everything_the_document_requires(client: SandboxClient) -> None:
     finished = await client.run(SCHNELL, {"prompt": "a lake", "seed": 5, "num_outputs": 2, "megapixels": "0.25"})
 
-    check_reply("get", "/predictions/{prediction_id}", 200, finished)
+    check_response("get", "/predictions/{prediction_id}", 200, finished)
     assert finished["status"] == "succeeded"
     assert len(finished["output"]) == 2
     assert finished["metrics"]["image_count"] == 2
@@ -62,7 +62,7 @@ async def test_a_finished_picture_has_everything_the_document_requires(client: C
     assert "100%|██████████| 4/4" in finished["logs"]
 
 
-async def test_unknown_input_keys_are_dropped_silently(client: Client) -> None:
+async def test_unknown_input_keys_are_dropped_silently(client: SandboxClient) -> None:
     created = await client.create(LLAMA, {"prompt": "hello", "colour": "red"})
 
     assert created["input"] == {"prompt": "hello"}
@@ -86,9 +86,9 @@ async def test_unknown_input_keys_are_dropped_silently(client: Client) -> None:
     ],
 )
 async def test_each_wrong_input_is_named(
-    client: Client, model_input: dict[str, Any], field: str, kind: str, description: str
+    client: SandboxClient, model_input: dict[str, Any], field: str, kind: str, description: str
 ) -> None:
-    reply = await client.ask("POST", "/v1/predictions", json={"version": SCHNELL, "input": model_input})
+    reply = await client.request("POST", "/v1/predictions", json={"version": SCHNELL, "input": model_input})
 
     (wrong,) = reply.body["invalid_fields"]
     assert reply.status == 422
@@ -98,10 +98,10 @@ async def test_each_wrong_input_is_named(
     assert reply.body["detail"] == f"- {field}: {wrong['description']}\n"
 
 
-async def test_a_wrong_body_names_what_is_missing_and_what_is_too_much(client: Client) -> None:
-    reply = await client.ask("POST", "/v1/predictions", json={"model": "x", "input": {}})
-    by_model = await client.ask("POST", f"/v1/models/{SCHNELL}/predictions", json={"version": "x", "input": {}})
-    broken = await client.ask("POST", "/v1/predictions", data=b"{")
+async def test_a_wrong_body_names_what_is_missing_and_what_is_too_much(client: SandboxClient) -> None:
+    reply = await client.request("POST", "/v1/predictions", json={"model": "x", "input": {}})
+    by_model = await client.request("POST", f"/v1/models/{SCHNELL}/predictions", json={"version": "x", "input": {}})
+    broken = await client.request("POST", "/v1/predictions", data=b"{")
 
     assert reply.body["detail"] == "- version is required\n- Additional property model is not allowed\n"
     assert by_model.body["invalid_fields"][0]["type"] == "additional_property_not_allowed"
@@ -109,8 +109,8 @@ async def test_a_wrong_body_names_what_is_missing_and_what_is_too_much(client: C
 
 
 @pytest.mark.parametrize("headers", [{"Authorization": "Bearer r8_wrong"}, {"Authorization": ""}])
-async def test_without_the_token_nothing_is_answered(client: Client, headers: dict[str, str]) -> None:
-    reply = await client.ask("GET", "/v1/account", headers=headers)
+async def test_without_the_token_nothing_is_answered(client: SandboxClient, headers: dict[str, str]) -> None:
+    reply = await client.request("GET", "/v1/account", headers=headers)
 
     assert (reply.status, reply.body) == (
         401,
@@ -118,19 +118,19 @@ async def test_without_the_token_nothing_is_answered(client: Client, headers: di
     )
 
 
-async def test_replies_carry_location_and_rate_limit_headers(client: Client) -> None:
-    reply = await client.ask("POST", "/v1/predictions", json={"version": LLAMA, "input": {"prompt": "hello"}})
-    again = await client.ask("GET", reply.headers["location"])
+async def test_replies_carry_location_and_rate_limit_headers(client: SandboxClient) -> None:
+    reply = await client.request("POST", "/v1/predictions", json={"version": LLAMA, "input": {"prompt": "hello"}})
+    again = await client.request("GET", reply.headers["location"])
 
     assert reply.headers["location"] == reply.body["urls"]["get"]
     assert (reply.headers["ratelimit-remaining"], reply.headers["ratelimit-reset"]) == ("599", "1")
     assert again.headers["ratelimit-remaining"] == "2999"
 
 
-async def test_a_blocking_create_answers_as_soon_as_outputs_exist(client: Client) -> None:
+async def test_a_blocking_create_answers_as_soon_as_outputs_exist(client: SandboxClient) -> None:
     body = {"version": LLAMA, "input": {"prompt": "hello"}}
 
-    reply = await client.ask("POST", "/v1/predictions", json=body, headers={"Prefer": "wait=10"})
+    reply = await client.request("POST", "/v1/predictions", json=body, headers={"Prefer": "wait=10"})
 
     assert reply.headers["preference-applied"] == "wait=10"
     assert reply.body["status"] == "processing"
@@ -138,9 +138,9 @@ async def test_a_blocking_create_answers_as_soon_as_outputs_exist(client: Client
     assert "completed_at" not in reply.body
 
 
-async def test_a_blocking_create_that_runs_out_of_time_answers_unfinished(client: Client) -> None:
+async def test_a_blocking_create_that_runs_out_of_time_answers_unfinished(client: SandboxClient) -> None:
     asking = asyncio.create_task(
-        client.ask("POST", "/v1/predictions", json={"version": LLAMA, "input": HANG}, headers={"Prefer": "wait"})
+        client.request("POST", "/v1/predictions", json={"version": LLAMA, "input": HANG}, headers={"Prefer": "wait"})
     )
     await until(lambda: len(client.sandbox.store) == 1 and _status(client.sandbox) == "processing")
     client.sandbox.clock.advance(61)
@@ -150,19 +150,19 @@ async def test_a_blocking_create_that_runs_out_of_time_answers_unfinished(client
     assert (reply.status, reply.body["status"], reply.body["output"]) == (201, "processing", None)
 
 
-async def test_cancel_answers_canceled_at_once_and_leaves_finished_ones_alone(client: Client) -> None:
+async def test_cancel_answers_canceled_at_once_and_leaves_finished_ones_alone(client: SandboxClient) -> None:
     hanging = await client.create(LLAMA, HANG)
     finished = await client.run(LLAMA, {"prompt": "hello"})
 
-    canceled = await client.ask("POST", hanging["urls"]["cancel"])
-    untouched = await client.ask("POST", finished["urls"]["cancel"])
+    canceled = await client.request("POST", hanging["urls"]["cancel"])
+    untouched = await client.request("POST", finished["urls"]["cancel"])
 
     assert (canceled.status, canceled.body["status"]) == (200, "canceled")
     assert (untouched.status, untouched.body["status"]) == (200, "succeeded")
-    check_reply("post", "/predictions/{prediction_id}/cancel", 200, canceled.body)
+    check_response("post", "/predictions/{prediction_id}/cancel", 200, canceled.body)
 
 
-async def test_a_deadline_cancels_what_runs_and_aborts_what_never_started(client: Client) -> None:
+async def test_a_deadline_cancels_what_runs_and_aborts_what_never_started(client: SandboxClient) -> None:
     running = await client.create(LLAMA, HANG, headers={"Cancel-After": "1m"})
     booting = await client.create(LLAMA, {"prompt": "fault:coldstart=90"}, headers={"Cancel-After": "30"})
     await until(lambda: _status(client.sandbox, running["id"]) == "processing")
@@ -177,58 +177,58 @@ async def test_a_deadline_cancels_what_runs_and_aborts_what_never_started(client
     assert _status(client.sandbox, running["id"]) == "canceled"
 
 
-async def test_a_list_is_paged_newest_first_and_follows_absolute_cursors(client: Client) -> None:
+async def test_a_list_is_paged_newest_first_and_follows_absolute_cursors(client: SandboxClient) -> None:
     ids = [(await client.create(LLAMA, {"prompt": f"hello {n}"}))["id"] for n in range(105)]
 
-    first = await client.ask("GET", "/v1/predictions")
+    first = await client.request("GET", "/v1/predictions")
     newcomer = await client.create(LLAMA, {"prompt": "hello"})
-    second = await client.ask("GET", first.body["next"])
+    second = await client.request("GET", first.body["next"])
 
-    check_reply("get", "/predictions", 200, first.body)
+    check_response("get", "/predictions", 200, first.body)
     assert first.body["next"].startswith(client.sandbox.url)
     assert [entry["id"] for entry in first.body["results"] + second.body["results"]] == ids[::-1]
     assert second.body["next"] is None
     assert newcomer["id"] not in {entry["id"] for entry in second.body["results"]}
 
 
-async def test_a_list_can_be_bounded_in_time(client: Client) -> None:
+async def test_a_list_can_be_bounded_in_time(client: SandboxClient) -> None:
     old = await client.create(LLAMA, {"prompt": "hello"})
     client.sandbox.clock.advance(60)
     new = await client.create(LLAMA, {"prompt": "hello"})
 
-    after = await client.ask("GET", "/v1/predictions", params={"created_after": old["created_at"]})
-    before = await client.ask("GET", "/v1/predictions", params={"created_before": new["created_at"]})
-    wrong = await client.ask("GET", "/v1/predictions", params={"created_after": "yesterday"})
+    after = await client.request("GET", "/v1/predictions", params={"created_after": old["created_at"]})
+    before = await client.request("GET", "/v1/predictions", params={"created_before": new["created_at"]})
+    wrong = await client.request("GET", "/v1/predictions", params={"created_after": "yesterday"})
 
     assert [entry["id"] for entry in after.body["results"]] == [new["id"]]
     assert [entry["id"] for entry in before.body["results"]] == [old["id"]]
     assert wrong.status == 400
 
 
-async def test_data_and_outputs_are_gone_after_an_hour(client: Client) -> None:
+async def test_data_and_outputs_are_gone_after_an_hour(client: SandboxClient) -> None:
     finished = await client.run(SCHNELL, {"prompt": "a lake", "megapixels": "0.25"})
-    picture = await client.ask("GET", finished["output"][0], headers={"Authorization": ""})
+    picture = await client.request("GET", finished["output"][0], headers={"Authorization": ""})
 
     client.sandbox.clock.advance(3600)
-    later = await client.ask("GET", finished["urls"]["get"])
-    gone = await client.ask("GET", finished["output"][0])
+    later = await client.request("GET", finished["urls"]["get"])
+    gone = await client.request("GET", finished["output"][0])
 
     assert (picture.status, picture.headers["content-type"]) == (200, "image/webp")
     assert gone.status == 404
     assert later.body["data_removed"] is True
     assert (later.body["input"], later.body["output"], later.body["logs"]) == ({}, None, "")
-    check_reply("get", "/predictions/{prediction_id}", 200, later.body)
+    check_response("get", "/predictions/{prediction_id}", 200, later.body)
 
 
-async def test_what_does_not_exist_is_a_404_problem(client: Client) -> None:
+async def test_what_does_not_exist_is_a_404_problem(client: SandboxClient) -> None:
     for path in ("/v1/predictions/nope", "/v1/models/no/body", "/v1/nothing", "/pbxt/nope/out-0.png"):
-        reply = await client.ask("GET", path)
+        reply = await client.request("GET", path)
 
         assert (reply.status, reply.body["status"]) == (404, 404), path
 
 
 def _status(sandbox: Sandbox, prediction_id: str | None = None) -> str:
-    newest = next(iter(sandbox.store.newest_first()))
+    newest = next(iter(sandbox.store.list_newest_first()))
     found = sandbox.store.get(prediction_id) if prediction_id else newest
     return str(found.status) if found else "unknown"
 

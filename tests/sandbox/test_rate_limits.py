@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.rate_limits import CREATES, OTHERS, RateLimit, RateLimits
+from bot.sandbox.rate_limits import CREATE_LIMIT, OTHER_LIMIT, SandboxRateLimit, SandboxRateLimits
 from bot.sandbox.server import Sandbox, SandboxOptions
-from tests.sandbox.conftest import Client, Reply
+from tests.sandbox.conftest import SandboxClient, SandboxResponse
 from tests.sandbox.test_predictions import LLAMA
 
 HANG: dict[str, Any] = {"version": LLAMA, "input": {"prompt": "fault:hang"}}
@@ -23,28 +23,28 @@ class StillClock(SandboxClock):
         return self._START + self._ahead
 
 
-async def create(client: Client) -> Reply:
-    return await client.ask("POST", "/v1/predictions", json=HANG)
+async def create(client: SandboxClient) -> SandboxResponse:
+    return await client.request("POST", "/v1/predictions", json=HANG)
 
 
-async def limit(client: Client, **body: Any) -> None:
-    assert (await client.ask("POST", "/sandbox/limits", json=body)).status == 204
+async def limit(client: SandboxClient, **body: Any) -> None:
+    assert (await client.request("POST", "/sandbox/limits", json=body)).status == 204
 
 
 def test_the_documented_limits_are_the_usual_ones() -> None:
-    assert (CREATES.per_minute, OTHERS.per_minute) == (600, 3000)
+    assert (CREATE_LIMIT.per_minute, OTHER_LIMIT.per_minute) == (600, 3000)
     assert SandboxOptions().rate_limit is False
 
 
 @pytest.mark.parametrize(("is_create", "at_once", "a_second"), [(True, 600, 10), (False, 3000, 50)])
 def test_a_burst_passes_and_then_so_many_a_second(is_create: bool, at_once: int, a_second: int) -> None:
     clock = StillClock()
-    rates = RateLimits(clock)
+    rates = SandboxRateLimits(clock)
     rates.is_enforced = True
 
     def passing() -> int:
         count = 0
-        while not rates.spend(is_create=is_create).wait_seconds:
+        while not rates.count_call(is_create=is_create).wait_seconds:
             count += 1
         return count
 
@@ -53,21 +53,21 @@ def test_a_burst_passes_and_then_so_many_a_second(is_create: bool, at_once: int,
     assert passing() == a_second
 
 
-async def test_too_many_creates_are_refused_and_nothing_is_created(client: Client) -> None:
+async def test_too_many_creates_are_refused_and_nothing_is_created(client: SandboxClient) -> None:
     await limit(client, enforced=True, creates={"per_minute": 6, "burst": 2})
 
     replies = [await create(client) for _ in range(3)]
-    reading = await client.ask("GET", "/v1/account")
+    reading = await client.request("GET", "/v1/account")
 
     assert [reply.status for reply in replies] == [201, 201, 429]
     assert replies[-1].body == {"detail": "Request was throttled. Expected available in 10 seconds."}
     assert (replies[-1].headers["ratelimit-remaining"], replies[-1].headers["ratelimit-reset"]) == ("0", "10")
     assert "retry-after" not in replies[-1].headers
-    assert client.sandbox.store.created == 2
+    assert client.sandbox.store.created_count == 2
     assert reading.status == 200
 
 
-async def test_whoever_waits_as_told_passes(client: Client) -> None:
+async def test_whoever_waits_as_told_passes(client: SandboxClient) -> None:
     await limit(client, enforced=True, creates={"per_minute": 6, "burst": 1})
     await create(client)
     refused = await create(client)
@@ -77,11 +77,11 @@ async def test_whoever_waits_as_told_passes(client: Client) -> None:
     assert (await create(client)).status == 201
 
 
-async def test_reading_has_a_limit_of_its_own_but_streams_and_files_have_none(client: Client) -> None:
+async def test_reading_has_a_limit_of_its_own_but_streams_and_files_have_none(client: SandboxClient) -> None:
     finished = await client.run(LLAMA, {"prompt": "hello"})
     await limit(client, enforced=True, others={"per_minute": 60, "burst": 1})
 
-    reads = [await client.ask("GET", finished["urls"]["get"]) for _ in range(2)]
+    reads = [await client.request("GET", finished["urls"]["get"]) for _ in range(2)]
     stream = await client.stream(finished["urls"]["stream"])
 
     assert [reply.status for reply in reads] == [200, 429]
@@ -89,7 +89,7 @@ async def test_reading_has_a_limit_of_its_own_but_streams_and_files_have_none(cl
     assert b"event: done" in stream
 
 
-async def test_an_account_with_little_credit_creates_six_a_minute(client: Client) -> None:
+async def test_an_account_with_little_credit_creates_six_a_minute(client: SandboxClient) -> None:
     await limit(client, low_credit=True)
 
     replies = [await create(client) for _ in range(2)]
@@ -102,26 +102,26 @@ async def test_an_account_with_little_credit_creates_six_a_minute(client: Client
     assert 9 <= replies[1].body["retry_after"] <= 10
 
 
-async def test_without_a_token_nothing_is_counted(client: Client) -> None:
+async def test_without_a_token_nothing_is_counted(client: SandboxClient) -> None:
     await limit(client, enforced=True, others={"per_minute": 60, "burst": 1})
 
-    anonymous = await client.ask("GET", "/v1/account", headers={"Authorization": ""})
+    anonymous = await client.request("GET", "/v1/account", headers={"Authorization": ""})
 
     assert (anonymous.status, "ratelimit-remaining" in anonymous.headers) == (401, False)
-    assert (await client.ask("GET", "/v1/account")).status == 200
+    assert (await client.request("GET", "/v1/account")).status == 200
 
 
 @pytest.mark.parametrize("wrong", [{"burst": 1}, {"per_minute": 0, "burst": 1}, {"per_minute": "x", "burst": 1}, 7])
-async def test_a_limit_that_is_none_is_refused(client: Client, wrong: Any) -> None:
-    reply = await client.ask("POST", "/sandbox/limits", json={"creates": wrong})
+async def test_a_limit_that_is_none_is_refused(client: SandboxClient, wrong: Any) -> None:
+    reply = await client.request("POST", "/sandbox/limits", json={"creates": wrong})
 
     assert reply.status == 422
 
 
 async def test_the_limits_can_be_set_from_the_start() -> None:
-    sandbox = Sandbox(SandboxOptions(rate_limit=True, create_limit=RateLimit(60, burst=1), low_credit=False))
+    sandbox = Sandbox(SandboxOptions(rate_limit=True, create_limit=SandboxRateLimit(60, burst=1), low_credit=False))
 
-    first, second = (sandbox.rates.spend(is_create=True).wait_seconds for _ in range(2))
+    first, second = (sandbox.rate_limits.count_call(is_create=True).wait_seconds for _ in range(2))
 
     assert (first, second) == (0, 1)
     await sandbox.stop()

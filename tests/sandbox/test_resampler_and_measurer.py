@@ -7,10 +7,10 @@ import math
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from bot.sandbox.measurer import answer, describe
+from bot.sandbox.measurer import answer_question, describe_picture
 from bot.sandbox.painter.picture import PictureOrder, draw
 from bot.sandbox.resampler import TooManyPixels, UnreadablePicture, _back_projected, enlarge
-from tests.sandbox.conftest import Client
+from tests.sandbox.conftest import SandboxClient
 
 ESRGAN = "nightmareai/real-esrgan:f121d640bd286e1fdc67f9799164c1d5be36ff74576ee11c803ae5b665dd46aa"
 BLIP_2 = "andreasjansson/blip-2:f677695e5e89f8b236e52ecd1d3f01beb44c34606419bcc19345e046d8f786f9"
@@ -96,22 +96,22 @@ def test_too_many_pixels_are_refused_in_the_models_words() -> None:
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(UnreadablePicture, match="than fit in memory"):
-        describe(png(Image.new("1", (10_000, 10_000))))
+        describe_picture(png(Image.new("1", (10_000, 10_000))))
 
 
-async def test_upscaling_over_http_gives_one_png(client: Client) -> None:
+async def test_upscaling_over_http_gives_one_png(client: SandboxClient) -> None:
     picture = draw(PictureOrder("a hill", 1, (64, 48)))
     url = "data:image/png;base64," + base64.b64encode(picture).decode()
 
     finished = await client.run(ESRGAN, {"image": url, "scale": 2})
-    enlarged = await client.ask("GET", finished["output"])
+    enlarged = await client.request("GET", finished["output"])
 
     assert Image.open(io.BytesIO(enlarged.content)).size == (128, 96)
     assert "not an AI model" in finished["logs"]
 
 
 def test_a_description_names_size_light_colours_and_says_that_it_is_measured() -> None:
-    said = describe(png(Image.new("RGB", (120, 80), (30, 60, 220))))
+    said = describe_picture(png(Image.new("RGB", (120, 80), (30, 60, 220))))
 
     assert said.startswith("Measured, not recognised: a landscape PNG picture of 120 × 80 pixels;")
     assert "mostly blue 100 %" in said
@@ -119,7 +119,7 @@ def test_a_description_names_size_light_colours_and_says_that_it_is_measured() -
 
 
 def test_our_own_prompt_and_a_camera_are_read_from_the_notes() -> None:
-    ours = describe(draw(PictureOrder("a fjord at dawn", 9, (64, 64), "webp")))
+    ours = describe_picture(draw(PictureOrder("a fjord at dawn", 9, (64, 64), "webp")))
     photo = Image.new("RGB", (64, 64))
     exif = Image.Exif()
     exif[0x0110], exif[0x8825] = "Easel One", {1: "N"}
@@ -128,16 +128,19 @@ def test_our_own_prompt_and_a_camera_are_read_from_the_notes() -> None:
 
     assert "Sandbox painter (rules, not AI)" in ours
     assert "a fjord at dawn" in ours
-    assert "camera Easel One" in describe(buffer.getvalue())
-    assert "GPS position" in describe(buffer.getvalue())
+    assert "camera Easel One" in describe_picture(buffer.getvalue())
+    assert "GPS position" in describe_picture(buffer.getvalue())
 
 
 def test_a_question_is_answered_with_the_facts_it_asks_for() -> None:
     picture = png(Image.new("RGB", (80, 80), (200, 30, 30)))
 
-    assert answer(picture, "How big is it?") == "Measured, not recognised: a square PNG picture of 80 × 80 pixels."
-    assert answer(picture, "Which colour?") == "Measured, not recognised: mostly red 100 %."
-    assert "cannot see what is shown" in answer(picture, "Is this a cat?")
+    assert (
+        answer_question(picture, "How big is it?")
+        == "Measured, not recognised: a square PNG picture of 80 × 80 pixels."
+    )
+    assert answer_question(picture, "Which colour?") == "Measured, not recognised: mostly red 100 %."
+    assert "cannot see what is shown" in answer_question(picture, "Is this a cat?")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,7 @@ def test_a_question_is_answered_with_the_facts_it_asks_for() -> None:
         ({"task": "image_text_matching", "caption": "a cat"}, "Measured, not recognised: "),
     ],
 )
-async def test_blip_answers_in_its_own_form(client: Client, model_input: dict[str, str], opening: str) -> None:
+async def test_blip_answers_in_its_own_form(client: SandboxClient, model_input: dict[str, str], opening: str) -> None:
     url = "data:image/png;base64," + base64.b64encode(png(Image.new("RGB", (8, 8)))).decode()
     version = "2e1dddc8621f72155f24cf2e0adbde548458d3cab9f00c0139eea840d0ac4746"
 
@@ -157,7 +160,7 @@ async def test_blip_answers_in_its_own_form(client: Client, model_input: dict[st
     assert finished["output"].startswith(opening)
 
 
-async def test_a_question_task_without_a_question_fails(client: Client) -> None:
+async def test_a_question_task_without_a_question_fails(client: SandboxClient) -> None:
     version = "2e1dddc8621f72155f24cf2e0adbde548458d3cab9f00c0139eea840d0ac4746"
 
     finished = await client.run(version, {"image": "data:,", "task": "visual_question_answering"})
@@ -165,7 +168,7 @@ async def test_a_question_task_without_a_question_fails(client: Client) -> None:
     assert finished["status"] == "failed"
 
 
-async def test_blip_2_answers_without_a_prefix(client: Client) -> None:
+async def test_blip_2_answers_without_a_prefix(client: SandboxClient) -> None:
     url = "data:image/png;base64," + base64.b64encode(png(Image.new("RGB", (8, 8)))).decode()
 
     finished = await client.run(BLIP_2, {"image": url, "caption": True})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.conftest import Client
+from tests.sandbox.conftest import SandboxClient
 from tests.sandbox.test_predictions import LLAMA, SCHNELL
 from tests.sandbox.test_trainings import own_model
 
@@ -13,9 +13,9 @@ def names(pages: list[dict[str, Any]]) -> list[str]:
     return [f"{page['owner']}/{page['name']}" for page in pages]
 
 
-async def test_a_search_ranks_models_and_finds_collections(client: Client) -> None:
-    reply = await client.ask("GET", "/v1/search", params={"query": "flux schnell"})
-    upscalers = await client.ask("GET", "/v1/search", params={"query": "upscale"})
+async def test_a_search_ranks_models_and_finds_collections(client: SandboxClient) -> None:
+    reply = await client.request("GET", "/v1/search", params={"query": "flux schnell"})
+    upscalers = await client.request("GET", "/v1/search", params={"query": "upscale"})
 
     assert reply.body["query"] == "flux schnell"
     assert names([entry["model"] for entry in reply.body["models"]])[0] == SCHNELL
@@ -29,28 +29,30 @@ async def test_a_search_ranks_models_and_finds_collections(client: Client) -> No
     ("query", "status"),
     [({}, 400), ({"query": "fox", "limit": "0"}, 400), ({"query": "fox", "limit": "51"}, 400), ({"query": "fox"}, 200)],
 )
-async def test_a_search_needs_words_and_a_sensible_limit(client: Client, query: dict[str, str], status: int) -> None:
-    reply = await client.ask("GET", "/v1/search", params=query)
+async def test_a_search_needs_words_and_a_sensible_limit(
+    client: SandboxClient, query: dict[str, str], status: int
+) -> None:
+    reply = await client.request("GET", "/v1/search", params=query)
 
     assert reply.status == status
 
 
-async def test_a_limit_limits(client: Client) -> None:
-    reply = await client.ask("GET", "/v1/search", params={"query": "sandbox", "limit": "2"})
+async def test_a_limit_limits(client: SandboxClient) -> None:
+    reply = await client.request("GET", "/v1/search", params={"query": "sandbox", "limit": "2"})
 
     assert len(reply.body["models"]) == 2
 
 
-async def test_a_query_request_searches_by_its_body(client: Client) -> None:
-    reply = await client.ask("QUERY", "/v1/models", data="llama", headers={"Content-Type": "text/plain"})
+async def test_a_query_request_searches_by_its_body(client: SandboxClient) -> None:
+    reply = await client.request("QUERY", "/v1/models", data="llama", headers={"Content-Type": "text/plain"})
 
     assert reply.status == 200
     assert names(reply.body["results"]) == [LLAMA, "meta/meta-llama-3-70b-instruct"]
 
 
-async def test_models_can_be_sorted_both_ways(client: Client) -> None:
+async def test_models_can_be_sorted_both_ways(client: SandboxClient) -> None:
     async def listed(**query: str) -> list[str]:
-        return names((await client.ask("GET", "/v1/models", params=query)).body["results"])
+        return names((await client.request("GET", "/v1/models", params=query)).body["results"])
 
     await own_model(client, "newest", "public")
 
@@ -58,24 +60,24 @@ async def test_models_can_be_sorted_both_ways(client: Client) -> None:
     assert usual[0] == "sandbox/newest"
     assert await listed(sort_direction="asc") == usual[::-1]
     assert await listed(sort_by="model_created_at", sort_direction="desc") == usual
-    assert (await client.ask("GET", "/v1/models", params={"sort_by": "fame"})).status == 400
+    assert (await client.request("GET", "/v1/models", params={"sort_by": "fame"})).status == 400
 
 
-async def test_long_lists_of_models_are_paged(client: Client) -> None:
+async def test_long_lists_of_models_are_paged(client: SandboxClient) -> None:
     for number in range(105):
         await own_model(client, f"m{number}", "public")
 
-    first = await client.ask("GET", "/v1/models", params={"sort_direction": "asc"})
-    second = await client.ask("GET", first.body["next"])
+    first = await client.request("GET", "/v1/models", params={"sort_direction": "asc"})
+    second = await client.request("GET", first.body["next"])
 
     assert (len(first.body["results"]), len(second.body["results"])) == (100, 14)
     assert names(second.body["results"])[-1] == "sandbox/m104"
 
 
-async def test_the_official_collection_holds_the_official_models(client: Client) -> None:
-    listed = await client.ask("GET", "/v1/collections")
-    official = await client.ask("GET", "/v1/collections/official")
-    unknown = await client.ask("GET", "/v1/collections/nope")
+async def test_the_official_collection_holds_the_official_models(client: SandboxClient) -> None:
+    listed = await client.request("GET", "/v1/collections")
+    official = await client.request("GET", "/v1/collections/official")
+    unknown = await client.request("GET", "/v1/collections/nope")
 
     assert "official" in {entry["slug"] for entry in listed.body["results"]}
     assert SCHNELL in names(official.body["models"])
@@ -83,17 +85,17 @@ async def test_the_official_collection_holds_the_official_models(client: Client)
     assert unknown.status == 404
 
 
-async def test_examples_are_the_latest_good_runs(client: Client) -> None:
+async def test_examples_are_the_latest_good_runs(client: SandboxClient) -> None:
     good = await client.run(SCHNELL, {"prompt": "a fox", "megapixels": "0.25"})
     await client.run(SCHNELL, {"prompt": "fault:fail"})
 
-    examples = await client.ask("GET", f"/v1/models/{SCHNELL}/examples")
+    examples = await client.request("GET", f"/v1/models/{SCHNELL}/examples")
 
     assert [entry["id"] for entry in examples.body["results"]] == [good["id"]]
 
 
-async def test_a_readme_says_that_it_is_the_sandbox(client: Client) -> None:
-    reply = await client.ask("GET", f"/v1/models/{SCHNELL}/readme")
+async def test_a_readme_says_that_it_is_the_sandbox(client: SandboxClient) -> None:
+    reply = await client.request("GET", f"/v1/models/{SCHNELL}/readme")
 
     assert reply.headers["content-type"].startswith("text/plain")
     assert b"Sandbox" in reply.content

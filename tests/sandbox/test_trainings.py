@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.conftest import Client, Reply
-from tests.sandbox.receiver import Receiver
+from tests.sandbox.conftest import SandboxClient, SandboxResponse
+from tests.sandbox.receiver import WebhookReceiver
 from tests.sandbox.test_predictions import LLAMA, SDXL, until
 
 NAME, _, VERSION = SDXL.partition(":")
@@ -17,34 +17,34 @@ INPUT = {"input_images": "https://example.org/images.zip", "token_string": "TOK"
 
 
 @pytest.fixture
-async def destination(client: Client) -> str:
+async def destination(client: SandboxClient) -> str:
     return await own_model(client)
 
 
-async def own_model(client: Client, name: str = "mine", visibility: str = "private") -> str:
+async def own_model(client: SandboxClient, name: str = "mine", visibility: str = "private") -> str:
     body = {"owner": "sandbox", "name": name, "visibility": visibility, "hardware": "gpu-t4"}
-    reply = await client.ask("POST", "/v1/models", json=body)
+    reply = await client.request("POST", "/v1/models", json=body)
     assert reply.status == 201, reply.body
     return f"sandbox/{name}"
 
 
-async def train(client: Client, destination: str, **options: Any) -> Reply:
-    return await client.ask("POST", ROUTE, json={"destination": destination, "input": INPUT, **options})
+async def train(client: SandboxClient, destination: str, **options: Any) -> SandboxResponse:
+    return await client.request("POST", ROUTE, json={"destination": destination, "input": INPUT, **options})
 
 
-async def finished(client: Client, created: Any) -> Any:
+async def finished(client: SandboxClient, created: Any) -> Any:
     training = client.sandbox.trainings.get(created["id"])
     assert training
     await until(lambda: training.status.is_terminal)
-    return (await client.ask("GET", created["urls"]["get"])).body
+    return (await client.request("GET", created["urls"]["get"])).body
 
 
-async def test_a_training_ends_with_a_version_that_runs(client: Client, destination: str) -> None:
+async def test_a_training_ends_with_a_version_that_runs(client: SandboxClient, destination: str) -> None:
     created = (await train(client, destination)).body
 
     ended = await finished(client, created)
     drawn = await client.run(ended["output"]["version"], {"prompt": "a fox", "width": 64, "height": 64})
-    page = (await client.ask("GET", f"/v1/models/{destination}")).body
+    page = (await client.request("GET", f"/v1/models/{destination}")).body
 
     assert (created["status"], "output" in created) == ("starting", False)
     assert (ended["status"], ended["model"], ended["version"]) == ("succeeded", NAME, VERSION)
@@ -54,10 +54,10 @@ async def test_a_training_ends_with_a_version_that_runs(client: Client, destinat
     assert (drawn["status"], drawn["model"]) == ("succeeded", destination)
 
 
-async def test_the_weights_are_a_file_that_says_what_it_is(client: Client, destination: str) -> None:
+async def test_the_weights_are_a_file_that_says_what_it_is(client: SandboxClient, destination: str) -> None:
     ended = await finished(client, (await train(client, destination)).body)
 
-    weights = await client.ask("GET", ended["output"]["weights"], headers={"Authorization": ""})
+    weights = await client.request("GET", ended["output"]["weights"], headers={"Authorization": ""})
 
     with tarfile.open(fileobj=io.BytesIO(weights.content)) as archive:
         note = archive.extractfile("README.txt")
@@ -66,44 +66,46 @@ async def test_the_weights_are_a_file_that_says_what_it_is(client: Client, desti
 
 
 @pytest.mark.parametrize("destination", ["sandbox/nobody", "stability-ai/sdxl", "nonsense", ""])
-async def test_a_destination_that_is_not_ours_does_not_exist(client: Client, destination: str) -> None:
+async def test_a_destination_that_is_not_ours_does_not_exist(client: SandboxClient, destination: str) -> None:
     reply = await train(client, destination)
 
     assert (reply.status, reply.body["detail"]) == (404, "The specified training destination does not exist")
 
 
-async def test_what_cannot_be_trained_and_what_is_missing_is_a_422(client: Client, destination: str) -> None:
-    page = (await client.ask("GET", f"/v1/models/{LLAMA}")).body
+async def test_what_cannot_be_trained_and_what_is_missing_is_a_422(client: SandboxClient, destination: str) -> None:
+    page = (await client.request("GET", f"/v1/models/{LLAMA}")).body
     route = f"/v1/models/{LLAMA}/versions/{page['latest_version']['id']}/trainings"
 
-    untrainable = await client.ask("POST", route, json={"destination": destination, "input": {}})
+    untrainable = await client.request("POST", route, json={"destination": destination, "input": {}})
     no_images = await train(client, destination, input={})
-    no_destination = await client.ask("POST", ROUTE, json={"input": INPUT})
-    no_version = await client.ask("POST", ROUTE.replace(VERSION, "0" * 64), json={"destination": "x/y", "input": {}})
+    no_destination = await client.request("POST", ROUTE, json={"input": INPUT})
+    no_version = await client.request(
+        "POST", ROUTE.replace(VERSION, "0" * 64), json={"destination": "x/y", "input": {}}
+    )
 
     assert [reply.status for reply in (untrainable, no_images, no_destination, no_version)] == [422] * 4
     assert no_images.body["invalid_fields"][0]["description"] == "input_images is required"
     assert no_destination.body["invalid_fields"][0]["description"] == "destination is required"
 
 
-async def test_a_training_can_be_cancelled_and_publishes_nothing(client: Client, destination: str) -> None:
+async def test_a_training_can_be_cancelled_and_publishes_nothing(client: SandboxClient, destination: str) -> None:
     hanging = {"fault": "hang", "model": NAME}
-    await client.ask("POST", "/sandbox/faults", json={"next": [hanging]})
+    await client.request("POST", "/sandbox/faults", json={"next": [hanging]})
     created = (await train(client, destination)).body
 
-    canceled = await client.ask("POST", created["urls"]["cancel"])
-    page = (await client.ask("GET", f"/v1/models/{destination}")).body
+    canceled = await client.request("POST", created["urls"]["cancel"])
+    page = (await client.request("GET", f"/v1/models/{destination}")).body
 
     assert (canceled.status, canceled.body["status"]) == (200, "canceled")
     assert page["latest_version"] is None
 
 
-async def test_trainings_have_a_list_of_their_own(client: Client, destination: str) -> None:
+async def test_trainings_have_a_list_of_their_own(client: SandboxClient, destination: str) -> None:
     ids = [(await train(client, destination)).body["id"] for _ in range(3)]
 
-    listed = await client.ask("GET", "/v1/trainings")
-    predictions = await client.ask("GET", "/v1/predictions")
-    unknown = await client.ask("GET", "/v1/trainings/nope")
+    listed = await client.request("GET", "/v1/trainings")
+    predictions = await client.request("GET", "/v1/predictions")
+    unknown = await client.request("GET", "/v1/trainings/nope")
 
     assert [entry["id"] for entry in listed.body["results"]] == ids[::-1]
     assert predictions.body["results"] == []
@@ -111,7 +113,7 @@ async def test_trainings_have_a_list_of_their_own(client: Client, destination: s
 
 
 async def test_the_webhook_of_a_training_carries_the_training(
-    client: Client, destination: str, receiver: Receiver
+    client: SandboxClient, destination: str, receiver: WebhookReceiver
 ) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     created = (await train(client, destination, **options)).body
@@ -122,10 +124,10 @@ async def test_the_webhook_of_a_training_carries_the_training(
     assert json.loads(body)["output"]["version"].startswith(destination)
 
 
-async def test_a_training_whose_destination_goes_meanwhile_fails(client: Client, destination: str) -> None:
-    await client.ask("POST", "/sandbox/faults", json={"next": [{"fault": "slow", "model": NAME, "amount": 60}]})
+async def test_a_training_whose_destination_goes_meanwhile_fails(client: SandboxClient, destination: str) -> None:
+    await client.request("POST", "/sandbox/faults", json={"next": [{"fault": "slow", "model": NAME, "amount": 60}]})
     created = (await train(client, destination)).body
-    deleted = await client.ask("DELETE", f"/v1/models/{destination}")
+    deleted = await client.request("DELETE", f"/v1/models/{destination}")
     training = client.sandbox.trainings.get(created["id"])
     assert training
     await until(lambda: training.status == "processing")

@@ -4,36 +4,38 @@ import json
 
 import pytest
 
-from bot.sandbox.webhook_signature import signature
-from tests.sandbox.conftest import Client
-from tests.sandbox.receiver import Receiver
+from bot.sandbox.webhook_signature import compute_signature
+from tests.sandbox.conftest import SandboxClient
+from tests.sandbox.receiver import WebhookReceiver
 from tests.sandbox.test_predictions import LLAMA, until
 
 
 def test_the_published_vector_is_reproduced() -> None:
     secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
 
-    signed = signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    signed = compute_signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
 
     assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-async def test_the_last_webhook_is_signed_with_the_secret_of_the_api(client: Client, receiver: Receiver) -> None:
+async def test_the_last_webhook_is_signed_with_the_secret_of_the_api(
+    client: SandboxClient, receiver: WebhookReceiver
+) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     created = await client.create(LLAMA, {"prompt": "hello"}, body=options)
     await until(lambda: receiver.calls)
 
     ((headers, body),) = receiver.calls
-    secret = (await client.ask("GET", "/v1/webhooks/default/secret")).body["key"]
+    secret = (await client.request("GET", "/v1/webhooks/default/secret")).body["key"]
 
-    expected = signature(secret, headers["webhook-id"], int(headers["webhook-timestamp"]), body)
+    expected = compute_signature(secret, headers["webhook-id"], int(headers["webhook-timestamp"]), body)
     assert headers["webhook-signature"] == expected
     assert json.loads(body)["status"] == "succeeded"
     assert json.loads(body)["id"] == created["id"]
     assert created["webhook"] == receiver.url
 
 
-async def test_only_the_events_asked_for_are_sent(client: Client, receiver: Receiver) -> None:
+async def test_only_the_events_asked_for_are_sent(client: SandboxClient, receiver: WebhookReceiver) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["start", "completed"]}
     await client.create(LLAMA, {"prompt": "hello"}, body=options)
     await until(lambda: len(receiver.calls) == 2)
@@ -41,7 +43,9 @@ async def test_only_the_events_asked_for_are_sent(client: Client, receiver: Rece
     assert sorted(body["status"] for body in receiver.bodies) == ["processing", "succeeded"]
 
 
-async def test_the_last_webhook_is_tried_again_with_the_same_id(client: Client, receiver: Receiver) -> None:
+async def test_the_last_webhook_is_tried_again_with_the_same_id(
+    client: SandboxClient, receiver: WebhookReceiver
+) -> None:
     receiver.refusals = 2
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     await client.create(LLAMA, {"prompt": "hello"}, body=options)
@@ -55,7 +59,7 @@ async def test_the_last_webhook_is_tried_again_with_the_same_id(client: Client, 
     assert len({headers["webhook-id"] for headers, _ in receiver.calls}) == 1
 
 
-async def test_a_lost_webhook_never_comes(client: Client, receiver: Receiver) -> None:
+async def test_a_lost_webhook_never_comes(client: SandboxClient, receiver: WebhookReceiver) -> None:
     await client.create(LLAMA, {"prompt": "hello fault:webhook-lost"}, body={"webhook": receiver.url})
     marker = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     await client.create(LLAMA, {"prompt": "hello"}, body=marker)
@@ -64,7 +68,7 @@ async def test_a_lost_webhook_never_comes(client: Client, receiver: Receiver) ->
     assert {body["input"]["prompt"] for body in receiver.bodies} == {"hello"}
 
 
-async def test_a_doubled_webhook_comes_twice_with_one_id(client: Client, receiver: Receiver) -> None:
+async def test_a_doubled_webhook_comes_twice_with_one_id(client: SandboxClient, receiver: WebhookReceiver) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     await client.create(LLAMA, {"prompt": "hello fault:webhook-doubled"}, body=options)
     await until(lambda: len(receiver.calls) == 2)
@@ -72,7 +76,7 @@ async def test_a_doubled_webhook_comes_twice_with_one_id(client: Client, receive
     assert len({headers["webhook-id"] for headers, _ in receiver.calls}) == 1
 
 
-async def test_reordered_webhooks_begin_with_the_end(client: Client, receiver: Receiver) -> None:
+async def test_reordered_webhooks_begin_with_the_end(client: SandboxClient, receiver: WebhookReceiver) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["start", "completed"]}
     await client.create(LLAMA, {"prompt": "hello fault:webhook-reordered"}, body=options)
     await until(lambda: len(receiver.calls) == 2)
@@ -80,7 +84,7 @@ async def test_reordered_webhooks_begin_with_the_end(client: Client, receiver: R
     assert [body["status"] for body in receiver.bodies] == ["succeeded", "processing"]
 
 
-async def test_a_late_webhook_waits_for_the_clock(client: Client, receiver: Receiver) -> None:
+async def test_a_late_webhook_waits_for_the_clock(client: SandboxClient, receiver: WebhookReceiver) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     created = await client.create(LLAMA, {"prompt": "hello fault:webhook-late=90"}, body=options)
     await client.stream(created["urls"]["stream"])
@@ -93,7 +97,9 @@ async def test_a_late_webhook_waits_for_the_clock(client: Client, receiver: Rece
     assert receiver.bodies[0]["status"] == "succeeded"
 
 
-async def test_a_forged_webhook_has_a_signature_that_does_not_fit(client: Client, receiver: Receiver) -> None:
+async def test_a_forged_webhook_has_a_signature_that_does_not_fit(
+    client: SandboxClient, receiver: WebhookReceiver
+) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     await client.create(LLAMA, {"prompt": "hello fault:webhook-forged"}, body=options)
     await until(lambda: len(receiver.calls) == 2)
@@ -101,7 +107,7 @@ async def test_a_forged_webhook_has_a_signature_that_does_not_fit(client: Client
     def is_genuine(call: tuple[dict[str, str], bytes]) -> bool:
         headers, body = call
         secret, sent_at = client.sandbox.options.webhook_secret, int(headers["webhook-timestamp"])
-        return signature(secret, headers["webhook-id"], sent_at, body) == headers["webhook-signature"]
+        return compute_signature(secret, headers["webhook-id"], sent_at, body) == headers["webhook-signature"]
 
     (forged,) = [json.loads(call[1]) for call in receiver.calls if not is_genuine(call)]
     (genuine,) = [json.loads(call[1]) for call in receiver.calls if is_genuine(call)]
@@ -110,8 +116,8 @@ async def test_a_forged_webhook_has_a_signature_that_does_not_fit(client: Client
 
 
 @pytest.mark.parametrize("url", ["http://example.org/hook", "ftp://127.0.0.1/", "nonsense"])
-async def test_a_webhook_must_be_https_or_on_this_machine(client: Client, url: str) -> None:
-    reply = await client.ask(
+async def test_a_webhook_must_be_https_or_on_this_machine(client: SandboxClient, url: str) -> None:
+    reply = await client.request(
         "POST", "/v1/predictions", json={"version": LLAMA, "input": {"prompt": ""}, "webhook": url}
     )
 
@@ -119,9 +125,9 @@ async def test_a_webhook_must_be_https_or_on_this_machine(client: Client, url: s
     assert reply.body["invalid_fields"][0]["field"] == "webhook"
 
 
-async def test_an_unknown_event_is_a_422(client: Client) -> None:
+async def test_an_unknown_event_is_a_422(client: SandboxClient) -> None:
     body = {"version": LLAMA, "input": {"prompt": ""}, "webhook_events_filter": ["finished"]}
 
-    reply = await client.ask("POST", "/v1/predictions", json=body)
+    reply = await client.request("POST", "/v1/predictions", json=body)
 
     assert reply.status == 422

@@ -23,24 +23,24 @@ _JSON = "application/json"
 _INTEGER = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
-Place = tuple[str | int, ...]
-Check = Callable[[Any, Place], "list[Fault]"]
+JsonPath = tuple[str | int, ...]
+Validator = Callable[[Any, JsonPath], "list[DiscordViolation]"]
 
 
 @dataclass(frozen=True)
-class Fault:
+class DiscordViolation:
     """`place` leads to the value, from the top of the body; `code` is the one Discord's error tree would show."""
 
-    place: Place
+    path: JsonPath
     code: str
-    sentence: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{'.'.join(map(str, self.place)) or 'the body'}: {self.sentence}"
+        return f"{'.'.join(map(str, self.path)) or 'the body'}: {self.message}"
 
 
 @dataclass(frozen=True)
-class Operation:
+class DiscordOperation:
     """One method of one path. `template` is as in the document, names in braces."""
 
     method: str
@@ -52,53 +52,57 @@ class Operation:
         return str(self.definition["operationId"])
 
 
-def operations() -> tuple[Operation, ...]:
+def list_operations() -> tuple[DiscordOperation, ...]:
     """All of the document."""
     return tuple(
-        Operation(method.upper(), template, definition)
-        for template, methods in _document()["paths"].items()
+        DiscordOperation(method.upper(), template, definition)
+        for template, methods in _load_document()["paths"].items()
         for method, definition in methods.items()
         if method in _METHODS
     )
 
 
-def operation_of(method: str, path: str) -> Operation | None:
+def find_operation(method: str, path: str) -> DiscordOperation | None:
     """A literal step (`@me`, `@original`) goes before a name in braces."""
-    for pattern, operation in _patterns()[method.upper()]:
+    for pattern, operation in _compile_patterns()[method.upper()]:
         if pattern.fullmatch(path):
             return operation
     return None
 
 
-def request_faults(
+def validate_request(
     method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None, content_type: str = _JSON
-) -> list[Fault]:
+) -> list[DiscordViolation]:
     """What the document has against this request. `body` is None where none was sent."""
-    operation = operation_of(method, path)
+    operation = find_operation(method, path)
     if operation is None:
-        return [Fault((), "NO_OPERATION", f"{method} {path} is no operation")]
-    return [*_query_faults(operation, query or {}), *_request_body_faults(operation, body, content_type)]
+        return [DiscordViolation((), "NO_OPERATION", f"{method} {path} is no operation")]
+    return [*_validate_query(operation, query or {}), *_validate_request_body(operation, body, content_type)]
 
 
-def reply_faults(method: str, path: str, status: int, *, body: Any = None) -> list[Fault]:
+def validate_response(method: str, path: str, status: int, *, body: Any = None) -> list[DiscordViolation]:
     """What the document has against this reply. `body` is None where none was sent."""
-    operation = operation_of(method, path)
+    operation = find_operation(method, path)
     if operation is None:
-        return [] if status in (404, 405) else [Fault((), "NO_OPERATION", f"{method} {path} is no operation")]
+        return (
+            [] if status in (404, 405) else [DiscordViolation((), "NO_OPERATION", f"{method} {path} is no operation")]
+        )
     shown = operation.definition["responses"].get(str(status))
     if shown is None and status >= 400:
         shown = operation.definition["responses"]["4XX"]
     if shown is None:
-        return [Fault((), "STATUS", f"status {status} is not one of the document's")]
-    content = _resolved(shown).get("content", {}).get(_JSON)
+        return [DiscordViolation((), "STATUS", f"status {status} is not one of the document's")]
+    content = _resolve_reference(shown).get("content", {}).get(_JSON)
     if content is None or body is None:
         return (
-            [] if (content is None) == (body is None) else [Fault((), "BODY", f"{status} has the wrong kind of body")]
+            []
+            if (content is None) == (body is None)
+            else [DiscordViolation((), "BODY", f"{status} has the wrong kind of body")]
         )
-    return _compiled(json.dumps(content["schema"]))(body, ())
+    return _compile_schema(json.dumps(content["schema"]))(body, ())
 
 
-def _query_faults(operation: Operation, query: Mapping[str, str]) -> Iterable[Fault]:
+def _validate_query(operation: DiscordOperation, query: Mapping[str, str]) -> Iterable[DiscordViolation]:
     known = {
         parameter["name"]: parameter["schema"]
         for parameter in operation.definition.get("parameters", ())
@@ -106,24 +110,24 @@ def _query_faults(operation: Operation, query: Mapping[str, str]) -> Iterable[Fa
     }
     for name, text in query.items():
         if name not in known:
-            yield Fault((name,), "QUERY", "unknown query parameter")
+            yield DiscordViolation((name,), "QUERY", "unknown query parameter")
         else:
-            yield from _compiled(json.dumps(known[name]))(_as_typed(text), (name,))
+            yield from _compile_schema(json.dumps(known[name]))(_parse_query_value(text), (name,))
 
 
-def _request_body_faults(operation: Operation, body: Any, content_type: str) -> list[Fault]:
+def _validate_request_body(operation: DiscordOperation, body: Any, content_type: str) -> list[DiscordViolation]:
     request = operation.definition.get("requestBody")
     if request is None:
-        return [] if body is None else [Fault((), "BODY", "a body where none is taken")]
+        return [] if body is None else [DiscordViolation((), "BODY", "a body where none is taken")]
     if body is None:
-        return [Fault((), "BODY", "no body where one is needed")] if request.get("required") else []
+        return [DiscordViolation((), "BODY", "no body where one is needed")] if request.get("required") else []
     content = request["content"].get(content_type)
     if content is None:
-        return [Fault((), "CONTENT_TYPE", f"the content type is {content_type or 'missing'}")]
-    return _compiled(json.dumps(content["schema"]))(body, ())
+        return [DiscordViolation((), "CONTENT_TYPE", f"the content type is {content_type or 'missing'}")]
+    return _compile_schema(json.dumps(content["schema"]))(body, ())
 
 
-def _as_typed(text: str) -> Any:
+def _parse_query_value(text: str) -> Any:
     """A value of the query, as the schema of its parameter may want it."""
     return {"true": True, "false": False}.get(text.lower(), text)
 
@@ -132,7 +136,7 @@ def _as_typed(text: str) -> Any:
 
 
 @cache
-def _document() -> dict[str, Any]:
+def _load_document() -> dict[str, Any]:
     document: dict[str, Any] = json.loads(_DOCUMENT.read_text(encoding="utf-8"))
     for methods in document["paths"].values():
         shared = methods.get("parameters", [])
@@ -142,17 +146,17 @@ def _document() -> dict[str, Any]:
 
 
 @cache
-def _patterns() -> dict[str, list[tuple[re.Pattern[str], Operation]]]:
-    found: dict[str, list[tuple[re.Pattern[str], Operation]]] = {method.upper(): [] for method in _METHODS}
-    for operation in sorted(operations(), key=lambda operation: operation.template.count("{")):
+def _compile_patterns() -> dict[str, list[tuple[re.Pattern[str], DiscordOperation]]]:
+    found: dict[str, list[tuple[re.Pattern[str], DiscordOperation]]] = {method.upper(): [] for method in _METHODS}
+    for operation in sorted(list_operations(), key=lambda operation: operation.template.count("{")):
         pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.template))
         found[operation.method].append((pattern, operation))
     return found
 
 
-def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolve_reference(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     while reference := schema.get("$ref"):
-        found: Any = _document()
+        found: Any = _load_document()
         for step in reference.removeprefix("#/").split("/"):
             found = found[step]
         schema = found
@@ -163,21 +167,23 @@ def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @cache
-def _compiled(schema: str) -> Check:
-    return _check(json.loads(schema))
+def _compile_schema(schema: str) -> Validator:
+    return _create_validator(json.loads(schema))
 
 
 @cache
-def _named(reference: str) -> Check:
-    return _check(_resolved({"$ref": reference}))
+def _compile_reference(reference: str) -> Validator:
+    return _create_validator(_resolve_reference({"$ref": reference}))
 
 
-def _check(schema: Mapping[str, Any]) -> Check:
+def _create_validator(schema: Mapping[str, Any]) -> Validator:
     if reference := schema.get("$ref"):
-        return lambda value, place: _named(reference)(value, place)  # later, since schemas may hold themselves
+        return lambda value, place: _compile_reference(reference)(
+            value, place
+        )  # later, since schemas may hold themselves
     checks = [make(schema) for keywords, make in _KEYWORDS if keywords & schema.keys()]
 
-    def check(value: Any, place: Place) -> list[Fault]:
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
         for part in checks:
             if faults := part(value, place):
                 return faults
@@ -186,17 +192,17 @@ def _check(schema: Mapping[str, Any]) -> Check:
     return check
 
 
-def _type_check(schema: Mapping[str, Any]) -> Check:
+def _type_check(schema: Mapping[str, Any]) -> Validator:
     types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     fits = [_TYPES[name] for name in types]
     if schema.get("format") == "snowflake":
         fits.append(_is_natural)
     wanted = " or ".join(types)
 
-    def check(value: Any, place: Place) -> list[Fault]:
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
         if any(fit(value) for fit in fits):
             return []
-        return [Fault(place, "BASE_TYPE_BAD_TYPE", f"{_short(value)} is no {wanted}")]
+        return [DiscordViolation(place, "BASE_TYPE_BAD_TYPE", f"{_shorten(value)} is no {wanted}")]
 
     return check
 
@@ -228,101 +234,108 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _enum_check(schema: Mapping[str, Any]) -> Check:
+def _enum_check(schema: Mapping[str, Any]) -> Validator:
     allowed = schema["enum"] if "enum" in schema else [schema["const"]]
     texts = {str(entry) for entry in allowed if isinstance(entry, int)}
 
-    def check(value: Any, place: Place) -> list[Fault]:
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
         if value is None or value in allowed or (isinstance(value, str) and value in texts):
             return []  # null was let in, or refused, by its type
-        return [Fault(place, "BASE_TYPE_CHOICES", f"{_short(value)} is not one of {allowed}")]
+        return [DiscordViolation(place, "BASE_TYPE_CHOICES", f"{_shorten(value)} is not one of {allowed}")]
 
     return check
 
 
-def _length_check(schema: Mapping[str, Any]) -> Check:
+def _length_check(schema: Mapping[str, Any]) -> Validator:
     return _size_check(schema.get("minLength", 0), schema.get("maxLength"), str, "BASE_TYPE", "characters")
 
 
-def _item_count_check(schema: Mapping[str, Any]) -> Check:
+def _item_count_check(schema: Mapping[str, Any]) -> Validator:
     return _size_check(schema.get("minItems", 0), schema.get("maxItems"), list, "BASE_TYPE", "entries")
 
 
-def _property_count_check(schema: Mapping[str, Any]) -> Check:
+def _property_count_check(schema: Mapping[str, Any]) -> Validator:
     return _size_check(schema.get("minProperties", 0), schema.get("maxProperties"), dict, "BASE_TYPE", "names")
 
 
-def _size_check(least: int, most: int | None, kind: type, code: str, unit: str) -> Check:
-    def check(value: Any, place: Place) -> list[Fault]:
+def _size_check(least: int, most: int | None, kind: type, code: str, unit: str) -> Validator:
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
         if not isinstance(value, kind):
             return []
         size = len(value)  # type: ignore[arg-type] # each kind is sized
         if size < least:
-            return [Fault(place, f"{code}_MIN_LENGTH", f"{size} {unit}, at least {least} wanted")]
+            return [DiscordViolation(place, f"{code}_MIN_LENGTH", f"{size} {unit}, at least {least} wanted")]
         if most is not None and size > most:
-            return [Fault(place, f"{code}_MAX_LENGTH", f"{size} {unit}, at most {most} allowed")]
+            return [DiscordViolation(place, f"{code}_MAX_LENGTH", f"{size} {unit}, at most {most} allowed")]
         return []
 
     return check
 
 
-def _bounds_check(schema: Mapping[str, Any]) -> Check:
+def _bounds_check(schema: Mapping[str, Any]) -> Validator:
     least, most = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
 
-    def check(value: Any, place: Place) -> list[Fault]:
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
         if value is None or isinstance(value, bool) or not _is_number(value) or least <= float(value) <= most:
             return []
-        return [Fault(place, "NUMBER_TYPE_BOUNDS", f"{value} is not between {least} and {most}")]
+        return [DiscordViolation(place, "NUMBER_TYPE_BOUNDS", f"{value} is not between {least} and {most}")]
 
     return check
 
 
-def _pattern_check(schema: Mapping[str, Any]) -> Check:
+def _pattern_check(schema: Mapping[str, Any]) -> Validator:
     pattern = re.compile(schema["pattern"])
 
-    def check(value: Any, place: Place) -> list[Fault]:
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
         if not isinstance(value, str) or pattern.search(value):
             return []
-        return [Fault(place, "STRING_TYPE_REGEX", f"{_short(value)} does not match {pattern.pattern}")]
+        return [DiscordViolation(place, "STRING_TYPE_REGEX", f"{_shorten(value)} does not match {pattern.pattern}")]
 
     return check
 
 
-def _format_check(schema: Mapping[str, Any]) -> Check:
+def _format_check(schema: Mapping[str, Any]) -> Validator:
     fits = _FORMATS.get(schema["format"])
 
-    def check(value: Any, place: Place) -> list[Fault]:
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
         if fits is None or not isinstance(value, str) or fits(value):
             return []
-        return [Fault(place, "BASE_TYPE_FORMAT", f"{_short(value)} is no {schema['format']}")]
+        return [DiscordViolation(place, "BASE_TYPE_FORMAT", f"{_shorten(value)} is no {schema['format']}")]
 
     return check
 
 
-def _is_moment(text: str) -> bool:
+def _is_date_time(text: str) -> bool:
     try:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
 
 
-_FORMATS: dict[str, Callable[[str], bool]] = {"date-time": _is_moment, "uri": lambda text: bool(urlsplit(text).scheme)}
+_FORMATS: dict[str, Callable[[str], bool]] = {
+    "date-time": _is_date_time,
+    "uri": lambda text: bool(urlsplit(text).scheme),
+}
 
 
-def _unique_check(schema: Mapping[str, Any]) -> Check:
-    def check(value: Any, place: Place) -> list[Fault]:
+def _unique_check(schema: Mapping[str, Any]) -> Validator:
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
         if not schema["uniqueItems"] or not isinstance(value, list):
             return []
         texts = [json.dumps(entry, sort_keys=True) for entry in value]
-        return [] if len(set(texts)) == len(texts) else [Fault(place, "LIST_TYPE_UNIQUE", "an entry appears twice")]
+        return (
+            []
+            if len(set(texts)) == len(texts)
+            else [DiscordViolation(place, "LIST_TYPE_UNIQUE", "an entry appears twice")]
+        )
 
     return check
 
 
-def _items_check(schema: Mapping[str, Any]) -> Check:
-    item = _check(schema["items"])
+def _items_check(schema: Mapping[str, Any]) -> Validator:
+    item = _create_validator(schema["items"])
 
-    def check(value: Any, place: Place) -> list[Fault]:
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
         if not isinstance(value, list):
             return []
         return [fault for number, entry in enumerate(value) for fault in item(entry, (*place, number))]
@@ -330,70 +343,72 @@ def _items_check(schema: Mapping[str, Any]) -> Check:
     return check
 
 
-def _object_check(schema: Mapping[str, Any]) -> Check:
-    known = {name: _check(definition) for name, definition in schema.get("properties", {}).items()}
+def _object_check(schema: Mapping[str, Any]) -> Validator:
+    known = {name: _create_validator(definition) for name, definition in schema.get("properties", {}).items()}
     required = schema.get("required", ())
     others = schema.get("additionalProperties", True)
-    other = _check(others) if isinstance(others, Mapping) else None
+    other = _create_validator(others) if isinstance(others, Mapping) else None
 
-    def check(value: Any, place: Place) -> list[Fault]:
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
         if not isinstance(value, dict):
             return []
         faults = [
-            Fault((*place, name), "BASE_TYPE_REQUIRED", "this is required") for name in required if name not in value
+            DiscordViolation((*place, name), "BASE_TYPE_REQUIRED", "this is required")
+            for name in required
+            if name not in value
         ]
         for name, entry in value.items():
             if part := known.get(name, other):
                 faults += part(entry, (*place, name))
             elif others is False:
-                faults.append(Fault((*place, name), "UNKNOWN_NAME", "this name is unknown"))
+                faults.append(DiscordViolation((*place, name), "UNKNOWN_NAME", "this name is unknown"))
         return faults
 
     return check
 
 
-def _all_check(schema: Mapping[str, Any]) -> Check:
-    parts = [_check(part) for part in schema["allOf"]]
+def _all_check(schema: Mapping[str, Any]) -> Validator:
+    parts = [_create_validator(part) for part in schema["allOf"]]
     return lambda value, place: [fault for part in parts for fault in part(value, place)]
 
 
-def _any_check(schema: Mapping[str, Any]) -> Check:
+def _any_check(schema: Mapping[str, Any]) -> Validator:
     """Where each way is marked by a `type` of its own (components, options), only the marked way speaks."""
-    ways = [_resolved(way) for way in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))]
-    checks = [_check(way) for way in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))]
-    marks = [_marks_of(way) for way in ways]
+    ways = [_resolve_reference(way) for way in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))]
+    checks = [_create_validator(way) for way in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))]
+    marks = [_list_type_marks(way) for way in ways]
 
-    def check(value: Any, place: Place) -> list[Fault]:
-        best: list[Fault] | None = None
+    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
+        best: list[DiscordViolation] | None = None
         mark = value.get("type") if isinstance(value, dict) else None
         marked = [part for part, own in zip(checks, marks, strict=True) if mark is not None and mark in own]
         for part in marked or checks:
             faults = part(value, place)
             if not faults:
                 return []
-            if best is None or _nearness(faults) > _nearness(best):
+            if best is None or _rank_violations(faults) > _rank_violations(best):
                 best = faults
         return best or []
 
     return check
 
 
-def _marks_of(way: Mapping[str, Any]) -> tuple[Any, ...]:
+def _list_type_marks(way: Mapping[str, Any]) -> tuple[Any, ...]:
     mark = way.get("properties", {}).get("type", {})
     return (*mark.get("enum", ()), *((mark["const"],) if "const" in mark else ()))
 
 
-def _nearness(faults: list[Fault]) -> tuple[int, bool]:
+def _rank_violations(faults: list[DiscordViolation]) -> tuple[int, bool]:
     """The way that was meant is the one that got furthest into the value, or did not trip over its type."""
-    return max(len(fault.place) for fault in faults), all(fault.code != "BASE_TYPE_BAD_TYPE" for fault in faults)
+    return max(len(fault.path) for fault in faults), all(fault.code != "BASE_TYPE_BAD_TYPE" for fault in faults)
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-_KEYWORDS: tuple[tuple[set[str], Callable[[Mapping[str, Any]], Check]], ...] = (
+_KEYWORDS: tuple[tuple[set[str], Callable[[Mapping[str, Any]], Validator]], ...] = (
     ({"type"}, _type_check),
     ({"enum", "const"}, _enum_check),
     ({"minLength", "maxLength"}, _length_check),

@@ -25,36 +25,36 @@ _FORMATS = jsonschema.FormatChecker(formats=())
 
 
 @dataclass(frozen=True)
-class Operation:
+class ReplicateOperation:
     """One method of one path. `template` is as in the document: no /v1, names in braces."""
 
     method: str
     template: str
     definition: Mapping[str, Any]
 
-    def fits(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         pattern = re.sub(r"\{\w+\}", "[^/]+", self.template)
         return self.method == method.lower() and re.fullmatch(pattern, path) is not None
 
 
-def operations() -> tuple[Operation, ...]:
+def list_operations() -> tuple[ReplicateOperation, ...]:
     """All of the document."""
-    paths = _document()["paths"]
+    paths = _load_document()["paths"]
     return tuple(
-        Operation(method.removeprefix("x-"), template, definition)
+        ReplicateOperation(method.removeprefix("x-"), template, definition)
         for template, methods in paths.items()
         for method, definition in methods.items()
         if method.removeprefix("x-") in _METHODS
     )
 
 
-def operation_of(method: str, path: str) -> Operation | None:
+def find_operation(method: str, path: str) -> ReplicateOperation | None:
     """`path` without its query, with or without /v1."""
     path = path.removeprefix("/v1")
-    return next((operation for operation in operations() if operation.fits(method, path)), None)
+    return next((operation for operation in list_operations() if operation.matches(method, path)), None)
 
 
-def request_faults(
+def validate_request(
     method: str,
     path: str,
     *,
@@ -63,76 +63,78 @@ def request_faults(
     body: bytes = b"",
 ) -> list[str]:
     """What the document has against this request. Form bodies are known by their content type alone."""
-    operation = operation_of(method, path)
+    operation = find_operation(method, path)
     if operation is None:
         return [f"{method} {path} is no operation"]
     told = {name.lower(): value for name, value in (headers or {}).items()}
-    faults = [*_parameter_faults(operation, query or {}, told), *_body_faults(operation, told, body)]
+    faults = [*_validate_parameter(operation, query or {}, told), *_validate_body(operation, told, body)]
     return [f"{method} {path}: {fault}" for fault in faults]
 
 
-def reply_faults(method: str, path: str, status: int, *, content_type: str, body: bytes) -> list[str]:
+def validate_response(method: str, path: str, status: int, *, content_type: str, body: bytes) -> list[str]:
     """What the document has against this reply. A refusal that it does not show must be a problem with a detail."""
-    operation = operation_of(method, path)
+    operation = find_operation(method, path)
     if operation is None:
         return [] if status in (404, 405) else [f"{method} {path} is no operation, yet answered {status}"]
     shown = operation.definition["responses"].get(str(status))
     if shown is None:
-        faults = _problem_faults(status, content_type, body)
+        faults = _validate_problem(status, content_type, body)
     elif content := shown.get("content"):
-        faults = _content_faults(content, content_type, body)
+        faults = _validate_content(content, content_type, body)
     elif status >= 400:
-        faults = _problem_faults(status, content_type, body) if body else []
+        faults = _validate_problem(status, content_type, body) if body else []
     else:
         faults = [f"a body where {status} has none"] if body else []
     return [f"{method} {path} → {status}: {fault}" for fault in faults]
 
 
-def schema_faults(schema: Mapping[str, Any], value: Any) -> list[str]:
+def validate_schema(schema: Mapping[str, Any], value: Any) -> list[str]:
     """What a schema of the document has against `value`."""
-    whole = {**schema, "components": _document()["components"]}
+    whole = {**schema, "components": _load_document()["components"]}
     errors = jsonschema.Draft202012Validator(whole, format_checker=_FORMATS).iter_errors(value)
     return [f"{error.json_path}: {error.message}" for error in errors]
 
 
-def _parameter_faults(operation: Operation, query: Mapping[str, str], headers: Mapping[str, str]) -> Iterator[str]:
-    known = [_resolved(parameter) for parameter in operation.definition.get("parameters", ())]
+def _validate_parameter(
+    operation: ReplicateOperation, query: Mapping[str, str], headers: Mapping[str, str]
+) -> Iterator[str]:
+    known = [_resolve_reference(parameter) for parameter in operation.definition.get("parameters", ())]
     names = {parameter["name"] for parameter in known if parameter["in"] == "query"}
     yield from (f"unknown query parameter {name}" for name in query if name not in names | _PAGING)
     for parameter in known:
         given = query if parameter["in"] == "query" else headers if parameter["in"] == "header" else {}
         name = parameter["name"] if parameter["in"] == "query" else parameter["name"].lower()
         if name in given:
-            value = _as_typed(given[name], parameter["schema"])
-            yield from (f"{name}{fault[1:]}" for fault in schema_faults(parameter["schema"], value))
+            value = _parse_query_value(given[name], parameter["schema"])
+            yield from (f"{name}{fault[1:]}" for fault in validate_schema(parameter["schema"], value))
 
 
-def _body_faults(operation: Operation, headers: Mapping[str, str], body: bytes) -> list[str]:
+def _validate_body(operation: ReplicateOperation, headers: Mapping[str, str], body: bytes) -> list[str]:
     content = operation.definition.get("requestBody", {}).get("content")
     if not content:
         return ["a body where none is taken"] if body else []
-    return _content_faults(content, headers.get("content-type", ""), body)
+    return _validate_content(content, headers.get("content-type", ""), body)
 
 
-def _content_faults(content: Mapping[str, Any], content_type: str, body: bytes) -> list[str]:
+def _validate_content(content: Mapping[str, Any], content_type: str, body: bytes) -> list[str]:
     kind = content_type.partition(";")[0].strip()
     (shown, definition), *_ = content.items()
     if shown == "application/json" and kind.endswith("json"):
-        return _json_faults(definition["schema"], body)
+        return _validate_json(definition["schema"], body)
     return (
         [] if kind in content or shown not in ("application/json", "multipart/form-data") else [f"is {kind or 'bare'}"]
     )
 
 
-def _json_faults(schema: Mapping[str, Any], body: bytes) -> list[str]:
+def _validate_json(schema: Mapping[str, Any], body: bytes) -> list[str]:
     try:
         value = json.loads(body)
     except ValueError as error:
         return [f"no JSON: {error}"]
-    return schema_faults(schema, value)
+    return validate_schema(schema, value)
 
 
-def _problem_faults(status: int, content_type: str, body: bytes) -> list[str]:
+def _validate_problem(status: int, content_type: str, body: bytes) -> list[str]:
     if status < 400:
         return ["a status that the document does not show"]
     if content_type.partition(";")[0] != "application/problem+json":
@@ -142,41 +144,41 @@ def _problem_faults(status: int, content_type: str, body: bytes) -> list[str]:
     return faults + ([f"says {problem['status']}"] if problem.get("status", status) != status else [])
 
 
-def _as_typed(text: str, schema: Mapping[str, Any]) -> Any:
+def _parse_query_value(text: str, schema: Mapping[str, Any]) -> Any:
     return int(text) if schema.get("type") == "integer" and text.lstrip("-").isdigit() else text
 
 
-def _resolved(parameter: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolve_reference(parameter: Mapping[str, Any]) -> Mapping[str, Any]:
     reference = parameter.get("$ref", "").rpartition("/")[2]
-    found: Mapping[str, Any] = _document()["components"]["parameters"][reference] if reference else parameter
+    found: Mapping[str, Any] = _load_document()["components"]["parameters"][reference] if reference else parameter
     return found
 
 
 @cache
-def _document() -> dict[str, Any]:
+def _load_document() -> dict[str, Any]:
     document = json.loads(_DOCUMENT.read_text())
-    return _as_meant(document)  # type: ignore[no-any-return] # plain JSON data
+    return _normalize_schema(document)  # type: ignore[no-any-return] # plain JSON data
 
 
-def _as_meant(node: Any) -> Any:
+def _normalize_schema(node: Any) -> Any:
     """`nullable` as JSON Schema says it, and its overlapping `oneOf` (a version is a string or "hidden") as anyOf."""
     if isinstance(node, list):
-        return [_as_meant(entry) for entry in node]
+        return [_normalize_schema(entry) for entry in node]
     if not isinstance(node, dict):
         return node
-    result = {"anyOf" if name == "oneOf" else name: _as_meant(value) for name, value in node.items()}
+    result = {"anyOf" if name == "oneOf" else name: _normalize_schema(value) for name, value in node.items()}
     if result.get("nullable") is True and isinstance(result.get("type"), str):
         result["type"] = [result["type"], "null"]
     return result
 
 
-def _is_moment(value: object) -> bool:
+def _is_date_time(value: object) -> bool:
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
-def _is_address(value: object) -> bool:
+def _is_uri(value: object) -> bool:
     return not isinstance(value, str) or bool(urlsplit(value).scheme)
 
 
-_FORMATS.checks("date-time", raises=ValueError)(_is_moment)
-_FORMATS.checks("uri")(_is_address)
+_FORMATS.checks("date-time", raises=ValueError)(_is_date_time)
+_FORMATS.checks("uri")(_is_uri)

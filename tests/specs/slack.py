@@ -32,7 +32,7 @@ _BOOLEANS = {"true": True, "1": True, "True": True, "false": False, "0": False, 
 
 
 @dataclass(frozen=True)
-class Method:
+class SlackMethod:
     """`scopes` are the app's, any of which will do; `tier` 0 is "special"."""
 
     name: str
@@ -46,55 +46,59 @@ class Method:
         return [name for name, argument in self.arguments.items() if argument.get("required")]
 
 
-def methods() -> tuple[Method, ...]:
+def list_methods() -> tuple[SlackMethod, ...]:
     """All that are known, corrected."""
-    return tuple(_methods().values())
+    return tuple(_load_methods().values())
 
 
-def method_of(name: str) -> Method | None:
-    return _methods().get(name)
+def find_method(name: str) -> SlackMethod | None:
+    return _load_methods().get(name)
 
 
-def call_faults(name: str, args: Mapping[str, Any]) -> list[str]:
+def validate_call(name: str, args: Mapping[str, Any]) -> list[str]:
     """All that is wrong with this call, also what Slack lets pass: it ignores arguments that it does not know."""
-    method = method_of(name)
+    method = find_method(name)
     if method is None:
         return [f"{name} is no method"]
     unknown = [f"{name}: unknown argument {argument}" for argument in args if argument not in method.arguments]
-    return unknown + [f"{name}: {fault}" for fault in refused_arguments(name, args)]
+    return unknown + [f"{name}: {fault}" for fault in validate_arguments(name, args)]
 
 
-def refused_arguments(name: str, args: Mapping[str, Any]) -> list[str]:
+def validate_arguments(name: str, args: Mapping[str, Any]) -> list[str]:
     """What Slack itself answers with `invalid_arguments`."""
-    method = _methods()[name]
+    method = _load_methods()[name]
     missing = [f"missing required field: {argument}" for argument in method.required if args.get(argument) is None]
     known = {argument: value for argument, value in args.items() if argument in method.arguments}
-    return missing + list(_type_faults(method, known))
+    return missing + list(_validate_type(method, known))
 
 
-def as_meant(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+def parse_arguments(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without the ways of forms: JSON read, numbers and booleans as such, nulls left out."""
-    method = _methods()[name]
+    method = _load_methods()[name]
     types = {argument: method.arguments.get(argument, {}).get("type") for argument in args}
-    return {argument: _value(argument, types[argument], value) for argument, value in args.items() if value is not None}
+    return {
+        argument: _parse_value(argument, types[argument], value)
+        for argument, value in args.items()
+        if value is not None
+    }
 
 
-def _type_faults(method: Method, args: Mapping[str, Any]) -> Iterator[str]:
+def _validate_type(method: SlackMethod, args: Mapping[str, Any]) -> Iterator[str]:
     for name, value in args.items():
         if value is None:
             continue
         kind = method.arguments[name].get("type")
         try:
-            meant = _value(name, kind, value)
+            meant = _parse_value(name, kind, value)
         except ValueError:
             yield f"{name} cannot be read: {str(value)[:60]}"
             continue
-        wanted = _STRUCTURES.get(name) or (list if name in _LISTS else _wanted(kind))
+        wanted = _STRUCTURES.get(name) or (list if name in _LISTS else _get_expected_type(kind))
         if wanted and not (isinstance(meant, wanted) and (wanted is bool or not isinstance(meant, bool))):
-            yield f"{name} must be {_spoken(wanted)}, is {type(value).__name__}"
+            yield f"{name} must be {_describe_type(wanted)}, is {type(value).__name__}"
 
 
-def _value(name: str, kind: str | None, value: Any) -> Any:
+def _parse_value(name: str, kind: str | None, value: Any) -> Any:
     """Raises ValueError."""
     if not isinstance(value, str):
         return value
@@ -109,28 +113,28 @@ def _value(name: str, kind: str | None, value: Any) -> Any:
     return int(value) if kind in ("integer", "number") else value
 
 
-def _wanted(kind: str | None) -> tuple[type, ...] | type | None:
+def _get_expected_type(kind: str | None) -> tuple[type, ...] | type | None:
     return {"string": str, "boolean": bool, "integer": int, "number": (int, float)}.get(kind or "")  # type: ignore[return-value] # a table of types
 
 
-def _spoken(wanted: tuple[type, ...] | type) -> str:
+def _describe_type(wanted: tuple[type, ...] | type) -> str:
     return " or ".join(one.__name__ for one in (wanted if isinstance(wanted, tuple) else (wanted,)))
 
 
 @cache
-def _methods() -> dict[str, Method]:
+def _load_methods() -> dict[str, SlackMethod]:
     document = json.loads(_DOCUMENT.read_text(encoding="utf-8"))
-    everywhere = set(document["common_errors"]) | corrections.EVERYWHERE_ERRORS
-    all_methods = {**document["methods"], **corrections.METHODS}
-    return {name: _method(name, entry, everywhere) for name, entry in all_methods.items()}
+    everywhere = set(document["common_errors"]) | corrections.COMMON_ERRORS
+    all_methods = {**document["methods"], **corrections.EXTRA_METHODS}
+    return {name: _build_method(name, entry, everywhere) for name, entry in all_methods.items()}
 
 
-def _method(name: str, entry: Mapping[str, Any], everywhere: set[str]) -> Method:
-    optional = corrections.OPTIONAL.get(name, set())
+def _build_method(name: str, entry: Mapping[str, Any], everywhere: set[str]) -> SlackMethod:
+    optional = corrections.OPTIONAL_ARGUMENTS.get(name, set())
     arguments = {
         argument: {**definition, "required": definition.get("required", False) and argument not in optional}
         for argument, definition in entry["args"].items()
     }
-    arguments = {**corrections.EVERYWHERE_ARGUMENTS, **arguments, **corrections.ARGUMENTS.get(name, {})}
-    errors = frozenset(entry["errors"]) | everywhere | corrections.ERRORS.get(name, set())
-    return Method(name, arguments, errors, frozenset(entry["scopes"]), entry["tier"])
+    arguments = {**corrections.COMMON_ARGUMENTS, **arguments, **corrections.EXTRA_ARGUMENTS.get(name, {})}
+    errors = frozenset(entry["errors"]) | everywhere | corrections.EXTRA_ERRORS.get(name, set())
+    return SlackMethod(name, arguments, errors, frozenset(entry["scopes"]), entry["tier"])

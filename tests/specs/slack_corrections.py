@@ -8,20 +8,20 @@ from typing import Any
 
 Arguments = dict[str, dict[str, Any]]
 
-OPTIONAL: dict[str, set[str]] = {
+OPTIONAL_ARGUMENTS: dict[str, set[str]] = {
     "chat.startStream": {"thread_ts"},  # DOC: "Omit it to stream a top-level message", in channels only
     "chat.appendStream": {"markdown_text"},  # SDK: chunks instead
     "assistant.threads.setSuggestedPrompts": {"thread_ts"},  # SDK 3.43: prompts of an agent's DM have no thread
 }
 
-ARGUMENTS: dict[str, Arguments] = {
+EXTRA_ARGUMENTS: dict[str, Arguments] = {
     "chat.postMessage": {"container_id": {"type": "string"}},  # SDK
     "chat.update": {"username": {}, "icon_emoji": {}, "icon_url": {}},  # SDK: authorship arguments, 3.42
     "chat.stopStream": {"session_status": {"type": "string"}},  # SDK 3.44, DOC ai/agent-sessions
     "views.open": {"view": {"required": True}},
 }
 
-METHODS: dict[str, dict[str, Any]] = {
+EXTRA_METHODS: dict[str, dict[str, Any]] = {
     # SDK 3.44, DOC ai/agent-sessions: "Agent apps only", Tier 3
     "agents.sessions.setStatus": {
         "args": {
@@ -90,7 +90,7 @@ STREAM_ERRORS = {
     "thread_not_found",
 }
 
-ERRORS: dict[str, set[str]] = {
+EXTRA_ERRORS: dict[str, set[str]] = {
     "chat.startStream": STREAM_ERRORS,
     "chat.appendStream": STREAM_ERRORS,
     "chat.stopStream": STREAM_ERRORS,
@@ -106,6 +106,6 @@ ERRORS: dict[str, set[str]] = {
 }
 """Errors that people met, or that the text of the page names outside its table."""
 
-EVERYWHERE_ERRORS = {"unknown_method", "ratelimited"}
-EVERYWHERE_ARGUMENTS: Arguments = {"team_id": {"type": "string"}}
+COMMON_ERRORS = {"unknown_method", "ratelimited"}
+COMMON_ARGUMENTS: Arguments = {"team_id": {"type": "string"}}
 """slack_bolt puts the team into every call."""

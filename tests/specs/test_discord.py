@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.specs.discord import operation_of, operations, reply_faults, request_faults
+from tests.specs.discord import find_operation, list_operations, validate_request, validate_response
 
 MESSAGES = "/channels/1/messages"
 COMMANDS = "/applications/1/commands"
@@ -12,11 +12,11 @@ CALLBACK = "/interactions/1/token/callback"
 
 
 def test_each_operation_finds_itself() -> None:
-    assert len(operations()) > 200
-    for operation in operations():
+    assert len(list_operations()) > 200
+    for operation in list_operations():
         path = operation.template.replace("{", "").replace("}", "")
 
-        assert operation_of(operation.method, path) == operation
+        assert find_operation(operation.method, path) == operation
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_each_operation_finds_itself() -> None:
     ],
 )
 def test_a_literal_step_goes_first(method: str, path: str, name: str) -> None:
-    operation = operation_of(method, path)
+    operation = find_operation(method, path)
 
     assert operation
     assert operation.name == name
@@ -57,7 +57,7 @@ def test_a_literal_step_goes_first(method: str, path: str, name: str) -> None:
     ],
 )
 def test_a_wrong_request_is_caught(method: str, path: str, body: Any, fault: str) -> None:
-    faults = request_faults(method, path, body=body)
+    faults = validate_request(method, path, body=body)
 
     assert any(fault in str(found) for found in faults), [str(found) for found in faults]
 
@@ -72,21 +72,21 @@ def test_a_wrong_request_is_caught(method: str, path: str, body: Any, fault: str
     ],
 )
 def test_a_right_request_passes(method: str, path: str, body: Any) -> None:
-    assert request_faults(method, path, body=body) == []
+    assert validate_request(method, path, body=body) == []
 
 
 def test_queries_and_content_types_are_looked_at() -> None:
-    assert request_faults("GET", MESSAGES, query={"limit": "101"})
-    assert request_faults("GET", MESSAGES, query={"colour": "red"})
-    assert not request_faults("GET", MESSAGES, query={"limit": "50"})
-    assert request_faults("POST", MESSAGES, body={"content": "hello"}, content_type="text/plain")
-    assert not request_faults("POST", MESSAGES, body={"content": "hello"}, content_type="multipart/form-data")
+    assert validate_request("GET", MESSAGES, query={"limit": "101"})
+    assert validate_request("GET", MESSAGES, query={"colour": "red"})
+    assert not validate_request("GET", MESSAGES, query={"limit": "50"})
+    assert validate_request("POST", MESSAGES, body={"content": "hello"}, content_type="text/plain")
+    assert not validate_request("POST", MESSAGES, body={"content": "hello"}, content_type="multipart/form-data")
 
 
 def test_a_wrong_reply_is_caught() -> None:
-    assert reply_faults("GET", "/gateway", 200, body={"link": "wss://here"})
-    assert reply_faults("GET", "/gateway", 200)
-    assert reply_faults("GET", "/gateway", 302, body={})
-    assert reply_faults("GET", "/gateway", 404, body={"reason": "none"})
-    assert not reply_faults("GET", "/gateway", 404, body={"message": "none", "code": 0})
-    assert not reply_faults("GET", "/gateway", 200, body={"url": "wss://here"})
+    assert validate_response("GET", "/gateway", 200, body={"link": "wss://here"})
+    assert validate_response("GET", "/gateway", 200)
+    assert validate_response("GET", "/gateway", 302, body={})
+    assert validate_response("GET", "/gateway", 404, body={"reason": "none"})
+    assert not validate_response("GET", "/gateway", 404, body={"message": "none", "code": 0})
+    assert not validate_response("GET", "/gateway", 200, body={"url": "wss://here"})

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.specs.replicate import operation_of, operations, reply_faults, request_faults
+from tests.specs.replicate import find_operation, list_operations, validate_request, validate_response
 
 JSON = {"Content-Type": "application/json"}
 
 
 def test_the_document_has_thirty_seven_operations() -> None:
-    assert len(operations()) == 37
+    assert len(list_operations()) == 37
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_the_document_has_thirty_seven_operations() -> None:
     ],
 )
 def test_a_path_finds_its_operation(method: str, path: str, template: str) -> None:
-    operation = operation_of(method, path)
+    operation = find_operation(method, path)
 
     assert operation
     assert operation.template == template
@@ -46,7 +46,7 @@ def test_a_path_finds_its_operation(method: str, path: str, template: str) -> No
 def test_a_wrong_request_is_caught(method: str, path: str, options: dict[str, Any], fault: str) -> None:
     body = json.dumps(options["body"]).encode() if "body" in options else b""
 
-    faults = request_faults(method, path, query=options.get("query"), headers=JSON, body=body)
+    faults = validate_request(method, path, query=options.get("query"), headers=JSON, body=body)
 
     assert any(fault in found for found in faults), faults
 
@@ -54,10 +54,10 @@ def test_a_wrong_request_is_caught(method: str, path: str, options: dict[str, An
 def test_headers_and_content_types_are_looked_at() -> None:
     body = b'{"version": "x", "input": {}}'
 
-    assert request_faults("POST", "/v1/predictions", headers=JSON | {"prefer": "wait=0"}, body=body)
-    assert request_faults("POST", "/v1/predictions", headers={"Content-Type": "text/plain"}, body=body)
-    assert not request_faults("POST", "/v1/predictions", headers=JSON | {"prefer": "wait=5"}, body=body)
-    assert not request_faults("QUERY", "/v1/models", headers={"Content-Type": "text/plain"}, body=b"fox")
+    assert validate_request("POST", "/v1/predictions", headers=JSON | {"prefer": "wait=0"}, body=body)
+    assert validate_request("POST", "/v1/predictions", headers={"Content-Type": "text/plain"}, body=body)
+    assert not validate_request("POST", "/v1/predictions", headers=JSON | {"prefer": "wait=5"}, body=body)
+    assert not validate_request("QUERY", "/v1/models", headers={"Content-Type": "text/plain"}, body=b"fox")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_headers_and_content_types_are_looked_at() -> None:
 def test_a_wrong_reply_is_caught(status: int, content_type: str, body: bytes, fault: str) -> None:
     (found,) = [
         found
-        for found in reply_faults("GET", "/v1/account", status, content_type=content_type, body=body)
+        for found in validate_response("GET", "/v1/account", status, content_type=content_type, body=body)
         if fault in found
     ]
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.specs.slack import as_meant, call_faults, method_of, methods
+from tests.specs.slack import find_method, list_methods, parse_arguments, validate_call
 
 
 def test_sixty_odd_methods_are_known() -> None:
-    assert len(methods()) == 67
+    assert len(list_methods()) == 67
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_sixty_odd_methods_are_known() -> None:
     ],
 )
 def test_a_wrong_call_is_caught(method: str, args: dict[str, Any], fault: str) -> None:
-    assert call_faults(method, args) == [fault]
+    assert validate_call(method, args) == [fault]
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,18 @@ def test_a_wrong_call_is_caught(method: str, args: dict[str, Any], fault: str) -
     ],
 )
 def test_what_the_crawl_does_not_know_is_taken(method: str, args: dict[str, Any]) -> None:
-    assert call_faults(method, args) == []
+    assert validate_call(method, args) == []
 
 
 def test_forms_are_read_as_they_are_meant() -> None:
     told = {"channel": "C1", "blocks": "[]", "mrkdwn": "0", "text": None}
 
-    assert as_meant("chat.postMessage", told) == {"channel": "C1", "blocks": [], "mrkdwn": False}
-    assert as_meant("chat.update", {"file_ids": "F1,F2"}) == {"file_ids": ["F1", "F2"]}
+    assert parse_arguments("chat.postMessage", told) == {"channel": "C1", "blocks": [], "mrkdwn": False}
+    assert parse_arguments("chat.update", {"file_ids": "F1,F2"}) == {"file_ids": ["F1", "F2"]}
 
 
 def test_tiers_and_scopes_are_those_of_the_pages() -> None:
-    tiers = {name: getattr(method_of(name), "tier", None) for name in ("chat.update", "chat.appendStream")}
+    tiers = {name: getattr(find_method(name), "tier", None) for name in ("chat.update", "chat.appendStream")}
 
     assert tiers == {"chat.update": 3, "chat.appendStream": 4}
-    assert getattr(method_of("chat.update"), "scopes", None) == {"chat:write"}
+    assert getattr(find_method("chat.update"), "scopes", None) == {"chat:write"}

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.core.conversations import Conversation, Role, Turn
-from bot.core.forgetting import Person, Place
+from bot.core.conversations import Conversation, Turn, TurnRole
+from bot.core.forgetting import PersonKey, WorkspaceKey
 from bot.core.ids import new_id
 from bot.core.jobs import Job, JobState, Output, PostedMessage
-from bot.core.pending import Pending
+from bot.core.pending import PendingAction
 from bot.core.people import Rank
 from bot.core.replies import MessageRef, Reply
 from bot.storage.database import Database, Transaction
@@ -16,8 +16,8 @@ from bot.storage.web_page import PageMessage, Visitor
 from tests.fakes.rows import ANA, CHANNEL
 from tests.storage.rows import NOON, a_job, a_prediction, after
 
-ANA_HERE = Person(ANA.platform, "", ANA.id)
-HERE = Place(ANA.platform, ANA.workspace)
+ANA_HERE = PersonKey(ANA.platform, "", ANA.id)
+HERE = WorkspaceKey(ANA.platform, ANA.workspace)
 SHA, OTHER = "a" * 64, "b" * 64
 
 
@@ -34,8 +34,8 @@ async def over(tx: Transaction, job: Job) -> Job:
     return moved
 
 
-def waits(**changes: object) -> Pending:
-    plain = Pending("q1", "consent", ANA.platform, ANA.workspace, "c1", ANA.id, {"n": 1}, NOON, after(3600))
+def waits(**changes: object) -> PendingAction:
+    plain = PendingAction("q1", "consent", ANA.platform, ANA.workspace, "c1", ANA.id, {"n": 1}, NOON, after(3600))
     return replace(plain, **changes)  # type: ignore[arg-type]  # any field
 
 
@@ -97,7 +97,7 @@ async def test_a_forgotten_job_keeps_what_it_cost_and_no_word(database: Database
         job = await over(tx, an_ask(prediction=prediction.id, options={"prompt": "a fox", "image": picture}))
         await tx.outputs.add([Output(prediction.id, 1, sha256=SHA)])
         await tx.messages.put(PostedMessage(job.id, 0, MessageRef("web", "page", "c1", "", "m1")))
-        await tx.conversations.add_turn(Turn("t1", conversation.id, Role.USER, "hello", NOON, job=job.id))
+        await tx.conversations.add_turn(Turn("t1", conversation.id, TurnRole.USER, "hello", NOON, job=job.id))
 
         unused = await tx.erasure.erase_jobs([job], after(1))
         again = await tx.erasure.list_jobs_before(after(10), 10)
@@ -106,7 +106,7 @@ async def test_a_forgotten_job_keeps_what_it_cost_and_no_word(database: Database
         assert unused == {SHA, OTHER}
         assert again == []
         assert kept is not None
-        assert (kept.options, kept.inputs, kept.user.name, kept.told_at_most) == ({}, {}, "", job.told_at_most)
+        assert (kept.options, kept.inputs, kept.user.name, kept.max_micros) == ({}, {}, "", job.max_micros)
         assert await tx.outputs.list_outputs(prediction.id) == []
         assert await tx.messages.list_messages(job.id) == []
         assert await tx.conversations.list_turns(conversation.id, 9) == []
@@ -134,7 +134,7 @@ async def test_only_jobs_that_are_over_are_old(database: Database) -> None:
         assert {job.id for job in await tx.erasure.list_jobs_before(after(1), 9)} == {done.id, elsewhere.id}
         assert [job.id for job in await tx.erasure.list_jobs_before(after(1), 9, HERE)] == [done.id]
         assert len(await tx.erasure.list_jobs(ANA_HERE, 9)) == 2
-        assert len(await tx.erasure.list_jobs(Person(ANA.platform, "other", ANA.id), 9)) == 1
+        assert len(await tx.erasure.list_jobs(PersonKey(ANA.platform, "other", ANA.id), 9)) == 1
         assert len(await tx.erasure.list_open_jobs(ANA_HERE)) == 1
         assert await tx.erasure.list_jobs_before(NOON - timedelta(1), 9) == []
 
@@ -158,10 +158,10 @@ async def test_old_turns_go_and_the_conversations_they_leave_empty(database: Dat
             await tx.conversations.get_or_create(
                 Conversation(name, "web", workspace, "c1", "", "m", "", "web:ana", NOON)
             )
-            await tx.conversations.add_turn(Turn(f"old-{name}", name, Role.USER, "old", NOON))
-        await tx.conversations.add_turn(Turn("new", "k1", Role.USER, "new", after(100)))
+            await tx.conversations.add_turn(Turn(f"old-{name}", name, TurnRole.USER, "old", NOON))
+        await tx.conversations.add_turn(Turn("new", "k1", TurnRole.USER, "new", after(100)))
 
-        assert await tx.erasure.delete_turns_before(after(50), 9, Place("web", "other")) == 1
+        assert await tx.erasure.delete_turns_before(after(50), 9, WorkspaceKey("web", "other")) == 1
         assert await tx.conversations.get("k2") is None
         assert await tx.erasure.delete_turns_before(after(50), 9) == 1
         assert [turn.id for turn in await tx.conversations.list_turns("k1", 9)] == ["new"]
@@ -176,8 +176,8 @@ async def test_a_person_goes_but_a_block_stays(database: Database) -> None:
         await tx.conversations.get_or_create(
             Conversation("k1", "web", "page", "c1", "", "m", "be nice", "web:ana", NOON)
         )
-        await tx.conversations.add_turn(Turn("t1", "k1", Role.USER, "mine", NOON, user="web:ana"))
-        await tx.conversations.add_turn(Turn("t2", "k1", Role.USER, "ben's", NOON, user="web:ben"))
+        await tx.conversations.add_turn(Turn("t1", "k1", TurnRole.USER, "mine", NOON, user="web:ana"))
+        await tx.conversations.add_turn(Turn("t2", "k1", TurnRole.USER, "ben's", NOON, user="web:ben"))
         await tx.pending.put(waits())
         await tx.page.put(PageMessage("p1", "ana.main", "ana", "", False, Reply(text="mine"), NOON, NOON))
 
@@ -214,8 +214,8 @@ async def test_a_removed_workspace_is_forgotten_whole(database: Database) -> Non
         await tx.people.forbid_workspace("discord", "1", NOON, is_removed=True)
         await tx.people.forbid_workspace("discord", "2", NOON, is_removed=False)
 
-        assert await tx.erasure.list_removed_workspaces(after(1)) == [Place("discord", "1")]
-        await tx.erasure.erase_workspace(Place("discord", "1"))
+        assert await tx.erasure.list_removed_workspaces(after(1)) == [WorkspaceKey("discord", "1")]
+        await tx.erasure.erase_workspace(WorkspaceKey("discord", "1"))
 
         assert await tx.moderation.list_words("discord", "1") == []
         assert await tx.moderation.list_words("discord", "2") == ["badger"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.errors import DuplicateAsk, DuplicatePress
+from bot.core.errors import DuplicatePress, DuplicateRequest
 from bot.core.jobs import Job, JobState
 from bot.storage.database import Database
 from tests.storage.rows import ANA, NOON, a_job, a_prediction, after
@@ -33,7 +33,7 @@ async def get(database: Database, job: Job) -> Job:
 
 
 async def test_a_job_comes_back_as_it_was(database: Database) -> None:
-    job = await add(database, press_key="m:vary:1", parent_job="p", run_after=after(5), is_private=True, cost=0)
+    job = await add(database, press_key="m:vary:1", parent_job="p", run_after=after(5), is_private=True, cost_micros=0)
 
     found = await get(database, job)
 
@@ -77,7 +77,7 @@ async def test_one_ask_is_one_job(database: Database) -> None:
     job = await add(database)
 
     async with database.write() as tx:
-        with pytest.raises(DuplicateAsk):
+        with pytest.raises(DuplicateRequest):
             await tx.jobs.add(a_job(request_key=job.request_key))
         found = await tx.jobs.get_by_request_key(job.request_key)  # the transaction goes on
 
@@ -87,7 +87,7 @@ async def test_one_ask_is_one_job(database: Database) -> None:
 async def test_a_press_delivered_twice_is_the_same_ask(database: Database) -> None:
     job = await add(database, press_key="m:vary:1")
 
-    with pytest.raises(DuplicateAsk):
+    with pytest.raises(DuplicateRequest):
         await add(database, request_key=job.request_key, press_key="m:vary:1")
 
 
@@ -113,11 +113,11 @@ async def test_a_move_gives_the_job_as_it_is_now(database: Database) -> None:
         job,
         JobState.RUNNING,
         prediction=record.id,
-        cost=5,
+        cost_micros=5,
         error="no",
         attempts=2,
         run_after=after(9),
-        told_at=after(8),
+        notified_at=after(8),
         conversation="c",
     )
 
@@ -171,7 +171,7 @@ async def test_lists_are_newest_first_and_stay_in_their_place(database: Database
 
 
 async def test_jobs_of_the_dead_are_claimed_and_their_writes_are_fenced(database: Database) -> None:
-    told = {"told_at": NOON}
+    told = {"notified_at": NOON}
     waiting = [
         await add(database, owner="dead", created_at=after(1)),
         await add(database, owner="", state=JobState.RUNNING, created_at=after(2)),

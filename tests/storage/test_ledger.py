@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.errors import Conflict, DuplicateEntry, EaselError, Fault, Overdrawn
+from bot.core.errors import Conflict, DuplicateEntry, EaselError, InternalError, Overdrawn
 from bot.core.money import AccountKind, Entry, EntryKind
 from bot.storage.database import Database
 from tests.storage.raw import execute, jobs_with_open_holds
@@ -27,18 +27,20 @@ async def amounts(database: Database, name: str = "wallet:ana") -> tuple[int, in
     async with database.read() as tx:
         account = await tx.ledger.get_account(name)
     assert account
-    return account.balance, account.held, account.granted
+    return account.balance_micros, account.held_micros, account.granted_micros
 
 
 async def test_an_account_is_opened_once_with_its_grant(database: Database) -> None:
-    account = replace(an_account(), balance=999, held=9, granted=999)
+    account = replace(an_account(), balance_micros=999, held_micros=9, granted_micros=999)
 
     async with database.write() as tx:
         opened = [await tx.ledger.open_account(account, a_grant(50)) for _ in range(2)]
 
     assert opened == [True, False]
     async with database.read() as tx:
-        assert await tx.ledger.get_account("wallet:ana") == replace(account, balance=50, held=0, granted=50)
+        assert await tx.ledger.get_account("wallet:ana") == replace(
+            account, balance_micros=50, held_micros=0, granted_micros=50
+        )
         assert await tx.ledger.get_account("wallet:ben") is None
 
 
@@ -62,25 +64,25 @@ async def test_every_kind_of_row_moves_its_account(database: Database) -> None:
 
 ABUSES: dict[str, tuple[type[EaselError], list[Entry]]] = {
     "the same grant twice": (DuplicateEntry, [a_grant(5, key="daily"), a_grant(5, key="daily")]),
-    "a negative grant": (Fault, [a_grant(-5)]),
+    "a negative grant": (InternalError, [a_grant(-5)]),
     "a hold above what is there": (Overdrawn, [a_hold(51)]),
     "two holds above what is there": (Overdrawn, [a_hold(30), a_hold(21, job="j2")]),
     "a second hold for a job": (DuplicateEntry, [a_hold(5), a_hold(5)]),
-    "a negative hold": (Fault, [a_hold(-5)]),
-    "a hold without a job": (Fault, [a_hold(5, job="")]),
-    "a hold on no account": (Fault, [a_hold(5, account="nobody")]),
-    "a settle unlike its hold": (Fault, [a_hold(10), a_settle(9, 5)]),
-    "a settle above its hold": (Fault, [a_hold(10), a_settle(10, 11)]),
-    "a settle that pays out": (Fault, [a_hold(10), a_settle(10, -1)]),
+    "a negative hold": (InternalError, [a_hold(-5)]),
+    "a hold without a job": (InternalError, [a_hold(5, job="")]),
+    "a hold on no account": (InternalError, [a_hold(5, account="nobody")]),
+    "a settle unlike its hold": (InternalError, [a_hold(10), a_settle(9, 5)]),
+    "a settle above its hold": (InternalError, [a_hold(10), a_settle(10, 11)]),
+    "a settle that pays out": (InternalError, [a_hold(10), a_settle(10, -1)]),
     "a settle twice": (DuplicateEntry, [a_hold(10), a_settle(10, 5), a_settle(10, 5)]),
     "a release after a settle": (DuplicateEntry, [a_hold(10), a_settle(10, 5), a_release(10)]),
     "a settle after a release": (DuplicateEntry, [a_hold(10), a_release(10), a_settle(10, 5)]),
-    "a release without a hold": (Fault, [a_release(10)]),
-    "a release of another account's hold": (Fault, [a_hold(10), a_release(10, account="wallet:ben")]),
-    "a release that pays": (Fault, [a_hold(10), an_entry(EntryKind.RELEASE, 5, -10)]),
+    "a release without a hold": (InternalError, [a_release(10)]),
+    "a release of another account's hold": (InternalError, [a_hold(10), a_release(10, account="wallet:ben")]),
+    "a release that pays": (InternalError, [a_hold(10), an_entry(EntryKind.RELEASE, 5, -10)]),
     "an adjustment below what is held": (Overdrawn, [a_hold(40), an_entry(EntryKind.ADJUST, -11, 0)]),
-    "an adjustment of holds": (Fault, [an_entry(EntryKind.ADJUST, 0, 5)]),
-    "an expiry that pays": (Fault, [an_entry(EntryKind.EXPIRE, 5, 0)]),
+    "an adjustment of holds": (InternalError, [an_entry(EntryKind.ADJUST, 0, 5)]),
+    "an expiry that pays": (InternalError, [an_entry(EntryKind.EXPIRE, 5, 0)]),
     "an expiry below zero": (Overdrawn, [an_entry(EntryKind.EXPIRE, -51, 0)]),
 }
 
@@ -117,7 +119,7 @@ async def test_the_database_refuses_by_hand(database: Database, database_url: st
     await open_account(database, 50)
     await append(database, a_hold(10))
 
-    with pytest.raises(Fault, match="refuse"):
+    with pytest.raises(InternalError, match="refuse"):
         await execute(database, statement)
 
     assert await amounts(database) == (50, 10, 50)
@@ -132,7 +134,7 @@ async def test_replacing_a_row_is_refused_on_sqlite_and_truncating_on_postgresql
         " VALUES (1, 'wallet:ana', 'grant', 1000, 0, 'again', '2026-11-20')"
     )
 
-    with pytest.raises(Fault, match="rows are final"):
+    with pytest.raises(InternalError, match="rows are final"):
         await execute(database, replace_row if database_url.startswith("sqlite") else "TRUNCATE ledger")
 
     assert await amounts(database) == (50, 0, 50)
@@ -165,7 +167,10 @@ async def test_locked_accounts_are_read_as_they_will_be_written(database: Databa
         async with database.write() as tx:
             locked = await tx.ledger.lock_accounts(names if number % 2 else names[::-1])
             assert list(locked) == ["wallet:ana", "wallet:ben"]
-            holds = [a_hold(account.available // 2, job=f"j{number}", account=name) for name, account in locked.items()]
+            holds = [
+                a_hold(account.available_micros // 2, job=f"j{number}", account=name)
+                for name, account in locked.items()
+            ]
             await tx.ledger.append(holds)
 
     await asyncio.gather(*(take_half(number) for number in range(40)))
@@ -187,8 +192,12 @@ async def test_open_holds_come_wallets_first_in_the_order_they_were_drawn(databa
         holds = await tx.ledger.list_open_holds("j1")
     jobs = await jobs_with_open_holds(database)
 
-    assert [(hold.account.id, hold.amount) for hold in holds] == [("wallet:z", 1), ("wallet:c", 3), ("a:budget", 0)]
-    assert holds[0].account.held == 1
+    assert [(hold.account.id, hold.amount_micros) for hold in holds] == [
+        ("wallet:z", 1),
+        ("wallet:c", 3),
+        ("a:budget", 0),
+    ]
+    assert holds[0].account.held_micros == 1
     assert jobs == ["j1"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.errors import DatabaseInUse, Fault, LedgerUnguarded, Unavailable
+from bot.core.errors import DatabaseInUse, InternalError, LedgerTriggersMissing, Unavailable
 from bot.storage.database import Database
 from tests.storage.raw import execute
 from tests.storage.rows import a_job
@@ -128,7 +128,7 @@ async def test_a_database_without_its_guards_is_not_opened(empty_database_url: s
     await execute(database, *harm[empty_database_url.partition(":")[0]])
     await database.close()
 
-    with pytest.raises(LedgerUnguarded, match=r"\(ledger_moves_account\)"):
+    with pytest.raises(LedgerTriggersMissing, match=r"\(ledger_moves_account\)"):
         await database.open()
     with pytest.raises(Unavailable):
         await execute(database, "SELECT 1")
@@ -140,7 +140,7 @@ async def test_a_database_of_a_newer_easel_is_not_opened(empty_database_url: str
     await execute(database, "UPDATE alembic_version SET version_num = '9999'")
     await database.close()
 
-    with pytest.raises(Fault, match="version 9999, newer than this Easel"):
+    with pytest.raises(InternalError, match="version 9999, newer than this Easel"):
         await database.open()
 
 
@@ -150,7 +150,7 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 
 async def test_a_wrong_database_name_is_told(postgres_database: str) -> None:
-    with pytest.raises(Fault, match='"nowhere" does not exist'):
+    with pytest.raises(InternalError, match='"nowhere" does not exist'):
         await Database(postgres_database.rpartition("/")[0] + "/nowhere").open()
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.conversations import Conversation, Role, Turn
+from bot.core.conversations import Conversation, Turn, TurnRole
 from bot.core.errors import AlreadyClaimed
 from bot.core.ids import new_id
 from bot.core.jobs import MessageState, Output, PostedMessage
@@ -32,7 +32,7 @@ async def test_a_prediction_lives_and_forgets_its_inputs(database: Database) -> 
 
     closed = replace(record, submitted_at=after(1), backend_id="abc", state="succeeded", inputs={})
     async with database.read() as tx:
-        assert await tx.predictions.get(record.id) == replace(closed, predict_seconds=1.5, cost=4500)
+        assert await tx.predictions.get(record.id) == replace(closed, predict_seconds=1.5, cost_micros=4500)
         assert await tx.predictions.get("none") is None
 
 
@@ -172,9 +172,9 @@ async def test_a_conversation_is_one_for_each_place(database: Database) -> None:
 
 async def test_turns_are_the_latest_oldest_first_and_once_for_each_job(database: Database) -> None:
     chat = Conversation(new_id(), "discord", "guild", "lobby", "", "llama", "", "1", NOON)
-    asked = Turn("t1", chat.id, Role.USER, "Why?\0", after(1), job="j1", user="1", files=("a" * 64,), parent="t0")
-    answered = Turn("t2", chat.id, Role.ASSISTANT, "Because.", after(2), job="j1", platform_message="m1")
-    noted = [Turn(f"t{n}", chat.id, Role.USER, "And?", after(n)) for n in (3, 4)]
+    asked = Turn("t1", chat.id, TurnRole.USER, "Why?\0", after(1), job="j1", user="1", files=("a" * 64,), parent="t0")
+    answered = Turn("t2", chat.id, TurnRole.ASSISTANT, "Because.", after(2), job="j1", platform_message="m1")
+    noted = [Turn(f"t{n}", chat.id, TurnRole.USER, "And?", after(n)) for n in (3, 4)]
     async with database.write() as tx:
         await tx.conversations.get_or_create(chat)
         for turn in (answered, asked, *noted, replace(answered, id="again", text="No.", platform_message="m2")):

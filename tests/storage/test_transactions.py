@@ -6,7 +6,7 @@ import sqlite3
 import asyncpg
 import pytest
 
-from bot.core.errors import Fault, Unavailable
+from bot.core.errors import InternalError, Unavailable
 from bot.core.jobs import JobState
 from bot.storage.database import Database
 from tests.storage.raw import execute, open_jobs
@@ -73,7 +73,7 @@ async def test_a_lost_connection_is_unavailable_and_the_next_one_works(
 
 
 async def test_a_reading_changes_nothing(database: Database) -> None:
-    with pytest.raises(Fault):
+    with pytest.raises(InternalError):
         async with database.read() as tx:
             await tx.jobs.add(a_job())
 
@@ -159,7 +159,7 @@ async def test_fifty_write_at_once(database: Database) -> None:
     async with database.read() as tx:
         account = await tx.ledger.get_account("wallet:ana")
         assert account
-        assert account.held == 500
+        assert account.held_micros == 500
         assert await open_jobs(tx) == 50
 
 
@@ -184,4 +184,4 @@ async def test_cancelled_writers_leave_nothing_behind(database: Database) -> Non
     async with database.read() as tx:
         account = await tx.ledger.get_account("wallet:ana")
         assert account
-        assert account.held == await open_jobs(tx) >= 1
+        assert account.held_micros == await open_jobs(tx) >= 1

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.errors import Fault
+from bot.core.errors import InternalError
 from bot.core.people import Rank
 from bot.storage.database import Database
 from bot.storage.web_page import Visitor
@@ -97,5 +97,5 @@ async def test_people_are_found_by_name_whatever_its_case(database: Database) ->
 async def test_a_name_is_one_persons(database: Database) -> None:
     await invited(database)
 
-    with pytest.raises(Fault):
+    with pytest.raises(InternalError):
         await invited(database, Visitor("v2", "mia ström", Rank.USER, NOON), "k2")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLimits, Pacer
 from bot.core.replies import MessageRef, Reply
-from bot.streaming.pacer import Bucket
+from bot.streaming.pacer import EditBucket
 from tests.fakes.clock import ManualClock
 
 DESTINATION = Destination(
@@ -25,18 +25,18 @@ class Unpaced(Pacer):
         self._gap = gap
         self._last = float("-inf")
 
-    async def turn(self, *, is_final: bool) -> None:
+    async def wait_for_edit(self, *, is_final: bool) -> None:
         wait = self._last + self._gap - self._clock.monotonic()
         if wait > 0 and not is_final:
             await self._clock.sleep(wait)
         self._last = self._clock.monotonic()
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Nothing is shared."""
 
 
 @dataclass
-class RememberingPlatform:
+class TimedPlatform:
     """`events` is every post and edit as (time visible, message id, reply), in order."""
 
     clock: ManualClock
@@ -44,12 +44,12 @@ class RememberingPlatform:
     name: str = "fake"
     seconds_there: float = 0.0
     seconds_back: float = 0.0
-    bucket: Bucket | None = None
+    bucket: EditBucket | None = None
     failures: deque[Exception] = field(default_factory=deque)
     events: list[tuple[float, str, Reply]] = field(default_factory=list)
     destinations: list[Destination] = field(default_factory=list)
     in_flight: int = 0
-    most_in_flight: int = 0
+    max_in_flight: int = 0
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
         self.destinations.append(destination)
@@ -66,12 +66,12 @@ class RememberingPlatform:
     def pacer(self, message: MessageRef) -> Pacer:
         return self.bucket.pacer() if self.bucket is not None else Unpaced(self.clock)
 
-    async def direct(self, workspace: str, user: str) -> Channel | None:
+    async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
         return None
 
     async def _travel(self, message: MessageRef, reply: Reply) -> None:
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
             if self.seconds_there:
                 await self.clock.sleep(self.seconds_there)
@@ -84,10 +84,10 @@ class RememberingPlatform:
             self.in_flight -= 1
 
     @property
-    def shown(self) -> dict[str, Reply]:
+    def replies(self) -> dict[str, Reply]:
         """What each message shows now."""
         return {message: reply for _, message, reply in self.events}
 
     @property
     def text(self) -> str:
-        return "".join(reply.text for reply in self.shown.values())
+        return "".join(reply.text for reply in self.replies.values())

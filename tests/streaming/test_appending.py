@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 from bot.core.jobs import PostedMessage
 from bot.core.platform import MessageFull, MessageLimits
 from bot.core.replies import MessageRef, Reply, Tone
-from bot.streaming.editor import Editor
-from bot.streaming.layout import Layout
+from bot.streaming.editor import MessageEditor
+from bot.streaming.layout import MessageLayout
 from bot.streaming.splitter import Splitter
 from tests.fakes.clock import ManualClock, settle
-from tests.streaming.platform import DESTINATION, RememberingPlatform
+from tests.streaming.platform import DESTINATION, TimedPlatform
 from tests.streaming.test_splitter import limits, open_fence, size, texts
 
-APPENDS = MessageLimits(200, appends=True)
+APPENDS = MessageLimits(200, is_append_only=True)
 PLACEHOLDER = PostedMessage("job1", 0, MessageRef("fake", "team", "general", "", "m0"))
 
 
 def appending(wanted: MessageLimits) -> MessageLimits:
-    return replace(wanted, appends=True)
+    return replace(wanted, is_append_only=True)
 
 
 @given(texts, limits)
@@ -28,7 +28,7 @@ def test_parts_join_to_the_text_and_fit(text: str, wanted: MessageLimits) -> Non
     parts = Splitter(appending(wanted)).update(text)
 
     assert "".join(text[part.start : part.end] for part in parts) == text
-    assert all(size(part.shown(text), wanted) <= wanted.text for part in parts)
+    assert all(size(part.render(text), wanted) <= wanted.max_length for part in parts)
 
 
 @given(texts, st.integers(1, 9))
@@ -65,16 +65,16 @@ def test_code_is_closed_and_opened_again() -> None:
     parts = Splitter(APPENDS).update(text)
 
     assert len(parts) > 1
-    assert all(open_fence(part.shown(text)) == "" for part in parts)
+    assert all(open_fence(part.render(text)) == "" for part in parts)
     assert all(part.opening == "```python" for part in parts[1:])
 
 
 def test_an_open_fence_of_a_growing_message_stays_open() -> None:
-    layout = Layout(APPENDS)
+    layout = MessageLayout(APPENDS)
     text = "```python\nprint(1)\n"
 
-    growing = layout.pages(Reply(text, tone=Tone.WORKING))[-1].reply.text
-    final = layout.pages(Reply(text, tone=Tone.DONE))[-1].reply.text
+    growing = layout.lay_out(Reply(text, tone=Tone.WORKING))[-1].reply.text
+    final = layout.lay_out(Reply(text, tone=Tone.DONE))[-1].reply.text
 
     assert growing == text
     assert final == f"{text}```"
@@ -105,7 +105,7 @@ def test_a_message_of_less_room_is_laid_out_anew() -> None:
 
 
 @dataclass
-class MovingPlatform(RememberingPlatform):
+class MovingPlatform(TimedPlatform):
     """Its first message turns into another when words come; one of `full` takes no more than it shows."""
 
     full: dict[str, int | None] = field(default_factory=dict)
@@ -122,23 +122,23 @@ class MovingPlatform(RememberingPlatform):
 
 
 @dataclass
-class Desk:
+class AppendingBench:
     """An editor on a platform whose messages move, and the rows it recorded."""
 
     clock: ManualClock
     platform: MovingPlatform
     rows: list[PostedMessage] = field(default_factory=list)
 
-    def editor(self) -> Editor:
-        return Editor(self.platform, DESTINATION, [PLACEHOLDER], record=self.record, clock=self.clock)
+    def editor(self) -> MessageEditor:
+        return MessageEditor(self.platform, DESTINATION, [PLACEHOLDER], record=self.record, clock=self.clock)
 
     async def record(self, message: PostedMessage) -> None:
         self.rows.append(message)
 
 
-def desk() -> Desk:
+def desk() -> AppendingBench:
     clock = ManualClock()
-    return Desk(clock, MovingPlatform(clock, APPENDS))
+    return AppendingBench(clock, MovingPlatform(clock, APPENDS))
 
 
 def working(text: str) -> Reply:
@@ -155,7 +155,7 @@ async def test_a_message_that_moved_is_recorded_before_it_is_edited_again() -> N
     rows = await editor.finish(Reply("Once upon a time."))
 
     assert [row.ref.id for row in rows] == ["m0-moved"]
-    assert at.platform.shown["m0-moved"].text == "Once upon a time."
+    assert at.platform.replies["m0-moved"].text == "Once upon a time."
 
 
 async def test_a_full_message_ends_and_the_rest_goes_on_in_another() -> None:
@@ -169,7 +169,7 @@ async def test_a_full_message_ends_and_the_rest_goes_on_in_another() -> None:
     await at.clock.advance(1)
     rows = await editor.finish(Reply("The first line.\nThe second line.\nThe third line.\nThe end."))
 
-    shown = list(at.platform.shown.values())
+    shown = list(at.platform.replies.values())
     assert "".join(reply.text for reply in shown) == "The first line.\nThe second line.\nThe third line.\nThe end."
     assert len(rows) == 2
 
@@ -184,7 +184,7 @@ async def test_a_message_with_less_room_than_was_thought_is_laid_out_anew() -> N
 
     rows = await editor.finish(Reply(text))
 
-    shown = [reply.text for reply in at.platform.shown.values()]
+    shown = [reply.text for reply in at.platform.replies.values()]
     assert "".join(shown) == text
     assert len(shown[0]) <= 60
     assert len(rows) > 1

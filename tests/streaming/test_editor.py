@@ -11,10 +11,10 @@ from bot.core.jobs import MessageState, PostedMessage
 from bot.core.platform import MessageLimits, MessageLost
 from bot.core.replies import Button, MessageRef, Progress, Reply, Stage
 from bot.streaming import editor as editor_module
-from bot.streaming.editor import Editor
-from bot.streaming.pacer import Bucket
+from bot.streaming.editor import MessageEditor
+from bot.streaming.pacer import EditBucket
 from tests.fakes.clock import ManualClock, settle
-from tests.streaming.platform import DESTINATION, RememberingPlatform
+from tests.streaming.platform import DESTINATION, TimedPlatform
 
 STOP = (Button("cancel", "Stop", "job1"),)
 PLACEHOLDER = PostedMessage("job1", 0, MessageRef("fake", "team", "general", "", "m0"))
@@ -25,27 +25,27 @@ def working(text: str) -> Reply:
 
 
 @dataclass
-class Desk:
+class EditorBench:
     """An editor, its platform, and the rows it recorded."""
 
     clock: ManualClock
-    platform: RememberingPlatform
+    platform: TimedPlatform
     rows: dict[int, PostedMessage] = field(default_factory=lambda: {0: PLACEHOLDER})
 
-    def editor(self) -> Editor:
-        return Editor(self.platform, DESTINATION, list(self.rows.values()), record=self.record, clock=self.clock)
+    def editor(self) -> MessageEditor:
+        return MessageEditor(self.platform, DESTINATION, list(self.rows.values()), record=self.record, clock=self.clock)
 
     async def record(self, message: PostedMessage) -> None:
         self.rows[message.part] = message
 
 
 @pytest.fixture
-def desk() -> Desk:
+def desk() -> EditorBench:
     clock = ManualClock()
-    return Desk(clock, RememberingPlatform(clock))
+    return EditorBench(clock, TimedPlatform(clock))
 
 
-async def test_the_latest_text_wins_and_one_edit_is_in_flight(desk: Desk) -> None:
+async def test_the_latest_text_wins_and_one_edit_is_in_flight(desk: EditorBench) -> None:
     desk.platform.seconds_there = 0.1
     editor = desk.editor()
 
@@ -55,11 +55,11 @@ async def test_the_latest_text_wins_and_one_edit_is_in_flight(desk: Desk) -> Non
     await desk.clock.advance(1)
 
     assert [reply.text for _, _, reply in desk.platform.events] == ["one", "one two three"]
-    assert desk.platform.most_in_flight == 1
+    assert desk.platform.max_in_flight == 1
     await editor.aclose()
 
 
-async def test_nothing_is_edited_without_a_change(desk: Desk) -> None:
+async def test_nothing_is_edited_without_a_change(desk: EditorBench) -> None:
     editor = desk.editor()
 
     for _ in range(5):
@@ -70,19 +70,19 @@ async def test_nothing_is_edited_without_a_change(desk: Desk) -> None:
     assert len(desk.platform.events) == 1
 
 
-async def test_the_final_edit_shows_everything(desk: Desk) -> None:
+async def test_the_final_edit_shows_everything(desk: EditorBench) -> None:
     editor = desk.editor()
     editor.show(working("Once upon"))
     await desk.clock.advance(1)
 
     rows = await editor.finish(Reply("Once upon a time.", note="done"))
 
-    assert desk.platform.shown["m0"] == Reply("Once upon a time.", note="done")
+    assert desk.platform.replies["m0"] == Reply("Once upon a time.", note="done")
     assert [(row.part, row.state, row.start, row.end) for row in rows] == [(0, MessageState.FINAL, 0, 17)]
 
 
-async def test_the_final_edit_breaks_in_on_an_edit_that_waits_for_its_turn(desk: Desk) -> None:
-    desk.platform.bucket = Bucket(desk.clock, limit=5, window=5, stretch=1.1)
+async def test_the_final_edit_breaks_in_on_an_edit_that_waits_for_its_turn(desk: EditorBench) -> None:
+    desk.platform.bucket = EditBucket(desk.clock, limit=5, window_seconds=5, spacing_factor=1.1)
     editor = desk.editor()
     editor.show(working("first"))
     await desk.clock.advance(0.1)
@@ -97,7 +97,7 @@ async def test_the_final_edit_breaks_in_on_an_edit_that_waits_for_its_turn(desk:
     ]
 
 
-async def test_the_final_edit_lets_an_edit_in_flight_arrive_first(desk: Desk) -> None:
+async def test_the_final_edit_lets_an_edit_in_flight_arrive_first(desk: EditorBench) -> None:
     desk.platform.seconds_there = 0.5
     editor = desk.editor()
     editor.show(working("first"))
@@ -107,14 +107,14 @@ async def test_the_final_edit_lets_an_edit_in_flight_arrive_first(desk: Desk) ->
     await desk.clock.advance(2)
 
     assert [reply.text for _, _, reply in desk.platform.events] == ["first", "first and last"]
-    assert desk.platform.most_in_flight == 1
+    assert desk.platform.max_in_flight == 1
     await finish
 
 
 LONG = "A sentence that fills the page. " * 20
 
 
-async def test_a_long_text_rolls_over_and_buttons_stay_with_the_last_message(desk: Desk) -> None:
+async def test_a_long_text_rolls_over_and_buttons_stay_with_the_last_message(desk: EditorBench) -> None:
     editor = desk.editor()
     for end in range(0, len(LONG), 40):
         editor.show(working(LONG[:end]))
@@ -122,7 +122,7 @@ async def test_a_long_text_rolls_over_and_buttons_stay_with_the_last_message(des
 
     rows = await editor.finish(Reply(LONG, note="the end", buttons=STOP))
 
-    shown = desk.platform.shown
+    shown = desk.platform.replies
     assert desk.platform.text == LONG
     assert [reply.buttons for reply in shown.values()] == [()] * (len(shown) - 1) + [STOP]
     assert [reply.note for reply in shown.values()] == [""] * (len(shown) - 1) + ["the end"]
@@ -131,25 +131,25 @@ async def test_a_long_text_rolls_over_and_buttons_stay_with_the_last_message(des
     assert "".join(LONG[row.start : row.end] for row in rows) == LONG
 
 
-async def test_each_part_is_posted_after_the_one_before_it_with_a_nonce_of_its_own(desk: Desk) -> None:
+async def test_each_part_is_posted_after_the_one_before_it_with_a_nonce_of_its_own(desk: EditorBench) -> None:
     editor = desk.editor()
 
     await editor.finish(Reply(LONG))
 
     posted = desk.platform.destinations
     assert [destination.nonce for destination in posted] == [f"job1:{n}" for n in range(1, len(posted) + 1)]
-    assert [destination.after.id if destination.after else "" for destination in posted] == [
+    assert [destination.previous_part.id if destination.previous_part else "" for destination in posted] == [
         f"m{n}" for n in range(len(posted))
     ]
 
 
-async def test_a_part_is_closed_and_recorded_before_the_next_is_posted(desk: Desk) -> None:
+async def test_a_part_is_closed_and_recorded_before_the_next_is_posted(desk: EditorBench) -> None:
     seen: list[tuple[int, MessageState, int]] = []
 
     async def record(row: PostedMessage) -> None:
         seen.append((row.part, row.state, len(desk.platform.destinations)))
 
-    editor = Editor(desk.platform, DESTINATION, [PLACEHOLDER], record=record, clock=desk.clock)
+    editor = MessageEditor(desk.platform, DESTINATION, [PLACEHOLDER], record=record, clock=desk.clock)
 
     editor.show(working(LONG[:300]))
     await desk.clock.advance(1)
@@ -158,22 +158,22 @@ async def test_a_part_is_closed_and_recorded_before_the_next_is_posted(desk: Des
     await editor.aclose()
 
 
-async def test_a_code_block_goes_on_in_the_next_message(desk: Desk) -> None:
+async def test_a_code_block_goes_on_in_the_next_message(desk: EditorBench) -> None:
     text = "```python\n" + "value = compute()\n" * 20 + "```"
     editor = desk.editor()
 
     await editor.finish(Reply(text))
 
-    assert all(reply.text.startswith("```python\n") for reply in desk.platform.shown.values())
-    assert all(reply.text.count("```") == 2 for reply in desk.platform.shown.values())
+    assert all(reply.text.startswith("```python\n") for reply in desk.platform.replies.values())
+    assert all(reply.text.count("```") == 2 for reply in desk.platform.replies.values())
 
 
-async def test_after_a_restart_it_goes_on_in_the_last_message(desk: Desk) -> None:
+async def test_after_a_restart_it_goes_on_in_the_last_message(desk: EditorBench) -> None:
     first = desk.editor()
     first.show(working(LONG[:400]))
     await desk.clock.advance(1)
     await first.aclose()
-    before = dict(desk.platform.shown)
+    before = dict(desk.platform.replies)
     desk.platform.events.clear()
 
     second = desk.editor()
@@ -182,13 +182,15 @@ async def test_after_a_restart_it_goes_on_in_the_last_message(desk: Desk) -> Non
         await desk.clock.advance(0.1)
     await second.finish(Reply(LONG))
 
-    assert "".join(reply.text for reply in {**before, **desk.platform.shown}.values()) == LONG
+    assert "".join(reply.text for reply in {**before, **desk.platform.replies}.values()) == LONG
     assert list(before) == ["m0", "m1", "m2"]
-    assert not {"m0", "m1"} & set(desk.platform.shown)
+    assert not {"m0", "m1"} & set(desk.platform.replies)
     assert all(len(reply.text) > 0 for _, _, reply in desk.platform.events)
 
 
-async def test_a_failed_edit_is_tried_again_with_the_newest_text(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failed_edit_is_tried_again_with_the_newest_text(
+    desk: EditorBench, caplog: pytest.LogCaptureFixture
+) -> None:
     desk.platform.failures.append(ConnectionError("reset"))
     editor = desk.editor()
     editor.show(working("one"))
@@ -202,7 +204,7 @@ async def test_a_failed_edit_is_tried_again_with_the_newest_text(desk: Desk, cap
     await editor.aclose()
 
 
-async def test_a_final_edit_is_tried_a_few_times_and_then_fails(desk: Desk) -> None:
+async def test_a_final_edit_is_tried_a_few_times_and_then_fails(desk: EditorBench) -> None:
     desk.platform.failures.extend(ConnectionError("reset") for _ in range(9))
     finish = asyncio.create_task(desk.editor().finish(Reply("the end")))
 
@@ -213,7 +215,7 @@ async def test_a_final_edit_is_tried_a_few_times_and_then_fails(desk: Desk) -> N
     assert len(desk.platform.failures) == 4
 
 
-async def test_a_final_edit_survives_two_failures(desk: Desk) -> None:
+async def test_a_final_edit_survives_two_failures(desk: EditorBench) -> None:
     desk.platform.failures.extend(ConnectionError("reset") for _ in range(2))
     finish = asyncio.create_task(desk.editor().finish(Reply("the end")))
 
@@ -223,7 +225,7 @@ async def test_a_final_edit_survives_two_failures(desk: Desk) -> None:
     assert desk.platform.text == "the end"
 
 
-async def test_a_lost_message_is_told_at_the_end(desk: Desk) -> None:
+async def test_a_lost_message_is_told_at_the_end(desk: EditorBench) -> None:
     desk.platform.failures.append(MessageLost("the channel is gone"))
     editor = desk.editor()
     editor.show(working("one"))
@@ -237,7 +239,7 @@ async def test_a_lost_message_is_told_at_the_end(desk: Desk) -> None:
     assert desk.platform.events == []
 
 
-async def test_without_a_placeholder_the_first_message_is_posted(desk: Desk) -> None:
+async def test_without_a_placeholder_the_first_message_is_posted(desk: EditorBench) -> None:
     desk.rows.clear()
     editor = desk.editor()
 
@@ -247,27 +249,27 @@ async def test_without_a_placeholder_the_first_message_is_posted(desk: Desk) -> 
     assert [(row.job, row.part, row.ref.id) for row in rows] == [("job1", 0, "m1")]
 
 
-async def test_white_space_gets_no_message_of_its_own(desk: Desk) -> None:
+async def test_white_space_gets_no_message_of_its_own(desk: EditorBench) -> None:
     await desk.editor().finish(Reply("word " * 30 + "\n" * 700, buttons=STOP))
 
-    assert list(desk.platform.shown) == ["m0"]
-    assert desk.platform.shown["m0"].buttons == STOP
+    assert list(desk.platform.replies) == ["m0"]
+    assert desk.platform.replies["m0"].buttons == STOP
 
 
-async def test_a_final_text_that_differs_is_shown_whole(desk: Desk) -> None:
+async def test_a_final_text_that_differs_is_shown_whole(desk: EditorBench) -> None:
     editor = desk.editor()
     editor.show(working(LONG))
     await desk.clock.advance(5)
 
     await editor.finish(Reply("Something else altogether.", note="edited"))
 
-    shown = list(desk.platform.shown.values())
+    shown = list(desk.platform.replies.values())
     assert shown[0] == Reply("Something else altogether.", note="edited")
     assert {reply.text for reply in shown[1:]} == {"…"}
 
 
-async def test_a_stop_waits_for_nothing_but_the_edit_in_flight(desk: Desk) -> None:
-    desk.platform.bucket = Bucket(desk.clock, limit=1, window=1000, stretch=1.1)
+async def test_a_stop_waits_for_nothing_but_the_edit_in_flight(desk: EditorBench) -> None:
+    desk.platform.bucket = EditBucket(desk.clock, limit=1, window_seconds=1000, spacing_factor=1.1)
     editor = desk.editor()
     editor.show(working("one"))
     await desk.clock.advance(1)
@@ -281,7 +283,7 @@ async def test_a_stop_waits_for_nothing_but_the_edit_in_flight(desk: Desk) -> No
     assert [reply.text for _, _, reply in desk.platform.events] == ["one"]
 
 
-async def test_a_row_that_could_not_be_recorded_is_recorded_later(desk: Desk) -> None:
+async def test_a_row_that_could_not_be_recorded_is_recorded_later(desk: EditorBench) -> None:
     failures = [ConnectionError("database is away")]
 
     async def record(row: PostedMessage) -> None:
@@ -289,7 +291,7 @@ async def test_a_row_that_could_not_be_recorded_is_recorded_later(desk: Desk) ->
             raise failures.pop()
         await desk.record(row)
 
-    editor = Editor(desk.platform, DESTINATION, [PLACEHOLDER], record=record, clock=desk.clock)
+    editor = MessageEditor(desk.platform, DESTINATION, [PLACEHOLDER], record=record, clock=desk.clock)
     finish = asyncio.create_task(editor.finish(Reply(LONG[:300])))
     await desk.clock.advance(10)
 
@@ -298,7 +300,7 @@ async def test_a_row_that_could_not_be_recorded_is_recorded_later(desk: Desk) ->
     assert desk.platform.text == LONG[:300]
 
 
-async def test_a_stop_gives_up_an_edit_that_never_ends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stop_gives_up_an_edit_that_never_ends(desk: EditorBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(editor_module, "_LAST_EDIT_SECONDS", 0.01)
     desk.platform.seconds_there = 1e9
     editor = desk.editor()
@@ -324,7 +326,7 @@ def test_whatever_happens_every_word_is_shown_once(
 
 async def check_every_word(words: list[str], burst: int, restarts: int, breaks: list[bool]) -> None:
     clock = ManualClock()
-    desk = Desk(clock, RememberingPlatform(clock, limits=MessageLimits(80), seconds_there=0.02, seconds_back=0.02))
+    desk = EditorBench(clock, TimedPlatform(clock, limits=MessageLimits(80), seconds_there=0.02, seconds_back=0.02))
     text = "".join(words)
     for restart in range(restarts + 1):
         editor = desk.editor()
@@ -343,5 +345,5 @@ async def check_every_word(words: list[str], burst: int, restarts: int, breaks: 
     rows = await finish
     assert "".join(text[row.start : row.end] for row in rows).split() == text.split()
     assert all(len(reply.text) <= 80 for _, _, reply in desk.platform.events)
-    assert desk.platform.most_in_flight == 1
+    assert desk.platform.max_in_flight == 1
     assert replace(rows[-1], state=MessageState.FINAL) == rows[-1]

@@ -8,10 +8,10 @@ import pytest
 from bot.core.jobs import PostedMessage
 from bot.core.platform import MessageLimits
 from bot.core.replies import MessageRef, Reply
-from bot.streaming.editor import Editor
-from bot.streaming.pacer import Bucket
+from bot.streaming.editor import MessageEditor
+from bot.streaming.pacer import EditBucket
 from tests.fakes.clock import ManualClock
-from tests.streaming.platform import DESTINATION, RememberingPlatform
+from tests.streaming.platform import DESTINATION, TimedPlatform
 
 TOKENS = 300
 TOKENS_PER_SECOND = 50
@@ -24,8 +24,8 @@ TOKENS_PER_SECOND = 50
 )
 async def test_a_token_is_seen_soon(window: float, stretch: float | None, kept: int, p50: float, p99: float) -> None:
     clock = ManualClock()
-    bucket = Bucket(clock, limit=5, window=window, stretch=stretch, kept=kept)
-    platform = RememberingPlatform(clock, MessageLimits(2000), seconds_there=0.04, seconds_back=0.04, bucket=bucket)
+    bucket = EditBucket(clock, limit=5, window_seconds=window, spacing_factor=stretch, reserved=kept)
+    platform = TimedPlatform(clock, MessageLimits(2000), seconds_there=0.04, seconds_back=0.04, bucket=bucket)
     editor = await write_tokens(clock, platform)
 
     ended_at = clock.monotonic()
@@ -37,25 +37,25 @@ async def test_a_token_is_seen_soon(window: float, stretch: float | None, kept: 
     assert platform.events[-1][0] - ended_at <= 0.75
 
 
-async def write_tokens(clock: ManualClock, platform: RememberingPlatform) -> Editor:
+async def write_tokens(clock: ManualClock, platform: TimedPlatform) -> MessageEditor:
     async def record(message: PostedMessage) -> None:
         """Nothing is kept."""
 
     first = PostedMessage("job1", 0, MessageRef("fake", "team", "general", "", "m0"))
-    editor = Editor(platform, DESTINATION, [first], record=record, clock=clock)
+    editor = MessageEditor(platform, DESTINATION, [first], record=record, clock=clock)
     for n in range(1, TOKENS + 1):
         editor.show(Reply("word " * n))
         await clock.advance(1 / TOKENS_PER_SECOND)
     return editor
 
 
-async def finish(clock: ManualClock, editor: Editor) -> None:
+async def finish(clock: ManualClock, editor: MessageEditor) -> None:
     task = asyncio.create_task(editor.finish(Reply("word " * TOKENS + "!")))
     await clock.advance(3)
     await task
 
 
-def seen_after(platform: RememberingPlatform) -> list[float]:
+def seen_after(platform: TimedPlatform) -> list[float]:
     """Seconds from each token to the moment it was seen; half a round trip lies between sending and seeing."""
     delays = []
     for n in range(1, TOKENS + 1):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.streaming.pacer import Bucket, BucketPacer
+from bot.streaming.pacer import BucketPacer, EditBucket
 from tests.fakes.clock import ManualClock, settle
 
 
@@ -18,12 +18,12 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-def channel(clock: ManualClock) -> Bucket:
-    return Bucket(clock, limit=5, window=5, stretch=1.1)
+def channel(clock: ManualClock) -> EditBucket:
+    return EditBucket(clock, limit=5, window_seconds=5, spacing_factor=1.1)
 
 
-def interaction(clock: ManualClock) -> Bucket:
-    return Bucket(clock, limit=5, window=2, kept=1)
+def interaction(clock: ManualClock) -> EditBucket:
+    return EditBucket(clock, limit=5, window_seconds=2, reserved=1)
 
 
 @dataclass
@@ -50,7 +50,7 @@ class DiscordWindow:
 
 async def edit_on_and_on(pacer: BucketPacer, write: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await pacer.turn(is_final=False)
+        await pacer.wait_for_edit(is_final=False)
         await write()
 
 
@@ -60,7 +60,7 @@ async def stop(*tasks: asyncio.Task[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def moments(clock: ManualClock, bucket: Bucket, seconds: float, *, tells: bool) -> list[float]:
+async def moments(clock: ManualClock, bucket: EditBucket, seconds: float, *, tells: bool) -> list[float]:
     """When edits of one message go that always has something new; a round trip takes 80 ms."""
     discord = DiscordWindow(clock, bucket._limit, bucket._window)
     at: list[float] = []
@@ -71,7 +71,7 @@ async def moments(clock: ManualClock, bucket: Bucket, seconds: float, *, tells: 
         remaining, reset_after = discord.take()
         await clock.sleep(0.04)
         if tells:
-            bucket.learn(remaining=remaining, reset_after=reset_after)
+            bucket.update(remaining=remaining, reset_after_seconds=reset_after)
 
     task = asyncio.create_task(edit_on_and_on(bucket.pacer(), write))
     await clock.advance(seconds)
@@ -105,7 +105,7 @@ async def test_a_final_edit_goes_at_once_while_a_slot_is_left(clock: ManualClock
     task = asyncio.create_task(edit_on_and_on(bucket.pacer(), settle))
     await clock.advance(3.5)
 
-    await asyncio.wait_for(bucket.pacer().turn(is_final=True), 1)
+    await asyncio.wait_for(bucket.pacer().wait_for_edit(is_final=True), 1)
 
     assert clock.monotonic() == 3.5
     await stop(task)
@@ -113,9 +113,9 @@ async def test_a_final_edit_goes_at_once_while_a_slot_is_left(clock: ManualClock
 
 async def test_a_final_edit_waits_for_the_reset_when_no_slot_is_left(clock: ManualClock) -> None:
     bucket = channel(clock)
-    bucket.learn(remaining=0, reset_after=0.7)
+    bucket.update(remaining=0, reset_after_seconds=0.7)
 
-    final = asyncio.create_task(bucket.pacer().turn(is_final=True))
+    final = asyncio.create_task(bucket.pacer().wait_for_edit(is_final=True))
     await clock.advance(0.69)
     assert not final.done()
     await clock.advance(0.02)
@@ -125,11 +125,11 @@ async def test_a_final_edit_waits_for_the_reset_when_no_slot_is_left(clock: Manu
 
 async def test_an_interaction_keeps_a_slot_for_the_final_edit(clock: ManualClock) -> None:
     bucket = interaction(clock)
-    bucket.learn(remaining=1, reset_after=2)
+    bucket.update(remaining=1, reset_after_seconds=2)
 
-    usual = asyncio.create_task(bucket.pacer().turn(is_final=False))
+    usual = asyncio.create_task(bucket.pacer().wait_for_edit(is_final=False))
     await clock.advance(1)
-    final = asyncio.create_task(bucket.pacer().turn(is_final=True))
+    final = asyncio.create_task(bucket.pacer().wait_for_edit(is_final=True))
     await clock.advance(0)
 
     assert final.done()
@@ -142,10 +142,10 @@ async def test_a_final_edit_overtakes_those_who_wait(clock: ManualClock) -> None
     order: list[str] = []
 
     async def turn(name: str, *, is_final: bool) -> None:
-        await bucket.pacer().turn(is_final=is_final)
+        await bucket.pacer().wait_for_edit(is_final=is_final)
         order.append(name)
 
-    bucket.penalty(3)
+    bucket.block(3)
     tasks = [asyncio.create_task(turn(name, is_final=name == "final")) for name in ("first", "second", "final")]
     await clock.advance(10)
 
@@ -189,9 +189,9 @@ async def test_a_message_that_comes_later_is_next(clock: ManualClock) -> None:
 
 async def test_after_a_429_nothing_goes_until_it_is_over(clock: ManualClock) -> None:
     bucket = interaction(clock)
-    bucket.penalty(7)
+    bucket.block(7)
 
-    final = asyncio.create_task(bucket.pacer().turn(is_final=True))
+    final = asyncio.create_task(bucket.pacer().wait_for_edit(is_final=True))
     await clock.advance(6.99)
     assert not final.done()
     await clock.advance(0.02)
@@ -201,7 +201,7 @@ async def test_after_a_429_nothing_goes_until_it_is_over(clock: ManualClock) -> 
 
 async def test_a_smaller_bucket_is_learnt(clock: ManualClock) -> None:
     bucket = channel(clock)
-    bucket.learn(remaining=1, reset_after=5, limit=2)
+    bucket.update(remaining=1, reset_after_seconds=5, limit=2)
 
     at = await moments(clock, bucket, 9, tells=False)
 
@@ -211,8 +211,8 @@ async def test_a_smaller_bucket_is_learnt(clock: ManualClock) -> None:
 
 async def test_who_gives_up_waiting_takes_no_slot(clock: ManualClock) -> None:
     bucket = channel(clock)
-    bucket.penalty(1)
-    impatient = asyncio.create_task(bucket.pacer().turn(is_final=False))
+    bucket.block(1)
+    impatient = asyncio.create_task(bucket.pacer().wait_for_edit(is_final=False))
     await settle()
     await stop(impatient)
 
@@ -224,9 +224,9 @@ async def test_who_gives_up_waiting_takes_no_slot(clock: ManualClock) -> None:
 async def test_a_bucket_nobody_uses_can_be_forgotten(clock: ManualClock) -> None:
     bucket = channel(clock)
     pacer = bucket.pacer()
-    await pacer.turn(is_final=True)
+    await pacer.wait_for_edit(is_final=True)
     assert not bucket.is_idle
-    pacer.leave()
+    pacer.close()
     assert not bucket.is_idle
 
     await clock.advance(6)
@@ -235,7 +235,7 @@ async def test_a_bucket_nobody_uses_can_be_forgotten(clock: ManualClock) -> None
 
 
 @dataclass(frozen=True)
-class Message:
+class PacedMessage:
     """A message that begins, is edited a while, and ends."""
 
     begins: float
@@ -245,36 +245,38 @@ class Message:
 
 
 messages = st.lists(
-    st.builds(Message, st.floats(0, 8), st.integers(0, 8), st.floats(0, 0.2), st.floats(0, 0.2)), min_size=1, max_size=7
+    st.builds(PacedMessage, st.floats(0, 8), st.integers(0, 8), st.floats(0, 0.2), st.floats(0, 0.2)),
+    min_size=1,
+    max_size=7,
 )
 buckets = st.sampled_from([(5, 5.0, 1.1, 0), (5, 2.0, None, 1), (3, 1.0, None, 1), (20, 60.0, 1.1, 2)])
 
 
 @given(messages, buckets, st.booleans())
 def test_no_bucket_is_ever_exceeded(
-    messages: list[Message], sizes: tuple[int, float, float | None, int], tells: bool
+    messages: list[PacedMessage], sizes: tuple[int, float, float | None, int], tells: bool
 ) -> None:
     asyncio.run(check_bucket(messages, sizes, tells))
 
 
-async def check_bucket(messages: list[Message], sizes: tuple[int, float, float | None, int], tells: bool) -> None:
+async def check_bucket(messages: list[PacedMessage], sizes: tuple[int, float, float | None, int], tells: bool) -> None:
     limit, window, stretch, kept = sizes
     clock = ManualClock()
-    bucket = Bucket(clock, limit=limit, window=window, stretch=stretch, kept=kept)
+    bucket = EditBucket(clock, limit=limit, window_seconds=window, spacing_factor=stretch, reserved=kept)
     discord = DiscordWindow(clock, limit, window)
-    ended: list[Message] = []
+    ended: list[PacedMessage] = []
 
-    async def live(message: Message) -> None:
+    async def live(message: PacedMessage) -> None:
         pacer = bucket.pacer()
         await clock.sleep(message.begins)
         for n in range(message.edits + 1):
-            await pacer.turn(is_final=n == message.edits)
+            await pacer.wait_for_edit(is_final=n == message.edits)
             await clock.sleep(message.way_there)
             remaining, reset_after = discord.take()
             await clock.sleep(message.way_back)
             if tells:
-                bucket.learn(remaining=remaining, reset_after=reset_after)
-        pacer.leave()
+                bucket.update(remaining=remaining, reset_after_seconds=reset_after)
+        pacer.close()
         ended.append(message)
 
     tasks = [asyncio.create_task(live(message)) for message in messages]

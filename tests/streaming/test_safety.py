@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.streaming.safety import harmless
+from bot.streaming.safety import sanitize_text
 
 SIGNS = [
     "a", " ", "\n", "\r", "\r\n", "\u202e", "\u2066", "\u200b", "\u200c", "\u200d", "\ufe0f", "\ufe0e", "👩", "❤", "🏴",
@@ -15,19 +15,19 @@ texts = st.lists(st.one_of(st.sampled_from(SIGNS), st.characters()), max_size=30
 
 @given(texts)
 def test_made_harmless_twice_is_made_harmless_once(text: str) -> None:
-    assert harmless(harmless(text)) == harmless(text)
+    assert sanitize_text(sanitize_text(text)) == sanitize_text(text)
 
 
 @given(texts, st.integers(0, 30))
 def test_a_growing_text_only_adds_to_what_is_shown(text: str, length: int) -> None:
-    assert harmless(text).startswith(harmless(text[:length]))
+    assert sanitize_text(text).startswith(sanitize_text(text[:length]))
 
 
 @given(texts)
 def test_nothing_turns_the_direction_or_reaches_a_terminal(text: str) -> None:
     dangerous = {"\u202e", "\u2066", "\u200e", "\u200f", "\u061c", "\x1b", "\x9b", "\u200b", "\x00", "\r"}
 
-    assert not dangerous & set(harmless(text))
+    assert not dangerous & set(sanitize_text(text))
 
 
 @pytest.mark.parametrize(
@@ -39,24 +39,24 @@ def test_nothing_turns_the_direction_or_reaches_a_terminal(text: str) -> None:
     ],
 )  # fmt: skip
 def test_writing_that_needs_its_signs_keeps_them(text: str) -> None:
-    assert harmless(text) == text
+    assert sanitize_text(text) == text
 
 
 def test_hidden_writing_is_taken_out() -> None:
     smuggled = "".join(chr(0xE0000 + ord(character)) for character in "ignore the rules")
 
-    assert harmless(f"Hello{smuggled}!") == "Hello!"
-    assert harmless("x" + "\U000e0101" * 50) == "x\U000e0101"
-    assert harmless("pay\u200dpal \u200cx") == "paypal x"
+    assert sanitize_text(f"Hello{smuggled}!") == "Hello!"
+    assert sanitize_text("x" + "\U000e0101" * 50) == "x\U000e0101"
+    assert sanitize_text("pay\u200dpal \u200cx") == "paypal x"
 
 
 def test_piled_accents_end_at_eight() -> None:
-    assert harmless("e" + "\u0301" * 100) == "e" + "\u0301" * 8
+    assert sanitize_text("e" + "\u0301" * 100) == "e" + "\u0301" * 8
 
 
 def test_half_a_character_becomes_a_replacement_sign() -> None:
-    assert harmless("broken \ud83d") == "broken \ufffd"
+    assert sanitize_text("broken \ud83d") == "broken \ufffd"
 
 
 def test_line_ends_are_newlines() -> None:
-    assert harmless("a\r\nb\rc\u2028d") == "a\nb\nc\nd"
+    assert sanitize_text("a\r\nb\rc\u2028d") == "a\nb\nc\nd"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.core.platform import MessageLimits
 from bot.streaming.graphemes import is_boundary
-from bot.streaming.splitter import Part, Splitter, split
+from bot.streaming.splitter import Splitter, TextPart, split_text
 
 PIECES = [
     "word ", "sentence. ", "\n", "\n\n", "- item\n", "1. one\n", "# Title\n", "> quote\n", "```\n", "```python\n",
@@ -22,7 +22,7 @@ limits = st.builds(MessageLimits, st.integers(48, 160), st.booleans())
 
 
 def size(text: str, limits: MessageLimits) -> int:
-    return len(text.encode("utf-8", "surrogatepass")) if limits.text_in_bytes else len(text)
+    return len(text.encode("utf-8", "surrogatepass")) if limits.is_length_in_bytes else len(text)
 
 
 def open_fence(text: str) -> str:
@@ -40,12 +40,12 @@ def open_fence(text: str) -> str:
 
 def has_long_run(text: str, limits: MessageLimits) -> bool:
     """A fence too long to be closed within a message of this size."""
-    return any(len(run) > limits.text // 8 for run in re.findall(r"`{3,}|~{3,}", text))
+    return any(len(run) > limits.max_length // 8 for run in re.findall(r"`{3,}|~{3,}", text))
 
 
 @given(texts, limits)
 def test_the_parts_joined_give_the_text_back(text: str, limits: MessageLimits) -> None:
-    parts = split(text, limits)
+    parts = split_text(text, limits)
 
     assert "".join(text[part.start : part.end] for part in parts) == text
     assert [part.start for part in parts] == [0, *(part.end for part in parts[:-1])]
@@ -53,9 +53,9 @@ def test_the_parts_joined_give_the_text_back(text: str, limits: MessageLimits) -
 
 @given(texts, limits, st.integers(0, 15))
 def test_no_part_is_over_the_limit(text: str, limits: MessageLimits, reserve: int) -> None:
-    parts = split(text, limits, reserve=reserve)
+    parts = split_text(text, limits, reserve=reserve)
 
-    assert all(size(part.shown(text), limits) <= limits.text - reserve for part in parts)
+    assert all(size(part.render(text), limits) <= limits.max_length - reserve for part in parts)
 
 
 @given(texts, limits)
@@ -63,23 +63,23 @@ def test_every_fence_is_closed_in_its_part(text: str, limits: MessageLimits) -> 
     if has_long_run(text, limits):
         return
 
-    parts = split(text, limits)
+    parts = split_text(text, limits)
 
-    assert [open_fence(part.shown(text)) for part in parts] == [""] * len(parts)
+    assert [open_fence(part.render(text)) for part in parts] == [""] * len(parts)
 
 
 @given(texts, limits)
 def test_a_closed_fence_is_reopened_with_its_language(text: str, limits: MessageLimits) -> None:
-    parts = split(text, limits)
+    parts = split_text(text, limits)
 
     for part, following in pairwise(parts):
         assert bool(part.closing) == bool(following.opening)
         if part.closing:
-            opener = last_opener(part.shown(text)).strip()
+            opener = last_opener(part.render(text)).strip()
             # Of words after the fence too long for a message this small, the language stays, or nothing.
             shortened = (opener, (opener.split() or [""])[0], part.closing.strip())
             assert following.opening.strip() in shortened
-            assert following.opening.strip() == opener or len(opener) > limits.text // 4 - 3
+            assert following.opening.strip() == opener or len(opener) > limits.max_length // 4 - 3
 
 
 def last_opener(shown: str) -> str:
@@ -90,10 +90,10 @@ def last_opener(shown: str) -> str:
 
 @given(texts, limits)
 def test_no_grapheme_is_cut(text: str, limits: MessageLimits) -> None:
-    parts = split(text, limits)
+    parts = split_text(text, limits)
 
     for part in parts[:-1]:
-        room = limits.text // 2 // (4 if limits.text_in_bytes else 1)
+        room = limits.max_length // 2 // (4 if limits.is_length_in_bytes else 1)
         if longest_grapheme(text[part.start : part.end]) <= min(room, 8):
             assert is_boundary(text, part.end)
 
@@ -110,19 +110,19 @@ def longest_grapheme(text: str) -> int:
 def test_what_is_closed_stays_as_the_text_grows(text: str, limits: MessageLimits, data: st.DataObject) -> None:
     steps = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
     splitter = Splitter(limits)
-    closed: list[Part] = []
+    closed: list[TextPart] = []
 
     for step in [*steps, len(text)]:
         parts = splitter.update(text[:step])
         assert parts[: len(closed)] == closed
         closed = parts[:-1]
 
-    assert splitter.update(text) == split(text, limits)
+    assert splitter.update(text) == split_text(text, limits)
 
 
 @given(texts, limits, st.data())
 def test_a_restart_goes_on_from_any_part(text: str, limits: MessageLimits, data: st.DataObject) -> None:
-    parts = split(text, limits)
+    parts = split_text(text, limits)
     n = data.draw(st.integers(0, len(parts) - 1))
 
     resumed = Splitter(limits, start=parts[n].start, opening=parts[n].opening)
@@ -134,14 +134,14 @@ DISCORD = MessageLimits(2000)
 
 
 def test_a_short_text_is_one_part() -> None:
-    assert split("Hello.", DISCORD) == [Part(0, 6, "", "")]
-    assert split("", DISCORD) == [Part(0, 0, "", "")]
+    assert split_text("Hello.", DISCORD) == [TextPart(0, 6, "", "")]
+    assert split_text("", DISCORD) == [TextPart(0, 0, "", "")]
 
 
 def test_a_long_answer_is_cut_between_paragraphs() -> None:
     text = ("A sentence of the story. " * 20 + "\n\n") * 10
 
-    parts = split(text, DISCORD)
+    parts = split_text(text, DISCORD)
 
     assert all(text[part.start : part.end].endswith("\n\n") for part in parts)
 
@@ -149,57 +149,57 @@ def test_a_long_answer_is_cut_between_paragraphs() -> None:
 def test_a_code_block_of_eight_kilobytes_is_code_in_every_part() -> None:
     text = "Here it is:\n\n```python\n" + "".join(f"value_{n} = compute({n})\n" for n in range(300)) + "```\nDone."
 
-    parts = split(text, DISCORD)
+    parts = split_text(text, DISCORD)
 
     assert len(parts) > 3
-    assert all(part.shown(text).count("```python\n") == 1 for part in parts)
-    assert parts[1].shown(text).startswith("```python\nvalue_")
-    assert parts[1].shown(text).endswith(")\n```")
+    assert all(part.render(text).count("```python\n") == 1 for part in parts)
+    assert parts[1].render(text).startswith("```python\nvalue_")
+    assert parts[1].render(text).endswith(")\n```")
 
 
 def test_a_cut_goes_before_a_code_block_rather_than_after_its_first_line() -> None:
     text = "word " * 380 + "\n```python\n" + "x = 1\n" * 60 + "```\n"
 
-    first, second = split(text, DISCORD)
+    first, second = split_text(text, DISCORD)
 
     assert first.closing == ""
-    assert second.shown(text).startswith("```python\nx = 1")
+    assert second.render(text).startswith("```python\nx = 1")
 
 
 def test_the_closing_fence_never_moves_to_a_part_of_its_own() -> None:
     for lines in range(150, 200):
         text = "```\n" + "0123456789\n" * lines + "```"
-        parts = split(text, DISCORD)
+        parts = split_text(text, DISCORD)
         assert text[parts[-1].start : parts[-1].end].strip("`\n") != ""
 
 
 def test_a_fence_inside_a_longer_fence_is_text() -> None:
     text = "````markdown\n" + "```python\nx = 1\n```\n" * 200 + "````\n"
 
-    parts = split(text, DISCORD)
+    parts = split_text(text, DISCORD)
 
-    assert all(part.shown(text).startswith("````markdown\n") for part in parts)
+    assert all(part.render(text).startswith("````markdown\n") for part in parts)
     assert parts[0].closing == "````"
 
 
 def test_of_many_words_after_a_fence_the_language_is_reopened() -> None:
     text = "```python " + "title " * 200 + "\n" + "x = 1\n" * 400 + "```\n"
 
-    assert split(text, DISCORD)[1].opening == "```python"
+    assert split_text(text, DISCORD)[1].opening == "```python"
 
 
 def test_a_run_too_long_to_close_is_taken_for_a_drawing() -> None:
     text = "~" * 300 + "\n" + "words " * 500
 
-    assert {part.closing for part in split(text, DISCORD)} == {""}
+    assert {part.closing for part in split_text(text, DISCORD)} == {""}
 
 
 def test_bytes_are_counted_where_the_platform_counts_bytes() -> None:
     text = "漢字かな交じり文。" * 200
 
-    parts = split(text, MessageLimits(1000, text_in_bytes=True))
+    parts = split_text(text, MessageLimits(1000, is_length_in_bytes=True))
 
-    assert all(len(part.shown(text).encode()) <= 1000 for part in parts)
+    assert all(len(part.render(text).encode()) <= 1000 for part in parts)
     assert all(text[part.start : part.end].endswith("。") for part in parts)
 
 
@@ -210,11 +210,11 @@ def test_what_has_not_arrived_yet_does_not_move_a_cut() -> None:
     splitter = Splitter(limits)
     closed = splitter.update(text[:50])[:-1]
 
-    assert closed == split(text, limits)[: len(closed)] != []
+    assert closed == split_text(text, limits)[: len(closed)] != []
 
 
 def test_one_endless_word_is_cut_where_it_must_be() -> None:
-    assert [part.end - part.start for part in split("a" * 5000, DISCORD)] == [2000, 2000, 1000]
+    assert [part.end - part.start for part in split_text("a" * 5000, DISCORD)] == [2000, 2000, 1000]
 
 
 def test_a_limit_that_holds_nothing_is_refused() -> None:
@@ -228,7 +228,7 @@ def test_a_text_that_does_not_go_on_is_split_afresh() -> None:
 
     parts = splitter.update("two " * 10)
 
-    assert parts == [Part(0, 40, "", "")]
+    assert parts == [TextPart(0, 40, "", "")]
 
 
 def test_a_hundred_kilobytes_word_by_word_stay_cheap() -> None:
@@ -242,7 +242,7 @@ def test_a_hundred_kilobytes_word_by_word_stay_cheap() -> None:
         reread += length - parts[-1].start
 
     assert reread < 1100 * len(text) // 100
-    assert splitter.update(text) == split(text, DISCORD)
+    assert splitter.update(text) == split_text(text, DISCORD)
 
 
 @pytest.mark.parametrize("sign", ["🇩🇪", "`", "~", " ", "\n", "👩\u200d", "e\u0301", "[. "])
@@ -250,4 +250,7 @@ def test_no_text_makes_it_slow(sign: str) -> None:
     """A hundred kilobytes of one sign: what was quadratic once took a minute, and the suite's timeout says so."""
     text = sign * 50_000
 
-    assert "".join(text[part.start : part.end] for part in split(text, MessageLimits(9000, text_in_bytes=True))) == text
+    assert (
+        "".join(text[part.start : part.end] for part in split_text(text, MessageLimits(9000, is_length_in_bytes=True)))
+        == text
+    )

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.settings import SECRETS, Settings
-from bot.telemetry.logs import configure, job_context
+from bot.settings import SECRET_FIELDS, Settings
+from bot.telemetry.logs import configure_logging, job_context
 
 log = logging.getLogger("bot.jobs.runner")
 
@@ -27,7 +27,7 @@ def the_logging_of_before() -> Iterator[None]:
 
 def lines(log_format: str, secrets: tuple[str, ...] = ()) -> io.StringIO:
     stream = io.StringIO()
-    configure("INFO", log_format, secrets, stream)
+    configure_logging("INFO", log_format, secrets, stream)
     return stream
 
 
@@ -117,12 +117,12 @@ secret_values = st.text("abcXYZ019-_.\"'\\/ @%é&=", min_size=8, max_size=30).fi
 @given(
     secret=secret_values,
     cut=st.integers(1, 7),
-    name=st.sampled_from([name for name in SECRETS if name != "database_url"]),
+    name=st.sampled_from([name for name in SECRET_FIELDS if name != "database_url"]),
     log_format=st.sampled_from(["text", "json"]),
 )
 def test_no_secret_of_the_settings_is_ever_logged(secret: str, cut: int, name: str, log_format: str) -> None:
     values = {name: secret} | ({"slack_client_id": "1"} if name == "slack_client_secret" else {})
-    stream = lines(log_format, tuple(Settings.model_validate(values).secrets()))
+    stream = lines(log_format, tuple(Settings.model_validate(values).list_secrets()))
 
     log.info(f"token {secret}")
     log.info("token %s and %r", secret, {secret: [secret]})

@@ -12,12 +12,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.core.errors import InputRefused
 from bot.core.platform import MessageLost
-from bot.core.predictions import Metrics
+from bot.core.predictions import RunMetrics
 from bot.server.server import Server
 from bot.telemetry import metrics
 from bot.telemetry.loop import measure_loop_lag
 from tests.bench import Bench
-from tests.fakes.backend import PASSING
+from tests.fakes.backend import TRANSIENT_ERROR
 
 FIXED_LABELS = {"command", "platform", "backend", "outcome"}
 FOX = "/imagine a fox"
@@ -74,9 +74,9 @@ async def test_a_delivered_job_is_counted_with_its_seconds(bench: Bench, page: P
     bench.backend.will(hangs_after=0)
     await bench.say(FOX)
     open_meanwhile = (await page.read())["easel_jobs_open"]
-    await bench.pass_time(3)
-    bench.backend.last.let_go.set()
-    await bench.until(lambda: not bench.app.runner.running)
+    await bench.advance_time(3)
+    bench.backend.last_run.released.set()
+    await bench.wait_until(lambda: not bench.app.runner.running_count)
 
     assert await page.added("easel_jobs_total") == {of_job("delivered"): 1}
     assert await page.added("easel_job_seconds_count") == {'{command="imagine",platform="web"}': 1}
@@ -107,8 +107,8 @@ async def test_an_undeliverable_job_is_counted(bench: Bench, page: Page) -> None
     await bench.say(FOX)
     bench.platform.will_lose(bench.last_message.ref.id)
 
-    bench.backend.last.let_go.set()
-    await bench.until(lambda: not bench.app.runner.running)
+    bench.backend.last_run.released.set()
+    await bench.wait_until(lambda: not bench.app.runner.running_count)
 
     assert await page.added("easel_jobs_total") == {of_job("undeliverable"): 1}
     assert await page.added("easel_job_seconds_count") == {}
@@ -120,7 +120,7 @@ async def test_predictions_and_their_cost_are_counted(bench: Bench, page: Page) 
     assert await page.added("easel_spent_micros_total") == {'{backend="replicate"}': PRICE}
     await page.forget()
 
-    bench.backend.will(hangs_after=0, metrics=Metrics(predict_seconds=0.5))
+    bench.backend.will(hangs_after=0, metrics=RunMetrics(predict_seconds=0.5))
     await bench.say("/imagine a fox --model sdxl")
     await bench.press("cancel")
     assert await page.added("easel_predictions_total") == {'{backend="replicate",outcome="canceled"}': 1}
@@ -128,11 +128,11 @@ async def test_predictions_and_their_cost_are_counted(bench: Bench, page: Page) 
 
 
 async def test_both_runs_of_a_job_that_is_tried_again_are_counted(bench: Bench, page: Page) -> None:
-    bench.backend.will(error=PASSING, hangs_after=0)
+    bench.backend.will(error=TRANSIENT_ERROR, hangs_after=0)
     await bench.say("/imagine a fox --model sdxl")
     bench.backend.will(error="", hangs_after=None)
-    bench.backend.last.let_go.set()
-    await bench.pass_time(10)
+    bench.backend.last_run.released.set()
+    await bench.advance_time(10)
 
     one_run = 1_463  # 1.5 s of SDXL
     assert await page.added("easel_predictions_total") == {
@@ -143,7 +143,7 @@ async def test_both_runs_of_a_job_that_is_tried_again_are_counted(bench: Bench, 
 
 
 async def test_a_run_that_was_never_made_is_counted_as_lost_and_costs_nothing(bench: Bench, page: Page) -> None:
-    bench.backend.refusal = InputRefused("The model does not take that.")
+    bench.backend.submit_error = InputRefused("The model does not take that.")
 
     await bench.say(FOX)
 
@@ -159,8 +159,8 @@ async def test_holds_are_counted(tmp_path: Path, page: Page) -> None:
     assert await page.added("easel_holds_total") == {'{outcome="held"}': 1}
     await bench.say(FOX)
     assert await page.added("easel_holds_total") == {'{outcome="held"}': 1, '{outcome="refused"}': 1}
-    bench.backend.last.let_go.set()
-    await bench.until(lambda: not bench.app.runner.running)
+    bench.backend.last_run.released.set()
+    await bench.wait_until(lambda: not bench.app.runner.running_count)
     assert (await page.added("easel_holds_total"))['{outcome="settled"}'] == 1
     await bench.close()
 
@@ -191,8 +191,8 @@ async def test_posts_and_edits_are_counted_by_their_outcome(bench: Bench, page: 
     await bench.say(FOX)
     await page.forget()
     bench.platform.will_fail(ConnectionResetError(), MessageLost("It is gone."))
-    bench.backend.last.let_go.set()
-    await bench.pass_time(10)
+    bench.backend.last_run.released.set()
+    await bench.advance_time(10)
 
     assert await page.added("easel_edits_total") == {
         '{outcome="failed",platform="web"}': 1,

@@ -17,7 +17,7 @@ INTERACTION = "aW50ZXJhY3Rpb246" * 8
 @pytest.mark.parametrize("token", [DISCORD, SLACK, SLACK_APP, REPLICATE, SIGNING, OPENAI])
 @pytest.mark.parametrize("around", ["{}", "token={}", "Bearer {}", "'{}'", '{{"token": "{}"}}', "it was {}, sadly"])
 def test_tokens_are_known_by_their_shape(token: str, around: str) -> None:
-    redacted = Redactor().text(around.format(token))
+    redacted = Redactor().redact_text(around.format(token))
 
     assert token not in redacted
     assert token[8:] not in redacted
@@ -41,8 +41,8 @@ def test_tokens_are_known_by_their_shape(token: str, around: str) -> None:
     ],
 )
 def test_places_where_secrets_stand(text: str, redacted: str) -> None:
-    assert Redactor().text(text) == redacted
-    assert Redactor().text(redacted) == redacted
+    assert Redactor().redact_text(text) == redacted
+    assert Redactor().redact_text(redacted) == redacted
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ def test_places_where_secrets_stand(text: str, redacted: str) -> None:
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
-    assert Redactor().text(text) == text
+    assert Redactor().redact_text(text) == text
 
 
 def test_the_longer_of_two_secrets_goes_first() -> None:
-    assert Redactor(["secret-one", "secret-one-and-two"]).text("secret-one-and-two") == "•••"
+    assert Redactor(["secret-one", "secret-one-and-two"]).redact_text("secret-one-and-two") == "•••"
 
 
 def test_values_keep_their_kind() -> None:
     value = {"n": 1, "ok": True, "none": None, "list": [1.5, "the-secret"], "path": ("a",)}
 
-    redacted = Redactor(["the-secret"]).value(value)
+    redacted = Redactor(["the-secret"]).redact_value(value)
 
     assert redacted == {"n": 1, "ok": True, "none": None, "list": [1.5, "•••"], "path": ["a"]}

@@ -11,34 +11,38 @@ from aiohttp.web import RouteDef
 from bot.backends import http
 from bot.backends.replicate import adoption, failures
 from bot.backends.replicate.addresses import StreamAddresses
-from bot.backends.replicate.bells import Bells
+from bot.backends.replicate.bells import WebhookWaiters
 from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.credit import Credit
-from bot.backends.replicate.inputs import with_addresses
-from bot.backends.replicate.poller import LOOKS_PER_SECOND, Poller
-from bot.backends.replicate.snapshots import snapshot_from
-from bot.backends.replicate.streams import Streams
-from bot.backends.replicate.watching import Watch
-from bot.backends.replicate.webhooks import PATH, Webhooks
-from bot.core.backend import TakeNotice
+from bot.backends.replicate.credit import BillingState
+from bot.backends.replicate.inputs import replace_files_with_urls
+from bot.backends.replicate.poller import POLLS_PER_SECOND, PredictionPoller
+from bot.backends.replicate.snapshots import make_snapshot
+from bot.backends.replicate.streams import ReplicateStreams
+from bot.backends.replicate.watching import RunWatcher
+from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks
+from bot.core.backend import RunNotificationHandler
 from bot.core.clock import Clock
 from bot.core.errors import BackendOutOfCredit, InputRefused, ModelFailed, ModelFlagged, PredictionGone
 from bot.core.json import JSON
 from bot.core.models import Model
-from bot.core.predictions import Event, Inputs, Snapshot
+from bot.core.predictions import Inputs, RunEvent, RunSnapshot
 
-WebhookFor = Callable[[str], str | None]
+BuildWebhookUrl = Callable[[str], str | None]
 """The address to call when a job's run starts and ends, or None without a public one."""
 
 
-def no_webhook(job: str) -> str | None:
+def build_no_webhook_url(job: str) -> str | None:
     """Nobody can call us."""
     return None
 
 
-def webhook_at(public_url: str | None) -> WebhookFor:
+def make_webhook_url_builder(public_url: str | None) -> BuildWebhookUrl:
     """The address of our route, with the job in it: so that a webhook can be matched before its create is answered."""
-    return no_webhook if public_url is None else lambda job: f"{public_url.rstrip('/')}{PATH}?{urlencode({'job': job})}"
+    return (
+        build_no_webhook_url
+        if public_url is None
+        else lambda job: f"{public_url.rstrip('/')}{WEBHOOK_PATH}?{urlencode({'job': job})}"
+    )
 
 
 class ReplicateBackend:
@@ -52,45 +56,47 @@ class ReplicateBackend:
         token: str,
         clock: Clock,
         *,
-        webhook_for: WebhookFor = no_webhook,
+        build_webhook_url: BuildWebhookUrl = build_no_webhook_url,
         api_timeout: httpx.Timeout = http.API_TIMEOUT,
         stream_timeout: httpx.Timeout = http.STREAM_TIMEOUT,
-        looks_per_second: float = LOOKS_PER_SECOND,
+        polls_per_second: float = POLLS_PER_SECOND,
     ) -> None:
-        context = http.tls()
+        context = http.create_tls_context()
         self.client = ReplicateClient(base_url, token.strip(), clock, context=context, timeout=api_timeout)
-        self._streams = Streams(self.client.origins, self.client.authorization, context=context, timeout=stream_timeout)
-        self._poller = Poller(self.client.get_prediction, clock, per_second=looks_per_second)
-        self._addresses = StreamAddresses(self.client.origins)
-        self._bells = Bells()
-        self._webhooks = Webhooks(self.client.get_webhook_secret, self._bells, clock)
-        self._credit = Credit()
+        self._streams = ReplicateStreams(
+            self.client.origins, self.client.authorization, context=context, timeout=stream_timeout
+        )
+        self._poller = PredictionPoller(self.client.get_prediction, clock, per_second=polls_per_second)
+        self._stream_addresses = StreamAddresses(self.client.origins)
+        self._webhook_waiters = WebhookWaiters()
+        self._webhooks = ReplicateWebhooks(self.client.get_webhook_secret, self._webhook_waiters, clock)
+        self._billing_state = BillingState()
         self._clock = clock
-        self._webhook_for = webhook_for
+        self._build_webhook_url = build_webhook_url
 
-    def routes(self, take: TakeNotice) -> list[RouteDef]:
+    def routes(self, take: RunNotificationHandler) -> list[RouteDef]:
         """What the server has to answer: Replicate's webhooks. `take` writes each down, once."""
         return self._webhooks.routes(take)
 
     def admit(self) -> None:
         """Raises `BackendDown` while Replicate is away, but for one ask at a time that finds out."""
-        self.client.circuit.admit()
+        self.client.circuit_breaker.admit()
 
     def check(self) -> None:
         """Raises `BackendDown` while Replicate is away."""
-        self.client.circuit.check()
+        self.client.circuit_breaker.check()
 
     @asynccontextmanager
-    async def turn(self, *, is_again: bool = False) -> AsyncIterator[None]:
+    async def slot_for_create(self, *, is_retry: bool = False) -> AsyncIterator[None]:
         """Wait in line for leave to create. Raises `BackendDown` while Replicate is away, and `BackendBusy` when nobody
         may create for ten minutes."""
-        self.client.circuit.refuse_while_open()
-        async with self.client.gate.turn(is_again=is_again):
+        self.client.circuit_breaker.raise_if_open()
+        async with self.client.create_limiter.acquire(is_retry=is_retry):
             yield
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
         """Turn files into data URLs (up to 256 kB) or uploads. Raises `InputRefused` for a file that is gone."""
-        return await with_addresses(self.client, inputs)
+        return await replace_files_with_urls(self.client, inputs)
 
     async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
         """Create a prediction; its stream is remembered for `watch`. See `ReplicateClient.create_prediction`."""
@@ -99,32 +105,32 @@ class ReplicateBackend:
                 model.version or model.ref,
                 inputs,
                 cancel_after_seconds=cancel_after_seconds,
-                webhook=self._webhook_for(job),
+                webhook=self._build_webhook_url(job),
                 deployment=model.deployment,
             )
         except PredictionGone as error:  # 404: there is nothing to create it from
             raise InputRefused(f"The model service has no model called {model.ref}.") from error
         except BackendOutOfCredit:
-            self._credit.refused()
+            self._billing_state.record_refusal()
             raise
-        self._credit.paid()
-        self._addresses.learn(prediction)
+        self._billing_state.record_payment()
+        self._stream_addresses.remember(prediction)
         return prediction.id
 
-    def watch(self, model: Model, backend_id: str) -> AsyncGenerator[Event, None]:
+    def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
         """Follow a run. Raises `PredictionGone`, or `BackendDown` when the service stays away for five minutes.
 
         Close it (`contextlib.aclosing`) when you leave before `Ended`: that ends its tasks and its connection.
         """
-        return Watch(
+        return RunWatcher(
             model,
             backend_id,
             streams=self._streams,
             poller=self._poller,
-            addresses=self._addresses,
-            bells=self._bells if self._webhook_for(backend_id) else None,
+            stream_addresses=self._stream_addresses,
+            webhook_waiters=self._webhook_waiters if self._build_webhook_url(backend_id) else None,
             clock=self._clock,
-        ).events()
+        ).watch()
 
     async def cancel(self, backend_id: str) -> None:
         """Ask for a run to stop. One that is over or gone is left alone."""
@@ -133,18 +139,18 @@ class ReplicateBackend:
         except (PredictionGone, InputRefused):
             return
 
-    async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[Snapshot]:
+    async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[RunSnapshot]:
         """Runs of this model with these inputs, created since, oldest first."""
-        runs = await adoption.find(self.client, model, inputs, created_after=created_after)
-        return [snapshot_from(run, model) for run in runs]
+        runs = await adoption.find_matching_runs(self.client, model, inputs, created_after=created_after)
+        return [make_snapshot(run, model) for run in runs]
 
-    def explain(self, snapshot: Snapshot) -> ModelFailed | ModelFlagged:
+    def explain(self, snapshot: RunSnapshot) -> ModelFailed | ModelFlagged:
         """Why an ended run gave nothing."""
-        return failures.explain(snapshot)
+        return failures.explain_failure(snapshot)
 
-    def may_try_again(self, snapshot: Snapshot) -> bool:
+    def is_retryable(self, snapshot: RunSnapshot) -> bool:
         """High demand and a model that is away for a moment (E003, E004) are worth one more run."""
-        return failures.is_passing(snapshot)
+        return failures.is_transient(snapshot)
 
     async def probe(self) -> str:
         """Check token and reach; one sentence for the owner."""

@@ -10,16 +10,16 @@ from typing import Any
 import httpx
 
 from bot.backends import http
-from bot.backends.replicate.calls import named
-from bot.backends.replicate.circuit import Circuit
-from bot.backends.replicate.deployments import Deployments
-from bot.backends.replicate.gate import Gate
-from bot.backends.replicate.models import Models
+from bot.backends.replicate.calls import quote_ref
+from bot.backends.replicate.circuit import CircuitBreaker
+from bot.backends.replicate.deployments import ReplicateDeployments
+from bot.backends.replicate.gate import CreateLimiter
+from bot.backends.replicate.models import ReplicateModels
 from bot.backends.replicate.origins import Origins
-from bot.backends.replicate.patience import Patience
-from bot.backends.replicate.problems import DOWN, problem_from, rate_news
-from bot.backends.replicate.schema import Prediction, prediction_from
-from bot.backends.replicate.trainings import Trainings
+from bot.backends.replicate.patience import RetryBackoff
+from bot.backends.replicate.problems import SERVICE_DOWN, read_error, read_rate_limits
+from bot.backends.replicate.schema import ReplicatePrediction, parse_prediction
+from bot.backends.replicate.trainings import ReplicateTrainings
 from bot.core.clock import Clock
 from bot.core.errors import BackendBusy, BackendDown, SubmitUnclear
 from bot.core.json import JSON
@@ -39,7 +39,7 @@ _NEVER_SENT = (
 WEBHOOK_EVENTS: tuple[str, ...] = ("start", "completed")
 """`start` says that a cold model runs now, without a request of ours; `output` and `logs` would come twice a second."""
 
-_SHORTEST_LIFE_SECONDS = 5  # Cancel-After takes no less
+_MIN_CANCEL_AFTER_SECONDS = 5  # Cancel-After takes no less
 
 
 class ReplicateClient:
@@ -64,11 +64,15 @@ class ReplicateClient:
         # A token that no header can carry goes nowhere; Replicate then says so with a 401.
         is_token = bool(token) and token.isascii() and token.isprintable()
         self.authorization = {"Authorization": f"Bearer {token}"} if is_token else {}
-        self.gate = Gate(clock)
-        self.circuit = Circuit(clock)
-        self.models, self.deployments, self.trainings = Models(self), Deployments(self), Trainings(self)
+        self.create_limiter = CreateLimiter(clock)
+        self.circuit_breaker = CircuitBreaker(clock)
+        self.models, self.deployments, self.trainings = (
+            ReplicateModels(self),
+            ReplicateDeployments(self),
+            ReplicateTrainings(self),
+        )
         self._clock = clock
-        self._http = http.api_client(headers=self.authorization, context=context, timeout=timeout)
+        self._http = http.create_api_client(headers=self.authorization, context=context, timeout=timeout)
 
     async def create_prediction(
         self,
@@ -78,7 +82,7 @@ class ReplicateClient:
         cancel_after_seconds: int,
         webhook: str | None = None,
         deployment: str = "",
-    ) -> Prediction:
+    ) -> ReplicatePrediction:
         """POST /predictions. `version` is `owner/name` for official models, else 64 hex digits.
 
         With a `deployment` (`owner/name`) it goes there, and the version is the deployment's.
@@ -87,134 +91,136 @@ class ReplicateClient:
         a second time. Raises `SubmitUnclear` when a broken create may have arrived, and `BackendBusy` when it was
         throttled: then it takes another turn at the gate.
         """
-        path = f"deployments/{named(deployment)}/predictions" if deployment else "predictions"
+        path = f"deployments/{quote_ref(deployment)}/predictions" if deployment else "predictions"
         body: dict[str, JSON] = {"input": dict(inputs)} if deployment else {"version": version, "input": dict(inputs)}
         if webhook:
             body |= {"webhook": webhook, "webhook_events_filter": list(WEBHOOK_EVENTS)}
-        life = max(_SHORTEST_LIFE_SECONDS, cancel_after_seconds)
+        life = max(_MIN_CANCEL_AFTER_SECONDS, cancel_after_seconds)
         headers = {"Cancel-After": f"{life}s", "Content-Type": "application/json"}
         content = json.dumps(body).encode()  # httpx's own way breaks on half an emoji (a lone surrogate)
-        patience = Patience(self._clock)
+        patience = RetryBackoff(self._clock)
         while True:
             try:
                 return await self._create_once(path, content, headers)
             except BackendDown as error:
-                await patience.after(error)
+                await patience.wait_or_raise(error)
 
-    async def get_prediction(self, prediction_id: str) -> Prediction:
+    async def get_prediction(self, prediction_id: str) -> ReplicatePrediction:
         """GET /predictions/{id}."""
-        return _prediction(await self.ask("GET", f"predictions/{prediction_id}"))
+        return _parse_prediction(await self.request("GET", f"predictions/{prediction_id}"))
 
     async def cancel_prediction(self, prediction_id: str) -> None:
         """POST /predictions/{id}/cancel."""
-        await self.ask("POST", f"predictions/{prediction_id}/cancel")
+        await self.request("POST", f"predictions/{prediction_id}/cancel")
 
-    async def list_predictions(self, *, created_after: datetime, cursor: str = "") -> tuple[list[Prediction], str]:
+    async def list_predictions(
+        self, *, created_after: datetime, cursor: str = ""
+    ) -> tuple[list[ReplicatePrediction], str]:
         """GET /predictions: one page, newest first, and the cursor of the next (empty at the end).
 
         A cursor is an absolute address. One that does not point at the API raises `BackendDown` and is not followed.
         """
         if not cursor:
             since = created_after.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            page = await self.ask("GET", "predictions", params={"created_after": since})
+            page = await self.request("GET", "predictions", params={"created_after": since})
         elif self.origins.is_api(cursor):
-            page = await self.ask("GET", cursor)
+            page = await self.request("GET", cursor)
         else:
             log.error("replicate.foreign_cursor", extra={"host": httpx.URL(cursor).host})
-            raise BackendDown(DOWN)
-        results, following = _field(page, "results"), _field(page, "next")
-        found = [_prediction(item) for item in results] if isinstance(results, list) else []
+            raise BackendDown(SERVICE_DOWN)
+        results, following = _get_field(page, "results"), _get_field(page, "next")
+        found = [_parse_prediction(item) for item in results] if isinstance(results, list) else []
         return found, following if isinstance(following, str) else ""
 
     async def upload_file(self, name: str, content: bytes, mime: str) -> str:
         """POST /files, at most 100 MB. Gives the address to use as an input, good for 24 hours."""
-        reply = await self.ask("POST", "files", files={"content": (name, content, mime)})
-        address = _field(_field(reply, "urls"), "get")
+        reply = await self.request("POST", "files", files={"content": (name, content, mime)})
+        address = _get_field(_get_field(reply, "urls"), "get")
         if not isinstance(address, str):
-            raise BackendDown(DOWN)
+            raise BackendDown(SERVICE_DOWN)
         return address
 
     async def get_account(self) -> dict[str, JSON]:
         """GET /account: `{type, username, name, …}`. The cheapest check of a token."""
-        reply = await self.ask("GET", "account")
+        reply = await self.request("GET", "account")
         return reply if isinstance(reply, dict) else {}
 
     async def get_webhook_secret(self) -> str:
         """GET /webhooks/default/secret: the `whsec_…` that webhooks are signed with."""
-        key = _field(await self.ask("GET", "webhooks/default/secret"), "key")
+        key = _get_field(await self.request("GET", "webhooks/default/secret"), "key")
         if not isinstance(key, str):
-            raise BackendDown(DOWN)
+            raise BackendDown(SERVICE_DOWN)
         return key
 
     async def close(self) -> None:
         """Let connections go."""
         await self._http.aclose()
 
-    async def send(self, method: str, path: str, **options: Any) -> JSON:
+    async def request_once(self, method: str, path: str, **options: Any) -> JSON:
         """A call that must not arrive twice, tried once. Raises `SubmitUnclear` when a broken one may have arrived."""
-        response = await self._send_once(method, path, **options)
+        response = await self._send_unrepeatable(method, path, **options)
         if response.status_code >= 500:
             raise SubmitUnclear(f"HTTP {response.status_code}")
         try:
-            return self._json(response)
+            return self._parse_success(response)
         except ValueError as error:
             raise SubmitUnclear("the reply is no JSON") from error
 
-    async def _send_once(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def _send_unrepeatable(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             return await self._send(method, path, **options)
         except _NEVER_SENT as error:
-            raise BackendDown(DOWN) from error
+            raise BackendDown(SERVICE_DOWN) from error
         except httpx.RequestError as error:
             log.warning("replicate.create_unclear", extra={"reason": type(error).__name__})
             raise SubmitUnclear(type(error).__name__) from error
 
-    async def _create_once(self, path: str, content: bytes, headers: Mapping[str, str]) -> Prediction:
-        response = await self._send_once("POST", path, content=content, headers=headers)
-        self.gate.learn(rate_news(response, now=self._clock.now()))
+    async def _create_once(self, path: str, content: bytes, headers: Mapping[str, str]) -> ReplicatePrediction:
+        response = await self._send_unrepeatable("POST", path, content=content, headers=headers)
+        self.create_limiter.update(read_rate_limits(response, now=self._clock.now()))
         if response.status_code >= 500 or response.status_code == 408:
-            _note(response)
+            _log_refusal(response)
             raise SubmitUnclear(f"HTTP {response.status_code}")
         try:
-            return prediction_from(self._json(response))
+            return parse_prediction(self._parse_success(response))
         except ValueError as error:
             raise SubmitUnclear("the reply is no prediction") from error
 
-    async def ask(self, method: str, path: str, **options: Any) -> JSON:
+    async def request(self, method: str, path: str, **options: Any) -> JSON:
         """A call that may be repeated, and is while the service is away or busy."""
-        patience = Patience(self._clock)
+        patience = RetryBackoff(self._clock)
         while True:
             try:
-                return await self._ask_once(method, path, **options)
+                return await self._try_request(method, path, **options)
             except (BackendBusy, BackendDown) as error:
-                await patience.after(error)
+                await patience.wait_or_raise(error)
 
-    async def _ask_once(self, method: str, path: str, **options: Any) -> JSON:
+    async def _try_request(self, method: str, path: str, **options: Any) -> JSON:
         try:
             response = await self._send(method, path, **options)
-            return self._json(response)
+            return self._parse_success(response)
         except (httpx.RequestError, ValueError) as error:
-            raise BackendDown(DOWN) from error
+            raise BackendDown(SERVICE_DOWN) from error
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = await self._http.request(method, self._url(path), **options)
         except httpx.RequestError:
-            self.circuit.failed()
+            self.circuit_breaker.record_failure()
             raise
         if response.status_code == 429:
             metrics.backend_rate_limited.labels(backend="replicate").inc()
         if response.status_code >= 500:
-            self.circuit.failed()
+            self.circuit_breaker.record_failure()
         else:
-            self.circuit.worked()
+            self.circuit_breaker.record_success()
         return response
 
-    def _json(self, response: httpx.Response) -> JSON:
+    def _parse_success(self, response: httpx.Response) -> JSON:
         """The body of a success; raises what a refusal stands for, and `ValueError` for a body that is no JSON."""
         if not response.is_success:
-            _note(response)
-            raise problem_from(response, now=self._clock.now())
+            _log_refusal(response)
+            raise read_error(response, now=self._clock.now())
         body: JSON = json.loads(response.content) if response.content else None
         return body
 
@@ -222,18 +228,18 @@ class ReplicateClient:
         return self.origins.api.join(path)
 
 
-def _prediction(body: JSON) -> Prediction:
+def _parse_prediction(body: JSON) -> ReplicatePrediction:
     try:
-        return prediction_from(body)
+        return parse_prediction(body)
     except ValueError as error:
-        raise BackendDown(DOWN) from error
+        raise BackendDown(SERVICE_DOWN) from error
 
 
-def _field(body: JSON, name: str) -> JSON:
+def _get_field(body: JSON, name: str) -> JSON:
     return body.get(name) if isinstance(body, dict) else None
 
 
-def _note(response: httpx.Response) -> None:
+def _log_refusal(response: httpx.Response) -> None:
     # CF-RAY is what Replicate's support asks for.
     facts = {"status": response.status_code, "path": response.url.path, "ray": response.headers.get("cf-ray", "")}
     log.warning("replicate.refused", extra=facts)

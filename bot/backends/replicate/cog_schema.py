@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 from bot.core.json import JSON
 from bot.core.models import OutputKind
-from bot.core.published import FieldKind, PublishedField
+from bot.core.published import FieldKind, SchemaField
 
-_DEEPEST = 8
+_MAX_REFERENCE_DEPTH = 8
 """References that lead in a circle end here."""
 
-_FIRST_TO_SAY_ITERATOR = (0, 3, 9)
+_FIRST_VERSION_WITH_ITERATOR_MARK = (0, 3, 9)
 
 _KINDS = {
     "string": FieldKind.TEXT,
@@ -24,17 +24,17 @@ _KINDS = {
     "boolean": FieldKind.BOOLEAN,
 }
 
-_Node = Mapping[str, JSON]
+_SchemaNode = Mapping[str, JSON]
 
 
 @dataclass(frozen=True, slots=True)
 class CogSchema:
     """`document` is a version's `openapi_schema`; `cog_version` as told beside it, like "0.16.12"."""
 
-    document: _Node
+    document: _SchemaNode
     cog_version: str = ""
 
-    def fields(self, name: str = "Input") -> tuple[PublishedField, ...] | None:
+    def read_fields(self, name: str = "Input") -> tuple[SchemaField, ...] | None:
         """The fields of `Input`, or of `TrainingInput`, in their order; None when there is no such schema."""
         form = self._schemas.get(name)
         if not isinstance(form, dict):
@@ -42,64 +42,68 @@ class CogSchema:
         properties, required = form.get("properties"), form.get("required")
         names = frozenset(required) if isinstance(required, list) else frozenset()
         nodes = properties.items() if isinstance(properties, dict) else ()
-        found = [(self._order(node), self._field(field, node, is_required=field in names)) for field, node in nodes]
+        found = [
+            (self._read_order(node), self._read_field(field, node, is_required=field in names)) for field, node in nodes
+        ]
         return tuple(field for _, field in sorted(found, key=lambda pair: pair[0]))
 
-    def output(self) -> OutputKind | None:
+    def read_output_kind(self) -> OutputKind | None:
         """What the model gives; None when it is nothing the bot can show."""
-        node = next(self._branches(self._schemas.get("Output")), None)
+        node = next(self._iterate_branches(self._schemas.get("Output")), None)
         if node is None:
             return None
         if node.get("type") == "array":
-            return self._output_of_list(node)
+            return self._read_list_kind(node)
         if node.get("type") == "string":
             return OutputKind.PICTURES if _is_file(node) else OutputKind.TEXT
         return OutputKind.TEXT if node.get("type") == "object" else None
 
-    def _output_of_list(self, node: _Node) -> OutputKind | None:
-        item = next(self._branches(node.get("items")), {})
+    def _read_list_kind(self, node: _SchemaNode) -> OutputKind | None:
+        item = next(self._iterate_branches(node.get("items")), {})
         if _is_file(item):
             return OutputKind.PICTURES
         if item.get("type", "string") != "string":
             return None
-        is_growing = node.get("x-cog-array-type") == "iterator" or self._is_too_old_to_say
+        is_growing = node.get("x-cog-array-type") == "iterator" or self._predates_iterator_mark
         return OutputKind.TEXT_STREAM if is_growing else OutputKind.TEXT
 
     @property
-    def _schemas(self) -> _Node:
+    def _schemas(self) -> _SchemaNode:
         return _object(_object(self.document.get("components")).get("schemas"))
 
     @property
-    def _is_too_old_to_say(self) -> bool:
+    def _predates_iterator_mark(self) -> bool:
         numbers = tuple(int(part) for part in re.findall(r"\d+", self.cog_version)[:3])
-        return bool(numbers) and numbers < _FIRST_TO_SAY_ITERATOR
+        return bool(numbers) and numbers < _FIRST_VERSION_WITH_ITERATOR_MARK
 
-    def _order(self, node: JSON) -> float:
+    def _read_order(self, node: JSON) -> float:
         order = _object(node).get("x-order")
         return float(order) if isinstance(order, int | float) else float("inf")
 
-    def _field(self, name: str, node: JSON, *, is_required: bool) -> PublishedField:
+    def _read_field(self, name: str, node: JSON, *, is_required: bool) -> SchemaField:
         told = _object(node)
-        branches = list(self._branches(node))
-        fields = [_plain(name, branch) for branch in branches] or [PublishedField(name, frozenset((FieldKind.OTHER,)))]
+        branches = list(self._iterate_branches(node))
+        fields = [_read_plain_field(name, branch) for branch in branches] or [
+            SchemaField(name, frozenset((FieldKind.OTHER,)))
+        ]
         description = told.get("description")
         return replace(
-            _joined(fields),
+            _merge_union_fields(fields),
             is_required=is_required,
             is_nullable=told.get("nullable") is True or self._may_be_null(node),
             default=told.get("default"),
             description=description if isinstance(description, str) else "",
         )
 
-    def _branches(self, node: JSON, depth: int = 0) -> Iterator[_Node]:
+    def _iterate_branches(self, node: JSON, depth: int = 0) -> Iterator[_SchemaNode]:
         """The plain schemas that a node stands for: itself, or those of its union, references followed."""
-        told = self._resolved(node, depth)
+        told = self._resolve(node, depth)
         union = told.get("anyOf") or told.get("oneOf")
         types = told.get("type")
-        if isinstance(union, list) and depth < _DEEPEST:
+        if isinstance(union, list) and depth < _MAX_REFERENCE_DEPTH:
             rest = {key: value for key, value in told.items() if key not in ("anyOf", "oneOf")}
             for branch in union:
-                for plain in self._branches(branch, depth + 1):
+                for plain in self._iterate_branches(branch, depth + 1):
                     yield {**rest, **plain}
         elif isinstance(types, list):
             yield from ({**told, "type": one} for one in types if one != "null")
@@ -107,36 +111,36 @@ class CogSchema:
             yield told
 
     def _may_be_null(self, node: JSON) -> bool:
-        told = self._resolved(node, 0)
+        told = self._resolve(node, 0)
         union, types = told.get("anyOf") or told.get("oneOf"), told.get("type")
         in_union = isinstance(union, list) and any(_object(branch).get("type") == "null" for branch in union)
         return in_union or (isinstance(types, list) and "null" in types)
 
-    def _resolved(self, node: JSON | _Node, depth: int) -> _Node:
+    def _resolve(self, node: JSON | _SchemaNode, depth: int) -> _SchemaNode:
         """The node with what it refers to, by `$ref` or inside `allOf`; its own words come before those."""
         told = _object(node)
-        parts = [*_list(told.get("allOf")), *([_object(self._target(told))] if "$ref" in told else [])]
-        if not parts or depth >= _DEEPEST:
+        parts = [*_list(told.get("allOf")), *([_object(self._follow_reference(told))] if "$ref" in told else [])]
+        if not parts or depth >= _MAX_REFERENCE_DEPTH:
             return told
         merged: dict[str, JSON] = {}
         for part in parts:
-            merged |= self._resolved(part, depth + 1)
+            merged |= self._resolve(part, depth + 1)
         return merged | {key: value for key, value in told.items() if key not in ("allOf", "$ref")}
 
-    def _target(self, node: _Node) -> JSON:
+    def _follow_reference(self, node: _SchemaNode) -> JSON:
         target: JSON = dict(self.document)
         for step in str(node.get("$ref", "")).removeprefix("#/").split("/"):
             target = _object(target).get(step.replace("~1", "/").replace("~0", "~"))
         return target
 
 
-def _plain(name: str, node: _Node) -> PublishedField:
+def _read_plain_field(name: str, node: _SchemaNode) -> SchemaField:
     """A field from a schema without references or unions."""
     choices = _list(node.get("enum")) or ([node["const"]] if "const" in node else [])
     length = node.get("maxLength")
-    return PublishedField(
+    return SchemaField(
         name,
-        frozenset((_kind(node, choices),)),
+        frozenset((_read_kind(node, choices),)),
         minimum=_number(node.get("minimum")),
         maximum=_number(node.get("maximum")),
         max_length=length if isinstance(length, int) else None,
@@ -144,7 +148,7 @@ def _plain(name: str, node: _Node) -> PublishedField:
     )
 
 
-def _joined(fields: list[PublishedField]) -> PublishedField:
+def _merge_union_fields(fields: list[SchemaField]) -> SchemaField:
     """A union takes what any of its parts takes."""
     lows, highs = [field.minimum for field in fields], [field.maximum for field in fields]
     lengths = [field.max_length for field in fields]
@@ -159,7 +163,7 @@ def _joined(fields: list[PublishedField]) -> PublishedField:
     )
 
 
-def _kind(node: _Node, choices: list[JSON]) -> FieldKind:
+def _read_kind(node: _SchemaNode, choices: list[JSON]) -> FieldKind:
     if _is_file(node):
         return FieldKind.FILE
     if node.get("type") == "array":
@@ -170,7 +174,7 @@ def _kind(node: _Node, choices: list[JSON]) -> FieldKind:
     return _KINDS.get(str(kind), FieldKind.OTHER)
 
 
-def _is_file(node: _Node) -> bool:
+def _is_file(node: _SchemaNode) -> bool:
     return node.get("type") == "string" and node.get("format") == "uri"
 
 
@@ -178,7 +182,7 @@ def _number(value: JSON) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _object(value: JSON | _Node) -> _Node:
+def _object(value: JSON | _SchemaNode) -> _SchemaNode:
     return value if isinstance(value, dict) else {}
 
 

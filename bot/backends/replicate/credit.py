@@ -5,20 +5,20 @@ import logging
 log = logging.getLogger(__name__)
 
 
-class Credit:
+class BillingState:
     """An episode begins with the first 402 and ends with the first create that goes through."""
 
     def __init__(self) -> None:
-        self._is_out = False
+        self._is_out_of_credit = False
 
-    def refused(self) -> None:
+    def record_refusal(self) -> None:
         """A create was answered with 402."""
-        if not self._is_out:
+        if not self._is_out_of_credit:
             log.error("backend.out_of_credit", extra={"backend": "replicate", "see": "replicate.com/account/billing"})
-        self._is_out = True
+        self._is_out_of_credit = True
 
-    def paid(self) -> None:
+    def record_payment(self) -> None:
         """A create went through."""
-        if self._is_out:
+        if self._is_out_of_credit:
             log.warning("backend.credit_is_back", extra={"backend": "replicate"})
-        self._is_out = False
+        self._is_out_of_credit = False

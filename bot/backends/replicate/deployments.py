@@ -3,50 +3,50 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from bot.backends.replicate.calls import Calls, named, pages, part, words
+from bot.backends.replicate.calls import ReplicateApi, get_object, get_text, iterate_items, quote_ref
 from bot.core.json import JSON
 
-MOST_KEPT = 5
+MAX_MIN_INSTANCES = 5
 """Instances that may be kept running, at most."""
 
-MOST_INSTANCES = 20
+MAX_INSTANCES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class ReplicateDeployment:
     """As its current release is. `name` is `owner/name`; `kept` instances run, and cost, also while nobody asks."""
 
     name: str
     model: str
     version: str
     hardware: str
-    kept: int
-    at_most: int
+    min_instances: int
+    max_instances: int
     release: int
 
 
-class Deployments:
+class ReplicateDeployments:
     """All raise a `BackendError`; what is not there raises `PredictionGone`. Predictions go by the client itself."""
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
+    def __init__(self, api: ReplicateApi) -> None:
+        self._api = api
 
-    async def list(self) -> AsyncIterator[Deployment]:
+    async def list(self) -> AsyncIterator[ReplicateDeployment]:
         """GET /deployments."""
-        async for item in pages(self._calls, "deployments"):
-            yield _deployment(item)
+        async for item in iterate_items(self._api, "deployments"):
+            yield _parse_deployment(item)
 
-    async def get(self, name: str) -> Deployment:
+    async def get(self, name: str) -> ReplicateDeployment:
         """GET /deployments/{owner}/{name}."""
-        return _deployment(await self._calls.ask("GET", f"deployments/{named(name)}"))
+        return _parse_deployment(await self._api.request("GET", f"deployments/{quote_ref(name)}"))
 
     async def create(
-        self, name: str, *, model: str, version: str, hardware: str, kept: int = 0, at_most: int = 1
-    ) -> Deployment:
+        self, name: str, *, model: str, version: str, hardware: str, min_instances: int = 0, max_instances: int = 1
+    ) -> ReplicateDeployment:
         """POST /deployments. `name` is without the owner, who is the token's. Raises `SubmitUnclear`, see `Calls`."""
         body: dict[str, JSON] = {"name": name, "model": model, "version": version, "hardware": hardware}
-        body |= {"min_instances": kept, "max_instances": at_most}
-        return _deployment(await self._calls.send("POST", "deployments", json=body))
+        body |= {"min_instances": min_instances, "max_instances": max_instances}
+        return _parse_deployment(await self._api.request_once("POST", "deployments", json=body))
 
     async def update(
         self,
@@ -56,31 +56,31 @@ class Deployments:
         hardware: str | None = None,
         kept: int | None = None,
         at_most: int | None = None,
-    ) -> Deployment:
+    ) -> ReplicateDeployment:
         """PATCH /deployments/{owner}/{name}: what is not None changes, as a new release."""
         changes: dict[str, JSON] = {"version": version, "hardware": hardware}
         changes |= {"min_instances": kept, "max_instances": at_most}
         body = {key: value for key, value in changes.items() if value is not None}
-        return _deployment(await self._calls.ask("PATCH", f"deployments/{named(name)}", json=body))
+        return _parse_deployment(await self._api.request("PATCH", f"deployments/{quote_ref(name)}", json=body))
 
     async def delete(self, name: str) -> None:
         """DELETE /deployments/{owner}/{name}. Replicate refuses one that is online or was used within 15 minutes."""
-        await self._calls.ask("DELETE", f"deployments/{named(name)}")
+        await self._api.request("DELETE", f"deployments/{quote_ref(name)}")
 
 
-def _deployment(body: JSON) -> Deployment:
-    release = part(body, "current_release")
-    configuration = part(release, "configuration")
-    return Deployment(
-        name=f"{words(body, 'owner')}/{words(body, 'name')}",
-        model=words(release, "model"),
-        version=words(release, "version"),
-        hardware=words(configuration, "hardware"),
-        kept=_count(configuration.get("min_instances")),
-        at_most=_count(configuration.get("max_instances")),
-        release=_count(release.get("number")),
+def _parse_deployment(body: JSON) -> ReplicateDeployment:
+    release = get_object(body, "current_release")
+    configuration = get_object(release, "configuration")
+    return ReplicateDeployment(
+        name=f"{get_text(body, 'owner')}/{get_text(body, 'name')}",
+        model=get_text(release, "model"),
+        version=get_text(release, "version"),
+        hardware=get_text(configuration, "hardware"),
+        min_instances=_parse_count(configuration.get("min_instances")),
+        max_instances=_parse_count(configuration.get("max_instances")),
+        release=_parse_count(release.get("number")),
     )
 
 
-def _count(value: JSON) -> int:
+def _parse_count(value: JSON) -> int:
     return value if isinstance(value, int) else 0

@@ -4,9 +4,9 @@ import re
 from typing import TypeAlias
 
 from bot.core.errors import ModelFailed, ModelFlagged
-from bot.core.predictions import PredictionState, Snapshot
+from bot.core.predictions import PredictionState, RunSnapshot
 
-_Kind: TypeAlias = type[ModelFailed] | type[ModelFlagged]
+_FailureKind: TypeAlias = type[ModelFailed] | type[ModelFlagged]
 
 _FLAGGED = "The model refused this as sensitive. Try other words or another picture."
 _NOTHING = "The model finished, but gave nothing back. Try again, or choose another model."
@@ -21,7 +21,7 @@ _STOPPED = {
 
 # Replicate's own enum for models of its partners: cog-flux, helpers/exceptions/prediction.py
 _CODE = re.compile(r"\(E(\d{3})\)")
-_BY_CODE: dict[str, tuple[_Kind, str]] = {
+_BY_CODE: dict[str, tuple[_FailureKind, str]] = {
     "001": (ModelFailed, _UPSTREAM),
     "002": (ModelFailed, _UPSTREAM),
     "003": (ModelFailed, "The model is in high demand right now. Try again in a minute."),
@@ -29,13 +29,13 @@ _BY_CODE: dict[str, tuple[_Kind, str]] = {
     "005": (ModelFlagged, _FLAGGED),
 }
 
-_PASSING_CODES = ("003", "004")
+_TRANSIENT_CODES = ("003", "004")
 
 _SENSITIVE = re.compile(r"\bnsfw\b|flagged as|sensitive|moderation|content polic|safety (check|filter|system)", re.I)
 _OUT_OF_MEMORY = re.compile(r"out of memory|\bOOM\b", re.I)
 _SETUP = re.compile(r"\bset-?up\b.*\b(fail|error)|\b(fail(ed|ure)|error)\b.*\bset-?up\b|failed to (start|boot)\b", re.I)
 _TOO_SLOW = re.compile(r"timed? ?out|took too long|deadline exceeded", re.I)
-_BY_WORDS: tuple[tuple[re.Pattern[str], _Kind, str], ...] = (
+_BY_PATTERN: tuple[tuple[re.Pattern[str], _FailureKind, str], ...] = (
     (_SENSITIVE, ModelFlagged, _FLAGGED),
     (_OUT_OF_MEMORY, ModelFailed, "The model failed: out of memory. Try a smaller picture, or fewer at once."),
     (_SETUP, ModelFailed, "The model did not start: its maker has to mend it. Choose another model."),
@@ -44,15 +44,15 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], _Kind, str], ...] = (
 
 # Wrappers around the message that matters: "Prediction failed: Async prediction failed: ModelError: …"
 _WRAPPERS = re.compile(r"^(?:(?:(?:async )?prediction failed|[a-z_.]*(?:error|exception)):\s*)+", re.I)
-_LONGEST_REASON = 300
+_MAX_FAILURE_CHARACTERS = 300
 
 
-def explain(snapshot: Snapshot) -> ModelFailed | ModelFlagged:
+def explain_failure(snapshot: RunSnapshot) -> ModelFailed | ModelFlagged:
     """The error that an ended run without a usable result stands for."""
     if snapshot.is_data_removed:
         return ModelFailed(_REMOVED)
     if snapshot.error:
-        return _from_error(snapshot.error)
+        return _classify_error(snapshot.error)
     if snapshot.state in _STOPPED:
         return ModelFailed(_STOPPED[snapshot.state])
     if snapshot.state is PredictionState.SUCCEEDED:
@@ -61,29 +61,29 @@ def explain(snapshot: Snapshot) -> ModelFailed | ModelFlagged:
     return ModelFailed(_NO_REASON)
 
 
-def is_passing(snapshot: Snapshot) -> bool:
+def is_transient(snapshot: RunSnapshot) -> bool:
     """Whether it surely failed, of something that may be over in a moment: nothing that was refused as sensitive."""
     code = _CODE.search(snapshot.error)
-    return snapshot.state is PredictionState.FAILED and code is not None and code[1] in _PASSING_CODES
+    return snapshot.state is PredictionState.FAILED and code is not None and code[1] in _TRANSIENT_CODES
 
 
-def _from_error(error: str) -> ModelFailed | ModelFlagged:
+def _classify_error(error: str) -> ModelFailed | ModelFlagged:
     code = _CODE.search(error)
     if code and code[1] in _BY_CODE:
         kind, text = _BY_CODE[code[1]]
         return kind(text)
-    for words, kind, text in _BY_WORDS:
+    for words, kind, text in _BY_PATTERN:
         if words.search(error):
             return kind(text)
-    reason = _reason(error)
+    reason = _summarise_error(error)
     return ModelFailed(f"The model failed: {reason}" if reason else _NO_REASON)
 
 
-def _reason(error: str) -> str:
+def _summarise_error(error: str) -> str:
     """One line of it: without wrappers, and of a traceback only what it ends on."""
     lines = [line.strip() for line in error.splitlines() if line.strip()] or [""]
     line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
     words = _WRAPPERS.sub("", line).strip()
-    if len(words) > _LONGEST_REASON:
-        return words[:_LONGEST_REASON].rstrip() + "…"
+    if len(words) > _MAX_FAILURE_CHARACTERS:
+        return words[:_MAX_FAILURE_CHARACTERS].rstrip() + "…"
     return words if not words or words.endswith((".", "!", "?", "…")) else words + "."

@@ -10,120 +10,120 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 
-from bot.backends.replicate.problems import busy
-from bot.backends.replicate.rates import RateNews
+from bot.backends.replicate.problems import make_busy_error
+from bot.backends.replicate.rates import CreateLimits
 from bot.core.clock import Clock
 
-USUAL_PER_SECOND = 10.0
+DEFAULT_PER_SECOND = 10.0
 """Replicate's documented limit is 600 a minute; it is believed until a reply says otherwise."""
 
-FIRST_AT_ONCE = 10
+INITIAL_CONCURRENCY = 10
 """Before anything is known of the limits so many creates are on their way at most: an account with little credit may
 make one, and the first reply tells. It costs the others of a burst one round trip."""
 
-LONGEST_CLOSED_SECONDS = 600.0
+MAX_CLOSED_SECONDS = 600.0
 """Who is told to wait for longer hears so at once, instead of standing in line."""
 
-_ENOUGH = 1 - 1e-6
+_WHOLE_TOKEN = 1 - 1e-6
 """Of a create: sums of fractions may miss the whole one by a hair."""
 
 
-class Gate:
+class CreateLimiter:
     """Lets creates through in order. Under a limit they simply wait longer, and none is lost."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._line: list[tuple[int, int]] = []
-        self._calls: dict[tuple[int, int], asyncio.Event] = {}
+        self._queue: list[tuple[int, int]] = []
+        self._wakeups: dict[tuple[int, int], asyncio.Event] = {}
         self._numbers = count()
         self._in_flight = 0
-        self._at_once = FIRST_AT_ONCE
-        self._left: float | None = None
-        self._per_second = USUAL_PER_SECOND
-        self._counted_at = clock.monotonic()
+        self._concurrency = INITIAL_CONCURRENCY
+        self._tokens: float | None = None
+        self._per_second = DEFAULT_PER_SECOND
+        self._refilled_at = clock.monotonic()
         self._closed_until = float("-inf")
 
     @property
-    def waiting(self) -> int:
+    def waiting_count(self) -> int:
         """How many stand in line."""
-        return len(self._line)
+        return len(self._queue)
 
     @asynccontextmanager
-    async def turn(self, *, is_again: bool = False) -> AsyncIterator[None]:
+    async def acquire(self, *, is_retry: bool = False) -> AsyncIterator[None]:
         """Wait for the turn, and hold it while the create is on its way. Who was throttled stands before the others.
 
         Raises `BackendBusy` when nobody may create for ten minutes.
         """
-        await self._enter((0 if is_again else 1, next(self._numbers)))
+        await self._wait_in_queue((0 if is_retry else 1, next(self._numbers)))
         try:
             yield
         finally:
             self._in_flight -= 1
-            self._call_the_first()
+            self._wake_first()
 
-    def learn(self, news: RateNews) -> None:
+    def update(self, limits: CreateLimits) -> None:
         """Take in what the reply to a create told. It is still counted as on its way."""
         self._refill()
-        if news.per_second is not None:
-            self._per_second = news.per_second
-        elif news.remaining == 0 and news.reset_seconds is not None:
+        if limits.per_second is not None:
+            self._per_second = limits.per_second
+        elif limits.remaining == 0 and limits.reset_seconds is not None:
             # Told in whole seconds, so one second may be a tenth of one.
-            self._per_second = 1 / news.reset_seconds if news.reset_seconds > 1 else USUAL_PER_SECOND
-        if news.wait_seconds is not None:
-            self._close(news)
-        elif news.remaining is not None:
-            self._count(news.remaining)
+            self._per_second = 1 / limits.reset_seconds if limits.reset_seconds > 1 else DEFAULT_PER_SECOND
+        if limits.wait_seconds is not None:
+            self._close(limits)
+        elif limits.remaining is not None:
+            self._set_tokens(limits.remaining)
         else:
-            self._at_once += 1
-        self._call_the_first()
+            self._concurrency += 1
+        self._wake_first()
 
-    def _close(self, news: RateNews) -> None:
+    def _close(self, limits: CreateLimits) -> None:
         """Refused: after the wait one create tries the way, and what it is told lets the others follow."""
-        opens_at = self._clock.monotonic() + (news.wait_seconds or 0)
+        opens_at = self._clock.monotonic() + (limits.wait_seconds or 0)
         self._closed_until = max(self._closed_until, opens_at)
-        self._counted_at = self._closed_until
-        self._at_once = 1
-        self._left = None if news.remaining is None and news.per_second is None else 1.0
+        self._refilled_at = self._closed_until
+        self._concurrency = 1
+        self._tokens = None if limits.remaining is None and limits.per_second is None else 1.0
 
-    def _count(self, remaining: int) -> None:
+    def _set_tokens(self, remaining: int) -> None:
         """Others on their way may be counted in `remaining` or not; and it is a whole number, we keep fractions."""
         least = remaining - (self._in_flight - 1)
-        self._left = float(least) if self._left is None else min(max(self._left, least), least + 1.0)
+        self._tokens = float(least) if self._tokens is None else min(max(self._tokens, least), least + 1.0)
 
-    async def _enter(self, place: tuple[int, int]) -> None:
-        heapq.heappush(self._line, place)
-        called = self._calls[place] = asyncio.Event()
+    async def _wait_in_queue(self, entry: tuple[int, int]) -> None:
+        heapq.heappush(self._queue, entry)
+        called = self._wakeups[entry] = asyncio.Event()
         try:
-            while self._line[0] != place or (wait := self._seconds_to_wait()) != 0:
+            while self._queue[0] != entry or (wait := self._seconds_to_wait()) != 0:
                 called.clear()
-                await self._wait(called, None if self._line[0] != place else wait)
+                await self._wait(called, None if self._queue[0] != entry else wait)
             self._in_flight += 1
-            if self._left is not None:
-                self._left -= 1
+            if self._tokens is not None:
+                self._tokens -= 1
         finally:
-            self._line.remove(place)
-            heapq.heapify(self._line)
-            del self._calls[place]
-            self._call_the_first()
+            self._queue.remove(entry)
+            heapq.heapify(self._queue)
+            del self._wakeups[entry]
+            self._wake_first()
 
     def _seconds_to_wait(self) -> float | None:
         """None: until one of those on their way is back."""
         now = self._clock.monotonic()
         if now < self._closed_until:
-            if self._closed_until - now > LONGEST_CLOSED_SECONDS:
-                raise busy(self._closed_until - now)
+            if self._closed_until - now > MAX_CLOSED_SECONDS:
+                raise make_busy_error(self._closed_until - now)
             return self._closed_until - now
-        if self._left is None:
-            return 0.0 if self._in_flight < self._at_once else None
+        if self._tokens is None:
+            return 0.0 if self._in_flight < self._concurrency else None
         self._refill()
-        return 0.0 if self._left >= _ENOUGH else (1 - self._left) / self._per_second
+        return 0.0 if self._tokens >= _WHOLE_TOKEN else (1 - self._tokens) / self._per_second
 
     def _refill(self) -> None:
         now = self._clock.monotonic()
-        if self._left is not None and now > self._counted_at:
+        if self._tokens is not None and now > self._refilled_at:
             # One at most: only Replicate knows how many it saves up, and each reply says.
-            self._left = max(self._left, min(1.0, self._left + (now - self._counted_at) * self._per_second))
-        self._counted_at = max(now, self._closed_until)
+            self._tokens = max(self._tokens, min(1.0, self._tokens + (now - self._refilled_at) * self._per_second))
+        self._refilled_at = max(now, self._closed_until)
 
     async def _wait(self, called: asyncio.Event, seconds: float | None) -> None:
         calling = asyncio.ensure_future(called.wait())
@@ -135,6 +135,6 @@ class Gate:
             for task in both:
                 task.cancel()
 
-    def _call_the_first(self) -> None:
-        if self._line:
-            self._calls[self._line[0]].set()
+    def _wake_first(self) -> None:
+        if self._queue:
+            self._wakeups[self._queue[0]].set()

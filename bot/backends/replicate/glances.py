@@ -8,27 +8,27 @@ from itertools import chain, repeat
 
 from bot.core.models import Model, OutputKind
 
-QUIET_SECONDS = 30.0
+FIRST_POLL_BESIDE_STREAM_SECONDS = 30.0
 """So long a picture's stream is trusted. It carries no progress, but neither do most jobs last."""
 
-SECONDS_BETWEEN_GLANCES = 5.0
+SECONDS_BETWEEN_POLLS = 5.0
 """After that: people should see how far it is."""
 
-SECONDS_BETWEEN_TEXT_GLANCES = 30.0
+SECONDS_BETWEEN_TEXT_POLLS = 30.0
 """Text tells its progress itself; this look only catches a stream that lost its `done`."""
 
-_SOONEST_SECONDS = 5.0
-_LATEST_SECONDS = 20.0
+_MIN_FIRST_POLL_SECONDS = 5.0
+_MAX_FIRST_POLL_SECONDS = 20.0
 
 
-def beside_a_stream(model: Model) -> Iterator[float]:
+def schedule_polls_beside_stream(model: Model) -> Iterator[float]:
     """Seconds from each look to the next, without end."""
     if model.output is not OutputKind.PICTURES:
-        return repeat(SECONDS_BETWEEN_TEXT_GLANCES)
-    return chain([QUIET_SECONDS], repeat(SECONDS_BETWEEN_GLANCES))
+        return repeat(SECONDS_BETWEEN_TEXT_POLLS)
+    return chain([FIRST_POLL_BESIDE_STREAM_SECONDS], repeat(SECONDS_BETWEEN_POLLS))
 
 
-def beside_webhooks(model: Model) -> Iterator[float]:
+def schedule_polls_beside_webhooks(model: Model) -> Iterator[float]:
     """The one early look comes when the run should be over: it finds progress, a cold start, or a missed webhook."""
-    first = min(max(model.usual_seconds * 1.5 + 3, _SOONEST_SECONDS), _LATEST_SECONDS)
-    return chain([first, QUIET_SECONDS - first], repeat(SECONDS_BETWEEN_GLANCES))
+    first = min(max(model.usual_seconds * 1.5 + 3, _MIN_FIRST_POLL_SECONDS), _MAX_FIRST_POLL_SECONDS)
+    return chain([first, FIRST_POLL_BESIDE_STREAM_SECONDS - first], repeat(SECONDS_BETWEEN_POLLS))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.backends.replicate.calls import Calls, words
+from bot.backends.replicate.calls import ReplicateApi, get_text
 from bot.core.json import JSON
 
 
@@ -14,8 +14,8 @@ class Hardware:
     name: str
 
 
-async def list_hardware(calls: Calls) -> list[Hardware]:
+async def list_hardware(api: ReplicateApi) -> list[Hardware]:
     """GET /hardware."""
-    told: JSON = await calls.ask("GET", "hardware")
+    told: JSON = await api.request("GET", "hardware")
     items = told if isinstance(told, list) else []
-    return [Hardware(words(item, "sku"), words(item, "name")) for item in items if words(item, "sku")]
+    return [Hardware(get_text(item, "sku"), get_text(item, "name")) for item in items if get_text(item, "sku")]

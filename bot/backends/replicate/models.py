@@ -4,19 +4,27 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.backends.replicate.calls import Calls, named, objects, pages, part, single, words
+from bot.backends.replicate.calls import (
+    ReplicateApi,
+    get_object,
+    get_objects,
+    get_text,
+    iterate_items,
+    quote_id,
+    quote_ref,
+)
 from bot.backends.replicate.cog_schema import CogSchema
-from bot.backends.replicate.schema import moment
+from bot.backends.replicate.schema import parse_time
 from bot.core.errors import BackendError, PredictionGone
 from bot.core.json import JSON
-from bot.core.published import Published, PublishedField
+from bot.core.published import ModelSchema, SchemaField
 
-MOST_FOUND = 50
+MAX_SEARCH_RESULTS = 50
 """/search gives no more at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ModelVersion:
     """One build of a model. `id` is 64 hex digits."""
 
     id: str
@@ -32,13 +40,13 @@ class ModelPage:
     description: str = ""
     is_official: bool = False
     is_public: bool = True
-    runs: int = 0
-    newest: Version | None = None
+    run_count: int = 0
+    newest_version: ModelVersion | None = None
     example: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class ModelCollection:
     """Models under a heading. A list of collections leaves `models` empty."""
 
     slug: str
@@ -47,108 +55,110 @@ class Collection:
     models: tuple[ModelPage, ...] = ()
 
 
-class Models:
+class ReplicateModels:
     """All raise a `BackendError`; what is not there raises `PredictionGone`."""
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
+    def __init__(self, api: ReplicateApi) -> None:
+        self._api = api
 
     async def get(self, ref: str) -> ModelPage:
         """GET /models/{owner}/{name}."""
-        return _model(await self._calls.ask("GET", f"models/{named(ref)}"))
+        return _parse_model_page(await self._api.request("GET", f"models/{quote_ref(ref)}"))
 
     async def list(self, *, sort_by: str = "", sort_direction: str = "") -> AsyncIterator[ModelPage]:
         """GET /models: every public model; by `model_created_at` or `latest_version_created_at`, `asc` or `desc`."""
         order = {"sort_by": sort_by, "sort_direction": sort_direction}
-        async for item in pages(self._calls, "models", params={name: way for name, way in order.items() if way}):
-            yield _model(item)
+        async for item in iterate_items(self._api, "models", params={name: way for name, way in order.items() if way}):
+            yield _parse_model_page(item)
 
     async def search(self, text: str, *, limit: int = 20) -> Sequence[ModelPage]:
         """The models that fit these words best, at most 50: by /search, and by QUERY where that does not answer.
 
         /search is a beta of Replicate's: it knows more (tags, descriptions) and may be taken away.
         """
-        limit = max(1, min(limit, MOST_FOUND))
+        limit = max(1, min(limit, MAX_SEARCH_RESULTS))
         try:
-            found = await self._calls.ask("GET", "search", params={"query": text, "limit": limit})
+            found = await self._api.request("GET", "search", params={"query": text, "limit": limit})
         except BackendError:
             return [page async for page in self.query(text, limit=limit)]
-        return [_model(part(item, "model")) for item in objects(found, "models")][:limit]
+        return [_parse_model_page(get_object(item, "model")) for item in get_objects(found, "models")][:limit]
 
-    async def query(self, text: str, *, limit: int = MOST_FOUND) -> AsyncIterator[ModelPage]:
+    async def query(self, text: str, *, limit: int = MAX_SEARCH_RESULTS) -> AsyncIterator[ModelPage]:
         """QUERY /models: what fits these words, at most `limit`."""
         headers = {"Content-Type": "text/plain"}
-        found = pages(self._calls, "models", method="QUERY", content=text.encode(), headers=headers)
+        found = iterate_items(self._api, "models", method="QUERY", content=text.encode(), headers=headers)
         async for item in found:
             if limit <= 0:
                 return
             limit -= 1
-            yield _model(item)
+            yield _parse_model_page(item)
 
-    async def versions(self, ref: str) -> Sequence[Version]:
+    async def list_versions(self, ref: str) -> Sequence[ModelVersion]:
         """GET …/versions, newest first; none for official models that show none."""
         try:
-            return [_version(item) async for item in pages(self._calls, f"models/{named(ref)}/versions")]
+            return [
+                _parse_version(item) async for item in iterate_items(self._api, f"models/{quote_ref(ref)}/versions")
+            ]
         except PredictionGone:
             return []
 
-    async def version(self, ref: str, version: str) -> Version:
+    async def get_version(self, ref: str, version: str) -> ModelVersion:
         """GET …/versions/{id}."""
-        return _version(await self._calls.ask("GET", f"models/{named(ref)}/versions/{single(version)}"))
+        return _parse_version(await self._api.request("GET", f"models/{quote_ref(ref)}/versions/{quote_id(version)}"))
 
-    async def published(self, ref: str, version: str = "") -> Published:
+    async def get_schema(self, ref: str, version: str = "") -> ModelSchema:
         """What a model, or one version of it, takes and gives. Raises `PredictionGone` when either is not there."""
         page = await self.get(ref)
-        newest = page.newest
+        newest = page.newest_version
         is_newest = not version or (newest is not None and newest.id == version)
-        described = newest if is_newest else await self.version(ref, version)
+        described = newest if is_newest else await self.get_version(ref, version)
         schema = described.schema if described else CogSchema({})
-        return Published(
+        return ModelSchema(
             ref=page.ref or ref,
             version=described.id if described else "",
             newest_version=newest.id if newest else "",
             is_official=page.is_official,
-            fields=schema.fields(),
-            output=schema.output(),
+            fields=schema.read_fields(),
+            output=schema.read_output_kind(),
             description=page.description,
-            usual_seconds=_example_seconds(page.example),
+            usual_seconds=_read_example_seconds(page.example),
         )
 
-    async def training_fields(self, ref: str, version: str) -> tuple[PublishedField, ...] | None:
+    async def get_training_fields(self, ref: str, version: str) -> tuple[SchemaField, ...] | None:
         """What a training of this version takes; None when it cannot be trained."""
-        return (await self.version(ref, version)).schema.fields("TrainingInput")
+        return (await self.get_version(ref, version)).schema.read_fields("TrainingInput")
 
-    async def collection(self, slug: str) -> Collection:
+    async def get_collection(self, slug: str) -> ModelCollection:
         """GET /collections/{slug}, with its models. `official` holds the official ones."""
-        return _collection(await self._calls.ask("GET", f"collections/{single(slug)}"))
+        return _parse_collection(await self._api.request("GET", f"collections/{quote_id(slug)}"))
 
 
-def _model(body: JSON) -> ModelPage:
-    owner, name = words(body, "owner"), words(body, "name")
+def _parse_model_page(body: JSON) -> ModelPage:
+    owner, name = get_text(body, "owner"), get_text(body, "name")
     told = body if isinstance(body, dict) else {}
-    runs, newest = told.get("run_count"), part(told, "latest_version")
+    runs, newest = told.get("run_count"), get_object(told, "latest_version")
     return ModelPage(
         ref=f"{owner}/{name}" if owner and name else "",
-        description=words(body, "description"),
+        description=get_text(body, "description"),
         is_official=told.get("is_official") is True,
         is_public=told.get("visibility", "public") == "public",
-        runs=runs if isinstance(runs, int) else 0,
-        newest=_version(newest) if newest.get("id") else None,
-        example=part(told, "default_example"),
+        run_count=runs if isinstance(runs, int) else 0,
+        newest_version=_parse_version(newest) if newest.get("id") else None,
+        example=get_object(told, "default_example"),
     )
 
 
-def _version(body: JSON) -> Version:
+def _parse_version(body: JSON) -> ModelVersion:
     created_at = body.get("created_at") if isinstance(body, dict) else None
-    schema = CogSchema(part(body, "openapi_schema"), words(body, "cog_version"))
-    return Version(words(body, "id"), moment(created_at), schema)
+    schema = CogSchema(get_object(body, "openapi_schema"), get_text(body, "cog_version"))
+    return ModelVersion(get_text(body, "id"), parse_time(created_at), schema)
 
 
-def _collection(body: JSON) -> Collection:
-    models = tuple(_model(item) for item in objects(body, "models"))
-    return Collection(words(body, "slug"), words(body, "name"), words(body, "description"), models)
+def _parse_collection(body: JSON) -> ModelCollection:
+    models = tuple(_parse_model_page(item) for item in get_objects(body, "models"))
+    return ModelCollection(get_text(body, "slug"), get_text(body, "name"), get_text(body, "description"), models)
 
 
-def _example_seconds(example: Mapping[str, JSON]) -> float | None:
-    seconds = part(dict(example), "metrics").get("predict_time")
+def _read_example_seconds(example: Mapping[str, JSON]) -> float | None:
+    seconds = get_object(dict(example), "metrics").get("predict_time")
     return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None

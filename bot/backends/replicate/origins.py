@@ -11,23 +11,23 @@ class Origins:
 
     def is_api(self, url: str) -> bool:
         """Whether this has the API's scheme, host and port."""
-        address = parsed(url)
+        address = parse_url(url)
         return address is not None and _origin(address) == _origin(self.api)
 
     def may_stream(self, url: str) -> bool:
         """Whether a stream may be read from here: by https, or from the API's own origin (the sandbox)."""
-        address = parsed(url)
+        address = parse_url(url)
         return address is not None and (address.scheme == "https" or self.is_api(url))
 
     def may_carry_token(self, url: str) -> bool:
         """The API's origin; and Replicate's stream hosts, when the API is Replicate's."""
-        address = parsed(url)
+        address = parse_url(url)
         if address is None:
             return False
         return self.is_api(url) or (address.scheme == "https" and _is_replicate(address) and _is_replicate(self.api))
 
 
-def parsed(url: str) -> httpx.URL | None:
+def parse_url(url: str) -> httpx.URL | None:
     """The address, or None for what is none."""
     try:
         address = httpx.URL(url)

@@ -4,17 +4,17 @@ import re
 
 _BAR = re.compile(r"^\s*(\d+)%\s*\|.+?\|\s*\d+/\d+")
 _LINE_END = re.compile(r"[\r\n]+")
-_TAIL = 8_192
+_TAIL_CHARACTERS = 8_192
 
 
-def percent_in(logs: str) -> int | None:
+def parse_percent(logs: str) -> int | None:
     """The newest bar's percentage, 0 to 100; None without a bar.
 
     tqdm redraws its line with \\r, which newer Cog servers keep, so a "line" ends there too. Only the end of long
     logs is read.
     """
-    lines = _LINE_END.split(logs[-_TAIL:])
-    if len(logs) > _TAIL:
+    lines = _LINE_END.split(logs[-_TAIL_CHARACTERS:])
+    if len(logs) > _TAIL_CHARACTERS:
         lines = lines[1:]  # its beginning is cut off: "100%" may read "0%"
     for line in reversed(lines):
         if bar := _BAR.match(line):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class RateNews:
+class CreateLimits:
     """What one reply to a create told, as far as it did."""
 
     remaining: int | None = None

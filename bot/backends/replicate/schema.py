@@ -9,7 +9,7 @@ from bot.core.json import JSON
 from bot.core.predictions import PredictionState
 
 # Some replies carry nanoseconds: 2023-10-29T11:19:59.558752983Z
-_TOO_FINE = re.compile(r"(\.\d{6})\d+")
+_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 
 _STATES = {
     **{state.value: state for state in PredictionState},
@@ -22,7 +22,7 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class ReplicatePrediction:
     """The fields we use. Everything but `id` may be missing in a reply."""
 
     id: str
@@ -44,44 +44,44 @@ class Prediction:
     """Which deployment ran it, as `owner/name` or its name alone."""
 
 
-def prediction_from(body: JSON) -> Prediction:
+def parse_prediction(body: JSON) -> ReplicatePrediction:
     """Read a prediction. Raises `ValueError` when the body is none at all."""
     if not isinstance(body, dict) or not isinstance(body.get("id"), str) or not body["id"]:
         raise ValueError("no prediction")
-    return Prediction(
-        id=_text(body.get("id")),
-        state=_state(body),
-        model=_text(body.get("model")),
-        version=_text(body.get("version")),
-        input=_object(body.get("input")),
+    return ReplicatePrediction(
+        id=_to_text(body.get("id")),
+        state=_parse_state(body),
+        model=_to_text(body.get("model")),
+        version=_to_text(body.get("version")),
+        input=_to_object(body.get("input")),
         output=body.get("output"),
-        error=_text(body.get("error")),
-        logs=_text(body.get("logs")),
-        metrics=_object(body.get("metrics")),
-        created_at=moment(body.get("created_at")),
-        started_at=moment(body.get("started_at")),
-        completed_at=moment(body.get("completed_at")),
+        error=_to_text(body.get("error")),
+        logs=_to_text(body.get("logs")),
+        metrics=_to_object(body.get("metrics")),
+        created_at=parse_time(body.get("created_at")),
+        started_at=parse_time(body.get("started_at")),
+        completed_at=parse_time(body.get("completed_at")),
         is_data_removed=body.get("data_removed") is True,
-        stream_url=_text(_object(body.get("urls")).get("stream")),
-        deployment=_text(body.get("deployment")),
+        stream_url=_to_text(_to_object(body.get("urls")).get("stream")),
+        deployment=_to_text(body.get("deployment")),
     )
 
 
-def moment(value: JSON) -> datetime | None:
+def parse_time(value: JSON) -> datetime | None:
     """An RFC 3339 time, aware; None for anything else."""
     try:
-        time = datetime.fromisoformat(_TOO_FINE.sub(r"\1", value)) if isinstance(value, str) else None
+        time = datetime.fromisoformat(_NANOSECONDS.sub(r"\1", value)) if isinstance(value, str) else None
     except ValueError:
         return None
     return time.replace(tzinfo=UTC) if time and time.tzinfo is None else time
 
 
-def _state(body: Mapping[str, JSON]) -> PredictionState:
-    word = _text(body.get("status")).lower()
-    return _STATES.get(word) or _guess(body)
+def _parse_state(body: Mapping[str, JSON]) -> PredictionState:
+    word = _to_text(body.get("status")).lower()
+    return _STATES.get(word) or _guess_state(body)
 
 
-def _guess(body: Mapping[str, JSON]) -> PredictionState:
+def _guess_state(body: Mapping[str, JSON]) -> PredictionState:
     """A word we do not know: only a time of completion says that it is over."""
     if not body.get("completed_at"):
         return PredictionState.PROCESSING if body.get("started_at") else PredictionState.STARTING
@@ -89,9 +89,9 @@ def _guess(body: Mapping[str, JSON]) -> PredictionState:
     return PredictionState.SUCCEEDED if is_good else PredictionState.FAILED
 
 
-def _text(value: JSON) -> str:
+def _to_text(value: JSON) -> str:
     return "" if value is None else value if isinstance(value, str) else str(value)
 
 
-def _object(value: JSON) -> dict[str, JSON]:
+def _to_object(value: JSON) -> dict[str, JSON]:
     return value if isinstance(value, dict) else {}

@@ -8,12 +8,12 @@ import hmac
 TOLERANCE_SECONDS = 300.0
 """How far a webhook's time may be from ours, either way."""
 
-_LONGEST_TIME = 15  # digits
+_MAX_TIMESTAMP_DIGITS = 15  # digits
 
 
-def is_signed(body: bytes, *, webhook_id: str, timestamp: str, signatures: str, secret: str) -> bool:
+def is_signature_valid(body: bytes, *, webhook_id: str, timestamp: str, signatures: str, secret: str) -> bool:
     """Whether one of the space-separated `v1,<base64>` signatures is ours. `body` is raw, as it travelled."""
-    key = _key(secret)
+    key = _decode_key(secret)
     if key is None:
         return False
     signed = b".".join((webhook_id.encode(), timestamp.encode(), body))
@@ -24,11 +24,11 @@ def is_signed(body: bytes, *, webhook_id: str, timestamp: str, signatures: str, 
 
 def is_recent(timestamp: str, now: float) -> bool:
     """Whether `timestamp`, in Unix seconds, is near enough to `now`."""
-    is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _LONGEST_TIME
+    is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_TIMESTAMP_DIGITS
     return is_number and abs(now - int(timestamp)) <= TOLERANCE_SECONDS
 
 
-def _key(secret: str) -> bytes | None:
+def _decode_key(secret: str) -> bytes | None:
     # Not split at "_": the base64 of a key may hold one.
     try:
         return base64.b64decode(secret.removeprefix("whsec_"), validate=True) or None

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from bot.backends.replicate.progress import percent_in
-from bot.backends.replicate.schema import Prediction
-from bot.backends.replicate.snapshots import snapshot_from, text_in
-from bot.backends.replicate.transcript import Transcript
+from bot.backends.replicate.progress import parse_percent
+from bot.backends.replicate.schema import ReplicatePrediction
+from bot.backends.replicate.snapshots import extract_text, make_snapshot
+from bot.backends.replicate.transcript import StreamedText
 from bot.backends.sse import ServerSentEvent
 from bot.core.models import Model, OutputKind
-from bot.core.predictions import Ended, Event, PredictionState, Progressed, Started, Starting, Wrote
+from bot.core.predictions import PredictionState, RunEnded, RunEvent, RunPending, RunProgress, RunStarted, TextDelta
 
 
-class Story:
+class RunEvents:
     """Turns stream events and whole predictions into events, each thing once."""
 
     def __init__(self, model: Model) -> None:
@@ -20,56 +20,56 @@ class Story:
         self._has_started = False
         self._is_starting = False
         self._percent = -1
-        self._transcript = Transcript(model.strip_prefixes)
+        self._transcript = StreamedText(model.strip_prefixes)
 
     def rewind(self) -> None:
         """The stream begins again at its first event."""
         self._transcript.rewind()
 
-    def hear(self, event: ServerSentEvent) -> Iterator[Event]:
+    def read_stream_event(self, event: ServerSentEvent) -> Iterator[RunEvent]:
         """What a stream's event tells. Its pictures are left alone: the final GET has them, with the metrics."""
         if event.event == "output":
-            yield from self.started()
+            yield from self.mark_started()
             if self._model.output is not OutputKind.PICTURES:
-                yield from self._write(self._transcript.hear(event.data))
+                yield from self._write(self._transcript.add_token(event.data))
         elif event.event == "logs":
-            yield from self.started()
+            yield from self.mark_started()
             yield from self._progress(event.data)
 
-    def read(self, prediction: Prediction) -> Iterator[Event]:
+    def read_prediction(self, prediction: ReplicatePrediction) -> Iterator[RunEvent]:
         """What a whole prediction tells, up to its end."""
         is_final = prediction.state.is_final
         if prediction.started_at or prediction.state in (PredictionState.PROCESSING, PredictionState.SUCCEEDED):
-            yield from self.started(_seconds_to_start(prediction))
+            yield from self.mark_started(_compute_start_seconds(prediction))
         elif prediction.state is PredictionState.STARTING and not (self._has_started or self._is_starting):
             self._is_starting = True
-            yield Starting()
+            yield RunPending()
         yield from self._progress(prediction.logs)
         if self._model.output is not OutputKind.PICTURES:
-            yield from self._write(self._transcript.read(text_in(prediction.output), is_final=is_final))
+            yield from self._write(self._transcript.add_whole_text(extract_text(prediction.output), is_final=is_final))
         if is_final and not self.has_ended:
             self.has_ended = True
-            yield Ended(snapshot_from(prediction, self._model))
+            yield RunEnded(make_snapshot(prediction, self._model))
 
-    def started(self, after_seconds: float | None = None) -> Iterator[Event]:
+    def mark_started(self, after_seconds: float | None = None) -> Iterator[RunEvent]:
         """It runs, since so many seconds after it was created if that is known."""
         if not self._has_started:
             self._has_started = True
-            yield Started(after_seconds)
+            yield RunStarted(after_seconds)
 
-    def _progress(self, logs: str) -> Iterator[Event]:
+    def _progress(self, logs: str) -> Iterator[RunEvent]:
         # Several bars may follow one another (refiner, decoder); people should not see it fall.
-        percent = percent_in(logs)
+        percent = parse_percent(logs)
         if percent is not None and percent > self._percent:
             self._percent = percent
-            yield Progressed(percent)
+            yield RunProgress(percent)
 
-    def _write(self, text: str) -> Iterator[Event]:
+    def _write(self, text: str) -> Iterator[RunEvent]:
         if text:
-            yield Wrote(text)
+            yield TextDelta(text)
 
 
-def _seconds_to_start(prediction: Prediction) -> float | None:
+def _compute_start_seconds(prediction: ReplicatePrediction) -> float | None:
     """By Replicate's own clock at both ends."""
     if prediction.started_at is None or prediction.created_at is None:
         return None

@@ -12,10 +12,10 @@ from bot.backends.sse import EventReader, ServerSentEvent
 
 log = logging.getLogger(__name__)
 
-Tell = Callable[[ServerSentEvent], None]
+HandleStreamEvent = Callable[[ServerSentEvent], None]
 
 
-class Streams:
+class ReplicateStreams:
     """Opens streams, and knows which hosts want the token with it."""
 
     def __init__(
@@ -28,13 +28,13 @@ class Streams:
     ) -> None:
         self._origins = origins
         self._authorization = authorization
-        self._http = http.stream_client(context=context, timeout=timeout)
-        self._wanting_token: set[str] = set()
+        self._http = http.create_stream_client(context=context, timeout=timeout)
+        self._hosts_wanting_token: set[str] = set()
 
-    async def listen(self, url: str, last_id: str, tell: Tell) -> bool:
+    async def listen(self, url: str, last_id: str, handle_event: HandleStreamEvent) -> bool:
         """Pass on one connection's events. True when the stream said `done`, False when it broke or was refused."""
         try:
-            return await self._listen(url, last_id, tell)
+            return await self._listen(url, last_id, handle_event)
         except httpx.RequestError as error:
             log.info("replicate.stream_broke", extra={"reason": type(error).__name__})
             return False
@@ -43,12 +43,12 @@ class Streams:
         """Let connections go. Streams still listened to end with who listens."""
         await self._http.aclose()
 
-    async def _listen(self, url: str, last_id: str, tell: Tell) -> bool:
+    async def _listen(self, url: str, last_id: str, handle_event: HandleStreamEvent) -> bool:
         headers = self._headers(url, last_id)
         async with self._http.stream("GET", url, headers=headers) as response:
             if not self._wants_token(response, headers):
-                return await _hear(response, tell)
-        return await self._listen(url, last_id, tell)
+                return await _read_stream(response, handle_event)
+        return await self._listen(url, last_id, handle_event)
 
     def _headers(self, url: str, last_id: str) -> dict[str, str]:
         # Compression would hold words back.
@@ -57,7 +57,7 @@ class Streams:
             headers["Last-Event-ID"] = last_id
         # The path holds a secret of its own, and Replicate's JavaScript client sends no token: so neither do we, until
         # a host that may have it asks.
-        wants_token = httpx.URL(url).host in self._wanting_token and self._origins.may_carry_token(url)
+        wants_token = httpx.URL(url).host in self._hosts_wanting_token and self._origins.may_carry_token(url)
         return headers | self._authorization if wants_token else headers
 
     def _wants_token(self, response: httpx.Response, headers: dict[str, str]) -> bool:
@@ -66,11 +66,11 @@ class Streams:
             return False
         if not self._origins.may_carry_token(str(response.url)):
             return False
-        self._wanting_token.add(response.url.host)
+        self._hosts_wanting_token.add(response.url.host)
         return True
 
 
-async def _hear(response: httpx.Response, tell: Tell) -> bool:
+async def _read_stream(response: httpx.Response, handle_event: HandleStreamEvent) -> bool:
     if not _is_event_stream(response):
         log.info("replicate.stream_refused", extra={"status": response.status_code})
         return False
@@ -79,7 +79,7 @@ async def _hear(response: httpx.Response, tell: Tell) -> bool:
         for event in reader.feed(chunk):
             if event.event == "done":
                 return True
-            tell(event)
+            handle_event(event)
     return False
 
 

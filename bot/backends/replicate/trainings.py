@@ -3,33 +3,33 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from bot.backends.replicate.calls import Calls, named, pages, part, single, words
-from bot.backends.replicate.problems import DOWN
-from bot.backends.replicate.schema import Prediction, prediction_from
+from bot.backends.replicate.calls import ReplicateApi, get_object, get_text, iterate_items, quote_id, quote_ref
+from bot.backends.replicate.problems import SERVICE_DOWN
+from bot.backends.replicate.schema import ReplicatePrediction, parse_prediction
 from bot.core.errors import BackendDown, SubmitUnclear
 from bot.core.json import JSON
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class ReplicateTraining:
     """`run` is the training as a prediction: state, logs, error, times. The rest stands there once it succeeded."""
 
-    run: Prediction
+    run: ReplicatePrediction
     version: str = ""
     """`owner/name:64hex` of what it made."""
-    weights: str = ""
+    weights_url: str = ""
     """Where its weights can be fetched, for an hour."""
 
 
-class Trainings:
+class ReplicateTrainings:
     """All raise a `BackendError`; what is not there raises `PredictionGone`."""
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
+    def __init__(self, api: ReplicateApi) -> None:
+        self._api = api
 
     async def create(
         self, model: str, version: str, destination: str, inputs: Mapping[str, JSON], *, webhook: str | None = None
-    ) -> Training:
+    ) -> ReplicateTraining:
         """POST …/trainings. `destination` is a model of ours, `owner/name`, that must exist.
 
         Raises `SubmitUnclear` when a broken create may have arrived: look at `list` before you try again.
@@ -37,31 +37,31 @@ class Trainings:
         body: dict[str, JSON] = {"destination": destination, "input": dict(inputs)}
         if webhook:
             body |= {"webhook": webhook, "webhook_events_filter": ["completed"]}
-        path = f"models/{named(model)}/versions/{single(version)}/trainings"
-        reply = await self._calls.send("POST", path, json=body)
+        path = f"models/{quote_ref(model)}/versions/{quote_id(version)}/trainings"
+        reply = await self._api.request_once("POST", path, json=body)
         try:
-            return _training(reply)
+            return _parse_training(reply)
         except BackendDown as error:
             raise SubmitUnclear("the reply is no training") from error
 
-    async def get(self, training_id: str) -> Training:
+    async def get(self, training_id: str) -> ReplicateTraining:
         """GET /trainings/{id}."""
-        return _training(await self._calls.ask("GET", f"trainings/{single(training_id)}"))
+        return _parse_training(await self._api.request("GET", f"trainings/{quote_id(training_id)}"))
 
-    async def cancel(self, training_id: str) -> Training:
+    async def cancel(self, training_id: str) -> ReplicateTraining:
         """POST /trainings/{id}/cancel. Harmless when it is over."""
-        return _training(await self._calls.ask("POST", f"trainings/{single(training_id)}/cancel"))
+        return _parse_training(await self._api.request("POST", f"trainings/{quote_id(training_id)}/cancel"))
 
-    async def list(self) -> AsyncIterator[Training]:
+    async def list(self) -> AsyncIterator[ReplicateTraining]:
         """GET /trainings, newest first."""
-        async for item in pages(self._calls, "trainings"):
-            yield _training(item)
+        async for item in iterate_items(self._api, "trainings"):
+            yield _parse_training(item)
 
 
-def _training(body: JSON) -> Training:
+def _parse_training(body: JSON) -> ReplicateTraining:
     try:
-        run = prediction_from(body)
+        run = parse_prediction(body)
     except ValueError as error:
-        raise BackendDown(DOWN) from error
-    output = part(body, "output")
-    return Training(run, words(output, "version"), words(output, "weights"))
+        raise BackendDown(SERVICE_DOWN) from error
+    output = get_object(body, "output")
+    return ReplicateTraining(run, get_text(output, "version"), get_text(output, "weights"))

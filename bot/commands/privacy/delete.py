@@ -1,12 +1,12 @@
 """/privacy delete: everything that is kept about whoever asks, gone."""
 
-from bot.core.errors import NeedsConsent
+from bot.core.errors import ConfirmationRequired
 from bot.core.invocations import Invocation
-from bot.core.naming import manners_of
+from bot.core.naming import get_platform_syntax
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, command
 from bot.dispatch.services import Services
-from bot.jobs.personal import person_of
+from bot.jobs.personal import person_from_user
 
 _QUESTION = """\
 This deletes what you asked, the answers and pictures you got, your conversations and your name, {where}. \
@@ -22,9 +22,9 @@ class PrivacyDelete(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         user = invocation.user
         if not invocation.is_confirmed:
-            where = manners_of(user.platform).everywhere
-            raise NeedsConsent(_QUESTION.format(where=where), go="Delete everything")
-        if await services.jobs.personal.delete(person_of(user), user):
+            where = get_platform_syntax(user.platform).id_scope
+            raise ConfirmationRequired(_QUESTION.format(where=where), button_label="Delete everything")
+        if await services.jobs.personal_data.delete(person_from_user(user), user):
             return Reply(text="It is gone. Amounts stay in the books, without words.", is_private=True)
         text = "I am deleting it: what was running is stopped first, and there is much of it. It goes on without you."
         return Reply(text=text, is_private=True)

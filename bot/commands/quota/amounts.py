@@ -3,17 +3,17 @@
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.people import Rank
-from bot.credits.pricing import CreditForm
+from bot.credits.pricing import CreditFormatter
 from bot.dispatch.services import Services
 
-LEAST_CREDITS = 0.1
-MOST_CREDITS = 1_000_000
-MOST_BUDGET_CREDITS = 1_000_000_000
+MIN_CREDITS = 0.1
+MAX_CREDITS = 1_000_000
+MAX_BUDGET_CREDITS = 1_000_000_000
 
 
-def micros_of(credits_: float, form: CreditForm, option: str) -> int:
+def parse_micros(credits_: float, form: CreditFormatter, option: str) -> int:
     """An amount in micros; raises `BadOption` for one too small to be anything."""
-    micros = form.micros(credits_)
+    micros = form.to_micros(credits_)
     if micros == 0 and credits_ != 0:
         raise BadOption(f"{option} is less than anything can cost.", option=option)
     return micros
@@ -23,7 +23,7 @@ async def check_within_budget(invocation: Invocation, services: Services, micros
     """A moderator promises nobody more than the workspace may spend in a month; the owner may."""
     if invocation.rank >= Rank.OWNER:
         return
-    limit = (await services.credits.limits_of(invocation.user)).workspace_month
+    limit = (await services.credits.get_limits(invocation.user)).workspace_month_micros
     if limit is not None and micros > limit:
-        most = services.credits.form.show(limit)
+        most = services.credits.formatter.format(limit)
         raise BadOption(f"{option} is more than this workspace may spend in a month: {most} credits.", option=option)

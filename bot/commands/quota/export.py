@@ -10,13 +10,13 @@ from bot.core.invocations import Invocation
 from bot.core.jobs import Job
 from bot.core.people import Rank
 from bot.core.replies import Reply, TextFile
-from bot.credits.pricing import CreditForm
-from bot.credits.telling import jobs_told
+from bot.credits.pricing import CreditFormatter
+from bot.credits.telling import format_job_count
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
 
-HEAD = ("time", "user", "name", "command", "model", "state", "credits", "job")
-MOST_ROWS = 50_000
+COLUMNS = ("time", "user", "name", "command", "model", "state", "credits", "job")
+MAX_ROWS = 50_000
 
 _MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -31,26 +31,26 @@ class QuotaExport(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         if self.month and not _MONTH.fullmatch(self.month):
             raise BadOption("month is a year and a month, as in 2026-11.", option="month")
-        month, jobs = await services.credits.jobs_in(invocation.user, self.month, MOST_ROWS)
+        month, jobs = await services.credits.list_jobs(invocation.user, self.month, MAX_ROWS)
         if not jobs:
             return Reply(text=f"Nothing of {month} is kept here.", is_private=True)
-        file = TextFile(f"quota-{month}.csv", "text/csv", table(jobs, services.credits.form))
-        more = f", the newest {MOST_ROWS:,}" if len(jobs) == MOST_ROWS else ""
-        return Reply(text=f"{jobs_told(len(jobs))} of {month}{more}.", files=(file,), is_private=True)
+        file = TextFile(f"quota-{month}.csv", "text/csv", format_csv(jobs, services.credits.formatter))
+        more = f", the newest {MAX_ROWS:,}" if len(jobs) == MAX_ROWS else ""
+        return Reply(text=f"{format_job_count(len(jobs))} of {month}{more}.", files=(file,), is_private=True)
 
 
-def table(jobs: Iterable[Job], form: CreditForm) -> str:
+def format_csv(jobs: Iterable[Job], form: CreditFormatter) -> str:
     """Comma-separated values, oldest first. A name that a spreadsheet would take for a formula is quoted off."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(HEAD)
+    writer.writerow(COLUMNS)
     for job in sorted(jobs, key=lambda job: job.created_at):
-        paid = f"{(job.cost or 0) / form.micros_per_credit:.4f}".rstrip("0").rstrip(".")
+        paid = f"{(job.cost_micros or 0) / form.micros_per_credit:.4f}".rstrip("0").rstrip(".")
         asked = f"{job.created_at:%Y-%m-%dT%H:%M:%SZ}"
         row = (asked, job.user.id, job.user.name, job.command, job.model, job.state.value, paid, job.id)
-        writer.writerow([_harmless(cell) for cell in row])
+        writer.writerow([_escape_formula(cell) for cell in row])
     return out.getvalue()
 
 
-def _harmless(cell: str) -> str:
+def _escape_formula(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -11,7 +11,7 @@ from bot.dispatch.services import Services
 ALL = frozenset({"all", "any", ANY})
 
 
-def channel_meant(channel: str | None, invocation: Invocation) -> str:
+def resolve_channel(channel: str | None, invocation: Invocation) -> str:
     """That channel, or the one where this was asked; raises `BadOption` where there is none, as in a terminal."""
     name = channel or invocation.channel.id
     if not name:
@@ -19,13 +19,13 @@ def channel_meant(channel: str | None, invocation: Invocation) -> str:
     return name
 
 
-def models_named(text: str, services: Services) -> list[JSON]:
+def parse_models(text: str, services: Services) -> list[JSON]:
     """The keys of these models, or `[ANY]`; raises `UnknownName` with the nearest."""
-    known = [model.key for model in services.catalogue.all()]
-    return _named(text, known, "model", how="/models lists them.")
+    known = [model.key for model in services.catalogue.list_all()]
+    return _parse_names(text, known, "model", how="/models lists them.")
 
 
-def commands_named(text: str, services: Services) -> list[JSON]:
+def parse_commands(text: str, services: Services) -> list[JSON]:
     """The names of these commands, or `[ANY]`.
 
     Only commands that make jobs: what moderators and help need is never shut out of a channel, so no rule can lock out
@@ -36,16 +36,16 @@ def commands_named(text: str, services: Services) -> list[JSON]:
     for name in _split(text):
         if name in others or name in {other.split(" ")[0] for other in others}:
             raise BadOption(f"/{name} makes no jobs, so it works in every channel. Name some of {', '.join(jobs)}.")
-    return _named(text, jobs, "command that makes jobs", how=f"There are {', '.join(jobs)}.")
+    return _parse_names(text, jobs, "command that makes jobs", how=f"There are {', '.join(jobs)}.")
 
 
-def _named(text: str, known: list[str], what: str, *, how: str) -> list[JSON]:
+def _parse_names(text: str, known: list[str], what: str, *, how: str) -> list[JSON]:
     names = _split(text)
     if set(names) & ALL:
         return [ANY]
     for name in names:
         if name not in known:
-            raise UnknownName(what, name, known, how=how)
+            raise UnknownName(what, name, known, advice=how)
     if not names:
         raise BadOption(f"Name at least one {what}, or `all`.")
     return list(dict.fromkeys(names))

@@ -3,8 +3,8 @@
 from bot.core.invocations import Invocation
 from bot.core.people import Rank, User
 from bot.core.replies import Reply
-from bot.credits.policies import About
-from bot.dispatch.declaration import Command, Person, command, option
+from bot.credits.policies import PolicyTarget
+from bot.dispatch.declaration import Command, PersonOption, command, option
 from bot.dispatch.services import Services
 
 
@@ -12,11 +12,11 @@ from bot.dispatch.services import Services
 class QuotaReset(Command):
     """Forgive what somebody spent, or take their limits away."""
 
-    user: Person = option("Whom? A name or an id.", max_length=100)
+    user: PersonOption = option("Whom? A name or an id.", max_length=100)
     what: str = option("What?", default="today", choices=("today", "month", "limits", "all"))
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        person = await services.credits.wallets.person(invocation.user, self.user)
+        person = await services.credits.wallets.find_user(invocation.user, self.user)
         said = []
         if self.what != "limits":
             said.append(await self._forgive(invocation, services, person))
@@ -30,13 +30,11 @@ class QuotaReset(Command):
             invocation.user, person, with_month=with_month, request_key=invocation.request_key
         )
         span = "This month begins" if with_month else "Today begins"
-        return (
-            f"{span} anew for {person.name}: {services.credits.form.show(forgiven)} credits can be spent again today."
-        )
+        return f"{span} anew for {person.name}: {services.credits.formatter.format(forgiven)} credits can be spent again today."
 
     async def _lift(self, invocation: Invocation, services: Services, person: User) -> str:
-        about = About(person.platform, person.workspace, "user", person.id)
-        is_set = await services.credits.set_about(about)
+        about = PolicyTarget(person.platform, person.workspace, "user", person.id)
+        is_set = await services.credits.get_values(about)
         if not is_set:
             return f"{person.name} had no limits of their own."
         await services.credits.change(about, dict.fromkeys(is_set), invocation.user)

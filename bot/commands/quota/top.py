@@ -3,7 +3,7 @@
 from bot.core.invocations import Invocation
 from bot.core.people import Rank
 from bot.core.replies import Reply
-from bot.credits.telling import jobs_told
+from bot.credits.telling import format_job_count
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
 
@@ -15,12 +15,12 @@ class QuotaTop(Command):
     count: int = option("How many people?", default=10, minimum=1, maximum=50)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        spenders = await services.credits.spenders(invocation.user, self.count)
+        spenders = await services.credits.list_spenders(invocation.user, self.count)
         if not spenders:
             return Reply(text="Nobody spent anything here this month.", is_private=True)
-        form = services.credits.form
+        form = services.credits.formatter
         lines = [
-            f"{n}. {spender.name}: **{form.show(spender.micros)}** credits, {jobs_told(spender.jobs)}"
+            f"{n}. {spender.name}: **{form.format(spender.spent_micros)}** credits, {format_job_count(spender.jobs)}"
             for n, spender in enumerate(spenders, 1)
         ]
         return Reply(text="\n".join(["Spent this month:", *lines]), is_private=True)

@@ -7,8 +7,8 @@ from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
-from bot.dispatch.workspace_settings import changed, language
-from bot.moderation.settings import key_of
+from bot.dispatch.workspace_settings import change_and_reply, validate_language
+from bot.moderation.settings import format_setting_key
 
 
 @command("settings chat", rank=Rank.MODERATOR, private=True)
@@ -20,9 +20,9 @@ class SettingsChat(Command):
     mention: str | None = option("How is a mention answered?", default=None, choices=("thread", "reply", "off"))
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        values: dict[str, JSON] = language(self.language) if self.language else {}
-        values |= {key_of("join"): self.join} if self.join else {}
-        values |= {key_of("mention"): self.mention} if self.mention else {}
+        values: dict[str, JSON] = validate_language(self.language) if self.language else {}
+        values |= {format_setting_key("join"): self.join} if self.join else {}
+        values |= {format_setting_key("mention"): self.mention} if self.mention else {}
         if not values:
             raise BadOption("Say what to change: language, join or mention.", option="language")
-        return await changed(services, invocation.user, values, "language", "join", "mention")
+        return await change_and_reply(services, invocation.user, values, "language", "join", "mention")

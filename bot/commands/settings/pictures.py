@@ -7,8 +7,8 @@ from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
-from bot.dispatch.workspace_settings import changed
-from bot.moderation.settings import key_of
+from bot.dispatch.workspace_settings import change_and_reply
+from bot.moderation.settings import format_setting_key
 
 
 @command("settings pictures", rank=Rank.MODERATOR, private=True)
@@ -21,7 +21,7 @@ class SettingsPictures(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         given: dict[str, JSON] = {"adult": self.adult, "flagged": self.flagged, "reuse": self.reuse}
-        values = {key_of(name): value for name, value in given.items() if value is not None}
+        values = {format_setting_key(name): value for name, value in given.items() if value is not None}
         if not values:
             raise BadOption("Say what to change: adult, flagged or reuse.", option="adult")
-        return await changed(services, invocation.user, values, *given)
+        return await change_and_reply(services, invocation.user, values, *given)

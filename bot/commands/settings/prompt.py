@@ -5,8 +5,8 @@ from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
-from bot.dispatch.workspace_settings import changed
-from bot.moderation.settings import key_of
+from bot.dispatch.workspace_settings import change_and_reply
+from bot.moderation.settings import format_setting_key
 
 
 @command("settings prompt", rank=Rank.MODERATOR, private=True)
@@ -17,4 +17,4 @@ class SettingsPrompt(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by = invocation.user
-        return await changed(services, by, {key_of("system_prompt"): self.prompt}, "system_prompt")
+        return await change_and_reply(services, by, {format_setting_key("system_prompt"): self.prompt}, "system_prompt")

@@ -14,6 +14,6 @@ class WordsAdd(Command):
     word: str = option("Which word, words, or pattern such as badger*?", max_length=100, words=True)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        if await services.moderation.desk.add_word(invocation.user, self.word):
+        if await services.moderation.admin.add_word(invocation.user, self.word):
             return Reply(text=f"Asks with “{self.word}” in them are refused from now on.", is_private=True)
         return Reply(text=f"“{self.word}” is refused already.", is_private=True)

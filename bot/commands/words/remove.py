@@ -15,7 +15,7 @@ class WordsRemove(Command):
     word: str = option("Which one? As in /words list.", max_length=100, words=True)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        if not await services.moderation.desk.remove_word(invocation.user, self.word):
+        if not await services.moderation.admin.remove_word(invocation.user, self.word):
             raise BadOption(
                 f"“{self.word}” is not among this workspace's words. /words list shows them.", option="word"
             )

@@ -14,6 +14,6 @@ class WordsTest(Command):
     text: str = option("Which text?", max_length=4_000, words=True)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        word = await services.moderation.first_refused(invocation.user, self.text)
+        word = await services.moderation.find_refused_word(invocation.user, self.text)
         told = f"Refused, for “{word}”." if word is not None else "Let through: no refused word is in it."
         return Reply(text=told, is_private=True)

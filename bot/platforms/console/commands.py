@@ -10,38 +10,38 @@ from bot.core.ids import new_id
 from bot.core.invocations import Attachment, Invocation
 from bot.core.people import Channel, User
 from bot.dispatch.declaration import OptionKind
-from bot.dispatch.parser import Call, Menu, find, parse
+from bot.dispatch.parser import Menu, ParsedCommand, find_command, parse_command
 
 NAME = "console"
-ME = User(platform=NAME, workspace=NAME, id="me", name="you", is_administrator=True)
-HERE = Channel(platform=NAME, workspace=NAME, id="terminal")
+CONSOLE_USER = User(platform=NAME, workspace=NAME, id="me", name="you", is_administrator=True)
+CONSOLE_CHANNEL = Channel(platform=NAME, workspace=NAME, id="terminal")
 
 
-async def invocation_of(line: str, menu: Menu) -> Invocation:
+async def build_invocation(line: str, menu: Menu) -> Invocation:
     """What was asked; words without a slash go to /chat. Raises `UserError` for what cannot be read, files included."""
-    call = parse(line if line.lstrip().startswith("/") else f"/chat {line}", menu)
-    files = _named_files(call, menu)
+    call = parse_command(line if line.lstrip().startswith("/") else f"/chat {line}", menu)
+    files = _find_file_options(call, menu)
     return Invocation(
-        user=ME,
-        channel=HERE,
+        user=CONSOLE_USER,
+        channel=CONSOLE_CHANNEL,
         command=call.command,
         request_key=f"{NAME}:{new_id()}",
         options={name: value for name, value in call.options.items() if name not in files},
-        attachments={name: await _attached(file) for name, file in files.items()},
+        attachments={name: await _open_attachment(file) for name, file in files.items()},
     )
 
 
-def _named_files(call: Call, menu: Menu) -> Mapping[str, str]:
+def _find_file_options(call: ParsedCommand, menu: Menu) -> Mapping[str, str]:
     """The file options that name no link, by option name."""
-    options = find(menu, call.command).declaration.options
+    options = find_command(menu, call.command).declaration.options
     names = {option.name for option in options if option.kind is OptionKind.FILE}
     given = {name: str(value) for name, value in call.options.items() if name in names}
     return {name: value for name, value in given.items() if "://" not in value}
 
 
-async def _attached(name: str) -> Attachment:
+async def _open_attachment(name: str) -> Attachment:
     path = Path(name)
-    size = await asyncio.to_thread(_size, path)
+    size = await asyncio.to_thread(_get_size, path)
     if size is None:
         raise UserError(f"There is no file called {name} here.")
 
@@ -52,8 +52,8 @@ async def _attached(name: str) -> Attachment:
             raise UserError(f"I cannot read {name}: {error.strerror}.") from error
 
     mime = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return Attachment(name=path.name, mime=mime, size=size, read=read)
+    return Attachment(name=path.name, mime=mime, size_bytes=size, read=read)
 
 
-def _size(path: Path) -> int | None:
+def _get_size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None

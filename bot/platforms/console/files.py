@@ -34,7 +34,7 @@ def write_text(file: TextFile, output: Path | None) -> str:
         output.write_text(file.text, encoding="utf-8", newline="")
     except OSError as error:
         raise UserError(f"I cannot write {output}: {error.strerror}.") from error
-    return f"→ {output} ({_size(output.stat().st_size)})"
+    return f"→ {output} ({_format_size(output.stat().st_size)})"
 
 
 def _write(picture: Picture, target: Path, path_of: PathOf) -> str:
@@ -46,14 +46,14 @@ def _write(picture: Picture, target: Path, path_of: PathOf) -> str:
     except OSError as error:
         raise UserError(f"I cannot write {target}: {error.strerror}.") from error
     size = f"{picture.width}×{picture.height}, " if picture.width else ""
-    return f"→ {target} ({size}{_size(target.stat().st_size)}){_mismatch(picture, target)}"
+    return f"→ {target} ({size}{_format_size(target.stat().st_size)}){_describe_mismatch(picture, target)}"
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     return f"{count / 1_000_000:.1f} MB" if count >= 1_000_000 else f"{max(1, round(count / 1000))} kB"
 
 
-def _mismatch(picture: Picture, target: Path) -> str:
+def _describe_mismatch(picture: Picture, target: Path) -> str:
     suffixes = _SUFFIXES.get(picture.mime, ())
     if not suffixes or target.suffix.lower() in suffixes:
         return ""

@@ -31,7 +31,7 @@ class Printer:
             self._print_progress(reply.progress)
         self._out.flush()
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """One line of its own, after whatever stands there."""
         self.end()
         self._out.write(f"{text}\n")
@@ -45,7 +45,7 @@ class Printer:
             self._has_open_line = False
         self._out.flush()
 
-    def unseen(self, text: str) -> str:
+    def get_unprinted(self, text: str) -> str:
         """What of a text is not on the terminal yet."""
         return text.removeprefix(self._text).strip()
 
@@ -59,9 +59,9 @@ class Printer:
         self._has_open_line = not text.endswith("\n")
 
     def _print_progress(self, progress: Progress) -> None:
-        stage = _STAGES[progress.stage] + (f", place {progress.place}" if progress.place else "")
+        stage = _STAGES[progress.stage] + (f", place {progress.queue_position}" if progress.queue_position else "")
         if self._is_terminal:
-            self._out.write(f"{_ERASE_LINE}{stage} {_numbers(progress)}".rstrip())
+            self._out.write(f"{_ERASE_LINE}{stage} {_format_numbers(progress)}".rstrip())
             self._has_progress_line = True
         elif stage != self._stage:
             self._out.write(f"{stage} …\n")
@@ -73,7 +73,7 @@ class Printer:
             self._has_progress_line = False
 
 
-def _numbers(progress: Progress) -> str:
+def _format_numbers(progress: Progress) -> str:
     percent = f"{progress.percent} % · " if progress.percent is not None else ""
     usual = f" of usually {progress.usual_seconds} s" if progress.usual_seconds else ""
     return f"{percent}{progress.elapsed_seconds} s{usual}"

@@ -4,8 +4,8 @@
 class ConsolePacer:
     """No limit, and nobody to share one with."""
 
-    async def turn(self, *, is_final: bool) -> None:
+    async def wait_for_edit(self, *, is_final: bool) -> None:
         """Now."""
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Nothing to leave."""

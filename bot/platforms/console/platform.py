@@ -10,7 +10,7 @@ from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch.dispatcher import Dispatcher
-from bot.platforms.console.commands import NAME, invocation_of
+from bot.platforms.console.commands import NAME, build_invocation
 from bot.platforms.console.files import PathOf, write_pictures, write_text
 from bot.platforms.console.messages import Printer
 from bot.platforms.console.pacing import ConsolePacer
@@ -20,7 +20,7 @@ class ConsolePlatform:
     """Prints messages to `out` and errors to `err`; pictures are written to `output` where one is given."""
 
     name = NAME
-    limits = MessageLimits(text=1_000_000, pictures=8)
+    limits = MessageLimits(max_length=1_000_000, max_pictures=8)
 
     def __init__(self, out: TextIO, *, path_of: PathOf, output: Path | None = None, err: TextIO | None = None) -> None:
         self._printer = Printer(out)
@@ -28,16 +28,16 @@ class ConsolePlatform:
         self._path_of = path_of
         self._output = output
         self._shown: dict[str, Reply] = {}
-        self._last_word: asyncio.Future[Reply] | None = None
+        self._final_reply: asyncio.Future[Reply] | None = None
 
-    async def once(self, line: str, dispatcher: Dispatcher) -> int:
+    async def run_once(self, line: str, dispatcher: Dispatcher) -> int:
         """Do one command and wait for its end: 0, or 1 with the sentence on `err`."""
-        self._last_word = asyncio.get_running_loop().create_future()
+        self._final_reply = asyncio.get_running_loop().create_future()
         try:
-            invocation = await invocation_of(line, dispatcher.services.menu)
+            invocation = await build_invocation(line, dispatcher.services.menu)
             reply = await dispatcher.handle(invocation)
             if reply is None:
-                reply = await self._last_word
+                reply = await self._final_reply
             await self._finish(reply)
         except UserError as error:
             self._err.write(f"{error}\n")
@@ -65,7 +65,7 @@ class ConsolePlatform:
     def pacer(self, message: MessageRef) -> Pacer:
         return ConsolePacer()
 
-    async def direct(self, workspace: str, user: str) -> Channel | None:
+    async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
         """Nobody sits here between two commands."""
         return None
 
@@ -73,23 +73,23 @@ class ConsolePlatform:
         self._shown[message_id] = reply
         if reply.tone is Tone.WORKING:
             self._printer.show(reply)
-        elif self._last_word is not None and not self._last_word.done():
-            self._last_word.set_result(reply)
+        elif self._final_reply is not None and not self._final_reply.done():
+            self._final_reply.set_result(reply)
 
     async def _finish(self, reply: Reply) -> None:
         """The last word: on `out` with its files and facts, or on `err` what is not on `out` yet."""
         if reply.tone is Tone.ERROR:
             self._printer.end()
-            raise UserError(self._printer.unseen(reply.text))
+            raise UserError(self._printer.get_unprinted(reply.text))
         self._printer.show(reply)
         self._printer.end()
         if reply.pictures and self._output is not None:
             for line in await asyncio.to_thread(write_pictures, reply.pictures, self._output, self._path_of):
-                self._printer.line(line)
+                self._printer.print_line(line)
         elif reply.pictures:
             names = ", ".join(picture.name for picture in reply.pictures)
-            self._printer.line(f"Made {names}. Add --output NAME to keep it.")
+            self._printer.print_line(f"Made {names}. Add --output NAME to keep it.")
         for file in reply.files:
-            self._printer.line(await asyncio.to_thread(write_text, file, self._output))
+            self._printer.print_line(await asyncio.to_thread(write_text, file, self._output))
         if reply.note:
-            self._printer.line(reply.note)
+            self._printer.print_line(reply.note)

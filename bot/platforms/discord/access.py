@@ -6,7 +6,7 @@ OFFICIAL_CDN = "https://cdn.discordapp.com"
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class DiscordConfig:
     """`api_url` ends in `/api/v10`; an empty `gateway_url` asks Discord for it."""
 
     token: str

@@ -14,78 +14,78 @@ import discord
 from discord.webhook.async_ import async_context, interaction_response_params
 
 from bot.core.platform import MessageLost
-from bot.platforms.discord.answers import Answers, ServerBroke
-from bot.platforms.discord.messages import EPHEMERAL, Payload, private
-from bot.platforms.discord.sending import ALREADY_ACKNOWLEDGED, UNKNOWN_INTERACTION, Sender
+from bot.platforms.discord.answers import DiscordServerError, RequestSender
+from bot.platforms.discord.messages import EPHEMERAL, Payload, render_private_payload
+from bot.platforms.discord.sending import ALREADY_ACKNOWLEDGED, UNKNOWN_INTERACTION, DiscordRestApi
 
 log = logging.getLogger(__name__)
 
-AT_MOST_SECONDS = 2.7
+RESPONSE_TIMEOUT_SECONDS = 2.7
 """Of the three that Discord gives; the rest is the way there."""
-ONE_TRY_SECONDS = 1.2
+ATTEMPT_TIMEOUT_SECONDS = 1.2
 _FIRST_WAIT_SECONDS = 0.05
 _LOOKING_WAITS_SECONDS = (0.2, 1.0)
 _LIMITED = 429
-TOKEN_LIVES = timedelta(minutes=15)
+TOKEN_LIFETIME = timedelta(minutes=15)
 
-MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, CHOICES, FORM = 4, 5, 6, 8, 9
+MESSAGE_RESPONSE, DEFERRED_MESSAGE_RESPONSE, DEFERRED_UPDATE_RESPONSE, CHOICES_RESPONSE, FORM_RESPONSE = 4, 5, 6, 8, 9
 """Kinds of first answers: discord.com/developers/docs/interactions/receiving-and-responding"""
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledged:
+class AcknowledgedInteraction:
     """An interaction that is ours. `message` is the id of its first message: the answer, or what was pressed."""
 
     interaction: discord.Interaction
-    message: str
+    message_id: str
     is_private: bool = False
     is_update: bool = False
     """Whether its first message is the one that was pressed."""
 
 
-class Acknowledging:
+class InteractionResponder:
     """Answers interactions at once."""
 
-    def __init__(self, answers: Answers, sender: Sender) -> None:
+    def __init__(self, answers: RequestSender, sender: DiscordRestApi) -> None:
         self._answers = answers
         self._sender = sender
 
-    async def defer(self, interaction: discord.Interaction, *, is_private: bool) -> Acknowledged | None:
+    async def defer(self, interaction: discord.Interaction, *, is_private: bool) -> AcknowledgedInteraction | None:
         """Show that an answer comes, which is private or not for good. None when the interaction is not ours."""
-        told = await self.answer(interaction, DEFERRED_MESSAGE, {"flags": EPHEMERAL} if is_private else None)
+        told = await self.respond(interaction, DEFERRED_MESSAGE_RESPONSE, {"flags": EPHEMERAL} if is_private else None)
         if told is None:
             return None
-        message = _message_of(told) or await self._original(interaction)
-        return Acknowledged(interaction, message, is_private=is_private) if message else None
+        message = _read_message_id(told) or await self._original(interaction)
+        return AcknowledgedInteraction(interaction, message, is_private=is_private) if message else None
 
-    async def defer_update(self, interaction: discord.Interaction) -> Acknowledged | None:
+    async def defer_update(self, interaction: discord.Interaction) -> AcknowledgedInteraction | None:
         """Say that the press was heard, and show nothing. None when the interaction is not ours."""
-        if await self.answer(interaction, DEFERRED_UPDATE, None) is None:
+        if await self.respond(interaction, DEFERRED_UPDATE_RESPONSE, None) is None:
             return None
         pressed = str(interaction.message.id) if interaction.message else ""
-        return Acknowledged(interaction, pressed, is_private=is_ephemeral(interaction), is_update=True)
+        return AcknowledgedInteraction(interaction, pressed, is_private=is_ephemeral(interaction), is_update=True)
 
     async def refuse(self, interaction: discord.Interaction, text: str) -> bool:
         """One sentence for the person alone, as the whole answer; gives whether it was told."""
-        return await self.answer(interaction, MESSAGE, private(text)) is not None
+        return await self.respond(interaction, MESSAGE_RESPONSE, render_private_payload(text)) is not None
 
-    async def answer(self, interaction: discord.Interaction, kind: int, data: Payload | None) -> Any | None:
+    async def respond(self, interaction: discord.Interaction, kind: int, data: Payload | None) -> Any | None:
         """The first answer, tried again while the connection breaks; what Discord says to it, or None if not ours."""
         loop = asyncio.get_running_loop()
-        give_up_at, wait, is_unclear = loop.time() + AT_MOST_SECONDS, _FIRST_WAIT_SECONDS, False
+        give_up_at, wait, is_unclear = loop.time() + RESPONSE_TIMEOUT_SECONDS, _FIRST_WAIT_SECONDS, False
         while True:
             try:
-                async with asyncio.timeout(ONE_TRY_SECONDS):
+                async with asyncio.timeout(ATTEMPT_TIMEOUT_SECONDS):
                     return await self._attempt(interaction, kind, data) or {}
             except discord.HTTPException as error:
                 if error.code == ALREADY_ACKNOWLEDGED and is_unclear:
                     return {}  # our own attempt, whose answer was lost on its way
                 if error.status < 500 and error.status != _LIMITED:
-                    _log_not_ours(interaction, error)
+                    _log_lost_interaction(interaction, error)
                     return None
-                wait = max(wait, _wait_of(error))
+                wait = max(wait, _read_retry_after(error))
                 log.warning("discord.acknowledging_again", extra={"reason": repr(error)})
-            except (aiohttp.ClientError, OSError, ServerBroke) as error:
+            except (aiohttp.ClientError, OSError, DiscordServerError) as error:
                 log.warning("discord.acknowledging_again", extra={"reason": repr(error)})
             is_unclear = True
             if loop.time() + wait > give_up_at:
@@ -101,12 +101,12 @@ class Acknowledging:
             session=self._sender.session,
             params=interaction_response_params(kind, data),
         )
-        return await self._answers.of(request, is_hasty=True)
+        return await self._answers.send(request, fails_fast=True)
 
     async def _original(self, interaction: discord.Interaction) -> str:
         for wait in (*_LOOKING_WAITS_SECONDS, None):
             try:
-                return str((await self._sender.original(interaction.token))["id"])
+                return str((await self._sender.get_original_response(interaction.token))["id"])
             except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError):
                 if wait is None:
                     log.exception("discord.answer_not_found", extra={"interaction": interaction.id})
@@ -120,13 +120,13 @@ def is_ephemeral(interaction: discord.Interaction) -> bool:
     return interaction.message is not None and interaction.message.flags.ephemeral
 
 
-def _message_of(told: Any) -> str:
+def _read_message_id(told: Any) -> str:
     """The id of the message that an answer made, where Discord told it."""
     made = told.get("interaction") if isinstance(told, dict) else None
     return str((made or {}).get("response_message_id") or "")
 
 
-def _wait_of(error: discord.HTTPException) -> float:
+def _read_retry_after(error: discord.HTTPException) -> float:
     """How long Discord, or a proxy before it, wants to be left alone, in seconds."""
     try:
         return float(error.response.headers.get("Retry-After", 0))
@@ -134,7 +134,7 @@ def _wait_of(error: discord.HTTPException) -> float:
         return 0.0
 
 
-def _log_not_ours(interaction: discord.Interaction, error: discord.HTTPException) -> None:
+def _log_lost_interaction(interaction: discord.Interaction, error: discord.HTTPException) -> None:
     """Too late, or another process was first: nothing was begun, so nothing is owed."""
     late = error.code == UNKNOWN_INTERACTION
     event = "discord.acknowledged_too_late" if late else "discord.not_ours"

@@ -17,7 +17,7 @@ def use_gateway(gateway_url: str) -> None:
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
 
 
-def file_address(url: str, cdn_url: str) -> str:
+def build_file_url(url: str, cdn_url: str) -> str:
     """The address of an attached file, at the owner's proxy where there is one."""
     official = f"{OFFICIAL_CDN}/"
     return cdn_url.rstrip("/") + "/" + url.removeprefix(official) if url.startswith(official) else url

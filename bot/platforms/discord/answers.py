@@ -15,60 +15,60 @@ from typing import Any
 
 import aiohttp
 
-from bot.streaming.pacer import Bucket
+from bot.streaming.pacer import EditBucket
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
-_INVALID = (401, 403, 429)
+_INVALID_STATUSES = (401, 403, 429)
 """Of these Discord bears 10,000 in ten minutes: discord.com/developers/docs/topics/rate-limits#invalid-request-limit"""
 
 
-class Call:
+class PendingRequest:
     """One request on its way. `body` is set by a good answer, `broke` by one that says the server is at fault."""
 
-    def __init__(self, bucket: Bucket | None) -> None:
+    def __init__(self, bucket: EditBucket | None) -> None:
         loop = asyncio.get_running_loop()
         self.body: asyncio.Future[Any] = loop.create_future()
-        self.broke: asyncio.Future[int] = loop.create_future()
+        self.server_error: asyncio.Future[int] = loop.create_future()
         self._bucket = bucket
         self._status = 0
 
-    def hear_headers(self, response: aiohttp.ClientResponse) -> None:
+    def read_headers(self, response: aiohttp.ClientResponse) -> None:
         self._status = response.status
-        if response.status >= 500 and not self.broke.done():
-            self.broke.set_result(response.status)
+        if response.status >= 500 and not self.server_error.done():
+            self.server_error.set_result(response.status)
         if self._bucket is not None:
             with contextlib.suppress(ValueError):  # a proxy's figure that is none teaches nothing
-                _teach(self._bucket, response)
+                _update_bucket(self._bucket, response)
 
-    def hear_body(self, content: bytes) -> None:
+    def read_body(self, content: bytes) -> None:
         if 200 <= self._status < 300 and not self.body.done():
             with contextlib.suppress(ValueError):  # no JSON: what discord.py makes of it is waited for
                 self.body.set_result(json.loads(content) if content else None)
 
 
-_current: ContextVar[Call | None] = ContextVar("call of Discord", default=None)
+_current: ContextVar[PendingRequest | None] = ContextVar("call of Discord", default=None)
 
 
-class ServerBroke(Exception):
+class DiscordServerError(Exception):
     """Discord answered that it is at fault; the request was given up rather than tried again."""
 
 
-class Answers:
+class RequestSender:
     """Runs requests of discord.py and gives their answers as soon as they are there."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def of(
-        self, request: Coroutine[Any, Any, Any], bucket: Bucket | None = None, *, is_hasty: bool = False
+    async def send(
+        self, request: Coroutine[Any, Any, Any], bucket: EditBucket | None = None, *, fails_fast: bool = False
     ) -> Any:
         """The JSON that Discord answers. Raises what discord.py raises, and `ServerBroke` at once if `is_hasty`.
 
         Whoever stops waiting leaves the request running, unless it is hasty: discord.py may hold what others wait for.
         """
-        call = Call(bucket)
+        call = PendingRequest(bucket)
         token = _current.set(call)
         try:
             task = asyncio.create_task(request)
@@ -76,11 +76,11 @@ class Answers:
             _current.reset(token)
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        waited_for = {task, call.body, *([call.broke] if is_hasty else [])}
+        waited_for = {task, call.body, *([call.server_error] if fails_fast else [])}
         try:
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            if is_hasty:
+            if fails_fast:
                 task.cancel()
             raise
         if call.body.done():
@@ -88,7 +88,7 @@ class Answers:
         if task.done():
             return task.result()
         task.cancel()
-        raise ServerBroke(f"Discord answered {call.broke.result()}")
+        raise DiscordServerError(f"Discord answered {call.server_error.result()}")
 
     async def close(self) -> None:
         """Let go of what still sleeps inside discord.py."""
@@ -103,7 +103,7 @@ class Answers:
             log.debug("discord.request_failed", extra={"reason": repr(error)})
 
 
-def trace() -> aiohttp.TraceConfig:
+def create_trace() -> aiohttp.TraceConfig:
     """What discord.py's session is to tell of its requests."""
     config = aiohttp.TraceConfig()
     config.on_request_end.append(_on_headers)
@@ -115,20 +115,20 @@ async def _on_headers(_: aiohttp.ClientSession, __: SimpleNamespace, told: aioht
     status = told.response.status
     if status == 429:
         metrics.rate_limited.labels(platform="discord").inc()
-    if status in _INVALID and told.response.headers.get("X-RateLimit-Scope") != "shared":
+    if status in _INVALID_STATUSES and told.response.headers.get("X-RateLimit-Scope") != "shared":
         metrics.invalid_requests.labels(platform="discord").inc()
     if (call := _current.get()) is not None:
-        call.hear_headers(told.response)
+        call.read_headers(told.response)
 
 
 async def _on_body(
     _: aiohttp.ClientSession, __: SimpleNamespace, told: aiohttp.TraceResponseChunkReceivedParams
 ) -> None:
     if (call := _current.get()) is not None:
-        call.hear_body(told.chunk)
+        call.read_body(told.chunk)
 
 
-def _seconds(told: str) -> float:
+def _parse_seconds(told: str) -> float:
     """How long to wait: seconds, where a proxy does not name a moment instead."""
     try:
         return float(told)
@@ -136,14 +136,16 @@ def _seconds(told: str) -> float:
         return 1.0
 
 
-def _teach(bucket: Bucket, response: aiohttp.ClientResponse) -> None:
+def _update_bucket(bucket: EditBucket, response: aiohttp.ClientResponse) -> None:
     headers = response.headers
     if response.status == 429:
-        bucket.penalty(_seconds(headers.get("Retry-After", "1")))
+        bucket.block(_parse_seconds(headers.get("Retry-After", "1")))
         return
     remaining, reset_after = headers.get("X-RateLimit-Remaining"), headers.get("X-RateLimit-Reset-After")
     if remaining is not None and reset_after is not None:
         limit = headers.get("X-RateLimit-Limit")
-        bucket.learn(
-            remaining=int(float(remaining)), reset_after=float(reset_after), limit=int(float(limit)) if limit else None
+        bucket.update(
+            remaining=int(float(remaining)),
+            reset_after_seconds=float(reset_after),
+            limit=int(float(limit)) if limit else None,
         )

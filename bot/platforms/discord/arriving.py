@@ -6,8 +6,8 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-Event = dict[str, Any]
-Reader = Callable[[Any], None]
+GatewayEvent = dict[str, Any]
+EventParser = Callable[[Any], None]
 
 _TEXT, _DIRECT = 0, 1
 _THREADS = (10, 11, 12)
@@ -15,23 +15,23 @@ _LARGEST_FILE_BYTES = 10 * 1024 * 1024
 _LONG_AGO = "1970-01-01T00:00:00+00:00"
 
 
-def tolerant(readers: dict[str, Reader]) -> None:
+def make_parsers_tolerant(readers: dict[str, EventParser]) -> None:
     """Put what arrives in order before discord.py reads it; of what cannot be read all the same, only a log is left."""
     for name, reader in list(readers.items()):
-        readers[name] = _tolerant(name, reader)
+        readers[name] = _make_tolerant(name, reader)
 
 
-def _tolerant(name: str, reader: Reader) -> Reader:
+def _make_tolerant(name: str, reader: EventParser) -> EventParser:
     def read(told: Any) -> None:
         try:
-            reader(whole(told) if name == "INTERACTION_CREATE" else told)
+            reader(fill_interaction_defaults(told) if name == "INTERACTION_CREATE" else told)
         except Exception:  # anything: raised from here it would end the connection
             log.exception("discord.event_not_read", extra={"event": name})
 
     return read
 
 
-def whole(interaction: Event) -> Event:
+def fill_interaction_defaults(interaction: GatewayEvent) -> GatewayEvent:
     """An interaction with all that discord.py asks of one. Proxies, and Discord itself where we are not, tell less."""
     guild = interaction.get("guild_id")
     made = {
@@ -42,14 +42,14 @@ def whole(interaction: Event) -> Event:
         **{name: value for name, value in interaction.items() if value is not None},
     }
     told = {"id": interaction.get("channel_id"), "type": _TEXT if guild else _DIRECT, **(made.get("channel") or {})}
-    return made | {"channel": _thread(told) if told["type"] in _THREADS else _channel(told)}
+    return made | {"channel": _fill_thread(told) if told["type"] in _THREADS else _fill_channel(told)}
 
 
-def _channel(told: Event) -> Event:
+def _fill_channel(told: GatewayEvent) -> GatewayEvent:
     return {"name": "", "position": 0, "bitrate": 0, "user_limit": 0, **told}
 
 
-def _thread(told: Event) -> Event:
+def _fill_thread(told: GatewayEvent) -> GatewayEvent:
     """A thread whose channel nobody names is taken for one by itself."""
     metadata = {"archived": False, "auto_archive_duration": 1440, "archive_timestamp": _LONG_AGO}
     made = {"name": "", "parent_id": told["id"], "owner_id": "0", "message_count": 0, "member_count": 0, **told}

@@ -15,158 +15,160 @@ from bot.core.people import Channel, User
 from bot.core.platform import MessageLost
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Declaration
-from bot.dispatch.dispatcher import sentence
-from bot.dispatch.drafts import Draft, Value
-from bot.dispatch.parser import find
-from bot.dispatch.presses import asks_for
-from bot.platforms.discord.acknowledging import FORM, Acknowledged
-from bot.platforms.discord.buttons import ASK, custom_id
-from bot.platforms.discord.commands import asked, on_message
-from bot.platforms.discord.desk import Desk, here, key_of
-from bot.platforms.discord.forms import filled_in, given_back, lacks_words, modal
-from bot.platforms.discord.places import NAME, by_replies, is_direct
-from bot.platforms.discord.showing import first_message
-from bot.platforms.discord.threads import open_thread, takes_threads
+from bot.dispatch.dispatcher import format_error
+from bot.dispatch.drafts import FormDraft, OptionValue
+from bot.dispatch.parser import find_command
+from bot.dispatch.presses import get_form_option_names
+from bot.platforms.discord.acknowledging import FORM_RESPONSE, AcknowledgedInteraction
+from bot.platforms.discord.buttons import ASK_PREFIX, build_custom_id
+from bot.platforms.discord.commands import find_message_command, parse_slash_command
+from bot.platforms.discord.desk import InteractionContext, build_request_key, resolve_channel
+from bot.platforms.discord.forms import needs_text, parse_form, quote_form_input, render_modal
+from bot.platforms.discord.places import NAME, build_reply_thread_id, is_direct
+from bot.platforms.discord.showing import build_first_message_ref
+from bot.platforms.discord.threads import can_open_thread, open_thread
 
-Given = Attachment | Link
+GivenFile = Attachment | Link
 _MOST_FORMS = 1000
 _OLD_FORM = "I restarted while you filled that in, and do not find the picture any more. Please choose it again."
 
 
-class Calls:
+class DiscordCommands:
     """Answers them. The pictures that open forms are about are remembered until they are sent."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: InteractionContext) -> None:
         self._desk = desk
-        self._pictures: OrderedDict[str, Given] = OrderedDict()
+        self._pictures: OrderedDict[str, GivenFile] = OrderedDict()
 
-    async def typed(self, interaction: discord.Interaction) -> None:
+    async def handle_slash(self, interaction: discord.Interaction) -> None:
         """A slash command."""
-        call = asked(_data(interaction))
+        call = parse_slash_command(_read_data(interaction))
         try:
-            declaration = find(self._desk.menu, call.command).declaration
+            declaration = find_command(self._desk.menu, call.command).declaration
         except UserError as error:
-            await self._desk.acknowledging.refuse(interaction, str(error))
+            await self._desk.responder.refuse(interaction, str(error))
             return
-        acknowledged = await self._desk.acknowledging.defer(interaction, is_private=declaration.is_private)
+        acknowledged = await self._desk.responder.defer(interaction, is_private=declaration.is_private)
         if acknowledged is not None:
-            files = {name: self._desk.files.attached(raw) for name, raw in call.files.items()}
-            await self._answer(acknowledged, declaration, call.options, files, people=call.people)
+            files = {name: self._desk.files.attach(raw) for name, raw in call.files.items()}
+            await self._answer(acknowledged, declaration, call.options, files, people=call.member_names)
 
-    async def chosen(self, interaction: discord.Interaction) -> None:
+    async def handle_message_command(self, interaction: discord.Interaction) -> None:
         """A command from the menu of a message."""
-        data = _data(interaction)
-        declaration = on_message(self._desk.menu, str(data["name"]))
+        data = _read_data(interaction)
+        declaration = find_message_command(self._desk.menu, str(data["name"]))
         message = data.get("resolved", {}).get("messages", {}).get(str(data.get("target_id")), {})
-        picture = self._desk.files.picture_in(message)
-        if declaration is None or declaration.file is None:
-            await self._desk.acknowledging.refuse(interaction, "I do not know that command any more.")
+        picture = self._desk.files.find_picture(message)
+        if declaration is None or declaration.file_option is None:
+            await self._desk.responder.refuse(interaction, "I do not know that command any more.")
         elif picture is None:
-            await self._desk.acknowledging.refuse(interaction, "There is no picture in that message.")
-        elif lacks_words(declaration):
+            await self._desk.responder.refuse(interaction, "There is no picture in that message.")
+        elif needs_text(declaration):
             await self._ask(interaction, declaration, picture)
         else:
-            acknowledged = await self._desk.acknowledging.defer(interaction, is_private=declaration.is_private)
+            acknowledged = await self._desk.responder.defer(interaction, is_private=declaration.is_private)
             if acknowledged is not None:
-                await self._answer(acknowledged, declaration, *_with_picture(declaration, picture, {}))
+                await self._answer(acknowledged, declaration, *_add_picture(declaration, picture, {}))
 
-    async def sent(self, interaction: discord.Interaction, command: str, key: str) -> None:
+    async def handle_submission(self, interaction: discord.Interaction, command: str, key: str) -> None:
         """The form that `chosen` opened, filled in."""
-        declaration = find(self._desk.menu, command).declaration
-        options = filled_in(_data(interaction))
-        acknowledged = await self._desk.acknowledging.defer(interaction, is_private=declaration.is_private)
+        declaration = find_command(self._desk.menu, command).declaration
+        options = parse_form(_read_data(interaction))
+        acknowledged = await self._desk.responder.defer(interaction, is_private=declaration.is_private)
         if acknowledged is None:
             return
-        picture = self._pictures.get(_place(interaction, key)) or await self._picture_of(interaction, key)
+        picture = self._pictures.get(_build_picture_key(interaction, key)) or await self._picture_of(interaction, key)
         if picture is None:
-            await self._refuse(acknowledged, given_back(sentence(UserError(_OLD_FORM)), options))
+            await self._refuse(acknowledged, quote_form_input(format_error(UserError(_OLD_FORM)), options))
             return
-        await self._answer(acknowledged, declaration, *_with_picture(declaration, picture, options), typed=options)
+        await self._answer(acknowledged, declaration, *_add_picture(declaration, picture, options), typed=options)
 
-    async def _ask(self, interaction: discord.Interaction, declaration: Declaration, picture: Given) -> None:
-        key = str(_data(interaction)["target_id"])
-        self._pictures[_place(interaction, key)] = picture
+    async def _ask(self, interaction: discord.Interaction, declaration: Declaration, picture: GivenFile) -> None:
+        key = str(_read_data(interaction)["target_id"])
+        self._pictures[_build_picture_key(interaction, key)] = picture
         if len(self._pictures) > _MOST_FORMS:
             self._pictures.popitem(last=False)
-        name = str(_data(interaction)["name"])
-        draft = Draft(declaration, {}, name, asks_for(name.lower()))  # as the button of that name asks
-        form = modal(draft, custom_id(declaration.name, key, prefix=ASK), self._desk.dispatcher.services)
-        await self._desk.acknowledging.answer(interaction, FORM, form)
+        name = str(_read_data(interaction)["name"])
+        draft = FormDraft(declaration, {}, name, get_form_option_names(name.lower()))  # as the button of that name asks
+        form = render_modal(
+            draft, build_custom_id(declaration.name, key, prefix=ASK_PREFIX), self._desk.dispatcher.services
+        )
+        await self._desk.responder.respond(interaction, FORM_RESPONSE, form)
 
-    async def _picture_of(self, interaction: discord.Interaction, message: str) -> Given | None:
+    async def _picture_of(self, interaction: discord.Interaction, message: str) -> GivenFile | None:
         """The picture of a message, read anew after a restart; None where the bot cannot read it."""
         if not message.isdecimal() or interaction.channel_id is None:
             return None
         try:
-            told = await self._desk.sender.message(interaction.channel_id, message)
+            told = await self._desk.api.get_message(interaction.channel_id, message)
         except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError):
             return None
-        return self._desk.files.picture_in(told)
+        return self._desk.files.find_picture(told)
 
     async def _answer(
         self,
-        acknowledged: Acknowledged,
+        acknowledged: AcknowledgedInteraction,
         declaration: Declaration,
-        options: Mapping[str, Value],
+        options: Mapping[str, OptionValue],
         files: Mapping[str, Attachment],
         *,
-        typed: Mapping[str, Value] | None = None,
+        typed: Mapping[str, OptionValue] | None = None,
         people: Mapping[str, str] | None = None,
     ) -> None:
         desk, interaction = self._desk, acknowledged.interaction
         try:
-            user = await desk.people.of_interaction(interaction, is_anywhere=declaration.works_anywhere)
+            user = await desk.users.get_interaction_user(interaction, is_anywhere=declaration.works_anywhere)
         except UserError as error:
-            await self._refuse(acknowledged, sentence(error))
+            await self._refuse(acknowledged, format_error(error))
             return
-        place = here(interaction, user.workspace)
-        message = first_message(acknowledged, place)
+        place = resolve_channel(interaction, user.workspace)
+        message = build_first_message_ref(acknowledged, place)
         invocation = Invocation(
             user=user,
-            channel=_conversation(acknowledged, place) if declaration.task is Task.CHAT else place,
+            channel=_choose_conversation(acknowledged, place) if declaration.task is Task.CHAT else place,
             command=declaration.name,
-            request_key=key_of(interaction),
+            request_key=build_request_key(interaction),
             options=options,
             attachments=files,
-            answering=message,
+            placeholder=message,
             is_private=declaration.is_private,
-            named=tuple(User(NAME, user.workspace, who, name) for who, name in (people or {}).items()),
+            mentioned_users=tuple(User(NAME, user.workspace, who, name) for who, name in (people or {}).items()),
         )
         reply = await desk.dispatcher.handle(invocation)
         if reply is not None and typed is not None:
-            reply = given_back(reply, typed)
-        await desk.showing.show(acknowledged, message, reply)
-        if reply is None and invocation.channel.thread == acknowledged.message:
-            await open_thread(desk.sender, int(place.id), acknowledged.message, str(options.get("message", "")))
+            reply = quote_form_input(reply, typed)
+        await desk.replies.show(acknowledged, message, reply)
+        if reply is None and invocation.channel.thread == acknowledged.message_id:
+            await open_thread(desk.api, int(place.id), acknowledged.message_id, str(options.get("message", "")))
 
-    async def _refuse(self, acknowledged: Acknowledged, reply: Reply) -> None:
-        message = first_message(acknowledged, here(acknowledged.interaction, ""))
-        await self._desk.showing.show(acknowledged, message, reply)
+    async def _refuse(self, acknowledged: AcknowledgedInteraction, reply: Reply) -> None:
+        message = build_first_message_ref(acknowledged, resolve_channel(acknowledged.interaction, ""))
+        await self._desk.replies.show(acknowledged, message, reply)
 
 
-def _conversation(acknowledged: Acknowledged, place: Channel) -> Channel:
+def _choose_conversation(acknowledged: AcknowledgedInteraction, place: Channel) -> Channel:
     """A question of its own goes on in a thread on its answer, and where none can be opened by replies to it."""
     interaction = acknowledged.interaction
     if place.thread or is_direct(interaction):
         return place
-    may = interaction.is_guild_integration() and takes_threads(interaction.channel, interaction.app_permissions)
-    return replace(place, thread=acknowledged.message if may else by_replies(acknowledged.message))
+    may = interaction.is_guild_integration() and can_open_thread(interaction.channel, interaction.app_permissions)
+    return replace(place, thread=acknowledged.message_id if may else build_reply_thread_id(acknowledged.message_id))
 
 
-def _with_picture(
-    declaration: Declaration, picture: Given, options: Mapping[str, Value]
-) -> tuple[dict[str, Value], dict[str, Attachment]]:
+def _add_picture(
+    declaration: Declaration, picture: GivenFile, options: Mapping[str, OptionValue]
+) -> tuple[dict[str, OptionValue], dict[str, Attachment]]:
     """The picture as the option that takes one: a file, or a link."""
-    name = declaration.file.name if declaration.file else ""
+    name = declaration.file_option.name if declaration.file_option else ""
     if isinstance(picture, Link):
         return {**options, name: picture.url}, {}
     return dict(options), {name: picture}
 
 
-def _place(interaction: discord.Interaction, message: str) -> str:
+def _build_picture_key(interaction: discord.Interaction, message: str) -> str:
     """Where a picture is: nobody reaches one from a channel that it is not in."""
     return f"{interaction.channel_id}:{message}"
 
 
-def _data(interaction: discord.Interaction) -> Mapping[str, Any]:
+def _read_data(interaction: discord.Interaction) -> Mapping[str, Any]:
     return interaction.data or {}

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import aiohttp
 import discord
 
-from bot.platforms.discord.arriving import tolerant
+from bot.platforms.discord.arriving import make_parsers_tolerant
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ READY_AFTER_SECONDS = 0.1
 """How long after the last server it is taken that all have arrived. Later ones say themselves that they are not new."""
 
 
-def hears_content(flags: discord.ApplicationFlags) -> bool:
+def can_read_message_content(flags: discord.ApplicationFlags) -> bool:
     """Whether the application may read what people write, and not only to the bot."""
     return flags.gateway_message_content or flags.gateway_message_content_limited
 
@@ -26,16 +26,16 @@ def hears_content(flags: discord.ApplicationFlags) -> bool:
 class Listener(Protocol):
     """Handles the events of the gateway."""
 
-    async def interaction(self, interaction: discord.Interaction) -> None: ...
+    async def route_interaction(self, interaction: discord.Interaction) -> None: ...
 
-    async def message(self, message: discord.Message) -> None: ...
+    async def route_message(self, message: discord.Message) -> None: ...
 
-    async def joined(self, guild: discord.Guild) -> None: ...
+    async def route_guild_join(self, guild: discord.Guild) -> None: ...
 
-    async def left(self, guild: discord.Guild) -> None: ...
+    async def route_guild_leave(self, guild: discord.Guild) -> None: ...
 
 
-class EaselClient(discord.AutoShardedClient):
+class DiscordClient(discord.AutoShardedClient):
     """Calls each of `listeners` with the events of the gateway. `connected` holds the shards that are connected.
 
     Listeners send through the client, so the client exists first: the list is given to both.
@@ -60,39 +60,39 @@ class EaselClient(discord.AutoShardedClient):
             **options,
         )
         self.shard_ids = list(shard_ids) or None
-        self.connected: set[int] = set()
+        self.connected_shards: set[int] = set()
         self._gateway_listeners = listeners
-        self._here_before: set[int] = set()
-        tolerant(self._connection.parsers)
+        self._known_guilds: set[int] = set()
+        make_parsers_tolerant(self._connection.parsers)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         for listener in self._gateway_listeners:
-            await listener.interaction(interaction)
+            await listener.route_interaction(interaction)
 
     async def on_message(self, message: discord.Message) -> None:
         for listener in self._gateway_listeners:
-            await listener.message(message)
+            await listener.route_message(message)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        if guild.id in self._here_before:  # not each Discord says that a server which comes late is an old one
+        if guild.id in self._known_guilds:  # not each Discord says that a server which comes late is an old one
             return
         for listener in self._gateway_listeners:
-            await listener.joined(guild)
+            await listener.route_guild_join(guild)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        self._here_before.discard(guild.id)
+        self._known_guilds.discard(guild.id)
         for listener in self._gateway_listeners:
-            await listener.left(guild)
+            await listener.route_guild_leave(guild)
 
     async def on_shard_connect(self, shard_id: int) -> None:
-        self.connected.add(shard_id)
-        self._here_before.update(guild.id for guild in self.guilds)
+        self.connected_shards.add(shard_id)
+        self._known_guilds.update(guild.id for guild in self.guilds)
         log.info("discord.connected", extra={"shard": shard_id})
 
     async def on_shard_resumed(self, shard_id: int) -> None:
-        self.connected.add(shard_id)
+        self.connected_shards.add(shard_id)
         log.info("discord.resumed", extra={"shard": shard_id})
 
     async def on_shard_disconnect(self, shard_id: int) -> None:
-        self.connected.discard(shard_id)
+        self.connected_shards.discard(shard_id)
         log.warning("discord.disconnected", extra={"shard": shard_id})

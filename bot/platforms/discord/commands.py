@@ -7,23 +7,23 @@ from typing import Any
 from bot.core.invocations import Attachment
 from bot.core.people import Rank
 from bot.dispatch.declaration import Declaration, Option, OptionKind
-from bot.dispatch.drafts import Value
+from bot.dispatch.drafts import OptionValue
 from bot.dispatch.parser import Menu
-from bot.platforms.discord.translating import localizations
+from bot.platforms.discord.translating import get_localizations
 
 Payload = dict[str, Any]
-Reader = Callable[[str], Awaitable[bytes]]
+DownloadFile = Callable[[str], Awaitable[bytes]]
 """Downloads a file by its address; raises a `UserError`."""
 
 _SLASH, _ON_MESSAGE = 1, 3
 _SUBCOMMAND, _GROUP = 1, 2
 _FOCUS = "focused"
-KINDS = {
+OPTION_TYPES = {
     OptionKind.TEXT: 3,
     OptionKind.INTEGER: 4,
     OptionKind.FLAG: 5,
     OptionKind.PERSON: 6,
-    OptionKind.PLACE: 7,
+    OptionKind.CHANNEL: 7,
     OptionKind.ROLE: 8,
     OptionKind.NUMBER: 10,
     OptionKind.FILE: 11,
@@ -38,22 +38,22 @@ _IN_GUILDS, _WITH_BOT, _ELSEWHERE = 0, 1, 2
 _FOR_GUILDS, _FOR_USERS = 0, 1
 
 
-def application_commands(menu: Menu, *, allow_user_installs: bool) -> list[Payload]:
+def build_application_commands(menu: Menu, *, allow_user_installs: bool) -> list[Payload]:
     """Every command of the menu as Discord registers it, groups under their first word, and those of messages."""
     declarations = [form.declaration for form in menu]
     families: dict[str, list[Declaration]] = {}
     for declaration in declarations:
-        families.setdefault(declaration.words_of_name[0], []).append(declaration)
+        families.setdefault(declaration.name_parts[0], []).append(declaration)
     slashes = [
-        {**_family(name, members), **_where(members, allow_user_installs=allow_user_installs)}
+        {**_build_command(name, members), **_build_contexts(members, allow_user_installs=allow_user_installs)}
         for name, members in families.items()
     ]
     menus = [
         {
             "type": _ON_MESSAGE,
             "name": label,
-            "default_member_permissions": _powers([declaration]),
-            **_where([declaration], allow_user_installs=allow_user_installs),
+            "default_member_permissions": _choose_permissions([declaration]),
+            **_build_contexts([declaration], allow_user_installs=allow_user_installs),
         }
         for declaration in declarations
         for label in declaration.contexts.values()
@@ -61,7 +61,7 @@ def application_commands(menu: Menu, *, allow_user_installs: bool) -> list[Paylo
     return [*slashes, *menus]
 
 
-def _where(members: Sequence[Declaration], *, allow_user_installs: bool) -> Payload:
+def _build_contexts(members: Sequence[Declaration], *, allow_user_installs: bool) -> Payload:
     """Where it is offered. What moderators and the owner do concerns a server, and is done there."""
     if all(member.rank > Rank.USER for member in members):
         return {"contexts": [_IN_GUILDS], "integration_types": [_FOR_GUILDS]}
@@ -70,35 +70,40 @@ def _where(members: Sequence[Declaration], *, allow_user_installs: bool) -> Payl
     return {"contexts": [_IN_GUILDS, _WITH_BOT], "integration_types": [_FOR_GUILDS]}
 
 
-def _family(name: str, members: Sequence[Declaration]) -> Payload:
+def _build_command(name: str, members: Sequence[Declaration]) -> Payload:
     """One command, or a first word with the commands under it."""
-    powers = {"default_member_permissions": _powers(members)}
+    powers = {"default_member_permissions": _choose_permissions(members)}
     only = members[0]
-    if only.words_of_name == (name,):
-        return {"type": _SLASH, **_described(name, only.description, (name,)), "options": _options(only), **powers}
+    if only.name_parts == (name,):
+        return {
+            "type": _SLASH,
+            **_build_description(name, only.description, (name,)),
+            "options": _build_options(only),
+            **powers,
+        }
     verbs = ", ".join(member.name.removeprefix(f"{name} ") for member in members)
-    options = _subcommands(members, depth=1)
+    options = _build_subcommands(members, depth=1)
     return {"type": _SLASH, "name": name, "description": _cut(f"{name}: {verbs}"), "options": options, **powers}
 
 
-def _subcommands(members: Sequence[Declaration], *, depth: int) -> list[Payload]:
+def _build_subcommands(members: Sequence[Declaration], *, depth: int) -> list[Payload]:
     made: list[Payload] = []
     groups: dict[str, list[Declaration]] = {}
     for member in members:
-        words = member.words_of_name
+        words = member.name_parts
         if len(words) == depth + 1:
-            described = _described(words[depth], member.description, (member.name,))
-            made.append({"type": _SUBCOMMAND, **described, "options": _options(member)})
+            described = _build_description(words[depth], member.description, (member.name,))
+            made.append({"type": _SUBCOMMAND, **described, "options": _build_options(member)})
         else:
             groups.setdefault(words[depth], []).append(member)
     for name, inner in groups.items():
-        verbs = ", ".join(member.words_of_name[-1] for member in inner)
-        options = _subcommands(inner, depth=depth + 1)
+        verbs = ", ".join(member.name_parts[-1] for member in inner)
+        options = _build_subcommands(inner, depth=depth + 1)
         made.append({"type": _GROUP, "name": name, "description": _cut(f"{name}: {verbs}"), "options": options})
     return made
 
 
-def _powers(members: Sequence[Declaration]) -> str | None:
+def _choose_permissions(members: Sequence[Declaration]) -> str | None:
     """Who sees it before a server's admins decide otherwise; whoever calls it is checked each time all the same.
 
     What works anywhere is for the bot's owner, who need not administer the server.
@@ -107,22 +112,22 @@ def _powers(members: Sequence[Declaration]) -> str | None:
     return None if is_for_all else MANAGE_GUILD
 
 
-def _described(name: str, description: str, key: tuple[str, ...]) -> Payload:
+def _build_description(name: str, description: str, key: tuple[str, ...]) -> Payload:
     told: Payload = {"name": name, "description": _cut(description)}
-    if translated := localizations(*key):
+    if translated := get_localizations(*key):
         told["description_localizations"] = {locale: _cut(text) for locale, text in translated.items()}
     return told
 
 
-def _options(declaration: Declaration) -> list[Payload]:
+def _build_options(declaration: Declaration) -> list[Payload]:
     """Required ones first, as Discord wants them."""
     ordered = sorted(declaration.options, key=lambda option: not option.is_required)
-    return [_option(declaration, option) for option in ordered[:_MOST_CHOICES]]
+    return [_build_option(declaration, option) for option in ordered[:_MOST_CHOICES]]
 
 
-def _option(declaration: Declaration, option: Option) -> Payload:
-    told = _described(option.name, option.question, (declaration.name, option.name))
-    told |= {"type": KINDS[option.kind]}
+def _build_option(declaration: Declaration, option: Option) -> Payload:
+    told = _build_description(option.name, option.question, (declaration.name, option.name))
+    told |= {"type": OPTION_TYPES[option.kind]}
     if option.is_required:
         told["required"] = True
     if has_suggestions(option):
@@ -132,11 +137,11 @@ def _option(declaration: Declaration, option: Option) -> Payload:
     if option.kind is OptionKind.TEXT and option.max_length and not option.choices:
         told["max_length"] = min(option.max_length, _LONGEST_TEXT)
     if option.kind in _NUMBERS:
-        told |= _bounds(option)
+        told |= _build_bounds(option)
     return told
 
 
-def _bounds(option: Option) -> Payload:
+def _build_bounds(option: Option) -> Payload:
     told = {"min_value": option.minimum, "max_value": option.maximum}
     bounds = {name: bound for name, bound in told.items() if bound is not None}
     if option.kind is not OptionKind.INTEGER:
@@ -154,19 +159,19 @@ def _cut(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SlashInvocation:
     """What somebody typed: the command's whole name, its options, its files as Discord tells of them."""
 
     command: str
-    options: Mapping[str, Value]
+    options: Mapping[str, OptionValue]
     files: Mapping[str, Payload]
-    focused: str = ""
+    focused_option: str = ""
     """The option being typed, while Discord asks for suggestions."""
-    people: Mapping[str, str] = field(default_factory=dict)
+    member_names: Mapping[str, str] = field(default_factory=dict)
     """Members of this server that options name: their names by id."""
 
 
-def asked(data: Mapping[str, Any]) -> Asked:
+def parse_slash_command(data: Mapping[str, Any]) -> SlashInvocation:
     """What a slash command's interaction says."""
     words, given = [str(data["name"])], list(data.get("options") or ())
     while given and given[0]["type"] in (_SUBCOMMAND, _GROUP):
@@ -174,8 +179,8 @@ def asked(data: Mapping[str, Any]) -> Asked:
         given = list(given[0].get("options") or ())
     resolved = data.get("resolved", {})
     attached = resolved.get("attachments", {})
-    is_file = KINDS[OptionKind.FILE]
-    return Asked(
+    is_file = OPTION_TYPES[OptionKind.FILE]
+    return SlashInvocation(
         " ".join(words),
         {option["name"]: option["value"] for option in given if option["type"] != is_file and "value" in option},
         # While somebody still types, a chosen file is named but not told of.
@@ -185,31 +190,31 @@ def asked(data: Mapping[str, Any]) -> Asked:
             if option["type"] == is_file and option["value"] in attached
         },
         next((option["name"] for option in given if option.get(_FOCUS)), ""),
-        {str(who): _name_of(member, resolved["users"][who]) for who, member in resolved.get("members", {}).items()},
+        {str(who): _choose_name(member, resolved["users"][who]) for who, member in resolved.get("members", {}).items()},
     )
 
 
-def _name_of(member: Mapping[str, Any], user: Mapping[str, Any]) -> str:
+def _choose_name(member: Mapping[str, Any], user: Mapping[str, Any]) -> str:
     """What people here call somebody."""
     return str(member.get("nick") or user.get("global_name") or user["username"])
 
 
-def on_message(menu: Menu, label: str) -> Declaration | None:
+def find_message_command(menu: Menu, label: str) -> Declaration | None:
     """The command that is called so in the menu of a message."""
     found = (form.declaration for form in menu)
     return next((declaration for declaration in found if label in declaration.contexts.values()), None)
 
 
-def attachment(raw: Mapping[str, Any], read: Reader) -> Attachment:
+def build_attachment(raw: Mapping[str, Any], read: DownloadFile) -> Attachment:
     """A file that somebody attached. Its kind and size are what Discord claims."""
     address = str(raw["url"])
     mime = str(raw.get("content_type") or "application/octet-stream").partition(";")[0]
     return Attachment(str(raw["filename"]), mime, int(raw["size"]), lambda: read(address))
 
 
-def registered(commands: Iterable[Mapping[str, Any]]) -> list[Payload]:
+def strip_server_fields(commands: Iterable[Mapping[str, Any]]) -> list[Payload]:
     """What Discord says is registered, without what it adds, to be compared with what should be."""
-    return [_essence(command) for command in commands]
+    return [_keep_essential(command) for command in commands]
 
 
 _ESSENTIAL = (
@@ -218,11 +223,11 @@ _ESSENTIAL = (
 )
 
 
-def _essence(told: Mapping[str, Any]) -> Payload:
+def _keep_essential(told: Mapping[str, Any]) -> Payload:
     kept = {name: told[name] for name in _ESSENTIAL if told.get(name) not in (None, False, "", [], {})}
     for name in ("options", "choices"):
         if name in kept:
-            kept[name] = [_essence(inner) for inner in kept[name]]
+            kept[name] = [_keep_essential(inner) for inner in kept[name]]
     for name in ("contexts", "integration_types"):
         if name in kept:
             kept[name] = sorted(kept[name])

@@ -7,37 +7,37 @@ import discord
 from bot.core.people import Channel
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.parser import Menu
-from bot.platforms.discord.acknowledging import Acknowledging
-from bot.platforms.discord.files import Files
-from bot.platforms.discord.people import People
-from bot.platforms.discord.places import channel_of
+from bot.platforms.discord.acknowledging import InteractionResponder
+from bot.platforms.discord.files import DiscordFiles
+from bot.platforms.discord.people import DiscordUsers
+from bot.platforms.discord.places import build_channel
 from bot.platforms.discord.platform import DiscordPlatform
-from bot.platforms.discord.sending import Sender
-from bot.platforms.discord.showing import Showing
+from bot.platforms.discord.sending import DiscordRestApi
+from bot.platforms.discord.showing import DiscordReplies
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class InteractionContext:
     """The dispatcher, and the ways to hear and answer people."""
 
     dispatcher: Dispatcher
-    acknowledging: Acknowledging
-    showing: Showing
-    people: People
-    files: Files
+    responder: InteractionResponder
+    replies: DiscordReplies
+    users: DiscordUsers
+    files: DiscordFiles
     platform: DiscordPlatform
-    sender: Sender
+    api: DiscordRestApi
 
     @property
     def menu(self) -> Menu:
         return self.dispatcher.services.menu
 
 
-def here(interaction: discord.Interaction, workspace: str) -> Channel:
+def resolve_channel(interaction: discord.Interaction, workspace: str) -> Channel:
     """Where an interaction came from."""
-    return channel_of(interaction.channel, workspace)
+    return build_channel(interaction.channel, workspace)
 
 
-def key_of(interaction: discord.Interaction) -> str:
+def build_request_key(interaction: discord.Interaction) -> str:
     """Discord's own id of one act: one key, one job."""
     return f"discord:{interaction.id}"

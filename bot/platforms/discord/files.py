@@ -10,60 +10,60 @@ import discord
 
 from bot.core.errors import BadFile
 from bot.core.invocations import Attachment, Link
-from bot.platforms.discord.addresses import file_address
-from bot.platforms.discord.commands import attachment
+from bot.platforms.discord.addresses import build_file_url
+from bot.platforms.discord.commands import build_attachment
 
 _SECTION, _THUMBNAIL, _GALLERY, _CONTAINER = 9, 11, 12, 17
 
 
-class Files:
+class DiscordFiles:
     """Downloads through discord.py's own session, from the owner's proxy where there is one."""
 
     def __init__(self, client: discord.Client, cdn_url: str) -> None:
         self._client = client
         self._cdn_url = cdn_url
 
-    def attached(self, raw: Mapping[str, Any]) -> Attachment:
+    def attach(self, raw: Mapping[str, Any]) -> Attachment:
         """A file as Discord's JSON describes it."""
-        return attachment(raw, self._read)
+        return build_attachment(raw, self._read)
 
-    def of_message(self, message: discord.Message) -> list[Attachment]:
+    def list_attachments(self, message: discord.Message) -> list[Attachment]:
         """The files of a message that discord.py read."""
-        files = [self.attached(file.to_dict()) for file in message.attachments]
+        files = [self.attach(file.to_dict()) for file in message.attachments]
         # The files of a layout are told of in its parts; not each Discord lists them besides.
-        return files or [self._shown(item.media) for item in _gallery(message.components)]
+        return files or [self._attach_media(item.media) for item in _iterate_gallery(message.components)]
 
-    def _shown(self, media: discord.UnfurledMediaItem) -> Attachment:
+    def _attach_media(self, media: discord.UnfurledMediaItem) -> Attachment:
         name = urlsplit(media.url).path.rpartition("/")[2] or "picture"
         mime = media.content_type or mimetypes.guess_type(name)[0] or "image/png"
         return Attachment(name, mime, 0, lambda: self._read(media.url))
 
-    def picture_in(self, raw: Mapping[str, Any]) -> Attachment | Link | None:
+    def find_picture(self, raw: Mapping[str, Any]) -> Attachment | Link | None:
         """The first picture that a message shows, from Discord's JSON of it: attached, in its layout, or linked."""
         for message in (raw, *(snapshot["message"] for snapshot in raw.get("message_snapshots") or ())):
             for file in message.get("attachments") or ():
                 if str(file.get("content_type") or "").startswith("image/"):
-                    return self.attached(file)
-            for address in (*_in_layout(message.get("components") or ()), *_in_embeds(message)):
-                return Link(file_address(address, self._cdn_url))
+                    return self.attach(file)
+            for address in (*_find_in_layout(message.get("components") or ()), *_find_in_embeds(message)):
+                return Link(build_file_url(address, self._cdn_url))
         return None
 
     async def _read(self, address: str) -> bytes:
         try:
-            return await self._client.http.get_from_cdn(file_address(address, self._cdn_url))
+            return await self._client.http.get_from_cdn(build_file_url(address, self._cdn_url))
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             raise BadFile("Discord did not give me that file. Please attach it again.") from error
 
 
-def _gallery(components: Sequence[Any]) -> Iterator[discord.MediaGalleryItem]:
+def _iterate_gallery(components: Sequence[Any]) -> Iterator[discord.MediaGalleryItem]:
     for component in components:
         if isinstance(component, discord.MediaGalleryComponent):
             yield from component.items
         elif isinstance(component, discord.Container):
-            yield from _gallery(component.children)
+            yield from _iterate_gallery(component.children)
 
 
-def _in_layout(components: Any) -> Iterator[str]:
+def _find_in_layout(components: Any) -> Iterator[str]:
     for component in components:
         kind = component.get("type")
         if kind == _GALLERY:
@@ -71,12 +71,12 @@ def _in_layout(components: Any) -> Iterator[str]:
         elif kind == _THUMBNAIL:
             yield component["media"]["url"]
         elif kind == _SECTION:
-            yield from _in_layout([component.get("accessory") or {}])
+            yield from _find_in_layout([component.get("accessory") or {}])
         elif kind == _CONTAINER:
-            yield from _in_layout(component.get("components") or ())
+            yield from _find_in_layout(component.get("components") or ())
 
 
-def _in_embeds(message: Mapping[str, Any]) -> Iterator[str]:
+def _find_in_embeds(message: Mapping[str, Any]) -> Iterator[str]:
     for embed in message.get("embeds") or ():
         for kind in ("image", "thumbnail"):
             if address := (embed.get(kind) or {}).get("url"):

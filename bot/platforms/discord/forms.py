@@ -6,52 +6,52 @@ from typing import Any
 
 from bot.core.replies import Reply, Tone
 from bot.dispatch.declaration import Declaration, Option, OptionKind
-from bot.dispatch.drafts import Draft, Value
+from bot.dispatch.drafts import FormDraft, OptionValue
 from bot.dispatch.services import Services
 from bot.platforms.discord.commands import Payload
 
-MOST_FIELDS = 5
+MAX_FIELDS = 5
 _LONGEST_TITLE = 45
 _LONGEST_DESCRIPTION = 100
 _LONGEST_TEXT = 4000
 _LONGEST_CHOICE = 100
 _MOST_CHOICES = 25
 _LABEL, _TEXT_INPUT, _SELECT = 18, 4, 3
-_PICKERS = {OptionKind.PERSON: 5, OptionKind.ROLE: 6, OptionKind.PLACE: 8}
+_PICKERS = {OptionKind.PERSON: 5, OptionKind.ROLE: 6, OptionKind.CHANNEL: 8}
 _SHORT, _PARAGRAPH = 1, 2
 _LONG_FROM = 100
 """A text that may be longer than this gets a field of several lines."""
 
 
-def modal(draft: Draft, custom_id: str, services: Services) -> Payload:
+def render_modal(draft: FormDraft, custom_id: str, services: Services) -> Payload:
     """The form, filled in as far as is known: at most five fields, the most important first."""
-    fields = [_field(option, draft.values.get(option.name), services) for option in fields_of(draft)]
+    fields = [_render_field(option, draft.values.get(option.name), services) for option in choose_fields(draft)]
     return {"custom_id": custom_id, "title": _cut(draft.title, _LONGEST_TITLE), "components": fields}
 
 
-def fields_of(draft: Draft) -> list[Option]:
+def choose_fields(draft: FormDraft) -> list[Option]:
     """The options that the form asks for. Files are known by the job or the message, and not asked for again."""
     options = [option for option in draft.declaration.options if option.kind is not OptionKind.FILE]
-    if draft.asks_for:
+    if draft.option_names:
         named = {option.name: option for option in options}
-        options = [named[name] for name in draft.asks_for if name in named]
+        options = [named[name] for name in draft.option_names if name in named]
     else:
         options.sort(key=lambda option: not (option.is_required or option.words))
-    return options[:MOST_FIELDS]
+    return options[:MAX_FIELDS]
 
 
-def lacks_words(declaration: Declaration) -> bool:
+def needs_text(declaration: Declaration) -> bool:
     """Whether a picture alone does not suffice to start the command."""
     return any(option.is_required and option.kind is not OptionKind.FILE for option in declaration.options)
 
 
-def filled_in(data: Mapping[str, Any]) -> dict[str, Value]:
+def parse_form(data: Mapping[str, Any]) -> dict[str, OptionValue]:
     """The options of a form that was sent: empty ones are empty texts."""
-    fields = [row.get("component", row) for row in _rows(data.get("components") or ())]
-    return {str(field["custom_id"]): _value(field) for field in fields if "custom_id" in field}
+    fields = [row.get("component", row) for row in _flatten_rows(data.get("components") or ())]
+    return {str(field["custom_id"]): _read_value(field) for field in fields if "custom_id" in field}
 
 
-def given_back(reply: Reply, options: Mapping[str, Value]) -> Reply:
+def quote_form_input(reply: Reply, options: Mapping[str, OptionValue]) -> Reply:
     """A refusal with all that was written into the form, to be copied: Discord keeps nothing of it."""
     written = {name: str(value).strip().replace("```", "ˋˋˋ") for name, value in options.items()}
     lines = "\n".join(f"{name}: {words}" for name, words in written.items() if words)
@@ -60,47 +60,47 @@ def given_back(reply: Reply, options: Mapping[str, Value]) -> Reply:
     return replace(reply, text=f"{reply.text}\n\nWhat you wrote:\n```\n{lines}\n```")
 
 
-def _rows(components: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _flatten_rows(components: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Labels and their fields; older forms have rows."""
     return [inner for row in components for inner in row.get("components", [row])]
 
 
-def _value(field: Mapping[str, Any]) -> Value:
+def _read_value(field: Mapping[str, Any]) -> OptionValue:
     if "values" in field:
         return str(next(iter(field["values"]), ""))
     value = field.get("value")
     return value if isinstance(value, (bool, int, float)) else str(value or "")
 
 
-def _field(option: Option, value: Value | None, services: Services) -> Payload:
+def _render_field(option: Option, value: OptionValue | None, services: Services) -> Payload:
     told: Payload = {"type": _LABEL, "label": _cut(option.name.replace("_", " ").capitalize(), _LONGEST_TITLE)}
     told["description"] = _cut(option.question, _LONGEST_DESCRIPTION)
     told["component"] = {
         "custom_id": option.name,
         "required": option.is_required,
-        **_input(option, value, services),
+        **_render_input(option, value, services),
     }
     return told
 
 
-def _input(option: Option, value: Value | None, services: Services) -> Payload:
+def _render_input(option: Option, value: OptionValue | None, services: Services) -> Payload:
     if option.kind in _PICKERS:
         return {"type": _PICKERS[option.kind]}
-    if choices := _choices(option, services):
-        return _select(choices, "" if value is None else str(value))
+    if choices := _list_choices(option, services):
+        return _render_select(choices, "" if value is None else str(value))
     if option.kind is OptionKind.FLAG:
-        return _select([("Yes", "yes"), ("No", "no")], "yes" if value is True else "")
-    return _text_input(option, value)
+        return _render_select([("Yes", "yes"), ("No", "no")], "yes" if value is True else "")
+    return _render_text_input(option, value)
 
 
-def _choices(option: Option, services: Services) -> list[tuple[str, str]]:
+def _list_choices(option: Option, services: Services) -> list[tuple[str, str]]:
     """What can be chosen, as labels and values."""
     if option.autocomplete is not None:
         return [(choice.label, choice.value) for choice in option.autocomplete(services, "")]
     return [(choice, choice) for choice in option.choices]
 
 
-def _select(choices: Sequence[tuple[str, str]], value: str) -> Payload:
+def _render_select(choices: Sequence[tuple[str, str]], value: str) -> Payload:
     return {
         "type": _SELECT,
         "options": [
@@ -110,11 +110,11 @@ def _select(choices: Sequence[tuple[str, str]], value: str) -> Payload:
     }
 
 
-def _text_input(option: Option, value: Value | None) -> Payload:
+def _render_text_input(option: Option, value: OptionValue | None) -> Payload:
     is_text = option.kind is OptionKind.TEXT
     most = min(option.max_length or _LONGEST_TEXT, _LONGEST_TEXT) if is_text else 40
     is_long = is_text and most > _LONG_FROM
-    known = "" if value is None else _written(value)[:most]
+    known = "" if value is None else _format_value(value)[:most]
     return {
         "type": _TEXT_INPUT,
         "style": _PARAGRAPH if is_long else _SHORT,
@@ -123,7 +123,7 @@ def _text_input(option: Option, value: Value | None) -> Payload:
     }
 
 
-def _written(value: Value) -> str:
+def _format_value(value: OptionValue) -> str:
     """A number as people write it: 7.5, and 7 rather than 7.0."""
     return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
 

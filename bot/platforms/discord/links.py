@@ -8,7 +8,7 @@ _CODE = re.compile(r"```.+?```|(?<!`)(`{1,2})(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
 _MASKED = re.compile(r"\](?=\(\s*<?\s*[A-Za-z][A-Za-z0-9+.-]*:)")
 
 
-def unmasked(text: str) -> str:
+def unmask_links(text: str) -> str:
     """The text with every `[words](address)` outside code as `[words] (address)`, one character longer each."""
     if "](" not in text:
         return text

@@ -7,63 +7,63 @@ import discord
 
 from bot.core.errors import UserError
 from bot.dispatch.parser import Menu
-from bot.platforms.discord.access import Access
+from bot.platforms.discord.access import DiscordConfig
 from bot.platforms.discord.addresses import use_api
-from bot.platforms.discord.answers import trace
-from bot.platforms.discord.client import EaselClient, hears_content
-from bot.platforms.discord.commands import application_commands
+from bot.platforms.discord.answers import create_trace
+from bot.platforms.discord.client import DiscordClient, can_read_message_content
+from bot.platforms.discord.commands import build_application_commands
 from bot.platforms.discord.connection import REFUSED_TOKEN
-from bot.platforms.discord.permissions import invite_link, missing
-from bot.platforms.discord.registering import differences, known_commands
+from bot.platforms.discord.permissions import build_invite_link, find_missing_permissions
+from bot.platforms.discord.registering import compare_commands, fetch_commands
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ApplicationReport:
     """What Discord says of the application."""
 
     name: str
     invite_link: str
-    hears_content: bool
+    has_message_content_intent: bool
     """Whether the Message Content intent is switched on."""
-    endpoint: str
+    interactions_endpoint_url: str
     """Where Discord sends interactions instead of the gateway, if somebody set that."""
-    drift: tuple[str, ...]
+    outdated_commands: tuple[str, ...]
     """Commands that are not at Discord as they are here."""
-    lacking: dict[str, list[str]]
+    missing_permissions: dict[str, list[str]]
     """Servers where permissions are missing, and which."""
-    servers: int
+    server_count: int
 
 
-async def look(access: Access, menu: Menu) -> Looked:
+async def inspect_application(config: DiscordConfig, menu: Menu) -> ApplicationReport:
     """Ask Discord. Raises a `UserError` where the token is refused or Discord is not reached."""
-    use_api(access.api_url)
-    client = EaselClient(discord.Intents.none(), trace(), ())
+    use_api(config.api_url)
+    client = DiscordClient(discord.Intents.none(), create_trace(), ())
     try:
-        await client.login(access.token)
-        return await _looked(client, access, menu)
+        await client.login(config.token)
+        return await _build_report(client, config, menu)
     except discord.LoginFailure as error:
         raise UserError(REFUSED_TOKEN) from error
     except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
-        raise UserError(f"Discord is not reached at {access.api_url}: {error}.") from error
+        raise UserError(f"Discord is not reached at {config.api_url}: {error}.") from error
     finally:
         await client.close()
 
 
-async def _looked(client: EaselClient, access: Access, menu: Menu) -> Looked:
+async def _build_report(client: DiscordClient, config: DiscordConfig, menu: Menu) -> ApplicationReport:
     application = await client.application_info()
     guilds = await client.http.get_guilds(limit=200, with_counts=False)
     lacking = {
         guild["name"]: names
         for guild in guilds
-        if (names := missing(discord.Permissions(int(guild["permissions"])), with_comfort=True))
+        if (names := find_missing_permissions(discord.Permissions(int(guild["permissions"])), include_optional=True))
     }
-    wanted = application_commands(menu, allow_user_installs=access.allow_user_installs)
-    return Looked(
+    wanted = build_application_commands(menu, allow_user_installs=config.allow_user_installs)
+    return ApplicationReport(
         name=application.name,
-        invite_link=invite_link(application.id),
-        hears_content=hears_content(application.flags),
-        endpoint=application.interactions_endpoint_url or "",
-        drift=tuple(differences(await known_commands(client), wanted)),
-        lacking=lacking,
-        servers=len(guilds),
+        invite_link=build_invite_link(application.id),
+        has_message_content_intent=can_read_message_content(application.flags),
+        interactions_endpoint_url=application.interactions_endpoint_url or "",
+        outdated_commands=tuple(compare_commands(await fetch_commands(client), wanted)),
+        missing_permissions=lacking,
+        server_count=len(guilds),
     )

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from bot.core.replies import Button, Picture, Progress, Reply, Stage, Tone
-from bot.platforms.discord.buttons import rows
-from bot.platforms.discord.links import unmasked
+from bot.platforms.discord.buttons import render_button_rows
+from bot.platforms.discord.links import unmask_links
 
 Payload = dict[str, Any]
 
@@ -17,7 +17,7 @@ LONGEST_TEXT = 2000
 """Of a plain message. A layout holds 4,000, but its words are an error or a caption at most."""
 
 SUPPRESS_EMBEDS, EPHEMERAL, IS_LAYOUT = 1 << 2, 1 << 6, 1 << 15
-NOBODY: Payload = {"parse": []}
+NO_MENTIONS: Payload = {"parse": []}
 """Whom a message may notify, whatever its words say."""
 
 _TEXT, _GALLERY = 10, 12
@@ -37,7 +37,7 @@ def is_layout(reply: Reply) -> bool:
     return reply.is_visual or bool(reply.pictures)
 
 
-def payload(reply: Reply, *, names: Sequence[str] = (), remark: str = "") -> Payload:
+def render_payload(reply: Reply, *, names: Sequence[str] = (), remark: str = "") -> Payload:
     """What to send. `names` are the uploaded files of the reply's pictures, in order; `remark` joins the line of facts.
 
     Edits and creates are the same: absent is nothing, and nobody is ever notified.
@@ -46,41 +46,43 @@ def payload(reply: Reply, *, names: Sequence[str] = (), remark: str = "") -> Pay
     if is_layout(reply):
         return {
             "flags": IS_LAYOUT,
-            "components": _layout(reply, names, note),
-            "allowed_mentions": NOBODY,
+            "components": _render_layout(reply, names, note),
+            "allowed_mentions": NO_MENTIONS,
         }
     return {
-        "content": _words(reply, note),
+        "content": _format_text(reply, note),
         "flags": SUPPRESS_EMBEDS,
-        "components": rows(reply.buttons),
-        "allowed_mentions": NOBODY,
+        "components": render_button_rows(reply.buttons),
+        "allowed_mentions": NO_MENTIONS,
     }
 
 
-def private(text: str) -> Payload:
+def render_private_payload(text: str) -> Payload:
     """A sentence for one person, as the first answer to what they did."""
-    return {**payload(Reply(text, tone=Tone.ERROR)), "flags": SUPPRESS_EMBEDS | EPHEMERAL}
+    return {**render_payload(Reply(text, tone=Tone.ERROR)), "flags": SUPPRESS_EMBEDS | EPHEMERAL}
 
 
-def _layout(reply: Reply, names: Sequence[str], note: str) -> list[Payload]:
-    head = unmasked(reply.text) or (_progress(reply.progress) if reply.progress else "")
+def _render_layout(reply: Reply, names: Sequence[str], note: str) -> list[Payload]:
+    head = unmask_links(reply.text) or (_format_progress(reply.progress) if reply.progress else "")
     shown = [(picture, name) for picture, name in zip(reply.pictures, names, strict=False) if name]
-    gallery = [{"type": _GALLERY, "items": [_item(picture, name) for picture, name in shown]}] if shown else []
-    asked = unmasked(reply.asked)
+    gallery = (
+        [{"type": _GALLERY, "items": [_render_gallery_item(picture, name) for picture, name in shown]}] if shown else []
+    )
+    asked = unmask_links(reply.request_summary)
     return [
-        *([_text(f"-# {asked if len(asked) <= _ASKED else asked[: _ASKED - 1] + '…'}")] if asked else []),
-        *([_text(head[:LONGEST_TEXT])] if head.strip() else []),
+        *([_render_text(f"-# {asked if len(asked) <= _ASKED else asked[: _ASKED - 1] + '…'}")] if asked else []),
+        *([_render_text(head[:LONGEST_TEXT])] if head.strip() else []),
         *gallery,
-        *([_text(f"-# {note}")] if note else []),
-        *rows(reply.buttons),
+        *([_render_text(f"-# {note}")] if note else []),
+        *render_button_rows(reply.buttons),
     ]
 
 
-def _text(words: str) -> Payload:
+def _render_text(words: str) -> Payload:
     return {"type": _TEXT, "content": words}
 
 
-def _item(picture: Picture, name: str) -> Payload:
+def _render_gallery_item(picture: Picture, name: str) -> Payload:
     alt = picture.alt[:_LONGEST_ALT]
     return {
         "media": {"url": f"attachment://{name}"},
@@ -89,16 +91,16 @@ def _item(picture: Picture, name: str) -> Payload:
     }
 
 
-def _words(reply: Reply, note: str) -> str:
+def _format_text(reply: Reply, note: str) -> str:
     """The text and the facts under it. The text is never cut for the facts' sake."""
-    text = unmasked(reply.text).strip() or (_progress(reply.progress) if reply.progress else "")
+    text = unmask_links(reply.text).strip() or (_format_progress(reply.progress) if reply.progress else "")
     whole = "\n".join(part for part in (text, f"-# {note}" if note else "") if part) or "…"
     return whole if len(whole) <= LONGEST_TEXT else text[:LONGEST_TEXT]
 
 
-def _progress(progress: Progress) -> str:
+def _format_progress(progress: Progress) -> str:
     """Where a job is, in one line: the stage, the place in line, a bar, and the time it took and usually takes."""
-    facts = [_place(progress)]
+    facts = [_format_queue_position(progress)]
     if progress.percent is not None:
         full = round(progress.percent * _BARS / 100)
         facts.append(f"{'▰' * full}{'▱' * (_BARS - full)} {progress.percent} %")
@@ -108,13 +110,13 @@ def _progress(progress: Progress) -> str:
     return f"⏳ {' · '.join(facts)}"
 
 
-def _place(progress: Progress) -> str:
-    if progress.stage is not Stage.QUEUED or progress.place is None:
+def _format_queue_position(progress: Progress) -> str:
+    if progress.stage is not Stage.QUEUED or progress.queue_position is None:
         return _STAGES[progress.stage]
-    return "You are next" if progress.place == 1 else f"Number {progress.place} in line"
+    return "You are next" if progress.queue_position == 1 else f"Number {progress.queue_position} in line"
 
 
-def with_show(reply: Reply, job: str) -> Reply:
+def add_show_button(reply: Reply, job: str) -> Reply:
     """A message that soon cannot be changed any more: it says so, and its button brings the job back."""
     text = "This takes longer than Discord lets me change this message. Press Show to go on watching."
     return Reply(
@@ -127,7 +129,7 @@ def with_show(reply: Reply, job: str) -> Reply:
     )
 
 
-def with_ask(reply: Reply) -> Reply:
+def add_ask_button(reply: Reply) -> Reply:
     """Where nobody hears the next words, an answer goes on by a button that asks for them."""
     answer = next((button for button in reply.buttons if button.action == "regenerate"), None)
     if answer is None:

@@ -8,36 +8,38 @@ from collections.abc import Callable
 from bot.core.clock import Clock
 from bot.core.platform import Pacer
 from bot.core.replies import MessageRef
-from bot.platforms.discord.places import place_of, plain_token
-from bot.streaming.pacer import Bucket
+from bot.platforms.discord.places import get_discord_channel_id, strip_token_mark
+from bot.streaming.pacer import EditBucket
 
-EDITS_OF_AN_INTERACTION = (5, 2.0)
-EDITS_OF_A_CHANNEL = (5, 5.0)
+INTERACTION_EDIT_LIMIT = (5, 2.0)
+CHANNEL_EDIT_LIMIT = (5, 5.0)
 """Edits, and the seconds in which so many are allowed."""
 
 _STRETCH = 1.1
 _FIRST_SWEEP = 256
 
 
-class Buckets:
+class DiscordEditLimits:
     """The buckets of everything that is being edited."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, EditBucket] = {}
         self._sweep_at = _FIRST_SWEEP
 
-    def of_interaction(self, token: str) -> Bucket:
+    def get_interaction_bucket(self, token: str) -> EditBucket:
         """One slot is kept, so that the last word never waits."""
-        limit, window = EDITS_OF_AN_INTERACTION
-        return self._get(token, lambda: Bucket(self._clock, limit=limit, window=window, kept=1))
+        limit, window = INTERACTION_EDIT_LIMIT
+        return self._get(token, lambda: EditBucket(self._clock, limit=limit, window_seconds=window, reserved=1))
 
-    def of_channel(self, channel: int) -> Bucket:
+    def get_channel_bucket(self, channel: int) -> EditBucket:
         """Shared by all messages of a channel; a thread is a channel of its own."""
-        limit, window = EDITS_OF_A_CHANNEL
-        return self._get(str(channel), lambda: Bucket(self._clock, limit=limit, window=window, stretch=_STRETCH))
+        limit, window = CHANNEL_EDIT_LIMIT
+        return self._get(
+            str(channel), lambda: EditBucket(self._clock, limit=limit, window_seconds=window, spacing_factor=_STRETCH)
+        )
 
-    def _get(self, key: str, make: Callable[[], Bucket]) -> Bucket:
+    def _get(self, key: str, make: Callable[[], EditBucket]) -> EditBucket:
         if key not in self._buckets:
             self._sweep()
             self._buckets[key] = make()
@@ -50,23 +52,27 @@ class Buckets:
             self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._buckets))
 
 
-class MessagePacer(Pacer):
+class DiscordPacer(Pacer):
     """The turns of one message: its interaction's while that lives, and its channel's afterwards."""
 
-    def __init__(self, buckets: Buckets, message: MessageRef, token_of: Callable[[MessageRef], str]) -> None:
+    def __init__(self, buckets: DiscordEditLimits, message: MessageRef, token_of: Callable[[MessageRef], str]) -> None:
         self._buckets = buckets
         self._message = message
         self._token_of = token_of
-        self._turns: dict[str, Pacer] = {}
+        self._pacers: dict[str, Pacer] = {}
 
-    async def turn(self, *, is_final: bool) -> None:
-        token = plain_token(self._token_of(self._message))
-        if token not in self._turns:
+    async def wait_for_edit(self, *, is_final: bool) -> None:
+        token = strip_token_mark(self._token_of(self._message))
+        if token not in self._pacers:
             buckets = self._buckets
-            bucket = buckets.of_interaction(token) if token else buckets.of_channel(place_of(self._message))
-            self._turns[token] = bucket.pacer()
-        await self._turns[token].turn(is_final=is_final)
+            bucket = (
+                buckets.get_interaction_bucket(token)
+                if token
+                else buckets.get_channel_bucket(get_discord_channel_id(self._message))
+            )
+            self._pacers[token] = bucket.pacer()
+        await self._pacers[token].wait_for_edit(is_final=is_final)
 
-    def leave(self) -> None:
-        for pacer in self._turns.values():
-            pacer.leave()
+    def close(self) -> None:
+        for pacer in self._pacers.values():
+            pacer.close()

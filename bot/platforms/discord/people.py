@@ -8,10 +8,10 @@ import discord
 
 from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, UserError
-from bot.core.fresh import Fresh
+from bot.core.fresh import TtlCache
 from bot.core.people import User
 from bot.moderation.moderation import Moderation
-from bot.platforms.discord.places import NAME, USER_INSTALLS, is_brought_along
+from bot.platforms.discord.places import NAME, USER_INSTALLS, is_user_install
 
 V = TypeVar("V")
 
@@ -25,7 +25,7 @@ _ASKED_AT_ONCE = 10
 _MOST_REMEMBERED = 10_000
 
 
-class People:
+class DiscordUsers:
     """Knows people by what Discord sends along, and looks up the rest."""
 
     def __init__(
@@ -34,12 +34,12 @@ class People:
         self._client = client
         self._moderation = moderation
         self._allow_user_installs = allow_user_installs
-        self._homes: Fresh[int, User | None] = Fresh(clock, HOME_SECONDS)
-        self._looked: Fresh[int, User | None] = Fresh(clock, STRANGER_SECONDS)
+        self._homes: TtlCache[int, User | None] = TtlCache(clock, HOME_SECONDS)
+        self._looked: TtlCache[int, User | None] = TtlCache(clock, STRANGER_SECONDS)
         self._seen_in: OrderedDict[int, dict[int, None]] = OrderedDict()
         self._locales: OrderedDict[int, str] = OrderedDict()
 
-    async def of_interaction(self, interaction: discord.Interaction, *, is_anywhere: bool = False) -> User:
+    async def get_interaction_user(self, interaction: discord.Interaction, *, is_anywhere: bool = False) -> User:
         """Who acted. Raises `NotAllowed` for somebody in direct messages whom no server of ours knows.
 
         `is_anywhere`: what they ask for is given to strangers as well.
@@ -47,19 +47,19 @@ class People:
         person, locale = interaction.user, str(interaction.locale)
         self._locales.pop(person.id, None)
         _remember(self._locales, person.id, locale)
-        if is_brought_along(interaction):
+        if is_user_install(interaction):
             return User(NAME, USER_INSTALLS, str(person.id), person.display_name, locale)
         if isinstance(person, discord.Member):
-            return self._member(person, interaction.permissions)
-        return await self._at_home(person, is_anywhere=is_anywhere)
+            return self._build_member_user(person, interaction.permissions)
+        return await self._find_home_user(person, is_anywhere=is_anywhere)
 
-    async def of_message(self, message: discord.Message) -> User:
+    async def get_message_author(self, message: discord.Message) -> User:
         """Who wrote. Raises as `of_interaction` does."""
         if isinstance(message.author, discord.Member):
-            return self._member(message.author, message.author.guild_permissions)
-        return await self._at_home(message.author)
+            return self._build_member_user(message.author, message.author.guild_permissions)
+        return await self._find_home_user(message.author)
 
-    def _member(self, member: discord.Member, permissions: discord.Permissions) -> User:
+    def _build_member_user(self, member: discord.Member, permissions: discord.Permissions) -> User:
         _remember(self._seen_in, member.id, {}).setdefault(member.guild.id)
         return User(
             platform=NAME,
@@ -71,7 +71,7 @@ class People:
             is_administrator=permissions.administrator or permissions.manage_guild,
         )
 
-    async def _at_home(self, person: discord.User | discord.Member, *, is_anywhere: bool = False) -> User:
+    async def _find_home_user(self, person: discord.User | discord.Member, *, is_anywhere: bool = False) -> User:
         """Somebody who writes directly, as a member of a server that both are in and that is allowed."""
         home = await self._homes.get(person.id, lambda: self._looked.get(person.id, lambda: self._find_home(person.id)))
         if home is not None:
@@ -79,7 +79,7 @@ class People:
         if self._allow_user_installs or is_anywhere:
             locale = self._locales.get(person.id, "en")
             return User(NAME, USER_INSTALLS, str(person.id), person.display_name, locale)
-        self._homes.forget(person.id)
+        self._homes.invalidate(person.id)
         raise NotAllowed("We share no server where I may be used, so there is no budget I could spend for you here.")
 
     async def _find_home(self, person: int) -> User | None:
@@ -89,9 +89,9 @@ class People:
         allowed = [guild for guild in guilds if await self._is_allowed(guild)][:_MOST_ASKED]
         for start in range(0, len(allowed), _ASKED_AT_ONCE):
             asked = allowed[start : start + _ASKED_AT_ONCE]
-            for member in await asyncio.gather(*(_member_of(guild, person) for guild in asked)):
+            for member in await asyncio.gather(*(_fetch_member(guild, person) for guild in asked)):
                 if member is not None:
-                    return self._member(member, member.guild_permissions)
+                    return self._build_member_user(member, member.guild_permissions)
         return None
 
     async def _is_allowed(self, guild: discord.Guild) -> bool:
@@ -102,7 +102,7 @@ class People:
         return True
 
 
-async def _member_of(guild: discord.Guild, person: int) -> discord.Member | None:
+async def _fetch_member(guild: discord.Guild, person: int) -> discord.Member | None:
     try:
         return await guild.fetch_member(person)
     except (TimeoutError, discord.HTTPException, OSError):

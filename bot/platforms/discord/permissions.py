@@ -2,7 +2,7 @@
 
 import discord
 
-NEEDED = discord.Permissions(
+REQUIRED_PERMISSIONS = discord.Permissions(
     view_channel=True,
     send_messages=True,
     send_messages_in_threads=True,
@@ -13,11 +13,11 @@ NEEDED = discord.Permissions(
 )
 _ONLY_IN_THREADS = {"send_messages_in_threads"}
 _NOT_IN_THREADS = {"send_messages", "create_public_threads"}
-_COMFORT = {"create_public_threads"}
+_OPTIONAL = {"create_public_threads"}
 """Without these it works all the same, in another way."""
 
 _IMPLIED = {
-    "view_channel": {name for name, _ in NEEDED} - {"view_channel"},
+    "view_channel": {name for name, _ in REQUIRED_PERMISSIONS} - {"view_channel"},
     "send_messages": {"embed_links", "attach_files"},
     "send_messages_in_threads": {"embed_links", "attach_files"},
 }
@@ -34,28 +34,36 @@ _NAMES = {
 }
 
 
-def invite_link(application_id: int) -> str:
+def build_invite_link(application_id: int) -> str:
     """The address that invites the bot to a server, with the permissions it needs."""
-    return discord.utils.oauth_url(application_id, permissions=NEEDED, scopes=("bot", "applications.commands"))
+    return discord.utils.oauth_url(
+        application_id, permissions=REQUIRED_PERMISSIONS, scopes=("bot", "applications.commands")
+    )
 
 
-def missing(has: discord.Permissions, *, is_thread: bool = False, with_comfort: bool = False) -> list[str]:
+def find_missing_permissions(
+    has: discord.Permissions, *, is_thread: bool = False, include_optional: bool = False
+) -> list[str]:
     """The permissions that are lacking, by the names that Discord shows."""
-    leave_out = (_NOT_IN_THREADS if is_thread else _ONLY_IN_THREADS) | (set() if with_comfort else _COMFORT)
-    names = [name for name, is_needed in NEEDED if is_needed and name not in leave_out]
+    leave_out = (_NOT_IN_THREADS if is_thread else _ONLY_IN_THREADS) | (set() if include_optional else _OPTIONAL)
+    names = [name for name, is_needed in REQUIRED_PERMISSIONS if is_needed and name not in leave_out]
     lacking = [name for name in names if not getattr(has, name)]
     implied = next((others for name, others in _IMPLIED.items() if name in lacking), set())
     return [_NAMES[name] for name in lacking if name not in implied]
 
 
-def lacking_in(client: discord.Client, place: int) -> str:
+def explain_missing_permissions(client: discord.Client, place: int) -> str:
     """One sentence on why nothing can be posted in a channel or thread, as far as can be known."""
     channel = client.get_channel(place)
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
         return "I cannot post there: I am not in that channel, or it is gone."
     where = f"#{channel.name}"
     me = channel.guild.me
-    lacks = missing(channel.permissions_for(me), is_thread=isinstance(channel, discord.Thread)) if me else []
+    lacks = (
+        find_missing_permissions(channel.permissions_for(me), is_thread=isinstance(channel, discord.Thread))
+        if me
+        else []
+    )
     if not lacks:
         return f"Discord does not let me post in {where}."
     return f"I need the permission {', '.join(lacks)} in {where}."

@@ -24,12 +24,12 @@ def is_direct(interaction: discord.Interaction) -> bool:
     return interaction.guild_id is None and interaction.context.dm_channel
 
 
-def is_brought_along(interaction: discord.Interaction) -> bool:
+def is_user_install(interaction: discord.Interaction) -> bool:
     """Whether only its person installed the bot, and not the place: there the bot can do nothing but answer."""
     return not (is_direct(interaction) or interaction.is_guild_integration())
 
 
-def channel_of(channel: Any, workspace: str) -> Channel:
+def build_channel(channel: Any, workspace: str) -> Channel:
     """A channel or a thread. Threads are as age-restricted as the channel they are in."""
     if isinstance(channel, discord.Thread):
         return Channel(NAME, workspace, str(channel.parent_id), str(channel.id), channel.is_nsfw())
@@ -37,30 +37,30 @@ def channel_of(channel: Any, workspace: str) -> Channel:
     return Channel(NAME, workspace, str(channel.id), is_age_restricted=is_restricted)
 
 
-def by_replies(message_id: int | str) -> str:
+def build_reply_thread_id(message_id: int | str) -> str:
     """The name, as a thread, of a conversation that goes on by replies to this message."""
     return f"{_REPLIES}{message_id}"
 
 
-def is_by_replies(thread: str) -> bool:
+def is_reply_thread(thread: str) -> bool:
     return thread.startswith(_REPLIES)
 
 
-def place_of(where: Channel | MessageRef) -> int:
+def get_discord_channel_id(where: Channel | MessageRef) -> int:
     """The id that Discord knows: of the thread if there is one, else of the channel."""
     channel = where.id if isinstance(where, Channel) else where.channel
-    return int(where.thread if where.thread and not is_by_replies(where.thread) else channel)
+    return int(where.thread if where.thread and not is_reply_thread(where.thread) else channel)
 
 
-def first_token(token: str) -> str:
+def mark_original_token(token: str) -> str:
     """The token of an interaction, for its first message."""
     return f"{_FIRST}{token}"
 
 
-def is_first(token: str) -> bool:
+def is_original_token(token: str) -> bool:
     return token.startswith(_FIRST)
 
 
-def plain_token(token: str) -> str:
+def strip_token_mark(token: str) -> str:
     """The token as Discord gave it."""
     return token.removeprefix(_FIRST)

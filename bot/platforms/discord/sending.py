@@ -13,12 +13,12 @@ from discord.webhook.async_ import async_context
 
 from bot.core.clock import Clock
 from bot.core.platform import MessageLost
-from bot.platforms.discord.answers import Answers
+from bot.platforms.discord.answers import RequestSender
 from bot.platforms.discord.messages import Payload
-from bot.platforms.discord.pacing import Buckets
-from bot.platforms.discord.permissions import lacking_in
-from bot.platforms.discord.places import is_first, plain_token
-from bot.streaming.pacer import Bucket
+from bot.platforms.discord.pacing import DiscordEditLimits
+from bot.platforms.discord.permissions import explain_missing_permissions
+from bot.platforms.discord.places import is_original_token, strip_token_mark
+from bot.streaming.pacer import EditBucket
 
 log = logging.getLogger(__name__)
 
@@ -27,30 +27,32 @@ T = TypeVar("T")
 # discord.com/developers/docs/topics/opcodes-and-status-codes#json
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK = 10003, 10004, 10008, 10015
 UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED = 10062, 40060
-TOO_LARGE = 40005
-MISSING_ACCESS, CANNOT_WRITE_TO_THEM, MISSING_PERMISSIONS, TOKEN_EXPIRED = 50001, 50007, 50013, 50027
-IS_ARCHIVED = 50083
-NO_HISTORY, THREAD_IS_THERE = 160002, 160004
+REQUEST_TOO_LARGE = 40005
+MISSING_ACCESS, CANNOT_MESSAGE_USER, MISSING_PERMISSIONS, TOKEN_EXPIRED = 50001, 50007, 50013, 50027
+THREAD_ARCHIVED = 50083
+CANNOT_READ_HISTORY, THREAD_EXISTS = 160002, 160004
 
-_GONE = {
+_PERMANENT_ERRORS = {
     UNKNOWN_CHANNEL: "That channel is gone.",
     UNKNOWN_GUILD: "I am not in that server any more.",
     UNKNOWN_MESSAGE: "That message was deleted.",
     UNKNOWN_WEBHOOK: "That message cannot be changed any more.",
     TOKEN_EXPIRED: "That message is too old to be changed.",
-    CANNOT_WRITE_TO_THEM: "They do not take messages from me.",
-    IS_ARCHIVED: "That thread is locked.",
+    CANNOT_MESSAGE_USER: "They do not take messages from me.",
+    THREAD_ARCHIVED: "That thread is locked.",
 }
-CREATE_WAITS_SECONDS = (0.3, 1.0, 3.0)
+CREATE_RETRY_DELAYS_SECONDS = (0.3, 1.0, 3.0)
 """Waits between attempts to create a message; its nonce keeps it one."""
 
 
-class Sender:
+class DiscordRestApi:
     """Sends for one client. Every method raises `MessageLost` where there is nothing left to write to."""
 
-    def __init__(self, client: discord.Client, answers: Answers, buckets: Buckets, clock: Clock) -> None:
+    def __init__(
+        self, client: discord.Client, answers: RequestSender, buckets: DiscordEditLimits, clock: Clock
+    ) -> None:
         self._client = client
-        self._answers = answers
+        self._requests = answers
         self._buckets = buckets
         self._clock = clock
 
@@ -63,21 +65,23 @@ class Sender:
     def application_id(self) -> int:
         return self._client.application_id or 0
 
-    async def create(self, place: int, payload: Payload, files: Sequence[discord.File] = ()) -> Any:
+    async def create_message(self, place: int, payload: Payload, files: Sequence[discord.File] = ()) -> Any:
         """A new message in a channel or thread, as Discord tells of it."""
 
         async def attempt() -> Any:
-            with _parameters(payload, _afresh(files)) as parameters:
+            with _build_parameters(payload, _reopen_files(files)) as parameters:
                 return await self._send(self._client.http.send_message(place, params=parameters), place)
 
-        return await self._persistently(attempt)
+        return await self._retry(attempt)
 
-    async def edit(self, place: int, message: str, payload: Payload, files: Sequence[discord.File] = ()) -> None:
+    async def edit_message(
+        self, place: int, message: str, payload: Payload, files: Sequence[discord.File] = ()
+    ) -> None:
         """Change a message by the bot's own right; where its thread was archived meanwhile, that is opened again."""
         try:
             await self._edit(place, message, payload, files)
         except MessageLost as error:
-            if code_of(error) != IS_ARCHIVED or await self._is_locked(place):
+            if get_error_code(error) != THREAD_ARCHIVED or await self._is_locked(place):
                 raise
             route = Route("PATCH", "/channels/{channel_id}", channel_id=place)
             await self._send(self._client.http.request(route, json={"archived": False}), place)
@@ -89,69 +93,71 @@ class Sender:
         return bool((told.get("thread_metadata") or {}).get("locked"))
 
     async def _edit(self, place: int, message: str, payload: Payload, files: Sequence[discord.File]) -> None:
-        with _parameters(payload, _afresh(files)) as parameters:
+        with _build_parameters(payload, _reopen_files(files)) as parameters:
             request = self._client.http.edit_message(place, int(message), params=parameters)
-            await self._send(request, place, self._buckets.of_channel(place))
+            await self._send(request, place, self._buckets.get_channel_bucket(place))
 
-    async def edit_answer(self, token: str, message: str, payload: Payload, files: Sequence[discord.File] = ()) -> None:
+    async def edit_response(
+        self, token: str, message: str, payload: Payload, files: Sequence[discord.File] = ()
+    ) -> None:
         """Change an interaction's message by its token."""
-        adapter, plain = async_context.get(), plain_token(token)
-        with _parameters(payload, files) as parameters:
+        adapter, plain = async_context.get(), strip_token_mark(token)
+        with _build_parameters(payload, files) as parameters:
             body: dict[str, Any] = {"payload": parameters.payload, "multipart": parameters.multipart}
             body |= {"files": parameters.files, "session": self.session}
-            if is_first(token):
+            if is_original_token(token):
                 request = adapter.edit_original_interaction_response(self.application_id, plain, **body)
             else:
                 request = adapter.edit_webhook_message(self.application_id, plain, int(message), **body)
-            await self._send(request, 0, self._buckets.of_interaction(plain))
+            await self._send(request, 0, self._buckets.get_interaction_bucket(plain))
 
-    async def follow_up(self, token: str, payload: Payload, files: Sequence[discord.File] = ()) -> Any:
+    async def create_followup(self, token: str, payload: Payload, files: Sequence[discord.File] = ()) -> Any:
         """Another message of an interaction. Discord knows no nonce here."""
-        with _parameters(payload, files) as parameters:
+        with _build_parameters(payload, files) as parameters:
             request = async_context.get().execute_webhook(
                 self.application_id,
-                plain_token(token),
+                strip_token_mark(token),
                 session=self.session,
                 payload=parameters.payload,
                 multipart=parameters.multipart,
                 files=parameters.files,
                 wait=True,
             )
-            return await self._send(request, 0, self._buckets.of_interaction(plain_token(token)))
+            return await self._send(request, 0, self._buckets.get_interaction_bucket(strip_token_mark(token)))
 
-    async def delete(self, place: int, message: str) -> None:
+    async def delete_message(self, place: int, message: str) -> None:
         """Take a message away; harmless when it is gone."""
         try:
             await self._send(self._client.http.delete_message(place, int(message)), place)
         except MessageLost as error:
-            if code_of(error) not in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL, UNKNOWN_GUILD):
+            if get_error_code(error) not in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL, UNKNOWN_GUILD):
                 raise
 
-    async def delete_answer(self, token: str, message: str) -> None:
+    async def delete_response(self, token: str, message: str) -> None:
         """Take an interaction's message away by its token; harmless when it is gone."""
-        adapter, plain, session = async_context.get(), plain_token(token), self.session
-        if is_first(token):
+        adapter, plain, session = async_context.get(), strip_token_mark(token), self.session
+        if is_original_token(token):
             request = adapter.delete_original_interaction_response(self.application_id, plain, session=session)
         else:
             request = adapter.delete_webhook_message(self.application_id, plain, int(message), session=session)
         try:
             await self._send(request, 0)
         except MessageLost as error:
-            if code_of(error) != UNKNOWN_MESSAGE:
+            if get_error_code(error) != UNKNOWN_MESSAGE:
                 raise
 
-    async def message(self, place: int, message: str) -> Any:
+    async def get_message(self, place: int, message: str) -> Any:
         """A message as Discord tells of it."""
         return await self._send(self._client.http.get_message(place, int(message)), place)
 
-    async def original(self, token: str) -> Any:
+    async def get_original_response(self, token: str) -> Any:
         """The message that answers an interaction, as Discord tells of it."""
         request = async_context.get().get_original_interaction_response(
             self.application_id, token, session=self.session
         )
         return await self._send(request, 0)
 
-    async def open_thread(self, channel: int, message: str, name: str, minutes: int) -> Any:
+    async def create_thread(self, channel: int, message: str, name: str, minutes: int) -> Any:
         """A thread on a message; its id is the message's."""
         route = Route(
             "POST", "/channels/{channel_id}/messages/{message_id}/threads", channel_id=channel, message_id=message
@@ -159,29 +165,29 @@ class Sender:
         body = {"name": name, "auto_archive_duration": minutes}
         return await self._send(self._client.http.request(route, json=body), channel)
 
-    async def direct_channel(self, user: int) -> Any:
+    async def open_direct_channel(self, user: int) -> Any:
         """The channel between the bot and somebody, as Discord tells of it."""
         return await self._send(self._client.http.start_private_message(user), 0)
 
-    async def _send(self, request: Any, place: int, bucket: Bucket | None = None) -> Any:
+    async def _send(self, request: Any, place: int, bucket: EditBucket | None = None) -> Any:
         try:
-            return await self._answers.of(request, bucket)
+            return await self._requests.send(request, bucket)
         except discord.HTTPException as error:
-            if (lost := self._meaning(error, place)) is not None:
+            if (lost := self._translate_error(error, place)) is not None:
                 raise lost from error
             raise
 
-    def _meaning(self, error: discord.HTTPException, place: int) -> MessageLost | None:
+    def _translate_error(self, error: discord.HTTPException, place: int) -> MessageLost | None:
         """What is for good, in a sentence; None for what may pass."""
-        if error.code in _GONE:
-            return MessageLost(_GONE[error.code])
-        if error.code in (MISSING_ACCESS, MISSING_PERMISSIONS, NO_HISTORY):
-            return MessageLost(lacking_in(self._client, place))
+        if error.code in _PERMANENT_ERRORS:
+            return MessageLost(_PERMANENT_ERRORS[error.code])
+        if error.code in (MISSING_ACCESS, MISSING_PERMISSIONS, CANNOT_READ_HISTORY):
+            return MessageLost(explain_missing_permissions(self._client, place))
         return None
 
-    async def _persistently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Again and again while the connection or Discord's servers fail."""
-        for wait in CREATE_WAITS_SECONDS:
+        for wait in CREATE_RETRY_DELAYS_SECONDS:
             try:
                 return await attempt()
             except (aiohttp.ClientError, OSError, discord.HTTPException) as error:
@@ -192,7 +198,7 @@ class Sender:
         return await attempt()
 
 
-def _parameters(payload: Payload, files: Sequence[discord.File]) -> MultipartParameters:
+def _build_parameters(payload: Payload, files: Sequence[discord.File]) -> MultipartParameters:
     """A body of JSON, or of a form with the files beside it, as discord.py sends them."""
     if not files:
         return MultipartParameters(payload, None, None)
@@ -205,17 +211,17 @@ def _parameters(payload: Payload, files: Sequence[discord.File]) -> MultipartPar
     return MultipartParameters(None, form, files)
 
 
-def _afresh(files: Sequence[discord.File]) -> list[discord.File]:
+def _reopen_files(files: Sequence[discord.File]) -> list[discord.File]:
     """Each to be sent once more: sending reads a file to its end, and closes it."""
-    return [discord.File(io.BytesIO(_data(file)), file.filename) for file in files]
+    return [discord.File(io.BytesIO(_read_file(file)), file.filename) for file in files]
 
 
-def _data(file: discord.File) -> bytes:
+def _read_file(file: discord.File) -> bytes:
     file.fp.seek(0)
     return file.fp.read()
 
 
-def code_of(error: MessageLost) -> int:
+def get_error_code(error: MessageLost) -> int:
     """Discord's own code for it; 0 where Discord was not asked."""
     cause = error.__cause__
     return cause.code if isinstance(cause, discord.HTTPException) else 0

@@ -1,22 +1,22 @@
 """Suggestions while somebody types, from memory alone: Discord waits three seconds and takes no excuse."""
 
 from bot.core.errors import UserError
-from bot.dispatch.parser import find
+from bot.dispatch.parser import find_command
 from bot.dispatch.services import Services
-from bot.platforms.discord.commands import Asked, Payload
+from bot.platforms.discord.commands import Payload, SlashInvocation
 
 _MOST, _LONGEST = 25, 100
 
 
-def suggestions(services: Services, typing: Asked) -> list[Payload]:
+def list_suggestions(services: Services, typing: SlashInvocation) -> list[Payload]:
     """At most 25 choices for the option that is being typed; none for what is unknown."""
     try:
-        option = find(services.menu, typing.command).declaration.option(typing.focused)
+        option = find_command(services.menu, typing.command).declaration.option(typing.focused_option)
     except UserError:
         return []
     if option is None:
         return []
-    typed = str(typing.options.get(typing.focused, ""))
+    typed = str(typing.options.get(typing.focused_option, ""))
     if option.autocomplete is not None:
         choices = [(choice.label, choice.value) for choice in option.autocomplete(services, typed)]
     else:

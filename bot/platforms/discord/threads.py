@@ -6,7 +6,7 @@ import aiohttp
 import discord
 
 from bot.core.platform import MessageLost
-from bot.platforms.discord.sending import THREAD_IS_THERE, Sender
+from bot.platforms.discord.sending import THREAD_EXISTS, DiscordRestApi
 
 log = logging.getLogger(__name__)
 
@@ -14,18 +14,18 @@ ARCHIVED_AFTER_MINUTES = 1440
 _LONGEST_NAME = 80
 
 
-def takes_threads(channel: object, permissions: discord.Permissions) -> bool:
+def can_open_thread(channel: object, permissions: discord.Permissions) -> bool:
     """Whether a thread may be opened on a message there, and written in."""
     is_open = permissions.create_public_threads and permissions.send_messages_in_threads
     return isinstance(channel, discord.TextChannel) and is_open
 
 
-async def open_thread(sender: Sender, channel: int, message: str, words: str) -> bool:
+async def open_thread(sender: DiscordRestApi, channel: int, message: str, words: str) -> bool:
     """Open a thread on a message, called after the first words; gives whether there is one now."""
     try:
-        await sender.open_thread(channel, message, name_of(words), ARCHIVED_AFTER_MINUTES)
+        await sender.create_thread(channel, message, build_thread_name(words), ARCHIVED_AFTER_MINUTES)
     except discord.HTTPException as error:
-        if error.code == THREAD_IS_THERE:
+        if error.code == THREAD_EXISTS:
             return True
         log.warning("discord.no_thread", extra={"channel": channel, "reason": repr(error)})
         return False
@@ -35,7 +35,7 @@ async def open_thread(sender: Sender, channel: int, message: str, words: str) ->
     return True
 
 
-def name_of(words: str) -> str:
+def build_thread_name(words: str) -> str:
     """A thread's name from what was said: one line, cut between words."""
     line = " ".join(words.split())
     if len(line) > _LONGEST_NAME:

@@ -19,44 +19,46 @@ _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class DiscordUpload:
     """A file to send under `name`; without data it cannot be shown, and `why` says so. `is_smaller`: it was changed."""
 
     name: str
     data: bytes = b""
     is_smaller: bool = False
-    why: str = ""
+    reason: str = ""
 
 
-async def uploads(pictures: Sequence[Picture], path_of: PathOf, limit_bytes: int) -> list[Upload]:
+async def prepare_uploads(pictures: Sequence[Picture], path_of: PathOf, limit_bytes: int) -> list[DiscordUpload]:
     """One for each picture, read and if need be encoded anew in a thread."""
-    return [await asyncio.to_thread(_upload, picture, path_of(picture.sha256), limit_bytes) for picture in pictures]
+    return [
+        await asyncio.to_thread(_prepare_upload, picture, path_of(picture.sha256), limit_bytes) for picture in pictures
+    ]
 
 
-def files(made: Sequence[Upload]) -> list[discord.File]:
+def open_files(made: Sequence[DiscordUpload]) -> list[discord.File]:
     """What discord.py sends."""
     return [discord.File(io.BytesIO(upload.data), upload.name) for upload in made if upload.data]
 
 
-def remark(made: Sequence[Upload]) -> str:
+def describe_uploads(made: Sequence[DiscordUpload]) -> str:
     """What a person should know of what was done to the pictures."""
     smaller = sum(upload.is_smaller for upload in made)
-    told = [upload.why for upload in made if upload.why]
+    told = [upload.reason for upload in made if upload.reason]
     if smaller:
         which = "The picture was" if len(made) == 1 else f"{smaller} of {len(made)} pictures were"
         told.append(f"{which} made smaller, to fit what can be uploaded here")
     return " · ".join(dict.fromkeys(told))
 
 
-def _upload(picture: Picture, path: Path | None, limit_bytes: int) -> Upload:
+def _prepare_upload(picture: Picture, path: Path | None, limit_bytes: int) -> DiscordUpload:
     if path is None or not path.is_file():
-        return Upload("", why="a picture is not kept any more")
+        return DiscordUpload("", reason="a picture is not kept any more")
     data = path.read_bytes()
     if len(data) <= limit_bytes:
-        return Upload(picture.name, data)
+        return DiscordUpload(picture.name, data)
     try:
         small = shrink(data, max_bytes=limit_bytes)
     except BadFile:
-        return Upload("", why="a picture is too large to be uploaded here")
+        return DiscordUpload("", reason="a picture is too large to be uploaded here")
     stem = picture.name.rpartition(".")[0] or picture.name
-    return Upload(f"{stem}.{_EXTENSIONS.get(small.facts.mime, 'bin')}", small.data, is_smaller=True)
+    return DiscordUpload(f"{stem}.{_EXTENSIONS.get(small.facts.mime, 'bin')}", small.data, is_smaller=True)

@@ -11,7 +11,7 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost
 from bot.core.replies import Reply
 from bot.moderation.moderation import Moderation
-from bot.platforms.discord.permissions import missing
+from bot.platforms.discord.permissions import find_missing_permissions
 from bot.platforms.discord.places import NAME
 from bot.platforms.discord.platform import DiscordPlatform
 from bot.storage.database import Database
@@ -28,7 +28,7 @@ _UNKNOWN = (
 )
 
 
-class Welcoming:
+class GuildGreeter:
     """Greets servers."""
 
     def __init__(self, platform: DiscordPlatform, moderation: Moderation, database: Database, clock: Clock) -> None:
@@ -37,14 +37,14 @@ class Welcoming:
         self._database = database
         self._clock = clock
 
-    async def joined(self, guild: discord.Guild) -> None:
+    async def handle_join(self, guild: discord.Guild) -> None:
         """Say hello where the server wants such messages, else in the first channel that may be written in."""
         log.info("discord.joined", extra={"workspace": str(guild.id)})
         channel = _first_channel(guild)
         if channel is None:
             return
         text = _KNOWN if await self._is_allowed(guild) else _UNKNOWN
-        if lacking := missing(guild.me.guild_permissions, with_comfort=True):
+        if lacking := find_missing_permissions(guild.me.guild_permissions, include_optional=True):
             text += f"\nI also need the permission {', '.join(lacking)}."
         place = Channel(NAME, str(guild.id), str(channel.id))
         destination = Destination(User(NAME, str(guild.id), "", ""), place, "", f"w{guild.id}")
@@ -53,7 +53,7 @@ class Welcoming:
         except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError) as error:
             log.warning("discord.no_welcome", extra={"workspace": str(guild.id), "reason": repr(error)})
 
-    async def left(self, guild: discord.Guild) -> None:
+    async def handle_leave(self, guild: discord.Guild) -> None:
         """The bot was removed: what is kept of the server goes as retention says."""
         log.info("discord.left", extra={"workspace": str(guild.id)})
         async with self._database.write() as tx:

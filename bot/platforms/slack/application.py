@@ -7,11 +7,11 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 from slack_bolt.context.async_context import AsyncBoltContext
 
-from bot.platforms.slack.calls import Calls
+from bot.platforms.slack.calls import SlackWebApi
 from bot.platforms.slack.installations import InstalledTeams
-from bot.platforms.slack.keys import SlackKeys
-from bot.platforms.slack.oauth import oauth_settings
-from bot.platforms.slack.teams import Teams
+from bot.platforms.slack.keys import SlackConfig
+from bot.platforms.slack.oauth import create_oauth_settings
+from bot.platforms.slack.teams import SlackTeams
 
 _UNKNOWN = (
     "I am not installed in this workspace, or not any more. "
@@ -19,11 +19,13 @@ _UNKNOWN = (
 )
 
 
-def bolt_app(keys: SlackKeys, teams: Teams, many: InstalledTeams | None, calls: Calls) -> AsyncApp:
+def create_bolt_app(keys: SlackConfig, teams: SlackTeams, many: InstalledTeams | None, calls: SlackWebApi) -> AsyncApp:
     """The app without listeners; `many` are the workspaces that install it by OAuth, if there are to be such."""
     oauth = None
     if many is not None:
-        oauth = oauth_settings(keys.client_id, keys.client_secret, keys.api_url, keys.public_url, many, many.states)
+        oauth = create_oauth_settings(
+            keys.client_id, keys.client_secret, keys.api_url, keys.public_url, many, many.states
+        )
     logger = logging.getLogger("slack_bolt.easel")
     # At INFO it logs the bodies of requests with a bad signature, which may hold prompts; and while it is built it
     # warns of every variable of the environment that it does not use.
@@ -32,7 +34,7 @@ def bolt_app(keys: SlackKeys, teams: Teams, many: InstalledTeams | None, calls: 
         logger=logger,
         name="easel",
         signing_secret=keys.signing_secret or "none",
-        client=calls.client(),
+        client=calls.create_client(),
         authorize=_Authorize(teams),  # type: ignore[arg-type] # it takes such an object too
         oauth_settings=oauth,
         user_facing_authorize_error_message=_UNKNOWN,
@@ -43,7 +45,7 @@ def bolt_app(keys: SlackKeys, teams: Teams, many: InstalledTeams | None, calls: 
 class _Authorize(AsyncAuthorize):
     """Which installation a request belongs to. slack-bolt's own asks Slack for every single one."""
 
-    def __init__(self, teams: Teams) -> None:
+    def __init__(self, teams: SlackTeams) -> None:
         self._teams = teams
 
     async def __call__(

@@ -10,81 +10,84 @@ import aiohttp
 
 from bot.core.clock import Clock
 from bot.core.replies import Reply
-from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
-from bot.platforms.slack.messages import blocks_of, fallback_text, parts_of
-from bot.platforms.slack.prefix import Worded
+from bot.platforms.slack.calls import CallRefused, CallUnclear, SlackWebApi
+from bot.platforms.slack.messages import render_blocks, render_fallback_text, split_reply
+from bot.platforms.slack.prefix import ReplyTransform
 
 log = logging.getLogger(__name__)
 
-USES = 5
-LIFE_SECONDS = 1800.0
+MAX_RESPONSE_URL_USES = 5
+RESPONSE_URL_LIFETIME_SECONDS = 1800.0
 """A response URL is good for five answers in thirty minutes: docs.slack.dev/interactivity/handling-user-interaction"""
 
 _REMEMBERED = 5_000
 
 
 @dataclass(slots=True)
-class ResponseUrl:
+class SlackResponseUrl:
     """One response URL, and what is left of it."""
 
     url: str = field(repr=False)
     expires_at: float
-    left: int = USES
+    uses_left: int = MAX_RESPONSE_URL_USES
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class ReplyTarget:
     """Whom to tell, and where they are."""
 
     team: str
     channel: str
     user: str
     thread: str = ""
-    response: ResponseUrl | None = None
+    response: SlackResponseUrl | None = None
 
 
-class Asides:
+class SlackEphemeralReplies:
     """Tells people; and remembers for a while who asked what, for what comes up later.
 
-    `worded` rewrites the command names of a reply for the app's command prefix.
+    `transform` rewrites the command names of a reply for the app's command prefix.
     """
 
-    def __init__(self, calls: Calls, clock: Clock, worded: Worded) -> None:
+    def __init__(self, calls: SlackWebApi, clock: Clock, transform: ReplyTransform) -> None:
         self._calls = calls
         self._clock = clock
-        self.worded = worded
-        self._asked: OrderedDict[str, Aside] = OrderedDict()
+        self.transform = transform
+        self._asked: OrderedDict[str, ReplyTarget] = OrderedDict()
 
-    def of(self, body: Mapping[str, Any], team: str, channel: str, thread: str = "") -> Aside:
+    def create_target(self, body: Mapping[str, Any], team: str, channel: str, thread: str = "") -> ReplyTarget:
         """From a command or a press."""
         url = str(body.get("response_url") or "")
-        response = ResponseUrl(url, self._clock.monotonic() + LIFE_SECONDS) if url else None
+        response = SlackResponseUrl(url, self._clock.monotonic() + RESPONSE_URL_LIFETIME_SECONDS) if url else None
         user = body.get("user_id") or (body.get("user") or {}).get("id") or ""
-        return Aside(team, channel, str(user), thread, response)
+        return ReplyTarget(team, channel, str(user), thread, response)
 
-    def remember(self, request_key: str, aside: Aside) -> None:
+    def remember(self, request_key: str, aside: ReplyTarget) -> None:
         self._asked[request_key] = aside
         while len(self._asked) > _REMEMBERED:
             self._asked.popitem(last=False)
 
-    def forget(self, request_key: str) -> Aside | None:
+    def take(self, request_key: str) -> ReplyTarget | None:
         """Who asked that; once."""
         return self._asked.pop(request_key, None)
 
-    async def tell(self, aside: Aside, reply: Reply, files: tuple[str, ...] = ()) -> bool:
+    async def send(self, aside: ReplyTarget, reply: Reply, files: tuple[str, ...] = ()) -> bool:
         """Show a reply to one person. Gives whether it arrived; what did not is in the log."""
         told = True
-        for part in parts_of(self.worded(reply)):
+        for part in split_reply(self.transform(reply)):
             told &= await self._tell(aside, part, files)
         return told
 
-    async def take_away(self, aside: Aside) -> None:
+    async def delete_original(self, aside: ReplyTarget) -> None:
         """Take away what the person pressed a button on, which only they see."""
         if aside.response is not None:
             await self._send(aside.response, {"delete_original": True})
 
-    async def _tell(self, aside: Aside, reply: Reply, files: tuple[str, ...]) -> bool:
-        content = {"text": fallback_text(reply, is_for_one=True), "blocks": blocks_of(reply, files, is_for_one=True)}
+    async def _tell(self, aside: ReplyTarget, reply: Reply, files: tuple[str, ...]) -> bool:
+        content = {
+            "text": render_fallback_text(reply, is_for_one=True),
+            "blocks": render_blocks(reply, files, is_for_one=True),
+        }
         if await self._respond(aside, content):
             return True
         try:
@@ -94,7 +97,7 @@ class Asides:
             return False
         return True
 
-    async def _post(self, aside: Aside, content: dict[str, Any]) -> None:
+    async def _post(self, aside: ReplyTarget, content: dict[str, Any]) -> None:
         if aside.channel.startswith("D"):
             await self._calls.call(
                 aside.team, "chat.postMessage", channel=aside.channel, thread_ts=aside.thread or None,
@@ -113,18 +116,18 @@ class Asides:
             direct = replace(aside, channel=str(opened["channel"]["id"]), thread="")
             await self._post(direct, content)
 
-    async def _respond(self, aside: Aside, content: dict[str, Any]) -> bool:
+    async def _respond(self, aside: ReplyTarget, content: dict[str, Any]) -> bool:
         """By the response URL, if it is still good for something."""
         response = aside.response
-        if response is None or response.left < 1 or self._clock.monotonic() > response.expires_at:
+        if response is None or response.uses_left < 1 or self._clock.monotonic() > response.expires_at:
             return False
         body = {"response_type": "ephemeral", "replace_original": False, **content}
         if aside.thread:
             body["thread_ts"] = aside.thread
         return await self._send(response, body)
 
-    async def _send(self, response: ResponseUrl, body: dict[str, Any]) -> bool:
-        response.left -= 1
+    async def _send(self, response: SlackResponseUrl, body: dict[str, Any]) -> bool:
+        response.uses_left -= 1
         try:
             async with self._calls.session.post(
                 response.url, json=body, timeout=aiohttp.ClientTimeout(total=10)

@@ -12,15 +12,15 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost
 from bot.core.replies import Button, MessageRef, Picture, Reply, Tone
 from bot.dispatch.consent import CONFIRM
-from bot.dispatch.dispatcher import Dispatcher, apology, sentence
-from bot.dispatch.forms import fill
-from bot.dispatch.parser import find
-from bot.platforms.slack.asides import Aside
-from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear, let_pass
-from bot.platforms.slack.messages import Block, footer_of, is_shown_inline
-from bot.platforms.slack.mrkdwn import cut, escaped
+from bot.dispatch.dispatcher import Dispatcher, format_apology, format_error
+from bot.dispatch.forms import fill_form
+from bot.dispatch.parser import find_command
+from bot.platforms.slack.asides import ReplyTarget
+from bot.platforms.slack.calls import CallRefused, CallUnclear, SlackWebApi, ignore_refusal
+from bot.platforms.slack.messages import Block, is_shown_inline, render_footer
+from bot.platforms.slack.mrkdwn import escape, truncate
 from bot.platforms.slack.platform import SlackPlatform
-from bot.platforms.slack.refusals import LOST
+from bot.platforms.slack.refusals import UNREACHABLE_CODES
 from bot.platforms.slack.roots import Roots
 from bot.platforms.slack.teams import NAME
 
@@ -30,16 +30,16 @@ _QUESTION = 2_800
 _STOP = Reply(buttons=(Button("cancel", "Stop", ""),))
 
 
-class Asking:
+class SlackReplies:
     """Hands invocations over and shows the replies. A chat asked outside of a thread gets one of its own."""
 
-    def __init__(self, dispatcher: Dispatcher, platform: SlackPlatform, calls: Calls, roots: Roots) -> None:
+    def __init__(self, dispatcher: Dispatcher, platform: SlackPlatform, calls: SlackWebApi, roots: Roots) -> None:
         self.dispatcher = dispatcher
         self.platform = platform
         self._calls = calls
         self._roots = roots
 
-    async def ask(self, invocation: Invocation, aside: Aside) -> None:
+    async def answer(self, invocation: Invocation, aside: ReplyTarget) -> None:
         """Have it answered."""
         channel, root = invocation.channel, ""
         if not channel.thread and await self._deserves_thread(invocation):
@@ -49,7 +49,7 @@ class Asking:
                 await self._tell_why(error, channel, aside)
                 return
             invocation = replace(invocation, channel=replace(channel, thread=root))
-        self.platform.asides.remember(invocation.request_key, aside)
+        self.platform.ephemeral_replies.remember(invocation.request_key, aside)
         reply = await self.dispatcher.handle(invocation)
         if reply is None:
             return
@@ -59,14 +59,15 @@ class Asking:
             reply = replace(reply, is_private=True)
         await self.show(reply, aside, invocation.user, channel, invocation.request_key)
 
-    async def show(self, reply: Reply | None, aside: Aside, user: User, channel: Channel, key: str) -> None:
+    async def show(self, reply: Reply | None, aside: ReplyTarget, user: User, channel: Channel, key: str) -> None:
         """A reply that is ready: to one person, or to everyone there."""
         if reply is None:
             return
         if not (reply.is_private or reply.tone is Tone.ERROR):
             try:
                 ref = await self.platform.post(
-                    Destination(user, channel, key, nonce=f"{key}:reply"), self.platform.asides.worded(reply)
+                    Destination(user, channel, key, nonce=f"{key}:reply"),
+                    self.platform.ephemeral_replies.transform(reply),
                 )
                 if reply.pictures:
                     await self.platform.edit(ref, reply)
@@ -77,71 +78,73 @@ class Asking:
                 return
             else:
                 return
-        await self.platform.asides.tell(aside, reply, await self._inline(aside.team, reply))
+        await self.platform.ephemeral_replies.send(aside, reply, await self._inline(aside.team, reply))
         # An image block takes no webp, and what one person alone reads takes no other picture.
         left = [one for one in reply.pictures if not one.is_flagged and not is_shown_inline(one)]
         if reply.files or left:
             await self._hand_over(reply, left, user, aside)
 
-    async def _tell_why(self, error: CallRefused | CallUnclear, channel: Channel, aside: Aside) -> None:
+    async def _tell_why(self, error: CallRefused | CallUnclear, channel: Channel, aside: ReplyTarget) -> None:
         """Why something could not be posted, to whoever asked for it."""
-        if isinstance(error, CallRefused) and error.code in LOST:
-            text = await self.platform.refusals.why(channel.workspace, error.code, channel.id)
+        if isinstance(error, CallRefused) and error.code in UNREACHABLE_CODES:
+            text = await self.platform.errors.explain(channel.workspace, error.code, channel.id)
         elif isinstance(error, CallRefused):
             reference = new_reference()
             log.warning("slack.post_refused", extra={"reference": reference, "reason": str(error)})
-            await self.platform.asides.tell(aside, apology(reference))
+            await self.platform.ephemeral_replies.send(aside, format_apology(reference))
             return
         else:
             text = "Slack is not answering just now. Please ask again in a moment; you were not charged."
-        await self.platform.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
+        await self.platform.ephemeral_replies.send(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
 
-    async def _hand_over(self, reply: Reply, pictures: Sequence[Picture], user: User, aside: Aside) -> None:
+    async def _hand_over(self, reply: Reply, pictures: Sequence[Picture], user: User, aside: ReplyTarget) -> None:
         """Files for one person: only their direct messages take files that nobody else sees."""
-        direct = await self.platform.direct(aside.team, user.id)
+        direct = await self.platform.find_direct_channel(aside.team, user.id)
         is_sent = direct is not None
         if direct is not None and reply.files:
-            is_sent = bool(await let_pass(self.platform.uploads.send_texts(aside.team, direct.id, reply.files)))
+            is_sent = bool(
+                await ignore_refusal(self.platform.uploads.post_text_files(aside.team, direct.id, reply.files))
+            )
         if direct is not None and pictures:
-            place, blocks = MessageRef(NAME, aside.team, direct.id, "", ""), footer_of(Reply(note=reply.note))
-            is_sent &= bool(await let_pass(self.platform.uploads.post(place, pictures, blocks)))
+            place, blocks = MessageRef(NAME, aside.team, direct.id, "", ""), render_footer(Reply(note=reply.note))
+            is_sent &= bool(await ignore_refusal(self.platform.uploads.post_pictures(place, pictures, blocks)))
         what, verb = ("picture", "is") if len(pictures) == 1 else ("pictures", "are") if pictures else ("file", "is")
         if not is_sent:
             text = f"The {what} could not be sent to our direct messages. Open them once, and ask again."
-            await self.platform.asides.tell(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
+            await self.platform.ephemeral_replies.send(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
         elif direct and direct.id != aside.channel:
             text = f"The {what} {verb} in our direct messages."
-            await self.platform.asides.tell(aside, Reply(text=text, is_private=True))
+            await self.platform.ephemeral_replies.send(aside, Reply(text=text, is_private=True))
 
     def _is_private(self, command: str) -> bool:
         menu = self.dispatcher.services.menu
         return any(form.declaration.is_private for form in menu if form.declaration.name == command)
 
-    async def tell(self, error: UserError, aside: Aside) -> None:
+    async def send_error(self, error: UserError, aside: ReplyTarget) -> None:
         """Why nothing comes of it."""
-        await self.platform.asides.tell(aside, sentence(error))
+        await self.platform.ephemeral_replies.send(aside, format_error(error))
 
     async def _inline(self, team: str, reply: Reply) -> tuple[str, ...]:
         """Files for the pictures of a reply to one person, which can only be drawn inside it."""
         files = [await self._upload(team, reply, n) for n in range(len(reply.pictures))]
-        await self.platform.uploads.ready(team, [file for file in files if file])
+        await self.platform.uploads.wait_until_ready(team, [file for file in files if file])
         return tuple(files)
 
     async def _upload(self, team: str, reply: Reply, n: int) -> str:
         picture = reply.pictures[n]
         if not is_shown_inline(picture):
             return ""
-        return await let_pass(self.platform.uploads.upload(team, picture)) or ""
+        return await ignore_refusal(self.platform.uploads.upload(team, picture)) or ""
 
     async def _deserves_thread(self, invocation: Invocation) -> bool:
         """Whether it is a chat that will be answered, as far as can be told: a refused one leaves no trace."""
         services = self.dispatcher.services
         try:
-            form = find(services.menu, invocation.command)
+            form = find_command(services.menu, invocation.command)
             if form.declaration.task is not Task.CHAT:
                 return False
             await services.moderation.admit(invocation.user)
-            fill(form, invocation)
+            fill_form(form, invocation)
         except UserError:
             return False
         return True
@@ -152,36 +155,36 @@ class Asking:
         blocks = _asked(invocation)
         text = f"{invocation.user.name} asked: {invocation.options.get('message', '')}"
         place = MessageRef(NAME, channel.workspace, channel.id, "", "")
-        shown = {"text": escaped(cut(text, _QUESTION)), "blocks": [*blocks, *footer_of(_STOP)]}
-        posted, _ = await self.platform.say(place, f"{invocation.request_key}:root", **shown)
+        shown = {"text": escape(truncate(text, _QUESTION)), "blocks": [*blocks, *render_footer(_STOP)]}
+        posted, _ = await self.platform.post_or_find(place, f"{invocation.request_key}:root", **shown)
         self._roots.remember(posted, blocks)
         return posted.id
 
     async def _take_root_away(self, channel: Channel, root: str) -> None:
         self._roots.forget(channel.workspace, channel.id, root)
-        await let_pass(self._calls.call(channel.workspace, "chat.delete", channel=channel.id, ts=root))
+        await ignore_refusal(self._calls.call(channel.workspace, "chat.delete", channel=channel.id, ts=root))
 
-    async def nothing_runs(self, aside: Aside, message: Mapping[str, Any]) -> None:
+    async def report_nothing_running(self, aside: ReplyTarget, message: Mapping[str, Any]) -> None:
         """A Stop was pressed that a bot which is gone left behind: it says so, and goes."""
         blocks = [block for block in message.get("blocks") or () if block.get("type") != "actions"]
         if blocks:
             self._roots.remove_button(aside.team, aside.channel, str(message.get("ts") or ""), blocks)
         text = "Nothing is running in this thread any more."
-        await self.platform.asides.tell(aside, Reply(text=text, is_private=True))
+        await self.platform.ephemeral_replies.send(aside, Reply(text=text, is_private=True))
 
 
-def where(team: str, channel: str, thread: str = "") -> Channel:
+def create_channel(team: str, channel: str, thread: str = "") -> Channel:
     return Channel(NAME, team, channel, thread)
 
 
-def thread_of(message: Mapping[str, object]) -> str:
+def find_thread(message: Mapping[str, object]) -> str:
     """The thread a message is in; empty at the top of a channel, also for a message that others answered."""
     thread = str(message.get("thread_ts") or "")
     return "" if thread == message.get("ts") else thread
 
 
 def _asked(invocation: Invocation) -> list[Block]:
-    words = cut(str(invocation.options.get("message", "")), _QUESTION)
-    quoted = "\n".join(f">{line}" for line in escaped(words).splitlines())
-    text = f"*{escaped(invocation.user.name)}* asked:\n{cut(quoted, _QUESTION)}"
+    words = truncate(str(invocation.options.get("message", "")), _QUESTION)
+    quoted = "\n".join(f">{line}" for line in escape(words).splitlines())
+    text = f"*{escape(invocation.user.name)}* asked:\n{truncate(quoted, _QUESTION)}"
     return [{"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}]

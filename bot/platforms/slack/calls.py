@@ -14,16 +14,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.clock import Clock
 from bot.core.errors import EaselError
-from bot.platforms.slack.pacing import Allowance, Budgets
-from bot.platforms.slack.teams import Teams
+from bot.platforms.slack.pacing import SlackRateLimit, SlackRateLimits
+from bot.platforms.slack.teams import SlackTeams
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
-Answer = Mapping[str, Any]
+WebApiResponse = Mapping[str, Any]
 T = TypeVar("T")
 
-GONE = frozenset(
+UNINSTALLED_CODES = frozenset(
     {"account_inactive", "token_revoked", "token_expired", "invalid_auth", "not_authed", "team_access_not_granted"}
 )
 """Errors that say that the app is not in that workspace any more."""
@@ -53,33 +53,33 @@ class CallUnclear(EaselError):
     """The connection broke, or Slack did: what was called may have been done or not."""
 
 
-class Calls:
+class SlackWebApi:
     """One session for all calls of all workspaces."""
 
     def __init__(
-        self, api_url: str, session: aiohttp.ClientSession, teams: Teams, budgets: Budgets, clock: Clock
+        self, api_url: str, session: aiohttp.ClientSession, teams: SlackTeams, budgets: SlackRateLimits, clock: Clock
     ) -> None:
         self.api_url = api_url
         self.session = session
-        self.budgets = budgets
+        self.rate_limits = budgets
         self._teams = teams
         self._clock = clock
         self._clients: dict[str, AsyncWebClient] = {}
 
-    def client(self, token: str | None = None) -> AsyncWebClient:
+    def create_client(self, token: str | None = None) -> AsyncWebClient:
         """A client of slack_sdk on our session. It takes no proxy from the environment: NO_PROXY is not read there."""
         client = AsyncWebClient(token=token, base_url=self.api_url, session=self.session, retry_handlers=[])
         client.proxy = None
         return client
 
-    async def call(self, team: str, method: str, *, is_paid: bool = False, **arguments: Any) -> Answer:
+    async def call(self, team: str, method: str, *, is_paid: bool = False, **arguments: Any) -> WebApiResponse:
         """One call. `is_paid` says that its place in the budget was taken before. None arguments are left out.
 
         Raises `CallRefused` or `CallUnclear`.
         """
         client = await self._client_of(team, method)
         given = {name: value for name, value in arguments.items() if value is not None}
-        allowance = self.budgets.of(team, method, str(given.get("channel", "")))
+        allowance = self.rate_limits.get(team, method, str(given.get("channel", "")))
         for attempt in range(_TRIES):
             if not is_paid:
                 await self._take(allowance)
@@ -91,7 +91,7 @@ class Calls:
                 if seconds is not None:
                     metrics.rate_limited.labels(platform="slack").inc()
                     log.warning("slack.too_many", extra={"method": method, "team": team, "seconds": seconds})
-                    allowance.penalty(seconds)
+                    allowance.block(seconds)
                 elif (code := _code(error)) is not None:
                     await self._notice(team, code)
                     raise CallRefused(method, code, _details(error)) from error
@@ -101,7 +101,7 @@ class Calls:
                 await self._again(method, attempt, error)
         raise CallUnclear(f"{method}: Slack did not answer.")
 
-    async def _once(self, client: AsyncWebClient, method: str, given: dict[str, Any]) -> Answer:
+    async def _once(self, client: AsyncWebClient, method: str, given: dict[str, Any]) -> WebApiResponse:
         is_form = method.startswith(_FORMS)
         answer = (
             await client.api_call(method, data=_as_form(given))  # in the body: an address holds no blocks
@@ -111,12 +111,12 @@ class Calls:
         data = answer.data
         return data if isinstance(data, dict) else {}
 
-    async def _take(self, allowance: Allowance) -> None:
+    async def _take(self, allowance: SlackRateLimit) -> None:
         share = allowance.pacer()
         try:
-            await share.turn(is_final=True)
+            await share.wait_for_edit(is_final=True)
         finally:
-            share.leave()
+            share.close()
 
     async def _again(self, method: str, attempt: int, error: Exception) -> None:
         """Wait for another try, or raise `CallUnclear` where doing it twice could show."""
@@ -130,16 +130,16 @@ class Calls:
         if known is None:
             raise CallRefused(method, "account_inactive")
         if known.token not in self._clients:
-            self._clients[known.token] = self.client(known.token)
+            self._clients[known.token] = self.create_client(known.token)
         return self._clients[known.token]
 
     async def _notice(self, team: str, code: str) -> None:
-        if code in GONE:
+        if code in UNINSTALLED_CODES:
             log.warning("slack.workspace_lost", extra={"team": team, "reason": code})
-            await self._teams.lost(team)
+            await self._teams.remove(team)
 
 
-async def let_pass(work: Awaitable[T]) -> T | None:
+async def ignore_refusal(work: Awaitable[T]) -> T | None:
     """Do what is only nice to have: a refusal is noted, and gives None."""
     try:
         return await work

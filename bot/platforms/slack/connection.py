@@ -16,26 +16,26 @@ from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, Unavailable
 from bot.core.replies import MessageRef
 from bot.dispatch.dispatcher import Dispatcher
-from bot.platforms.slack.application import bolt_app
-from bot.platforms.slack.asking import Asking
-from bot.platforms.slack.calls import Calls
-from bot.platforms.slack.commands import Commands
-from bot.platforms.slack.files import Files
+from bot.platforms.slack.application import create_bolt_app
+from bot.platforms.slack.asking import SlackReplies
+from bot.platforms.slack.calls import SlackWebApi
+from bot.platforms.slack.commands import SlackCommands
+from bot.platforms.slack.files import SlackFiles
 from bot.platforms.slack.installations import InstalledTeams
-from bot.platforms.slack.keys import SlackKeys
-from bot.platforms.slack.listening import Listening
+from bot.platforms.slack.keys import SlackConfig
+from bot.platforms.slack.listening import SlackEventRouter
 from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH
-from bot.platforms.slack.pacing import Budgets
-from bot.platforms.slack.people import People
+from bot.platforms.slack.pacing import SlackRateLimits
+from bot.platforms.slack.people import SlackUsers
 from bot.platforms.slack.platform import SlackPlatform
-from bot.platforms.slack.prefix import with_prefix
-from bot.platforms.slack.presses import Presses
+from bot.platforms.slack.prefix import create_prefixer
+from bot.platforms.slack.presses import SlackButtons
 from bot.platforms.slack.roots import Roots
-from bot.platforms.slack.seen import Seen
-from bot.platforms.slack.signing_in import signed_in, try_app_token
-from bot.platforms.slack.talking import Talking
+from bot.platforms.slack.seen import RecentIds
+from bot.platforms.slack.signing_in import authenticate_bot, check_app_token
+from bot.platforms.slack.talking import SlackChat
 from bot.platforms.slack.tasks import Tasks
-from bot.platforms.slack.teams import NAME, OneTeam, Teams
+from bot.platforms.slack.teams import NAME, SingleTeam, SlackTeams
 from bot.platforms.slack.uploads import PathOf
 from bot.storage.database import Database
 
@@ -53,7 +53,7 @@ class SlackConnection:
     """Implements `core.platform.Connection`."""
 
     def __init__(
-        self, keys: SlackKeys, dispatcher: Dispatcher, database: Database, path_of: PathOf, clock: Clock
+        self, keys: SlackConfig, dispatcher: Dispatcher, database: Database, path_of: PathOf, clock: Clock
     ) -> None:
         self._keys = keys
         self._dispatcher = dispatcher
@@ -61,15 +61,15 @@ class SlackConnection:
         self._path_of = path_of
         self._clock = clock
         self._tasks = Tasks()
-        self._one = OneTeam()
+        self._one = SingleTeam()
         self._many = InstalledTeams(database, keys.client_secret, clock) if keys.client_id else None
-        self._budgets = Budgets(clock)
+        self._budgets = SlackRateLimits(clock)
         self._session: aiohttp.ClientSession | None = None
         self._platform: SlackPlatform | None = None
         self._app: AsyncApp | None = None
         self._socket: AsyncSocketModeHandler | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._removals = Seen()
+        self._removals = RecentIds()
         self._in_flight = 0
         self._is_heard = False
 
@@ -80,7 +80,7 @@ class SlackConnection:
         return self._platform
 
     @property
-    def _teams(self) -> Teams:
+    def _teams(self) -> SlackTeams:
         return self._many or self._one
 
     async def open(self) -> None:
@@ -92,11 +92,11 @@ class SlackConnection:
         logging.getLogger("slack_sdk").setLevel(logging.WARNING)
         timeout = aiohttp.ClientTimeout(total=_CALL_SECONDS)
         self._session = aiohttp.ClientSession(timeout=timeout)
-        calls = Calls(keys.api_url, self._session, self._teams, self._budgets, self._clock)
+        calls = SlackWebApi(keys.api_url, self._session, self._teams, self._budgets, self._clock)
         if keys.app_token:
-            await try_app_token(calls, keys.app_token)
+            await check_app_token(calls, keys.app_token)
         if self._many is None:
-            self._one.joined(await signed_in(calls, keys.bot_token))
+            self._one.set_team(await authenticate_bot(calls, keys.bot_token))
         roots = Roots(calls, self._tasks)
         self._platform = SlackPlatform(
             calls,
@@ -105,11 +105,11 @@ class SlackConnection:
             self._path_of,
             self._clock,
             self._tasks,
-            worded=with_prefix(keys.command_prefix, self._dispatcher.services.menu),
+            worded=create_prefixer(keys.command_prefix, self._dispatcher.services.menu),
             on_finished=roots.finish,
             on_stopped=self._stop_pressed,
         )
-        self._app = bolt_app(keys, self._teams, self._many, calls)
+        self._app = create_bolt_app(keys, self._teams, self._many, calls)
         self._app.use(self._counted)
         self._join(calls, self._platform, roots, self._app)
         self._looking = asyncio.create_task(self._look_around())
@@ -126,7 +126,7 @@ class SlackConnection:
         self._is_heard = True
         log.info("slack.listening", extra={"by": "socket" if self._socket else "http"})
 
-    async def quiet(self) -> None:
+    async def stop_listening(self) -> None:
         """Hear nobody any more, and let what was heard be accepted or answered."""
         self._is_heard = False
         if self._socket is not None:
@@ -160,19 +160,21 @@ class SlackConnection:
             session = self._socket.client.current_session
             if session is None or session.closed:
                 raise Unavailable("The socket to Slack is closed.")
-        if self._many is None and not self._one.is_joined:
+        if self._many is None and not self._one.is_installed:
             raise Unavailable("The app was taken out of its workspace.")
 
     # slack-bolt.
 
-    def _join(self, calls: Calls, platform: SlackPlatform, roots: Roots, app: AsyncApp) -> None:
-        asking = Asking(self._dispatcher, platform, calls, roots)
-        people = People(calls, self._teams, self._clock)
-        files = Files(calls, self._teams)
-        commands = Commands(asking, calls, people, files, self._keys.command_prefix)
-        presses = Presses(asking, commands, people, files, self._database)
-        talking = Talking(asking, presses, calls, self._teams, people, files)
-        Listening(commands, presses, talking, self._tasks, self._dispatcher.services).join(app, self._removed)
+    def _join(self, calls: SlackWebApi, platform: SlackPlatform, roots: Roots, app: AsyncApp) -> None:
+        asking = SlackReplies(self._dispatcher, platform, calls, roots)
+        people = SlackUsers(calls, self._teams, self._clock)
+        files = SlackFiles(calls, self._teams)
+        commands = SlackCommands(asking, calls, people, files, self._keys.command_prefix)
+        presses = SlackButtons(asking, commands, people, files, self._database)
+        talking = SlackChat(asking, presses, calls, self._teams, people, files)
+        SlackEventRouter(commands, presses, talking, self._tasks, self._dispatcher.services).register(
+            app, self._removed
+        )
 
     async def _stop_pressed(self, ref: MessageRef) -> None:
         self._tasks.spawn(self._cancel_shown_in(ref), "stop")
@@ -188,10 +190,10 @@ class SlackConnection:
 
     async def _removed(self, team: str) -> None:
         """Slack says so in two events, of which either may come alone."""
-        await self._teams.lost(team)
+        await self._teams.remove(team)
         if self._removals.is_new(f"{team} {self._clock.monotonic() // _REMOVAL_SECONDS}"):
             log.warning("slack.removed", extra={"team": team})
-            await self._dispatcher.services.moderation.desk.removed_from(NAME, team)
+            await self._dispatcher.services.moderation.admin.record_removal(NAME, team)
 
     async def _counted(self, next: Callable[[], Awaitable[object]]) -> None:  # noqa: A002 - slack-bolt's own name
         self._in_flight += 1
@@ -242,9 +244,9 @@ class SlackConnection:
             try:
                 async with self._database.read() as tx:
                     alive = await tx.workers.list_alive(self._clock.now() - timedelta(seconds=_LOOK_SECONDS))
-                self._budgets.share(len(alive))
+                self._budgets.set_worker_count(len(alive))
                 if self._platform is not None:
-                    self._platform.statuses.keep_alive()
+                    self._platform.statuses.refresh()
             except Exception as error:  # the next look may be luckier
                 log.warning("slack.look_failed", extra={"reason": repr(error)})
             await self._clock.sleep(_LOOK_SECONDS)

@@ -8,9 +8,9 @@ import aiohttp
 
 from bot.core.errors import BadFile
 from bot.core.invocations import Attachment
-from bot.media.limits import MAX_ATTACHMENT_BYTES, too_large
-from bot.platforms.slack.calls import Calls, let_pass
-from bot.platforms.slack.teams import Teams
+from bot.media.limits import MAX_ATTACHMENT_BYTES, build_too_large_error
+from bot.platforms.slack.calls import SlackWebApi, ignore_refusal
+from bot.platforms.slack.teams import SlackTeams
 
 _SLACK_HOSTS = ("slack.com", "slack-files.com", "slack-edge.com")
 _MOST_REDIRECTS = 3
@@ -18,15 +18,15 @@ _SECONDS = 60
 _MAY_NOT = "I may not read {name}. Share it in a channel that I am in, or ask an admin to give me files:read."
 
 
-class Files:
+class SlackFiles:
     """Shared files as attachments. The token goes to Slack, and to the origin of SLACK_API_URL."""
 
-    def __init__(self, calls: Calls, teams: Teams) -> None:
+    def __init__(self, calls: SlackWebApi, teams: SlackTeams) -> None:
         self._calls = calls
         self._teams = teams
         self._own_origin = _origin(calls.api_url)
 
-    def attachment(self, team: str, told: Mapping[str, Any]) -> Attachment:
+    def create_attachment(self, team: str, told: Mapping[str, Any]) -> Attachment:
         """A file as an event or a form tells of it; nothing is read before it is asked for."""
         name = str(told.get("name") or told.get("title") or "file")
 
@@ -36,10 +36,10 @@ class Files:
         mime = str(told.get("mimetype") or _mime_of(name))
         return Attachment(name, mime, int(told.get("size") or 0), read)
 
-    def pictures(self, team: str, message: Mapping[str, Any]) -> list[Attachment]:
+    def create_picture_attachments(self, team: str, message: Mapping[str, Any]) -> list[Attachment]:
         """The pictures of a message."""
         told = [file for file in message.get("files") or () if isinstance(file, Mapping)]
-        attachments = [self.attachment(team, file) for file in told]
+        attachments = [self.create_attachment(team, file) for file in told]
         return [attachment for attachment in attachments if attachment.mime.startswith("image/")]
 
     async def _read(self, team: str, told: Mapping[str, Any], name: str) -> bytes:
@@ -64,7 +64,7 @@ class Files:
             told.get("url_private") or told.get("url_private_download")
         ):
             return told
-        answer = await let_pass(self._calls.call(team, "files.info", file=str(told.get("id", ""))))
+        answer = await ignore_refusal(self._calls.call(team, "files.info", file=str(told.get("id", ""))))
         found = (answer or {}).get("file")
         return found if isinstance(found, dict) else told
 
@@ -97,7 +97,7 @@ async def _limited(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(64 * 1024):
         content += chunk
         if len(content) > MAX_ATTACHMENT_BYTES:
-            raise too_large(MAX_ATTACHMENT_BYTES)
+            raise build_too_large_error(MAX_ATTACHMENT_BYTES)
     return bytes(content)
 
 

@@ -9,16 +9,16 @@ from bot.core.errors import BadOption, UserError
 from bot.core.invocations import Attachment, Invocation
 from bot.core.people import Channel, User
 from bot.dispatch.declaration import Declaration, Option, OptionKind
-from bot.dispatch.drafts import Value
-from bot.dispatch.forms import fill
-from bot.dispatch.parser import Menu, find
+from bot.dispatch.drafts import OptionValue
+from bot.dispatch.forms import fill_form
+from bot.dispatch.parser import Menu, find_command
 from bot.dispatch.services import Services
-from bot.platforms.slack.files import Files
-from bot.platforms.slack.messages import Block, plain
-from bot.platforms.slack.mrkdwn import cut
+from bot.platforms.slack.files import SlackFiles
+from bot.platforms.slack.messages import Block, render_plain_text
+from bot.platforms.slack.mrkdwn import truncate
 from bot.platforms.slack.teams import NAME
 
-CALLBACK = "easel_form"
+CALLBACK_ID = "easel_form"
 
 _TITLE = 24
 _LABEL = 2000
@@ -33,7 +33,7 @@ _YES = "yes"
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SlackFormOrigin:
     """Where a form was opened, and by what: a command, a button on a message, or a picture somebody posted."""
 
     command: str
@@ -46,7 +46,7 @@ class Origin:
     file: Mapping[str, Any] = field(default_factory=dict)
     """The picture it was opened on, as Slack tells of it."""
 
-    def written(self) -> str:
+    def serialize(self) -> str:
         """As the form carries it along: within its 3,000 characters."""
         told = {name: getattr(self, name) for name in ("command", "channel", "thread", "action", "job", "n", "message")}
         kept = ("id", "name", "mimetype", "size", "url_private", "url_private_download", "file_access")
@@ -55,21 +55,21 @@ class Origin:
         return written if len(written) <= _LONGEST_TEXT else json.dumps({**told, "file": {"id": file.get("id")}})
 
 
-def origin_of(view: Mapping[str, Any]) -> Origin | None:
+def parse_origin(view: Mapping[str, Any]) -> SlackFormOrigin | None:
     """Read back; None for a form that is not ours."""
     try:
         told = json.loads(view.get("private_metadata") or "")
-        return Origin(**told) if view.get("callback_id") == CALLBACK else None
+        return SlackFormOrigin(**told) if view.get("callback_id") == CALLBACK_ID else None
     except (ValueError, TypeError):
         return None
 
 
-def modal(
+def render_modal(
     declaration: Declaration,
     services: Services,
-    origin: Origin,
+    origin: SlackFormOrigin,
     *,
-    values: Mapping[str, Value] | None = None,
+    values: Mapping[str, OptionValue] | None = None,
     title: str = "",
     asks_for: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -80,30 +80,30 @@ def modal(
     known = values or {}
     return {
         "type": "modal",
-        "callback_id": CALLBACK,
-        "title": plain(cut(title or declaration.name.capitalize(), _TITLE)),
-        "submit": plain("Send"),
-        "close": plain("Cancel"),
-        "private_metadata": origin.written(),
+        "callback_id": CALLBACK_ID,
+        "title": render_plain_text(truncate(title or declaration.name.capitalize(), _TITLE)),
+        "submit": render_plain_text("Send"),
+        "close": render_plain_text("Cancel"),
+        "private_metadata": origin.serialize(),
         "blocks": [_field(option, services, known.get(option.name)) for option in options],
     }
 
 
-def suggestions(services: Services, option: Option, typed: str) -> list[Block]:
+def list_suggestions(services: Services, option: Option, typed: str) -> list[Block]:
     """What a menu offers for what was typed so far."""
     if option.autocomplete is None:
         return []
     return [_choice(one.label, one.value) for one in option.autocomplete(services, typed)][:_MOST_OPTIONS]
 
 
-def option_named(action_id: str, menu: Menu, origin: Origin) -> Option | None:
+def find_option(action_id: str, menu: Menu, origin: SlackFormOrigin) -> Option | None:
     """The option whose field that is."""
-    return find(menu, origin.command).declaration.option(action_id)
+    return find_command(menu, origin.command).declaration.option(action_id)
 
 
-def values_of(view: Mapping[str, Any], declaration: Declaration) -> dict[str, Value]:
+def read_values(view: Mapping[str, Any], declaration: Declaration) -> dict[str, OptionValue]:
     """What was filled in, by option; what was left empty is an empty text."""
-    values: dict[str, Value] = {}
+    values: dict[str, OptionValue] = {}
     for name, told in _fields(view):
         option = declaration.option(name)
         if option is None or option.kind is OptionKind.FILE:
@@ -114,24 +114,24 @@ def values_of(view: Mapping[str, Any], declaration: Declaration) -> dict[str, Va
     return values
 
 
-def files_of(view: Mapping[str, Any], files: Files, team: str) -> dict[str, Attachment]:
+def read_files(view: Mapping[str, Any], files: SlackFiles, team: str) -> dict[str, Attachment]:
     """The files that were put into it, by option."""
     given = [(name, told["files"][0]) for name, told in _fields(view) if told.get("files")]
-    return {name: files.attachment(team, file) for name, file in given}
+    return {name: files.create_attachment(team, file) for name, file in given}
 
 
-def errors_of(view: Mapping[str, Any], origin: Origin, menu: Menu) -> dict[str, str]:
+def find_errors(view: Mapping[str, Any], origin: SlackFormOrigin, menu: Menu) -> dict[str, str]:
     """What is wrong, by field; checked by the command's own declaration. Empty when all is well."""
     fields = {block["block_id"] for block in view.get("blocks") or () if block.get("type") == "input"}
-    form = find(menu, origin.command)
-    given = {name: value for name, value in values_of(view, form.declaration).items() if value != ""}
+    form = find_command(menu, origin.command)
+    given = {name: value for name, value in read_values(view, form.declaration).items() if value != ""}
     attached = {name for name, told in _fields(view) if told.get("files")}
     attached |= {name for name in ("image",) if origin.file or origin.action}
     nobody, nowhere = User(NAME, "", "", ""), Channel(NAME, "", "")
     attachments = dict.fromkeys(attached, _NO_FILE)
     unasked = {one.name: "?" for one in form.declaration.options if one.is_required and one.name not in fields}
     try:
-        fill(form, Invocation(nobody, nowhere, origin.command, "", {**unasked, **given}, attachments))
+        fill_form(form, Invocation(nobody, nowhere, origin.command, "", {**unasked, **given}, attachments))
     except BadOption as error:
         return {error.option: str(error)} if error.option in fields else {}
     except UserError:
@@ -151,7 +151,7 @@ def _fields(view: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     return [(name, told) for fields in values for name, told in fields.items()]
 
 
-def _value(told: Mapping[str, Any]) -> Value:
+def _value(told: Mapping[str, Any]) -> OptionValue:
     kind = told.get("type")
     if kind in ("static_select", "external_select", "radio_buttons"):
         return str((told.get("selected_option") or {}).get("value") or "")
@@ -163,15 +163,20 @@ def _value(told: Mapping[str, Any]) -> Value:
     return ""
 
 
-def _field(option: Option, services: Services, value: Value | None) -> Block:
+def _field(option: Option, services: Services, value: OptionValue | None) -> Block:
     label = f"{option.name.replace('_', ' ').capitalize()}: {option.question}"
     is_optional = not option.is_required or option.kind is OptionKind.FLAG
     element = {**_element(option, services, value), "action_id": option.name}
-    block: Block = {"type": "input", "block_id": option.name, "label": plain(cut(label, _LABEL)), "element": element}
+    block: Block = {
+        "type": "input",
+        "block_id": option.name,
+        "label": render_plain_text(truncate(label, _LABEL)),
+        "element": element,
+    }
     return {**block, "optional": True} if is_optional else block
 
 
-def _element(option: Option, services: Services, value: Value | None) -> Block:
+def _element(option: Option, services: Services, value: OptionValue | None) -> Block:
     if option.choices:
         return _menu([_choice(one, one) for one in option.choices], value if value is not None else option.default)
     if option.autocomplete is not None:
@@ -179,9 +184,9 @@ def _element(option: Option, services: Services, value: Value | None) -> Block:
     return _ELEMENTS[option.kind](option, value)
 
 
-def _suggested(option: Option, services: Services, value: Value | None) -> Block:
+def _suggested(option: Option, services: Services, value: OptionValue | None) -> Block:
     """A menu of all there is, where that is few; else one that asks while somebody types."""
-    offered = suggestions(services, option, "")
+    offered = list_suggestions(services, option, "")
     if len(offered) < _MOST_SUGGESTED:
         if value and all(one["value"] != value for one in offered):
             offered.append(_choice(str(value), str(value)))
@@ -196,34 +201,34 @@ def _menu(offered: list[Block], value: Any) -> Block:
     return {**drawn, "initial_option": first} if first is not None else drawn
 
 
-def _text(option: Option, value: Value | None) -> Block:
+def _text(option: Option, value: OptionValue | None) -> Block:
     longest = min(option.max_length or _LONGEST_TEXT, _LONGEST_TEXT)
     drawn: Block = {"type": "plain_text_input", "multiline": option.words or longest > _ONE_LINE, "max_length": longest}
-    return {**drawn, "initial_value": cut(str(value), longest)} if value else drawn
+    return {**drawn, "initial_value": truncate(str(value), longest)} if value else drawn
 
 
-def _number(option: Option, value: Value | None) -> Block:
+def _number(option: Option, value: OptionValue | None) -> Block:
     drawn: Block = {"type": "number_input", "is_decimal_allowed": option.kind is OptionKind.NUMBER}
     told = value if value is not None else option.default
     bounds = {"min_value": option.minimum, "max_value": option.maximum, "initial_value": told}
     return {**drawn, **{name: _written(bound) for name, bound in bounds.items() if bound not in (None, "")}}
 
 
-def _flag(option: Option, value: Value | None) -> Block:
+def _flag(option: Option, value: OptionValue | None) -> Block:
     yes = _choice("Yes", _YES)
     drawn: Block = {"type": "checkboxes", "options": [yes]}
     return {**drawn, "initial_options": [yes]} if value is True or (value is None and option.default) else drawn
 
 
-def _file(option: Option, value: Value | None) -> Block:
+def _file(option: Option, value: OptionValue | None) -> Block:
     return {"type": "file_input", "filetypes": _PICTURES, "max_files": 1}
 
 
-def _person(option: Option, value: Value | None) -> Block:
+def _person(option: Option, value: OptionValue | None) -> Block:
     return {"type": "users_select", **({"initial_user": str(value)} if value else {})}
 
 
-def _place(option: Option, value: Value | None) -> Block:
+def _place(option: Option, value: OptionValue | None) -> Block:
     return {"type": "channels_select", **({"initial_channel": str(value)} if value else {})}
 
 
@@ -235,12 +240,12 @@ _ELEMENTS = {
     OptionKind.FLAG: _flag,
     OptionKind.FILE: _file,
     OptionKind.PERSON: _person,
-    OptionKind.PLACE: _place,
+    OptionKind.CHANNEL: _place,
 }
 
 
 def _choice(label: str, value: str) -> Block:
-    return {"text": plain(cut(label, _OPTION_TEXT)), "value": cut(value, _OPTION_VALUE)}
+    return {"text": render_plain_text(truncate(label, _OPTION_TEXT)), "value": truncate(value, _OPTION_VALUE)}
 
 
 def _written(number: Any) -> str:

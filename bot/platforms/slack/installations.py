@@ -16,22 +16,22 @@ from slack_sdk.oauth.installation_store.async_installation_store import AsyncIns
 from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 
 from bot.core.clock import Clock
-from bot.core.fresh import Fresh
+from bot.core.fresh import TtlCache
 from bot.core.json import JSON
-from bot.platforms.slack.teams import NAME, Team, scopes_in
+from bot.platforms.slack.teams import NAME, SlackTeam, parse_scopes
 from bot.storage.database import Database
 from bot.storage.people import Installation
 
 log = logging.getLogger(__name__)
 
-FRESH_SECONDS = 60.0
+CACHE_SECONDS = 60.0
 """What another process installed or removed is noticed after this at the latest."""
 
-STATE_SECONDS = 600
+STATE_LIFETIME_SECONDS = 600
 """How long an installation that was begun may take."""
 
 
-def key_from(client_secret: str, purpose: bytes) -> Fernet:
+def derive_key(client_secret: str, purpose: bytes) -> Fernet:
     """A key of its own for each purpose, by HKDF from the app's client secret: another secret opens nothing."""
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"easel slack " + purpose)
     return Fernet(base64.urlsafe_b64encode(derived.derive(client_secret.encode())))
@@ -42,18 +42,18 @@ class InstalledTeams(AsyncInstallationStore):
 
     def __init__(self, database: Database, client_secret: str, clock: Clock) -> None:
         self._database = database
-        self._key = key_from(client_secret, b"installations")
+        self._key = derive_key(client_secret, b"installations")
         self._clock = clock
-        self._known: Fresh[str, Team | None] = Fresh(clock, FRESH_SECONDS)
-        self.states = SealedStates(database, client_secret, clock)
+        self._known: TtlCache[str, SlackTeam | None] = TtlCache(clock, CACHE_SECONDS)
+        self.states = OAuthStates(database, client_secret, clock)
 
-    async def get(self, team: str) -> Team | None:
+    async def get(self, team: str) -> SlackTeam | None:
         return await self._known.get(team, lambda: self._read(team))
 
-    async def lost(self, team: str) -> None:
+    async def remove(self, team: str) -> None:
         async with self._database.write() as tx:
             was_there = await tx.installations.remove(NAME, team, self._clock.now())
-        self._known.forget(team)
+        self._known.invalidate(team)
         if was_there:
             log.info("slack.uninstalled", extra={"team": team})
 
@@ -67,19 +67,19 @@ class InstalledTeams(AsyncInstallationStore):
             "bot_user": installation.bot_user_id or "",
             "bot_id": installation.bot_id or "",
             "name": installation.team_name or "",
-            "scopes": [*sorted(scopes_in(",".join(installation.bot_scopes or ())))],
+            "scopes": [*sorted(parse_scopes(",".join(installation.bot_scopes or ())))],
         }
         sealed = self._key.encrypt(json.dumps({"token": token}).encode())
         row = Installation(NAME, team, sealed, facts, installation.user_id or "", self._clock.now())
         async with self._database.write() as tx:
             await tx.installations.put(row)
-        self._known.forget(team)
+        self._known.invalidate(team)
         log.info("slack.installed", extra={"team": team})
 
     async def async_save_bot(self, bot: Bot) -> None:
         """Tokens that expire are not asked for, so none is renewed."""
 
-    async def _read(self, team: str) -> Team | None:
+    async def _read(self, team: str) -> SlackTeam | None:
         async with self._database.read() as tx:
             row = await tx.installations.get(NAME, team)
         if row is None:
@@ -91,7 +91,7 @@ class InstalledTeams(AsyncInstallationStore):
             return None
         facts = row.facts
         scopes = facts.get("scopes")
-        return Team(
+        return SlackTeam(
             id=team,
             token=str(token),
             bot_user=str(facts.get("bot_user", "")),
@@ -101,12 +101,12 @@ class InstalledTeams(AsyncInstallationStore):
         )
 
 
-class SealedStates(AsyncOAuthStateStore):
+class OAuthStates(AsyncOAuthStateStore):
     """The state of an installation that was begun: a sealed word that we alone can have written, good once."""
 
     def __init__(self, database: Database, client_secret: str, clock: Clock) -> None:
         self._database = database
-        self._key = key_from(client_secret, b"states")
+        self._key = derive_key(client_secret, b"states")
         self._clock = clock
 
     async def async_issue(self, *args: object, **kwargs: object) -> str:
@@ -114,7 +114,7 @@ class SealedStates(AsyncOAuthStateStore):
 
     async def async_consume(self, state: str) -> bool:
         try:
-            self._key.decrypt(state.encode(), ttl=STATE_SECONDS)
+            self._key.decrypt(state.encode(), ttl=STATE_LIFETIME_SECONDS)
         except InvalidToken:
             return False
         used = hashlib.sha256(state.encode()).hexdigest()

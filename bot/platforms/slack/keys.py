@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class SlackKeys:
+class SlackConfig:
     """What opens Slack, from the settings; what is not given is empty."""
 
     api_url: str

@@ -8,8 +8,8 @@ from typing import Any
 from bot.dispatch.declaration import Declaration, Option, OptionKind
 from bot.dispatch.parser import Menu
 from bot.platforms.slack.commands import FORM_SHORTCUT, PICTURE_SHORTCUT
-from bot.platforms.slack.mrkdwn import cut
-from bot.platforms.slack.talking import PROMPTS
+from bot.platforms.slack.mrkdwn import truncate
+from bot.platforms.slack.talking import SUGGESTED_PROMPTS
 
 SCOPES = (
     "app_mentions:read",
@@ -38,15 +38,15 @@ EVENTS = (
     "message.mpim",
     "tokens_revoked",
 )
-_PLAIN = re.compile(r"[A-Za-z/][\w./]*")
-_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+_PLAIN_SCALAR = re.compile(r"[A-Za-z/][\w./]*")
+_YAML_KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _MOST_COMMANDS = 50
 _MOST_SHORTCUTS = 10
 _HINT = 1000
 _NAME = 24
 
 
-def manifest(menu: Menu, *, prefix: str = "", public_url: str = "") -> dict[str, Any]:
+def create_manifest(menu: Menu, *, prefix: str = "", public_url: str = "") -> dict[str, Any]:
     """The manifest for Socket Mode, or for HTTP at `public_url`."""
     url = f"{public_url}/slack/events" if public_url else ""
     settings: dict[str, Any] = {
@@ -72,7 +72,7 @@ def manifest(menu: Menu, *, prefix: str = "", public_url: str = "") -> dict[str,
             "bot_user": {"display_name": "easel", "always_online": True},
             "agent_view": {
                 "agent_description": "Chat with open models, and draw, upscale or caption pictures.",
-                "suggested_prompts": [dict(prompt) for prompt in PROMPTS],
+                "suggested_prompts": [dict(prompt) for prompt in SUGGESTED_PROMPTS],
             },
             "slash_commands": _commands(menu, prefix, url),
             "shortcuts": _shortcuts(menu),
@@ -89,26 +89,26 @@ def _commands(menu: Menu, prefix: str, url: str) -> list[dict[str, Any]]:
     """One for each first word: Slack knows no groups."""
     words: dict[str, list[Declaration]] = {}
     for form in menu:
-        words.setdefault(form.declaration.words_of_name[0], []).append(form.declaration)
+        words.setdefault(form.declaration.name_parts[0], []).append(form.declaration)
     drawn = [_command(word, group, prefix, url) for word, group in words.items()]
     return drawn[:_MOST_COMMANDS]
 
 
 def _command(word: str, group: Sequence[Declaration], prefix: str, url: str) -> dict[str, Any]:
-    is_group = len(group) > 1 or len(group[0].words_of_name) > 1
-    verbs = " | ".join(" ".join(one.words_of_name[1:]) for one in group if len(one.words_of_name) > 1)
+    is_group = len(group) > 1 or len(group[0].name_parts) > 1
+    verbs = " | ".join(" ".join(one.name_parts[1:]) for one in group if len(one.name_parts) > 1)
     hint = f"[{verbs}]" if is_group else _hint(group[0])
     return {
         "command": f"/{prefix}{word}",
         **({"url": url} if url else {}),
         "description": group[0].description if not is_group else f"{word.capitalize()}: {verbs.replace(' |', ',')}",
-        **({"usage_hint": cut(hint, _HINT)} if hint else {}),
+        **({"usage_hint": truncate(hint, _HINT)} if hint else {}),
         "should_escape": any(_names_somebody(option) for one in group for option in one.options),
     }
 
 
 def _hint(declaration: Declaration) -> str:
-    words = declaration.words
+    words = declaration.words_option
     free = [words] if words else [option for option in declaration.options if option.is_required]
     named = [option for option in declaration.options if option not in free]
     shown = [f"[{option.name}]" for option in free] + [f"[--{option.name}]" for option in named[:6]]
@@ -116,7 +116,7 @@ def _hint(declaration: Declaration) -> str:
 
 
 def _names_somebody(option: Option) -> bool:
-    return option.kind in (OptionKind.PERSON, OptionKind.ROLE, OptionKind.PLACE) or option.name == "user"
+    return option.kind in (OptionKind.PERSON, OptionKind.ROLE, OptionKind.CHANNEL) or option.name == "user"
 
 
 def _shortcuts(menu: Menu) -> list[dict[str, str]]:
@@ -127,7 +127,7 @@ def _shortcuts(menu: Menu) -> list[dict[str, str]]:
         if label := declaration.contexts.get("picture"):
             drawn.append(
                 {
-                    "name": cut(f"{label} this picture", _NAME),
+                    "name": truncate(f"{label} this picture", _NAME),
                     "type": "message",
                     "callback_id": f"{PICTURE_SHORTCUT}{declaration.name}",
                     "description": declaration.description,
@@ -137,7 +137,7 @@ def _shortcuts(menu: Menu) -> list[dict[str, str]]:
     return [*drawn, {**form_of, "description": "Open the form to draw a picture."}][:_MOST_SHORTCUTS]
 
 
-def as_yaml(value: Any, indent: int = 0) -> str:
+def render_yaml(value: Any, indent: int = 0) -> str:
     """A value in the little YAML that a manifest needs: mappings, lists, and scalars on one line."""
     pad = "  " * indent
     if isinstance(value, Mapping):
@@ -149,19 +149,21 @@ def as_yaml(value: Any, indent: int = 0) -> str:
 
 def _nested(item: Any, indent: int) -> str:
     if isinstance(item, (Mapping, list, tuple)) and item:
-        return "\n" + as_yaml(item, indent + 1)
+        return "\n" + render_yaml(item, indent + 1)
     return f" {_scalar(item)}\n"
 
 
 def _item(item: Any, indent: int) -> str:
-    return as_yaml(item, indent + 1).lstrip(" ") if isinstance(item, (Mapping, list, tuple)) else f"{_scalar(item)}\n"
+    return (
+        render_yaml(item, indent + 1).lstrip(" ") if isinstance(item, (Mapping, list, tuple)) else f"{_scalar(item)}\n"
+    )
 
 
 def _scalar(value: Any) -> str:
     if isinstance(value, (bool, list, tuple, Mapping)):
         return json.dumps(value)
     text = str(value)
-    is_plain = _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS
+    is_plain = _PLAIN_SCALAR.fullmatch(text) is not None and text.lower() not in _YAML_KEYWORDS
     return text if isinstance(value, int) or is_plain else _quoted(text)
 
 

@@ -7,8 +7,15 @@ from typing import Any
 
 from bot.core.platform import MessageLimits
 from bot.core.replies import Button, Picture, Progress, Reply, Stage
-from bot.platforms.slack.mrkdwn import cut, cut_bytes, defused, escaped, linked, relinked
-from bot.streaming.splitter import split
+from bot.platforms.slack.mrkdwn import (
+    escape,
+    neutralize_broadcasts,
+    neutralize_mentions,
+    restore_links,
+    truncate,
+    truncate_bytes,
+)
+from bot.streaming.splitter import split_text
 
 Block = dict[str, Any]
 
@@ -32,31 +39,31 @@ _WITHHELD = (
     "shown here. Other words, or another seed, may draw one that can be."
 )
 _SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif")
-_ASIDE = MessageLimits(text=MESSAGE_BYTES, text_in_bytes=True)
+_EPHEMERAL_LIMITS = MessageLimits(max_length=MESSAGE_BYTES, is_length_in_bytes=True)
 
 
-def blocks_of(reply: Reply, files: Sequence[str] = (), *, is_for_one: bool = False) -> list[Block]:
+def render_blocks(reply: Reply, files: Sequence[str] = (), *, is_for_one: bool = False) -> list[Block]:
     """The blocks of a message; `files` are ids of pictures to be drawn inside it, in the order of the reply's.
 
     What one person alone reads calls nobody, so there people, groups and channels are shown by their links.
     """
-    text = linked(reply.text) if is_for_one else defused(reply.text)
-    blocks: list[Block] = [_context(cut(reply.asked, _ASKED))] if reply.asked else []
+    text = neutralize_broadcasts(reply.text) if is_for_one else neutralize_mentions(reply.text)
+    blocks: list[Block] = [_context(truncate(reply.request_summary, _ASKED))] if reply.request_summary else []
     blocks += [{"type": "markdown", "text": text}] if text.strip() else []
-    blocks += [picture_block(picture, file) for picture, file in zip(reply.pictures, files, strict=False) if file]
+    blocks += [render_picture(picture, file) for picture, file in zip(reply.pictures, files, strict=False) if file]
     if withheld := sum(picture.is_flagged for picture in reply.pictures):
-        blocks.append({"type": "section", "text": plain(_withheld(withheld, len(reply.pictures)))})
+        blocks.append({"type": "section", "text": render_plain_text(_withheld(withheld, len(reply.pictures)))})
     if reply.progress is not None and not text.strip():
-        blocks.append({"type": "section", "text": plain(progress_line(reply.progress))})
-    return [*blocks, *footer_of(reply)]
+        blocks.append({"type": "section", "text": render_plain_text(format_progress(reply.progress))})
+    return [*blocks, *render_footer(reply)]
 
 
-def footer_of(reply: Reply) -> list[Block]:
+def render_footer(reply: Reply) -> list[Block]:
     """What stands under the text: the line of facts and the buttons."""
     blocks: list[Block] = []
     if reply.note:
-        blocks.append(_context(cut(reply.note, _NOTE)))
-    return blocks + [{"type": "actions", "elements": [button(one) for one in row]} for row in _rows(reply)]
+        blocks.append(_context(truncate(reply.note, _NOTE)))
+    return blocks + [{"type": "actions", "elements": [render_button(one) for one in row]} for row in _rows(reply)]
 
 
 def _withheld(count: int, of: int) -> str:
@@ -65,7 +72,7 @@ def _withheld(count: int, of: int) -> str:
 
 
 def _context(text: str) -> Block:
-    return {"type": "context", "elements": [plain(text)]}
+    return {"type": "context", "elements": [render_plain_text(text)]}
 
 
 def _rows(reply: Reply) -> list[list[Button]]:
@@ -78,23 +85,25 @@ def _rows(reply: Reply) -> list[list[Button]]:
     return [row for row in rows if row]
 
 
-def fallback_text(reply: Reply, *, is_for_one: bool = False) -> str:
+def render_fallback_text(reply: Reply, *, is_for_one: bool = False) -> str:
     """What notifications and screen readers say, as mrkdwn."""
     words = (
         reply.text.strip()
-        or (progress_line(reply.progress) if reply.progress else "")
+        or (format_progress(reply.progress) if reply.progress else "")
         or _pictures(reply)
         or reply.note
     )
-    text = escaped(cut_bytes(words.replace("**", "*"), 3_000))
-    return cut_bytes(relinked(text) if is_for_one else text, UPDATE_BYTES) or "…"
+    text = escape(truncate_bytes(words.replace("**", "*"), 3_000))
+    return truncate_bytes(restore_links(text) if is_for_one else text, UPDATE_BYTES) or "…"
 
 
-def progress_line(progress: Progress) -> str:
+def format_progress(progress: Progress) -> str:
     """Where a job is, in a line: stage, place, percent and time."""
     facts = [_STAGES[progress.stage]]
     if progress.stage is Stage.QUEUED:
-        return f"⏳ {facts[0]} · {progress.place} before you" if progress.place else f"⏳ {facts[0]} …"
+        return (
+            f"⏳ {facts[0]} · {progress.queue_position} before you" if progress.queue_position else f"⏳ {facts[0]} …"
+        )
     if progress.percent is not None:
         facts.append(f"{_bar(progress.percent)} {progress.percent} %")
     usual = f" of usually {progress.usual_seconds} s" if progress.usual_seconds else ""
@@ -103,28 +112,28 @@ def progress_line(progress: Progress) -> str:
     return "⏳ " + " · ".join(facts)
 
 
-def status_line(progress: Progress) -> str:
+def format_status(progress: Progress) -> str:
     """The same as Slack shows it beside the bot's name: "Easel is thinking…"."""
     words = {Stage.QUEUED: "is waiting in line…", Stage.STARTING: "is waking the model up…"}
     return words.get(progress.stage, "is thinking…")
 
 
-def plain(text: str) -> Block:
+def render_plain_text(text: str) -> Block:
     return {"type": "plain_text", "text": text, "emoji": True}
 
 
-def button(one: Button) -> Block:
+def render_button(one: Button) -> Block:
     """The job is the button's value, the action and the picture its id: enough for any process, for ever."""
     drawn: Block = {
         "type": "button",
         "action_id": f"{one.action}:{one.n}",
-        "text": plain(cut(one.label, _LABEL)),
+        "text": render_plain_text(truncate(one.label, _LABEL)),
         "value": one.job or "-",
     }
     return {**drawn, "style": "danger"} if one.action in ("delete", "decline") else drawn
 
 
-def pressed(action: Mapping[str, Any]) -> Button | None:
+def parse_button(action: Mapping[str, Any]) -> Button | None:
     """The button that was pressed, read back; None for one that is not ours."""
     match = re.fullmatch(r"([a-z_]+):(\d{1,4})", str(action.get("action_id", "")))
     if match is None:
@@ -133,8 +142,8 @@ def pressed(action: Mapping[str, Any]) -> Button | None:
     return Button(match[1], "", "" if job == "-" else job, int(match[2]))
 
 
-def picture_block(picture: Picture, file: str) -> Block:
-    return {"type": "image", "slack_file": {"id": file}, "alt_text": cut(picture.alt or picture.name, _ALT)}
+def render_picture(picture: Picture, file: str) -> Block:
+    return {"type": "image", "slack_file": {"id": file}, "alt_text": truncate(picture.alt or picture.name, _ALT)}
 
 
 def is_shown_inline(picture: Picture) -> bool:
@@ -142,13 +151,13 @@ def is_shown_inline(picture: Picture) -> bool:
     return picture.mime in _SHOWN_INLINE and not picture.is_flagged
 
 
-def alt_of(picture: Picture) -> str:
-    return cut(picture.alt or picture.name, _ALT)
+def render_alt_text(picture: Picture) -> str:
+    return truncate(picture.alt or picture.name, _ALT)
 
 
-def parts_of(reply: Reply) -> list[Reply]:
+def split_reply(reply: Reply) -> list[Reply]:
     """A reply for one person, in as many messages as its text needs."""
-    parts = [part.shown(reply.text) for part in split(reply.text, _ASIDE)]
+    parts = [part.render(reply.text) for part in split_text(reply.text, _EPHEMERAL_LIMITS)]
     texts = [text for text in parts if text.strip()] or [""]
     bare = [Reply(text=text, is_private=reply.is_private) for text in texts[:-1]]
     return [*bare, replace(reply, text=texts[-1])]

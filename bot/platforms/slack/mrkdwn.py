@@ -3,7 +3,7 @@
 import html
 import re
 
-from bot.streaming.fences import Fence, after_line
+from bot.streaming.fences import Fence, find_fence_after_line
 
 _WORDS = ("<!here", "<!channel", "<!everyone", "<!subteam^", "<!date^")
 _IDS = ("<@", "<#")
@@ -27,20 +27,20 @@ _SPECIAL = re.compile(r"<!(here|channel|everyone)(?:\|[^>]*)?>")
 _GROUP = re.compile(r"<!subteam\^([A-Z0-9]+)(?:\|@?([^>]*))?>")
 
 
-def defused(text: str) -> str:
+def neutralize_mentions(text: str) -> str:
     """The text with every mention broken by a sign nobody sees, and with every address to be seen.
 
     A longer text only adds to what a shorter one gave.
     """
-    return _LIVE.sub(_BREAK, unmasked(text)) if "<" in text or "](" in text else text
+    return _LIVE.sub(_BREAK, reveal_links(text)) if "<" in text or "](" in text else text
 
 
-def unmasked(text: str) -> str:
+def reveal_links(text: str) -> str:
     """The text with every link showing where it leads: `[words] (address)`, and `<address|words>` as one address."""
     lines: list[str] = []
     fence: Fence | None = None
     for line in text.splitlines(keepends=True):
-        before, fence = fence, after_line(line, fence, len(line))
+        before, fence = fence, find_fence_after_line(line, fence, len(line))
         lines.append(line if before or fence else _MASKED.sub(_seen, _LABELLED.sub(r"\1%7C", line)))
     return "".join(lines)
 
@@ -51,12 +51,12 @@ def _seen(match: re.Match[str]) -> str:
     return match[0] if is_code else "] "
 
 
-def linked(text: str) -> str:
+def neutralize_broadcasts(text: str) -> str:
     """The text with links to people, groups and channels, and whatever calls a whole channel broken."""
-    return _LOUD.sub(_BREAK, unmasked(text)) if "<" in text or "](" in text else text
+    return _LOUD.sub(_BREAK, reveal_links(text)) if "<" in text or "](" in text else text
 
 
-def settled(text: str) -> str:
+def cut_unstable_end(text: str) -> str:
     """What of a growing text can be shown already, so that what follows begins with a sign and not with a space.
 
     White space at the head of what is appended may vanish, and an end may be half of a mention: so the last word waits.
@@ -72,46 +72,46 @@ def settled(text: str) -> str:
     return body[:at] if is_half else body
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Plain words as mrkdwn shows them: the three signs that docs.slack.dev names, and no others."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def relinked(text: str) -> str:
+def restore_links(text: str) -> str:
     """Escaped words with their links to people and channels as such again: for what one person alone reads."""
     return _ESCAPED_LINK.sub(r"<\1>", text)
 
 
-def typed(text: str) -> str:
+def unescape(text: str) -> str:
     """What somebody typed: links as addresses, special mentions as words; mentions of people and channels stay."""
     text = _LINK.sub(lambda match: match[1], text)
     text = _SPECIAL.sub(r"@\1", text)
     return html.unescape(text) if "&" in text else text
 
 
-def mentioned(text: str) -> list[str]:
+def find_mentions(text: str) -> list[str]:
     """The ids of the people that a text mentions."""
     return [match[1] for match in _PERSON.finditer(text)]
 
 
-def with_names(text: str, names: dict[str, str]) -> str:
+def replace_mentions(text: str, names: dict[str, str]) -> str:
     """Mentions as the names that people read."""
     text = _PERSON.sub(lambda match: f"@{match[2] or names.get(match[1], match[1])}", text)
     text = _GROUP.sub(lambda match: f"@{match[2] or match[1]}", text)
     return _CHANNEL.sub(lambda match: f"#{match[2] or match[1]}", text)
 
 
-def without_mention(text: str, user: str) -> str:
+def remove_mention(text: str, user: str) -> str:
     """The text without being called by it."""
     return re.sub(rf"<@{re.escape(user)}(?:\|[^>]*)?>[,:]?[ \t]*", "", text).strip()
 
 
-def cut(text: str, most: int) -> str:
+def truncate(text: str, most: int) -> str:
     """At most so many characters, with a sign that there is more."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def cut_bytes(text: str, most: int) -> str:
+def truncate_bytes(text: str, most: int) -> str:
     """At most so many UTF-8 bytes, with a sign that there is more."""
     data = text.encode()
     return text if len(data) <= most else data[: most - 3].decode(errors="ignore") + "…"

@@ -4,7 +4,7 @@ from urllib.parse import urljoin
 
 from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
 
-from bot.platforms.slack.installations import InstalledTeams, SealedStates
+from bot.platforms.slack.installations import InstalledTeams, OAuthStates
 from bot.platforms.slack.manifest import SCOPES
 
 INSTALL_PATH, REDIRECT_PATH = "/slack/install", "/slack/oauth_redirect"
@@ -13,13 +13,13 @@ INSTALL_PATH, REDIRECT_PATH = "/slack/install", "/slack/oauth_redirect"
 AUTHORIZE_PATH = "/oauth/v2/authorize"
 
 
-def oauth_settings(
+def create_oauth_settings(
     client_id: str,
     client_secret: str,
     api_url: str,
     public_url: str,
     teams: InstalledTeams,
-    states: SealedStates,
+    states: OAuthStates,
 ) -> AsyncOAuthSettings:
     """What slack-bolt's flow needs; the authorisation itself is ours."""
     return AsyncOAuthSettings(

@@ -5,10 +5,10 @@ The tiers are those of docs.slack.dev/apis/web-api/rate-limits: at least so many
 
 from bot.core.clock import Clock
 from bot.core.platform import Pacer
-from bot.streaming.pacer import Bucket, BucketPacer, Waiter
+from bot.streaming.pacer import BucketPacer, EditBucket, EditWaiter
 
-APPEND, START, STOP = "chat.appendStream", "chat.startStream", "chat.stopStream"
-POST, UPDATE = "chat.postMessage", "chat.update"
+APPEND_STREAM, START_STREAM, STOP_STREAM = "chat.appendStream", "chat.startStream", "chat.stopStream"
+POST_MESSAGE, UPDATE_MESSAGE = "chat.postMessage", "chat.update"
 
 SECONDS_BETWEEN_APPENDS = 0.5
 SECONDS_BETWEEN_UPDATES = 1.2
@@ -16,11 +16,11 @@ SECONDS_BETWEEN_UPDATES = 1.2
 # Calls a minute, and how many of them may come at once.
 _TIERS = {2: (19, 11), 3: (48, 22), 4: (96, 56)}
 _METHODS = {
-    APPEND: _TIERS[4],
-    START: _TIERS[2],
-    STOP: _TIERS[2],
-    UPDATE: _TIERS[3],
-    POST: (58, 4),  # in one channel: one a second, with short bursts
+    APPEND_STREAM: _TIERS[4],
+    START_STREAM: _TIERS[2],
+    STOP_STREAM: _TIERS[2],
+    UPDATE_MESSAGE: _TIERS[3],
+    POST_MESSAGE: (58, 4),  # in one channel: one a second, with short bursts
     "chat.delete": _TIERS[3],
     "chat.postEphemeral": _TIERS[4],
     "conversations.open": _TIERS[3],
@@ -35,7 +35,7 @@ _SPENT_IN_SECONDS = 6.0
 """What may be spent at once goes in about so long, where several messages want turns all the time."""
 
 
-class Allowance(Bucket):
+class SlackRateLimit(EditBucket):
     """At most `per_minute` calls in any minute, `burst` of them at once; fair between messages.
 
     So much is held back that a steady trickle never stops, however much was spent before. The rest is spent the faster
@@ -43,31 +43,33 @@ class Allowance(Bucket):
     """
 
     def __init__(self, clock: Clock, per_minute: float, burst: float) -> None:
-        super().__init__(clock, limit=max(1, int(per_minute)), window=60.0)
-        self._rate = max(0.01, (per_minute - max(1.0, burst)) / self._memory)
+        super().__init__(clock, limit=max(1, int(per_minute)), window_seconds=60.0)
+        self._rate = max(0.01, (per_minute - max(1.0, burst)) / self._memory_seconds)
 
-    def is_ready(self, within: float) -> bool:
+    def is_ready(self, within_seconds: float) -> bool:
         """Whether a call that is made now would go within so many seconds."""
         now = self._clock.monotonic()
-        return self._earliest(now, is_final=True) + len(self._waiters) / self._rate <= now + within
+        return self._earliest(now, is_final=True) + len(self._waiters) / self._rate <= now + within_seconds
 
     def _earliest(self, now: float, *, is_final: bool) -> float:
-        while self._grants and self._grants[0].at <= now - self._memory:
+        while self._grants and self._grants[0].at <= now - self._memory_seconds:
             self._grants.popleft()
         at, spare = self._blocked_until, self._spare(now)
         if len(self._grants) >= self._limit:
-            at = max(at, self._grants[0].at + self._memory)
+            at = max(at, self._grants[0].at + self._memory_seconds)
         if not is_final or spare < 1.0:
-            at = max(at, self._last + 1.0 / (self._rate + max(0.0, spare - 1.0) / _SPENT_IN_SECONDS))
+            at = max(at, self._last_edit_at + 1.0 / (self._rate + max(0.0, spare - 1.0) / _SPENT_IN_SECONDS))
         return at
 
     def _spare(self, now: float) -> float:
         """How many calls may go now and leave enough for the trickle, until each of the calls made has grown old."""
-        needed = [(grant.at + self._memory - now) * self._rate - n for n, grant in enumerate(self._grants)]
-        return self._limit - len(self._grants) - max(*needed, self._memory * self._rate - len(self._grants), 0.0)
+        needed = [(grant.at + self._memory_seconds - now) * self._rate - n for n, grant in enumerate(self._grants)]
+        return (
+            self._limit - len(self._grants) - max(*needed, self._memory_seconds * self._rate - len(self._grants), 0.0)
+        )
 
 
-class Posts(Allowance):
+class SlackPostRateLimit(SlackRateLimit):
     """A bucket that holds `burst` calls and fills evenly: messages posted in one channel."""
 
     def __init__(self, clock: Clock, per_minute: float, burst: float) -> None:
@@ -81,7 +83,7 @@ class Posts(Allowance):
         missing = 1.0 - self._level_at(now)
         return max(now + missing / self._rate if missing > 1e-9 else now, self._blocked_until)
 
-    def _grant(self, waiter: Waiter, now: float) -> None:
+    def _grant(self, waiter: EditWaiter, now: float) -> None:
         self._level, self._at = self._level_at(now) - 1.0, now
         super()._grant(waiter, now)
 
@@ -89,24 +91,24 @@ class Posts(Allowance):
         return min(self._burst, self._level + (now - self._at) * self._rate)
 
 
-class Budgets:
+class SlackRateLimits:
     """One allowance for each workspace and method; of posts, one for each channel too. Shared by the live workers."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._workers = 1
-        self._allowances: dict[tuple[str, str, str], Allowance] = {}
+        self._allowances: dict[tuple[str, str, str], SlackRateLimit] = {}
 
-    def of(self, team: str, method: str, channel: str = "") -> Allowance:
-        key = (team, method, channel if method == POST else "")
+    def get(self, team: str, method: str, channel: str = "") -> SlackRateLimit:
+        key = (team, method, channel if method == POST_MESSAGE else "")
         if key not in self._allowances:
             self._forget_idle()
             per_minute, burst = _METHODS.get(method, _OTHERS)
-            kind = Posts if method == POST else Allowance
+            kind = SlackPostRateLimit if method == POST_MESSAGE else SlackRateLimit
             self._allowances[key] = kind(self._clock, per_minute / self._workers, burst / self._workers)
         return self._allowances[key]
 
-    def share(self, workers: int) -> None:
+    def set_worker_count(self, workers: int) -> None:
         """So many processes speak for the same app: each takes its part."""
         workers = max(1, workers)
         if workers != self._workers:
@@ -121,41 +123,41 @@ class Budgets:
 class SlackPacer(Pacer):
     """The turns of one message. A turn takes the allowance of the call that the edit will make: `pay` gives it."""
 
-    def __init__(self, budgets: Budgets, clock: Clock, team: str) -> None:
+    def __init__(self, budgets: SlackRateLimits, clock: Clock, team: str) -> None:
         self._budgets = budgets
         self._clock = clock
         self._team = team
         self._shares: dict[str, BucketPacer] = {}
         self._last = float("-inf")
         self._paid = ""
-        self.method = ""
+        self.next_method = ""
         """What the next edit calls; empty while it calls nothing that is counted."""
         self.final_method = ""
 
-    async def turn(self, *, is_final: bool) -> None:
+    async def wait_for_edit(self, *, is_final: bool) -> None:
         if not is_final:
-            gap = SECONDS_BETWEEN_APPENDS if self.method == APPEND else SECONDS_BETWEEN_UPDATES
+            gap = SECONDS_BETWEEN_APPENDS if self.next_method == APPEND_STREAM else SECONDS_BETWEEN_UPDATES
             wait = self._last + gap - self._clock.monotonic()
-            if wait > 0 and self.method:
+            if wait > 0 and self.next_method:
                 await self._clock.sleep(wait)
-        method = self.final_method if is_final else self.method
+        method = self.final_method if is_final else self.next_method
         if method and self._paid != method:
-            await self._share(method).turn(is_final=is_final)
+            await self._share(method).wait_for_edit(is_final=is_final)
             self._paid = method
         self._last = self._clock.monotonic()
 
-    def pay(self, method: str) -> bool:
+    def use_turn(self, method: str) -> bool:
         """Whether a call of that method is paid for by the turn; once."""
         is_paid = self._paid == method
         self._paid = "" if is_paid else self._paid
         return is_paid
 
-    def leave(self) -> None:
+    def close(self) -> None:
         for share in self._shares.values():
-            share.leave()
+            share.close()
         self._shares.clear()
 
     def _share(self, method: str) -> BucketPacer:
         if method not in self._shares:
-            self._shares[method] = self._budgets.of(self._team, method).pacer()
+            self._shares[method] = self._budgets.get(self._team, method).pacer()
         return self._shares[method]

@@ -7,47 +7,47 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from bot.core.clock import Clock
-from bot.core.fresh import Fresh
+from bot.core.fresh import TtlCache
 from bot.core.people import User
-from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
-from bot.platforms.slack.teams import NAME, Teams
+from bot.platforms.slack.calls import CallRefused, CallUnclear, SlackWebApi
+from bot.platforms.slack.teams import NAME, SlackTeams
 
 log = logging.getLogger(__name__)
 
-Told = Mapping[str, Any]
-Groups = Mapping[str, frozenset[str]]
+SlackProfile = Mapping[str, Any]
+UserGroups = Mapping[str, frozenset[str]]
 K = TypeVar("K")
 V = TypeVar("V")
 
-PERSON_SECONDS = 600.0
-GROUPS_SECONDS = 300.0
+USER_CACHE_SECONDS = 600.0
+GROUPS_CACHE_SECONDS = 300.0
 
-_UNTOLD: Groups = {}
+_UNTOLD: UserGroups = {}
 """Slack did not say who is in which group."""
 
 
-class People:
+class SlackUsers:
     """People by workspace and id: what one workspace says of somebody is never believed in another."""
 
-    def __init__(self, calls: Calls, teams: Teams, clock: Clock) -> None:
+    def __init__(self, calls: SlackWebApi, teams: SlackTeams, clock: Clock) -> None:
         self._calls = calls
         self._teams = teams
-        self._told: Fresh[tuple[str, str], Told] = Fresh(clock, PERSON_SECONDS)
-        self._groups: Fresh[str, Groups] = Fresh(clock, GROUPS_SECONDS)
-        self._asking: dict[tuple[str, str], asyncio.Task[Told]] = {}
-        self._asking_groups: dict[str, asyncio.Task[Groups]] = {}
+        self._told: TtlCache[tuple[str, str], SlackProfile] = TtlCache(clock, USER_CACHE_SECONDS)
+        self._groups: TtlCache[str, UserGroups] = TtlCache(clock, GROUPS_CACHE_SECONDS)
+        self._asking: dict[tuple[str, str], asyncio.Task[SlackProfile]] = {}
+        self._asking_groups: dict[str, asyncio.Task[UserGroups]] = {}
 
-    async def user(
-        self, team: str, user: str, *, home: str = "", name: str = "", patience: float | None = None
+    async def get_user(
+        self, team: str, user: str, *, home: str = "", name: str = "", timeout_seconds: float | None = None
     ) -> User:
         """Who asks in that workspace. `home` is their own, where they come from another by Slack Connect.
 
         With `patience`, who is not told of within so many seconds is a person without any rank.
         """
-        told: Told = {}
-        all_groups: Groups = {}
+        told: SlackProfile = {}
+        all_groups: UserGroups = {}
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout_seconds):
                 # Somebody new waits for one round trip, not two.
                 told, all_groups = await asyncio.gather(self._person(team, user), self._groups_of(team))
         is_guest = bool(told.get("is_stranger")) or (bool(home) and home != team)
@@ -63,30 +63,30 @@ class People:
             is_administrator=is_admin and not is_guest,
         )
 
-    async def member(self, team: str, user: str) -> User | None:
+    async def find_member(self, team: str, user: str) -> User | None:
         """Somebody of that workspace; None for a stranger, and for who left."""
         told = await self._person(team, user)
         is_here = bool(told) and not (told.get("is_stranger") or told.get("deleted"))
-        return await self.user(team, user) if is_here else None
+        return await self.get_user(team, user) if is_here else None
 
-    async def name(self, team: str, user: str) -> str:
+    async def get_name(self, team: str, user: str) -> str:
         """What people call somebody; the id where nobody knows."""
         return _name(await self._person(team, user)) or user
 
-    async def _person(self, team: str, user: str) -> Told:
+    async def _person(self, team: str, user: str) -> SlackProfile:
         key = (team, user)
         told = await self._told.get(key, lambda: _once(self._asking, key, lambda: self._ask(team, user)))
         if not told:
-            self._told.forget(key)  # what Slack did not tell this time is asked again
+            self._told.invalidate(key)  # what Slack did not tell this time is asked again
         return told
 
-    async def _groups_of(self, team: str) -> Groups:
+    async def _groups_of(self, team: str) -> UserGroups:
         groups = await self._groups.get(team, lambda: _once(self._asking_groups, team, lambda: self._ask_groups(team)))
         if groups is _UNTOLD:
-            self._groups.forget(team)
+            self._groups.invalidate(team)
         return groups
 
-    async def _ask(self, team: str, user: str) -> Told:
+    async def _ask(self, team: str, user: str) -> SlackProfile:
         try:
             answer = await self._calls.call(team, "users.info", user=user, include_locale=True)
         except (CallRefused, CallUnclear) as error:
@@ -95,7 +95,7 @@ class People:
         told = answer.get("user")
         return told if isinstance(told, dict) else {}
 
-    async def _ask_groups(self, team: str) -> Groups:
+    async def _ask_groups(self, team: str) -> UserGroups:
         """The groups of each person; none where the app may not know them."""
         known = await self._teams.get(team)
         if known is None or (known.scopes and "usergroups:read" not in known.scopes):

@@ -7,19 +7,19 @@ from dataclasses import replace
 from bot.core.replies import Reply
 from bot.dispatch.parser import Menu
 
-Worded = Callable[[Reply], Reply]
+ReplyTransform = Callable[[Reply], Reply]
 
 
-def unchanged(reply: Reply) -> Reply:
+def keep_reply(reply: Reply) -> Reply:
     """Without a prefix."""
     return reply
 
 
-def with_prefix(prefix: str, menu: Menu) -> Worded:
+def create_prefixer(prefix: str, menu: Menu) -> ReplyTransform:
     """What puts the prefix before the name of each command that a reply speaks of."""
     if not prefix:
-        return unchanged
-    words = {form.declaration.words_of_name[0] for form in menu}
+        return keep_reply
+    words = {form.declaration.name_parts[0] for form in menu}
     named = re.compile(rf"(?<![\w/.:<-])/(?=(?:{'|'.join(map(re.escape, sorted(words)))})(?![\w/-]))")
 
     def worded(reply: Reply) -> Reply:

@@ -7,16 +7,16 @@ from typing import Any
 from bot.core.jobs import OPEN_STATES, Job
 from bot.core.people import User
 from bot.core.replies import Button, Reply
-from bot.dispatch.consent import ACTIONS as ANSWERS
-from bot.dispatch.parser import find
-from bot.dispatch.presses import FORM_ACTIONS, Press
-from bot.platforms.slack.asides import Aside
-from bot.platforms.slack.asking import Asking, thread_of, where
-from bot.platforms.slack.commands import Commands
-from bot.platforms.slack.files import Files
-from bot.platforms.slack.forms import Origin, files_of, values_of
-from bot.platforms.slack.messages import pressed
-from bot.platforms.slack.people import People
+from bot.dispatch.consent import CONFIRMATION_ACTIONS as ANSWERS
+from bot.dispatch.parser import find_command
+from bot.dispatch.presses import FORM_ACTIONS, ButtonPress
+from bot.platforms.slack.asides import ReplyTarget
+from bot.platforms.slack.asking import SlackReplies, create_channel, find_thread
+from bot.platforms.slack.commands import SlackCommands
+from bot.platforms.slack.files import SlackFiles
+from bot.platforms.slack.forms import SlackFormOrigin, read_files, read_values
+from bot.platforms.slack.messages import parse_button
+from bot.platforms.slack.people import SlackUsers
 from bot.platforms.slack.teams import NAME
 from bot.storage.database import Database
 
@@ -28,77 +28,85 @@ _JOBS_LOOKED_AT = 50
 _FORM_SECONDS = 1.0
 
 
-class Presses:
+class SlackButtons:
     """What happens when somebody presses something."""
 
-    def __init__(self, asking: Asking, commands: Commands, people: People, files: Files, database: Database) -> None:
+    def __init__(
+        self, asking: SlackReplies, commands: SlackCommands, people: SlackUsers, files: SlackFiles, database: Database
+    ) -> None:
         self._asking = asking
         self._commands = commands
         self._people = people
         self._files = files
         self._database = database
 
-    async def pressed(self, body: Body, team: str) -> None:
+    async def handle_press(self, body: Body, team: str) -> None:
         """A button on a message."""
-        button = pressed(body["actions"][0])
+        button = parse_button(body["actions"][0])
         if button is None:
             return
         container, message = body.get("container") or {}, body.get("message") or {}
         channel = str((body.get("channel") or {}).get("id") or container.get("channel_id") or "")
         ts = str(container.get("message_ts") or message.get("ts") or "")
-        thread = thread_of(message) or str(container.get("thread_ts") or "").replace(ts, "")
-        aside = self._asking.platform.asides.of(body, team, channel, thread)
+        thread = find_thread(message) or str(container.get("thread_ts") or "").replace(ts, "")
+        aside = self._asking.platform.ephemeral_replies.create_target(body, team, channel, thread)
         if button.action == "cancel" and not button.job:
-            if not await self.stop(team, channel, ts, str(body["user"]["id"]), str(body["trigger_id"]), aside):
-                await self._asking.nothing_runs(aside, message)
+            if not await self.cancel_thread_jobs(
+                team, channel, ts, str(body["user"]["id"]), str(body["trigger_id"]), aside
+            ):
+                await self._asking.report_nothing_running(aside, message)
             return
-        origin = Origin("", channel, thread, button.action, button.job, button.n, ts)
+        origin = SlackFormOrigin("", channel, thread, button.action, button.job, button.n, ts)
         # A form has three seconds to open; what is sent with it is checked in full then.
         user = await self._user(body, team, patience=_FORM_SECONDS if button.action in FORM_ACTIONS else None)
         await self._press(body, user, origin, aside)
 
-    async def sent(self, body: Body, team: str, origin: Origin) -> None:
+    async def handle_submission(self, body: Body, team: str, origin: SlackFormOrigin) -> None:
         """A form that a button opened, filled in."""
         user = await self._user(body, team)
-        aside = Aside(team, origin.channel, user.id, origin.thread)
+        aside = ReplyTarget(team, origin.channel, user.id, origin.thread)
         press = _press(body, user, team, origin)
-        self._asking.platform.asides.remember(press.request_key, aside)
-        files = files_of(body["view"], self._files, team)
+        self._asking.platform.ephemeral_replies.remember(press.request_key, aside)
+        files = read_files(body["view"], self._files, team)
         dispatcher = self._asking.dispatcher
-        values = values_of(body["view"], find(dispatcher.services.menu, origin.command).declaration)
-        reply = await dispatcher.submit(press, values, files)
+        values = read_values(body["view"], find_command(dispatcher.services.menu, origin.command).declaration)
+        reply = await dispatcher.submit_form(press, values, files)
         await self._asking.show(reply, aside, user, press.channel, press.request_key)
 
-    async def stop(self, team: str, channel: str, thread: str, user: str, key: str, aside: Aside | None = None) -> bool:
+    async def cancel_thread_jobs(
+        self, team: str, channel: str, thread: str, user: str, key: str, aside: ReplyTarget | None = None
+    ) -> bool:
         """Stop what runs in a thread; gives whether anything did."""
         jobs = await self._open_jobs(team, channel, thread)
-        who = await self._people.user(team, user)
-        aside = aside or Aside(team, channel, user, thread)
+        who = await self._people.get_user(team, user)
+        aside = aside or ReplyTarget(team, channel, user, thread)
         for n, job in enumerate(jobs):
-            place = where(team, channel, thread)
-            press = Press(who, place, "cancel", job.id, 0, f"slack:{key}:{n}", thread)
-            await self._asking.show(await self._asking.dispatcher.press(press), aside, who, place, press.request_key)
+            place = create_channel(team, channel, thread)
+            press = ButtonPress(who, place, "cancel", job.id, 0, f"slack:{key}:{n}", thread)
+            await self._asking.show(
+                await self._asking.dispatcher.handle_press(press), aside, who, place, press.request_key
+            )
         return bool(jobs)
 
-    async def _press(self, body: Body, user: User, origin: Origin, aside: Aside) -> None:
+    async def _press(self, body: Body, user: User, origin: SlackFormOrigin, aside: ReplyTarget) -> None:
         press = _press(body, user, aside.team, origin)
         dispatcher = self._asking.dispatcher
         if press.action not in FORM_ACTIONS:
-            self._asking.platform.asides.remember(press.request_key, aside)
-            reply = await dispatcher.press(press)
+            self._asking.platform.ephemeral_replies.remember(press.request_key, aside)
+            reply = await dispatcher.handle_press(press)
             if press.action in ANSWERS and (body.get("container") or {}).get("is_ephemeral"):
-                await self._asking.platform.asides.take_away(aside)
+                await self._asking.platform.ephemeral_replies.delete_original(aside)
             await self._asking.show(reply, aside, user, press.channel, press.request_key)
             return
-        draft = await dispatcher.draft(press)
+        draft = await dispatcher.open_form(press)
         if isinstance(draft, Reply):
             await self._asking.show(draft, aside, user, press.channel, press.request_key)
             return
-        form = Origin(
+        form = SlackFormOrigin(
             draft.declaration.name, origin.channel, origin.thread, origin.action, origin.job, origin.n, origin.message
         )
         await self._commands.open_form(
-            body, aside, draft.declaration, form, draft.values, title=draft.title, asks_for=draft.asks_for
+            body, aside, draft.declaration, form, draft.values, title=draft.title, asks_for=draft.option_names
         )
 
     async def _open_jobs(self, team: str, channel: str, thread: str) -> list[Job]:
@@ -109,10 +117,12 @@ class Presses:
     async def _user(self, body: Body, team: str, patience: float | None = None) -> User:
         told = body.get("user") or {}
         home, name = str(told.get("team_id") or ""), str(told.get("name") or "")
-        return await self._people.user(team, str(told.get("id")), home=home, name=name, patience=patience)
+        return await self._people.get_user(team, str(told.get("id")), home=home, name=name, timeout_seconds=patience)
 
 
-def _press(body: Body, user: User, team: str, origin: Origin) -> Press:
+def _press(body: Body, user: User, team: str, origin: SlackFormOrigin) -> ButtonPress:
     button = Button(origin.action, "", origin.job, origin.n)
-    channel = where(team, origin.channel, origin.thread)
-    return Press(user, channel, button.action, button.job, button.n, f"slack:{body['trigger_id']}", origin.message)
+    channel = create_channel(team, origin.channel, origin.thread)
+    return ButtonPress(
+        user, channel, button.action, button.job, button.n, f"slack:{body['trigger_id']}", origin.message
+    )

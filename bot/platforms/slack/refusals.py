@@ -1,8 +1,8 @@
 """Why nothing can be shown somewhere, in words."""
 
 from bot.core.platform import MessageLost
-from bot.platforms.slack.calls import GONE, CallRefused
-from bot.platforms.slack.teams import Teams
+from bot.platforms.slack.calls import UNINSTALLED_CODES, CallRefused
+from bot.platforms.slack.teams import SlackTeams
 
 _UNREACHABLE = frozenset({
     "channel_not_found", "is_archived", "message_not_found", "thread_not_found", "cant_update_message",
@@ -14,21 +14,21 @@ _NOT_A_MEMBER = frozenset({"not_in_channel", "channel_not_found"})
 _MAY_NOT_POST = frozenset(
     {"is_archived", "restricted_action_read_only_channel", "restricted_action", "posting_to_channel_denied"}
 )
-LOST = _UNREACHABLE | GONE
+UNREACHABLE_CODES = _UNREACHABLE | UNINSTALLED_CODES
 """Refusals after which a message cannot be reached any more."""
 
 
-class Refusals:
+class SlackErrors:
     """Slack's words for no, as people and the trunk understand them."""
 
-    def __init__(self, teams: Teams) -> None:
+    def __init__(self, teams: SlackTeams) -> None:
         self._teams = teams
 
-    async def meant(self, team: str, error: CallRefused, channel: str) -> Exception:
+    async def translate(self, team: str, error: CallRefused, channel: str) -> Exception:
         """`MessageLost` with a sentence where the message or its place is gone, else the error itself."""
-        return MessageLost(await self.why(team, error.code, channel)) if error.code in LOST else error
+        return MessageLost(await self.explain(team, error.code, channel)) if error.code in UNREACHABLE_CODES else error
 
-    async def why(self, team: str, code: str, channel: str) -> str:
+    async def explain(self, team: str, code: str, channel: str) -> str:
         """Why nothing can be shown there, and what to do, in a sentence."""
         if code in _NOT_A_MEMBER and channel.startswith("D"):
             return (
@@ -38,7 +38,7 @@ class Refusals:
             known = await self._teams.get(team)
             me = f"@{known.bot_name}" if known else "me"
             return f"I am not in this channel. Invite me with `/invite {me}`, and ask again. You were not charged."
-        if code in GONE:
+        if code in UNINSTALLED_CODES:
             return "I am not installed in this workspace any more. You were not charged."
         if code in _MAY_NOT_POST:
             return "I may not post in this channel. Please ask in another one; you were not charged."

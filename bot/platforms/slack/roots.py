@@ -3,9 +3,9 @@
 from collections import OrderedDict
 
 from bot.core.replies import MessageRef
-from bot.platforms.slack.calls import Calls, let_pass
+from bot.platforms.slack.calls import SlackWebApi, ignore_refusal
 from bot.platforms.slack.messages import Block
-from bot.platforms.slack.mrkdwn import cut
+from bot.platforms.slack.mrkdwn import truncate
 from bot.platforms.slack.tasks import Tasks
 
 _MOST_ROOTS = 5_000
@@ -14,7 +14,7 @@ _MOST_ROOTS = 5_000
 class Roots:
     """Remembers each root without its button, and takes the button away."""
 
-    def __init__(self, calls: Calls, tasks: Tasks) -> None:
+    def __init__(self, calls: SlackWebApi, tasks: Tasks) -> None:
         self._calls = calls
         self._tasks = tasks
         self._blocks: OrderedDict[tuple[str, str, str], list[Block]] = OrderedDict()
@@ -39,5 +39,7 @@ class Roots:
         self._tasks.spawn(self._update(workspace, channel, root, blocks), "root")
 
     async def _update(self, workspace: str, channel: str, root: str, blocks: list[Block]) -> None:
-        text = cut(str(blocks[0]["text"]["text"]), 1_000)
-        await let_pass(self._calls.call(workspace, "chat.update", channel=channel, ts=root, text=text, blocks=blocks))
+        text = truncate(str(blocks[0]["text"]["text"]), 1_000)
+        await ignore_refusal(
+            self._calls.call(workspace, "chat.update", channel=channel, ts=root, text=text, blocks=blocks)
+        )

@@ -5,7 +5,7 @@ from collections import OrderedDict
 _REMEMBERED = 20_000
 
 
-class Seen:
+class RecentIds:
     """The last ids that were asked about."""
 
     def __init__(self) -> None:

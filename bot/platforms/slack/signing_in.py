@@ -8,8 +8,8 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.core.errors import NotAllowed, Unavailable
-from bot.platforms.slack.calls import Calls
-from bot.platforms.slack.teams import Team, team_from
+from bot.platforms.slack.calls import SlackWebApi
+from bot.platforms.slack.teams import SlackTeam, parse_team
 
 log = logging.getLogger(__name__)
 
@@ -24,22 +24,22 @@ _REASONS = {
 }
 
 
-async def try_app_token(calls: Calls, token: str) -> None:
+async def check_app_token(calls: SlackWebApi, token: str) -> None:
     """Raises `NotAllowed` or `Unavailable`."""
-    await _tried(calls, calls.client(token).apps_connections_open(app_token=token), "SLACK_APP_TOKEN")
+    await _check_token(calls, calls.create_client(token).apps_connections_open(app_token=token), "SLACK_APP_TOKEN")
 
 
-async def signed_in(calls: Calls, token: str) -> Team:
+async def authenticate_bot(calls: SlackWebApi, token: str) -> SlackTeam:
     """The workspace that a bot token opens. Raises `NotAllowed` or `Unavailable`."""
-    answer = await _tried(calls, calls.client(token).auth_test(), "SLACK_BOT_TOKEN")
+    answer = await _check_token(calls, calls.create_client(token).auth_test(), "SLACK_BOT_TOKEN")
     headers = {name.lower(): value for name, value in dict(answer.headers).items()}
     told = answer.data if isinstance(answer.data, dict) else {}
-    team = team_from(told, token, headers.get("x-oauth-scopes", ""))
+    team = parse_team(told, token, headers.get("x-oauth-scopes", ""))
     log.info("slack.signed_in", extra={"team": team.id, "called": team.name})
     return team
 
 
-async def _tried(calls: Calls, call: Awaitable[AsyncSlackResponse], variable: str) -> AsyncSlackResponse:
+async def _check_token(calls: SlackWebApi, call: Awaitable[AsyncSlackResponse], variable: str) -> AsyncSlackResponse:
     try:
         return await call
     except SlackApiError as error:

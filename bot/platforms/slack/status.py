@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from bot.core.clock import Clock
 from bot.core.replies import MessageRef, Progress
-from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
-from bot.platforms.slack.messages import status_line
+from bot.platforms.slack.calls import CallRefused, CallUnclear, SlackWebApi
+from bot.platforms.slack.messages import format_status
 from bot.platforms.slack.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -19,13 +19,13 @@ REFRESH_SECONDS = 80.0
 
 _PATIENCE_SECONDS = 1.0
 
-LINE, SESSION = "assistant.threads.setStatus", "agents.sessions.setStatus"
+SET_THREAD_STATUS, SET_SESSION_STATUS = "assistant.threads.setStatus", "agents.sessions.setStatus"
 
 _Place = tuple[str, str, str]
 
 
 @dataclass(slots=True)
-class _Line:
+class _ThreadStatus:
     """One thread's status. `text` is empty when nothing goes on there any more."""
 
     ref: MessageRef
@@ -40,19 +40,19 @@ class _Line:
     calling: str = ""
 
 
-class Statuses:
+class SlackStatuses:
     """The status of each thread that waits. What an app may not do in a workspace is not tried there again."""
 
-    def __init__(self, calls: Calls, clock: Clock, tasks: Tasks) -> None:
+    def __init__(self, calls: SlackWebApi, clock: Clock, tasks: Tasks) -> None:
         self._calls = calls
         self._clock = clock
         self._tasks = tasks
-        self._lines: dict[_Place, _Line] = {}
+        self._lines: dict[_Place, _ThreadStatus] = {}
         self._refused: set[tuple[str, str]] = set()
 
     def show(self, ref: MessageRef, progress: Progress | None) -> None:
         """Say what is going on; nothing is called while the same is shown still."""
-        line, text = self._line(ref), status_line(progress) if progress else "is thinking…"
+        line, text = self._line(ref), format_status(progress) if progress else "is thinking…"
         now = self._clock.monotonic()
         if text != line.text or now - line.at >= REFRESH_SECONDS:
             line.text, line.at, line.is_due, line.session = text, now, True, "processing"
@@ -63,11 +63,11 @@ class Statuses:
         line = self._lines.get(_place(ref))
         if line is not None:
             line.text = ""
-            line.is_due = not is_posted or line.calling == LINE
+            line.is_due = not is_posted or line.calling == SET_THREAD_STATUS
             line.session = line.session_told if is_posted or not line.session_told else "active"
             self._tell(line)
 
-    def rest(self, ref: MessageRef) -> None:
+    def end_session(self, ref: MessageRef) -> None:
         """The thread's session is over, without a stream that said so."""
         line = self._line(ref)
         line.session = "active"
@@ -80,7 +80,7 @@ class Statuses:
             line.text, line.is_due, line.session = "", False, line.session_told
             self._tell(line)
 
-    def keep_alive(self) -> None:
+    def refresh(self) -> None:
         """Show again what is about to fade: a job may wait long without news."""
         now = self._clock.monotonic()
         for line in self._lines.values():
@@ -88,25 +88,25 @@ class Statuses:
                 line.at, line.is_due = now, True
                 self._tell(line)
 
-    def _line(self, ref: MessageRef) -> _Line:
-        return self._lines.setdefault(_place(ref), _Line(ref))
+    def _line(self, ref: MessageRef) -> _ThreadStatus:
+        return self._lines.setdefault(_place(ref), _ThreadStatus(ref))
 
-    def _tell(self, line: _Line) -> None:
+    def _tell(self, line: _ThreadStatus) -> None:
         if not line.is_busy:
             line.is_busy = True
             self._tasks.spawn(self._told(line), "status")
 
-    async def _told(self, line: _Line) -> None:
+    async def _told(self, line: _ThreadStatus) -> None:
         """One call after the other, so that none overtakes a later one; what is old by then is left out."""
         try:
             while line.is_due or line.session != line.session_told:
-                line.calling = LINE if line.is_due else SESSION
+                line.calling = SET_THREAD_STATUS if line.is_due else SET_SESSION_STATUS
                 if line.is_due:
                     line.is_due = False
-                    await self._call(line.ref, LINE, line.text)
+                    await self._call(line.ref, SET_THREAD_STATUS, line.text)
                 else:
                     line.session_told = line.session
-                    await self._call(line.ref, SESSION, line.session)
+                    await self._call(line.ref, SET_SESSION_STATUS, line.session)
                 line.calling = ""
         finally:
             line.is_busy = False
@@ -116,7 +116,9 @@ class Statuses:
     async def _call(self, ref: MessageRef, method: str, status: str) -> None:
         if not ref.thread or (ref.workspace, method) in self._refused:
             return
-        if status == "processing" and not self._calls.budgets.of(ref.workspace, method).is_ready(_PATIENCE_SECONDS):
+        if status == "processing" and not self._calls.rate_limits.get(ref.workspace, method).is_ready(
+            _PATIENCE_SECONDS
+        ):
             return  # told too late it would outlive the answer
         try:
             await self._calls.call(ref.workspace, method, channel_id=ref.channel, thread_ts=ref.thread, status=status)

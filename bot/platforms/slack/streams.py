@@ -13,10 +13,10 @@ from typing import Any
 from bot.core.clock import Clock
 from bot.core.platform import MessageFull
 from bot.core.replies import MessageRef, Reply, Tone
-from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear
-from bot.platforms.slack.messages import blocks_of, fallback_text, footer_of
-from bot.platforms.slack.mrkdwn import defused, settled
-from bot.platforms.slack.pacing import APPEND, START, STOP, UPDATE, SlackPacer
+from bot.platforms.slack.calls import CallRefused, CallUnclear, SlackWebApi
+from bot.platforms.slack.messages import render_blocks, render_fallback_text, render_footer
+from bot.platforms.slack.mrkdwn import cut_unstable_end, neutralize_mentions
+from bot.platforms.slack.pacing import APPEND_STREAM, START_STREAM, STOP_STREAM, UPDATE_MESSAGE, SlackPacer
 
 log = logging.getLogger(__name__)
 
@@ -39,59 +39,61 @@ _TRY_AGAIN_SECONDS = 3600.0
 _PATIENCE_SECONDS = 2.0
 _MOST_LIVE = 5_000
 
-Stopped = Callable[[MessageRef], Awaitable[None]]
+StopHandler = Callable[[MessageRef], Awaitable[None]]
 """Told when a person pressed Slack's own Stop."""
 
 
 @dataclass(slots=True)
-class Stream:
+class SlackStream:
     """One message that grows. `shown` is what it surely shows."""
 
     ref: MessageRef
-    began_at: float
+    started_at_seconds: float
     shown: str
     is_over: bool = False
     """Only an edit reaches it any more."""
-    is_told_full: bool = False
+    is_full_reported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
+class StreamRecipient:
     """Who asked: Slack wants to know whom a stream is for. `team` is their own workspace."""
 
     user: str
     team: str
 
 
-class Streams:
+class SlackStreams:
     """All live streams of this process."""
 
-    def __init__(self, calls: Calls, clock: Clock, stopped: Stopped) -> None:
+    def __init__(self, calls: SlackWebApi, clock: Clock, stopped: StopHandler) -> None:
         self._calls = calls
         self._clock = clock
         self._stopped = stopped
-        self._live: dict[MessageRef, Stream] = {}
+        self._live: dict[MessageRef, SlackStream] = {}
         self._unavailable_until: dict[str, float] = {}
 
-    def get(self, ref: MessageRef) -> Stream | None:
+    def get(self, ref: MessageRef) -> SlackStream | None:
         return self._live.get(ref)
 
-    def is_possible(self, team: str) -> bool:
+    def is_available(self, team: str) -> bool:
         """Whether streams are to be had in that workspace, as far as is known."""
         return self._clock.monotonic() >= self._unavailable_until.get(team, float("-inf"))
 
-    async def start(self, place: MessageRef, to: Recipient, text: str) -> MessageRef | None:
+    async def start(self, place: MessageRef, to: StreamRecipient, text: str) -> MessageRef | None:
         """A new stream in the thread of `place` that shows `text`; None where streams are not to be had just now.
 
         Raises `CallRefused` where nothing can be posted at all.
         """
         team = place.workspace
-        if not self.is_possible(team) or not self._calls.budgets.of(team, START).is_ready(_PATIENCE_SECONDS):
+        if not self.is_available(team) or not self._calls.rate_limits.get(team, START_STREAM).is_ready(
+            _PATIENCE_SECONDS
+        ):
             return None
         began_at = self._clock.monotonic()
         try:
             answer = await self._calls.call(
-                team, START, channel=place.channel, thread_ts=place.thread or None, markdown_text=text,
+                team, START_STREAM, channel=place.channel, thread_ts=place.thread or None, markdown_text=text,
                 recipient_user_id=to.user, recipient_team_id=to.team,
             )  # fmt: skip
         except CallRefused as error:
@@ -106,10 +108,10 @@ class Streams:
         ref = MessageRef(place.platform, team, place.channel, place.thread, str(answer["ts"]))
         while len(self._live) >= _MOST_LIVE:
             self._live.pop(next(iter(self._live)))  # jobs that were lost leave theirs behind
-        self._live[ref] = Stream(ref, began_at, text)
+        self._live[ref] = SlackStream(ref, began_at, text)
         return ref
 
-    async def show(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> bool:
+    async def update(self, stream: SlackStream, reply: Reply, pacer: SlackPacer) -> bool:
         """Bring a stream in step with its message; its last word ends it. Raises `MessageFull`.
 
         Gives whether Slack was told with it that the thread's session rests.
@@ -127,28 +129,28 @@ class Streams:
     def forget(self, ref: MessageRef) -> None:
         self._live.pop(ref, None)
 
-    async def _grow(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
-        if not stream.is_told_full and self._clock.monotonic() - stream.began_at >= FULL_AFTER_SECONDS:
-            stream.is_told_full = True
+    async def _grow(self, stream: SlackStream, reply: Reply, pacer: SlackPacer) -> None:
+        if not stream.is_full_reported and self._clock.monotonic() - stream.started_at_seconds >= FULL_AFTER_SECONDS:
+            stream.is_full_reported = True
             raise MessageFull
-        text = settled(defused(reply.text))
+        text = cut_unstable_end(neutralize_mentions(reply.text))
         if not text.startswith(stream.shown):
             if not stream.shown.startswith(text):
                 await self._mend(stream, reply, pacer, "text changed")
             return
         if text == stream.shown:
             return
-        if await self._append(stream, text, is_paid=pacer.pay(APPEND)):
+        if await self._append(stream, text, is_paid=pacer.use_turn(APPEND_STREAM)):
             return
-        pacer.method = UPDATE
+        pacer.next_method = UPDATE_MESSAGE
         await self._update(stream, reply, pacer)
 
-    async def _append(self, stream: Stream, text: str, *, is_paid: bool) -> bool:
+    async def _append(self, stream: SlackStream, text: str, *, is_paid: bool) -> bool:
         """Append what is new. False when the stream is over, for whatever reason."""
         ref, tail = stream.ref, text[len(stream.shown) :]
         try:
             await self._calls.call(
-                ref.workspace, APPEND, is_paid=is_paid, channel=ref.channel, ts=ref.id, markdown_text=tail
+                ref.workspace, APPEND_STREAM, is_paid=is_paid, channel=ref.channel, ts=ref.id, markdown_text=tail
             )
         except CallRefused as error:
             if error.code == "stopped_by_user":
@@ -167,19 +169,23 @@ class Streams:
         await self._end(stream)
         return False
 
-    async def _finish(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> bool:
-        text = defused(reply.text)
+    async def _finish(self, stream: SlackStream, reply: Reply, pacer: SlackPacer) -> bool:
+        text = neutralize_mentions(reply.text)
         if stream.is_over or not text.startswith(stream.shown):
             await self._mend(stream, reply, pacer, "last word")
             return False
-        ref, is_ready = stream.ref, self._calls.budgets.of(stream.ref.workspace, STOP).is_ready(0.3)
-        if not is_ready and text != stream.shown and not await self._append(stream, text, is_paid=pacer.pay(APPEND)):
+        ref, is_ready = stream.ref, self._calls.rate_limits.get(stream.ref.workspace, STOP_STREAM).is_ready(0.3)
+        if (
+            not is_ready
+            and text != stream.shown
+            and not await self._append(stream, text, is_paid=pacer.use_turn(APPEND_STREAM))
+        ):
             await self._update(stream, reply, pacer)
             return False
-        footer = footer_of(reply) or None
+        footer = render_footer(reply) or None
         try:
             await self._calls.call(
-                ref.workspace, STOP, channel=ref.channel, ts=ref.id, markdown_text=text[len(stream.shown) :] or None,
+                ref.workspace, STOP_STREAM, channel=ref.channel, ts=ref.id, markdown_text=text[len(stream.shown) :] or None,
                 blocks=footer, session_status="active" if footer else None,
             )  # fmt: skip
         except CallRefused as error:
@@ -194,26 +200,26 @@ class Streams:
         await self._update(stream, reply, pacer)
         return False
 
-    async def _mend(self, stream: Stream, reply: Reply, pacer: SlackPacer, why: str) -> None:
+    async def _mend(self, stream: SlackStream, reply: Reply, pacer: SlackPacer, why: str) -> None:
         """An edit of the whole message, where appending does not do."""
         log.info("slack.stream_mended", extra={"ts": stream.ref.id, "reason": why})
         if not stream.is_over:
             await self._end(stream)
-            pacer.method = UPDATE
+            pacer.next_method = UPDATE_MESSAGE
         await self._update(stream, reply, pacer)
 
-    async def _end(self, stream: Stream) -> None:
+    async def _end(self, stream: SlackStream) -> None:
         """A message that still streams cannot be edited."""
         stream.is_over, ref = True, stream.ref
         try:
-            await self._calls.call(ref.workspace, STOP, channel=ref.channel, ts=ref.id)
+            await self._calls.call(ref.workspace, STOP_STREAM, channel=ref.channel, ts=ref.id)
         except (CallRefused, CallUnclear) as error:
             log.info("slack.stream_ended", extra={"ts": ref.id, "reason": str(error)})
 
-    async def _update(self, stream: Stream, reply: Reply, pacer: SlackPacer) -> None:
-        ref, is_paid = stream.ref, pacer.pay(UPDATE)
-        content: dict[str, Any] = {"text": fallback_text(reply), "blocks": blocks_of(reply), "parse": "none"}
-        call = partial(self._calls.call, ref.workspace, UPDATE, channel=ref.channel, ts=ref.id, **content)
+    async def _update(self, stream: SlackStream, reply: Reply, pacer: SlackPacer) -> None:
+        ref, is_paid = stream.ref, pacer.use_turn(UPDATE_MESSAGE)
+        content: dict[str, Any] = {"text": render_fallback_text(reply), "blocks": render_blocks(reply), "parse": "none"}
+        call = partial(self._calls.call, ref.workspace, UPDATE_MESSAGE, channel=ref.channel, ts=ref.id, **content)
         try:
             await call(is_paid=is_paid)
         except CallRefused as error:

@@ -4,31 +4,31 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from bot.core.conversations import Role
+from bot.core.conversations import TurnRole
 from bot.core.errors import UserError
-from bot.core.invocations import Said
+from bot.core.invocations import EarlierMessage
 from bot.core.people import Channel, User
-from bot.dispatch.speaking import PLAIN_WORDS_GO_TO, call_of, may_go_on, spoken
-from bot.platforms.slack.asides import Aside
-from bot.platforms.slack.asking import Asking, where
-from bot.platforms.slack.calls import Calls, let_pass
-from bot.platforms.slack.files import Files
-from bot.platforms.slack.mrkdwn import mentioned, typed, with_names, without_mention
-from bot.platforms.slack.people import People
-from bot.platforms.slack.presses import Presses
-from bot.platforms.slack.seen import Seen
-from bot.platforms.slack.teams import NAME, Team, Teams
+from bot.dispatch.speaking import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation, parse_plain_text
+from bot.platforms.slack.asides import ReplyTarget
+from bot.platforms.slack.asking import SlackReplies, create_channel
+from bot.platforms.slack.calls import SlackWebApi, ignore_refusal
+from bot.platforms.slack.files import SlackFiles
+from bot.platforms.slack.mrkdwn import find_mentions, remove_mention, replace_mentions, unescape
+from bot.platforms.slack.people import SlackUsers
+from bot.platforms.slack.presses import SlackButtons
+from bot.platforms.slack.seen import RecentIds
+from bot.platforms.slack.teams import NAME, SlackTeam, SlackTeams
 
 log = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
 
-EARLIER_MESSAGES = 40
-PAGE = 200
+MAX_EARLIER_MESSAGES = 40
+PAGE_SIZE = 200
 _MOST_PAGES = 10
 _HEARD = (None, "", "file_share", "thread_broadcast")
 _STOP_WORDS = frozenset({"stop", "cancel", "halt", "stopp", "arrête", "para"})
-PROMPTS = (
+SUGGESTED_PROMPTS = (
     {"title": "Draw something", "message": "imagine a watercolour fox in the snow"},
     {"title": "Explain something", "message": "Explain in three sentences how a rainbow forms."},
     {"title": "What can you do?", "message": "help"},
@@ -36,11 +36,17 @@ PROMPTS = (
 )
 
 
-class Talking:
+class SlackChat:
     """Hears messages. Those of other apps, and those that are not for the bot, are left alone."""
 
     def __init__(
-        self, asking: Asking, presses: Presses, calls: Calls, teams: Teams, people: People, files: Files
+        self,
+        asking: SlackReplies,
+        presses: SlackButtons,
+        calls: SlackWebApi,
+        teams: SlackTeams,
+        people: SlackUsers,
+        files: SlackFiles,
     ) -> None:
         self._asking = asking
         self._presses = presses
@@ -48,83 +54,88 @@ class Talking:
         self._teams = teams
         self._people = people
         self._files = files
-        self._heard = Seen()
+        self._heard = RecentIds()
 
-    async def heard(self, event: Event, team: str, *, is_mention: bool) -> None:
+    async def handle_message(self, event: Event, team: str, *, is_mention: bool) -> None:
         """A message, or a mention. A mention in a channel comes as both, and is answered as a mention."""
         known = await self._teams.get(team)
         if known is None or not _is_of_a_person(event, known):
             return
         is_direct = event.get("channel_type") == "im" or str(event["channel"]).startswith("D")
-        names_bot = known.bot_user in mentioned(str(event.get("text") or ""))
+        names_bot = known.bot_user in find_mentions(str(event.get("text") or ""))
         if not is_mention and names_bot and not is_direct:
             return
         if not self._heard.is_new(f"{team} {event['channel']} {event['ts']}"):
             return  # it comes as a mention and as a message, and over two sockets
-        place = where(team, str(event["channel"]), str(event.get("thread_ts") or event["ts"]))
+        place = create_channel(team, str(event["channel"]), str(event.get("thread_ts") or event["ts"]))
         if is_mention or is_direct:
             await self._answer(event, known, place, is_direct=is_direct)
-        elif event.get("thread_ts") and not mentioned(str(event.get("text") or "")):
+        elif event.get("thread_ts") and not find_mentions(str(event.get("text") or "")):
             await self._go_on(event, known, place)
 
-    async def opened(self, event: Event, team: str) -> None:
+    async def handle_home_opened(self, event: Event, team: str) -> None:
         """Somebody opened the bot's own place: suggest what to say."""
         if event.get("tab") == "messages":
             call = self._calls.call(
-                team, "assistant.threads.setSuggestedPrompts", channel_id=str(event["channel"]), prompts=list(PROMPTS)
+                team,
+                "assistant.threads.setSuggestedPrompts",
+                channel_id=str(event["channel"]),
+                prompts=list(SUGGESTED_PROMPTS),
             )
-            await let_pass(call)
+            await ignore_refusal(call)
 
-    async def stopped(self, event: Event, team: str) -> None:
+    async def handle_stop(self, event: Event, team: str) -> None:
         """Slack's own Stop."""
         channel, thread = str(event["channel"]), str(event.get("thread_ts") or "")
         key = str(event.get("event_ts") or thread)
-        await self._presses.stop(team, channel, thread, str(event["user"]), key)
+        await self._presses.cancel_thread_jobs(team, channel, thread, str(event["user"]), key)
 
-    async def _go_on(self, event: Event, known: Team, place: Channel) -> None:
+    async def _go_on(self, event: Event, known: SlackTeam, place: Channel) -> None:
         """The next words of a conversation that is known, by somebody who may go on with it."""
         services = self._asking.dispatcher.services
-        conversation = await services.conversations.current(place)
+        conversation = await services.conversations.get_current(place)
         if conversation is None:
             return
         user = await self._user(event, known.id)
-        settings = await services.moderation.settings_of(NAME, known.id)
-        if may_go_on(conversation, user, settings.join):
+        settings = await services.moderation.get_settings(NAME, known.id)
+        if may_continue_conversation(conversation, user, settings.join):
             await self._answer(event, known, place, is_direct=False)
 
-    async def _answer(self, event: Event, known: Team, place: Channel, *, is_direct: bool) -> None:
+    async def _answer(self, event: Event, known: SlackTeam, place: Channel, *, is_direct: bool) -> None:
         services = self._asking.dispatcher.services
-        if not is_direct and (await services.moderation.settings_of(NAME, known.id)).mention == "off":
+        if not is_direct and (await services.moderation.get_settings(NAME, known.id)).mention == "off":
             return
         user = await self._user(event, known.id)
-        words = without_mention(str(event.get("text") or ""), known.bot_user)
-        aside = Aside(known.id, place.id, user.id, place.thread)
+        words = remove_mention(str(event.get("text") or ""), known.bot_user)
+        aside = ReplyTarget(known.id, place.id, user.id, place.thread)
         is_stop = bool(event.get("thread_ts")) and words.lower().strip(".! ") in _STOP_WORDS
-        if is_stop and await self._presses.stop(known.id, place.id, place.thread, user.id, str(event["ts"]), aside):
+        if is_stop and await self._presses.cancel_thread_jobs(
+            known.id, place.id, place.thread, user.id, str(event["ts"]), aside
+        ):
             return
-        files = [self._files.attachment(known.id, file) for file in event.get("files") or ()]
+        files = [self._files.create_attachment(known.id, file) for file in event.get("files") or ()]
         try:
             text, is_chat = await self._text(words, known.id)
             earlier = await self._earlier(event, known, place) if is_chat else ()
             key = f"slack:{known.id}:{place.id}:{event['ts']}"
-            invocation = await spoken(services, user, place, text, key, files=files, earlier=earlier)
+            invocation = await invocation_from_text(services, user, place, text, key, files=files, earlier=earlier)
         except UserError as error:
-            await self._asking.tell(error, aside)
+            await self._asking.send_error(error, aside)
             return
-        await self._asking.ask(invocation, aside)
+        await self._asking.answer(invocation, aside)
 
     async def _text(self, words: str, team: str) -> tuple[str, bool]:
         """The words as they are meant, and whether they are a chat: commands get ids, models get names."""
-        command = typed(words)
-        if call_of(command, self._asking.dispatcher.services.menu).command != PLAIN_WORDS_GO_TO:
+        command = unescape(words)
+        if parse_plain_text(command, self._asking.dispatcher.services.menu).command != DEFAULT_COMMAND:
             return command, False
-        names = {user: await self._people.name(team, user) for user in mentioned(words)}
-        return typed(with_names(words, names)), True
+        names = {user: await self._people.get_name(team, user) for user in find_mentions(words)}
+        return unescape(replace_mentions(words, names)), True
 
-    async def _earlier(self, event: Event, known: Team, place: Channel) -> tuple[Said, ...]:
+    async def _earlier(self, event: Event, known: SlackTeam, place: Channel) -> tuple[EarlierMessage, ...]:
         """What was said in a thread before the bot came to it."""
         services = self._asking.dispatcher.services
-        if not event.get("thread_ts") or await services.conversations.current(place) is not None:
+        if not event.get("thread_ts") or await services.conversations.get_current(place) is not None:
             return ()
         told = await self._last_replies(known.id, place, before=str(event["ts"]))
         return tuple([await self._said(message, known) for message in told])
@@ -132,28 +143,30 @@ class Talking:
     async def _last_replies(self, team: str, place: Channel, before: str) -> list[Event]:
         """The last of what was said in a thread. Slack tells it from the beginning on, page by page."""
         said: list[Event] = []
-        where: dict[str, Any] = {"channel": place.id, "ts": place.thread, "limit": PAGE}
+        where: dict[str, Any] = {"channel": place.id, "ts": place.thread, "limit": PAGE_SIZE}
         for _ in range(_MOST_PAGES):
-            answer = await let_pass(self._calls.call(team, "conversations.replies", **where)) or {}
+            answer = await ignore_refusal(self._calls.call(team, "conversations.replies", **where)) or {}
             page = [one for one in answer.get("messages") or () if one.get("text")]
-            said = [*said, *(one for one in page if float(one["ts"]) < float(before))][-EARLIER_MESSAGES:]
+            said = [*said, *(one for one in page if float(one["ts"]) < float(before))][-MAX_EARLIER_MESSAGES:]
             where["cursor"] = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
             if not where["cursor"]:
                 break
         return said
 
-    async def _said(self, message: Event, known: Team) -> Said:
+    async def _said(self, message: Event, known: SlackTeam) -> EarlierMessage:
         user, text = str(message.get("user") or ""), str(message["text"])
         if message.get("bot_id") == known.bot_id:
-            return Said(Role.ASSISTANT, "", typed(text), str(message["ts"]))
-        names = {one: await self._people.name(known.id, one) for one in {*mentioned(text), *([user] if user else [])}}
-        words = f"{names.get(user, 'somebody')}: {typed(with_names(text, names))}"
-        return Said(Role.USER, f"{NAME}:{user}", words, str(message["ts"]))
+            return EarlierMessage(TurnRole.ASSISTANT, "", unescape(text), str(message["ts"]))
+        names = {
+            one: await self._people.get_name(known.id, one) for one in {*find_mentions(text), *([user] if user else [])}
+        }
+        words = f"{names.get(user, 'somebody')}: {unescape(replace_mentions(text, names))}"
+        return EarlierMessage(TurnRole.USER, f"{NAME}:{user}", words, str(message["ts"]))
 
     async def _user(self, event: Event, team: str) -> User:
-        return await self._people.user(team, str(event["user"]), home=str(event.get("user_team") or ""))
+        return await self._people.get_user(team, str(event["user"]), home=str(event.get("user_team") or ""))
 
 
-def _is_of_a_person(event: Event, known: Team) -> bool:
+def _is_of_a_person(event: Event, known: SlackTeam) -> bool:
     is_other_bot = bool(event.get("bot_id")) or event.get("user") in (None, known.bot_user, "USLACKBOT")
     return event.get("subtype") in _HEARD and not is_other_bot and not event.get("hidden")

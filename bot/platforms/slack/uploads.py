@@ -11,8 +11,8 @@ import aiohttp
 from bot.core.clock import Clock
 from bot.core.json import JSON
 from bot.core.replies import MessageRef, Picture, TextFile
-from bot.platforms.slack.calls import CallRefused, Calls, CallUnclear, let_pass
-from bot.platforms.slack.messages import Block, alt_of
+from bot.platforms.slack.calls import CallRefused, CallUnclear, SlackWebApi, ignore_refusal
+from bot.platforms.slack.messages import Block, render_alt_text
 from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -24,17 +24,17 @@ _LOOKS_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0, 3.0)
 """Waits until a new file is ready to be shown: it takes Slack up to some seconds."""
 
 
-class Uploads:
+class SlackUploads:
     """Pictures kept by us, as files of a workspace. `path_of` finds the kept bytes by their SHA-256."""
 
-    def __init__(self, calls: Calls, database: Database, path_of: PathOf, clock: Clock) -> None:
+    def __init__(self, calls: SlackWebApi, database: Database, path_of: PathOf, clock: Clock) -> None:
         self._calls = calls
         self._database = database
         self._path_of = path_of
         self._clock = clock
         self._turns = asyncio.Semaphore(_UPLOADS_AT_ONCE)
 
-    async def ids(self, ref: MessageRef, pictures: Sequence[Picture]) -> list[str]:
+    async def ensure_uploaded(self, ref: MessageRef, pictures: Sequence[Picture]) -> list[str]:
         """The file of each picture of a message: known from before, else uploaded now. A lost picture is left out."""
         known = await self._known(ref)
         missing = [picture for picture in pictures if picture.sha256 not in known]
@@ -55,7 +55,7 @@ class Uploads:
                 await self._complete(team, [file], [picture])
             return file
 
-    async def post(self, ref: MessageRef, pictures: Sequence[Picture], blocks: Sequence[Block]) -> str:
+    async def post_pictures(self, ref: MessageRef, pictures: Sequence[Picture], blocks: Sequence[Block]) -> str:
         """Pictures and blocks as a message of their own, where a file cannot be put on one that is there: its ts."""
         files = [file for file in [await self._send(ref.workspace, picture) for picture in pictures] if file]
         place = {"channel_id": ref.channel, "thread_ts": ref.thread or None, "blocks": list(blocks)}
@@ -66,7 +66,7 @@ class Uploads:
             await self._clock.sleep(seconds)
         raise CallUnclear("files.completeUploadExternal: its message was not found.")
 
-    async def send_texts(self, team: str, channel: str, files: Sequence[TextFile]) -> bool:
+    async def post_text_files(self, team: str, channel: str, files: Sequence[TextFile]) -> bool:
         """Files of words, as a message in a channel."""
         told = []
         for file in files:
@@ -77,21 +77,21 @@ class Uploads:
         await self._calls.call(team, "files.completeUploadExternal", files=told, channel_id=channel)
         return True
 
-    async def ready(self, team: str, files: Sequence[str]) -> None:
+    async def wait_until_ready(self, team: str, files: Sequence[str]) -> None:
         """Wait until Slack has looked at these files: before that no block can show them."""
         await asyncio.gather(*(self._ready(team, file) for file in files))
 
-    async def remove(self, ref: MessageRef) -> None:
+    async def delete_files(self, ref: MessageRef) -> None:
         """Take a message's files out of Slack."""
         for file in (await self._known(ref)).values():
-            await let_pass(self._calls.call(ref.workspace, "files.delete", file=file))
+            await ignore_refusal(self._calls.call(ref.workspace, "files.delete", file=file))
 
     async def _send(self, team: str, picture: Picture) -> str:
         path = self._path_of(picture.sha256)
         if path is None:
             return ""
         content = await asyncio.to_thread(path.read_bytes)
-        told: dict[str, Any] = {"filename": picture.name, "length": len(content), "alt_txt": alt_of(picture)}
+        told: dict[str, Any] = {"filename": picture.name, "length": len(content), "alt_txt": render_alt_text(picture)}
         place = await self._calls.call(team, "files.getUploadURLExternal", **told)
         await self._put(str(place["upload_url"]), content)
         return str(place["file_id"])
@@ -115,13 +115,13 @@ class Uploads:
         try:
             await self._calls.call(team, "files.completeUploadExternal", files=told, **place)
         except CallUnclear:
-            answer = await let_pass(self._calls.call(team, "files.info", file=files[0]))
+            answer = await ignore_refusal(self._calls.call(team, "files.info", file=files[0]))
             if answer is None:
                 raise
 
     async def _ready(self, team: str, file: str) -> None:
         for seconds in _LOOKS_SECONDS:
-            answer = await let_pass(self._calls.call(team, "files.info", file=file))
+            answer = await ignore_refusal(self._calls.call(team, "files.info", file=file))
             if answer is None or (answer.get("file") or {}).get("mimetype"):
                 return
             await self._clock.sleep(seconds)

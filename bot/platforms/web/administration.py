@@ -20,24 +20,24 @@ from bot.core.json import JSON
 from bot.core.people import Rank
 from bot.platforms.web import asks
 from bot.platforms.web.door import NO_STORE
-from bot.platforms.web.guard import Guard
-from bot.platforms.web.visitors import Visitors
+from bot.platforms.web.guard import RequestGuard
+from bot.platforms.web.visitors import WebUsers
 from bot.storage.web_page import Visitor
 
 KEY_FILE = "web.key"
-PATH = "/admin/people"
+ADMIN_PATH = "/admin/people"
 
 
-class Administration:
+class WebUserAdmin:
     """Does what `do` can, for whoever shows the secret."""
 
-    def __init__(self, visitors: Visitors, key_file: Path | None) -> None:
+    def __init__(self, visitors: WebUsers, key_file: Path | None) -> None:
         self._visitors = visitors
         self._key_file = key_file
         self._secret = secrets.token_urlsafe(32)
 
-    def routes(self, guard: Guard) -> list[web.RouteDef]:
-        return [web.post(PATH, guard.open(self._serve))] if self._key_file else []
+    def routes(self, guard: RequestGuard) -> list[web.RouteDef]:
+        return [web.post(ADMIN_PATH, guard.guard_public(self._serve))] if self._key_file else []
 
     def write_key(self, address: str) -> None:
         """Leave the secret and the address where the verb looks for them."""
@@ -60,13 +60,13 @@ class Administration:
         if not hmac.compare_digest(given.encode("utf-8", "replace"), self._secret.encode()):
             raise web.HTTPUnauthorized(text="Only who runs the bot may do this.")
         try:
-            answer = await do(self._visitors, await asks.read_json(request))
+            answer = await run_admin_request(self._visitors, await asks.read_json(request))
         except UserError as error:
             return web.Response(status=400, text=str(error))
         return web.json_response(answer, headers=NO_STORE)
 
 
-async def do(visitors: Visitors, wish: Mapping[str, Any]) -> dict[str, JSON]:
+async def run_admin_request(visitors: WebUsers, wish: Mapping[str, Any]) -> dict[str, JSON]:
     """One wish: `{"verb": "invite", "name", "rank"}`, `{"verb": "people"}` or `{"verb": "remove", "name"}`.
 
     Gives everybody as `people`, and for an invitation its `secret`. Raises `UserError`.
@@ -77,9 +77,9 @@ async def do(visitors: Visitors, wish: Mapping[str, Any]) -> dict[str, JSON]:
         _, secret = await visitors.invite(str(wish.get("name", "")), Rank[rank] if rank in Rank.__members__ else None)
     elif wish.get("verb") == "remove" and await visitors.remove(str(wish.get("name", ""))) is None:
         raise UserError(f"There is nobody called “{wish.get('name', '')}” here. `python -m bot web people` lists them.")
-    return {"people": [_as_json(visitor) for visitor in await visitors.all()], "secret": secret}
+    return {"people": [_visitor_to_json(visitor) for visitor in await visitors.list_users()], "secret": secret}
 
 
-def _as_json(visitor: Visitor) -> JSON:
+def _visitor_to_json(visitor: Visitor) -> JSON:
     joined = visitor.joined_at.isoformat() if visitor.joined_at else ""
     return {"id": visitor.id, "name": visitor.name, "rank": visitor.rank.name.lower(), "joined": joined}

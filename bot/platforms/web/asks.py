@@ -12,7 +12,7 @@ from bot.core.invocations import Attachment
 
 JSON_BYTES = 64 * 1024
 UPLOAD_BYTES = 25 * 1024 * 1024
-_FILES = 4
+_MAX_FILES = 4
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -20,7 +20,7 @@ Value = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class MessageRequest:
     """Words or a typed command, options chosen in its form, and files by the name of their option."""
 
     channel: str
@@ -30,10 +30,10 @@ class Ask:
     files: Mapping[str, Attachment] = field(default_factory=dict)
 
 
-async def read_ask(request: web.Request) -> Ask:
+async def read_message_request(request: web.Request) -> MessageRequest:
     """A JSON body, or multipart with the JSON as its first part `ask` and then the files. Refuses with 400 or 413."""
     if not request.content_type.startswith("multipart/"):
-        return _ask(await read_json(request), {})
+        return _parse_message_request(await read_json(request), {})
     _refuse_too_long(request, UPLOAD_BYTES + JSON_BYTES)
     try:
         return await _read_multipart(request)
@@ -50,21 +50,21 @@ async def read_json(request: web.Request) -> dict[str, Any]:
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > JSON_BYTES:
-            raise _too_large("That message is too long.")
-    return _object(bytes(body))
+            raise _build_too_large_error("That message is too long.")
+    return _parse_object(bytes(body))
 
 
-def channel_name(value: object) -> str:
+def parse_channel_name(value: object) -> str:
     """A channel as the page names it."""
-    return _matching(value, _CHANNEL, "channel")
+    return _match_pattern(value, _CHANNEL, "channel")
 
 
-def request_id(value: object) -> str:
+def parse_request_id(value: object) -> str:
     """The page's own id of one ask: sent again, it is the same ask."""
-    return _matching(value, _REQUEST_ID, "request_id")
+    return _match_pattern(value, _REQUEST_ID, "request_id")
 
 
-def text_of(body: Mapping[str, Any], name: str) -> str:
+def parse_text(body: Mapping[str, Any], name: str) -> str:
     """A text that may be left out."""
     value = body.get(name, "")
     if not isinstance(value, str):
@@ -72,21 +72,21 @@ def text_of(body: Mapping[str, Any], name: str) -> str:
     return value
 
 
-async def _read_multipart(request: web.Request) -> Ask:
+async def _read_multipart(request: web.Request) -> MessageRequest:
     reader = await request.multipart()
     body: dict[str, Any] | None = None
     files: dict[str, Attachment] = {}
     left = UPLOAD_BYTES
     while (part := await reader.next()) is not None:
-        if not isinstance(part, BodyPartReader) or len(files) >= _FILES:
-            raise web.HTTPBadRequest(text=f"Send at most {_FILES} files at once.")
+        if not isinstance(part, BodyPartReader) or len(files) >= _MAX_FILES:
+            raise web.HTTPBadRequest(text=f"Send at most {_MAX_FILES} files at once.")
         if body is None:
-            body = _object(await _read_part(part, JSON_BYTES))
+            body = _parse_object(await _read_part(part, JSON_BYTES))
             continue
         content = await _read_part(part, left)
         left -= len(content)
-        files[part.name or ""] = _attachment(part, content)
-    return _ask(body or {}, files)
+        files[part.name or ""] = _build_attachment(part, content)
+    return _parse_message_request(body or {}, files)
 
 
 async def _read_part(part: BodyPartReader, limit: int) -> bytes:
@@ -94,34 +94,34 @@ async def _read_part(part: BodyPartReader, limit: int) -> bytes:
     while chunk := await part.read_chunk(64 * 1024):
         content += chunk
         if len(content) > limit:
-            raise _too_large(f"Files may have {UPLOAD_BYTES // 1024 // 1024} MB together.")
+            raise _build_too_large_error(f"Files may have {UPLOAD_BYTES // 1024 // 1024} MB together.")
     return bytes(content)
 
 
-def _attachment(part: BodyPartReader, content: bytes) -> Attachment:
+def _build_attachment(part: BodyPartReader, content: bytes) -> Attachment:
     async def read() -> bytes:
         return content
 
     mime = part.headers.get("Content-Type", "application/octet-stream")
-    return Attachment(name=part.filename or "file", mime=mime, size=len(content), read=read)
+    return Attachment(name=part.filename or "file", mime=mime, size_bytes=len(content), read=read)
 
 
-def _ask(body: Mapping[str, Any], files: Mapping[str, Attachment]) -> Ask:
+def _parse_message_request(body: Mapping[str, Any], files: Mapping[str, Attachment]) -> MessageRequest:
     options = body.get("options", {})
     if not isinstance(options, dict) or not all(
         isinstance(value, (str, int, float, bool)) for value in options.values()
     ):
         raise web.HTTPBadRequest(text="options must be text, numbers, or yes and no.")
-    return Ask(
-        channel=channel_name(body.get("channel")),
-        request_id=request_id(body.get("request_id")),
-        text=text_of(body, "text"),
+    return MessageRequest(
+        channel=parse_channel_name(body.get("channel")),
+        request_id=parse_request_id(body.get("request_id")),
+        text=parse_text(body, "text"),
         options=options,
         files=files,
     )
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -131,7 +131,7 @@ def _object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _matching(value: object, shape: re.Pattern[str], name: str) -> str:
+def _match_pattern(value: object, shape: re.Pattern[str], name: str) -> str:
     if not isinstance(value, str) or not shape.fullmatch(value):
         raise web.HTTPBadRequest(text=f"{name} is missing or not in its form.")
     return value
@@ -139,8 +139,8 @@ def _matching(value: object, shape: re.Pattern[str], name: str) -> str:
 
 def _refuse_too_long(request: web.Request, limit: int) -> None:
     if (request.content_length or 0) > limit:
-        raise _too_large("That is too large.")
+        raise _build_too_large_error("That is too large.")
 
 
-def _too_large(text: str) -> web.HTTPException:
+def _build_too_large_error(text: str) -> web.HTTPException:
     return web.HTTPRequestEntityTooLarge(max_size=UPLOAD_BYTES, actual_size=UPLOAD_BYTES, text=text)

@@ -29,7 +29,7 @@ def read_assets() -> dict[str, Asset]:
     return {file.name: _read(file) for file in sorted(_FOLDER.iterdir()) if file.suffix in _TYPES}
 
 
-def answer(asset: Asset | None, request: web.Request) -> web.Response:
+def serve_asset(asset: Asset | None, request: web.Request) -> web.Response:
     """The file, or 304 when the browser has it; 404 for a name that is not one of ours."""
     if asset is None:
         raise web.HTTPNotFound(text="There is no such file.")

@@ -6,22 +6,22 @@ from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.core.people import Channel, User
 from bot.dispatch.declaration import Declaration, Option
-from bot.dispatch.parser import Menu, find, parse
+from bot.dispatch.parser import Menu, find_command, parse_command
 from bot.dispatch.services import Services
-from bot.platforms.web.asks import Ask, Value
+from bot.platforms.web.asks import MessageRequest, Value
 
 PLAIN_WORDS_GO_TO = "chat"
 
 
-def menu_as_json(menu: Menu) -> JSON:
+def menu_to_json(menu: Menu) -> JSON:
     """Every command with what its form needs, in the menu's order."""
-    commands: list[JSON] = [_declaration(form.declaration) for form in menu]
+    commands: list[JSON] = [_declaration_to_json(form.declaration) for form in menu]
     return {"commands": commands, "plain": PLAIN_WORDS_GO_TO}
 
 
-def invocation_of(ask: Ask, menu: Menu, user: User, channel: Channel) -> Invocation:
+def build_invocation(ask: MessageRequest, menu: Menu, user: User, channel: Channel) -> Invocation:
     """What is to be answered; raises `UnknownName` or `BadOption` for what cannot be read."""
-    command, options = _command_and_options(ask, menu)
+    command, options = _parse_command(ask, menu)
     return Invocation(
         user=user,
         channel=channel,
@@ -32,17 +32,17 @@ def invocation_of(ask: Ask, menu: Menu, user: User, channel: Channel) -> Invocat
     )
 
 
-def words_of(ask: Ask) -> str:
+def format_request_text(ask: MessageRequest) -> str:
     """What the person is shown to have said: their words, and what they chose in the form."""
-    return " ".join([ask.text.strip(), *(f"--{name} {_quoted(value)}" for name, value in ask.options.items())])
+    return " ".join([ask.text.strip(), *(f"--{name} {_quote(value)}" for name, value in ask.options.items())])
 
 
-def files_note(ask: Ask) -> str:
+def format_files_note(ask: MessageRequest) -> str:
     """The names of the files that came along, as a line under the words."""
     return "with " + ", ".join(file.name for file in ask.files.values()) if ask.files else ""
 
 
-def suggestions(services: Services, command: str, option: str, typed: str) -> list[JSON]:
+def list_suggestions(services: Services, command: str, option: str, typed: str) -> list[JSON]:
     """Suggestions for one option, at most 25; none for an option that has none or is unknown."""
     form = next((form for form in services.menu if form.declaration.name == command), None)
     declared = form.declaration.option(option) if form else None
@@ -51,31 +51,31 @@ def suggestions(services: Services, command: str, option: str, typed: str) -> li
     return [{"label": choice.label, "value": choice.value} for choice in declared.autocomplete(services, typed)[:25]]
 
 
-def _command_and_options(ask: Ask, menu: Menu) -> tuple[str, Mapping[str, Value]]:
+def _parse_command(ask: MessageRequest, menu: Menu) -> tuple[str, Mapping[str, Value]]:
     """The typed command, with what was chosen in its form laid over what was typed."""
     if ask.text.lstrip().startswith("/"):
-        call = parse(ask.text, menu)
+        call = parse_command(ask.text, menu)
         return call.command, {**call.options, **ask.options}
     # Plain words are never searched for options: "what does --count do?" is a question.
-    words = find(menu, PLAIN_WORDS_GO_TO).declaration.words
+    words = find_command(menu, PLAIN_WORDS_GO_TO).declaration.words_option
     return PLAIN_WORDS_GO_TO, {words.name if words else "message": ask.text, **ask.options}
 
 
-def _quoted(value: Value) -> str:
+def _quote(value: Value) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return f'"{text}"' if any(sign.isspace() for sign in text) else text
 
 
-def _declaration(declaration: Declaration) -> JSON:
+def _declaration_to_json(declaration: Declaration) -> JSON:
     return {
         "name": declaration.name,
         "description": declaration.description,
         "rank": declaration.rank.name.lower(),
-        "options": [_option(option) for option in declaration.options],
+        "options": [_option_to_json(option) for option in declaration.options],
     }
 
 
-def _option(option: Option) -> JSON:
+def _option_to_json(option: Option) -> JSON:
     return {
         "name": option.name,
         "kind": option.kind.value,

@@ -5,35 +5,35 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from bot.platforms.web.door import Door
-from bot.platforms.web.guard import HEADERS
+from bot.platforms.web.door import Authenticator
+from bot.platforms.web.guard import SECURITY_HEADERS
 from bot.platforms.web.platform import WebPlatform
-from bot.platforms.web.stream import Change, Stream, sse
+from bot.platforms.web.stream import FeedChange, FeedReader, format_sse_event
 
 STREAMS_PER_PERSON = 64
 PING_SECONDS = 15.0
 _WRITE_SECONDS = 60.0
 _HEADERS = {
-    **HEADERS,
+    **SECURITY_HEADERS,
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
 }
 
 
-class Events:
+class EventStreams:
     """Holds the open streams. A reader who stalls is let go, and comes back where they were."""
 
     def __init__(
         self,
         platform: WebPlatform,
-        door: Door,
+        door: Authenticator,
         *,
         streams_per_person: int = STREAMS_PER_PERSON,
         ping_seconds: float = PING_SECONDS,
     ) -> None:
         self._platform = platform
-        self._door = door
+        self._authenticator = door
         self._streams_per_person = streams_per_person
         self._ping_seconds = ping_seconds
         self._seats: dict[str, set[asyncio.BaseTransport | None]] = {}
@@ -41,7 +41,7 @@ class Events:
 
     async def serve(self, request: web.Request, person: str, channel: str) -> web.StreamResponse:
         """Everything once, or what changed since `Last-Event-ID`; then each change as it comes."""
-        seat = self._take_seat(request, person)
+        seat = self._reserve_stream(request, person)
         response = web.StreamResponse(headers=_HEADERS)
         try:
             task = asyncio.create_task(self._write_all(request, response, channel))
@@ -60,7 +60,7 @@ class Events:
         if self._handlers:
             await asyncio.wait(self._handlers, timeout=2)
 
-    def _take_seat(self, request: web.Request, person: str) -> asyncio.BaseTransport | None:
+    def _reserve_stream(self, request: web.Request, person: str) -> asyncio.BaseTransport | None:
         seats = self._seats.setdefault(person, set())
         # A reader who left is noticed at the next write only, so look before refusing.
         seats -= {seat for seat in seats if seat is None or seat.is_closing()}
@@ -74,36 +74,40 @@ class Events:
         stream = self._platform.feed.open(channel)
         try:
             seen = request.headers.get("Last-Event-ID") or request.query.get("after", "")
-            await _write(response, await self._beginning(stream, channel, seen))
+            await _write(response, await self._build_first_events(stream, channel, seen))
             while not stream.is_closed:
-                await _write(response, await self._next(request, stream, channel))
+                await _write(response, await self._build_next_events(request, stream, channel))
             await _write(response, b"event: bye\ndata: {}\n\n")
         finally:
             self._platform.feed.close(channel, stream)
 
-    async def _beginning(self, stream: Stream, channel: str, seen: str) -> bytes:
+    async def _build_first_events(self, stream: FeedReader, channel: str, seen: str) -> bytes:
         position = self._platform.feed.position
-        missed = self._platform.feed.since(channel, seen) if seen else None
+        missed = self._platform.feed.get_changes_since(channel, seen) if seen else None
         if missed is None:
-            return sse("snapshot", stream.snapshot(await self._platform.messages(channel)), position)
-        return _batch(stream, missed, position) or f"id: {position}\n\n".encode()
+            return format_sse_event(
+                "snapshot", stream.take_snapshot(await self._platform.list_messages(channel)), position
+            )
+        return _join_events(stream, missed, position) or f"id: {position}\n\n".encode()
 
-    async def _next(self, request: web.Request, stream: Stream, channel: str) -> bytes:
-        changed = await stream.changes(self._ping_seconds)
+    async def _build_next_events(self, request: web.Request, stream: FeedReader, channel: str) -> bytes:
+        changed = await stream.wait_for_changes(self._ping_seconds)
         if not changed:
-            if await self._door.who(request) is None:  # removed by another process
+            if await self._authenticator.authenticate(request) is None:  # removed by another process
                 stream.close()
             return b"" if stream.is_closed else b": ping\n\n"
         feed = self._platform.feed
         position = feed.position
         messages = [message for message_id in changed if (message := feed.get(channel, message_id)) is not None]
         if len(messages) < len(changed):  # so far behind that some are only in the database
-            return sse("snapshot", stream.snapshot(await self._platform.messages(channel)), position)
-        return _batch(stream, messages, position)
+            return format_sse_event(
+                "snapshot", stream.take_snapshot(await self._platform.list_messages(channel)), position
+            )
+        return _join_events(stream, messages, position)
 
 
-def _batch(stream: Stream, messages: Sequence[Change], position: str) -> bytes:
-    events = [event for message in messages if (event := stream.event(message)) is not None]
+def _join_events(stream: FeedReader, messages: Sequence[FeedChange], position: str) -> bytes:
+    events = [event for message in messages if (event := stream.build_event(message)) is not None]
     # Only the last one names the position: who loses the line half-way must ask for all of these again.
     return b"".join(events[:-1]) + f"id: {position}\n".encode() + events[-1] if events else b""
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from bot.core.ids import new_id
-from bot.platforms.web.stream import Change, Gone, Stream
+from bot.platforms.web.stream import DeletedMessage, FeedChange, FeedReader
 from bot.storage.web_page import PageMessage
 
 _MESSAGES_REMEMBERED = 200
@@ -15,11 +15,11 @@ class _ChannelFeed:
     """The latest state of each message that changed in one channel, oldest change first."""
 
     def __init__(self) -> None:
-        self.recent: OrderedDict[str, tuple[int, Change]] = OrderedDict()
+        self.recent: OrderedDict[str, tuple[int, FeedChange]] = OrderedDict()
         self.forgotten_up_to = 0
-        self.streams: set[Stream] = set()
+        self.readers: set[FeedReader] = set()
 
-    def remember(self, number: int, message: Change) -> None:
+    def remember(self, number: int, message: FeedChange) -> None:
         self.recent[message.id] = (number, message)
         self.recent.move_to_end(message.id)
         while len(self.recent) > _MESSAGES_REMEMBERED:
@@ -44,26 +44,26 @@ class Feed:
         """The name of the latest change, as an SSE id."""
         return f"{self._start}.{self._number}"
 
-    def publish(self, message: Change) -> None:
+    def publish(self, message: FeedChange) -> None:
         """Remember a message as it is now, or that it is gone, and tell everyone who watches its channel."""
         self._number += 1
         channel = self._channel(message.channel)
         channel.remember(self._number, message)
-        for stream in channel.streams:
-            stream.mark(message.id)
+        for stream in channel.readers:
+            stream.mark_changed(message.id)
         self._forget_old_channels()
 
-    def get(self, channel: str, message_id: str) -> Change | None:
+    def get(self, channel: str, message_id: str) -> FeedChange | None:
         """A message as it is now, if it changed lately."""
         found = self._channels[channel].recent.get(message_id) if channel in self._channels else None
         return found[1] if found else None
 
-    def overlay(self, channel: str, stored: Iterable[PageMessage]) -> list[PageMessage]:
+    def apply_changes(self, channel: str, stored: Iterable[PageMessage]) -> list[PageMessage]:
         """Stored messages as they are now: what is still growing is only here."""
         latest = [self.get(channel, message.id) or message for message in stored]
-        return [message for message in latest if not isinstance(message, Gone)]
+        return [message for message in latest if not isinstance(message, DeletedMessage)]
 
-    def since(self, channel: str, position: str) -> list[Change] | None:
+    def get_changes_since(self, channel: str, position: str) -> list[FeedChange] | None:
         """Messages that changed after a position; None when that is too long ago to tell."""
         start, _, number = position.rpartition(".")
         feed = self._channels.get(channel)
@@ -71,29 +71,29 @@ class Feed:
             return None
         return [message for at, message in feed.recent.values() if at > int(number)]
 
-    def open(self, channel: str) -> Stream:
+    def open(self, channel: str) -> FeedReader:
         """Begin to watch a channel."""
-        stream = Stream()
-        self._channel(channel).streams.add(stream)
+        stream = FeedReader()
+        self._channel(channel).readers.add(stream)
         return stream
 
-    def close(self, channel: str, stream: Stream) -> None:
+    def close(self, channel: str, stream: FeedReader) -> None:
         """Stop watching."""
         stream.close()
         if channel in self._channels:
-            self._channels[channel].streams.discard(stream)
+            self._channels[channel].readers.discard(stream)
 
-    def close_person(self, person: str) -> None:
+    def close_user(self, person: str) -> None:
         """End the streams of somebody's channels."""
         for name, channel in self._channels.items():
             if name.startswith(f"{person}."):
-                for stream in channel.streams:
+                for stream in channel.readers:
                     stream.close()
 
     def close_all(self) -> None:
         """End every stream: each reader is told that we are going."""
         for channel in self._channels.values():
-            for stream in channel.streams:
+            for stream in channel.readers:
                 stream.close()
 
     def _channel(self, channel: str) -> _ChannelFeed:
@@ -102,6 +102,6 @@ class Feed:
         return feed
 
     def _forget_old_channels(self) -> None:
-        unwatched = [name for name, feed in self._channels.items() if not feed.streams]
+        unwatched = [name for name, feed in self._channels.items() if not feed.readers]
         for name in unwatched[: max(0, len(self._channels) - _CHANNELS_REMEMBERED)]:
             del self._channels[name]

@@ -9,7 +9,7 @@ from bot.core.replies import TextFile
 from bot.platforms.web.door import NO_STORE
 
 
-def text_file(files: Sequence[TextFile], n: str) -> web.Response:
+def serve_text_file(files: Sequence[TextFile], n: str) -> web.Response:
     """One of a message's files, counted from 0. Raises HTTP 404 where it has none such."""
     if not (n.isascii() and n.isdecimal() and len(n) < 4 and int(n) < len(files)):
         raise web.HTTPNotFound(text="That file is not kept any more.")

@@ -9,14 +9,14 @@ from aiohttp import web
 from bot.core.errors import Unavailable
 from bot.core.people import User
 from bot.platforms.web.assets import read_assets
-from bot.platforms.web.door import NO_STORE, Door
+from bot.platforms.web.door import NO_STORE, Authenticator
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ANYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised, not bound
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
-HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "trusted-types 'none'; require-trusted-types-for 'script'",
@@ -29,79 +29,79 @@ HEADERS = {
 """On every answer."""
 
 
-USER = web.RequestKey("user", User)
+REQUEST_USER = web.RequestKey("user", User)
 """Who asks, on every request that was let in."""
 
 
-class Guard:
+class RequestGuard:
     """Checks each request before its handler. Other sites' pages and rebound names get nothing, strangers the door."""
 
-    def __init__(self, door: Door, *, host: str, public_url: str | None) -> None:
+    def __init__(self, door: Authenticator, *, host: str, public_url: str | None) -> None:
         """`host` is the address the server listens on."""
-        self._door = door
+        self._authenticator = door
         self._public_host = urlsplit(public_url).netloc.lower() if public_url else ""
         self._host = host.strip("[]").lower()
-        self._door_page = read_assets()["door.html"]
+        self._login_page = read_assets()["door.html"]
 
-    def open(self, handler: Handler) -> Handler:
+    def guard_public(self, handler: Handler) -> Handler:
         """For files that say nothing about anyone: only the host is checked."""
-        return self._guarded(handler)
+        return self._wrap(handler)
 
-    def reading(self, handler: Handler) -> Handler:
+    def guard_read(self, handler: Handler) -> Handler:
         """For what only people of the page may see."""
 
         async def checked(request: web.Request) -> web.StreamResponse:
-            user = await self._door.who(request)
+            user = await self._authenticator.authenticate(request)
             if user is None:
                 return await self._refusal(request)
-            request[USER] = user
+            request[REQUEST_USER] = user
             return await handler(request)
 
-        return self._guarded(checked)
+        return self._wrap(checked)
 
-    def writing(self, handler: Handler) -> Handler:
+    def guard_write(self, handler: Handler) -> Handler:
         """For what changes something: our own page must be asking, for somebody we know."""
 
         async def checked(request: web.Request) -> web.StreamResponse:
             _require_own_page(request)
             return await handler(request)
 
-        return self.reading(checked)
+        return self.guard_read(checked)
 
-    def joining(self, handler: Handler) -> Handler:
+    def guard_join(self, handler: Handler) -> Handler:
         """For a stranger with an invitation, on our own page."""
 
         async def checked(request: web.Request) -> web.StreamResponse:
             _require_own_page(request)
             return await handler(request)
 
-        return self._guarded(checked)
+        return self._wrap(checked)
 
-    def door_page(self) -> web.Response:
+    def serve_login_page(self) -> web.Response:
         """What says how to come in, and turns an invitation into a cookie."""
-        headers = {"Content-Type": self._door_page.mime, **NO_STORE}
-        return web.Response(body=self._door_page.body, headers=headers)
+        headers = {"Content-Type": self._login_page.mime, **NO_STORE}
+        return web.Response(body=self._login_page.body, headers=headers)
 
     async def _refusal(self, request: web.Request) -> web.StreamResponse:
         if request.path != "/":
             raise web.HTTPUnauthorized(text="This page is by invitation. Open the link you were given first.")
-        response = await self._door.knock(request)
+        response = await self._authenticator.login(request)
         if response is None:
-            response = self.door_page()
+            response = self.serve_login_page()
             response.set_status(401)
         return response
 
-    def _guarded(self, handler: Handler) -> Handler:
+    def _wrap(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
                 self._require_own_host(request)
                 response = await handler(request)
             except web.HTTPException as error:
-                response = _as_json(error)
+                response = _error_to_json(error)
             except Unavailable as error:
-                response = _as_json(web.HTTPServiceUnavailable(text=str(error)))
+                response = _error_to_json(web.HTTPServiceUnavailable(text=str(error)))
             if not response.prepared:
-                for name, value in HEADERS.items():
+                for name, value in SECURITY_HEADERS.items():
                     response.headers.setdefault(name, value)
             return response
 
@@ -131,7 +131,7 @@ def _require_own_page(request: web.Request) -> None:
         raise web.HTTPForbidden(text="Another site may not do this.")
 
 
-def _as_json(error: web.HTTPException) -> web.Response:
+def _error_to_json(error: web.HTTPException) -> web.Response:
     text = error.text or error.reason
     return web.json_response({"error": text}, status=error.status)
 

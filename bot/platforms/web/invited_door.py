@@ -12,22 +12,22 @@ from aiohttp import web
 from bot.core.errors import UserError
 from bot.core.people import User
 from bot.platforms.web import asks
-from bot.platforms.web.administration import Administration
-from bot.platforms.web.door import NO_STORE, give_cookie, person, the_owner
-from bot.platforms.web.guard import Guard
-from bot.platforms.web.visitors import Visitors
+from bot.platforms.web.administration import WebUserAdmin
+from bot.platforms.web.door import NO_STORE, build_owner, build_user, set_cookie
+from bot.platforms.web.guard import RequestGuard
+from bot.platforms.web.visitors import WebUsers
 
-COOKIE = "easel"
+SESSION_COOKIE = "easel"
 
 
-class InvitedDoor:
+class InvitationAuthenticator:
     """Implements `Door`. `token` is the owner's key; `key_file` is where the invite verb finds its own."""
 
-    people: Sequence[User] = ()
+    switchable_users: Sequence[User] = ()
 
     def __init__(
         self,
-        visitors: Visitors,
+        visitors: WebUsers,
         *,
         host: str,
         token: str | None = None,
@@ -38,31 +38,31 @@ class InvitedDoor:
         self._host = host
         self._token = token
         self._public_host = urlsplit(public_url).netloc.lower() if public_url else ""
-        self._administration = Administration(visitors, key_file)
+        self._administration = WebUserAdmin(visitors, key_file)
 
-    async def who(self, request: web.Request) -> User | None:
-        cookie = request.cookies.get(COOKIE, "")
-        if self._token is not None and _equal(cookie, _cookie_of(self._token)):
-            return the_owner()
-        visitor = await self._visitors.by_cookie(cookie)
+    async def authenticate(self, request: web.Request) -> User | None:
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        if self._token is not None and _is_equal(cookie, _derive_cookie(self._token)):
+            return build_owner()
+        visitor = await self._visitors.get_by_cookie(cookie)
         if visitor is not None:
-            return person(visitor.id, visitor.name, visitor.rank)
-        return the_owner() if await self._is_open() else None
+            return build_user(visitor.id, visitor.name, visitor.rank)
+        return build_owner() if await self._is_open() else None
 
-    async def knock(self, request: web.Request) -> web.StreamResponse | None:
+    async def login(self, request: web.Request) -> web.StreamResponse | None:
         """`/?token=…` opens the page for its owner, and leaves the address."""
         given = request.query.get("token", "")
-        if self._token is None or not given or not _equal(given, self._token):
+        if self._token is None or not given or not _is_equal(given, self._token):
             return None
         response = web.Response(status=303, headers={"Location": "/", **NO_STORE})
-        give_cookie(response, COOKIE, _cookie_of(self._token), is_https=self._is_https(request))
+        set_cookie(response, SESSION_COOKIE, _derive_cookie(self._token), is_https=self._is_https(request))
         return response
 
-    def routes(self, guard: Guard) -> list[web.RouteDef]:
-        return [web.post("/api/join", guard.joining(self._join)), *self._administration.routes(guard)]
+    def routes(self, guard: RequestGuard) -> list[web.RouteDef]:
+        return [web.post("/api/join", guard.guard_join(self._join)), *self._administration.routes(guard)]
 
     async def check(self) -> None:
-        if self._token is None and not is_loopback(self._host) and not await self._visitors.exist():
+        if self._token is None and not is_loopback(self._host) and not await self._visitors.has_users():
             raise UserError(
                 f"Serving the page on {self._host or 'every address'} needs WEB_TOKEN, or an invitation first: "
                 "`python -m bot web invite NAME --owner`."
@@ -78,15 +78,15 @@ class InvitedDoor:
         # With a public name, a proxy may stand before us whose requests all seem to come from this machine.
         if self._token is not None or self._public_host or not is_loopback(self._host):
             return False
-        return not await self._visitors.exist()
+        return not await self._visitors.has_users()
 
     async def _join(self, request: web.Request) -> web.StreamResponse:
-        invitation = asks.text_of(await asks.read_json(request), "invitation")
+        invitation = asks.parse_text(await asks.read_json(request), "invitation")
         cookie = await self._visitors.join(invitation)
         if cookie is None:
             raise web.HTTPForbidden(text="That invitation was used, has expired, or never was. Please ask for another.")
         response = web.json_response({"error": ""}, headers=NO_STORE)
-        give_cookie(response, COOKIE, cookie, is_https=self._is_https(request))
+        set_cookie(response, SESSION_COOKIE, cookie, is_https=self._is_https(request))
         return response
 
     def _is_https(self, request: web.Request) -> bool:
@@ -102,10 +102,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _cookie_of(token: str) -> str:
+def _derive_cookie(token: str) -> str:
     # Not the token itself: a leaked cookie file must not open the token's other doors.
     return hmac.new(token.encode(), b"easel page", hashlib.sha256).hexdigest()
 
 
-def _equal(given: str, known: str) -> bool:
+def _is_equal(given: str, known: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), known.encode())

@@ -7,13 +7,13 @@ from bot.core.json import JSON
 from bot.core.replies import Button, Picture, Progress, TextFile
 from bot.storage.web_page import PageMessage
 
-Shown = Mapping[str, JSON]
+MessageJson = Mapping[str, JSON]
 
-_NOT_HERE = frozenset({"edit", "report"})
+_HIDDEN_ACTIONS = frozenset({"edit", "report"})
 """The page opens its own form to edit a prompt, and nobody else sees what it shows."""
 
 
-def as_json(message: PageMessage) -> dict[str, JSON]:
+def message_to_json(message: PageMessage) -> dict[str, JSON]:
     """One message as the page gets it. Times are ISO 8601 in UTC, spans in seconds."""
     reply = message.reply
     return {
@@ -21,17 +21,17 @@ def as_json(message: PageMessage) -> dict[str, JSON]:
         "who": "bot" if message.is_from_bot else "you",
         "job": message.job,
         "text": reply.text,
-        "pictures": [_picture(picture) for picture in reply.pictures],
-        "progress": _progress(reply.progress),
+        "pictures": [_picture_to_json(picture) for picture in reply.pictures],
+        "progress": _progress_to_json(reply.progress),
         "note": reply.note,
-        "buttons": [_button(button) for button in reply.buttons if button.action not in _NOT_HERE],
+        "buttons": [_button_to_json(button) for button in reply.buttons if button.action not in _HIDDEN_ACTIONS],
         "tone": reply.tone.value,
-        "files": [_file(message.id, n, file) for n, file in enumerate(reply.files)],
+        "files": [_file_to_json(message.id, n, file) for n, file in enumerate(reply.files)],
         "created": message.created_at.isoformat(),
     }
 
 
-def difference(before: Shown, after: Shown) -> dict[str, JSON]:
+def compute_difference(before: MessageJson, after: MessageJson) -> dict[str, JSON]:
     """What changed, always with `id`. A text that only grew comes as `append`, to be put at `from`.
 
     `from` counts UTF-16 units, as JavaScript measures strings, so that a page that missed something notices.
@@ -49,7 +49,7 @@ def _utf16_length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _picture(picture: Picture) -> JSON:
+def _picture_to_json(picture: Picture) -> JSON:
     address = f"/media/{picture.sha256}"
     return {
         "url": address,
@@ -62,12 +62,12 @@ def _picture(picture: Picture) -> JSON:
     }
 
 
-def _file(message: str, n: int, file: TextFile) -> JSON:
+def _file_to_json(message: str, n: int, file: TextFile) -> JSON:
     """As the attributes of a link."""
     return {"href": f"/api/files/{quote(message, safe='')}/{n}", "download": file.name}
 
 
-def _progress(progress: Progress | None) -> JSON:
+def _progress_to_json(progress: Progress | None) -> JSON:
     if progress is None:
         return None
     return {
@@ -75,9 +75,9 @@ def _progress(progress: Progress | None) -> JSON:
         "percent": progress.percent,
         "elapsed": progress.elapsed_seconds,
         "usual": progress.usual_seconds,
-        "place": progress.place,
+        "place": progress.queue_position,
     }
 
 
-def _button(button: Button) -> JSON:
+def _button_to_json(button: Button) -> JSON:
     return {"action": button.action, "label": button.label, "job": button.job, "n": button.n}

@@ -16,13 +16,13 @@ _MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), 
 _HEAD_BYTES = 16
 
 
-async def picture(sha256: str, name: str, path_of: PathOf) -> web.StreamResponse:
+async def serve_picture(sha256: str, name: str, path_of: PathOf) -> web.StreamResponse:
     """The file; with a name it is offered as a download. What is no picture is never shown as anything."""
     path = path_of(sha256) if _SHA256.fullmatch(sha256) else None
-    head = await asyncio.to_thread(_head, path) if path else None
+    head = await asyncio.to_thread(_read_head, path) if path else None
     if path is None or head is None:
         raise web.HTTPNotFound(text="That picture is not kept any more.")
-    mime = _mime(head)
+    mime = _detect_mime(head)
     headers = {
         "Content-Type": mime,
         "Cache-Control": "private, max-age=31536000, immutable",
@@ -33,7 +33,7 @@ async def picture(sha256: str, name: str, path_of: PathOf) -> web.StreamResponse
     return web.FileResponse(path, headers=headers)
 
 
-def _head(path: Path) -> bytes | None:
+def _read_head(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES)
@@ -41,7 +41,7 @@ def _head(path: Path) -> bytes | None:
         return None
 
 
-def _mime(head: bytes) -> str:
+def _detect_mime(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     return next((mime for magic, mime in _MAGIC if head.startswith(magic)), "application/octet-stream")

@@ -8,8 +8,8 @@ from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import Button, MessageRef, Reply, Tone
 from bot.platforms.web.door import NAME
 from bot.platforms.web.feed import Feed
-from bot.platforms.web.pacing import PagePacer
-from bot.platforms.web.stream import Gone
+from bot.platforms.web.pacing import WebPacer
+from bot.platforms.web.stream import DeletedMessage
 from bot.storage.database import Database
 from bot.storage.web_page import PageMessage
 
@@ -21,7 +21,7 @@ class WebPlatform:
     """Posts and edits messages on the page."""
 
     name = NAME
-    limits = MessageLimits(text=100_000, pictures=8)
+    limits = MessageLimits(max_length=100_000, max_pictures=8)
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -41,50 +41,52 @@ class WebPlatform:
             raise MessageLost(f"no message {message.id} on the page")
         if before.reply == reply:
             return
-        after = replace(before, reply=reply, job=_job_of(reply) or before.job, updated_at=self._clock.now())
+        after = replace(before, reply=reply, job=_find_job_id(reply) or before.job, updated_at=self._clock.now())
         # A reload reads the rest from memory, and after a crash the job writes it anew.
         if reply.tone is not Tone.WORKING or before.reply.tone is not Tone.WORKING:
             await self._keep(after)
-        if isinstance(self.feed.get(after.channel, after.id), Gone):  # deleted meanwhile: writing it brought it back
+        if isinstance(
+            self.feed.get(after.channel, after.id), DeletedMessage
+        ):  # deleted meanwhile: writing it brought it back
             await self._forget(after.id)
             raise MessageLost(f"message {message.id} was deleted")
         self.feed.publish(after)
 
     async def delete(self, message: MessageRef) -> None:
         """Take a message of this channel off the page and out of the database."""
-        if await self.find(message.channel, message.id) is not None:
-            self.feed.publish(Gone(message.channel, message.id))
+        if await self.find_message(message.channel, message.id) is not None:
+            self.feed.publish(DeletedMessage(message.channel, message.id))
             await self._forget(message.id)
 
     def pacer(self, message: MessageRef) -> Pacer:
-        return PagePacer(self._clock)
+        return WebPacer(self._clock)
 
-    async def direct(self, workspace: str, user: str) -> Channel | None:
+    async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
         """A channel of theirs for what they did not ask for; their side list shows it."""
         return Channel(NAME, workspace, f"{user}.notices")
 
-    async def say(self, user: User, channel: Channel, message_id: str, text: str, note: str = "") -> None:
+    async def post_user_message(self, user: User, channel: Channel, message_id: str, text: str, note: str = "") -> None:
         """Post a person's own words; an equal id posts them once."""
         await self._create(message_id, channel, user, Reply(text=text, note=note), is_from_bot=False)
 
-    async def messages(self, channel: str) -> list[PageMessage]:
+    async def list_messages(self, channel: str) -> list[PageMessage]:
         """The latest messages of a channel as they are now, oldest first."""
         async with self._database.read() as rows:
             stored = await rows.page.list_in_channel(channel, _MESSAGES_SHOWN)
-        return self.feed.overlay(channel, stored)
+        return self.feed.apply_changes(channel, stored)
 
-    async def find(self, channel: str, message_id: str) -> PageMessage | None:
+    async def find_message(self, channel: str, message_id: str) -> PageMessage | None:
         """A message of this channel as it is now."""
         found = await self._find(channel, message_id)
         return found if found is not None and found.channel == channel else None
 
-    async def of_person(self, user: User, message_id: str) -> PageMessage | None:
+    async def find_user_message(self, user: User, message_id: str) -> PageMessage | None:
         """A kept message of any channel of a person's."""
         async with self._database.read() as rows:
             found = await rows.page.get(message_id)
         return found if found is not None and found.channel.startswith(f"{user.id}.") else None
 
-    async def channels(self, user: User) -> list[tuple[str, str, str]]:
+    async def list_channels(self, user: User) -> list[tuple[str, str, str]]:
         """A person's channels, newest first: id, first words, time of the last change (ISO 8601)."""
         async with self._database.read() as rows:
             found = await rows.page.list_channels(user.id, _CHANNELS_SHOWN)
@@ -94,14 +96,14 @@ class WebPlatform:
         if self.feed.get(channel.id, message_id) is not None or await self._find(channel.id, message_id) is not None:
             return
         now = self._clock.now()
-        message = PageMessage(message_id, channel.id, user.id, _job_of(reply), is_from_bot, reply, now, now)
+        message = PageMessage(message_id, channel.id, user.id, _find_job_id(reply), is_from_bot, reply, now, now)
         await self._keep(message)
         self.feed.publish(message)
 
     async def _find(self, channel: str, message_id: str) -> PageMessage | None:
         known = self.feed.get(channel, message_id)
         if known is not None:
-            return None if isinstance(known, Gone) else known
+            return None if isinstance(known, DeletedMessage) else known
         async with self._database.read() as rows:
             return await rows.page.get(message_id)
 
@@ -114,14 +116,19 @@ class WebPlatform:
             await rows.page.remove(message_id)
 
 
-def _job_of(reply: Reply) -> str:
+def _find_job_id(reply: Reply) -> str:
     """The job that a message shows, by its buttons; a question and a list of jobs show none."""
     return next(
-        (button.job for button in reply.buttons if button.action not in _QUESTIONS and not _is_listed(button)), ""
+        (
+            button.job
+            for button in reply.buttons
+            if button.action not in _CONFIRMATION_ACTIONS and not _is_listed(button)
+        ),
+        "",
     )
 
 
-_QUESTIONS = frozenset({"confirm", "decline"})
+_CONFIRMATION_ACTIONS = frozenset({"confirm", "decline"})
 
 
 def _is_listed(button: Button) -> bool:

@@ -7,31 +7,31 @@ from typing import TypeAlias
 
 from bot.core.json import JSON
 from bot.core.replies import Tone
-from bot.platforms.web.messages import Shown, as_json, difference
+from bot.platforms.web.messages import MessageJson, compute_difference, message_to_json
 from bot.storage.web_page import PageMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class DeletedMessage:
     """A message that was taken away."""
 
     channel: str
     id: str
 
 
-Change: TypeAlias = PageMessage | Gone
+FeedChange: TypeAlias = PageMessage | DeletedMessage
 
 
-class Stream:
+class FeedReader:
     """A queue that cannot overflow: each changed message stands in it once, and a slow reader gets its latest state."""
 
     def __init__(self) -> None:
         self._changed: dict[str, None] = {}
-        self._shown: dict[str, Shown] = {}
+        self._shown: dict[str, MessageJson] = {}
         self._woken = asyncio.Event()
         self.is_closed = False
 
-    def mark(self, message_id: str) -> None:
+    def mark_changed(self, message_id: str) -> None:
         """Note that a message changed."""
         self._changed[message_id] = None
         self._woken.set()
@@ -41,11 +41,11 @@ class Stream:
         self.is_closed = True
         self._woken.set()
 
-    async def changes(self, patience: float) -> list[str]:
+    async def wait_for_changes(self, timeout_seconds: float) -> list[str]:
         """Ids of the messages that changed, in order; empty after `patience` seconds without any, or when closed."""
         if not self._changed and not self.is_closed:
             try:
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(timeout_seconds):
                     await self._woken.wait()
             except TimeoutError:
                 return []
@@ -54,25 +54,25 @@ class Stream:
         self._changed.clear()
         return changed
 
-    def snapshot(self, messages: list[PageMessage]) -> list[Shown]:
+    def take_snapshot(self, messages: list[PageMessage]) -> list[MessageJson]:
         """Everything, as the reader is about to see it."""
         self._shown.clear()
-        return [self._seen(message) for message in messages]
+        return [self._remember_shown(message) for message in messages]
 
-    def event(self, message: Change) -> bytes | None:
+    def build_event(self, message: FeedChange) -> bytes | None:
         """One SSE event: only the difference where the reader knows the message; None when there is none."""
-        if isinstance(message, Gone):
+        if isinstance(message, DeletedMessage):
             self._shown.pop(message.id, None)
-            return sse("gone", {"id": message.id})
+            return format_sse_event("gone", {"id": message.id})
         before = self._shown.get(message.id)
-        after = self._seen(message)
+        after = self._remember_shown(message)
         if before is None:
-            return sse("message", after)
-        changed = difference(before, after)
-        return sse("change", changed) if len(changed) > 1 else None
+            return format_sse_event("message", after)
+        changed = compute_difference(before, after)
+        return format_sse_event("change", changed) if len(changed) > 1 else None
 
-    def _seen(self, message: PageMessage) -> Shown:
-        shown = as_json(message)
+    def _remember_shown(self, message: PageMessage) -> MessageJson:
+        shown = message_to_json(message)
         # What is finished rarely changes again: keeping it would cost each reader the whole conversation.
         if message.reply.tone is Tone.WORKING:
             self._shown[message.id] = shown
@@ -81,7 +81,7 @@ class Stream:
         return shown
 
 
-def sse(name: str, data: JSON | Shown | list[Shown], position: str = "") -> bytes:
+def format_sse_event(name: str, data: JSON | MessageJson | list[MessageJson], position: str = "") -> bytes:
     """One event in SSE's own form."""
     head = f"id: {position}\n" if position else ""
     body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from bot.core.clock import Clock
 from bot.core.errors import BadOption
-from bot.core.fresh import Fresh
+from bot.core.fresh import TtlCache
 from bot.core.ids import new_id
 from bot.core.people import Rank
 from bot.platforms.web.door import OWNER_ID
@@ -22,15 +22,15 @@ FRESH_SECONDS = 1.0
 _LONGEST_NAME = 40
 
 
-class Visitors:
+class WebUsers:
     """Keeps the list. Invitations and cookies are 256 random bits, of which only the SHA-256 is stored."""
 
     def __init__(self, database: Database, clock: Clock, on_removed: Callable[[str], None] = lambda _: None) -> None:
         """`on_removed` is called with the id of somebody who was removed."""
         self._database = database
         self._clock = clock
-        self._known: Fresh[str, Visitor | None] = Fresh(clock, FRESH_SECONDS)
-        self._exist: Fresh[None, bool] = Fresh(clock, FRESH_SECONDS)
+        self._known: TtlCache[str, Visitor | None] = TtlCache(clock, FRESH_SECONDS)
+        self._exist: TtlCache[None, bool] = TtlCache(clock, FRESH_SECONDS)
         self._on_removed = on_removed
 
     async def invite(self, name: str, rank: Rank | None = None) -> tuple[Visitor, str]:
@@ -39,7 +39,7 @@ class Visitors:
         Somebody known already gets a further one, for another browser, and keeps their rank unless one is given.
         The first owner takes over what was said while the page had nobody else. Raises `BadOption` for an odd name.
         """
-        name, now, secret = _name(name), self._clock.now(), secrets.token_urlsafe(32)
+        name, now, secret = _check_name(name), self._clock.now(), secrets.token_urlsafe(32)
         async with self._database.write() as tx:
             visitor = await tx.visitors.find_by_name(name)
             if visitor is None:
@@ -48,7 +48,7 @@ class Visitors:
                 visitor = Visitor(OWNER_ID if is_first_owner else new_id(), name, rank or Rank.USER, now)
             visitor = replace(visitor, rank=visitor.rank if rank is None else rank)
             await tx.visitors.put(visitor)
-            await tx.visitors.add_invitation(visitor.id, sha256(secret), now + timedelta(days=INVITATION_DAYS))
+            await tx.visitors.add_invitation(visitor.id, hash_secret(secret), now + timedelta(days=INVITATION_DAYS))
         self._forget()
         return visitor, secret
 
@@ -56,12 +56,12 @@ class Visitors:
         """Use an invitation up; gives the cookie, or None when it is unknown, expired or used."""
         cookie = secrets.token_urlsafe(32)
         async with self._database.write() as tx:
-            visitor = await tx.visitors.use_invitation(sha256(secret), sha256(cookie), self._clock.now())
+            visitor = await tx.visitors.use_invitation(hash_secret(secret), hash_secret(cookie), self._clock.now())
         return cookie if visitor else None
 
-    async def by_cookie(self, cookie: str) -> Visitor | None:
+    async def get_by_cookie(self, cookie: str) -> Visitor | None:
         """Whose cookie this is."""
-        key = sha256(cookie)
+        key = hash_secret(cookie)
 
         async def read() -> Visitor | None:
             async with self._database.read() as tx:
@@ -69,16 +69,16 @@ class Visitors:
 
         return await self._known.get(key, read) if cookie else None
 
-    async def all(self) -> list[Visitor]:
+    async def list_users(self) -> list[Visitor]:
         """Everybody, in the order they were invited."""
         async with self._database.read() as tx:
             return await tx.visitors.list_visitors()
 
-    async def exist(self) -> bool:
+    async def has_users(self) -> bool:
         """Whether anybody was invited."""
 
         async def read() -> bool:
-            return bool(await self.all())
+            return bool(await self.list_users())
 
         return await self._exist.get(None, read)
 
@@ -94,16 +94,16 @@ class Visitors:
         return visitor
 
     def _forget(self) -> None:
-        self._known = Fresh(self._clock, FRESH_SECONDS)
-        self._exist = Fresh(self._clock, FRESH_SECONDS)
+        self._known = TtlCache(self._clock, FRESH_SECONDS)
+        self._exist = TtlCache(self._clock, FRESH_SECONDS)
 
 
-def sha256(secret: str) -> str:
+def hash_secret(secret: str) -> str:
     """What is stored of a secret. It is random, so that no salt or slow hash would make it safer."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
-def _name(name: str) -> str:
+def _check_name(name: str) -> str:
     name = " ".join(name.split())
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise BadOption(f"A name has 1 to {_LONGEST_NAME} letters.", option="name")

@@ -6,7 +6,7 @@ from bot.sandbox.hardware import HARDWARE
 from bot.sandbox.owner import ACCOUNT
 
 
-class Account:
+class AccountRoutes:
     def __init__(self, webhook_secret: str) -> None:
         self._webhook_secret = webhook_secret
 

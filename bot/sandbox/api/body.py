@@ -6,24 +6,24 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.fields import Field, check_input
-from bot.sandbox.problems import InvalidField, Problem, invalid
+from bot.sandbox.fields import InputField, check_input
+from bot.sandbox.problems import InvalidField, Problem, make_invalid_input
 
 
-async def json_object(request: web.Request) -> dict[str, Any]:
+async def read_json_object(request: web.Request) -> dict[str, Any]:
     """Raises Problem 400 for bad JSON, 422 for anything but an object."""
     try:
         body = json.loads(await request.read())
     except ValueError as error:
         raise Problem(400, f"JSON parse error - {error}") from error
     if not isinstance(body, dict):
-        raise invalid([InvalidField("invalid_type", "", "Invalid type. Expected: object, given: another")])
+        raise make_invalid_input([InvalidField("invalid_type", "", "Invalid type. Expected: object, given: another")])
     return body
 
 
-async def checked_object(request: web.Request, fields: Sequence[Field]) -> dict[str, Any]:
+async def read_checked_object(request: web.Request, fields: Sequence[InputField]) -> dict[str, Any]:
     """Its known keys. Raises 422 with everything that is wrong."""
-    body = await json_object(request)
+    body = await read_json_object(request)
     if wrong := check_input(fields, body, where=""):
-        raise invalid(wrong)
+        raise make_invalid_input(wrong)
     return {field.name: body[field.name] for field in fields if field.name in body}

@@ -5,17 +5,19 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.body import json_object
-from bot.sandbox.clock import SandboxClock, timestamp
-from bot.sandbox.faults import Fault, FaultKind, FaultPlan
-from bot.sandbox.predictions import Prediction
+from bot.sandbox.api.body import read_json_object
+from bot.sandbox.clock import SandboxClock, format_timestamp
+from bot.sandbox.faults import FaultKind, FaultPlan, SandboxFault
+from bot.sandbox.predictions import SandboxPrediction
 from bot.sandbox.problems import Problem
-from bot.sandbox.rate_limits import RateLimit, RateLimits
-from bot.sandbox.store import PredictionStore
+from bot.sandbox.rate_limits import SandboxRateLimit, SandboxRateLimits
+from bot.sandbox.store import SandboxPredictionStore
 
 
-class Control:
-    def __init__(self, clock: SandboxClock, store: PredictionStore, faults: FaultPlan, rates: RateLimits) -> None:
+class ControlRoutes:
+    def __init__(
+        self, clock: SandboxClock, store: SandboxPredictionStore, faults: FaultPlan, rates: SandboxRateLimits
+    ) -> None:
         self._clock = clock
         self._store = store
         self._faults = faults
@@ -32,9 +34,9 @@ class Control:
 
     async def _arm(self, request: web.Request) -> web.Response:
         """Body: {"next": [{"fault": "oom", "model": "owner/name"?, "times": 1?, "amount": 3.0?}]}."""
-        for order in (await json_object(request)).get("next", []):
+        for order in (await read_json_object(request)).get("next", []):
             try:
-                fault = Fault.of(order["fault"], order.get("amount"))
+                fault = SandboxFault.parse(order["fault"], order.get("amount"))
             except (KeyError, TypeError, ValueError) as error:
                 known = ", ".join(FaultKind)
                 raise Problem(422, f"Each entry of next needs a fault, one of: {known}") from error
@@ -47,7 +49,7 @@ class Control:
 
     async def _limit(self, request: web.Request) -> web.Response:
         """Body: {"enforced": true?, "low_credit": true?, "creates": {"per_minute": 60, "burst": 5}?, "others": …?}."""
-        body = await json_object(request)
+        body = await read_json_object(request)
         self._rates.change(creates=_limit_of(body, "creates"), others=_limit_of(body, "others"))
         self._rates.is_enforced = bool(body.get("enforced", self._rates.is_enforced))
         if "low_credit" in body:
@@ -56,18 +58,18 @@ class Control:
 
     async def _move_clock(self, request: web.Request) -> web.Response:
         """Body: {"advance_seconds": 3600}. Replies with the new time."""
-        seconds = (await json_object(request)).get("advance_seconds")
+        seconds = (await read_json_object(request)).get("advance_seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
             raise Problem(422, "advance_seconds must be a number that is not negative")
         self._clock.advance(seconds)
-        return web.json_response({"now": timestamp(self._clock.now())})
+        return web.json_response({"now": format_timestamp(self._clock.now())})
 
     async def _predictions(self, _: web.Request) -> web.Response:
         """Every remembered prediction, newest first, and how often each equal ask was created."""
-        predictions = list(self._store.newest_first())
+        predictions = list(self._store.list_newest_first())
         asks = Counter(prediction.fingerprint for prediction in predictions)
         body = {
-            "created": self._store.created,
+            "created": self._store.created_count,
             "remembered": len(predictions),
             "statuses": Counter(str(prediction.status) for prediction in predictions),
             "created_more_than_once": sum(count > 1 for count in asks.values()),
@@ -76,26 +78,26 @@ class Control:
         return web.json_response(body)
 
 
-def _entry(prediction: Prediction, times_created: int) -> dict[str, Any]:
+def _entry(prediction: SandboxPrediction, times_created: int) -> dict[str, Any]:
     return {
         "id": prediction.id,
         "model": prediction.model,
         "input": prediction.input,
         "status": str(prediction.status),
         "metrics": prediction.metrics,
-        "created_at": timestamp(prediction.created_at),
+        "created_at": format_timestamp(prediction.created_at),
         "fingerprint": prediction.fingerprint,
         "times_created": times_created,
     }
 
 
-def _limit_of(body: dict[str, Any], name: str) -> RateLimit | None:
+def _limit_of(body: dict[str, Any], name: str) -> SandboxRateLimit | None:
     """The limit that `body` names, or None when it does not."""
     given = body.get(name)
     if given is None:
         return None
     try:
-        limit = RateLimit(int(given["per_minute"]), int(given["burst"]))
+        limit = SandboxRateLimit(int(given["per_minute"]), int(given["burst"]))
     except (KeyError, TypeError, ValueError) as error:
         raise Problem(422, f"{name} needs per_minute and burst") from error
     if min(limit.per_minute, limit.burst) < 1:

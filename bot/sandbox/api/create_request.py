@@ -5,9 +5,9 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.body import json_object
-from bot.sandbox.problems import InvalidField, invalid
-from bot.sandbox.webhooks import EVENTS, is_allowed
+from bot.sandbox.api.body import read_json_object
+from bot.sandbox.problems import InvalidField, make_invalid_input
+from bot.sandbox.webhooks import WEBHOOK_EVENTS, is_allowed_url
 
 _TYPES: dict[str, tuple[type, str]] = {
     "version": (str, "string"),
@@ -34,12 +34,12 @@ async def read_create_request(request: web.Request, *, target: str = "") -> Crea
 
     Raises Problem 400 for bad JSON, 422 with every fault of the body.
     """
-    body = await json_object(request)
+    body = await read_json_object(request)
     required = (target, "input") if target else ("input",)
     faults = [InvalidField("required", "", f"{name} is required") for name in required if name not in body]
     faults += [fault for name, value in body.items() if (fault := _fault_of(name, value, target))]
     if faults:
-        raise invalid(faults)
+        raise make_invalid_input(faults)
     events = body.get("webhook_events_filter")
     return CreateRequest(
         body["input"], body.get(target, ""), body.get("webhook"), tuple(events) if events is not None else None
@@ -56,15 +56,15 @@ def _fault_of(name: str, value: Any, target: str) -> InvalidField | None:
     expected, type_name = _TYPES[name]
     if not isinstance(value, expected):
         return InvalidField("invalid_type", name, f"Invalid type. Expected: {type_name}, given: another")
-    if name == "webhook" and not is_allowed(str(value)):
+    if name == "webhook" and not is_allowed_url(str(value)):
         return InvalidField("format", name, "must be an HTTPS URL")
     return None
 
 
 def _fault_of_events(value: Any) -> InvalidField | None:
-    if isinstance(value, list) and all(event in EVENTS for event in value):
+    if isinstance(value, list) and all(event in WEBHOOK_EVENTS for event in value):
         return None
-    allowed = ", ".join(f'"{event}"' for event in EVENTS)
+    allowed = ", ".join(f'"{event}"' for event in WEBHOOK_EVENTS)
     return InvalidField(
         "enum", "webhook_events_filter", f"webhook_events_filter must be one of the following: {allowed}"
     )

@@ -8,22 +8,27 @@ from typing import Any
 from aiohttp import web
 
 from bot.sandbox.api.create_request import CreateRequest, read_create_request
-from bot.sandbox.api.headers import life_seconds, wait_seconds
-from bot.sandbox.catalogue import Catalogue
+from bot.sandbox.api.headers import parse_lifetime_seconds, parse_wait_seconds
+from bot.sandbox.catalogue import SandboxCatalogue
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.deployments import Deployments
-from bot.sandbox.engine import Engine
+from bot.sandbox.deployments import SandboxDeployments
+from bot.sandbox.engine import PredictionEngine
 from bot.sandbox.faults import FaultPlan
-from bot.sandbox.fields import check_input, known_only
+from bot.sandbox.fields import check_input, drop_unknown
 from bot.sandbox.model import SandboxModel
-from bot.sandbox.predictions import Prediction
-from bot.sandbox.problems import invalid
-from bot.sandbox.refusals import refuse, refuse_after_creating
+from bot.sandbox.predictions import SandboxPrediction
+from bot.sandbox.problems import make_invalid_input
+from bot.sandbox.refusals import raise_create_fault, raise_fault_after_create
 
 
-class Creating:
+class PredictionCreateRoutes:
     def __init__(
-        self, clock: SandboxClock, catalogue: Catalogue, deployments: Deployments, engine: Engine, faults: FaultPlan
+        self,
+        clock: SandboxClock,
+        catalogue: SandboxCatalogue,
+        deployments: SandboxDeployments,
+        engine: PredictionEngine,
+        faults: FaultPlan,
     ) -> None:
         self._clock = clock
         self._catalogue = catalogue
@@ -40,29 +45,29 @@ class Creating:
 
     async def _by_version(self, request: web.Request) -> web.Response:
         asked = await read_create_request(request, target="version")
-        return await self._create(request, asked, self._catalogue.by_version(asked.target))
+        return await self._create(request, asked, self._catalogue.find_by_version(asked.target))
 
     async def _by_model(self, request: web.Request) -> web.Response:
-        model = self._catalogue.official(_full_name(request))
+        model = self._catalogue.find_official(_full_name(request))
         return await self._create(request, await read_create_request(request), model)
 
     async def _by_deployment(self, request: web.Request) -> web.Response:
-        model = self._deployments.used(_full_name(request))
+        model = self._deployments.mark_used(_full_name(request))
         asked = await read_create_request(request)
         return await self._create(request, asked, model, deployment=_full_name(request))
 
     async def _create(
         self, request: web.Request, asked: CreateRequest, model: SandboxModel, deployment: str | None = None
     ) -> web.Response:
-        hold_seconds = wait_seconds(request.headers.get("Prefer"))
-        life = life_seconds(request.headers.get("Cancel-After"))
+        hold_seconds = parse_wait_seconds(request.headers.get("Prefer"))
+        life = parse_lifetime_seconds(request.headers.get("Cancel-After"))
         if wrong := check_input(model.fields, asked.input):
-            raise invalid(wrong)
+            raise make_invalid_input(wrong)
         now = self._clock.now()
-        prediction = Prediction(
+        prediction = SandboxPrediction(
             model=model.full_name,
             version=model.shown_version,
-            input=known_only(model.fields, asked.input),
+            input=drop_unknown(model.fields, asked.input),
             created_at=now,
             streams_files=model.output.is_files,
             webhook=asked.webhook,
@@ -71,18 +76,20 @@ class Creating:
             deadline=now + timedelta(seconds=life) if life else None,
         )
         prediction.fault = self._faults.take(prediction.model, prediction.input, prediction.fingerprint)
-        refuse(prediction.fault)
+        raise_create_fault(prediction.fault)
         self._engine.start(prediction, model)
-        refuse_after_creating(prediction.fault)
+        raise_fault_after_create(prediction.fault)
         return await self._reply(prediction, hold_seconds)
 
-    async def _reply(self, prediction: Prediction, hold_seconds: int | None) -> web.Response:
-        body = prediction.body(self._engine.base_url)
+    async def _reply(self, prediction: SandboxPrediction, hold_seconds: int | None) -> web.Response:
+        body = prediction.build_body(self._engine.base_url)
         headers = {"Location": body["urls"]["get"]}
         if hold_seconds:
             headers["Preference-Applied"] = f"wait={hold_seconds}"
             await _first(prediction.ready, self._clock.sleep(hold_seconds))
-            body = prediction.ready.result() if prediction.ready.done() else prediction.body(self._engine.base_url)
+            body = (
+                prediction.ready.result() if prediction.ready.done() else prediction.build_body(self._engine.base_url)
+            )
         return web.json_response(body, status=201, headers=headers)
 
 

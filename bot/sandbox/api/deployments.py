@@ -4,33 +4,33 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.body import checked_object
-from bot.sandbox.api.pages import page as page_of
-from bot.sandbox.clock import timestamp
-from bot.sandbox.deployments import Deployment, Deployments
-from bot.sandbox.fields import Field
+from bot.sandbox.api.body import read_checked_object
+from bot.sandbox.api.pages import paginate as page_of
+from bot.sandbox.clock import format_timestamp
+from bot.sandbox.deployments import SandboxDeployment, SandboxDeployments
+from bot.sandbox.fields import InputField
 from bot.sandbox.hardware import HARDWARE
-from bot.sandbox.owner import ACCOUNT, OWNER
+from bot.sandbox.owner import ACCOUNT, ACCOUNT_NAME
 
 _CHANGES = (
-    Field("version", "string"),
-    Field("hardware", "string", choices=tuple(HARDWARE)),
-    Field("min_instances", "integer", minimum=0, maximum=5),
-    Field("max_instances", "integer", minimum=0, maximum=20),
+    InputField("version", "string"),
+    InputField("hardware", "string", choices=tuple(HARDWARE)),
+    InputField("min_instances", "integer", minimum=0, maximum=5),
+    InputField("max_instances", "integer", minimum=0, maximum=20),
 )
 _NEW = (
-    Field("name", "string", required=True),
-    Field("model", "string", required=True),
-    Field("version", "string", required=True),
-    Field("hardware", "string", required=True, choices=tuple(HARDWARE)),
-    Field("min_instances", "integer", minimum=0, maximum=5, required=True),
-    Field("max_instances", "integer", minimum=0, maximum=20, required=True),
+    InputField("name", "string", required=True),
+    InputField("model", "string", required=True),
+    InputField("version", "string", required=True),
+    InputField("hardware", "string", required=True, choices=tuple(HARDWARE)),
+    InputField("min_instances", "integer", minimum=0, maximum=5, required=True),
+    InputField("max_instances", "integer", minimum=0, maximum=20, required=True),
 )
 _CONFIGURATION = ("hardware", "min_instances", "max_instances")
 
 
 class DeploymentRoutes:
-    def __init__(self, deployments: Deployments) -> None:
+    def __init__(self, deployments: SandboxDeployments) -> None:
         self.base_url = ""
         self._deployments = deployments
 
@@ -45,32 +45,36 @@ class DeploymentRoutes:
 
     async def _list(self, request: web.Request) -> web.Response:
         return page_of(
-            request, self.base_url, self._deployments.newest_first(), lambda deployment: deployment.full_name, _body
+            request,
+            self.base_url,
+            self._deployments.list_newest_first(),
+            lambda deployment: deployment.full_name,
+            _body,
         )
 
     async def _create(self, request: web.Request) -> web.Response:
-        body = await checked_object(request, _NEW)
-        version = self._deployments.version_of(body["model"], body["version"])
+        body = await read_checked_object(request, _NEW)
+        version = self._deployments.find_version(body["model"], body["version"])
         configuration = {name: body[name] for name in _CONFIGURATION}
-        return web.json_response(_body(self._deployments.add(OWNER, body["name"], version, configuration)))
+        return web.json_response(_body(self._deployments.add(ACCOUNT_NAME, body["name"], version, configuration)))
 
     async def _get(self, request: web.Request) -> web.Response:
         return web.json_response(_body(self._find(request)))
 
     async def _update(self, request: web.Request) -> web.Response:
         deployment = self._find(request)
-        self._deployments.change(deployment, await checked_object(request, _CHANGES))
+        self._deployments.change(deployment, await read_checked_object(request, _CHANGES))
         return web.json_response(_body(deployment))
 
     async def _delete(self, request: web.Request) -> web.Response:
         self._deployments.remove(self._find(request))
         return web.Response(status=204)
 
-    def _find(self, request: web.Request) -> Deployment:
-        return self._deployments.named(f"{request.match_info['owner']}/{request.match_info['name']}")
+    def _find(self, request: web.Request) -> SandboxDeployment:
+        return self._deployments.find(f"{request.match_info['owner']}/{request.match_info['name']}")
 
 
-def _body(deployment: Deployment) -> dict[str, Any]:
+def _body(deployment: SandboxDeployment) -> dict[str, Any]:
     release = deployment.release
     return {
         "owner": deployment.owner,
@@ -79,7 +83,7 @@ def _body(deployment: Deployment) -> dict[str, Any]:
             "number": release.number,
             "model": release.version.model.full_name,
             "version": release.version.id,
-            "created_at": timestamp(release.created_at),
+            "created_at": format_timestamp(release.created_at),
             "created_by": ACCOUNT,
             "configuration": {name: getattr(release, name) for name in _CONFIGURATION},
         },

@@ -9,12 +9,12 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from bot.sandbox.access import public
-from bot.sandbox.api.pages import page
-from bot.sandbox.clock import SandboxClock, timestamp
-from bot.sandbox.ids import opaque_token
-from bot.sandbox.problems import InvalidField, Problem, invalid, not_found, too_large
-from bot.sandbox.shelf import Item, Shelf
+from bot.sandbox.access import allow_without_token
+from bot.sandbox.api.pages import paginate
+from bot.sandbox.clock import SandboxClock, format_timestamp
+from bot.sandbox.ids import new_opaque_token
+from bot.sandbox.problems import InvalidField, Problem, make_invalid_input, make_not_found, make_too_large
+from bot.sandbox.shelf import FileStore, StoredFile
 
 _MAX_BYTES = 100_000_000
 _OWNER = "sandbox"
@@ -32,13 +32,13 @@ class _Upload:
     md5: str = ""
 
 
-class Files:
-    def __init__(self, clock: SandboxClock, shelf: Shelf) -> None:
+class FileApiRoutes:
+    def __init__(self, clock: SandboxClock, shelf: FileStore) -> None:
         self.base_url = ""
         self._clock = clock
         self._shelf = shelf
         self._uploads: dict[str, _Upload] = {}
-        self._signing_key = opaque_token().encode()
+        self._signing_key = new_opaque_token().encode()
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -73,7 +73,7 @@ class Files:
             elif part.name in ("filename", "type"):
                 setattr(upload, "name" if part.name == "filename" else "content_type", await part.text())
         if not upload.key:
-            raise invalid([InvalidField("required", "", "content is required")])
+            raise make_invalid_input([InvalidField("required", "", "content is required")])
         self._keep(upload)
         return upload
 
@@ -85,7 +85,7 @@ class Files:
                 size += len(chunk)
                 if size > _MAX_BYTES:
                     path.unlink()
-                    raise too_large()
+                    raise make_too_large()
                 file.write(chunk)
                 sha256.update(chunk)
                 md5.update(chunk)
@@ -99,8 +99,8 @@ class Files:
         self._uploads[upload.key] = upload
 
     async def _list(self, request: web.Request) -> web.Response:
-        files = self._shelf.newest_first()
-        return page(request, self.base_url, files, lambda file: file[0], lambda file: self._body(*file))
+        files = self._shelf.list_newest_first()
+        return paginate(request, self.base_url, files, lambda file: file[0], lambda file: self._body(*file))
 
     async def _get(self, request: web.Request) -> web.Response:
         file_id = request.match_info["id"]
@@ -108,41 +108,41 @@ class Files:
 
     async def _delete(self, request: web.Request) -> web.Response:
         if not self._shelf.remove(request.match_info["id"]):
-            raise not_found("File not found")
+            raise make_not_found("File not found")
         return web.Response(status=204)
 
-    @public
+    @allow_without_token
     async def _download(self, request: web.Request) -> web.StreamResponse:
         file_id, query = request.match_info["id"], request.query
         expected = self._signature(file_id, query.get("owner", ""), query.get("expiry", ""))
         is_signed = hmac.compare_digest(expected.encode(), query.get("signature", "").encode())
         if not is_signed or int(query["expiry"]) < self._clock.now().timestamp():
-            raise not_found("File not found")
+            raise make_not_found("File not found")
         item = self._find(file_id)
         return web.FileResponse(item.path, headers={"Content-Type": item.content_type})
 
-    def _find(self, file_id: str) -> Item:
+    def _find(self, file_id: str) -> StoredFile:
         item = self._shelf.get(file_id)
         if item is None:
-            raise not_found("File not found")
+            raise make_not_found("File not found")
         return item
 
     def _signature(self, file_id: str, owner: str, expiry: str) -> str:
         digest = hmac.new(self._signing_key, f"{owner} {file_id} {expiry}".encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest).decode()
 
-    def _body(self, file_id: str, item: Item) -> dict[str, Any]:
+    def _body(self, file_id: str, item: StoredFile) -> dict[str, Any]:
         upload = self._uploads[file_id]
         return {
             "id": file_id,
             "name": item.name,
             "content_type": item.content_type,
-            "size": item.size,
+            "size": item.size_bytes,
             "etag": upload.md5,
             "checksums": {"sha256": upload.sha256, "md5": upload.md5},
             "metadata": upload.metadata,
-            "created_at": timestamp(item.created_at),
-            "expires_at": timestamp(item.expires_at),
+            "created_at": format_timestamp(item.created_at),
+            "expires_at": format_timestamp(item.expires_at),
             "urls": {"get": f"{self.base_url}/v1/files/{file_id}"},
         }
 
@@ -151,5 +151,5 @@ def _metadata(text: str) -> dict[str, Any]:
     try:
         metadata = json.loads(text)
     except ValueError as error:
-        raise invalid([InvalidField("invalid_type", "metadata", "metadata must be valid JSON")]) from error
+        raise make_invalid_input([InvalidField("invalid_type", "metadata", "metadata must be valid JSON")]) from error
     return metadata if isinstance(metadata, dict) else {}

@@ -10,7 +10,7 @@ _LONGEST_WAIT_SECONDS = 60
 _SHORTEST_LIFE_SECONDS = 5
 
 
-def wait_seconds(prefer: str | None) -> int | None:
+def parse_wait_seconds(prefer: str | None) -> int | None:
     """`Prefer: wait` or `wait=1..60`; None without it."""
     if not prefer:
         return None
@@ -20,7 +20,7 @@ def wait_seconds(prefer: str | None) -> int | None:
     return int(match[1] or _LONGEST_WAIT_SECONDS)
 
 
-def life_seconds(cancel_after: str | None) -> int | None:
+def parse_lifetime_seconds(cancel_after: str | None) -> int | None:
     """`Cancel-After: 30s | 5m | 1h30m45s | 30`; None without it."""
     if cancel_after is None:
         return None

@@ -12,7 +12,7 @@ PAGE_SIZE = 100
 T = TypeVar("T")
 
 
-def page(
+def paginate(
     request: web.Request, base_url: str, entries: Sequence[T], key: Callable[[T], str], show: Callable[[T], Any]
 ) -> web.Response:
     """One page of `entries` (newest first) from the request's cursor on, with absolute `next` and `previous` URLs."""

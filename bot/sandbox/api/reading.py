@@ -4,17 +4,17 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from bot.sandbox.api.pages import page
-from bot.sandbox.engine import Engine
-from bot.sandbox.predictions import Prediction
-from bot.sandbox.problems import Problem, not_found
-from bot.sandbox.store import PredictionStore
+from bot.sandbox.api.pages import paginate
+from bot.sandbox.engine import PredictionEngine
+from bot.sandbox.predictions import SandboxPrediction
+from bot.sandbox.problems import Problem, make_not_found
+from bot.sandbox.store import SandboxPredictionStore
 
 _ONLY_ON_THE_RECORD = ("webhook", "webhook_events_filter")
 
 
-class Reading:
-    def __init__(self, store: PredictionStore, engine: Engine) -> None:
+class PredictionReadRoutes:
+    def __init__(self, store: SandboxPredictionStore, engine: PredictionEngine) -> None:
         self._store = store
         self._engine = engine
 
@@ -26,26 +26,26 @@ class Reading:
         ]
 
     async def _get(self, request: web.Request) -> web.Response:
-        return web.json_response(self._find(request).body(self._engine.base_url))
+        return web.json_response(self._find(request).build_body(self._engine.base_url))
 
     async def _cancel(self, request: web.Request) -> web.Response:
         prediction = self._find(request)
         self._engine.cancel(prediction)
-        return web.json_response(prediction.body(self._engine.base_url))
+        return web.json_response(prediction.build_body(self._engine.base_url))
 
     async def _list(self, request: web.Request) -> web.Response:
         after, before = (_moment(request, name) for name in ("created_after", "created_before"))
-        found = [] if request.query.get("source") == "web" else self._store.created_between(after, before)
-        return page(request, self._engine.base_url, found, lambda prediction: prediction.id, self._listed)
+        found = [] if request.query.get("source") == "web" else self._store.list_created_between(after, before)
+        return paginate(request, self._engine.base_url, found, lambda prediction: prediction.id, self._listed)
 
-    def _listed(self, prediction: Prediction) -> dict[str, object]:
-        body = prediction.body(self._engine.base_url)
+    def _listed(self, prediction: SandboxPrediction) -> dict[str, object]:
+        body = prediction.build_body(self._engine.base_url)
         return {name: value for name, value in body.items() if name not in _ONLY_ON_THE_RECORD}
 
-    def _find(self, request: web.Request) -> Prediction:
+    def _find(self, request: web.Request) -> SandboxPrediction:
         prediction = self._store.get(request.match_info["id"])
         if prediction is None:
-            raise not_found()
+            raise make_not_found()
         return prediction
 
 

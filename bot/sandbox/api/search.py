@@ -7,17 +7,17 @@ from typing import Any
 from aiohttp import web
 
 from bot.sandbox.api.model_bodies import ModelBodies
-from bot.sandbox.catalogue import Catalogue
-from bot.sandbox.collections import COLLECTIONS, Collection
-from bot.sandbox.listing import Listing
+from bot.sandbox.catalogue import SandboxCatalogue
+from bot.sandbox.collections import COLLECTIONS, SandboxCollection
+from bot.sandbox.listing import SandboxModelPage
 from bot.sandbox.problems import Problem
 
 _DEFAULT_LIMIT, _LIMIT_AT_MOST = 20, 50
 _WORD = re.compile(r"[^\W_]+")
 
 
-class Search:
-    def __init__(self, catalogue: Catalogue, bodies: ModelBodies) -> None:
+class SearchRoutes:
+    def __init__(self, catalogue: SandboxCatalogue, bodies: ModelBodies) -> None:
         self._catalogue = catalogue
         self._bodies = bodies
 
@@ -28,27 +28,27 @@ class Search:
         query = request.query.get("query", "").strip()
         if not query:
             raise Problem(400, 'Query parameter "query" is required')
-        found = ranked(self._catalogue, query)[: _limit(request.query.get("limit"))]
+        found = rank_models(self._catalogue, query)[: _limit(request.query.get("limit"))]
         body = {
             "query": query,
             "models": [
-                {"model": self._bodies.model(page), "metadata": _metadata(page, score)} for page, score in found
+                {"model": self._bodies.build_model(page), "metadata": _metadata(page, score)} for page, score in found
             ],
             "collections": [self._collection(entry) for entry in COLLECTIONS if _fits(entry, query)],
             "pages": [],
         }
         return web.json_response(body)
 
-    def _collection(self, collection: Collection) -> dict[str, Any]:
+    def _collection(self, collection: SandboxCollection) -> dict[str, Any]:
         return {
             "name": collection.name,
             "slug": collection.slug,
             "description": collection.description,
-            "models": [page.full_name for page in self._catalogue if collection.holds(page)],
+            "models": [page.full_name for page in self._catalogue if collection.contains(page)],
         }
 
 
-def ranked(pages: Iterable[Listing], query: str) -> list[tuple[Listing, float]]:
+def rank_models(pages: Iterable[SandboxModelPage], query: str) -> list[tuple[SandboxModelPage, float]]:
     """Public models that hold a word of `query`, with the share of its words they hold; the best first."""
     scored = [(page, _score(query, _text(page))) for page in pages if page.visibility == "public"]
     return sorted((pair for pair in scored if pair[1]), key=lambda pair: -pair[1])
@@ -59,21 +59,21 @@ def _score(query: str, text: str) -> float:
     return sum(word in text for word in words) / len(words) if words else 0.0
 
 
-def _text(page: Listing) -> str:
+def _text(page: SandboxModelPage) -> str:
     tags = " ".join(f"{entry.name} {entry.slug}" for entry in _collections_of(page))
     return f"{page.full_name} {page.full_name.replace('-', ' ')} {page.description} {tags}".lower()
 
 
-def _collections_of(page: Listing) -> list[Collection]:
-    return [collection for collection in COLLECTIONS if collection.holds(page)]
+def _collections_of(page: SandboxModelPage) -> list[SandboxCollection]:
+    return [collection for collection in COLLECTIONS if collection.contains(page)]
 
 
-def _metadata(page: Listing, score: float) -> dict[str, Any]:
+def _metadata(page: SandboxModelPage, score: float) -> dict[str, Any]:
     tags = [collection.slug for collection in _collections_of(page)]
     return {"generated_description": page.readme, "tags": tags, "score": round(score, 4)}
 
 
-def _fits(collection: Collection, query: str) -> bool:
+def _fits(collection: SandboxCollection, query: str) -> bool:
     return _score(query, f"{collection.name} {collection.slug} {collection.description}".lower()) == 1
 
 

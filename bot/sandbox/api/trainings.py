@@ -3,27 +3,32 @@
 from aiohttp import web
 
 from bot.sandbox.api.create_request import CreateRequest, read_create_request
-from bot.sandbox.api.pages import page as page_of
-from bot.sandbox.catalogue import Catalogue
+from bot.sandbox.api.pages import paginate as page_of
+from bot.sandbox.catalogue import SandboxCatalogue
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.engine import Engine
+from bot.sandbox.engine import PredictionEngine
 from bot.sandbox.faults import FaultPlan
-from bot.sandbox.fields import check_input, known_only
+from bot.sandbox.fields import check_input, drop_unknown
 from bot.sandbox.model import SandboxModel
-from bot.sandbox.owner import OWNER
-from bot.sandbox.predictions import Prediction
-from bot.sandbox.problems import Problem, invalid, invalid_version, not_found
-from bot.sandbox.refusals import refuse, refuse_after_creating
-from bot.sandbox.store import PredictionStore
+from bot.sandbox.owner import ACCOUNT_NAME
+from bot.sandbox.predictions import SandboxPrediction
+from bot.sandbox.problems import Problem, make_invalid_input, make_invalid_version, make_not_found
+from bot.sandbox.refusals import raise_create_fault, raise_fault_after_create
+from bot.sandbox.store import SandboxPredictionStore
 from bot.sandbox.trainer import Trainer
-from bot.sandbox.training import Training
+from bot.sandbox.training import SandboxTraining
 
 _ONLY_ON_THE_RECORD = ("webhook", "webhook_events_filter")
 
 
-class Trainings:
+class TrainingRoutes:
     def __init__(
-        self, clock: SandboxClock, catalogue: Catalogue, store: PredictionStore, engine: Engine, faults: FaultPlan
+        self,
+        clock: SandboxClock,
+        catalogue: SandboxCatalogue,
+        store: SandboxPredictionStore,
+        engine: PredictionEngine,
+        faults: FaultPlan,
     ) -> None:
         self._clock = clock
         self._catalogue = catalogue
@@ -44,33 +49,33 @@ class Trainings:
         base = self._base(request)
         asked = await read_create_request(request, target="destination")
         if not self._is_ours(asked.target):
-            raise not_found("The specified training destination does not exist")
+            raise make_not_found("The specified training destination does not exist")
         if wrong := check_input(base.training_fields, asked.input):
-            raise invalid(wrong)
+            raise make_invalid_input(wrong)
         training = self._training(base, asked)
         training.fault = self._faults.take(training.model, training.input, training.fingerprint)
-        refuse(training.fault)
-        self._engine.start(training, self._trainer.model(base, training))
-        refuse_after_creating(training.fault)
-        return web.json_response(training.body(self._engine.base_url), status=201)
+        raise_create_fault(training.fault)
+        self._engine.start(training, self._trainer.create_training_model(base, training))
+        raise_fault_after_create(training.fault)
+        return web.json_response(training.build_body(self._engine.base_url), status=201)
 
     async def _list(self, request: web.Request) -> web.Response:
-        trainings = list(self._store.newest_first())
+        trainings = list(self._store.list_newest_first())
         return page_of(request, self._engine.base_url, trainings, lambda training: training.id, self._listed)
 
     async def _get(self, request: web.Request) -> web.Response:
-        return web.json_response(self._find(request).body(self._engine.base_url))
+        return web.json_response(self._find(request).build_body(self._engine.base_url))
 
     async def _cancel(self, request: web.Request) -> web.Response:
         training = self._find(request)
         self._engine.cancel(training)
-        return web.json_response(training.body(self._engine.base_url))
+        return web.json_response(training.build_body(self._engine.base_url))
 
-    def _training(self, base: SandboxModel, asked: CreateRequest) -> Training:
-        return Training(
+    def _training(self, base: SandboxModel, asked: CreateRequest) -> SandboxTraining:
+        return SandboxTraining(
             model=base.full_name,
             version=base.version,
-            input=known_only(base.training_fields, asked.input),
+            input=drop_unknown(base.training_fields, asked.input),
             created_at=self._clock.now(),
             streams_files=True,
             webhook=asked.webhook,
@@ -80,23 +85,23 @@ class Trainings:
 
     def _base(self, request: web.Request) -> SandboxModel:
         """The version to begin from. That it must have a training is Replicate's rule; the words are our own."""
-        page = self._catalogue.named(f"{request.match_info['owner']}/{request.match_info['name']}")
-        version = page.version(request.match_info["id"])
+        page = self._catalogue.find(f"{request.match_info['owner']}/{request.match_info['name']}")
+        version = page.find_version(request.match_info["id"])
         if version is None:
-            raise invalid_version()
+            raise make_invalid_version()
         if not version.model.training_fields:
             raise Problem(422, "The specified version cannot be trained")
         return version.model
 
     def _is_ours(self, destination: str) -> bool:
-        return destination.startswith(f"{OWNER}/") and destination in self._catalogue
+        return destination.startswith(f"{ACCOUNT_NAME}/") and destination in self._catalogue
 
-    def _find(self, request: web.Request) -> Prediction:
+    def _find(self, request: web.Request) -> SandboxPrediction:
         training = self._store.get(request.match_info["id"])
         if training is None:
-            raise not_found()
+            raise make_not_found()
         return training
 
-    def _listed(self, training: Prediction) -> dict[str, object]:
-        body = training.body(self._engine.base_url)
+    def _listed(self, training: SandboxPrediction) -> dict[str, object]:
+        body = training.build_body(self._engine.base_url)
         return {name: value for name, value in body.items() if name not in _ONLY_ON_THE_RECORD}

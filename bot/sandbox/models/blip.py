@@ -1,50 +1,54 @@
 """salesforce/blip and andreasjansson/blip-2: performed by the measurer, which counts pixels and recognises nothing."""
 
-from bot.sandbox.failures import ModelFailed
-from bot.sandbox.faults import without_fault_words
-from bot.sandbox.fields import Field
-from bot.sandbox.measurer import UnreadablePicture, answer, describe
-from bot.sandbox.model import OutputKind, SandboxModel
-from bot.sandbox.run import Run
+from bot.sandbox.failures import SandboxModelFailed
+from bot.sandbox.faults import strip_fault_words
+from bot.sandbox.fields import InputField
+from bot.sandbox.measurer import UnreadablePicture, answer_question, describe_picture
+from bot.sandbox.model import SandboxModel, SandboxOutputKind
+from bot.sandbox.run import SandboxRun
 
 _TASKS = ("image_captioning", "visual_question_answering", "image_text_matching")
 _DESCRIPTION = "Sandbox: measured facts about a picture, in the place of a vision model."
 
 
-async def _blip(run: Run) -> None:
+async def _blip(run: SandboxRun) -> None:
     task = run.input.get("task", "image_captioning")
     if task == "visual_question_answering":
         question = run.input.get("question", "")
         if not question:
-            raise ModelFailed("Please type a question for visual question answering.")
+            raise SandboxModelFailed("Please type a question for visual question answering.")
         run.text = f"Answer: {await _measure(run, question)}"
     elif task == "image_text_matching":
         if not run.input.get("caption"):
-            raise ModelFailed("Please type a caption for image text matching.")
+            raise SandboxModelFailed("Please type a caption for image text matching.")
         run.text = f"Measured, not recognised: the sandbox cannot match texts. {await _measure(run)}"
     else:
         run.text = f"Caption: {await _measure(run)}"
 
 
-async def _blip_2(run: Run) -> None:
+async def _blip_2(run: SandboxRun) -> None:
     is_caption = run.input.get("caption", False)
     run.text = await _measure(run, "" if is_caption else run.input.get("question", "What is this a picture of?"))
 
 
-async def _measure(run: Run, question: str = "") -> str:
-    picture = await run.file("image")
+async def _measure(run: SandboxRun, question: str = "") -> str:
+    picture = await run.read_file("image")
     if picture is None:
-        raise ModelFailed("Input validation error: image is required")
+        raise SandboxModelFailed("Input validation error: image is required")
     run.log("Sandbox measurer: counts pixels by rules, not an AI model; it recognises nothing.")
     await run.pause(0.8)
-    question = without_fault_words(question)
+    question = strip_fault_words(question)
     try:
-        return await (run.think(answer, picture, question) if question else run.think(describe, picture))
+        return await (
+            run.run_in_worker(answer_question, picture, question)
+            if question
+            else run.run_in_worker(describe_picture, picture)
+        )
     except UnreadablePicture as error:
-        raise ModelFailed(str(error)) from error
+        raise SandboxModelFailed(str(error)) from error
 
 
-_IMAGE = Field("image", "file", "Input image", required=True)
+_IMAGE = InputField("image", "file", "Input image", required=True)
 
 BLIP = SandboxModel(
     owner="salesforce",
@@ -53,11 +57,11 @@ BLIP = SandboxModel(
     description=_DESCRIPTION,
     fields=(
         _IMAGE,
-        Field("task", "string", "Choose a task.", default="image_captioning", choices=_TASKS),
-        Field("question", "string", "Type question for the input image for visual question answering task."),
-        Field("caption", "string", "Type caption for the input image for image text matching task."),
+        InputField("task", "string", "Choose a task.", default="image_captioning", choices=_TASKS),
+        InputField("question", "string", "Type question for the input image for visual question answering task."),
+        InputField("caption", "string", "Type caption for the input image for image text matching task."),
     ),
-    output=OutputKind.TEXT,
+    output=SandboxOutputKind.TEXT,
     perform=_blip,
 )
 
@@ -68,12 +72,14 @@ BLIP_2 = SandboxModel(
     description=_DESCRIPTION,
     fields=(
         _IMAGE,
-        Field("caption", "boolean", "Select if you want to generate image captions", default=False),
-        Field("question", "string", "Question to ask about this image.", default="What is this a picture of?"),
-        Field("context", "string", "Previous questions and answers to be used as context"),
-        Field("use_nucleus_sampling", "boolean", "Toggles the model using nucleus sampling", default=False),
-        Field("temperature", "number", "Temperature for use with nucleus sampling", default=1, minimum=0.5, maximum=1),
+        InputField("caption", "boolean", "Select if you want to generate image captions", default=False),
+        InputField("question", "string", "Question to ask about this image.", default="What is this a picture of?"),
+        InputField("context", "string", "Previous questions and answers to be used as context"),
+        InputField("use_nucleus_sampling", "boolean", "Toggles the model using nucleus sampling", default=False),
+        InputField(
+            "temperature", "number", "Temperature for use with nucleus sampling", default=1, minimum=0.5, maximum=1
+        ),
     ),
-    output=OutputKind.TEXT,
+    output=SandboxOutputKind.TEXT,
     perform=_blip_2,
 )

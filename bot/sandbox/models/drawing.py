@@ -3,16 +3,16 @@
 import asyncio
 import secrets
 
-from bot.sandbox.failures import ModelFailed
-from bot.sandbox.faults import without_fault_words
+from bot.sandbox.failures import SandboxModelFailed
+from bot.sandbox.faults import strip_fault_words
 from bot.sandbox.painter.picture import PictureOrder, UnreadablePicture, draw
-from bot.sandbox.run import Run
+from bot.sandbox.run import SandboxRun
 
 HONEST_LINE = "Sandbox painter: drawn by rules from the words and the seed, not by an AI model."
 
 
 async def draw_pictures(
-    run: Run,
+    run: SandboxRun,
     size: tuple[int, int],
     *,
     count: int = 1,
@@ -32,20 +32,20 @@ async def draw_pictures(
         seed = secrets.randbelow(2**31)
     run.log(f"Using seed: {seed}")
     run.log(HONEST_LINE)
-    prompt = without_fault_words(run.input.get("prompt", ""))
-    picture = await run.file(start)
+    prompt = strip_fault_words(run.input.get("prompt", ""))
+    picture = await run.read_file(start)
     orders = [
         PictureOrder(prompt, seed + n, size, "jpg" if extension == "jpeg" else extension, quality, picture, strength)
         for n in range(count)
     ]
-    drawn = asyncio.gather(*(run.think(draw, order) for order in orders))
+    drawn = asyncio.gather(*(run.run_in_worker(draw, order) for order in orders))
     try:
-        await run.steps(steps, seconds)
+        await run.run_steps(steps, seconds)
         contents = await drawn
     except UnreadablePicture as error:
-        raise ModelFailed(str(error)) from error
+        raise SandboxModelFailed(str(error)) from error
     finally:
         drawn.cancel()
     for order, content in zip(orders, contents, strict=True):
-        run.keep(content, order.extension)
-    run.metric("image_count", count)
+        run.add_file(content, order.extension)
+    run.set_metric("image_count", count)

@@ -3,11 +3,11 @@
 Inputs as in replicate/cog-flux predict.py of 2025-07 and the models' version pages.
 """
 
-from bot.sandbox.fields import Field
-from bot.sandbox.ids import version_id
-from bot.sandbox.model import OutputKind, Performance, SandboxModel
+from bot.sandbox.fields import InputField
+from bot.sandbox.ids import derive_version_id
+from bot.sandbox.model import Performance, SandboxModel, SandboxOutputKind
 from bot.sandbox.models.drawing import draw_pictures
-from bot.sandbox.run import Run
+from bot.sandbox.run import SandboxRun
 
 _NSFW = "All generated images contained NSFW content. Try running it again with a different prompt."
 # The sizes of one megapixel.
@@ -26,35 +26,37 @@ SIZES = {
 }
 _PRO_RATIOS = ("custom", "1:1", "16:9", "3:2", "2:3", "4:5", "5:4", "9:16", "3:4", "4:3")
 
-_PROMPT = Field("prompt", "string", "Prompt for generated image", required=True)
-_SEED = Field("seed", "integer", "Random seed. Set for reproducible generation")
-_FORMAT = Field(
+_PROMPT = InputField("prompt", "string", "Prompt for generated image", required=True)
+_SEED = InputField("seed", "integer", "Random seed. Set for reproducible generation")
+_FORMAT = InputField(
     "output_format", "string", "Format of the output images", default="webp", choices=("webp", "jpg", "png")
 )
-_QUALITY = Field(
+_QUALITY = InputField(
     "output_quality", "integer", "Quality when saving the output images", default=80, minimum=0, maximum=100
 )
 _OPEN_SHARED = (
     _SEED,
     _FORMAT,
     _QUALITY,
-    Field("disable_safety_checker", "boolean", "Disable safety checker for generated images", default=False),
-    Field("go_fast", "boolean", "Run faster predictions with a quantized model", default=True),
-    Field("megapixels", "string", "Approximate number of megapixels", default="1", choices=("1", "0.25")),
+    InputField("disable_safety_checker", "boolean", "Disable safety checker for generated images", default=False),
+    InputField("go_fast", "boolean", "Run faster predictions with a quantized model", default=True),
+    InputField("megapixels", "string", "Approximate number of megapixels", default="1", choices=("1", "0.25")),
 )
-_RATIO = Field("aspect_ratio", "string", "Aspect ratio for the generated image", default="1:1", choices=tuple(SIZES))
-_COUNT = Field("num_outputs", "integer", "Number of outputs to generate", default=1, minimum=1, maximum=4)
+_RATIO = InputField(
+    "aspect_ratio", "string", "Aspect ratio for the generated image", default="1:1", choices=tuple(SIZES)
+)
+_COUNT = InputField("num_outputs", "integer", "Number of outputs to generate", default=1, minimum=1, maximum=4)
 
 
-async def _draw_schnell(run: Run) -> None:
+async def _draw_schnell(run: SandboxRun) -> None:
     await _draw_open(run, steps=run.input.get("num_inference_steps", 4), seconds=1.5)
 
 
-async def _draw_dev(run: Run) -> None:
+async def _draw_dev(run: SandboxRun) -> None:
     await _draw_open(run, steps=run.input.get("num_inference_steps", 28), seconds=3.5)
 
 
-async def _draw_open(run: Run, *, steps: int, seconds: float) -> None:
+async def _draw_open(run: SandboxRun, *, steps: int, seconds: float) -> None:
     width, height = SIZES[run.input.get("aspect_ratio", "1:1")]
     if run.input.get("megapixels") == "0.25":
         width, height = width // 2, height // 2
@@ -70,7 +72,7 @@ async def _draw_open(run: Run, *, steps: int, seconds: float) -> None:
     )
 
 
-async def _draw_pro(run: Run) -> None:
+async def _draw_pro(run: SandboxRun) -> None:
     ratio = run.input.get("aspect_ratio", "1:1")
     if ratio == "custom":
         size = (_multiple_of_32(run.input.get("width", 1024)), _multiple_of_32(run.input.get("height", 1024)))
@@ -92,12 +94,12 @@ def _multiple_of_32(pixels: int) -> int:
 
 
 def _flux(
-    name: str, fields: tuple[Field, ...], perform: Performance, output: OutputKind = OutputKind.FILES
+    name: str, fields: tuple[InputField, ...], perform: Performance, output: SandboxOutputKind = SandboxOutputKind.FILES
 ) -> SandboxModel:
     return SandboxModel(
         owner="black-forest-labs",
         name=name,
-        version=version_id(f"black-forest-labs/{name}"),
+        version=derive_version_id(f"black-forest-labs/{name}"),
         description="Sandbox: a painter that draws scenes by rules, in the place of a diffusion model.",
         fields=fields,
         output=output,
@@ -113,7 +115,7 @@ FLUX_SCHNELL = _flux(
         _PROMPT,
         _RATIO,
         _COUNT,
-        Field("num_inference_steps", "integer", "Number of denoising steps", default=4, minimum=1, maximum=4),
+        InputField("num_inference_steps", "integer", "Number of denoising steps", default=4, minimum=1, maximum=4),
         *_OPEN_SHARED,
     ),
     _draw_schnell,
@@ -124,11 +126,13 @@ FLUX_DEV = _flux(
     (
         _PROMPT,
         _RATIO,
-        Field("image", "file", "Input image for image to image mode"),
-        Field("prompt_strength", "number", "1.0 is full destruction of the image", default=0.8, minimum=0, maximum=1),
+        InputField("image", "file", "Input image for image to image mode"),
+        InputField(
+            "prompt_strength", "number", "1.0 is full destruction of the image", default=0.8, minimum=0, maximum=1
+        ),
         _COUNT,
-        Field("num_inference_steps", "integer", "Number of denoising steps", default=28, minimum=1, maximum=50),
-        Field("guidance", "number", "Guidance for generated image", default=3, minimum=0, maximum=10),
+        InputField("num_inference_steps", "integer", "Number of denoising steps", default=28, minimum=1, maximum=50),
+        InputField("guidance", "number", "Guidance for generated image", default=3, minimum=0, maximum=10),
         *_OPEN_SHARED,
     ),
     _draw_dev,
@@ -138,16 +142,16 @@ FLUX_PRO = _flux(
     "flux-1.1-pro",
     (
         _PROMPT,
-        Field("image_prompt", "file", "Image to use with Flux Redux"),
-        Field("aspect_ratio", "string", "Aspect ratio", default="1:1", choices=_PRO_RATIOS),
-        Field("width", "integer", "Only used when aspect_ratio=custom", minimum=256, maximum=1440),
-        Field("height", "integer", "Only used when aspect_ratio=custom", minimum=256, maximum=1440),
-        Field("safety_tolerance", "integer", "1 is most strict", default=2, minimum=1, maximum=6),
+        InputField("image_prompt", "file", "Image to use with Flux Redux"),
+        InputField("aspect_ratio", "string", "Aspect ratio", default="1:1", choices=_PRO_RATIOS),
+        InputField("width", "integer", "Only used when aspect_ratio=custom", minimum=256, maximum=1440),
+        InputField("height", "integer", "Only used when aspect_ratio=custom", minimum=256, maximum=1440),
+        InputField("safety_tolerance", "integer", "1 is most strict", default=2, minimum=1, maximum=6),
         _SEED,
-        Field("prompt_upsampling", "boolean", "Automatically modify the prompt", default=False),
+        InputField("prompt_upsampling", "boolean", "Automatically modify the prompt", default=False),
         _FORMAT,
         _QUALITY,
     ),
     _draw_pro,
-    OutputKind.FILE,
+    SandboxOutputKind.FILE,
 )

@@ -4,10 +4,10 @@ from bot.sandbox.guide import Guide
 from bot.sandbox.model import SandboxModel
 from bot.sandbox.models.blip import BLIP, BLIP_2
 from bot.sandbox.models.flux import FLUX_DEV, FLUX_PRO, FLUX_SCHNELL
-from bot.sandbox.models.llama import llamas
+from bot.sandbox.models.llama import create_llamas
 from bot.sandbox.models.real_esrgan import REAL_ESRGAN
 from bot.sandbox.models.sdxl import SDXL
 
 
-def lineup(guide: Guide) -> list[SandboxModel]:
-    return [FLUX_SCHNELL, FLUX_DEV, FLUX_PRO, SDXL, REAL_ESRGAN, *llamas(guide), BLIP, BLIP_2]
+def create_models(guide: Guide) -> list[SandboxModel]:
+    return [FLUX_SCHNELL, FLUX_DEV, FLUX_PRO, SDXL, REAL_ESRGAN, *create_llamas(guide), BLIP, BLIP_2]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from bot.sandbox.painter.brush import Canvas, Point, dimmed, faded, glow
+from bot.sandbox.painter.brush import Canvas, Point, dim_colour, fade_mask, paint_glow
 from bot.sandbox.painter.palette import Colour, mix
 
 
@@ -26,7 +26,7 @@ COATS = {
 }
 
 
-def sit(canvas: Canvas, kind: str, x: float, foot: float, tall: float) -> None:
+def paint_animal(canvas: Canvas, kind: str, x: float, foot: float, tall: float) -> None:
     """Paint it sitting on row `foot`, `tall` pixels high."""
     coat, side = COATS[kind], max(32, int(tall * 1.5))
     patch = Image.new("RGBA", (side * 3, side * 3))
@@ -35,13 +35,15 @@ def sit(canvas: Canvas, kind: str, x: float, foot: float, tall: float) -> None:
     _ground_shadow(canvas, x, foot, tall)
     canvas.picture.paste(patch.convert("RGB"), (int(x - side / 2), int(foot - side * 0.93)), patch.getchannel("A"))
     edge = canvas.light[0] - x
-    glow(canvas, (x + math.copysign(tall * 0.25, edge), foot - tall * 0.75), tall * 0.5, canvas.palette.light, 0.12, 2)
+    paint_glow(
+        canvas, (x + math.copysign(tall * 0.25, edge), foot - tall * 0.75), tall * 0.5, canvas.palette.light, 0.12, 2
+    )
 
 
 def _ground_shadow(canvas: Canvas, x: float, foot: float, tall: float) -> None:
     shadow = Image.new("L", canvas.picture.size)
     ImageDraw.Draw(shadow).ellipse((x - tall * 0.5, foot - tall * 0.07, x + tall * 0.55, foot + tall * 0.07), fill=190)
-    canvas.fill(faded(shadow.filter(ImageFilter.BoxBlur(tall * 0.04)), 0.6), canvas.palette.land)
+    canvas.fill(fade_mask(shadow.filter(ImageFilter.BoxBlur(tall * 0.04)), 0.6), canvas.palette.land)
 
 
 class _Sitter:
@@ -57,7 +59,7 @@ class _Sitter:
 
         self._body, self._chest, self._tip = seen(coat.body), seen(coat.chest), seen(coat.tip)
         self._shadow = mix(self._body, self._tip, 0.35)
-        self._eye = dimmed(canvas, (24, 18, 18))
+        self._eye = dim_colour(canvas, (24, 18, 18))
         self._coat = coat
 
     def paint(self) -> None:

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable
 from random import Random
 
-from bot.sandbox.painter.brush import Canvas, Point, faded, gradient, shapes
+from bot.sandbox.painter.brush import Canvas, Point, draw_gradient, draw_shapes, fade_mask
 from bot.sandbox.painter.palette import Colour, mix
 from bot.sandbox.painter.words import Scene
 
 
-def city(canvas: Canvas, scene: Scene, foot: int) -> None:
+def paint_city(canvas: Canvas, scene: Scene, foot: int) -> None:
     """Three rows of towers; windows are lit when it is dark."""
     for layer in range(3):
         near = (layer + 1) / 3
@@ -29,9 +29,11 @@ def _row_of_towers(canvas: Canvas, foot: int, near: float, colour: Colour) -> No
         lamps += _windows(rng, x, foot, wide, tall, canvas.unit * (3.2 + 2.2 * near))
         x += wide * rng.uniform(0.86, 1.3)
     size = (canvas.width, foot)
-    canvas.fill(shapes(size, towers), gradient(size, (colour, colour, mix(colour, canvas.palette.haze, 0.35))))
+    canvas.fill(
+        draw_shapes(size, towers), draw_gradient(size, (colour, colour, mix(colour, canvas.palette.haze, 0.35)))
+    )
     share = (0.45 + 0.5 * near) if canvas.palette.is_dark else 0.22
-    canvas.fill(faded(shapes(size, lamps), share), canvas.palette.window)
+    canvas.fill(fade_mask(draw_shapes(size, lamps), share), canvas.palette.window)
 
 
 def _tower(rng: Random, x: float, foot: float, wide: float, tall: float) -> Iterable[list[Point]]:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from bot.sandbox.painter import animals, city, desert, forest, meadow, mountains, shore, subjects
 from bot.sandbox.painter.brush import Canvas
-from bot.sandbox.painter.palette import palette_of
+from bot.sandbox.painter.palette import choose_palette
 from bot.sandbox.painter.sky import paint_sky
 from bot.sandbox.painter.space import paint_space
 from bot.sandbox.painter.water import paint_water
@@ -30,17 +30,17 @@ def paint(scene: Scene, size: tuple[int, int]) -> Image.Image:
     low, high = _LIGHT_HEIGHTS[scene.hour]
     light_x = rng.choice((rng.uniform(0.22, 0.42), rng.uniform(0.58, 0.78)))
     light = (int(size[0] * light_x), int(horizon * rng.uniform(low, high)))
-    canvas = Canvas(Image.new("RGB", size), rng, palette_of(scene), horizon, light)
+    canvas = Canvas(Image.new("RGB", size), rng, choose_palette(scene), horizon, light)
     if scene.place == "space":
         paint_space(canvas)
         return canvas.picture
     paint_sky(canvas, scene)
     if "castle" in scene.subjects and scene.place in ("mountains", "meadow", "forest"):
-        mountains.mountains(canvas, scene, layers=3, scale=1.2)
+        mountains.paint_mountains(canvas, scene, layers=3, scale=1.2)
         x = canvas.width * (0.36 if canvas.light[0] > canvas.width / 2 else 0.64)
-        foot = mountains.mound(canvas, x, canvas.horizon - canvas.height * 0.12)
-        subjects.castle(canvas, x, foot, canvas.height * 0.24)
-        forest.forest(canvas, scene, layers=3, top=canvas.horizon - int(canvas.height * 0.06))
+        foot = mountains.paint_mound(canvas, x, canvas.horizon - canvas.height * 0.12)
+        subjects.paint_castle(canvas, x, foot, canvas.height * 0.24)
+        forest.paint_forest(canvas, scene, layers=3, top=canvas.horizon - int(canvas.height * 0.06))
         paint_weather(canvas, scene)
         return canvas.picture
     _PLACES[scene.place](canvas, scene)
@@ -51,21 +51,21 @@ def paint(scene: Scene, size: tuple[int, int]) -> Image.Image:
 
 def _sea(canvas: Canvas, scene: Scene) -> None:
     if "island" in scene.subjects or canvas.rng.random() < 0.55:
-        mountains.mountains(canvas, scene, layers=2, scale=0.42)
+        mountains.paint_mountains(canvas, scene, layers=2, scale=0.42)
     paint_water(canvas, waves=0.75)
     _boat(canvas, scene)
     side = -1 if canvas.light[0] > canvas.width / 2 else 1
     if "lighthouse" in scene.subjects:
         top = canvas.horizon + canvas.height * 0.10
-        x = mountains.headland(canvas, side, top, 0.52)
-        shore.lighthouse(canvas, x, top + canvas.height * 0.015)
+        x = mountains.paint_headland(canvas, side, top, 0.52)
+        shore.paint_lighthouse(canvas, x, top + canvas.height * 0.015)
     elif "boat" not in scene.subjects:
-        mountains.headland(canvas, side, canvas.horizon + canvas.height * 0.16, 0.42)
+        mountains.paint_headland(canvas, side, canvas.horizon + canvas.height * 0.16, 0.42)
 
 
 def _lake(canvas: Canvas, scene: Scene) -> None:
-    mountains.mountains(canvas, scene, layers=3, scale=1.05)
-    forest.forest(canvas, scene, layers=1, top=canvas.horizon - int(canvas.height * 0.035))
+    mountains.paint_mountains(canvas, scene, layers=3, scale=1.05)
+    forest.paint_forest(canvas, scene, layers=1, top=canvas.horizon - int(canvas.height * 0.035))
     paint_water(canvas, waves=0.12)
     _boat(canvas, scene)
 
@@ -73,41 +73,41 @@ def _lake(canvas: Canvas, scene: Scene) -> None:
 def _boat(canvas: Canvas, scene: Scene) -> None:
     if "boat" in scene.subjects:
         x = canvas.width * (0.36 if canvas.light[0] > canvas.width / 2 else 0.64)
-        shore.boat(canvas, x, canvas.horizon + canvas.height * 0.12, canvas.height * 0.24)
+        shore.paint_boat(canvas, x, canvas.horizon + canvas.height * 0.12, canvas.height * 0.24)
 
 
 def _mountains(canvas: Canvas, scene: Scene) -> None:
-    mountains.mountains(canvas, scene, layers=4, scale=1.35)
-    forest.forest(canvas, scene, layers=2, top=canvas.horizon + int(canvas.height * 0.05))
+    mountains.paint_mountains(canvas, scene, layers=4, scale=1.35)
+    forest.paint_forest(canvas, scene, layers=2, top=canvas.horizon + int(canvas.height * 0.05))
 
 
 def _forest(canvas: Canvas, scene: Scene) -> None:
-    mountains.mountains(canvas, scene, layers=2, scale=0.8)
-    forest.forest(canvas, scene, layers=4)
+    mountains.paint_mountains(canvas, scene, layers=2, scale=0.8)
+    forest.paint_forest(canvas, scene, layers=4)
     if _has_animal(scene) or "cabin" in scene.subjects:
-        meadow.hills(canvas, scene, layers=1, top=int(canvas.height * 0.80))
+        meadow.paint_hills(canvas, scene, layers=1, top=int(canvas.height * 0.80))
 
 
 def _meadow(canvas: Canvas, scene: Scene) -> None:
-    mountains.mountains(canvas, scene, layers=2, scale=0.6)
-    meadow.hills(canvas, scene)
+    mountains.paint_mountains(canvas, scene, layers=2, scale=0.6)
+    meadow.paint_hills(canvas, scene)
     if "flowers" in scene.subjects and scene.weather != "snow":
-        meadow.flowers(canvas, scene)
+        meadow.paint_flowers(canvas, scene)
 
 
 def _desert(canvas: Canvas, scene: Scene) -> None:
-    mountains.mountains(canvas, scene, layers=2, scale=0.35)
+    mountains.paint_mountains(canvas, scene, layers=2, scale=0.35)
     if "pyramid" in scene.subjects:
-        desert.pyramids(canvas)
-    desert.dunes(canvas, scene)
+        desert.paint_pyramids(canvas)
+    desert.paint_dunes(canvas, scene)
     if "cactus" in scene.subjects:
         for x, foot, tall in ((0.24, 0.90, 0.30), (0.72, 0.80, 0.15)):
-            desert.cactus(canvas, canvas.width * x, canvas.height * foot, canvas.height * tall)
+            desert.paint_cactus(canvas, canvas.width * x, canvas.height * foot, canvas.height * tall)
 
 
 def _city(canvas: Canvas, scene: Scene) -> None:
-    mountains.mountains(canvas, scene, layers=1, scale=0.5)
-    city.city(canvas, scene, canvas.horizon)
+    mountains.paint_mountains(canvas, scene, layers=1, scale=0.5)
+    city.paint_city(canvas, scene, canvas.horizon)
     paint_water(canvas, waves=0.3)
 
 
@@ -128,16 +128,16 @@ def _common_subjects(canvas: Canvas, scene: Scene) -> None:
     away = 0.34 if canvas.light[0] > canvas.width / 2 else 0.66
     if "tree" in scene.subjects and on_land:
         leaves = (206, 104, 36) if scene.is_autumn else (238, 168, 190) if scene.hour == "dawn" else (84, 130, 56)
-        forest.great_tree(canvas, canvas.width * away, canvas.height * 0.88, canvas.height * 0.5, leaves=leaves)
+        forest.paint_tree(canvas, canvas.width * away, canvas.height * 0.88, canvas.height * 0.5, leaves=leaves)
     if "cabin" in scene.subjects and on_land:
-        subjects.cabin(canvas, canvas.width * (1 - away), canvas.height * 0.86, canvas.height * 0.20)
+        subjects.paint_cabin(canvas, canvas.width * (1 - away), canvas.height * 0.86, canvas.height * 0.20)
     if "balloon" in scene.subjects:
         for x, y, radius in ((away, 0.30, 0.085), (1 - away, 0.20, 0.045), (0.5, 0.44, 0.028)):
-            subjects.balloon(canvas, canvas.width * x, canvas.height * y, canvas.height * radius)
+            subjects.paint_balloon(canvas, canvas.width * x, canvas.height * y, canvas.height * radius)
     if "birds" in scene.subjects or (scene.hour != "night" and canvas.rng.random() < 0.3):
-        subjects.birds(canvas)
+        subjects.paint_birds(canvas)
     for kind in _animals(scene):
-        animals.sit(canvas, kind, canvas.width * away, canvas.height * 0.93, canvas.height * 0.40)
+        animals.paint_animal(canvas, kind, canvas.width * away, canvas.height * 0.93, canvas.height * 0.40)
 
 
 def _animals(scene: Scene) -> list[str]:

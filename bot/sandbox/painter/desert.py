@@ -5,7 +5,18 @@ from collections.abc import Callable
 
 from PIL import Image, ImageChops, ImageDraw
 
-from bot.sandbox.painter.brush import Canvas, Point, dimmed, faded, gradient, noise, ramp, shape, shapes, solid
+from bot.sandbox.painter.brush import (
+    Canvas,
+    Point,
+    dim_colour,
+    draw_gradient,
+    draw_noise,
+    draw_ramp,
+    draw_shape,
+    draw_shapes,
+    fade_mask,
+    fill_shape,
+)
 from bot.sandbox.painter.palette import Colour, mix
 from bot.sandbox.painter.words import Scene
 
@@ -18,7 +29,7 @@ _SAND = {
 }
 
 
-def dunes(canvas: Canvas, scene: Scene) -> None:
+def paint_dunes(canvas: Canvas, scene: Scene) -> None:
     """Waves of sand, each with a lit and a shaded flank."""
     sand = _SAND[scene.hour]
     shade = mix(sand, canvas.palette.land, 0.62)
@@ -41,14 +52,14 @@ def _dune(canvas: Canvas, base: float, rise: float, near: float, colours: tuple[
     line: list[Point] = [(x, crest(x)) for x in range(0, canvas.width + 9, 8)]
     sand = mix(canvas.palette.haze, colours[0], 0.35 + 0.65 * near)
     dark = mix(canvas.palette.haze, colours[1], 0.25 + 0.75 * near)
-    mask = shape(size, [*line, (canvas.width + 8, size[1]), (0, size[1])])
-    body = gradient(size, (mix(sand, canvas.palette.light, 0.34), sand, mix(sand, dark, 0.5)))
-    ripples = noise(rng, size, (12, max(10, int(size[1] / (5 + 9 * near)))))
+    mask = draw_shape(size, [*line, (canvas.width + 8, size[1]), (0, size[1])])
+    body = draw_gradient(size, (mix(sand, canvas.palette.light, 0.34), sand, mix(sand, dark, 0.5)))
+    ripples = draw_noise(rng, size, (12, max(10, int(size[1] / (5 + 9 * near)))))
     body = Image.blend(body, ImageChops.overlay(body, Image.merge("RGB", [ripples] * 3)), 0.16)
     canvas.fill(mask, body, top)
     away = -1 if canvas.light[0] > canvas.width / 2 else 1
     flanks = [_flank(peak, away, crest, (canvas.width, size[1]), rise) for peak in peaks]
-    canvas.fill(faded(ImageChops.multiply(shapes(size, flanks), ramp(size, 0.95, 0.15)), 0.8), dark, top)
+    canvas.fill(fade_mask(ImageChops.multiply(draw_shapes(size, flanks), draw_ramp(size, 0.95, 0.15)), 0.8), dark, top)
 
 
 def _flank(peak: float, away: int, crest: Callable[[float], float], size: tuple[int, int], rise: float) -> list[Point]:
@@ -68,8 +79,8 @@ def _flank(peak: float, away: int, crest: Callable[[float], float], size: tuple[
     return [*along, *foot, *spine]
 
 
-def pyramids(canvas: Canvas) -> None:
-    lit, dark = dimmed(canvas, (226, 178, 112)), dimmed(canvas, (128, 88, 62))
+def paint_pyramids(canvas: Canvas) -> None:
+    lit, dark = dim_colour(canvas, (226, 178, 112)), dim_colour(canvas, (128, 88, 62))
     for place, size in ((0.62, 0.20), (0.34, 0.30), (0.78, 0.12)):
         x, foot, half = place * canvas.width, canvas.horizon + canvas.height * 0.03, size * canvas.width * 0.6
         top = foot - half * 1.1
@@ -77,11 +88,11 @@ def pyramids(canvas: Canvas) -> None:
         faces = ([(x - half, foot), (x, top), (ridge_x, foot)], [(ridge_x, foot), (x, top), (x + half, foot)])
         tones = (lit, dark) if canvas.light[0] < x else (dark, lit)
         for face, tone in zip(faces, tones, strict=True):
-            solid(canvas, face, mix(tone, canvas.palette.haze, 0.3))
+            fill_shape(canvas, face, mix(tone, canvas.palette.haze, 0.3))
 
 
-def cactus(canvas: Canvas, x: float, foot: float, tall: float) -> None:
-    green = dimmed(canvas, (58, 110, 66))
+def paint_cactus(canvas: Canvas, x: float, foot: float, tall: float) -> None:
+    green = dim_colour(canvas, (58, 110, 66))
     thick = tall * 0.13
     mask = Image.new("L", (canvas.width * 2, canvas.height * 2))
     pen = ImageDraw.Draw(mask)

@@ -4,7 +4,7 @@ import math
 
 from PIL import Image, ImageChops
 
-from bot.sandbox.painter.brush import Canvas, Point, gradient, noise, shape, shapes, skyline
+from bot.sandbox.painter.brush import Canvas, Point, draw_gradient, draw_noise, draw_shape, draw_shapes, make_skyline
 from bot.sandbox.painter.palette import Colour, mix
 from bot.sandbox.painter.words import Scene
 
@@ -17,7 +17,7 @@ _FLOWERS = (
 )
 
 
-def hills(canvas: Canvas, scene: Scene, *, layers: int = 4, top: int | None = None) -> None:
+def paint_hills(canvas: Canvas, scene: Scene, *, layers: int = 4, top: int | None = None) -> None:
     """Soft green ground from the horizon down to the lower edge."""
     start = canvas.horizon if top is None else top
     grass = _GRASS.get(scene.hour, canvas.palette.land)
@@ -42,15 +42,15 @@ def _hill(canvas: Canvas, base: float, rise: float, colour: Colour, near: float,
     ]
     top = max(0, int(base - rise) - 2)
     size = (canvas.width, canvas.height - top)
-    mask = shape(size, skyline(heights, canvas.width, base - top, rise, size[1]))
+    mask = draw_shape(size, make_skyline(heights, canvas.width, base - top, rise, size[1]))
     lit = mix(colour, canvas.palette.light, 0.30 - 0.12 * near)
-    body = gradient(size, (lit, colour, mix(colour, canvas.palette.land, 0.25 if is_smooth else 0.6)))
-    blades = noise(canvas.rng, size, (9, 14) if is_smooth else (size[0] // 3, max(8, size[1] // 9)))
+    body = draw_gradient(size, (lit, colour, mix(colour, canvas.palette.land, 0.25 if is_smooth else 0.6)))
+    blades = draw_noise(canvas.rng, size, (9, 14) if is_smooth else (size[0] // 3, max(8, size[1] // 9)))
     body = Image.blend(body, ImageChops.overlay(body, Image.merge("RGB", [blades] * 3)), 0.12 + 0.24 * near)
     canvas.fill(mask, body, top)
 
 
-def flowers(canvas: Canvas, scene: Scene) -> None:
+def paint_flowers(canvas: Canvas, scene: Scene) -> None:
     """Dots of colour, larger towards the viewer."""
     rng = canvas.rng
     colours = rng.choice(_FLOWERS)
@@ -68,4 +68,4 @@ def flowers(canvas: Canvas, scene: Scene) -> None:
             if not canvas.palette.is_dark
             else mix(colour, canvas.palette.land, 0.7)
         )
-        canvas.fill(shapes(canvas.picture.size, dots), tone)
+        canvas.fill(draw_shapes(canvas.picture.size, dots), tone)

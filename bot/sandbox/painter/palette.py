@@ -78,7 +78,7 @@ _HOURS = {
 }
 
 
-def palette_of(scene: Scene) -> Palette:
+def choose_palette(scene: Scene) -> Palette:
     palette = _HOURS[scene.hour]
     grey = {"rain": 0.72, "fog": 0.35, "snow": 0.25}.get(scene.weather, 0.0)
     if not grey:

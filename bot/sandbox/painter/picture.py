@@ -44,7 +44,7 @@ def draw(order: PictureOrder) -> bytes:
     picture = paint(read_scene(order.prompt, order.seed), order.size)
     if start:
         picture = _begin_from(start, picture, order.strength)
-    return _encoded(picture, order)
+    return _encode(picture, order)
 
 
 def _begin_from(start: "Image", painted: "Image", strength: float) -> "Image":
@@ -58,7 +58,7 @@ def _begin_from(start: "Image", painted: "Image", strength: float) -> "Image":
     return Image.blend(tinted, painted, max(0.0, strength) ** 2)
 
 
-def _encoded(picture: "Image", order: PictureOrder) -> bytes:
+def _encode(picture: "Image", order: PictureOrder) -> bytes:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 

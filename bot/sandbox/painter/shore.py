@@ -4,30 +4,47 @@ import math
 
 from PIL import Image, ImageChops, ImageFilter
 
-from bot.sandbox.painter.brush import Canvas, Point, box, dimmed, faded, glow, shade, shape, shapes, solid
+from bot.sandbox.painter.brush import (
+    Canvas,
+    Point,
+    dim_colour,
+    draw_shape,
+    draw_shapes,
+    fade_mask,
+    fill_shape,
+    make_box,
+    paint_glow,
+    paint_shade,
+)
 from bot.sandbox.painter.palette import Colour, mix
 
 
-def lighthouse(canvas: Canvas, x: float, foot: float) -> None:
+def paint_lighthouse(canvas: Canvas, x: float, foot: float) -> None:
     tall = canvas.height * 0.36
     wide = tall * 0.15
     top = foot - tall
-    white, red = dimmed(canvas, (244, 240, 232)), dimmed(canvas, (206, 52, 44))
+    white, red = dim_colour(canvas, (244, 240, 232)), dim_colour(canvas, (206, 52, 44))
     lamp = (x, top - tall * 0.045)
     _beam(canvas, lamp, -1 if x > canvas.width / 2 else 1)
     tower = _tapered(x, foot + tall * 0.02, wide, top, wide * 0.62)
-    solid(canvas, tower, white)
+    fill_shape(canvas, tower, white)
     for band in (1, 3):
         low, high = foot - tall * (band / 5), foot - tall * ((band + 1) / 5)
-        solid(canvas, _tapered(x, low, wide * (1 - 0.38 * band / 5), high, wide * (1 - 0.38 * (band + 1) / 5)), red)
-    shade(canvas, tower)
-    iron = dimmed(canvas, (52, 54, 62))
-    solid(canvas, box(x, top, wide * 0.92, tall * 0.022), iron)
-    solid(canvas, box(x, top - tall * 0.02, wide * 0.5, tall * 0.06), mix(canvas.palette.window, (255, 255, 255), 0.4))
+        fill_shape(
+            canvas, _tapered(x, low, wide * (1 - 0.38 * band / 5), high, wide * (1 - 0.38 * (band + 1) / 5)), red
+        )
+    paint_shade(canvas, tower)
+    iron = dim_colour(canvas, (52, 54, 62))
+    fill_shape(canvas, make_box(x, top, wide * 0.92, tall * 0.022), iron)
+    fill_shape(
+        canvas,
+        make_box(x, top - tall * 0.02, wide * 0.5, tall * 0.06),
+        mix(canvas.palette.window, (255, 255, 255), 0.4),
+    )
     roof = [(x - wide * 0.36, top - tall * 0.075), (x, top - tall * 0.135), (x + wide * 0.36, top - tall * 0.075)]
-    solid(canvas, roof, red)
-    solid(canvas, box(x, foot + tall * 0.01, wide * 0.26, tall * 0.07), iron)
-    glow(canvas, lamp, tall * (0.42 if canvas.palette.is_dark else 0.2), (255, 236, 180), 0.95, 2.6)
+    fill_shape(canvas, roof, red)
+    fill_shape(canvas, make_box(x, foot + tall * 0.01, wide * 0.26, tall * 0.07), iron)
+    paint_glow(canvas, lamp, tall * (0.42 if canvas.palette.is_dark else 0.2), (255, 236, 180), 0.95, 2.6)
 
 
 def _beam(canvas: Canvas, lamp: Point, side: int) -> None:
@@ -40,19 +57,19 @@ def _beam(canvas: Canvas, lamp: Point, side: int) -> None:
             (lamp[0] + way * reach, lamp[1] - canvas.height * 0.01),
         ]
         small = (canvas.width // 2, canvas.height // 2)
-        mask = shape(small, [(x / 2, y / 2) for x, y in cone]).filter(ImageFilter.GaussianBlur(small[0] / 110))
+        mask = draw_shape(small, [(x / 2, y / 2) for x, y in cone]).filter(ImageFilter.GaussianBlur(small[0] / 110))
         fall = Image.radial_gradient("L").resize((small[0] * 2, small[0] * 2))
         left, top = small[0] - int(lamp[0] / 2), small[0] - int(lamp[1] / 2)
         fall = ImageChops.invert(fall.crop((left, top, left + small[0], top + small[1])))
-        light = faded(ImageChops.multiply(mask, fall), strength * share).resize(canvas.picture.size)
+        light = fade_mask(ImageChops.multiply(mask, fall), strength * share).resize(canvas.picture.size)
         canvas.fill(light, (255, 242, 200))
 
 
-def boat(canvas: Canvas, x: float, water: float, tall: float) -> None:
-    hull, sail = dimmed(canvas, (92, 50, 36)), dimmed(canvas, (250, 244, 230))
+def paint_boat(canvas: Canvas, x: float, water: float, tall: float) -> None:
+    hull, sail = dim_colour(canvas, (92, 50, 36)), dim_colour(canvas, (250, 244, 230))
     _reflection(canvas, x, water, tall, sail)
     wide = tall * 0.62
-    solid(
+    fill_shape(
         canvas,
         [
             (x - wide * 0.5, water - tall * 0.12),
@@ -62,7 +79,7 @@ def boat(canvas: Canvas, x: float, water: float, tall: float) -> None:
         ],
         hull,
     )
-    solid(canvas, box(x, water - tall * 0.1, tall * 0.018, tall * 0.9), hull)
+    fill_shape(canvas, make_box(x, water - tall * 0.1, tall * 0.018, tall * 0.9), hull)
     main = [
         (x + tall * 0.02, water - tall),
         *_bulge((x + tall * 0.02, water - tall), (x + wide * 0.5, water - tall * 0.18), 0.07),
@@ -73,8 +90,8 @@ def boat(canvas: Canvas, x: float, water: float, tall: float) -> None:
         *_bulge((x - tall * 0.02, water - tall * 0.9), (x - wide * 0.46, water - tall * 0.18), -0.05),
         (x - tall * 0.02, water - tall * 0.18),
     ]
-    solid(canvas, main, sail)
-    solid(canvas, jib, mix(sail, canvas.palette.haze, 0.35))
+    fill_shape(canvas, main, sail)
+    fill_shape(canvas, jib, mix(sail, canvas.palette.haze, 0.35))
 
 
 def _bulge(start: Point, end: Point, depth: float) -> list[Point]:
@@ -97,7 +114,7 @@ def _reflection(canvas: Canvas, x: float, water: float, tall: float, colour: Col
         streaks.append(
             [(x + sway - half, y), (x + sway, y - tall * 0.012), (x + sway + half, y), (x + sway, y + tall * 0.012)]
         )
-    canvas.fill(faded(shapes(canvas.picture.size, streaks), 0.34), colour)
+    canvas.fill(fade_mask(draw_shapes(canvas.picture.size, streaks), 0.34), colour)
 
 
 def _tapered(x: float, low: float, low_wide: float, high: float, high_wide: float) -> list[Point]:

@@ -6,15 +6,15 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from bot.sandbox.painter.brush import (
     Canvas,
-    above,
-    cloud_noise,
-    faded,
-    foreshortened,
-    glow,
-    gradient,
-    noise,
-    ramp,
-    shifted,
+    apply_threshold,
+    draw_cloud_noise,
+    draw_gradient,
+    draw_noise,
+    draw_ramp,
+    fade_mask,
+    foreshorten,
+    paint_glow,
+    shift_image,
 )
 from bot.sandbox.painter.palette import Colour, mix
 from bot.sandbox.painter.words import Scene
@@ -24,7 +24,7 @@ _COVER = {"clear": 178, "clouds": 128, "fog": 150, "rain": 84, "snow": 110}
 
 def paint_sky(canvas: Canvas, scene: Scene) -> None:
     height = min(canvas.height, canvas.horizon + 2)
-    canvas.picture.paste(gradient((canvas.width, height), canvas.palette.sky), (0, 0))
+    canvas.picture.paste(draw_gradient((canvas.width, height), canvas.palette.sky), (0, 0))
     if canvas.palette.is_dark:
         _stars(canvas, height, 420 if scene.hour == "night" else 130)
     if scene.hour == "night" and scene.weather == "clear":
@@ -47,17 +47,17 @@ def _stars(canvas: Canvas, height: int, count: int) -> None:
         size = canvas.unit * (0.5 + 1.1 * bright)
         pen.ellipse((x - size, y - size, x + size, y + size), fill=mix(base, tint, 0.25 + 0.75 * bright))
         if bright > 0.8:
-            glow(canvas, (x, y), 13 * canvas.unit, tint, 0.55, 3)
+            paint_glow(canvas, (x, y), 13 * canvas.unit, tint, 0.55, 3)
 
 
 def _milky_way(canvas: Canvas, height: int) -> None:
     size = (canvas.width // 2, height // 2)
-    dust = cloud_noise(canvas.rng, size, (6, 5))
+    dust = draw_cloud_noise(canvas.rng, size, (6, 5))
     band = Image.linear_gradient("L").rotate(canvas.rng.choice((38, 52, -42)), expand=False).resize(size)
     middle = band.point([round(255 * math.exp(-(((level - 120) / 44) ** 2))) for level in range(256)])
-    mask = ImageChops.multiply(middle.filter(ImageFilter.GaussianBlur(size[0] / 40)), above(dust, 60, 190))
-    mask = ImageChops.multiply(mask, ramp(size, 1.0, 0.1)).resize((canvas.width, height))
-    canvas.fill(faded(mask, 0.36), (158, 170, 222))
+    mask = ImageChops.multiply(middle.filter(ImageFilter.GaussianBlur(size[0] / 40)), apply_threshold(dust, 60, 190))
+    mask = ImageChops.multiply(mask, draw_ramp(size, 1.0, 0.1)).resize((canvas.width, height))
+    canvas.fill(fade_mask(mask, 0.36), (158, 170, 222))
 
 
 def _aurora(canvas: Canvas, height: int) -> None:
@@ -72,8 +72,8 @@ def _aurora(canvas: Canvas, height: int) -> None:
             tall = size[1] * (0.34 + 0.1 * math.sin(phase + x / size[0] * 21))
             pen.line((x, foot - tall, x, foot), fill=150 + round(70 * math.sin(x / size[0] * 60 + phase)))
         curtain = curtain.filter(ImageFilter.GaussianBlur(size[0] / 70)).resize((canvas.width, height))
-        rays = noise(canvas.rng, (canvas.width, height), (44, 2))
-        canvas.fill(faded(ImageChops.multiply(curtain, above(rays, 10, 240)), 0.62), colour)
+        rays = draw_noise(canvas.rng, (canvas.width, height), (44, 2))
+        canvas.fill(fade_mask(ImageChops.multiply(curtain, apply_threshold(rays, 10, 240)), 0.62), colour)
 
 
 def _light(canvas: Canvas, scene: Scene) -> None:
@@ -83,8 +83,8 @@ def _light(canvas: Canvas, scene: Scene) -> None:
     light = canvas.palette.light
     warm = mix(light, canvas.palette.haze, 0.45)
     strength = 0.35 if is_hidden else 0.7
-    glow(canvas, canvas.light, reach * 0.8, warm if scene.hour != "night" else (90, 120, 180), strength, 2.4)
-    glow(canvas, canvas.light, reach * 0.3, light, strength * 0.8, 3)
+    paint_glow(canvas, canvas.light, reach * 0.8, warm if scene.hour != "night" else (90, 120, 180), strength, 2.4)
+    paint_glow(canvas, canvas.light, reach * 0.3, light, strength * 0.8, 3)
     if is_hidden:
         return
     if scene.hour == "night":
@@ -106,7 +106,7 @@ def _moon(canvas: Canvas, radius: float) -> None:
     side = int(radius * 2) + 4
     disc = Image.new("L", (side * 4, side * 4))
     ImageDraw.Draw(disc).ellipse((8, 8, side * 4 - 8, side * 4 - 8), fill=255)
-    seas = above(cloud_noise(canvas.rng, (side, side), (3, 3), 4), 120, 160)
+    seas = apply_threshold(draw_cloud_noise(canvas.rng, (side, side), (3, 3), 4), 120, 160)
     face = Image.composite(
         Image.new("RGB", (side, side), (206, 212, 226)), Image.new("RGB", (side, side), (248, 248, 240)), seas
     )
@@ -118,16 +118,16 @@ def _clouds(canvas: Canvas, scene: Scene, height: int) -> None:
     size = (max(8, canvas.width // 2), max(8, height // 2))
     # The wider the picture, the more clouds side by side; otherwise they look stretched.
     across = max(3, round(4 * canvas.width / max(1, height)))
-    streaks = above(foreshortened(cloud_noise(canvas.rng, size, (across, 14), 4), 0.62), 150, 140)
-    canvas.fill(faded(streaks, 0.30).resize((canvas.width, height)), canvas.palette.cloud)
-    heaps = foreshortened(cloud_noise(canvas.rng, size, (across, 5), 5), 0.62)
+    streaks = apply_threshold(foreshorten(draw_cloud_noise(canvas.rng, size, (across, 14), 4), 0.62), 150, 140)
+    canvas.fill(fade_mask(streaks, 0.30).resize((canvas.width, height)), canvas.palette.cloud)
+    heaps = foreshorten(draw_cloud_noise(canvas.rng, size, (across, 5), 5), 0.62)
     threshold = _COVER[scene.weather] + canvas.rng.randint(-14, 14)
-    mask = above(heaps, threshold, 120)
+    mask = apply_threshold(heaps, threshold, 120)
     towards = 1 if canvas.light[0] > canvas.width / 2 else -1
-    away = shifted(heaps, -towards * max(2, size[0] // 90), max(2, size[1] // 40))
+    away = shift_image(heaps, -towards * max(2, size[0] // 90), max(2, size[1] // 40))
     lit = ImageChops.subtract(heaps, away, 0.5, 116)
     shades = Image.composite(
         Image.new("RGB", size, canvas.palette.cloud), Image.new("RGB", size, canvas.palette.cloud_shadow), lit
     )
     full = (canvas.width, height)
-    canvas.fill(faded(mask, 0.86).resize(full), shades.resize(full))
+    canvas.fill(fade_mask(mask, 0.86).resize(full), shades.resize(full))

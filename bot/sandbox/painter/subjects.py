@@ -4,27 +4,39 @@ import math
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from bot.sandbox.painter.brush import Canvas, Point, box, dimmed, faded, glow, gradient, shade, shape, shapes, solid
+from bot.sandbox.painter.brush import (
+    Canvas,
+    Point,
+    dim_colour,
+    draw_gradient,
+    draw_shape,
+    draw_shapes,
+    fade_mask,
+    fill_shape,
+    make_box,
+    paint_glow,
+    paint_shade,
+)
 from bot.sandbox.painter.palette import mix
 
 
-def cabin(canvas: Canvas, x: float, foot: float, wide: float) -> None:
+def paint_cabin(canvas: Canvas, x: float, foot: float, wide: float) -> None:
     tall = wide * 0.52
-    wood, roof = dimmed(canvas, (124, 78, 50)), dimmed(canvas, (84, 44, 40))
+    wood, roof = dim_colour(canvas, (124, 78, 50)), dim_colour(canvas, (84, 44, 40))
     _smoke(canvas, x + wide * 0.26, foot - tall * 2.1, wide)
-    solid(canvas, box(x + wide * 0.26, foot - tall * 1.2, wide * 0.1, tall * 0.8), roof)
-    solid(canvas, box(x, foot, wide, tall), wood)
-    solid(
+    fill_shape(canvas, make_box(x + wide * 0.26, foot - tall * 1.2, wide * 0.1, tall * 0.8), roof)
+    fill_shape(canvas, make_box(x, foot, wide, tall), wood)
+    fill_shape(
         canvas,
         [(x - wide * 0.62, foot - tall * 0.94), (x, foot - tall * 1.95), (x + wide * 0.62, foot - tall * 0.94)],
         roof,
     )
     light = canvas.palette.window if canvas.palette.is_dark else mix(canvas.palette.window, wood, 0.35)
     for column in (-0.29, 0.29):
-        solid(canvas, box(x + wide * column, foot - tall * 0.34, wide * 0.18, tall * 0.36), light)
+        fill_shape(canvas, make_box(x + wide * column, foot - tall * 0.34, wide * 0.18, tall * 0.36), light)
         if canvas.palette.is_dark:
-            glow(canvas, (x + wide * column, foot - tall * 0.5), wide * 0.75, canvas.palette.window, 0.5, 2.4)
-    solid(canvas, box(x, foot, wide * 0.17, tall * 0.62), roof)
+            paint_glow(canvas, (x + wide * column, foot - tall * 0.5), wide * 0.75, canvas.palette.window, 0.5, 2.4)
+    fill_shape(canvas, make_box(x, foot, wide * 0.17, tall * 0.62), roof)
 
 
 def _smoke(canvas: Canvas, x: float, y: float, wide: float) -> None:
@@ -38,14 +50,14 @@ def _smoke(canvas: Canvas, x: float, y: float, wide: float) -> None:
         )
         pen.ellipse((cx - reach, cy - reach, cx + reach, cy + reach), fill=150 - step * 9)
     canvas.fill(
-        faded(puffs.filter(ImageFilter.GaussianBlur(wide * 0.02)), 0.6).resize(canvas.picture.size),
+        fade_mask(puffs.filter(ImageFilter.GaussianBlur(wide * 0.02)), 0.6).resize(canvas.picture.size),
         mix(canvas.palette.haze, (236, 236, 240), 0.3),
     )
 
 
-def castle(canvas: Canvas, x: float, foot: float, wide: float) -> None:
+def paint_castle(canvas: Canvas, x: float, foot: float, wide: float) -> None:
     stone = mix(canvas.palette.land, canvas.palette.haze, 0.22)
-    walls: list[list[Point]] = [list(box(x, foot, wide, wide * 0.34))]
+    walls: list[list[Point]] = [list(make_box(x, foot, wide, wide * 0.34))]
     roofs: list[list[Point]] = []
     lamps: list[list[Point]] = []
     for place, height, thick in (
@@ -58,38 +70,38 @@ def castle(canvas: Canvas, x: float, foot: float, wide: float) -> None:
         cx, top, half = x + place * wide, foot - height * wide, thick * wide / 2
         walls.append([(cx - half, foot), (cx - half, top), (cx + half, top), (cx + half, foot)])
         roofs.append([(cx - half * 1.35, top), (cx, top - wide * (0.16 + thick)), (cx + half * 1.35, top)])
-        lamps += [list(box(cx, foot - height * wide * share, wide * 0.022, wide * 0.05)) for share in (0.45, 0.7)]
+        lamps += [list(make_box(cx, foot - height * wide * share, wide * 0.022, wide * 0.05)) for share in (0.45, 0.7)]
     size = canvas.picture.size
-    canvas.fill(shapes(size, walls), gradient(size, (mix(stone, canvas.palette.light, 0.12), stone)))
-    canvas.fill(shapes(size, roofs), mix(dimmed(canvas, (96, 52, 74)), stone, 0.3))
-    canvas.fill(shapes(size, lamps), canvas.palette.window)
+    canvas.fill(draw_shapes(size, walls), draw_gradient(size, (mix(stone, canvas.palette.light, 0.12), stone)))
+    canvas.fill(draw_shapes(size, roofs), mix(dim_colour(canvas, (96, 52, 74)), stone, 0.3))
+    canvas.fill(draw_shapes(size, lamps), canvas.palette.window)
 
 
 _BALLOONS = (((220, 60, 52), (250, 200, 80)), ((48, 116, 200), (244, 238, 224)), ((150, 70, 170), (250, 168, 90)))
 
 
-def balloon(canvas: Canvas, x: float, y: float, radius: float) -> None:
+def paint_balloon(canvas: Canvas, x: float, y: float, radius: float) -> None:
     colours = canvas.rng.choice(_BALLOONS)
     outline = [_envelope(x, y, radius, turn / 24) for turn in range(24)]
     left, top, right, low = (int(edge) for edge in (x - radius - 2, y - radius - 2, x + radius + 2, y + radius * 1.4))
-    mask = shape((right - left, low - top), [(px - left, py - top) for px, py in outline])
+    mask = draw_shape((right - left, low - top), [(px - left, py - top) for px, py in outline])
     for stripe in range(7):
         turn = (stripe - 3) / 3.5 * math.pi / 2
         middle, half = x + radius * 0.92 * math.sin(turn), radius * 0.19 * math.cos(turn) + 1
         band = mask.copy()
         band.paste(0, (0, 0, max(0, int(middle - half) - left), band.height))
         band.paste(0, (min(band.width, int(middle + half) - left), 0, band.width, band.height))
-        canvas.picture.paste(dimmed(canvas, colours[stripe % 2]), (left, top, right, low), band)
-    shade(canvas, outline)
+        canvas.picture.paste(dim_colour(canvas, colours[stripe % 2]), (left, top, right, low), band)
+    paint_shade(canvas, outline)
     _basket(canvas, x, y, radius)
 
 
 def _basket(canvas: Canvas, x: float, y: float, radius: float) -> None:
-    pen, rope, rim = ImageDraw.Draw(canvas.picture), dimmed(canvas, (60, 44, 36)), y + radius * 1.62
+    pen, rope, rim = ImageDraw.Draw(canvas.picture), dim_colour(canvas, (60, 44, 36)), y + radius * 1.62
     for side in (-1, 1):
         line = (x + side * radius * 0.22, y + radius * 1.26, x + side * radius * 0.1, rim)
         pen.line(line, fill=rope, width=max(1, round(canvas.unit)))
-    solid(canvas, box(x, rim + radius * 0.2, radius * 0.26, radius * 0.22), dimmed(canvas, (120, 76, 44)))
+    fill_shape(canvas, make_box(x, rim + radius * 0.2, radius * 0.26, radius * 0.22), dim_colour(canvas, (120, 76, 44)))
 
 
 def _envelope(x: float, y: float, radius: float, turn: float) -> Point:
@@ -104,7 +116,7 @@ def _drop(turn: float) -> float:
     return 1 - 0.42 * math.pow(low, 2.2)
 
 
-def birds(canvas: Canvas) -> None:
+def paint_birds(canvas: Canvas) -> None:
     rng, pen = canvas.rng, ImageDraw.Draw(canvas.picture)
     cx, cy = rng.uniform(0.3, 0.7) * canvas.width, rng.uniform(0.2, 0.55) * canvas.horizon
     ink = mix(canvas.palette.land, canvas.palette.haze, 0.15)

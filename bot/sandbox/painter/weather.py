@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from bot.sandbox.painter.brush import Canvas, above, cloud_noise, faded, ramp
+from bot.sandbox.painter.brush import Canvas, apply_threshold, draw_cloud_noise, draw_ramp, fade_mask
 from bot.sandbox.painter.words import Scene
 
 
@@ -19,9 +19,9 @@ def paint_weather(canvas: Canvas, scene: Scene) -> None:
 def _fog(canvas: Canvas) -> None:
     size = canvas.picture.size
     small = (size[0] // 4, size[1] // 4)
-    drift = above(cloud_noise(canvas.rng, small, (3, 6), 4), 30, 330).resize(size)
-    low = ramp(size, 0.05, 0.75)
-    canvas.fill(faded(ImageChops.multiply(drift, low), 0.8), canvas.palette.haze)
+    drift = apply_threshold(draw_cloud_noise(canvas.rng, small, (3, 6), 4), 30, 330).resize(size)
+    low = draw_ramp(size, 0.05, 0.75)
+    canvas.fill(fade_mask(ImageChops.multiply(drift, low), 0.8), canvas.palette.haze)
 
 
 def _rain(canvas: Canvas) -> None:
@@ -34,7 +34,7 @@ def _rain(canvas: Canvas) -> None:
         pen.line(
             (x, y, x + slant * length, y + length), fill=rng.randint(60, 170), width=max(1, round(1.4 * canvas.unit))
         )
-    canvas.fill(faded(drops.filter(ImageFilter.GaussianBlur(0.7 * canvas.unit)), 0.75), (214, 224, 238))
+    canvas.fill(fade_mask(drops.filter(ImageFilter.GaussianBlur(0.7 * canvas.unit)), 0.75), (214, 224, 238))
 
 
 def _snow(canvas: Canvas) -> None:
@@ -45,10 +45,10 @@ def _snow(canvas: Canvas) -> None:
         for _ in range(count):
             x, y, reach = rng.random() * size[0], rng.random() * size[1], radius * canvas.unit * rng.uniform(0.6, 1.4)
             pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=255)
-        canvas.fill(faded(flakes.filter(ImageFilter.BoxBlur(blur * canvas.unit)), share), (250, 252, 255))
+        canvas.fill(fade_mask(flakes.filter(ImageFilter.BoxBlur(blur * canvas.unit)), share), (250, 252, 255))
 
 
 def _vignette(canvas: Canvas) -> None:
     """Corners a little darker, as a lens leaves them."""
     rim = Image.radial_gradient("L").resize(canvas.picture.size, Image.Resampling.BILINEAR)
-    canvas.fill(faded(above(rim, 120, 200), 0.42), canvas.palette.land)
+    canvas.fill(fade_mask(apply_threshold(rim, 120, 200), 0.42), canvas.palette.land)

@@ -5,21 +5,21 @@ import random
 import re
 from dataclasses import dataclass
 
-_HOURS = {
+_HOUR_WORDS = {
     "night": "night midnight moon moonlit moonlight stars starry star nocturnal aurora milky",
     "dusk": "dusk twilight evening blue-hour neon cyberpunk halloween spooky",
     "sunset": "sunset golden warm autumn fall sundown romantic",
     "dawn": "dawn sunrise morning misty pastel early spring dreamy",
     "day": "day noon midday sunny bright summer afternoon daylight",
 }
-_WEATHERS = {
+_WEATHER_WORDS = {
     "snow": "snow snowy snowing winter ice icy blizzard frozen christmas arctic",
     "rain": "rain rainy raining storm stormy thunder drizzle wet thunderstorm",
     "fog": "fog foggy mist misty haze hazy smoke smoky",
     "clouds": "cloud clouds cloudy overcast dramatic",
     "clear": "clear sunny starry cloudless bright",
 }
-_PLACES = {
+_PLACE_WORDS = {
     "space": "space galaxy planet nebula cosmos universe astronaut spaceship rocket saturn orbit alien",
     "city": "city skyline street town skyscraper skyscrapers urban downtown tokyo york cyberpunk neon robot car",
     "desert": "desert dune dunes sand sahara cactus camel pyramid pyramids canyon mars",
@@ -32,7 +32,7 @@ _PLACES = {
     "mountains": "mountain mountains alps peak peaks summit dragon glacier snow hike himalaya eagle volcano llama goat",
     "meadow": "meadow field fields hill hills flower flowers garden farm horse cow sheep village cottage balloon dog",
 }
-_SUBJECTS = {
+_SUBJECT_WORDS = {
     "lighthouse": "lighthouse lighthouses",
     "boat": "boat sailboat ship sail yacht sailing pirate",
     "fox": "fox foxes",
@@ -68,12 +68,14 @@ def read_scene(prompt: str, seed: int) -> Scene:
     digest = hashlib.blake2b(f"{seed}\n{prompt}".encode(), digest_size=16).digest()
     rng = random.Random(digest)  # noqa: S311 - pictures, not secrets
     words = re.findall(r"[\w-]+", prompt.lower())
-    place = _choose(_PLACES, words) or rng.choice(("sea", "lake", "forest", "mountains", "meadow", "mountains", "lake"))
+    place = _choose(_PLACE_WORDS, words) or rng.choice(
+        ("sea", "lake", "forest", "mountains", "meadow", "mountains", "lake")
+    )
     return Scene(
-        hour=_choose(_HOURS, words) or rng.choice(("dawn", "day", "sunset", "sunset", "dusk", "night", "day")),
-        weather=_choose(_WEATHERS, words) or rng.choice(("clear", "clouds", "clouds", "fog")),
+        hour=_choose(_HOUR_WORDS, words) or rng.choice(("dawn", "day", "sunset", "sunset", "dusk", "night", "day")),
+        weather=_choose(_WEATHER_WORDS, words) or rng.choice(("clear", "clouds", "clouds", "fog")),
         place=place,
-        subjects=frozenset(name for name, list_ in _SUBJECTS.items() if not set(list_.split()).isdisjoint(words)),
+        subjects=frozenset(name for name, list_ in _SUBJECT_WORDS.items() if not set(list_.split()).isdisjoint(words)),
         is_autumn=not {"autumn", "fall", "october", "maple"}.isdisjoint(words),
         rng_seed=rng.getrandbits(64),
     )

@@ -23,8 +23,8 @@ _OPEN = ", ".join(repr(state.value) for state in JobState if state in OPEN_STATE
 IS_OPEN = f"state IN ({_OPEN})"
 """Spelled out, not bound: SQLite uses a partial index only where a query repeats its condition word for word."""
 
-IS_WAITED_FOR = f"(state IN ({_OPEN}, 'finished') OR state IN ('failed', 'cancelled') AND told_at IS NULL)"
-"""The user was not told the result yet. A failed or cancelled job is told when `told_at` is set."""
+IS_WAITED_FOR = f"(state IN ({_OPEN}, 'finished') OR state IN ('failed', 'cancelled') AND notified_at IS NULL)"
+"""The user was not told the result yet. A failed or cancelled job is told when `notified_at` is set."""
 
 jobs = sa.Table(
     "jobs",
@@ -54,11 +54,11 @@ jobs = sa.Table(
     key("conversation"),
     key("state"),
     flag("is_private"),
-    micros("told_about"),
-    micros("told_at_most"),
-    sa.Column("cost", Micros, nullable=True),
+    micros("estimate_micros"),
+    micros("max_micros"),
+    sa.Column("cost_micros", Micros, nullable=True),
     count("weight", default=1),
-    sa.Column("queue_turn", sa.Float, nullable=True),
+    sa.Column("queue_time", sa.Float, nullable=True),
     key("reuse_key"),  # identical requests of a workspace share it; empty: the result is not reused
     key("reuses"),  # the finished job whose result answers this one
     key("owner"),
@@ -67,15 +67,15 @@ jobs = sa.Table(
     time("run_after", is_optional=True),
     key("cancel_by"),
     words("error"),
-    time("told_at", is_optional=True),
+    time("notified_at", is_optional=True),
     time("created_at"),
     time("updated_at"),
     time("forgotten_at", is_optional=True),  # when its words were taken out
     # A line "state time" for each state reached. A table of its own took an INSERT, and 12 % more of the CPU, a job.
     words("steps"),
     sa.CheckConstraint(one_of("state", JobState), name="jobs_state"),
-    sa.CheckConstraint("told_about >= 0 AND told_at_most >= 0", name="jobs_told_not_negative"),
-    sa.CheckConstraint("cost >= 0", name="jobs_cost_not_negative"),
+    sa.CheckConstraint("estimate_micros >= 0 AND max_micros >= 0", name="jobs_told_not_negative"),
+    sa.CheckConstraint("cost_micros >= 0", name="jobs_cost_not_negative"),
     sa.CheckConstraint("weight >= 0", name="jobs_weight_not_negative"),
     sa.Index("jobs_request_key", "request_key", unique=True),
     sa.Index("jobs_of_user", "platform", "user_workspace", "user", "created_at"),
@@ -177,10 +177,10 @@ predictions = sa.Table(
     key("state"),
     sa.Column("predict_seconds", sa.Float, nullable=True),
     json_column("metrics", default="{}"),
-    sa.Column("cost", Micros, nullable=True),
+    sa.Column("cost_micros", Micros, nullable=True),
     time("created_at"),
     time("submitted_at", is_optional=True),
-    sa.CheckConstraint("cost >= 0", name="predictions_cost_not_negative"),
+    sa.CheckConstraint("cost_micros >= 0", name="predictions_cost_not_negative"),
     sa.CheckConstraint("predict_seconds >= 0", name="predictions_seconds_not_negative"),
     sa.Index("predictions_fingerprint", "fingerprint"),
 )

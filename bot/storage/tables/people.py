@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.core.conversations import Role
+from bot.core.conversations import TurnRole
 from bot.storage.tables.columns import Key, Serial, Words, flag, json_column, key, metadata, one_of, time, words
 
 workspaces = sa.Table(
@@ -155,7 +155,7 @@ turns = sa.Table(
     json_column("files", default="[]"),
     key("platform_message"),
     time("created_at"),
-    sa.CheckConstraint(one_of("role", Role), name="turns_role"),
+    sa.CheckConstraint(one_of("role", TurnRole), name="turns_role"),
     sa.Index("turns_of_conversation", "conversation", "created_at", "id"),
 )
 _has_job = sa.text("job <> ''")

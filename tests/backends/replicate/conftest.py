@@ -21,7 +21,7 @@ async def server() -> AsyncIterator[ScriptedServer]:
     await server.start()
     yield server
     await server.stop()
-    assert [fault for asked in server.asked for fault in asked.faults()] == []
+    assert [fault for asked in server.received for fault in asked.find_violations()] == []
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ async def stranger() -> AsyncIterator[ScriptedServer]:
     server = ScriptedServer()
     await server.start()
     yield server
-    assert [asked for asked in server.asked if asked.token] == []
+    assert [asked for asked in server.received if asked.token] == []
     await server.stop()
 
 
 @pytest.fixture
 def clock() -> LeapingClock:
     """Waits for retries and polls are over at once; glances wait for the test."""
-    return LeapingClock(leaps=2.9)
+    return LeapingClock(max_leap_seconds=2.9)
 
 
 @pytest.fixture

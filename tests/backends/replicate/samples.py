@@ -8,7 +8,9 @@ TOKEN = "r8_not_a_real_token"
 PIN = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 
 
-def model(output: OutputKind, *, ref: str = "acme/model", version: str = "", prefixes: tuple[str, ...] = ()) -> Model:
+def make_model(
+    output: OutputKind, *, ref: str = "acme/model", version: str = "", prefixes: tuple[str, ...] = ()
+) -> Model:
     return Model(
         key="model",
         title="Model",
@@ -25,13 +27,13 @@ def model(output: OutputKind, *, ref: str = "acme/model", version: str = "", pre
     )
 
 
-PAINTER = model(OutputKind.PICTURES, ref="black-forest-labs/flux-schnell")
-PINNED_PAINTER = model(OutputKind.PICTURES, ref="stability-ai/sdxl", version=PIN)
-WRITER = model(OutputKind.TEXT_STREAM, ref="meta/meta-llama-3-8b-instruct")
-CAPTIONER = model(OutputKind.TEXT, ref="salesforce/blip", version=PIN, prefixes=("Caption: ", "Answer: "))
+PAINTER = make_model(OutputKind.PICTURES, ref="black-forest-labs/flux-schnell")
+PINNED_PAINTER = make_model(OutputKind.PICTURES, ref="stability-ai/sdxl", version=PIN)
+WRITER = make_model(OutputKind.TEXT_STREAM, ref="meta/meta-llama-3-8b-instruct")
+CAPTIONER = make_model(OutputKind.TEXT, ref="salesforce/blip", version=PIN, prefixes=("Caption: ", "Answer: "))
 
 
-def run(status: str = "succeeded", *, output: Any = None, stream: str = "", **more: Any) -> dict[str, Any]:
+def make_prediction(status: str = "succeeded", *, output: Any = None, stream: str = "", **more: Any) -> dict[str, Any]:
     """One prediction called `p1`."""
     body: dict[str, Any] = {
         "id": "p1",
@@ -49,9 +51,9 @@ def run(status: str = "succeeded", *, output: Any = None, stream: str = "", **mo
     return body | more
 
 
-def event(name: str, data: str, event_id: str = "") -> bytes:
+def format_event(name: str, data: str, event_id: str = "") -> bytes:
     lines = [f"event: {name}", *([f"id: {event_id}"] if event_id else []), *(f"data: {x}" for x in data.split("\n"))]
     return ("\n".join(lines) + "\n\n").encode()
 
 
-DONE = event("done", "{}")
+DONE = format_event("done", "{}")

@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
-from tests.specs.replicate import request_faults
+from tests.specs.replicate import validate_request
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReceivedRequest:
     """One request that arrived."""
 
     method: str
@@ -28,13 +28,13 @@ class Asked:
     def json(self) -> Any:
         return json.loads(self.body)
 
-    def faults(self) -> list[str]:
+    def find_violations(self) -> list[str]:
         """What Replicate's document has against it. Streams are on another host there, and not in it."""
         if not self.path.startswith("/v1/"):
             return []
         is_form = self.headers.get("Content-Type", "").startswith("multipart/")
         body = b"" if is_form else self.body
-        return request_faults(self.method, self.path, query=self.query, headers=self.headers, body=body)
+        return validate_request(self.method, self.path, query=self.query, headers=self.headers, body=body)
 
     @property
     def token(self) -> str:
@@ -42,7 +42,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Reply:
+class ScriptedResponse:
     """An ordinary answer."""
 
     body: Any = None
@@ -54,11 +54,11 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Stream:
+class ScriptedStream:
     """Server-sent events. Bytes are sent, an `asyncio.Event` is waited for; then the connection ends."""
 
     pieces: Sequence[bytes | asyncio.Event]
-    is_torn: bool = False
+    is_aborted: bool = False
     """Ends in the middle of a chunk, as a broken line does."""
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
@@ -69,42 +69,42 @@ class Stream:
                 await response.write(piece)
             else:
                 await piece.wait()
-        if self.is_torn:
-            tear(request)
+        if self.is_aborted:
+            abort_connection(request)
         return response
 
 
 async def hang_up(request: web.Request) -> web.StreamResponse:
     """Takes the request and closes the line without a word."""
-    tear(request)
+    abort_connection(request)
     return web.Response()
 
 
-async def say_nothing(request: web.Request) -> web.StreamResponse:
+async def never_respond(request: web.Request) -> web.StreamResponse:
     """Takes the request and never answers."""
     await asyncio.Event().wait()
     raise AssertionError
 
 
-def tear(request: web.Request) -> None:
+def abort_connection(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()
 
 
-Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ResponseScript: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ScriptedServer:
     """Answers each route with its script in order; the last answer stands for all that follow."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.received: list[ReceivedRequest] = []
         self.open_streams = 0
-        self._scripts: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+        self._scripts: dict[tuple[str, str], list[ResponseScript]] = defaultdict(list)
 
     async def start(self) -> None:
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", "/{path:.*}", self._respond)
         self._runner = web.AppRunner(app, shutdown_timeout=0, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -114,23 +114,23 @@ class ScriptedServer:
     async def stop(self) -> None:
         await self._runner.cleanup()
 
-    def on(self, method: str, path: str, *answers: Answer) -> None:
+    def script(self, method: str, path: str, *answers: ResponseScript) -> None:
         self._scripts[method, path] += answers
 
-    def now_on(self, method: str, path: str, *answers: Answer) -> None:
+    def replace_script(self, method: str, path: str, *answers: ResponseScript) -> None:
         """From now on this script instead of what is left of the last."""
         self._scripts[method, path] = list(answers)
 
-    def requests(self, method: str = "", path: str = "") -> list[Asked]:
+    def find_requests(self, method: str = "", path: str = "") -> list[ReceivedRequest]:
         """What arrived, of one method and path if given."""
-        return [asked for asked in self.asked if method in ("", asked.method) and path in ("", asked.path)]
+        return [asked for asked in self.received if method in ("", asked.method) and path in ("", asked.path)]
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
         port = request.transport.get_extra_info("peername")[1] if request.transport else 0
-        asked = Asked(
+        asked = ReceivedRequest(
             request.method, request.path, dict(request.headers), dict(request.query), await request.read(), port
         )
-        self.asked.append(asked)
+        self.received.append(asked)
         script = self._scripts[request.method, request.path]
         if not script:
             return web.json_response({"detail": "not found", "status": 404}, status=404)

@@ -14,18 +14,18 @@ from bot.core.clock import SystemClock
 from bot.core.errors import BackendBusy, BackendOutOfCredit, BackendRefusedToken, InputRefused, SubmitUnclear
 from bot.core.json import JSON
 from bot.core.models import Model, OutputKind
-from bot.core.predictions import Ended, Event, InputFile, PredictionState, Snapshot, Started, Wrote
+from bot.core.predictions import InputFile, PredictionState, RunEnded, RunEvent, RunSnapshot, RunStarted, TextDelta
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.clock import LeapingClock
-from tests.backends.replicate.samples import PAINTER, PINNED_PAINTER, TOKEN, WRITER, model
-from tests.backends.waiting import eventually
+from tests.backends.replicate.samples import PAINTER, PINNED_PAINTER, TOKEN, WRITER, make_model
+from tests.backends.waiting import wait_until
 
-UPSCALER = model(
+UPSCALER = make_model(
     OutputKind.PICTURES,
     ref="nightmareai/real-esrgan",
     version="f121d640bd286e1fdc67f9799164c1d5be36ff74576ee11c803ae5b665dd46aa",
 )
-CAPTIONER = model(
+CAPTIONER = make_model(
     OutputKind.TEXT,
     ref="salesforce/blip",
     version="2e1dddc8621f72155f24cf2e0adbde548458d3cab9f00c0139eea840d0ac4746",
@@ -54,21 +54,21 @@ async def submit(backend: ReplicateBackend, model: Model, inputs: dict[str, JSON
     return await backend.submit(model, inputs, job="j1", cancel_after_seconds=60)
 
 
-async def watch(backend: ReplicateBackend, model: Model, backend_id: str) -> list[Event]:
+async def watch(backend: ReplicateBackend, model: Model, backend_id: str) -> list[RunEvent]:
     async with aclosing(backend.watch(model, backend_id)) as events:
         return [event async for event in events]
 
 
-async def run(backend: ReplicateBackend, model: Model, inputs: dict[str, JSON]) -> tuple[list[Event], Snapshot]:
+async def run(backend: ReplicateBackend, model: Model, inputs: dict[str, JSON]) -> tuple[list[RunEvent], RunSnapshot]:
     events = await watch(backend, model, await submit(backend, model, inputs))
-    assert isinstance(events[-1], Ended)
+    assert isinstance(events[-1], RunEnded)
     return events, events[-1].snapshot
 
 
 async def test_pictures(replicate: ReplicateBackend) -> None:
     events, snapshot = await run(replicate, PAINTER, SMALL)
 
-    assert isinstance(events[0], Started)
+    assert isinstance(events[0], RunStarted)
     assert snapshot.state is PredictionState.SUCCEEDED
     assert len(snapshot.files) == 2
     assert snapshot.metrics.predict_seconds is not None
@@ -78,7 +78,7 @@ async def test_pictures(replicate: ReplicateBackend) -> None:
 async def test_words(replicate: ReplicateBackend) -> None:
     events, snapshot = await run(replicate, WRITER, {"prompt": "Hello"})
 
-    assert "".join(event.text for event in events if isinstance(event, Wrote)) == snapshot.text
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == snapshot.text
     assert snapshot.text
     assert snapshot.metrics.tokens_out
 
@@ -86,7 +86,7 @@ async def test_words(replicate: ReplicateBackend) -> None:
 async def test_words_across_a_cut_stream(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
     events, snapshot = await run(replicate, WRITER, {"prompt": "fault:cut Hello"})
 
-    assert "".join(event.text for event in events if isinstance(event, Wrote)) == snapshot.text
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == snapshot.text
     assert snapshot.state is PredictionState.SUCCEEDED
 
 
@@ -99,7 +99,7 @@ async def test_a_picture_in_and_its_caption_out(replicate: ReplicateBackend, tmp
 
     assert snapshot.text
     assert not snapshot.text.startswith("Caption: ")
-    assert "".join(event.text for event in events if isinstance(event, Wrote)) == snapshot.text
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == snapshot.text
 
 
 async def test_a_large_picture_is_uploaded_and_enlarged(replicate: ReplicateBackend, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ async def test_failures_are_told(replicate: ReplicateBackend, sandbox: Sandbox, 
 
     events = await watch(replicate, PAINTER, backend_id)
 
-    assert isinstance(events[-1], Ended)
+    assert isinstance(events[-1], RunEnded)
     assert events[-1].snapshot.state is PredictionState.FAILED
     assert text in str(replicate.explain(events[-1].snapshot))
 
@@ -138,7 +138,7 @@ async def test_a_stopped_run_ends_canceled(replicate: ReplicateBackend) -> None:
     await replicate.cancel(backend_id)
 
     end = (await watching)[-1]
-    assert isinstance(end, Ended)
+    assert isinstance(end, RunEnded)
     assert end.snapshot.state in (PredictionState.CANCELED, PredictionState.ABORTED)
 
 
@@ -150,10 +150,10 @@ async def test_a_run_outlives_silence_and_ends_at_its_limit(replicate: Replicate
         sandbox.clock.advance(25)  # the stream's 30 s of silence, then Cancel-After
         return watching.done()
 
-    await eventually(is_over)
+    await wait_until(is_over)
 
     end = (await watching)[-1]
-    assert isinstance(end, Ended)
+    assert isinstance(end, RunEnded)
     assert end.snapshot.state in (PredictionState.CANCELED, PredictionState.ABORTED)
 
 
@@ -167,7 +167,7 @@ async def test_an_unclear_create_is_found_again(replicate: ReplicateBackend) -> 
 
     assert len(found) == 1
     assert await replicate.find(PAINTER, SMALL, created_after=began) == []
-    assert isinstance((await watch(replicate, PAINTER, found[0].backend_id))[-1], Ended)
+    assert isinstance((await watch(replicate, PAINTER, found[0].backend_id))[-1], RunEnded)
 
 
 async def test_find_follows_pages(replicate: ReplicateBackend) -> None:
@@ -187,7 +187,7 @@ async def test_refusals_on_creating(replicate: ReplicateBackend, sandbox: Sandbo
     with pytest.raises(InputRefused, match="prompt"):
         await submit(replicate, PAINTER, {})
     with pytest.raises(InputRefused):
-        await submit(replicate, model(OutputKind.TEXT, ref="nobody/nothing"), {"prompt": "a fox"})
+        await submit(replicate, make_model(OutputKind.TEXT, ref="nobody/nothing"), {"prompt": "a fox"})
     with pytest.raises(BackendOutOfCredit):
         await submit(replicate, PAINTER, {"prompt": "fault:402"})
     with pytest.raises(BackendBusy):
@@ -205,11 +205,11 @@ async def test_probe(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
 
 
 async def test_a_long_picture_tells_that_it_runs(sandbox: Sandbox) -> None:
-    clock = LeapingClock(leaps=2.9)
+    clock = LeapingClock(max_leap_seconds=2.9)
     backend = ReplicateBackend(sandbox.url, TOKEN, clock)
     backend_id = await submit(backend, PAINTER, {**SMALL, "prompt": "fault:slow=600 a fox"})
 
-    async def first_sign() -> Event:
+    async def first_sign() -> RunEvent:
         async with aclosing(backend.watch(PAINTER, backend_id)) as events:
             return await anext(events)
 
@@ -219,7 +219,7 @@ async def test_a_long_picture_tells_that_it_runs(sandbox: Sandbox) -> None:
         clock.advance(3.7)
         return waiting.done()
 
-    await eventually(is_told)
-    assert isinstance(await waiting, Started)
+    await wait_until(is_told)
+    assert isinstance(await waiting, RunStarted)
     await backend.cancel(backend_id)
     await backend.close()

@@ -6,7 +6,7 @@ import pytest
 
 from bot.backends.replicate.cog_schema import CogSchema
 from bot.core.models import OutputKind
-from bot.core.published import FieldKind, PublishedField
+from bot.core.published import FieldKind, SchemaField
 
 URI = {"type": "string", "format": "uri"}
 
@@ -16,8 +16,8 @@ def document(output: Any = None, required: list[str] | None = None, /, schemas: 
     return {"components": {"schemas": {"Input": form, **({"Output": output} if output else {}), **(schemas or {})}}}
 
 
-def field(schema: Any, schemas: Any = None) -> PublishedField:
-    fields = CogSchema(document(schemas=schemas, thing=schema)).fields()
+def field(schema: Any, schemas: Any = None) -> SchemaField:
+    fields = CogSchema(document(schemas=schemas, thing=schema)).read_fields()
     assert fields is not None
     return fields[0]
 
@@ -27,7 +27,7 @@ def test_fields_come_in_the_order_the_model_shows_them() -> None:
         None, ["prompt"], seed={"type": "integer", "x-order": 2}, last={"type": "string"}, prompt={"x-order": 0}
     )
 
-    fields = CogSchema(schema).fields() or ()
+    fields = CogSchema(schema).read_fields() or ()
 
     assert [(each.name, each.is_required) for each in fields] == [("prompt", True), ("seed", False), ("last", False)]
 
@@ -35,7 +35,7 @@ def test_fields_come_in_the_order_the_model_shows_them() -> None:
 def test_bounds_defaults_and_words() -> None:
     found = field({"type": "integer", "minimum": 1.0, "maximum": 4.0, "default": 4, "description": "Steps"})
 
-    assert found == PublishedField(
+    assert found == SchemaField(
         "thing", frozenset({FieldKind.INTEGER}), default=4, minimum=1, maximum=4, description="Steps"
     )
 
@@ -130,9 +130,9 @@ ITERATOR = {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "i
     ],
 )
 def test_what_a_model_gives(output: Any, cog: str, kind: OutputKind | None) -> None:
-    assert CogSchema(document(output, schemas={"File": URI}), cog).output() is kind
+    assert CogSchema(document(output, schemas={"File": URI}), cog).read_output_kind() is kind
 
 
 def test_a_model_without_a_schema_has_no_fields() -> None:
-    assert CogSchema({}).fields() is None
-    assert CogSchema({"components": {"schemas": {"Input": {"type": "object"}}}}).fields() == ()
+    assert CogSchema({}).read_fields() is None
+    assert CogSchema({"components": {"schemas": {"Input": {"type": "object"}}}}).read_fields() == ()

@@ -9,14 +9,14 @@ import pytest
 
 from bot.backends.replicate import adoption
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.schema import prediction_from
+from bot.backends.replicate.schema import parse_prediction
 from bot.core.clock import SystemClock
 from bot.core.errors import InputRefused, PredictionGone, SubmitUnclear
 from bot.core.json import JSON
-from bot.core.predictions import Ended, PredictionState
+from bot.core.predictions import PredictionState, RunEnded
 from bot.sandbox.server import Sandbox, SandboxOptions
-from tests.backends.replicate.samples import PAINTER, PIN, PINNED_PAINTER, TOKEN, run
-from tests.backends.replicate.scripted import Reply, ScriptedServer, hang_up
+from tests.backends.replicate.samples import PAINTER, PIN, PINNED_PAINTER, TOKEN, make_prediction
+from tests.backends.replicate.scripted import ScriptedResponse, ScriptedServer, hang_up
 
 DEPLOYED = replace(PINNED_PAINTER, version="", deployment="sandbox/fast")
 SMALL: dict[str, JSON] = {"prompt": "a fox", "width": 64, "height": 64, "seed": 7}
@@ -50,7 +50,7 @@ async def test_one_is_made_changed_and_deleted(replicate: ReplicateBackend) -> N
     assert changed == await deployments.get("sandbox/fast")
     assert [item async for item in deployments.list()] == [changed]
     assert (changed.model, changed.version, changed.release) == ("stability-ai/sdxl", PIN, 2)
-    assert (changed.hardware, changed.kept, changed.at_most) == ("cpu", 0, 3)
+    assert (changed.hardware, changed.min_instances, changed.max_instances) == ("cpu", 0, 3)
     await deployments.delete("sandbox/fast")
     with pytest.raises(PredictionGone):
         await deployments.get("sandbox/fast")
@@ -67,12 +67,12 @@ async def test_what_replicate_refuses_is_told(replicate: ReplicateBackend) -> No
 
 
 async def test_a_broken_create_is_not_sent_twice(calls: ReplicateBackend, server: ScriptedServer) -> None:
-    server.on("POST", "/v1/deployments", hang_up)
+    server.script("POST", "/v1/deployments", hang_up)
 
     with pytest.raises(SubmitUnclear):
         await calls.client.deployments.create("fast", model="a/b", version=PIN, hardware="cpu")
 
-    assert len(server.requests("POST")) == 1
+    assert len(server.find_requests("POST")) == 1
 
 
 async def test_an_entry_that_names_one_runs_there(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
@@ -82,18 +82,20 @@ async def test_an_entry_that_names_one_runs_there(replicate: ReplicateBackend, s
 
     async with aclosing(replicate.watch(DEPLOYED, backend_id)) as events:
         ended = [event async for event in events][-1]
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, RunEnded)
     assert ended.snapshot.state is PredictionState.SUCCEEDED
-    (prediction,) = sandbox.store.newest_first()
+    (prediction,) = sandbox.store.list_newest_first()
     assert prediction.deployment == "sandbox/fast"
 
 
 async def test_its_create_names_no_version(calls: ReplicateBackend, server: ScriptedServer) -> None:
-    server.on("POST", "/v1/deployments/sandbox/fast/predictions", Reply(run("starting"), status=201))
+    server.script(
+        "POST", "/v1/deployments/sandbox/fast/predictions", ScriptedResponse(make_prediction("starting"), status=201)
+    )
 
     await calls.submit(DEPLOYED, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
 
-    (asked,) = server.requests("POST")
+    (asked,) = server.find_requests("POST")
     assert asked.json == {"input": {"prompt": "a fox"}}
     assert asked.headers["Cancel-After"] == "60s"
 
@@ -124,9 +126,9 @@ async def test_a_run_of_it_is_found_again_and_no_other(replicate: ReplicateBacke
     ],
 )
 def test_which_runs_are_of_a_deployment(told: str | None, ours: str, is_same: bool) -> None:
-    prediction = prediction_from(run(deployment=told))
+    prediction = parse_prediction(make_prediction(deployment=told))
 
-    assert adoption.is_same(prediction, replace(PAINTER, deployment=ours), {"prompt": "a fox"}) is is_same
+    assert adoption.is_same_run(prediction, replace(PAINTER, deployment=ours), {"prompt": "a fox"}) is is_same
 
 
 async def test_one_that_is_gone_is_told(replicate: ReplicateBackend) -> None:

@@ -2,13 +2,13 @@
 
 import pytest
 
-from bot.backends.replicate.failures import explain
+from bot.backends.replicate.failures import explain_failure
 from bot.core.errors import BackendError, ModelFailed, ModelFlagged
-from bot.core.predictions import PredictionState, Snapshot
+from bot.core.predictions import PredictionState, RunSnapshot
 
 
-def failed(error: str) -> Snapshot:
-    return Snapshot("p1", PredictionState.FAILED, error=error)
+def failed(error: str) -> RunSnapshot:
+    return RunSnapshot("p1", PredictionState.FAILED, error=error)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def failed(error: str) -> Snapshot:
     ],
 )
 def test_a_failure_is_told_in_words(error: str, kind: type[BackendError], text: str) -> None:
-    told = explain(failed(error))
+    told = explain_failure(failed(error))
 
     assert type(told) is kind
     assert text in str(told)
@@ -43,22 +43,26 @@ def test_a_failure_is_told_in_words(error: str, kind: type[BackendError], text: 
 
 
 def test_a_long_reason_is_cut() -> None:
-    assert len(str(explain(failed("x" * 5000)))) < 330
+    assert len(str(explain_failure(failed("x" * 5000)))) < 330
 
 
 @pytest.mark.parametrize(
     ("snapshot", "kind", "text"),
     [
-        (Snapshot("p1", PredictionState.CANCELED), ModelFailed, "stopped before it was finished"),
-        (Snapshot("p1", PredictionState.ABORTED), ModelFailed, "did not start in time"),
-        (Snapshot("p1", PredictionState.SUCCEEDED), ModelFailed, "gave nothing back"),
-        (Snapshot("p1", PredictionState.SUCCEEDED, logs="NSFW content detected in image 0"), ModelFlagged, "sensitive"),
-        (Snapshot("p1", PredictionState.SUCCEEDED, is_data_removed=True), ModelFailed, "has deleted this run"),
+        (RunSnapshot("p1", PredictionState.CANCELED), ModelFailed, "stopped before it was finished"),
+        (RunSnapshot("p1", PredictionState.ABORTED), ModelFailed, "did not start in time"),
+        (RunSnapshot("p1", PredictionState.SUCCEEDED), ModelFailed, "gave nothing back"),
+        (
+            RunSnapshot("p1", PredictionState.SUCCEEDED, logs="NSFW content detected in image 0"),
+            ModelFlagged,
+            "sensitive",
+        ),
+        (RunSnapshot("p1", PredictionState.SUCCEEDED, is_data_removed=True), ModelFailed, "has deleted this run"),
     ],
     ids=["canceled", "aborted", "empty", "all flagged", "removed"],
 )
-def test_an_end_without_an_error_is_told_too(snapshot: Snapshot, kind: type[BackendError], text: str) -> None:
-    told = explain(snapshot)
+def test_an_end_without_an_error_is_told_too(snapshot: RunSnapshot, kind: type[BackendError], text: str) -> None:
+    told = explain_failure(snapshot)
 
     assert type(told) is kind
     assert text in str(told)

@@ -13,7 +13,7 @@ from bot.core.models import OutputKind
 from bot.core.published import FieldKind
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.replicate.samples import PIN, TOKEN
-from tests.backends.replicate.scripted import Reply, ScriptedServer
+from tests.backends.replicate.scripted import ScriptedResponse, ScriptedServer
 
 SCHNELL = "black-forest-labs/flux-schnell"
 
@@ -32,8 +32,8 @@ async def test_a_models_page(client: ReplicateClient) -> None:
     page = await client.models.get(SCHNELL)
 
     assert (page.ref, page.is_official, page.is_public) == (SCHNELL, True, True)
-    assert page.newest is not None
-    assert page.newest.created_at is not None
+    assert page.newest_version is not None
+    assert page.newest_version.created_at is not None
 
 
 async def test_all_models_in_the_order_asked_for(client: ReplicateClient) -> None:
@@ -53,19 +53,19 @@ async def test_words_find_models_both_ways(client: ReplicateClient) -> None:
 
 
 async def test_versions_and_one_of_them(client: ReplicateClient) -> None:
-    versions = await client.models.versions("stability-ai/sdxl")
+    versions = await client.models.list_versions("stability-ai/sdxl")
 
     assert PIN in [version.id for version in versions]
-    assert (await client.models.version("stability-ai/sdxl", PIN)).schema.output() is OutputKind.PICTURES
+    assert (await client.models.get_version("stability-ai/sdxl", PIN)).schema.read_output_kind() is OutputKind.PICTURES
     with pytest.raises(PredictionGone):
-        await client.models.version("stability-ai/sdxl", "0" * 64)
+        await client.models.get_version("stability-ai/sdxl", "0" * 64)
 
 
 async def test_what_a_model_publishes(client: ReplicateClient) -> None:
-    published = await client.models.published("stability-ai/sdxl", PIN)
+    published = await client.models.get_schema("stability-ai/sdxl", PIN)
 
     assert (published.version, published.is_official, published.output) == (PIN, False, OutputKind.PICTURES)
-    steps, image = published.field("num_inference_steps"), published.field("image")
+    steps, image = published.find_field("num_inference_steps"), published.find_field("image")
     assert steps is not None
     assert (set(steps.kinds), steps.minimum, steps.maximum) == ({FieldKind.INTEGER}, 1, 500)
     assert image is not None
@@ -73,12 +73,12 @@ async def test_what_a_model_publishes(client: ReplicateClient) -> None:
 
 
 async def test_a_collection(client: ReplicateClient) -> None:
-    official = await client.models.collection("official")
+    official = await client.models.get_collection("official")
 
     assert official.models
     assert all(page.is_official for page in official.models)
     with pytest.raises(PredictionGone):
-        await client.models.collection("nothing")
+        await client.models.get_collection("nothing")
 
 
 async def test_hardware(client: ReplicateClient) -> None:
@@ -86,13 +86,13 @@ async def test_hardware(client: ReplicateClient) -> None:
 
 
 async def test_what_a_training_takes(client: ReplicateClient) -> None:
-    fields = await client.models.training_fields("stability-ai/sdxl", PIN)
+    fields = await client.models.get_training_fields("stability-ai/sdxl", PIN)
 
     assert fields is not None
     assert [field.name for field in fields if field.is_required] == ["input_images"]
-    newest = (await client.models.get(SCHNELL)).newest
+    newest = (await client.models.get(SCHNELL)).newest_version
     assert newest is not None
-    assert await client.models.training_fields(SCHNELL, newest.id) is None
+    assert await client.models.get_training_fields(SCHNELL, newest.id) is None
 
 
 @pytest.mark.parametrize("ref", ["", "flux", "/flux", "acme/", "acme/flux/extra", "../predictions", "acme/..", "./x"])
@@ -100,11 +100,11 @@ async def test_a_name_cannot_lead_elsewhere(calls: ReplicateBackend, server: Scr
     with pytest.raises(InputRefused, match=r"is no owner/name|no id"):
         await calls.client.models.get(ref)
 
-    assert server.asked == []
+    assert server.received == []
 
 
 async def test_odd_letters_of_a_name_stay_in_it(calls: ReplicateBackend, server: ScriptedServer) -> None:
-    server.on("GET", "/v1/models/acme/a?b#c", Reply({"owner": "acme", "name": "a?b#c"}))
+    server.script("GET", "/v1/models/acme/a?b#c", ScriptedResponse({"owner": "acme", "name": "a?b#c"}))
 
     assert (await calls.client.models.get("acme/a?b#c")).ref == "acme/a?b#c"
 
@@ -112,17 +112,19 @@ async def test_odd_letters_of_a_name_stay_in_it(calls: ReplicateBackend, server:
 async def test_pages_are_followed_to_the_api_only(
     calls: ReplicateBackend, server: ScriptedServer, stranger: ScriptedServer
 ) -> None:
-    def page(name: str, following: str | None) -> Reply:
-        return Reply({"results": [{"owner": "acme", "name": name}, "junk"], "next": following})
+    def page(name: str, following: str | None) -> ScriptedResponse:
+        return ScriptedResponse({"results": [{"owner": "acme", "name": name}, "junk"], "next": following})
 
-    server.on("GET", "/v1/models", page("one", f"{server.url}/v1/models?cursor=2"), page("two", stranger.url + "/v1/"))
+    server.script(
+        "GET", "/v1/models", page("one", f"{server.url}/v1/models?cursor=2"), page("two", stranger.url + "/v1/")
+    )
     found = []
 
     with pytest.raises(BackendDown):
         found += [ref async for ref in _refs(calls.client)]
 
-    assert len(server.requests("GET", "/v1/models")) == 2
-    assert stranger.asked == []
+    assert len(server.find_requests("GET", "/v1/models")) == 2
+    assert stranger.received == []
 
 
 async def _refs(client: ReplicateClient) -> AsyncIterator[str]:
@@ -131,21 +133,23 @@ async def _refs(client: ReplicateClient) -> AsyncIterator[str]:
 
 
 async def test_query_stands_in_for_a_search_that_is_gone(calls: ReplicateBackend, server: ScriptedServer) -> None:
-    answer = Reply({"results": [{"owner": "acme", "name": "fox"}], "next": None})
-    server.on("QUERY", "/v1/models", answer)
+    answer = ScriptedResponse({"results": [{"owner": "acme", "name": "fox"}], "next": None})
+    server.script("QUERY", "/v1/models", answer)
 
     found = await calls.client.models.search("a fox")
 
     assert [page.ref for page in found] == ["acme/fox"]
-    (asked,) = server.requests("QUERY")
+    (asked,) = server.find_requests("QUERY")
     assert (asked.body, asked.headers["Content-Type"]) == (b"a fox", "text/plain")
 
 
 async def test_an_official_model_may_hide_its_versions(calls: ReplicateBackend, server: ScriptedServer) -> None:
-    server.on("GET", "/v1/models/acme/fox", Reply({"owner": "acme", "name": "fox", "latest_version": None}))
+    server.script(
+        "GET", "/v1/models/acme/fox", ScriptedResponse({"owner": "acme", "name": "fox", "latest_version": None})
+    )
 
-    assert await calls.client.models.versions("acme/fox") == []
-    published = await calls.client.models.published("acme/fox")
+    assert await calls.client.models.list_versions("acme/fox") == []
+    published = await calls.client.models.get_schema("acme/fox")
     assert (published.version, published.fields, published.output) == ("", None, None)
 
 
@@ -153,6 +157,8 @@ async def test_the_published_example_tells_how_long_a_run_takes(
     calls: ReplicateBackend, server: ScriptedServer
 ) -> None:
     example = {"metrics": {"predict_time": 3.25}}
-    server.on("GET", "/v1/models/acme/fox", Reply({"owner": "acme", "name": "fox", "default_example": example}))
+    server.script(
+        "GET", "/v1/models/acme/fox", ScriptedResponse({"owner": "acme", "name": "fox", "default_example": example})
+    )
 
-    assert (await calls.client.models.published("acme/fox")).usual_seconds == 3.25
+    assert (await calls.client.models.get_schema("acme/fox")).usual_seconds == 3.25

@@ -2,22 +2,22 @@
 
 import asyncio
 
-from bot.backends.replicate.poller import Poller
-from bot.backends.replicate.schema import Prediction
+from bot.backends.replicate.poller import PredictionPoller
+from bot.backends.replicate.schema import ReplicatePrediction
 from bot.core.predictions import PredictionState
 from tests.backends.clock import LeapingClock
 
 
 async def test_many_looks_share_one_rate_in_order() -> None:
-    clock = LeapingClock(leaps=0)
+    clock = LeapingClock(max_leap_seconds=0)
     looked: list[tuple[str, float]] = []
 
-    async def get(prediction_id: str) -> Prediction:
+    async def get(prediction_id: str) -> ReplicatePrediction:
         looked.append((prediction_id, clock.monotonic()))
-        return Prediction(prediction_id, PredictionState.PROCESSING)
+        return ReplicatePrediction(prediction_id, PredictionState.PROCESSING)
 
-    poller = Poller(get, clock, per_second=4)
-    looks = asyncio.gather(*(poller.look(f"p{n}") for n in range(9)))
+    poller = PredictionPoller(get, clock, per_second=4)
+    looks = asyncio.gather(*(poller.poll(f"p{n}") for n in range(9)))
     for _ in range(10):
         await asyncio.sleep(0)
         clock.advance(0.25)
@@ -30,13 +30,13 @@ async def test_many_looks_share_one_rate_in_order() -> None:
 async def test_a_run_known_to_be_over_does_not_wait_but_counts() -> None:
     clock = LeapingClock()
 
-    async def get(prediction_id: str) -> Prediction:
-        return Prediction(prediction_id, PredictionState.SUCCEEDED)
+    async def get(prediction_id: str) -> ReplicatePrediction:
+        return ReplicatePrediction(prediction_id, PredictionState.SUCCEEDED)
 
-    poller = Poller(get, clock, per_second=4)
+    poller = PredictionPoller(get, clock, per_second=4)
     for _ in range(4):
-        await poller.look("p1", at_once=True)
-    assert clock.slept == []
-    await poller.look("p2")
+        await poller.poll("p1", is_immediate=True)
+    assert clock.slept_seconds == []
+    await poller.poll("p2")
 
-    assert clock.slept == [1.0]
+    assert clock.slept_seconds == [1.0]

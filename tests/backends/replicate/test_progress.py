@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.backends.replicate.progress import percent_in
+from bot.backends.replicate.progress import parse_percent
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from bot.backends.replicate.progress import percent_in
     ],
 )
 def test_the_newest_bar_counts(logs: str, percent: int | None) -> None:
-    assert percent_in(logs) == percent
+    assert parse_percent(logs) == percent

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.backends.replicate.schema import moment, prediction_from
-from bot.backends.replicate.snapshots import snapshot_from
+from bot.backends.replicate.schema import parse_prediction, parse_time
+from bot.backends.replicate.snapshots import make_snapshot
 from bot.core.models import Model
-from bot.core.predictions import Metrics, PredictionState, Snapshot
-from tests.backends.replicate.samples import CAPTIONER, PAINTER, WRITER, run
+from bot.core.predictions import PredictionState, RunMetrics, RunSnapshot
+from tests.backends.replicate.samples import CAPTIONER, PAINTER, WRITER, make_prediction
 
 
-def read(model: Model, status: str = "succeeded", **changes: Any) -> Snapshot:
-    return snapshot_from(prediction_from(run(status, **changes)), model)
+def read(model: Model, status: str = "succeeded", **changes: Any) -> RunSnapshot:
+    return make_snapshot(parse_prediction(make_prediction(status, **changes)), model)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_models_own_prefix_is_left_out() -> None:
 def test_metrics_are_read_by_any_of_their_names() -> None:
     told = {"predict_time": 9.94, "total_time": 9, "image_count": 1, "token_input_count": 8, "output_token_count": 43.0}
 
-    assert read(PAINTER, metrics=told).metrics == Metrics(9.94, 9.0, 1, 8, 43)
+    assert read(PAINTER, metrics=told).metrics == RunMetrics(9.94, 9.0, 1, 8, 43)
 
 
 def test_metrics_that_make_no_sense_are_left_out() -> None:
@@ -86,20 +86,20 @@ def test_metrics_that_make_no_sense_are_left_out() -> None:
         "token_input_count": 10**400,
     }
 
-    assert read(PAINTER, metrics=told).metrics == Metrics(images=2)
-    assert read(PAINTER, metrics=None).metrics == Metrics()
+    assert read(PAINTER, metrics=told).metrics == RunMetrics(images=2)
+    assert read(PAINTER, metrics=None).metrics == RunMetrics()
 
 
 def test_nanoseconds_and_missing_zones_are_read() -> None:
-    assert moment("2023-10-29T11:19:59.558752983Z") == datetime(2023, 10, 29, 11, 19, 59, 558752, tzinfo=UTC)
-    assert moment("2023-10-29T11:19:59") == datetime(2023, 10, 29, 11, 19, 59, tzinfo=UTC)
-    assert moment("yesterday") is None
+    assert parse_time("2023-10-29T11:19:59.558752983Z") == datetime(2023, 10, 29, 11, 19, 59, 558752, tzinfo=UTC)
+    assert parse_time("2023-10-29T11:19:59") == datetime(2023, 10, 29, 11, 19, 59, tzinfo=UTC)
+    assert parse_time("yesterday") is None
 
 
 def test_a_bare_prediction_is_enough() -> None:
-    snapshot = snapshot_from(prediction_from({"id": "p1", "logs": None, "urls": None}), PAINTER)
+    snapshot = make_snapshot(parse_prediction({"id": "p1", "logs": None, "urls": None}), PAINTER)
 
-    assert snapshot == Snapshot("p1", PredictionState.STARTING)
+    assert snapshot == RunSnapshot("p1", PredictionState.STARTING)
 
 
 def test_removed_data_is_told() -> None:
@@ -117,9 +117,9 @@ ANYTHING = st.recursive(
 @given(
     st.fixed_dictionaries(
         {"id": st.just("p1")},
-        optional=dict.fromkeys((run() | {"metrics": 0, "started_at": 0}).keys() - {"id"}, ANYTHING),
+        optional=dict.fromkeys((make_prediction() | {"metrics": 0, "started_at": 0}).keys() - {"id"}, ANYTHING),
     )
 )
 def test_nothing_in_a_prediction_breaks_us(body: Any) -> None:
     for model in (PAINTER, WRITER, CAPTIONER):
-        assert snapshot_from(prediction_from(body), model).backend_id == "p1"
+        assert make_snapshot(parse_prediction(body), model).backend_id == "p1"

@@ -17,10 +17,10 @@ from bot.core.errors import (
 )
 from bot.core.models import Model
 from tests.backends.clock import LeapingClock
-from tests.backends.replicate.samples import PAINTER, PIN, PINNED_PAINTER, TOKEN, run
-from tests.backends.replicate.scripted import Answer, Reply, ScriptedServer, hang_up, say_nothing
+from tests.backends.replicate.samples import PAINTER, PIN, PINNED_PAINTER, TOKEN, make_prediction
+from tests.backends.replicate.scripted import ResponseScript, ScriptedResponse, ScriptedServer, hang_up, never_respond
 
-CREATED = Reply(run("starting"), status=201)
+CREATED = ScriptedResponse(make_prediction("starting"), status=201)
 
 
 async def submit(backend: ReplicateBackend, model: Model = PAINTER, *, seconds: int = 600) -> str:
@@ -28,15 +28,15 @@ async def submit(backend: ReplicateBackend, model: Model = PAINTER, *, seconds: 
 
 
 def creates(server: ScriptedServer) -> int:
-    return len(server.requests("POST", "/v1/predictions"))
+    return len(server.find_requests("POST", "/v1/predictions"))
 
 
 async def test_a_create_sends_version_input_token_and_a_limit(calls: ReplicateBackend, server: ScriptedServer) -> None:
-    server.on("POST", "/v1/predictions", CREATED)
+    server.script("POST", "/v1/predictions", CREATED)
 
     backend_id = await submit(calls)
 
-    (asked,) = server.asked
+    (asked,) = server.received
     assert backend_id == "p1"
     assert asked.json == {"version": "black-forest-labs/flux-schnell", "input": {"prompt": "a fox", "seed": 7}}
     assert asked.token == f"Bearer {TOKEN}"
@@ -45,27 +45,29 @@ async def test_a_create_sends_version_input_token_and_a_limit(calls: ReplicateBa
 
 
 async def test_a_pinned_model_is_created_by_its_version(calls: ReplicateBackend, server: ScriptedServer) -> None:
-    server.on("POST", "/v1/predictions", CREATED)
+    server.script("POST", "/v1/predictions", CREATED)
 
     await submit(calls, PINNED_PAINTER, seconds=1)
 
-    assert server.asked[0].json["version"] == PIN
-    assert server.asked[0].headers["Cancel-After"] == "5s"  # the shortest that Replicate takes
+    assert server.received[0].json["version"] == PIN
+    assert server.received[0].headers["Cancel-After"] == "5s"  # the shortest that Replicate takes
 
 
 async def test_a_public_address_is_called_back_with_the_job(server: ScriptedServer, clock: LeapingClock) -> None:
-    server.on("POST", "/v1/predictions", CREATED)
-    backend = ReplicateBackend(server.url, TOKEN, clock, webhook_for=lambda job: f"https://bot.example/hook?job={job}")
+    server.script("POST", "/v1/predictions", CREATED)
+    backend = ReplicateBackend(
+        server.url, TOKEN, clock, build_webhook_url=lambda job: f"https://bot.example/hook?job={job}"
+    )
 
     await submit(backend)
     await backend.close()
 
-    assert server.asked[0].json["webhook"] == "https://bot.example/hook?job=j1"
-    assert server.asked[0].json["webhook_events_filter"] == ["start", "completed"]
+    assert server.received[0].json["webhook"] == "https://bot.example/hook?job=j1"
+    assert server.received[0].json["webhook_events_filter"] == ["start", "completed"]
 
 
 async def test_half_an_emoji_in_a_prompt_is_no_crash(calls: ReplicateBackend, server: ScriptedServer) -> None:
-    server.on("POST", "/v1/predictions", CREATED)
+    server.script("POST", "/v1/predictions", CREATED)
 
     assert await calls.submit(PAINTER, {"prompt": "\ud83d"}, job="j1", cancel_after_seconds=60) == "p1"
 
@@ -79,26 +81,26 @@ async def test_a_refused_connection_is_tried_again_and_then_told(clock: LeapingC
         await submit(backend)
 
     await backend.close()
-    assert [round(seconds) for seconds in clock.slept] == [1, 1, 2]  # 0.5, 1, 2 and up to a fifth more
+    assert [round(seconds) for seconds in clock.slept_seconds] == [1, 1, 2]  # 0.5, 1, 2 and up to a fifth more
 
 
 @pytest.mark.parametrize(
     "broken",
     [
-        say_nothing,
+        never_respond,
         hang_up,
-        Reply({"detail": "oops"}, status=500),
-        Reply("<html>", status=502),
-        Reply({"detail": "slow"}, status=504),
-        Reply({"status": "starting"}, status=201),
-        Reply(["no", "prediction"], status=201),
+        ScriptedResponse({"detail": "oops"}, status=500),
+        ScriptedResponse("<html>", status=502),
+        ScriptedResponse({"detail": "slow"}, status=504),
+        ScriptedResponse({"status": "starting"}, status=201),
+        ScriptedResponse(["no", "prediction"], status=201),
     ],
     ids=["read timeout", "hung up", "500", "502", "504", "201 without an id", "201 with a list"],
 )
 async def test_a_create_that_may_have_arrived_is_sent_once(
-    calls: ReplicateBackend, server: ScriptedServer, broken: Answer
+    calls: ReplicateBackend, server: ScriptedServer, broken: ResponseScript
 ) -> None:
-    server.on("POST", "/v1/predictions", broken)
+    server.script("POST", "/v1/predictions", broken)
 
     with pytest.raises(SubmitUnclear):
         await submit(calls)
@@ -112,29 +114,33 @@ LOW_CREDIT = "Request was throttled. Your rate limit resets in ~5s."
 @pytest.mark.parametrize(
     ("throttled", "seconds"),
     [
-        (Reply({"retry_after": 9}, 429, {"Retry-After": "4", "ratelimit-reset": "8"}), 4),
-        (Reply({}, 429, {"Retry-After": "Fri, 20 Nov 2026 12:00:06 GMT"}), 6),
-        (Reply({"detail": LOW_CREDIT, "retry_after": 7}, 429, {"ratelimit-reset": "8"}), 7),
-        (Reply({"detail": LOW_CREDIT}, 429, {"ratelimit-reset": "8"}), 5),
-        (Reply({"detail": "Request was throttled. Expected available in 3 seconds."}, 429), 3),
-        (Reply({"detail": "Slow down."}, 429, {"ratelimit-reset": "8"}), 8),
-        (Reply({"detail": "Slow down."}, 429), 2),
-        (Reply("<html>", 429, {"Retry-After": "soon", "ratelimit-reset": "inf"}), 2),
+        (ScriptedResponse({"retry_after": 9}, 429, {"Retry-After": "4", "ratelimit-reset": "8"}), 4),
+        (ScriptedResponse({}, 429, {"Retry-After": "Fri, 20 Nov 2026 12:00:06 GMT"}), 6),
+        (ScriptedResponse({"detail": LOW_CREDIT, "retry_after": 7}, 429, {"ratelimit-reset": "8"}), 7),
+        (ScriptedResponse({"detail": LOW_CREDIT}, 429, {"ratelimit-reset": "8"}), 5),
+        (ScriptedResponse({"detail": "Request was throttled. Expected available in 3 seconds."}, 429), 3),
+        (ScriptedResponse({"detail": "Slow down."}, 429, {"ratelimit-reset": "8"}), 8),
+        (ScriptedResponse({"detail": "Slow down."}, 429), 2),
+        (ScriptedResponse("<html>", 429, {"Retry-After": "soon", "ratelimit-reset": "inf"}), 2),
     ],
     ids=["header", "header date", "body", "resets in", "available in", "ratelimit-reset", "untold", "nonsense"],
 )
 async def test_a_throttled_create_stands_in_line_again_and_waits_as_told(
-    calls: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock, throttled: Reply, seconds: float
+    calls: ReplicateBackend,
+    server: ScriptedServer,
+    patient_clock: LeapingClock,
+    throttled: ScriptedResponse,
+    seconds: float,
 ) -> None:
-    server.on("POST", "/v1/predictions", throttled, CREATED)
+    server.script("POST", "/v1/predictions", throttled, CREATED)
 
     with pytest.raises(BackendBusy) as refused:
-        async with calls.turn():
+        async with calls.slot_for_create():
             await submit(calls)
-    async with calls.turn(is_again=True):
+    async with calls.slot_for_create(is_retry=True):
         assert await submit(calls) == "p1"
 
-    assert refused.value.retry_after == seconds
+    assert refused.value.retry_after_seconds == seconds
     assert patient_clock.monotonic() == seconds
     assert creates(server) == 2
 
@@ -142,12 +148,12 @@ async def test_a_throttled_create_stands_in_line_again_and_waits_as_told(
 async def test_a_very_long_throttle_is_told_instead_of_waited_for(
     calls: ReplicateBackend, server: ScriptedServer
 ) -> None:
-    server.on("POST", "/v1/predictions", Reply({"retry_after": 2_700}, 429))
+    server.script("POST", "/v1/predictions", ScriptedResponse({"retry_after": 2_700}, 429))
     with pytest.raises(BackendBusy):
         await submit(calls)
 
     with pytest.raises(BackendBusy, match="Try again in 45 minutes"):
-        async with calls.turn(is_again=True):
+        async with calls.slot_for_create(is_retry=True):
             await submit(calls)
 
     assert creates(server) == 1
@@ -164,31 +170,39 @@ def refusal(*fields: tuple[str, str]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("reply", "kind", "text"),
     [
-        (Reply({"title": "Unauthenticated"}, 401), BackendRefusedToken, "does not accept the bot's token"),
-        (Reply({"detail": "forbidden"}, 403), BackendRefusedToken, "does not accept the bot's token"),
-        (Reply({"detail": "Go to https://x to purchase credit."}, 402), BackendOutOfCredit, "cannot pay for models"),
-        (Reply({"detail": "no"}, 404), InputRefused, "no model called black-forest-labs/flux-schnell"),
-        (Reply({"detail": "Files must be less than 100MB in size"}, 413), InputRefused, "too large"),
+        (ScriptedResponse({"title": "Unauthenticated"}, 401), BackendRefusedToken, "does not accept the bot's token"),
+        (ScriptedResponse({"detail": "forbidden"}, 403), BackendRefusedToken, "does not accept the bot's token"),
         (
-            Reply(refusal(("input.width", "must be at most 1440"), ("input", "prompt is required")), 422),
+            ScriptedResponse({"detail": "Go to https://x to purchase credit."}, 402),
+            BackendOutOfCredit,
+            "cannot pay for models",
+        ),
+        (ScriptedResponse({"detail": "no"}, 404), InputRefused, "no model called black-forest-labs/flux-schnell"),
+        (ScriptedResponse({"detail": "Files must be less than 100MB in size"}, 413), InputRefused, "too large"),
+        (
+            ScriptedResponse(refusal(("input.width", "must be at most 1440"), ("input", "prompt is required")), 422),
             InputRefused,
             "The model does not take this: width: must be at most 1440; prompt is required.",
         ),
         (
-            Reply({"title": "Invalid version or not permitted", "detail": "The specified version …"}, 422),
+            ScriptedResponse({"title": "Invalid version or not permitted", "detail": "The specified version …"}, 422),
             InputRefused,
             "does not offer this model, or this version",
         ),
-        (Reply({"detail": "- input: odd\n"}, 422), InputRefused, "The model does not take this: input: odd."),
-        (Reply("what", 400), InputRefused, "The model does not take these inputs."),
-        (Reply({}, 302, {"Location": "http://127.0.0.1:9/"}), BackendDown, "cannot be reached"),
+        (
+            ScriptedResponse({"detail": "- input: odd\n"}, 422),
+            InputRefused,
+            "The model does not take this: input: odd.",
+        ),
+        (ScriptedResponse("what", 400), InputRefused, "The model does not take these inputs."),
+        (ScriptedResponse({}, 302, {"Location": "http://127.0.0.1:9/"}), BackendDown, "cannot be reached"),
     ],
     ids=["401", "403", "402", "404", "413", "422 fields", "422 version", "422 detail", "400 bare", "302"],
 )
 async def test_a_refusal_reads_well(
-    calls: ReplicateBackend, server: ScriptedServer, reply: Reply, kind: type[BackendError], text: str
+    calls: ReplicateBackend, server: ScriptedServer, reply: ScriptedResponse, kind: type[BackendError], text: str
 ) -> None:
-    server.on("POST", "/v1/predictions", reply)
+    server.script("POST", "/v1/predictions", reply)
 
     with pytest.raises(kind) as refused:
         await submit(calls)
@@ -201,22 +215,22 @@ async def test_a_refusal_reads_well(
 async def test_a_redirect_is_not_followed_with_the_token(
     calls: ReplicateBackend, server: ScriptedServer, stranger: ScriptedServer
 ) -> None:
-    server.on("POST", "/v1/predictions", Reply({}, 307, {"Location": stranger.url + "/v1/predictions"}))
+    server.script("POST", "/v1/predictions", ScriptedResponse({}, 307, {"Location": stranger.url + "/v1/predictions"}))
 
     with pytest.raises(BackendDown):
         await submit(calls)
 
-    assert stranger.asked == []
+    assert stranger.received == []
 
 
 async def test_a_token_that_no_header_can_carry_is_refused_and_not_a_crash(
     server: ScriptedServer, clock: LeapingClock
 ) -> None:
-    server.on("POST", "/v1/predictions", Reply({}, 401))
+    server.script("POST", "/v1/predictions", ScriptedResponse({}, 401))
     backend = ReplicateBackend(server.url, "r8_ö\n1", clock)
 
     with pytest.raises(BackendRefusedToken):
         await submit(backend)
 
     await backend.close()
-    assert server.asked[0].token == ""
+    assert server.received[0].token == ""

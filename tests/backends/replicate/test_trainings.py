@@ -10,7 +10,7 @@ from bot.core.errors import InputRefused, PredictionGone, SubmitUnclear
 from bot.core.predictions import PredictionState
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.replicate.samples import PIN, TOKEN
-from tests.backends.replicate.scripted import Reply, ScriptedServer, hang_up
+from tests.backends.replicate.scripted import ScriptedResponse, ScriptedServer, hang_up
 
 PATH = f"/v1/models/stability-ai/sdxl/versions/{PIN}/trainings"
 PHOTOS = {"input_images": "https://example.com/photos.zip"}
@@ -21,7 +21,7 @@ async def replicate() -> AsyncIterator[ReplicateBackend]:
     sandbox = Sandbox(SandboxOptions(token=TOKEN, speed=0.02))
     backend = ReplicateBackend(await sandbox.start(), TOKEN, SystemClock())
     page = {"owner": "sandbox", "name": "mine", "visibility": "private", "hardware": "cpu"}
-    await backend.client.send("POST", "models", json=page)
+    await backend.client.request_once("POST", "models", json=page)
     yield backend
     await backend.close()
     await sandbox.stop()
@@ -40,9 +40,9 @@ async def test_one_makes_a_version(replicate: ReplicateBackend) -> None:
 
     assert made.run.state is PredictionState.SUCCEEDED
     assert made.version.startswith("sandbox/mine:")
-    assert made.weights.startswith("http")
+    assert made.weights_url.startswith("http")
     assert [item.run.id async for item in trainings.list()] == [training_id]
-    assert await replicate.client.models.versions("sandbox/mine")
+    assert await replicate.client.models.list_versions("sandbox/mine")
 
 
 async def test_one_is_cancelled(replicate: ReplicateBackend) -> None:
@@ -63,23 +63,25 @@ async def test_what_is_missing_is_told(replicate: ReplicateBackend) -> None:
         await trainings.get("nothing")
 
 
-@pytest.mark.parametrize("answer", [hang_up, Reply({"detail": "oops"}, status=500), Reply("no training")])
+@pytest.mark.parametrize(
+    "answer", [hang_up, ScriptedResponse({"detail": "oops"}, status=500), ScriptedResponse("no training")]
+)
 async def test_a_create_that_may_have_arrived_is_not_sent_again(
-    calls: ReplicateBackend, server: ScriptedServer, answer: Reply
+    calls: ReplicateBackend, server: ScriptedServer, answer: ScriptedResponse
 ) -> None:
-    server.on("POST", PATH, answer)
+    server.script("POST", PATH, answer)
 
     with pytest.raises(SubmitUnclear):
         await begin(calls)
 
-    assert len(server.requests("POST", PATH)) == 1
+    assert len(server.find_requests("POST", PATH)) == 1
 
 
 async def test_a_webhook_is_asked_for(calls: ReplicateBackend, server: ScriptedServer) -> None:
-    server.on("POST", PATH, Reply({"id": "t1", "status": "starting"}, status=201))
+    server.script("POST", PATH, ScriptedResponse({"id": "t1", "status": "starting"}, status=201))
 
     await calls.client.trainings.create("stability-ai/sdxl", PIN, "a/b", PHOTOS, webhook="https://bot.example/hook")
 
-    (asked,) = server.requests("POST")
+    (asked,) = server.find_requests("POST")
     assert asked.json["webhook"] == "https://bot.example/hook"
     assert asked.json["webhook_events_filter"] == ["completed"]

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.backends.replicate.snapshots import without_prefix
-from bot.backends.replicate.transcript import Transcript
+from bot.backends.replicate.snapshots import strip_prefix
+from bot.backends.replicate.transcript import StreamedText
 
 PREFIXES = ("ab", "abba")
 TOKENS = st.lists(st.text("ab \n", max_size=3), max_size=8)
@@ -15,28 +15,28 @@ TOKENS = st.lists(st.text("ab \n", max_size=3), max_size=8)
 def test_cuts_repeats_and_looks_add_up_to_the_text(tokens: list[str], data: st.DataObject) -> None:
     whole = "".join(tokens)
     prefixes = data.draw(st.sampled_from([(), PREFIXES]))
-    transcript = Transcript(prefixes)
+    transcript = StreamedText(prefixes)
     given_out = ""
     for stop in data.draw(st.lists(st.integers(0, len(tokens)), max_size=3)):
         transcript.rewind()
-        given_out += "".join(transcript.hear(token) for token in tokens[:stop])
-        given_out += transcript.read(whole[: data.draw(st.integers(0, len(whole)))])
-    given_out += transcript.read(whole, is_final=True)
+        given_out += "".join(transcript.add_token(token) for token in tokens[:stop])
+        given_out += transcript.add_whole_text(whole[: data.draw(st.integers(0, len(whole)))])
+    given_out += transcript.add_whole_text(whole, is_final=True)
 
-    assert given_out == without_prefix(whole, prefixes)
+    assert given_out == strip_prefix(whole, prefixes)
 
 
 def test_a_stream_that_contradicts_what_was_said_is_held_back() -> None:
-    transcript = Transcript()
-    transcript.read("one two")
+    transcript = StreamedText()
+    transcript.add_whole_text("one two")
 
-    assert [transcript.hear(token) for token in ("one", " three", " four")] == ["", "", ""]
-    assert transcript.read("one two three") == " three"
+    assert [transcript.add_token(token) for token in ("one", " three", " four")] == ["", "", ""]
+    assert transcript.add_whole_text("one two three") == " three"
 
 
 def test_a_stream_joined_late_is_held_back_until_a_look_agrees() -> None:
-    transcript = Transcript()
-    transcript.read("one two")
+    transcript = StreamedText()
+    transcript.add_whole_text("one two")
 
-    assert transcript.hear(" three") == ""
-    assert transcript.read("something else") == ""
+    assert transcript.add_token(" three") == ""
+    assert transcript.add_whole_text("something else") == ""

@@ -6,21 +6,21 @@ from typing import Any, TypeVar
 
 Found = TypeVar("Found")
 
-PATIENCE = 5.0
+DEFAULT_TIMEOUT_SECONDS = 5.0
 """Seconds after which a test stops waiting. No finding on a busy machine takes this long."""
 
 
-class NotSeen(AssertionError):
+class ConditionNotMet(AssertionError):
     """What a test waited for did not happen in time."""
 
 
-class Changes:
+class StateChanges:
     """Whoever waits is asked again after each change."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
 
-    def happened(self) -> None:
+    def notify(self) -> None:
         still = []
         for look, future in self._waiting:
             if future.done():
@@ -31,13 +31,15 @@ class Changes:
                 still.append((look, future))
         self._waiting = still
 
-    async def until(self, look: Callable[[], Found | None], what: str, patience: float = PATIENCE) -> Found:
+    async def wait_for(
+        self, condition: Callable[[], Found | None], description: str, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> Found:
         """The first truthy answer of `look`. Raises NotSeen, naming `what`, after `patience` seconds."""
-        if found := look():
+        if found := condition():
             return found
         future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-        self._waiting.append((look, future))
+        self._waiting.append((condition, future))
         try:
-            return await asyncio.wait_for(future, patience)
+            return await asyncio.wait_for(future, timeout_seconds)
         except TimeoutError:
-            raise NotSeen(f"waited {patience:g} s for {what}") from None
+            raise ConditionNotMet(f"waited {timeout_seconds:g} s for {description}") from None

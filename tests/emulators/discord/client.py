@@ -12,13 +12,13 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.world import Channel
+from tests.emulators.discord.world import DiscordChannelState
 
 INTENTS = discord.Intents(guilds=True, messages=True, message_content=True)
 
 
 @contextmanager
-def pointed_at(emulator: DiscordEmulator) -> Iterator[None]:
+def redirect_discord_py(emulator: DiscordEmulator) -> Iterator[None]:
     """discord.py's addresses, for a while."""
     before = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = emulator.api_url, yarl.URL(emulator.gateway_url)
@@ -28,36 +28,36 @@ def pointed_at(emulator: DiscordEmulator) -> Iterator[None]:
         Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = before
 
 
-class LocalClient(discord.Client):
+class DiscordTestClient(discord.Client):
     """With a command tree. It pings nobody, and takes READY as soon as its guilds are there."""
 
     def __init__(self, intents: discord.Intents = INTENTS, **options: Any) -> None:
         quiet = discord.AllowedMentions.none()
         super().__init__(intents=intents, allowed_mentions=quiet, guild_ready_timeout=0.05, **options)
         self.tree = app_commands.CommandTree(self)
-        self.heard: list[discord.Message] = []
-        self.on_words: Callable[[discord.Message], Awaitable[None]] | None = None
+        self.received_messages: list[discord.Message] = []
+        self.on_text_message: Callable[[discord.Message], Awaitable[None]] | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def connect_to(self, emulator: DiscordEmulator) -> None:
         await self.login(emulator.token)
         self._running = asyncio.create_task(self.connect())
-        await emulator.connected()
+        await emulator.wait_for_connections()
         await self.wait_until_ready()
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """discord.py waits five seconds before it identifies again; here nobody minds."""
 
-    def text_channel(self, channel: Channel) -> discord.TextChannel:
+    def find_text_channel(self, channel: DiscordChannelState) -> discord.TextChannel:
         """A channel of the emulator, as discord.py knows it."""
         found = self.get_channel(channel.id)
         assert isinstance(found, discord.TextChannel)
         return found
 
     async def on_message(self, message: discord.Message) -> None:
-        self.heard.append(message)
-        if self.on_words is not None and message.author != self.user:
-            await self.on_words(message)
+        self.received_messages.append(message)
+        if self.on_text_message is not None and message.author != self.user:
+            await self.on_text_message(message)
 
     async def close(self) -> None:
         await super().close()

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 
 
-class PlatformClock:
+class DiscordClock:
     """`speed` divides each of the platform's spans: at 60, a token lives 15 s and an acknowledgement has 50 ms.
 
     Spans that clients are told (`retry_after`, `X-RateLimit-Reset-After`) are already divided, since clients sleep
@@ -20,7 +20,7 @@ class PlatformClock:
         """Unix seconds, which never jump back."""
         return self._start + time.monotonic() + self._ahead
 
-    def span(self, seconds: float) -> float:
+    def scale(self, seconds: float) -> float:
         """How long the platform's `seconds` take here."""
         return seconds / self.speed
 
@@ -28,6 +28,6 @@ class PlatformClock:
         """Let this many seconds pass at once: tokens die, buckets refill, files' addresses expire."""
         self._ahead += seconds
 
-    def stamp(self, at: float | None = None) -> str:
+    def format_timestamp(self, at: float | None = None) -> str:
         """A moment as Discord writes it."""
         return datetime.fromtimestamp(self.now() if at is None else at, UTC).isoformat(timespec="microseconds")

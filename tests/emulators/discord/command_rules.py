@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.emulators.discord.world import Json
-from tests.specs.discord import Fault, Place
+from tests.specs.discord import DiscordViolation, JsonPath
 
 CHAT_INPUT, USER, MESSAGE = 1, 2, 3
 SUBCOMMAND, GROUP = 1, 2
-MOST = {CHAT_INPUT: 100, USER: 15, MESSAGE: 15}
-MOST_CHARACTERS = 8000
+MAX_COMMANDS = {CHAT_INPUT: 100, USER: 15, MESSAGE: 15}
+MAX_CHARACTERS = 8000
 _NAME = re.compile(r"[-_'\w]{1,32}")
 _WORDS = {CHAT_INPUT: "slash commands", USER: "user commands", MESSAGE: "message commands"}
 LOCALES = frozenset(
@@ -23,96 +23,112 @@ LOCALES = frozenset(
 )
 
 
-def command_set_faults(commands: list[Json]) -> Iterator[Fault]:
+def validate_command_set(commands: list[Json]) -> Iterator[DiscordViolation]:
     """All commands of one scope (the whole application, or one guild)."""
-    kinds = Counter(kind_of(command) for command in commands)
+    kinds = Counter(get_command_type(command) for command in commands)
     for kind, number in kinds.items():
-        if number > MOST.get(kind, 1):
-            yield Fault((), "APPLICATION_COMMANDS_MAX", f"{number} {_WORDS[kind]}, at most {MOST[kind]} allowed")
-    names = Counter((kind_of(command), str(command.get("name"))) for command in commands)
+        if number > MAX_COMMANDS.get(kind, 1):
+            yield DiscordViolation(
+                (), "APPLICATION_COMMANDS_MAX", f"{number} {_WORDS[kind]}, at most {MAX_COMMANDS[kind]} allowed"
+            )
+    names = Counter((get_command_type(command), str(command.get("name"))) for command in commands)
     for (_, name), times in names.items():
         if times > 1:
-            yield Fault((), "APPLICATION_COMMANDS_DUPLICATE_NAME", f"{name} appears {times} times")
+            yield DiscordViolation((), "APPLICATION_COMMANDS_DUPLICATE_NAME", f"{name} appears {times} times")
     for number, command in enumerate(commands):
-        yield from command_faults(command, (number,))
+        yield from validate_command(command, (number,))
 
 
-def kind_of(command: Json) -> int:
+def get_command_type(command: Json) -> int:
     return int(command.get("type") or CHAT_INPUT)
 
 
-def command_faults(command: Json, place: Place = ()) -> Iterator[Fault]:
-    if kind_of(command) != CHAT_INPUT:
+def validate_command(command: Json, place: JsonPath = ()) -> Iterator[DiscordViolation]:
+    if get_command_type(command) != CHAT_INPUT:
         if command.get("description"):
-            yield Fault((*place, "description"), "APPLICATION_COMMAND_DESCRIPTION", "a context menu has none")
+            yield DiscordViolation(
+                (*place, "description"), "APPLICATION_COMMAND_DESCRIPTION", "a context menu has none"
+            )
         if command.get("options"):
-            yield Fault((*place, "options"), "APPLICATION_COMMAND_OPTIONS", "a context menu has none")
+            yield DiscordViolation((*place, "options"), "APPLICATION_COMMAND_OPTIONS", "a context menu has none")
         return
-    yield from _named_faults(command, place)
-    yield from _option_list_faults(command.get("options") or [], (*place, "options"), depth=0)
-    if (size := _size(command)) > MOST_CHARACTERS:
-        yield Fault(place, "APPLICATION_COMMAND_TOO_LARGE", f"{size} characters, at most {MOST_CHARACTERS} allowed")
+    yield from _validate_names(command, place)
+    yield from _validate_option_list(command.get("options") or [], (*place, "options"), depth=0)
+    if (size := _size(command)) > MAX_CHARACTERS:
+        yield DiscordViolation(
+            place, "APPLICATION_COMMAND_TOO_LARGE", f"{size} characters, at most {MAX_CHARACTERS} allowed"
+        )
 
 
-def _named_faults(thing: Json, place: Place) -> Iterator[Fault]:
+def _validate_names(thing: Json, place: JsonPath) -> Iterator[DiscordViolation]:
     names = {"name": thing.get("name") or "", **(thing.get("name_localizations") or {})}
     for key, name in names.items():
         if not _NAME.fullmatch(name) or name != name.lower():
-            yield Fault((*place, key), "APPLICATION_COMMAND_INVALID_NAME", f"{name!r} is no name for a command")
+            yield DiscordViolation(
+                (*place, key), "APPLICATION_COMMAND_INVALID_NAME", f"{name!r} is no name for a command"
+            )
     if not thing.get("description"):
-        yield Fault((*place, "description"), "BASE_TYPE_REQUIRED", "this is required")
-    yield from _locale_faults(thing, place)
+        yield DiscordViolation((*place, "description"), "BASE_TYPE_REQUIRED", "this is required")
+    yield from _validate_locale(thing, place)
 
 
-def _locale_faults(thing: Json, place: Place) -> Iterator[Fault]:
+def _validate_locale(thing: Json, place: JsonPath) -> Iterator[DiscordViolation]:
     for field in ("name_localizations", "description_localizations"):
         for locale in thing.get(field) or {}:
             if locale not in LOCALES:
-                yield Fault((*place, field, locale), "BASE_TYPE_CHOICES", f"{locale} is no locale of Discord's")
+                yield DiscordViolation(
+                    (*place, field, locale), "BASE_TYPE_CHOICES", f"{locale} is no locale of Discord's"
+                )
 
 
-def _option_list_faults(options: list[Json], place: Place, *, depth: int) -> Iterator[Fault]:
+def _validate_option_list(options: list[Json], place: JsonPath, *, depth: int) -> Iterator[DiscordViolation]:
     kinds = {option.get("type") in (SUBCOMMAND, GROUP) for option in options}
     if len(kinds) > 1:
-        yield Fault(place, "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", "subcommands and plain options are mixed")
+        yield DiscordViolation(
+            place, "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", "subcommands and plain options are mixed"
+        )
     for name, times in Counter(str(option.get("name")) for option in options).items():
         if times > 1:
-            yield Fault(place, "APPLICATION_COMMAND_OPTIONS_NAME_DUPLICATE", f"{name} appears {times} times")
+            yield DiscordViolation(place, "APPLICATION_COMMAND_OPTIONS_NAME_DUPLICATE", f"{name} appears {times} times")
     optional_came = False
     for number, option in enumerate(options):
         here = (*place, number)
         required = bool(option.get("required"))
         if required and optional_came:
-            yield Fault(here, "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID", "required options stand first")
+            yield DiscordViolation(here, "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID", "required options stand first")
         optional_came |= not required
-        yield from _option_faults(option, here, depth=depth)
+        yield from _validate_option(option, here, depth=depth)
 
 
-def _option_faults(option: Json, place: Place, *, depth: int) -> Iterator[Fault]:
-    yield from _named_faults(option, place)
+def _validate_option(option: Json, place: JsonPath, *, depth: int) -> Iterator[DiscordViolation]:
+    yield from _validate_names(option, place)
     kind = option.get("type")
     if kind in (SUBCOMMAND, GROUP):
         if depth > (kind == SUBCOMMAND):
-            yield Fault(place, "APPLICATION_COMMAND_OPTIONS_NESTING", "subcommands are nested too deeply")
-        yield from _option_list_faults(option.get("options") or [], (*place, "options"), depth=depth + 1)
+            yield DiscordViolation(place, "APPLICATION_COMMAND_OPTIONS_NESTING", "subcommands are nested too deeply")
+        yield from _validate_option_list(option.get("options") or [], (*place, "options"), depth=depth + 1)
         return
     choices = option.get("choices") or []
     if choices and option.get("autocomplete"):
-        yield Fault(place, "APPLICATION_COMMAND_OPTION_AUTOCOMPLETE", "choices and autocomplete exclude each other")
+        yield DiscordViolation(
+            place, "APPLICATION_COMMAND_OPTION_AUTOCOMPLETE", "choices and autocomplete exclude each other"
+        )
     for field in ("name", "value"):
         for text, times in Counter(choice.get(field) for choice in choices).items():
             if times > 1:
-                yield Fault((*place, "choices"), "APPLICATION_COMMAND_OPTIONS_CHOICE_DUPLICATE", f"{text} twice")
+                yield DiscordViolation(
+                    (*place, "choices"), "APPLICATION_COMMAND_OPTIONS_CHOICE_DUPLICATE", f"{text} twice"
+                )
     for choice in choices:
-        yield from _locale_faults(choice, (*place, "choices"))
-    yield from _bound_faults(option, place)
+        yield from _validate_locale(choice, (*place, "choices"))
+    yield from _validate_bound(option, place)
 
 
-def _bound_faults(option: Json, place: Place) -> Iterator[Fault]:
+def _validate_bound(option: Json, place: JsonPath) -> Iterator[DiscordViolation]:
     for least, most in (("min_value", "max_value"), ("min_length", "max_length")):
         low, high = option.get(least), option.get(most)
         if low is not None and high is not None and low > high:
-            yield Fault(place, "APPLICATION_COMMAND_OPTION_BOUNDS", f"{least} {low} is above {most} {high}")
+            yield DiscordViolation(place, "APPLICATION_COMMAND_OPTION_BOUNDS", f"{least} {low} is above {most} {high}")
 
 
 def _size(thing: Mapping[str, Any]) -> int:

@@ -14,113 +14,127 @@ from tests.emulators.discord.messages import (
     STRING_SELECT,
     TEXT_DISPLAY,
     THUMBNAIL,
-    walk,
+    walk_components,
 )
 from tests.emulators.discord.world import Json
-from tests.specs.discord import Fault, Place
+from tests.specs.discord import DiscordViolation, JsonPath
 
-MOST_COMPONENTS = 40
-MOST_TEXT = 4000
-MOST_ROWS = 5
-MOST_BUTTONS_OF_A_ROW = 5
+MAX_COMPONENTS = 40
+MAX_TEXT_LENGTH = 4000
+MAX_ROWS = 5
+MAX_BUTTONS_PER_ROW = 5
 LINK, PREMIUM = 5, 6
-SCHEME = "attachment://"
+ATTACHMENT_SCHEME = "attachment://"
 
 
-def component_faults(components: list[Json], *, is_v2: bool, filenames: Collection[str]) -> Iterator[Fault]:
+def validate_components(
+    components: list[Json], *, is_v2: bool, filenames: Collection[str]
+) -> Iterator[DiscordViolation]:
     """`filenames` are those that `attachment://` may name."""
-    top: Place = ("components",)
-    nodes = list(_placed(components, top))
-    yield from _whole_faults(components, [node for _, node in nodes], top, is_v2=is_v2)
+    top: JsonPath = ("components",)
+    nodes = list(_walk_with_paths(components, top))
+    yield from _validate_whole(components, [node for _, node in nodes], top, is_v2=is_v2)
     for place, node in nodes:
-        yield from _node_faults(node, place)
-        for address in _addresses(node):
-            if address.startswith(SCHEME) and address.removeprefix(SCHEME) not in filenames:
-                yield Fault(place, "REFERENCED_ATTACHMENT_NOT_FOUND", f"{address} is no file of this message")
+        yield from _validate_node(node, place)
+        for address in _list_urls(node):
+            if address.startswith(ATTACHMENT_SCHEME) and address.removeprefix(ATTACHMENT_SCHEME) not in filenames:
+                yield DiscordViolation(
+                    place, "REFERENCED_ATTACHMENT_NOT_FOUND", f"{address} is no file of this message"
+                )
 
 
-def _whole_faults(components: list[Json], nodes: list[Json], top: Place, *, is_v2: bool) -> Iterator[Fault]:
+def _validate_whole(
+    components: list[Json], nodes: list[Json], top: JsonPath, *, is_v2: bool
+) -> Iterator[DiscordViolation]:
     if not is_v2:
         if any(node["type"] != ROW for node in components):
-            yield Fault(top, "UNION_TYPE_CHOICES", "only rows stand at the top without the components V2 flag")
-        if len(components) > MOST_ROWS:
-            yield Fault(top, "BASE_TYPE_MAX_LENGTH", f"{len(components)} rows, at most {MOST_ROWS} allowed")
-    if len(nodes) > MOST_COMPONENTS:
-        sentence = f"{len(nodes)} components, at most {MOST_COMPONENTS} allowed"
-        yield Fault(top, "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", sentence)
+            yield DiscordViolation(
+                top, "UNION_TYPE_CHOICES", "only rows stand at the top without the components V2 flag"
+            )
+        if len(components) > MAX_ROWS:
+            yield DiscordViolation(top, "BASE_TYPE_MAX_LENGTH", f"{len(components)} rows, at most {MAX_ROWS} allowed")
+    if len(nodes) > MAX_COMPONENTS:
+        sentence = f"{len(nodes)} components, at most {MAX_COMPONENTS} allowed"
+        yield DiscordViolation(top, "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", sentence)
     length = sum(len(node.get("content") or "") for node in nodes if node["type"] == TEXT_DISPLAY)
-    if length > MOST_TEXT:
-        sentence = f"{length} characters of text, at most {MOST_TEXT} allowed"
-        yield Fault(top, "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", sentence)
-    yield from _doubles(nodes, "custom_id", top)
-    yield from _doubles([node for node in nodes if node.get("id")], "id", top)
+    if length > MAX_TEXT_LENGTH:
+        sentence = f"{length} characters of text, at most {MAX_TEXT_LENGTH} allowed"
+        yield DiscordViolation(top, "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", sentence)
+    yield from _find_duplicates(nodes, "custom_id", top)
+    yield from _find_duplicates([node for node in nodes if node.get("id")], "id", top)
 
 
-def _doubles(nodes: list[Json], name: str, top: Place) -> Iterator[Fault]:
+def _find_duplicates(nodes: list[Json], name: str, top: JsonPath) -> Iterator[DiscordViolation]:
     counted = Counter(node[name] for node in nodes if node.get(name) is not None)
     for value in (value for value, times in counted.items() if times > 1):
-        yield Fault(top, f"COMPONENT_{name.upper()}_DUPLICATED", f"{name} {value} appears twice")
+        yield DiscordViolation(top, f"COMPONENT_{name.upper()}_DUPLICATED", f"{name} {value} appears twice")
 
 
-def _node_faults(node: Json, place: Place) -> Iterator[Fault]:
+def _validate_node(node: Json, place: JsonPath) -> Iterator[DiscordViolation]:
     kind = node["type"]
     if kind == ROW:
-        yield from _row_faults(node, place)
+        yield from _validate_row(node, place)
     elif kind == BUTTON:
-        yield from _button_faults(node, place)
+        yield from _validate_button(node, place)
     elif kind in SELECTS:
-        yield from _select_faults(node, place)
+        yield from _validate_select(node, place)
     elif kind == SECTION and not node.get("accessory"):
-        yield Fault((*place, "accessory"), "BASE_TYPE_REQUIRED", "a section needs an accessory")
+        yield DiscordViolation((*place, "accessory"), "BASE_TYPE_REQUIRED", "a section needs an accessory")
     elif kind == TEXT_DISPLAY and not (node.get("content") or "").strip():
-        yield Fault((*place, "content"), "BASE_TYPE_REQUIRED", "a text display needs text")
+        yield DiscordViolation((*place, "content"), "BASE_TYPE_REQUIRED", "a text display needs text")
 
 
-def _row_faults(row: Json, place: Place) -> Iterator[Fault]:
+def _validate_row(row: Json, place: JsonPath) -> Iterator[DiscordViolation]:
     children = [child["type"] for child in row.get("components", ())]
     buttons = children.count(BUTTON)
-    if buttons > MOST_BUTTONS_OF_A_ROW:
-        sentence = f"{buttons} buttons in a row, at most {MOST_BUTTONS_OF_A_ROW} allowed"
-        yield Fault((*place, "components"), "BASE_TYPE_BAD_LENGTH", sentence)
+    if buttons > MAX_BUTTONS_PER_ROW:
+        sentence = f"{buttons} buttons in a row, at most {MAX_BUTTONS_PER_ROW} allowed"
+        yield DiscordViolation((*place, "components"), "BASE_TYPE_BAD_LENGTH", sentence)
     if any(child in SELECTS for child in children) and len(children) > 1:
-        yield Fault((*place, "components"), "COMPONENT_LAYOUT_WIDTH_EXCEEDED", "a select fills its row")
+        yield DiscordViolation((*place, "components"), "COMPONENT_LAYOUT_WIDTH_EXCEEDED", "a select fills its row")
 
 
-def _button_faults(button: Json, place: Place) -> Iterator[Fault]:
+def _validate_button(button: Json, place: JsonPath) -> Iterator[DiscordViolation]:
     style = button.get("style")
     if style == LINK:
         if not button.get("url") or button.get("custom_id"):
-            yield Fault(place, "BUTTON_COMPONENT_LINK", "a link button has a url and no custom_id")
+            yield DiscordViolation(place, "BUTTON_COMPONENT_LINK", "a link button has a url and no custom_id")
     elif style != PREMIUM:
         if not button.get("custom_id"):
-            yield Fault((*place, "custom_id"), "BUTTON_COMPONENT_CUSTOM_ID_REQUIRED", "a custom id is required")
+            yield DiscordViolation(
+                (*place, "custom_id"), "BUTTON_COMPONENT_CUSTOM_ID_REQUIRED", "a custom id is required"
+            )
         if button.get("url"):
-            yield Fault((*place, "url"), "BUTTON_COMPONENT_INVALID_URL", "only link buttons have a url")
+            yield DiscordViolation((*place, "url"), "BUTTON_COMPONENT_INVALID_URL", "only link buttons have a url")
     if not button.get("label") and not button.get("emoji") and style != PREMIUM:
-        yield Fault(place, "BUTTON_COMPONENT_INVALID_EMOJI", "a button needs a label or an emoji")
+        yield DiscordViolation(place, "BUTTON_COMPONENT_INVALID_EMOJI", "a button needs a label or an emoji")
 
 
-def _select_faults(select: Json, place: Place) -> Iterator[Fault]:
+def _validate_select(select: Json, place: JsonPath) -> Iterator[DiscordViolation]:
     options = select.get("options") or []
     if select["type"] == STRING_SELECT:
         values = [option.get("value") for option in options]
         if len(set(values)) < len(values):
-            yield Fault((*place, "options"), "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", "a value appears twice")
+            yield DiscordViolation(
+                (*place, "options"), "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", "a value appears twice"
+            )
         if (select.get("max_values") or 1) > len(options):
-            yield Fault((*place, "max_values"), "BASE_TYPE_MAX_LENGTH", "more values wanted than there are options")
+            yield DiscordViolation(
+                (*place, "max_values"), "BASE_TYPE_MAX_LENGTH", "more values wanted than there are options"
+            )
 
 
-def _placed(components: list[Json], top: Place) -> Iterator[tuple[Place, Json]]:
+def _walk_with_paths(components: list[Json], top: JsonPath) -> Iterator[tuple[JsonPath, Json]]:
     for number, node in enumerate(components):
         place = (*top, number)
         yield place, node
-        yield from _placed(node.get("components") or [], (*place, "components"))
+        yield from _walk_with_paths(node.get("components") or [], (*place, "components"))
         for name in ("component", "accessory"):
             if node.get(name):
                 yield (*place, name), node[name]
 
 
-def _addresses(node: Json) -> list[str]:
+def _list_urls(node: Json) -> list[str]:
     media: list[Any] = [item.get("media") for item in node.get("items") or ()] if node["type"] == GALLERY else []
     if node["type"] == THUMBNAIL:
         media = [node.get("media")]
@@ -129,29 +143,31 @@ def _addresses(node: Json) -> list[str]:
     return [entry["url"] for entry in media if entry and entry.get("url")]
 
 
-def shown_addresses(components: list[Json]) -> set[str]:
+def list_shown_urls(components: list[Json]) -> set[str]:
     """Every address that galleries, thumbnails and file components show."""
-    return {address for node in walk(components) for address in _addresses(node)}
+    return {address for node in walk_components(components) for address in _list_urls(node)}
 
 
-def modal_faults(modal: Json) -> Iterator[Fault]:
+def validate_modal(modal: Json) -> Iterator[DiscordViolation]:
     """A form has one to five rows, each with a name of its own."""
-    top: Place = ("data", "components")
+    top: JsonPath = ("data", "components")
     rows = modal.get("components") or []
-    if len(rows) > MOST_ROWS:
-        yield Fault(top, "BASE_TYPE_BAD_LENGTH", f"{len(rows)} rows, at most {MOST_ROWS} allowed")
-    nodes = [node for _, node in _placed(rows, top)]
-    yield from _doubles(nodes, "custom_id", top)
-    for place, node in _placed(rows, top):
+    if len(rows) > MAX_ROWS:
+        yield DiscordViolation(top, "BASE_TYPE_BAD_LENGTH", f"{len(rows)} rows, at most {MAX_ROWS} allowed")
+    nodes = [node for _, node in _walk_with_paths(rows, top)]
+    yield from _find_duplicates(nodes, "custom_id", top)
+    for place, node in _walk_with_paths(rows, top):
         if node["type"] in SELECTS:
-            yield from _select_faults(node, place)
+            yield from _validate_select(node, place)
         if node["type"] == 4:
-            yield from _text_input_faults(node, place)
+            yield from _validate_text_input(node, place)
 
 
-def _text_input_faults(field: Json, place: Place) -> Iterator[Fault]:
+def _validate_text_input(field: Json, place: JsonPath) -> Iterator[DiscordViolation]:
     value, most = field.get("value") or "", field.get("max_length") or 4000
     if len(value) > most:
-        yield Fault((*place, "value"), "BASE_TYPE_MAX_LENGTH", f"{len(value)} characters, at most {most} allowed")
+        yield DiscordViolation(
+            (*place, "value"), "BASE_TYPE_MAX_LENGTH", f"{len(value)} characters, at most {most} allowed"
+        )
     if value and len(value) < (field.get("min_length") or 0):
-        yield Fault((*place, "value"), "BASE_TYPE_MIN_LENGTH", f"{len(value)} characters are too few")
+        yield DiscordViolation((*place, "value"), "BASE_TYPE_MIN_LENGTH", f"{len(value)} characters are too few")

@@ -4,34 +4,34 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.emulators.discord.client import LocalClient, pointed_at
+from tests.emulators.discord.client import DiscordTestClient, redirect_discord_py
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.world import Guild
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.world import DiscordGuildState
 
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[DiscordEmulator]:
-    async with DiscordEmulator(checks_itself=True) as running:
+    async with DiscordEmulator(validates_responses=True) as running:
         yield running
-    assert not running.own_faults, "\n".join(running.own_faults)
+    assert not running.response_violations, "\n".join(running.response_violations)
 
 
 @pytest.fixture
-def guild(emulator: DiscordEmulator) -> Guild:
+def guild(emulator: DiscordEmulator) -> DiscordGuildState:
     """With one channel, and the bot in it."""
     return emulator.add_guild("Foxes")
 
 
 @pytest.fixture
-def ana(guild: Guild) -> Person:
-    return guild.member("Ana")
+def ana(guild: DiscordGuildState) -> DiscordPerson:
+    return guild.add_member("Ana")
 
 
 @pytest.fixture
-async def client(emulator: DiscordEmulator, guild: Guild) -> AsyncIterator[LocalClient]:
+async def client(emulator: DiscordEmulator, guild: DiscordGuildState) -> AsyncIterator[DiscordTestClient]:
     """Connected; commands and handlers are the test's own."""
-    with pointed_at(emulator):
-        async with LocalClient() as opened:
+    with redirect_discord_py(emulator):
+        async with DiscordTestClient() as opened:
             await opened.connect_to(emulator)
             yield opened

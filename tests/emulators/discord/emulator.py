@@ -13,20 +13,27 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.emulators.discord.changes import PATIENCE
-from tests.emulators.discord.clock import PlatformClock
-from tests.emulators.discord.faults import Faults
-from tests.emulators.discord.files import FilesSide
-from tests.emulators.discord.gateway import GatewaySide
-from tests.emulators.discord.messages import Message
-from tests.emulators.discord.payloads import channel_json, guild_create_json, role_json, thread_json_for
-from tests.emulators.discord.people import Person
+from tests.emulators.discord.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.discord.clock import DiscordClock
+from tests.emulators.discord.faults import DiscordFaults
+from tests.emulators.discord.files import DiscordFileServer
+from tests.emulators.discord.gateway import DiscordGatewayServer
+from tests.emulators.discord.messages import DiscordMessageState
+from tests.emulators.discord.payloads import channel_json, guild_create_json, role_json, thread_json
+from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.posting import delete_message
-from tests.emulators.discord.rate_limits import RateLimits
-from tests.emulators.discord.records import Records, Request
-from tests.emulators.discord.server import MOST_BYTES, HttpSide
-from tests.emulators.discord.threads import archive
-from tests.emulators.discord.world import GROUP, Channel, Guild, Role, User, World
+from tests.emulators.discord.rate_limits import DiscordRateLimitCounter
+from tests.emulators.discord.records import DiscordRequestLog, DiscordRequestRecord
+from tests.emulators.discord.server import MAX_REQUEST_BYTES, DiscordApiServer
+from tests.emulators.discord.threads import set_thread_archived
+from tests.emulators.discord.world import (
+    GROUP,
+    DiscordChannelState,
+    DiscordGuildState,
+    DiscordRoleState,
+    DiscordState,
+    DiscordUserState,
+)
 
 MESSAGE_CONTENT_ALLOWED = 1 << 19
 MEMBERS_ALLOWED = 1 << 15
@@ -45,59 +52,59 @@ class DiscordEmulator:
         self,
         *,
         token: str = TOKEN,
-        latency: float = 0.0,
-        gateway_latency: float = 0.0,
+        latency_seconds: float = 0.0,
+        gateway_latency_seconds: float = 0.0,
         speed: float = 1.0,
         application_flags: int = MESSAGE_CONTENT_ALLOWED,
-        checks_itself: bool = False,
+        validates_responses: bool = False,
     ) -> None:
         self.token = token
-        self.latency = latency
-        self.gateway_latency = gateway_latency
+        self.latency_seconds = latency_seconds
+        self.gateway_latency_seconds = gateway_latency_seconds
         self.application_flags = application_flags
-        self.checks_itself = checks_itself
-        self.own_faults: list[str] = []
+        self.validates_responses = validates_responses
+        self.response_violations: list[str] = []
         """With `checks_itself`: where the emulator's answers differ from Discord's description."""
-        self.clock = PlatformClock(speed)
-        self.world = World(self.clock)
-        self.records = Records()
-        self.faults = Faults()
-        self.rate_limits = RateLimits(self.clock)
-        self.gateway = GatewaySide(self)
-        self.files = FilesSide(self)
-        self.owner = self.world.add_user("owner of the application")
+        self.clock = DiscordClock(speed)
+        self.state = DiscordState(self.clock)
+        self.request_log = DiscordRequestLog()
+        self.faults = DiscordFaults()
+        self.rate_limits = DiscordRateLimitCounter(self.clock)
+        self.gateway = DiscordGatewayServer(self)
+        self.file_server = DiscordFileServer(self)
+        self.owner = self.state.add_user("owner of the application")
         self.recommended_shards = 1
-        self.least_shards = 1
-        self.old_edits_allowed = 30
+        self.min_shards = 1
+        self.max_old_edits = 30
         """How often a message older than an hour may be edited before 30046. Discord does not tell the number."""
-        self.useless_edits: list[Request] = []
+        self.redundant_edits: list[DiscordRequestRecord] = []
         """Edits after which the message showed what it showed before."""
         self.commands_created_today = 0
         self._runner: web.AppRunner | None = None
         self._address = ""
-        self.world.announce = self.gateway.announce
-        self.world.announce_channel = self._announce_channel
-        self.world.announce_role = self._announce_role
-        self.world.make_person = lambda user, guild: Person(self, user, guild)
+        self.state.announce = self.gateway.announce
+        self.state.announce_channel = self._announce_channel
+        self.state.announce_role = self._announce_role
+        self.state.make_person = lambda user, guild: DiscordPerson(self, user, guild)
 
     # Life.
 
     async def start(self) -> None:
-        application = web.Application(client_max_size=MOST_BYTES)
-        application.router.add_route("*", "/api/v10/{path:.*}", HttpSide(self).handle)
+        application = web.Application(client_max_size=MAX_REQUEST_BYTES)
+        application.router.add_route("*", "/api/v10/{path:.*}", DiscordApiServer(self).handle)
         application.router.add_get("/gateway/", self.gateway.handle)
-        application.router.add_get("/cdn/{folder}/{channel}/{file}/{name}", self.files.handle)
+        application.router.add_get("/cdn/{folder}/{channel}/{file}/{name}", self.file_server.handle)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         self._address = f"127.0.0.1:{self._runner.addresses[0][1]}"
-        self.world.cdn_url = self.cdn_url
+        self.state.cdn_url = self.cdn_url
 
     async def stop(self) -> None:
         """Connections are closed as by a vanished platform: without a word."""
         if self._runner is not None:
-            self.gateway.cut_all()
+            self.gateway.drop_connections()
             await self._runner.cleanup()
             self._runner = None
 
@@ -128,93 +135,99 @@ class DiscordEmulator:
     # What a test reads.
 
     @property
-    def bot(self) -> User:
-        return self.world.bot
+    def bot(self) -> DiscordUserState:
+        return self.state.bot
 
     @property
     def violations(self) -> list[str]:
         """What a well-behaved bot does not do, in sentences: also the interactions it left without an answer."""
         silent = [
-            one for one in self.world.interactions.values() if one.was_heard and not one.is_answered and one.is_late
+            one
+            for one in self.state.interactions.values()
+            if one.was_delivered and not one.is_acknowledged and one.is_late
         ]
-        return [*self.records.violations, *(f"{one} was never acknowledged" for one in silent)]
+        return [*self.request_log.violations, *(f"{one} was never acknowledged" for one in silent)]
 
-    def requests(self, operation: str | None = None) -> list[Request]:
+    def find_requests(self, operation: str | None = None) -> list[DiscordRequestRecord]:
         """All requests, or those of one operation, by its id in Discord's description."""
-        return self.records.requests if operation is None else self.records.to(operation)
+        return self.request_log.requests if operation is None else self.request_log.find_requests(operation)
 
-    def bot_guilds(self) -> list[Guild]:
-        return [guild for guild in self.world.guilds.values() if guild.has_bot and not guild.is_gone]
+    def list_bot_guilds(self) -> list[DiscordGuildState]:
+        return [guild for guild in self.state.guilds.values() if guild.has_bot and not guild.is_gone]
 
-    async def until(self, look: Any, what: str, patience: float = PATIENCE) -> Any:
+    async def wait_for(self, condition: Any, description: str, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Any:
         """The first truthy answer of `look`, asked after each change. Raises NotSeen, naming `what`."""
-        return await self.world.changes.until(look, what, patience)
+        return await self.state.changes.wait_for(condition, description, timeout_seconds)
 
-    async def connected(self, sessions: int = 1, patience: float = PATIENCE) -> None:
+    async def wait_for_connections(self, sessions: int = 1, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         """Until this many sessions are connected."""
-        await self.until(lambda: len(self.gateway.live) >= sessions, f"{sessions} gateway sessions", patience)
+        await self.wait_for(
+            lambda: len(self.gateway.connected_sessions) >= sessions, f"{sessions} gateway sessions", timeout_seconds
+        )
 
     # Places and people.
 
-    def add_guild(self, name: str = "Guild", *, channels: tuple[str, ...] = ("general",), **traits: Any) -> Guild:
+    def add_guild(
+        self, name: str = "Guild", *, channels: tuple[str, ...] = ("general",), **traits: Any
+    ) -> DiscordGuildState:
         """With text channels. `has_bot=False` makes one where the bot is not; `guild_id` chooses the shard."""
-        guild = self.world.add_guild(name, **traits)
+        guild = self.state.add_guild(name, **traits)
         for channel in channels:
             guild.add_channel(channel)
         self._announce_arrival(guild)
         return guild
 
-    def person(self, name: str, guild: Guild | None = None, **traits: Any) -> Person:
+    def add_person(self, name: str, guild: DiscordGuildState | None = None, **traits: Any) -> DiscordPerson:
         """Somebody who is in no guild, or in one where they are a plain member."""
         if guild is not None:
-            return guild.member(name, **traits)
-        return Person(self, self.world.add_user(name, **traits))
+            return guild.add_member(name, **traits)
+        return DiscordPerson(self, self.state.add_user(name, **traits))
 
-    def add_group(self, *people: Person) -> Channel:
+    def add_group(self, *people: DiscordPerson) -> DiscordChannelState:
         """A group of people's direct messages, where the bot is not."""
-        return self.world.add_channel(GROUP, "group", recipients=[person.user for person in people])
+        return self.state.add_channel(GROUP, "group", recipients=[person.user for person in people])
 
     # What happens to places.
 
-    def invite_bot(self, guild: Guild) -> None:
-        self.world.add_bot_to(guild)
+    def invite_bot(self, guild: DiscordGuildState) -> None:
+        self.state.add_bot(guild)
         self._announce_arrival(guild)
 
-    def kick_bot(self, guild: Guild) -> None:
-        self.world.announce("GUILD_DELETE", guild, lambda reader: {"id": str(guild.id)})
+    def kick_bot(self, guild: DiscordGuildState) -> None:
+        self.state.announce("GUILD_DELETE", guild, lambda reader: {"id": str(guild.id)})
         guild.has_bot = False
         del guild.members[self.bot.id]
-        self.world.changes.happened()
+        self.state.changes.notify()
 
-    def delete_channel(self, channel: Channel) -> None:
+    def delete_channel(self, channel: DiscordChannelState) -> None:
         """And its threads."""
         for thread in channel.threads:
             self.delete_channel(thread)
         channel.is_deleted = True
         self._announce_channel("CHANNEL_DELETE", channel)
-        self.world.changes.happened()
+        self.state.changes.notify()
 
-    def delete_message(self, message: Message) -> None:
-        delete_message(self.world, message)
+    def delete_message(self, message: DiscordMessageState) -> None:
+        delete_message(self.state, message)
 
-    def archive_thread(self, thread: Channel, *, locked: bool = False) -> None:
-        archive(self.world, thread, locked=locked)
+    def archive_thread(self, thread: DiscordChannelState, *, locked: bool = False) -> None:
+        set_thread_archived(self.state, thread, locked=locked)
 
-    def _announce_arrival(self, guild: Guild) -> None:
+    def _announce_arrival(self, guild: DiscordGuildState) -> None:
         if guild.has_bot:
-            self.world.announce("GUILD_CREATE", guild, lambda reader: guild_create_json(guild, self.bot))
+            self.state.announce("GUILD_CREATE", guild, lambda reader: guild_create_json(guild, self.bot))
 
-    def _announce_role(self, guild: Guild, role: Role) -> None:
+    def _announce_role(self, guild: DiscordGuildState, role: DiscordRoleState) -> None:
         if guild.has_bot:
             told = {"guild_id": str(guild.id), "role": role_json(role)}
-            self.world.announce("GUILD_ROLE_CREATE", guild, lambda reader: told)
+            self.state.announce("GUILD_ROLE_CREATE", guild, lambda reader: told)
 
-    def _announce_channel(self, event: str, channel: Channel) -> None:
+    def _announce_channel(self, event: str, channel: DiscordChannelState) -> None:
         if channel.guild is None or not channel.guild.has_bot:
             return
         if channel.is_thread:
             event = event.replace("CHANNEL", "THREAD")
-            told = thread_json_for(channel, self.bot)
+            told = thread_json(channel, self.bot)
         else:
             told = channel_json(channel)
-        self.world.announce(event, channel.guild, lambda reader: told)
+        self.state.announce(event, channel.guild, lambda reader: told)

@@ -5,45 +5,54 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.emulators.discord.message_payloads import attachment_json
-from tests.emulators.discord.messages import Attachment
+from tests.emulators.discord.messages import DiscordAttachmentState
 from tests.emulators.discord.payloads import channel_json, member_json, role_json, user_json
-from tests.emulators.discord.posting import Upload, file_address, store_file
-from tests.emulators.discord.world import Channel, Guild, Json, Role, User, World
+from tests.emulators.discord.posting import DiscordFileUpload, build_file_url, store_file
+from tests.emulators.discord.world import (
+    DiscordChannelState,
+    DiscordGuildState,
+    DiscordRoleState,
+    DiscordState,
+    DiscordUserState,
+    Json,
+)
 
 SUBCOMMAND, GROUP = 1, 2
 STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT = range(3, 12)
 
 
-class NotOffered(AssertionError):
+class ActionNotAvailable(AssertionError):
     """A person's client would not let them do this."""
 
 
 @dataclass
-class Filling:
+class InteractionDataBuilder:
     """Collects what the options refer to."""
 
-    world: World
-    channel: Channel
+    world: DiscordState
+    channel: DiscordChannelState
     resolved: Json = field(default_factory=dict)
 
-    def options(self, known: list[Json], given: Mapping[str, Any], *, focused: str | None = None) -> list[Json]:
+    def fill_options(self, known: list[Json], given: Mapping[str, Any], *, focused: str | None = None) -> list[Json]:
         """The filled-in options in the order in which the command declares them. Raises NotOffered."""
         names = {option["name"] for option in known}
         if unknown := set(given) - names:
-            raise NotOffered(f"there is no option {', '.join(sorted(unknown))}; there are {', '.join(sorted(names))}")
+            raise ActionNotAvailable(
+                f"there is no option {', '.join(sorted(unknown))}; there are {', '.join(sorted(names))}"
+            )
         filled = []
         for option in known:
             if option["name"] in given:
                 filled.append(self._option(option, given[option["name"]], is_focused=option["name"] == focused))
             elif option.get("required") and focused is None:
-                raise NotOffered(f"{option['name']} is required")
+                raise ActionNotAvailable(f"{option['name']} is required")
         return filled
 
     def _option(self, option: Json, value: Any, *, is_focused: bool) -> Json:
         told: Json = {"name": option["name"], "type": option["type"]}
         if is_focused:
             if not option.get("autocomplete"):
-                raise NotOffered(f"{option['name']} has no autocompletion")
+                raise ActionNotAvailable(f"{option['name']} has no autocompletion")
             return told | {"value": str(value), "focused": True}
         return told | {"value": self._value(option, value)}
 
@@ -55,17 +64,17 @@ class Filling:
         if kind == BOOLEAN:
             return bool(value)
         if kind == ATTACHMENT:
-            return self.upload(value)
-        return self.refer_to(value)
+            return self.upload_file(value)
+        return self.resolve(value)
 
-    def refer_to(self, thing: Any) -> str:
+    def resolve(self, thing: Any) -> str:
         """A user, a role or a channel: resolved, and told by id."""
-        if isinstance(thing, Role):
+        if isinstance(thing, DiscordRoleState):
             self._resolve("roles", thing.id, role_json(thing))
-        elif isinstance(thing, Channel):
+        elif isinstance(thing, DiscordChannelState):
             self._resolve("channels", thing.id, channel_json(thing) | {"permissions": "0"})
         else:
-            user: User = getattr(thing, "user", thing)
+            user: DiscordUserState = getattr(thing, "user", thing)
             self._resolve("users", user.id, user_json(user))
             member = self.channel.guild.members.get(user.id) if self.channel.guild else None
             if member:
@@ -74,13 +83,13 @@ class Filling:
             return str(user.id)
         return str(thing.id)
 
-    def upload(self, value: Upload | bytes) -> str:
+    def upload_file(self, value: DiscordFileUpload | bytes) -> str:
         """A file of an option lies apart from those of messages, and vanishes sooner."""
-        upload = value if isinstance(value, Upload) else Upload("picture.png", value)
-        attachment: Attachment = store_file(self.world, self.channel, upload)
+        upload = value if isinstance(value, DiscordFileUpload) else DiscordFileUpload("picture.png", value)
+        attachment: DiscordAttachmentState = store_file(self.world, self.channel, upload)
         attachment.is_ephemeral = True
         folder = "ephemeral-attachments"
-        attachment.url = file_address(self.world, folder, self.channel, attachment.id, attachment.filename)
+        attachment.url = build_file_url(self.world, folder, self.channel, attachment.id, attachment.filename)
         self._resolve("attachments", attachment.id, attachment_json(attachment))
         return str(attachment.id)
 
@@ -92,37 +101,37 @@ def _check_bounds(option: Json, value: Any) -> None:
     kind, name = option["type"], option["name"]
     wanted = {STRING: str, INTEGER: int, NUMBER: (int, float)}[kind]
     if not isinstance(value, wanted) or isinstance(value, bool):  # type: ignore[arg-type] # a class or two
-        raise NotOffered(f"{name} takes no {value!r}")
+        raise ActionNotAvailable(f"{name} takes no {value!r}")
     if choices := option.get("choices"):
         if value not in [choice["value"] for choice in choices]:
-            raise NotOffered(f"{name} offers {[choice['value'] for choice in choices]}, not {value!r}")
+            raise ActionNotAvailable(f"{name} offers {[choice['value'] for choice in choices]}, not {value!r}")
         return
     size = len(value) if isinstance(value, str) else value
     least, most = ("min_length", "max_length") if kind == STRING else ("min_value", "max_value")
     if option.get(least) is not None and size < option[least]:
-        raise NotOffered(f"{name} is below {option[least]}")
+        raise ActionNotAvailable(f"{name} is below {option[least]}")
     if option.get(most) is not None and size > option[most]:
-        raise NotOffered(f"{name} is above {option[most]}")
+        raise ActionNotAvailable(f"{name} is above {option[most]}")
 
 
-def find_command(world: World, guild: Guild | None, name: str, kind: int = 1) -> Json | None:
+def find_command(state: DiscordState, guild: DiscordGuildState | None, name: str, kind: int = 1) -> Json | None:
     """A guild's own command goes before the application's."""
     scopes = [None if guild is None else str(guild.id), None]
     for scope in scopes:
-        for command in world.commands.values():
+        for command in state.commands.values():
             if (command["name"], command["type"], command.get("guild_id")) == (name, kind, scope):
                 return command
     return None
 
 
-def nested(
-    command: Json, path: list[str], filled: Mapping[str, Any], filling: Filling, focused: str | None
+def fill_nested_options(
+    command: Json, path: list[str], filled: Mapping[str, Any], builder: InteractionDataBuilder, focused: str | None
 ) -> list[Json]:
     """The options under the subcommands that `path` names."""
     if not path:
-        return filling.options(command.get("options") or [], filled, focused=focused)
+        return builder.fill_options(command.get("options") or [], filled, focused=focused)
     for option in command.get("options") or []:
         if option["name"] == path[0] and option["type"] in (SUBCOMMAND, GROUP):
-            inner = nested(option, path[1:], filled, filling, focused)
+            inner = fill_nested_options(option, path[1:], filled, builder, focused)
             return [{"name": path[0], "type": option["type"], "options": inner}]
-    raise NotOffered(f"{command['name']} has no subcommand {path[0]}")
+    raise ActionNotAvailable(f"{command['name']} has no subcommand {path[0]}")

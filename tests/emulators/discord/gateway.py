@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from tests.emulators.discord.compression import UnknownCompression, compressor
+from tests.emulators.discord.compression import UnsupportedCompression, create_compressor
 from tests.emulators.discord.payloads import guild_create_json, member_json, user_json
-from tests.emulators.discord.sessions import MEMBERS, MESSAGE_CONTENT, PRESENCES, Connection, Session
-from tests.emulators.discord.world import Guild, Json, Reader
+from tests.emulators.discord.sessions import (
+    MEMBERS,
+    MESSAGE_CONTENT,
+    PRESENCES,
+    DiscordGatewayConnection,
+    DiscordGatewaySession,
+)
+from tests.emulators.discord.world import DiscordGuildState, DiscordReader, Json
 
 if TYPE_CHECKING:
     from tests.emulators.discord.emulator import DiscordEmulator
@@ -22,75 +28,77 @@ _ALL_INTENTS = (1 << 17) - 1 | 3 << 20 | 3 << 24
 _APPLICATION_FLAGS = {PRESENCES: 3 << 12, MEMBERS: 3 << 14, MESSAGE_CONTENT: 3 << 18}
 """Which flags of the application allow a privileged intent: for verified and for small applications."""
 
-MOST_BYTES_SENT = 4096
-MOST_COMMANDS_A_MINUTE = 120
+MAX_PACKET_BYTES = 4096
+MAX_PACKETS_PER_MINUTE = 120
 
 
-class Closed(Exception):
+class GatewayClosed(Exception):
     """The gateway closes the connection with this code."""
 
-    def __init__(self, code: int, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
         self.code = code
 
 
-class GatewaySide:
+class DiscordGatewayServer:
     """All sessions. `is_deaf` stops the acknowledging of heartbeats: a zombie connection."""
 
     def __init__(self, emulator: "DiscordEmulator") -> None:
         self._emulator = emulator
-        self.sessions: dict[str, Session] = {}
-        self.is_deaf = False
+        self.sessions: dict[str, DiscordGatewaySession] = {}
+        self.ignores_heartbeats = False
         self.is_down = False
         """While true, nobody can connect."""
-        self.identifies = 0
-        self.resumes = 0
-        self.heartbeats = 0
+        self.identify_count = 0
+        self.resume_count = 0
+        self.heartbeat_count = 0
         self.heartbeat_seconds = 41.25
-        self.seconds_between_identifies = 0.0
+        self.identify_interval_seconds = 0.0
         """At 5, as Discord has it, a second IDENTIFY within 5 s gets INVALID_SESSION."""
         self.close_codes: list[int] = []
         """With which codes the gateway closed connections for a reason."""
         self._last_identify = float("-inf")
-        self._connections: set[Connection] = set()
+        self._connections: set[DiscordGatewayConnection] = set()
 
     @property
-    def live(self) -> list[Session]:
+    def connected_sessions(self) -> list[DiscordGatewaySession]:
         """Sessions with a connection."""
         return [session for session in self.sessions.values() if session.connection is not None]
 
-    def announce(self, event: str, guild: Guild | None, say: Callable[[Reader], Json]) -> None:
+    def announce(
+        self, event: str, guild: DiscordGuildState | None, build_payload: Callable[[DiscordReader], Json]
+    ) -> None:
         for session in self.sessions.values():
-            if (guild is None or guild.has_bot or event == "INTERACTION_CREATE") and session.hears(event, guild):
-                session.dispatch(event, say(session.reader))
+            if (guild is None or guild.has_bot or event == "INTERACTION_CREATE") and session.receives(event, guild):
+                session.dispatch(event, build_payload(session.reader))
 
-    def is_heard(self, guild: Guild | None) -> bool:
+    def has_listener(self, guild: DiscordGuildState | None) -> bool:
         """Whether an interaction sent now finds a client."""
-        return any(session.hears("INTERACTION_CREATE", guild) for session in self.live)
+        return any(session.receives("INTERACTION_CREATE", guild) for session in self.connected_sessions)
 
     # Misfortune.
 
-    def ask_to_reconnect(self) -> None:
+    def request_reconnect(self) -> None:
         """RECONNECT to everyone: clients come back and resume."""
-        for session in self.live:
+        for session in self.connected_sessions:
             assert session.connection is not None
             session.connection.send({"op": RECONNECT, "d": None})
 
-    def invalidate(self, *, resumable: bool = False) -> None:
+    def invalidate_sessions(self, *, resumable: bool = False) -> None:
         """INVALID_SESSION to everyone; what they miss is gone unless `resumable`."""
-        for session in self.live:
+        for session in self.connected_sessions:
             assert session.connection is not None
             session.connection.send({"op": INVALID_SESSION, "d": resumable})
             if not resumable:
                 del self.sessions[session.id]
 
-    async def close_all(self, code: int) -> None:
+    async def close_connections(self, code: int) -> None:
         """Close each connection with this code; sessions can be resumed."""
         for connection in list(self._connections):
             self._forget(connection)
             await connection.close(code)
 
-    def cut_all(self) -> None:
+    def drop_connections(self) -> None:
         """Break each connection without a word."""
         for connection in list(self._connections):
             self._forget(connection)
@@ -99,7 +107,7 @@ class GatewaySide:
             if transport is not None:
                 transport.abort()
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: DiscordGatewayConnection) -> None:
         self._connections.discard(connection)
         for session in self.sessions.values():
             if session.connection is connection:
@@ -114,105 +122,107 @@ class GatewaySide:
         await socket.prepare(http)
         kind = http.query.get("compress")
         try:
-            compress = compressor(kind) if kind else None
-        except UnknownCompression:
+            compress = create_compressor(kind) if kind else None
+        except UnsupportedCompression:
             await socket.close(code=4002)
             return socket
-        connection = Connection(socket, compress, self._emulator.gateway_latency)
+        connection = DiscordGatewayConnection(socket, compress, self._emulator.gateway_latency_seconds)
         self._connections.add(connection)
         connection.send({"op": HELLO, "d": {"heartbeat_interval": int(self.heartbeat_seconds * 1000)}})
-        session: Session | None = None
+        session: DiscordGatewaySession | None = None
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    session = self._received(connection, session, message.data)
-        except Closed as closed:
+                    session = self._handle_packet(connection, session, message.data)
+        except GatewayClosed as closed:
             self.close_codes.append(closed.code)
-            self._emulator.records.violation("gateway", f"{closed}, closed with {closed.code}")
+            self._emulator.request_log.record_violation("gateway", f"{closed}, closed with {closed.code}")
             await connection.close(closed.code)
         finally:
             connection.stop()
-            self._left(connection, session)
+            self._handle_disconnect(connection, session)
         return socket
 
-    def _left(self, connection: Connection, session: Session | None) -> None:
+    def _handle_disconnect(self, connection: DiscordGatewayConnection, session: DiscordGatewaySession | None) -> None:
         """A client that says goodbye with 1000 or 1001 ends its session."""
         was_current = session is not None and session.connection is connection
         self._forget(connection)
         if session is not None and was_current and connection.socket.close_code in (1000, 1001):
             self.sessions.pop(session.id, None)
-        self._emulator.world.changes.happened()
+        self._emulator.state.changes.notify()
 
-    def _received(self, connection: Connection, session: Session | None, text: str) -> Session | None:
-        if len(text.encode()) > MOST_BYTES_SENT:
-            raise Closed(4002, "a payload is longer than 4096 bytes")
-        self._count(connection)
+    def _handle_packet(
+        self, connection: DiscordGatewayConnection, session: DiscordGatewaySession | None, text: str
+    ) -> DiscordGatewaySession | None:
+        if len(text.encode()) > MAX_PACKET_BYTES:
+            raise GatewayClosed(4002, "a payload is longer than 4096 bytes")
+        self._count_packet(connection)
         try:
             packet = json.loads(text)
             op, data = packet["op"], packet.get("d")
         except (ValueError, KeyError, TypeError):
-            raise Closed(4002, "a payload is no packet") from None
+            raise GatewayClosed(4002, "a payload is no packet") from None
         if op == HEARTBEAT:
-            self.heartbeats += 1
-            if not self.is_deaf:
+            self.heartbeat_count += 1
+            if not self.ignores_heartbeats:
                 connection.send({"op": HEARTBEAT_ACK, "d": None})
             return session
         if op in (IDENTIFY, RESUME):
             if session is not None:
-                raise Closed(4005, "identified twice")
+                raise GatewayClosed(4005, "identified twice")
             return self._identify(connection, data) if op == IDENTIFY else self._resume(connection, data)
         if session is None:
-            raise Closed(4003, f"operation {op} before IDENTIFY")
+            raise GatewayClosed(4003, f"operation {op} before IDENTIFY")
         if op == REQUEST_MEMBERS:
             self._send_members(session, data)
         elif op not in (PRESENCE, VOICE_STATE):
-            raise Closed(4001, f"operation {op} is unknown")
+            raise GatewayClosed(4001, f"operation {op} is unknown")
         return session
 
-    def _count(self, connection: Connection) -> None:
+    def _count_packet(self, connection: DiscordGatewayConnection) -> None:
         now = self._emulator.clock.now()
-        commands = connection.commands
+        commands = connection.packet_times
         commands.append(now)
         while commands[0] < now - 60:
             commands.popleft()
-        if len(commands) > MOST_COMMANDS_A_MINUTE:
-            raise Closed(4008, "more than 120 packets in a minute")
+        if len(commands) > MAX_PACKETS_PER_MINUTE:
+            raise GatewayClosed(4008, "more than 120 packets in a minute")
 
-    def _identify(self, connection: Connection, data: Json) -> Session | None:
+    def _identify(self, connection: DiscordGatewayConnection, data: Json) -> DiscordGatewaySession | None:
         self._check_token(data)
-        intents = self._checked_intents(data.get("intents"))
+        intents = self._check_intents(data.get("intents"))
         shard, shards = data.get("shard") or (0, 1)
         if not 0 <= shard < shards:
-            raise Closed(4010, f"shard {shard} of {shards}")
-        if shards < self._emulator.least_shards:
-            raise Closed(4011, "sharding is required")
+            raise GatewayClosed(4010, f"shard {shard} of {shards}")
+        if shards < self._emulator.min_shards:
+            raise GatewayClosed(4011, "sharding is required")
         now = self._emulator.clock.now()
-        if now - self._last_identify < self.seconds_between_identifies:
+        if now - self._last_identify < self.identify_interval_seconds:
             connection.send({"op": INVALID_SESSION, "d": False})
             return None
         self._last_identify = now
-        self.identifies += 1
-        session = Session(secrets.token_hex(16), intents, shard, shards, connection=connection)
+        self.identify_count += 1
+        session = DiscordGatewaySession(secrets.token_hex(16), intents, shard, shards, connection=connection)
         self.sessions[session.id] = session
         self._greet(session)
-        self._emulator.world.changes.happened()
+        self._emulator.state.changes.notify()
         return session
 
     def _check_token(self, data: Json) -> None:
         if str(data.get("token")).removeprefix("Bot ") != self._emulator.token:
-            raise Closed(4004, "authentication failed")
+            raise GatewayClosed(4004, "authentication failed")
 
-    def _checked_intents(self, intents: Any) -> int:
+    def _check_intents(self, intents: Any) -> int:
         if not isinstance(intents, int) or intents & ~_ALL_INTENTS:
-            raise Closed(4013, f"intents {intents} are invalid")
+            raise GatewayClosed(4013, f"intents {intents} are invalid")
         for intent, flags in _APPLICATION_FLAGS.items():
             if intents & intent and not self._emulator.application_flags & flags:
-                raise Closed(4014, f"intent {intent} is privileged and not enabled")
+                raise GatewayClosed(4014, f"intent {intent} is privileged and not enabled")
         return intents
 
-    def _greet(self, session: Session) -> None:
+    def _greet(self, session: DiscordGatewaySession) -> None:
         emulator = self._emulator
-        guilds = [guild for guild in emulator.bot_guilds() if session.hears("GUILD_CREATE", guild)]
+        guilds = [guild for guild in emulator.list_bot_guilds() if session.receives("GUILD_CREATE", guild)]
         ready: Json = {
             "v": 10,
             "user": user_json(emulator.bot) | {"verified": True, "mfa_enabled": False, "email": None},
@@ -220,7 +230,7 @@ class GatewaySide:
             "session_id": session.id,
             "resume_gateway_url": emulator.gateway_url,
             "shard": [session.shard, session.shards],
-            "application": {"id": str(emulator.world.application_id), "flags": emulator.application_flags},
+            "application": {"id": str(emulator.state.application_id), "flags": emulator.application_flags},
             "private_channels": [],
             "relationships": [],
             "session_type": "normal",
@@ -229,7 +239,7 @@ class GatewaySide:
         for guild in guilds:
             session.dispatch("GUILD_CREATE", guild_create_json(guild, emulator.bot) | {"unavailable": False})
 
-    def _resume(self, connection: Connection, data: Json) -> Session | None:
+    def _resume(self, connection: DiscordGatewayConnection, data: Json) -> DiscordGatewaySession | None:
         self._check_token(data)
         session = self.sessions.get(str(data.get("session_id")))
         if session is None:
@@ -237,20 +247,20 @@ class GatewaySide:
             return None
         sequence = data.get("seq")
         if not isinstance(sequence, int) or sequence > session.sequence:
-            raise Closed(4007, f"sequence {sequence} was never sent")
-        self.resumes += 1
+            raise GatewayClosed(4007, f"sequence {sequence} was never sent")
+        self.resume_count += 1
         session.connection = connection
         for packet in session.events:
             if packet["s"] > sequence:
                 connection.send(packet)
         session.dispatch("RESUMED", {})
-        self._emulator.world.changes.happened()
+        self._emulator.state.changes.notify()
         return session
 
-    def _send_members(self, session: Session, data: Json) -> None:
-        guild = self._emulator.world.guilds[int(data["guild_id"])]
+    def _send_members(self, session: DiscordGatewaySession, data: Json) -> None:
+        guild = self._emulator.state.guilds[int(data["guild_id"])]
         if not session.intents & MEMBERS and not data.get("user_ids") and not data.get("query"):
-            raise Closed(4014, "the whole member list needs the members intent")
+            raise GatewayClosed(4014, "the whole member list needs the members intent")
         wanted = {int(one) for one in _as_list(data.get("user_ids"))}
         query = (data.get("query") or "").lower()
         found = [

@@ -3,30 +3,30 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.emulators.discord.changes import PATIENCE
-from tests.emulators.discord.world import Channel, Json, User, World
+from tests.emulators.discord.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.discord.world import DiscordChannelState, DiscordState, DiscordUserState, Json
 
 if TYPE_CHECKING:
-    from tests.emulators.discord.messages import Message
+    from tests.emulators.discord.messages import DiscordMessageState
 
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
 MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
-SECONDS_TO_ACKNOWLEDGE = 3.0
-SECONDS_OF_TOKEN = 15 * 60.0
+ACKNOWLEDGEMENT_SECONDS = 3.0
+TOKEN_SECONDS = 15 * 60.0
 
 
 @dataclass(eq=False)
-class Modal:
+class DiscordModalState:
     """A form that was shown to a person."""
 
-    interaction: "Interaction"
+    interaction: "DiscordInteractionState"
     custom_id: str
     title: str
     components: list[Json]
 
 
 @dataclass(eq=False)
-class Interaction:
+class DiscordInteractionState:
     """A command, a press, an autocompletion or a submitted form.
 
     Await `acknowledged`, `message`, `modal_shown` or `choices_shown`; read `replies` for everything it brought.
@@ -35,80 +35,84 @@ class Interaction:
     id: int
     token: str
     kind: int
-    world: World
-    user: User
-    channel: Channel
+    state: DiscordState
+    user: DiscordUserState
+    channel: DiscordChannelState
     data: Json
     sent_at: float
     context: int
-    owners: dict[str, str]
-    message_pressed: "Message | None" = None
+    installation_owners: dict[str, str]
+    source_message: "DiscordMessageState | None" = None
     upload_limit: int = 0
-    was_heard: bool = True
+    was_delivered: bool = True
     """Whether a client was connected when the person acted."""
-    answered_at: float | None = None
-    answer_kind: int | None = None
-    original: "Message | None" = None
+    acknowledged_at: float | None = None
+    response_kind: int | None = None
+    original_message: "DiscordMessageState | None" = None
     """What `@original` is: the answer's message, or the pressed message after an update."""
-    replies: list["Message"] = field(default_factory=list)
+    replies: list["DiscordMessageState"] = field(default_factory=list)
     """The messages it brought, ephemeral ones too, in order."""
-    modal: Modal | None = None
+    modal: DiscordModalState | None = None
     choices: list[Json] | None = None
-    edited_pressed_message: bool = False
+    has_edited_source_message: bool = False
 
     @property
     def is_late(self) -> bool:
         """The person reads “The application did not respond”."""
-        waited = (self.answered_at or self.world.clock.now()) - self.sent_at
-        return waited > self.world.clock.span(SECONDS_TO_ACKNOWLEDGE)
+        waited = (self.acknowledged_at or self.state.clock.now()) - self.sent_at
+        return waited > self.state.clock.scale(ACKNOWLEDGEMENT_SECONDS)
 
     @property
     def is_expired(self) -> bool:
         """Its token is dead."""
-        return self.world.clock.now() - self.sent_at > self.world.clock.span(SECONDS_OF_TOKEN)
+        return self.state.clock.now() - self.sent_at > self.state.clock.scale(TOKEN_SECONDS)
 
     @property
-    def is_answered(self) -> bool:
-        return self.answered_at is not None
+    def is_acknowledged(self) -> bool:
+        return self.acknowledged_at is not None
 
     @property
-    def acknowledged_after(self) -> float:
+    def acknowledgement_seconds(self) -> float:
         """Seconds from the person's act to the acknowledgement."""
-        assert self.answered_at is not None, "not acknowledged yet"
-        return self.answered_at - self.sent_at
+        assert self.acknowledged_at is not None, "not acknowledged yet"
+        return self.acknowledged_at - self.sent_at
 
     @property
-    def private_replies(self) -> list["Message"]:
+    def private_replies(self) -> list["DiscordMessageState"]:
         """Those that only this person sees, without deleted ones."""
         return [message for message in self.replies if message.is_ephemeral and not message.is_deleted]
 
-    async def acknowledged(self, patience: float = PATIENCE) -> float:
+    async def wait_for_acknowledgement(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> float:
         """Seconds from the person's act to the acknowledgement."""
-        await self.world.changes.until(lambda: self.is_answered, f"an acknowledgement of {self}", patience)
-        return self.acknowledged_after
+        await self.state.changes.wait_for(
+            lambda: self.is_acknowledged, f"an acknowledgement of {self}", timeout_seconds
+        )
+        return self.acknowledgement_seconds
 
-    async def message(self, patience: float = PATIENCE) -> "Message":
+    async def wait_for_message(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "DiscordMessageState":
         """The first message it shows, once it is more than “thinking”."""
-        return await self.world.changes.until(self._first_message, f"a message from {self}", patience)
+        return await self.state.changes.wait_for(self._find_message, f"a message from {self}", timeout_seconds)
 
-    async def private_message(self, patience: float = PATIENCE) -> "Message":
+    async def wait_for_private_message(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "DiscordMessageState":
         """The first message that only this person sees, once it is more than “thinking”."""
-        return await self.world.changes.until(self._first_private, f"a private message from {self}", patience)
+        return await self.state.changes.wait_for(
+            self._find_private_message, f"a private message from {self}", timeout_seconds
+        )
 
-    async def modal_shown(self, patience: float = PATIENCE) -> Modal:
-        return await self.world.changes.until(lambda: self.modal, f"a modal from {self}", patience)
+    async def wait_for_modal(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> DiscordModalState:
+        return await self.state.changes.wait_for(lambda: self.modal, f"a modal from {self}", timeout_seconds)
 
-    async def choices_shown(self, patience: float = PATIENCE) -> list[Json]:
+    async def wait_for_choices(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> list[Json]:
         """The choices of an autocompletion: `[{"name", "value"}]`."""
-        await self.world.changes.until(lambda: self.choices is not None, f"choices from {self}", patience)
+        await self.state.changes.wait_for(lambda: self.choices is not None, f"choices from {self}", timeout_seconds)
         return self.choices or []
 
-    def _first_message(self) -> "Message | None":
-        if self.edited_pressed_message:
-            return self.message_pressed
+    def _find_message(self) -> "DiscordMessageState | None":
+        if self.has_edited_source_message:
+            return self.source_message
         return next((found for found in self.replies if not (found.is_thinking or found.is_deleted)), None)
 
-    def _first_private(self) -> "Message | None":
+    def _find_private_message(self) -> "DiscordMessageState | None":
         return next((found for found in self.private_replies if not found.is_thinking), None)
 
     def __str__(self) -> str:

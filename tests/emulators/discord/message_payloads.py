@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tests.emulators.discord.messages import Attachment, Message
-from tests.emulators.discord.payloads import channel_json, member_json, stamp, user_json
-from tests.emulators.discord.world import Json, Reader
+from tests.emulators.discord.messages import DiscordAttachmentState, DiscordMessageState
+from tests.emulators.discord.payloads import channel_json, format_timestamp, member_json, user_json
+from tests.emulators.discord.world import DiscordReader, Json
 
 if TYPE_CHECKING:
-    from tests.emulators.discord.interactions import Interaction
+    from tests.emulators.discord.interactions import DiscordInteractionState
 
 
-def attachment_json(attachment: Attachment) -> Json:
+def attachment_json(attachment: DiscordAttachmentState) -> Json:
     payload: Json = {
         "id": str(attachment.id),
         "filename": attachment.filename,
@@ -29,15 +29,17 @@ def attachment_json(attachment: Attachment) -> Json:
     return payload
 
 
-def message_json(message: Message, reader: Reader | None = None, *, with_reference: bool = True) -> Json:
+def message_json(
+    message: DiscordMessageState, reader: DiscordReader | None = None, *, with_reference: bool = True
+) -> Json:
     """As REST shows it, or, to a gateway session, with what that session may not read left empty."""
     is_hidden = reader is not None and not reader.message_content and _is_private_to_its_author(message)
     payload: Json = {
         "id": str(message.id),
         "channel_id": str(message.channel.id),
         "author": user_json(message.author),
-        "timestamp": stamp(message.created_at),
-        "edited_timestamp": None if message.edited_at is None else stamp(message.edited_at),
+        "timestamp": format_timestamp(message.created_at),
+        "edited_timestamp": None if message.edited_at is None else format_timestamp(message.edited_at),
         "type": message.kind,
         "flags": message.flags,
         "tts": False,
@@ -53,13 +55,13 @@ def message_json(message: Message, reader: Reader | None = None, *, with_referen
     return payload | _optional_parts(message, reader, with_reference=with_reference)
 
 
-def _is_private_to_its_author(message: Message) -> bool:
+def _is_private_to_its_author(message: DiscordMessageState) -> bool:
     """Whether the message content intent is needed: not for direct messages, the bot's own, and mentions of it."""
-    bot = message.channel.world.bot
+    bot = message.channel.state.bot
     return message.channel.guild is not None and message.author is not bot and bot not in message.mentions
 
 
-def _optional_parts(message: Message, reader: Reader | None, *, with_reference: bool) -> Json:
+def _optional_parts(message: DiscordMessageState, reader: DiscordReader | None, *, with_reference: bool) -> Json:
     payload: Json = {}
     if message.nonce is not None:
         payload["nonce"] = message.nonce
@@ -68,7 +70,7 @@ def _optional_parts(message: Message, reader: Reader | None, *, with_reference: 
     if message.reference is not None:
         payload |= _reference_parts(message.reference, reader, with_message=with_reference)
     if message.interaction is not None:
-        application = str(message.channel.world.application_id)
+        application = str(message.channel.state.application_id)
         metadata = metadata_json(message.interaction)
         payload |= {"application_id": application, "webhook_id": application, "interaction_metadata": metadata}
     if message.reactions:
@@ -76,7 +78,7 @@ def _optional_parts(message: Message, reader: Reader | None, *, with_reference: 
     return payload
 
 
-def _reference_parts(reference: Message, reader: Reader | None, *, with_message: bool) -> Json:
+def _reference_parts(reference: DiscordMessageState, reader: DiscordReader | None, *, with_message: bool) -> Json:
     payload: Json = {
         "message_reference": {"type": 0, "channel_id": str(reference.channel.id), "message_id": str(reference.id)}
     }
@@ -88,27 +90,27 @@ def _reference_parts(reference: Message, reader: Reader | None, *, with_message:
     return payload
 
 
-def _reaction_json(message: Message, emoji: str) -> Json:
+def _reaction_json(message: DiscordMessageState, emoji: str) -> Json:
     users = message.reactions[emoji]
     return {
         "count": len(users),
         "count_details": {"burst": 0, "normal": len(users)},
-        "me": message.channel.world.bot in users,
+        "me": message.channel.state.bot in users,
         "me_burst": False,
         "burst_colors": [],
         "emoji": {"id": None, "name": emoji},
     }
 
 
-def metadata_json(interaction: "Interaction") -> Json:
+def metadata_json(interaction: "DiscordInteractionState") -> Json:
     payload: Json = {
         "id": str(interaction.id),
         "type": interaction.kind,
         "user": user_json(interaction.user),
-        "authorizing_integration_owners": interaction.owners,
+        "authorizing_integration_owners": interaction.installation_owners,
     }
-    if interaction.message_pressed is not None:
-        payload["interacted_message_id"] = str(interaction.message_pressed.id)
+    if interaction.source_message is not None:
+        payload["interacted_message_id"] = str(interaction.source_message.id)
     if interaction.kind == 5:
         payload["triggering_interaction_metadata"] = payload | {"type": 2}
     if interaction.kind == 2:
@@ -116,9 +118,9 @@ def metadata_json(interaction: "Interaction") -> Json:
     return payload
 
 
-def interaction_json(interaction: "Interaction") -> Json:
+def interaction_json(interaction: "DiscordInteractionState") -> Json:
     """What INTERACTION_CREATE tells."""
-    channel, world = interaction.channel, interaction.world
+    channel, world = interaction.channel, interaction.state
     payload: Json = {
         "id": str(interaction.id),
         "application_id": str(world.application_id),
@@ -130,14 +132,14 @@ def interaction_json(interaction: "Interaction") -> Json:
         "channel": channel_json(channel),
         "locale": interaction.user.locale,
         "context": interaction.context,
-        "authorizing_integration_owners": interaction.owners,
+        "authorizing_integration_owners": interaction.installation_owners,
         "app_permissions": str(_app_permissions(interaction)),
         "attachment_size_limit": interaction.upload_limit,
         "entitlements": [],
         "entitlement_sku_ids": [],
     }
-    if interaction.message_pressed is not None:
-        payload["message"] = message_json(interaction.message_pressed)
+    if interaction.source_message is not None:
+        payload["message"] = message_json(interaction.source_message)
     if channel.guild is None:
         return payload | {"user": user_json(interaction.user)}
     member = channel.guild.members[interaction.user.id]
@@ -149,7 +151,7 @@ def interaction_json(interaction: "Interaction") -> Json:
     }
 
 
-def _app_permissions(interaction: "Interaction") -> int:
+def _app_permissions(interaction: "DiscordInteractionState") -> int:
     """Where the bot is not, what an app may do through a user's install: answer, with files and links."""
-    powers: Any = interaction.world.bot_permissions(interaction.channel)
+    powers: Any = interaction.state.compute_bot_permissions(interaction.channel)
     return int(powers or (1 << 11 | 1 << 14 | 1 << 15 | 1 << 17 | 1 << 18))

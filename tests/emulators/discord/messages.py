@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tests.emulators.discord.changes import PATIENCE
-from tests.emulators.discord.world import Channel, Json, User
+from tests.emulators.discord.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.discord.world import DiscordChannelState, DiscordUserState, Json
 
 if TYPE_CHECKING:
-    from tests.emulators.discord.interactions import Interaction
+    from tests.emulators.discord.interactions import DiscordInteractionState
 
 EPHEMERAL, LOADING, HAS_THREAD, COMPONENTS_V2, SUPPRESS_NOTIFICATIONS = 1 << 6, 1 << 7, 1 << 5, 1 << 15, 1 << 12
 ROW, BUTTON, STRING_SELECT, SECTION, TEXT_DISPLAY, THUMBNAIL, GALLERY, FILE = 1, 2, 3, 9, 10, 11, 12, 13
@@ -17,7 +17,7 @@ _SYSTEM_KINDS = (18, 21)
 
 
 @dataclass(eq=False)
-class Attachment:
+class DiscordAttachmentState:
     """A file of a message. `data` are its bytes, `description` its alt text."""
 
     id: int
@@ -31,7 +31,7 @@ class Attachment:
 
 
 @dataclass(frozen=True)
-class Picture:
+class DiscordPictureState:
     """A picture of a gallery or thumbnail, as seen. `data` is empty where the file lies elsewhere."""
 
     url: str
@@ -42,7 +42,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Button:
+class DiscordButtonState:
     """As seen; `custom_id` is empty for links."""
 
     label: str
@@ -54,59 +54,59 @@ class Button:
 
 
 @dataclass(frozen=True)
-class Version:
+class DiscordMessageVersion:
     """What the message showed from `at` (Unix seconds) on."""
 
     at: float
     content: str
     components: tuple[Json, ...]
     embeds: tuple[Json, ...]
-    attachments: tuple[Attachment, ...]
+    attachments: tuple[DiscordAttachmentState, ...]
     flags: int
 
     @property
     def text(self) -> str:
-        return text_of(self.content, self.embeds, self.components)
+        return extract_text(self.content, self.embeds, self.components)
 
     @property
-    def labels(self) -> list[str]:
-        return [button.label for button in buttons_of(self.components)]
+    def button_labels(self) -> list[str]:
+        return [button.label for button in extract_buttons(self.components)]
 
-    def shows_the_same_as(self, other: "Version") -> bool:
+    def has_same_content(self, other: "DiscordMessageVersion") -> bool:
         return replace(self, at=0.0) == replace(other, at=0.0)
 
 
 @dataclass(eq=False)
-class Message:
+class DiscordMessageState:
     """`kind` is Discord's type: 0 ordinary, 19 a reply, 20 and 23 answers to commands. `versions` holds every edit."""
 
     id: int
-    channel: Channel
-    author: User
+    channel: DiscordChannelState
+    author: DiscordUserState
     created_at: float
     kind: int = 0
     content: str = ""
     embeds: list[Json] = field(default_factory=list)
     components: list[Json] = field(default_factory=list)
-    attachments: list[Attachment] = field(default_factory=list)
+    attachments: list[DiscordAttachmentState] = field(default_factory=list)
     flags: int = 0
     nonce: str | int | None = None
-    reference: "Message | None" = None
-    interaction: "Interaction | None" = None
+    reference: "DiscordMessageState | None" = None
+    interaction: "DiscordInteractionState | None" = None
     """The interaction it answers."""
-    visible_to: User | None = None
+    visible_to: DiscordUserState | None = None
     """Whom an ephemeral message is shown to."""
-    mentions: list[User] = field(default_factory=list)
+    mentions: list[DiscordUserState] = field(default_factory=list)
     mentions_everyone: bool = False
     mentioned_roles: list[int] = field(default_factory=list)
-    pings: list[User] = field(default_factory=list)
+    notified_users: list[DiscordUserState] = field(default_factory=list)
     """Who was really notified."""
-    thread: Channel | None = None
+    thread: DiscordChannelState | None = None
     edited_at: float | None = None
     is_deleted: bool = False
-    old_edits: int = 0
-    reactions: dict[str, list[User]] = field(default_factory=dict)
-    versions: list[Version] = field(default_factory=list)
+    old_edit_count: int = 0
+    reactions: dict[str, list[DiscordUserState]] = field(default_factory=dict)
+    versions: list[DiscordMessageVersion] = field(default_factory=list)
 
     @property
     def is_system(self) -> bool:
@@ -128,45 +128,50 @@ class Message:
     @property
     def text(self) -> str:
         """All words, in the order they are seen: content, embeds, text displays."""
-        return text_of(self.content, self.embeds, self.components)
+        return extract_text(self.content, self.embeds, self.components)
 
     @property
-    def buttons(self) -> list[Button]:
-        return buttons_of(self.components)
+    def buttons(self) -> list[DiscordButtonState]:
+        return extract_buttons(self.components)
 
     @property
-    def labels(self) -> list[str]:
+    def button_labels(self) -> list[str]:
         return [button.label for button in self.buttons]
 
     @property
     def selects(self) -> list[Json]:
-        return [node for node in walk(self.components) if node["type"] in SELECTS]
+        return [node for node in walk_components(self.components) if node["type"] in SELECTS]
 
     @property
-    def gallery(self) -> list[Picture]:
+    def pictures(self) -> list[DiscordPictureState]:
         """The pictures of its galleries and thumbnails, in order."""
-        items = [item for node in walk(self.components) for item in _media_items(node)]
+        items = [item for node in walk_components(self.components) for item in _media_items(node)]
         return [self._picture(item) for item in items]
 
-    async def becomes(
-        self, look: "Callable[[Message], object]", what: str = "a change", patience: float = PATIENCE
-    ) -> "Message":
+    async def wait_until(
+        self,
+        condition: "Callable[[DiscordMessageState], object]",
+        description: str = "a change",
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> "DiscordMessageState":
         """This message, once `look` likes it."""
-        told = f"{what} of a message that says {self.text!r}"
-        return await self.channel.world.changes.until(lambda: self if look(self) else None, told, patience)
+        told = f"{description} of a message that says {self.text!r}"
+        return await self.channel.state.changes.wait_for(
+            lambda: self if condition(self) else None, told, timeout_seconds
+        )
 
-    def file(self, filename: str) -> Attachment:
+    def find_attachment(self, filename: str) -> DiscordAttachmentState:
         return next(found for found in self.attachments if found.filename == filename)
 
-    def remember_version(self, at: float) -> None:
+    def record_version(self, at: float) -> None:
         shown = tuple(self.components), tuple(self.embeds), tuple(self.attachments)
-        self.versions.append(Version(at, self.content, *shown, self.flags))
+        self.versions.append(DiscordMessageVersion(at, self.content, *shown, self.flags))
 
-    def _picture(self, item: Json) -> Picture:
+    def _picture(self, item: Json) -> DiscordPictureState:
         url = item["media"]["url"]
         found = next((one for one in self.attachments if one.url == url), None)
         data, filename = (found.data, found.filename) if found else (b"", "")
-        return Picture(url, data, filename, item.get("description"), bool(item.get("spoiler")))
+        return DiscordPictureState(url, data, filename, item.get("description"), bool(item.get("spoiler")))
 
 
 def _media_items(node: Json) -> list[Json]:
@@ -175,29 +180,29 @@ def _media_items(node: Json) -> list[Json]:
     return [node] if node["type"] == THUMBNAIL else []
 
 
-def walk(components: Any) -> Iterator[Json]:
+def walk_components(components: Any) -> Iterator[Json]:
     """Each component, depth first, as people read them."""
     for node in components:
         yield node
-        yield from walk(node.get("components") or ())
+        yield from walk_components(node.get("components") or ())
         for name in ("component", "accessory"):
             if node.get(name):
-                yield from walk([node[name]])
+                yield from walk_components([node[name]])
 
 
-def text_of(content: str, embeds: Any, components: Any) -> str:
+def extract_text(content: str, embeds: Any, components: Any) -> str:
     parts = [content]
     for embed in embeds:
         parts += [embed.get("title") or "", embed.get("description") or ""]
         parts += [f"{entry['name']}: {entry['value']}" for entry in embed.get("fields", ())]
         parts.append((embed.get("footer") or {}).get("text", ""))
-    parts += [node["content"] for node in walk(components) if node["type"] == TEXT_DISPLAY]
+    parts += [node["content"] for node in walk_components(components) if node["type"] == TEXT_DISPLAY]
     return "\n".join(part for part in parts if part)
 
 
-def buttons_of(components: Any) -> list[Button]:
+def extract_buttons(components: Any) -> list[DiscordButtonState]:
     return [
-        Button(
+        DiscordButtonState(
             node.get("label") or "",
             node.get("custom_id") or "",
             node["style"],
@@ -205,6 +210,6 @@ def buttons_of(components: Any) -> list[Button]:
             node.get("url"),
             (node.get("emoji") or {}).get("name"),
         )
-        for node in walk(components)
+        for node in walk_components(components)
         if node["type"] == BUTTON
     ]

@@ -2,17 +2,26 @@
 
 from datetime import UTC, datetime
 
-from tests.emulators.discord.world import DIRECT, GROUP, Channel, Guild, Json, Member, Role, User
+from tests.emulators.discord.world import (
+    DIRECT,
+    GROUP,
+    DiscordChannelState,
+    DiscordGuildState,
+    DiscordMemberState,
+    DiscordRoleState,
+    DiscordUserState,
+    Json,
+)
 
 MEBIBYTE = 1024 * 1024
 
 
-def stamp(at: float) -> str:
+def format_timestamp(at: float) -> str:
     """Unix seconds as Discord writes a moment."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
 
 
-def user_json(user: User) -> Json:
+def user_json(user: DiscordUserState) -> Json:
     return {
         "id": str(user.id),
         "username": user.name,
@@ -26,11 +35,13 @@ def user_json(user: User) -> Json:
     }
 
 
-def member_json(member: Member, *, channel: Channel | None = None, with_user: bool = True) -> Json:
+def member_json(
+    member: DiscordMemberState, *, channel: DiscordChannelState | None = None, with_user: bool = True
+) -> Json:
     """With what they may do in `channel`, as interactions tell it."""
     payload: Json = {
         "roles": [str(role.id) for role in member.roles],
-        "joined_at": stamp(member.joined_at),
+        "joined_at": format_timestamp(member.joined_at),
         "nick": None,
         "avatar": None,
         "banner": None,
@@ -48,7 +59,7 @@ def member_json(member: Member, *, channel: Channel | None = None, with_user: bo
     return payload
 
 
-def role_json(role: Role) -> Json:
+def role_json(role: DiscordRoleState) -> Json:
     return {
         "id": str(role.id),
         "name": role.name,
@@ -66,7 +77,7 @@ def role_json(role: Role) -> Json:
     }
 
 
-def channel_json(channel: Channel) -> Json:
+def channel_json(channel: DiscordChannelState) -> Json:
     last = channel.history[-1].id if channel.history else None
     payload: Json = {
         "id": str(channel.id),
@@ -84,7 +95,7 @@ def channel_json(channel: Channel) -> Json:
     return payload | (_thread_part(channel) if channel.is_thread else _text_part(channel))
 
 
-def _text_part(channel: Channel) -> Json:
+def _text_part(channel: DiscordChannelState) -> Json:
     assert channel.guild is not None
     roles = {role.id for role in channel.guild.roles}
     return {
@@ -100,7 +111,7 @@ def _text_part(channel: Channel) -> Json:
     }
 
 
-def _thread_part(thread: Channel) -> Json:
+def _thread_part(thread: DiscordChannelState) -> Json:
     assert thread.parent is not None
     assert thread.owner is not None
     return {
@@ -111,20 +122,20 @@ def _thread_part(thread: Channel) -> Json:
         "member_count": len(thread.thread_members),
         "thread_metadata": {
             "archived": thread.archived,
-            "archive_timestamp": stamp(thread.archived_at),
+            "archive_timestamp": format_timestamp(thread.archived_at),
             "auto_archive_duration": thread.archive_minutes,
             "locked": thread.locked,
-            "create_timestamp": stamp(thread.archived_at),
+            "create_timestamp": format_timestamp(thread.archived_at),
         },
     }
 
 
-def thread_member_json(thread: Channel, user: User) -> Json:
-    at = stamp(thread.archived_at)
+def thread_member_json(thread: DiscordChannelState, user: DiscordUserState) -> Json:
+    at = format_timestamp(thread.archived_at)
     return {"id": str(thread.id), "user_id": str(user.id), "join_timestamp": at, "flags": 0}
 
 
-def guild_json(guild: Guild) -> Json:
+def guild_json(guild: DiscordGuildState) -> Json:
     """What REST tells of a guild."""
     return {
         "id": str(guild.id),
@@ -172,24 +183,24 @@ def guild_json(guild: Guild) -> Json:
     }
 
 
-def _tier(guild: Guild) -> int:
+def _tier(guild: DiscordGuildState) -> int:
     """The boost level that goes with the guild's upload limit."""
     return sum(guild.upload_limit >= level * MEBIBYTE for level in (50, 100)) + (guild.upload_limit >= 50 * MEBIBYTE)
 
 
-def guild_create_json(guild: Guild, bot: User) -> Json:
+def guild_create_json(guild: DiscordGuildState, bot: DiscordUserState) -> Json:
     """What GUILD_CREATE tells: also channels, threads the bot may see, and, without the members intent, the bot.
 
     A guild that the bot was in before comes with `unavailable: false` besides; one that it just joined does not.
     """
     mine = guild.members[bot.id]
     return guild_json(guild) | {
-        "joined_at": stamp(mine.joined_at),
+        "joined_at": format_timestamp(mine.joined_at),
         "large": False,
         "member_count": len(guild.members),
         "members": [member_json(mine)],
         "channels": [channel_json(channel) for channel in guild.channels],
-        "threads": [thread_json_for(thread, bot) for thread in guild.active_threads],
+        "threads": [thread_json(thread, bot) for thread in guild.active_threads],
         "presences": [],
         "voice_states": [],
         "stage_instances": [],
@@ -198,7 +209,7 @@ def guild_create_json(guild: Guild, bot: User) -> Json:
     }
 
 
-def thread_json_for(thread: Channel, user: User) -> Json:
+def thread_json(thread: DiscordChannelState, user: DiscordUserState) -> Json:
     """With the user's own membership, if any."""
     payload = channel_json(thread)
     if user in thread.thread_members:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-BITS = {
+PERMISSION_BITS = {
     "create_instant_invite": 1 << 0,
     "kick_members": 1 << 1,
     "ban_members": 1 << 2,
@@ -28,8 +28,8 @@ BITS = {
     "moderate_members": 1 << 40,
     "use_external_apps": 1 << 50,
 }
-EVERYTHING = (1 << 53) - 1
-ORDINARY = (
+ALL_PERMISSIONS = (1 << 53) - 1
+DEFAULT_PERMISSIONS = (
     "create_instant_invite",
     "add_reactions",
     "view_channel",
@@ -47,24 +47,24 @@ ORDINARY = (
 """What everyone may do in a new guild."""
 
 
-def bits(names: Iterable[str]) -> int:
+def parse_permissions(names: Iterable[str]) -> int:
     """`send_messages`, or Discord's own spelling `SendMessages` and `SEND_MESSAGES`."""
     total = 0
     for name in names:
-        total |= BITS[_as_ours(name)]
+        total |= PERMISSION_BITS[_to_snake_case(name)]
     return total
 
 
-def _as_ours(name: str) -> str:
+def _to_snake_case(name: str) -> str:
     if name.isupper() or name.islower():
         return name.lower()
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
-def effective(roles: int, overwrites: Iterable[tuple[int, int]], *, owns_guild: bool = False) -> int:
+def compute_permissions(roles: int, overwrites: Iterable[tuple[int, int]], *, owns_guild: bool = False) -> int:
     """The roles' bits with a channel's `(denied, allowed)` overwrites applied in Discord's order."""
-    if owns_guild or roles & BITS["administrator"]:
-        return EVERYTHING
+    if owns_guild or roles & PERMISSION_BITS["administrator"]:
+        return ALL_PERMISSIONS
     for denied, allowed in overwrites:
         roles = (roles & ~denied) | allowed
-    return roles if roles & BITS["view_channel"] else 0
+    return roles if roles & PERMISSION_BITS["view_channel"] else 0

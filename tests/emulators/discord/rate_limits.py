@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.emulators.discord.clock import PlatformClock
+from tests.emulators.discord.clock import DiscordClock
 
-GLOBAL_CALLS, GLOBAL_SECONDS = 50, 1.0
+MAX_GLOBAL_CALLS, GLOBAL_SECONDS = 50, 1.0
 
 
 @dataclass(frozen=True)
-class Limit:
+class DiscordRateLimit:
     """`calls` per `seconds`, for each value of the path parameters that `per` names. Operations share a `bucket`."""
 
     bucket: str
@@ -25,22 +25,22 @@ class Limit:
     per: tuple[str, ...] = ("channel_id",)
 
 
-_WEBHOOK = Limit("interaction webhook", 5, 2.0, ("webhook_token",))
-_THREADS = Limit("threads", 50, 300.0)
-_COMMANDS = Limit("commands", 20, 20.0, ("application_id", "guild_id"))
-_READS = Limit("reads", 50, 1.0, ("channel_id", "guild_id", "webhook_token"))
-_OTHERS = Limit("others", 10, 5.0, ("channel_id", "guild_id"))
+_WEBHOOK = DiscordRateLimit("interaction webhook", 5, 2.0, ("webhook_token",))
+_THREADS = DiscordRateLimit("threads", 50, 300.0)
+_COMMANDS = DiscordRateLimit("commands", 20, 20.0, ("application_id", "guild_id"))
+_READS = DiscordRateLimit("reads", 50, 1.0, ("channel_id", "guild_id", "webhook_token"))
+_OTHERS = DiscordRateLimit("others", 10, 5.0, ("channel_id", "guild_id"))
 
-LIMITS: Mapping[str, Limit] = {
-    "create_message": Limit("messages created", 5, 5.0),
-    "update_message": Limit("messages edited", 5, 5.0),
-    "delete_message": Limit("messages deleted", 5, 1.0),
-    "trigger_typing_indicator": Limit("typing", 5, 5.0),
-    "add_my_message_reaction": Limit("reactions", 4, 1.0),
-    "delete_my_message_reaction": Limit("reactions", 4, 1.0),
+LIMITS: Mapping[str, DiscordRateLimit] = {
+    "create_message": DiscordRateLimit("messages created", 5, 5.0),
+    "update_message": DiscordRateLimit("messages edited", 5, 5.0),
+    "delete_message": DiscordRateLimit("messages deleted", 5, 1.0),
+    "trigger_typing_indicator": DiscordRateLimit("typing", 5, 5.0),
+    "add_my_message_reaction": DiscordRateLimit("reactions", 4, 1.0),
+    "delete_my_message_reaction": DiscordRateLimit("reactions", 4, 1.0),
     "create_thread": _THREADS,
     "create_thread_from_message": _THREADS,
-    "create_dm": Limit("direct channels", 10, 10.0, ()),
+    "create_dm": DiscordRateLimit("direct channels", 10, 10.0, ()),
     "execute_webhook": _WEBHOOK,
     "update_original_webhook_message": _WEBHOOK,
     "update_webhook_message": _WEBHOOK,
@@ -52,15 +52,15 @@ LIMITS: Mapping[str, Limit] = {
     "create_guild_application_command": _COMMANDS,
 }
 
-HIDDEN: Mapping[str, Limit] = {
-    "followup": Limit("followups of a channel", 30, 60.0, ("channel_id",)),
-    "rename": Limit("renames", 2, 600.0),
+HIDDEN_LIMITS: Mapping[str, DiscordRateLimit] = {
+    "followup": DiscordRateLimit("followups of a channel", 30, 60.0, ("channel_id",)),
+    "rename": DiscordRateLimit("renames", 2, 600.0),
 }
 """Renames are PATCH /channels with a new name; followups are counted per channel over all interactions.
 
 Keys are these two, or ids of operations."""
 
-UNBOUND = {"create_interaction_response", "get_gateway", "get_bot_gateway"}
+OPERATIONS_WITHOUT_BUCKET = {"create_interaction_response", "get_gateway", "get_bot_gateway"}
 """Without a bucket of their own."""
 
 _FREE_OF_THE_GLOBAL_LIMIT = ("webhook_token", "interaction_token")
@@ -75,7 +75,7 @@ class _Window:
 
 
 @dataclass
-class Verdict:
+class DiscordRateLimitDecision:
     """`retry_after` is set, in seconds, when the call is refused; `scope` says by which kind of limit."""
 
     headers: dict[str, str]
@@ -84,22 +84,22 @@ class Verdict:
 
 
 @dataclass
-class RateLimits:
+class DiscordRateLimitCounter:
     """Counts calls. Change a size with `limits[...] = Limit(...)`, hide one with `hidden[...] = Limit(...)`."""
 
-    clock: PlatformClock
-    limits: dict[str, Limit] = field(default_factory=lambda: dict(LIMITS))
-    hidden: dict[str, Limit] = field(default_factory=lambda: dict(HIDDEN))
-    global_calls: int = GLOBAL_CALLS
+    clock: DiscordClock
+    limits: dict[str, DiscordRateLimit] = field(default_factory=lambda: dict(LIMITS))
+    hidden: dict[str, DiscordRateLimit] = field(default_factory=lambda: dict(HIDDEN_LIMITS))
+    max_global_calls: int = MAX_GLOBAL_CALLS
     _windows: dict[tuple[Any, ...], _Window] = field(default_factory=dict)
     _recent: deque[float] = field(default_factory=deque)
 
-    def take(self, operation: str, method: str, parameters: Mapping[str, str]) -> Verdict:
+    def take(self, operation: str, method: str, parameters: Mapping[str, str]) -> DiscordRateLimitDecision:
         """Count one call of an operation, told by its id in Discord's description."""
         if not any(name in parameters for name in _FREE_OF_THE_GLOBAL_LIMIT) and (wait := self._global_wait()):
-            return Verdict({}, wait, "global")
-        if operation in UNBOUND:
-            return Verdict({})
+            return DiscordRateLimitDecision({}, wait, "global")
+        if operation in OPERATIONS_WITHOUT_BUCKET:
+            return DiscordRateLimitDecision({})
         limit = self.limits.get(operation) or (_READS if method == "GET" else _OTHERS)
         family = limit.bucket if operation in self.limits else f"{limit.bucket} {operation}"
         window = self._window(limit, family, parameters)
@@ -108,8 +108,8 @@ class RateLimits:
         left = window.ends_at - self.clock.now()
         headers = self._headers(limit, family, window, left)
         if refused:
-            return Verdict(headers, left)
-        return self._hidden_verdict(operation, parameters, headers)
+            return DiscordRateLimitDecision(headers, left)
+        return self._decide_hidden(operation, parameters, headers)
 
     def take_hidden(self, name: str, parameters: Mapping[str, str]) -> float | None:
         """Seconds to wait, if a hidden limit of this name is used up."""
@@ -122,37 +122,39 @@ class RateLimits:
         window.used += 1
         return None
 
-    def _hidden_verdict(self, operation: str, parameters: Mapping[str, str], headers: dict[str, str]) -> Verdict:
+    def _decide_hidden(
+        self, operation: str, parameters: Mapping[str, str], headers: dict[str, str]
+    ) -> DiscordRateLimitDecision:
         wait = self.take_hidden(operation, parameters)
-        return Verdict(headers, wait, "shared") if wait else Verdict(headers)
+        return DiscordRateLimitDecision(headers, wait, "shared") if wait else DiscordRateLimitDecision(headers)
 
-    def _window(self, limit: Limit, family: str, parameters: Mapping[str, str]) -> _Window:
+    def _window(self, limit: DiscordRateLimit, family: str, parameters: Mapping[str, str]) -> _Window:
         key = (family, *(parameters.get(name) for name in limit.per))
         window = self._windows.setdefault(key, _Window())
         if self.clock.now() >= window.ends_at:
-            window.ends_at = self.clock.now() + self.clock.span(limit.seconds)
+            window.ends_at = self.clock.now() + self.clock.scale(limit.seconds)
             window.used = 0
         return window
 
     def _global_wait(self) -> float | None:
-        now, span = self.clock.now(), self.clock.span(GLOBAL_SECONDS)
+        now, span = self.clock.now(), self.clock.scale(GLOBAL_SECONDS)
         while self._recent and self._recent[0] <= now - span:
             self._recent.popleft()
-        if len(self._recent) >= self.global_calls:
+        if len(self._recent) >= self.max_global_calls:
             return self._recent[0] + span - now
         self._recent.append(now)
         return None
 
-    def _headers(self, limit: Limit, family: str, window: _Window, left: float) -> dict[str, str]:
+    def _headers(self, limit: DiscordRateLimit, family: str, window: _Window, left: float) -> dict[str, str]:
         return {
             "X-RateLimit-Limit": str(limit.calls),
             "X-RateLimit-Remaining": str(max(0, limit.calls - window.used)),
-            "X-RateLimit-Reset": rounded_up(window.ends_at),
-            "X-RateLimit-Reset-After": rounded_up(left),
+            "X-RateLimit-Reset": round_up_to_milliseconds(window.ends_at),
+            "X-RateLimit-Reset-After": round_up_to_milliseconds(left),
             "X-RateLimit-Bucket": hashlib.sha256(family.encode()).hexdigest()[:32],
         }
 
 
-def rounded_up(seconds: float) -> str:
+def round_up_to_milliseconds(seconds: float) -> str:
     """In milliseconds: who comes back then is never early."""
     return f"{math.ceil(seconds * 1000) / 1000:.3f}"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from tests.emulators.discord.compression import Compress
-from tests.emulators.discord.world import Guild, Json, Reader
+from tests.emulators.discord.compression import Compressor
+from tests.emulators.discord.world import DiscordGuildState, DiscordReader, Json
 
 DISPATCH = 0
 GUILDS, MEMBERS, PRESENCES, MESSAGES, DIRECT_MESSAGES, MESSAGE_CONTENT = (
@@ -23,7 +23,7 @@ REACTIONS, DIRECT_REACTIONS = 1 << 10, 1 << 13
 
 
 @dataclass(eq=False)
-class Session:
+class DiscordGatewaySession:
     """What is kept of a client between connections. `events` are replayed after a RESUME."""
 
     id: str
@@ -32,13 +32,13 @@ class Session:
     shards: int = 1
     sequence: int = 0
     events: list[Json] = field(default_factory=list)
-    connection: "Connection | None" = None
+    connection: "DiscordGatewayConnection | None" = None
 
     @property
-    def reader(self) -> Reader:
-        return Reader(message_content=bool(self.intents & MESSAGE_CONTENT))
+    def reader(self) -> DiscordReader:
+        return DiscordReader(message_content=bool(self.intents & MESSAGE_CONTENT))
 
-    def hears(self, event: str, guild: Guild | None) -> bool:
+    def receives(self, event: str, guild: DiscordGuildState | None) -> bool:
         if guild is not None and (guild.id >> 22) % self.shards != self.shard:
             return False
         if guild is None and self.shard != 0:
@@ -53,7 +53,7 @@ class Session:
             self.connection.send(packet)
 
 
-def _intent_of(event: str, guild: Guild | None) -> int:
+def _intent_of(event: str, guild: DiscordGuildState | None) -> int:
     if event.startswith("MESSAGE_REACTION_"):
         return REACTIONS if guild is not None else DIRECT_REACTIONS
     if event.startswith("MESSAGE_"):
@@ -63,19 +63,19 @@ def _intent_of(event: str, guild: Guild | None) -> int:
     return GUILDS
 
 
-class Connection:
+class DiscordGatewayConnection:
     """One websocket. Packets leave in order, each after the latency."""
 
-    def __init__(self, socket: web.WebSocketResponse, compress: Compress | None, latency: float) -> None:
+    def __init__(self, socket: web.WebSocketResponse, compress: Compressor | None, latency_seconds: float) -> None:
         self.socket = socket
-        self.commands: deque[float] = deque()
+        self.packet_times: deque[float] = deque()
         self._compress = compress
-        self._latency = latency
+        self._latency_seconds = latency_seconds
         self._queue: asyncio.Queue[tuple[float, Json]] = asyncio.Queue()
         self._writer = asyncio.create_task(self._write())
 
     def send(self, packet: Json) -> None:
-        self._queue.put_nowait((asyncio.get_running_loop().time() + self._latency, packet))
+        self._queue.put_nowait((asyncio.get_running_loop().time() + self._latency_seconds, packet))
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()

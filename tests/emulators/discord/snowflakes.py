@@ -1,15 +1,15 @@
 """Discord's ids: milliseconds since 2015 and a counter, so that younger things have greater ids."""
 
-from tests.emulators.discord.clock import PlatformClock
+from tests.emulators.discord.clock import DiscordClock
 
 _EPOCH_MILLISECONDS = 1_420_070_400_000
 _COUNTER_BITS = 22
 
 
-class Snowflakes:
+class DiscordIdGenerator:
     """Gives each id once."""
 
-    def __init__(self, clock: PlatformClock) -> None:
+    def __init__(self, clock: DiscordClock) -> None:
         self._clock = clock
         self._last = 0
 
@@ -19,6 +19,6 @@ class Snowflakes:
         return self._last
 
 
-def moment_of(snowflake: int) -> float:
+def decode_timestamp(snowflake: int) -> float:
     """When the id was given, in Unix seconds."""
     return ((snowflake >> _COUNTER_BITS) + _EPOCH_MILLISECONDS) / 1000

@@ -6,13 +6,13 @@ import discord
 import pytest
 from discord import app_commands
 
-from tests.emulators.discord.client import LocalClient
-from tests.emulators.discord.command_rules import command_set_faults
+from tests.emulators.discord.client import DiscordTestClient
+from tests.emulators.discord.command_rules import validate_command_set
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.filling import NotOffered
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.posting import Upload
-from tests.emulators.discord.world import Guild, Json
+from tests.emulators.discord.filling import ActionNotAvailable
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.posting import DiscordFileUpload
+from tests.emulators.discord.world import DiscordGuildState, Json
 
 
 def command(name: str = "fox", **parts: Any) -> Json:
@@ -42,7 +42,7 @@ def option(name: str = "size", **parts: Any) -> Json:
     ],
 )
 def test_a_set_that_breaks_a_rule_is_caught(commands: list[Json], sentence: str) -> None:
-    faults = [str(fault) for fault in command_set_faults(commands)]
+    faults = [str(fault) for fault in validate_command_set(commands)]
 
     assert any(sentence in fault for fault in faults), faults
 
@@ -51,10 +51,10 @@ def test_a_good_set_passes() -> None:
     subcommands = [option("list", type=1), option("all", type=2, options=[option("stop", type=1, options=[option()])])]
     commands = [command(options=subcommands), {"name": "Make a Caption", "type": 3}, command("猫")]
 
-    assert list(command_set_faults(commands)) == []
+    assert list(validate_command_set(commands)) == []
 
 
-async def test_a_synchronised_command_keeps_its_id(emulator: DiscordEmulator, client: LocalClient) -> None:
+async def test_a_synchronised_command_keeps_its_id(emulator: DiscordEmulator, client: DiscordTestClient) -> None:
     @client.tree.command(description="Draw")
     async def draw(interaction: discord.Interaction) -> None: ...
 
@@ -68,7 +68,7 @@ async def test_a_synchronised_command_keeps_its_id(emulator: DiscordEmulator, cl
 
 
 async def test_options_are_filled_in_and_checked_as_a_client_does(
-    emulator: DiscordEmulator, client: LocalClient, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     @client.tree.command(description="Draw")
     @app_commands.choices(aspect=[app_commands.Choice(name="square", value="1:1")])
@@ -85,19 +85,19 @@ async def test_options_are_filled_in_and_checked_as_a_client_does(
         await interaction.response.send_message(f"{prompt} {count} {aspect} {size} {name}")
 
     await client.tree.sync()
-    picture = Upload("fox.png", b"png")
+    picture = DiscordFileUpload("fox.png", b"png")
     given = {"prompt": "a fox", "count": 2, "aspect": "1:1", "image": picture, "friend": ana}
-    asked = await ana.command("draw", given)
+    asked = await ana.use_command("draw", given)
 
-    assert (await asked.message()).text == "a fox 2 1:1 3 Ana"
+    assert (await asked.wait_for_message()).text == "a fox 2 1:1 3 Ana"
     for wrong in ({}, {"prompt": "a" * 11}, {"prompt": "a", "count": 5}, {"prompt": "a", "aspect": "3:2"}, {"x": 1}):
-        with pytest.raises(NotOffered):
-            await ana.command("draw", wrong)
+        with pytest.raises(ActionNotAvailable):
+            await ana.use_command("draw", wrong)
     assert emulator.violations == []
 
 
 async def test_subcommands_and_completions_are_reached(
-    emulator: DiscordEmulator, client: LocalClient, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     jobs = app_commands.Group(name="jobs", description="Jobs")
 
@@ -112,14 +112,16 @@ async def test_subcommands_and_completions_are_reached(
     client.tree.add_command(jobs)
     await client.tree.sync()
     completion = await ana.autocomplete("jobs show", "job", "7")
-    asked = await ana.command("jobs show", {"job": "7"})
+    asked = await ana.use_command("jobs show", {"job": "7"})
 
-    assert await completion.choices_shown() == [{"name": "Job 7", "value": "7"}]
-    assert (await asked.message()).text == "job 7"
+    assert await completion.wait_for_choices() == [{"name": "Job 7", "value": "7"}]
+    assert (await asked.wait_for_message()).text == "job 7"
     assert emulator.violations == []
 
 
-async def test_too_many_choices_are_refused(emulator: DiscordEmulator, client: LocalClient, ana: Person) -> None:
+async def test_too_many_choices_are_refused(
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
+) -> None:
     done: list[int] = []
 
     @client.tree.command(description="Show one")
@@ -137,13 +139,13 @@ async def test_too_many_choices_are_refused(emulator: DiscordEmulator, client: L
     await client.tree.sync()
     completion = await ana.autocomplete("show", "job")
 
-    assert len(await completion.choices_shown()) == 25
+    assert len(await completion.wait_for_choices()) == 25
     assert done == [50035]
     assert len(emulator.violations) == 1
 
 
 async def test_a_command_is_offered_to_those_who_may(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     @client.tree.command(description="Grant")
     @app_commands.default_permissions(manage_guild=True)
@@ -152,20 +154,20 @@ async def test_a_command_is_offered_to_those_who_may(
         await interaction.response.send_message("granted", ephemeral=True)
 
     await client.tree.sync()
-    asked = await guild.member("Bo", admin=True).command("grant")
+    asked = await guild.add_member("Bo", admin=True).use_command("grant")
 
-    assert (await asked.private_message()).text == "granted"
-    with pytest.raises(NotOffered):
-        await ana.command("grant")
-    with pytest.raises(NotOffered):
-        await ana.command("grant", channel=ana.direct_channel)
+    assert (await asked.wait_for_private_message()).text == "granted"
+    with pytest.raises(ActionNotAvailable):
+        await ana.use_command("grant")
+    with pytest.raises(ActionNotAvailable):
+        await ana.use_command("grant", channel=ana.direct_channel)
 
 
 async def test_an_account_takes_the_app_along_where_the_bot_is_not(
-    emulator: DiscordEmulator, client: LocalClient
+    emulator: DiscordEmulator, client: DiscordTestClient
 ) -> None:
     elsewhere = emulator.add_guild("Elsewhere", has_bot=False)
-    bo = elsewhere.member("Bo")
+    bo = elsewhere.add_member("Bo")
     codes: list[int] = []
 
     @client.tree.command(description="Draw")
@@ -180,13 +182,13 @@ async def test_an_account_takes_the_app_along_where_the_bot_is_not(
         await interaction.edit_original_response(content="done")
 
     await client.tree.sync()
-    with pytest.raises(NotOffered):
-        await bo.command("draw")
-    bo.install_the_app()
-    asked = await bo.command("draw")
-    in_group = await bo.command("draw", channel=emulator.add_group(bo, emulator.person("Cy")))
+    with pytest.raises(ActionNotAvailable):
+        await bo.use_command("draw")
+    bo.install_app()
+    asked = await bo.use_command("draw")
+    in_group = await bo.use_command("draw", channel=emulator.add_group(bo, emulator.add_person("Cy")))
 
-    assert (await asked.message()).text == (await in_group.message()).text == "done"
+    assert (await asked.wait_for_message()).text == (await in_group.wait_for_message()).text == "done"
     assert [asked.context, in_group.context] == [0, 2]
     assert codes == [50001, 50001]
     assert emulator.violations == []

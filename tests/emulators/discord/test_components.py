@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.emulators.discord.component_rules import component_faults, modal_faults
-from tests.emulators.discord.messages import buttons_of, text_of
-from tests.emulators.discord.showing import shown
+from tests.emulators.discord.component_rules import validate_components, validate_modal
+from tests.emulators.discord.messages import extract_buttons, extract_text
+from tests.emulators.discord.showing import render_components
 from tests.emulators.discord.world import Json
 
 
@@ -56,7 +56,7 @@ def select(*values: str, **parts: Any) -> Json:
     ],
 )
 def test_a_layout_that_breaks_a_rule_is_caught(components: list[Json], sentence: str) -> None:
-    faults = [str(fault) for fault in component_faults(components, is_v2=True, filenames={"fox.png"})]
+    faults = [str(fault) for fault in validate_components(components, is_v2=True, filenames={"fox.png"})]
 
     assert any(sentence in fault for fault in faults), faults
 
@@ -69,7 +69,7 @@ def test_a_layout_that_breaks_a_rule_is_caught(components: list[Json], sentence:
     ],
 )
 def test_without_the_flag_there_are_rows_only(components: list[Json], sentence: str) -> None:
-    faults = [str(fault) for fault in component_faults(components, is_v2=False, filenames=())]
+    faults = [str(fault) for fault in validate_components(components, is_v2=False, filenames=())]
 
     assert any(sentence in fault for fault in faults), faults
 
@@ -78,9 +78,9 @@ def test_a_good_layout_passes_and_is_read_in_order() -> None:
     section = {"type": 9, "components": [text("two")], "accessory": button("b", label="B")}
     components = [text("one"), container(section, gallery("fox.png"), row(button(), emoji_button()))]
 
-    assert list(component_faults(components, is_v2=True, filenames={"fox.png"})) == []
-    assert text_of("", (), components) == "one\ntwo"
-    assert [found.label for found in buttons_of(components)] == ["B", "A", ""]
+    assert list(validate_components(components, is_v2=True, filenames={"fox.png"})) == []
+    assert extract_text("", (), components) == "one\ntwo"
+    assert [found.label for found in extract_buttons(components)] == ["B", "A", ""]
 
 
 def emoji_button() -> Json:
@@ -88,7 +88,7 @@ def emoji_button() -> Json:
 
 
 def test_ids_and_defaults_are_filled_in() -> None:
-    (made,) = shown([container({**text(), "id": 2}, row(button()))], ())
+    (made,) = render_components([container({**text(), "id": 2}, row(button()))], ())
 
     assert [made["id"], *(node["id"] for node in made["components"])] == [1, 2, 3]
     assert made["accent_color"] is None
@@ -103,7 +103,7 @@ def test_a_form_has_five_rows_at_most_and_each_field_a_name_of_its_own() -> None
     twins = {"components": [field("a"), field("a")]}
     long = {"components": [field("a", value="abc", max_length=2)]}
 
-    assert [[str(fault) for fault in modal_faults(modal)] for modal in (many, twins, long)] == [
+    assert [[str(fault) for fault in validate_modal(modal)] for modal in (many, twins, long)] == [
         ["data.components: 6 rows, at most 5 allowed"],
         ["data.components: custom_id a appears twice"],
         ["data.components.0.component.value: 3 characters, at most 2 allowed"],

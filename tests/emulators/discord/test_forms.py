@@ -5,12 +5,12 @@ from typing import Any
 import discord
 import pytest
 
-from tests.emulators.discord.client import LocalClient
+from tests.emulators.discord.client import DiscordTestClient
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.filling import NotOffered
-from tests.emulators.discord.forms import defaults_of
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.posting import Upload
+from tests.emulators.discord.filling import ActionNotAvailable
+from tests.emulators.discord.forms import list_defaults
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.posting import DiscordFileUpload
 
 
 class EditPrompt(discord.ui.Modal, title="Edit the prompt"):
@@ -31,37 +31,41 @@ class EditPrompt(discord.ui.Modal, title="Edit the prompt"):
         await interaction.response.send_message(" · ".join(parts))
 
 
-def offer_form(client: LocalClient) -> None:
+def offer_form(client: DiscordTestClient) -> None:
     @client.tree.command(description="Edit")
     async def edit(interaction: discord.Interaction) -> None:
         await interaction.response.send_modal(EditPrompt())
 
 
-async def test_a_form_is_filled_in_and_sent(emulator: DiscordEmulator, client: LocalClient, ana: Person) -> None:
+async def test_a_form_is_filled_in_and_sent(
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
+) -> None:
     offer_form(client)
     await client.tree.sync()
-    modal = await (await ana.command("edit")).modal_shown()
-    values = {"Prompt": "an owl", "Aspect": ["16:9"], "Picture": [Upload("owl.txt", b"hoo")], "Quick": False}
+    modal = await (await ana.use_command("edit")).wait_for_modal()
+    values = {"Prompt": "an owl", "Aspect": ["16:9"], "Picture": [DiscordFileUpload("owl.txt", b"hoo")], "Quick": False}
     sent = await ana.submit(modal, values)
 
-    assert defaults_of(modal) == {"Prompt": "a fox", "Aspect": ["1:1"], "Picture": [], "Quick": True}
-    assert (await sent.message()).text == "an owl · 16:9 · False · owl.txt 3"
+    assert list_defaults(modal) == {"Prompt": "a fox", "Aspect": ["1:1"], "Picture": [], "Quick": True}
+    assert (await sent.wait_for_message()).text == "an owl · 16:9 · False · owl.txt 3"
     assert emulator.violations == []
 
 
 async def test_a_client_refuses_what_a_form_does_not_take(
-    emulator: DiscordEmulator, client: LocalClient, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     offer_form(client)
     await client.tree.sync()
-    modal = await (await ana.command("edit")).modal_shown()
+    modal = await (await ana.use_command("edit")).wait_for_modal()
 
     for values in ({"Prompt": "a" * 21}, {"Prompt": ""}, {"Aspect": ["3:2"]}, {"Colour": "red"}):
-        with pytest.raises(NotOffered):
+        with pytest.raises(ActionNotAvailable):
             await ana.submit(modal, values)
 
 
-async def test_a_form_does_not_follow_a_form(emulator: DiscordEmulator, client: LocalClient, ana: Person) -> None:
+async def test_a_form_does_not_follow_a_form(
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
+) -> None:
     codes: list[int] = []
 
     class Endless(discord.ui.Modal, title="Endless"):
@@ -78,16 +82,16 @@ async def test_a_form_does_not_follow_a_form(emulator: DiscordEmulator, client: 
         await interaction.response.send_modal(Endless())
 
     await client.tree.sync()
-    modal = await (await ana.command("edit")).modal_shown()
+    modal = await (await ana.use_command("edit")).wait_for_modal()
     sent = await ana.submit(modal, {"Answer": "yes"})
-    await sent.message()
+    await sent.wait_for_message()
 
     assert codes == [50035]
     assert len(emulator.violations) == 1
 
 
 async def test_a_form_is_no_answer_after_a_deferral(
-    emulator: DiscordEmulator, client: LocalClient, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     codes: list[int] = []
 
@@ -101,8 +105,8 @@ async def test_a_form_is_no_answer_after_a_deferral(
         await interaction.followup.send("done")
 
     await client.tree.sync()
-    asked = await ana.command("edit")
-    await asked.message()
+    asked = await ana.use_command("edit")
+    await asked.wait_for_message()
 
     assert codes == [40060]
     assert asked.modal is None

@@ -10,10 +10,10 @@ import aiohttp
 import discord
 import pytest
 
-from tests.emulators.discord.client import INTENTS, LocalClient, pointed_at
+from tests.emulators.discord.client import INTENTS, DiscordTestClient, redirect_discord_py
 from tests.emulators.discord.emulator import MEMBERS_ALLOWED, MESSAGE_CONTENT_ALLOWED, DiscordEmulator
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.world import Guild
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.world import DiscordGuildState
 
 
 @asynccontextmanager
@@ -55,7 +55,7 @@ async def test_a_wrong_client_is_shown_out(emulator: DiscordEmulator, packets: l
 
 
 async def test_sharding_can_be_required(emulator: DiscordEmulator) -> None:
-    emulator.least_shards = 2
+    emulator.min_shards = 2
     async with raw(emulator) as socket:
         await socket.send_json(identify(emulator))
         async for _ in socket:
@@ -66,74 +66,74 @@ async def test_sharding_can_be_required(emulator: DiscordEmulator) -> None:
 
 async def test_a_privileged_intent_needs_its_switch() -> None:
     async with DiscordEmulator(application_flags=0) as emulator:
-        with pointed_at(emulator):
-            async with LocalClient() as client:
+        with redirect_discord_py(emulator):
+            async with DiscordTestClient() as client:
                 await client.login(emulator.token)
                 with pytest.raises(discord.PrivilegedIntentsRequired):
                     await client.connect()
 
 
 async def test_a_wrong_token_is_refused(emulator: DiscordEmulator) -> None:
-    with pointed_at(emulator):
-        async with LocalClient() as client:
+    with redirect_discord_py(emulator):
+        async with DiscordTestClient() as client:
             with pytest.raises(discord.LoginFailure):
                 await client.login("wrong")
 
 
 @pytest.mark.parametrize("misfortune", ["reconnect", "cut", "close 4000", "close 4009", "invalid but resumable"])
 async def test_what_was_missed_is_replayed(
-    emulator: DiscordEmulator, client: LocalClient, ana: Person, misfortune: str
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson, misfortune: str
 ) -> None:
     await ana.say("before")
     if misfortune == "reconnect":
-        emulator.gateway.ask_to_reconnect()
+        emulator.gateway.request_reconnect()
     elif misfortune == "cut":
-        emulator.gateway.cut_all()
+        emulator.gateway.drop_connections()
     elif misfortune.startswith("close"):
-        await emulator.gateway.close_all(int(misfortune.split()[1]))
+        await emulator.gateway.close_connections(int(misfortune.split()[1]))
     else:
-        emulator.gateway.invalidate(resumable=True)
+        emulator.gateway.invalidate_sessions(resumable=True)
     await ana.say("meanwhile")
-    await emulator.until(lambda: emulator.gateway.resumes, "a resume")
+    await emulator.wait_for(lambda: emulator.gateway.resume_count, "a resume")
     after = await ana.say("after")
     await heard(client, after.id)
 
-    assert [message.content for message in client.heard] == ["before", "meanwhile", "after"]
-    assert emulator.gateway.identifies == 1
+    assert [message.content for message in client.received_messages] == ["before", "meanwhile", "after"]
+    assert emulator.gateway.identify_count == 1
 
 
 async def test_an_invalid_session_begins_anew_and_what_was_missed_is_gone(
-    emulator: DiscordEmulator, client: LocalClient, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
-    emulator.gateway.invalidate()
+    emulator.gateway.invalidate_sessions()
     await ana.say("meanwhile")
-    await emulator.until(lambda: emulator.gateway.identifies == 2, "a second identify", patience=15)
+    await emulator.wait_for(lambda: emulator.gateway.identify_count == 2, "a second identify", timeout_seconds=15)
     after = await ana.say("after")
     await heard(client, after.id)
 
-    assert [message.content for message in client.heard] == ["after"]
+    assert [message.content for message in client.received_messages] == ["after"]
 
 
-async def heard(client: LocalClient, message_id: int) -> None:
-    if not any(message.id == message_id for message in client.heard):
+async def heard(client: DiscordTestClient, message_id: int) -> None:
+    if not any(message.id == message_id for message in client.received_messages):
         await client.wait_for("message", check=lambda message: message.id == message_id, timeout=5)
         await asyncio.sleep(0)
 
 
 async def test_content_is_withheld_without_its_intent_but_for_mentions(
-    emulator: DiscordEmulator, guild: Guild, ana: Person
+    emulator: DiscordEmulator, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
-    with pointed_at(emulator):
-        async with LocalClient(discord.Intents(guilds=True, messages=True)) as client:
+    with redirect_discord_py(emulator):
+        async with DiscordTestClient(discord.Intents(guilds=True, messages=True)) as client:
             await client.connect_to(emulator)
             await ana.say("a secret")
             await ana.say(f"{emulator.bot.mention} hello")
-            bots = await client.text_channel(guild.channels[0]).send("mine")
-            await ana.say("a reply", reply_to=guild.channels[0].message(bots.id))
-            last = await ana.dm("in private")
+            bots = await client.find_text_channel(guild.channels[0]).send("mine")
+            await ana.say("a reply", reply_to=guild.channels[0].find_message(bots.id))
+            last = await ana.send_direct_message("in private")
             await heard(client, last.id)
 
-            contents = [message.content for message in client.heard]
+            contents = [message.content for message in client.received_messages]
     assert contents == ["", f"{emulator.bot.mention} hello", "mine", "a reply", "in private"]
 
 
@@ -142,7 +142,7 @@ async def test_guilds_are_split_over_shards(emulator: DiscordEmulator) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # discord.py waits five seconds between two shards.
         patch.setattr(discord.AutoShardedClient, "before_identify_hook", nothing)
-        with pointed_at(emulator):
+        with redirect_discord_py(emulator):
             async with discord.AutoShardedClient(intents=INTENTS, shard_count=2, guild_ready_timeout=0.05) as client:
                 await client.login(emulator.token)
                 running = asyncio.create_task(client.connect())
@@ -157,26 +157,26 @@ async def test_guilds_are_split_over_shards(emulator: DiscordEmulator) -> None:
 async def nothing(*arguments: Any, **options: Any) -> None: ...
 
 
-async def test_a_connection_without_acknowledgements_is_given_up(guild: Guild) -> None:
+async def test_a_connection_without_acknowledgements_is_given_up(guild: DiscordGuildState) -> None:
     async with DiscordEmulator() as emulator:
         emulator.gateway.heartbeat_seconds = 0.1
-        with pointed_at(emulator):
-            async with LocalClient(heartbeat_timeout=0.5) as client:
+        with redirect_discord_py(emulator):
+            async with DiscordTestClient(heartbeat_timeout=0.5) as client:
                 await client.connect_to(emulator)
-                emulator.gateway.is_deaf = True
-                await emulator.until(lambda: emulator.gateway.resumes, "a resume")
-                emulator.gateway.is_deaf = False
+                emulator.gateway.ignores_heartbeats = True
+                await emulator.wait_for(lambda: emulator.gateway.resume_count, "a resume")
+                emulator.gateway.ignores_heartbeats = False
 
-        assert emulator.gateway.identifies == 1
+        assert emulator.gateway.identify_count == 1
 
 
 async def test_members_are_told_to_those_who_may_know() -> None:
     async with DiscordEmulator(application_flags=MEMBERS_ALLOWED | MESSAGE_CONTENT_ALLOWED) as emulator:
         guild = emulator.add_guild("Foxes")
-        ana = guild.member("Ana")
+        ana = guild.add_member("Ana")
         intents = discord.Intents(guilds=True, members=True)
-        with pointed_at(emulator):
-            async with LocalClient(intents, chunk_guilds_at_startup=True) as client:
+        with redirect_discord_py(emulator):
+            async with DiscordTestClient(intents, chunk_guilds_at_startup=True) as client:
                 await client.connect_to(emulator)
                 found = client.guilds[0].get_member(ana.id)
 
@@ -192,7 +192,7 @@ async def test_an_unsupported_compression_is_refused(emulator: DiscordEmulator) 
 
 
 async def test_an_identify_too_soon_waits(emulator: DiscordEmulator) -> None:
-    emulator.gateway.seconds_between_identifies = 5.0
+    emulator.gateway.identify_interval_seconds = 5.0
     async with raw(emulator) as first, raw(emulator) as second:
         await first.send_json(identify(emulator))
         assert (await first.receive_json())["t"] == "READY"

@@ -6,10 +6,10 @@ import discord
 import pytest
 from PIL import Image
 
-from tests.emulators.discord.client import LocalClient, pointed_at
+from tests.emulators.discord.client import DiscordTestClient, redirect_discord_py
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.world import Guild
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.world import DiscordGuildState
 
 
 def picture(colour: str) -> bytes:
@@ -38,31 +38,31 @@ def file(name: str, data: bytes) -> discord.File:
 
 
 async def test_pictures_are_shown_kept_added_and_dropped(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    place = client.text_channel(guild.channels[0])
+    place = client.find_text_channel(guild.channels[0])
     red, blue = picture("red"), picture("blue")
     sent = await place.send(view=gallery("red.png"), files=[file("red.png", red)])
     message = guild.channels[0].last_message
 
-    (shown,) = message.gallery
+    (shown,) = message.pictures
     assert (shown.data, shown.alt_text, message.text) == (red, "alt of red.png", "A fox")
     assert (sent.attachments[0].width, sent.attachments[0].content_type) == (8, "image/png")
 
     view = gallery("red.png", "blue.png")
     edited = await sent.edit(view=view, attachments=[*sent.attachments, file("blue.png", blue)])
-    assert [one.data for one in message.gallery] == [red, blue]
+    assert [one.data for one in message.pictures] == [red, blue]
 
     await edited.edit(view=gallery("blue.png"), attachments=[edited.attachments[1]])
-    assert [one.data for one in message.gallery] == [blue]
+    assert [one.data for one in message.pictures] == [blue]
     assert [len(version.attachments) for version in message.versions] == [1, 2, 1]
     assert emulator.violations == []
 
 
 async def test_a_plain_message_becomes_components_and_never_goes_back(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    place = client.text_channel(guild.channels[0])
+    place = client.find_text_channel(guild.channels[0])
     sent = await place.send("plain")
     with pytest.raises(discord.HTTPException) as mixed:
         await sent.edit(view=gallery("red.png"), attachments=[file("red.png", picture("red"))])
@@ -76,9 +76,9 @@ async def test_a_plain_message_becomes_components_and_never_goes_back(
 
 
 async def test_limits_are_told_as_discord_tells_them(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    place = client.text_channel(guild.channels[0])
+    place = client.find_text_channel(guild.channels[0])
     with pytest.raises(discord.HTTPException) as long:
         await place.send("a" * 2001)
     with pytest.raises(discord.HTTPException) as missing:
@@ -96,19 +96,19 @@ async def test_limits_are_told_as_discord_tells_them(
 
 
 async def test_a_file_above_the_guilds_limit_is_too_large(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     guild.upload_limit = 1000
     with pytest.raises(discord.HTTPException) as refused:
-        await client.text_channel(guild.channels[0]).send(file=file("big.bin", bytes(1001)))
+        await client.find_text_channel(guild.channels[0]).send(file=file("big.bin", bytes(1001)))
 
     assert (refused.value.status, refused.value.code) == (413, 40005)
 
 
 async def test_a_nonce_makes_a_repeated_post_one_message(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    place = client.text_channel(guild.channels[0])
+    place = client.find_text_channel(guild.channels[0])
     first, second = await place.send("once", nonce="job-1"), await place.send("once", nonce="job-1")
 
     assert first.id == second.id
@@ -116,22 +116,24 @@ async def test_a_nonce_makes_a_repeated_post_one_message(
 
 
 async def test_pings_follow_allowed_mentions(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
-    place = client.text_channel(guild.channels[0])
+    place = client.find_text_channel(guild.channels[0])
     await place.send(f"@everyone {ana.user.mention}")
     await place.send(ana.user.mention, allowed_mentions=discord.AllowedMentions(users=True))
 
     quiet, loud = guild.channels[0].messages
-    assert quiet.pings == []
+    assert quiet.notified_users == []
     assert not quiet.mentions_everyone
-    assert loud.pings == [ana.user]
+    assert loud.notified_users == [ana.user]
 
 
-async def test_words_without_allowed_mentions_are_a_violation(emulator: DiscordEmulator, guild: Guild) -> None:
-    async with LocalClient() as careless:
+async def test_words_without_allowed_mentions_are_a_violation(
+    emulator: DiscordEmulator, guild: DiscordGuildState
+) -> None:
+    async with DiscordTestClient() as careless:
         careless._connection.allowed_mentions = None
-        with pointed_at(emulator):
+        with redirect_discord_py(emulator):
             await careless.login(emulator.token)
             await careless.get_partial_messageable(guild.channels[0].id).send("hello @everyone")
 
@@ -141,19 +143,19 @@ async def test_words_without_allowed_mentions_are_a_violation(emulator: DiscordE
 
 
 async def test_an_edit_that_changes_nothing_is_noted(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    sent = await client.text_channel(guild.channels[0]).send("hello")
+    sent = await client.find_text_channel(guild.channels[0]).send("hello")
     await sent.edit(content="hello")
     await sent.edit(content="hello!")
 
-    assert len(emulator.useless_edits) == 1
+    assert len(emulator.redundant_edits) == 1
 
 
 async def test_a_file_is_read_back_until_its_address_expires(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    sent = await client.text_channel(guild.channels[0]).send(file=file("a fox.png", picture("red")))
+    sent = await client.find_text_channel(guild.channels[0]).send(file=file("a fox.png", picture("red")))
     (attachment,) = sent.attachments
 
     assert attachment.filename == "a_fox.png"
@@ -164,23 +166,25 @@ async def test_a_file_is_read_back_until_its_address_expires(
         await attachment.read()
 
 
-async def test_old_messages_bear_a_few_edits_only(emulator: DiscordEmulator, client: LocalClient, guild: Guild) -> None:
-    emulator.old_edits_allowed = 1
+async def test_old_messages_bear_a_few_edits_only(
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
+) -> None:
+    emulator.max_old_edits = 1
     client.http.max_ratelimit_timeout = 30
-    sent = await client.text_channel(guild.channels[0]).send("hello")
+    sent = await client.find_text_channel(guild.channels[0]).send("hello")
     emulator.clock.advance(3601)
     await sent.edit(content="one")
     with pytest.raises(discord.RateLimited):
         await sent.edit(content="two")
 
-    assert emulator.requests("update_message")[-1].code == 30046
+    assert emulator.find_requests("update_message")[-1].code == 30046
 
 
 async def test_history_is_read_in_pages(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     said = [await ana.say(f"line {number}") for number in range(5)]
-    place = client.text_channel(guild.channels[0])
+    place = client.find_text_channel(guild.channels[0])
 
     latest = [message.content async for message in place.history(limit=2)]
     after = [message.content async for message in place.history(after=discord.Object(said[2].id))]

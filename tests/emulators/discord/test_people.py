@@ -3,13 +3,13 @@
 import discord
 import pytest
 
-from tests.emulators.discord.changes import Changes, NotSeen
-from tests.emulators.discord.client import LocalClient, pointed_at
+from tests.emulators.discord.changes import ConditionNotMet, StateChanges
+from tests.emulators.discord.client import DiscordTestClient, redirect_discord_py
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.filling import NotOffered
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.posting import Upload
-from tests.emulators.discord.world import Guild
+from tests.emulators.discord.filling import ActionNotAvailable
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.posting import DiscordFileUpload
+from tests.emulators.discord.world import DiscordGuildState
 
 
 class Board(discord.ui.View):
@@ -27,46 +27,54 @@ class Board(discord.ui.View):
     async def stop_it(self, interaction: discord.Interaction, button: discord.ui.Button["Board"]) -> None: ...
 
 
-async def test_menus_are_chosen_from(emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person) -> None:
-    await client.text_channel(guild.channels[0]).send("Settings", view=Board())
+async def test_menus_are_chosen_from(
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
+) -> None:
+    await client.find_text_channel(guild.channels[0]).send("Settings", view=Board())
     board = guild.channels[0].last_message
     chosen = await ana.choose(board, ["sd"])
     named = await ana.choose(board, [ana], custom_id="who")
 
-    assert (await chosen.private_message()).text == "You chose sd."
-    assert (await named.message()).text == "You chose Ana."
-    with pytest.raises(NotOffered):
+    assert (await chosen.wait_for_private_message()).text == "You chose sd."
+    assert (await named.wait_for_message()).text == "You chose Ana."
+    with pytest.raises(ActionNotAvailable):
         await ana.choose(board, ["midjourney"])
     assert emulator.violations == []
 
 
 async def test_nobody_presses_what_is_not_there_or_not_theirs(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
-    await client.text_channel(guild.channels[0]).send("Settings", view=Board())
+    await client.find_text_channel(guild.channels[0]).send("Settings", view=Board())
     board = guild.channels[0].last_message
-    private = await (await ana.choose(board, ["sd"])).private_message()
+    private = await (await ana.choose(board, ["sd"])).wait_for_private_message()
 
-    for person, message, label in ((ana, board, "Stop"), (ana, board, "Again"), (guild.member("Bo"), private, "Again")):
-        with pytest.raises(NotOffered):
+    for person, message, label in (
+        (ana, board, "Stop"),
+        (ana, board, "Again"),
+        (guild.add_member("Bo"), private, "Again"),
+    ):
+        with pytest.raises(ActionNotAvailable):
             await person.press(message, label)
-    with pytest.raises(NotOffered):
-        await emulator.person("Stranger").press(board, "Again")
+    with pytest.raises(ActionNotAvailable):
+        await emulator.add_person("Stranger").press(board, "Again")
 
 
-async def test_a_user_command_names_somebody(emulator: DiscordEmulator, client: LocalClient, ana: Person) -> None:
+async def test_a_user_command_names_somebody(
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
+) -> None:
     @client.tree.context_menu(name="Usage")
     async def usage(interaction: discord.Interaction, member: discord.Member) -> None:
         await interaction.response.send_message(f"{member.name} spent nothing.", ephemeral=True)
 
     await client.tree.sync()
-    asked = await ana.user_command("Usage", ana)
+    asked = await ana.use_user_command("Usage", ana)
 
-    assert (await asked.private_message()).text == "Ana spent nothing."
+    assert (await asked.wait_for_private_message()).text == "Ana spent nothing."
 
 
 async def test_a_command_in_a_direct_message_knows_its_place_and_language(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     @client.tree.command(description="Draw")
     async def draw(interaction: discord.Interaction) -> None:
@@ -74,23 +82,23 @@ async def test_a_command_in_a_direct_message_knows_its_place_and_language(
         await interaction.response.send_message(f"{interaction.locale} {interaction.filesize_limit}")
 
     await client.tree.sync()
-    bo = guild.member("Bo", locale="de")
-    asked = await bo.command("draw", channel=bo.direct_channel)
+    bo = guild.add_member("Bo", locale="de")
+    asked = await bo.use_command("draw", channel=bo.direct_channel)
 
-    assert (await asked.message()).text == "de 10485760"
-    assert bo.direct_channel.messages == [await asked.message()]
+    assert (await asked.wait_for_message()).text == "de 10485760"
+    assert bo.direct_channel.messages == [await asked.wait_for_message()]
 
 
 async def test_pictures_are_said_edited_deleted_and_reacted_to(
-    emulator: DiscordEmulator, guild: Guild, ana: Person
+    emulator: DiscordEmulator, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     intents = discord.Intents(guilds=True, messages=True, message_content=True, reactions=True)
-    with pointed_at(emulator):
-        async with LocalClient(intents) as client:
+    with redirect_discord_py(emulator):
+        async with DiscordTestClient(intents) as client:
             await client.connect_to(emulator)
-            said = await ana.say("look", files=[Upload("fox.png", b"png")])
+            said = await ana.say("look", files=[DiscordFileUpload("fox.png", b"png")])
             await client.wait_for("message", timeout=5)
-            bytes_heard = await client.heard[0].attachments[0].read()
+            bytes_heard = await client.received_messages[0].attachments[0].read()
             await ana.react(said, "⭐")
             reaction = await client.wait_for("raw_reaction_add", timeout=5)
             await ana.edit(said, "look here")
@@ -105,7 +113,7 @@ async def test_pictures_are_said_edited_deleted_and_reacted_to(
     assert guild.channels[0].messages == []
 
 
-async def test_a_bot_that_is_invited_later_is_told(emulator: DiscordEmulator, client: LocalClient) -> None:
+async def test_a_bot_that_is_invited_later_is_told(emulator: DiscordEmulator, client: DiscordTestClient) -> None:
     owls = emulator.add_guild("Owls", has_bot=False)
     emulator.invite_bot(owls)
     joined = await client.wait_for("guild_join", timeout=5)
@@ -116,16 +124,16 @@ async def test_a_bot_that_is_invited_later_is_told(emulator: DiscordEmulator, cl
 
 
 async def test_an_act_that_nobody_could_hear_is_no_violation(
-    emulator: DiscordEmulator, client: LocalClient, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     @client.tree.command(description="Draw")
     async def draw(interaction: discord.Interaction) -> None: ...
 
     await client.tree.sync()
-    heard = await ana.command("draw")
+    heard = await ana.use_command("draw")
     await client.close()
-    await emulator.until(lambda: not emulator.gateway.live, "the client to be gone")
-    unheard = await ana.command("draw")
+    await emulator.wait_for(lambda: not emulator.gateway.connected_sessions, "the client to be gone")
+    unheard = await ana.use_command("draw")
     emulator.clock.advance(4)
 
     assert heard.is_late
@@ -133,10 +141,10 @@ async def test_an_act_that_nobody_could_hear_is_no_violation(
     assert emulator.violations == ["/draw was never acknowledged"]
 
 
-async def test_a_shorter_deadline_is_a_faster_platform(guild: Guild) -> None:
+async def test_a_shorter_deadline_is_a_faster_platform(guild: DiscordGuildState) -> None:
     async with DiscordEmulator(speed=60) as quick:
-        ana = quick.add_guild("Foxes").member("Ana")
-        quick.world.commands[1] = {
+        ana = quick.add_guild("Foxes").add_member("Ana")
+        quick.state.commands[1] = {
             "id": "1",
             "name": "draw",
             "type": 1,
@@ -146,7 +154,7 @@ async def test_a_shorter_deadline_is_a_faster_platform(guild: Guild) -> None:
             "default_member_permissions": None,
             "dm_permission": True,
         }
-        asked = await ana.command("draw")
+        asked = await ana.use_command("draw")
         quick.clock.advance(0.06)
 
         assert asked.is_late
@@ -156,5 +164,5 @@ async def test_a_shorter_deadline_is_a_faster_platform(guild: Guild) -> None:
 
 
 async def test_waiting_ends_with_a_sentence_of_what_did_not_come() -> None:
-    with pytest.raises(NotSeen, match="waited 0.01 s for a fox"):
-        await Changes().until(lambda: None, "a fox", patience=0.01)
+    with pytest.raises(ConditionNotMet, match="waited 0.01 s for a fox"):
+        await StateChanges().wait_for(lambda: None, "a fox", timeout_seconds=0.01)

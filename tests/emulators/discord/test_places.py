@@ -5,18 +5,18 @@ from collections.abc import Awaitable, Callable
 import discord
 import pytest
 
-from tests.emulators.discord.client import LocalClient
+from tests.emulators.discord.client import DiscordTestClient
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.rate_limits import Limit
-from tests.emulators.discord.world import Guild
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.rate_limits import DiscordRateLimit
+from tests.emulators.discord.world import DiscordGuildState
 
 
 async def test_a_thread_hangs_on_a_message_once(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     said = await ana.say("hello")
-    message = await client.text_channel(guild.channels[0]).fetch_message(said.id)
+    message = await client.find_text_channel(guild.channels[0]).fetch_message(said.id)
     thread = await message.create_thread(name="A talk")
     await thread.send("Here we are.")
     with pytest.raises(discord.HTTPException) as refused:
@@ -31,9 +31,9 @@ async def test_a_thread_hangs_on_a_message_once(
 
 
 async def test_an_archived_thread_takes_no_edit_and_comes_back_with_a_post(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    thread = await client.text_channel(guild.channels[0]).create_thread(
+    thread = await client.find_text_channel(guild.channels[0]).create_thread(
         name="A talk", type=discord.ChannelType.public_thread
     )
     sent = await thread.send("hello")
@@ -52,9 +52,9 @@ async def test_an_archived_thread_takes_no_edit_and_comes_back_with_a_post(
 
 
 async def test_a_person_brings_a_thread_back_by_writing(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
-    thread = await client.text_channel(guild.channels[0]).create_thread(
+    thread = await client.find_text_channel(guild.channels[0]).create_thread(
         name="A talk", type=discord.ChannelType.public_thread
     )
     (opened,) = guild.threads
@@ -63,7 +63,7 @@ async def test_a_person_brings_a_thread_back_by_writing(
     await client.wait_for("message", check=lambda message: message.id == said.id, timeout=5)
 
     assert not opened.archived
-    assert client.heard[-1].channel == thread
+    assert client.received_messages[-1].channel == thread
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ async def test_a_person_brings_a_thread_back_by_writing(
 )
 async def test_what_the_bot_may_not_do_is_refused(
     emulator: DiscordEmulator,
-    client: LocalClient,
-    guild: Guild,
+    client: DiscordTestClient,
+    guild: DiscordGuildState,
     power: str,
     act: Callable[[discord.TextChannel], Awaitable[object]],
 ) -> None:
-    place = client.text_channel(guild.channels[0])
+    place = client.find_text_channel(guild.channels[0])
     guild.channels[0].deny(emulator.bot, power)
     with pytest.raises(discord.Forbidden) as refused:
         await act(place)
@@ -89,7 +89,9 @@ async def test_what_the_bot_may_not_do_is_refused(
     assert refused.value.code == 50013
 
 
-async def test_a_hidden_channel_is_out_of_reach(emulator: DiscordEmulator, client: LocalClient, guild: Guild) -> None:
+async def test_a_hidden_channel_is_out_of_reach(
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
+) -> None:
     guild.channels[0].deny(emulator.bot, "view_channel")
     with pytest.raises(discord.Forbidden) as refused:
         await client.get_partial_messageable(guild.channels[0].id).send("hello")
@@ -97,8 +99,8 @@ async def test_a_hidden_channel_is_out_of_reach(emulator: DiscordEmulator, clien
     assert refused.value.code == 50001
 
 
-async def test_places_vanish(emulator: DiscordEmulator, client: LocalClient, guild: Guild) -> None:
-    place = client.text_channel(guild.channels[0])
+async def test_places_vanish(emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState) -> None:
+    place = client.find_text_channel(guild.channels[0])
     sent = await place.send("hello")
     emulator.delete_message(guild.channels[0].last_message)
     with pytest.raises(discord.NotFound) as no_message:
@@ -107,7 +109,7 @@ async def test_places_vanish(emulator: DiscordEmulator, client: LocalClient, gui
     with pytest.raises(discord.NotFound) as no_channel:
         await place.send("anybody?")
     emulator.kick_bot(guild)
-    await emulator.until(lambda: True, "nothing")
+    await emulator.wait_for(lambda: True, "nothing")
     with pytest.raises(discord.Forbidden) as no_guild:
         await client.fetch_guild(guild.id)
 
@@ -115,14 +117,14 @@ async def test_places_vanish(emulator: DiscordEmulator, client: LocalClient, gui
 
 
 async def test_direct_messages_reach_those_who_take_them(
-    emulator: DiscordEmulator, client: LocalClient, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     user = await client.fetch_user(ana.id)
     await user.send("hello")
-    ana.block_the_bot()
+    ana.block_bot()
     with pytest.raises(discord.Forbidden) as blocked:
         await user.send("anybody?")
-    stranger = await client.fetch_user(emulator.person("Zoe").id)
+    stranger = await client.fetch_user(emulator.add_person("Zoe").id)
     with pytest.raises(discord.Forbidden) as unknown:
         await stranger.send("hello")
 
@@ -131,12 +133,12 @@ async def test_direct_messages_reach_those_who_take_them(
 
 
 async def test_renaming_has_a_limit_that_no_header_tells(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    emulator.rate_limits.hidden["rename"] = Limit("renames", 1, 0.2)
-    place = client.text_channel(guild.channels[0])
+    emulator.rate_limits.hidden["rename"] = DiscordRateLimit("renames", 1, 0.2)
+    place = client.find_text_channel(guild.channels[0])
     await place.edit(name="foxes")
     await place.edit(name="owls")
 
     assert guild.channels[0].name == "owls"
-    assert [request.status for request in emulator.requests("update_channel")] == [200, 429, 200]
+    assert [request.status for request in emulator.find_requests("update_channel")] == [200, 429, 200]

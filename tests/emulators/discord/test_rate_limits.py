@@ -6,15 +6,15 @@ import aiohttp
 import discord
 import pytest
 
-from tests.emulators.discord.client import LocalClient, pointed_at
-from tests.emulators.discord.clock import PlatformClock
+from tests.emulators.discord.client import DiscordTestClient, redirect_discord_py
+from tests.emulators.discord.clock import DiscordClock
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.rate_limits import Limit, RateLimits
-from tests.emulators.discord.world import Guild
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.rate_limits import DiscordRateLimit, DiscordRateLimitCounter
+from tests.emulators.discord.world import DiscordGuildState
 
 
-async def post(emulator: DiscordEmulator, guild: Guild, content: str = "hello") -> aiohttp.ClientResponse:
+async def post(emulator: DiscordEmulator, guild: DiscordGuildState, content: str = "hello") -> aiohttp.ClientResponse:
     """As a client without a limiter."""
     url = f"{emulator.api_url}/channels/{guild.channels[0].id}/messages"
     body = {"content": content, "allowed_mentions": {"parse": []}}
@@ -24,7 +24,9 @@ async def post(emulator: DiscordEmulator, guild: Guild, content: str = "hello") 
         return reply
 
 
-async def test_the_sixth_message_in_five_seconds_is_refused(emulator: DiscordEmulator, guild: Guild) -> None:
+async def test_the_sixth_message_in_five_seconds_is_refused(
+    emulator: DiscordEmulator, guild: DiscordGuildState
+) -> None:
     replies = [await post(emulator, guild) for _ in range(6)]
     emulator.clock.advance(5)
     after = await post(emulator, guild)
@@ -36,48 +38,48 @@ async def test_the_sixth_message_in_five_seconds_is_refused(emulator: DiscordEmu
     assert replies[5].headers["Retry-After"] == "5"
     assert 4 < float((await replies[5].json())["retry_after"]) <= 5.001
     assert after.status == 200
-    assert emulator.records.invalid_requests == 1
+    assert emulator.request_log.invalid_requests == 1
     assert len(emulator.violations) == 1
 
 
-async def test_discord_py_keeps_a_bucket_by_its_headers(guild: Guild) -> None:
+async def test_discord_py_keeps_a_bucket_by_its_headers(guild: DiscordGuildState) -> None:
     async with DiscordEmulator(speed=20) as quick:
         place = quick.add_guild("Foxes").channels[0]
-        with pointed_at(quick):
-            async with LocalClient() as client:
+        with redirect_discord_py(quick):
+            async with DiscordTestClient() as client:
                 await client.connect_to(quick)
-                await asyncio.gather(*(client.text_channel(place).send(str(number)) for number in range(12)))
+                await asyncio.gather(*(client.find_text_channel(place).send(str(number)) for number in range(12)))
 
         assert len(place.messages) == 12
         assert quick.violations == []
 
 
 async def test_a_hidden_limit_is_met_with_slots_left(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    emulator.rate_limits.hidden["create_message"] = Limit("hidden", 1, 0.2)
-    place = client.text_channel(guild.channels[0])
+    emulator.rate_limits.hidden["create_message"] = DiscordRateLimit("hidden", 1, 0.2)
+    place = client.find_text_channel(guild.channels[0])
     await place.send("one")
     await place.send("two")
 
-    limited = emulator.requests("create_message")[1]
+    limited = emulator.find_requests("create_message")[1]
     assert [message.text for message in guild.channels[0].messages] == ["one", "two"]
     assert (limited.status, limited.headers["X-RateLimit-Remaining"]) == (429, "3")
     assert limited.headers["X-RateLimit-Scope"] == "shared"
 
 
 async def test_a_429_without_via_is_taken_for_a_ban(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    emulator.faults.limit("POST", "/channels/*/messages", retry_after=0.1, with_via=False)
+    emulator.faults.rate_limit("POST", "/channels/*/messages", retry_after=0.1, has_via_header=False)
     with pytest.raises(discord.HTTPException) as refused:
-        await client.text_channel(guild.channels[0]).send("hello")
+        await client.find_text_channel(guild.channels[0]).send("hello")
 
     assert refused.value.status == 429
 
 
 def test_messages_of_one_channel_share_the_bucket_of_edits() -> None:
-    limits = RateLimits(PlatformClock())
+    limits = DiscordRateLimitCounter(DiscordClock())
     edits = [limits.take("update_message", "PATCH", {"channel_id": "1", "message_id": str(n)}) for n in range(6)]
     elsewhere = limits.take("update_message", "PATCH", {"channel_id": "2", "message_id": "9"})
 
@@ -86,8 +88,8 @@ def test_messages_of_one_channel_share_the_bucket_of_edits() -> None:
 
 
 def test_an_interactions_token_has_five_calls_in_two_seconds_and_no_global_limit() -> None:
-    clock = PlatformClock()
-    limits = RateLimits(clock, global_calls=3)
+    clock = DiscordClock()
+    limits = DiscordRateLimitCounter(clock, max_global_calls=3)
     token = {"webhook_id": "1", "webhook_token": "a"}
     calls = [limits.take("update_original_webhook_message", "PATCH", token) for _ in range(5)]
     refused = limits.take("execute_webhook", "POST", token)
@@ -101,8 +103,8 @@ def test_an_interactions_token_has_five_calls_in_two_seconds_and_no_global_limit
 
 
 def test_fifty_calls_a_second_are_the_bots_own_limit() -> None:
-    clock = PlatformClock()
-    limits = RateLimits(clock)
+    clock = DiscordClock()
+    limits = DiscordRateLimitCounter(clock)
     verdicts = [limits.take("create_message", "POST", {"channel_id": str(number)}) for number in range(51)]
     clock.advance(1)
 
@@ -111,9 +113,9 @@ def test_fifty_calls_a_second_are_the_bots_own_limit() -> None:
 
 
 async def test_the_thirty_first_followup_of_a_channel_in_a_minute_is_refused(
-    emulator: DiscordEmulator, client: LocalClient, guild: Guild, ana: Person
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
-    emulator.rate_limits.hidden["followup"] = Limit("followups", 1, 0.2)
+    emulator.rate_limits.hidden["followup"] = DiscordRateLimit("followups", 1, 0.2)
 
     @client.tree.command(description="Draw")
     async def draw(interaction: discord.Interaction) -> None:
@@ -122,7 +124,7 @@ async def test_the_thirty_first_followup_of_a_channel_in_a_minute_is_refused(
         await interaction.followup.send("third")
 
     await client.tree.sync()
-    await ana.command("draw")
-    await guild.channels[0].shows(lambda one: one.text == "third")
+    await ana.use_command("draw")
+    await guild.channels[0].wait_for_message(lambda one: one.text == "third")
 
-    assert [request.status for request in emulator.requests("execute_webhook")] == [200, 429, 200]
+    assert [request.status for request in emulator.find_requests("execute_webhook")] == [200, 429, 200]

@@ -1,58 +1,67 @@
 """Threads: opening, joining, archiving, and how writing into one brings it back."""
 
-from tests.emulators.discord.messages import HAS_THREAD, Message
-from tests.emulators.discord.payloads import channel_json, thread_json_for, thread_member_json
-from tests.emulators.discord.posting import announce, publish
-from tests.emulators.discord.world import PUBLIC_THREAD, Channel, User, World
+from tests.emulators.discord.messages import HAS_THREAD, DiscordMessageState
+from tests.emulators.discord.payloads import channel_json, thread_json, thread_member_json
+from tests.emulators.discord.posting import announce_message, publish
+from tests.emulators.discord.world import PUBLIC_THREAD, DiscordChannelState, DiscordState, DiscordUserState
 
 THREAD_CREATED, THREAD_STARTER = 18, 21
 
 
-def open_thread(world: World, parent: Channel, owner: User, name: str, kind: int, minutes: int) -> Channel:
+def open_thread(
+    state: DiscordState, parent: DiscordChannelState, owner: DiscordUserState, name: str, kind: int, minutes: int
+) -> DiscordChannelState:
     """A thread of its own."""
-    thread = world.add_channel(kind, name, guild=parent.guild, parent=parent, owner=owner)
-    _begin(world, thread, minutes)
+    thread = state.add_channel(kind, name, guild=parent.guild, parent=parent, owner=owner)
+    _start_thread(state, thread, minutes)
     if kind == PUBLIC_THREAD:
-        publish(world, _system(world, parent, owner, THREAD_CREATED, name))
+        publish(state, _create_system_message(state, parent, owner, THREAD_CREATED, name))
     return thread
 
 
-def open_thread_on(world: World, message: Message, owner: User, name: str, minutes: int) -> Channel:
+def open_thread_on_message(
+    state: DiscordState, message: DiscordMessageState, owner: DiscordUserState, name: str, minutes: int
+) -> DiscordChannelState:
     """A thread that hangs on a message and has its id."""
     parent = message.channel
-    thread = world.add_channel(
+    thread = state.add_channel(
         PUBLIC_THREAD, name, channel_id=message.id, guild=parent.guild, parent=parent, owner=owner
     )
     message.thread = thread
     message.flags |= HAS_THREAD
-    _begin(world, thread, minutes)
-    publish(world, _system(world, thread, owner, THREAD_STARTER, "", reference=message))
-    announce(world, "MESSAGE_UPDATE", message)
+    _start_thread(state, thread, minutes)
+    publish(state, _create_system_message(state, thread, owner, THREAD_STARTER, "", reference=message))
+    announce_message(state, "MESSAGE_UPDATE", message)
     return thread
 
 
-def _begin(world: World, thread: Channel, minutes: int) -> None:
+def _start_thread(state: DiscordState, thread: DiscordChannelState, minutes: int) -> None:
     assert thread.owner is not None
     thread.archive_minutes = minutes
-    thread.archived_at = world.clock.now()
+    thread.archived_at = state.clock.now()
     thread.thread_members.append(thread.owner)
-    world.announce("THREAD_CREATE", thread.guild, lambda reader: thread_json_for(thread, world.bot) | _NEW)
-    if thread.owner is world.bot:
-        announce_members(world, thread, [world.bot])
+    state.announce("THREAD_CREATE", thread.guild, lambda reader: thread_json(thread, state.bot) | _NEW_THREAD_FIELDS)
+    if thread.owner is state.bot:
+        announce_thread_members(state, thread, [state.bot])
 
 
-_NEW = {"newly_created": True}
+_NEW_THREAD_FIELDS = {"newly_created": True}
 
 
-def _system(
-    world: World, channel: Channel, author: User, kind: int, content: str, reference: Message | None = None
-) -> Message:
-    message = Message(world.ids.next(), channel, author, world.clock.now(), kind=kind, content=content)
+def _create_system_message(
+    state: DiscordState,
+    channel: DiscordChannelState,
+    author: DiscordUserState,
+    kind: int,
+    content: str,
+    reference: DiscordMessageState | None = None,
+) -> DiscordMessageState:
+    message = DiscordMessageState(state.ids.next(), channel, author, state.clock.now(), kind=kind, content=content)
     message.reference = reference
     return message
 
 
-def announce_members(world: World, thread: Channel, added: list[User]) -> None:
+def announce_thread_members(state: DiscordState, thread: DiscordChannelState, added: list[DiscordUserState]) -> None:
     assert thread.guild is not None
     payload = {
         "id": str(thread.id),
@@ -61,29 +70,31 @@ def announce_members(world: World, thread: Channel, added: list[User]) -> None:
         "added_members": [thread_member_json(thread, user) for user in added],
         "removed_member_ids": [],
     }
-    world.announce("THREAD_MEMBERS_UPDATE", thread.guild, lambda reader: payload)
+    state.announce("THREAD_MEMBERS_UPDATE", thread.guild, lambda reader: payload)
 
 
-def join(world: World, thread: Channel, user: User) -> None:
+def add_member_to_thread(state: DiscordState, thread: DiscordChannelState, user: DiscordUserState) -> None:
     if user not in thread.thread_members:
         thread.thread_members.append(user)
-        announce_members(world, thread, [user])
-        world.changes.happened()
+        announce_thread_members(state, thread, [user])
+        state.changes.notify()
 
 
-def archive(world: World, thread: Channel, *, archived: bool = True, locked: bool | None = None) -> None:
+def set_thread_archived(
+    state: DiscordState, thread: DiscordChannelState, *, archived: bool = True, locked: bool | None = None
+) -> None:
     """Close a thread, or open it again."""
     thread.archived = archived
     thread.locked = thread.locked if locked is None else locked
-    thread.archived_at = world.clock.now()
-    world.announce("THREAD_UPDATE", thread.guild, lambda reader: channel_json(thread))
-    world.changes.happened()
+    thread.archived_at = state.clock.now()
+    state.announce("THREAD_UPDATE", thread.guild, lambda reader: channel_json(thread))
+    state.changes.notify()
 
 
-def wake(world: World, channel: Channel, author: User) -> None:
+def activate_thread(state: DiscordState, channel: DiscordChannelState, author: DiscordUserState) -> None:
     """Whoever writes into a thread joins it, and an archived one comes back."""
     if not channel.is_thread:
         return
     if channel.archived:
-        archive(world, channel, archived=False)
-    join(world, channel, author)
+        set_thread_archived(state, channel, archived=False)
+    add_member_to_thread(state, channel, author)

@@ -10,13 +10,13 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.workspace import Team
+from tests.emulators.slack.workspace import SlackTeamState
 
 
-class BoltApp:
+class BoltTestApp:
     """`app` takes listeners as usual; `client` calls with the token of `team`."""
 
-    def __init__(self, slack: SlackEmulator, team: Team) -> None:
+    def __init__(self, slack: SlackEmulator, team: SlackTeamState) -> None:
         self._slack = slack
         self._session = aiohttp.ClientSession()
         self.client = AsyncWebClient(
@@ -34,7 +34,7 @@ class BoltApp:
             handler.client.proxy = None
             await handler.connect_async()  # type: ignore[no-untyped-call] # bolt leaves it untyped
             self.handlers.append(handler)
-        await self._slack.sockets.connected(sockets)
+        await self._slack.sockets.wait_for_connections(sockets)
         return self
 
     async def serve(self) -> Self:
@@ -43,7 +43,7 @@ class BoltApp:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         host, port = self._runner.addresses[0][:2]
-        self._slack.deliver_to(f"http://{host}:{port}/slack/events")
+        self._slack.deliver_over_http(f"http://{host}:{port}/slack/events")
         return self
 
     async def close(self) -> None:

@@ -4,31 +4,33 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-PATIENCE_SECONDS = 5.0
+DEFAULT_TIMEOUT_SECONDS = 5.0
 
 Found = TypeVar("Found")
 
 
-class Changes:
+class SlackChanges:
     """Whoever changes something says `happened`; whoever waits looks again."""
 
     def __init__(self) -> None:
         self._waiters: set[asyncio.Future[None]] = set()
 
-    def happened(self) -> None:
+    def notify(self) -> None:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
         self._waiters.clear()
 
-    async def until(self, find: Callable[[], Found | None], what: str, patience: float = PATIENCE_SECONDS) -> Found:
+    async def wait_for(
+        self, condition: Callable[[], Found | None], description: str, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> Found:
         """The first thing that `find` gives and that is true. An AssertionError when `patience` seconds have passed."""
         try:
-            async with asyncio.timeout(patience):
-                while not (found := find()):
+            async with asyncio.timeout(timeout_seconds):
+                while not (found := condition()):
                     waiter = asyncio.get_running_loop().create_future()
                     self._waiters.add(waiter)
                     await waiter
                 return found
         except TimeoutError:
-            raise AssertionError(f"In {patience:g} s there was no {what}.") from None
+            raise AssertionError(f"In {timeout_seconds:g} s there was no {description}.") from None

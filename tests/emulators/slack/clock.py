@@ -15,13 +15,13 @@ class SlackClock:
     def now(self) -> float:
         return time.monotonic() + self._ahead
 
-    def epoch(self) -> float:
+    def get_epoch_seconds(self) -> float:
         """Seconds since 1970, as put forward."""
         return time.time() + self._ahead
 
-    def stamp(self) -> str:
+    def next_timestamp(self) -> str:
         """The next message's `ts`: unlike all others, and later."""
-        self._last_stamp = max(self._last_stamp + 1, int(self.epoch() * 1_000_000))
+        self._last_stamp = max(self._last_stamp + 1, int(self.get_epoch_seconds() * 1_000_000))
         seconds, micros = divmod(self._last_stamp, 1_000_000)
         return f"{seconds}.{micros:06}"
 

@@ -4,23 +4,23 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.emulators.slack.bolt_app import BoltApp
+from tests.emulators.slack.bolt_app import BoltTestApp
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.place import Place
+from tests.emulators.slack.place import SlackTestWorkspace
 
 
 @pytest.fixture
-async def place() -> AsyncIterator[Place]:
+async def place() -> AsyncIterator[SlackTestWorkspace]:
     """Not connected: for calls of the Web API, or to connect as the test likes."""
     async with SlackEmulator() as slack:
         team = slack.add_team("Acme")
-        general, ana = team.channel("general"), team.user("Ana", is_admin=True)
-        async with BoltApp(slack, team) as bolt:
-            yield Place(slack, team, general, ana, bolt)
+        general, ana = team.add_channel("general"), team.add_person("Ana", is_admin=True)
+        async with BoltTestApp(slack, team) as bolt:
+            yield SlackTestWorkspace(slack, team, general, ana, bolt)
 
 
 @pytest.fixture(params=["socket", "http"])
-async def wired(place: Place, request: pytest.FixtureRequest) -> Place:
+async def wired(place: SlackTestWorkspace, request: pytest.FixtureRequest) -> SlackTestWorkspace:
     """Connected, once by Socket Mode and once by signed HTTP."""
-    await (place.bolt.connect() if request.param == "socket" else place.bolt.serve())
+    await (place.bolt_app.connect() if request.param == "socket" else place.bolt_app.serve())
     return place

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tests.emulators.slack.changes import PATIENCE_SECONDS
+from tests.emulators.slack.changes import DEFAULT_TIMEOUT_SECONDS
 from tests.emulators.slack.messages import Json
 
 if TYPE_CHECKING:
@@ -15,29 +15,29 @@ EVENTS, COMMANDS, INTERACTIVE = "events_api", "slash_commands", "interactive"
 
 
 @dataclass(frozen=True)
-class Answer:
+class SlackDeliveryAttempt:
     """What came back for one attempt. `reason` says why it failed, in Slack's words; empty when it did not."""
 
-    seconds: float
-    reason: str = ""
+    duration_seconds: float
+    failure_reason: str = ""
     payload: Any = None
     is_final: bool = False
     """The app asked not to be tried again."""
 
 
-class Wire(Protocol):
-    async def carry(self, delivery: "Delivery", retry: int, reason: str) -> Answer: ...
+class SlackTransport(Protocol):
+    async def deliver(self, delivery: "SlackDelivery", retry: int, reason: str) -> SlackDeliveryAttempt: ...
 
 
 @dataclass(eq=False)
-class Delivery:
+class SlackDelivery:
     """One payload on its way. `answers` has one entry for each attempt; `is_over` when nothing more will come."""
 
     slack: "SlackEmulator"
     kind: str
     payload: Json
-    answers: list[Answer] = field(default_factory=list)
-    is_over: bool = False
+    attempts: list[SlackDeliveryAttempt] = field(default_factory=list)
+    is_finished: bool = False
 
     @property
     def label(self) -> str:
@@ -48,47 +48,51 @@ class Delivery:
         return str(payload.get("command") or f"the {payload['type']}")
 
     @property
-    def is_acked(self) -> bool:
-        return any(not answer.reason for answer in self.answers)
+    def is_acknowledged(self) -> bool:
+        return any(not answer.failure_reason for answer in self.attempts)
 
     @property
-    def seconds(self) -> float:
+    def acknowledgement_seconds(self) -> float:
         """How long the acknowledgement took, of the attempt that was acknowledged."""
-        return next(answer.seconds for answer in self.answers if not answer.reason)
+        return next(answer.duration_seconds for answer in self.attempts if not answer.failure_reason)
 
     @property
     def response(self) -> Any:
         """What the app put into its acknowledgement: None, or JSON."""
-        return next((answer.payload for answer in self.answers if not answer.reason), None)
+        return next((answer.payload for answer in self.attempts if not answer.failure_reason), None)
 
-    async def acked(self, patience: float = PATIENCE_SECONDS) -> "Delivery":
+    async def wait_for_acknowledgement(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "SlackDelivery":
         """When the app has acknowledged it. An AssertionError when it is over without that."""
-        await self.over(patience)
-        assert self.is_acked, f"{self.label} was not acknowledged: {[answer.reason for answer in self.answers]}"
+        await self.wait_until_finished(timeout_seconds)
+        assert self.is_acknowledged, (
+            f"{self.label} was not acknowledged: {[answer.failure_reason for answer in self.attempts]}"
+        )
         return self
 
-    async def over(self, patience: float = PATIENCE_SECONDS) -> "Delivery":
+    async def wait_until_finished(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "SlackDelivery":
         """When it is acknowledged or given up."""
-        await self.slack.changes.until(lambda: self.is_over, f"end of the delivery of {self.label}", patience)
+        await self.slack.changes.wait_for(
+            lambda: self.is_finished, f"end of the delivery of {self.label}", timeout_seconds
+        )
         return self
 
-    def again(self) -> "Delivery":
+    def resend(self) -> "SlackDelivery":
         """The very same payload once more, as Slack does when an acknowledgement got lost."""
-        return self.slack.post_office.send(self.kind, self.payload, retry=1, reason="timeout")
+        return self.slack.delivery_service.send(self.kind, self.payload, retry=1, reason="timeout")
 
 
-class PostOffice:
+class SlackDeliveryService:
     """Sends deliveries, and events again when they are not acknowledged in time."""
 
     def __init__(self, slack: "SlackEmulator") -> None:
         self._slack = slack
         self._tasks: set[asyncio.Task[None]] = set()
-        self.deliveries: list[Delivery] = []
+        self.deliveries: list[SlackDelivery] = []
 
-    def send(self, kind: str, payload: Json, *, retry: int = 0, reason: str = "") -> Delivery:
-        delivery = Delivery(self._slack, kind, payload)
+    def send(self, kind: str, payload: Json, *, retry: int = 0, reason: str = "") -> SlackDelivery:
+        delivery = SlackDelivery(self._slack, kind, payload)
         self.deliveries.append(delivery)
-        work = self._carry_event(delivery, retry, reason) if kind == EVENTS else self._carry_once(delivery)
+        work = self._deliver_event(delivery, retry, reason) if kind == EVENTS else self._deliver_once(delivery)
         self.spawn(work)
         return delivery
 
@@ -102,29 +106,29 @@ class PostOffice:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _carry_once(self, delivery: Delivery) -> None:
+    async def _deliver_once(self, delivery: SlackDelivery) -> None:
         """Commands and presses are never sent again: the person sees that it failed."""
-        answer = await self._slack.wire.carry(delivery, 0, "")
-        if answer.reason == "timeout":
-            ack = self._slack.options.lifetimes.ack
-            self._slack.journal.violated(f"{delivery.label} was not acknowledged within {ack:g} s.")
-        self._settle(delivery, answer)
+        answer = await self._slack.transport.deliver(delivery, 0, "")
+        if answer.failure_reason == "timeout":
+            ack = self._slack.options.lifetimes.acknowledgement_seconds
+            self._slack.request_log.record_violation(f"{delivery.label} was not acknowledged within {ack:g} s.")
+        self._finish(delivery, answer)
 
-    async def _carry_event(self, delivery: Delivery, retry: int, reason: str) -> None:
-        delays = iter(self._slack.options.lifetimes.retries)
+    async def _deliver_event(self, delivery: SlackDelivery, retry: int, reason: str) -> None:
+        delays = iter(self._slack.options.lifetimes.retry_delays_seconds)
         while True:
-            answer = await self._slack.wire.carry(delivery, retry, reason)
-            if not answer.reason or answer.is_final or (delay := next(delays, None)) is None:
+            answer = await self._slack.transport.deliver(delivery, retry, reason)
+            if not answer.failure_reason or answer.is_final or (delay := next(delays, None)) is None:
                 break
-            delivery.answers.append(answer)
-            self._slack.changes.happened()
-            retry, reason = retry + 1, answer.reason
+            delivery.attempts.append(answer)
+            self._slack.changes.notify()
+            retry, reason = retry + 1, answer.failure_reason
             await self._slack.clock.sleep(delay)
-        if answer.reason == "timeout":
-            self._slack.journal.violated(f"{delivery.label} was never acknowledged.")
-        self._settle(delivery, answer)
+        if answer.failure_reason == "timeout":
+            self._slack.request_log.record_violation(f"{delivery.label} was never acknowledged.")
+        self._finish(delivery, answer)
 
-    def _settle(self, delivery: Delivery, answer: Answer) -> None:
-        delivery.answers.append(answer)
-        delivery.is_over = True
-        self._slack.changes.happened()
+    def _finish(self, delivery: SlackDelivery, answer: SlackDeliveryAttempt) -> None:
+        delivery.attempts.append(answer)
+        delivery.is_finished = True
+        self._slack.changes.notify()

@@ -15,16 +15,16 @@ from typing import Self
 
 from aiohttp import web
 
-from tests.emulators.slack.changes import Changes
+from tests.emulators.slack.changes import SlackChanges
 from tests.emulators.slack.clock import SlackClock
-from tests.emulators.slack.delivery import PostOffice, Wire
-from tests.emulators.slack.events import Events
-from tests.emulators.slack.faults import Faults
-from tests.emulators.slack.file_routes import FileRoutes
-from tests.emulators.slack.files import File
-from tests.emulators.slack.ids import Ids
-from tests.emulators.slack.journal import Call, Journal
-from tests.emulators.slack.messages import Message
+from tests.emulators.slack.delivery import SlackDeliveryService, SlackTransport
+from tests.emulators.slack.events import SlackEventSender
+from tests.emulators.slack.faults import SlackFaults
+from tests.emulators.slack.file_routes import SlackFileServer
+from tests.emulators.slack.files import SlackFileState
+from tests.emulators.slack.ids import SlackIdGenerator
+from tests.emulators.slack.journal import SlackCallRecord, SlackRequestLog
+from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.methods import (  # noqa: F401 # they register their methods
     agents,
     apps,
@@ -36,17 +36,17 @@ from tests.emulators.slack.methods import (  # noqa: F401 # they register their 
 )
 from tests.emulators.slack.methods import files as file_methods  # noqa: F401 # it registers its methods
 from tests.emulators.slack.methods import views as view_methods  # noqa: F401 # it registers its methods
-from tests.emulators.slack.oauth import OAuth
+from tests.emulators.slack.oauth import SlackOAuthServer
 from tests.emulators.slack.options import SlackOptions
-from tests.emulators.slack.response_urls import ResponseUrls
-from tests.emulators.slack.signed_http import SignedHttp
-from tests.emulators.slack.sockets import Sockets
-from tests.emulators.slack.tiers import Tiers
-from tests.emulators.slack.tokens import Tokens
-from tests.emulators.slack.triggers import Triggers
-from tests.emulators.slack.views import Views
-from tests.emulators.slack.web_api import WebApi
-from tests.emulators.slack.workspace import Team
+from tests.emulators.slack.response_urls import SlackResponseUrlServer
+from tests.emulators.slack.signed_http import SlackHttpTransport
+from tests.emulators.slack.sockets import SlackSocketServer
+from tests.emulators.slack.tiers import SlackRateLimitCounter
+from tests.emulators.slack.tokens import SlackTokenRegistry
+from tests.emulators.slack.triggers import SlackTriggerRegistry
+from tests.emulators.slack.views import SlackViewRegistry
+from tests.emulators.slack.web_api import SlackApiServer
+from tests.emulators.slack.workspace import SlackTeamState
 
 _LARGEST_BYTES = 64 << 20
 
@@ -57,26 +57,26 @@ class SlackEmulator:
     def __init__(self, options: SlackOptions | None = None) -> None:
         self.options = options or SlackOptions()
         self.clock = SlackClock()
-        self.changes = Changes()
-        self.ids = Ids()
-        self.journal = Journal()
-        self.tokens = Tokens()
+        self.changes = SlackChanges()
+        self.ids = SlackIdGenerator()
+        self.request_log = SlackRequestLog()
+        self.tokens = SlackTokenRegistry()
         self.app_id = self.ids.next("A")
         self.signing_secret = secrets.token_hex(16)
-        self.teams: list[Team] = []
-        self.faults = Faults()
-        self.tiers = Tiers(self)
-        self.triggers = Triggers(self)
-        self.events = Events(self)
-        self.post_office = PostOffice(self)
-        self.sockets = Sockets(self)
-        self.http: SignedHttp | None = None
-        self._wires: list[SignedHttp] = []
-        self.response_urls = ResponseUrls(self)
-        self.views = Views(self)
-        self.file_routes = FileRoutes(self)
-        self.oauth = OAuth(self)
-        self._web_api = WebApi(self)
+        self.teams: list[SlackTeamState] = []
+        self.faults = SlackFaults()
+        self.rate_limits = SlackRateLimitCounter(self)
+        self.triggers = SlackTriggerRegistry(self)
+        self.event_sender = SlackEventSender(self)
+        self.delivery_service = SlackDeliveryService(self)
+        self.sockets = SlackSocketServer(self)
+        self.http_transport: SlackHttpTransport | None = None
+        self._http_transports: list[SlackHttpTransport] = []
+        self.response_urls = SlackResponseUrlServer(self)
+        self.views = SlackViewRegistry(self)
+        self.file_server = SlackFileServer(self)
+        self.oauth = SlackOAuthServer(self)
+        self._api_server = SlackApiServer(self)
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -94,9 +94,9 @@ class SlackEmulator:
         return self
 
     async def stop(self) -> None:
-        await self.post_office.close()
-        await self.sockets.cut()
-        for wire in self._wires:
+        await self.delivery_service.close()
+        await self.sockets.drop_connections()
+        for wire in self._http_transports:
             await wire.close()
         if self._runner:
             await self._runner.cleanup()
@@ -111,14 +111,14 @@ class SlackEmulator:
 
     def _routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/api/{method}", self._web_api.answer),
-            web.get("/api/{method}", self._web_api.answer),
+            web.post("/api/{method}", self._api_server.handle),
+            web.get("/api/{method}", self._api_server.handle),
             web.get("/link/", self.sockets.accept),
-            web.post("/commands/{team}/{token}", self.response_urls.answer),
-            web.post("/upload/v1/{ticket}", self.file_routes.upload),
-            web.get("/files-pri/{file}/{name}", self.file_routes.download),
-            web.get("/files-pri/{file}/download/{name}", self.file_routes.download),
-            web.get("/oauth/v2/authorize", self.oauth.page),
+            web.post("/commands/{team}/{token}", self.response_urls.handle),
+            web.post("/upload/v1/{ticket}", self.file_server.upload),
+            web.get("/files-pri/{file}/{name}", self.file_server.download),
+            web.get("/files-pri/{file}/download/{name}", self.file_server.download),
+            web.get("/oauth/v2/authorize", self.oauth.handle_consent_page),
         ]
 
     # Where the app finds it, and it the app.
@@ -133,75 +133,77 @@ class SlackEmulator:
         return self.tokens.app_token
 
     @property
-    def wire(self) -> Wire:
-        return self.http or self.sockets
+    def transport(self) -> SlackTransport:
+        return self.http_transport or self.sockets
 
-    def deliver_to(self, url: str) -> SignedHttp:
+    def deliver_over_http(self, url: str) -> SlackHttpTransport:
         """From now on everything goes to this URL, signed with `signing_secret`, instead of the sockets."""
-        self.http = SignedHttp(self, url, self.signing_secret)
-        self._wires.append(self.http)
-        return self.http
+        self.http_transport = SlackHttpTransport(self, url, self.signing_secret)
+        self._http_transports.append(self.http_transport)
+        return self.http_transport
 
-    async def half_trip(self) -> None:
+    async def wait_half_round_trip(self) -> None:
         """One way between the app and Slack."""
-        if self.options.round_trip:
-            await asyncio.sleep(self.options.round_trip / 2)
+        if self.options.round_trip_seconds:
+            await asyncio.sleep(self.options.round_trip_seconds / 2)
 
     # What is there, and what happened.
 
-    def add_team(self, name: str = "Acme", *, installed: bool = True) -> Team:
-        team = Team(self, name, installed=installed, scopes=self.options.scopes)
+    def add_team(self, name: str = "Acme", *, is_installed: bool = True) -> SlackTeamState:
+        team = SlackTeamState(self, name, is_installed=is_installed, scopes=self.options.scopes)
         self.teams.append(team)
         return team
 
-    def delete(self, message: Message) -> None:
+    def delete_message(self, message: SlackMessageState) -> None:
         """Anybody's message goes. Of a thread with answers a tombstone stays, which can still be answered."""
-        before = message.as_json()
+        before = message.to_json()
         message.is_deleted = True
-        message.keep(self.clock.now())
-        self.events.deleted(message, before)
+        message.record_version(self.clock.now())
+        self.event_sender.send_message_deleted(message, before)
 
-    def delete_thread(self, root: Message) -> None:
+    def delete_thread(self, root: SlackMessageState) -> None:
         """Root and answers go: nothing can be posted there any more."""
-        for message in (*root.channel.replies(root.ts), root):
-            self.delete(message)
+        for message in (*root.channel.list_replies(root.ts), root):
+            self.delete_message(message)
 
-    def delete_file(self, file: File) -> None:
+    def delete_file(self, file: SlackFileState) -> None:
         """It is gone from every message that showed it."""
         file.is_deleted = True
         for channel, ts, _ in file.shares:
-            if message := file.team.channels[channel].find(ts):
+            if message := file.team.channels[channel].find_message(ts):
                 message.files = [other for other in message.files if other is not file]
-                message.keep(self.clock.now())
+                message.record_version(self.clock.now())
 
     @property
-    def calls(self) -> list[Call]:
-        return self.journal.calls
+    def calls(self) -> list[SlackCallRecord]:
+        return self.request_log.calls
 
-    def calls_of(self, method: str) -> list[Call]:
-        return self.journal.calls_of(method)
+    def find_calls(self, method: str) -> list[SlackCallRecord]:
+        return self.request_log.find_calls(method)
 
     @property
     def violations(self) -> list[str]:
-        return self.journal.violations
+        return self.request_log.violations
 
     @property
-    def too_many(self) -> list[Call]:
-        return self.journal.too_many
+    def rate_limited_calls(self) -> list[SlackCallRecord]:
+        return self.request_log.rate_limited_calls
 
-    async def quiet(self, patience: float = 5.0) -> None:
+    async def wait_until_idle(self, timeout_seconds: float = 5.0) -> None:
         """When every delivery is over and every call answered: the moment to look at `violations`."""
 
         def find() -> bool:
-            return all(one.is_over for one in self.post_office.deliveries) and all(call.status for call in self.calls)
+            return all(one.is_finished for one in self.delivery_service.deliveries) and all(
+                call.status for call in self.calls
+            )
 
-        await self.changes.until(find, "moment without deliveries and calls on their way", patience)
+        await self.changes.wait_for(find, "moment without deliveries and calls on their way", timeout_seconds)
 
-    async def called(self, method: str, *, times: int = 1, patience: float = 5.0) -> Call:
+    async def wait_for_call(self, method: str, *, times: int = 1, timeout_seconds: float = 5.0) -> SlackCallRecord:
         """The last of `times` answered calls of that method, now or soon."""
 
-        def find() -> Call | None:
-            answered = [call for call in self.calls_of(method) if call.status]
+        def find() -> SlackCallRecord | None:
+            answered = [call for call in self.find_calls(method) if call.status]
             return answered[times - 1] if len(answered) >= times else None
 
-        return await self.changes.until(find, f"call number {times} of {method}", patience)
+        return await self.changes.wait_for(find, f"call number {times} of {method}", timeout_seconds)

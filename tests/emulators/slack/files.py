@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.emulators.slack.messages import Message
-    from tests.emulators.slack.workspace import Team
+    from tests.emulators.slack.messages import SlackMessageState
+    from tests.emulators.slack.workspace import SlackTeamState
 
 
 @dataclass(eq=False)
-class File:
+class SlackFileState:
     """`uploaded` when its bytes are there, `completed_at` when it was finished (a moment of Slack's clock)."""
 
-    team: "Team"
+    team: "SlackTeamState"
     id: str
     name: str
-    length: int
-    owner: str
+    size_bytes: int
+    owner_id: str
     alt_text: str = ""
     title: str = ""
     content: bytes = b""
@@ -26,7 +26,7 @@ class File:
     is_deleted: bool = False
     shares: list[tuple[str, str, str | None]] = field(default_factory=list)
     """Channel, message and thread."""
-    was_given: bool = False
+    was_attached_to_form: bool = False
     """Whether somebody put it into a form of the app, which may read it then."""
 
     @property
@@ -37,10 +37,10 @@ class File:
     @property
     def is_processed(self) -> bool:
         slack = self.team.slack
-        done_at = None if self.completed_at is None else self.completed_at + slack.options.lifetimes.processing
+        done_at = None if self.completed_at is None else self.completed_at + slack.options.lifetimes.processing_seconds
         return done_at is not None and slack.clock.now() >= done_at
 
-    def share(self, message: "Message") -> None:
+    def share(self, message: "SlackMessageState") -> None:
         """Show it in that message."""
         share = (message.channel.id, message.ts, message.thread_ts)
         if share not in self.shares:
@@ -48,22 +48,26 @@ class File:
 
     def is_visible_to_bot(self) -> bool:
         places = [self.team.channels[channel] for channel, _, _ in self.shares]
-        return self.was_given or self.owner == self.team.bot_user or any(place.has_bot for place in places)
+        return (
+            self.was_attached_to_form
+            or self.owner_id == self.team.bot_user_id
+            or any(place.has_bot for place in places)
+        )
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         address = f"{self.team.slack.url}/files-pri/{self.team.id}-{self.id}/"
         told: dict[str, Any] = {
-            "id": self.id, "created": int(self.team.slack.clock.epoch()), "name": self.name,
+            "id": self.id, "created": int(self.team.slack.clock.get_epoch_seconds()), "name": self.name,
             "title": self.title or self.name, "mimetype": self.mimetype,
-            "filetype": self.name.rpartition(".")[2] if self.is_processed else "", "user": self.owner,
-            "user_team": self.team.id, "size": self.length, "mode": "hosted", "is_external": False,
+            "filetype": self.name.rpartition(".")[2] if self.is_processed else "", "user": self.owner_id,
+            "user_team": self.team.id, "size": self.size_bytes, "mode": "hosted", "is_external": False,
             "is_public": False, "file_access": "visible", "url_private": f"{address}{self.name}",
             "url_private_download": f"{address}download/{self.name}",
-            "permalink": f"{self.team.slack.url}/files/{self.owner}/{self.id}/{self.name}",
+            "permalink": f"{self.team.slack.url}/files/{self.owner_id}/{self.id}/{self.name}",
         }  # fmt: skip
         return told | ({"alt_txt": self.alt_text} if self.alt_text else {})
 
-    def shares_as_json(self) -> dict[str, Any]:
+    def shares_to_json(self) -> dict[str, Any]:
         """Where it is shown: told by files.info only, and only when the file has been looked at."""
         told: dict[str, Any] = {}
         for channel_id, ts, thread_ts in self.shares if self.is_processed else ():

@@ -4,90 +4,90 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.emulators.slack.elements import options_of
+from tests.emulators.slack.elements import list_options
 
 if TYPE_CHECKING:
-    from tests.emulators.slack.people import Person
-    from tests.emulators.slack.views import View
+    from tests.emulators.slack.people import SlackPerson
+    from tests.emulators.slack.views import SlackViewState
 
 Json = dict[str, Any]
 
-LARGEST_FILE_BYTES = 10 << 20
+MAX_FILE_BYTES = 10 << 20
 
 
 @dataclass(frozen=True)
-class Upload:
+class SlackFileUpload:
     """A file that a person attaches."""
 
     name: str
     content: bytes
 
 
-def filled(view: "View", values: Mapping[str, Any]) -> Json:
+def fill_form(view: "SlackViewState", values: Mapping[str, Any]) -> Json:
     """`state.values` after the person put `values` in, by label, action id or block id."""
     state: Json = {}
     known: set[str] = set()
-    for block, element in fields_of(view):
-        names = names_of(block, element)
+    for block, element in list_fields(view):
+        names = list_field_names(block, element)
         known |= names
-        given = next((values[name] for name in names if name in values), _begun(view, element))
-        told = _told(view.person, element, given)
+        given = next((values[name] for name in names if name in values), _get_initial_value(view, element))
+        told = _build_field_state(view.person, element, given)
         if block["type"] == "input" and not block.get("optional") and not told:
             raise AssertionError(f"the form would not let you: {names} is missing")
-        state.setdefault(block_id(view, block), {})[element["action_id"]] = {
+        state.setdefault(get_block_id(view, block), {})[element["action_id"]] = {
             "type": element["type"],
-            **(told or _empty(element)),
+            **(told or _build_empty_state(element)),
         }
     assert not (strange := set(values) - known), f"the form has no {strange}, only {known}"
     return state
 
 
-def fields_of(view: "View") -> list[tuple[Json, Json]]:
+def list_fields(view: "SlackViewState") -> list[tuple[Json, Json]]:
     """All blocks that keep something, each with its element."""
     inputs = [(block, block["element"]) for block in view.blocks if block["type"] == "input"]
-    others = [(block, element) for block in view.blocks for element in _others(block)]
+    others = [(block, element) for block in view.blocks for element in _list_other_elements(block)]
     return inputs + [(block, element) for block, element in others if element["type"] not in ("button", "overflow")]
 
 
-def names_of(block: Json, element: Json) -> set[str]:
+def list_field_names(block: Json, element: Json) -> set[str]:
     """All by which a test may call a field."""
     told = {element.get("action_id"), block.get("block_id"), block.get("label", {}).get("text")}
     return {name for name in told if name}
 
 
-def block_id(view: "View", block: Json) -> str:
+def get_block_id(view: "SlackViewState", block: Json) -> str:
     """Slack makes one up where there is none."""
     return str(block.get("block_id") or f"b{view.blocks.index(block)}")
 
 
-def chosen(element: Json, given: Any) -> Json:
+def find_option(element: Json, value: Any) -> Json:
     """The option that is called so, by value or by text."""
-    if isinstance(given, dict):
-        return given
-    options = options_of(element)
+    if isinstance(value, dict):
+        return value
+    options = list_options(element)
     for option in options:
-        if given in (option["value"], option["text"]["text"]):
+        if value in (option["value"], option["text"]["text"]):
             return option
     texts = [option["text"]["text"] for option in options]
-    raise AssertionError(f"there is no {given!r} to choose, only {texts}")
+    raise AssertionError(f"there is no {value!r} to choose, only {texts}")
 
 
-def _others(block: Json) -> list[Json]:
+def _list_other_elements(block: Json) -> list[Json]:
     elements: list[Json] = block["elements"] if block["type"] == "actions" else []
     return elements or ([block["accessory"]] if block.get("accessory", {}).get("type", "image") != "image" else [])
 
 
-def _begun(view: "View", element: Json) -> Any:
+def _get_initial_value(view: "SlackViewState", element: Json) -> Any:
     """What stands in the field already."""
-    if element["action_id"] in view.typed:
-        return view.typed[element["action_id"]]
+    if element["action_id"] in view.typed_values:
+        return view.typed_values[element["action_id"]]
     for name in ("initial_value", "initial_option", "initial_options", "initial_user", "initial_date"):
         if name in element:
             return element[name]
     return element.get("initial_conversation") or element.get("initial_channel")
 
 
-def _told(person: "Person", element: Json, given: Any) -> Json:
+def _build_field_state(person: "SlackPerson", element: Json, given: Any) -> Json:
     """What a field says in the state; empty when nothing is in it."""
     if given in (None, "", []):
         return {}
@@ -99,11 +99,11 @@ def _told(person: "Person", element: Json, given: Any) -> Json:
         _check_number(element, str(given))
         return {"value": str(given)}
     if kind == "file_input":
-        return {"files": [file.as_json() for file in _uploaded(person, element, given)]}
+        return {"files": [file.as_json() for file in _upload_files(person, element, given)]}
     if kind in ("checkboxes", "multi_static_select"):
-        return {"selected_options": [chosen(element, one) for one in given]}
+        return {"selected_options": [find_option(element, one) for one in given]}
     if kind in ("static_select", "external_select", "radio_buttons"):
-        return {"selected_option": chosen(element, given)}
+        return {"selected_option": find_option(element, given)}
     return {_SELECTED[kind]: given}
 
 
@@ -115,7 +115,7 @@ _SELECTED = {
 }
 
 
-def _empty(element: Json) -> Json:
+def _build_empty_state(element: Json) -> Json:
     kind = element["type"]
     if kind in ("checkboxes", "multi_static_select"):
         return {"selected_options": []}
@@ -136,15 +136,15 @@ def _check_number(element: Json, text: str) -> None:
     assert low <= number <= high, f"the form would not let you: {number} is not from {low:g} to {high:g}"
 
 
-def _uploaded(person: "Person", element: Json, given: Any) -> list[Any]:
-    uploads: list[Upload] = given if isinstance(given, list) else [given]
+def _upload_files(person: "SlackPerson", element: Json, given: Any) -> list[Any]:
+    uploads: list[SlackFileUpload] = given if isinstance(given, list) else [given]
     assert len(uploads) <= element.get("max_files", 10), "the form would not let you: too many files"
     kinds = element.get("filetypes")
     for upload in uploads:
-        assert len(upload.content) <= LARGEST_FILE_BYTES, "the form would not let you: over 10 MB"
+        assert len(upload.content) <= MAX_FILE_BYTES, "the form would not let you: over 10 MB"
         kind = upload.name.rpartition(".")[2].lower()
         assert not kinds or kind in kinds, f"the form would not let you: no {kind}, only {kinds}"
     files = [person.team.add_file(person.id, upload.name, upload.content) for upload in uploads]
     for file in files:
-        file.was_given = True
+        file.was_attached_to_form = True
     return files

@@ -5,7 +5,7 @@ from itertools import count
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-class Ids:
+class SlackIdGenerator:
     """Each id is given once; the order of asking decides it, so that a failing test fails alike again."""
 
     def __init__(self) -> None:

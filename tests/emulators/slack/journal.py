@@ -4,48 +4,48 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-class Refused(Exception):  # it reads as a sentence
+class SlackErrorResponse(Exception):  # it reads as a sentence
     """Slack says no: `error` as in its answer, `more` is put beside it."""
 
     def __init__(self, error: str, **more: Any) -> None:
         super().__init__(error)
         self.error = error
-        self.more = more
+        self.fields = more
 
 
 @dataclass(eq=False)
-class Call:
+class SlackCallRecord:
     """One call of the Web API. `at` is when it arrived, by Slack's clock; `seconds` how long the answer took."""
 
     method: str
     args: dict[str, Any]
     token: str
-    team: str
-    at: float
+    team_id: str
+    received_at: float
     status: int = 0
-    answer: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
+    response: dict[str, Any] = field(default_factory=dict)
+    duration_seconds: float = 0.0
 
     @property
-    def ok(self) -> bool:
-        return bool(self.answer.get("ok"))
+    def is_ok(self) -> bool:
+        return bool(self.response.get("ok"))
 
     @property
     def error(self) -> str:
         """Empty when all is well."""
-        return str(self.answer.get("error", ""))
+        return str(self.response.get("error", ""))
 
 
-class Journal:
+class SlackRequestLog:
     """`violations` are sentences; a test of the bot asserts that there are none."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[SlackCallRecord] = []
         self.violations: list[str] = []
-        self.too_many: list[Call] = []
+        self.rate_limited_calls: list[SlackCallRecord] = []
 
-    def violated(self, sentence: str) -> None:
+    def record_violation(self, sentence: str) -> None:
         self.violations.append(sentence)
 
-    def calls_of(self, method: str) -> list[Call]:
+    def find_calls(self, method: str) -> list[SlackCallRecord]:
         return [call for call in self.calls if call.method == method]

@@ -11,7 +11,7 @@ from tests.emulators.slack.options import ALL_EVENTS, SlackOptions
 Json = Mapping[str, Any]
 
 
-def options_of(manifest: Json, **more: Any) -> SlackOptions:
+def build_options(manifest: Json, **more: Any) -> SlackOptions:
     """A Slack in which the app has the manifest's scopes, events, commands and shortcuts, and no others."""
     features = manifest["features"]
     return SlackOptions(
@@ -23,27 +23,29 @@ def options_of(manifest: Json, **more: Any) -> SlackOptions:
     )
 
 
-def manifest_faults(manifest: Json) -> list[str]:
+def validate_manifest(manifest: Json) -> list[str]:
     """Sentences, none when Slack would take it."""
     return [
-        *_display_faults(manifest),
-        *_command_faults(manifest),
-        *_shortcut_faults(manifest),
-        *_agent_faults(manifest),
+        *_validate_display(manifest),
+        *_validate_command(manifest),
+        *_validate_shortcut(manifest),
+        *_validate_agent(manifest),
     ]
 
 
-def _display_faults(manifest: Json) -> Iterator[str]:
+def _validate_display(manifest: Json) -> Iterator[str]:
     display = manifest.get("display_information", {})
-    yield from _long("display_information.name", display.get("name", ""), 35, shortest=1)
-    yield from _long("display_information.description", display.get("description", ""), 140)
+    yield from _validate_length("display_information.name", display.get("name", ""), 35, shortest=1)
+    yield from _validate_length("display_information.description", display.get("description", ""), 140)
     if "long_description" in display:
-        yield from _long("display_information.long_description", display["long_description"], 4000, shortest=174)
+        yield from _validate_length(
+            "display_information.long_description", display["long_description"], 4000, shortest=174
+        )
     bot = manifest["features"].get("bot_user", {}).get("display_name", "")
-    yield from _long("bot_user.display_name", bot, 80, shortest=1)
+    yield from _validate_length("bot_user.display_name", bot, 80, shortest=1)
 
 
-def _command_faults(manifest: Json) -> Iterator[str]:
+def _validate_command(manifest: Json) -> Iterator[str]:
     commands = manifest["features"].get("slash_commands", ())
     is_socket_mode = manifest["settings"].get("socket_mode_enabled", False)
     if len(commands) > 50:
@@ -54,32 +56,32 @@ def _command_faults(manifest: Json) -> Iterator[str]:
         name = command["command"]
         if not name.startswith("/") or len(name) > 32 or name != name.lower() or " " in name:
             yield f"{name} is no name of a command"
-        yield from _long(f"{name} description", command.get("description", ""), 2000, shortest=1)
-        yield from _long(f"{name} usage_hint", command.get("usage_hint", ""), 1000)
+        yield from _validate_length(f"{name} description", command.get("description", ""), 2000, shortest=1)
+        yield from _validate_length(f"{name} usage_hint", command.get("usage_hint", ""), 1000)
         if is_socket_mode == ("url" in command):
             yield f"{name} has {'a' if is_socket_mode else 'no'} url"
         for field in command.keys() - {"command", "description", "usage_hint", "should_escape", "url"}:
             yield f"{name} has an unknown field {field}"
 
 
-def _shortcut_faults(manifest: Json) -> Iterator[str]:
+def _validate_shortcut(manifest: Json) -> Iterator[str]:
     shortcuts = manifest["features"].get("shortcuts", ())
     if len(shortcuts) > 10:
         yield f"{len(shortcuts)} shortcuts, where 10 are allowed"
     for shortcut in shortcuts:
-        yield from _long("shortcut name", shortcut["name"], 24, shortest=1)
-        yield from _long(f"{shortcut['name']} description", shortcut["description"], 150, shortest=1)
-        yield from _long(f"{shortcut['name']} callback_id", shortcut["callback_id"], 255, shortest=1)
+        yield from _validate_length("shortcut name", shortcut["name"], 24, shortest=1)
+        yield from _validate_length(f"{shortcut['name']} description", shortcut["description"], 150, shortest=1)
+        yield from _validate_length(f"{shortcut['name']} callback_id", shortcut["callback_id"], 255, shortest=1)
         if shortcut["type"] not in ("message", "global"):
             yield f"{shortcut['name']} is of type {shortcut['type']}"
 
 
-def _agent_faults(manifest: Json) -> Iterator[str]:
+def _validate_agent(manifest: Json) -> Iterator[str]:
     features = manifest["features"]
     if "assistant_view" in features:
         yield "new apps cannot have an assistant_view"
     agent = features.get("agent_view", {})
-    yield from _long("agent_description", agent.get("agent_description", ""), 300)
+    yield from _validate_length("agent_description", agent.get("agent_description", ""), 300)
     if len(agent.get("suggested_prompts", ())) > 4:
         yield "more than 4 suggested prompts"
     events = manifest["settings"].get("event_subscriptions", {}).get("bot_events", ())
@@ -88,6 +90,6 @@ def _agent_faults(manifest: Json) -> Iterator[str]:
     yield from (f"this Slack does not know the event {event}" for event in set(events) - ALL_EVENTS)
 
 
-def _long(what: str, text: str, longest: int, *, shortest: int = 0) -> Iterator[str]:
+def _validate_length(what: str, text: str, longest: int, *, shortest: int = 0) -> Iterator[str]:
     if not shortest <= len(text) <= longest:
         yield f"{what} has {len(text)} characters, where {shortest} to {longest} are allowed"

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.emulators.slack.changes import PATIENCE_SECONDS
+from tests.emulators.slack.changes import DEFAULT_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
-    from tests.emulators.slack.delivery import Delivery
-    from tests.emulators.slack.files import File
-    from tests.emulators.slack.streams import Stream
-    from tests.emulators.slack.workspace import Channel
+    from tests.emulators.slack.delivery import SlackDelivery
+    from tests.emulators.slack.files import SlackFileState
+    from tests.emulators.slack.streams import SlackStreamState
+    from tests.emulators.slack.workspace import SlackChannelState
 
 Json = dict[str, Any]
 
@@ -19,64 +19,64 @@ _PINGS = re.compile(r"<(?:!(?:here|channel|everyone)|!subteam\^\w+|@[UW]\w+)(?:\
 
 
 @dataclass(frozen=True)
-class Version:
+class SlackMessageVersion:
     """What a message showed from `at` on. `text` is what people read, blocks included."""
 
     at: float
     text: str
     blocks: tuple[Json, ...] = ()
-    files: tuple["File", ...] = ()
+    files: tuple["SlackFileState", ...] = ()
 
 
 @dataclass(eq=False)
-class Message:
+class SlackMessageState:
     """One message, of the app (`bot_id`) or of a person, in a channel or for one person's eyes (`only_for`)."""
 
-    channel: "Channel"
+    channel: "SlackChannelState"
     ts: str
-    user: str
+    user_id: str
     text: str = ""
     thread_ts: str | None = None
     bot_id: str | None = None
     blocks: list[Json] = field(default_factory=list)
-    files: list["File"] = field(default_factory=list)
+    files: list["SlackFileState"] = field(default_factory=list)
     attachments: list[Json] = field(default_factory=list)
     metadata: Json | None = None
-    only_for: str | None = None
-    stream: "Stream | None" = None
-    versions: list[Version] = field(default_factory=list)
+    visible_to_user_id: str | None = None
+    stream: "SlackStreamState | None" = None
+    versions: list[SlackMessageVersion] = field(default_factory=list)
     reactions: list[str] = field(default_factory=list)
-    deliveries: list["Delivery"] = field(default_factory=list)
+    deliveries: list["SlackDelivery"] = field(default_factory=list)
     is_deleted: bool = False
     edited_at: str | None = None
 
     @property
-    def is_of_bot(self) -> bool:
+    def is_from_bot(self) -> bool:
         return self.bot_id is not None
 
     @property
-    def shown(self) -> str:
+    def visible_text(self) -> str:
         """All that a person reads: the stream's text or the message's own, or that of its blocks."""
         parts = [self.stream.text] if self.stream and not self.edited_at else []
-        parts += list(_texts(self.blocks)) if self.blocks else [] if parts else [self.text]
+        parts += list(_extract_texts(self.blocks)) if self.blocks else [] if parts else [self.text]
         return "\n".join(part for part in parts if part)
 
     @property
-    def history(self) -> list[str]:
+    def text_history(self) -> list[str]:
         return [version.text for version in self.versions]
 
     @property
-    def pings(self) -> list[str]:
+    def mentions(self) -> list[str]:
         """Whom this message calls, wherever it says so."""
-        return _PINGS.findall(f"{self.text}\n{self.shown}")
+        return _PINGS.findall(f"{self.text}\n{self.visible_text}")
 
     @property
     def elements(self) -> list[Json]:
         """Everything that can be pressed or chosen, in order."""
-        return list(_elements(self.blocks))
+        return list(_list_elements(self.blocks))
 
     @property
-    def buttons(self) -> list[str]:
+    def button_labels(self) -> list[str]:
         """The labels of the buttons."""
         return [element["text"]["text"] for element in self.elements if element["type"] == "button"]
 
@@ -85,34 +85,39 @@ class Message:
         pictures = [block["alt_text"] for block in self.blocks if block["type"] == "image"]
         return pictures + [file.alt_text for file in self.files]
 
-    def keep(self, at: float) -> None:
+    def record_version(self, at: float) -> None:
         """Write down what is shown now, and tell whoever waits."""
-        self.versions.append(Version(at, self.shown, tuple(self.blocks), tuple(self.files)))
-        self.channel.team.slack.changes.happened()
+        self.versions.append(SlackMessageVersion(at, self.visible_text, tuple(self.blocks), tuple(self.files)))
+        self.channel.team.slack.changes.notify()
 
-    async def until(
-        self, holds: Callable[["Message"], object], what: str = "such a message", patience: float = PATIENCE_SECONDS
-    ) -> "Message":
+    async def wait_until(
+        self,
+        condition: Callable[["SlackMessageState"], object],
+        description: str = "such a message",
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> "SlackMessageState":
         """This message, as soon as `holds` holds for it."""
-        found = self.channel.team.slack.changes.until
-        await found(lambda: bool(holds(self)), f"{what}; it shows {self.shown!r}", patience)
+        found = self.channel.team.slack.changes.wait_for
+        await found(lambda: bool(condition(self)), f"{description}; it shows {self.visible_text!r}", timeout_seconds)
         return self
 
-    async def shows(self, text: str, patience: float = PATIENCE_SECONDS) -> "Message":
-        return await self.until(lambda message: text in message.shown, f"{text!r} in this message", patience)
+    async def wait_for_text(self, text: str, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "SlackMessageState":
+        return await self.wait_until(
+            lambda message: text in message.visible_text, f"{text!r} in this message", timeout_seconds
+        )
 
-    async def finished(self, patience: float = PATIENCE_SECONDS) -> "Message":
+    async def wait_for_stream_end(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "SlackMessageState":
         """When its stream was stopped (or it never had one)."""
-        return await self.until(lambda message: not message.is_streaming, "end of the stream", patience)
+        return await self.wait_until(lambda message: not message.is_streaming, "end of the stream", timeout_seconds)
 
     @property
     def is_streaming(self) -> bool:
         return self.stream is not None and self.stream.is_live
 
-    def as_json(self) -> Json:
+    def to_json(self) -> Json:
         """As the Web API and events tell it."""
         team = self.channel.team
-        told: Json = {"type": "message", "user": self.user, "text": self.text, "ts": self.ts, "team": team.id}
+        told: Json = {"type": "message", "user": self.user_id, "text": self.text, "ts": self.ts, "team": team.id}
         if self.stream and not self.edited_at:
             told["text"] = self.stream.text
         if self.bot_id:
@@ -125,18 +130,18 @@ class Message:
         if self.attachments:
             told["attachments"] = self.attachments
         if self.files:
-            told |= {"files": [file.as_json() for file in self.files], "upload": False}
+            told |= {"files": [file.to_json() for file in self.files], "upload": False}
         if self.edited_at:
-            told["edited"] = {"user": self.user, "ts": self.edited_at}
+            told["edited"] = {"user": self.user_id, "ts": self.edited_at}
         if self.metadata:
             told["metadata"] = self.metadata
-        replies = self.channel.replies(self.ts)
+        replies = self.channel.list_replies(self.ts)
         if replies:
             told |= {"thread_ts": self.ts, "reply_count": len(replies), "latest_reply": replies[-1].ts}
         return told
 
 
-def _elements(blocks: list[Json]) -> Iterator[Json]:
+def _list_elements(blocks: list[Json]) -> Iterator[Json]:
     for block in blocks:
         if block["type"] in ("actions", "context_actions"):
             yield from block["elements"]
@@ -146,14 +151,14 @@ def _elements(blocks: list[Json]) -> Iterator[Json]:
             yield block["element"]
 
 
-def _texts(node: Any) -> Iterator[str]:
+def _extract_texts(node: Any) -> Iterator[str]:
     """The texts of blocks, in order; of a picture its title."""
     if isinstance(node, list):
         for entry in node:
-            yield from _texts(entry)
+            yield from _extract_texts(entry)
     elif isinstance(node, dict) and node.get("type") not in ("actions", "context_actions"):
         for name, value in node.items():
             if name in ("text", "title") and isinstance(value, str):
                 yield value
             elif name not in ("confirm", "options", "placeholder", "slack_file"):
-                yield from _texts(value)
+                yield from _extract_texts(value)

@@ -18,22 +18,22 @@ ALL_EVENTS = frozenset(
 
 
 @dataclass(frozen=True)
-class Lifetimes:
+class SlackLifetimes:
     """Seconds, by Slack's clock.
 
     A stream's life is undocumented and measured: github.com/slackapi/python-slack-sdk/issues/1859.
     """
 
-    ack: float = 3.0
-    trigger: float = 3.0
-    stream: float = 300.0
-    response_url: float = 30 * 60.0
-    response_url_uses: int = 5
-    status: float = 120.0
-    ticket: float = 30.0
-    processing: float = 0.05
+    acknowledgement_seconds: float = 3.0
+    trigger_seconds: float = 3.0
+    stream_seconds: float = 300.0
+    response_url_seconds: float = 30 * 60.0
+    max_response_url_uses: int = 5
+    status_seconds: float = 120.0
+    ticket_seconds: float = 30.0
+    processing_seconds: float = 0.05
     """How long a new file has neither type nor shares."""
-    retries: tuple[float, ...] = (0.0, 60.0, 300.0)
+    retry_delays_seconds: tuple[float, ...] = (0.0, 60.0, 300.0)
     """How long after a failed delivery an event comes again."""
 
 
@@ -44,12 +44,12 @@ class SlackOptions:
     channel, as measured in github.com/slack-go/slack/issues/1571, or is refused with `refuses_orphans`.
     """
 
-    round_trip: float = 0.0
-    speed_limits: bool = True
-    echo: bool = True
-    refuses_orphans: bool = False
-    sockets: int = 10
-    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    round_trip_seconds: float = 0.0
+    enforces_rate_limits: bool = True
+    echoes_own_messages: bool = True
+    rejects_orphan_replies: bool = False
+    max_sockets: int = 10
+    lifetimes: SlackLifetimes = field(default_factory=SlackLifetimes)
     scopes: frozenset[str] = ALL_SCOPES
     events: frozenset[str] = ALL_EVENTS
     commands: frozenset[str] | None = None

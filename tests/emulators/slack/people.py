@@ -5,22 +5,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.emulators.slack import gestures
-from tests.emulators.slack.changes import PATIENCE_SECONDS
-from tests.emulators.slack.delivery import COMMANDS, Delivery
-from tests.emulators.slack.forms import Upload
-from tests.emulators.slack.messages import Json, Message
-from tests.emulators.slack.oauth import install
-from tests.emulators.slack.views import View
+from tests.emulators.slack.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.slack.delivery import COMMANDS, SlackDelivery
+from tests.emulators.slack.forms import SlackFileUpload
+from tests.emulators.slack.messages import Json, SlackMessageState
+from tests.emulators.slack.oauth import install_app
+from tests.emulators.slack.views import SlackViewState
 
 if TYPE_CHECKING:
-    from tests.emulators.slack.workspace import Channel, Team, Thread
+    from tests.emulators.slack.workspace import SlackChannelState, SlackTeamState, SlackThreadState
 
 
 @dataclass(eq=False)
-class Person:
+class SlackPerson:
     """Somebody in a workspace. `notices` are Slack's own words to them when the app fails."""
 
-    team: "Team"
+    team: "SlackTeamState"
     id: str
     name: str
     is_admin: bool = False
@@ -33,20 +33,22 @@ class Person:
         return f"<@{self.id}>"
 
     @property
-    def escaped(self) -> str:
+    def escaped_mention(self) -> str:
         """How Slack writes this person into the text of a command that asks for it (`should_escape`)."""
         return f"<@{self.id}|{self.name.lower()}>"
 
     @property
-    def dm(self) -> "Channel":
+    def direct_channel(self) -> "SlackChannelState":
         """Their DM with the app."""
-        return self.team.dm(self.id)
+        return self.team.open_direct_channel(self.id)
 
     # What they do. Each is on its way when it returns; await `acked()` of what is given for the app's answer.
 
-    async def slash(self, command: str, text: str = "", channel: "Channel | None" = None) -> Delivery:
+    async def use_command(
+        self, command: str, text: str = "", channel: "SlackChannelState | None" = None
+    ) -> SlackDelivery:
         """Type a command; without a channel, in the DM. Slack knows no commands in threads."""
-        channel, slack = channel or self.dm, self.team.slack
+        channel, slack = channel or self.direct_channel, self.team.slack
         assert slack.options.has_command(command), f"the app has no command {command}: Slack would send a message"
         payload = {
             "token": "verification-token", "team_id": self.team.id, "team_domain": self.team.domain,
@@ -55,125 +57,137 @@ class Person:
             "is_enterprise_install": "false", "response_url": slack.response_urls.issue(self, channel),
             "trigger_id": slack.triggers.issue(self),
         }  # fmt: skip
-        delivery = slack.post_office.send(COMMANDS, payload)
-        slack.post_office.spawn(gestures.see_command(self, delivery, channel))
+        delivery = slack.delivery_service.send(COMMANDS, payload)
+        slack.delivery_service.spawn(gestures.show_command_result(self, delivery, channel))
         return delivery
 
     async def say(
         self,
         text: str,
-        channel: "Channel | None" = None,
+        channel: "SlackChannelState | None" = None,
         *,
-        thread: "Message | Thread | None" = None,
-        files: Sequence[bytes | Upload] = (),
-    ) -> Message:
+        thread: "SlackMessageState | SlackThreadState | None" = None,
+        files: Sequence[bytes | SlackFileUpload] = (),
+    ) -> SlackMessageState:
         """Post a message: to the channel, to a thread, or without either to the DM. `text` is as Slack escapes it."""
-        channel = channel or (thread.channel if thread else self.dm)
+        channel = channel or (thread.channel if thread else self.direct_channel)
         root = (getattr(thread, "thread_ts", None) or thread.ts) if thread else None
-        message = Message(channel, self.team.slack.clock.stamp(), self.id, text, thread_ts=root)
+        message = SlackMessageState(channel, self.team.slack.clock.next_timestamp(), self.id, text, thread_ts=root)
         for number, content in enumerate(files, 1):
-            upload = content if isinstance(content, Upload) else Upload(f"picture-{number}.png", content)
+            upload = (
+                content if isinstance(content, SlackFileUpload) else SlackFileUpload(f"picture-{number}.png", content)
+            )
             file = self.team.add_file(self.id, upload.name, upload.content)
             file.share(message)
             message.files.append(file)
-        channel.add(message)
-        self.team.slack.events.message(message)
+        channel.add_message(message)
+        self.team.slack.event_sender.send_message_posted(message)
         return message
 
-    async def edit(self, message: Message, text: str) -> None:
+    async def edit(self, message: SlackMessageState, text: str) -> None:
         """Change one's own message."""
-        before = message.as_json()
-        message.text, message.edited_at = text, self.team.slack.clock.stamp()
-        message.keep(self.team.slack.clock.now())
-        self.team.slack.events.changed(message, before)
+        before = message.to_json()
+        message.text, message.edited_at = text, self.team.slack.clock.next_timestamp()
+        message.record_version(self.team.slack.clock.now())
+        self.team.slack.event_sender.send_message_changed(message, before)
 
-    async def press(self, where: Message | View, which: str) -> Delivery:
+    async def press(self, container: SlackMessageState | SlackViewState, label: str) -> SlackDelivery:
         """Press the button with that label or action id, in a message or a modal."""
-        return gestures.act(self, where, which, None)
+        return gestures.perform_action(self, container, label, None)
 
-    async def choose(self, where: Message | View, which: str, what: Any) -> Delivery:
+    async def choose(self, container: SlackMessageState | SlackViewState, label: str, value: Any) -> SlackDelivery:
         """Choose an option, by value or text; an external menu's as `suggestions` gave it."""
-        return gestures.act(self, where, which, what)
+        return gestures.perform_action(self, container, label, value)
 
-    async def suggestions(self, where: Message | View, which: str, typed: str = "") -> list[Json]:
+    async def fetch_suggestions(
+        self, container: SlackMessageState | SlackViewState, label: str, typed: str = ""
+    ) -> list[Json]:
         """What an external menu offers when that is typed into it."""
-        return await gestures.suggestions(self, where, which, typed)
+        return await gestures.fetch_suggestions(self, container, label, typed)
 
-    async def shortcut(self, callback_id: str, message: Message) -> Delivery:
+    async def use_message_shortcut(self, callback_id: str, message: SlackMessageState) -> SlackDelivery:
         """A message shortcut: it works in threads too."""
-        return gestures.message_shortcut(self, callback_id, message)
+        return gestures.use_message_shortcut(self, callback_id, message)
 
-    async def global_shortcut(self, callback_id: str) -> Delivery:
-        return gestures.global_shortcut(self, callback_id)
+    async def use_global_shortcut(self, callback_id: str) -> SlackDelivery:
+        return gestures.use_global_shortcut(self, callback_id)
 
-    async def submit(self, view: View, values: Mapping[str, Any] | None = None) -> Delivery:
+    async def submit(self, view: SlackViewState, values: Mapping[str, Any] | None = None) -> SlackDelivery:
         """Fill in the form (by label, action id or block id; files as `Upload`), send it, wait for the app's answer.
 
         Afterwards `view.errors` says what the app had against it, and `view.is_open` whether it is still there.
         """
-        return await gestures.submit(self, view, values or {})
+        return await gestures.submit_view(self, view, values or {})
 
-    async def close(self, view: View) -> Delivery | None:
+    async def close_modal(self, view: SlackViewState) -> SlackDelivery | None:
         """Close a modal; the app hears of it when it asked to."""
-        return gestures.close(self, view)
+        return gestures.close_view(self, view)
 
-    async def open_app_home(self, tab: str = "messages") -> Delivery | None:
+    async def open_app_home(self, tab: str = "messages") -> SlackDelivery | None:
         """Look at the app: its `messages` or its `home`."""
         home = self.team.slack.views.homes.get(self)
-        event: Json = {"type": "app_home_opened", "user": self.id, "channel": self.dm.id, "tab": tab}
-        return self.team.slack.events.send(self.team, event | ({"view": home.as_json()} if home else {}))
+        event: Json = {"type": "app_home_opened", "user": self.id, "channel": self.direct_channel.id, "tab": tab}
+        return self.team.slack.event_sender.send(self.team, event | ({"view": home.to_json()} if home else {}))
 
-    async def stop(self, message: Message) -> Delivery | None:
+    async def stop_stream(self, message: SlackMessageState) -> SlackDelivery | None:
         """Press Slack's own Stop under a streaming answer."""
-        return gestures.stop(self, message)
+        return gestures.stop_stream(self, message)
 
-    async def install(self, install_url: str) -> tuple[int, str]:
+    async def install_app(self, install_url: str) -> tuple[int, str]:
         """Add the app to the workspace by the app's own page: the status and the text of the last page."""
-        return await install(self, install_url)
+        return await install_app(self, install_url)
 
     # What they see.
 
     @property
-    def ephemerals(self) -> list[Message]:
+    def private_messages(self) -> list[SlackMessageState]:
         """What the app showed to this person alone."""
         everywhere = (message for channel in self.team.channels.values() for message in channel.all_messages)
-        mine = [message for message in everywhere if message.only_for == self.id and not message.is_deleted]
+        mine = [message for message in everywhere if message.visible_to_user_id == self.id and not message.is_deleted]
         return sorted(mine, key=lambda message: float(message.ts))
 
-    async def told(
-        self, text: str = "", *, after: Message | None = None, patience: float = PATIENCE_SECONDS
-    ) -> Message:
+    async def wait_for_private_message(
+        self,
+        text: str = "",
+        *,
+        after: SlackMessageState | None = None,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> SlackMessageState:
         """The app's first message to this person alone that shows `text`, now or soon."""
 
-        def find() -> Message | None:
-            later = (one for one in self.ephemerals if after is None or float(one.ts) > float(after.ts))
-            return next((message for message in later if text in message.shown), None)
+        def find() -> SlackMessageState | None:
+            later = (one for one in self.private_messages if after is None or float(one.ts) > float(after.ts))
+            return next((message for message in later if text in message.visible_text), None)
 
-        return await self.team.slack.changes.until(find, f"message to {self.name} alone with {text!r}", patience)
+        return await self.team.slack.changes.wait_for(
+            find, f"message to {self.name} alone with {text!r}", timeout_seconds
+        )
 
-    async def noticed(self, text: str = "", patience: float = PATIENCE_SECONDS) -> str:
+    async def wait_for_notice(self, text: str = "", timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> str:
         """Slack's own words to this person, when the app did not answer."""
 
         def find() -> str | None:
             return next((notice for notice in self.notices if text in notice), None)
 
-        return await self.team.slack.changes.until(find, f"notice to {self.name} with {text!r}", patience)
+        return await self.team.slack.changes.wait_for(find, f"notice to {self.name} with {text!r}", timeout_seconds)
 
-    async def modal(self, title: str = "", *, patience: float = PATIENCE_SECONDS) -> View:
+    async def wait_for_modal(
+        self, title: str = "", *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> SlackViewState:
         """The modal in front of this person, now or soon, with `title` in its title."""
 
-        def find() -> View | None:
-            view = self.team.slack.views.top(self)
+        def find() -> SlackViewState | None:
+            view = self.team.slack.views.find_top(self)
             return view if view and title in view.title else None
 
-        return await self.team.slack.changes.until(find, f"modal {title!r} before {self.name}", patience)
+        return await self.team.slack.changes.wait_for(find, f"modal {title!r} before {self.name}", timeout_seconds)
 
     @property
-    def home(self) -> View | None:
+    def home(self) -> SlackViewState | None:
         """The app's Home tab, as published for this person."""
         return self.team.slack.views.homes.get(self)
 
-    def as_json(self) -> Json:
+    def to_json(self) -> Json:
         profile = {"display_name": self.name, "real_name": self.name}
         return {
             "id": self.id, "team_id": self.team.id, "name": self.name.lower(), "real_name": self.name,

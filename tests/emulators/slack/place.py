@@ -4,28 +4,28 @@ from dataclasses import dataclass
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tests.emulators.slack.bolt_app import BoltApp
+from tests.emulators.slack.bolt_app import BoltTestApp
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.messages import Message
-from tests.emulators.slack.people import Person
-from tests.emulators.slack.workspace import Channel, Team
+from tests.emulators.slack.messages import SlackMessageState
+from tests.emulators.slack.people import SlackPerson
+from tests.emulators.slack.workspace import SlackChannelState, SlackTeamState
 
 
 @dataclass(frozen=True)
-class Place:
+class SlackTestWorkspace:
     """All that a test needs to begin."""
 
     slack: SlackEmulator
-    team: Team
-    general: Channel
-    ana: Person
-    bolt: BoltApp
+    team: SlackTeamState
+    general: SlackChannelState
+    ana: SlackPerson
+    bolt_app: BoltTestApp
 
     @property
     def client(self) -> AsyncWebClient:
-        return self.bolt.client
+        return self.bolt_app.client
 
-    async def root(self) -> Message:
+    async def post_root_message(self) -> SlackMessageState:
         """Something that Ana said, without anybody hearing it."""
-        message = Message(self.general, self.slack.clock.stamp(), self.ana.id, "hello")
-        return self.general.add(message)
+        message = SlackMessageState(self.general, self.slack.clock.next_timestamp(), self.ana.id, "hello")
+        return self.general.add_message(message)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from tests.emulators.slack.blocks import block_faults
-from tests.emulators.slack.messages import Json, Message
+from tests.emulators.slack.blocks import validate_blocks
+from tests.emulators.slack.messages import Json, SlackMessageState
 
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
-    from tests.emulators.slack.people import Person
-    from tests.emulators.slack.workspace import Channel
+    from tests.emulators.slack.people import SlackPerson
+    from tests.emulators.slack.workspace import SlackChannelState
 
 _FIELDS = {
     "attachments", "blocks", "delete_original", "link_names", "markdown_text", "metadata", "mrkdwn", "parse",
@@ -25,52 +25,54 @@ _FIELDS = {
 
 
 @dataclass(eq=False)
-class ResponseUrl:
+class SlackResponseUrlState:
     """`original` is the message whose button was pressed."""
 
-    person: "Person"
-    channel: "Channel"
-    original: Message | None
-    at: float
-    uses: int = 0
+    person: "SlackPerson"
+    channel: "SlackChannelState"
+    original: SlackMessageState | None
+    issued_at: float
+    use_count: int = 0
 
 
-class ResponseUrls:
+class SlackResponseUrlServer:
     def __init__(self, slack: "SlackEmulator") -> None:
         self._slack = slack
-        self._urls: dict[str, ResponseUrl] = {}
+        self._urls: dict[str, SlackResponseUrlState] = {}
 
-    def issue(self, person: "Person", channel: "Channel", original: Message | None = None) -> str:
+    def issue(
+        self, person: "SlackPerson", channel: "SlackChannelState", original: SlackMessageState | None = None
+    ) -> str:
         token = secrets.token_urlsafe(18)
-        self._urls[token] = ResponseUrl(person, channel, original, self._slack.clock.now())
+        self._urls[token] = SlackResponseUrlState(person, channel, original, self._slack.clock.now())
         return f"{self._slack.url}/commands/{channel.team.id}/{token}"
 
-    async def answer(self, request: web.Request) -> web.Response:
-        await self._slack.half_trip()
-        response = self._answer(request.match_info["token"], await request.text())
-        await self._slack.half_trip()
+    async def handle(self, request: web.Request) -> web.Response:
+        await self._slack.wait_half_round_trip()
+        response = self._respond(request.match_info["token"], await request.text())
+        await self._slack.wait_half_round_trip()
         return response
 
-    def _answer(self, token: str, body: str) -> web.Response:
+    def _respond(self, token: str, body: str) -> web.Response:
         url, lifetimes = self._urls.get(token), self._slack.options.lifetimes
-        if url is None or self._slack.clock.now() - url.at > lifetimes.response_url:
+        if url is None or self._slack.clock.now() - url.issued_at > lifetimes.response_url_seconds:
             return web.json_response({"ok": False, "error": "expired_url"}, status=404)
-        if url.uses >= lifetimes.response_url_uses:
+        if url.use_count >= lifetimes.max_response_url_uses:
             return web.json_response({"ok": False, "error": "used_url"}, status=404)
         try:
             told = json.loads(body)
         except ValueError:
             return web.Response(status=400, text="invalid_payload")
-        url.uses += 1
-        return self.put(url, told)
+        url.use_count += 1
+        return self.apply_response(url, told)
 
-    def put(self, url: ResponseUrl, told: Json) -> web.Response:
+    def apply_response(self, url: SlackResponseUrlState, told: Json) -> web.Response:
         """Show what was answered, here or in an acknowledgement."""
         for name in told.keys() - _FIELDS:
-            self._slack.journal.violated(f"response_url: unknown field {name}.")
+            self._slack.request_log.record_violation(f"response_url: unknown field {name}.")
         blocks = told.get("blocks") or []
-        if faults := block_faults(blocks, url.channel.team, "message"):
-            self._slack.journal.violated(f"response_url was refused: invalid_blocks {faults}.")
+        if faults := validate_blocks(blocks, url.channel.team, "message"):
+            self._slack.request_log.record_violation(f"response_url was refused: invalid_blocks {faults}.")
             return web.json_response({"ok": False, "error": "invalid_blocks"}, status=400)
         if told.get("delete_original"):
             self._delete(url)
@@ -82,31 +84,33 @@ class ResponseUrls:
             self._post(url, told, blocks)
         return web.Response(text="ok")
 
-    def _post(self, url: ResponseUrl, told: Json, blocks: list[Json]) -> None:
+    def _post(self, url: SlackResponseUrlState, told: Json, blocks: list[Json]) -> None:
         team = url.channel.team
-        stamp = self._slack.clock.stamp()
-        message = Message(url.channel, stamp, team.bot_user, bot_id=team.bot_id, thread_ts=told.get("thread_ts"))
+        stamp = self._slack.clock.next_timestamp()
+        message = SlackMessageState(
+            url.channel, stamp, team.bot_user_id, bot_id=team.bot_id, thread_ts=told.get("thread_ts")
+        )
         if told.get("response_type", "ephemeral") != "in_channel":
-            message.only_for = url.person.id
+            message.visible_to_user_id = url.person.id
         message.text, message.blocks = told.get("text") or told.get("markdown_text") or "", blocks
-        url.channel.add(message)
-        if not message.only_for:
-            self._slack.events.message(message)
+        url.channel.add_message(message)
+        if not message.visible_to_user_id:
+            self._slack.event_sender.send_message_posted(message)
 
-    def _show(self, message: Message, told: Json, blocks: list[Json]) -> None:
-        before = message.as_json()
+    def _show(self, message: SlackMessageState, told: Json, blocks: list[Json]) -> None:
+        before = message.to_json()
         message.text, message.blocks = told.get("text") or told.get("markdown_text") or "", blocks
-        message.edited_at = self._slack.clock.stamp()
-        message.keep(self._slack.clock.now())
-        if not message.only_for:
-            self._slack.events.changed(message, before)
+        message.edited_at = self._slack.clock.next_timestamp()
+        message.record_version(self._slack.clock.now())
+        if not message.visible_to_user_id:
+            self._slack.event_sender.send_message_changed(message, before)
 
-    def _delete(self, url: ResponseUrl) -> None:
+    def _delete(self, url: SlackResponseUrlState) -> None:
         if url.original and not url.original.is_deleted:
             url.original.is_deleted = True
-            url.original.keep(self._slack.clock.now())
+            url.original.record_version(self._slack.clock.now())
 
-    def put_acknowledgement(self, person: "Person", channel: "Channel", told: Json) -> None:
+    def apply_acknowledgement(self, person: "SlackPerson", channel: "SlackChannelState", told: Json) -> None:
         """A command's acknowledgement may hold its first answer."""
         if told.get("text") or told.get("blocks"):
-            self.put(ResponseUrl(person, channel, None, self._slack.clock.now()), told)
+            self.apply_response(SlackResponseUrlState(person, channel, None, self._slack.clock.now()), told)

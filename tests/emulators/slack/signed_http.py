@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from tests.emulators.slack.delivery import COMMANDS, EVENTS, Answer, Delivery
+from tests.emulators.slack.delivery import COMMANDS, EVENTS, SlackDelivery, SlackDeliveryAttempt
 
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
@@ -23,7 +23,7 @@ _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 
 
-class SignedHttp:
+class SlackHttpTransport:
     """One URL takes everything: events, commands and interactivity."""
 
     def __init__(self, slack: "SlackEmulator", url: str, signing_secret: str) -> None:
@@ -35,40 +35,40 @@ class SignedHttp:
     async def close(self) -> None:
         await self._session.close()
 
-    async def carry(self, delivery: Delivery, retry: int, reason: str) -> Answer:
-        body, content_type = encoded(delivery)
+    async def deliver(self, delivery: SlackDelivery, retry: int, reason: str) -> SlackDeliveryAttempt:
+        body, content_type = encode_delivery(delivery)
         retries = {"x-slack-retry-num": str(retry), "x-slack-retry-reason": reason} if retry else {}
         begun_at = self._slack.clock.now()
         post = asyncio.ensure_future(self._post(body, content_type, retries))
-        patience = asyncio.ensure_future(self._slack.clock.sleep(self._slack.options.lifetimes.ack))
+        patience = asyncio.ensure_future(self._slack.clock.sleep(self._slack.options.lifetimes.acknowledgement_seconds))
         either: set[asyncio.Future[Any]] = {post, patience}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not post.done():
-                return Answer(self._slack.options.lifetimes.ack, "timeout")
+                return SlackDeliveryAttempt(self._slack.options.lifetimes.acknowledgement_seconds, "timeout")
             status, text, headers = post.result()
         except aiohttp.ClientError:
-            return Answer(0.0, "connection_failed")
+            return SlackDeliveryAttempt(0.0, "connection_failed")
         finally:
             post.cancel()
             patience.cancel()
         seconds = self._slack.clock.now() - begun_at
         if status != 200:
-            return Answer(seconds, "http_error", is_final=headers.get("x-slack-no-retry") == "1")
-        return Answer(seconds, payload=_decoded(text, headers.get("content-type", "")))
+            return SlackDeliveryAttempt(seconds, "http_error", is_final=headers.get("x-slack-no-retry") == "1")
+        return SlackDeliveryAttempt(seconds, payload=_decode_response(text, headers.get("content-type", "")))
 
     async def _post(self, body: bytes, content_type: str, retries: dict[str, str]) -> tuple[int, str, Any]:
-        await self._slack.half_trip()
-        headers = {"content-type": content_type, **self.signature(body), **retries}
+        await self._slack.wait_half_round_trip()
+        headers = {"content-type": content_type, **self.sign(body), **retries}
         async with self._session.post(self.url, data=body, headers=headers) as response:
             text = await response.text()
-        await self._slack.half_trip()
+        await self._slack.wait_half_round_trip()
         return response.status, text, response.headers
 
-    def signature(self, body: bytes, *, secret: str | None = None, age_seconds: float = 0.0) -> dict[str, str]:
+    def sign(self, body: bytes, *, signing_secret: str | None = None, age_seconds: float = 0.0) -> dict[str, str]:
         """The two headers by which the app knows Slack."""
         stamp = str(int(time.time() - age_seconds))
-        key = (self.signing_secret if secret is None else secret).encode()
+        key = (self.signing_secret if signing_secret is None else signing_secret).encode()
         digest = hmac.new(key, f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
         return {"x-slack-request-timestamp": stamp, "x-slack-signature": f"v0={digest}"}
 
@@ -83,19 +83,24 @@ class SignedHttp:
         told = json.loads(text)["challenge"] if _JSON in headers.get("content-type", "") else text
         assert told == challenge, f"the URL answered {text[:80]!r}"
 
-    async def send_as(
-        self, delivery: Delivery, *, secret: str | None = None, age_seconds: float = 0.0, signed: bool = True
+    async def send_forged(
+        self,
+        delivery: SlackDelivery,
+        *,
+        signing_secret: str | None = None,
+        age_seconds: float = 0.0,
+        is_signed: bool = True,
     ) -> int:
         """The payload of `delivery` again, forged (`secret`), late (`age_seconds`) or unsigned: the HTTP status."""
-        body, content_type = encoded(delivery)
-        headers = self.signature(body, secret=secret, age_seconds=age_seconds) if signed else {}
+        body, content_type = encode_delivery(delivery)
+        headers = self.sign(body, signing_secret=signing_secret, age_seconds=age_seconds) if is_signed else {}
         async with self._session.post(
             self.url, data=body, headers={"content-type": content_type, **headers}
         ) as response:
             return response.status
 
 
-def encoded(delivery: Delivery) -> tuple[bytes, str]:
+def encode_delivery(delivery: SlackDelivery) -> tuple[bytes, str]:
     """Body and content type."""
     if delivery.kind == EVENTS:
         return json.dumps(delivery.payload).encode(), _JSON
@@ -104,7 +109,7 @@ def encoded(delivery: Delivery) -> tuple[bytes, str]:
     return urlencode({"payload": json.dumps(delivery.payload)}).encode(), _FORM
 
 
-def _decoded(text: str, content_type: str) -> Any:
+def _decode_response(text: str, content_type: str) -> Any:
     """An acknowledgement's body: nothing, JSON, or a text to show."""
     if not text:
         return None

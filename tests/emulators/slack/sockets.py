@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from tests.emulators.slack.delivery import EVENTS, Answer, Delivery
+from tests.emulators.slack.delivery import EVENTS, SlackDelivery, SlackDeliveryAttempt
 
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
@@ -22,7 +22,7 @@ _CLOSING_SECONDS = 0.5  # for an app that does not answer a closing frame
 
 
 @dataclass(eq=False)
-class Envelope:
+class SlackEnvelopeState:
     """One payload sent over one socket."""
 
     id: str
@@ -30,25 +30,27 @@ class Envelope:
     takes_payload: bool
     sent_at: float
     socket: web.WebSocketResponse
-    answered: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    attempt: asyncio.Future[SlackDeliveryAttempt] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
     is_late: bool = False
 
 
-class Sockets:
+class SlackSocketServer:
     """All open sockets of the app; any of them may get the next envelope."""
 
     def __init__(self, slack: "SlackEmulator", *, seed: int = 1) -> None:
         self._slack = slack
         self._random = random.Random(seed)
         self._tickets: dict[str, float] = {}
-        self._envelopes: dict[str, Envelope] = {}
+        self._envelopes: dict[str, SlackEnvelopeState] = {}
         self._transports: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
         self.open: list[web.WebSocketResponse] = []
-        self.opened_in_all = 0
+        self.opened_count = 0
 
     # Connections.
 
-    def ticket_url(self) -> str:
+    def issue_ticket_url(self) -> str:
         ticket = secrets.token_urlsafe(16)
         self._tickets[ticket] = self._slack.clock.now()
         return f"ws{self._slack.url.removeprefix('http')}/link/?ticket={ticket}&app_id={self._slack.app_id}"
@@ -56,20 +58,20 @@ class Sockets:
     async def accept(self, request: web.Request) -> web.StreamResponse:
         """One socket, for as long as it lives."""
         issued_at = self._tickets.pop(request.query.get("ticket", ""), None)
-        if issued_at is None or self._slack.clock.now() - issued_at > self._slack.options.lifetimes.ticket:
-            self._slack.journal.violated("A socket was opened with a ticket that is unknown, used or old.")
+        if issued_at is None or self._slack.clock.now() - issued_at > self._slack.options.lifetimes.ticket_seconds:
+            self._slack.request_log.record_violation("A socket was opened with a ticket that is unknown, used or old.")
             return web.Response(status=401)
         socket = web.WebSocketResponse(timeout=_CLOSING_SECONDS)
         await socket.prepare(request)
-        if len(self.open) >= self._slack.options.sockets:
+        if len(self.open) >= self._slack.options.max_sockets:
             await self._disconnect(socket, "too_many_websockets")
             return socket
         self.open.append(socket)
         self._transports[socket] = request.transport
-        self.opened_in_all += 1
+        self.opened_count += 1
         try:
             await socket.send_json(self._hello())
-            self._slack.changes.happened()
+            self._slack.changes.notify()
             await self._listen(socket)
         except ConnectionError:
             pass  # the app went away while it was greeted
@@ -85,44 +87,52 @@ class Sockets:
     async def _listen(self, socket: web.WebSocketResponse) -> None:
         async for frame in socket:
             if frame.type == WSMsgType.TEXT:
-                self._slack.post_office.spawn(self._hear(frame.data))
+                self._slack.delivery_service.spawn(self._handle_acknowledgement(frame.data))
 
-    async def _hear(self, data: str) -> None:
-        await self._slack.half_trip()
+    async def _handle_acknowledgement(self, data: str) -> None:
+        await self._slack.wait_half_round_trip()
         try:
             told = json.loads(data)
             envelope = self._envelopes.get(told["envelope_id"])
         except (ValueError, KeyError, TypeError):
-            self._slack.journal.violated(f"A socket said what is no acknowledgement: {data[:80]}.")
+            self._slack.request_log.record_violation(f"A socket said what is no acknowledgement: {data[:80]}.")
             return
         if envelope is None:
-            self._slack.journal.violated(f"An envelope was acknowledged that was never sent: {told['envelope_id']}.")
-        elif envelope.answered.done() and not envelope.is_late:
-            self._slack.journal.violated(f"{envelope.label} was acknowledged twice.")
-        elif not envelope.answered.done():
+            self._slack.request_log.record_violation(
+                f"An envelope was acknowledged that was never sent: {told['envelope_id']}."
+            )
+        elif envelope.attempt.done() and not envelope.is_late:
+            self._slack.request_log.record_violation(f"{envelope.label} was acknowledged twice.")
+        elif not envelope.attempt.done():
             payload = told.get("payload")
             if payload and not envelope.takes_payload:
-                self._slack.journal.violated(f"{envelope.label} was acknowledged with a payload, which it cannot take.")
-            envelope.answered.set_result(Answer(self._slack.clock.now() - envelope.sent_at, payload=payload))
+                self._slack.request_log.record_violation(
+                    f"{envelope.label} was acknowledged with a payload, which it cannot take."
+                )
+            envelope.attempt.set_result(
+                SlackDeliveryAttempt(self._slack.clock.now() - envelope.sent_at, payload=payload)
+            )
 
     def _drop(self, socket: web.WebSocketResponse) -> None:
         if socket in self.open:
             self.open.remove(socket)
             del self._transports[socket]
         for envelope in self._envelopes.values():
-            if envelope.socket is socket and not envelope.answered.done():
-                envelope.answered.set_result(Answer(self._slack.clock.now() - envelope.sent_at, _LOST))
+            if envelope.socket is socket and not envelope.attempt.done():
+                envelope.attempt.set_result(SlackDeliveryAttempt(self._slack.clock.now() - envelope.sent_at, _LOST))
                 envelope.is_late = True  # the acknowledgement may yet come over another socket
-        self._slack.changes.happened()
+        self._slack.changes.notify()
 
     # Envelopes.
 
-    async def carry(self, delivery: Delivery, retry: int, reason: str) -> Answer:
+    async def deliver(self, delivery: SlackDelivery, retry: int, reason: str) -> SlackDeliveryAttempt:
         if not await self._has_socket(is_patient=delivery.kind == EVENTS):
-            return Answer(0.0, "dispatch_failed")
+            return SlackDeliveryAttempt(0.0, "dispatch_failed")
         socket = self._random.choice(self.open)
         takes_payload = delivery.kind != EVENTS
-        envelope = Envelope(self._envelope_id(), delivery.label, takes_payload, self._slack.clock.now(), socket)
+        envelope = SlackEnvelopeState(
+            self._envelope_id(), delivery.label, takes_payload, self._slack.clock.now(), socket
+        )
         self._envelopes[envelope.id] = envelope
         frame: dict[str, Any] = {
             "envelope_id": envelope.id,
@@ -132,29 +142,31 @@ class Sockets:
         }
         if delivery.kind == EVENTS:
             frame |= {"retry_attempt": retry, "retry_reason": reason}
-        await self._slack.half_trip()
+        await self._slack.wait_half_round_trip()
         try:
             await socket.send_json(frame)
         except ConnectionError:
-            return Answer(0.0, _LOST)
-        return await self._answer(envelope)
+            return SlackDeliveryAttempt(0.0, _LOST)
+        return await self._wait_for_acknowledgement(envelope)
 
-    async def _answer(self, envelope: Envelope) -> Answer:
-        patience = asyncio.ensure_future(self._slack.clock.sleep(self._slack.options.lifetimes.ack))
-        either: set[asyncio.Future[Any]] = {envelope.answered, patience}
+    async def _wait_for_acknowledgement(self, envelope: SlackEnvelopeState) -> SlackDeliveryAttempt:
+        patience = asyncio.ensure_future(self._slack.clock.sleep(self._slack.options.lifetimes.acknowledgement_seconds))
+        either: set[asyncio.Future[Any]] = {envelope.attempt, patience}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             patience.cancel()
-        if not envelope.answered.done():
+        if not envelope.attempt.done():
             envelope.is_late = True
-            envelope.answered.set_result(Answer(self._slack.options.lifetimes.ack, "timeout"))
-        return envelope.answered.result()
+            envelope.attempt.set_result(
+                SlackDeliveryAttempt(self._slack.options.lifetimes.acknowledgement_seconds, "timeout")
+            )
+        return envelope.attempt.result()
 
     async def _has_socket(self, *, is_patient: bool) -> bool:
         """Events wait a while for the app to come back; commands and presses fail at once."""
         if not self.open and is_patient:
-            await self._slack.changes.until(lambda: self.open, "socket", patience=3600.0)
+            await self._slack.changes.wait_for(lambda: self.open, "socket", timeout_seconds=3600.0)
         return bool(self.open)
 
     def _envelope_id(self) -> str:
@@ -162,21 +174,21 @@ class Sockets:
 
     # What a test can do to them.
 
-    async def connected(self, count: int = 1, patience: float = 5.0) -> None:
+    async def wait_for_connections(self, count: int = 1, timeout_seconds: float = 5.0) -> None:
         """When the app has at least `count` sockets open."""
-        await self._slack.changes.until(lambda: len(self.open) >= count, f"{count} open sockets", patience)
+        await self._slack.changes.wait_for(lambda: len(self.open) >= count, f"{count} open sockets", timeout_seconds)
 
-    async def refresh(self, reason: str = "refresh_requested") -> None:
+    async def request_reconnect(self, reason: str = "refresh_requested") -> None:
         """Tell every socket to go: `warning`, `refresh_requested` or `link_disabled`. The app comes back by itself."""
         for socket in list(self.open):
             await self._disconnect(socket, reason, close=False)
 
-    async def cut(self, *, abruptly: bool = False) -> None:
+    async def drop_connections(self, *, is_abrupt: bool = False) -> None:
         """Close every socket without a `disconnect`; `abruptly` without even a closing frame, as a dead line does."""
         for socket in list(self.open):
             transport = self._transports.get(socket)
             self._drop(socket)
-            if abruptly and transport:
+            if is_abrupt and transport:
                 transport.abort()
             else:
                 await socket.close(code=WSCloseCode.GOING_AWAY)

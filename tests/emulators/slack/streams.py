@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.emulators.slack.clock import SlackClock
-from tests.emulators.slack.journal import Refused
+from tests.emulators.slack.journal import SlackErrorResponse
 
-LONGEST_BYTES = 10_600
-LONGEST_CALL_CHARACTERS = 12_000
+MAX_STREAM_BYTES = 10_600
+MAX_CALL_CHARACTERS = 12_000
 _CHUNKS = {
     "markdown_text": {"text"},
     "plan_update": {"title"},
@@ -23,43 +23,43 @@ _TASK_STATUSES = {"pending", "in_progress", "complete", "error"}
 
 
 @dataclass(eq=False)
-class Stream:
+class SlackStreamState:
     """`mode` is markdown_text or chunks, whichever came first. `ended` is empty while it may be live."""
 
     clock: SlackClock
     life_seconds: float
     started_at: float
-    recipient: str
+    recipient_user_id: str
     text: str = ""
     mode: str = ""
-    ended: str = ""
+    end_reason: str = ""
     plan: str = ""
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     blocks: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_live(self) -> bool:
-        return not self.ended and self.clock.now() - self.started_at < self.life_seconds
+        return not self.end_reason and self.clock.now() - self.started_at < self.life_seconds
 
-    def take(self, markdown_text: str | None, chunks: list[Any] | None) -> None:
+    def append(self, markdown_text: str | None, chunks: list[Any] | None) -> None:
         """Add what one call brings, all of it or nothing. Raises Refused."""
         if markdown_text is not None and chunks is not None:
-            raise Refused("cannot_provide_both_markdown_text_and_chunks")
+            raise SlackErrorResponse("cannot_provide_both_markdown_text_and_chunks")
         mode = "markdown_text" if markdown_text is not None else "chunks" if chunks else ""
         if mode and self.mode not in ("", mode):
-            raise Refused("streaming_mode_mismatch")
+            raise SlackErrorResponse("streaming_mode_mismatch")
         pieces = [{"type": "markdown_text", "text": markdown_text}] if markdown_text is not None else chunks or []
         for piece in pieces:
             _check_chunk(piece)
         added = "".join(piece["text"] for piece in pieces if piece["type"] == "markdown_text")
-        if len(added) > LONGEST_CALL_CHARACTERS or len((self.text + added).encode()) > LONGEST_BYTES:
-            raise Refused("msg_too_long")
+        if len(added) > MAX_CALL_CHARACTERS or len((self.text + added).encode()) > MAX_STREAM_BYTES:
+            raise SlackErrorResponse("msg_too_long")
         self.mode = self.mode or mode
         self.text += added
         for piece in pieces:
-            self._take_other(piece)
+            self._append_chunk(piece)
 
-    def _take_other(self, piece: dict[str, Any]) -> None:
+    def _append_chunk(self, piece: dict[str, Any]) -> None:
         if piece["type"] == "plan_update":
             self.plan = piece["title"]
         elif piece["type"] == "blocks":
@@ -73,10 +73,10 @@ class Stream:
 def _check_chunk(chunk: Any) -> None:
     kind = chunk.get("type") if isinstance(chunk, dict) else None
     if kind not in _CHUNKS or not _CHUNKS[kind] <= chunk.keys():
-        raise Refused("invalid_chunks")
+        raise SlackErrorResponse("invalid_chunks")
     if kind == "markdown_text" and not isinstance(chunk["text"], str):
-        raise Refused("invalid_chunks")
+        raise SlackErrorResponse("invalid_chunks")
     if kind == "task_update" and (
         chunk.keys() - _TASK_FIELDS - {"type"} or chunk.get("status", "pending") not in _TASK_STATUSES
     ):
-        raise Refused("invalid_chunks")
+        raise SlackErrorResponse("invalid_chunks")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulators.slack.blocks import block_faults
+from tests.emulators.slack.blocks import validate_blocks
 from tests.emulators.slack.emulator import SlackEmulator
 
 Json = dict[str, Any]
@@ -76,11 +76,11 @@ BEYOND = [
 
 @pytest.mark.parametrize("blocks", WITHIN)
 def test_blocks_within_the_limits_are_taken(blocks: list[Json]) -> None:
-    assert block_faults(blocks, SlackEmulator().add_team(), "message") == []
+    assert validate_blocks(blocks, SlackEmulator().add_team(), "message") == []
 
 
 @pytest.mark.parametrize(("blocks", "fault"), BEYOND)
 def test_blocks_beyond_the_limits_are_named(blocks: list[Json], fault: str) -> None:
-    (found,) = block_faults(blocks, SlackEmulator().add_team(), "message")
+    (found,) = validate_blocks(blocks, SlackEmulator().add_team(), "message")
 
     assert fault in found

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.manifest import manifest_faults, options_of
+from tests.emulators.slack.manifest import build_options, validate_manifest
 
 MANIFEST: dict[str, Any] = {
     "display_information": {"name": "Easel", "description": "Pictures and answers"},
@@ -22,7 +22,7 @@ MANIFEST: dict[str, Any] = {
 
 
 def test_a_good_manifest_has_no_faults() -> None:
-    assert manifest_faults(MANIFEST) == []
+    assert validate_manifest(MANIFEST) == []
 
 
 @pytest.mark.parametrize(
@@ -45,19 +45,19 @@ def test_a_bad_manifest_is_caught(path: tuple[Any, ...], value: Any, fault: str)
         place = place[step]
     place[last] = value
 
-    (found,) = manifest_faults(manifest)
+    (found,) = validate_manifest(manifest)
 
     assert fault in found
 
 
 async def test_the_app_may_do_and_hear_what_its_manifest_says() -> None:
-    async with SlackEmulator(options_of(MANIFEST)) as slack:
+    async with SlackEmulator(build_options(MANIFEST)) as slack:
         team = slack.add_team()
-        general, ana = team.channel("general"), team.user("Ana")
+        general, ana = team.add_channel("general"), team.add_person("Ana")
 
         said = await ana.say(f"{team.mention} hello", general)
 
         assert team.scopes == {"chat:write", "commands"}
         assert [delivery.payload["event"]["type"] for delivery in said.deliveries] == ["app_mention"]
         with pytest.raises(AssertionError, match="no command /chat"):
-            await ana.slash("/chat")
+            await ana.use_command("/chat")

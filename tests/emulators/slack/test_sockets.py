@@ -8,11 +8,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.emulators.slack.options import Lifetimes
-from tests.emulators.slack.place import Place
+from tests.emulators.slack.options import SlackLifetimes
+from tests.emulators.slack.place import SlackTestWorkspace
 
 
-async def open_socket(place: Place, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+async def open_socket(place: SlackTestWorkspace, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
     """A socket without slack_sdk, greeted."""
     opened = await place.client.apps_connections_open(app_token=place.slack.app_token)
     socket = await session.ws_connect(opened["url"])
@@ -20,67 +20,71 @@ async def open_socket(place: Place, session: aiohttp.ClientSession) -> aiohttp.C
     return socket
 
 
-def hear(place: Place) -> None:
+def hear(place: SlackTestWorkspace) -> None:
     """Bolt does not acknowledge what nobody listens to."""
 
-    @place.bolt.app.event("message")
+    @place.bolt_app.app.event("message")
     async def listen() -> None:
         pass
 
 
-async def test_a_refreshed_socket_comes_back(place: Place) -> None:
-    await place.bolt.connect()
+async def test_a_refreshed_socket_comes_back(place: SlackTestWorkspace) -> None:
+    await place.bolt_app.connect()
 
-    await place.slack.sockets.refresh()
+    await place.slack.sockets.request_reconnect()
 
-    await place.slack.changes.until(lambda: place.slack.sockets.opened_in_all == 2, "second socket")
+    await place.slack.changes.wait_for(lambda: place.slack.sockets.opened_count == 2, "second socket")
     await place.ana.say("hello", place.general)
     assert place.slack.violations == []
 
 
 @pytest.mark.parametrize("abruptly", [True, False])
-async def test_bolt_comes_back_after_a_cut(place: Place, abruptly: bool) -> None:
+async def test_bolt_comes_back_after_a_cut(place: SlackTestWorkspace, abruptly: bool) -> None:
     hear(place)
-    await place.bolt.connect()
+    await place.bolt_app.connect()
 
-    await place.slack.sockets.cut(abruptly=abruptly)
+    await place.slack.sockets.drop_connections(is_abrupt=abruptly)
 
     said = await place.ana.say("hello", place.general)
-    await said.deliveries[0].acked()
-    assert place.slack.sockets.opened_in_all == 2
+    await said.deliveries[0].wait_for_acknowledgement()
+    assert place.slack.sockets.opened_count == 2
 
 
-async def test_a_cut_socket_comes_back_and_the_event_with_it(place: Place) -> None:
+async def test_a_cut_socket_comes_back_and_the_event_with_it(place: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
         socket = await open_socket(place, session)
         said = await place.ana.say("hello", place.general)
         envelope = await socket.receive_json()
 
         hear(place)
-        await place.slack.sockets.cut()
-        await place.bolt.connect()
+        await place.slack.sockets.drop_connections()
+        await place.bolt_app.connect()
 
         (delivery,) = said.deliveries
-        await delivery.acked()
-        assert [answer.reason for answer in delivery.answers] == ["connection_closed", ""]
+        await delivery.wait_for_acknowledgement()
+        assert [answer.failure_reason for answer in delivery.attempts] == ["connection_closed", ""]
         assert envelope["retry_attempt"] == 0
         await socket.close()
 
 
-async def test_what_nobody_listens_to_is_not_acknowledged(place: Place) -> None:
-    place.slack.options = replace(place.slack.options, lifetimes=Lifetimes(ack=0.05, retries=()))
-    await place.bolt.connect()
+async def test_what_nobody_listens_to_is_not_acknowledged(place: SlackTestWorkspace) -> None:
+    place.slack.options = replace(
+        place.slack.options, lifetimes=SlackLifetimes(acknowledgement_seconds=0.05, retry_delays_seconds=())
+    )
+    await place.bolt_app.connect()
 
     said = await place.ana.say("hello", place.general)
 
-    await said.deliveries[0].over()
+    await said.deliveries[0].wait_until_finished()
     assert place.slack.violations == [f"{said.deliveries[0].label} was never acknowledged."]
 
 
-async def test_an_event_without_an_answer_is_tried_three_times_more(place: Place) -> None:
+async def test_an_event_without_an_answer_is_tried_three_times_more(place: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
         socket = await open_socket(place, session)
-        place.slack.options = replace(place.slack.options, lifetimes=Lifetimes(retries=(0.0, 0.0, 0.0)))
+        place.slack.options = replace(
+            place.slack.options, lifetimes=SlackLifetimes(retry_delays_seconds=(0.0, 0.0, 0.0))
+        )
         said = await place.ana.say("hello", place.general)
         frames = []
         for _ in range(4):
@@ -88,7 +92,7 @@ async def test_an_event_without_an_answer_is_tried_three_times_more(place: Place
             place.slack.clock.advance(3)
 
         (delivery,) = said.deliveries
-        await delivery.over()
+        await delivery.wait_until_finished()
 
         assert [frame["retry_attempt"] for frame in frames] == [0, 1, 2, 3]
         assert frames[1]["retry_reason"] == "timeout"
@@ -98,7 +102,7 @@ async def test_an_event_without_an_answer_is_tried_three_times_more(place: Place
         await socket.close()
 
 
-async def test_deliveries_go_to_any_socket(place: Place) -> None:
+async def test_deliveries_go_to_any_socket(place: SlackTestWorkspace) -> None:
     heard: set[Any] = set()
     async with aiohttp.ClientSession() as session:
         sockets = [await open_socket(place, session) for _ in range(3)]
@@ -113,7 +117,7 @@ async def test_deliveries_go_to_any_socket(place: Place) -> None:
         tasks = [asyncio.create_task(serve(number)) for number in range(3)]
         for _ in range(20):
             said = await place.ana.say("hello", place.general)
-            await said.deliveries[0].acked()
+            await said.deliveries[0].wait_for_acknowledgement()
 
         assert heard == {0, 1, 2}
         for socket in sockets:
@@ -121,7 +125,7 @@ async def test_deliveries_go_to_any_socket(place: Place) -> None:
         await asyncio.gather(*tasks)
 
 
-async def test_the_eleventh_socket_is_sent_away(place: Place) -> None:
+async def test_the_eleventh_socket_is_sent_away(place: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
         sockets = [await open_socket(place, session) for _ in range(10)]
 
@@ -133,7 +137,7 @@ async def test_the_eleventh_socket_is_sent_away(place: Place) -> None:
             await socket.close()
 
 
-async def test_a_ticket_is_good_for_one_socket(place: Place) -> None:
+async def test_a_ticket_is_good_for_one_socket(place: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
         opened = await place.client.apps_connections_open(app_token=place.slack.app_token)
         first = await session.ws_connect(opened["url"])
@@ -145,7 +149,7 @@ async def test_a_ticket_is_good_for_one_socket(place: Place) -> None:
         await first.close()
 
 
-async def test_wrong_acknowledgements_are_violations(place: Place) -> None:
+async def test_wrong_acknowledgements_are_violations(place: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
         socket = await open_socket(place, session)
         await place.ana.say("hello", place.general)
@@ -156,7 +160,7 @@ async def test_wrong_acknowledgements_are_violations(place: Place) -> None:
         await socket.send_json({"envelope_id": "other"})
         await socket.send_str("hello")
 
-        await place.slack.changes.until(lambda: place.slack.post_office.deliveries[0].is_over, "end")
+        await place.slack.changes.wait_for(lambda: place.slack.delivery_service.deliveries[0].is_finished, "end")
         await place.ana.say("again", place.general)
         await socket.receive_json()
         assert len(place.slack.violations) == 4

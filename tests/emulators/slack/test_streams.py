@@ -5,16 +5,16 @@ from typing import Any
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from tests.emulators.slack.messages import Message
-from tests.emulators.slack.place import Place
+from tests.emulators.slack.messages import SlackMessageState
+from tests.emulators.slack.place import SlackTestWorkspace
 
 
-async def begun(place: Place, **more: Any) -> tuple[Message, Any]:
+async def begun(place: SlackTestWorkspace, **more: Any) -> tuple[SlackMessageState, Any]:
     """A stream in a thread of the channel, and how to call it."""
-    root = await place.root()
+    root = await place.post_root_message()
     to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
     started = await place.client.chat_startStream(channel=place.general.id, thread_ts=root.ts, **to, **more)
-    message = place.general.find(started["ts"])
+    message = place.general.find_message(started["ts"])
     assert message
     return message, {"channel": place.general.id, "ts": started["ts"]}
 
@@ -25,8 +25,8 @@ async def refused(call: Any) -> str:
     return str(error.value.response["error"])
 
 
-async def test_the_helper_of_the_sdk_streams(place: Place) -> None:
-    root = await place.root()
+async def test_the_helper_of_the_sdk_streams(place: SlackTestWorkspace) -> None:
+    root = await place.post_root_message()
     stream = await place.client.chat_stream(
         channel=place.general.id, thread_ts=root.ts, recipient_team_id=place.team.id, recipient_user_id=place.ana.id,
         buffer_size=1,
@@ -35,13 +35,13 @@ async def test_the_helper_of_the_sdk_streams(place: Place) -> None:
         await stream.append(markdown_text=word)
     await stream.stop(blocks=[{"type": "divider"}])
 
-    message = await (await place.general.thread(root).bot_says()).finished()
-    assert message.history == ["one ", "one two ", "one two three", "one two three"]
+    message = await (await place.general.get_thread(root).wait_for_bot_message()).wait_for_stream_end()
+    assert message.text_history == ["one ", "one two ", "one two three", "one two three"]
     assert message.blocks == [{"type": "divider"}]
     assert place.slack.violations == []
 
 
-async def test_a_stream_lives_three_hundred_seconds(place: Place) -> None:
+async def test_a_stream_lives_three_hundred_seconds(place: SlackTestWorkspace) -> None:
     message, stream = await begun(place, markdown_text="a")
     place.slack.clock.advance(299)
     await place.client.chat_appendStream(**stream, markdown_text="b")
@@ -52,12 +52,12 @@ async def test_a_stream_lives_three_hundred_seconds(place: Place) -> None:
         await refused(place.client.chat_appendStream(**stream, markdown_text="c")) == "message_not_in_streaming_state"
     )
     assert await refused(place.client.chat_stopStream(**stream)) == "message_not_in_streaming_state"
-    assert message.shown == "ab"
+    assert message.visible_text == "ab"
     await place.client.chat_update(**stream, text="repaired")
-    assert message.shown == "repaired"
+    assert message.visible_text == "repaired"
 
 
-async def test_a_stream_takes_ten_thousand_six_hundred_bytes_in_all(place: Place) -> None:
+async def test_a_stream_takes_ten_thousand_six_hundred_bytes_in_all(place: SlackTestWorkspace) -> None:
     message, stream = await begun(place, markdown_text="ä" * 5000)
 
     await place.client.chat_appendStream(**stream, markdown_text="ä" * 300)
@@ -65,16 +65,16 @@ async def test_a_stream_takes_ten_thousand_six_hundred_bytes_in_all(place: Place
     assert await refused(place.client.chat_appendStream(**stream, markdown_text="b")) == "msg_too_long"
     assert await refused(place.client.chat_stopStream(**stream, markdown_text="b")) == "msg_too_long"
     await place.client.chat_stopStream(**stream)
-    assert message.shown == "ä" * 5300
+    assert message.visible_text == "ä" * 5300
 
 
-async def test_a_live_stream_is_not_edited(place: Place) -> None:
+async def test_a_live_stream_is_not_edited(place: SlackTestWorkspace) -> None:
     _, stream = await begun(place, markdown_text="a")
 
     assert await refused(place.client.chat_update(**stream, text="b")) == "streaming_state_conflict"
 
 
-async def test_a_stream_keeps_its_mode(place: Place) -> None:
+async def test_a_stream_keeps_its_mode(place: SlackTestWorkspace) -> None:
     _, stream = await begun(place, markdown_text="a")
     chunks = [{"type": "markdown_text", "text": "b"}]
 
@@ -87,7 +87,7 @@ async def test_a_stream_keeps_its_mode(place: Place) -> None:
     assert nothing == "no_text"
 
 
-async def test_tasks_and_plans_are_kept(place: Place) -> None:
+async def test_tasks_and_plans_are_kept(place: SlackTestWorkspace) -> None:
     task = {"type": "task_update", "id": "draw", "title": "Drawing", "status": "in_progress", "details": "1 of 2. "}
     message, stream = await begun(place, chunks=[{"type": "plan_update", "title": "Your fox"}, task])
 
@@ -112,35 +112,35 @@ async def test_tasks_and_plans_are_kept(place: Place) -> None:
         ({"markdown_text": "x" * 12_001}, "msg_too_long"),
     ],
 )
-async def test_a_stream_does_not_begin(place: Place, change: dict[str, Any], error: str) -> None:
-    root = await place.root()
+async def test_a_stream_does_not_begin(place: SlackTestWorkspace, change: dict[str, Any], error: str) -> None:
+    root = await place.post_root_message()
     to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
     args: Any = {"channel": place.general.id, "thread_ts": root.ts, "markdown_text": "a", **to, **change}
 
     assert await refused(place.client.chat_startStream(**args)) == error
 
 
-async def test_a_person_stops_a_stream_and_the_app_hears_so(place: Place) -> None:
-    await place.bolt.connect()
+async def test_a_person_stops_a_stream_and_the_app_hears_so(place: SlackTestWorkspace) -> None:
+    await place.bolt_app.connect()
     heard: list[Any] = []
 
-    @place.bolt.app.event("agent_session_stopped")
+    @place.bolt_app.app.event("agent_session_stopped")
     async def stopped(event: Any) -> None:
         heard.append(event)
-        place.slack.changes.happened()
+        place.slack.changes.notify()
 
     message, stream = await begun(place, markdown_text="a")
 
-    await place.ana.stop(message)
+    await place.ana.stop_stream(message)
 
-    await place.slack.changes.until(lambda: heard, "event")
+    await place.slack.changes.wait_for(lambda: heard, "event")
     assert heard[0]["streaming_message_ts"] == [message.ts]
     assert await refused(place.client.chat_appendStream(**stream, markdown_text="b")) == "stopped_by_user"
     assert await refused(place.client.chat_stopStream(**stream)) == "stopped_by_user"
 
 
-async def test_a_stream_in_a_channel_without_the_app_is_refused(place: Place) -> None:
-    elsewhere = place.team.channel("elsewhere", bot=False)
+async def test_a_stream_in_a_channel_without_the_app_is_refused(place: SlackTestWorkspace) -> None:
+    elsewhere = place.team.add_channel("elsewhere", has_bot=False)
     to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
 
     assert await refused(place.client.chat_startStream(channel=elsewhere.id, thread_ts="1.0", **to)) == "not_in_channel"

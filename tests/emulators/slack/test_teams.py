@@ -10,7 +10,7 @@ from slack_sdk.oauth.installation_store import FileInstallationStore
 from slack_sdk.oauth.state_store import FileOAuthStateStore
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tests.emulators.slack.place import Place
+from tests.emulators.slack.place import SlackTestWorkspace
 
 
 async def refused(call: Any) -> Any:
@@ -19,7 +19,7 @@ async def refused(call: Any) -> Any:
     return error.value.response
 
 
-async def test_a_token_leads_to_its_workspace(place: Place) -> None:
+async def test_a_token_leads_to_its_workspace(place: SlackTestWorkspace) -> None:
     other = place.slack.add_team("Other")
 
     mine = await place.client.auth_test()
@@ -34,7 +34,7 @@ async def test_a_token_leads_to_its_workspace(place: Place) -> None:
     ("token", "error"),
     [("", "not_authed"), ("xoxb-wrong", "invalid_auth"), ("app", "not_allowed_token_type")],
 )
-async def test_a_wrong_token_is_refused(place: Place, token: str, error: str) -> None:
+async def test_a_wrong_token_is_refused(place: SlackTestWorkspace, token: str, error: str) -> None:
     token = place.slack.app_token if token == "app" else token
     client = AsyncWebClient(token=token, base_url=place.slack.api_url)
     client.proxy = None
@@ -42,13 +42,13 @@ async def test_a_wrong_token_is_refused(place: Place, token: str, error: str) ->
     assert (await refused(client.auth_test()))["error"] == error
 
 
-async def test_a_bot_token_opens_no_socket(place: Place) -> None:
+async def test_a_bot_token_opens_no_socket(place: SlackTestWorkspace) -> None:
     opened = await refused(place.client.apps_connections_open(app_token=place.team.bot_token))
 
     assert opened["error"] == "not_allowed_token_type"
 
 
-async def test_a_dead_token_says_why(place: Place) -> None:
+async def test_a_dead_token_says_why(place: SlackTestWorkspace) -> None:
     place.team.revoke_token()
     assert (await refused(place.client.auth_test()))["error"] == "token_revoked"
 
@@ -57,7 +57,7 @@ async def test_a_dead_token_says_why(place: Place) -> None:
     assert (await refused(place.client.auth_test(token=token)))["error"] == "account_inactive"
 
 
-async def test_a_missing_scope_is_named(place: Place) -> None:
+async def test_a_missing_scope_is_named(place: SlackTestWorkspace) -> None:
     place.team.scopes.discard("users:read")
 
     answer = await refused(place.client.users_info(user=place.ana.id))
@@ -67,13 +67,13 @@ async def test_a_missing_scope_is_named(place: Place) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")  # slack_sdk still uses it
-async def test_bolt_is_installed_by_oauth(place: Place, tmp_path: Any) -> None:
-    newcomer = place.slack.add_team("Newcomer", installed=False)
-    bea = newcomer.user("Bea", is_owner=True)
+async def test_bolt_is_installed_by_oauth(place: SlackTestWorkspace, tmp_path: Any) -> None:
+    newcomer = place.slack.add_team("Newcomer", is_installed=False)
+    bea = newcomer.add_person("Bea", is_owner=True)
     store = FileInstallationStore(base_dir=str(tmp_path / "teams"))
     client = AsyncWebClient(base_url=place.slack.api_url)
     client.proxy = None
-    place.bolt.app = AsyncApp(
+    place.bolt_app.app = AsyncApp(
         client=client,
         signing_secret=place.slack.signing_secret,
         oauth_settings=AsyncOAuthSettings(
@@ -85,10 +85,10 @@ async def test_bolt_is_installed_by_oauth(place: Place, tmp_path: Any) -> None:
             authorization_url=place.slack.oauth.authorize_url,
         ),
     )
-    await place.bolt.serve()
-    assert place.slack.http
+    await place.bolt_app.serve()
+    assert place.slack.http_transport
 
-    status, _ = await bea.install(place.slack.http.url.replace("/slack/events", "/slack/install"))
+    status, _ = await bea.install_app(place.slack.http_transport.url.replace("/slack/events", "/slack/install"))
 
     assert status == 200
     installed = await store.async_find_bot(enterprise_id=None, team_id=newcomer.id)

@@ -3,20 +3,20 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.emulators.slack.blocks import block_faults
-from tests.emulators.slack.journal import Refused
-from tests.emulators.slack.texts import PLAIN, text_faults
+from tests.emulators.slack.blocks import validate_blocks
+from tests.emulators.slack.journal import SlackErrorResponse
+from tests.emulators.slack.texts import PLAIN_TEXT_TYPES, validate_text
 
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
-    from tests.emulators.slack.people import Person
+    from tests.emulators.slack.people import SlackPerson
 
 Json = dict[str, Any]
 
-TITLE = 24
-PRIVATE_METADATA = 3000
-LARGEST_BYTES = 250_000
-DEEPEST = 3
+MAX_TITLE_LENGTH = 24
+MAX_PRIVATE_METADATA_LENGTH = 3000
+MAX_VIEW_BYTES = 250_000
+MAX_DEPTH = 3
 _FIELDS = {
     "modal": {
         "type", "title", "blocks", "close", "submit", "private_metadata", "callback_id", "clear_on_close",
@@ -27,15 +27,15 @@ _FIELDS = {
 
 
 @dataclass(eq=False)
-class View:
+class SlackViewState:
     """One modal or Home tab. `typed` is what was chosen in it so far, `errors` what the app has against the fields."""
 
-    person: "Person"
+    person: "SlackPerson"
     id: str
     definition: Json
     hash: str
-    below: "View | None" = None
-    typed: Json = field(default_factory=dict)
+    below: "SlackViewState | None" = None
+    typed_values: Json = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     is_open: bool = True
 
@@ -49,15 +49,15 @@ class View:
         return str(self.definition.get("title", {}).get("text", ""))
 
     @property
-    def fields(self) -> list[str]:
+    def field_labels(self) -> list[str]:
         """The labels of what can be filled in."""
         return [block["label"]["text"] for block in self.blocks if block["type"] == "input"]
 
     @property
-    def root(self) -> "View":
+    def root(self) -> "SlackViewState":
         return self.below.root if self.below else self
 
-    def as_json(self, values: Json | None = None) -> Json:
+    def to_json(self, values: Json | None = None) -> Json:
         team = self.person.team
         told: Json = {
             "id": self.id, "team_id": team.id, "app_id": team.slack.app_id, "bot_id": team.bot_id,
@@ -69,104 +69,104 @@ class View:
         return told | self.definition
 
 
-class Views:
+class SlackViewRegistry:
     def __init__(self, slack: "SlackEmulator") -> None:
         self._slack = slack
-        self._views: dict[str, View] = {}
-        self._tops: dict[Person, View] = {}
-        self.homes: dict[Person, View] = {}
+        self._views: dict[str, SlackViewState] = {}
+        self._tops: dict[SlackPerson, SlackViewState] = {}
+        self.homes: dict[SlackPerson, SlackViewState] = {}
 
-    def top(self, person: "Person") -> View | None:
+    def find_top(self, person: "SlackPerson") -> SlackViewState | None:
         """What that person has in front of them."""
         return self._tops.get(person)
 
-    def find(self, view_id: str, external_id: str = "") -> View:
+    def find(self, view_id: str, external_id: str = "") -> SlackViewState:
         """Raises Refused."""
         for view in self._views.values():
             if view.is_open and (view.id == view_id or (external_id and view.definition["external_id"] == external_id)):
                 return view
-        raise Refused("not_found")
+        raise SlackErrorResponse("not_found")
 
-    def open(self, person: "Person", definition: Json) -> View:
+    def open(self, person: "SlackPerson", definition: Json) -> SlackViewState:
         """A new modal; the one that was open goes away. Raises Refused."""
         self._check(definition, person, "modal")
         self.close_all(person)
         return self._put(person, definition, None)
 
-    def push(self, person: "Person", definition: Json) -> View:
+    def push(self, person: "SlackPerson", definition: Json) -> SlackViewState:
         """On top of the open one. Raises Refused."""
-        below = self.top(person)
+        below = self.find_top(person)
         if below is None:
-            raise Refused("not_found")
-        if self._depth(below) >= DEEPEST:
-            raise Refused("push_limit_reached")
+            raise SlackErrorResponse("not_found")
+        if self._depth(below) >= MAX_DEPTH:
+            raise SlackErrorResponse("push_limit_reached")
         self._check(definition, person, "modal")
         return self._put(person, definition, below)
 
-    def update(self, view: View, definition: Json, hash_: str | None = None) -> View:
+    def update(self, view: SlackViewState, definition: Json, hash_: str | None = None) -> SlackViewState:
         """Raises Refused."""
         if hash_ is not None and hash_ != view.hash:
-            raise Refused("hash_conflict")
+            raise SlackErrorResponse("hash_conflict")
         self._check(definition, view.person, view.definition["type"])
         view.definition, view.hash, view.errors = definition, self._hash(), {}
-        self._slack.changes.happened()
+        self._slack.changes.notify()
         return view
 
-    def publish(self, person: "Person", definition: Json, hash_: str | None = None) -> View:
+    def publish(self, person: "SlackPerson", definition: Json, hash_: str | None = None) -> SlackViewState:
         """The Home tab of that person. Raises Refused."""
         if home := self.homes.get(person):
             return self.update(home, definition, hash_)
         self._check(definition, person, "home")
-        home = View(person, self._slack.ids.next("V"), definition, self._hash())
+        home = SlackViewState(person, self._slack.ids.next("V"), definition, self._hash())
         self.homes[person] = self._views[home.id] = home
-        self._slack.changes.happened()
+        self._slack.changes.notify()
         return home
 
-    def close(self, view: View) -> None:
+    def close(self, view: SlackViewState) -> None:
         """What is below comes up again."""
         view.is_open = False
         if view.below and view.below.is_open:
             self._tops[view.person] = view.below
         else:
             self._tops.pop(view.person, None)
-        self._slack.changes.happened()
+        self._slack.changes.notify()
 
-    def close_all(self, person: "Person") -> None:
-        while view := self.top(person):
+    def close_all(self, person: "SlackPerson") -> None:
+        while view := self.find_top(person):
             self.close(view)
 
-    def _put(self, person: "Person", definition: Json, below: View | None) -> View:
-        view = View(person, self._slack.ids.next("V"), definition, self._hash(), below)
+    def _put(self, person: "SlackPerson", definition: Json, below: SlackViewState | None) -> SlackViewState:
+        view = SlackViewState(person, self._slack.ids.next("V"), definition, self._hash(), below)
         self._views[view.id] = self._tops[person] = view
-        self._slack.changes.happened()
+        self._slack.changes.notify()
         return view
 
-    def _check(self, definition: Json, person: "Person", kind: str) -> None:
-        if len(str(definition).encode()) > LARGEST_BYTES:
-            raise Refused("view_too_large")
-        if faults := view_faults(definition, person, kind):
+    def _check(self, definition: Json, person: "SlackPerson", kind: str) -> None:
+        if len(str(definition).encode()) > MAX_VIEW_BYTES:
+            raise SlackErrorResponse("view_too_large")
+        if faults := validate_view(definition, person, kind):
             messages = [f"[ERROR] {fault}" for fault in faults]
-            raise Refused("invalid_arguments", response_metadata={"messages": messages})
+            raise SlackErrorResponse("invalid_arguments", response_metadata={"messages": messages})
 
     def _hash(self) -> str:
-        return f"{self._slack.clock.stamp()}.{self._slack.ids.next('h')[-6:]}"
+        return f"{self._slack.clock.next_timestamp()}.{self._slack.ids.next('h')[-6:]}"
 
-    def _depth(self, view: View) -> int:
+    def _depth(self, view: SlackViewState) -> int:
         return 1 + (self._depth(view.below) if view.below else 0)
 
 
-def view_faults(definition: Any, person: "Person", kind: str) -> list[str]:
+def validate_view(definition: Any, person: "SlackPerson", kind: str) -> list[str]:
     """What Slack would have against this view."""
     if not isinstance(definition, dict) or definition.get("type") != kind:
         return [f"must be a view of type {kind} [json-pointer:/view/type]"]
     faults = [f"invalid additional property: {name} [json-pointer:/view]" for name in definition.keys() - _FIELDS[kind]]
     for name in ("title", "submit", "close") if kind == "modal" else ():
         if name in definition or name == "title":
-            faults += text_faults(definition.get(name), f"/view/{name}", TITLE, PLAIN)
-    for name, most in (("private_metadata", PRIVATE_METADATA), ("callback_id", 255), ("external_id", 255)):
+            faults += validate_text(definition.get(name), f"/view/{name}", MAX_TITLE_LENGTH, PLAIN_TEXT_TYPES)
+    for name, most in (("private_metadata", MAX_PRIVATE_METADATA_LENGTH), ("callback_id", 255), ("external_id", 255)):
         if len(definition.get(name) or "") > most:
             faults.append(f"must be less than {most + 1} characters [json-pointer:/view/{name}]")
-    faults += block_faults(definition.get("blocks"), person.team, kind)
+    faults += validate_blocks(definition.get("blocks"), person.team, kind)
     blocks = definition.get("blocks")
     has_input = isinstance(blocks, list) and any(block.get("type") == "input" for block in blocks)
     if kind == "modal" and has_input and "submit" not in definition:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from tests.emulators.slack.faults import Fault
-from tests.emulators.slack.journal import Call, Refused
+from tests.emulators.slack.faults import SlackFault
+from tests.emulators.slack.journal import SlackCallRecord, SlackErrorResponse
 from tests.emulators.slack.messages import Json
-from tests.emulators.slack.methods.registry import METHODS, Asked
+from tests.emulators.slack.methods.registry import METHODS, SlackRequestContext
 from tests.specs import slack as spec
 
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
-    from tests.emulators.slack.workspace import Team
+    from tests.emulators.slack.workspace import SlackTeamState
 
 _WITHOUT_TOKEN = {"api.test", "oauth.v2.access"}
 _CLIENT_ERRORS = {
@@ -25,97 +25,97 @@ _CLIENT_ERRORS = {
 """Refusals that only a mistake in the app can bring: they are violations too."""
 
 
-class WebApi:
+class SlackApiServer:
     def __init__(self, slack: "SlackEmulator") -> None:
         self._slack = slack
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["method"]
         args, token, warning = await _read(request)
-        call = Call(name, args, token, "", self._slack.clock.now())
-        self._slack.journal.calls.append(call)
-        await self._slack.half_trip()
+        call = SlackCallRecord(name, args, token, "", self._slack.clock.now())
+        self._slack.request_log.calls.append(call)
+        await self._slack.wait_half_round_trip()
         fault = self._slack.faults.take(name)
-        response = await self._answer(call, fault, warning)
-        call.seconds = self._slack.clock.now() - call.at
-        self._slack.changes.happened()
-        await self._slack.half_trip()
-        if fault and fault.cuts and request.transport:
+        response = await self._respond(call, fault, warning)
+        call.duration_seconds = self._slack.clock.now() - call.received_at
+        self._slack.changes.notify()
+        await self._slack.wait_half_round_trip()
+        if fault and fault.drops_connection and request.transport:
             request.transport.abort()
         return response
 
-    async def _answer(self, call: Call, fault: Fault | None, warning: str) -> web.Response:
-        team: Team | None = None
+    async def _respond(self, call: SlackCallRecord, fault: SlackFault | None, warning: str) -> web.Response:
+        team: SlackTeamState | None = None
         try:
             if fault and fault.delay_seconds:
                 await self._slack.clock.sleep(fault.delay_seconds)
-            if fault and fault.is_before_the_work:
-                return self._failed(call, fault)
-            team, answer = await self._work(call)
-        except Refused as refusal:
-            answer = {"ok": False, "error": refusal.error, **refusal.more}
+            if fault and fault.prevents_effect:
+                return self._respond_fault(call, fault)
+            team, answer = await self._call_method(call)
+        except SlackErrorResponse as refusal:
+            answer = {"ok": False, "error": refusal.error, **refusal.fields}
             if refusal.error in _CLIENT_ERRORS:
-                self._slack.journal.violated(
-                    f"{call.method} was refused: {refusal.error} {refusal.more or ''}".rstrip()
+                self._slack.request_log.record_violation(
+                    f"{call.method} was refused: {refusal.error} {refusal.fields or ''}".rstrip()
                 )
             self._check_error(call.method, refusal.error)
         if warning:
             answer |= {"warning": warning, "response_metadata": {"warnings": [warning]}}
         if answer.get("error") == "ratelimited":
-            return self._too_many(call, answer.pop("retry_after"))
-        call.answer, call.status = answer, 200
+            return self._respond_rate_limited(call, answer.pop("retry_after"))
+        call.response, call.status = answer, 200
         scopes = {"x-oauth-scopes": ",".join(sorted(team.scopes))} if team else {}
         return web.json_response(answer, headers=scopes)
 
-    async def _work(self, call: Call) -> tuple["Team | None", Json]:
-        known = spec.method_of(call.method)
+    async def _call_method(self, call: SlackCallRecord) -> tuple["SlackTeamState | None", Json]:
+        known = spec.find_method(call.method)
         if known is None or call.method not in METHODS:
-            self._slack.journal.violated(f"{call.method} is no method that this Slack knows.")
-            raise Refused("unknown_method", req_method=call.method)
-        team = self._team(call)
+            self._slack.request_log.record_violation(f"{call.method} is no method that this Slack knows.")
+            raise SlackErrorResponse("unknown_method", req_method=call.method)
+        team = self._authenticate(call)
         if team:
-            call.team = team.id
+            call.team_id = team.id
             if known.scopes and not team.scopes & known.scopes:
                 needed = sorted(known.scopes)[0]
-                raise Refused("missing_scope", needed=needed, provided=",".join(sorted(team.scopes)))
-        self._slack.tiers.count(call, known.tier)
-        for fault in spec.call_faults(call.method, call.args):
-            self._slack.journal.violated(f"{fault}.")
-        if faults := spec.refused_arguments(call.method, call.args):
+                raise SlackErrorResponse("missing_scope", needed=needed, provided=",".join(sorted(team.scopes)))
+        self._slack.rate_limits.count(call, known.tier)
+        for fault in spec.validate_call(call.method, call.args):
+            self._slack.request_log.record_violation(f"{fault}.")
+        if faults := spec.validate_arguments(call.method, call.args):
             messages = [f"[ERROR] {fault}" for fault in faults]
-            raise Refused("invalid_arguments", response_metadata={"messages": messages})
-        args = spec.as_meant(call.method, call.args)
-        asked = Asked(self._slack, call, args, team)  # type: ignore[arg-type] # methods without a token ask no team
+            raise SlackErrorResponse("invalid_arguments", response_metadata={"messages": messages})
+        args = spec.parse_arguments(call.method, call.args)
+        asked = SlackRequestContext(self._slack, call, args, team)  # type: ignore[arg-type] # methods without a token ask no team
         return team, {"ok": True, **await METHODS[call.method](asked)}
 
-    def _team(self, call: Call) -> "Team | None":
+    def _authenticate(self, call: SlackCallRecord) -> "SlackTeamState | None":
         """Whose token it is; None for methods that take none, or the app's own. Raises Refused."""
         if call.method in _WITHOUT_TOKEN:
             return None
         if call.method == "apps.connections.open":
             self._slack.tokens.check_app_token(call.token)
             return None
-        return self._slack.tokens.team_of(call.token)
+        return self._slack.tokens.find_team(call.token)
 
     def _check_error(self, name: str, error: str) -> None:
         """The emulator must not make up errors that Slack's own description of the method does not know."""
-        known = spec.method_of(name)
+        known = spec.find_method(name)
         if known and error not in known.errors:
-            self._slack.journal.violated(f"The emulator made it up: {name} never answers {error}.")
+            self._slack.request_log.record_violation(f"The emulator made it up: {name} never answers {error}.")
 
-    def _failed(self, call: Call, fault: Fault) -> web.Response:
+    def _respond_fault(self, call: SlackCallRecord, fault: SlackFault) -> web.Response:
         if fault.status == 429:
-            return self._too_many(call, fault.retry_after)
+            return self._respond_rate_limited(call, fault.retry_after_seconds)
         if fault.error:
-            call.answer, call.status = {"ok": False, "error": fault.error}, 200
-            return web.json_response(call.answer)
+            call.response, call.status = {"ok": False, "error": fault.error}, 200
+            return web.json_response(call.response)
         call.status = fault.status
         return web.Response(status=fault.status, text="<html>Server Error</html>", content_type="text/html")
 
-    def _too_many(self, call: Call, retry_after: int) -> web.Response:
-        call.answer, call.status = {"ok": False, "error": "ratelimited"}, 429
-        self._slack.journal.too_many.append(call)
-        return web.json_response(call.answer, status=429, headers={"retry-after": str(retry_after)})
+    def _respond_rate_limited(self, call: SlackCallRecord, retry_after: int) -> web.Response:
+        call.response, call.status = {"ok": False, "error": "ratelimited"}, 429
+        self._slack.request_log.rate_limited_calls.append(call)
+        return web.json_response(call.response, status=429, headers={"retry-after": str(retry_after)})
 
 
 async def _read(request: web.Request) -> tuple[Json, str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.emulators.discord import message_payloads, people
-from tests.fakes.backend import png
+from tests.fakes.backend import make_png
 from tests.platforms.discord.town import Town, is_done, open_town
 
 Change = Callable[[dict[str, Any]], Any]
@@ -48,11 +48,13 @@ async def test_an_interaction_that_tells_little_is_answered(
 ) -> None:
     tell(monkeypatch, change)
 
-    drawn = await (await (await town.ana.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
-    direct = await town.ana.command("usage", channel=town.ana.direct_channel)
+    drawn = await (await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()).wait_until(
+        is_done
+    )
+    direct = await town.ana.use_command("usage", channel=town.ana.direct_channel)
 
-    assert drawn.gallery
-    assert "of 100 credits left today" in (await direct.private_message()).text
+    assert drawn.pictures
+    assert "of 100 credits left today" in (await direct.wait_for_private_message()).text
 
 
 async def test_a_partial_channel_of_a_place_that_did_not_invite_the_bot_is_no_riddle(
@@ -60,33 +62,35 @@ async def test_a_partial_channel_of_a_place_that_did_not_invite_the_bot_is_no_ri
 ) -> None:
     async with open_town(tmp_path, allow_user_installs=True) as town:
         tell(monkeypatch, with_partial_channel)
-        cleo = town.emulator.add_guild("Elsewhere", has_bot=False).member("Cleo")
-        cleo.install_the_app()
+        cleo = town.emulator.add_guild("Elsewhere", has_bot=False).add_member("Cleo")
+        cleo.install_app()
 
-        drawn = await (await (await cleo.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
+        drawn = await (await (await cleo.use_command("imagine", {"prompt": "a fox"})).wait_for_message()).wait_until(
+            is_done
+        )
 
-    assert drawn.gallery
+    assert drawn.pictures
 
 
 async def test_an_event_that_cannot_be_read_ends_no_connection(town: Town, caplog: pytest.LogCaptureFixture) -> None:
-    for session in town.emulator.gateway.live:
+    for session in town.emulator.gateway.connected_sessions:
         session.dispatch("CHANNEL_CREATE", {"guild_id": str(town.guild.id), "type": 0})
 
-    usage = await (await town.ana.command("usage")).private_message()
+    usage = await (await town.ana.use_command("usage")).wait_for_private_message()
 
     assert "of 100 credits left today" in usage.text
     assert any(record.message == "discord.event_not_read" for record in caplog.records)
-    assert town.emulator.gateway.identifies == 1
+    assert town.emulator.gateway.identify_count == 1
 
 
 async def test_a_server_that_arrives_late_after_a_start_is_not_greeted(tmp_path: Path) -> None:
     async with open_town(tmp_path) as town:
-        await town.ready()
+        await town.wait_until_ready()
 
-        for session in town.emulator.gateway.live:
+        for session in town.emulator.gateway.connected_sessions:
             late = next(event["d"] for event in session.events if event["t"] == "GUILD_CREATE")
             session.dispatch("GUILD_CREATE", {name: value for name, value in late.items() if name != "unavailable"})
-        await (await town.ana.command("usage")).private_message()
+        await (await town.ana.use_command("usage")).wait_for_private_message()
 
         assert town.general.messages == []
 
@@ -94,6 +98,6 @@ async def test_a_server_that_arrives_late_after_a_start_is_not_greeted(tmp_path:
 async def test_models_are_suggested_while_a_file_is_on_its_way(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     tell(monkeypatch, lambda payload: payload["data"].pop("resolved", None))
 
-    typing = await town.ana.autocomplete("upscale", "model", "", {"image": png()})
+    typing = await town.ana.autocomplete("upscale", "model", "", {"image": make_png()})
 
-    assert await typing.choices_shown()
+    assert await typing.wait_for_choices()

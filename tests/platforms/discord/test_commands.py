@@ -9,15 +9,15 @@ from bot.commands import MENU
 from bot.core.invocations import Invocation
 from bot.core.people import Rank
 from bot.core.replies import Reply
-from bot.dispatch.declaration import Command, Person, Place, Role, command, option
+from bot.dispatch.declaration import ChannelOption, Command, PersonOption, RoleOption, command, option
 from bot.dispatch.services import Services
-from bot.platforms.discord.commands import MANAGE_GUILD, application_commands
-from bot.platforms.discord.registering import differences
-from bot.platforms.discord.translating import localizations
-from tests.emulators.discord.filling import NotOffered
-from tests.fakes.backend import png
+from bot.platforms.discord.commands import MANAGE_GUILD, build_application_commands
+from bot.platforms.discord.registering import compare_commands
+from bot.platforms.discord.translating import get_localizations
+from tests.emulators.discord.filling import ActionNotAvailable
+from tests.fakes.backend import make_png
 from tests.platforms.discord.town import Town, is_done, open_town
-from tests.specs.discord import request_faults
+from tests.specs.discord import validate_request
 
 LANGUAGES = {"de", "fr", "es-ES"}
 
@@ -27,9 +27,9 @@ class ShelfAdd(Command):
     """Put something on the shelf."""
 
     label: str = option("What is written on it?", default="", choices=tuple(f"label {n}" for n in range(30)))
-    who: Person = option("Whose is it?")  # type: ignore[misc] # out of order on purpose
-    role: Role | None = option("For which role?", default=None)
-    place: Place | None = option("Where?", default=None)
+    who: PersonOption = option("Whose is it?")  # type: ignore[misc] # out of order on purpose
+    role: RoleOption | None = option("For which role?", default=None)
+    place: ChannelOption | None = option("Where?", default=None)
 
 
 @command("shelf list all")
@@ -51,14 +51,14 @@ class Start(Command):
 
 
 def test_discord_s_own_description_takes_the_whole_menu() -> None:
-    told = application_commands([*MENU, ShelfAdd, ShelfList, Vault, Start], allow_user_installs=True)
+    told = build_application_commands([*MENU, ShelfAdd, ShelfList, Vault, Start], allow_user_installs=True)
 
-    assert list(request_faults("PUT", "/applications/1/commands", body=told, content_type="application/json")) == []
+    assert list(validate_request("PUT", "/applications/1/commands", body=told, content_type="application/json")) == []
     assert len(json.dumps(told)) < 200_000
 
 
 def test_words_make_groups_and_kinds_make_pickers() -> None:
-    (shelf,) = application_commands([ShelfAdd, ShelfList], allow_user_installs=False)
+    (shelf,) = build_application_commands([ShelfAdd, ShelfList], allow_user_installs=False)
     add, group = shelf["options"]
 
     assert [(one["type"], one["name"]) for one in (add, group, group["options"][0])] == [
@@ -72,13 +72,13 @@ def test_words_make_groups_and_kinds_make_pickers() -> None:
 
 
 def test_what_moderators_do_is_offered_in_servers_alone() -> None:
-    (vault,) = application_commands([Vault], allow_user_installs=True)
+    (vault,) = build_application_commands([Vault], allow_user_installs=True)
 
     assert (vault["contexts"], vault["integration_types"]) == ([0], [0])
 
 
 def test_commands_of_ranks_are_hidden_from_others_until_a_server_decides_otherwise() -> None:
-    told = application_commands([ShelfAdd, ShelfList, Vault, Start], allow_user_installs=False)
+    told = build_application_commands([ShelfAdd, ShelfList, Vault, Start], allow_user_installs=False)
 
     assert {one["name"]: one["default_member_permissions"] for one in told} == {
         # Some of it is for everybody; the bot's owner need not administer the server.
@@ -89,20 +89,20 @@ def test_commands_of_ranks_are_hidden_from_others_until_a_server_decides_otherwi
 
 
 def test_what_discord_adds_is_no_difference_and_a_change_is() -> None:
-    wanted = application_commands([Vault, ShelfAdd], allow_user_installs=False)
+    wanted = build_application_commands([Vault, ShelfAdd], allow_user_installs=False)
     known = [{**one, "id": "1", "version": "2", "nsfw": False, "name_localizations": None} for one in wanted]
 
-    assert differences(known, wanted) == []
-    assert differences(known[:1], wanted) == ["shelf"]
-    assert differences([{**known[0], "description": "Else."}, known[1]], wanted) == ["vault"]
+    assert compare_commands(known, wanted) == []
+    assert compare_commands(known[:1], wanted) == ["shelf"]
+    assert compare_commands([{**known[0], "description": "Else."}, known[1]], wanted) == ["vault"]
 
 
 @pytest.mark.parametrize("form", MENU, ids=lambda form: form.declaration.name)
 def test_each_entry_of_the_menu_is_translated(form: type[Command]) -> None:
     declaration = form.declaration
 
-    texts = {declaration.name: localizations(declaration.name)}
-    texts |= {one.name: localizations(declaration.name, one.name) for one in declaration.options}
+    texts = {declaration.name: get_localizations(declaration.name)}
+    texts |= {one.name: get_localizations(declaration.name, one.name) for one in declaration.options}
 
     assert {name: set(text) for name, text in texts.items()} == dict.fromkeys(texts, LANGUAGES)
     assert all(len(text) <= 100 for translated in texts.values() for text in translated.values())
@@ -111,7 +111,7 @@ def test_each_entry_of_the_menu_is_translated(form: type[Command]) -> None:
 async def test_discord_is_told_the_commands_once(town: Town) -> None:
     await town.restart()
 
-    assert len(town.emulator.requests("bulk_set_application_commands")) == 1
+    assert len(town.emulator.find_requests("bulk_set_application_commands")) == 1
 
 
 # What people see and type.
@@ -120,7 +120,7 @@ async def test_discord_is_told_the_commands_once(town: Town) -> None:
 async def test_models_are_suggested_with_their_price_from_memory(town: Town) -> None:
     typing = await town.ana.autocomplete("imagine", "model", "flux-d", {"prompt": "x"})
 
-    (choice,) = await typing.choices_shown()
+    (choice,) = await typing.wait_for_choices()
 
     assert choice["value"] == "flux-dev"
     assert "credits" in choice["name"]
@@ -128,10 +128,10 @@ async def test_models_are_suggested_with_their_price_from_memory(town: Town) -> 
 
 async def test_every_option_arrives(town: Town) -> None:
     options = {"prompt": "a fox", "aspect": "16:9", "count": 2, "seed": 7, "format": "png", "model": "flux-dev"}
-    asked = await town.ana.command("imagine", {**options, "image": png(64, 64), "strength": 0.5})
-    await (await asked.message()).becomes(is_done)
+    asked = await town.ana.use_command("imagine", {**options, "image": make_png(64, 64), "strength": 0.5})
+    await (await asked.wait_for_message()).wait_until(is_done)
 
-    job = await town.app.jobs.get(await town.job_of(await asked.message()))
+    job = await town.app.jobs.get(await town.get_job_id(await asked.wait_for_message()))
 
     assert job is not None
     assert {name: job.options[name] for name in options} == options
@@ -140,7 +140,7 @@ async def test_every_option_arrives(town: Town) -> None:
 
 
 async def test_private_commands_answer_privately(town: Town) -> None:
-    told = await (await town.ana.command("usage")).private_message()
+    told = await (await town.ana.use_command("usage")).wait_for_private_message()
 
     assert "credits left today" in told.text
     assert town.general.messages == []
@@ -157,8 +157,8 @@ class Poem(Command):
 async def test_a_long_private_answer_comes_on_several_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.app.MENU", (*MENU, Poem))
     async with open_town(tmp_path) as town:
-        asked = await town.ana.command("poem")
-        await town.until(lambda: "Line 199" in "".join(message.text for message in asked.private_replies))
+        asked = await town.ana.use_command("poem")
+        await town.wait_until(lambda: "Line 199" in "".join(message.text for message in asked.private_replies))
 
         texts = [message.text for message in asked.private_replies]
 
@@ -170,28 +170,28 @@ async def test_a_long_private_answer_comes_on_several_messages(tmp_path: Path, m
 
 
 async def test_a_member_is_not_offered_what_is_for_moderators_and_a_moderator_is(town: Town) -> None:
-    moderator = town.guild.member("Mia", roles=[town.guild.add_role("moderators", "manage_guild")])
+    moderator = town.guild.add_member("Mia", roles=[town.guild.add_role("moderators", "manage_guild")])
 
-    with pytest.raises(NotOffered):
-        await town.ana.command("block", {"user": town.ben})
-    asked = await moderator.command("block", {"user": town.ben, "reason": "noise"})
+    with pytest.raises(ActionNotAvailable):
+        await town.ana.use_command("block", {"user": town.ben})
+    asked = await moderator.use_command("block", {"user": town.ben, "reason": "noise"})
 
-    assert "is blocked until a moderator ends it" in (await asked.private_message()).text
+    assert "is blocked until a moderator ends it" in (await asked.wait_for_private_message()).text
 
 
 async def test_the_bot_checks_ranks_itself_when_a_server_shows_a_command_to_everybody(town: Town) -> None:
-    for told in town.emulator.world.commands.values():
+    for told in town.emulator.state.commands.values():
         told["default_member_permissions"] = None
 
-    asked = await town.ana.command("block", {"user": town.ben})
+    asked = await town.ana.use_command("block", {"user": town.ben})
 
-    assert (await asked.private_message()).text == "/block is for a moderator of this workspace."
+    assert (await asked.wait_for_private_message()).text == "/block is for a moderator of this workspace."
 
 
 async def test_a_command_that_discord_still_shows_and_we_do_not_know_says_so(town: Town) -> None:
-    known = next(iter(town.emulator.world.commands.values()))
-    town.emulator.world.commands[1] = {**known, "id": "1", "name": "dance", "type": 1, "options": []}
+    known = next(iter(town.emulator.state.commands.values()))
+    town.emulator.state.commands[1] = {**known, "id": "1", "name": "dance", "type": 1, "options": []}
 
-    told = await (await town.ana.command("dance")).private_message()
+    told = await (await town.ana.use_command("dance")).wait_for_private_message()
 
     assert told.text.startswith("There is no command called “dance”.")

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.cli.doctor_discord import OUTSIDE
-from bot.cli.findings import Finding
+from bot.cli.doctor_discord import DISCORD_REMOTE_CHECKS
+from bot.cli.findings import DoctorFinding
 from bot.settings import Settings
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.platforms.discord.town import Town
 
 
-async def findings(settings: Settings) -> list[Finding]:
-    return [finding for check in OUTSIDE if (finding := await check(settings)) is not None]
+async def findings(settings: Settings) -> list[DoctorFinding]:
+    return [finding for check in DISCORD_REMOTE_CHECKS if (finding := await check(settings)) is not None]
 
 
 def settings_for(emulator: DiscordEmulator, token: str = "") -> Settings:
@@ -30,11 +30,11 @@ async def test_a_new_application_is_told_what_to_do() -> None:
 
         assert emulator.violations == []
     assert [one.status for one in found] == ["ok", "warn", "warn", "warn", "ok"]
-    assert found[0].what == "Discord knows the bot as Easel, in 1 server."
-    assert found[1].what.startswith("Message Content is off")
-    assert found[2].what.startswith("Discord knows other commands: /")
-    assert found[3].what == "Permissions are missing in Foxes: Attach Files."
-    assert f"client_id={emulator.world.application_id}&scope=bot+applications.commands&permissions=" in found[4].what
+    assert found[0].text == "Discord knows the bot as Easel, in 1 server."
+    assert found[1].text.startswith("Message Content is off")
+    assert found[2].text.startswith("Discord knows other commands: /")
+    assert found[3].text == "Permissions are missing in Foxes: Attach Files."
+    assert f"client_id={emulator.state.application_id}&scope=bot+applications.commands&permissions=" in found[4].text
 
 
 async def test_a_bot_that_runs_has_nothing_to_warn_of(town: Town) -> None:
@@ -48,7 +48,7 @@ async def test_a_wrong_token_is_the_only_finding(tmp_path: Path) -> None:
         (found,) = await findings(settings_for(emulator, "not the token"))
 
     assert found.status == "fail"
-    assert found.what.startswith("Discord does not take DISCORD_TOKEN.")
+    assert found.text.startswith("Discord does not take DISCORD_TOKEN.")
 
 
 async def test_without_a_token_there_is_nothing_to_say() -> None:

@@ -38,16 +38,16 @@ async def test_a_discord_that_is_not_there_is_one_sentence(tmp_path: Path) -> No
 async def test_what_is_asked_while_the_gateway_is_lost_is_answered(town: Town, how: str) -> None:
     gateway = town.emulator.gateway
     if how == "reconnect":
-        gateway.ask_to_reconnect()
+        gateway.request_reconnect()
     elif how == "cut":
-        gateway.cut_all()
+        gateway.drop_connections()
     else:
-        await gateway.close_all(int(how))
+        await gateway.close_connections(int(how))
 
-    asked = await town.ana.command("imagine", {"prompt": "a fox"})
-    message = await (await asked.message()).becomes(is_done)
+    asked = await town.ana.use_command("imagine", {"prompt": "a fox"})
+    message = await (await asked.wait_for_message()).wait_until(is_done)
 
-    assert message.gallery
+    assert message.pictures
     assert len(town.backend.runs) == 1
 
 
@@ -65,8 +65,8 @@ async def test_a_close_for_good_is_told_in_the_log_and_to_readyz(
     connection.check()
 
     with caplog.at_level(logging.ERROR):
-        await town.emulator.gateway.close_all(code)
-        await town.until(lambda: "discord.closed" in caplog.text)
+        await town.emulator.gateway.close_connections(code)
+        await town.wait_until(lambda: "discord.closed" in caplog.text)
 
     told = next(record for record in caplog.records if record.message == "discord.closed")
     assert words in str(vars(told)["reason"])
@@ -80,15 +80,17 @@ async def test_shards_share_the_servers(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(discord.Client, "before_identify_hook", at_once)
     async with open_town(tmp_path, discord_shard_count=2) as town:
-        await town.emulator.connected(2)
+        await town.emulator.wait_for_connections(2)
         guilds = [town.guild, town.emulator.add_guild("Odd", guild_id=town.guild.id ^ 1 << 22)]
-        cleo = guilds[1].member("Cleo")
+        cleo = guilds[1].add_member("Cleo")
 
-        message = await (await (await town.ana.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
-        told = await (await cleo.command("usage")).private_message()
+        message = await (
+            await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()
+        ).wait_until(is_done)
+        told = await (await cleo.use_command("usage")).wait_for_private_message()
 
         assert {guild.id >> 22 & 1 for guild in guilds} == {0, 1}
-    assert message.gallery
+    assert message.pictures
     assert "not on my list" in told.text
 
 
@@ -98,11 +100,13 @@ async def test_a_process_with_one_shard_hears_its_own_servers_alone(tmp_path: Pa
         mine = town.guild.id >> 22 & 1
         await town.open(discord_shard_count=2, discord_shard_ids=(mine,))
 
-        message = await (await (await town.ana.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
-        shards = [(session.shard, session.shards) for session in emulator.gateway.live]
+        message = await (
+            await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()
+        ).wait_until(is_done)
+        shards = [(session.shard, session.shards) for session in emulator.gateway.connected_sessions]
         await town.app.close()
 
-    assert message.gallery
+    assert message.pictures
     assert shards == [(mine, 2)]
 
 
@@ -110,15 +114,15 @@ async def test_only_the_intents_that_are_needed_are_asked_for(tmp_path: Path) ->
     messages, direct, content = 1 << 9, 1 << 12, 1 << 15
     for flags, wanted in ((0, 1 | messages | direct), (1 << 19, 1 | messages | direct | content)):
         async with open_town(tmp_path / str(flags), flags=flags) as town:
-            assert [session.intents for session in town.emulator.gateway.live] == [wanted]
+            assert [session.intents for session in town.emulator.gateway.connected_sessions] == [wanted]
 
 
 async def test_a_new_server_is_told_the_next_step(town: Town) -> None:
-    await town.ready()
+    await town.wait_until_ready()
 
     strange = town.emulator.add_guild("Strangers", channels=("rules", "general"))
     strange.channels[0].deny(town.emulator.bot, "send_messages")
-    welcome = await town.until(lambda: any(place.messages for place in strange.channels))
+    welcome = await town.wait_until(lambda: any(place.messages for place in strange.channels))
     (message,) = [one for place in strange.channels for one in place.messages]
 
     assert welcome
@@ -126,17 +130,19 @@ async def test_a_new_server_is_told_the_next_step(town: Town) -> None:
 
 
 async def test_the_owner_sets_a_server_up_and_it_works(town: Town) -> None:
-    await town.ready()
+    await town.wait_until_ready()
     strange = town.emulator.add_guild("Strangers")
-    cleo = strange.member("Cleo")
-    town.emulator.world.add_member(strange, town.emulator.owner)
+    cleo = strange.add_member("Cleo")
+    town.emulator.state.add_member(strange, town.emulator.owner)
     owner = town.owner_of(strange)
 
-    refused = await (await cleo.command("imagine", {"prompt": "a fox"})).private_message()
-    told = await (await owner.command("setup", {"budget": 500.0})).private_message()
+    refused = await (await cleo.use_command("imagine", {"prompt": "a fox"})).wait_for_private_message()
+    told = await (await owner.use_command("setup", {"budget": 500.0})).wait_for_private_message()
     town.clock.ahead += 2.0
-    message = await (await (await cleo.command("imagine", {"prompt": "a fox"})).message()).becomes(is_done)
+    message = await (await (await cleo.use_command("imagine", {"prompt": "a fox"})).wait_for_message()).wait_until(
+        is_done
+    )
 
     assert "not on my list" in refused.text
     assert "**This workspace may use me.**" in told.text
-    assert message.gallery
+    assert message.pictures

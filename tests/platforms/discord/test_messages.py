@@ -5,12 +5,12 @@ import pytest
 from bot.commands import MENU
 from bot.core.replies import Button, Picture, Progress, Reply, Stage, Tone
 from bot.dispatch.declaration import Command
-from bot.dispatch.drafts import Draft, Value
-from bot.platforms.discord.buttons import custom_id, pressed, rows
-from bot.platforms.discord.forms import filled_in, given_back, modal
-from bot.platforms.discord.messages import payload, with_ask, with_show
+from bot.dispatch.drafts import FormDraft, OptionValue
+from bot.platforms.discord.buttons import build_custom_id, parse_custom_id, render_button_rows
+from bot.platforms.discord.forms import parse_form, quote_form_input, render_modal
+from bot.platforms.discord.messages import add_ask_button, add_show_button, render_payload
 from tests.bench import Bench
-from tests.emulators.discord.component_rules import component_faults, modal_faults
+from tests.emulators.discord.component_rules import validate_components, validate_modal
 
 PICTURE = Picture("0" * 64, "image/png", 8, 8, "a fox " * 400, "fox.png")
 
@@ -19,30 +19,32 @@ PICTURE = Picture("0" * 64, "image/png", 8, 8, "a fox " * 400, "fox.png")
     ("progress", "line"),
     [
         (Progress(Stage.QUEUED), "⏳ Waiting in line"),
-        (Progress(Stage.QUEUED, place=1), "⏳ You are next"),
-        (Progress(Stage.QUEUED, place=3), "⏳ Number 3 in line"),
+        (Progress(Stage.QUEUED, queue_position=1), "⏳ You are next"),
+        (Progress(Stage.QUEUED, queue_position=3), "⏳ Number 3 in line"),
         (Progress(Stage.STARTING, elapsed_seconds=4, usual_seconds=40), "⏳ Waking the model up · 4 s of usually 40 s"),
         (Progress(Stage.RUNNING, 30, 12), "⏳ Working on it · ▰▰▰▱▱▱▱▱▱▱ 30 % · 12 s"),
         (Progress(Stage.RUNNING, 100, 12, 10), "⏳ Working on it · ▰▰▰▰▰▰▰▰▰▰ 100 % · 12 s of usually 10 s"),
     ],
 )
 def test_a_placeholder_says_where_its_job_is(progress: Progress, line: str) -> None:
-    assert payload(Reply(progress=progress, note="FLUX · 3 credits"))["content"] == f"{line}\n-# FLUX · 3 credits"
+    assert (
+        render_payload(Reply(progress=progress, note="FLUX · 3 credits"))["content"] == f"{line}\n-# FLUX · 3 credits"
+    )
 
 
 def test_words_take_the_place_of_progress() -> None:
     reply = Reply("Foxes", progress=Progress(Stage.RUNNING, elapsed_seconds=3), note="Llama")
 
-    assert payload(reply)["content"] == "Foxes\n-# Llama"
+    assert render_payload(reply)["content"] == "Foxes\n-# Llama"
 
 
 def test_facts_are_left_out_before_words_are_cut() -> None:
-    assert payload(Reply("x" * 1990, note="a long line of facts"))["content"] == "x" * 1990
-    assert len(str(payload(Reply("[a](http://b) " * 142))["content"])) <= 2000
+    assert render_payload(Reply("x" * 1990, note="a long line of facts"))["content"] == "x" * 1990
+    assert len(str(render_payload(Reply("[a](http://b) " * 142))["content"])) <= 2000
 
 
 def test_a_reply_of_nothing_is_still_a_message() -> None:
-    assert payload(Reply())["content"] == "…"
+    assert render_payload(Reply())["content"] == "…"
 
 
 def test_a_layout_stays_within_discord_s_bounds() -> None:
@@ -50,14 +52,16 @@ def test_a_layout_stays_within_discord_s_bounds() -> None:
     pictures = (PICTURE,) * 4
     reply = Reply("x" * 3000, pictures, note="facts", buttons=(Button("again", "Again", "j" * 20), *buttons))
 
-    told = payload(reply, names=["fox.png"] * 4)
+    told = render_payload(reply, names=["fox.png"] * 4)
 
-    assert list(component_faults(told["components"], is_v2=True, filenames={"fox.png"})) == []
-    assert [str(row).count("custom_id") for row in rows(reply.buttons)] == [4, 4, 1]
+    assert list(validate_components(told["components"], is_v2=True, filenames={"fox.png"})) == []
+    assert [str(row).count("custom_id") for row in render_button_rows(reply.buttons)] == [4, 4, 1]
 
 
 def test_a_picture_that_cannot_be_shown_is_left_out_and_the_others_are() -> None:
-    told = payload(Reply(pictures=(PICTURE, PICTURE)), names=["", "fox.png"], remark="a picture is not kept any more")
+    told = render_payload(
+        Reply(pictures=(PICTURE, PICTURE)), names=["", "fox.png"], remark="a picture is not kept any more"
+    )
 
     gallery, note = told["components"]
     assert [item["media"]["url"] for item in gallery["items"]] == ["attachment://fox.png"]
@@ -65,29 +69,31 @@ def test_a_picture_that_cannot_be_shown_is_left_out_and_the_others_are() -> None
 
 
 def test_nobody_is_pinged_whatever_is_shown() -> None:
-    assert payload(Reply("@everyone"))["allowed_mentions"] == {"parse": []}
-    assert payload(Reply("@everyone", is_visual=True))["allowed_mentions"] == {"parse": []}
+    assert render_payload(Reply("@everyone"))["allowed_mentions"] == {"parse": []}
+    assert render_payload(Reply("@everyone", is_visual=True))["allowed_mentions"] == {"parse": []}
 
 
 def test_custom_ids_say_what_a_button_does() -> None:
-    written = custom_id("upscale", "06h0sxvj3ja2fmc9kjj6", 4)
+    written = build_custom_id("upscale", "06h0sxvj3ja2fmc9kjj6", 4)
 
     assert len(written) <= 100
-    found = pressed(written)
+    found = parse_custom_id(written)
     assert found is not None
     assert (found.action, found.job, found.n) == ("upscale", "06h0sxvj3ja2fmc9kjj6", 4)
-    assert [pressed(other) for other in ("", "easel", "easel:a:b:c", "other:a:b:1", "easel:a:b:1:2")] == [None] * 5
+    assert [parse_custom_id(other) for other in ("", "easel", "easel:a:b:c", "other:a:b:1", "easel:a:b:1:2")] == [
+        None
+    ] * 5
 
 
 def test_a_dying_message_keeps_its_stop_button_beside_show() -> None:
     reply = Reply("", buttons=(Button("cancel", "Stop", "j"),), tone=Tone.WORKING, is_visual=True, is_private=True)
 
-    shown = with_show(reply, "j")
+    shown = add_show_button(reply, "j")
 
     assert [button.label for button in shown.buttons] == ["Show", "Stop"]
     assert shown.is_visual
     assert shown.is_private
-    assert with_ask(reply) == reply
+    assert add_ask_button(reply) == reply
 
 
 # Forms.
@@ -96,21 +102,21 @@ def test_a_dying_message_keeps_its_stop_button_beside_show() -> None:
 @pytest.mark.parametrize("form", MENU, ids=lambda form: form.declaration.name)
 async def test_each_command_has_a_form_that_discord_takes(bench: Bench, form: type[Command]) -> None:
     services = bench.app.dispatcher.services
-    known: dict[str, Value] = {"prompt": "a fox", "model": "flux-dev", "count": 2, "allowed": True}
-    draft = Draft(form.declaration, known, "x" * 60)
+    known: dict[str, OptionValue] = {"prompt": "a fox", "model": "flux-dev", "count": 2, "allowed": True}
+    draft = FormDraft(form.declaration, known, "x" * 60)
 
-    made = modal(draft, custom_id("edit", "j" * 20, prefix="easel-form"), services)
+    made = render_modal(draft, build_custom_id("edit", "j" * 20, prefix="easel-form"), services)
 
     if made["components"]:
-        assert list(modal_faults(made)) == []
+        assert list(validate_modal(made)) == []
 
 
 async def test_a_form_is_filled_in_with_what_is_known(bench: Bench) -> None:
     declaration = next(form.declaration for form in MENU if form.declaration.name == "imagine")
-    values: dict[str, Value] = {"prompt": "a fox", "model": "flux-dev", "count": 2, "strength": 0.5}
+    values: dict[str, OptionValue] = {"prompt": "a fox", "model": "flux-dev", "count": 2, "strength": 0.5}
     asks_for = ("prompt", "strength", "model", "count", "seed")
 
-    made = modal(Draft(declaration, values, "Edit", asks_for), "id", bench.app.dispatcher.services)
+    made = render_modal(FormDraft(declaration, values, "Edit", asks_for), "id", bench.app.dispatcher.services)
 
     fields = {row["component"]["custom_id"]: row["component"] for row in made["components"]}
     assert list(fields) == list(asks_for)
@@ -131,17 +137,17 @@ def test_what_comes_back_of_a_form_are_options() -> None:
         ]
     }
 
-    assert filled_in(sent) == {"prompt": "a fox", "model": "flux-dev", "format": "", "seed": ""}
+    assert parse_form(sent) == {"prompt": "a fox", "model": "flux-dev", "format": "", "seed": ""}
 
 
 def test_what_was_typed_is_given_back_whole_without_breaking_the_message() -> None:
     refused = Reply("No.", tone=Tone.ERROR)
 
-    told = given_back(refused, {"prompt": "a ```fox```", "negative": "x" * 1500, "model": "flux-dev", "seed": ""})
+    told = quote_form_input(refused, {"prompt": "a ```fox```", "negative": "x" * 1500, "model": "flux-dev", "seed": ""})
 
     assert told.text.count("```") == 2
     assert "prompt: a ˋˋˋfoxˋˋˋ\n" in told.text
     assert "x" * 1500 in told.text
     assert "seed" not in told.text
-    assert given_back(refused, {"prompt": " "}) == refused
-    assert given_back(Reply("Go ahead?"), {"prompt": "a fox"}) == Reply("Go ahead?")
+    assert quote_form_input(refused, {"prompt": " "}) == refused
+    assert quote_form_input(Reply("Go ahead?"), {"prompt": "a fox"}) == Reply("Go ahead?")

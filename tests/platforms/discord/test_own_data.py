@@ -3,71 +3,73 @@
 import asyncio
 import json
 
-from tests.emulators.discord.messages import Message
-from tests.platforms.discord.dialogue import Staff, answered, drawn, told
+from tests.emulators.discord.messages import DiscordMessageState
+from tests.platforms.discord.dialogue import DiscordStaff, draw_picture, read_answer, run_command
 from tests.platforms.discord.town import Town, is_done
-from tests.platforms.kept import kept
+from tests.platforms.kept import read_database_state
 
 DEAR = {"prompt": "a fox", "model": "flux-dev"}
 
 
-async def asked(town: Town) -> Message:
+async def asked(town: Town) -> DiscordMessageState:
     """Ana's question about a dear picture, in a server that wants one above 20 credits."""
-    await Staff(town).asks("settings general", confirm_above=20)
-    return await answered(town.ana, "imagine", DEAR)
+    await DiscordStaff(town).ask_as_moderator("settings general", confirm_above=20)
+    return await run_command(town.ana, "imagine", DEAR)
 
 
 async def test_a_price_above_the_amount_is_asked_once_and_done_once(town: Town) -> None:
     question = await asked(town)
-    money = kept(town.app)["ledger"]
+    money = read_database_state(town.app)["ledger"]
 
     go = question.buttons[0].custom_id
     presses = await asyncio.gather(town.ana.press(question, custom_id=go), town.ana.press(question, custom_id=go))
-    await town.until(lambda: town.general.messages)
-    await town.general.messages[0].becomes(is_done)
-    (late,) = [one for one in await asyncio.gather(*(press.message() for press in presses)) if one.is_ephemeral]
+    await town.wait_until(lambda: town.general.messages)
+    await town.general.messages[0].wait_until(is_done)
+    (late,) = [
+        one for one in await asyncio.gather(*(press.wait_for_message() for press in presses)) if one.is_ephemeral
+    ]
 
     assert question.versions[0].text == "This costs 25 credits with FLUX dev. Go ahead?"
-    assert question.versions[0].labels == ["Go ahead", "No"]
+    assert question.versions[0].button_labels == ["Go ahead", "No"]
     assert not any("hold" in map(str, row) for row in money)
     assert late.text == "That question was answered already, or is more than an hour old. Please ask again."
     assert len(town.backend.runs) == len(town.general.messages) == 1
-    assert "**75** of 100 credits" in await told(town.ana, "usage")
+    assert "**75** of 100 credits" in await read_answer(town.ana, "usage")
 
 
 async def test_no_is_no_and_costs_nothing(town: Town) -> None:
     question = await asked(town)
-    before = kept(town.app)
+    before = read_database_state(town.app)
 
-    no = await (await town.ana.press(question, "No")).private_message()
-    await question.becomes(lambda one: not one.labels)
+    no = await (await town.ana.press(question, "No")).wait_for_private_message()
+    await question.wait_until(lambda one: not one.button_labels)
 
     assert no.text == "All right: nothing was done, and nothing was charged."
-    assert kept(town.app) == before
+    assert read_database_state(town.app) == before
     assert town.backend.runs == {}
 
 
 async def test_somebody_else_cannot_answer_not_even_with_the_question_s_own_id(town: Town) -> None:
     question = await asked(town)
-    bens = await drawn(town.ben)
-    await town.settled()
-    before = kept(town.app)
+    bens = await draw_picture(town.ben)
+    await town.wait_until_idle()
+    before = read_database_state(town.app)
 
     forged = question.buttons[0].custom_id
     next(node for row in bens.components for node in row.get("components", ()))["custom_id"] = forged
-    refused = await (await town.ben.press(bens, custom_id=forged)).private_message()
+    refused = await (await town.ben.press(bens, custom_id=forged)).wait_for_private_message()
 
     assert refused.text == "Only the person who was asked can answer this."
-    assert kept(town.app) == before
+    assert read_database_state(town.app) == before
     assert len(town.backend.runs) == 1
-    assert "· was refused · what button" in await Staff(town).asks("audit", kind="refusals")
+    assert "· was refused · what button" in await DiscordStaff(town).ask_as_moderator("audit", kind="refusals")
 
 
 async def test_own_data_comes_as_a_file_for_one_person(town: Town) -> None:
-    await drawn(town.ana, prompt="a fox at dusk")
-    await drawn(town.ben, prompt="a badger")
+    await draw_picture(town.ana, prompt="a fox at dusk")
+    await draw_picture(town.ben, prompt="a badger")
 
-    given = await answered(town.ana, "privacy export")
+    given = await run_command(town.ana, "privacy export")
 
     (file,) = given.attachments
     text = file.data.decode()
@@ -79,31 +81,31 @@ async def test_own_data_comes_as_a_file_for_one_person(town: Town) -> None:
 
 
 async def test_own_data_is_deleted_after_a_question_and_amounts_stay(town: Town) -> None:
-    picture, bens = await drawn(town.ana, prompt="a fox at dusk"), await drawn(town.ben)
-    await town.settled()
-    spent = kept(town.app)["ledger"]
+    picture, bens = await draw_picture(town.ana, prompt="a fox at dusk"), await draw_picture(town.ben)
+    await town.wait_until_idle()
+    spent = read_database_state(town.app)["ledger"]
 
-    question = await answered(town.ana, "privacy delete")
+    question = await run_command(town.ana, "privacy delete")
     asked_first = question.text
-    gone = await (await town.ana.press(question, "Delete everything")).private_message()
-    await town.until(lambda: picture.is_deleted)
+    gone = await (await town.ana.press(question, "Delete everything")).wait_for_private_message()
+    await town.wait_until(lambda: picture.is_deleted)
 
     assert asked_first.startswith("This deletes what you asked, ")
     assert "on every Discord server" in asked_first
     assert gone.text == "It is gone. Amounts stay in the books, without words."
     assert not bens.is_deleted
-    assert kept(town.app)["ledger"] == spent
-    assert "fox" not in await told(town.ana, "show")
-    export = await answered(town.ana, "privacy export")
+    assert read_database_state(town.app)["ledger"] == spent
+    assert "fox" not in await read_answer(town.ana, "show")
+    export = await run_command(town.ana, "privacy export")
     assert b"a fox at dusk" not in export.attachments[0].data
 
 
 async def test_a_declined_deletion_deletes_nothing(town: Town) -> None:
-    picture = await drawn(town.ana)
+    picture = await draw_picture(town.ana)
 
-    question = await answered(town.ana, "privacy delete")
-    no = await (await town.ana.press(question, "No")).private_message()
+    question = await run_command(town.ana, "privacy delete")
+    no = await (await town.ana.press(question, "No")).wait_for_private_message()
 
     assert no.text == "All right: nothing was done, and nothing was charged."
     assert not picture.is_deleted
-    assert "/imagine a fox" in await told(town.ana, "show")
+    assert "/imagine a fox" in await read_answer(town.ana, "show")

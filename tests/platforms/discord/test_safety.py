@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from bot.core.jobs import Output
-from bot.platforms.discord.links import unmasked
-from tests.platforms.discord.test_pictures import drawn
+from bot.platforms.discord.links import unmask_links
+from tests.platforms.discord.test_pictures import draw_fox
 from tests.platforms.discord.town import Town, is_done
 
 
@@ -25,17 +25,17 @@ async def test_models_for_adults_run_in_age_restricted_channels_and_their_thread
     night = town.guild.add_channel("night", age_restricted=True)
     thread = await town.ana.open_thread("later", on=await town.ana.say("hello", night))
 
-    refused = await (await town.ana.command("imagine", {"prompt": "a fox"})).private_message()
-    message = await (await (await town.ana.command("imagine", {"prompt": "a fox"}, channel=night)).message()).becomes(
-        is_done
-    )
-    second = await (await (await town.ana.command("imagine", {"prompt": "a fox"}, channel=thread)).message()).becomes(
-        is_done
-    )
+    refused = await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_private_message()
+    message = await (
+        await (await town.ana.use_command("imagine", {"prompt": "a fox"}, channel=night)).wait_for_message()
+    ).wait_until(is_done)
+    second = await (
+        await (await town.ana.use_command("imagine", {"prompt": "a fox"}, channel=thread)).wait_for_message()
+    ).wait_until(is_done)
 
     assert "age-restricted" in refused.text
-    assert message.gallery
-    assert second.gallery
+    assert message.pictures
+    assert second.pictures
 
 
 async def flag_all(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,9 +51,9 @@ async def flag_all(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_flagged_pictures_are_spoilers(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     await flag_all(town, monkeypatch)
 
-    message = await drawn(town)
+    message = await draw_fox(town)
 
-    assert [picture.is_spoiler for picture in message.gallery] == [True]
+    assert [picture.is_spoiler for picture in message.pictures] == [True]
 
 
 async def test_flagged_pictures_are_withheld_where_a_server_says_so(
@@ -62,9 +62,9 @@ async def test_flagged_pictures_are_withheld_where_a_server_says_so(
     await flag_all(town, monkeypatch)
     await town.set("flagged", "refuse")
 
-    message = await drawn(town)
+    message = await draw_fox(town)
 
-    assert message.gallery == []
+    assert message.pictures == []
     assert "⚠ What the model flagged is not shown here." in message.text
 
 
@@ -83,10 +83,10 @@ async def test_what_is_withheld_stays_so_when_the_rest_is_too_large(
     town.backend.will(picture=noise.getvalue())
     town.guild.upload_limit = 1_100_000
 
-    message = await drawn(town, count=2)
+    message = await draw_fox(town, count=2)
 
-    assert [picture.filename for picture in message.gallery] == ["a-fox-in-the-snow-2.jpg"]
-    town.expect("413", "40005")
+    assert [picture.filename for picture in message.pictures] == ["a-fox-in-the-snow-2.jpg"]
+    town.expect_violation("413", "40005")
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ async def test_what_is_withheld_stays_so_when_the_rest_is_too_large(
     ],
 )
 def test_no_words_hide_an_address(text: str, seen: str) -> None:
-    assert unmasked(text) == seen
+    assert unmask_links(text) == seen

@@ -19,13 +19,13 @@ from bot.platforms.discord.places import NAME
 from bot.settings import Owner, Settings
 from bot.storage.policies import Policy
 from tests.emulators.discord.emulator import MESSAGE_CONTENT_ALLOWED, DiscordEmulator
-from tests.emulators.discord.messages import Message
-from tests.emulators.discord.people import Person
-from tests.emulators.discord.world import Channel, Guild
+from tests.emulators.discord.messages import DiscordMessageState
+from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.world import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import ScriptedBackend
 
 
-class LaterClock(SystemClock):
+class OffsetClock(SystemClock):
     """The machine's clock, some seconds ahead: so that minutes pass at once."""
 
     def __init__(self) -> None:
@@ -47,25 +47,25 @@ class Town:
     changes: dict[str, Any] = field(default_factory=dict)
     is_allowed: bool = True
     restarts: int = 0
-    guild: Guild = field(init=False)
-    general: Channel = field(init=False)
-    ana: Person = field(init=False)
-    ben: Person = field(init=False)
+    guild: DiscordGuildState = field(init=False)
+    general: DiscordChannelState = field(init=False)
+    ana: DiscordPerson = field(init=False)
+    ben: DiscordPerson = field(init=False)
     app: App = field(init=False)
-    clock: LaterClock = field(default_factory=LaterClock)
+    clock: OffsetClock = field(default_factory=OffsetClock)
     backend: ScriptedBackend = field(init=False)
 
     def __post_init__(self) -> None:
         self.guild = self.emulator.add_guild("Foxes", channels=("general", "random"))
         self.general = self.guild.channels[0]
-        self.ana, self.ben = self.guild.member("Ana"), self.guild.member("Ben")
+        self.ana, self.ben = self.guild.add_member("Ana"), self.guild.add_member("Ben")
         self.backend = ScriptedBackend(self.clock)
 
     async def open(self, **changes: Any) -> None:
         """Start the bot; it is connected and its commands are known then."""
-        self.app = self.another(self.folder, **changes)
-        await self.app.open(connections=self.app.connections_chosen())
-        await self.emulator.connected()
+        self.app = self.create_app(self.folder, **changes)
+        await self.app.open(connections=self.app.make_connections())
+        await self.emulator.wait_for_connections()
 
     async def restart(self) -> None:
         """Stop as a process stops, and start another one on what it left."""
@@ -73,7 +73,7 @@ class Town:
         await self.app.close()
         await self.open()
 
-    def another(self, folder: Path, **changes: Any) -> App:
+    def create_app(self, folder: Path, **changes: Any) -> App:
         """A bot on this Discord with a database of its own."""
         allowed = (Workspace(NAME, str(self.guild.id)),) if self.is_allowed else ()
         plain = {
@@ -89,41 +89,41 @@ class Town:
         settings = Settings(_env_file=None).model_copy(update={**plain, **self.changes, **changes})
         return App(settings, clock=self.clock, backends={self.backend.name: self.backend})
 
-    async def pass_time(self, seconds: float) -> None:
+    async def advance_time(self, seconds: float) -> None:
         """Let time go by for Discord and for the bot's calendar."""
         self.emulator.clock.advance(seconds)
         self.clock.ahead += seconds
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Until discord.py takes it that all servers have arrived: what comes then was joined."""
         (connection,) = self.app.connections
         assert isinstance(connection, DiscordConnection)
         assert connection._client is not None
         await connection._client.wait_until_ready()
 
-    async def until(self, look: Callable[[], Any], patience: float = 5.0) -> Any:
+    async def wait_until(self, look: Callable[[], Any], patience: float = 5.0) -> Any:
         """Wait for something that the bot does by itself."""
         async with asyncio.timeout(patience):
             while not (found := look()):  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.005)
         return found
 
-    async def job_of(self, message: Message) -> str:
+    async def get_job_id(self, message: DiscordMessageState) -> str:
         """The id of the job that a message belongs to, from its buttons."""
         return next(button.custom_id.split(":")[2] for button in message.buttons if button.custom_id)
 
     @property
-    def owner(self) -> Person:
+    def owner(self) -> DiscordPerson:
         """The owner of the application, who owns the bot."""
         return self.owner_of(self.guild)
 
-    def owner_of(self, guild: Guild) -> Person:
+    def owner_of(self, guild: DiscordGuildState) -> DiscordPerson:
         """The owner of the bot, who acts in this server."""
-        return Person(self.emulator, self.emulator.owner, guild)
+        return DiscordPerson(self.emulator, self.emulator.owner, guild)
 
-    def owner_in_the_guild(self) -> Person:
+    def owner_in_the_guild(self) -> DiscordPerson:
         """The owner of the bot, as a plain member of the server."""
-        self.emulator.world.add_member(self.guild, self.emulator.owner)
+        self.emulator.state.add_member(self.guild, self.emulator.owner)
         return self.owner
 
     async def set(self, setting: str, value: Any) -> None:
@@ -144,22 +144,22 @@ class Town:
         """The pictures that the bot keeps."""
         return [path for path in (self.folder / "media").rglob("*") if path.is_file()]
 
-    def expect(self, *parts: str) -> None:
+    def expect_violation(self, *parts: str) -> None:
         """Some complaints were meant: those that hold all of these words are taken off Discord's list."""
-        violations = self.emulator.records.violations
+        violations = self.emulator.request_log.violations
         meant = [one for one in violations if all(part in one for part in parts)]
         violations[:] = [one for one in violations if one not in meant]
 
-    async def running(self, message: Message) -> None:
+    async def wait_until_running(self, message: DiscordMessageState) -> None:
         """Until the backend works on the job of a message, and its row says so."""
-        job = await self.job_of(message)
+        job = await self.get_job_id(message)
         async with asyncio.timeout(5.0):
             while (row := await self.app.jobs.get(job)) is None or row.state is not JobState.RUNNING:  # noqa: ASYNC110 - a row
                 await asyncio.sleep(0.01)
 
-    async def settled(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Until no job runs."""
-        await self.until(lambda: not self.app.runner.running)
+        await self.wait_until(lambda: not self.app.runner.running_count)
 
 
 @asynccontextmanager
@@ -179,9 +179,9 @@ async def open_town(
             await town.app.close()
         assert emulator.violations == []
         # After a restart nobody remembers what is shown: showing the last word once more makes sure of it.
-        assert town.restarts or emulator.useless_edits == []
+        assert town.restarts or emulator.redundant_edits == []
 
 
-def is_done(message: Message) -> bool:
+def is_done(message: DiscordMessageState) -> bool:
     """Whether a job's message shows its end."""
-    return bool(message.labels) and "Stop" not in message.labels
+    return bool(message.button_labels) and "Stop" not in message.button_labels

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from tests.platforms.slack.office import Office, furnished
+from tests.platforms.slack.office import Office, create_office
 
-Opener = Callable[..., Awaitable[Office]]
+OfficeOpener = Callable[..., Awaitable[Office]]
 
 
 @pytest.fixture
-async def opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Opener]:
+async def opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[OfficeOpener]:
     """Opens offices as a test wants them; each is looked over and closed afterwards."""
     caplog.set_level(logging.INFO)  # so that every line is really written
     offices: list[Office] = []
 
     async def open_office(**wanted: Any) -> Office:
-        office = await furnished(tmp_path / f"office{len(offices)}", **wanted)
+        office = await create_office(tmp_path / f"office{len(offices)}", **wanted)
         offices.append(office)
         return await office.open()
 
@@ -31,12 +31,12 @@ async def opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncItera
 
 
 @pytest.fixture
-async def office(opened: Opener) -> Office:
+async def office(opened: OfficeOpener) -> Office:
     """By Socket Mode."""
     return await opened()
 
 
 @pytest.fixture(params=["socket", "http"])
-async def either(opened: Opener, request: pytest.FixtureRequest) -> Office:
+async def either(opened: OfficeOpener, request: pytest.FixtureRequest) -> Office:
     """Once by Socket Mode, once by signed HTTP."""
     return await opened(by=request.param)

@@ -15,21 +15,21 @@ from bot.app import App
 from bot.commands import MENU
 from bot.core.clock import SystemClock
 from bot.core.people import User, Workspace
-from bot.platforms.slack.manifest import manifest
+from bot.platforms.slack.manifest import create_manifest
 from bot.server.server import Server
 from bot.settings import Settings
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.manifest import options_of
+from tests.emulators.slack.manifest import build_options
 from tests.emulators.slack.options import SlackOptions
-from tests.emulators.slack.people import Person
-from tests.emulators.slack.workspace import Channel, Team
+from tests.emulators.slack.people import SlackPerson
+from tests.emulators.slack.workspace import SlackChannelState, SlackTeamState
 from tests.platforms.slack.pausing import PausingBackend
 from tests.storage.raw import jobs_with_open_holds
 
-OPTIONS = options_of(manifest(MENU))
+OPTIONS = build_options(create_manifest(MENU))
 """A Slack in which the app has what our manifest asks for, and no more."""
 
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 class OfficeClock(SystemClock):
@@ -49,10 +49,10 @@ class Office:
     slack: SlackEmulator
     folder: Path
     settings: Settings
-    team: Team
-    general: Channel
-    ana: Person
-    otto: Person
+    team: SlackTeamState
+    general: SlackChannelState
+    ana: SlackPerson
+    otto: SlackPerson
     by: str = "socket"
     clock: OfficeClock = field(default_factory=OfficeClock)
     app: App = field(init=False)
@@ -67,56 +67,58 @@ class Office:
     async def open(self) -> "Office":
         """Start a bot; another one in the same office finds what the first left."""
         self.app = App(self.settings, clock=self.clock, backends={self.backend.name: self.backend})
-        await self.app.open(connections=self.app.connections_chosen())
+        await self.app.open(connections=self.app.make_connections())
         if self.by == "http":
-            self.server = Server("127.0.0.1", self.port, self.app.routes(), self.app.checks(), shutdown_seconds=0.1)
+            self.server = Server(
+                "127.0.0.1", self.port, self.app.routes(), self.app.list_health_checks(), shutdown_seconds=0.1
+            )
             host, port = await self.server.start()
-            self.slack.deliver_to(f"http://{host}:{port}/slack/events")
+            self.slack.deliver_over_http(f"http://{host}:{port}/slack/events")
         else:
-            await self.slack.sockets.connected()
+            await self.slack.sockets.wait_for_connections()
         return self
 
     async def close(self) -> None:
         """Stop as a process stops: in order, jobs left where they are."""
         for connection in self.app.connections:
-            await connection.quiet()
+            await connection.stop_listening()
         if self.server is not None:
             await self.server.stop()
         await self.app.close()
 
-    async def balance(self, person: Person) -> int:
+    async def balance(self, person: SlackPerson) -> int:
         """What somebody can still spend today, in micros."""
         user = User("slack", person.team.id, person.id, person.name)
-        statement = await self.app.dispatcher.services.credits.statement(user)
-        return statement.today_left + statement.extra_left
+        statement = await self.app.dispatcher.services.credits.get_statement(user)
+        return statement.today_available_micros + statement.extra_available_micros
 
     @property
-    def everything(self) -> int:
+    def daily_micros(self) -> int:
         """What everybody has at the start of a day, in micros."""
         return self.settings.daily_micros
 
     async def open_holds(self) -> list[str]:
         return await jobs_with_open_holds(self.app.database)
 
-    async def rest(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until no job runs and nothing is under way."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while self.app.runner.running:  # noqa: ASYNC110 - the runner tells nobody
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while self.app.runner.running_count:  # noqa: ASYNC110 - the runner tells nobody
                 await asyncio.sleep(0.01)
 
-    async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
+    async def wait_until(self, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait for something in the bot, which tells nobody when it happens."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while not await holds():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.01)
 
-    def pass_time(self, seconds: float) -> None:
+    def advance_time(self, seconds: float) -> None:
         """Put both clocks forward."""
         self.clock.ahead += seconds
         self.slack.clock.advance(seconds)
 
 
-def settings_for(slack: SlackEmulator, folder: Path, team: Team, **changes: Any) -> Settings:
+def create_settings(slack: SlackEmulator, folder: Path, team: SlackTeamState, **changes: Any) -> Settings:
     """A bot of one workspace that may be used there; `changes` are laid over it."""
     plain: Mapping[str, Any] = {
         "data_dir": folder,
@@ -130,17 +132,17 @@ def settings_for(slack: SlackEmulator, folder: Path, team: Team, **changes: Any)
     return Settings(_env_file=None).model_copy(update={**plain, **changes})
 
 
-async def furnished(folder: Path, *, by: str = "socket", options: SlackOptions = OPTIONS, **changes: Any) -> Office:
+async def create_office(folder: Path, *, by: str = "socket", options: SlackOptions = OPTIONS, **changes: Any) -> Office:
     """An office with nobody listening yet: `open` it."""
     slack = await SlackEmulator(options).start()
     team = slack.add_team("Acme")
-    general, ana = team.channel("general"), team.user("Ana")
-    otto = team.user("Otto", is_admin=True)
+    general, ana = team.add_channel("general"), team.add_person("Ana")
+    otto = team.add_person("Otto", is_admin=True)
     if by == "http":
         secret = SecretStr(slack.signing_secret)
         changes = {"slack_app_token": None, "slack_signing_secret": secret, **changes}
-    return Office(slack, folder, settings_for(slack, folder, team, **changes), team, general, ana, otto, by)
+    return Office(slack, folder, create_settings(slack, folder, team, **changes), team, general, ana, otto, by)
 
 
-def options(**changes: Any) -> SlackOptions:
+def create_options(**changes: Any) -> SlackOptions:
     return replace(OPTIONS, **changes)

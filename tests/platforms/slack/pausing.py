@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.fakes.backend import Run, ScriptedBackend
+from tests.fakes.backend import ScriptedBackend, ScriptedRun
 
 
 class PausingBackend(ScriptedBackend):
@@ -11,16 +11,16 @@ class PausingBackend(ScriptedBackend):
     pauses: tuple[int, ...] = ()
     _gate: asyncio.Event | None = None
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Up to the next pause."""
         if self._gate is not None:
             self._gate.set()
 
-    async def _hang(self, run: Run, words: int) -> None:
+    async def _hang(self, run: ScriptedRun, words: int) -> None:
         if words in self.pauses:
             self._gate = asyncio.Event()
-            waits = [asyncio.ensure_future(self._gate.wait()), asyncio.ensure_future(run.let_go.wait())]
+            waits = [asyncio.ensure_future(self._gate.wait()), asyncio.ensure_future(run.released.wait())]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
-        await super()._hang(run, words)
+        await super()._wait_if_hanging(run, words)

@@ -10,12 +10,12 @@ from aiohttp import web
 from bot.core.clock import SystemClock
 from bot.core.errors import BadFile
 from bot.media.limits import MAX_ATTACHMENT_BYTES
-from bot.platforms.slack.calls import Calls
-from bot.platforms.slack.files import Files
-from bot.platforms.slack.pacing import Budgets
-from bot.platforms.slack.teams import OneTeam, Team
+from bot.platforms.slack.calls import SlackWebApi
+from bot.platforms.slack.files import SlackFiles
+from bot.platforms.slack.pacing import SlackRateLimits
+from bot.platforms.slack.teams import SingleTeam, SlackTeam
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.forms import Upload
+from tests.emulators.slack.forms import SlackFileUpload
 from tests.platforms.slack.office import Office
 
 
@@ -26,31 +26,31 @@ async def slack() -> AsyncIterator[SlackEmulator]:
 
 
 @pytest.fixture
-async def files(slack: SlackEmulator) -> AsyncIterator[Files]:
+async def files(slack: SlackEmulator) -> AsyncIterator[SlackFiles]:
     """Downloads for the first workspace."""
-    team, teams, clock = slack.add_team(), OneTeam(), SystemClock()
-    teams.joined(Team(team.id, team.bot_token, team.bot_user, team.bot_id))
+    team, teams, clock = slack.add_team(), SingleTeam(), SystemClock()
+    teams.set_team(SlackTeam(team.id, team.bot_token, team.bot_user_id, team.bot_id))
     async with aiohttp.ClientSession() as session:
-        yield Files(Calls(slack.api_url, session, teams, Budgets(clock), clock), teams)
+        yield SlackFiles(SlackWebApi(slack.api_url, session, teams, SlackRateLimits(clock), clock), teams)
 
 
-async def read(files: Files, slack: SlackEmulator, told: dict[str, Any]) -> bytes:
-    return await files.attachment(slack.teams[0].id, {"name": "a.png", "mimetype": "image/png", **told}).read()
+async def read(files: SlackFiles, slack: SlackEmulator, told: dict[str, Any]) -> bytes:
+    return await files.create_attachment(slack.teams[0].id, {"name": "a.png", "mimetype": "image/png", **told}).read()
 
 
 def shared(slack: SlackEmulator, content: bytes, name: str = "a.png") -> dict[str, Any]:
     """A file that a person shared with the bot."""
     team = slack.teams[0]
-    file = team.add_file(team.user("Ana").id, name, content)
-    file.was_given = True
-    return file.as_json()
+    file = team.add_file(team.add_person("Ana").id, name, content)
+    file.was_attached_to_form = True
+    return file.to_json()
 
 
-async def test_a_shared_file_is_read(files: Files, slack: SlackEmulator) -> None:
+async def test_a_shared_file_is_read(files: SlackFiles, slack: SlackEmulator) -> None:
     assert await read(files, slack, shared(slack, b"picture")) == b"picture"
 
 
-async def test_a_file_of_another_workspace_is_looked_up_first(files: Files, slack: SlackEmulator) -> None:
+async def test_a_file_of_another_workspace_is_looked_up_first(files: SlackFiles, slack: SlackEmulator) -> None:
     told = shared(slack, b"picture")
 
     content = await read(files, slack, {"id": told["id"], "file_access": "check_file_info"})
@@ -58,7 +58,7 @@ async def test_a_file_of_another_workspace_is_looked_up_first(files: Files, slac
     assert content == b"picture"
 
 
-async def test_slacks_login_page_is_no_file(files: Files, slack: SlackEmulator) -> None:
+async def test_slacks_login_page_is_no_file(files: SlackFiles, slack: SlackEmulator) -> None:
     told = shared(slack, b"picture")
     slack.teams[0].scopes.discard("files:read")
 
@@ -66,7 +66,7 @@ async def test_slacks_login_page_is_no_file(files: Files, slack: SlackEmulator) 
         await read(files, slack, told)
 
 
-async def test_the_token_goes_nowhere_else(files: Files, slack: SlackEmulator) -> None:
+async def test_the_token_goes_nowhere_else(files: SlackFiles, slack: SlackEmulator) -> None:
     heard: list[str] = []
 
     async def listen(request: web.Request) -> web.Response:
@@ -88,27 +88,27 @@ async def test_the_token_goes_nowhere_else(files: Files, slack: SlackEmulator) -
     assert heard == []
 
 
-async def test_a_file_without_an_address_cannot_be_read(files: Files, slack: SlackEmulator) -> None:
+async def test_a_file_without_an_address_cannot_be_read(files: SlackFiles, slack: SlackEmulator) -> None:
     with pytest.raises(BadFile, match="may not read"):
         await read(files, slack, {"id": "F0UNKNOWN"})
 
 
-async def test_a_file_that_is_too_large_is_not_read_to_its_end(files: Files, slack: SlackEmulator) -> None:
+async def test_a_file_that_is_too_large_is_not_read_to_its_end(files: SlackFiles, slack: SlackEmulator) -> None:
     told = shared(slack, b"x" * (MAX_ATTACHMENT_BYTES + 1))
 
     with pytest.raises(BadFile, match="too large"):
         await read(files, slack, told)
 
 
-async def test_only_pictures_count_as_pictures(files: Files, slack: SlackEmulator) -> None:
+async def test_only_pictures_count_as_pictures(files: SlackFiles, slack: SlackEmulator) -> None:
     message = {"files": [{"name": "a.txt"}, {"name": "b.png"}, {"name": "c", "mimetype": "image/webp"}, "nonsense"]}
 
-    pictures = files.pictures(slack.teams[0].id, message)
+    pictures = files.create_picture_attachments(slack.teams[0].id, message)
 
     assert [picture.name for picture in pictures] == ["b.png", "c"]
 
 
-async def test_a_redirect_is_followed_within_slack_and_no_further(files: Files, slack: SlackEmulator) -> None:
+async def test_a_redirect_is_followed_within_slack_and_no_further(files: SlackFiles, slack: SlackEmulator) -> None:
     told = shared(slack, b"picture")
     asked: list[str] = []
 
@@ -133,6 +133,8 @@ async def test_a_redirect_is_followed_within_slack_and_no_further(files: Files, 
 
 async def test_a_page_is_not_mixed_up_with_the_one_that_asks_to_sign_in(office: Office) -> None:
     office.team.scopes.discard("files:read")
-    await office.ana.say(f"{office.team.mention} what?", office.general, files=[Upload("page.html", b"<p>hello</p>")])
+    await office.ana.say(
+        f"{office.team.mention} what?", office.general, files=[SlackFileUpload("page.html", b"<p>hello</p>")]
+    )
 
-    await office.ana.told("I may not read page.html")
+    await office.ana.wait_for_private_message("I may not read page.html")

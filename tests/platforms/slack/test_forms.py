@@ -4,9 +4,16 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bot.core.invocations import Attachment, Link
-from bot.dispatch.declaration import Choice, Command, Person, Place, Role, command, option
+from bot.dispatch.declaration import ChannelOption, Choice, Command, PersonOption, RoleOption, command, option
 from bot.dispatch.services import Services
-from bot.platforms.slack.forms import Origin, modal, option_named, origin_of, suggestions, values_of
+from bot.platforms.slack.forms import (
+    SlackFormOrigin,
+    find_option,
+    list_suggestions,
+    parse_origin,
+    read_values,
+    render_modal,
+)
 
 
 def many(_: Services, typed: str) -> list[Choice]:
@@ -14,7 +21,7 @@ def many(_: Services, typed: str) -> list[Choice]:
 
 
 @command("everything")
-class Everything(Command):
+class EveryOptionKind(Command):
     """All there is."""
 
     words: str = option("Which words?", max_length=1500, words=True)
@@ -25,18 +32,18 @@ class Everything(Command):
     share: float | None = option("How much?", default=None, minimum=0, maximum=1)
     loud: bool = option("Loudly?", default=True)
     soft: bool | None = option("Softly?", default=None)
-    who: Person | None = option("Who?", default=None)
-    group: Role | None = option("Which group?", default=None)
-    where: Place | None = option("Where?", default=None)
+    who: PersonOption | None = option("Who?", default=None)
+    group: RoleOption | None = option("Which group?", default=None)
+    where: ChannelOption | None = option("Where?", default=None)
     image: Attachment | Link | None = option("Which picture?", default=None)
 
 
-SERVICES = cast(Services, SimpleNamespace(menu=(Everything,)))
+SERVICES = cast(Services, SimpleNamespace(menu=(EveryOptionKind,)))
 
 
 def drawn(**values: Any) -> dict[str, dict[str, Any]]:
     """The fields by option."""
-    view = modal(Everything.declaration, SERVICES, Origin("everything"), values=values)
+    view = render_modal(EveryOptionKind.declaration, SERVICES, SlackFormOrigin("everything"), values=values)
     return {block["block_id"]: block["element"] for block in view["blocks"]}
 
 
@@ -77,10 +84,10 @@ def test_bounds_and_defaults_stand_in_the_fields() -> None:
 
 
 def test_a_menu_of_many_asks_while_somebody_types() -> None:
-    option_ = option_named("model", SERVICES.menu, Origin("everything"))
+    option_ = find_option("model", SERVICES.menu, SlackFormOrigin("everything"))
     assert option_ is not None
 
-    offered = suggestions(SERVICES, option_, "-59")
+    offered = list_suggestions(SERVICES, option_, "-59")
 
     assert [one["value"] for one in offered] == ["model-59"]
 
@@ -89,21 +96,21 @@ def test_a_box_that_is_not_ticked_says_no_only_where_silence_says_yes() -> None:
     empty = {"type": "checkboxes", "selected_options": []}
     view = {"state": {"values": {"loud": {"loud": empty}, "soft": {"soft": empty}}}}
 
-    assert values_of(view, Everything.declaration) == {"loud": False, "soft": ""}
+    assert read_values(view, EveryOptionKind.declaration) == {"loud": False, "soft": ""}
 
 
 def test_where_it_was_opened_comes_back_with_it() -> None:
-    origin = Origin("everything", "C1", "1.2", "edit", "job", 3, "1.3", {"id": "F1", "name": "a.png"})
+    origin = SlackFormOrigin("everything", "C1", "1.2", "edit", "job", 3, "1.3", {"id": "F1", "name": "a.png"})
 
-    back = origin_of({"callback_id": "easel_form", "private_metadata": origin.written()})
+    back = parse_origin({"callback_id": "easel_form", "private_metadata": origin.serialize()})
 
     assert back == origin
-    assert origin_of({"callback_id": "theirs", "private_metadata": origin.written()}) is None
-    assert origin_of({"callback_id": "easel_form", "private_metadata": "nonsense"}) is None
+    assert parse_origin({"callback_id": "theirs", "private_metadata": origin.serialize()}) is None
+    assert parse_origin({"callback_id": "easel_form", "private_metadata": "nonsense"}) is None
 
 
 def test_a_file_with_a_long_address_still_fits() -> None:
-    origin = Origin("everything", file={"id": "F1", "url_private": "https://files.slack.com/" + "x" * 4_000})
+    origin = SlackFormOrigin("everything", file={"id": "F1", "url_private": "https://files.slack.com/" + "x" * 4_000})
 
-    assert len(origin.written()) <= 3_000
-    assert origin_of({"callback_id": "easel_form", "private_metadata": origin.written()}) is not None
+    assert len(origin.serialize()) <= 3_000
+    assert parse_origin({"callback_id": "easel_form", "private_metadata": origin.serialize()}) is not None

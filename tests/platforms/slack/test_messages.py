@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bot.core.replies import Button, Picture, Reply
-from bot.platforms.slack.messages import blocks_of, fallback_text
+from bot.platforms.slack.messages import render_blocks, render_fallback_text
 from tests.platforms.slack.office import Office
 
 FOX = Picture("a" * 64, "image/png", 8, 8, "a fox", "fox.png")
@@ -19,19 +19,19 @@ BUTTONS = (
 
 def rows(reply: Reply) -> list[list[str]]:
     """The labels of each row of buttons."""
-    actions = [block["elements"] for block in blocks_of(reply) if block["type"] == "actions"]
+    actions = [block["elements"] for block in render_blocks(reply) if block["type"] == "actions"]
     return [[element["text"]["text"] for element in row] for row in actions]
 
 
 async def test_others_see_who_asked_for_a_picture_and_what(office: Office) -> None:
     office.backend.will(hangs_after=0)
-    await office.ana.slash("/imagine", "a red fox", office.general)
-    working = await office.general.bot_says(holds=lambda one: "Stop" in one.buttons)
+    await office.ana.use_command("/imagine", "a red fox", office.general)
+    working = await office.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
 
-    assert "Ana: /imagine a red fox" in working.shown
-    await office.slack.called("chat.update")
-    office.backend.last.let_go.set()
-    await working.until(lambda one: "Again" in one.buttons and "Ana: /imagine a red fox" in one.shown)
+    assert "Ana: /imagine a red fox" in working.visible_text
+    await office.slack.wait_for_call("chat.update")
+    office.backend.last_run.released.set()
+    await working.wait_until(lambda one: "Again" in one.button_labels and "Ana: /imagine a red fox" in one.visible_text)
 
 
 def test_several_pictures_have_a_row_of_buttons_each() -> None:
@@ -55,5 +55,5 @@ def test_a_picture_that_is_not_shown_has_no_buttons() -> None:
 def test_a_notification_shows_bold_words_and_links_as_slack_writes_them() -> None:
     reply = Reply(text="**Ana** <@U123> asked in <#C123> <!channel>")
 
-    assert fallback_text(reply, is_for_one=True) == "*Ana* <@U123> asked in <#C123> &lt;!channel&gt;"
-    assert "<" not in fallback_text(reply)
+    assert render_fallback_text(reply, is_for_one=True) == "*Ana* <@U123> asked in <#C123> &lt;!channel&gt;"
+    assert "<" not in render_fallback_text(reply)

@@ -5,115 +5,129 @@ import io
 
 import pytest
 
-from tests.platforms.slack.conftest import Opener
-from tests.platforms.slack.dialogue import Staff, answered, drawn, owned, told
+from tests.platforms.slack.conftest import OfficeOpener
+from tests.platforms.slack.dialogue import SlackStaff, draw_picture, read_answer, reopen_with_owner, run_command
 from tests.platforms.slack.office import Office
 
 
 @pytest.fixture
-async def staff(office: Office) -> Staff:
-    return Staff(office)
+async def staff(office: Office) -> SlackStaff:
+    return SlackStaff(office)
 
 
 # Credits.
 
 
 async def test_credits_are_given_taken_limited_shown_and_forgiven(either: Office) -> None:
-    staff, ana, general = Staff(either), either.ana, either.general
-    await drawn(ana, general)
+    staff, ana, general = SlackStaff(either), either.ana, either.general
+    await draw_picture(ana, general)
 
-    assert await staff.asks(f"/quota grant {ana.escaped} 50") == "Ana got 50 credits, and has 50 extra credits now."
-    assert await staff.asks(f"/quota take {ana.escaped} 20") == (
+    assert (
+        await staff.ask_as_moderator(f"/quota grant {ana.escaped_mention} 50")
+        == "Ana got 50 credits, and has 50 extra credits now."
+    )
+    assert await staff.ask_as_moderator(f"/quota take {ana.escaped_mention} 20") == (
         "Took 20 credits from Ana, who has 30 extra credits now."
     )
-    assert await staff.asks(f"/quota take {ana.escaped} 31") == "Ana has 30 extra credits: I cannot take more."
-    assert await staff.asks(f"/quota set {ana.escaped} --day 4 --at_once 1") == (
+    assert (
+        await staff.ask_as_moderator(f"/quota take {ana.escaped_mention} 31")
+        == "Ana has 30 extra credits: I cannot take more."
+    )
+    assert await staff.ask_as_moderator(f"/quota set {ana.escaped_mention} --day 4 --at_once 1") == (
         "Limits of Ana: at most 4 credits a day · 1 job at once."
     )
-    assert (await staff.asks(f"/quota show {ana.escaped}")).splitlines()[:2] == [
+    assert (await staff.ask_as_moderator(f"/quota show {ana.escaped_mention}")).splitlines()[:2] == [
         "**Ana** has 97 of 100 credits left today, 30 extra, and spent 3 this month.",
         "Own limits: at most 4 credits a day · 1 job at once.",
     ]
-    assert "Your budget has no room for this: 2 credits short." in await told(ana, "/imagine a fox", general)
-    assert await staff.asks(f"/quota reset {ana.escaped} all") == (
+    assert "Your budget has no room for this: 2 credits short." in await read_answer(ana, "/imagine a fox", general)
+    assert await staff.ask_as_moderator(f"/quota reset {ana.escaped_mention} all") == (
         "This month begins anew for Ana: 3 credits can be spent again today. Ana has no limits of their own any more."
     )
-    assert await drawn(ana, general)
+    assert await draw_picture(ana, general)
 
 
 async def test_what_is_missing_is_asked_for_in_a_form(either: Office) -> None:
-    staff, otto = Staff(either), either.otto
-    await drawn(staff.ben, either.general)
+    staff, otto = SlackStaff(either), either.otto
+    await draw_picture(staff.ben, either.general)
 
-    await otto.slash("/quota", "grant", either.general)
-    form = await otto.modal("Quota grant")
+    await otto.use_command("/quota", "grant", either.general)
+    form = await otto.wait_for_modal("Quota grant")
     await otto.submit(form, {"user": staff.ben.id, "credits": "12.5"})
 
-    assert (await otto.told("credits")).shown == "Ben got 12.5 credits, and has 12.5 extra credits now."
+    assert (
+        await otto.wait_for_private_message("credits")
+    ).visible_text == "Ben got 12.5 credits, and has 12.5 extra credits now."
     assert not form.is_open
 
 
-async def test_a_member_who_never_asked_is_given_credits_and_a_stranger_is_not(staff: Staff) -> None:
-    assert await staff.asks(f"/quota grant {staff.ben.escaped} 5") == "Ben got 5 credits, and has 5 extra credits now."
-    assert await staff.asks("/quota grant <@U0STRANGER> 5") == (
+async def test_a_member_who_never_asked_is_given_credits_and_a_stranger_is_not(staff: SlackStaff) -> None:
+    assert (
+        await staff.ask_as_moderator(f"/quota grant {staff.ben.escaped_mention} 5")
+        == "Ben got 5 credits, and has 5 extra credits now."
+    )
+    assert await staff.ask_as_moderator("/quota grant <@U0STRANGER> 5") == (
         "I have not seen <@U0STRANGER> here yet. They must have used me once."
     )
 
 
-async def test_a_user_group_is_a_tier_for_its_members(office: Office, staff: Staff) -> None:
+async def test_a_user_group_is_a_tier_for_its_members(office: Office, staff: SlackStaff) -> None:
     group, general = staff.group_shown, office.general
     given = "500 credits each day · 2 pictures at a time · models: sdxl, flux-schnell"
 
-    assert await staff.asks(f"/quota role set {staff.group} --day 500 --models sdxl,flux-schnell --pictures 2") == (
-        f"{group}: {given}."
-    )
+    assert await staff.ask_as_moderator(
+        f"/quota role set {staff.group} --day 500 --models sdxl,flux-schnell --pictures 2"
+    ) == (f"{group}: {given}.")
     assert f"**500** of 500 credits left today. They refill at 00:00 UTC. Your tier is **{group}**." in (
-        await told(office.ana, "/usage")
+        await read_answer(office.ana, "/usage")
     )
-    assert "of 100 credits" in await told(staff.ben, "/usage")
-    assert await told(office.ana, "/imagine a fox --model flux-dev", general) == (
+    assert "of 100 credits" in await read_answer(staff.ben, "/usage")
+    assert await read_answer(office.ana, "/imagine a fox --model flux-dev", general) == (
         "FLUX dev is not among the models you may use. You may use flux-schnell, sdxl."
     )
-    assert await staff.asks("/quota role show") == f"- {group}: {given}"
-    assert await staff.asks(f"/quota role clear {staff.group}") == f"{group} gives nothing of its own any more."
-    assert await staff.asks(f"/quota role clear {staff.group}") == f"Nothing is set for {group}."
-    assert "of 100 credits" in await told(office.ana, "/usage")
+    assert await staff.ask_as_moderator("/quota role show") == f"- {group}: {given}"
+    assert (
+        await staff.ask_as_moderator(f"/quota role clear {staff.group}")
+        == f"{group} gives nothing of its own any more."
+    )
+    assert await staff.ask_as_moderator(f"/quota role clear {staff.group}") == f"Nothing is set for {group}."
+    assert "of 100 credits" in await read_answer(office.ana, "/usage")
 
 
-async def test_everyone_is_a_tier_and_a_name_that_is_no_group_is_none(staff: Staff) -> None:
-    assert await staff.asks("/quota role set everyone --day 7") == "everyone: 7 credits each day."
-    assert "of 7 credits left today" in await told(staff.ben, "/usage")
-    assert (await staff.asks("/quota role set designers --day 9")).startswith(
+async def test_everyone_is_a_tier_and_a_name_that_is_no_group_is_none(staff: SlackStaff) -> None:
+    assert await staff.ask_as_moderator("/quota role set everyone --day 7") == "everyone: 7 credits each day."
+    assert "of 7 credits left today" in await read_answer(staff.ben, "/usage")
+    assert (await staff.ask_as_moderator("/quota role set designers --day 9")).startswith(
         "I do not know a role called “designers”."
     )
 
 
-async def test_a_channel_takes_the_commands_and_models_that_it_may(office: Office, staff: Staff) -> None:
+async def test_a_channel_takes_the_commands_and_models_that_it_may(office: Office, staff: SlackStaff) -> None:
     studio = staff.studio_shown
 
-    assert await staff.asks(f"/quota channel set {staff.studio_typed} --models sdxl --commands imagine") == (
-        f"In {studio}: commands: imagine · models: sdxl."
-    )
-    assert await told(office.ana, "/imagine a fox", staff.studio) == (
+    assert await staff.ask_as_moderator(
+        f"/quota channel set {staff.studio_typed} --models sdxl --commands imagine"
+    ) == (f"In {studio}: commands: imagine · models: sdxl.")
+    assert await read_answer(office.ana, "/imagine a fox", staff.studio) == (
         "FLUX schnell is not for this channel. Here you may use sdxl."
     )
-    assert f"**Channels**\n- {studio}: commands: imagine · models: sdxl" in await staff.asks("/quota show")
-    assert await staff.asks(f"/quota channel clear {staff.studio_typed}") == (
+    assert f"**Channels**\n- {studio}: commands: imagine · models: sdxl" in await staff.ask_as_moderator("/quota show")
+    assert await staff.ask_as_moderator(f"/quota channel clear {staff.studio_typed}") == (
         f"Every command and model may be used in {studio} again."
     )
-    assert await drawn(office.ana, staff.studio)
+    assert await draw_picture(office.ana, staff.studio)
 
 
-async def test_who_spent_what_is_told_and_exported_to_the_moderator_alone(office: Office, staff: Staff) -> None:
-    await drawn(office.ana, office.general)
-    await drawn(staff.ben, office.general, "a fox --count 2")
+async def test_who_spent_what_is_told_and_exported_to_the_moderator_alone(office: Office, staff: SlackStaff) -> None:
+    await draw_picture(office.ana, office.general)
+    await draw_picture(staff.ben, office.general, "a fox --count 2")
 
-    assert await staff.asks("/quota top") == (
+    assert await staff.ask_as_moderator("/quota top") == (
         "Spent this month:\n1. Ben: **6** credits, 1 job\n2. Ana: **3** credits, 1 job"
     )
-    assert (await staff.asks("/quota export")).startswith("2 jobs of ")
-    await office.otto.told("The file is in our direct messages.")
-    (sent,) = office.otto.dm.of_bot
+    assert (await staff.ask_as_moderator("/quota export")).startswith("2 jobs of ")
+    await office.otto.wait_for_private_message("The file is in our direct messages.")
+    (sent,) = office.otto.direct_channel.bot_messages
     (table,) = sent.files
     rows = list(csv.DictReader(io.StringIO(table.content.decode())))
     assert table.name.endswith(".csv")
@@ -121,7 +135,7 @@ async def test_who_spent_what_is_told_and_exported_to_the_moderator_alone(office
         ("Ana", "imagine", "3"),
         ("Ben", "imagine", "6"),
     ]
-    assert all(not message.files for message in office.general.of_bot[2:])
+    assert all(not message.files for message in office.general.bot_messages[2:])
 
 
 # Settings.
@@ -146,38 +160,38 @@ NAMES = ["default_models", "channels", "moderator_roles", "moderator_channel", "
 NAMES += ["mention", "adult", "flagged", "reuse", "time_zone", "retention_days", "confirm_above_credits"]
 
 
-async def test_each_setting_is_changed_shown_and_reset(staff: Staff) -> None:
+async def test_each_setting_is_changed_shown_and_reset(staff: SlackStaff) -> None:
     shown = {"studio": staff.studio_shown, "group": staff.group_shown}
-    before = await staff.asks("/settings show")
+    before = await staff.ask_as_moderator("/settings show")
 
     for verb, line in SETTINGS:
         asked = verb.format(studio=staff.studio_typed, group=staff.group)
-        assert f"- {line.format(**shown)}" in await staff.asks(f"/settings {asked}")
-    after = await staff.asks("/settings show")
+        assert f"- {line.format(**shown)}" in await staff.ask_as_moderator(f"/settings {asked}")
+    after = await staff.ask_as_moderator("/settings show")
     for name in NAMES:
-        await staff.asks(f"/settings reset {name}")
+        await staff.ask_as_moderator(f"/settings reset {name}")
 
     assert after.splitlines()[1:] == [f"- {line.format(**shown)}" for _, line in SETTINGS]
-    assert await staff.asks("/settings show") == before
+    assert await staff.ask_as_moderator("/settings show") == before
 
 
-async def test_a_channel_that_is_not_meant_for_it_names_those_that_are(office: Office, staff: Staff) -> None:
-    await staff.asks(f"/settings channel {staff.studio_typed}")
+async def test_a_channel_that_is_not_meant_for_it_names_those_that_are(office: Office, staff: SlackStaff) -> None:
+    await staff.ask_as_moderator(f"/settings channel {staff.studio_typed}")
 
-    refused = await told(office.ana, "/imagine a fox", office.general)
+    refused = await read_answer(office.ana, "/imagine a fox", office.general)
 
     assert refused == f"I am not to be used in this channel. Ask me in {staff.studio_shown}."
-    assert await drawn(office.ana, staff.studio)
+    assert await draw_picture(office.ana, staff.studio)
 
 
-async def test_members_of_a_user_group_become_moderators(office: Office, staff: Staff) -> None:
-    refused = await told(office.ana, "/words list")
+async def test_members_of_a_user_group_become_moderators(office: Office, staff: SlackStaff) -> None:
+    refused = await read_answer(office.ana, "/words list")
 
-    await staff.asks(f"/settings moderators {staff.group}")
+    await staff.ask_as_moderator(f"/settings moderators {staff.group}")
 
     assert refused == "/words list is for a moderator of this workspace."
-    assert await told(office.ana, "/words list") == "No word is refused here. `/words add` adds one."
-    assert await told(office.ana, f"/settings moderators {staff.group} --moderates no") == (
+    assert await read_answer(office.ana, "/words list") == "No word is refused here. `/words add` adds one."
+    assert await read_answer(office.ana, f"/settings moderators {staff.group} --moderates no") == (
         "That role is what makes you a moderator: an administrator of this workspace can take it away."
     )
 
@@ -186,62 +200,62 @@ async def test_members_of_a_user_group_become_moderators(office: Office, staff: 
 
 
 async def test_a_block_stops_what_runs_is_read_by_the_blocked_and_ends(either: Office) -> None:
-    staff, ana, general = Staff(either), either.ana, either.general
+    staff, ana, general = SlackStaff(either), either.ana, either.general
     either.backend.will(hangs_after=0)
-    await ana.slash("/imagine", "a fox", general)
-    running = await general.bot_says(holds=lambda one: "Stop" in one.buttons)
+    await ana.use_command("/imagine", "a fox", general)
+    running = await general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
 
-    blocked = await staff.asks(f"/block {ana.escaped} 2h noise")
-    await running.shows("⏹ Stopped.")
-    refused = await told(ana, "/imagine a fox", general)
+    blocked = await staff.ask_as_moderator(f"/block {ana.escaped_mention} 2h noise")
+    await running.wait_for_text("⏹ Stopped.")
+    refused = await read_answer(ana, "/imagine a fox", general)
     either.backend.will(hangs_after=None)
 
     assert blocked.startswith("Ana is blocked until ")
     assert blocked.endswith("UTC. They read: “noise”. Stopped: 1 of theirs.")
     assert refused.startswith("You are blocked here until ")
     assert refused.endswith("UTC: noise. Ask a moderator.")
-    assert await staff.asks(f"/unblock {ana.escaped}") == "Ana may ask again."
-    assert await drawn(ana, general)
+    assert await staff.ask_as_moderator(f"/unblock {ana.escaped_mention}") == "Ana may ask again."
+    assert await draw_picture(ana, general)
 
 
-async def test_words_are_refused_however_they_are_written_until_they_are_not(office: Office, staff: Staff) -> None:
-    assert await staff.asks("/words add badg*") == "Asks with “badg*” in them are refused from now on."
-    assert await told(office.ana, "/imagine two BÁDGERS", office.general) == (
+async def test_words_are_refused_however_they_are_written_until_they_are_not(office: Office, staff: SlackStaff) -> None:
+    assert await staff.ask_as_moderator("/words add badg*") == "Asks with “badg*” in them are refused from now on."
+    assert await read_answer(office.ana, "/imagine two BÁDGERS", office.general) == (
         "That has a word in it which is not wanted here. Please say it differently."
     )
-    assert await staff.asks("/words test two bádgers") == "Refused, for “badg*”."
-    assert await staff.asks("/words list") == "Refused here: `badg*`"
-    assert await staff.asks("/words remove badg*") == "“badg*” may be asked for again."
-    assert await drawn(office.ana, office.general, "two badgers")
+    assert await staff.ask_as_moderator("/words test two bádgers") == "Refused, for “badg*”."
+    assert await staff.ask_as_moderator("/words list") == "Refused here: `badg*`"
+    assert await staff.ask_as_moderator("/words remove badg*") == "“badg*” may be asked for again."
+    assert await draw_picture(office.ana, office.general, "two badgers")
 
 
 async def test_what_runs_is_listed_and_stopped_from_the_list(either: Office) -> None:
-    staff, otto = Staff(either), either.otto
+    staff, otto = SlackStaff(either), either.otto
     either.backend.will(hangs_after=0)
-    await either.ana.slash("/imagine", "a fox", either.general)
-    running = await either.general.bot_says(holds=lambda one: "Stop" in one.buttons)
+    await either.ana.use_command("/imagine", "a fox", either.general)
+    running = await either.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
     async with either.app.database.read() as tx:
         (job,) = await tx.jobs.list_recent_in_channel("slack", either.team.id, either.general.id, 5)
 
-    listed = await answered(otto, "/jobs", staff.studio)
+    listed = await run_command(otto, "/jobs", staff.studio)
     await otto.press(listed, "Stop 1")
-    await running.shows("⏹ Stopped.")
+    await running.wait_for_text("⏹ Stopped.")
 
-    assert listed.shown.startswith("1. Ana: /imagine “a fox” · FLUX schnell · ")
-    assert listed.shown.endswith(f" s · at most 3 credits · `{job.id}`")
-    assert await staff.asks("/jobs") == "Nothing runs or waits in this workspace."
+    assert listed.visible_text.startswith("1. Ana: /imagine “a fox” · FLUX schnell · ")
+    assert listed.visible_text.endswith(f" s · at most 3 credits · `{job.id}`")
+    assert await staff.ask_as_moderator("/jobs") == "Nothing runs or waits in this workspace."
 
 
-async def test_the_record_names_people_groups_and_channels(office: Office, staff: Staff) -> None:
-    await drawn(office.ana, office.general)
-    await staff.asks(f"/quota grant {office.ana.escaped} 5")
-    await staff.asks(f"/quota role set {staff.group} --day 500")
-    await staff.asks(f"/settings channel {staff.studio_typed}")
-    await staff.asks(f"/settings channel {staff.studio_typed} --allowed no")
-    await staff.asks(f"/block {office.ana.escaped} --reason noise")
-    await told(staff.ben, "/words list")
+async def test_the_record_names_people_groups_and_channels(office: Office, staff: SlackStaff) -> None:
+    await draw_picture(office.ana, office.general)
+    await staff.ask_as_moderator(f"/quota grant {office.ana.escaped_mention} 5")
+    await staff.ask_as_moderator(f"/quota role set {staff.group} --day 500")
+    await staff.ask_as_moderator(f"/settings channel {staff.studio_typed}")
+    await staff.ask_as_moderator(f"/settings channel {staff.studio_typed} --allowed no")
+    await staff.ask_as_moderator(f"/block {office.ana.escaped_mention} --reason noise")
+    await read_answer(staff.ben, "/words list")
 
-    lines = [line.split(" · ", 1)[1] for line in (await staff.asks("/audit")).splitlines()]
+    lines = [line.split(" · ", 1)[1] for line in (await staff.ask_as_moderator("/audit")).splitlines()]
 
     assert lines == [
         f"{staff.ben.mention} · was refused · what /words list",
@@ -256,41 +270,44 @@ async def test_the_record_names_people_groups_and_channels(office: Office, staff
 # What moderators are told.
 
 
-async def test_a_budget_that_runs_out_is_told_three_times_where_moderators_read(opened: Opener) -> None:
+async def test_a_budget_that_runs_out_is_told_three_times_where_moderators_read(opened: OfficeOpener) -> None:
     office = await opened()
-    staff = Staff(office)
-    await owned(office, staff.ben)
-    await staff.asks(f"/settings notices {staff.studio_typed}")
-    await told(staff.ben, "/quota budget set 10", office.general)
+    staff = SlackStaff(office)
+    await reopen_with_owner(office, staff.ben)
+    await staff.ask_as_moderator(f"/settings notices {staff.studio_typed}")
+    await read_answer(staff.ben, "/quota budget set 10", office.general)
 
     for _ in range(3):
-        await drawn(office.ana, office.general)
-    refused = await told(office.ana, "/imagine a fox", office.general)
-    await staff.studio.bot_says("budget is spent:")
+        await draw_picture(office.ana, office.general)
+    refused = await read_answer(office.ana, "/imagine a fox", office.general)
+    await staff.studio.wait_for_bot_message("budget is spent:")
 
-    assert [one.shown.partition(" It refills ")[0].partition(" until it ")[0] for one in staff.studio.of_bot[1:]] == [
+    assert [
+        one.visible_text.partition(" It refills ")[0].partition(" until it ")[0]
+        for one in staff.studio.bot_messages[1:]
+    ] == [
         "This workspace's monthly budget is spent to 50 %: 6 of 10 credits.",
         "This workspace's monthly budget is spent to 80 %: 9 of 10 credits.",
         "This workspace's monthly budget is spent: 9 of 10 credits. "
         "Nothing that costs more than what is left can be asked",
     ]
-    assert not any(message.pings for message in staff.studio.of_bot)
+    assert not any(message.mentions for message in staff.studio.bot_messages)
     assert refused.startswith("This workspace")
     assert len(office.backend.runs) == 3
 
 
 async def test_what_is_reported_is_taken_down_from_where_moderators_read(either: Office) -> None:
-    staff = Staff(either)
-    await staff.asks(f"/settings notices {staff.studio_typed}")
-    picture = await drawn(either.ana, either.general, "a fox for <!channel>")
+    staff = SlackStaff(either)
+    await staff.ask_as_moderator(f"/settings notices {staff.studio_typed}")
+    picture = await draw_picture(either.ana, either.general, "a fox for <!channel>")
 
     await staff.ben.press(picture, "Report")
-    report = await staff.studio.bot_says("reported")
+    report = await staff.studio.wait_for_bot_message("reported")
     await staff.ben.press(report, "Take down")
-    await staff.ben.told("That job is not here any more, so its buttons do nothing.")
+    await staff.ben.wait_for_private_message("That job is not here any more, so its buttons do nothing.")
     await either.otto.press(report, "Take down")
-    await picture.until(lambda message: message.is_deleted, "deletion")
+    await picture.wait_until(lambda message: message.is_deleted, "deletion")
 
-    assert await staff.ben.told("Thank you. The moderators have been told.")
-    assert report.shown == "Ben reported what /imagine made for Ana: “a fox for @channel”"
-    assert report.pings == []
+    assert await staff.ben.wait_for_private_message("Thank you. The moderators have been told.")
+    assert report.visible_text == "Ben reported what /imagine made for Ana: “a fox for @channel”"
+    assert report.mentions == []

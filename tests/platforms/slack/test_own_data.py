@@ -2,76 +2,78 @@
 
 import json
 
-from tests.emulators.slack.messages import Message
-from tests.platforms.kept import kept
-from tests.platforms.slack.dialogue import Staff, answered, drawn, told
+from tests.emulators.slack.messages import SlackMessageState
+from tests.platforms.kept import read_database_state
+from tests.platforms.slack.dialogue import SlackStaff, draw_picture, read_answer, run_command
 from tests.platforms.slack.office import Office
 
 DEAR = "/imagine a fox --model flux-dev"
 
 
-async def asked(office: Office) -> Message:
+async def asked(office: Office) -> SlackMessageState:
     """Ana's question about a dear picture, in a workspace that wants one above 20 credits."""
-    await Staff(office).asks("/settings general --confirm_above 20")
-    return await answered(office.ana, DEAR, office.general)
+    await SlackStaff(office).ask_as_moderator("/settings general --confirm_above 20")
+    return await run_command(office.ana, DEAR, office.general)
 
 
 async def test_a_price_above_the_amount_is_asked_once_and_done_once(either: Office) -> None:
     question = await asked(either)
-    shown, buttons, runs = question.shown, question.buttons, dict(either.backend.runs)
+    shown, buttons, runs = question.visible_text, question.button_labels, dict(either.backend.runs)
 
     first, second = [await either.ana.press(question, "Go ahead") for _ in range(2)]
-    await first.acked()
-    await second.acked()
-    late = await either.ana.told("That question was answered already, or is more than an hour old. Please ask again.")
-    picture = await either.general.bot_says(holds=lambda one: "Again" in one.buttons)
-    await either.rest()
+    await first.wait_for_acknowledgement()
+    await second.wait_for_acknowledgement()
+    late = await either.ana.wait_for_private_message(
+        "That question was answered already, or is more than an hour old. Please ask again."
+    )
+    picture = await either.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+    await either.wait_until_idle()
 
     assert (shown, buttons, runs) == ("This costs 25 credits with FLUX dev. Go ahead?", ["Go ahead", "No"], {})
     assert late
-    assert either.general.of_bot == [picture]
+    assert either.general.bot_messages == [picture]
     assert len(either.backend.runs) == 1
-    assert "**75** of 100 credits" in await told(either.ana, "/usage")
+    assert "**75** of 100 credits" in await read_answer(either.ana, "/usage")
 
 
 async def test_no_is_no_and_costs_nothing(office: Office) -> None:
     question = await asked(office)
-    before = kept(office.app)
+    before = read_database_state(office.app)
 
     await office.ana.press(question, "No")
-    await office.ana.told("All right: nothing was done, and nothing was charged.")
+    await office.ana.wait_for_private_message("All right: nothing was done, and nothing was charged.")
 
     assert question.is_deleted
-    assert kept(office.app) == before
+    assert read_database_state(office.app) == before
     assert office.backend.runs == {}
 
 
 async def test_somebody_else_cannot_answer_not_even_with_the_question_s_own_id(either: Office) -> None:
     question = await asked(either)
-    ben = Staff(either).ben
-    bens = await drawn(ben, either.general)
-    await either.rest()
-    before = kept(either.app)
+    ben = SlackStaff(either).ben
+    bens = await draw_picture(ben, either.general)
+    await either.wait_until_idle()
+    before = read_database_state(either.app)
 
     bens.elements[0].update(action_id="confirm:0", value=question.elements[0]["value"])
     await ben.press(bens, "confirm:0")
-    refused = await ben.told()
+    refused = await ben.wait_for_private_message()
 
-    assert refused.shown == "Only the person who was asked can answer this."
-    assert kept(either.app) == before
+    assert refused.visible_text == "Only the person who was asked can answer this."
+    assert read_database_state(either.app) == before
     assert len(either.backend.runs) == 1
-    assert "· was refused · what button" in await Staff(either).asks("/audit --kind refusals")
+    assert "· was refused · what button" in await SlackStaff(either).ask_as_moderator("/audit --kind refusals")
 
 
 async def test_own_data_comes_as_a_file_into_the_direct_messages(office: Office) -> None:
-    ben = Staff(office).ben
-    await drawn(office.ana, office.general, "a fox at dusk")
-    await drawn(ben, office.general, "a badger")
+    ben = SlackStaff(office).ben
+    await draw_picture(office.ana, office.general, "a fox at dusk")
+    await draw_picture(ben, office.general, "a badger")
 
-    await office.ana.slash("/privacy", "export", office.general)
-    await office.ana.told("The file is in our direct messages.")
+    await office.ana.use_command("/privacy", "export", office.general)
+    await office.ana.wait_for_private_message("The file is in our direct messages.")
 
-    (sent,) = office.ana.dm.of_bot
+    (sent,) = office.ana.direct_channel.bot_messages
     (file,) = sent.files
     text = file.content.decode()
     assert file.name.endswith(".json")
@@ -81,31 +83,31 @@ async def test_own_data_comes_as_a_file_into_the_direct_messages(office: Office)
 
 
 async def test_own_data_is_deleted_after_a_question_and_amounts_stay(either: Office) -> None:
-    ben = Staff(either).ben
-    picture = await drawn(either.ana, either.general, "a fox at dusk")
-    bens = await drawn(ben, either.general)
-    await either.rest()
-    spent = kept(either.app)["ledger"]
+    ben = SlackStaff(either).ben
+    picture = await draw_picture(either.ana, either.general, "a fox at dusk")
+    bens = await draw_picture(ben, either.general)
+    await either.wait_until_idle()
+    spent = read_database_state(either.app)["ledger"]
 
-    question = await answered(either.ana, "/privacy delete", either.general)
-    shown = question.shown
+    question = await run_command(either.ana, "/privacy delete", either.general)
+    shown = question.visible_text
     await either.ana.press(question, "Delete everything")
-    await either.ana.told("It is gone. Amounts stay in the books, without words.")
-    await picture.until(lambda message: message.is_deleted, "deletion")
+    await either.ana.wait_for_private_message("It is gone. Amounts stay in the books, without words.")
+    await picture.wait_until(lambda message: message.is_deleted, "deletion")
 
     assert shown.startswith("This deletes what you asked, ")
     assert "in this Slack workspace" in shown
     assert not bens.is_deleted
-    assert kept(either.app)["ledger"] == spent
-    assert "fox" not in await told(either.ana, "/show")
+    assert read_database_state(either.app)["ledger"] == spent
+    assert "fox" not in await read_answer(either.ana, "/show")
 
 
 async def test_a_declined_deletion_deletes_nothing(office: Office) -> None:
-    picture = await drawn(office.ana, office.general)
+    picture = await draw_picture(office.ana, office.general)
 
-    question = await answered(office.ana, "/privacy delete", office.general)
+    question = await run_command(office.ana, "/privacy delete", office.general)
     await office.ana.press(question, "No")
-    await office.ana.told("All right: nothing was done, and nothing was charged.")
+    await office.ana.wait_for_private_message("All right: nothing was done, and nothing was charged.")
 
     assert not picture.is_deleted
-    assert "/imagine a fox" in await told(office.ana, "/show")
+    assert "/imagine a fox" in await read_answer(office.ana, "/show")

@@ -4,16 +4,23 @@ import asyncio
 from itertools import pairwise
 from statistics import median
 
-from bot.platforms.slack.pacing import APPEND, START, UPDATE, Allowance, Budgets, SlackPacer
+from bot.platforms.slack.pacing import (
+    APPEND_STREAM,
+    START_STREAM,
+    UPDATE_MESSAGE,
+    SlackPacer,
+    SlackRateLimit,
+    SlackRateLimits,
+)
 from tests.fakes.clock import ManualClock
 
 
-async def granted(clock: ManualClock, allowance: Allowance, count: int) -> list[float]:
+async def granted(clock: ManualClock, allowance: SlackRateLimit, count: int) -> list[float]:
     """When so many calls may go that are all wanted now."""
     times: list[float] = []
 
     async def call() -> None:
-        await allowance.pacer().turn(is_final=False)
+        await allowance.pacer().wait_for_edit(is_final=False)
         times.append(clock.monotonic())
 
     calls = [asyncio.create_task(call()) for _ in range(count)]
@@ -27,17 +34,17 @@ async def granted(clock: ManualClock, allowance: Allowance, count: int) -> list[
 async def test_no_minute_has_more_calls_than_allowed() -> None:
     clock = ManualClock()
 
-    times = await granted(clock, Allowance(clock, per_minute=19, burst=11), 40)
+    times = await granted(clock, SlackRateLimit(clock, per_minute=19, burst=11), 40)
 
     assert all(later - earlier >= 60 for earlier, later in zip(times, times[19:], strict=False))
 
 
 async def test_a_burst_of_last_words_goes_at_once() -> None:
     clock = ManualClock()
-    allowance = Allowance(clock, per_minute=96, burst=40)
+    allowance = SlackRateLimit(clock, per_minute=96, burst=40)
     began = clock.monotonic()
 
-    await asyncio.gather(*(allowance.pacer().turn(is_final=True) for _ in range(40)))
+    await asyncio.gather(*(allowance.pacer().wait_for_edit(is_final=True) for _ in range(40)))
 
     assert clock.monotonic() == began
 
@@ -45,7 +52,7 @@ async def test_a_burst_of_last_words_goes_at_once() -> None:
 async def test_a_burst_of_others_thins_out_instead_of_breaking_off() -> None:
     clock = ManualClock()
 
-    times = await granted(clock, Allowance(clock, per_minute=96, burst=40), 60)
+    times = await granted(clock, SlackRateLimit(clock, per_minute=96, burst=40), 60)
 
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps[0] <= 0.25
@@ -54,10 +61,10 @@ async def test_a_burst_of_others_thins_out_instead_of_breaking_off() -> None:
 
 async def test_a_429_stops_everybody_for_its_time() -> None:
     clock = ManualClock()
-    allowance = Allowance(clock, per_minute=96, burst=40)
+    allowance = SlackRateLimit(clock, per_minute=96, burst=40)
     began = clock.monotonic()
 
-    allowance.penalty(7)
+    allowance.block(7)
     times = await granted(clock, allowance, 3)
 
     assert times[0] - began >= 7
@@ -65,47 +72,47 @@ async def test_a_429_stops_everybody_for_its_time() -> None:
 
 async def test_workers_share_what_the_app_may_do() -> None:
     clock = ManualClock()
-    budgets = Budgets(clock)
+    budgets = SlackRateLimits(clock)
 
-    budgets.share(2)
-    times = await granted(clock, budgets.of("T1", START), 20)
+    budgets.set_worker_count(2)
+    times = await granted(clock, budgets.get("T1", START_STREAM), 20)
 
     assert all(later - earlier >= 60 for earlier, later in zip(times, times[10:], strict=False))
 
 
 async def test_workspaces_and_methods_have_budgets_of_their_own() -> None:
-    budgets = Budgets(ManualClock())
+    budgets = SlackRateLimits(ManualClock())
 
-    assert budgets.of("T1", APPEND) is budgets.of("T1", APPEND)
-    assert budgets.of("T1", APPEND) is not budgets.of("T2", APPEND)
-    assert budgets.of("T1", APPEND) is not budgets.of("T1", UPDATE)
-    assert budgets.of("T1", "chat.postMessage", "C1") is not budgets.of("T1", "chat.postMessage", "C2")
+    assert budgets.get("T1", APPEND_STREAM) is budgets.get("T1", APPEND_STREAM)
+    assert budgets.get("T1", APPEND_STREAM) is not budgets.get("T2", APPEND_STREAM)
+    assert budgets.get("T1", APPEND_STREAM) is not budgets.get("T1", UPDATE_MESSAGE)
+    assert budgets.get("T1", "chat.postMessage", "C1") is not budgets.get("T1", "chat.postMessage", "C2")
 
 
 async def test_a_turn_pays_for_one_call() -> None:
     clock = ManualClock()
-    pacer = SlackPacer(Budgets(clock), clock, "T1")
-    pacer.method = APPEND
+    pacer = SlackPacer(SlackRateLimits(clock), clock, "T1")
+    pacer.next_method = APPEND_STREAM
 
-    await pacer.turn(is_final=False)
+    await pacer.wait_for_edit(is_final=False)
 
-    assert not pacer.pay(UPDATE)
-    assert pacer.pay(APPEND)
-    assert not pacer.pay(APPEND)
+    assert not pacer.use_turn(UPDATE_MESSAGE)
+    assert pacer.use_turn(APPEND_STREAM)
+    assert not pacer.use_turn(APPEND_STREAM)
 
 
 async def appended(streams: int, seconds: float) -> list[list[float]]:
     """When each of so many streams, that always have something to show, may be appended to."""
     clock = ManualClock()
-    budgets, began = Budgets(clock), clock.monotonic()
+    budgets, began = SlackRateLimits(clock), clock.monotonic()
     times: list[list[float]] = [[] for _ in range(streams)]
 
     async def write(moments: list[float]) -> None:
         pacer = SlackPacer(budgets, clock, "T1")
-        pacer.method = APPEND
+        pacer.next_method = APPEND_STREAM
         while True:
-            await pacer.turn(is_final=False)
-            pacer.pay(APPEND)
+            await pacer.wait_for_edit(is_final=False)
+            pacer.use_turn(APPEND_STREAM)
             moments.append(clock.monotonic())
 
     writers = [asyncio.create_task(write(moments)) for moments in times]
@@ -138,14 +145,14 @@ async def test_many_answers_slow_down_together_and_none_stands_still() -> None:
 
 async def test_one_stream_is_appended_to_twice_a_second() -> None:
     clock = ManualClock()
-    pacer = SlackPacer(Budgets(clock), clock, "T1")
-    pacer.method = APPEND
+    pacer = SlackPacer(SlackRateLimits(clock), clock, "T1")
+    pacer.next_method = APPEND_STREAM
     times = []
 
     async def write() -> None:
         for _ in range(10):
-            await pacer.turn(is_final=False)
-            pacer.pay(APPEND)
+            await pacer.wait_for_edit(is_final=False)
+            pacer.use_turn(APPEND_STREAM)
             times.append(clock.monotonic())
 
     writing = asyncio.create_task(write())

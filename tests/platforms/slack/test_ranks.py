@@ -15,12 +15,12 @@ from bot.core.people import Rank
 from bot.dispatch.declaration import Declaration, Option, OptionKind
 from bot.platforms.slack.commands import FORM_SHORTCUT
 from bot.platforms.slack.oauth import INSTALL_PATH
-from tests.emulators.slack.messages import Message
-from tests.emulators.slack.people import Person
-from tests.emulators.slack.workspace import Channel, Team
-from tests.platforms.kept import kept, refusals
-from tests.platforms.slack.dialogue import Staff, answered, drawn, told
-from tests.platforms.slack.office import Office, furnished
+from tests.emulators.slack.messages import SlackMessageState
+from tests.emulators.slack.people import SlackPerson
+from tests.emulators.slack.workspace import SlackChannelState, SlackTeamState
+from tests.platforms.kept import read_database_state, read_refusals
+from tests.platforms.slack.dialogue import SlackStaff, draw_picture, read_answer, run_command
+from tests.platforms.slack.office import Office, create_office
 
 # slack_sdk 3.47 signs its exchange of codes in a way that aiohttp 4 will not have.
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
@@ -37,22 +37,22 @@ def sentences(declarations: list[Declaration]) -> dict[str, str]:
     return {one.name: f"/{one.name} is for {who[one.rank]}." for one in declarations}
 
 
-def value(option: Option, staff: Staff) -> str:
+def value(option: Option, staff: SlackStaff) -> str:
     """Something that fits an option, as it is typed."""
-    things = {OptionKind.PERSON: staff.office.ana.escaped, OptionKind.ROLE: staff.group}
-    things |= {OptionKind.PLACE: staff.studio_typed, OptionKind.INTEGER: "5", OptionKind.NUMBER: "5"}
+    things = {OptionKind.PERSON: staff.office.ana.escaped_mention, OptionKind.ROLE: staff.group}
+    things |= {OptionKind.CHANNEL: staff.studio_typed, OptionKind.INTEGER: "5", OptionKind.NUMBER: "5"}
     return things.get(option.kind) or (option.choices[0] if option.choices else "sdxl")
 
 
-def line(declaration: Declaration, staff: Staff) -> str:
+def line(declaration: Declaration, staff: SlackStaff) -> str:
     """The command with everything that it needs."""
     needed = [f"--{one.name} {value(one, staff)}" for one in declaration.options if one.is_required]
     return " ".join([f"/{declaration.name}", *needed])
 
 
-def fields(declaration: Declaration, staff: Staff) -> dict[str, Any]:
+def fields(declaration: Declaration, staff: SlackStaff) -> dict[str, Any]:
     """The same, as it is picked in a form."""
-    picked = {OptionKind.PERSON: staff.office.ana.id, OptionKind.PLACE: staff.studio.id}
+    picked = {OptionKind.PERSON: staff.office.ana.id, OptionKind.CHANNEL: staff.studio.id}
     return {one.name: picked.get(one.kind) or value(one, staff) for one in declaration.options if one.is_required}
 
 
@@ -61,96 +61,96 @@ def fields(declaration: Declaration, staff: Staff) -> dict[str, Any]:
 
 @pytest.mark.parametrize("who", ["a member", "a moderator, the owner's verbs"])
 async def test_a_verb_above_the_rank_is_refused_and_on_record(either: Office, who: str) -> None:
-    staff = Staff(either)
+    staff = SlackStaff(either)
     person, above = {"a member": (staff.ben, ABOVE), "a moderator, the owner's verbs": (either.otto, OWNERS)}[who]
-    await drawn(either.ana, either.general)
-    await either.rest()
-    before = kept(either.app)
+    await draw_picture(either.ana, either.general)
+    await either.wait_until_idle()
+    before = read_database_state(either.app)
 
-    answers = {one.name: await told(person, line(one, staff), either.general) for one in above}
+    answers = {one.name: await read_answer(person, line(one, staff), either.general) for one in above}
 
     assert answers == sentences(above)
-    assert kept(either.app) == before
-    assert await refusals(either.app, "slack", either.team.id) == [(person.id, f"/{one.name}") for one in above]
+    assert read_database_state(either.app) == before
+    assert await read_refusals(either.app, "slack", either.team.id) == [(person.id, f"/{one.name}") for one in above]
 
 
 async def test_a_mention_and_a_direct_message_are_no_way_around(office: Office) -> None:
-    staff = Staff(office)
-    await drawn(office.ana, office.general)
-    await office.rest()
-    before = kept(office.app)
+    staff = SlackStaff(office)
+    await draw_picture(office.ana, office.general)
+    await office.wait_until_idle()
+    before = read_database_state(office.app)
 
     await staff.ben.say(f"{office.team.mention} quota grant {office.ana.mention} 50", office.general)
-    by_mention = (await staff.ben.told()).shown
+    by_mention = (await staff.ben.wait_for_private_message()).visible_text
     await staff.ben.say(f"/quota grant {office.ana.mention} 50")
-    by_message = await staff.ben.dm.bot_says()
+    by_message = await staff.ben.direct_channel.wait_for_bot_message()
 
-    assert by_mention == by_message.shown == "/quota grant is for a moderator of this workspace."
-    assert kept(office.app) == before
+    assert by_mention == by_message.visible_text == "/quota grant is for a moderator of this workspace."
+    assert read_database_state(office.app) == before
 
 
 # By form.
 
 
 async def test_a_form_above_the_rank_is_refused_when_it_is_sent_and_on_record(either: Office) -> None:
-    staff = Staff(either)
+    staff = SlackStaff(either)
     ben = staff.ben
-    await drawn(either.ana, either.general)
-    await either.rest()
-    before, answers = kept(either.app), {}
+    await draw_picture(either.ana, either.general)
+    await either.wait_until_idle()
+    before, answers = read_database_state(either.app), {}
 
     for one in WITH_FORM:
-        last = ben.ephemerals[-1] if ben.ephemerals else None
+        last = ben.private_messages[-1] if ben.private_messages else None
         first, _, rest = f"/{one.name}".partition(" ")
-        await ben.slash(first, rest, either.general)
-        await ben.submit(await ben.modal(), fields(one, staff))
-        answers[one.name] = (await ben.told(after=last)).shown
+        await ben.use_command(first, rest, either.general)
+        await ben.submit(await ben.wait_for_modal(), fields(one, staff))
+        answers[one.name] = (await ben.wait_for_private_message(after=last)).visible_text
 
     assert answers == sentences(WITH_FORM)
-    assert kept(either.app) == before
-    assert await refusals(either.app, "slack", either.team.id) == [(ben.id, f"/{one.name}") for one in WITH_FORM]
+    assert read_database_state(either.app) == before
+    assert await read_refusals(either.app, "slack", either.team.id) == [(ben.id, f"/{one.name}") for one in WITH_FORM]
 
 
 async def test_a_form_asked_for_by_a_forged_shortcut_is_refused_too(office: Office) -> None:
-    staff = Staff(office)
+    staff = SlackStaff(office)
     ben, some = staff.ben, ABOVE[::12]  # Slack takes one message a second in a direct conversation
     office.slack.options = replace(office.slack.options, shortcuts=None)  # Slack would offer only those it knows
-    await drawn(office.ana, office.general)
-    await office.rest()
-    before, answers = kept(office.app), {}
+    await draw_picture(office.ana, office.general)
+    await office.wait_until_idle()
+    before, answers = read_database_state(office.app), {}
 
     for one in some:
-        last = ben.dm.all_messages[-1] if ben.dm.all_messages else None
-        await ben.global_shortcut(f"{FORM_SHORTCUT}{one.name}")
-        await ben.submit(await ben.modal(), fields(one, staff))
-        answers[one.name] = (await ben.dm.bot_says(after=last)).shown
+        last = ben.direct_channel.all_messages[-1] if ben.direct_channel.all_messages else None
+        await ben.use_global_shortcut(f"{FORM_SHORTCUT}{one.name}")
+        await ben.submit(await ben.wait_for_modal(), fields(one, staff))
+        answers[one.name] = (await ben.direct_channel.wait_for_bot_message(after=last)).visible_text
 
     assert answers == sentences(some)
-    assert kept(office.app) == before
-    assert await refusals(office.app, "slack", office.team.id) == [(ben.id, f"/{one.name}") for one in some]
+    assert read_database_state(office.app) == before
+    assert await read_refusals(office.app, "slack", office.team.id) == [(ben.id, f"/{one.name}") for one in some]
 
 
 async def test_a_form_that_says_it_is_another_is_refused_and_on_record(either: Office) -> None:
     """The form is really open, and what it carries along is exchanged: Slack's own client would not."""
-    staff = Staff(either)
+    staff = SlackStaff(either)
     ben = staff.ben
-    await drawn(either.ana, either.general)
-    await either.rest()
-    before, answers = kept(either.app), {}
+    await draw_picture(either.ana, either.general)
+    await either.wait_until_idle()
+    before, answers = read_database_state(either.app), {}
 
     for one in ABOVE:
-        last = ben.ephemerals[-1] if ben.ephemerals else None
-        await ben.slash("/imagine", "", either.general)
-        form = await ben.modal("Imagine")
+        last = ben.private_messages[-1] if ben.private_messages else None
+        await ben.use_command("/imagine", "", either.general)
+        form = await ben.wait_for_modal("Imagine")
         carried = json.loads(form.definition["private_metadata"]) | {"command": one.name}
         form.definition["private_metadata"] = json.dumps(carried)
         rename(form.definition["blocks"], one)
         await ben.submit(form, fields(one, staff))
-        answers[one.name] = (await ben.told(after=last)).shown
+        answers[one.name] = (await ben.wait_for_private_message(after=last)).visible_text
 
     assert answers == sentences(ABOVE)
-    assert kept(either.app) == before
-    assert await refusals(either.app, "slack", either.team.id) == [(ben.id, f"/{one.name}") for one in ABOVE]
+    assert read_database_state(either.app) == before
+    assert await read_refusals(either.app, "slack", either.team.id) == [(ben.id, f"/{one.name}") for one in ABOVE]
 
 
 def rename(blocks: list[dict[str, Any]], declaration: Declaration) -> None:
@@ -170,39 +170,39 @@ def rename(blocks: list[dict[str, Any]], declaration: Declaration) -> None:
 # By button.
 
 
-async def pressed(who: Person, message: Message, action: str, job: str) -> str:
+async def pressed(who: SlackPerson, message: SlackMessageState, action: str, job: str) -> str:
     """What somebody is told who presses a button that was written anew."""
-    last = who.ephemerals[-1] if who.ephemerals else None
+    last = who.private_messages[-1] if who.private_messages else None
     message.elements[0].update(action_id=f"{action}:0", value=job)
     await who.press(message, f"{action}:0")
-    return (await who.told(after=last)).shown
+    return (await who.wait_for_private_message(after=last)).visible_text
 
 
 async def test_a_button_that_names_a_verb_does_nothing(either: Office) -> None:
-    ben = Staff(either).ben
-    picture = await drawn(either.ana, either.general)
-    await either.rest()
-    job, before = str(picture.elements[0]["value"]), kept(either.app)
+    ben = SlackStaff(either).ben
+    picture = await draw_picture(either.ana, either.general)
+    await either.wait_until_idle()
+    job, before = str(picture.elements[0]["value"]), read_database_state(either.app)
 
     answers = {await pressed(ben, picture, one.name.replace(" ", "_"), job) for one in ABOVE}
 
     assert answers == {"That button belongs to an older version of the bot. Please ask again."}
-    assert kept(either.app) == before
+    assert read_database_state(either.app) == before
 
 
 async def test_somebody_else_s_job_is_not_stopped_or_deleted_by_its_id(either: Office) -> None:
-    ben = Staff(either).ben
-    bens = await drawn(ben, either.general)
+    ben = SlackStaff(either).ben
+    bens = await draw_picture(ben, either.general)
     either.backend.will(hangs_after=0)
-    await either.ana.slash("/imagine", "a hare", either.general)
-    running = await either.general.bot_says(holds=lambda one: "Stop" in one.buttons)
-    await either.until(lambda: is_submitted(either, 2))
-    job, before = str(running.elements[0]["value"]), kept(either.app)
+    await either.ana.use_command("/imagine", "a hare", either.general)
+    running = await either.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
+    await either.wait_until(lambda: is_submitted(either, 2))
+    job, before = str(running.elements[0]["value"]), read_database_state(either.app)
 
     answers = {action: await pressed(ben, bens, action, job) for action in ("cancel", "delete")}
-    untouched = kept(either.app)
-    either.backend.last.let_go.set()
-    await running.until(lambda one: "Again" in one.buttons)
+    untouched = read_database_state(either.app)
+    either.backend.last_run.released.set()
+    await running.wait_until(lambda one: "Again" in one.button_labels)
 
     assert answers == {
         action: f"Only the person who asked, or a moderator, can {verb} this."
@@ -210,7 +210,7 @@ async def test_somebody_else_s_job_is_not_stopped_or_deleted_by_its_id(either: O
     }
     assert untouched["ledger"] == before["ledger"]
     assert not either.backend.cancelled
-    assert await refusals(either.app, "slack", either.team.id) == [(ben.id, "button")]
+    assert await read_refusals(either.app, "slack", either.team.id) == [(ben.id, "button")]
 
 
 async def is_submitted(office: Office, runs: int) -> bool:
@@ -221,20 +221,20 @@ async def is_submitted(office: Office, runs: int) -> bool:
 
 
 @dataclass
-class Two:
+class TwoTeams:
     """One bot in two workspaces: Eve administers Beta, and is nobody in Acme, the office's."""
 
     office: Office
-    staff: Staff
-    beta: Team
-    hall: Channel
-    eve: Person
+    staff: SlackStaff
+    beta: SlackTeamState
+    hall: SlackChannelState
+    eve: SlackPerson
 
 
 @pytest.fixture
-async def two(tmp_path: Path) -> AsyncIterator[Two]:
+async def two(tmp_path: Path) -> AsyncIterator[TwoTeams]:
     """By HTTP, as a bot for many workspaces must be."""
-    office = await furnished(tmp_path, by="http", slack_bot_token=None, allowed_workspaces=())
+    office = await create_office(tmp_path, by="http", slack_bot_token=None, allowed_workspaces=())
     with socket.create_server(("127.0.0.1", 0)) as free:
         office.port = free.getsockname()[1]
     office.settings = office.settings.model_copy(
@@ -244,35 +244,35 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
             "public_url": f"http://127.0.0.1:{office.port}",
         }
     )
-    beta = office.slack.add_team("Beta", installed=False)
-    hall, eve = beta.channel("hall"), beta.user("Eve", is_admin=True)
+    beta = office.slack.add_team("Beta", is_installed=False)
+    hall, eve = beta.add_channel("hall"), beta.add_person("Eve", is_admin=True)
     await office.open()
     for admin in (office.otto, eve):
-        status, page = await admin.install(f"http://127.0.0.1:{office.port}{INSTALL_PATH}")
+        status, page = await admin.install_app(f"http://127.0.0.1:{office.port}{INSTALL_PATH}")
         assert status == 200, page
     async with office.app.database.write() as tx:
         for team in (office.team, beta):
             await tx.people.allow_workspace("slack", team.id, office.clock.now())
-    yield Two(office, Staff(office), beta, hall, eve)
+    yield TwoTeams(office, SlackStaff(office), beta, hall, eve)
     await office.close()
     await office.slack.stop()
     assert office.slack.violations == []
 
 
-async def test_a_moderator_moves_nothing_of_another_workspace_from_their_own(two: Two) -> None:
+async def test_a_moderator_moves_nothing_of_another_workspace_from_their_own(two: TwoTeams) -> None:
     office, eve = two.office, two.eve
-    picture = await drawn(office.ana, office.general)
-    await office.rest()
-    job, before, ana = str(picture.elements[0]["value"]), kept(office.app), office.ana
+    picture = await draw_picture(office.ana, office.general)
+    await office.wait_until_idle()
+    job, before, ana = str(picture.elements[0]["value"]), read_database_state(office.app), office.ana
 
     answers = [
-        await told(eve, asked, two.hall)
+        await read_answer(eve, asked, two.hall)
         for asked in (
-            f"/quota grant {ana.escaped} 50",
-            f"/quota set {ana.escaped} --day 0",
-            f"/quota show {ana.escaped}",
-            f"/unblock {ana.escaped}",
-            f"/audit {ana.escaped}",
+            f"/quota grant {ana.escaped_mention} 50",
+            f"/quota set {ana.escaped_mention} --day 0",
+            f"/quota show {ana.escaped_mention}",
+            f"/unblock {ana.escaped_mention}",
+            f"/audit {ana.escaped_mention}",
             f"/jobs cancel {job}",
             f"/show {job}",
             f"/quota budget set 1 --workspace slack:{office.team.id}",
@@ -285,43 +285,43 @@ async def test_a_moderator_moves_nothing_of_another_workspace_from_their_own(two
         f"There is no job called “{job}” that you can see here.",
         "/quota budget set is for my owner.",
     ]
-    assert kept(office.app) == before
-    assert await refusals(office.app, "slack", two.beta.id) == [(eve.id, "/quota budget set")]
+    assert read_database_state(office.app) == before
+    assert await read_refusals(office.app, "slack", two.beta.id) == [(eve.id, "/quota budget set")]
 
 
-async def test_a_moderator_s_buttons_reach_no_job_of_another_workspace(two: Two) -> None:
+async def test_a_moderator_s_buttons_reach_no_job_of_another_workspace(two: TwoTeams) -> None:
     office, eve = two.office, two.eve
-    picture, eves = await drawn(office.ana, office.general), await drawn(eve, two.hall)
-    await office.rest()
-    job, before = str(picture.elements[0]["value"]), kept(office.app)
+    picture, eves = await draw_picture(office.ana, office.general), await draw_picture(eve, two.hall)
+    await office.wait_until_idle()
+    job, before = str(picture.elements[0]["value"]), read_database_state(office.app)
 
     answers = {
         await pressed(eve, eves, action, job) for action in ("cancel", "delete", "show", "again", "report", "edit")
     }
 
     assert answers == {"That job is not here any more, so its buttons do nothing."}
-    assert kept(office.app) == before
+    assert read_database_state(office.app) == before
 
 
-async def test_a_moderator_who_is_a_guest_of_a_channel_is_no_moderator_there(two: Two) -> None:
+async def test_a_moderator_who_is_a_guest_of_a_channel_is_no_moderator_there(two: TwoTeams) -> None:
     """By Slack Connect: what somebody is at home counts at home."""
     office = two.office
-    guest = office.team.user("Gus", is_admin=True)
-    await drawn(office.ana, office.general)
-    await office.rest()
-    before = kept(office.app)
+    guest = office.team.add_person("Gus", is_admin=True)
+    await draw_picture(office.ana, office.general)
+    await office.wait_until_idle()
+    before = read_database_state(office.app)
     event = {"type": "app_mention", "user": guest.id, "user_team": two.beta.id, "channel_type": "channel"}
     event |= {"text": f"{office.team.mention} quota grant {office.ana.mention} 50", "channel": office.general.id}
 
-    office.slack.events.send(office.team, event | {"ts": office.slack.clock.stamp()})
+    office.slack.event_sender.send(office.team, event | {"ts": office.slack.clock.next_timestamp()})
 
-    assert (await guest.told()).shown == "/quota grant is for a moderator of this workspace."
-    assert kept(office.app) == before
+    assert (await guest.wait_for_private_message()).visible_text == "/quota grant is for a moderator of this workspace."
+    assert read_database_state(office.app) == before
 
 
-async def test_a_moderator_does_moderate_at_home(two: Two) -> None:
-    await drawn(two.eve, two.hall)
+async def test_a_moderator_does_moderate_at_home(two: TwoTeams) -> None:
+    await draw_picture(two.eve, two.hall)
 
-    answer = await answered(two.eve, f"/quota grant {two.eve.escaped} 5", two.hall)
+    answer = await run_command(two.eve, f"/quota grant {two.eve.escaped_mention} 5", two.hall)
 
-    assert answer.shown == "Eve got 5 credits, and has 5 extra credits now."
+    assert answer.visible_text == "Eve got 5 credits, and has 5 extra credits now."

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.platforms.web.desk import Desk, open_desk
+from tests.platforms.web.desk import PageBench, open_page_bench
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path) as opened:
+async def desk(tmp_path: Path) -> AsyncIterator[PageBench]:
+    async with open_page_bench(tmp_path) as opened:
         yield opened

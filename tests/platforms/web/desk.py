@@ -13,17 +13,17 @@ from bot.core.clock import Clock, SystemClock
 from bot.core.people import Channel
 from bot.core.platform import Destination
 from bot.core.replies import Button, MessageRef, Reply, Tone
-from bot.platforms.web.door import the_owner
-from bot.platforms.web.invited_door import InvitedDoor
-from bot.platforms.web.page import WebPage
+from bot.platforms.web.door import build_owner
+from bot.platforms.web.invited_door import InvitationAuthenticator
+from bot.platforms.web.page import PageRoutes
 from bot.platforms.web.platform import WebPlatform
-from bot.platforms.web.visitors import Visitors
+from bot.platforms.web.visitors import WebUsers
 from bot.server.server import Server
 from bot.storage.database import Database
-from tests.fakes.dispatcher import Script, scripted
+from tests.fakes.dispatcher import DispatcherScript, make_scripted_dispatcher
 
-OURS = {"X-Easel": "1"}
-OWNER = the_owner()
+PAGE_HEADERS = {"X-Easel": "1"}
+OWNER = build_owner()
 HOME = Channel("web", "page", "owner.main")
 
 
@@ -37,19 +37,19 @@ class Event:
 
 
 @dataclass
-class Desk:
+class PageBench:
     """`say` and `press` as the page does; `script` is what the bot answers; `platform` is where jobs write."""
 
     platform: WebPlatform
     server: Server
     session: aiohttp.ClientSession
-    script: Script
+    script: DispatcherScript
     folder: Path
-    visitors: Visitors
+    visitors: WebUsers
     address: str = ""
     _asks: int = field(default=0)
 
-    async def post(self, path: str, body: Any, headers: Mapping[str, str] = OURS) -> aiohttp.ClientResponse:
+    async def post(self, path: str, body: Any, headers: Mapping[str, str] = PAGE_HEADERS) -> aiohttp.ClientResponse:
         response = await self.session.post(f"{self.address}{path}", json=body, headers=headers)
         await response.read()
         return response
@@ -71,7 +71,7 @@ class Desk:
 
     async def post_working(self, nonce: str = "job-1:0", text: str = "") -> MessageRef:
         """A job's placeholder."""
-        return await self.platform.post(Destination(OWNER, HOME, "web:request", nonce), working(text))
+        return await self.platform.post(Destination(OWNER, HOME, "web:request", nonce), build_working_reply(text))
 
     @asynccontextmanager
     async def watch(self, last: str = "", channel: str = "main") -> AsyncIterator[AsyncIterator[Event]]:
@@ -79,18 +79,18 @@ class Desk:
         headers = {"Last-Event-ID": last} if last else {}
         async with self.session.get(f"{self.address}/api/events?channel={channel}", headers=headers) as response:
             assert response.status == 200
-            yield events(response)
+            yield read_events(response)
 
 
-def working(text: str = "") -> Reply:
+def build_working_reply(text: str = "") -> Reply:
     return Reply(text=text, tone=Tone.WORKING, buttons=(Button("cancel", "Stop", "job-1"),))
 
 
-def done(text: str) -> Reply:
+def build_done_reply(text: str) -> Reply:
     return Reply(text=text, tone=Tone.DONE, note="a model · 1 credit")
 
 
-async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+async def read_events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
     """Read as the standard says: an `id` stays until the next one; a block without data is no event."""
     name, data, position = "message", "", ""
     async for raw in response.content:
@@ -109,32 +109,34 @@ async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
 
 
 @asynccontextmanager
-async def open_desk(
+async def open_page_bench(
     folder: Path, *, token: str | None = None, public_url: str | None = None, clock: Clock | None = None, **options: Any
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[PageBench]:
     """Serve a page on a database in `folder`; opened again on the same folder, it is the page after a restart."""
     database = Database(f"sqlite:///{folder / 'page.db'}")
     await database.open()
     clock = clock or SystemClock()
     platform = WebPlatform(database, clock)
-    visitors = Visitors(database, clock, platform.feed.close_person)
-    door = InvitedDoor(
+    visitors = WebUsers(database, clock, platform.feed.close_user)
+    door = InvitationAuthenticator(
         visitors, host="127.0.0.1", token=token, public_url=public_url, key_file=folder / "data" / "web.key"
     )
-    script = Script()
+    script = DispatcherScript()
 
     def path_of(sha256: str) -> Path | None:
         path = folder / sha256
         return path if path.exists() else None
 
-    page = WebPage(platform, scripted(script), path_of, door, host="127.0.0.1", public_url=public_url, **options)
+    page = PageRoutes(
+        platform, make_scripted_dispatcher(script), path_of, door, host="127.0.0.1", public_url=public_url, **options
+    )
     server = Server("127.0.0.1", 0, page.routes(), {}, closers=[page.stop])
     host, port = await server.start()
     await door.open(f"http://{host}:{port}/")
     connector = aiohttp.TCPConnector(limit=0)
     try:
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
-            yield Desk(platform, server, session, script, folder, visitors, f"http://{host}:{port}")
+            yield PageBench(platform, server, session, script, folder, visitors, f"http://{host}:{port}")
     finally:
         await server.stop()
         await database.close()

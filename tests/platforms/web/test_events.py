@@ -10,19 +10,19 @@ import pytest
 
 from bot.core.platform import MessageLost
 from bot.core.replies import MessageRef, Progress, Stage
-from tests.platforms.web.desk import Desk, done, open_desk, working
+from tests.platforms.web.desk import PageBench, build_done_reply, build_working_reply, open_page_bench
 
 
-async def test_a_growing_text_comes_as_what_was_added(desk: Desk) -> None:
+async def test_a_growing_text_comes_as_what_was_added(desk: PageBench) -> None:
     ref = await desk.post_working()
     async with desk.watch() as stream:
         await anext(stream)
 
-        await desk.platform.edit(ref, working("The sea 🌊"))
+        await desk.platform.edit(ref, build_working_reply("The sea 🌊"))
         first = await anext(stream)
-        await desk.platform.edit(ref, working("The sea 🌊 is wide"))
+        await desk.platform.edit(ref, build_working_reply("The sea 🌊 is wide"))
         second = await anext(stream)
-        await desk.platform.edit(ref, done("The sea 🌊 is wide."))
+        await desk.platform.edit(ref, build_done_reply("The sea 🌊 is wide."))
         last = await anext(stream)
 
     assert (first.name, first.data) == ("change", {"id": "job-1:0", "from": 0, "append": "The sea 🌊"})
@@ -30,19 +30,19 @@ async def test_a_growing_text_comes_as_what_was_added(desk: Desk) -> None:
     assert (last.data["append"], last.data["tone"], last.data["buttons"]) == (".", "done", [])
 
 
-async def test_a_text_that_changed_its_beginning_comes_whole(desk: Desk) -> None:
+async def test_a_text_that_changed_its_beginning_comes_whole(desk: PageBench) -> None:
     ref = await desk.post_working(text="Once")
     async with desk.watch() as stream:
         await anext(stream)
 
-        await desk.platform.edit(ref, working("Twice"))
+        await desk.platform.edit(ref, build_working_reply("Twice"))
 
         assert (await anext(stream)).data == {"id": "job-1:0", "text": "Twice"}
 
 
-async def test_who_comes_late_sees_what_is_only_in_memory(desk: Desk) -> None:
+async def test_who_comes_late_sees_what_is_only_in_memory(desk: PageBench) -> None:
     ref = await desk.post_working()
-    await desk.platform.edit(ref, working("half an answer"))
+    await desk.platform.edit(ref, build_working_reply("half an answer"))
 
     async with desk.watch() as stream:
         snapshot = await anext(stream)
@@ -50,12 +50,12 @@ async def test_who_comes_late_sees_what_is_only_in_memory(desk: Desk) -> None:
     assert (snapshot.name, [m["text"] for m in snapshot.data]) == ("snapshot", ["half an answer"])
 
 
-async def test_a_broken_line_gets_only_what_it_missed(desk: Desk) -> None:
+async def test_a_broken_line_gets_only_what_it_missed(desk: PageBench) -> None:
     first = await desk.post_working("first:0")
     await desk.post_working("second:0")
     async with desk.watch() as stream:
         seen = (await anext(stream)).id
-    await desk.platform.edit(first, done("Meanwhile."))
+    await desk.platform.edit(first, build_done_reply("Meanwhile."))
 
     async with desk.watch(last=seen) as stream:
         event = await anext(stream)
@@ -63,7 +63,7 @@ async def test_a_broken_line_gets_only_what_it_missed(desk: Desk) -> None:
     assert (event.name, event.data["id"], event.data["text"]) == ("message", "first:0", "Meanwhile.")
 
 
-async def test_a_line_from_before_a_restart_gets_everything(desk: Desk) -> None:
+async def test_a_line_from_before_a_restart_gets_everything(desk: PageBench) -> None:
     await desk.post_working()
 
     async with desk.watch(last="another-start.5") as stream:
@@ -73,13 +73,13 @@ async def test_a_line_from_before_a_restart_gets_everything(desk: Desk) -> None:
 
 
 async def test_after_a_restart_the_message_is_edited_on(tmp_path: Path) -> None:
-    async with open_desk(tmp_path) as before:
+    async with open_page_bench(tmp_path) as before:
         await before.say("/draw a fox")
         ref = await before.post_working()
 
-    async with open_desk(tmp_path) as after, after.watch() as stream:
+    async with open_page_bench(tmp_path) as after, after.watch() as stream:
         snapshot = await anext(stream)
-        await after.platform.edit(ref, done("Here it is."))
+        await after.platform.edit(ref, build_done_reply("Here it is."))
         change = await anext(stream)
         texts = [message["text"] for message in await after.messages()]
 
@@ -89,37 +89,37 @@ async def test_after_a_restart_the_message_is_edited_on(tmp_path: Path) -> None:
 
 
 async def test_only_what_will_stay_is_written_down(tmp_path: Path) -> None:
-    async with open_desk(tmp_path) as before:
+    async with open_page_bench(tmp_path) as before:
         growing = await before.post_working("growing:0")
-        await before.platform.edit(growing, working("half"))
+        await before.platform.edit(growing, build_working_reply("half"))
         ended = await before.post_working("ended:0")
-        await before.platform.edit(ended, done("whole"))
+        await before.platform.edit(ended, build_done_reply("whole"))
 
-    async with open_desk(tmp_path) as after:
+    async with open_page_bench(tmp_path) as after:
         texts = {message["id"]: message["text"] for message in await after.messages()}
 
     assert texts == {"growing:0": "", "ended:0": "whole"}
 
 
-async def test_a_repeated_edit_is_told_to_nobody(desk: Desk) -> None:
+async def test_a_repeated_edit_is_told_to_nobody(desk: PageBench) -> None:
     ref = await desk.post_working(text="same")
     async with desk.watch() as stream:
         await anext(stream)
 
-        await desk.platform.edit(ref, working("same"))
-        await desk.platform.edit(ref, working("same but more"))
+        await desk.platform.edit(ref, build_working_reply("same"))
+        await desk.platform.edit(ref, build_working_reply("same but more"))
 
         assert (await anext(stream)).data["append"] == " but more"
 
 
-async def test_progress_changes_alone(desk: Desk) -> None:
+async def test_progress_changes_alone(desk: PageBench) -> None:
     ref = await desk.post_working()
     async with desk.watch() as stream:
         await anext(stream)
 
         await desk.platform.edit(
             ref,
-            replace(working(), progress=Progress(Stage.RUNNING, percent=40, usual_seconds=9)),
+            replace(build_working_reply(), progress=Progress(Stage.RUNNING, percent=40, usual_seconds=9)),
         )
 
         event = await anext(stream)
@@ -129,7 +129,7 @@ async def test_progress_changes_alone(desk: Desk) -> None:
     }
 
 
-async def test_one_channel_hears_nothing_of_another(desk: Desk) -> None:
+async def test_one_channel_hears_nothing_of_another(desk: PageBench) -> None:
     async with desk.watch(channel="other") as stream:
         await anext(stream)
 
@@ -141,7 +141,7 @@ async def test_one_channel_hears_nothing_of_another(desk: Desk) -> None:
 
 async def test_a_silent_line_is_kept_open_with_pings(tmp_path: Path) -> None:
     async with (
-        open_desk(tmp_path, ping_seconds=0.01) as desk,
+        open_page_bench(tmp_path, ping_seconds=0.01) as desk,
         desk.session.get(f"{desk.address}/api/events?channel=main") as response,
     ):
         lines = [await response.content.readline() for _ in range(6)]
@@ -150,7 +150,7 @@ async def test_a_silent_line_is_kept_open_with_pings(tmp_path: Path) -> None:
 
 
 async def test_a_stop_says_goodbye_on_every_line(tmp_path: Path) -> None:
-    async with open_desk(tmp_path) as desk, desk.watch() as stream, desk.watch() as other:
+    async with open_page_bench(tmp_path) as desk, desk.watch() as stream, desk.watch() as other:
         await anext(stream)
         await anext(other)
 
@@ -160,7 +160,7 @@ async def test_a_stop_says_goodbye_on_every_line(tmp_path: Path) -> None:
 
 
 async def test_a_person_may_open_so_many_windows_and_closed_ones_do_not_count(tmp_path: Path) -> None:
-    async with open_desk(tmp_path, streams_per_person=2) as desk:
+    async with open_page_bench(tmp_path, streams_per_person=2) as desk:
         async with desk.watch() as one, desk.watch() as two:
             await anext(one)
             await anext(two)
@@ -174,7 +174,7 @@ async def test_a_person_may_open_so_many_windows_and_closed_ones_do_not_count(tm
     assert "too many windows" in (await refused.json())["error"]
 
 
-async def test_a_reader_who_stalls_holds_up_nobody_and_gets_the_latest_state(desk: Desk) -> None:
+async def test_a_reader_who_stalls_holds_up_nobody_and_gets_the_latest_state(desk: PageBench) -> None:
     ref = await desk.post_working()
     slow = await desk.session.get(f"{desk.address}/api/events?channel=main")
     text = ""
@@ -182,9 +182,9 @@ async def test_a_reader_who_stalls_holds_up_nobody_and_gets_the_latest_state(des
         await anext(quick)
         for _ in range(300):  # 300 × 60 kB: far more than the sockets between hold
             text = f"{'x' * 60_000}{len(text)}" if len(text) % 2 else f"{'y' * 60_001}{len(text)}"
-            await desk.platform.edit(ref, working(text))
+            await desk.platform.edit(ref, build_working_reply(text))
             await asyncio.sleep(0)
-        await desk.platform.edit(ref, done("The end."))
+        await desk.platform.edit(ref, build_done_reply("The end."))
         async with asyncio.timeout(10):
             while (await anext(quick)).data.get("text") != "The end.":
                 pass
@@ -200,7 +200,7 @@ async def test_a_reader_who_stalls_holds_up_nobody_and_gets_the_latest_state(des
 
 
 async def test_a_thousand_silent_windows_do_not_hold_up_the_one_that_is_used(tmp_path: Path) -> None:
-    async with open_desk(tmp_path, streams_per_person=2_000) as desk, contextlib.AsyncExitStack() as stack:
+    async with open_page_bench(tmp_path, streams_per_person=2_000) as desk, contextlib.AsyncExitStack() as stack:
         address = f"{desk.address}/api/events?channel=main"
         for _ in range(20):  # in portions: a listening socket has a queue
             responses = await asyncio.gather(*(desk.session.get(address) for _ in range(50)))
@@ -211,7 +211,7 @@ async def test_a_thousand_silent_windows_do_not_hold_up_the_one_that_is_used(tmp
             await anext(stream)
             loop = asyncio.get_running_loop()
             started = loop.time()
-            await desk.platform.edit(ref, done("Here."))
+            await desk.platform.edit(ref, build_done_reply("Here."))
             event = await anext(stream)
 
     assert event.data["append"] == "Here."
@@ -222,6 +222,6 @@ async def close(response: aiohttp.ClientResponse) -> None:
     response.close()
 
 
-async def test_a_message_that_never_was_is_lost(desk: Desk) -> None:
+async def test_a_message_that_never_was_is_lost(desk: PageBench) -> None:
     with pytest.raises(MessageLost):
-        await desk.platform.edit(MessageRef("web", "page", "owner.main", "", "nothing"), done("x"))
+        await desk.platform.edit(MessageRef("web", "page", "owner.main", "", "nothing"), build_done_reply("x"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.platforms.web.assets import read_assets
-from tests.platforms.web.desk import Desk
+from tests.platforms.web.desk import PageBench
 
 FILES = sorted((Path(__file__).parents[3] / "bot/platforms/web/static").iterdir())
 SCRIPTS = [file for file in FILES if file.suffix == ".js"]
@@ -42,7 +42,7 @@ def test_every_import_and_every_link_of_the_page_is_served() -> None:
     assert wanted | {"index.html", "door.html"} == names
 
 
-async def test_an_unchanged_file_is_not_sent_again(desk: Desk) -> None:
+async def test_an_unchanged_file_is_not_sent_again(desk: PageBench) -> None:
     first = await desk.get("/static/main.js")
     again = await desk.get("/static/main.js", headers={"If-None-Match": first.headers["ETag"]})
 

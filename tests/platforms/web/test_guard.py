@@ -11,10 +11,10 @@ import pytest
 from bot.core.clock import SystemClock
 from bot.core.errors import UserError
 from bot.platforms.web import asks
-from bot.platforms.web.invited_door import InvitedDoor
-from bot.platforms.web.visitors import Visitors
+from bot.platforms.web.invited_door import InvitationAuthenticator
+from bot.platforms.web.visitors import WebUsers
 from bot.storage.database import Database
-from tests.platforms.web.desk import OURS, Desk, open_desk
+from tests.platforms.web.desk import PAGE_HEADERS, PageBench, open_page_bench
 
 READABLE = [
     "/",
@@ -31,7 +31,7 @@ ASK = {"channel": "main", "text": "hello", "request_id": "request-1"}
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "localhost:1", "127.0.0.1.evil.example:{port}", ""]
 )
-async def test_a_foreign_host_name_gets_nothing(desk: Desk, path: str, host: str) -> None:
+async def test_a_foreign_host_name_gets_nothing(desk: PageBench, path: str, host: str) -> None:
     port = str(urlsplit(desk.address).port)
 
     response = await desk.get(path, headers={"Host": host.replace("{port}", port)})
@@ -41,14 +41,14 @@ async def test_a_foreign_host_name_gets_nothing(desk: Desk, path: str, host: str
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
-async def test_our_own_names_are_served(desk: Desk, name: str) -> None:
+async def test_our_own_names_are_served(desk: PageBench, name: str) -> None:
     response = await desk.get("/api/menu", headers={"Host": f"{name}:{urlsplit(desk.address).port}"})
 
     assert response.status == 200
 
 
 async def test_the_public_name_is_served(tmp_path: Path) -> None:
-    async with open_desk(tmp_path, public_url="https://easel.example") as desk:
+    async with open_page_bench(tmp_path, public_url="https://easel.example") as desk:
         public = await desk.get("/static/main.js", headers={"Host": "easel.example"})
         other = await desk.get("/static/main.js", headers={"Host": "other.example"})
 
@@ -61,12 +61,12 @@ async def test_the_public_name_is_served(tmp_path: Path) -> None:
     [
         {},
         {"X-Easel": "yes"},
-        {**OURS, "Origin": "https://evil.example"},
-        {**OURS, "Origin": "null"},
-        {**OURS, "Origin": "http://127.0.0.1:1"},
+        {**PAGE_HEADERS, "Origin": "https://evil.example"},
+        {**PAGE_HEADERS, "Origin": "null"},
+        {**PAGE_HEADERS, "Origin": "http://127.0.0.1:1"},
     ],
 )
-async def test_another_site_can_change_nothing(desk: Desk, path: str, headers: dict[str, str]) -> None:
+async def test_another_site_can_change_nothing(desk: PageBench, path: str, headers: dict[str, str]) -> None:
     response = await desk.post(path, ASK, headers)
 
     assert response.status == 403
@@ -74,13 +74,13 @@ async def test_another_site_can_change_nothing(desk: Desk, path: str, headers: d
     assert desk.script.presses == []
 
 
-async def test_our_own_origin_may(desk: Desk) -> None:
-    response = await desk.post("/api/say", ASK, {**OURS, "Origin": desk.address})
+async def test_our_own_origin_may(desk: PageBench) -> None:
+    response = await desk.post("/api/say", ASK, {**PAGE_HEADERS, "Origin": desk.address})
 
     assert response.status == 200
 
 
-async def test_nobody_else_is_told_that_they_may_read(desk: Desk) -> None:
+async def test_nobody_else_is_told_that_they_may_read(desk: PageBench) -> None:
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     response = await desk.session.options(f"{desk.address}/api/say", headers=asked)
 
@@ -103,11 +103,11 @@ async def test_nobody_else_is_told_that_they_may_read(desk: Desk) -> None:
         f"/media/{'0' * 64}",
     ],
 )
-async def test_no_path_leads_out_of_the_fixed_list(desk: Desk, path: str) -> None:
+async def test_no_path_leads_out_of_the_fixed_list(desk: PageBench, path: str) -> None:
     assert (await raw_get(desk, path)).startswith(b"HTTP/1.1 404")
 
 
-async def raw_get(desk: Desk, path: str) -> bytes:
+async def raw_get(desk: PageBench, path: str) -> bytes:
     """As a client would that tidies nothing up."""
     port = urlsplit(desk.address).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -119,7 +119,7 @@ async def raw_get(desk: Desk, path: str) -> bytes:
 
 
 @pytest.mark.parametrize("path", READABLE[:4])
-async def test_every_answer_carries_the_rules_of_the_page(desk: Desk, path: str) -> None:
+async def test_every_answer_carries_the_rules_of_the_page(desk: PageBench, path: str) -> None:
     headers = (await desk.get(path)).headers
 
     assert "default-src 'none'" in headers["Content-Security-Policy"]
@@ -127,30 +127,30 @@ async def test_every_answer_carries_the_rules_of_the_page(desk: Desk, path: str)
     assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == ("nosniff", "no-referrer")
 
 
-async def test_too_long_a_message_is_refused(desk: Desk) -> None:
+async def test_too_long_a_message_is_refused(desk: PageBench) -> None:
     response = await desk.post("/api/say", {**ASK, "text": "x" * asks.JSON_BYTES})
 
     assert response.status == 413
     assert desk.script.invocations == []
 
 
-async def test_too_long_a_message_is_refused_when_its_length_is_not_told(desk: Desk) -> None:
+async def test_too_long_a_message_is_refused_when_its_length_is_not_told(desk: PageBench) -> None:
     async def chunks() -> object:
         for _ in range(20):
             yield b"x" * 8192
 
-    headers = {**OURS, "Content-Type": "application/json"}
+    headers = {**PAGE_HEADERS, "Content-Type": "application/json"}
     async with desk.session.post(f"{desk.address}/api/say", data=chunks(), headers=headers) as response:
         assert response.status == 413
 
 
-async def test_too_large_an_upload_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_large_an_upload_is_refused(desk: PageBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asks, "UPLOAD_BYTES", 1000)
     form = aiohttp.FormData()
     form.add_field("ask", json.dumps(ASK))
     form.add_field("image", b"x" * 2000, filename="big.png")
 
-    async with desk.session.post(f"{desk.address}/api/say", data=form, headers=OURS) as response:
+    async with desk.session.post(f"{desk.address}/api/say", data=form, headers=PAGE_HEADERS) as response:
         status = response.status
 
     assert status == 413
@@ -170,7 +170,7 @@ async def test_too_large_an_upload_is_refused(desk: Desk, monkeypatch: pytest.Mo
         {**ASK, "options": "none"},
     ],
 )
-async def test_what_has_not_our_shape_is_refused(desk: Desk, body: object) -> None:
+async def test_what_has_not_our_shape_is_refused(desk: PageBench, body: object) -> None:
     response = await desk.post("/api/say", body)
 
     assert response.status == 400
@@ -179,21 +179,21 @@ async def test_what_has_not_our_shape_is_refused(desk: Desk, body: object) -> No
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
-async def test_what_a_foreign_form_could_send_is_refused(desk: Desk, content_type: str) -> None:
-    headers = {**OURS, "Content-Type": content_type}
+async def test_what_a_foreign_form_could_send_is_refused(desk: PageBench, content_type: str) -> None:
+    headers = {**PAGE_HEADERS, "Content-Type": content_type}
     async with desk.session.post(f"{desk.address}/api/say", data=json.dumps(ASK), headers=headers) as response:
         assert response.status == 415
 
 
-async def test_broken_json_and_broken_uploads_are_told(desk: Desk) -> None:
+async def test_broken_json_and_broken_uploads_are_told(desk: PageBench) -> None:
     for content_type in ("application/json", "multipart/form-data; boundary=b", "multipart/form-data"):
-        headers = {**OURS, "Content-Type": content_type}
+        headers = {**PAGE_HEADERS, "Content-Type": content_type}
         async with desk.session.post(f"{desk.address}/api/say", data=b"{]--", headers=headers) as response:
             assert response.status == 400
 
 
 async def test_with_a_key_nothing_but_files_is_served_without_it(tmp_path: Path) -> None:
-    async with open_desk(tmp_path, token="open sesame") as desk:
+    async with open_page_bench(tmp_path, token="open sesame") as desk:
         statuses = [(await desk.get(path)).status for path in READABLE]
         asked = await desk.post("/api/say", ASK)
 
@@ -202,7 +202,7 @@ async def test_with_a_key_nothing_but_files_is_served_without_it(tmp_path: Path)
 
 
 async def test_the_key_opens_the_page_and_leaves_the_address(tmp_path: Path) -> None:
-    async with open_desk(tmp_path, token="open sesame") as desk:
+    async with open_page_bench(tmp_path, token="open sesame") as desk:
         wrong = await desk.get("/?token=open")
         right = await desk.get("/?token=open%20sesame")
         cookie = right.cookies["easel"]
@@ -215,28 +215,28 @@ async def test_the_key_opens_the_page_and_leaves_the_address(tmp_path: Path) -> 
     assert "sesame" not in cookie.value
 
 
-def a_door(folder: Path, host: str, token: str | None = None) -> tuple[InvitedDoor, Database]:
+def open_authenticator(folder: Path, host: str, token: str | None = None) -> tuple[InvitationAuthenticator, Database]:
     database = Database(f"sqlite:///{folder / 'page.db'}")
-    return InvitedDoor(Visitors(database, SystemClock()), host=host, token=token), database
+    return InvitationAuthenticator(WebUsers(database, SystemClock()), host=host, token=token), database
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "easel.example", ""])  # noqa: S104 - refused here
 async def test_a_public_address_where_nobody_could_come_in_is_refused(tmp_path: Path, host: str) -> None:
-    door, database = a_door(tmp_path, host)
+    door, database = open_authenticator(tmp_path, host)
     await database.open()
 
     with pytest.raises(UserError, match="needs WEB_TOKEN, or an invitation first: `python -m bot web invite"):
         await door.check()
 
-    await Visitors(database, SystemClock()).invite("Mia")
-    await a_door(tmp_path, host, token="a key")[0].check()
-    await InvitedDoor(Visitors(database, SystemClock()), host=host).check()
+    await WebUsers(database, SystemClock()).invite("Mia")
+    await open_authenticator(tmp_path, host, token="a key")[0].check()
+    await InvitationAuthenticator(WebUsers(database, SystemClock()), host=host).check()
     await database.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
 async def test_this_machine_needs_no_key(tmp_path: Path, host: str) -> None:
-    door, database = a_door(tmp_path, host)
+    door, database = open_authenticator(tmp_path, host)
     await database.open()
 
     await door.check()

@@ -2,19 +2,19 @@
 
 import asyncio
 
-from bot.platforms.web.pacing import SECONDS_BETWEEN_EDITS, PagePacer
+from bot.platforms.web.pacing import SECONDS_BETWEEN_EDITS, WebPacer
 from tests.fakes.clock import ManualClock, settle
 
 
 async def test_a_second_edit_waits_a_blink_and_the_last_one_never() -> None:
     clock = ManualClock()
-    pacer = PagePacer(clock)
-    await pacer.turn(is_final=False)
+    pacer = WebPacer(clock)
+    await pacer.wait_for_edit(is_final=False)
 
-    second = asyncio.create_task(pacer.turn(is_final=False))
+    second = asyncio.create_task(pacer.wait_for_edit(is_final=False))
     await settle()
     waited = not second.done()
-    await pacer.turn(is_final=True)
+    await pacer.wait_for_edit(is_final=True)
     await clock.advance(SECONDS_BETWEEN_EDITS)
 
     assert waited

@@ -7,27 +7,27 @@ import pytest
 
 from bot.core.errors import BadOption
 from bot.core.people import Rank
-from bot.platforms.web.administration import PATH
+from bot.platforms.web.administration import ADMIN_PATH
 from tests.fakes.clock import ManualClock
-from tests.platforms.web.desk import OURS, Desk, open_desk
+from tests.platforms.web.desk import PAGE_HEADERS, PageBench, open_page_bench
 from tests.platforms.web.test_guard import ASK, READABLE
-from tests.platforms.web.whole import open_whole
+from tests.platforms.web.whole import open_web_bot
 
 WEEK_SECONDS = 7 * 24 * 3600
 
 
-async def join(desk: Desk, secret: str, **headers: str) -> tuple[int, str]:
+async def join(desk: PageBench, secret: str, **headers: str) -> tuple[int, str]:
     """Use an invitation; gives the status and the cookie."""
-    response = await desk.post("/api/join", {"invitation": secret}, {**OURS, **headers})
+    response = await desk.post("/api/join", {"invitation": secret}, {**PAGE_HEADERS, **headers})
     cookie = response.cookies.get("easel")
     return response.status, cookie.value if cookie else ""
 
 
-async def status_with(desk: Desk, cookie: str, path: str = "/api/menu") -> int:
+async def status_with(desk: PageBench, cookie: str, path: str = "/api/menu") -> int:
     return (await desk.get(path, headers={"Cookie": f"easel={cookie}"})).status
 
 
-async def test_from_the_first_invitation_on_strangers_find_a_door(desk: Desk) -> None:
+async def test_from_the_first_invitation_on_strangers_find_a_door(desk: PageBench) -> None:
     before = (await desk.get("/")).status
     await desk.visitors.invite("Mia")
 
@@ -41,7 +41,7 @@ async def test_from_the_first_invitation_on_strangers_find_a_door(desk: Desk) ->
     assert (asked.status, desk.script.invocations) == (401, [])
 
 
-async def test_an_invitation_lets_in_once_and_the_cookie_stays(desk: Desk) -> None:
+async def test_an_invitation_lets_in_once_and_the_cookie_stays(desk: PageBench) -> None:
     mia, secret = await desk.visitors.invite("Mia")
 
     door = await desk.get("/join")
@@ -51,17 +51,17 @@ async def test_an_invitation_lets_in_once_and_the_cookie_stays(desk: Desk) -> No
     assert (door.status, status, again.status) == (200, 200, 403)
     assert (await again.json())["error"].startswith("That invitation was used, has expired, or never was.")
     assert await status_with(desk, cookie, "/") == 200
-    await desk.session.post(f"{desk.address}/api/say", json=ASK, headers={**OURS, "Cookie": f"easel={cookie}"})
+    await desk.session.post(f"{desk.address}/api/say", json=ASK, headers={**PAGE_HEADERS, "Cookie": f"easel={cookie}"})
     asker = desk.script.invocations[0].user
     assert (asker.id, asker.name, asker.is_administrator, asker.is_owner) == (mia.id, "Mia", False, False)
 
 
 async def test_the_cookie_is_for_this_page_alone(tmp_path: Path) -> None:
-    async with open_desk(tmp_path, public_url="https://easel.example") as desk:
+    async with open_page_bench(tmp_path, public_url="https://easel.example") as desk:
         _, first = await desk.visitors.invite("Mia")
         _, second = await desk.visitors.invite("Mia")
         near = await desk.post("/api/join", {"invitation": first})
-        far = await desk.post("/api/join", {"invitation": second}, {**OURS, "Host": "easel.example"})
+        far = await desk.post("/api/join", {"invitation": second}, {**PAGE_HEADERS, "Host": "easel.example"})
 
     for response, is_secure in ((near, ""), (far, True)):
         cookie = response.cookies["easel"]
@@ -71,7 +71,7 @@ async def test_the_cookie_is_for_this_page_alone(tmp_path: Path) -> None:
 
 async def test_an_invitation_expires_after_a_week(tmp_path: Path) -> None:
     clock = ManualClock()
-    async with open_desk(tmp_path, clock=clock) as desk:
+    async with open_page_bench(tmp_path, clock=clock) as desk:
         _, early = await desk.visitors.invite("Mia")
         _, late = await desk.visitors.invite("Mia")
         await clock.advance(WEEK_SECONDS - 1)
@@ -85,7 +85,7 @@ async def test_an_invitation_expires_after_a_week(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("forged", ["", "x", "owner", "mia", "easel", "0" * 64, "é", "' OR 1=1 --"])
-async def test_a_forged_cookie_opens_nothing(desk: Desk, forged: str) -> None:
+async def test_a_forged_cookie_opens_nothing(desk: PageBench, forged: str) -> None:
     visitor, secret = await desk.visitors.invite("Mia")
 
     for cookie in (forged, visitor.id, secret):
@@ -94,7 +94,7 @@ async def test_a_forged_cookie_opens_nothing(desk: Desk, forged: str) -> None:
 
 
 async def test_only_digests_of_secrets_are_stored(tmp_path: Path) -> None:
-    async with open_desk(tmp_path) as desk:
+    async with open_page_bench(tmp_path) as desk:
         _, secret = await desk.visitors.invite("Mia")
         _, unused = await desk.visitors.invite("Mia")
         _, cookie = await join(desk, secret)
@@ -104,7 +104,7 @@ async def test_only_digests_of_secrets_are_stored(tmp_path: Path) -> None:
     assert [word for word in (secret, unused, cookie) if word.encode() in kept] == []
 
 
-async def test_who_is_removed_is_out_at_once_with_their_open_windows(desk: Desk) -> None:
+async def test_who_is_removed_is_out_at_once_with_their_open_windows(desk: PageBench) -> None:
     _, secret = await desk.visitors.invite("Mia")
     _, unused = await desk.visitors.invite("Mia")
     await desk.visitors.invite("Ola")
@@ -123,7 +123,7 @@ async def test_who_is_removed_is_out_at_once_with_their_open_windows(desk: Desk)
 
 
 async def test_a_window_of_somebody_removed_elsewhere_is_closed_at_the_next_ping(tmp_path: Path) -> None:
-    async with open_desk(tmp_path, ping_seconds=0.05) as desk:
+    async with open_page_bench(tmp_path, ping_seconds=0.05) as desk:
         await desk.visitors.invite("Ola")
         mia, secret = await desk.visitors.invite("Mia")
         _, cookie = await join(desk, secret)
@@ -138,7 +138,7 @@ async def test_a_window_of_somebody_removed_elsewhere_is_closed_at_the_next_ping
 @pytest.mark.parametrize(
     "headers", [{"X-Easel": "no"}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}]
 )
-async def test_another_site_cannot_have_an_invitation_used(desk: Desk, headers: dict[str, str]) -> None:
+async def test_another_site_cannot_have_an_invitation_used(desk: PageBench, headers: dict[str, str]) -> None:
     _, secret = await desk.visitors.invite("Mia")
 
     refused = await join(desk, secret, **headers)
@@ -148,7 +148,7 @@ async def test_another_site_cannot_have_an_invitation_used(desk: Desk, headers: 
 
 
 async def test_behind_a_public_name_this_machine_is_nobody_special(tmp_path: Path) -> None:
-    async with open_desk(tmp_path, public_url="https://easel.example") as desk:
+    async with open_page_bench(tmp_path, public_url="https://easel.example") as desk:
         near = await desk.get("/api/menu")
         far = await desk.get("/api/menu", headers={"Host": "easel.example"})
 
@@ -156,16 +156,18 @@ async def test_behind_a_public_name_this_machine_is_nobody_special(tmp_path: Pat
 
 
 async def test_the_key_still_opens_the_page_for_its_owner_beside_invitations(tmp_path: Path) -> None:
-    async with open_desk(tmp_path, token="open sesame") as desk:
+    async with open_page_bench(tmp_path, token="open sesame") as desk:
         await desk.visitors.invite("Mia")
         opened = await desk.get("/?token=open%20sesame")
         cookie = opened.cookies["easel"].value
-        await desk.session.post(f"{desk.address}/api/say", json=ASK, headers={**OURS, "Cookie": f"easel={cookie}"})
+        await desk.session.post(
+            f"{desk.address}/api/say", json=ASK, headers={**PAGE_HEADERS, "Cookie": f"easel={cookie}"}
+        )
 
     assert [(i.user.id, i.user.is_owner) for i in desk.script.invocations] == [("owner", True)]
 
 
-async def test_the_first_owner_keeps_what_was_said_before_anybody_was_invited(desk: Desk) -> None:
+async def test_the_first_owner_keeps_what_was_said_before_anybody_was_invited(desk: PageBench) -> None:
     first, _ = await desk.visitors.invite("Ana", Rank.OWNER)
     second, _ = await desk.visitors.invite("Ola", Rank.OWNER)
     again, _ = await desk.visitors.invite("ana")
@@ -175,17 +177,19 @@ async def test_the_first_owner_keeps_what_was_said_before_anybody_was_invited(de
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 41, "Mia\x07", "a\u202eb"])
-async def test_an_odd_name_is_refused(desk: Desk, name: str) -> None:
+async def test_an_odd_name_is_refused(desk: PageBench, name: str) -> None:
     with pytest.raises(BadOption, match="A name has 1 to 40 letters"):
         await desk.visitors.invite(name)
 
 
 @pytest.mark.parametrize("secret", ["", "Bearer ", "Bearer x", "Bearer é"])
-async def test_the_list_of_people_needs_the_secret_of_the_data_folder(desk: Desk, secret: str) -> None:
-    response = await desk.post(PATH, {"verb": "invite", "name": "Eve", "rank": "owner"}, {"Authorization": secret})
+async def test_the_list_of_people_needs_the_secret_of_the_data_folder(desk: PageBench, secret: str) -> None:
+    response = await desk.post(
+        ADMIN_PATH, {"verb": "invite", "name": "Eve", "rank": "owner"}, {"Authorization": secret}
+    )
 
     assert response.status == 401
-    assert await desk.visitors.all() == []
+    assert await desk.visitors.list_users() == []
 
 
 async def test_that_secret_is_readable_by_its_owner_only_and_gone_at_the_end(tmp_path: Path) -> None:
@@ -193,15 +197,15 @@ async def test_that_secret_is_readable_by_its_owner_only_and_gone_at_the_end(tmp
     key_file.parent.mkdir()
     key_file.write_text("old")
     key_file.chmod(0o644)
-    async with open_whole(tmp_path / "data"):
+    async with open_web_bot(tmp_path / "data"):
         assert key_file.stat().st_mode & 0o777 == 0o600
 
     assert not key_file.exists()
 
 
 async def test_each_has_their_own_conversations_jobs_and_credits(tmp_path: Path) -> None:
-    async with open_whole(tmp_path) as whole:
-        ana, mia = await whole.invited("Ana", Rank.OWNER), await whole.invited("Mia")
+    async with open_web_bot(tmp_path) as whole:
+        ana, mia = await whole.invite("Ana", Rank.OWNER), await whole.invite("Mia")
         picture = await ana.ask("/imagine a fox")
 
         assert await mia.messages() == []
@@ -214,24 +218,24 @@ async def test_each_has_their_own_conversations_jobs_and_credits(tmp_path: Path)
             press = {"action": action, "job": picture["job"], "message": picture["id"]}
             assert "not here any more" in (await mia.post("/api/press", press))["error"]
         assert await mia.post("/api/delete", {"message": picture["id"]}) == {"error": ""}
-        assert (await ana.last())["id"] == picture["id"]
+        assert (await ana.get_last_message())["id"] == picture["id"]
 
 
 async def test_a_picture_is_seen_by_whoever_has_its_unguessable_address(tmp_path: Path) -> None:
     """By decision: its name is the SHA-256 of its content, so only who has seen it can know it; strangers get none."""
-    async with open_whole(tmp_path) as whole:
-        ana, mia = await whole.invited("Ana"), await whole.invited("Mia")
+    async with open_web_bot(tmp_path) as whole:
+        ana, mia = await whole.invite("Ana"), await whole.invite("Mia")
         url = (await ana.ask("/imagine a fox"))["pictures"][0]["url"]
 
         async with mia.session.get(mia.address + url) as response:
             assert response.status == 200
-        assert await whole.browser().get(url) == 401
+        assert await whole.open_browser().get(url) == 401
 
 
 @pytest.mark.parametrize(("rank", "status"), [(Rank.MODERATOR, 200), (Rank.OWNER, 200), (Rank.USER, 404)])
 async def test_moderators_see_and_remove_what_others_made(tmp_path: Path, rank: Rank, status: int) -> None:
-    async with open_whole(tmp_path) as whole:
-        ana, other = await whole.invited("Ana"), await whole.invited("Mia", rank)
+    async with open_web_bot(tmp_path) as whole:
+        ana, other = await whole.invite("Ana"), await whole.invite("Mia", rank)
         picture = await ana.ask("/imagine a fox")
 
         record = await other.get(f"/api/jobs/{picture['job']}")
@@ -243,9 +247,9 @@ async def test_moderators_see_and_remove_what_others_made(tmp_path: Path, rank: 
 
 @pytest.mark.parametrize("rank", list(Rank))
 async def test_ranks_hold_for_commands(tmp_path: Path, rank: Rank) -> None:
-    async with open_whole(tmp_path) as whole:
-        await whole.invited("Ola")
-        someone = await whole.invited("Mia", rank)
+    async with open_web_bot(tmp_path) as whole:
+        await whole.invite("Ola")
+        someone = await whole.invite("Mia", rank)
 
         said = await someone.post("/api/say", {"text": "/quota grant Mia 5"})
 
@@ -254,16 +258,16 @@ async def test_ranks_hold_for_commands(tmp_path: Path, rank: Rank) -> None:
 
 
 async def test_nobody_switches_outside_the_demo(tmp_path: Path) -> None:
-    async with open_whole(tmp_path) as whole:
-        mia = await whole.invited("Mia")
+    async with open_web_bot(tmp_path) as whole:
+        mia = await whole.invite("Mia")
 
         assert await mia.post("/api/switch", {"to": "owner"}) == 404
         assert "people" not in await mia.get("/api/me")
 
 
 async def test_in_the_demo_one_is_the_owner_or_mia(tmp_path: Path) -> None:
-    async with open_whole(tmp_path, is_demo=True) as whole:
-        you = whole.browser()
+    async with open_web_bot(tmp_path, is_demo=True) as whole:
+        you = whole.open_browser()
         await you.ask("/imagine a fox")
         before = await you.get("/api/me")
         switched = await you.post("/api/switch", {"to": "mia"})

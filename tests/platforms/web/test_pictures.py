@@ -6,7 +6,7 @@ import pytest
 
 from bot.core.platform import Destination
 from bot.core.replies import Picture, Reply, Tone
-from tests.platforms.web.desk import HOME, OWNER, Desk
+from tests.platforms.web.desk import HOME, OWNER, PageBench
 
 SHA256 = "ab" * 32
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
@@ -21,7 +21,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
         (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
     ],
 )
-async def test_a_picture_has_the_type_of_its_content(desk: Desk, tmp_path: Path, head: bytes, mime: str) -> None:
+async def test_a_picture_has_the_type_of_its_content(desk: PageBench, tmp_path: Path, head: bytes, mime: str) -> None:
     (tmp_path / SHA256).write_bytes(head)
 
     response = await desk.get(f"/media/{SHA256}")
@@ -32,7 +32,7 @@ async def test_a_picture_has_the_type_of_its_content(desk: Desk, tmp_path: Path,
     assert "Content-Disposition" not in response.headers
 
 
-async def test_what_is_no_picture_is_only_ever_a_download(desk: Desk, tmp_path: Path) -> None:
+async def test_what_is_no_picture_is_only_ever_a_download(desk: PageBench, tmp_path: Path) -> None:
     (tmp_path / SHA256).write_bytes(b"<script>alert(1)</script>")
 
     headers = (await desk.get(f"/media/{SHA256}")).headers
@@ -42,7 +42,7 @@ async def test_what_is_no_picture_is_only_ever_a_download(desk: Desk, tmp_path: 
     assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
-async def test_a_download_has_its_name_whatever_is_in_it(desk: Desk, tmp_path: Path) -> None:
+async def test_a_download_has_its_name_whatever_is_in_it(desk: PageBench, tmp_path: Path) -> None:
     (tmp_path / SHA256).write_bytes(PNG)
     picture = Picture(SHA256, "image/png", 10, 20, "a fox", 'füchse "1"\r\n.png')
     await desk.platform.post(Destination(OWNER, HOME, "k", "n"), Reply(pictures=(picture,), tone=Tone.DONE))

@@ -14,13 +14,13 @@ from bot.app import App
 from bot.core.clock import SystemClock
 from bot.core.people import Rank
 from bot.platforms.web.administration import KEY_FILE
-from bot.platforms.web.demo_door import DemoDoor
-from bot.platforms.web.invited_door import InvitedDoor
+from bot.platforms.web.demo_door import DemoAuthenticator
+from bot.platforms.web.invited_door import InvitationAuthenticator
 from bot.platforms.web.platform import WebPlatform
-from bot.platforms.web.visitors import Visitors
+from bot.platforms.web.visitors import WebUsers
 from bot.settings import Settings
 from tests.fakes.backend import ScriptedBackend
-from tests.platforms.web.desk import OURS
+from tests.platforms.web.desk import PAGE_HEADERS
 
 PATIENCE_SECONDS = 10.0
 
@@ -41,20 +41,24 @@ class Browser:
     async def post(self, path: str, body: dict[str, Any]) -> Any:
         self._asks += 1
         body = {"channel": "main", "request_id": f"{id(self)}-{self._asks:08}", **body}
-        async with self.session.post(f"{self.address}{path}", json=body, headers=OURS) as response:
+        async with self.session.post(f"{self.address}{path}", json=body, headers=PAGE_HEADERS) as response:
             return await response.json() if response.status == 200 else response.status
 
     async def messages(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await self.get("/api/messages?channel=main")
         return found
 
-    async def last(self) -> dict[str, Any]:
+    async def get_last_message(self) -> dict[str, Any]:
         return (await self.messages())[-1]
 
-    async def made(self, after: str = "") -> dict[str, Any]:
+    async def wait_for_result(self, after: str = "") -> dict[str, Any]:
         """The last message, which comes after the one with that id, once its job is over."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while (last := await self.last())["who"] != "bot" or last["tone"] == "working" or last["id"] == after:  # noqa: ASYNC110 - what a reload shows
+            while (
+                (last := await self.get_last_message())["who"] != "bot"
+                or last["tone"] == "working"
+                or last["id"] == after
+            ):
                 await asyncio.sleep(0.01)
         return last
 
@@ -62,48 +66,48 @@ class Browser:
         """Say something and wait for what comes of it."""
         said = await self.post("/api/say", {"text": text})
         assert said["error"] == ""
-        return await self.made()
+        return await self.wait_for_result()
 
 
 @dataclass
-class Whole:
+class WebBot:
     """The bot and who sits before it."""
 
     app: App
     backend: ScriptedBackend
-    visitors: Visitors
+    visitors: WebUsers
     address: str
     browsers: list[Browser]
 
-    def browser(self) -> Browser:
+    def open_browser(self) -> Browser:
         """Another browser, without any cookie."""
         self.browsers.append(Browser(self.address))
         return self.browsers[-1]
 
-    async def invited(self, name: str, rank: Rank = Rank.USER) -> Browser:
+    async def invite(self, name: str, rank: Rank = Rank.USER) -> Browser:
         """Somebody who came in by an invitation."""
         _, secret = await self.visitors.invite(name, rank)
-        browser = self.browser()
+        browser = self.open_browser()
         assert await browser.post("/api/join", {"invitation": secret}) == {"error": ""}
         return browser
 
 
 @asynccontextmanager
-async def open_whole(folder: Path, *, is_demo: bool = False, **changes: Any) -> AsyncIterator[Whole]:
+async def open_web_bot(folder: Path, *, is_demo: bool = False, **changes: Any) -> AsyncIterator[WebBot]:
     """Start it on a free port of this machine."""
     plain = {"data_dir": folder, "http_port": 0, "http_host": "127.0.0.1", "shutdown_grace_seconds": 1.0}
     settings = Settings(_env_file=None).model_copy(update={**plain, **changes})
     backend = ScriptedBackend(SystemClock())
     app = App(settings, backends={backend.name: backend})
     web = WebPlatform(app.database, app.clock)
-    visitors = Visitors(app.database, app.clock, web.feed.close_person)
-    invited = InvitedDoor(visitors, host=settings.http_host, key_file=folder / KEY_FILE)
+    visitors = WebUsers(app.database, app.clock, web.feed.close_user)
+    invited = InvitationAuthenticator(visitors, host=settings.http_host, key_file=folder / KEY_FILE)
     await app.open(web)
     browsers: list[Browser] = []
     try:
-        address = await app.serve(web, DemoDoor() if is_demo else invited)
+        address = await app.serve(web, DemoAuthenticator() if is_demo else invited)
         port = urlsplit(address).port
-        yield Whole(app, backend, visitors, f"http://127.0.0.1:{port}", browsers)
+        yield WebBot(app, backend, visitors, f"http://127.0.0.1:{port}", browsers)
     finally:
         for browser in browsers:
             await browser.session.close()

@@ -1,15 +1,15 @@
 """/quota budget set: what a workspace, or the whole bot, may spend in a month: the owner's to say."""
 
-from bot.commands.quota.amounts import MOST_BUDGET_CREDITS, micros_of
+from bot.commands.quota.amounts import MAX_BUDGET_CREDITS, parse_micros
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.credits.limits import BOT_MONTH, WORKSPACE_MONTH
-from bot.credits.moments import day_told
-from bot.credits.overview import Standing
-from bot.credits.policies import BOT, About
-from bot.credits.pricing import CreditForm
+from bot.credits.moments import format_date
+from bot.credits.overview import BudgetStatus
+from bot.credits.policies import BOT_TARGET, PolicyTarget
+from bot.credits.pricing import CreditFormatter
 from bot.dispatch.declaration import Command, command, option
 from bot.dispatch.services import Services
 
@@ -22,7 +22,7 @@ class QuotaBudgetSet(Command):
         "How many credits a month? No limit of its own if you say nothing.",
         default=None,
         minimum=0,
-        maximum=MOST_BUDGET_CREDITS,
+        maximum=MAX_BUDGET_CREDITS,
     )
     of: str = option("Whose budget?", default="workspace", choices=("workspace", "bot"))
     workspace: str | None = option(
@@ -31,31 +31,33 @@ class QuotaBudgetSet(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         credits_ = services.credits
-        about, whose = (BOT, "The whole bot") if self.of == "bot" else self._workspace(invocation)
-        key = BOT_MONTH if about is BOT else WORKSPACE_MONTH
-        micros = None if self.credits is None else micros_of(self.credits, credits_.form, "credits")
+        about, whose = (BOT_TARGET, "The whole bot") if self.of == "bot" else self._workspace(invocation)
+        key = BOT_MONTH if about is BOT_TARGET else WORKSPACE_MONTH
+        micros = None if self.credits is None else parse_micros(self.credits, credits_.formatter, "credits")
         await credits_.change(about, {key: micros}, invocation.user)
-        if about is BOT:
-            standing = await credits_.bot_standing()
+        if about is BOT_TARGET:
+            standing = await credits_.get_bot_budget_status()
         else:
-            standing = await credits_.standing(about.platform, about.workspace)
-        if standing.limit is None:
+            standing = await credits_.get_workspace_budget_status(about.platform, about.workspace)
+        if standing.limit_micros is None:
             return Reply(text=f"{whose} has no budget of its own any more.", is_private=True)
-        zone = (await credits_.limits_of(invocation.user)).time_zone
-        return Reply(text=_told(whose, standing, credits_.form, zone), is_private=True)
+        zone = (await credits_.get_limits(invocation.user)).time_zone
+        return Reply(text=_format_new_budget(whose, standing, credits_.formatter, zone), is_private=True)
 
-    def _workspace(self, invocation: Invocation) -> tuple[About, str]:
+    def _workspace(self, invocation: Invocation) -> tuple[PolicyTarget, str]:
         if self.workspace is None:
-            return About(invocation.user.platform, invocation.user.workspace, "workspace"), "This workspace"
+            return PolicyTarget(invocation.user.platform, invocation.user.workspace, "workspace"), "This workspace"
         platform, _, name = self.workspace.partition(":")
         if not platform or not name:
             raise BadOption("workspace is a platform and an id, as in discord:GUILD_ID.", option="workspace")
-        return About(platform, name, "workspace"), self.workspace
+        return PolicyTarget(platform, name, "workspace"), self.workspace
 
 
-def _told(whose: str, standing: Standing, form: CreditForm, zone: str) -> str:
-    spent, limit = form.show(standing.spent), form.show(standing.limit or 0)
+def _format_new_budget(whose: str, standing: BudgetStatus, form: CreditFormatter, zone: str) -> str:
+    spent, limit = form.format(standing.spent_micros), form.format(standing.limit_micros or 0)
     text = f"{whose} may spend {limit} credits a month, and spent {spent} this month."
-    if standing.spent < (standing.limit or 0):
+    if standing.spent_micros < (standing.limit_micros or 0):
         return text
-    return f"{text} So nothing that costs anything can be asked until it refills {day_told(standing.refills_at, zone)}."
+    return (
+        f"{text} So nothing that costs anything can be asked until it refills {format_date(standing.refills_at, zone)}."
+    )

@@ -3,9 +3,9 @@
 from bot.core.invocations import Invocation
 from bot.core.people import Rank
 from bot.core.replies import Reply
-from bot.credits.moments import day_told
-from bot.credits.overview import Standing
-from bot.credits.pricing import CreditForm
+from bot.credits.moments import format_date
+from bot.credits.overview import BudgetStatus
+from bot.credits.pricing import CreditFormatter
 from bot.dispatch.declaration import Command, command
 from bot.dispatch.services import Services
 
@@ -16,18 +16,20 @@ class QuotaBudgetShow(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by, credits_ = invocation.user, services.credits
-        zone = (await credits_.limits_of(by)).time_zone
-        here = await credits_.standing(by.platform, by.workspace)
-        lines = [_told("This workspace", here, credits_.form, zone)]
+        zone = (await credits_.get_limits(by)).time_zone
+        here = await credits_.get_workspace_budget_status(by.platform, by.workspace)
+        lines = [_format_standing("This workspace", here, credits_.formatter, zone)]
         if invocation.rank >= Rank.OWNER:
-            lines.append(_told("The whole bot", await credits_.bot_standing(), credits_.form, zone))
+            lines.append(
+                _format_standing("The whole bot", await credits_.get_bot_budget_status(), credits_.formatter, zone)
+            )
         return Reply(text="\n".join(lines), is_private=True)
 
 
-def _told(whose: str, standing: Standing, form: CreditForm, zone: str) -> str:
-    spent, held = form.show(standing.spent), form.show(standing.held)
-    running = f" {held} more are set aside for what is running." if standing.held else ""
-    if standing.limit is None:
+def _format_standing(whose: str, standing: BudgetStatus, form: CreditFormatter, zone: str) -> str:
+    spent, held = form.format(standing.spent_micros), form.format(standing.held_micros)
+    running = f" {held} more are set aside for what is running." if standing.held_micros else ""
+    if standing.limit_micros is None:
         return f"{whose} has no budget of its own, and spent {spent} credits this month.{running}"
-    refills = day_told(standing.refills_at, zone)
-    return f"{whose} spent {spent} of {form.show(standing.limit)} credits this month.{running} It refills {refills}."
+    refills = format_date(standing.refills_at, zone)
+    return f"{whose} spent {spent} of {form.format(standing.limit_micros)} credits this month.{running} It refills {refills}."

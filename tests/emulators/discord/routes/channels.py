@@ -1,7 +1,7 @@
 """Channels and threads: reading, changing, opening, joining, deleting, and showing that one types."""
 
-from tests.emulators.discord.calls import Answer, Call, Limited
-from tests.emulators.discord.payloads import channel_json, thread_json_for, thread_member_json
+from tests.emulators.discord.calls import DiscordRateLimitResponse, DiscordRequestContext, RouteResponse
+from tests.emulators.discord.payloads import channel_json, thread_json, thread_member_json
 from tests.emulators.discord.refusals import (
     CANNOT_SEND_TO_USER,
     THREAD_ARCHIVED,
@@ -9,144 +9,149 @@ from tests.emulators.discord.refusals import (
     UNKNOWN_MEMBER,
     UNKNOWN_USER,
     WRONG_CHANNEL_TYPE,
-    Refused,
+    DiscordErrorResponse,
 )
-from tests.emulators.discord.threads import archive, join, open_thread, open_thread_on
-from tests.emulators.discord.world import PRIVATE_THREAD, PUBLIC_THREAD, TEXT, Channel
+from tests.emulators.discord.threads import (
+    add_member_to_thread,
+    open_thread,
+    open_thread_on_message,
+    set_thread_archived,
+)
+from tests.emulators.discord.world import PRIVATE_THREAD, PUBLIC_THREAD, TEXT, DiscordChannelState
 
 ANNOUNCEMENTS = 5
 
 
-def get_channel(call: Call) -> Answer:
-    return 200, thread_json_for(call.channel(), call.world.bot)
+def get_channel(context: DiscordRequestContext) -> RouteResponse:
+    return 200, thread_json(context.get_channel(), context.state.bot)
 
 
-def update_channel(call: Call) -> Answer:
-    channel = call.channel()
-    is_own_thread = channel.is_thread and channel.owner is call.world.bot
+def update_channel(context: DiscordRequestContext) -> RouteResponse:
+    channel = context.get_channel()
+    is_own_thread = channel.is_thread and channel.owner is context.state.bot
     if not is_own_thread:
-        call.need(channel, "manage_threads" if channel.is_thread else "manage_channels")
-    wants_to_open = call.body.get("archived") is False
-    if channel.is_thread and channel.archived and not wants_to_open and set(call.body) - {"locked"}:
-        raise Refused(THREAD_ARCHIVED)
-    if call.body.get("name") not in (None, channel.name):
-        _rename(call, channel)
+        context.require_permissions(channel, "manage_threads" if channel.is_thread else "manage_channels")
+    wants_to_open = context.body.get("archived") is False
+    if channel.is_thread and channel.archived and not wants_to_open and set(context.body) - {"locked"}:
+        raise DiscordErrorResponse(THREAD_ARCHIVED)
+    if context.body.get("name") not in (None, channel.name):
+        _rename(context, channel)
     if channel.is_thread:
-        archived = channel.archived if call.body.get("archived") is None else bool(call.body["archived"])
-        archive(call.world, channel, archived=archived, locked=call.body.get("locked"))
+        archived = channel.archived if context.body.get("archived") is None else bool(context.body["archived"])
+        set_thread_archived(context.state, channel, archived=archived, locked=context.body.get("locked"))
     else:
-        channel.topic = call.body.get("topic", channel.topic)
-        channel.age_restricted = bool(call.body.get("nsfw", channel.age_restricted))
-        call.world.announce_channel("CHANNEL_UPDATE", channel)
+        channel.topic = context.body.get("topic", channel.topic)
+        channel.age_restricted = bool(context.body.get("nsfw", channel.age_restricted))
+        context.state.announce_channel("CHANNEL_UPDATE", channel)
     return 200, channel_json(channel)
 
 
-def _rename(call: Call, channel: Channel) -> None:
-    if wait := call.emulator.rate_limits.take_hidden("rename", call.parameters):
-        raise Limited(wait)
-    channel.name = call.body["name"]
+def _rename(context: DiscordRequestContext, channel: DiscordChannelState) -> None:
+    if wait := context.emulator.rate_limits.take_hidden("rename", context.parameters):
+        raise DiscordRateLimitResponse(wait)
+    channel.name = context.body["name"]
 
 
-def delete_channel(call: Call) -> Answer:
-    channel = call.channel()
-    call.need(channel, "manage_threads" if channel.is_thread else "manage_channels")
-    call.emulator.delete_channel(channel)
+def delete_channel(context: DiscordRequestContext) -> RouteResponse:
+    channel = context.get_channel()
+    context.require_permissions(channel, "manage_threads" if channel.is_thread else "manage_channels")
+    context.emulator.delete_channel(channel)
     return 200, channel_json(channel)
 
 
-def create_thread_from_message(call: Call) -> Answer:
-    channel = call.channel("create_public_threads", "read_message_history")
+def create_thread_from_message(context: DiscordRequestContext) -> RouteResponse:
+    channel = context.get_channel("create_public_threads", "read_message_history")
     if channel.kind not in (TEXT, ANNOUNCEMENTS):
-        raise Refused(WRONG_CHANNEL_TYPE)
-    message = call.message(channel)
+        raise DiscordErrorResponse(WRONG_CHANNEL_TYPE)
+    message = context.get_message(channel)
     if message.thread is not None:
-        raise Refused(THREAD_EXISTS)
-    minutes = call.body.get("auto_archive_duration") or 4320
-    thread = open_thread_on(call.world, message, call.world.bot, call.body["name"], minutes)
-    return 201, thread_json_for(thread, call.world.bot)
+        raise DiscordErrorResponse(THREAD_EXISTS)
+    minutes = context.body.get("auto_archive_duration") or 4320
+    thread = open_thread_on_message(context.state, message, context.state.bot, context.body["name"], minutes)
+    return 201, thread_json(thread, context.state.bot)
 
 
-def create_thread(call: Call) -> Answer:
-    kind = call.body.get("type") or PRIVATE_THREAD
-    channel = call.channel("create_public_threads" if kind == PUBLIC_THREAD else "create_private_threads")
+def create_thread(context: DiscordRequestContext) -> RouteResponse:
+    kind = context.body.get("type") or PRIVATE_THREAD
+    channel = context.get_channel("create_public_threads" if kind == PUBLIC_THREAD else "create_private_threads")
     if channel.kind not in (TEXT, ANNOUNCEMENTS):
-        raise Refused(WRONG_CHANNEL_TYPE)
-    minutes = call.body.get("auto_archive_duration") or 4320
-    thread = open_thread(call.world, channel, call.world.bot, call.body["name"], kind, minutes)
-    return 201, thread_json_for(thread, call.world.bot)
+        raise DiscordErrorResponse(WRONG_CHANNEL_TYPE)
+    minutes = context.body.get("auto_archive_duration") or 4320
+    thread = open_thread(context.state, channel, context.state.bot, context.body["name"], kind, minutes)
+    return 201, thread_json(thread, context.state.bot)
 
 
-def _thread(call: Call) -> Channel:
-    thread = call.channel()
+def _get_thread(context: DiscordRequestContext) -> DiscordChannelState:
+    thread = context.get_channel()
     if not thread.is_thread:
-        raise Refused(WRONG_CHANNEL_TYPE)
+        raise DiscordErrorResponse(WRONG_CHANNEL_TYPE)
     return thread
 
 
-def list_thread_members(call: Call) -> Answer:
-    thread = _thread(call)
+def list_thread_members(context: DiscordRequestContext) -> RouteResponse:
+    thread = _get_thread(context)
     return 200, [thread_member_json(thread, user) for user in thread.thread_members]
 
 
-def get_thread_member(call: Call) -> Answer:
-    thread = _thread(call)
+def get_thread_member(context: DiscordRequestContext) -> RouteResponse:
+    thread = _get_thread(context)
     for user in thread.thread_members:
-        if str(user.id) == call.parameters["user_id"]:
+        if str(user.id) == context.parameters["user_id"]:
             return 200, thread_member_json(thread, user)
-    raise Refused(UNKNOWN_MEMBER)
+    raise DiscordErrorResponse(UNKNOWN_MEMBER)
 
 
-def join_thread(call: Call) -> Answer:
-    thread = _thread(call)
+def join_thread(context: DiscordRequestContext) -> RouteResponse:
+    thread = _get_thread(context)
     if thread.archived:
-        raise Refused(THREAD_ARCHIVED)
-    join(call.world, thread, call.world.bot)
+        raise DiscordErrorResponse(THREAD_ARCHIVED)
+    add_member_to_thread(context.state, thread, context.state.bot)
     return 204, None
 
 
-def add_thread_member(call: Call) -> Answer:
-    thread = _thread(call)
+def add_thread_member(context: DiscordRequestContext) -> RouteResponse:
+    thread = _get_thread(context)
     if thread.archived:
-        raise Refused(THREAD_ARCHIVED)
-    user = call.world.users.get(int(call.parameters["user_id"]))
+        raise DiscordErrorResponse(THREAD_ARCHIVED)
+    user = context.state.users.get(int(context.parameters["user_id"]))
     if user is None or thread.guild is None or user.id not in thread.guild.members:
-        raise Refused(UNKNOWN_MEMBER)
-    join(call.world, thread, user)
+        raise DiscordErrorResponse(UNKNOWN_MEMBER)
+    add_member_to_thread(context.state, thread, user)
     return 204, None
 
 
-def leave_thread(call: Call) -> Answer:
-    thread = _thread(call)
-    thread.thread_members = [user for user in thread.thread_members if user is not call.world.bot]
+def leave_thread(context: DiscordRequestContext) -> RouteResponse:
+    thread = _get_thread(context)
+    thread.thread_members = [user for user in thread.thread_members if user is not context.state.bot]
     return 204, None
 
 
-def delete_thread_member(call: Call) -> Answer:
-    thread = call.channel("manage_threads")
-    thread.thread_members = [user for user in thread.thread_members if str(user.id) != call.parameters["user_id"]]
+def delete_thread_member(context: DiscordRequestContext) -> RouteResponse:
+    thread = context.get_channel("manage_threads")
+    thread.thread_members = [user for user in thread.thread_members if str(user.id) != context.parameters["user_id"]]
     return 204, None
 
 
-def archived_threads(call: Call) -> Answer:
-    found = [thread for thread in call.channel("read_message_history").threads if thread.archived]
+def list_archived_threads(context: DiscordRequestContext) -> RouteResponse:
+    found = [thread for thread in context.get_channel("read_message_history").threads if thread.archived]
     return 200, {"threads": [channel_json(thread) for thread in found], "members": [], "has_more": False}
 
 
-def trigger_typing(call: Call) -> Answer:
-    channel = call.channel()
-    call.need(channel, "send_messages_in_threads" if channel.is_thread else "send_messages")
-    channel.typing_at.append(call.world.clock.now())
-    call.world.changes.happened()
+def trigger_typing(context: DiscordRequestContext) -> RouteResponse:
+    channel = context.get_channel()
+    context.require_permissions(channel, "send_messages_in_threads" if channel.is_thread else "send_messages")
+    channel.typing_at.append(context.state.clock.now())
+    context.state.changes.notify()
     return 204, None
 
 
-def create_dm(call: Call) -> Answer:
-    user = call.world.users.get(int(call.body.get("recipient_id") or 0))
+def create_dm(context: DiscordRequestContext) -> RouteResponse:
+    user = context.state.users.get(int(context.body.get("recipient_id") or 0))
     if user is None:
-        raise Refused(UNKNOWN_USER)
-    if user is call.world.bot or user.bot:
-        raise Refused(CANNOT_SEND_TO_USER)
-    return 200, channel_json(call.world.direct_channel(user))
+        raise DiscordErrorResponse(UNKNOWN_USER)
+    if user is context.state.bot or user.bot:
+        raise DiscordErrorResponse(CANNOT_SEND_TO_USER)
+    return 200, channel_json(context.state.open_direct_channel(user))
 
 
 ROUTES = {
@@ -161,7 +166,7 @@ ROUTES = {
     "leave_thread": leave_thread,
     "add_thread_member": add_thread_member,
     "delete_thread_member": delete_thread_member,
-    "list_public_archived_threads": archived_threads,
+    "list_public_archived_threads": list_archived_threads,
     "trigger_typing_indicator": trigger_typing,
     "create_dm": create_dm,
 }

@@ -1,98 +1,104 @@
 """Registering commands, for the whole application or for one guild."""
 
-from tests.emulators.discord.calls import Answer, Call
-from tests.emulators.discord.command_rules import command_faults, command_set_faults, kind_of
+from tests.emulators.discord.calls import DiscordRequestContext, RouteResponse
+from tests.emulators.discord.command_rules import get_command_type, validate_command, validate_command_set
 from tests.emulators.discord.refusals import (
     TOO_MANY_NEW_COMMANDS,
     UNKNOWN_COMMAND,
     UNKNOWN_USER,
-    Refused,
-    check,
+    DiscordErrorResponse,
+    raise_if_invalid,
 )
 from tests.emulators.discord.world import Json
 
-MOST_CREATES_A_DAY = 200
+MAX_CREATES_PER_DAY = 200
 
 
-def _scope(call: Call) -> int | None:
+def _get_scope_guild_id(context: DiscordRequestContext) -> int | None:
     """The guild's id; None for the whole application."""
-    if int(call.parameters["application_id"]) != call.world.application_id:
-        raise Refused(UNKNOWN_USER)
-    return call.guild().id if "guild_id" in call.parameters else None
+    if int(context.parameters["application_id"]) != context.state.application_id:
+        raise DiscordErrorResponse(UNKNOWN_USER)
+    return context.get_guild().id if "guild_id" in context.parameters else None
 
 
-def _registered(call: Call) -> list[Json]:
-    scope = _scope(call)
+def _list_registered(context: DiscordRequestContext) -> list[Json]:
+    scope = _get_scope_guild_id(context)
     wanted = None if scope is None else str(scope)
-    return [command for command in call.world.commands.values() if command.get("guild_id") == wanted]
+    return [command for command in context.state.commands.values() if command.get("guild_id") == wanted]
 
 
-def _one(call: Call) -> Json:
-    for command in _registered(call):
-        if command["id"] == call.parameters["command_id"]:
+def _get_command(context: DiscordRequestContext) -> Json:
+    for command in _list_registered(context):
+        if command["id"] == context.parameters["command_id"]:
             return command
-    raise Refused(UNKNOWN_COMMAND)
+    raise DiscordErrorResponse(UNKNOWN_COMMAND)
 
 
-def list_commands(call: Call) -> Answer:
-    hide = call.query.get("with_localizations", "").lower() not in ("true", "1")
-    return 200, [_without_translations(command) if hide else command for command in _registered(call)]
+def list_commands(context: DiscordRequestContext) -> RouteResponse:
+    hide = context.query.get("with_localizations", "").lower() not in ("true", "1")
+    return 200, [_without_translations(command) if hide else command for command in _list_registered(context)]
 
 
-def get_command(call: Call) -> Answer:
-    return 200, _one(call)
+def get_command(context: DiscordRequestContext) -> RouteResponse:
+    return 200, _get_command(context)
 
 
-def replace_commands(call: Call) -> Answer:
-    wanted: list[Json] = call.body or []
-    check(list(command_set_faults(wanted)))
-    known = {(command["type"], command["name"]): command for command in _registered(call)}
-    kept = [_keep(call, command, known.get((kind_of(command), command["name"]))) for command in wanted]
+def replace_commands(context: DiscordRequestContext) -> RouteResponse:
+    wanted: list[Json] = context.body or []
+    raise_if_invalid(list(validate_command_set(wanted)))
+    known = {(command["type"], command["name"]): command for command in _list_registered(context)}
+    kept = [
+        _store_command(context, command, known.get((get_command_type(command), command["name"]))) for command in wanted
+    ]
     kept_ids = {command["id"] for command in kept}
     for old in known.values():
         if old["id"] not in kept_ids:
-            del call.world.commands[int(old["id"])]
-    call.world.changes.happened()
+            del context.state.commands[int(old["id"])]
+    context.state.changes.notify()
     return 200, kept
 
 
-def create_command(call: Call) -> Answer:
-    registered = _registered(call)
-    others = [one for one in registered if (one["type"], one["name"]) != (kind_of(call.body), call.body["name"])]
-    check(list(command_faults(call.body)))
-    check(list(command_set_faults([*others, call.body])))
+def create_command(context: DiscordRequestContext) -> RouteResponse:
+    registered = _list_registered(context)
+    others = [
+        one
+        for one in registered
+        if (one["type"], one["name"]) != (get_command_type(context.body), context.body["name"])
+    ]
+    raise_if_invalid(list(validate_command(context.body)))
+    raise_if_invalid(list(validate_command_set([*others, context.body])))
     old = next((command for command in registered if command not in others), None)
-    made = _keep(call, call.body, old)
-    call.world.changes.happened()
+    made = _store_command(context, context.body, old)
+    context.state.changes.notify()
     return (200 if old else 201), made
 
 
-def edit_command(call: Call) -> Answer:
-    old = _one(call)
-    changed = {**old, **call.body}
-    check(list(command_faults(changed)))
-    return 200, _keep(call, changed, old)
+def edit_command(context: DiscordRequestContext) -> RouteResponse:
+    old = _get_command(context)
+    changed = {**old, **context.body}
+    raise_if_invalid(list(validate_command(changed)))
+    return 200, _store_command(context, changed, old)
 
 
-def delete_command(call: Call) -> Answer:
-    del call.world.commands[int(_one(call)["id"])]
-    call.world.changes.happened()
+def delete_command(context: DiscordRequestContext) -> RouteResponse:
+    del context.state.commands[int(_get_command(context)["id"])]
+    context.state.changes.notify()
     return 204, None
 
 
-def _keep(call: Call, wanted: Json, old: Json | None) -> Json:
+def _store_command(context: DiscordRequestContext, wanted: Json, old: Json | None) -> Json:
     """Changed in place where it was registered before: its id stays."""
     if old is None:
-        call.emulator.commands_created_today += 1
-        if call.emulator.commands_created_today > MOST_CREATES_A_DAY:
-            raise Refused(TOO_MANY_NEW_COMMANDS)
-    scope = _scope(call)
+        context.emulator.commands_created_today += 1
+        if context.emulator.commands_created_today > MAX_CREATES_PER_DAY:
+            raise DiscordErrorResponse(TOO_MANY_NEW_COMMANDS)
+    scope = _get_scope_guild_id(context)
     powers = wanted.get("default_member_permissions")
     made: Json = {
-        "id": old["id"] if old else str(call.world.ids.next()),
-        "application_id": str(call.world.application_id),
-        "version": str(call.world.ids.next()),
-        "type": kind_of(wanted),
+        "id": old["id"] if old else str(context.state.ids.next()),
+        "application_id": str(context.state.application_id),
+        "version": str(context.state.ids.next()),
+        "type": get_command_type(wanted),
         "name": wanted["name"],
         "name_localizations": wanted.get("name_localizations"),
         "description": wanted.get("description") or "",
@@ -107,7 +113,7 @@ def _keep(call: Call, wanted: Json, old: Json | None) -> Json:
         made["options"] = wanted["options"]
     if scope is not None:
         made["guild_id"] = str(scope)
-    call.world.commands[int(made["id"])] = made
+    context.state.commands[int(made["id"])] = made
     return made
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from tests.emulators.discord.calls import Answer, Call, Limited
-from tests.emulators.discord.interactions import Interaction
+from tests.emulators.discord.calls import DiscordRateLimitResponse, DiscordRequestContext, RouteResponse
+from tests.emulators.discord.interactions import DiscordInteractionState
 from tests.emulators.discord.message_payloads import message_json
-from tests.emulators.discord.messages import EPHEMERAL, Message
+from tests.emulators.discord.messages import EPHEMERAL, DiscordMessageState
 from tests.emulators.discord.posting import create_message, delete_message, edit_message
 from tests.emulators.discord.refusals import (
     THREAD_ARCHIVED,
@@ -13,90 +13,98 @@ from tests.emulators.discord.refusals import (
     UNKNOWN_CHANNEL,
     UNKNOWN_MESSAGE,
     UNKNOWN_WEBHOOK,
-    Refused,
+    DiscordErrorResponse,
 )
-from tests.emulators.discord.routes.interactions import answer_traits
-from tests.emulators.discord.threads import wake
+from tests.emulators.discord.routes.interactions import build_response_fields
+from tests.emulators.discord.threads import activate_thread
 
 
-def _interaction(call: Call) -> Interaction:
-    token = call.parameters["webhook_token"]
-    interaction = next((one for one in call.world.interactions.values() if one.token == token), None)
-    if interaction is None or call.parameters["webhook_id"] != str(call.world.application_id):
-        raise Refused(UNKNOWN_WEBHOOK)
+def _get_interaction(context: DiscordRequestContext) -> DiscordInteractionState:
+    token = context.parameters["webhook_token"]
+    interaction = next((one for one in context.state.interactions.values() if one.token == token), None)
+    if interaction is None or context.parameters["webhook_id"] != str(context.state.application_id):
+        raise DiscordErrorResponse(UNKNOWN_WEBHOOK)
     if interaction.is_expired:
-        raise Refused(TOKEN_EXPIRED)
+        raise DiscordErrorResponse(TOKEN_EXPIRED)
     if interaction.channel.is_deleted:
-        raise Refused(UNKNOWN_CHANNEL)
-    if not interaction.is_answered:
-        call.records.violation(call.request, f"{interaction} is used before it is acknowledged")
-        raise Refused(UNKNOWN_WEBHOOK)
+        raise DiscordErrorResponse(UNKNOWN_CHANNEL)
+    if not interaction.is_acknowledged:
+        context.request_log.record_violation(context.request, f"{interaction} is used before it is acknowledged")
+        raise DiscordErrorResponse(UNKNOWN_WEBHOOK)
     return interaction
 
 
-def _original(call: Call) -> Message:
-    found = _interaction(call).original
+def _get_original_message(context: DiscordRequestContext) -> DiscordMessageState:
+    found = _get_interaction(context).original_message
     if found is None or found.is_deleted:
-        raise Refused(UNKNOWN_MESSAGE)
+        raise DiscordErrorResponse(UNKNOWN_MESSAGE)
     return found
 
 
-def _by_id(call: Call) -> Message:
-    interaction = _interaction(call)
-    mine = [*interaction.replies, *([interaction.original] if interaction.original else [])]
+def _get_message(context: DiscordRequestContext) -> DiscordMessageState:
+    interaction = _get_interaction(context)
+    mine = [*interaction.replies, *([interaction.original_message] if interaction.original_message else [])]
     for message in mine:
-        if str(message.id) == call.parameters["message_id"] and not message.is_deleted:
+        if str(message.id) == context.parameters["message_id"] and not message.is_deleted:
             return message
-    raise Refused(UNKNOWN_MESSAGE)
+    raise DiscordErrorResponse(UNKNOWN_MESSAGE)
 
 
-def execute_webhook(call: Call) -> Answer:
-    interaction = _interaction(call)
-    call.expect_allowed_mentions(call.body or {})
-    original = interaction.original
+def execute_webhook(context: DiscordRequestContext) -> RouteResponse:
+    interaction = _get_interaction(context)
+    context.check_allowed_mentions(context.body or {})
+    original = interaction.original_message
     if original is not None and original.is_thinking and not original.is_deleted:
         # The first followup takes the place of “is thinking”, and stays as private as that was.
-        if _wants_privacy(call) and not original.is_ephemeral:
-            call.records.violation(call.request, "a private followup took the place of a public “is thinking”")
-        return 200, call.wrote(edit_message(call.world, original, call.draft))
-    wait = call.emulator.rate_limits.take_hidden("followup", {"channel_id": str(interaction.channel.id)})
+        if _is_ephemeral_requested(context) and not original.is_ephemeral:
+            context.request_log.record_violation(
+                context.request, "a private followup took the place of a public “is thinking”"
+            )
+        return 200, context.serialize_written_message(edit_message(context.state, original, context.draft))
+    wait = context.emulator.rate_limits.take_hidden("followup", {"channel_id": str(interaction.channel.id)})
     if wait:
-        raise Limited(wait)
-    traits = answer_traits(interaction) | {"kind": 0, "reference": None}
-    if _wants_privacy(call):
+        raise DiscordRateLimitResponse(wait)
+    traits = build_response_fields(interaction) | {"kind": 0, "reference": None}
+    if _is_ephemeral_requested(context):
         traits["visible_to"] = interaction.user
-    message = create_message(call.world, interaction.channel, call.world.bot, call.draft, **traits)
+    message = create_message(context.state, interaction.channel, context.state.bot, context.draft, **traits)
     interaction.replies.append(message)
-    wake(call.world, interaction.channel, call.world.bot)
-    call.world.changes.happened()
-    return 200, call.wrote(message)
+    activate_thread(context.state, interaction.channel, context.state.bot)
+    context.state.changes.notify()
+    return 200, context.serialize_written_message(message)
 
 
-def _wants_privacy(call: Call) -> bool:
-    return bool(int((call.body or {}).get("flags") or 0) & EPHEMERAL)
+def _is_ephemeral_requested(context: DiscordRequestContext) -> bool:
+    return bool(int((context.body or {}).get("flags") or 0) & EPHEMERAL)
 
 
-def _reading(find: Callable[[Call], Message]) -> Callable[[Call], Answer]:
+def _create_reader(
+    find: Callable[[DiscordRequestContext], DiscordMessageState],
+) -> Callable[[DiscordRequestContext], RouteResponse]:
     return lambda call: (200, message_json(find(call)))
 
 
-def _editing(find: Callable[[Call], Message]) -> Callable[[Call], Answer]:
-    def edit(call: Call) -> Answer:
+def _create_editor(
+    find: Callable[[DiscordRequestContext], DiscordMessageState],
+) -> Callable[[DiscordRequestContext], RouteResponse]:
+    def edit(call: DiscordRequestContext) -> RouteResponse:
         message = find(call)
-        call.expect_allowed_mentions(call.body or {})
-        interaction = _interaction(call)
-        if message is interaction.message_pressed:
-            interaction.edited_pressed_message = True
+        call.check_allowed_mentions(call.body or {})
+        interaction = _get_interaction(call)
+        if message is interaction.source_message:
+            interaction.has_edited_source_message = True
         if message.channel.is_thread and message.channel.archived:
-            raise Refused(THREAD_ARCHIVED)
-        return 200, call.wrote(edit_message(call.world, message, call.draft))
+            raise DiscordErrorResponse(THREAD_ARCHIVED)
+        return 200, call.serialize_written_message(edit_message(call.state, message, call.draft))
 
     return edit
 
 
-def _deleting(find: Callable[[Call], Message]) -> Callable[[Call], Answer]:
-    def delete(call: Call) -> Answer:
-        delete_message(call.world, find(call))
+def _create_deleter(
+    find: Callable[[DiscordRequestContext], DiscordMessageState],
+) -> Callable[[DiscordRequestContext], RouteResponse]:
+    def delete(call: DiscordRequestContext) -> RouteResponse:
+        delete_message(call.state, find(call))
         return 204, None
 
     return delete
@@ -104,10 +112,10 @@ def _deleting(find: Callable[[Call], Message]) -> Callable[[Call], Answer]:
 
 ROUTES = {
     "execute_webhook": execute_webhook,
-    "get_original_webhook_message": _reading(_original),
-    "update_original_webhook_message": _editing(_original),
-    "delete_original_webhook_message": _deleting(_original),
-    "get_webhook_message": _reading(_by_id),
-    "update_webhook_message": _editing(_by_id),
-    "delete_webhook_message": _deleting(_by_id),
+    "get_original_webhook_message": _create_reader(_get_original_message),
+    "update_original_webhook_message": _create_editor(_get_original_message),
+    "delete_original_webhook_message": _create_deleter(_get_original_message),
+    "get_webhook_message": _create_reader(_get_message),
+    "update_webhook_message": _create_editor(_get_message),
+    "delete_webhook_message": _create_deleter(_get_message),
 }

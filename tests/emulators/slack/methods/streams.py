@@ -1,101 +1,103 @@
 """chat.startStream, appendStream and stopStream."""
 
-from tests.emulators.slack.blocks import block_faults
-from tests.emulators.slack.journal import Refused
-from tests.emulators.slack.messages import Json, Message
+from tests.emulators.slack.blocks import validate_blocks
+from tests.emulators.slack.journal import SlackErrorResponse
+from tests.emulators.slack.messages import Json, SlackMessageState
 from tests.emulators.slack.methods.agents import SESSION_STATUSES
-from tests.emulators.slack.methods.chat import checked_blocks, own_message
-from tests.emulators.slack.methods.registry import Asked, method
-from tests.emulators.slack.streams import Stream
-from tests.emulators.slack.workspace import Channel
+from tests.emulators.slack.methods.chat import create_own_message, parse_blocks
+from tests.emulators.slack.methods.registry import SlackRequestContext, method
+from tests.emulators.slack.streams import SlackStreamState
+from tests.emulators.slack.workspace import SlackChannelState
 
 
 @method("chat.startStream")
-async def start_stream(asked: Asked) -> Json:
-    channel = asked.channel_to_write()
-    _check_recipient(asked)
-    thread_ts = _thread(asked, channel)
-    slack = asked.slack
-    message = own_message(asked, channel, thread_ts)
-    life = slack.options.lifetimes.stream
-    stream = Stream(slack.clock, life, slack.clock.now(), asked.args["recipient_user_id"])
-    _take(asked, stream)
+async def start_stream(context: SlackRequestContext) -> Json:
+    channel = context.get_writable_channel()
+    _check_recipient(context)
+    thread_ts = _resolve_thread(context, channel)
+    slack = context.slack
+    message = create_own_message(context, channel, thread_ts)
+    life = slack.options.lifetimes.stream_seconds
+    stream = SlackStreamState(slack.clock, life, slack.clock.now(), context.args["recipient_user_id"])
+    _append(context, stream)
     message.stream = stream
-    channel.add(message)
-    asked.team.clear_status(channel.id, thread_ts)
-    asked.team.session(channel.id, thread_ts or message.ts)["status"] = "processing"
-    slack.events.message(message)
+    channel.add_message(message)
+    context.team.clear_status(channel.id, thread_ts)
+    context.team.get_session(channel.id, thread_ts or message.ts)["status"] = "processing"
+    slack.event_sender.send_message_posted(message)
     return {"channel": channel.id, "ts": message.ts}
 
 
 @method("chat.appendStream")
-async def append_stream(asked: Asked) -> Json:
-    channel = asked.channel_to_write()
-    message, stream = _own_stream(asked, channel)
+async def append_stream(context: SlackRequestContext) -> Json:
+    channel = context.get_writable_channel()
+    message, stream = _get_own_stream(context, channel)
     _check_live(stream)
-    if asked.args.get("markdown_text") is None and not asked.args.get("chunks"):
-        raise Refused("no_text")
-    _take(asked, stream)
-    message.keep(asked.slack.clock.now())
+    if context.args.get("markdown_text") is None and not context.args.get("chunks"):
+        raise SlackErrorResponse("no_text")
+    _append(context, stream)
+    message.record_version(context.slack.clock.now())
     return {"channel": channel.id, "ts": message.ts}
 
 
 @method("chat.stopStream")
-async def stop_stream(asked: Asked) -> Json:
-    channel = asked.channel_to_write()
-    message, stream = _own_stream(asked, channel)
+async def stop_stream(context: SlackRequestContext) -> Json:
+    channel = context.get_writable_channel()
+    message, stream = _get_own_stream(context, channel)
     _check_live(stream)
-    status = asked.args.get("session_status", "active")
+    status = context.args.get("session_status", "active")
     if status not in SESSION_STATUSES:
-        raise Refused("invalid_arguments")
-    blocks, before = checked_blocks(asked), message.as_json()
-    _take(asked, stream)
-    stream.ended = "stopped"
+        raise SlackErrorResponse("invalid_arguments")
+    blocks, before = parse_blocks(context), message.to_json()
+    _append(context, stream)
+    stream.end_reason = "stopped"
     message.text, message.blocks = stream.text, [*stream.blocks, *blocks]
-    message.keep(asked.slack.clock.now())
-    asked.team.session(channel.id, message.thread_ts or message.ts)["status"] = status
-    asked.slack.events.changed(message, before)
-    return {"channel": channel.id, "ts": message.ts, "message": message.as_json()}
+    message.record_version(context.slack.clock.now())
+    context.team.get_session(channel.id, message.thread_ts or message.ts)["status"] = status
+    context.slack.event_sender.send_message_changed(message, before)
+    return {"channel": channel.id, "ts": message.ts, "message": message.to_json()}
 
 
-def _check_recipient(asked: Asked) -> None:
+def _check_recipient(context: SlackRequestContext) -> None:
     """Both are wanted everywhere: in channels by the documentation, in DMs by experience. Raises Refused."""
     for name in ("recipient_user_id", "recipient_team_id"):
-        if not asked.args.get(name):
-            raise Refused(f"missing_{name}")
-    asked.person("recipient_user_id")
-    if asked.args["recipient_team_id"] != asked.team.id:
-        raise Refused("team_not_found")
+        if not context.args.get(name):
+            raise SlackErrorResponse(f"missing_{name}")
+    context.get_person("recipient_user_id")
+    if context.args["recipient_team_id"] != context.team.id:
+        raise SlackErrorResponse("team_not_found")
 
 
-def _thread(asked: Asked, channel: Channel) -> str | None:
-    thread_ts = asked.thread_ts(channel)
+def _resolve_thread(context: SlackRequestContext, channel: SlackChannelState) -> str | None:
+    thread_ts = context.resolve_thread_ts(channel)
     if thread_ts is None and channel.type != "channel":
-        raise Refused("channel_type_not_supported")  # a stream of its own is for channels only
+        raise SlackErrorResponse("channel_type_not_supported")  # a stream of its own is for channels only
     return thread_ts
 
 
-def _own_stream(asked: Asked, channel: Channel) -> tuple[Message, Stream]:
-    message = asked.own_message(channel, "message_not_owned_by_app")
+def _get_own_stream(
+    context: SlackRequestContext, channel: SlackChannelState
+) -> tuple[SlackMessageState, SlackStreamState]:
+    message = context.get_own_message(channel, "message_not_owned_by_app")
     if message.stream is None:
-        raise Refused("message_not_in_streaming_state")
+        raise SlackErrorResponse("message_not_in_streaming_state")
     return message, message.stream
 
 
-def _check_live(stream: Stream) -> None:
+def _check_live(stream: SlackStreamState) -> None:
     """Raises Refused. What a person stopped takes nothing any more, not even the app's own stop."""
-    if stream.ended == "stopped_by_user":
-        raise Refused("stopped_by_user")
+    if stream.end_reason == "stopped_by_user":
+        raise SlackErrorResponse("stopped_by_user")
     if not stream.is_live:
-        raise Refused("message_not_in_streaming_state")
+        raise SlackErrorResponse("message_not_in_streaming_state")
 
 
-def _take(asked: Asked, stream: Stream) -> None:
-    chunks = asked.args.get("chunks")
+def _append(context: SlackRequestContext, stream: SlackStreamState) -> None:
+    chunks = context.args.get("chunks")
     for chunk in chunks or ():
         if isinstance(chunk, dict) and chunk.get("type") == "blocks":
             blocks = chunk.get("blocks", [])
-            if faults := block_faults(blocks, asked.team, "message"):
+            if faults := validate_blocks(blocks, context.team, "message"):
                 messages = [f"[ERROR] {fault}" for fault in faults]
-                raise Refused("invalid_blocks", response_metadata={"messages": messages})
-    stream.take(asked.args.get("markdown_text"), chunks)
+                raise SlackErrorResponse("invalid_blocks", response_metadata={"messages": messages})
+    stream.append(context.args.get("markdown_text"), chunks)

@@ -1,55 +1,55 @@
 """users, usergroups and reactions."""
 
-from tests.emulators.slack.journal import Refused
+from tests.emulators.slack.journal import SlackErrorResponse
 from tests.emulators.slack.messages import Json
-from tests.emulators.slack.methods.registry import Asked, method
+from tests.emulators.slack.methods.registry import SlackRequestContext, method
 
 
 @method("users.info")
-async def info(asked: Asked) -> Json:
-    if asked.args["user"] == asked.team.bot_user:
-        return {"user": {"id": asked.team.bot_user, "name": "easel", "real_name": "Easel", "is_bot": True}}
-    person = asked.person("user")
-    locale = {"locale": person.locale} if asked.args.get("include_locale") else {}
-    return {"user": person.as_json() | locale}
+async def get_user(context: SlackRequestContext) -> Json:
+    if context.args["user"] == context.team.bot_user_id:
+        return {"user": {"id": context.team.bot_user_id, "name": "easel", "real_name": "Easel", "is_bot": True}}
+    person = context.get_person("user")
+    locale = {"locale": person.locale} if context.args.get("include_locale") else {}
+    return {"user": person.to_json() | locale}
 
 
 @method("usergroups.list")
-async def list_groups(asked: Asked) -> Json:
+async def list_user_groups(context: SlackRequestContext) -> Json:
     told = [
-        {"id": group.id, "team_id": asked.team.id, "handle": group.handle, "name": group.handle, "is_usergroup": True}
-        | ({"users": group.members} if asked.args.get("include_users") else {})
-        for group in asked.team.groups
+        {"id": group.id, "team_id": context.team.id, "handle": group.handle, "name": group.handle, "is_usergroup": True}
+        | ({"users": group.members} if context.args.get("include_users") else {})
+        for group in context.team.groups
     ]
     return {"usergroups": told}
 
 
 @method("usergroups.users.list")
-async def group_members(asked: Asked) -> Json:
-    for group in asked.team.groups:
-        if group.id == asked.args["usergroup"]:
+async def list_user_group_members(context: SlackRequestContext) -> Json:
+    for group in context.team.groups:
+        if group.id == context.args["usergroup"]:
             return {"users": group.members}
-    raise Refused("no_such_subteam")
+    raise SlackErrorResponse("no_such_subteam")
 
 
 @method("reactions.add")
-async def react(asked: Asked) -> Json:
-    channel = asked.channel_to_write()
-    message = asked.message(channel, "timestamp")
-    name = asked.args["name"]
+async def add_reaction(context: SlackRequestContext) -> Json:
+    channel = context.get_writable_channel()
+    message = context.get_message(channel, "timestamp")
+    name = context.args["name"]
     if ":" in name or not name:
-        raise Refused("invalid_name")
+        raise SlackErrorResponse("invalid_name")
     if name in message.reactions:
-        raise Refused("already_reacted")
+        raise SlackErrorResponse("already_reacted")
     message.reactions.append(name)
     return {}
 
 
 @method("reactions.remove")
-async def unreact(asked: Asked) -> Json:
-    channel = asked.channel()
-    message = asked.message(channel, "timestamp")
-    if asked.args["name"] not in message.reactions:
-        raise Refused("no_reaction")
-    message.reactions.remove(asked.args["name"])
+async def remove_reaction(context: SlackRequestContext) -> Json:
+    channel = context.get_channel()
+    message = context.get_message(channel, "timestamp")
+    if context.args["name"] not in message.reactions:
+        raise SlackErrorResponse("no_reaction")
+    message.reactions.remove(context.args["name"])
     return {}

@@ -1,31 +1,31 @@
 """views: modals opened, pushed and updated, and the Home tab."""
 
-from tests.emulators.slack.journal import Refused
+from tests.emulators.slack.journal import SlackErrorResponse
 from tests.emulators.slack.messages import Json
-from tests.emulators.slack.methods.registry import Asked, method
+from tests.emulators.slack.methods.registry import SlackRequestContext, method
 
 
 @method("views.open")
-async def open_view(asked: Asked) -> Json:
-    person = asked.slack.triggers.exchange(str(asked.args.get("trigger_id", "")), asked.team)
-    return {"view": asked.slack.views.open(person, asked.args["view"]).as_json()}
+async def open_view(context: SlackRequestContext) -> Json:
+    person = context.slack.triggers.exchange(str(context.args.get("trigger_id", "")), context.team)
+    return {"view": context.slack.views.open(person, context.args["view"]).to_json()}
 
 
 @method("views.push")
-async def push(asked: Asked) -> Json:
-    person = asked.slack.triggers.exchange(str(asked.args.get("trigger_id", "")), asked.team)
-    return {"view": asked.slack.views.push(person, asked.args["view"]).as_json()}
+async def push_view(context: SlackRequestContext) -> Json:
+    person = context.slack.triggers.exchange(str(context.args.get("trigger_id", "")), context.team)
+    return {"view": context.slack.views.push(person, context.args["view"]).to_json()}
 
 
 @method("views.update")
-async def update(asked: Asked) -> Json:
-    view = asked.slack.views.find(asked.args.get("view_id", ""), asked.args.get("external_id", ""))
-    if view.person.team is not asked.team:
-        raise Refused("not_found")
-    return {"view": asked.slack.views.update(view, asked.args["view"], asked.args.get("hash")).as_json()}
+async def update_view(context: SlackRequestContext) -> Json:
+    view = context.slack.views.find(context.args.get("view_id", ""), context.args.get("external_id", ""))
+    if view.person.team is not context.team:
+        raise SlackErrorResponse("not_found")
+    return {"view": context.slack.views.update(view, context.args["view"], context.args.get("hash")).to_json()}
 
 
 @method("views.publish")
-async def publish(asked: Asked) -> Json:
-    person = asked.person("user_id")
-    return {"view": asked.slack.views.publish(person, asked.args["view"], asked.args.get("hash")).as_json()}
+async def publish_view(context: SlackRequestContext) -> Json:
+    person = context.get_person("user_id")
+    return {"view": context.slack.views.publish(person, context.args["view"], context.args.get("hash")).to_json()}

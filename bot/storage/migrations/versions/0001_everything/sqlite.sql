@@ -135,11 +135,11 @@ CREATE TABLE predictions (
 	state TEXT DEFAULT '' NOT NULL,
 	predict_seconds FLOAT,
 	metrics JSON DEFAULT '{}' NOT NULL,
-	cost BIGINT,
+	cost_micros BIGINT,
 	created_at DATETIME NOT NULL,
 	submitted_at DATETIME,
 	CONSTRAINT predictions_pkey PRIMARY KEY (id),
-	CONSTRAINT predictions_cost_not_negative CHECK (cost >= 0),
+	CONSTRAINT predictions_cost_not_negative CHECK (cost_micros >= 0),
 	CONSTRAINT predictions_seconds_not_negative CHECK (predict_seconds >= 0)
 )
 
@@ -245,11 +245,11 @@ CREATE TABLE jobs (
 	conversation TEXT DEFAULT '' NOT NULL,
 	state TEXT DEFAULT '' NOT NULL,
 	is_private BOOLEAN DEFAULT 0 NOT NULL,
-	told_about BIGINT DEFAULT '0' NOT NULL,
-	told_at_most BIGINT DEFAULT '0' NOT NULL,
-	cost BIGINT,
+	estimate_micros BIGINT DEFAULT '0' NOT NULL,
+	max_micros BIGINT DEFAULT '0' NOT NULL,
+	cost_micros BIGINT,
 	weight INTEGER DEFAULT '1' NOT NULL,
-	queue_turn FLOAT,
+	queue_time FLOAT,
 	reuse_key TEXT DEFAULT '' NOT NULL,
 	reuses TEXT DEFAULT '' NOT NULL,
 	owner TEXT DEFAULT '' NOT NULL,
@@ -258,15 +258,15 @@ CREATE TABLE jobs (
 	run_after DATETIME,
 	cancel_by TEXT DEFAULT '' NOT NULL,
 	error TEXT DEFAULT '' NOT NULL,
-	told_at DATETIME,
+	notified_at DATETIME,
 	created_at DATETIME NOT NULL,
 	updated_at DATETIME NOT NULL,
 	forgotten_at DATETIME,
 	steps TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT jobs_pkey PRIMARY KEY (id),
 	CONSTRAINT jobs_state CHECK (state IN ('accepted', 'queued', 'submitting', 'running', 'finished', 'failed', 'cancelled', 'delivered', 'undeliverable')),
-	CONSTRAINT jobs_told_not_negative CHECK (told_about >= 0 AND told_at_most >= 0),
-	CONSTRAINT jobs_cost_not_negative CHECK (cost >= 0),
+	CONSTRAINT jobs_told_not_negative CHECK (estimate_micros >= 0 AND max_micros >= 0),
+	CONSTRAINT jobs_cost_not_negative CHECK (cost_micros >= 0),
 	CONSTRAINT jobs_weight_not_negative CHECK (weight >= 0),
 	CONSTRAINT jobs_prediction_fkey FOREIGN KEY(prediction) REFERENCES predictions (id)
 )
@@ -287,7 +287,7 @@ CREATE INDEX jobs_remembered ON jobs (created_at) WHERE forgotten_at IS NULL
 
 CREATE UNIQUE INDEX jobs_request_key ON jobs (request_key)
 
-CREATE INDEX jobs_waited_for ON jobs (created_at) WHERE (state IN ('accepted', 'queued', 'submitting', 'running', 'finished') OR state IN ('failed', 'cancelled') AND told_at IS NULL)
+CREATE INDEX jobs_waited_for ON jobs (created_at) WHERE (state IN ('accepted', 'queued', 'submitting', 'running', 'finished') OR state IN ('failed', 'cancelled') AND notified_at IS NULL)
 
 CREATE TABLE ledger (
 	id INTEGER NOT NULL,
