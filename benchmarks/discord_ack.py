@@ -28,17 +28,17 @@ from pydantic import SecretStr
 
 from benchmarks.speech import compute_percentile
 from bot.app import App
-from bot.cli.garbage import freeze_startup_objects
+from bot.cli.run import freeze_startup_objects
+from bot.core.backend import PredictionState, RunEnded, RunEvent, RunStarted
 from bot.core.clock import SystemClock
 from bot.core.models import Model
 from bot.core.people import Workspace
-from bot.core.predictions import PredictionState, RunEnded, RunEvent, RunStarted
-from bot.platforms.discord.addresses import use_api, use_gateway
+from bot.platforms.discord.discord_py_internals import use_api, use_gateway
 from bot.settings import Settings
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.emulators.discord.interactions import DiscordInteractionState
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.world import DiscordGuildState
+from tests.emulators.discord.state import DiscordGuildState
 from tests.fakes.backend import ScriptedBackend
 
 ROOT = Path(__file__).parents[1]
@@ -185,7 +185,8 @@ class AckMeasurement:
     def __str__(self) -> str:
         fared = self.bot
         return (
-            f"p50 {self.p50 * 1000:.0f} ms, p99 {self.p99 * 1000:.0f} ms, worst {max(self.delay_seconds) * 1000:.0f} ms; "
+            f"p50 {self.p50 * 1000:.0f} ms, p99 {self.p99 * 1000:.0f} ms, "
+            f"worst {max(self.delay_seconds) * 1000:.0f} ms; "
             f"loop lag p99 {fared.lag_p99_seconds * 1000:.0f} ms, worst {fared.lag_worst_seconds * 1000:.0f} ms, "
             f"{fared.cpu_share:.0%} of a core, {fared.waiting_share:.0%} waiting for one, {fared.in_flight} in flight; "
             f"loop lag p99 of the local Discord {compute_percentile(self.lag_seconds, 99) * 1000:.0f} ms"

@@ -28,11 +28,11 @@ from benchmarks.speech import (
     make_prose,
     measure_speech,
 )
-from bot.cli.garbage import freeze_startup_objects
+from bot.cli.run import freeze_startup_objects
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.world import DiscordChannelState
+from tests.emulators.discord.state import DiscordChannelState
 from tests.platforms.discord.town import Town, is_done
 
 ROUND_TRIP_SECONDS = 0.08

@@ -20,9 +20,9 @@ from bot.core.people import User
 from bot.credits.ledger import Ledger
 from bot.credits.limits import UserLimits
 from bot.credits.pricing import CreditFormatter
-from bot.credits.proof import verify_ledger
+from bot.credits.verification import verify_ledger
 from bot.storage.database import Database
-from tests.fakes.rows import NOW, make_job
+from tests.fakes.samples import NOW, make_job
 from tests.postgres import find_binaries, run_server
 
 PAIRS = 2_000

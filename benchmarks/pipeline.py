@@ -23,18 +23,17 @@ from pydantic import SecretStr
 
 from bot.app import App
 from bot.backends.replicate.backend import ReplicateBackend
+from bot.core.backend import RunEnded, RunEvent
 from bot.core.clock import SystemClock
 from bot.core.invocations import Invocation
 from bot.core.models import Model
 from bot.core.people import User
-from bot.core.predictions import RunEnded, RunEvent
 from bot.core.replies import MessageRef, Reply, Tone
-from bot.sandbox.server import SandboxOptions
-from bot.sandbox.thread import SandboxThread
+from bot.sandbox.server import SandboxOptions, SandboxThread
 from bot.settings import Settings
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.platform import FakePlatform
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL
 from tests.postgres import find_binaries, run_server
 
 JOBS = 20

@@ -26,16 +26,15 @@ import httpx
 from aiohttp import web
 
 from benchmarks.pipeline import RequestCounter, format_milliseconds
-from bot.backends.replicate.addresses import StreamAddresses
 from bot.backends.replicate.backend import ReplicateBackend, make_webhook_url_builder
+from bot.backends.replicate.streams import StreamAddresses
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import load_catalogue
-from bot.core.backend import RunNotification
+from bot.core.backend import PredictionState, RunEnded, RunNotification, RunSnapshot, TextDelta
 from bot.core.clock import SystemClock
 from bot.core.errors import BackendBusy
 from bot.core.json import JSON
 from bot.core.models import Model
-from bot.core.predictions import PredictionState, RunEnded, RunSnapshot, TextDelta
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 20
@@ -335,7 +334,8 @@ class LoadMeasurement:
     def __str__(self) -> str:
         ended = f"{self.finished} of {STREAMS_AT_ONCE} to their end in {self.seconds:.1f} s"
         cost = f"{self.cpu_seconds:.1f} s of CPU, +{self.megabytes:.0f} MB"
-        return f"{ended}, {cost}, loop lag p99 {self.lag_p99_seconds * 1000:.0f} ms, first word {self.first_word_seconds:.2f} s"
+        lag = f"loop lag p99 {self.lag_p99_seconds * 1000:.0f} ms"
+        return f"{ended}, {cost}, {lag}, first word {self.first_word_seconds:.2f} s"
 
 
 async def measure_load(client: BenchmarkClient) -> LoadMeasurement:

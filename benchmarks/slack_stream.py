@@ -34,7 +34,7 @@ from benchmarks.speech import (
     make_prose,
     measure_speech,
 )
-from bot.cli.garbage import freeze_startup_objects
+from bot.cli.run import freeze_startup_objects
 from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.people import SlackPerson
 from tests.platforms.slack.office import Office, create_office, create_options
@@ -104,7 +104,7 @@ def read_answer(telling: SpeechRun, asked_at: float, messages: Sequence[SlackMes
 async def open_slack_stream_bench(now: Callable[[], float] = time.monotonic) -> AsyncIterator[SlackStreamBench]:
     """A fresh office for each run: Slack must have nothing to complain of at its end."""
     with tempfile.TemporaryDirectory() as folder:
-        far = create_options(round_trip=ROUND_TRIP_SECONDS)
+        far = create_options(round_trip_seconds=ROUND_TRIP_SECONDS)
         office = await create_office(Path(folder), options=far, daily_credits=10**6, monthly_budget_usd=10**6)
         speaker = SpeechBackend(office.clock, now)
         office.backend = speaker  # type: ignore[assignment]  # another script

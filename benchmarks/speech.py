@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from bot.core.backend import PredictionState, RunEnded, RunEvent, RunPending, RunStarted, TextDelta
 from bot.core.clock import Clock
 from bot.core.models import Model
-from bot.core.predictions import PredictionState, RunEnded, RunEvent, RunPending, RunStarted, TextDelta
 from tests.fakes.backend import RunScript, ScriptedBackend
 
 FIRST_TOKEN_SECONDS = 0.4

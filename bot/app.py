@@ -23,30 +23,28 @@ from bot.core.platform import Platform, PlatformConnection
 from bot.credits.credits import Credits
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditFormatter
-from bot.dispatch import budget_notices
-from bot.dispatch.consent import Confirmations
+from bot.dispatch import notices
+from bot.dispatch.confirmation import Confirmations
+from bot.dispatch.declaration import Services
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
-from bot.dispatch.ranks import Authorizer
-from bot.dispatch.services import Services
+from bot.dispatch.roles import Authorizer
+from bot.jobs.fair_queue import JobQueues
 from bot.jobs.inbox import Inbox
 from bot.jobs.jobs import Jobs
 from bot.jobs.presenting import Presenter
-from bot.jobs.queue import JobQueues
 from bot.jobs.recovery import Recovery
 from bot.jobs.retention import Retention
 from bot.jobs.retention import RetentionLimits as RetentionLimits
 from bot.jobs.runner import Runner
-from bot.jobs.usual_times import UsualTimes
-from bot.jobs.work import JobServices
+from bot.jobs.work import JobServices, UsualTimes
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
-from bot.platforms.discord.access import DiscordConfig
-from bot.platforms.web.door import Authenticator
-from bot.platforms.web.page import PageRoutes
+from bot.platforms.discord.config import DiscordConfig
+from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.platform import WebPlatform
-from bot.server.health import HealthCheck
-from bot.server.server import Server
+from bot.platforms.web.routes import PageRoutes
+from bot.server.server import HealthCheck, Server
 from bot.settings import Owner, Settings
 from bot.storage.database import Database
 
@@ -94,7 +92,7 @@ class App:
             self.database, self.clock, _list_allowed_workspaces(settings), everyone, settings.retention_days
         )
         self.notices = Notices(self.platforms, moderation, everyone)
-        tell = partial(budget_notices.send_budget_alert, self.notices, form)
+        tell = partial(notices.send_budget_alert, self.notices, form)
         self.credits = Credits(self.database, policies, form, self.clock, tell)
         presenter = Presenter(form, catalogue, badge)
         times = UsualTimes(self.database, self.clock)
@@ -117,12 +115,8 @@ class App:
         services = Services(
             self.jobs, conversations, catalogue, self.credits, moderation, self.notices, self.media, MENU
         )
-        self.dispatcher = Dispatcher(
-            services,
-            Authorizer(everyone, moderation),
-            self.notices,
-            Confirmations(self.database, self.clock, self.media),
-        )
+        confirmations = Confirmations(self.database, self.clock, self.media)
+        self.dispatcher = Dispatcher(services, Authorizer(everyone, moderation), self.notices, confirmations)
         self.connections: list[PlatformConnection] = []
         self.recovery = Recovery(
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
@@ -267,8 +261,8 @@ def _connect_discord(app: App) -> PlatformConnection:
 
 
 def _connect_slack(app: App) -> PlatformConnection:
+    from bot.platforms.slack.config import SlackConfig
     from bot.platforms.slack.connection import SlackConnection
-    from bot.platforms.slack.keys import SlackConfig
 
     settings = app.settings
     keys = SlackConfig(

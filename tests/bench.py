@@ -14,14 +14,14 @@ from bot.core.jobs import Job
 from bot.core.people import Channel, User
 from bot.core.platform import MessageLimits
 from bot.core.replies import Reply
+from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.declaration import Command
-from bot.dispatch.parser import parse_command
-from bot.dispatch.presses import ButtonPress
+from bot.dispatch.parsing import parse_command
 from bot.settings import Owner, Settings
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.clock import ManualClock
 from tests.fakes.platform import FakePlatform, ShownMessage
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL
 from tests.storage.raw import jobs_with_open_holds
 
 TIMEOUT_SECONDS = 10.0

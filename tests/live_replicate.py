@@ -23,16 +23,16 @@ from typing import Any
 import httpx
 from aiohttp import web
 
-from bot.backends.replicate import adoption
+from bot.backends.replicate import client
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.schema import ReplicatePrediction, parse_prediction
-from bot.backends.replicate.signatures import is_recent, is_signature_valid
+from bot.backends.replicate.outputs import ReplicatePrediction, parse_prediction
+from bot.backends.replicate.webhooks import is_recent, is_signature_valid
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import load_catalogue
+from bot.core.backend import RunEnded
 from bot.core.clock import SystemClock
 from bot.core.errors import EaselError
 from bot.core.json import JSON
-from bot.core.predictions import RunEnded
 
 COSTS_USD = {
     "two pictures by flux-schnell": 0.006,
@@ -102,7 +102,7 @@ async def check_adoption(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
     yield LiveVerdict(
         "the list has the fields that adoption reads", not lacking, f"{seen}; all: {', '.join(sorted(listed))}"
     )
-    same = adoption.is_same_run(parse_prediction(listed), PICTURE, inputs)
+    same = client.is_same_run(parse_prediction(listed), PICTURE, inputs)
     kept = {name: listed.get("input", {}).get(name) for name in inputs}
     yield LiveVerdict("the listed input equals what was sent", same, json.dumps(kept)[:300])
     found = await live.backend.find(PICTURE, inputs, created_after=since)

@@ -13,7 +13,7 @@ from bot.core.replies import Tone
 from bot.storage.policies import Policy
 from tests.bench import Bench
 from tests.fakes.backend import make_png
-from tests.fakes.rows import ANA, NOW
+from tests.fakes.samples import ANA, NOW
 
 
 async def refused(bench: Bench, line: str, image: bytes | None = None) -> str:

@@ -9,7 +9,7 @@ import pytest
 from bot.sandbox.faults import FaultKind, SandboxFault
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests import live_replicate
-from tests.backends.waiting import wait_until
+from tests.backends.clock import wait_until
 
 ITEMS = (
     "a new prediction is in the list",

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bot.catalogue.options import OPTION_KINDS
-from bot.catalogue.values import explain_mismatch, format_value
+from bot.catalogue.option_mapping import OPTION_KINDS, explain_mismatch, format_value
 from bot.core.json import JSON
+from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
 from bot.core.models import InputRule, Model
-from bot.core.published import FieldKind, ModelSchema, SchemaField
 
 _NUMBER_KINDS = {FieldKind.INTEGER, FieldKind.NUMBER}
 
@@ -107,7 +106,8 @@ def _check_kind(option: str, rule: InputRule, field: SchemaField) -> Iterator[st
     elif not rule.is_file and field.kinds == {FieldKind.FILE}:
         yield f"takes a file for {field.name}: add file = true to inputs.{option}."
     elif _is_number(option, rule) and not field.kinds & _NUMBER_KINDS and FieldKind.OTHER not in field.kinds:
-        yield f"takes {_format_kinds(field)} for {field.name}, and {option} is a number: use expands in inputs.{option}."
+        kinds = _format_kinds(field)
+        yield f"takes {kinds} for {field.name}, and {option} is a number: use expands in inputs.{option}."
 
 
 def _check_choices(option: str, rule: InputRule, field: SchemaField) -> Iterator[str]:
@@ -116,8 +116,8 @@ def _check_choices(option: str, rule: InputRule, field: SchemaField) -> Iterator
     taken = [str(choice) for choice in field.choices]
     if refused := [choice for choice in rule.choices if choice not in taken]:
         yield (
-            f"does not take {', '.join(refused)} for {field.name}: take {_choose_pronoun(refused)} out of the choices of "
-            f"inputs.{option}; it takes {', '.join(taken)}."
+            f"does not take {', '.join(refused)} for {field.name}: take {_choose_pronoun(refused)} out of the "
+            f"choices of inputs.{option}; it takes {', '.join(taken)}."
         )
     elif not rule.choices:
         listed = ", ".join(format_value(choice) for choice in taken)
@@ -136,9 +136,11 @@ def _check_bounds(option: str, rule: InputRule, field: SchemaField) -> Iterator[
         return
     low, high = field.minimum, field.maximum
     if low is not None and (rule.minimum is None or rule.minimum < low):
-        yield f"takes {field.name} from {low:g} on{_format_difference(rule.minimum)}: set minimum = {low:g} in inputs.{option}."
+        ours = _format_difference(rule.minimum)
+        yield f"takes {field.name} from {low:g} on{ours}: set minimum = {low:g} in inputs.{option}."
     if high is not None and (rule.maximum is None or rule.maximum > high):
-        yield f"takes {field.name} up to {high:g}{_format_difference(rule.maximum)}: set maximum = {high:g} in inputs.{option}."
+        ours = _format_difference(rule.maximum)
+        yield f"takes {field.name} up to {high:g}{ours}: set maximum = {high:g} in inputs.{option}."
 
 
 def _format_difference(ours: float | None) -> str:

@@ -1,19 +1,70 @@
-"""A catalogue entry drafted from what a model publishes. Its price is left to the owner: backends do not publish it."""
+"""Write TOML that people read: each value on one line, no character that plays tricks on a terminal."""
 
+import os
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import tomlkit
+from tomlkit.items import Comment, Item
 
-from bot.catalogue.loading import PRICE_PLACEHOLDER
-from bot.catalogue.mapping import InputTable, list_mapped_fields, map_options
-from bot.catalogue.toml import comment_item, dump, flatten_text, value_item
+from bot.catalogue.loading import BUILT_IN_PATH, PRICE_PLACEHOLDER, CatalogueError
+from bot.catalogue.option_mapping import InputTable, list_mapped_fields, map_options
 from bot.core.errors import EaselError
 from bot.core.json import JSON
+from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
 from bot.core.models import OutputKind, Task
-from bot.core.published import FieldKind, ModelSchema, SchemaField
+
+_UNSAFE = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Surrogates, which no file can hold, and controls of line ends and writing direction."""
+
+
+def value_item(value: JSON | date | Mapping[str, JSON | date]) -> Item:
+    """Return a value for a TOML table, mappings as inline tables. Raises `ValueError` for None: TOML has no null."""
+    if value is None:
+        raise ValueError("TOML has no null")
+    if isinstance(value, Mapping):
+        table = tomlkit.inline_table()
+        for name, inner in value.items():
+            table.append(name, value_item(inner))
+        return table
+    if isinstance(value, list):
+        array = tomlkit.array()
+        for inner in value:
+            array.append(value_item(inner))
+        return array
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return tomlkit.item(int(value))
+    return tomlkit.item(value)
+
+
+def comment_item(text: str) -> Comment:
+    """Return a comment of one line; no character of the text can end it."""
+    return tomlkit.comment(flatten_text(text))
+
+
+def dump(document: tomlkit.TOMLDocument) -> str:
+    """Return the document as text. Unsafe characters can stand in strings only, so each becomes an escape."""
+    return _UNSAFE.sub(_escape, tomlkit.dumps(document))
+
+
+def flatten_text(text: str) -> str:
+    """Return a text without line breaks and control characters."""
+    visible = "".join(character if character.isprintable() else " " for character in _UNSAFE.sub(" ", text))
+    return " ".join(visible.split())
+
+
+def _escape(match: re.Match[str]) -> str:
+    # A lone surrogate has no escape either: TOML knows whole characters only.
+    code = ord(match[0])
+    return f"\\u{0xFFFD if 0xD800 <= code <= 0xDFFF else code:04x}"
+
+
+# MERGED A catalogue entry drafted from what a model publishes. Its price is left to the owner: backends do not
+# MERGED publish it.
 
 _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.IMAGINE: ("prompt",),
@@ -205,3 +256,37 @@ def _shorten(text: str) -> str:
     if len(text) <= _MAX_DESCRIPTION_CHARACTERS:
         return text
     return text[:_MAX_DESCRIPTION_CHARACTERS].rsplit(" ", 1)[0].rstrip(",;:") + "…"
+
+
+# MERGED A drafted entry put into a catalogue file: at its end, and only if the file is whole before and after.
+
+
+def append_entry(path: Path, draft: CatalogueDraft) -> None:
+    """Add the draft. A file that is not there begins as a copy of the built-in catalogue, whose place it takes.
+
+    Raises `CatalogueError` when the key is taken, or when the file cannot be read.
+    """
+    text = _read_text(path if path.exists() else BUILT_IN_PATH)
+    if draft.key in _parse_table_names(text, path):
+        raise CatalogueError(f"[{draft.key}] is in {path.name} already; give the new entry another name with --key.")
+    longer = f"{text.rstrip()}\n\n{draft.text}"
+    _parse_table_names(longer, path)
+    # Written beside it and moved over it: a crash leaves the old catalogue or the new one, never half of one.
+    beside = path.with_name(f"{path.name}.new")
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    beside.write_text(longer, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"The catalogue {path.name} cannot be read: {error}.") from error
+
+
+def _parse_table_names(text: str, path: Path) -> set[str]:
+    try:
+        return set(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogueError(f"The catalogue {path.name} cannot be read: {error}.") from error

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.cli.documents import find_documents
-from bot.cli.failing import print_errors
-from bot.sandbox.server import SandboxOptions
-from bot.sandbox.thread import SandboxThread
+from bot.cli.sandbox import find_documents
+from bot.cli.terminal import print_errors
+from bot.sandbox.server import SandboxOptions, SandboxThread
 from bot.settings import Settings, load_settings
 from bot.telemetry import logs
 
@@ -69,8 +68,8 @@ async def _run_command(settings: Settings, line: str, output: Path | None) -> in
 
 
 def _serve_page(given: argparse.Namespace, sandbox: SandboxThread) -> int:
-    from bot.cli.serving import serve
-    from bot.platforms.web.demo_door import DemoAuthenticator
+    from bot.cli.run import serve
+    from bot.platforms.web.sessions import DemoAuthenticator
 
     port = given.port if given.port is not None else int(os.environ.get("PORT") or 0)
     settings = _make_settings(sandbox, load_settings().data_dir / "demo", port)

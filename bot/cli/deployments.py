@@ -4,11 +4,9 @@ import argparse
 from collections.abc import Sequence
 
 from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.deployments import MAX_INSTANCES, MAX_MIN_INSTANCES, ReplicateDeployment
-from bot.backends.replicate.hardware import list_hardware
-from bot.cli.columns import format_columns
-from bot.cli.failing import print_errors
-from bot.cli.replicate import qualify_name, run_with_client
+from bot.backends.replicate.deployments import MAX_INSTANCES, MAX_MIN_INSTANCES, ReplicateDeployment, list_hardware
+from bot.cli.replicate_client import qualify_name, run_with_client
+from bot.cli.terminal import format_columns, print_errors
 from bot.core.errors import InputRefused, PredictionGone
 from bot.settings import Settings
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from bot.app import App
-from bot.cli import doctor_discord, doctor_slack
-from bot.cli.findings import DoctorCheck, DoctorFinding
+from bot.cli import doctor_platforms
+from bot.cli.doctor_platforms import DoctorCheck, DoctorFinding
 from bot.core.errors import EaselError
 from bot.settings import Settings, SettingsError, load_settings
 
@@ -101,10 +101,10 @@ LOCAL_CHECKS: tuple[DoctorCheck, ...] = (
     _check_sqlite,
     _check_data_dir,
     _check_database,
-    *doctor_slack.SLACK_LOCAL_CHECKS,
+    *doctor_platforms.SLACK_LOCAL_CHECKS,
 )
 REMOTE_CHECKS: tuple[DoctorCheck, ...] = (
     _check_replicate,
-    *doctor_discord.DISCORD_REMOTE_CHECKS,
-    *doctor_slack.SLACK_REMOTE_CHECKS,
+    *doctor_platforms.DISCORD_REMOTE_CHECKS,
+    *doctor_platforms.SLACK_REMOTE_CHECKS,
 )

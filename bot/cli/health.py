@@ -4,7 +4,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
-from bot.cli.failing import print_errors
+from bot.cli.terminal import print_errors
 from bot.settings import load_settings
 
 TIMEOUT_SECONDS = 5

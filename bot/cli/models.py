@@ -7,15 +7,13 @@ from pathlib import Path
 
 from bot.backends.replicate.client import ReplicateClient
 from bot.catalogue.checking import CatalogueFinding, check_model
-from bot.catalogue.drafting import CatalogueDraft, draft_entry
+from bot.catalogue.drafting import CatalogueDraft, append_entry, draft_entry
 from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
-from bot.catalogue.writing import append_entry
-from bot.cli.columns import format_columns, sanitise_line
-from bot.cli.failing import print_errors
-from bot.cli.replicate import run_with_client
+from bot.cli.replicate_client import run_with_client
+from bot.cli.terminal import format_columns, print_errors, sanitise_line
 from bot.core.errors import InputRefused, PredictionGone
+from bot.core.model_schema import ModelSchema
 from bot.core.models import Model, Price, PriceUnit, Task
-from bot.core.published import ModelSchema
 from bot.settings import Settings, SettingsError, load_settings
 
 _MICROS_PER_USD = 1_000_000

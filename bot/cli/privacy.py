@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.app import App
-from bot.cli.failing import print_errors
+from bot.cli.terminal import print_errors
 from bot.core.errors import BadOption, UserError
-from bot.core.forgetting import PersonKey
 from bot.core.people import User
-from bot.jobs.personal import PersonalData
+from bot.core.personal_data import PersonKey
+from bot.jobs.deletion import PersonalData
 from bot.settings import load_settings
 
 

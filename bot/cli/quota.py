@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.app import App
-from bot.cli.failing import print_errors
+from bot.cli.terminal import print_errors
 from bot.core.errors import BadOption, UserError
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Reply
-from bot.credits.proof import verify_ledger
+from bot.credits.verification import verify_ledger
 from bot.dispatch.forms import fill_form
-from bot.dispatch.parser import find_command, parse_command
+from bot.dispatch.parsing import find_command, parse_command
 from bot.settings import Settings, load_settings
 
 DEFAULT_PLACE = "web:page"

@@ -1,14 +1,28 @@
-"""`python -m bot sandbox`: the Replicate-compatible server alone, with its token printed."""
+"""The documents that the sandbox's guide answers from: the README and docs/ of this project."""
 
 import argparse
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
-from bot.cli.documents import find_documents
-from bot.cli.failing import print_errors
-from bot.cli.signals import wait_for_stop_signal
+from bot.cli.terminal import print_errors, wait_for_stop_signal
 from bot.sandbox.ids import new_api_token
 from bot.sandbox.server import Sandbox, SandboxOptions
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_INSTALLED = _PACKAGE / "documents"
+"""The copy that an installed package carries (pyproject.toml, force-include)."""
+
+
+def find_documents() -> tuple[Path, ...]:
+    """Return the README and each page of docs/, from a source checkout or from an installed package."""
+    readme = _PACKAGE.parent / "README.md"
+    if not _INSTALLED.is_dir():
+        return (readme, *sorted((_PACKAGE.parent / "docs").glob("*.md")))
+    return tuple(sorted(_INSTALLED.glob("*.md")))
+
+
+# MERGED `python -m bot sandbox`: the Replicate-compatible server alone, with its token printed.
 
 
 @print_errors

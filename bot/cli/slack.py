@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from bot.cli.failing import print_errors
+from bot.cli.terminal import print_errors
 from bot.commands import MENU
 from bot.platforms.slack.manifest import create_manifest, render_yaml
 from bot.settings import load_settings

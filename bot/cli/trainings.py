@@ -9,12 +9,11 @@ from pathlib import Path
 
 from bot.backends.replicate.client import ReplicateClient
 from bot.backends.replicate.trainings import ReplicateTraining
-from bot.cli.columns import format_columns, sanitise_line
-from bot.cli.failing import print_errors
-from bot.cli.replicate import qualify_name, run_with_client
+from bot.cli.replicate_client import qualify_name, run_with_client
+from bot.cli.terminal import format_columns, print_errors, sanitise_line
 from bot.core.errors import InputRefused, PredictionGone
 from bot.core.json import JSON
-from bot.core.published import FieldKind, SchemaField
+from bot.core.model_schema import FieldKind, SchemaField
 from bot.settings import Settings
 
 _MAX_TRAININGS = 50

@@ -8,11 +8,10 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.cli.failing import print_errors
+from bot.cli.terminal import print_errors
 from bot.core.clock import SystemClock
 from bot.core.errors import DatabaseInUse, UserError
-from bot.platforms.web.administration import ADMIN_PATH, KEY_FILE, run_admin_request
-from bot.platforms.web.visitors import INVITATION_DAYS, WebUsers
+from bot.platforms.web.users import ADMIN_PATH, INVITATION_DAYS, KEY_FILE, WebUsers, run_admin_request
 from bot.settings import Settings, load_settings
 from bot.storage.database import Database
 

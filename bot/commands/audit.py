@@ -6,16 +6,15 @@ from datetime import datetime
 
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
-from bot.core.naming import format_channel, format_person_link, format_role
 from bot.core.people import Rank
+from bot.core.platform_syntax import format_channel, format_person_link, format_role
 from bot.core.replies import Reply
 from bot.credits.pricing import CreditFormatter
-from bot.dispatch.declaration import Command, PersonOption, command, option
-from bot.dispatch.services import Services
+from bot.dispatch.declaration import Command, PersonOption, Services, command, option
 from bot.dispatch.workspace_settings import get_settings
-from bot.moderation.desk import USER_ID_FACTS
+from bot.moderation.admin import USER_ID_FACTS
+from bot.moderation.durations import format_end, load_time_zone
 from bot.moderation.settings import SETTING_PREFIX, format_setting_key
-from bot.moderation.spans import format_end, load_time_zone
 from bot.storage.moderation import AuditRow
 
 KINDS: Mapping[str, str] = {

@@ -2,9 +2,7 @@
 
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task
-from bot.dispatch.autocomplete import models_for
-from bot.dispatch.declaration import Command, command, option
-from bot.dispatch.services import Services
+from bot.dispatch.declaration import Command, Services, command, models_for, option
 
 
 @command("caption", task=Task.CAPTION, contexts={"picture": "Caption"})

@@ -4,10 +4,8 @@ from bot.conversations.conversations import Question
 from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Model, Task
-from bot.dispatch.autocomplete import models_for
-from bot.dispatch.declaration import Command, command, option
-from bot.dispatch.services import Services
-from bot.dispatch.speaking import may_continue_conversation
+from bot.dispatch.declaration import Command, Services, command, models_for, option
+from bot.dispatch.plain_text import may_continue_conversation
 from bot.moderation.settings import WorkspaceSettings
 
 DEFAULT_MAX_TOKENS = 1024

@@ -1,13 +1,12 @@
 """/help: what can be asked, drawn from the menu."""
 
 from bot.core.invocations import Invocation
-from bot.core.naming import format_option
 from bot.core.people import Rank
+from bot.core.platform_syntax import format_option
 from bot.core.replies import Reply
-from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, command, option
+from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, Services, command, option
 from bot.dispatch.forms import format_bounds
-from bot.dispatch.parser import find_command
-from bot.dispatch.services import Services
+from bot.dispatch.parsing import find_command
 
 
 @command("help", private=True)

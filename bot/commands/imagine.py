@@ -2,9 +2,7 @@
 
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task
-from bot.dispatch.autocomplete import models_for
-from bot.dispatch.declaration import Command, command, option
-from bot.dispatch.services import Services
+from bot.dispatch.declaration import Command, Services, command, models_for, option
 
 ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "4:5", "5:4", "21:9", "9:21")
 

@@ -5,8 +5,8 @@ from bot.core.invocations import Invocation
 from bot.core.jobs import Job, JobState
 from bot.core.people import Rank, User
 from bot.core.replies import Button, Reply
-from bot.dispatch.declaration import Command, command, option
-from bot.dispatch.services import Services
+from bot.dispatch.button_actions import is_job_visible
+from bot.dispatch.declaration import Command, Services, command, option
 
 MAX_SHOWN = 20
 MAX_BUTTONS = 10
@@ -53,3 +53,71 @@ def _format_line(n: int, job: Job, services: Services) -> str:
     price = f"at most {services.credits.formatter.format(job.max_micros)} credits"
     title = services.catalogue.get(job.model).title
     return f"{n}. {job.user.name}: /{job.command} {words} · {title} · {state}, {span} · {price} · `{job.id}`"
+
+
+# MERGED /show: any job again, with living buttons.
+
+_STATES = {JobState.DELIVERED: "done", JobState.UNDELIVERABLE: "done, but could not be shown"}
+"""What people would not call by the name it has here."""
+
+
+@command("show", private=True)
+class Show(Command):
+    """Show a job again, or list your latest."""
+
+    job: str | None = option("Which job? Your latest ten if you say nothing.", default=None)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        if not self.job:
+            return _format_list(await services.jobs.list_recent(invocation.user))
+        job = await services.jobs.get(self.job)
+        if job is None or not is_job_visible(job, invocation.user, invocation.channel):
+            raise JobNotFound(f"There is no job called “{self.job}” that you can see here.")
+        return await services.jobs.render(job)
+
+
+def _format_list(jobs: list[Job]) -> Reply:
+    if not jobs:
+        return Reply(text="You have not asked for anything yet. Try `/imagine a lighthouse at dusk`.", is_private=True)
+    lines = [
+        f"- `{job.id}` {f'/{job.command} {_shorten_request(job)}'.strip()} · {_STATES.get(job.state, job.state)}"
+        for job in jobs
+    ]
+    return Reply(text="\n".join(["Your latest jobs:", *lines]), is_private=True)
+
+
+def _shorten_request(job: Job) -> str:
+    words = str(job.options.get("prompt") or job.options.get("message") or job.options.get("question") or "")
+    return words if len(words) <= 60 else f"{words[:57]}…"
+
+
+# MERGED /cancel: stop what is running.
+
+
+@command("cancel", private=True)
+class Cancel(Command):
+    """Stop your latest job, or the one you name."""
+
+    job: str | None = option("Which job? Your latest if you say nothing.", default=None)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        job = await self._wanted(invocation.user, services)
+        if job is None or not await services.jobs.cancel(job, invocation.user):
+            raise JobNotFound("That is over already: there is nothing left to stop.")
+        return Reply(text=f"Stopping /{job.command} `{job.id}`.", is_private=True)
+
+    async def _wanted(self, user: User, services: Services) -> Job | None:
+        if not self.job:
+            running = await services.jobs.list_open(user)
+            if not running:
+                raise JobNotFound("Nothing of yours is running.")
+            return running[0]
+        job = await services.jobs.get(self.job)
+        # Somebody else's job is not told apart from none. Moderators stop it by its own button.
+        if job is None or (job.user.platform, job.user.workspace, job.user.id) != (
+            user.platform,
+            user.workspace,
+            user.id,
+        ):
+            raise JobNotFound(f"You have no job called “{self.job}”. /show lists your latest.")
+        return job

@@ -4,8 +4,7 @@ from bot.core.invocations import Invocation
 from bot.core.models import Model, PriceUnit, Task
 from bot.core.replies import Reply
 from bot.credits.pricing import CreditFormatter, estimate_cost
-from bot.dispatch.declaration import Command, command, option
-from bot.dispatch.services import Services
+from bot.dispatch.declaration import Command, Services, command, option
 
 
 @command("models", private=True)

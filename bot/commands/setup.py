@@ -3,13 +3,12 @@
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
-from bot.core.naming import format_option
 from bot.core.people import Rank, User
+from bot.core.platform_syntax import format_option
 from bot.core.replies import Reply
 from bot.credits.limits import WORKSPACE_MONTH
 from bot.credits.policies import PolicyTarget
-from bot.dispatch.declaration import ChannelOption, Command, RoleOption, command, option
-from bot.dispatch.services import Services
+from bot.dispatch.declaration import ChannelOption, Command, RoleOption, Services, command, option
 from bot.dispatch.workspace_settings import (
     change_settings,
     format_settings,

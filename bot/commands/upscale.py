@@ -1,12 +1,10 @@
 """/upscale: a picture made larger."""
 
+from bot.core.backend import InputFile
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.json import JSON
 from bot.core.models import Task
-from bot.core.predictions import InputFile
-from bot.dispatch.autocomplete import models_for
-from bot.dispatch.declaration import Command, command, option
-from bot.dispatch.services import Services
+from bot.dispatch.declaration import Command, Services, command, models_for, option
 
 
 @command("upscale", task=Task.UPSCALE, contexts={"picture": "Upscale"})

@@ -2,12 +2,11 @@
 
 from bot.core.invocations import Invocation
 from bot.core.replies import Reply
-from bot.credits.moments import format_date, format_time
+from bot.core.time_format import format_date, format_time
+from bot.credits.formatting import format_budget
 from bot.credits.pricing import CreditFormatter
-from bot.credits.statements import Statement
-from bot.credits.telling import format_budget
-from bot.dispatch.declaration import Command, command, option
-from bot.dispatch.services import Services
+from bot.credits.spending import Statement
+from bot.dispatch.declaration import Command, Services, command, option
 
 
 @command("usage", private=True)

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.conversations.templates import render_prompt
-from bot.conversations.trimming import chain_turns, trim_turns
+from bot.conversations.prompts import chain_turns, render_prompt, trim_turns
 from bot.core.clock import Clock
-from bot.core.conversations import Conversation, Turn, TurnRole
 from bot.core.errors import JobNotFound
 from bot.core.ids import new_id
-from bot.core.invocations import EarlierMessage
+from bot.core.invocations import Conversation, EarlierMessage, Turn, TurnRole
 from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.storage.database import Database

@@ -1,11 +1,54 @@
-"""One call of a command, as a platform hands it over."""
+"""A chat that goes on, and the messages of it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 
-from bot.core.conversations import TurnRole
+from bot.core.json import JSON
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
+
+
+class TurnRole(StrEnum):
+    """Who speaks in a turn."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A chat that goes on, one for each channel and thread."""
+
+    id: str
+    platform: str
+    workspace: str
+    channel: str
+    thread: str
+    model: str
+    system: str
+    starter: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation. `files` are SHA-256s of kept pictures."""
+
+    id: str
+    conversation: str
+    role: TurnRole
+    text: str
+    created_at: datetime
+    parent: str = ""
+    job: str = ""
+    user: str = ""
+    files: tuple[str, ...] = ()
+    platform_message: str = ""
+
+
+# MERGED One call of a command, as a platform hands it over.
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +111,23 @@ class Invocation:
     """The price, in micros, that the person agreed to by a button."""
     is_confirmed: bool = False
     """Whether the person was asked and agreed: see `dispatch.consent`."""
+
+
+# MERGED What waits for somebody's answer: an ask that costs much, a deletion to be confirmed, a deletion to be
+# MERGED finished.
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAction:
+    """One thing that waits, for one person, until it is taken or expires."""
+
+    id: str
+    kind: str
+    """`consent` (buttons that go ahead or not) or `erasure` (a person's data that is being deleted)."""
+    platform: str
+    workspace: str
+    channel: str
+    user: str
+    facts: Mapping[str, JSON]
+    created_at: datetime
+    expires_at: datetime

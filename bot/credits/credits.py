@@ -8,16 +8,23 @@ from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.credits.accounts import get_bot_budget, get_next_month_start, parse_window_start
-from bot.credits.admission import check_permissions, check_rate, is_model_allowed
 from bot.credits.alerts import AlertSender, BudgetAlerts
 from bot.credits.ledger import Ledger
-from bot.credits.limits import UserLimits
-from bot.credits.overview import BudgetStatus, Overview, Spender, build_budget_status, build_overview, list_spenders
+from bot.credits.limits import UserLimits, check_permissions, check_rate, is_model_allowed
 from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
 from bot.credits.pricing import CreditFormatter
-from bot.credits.statements import Statement, build_statement
+from bot.credits.spending import (
+    BudgetStatus,
+    Overview,
+    Spender,
+    Statement,
+    build_budget_status,
+    build_overview,
+    build_statement,
+    list_spenders,
+    read_workspace_budget_status,
+)
 from bot.credits.wallets import Wallets
-from bot.credits.windows import read_workspace_budget_status
 from bot.storage.database import Database, Transaction
 
 

@@ -13,11 +13,11 @@ from bot.core.errors import BudgetExceeded, InsufficientFunds, OutOfCredits
 from bot.core.ids import new_id
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import User
+from bot.core.time_format import format_date, format_weekday
 from bot.credits.accounts import format_actor, get_next_day_start, list_accounts
 from bot.credits.limits import UserLimits
-from bot.credits.moments import format_date, format_weekday
 from bot.credits.pricing import CreditFormatter
-from bot.credits.windows import read_prior_usage
+from bot.credits.spending import read_prior_usage
 from bot.storage.database import Transaction
 from bot.telemetry import metrics
 

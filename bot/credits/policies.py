@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from bot.core.clock import Clock
-from bot.core.fresh import TtlCache
 from bot.core.json import JSON
 from bot.core.people import Channel, User
+from bot.core.ttl_cache import TtlCache
 from bot.credits.accounts import format_actor
 from bot.credits.limits import (
     BOT_MONTH,

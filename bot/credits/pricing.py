@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
+from bot.core.backend import InputFile, RunMetrics
 from bot.core.json import JSON
 from bot.core.models import Model, Price, PriceUnit
 from bot.core.money import Estimate
-from bot.core.predictions import InputFile, RunMetrics
 
 BYTES_PER_TOKEN = 4
 """A usual token of English in UTF-8 bytes. No token is shorter than one byte, so bytes bound tokens from above."""
@@ -114,9 +114,9 @@ class CreditFormatter:
         """The same, rounded up: for what is missing."""
         return f"{ceil(micros * 10 / self.micros_per_credit) / 10:,.1f}".removesuffix(".0")
 
-    def to_micros(self, credits: float) -> int:
+    def to_micros(self, amount_credits: float) -> int:
         """Credits as a person types them, in micros."""
-        return round(credits * self.micros_per_credit)
+        return round(amount_credits * self.micros_per_credit)
 
     def format_estimate(self, estimate: Estimate) -> str:
         """The price before: "3 credits", or "about 5, at most 59 credits"."""

@@ -8,12 +8,12 @@ from bot.core.clock import Clock
 from bot.core.errors import BadOption, DuplicateEntry
 from bot.core.json import JSON
 from bot.core.money import Account, Entry, EntryKind
-from bot.core.naming import format_person_link, is_platform_id
 from bot.core.people import User
+from bot.core.platform_syntax import format_person_link, is_platform_id
 from bot.credits.accounts import format_actor, get_granted_wallet, list_window_accounts
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditFormatter
-from bot.credits.windows import RESET_DAY, RESET_MONTH, read_workspace_budget_status
+from bot.credits.spending import RESET_DAY, RESET_MONTH, read_workspace_budget_status
 from bot.storage.database import Database, Transaction
 
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import (
-    TYPE_CHECKING,
     Any,
     ClassVar,
     NewType,
@@ -28,13 +27,18 @@ from typing import (
     get_type_hints,
 )
 
+from bot.catalogue.catalogue import Catalogue
+from bot.conversations.conversations import Conversations
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task
 from bot.core.people import Rank
 from bot.core.replies import Reply
-
-if TYPE_CHECKING:
-    from bot.dispatch.services import Services
+from bot.credits.credits import Credits
+from bot.credits.pricing import estimate_cost
+from bot.dispatch.notices import Notices
+from bot.jobs.jobs import Jobs
+from bot.media.media import Media
+from bot.moderation.moderation import Moderation
 
 REQUIRED: Any = dataclasses.MISSING
 """The default of an option that must be given."""
@@ -223,3 +227,40 @@ def _kind_of(hint: Any) -> OptionKind:
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
     return _KINDS[hint]
+
+
+# MERGED The services that a command may use.
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Handed to every command's `answer`."""
+
+    jobs: Jobs
+    conversations: Conversations
+    catalogue: Catalogue
+    credits: Credits
+    moderation: Moderation
+    notices: Notices
+    media: Media
+    menu: Sequence[type[Command]]
+
+
+# MERGED Suggestions while somebody types; from memory only, since a platform waits for them.
+
+MAX_CHOICES = 25
+
+
+def models_for(task: Task) -> Autocomplete:
+    """The models of a task with their prices: those that begin with what was typed first, then those that hold it."""
+
+    def suggest(services: Services, typed: str) -> Sequence[Choice]:
+        wanted = typed.strip().lower()
+        models = [m for m in services.catalogue.list_for_task(task) if wanted in m.key or wanted in m.title.lower()]
+        models.sort(key=lambda model: not model.key.startswith(wanted))
+        form = services.credits.formatter
+        return [Choice(f"{m.title} · {form.format_estimate(estimate_cost(m, {}))}", m.key) for m in models][
+            :MAX_CHOICES
+        ]
+
+    return suggest

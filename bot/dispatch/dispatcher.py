@@ -9,15 +9,14 @@ from bot.core.errors import ConfirmationRequired, EaselError, InternalError, Not
 from bot.core.invocations import Attachment, Invocation
 from bot.core.people import User
 from bot.core.replies import MessageRef, Reply, Tone
-from bot.dispatch import consent
-from bot.dispatch.consent import Confirmations
-from bot.dispatch.drafts import FormDraft, OptionValue
-from bot.dispatch.forms import fill_form
+from bot.dispatch import confirmation
+from bot.dispatch.button_actions import ButtonActions, ButtonPress
+from bot.dispatch.confirmation import Confirmations
+from bot.dispatch.declaration import Services
+from bot.dispatch.forms import FormDraft, OptionValue, fill_form
 from bot.dispatch.notices import Notices
-from bot.dispatch.parser import find_command
-from bot.dispatch.presses import ButtonActions, ButtonPress
-from bot.dispatch.ranks import Authorizer
-from bot.dispatch.services import Services
+from bot.dispatch.parsing import find_command
+from bot.dispatch.roles import Authorizer
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ class Dispatcher:
             return await self.confirmations.ask(invocation, asked)
 
     async def _handle_press(self, press: ButtonPress) -> Reply | None:
-        if press.action in consent.CONFIRMATION_ACTIONS:
+        if press.action in confirmation.CONFIRMATION_ACTIONS:
             return await self._answer_confirmation(press)
         await self.services.moderation.admit(press.user)
         invocation = await self._actions.resolve(press)
@@ -82,7 +81,7 @@ class Dispatcher:
         """A question that was put is answered: with what was asked for, or with nothing."""
         question, call = await self.confirmations.take(press.job_id, press.user, press.answering)
         await self._close_question(press, question)
-        if press.action == consent.DECLINE:
+        if press.action == confirmation.DECLINE:
             return Reply(text="All right: nothing was done, and nothing was charged.", is_private=True)
         is_private = call.is_private or press.is_private
         return await self._answer(replace(call, request_key=press.request_key, is_private=is_private))

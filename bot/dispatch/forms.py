@@ -1,12 +1,30 @@
-"""An invocation's options into the command's typed form, each checked against its declaration."""
+"""Forms that a button opens: a command filled in as far as its job tells, for a person to change and send."""
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation, Link
-from bot.dispatch.declaration import Command, Option, OptionKind
+from bot.dispatch.declaration import Command, Declaration, Option, OptionKind
+
+OptionValue = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class FormDraft:
+    """What to show. `values` hold what is known of the options; files are known by the job and are not among them."""
+
+    declaration: Declaration
+    values: Mapping[str, OptionValue]
+    title: str
+    """A few words for the form's head, e.g. "Edit prompt"."""
+    option_names: tuple[str, ...] = ()
+    """The options worth asking for, most important first; all of them when empty."""
+
+
+# MERGED An invocation's options into the command's typed form, each checked against its declaration.
 
 _WHOLE = re.compile(r"[+-]?\d{1,30}")
 _LARGEST = 2**63 - 1

@@ -7,6 +7,9 @@ from bot.core.ids import new_id
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost, Platform
 from bot.core.replies import MessageRef, Reply
+from bot.credits.alerts import BudgetAlert
+from bot.credits.formatting import format_alert
+from bot.credits.pricing import CreditFormatter
 from bot.moderation.moderation import Moderation
 
 log = logging.getLogger(__name__)
@@ -74,3 +77,16 @@ class Notices:
             log.exception("notice.failed", extra={"channel": channel.id})
             return False
         return True
+
+
+# MERGED A budget that runs out is told to whom it concerns: a workspace's to its moderators, the bot's to its
+# MERGED owners.
+
+
+async def send_budget_alert(notices: Notices, form: CreditFormatter, alert: BudgetAlert) -> None:
+    """Post it."""
+    reply = Reply(text=format_alert(alert, form))
+    if alert.scope == "bot":
+        await notices.notify_owners(reply)
+    else:
+        await notices.notify_moderators(alert.platform, alert.workspace, reply)

@@ -9,12 +9,11 @@ from zoneinfo import available_timezones
 from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
-from bot.core.naming import EVERYONE, format_channel, format_role, get_platform_syntax, is_platform_id
 from bot.core.people import Channel, Rank, User
+from bot.core.platform_syntax import EVERYONE, format_channel, format_role, get_platform_syntax, is_platform_id
 from bot.core.replies import Reply
 from bot.credits.policies import PolicyTarget
-from bot.dispatch.declaration import Choice
-from bot.dispatch.services import Services
+from bot.dispatch.declaration import Choice, Services
 from bot.moderation.settings import WorkspaceSettings, format_setting_key
 
 _LANGUAGE = re.compile(r"[^\W\d_][\w '()-]{1,39}")

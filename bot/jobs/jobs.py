@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from bot.conversations.conversations import Question
+from bot.core.backend import InputFile
 from bot.core.errors import (
     AlreadyRunning,
     BackendDown,
@@ -19,7 +20,6 @@ from bot.core.errors import (
     RequestRefused,
     Unavailable,
 )
-from bot.core.fresh import TtlCache
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PostedMessage
@@ -27,17 +27,16 @@ from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.money import Estimate
 from bot.core.people import User
-from bot.core.predictions import InputFile
 from bot.core.replies import MessageRef, Progress, Reply, Stage
+from bot.core.ttl_cache import TtlCache
 from bot.credits.pricing import estimate_cost
-from bot.jobs.cheaper import suggest_cheaper_model
-from bot.jobs.deleting import delete_job
+from bot.jobs.alternatives import suggest_cheaper_model
+from bot.jobs.deletion import PersonalData, delete_job
 from bot.jobs.delivery import load_result
-from bot.jobs.files import encode_inputs
-from bot.jobs.personal import PersonalData
-from bot.jobs.records import JobHistory, load_job_history
+from bot.jobs.history import JobHistory, load_job_history
 from bot.jobs.reuse import apply_kept_result, reuse_key
 from bot.jobs.runner import Runner
+from bot.jobs.submitting import encode_inputs
 from bot.jobs.work import JobServices, Work
 from bot.moderation.moderation import Moderation
 from bot.storage.database import Transaction

@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.forgetting import WorkspaceKey
-from bot.jobs.forgetting import BATCH_SIZE, forget_jobs
-from bot.jobs.personal import PersonalData
+from bot.core.personal_data import WorkspaceKey
+from bot.jobs.deletion import BATCH_SIZE, PersonalData, forget_jobs
 from bot.jobs.work import JobServices
 from bot.moderation.settings import format_setting_key
 from bot.storage.database import Transaction

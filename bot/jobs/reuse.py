@@ -10,7 +10,7 @@ from dataclasses import replace
 from bot.core.jobs import Job
 from bot.core.json import fingerprint
 from bot.core.models import Model, Task
-from bot.jobs.closing import cancel_unsubmitted, finish_free
+from bot.jobs.completion import cancel_unsubmitted, finish_free
 from bot.jobs.work import Work
 from bot.storage.database import Transaction
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bot.core.errors import BackendError, EaselError, InternalError, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
-from bot.jobs import closing, delivery, placing, reuse, submitting, trying_again, waiting, watching
-from bot.jobs.queue import QueueSlot
+from bot.jobs import completion, delivery, placeholder, retry, reuse, submitting, watching
+from bot.jobs.fair_queue import QueueSlot
 from bot.jobs.work import JobLost, JobServices, Work
 from bot.telemetry import metrics
 from bot.telemetry.logs import job_context
@@ -143,11 +143,11 @@ class Runner:
         """Stage after stage, until the person has been told."""
         if work.job.model not in self._services.catalogue:
             await self._fail(work, UserError(f"{work.job.model} is not offered any more. You were not charged."))
-        await self._run_stage(work, placing.post_placeholder, JobState.ACCEPTED)
+        await self._run_stage(work, placeholder.post_placeholder, JobState.ACCEPTED)
         if work.job.reuses:
             await self._run_stage(work, reuse.finish_reusing_job, JobState.QUEUED)
         elif work.job.state is JobState.QUEUED:
-            await waiting.wait_for_slot(work, slot)
+            await placeholder.wait_for_slot(work, slot)
         await self._run_stage(work, self._submit, JobState.QUEUED)
         await self._run_until_completed(work)
         slot.leave()
@@ -193,11 +193,11 @@ class Runner:
         if work.job.state is JobState.RUNNING and work.record is not None:
             with contextlib.suppress(BackendError):  # it may be over; and `Cancel-After` ends it in any case
                 await work.backend.cancel(work.record.backend_id)
-        await closing.fail(work, error)
+        await completion.fail(work, error)
 
     async def _submit(self, work: Work) -> None:
         if work.cancel_requested.is_set():
-            await closing.cancel_unsubmitted(work)
+            await completion.cancel_unsubmitted(work)
         else:
             await submitting.submit(work)
 
@@ -209,10 +209,10 @@ class Runner:
             async with self._services.database.read() as tx:
                 work.record = await tx.predictions.get(work.job.prediction)
         snapshot = await watching.watch_run(work, work.record.backend_id if work.record else "")
-        if work.record is not None and trying_again.should_retry(work, snapshot):
-            await trying_again.start_second_run(work, work.record, snapshot)
+        if work.record is not None and retry.should_retry(work, snapshot):
+            await retry.start_second_run(work, work.record, snapshot)
         else:
-            await closing.complete(work, snapshot)
+            await completion.complete(work, snapshot)
 
 
 def _format_apology(reference: str) -> str:

@@ -1,30 +1,68 @@
-"""queued → submitting → running: one create, never two.
-
-Replicate has no idempotency key. So `submitting` is written before the create is sent. When it breaks half-way, or the
-process dies there, we wait until the backend must have listed it and adopt a run with equal inputs that no job has
-claimed. Only when there is none it is sent again.
-"""
+"""Files among a job's inputs: rows name them by content, backends get where they lie."""
 
 import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from bot.core.errors import AlreadyClaimed, BackendBusy, BackendDown, BackendError, PredictionGone, SubmitUnclear
+from bot.core.backend import InputFile, Inputs, RunSnapshot
+from bot.core.errors import (
+    AlreadyClaimed,
+    BackendBusy,
+    BackendDown,
+    BackendError,
+    BadFile,
+    PredictionGone,
+    SubmitUnclear,
+)
 from bot.core.ids import new_id
 from bot.core.jobs import JobState, PredictionRecord
-from bot.core.json import fingerprint
-from bot.core.predictions import RunSnapshot
-from bot.jobs.closing import cancel_unsubmitted
-from bot.jobs.files import decode_inputs
-from bot.jobs.waiting import first_completed, wait_for_slot
+from bot.core.json import JSON, fingerprint
+from bot.jobs.completion import cancel_unsubmitted
+from bot.jobs.placeholder import first_completed, wait_for_slot
 from bot.jobs.watching import BACKEND_RETRY_SECONDS
 from bot.jobs.work import Work
+from bot.media.media import Media
+
+
+def encode_inputs(inputs: Inputs) -> dict[str, JSON]:
+    """Inputs as a row keeps them: a file is `{"sha256", "mime", "size"}`."""
+    return {
+        name: {"sha256": value.sha256, "mime": value.mime, "size": value.size_bytes}
+        if isinstance(value, InputFile)
+        else value
+        for name, value in inputs.items()
+    }
+
+
+def decode_inputs(inputs: Mapping[str, JSON], media: Media) -> dict[str, JSON | InputFile]:
+    """The same with files found again; raises `BadFile` when one is not kept any more."""
+    return {name: _file(value, media) if _is_file(value) else value for name, value in inputs.items()}
+
+
+def _is_file(value: JSON) -> bool:
+    return isinstance(value, dict) and value.keys() == {"sha256", "mime", "size"}
+
+
+def _file(value: JSON, media: Media) -> InputFile:
+    assert isinstance(value, dict)  # noqa: S101 - _is_file said so
+    path = media.find_path(str(value["sha256"]))
+    if path is None:
+        raise BadFile("The picture this starts from is not kept any more. Please give it again.")
+    return InputFile(str(value["sha256"]), str(value["mime"]), int(str(value["size"])), str(path))
+
+
+# MERGED queued → submitting → running: one create, never two.
+# MERGED Replicate has no idempotency key. So `submitting` is written before the create is sent. When it breaks half-
+# MERGED way, or the
+# MERGED process dies there, we wait until the backend must have listed it and adopt a run with equal inputs that no
+# MERGED job has
+# MERGED claimed. Only when there is none it is sent again.
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bot.core.backend import RunEnded, RunEvent, RunPending, RunProgress, RunSnapshot, RunStarted, TextDelta
 from bot.core.errors import BackendBusy, BackendDown, PredictionGone
 from bot.core.models import OutputKind
-from bot.core.predictions import RunEnded, RunEvent, RunPending, RunProgress, RunSnapshot, RunStarted, TextDelta
 from bot.core.replies import Progress, Reply, Stage
 from bot.jobs.work import Work
 

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bot.core.backend import InputFile
 from bot.core.errors import BackendDown, BadFile, ModelFailed, OutputGone, Unavailable, UnsafeAddress
 from bot.core.invocations import Attachment, Link
 from bot.core.models import InputRule
-from bot.core.predictions import InputFile
 from bot.core.replies import Picture
 from bot.media.decoding import CleanPicture, clean, shrink
 from bot.media.fetching import Fetcher
-from bot.media.keeping import MediaFile, MediaStore, StoredPicture, get_mime
 from bot.media.limits import MAX_ATTACHMENT_BYTES, MAX_OUTPUT_BYTES, build_too_large_error
+from bot.media.media_store import MediaFile, MediaStore, StoredPicture, get_mime
 
 _MAX_CONCURRENT_DECODES = 2
 """A picture of 25 megapixels takes 100 MB while it is decoded."""

@@ -5,15 +5,15 @@ from collections.abc import Collection, Mapping, Sequence
 
 from bot.core.clock import Clock
 from bot.core.errors import EaselError, NotAllowed, RequestRefused
-from bot.core.fresh import TtlCache
 from bot.core.invocations import EarlierMessage
 from bot.core.json import JSON
 from bot.core.models import Model, OutputKind
-from bot.core.naming import format_channel, format_person_link
 from bot.core.people import Channel, User
-from bot.moderation.desk import ModerationAdmin
+from bot.core.platform_syntax import format_channel, format_person_link
+from bot.core.ttl_cache import TtlCache
+from bot.moderation.admin import ModerationAdmin
+from bot.moderation.durations import format_end
 from bot.moderation.settings import WorkspaceSettings, parse_settings
-from bot.moderation.spans import format_end
 from bot.moderation.words import find_refused_word
 from bot.storage.database import Database, Transaction
 

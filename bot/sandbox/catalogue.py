@@ -1,11 +1,81 @@
-"""The models of the sandbox by name and by version id: those it comes with, and those that people add."""
+"""A model's page: what GET /v1/models/… shows, and the versions that can run."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from bot.sandbox.listing import SandboxModelPage, SandboxVersion, create_model_page
+from bot.sandbox.clock import format_timestamp
+from bot.sandbox.guide import Guide
 from bot.sandbox.model import SandboxModel
+from bot.sandbox.models.blip import BLIP, BLIP_2
+from bot.sandbox.models.flux import FLUX_DEV, FLUX_PRO, FLUX_SCHNELL
+from bot.sandbox.models.llama import create_llamas
+from bot.sandbox.models.real_esrgan import REAL_ESRGAN
+from bot.sandbox.models.sdxl import SDXL
+from bot.sandbox.prediction_store import SandboxPredictionStore
 from bot.sandbox.problems import make_invalid_version, make_not_found
+
+
+@dataclass(frozen=True)
+class SandboxVersion:
+    """`model` is what runs; its `version` is the id."""
+
+    model: SandboxModel
+    created_at: datetime
+
+    @property
+    def id(self) -> str:
+        return self.model.version
+
+
+@dataclass
+class SandboxModelPage:
+    """`versions` are newest first. `links` are the addresses that a page may carry, by the API's key."""
+
+    owner: str
+    name: str
+    description: str
+    created_at: datetime
+    visibility: str = "public"
+    is_official: bool = False
+    readme: str | None = None
+    links: dict[str, str] = field(default_factory=dict)
+    versions: list[SandboxVersion] = field(default_factory=list)
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def latest(self) -> SandboxVersion | None:
+        return self.versions[0] if self.versions else None
+
+    def find_version(self, version_id: str) -> SandboxVersion | None:
+        return next((version for version in self.versions if version.id == version_id), None)
+
+
+def create_model_page(model: SandboxModel, released_at: datetime) -> SandboxModelPage:
+    """The page of a model that the sandbox comes with."""
+    return SandboxModelPage(
+        model.owner,
+        model.name,
+        model.description,
+        released_at,
+        is_official=model.is_official,
+        readme=f"# {model.name}\n\n{model.description}\n\nIts inputs and outputs are those of {model.full_name}.",
+        versions=[SandboxVersion(model, released_at)],
+    )
+
+
+# MERGED Every model of the sandbox, in the order that GET /v1/models lists them.
+
+
+def create_models(guide: Guide) -> list[SandboxModel]:
+    return [FLUX_SCHNELL, FLUX_DEV, FLUX_PRO, SDXL, REAL_ESRGAN, *create_llamas(guide), BLIP, BLIP_2]
+
+
+# MERGED The models of the sandbox by name and by version id: those it comes with, and those that people add.
 
 
 class SandboxCatalogue:
@@ -54,3 +124,36 @@ class SandboxCatalogue:
 
 def _latest_of_official(page: SandboxModelPage) -> SandboxVersion | None:
     return page.latest if page.is_official else None
+
+
+# MERGED The JSON of a model and of its versions, wherever a reply shows one.
+
+LINKS = ("github_url", "paper_url", "license_url", "cover_image_url")
+
+
+class ModelBodies:
+    def __init__(self, store: SandboxPredictionStore) -> None:
+        self.base_url = ""
+        self._store = store
+
+    def build_model(self, page: SandboxModelPage) -> dict[str, Any]:
+        return {
+            "url": f"{self.base_url}/{page.full_name}",
+            "owner": page.owner,
+            "name": page.name,
+            "description": page.description,
+            "visibility": page.visibility,
+            "is_official": page.is_official,
+            **{name: page.links.get(name) for name in LINKS},
+            "run_count": sum(prediction.model == page.full_name for prediction in self._store.list_newest_first()),
+            "default_example": None,
+            "latest_version": self.build_version(page.latest) if page.latest else None,
+        }
+
+    def build_version(self, version: SandboxVersion) -> dict[str, Any]:
+        return {
+            "id": version.id,
+            "created_at": format_timestamp(version.created_at),
+            "cog_version": "0.16.12",
+            "openapi_schema": version.model.openapi_schema(),
+        }

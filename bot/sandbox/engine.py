@@ -8,14 +8,11 @@ from concurrent.futures import Executor
 from datetime import timedelta
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.delivery import OutputFiles
-from bot.sandbox.failures import SETUP_FAILED, SandboxModelFailed, create_failure
-from bot.sandbox.faults import FaultKind
+from bot.sandbox.faults import SETUP_FAILED, FaultKind, SandboxModelFailed, create_failure
 from bot.sandbox.input_files import InputFiles
-from bot.sandbox.model import SandboxModel, SandboxOutputKind
-from bot.sandbox.predictions import SandboxPrediction, SandboxStatus
-from bot.sandbox.run import OutputFile, SandboxRun
-from bot.sandbox.store import SandboxPredictionStore
+from bot.sandbox.model import OutputFile, SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.output_files import OutputFiles
+from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore, SandboxStatus
 from bot.sandbox.webhooks import SandboxWebhooks
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,4 @@
-"""Failures on request: by a word in the prompt (`fault:oom`) or by POST /sandbox/faults.
-
-docs/sandbox.md has the table of all of them; a test compares it with FaultKind. A word may carry an amount
-(`fault:slow=3`): seconds of the sandbox's clock, whatever its speed, or for `storm` how often.
-"""
+"""The Llama-3 chat template, as far as reading it: what did the person say last?"""
 
 import re
 from collections import OrderedDict
@@ -11,7 +7,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bot.sandbox.chat_template import find_last_user_turn
+from bot.sandbox.problems import make_insufficient_credit, make_low_credit_throttled, make_server_error, make_throttled
+
+_USER_TURN = re.compile(r"<\|start_header_id\|>user<\|end_header_id\|>\s*(.*?)(?:<\|eot_id\|>|\Z)", re.DOTALL)
+_CONTROL_TOKEN = re.compile(r"<\|[a-z_]+\|>")
+
+
+def find_last_user_turn(prompt: str) -> str:
+    """The last turn of the user, or the whole prompt when it carries no template."""
+    turns = _USER_TURN.findall(prompt)
+    return _CONTROL_TOKEN.sub("", turns[-1] if turns else prompt).strip()
+
+
+# MERGED Failures on request: by a word in the prompt (`fault:oom`) or by POST /sandbox/faults.
+# MERGED docs/sandbox.md has the table of all of them; a test compares it with FaultKind. A word may carry an amount
+# MERGED (`fault:slow=3`): seconds of the sandbox's clock, whatever its speed, or for `storm` how often.
 
 _FAULT_WORD = re.compile(r"\bfault:([a-z0-9]+(?:-[a-z]+)?)(?:=(\d+(?:\.\d+)?))?")
 _SEEN_AT_MOST = 1000
@@ -142,3 +152,60 @@ def find_fault(model_input: Mapping[str, Any]) -> SandboxFault | None:
 
 def strip_fault_words(text: str) -> str:
     return _FAULT_WORD.sub("", text).strip()
+
+
+# MERGED How a prediction fails: the model's own words.
+
+_MODERATED = "The input or output was flagged as sensitive. Please try again with different inputs. (E005) (sandbox)"
+# E003 to E005 as in replicate/cog-flux helpers/exceptions/prediction.py; of E001 and E002 only the codes are known.
+_FAILURE_MESSAGES = {
+    FaultKind.FAIL: "Prediction failed: RuntimeError: deliberate failure: the sandbox was asked to fail.",
+    FaultKind.OOM: (
+        "CUDA out of memory. Tried to allocate 20.00 GiB (GPU 0; 79.15 GiB total capacity; 61.20 GiB already allocated)"
+    ),
+    FaultKind.E001: "The provider of this model has insufficient credits. (E001) (sandbox)",
+    FaultKind.E002: "The provider of this model did not accept the API key. (E002) (sandbox)",
+    FaultKind.E003: "Service is currently unavailable due to high demand. Please try again later. (E003) (sandbox)",
+    FaultKind.E004: "Service is temporarily unavailable. Please try again later. (E004) (sandbox)",
+    FaultKind.E005: _MODERATED,
+}
+SETUP_FAILED = "Model setup failed: the sandbox was asked to."
+
+
+class SandboxModelFailed(Exception):
+    """The prediction fails with this text as its error."""
+
+
+def create_failure(fault: SandboxFault | None, nsfw_error: str | None) -> SandboxModelFailed | None:
+    """The failure that a fault stands for, in the words of a model; None when it stands for something else."""
+    if fault is None:
+        return None
+    if fault.kind is FaultKind.NSFW:
+        return SandboxModelFailed(nsfw_error or _MODERATED)
+    return SandboxModelFailed(_FAILURE_MESSAGES[fault.kind]) if fault.kind in _FAILURE_MESSAGES else None
+
+
+# MERGED The faults of a create call: it is refused, or it is answered with a 500 although the prediction lives.
+
+
+def raise_create_fault(fault: SandboxFault | None) -> None:
+    """Raise the Problem of a fault that lets nothing be created."""
+    match fault.kind if fault else None:
+        case FaultKind.NO_CREDIT:
+            raise make_insufficient_credit()
+        case FaultKind.THROTTLED:
+            raise make_throttled(_seconds(fault))
+        case FaultKind.STORM:
+            raise make_throttled(1)
+        case FaultKind.LOW_CREDIT:
+            raise make_low_credit_throttled(_seconds(fault))
+
+
+def raise_fault_after_create(fault: SandboxFault | None) -> None:
+    """Raise the 500 that leaves the caller in the dark about a prediction that was created."""
+    if fault and fault.kind is FaultKind.SERVER_ERROR:
+        raise make_server_error()
+
+
+def _seconds(fault: SandboxFault | None) -> int:
+    return max(1, round(fault.amount)) if fault else 1

@@ -1,12 +1,93 @@
-"""What a model of the sandbox is: a real model's id, inputs and output kind, performed by a function of ours."""
+"""What a model gets to work with: its input, its files, its log, its output, its time."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
+from bot.sandbox.clock import SandboxClock
 from bot.sandbox.fields import InputField
-from bot.sandbox.run import SandboxRun
+from bot.sandbox.input_files import InputFiles
+from bot.sandbox.prediction_store import SandboxPrediction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tar": "application/x-tar"}
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    content: bytes
+    extension: str
+
+    @property
+    def content_type(self) -> str:
+        return _CONTENT_TYPES[self.extension]
+
+
+@dataclass
+class SandboxRun:
+    """One performance of a model. `speed` multiplies its times; 0 is as fast as possible."""
+
+    prediction: SandboxPrediction
+    clock: SandboxClock
+    speed: float
+    worker: Executor
+    input_files: InputFiles
+    on_text: Callable[[str], None]
+    on_log: Callable[[str], None]
+    files: list[OutputFile] = field(default_factory=list)
+    text: str | None = None
+
+    @property
+    def input(self) -> Mapping[str, Any]:
+        return self.prediction.input
+
+    def log(self, line: str) -> None:
+        self.on_log(line + "\n")
+
+    def set_metric(self, name: str, value: float) -> None:
+        self.prediction.metrics[name] = value
+
+    async def pause(self, seconds: float) -> None:
+        """Spend model time."""
+        await (self.clock.sleep(seconds * self.speed) if self.speed else asyncio.sleep(0))
+
+    async def run_steps(self, count: int, seconds: float) -> None:
+        """Spend model time in `count` steps, with a progress bar in the log as tqdm draws it."""
+        self.log(f"  0%|          | 0/{count} [00:00<?, ?it/s]")
+        for step in range(1, count + 1):
+            await self.pause(seconds / count)
+            spent, left = seconds * step / count, seconds * (count - step) / count
+            clocks = f"[00:{int(spent):02}<00:{int(left):02}, {count / seconds:5.2f}it/s]"
+            self.log(f"{step * 100 // count:3}%|{_bar(step / count)}| {step}/{count} {clocks}")
+
+    async def run_in_worker(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` in the worker thread, so that the server goes on answering."""
+        return await asyncio.get_running_loop().run_in_executor(self.worker, lambda: work(*args, **kwargs))
+
+    async def read_file(self, name: str) -> bytes | None:
+        """The bytes of a file input, or None when it was not given."""
+        value = self.input.get(name)
+        return self.input_files.read(value) if value else None
+
+    def stream_text(self, token: str) -> None:
+        """Stream a piece of text."""
+        self.on_text(token)
+
+    def add_file(self, content: bytes, extension: str) -> None:
+        """Add an output file."""
+        self.files.append(OutputFile(content, extension))
+
+
+def _bar(share: float) -> str:
+    return ("█" * int(share * 10)).ljust(10)
+
+
+# MERGED What a model of the sandbox is: a real model's id, inputs and output kind, performed by a function of ours.
 
 Performance = Callable[[SandboxRun], Awaitable[None]]
 

@@ -1,5 +1,7 @@
 """The sandbox: opens its parts, joins their routes into one server, closes them in order."""
 
+import asyncio
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -8,38 +10,32 @@ from typing import Protocol
 
 from aiohttp import web
 
-from bot.sandbox.access import (
+from bot.sandbox.api.account import AccountRoutes
+from bot.sandbox.api.control import ControlRoutes
+from bot.sandbox.api.deployments import DeploymentRoutes, SandboxDeployments
+from bot.sandbox.api.files import FileApiRoutes
+from bot.sandbox.api.models import ModelReadRoutes, ModelWriteRoutes
+from bot.sandbox.api.predictions import PredictionCreateRoutes, PredictionReadRoutes
+from bot.sandbox.api.search import CollectionRoutes, SearchRoutes
+from bot.sandbox.api.streams import StreamRoutes
+from bot.sandbox.api.trainings import TrainingRoutes
+from bot.sandbox.catalogue import ModelBodies, SandboxCatalogue, create_models
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.engine import PredictionEngine
+from bot.sandbox.faults import FaultPlan
+from bot.sandbox.file_store import FileStore
+from bot.sandbox.guide import Guide
+from bot.sandbox.ids import new_api_token, new_webhook_secret
+from bot.sandbox.input_files import InputFiles
+from bot.sandbox.middlewares import (
     add_rate_limit_headers,
     create_problem_middleware,
     create_rate_limit_middleware,
     create_token_middleware,
 )
-from bot.sandbox.api.account import AccountRoutes
-from bot.sandbox.api.collections import CollectionRoutes
-from bot.sandbox.api.control import ControlRoutes
-from bot.sandbox.api.creating import PredictionCreateRoutes
-from bot.sandbox.api.deployments import DeploymentRoutes
-from bot.sandbox.api.files import FileApiRoutes
-from bot.sandbox.api.model_bodies import ModelBodies
-from bot.sandbox.api.models import ModelReadRoutes
-from bot.sandbox.api.own_models import ModelWriteRoutes
-from bot.sandbox.api.reading import PredictionReadRoutes
-from bot.sandbox.api.search import SearchRoutes
-from bot.sandbox.api.streams import StreamRoutes
-from bot.sandbox.api.trainings import TrainingRoutes
-from bot.sandbox.catalogue import SandboxCatalogue
-from bot.sandbox.clock import SandboxClock
-from bot.sandbox.delivery import OutputFiles
-from bot.sandbox.deployments import SandboxDeployments
-from bot.sandbox.engine import PredictionEngine
-from bot.sandbox.faults import FaultPlan
-from bot.sandbox.guide import Guide
-from bot.sandbox.ids import new_api_token, new_webhook_secret
-from bot.sandbox.input_files import InputFiles
-from bot.sandbox.models.lineup import create_models
+from bot.sandbox.output_files import OutputFiles
+from bot.sandbox.prediction_store import SandboxPredictionStore
 from bot.sandbox.rate_limits import CREATE_LIMIT, OTHER_LIMIT, SandboxRateLimit, SandboxRateLimits
-from bot.sandbox.shelf import FileStore
-from bot.sandbox.store import SandboxPredictionStore
 from bot.sandbox.webhooks import SandboxWebhooks
 
 _JSON_MAX_BYTES = 16 << 20  # inputs may hold pictures as data URLs
@@ -175,3 +171,50 @@ class Sandbox:
             ControlRoutes(self.clock, self.store, self.faults, self.rate_limits),
             self._delivery,
         ]
+
+
+# MERGED A sandbox in a thread and event loop of its own, beside the bot that `demo` runs.
+
+
+class SandboxThread:
+    def __init__(self, options: SandboxOptions) -> None:
+        self.options = options
+        self.token = options.token
+        self.url = ""
+        self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
+        self._listening = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_asked: asyncio.Event | None = None
+
+    def start(self) -> str:
+        """Block until it listens; gives the base URL. Raises what kept it from listening, such as OSError."""
+        self._thread.start()
+        self._listening.wait()
+        if self._failure:
+            raise self._failure
+        return self.url
+
+    def stop(self) -> None:
+        """Block until it has stopped. Harmless when it never started or has stopped already."""
+        if self._loop and self._stop_asked and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop_asked.set)
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._listening.set()
+
+    async def _serve(self) -> None:
+        self._loop, self._stop_asked = asyncio.get_running_loop(), asyncio.Event()
+        sandbox = Sandbox(self.options)
+        try:
+            self.url = await sandbox.start()
+            self._listening.set()
+            await self._stop_asked.wait()
+        finally:
+            await sandbox.stop()

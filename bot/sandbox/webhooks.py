@@ -1,21 +1,92 @@
-"""Webhooks out: which events are sent, how often, and again when the last one is not taken."""
+"""The signature of webhooks (Svix, standard-webhooks), as replicate.com/docs/topics/webhooks tells it."""
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import json
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import FaultKind
-from bot.sandbox.ids import new_webhook_secret
-from bot.sandbox.predictions import SandboxPrediction
-from bot.sandbox.webhook_faults import OutgoingWebhook, WebhookFaults, create_forged_webhook, get_delay_seconds
-from bot.sandbox.webhook_signature import create_signed_headers
+from bot.sandbox.ids import new_opaque_token, new_webhook_secret
+from bot.sandbox.prediction_store import SandboxPrediction
+
+
+def compute_signature(secret: str, webhook_id: str, unix_seconds: int, body: bytes) -> str:
+    """One `v1,…` entry of the webhook-signature header. `secret` begins with `whsec_`."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{webhook_id}.{unix_seconds}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def create_signed_headers(secret: str, webhook_id: str, unix_seconds: int, body: bytes) -> dict[str, str]:
+    return {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(unix_seconds),
+        "webhook-signature": compute_signature(secret, webhook_id, unix_seconds, body),
+        "content-type": "application/json",
+    }
+
+
+# MERGED What a fault makes of the webhooks of one prediction: lost, doubled, late, out of order, or somebody else's.
+
+
+@dataclass(frozen=True)
+class OutgoingWebhook:
+    """One webhook. Its id is the same on every try, so that the receiver can tell."""
+
+    url: str
+    body: bytes
+    tries: int = 1
+    id: str = field(default_factory=lambda: "msg_" + new_opaque_token()[:27])
+
+    @property
+    def is_last(self) -> bool:
+        """Only the last of a prediction is tried again."""
+        return self.tries > 1
+
+
+class WebhookFaults:
+    def __init__(self) -> None:
+        self._held: dict[str, list[OutgoingWebhook]] = {}
+
+    def apply(self, prediction: SandboxPrediction, letter: OutgoingWebhook) -> list[OutgoingWebhook]:
+        """What is sent in the place of `letter`, in this order."""
+        if prediction.has_fault(FaultKind.WEBHOOK_LOST):
+            return []
+        if prediction.has_fault(FaultKind.WEBHOOK_DOUBLED):
+            return [letter, letter]
+        if prediction.has_fault(FaultKind.WEBHOOK_REORDERED):
+            return self._reordered(prediction, letter)
+        return [letter]
+
+    def _reordered(self, prediction: SandboxPrediction, letter: OutgoingWebhook) -> list[OutgoingWebhook]:
+        """The last one first; what was said before follows it, newest first."""
+        if letter.is_last:
+            return [letter, *reversed(self._held.pop(prediction.id, []))]
+        self._held.setdefault(prediction.id, []).append(letter)
+        return []
+
+
+def get_delay_seconds(prediction: SandboxPrediction) -> float:
+    return prediction.fault.amount if prediction.fault and prediction.has_fault(FaultKind.WEBHOOK_LATE) else 0.0
+
+
+def create_forged_webhook(url: str, body: dict[str, Any]) -> OutgoingWebhook:
+    """What somebody without the secret would claim: that it is done, and where the result lies."""
+    lie = body | {"status": "succeeded", "output": ["https://forged.invalid/out-0.png"], "logs": ""}
+    return OutgoingWebhook(url, json.dumps(lie).encode())
+
+
+# MERGED Webhooks out: which events are sent, how often, and again when the last one is not taken.
 
 log = logging.getLogger(__name__)
 

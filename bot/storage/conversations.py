@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
-from bot.core.conversations import Conversation, Turn, TurnRole
+from bot.core.invocations import Conversation, Turn, TurnRole
 from bot.storage.connection import Rows, Statements
 from bot.storage.tables.people import conversations, turns
 

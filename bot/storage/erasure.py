@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from bot.core.forgetting import PersonKey, WorkspaceKey
 from bot.core.jobs import Job
 from bot.core.json import JSON
+from bot.core.personal_data import PersonKey, WorkspaceKey
 from bot.storage.connection import Statements
 from bot.storage.job_rows import job_from_row
 from bot.storage.personal_data import (

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
-from bot.core.pending import PendingAction
+from bot.core.invocations import PendingAction
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import pending
 

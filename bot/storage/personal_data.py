@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from bot.core.forgetting import PersonKey, WorkspaceKey
 from bot.core.json import JSON
+from bot.core.personal_data import PersonKey, WorkspaceKey
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import jobs, outputs, pending
 from bot.storage.tables.ledger import accounts, ledger

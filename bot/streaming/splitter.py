@@ -8,8 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from bot.core.platform import MessageLimits
-from bot.streaming.boundaries import TextLine, find_best_cut
-from bot.streaming.early_cuts import MessageMeasure, find_early_cut, find_last_fitting_cut
+from bot.streaming.boundaries import MessageMeasure, TextLine, find_best_cut, find_early_cut, find_last_fitting_cut
 from bot.streaming.fences import (
     Fence,
     find_fence_after_line,

@@ -1,5 +1,7 @@
 """Every counter in one place. Labels come from fixed sets: never a user, a place or a prompt."""
 
+import asyncio
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 REGISTRY = CollectorRegistry()
@@ -42,3 +44,15 @@ loop_lag_seconds = Histogram(
 def render_metrics() -> bytes:
     """Return the page for /metrics in Prometheus' text format."""
     return generate_latest(REGISTRY)
+
+
+# MERGED How late the event loop is: what a person waits for when something blocks it.
+
+
+async def measure_loop_lag(seconds_between: float = 0.5) -> None:
+    """Observe the lag for ever; run it as a task and cancel it at the end."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + seconds_between
+        await asyncio.sleep(seconds_between)
+        loop_lag_seconds.observe(max(0.0, loop.time() - due))

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 
@@ -47,3 +48,15 @@ class LeapingClock:
             if until <= self._seconds:
                 over.set()
         self._sleepers = [(until, over) for until, over in self._sleepers if not over.is_set()]
+
+
+# MERGED Waiting in tests for something that must come true soon.
+
+
+async def wait_until(condition: Callable[[], object]) -> None:
+    """Let others run until the condition holds; fails after about two seconds."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError("it never came true")

@@ -8,8 +8,14 @@ import pytest
 from aiohttp import web
 
 from bot.backends import http
-from tests.backends.replicate.scripted import ReceivedRequest, ScriptedResponse, ScriptedServer, hang_up, never_respond
-from tests.backends.waiting import wait_until
+from tests.backends.clock import wait_until
+from tests.backends.replicate.scripted_server import (
+    ReceivedRequest,
+    ScriptedResponse,
+    ScriptedServer,
+    hang_up,
+    never_respond,
+)
 
 CONTEXT = http.create_tls_context()
 

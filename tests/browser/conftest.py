@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from bot.cli.documents import find_documents
+from bot.cli.sandbox import find_documents
 from bot.core.ids import new_id
-from bot.sandbox.server import SandboxOptions
-from bot.sandbox.thread import SandboxThread
-from tests.browser.house import open_demo
+from bot.sandbox.server import SandboxOptions, SandboxThread
+from tests.browser.demo import open_demo
 from tests.browser.visitor import PageVisitor
 from tests.conftest import is_required
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
+
 
 FAST = 0.05
 """Models take a fraction of their time."""

@@ -13,10 +13,9 @@ from typing import Any
 from PIL import Image
 from playwright.async_api import Browser, async_playwright
 
-from bot.cli.documents import find_documents
-from bot.sandbox.server import SandboxOptions
-from bot.sandbox.thread import SandboxThread
-from tests.browser.house import open_demo
+from bot.cli.sandbox import find_documents
+from bot.sandbox.server import SandboxOptions, SandboxThread
+from tests.browser.demo import open_demo
 from tests.browser.visitor import PageVisitor, expect
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"

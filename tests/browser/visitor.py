@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Locator, Page
 
+
 SERIOUS = ("serious", "critical")
 
 

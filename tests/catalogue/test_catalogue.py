@@ -6,9 +6,9 @@ import pytest
 
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import CatalogueError, load_catalogue
+from bot.core.backend import InputFile
 from bot.core.errors import BadOption, UnknownName
 from bot.core.models import OutputKind, PriceUnit, Task
-from bot.core.predictions import InputFile
 from tests.bench import Bench
 from tests.fakes.backend import make_png
 

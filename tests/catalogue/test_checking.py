@@ -8,12 +8,12 @@ import pytest
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.checking import check_model
 from bot.catalogue.loading import load_catalogue
-from bot.catalogue.options import FIELD_NAMES, OPTION_KINDS
+from bot.catalogue.option_mapping import FIELD_NAMES, OPTION_KINDS
 from bot.commands import MENU
+from bot.core.model_schema import FieldKind, ModelSchema
 from bot.core.models import OutputKind, Task
-from bot.core.published import FieldKind, ModelSchema
 from bot.dispatch.declaration import OptionKind
-from tests.catalogue.published import FOX, NEWER, PIN, make_entry, make_field
+from tests.catalogue.samples import FOX, NEWER, PIN, make_entry, make_field
 
 
 def wrong(model: Any, published: ModelSchema = FOX) -> list[str]:

@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.catalogue.checking import check_model
-from bot.catalogue.drafting import DraftingError, derive_key, draft_entry
+from bot.catalogue.drafting import DraftingError, comment_item, derive_key, draft_entry, dump, value_item
 from bot.catalogue.loading import PRICE_PLACEHOLDER, CatalogueError, parse_model
-from bot.catalogue.options import FIELD_NAMES
-from bot.catalogue.toml import comment_item, dump, value_item
+from bot.catalogue.option_mapping import FIELD_NAMES
+from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
 from bot.core.models import Model, OutputKind, Task
-from bot.core.published import FieldKind, ModelSchema, SchemaField
-from tests.catalogue.published import FOX, PIN, make_field
+from tests.catalogue.samples import FOX, PIN, make_field
 
 TODAY = date(2026, 11, 20)
 PICTURE = make_field("image", FieldKind.FILE, is_required=True)

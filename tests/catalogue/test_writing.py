@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.catalogue.drafting import CatalogueDraft, draft_entry
+from bot.catalogue.drafting import CatalogueDraft, append_entry, draft_entry
 from bot.catalogue.loading import BUILT_IN_PATH, CatalogueError, load_catalogue
-from bot.catalogue.writing import append_entry
-from tests.catalogue.published import FOX
+from tests.catalogue.samples import FOX
 
 FOX_DRAFT = draft_entry(FOX, today=date(2026, 11, 20))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.server import SandboxOptions
-from tests.cli.sandbox import OwnerTerminal, make_owner_terminal
+from tests.cli.terminal import OwnerTerminal, make_owner_terminal
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.cli import main
-from tests.cli.sandbox import OwnerTerminal
+from tests.cli.terminal import OwnerTerminal
 
 MAKE = "deployments create fast --model stability-ai/sdxl --hardware gpu-t4"
 

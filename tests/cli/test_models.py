@@ -6,8 +6,8 @@ import pytest
 
 from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
 from bot.cli import main
-from bot.cli.columns import sanitise_line
-from tests.cli.sandbox import OwnerTerminal
+from bot.cli.terminal import sanitise_line
+from tests.cli.terminal import OwnerTerminal
 
 
 def own_catalogue(monkeypatch: pytest.MonkeyPatch, change: tuple[str, str] = ("", "")) -> Path:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from bot.cli import main
-from bot.core.forgetting import PersonKey
 from bot.core.jobs import JobState
 from bot.core.people import User
-from bot.jobs.personal import DELETION_KIND
+from bot.core.personal_data import PersonKey
+from bot.jobs.deletion import DELETION_KIND
 from bot.storage.database import Database
-from tests.fakes.rows import CHANNEL, NOW, make_job
+from tests.fakes.samples import CHANNEL, NOW, make_job
 
 MIA = User("web", "page", "mia", "Mia")
 HERSELF = PersonKey("web", "", "mia")
@@ -85,7 +85,7 @@ def test_a_deletion_may_be_done_at_once(capsys: pytest.CaptureFixture[str]) -> N
 def test_what_still_runs_is_left_to_the_bot(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.jobs.personal.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("bot.jobs.deletion.PATIENCE_SECONDS", 0.1)
     asyncio.run(ask(JobState.QUEUED))
 
     assert main(["privacy", "delete", "web:mia", "--now"]) == 0

@@ -9,8 +9,8 @@ from bot.cli import main
 from bot.core.people import User
 from bot.storage.database import Database
 from tests.conftest import WITH_SCHEMA
-from tests.credits.town import CreditsBench
-from tests.fakes.rows import ANA, NOW
+from tests.credits.bench import CreditsBench
+from tests.fakes.samples import ANA, NOW
 from tests.postgres import PostgresServer
 from tests.storage.raw import execute
 

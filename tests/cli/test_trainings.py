@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.sandbox import OwnerTerminal
+from tests.cli.terminal import OwnerTerminal
 
 CREATE = "trainings create stability-ai/sdxl --destination mine --input input_images=@photos.zip"
 

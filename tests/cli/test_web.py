@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.cli import main
-from bot.platforms.web.administration import KEY_FILE
-from tests.platforms.web.whole import open_web_bot
+from bot.platforms.web.users import KEY_FILE
+from tests.platforms.web.web_bot import open_web_bot
 
 LINK = re.compile(r"^(http://127\.0\.0\.1:\d+)/join#([\w-]{43})$", re.MULTILINE)
 

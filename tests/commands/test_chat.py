@@ -1,7 +1,7 @@
 """Dialogues: /chat, an answer that grows, and the conversation that follows."""
 
+from bot.core.backend import RunMetrics
 from bot.core.platform import MessageLimits
-from bot.core.predictions import RunMetrics
 from bot.core.replies import Tone
 from tests.bench import Bench
 

@@ -8,7 +8,7 @@ from bot.core.people import Channel
 from bot.core.replies import Stage, Tone
 from tests.bench import Bench
 from tests.fakes.backend import FLAGGED_ERROR, make_png
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL
 
 
 async def test_a_picture_comes_with_its_facts_and_next_steps(bench: Bench) -> None:

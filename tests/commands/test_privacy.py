@@ -5,15 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.forgetting import PersonKey
 from bot.core.people import Rank, User
+from bot.core.personal_data import PersonKey
 from bot.core.replies import Reply
-from bot.dispatch.presses import ButtonPress
-from bot.jobs.personal import person_from_user
+from bot.dispatch.button_actions import ButtonPress
+from bot.jobs.deletion import person_from_user
 from bot.storage.web_page import Visitor
 from tests.bench import Bench
-from tests.commands.people import BEN, MODERATOR, get_text
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, BEN, CHANNEL, MODERATOR, get_text
 from tests.media.pictures import encode_picture
 
 SECRET = "a very particular fox"
@@ -132,7 +131,7 @@ async def test_it_is_gone_in_every_workspace_of_that_platform(bench: Bench) -> N
 
 
 async def test_what_runs_is_stopped_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.jobs.personal.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("bot.jobs.deletion.PATIENCE_SECONDS", 0.1)
     bench.backend.will(hangs_after=0)
     await bench.say(f"/imagine {SECRET}")
 

@@ -12,9 +12,9 @@ import pytest
 from bot.core.invocations import Invocation
 from bot.core.people import User
 from bot.core.replies import Reply, Tone
-from bot.dispatch.presses import ButtonPress
+from bot.dispatch.button_actions import ButtonPress
 from tests.bench import Bench
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL
 
 BEN = replace(ANA, id="ben", name="Ben")
 OWNER = replace(ANA, id="owner", name="The owner")

@@ -7,8 +7,7 @@ import pytest
 from bot.core.errors import UserError
 from bot.dispatch.workspace_settings import suggest_time_zones
 from tests.bench import Bench
-from tests.commands.people import BEN, BY_ROLE, MODERATOR, get_text
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, BEN, BY_ROLE, CHANNEL, MODERATOR, get_text
 
 THREAD = replace(CHANNEL, thread="t1")
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from bot.core.people import User
 from tests.bench import Bench
-from tests.commands.people import MODERATOR, OWNER, get_text
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL, MODERATOR, OWNER, get_text
 
 AT_HOME = User("web", "page", "owner", "The owner", is_owner=True)
 THERE = replace(CHANNEL, workspace="guild")

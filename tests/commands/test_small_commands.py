@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bot.core.replies import Reply, Tone
 from tests.bench import Bench
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL
 
 BEN = replace(ANA, id="ben", name="Ben")
 OWNER = replace(ANA, id="owner", name="The owner")

@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.conversations.templates import neutralise_control_tokens, render_prompt
-from bot.conversations.trimming import BYTES_PER_TOKEN, chain_turns, trim_turns
-from bot.core.conversations import Turn, TurnRole
+from bot.conversations.prompts import BYTES_PER_TOKEN, chain_turns, neutralise_control_tokens, render_prompt, trim_turns
+from bot.core.invocations import Turn, TurnRole
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 TOKENS = ("<|eot_id|>", "<|start_header_id|>", "<|im_start|>", "[INST]", "[/INST]", "<<SYS>>", "</s>", "<s>")

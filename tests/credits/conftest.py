@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.storage.database import Database
-from tests.credits.town import CreditsBench
+from tests.credits.bench import CreditsBench
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 
 from bot.core.errors import BudgetExceeded
 from bot.core.people import User
+from bot.credits.formatting import format_alert
 from bot.credits.limits import USER_MONTH, WORKSPACE_MONTH
 from bot.credits.pricing import CreditFormatter
-from bot.credits.telling import format_alert
-from tests.credits.town import OWNER, WORKSPACE_TARGET, CreditsBench
-from tests.fakes.rows import ANA
+from tests.credits.bench import OWNER, WORKSPACE_TARGET, CreditsBench
+from tests.fakes.samples import ANA
 
 PEOPLE = [User("web", "page", f"p{n}", f"P{n}") for n in range(10)]
 

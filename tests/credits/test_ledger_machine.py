@@ -28,11 +28,11 @@ from bot.core.people import User
 from bot.credits.ledger import Ledger
 from bot.credits.limits import AT_ONCE, DAILY_ALLOWANCE, PER_MINUTE, USER_DAY, USER_MONTH, UserLimits
 from bot.credits.pricing import CreditFormatter
-from bot.credits.proof import verify_ledger
+from bot.credits.verification import verify_ledger
 from bot.storage.database import Database
 from tests.conftest import WITH_SCHEMA
-from tests.credits.town import OWNER, CreditsBench
-from tests.fakes.rows import NOW, make_job
+from tests.credits.bench import OWNER, CreditsBench
+from tests.fakes.samples import NOW, make_job
 from tests.postgres import PostgresServer
 from tests.storage.raw import jobs_with_open_holds
 
@@ -147,7 +147,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(user=users, amount=st.integers(1, 80))
     def take(self, user: User, amount: int) -> None:
-        has = self.do(self.town.credits.get_statement(user)).extra_left
+        has = self.do(self.town.credits.get_statement(user)).extra_available_micros
         try:
             left = self.do(self.town.credits.wallets.take(OWNER, user, amount, self.town.key()))
         except BadOption:
@@ -161,7 +161,7 @@ class LedgerMachine(RuleBasedStateMachine):
         wallets = self.town.credits.wallets
         forgiven = self.do(wallets.reset(OWNER, user, with_month=with_month, request_key=self.town.key()))
         after = self.do(self.town.credits.get_statement(user))
-        assert before.today_left <= after.today_left <= before.today_left + forgiven
+        assert before.today_available_micros <= after.today_available_micros <= before.today_available_micros + forgiven
 
     @rule(bot=st.integers(0, 600), workspace=limits)
     def change_budgets(self, bot: int, workspace: int | None) -> None:
@@ -225,7 +225,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def test_on_sqlite() -> None:
     class OnSqlite(LedgerMachine):
-        async def opened(self) -> Database:
+        async def open_database(self) -> Database:
             self.folder = TemporaryDirectory()
             database = Database(f"sqlite:///{(Path(self.folder.name) / 'a.db').as_posix()}")
             await database.open()
@@ -241,7 +241,7 @@ def test_on_sqlite() -> None:
 @pytest.mark.postgres
 def test_on_postgres(postgres_with_schema: PostgresServer) -> None:
     class OnPostgres(LedgerMachine):
-        async def opened(self) -> Database:
+        async def open_database(self) -> Database:
             await postgres_with_schema.delete_rows(WITH_SCHEMA)
             database = Database(postgres_with_schema.url(WITH_SCHEMA))
             await database.open()

@@ -6,12 +6,12 @@ from datetime import datetime
 import pytest
 
 from bot.core.json import JSON
-from bot.core.naming import EVERYONE
 from bot.core.people import User
+from bot.core.platform_syntax import EVERYONE
 from bot.credits import limits
 from bot.credits.limits import ChannelRules, UserLimits, resolve_channel_rules, resolve_limits
 from bot.storage.policies import Policy
-from tests.fakes.rows import ANA, NOW
+from tests.fakes.samples import ANA, NOW
 
 
 def policy(scope: str, scope_id: str, key: str, value: JSON, at: datetime = NOW) -> Policy:
@@ -33,13 +33,13 @@ def test_without_policies_the_settings_hold() -> None:
 @pytest.mark.parametrize(
     ("key", "field", "gold", "tin"),
     [
-        (limits.DAILY_ALLOWANCE, "tier_allowance", 500, 20),
+        (limits.DAILY_ALLOWANCE, "tier_allowance_micros", 500, 20),
         (limits.AT_ONCE, "jobs_at_once", 5, 1),
         (limits.PER_MINUTE, "jobs_per_minute", 10, 2),
         (limits.MAX_COUNT, "max_count", 4, 1),
         (limits.MAX_PIXELS, "max_pixels", 4_000_000, 1_000_000),
         (limits.WEIGHT, "weight", 3, 2),
-        (limits.USER_MONTH, "user_month", 9_000, 400),
+        (limits.USER_MONTH, "user_month_micros", 9_000, 400),
     ],
 )
 def test_of_the_roles_a_person_has_the_most_generous_counts(key: str, field: str, gold: int, tin: int) -> None:

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import load_catalogue
+from bot.core.backend import RunMetrics
 from bot.core.money import Estimate
-from bot.core.predictions import RunMetrics
 from bot.credits.pricing import BillableOutput, CreditFormatter, compute_cost_micros, estimate_cost
 
 CATALOGUE = Catalogue(load_catalogue())

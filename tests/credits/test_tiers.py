@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.core.errors import BudgetExceeded, LimitReached, OutOfCredits, RequestRefused
-from bot.core.naming import EVERYONE
 from bot.core.people import User
+from bot.core.platform_syntax import EVERYONE
 from bot.credits import limits
 from bot.credits.policies import PolicyTarget
-from tests.credits.town import OWNER, WORKSPACE_TARGET, CreditsBench
-from tests.fakes.rows import ANA, CHANNEL
+from tests.credits.bench import OWNER, WORKSPACE_TARGET, CreditsBench
+from tests.fakes.samples import ANA, CHANNEL
 
 GOLD = replace(ANA, roles=frozenset({"gold"}))
 TIN = replace(ANA, roles=frozenset({"tin"}))

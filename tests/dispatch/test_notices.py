@@ -9,7 +9,7 @@ from bot.core.platform import MessageLost
 from bot.core.replies import MessageRef, Reply
 from bot.dispatch.notices import Notices
 from tests.bench import Bench
-from tests.commands.people import MODERATOR
+from tests.fakes.samples import MODERATOR
 
 NOTICE = Reply(text="the budget is spent")
 

@@ -10,6 +10,18 @@ from datetime import datetime
 
 from PIL import Image
 
+from bot.core.backend import (
+    InputFile,
+    Inputs,
+    PredictionState,
+    RunEnded,
+    RunEvent,
+    RunMetrics,
+    RunProgress,
+    RunSnapshot,
+    RunStarted,
+    TextDelta,
+)
 from bot.core.clock import Clock
 from bot.core.errors import (
     BackendBusy,
@@ -22,18 +34,6 @@ from bot.core.errors import (
 )
 from bot.core.json import JSON, canonicalize
 from bot.core.models import Model, OutputKind
-from bot.core.predictions import (
-    InputFile,
-    Inputs,
-    PredictionState,
-    RunEnded,
-    RunEvent,
-    RunMetrics,
-    RunProgress,
-    RunSnapshot,
-    RunStarted,
-    TextDelta,
-)
 
 FLAGGED_ERROR = "NSFW content detected."
 TRANSIENT_ERROR = "Service is currently unavailable due to high demand (E003)"

@@ -7,13 +7,12 @@ from typing import cast
 
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.replies import Reply
-from bot.dispatch.consent import Confirmations
-from bot.dispatch.declaration import Choice, Command, command, option
+from bot.dispatch.button_actions import ButtonPress
+from bot.dispatch.confirmation import Confirmations
+from bot.dispatch.declaration import Choice, Command, Services, command, option
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
-from bot.dispatch.presses import ButtonPress
-from bot.dispatch.ranks import Authorizer
-from bot.dispatch.services import Services
+from bot.dispatch.roles import Authorizer
 from bot.moderation.moderation import Moderation
 
 Answer = Callable[[Invocation], Awaitable[Reply | None]]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.town import FaultBench
-from tests.faults.town import open_fault_bench as opened
+from tests.faults.bench import FaultBench
+from tests.faults.bench import open_fault_bench as opened
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.circuit import FAILURES_TO_OPEN
+from bot.backends.replicate.create_limiter import FAILURES_TO_OPEN
 from bot.core.replies import Stage
 from bot.sandbox.rate_limits import SandboxRateLimit
-from tests.faults.town import FaultBench
-from tests.faults.town import open_fault_bench as opened
+from tests.faults.bench import FaultBench
+from tests.faults.bench import open_fault_bench as opened
 
 PICTURE = 3_000
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.town import FaultBench
+from tests.faults.bench import FaultBench
 
 QUESTION = "What is MONTHLY_BUDGET_USD for?"
 

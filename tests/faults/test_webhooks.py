@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.storage.tables.jobs import inbox
-from tests.faults.town import FaultBench
+from tests.faults.bench import FaultBench
 
 PICTURE = 3_000
 

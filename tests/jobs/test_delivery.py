@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.backend import RunMetrics
 from bot.core.jobs import JobState
-from bot.core.predictions import RunMetrics
 from bot.core.replies import Tone
 from bot.storage.database import Database
 from tests.bench import Bench

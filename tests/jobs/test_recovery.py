@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.backend import PredictionState
 from bot.core.jobs import JobState
-from bot.core.predictions import PredictionState
 from bot.core.replies import Tone
 from tests.bench import Bench
 from tests.conftest import WITH_SCHEMA
-from tests.fakes.rows import make_job
+from tests.fakes.samples import make_job
 from tests.postgres import PostgresServer
 
 

@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 
 from bot.core.clock import Clock
+from bot.core.invocations import PendingAction
 from bot.core.jobs import PostedMessage
-from bot.core.pending import PendingAction
 from bot.core.replies import MessageRef, Reply
-from bot.jobs.personal import person_from_user
+from bot.jobs.deletion import person_from_user
 from bot.jobs.retention import Retention, RetentionLimits
-from bot.media.keeping import MediaFile
+from bot.media.media_store import MediaFile
 from bot.settings import Settings
 from bot.storage.web_page import PageMessage
 from tests.bench import Bench, make_attachment
-from tests.commands.people import BEN, MODERATOR
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, BEN, CHANNEL, MODERATOR
 from tests.media.pictures import encode_picture
 
 DAY = 86_400
@@ -214,7 +213,7 @@ async def test_one_part_that_fails_does_not_keep_the_others(
     async def broken() -> list[object]:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(bench.app.media, "files", broken)
+    monkeypatch.setattr(bench.app.media, "list_files", broken)
     await bench.app.retention.sweep()
 
     assert "an old fox" not in await kept(bench)
@@ -273,7 +272,7 @@ async def test_a_picture_given_again_while_room_is_made_stays(bench: Bench, monk
         )  # somebody's ask is about to be accepted
         return found
 
-    monkeypatch.setattr(bench.app.media, "files", listed)
+    monkeypatch.setattr(bench.app.media, "list_files", listed)
     await _retention(bench, bench.clock, media_bytes=1).sweep()
 
     assert len(files(bench)) == 1

@@ -15,7 +15,7 @@ from bot.storage.policies import Policy
 from bot.storage.tables.jobs import outputs
 from tests.bench import Bench
 from tests.fakes.platform import ShownMessage
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL
 
 FOX = "/imagine a fox --seed 7"
 PRICE = 3_000

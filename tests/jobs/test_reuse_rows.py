@@ -8,7 +8,7 @@ import pytest
 from bot.core.jobs import Job, JobState, Output
 from bot.jobs.reuse import apply_kept_result
 from bot.storage.database import Database
-from tests.fakes.rows import NOW, make_job
+from tests.fakes.samples import NOW, make_job
 from tests.storage.rows import a_prediction
 
 

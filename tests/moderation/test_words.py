@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bot.moderation.desk import MAX_WORDS
+from bot.moderation.admin import MAX_WORDS
 from bot.moderation.words import find_refused_word
 
 

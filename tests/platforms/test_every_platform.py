@@ -13,8 +13,8 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost, Platform
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.platforms.console.platform import ConsolePlatform
+from bot.platforms.web.feed import DeletedMessage
 from bot.platforms.web.platform import WebPlatform
-from bot.platforms.web.stream import DeletedMessage
 from bot.storage.database import Database
 from tests.fakes.clock import ManualClock
 from tests.fakes.platform import FakePlatform

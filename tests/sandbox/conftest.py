@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bot.sandbox.server import Sandbox, SandboxOptions
-from tests.sandbox.receiver import WebhookReceiver
-from tests.sandbox.recorder import ExchangeRecorder
+from tests.sandbox.exchange_recorder import ExchangeRecorder
+from tests.sandbox.webhook_receiver import WebhookReceiver
 
 RUNNING = """# Running Easel
 

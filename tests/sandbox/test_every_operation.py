@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp
 
 from tests.sandbox.conftest import SandboxClient
-from tests.sandbox.recorder import ExchangeRecorder
+from tests.sandbox.exchange_recorder import ExchangeRecorder
 from tests.sandbox.test_deployments import NEW
 from tests.sandbox.test_predictions import SCHNELL, SDXL
 from tests.sandbox.test_trainings import finished, own_model, train

@@ -9,7 +9,7 @@ import pytest
 
 from bot.sandbox.painter.picture import PictureOrder, draw
 from tests.sandbox.conftest import SandboxClient
-from tests.sandbox.specification import check_response
+from tests.sandbox.exchange_recorder import check_response
 from tests.sandbox.test_predictions import BLIP
 
 CONTENT = b"x" * 70_000

@@ -3,8 +3,9 @@
 from typing import Any
 
 from tests.sandbox.conftest import SandboxClient
-from tests.sandbox.specification import check_response
+from tests.sandbox.exchange_recorder import check_response
 from tests.sandbox.test_predictions import BLIP, LLAMA, SCHNELL, SDXL
+from tests.sandbox.test_trainings import INPUT, ROUTE, finished, own_model, train
 
 
 async def test_every_model_is_listed_with_a_schema(client: SandboxClient) -> None:
@@ -69,3 +70,86 @@ async def test_account_hardware_and_webhook_secret_answer(client: SandboxClient)
 
         assert reply.status == 200
         check_response("get", path, 200, reply.body)
+
+
+# MERGED Models of the account: made, changed, and deleted by the document's rules.
+
+
+async def test_a_new_model_has_no_versions_and_no_readme(client: SandboxClient) -> None:
+    name = await own_model(client)
+
+    page = (await client.request("GET", f"/v1/models/{name}")).body
+    versions = (await client.request("GET", f"/v1/models/{name}/versions")).body
+    readme = await client.request("GET", f"/v1/models/{name}/readme")
+
+    assert (page["visibility"], page["latest_version"], page["run_count"]) == ("private", None, 0)
+    assert versions["results"] == []
+    assert readme.status == 404
+
+
+async def test_a_name_is_taken_once_and_only_by_its_owner(client: SandboxClient) -> None:
+    await own_model(client)
+    body = {"owner": "sandbox", "name": "mine", "visibility": "public", "hardware": "cpu"}
+
+    twice = await client.request("POST", "/v1/models", json=body)
+    somebody_elses = await client.request("POST", "/v1/models", json=body | {"owner": "acme"})
+    empty = await client.request("POST", "/v1/models", json={})
+
+    assert [twice.status, somebody_elses.status, empty.status] == [409, 403, 422]
+    assert len(empty.body["invalid_fields"]) == 4
+
+
+async def test_a_page_is_changed_where_asked(client: SandboxClient) -> None:
+    name = await own_model(client)
+    changes = {"description": "Foxes.", "readme": "# Foxes", "paper_url": "https://example.org/paper"}
+
+    changed = await client.request("PATCH", f"/v1/models/{name}", json=changes)
+    readme = await client.request("GET", f"/v1/models/{name}/readme")
+    not_ours = await client.request("PATCH", f"/v1/models/{SCHNELL}", json=changes)
+
+    assert (changed.body["description"], changed.body["paper_url"]) == ("Foxes.", "https://example.org/paper")
+    assert changed.body["github_url"] is None
+    assert readme.content == b"# Foxes"
+    assert not_ours.status == 403
+
+
+async def test_a_private_model_goes_after_its_versions(client: SandboxClient) -> None:
+    name = await own_model(client)
+    version = (await finished(client, (await train(client, name)).body))["output"]["version"].partition(":")[2]
+    run = await client.run(version, {"prompt": "a fox", "width": 64, "height": 64})
+
+    too_early = await client.request("DELETE", f"/v1/models/{name}")
+    version_gone = await client.request("DELETE", f"/v1/models/{name}/versions/{version}")
+    gone = await client.request("DELETE", f"/v1/models/{name}")
+
+    assert [too_early.status, version_gone.status, gone.status] == [400, 202, 204]
+    assert (await client.request("GET", run["urls"]["get"])).status == 404
+    assert (await client.request("GET", f"/v1/models/{name}")).status == 404
+
+
+async def test_public_models_and_deployed_versions_stay(client: SandboxClient) -> None:
+    public, private = await own_model(client, "shown", "public"), await own_model(client)
+    version = (await finished(client, (await train(client, private)).body))["output"]["version"].partition(":")[2]
+    deployment = {"name": "x", "model": private, "version": version, "hardware": "cpu"}
+    await client.request("POST", "/v1/deployments", json=deployment | {"min_instances": 0, "max_instances": 1})
+
+    replies = [
+        await client.request("DELETE", f"/v1/models/{public}"),
+        await client.request("DELETE", f"/v1/models/{SDXL.partition(':')[0]}"),
+        await client.request("DELETE", f"/v1/models/{private}/versions/{version}"),
+        await client.request("DELETE", f"/v1/models/{private}/versions/{'0' * 64}"),
+    ]
+
+    assert [reply.status for reply in replies] == [400, 403, 400, 404]
+
+
+async def test_private_models_are_neither_listed_nor_found(client: SandboxClient) -> None:
+    await own_model(client, "hidden")
+    await own_model(client, "shown", "public")
+
+    listed = (await client.request("GET", "/v1/models")).body["results"]
+    found = (await client.request("GET", "/v1/search", params={"query": "sandbox/hidden"})).body["models"]
+
+    assert listed[0]["name"] == "shown"
+    assert "hidden" not in {page["name"] for page in listed} | {entry["model"]["name"] for entry in found}
+    assert (await client.request("POST", ROUTE, json={"destination": "sandbox/hidden", "input": INPUT})).status == 201

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from bot.sandbox.server import Sandbox
-from tests.sandbox.receiver import WebhookReceiver
 from tests.sandbox.test_predictions import BLIP, LLAMA, SCHNELL, SDXL, until
+from tests.sandbox.webhook_receiver import WebhookReceiver
 
 if sys.version_info >= (3, 14):
     pytest.skip("replicate 1.0.7 needs pydantic.v1, which ends with Python 3.13", allow_module_level=True)

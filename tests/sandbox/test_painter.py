@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from bot.sandbox.models.flux import SIZES
 from bot.sandbox.painter.picture import SIGNATURE, PictureOrder, draw
-from bot.sandbox.painter.words import read_scene
+from bot.sandbox.painter.scene import read_scene
 from tests.sandbox.conftest import SandboxClient
 from tests.sandbox.test_predictions import SCHNELL, SDXL
 

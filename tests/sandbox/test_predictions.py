@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from bot.sandbox.api.requests import parse_lifetime_seconds, parse_wait_seconds
+from bot.sandbox.problems import Problem
 from bot.sandbox.server import Sandbox
 from tests.sandbox.conftest import SandboxClient
-from tests.sandbox.specification import check_response
+from tests.sandbox.exchange_recorder import check_response
 
 SCHNELL = "black-forest-labs/flux-schnell"
 LLAMA = "meta/meta-llama-3-8b-instruct"
@@ -237,3 +239,17 @@ async def until(condition: Any) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - the server turns
             await asyncio.sleep(0)
+
+
+# MERGED Prefer and Cancel-After, as the document writes them.
+
+
+def test_header_durations_are_read_as_the_document_says() -> None:
+    assert [parse_lifetime_seconds(text) for text in ("30s", "5m", "1h30m45s", "30", None)] == [30, 300, 5445, 30, None]
+    assert [parse_wait_seconds(text) for text in ("wait", "wait=1", "wait=60", None)] == [60, 1, 60, None]
+    for wrong in ("4s", "soon", "", "1.5m"):
+        with pytest.raises(Problem):
+            parse_lifetime_seconds(wrong)
+    for wrong in ("wait=0", "wait=61", "respond-async"):
+        with pytest.raises(Problem):
+            parse_wait_seconds(wrong)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import SandboxClient, SandboxResponse
-from tests.sandbox.receiver import WebhookReceiver
 from tests.sandbox.test_predictions import LLAMA, SDXL, until
+from tests.sandbox.webhook_receiver import WebhookReceiver
 
 NAME, _, VERSION = SDXL.partition(":")
 ROUTE = f"/v1/models/{NAME}/versions/{VERSION}/trainings"

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from bot.sandbox.webhook_signature import compute_signature
+from bot.sandbox.webhooks import compute_signature
 from tests.sandbox.conftest import SandboxClient
-from tests.sandbox.receiver import WebhookReceiver
 from tests.sandbox.test_predictions import LLAMA, until
+from tests.sandbox.webhook_receiver import WebhookReceiver
 
 
 def test_the_published_vector_is_reproduced() -> None:

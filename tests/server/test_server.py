@@ -63,7 +63,7 @@ async def test_not_ready_names_the_part_and_no_secret() -> None:
 
 
 async def test_a_check_that_hangs_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.server.health._CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("bot.server.server._CHECK_SECONDS", 0.01)
 
     async def hangs() -> None:
         await asyncio.Event().wait()

@@ -3,17 +3,16 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.core.conversations import Conversation, Turn, TurnRole
-from bot.core.forgetting import PersonKey, WorkspaceKey
 from bot.core.ids import new_id
+from bot.core.invocations import Conversation, PendingAction, Turn, TurnRole
 from bot.core.jobs import Job, JobState, Output, PostedMessage
-from bot.core.pending import PendingAction
 from bot.core.people import Rank
+from bot.core.personal_data import PersonKey, WorkspaceKey
 from bot.core.replies import MessageRef, Reply
 from bot.storage.database import Database, Transaction
 from bot.storage.policies import Policy
 from bot.storage.web_page import PageMessage, Visitor
-from tests.fakes.rows import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL
 from tests.storage.rows import NOON, a_job, a_prediction, after
 
 ANA_HERE = PersonKey(ANA.platform, "", ANA.id)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.conversations import Conversation, Turn, TurnRole
 from bot.core.errors import AlreadyClaimed
 from bot.core.ids import new_id
+from bot.core.invocations import Conversation, Turn, TurnRole
 from bot.core.jobs import MessageState, Output, PostedMessage
 from bot.core.replies import Button, MessageRef, Picture, Progress, Reply, Stage, Tone
 from bot.storage.database import Database

@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from bot.core.jobs import PostedMessage
 from bot.core.platform import MessageFull, MessageLimits
 from bot.core.replies import MessageRef, Reply, Tone
-from bot.streaming.editor import MessageEditor
-from bot.streaming.layout import MessageLayout
+from bot.streaming.editor import MessageEditor, MessageLayout
 from bot.streaming.splitter import Splitter
 from tests.fakes.clock import ManualClock, settle
-from tests.streaming.platform import DESTINATION, TimedPlatform
 from tests.streaming.test_splitter import limits, open_fence, size, texts
+from tests.streaming.timed_platform import DESTINATION, TimedPlatform
 
 APPENDS = MessageLimits(200, is_append_only=True)
 PLACEHOLDER = PostedMessage("job1", 0, MessageRef("fake", "team", "general", "", "m0"))

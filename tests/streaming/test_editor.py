@@ -14,7 +14,7 @@ from bot.streaming import editor as editor_module
 from bot.streaming.editor import MessageEditor
 from bot.streaming.pacer import EditBucket
 from tests.fakes.clock import ManualClock, settle
-from tests.streaming.platform import DESTINATION, TimedPlatform
+from tests.streaming.timed_platform import DESTINATION, TimedPlatform
 
 STOP = (Button("cancel", "Stop", "job1"),)
 PLACEHOLDER = PostedMessage("job1", 0, MessageRef("fake", "team", "general", "", "m0"))

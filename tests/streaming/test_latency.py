@@ -11,7 +11,7 @@ from bot.core.replies import MessageRef, Reply
 from bot.streaming.editor import MessageEditor
 from bot.streaming.pacer import EditBucket
 from tests.fakes.clock import ManualClock
-from tests.streaming.platform import DESTINATION, TimedPlatform
+from tests.streaming.timed_platform import DESTINATION, TimedPlatform
 
 TOKENS = 300
 TOKENS_PER_SECOND = 50

@@ -10,12 +10,12 @@ import aiohttp
 import pytest
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from bot.core.backend import RunMetrics
 from bot.core.errors import InputRefused
 from bot.core.platform import MessageLost
-from bot.core.predictions import RunMetrics
 from bot.server.server import Server
 from bot.telemetry import metrics
-from bot.telemetry.loop import measure_loop_lag
+from bot.telemetry.metrics import measure_loop_lag
 from tests.bench import Bench
 from tests.fakes.backend import TRANSIENT_ERROR
 

@@ -1,5 +1,6 @@
-"""Replicate as a `Backend`: the protocol's methods, each one handed to the part that knows how."""
+"""Whether the owner's account at Replicate can pay: told to the owner once, however many asks are refused."""
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -9,23 +10,43 @@ import httpx
 from aiohttp.web import RouteDef
 
 from bot.backends import http
-from bot.backends.replicate import adoption, failures
-from bot.backends.replicate.addresses import StreamAddresses
-from bot.backends.replicate.bells import WebhookWaiters
+from bot.backends.replicate import client, errors
 from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.credit import BillingState
 from bot.backends.replicate.inputs import replace_files_with_urls
-from bot.backends.replicate.poller import POLLS_PER_SECOND, PredictionPoller
-from bot.backends.replicate.snapshots import make_snapshot
-from bot.backends.replicate.streams import ReplicateStreams
+from bot.backends.replicate.outputs import make_snapshot
+from bot.backends.replicate.polling import POLLS_PER_SECOND, PredictionPoller
+from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
 from bot.backends.replicate.watching import RunWatcher
-from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks
-from bot.core.backend import RunNotificationHandler
+from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks, WebhookWaiters
+from bot.core.backend import Inputs, RunEvent, RunNotificationHandler, RunSnapshot
 from bot.core.clock import Clock
 from bot.core.errors import BackendOutOfCredit, InputRefused, ModelFailed, ModelFlagged, PredictionGone
 from bot.core.json import JSON
 from bot.core.models import Model
-from bot.core.predictions import Inputs, RunEvent, RunSnapshot
+
+log = logging.getLogger(__name__)
+
+
+class BillingState:
+    """An episode begins with the first 402 and ends with the first create that goes through."""
+
+    def __init__(self) -> None:
+        self._is_out_of_credit = False
+
+    def record_refusal(self) -> None:
+        """A create was answered with 402."""
+        if not self._is_out_of_credit:
+            log.error("backend.out_of_credit", extra={"backend": "replicate", "see": "replicate.com/account/billing"})
+        self._is_out_of_credit = True
+
+    def record_payment(self) -> None:
+        """A create went through."""
+        if self._is_out_of_credit:
+            log.warning("backend.credit_is_back", extra={"backend": "replicate"})
+        self._is_out_of_credit = False
+
+
+# MERGED Replicate as a `Backend`: the protocol's methods, each one handed to the part that knows how.
 
 BuildWebhookUrl = Callable[[str], str | None]
 """The address to call when a job's run starts and ends, or None without a public one."""
@@ -141,16 +162,16 @@ class ReplicateBackend:
 
     async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[RunSnapshot]:
         """Runs of this model with these inputs, created since, oldest first."""
-        runs = await adoption.find_matching_runs(self.client, model, inputs, created_after=created_after)
+        runs = await client.find_matching_runs(self.client, model, inputs, created_after=created_after)
         return [make_snapshot(run, model) for run in runs]
 
     def explain(self, snapshot: RunSnapshot) -> ModelFailed | ModelFlagged:
         """Why an ended run gave nothing."""
-        return failures.explain_failure(snapshot)
+        return errors.explain_failure(snapshot)
 
     def is_retryable(self, snapshot: RunSnapshot) -> bool:
         """High demand and a model that is away for a moment (E003, E004) are worth one more run."""
-        return failures.is_transient(snapshot)
+        return errors.is_transient(snapshot)
 
     async def probe(self) -> str:
         """Check token and reach; one sentence for the owner."""

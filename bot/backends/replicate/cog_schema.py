@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bot.core.json import JSON
+from bot.core.model_schema import FieldKind, SchemaField
 from bot.core.models import OutputKind
-from bot.core.published import FieldKind, SchemaField
 
 _MAX_REFERENCE_DEPTH = 8
 """References that lead in a circle end here."""

@@ -1,10 +1,28 @@
-"""Deployments at Replicate: one version of a model on hardware of one's own choice, kept warm or not."""
+"""The hardware that deployments can run on."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from bot.backends.replicate.calls import ReplicateApi, get_object, get_text, iterate_items, quote_ref
+from bot.backends.replicate.json_fields import ReplicateApi, get_object, get_text, iterate_items, quote_ref
 from bot.core.json import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """`sku` is what requests say, such as `gpu-t4`; `name` is for people."""
+
+    sku: str
+    name: str
+
+
+async def list_hardware(api: ReplicateApi) -> list[Hardware]:
+    """GET /hardware."""
+    told: JSON = await api.request("GET", "hardware")
+    items = told if isinstance(told, list) else []
+    return [Hardware(get_text(item, "sku"), get_text(item, "name")) for item in items if get_text(item, "sku")]
+
+
+# MERGED Deployments at Replicate: one version of a model on hardware of one's own choice, kept warm or not.
 
 MAX_MIN_INSTANCES = 5
 """Instances that may be kept running, at most."""

@@ -6,9 +6,9 @@ import mimetypes
 from pathlib import Path
 
 from bot.backends.replicate.client import ReplicateClient
+from bot.core.backend import InputFile, Inputs
 from bot.core.errors import InputRefused
 from bot.core.json import JSON
-from bot.core.predictions import InputFile, Inputs
 
 MAX_DATA_URL_BYTES = 256_000
 """Of the file, before base64. Replicate's specification: data URLs are for files up to 256 kB."""

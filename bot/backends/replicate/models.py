@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.backends.replicate.calls import (
+from bot.backends.replicate.cog_schema import CogSchema
+from bot.backends.replicate.json_fields import (
     ReplicateApi,
     get_object,
     get_objects,
@@ -13,11 +14,10 @@ from bot.backends.replicate.calls import (
     quote_id,
     quote_ref,
 )
-from bot.backends.replicate.cog_schema import CogSchema
-from bot.backends.replicate.schema import parse_time
+from bot.backends.replicate.outputs import parse_time
 from bot.core.errors import BackendError, PredictionGone
 from bot.core.json import JSON
-from bot.core.published import ModelSchema, SchemaField
+from bot.core.model_schema import ModelSchema, SchemaField
 
 MAX_SEARCH_RESULTS = 50
 """/search gives no more at once."""

@@ -1,14 +1,84 @@
-"""One prediction's event stream: opened, resumed, and listened to until it says that it is done."""
+"""Where the token may go: to the API itself, and nowhere a reply merely points to."""
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable
 from ssl import SSLContext
 
 import httpx
 
 from bot.backends import http
-from bot.backends.replicate.origins import Origins
+from bot.backends.replicate.outputs import ReplicatePrediction
 from bot.backends.sse import EventReader, ServerSentEvent
+
+
+class Origins:
+    """Knows the API's own address, and judges the others by it."""
+
+    def __init__(self, base_url: str) -> None:
+        self.api = httpx.URL(base_url.rstrip("/") + "/v1/")
+
+    def is_api(self, url: str) -> bool:
+        """Whether this has the API's scheme, host and port."""
+        address = parse_url(url)
+        return address is not None and _origin(address) == _origin(self.api)
+
+    def may_stream(self, url: str) -> bool:
+        """Whether a stream may be read from here: by https, or from the API's own origin (the sandbox)."""
+        address = parse_url(url)
+        return address is not None and (address.scheme == "https" or self.is_api(url))
+
+    def may_carry_token(self, url: str) -> bool:
+        """The API's origin; and Replicate's stream hosts, when the API is Replicate's."""
+        address = parse_url(url)
+        if address is None:
+            return False
+        return self.is_api(url) or (address.scheme == "https" and _is_replicate(address) and _is_replicate(self.api))
+
+
+def parse_url(url: str) -> httpx.URL | None:
+    """The address, or None for what is none."""
+    try:
+        address = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        return None
+    return address if address.host and address.scheme in ("http", "https") else None
+
+
+def _is_replicate(address: httpx.URL) -> bool:
+    return address.host.endswith((".replicate.com", ".replicate.net"))
+
+
+def _origin(address: httpx.URL) -> tuple[str, str, int]:
+    return address.scheme, address.host, address.port or (443 if address.scheme == "https" else 80)
+
+
+# MERGED Which stream belongs to which prediction, for as many as are likely to be watched.
+
+
+class StreamAddresses:
+    """Learnt from replies. Forgets the oldest beyond `most`; a forgotten one costs one GET more."""
+
+    def __init__(self, origins: Origins, *, max_entries: int = 10_000) -> None:
+        self._origins = origins
+        self._max_entries = max_entries
+        self._urls: OrderedDict[str, str] = OrderedDict()
+
+    def remember(self, prediction: ReplicatePrediction) -> None:
+        """Remember where this one streams; an address that we may not read from counts as none."""
+        if self._origins.may_stream(prediction.stream_url):
+            self._urls[prediction.id] = prediction.stream_url
+        else:
+            self._urls.setdefault(prediction.id, "")
+        while len(self._urls) > self._max_entries:
+            self._urls.popitem(last=False)
+
+    def get(self, prediction_id: str) -> str | None:
+        """Its address; empty when it has none, None when that is not known."""
+        return self._urls.get(prediction_id)
+
+
+# MERGED One prediction's event stream: opened, resumed, and listened to until it says that it is done.
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from bot.backends.replicate.calls import ReplicateApi, get_object, get_text, iterate_items, quote_id, quote_ref
-from bot.backends.replicate.problems import SERVICE_DOWN
-from bot.backends.replicate.schema import ReplicatePrediction, parse_prediction
+from bot.backends.replicate.errors import SERVICE_DOWN
+from bot.backends.replicate.json_fields import ReplicateApi, get_object, get_text, iterate_items, quote_id, quote_ref
+from bot.backends.replicate.outputs import ReplicatePrediction, parse_prediction
 from bot.core.errors import BackendDown, SubmitUnclear
 from bot.core.json import JSON
 

@@ -5,18 +5,16 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Coroutine, Iterator
 
-from bot.backends.replicate import glances
-from bot.backends.replicate.addresses import StreamAddresses
-from bot.backends.replicate.bells import WebhookWaiter, WebhookWaiters
-from bot.backends.replicate.patience import with_jitter
-from bot.backends.replicate.poller import PredictionPoller
-from bot.backends.replicate.story import RunEvents
-from bot.backends.replicate.streams import ReplicateStreams
+from bot.backends.replicate import polling
+from bot.backends.replicate.polling import PredictionPoller, with_jitter
+from bot.backends.replicate.run_events import RunEvents
+from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
+from bot.backends.replicate.webhooks import WebhookWaiter, WebhookWaiters
 from bot.backends.sse import ServerSentEvent
+from bot.core.backend import RunEnded, RunEvent
 from bot.core.clock import Clock
 from bot.core.errors import BackendBusy, BackendDown
 from bot.core.models import Model, OutputKind
-from bot.core.predictions import RunEnded, RunEvent
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +102,7 @@ class RunWatcher:
         with webhook_waiters.register(self._id) as bell:
             try:
                 await self._run_beside_polls(
-                    self._receive_webhooks(bell), glances.schedule_polls_beside_webhooks(self._model)
+                    self._receive_webhooks(bell), polling.schedule_polls_beside_webhooks(self._model)
                 )
             finally:  # whoever reads the events leaves at the end, and we are stopped
                 if self._run_events.has_ended and not bell.is_over:
@@ -146,7 +144,7 @@ class RunWatcher:
         if not self._last_id:
             self._run_events.rewind()
         stream = self._streams.listen(url, self._last_id, self._handle_stream_event)
-        return await self._run_beside_polls(stream, glances.schedule_polls_beside_stream(self._model))
+        return await self._run_beside_polls(stream, polling.schedule_polls_beside_stream(self._model))
 
     async def _run_beside_polls(self, waiting: Coroutine[None, None, bool], gaps: Iterator[float]) -> bool:
         listening = asyncio.create_task(waiting)

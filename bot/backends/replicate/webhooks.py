@@ -1,18 +1,126 @@
-"""The route that Replicate calls. It believes a signature, and even then nothing but that there is something to see."""
+"""The signature of a webhook (Svix, standard-webhooks): replicate.com/docs/topics/webhooks."""
 
 import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from bot.backends.replicate.bells import WebhookWaiters
-from bot.backends.replicate.schema import parse_prediction
-from bot.backends.replicate.signatures import is_recent, is_signature_valid
+from bot.backends.replicate.outputs import parse_prediction
 from bot.core.backend import RunNotification, RunNotificationHandler
 from bot.core.clock import Clock
 from bot.core.errors import BackendError, Unavailable
+
+TOLERANCE_SECONDS = 300.0
+"""How far a webhook's time may be from ours, either way."""
+
+_MAX_TIMESTAMP_DIGITS = 15  # digits
+
+
+def is_signature_valid(body: bytes, *, webhook_id: str, timestamp: str, signatures: str, secret: str) -> bool:
+    """Whether one of the space-separated `v1,<base64>` signatures is ours. `body` is raw, as it travelled."""
+    key = _decode_key(secret)
+    if key is None:
+        return False
+    signed = b".".join((webhook_id.encode(), timestamp.encode(), body))
+    expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
+    given = [entry.removeprefix("v1,").encode() for entry in signatures.split() if entry.startswith("v1,")]
+    return any(hmac.compare_digest(expected, signature) for signature in given)
+
+
+def is_recent(timestamp: str, now: float) -> bool:
+    """Whether `timestamp`, in Unix seconds, is near enough to `now`."""
+    is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_TIMESTAMP_DIGITS
+    return is_number and abs(now - int(timestamp)) <= TOLERANCE_SECONDS
+
+
+def _decode_key(secret: str) -> bytes | None:
+    # Not split at "_": the base64 of a key may hold one.
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True) or None
+    except (binascii.Error, ValueError):
+        return None
+
+
+# MERGED Watches that wait to be called: a webhook rings, and the watch looks for itself.
+
+MAX_MISSED_WEBHOOKS = 3
+"""So many runs in a row whose webhook did not come, and watches listen to streams again until one does."""
+
+_MAX_EARLY_WEBHOOKS = 10_000
+
+
+@dataclass(slots=True)
+class WebhookWaiter:
+    """What was told to one watch. `rung` is set at each call, and cleared by who waits."""
+
+    notified: asyncio.Event = field(default_factory=asyncio.Event)
+    has_started: bool = False
+    is_over: bool = False
+
+    def notify(self, *, is_over: bool) -> None:
+        """Out of order is no harm: what is over stays over."""
+        self.has_started = True
+        self.is_over = self.is_over or is_over
+        self.notified.set()
+
+
+class WebhookWaiters:
+    """By prediction. A call that nobody waits for yet, because it overtook the create's reply, is kept for them.
+
+    A webhook that reaches another process rings there, where nobody waits: the watch's own looks cover it.
+    """
+
+    def __init__(self) -> None:
+        self._waiters: dict[str, WebhookWaiter] = {}
+        self._waiter_counts: Counter[str] = Counter()
+        self._early: OrderedDict[str, WebhookWaiter] = OrderedDict()
+        self._missed = 0
+
+    @property
+    def are_webhooks_arriving(self) -> bool:
+        """Whether webhooks arrive at all: an address that nobody reaches should not slow every picture down."""
+        return self._missed < MAX_MISSED_WEBHOOKS
+
+    def record_missed(self) -> None:
+        """A run was found to be over, and nobody had called."""
+        self._missed += 1
+
+    @contextmanager
+    def register(self, prediction_id: str) -> Iterator[WebhookWaiter]:
+        """The bell of a prediction, as long as somebody listens."""
+        early = self._early.pop(prediction_id) if prediction_id in self._early else WebhookWaiter()
+        bell = self._waiters.setdefault(prediction_id, early)
+        self._waiter_counts[prediction_id] += 1
+        try:
+            yield bell
+        finally:
+            self._waiter_counts[prediction_id] -= 1
+            if not self._waiter_counts[prediction_id]:
+                del self._waiters[prediction_id], self._waiter_counts[prediction_id]
+
+    def notify(self, prediction_id: str, *, is_over: bool) -> bool:
+        """Call whoever waits for this prediction; gives whether somebody does."""
+        self._missed = 0
+        if (bell := self._waiters.get(prediction_id)) is not None:
+            bell.notify(is_over=is_over)
+            return True
+        self._early.setdefault(prediction_id, WebhookWaiter()).notify(is_over=is_over)
+        while len(self._early) > _MAX_EARLY_WEBHOOKS:
+            self._early.popitem(last=False)
+        return False
+
+
+# MERGED The route that Replicate calls. It believes a signature, and even then nothing but that there is something
+# MERGED to see.
 
 log = logging.getLogger(__name__)
 

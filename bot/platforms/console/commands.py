@@ -10,7 +10,7 @@ from bot.core.ids import new_id
 from bot.core.invocations import Attachment, Invocation
 from bot.core.people import Channel, User
 from bot.dispatch.declaration import OptionKind
-from bot.dispatch.parser import Menu, ParsedCommand, find_command, parse_command
+from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
 
 NAME = "console"
 CONSOLE_USER = User(platform=NAME, workspace=NAME, id="me", name="you", is_administrator=True)

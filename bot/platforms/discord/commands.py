@@ -1,234 +1,194 @@
-"""The menu as Discord's application commands, and what Discord sends of one as the trunk's call."""
+"""Suggestions while somebody types, from memory alone: Discord waits three seconds and takes no excuse."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from bot.core.invocations import Attachment
-from bot.core.people import Rank
-from bot.dispatch.declaration import Declaration, Option, OptionKind
-from bot.dispatch.drafts import OptionValue
-from bot.dispatch.parser import Menu
-from bot.platforms.discord.translating import get_localizations
+import aiohttp
+import discord
 
-Payload = dict[str, Any]
-DownloadFile = Callable[[str], Awaitable[bytes]]
-"""Downloads a file by its address; raises a `UserError`."""
+from bot.core.errors import UserError
+from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.models import Task
+from bot.core.people import Channel, User
+from bot.core.platform import MessageLost
+from bot.core.replies import Reply
+from bot.dispatch.button_actions import get_form_option_names
+from bot.dispatch.declaration import Declaration, Services
+from bot.dispatch.dispatcher import format_error
+from bot.dispatch.forms import FormDraft, OptionValue
+from bot.dispatch.parsing import find_command
+from bot.platforms.discord.channels import NAME, build_reply_thread_id, is_direct
+from bot.platforms.discord.chat import can_open_thread, open_thread
+from bot.platforms.discord.context import InteractionContext, build_request_key, resolve_channel
+from bot.platforms.discord.forms import needs_text, parse_form, quote_form_input, render_modal
+from bot.platforms.discord.messages import ASK_PREFIX, build_custom_id
+from bot.platforms.discord.registration import Payload, SlashInvocation, find_message_command, parse_slash_command
+from bot.platforms.discord.replies import FORM_RESPONSE, AcknowledgedInteraction, build_first_message_ref
 
-_SLASH, _ON_MESSAGE = 1, 3
-_SUBCOMMAND, _GROUP = 1, 2
-_FOCUS = "focused"
-OPTION_TYPES = {
-    OptionKind.TEXT: 3,
-    OptionKind.INTEGER: 4,
-    OptionKind.FLAG: 5,
-    OptionKind.PERSON: 6,
-    OptionKind.CHANNEL: 7,
-    OptionKind.ROLE: 8,
-    OptionKind.NUMBER: 10,
-    OptionKind.FILE: 11,
-}
-_NUMBERS = (OptionKind.INTEGER, OptionKind.NUMBER)
-_LONGEST_DESCRIPTION = 100
-_LONGEST_TEXT = 6000
-_MOST_CHOICES = 25
-_LARGEST_INTEGER = 2**53
-MANAGE_GUILD = str(1 << 5)
-_IN_GUILDS, _WITH_BOT, _ELSEWHERE = 0, 1, 2
-_FOR_GUILDS, _FOR_USERS = 0, 1
+_MOST, _LONGEST = 25, 100
 
 
-def build_application_commands(menu: Menu, *, allow_user_installs: bool) -> list[Payload]:
-    """Every command of the menu as Discord registers it, groups under their first word, and those of messages."""
-    declarations = [form.declaration for form in menu]
-    families: dict[str, list[Declaration]] = {}
-    for declaration in declarations:
-        families.setdefault(declaration.name_parts[0], []).append(declaration)
-    slashes = [
-        {**_build_command(name, members), **_build_contexts(members, allow_user_installs=allow_user_installs)}
-        for name, members in families.items()
-    ]
-    menus = [
-        {
-            "type": _ON_MESSAGE,
-            "name": label,
-            "default_member_permissions": _choose_permissions([declaration]),
-            **_build_contexts([declaration], allow_user_installs=allow_user_installs),
-        }
-        for declaration in declarations
-        for label in declaration.contexts.values()
-    ]
-    return [*slashes, *menus]
+def list_suggestions(services: Services, typing: SlashInvocation) -> list[Payload]:
+    """At most 25 choices for the option that is being typed; none for what is unknown."""
+    try:
+        option = find_command(services.menu, typing.command).declaration.option(typing.focused_option)
+    except UserError:
+        return []
+    if option is None:
+        return []
+    typed = str(typing.options.get(typing.focused_option, ""))
+    if option.autocomplete is not None:
+        choices = [(choice.label, choice.value) for choice in option.autocomplete(services, typed)]
+    else:
+        choices = [(choice, choice) for choice in option.choices if typed.lower() in choice.lower()]
+    return [{"name": label[:_LONGEST], "value": value} for label, value in choices if len(value) <= _LONGEST][:_MOST]
 
 
-def _build_contexts(members: Sequence[Declaration], *, allow_user_installs: bool) -> Payload:
-    """Where it is offered. What moderators and the owner do concerns a server, and is done there."""
-    if all(member.rank > Rank.USER for member in members):
-        return {"contexts": [_IN_GUILDS], "integration_types": [_FOR_GUILDS]}
-    if allow_user_installs:
-        return {"contexts": [_IN_GUILDS, _WITH_BOT, _ELSEWHERE], "integration_types": [_FOR_GUILDS, _FOR_USERS]}
-    return {"contexts": [_IN_GUILDS, _WITH_BOT], "integration_types": [_FOR_GUILDS]}
+# MERGED Commands that people call: typed with a slash, or from the menu of a message with a picture.
+
+GivenFile = Attachment | Link
+_MOST_FORMS = 1000
+_OLD_FORM = "I restarted while you filled that in, and do not find the picture any more. Please choose it again."
 
 
-def _build_command(name: str, members: Sequence[Declaration]) -> Payload:
-    """One command, or a first word with the commands under it."""
-    powers = {"default_member_permissions": _choose_permissions(members)}
-    only = members[0]
-    if only.name_parts == (name,):
-        return {
-            "type": _SLASH,
-            **_build_description(name, only.description, (name,)),
-            "options": _build_options(only),
-            **powers,
-        }
-    verbs = ", ".join(member.name.removeprefix(f"{name} ") for member in members)
-    options = _build_subcommands(members, depth=1)
-    return {"type": _SLASH, "name": name, "description": _cut(f"{name}: {verbs}"), "options": options, **powers}
+class DiscordCommands:
+    """Answers them. The pictures that open forms are about are remembered until they are sent."""
 
+    def __init__(self, desk: InteractionContext) -> None:
+        self._desk = desk
+        self._pictures: OrderedDict[str, GivenFile] = OrderedDict()
 
-def _build_subcommands(members: Sequence[Declaration], *, depth: int) -> list[Payload]:
-    made: list[Payload] = []
-    groups: dict[str, list[Declaration]] = {}
-    for member in members:
-        words = member.name_parts
-        if len(words) == depth + 1:
-            described = _build_description(words[depth], member.description, (member.name,))
-            made.append({"type": _SUBCOMMAND, **described, "options": _build_options(member)})
+    async def handle_slash(self, interaction: discord.Interaction) -> None:
+        """A slash command."""
+        call = parse_slash_command(_read_data(interaction))
+        try:
+            declaration = find_command(self._desk.menu, call.command).declaration
+        except UserError as error:
+            await self._desk.responder.refuse(interaction, str(error))
+            return
+        acknowledged = await self._desk.responder.defer(interaction, is_private=declaration.is_private)
+        if acknowledged is not None:
+            files = {name: self._desk.files.attach(raw) for name, raw in call.files.items()}
+            await self._answer(acknowledged, declaration, call.options, files, people=call.member_names)
+
+    async def handle_message_command(self, interaction: discord.Interaction) -> None:
+        """A command from the menu of a message."""
+        data = _read_data(interaction)
+        declaration = find_message_command(self._desk.menu, str(data["name"]))
+        message = data.get("resolved", {}).get("messages", {}).get(str(data.get("target_id")), {})
+        picture = self._desk.files.find_picture(message)
+        if declaration is None or declaration.file_option is None:
+            await self._desk.responder.refuse(interaction, "I do not know that command any more.")
+        elif picture is None:
+            await self._desk.responder.refuse(interaction, "There is no picture in that message.")
+        elif needs_text(declaration):
+            await self._ask(interaction, declaration, picture)
         else:
-            groups.setdefault(words[depth], []).append(member)
-    for name, inner in groups.items():
-        verbs = ", ".join(member.name_parts[-1] for member in inner)
-        options = _build_subcommands(inner, depth=depth + 1)
-        made.append({"type": _GROUP, "name": name, "description": _cut(f"{name}: {verbs}"), "options": options})
-    return made
+            acknowledged = await self._desk.responder.defer(interaction, is_private=declaration.is_private)
+            if acknowledged is not None:
+                await self._answer(acknowledged, declaration, *_add_picture(declaration, picture, {}))
+
+    async def handle_submission(self, interaction: discord.Interaction, command: str, key: str) -> None:
+        """The form that `chosen` opened, filled in."""
+        declaration = find_command(self._desk.menu, command).declaration
+        options = parse_form(_read_data(interaction))
+        acknowledged = await self._desk.responder.defer(interaction, is_private=declaration.is_private)
+        if acknowledged is None:
+            return
+        picture = self._pictures.get(_build_picture_key(interaction, key)) or await self._picture_of(interaction, key)
+        if picture is None:
+            await self._refuse(acknowledged, quote_form_input(format_error(UserError(_OLD_FORM)), options))
+            return
+        await self._answer(acknowledged, declaration, *_add_picture(declaration, picture, options), typed=options)
+
+    async def _ask(self, interaction: discord.Interaction, declaration: Declaration, picture: GivenFile) -> None:
+        key = str(_read_data(interaction)["target_id"])
+        self._pictures[_build_picture_key(interaction, key)] = picture
+        if len(self._pictures) > _MOST_FORMS:
+            self._pictures.popitem(last=False)
+        name = str(_read_data(interaction)["name"])
+        draft = FormDraft(declaration, {}, name, get_form_option_names(name.lower()))  # as the button of that name asks
+        form = render_modal(
+            draft, build_custom_id(declaration.name, key, prefix=ASK_PREFIX), self._desk.dispatcher.services
+        )
+        await self._desk.responder.respond(interaction, FORM_RESPONSE, form)
+
+    async def _picture_of(self, interaction: discord.Interaction, message: str) -> GivenFile | None:
+        """The picture of a message, read anew after a restart; None where the bot cannot read it."""
+        if not message.isdecimal() or interaction.channel_id is None:
+            return None
+        try:
+            told = await self._desk.api.get_message(interaction.channel_id, message)
+        except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError):
+            return None
+        return self._desk.files.find_picture(told)
+
+    async def _answer(
+        self,
+        acknowledged: AcknowledgedInteraction,
+        declaration: Declaration,
+        options: Mapping[str, OptionValue],
+        files: Mapping[str, Attachment],
+        *,
+        typed: Mapping[str, OptionValue] | None = None,
+        people: Mapping[str, str] | None = None,
+    ) -> None:
+        desk, interaction = self._desk, acknowledged.interaction
+        try:
+            user = await desk.users.get_interaction_user(interaction, is_anywhere=declaration.works_anywhere)
+        except UserError as error:
+            await self._refuse(acknowledged, format_error(error))
+            return
+        place = resolve_channel(interaction, user.workspace)
+        message = build_first_message_ref(acknowledged, place)
+        invocation = Invocation(
+            user=user,
+            channel=_choose_conversation(acknowledged, place) if declaration.task is Task.CHAT else place,
+            command=declaration.name,
+            request_key=build_request_key(interaction),
+            options=options,
+            attachments=files,
+            placeholder=message,
+            is_private=declaration.is_private,
+            mentioned_users=tuple(User(NAME, user.workspace, who, name) for who, name in (people or {}).items()),
+        )
+        reply = await desk.dispatcher.handle(invocation)
+        if reply is not None and typed is not None:
+            reply = quote_form_input(reply, typed)
+        await desk.replies.show(acknowledged, message, reply)
+        if reply is None and invocation.channel.thread == acknowledged.message_id:
+            await open_thread(desk.api, int(place.id), acknowledged.message_id, str(options.get("message", "")))
+
+    async def _refuse(self, acknowledged: AcknowledgedInteraction, reply: Reply) -> None:
+        message = build_first_message_ref(acknowledged, resolve_channel(acknowledged.interaction, ""))
+        await self._desk.replies.show(acknowledged, message, reply)
 
 
-def _choose_permissions(members: Sequence[Declaration]) -> str | None:
-    """Who sees it before a server's admins decide otherwise; whoever calls it is checked each time all the same.
-
-    What works anywhere is for the bot's owner, who need not administer the server.
-    """
-    is_for_all = any(member.rank is Rank.USER or member.works_anywhere for member in members)
-    return None if is_for_all else MANAGE_GUILD
-
-
-def _build_description(name: str, description: str, key: tuple[str, ...]) -> Payload:
-    told: Payload = {"name": name, "description": _cut(description)}
-    if translated := get_localizations(*key):
-        told["description_localizations"] = {locale: _cut(text) for locale, text in translated.items()}
-    return told
+def _choose_conversation(acknowledged: AcknowledgedInteraction, place: Channel) -> Channel:
+    """A question of its own goes on in a thread on its answer, and where none can be opened by replies to it."""
+    interaction = acknowledged.interaction
+    if place.thread or is_direct(interaction):
+        return place
+    may = interaction.is_guild_integration() and can_open_thread(interaction.channel, interaction.app_permissions)
+    return replace(place, thread=acknowledged.message_id if may else build_reply_thread_id(acknowledged.message_id))
 
 
-def _build_options(declaration: Declaration) -> list[Payload]:
-    """Required ones first, as Discord wants them."""
-    ordered = sorted(declaration.options, key=lambda option: not option.is_required)
-    return [_build_option(declaration, option) for option in ordered[:_MOST_CHOICES]]
+def _add_picture(
+    declaration: Declaration, picture: GivenFile, options: Mapping[str, OptionValue]
+) -> tuple[dict[str, OptionValue], dict[str, Attachment]]:
+    """The picture as the option that takes one: a file, or a link."""
+    name = declaration.file_option.name if declaration.file_option else ""
+    if isinstance(picture, Link):
+        return {**options, name: picture.url}, {}
+    return dict(options), {name: picture}
 
 
-def _build_option(declaration: Declaration, option: Option) -> Payload:
-    told = _build_description(option.name, option.question, (declaration.name, option.name))
-    told |= {"type": OPTION_TYPES[option.kind]}
-    if option.is_required:
-        told["required"] = True
-    if has_suggestions(option):
-        told["autocomplete"] = True
-    elif option.choices:
-        told["choices"] = [{"name": choice, "value": choice} for choice in option.choices]
-    if option.kind is OptionKind.TEXT and option.max_length and not option.choices:
-        told["max_length"] = min(option.max_length, _LONGEST_TEXT)
-    if option.kind in _NUMBERS:
-        told |= _build_bounds(option)
-    return told
+def _build_picture_key(interaction: discord.Interaction, message: str) -> str:
+    """Where a picture is: nobody reaches one from a channel that it is not in."""
+    return f"{interaction.channel_id}:{message}"
 
 
-def _build_bounds(option: Option) -> Payload:
-    told = {"min_value": option.minimum, "max_value": option.maximum}
-    bounds = {name: bound for name, bound in told.items() if bound is not None}
-    if option.kind is not OptionKind.INTEGER:
-        return dict(bounds)
-    return {name: max(-_LARGEST_INTEGER, min(int(bound), _LARGEST_INTEGER)) for name, bound in bounds.items()}
-
-
-def has_suggestions(option: Option) -> bool:
-    """Whether choices come while somebody types: the option's own, or more of them than a list holds."""
-    return option.autocomplete is not None or len(option.choices) > _MOST_CHOICES
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_DESCRIPTION else f"{text[: _LONGEST_DESCRIPTION - 1]}…"
-
-
-@dataclass(frozen=True, slots=True)
-class SlashInvocation:
-    """What somebody typed: the command's whole name, its options, its files as Discord tells of them."""
-
-    command: str
-    options: Mapping[str, OptionValue]
-    files: Mapping[str, Payload]
-    focused_option: str = ""
-    """The option being typed, while Discord asks for suggestions."""
-    member_names: Mapping[str, str] = field(default_factory=dict)
-    """Members of this server that options name: their names by id."""
-
-
-def parse_slash_command(data: Mapping[str, Any]) -> SlashInvocation:
-    """What a slash command's interaction says."""
-    words, given = [str(data["name"])], list(data.get("options") or ())
-    while given and given[0]["type"] in (_SUBCOMMAND, _GROUP):
-        words.append(str(given[0]["name"]))
-        given = list(given[0].get("options") or ())
-    resolved = data.get("resolved", {})
-    attached = resolved.get("attachments", {})
-    is_file = OPTION_TYPES[OptionKind.FILE]
-    return SlashInvocation(
-        " ".join(words),
-        {option["name"]: option["value"] for option in given if option["type"] != is_file and "value" in option},
-        # While somebody still types, a chosen file is named but not told of.
-        {
-            option["name"]: attached[option["value"]]
-            for option in given
-            if option["type"] == is_file and option["value"] in attached
-        },
-        next((option["name"] for option in given if option.get(_FOCUS)), ""),
-        {str(who): _choose_name(member, resolved["users"][who]) for who, member in resolved.get("members", {}).items()},
-    )
-
-
-def _choose_name(member: Mapping[str, Any], user: Mapping[str, Any]) -> str:
-    """What people here call somebody."""
-    return str(member.get("nick") or user.get("global_name") or user["username"])
-
-
-def find_message_command(menu: Menu, label: str) -> Declaration | None:
-    """The command that is called so in the menu of a message."""
-    found = (form.declaration for form in menu)
-    return next((declaration for declaration in found if label in declaration.contexts.values()), None)
-
-
-def build_attachment(raw: Mapping[str, Any], read: DownloadFile) -> Attachment:
-    """A file that somebody attached. Its kind and size are what Discord claims."""
-    address = str(raw["url"])
-    mime = str(raw.get("content_type") or "application/octet-stream").partition(";")[0]
-    return Attachment(str(raw["filename"]), mime, int(raw["size"]), lambda: read(address))
-
-
-def strip_server_fields(commands: Iterable[Mapping[str, Any]]) -> list[Payload]:
-    """What Discord says is registered, without what it adds, to be compared with what should be."""
-    return [_keep_essential(command) for command in commands]
-
-
-_ESSENTIAL = (
-    *("type", "name", "description", "description_localizations", "options", "required", "autocomplete", "choices"),
-    *("max_length", "min_value", "max_value", "value", "default_member_permissions", "contexts", "integration_types"),
-)
-
-
-def _keep_essential(told: Mapping[str, Any]) -> Payload:
-    kept = {name: told[name] for name in _ESSENTIAL if told.get(name) not in (None, False, "", [], {})}
-    for name in ("options", "choices"):
-        if name in kept:
-            kept[name] = [_keep_essential(inner) for inner in kept[name]]
-    for name in ("contexts", "integration_types"):
-        if name in kept:
-            kept[name] = sorted(kept[name])
-    return kept
+def _read_data(interaction: discord.Interaction) -> Mapping[str, Any]:
+    return interaction.data or {}

@@ -5,10 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from bot.core.replies import Reply, Tone
-from bot.dispatch.declaration import Declaration, Option, OptionKind
-from bot.dispatch.drafts import FormDraft, OptionValue
-from bot.dispatch.services import Services
-from bot.platforms.discord.commands import Payload
+from bot.dispatch.declaration import Declaration, Option, OptionKind, Services
+from bot.dispatch.forms import FormDraft, OptionValue
+from bot.platforms.discord.registration import Payload
 
 MAX_FIELDS = 5
 _LONGEST_TITLE = 45

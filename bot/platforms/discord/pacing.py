@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bot.core.clock import Clock
 from bot.core.platform import Pacer
 from bot.core.replies import MessageRef
-from bot.platforms.discord.places import get_discord_channel_id, strip_token_mark
+from bot.platforms.discord.channels import get_discord_channel_id, strip_token_mark
 from bot.streaming.pacer import EditBucket
 
 INTERACTION_EDIT_LIMIT = (5, 2.0)

@@ -16,6 +16,13 @@ from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.moderation.moderation import Moderation
+from bot.platforms.discord.channels import (
+    NAME,
+    USER_INSTALLS,
+    get_discord_channel_id,
+    is_reply_thread,
+    strip_token_mark,
+)
 from bot.platforms.discord.messages import (
     EPHEMERAL,
     LONGEST_TEXT,
@@ -25,8 +32,7 @@ from bot.platforms.discord.messages import (
     render_payload,
 )
 from bot.platforms.discord.pacing import DiscordEditLimits, DiscordPacer
-from bot.platforms.discord.places import NAME, USER_INSTALLS, get_discord_channel_id, is_reply_thread, strip_token_mark
-from bot.platforms.discord.sending import (
+from bot.platforms.discord.rest_api import (
     CANNOT_READ_HISTORY,
     MISSING_PERMISSIONS,
     REQUEST_TOO_LARGE,

@@ -10,14 +10,14 @@ from bot.core.invocations import Attachment, Invocation
 from bot.core.people import User
 from bot.core.replies import Reply, Tone
 from bot.dispatch.declaration import Declaration, OptionKind
-from bot.dispatch.parser import Menu, ParsedCommand, find_command, parse_command
-from bot.platforms.slack.asides import ReplyTarget, SlackEphemeralReplies
-from bot.platforms.slack.asking import SlackReplies, create_channel
-from bot.platforms.slack.calls import CallRefused, SlackWebApi
-from bot.platforms.slack.files import SlackFiles
+from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
+from bot.platforms.slack.ephemeral import ReplyTarget, SlackEphemeralReplies
 from bot.platforms.slack.forms import SlackFormOrigin, find_errors, parse_origin, read_files, read_values, render_modal
 from bot.platforms.slack.mrkdwn import unescape
-from bot.platforms.slack.people import SlackUsers
+from bot.platforms.slack.replies import SlackReplies, create_channel
+from bot.platforms.slack.uploads import SlackFiles
+from bot.platforms.slack.users import SlackUsers
+from bot.platforms.slack.web_api import CallRefused, SlackWebApi
 
 log = logging.getLogger(__name__)
 

@@ -16,27 +16,23 @@ from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, Unavailable
 from bot.core.replies import MessageRef
 from bot.dispatch.dispatcher import Dispatcher
-from bot.platforms.slack.application import create_bolt_app
-from bot.platforms.slack.asking import SlackReplies
-from bot.platforms.slack.calls import SlackWebApi
+from bot.platforms.slack.buttons import SlackButtons
+from bot.platforms.slack.chat import SlackChat
 from bot.platforms.slack.commands import SlackCommands
-from bot.platforms.slack.files import SlackFiles
-from bot.platforms.slack.installations import InstalledTeams
-from bot.platforms.slack.keys import SlackConfig
-from bot.platforms.slack.listening import SlackEventRouter
-from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH
+from bot.platforms.slack.config import SlackConfig, authenticate_bot, check_app_token
+from bot.platforms.slack.events import SlackEventRouter
+from bot.platforms.slack.installations import NAME, InstalledTeams, SingleTeam, SlackTeams
+from bot.platforms.slack.messages import create_prefixer
+from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH, create_bolt_app
 from bot.platforms.slack.pacing import SlackRateLimits
-from bot.platforms.slack.people import SlackUsers
 from bot.platforms.slack.platform import SlackPlatform
-from bot.platforms.slack.prefix import create_prefixer
-from bot.platforms.slack.presses import SlackButtons
+from bot.platforms.slack.recent_ids import RecentIds
+from bot.platforms.slack.replies import SlackReplies
 from bot.platforms.slack.roots import Roots
-from bot.platforms.slack.seen import RecentIds
-from bot.platforms.slack.signing_in import authenticate_bot, check_app_token
-from bot.platforms.slack.talking import SlackChat
 from bot.platforms.slack.tasks import Tasks
-from bot.platforms.slack.teams import NAME, SingleTeam, SlackTeams
-from bot.platforms.slack.uploads import PathOf
+from bot.platforms.slack.uploads import PathOf, SlackFiles
+from bot.platforms.slack.users import SlackUsers
+from bot.platforms.slack.web_api import SlackWebApi
 from bot.storage.database import Database
 
 log = logging.getLogger(__name__)

@@ -8,15 +8,13 @@ from typing import Any
 from bot.core.errors import BadOption, UserError
 from bot.core.invocations import Attachment, Invocation
 from bot.core.people import Channel, User
-from bot.dispatch.declaration import Declaration, Option, OptionKind
-from bot.dispatch.drafts import OptionValue
-from bot.dispatch.forms import fill_form
-from bot.dispatch.parser import Menu, find_command
-from bot.dispatch.services import Services
-from bot.platforms.slack.files import SlackFiles
+from bot.dispatch.declaration import Declaration, Option, OptionKind, Services
+from bot.dispatch.forms import OptionValue, fill_form
+from bot.dispatch.parsing import Menu, find_command
+from bot.platforms.slack.installations import NAME
 from bot.platforms.slack.messages import Block, render_plain_text
 from bot.platforms.slack.mrkdwn import truncate
-from bot.platforms.slack.teams import NAME
+from bot.platforms.slack.uploads import SlackFiles
 
 CALLBACK_ID = "easel_form"
 

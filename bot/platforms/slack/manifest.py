@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.dispatch.declaration import Declaration, Option, OptionKind
-from bot.dispatch.parser import Menu
+from bot.dispatch.parsing import Menu
+from bot.platforms.slack.chat import SUGGESTED_PROMPTS
 from bot.platforms.slack.commands import FORM_SHORTCUT, PICTURE_SHORTCUT
 from bot.platforms.slack.mrkdwn import truncate
-from bot.platforms.slack.talking import SUGGESTED_PROMPTS
 
 SCOPES = (
     "app_mentions:read",

@@ -1,12 +1,13 @@
-"""A trunk message as Slack shows it: text and blocks. Nowhere else in the bot knows Block Kit."""
+"""Commands as they are called in a workspace where each of their names has a prefix: /easel-imagine."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bot.core.platform import MessageLimits
 from bot.core.replies import Button, Picture, Progress, Reply, Stage
+from bot.dispatch.parsing import Menu
 from bot.platforms.slack.mrkdwn import (
     escape,
     neutralize_broadcasts,
@@ -16,6 +17,29 @@ from bot.platforms.slack.mrkdwn import (
     truncate_bytes,
 )
 from bot.streaming.splitter import split_text
+
+ReplyTransform = Callable[[Reply], Reply]
+
+
+def keep_reply(reply: Reply) -> Reply:
+    """Without a prefix."""
+    return reply
+
+
+def create_prefixer(prefix: str, menu: Menu) -> ReplyTransform:
+    """What puts the prefix before the name of each command that a reply speaks of."""
+    if not prefix:
+        return keep_reply
+    words = {form.declaration.name_parts[0] for form in menu}
+    named = re.compile(rf"(?<![\w/.:<-])/(?=(?:{'|'.join(map(re.escape, sorted(words)))})(?![\w/-]))")
+
+    def worded(reply: Reply) -> Reply:
+        return replace(reply, text=named.sub(f"/{prefix}", reply.text), note=named.sub(f"/{prefix}", reply.note))
+
+    return worded
+
+
+# MERGED A trunk message as Slack shows it: text and blocks. Nowhere else in the bot knows Block Kit.
 
 Block = dict[str, Any]
 

@@ -11,19 +11,24 @@ from bot.core.clock import Clock
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageFull, MessageLimits
 from bot.core.replies import MessageRef, Reply, Tone
-from bot.platforms.slack.asides import SlackEphemeralReplies
-from bot.platforms.slack.calls import UNINSTALLED_CODES, CallRefused, CallUnclear, SlackWebApi, ignore_refusal
-from bot.platforms.slack.lost import METADATA_EVENT_TYPE, WAITING_PREFIX, UnconfirmedPosts, parse_nonce
-from bot.platforms.slack.messages import MESSAGE_BYTES, UPDATE_BYTES, render_blocks, render_fallback_text
+from bot.platforms.slack.ephemeral import SlackEphemeralReplies
+from bot.platforms.slack.errors import UNREACHABLE_CODES, SlackErrors
+from bot.platforms.slack.installations import NAME, SlackTeams
+from bot.platforms.slack.messages import (
+    MESSAGE_BYTES,
+    UPDATE_BYTES,
+    ReplyTransform,
+    render_blocks,
+    render_fallback_text,
+)
 from bot.platforms.slack.mrkdwn import cut_unstable_end, neutralize_mentions
 from bot.platforms.slack.pacing import APPEND_STREAM, POST_MESSAGE, STOP_STREAM, UPDATE_MESSAGE, SlackPacer
-from bot.platforms.slack.prefix import ReplyTransform
-from bot.platforms.slack.refusals import UNREACHABLE_CODES, SlackErrors
 from bot.platforms.slack.status import SlackStatuses
 from bot.platforms.slack.streams import SlackStreams, StreamRecipient
 from bot.platforms.slack.tasks import Tasks
-from bot.platforms.slack.teams import NAME, SlackTeams
+from bot.platforms.slack.unconfirmed_posts import METADATA_EVENT_TYPE, WAITING_PREFIX, UnconfirmedPosts, parse_nonce
 from bot.platforms.slack.uploads import PathOf, SlackUploads
+from bot.platforms.slack.web_api import UNINSTALLED_CODES, CallRefused, CallUnclear, SlackWebApi, ignore_refusal
 from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -270,7 +275,8 @@ class SlackPlatform:
 
     async def _update(self, message: MessageRef, reply: Reply, file_ids: list[str] | None = None) -> None:
         content: dict[str, Any] = {
-            "channel": message.channel, "ts": message.id, "text": render_fallback_text(reply), "blocks": render_blocks(reply),
+            "channel": message.channel, "ts": message.id, "text": render_fallback_text(reply),
+            "blocks": render_blocks(reply),
             "parse": "none", "file_ids": file_ids or None,
         }  # fmt: skip
         is_paid = self.pacer(message).use_turn(UPDATE_MESSAGE)

@@ -3,10 +3,10 @@
 from collections import OrderedDict
 
 from bot.core.replies import MessageRef
-from bot.platforms.slack.calls import SlackWebApi, ignore_refusal
 from bot.platforms.slack.messages import Block
 from bot.platforms.slack.mrkdwn import truncate
 from bot.platforms.slack.tasks import Tasks
+from bot.platforms.slack.web_api import SlackWebApi, ignore_refusal
 
 _MOST_ROOTS = 5_000
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from bot.core.clock import Clock
 from bot.core.replies import MessageRef, Progress
-from bot.platforms.slack.calls import CallRefused, CallUnclear, SlackWebApi
 from bot.platforms.slack.messages import format_status
 from bot.platforms.slack.tasks import Tasks
+from bot.platforms.slack.web_api import CallRefused, CallUnclear, SlackWebApi
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from typing import Any
 from bot.core.clock import Clock
 from bot.core.platform import MessageFull
 from bot.core.replies import MessageRef, Reply, Tone
-from bot.platforms.slack.calls import CallRefused, CallUnclear, SlackWebApi
 from bot.platforms.slack.messages import render_blocks, render_fallback_text, render_footer
 from bot.platforms.slack.mrkdwn import cut_unstable_end, neutralize_mentions
 from bot.platforms.slack.pacing import APPEND_STREAM, START_STREAM, STOP_STREAM, UPDATE_MESSAGE, SlackPacer
+from bot.platforms.slack.web_api import CallRefused, CallUnclear, SlackWebApi
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,8 @@ class SlackStreams:
         footer = render_footer(reply) or None
         try:
             await self._calls.call(
-                ref.workspace, STOP_STREAM, channel=ref.channel, ts=ref.id, markdown_text=text[len(stream.shown) :] or None,
+                ref.workspace, STOP_STREAM, channel=ref.channel, ts=ref.id,
+                markdown_text=text[len(stream.shown) :] or None,
                 blocks=footer, session_status="active" if footer else None,
             )  # fmt: skip
         except CallRefused as error:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.core.people import Channel, User
-from bot.dispatch.declaration import Declaration, Option
-from bot.dispatch.parser import Menu, find_command, parse_command
-from bot.dispatch.services import Services
-from bot.platforms.web.asks import MessageRequest, Value
+from bot.dispatch.declaration import Declaration, Option, Services
+from bot.dispatch.parsing import Menu, find_command, parse_command
+from bot.platforms.web.request_parsing import MessageRequest, Value
 
 PLAIN_WORDS_GO_TO = "chat"
 

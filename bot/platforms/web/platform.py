@@ -1,4 +1,4 @@
-"""The page as a platform: messages live in the database, and in memory while they change."""
+"""How fast messages on the page change: as fast as eyes follow, since an edit costs no one anything."""
 
 from dataclasses import replace
 
@@ -6,12 +6,33 @@ from bot.core.clock import Clock
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import Button, MessageRef, Reply, Tone
-from bot.platforms.web.door import NAME
-from bot.platforms.web.feed import Feed
-from bot.platforms.web.pacing import WebPacer
-from bot.platforms.web.stream import DeletedMessage
+from bot.platforms.web.auth import NAME
+from bot.platforms.web.feed import DeletedMessage, Feed
 from bot.storage.database import Database
 from bot.storage.web_page import PageMessage
+
+SECONDS_BETWEEN_EDITS = 1 / 30
+
+
+class WebPacer:
+    """The pace of one message. Nobody limits us here; more than a screen shows would only cost power."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._next_edit_at = 0.0
+
+    async def wait_for_edit(self, *, is_final: bool) -> None:
+        """Wait until an edit may be sent. A final edit never waits."""
+        now = self._clock.monotonic()
+        if not is_final and now < self._next_edit_at:
+            await self._clock.sleep(self._next_edit_at - now)
+        self._next_edit_at = self._clock.monotonic() + SECONDS_BETWEEN_EDITS
+
+    def close(self) -> None:
+        """No bucket is shared, so nobody waits for this place."""
+
+
+# MERGED The page as a platform: messages live in the database, and in memory while they change.
 
 _MESSAGES_SHOWN = 200
 _CHANNELS_SHOWN = 50

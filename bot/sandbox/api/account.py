@@ -1,9 +1,24 @@
-"""Whose token it is, the hardware list, and the key that webhooks are signed with."""
+"""Whose token it is: the one account of the sandbox."""
 
 from aiohttp import web
 
-from bot.sandbox.hardware import HARDWARE
-from bot.sandbox.owner import ACCOUNT
+ACCOUNT_NAME = "sandbox"
+ACCOUNT = {"type": "user", "username": ACCOUNT_NAME, "name": "The sandbox on this machine"}
+
+
+# MERGED The hardware that models and deployments can name; all of it is this machine.
+
+HARDWARE = {
+    "cpu": "CPU",
+    "gpu-t4": "Nvidia T4 GPU",
+    "gpu-l40s": "Nvidia L40S GPU",
+    "gpu-l40s-2x": "2x Nvidia L40S GPU",
+    "gpu-a100-large": "Nvidia A100 (80GB) GPU",
+    "gpu-h100": "Nvidia H100 GPU",
+}
+
+
+# MERGED Whose token it is, the hardware list, and the key that webhooks are signed with.
 
 
 class AccountRoutes:

@@ -5,13 +5,12 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.body import read_json_object
+from bot.sandbox.api.requests import read_json_object
 from bot.sandbox.clock import SandboxClock, format_timestamp
 from bot.sandbox.faults import FaultKind, FaultPlan, SandboxFault
-from bot.sandbox.predictions import SandboxPrediction
+from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore
 from bot.sandbox.problems import Problem
 from bot.sandbox.rate_limits import SandboxRateLimit, SandboxRateLimits
-from bot.sandbox.store import SandboxPredictionStore
 
 
 class ControlRoutes:

@@ -1,16 +1,120 @@
-"""Deployments: make, list, read, change, delete. Predictions through them are created in creating.py."""
+"""The deployments of the sandbox: names that stand for one version of a model, and their releases."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.body import read_checked_object
-from bot.sandbox.api.pages import paginate as page_of
-from bot.sandbox.clock import format_timestamp
-from bot.sandbox.deployments import SandboxDeployment, SandboxDeployments
+from bot.sandbox.api.account import ACCOUNT, ACCOUNT_NAME, HARDWARE
+from bot.sandbox.api.pagination import paginate as page_of
+from bot.sandbox.api.requests import read_checked_object
+from bot.sandbox.catalogue import SandboxCatalogue, SandboxVersion
+from bot.sandbox.clock import SandboxClock, format_timestamp
 from bot.sandbox.fields import InputField
-from bot.sandbox.hardware import HARDWARE
-from bot.sandbox.owner import ACCOUNT, ACCOUNT_NAME
+from bot.sandbox.model import SandboxModel
+from bot.sandbox.problems import Problem, make_invalid_version, make_not_found
+
+_UNUSED_FOR = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class DeploymentRelease:
+    """`hardware` and the two bounds are told and nothing more: everything runs on this machine."""
+
+    number: int
+    version: SandboxVersion
+    hardware: str
+    min_instances: int
+    max_instances: int
+    created_at: datetime
+
+
+@dataclass
+class SandboxDeployment:
+    owner: str
+    name: str
+    release: DeploymentRelease
+    used_at: datetime | None = field(default=None)
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+
+class SandboxDeployments:
+    """`names` maps the owner/name of each deployment that is there from the start to the owner/name of its model."""
+
+    def __init__(self, names: Mapping[str, str], catalogue: SandboxCatalogue, clock: SandboxClock) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._by_name: dict[str, SandboxDeployment] = {}
+        for full_name, model in names.items():
+            owner, _, name = full_name.partition("/")
+            self.add(owner, name, self._latest(model), {"hardware": "cpu", "min_instances": 0, "max_instances": 1})
+
+    def list_newest_first(self) -> list[SandboxDeployment]:
+        return list(reversed(self._by_name.values()))
+
+    def find(self, full_name: str) -> SandboxDeployment:
+        """Raises the 404 of an unknown deployment."""
+        if full_name not in self._by_name:
+            raise make_not_found()
+        return self._by_name[full_name]
+
+    def mark_used(self, full_name: str) -> SandboxModel:
+        """The model behind a deployment that a prediction is being made with."""
+        deployment = self.find(full_name)
+        deployment.used_at = self._clock.now()
+        return deployment.release.version.model
+
+    def has_version(self, version_id: str) -> bool:
+        return any(deployment.release.version.id == version_id for deployment in self._by_name.values())
+
+    def add(
+        self, owner: str, name: str, version: SandboxVersion, configuration: Mapping[str, int | str]
+    ) -> SandboxDeployment:
+        """`configuration` has hardware, min_instances and max_instances. Raises 409 when the name is taken."""
+        if f"{owner}/{name}" in self._by_name:
+            raise Problem(409, "A deployment with that name already exists")
+        release = DeploymentRelease(1, version, created_at=self._clock.now(), **configuration)  # type: ignore[arg-type] # checked by the route
+        deployment = SandboxDeployment(owner, name, release)
+        self._by_name[deployment.full_name] = deployment
+        return deployment
+
+    def change(self, deployment: SandboxDeployment, changes: Mapping[str, object]) -> None:
+        """A new release, its number one higher. `changes` are any fields of a release; a version is an id."""
+        now, before = self._clock.now(), deployment.release
+        known = dict(changes)
+        if "version" in known:
+            known["version"] = self.find_version(before.version.model.full_name, str(known["version"]))
+        deployment.release = replace(before, number=before.number + 1, created_at=now, **known)  # type: ignore[arg-type] # checked by the route
+
+    def remove(self, deployment: SandboxDeployment) -> None:
+        """Only offline ones (no instance kept up) that nobody used for 15 minutes; the words are the document's."""
+        is_used = deployment.used_at and self._clock.now() < deployment.used_at + _UNUSED_FOR
+        if is_used or deployment.release.min_instances:
+            raise Problem(
+                400, "You can only delete deployments that have been offline and unused for at least 15 minutes."
+            )
+        del self._by_name[deployment.full_name]
+
+    def find_version(self, model: str, version_id: str) -> SandboxVersion:
+        """Raises the 422 of a version that the model does not have."""
+        version = self._catalogue.find(model).find_version(version_id) if model in self._catalogue else None
+        if version is None:
+            raise make_invalid_version()
+        return version
+
+    def _latest(self, model: str) -> SandboxVersion:
+        version = self._catalogue.find(model).latest
+        if version is None:
+            raise make_not_found()
+        return version
+
+
+# MERGED Deployments: make, list, read, change, delete. Predictions through them are created in creating.py.
 
 _CHANGES = (
     InputField("version", "string"),

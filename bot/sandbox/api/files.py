@@ -9,12 +9,12 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from bot.sandbox.access import allow_without_token
-from bot.sandbox.api.pages import paginate
+from bot.sandbox.api.pagination import paginate
 from bot.sandbox.clock import SandboxClock, format_timestamp
+from bot.sandbox.file_store import FileStore, StoredFile
 from bot.sandbox.ids import new_opaque_token
+from bot.sandbox.middlewares import allow_without_token
 from bot.sandbox.problems import InvalidField, Problem, make_invalid_input, make_not_found, make_too_large
-from bot.sandbox.shelf import FileStore, StoredFile
 
 _MAX_BYTES = 100_000_000
 _OWNER = "sandbox"

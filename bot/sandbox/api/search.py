@@ -1,16 +1,73 @@
-"""GET /v1/search: public models by how well they fit, and collections. The sandbox has no pages of docs to list."""
+"""The collections of the sandbox: lists of models under a heading, as replicate.com/collections has them."""
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.model_bodies import ModelBodies
-from bot.sandbox.catalogue import SandboxCatalogue
-from bot.sandbox.collections import COLLECTIONS, SandboxCollection
-from bot.sandbox.listing import SandboxModelPage
-from bot.sandbox.problems import Problem
+from bot.sandbox.api.pagination import paginate as page_of
+from bot.sandbox.catalogue import ModelBodies, SandboxCatalogue, SandboxModelPage
+from bot.sandbox.problems import Problem, make_not_found
+
+_IMAGE_MODELS = ("black-forest-labs/", "stability-ai/sdxl")
+
+
+@dataclass(frozen=True)
+class SandboxCollection:
+    """Holds every model whose full name begins with one of `names`; `official` holds the official ones."""
+
+    slug: str
+    name: str
+    description: str
+    names: tuple[str, ...] = ()
+
+    def contains(self, page: SandboxModelPage) -> bool:
+        return page.is_official if self.slug == "official" else page.full_name.startswith(self.names)
+
+
+COLLECTIONS = (
+    SandboxCollection("official", "Official models", "Always on, maintained, and called without a version."),
+    SandboxCollection("text-to-image", "Generate images", "Models that draw pictures from words.", _IMAGE_MODELS),
+    SandboxCollection("super-resolution", "Upscale images", "Models that enlarge pictures.", ("nightmareai/",)),
+    SandboxCollection("language-models", "Use LLMs", "Models that answer in words.", ("meta/",)),
+    SandboxCollection(
+        "image-to-text", "Caption images", "Models that tell about pictures.", ("salesforce/", "andreasjansson/")
+    ),
+    SandboxCollection("sdxl-fine-tunes", "Train SDXL", "Models that trainings can begin from.", ("stability-ai/sdxl",)),
+)
+
+
+# MERGED Collections of models: the list of them, and one with its models.
+
+
+class CollectionRoutes:
+    def __init__(self, catalogue: SandboxCatalogue, bodies: ModelBodies) -> None:
+        self._catalogue = catalogue
+        self._bodies = bodies
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/v1/collections", self._list), web.get("/v1/collections/{slug}", self._get)]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        return page_of(request, self._bodies.base_url, COLLECTIONS, lambda entry: entry.slug, _describe_collection)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        slug = request.match_info["slug"]
+        found = next((collection for collection in COLLECTIONS if collection.slug == slug), None)
+        if found is None:
+            raise make_not_found()
+        models = [self._bodies.build_model(page) for page in self._catalogue if found.contains(page)]
+        return web.json_response(_describe_collection(found) | {"full_description": None, "models": models})
+
+
+def _describe_collection(collection: SandboxCollection) -> dict[str, Any]:
+    return {"name": collection.name, "slug": collection.slug, "description": collection.description}
+
+
+# MERGED GET /v1/search: public models by how well they fit, and collections. The sandbox has no pages of docs to
+# MERGED list.
 
 _DEFAULT_LIMIT, _LIMIT_AT_MOST = 20, 50
 _WORD = re.compile(r"[^\W_]+")

@@ -1,17 +1,58 @@
-"""Server-sent events of one prediction: from the start, or from where Last-Event-ID left off."""
+"""What a fault makes of one reading of a stream: outputs lost, doubled, or swapped in pairs."""
 
 import asyncio
 import re
+from collections.abc import Iterable, Iterator
 
 from aiohttp import web
 
-from bot.sandbox.access import allow_without_token
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.events import SandboxStreamEvent
-from bot.sandbox.predictions import SandboxPrediction
+from bot.sandbox.faults import FaultKind
+from bot.sandbox.middlewares import allow_without_token
+from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore, SandboxStreamEvent
 from bot.sandbox.problems import make_not_found
-from bot.sandbox.store import SandboxPredictionStore
-from bot.sandbox.stream_faults import StreamFaults
+
+_LOSE_EACH = 3
+
+
+class StreamFaults:
+    """Sees the events of one connection in order. Only `output` events are touched; the prediction stays whole."""
+
+    def __init__(self, prediction: SandboxPrediction) -> None:
+        self._prediction = prediction
+        self._outputs_seen = 0
+        self._held: SandboxStreamEvent | None = None
+
+    def apply(self, events: Iterable[SandboxStreamEvent]) -> list[SandboxStreamEvent]:
+        """What goes out in the place of `events`."""
+        return [sent for event in events for sent in self._sent(event)]
+
+    def _sent(self, event: SandboxStreamEvent) -> Iterator[SandboxStreamEvent]:
+        if self._prediction.has_fault(FaultKind.STREAM_REORDERED):
+            yield from self._swapped(event)
+        elif event.name != "output":
+            yield event
+        elif self._prediction.has_fault(FaultKind.STREAM_DOUBLED):
+            yield from (event, event)
+        elif not self._is_lost():
+            yield event
+
+    def _is_lost(self) -> bool:
+        self._outputs_seen += 1
+        return self._prediction.has_fault(FaultKind.STREAM_LOST) and self._outputs_seen % _LOSE_EACH == 0
+
+    def _swapped(self, event: SandboxStreamEvent) -> Iterator[SandboxStreamEvent]:
+        """Of two outputs the second comes first; one that has no second comes before the end."""
+        held, self._held = self._held, None
+        if event.name == "output" and held is None:
+            self._held = event
+        elif event.name == "output" and held:
+            yield from (event, held)
+        else:
+            yield from (held, event) if held else (event,)
+
+
+# MERGED Server-sent events of one prediction: from the start, or from where Last-Event-ID left off.
 
 _IDLE_SECONDS = 30
 _LINE_END = re.compile(r"\r\n|\r|\n")

@@ -1,22 +1,90 @@
-"""Trainings: create, list, read, cancel."""
+"""One training and its JSON: a prediction whose output is a new version of another model."""
+
+import hashlib
+import io
+import tarfile
+from dataclasses import dataclass, replace
+from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.create_request import CreateRequest, read_create_request
-from bot.sandbox.api.pages import paginate as page_of
-from bot.sandbox.catalogue import SandboxCatalogue
+from bot.sandbox.api.account import ACCOUNT_NAME
+from bot.sandbox.api.pagination import paginate as page_of
+from bot.sandbox.api.requests import CreateRequest, read_create_request
+from bot.sandbox.catalogue import SandboxCatalogue, SandboxVersion
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.engine import PredictionEngine
-from bot.sandbox.faults import FaultPlan
+from bot.sandbox.faults import FaultPlan, SandboxModelFailed, raise_create_fault, raise_fault_after_create
 from bot.sandbox.fields import check_input, drop_unknown
-from bot.sandbox.model import SandboxModel
-from bot.sandbox.owner import ACCOUNT_NAME
-from bot.sandbox.predictions import SandboxPrediction
+from bot.sandbox.model import SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore
 from bot.sandbox.problems import Problem, make_invalid_input, make_invalid_version, make_not_found
-from bot.sandbox.refusals import raise_create_fault, raise_fault_after_create
-from bot.sandbox.store import SandboxPredictionStore
-from bot.sandbox.trainer import Trainer
-from bot.sandbox.training import SandboxTraining
+
+_ONLY_OF_PREDICTIONS = ("data_removed", "deployment")
+
+
+@dataclass(eq=False)
+class SandboxTraining(SandboxPrediction):
+    """`destination` is the owner/name of the model that gets the version."""
+
+    destination: str = ""
+
+    def build_body(self, base_url: str) -> dict[str, Any]:
+        """The JSON of GET /v1/trainings/{id}. The document knows no output that is null."""
+        body = super().build_body(base_url)
+        left_out = [*_ONLY_OF_PREDICTIONS, *(["output"] if self.output is None else [])]
+        return {name: value for name, value in body.items() if name not in left_out}
+
+    def _urls(self, base_url: str) -> dict[str, str]:
+        get = f"{base_url}/v1/trainings/{self.id}"
+        return {"get": get, "cancel": f"{get}/cancel", "web": f"{base_url}/p/{self.id}"}
+
+
+# MERGED Trains by counting steps: no weights are learnt, and the new version does what its base does.
+
+_STEPS, _SECONDS = 20, 5.0
+_WEIGHTS_NOTE = "The sandbox trains nothing: this stands where a real training puts its weights.\n"
+
+
+class Trainer:
+    def __init__(self, clock: SandboxClock, catalogue: SandboxCatalogue) -> None:
+        self._clock = clock
+        self._catalogue = catalogue
+
+    def create_training_model(self, base: SandboxModel, training: SandboxTraining) -> SandboxModel:
+        """What the engine runs for `training`."""
+
+        async def perform(run: SandboxRun) -> None:
+            run.log("Sandbox trainer: counts steps by rules; no weights are learnt.")
+            await run.run_steps(_STEPS, _SECONDS)
+            version = self._publish(base, training)
+            run.add_file(_weights(), "tar")
+            run.text = f"{training.destination}:{version.id}"
+
+        return replace(base, output=SandboxOutputKind.TRAINING, perform=perform)
+
+    def _publish(self, base: SandboxModel, training: SandboxTraining) -> SandboxVersion:
+        """The new version goes to the top of the destination's page."""
+        if training.destination not in self._catalogue:
+            raise SandboxModelFailed("The training destination was deleted while the training ran.")
+        page = self._catalogue.find(training.destination)
+        version_id = hashlib.sha256(f"sandbox:training:{training.id}".encode()).hexdigest()
+        trained = replace(base, owner=page.owner, name=page.name, version=version_id, is_official=False)
+        version = SandboxVersion(trained, self._clock.now())
+        page.versions.insert(0, version)
+        return version
+
+
+def _weights() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("README.txt")
+        entry.size = len(_WEIGHTS_NOTE)
+        archive.addfile(entry, io.BytesIO(_WEIGHTS_NOTE.encode()))
+    return buffer.getvalue()
+
+
+# MERGED Trainings: create, list, read, cancel.
 
 _ONLY_ON_THE_RECORD = ("webhook", "webhook_events_filter")
 

@@ -1,11 +1,142 @@
-"""salesforce/blip and andreasjansson/blip-2: performed by the measurer, which counts pixels and recognises nothing."""
+"""Facts about a picture that can be counted: size, light, colours, texture, and what its own notes say."""
 
-from bot.sandbox.failures import SandboxModelFailed
-from bot.sandbox.faults import strip_fault_words
+import colorsys
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bot.sandbox.faults import SandboxModelFailed, strip_fault_words
 from bot.sandbox.fields import InputField
-from bot.sandbox.measurer import UnreadablePicture, answer_question, describe_picture
-from bot.sandbox.model import SandboxModel, SandboxOutputKind
-from bot.sandbox.run import SandboxRun
+from bot.sandbox.input_files import UnreadablePicture, open_picture
+from bot.sandbox.model import SandboxModel, SandboxOutputKind, SandboxRun
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+__all__ = ["UnreadablePicture", "answer_question", "describe_picture"]
+
+_PREFIX = "Measured, not recognised:"
+_EXIF_MODEL, _EXIF_DATE, _EXIF_DESCRIPTION, _EXIF_GPS = 0x0110, 0x0132, 0x010E, 0x8825
+# Up to which hue, in degrees, a saturated colour has which name.
+_HUES = (
+    (14, "red"),
+    (42, "orange"),
+    (68, "yellow"),
+    (165, "green"),
+    (192, "teal"),
+    (255, "blue"),
+    (290, "violet"),
+    (335, "pink"),
+    (360, "red"),
+)
+_TOPICS = {
+    "size": re.compile(r"\b(size|big|large|wide|high|tall|dimensions?|resolution|pixels?|format|megapixels?)\b"),
+    "colours": re.compile(r"\b(colou?rs?|hues?|palette|red|green|blue|yellow|orange)\b"),
+    "light": re.compile(r"\b(bright(ness)?|dark|light|night|day|contrast|exposure)\b"),
+    "texture": re.compile(r"\b(sharp|blurry|blurred|texture|detail(ed)?|smooth|noisy|busy)\b"),
+    "notes": re.compile(r"\b(prompt|seed|camera|gps|location|where|when|date|who|made|metadata|exif)\b"),
+}
+
+
+def describe_picture(content: bytes) -> str:
+    """One line with every fact. Raises UnreadablePicture."""
+    return f"{_PREFIX} {'; '.join(fact for fact in _facts(content).values() if fact)}."
+
+
+def answer_question(content: bytes, question: str) -> str:
+    """The facts a question is about; all of them when it asks for something that cannot be counted."""
+    facts = _facts(content)
+    words = question.lower()
+    asked = [facts[topic] for topic, pattern in _TOPICS.items() if pattern.search(words) and facts[topic]]
+    if not asked:
+        return f"{_PREFIX} the sandbox cannot see what is shown, only count; {'; '.join(filter(None, facts.values()))}."
+    return f"{_PREFIX} {'; '.join(asked)}."
+
+
+def _facts(content: bytes) -> dict[str, str]:
+    picture = open_picture(content)
+    small = picture.convert("RGB").resize((64, 64))
+    return {
+        "size": _size(picture),
+        "light": _light(small),
+        "colours": _colours(small),
+        "texture": _texture(picture),
+        "notes": _notes(picture),
+    }
+
+
+def _size(picture: "Image") -> str:
+    width, height = picture.size
+    shape = "square" if width == height else "landscape" if width > height else "portrait"
+    return f"a {shape} {picture.format} picture of {width} × {height} pixels"
+
+
+def _light(small: "Image") -> str:
+    from PIL import ImageStat
+
+    light = ImageStat.Stat(small.convert("L"))
+    share = round(light.mean[0] / 2.55)
+    tone = "dark" if share < 30 else "bright" if share > 65 else "of middle brightness"
+    contrast = "low" if light.stddev[0] < 30 else "high" if light.stddev[0] > 65 else "medium"
+    return f"{tone} ({share} %), {contrast} contrast"
+
+
+def _colours(small: "Image") -> str:
+    counts = Counter[str]()
+    for count, pixel in small.quantize(24).convert("RGB").getcolors(64 * 64) or []:
+        if isinstance(pixel, tuple):
+            counts[_colour_name(pixel[0], pixel[1], pixel[2])] += count
+    total = counts.total()
+    named = [f"{name} {round(100 * count / total)} %" for name, count in counts.most_common(3) if count * 20 > total]
+    return "mostly " + ", ".join(named)
+
+
+def _colour_name(red: float, green: float, blue: float) -> str:
+    hue, light, saturation = colorsys.rgb_to_hls(red / 255, green / 255, blue / 255)
+    if light < 0.12:
+        return "black"
+    if light > 0.93:
+        return "white"
+    if saturation < 0.12:
+        return "grey" if light < 0.75 else "light grey"
+    name = next(name for limit, name in _HUES if hue * 360 <= limit)
+    if name == "orange" and light < 0.4:
+        return "brown"
+    return f"dark {name}" if light < 0.3 else f"light {name}" if light > 0.72 else name
+
+
+def _texture(picture: "Image") -> str:
+    from PIL import ImageFilter, ImageStat
+
+    sample = picture.convert("L")
+    sample.thumbnail((512, 512))
+    # The frame of the filter's result is no edge of the picture.
+    edges = sample.filter(ImageFilter.FIND_EDGES).crop((1, 1, max(2, sample.width - 1), max(2, sample.height - 1)))
+    strength = ImageStat.Stat(edges).mean[0]
+    return "smooth surfaces" if strength < 6 else "fine detail all over" if strength > 28 else "some detail"
+
+
+def _notes(picture: "Image") -> str:
+    """What the file says of itself: our own prompt and seed, camera, date; a warning when it tells a place."""
+    exif = picture.getexif()
+    said = str(picture.info.get("Comment") or exif.get(_EXIF_DESCRIPTION) or "")[:300]
+    facts = [f"its own note says “{_one_line(said)}”"] if said else []
+    if camera := exif.get(_EXIF_MODEL):
+        facts.append(f"camera {_one_line(str(camera)[:60])}")
+    if date := exif.get(_EXIF_DATE):
+        facts.append(f"dated {_one_line(str(date)[:20])}")
+    if _EXIF_GPS in exif:
+        facts.append("it carries the GPS position where it was taken")
+    return "; ".join(facts)
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+# MERGED salesforce/blip and andreasjansson/blip-2: performed by the measurer, which counts pixels and recognises
+# MERGED nothing.
 
 _TASKS = ("image_captioning", "visual_question_answering", "image_text_matching")
 _DESCRIPTION = "Sandbox: measured facts about a picture, in the place of a vision model."

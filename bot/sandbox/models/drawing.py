@@ -3,10 +3,9 @@
 import asyncio
 import secrets
 
-from bot.sandbox.failures import SandboxModelFailed
-from bot.sandbox.faults import strip_fault_words
+from bot.sandbox.faults import SandboxModelFailed, strip_fault_words
+from bot.sandbox.model import SandboxRun
 from bot.sandbox.painter.picture import PictureOrder, UnreadablePicture, draw
-from bot.sandbox.run import SandboxRun
 
 HONEST_LINE = "Sandbox painter: drawn by rules from the words and the seed, not by an AI model."
 

@@ -5,9 +5,8 @@ Inputs as in replicate/cog-flux predict.py of 2025-07 and the models' version pa
 
 from bot.sandbox.fields import InputField
 from bot.sandbox.ids import derive_version_id
-from bot.sandbox.model import Performance, SandboxModel, SandboxOutputKind
+from bot.sandbox.model import Performance, SandboxModel, SandboxOutputKind, SandboxRun
 from bot.sandbox.models.drawing import draw_pictures
-from bot.sandbox.run import SandboxRun
 
 _NSFW = "All generated images contained NSFW content. Try running it again with a different prompt."
 # The sizes of one megapixel.

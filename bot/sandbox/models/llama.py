@@ -2,13 +2,11 @@
 
 import re
 
-from bot.sandbox.chat_template import find_last_user_turn
-from bot.sandbox.faults import strip_fault_words
+from bot.sandbox.faults import find_last_user_turn, strip_fault_words
 from bot.sandbox.fields import InputField
 from bot.sandbox.guide import Guide
 from bot.sandbox.ids import derive_version_id
-from bot.sandbox.model import Performance, SandboxModel, SandboxOutputKind
-from bot.sandbox.run import SandboxRun
+from bot.sandbox.model import Performance, SandboxModel, SandboxOutputKind, SandboxRun
 
 _TOKENS_PER_SECOND = 40
 _THINKING_SECONDS = 0.25

@@ -1,9 +1,8 @@
 """stability-ai/sdxl: pictures as PNG, billed by the second. Schema as recorded in 2024-10."""
 
 from bot.sandbox.fields import InputField
-from bot.sandbox.model import SandboxModel, SandboxOutputKind
+from bot.sandbox.model import SandboxModel, SandboxOutputKind, SandboxRun
 from bot.sandbox.models.drawing import draw_pictures
-from bot.sandbox.run import SandboxRun
 
 _SCHEDULERS = ("DDIM", "DPMSolverMultistep", "HeunDiscrete", "KarrasDPM", "K_EULER_ANCESTRAL", "K_EULER", "PNDM")
 _REFINERS = ("no_refiner", "expert_ensemble_refiner", "base_image_refiner")

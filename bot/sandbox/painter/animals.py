@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFilter
 
 from bot.sandbox.painter.brush import Canvas, Point, dim_colour, fade_mask, paint_glow
-from bot.sandbox.painter.palette import Colour, mix
+from bot.sandbox.painter.scene import Colour, mix
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 
-from bot.sandbox.painter.palette import Colour, Palette, mix
+from bot.sandbox.painter.scene import Colour, Palette, mix
 
 Point = tuple[float, float]
 _STRIP = 256

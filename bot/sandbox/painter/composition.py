@@ -4,14 +4,11 @@ import random
 
 from PIL import Image
 
-from bot.sandbox.painter import animals, city, desert, forest, meadow, mountains, shore, subjects
+from bot.sandbox.painter import animals, landscapes, mountains, subjects, water
 from bot.sandbox.painter.brush import Canvas
-from bot.sandbox.painter.palette import choose_palette
-from bot.sandbox.painter.sky import paint_sky
-from bot.sandbox.painter.space import paint_space
+from bot.sandbox.painter.scene import Scene, choose_palette
+from bot.sandbox.painter.sky import paint_sky, paint_space, paint_weather
 from bot.sandbox.painter.water import paint_water
-from bot.sandbox.painter.weather import paint_weather
-from bot.sandbox.painter.words import Scene
 
 _HORIZONS = {"sea": 0.58, "lake": 0.60, "city": 0.74, "desert": 0.60, "forest": 0.56, "mountains": 0.70, "meadow": 0.60}
 _LIGHT_HEIGHTS = {
@@ -40,7 +37,7 @@ def paint(scene: Scene, size: tuple[int, int]) -> Image.Image:
         x = canvas.width * (0.36 if canvas.light[0] > canvas.width / 2 else 0.64)
         foot = mountains.paint_mound(canvas, x, canvas.horizon - canvas.height * 0.12)
         subjects.paint_castle(canvas, x, foot, canvas.height * 0.24)
-        forest.paint_forest(canvas, scene, layers=3, top=canvas.horizon - int(canvas.height * 0.06))
+        landscapes.paint_forest(canvas, scene, layers=3, top=canvas.horizon - int(canvas.height * 0.06))
         paint_weather(canvas, scene)
         return canvas.picture
     _PLACES[scene.place](canvas, scene)
@@ -58,14 +55,14 @@ def _sea(canvas: Canvas, scene: Scene) -> None:
     if "lighthouse" in scene.subjects:
         top = canvas.horizon + canvas.height * 0.10
         x = mountains.paint_headland(canvas, side, top, 0.52)
-        shore.paint_lighthouse(canvas, x, top + canvas.height * 0.015)
+        water.paint_lighthouse(canvas, x, top + canvas.height * 0.015)
     elif "boat" not in scene.subjects:
         mountains.paint_headland(canvas, side, canvas.horizon + canvas.height * 0.16, 0.42)
 
 
 def _lake(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=3, scale=1.05)
-    forest.paint_forest(canvas, scene, layers=1, top=canvas.horizon - int(canvas.height * 0.035))
+    landscapes.paint_forest(canvas, scene, layers=1, top=canvas.horizon - int(canvas.height * 0.035))
     paint_water(canvas, waves=0.12)
     _boat(canvas, scene)
 
@@ -73,41 +70,41 @@ def _lake(canvas: Canvas, scene: Scene) -> None:
 def _boat(canvas: Canvas, scene: Scene) -> None:
     if "boat" in scene.subjects:
         x = canvas.width * (0.36 if canvas.light[0] > canvas.width / 2 else 0.64)
-        shore.paint_boat(canvas, x, canvas.horizon + canvas.height * 0.12, canvas.height * 0.24)
+        water.paint_boat(canvas, x, canvas.horizon + canvas.height * 0.12, canvas.height * 0.24)
 
 
 def _mountains(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=4, scale=1.35)
-    forest.paint_forest(canvas, scene, layers=2, top=canvas.horizon + int(canvas.height * 0.05))
+    landscapes.paint_forest(canvas, scene, layers=2, top=canvas.horizon + int(canvas.height * 0.05))
 
 
 def _forest(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=2, scale=0.8)
-    forest.paint_forest(canvas, scene, layers=4)
+    landscapes.paint_forest(canvas, scene, layers=4)
     if _has_animal(scene) or "cabin" in scene.subjects:
-        meadow.paint_hills(canvas, scene, layers=1, top=int(canvas.height * 0.80))
+        landscapes.paint_hills(canvas, scene, layers=1, top=int(canvas.height * 0.80))
 
 
 def _meadow(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=2, scale=0.6)
-    meadow.paint_hills(canvas, scene)
+    landscapes.paint_hills(canvas, scene)
     if "flowers" in scene.subjects and scene.weather != "snow":
-        meadow.paint_flowers(canvas, scene)
+        landscapes.paint_flowers(canvas, scene)
 
 
 def _desert(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=2, scale=0.35)
     if "pyramid" in scene.subjects:
-        desert.paint_pyramids(canvas)
-    desert.paint_dunes(canvas, scene)
+        landscapes.paint_pyramids(canvas)
+    landscapes.paint_dunes(canvas, scene)
     if "cactus" in scene.subjects:
         for x, foot, tall in ((0.24, 0.90, 0.30), (0.72, 0.80, 0.15)):
-            desert.paint_cactus(canvas, canvas.width * x, canvas.height * foot, canvas.height * tall)
+            landscapes.paint_cactus(canvas, canvas.width * x, canvas.height * foot, canvas.height * tall)
 
 
 def _city(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=1, scale=0.5)
-    city.paint_city(canvas, scene, canvas.horizon)
+    subjects.paint_city(canvas, scene, canvas.horizon)
     paint_water(canvas, waves=0.3)
 
 
@@ -128,7 +125,7 @@ def _common_subjects(canvas: Canvas, scene: Scene) -> None:
     away = 0.34 if canvas.light[0] > canvas.width / 2 else 0.66
     if "tree" in scene.subjects and on_land:
         leaves = (206, 104, 36) if scene.is_autumn else (238, 168, 190) if scene.hour == "dawn" else (84, 130, 56)
-        forest.paint_tree(canvas, canvas.width * away, canvas.height * 0.88, canvas.height * 0.5, leaves=leaves)
+        landscapes.paint_tree(canvas, canvas.width * away, canvas.height * 0.88, canvas.height * 0.5, leaves=leaves)
     if "cabin" in scene.subjects and on_land:
         subjects.paint_cabin(canvas, canvas.width * (1 - away), canvas.height * 0.86, canvas.height * 0.20)
     if "balloon" in scene.subjects:

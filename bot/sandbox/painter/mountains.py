@@ -15,8 +15,7 @@ from bot.sandbox.painter.brush import (
     make_skyline,
     shift_image,
 )
-from bot.sandbox.painter.palette import Colour, mix
-from bot.sandbox.painter.words import Scene
+from bot.sandbox.painter.scene import Colour, Scene, mix
 
 
 def paint_mountains(

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from bot.sandbox.picture_input import UnreadablePicture, open_picture
+from bot.sandbox.input_files import UnreadablePicture, open_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
 
 __all__ = ["PictureOrder", "UnreadablePicture", "draw"]
 
@@ -38,7 +39,7 @@ class PictureOrder:
 def draw(order: PictureOrder) -> bytes:
     """The encoded picture; equal orders give equal bytes. Raises UnreadablePicture for a bad `start`."""
     from bot.sandbox.painter.composition import paint
-    from bot.sandbox.painter.words import read_scene
+    from bot.sandbox.painter.scene import read_scene
 
     start = open_picture(order.start) if order.start else None
     picture = paint(read_scene(order.prompt, order.seed), order.size)

@@ -16,8 +16,7 @@ from bot.sandbox.painter.brush import (
     paint_glow,
     shift_image,
 )
-from bot.sandbox.painter.palette import Colour, mix
-from bot.sandbox.painter.words import Scene
+from bot.sandbox.painter.scene import Colour, Scene, mix
 
 _COVER = {"clear": 178, "clouds": 128, "fog": 150, "rain": 84, "snow": 110}
 
@@ -131,3 +130,148 @@ def _clouds(canvas: Canvas, scene: Scene, height: int) -> None:
     )
     full = (canvas.width, height)
     canvas.fill(fade_mask(mask, 0.86).resize(full), shades.resize(full))
+
+
+# MERGED What falls or drifts between the viewer and the scene, and the last touch of light.
+
+
+def paint_weather(canvas: Canvas, scene: Scene) -> None:
+    if scene.weather == "fog":
+        _fog(canvas)
+    elif scene.weather == "rain":
+        _rain(canvas)
+    elif scene.weather == "snow":
+        _snow(canvas)
+    _vignette(canvas)
+
+
+def _fog(canvas: Canvas) -> None:
+    size = canvas.picture.size
+    small = (size[0] // 4, size[1] // 4)
+    drift = apply_threshold(draw_cloud_noise(canvas.rng, small, (3, 6), 4), 30, 330).resize(size)
+    low = draw_ramp(size, 0.05, 0.75)
+    canvas.fill(fade_mask(ImageChops.multiply(drift, low), 0.8), canvas.palette.haze)
+
+
+def _rain(canvas: Canvas) -> None:
+    rng, size = canvas.rng, canvas.picture.size
+    drops = Image.new("L", size)
+    pen = ImageDraw.Draw(drops)
+    slant = rng.uniform(-0.25, 0.25)
+    for _ in range(900):
+        x, y, length = rng.uniform(-0.1, 1.1) * size[0], rng.random() * size[1], rng.uniform(14, 46) * canvas.unit
+        pen.line(
+            (x, y, x + slant * length, y + length), fill=rng.randint(60, 170), width=max(1, round(1.4 * canvas.unit))
+        )
+    canvas.fill(fade_mask(drops.filter(ImageFilter.GaussianBlur(0.7 * canvas.unit)), 0.75), (214, 224, 238))
+
+
+def _snow(canvas: Canvas) -> None:
+    rng, size = canvas.rng, canvas.picture.size
+    for count, radius, blur, share in ((520, 1.5, 0.4, 0.8), (150, 3.0, 0.9, 0.85), (26, 8.0, 4.0, 0.55)):
+        flakes = Image.new("L", size)
+        pen = ImageDraw.Draw(flakes)
+        for _ in range(count):
+            x, y, reach = rng.random() * size[0], rng.random() * size[1], radius * canvas.unit * rng.uniform(0.6, 1.4)
+            pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=255)
+        canvas.fill(fade_mask(flakes.filter(ImageFilter.BoxBlur(blur * canvas.unit)), share), (250, 252, 255))
+
+
+def _vignette(canvas: Canvas) -> None:
+    """Corners a little darker, as a lens leaves them."""
+    rim = Image.radial_gradient("L").resize(canvas.picture.size, Image.Resampling.BILINEAR)
+    canvas.fill(fade_mask(apply_threshold(rim, 120, 200), 0.42), canvas.palette.land)
+
+
+# MERGED Outer space: stars, a nebula, a planet with rings.
+
+_NEBULAE: tuple[tuple[Colour, Colour], ...] = (
+    ((226, 70, 130), (64, 90, 220)),
+    ((240, 140, 70), (70, 60, 190)),
+    ((60, 200, 190), (140, 60, 200)),
+)
+
+
+def paint_space(canvas: Canvas) -> None:
+    canvas.picture.paste((5, 6, 18), (0, 0, canvas.width, canvas.height))
+    first, second = canvas.rng.choice(_NEBULAE)
+    _nebula(canvas, second, 60)
+    _nebula(canvas, first, 90)
+    _space_stars(canvas)
+    _planet(canvas, first, second)
+
+
+def _nebula(canvas: Canvas, colour: Colour, threshold: int) -> None:
+    small = (canvas.width // 2, canvas.height // 2)
+    gas = ImageChops.multiply(
+        apply_threshold(draw_cloud_noise(canvas.rng, small, (3, 3), 6), threshold, 130),
+        draw_noise(canvas.rng, small, (3, 3)),
+    )
+    mask = gas.resize(canvas.picture.size)
+    canvas.fill(fade_mask(mask, 0.85), colour)
+    canvas.fill(fade_mask(apply_threshold(mask, 140, 160), 0.5), mix(colour, (255, 244, 230), 0.7))
+
+
+def _space_stars(canvas: Canvas) -> None:
+    rng, pen = canvas.rng, ImageDraw.Draw(canvas.picture)
+    for _ in range(900):
+        x, y, bright = rng.random() * canvas.width, rng.random() * canvas.height, rng.random() ** 4
+        tint = mix((170, 196, 255), (255, 232, 206), rng.random())
+        size = canvas.unit * (0.4 + 1.3 * bright)
+        pen.ellipse((x - size, y - size, x + size, y + size), fill=mix((40, 44, 70), tint, 0.3 + 0.7 * bright))
+        if bright > 0.75:
+            paint_glow(canvas, (x, y), 20 * canvas.unit, tint, 0.7, 3)
+
+
+def _planet(canvas: Canvas, first: Colour, second: Colour) -> None:
+    rng, radius = canvas.rng, int(canvas.unit * canvas.rng.uniform(140, 185))
+    centre = (int(canvas.width * rng.uniform(0.42, 0.58)), int(canvas.height * rng.uniform(0.44, 0.6)))
+    paint_glow(canvas, centre, radius * 1.7, mix(second, (255, 255, 255), 0.3), 0.55, 2)
+    ring = _ring(radius, rng.uniform(-28, 28))
+    middle = ring.height // 2
+    corner = (centre[0] - ring.width // 2, centre[1] - middle)
+    sand = mix(first, (255, 240, 214), 0.6)
+    canvas.picture.paste(sand, (*corner, corner[0] + ring.width, corner[1] + ring.height), ring)
+    canvas.picture.paste(
+        _ball(canvas, radius, first, second), (centre[0] - radius, centre[1] - radius), _planet_mask(radius)
+    )
+    front = ring.copy()
+    front.paste(0, (0, 0, ring.width, middle))
+    canvas.picture.paste(sand, (*corner, corner[0] + ring.width, corner[1] + ring.height), front)
+
+
+def _planet_mask(radius: int) -> Image.Image:
+    mask = Image.new("L", (radius * 4, radius * 4))
+    ImageDraw.Draw(mask).ellipse((2, 2, radius * 4 - 3, radius * 4 - 3), fill=255)
+    return mask.reduce(2)
+
+
+def _ball(canvas: Canvas, radius: int, first: Colour, second: Colour) -> Image.Image:
+    """Bands of gas, lit from the upper left, dark on the other side."""
+    size = (radius * 2, radius * 2)
+    swirl = draw_cloud_noise(canvas.rng, size, (2, 11), 5).rotate(14, Image.Resampling.BILINEAR)
+    face = Image.composite(
+        Image.new("RGB", size, mix(first, (255, 236, 210), 0.45)),
+        Image.new("RGB", size, mix(second, (30, 24, 60), 0.3)),
+        swirl,
+    )
+    shade = (
+        Image.radial_gradient("L")
+        .resize((int(radius * 3.6),) * 2)
+        .crop((int(radius * 1.15), int(radius * 1.15), int(radius * 1.15) + size[0], int(radius * 1.15) + size[1]))
+    )
+    face.paste((4, 5, 16), (0, 0, *size), apply_threshold(shade, 70, 110))
+    return face
+
+
+def _ring(radius: int, tilt_degrees: float) -> Image.Image:
+    side = int(radius * 4.6)
+    flat = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(flat)
+    for step in range(40):
+        share = 1.42 + 0.75 * step / 40
+        bright = round(70 + 130 * abs(math.sin(step * 1.7)) * (step not in (21, 22)))
+        reach = radius * share
+        box = (side / 2 - reach, side / 2 - reach * 0.26, side / 2 + reach, side / 2 + reach * 0.26)
+        pen.ellipse(box, outline=bright, width=max(2, radius // 40))
+    return flat.filter(ImageFilter.GaussianBlur(0.8)).rotate(tilt_degrees, Image.Resampling.BICUBIC)

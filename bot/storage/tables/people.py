@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.core.conversations import TurnRole
+from bot.core.invocations import TurnRole
 from bot.storage.tables.columns import Key, Serial, Words, flag, json_column, key, metadata, one_of, time, words
 
 workspaces = sa.Table(

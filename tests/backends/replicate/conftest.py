@@ -9,7 +9,7 @@ from bot.backends.replicate.backend import ReplicateBackend
 from bot.core.backend import Backend
 from tests.backends.clock import LeapingClock
 from tests.backends.replicate.samples import TOKEN
-from tests.backends.replicate.scripted import ScriptedServer
+from tests.backends.replicate.scripted_server import ScriptedServer
 
 QUICK = httpx.Timeout(0.2, connect=2.0)
 

@@ -10,15 +10,14 @@ import pytest
 from PIL import Image
 
 from bot.backends.replicate.backend import ReplicateBackend
+from bot.core.backend import InputFile, PredictionState, RunEnded, RunEvent, RunSnapshot, RunStarted, TextDelta
 from bot.core.clock import SystemClock
 from bot.core.errors import BackendBusy, BackendOutOfCredit, BackendRefusedToken, InputRefused, SubmitUnclear
 from bot.core.json import JSON
 from bot.core.models import Model, OutputKind
-from bot.core.predictions import InputFile, PredictionState, RunEnded, RunEvent, RunSnapshot, RunStarted, TextDelta
 from bot.sandbox.server import Sandbox, SandboxOptions
-from tests.backends.clock import LeapingClock
+from tests.backends.clock import LeapingClock, wait_until
 from tests.backends.replicate.samples import PAINTER, PINNED_PAINTER, TOKEN, WRITER, make_model
-from tests.backends.waiting import wait_until
 
 UPSCALER = make_model(
     OutputKind.PICTURES,

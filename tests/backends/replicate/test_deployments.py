@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.backends.replicate import adoption
+from bot.backends.replicate import client
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.schema import parse_prediction
+from bot.backends.replicate.outputs import parse_prediction
+from bot.core.backend import PredictionState, RunEnded
 from bot.core.clock import SystemClock
 from bot.core.errors import InputRefused, PredictionGone, SubmitUnclear
 from bot.core.json import JSON
-from bot.core.predictions import PredictionState, RunEnded
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.replicate.samples import PAINTER, PIN, PINNED_PAINTER, TOKEN, make_prediction
-from tests.backends.replicate.scripted import ScriptedResponse, ScriptedServer, hang_up
+from tests.backends.replicate.scripted_server import ScriptedResponse, ScriptedServer, hang_up
 
 DEPLOYED = replace(PINNED_PAINTER, version="", deployment="sandbox/fast")
 SMALL: dict[str, JSON] = {"prompt": "a fox", "width": 64, "height": 64, "seed": 7}
@@ -128,7 +128,7 @@ async def test_a_run_of_it_is_found_again_and_no_other(replicate: ReplicateBacke
 def test_which_runs_are_of_a_deployment(told: str | None, ours: str, is_same: bool) -> None:
     prediction = parse_prediction(make_prediction(deployment=told))
 
-    assert adoption.is_same_run(prediction, replace(PAINTER, deployment=ours), {"prompt": "a fox"}) is is_same
+    assert client.is_same_run(prediction, replace(PAINTER, deployment=ours), {"prompt": "a fox"}) is is_same
 
 
 async def test_one_that_is_gone_is_told(replicate: ReplicateBackend) -> None:

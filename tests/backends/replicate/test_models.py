@@ -6,14 +6,14 @@ import pytest
 
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.hardware import list_hardware
+from bot.backends.replicate.deployments import list_hardware
 from bot.core.clock import SystemClock
 from bot.core.errors import BackendDown, InputRefused, PredictionGone
+from bot.core.model_schema import FieldKind
 from bot.core.models import OutputKind
-from bot.core.published import FieldKind
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.replicate.samples import PIN, TOKEN
-from tests.backends.replicate.scripted import ScriptedResponse, ScriptedServer
+from tests.backends.replicate.scripted_server import ScriptedResponse, ScriptedServer
 
 SCHNELL = "black-forest-labs/flux-schnell"
 

@@ -18,7 +18,13 @@ from bot.core.errors import (
 from bot.core.models import Model
 from tests.backends.clock import LeapingClock
 from tests.backends.replicate.samples import PAINTER, PIN, PINNED_PAINTER, TOKEN, make_prediction
-from tests.backends.replicate.scripted import ResponseScript, ScriptedResponse, ScriptedServer, hang_up, never_respond
+from tests.backends.replicate.scripted_server import (
+    ResponseScript,
+    ScriptedResponse,
+    ScriptedServer,
+    hang_up,
+    never_respond,
+)
 
 CREATED = ScriptedResponse(make_prediction("starting"), status=201)
 

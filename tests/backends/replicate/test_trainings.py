@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.backends.replicate.backend import ReplicateBackend
+from bot.core.backend import PredictionState
 from bot.core.clock import SystemClock
 from bot.core.errors import InputRefused, PredictionGone, SubmitUnclear
-from bot.core.predictions import PredictionState
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.replicate.samples import PIN, TOKEN
-from tests.backends.replicate.scripted import ScriptedResponse, ScriptedServer, hang_up
+from tests.backends.replicate.scripted_server import ScriptedResponse, ScriptedServer, hang_up
 
 PATH = f"/v1/models/stability-ai/sdxl/versions/{PIN}/trainings"
 PHOTOS = {"input_images": "https://example.com/photos.zip"}

@@ -12,17 +12,14 @@ import pytest
 from aiohttp import web
 
 from bot.backends.replicate.backend import ReplicateBackend, make_webhook_url_builder
-from bot.backends.replicate.bells import MAX_MISSED_WEBHOOKS
-from bot.backends.replicate.signatures import is_recent, is_signature_valid
-from bot.core.backend import RunNotification
+from bot.backends.replicate.webhooks import MAX_MISSED_WEBHOOKS, is_recent, is_signature_valid
+from bot.core.backend import PredictionState, RunEnded, RunEvent, RunNotification, RunPending, RunStarted
 from bot.core.errors import Unavailable
 from bot.core.models import Model
-from bot.core.predictions import PredictionState, RunEnded, RunEvent, RunPending, RunStarted
-from bot.sandbox.webhook_signature import create_signed_headers
-from tests.backends.clock import LeapingClock
+from bot.sandbox.webhooks import create_signed_headers
+from tests.backends.clock import LeapingClock, wait_until
 from tests.backends.replicate.samples import DONE, PAINTER, TOKEN, WRITER, format_event, make_prediction
-from tests.backends.replicate.scripted import ResponseScript, ScriptedResponse, ScriptedServer, ScriptedStream
-from tests.backends.waiting import wait_until
+from tests.backends.replicate.scripted_server import ResponseScript, ScriptedResponse, ScriptedServer, ScriptedStream
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"

@@ -12,7 +12,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.world import DiscordChannelState
+from tests.emulators.discord.state import DiscordChannelState
 
 INTENTS = discord.Intents(guilds=True, messages=True, message_content=True)
 

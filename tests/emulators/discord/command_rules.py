@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.emulators.discord.world import Json
+from tests.emulators.discord.state import Json
 from tests.specs.discord import DiscordViolation, JsonPath
 
 CHAT_INPUT, USER, MESSAGE = 1, 2, 3

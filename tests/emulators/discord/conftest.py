@@ -7,7 +7,7 @@ import pytest
 from tests.emulators.discord.client import DiscordTestClient, redirect_discord_py
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.world import DiscordGuildState
+from tests.emulators.discord.state import DiscordGuildState
 
 
 @pytest.fixture

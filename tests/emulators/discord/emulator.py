@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.emulators.discord.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.discord.api_server import MAX_REQUEST_BYTES, DiscordApiServer
 from tests.emulators.discord.clock import DiscordClock
 from tests.emulators.discord.faults import DiscordFaults
 from tests.emulators.discord.files import DiscordFileServer
@@ -23,10 +24,8 @@ from tests.emulators.discord.payloads import channel_json, guild_create_json, ro
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.posting import delete_message
 from tests.emulators.discord.rate_limits import DiscordRateLimitCounter
-from tests.emulators.discord.records import DiscordRequestLog, DiscordRequestRecord
-from tests.emulators.discord.server import MAX_REQUEST_BYTES, DiscordApiServer
-from tests.emulators.discord.threads import set_thread_archived
-from tests.emulators.discord.world import (
+from tests.emulators.discord.request_log import DiscordRequestLog, DiscordRequestRecord
+from tests.emulators.discord.state import (
     GROUP,
     DiscordChannelState,
     DiscordGuildState,
@@ -34,6 +33,7 @@ from tests.emulators.discord.world import (
     DiscordState,
     DiscordUserState,
 )
+from tests.emulators.discord.threads import set_thread_archived
 
 MESSAGE_CONTENT_ALLOWED = 1 << 19
 MEMBERS_ALLOWED = 1 << 15

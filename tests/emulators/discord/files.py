@@ -7,6 +7,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from tests.emulators.discord.emulator import DiscordEmulator
 
+
 GONE_TEXT = "This content is no longer available."
 
 

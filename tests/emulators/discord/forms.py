@@ -1,12 +1,144 @@
-"""Filling in a modal: values by label or by custom id, defaults for the rest, and the client's own refusals."""
+"""Turning what a person types into the data of an interaction, as Discord's own client would, with its refusals."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from tests.emulators.discord.filling import ActionNotAvailable, InteractionDataBuilder
 from tests.emulators.discord.interactions import DiscordModalState
-from tests.emulators.discord.messages import SELECTS, STRING_SELECT
-from tests.emulators.discord.world import Json
+from tests.emulators.discord.message_payloads import attachment_json
+from tests.emulators.discord.messages import SELECTS, STRING_SELECT, DiscordAttachmentState
+from tests.emulators.discord.payloads import channel_json, member_json, role_json, user_json
+from tests.emulators.discord.posting import DiscordFileUpload, build_file_url, store_file
+from tests.emulators.discord.state import (
+    DiscordChannelState,
+    DiscordGuildState,
+    DiscordRoleState,
+    DiscordState,
+    DiscordUserState,
+    Json,
+)
+
+SUBCOMMAND, GROUP = 1, 2
+STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT = range(3, 12)
+
+
+class ActionNotAvailable(AssertionError):
+    """A person's client would not let them do this."""
+
+
+@dataclass
+class InteractionDataBuilder:
+    """Collects what the options refer to."""
+
+    world: DiscordState
+    channel: DiscordChannelState
+    resolved: Json = field(default_factory=dict)
+
+    def fill_options(self, known: list[Json], given: Mapping[str, Any], *, focused: str | None = None) -> list[Json]:
+        """The filled-in options in the order in which the command declares them. Raises NotOffered."""
+        names = {option["name"] for option in known}
+        if unknown := set(given) - names:
+            raise ActionNotAvailable(
+                f"there is no option {', '.join(sorted(unknown))}; there are {', '.join(sorted(names))}"
+            )
+        filled = []
+        for option in known:
+            if option["name"] in given:
+                filled.append(self._option(option, given[option["name"]], is_focused=option["name"] == focused))
+            elif option.get("required") and focused is None:
+                raise ActionNotAvailable(f"{option['name']} is required")
+        return filled
+
+    def _option(self, option: Json, value: Any, *, is_focused: bool) -> Json:
+        told: Json = {"name": option["name"], "type": option["type"]}
+        if is_focused:
+            if not option.get("autocomplete"):
+                raise ActionNotAvailable(f"{option['name']} has no autocompletion")
+            return told | {"value": str(value), "focused": True}
+        return told | {"value": self._value(option, value)}
+
+    def _value(self, option: Json, value: Any) -> Any:
+        kind = option["type"]
+        if kind in (STRING, INTEGER, NUMBER):
+            _check_bounds(option, value)
+            return value
+        if kind == BOOLEAN:
+            return bool(value)
+        if kind == ATTACHMENT:
+            return self.upload_file(value)
+        return self.resolve(value)
+
+    def resolve(self, thing: Any) -> str:
+        """A user, a role or a channel: resolved, and told by id."""
+        if isinstance(thing, DiscordRoleState):
+            self._resolve("roles", thing.id, role_json(thing))
+        elif isinstance(thing, DiscordChannelState):
+            self._resolve("channels", thing.id, channel_json(thing) | {"permissions": "0"})
+        else:
+            user: DiscordUserState = getattr(thing, "user", thing)
+            self._resolve("users", user.id, user_json(user))
+            member = self.channel.guild.members.get(user.id) if self.channel.guild else None
+            if member:
+                told = member_json(member, channel=self.channel, with_user=False)
+                self._resolve("members", user.id, told)
+            return str(user.id)
+        return str(thing.id)
+
+    def upload_file(self, value: DiscordFileUpload | bytes) -> str:
+        """A file of an option lies apart from those of messages, and vanishes sooner."""
+        upload = value if isinstance(value, DiscordFileUpload) else DiscordFileUpload("picture.png", value)
+        attachment: DiscordAttachmentState = store_file(self.world, self.channel, upload)
+        attachment.is_ephemeral = True
+        folder = "ephemeral-attachments"
+        attachment.url = build_file_url(self.world, folder, self.channel, attachment.id, attachment.filename)
+        self._resolve("attachments", attachment.id, attachment_json(attachment))
+        return str(attachment.id)
+
+    def _resolve(self, kind: str, one: int, told: Json) -> None:
+        self.resolved.setdefault(kind, {})[str(one)] = told
+
+
+def _check_bounds(option: Json, value: Any) -> None:
+    kind, name = option["type"], option["name"]
+    wanted = {STRING: str, INTEGER: int, NUMBER: (int, float)}[kind]
+    if not isinstance(value, wanted) or isinstance(value, bool):  # type: ignore[arg-type] # a class or two
+        raise ActionNotAvailable(f"{name} takes no {value!r}")
+    if choices := option.get("choices"):
+        if value not in [choice["value"] for choice in choices]:
+            raise ActionNotAvailable(f"{name} offers {[choice['value'] for choice in choices]}, not {value!r}")
+        return
+    size = len(value) if isinstance(value, str) else value
+    least, most = ("min_length", "max_length") if kind == STRING else ("min_value", "max_value")
+    if option.get(least) is not None and size < option[least]:
+        raise ActionNotAvailable(f"{name} is below {option[least]}")
+    if option.get(most) is not None and size > option[most]:
+        raise ActionNotAvailable(f"{name} is above {option[most]}")
+
+
+def find_command(state: DiscordState, guild: DiscordGuildState | None, name: str, kind: int = 1) -> Json | None:
+    """A guild's own command goes before the application's."""
+    scopes = [None if guild is None else str(guild.id), None]
+    for scope in scopes:
+        for command in state.commands.values():
+            if (command["name"], command["type"], command.get("guild_id")) == (name, kind, scope):
+                return command
+    return None
+
+
+def fill_nested_options(
+    command: Json, path: list[str], filled: Mapping[str, Any], builder: InteractionDataBuilder, focused: str | None
+) -> list[Json]:
+    """The options under the subcommands that `path` names."""
+    if not path:
+        return builder.fill_options(command.get("options") or [], filled, focused=focused)
+    for option in command.get("options") or []:
+        if option["name"] == path[0] and option["type"] in (SUBCOMMAND, GROUP):
+            inner = fill_nested_options(option, path[1:], filled, builder, focused)
+            return [{"name": path[0], "type": option["type"], "options": inner}]
+    raise ActionNotAvailable(f"{command['name']} has no subcommand {path[0]}")
+
+
+# MERGED Filling in a modal: values by label or by custom id, defaults for the rest, and the client's own refusals.
 
 ROW, TEXT_INPUT, TEXT_DISPLAY, LABEL = 1, 4, 10, 18
 FILE_UPLOAD, RADIO_GROUP, CHECKBOX_GROUP, CHECKBOX = 19, 21, 22, 23

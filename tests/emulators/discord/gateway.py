@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from tests.emulators.discord.compression import UnsupportedCompression, create_compressor
 from tests.emulators.discord.payloads import guild_create_json, member_json, user_json
 from tests.emulators.discord.sessions import (
     MEMBERS,
@@ -15,11 +14,14 @@ from tests.emulators.discord.sessions import (
     PRESENCES,
     DiscordGatewayConnection,
     DiscordGatewaySession,
+    UnsupportedCompression,
+    create_compressor,
 )
-from tests.emulators.discord.world import DiscordGuildState, DiscordReader, Json
+from tests.emulators.discord.state import DiscordGuildState, DiscordReader, Json
 
 if TYPE_CHECKING:
     from tests.emulators.discord.emulator import DiscordEmulator
+
 
 HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME = 1, 2, 3, 4, 6
 RECONNECT, REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 7, 8, 9, 10, 11

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.emulators.discord.changes import DEFAULT_TIMEOUT_SECONDS
-from tests.emulators.discord.world import DiscordChannelState, DiscordState, DiscordUserState, Json
+from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.discord.state import DiscordChannelState, DiscordState, DiscordUserState, Json
 
 if TYPE_CHECKING:
     from tests.emulators.discord.messages import DiscordMessageState
+
 
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
 MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9

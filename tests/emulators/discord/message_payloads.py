@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.emulators.discord.messages import DiscordAttachmentState, DiscordMessageState
 from tests.emulators.discord.payloads import channel_json, format_timestamp, member_json, user_json
-from tests.emulators.discord.world import DiscordReader, Json
+from tests.emulators.discord.state import DiscordReader, Json
 
 if TYPE_CHECKING:
     from tests.emulators.discord.interactions import DiscordInteractionState

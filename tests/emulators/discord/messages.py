@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tests.emulators.discord.changes import DEFAULT_TIMEOUT_SECONDS
-from tests.emulators.discord.world import DiscordChannelState, DiscordUserState, Json
+from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.discord.state import DiscordChannelState, DiscordUserState, Json
 
 if TYPE_CHECKING:
     from tests.emulators.discord.interactions import DiscordInteractionState
+
 
 EPHEMERAL, LOADING, HAS_THREAD, COMPONENTS_V2, SUPPRESS_NOTIFICATIONS = 1 << 6, 1 << 7, 1 << 5, 1 << 15, 1 << 12
 ROW, BUTTON, STRING_SELECT, SECTION, TEXT_DISPLAY, THUMBNAIL, GALLERY, FILE = 1, 2, 3, 9, 10, 11, 12, 13

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tests.emulators.discord.world import (
+from tests.emulators.discord.state import (
     DIRECT,
     GROUP,
     DiscordChannelState,

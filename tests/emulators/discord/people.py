@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.emulators.discord.changes import DEFAULT_TIMEOUT_SECONDS
-from tests.emulators.discord.filling import (
+from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.discord.forms import (
     ActionNotAvailable,
     InteractionDataBuilder,
+    build_submission,
     fill_nested_options,
     find_command,
 )
-from tests.emulators.discord.forms import build_submission
 from tests.emulators.discord.interactions import (
     AUTOCOMPLETE,
     COMMAND,
@@ -32,8 +32,7 @@ from tests.emulators.discord.posting import (
     edit_message,
 )
 from tests.emulators.discord.posting import get_upload_limit as limit_of
-from tests.emulators.discord.threads import activate_thread, add_member_to_thread, open_thread_on_message
-from tests.emulators.discord.world import (
+from tests.emulators.discord.state import (
     DIRECT,
     GROUP,
     DiscordChannelState,
@@ -44,9 +43,11 @@ from tests.emulators.discord.world import (
     DiscordUserState,
     Json,
 )
+from tests.emulators.discord.threads import activate_thread, add_member_to_thread, open_thread_on_message
 
 if TYPE_CHECKING:
     from tests.emulators.discord.emulator import DiscordEmulator
+
 
 IN_GUILD, IN_BOT_DIRECT_MESSAGE, IN_PRIVATE_CHANNEL = 0, 1, 2
 """Contexts of an interaction."""

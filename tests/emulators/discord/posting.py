@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from tests.emulators.discord.component_rules import validate_components
+from tests.emulators.discord.components import render_components, validate_components
+from tests.emulators.discord.errors import EMPTY_MESSAGE, ENTITY_TOO_LARGE, DiscordErrorResponse, raise_if_invalid
 from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.messages import (
     COMPONENTS_V2,
@@ -19,9 +20,7 @@ from tests.emulators.discord.messages import (
     DiscordMessageState,
 )
 from tests.emulators.discord.payloads import member_json
-from tests.emulators.discord.refusals import EMPTY_MESSAGE, ENTITY_TOO_LARGE, DiscordErrorResponse, raise_if_invalid
-from tests.emulators.discord.showing import render_components
-from tests.emulators.discord.world import (
+from tests.emulators.discord.state import (
     DEFAULT_UPLOAD_LIMIT,
     DiscordChannelState,
     DiscordState,

@@ -9,10 +9,10 @@ from discord import app_commands
 from tests.emulators.discord.client import DiscordTestClient
 from tests.emulators.discord.command_rules import validate_command_set
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.filling import ActionNotAvailable
+from tests.emulators.discord.forms import ActionNotAvailable
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.posting import DiscordFileUpload
-from tests.emulators.discord.world import DiscordGuildState, Json
+from tests.emulators.discord.state import DiscordGuildState, Json
 
 
 def command(name: str = "fox", **parts: Any) -> Json:

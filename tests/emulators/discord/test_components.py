@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.emulators.discord.component_rules import validate_components, validate_modal
+from tests.emulators.discord.components import render_components, validate_components, validate_modal
 from tests.emulators.discord.messages import extract_buttons, extract_text
-from tests.emulators.discord.showing import render_components
-from tests.emulators.discord.world import Json
+from tests.emulators.discord.state import Json
 
 
 def text(content: str = "hello") -> Json:

@@ -7,8 +7,7 @@ import pytest
 
 from tests.emulators.discord.client import DiscordTestClient
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.filling import ActionNotAvailable
-from tests.emulators.discord.forms import list_defaults
+from tests.emulators.discord.forms import ActionNotAvailable, list_defaults
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.posting import DiscordFileUpload
 

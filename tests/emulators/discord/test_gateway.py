@@ -13,7 +13,7 @@ import pytest
 from tests.emulators.discord.client import INTENTS, DiscordTestClient, redirect_discord_py
 from tests.emulators.discord.emulator import MEMBERS_ALLOWED, MESSAGE_CONTENT_ALLOWED, DiscordEmulator
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.world import DiscordGuildState
+from tests.emulators.discord.state import DiscordGuildState
 
 
 @asynccontextmanager

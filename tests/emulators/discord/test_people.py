@@ -3,13 +3,13 @@
 import discord
 import pytest
 
-from tests.emulators.discord.changes import ConditionNotMet, StateChanges
+from tests.emulators.changes import ConditionNotMet, StateChanges
 from tests.emulators.discord.client import DiscordTestClient, redirect_discord_py
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.filling import ActionNotAvailable
+from tests.emulators.discord.forms import ActionNotAvailable
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.posting import DiscordFileUpload
-from tests.emulators.discord.world import DiscordGuildState
+from tests.emulators.discord.state import DiscordGuildState
 
 
 class Board(discord.ui.View):

@@ -3,7 +3,7 @@
 from tests.emulators.discord.messages import HAS_THREAD, DiscordMessageState
 from tests.emulators.discord.payloads import channel_json, thread_json, thread_member_json
 from tests.emulators.discord.posting import announce_message, publish
-from tests.emulators.discord.world import PUBLIC_THREAD, DiscordChannelState, DiscordState, DiscordUserState
+from tests.emulators.discord.state import PUBLIC_THREAD, DiscordChannelState, DiscordState, DiscordUserState
 
 THREAD_CREATED, THREAD_STARTER = 18, 21
 

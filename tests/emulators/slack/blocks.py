@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tests.emulators.slack.elements import validate_element
-from tests.emulators.slack.texts import PLAIN_TEXT_TYPES, TEXT_TYPES, validate_text
+from tests.emulators.slack.elements import PLAIN_TEXT_TYPES, TEXT_TYPES, validate_element, validate_text
 
 if TYPE_CHECKING:
-    from tests.emulators.slack.workspace import SlackTeamState
+    from tests.emulators.slack.state import SlackTeamState
+
 
 Json = dict[str, Any]
 
@@ -59,7 +59,8 @@ def _validate_block_list(blocks: list[Any], team: "SlackTeamState", surface: str
     yield from (f"block_id already exists: {id_}" for id_ in {id_ for id_ in ids if ids.count(id_) > 1})
     markdown = sum(len(block.get("text", "")) for block in blocks if _get_type(block) == "markdown")
     if markdown > MAX_MARKDOWN_CHARACTERS:
-        yield f"markdown texts together must be less than {MAX_MARKDOWN_CHARACTERS + 1} characters [json-pointer:/blocks]"
+        bound = MAX_MARKDOWN_CHARACTERS + 1
+        yield f"markdown texts together must be less than {bound} characters [json-pointer:/blocks]"
     for number, block in enumerate(blocks):
         yield from _validate_block(block, f"/blocks/{number}", team, surface)
 

@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.emulators.slack.bolt_app import BoltTestApp
+from tests.emulators.slack.client import BoltTestApp, SlackTestWorkspace
 from tests.emulators.slack.emulator import SlackEmulator
-from tests.emulators.slack.place import SlackTestWorkspace
 
 
 @pytest.fixture

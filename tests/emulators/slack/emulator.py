@@ -15,19 +15,15 @@ from typing import Self
 
 from aiohttp import web
 
+from tests.emulators.slack.api_server import SlackApiServer
 from tests.emulators.slack.changes import SlackChanges
-from tests.emulators.slack.clock import SlackClock
-from tests.emulators.slack.delivery import SlackDeliveryService, SlackTransport
-from tests.emulators.slack.events import SlackEventSender
+from tests.emulators.slack.clock import SlackClock, SlackIdGenerator
+from tests.emulators.slack.delivery import SlackDeliveryService, SlackEventSender, SlackTransport
 from tests.emulators.slack.faults import SlackFaults
-from tests.emulators.slack.file_routes import SlackFileServer
-from tests.emulators.slack.files import SlackFileState
-from tests.emulators.slack.ids import SlackIdGenerator
-from tests.emulators.slack.journal import SlackCallRecord, SlackRequestLog
+from tests.emulators.slack.files import SlackFileServer, SlackFileState
 from tests.emulators.slack.messages import SlackMessageState
-from tests.emulators.slack.methods import (  # noqa: F401 # they register their methods
+from tests.emulators.slack.methods import (  # noqa: F401 - each registers its methods
     agents,
-    apps,
     auth,
     chat,
     conversations,
@@ -38,15 +34,14 @@ from tests.emulators.slack.methods import files as file_methods  # noqa: F401 # 
 from tests.emulators.slack.methods import views as view_methods  # noqa: F401 # it registers its methods
 from tests.emulators.slack.oauth import SlackOAuthServer
 from tests.emulators.slack.options import SlackOptions
+from tests.emulators.slack.rate_limits import SlackRateLimitCounter
+from tests.emulators.slack.request_log import SlackCallRecord, SlackRequestLog
 from tests.emulators.slack.response_urls import SlackResponseUrlServer
 from tests.emulators.slack.signed_http import SlackHttpTransport
 from tests.emulators.slack.sockets import SlackSocketServer
-from tests.emulators.slack.tiers import SlackRateLimitCounter
-from tests.emulators.slack.tokens import SlackTokenRegistry
-from tests.emulators.slack.triggers import SlackTriggerRegistry
+from tests.emulators.slack.state import SlackTeamState
+from tests.emulators.slack.tokens import SlackTokenRegistry, SlackTriggerRegistry
 from tests.emulators.slack.views import SlackViewRegistry
-from tests.emulators.slack.web_api import SlackApiServer
-from tests.emulators.slack.workspace import SlackTeamState
 
 _LARGEST_BYTES = 64 << 20
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tests.emulators.slack.people import SlackPerson
     from tests.emulators.slack.views import SlackViewState
 
+
 Json = dict[str, Any]
 
 MAX_FILE_BYTES = 10 << 20
@@ -99,7 +100,7 @@ def _build_field_state(person: "SlackPerson", element: Json, given: Any) -> Json
         _check_number(element, str(given))
         return {"value": str(given)}
     if kind == "file_input":
-        return {"files": [file.as_json() for file in _upload_files(person, element, given)]}
+        return {"files": [file.to_json() for file in _upload_files(person, element, given)]}
     if kind in ("checkboxes", "multi_static_select"):
         return {"selected_options": [find_option(element, one) for one in given]}
     if kind in ("static_select", "external_select", "radio_buttons"):

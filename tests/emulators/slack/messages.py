@@ -10,8 +10,9 @@ from tests.emulators.slack.changes import DEFAULT_TIMEOUT_SECONDS
 if TYPE_CHECKING:
     from tests.emulators.slack.delivery import SlackDelivery
     from tests.emulators.slack.files import SlackFileState
+    from tests.emulators.slack.state import SlackChannelState
     from tests.emulators.slack.streams import SlackStreamState
-    from tests.emulators.slack.workspace import SlackChannelState
+
 
 Json = dict[str, Any]
 

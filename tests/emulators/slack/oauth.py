@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import aiohttp
 from aiohttp import web
 
-from tests.emulators.slack.journal import SlackErrorResponse
+from tests.emulators.slack.request_log import SlackErrorResponse
 
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
     from tests.emulators.slack.people import SlackPerson
-    from tests.emulators.slack.workspace import SlackTeamState
+    from tests.emulators.slack.state import SlackTeamState
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.emulators.slack import gestures
+from tests.emulators.slack import interactions
 from tests.emulators.slack.changes import DEFAULT_TIMEOUT_SECONDS
 from tests.emulators.slack.delivery import COMMANDS, SlackDelivery
 from tests.emulators.slack.forms import SlackFileUpload
@@ -13,7 +13,7 @@ from tests.emulators.slack.oauth import install_app
 from tests.emulators.slack.views import SlackViewState
 
 if TYPE_CHECKING:
-    from tests.emulators.slack.workspace import SlackChannelState, SlackTeamState, SlackThreadState
+    from tests.emulators.slack.state import SlackChannelState, SlackTeamState, SlackThreadState
 
 
 @dataclass(eq=False)
@@ -58,7 +58,7 @@ class SlackPerson:
             "trigger_id": slack.triggers.issue(self),
         }  # fmt: skip
         delivery = slack.delivery_service.send(COMMANDS, payload)
-        slack.delivery_service.spawn(gestures.show_command_result(self, delivery, channel))
+        slack.delivery_service.spawn(interactions.show_command_result(self, delivery, channel))
         return delivery
 
     async def say(
@@ -93,35 +93,35 @@ class SlackPerson:
 
     async def press(self, container: SlackMessageState | SlackViewState, label: str) -> SlackDelivery:
         """Press the button with that label or action id, in a message or a modal."""
-        return gestures.perform_action(self, container, label, None)
+        return interactions.perform_action(self, container, label, None)
 
     async def choose(self, container: SlackMessageState | SlackViewState, label: str, value: Any) -> SlackDelivery:
         """Choose an option, by value or text; an external menu's as `suggestions` gave it."""
-        return gestures.perform_action(self, container, label, value)
+        return interactions.perform_action(self, container, label, value)
 
     async def fetch_suggestions(
         self, container: SlackMessageState | SlackViewState, label: str, typed: str = ""
     ) -> list[Json]:
         """What an external menu offers when that is typed into it."""
-        return await gestures.fetch_suggestions(self, container, label, typed)
+        return await interactions.fetch_suggestions(self, container, label, typed)
 
     async def use_message_shortcut(self, callback_id: str, message: SlackMessageState) -> SlackDelivery:
         """A message shortcut: it works in threads too."""
-        return gestures.use_message_shortcut(self, callback_id, message)
+        return interactions.use_message_shortcut(self, callback_id, message)
 
     async def use_global_shortcut(self, callback_id: str) -> SlackDelivery:
-        return gestures.use_global_shortcut(self, callback_id)
+        return interactions.use_global_shortcut(self, callback_id)
 
     async def submit(self, view: SlackViewState, values: Mapping[str, Any] | None = None) -> SlackDelivery:
         """Fill in the form (by label, action id or block id; files as `Upload`), send it, wait for the app's answer.
 
         Afterwards `view.errors` says what the app had against it, and `view.is_open` whether it is still there.
         """
-        return await gestures.submit_view(self, view, values or {})
+        return await interactions.submit_view(self, view, values or {})
 
     async def close_modal(self, view: SlackViewState) -> SlackDelivery | None:
         """Close a modal; the app hears of it when it asked to."""
-        return gestures.close_view(self, view)
+        return interactions.close_view(self, view)
 
     async def open_app_home(self, tab: str = "messages") -> SlackDelivery | None:
         """Look at the app: its `messages` or its `home`."""
@@ -131,7 +131,7 @@ class SlackPerson:
 
     async def stop_stream(self, message: SlackMessageState) -> SlackDelivery | None:
         """Press Slack's own Stop under a streaming answer."""
-        return gestures.stop_stream(self, message)
+        return interactions.stop_stream(self, message)
 
     async def install_app(self, install_url: str) -> tuple[int, str]:
         """Add the app to the workspace by the app's own page: the status and the text of the last page."""

@@ -16,7 +16,8 @@ from tests.emulators.slack.messages import Json, SlackMessageState
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
     from tests.emulators.slack.people import SlackPerson
-    from tests.emulators.slack.workspace import SlackChannelState
+    from tests.emulators.slack.state import SlackChannelState
+
 
 _FIELDS = {
     "attachments", "blocks", "delete_original", "link_names", "markdown_text", "metadata", "mrkdwn", "parse",

@@ -19,6 +19,7 @@ from tests.emulators.slack.delivery import COMMANDS, EVENTS, SlackDelivery, Slac
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
 
+
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 

@@ -17,6 +17,7 @@ from tests.emulators.slack.delivery import EVENTS, SlackDelivery, SlackDeliveryA
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
 
+
 _LOST = "connection_closed"
 _CLOSING_SECONDS = 0.5  # for an app that does not answer a closing frame
 

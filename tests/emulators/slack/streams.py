@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.emulators.slack.clock import SlackClock
-from tests.emulators.slack.journal import SlackErrorResponse
+from tests.emulators.slack.request_log import SlackErrorResponse
 
 MAX_STREAM_BYTES = 10_600
 MAX_CALL_CHARACTERS = 12_000

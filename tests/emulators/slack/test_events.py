@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from tests.emulators.slack.place import SlackTestWorkspace
+from tests.emulators.slack.client import SlackTestWorkspace
 
 
 def hear(place: SlackTestWorkspace) -> list[dict[str, Any]]:

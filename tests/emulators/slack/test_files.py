@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
 
+from tests.emulators.slack.client import SlackTestWorkspace
 from tests.emulators.slack.options import SlackLifetimes
-from tests.emulators.slack.place import SlackTestWorkspace
 
 PROCESSING = SlackLifetimes().processing_seconds
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from slack_sdk.errors import SlackApiError
 
+from tests.emulators.slack.client import SlackTestWorkspace
 from tests.emulators.slack.messages import SlackMessageState
-from tests.emulators.slack.place import SlackTestWorkspace
 
 
 async def begun(place: SlackTestWorkspace, **more: Any) -> tuple[SlackMessageState, Any]:

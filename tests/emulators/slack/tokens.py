@@ -1,12 +1,15 @@
 """Who may call: the app's token in each workspace, and its app-level token."""
 
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.emulators.slack.journal import SlackErrorResponse
+from tests.emulators.slack.request_log import SlackErrorResponse
 
 if TYPE_CHECKING:
-    from tests.emulators.slack.workspace import SlackTeamState
+    from tests.emulators.slack.emulator import SlackEmulator
+    from tests.emulators.slack.people import SlackPerson
+    from tests.emulators.slack.state import SlackTeamState
 
 
 class SlackTokenRegistry:
@@ -48,3 +51,36 @@ class SlackTokenRegistry:
             raise SlackErrorResponse("not_allowed_token_type")
         if token != self.app_token:
             raise SlackErrorResponse("invalid_auth")
+
+
+# MERGED Trigger ids: one view each, within three seconds.
+
+
+@dataclass(eq=False)
+class SlackTriggerState:
+    person: "SlackPerson"
+    issued_at: float
+    is_used: bool = False
+
+
+class SlackTriggerRegistry:
+    def __init__(self, slack: "SlackEmulator") -> None:
+        self._slack = slack
+        self._triggers: dict[str, SlackTriggerState] = {}
+
+    def issue(self, person: "SlackPerson") -> str:
+        trigger_id = f"{self._slack.ids.next('1')}.{self._slack.ids.next('2')}.{self._slack.ids.next('f')}"
+        self._triggers[trigger_id] = SlackTriggerState(person, self._slack.clock.now())
+        return trigger_id
+
+    def exchange(self, trigger_id: str, team: "SlackTeamState") -> "SlackPerson":
+        """Whose it is. Raises Refused."""
+        trigger = self._triggers.get(trigger_id)
+        if trigger is None or trigger.person.team is not team:
+            raise SlackErrorResponse("invalid_trigger_id")
+        if trigger.is_used:
+            raise SlackErrorResponse("exchanged_trigger_id")
+        if self._slack.clock.now() - trigger.issued_at > self._slack.options.lifetimes.trigger_seconds:
+            raise SlackErrorResponse("expired_trigger_id")
+        trigger.is_used = True
+        return trigger.person

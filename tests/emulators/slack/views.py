@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.emulators.slack.blocks import validate_blocks
-from tests.emulators.slack.journal import SlackErrorResponse
-from tests.emulators.slack.texts import PLAIN_TEXT_TYPES, validate_text
+from tests.emulators.slack.elements import PLAIN_TEXT_TYPES, validate_text
+from tests.emulators.slack.request_log import SlackErrorResponse
 
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
     from tests.emulators.slack.people import SlackPerson
+
 
 Json = dict[str, Any]
 

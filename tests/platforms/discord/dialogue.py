@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.world import DiscordChannelState, DiscordRoleState
+from tests.emulators.discord.state import DiscordChannelState, DiscordRoleState
 from tests.platforms.discord.town import Town, is_done
 
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from bot.platforms.discord.places import NAME
+from bot.platforms.discord.channels import NAME
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.posting import DiscordFileUpload
-from tests.emulators.discord.world import DiscordChannelState, DiscordGuildState
+from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import make_png
 from tests.platforms.discord.town import Town, is_done, open_town
 
@@ -300,7 +300,7 @@ async def test_whoever_writes_pays_and_who_began_may_stop(town: Town) -> None:
 
     await town.ben.say("and now?", thread)
     running = await town.wait_until(lambda: thread.messages[1:] and thread.last_message)
-    await running.wait_until(lambda one: "Stop" in one.labels)
+    await running.wait_until(lambda one: "Stop" in one.button_labels)
     job = await town.app.jobs.get(await town.get_job_id(running))
     await town.ana.press(running, "Stop")
     await running.wait_until(is_done)

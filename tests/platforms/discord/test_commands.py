@@ -9,12 +9,14 @@ from bot.commands import MENU
 from bot.core.invocations import Invocation
 from bot.core.people import Rank
 from bot.core.replies import Reply
-from bot.dispatch.declaration import ChannelOption, Command, PersonOption, RoleOption, command, option
-from bot.dispatch.services import Services
-from bot.platforms.discord.commands import MANAGE_GUILD, build_application_commands
-from bot.platforms.discord.registering import compare_commands
-from bot.platforms.discord.translating import get_localizations
-from tests.emulators.discord.filling import ActionNotAvailable
+from bot.dispatch.declaration import ChannelOption, Command, PersonOption, RoleOption, Services, command, option
+from bot.platforms.discord.registration import (
+    MANAGE_GUILD,
+    build_application_commands,
+    compare_commands,
+    get_localizations,
+)
+from tests.emulators.discord.forms import ActionNotAvailable
 from tests.fakes.backend import make_png
 from tests.platforms.discord.town import Town, is_done, open_town
 from tests.specs.discord import validate_request

@@ -5,12 +5,18 @@ import pytest
 from bot.commands import MENU
 from bot.core.replies import Button, Picture, Progress, Reply, Stage, Tone
 from bot.dispatch.declaration import Command
-from bot.dispatch.drafts import FormDraft, OptionValue
-from bot.platforms.discord.buttons import build_custom_id, parse_custom_id, render_button_rows
+from bot.dispatch.forms import FormDraft, OptionValue
 from bot.platforms.discord.forms import parse_form, quote_form_input, render_modal
-from bot.platforms.discord.messages import add_ask_button, add_show_button, render_payload
+from bot.platforms.discord.messages import (
+    add_ask_button,
+    add_show_button,
+    build_custom_id,
+    parse_custom_id,
+    render_button_rows,
+    render_payload,
+)
 from tests.bench import Bench
-from tests.emulators.discord.component_rules import validate_components, validate_modal
+from tests.emulators.discord.components import validate_components, validate_modal
 
 PICTURE = Picture("0" * 64, "image/png", 8, 8, "a fox " * 400, "fox.png")
 

@@ -14,14 +14,14 @@ from bot.app import App
 from bot.core.clock import SystemClock
 from bot.core.jobs import JobState
 from bot.core.people import Workspace
+from bot.platforms.discord.channels import NAME
 from bot.platforms.discord.connection import DiscordConnection
-from bot.platforms.discord.places import NAME
 from bot.settings import Owner, Settings
 from bot.storage.policies import Policy
 from tests.emulators.discord.emulator import MESSAGE_CONTENT_ALLOWED, DiscordEmulator
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.world import DiscordChannelState, DiscordGuildState
+from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import ScriptedBackend
 
 

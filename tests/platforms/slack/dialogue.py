@@ -6,7 +6,7 @@ from typing import Any
 from bot.settings import Owner
 from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.people import SlackPerson
-from tests.emulators.slack.workspace import SlackChannelState, SlackUserGroupState
+from tests.emulators.slack.state import SlackChannelState, SlackUserGroupState
 from tests.platforms.slack.office import Office
 
 

@@ -1,7 +1,4 @@
-"""An office: a local Slack with a workspace in it, and the whole bot on the real slack-bolt, connected to it.
-
-The backend is scripted; database, ledger, media and everything between are the real ones, on the real clock.
-"""
+"""A backend whose words stop wherever a test wants to look."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,9 +19,35 @@ from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.manifest import build_options
 from tests.emulators.slack.options import SlackOptions
 from tests.emulators.slack.people import SlackPerson
-from tests.emulators.slack.workspace import SlackChannelState, SlackTeamState
-from tests.platforms.slack.pausing import PausingBackend
+from tests.emulators.slack.state import SlackChannelState, SlackTeamState
+from tests.fakes.backend import ScriptedBackend, ScriptedRun
 from tests.storage.raw import jobs_with_open_holds
+
+
+class PausingBackend(ScriptedBackend):
+    """`will(...)` as ever, and `pauses`: after so many words each run waits for `go_on`."""
+
+    pauses: tuple[int, ...] = ()
+    _gate: asyncio.Event | None = None
+
+    def resume(self) -> None:
+        """Up to the next pause."""
+        if self._gate is not None:
+            self._gate.set()
+
+    async def _wait_if_hanging(self, run: ScriptedRun, words: int) -> None:
+        if words in self.pauses:
+            self._gate = asyncio.Event()
+            waits = [asyncio.ensure_future(self._gate.wait()), asyncio.ensure_future(run.released.wait())]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+        await super()._wait_if_hanging(run, words)
+
+
+# MERGED An office: a local Slack with a workspace in it, and the whole bot on the real slack-bolt, connected to it.
+# MERGED The backend is scripted; database, ledger, media and everything between are the real ones, on the real
+# MERGED clock.
 
 OPTIONS = build_options(create_manifest(MENU))
 """A Slack in which the app has what our manifest asks for, and no more."""

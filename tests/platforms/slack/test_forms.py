@@ -4,8 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bot.core.invocations import Attachment, Link
-from bot.dispatch.declaration import ChannelOption, Choice, Command, PersonOption, RoleOption, command, option
-from bot.dispatch.services import Services
+from bot.dispatch.declaration import ChannelOption, Choice, Command, PersonOption, RoleOption, Services, command, option
 from bot.platforms.slack.forms import (
     SlackFormOrigin,
     find_option,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli import doctor_slack, main
+from bot.cli import doctor_platforms, main
 from bot.commands import MENU
 from bot.platforms.slack.manifest import SCOPES, create_manifest, render_yaml
 from tests.emulators.slack.manifest import validate_manifest
@@ -106,6 +106,7 @@ async def test_doctor_asks_how_slack_is_heard(tmp_path: Path) -> None:
 async def examined(office: Office) -> str:
     """What `doctor` says of Slack."""
     findings = [
-        await check(office.settings) for check in (*doctor_slack.SLACK_LOCAL_CHECKS, *doctor_slack.SLACK_REMOTE_CHECKS)
+        await check(office.settings)
+        for check in (*doctor_platforms.SLACK_LOCAL_CHECKS, *doctor_platforms.SLACK_REMOTE_CHECKS)
     ]
     return "\n".join(finding.text for finding in findings if finding is not None)

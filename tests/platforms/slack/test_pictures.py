@@ -197,7 +197,7 @@ async def test_a_picture_a_person_posted_is_upscaled_by_mention(office: Office) 
 
 
 async def test_a_slow_workspace_gets_all_pictures(opened: OfficeOpener) -> None:
-    office = await opened(options=create_options(round_trip=0.05))
+    office = await opened(options=create_options(round_trip_seconds=0.05))
 
     for n in range(3):
         await office.ana.use_command("/imagine", f"fox number {n}", office.general)

@@ -17,8 +17,8 @@ from bot.platforms.slack.commands import FORM_SHORTCUT
 from bot.platforms.slack.oauth import INSTALL_PATH
 from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.people import SlackPerson
-from tests.emulators.slack.workspace import SlackChannelState, SlackTeamState
-from tests.platforms.kept import read_database_state, read_refusals
+from tests.emulators.slack.state import SlackChannelState, SlackTeamState
+from tests.platforms.database_state import read_database_state, read_refusals
 from tests.platforms.slack.dialogue import SlackStaff, draw_picture, read_answer, run_command
 from tests.platforms.slack.office import Office, create_office
 

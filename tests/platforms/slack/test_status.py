@@ -1,7 +1,7 @@
 """What Slack shows while the bot works: nobody waits for it, and nothing of it stays."""
 
 from bot.platforms.slack.status import SET_SESSION_STATUS, SET_THREAD_STATUS
-from tests.emulators.slack.workspace import SlackThreadState
+from tests.emulators.slack.state import SlackThreadState
 from tests.platforms.slack.office import Office
 from tests.platforms.slack.test_streaming import WORDS, answered
 

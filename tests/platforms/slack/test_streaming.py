@@ -9,7 +9,7 @@ from bot.core.replies import Reply, Tone
 from bot.platforms.slack.platform import SlackPlatform
 from bot.platforms.slack.streams import FULL_AFTER_SECONDS
 from tests.emulators.slack.messages import SlackMessageState
-from tests.emulators.slack.workspace import SlackThreadState
+from tests.emulators.slack.state import SlackThreadState
 from tests.platforms.slack.conftest import OfficeOpener
 from tests.platforms.slack.office import Office, create_options
 
@@ -327,7 +327,7 @@ async def test_nobody_is_called_by_what_a_person_asks(office: Office) -> None:
 
 
 async def test_four_people_at_once_are_within_the_tiers(opened: OfficeOpener) -> None:
-    office = await opened(options=create_options(round_trip=0.02))
+    office = await opened(options=create_options(round_trip_seconds=0.02))
     people = [office.ana, office.otto, office.team.add_person("Mia"), office.team.add_person("Ben")]
     office.backend.will(words=words(1_200))
     for person in people:

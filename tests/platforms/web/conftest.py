@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.platforms.web.desk import PageBench, open_page_bench
+from tests.platforms.web.page_bench import PageBench, open_page_bench
 
 
 @pytest.fixture

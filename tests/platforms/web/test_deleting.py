@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.platforms.web.desk import HOME, PageBench, build_done_reply, open_page_bench
-from tests.platforms.web.whole import open_web_bot
+from tests.platforms.web.page_bench import HOME, PageBench, build_done_reply, open_page_bench
+from tests.platforms.web.web_bot import open_web_bot
 
 
 async def test_an_open_window_sees_it_go(desk: PageBench) -> None:

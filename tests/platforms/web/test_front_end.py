@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.platforms.web.assets import read_assets
-from tests.platforms.web.desk import PageBench
+from tests.platforms.web.page_bench import PageBench
 
 FILES = sorted((Path(__file__).parents[3] / "bot/platforms/web/static").iterdir())
 SCRIPTS = [file for file in FILES if file.suffix == ".js"]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.platforms.web.pacing import SECONDS_BETWEEN_EDITS, WebPacer
+from bot.platforms.web.platform import SECONDS_BETWEEN_EDITS, WebPacer
 from tests.fakes.clock import ManualClock, settle
 
 

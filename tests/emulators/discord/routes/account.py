@@ -1,8 +1,8 @@
 """The bot's own account and application, and where the gateway is."""
 
-from tests.emulators.discord.calls import DiscordRequestContext, RouteResponse
 from tests.emulators.discord.payloads import user_json
-from tests.emulators.discord.world import Json
+from tests.emulators.discord.request_context import DiscordRequestContext, RouteResponse
+from tests.emulators.discord.state import Json
 
 
 def get_my_user(context: DiscordRequestContext) -> RouteResponse:

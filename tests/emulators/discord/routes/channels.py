@@ -1,8 +1,6 @@
 """Channels and threads: reading, changing, opening, joining, deleting, and showing that one types."""
 
-from tests.emulators.discord.calls import DiscordRateLimitResponse, DiscordRequestContext, RouteResponse
-from tests.emulators.discord.payloads import channel_json, thread_json, thread_member_json
-from tests.emulators.discord.refusals import (
+from tests.emulators.discord.errors import (
     CANNOT_SEND_TO_USER,
     THREAD_ARCHIVED,
     THREAD_EXISTS,
@@ -11,13 +9,15 @@ from tests.emulators.discord.refusals import (
     WRONG_CHANNEL_TYPE,
     DiscordErrorResponse,
 )
+from tests.emulators.discord.payloads import channel_json, thread_json, thread_member_json
+from tests.emulators.discord.request_context import DiscordRateLimitResponse, DiscordRequestContext, RouteResponse
+from tests.emulators.discord.state import PRIVATE_THREAD, PUBLIC_THREAD, TEXT, DiscordChannelState
 from tests.emulators.discord.threads import (
     add_member_to_thread,
     open_thread,
     open_thread_on_message,
     set_thread_archived,
 )
-from tests.emulators.discord.world import PRIVATE_THREAD, PUBLIC_THREAD, TEXT, DiscordChannelState
 
 ANNOUNCEMENTS = 5
 

@@ -1,15 +1,15 @@
 """Registering commands, for the whole application or for one guild."""
 
-from tests.emulators.discord.calls import DiscordRequestContext, RouteResponse
 from tests.emulators.discord.command_rules import get_command_type, validate_command, validate_command_set
-from tests.emulators.discord.refusals import (
+from tests.emulators.discord.errors import (
     TOO_MANY_NEW_COMMANDS,
     UNKNOWN_COMMAND,
     UNKNOWN_USER,
     DiscordErrorResponse,
     raise_if_invalid,
 )
-from tests.emulators.discord.world import Json
+from tests.emulators.discord.request_context import DiscordRequestContext, RouteResponse
+from tests.emulators.discord.state import Json
 
 MAX_CREATES_PER_DAY = 200
 

@@ -1,6 +1,6 @@
 """Guilds and their members."""
 
-from tests.emulators.discord.calls import DiscordRequestContext, RouteResponse
+from tests.emulators.discord.errors import UNKNOWN_MEMBER, UNKNOWN_USER, DiscordErrorResponse
 from tests.emulators.discord.payloads import (
     channel_json,
     guild_json,
@@ -10,7 +10,7 @@ from tests.emulators.discord.payloads import (
     thread_member_json,
     user_json,
 )
-from tests.emulators.discord.refusals import UNKNOWN_MEMBER, UNKNOWN_USER, DiscordErrorResponse
+from tests.emulators.discord.request_context import DiscordRequestContext, RouteResponse
 
 
 def get_guild(context: DiscordRequestContext) -> RouteResponse:

@@ -3,8 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.emulators.discord.calls import DiscordRequestContext, RouteResponse
-from tests.emulators.discord.component_rules import validate_modal
+from tests.emulators.discord.components import validate_modal
+from tests.emulators.discord.errors import (
+    ALREADY_ACKNOWLEDGED,
+    UNKNOWN_CHANNEL,
+    UNKNOWN_INTERACTION,
+    DiscordErrorResponse,
+    raise_if_invalid,
+)
 from tests.emulators.discord.interactions import (
     ACKNOWLEDGEMENT_SECONDS,
     AUTOCOMPLETE,
@@ -23,14 +29,8 @@ from tests.emulators.discord.interactions import (
 from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.messages import EPHEMERAL, LOADING, DiscordMessageState
 from tests.emulators.discord.posting import DiscordMessageDraft, create_message, edit_message, publish
-from tests.emulators.discord.refusals import (
-    ALREADY_ACKNOWLEDGED,
-    UNKNOWN_CHANNEL,
-    UNKNOWN_INTERACTION,
-    DiscordErrorResponse,
-    raise_if_invalid,
-)
-from tests.emulators.discord.world import Json
+from tests.emulators.discord.request_context import DiscordRequestContext, RouteResponse
+from tests.emulators.discord.state import Json
 from tests.specs.discord import DiscordViolation
 
 _ALLOWED_RESPONSES = {

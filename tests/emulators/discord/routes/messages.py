@@ -2,13 +2,7 @@
 
 from urllib.parse import unquote
 
-from tests.emulators.discord.calls import DiscordRateLimitResponse, DiscordRequestContext, RouteResponse
-from tests.emulators.discord.message_payloads import message_json
-from tests.emulators.discord.messages import EPHEMERAL, DiscordMessageState
-from tests.emulators.discord.posting import create_message as post
-from tests.emulators.discord.posting import delete_message as remove
-from tests.emulators.discord.posting import edit_message as change
-from tests.emulators.discord.refusals import (
+from tests.emulators.discord.errors import (
     CANNOT_SEND_TO_USER,
     NO_MUTUAL_GUILDS,
     NOT_THE_AUTHOR,
@@ -19,8 +13,14 @@ from tests.emulators.discord.refusals import (
     DiscordErrorResponse,
     raise_if_invalid,
 )
+from tests.emulators.discord.message_payloads import message_json
+from tests.emulators.discord.messages import EPHEMERAL, DiscordMessageState
+from tests.emulators.discord.posting import create_message as post
+from tests.emulators.discord.posting import delete_message as remove
+from tests.emulators.discord.posting import edit_message as change
+from tests.emulators.discord.request_context import DiscordRateLimitResponse, DiscordRequestContext, RouteResponse
+from tests.emulators.discord.state import DiscordChannelState
 from tests.emulators.discord.threads import activate_thread
-from tests.emulators.discord.world import DiscordChannelState
 from tests.specs.discord import DiscordViolation
 
 OLD_MESSAGE_SECONDS = 3600

@@ -2,12 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.emulators.discord.calls import DiscordRateLimitResponse, DiscordRequestContext, RouteResponse
-from tests.emulators.discord.interactions import DiscordInteractionState
-from tests.emulators.discord.message_payloads import message_json
-from tests.emulators.discord.messages import EPHEMERAL, DiscordMessageState
-from tests.emulators.discord.posting import create_message, delete_message, edit_message
-from tests.emulators.discord.refusals import (
+from tests.emulators.discord.errors import (
     THREAD_ARCHIVED,
     TOKEN_EXPIRED,
     UNKNOWN_CHANNEL,
@@ -15,6 +10,11 @@ from tests.emulators.discord.refusals import (
     UNKNOWN_WEBHOOK,
     DiscordErrorResponse,
 )
+from tests.emulators.discord.interactions import DiscordInteractionState
+from tests.emulators.discord.message_payloads import message_json
+from tests.emulators.discord.messages import EPHEMERAL, DiscordMessageState
+from tests.emulators.discord.posting import create_message, delete_message, edit_message
+from tests.emulators.discord.request_context import DiscordRateLimitResponse, DiscordRequestContext, RouteResponse
 from tests.emulators.discord.routes.interactions import build_response_fields
 from tests.emulators.discord.threads import activate_thread
 

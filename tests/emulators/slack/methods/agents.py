@@ -1,9 +1,9 @@
 """assistant.threads and agents.sessions: what the app is doing, what it suggests, and what a thread is called."""
 
-from tests.emulators.slack.journal import SlackErrorResponse
 from tests.emulators.slack.messages import Json
-from tests.emulators.slack.methods.registry import SlackRequestContext, method
-from tests.emulators.slack.workspace import SlackChannelState
+from tests.emulators.slack.request_context import SlackRequestContext, method
+from tests.emulators.slack.request_log import SlackErrorResponse
+from tests.emulators.slack.state import SlackChannelState
 
 MAX_PROMPTS = 4
 MAX_LOADING_MESSAGES = 10

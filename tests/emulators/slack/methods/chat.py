@@ -2,10 +2,10 @@
 
 from tests.emulators.slack.blocks import measure_block_text, validate_blocks
 from tests.emulators.slack.files import SlackFileState
-from tests.emulators.slack.journal import SlackErrorResponse
 from tests.emulators.slack.messages import Json, SlackMessageState
-from tests.emulators.slack.methods.registry import SlackRequestContext, method
-from tests.emulators.slack.workspace import SlackChannelState
+from tests.emulators.slack.request_context import SlackRequestContext, method
+from tests.emulators.slack.request_log import SlackErrorResponse
+from tests.emulators.slack.state import SlackChannelState
 
 MAX_POST_CHARACTERS = 40_000
 MAX_UPDATE_BYTES = 4_000

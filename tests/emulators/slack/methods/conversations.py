@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from tests.emulators.slack.journal import SlackErrorResponse
 from tests.emulators.slack.messages import Json, SlackMessageState
-from tests.emulators.slack.methods.registry import SlackRequestContext, method
-from tests.emulators.slack.workspace import SlackChannelState
+from tests.emulators.slack.request_context import SlackRequestContext, method
+from tests.emulators.slack.request_log import SlackErrorResponse
+from tests.emulators.slack.state import SlackChannelState
 
 _HISTORY = {"channel": "channels:history", "group": "groups:history", "im": "im:history"}
 _READ = {"channel": "channels:read", "group": "groups:read", "im": "im:read"}

@@ -1,11 +1,11 @@
 """files: the three steps of an upload, and what became of a file."""
 
 from tests.emulators.slack.files import SlackFileState
-from tests.emulators.slack.journal import SlackErrorResponse
 from tests.emulators.slack.messages import Json
 from tests.emulators.slack.methods.chat import create_own_message, parse_blocks
-from tests.emulators.slack.methods.registry import SlackRequestContext, method
-from tests.emulators.slack.workspace import SlackChannelState
+from tests.emulators.slack.request_context import SlackRequestContext, method
+from tests.emulators.slack.request_log import SlackErrorResponse
+from tests.emulators.slack.state import SlackChannelState
 
 MAX_ALT_TEXT_LENGTH = 1000
 

@@ -1,13 +1,13 @@
 """chat.startStream, appendStream and stopStream."""
 
 from tests.emulators.slack.blocks import validate_blocks
-from tests.emulators.slack.journal import SlackErrorResponse
 from tests.emulators.slack.messages import Json, SlackMessageState
 from tests.emulators.slack.methods.agents import SESSION_STATUSES
 from tests.emulators.slack.methods.chat import create_own_message, parse_blocks
-from tests.emulators.slack.methods.registry import SlackRequestContext, method
+from tests.emulators.slack.request_context import SlackRequestContext, method
+from tests.emulators.slack.request_log import SlackErrorResponse
+from tests.emulators.slack.state import SlackChannelState
 from tests.emulators.slack.streams import SlackStreamState
-from tests.emulators.slack.workspace import SlackChannelState
 
 
 @method("chat.startStream")

@@ -1,8 +1,8 @@
 """views: modals opened, pushed and updated, and the Home tab."""
 
-from tests.emulators.slack.journal import SlackErrorResponse
 from tests.emulators.slack.messages import Json
-from tests.emulators.slack.methods.registry import SlackRequestContext, method
+from tests.emulators.slack.request_context import SlackRequestContext, method
+from tests.emulators.slack.request_log import SlackErrorResponse
 
 
 @method("views.open")

@@ -1,0 +1,248 @@
+"""A value beside the published field it is sent to."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from bot.core.json import JSON
+from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
+from bot.core.models import Task
+
+
+def explain_mismatch(field: SchemaField, value: JSON) -> str:
+    """Why the field refuses this value, as the end of a sentence; empty when it takes it."""
+    if value is None:
+        return "" if field.is_nullable or not field.is_required else "it must not be empty"
+    if not any(_is_of_kind(kind, value) for kind in field.kinds):
+        return f"it takes a {' or a '.join(sorted(field.kinds))}"
+    if field.choices and not any(_is_equal(value, choice) for choice in field.choices):
+        return f"it takes {', '.join(format_value(choice) for choice in field.choices)}"
+    if isinstance(value, str):
+        is_long = field.max_length is not None and len(value) > field.max_length
+        return f"it takes at most {field.max_length} characters" if is_long else ""
+    return _explain_bounds(field, value)
+
+
+def format_value(value: JSON) -> str:
+    """A value as the catalogue would write it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_of_kind(kind: FieldKind, value: JSON) -> bool:
+    if kind is FieldKind.OTHER:
+        return True
+    if isinstance(value, bool):
+        return kind is FieldKind.BOOLEAN
+    if isinstance(value, str):
+        return kind in (FieldKind.TEXT, FieldKind.FILE)
+    if isinstance(value, list):
+        return kind is FieldKind.FILES
+    if isinstance(value, float) and not value.is_integer():
+        return kind is FieldKind.NUMBER
+    return isinstance(value, int | float) and kind in (FieldKind.INTEGER, FieldKind.NUMBER)
+
+
+def _is_equal(value: JSON, choice: JSON) -> bool:
+    """1 and 1.0 are one number, 1 and "1" are not, nor are 1 and true."""
+    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
+
+
+def _explain_bounds(field: SchemaField, value: JSON) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    if field.minimum is not None and value < field.minimum:
+        return f"it takes {field.minimum:g} and more"
+    if field.maximum is not None and value > field.maximum:
+        return f"it takes at most {field.maximum:g}"
+    return ""
+
+
+# MERGED The options that commands offer a model, and the names that models have for them, the likeliest first.
+
+OPTION_KINDS: Mapping[str, FieldKind] = {
+    "prompt": FieldKind.TEXT,
+    "aspect": FieldKind.TEXT,
+    "count": FieldKind.INTEGER,
+    "seed": FieldKind.INTEGER,
+    "negative": FieldKind.TEXT,
+    "steps": FieldKind.INTEGER,
+    "guidance": FieldKind.NUMBER,
+    "format": FieldKind.TEXT,
+    "image": FieldKind.FILE,
+    "strength": FieldKind.NUMBER,
+    "scale": FieldKind.NUMBER,
+    "face_enhance": FieldKind.BOOLEAN,
+    "question": FieldKind.TEXT,
+    "temperature": FieldKind.NUMBER,
+    "max_tokens": FieldKind.INTEGER,
+}
+
+_IMAGE_FIELDS = ("image", "input_image", "img", "image_path", "init_image", "image_prompt", "image_url")
+
+FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
+    Task.IMAGINE: {
+        "prompt": ("prompt", "text_prompt", "text", "caption"),
+        "aspect": ("aspect_ratio", "aspect"),
+        "count": ("num_outputs", "num_images", "number_of_images", "num_samples", "n_images", "n"),
+        "seed": ("seed",),
+        "negative": ("negative_prompt", "n_prompt"),
+        "steps": ("num_inference_steps", "inference_steps", "num_steps", "ddim_steps", "steps"),
+        "guidance": ("guidance_scale", "guidance", "cfg_scale", "cfg"),
+        "format": ("output_format", "format"),
+        "image": _IMAGE_FIELDS,
+        "strength": ("prompt_strength", "denoising_strength", "strength"),
+    },
+    Task.UPSCALE: {
+        "image": _IMAGE_FIELDS,
+        "scale": ("scale", "scale_factor", "upscale_factor", "upscale", "outscale", "rescaling_factor"),
+        "face_enhance": ("face_enhance", "face_enhancement"),
+    },
+    Task.CAPTION: {"image": _IMAGE_FIELDS, "question": ("question", "prompt", "query", "text")},
+    Task.CHAT: {
+        "prompt": ("prompt", "message", "input", "text"),
+        "temperature": ("temperature",),
+        "max_tokens": ("max_tokens", "max_new_tokens", "max_completion_tokens", "max_output_tokens", "max_length"),
+    },
+}
+"""`strength` is how far to go from the picture. A model's `image_prompt_strength` says the opposite: not named here."""
+
+OPTION_BOUNDS: Mapping[str, tuple[float | None, float | None]] = {
+    "count": (1, 4),
+    "steps": (1, 100),
+    "scale": (1, 10),
+    "max_tokens": (1, 4096),
+}
+"""What commands let people ask for, where a model would allow more: it is money."""
+
+
+# MERGED Options of a command found among the fields of a model: each as an entry of `inputs` in the catalogue's own
+# MERGED form.
+
+_NUMBER_KINDS = {FieldKind.INTEGER, FieldKind.NUMBER}
+_ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4")
+_DEFAULT_SIDE_PIXELS = 1024
+_SIDE_MULTIPLE_PIXELS = 64  # what diffusion models take
+_SPELLINGS = {"png": ("png",), "webp": ("webp",), "jpg": ("jpg", "jpeg")}
+_DEFAULT_QUESTION = "Describe this picture."
+
+InputTable = str | dict[str, JSON]
+
+
+def map_options(task: Task, published: ModelSchema) -> dict[str, InputTable]:
+    """What `inputs` should say, for the options that the model has a field for. A field serves one option."""
+    rules: dict[str, InputTable] = {}
+    taken: set[str] = set()
+    for option, names in FIELD_NAMES[task].items():
+        for name in names:
+            field = published.find_field(name)
+            if field is None or name in taken or (rule := _make_rule(option, field)) is None:
+                continue
+            rules[option] = rule
+            taken.add(name)
+            break
+    if task is Task.IMAGINE and "aspect" not in rules and (sizes := _make_sizes(published)):
+        rules["aspect"] = {"expands": sizes}
+    return rules
+
+
+def list_mapped_fields(rule: InputTable) -> set[str]:
+    """The model's fields that a rule fills."""
+    if isinstance(rule, str):
+        return {rule}
+    expands = rule.get("expands")
+    if isinstance(expands, dict):
+        return {name for fields in expands.values() if isinstance(fields, dict) for name in fields}
+    return {str(rule["to"])}
+
+
+def _make_rule(option: str, field: SchemaField) -> InputTable | None:
+    """None when the option's values would not fit the field."""
+    kind = OPTION_KINDS[option]
+    if kind is FieldKind.FILE:
+        return {"to": field.name, "file": True} if FieldKind.FILE in field.kinds else None
+    if kind in _NUMBER_KINDS:
+        return _make_number_rule(option, field) if field.kinds & _NUMBER_KINDS else None
+    if kind not in field.kinds:
+        return None
+    if option == "format":
+        return _make_format_rule(field)
+    rule: dict[str, JSON] = {"to": field.name}
+    if field.choices:
+        rule["choices"] = [str(choice) for choice in field.choices]
+    if field.max_length is not None:
+        rule["max_length"] = field.max_length
+    if option == "question" and field.is_required:
+        rule["default"] = str(field.choices[0]) if field.choices else _DEFAULT_QUESTION[: field.max_length]
+    return rule if len(rule) > 1 else field.name
+
+
+def _make_number_rule(option: str, field: SchemaField) -> InputTable | None:
+    if field.choices:
+        # The price counts pictures by the field that `count` names, so it cannot be spelled out.
+        return None if option == "count" else {"expands": dict(_spell_choices(field))}
+    least, most = OPTION_BOUNDS.get(option, (None, None))
+    lows = [low for low in (least, field.minimum) if low is not None]
+    highs = [high for high in (most, field.maximum) if high is not None]
+    if lows and highs and max(lows) > min(highs):
+        return None  # nothing that people may ask for is taken
+    rule: dict[str, JSON] = {"to": field.name}
+    if lows:
+        rule["minimum"] = max(lows)
+    if highs:
+        rule["maximum"] = min(highs)
+    if option == "max_tokens":
+        rule["default"] = max([min([1024, *highs]), *lows])
+    return rule if len(rule) > 1 else field.name
+
+
+def _spell_choices(field: SchemaField) -> Iterator[tuple[str, JSON]]:
+    """Each allowed number under the names that an option may give it: 2 and 2.0."""
+    for choice in field.choices:
+        if isinstance(choice, int | float):
+            for name in dict.fromkeys((f"{choice:g}", str(float(choice)))):
+                yield name, {field.name: choice}
+
+
+def _make_format_rule(field: SchemaField) -> InputTable | None:
+    known = [str(choice) for choice in field.choices]
+    found = {ours: theirs for ours, words in _SPELLINGS.items() for theirs in words if theirs in known}
+    if not found:
+        return None
+    default: dict[str, JSON] = {"default": "png" if "png" in found else next(iter(found))}
+    if all(ours == theirs for ours, theirs in found.items()):
+        return {"to": field.name, "choices": list(found), **default}
+    return {"expands": {ours: {field.name: theirs} for ours, theirs in found.items()}, **default}
+
+
+def _make_sizes(published: ModelSchema) -> dict[str, JSON]:
+    """Shapes as widths and heights that the model takes, about as many pixels each as its usual picture has."""
+    width, height = published.find_field("width"), published.find_field("height")
+    if width is None or height is None or not (width.kinds & _NUMBER_KINDS and height.kinds & _NUMBER_KINDS):
+        return {}
+    pixels = _choose_side(width) * _choose_side(height)
+    sizes: dict[str, JSON] = {}
+    for aspect in _ASPECTS:
+        across, down = (int(part) for part in aspect.split(":"))
+        size = {
+            "width": _round_to_field((pixels * across / down) ** 0.5, width),
+            "height": _round_to_field((pixels * down / across) ** 0.5, height),
+        }
+        is_taken = not (explain_mismatch(width, size["width"]) or explain_mismatch(height, size["height"]))
+        if is_taken and _is_near_ratio(size, across / down):
+            sizes[aspect] = dict(size)
+    return sizes
+
+
+def _choose_side(field: SchemaField) -> float:
+    default = field.default if isinstance(field.default, int | float) and field.default > 0 else _DEFAULT_SIDE_PIXELS
+    return min(default, field.maximum or default)
+
+
+def _round_to_field(pixels: float, field: SchemaField) -> int:
+    choices = [choice for choice in field.choices if isinstance(choice, int)]
+    if choices:
+        return min(choices, key=lambda choice: abs(choice - pixels))
+    return max(_SIDE_MULTIPLE_PIXELS, round(pixels / _SIDE_MULTIPLE_PIXELS) * _SIDE_MULTIPLE_PIXELS)
+
+
+def _is_near_ratio(size: Mapping[str, int], ratio: float) -> bool:
+    return abs(size["width"] / size["height"] / ratio - 1) < 0.12

@@ -1,0 +1,226 @@
+"""What `doctor` finds: one check, one finding."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from bot.app import make_discord_config
+from bot.commands import MENU
+from bot.core.errors import UserError
+from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from bot.platforms.discord.inspection import ApplicationReport
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorFinding:
+    """One check: `ok`, `warn` or `fail`, what was seen, and what to do."""
+
+    status: str
+    text: str
+    fix: str = ""
+
+
+DoctorCheck = Callable[[Settings], Awaitable[DoctorFinding | None]]
+"""None where there is nothing to look at."""
+
+
+# MERGED What `doctor` looks at of Discord: token, intents, commands, permissions in each server, and the invite
+# MERGED link.
+
+_BOT_PAGE = "the Bot page of your application at discord.com/developers/applications"
+_MAX_NAMED = 5
+
+
+class _DiscordInspection:
+    """One look for all checks: each of them would sign in again."""
+
+    def __init__(self) -> None:
+        self._result: tuple[Settings, ApplicationReport | UserError] | None = None
+
+    async def get(self, settings: Settings) -> "ApplicationReport | UserError | None":
+        """What was seen, or why nothing could be; None where Discord is off."""
+        if settings.discord_token is None:
+            return None
+        if self._result is None or self._result[0] is not settings:
+            from bot.platforms.discord.inspection import (
+                inspect_application,  # discord.py is loaded only where it is used
+            )
+
+            try:
+                self._result = (settings, await inspect_application(make_discord_config(settings), MENU))
+            except UserError as error:
+                self._result = (settings, error)
+        return self._result[1]
+
+
+_inspection = _DiscordInspection()
+
+
+async def _check_discord_token(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
+    if isinstance(seen, UserError):
+        return DoctorFinding(
+            "fail", str(seen), "See docs/discord.md. Check DISCORD_TOKEN, DISCORD_API_URL and the network."
+        )
+    return (
+        None
+        if seen is None
+        else DoctorFinding("ok", f"Discord knows the bot as {seen.name}, in {_format_server_count(seen.server_count)}.")
+    )
+
+
+async def _check_intents(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
+    if seen is None or isinstance(seen, UserError):
+        return None
+    if not seen.has_message_content_intent:
+        what = "Message Content is off: in servers the bot reads only mentions, replies to it and commands."
+        return DoctorFinding("warn", what, f"Switch it on on {_BOT_PAGE}, to talk in threads without mentions.")
+    return DoctorFinding("ok", "Message Content is on: conversations go on in their threads without mentions.")
+
+
+async def _check_endpoint(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
+    if seen is None or isinstance(seen, UserError) or not seen.interactions_endpoint_url:
+        return None
+    what = f"Discord sends commands and buttons to {seen.interactions_endpoint_url}, and not to the bot."
+    return DoctorFinding("fail", what, "Empty the Interactions Endpoint URL on the General Information page.")
+
+
+async def _check_commands(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
+    if seen is None or isinstance(seen, UserError):
+        return None
+    if seen.outdated_commands:
+        return DoctorFinding(
+            "warn",
+            f"Discord knows other commands: {_format_command_names(seen.outdated_commands)}.",
+            "The next start tells it.",
+        )
+    return DoctorFinding("ok", "Discord knows the commands.")
+
+
+async def _check_permissions(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
+    if seen is None or isinstance(seen, UserError):
+        return None
+    if seen.missing_permissions:
+        told = "; ".join(
+            f"{name}: {', '.join(lacks)}" for name, lacks in list(seen.missing_permissions.items())[:_MAX_NAMED]
+        )
+        return DoctorFinding(
+            "warn", f"Permissions are missing in {told}.", "Give them to the bot's role, or invite it again."
+        )
+    return DoctorFinding("ok", "The bot has every permission it needs, as far as roles say.")
+
+
+async def _show_invite(settings: Settings) -> DoctorFinding | None:
+    seen = await _inspection.get(settings)
+    if seen is None or isinstance(seen, UserError):
+        return None
+    return DoctorFinding("ok", f"Invite the bot with {seen.invite_link}")
+
+
+def _format_server_count(count: int) -> str:
+    return "1 server" if count == 1 else f"{count} servers"
+
+
+def _format_command_names(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(f"/{name}" for name in names[:_MAX_NAMED]) + more
+
+
+DISCORD_REMOTE_CHECKS: tuple[DoctorCheck, ...] = (
+    _check_discord_token,
+    _check_intents,
+    _check_endpoint,
+    _check_commands,
+    _check_permissions,
+    _show_invite,
+)
+
+
+# MERGED What `doctor` looks at of Slack: the tokens, and whether the app was granted what the manifest asks for.
+
+_SLACK_HINT = "See docs/slack.md, or `python -m bot slack manifest`."
+
+
+async def _check_slack_transport(settings: Settings) -> DoctorFinding | None:
+    if not _is_slack_on(settings):
+        return None
+    if settings.slack_app_token is not None:
+        return DoctorFinding("ok", "Slack is heard by Socket Mode.")
+    if settings.slack_signing_secret is None:
+        fix = "Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP."
+        return DoctorFinding("fail", "Nothing says how Slack is heard.", fix)
+    if settings.public_url is None:
+        fix = "Set PUBLIC_URL to the address that Slack reaches, and put its /slack/events into the app's settings."
+        return DoctorFinding("warn", "Slack is heard by HTTP, and PUBLIC_URL is empty.", fix)
+    return DoctorFinding("ok", f"Slack is heard by HTTP at {settings.public_url}/slack/events.")
+
+
+async def _check_slack_app_token(settings: Settings) -> DoctorFinding | None:
+    """Tried as the bot does when it starts."""
+    if settings.slack_app_token is None or not _is_slack_on(settings):
+        return None
+    error, _ = await _call_slack(settings, "apps.connections.open", settings.slack_app_token.get_secret_value())
+    if error:
+        return DoctorFinding(
+            "fail", f"SLACK_APP_TOKEN: Slack says {error}.", f"It needs connections:write. {_SLACK_HINT}"
+        )
+    return DoctorFinding("ok", "SLACK_APP_TOKEN opens a socket.")
+
+
+async def _check_slack_bot_token(settings: Settings) -> DoctorFinding | None:
+    """Tried, and its scopes compared with the manifest's."""
+    if settings.slack_bot_token is None:
+        return None
+    error, scopes = await _call_slack(settings, "auth.test", settings.slack_bot_token.get_secret_value())
+    if error:
+        return DoctorFinding("fail", f"SLACK_BOT_TOKEN: Slack says {error}.", _SLACK_HINT)
+    from bot.platforms.slack.manifest import SCOPES  # slack-bolt is loaded only where Slack is used
+
+    missing = sorted(set(SCOPES) - scopes)
+    if missing:
+        fix = f"Paste the manifest into the app's settings and install it again. {_SLACK_HINT}"
+        return DoctorFinding("fail", f"The Slack app lacks {', '.join(missing)}.", fix)
+    return DoctorFinding("ok", "SLACK_BOT_TOKEN is good, and has every scope of the manifest.")
+
+
+async def _show_slack_events(settings: Settings) -> DoctorFinding | None:
+    """No token tells which events an app is subscribed to: they can only be named."""
+    if not _is_slack_on(settings):
+        return None
+    from bot.platforms.slack.manifest import EVENTS  # slack-bolt is loaded only where Slack is used
+
+    return DoctorFinding("ok", f"Slack's events cannot be asked for. The app needs {', '.join(EVENTS)}.")
+
+
+def _is_slack_on(settings: Settings) -> bool:
+    return settings.slack_bot_token is not None or settings.slack_client_id is not None
+
+
+async def _call_slack(settings: Settings, method: str, token: str) -> tuple[str, frozenset[str]]:
+    """Slack's error, empty when there is none, and the scopes it names."""
+    headers = {"Authorization": f"Bearer {token}"}
+    url = f"{settings.slack_api_url.rstrip('/')}/{method}"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
+            session.post(url, headers=headers) as answer,
+        ):
+            told = await answer.json(content_type=None)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return f"nothing ({type(error).__name__})", frozenset()
+    if not isinstance(told, dict):
+        return "nothing that can be read", frozenset()
+    scopes = answer.headers.get("x-oauth-scopes", "")
+    return "" if told.get("ok") else str(told.get("error")), frozenset(map(str.strip, scopes.split(",")))
+
+
+SLACK_LOCAL_CHECKS: tuple[DoctorCheck, ...] = (_check_slack_transport,)
+SLACK_REMOTE_CHECKS: tuple[DoctorCheck, ...] = (_check_slack_app_token, _check_slack_bot_token, _show_slack_events)

@@ -1,0 +1,44 @@
+"""/privacy and its verbs: a person's own data, as a file or gone."""
+
+from bot.core.errors import ConfirmationRequired
+from bot.core.invocations import Invocation
+from bot.core.platform_syntax import get_platform_syntax
+from bot.core.replies import Reply
+from bot.dispatch.declaration import Command, Services, command
+from bot.jobs.deletion import person_from_user
+
+# MERGED /privacy export: everything that is kept about whoever asks, as a file.
+
+
+@command("privacy export", private=True, works_anywhere=True)
+class PrivacyExport(Command):
+    """Get everything I keep about you, as a file."""
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        file = await services.jobs.personal_data.export(person_from_user(invocation.user))
+        text = "Here is everything I keep about you. `/privacy delete` deletes it."
+        return Reply(text=text, files=(file,), is_private=True)
+
+
+# MERGED /privacy delete: everything that is kept about whoever asks, gone.
+
+_QUESTION = """\
+This deletes what you asked, the answers and pictures you got, your conversations and your name, {where}. \
+What you are running is stopped, and what I posted for you is taken down where I still can. It cannot be undone.
+What it cost stays in the books, with your id and without a word of it. A block and limits by moderators stay too. \
+If you use me on another platform as well, ask there too: I do not know that it is you."""
+
+
+@command("privacy delete", private=True, works_anywhere=True)
+class PrivacyDelete(Command):
+    """Delete everything I keep about you."""
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        user = invocation.user
+        if not invocation.is_confirmed:
+            where = get_platform_syntax(user.platform).id_scope
+            raise ConfirmationRequired(_QUESTION.format(where=where), button_label="Delete everything")
+        if await services.jobs.personal_data.delete(person_from_user(user), user):
+            return Reply(text="It is gone. Amounts stay in the books, without words.", is_private=True)
+        text = "I am deleting it: what was running is stopped first, and there is much of it. It goes on without you."
+        return Reply(text=text, is_private=True)

@@ -1,1 +1,0 @@
-"""/privacy and its verbs: a person's own data, as a file or gone."""

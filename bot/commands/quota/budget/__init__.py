@@ -1,1 +1,0 @@
-"""The verbs of /quota budget: what a workspace, or the whole bot, may spend in a month."""

@@ -1,1 +1,0 @@
-"""The verbs of /quota channel: what may be asked in a channel."""

@@ -1,0 +1,227 @@
+"""/settings and its verbs: what a workspace decides for itself."""
+
+from collections.abc import Sequence
+
+from bot.core.errors import BadOption, RequestRefused
+from bot.core.invocations import Invocation
+from bot.core.json import JSON
+from bot.core.models import Task
+from bot.core.people import Rank
+from bot.core.replies import Reply
+from bot.dispatch.declaration import MAX_CHOICES, ChannelOption, Choice, Command, RoleOption, Services, command, option
+from bot.dispatch.workspace_settings import (
+    SETTINGS,
+    change_and_reply,
+    format_settings,
+    get_settings,
+    suggest_time_zones,
+    validate_channel,
+    validate_language,
+    validate_moderator_role,
+    validate_notice_channel,
+    validate_time_zone,
+)
+from bot.moderation.settings import format_setting_key
+
+# MERGED /settings show: what this workspace decided for itself.
+
+
+@command("settings show", rank=Rank.MODERATOR, private=True)
+class SettingsShow(Command):
+    """Show every setting of this workspace."""
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        settings = await get_settings(services, invocation.user)
+        lines = format_settings(settings, invocation.user, services)
+        return Reply(text="\n".join(["This workspace's settings:", *lines]), is_private=True)
+
+
+# MERGED /settings model: which model answers where nobody names one.
+
+
+def _any_model(services: Services, typed: str) -> Sequence[Choice]:
+    wanted = typed.strip().lower()
+    models = [m for m in services.catalogue.list_all() if wanted in m.key or wanted in m.title.lower()]
+    return [Choice(f"{model.title} · /{model.task}", model.key) for model in models][:MAX_CHOICES]
+
+
+@command("settings model", rank=Rank.MODERATOR, private=True)
+class SettingsModel(Command):
+    """Choose the model that answers where nobody names one."""
+
+    task: str = option("For which task?", choices=tuple(Task))
+    model: str = option("Which model? The first in /models if you say nothing.", default="", autocomplete=_any_model)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        key = services.catalogue.choose(Task(self.task), self.model).key if self.model else None
+        return await change_and_reply(
+            services, invocation.user, {format_setting_key("default_models", self.task): key}, "default_models"
+        )
+
+
+# MERGED /settings channel: where the bot may be used.
+
+
+@command("settings channel", rank=Rank.MODERATOR, private=True)
+class SettingsChannel(Command):
+    """Say which channels I may be used in. All of them until you name one."""
+
+    channel: ChannelOption = option("Which channel?", max_length=100)
+    allowed: bool = option("May I be used there?", default=True)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        by = invocation.user
+        return await change_and_reply(
+            services, by, validate_channel(by, self.channel, is_allowed=self.allowed), "channels"
+        )
+
+
+# MERGED /settings moderators: whose members may do what moderators do.
+
+
+@command("settings moderators", rank=Rank.MODERATOR, private=True)
+class SettingsModerators(Command):
+    """Make a role's members moderators. This workspace's administrators always are."""
+
+    role: RoleOption = option("Which role or user group?", max_length=100)
+    moderates: bool = option("Are its members moderators?", default=True)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        by = invocation.user
+        before = await get_settings(services, by)
+        return await change_and_reply(
+            services,
+            by,
+            validate_moderator_role(invocation, before, self.role, moderates=self.moderates),
+            "moderator_roles",
+        )
+
+
+# MERGED /settings notices: where moderators read reports and warnings.
+
+
+@command("settings notices", rank=Rank.MODERATOR, private=True)
+class SettingsNotices(Command):
+    """Choose the channel for reports and for notices about the budget. I try it with one."""
+
+    channel: ChannelOption = option("Which channel?", max_length=100)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        by = invocation.user
+        return await change_and_reply(
+            services, by, await validate_notice_channel(services, by, self.channel), "moderator_channel"
+        )
+
+
+# MERGED /settings prompt: what chat models are told before each conversation.
+
+
+@command("settings prompt", rank=Rank.MODERATOR, private=True)
+class SettingsPrompt(Command):
+    """Say how chat models behave here. New conversations begin with it."""
+
+    prompt: str = option("What should they be told?", max_length=4_000, words=True)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        by = invocation.user
+        return await change_and_reply(services, by, {format_setting_key("system_prompt"): self.prompt}, "system_prompt")
+
+
+# MERGED /settings chat: language, who may go on with a conversation, and mentions.
+
+
+@command("settings chat", rank=Rank.MODERATOR, private=True)
+class SettingsChat(Command):
+    """Set the language of answers, who may go on with a conversation, and how a mention is answered."""
+
+    language: str | None = option("Which language do models answer in?", default=None, max_length=40)
+    join: str | None = option("Who may go on with it?", default=None, choices=("everyone", "starter"))
+    mention: str | None = option("How is a mention answered?", default=None, choices=("thread", "reply", "off"))
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        values: dict[str, JSON] = validate_language(self.language) if self.language else {}
+        values |= {format_setting_key("join"): self.join} if self.join else {}
+        values |= {format_setting_key("mention"): self.mention} if self.mention else {}
+        if not values:
+            raise BadOption("Say what to change: language, join or mention.", option="language")
+        return await change_and_reply(services, invocation.user, values, "language", "join", "mention")
+
+
+# MERGED /settings pictures: models for adults, flagged pictures, and asking for the very same again.
+
+
+@command("settings pictures", rank=Rank.MODERATOR, private=True)
+class SettingsPictures(Command):
+    """Set what happens with models for adults, flagged pictures and repeated asks."""
+
+    adult: str | None = option("Where do models for adults run?", default=None, choices=("off", "age_restricted"))
+    flagged: str | None = option("What about flagged pictures?", default=None, choices=("spoiler", "refuse"))
+    reuse: bool | None = option("Answer the very same from what is kept, for nothing?", default=None)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        given: dict[str, JSON] = {"adult": self.adult, "flagged": self.flagged, "reuse": self.reuse}
+        values = {format_setting_key(name): value for name, value in given.items() if value is not None}
+        if not values:
+            raise BadOption("Say what to change: adult, flagged or reuse.", option="adult")
+        return await change_and_reply(services, invocation.user, values, *given)
+
+
+# MERGED /settings general: time zone, how long things are kept, and above which price a button asks first.
+
+MAX_CONFIRM_CREDITS = 1_000_000
+
+
+@command("settings general", rank=Rank.MODERATOR, private=True)
+class SettingsGeneral(Command):
+    """Set the time zone, how long things are kept, and above which price a button asks first."""
+
+    time_zone: str | None = option(
+        "Which time zone, as in Europe/Berlin?", default=None, max_length=60, autocomplete=suggest_time_zones
+    )
+    keep_days: int | None = option("How many days is what was asked kept?", default=None, minimum=1, maximum=3_650)
+    confirm_above: float | None = option(
+        "Above how many credits does a button ask first? 0 never asks.",
+        default=None,
+        minimum=0,
+        maximum=MAX_CONFIRM_CREDITS,
+    )
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        values: dict[str, JSON] = validate_time_zone(self.time_zone) if self.time_zone else {}
+        if self.keep_days is not None:
+            most = services.moderation.days_kept
+            if self.keep_days > most:
+                raise BadOption(f"keep_days may be {most} at most: I keep nothing longer.", option="keep_days")
+            values[format_setting_key("retention_days")] = self.keep_days
+        if self.confirm_above is not None:
+            values[format_setting_key("confirm_above_credits")] = self.confirm_above
+        if not values:
+            raise BadOption("Say what to change: time_zone, keep_days or confirm_above.", option="time_zone")
+        return await change_and_reply(
+            services, invocation.user, values, "time_zone", "retention_days", "confirm_above_credits"
+        )
+
+
+# MERGED /settings reset: one setting as it was at first.
+
+
+@command("settings reset", rank=Rank.MODERATOR, private=True)
+class SettingsReset(Command):
+    """Set one setting back to its default."""
+
+    setting: str = option("Which setting?", choices=SETTINGS)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        by, name = invocation.user, self.setting
+        before = await get_settings(services, by)
+        value = getattr(before, name)
+        members = [format_setting_key(name, member) for member in value] if name in _OF_MEMBERS else []
+        is_only_by_role = invocation.rank is Rank.MODERATOR and not by.is_administrator
+        if name == "moderator_roles" and is_only_by_role:
+            raise RequestRefused(
+                "A role is what makes you a moderator: an administrator of this workspace can reset that."
+            )
+        return await change_and_reply(services, by, dict.fromkeys([format_setting_key(name), *members]), name)
+
+
+_OF_MEMBERS = frozenset({"channels", "moderator_roles", "default_models"})

@@ -1,1 +1,0 @@
-"""/settings and its verbs: what a workspace decides for itself."""

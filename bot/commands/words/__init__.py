@@ -1,1 +1,0 @@
-"""/words and its verbs: what may not be asked for here."""

@@ -1,0 +1,109 @@
+"""What people say without a slash: a mention, a direct message, or the next words of a conversation."""
+
+import logging
+from collections.abc import Sequence
+
+from bot.core.errors import BadFile, BadOption, EaselError
+from bot.core.invocations import Attachment, Conversation, EarlierMessage, Invocation
+from bot.core.people import Channel, User
+from bot.core.replies import MessageRef
+from bot.dispatch.declaration import Services
+from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
+
+log = logging.getLogger(__name__)
+
+DEFAULT_COMMAND = "chat"
+MAX_TEXT_FILE_BYTES = 100_000
+_TEXT_MIMES = ("application/json", "application/xml", "application/yaml", "application/toml", "application/javascript")
+_TEXT_SUFFIXES = (
+    *(".c", ".cpp", ".css", ".csv", ".go", ".h", ".html", ".ini", ".java", ".js", ".json", ".log", ".md", ".py"),
+    *(".rs", ".sh", ".sql", ".toml", ".ts", ".tsx", ".txt", ".xml", ".yaml", ".yml"),
+)
+
+
+async def invocation_from_text(
+    services: Services,
+    user: User,
+    channel: Channel,
+    text: str,
+    request_key: str,
+    *,
+    files: Sequence[Attachment] = (),
+    earlier: tuple[EarlierMessage, ...] = (),
+    answering: MessageRef | None = None,
+) -> Invocation:
+    """Words as a call: of the command they begin with ("imagine a fox"), else of /chat.
+
+    The first picture goes to the option that takes one; text files join the words. Raises a `UserError`.
+    """
+    call = parse_plain_text(text, services.menu)
+    pictures = [file for file in files if file.mime.startswith("image/")]
+    options = dict(call.options)
+    if call.command == DEFAULT_COMMAND:
+        options["message"] = await _append_text_files(
+            str(options.get("message", "")), files, has_picture=bool(pictures)
+        )
+    declared = find_command(services.menu, call.command).declaration.file_option
+    attachments = {declared.name: pictures[0]} if declared is not None and pictures else {}
+    return Invocation(
+        user=user,
+        channel=channel,
+        command=call.command,
+        request_key=request_key,
+        options=options,
+        attachments=attachments,
+        placeholder=answering,
+        earlier_messages=earlier,
+    )
+
+
+def parse_plain_text(text: str, menu: Menu) -> ParsedCommand:
+    """The command that is meant, and /chat where none is: "help me" is a question, "help" a command."""
+    text = text.strip()
+    if text.startswith("/"):
+        return parse_command(text, menu)
+    try:
+        call = parse_command(text, menu)
+    except EaselError:
+        return ParsedCommand(DEFAULT_COMMAND, {"message": text})
+    declaration = find_command(menu, call.command).declaration
+    is_named_whole = len(declaration.name_parts) > 1 or declaration.task is not None
+    rest = " ".join(text.split()[len(declaration.name_parts) :])
+    if is_named_whole or not rest or rest.startswith("--"):
+        return call
+    return ParsedCommand(DEFAULT_COMMAND, {"message": text})
+
+
+def may_continue_conversation(conversation: Conversation, user: User, join: str) -> bool:
+    """Whether somebody may go on with a conversation, by the workspace's setting `join`."""
+    return join != "starter" or conversation.starter == f"{user.platform}:{user.id}"
+
+
+async def _append_text_files(words: str, files: Sequence[Attachment], *, has_picture: bool) -> str:
+    parts = [words] if words else []
+    for file in files:
+        if is_text_file(file):
+            parts.append(f"{file.name}:\n```\n{await _read_text(file)}\n```")
+        elif not file.mime.startswith("image/"):
+            raise BadFile(f"I cannot read {file.name}: I read pictures and text files.")
+    if not parts and has_picture:
+        return "What does this picture show?"
+    if not parts:
+        raise BadOption("You did not say anything. What would you like to know?", option="message")
+    return "\n\n".join(parts)
+
+
+def is_text_file(file: Attachment) -> bool:
+    """Whether a file is text, by its name and by what the platform says of it."""
+    mime = file.mime.partition(";")[0].strip()
+    return mime.startswith("text/") or mime in _TEXT_MIMES or file.name.lower().endswith(_TEXT_SUFFIXES)
+
+
+async def _read_text(file: Attachment) -> str:
+    if file.size_bytes > MAX_TEXT_FILE_BYTES:
+        raise BadFile(f"{file.name} is too long: I read text files of up to {MAX_TEXT_FILE_BYTES // 1000} kB.")
+    data = await file.read()
+    try:
+        return data[:MAX_TEXT_FILE_BYTES].decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{file.name} is not written in UTF-8, so I cannot read it.") from error

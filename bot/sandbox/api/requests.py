@@ -1,0 +1,125 @@
+"""The JSON body of a request, as an object whose known keys have been checked."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from bot.sandbox.fields import InputField, check_input
+from bot.sandbox.problems import InvalidField, Problem, make_invalid_input
+from bot.sandbox.webhooks import WEBHOOK_EVENTS, is_allowed_url
+
+
+async def read_json_object(request: web.Request) -> dict[str, Any]:
+    """Raises Problem 400 for bad JSON, 422 for anything but an object."""
+    try:
+        body = json.loads(await request.read())
+    except ValueError as error:
+        raise Problem(400, f"JSON parse error - {error}") from error
+    if not isinstance(body, dict):
+        raise make_invalid_input([InvalidField("invalid_type", "", "Invalid type. Expected: object, given: another")])
+    return body
+
+
+async def read_checked_object(request: web.Request, fields: Sequence[InputField]) -> dict[str, Any]:
+    """Its known keys. Raises 422 with everything that is wrong."""
+    body = await read_json_object(request)
+    if wrong := check_input(fields, body, where=""):
+        raise make_invalid_input(wrong)
+    return {field.name: body[field.name] for field in fields if field.name in body}
+
+
+# MERGED The two request headers of a create: how long to hold the reply, and when to stop the prediction.
+
+_WAIT = re.compile(r"wait(?:=([1-9]|[1-5][0-9]|60))?")
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+_LONGEST_WAIT_SECONDS = 60
+_SHORTEST_LIFE_SECONDS = 5
+
+
+def parse_wait_seconds(prefer: str | None) -> int | None:
+    """`Prefer: wait` or `wait=1..60`; None without it."""
+    if not prefer:
+        return None
+    match = _WAIT.fullmatch(prefer.strip())
+    if match is None:
+        raise Problem(422, 'The Prefer header must be "wait" or "wait=N" with N from 1 to 60', title="Invalid header")
+    return int(match[1] or _LONGEST_WAIT_SECONDS)
+
+
+def parse_lifetime_seconds(cancel_after: str | None) -> int | None:
+    """`Cancel-After: 30s | 5m | 1h30m45s | 30`; None without it."""
+    if cancel_after is None:
+        return None
+    match = _DURATION.fullmatch(cancel_after.strip())
+    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    total = hours * 3600 + minutes * 60 + seconds
+    if total < _SHORTEST_LIFE_SECONDS:
+        raise Problem(422, "The Cancel-After header must be a duration of at least 5 seconds", title="Invalid header")
+    return total
+
+
+# MERGED The body of a create call, for a prediction or a training, checked as the OpenAPI document says.
+
+_TYPES: dict[str, tuple[type, str]] = {
+    "version": (str, "string"),
+    "destination": (str, "string"),
+    "input": (dict, "object"),
+    "webhook": (str, "string"),
+    "stream": (bool, "boolean"),
+}
+_TARGETS = ("version", "destination")
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """`target` is the version of a prediction, or the destination of a training; "" where the address names it."""
+
+    input: dict[str, Any]
+    target: str
+    webhook: str | None
+    webhook_events_filter: tuple[str, ...] | None
+
+
+async def read_create_request(request: web.Request, *, target: str = "") -> CreateRequest:
+    """`target` names the key that must be there beside `input`: "version", "destination" or none.
+
+    Raises Problem 400 for bad JSON, 422 with every fault of the body.
+    """
+    body = await read_json_object(request)
+    required = (target, "input") if target else ("input",)
+    faults = [InvalidField("required", "", f"{name} is required") for name in required if name not in body]
+    faults += [fault for name, value in body.items() if (fault := _fault_of(name, value, target))]
+    if faults:
+        raise make_invalid_input(faults)
+    events = body.get("webhook_events_filter")
+    return CreateRequest(
+        body["input"], body.get(target, ""), body.get("webhook"), tuple(events) if events is not None else None
+    )
+
+
+def _fault_of(name: str, value: Any, target: str) -> InvalidField | None:
+    if name == "webhook_events_filter":
+        return _fault_of_events(value)
+    if target == "destination" and name not in _TYPES:
+        return None  # the document forbids unknown keys for predictions only
+    if name not in _TYPES or (name in _TARGETS and name != target):
+        return InvalidField("additional_property_not_allowed", "", f"Additional property {name} is not allowed")
+    expected, type_name = _TYPES[name]
+    if not isinstance(value, expected):
+        return InvalidField("invalid_type", name, f"Invalid type. Expected: {type_name}, given: another")
+    if name == "webhook" and not is_allowed_url(str(value)):
+        return InvalidField("format", name, "must be an HTTPS URL")
+    return None
+
+
+def _fault_of_events(value: Any) -> InvalidField | None:
+    if isinstance(value, list) and all(event in WEBHOOK_EVENTS for event in value):
+        return None
+    allowed = ", ".join(f'"{event}"' for event in WEBHOOK_EVENTS)
+    return InvalidField(
+        "enum", "webhook_events_filter", f"webhook_events_filter must be one of the following: {allowed}"
+    )

@@ -1,0 +1,34 @@
+"""Output files at addresses that nobody can guess, as replicate.delivery serves them: no token, gone after an hour."""
+
+from aiohttp import web
+
+from bot.sandbox.file_store import FileStore
+from bot.sandbox.middlewares import allow_without_token
+from bot.sandbox.model import OutputFile
+from bot.sandbox.problems import make_not_found
+
+
+class OutputFiles:
+    def __init__(self, shelf: FileStore) -> None:
+        self.base_url = ""
+        self._shelf = shelf
+
+    def deliver(self, file: OutputFile, name: str) -> str:
+        """Keep an output; gives its address. `name` has no extension."""
+        name = f"{name}.{file.extension}"
+        key = self._shelf.put(file.content, name, file.content_type)
+        return f"{self.base_url}/pbxt/{key}/{name}"
+
+    def withdraw(self, url: str) -> None:
+        """What the hour does to an output, at once."""
+        self._shelf.remove(url.split("/")[-2])
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/pbxt/{key}/{name}", self._get)]
+
+    @allow_without_token
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        item = self._shelf.get(request.match_info["key"])
+        if item is None or item.name != request.match_info["name"]:
+            raise make_not_found()
+        return web.FileResponse(item.path, headers={"Content-Type": item.content_type})

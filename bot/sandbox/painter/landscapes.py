@@ -1,0 +1,269 @@
+"""Rows of conifers with mist between them, and a lone broadleaf tree."""
+
+import math
+from collections.abc import Callable
+from random import Random
+
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
+
+from bot.sandbox.painter.brush import (
+    Canvas,
+    Point,
+    apply_threshold,
+    dim_colour,
+    draw_gradient,
+    draw_noise,
+    draw_ramp,
+    draw_shape,
+    draw_shapes,
+    fade_mask,
+    fill_shape,
+    make_ridge,
+    make_skyline,
+)
+from bot.sandbox.painter.scene import Colour, Scene, mix
+
+_AUTUMN = ((196, 92, 32), (168, 58, 32), (212, 146, 46), (120, 70, 34))
+
+
+def paint_forest(canvas: Canvas, scene: Scene, *, layers: int = 4, top: int | None = None) -> None:
+    """Rows of conifers from pale to dark, with mist between them."""
+    start = canvas.horizon if top is None else top
+    for layer in range(layers):
+        near = (layer + 1) / layers
+        foot = start + (canvas.height - start) * 0.75 * (layer / layers) ** 1.3 + canvas.height * 0.03
+        tall = canvas.height * (0.09 + 0.20 * near**1.4)
+        colour = mix(canvas.palette.haze, canvas.palette.land, 0.22 + 0.70 * near)
+        if scene.is_autumn:
+            colour = mix(colour, canvas.rng.choice(_AUTUMN), 0.55)
+        _row_of_trees(canvas, foot, tall, colour, near)
+        if layer < layers - 1:
+            _mist(canvas, foot - tall * 0.1, tall * 0.8)
+
+
+def _row_of_trees(canvas: Canvas, foot: float, tall: float, colour: Colour, near: float) -> None:
+    rng = canvas.rng
+    top = max(0, int(foot - tall * 1.5))
+    size = (canvas.width, canvas.height - top)
+    gap = max(6.0, tall * 0.22)
+    ground = make_skyline(make_ridge(rng, 32, 0.4), canvas.width, foot - top + tall * 0.1, tall * 0.16, size[1])
+    tones: tuple[list[list[Point]], list[list[Point]]] = ([], [ground])
+    x = -gap
+    while x < canvas.width + gap:
+        tones[rng.random() < 0.6].append(make_conifer(rng, x, foot - top + tall * 0.14, tall * rng.uniform(0.55, 1.3)))
+        x += gap * rng.uniform(0.5, 1.5) * (2.2 if near > 0.9 and rng.random() < 0.35 else 1)
+    for outlines, pale in zip(tones, (0.20, 0.06), strict=True):
+        tone = mix(colour, canvas.palette.haze, pale)
+        body = draw_gradient(size, (mix(tone, canvas.palette.light, 0.14), tone, mix(tone, canvas.palette.land, 0.45)))
+        canvas.fill(draw_shapes(size, outlines), body, top)
+
+
+def make_conifer(rng: Random, x: float, foot: float, tall: float) -> list[Point]:
+    """A fir: branches that droop in steps, wider towards the foot, never quite even."""
+    left: list[Point] = []
+    right: list[Point] = []
+    steps = max(5, min(11, int(tall / 14)))
+    for step in range(1, steps + 1):
+        y, half = foot - tall * (1 - step / steps * 0.93), tall * 0.20 * (step / steps) ** 0.9
+        left += [(x - half * rng.uniform(0.8, 1.2), y + tall * 0.02), (x - half * 0.5, y - tall * 0.006)]
+        right += [(x + half * rng.uniform(0.8, 1.2), y + tall * 0.02), (x + half * 0.5, y - tall * 0.006)]
+    return [(x, foot - tall), *left, (x, foot), *reversed(right)]
+
+
+def _mist(canvas: Canvas, top: float, deep: float) -> None:
+    size = (canvas.width, max(4, int(deep)))
+    wisps = draw_noise(canvas.rng, size, (5, 3))
+    shade = ImageChops.multiply(draw_ramp((size[0], size[1]), 0.0, 0.75), apply_threshold(wisps, 10, 320))
+    canvas.fill(shade, canvas.palette.haze, int(top))
+
+
+def paint_tree(canvas: Canvas, x: float, foot: float, tall: float, *, leaves: Colour) -> None:
+    """A lone broadleaf tree, grown branch by branch."""
+    rng = Random(canvas.rng.getrandbits(64))  # noqa: S311 - pictures, not secrets
+    wood = Image.new("L", canvas.picture.size)
+    crown: list[tuple[float, float]] = []
+    _grow(ImageDraw.Draw(wood), rng, (x, foot), -math.pi / 2, tall * 0.27, tall * 0.06, crown)
+    canvas.fill(wood, dim_colour(canvas, (70, 48, 40)))
+    for share, tone in (
+        (0.0, mix(leaves, canvas.palette.land, 0.55)),
+        (0.018, leaves),
+        (0.04, mix(leaves, canvas.palette.light, 0.35)),
+    ):
+        spots = Image.new("L", canvas.picture.size)
+        pen = ImageDraw.Draw(spots)
+        for cx, cy in crown:
+            reach = tall * rng.uniform(0.012, 0.05) * (1 - share * 12)
+            px, py = cx + rng.gauss(0, tall * 0.03), cy - tall * share + rng.gauss(0, tall * 0.025)
+            pen.ellipse((px - reach, py - reach, px + reach, py + reach), fill=255)
+        canvas.fill(fade_mask(spots.filter(ImageFilter.BoxBlur(canvas.unit)), 0.9), dim_colour(canvas, tone))
+
+
+def _grow(
+    pen: ImageDraw.ImageDraw, rng: Random, start: Point, angle: float, length: float, thick: float, crown: list[Point]
+) -> None:
+    end = (start[0] + math.cos(angle) * length, start[1] + math.sin(angle) * length)
+    pen.line((*start, *end), fill=255, width=max(1, round(thick)))
+    if thick < length * 0.06 or length < 6:
+        crown.append(end)
+        return
+    for side in (-1, 1):
+        _grow(
+            pen, rng, end, angle + side * rng.uniform(0.22, 0.58), length * rng.uniform(0.68, 0.86), thick * 0.62, crown
+        )
+    if thick < length * 0.2:
+        crown.append(end)
+
+
+# MERGED Soft green ground, and the flowers on it.
+
+_GRASS = {"day": (92, 148, 58), "dawn": (112, 124, 82), "sunset": (96, 74, 44)}
+_SNOW, _DRY_GRASS = (236, 240, 250), (212, 146, 46)
+_FLOWERS = (
+    ((232, 72, 60), (250, 208, 70)),
+    ((172, 110, 220), (236, 168, 224)),
+    ((250, 250, 244), (252, 214, 84)),
+)
+
+
+def paint_hills(canvas: Canvas, scene: Scene, *, layers: int = 4, top: int | None = None) -> None:
+    """Soft green ground from the horizon down to the lower edge."""
+    start = canvas.horizon if top is None else top
+    grass = _GRASS.get(scene.hour, canvas.palette.land)
+    if scene.weather == "snow":
+        grass = mix(_SNOW, canvas.palette.haze, 0.35 if not canvas.palette.is_dark else 0.75)
+    if scene.is_autumn:
+        grass = mix(grass, _DRY_GRASS, 0.4)
+    for layer in range(layers):
+        near = (layer + 1) / layers
+        base = start + (canvas.height - start) * (layer / layers) ** 1.25 + canvas.height * 0.02
+        rise = canvas.height * (0.05 + 0.05 * near)
+        dark = 0.5 * near**2 if scene.weather != "snow" else 0.12
+        colour = mix(mix(canvas.palette.haze, grass, 0.35 + 0.65 * near), canvas.palette.land, dark)
+        _hill(canvas, base, rise, colour, near, is_smooth=scene.weather == "snow")
+
+
+def _hill(canvas: Canvas, base: float, rise: float, colour: Colour, near: float, *, is_smooth: bool) -> None:
+    phase, waves = canvas.rng.uniform(0, 6), canvas.rng.uniform(0.7, 1.5)
+    heights = [
+        0.5 + 0.36 * math.sin(phase + x / 128 * 6.3 * waves) + 0.14 * math.sin(phase * 3 + x / 128 * 15)
+        for x in range(129)
+    ]
+    top = max(0, int(base - rise) - 2)
+    size = (canvas.width, canvas.height - top)
+    mask = draw_shape(size, make_skyline(heights, canvas.width, base - top, rise, size[1]))
+    lit = mix(colour, canvas.palette.light, 0.30 - 0.12 * near)
+    body = draw_gradient(size, (lit, colour, mix(colour, canvas.palette.land, 0.25 if is_smooth else 0.6)))
+    blades = draw_noise(canvas.rng, size, (9, 14) if is_smooth else (size[0] // 3, max(8, size[1] // 9)))
+    body = Image.blend(body, ImageChops.overlay(body, Image.merge("RGB", [blades] * 3)), 0.12 + 0.24 * near)
+    canvas.fill(mask, body, top)
+
+
+def paint_flowers(canvas: Canvas, scene: Scene) -> None:
+    """Dots of colour, larger towards the viewer."""
+    rng = canvas.rng
+    colours = rng.choice(_FLOWERS)
+    for colour in colours:
+        dots: list[list[Point]] = []
+        for _ in range(240):
+            depth = rng.random() ** 0.8
+            y = canvas.height * (0.74 + 0.26 * depth)
+            x, radius = rng.random() * canvas.width, canvas.unit * (1.2 + 5.5 * depth**2) * rng.uniform(0.7, 1.2)
+            dots.append(
+                [(x + radius * math.cos(a), y + radius * 0.7 * math.sin(a)) for a in (0, 1, 2.1, 3.1, 4.2, 5.2)]
+            )
+        tone = (
+            mix(colour, canvas.palette.haze, 0.15)
+            if not canvas.palette.is_dark
+            else mix(colour, canvas.palette.land, 0.7)
+        )
+        canvas.fill(draw_shapes(canvas.picture.size, dots), tone)
+
+
+# MERGED Dunes, pyramids and cacti.
+
+_SAND = {
+    "day": (226, 180, 116),
+    "dawn": (214, 166, 134),
+    "sunset": (224, 124, 68),
+    "dusk": (104, 66, 84),
+    "night": (36, 46, 76),
+}
+
+
+def paint_dunes(canvas: Canvas, scene: Scene) -> None:
+    """Waves of sand, each with a lit and a shaded flank."""
+    sand = _SAND[scene.hour]
+    shade = mix(sand, canvas.palette.land, 0.62)
+    for layer in range(6):
+        near = (layer + 1) / 6
+        base = canvas.horizon + (canvas.height - canvas.horizon) * (layer / 6) ** 1.3 + canvas.height * 0.03
+        _dune(canvas, base, canvas.height * (0.03 + 0.10 * near), near, (sand, shade))
+
+
+def _dune(canvas: Canvas, base: float, rise: float, near: float, colours: tuple[Colour, Colour]) -> None:
+    rng = canvas.rng
+    peaks = sorted(rng.uniform(-0.1, 1.1) * canvas.width for _ in range(3))
+    top = max(0, int(base - rise) - 2)
+    size = (canvas.width, canvas.height - top)
+
+    def crest(x: float) -> float:
+        nearest = max(math.exp(-(((x - peak) / (canvas.width * 0.22)) ** 2)) for peak in peaks)
+        return base - top - rise * nearest
+
+    line: list[Point] = [(x, crest(x)) for x in range(0, canvas.width + 9, 8)]
+    sand = mix(canvas.palette.haze, colours[0], 0.35 + 0.65 * near)
+    dark = mix(canvas.palette.haze, colours[1], 0.25 + 0.75 * near)
+    mask = draw_shape(size, [*line, (canvas.width + 8, size[1]), (0, size[1])])
+    body = draw_gradient(size, (mix(sand, canvas.palette.light, 0.34), sand, mix(sand, dark, 0.5)))
+    ripples = draw_noise(rng, size, (12, max(10, int(size[1] / (5 + 9 * near)))))
+    body = Image.blend(body, ImageChops.overlay(body, Image.merge("RGB", [ripples] * 3)), 0.16)
+    canvas.fill(mask, body, top)
+    away = -1 if canvas.light[0] > canvas.width / 2 else 1
+    flanks = [_flank(peak, away, crest, (canvas.width, size[1]), rise) for peak in peaks]
+    canvas.fill(fade_mask(ImageChops.multiply(draw_shapes(size, flanks), draw_ramp(size, 0.95, 0.15)), 0.8), dark, top)
+
+
+def _flank(peak: float, away: int, crest: Callable[[float], float], size: tuple[int, int], rise: float) -> list[Point]:
+    """The side of a dune that the light does not reach: along the crest, and back along a winding foot."""
+    reach = size[0] * 0.26
+    columns = [peak + away * reach * t / 24 for t in range(25)]
+    along: list[Point] = [(x, crest(x)) for x in columns]
+    foot: list[Point] = []
+    for t in range(24, -1, -1):
+        share = t / 24
+        fall = rise * 1.9 * (1 - share) ** 1.3
+        foot.append((columns[t] - away * math.sin(share * 3.1) * reach * 0.10 * (1 - share), crest(columns[t]) + fall))
+    spine: list[Point] = []
+    for t in range(12, 0, -1):
+        share = t / 12
+        spine.append((peak + away * math.sin(share * 6) * reach * 0.06, crest(peak) + rise * 1.9 * share))
+    return [*along, *foot, *spine]
+
+
+def paint_pyramids(canvas: Canvas) -> None:
+    lit, dark = dim_colour(canvas, (226, 178, 112)), dim_colour(canvas, (128, 88, 62))
+    for place, size in ((0.62, 0.20), (0.34, 0.30), (0.78, 0.12)):
+        x, foot, half = place * canvas.width, canvas.horizon + canvas.height * 0.03, size * canvas.width * 0.6
+        top = foot - half * 1.1
+        ridge_x = x + half * 0.3
+        faces = ([(x - half, foot), (x, top), (ridge_x, foot)], [(ridge_x, foot), (x, top), (x + half, foot)])
+        tones = (lit, dark) if canvas.light[0] < x else (dark, lit)
+        for face, tone in zip(faces, tones, strict=True):
+            fill_shape(canvas, face, mix(tone, canvas.palette.haze, 0.3))
+
+
+def paint_cactus(canvas: Canvas, x: float, foot: float, tall: float) -> None:
+    green = dim_colour(canvas, (58, 110, 66))
+    thick = tall * 0.13
+    mask = Image.new("L", (canvas.width * 2, canvas.height * 2))
+    pen = ImageDraw.Draw(mask)
+
+    def limb(left: float, top: float, right: float, bottom: float) -> None:
+        pen.rounded_rectangle((left * 2, top * 2, right * 2, bottom * 2), radius=thick, fill=255)
+
+    limb(x - thick / 2, foot - tall, x + thick / 2, foot + thick / 2)
+    limb(x - tall * 0.30, foot - tall * 0.50, x, foot - tall * 0.50 + thick * 0.8)
+    limb(x - tall * 0.30, foot - tall * 0.78, x - tall * 0.30 + thick * 0.8, foot - tall * 0.42)
+    limb(x, foot - tall * 0.36, x + tall * 0.28, foot - tall * 0.36 + thick * 0.8)
+    limb(x + tall * 0.28 - thick * 0.8, foot - tall * 0.66, x + tall * 0.28, foot - tall * 0.29)
+    canvas.fill(mask.reduce(2), green)

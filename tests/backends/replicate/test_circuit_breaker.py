@@ -1,0 +1,142 @@
+"""The circuit: opens after failures in a row, says when to try again, lets one ask find out, and closes."""
+
+import contextlib
+
+import pytest
+
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.backends.replicate.create_limiter import FAILURES_TO_OPEN, INITIAL_OPEN_SECONDS, CircuitBreaker
+from bot.core.errors import BackendDown, SubmitUnclear
+from tests.backends.clock import LeapingClock
+from tests.backends.replicate.samples import PAINTER, make_prediction
+from tests.backends.replicate.scripted_server import ResponseScript, ScriptedResponse, ScriptedServer, hang_up
+
+
+@pytest.fixture
+def clock() -> LeapingClock:
+    return LeapingClock(max_leap_seconds=-1)
+
+
+@pytest.fixture
+def circuit(clock: LeapingClock) -> CircuitBreaker:
+    """One that has just opened."""
+    circuit = CircuitBreaker(clock)
+    for _ in range(FAILURES_TO_OPEN - 1):
+        circuit.record_failure()
+    circuit.admit()
+    circuit.record_failure()
+    return circuit
+
+
+def is_refused(circuit: CircuitBreaker) -> bool:
+    try:
+        circuit.admit()
+    except BackendDown:
+        return True
+    return False
+
+
+def test_while_open_every_ask_hears_when_to_try_again(circuit: CircuitBreaker, clock: LeapingClock) -> None:
+    clock.advance(3)
+
+    with pytest.raises(BackendDown, match=r"cannot be reached right now\. Try again in 12 seconds\."):
+        circuit.admit()
+    with pytest.raises(BackendDown):
+        circuit.raise_if_open()
+    with pytest.raises(BackendDown):
+        circuit.check()
+
+
+def test_then_one_ask_finds_out_while_the_others_still_hear(circuit: CircuitBreaker, clock: LeapingClock) -> None:
+    clock.advance(INITIAL_OPEN_SECONDS)
+
+    assert [is_refused(circuit) for _ in range(3)] == [False, True, True]
+    circuit.raise_if_open()  # the one that finds out may create
+    circuit.record_success()
+    assert [is_refused(circuit) for _ in range(3)] == [False, False, False]
+    circuit.check()
+
+
+def test_a_probe_that_never_told_makes_room_for_another(circuit: CircuitBreaker, clock: LeapingClock) -> None:
+    clock.advance(INITIAL_OPEN_SECONDS)
+    assert not is_refused(circuit)
+
+    clock.advance(31)
+
+    assert not is_refused(circuit)
+
+
+def test_each_failed_probe_doubles_the_wait_up_to_two_minutes(circuit: CircuitBreaker, clock: LeapingClock) -> None:
+    waits = [INITIAL_OPEN_SECONDS]
+    for _ in range(5):
+        clock.advance(waits[-1])
+        assert not is_refused(circuit)
+        circuit.record_failure()
+        waits.append(next(second for second in range(1, 200) if not refuses_after(circuit, clock, second)))
+
+    assert waits[1:] == [30, 60, 120, 120, 120]
+
+
+def refuses_after(circuit: CircuitBreaker, clock: LeapingClock, seconds: float) -> bool:
+    """Whether it would still refuse then; time is put back."""
+    clock.advance(seconds)
+    try:
+        circuit.raise_if_open()
+    except BackendDown:
+        return True
+    else:
+        return False
+    finally:
+        clock.advance(-seconds)
+
+
+def test_failures_that_are_not_in_a_row_open_nothing(clock: LeapingClock) -> None:
+    circuit = CircuitBreaker(clock)
+    for _ in range(50):
+        circuit.record_failure()
+        circuit.record_success()
+
+    circuit.admit()
+    assert not circuit.is_open
+
+
+async def test_calls_that_are_not_answered_open_it_and_a_refusal_closes_it(
+    calls: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
+) -> None:
+    away: list[ResponseScript] = [hang_up, ScriptedResponse({}, 503)]
+    server.script("GET", "/v1/account", *away * 4, ScriptedResponse({}, 404))
+    for _ in range(2):
+        with contextlib.suppress(BackendDown):
+            await calls.probe()
+    with pytest.raises(BackendDown):
+        calls.admit()
+    with pytest.raises(BackendDown):
+        async with calls.slot_for_create():
+            pass
+
+    with contextlib.suppress(Exception):
+        await calls.probe()
+
+    calls.admit()
+    calls.check()
+
+
+async def test_broken_creates_open_it(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    server.script("POST", "/v1/predictions", ScriptedResponse({}, 502))
+    for _ in range(FAILURES_TO_OPEN):
+        with contextlib.suppress(SubmitUnclear):
+            await calls.submit(PAINTER, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
+
+    with pytest.raises(BackendDown):
+        calls.check()
+
+
+async def test_running_jobs_go_on_being_watched(calls: ReplicateBackend, server: ScriptedServer) -> None:
+    for _ in range(FAILURES_TO_OPEN):
+        calls.client.circuit_breaker.record_failure()
+    server.script("GET", "/v1/predictions/p1", ScriptedResponse(make_prediction(output=[])))
+
+    events = [event async for event in calls.watch(PAINTER, "p1")]
+
+    assert events
+    calls.check()

@@ -1,0 +1,63 @@
+"""Reading how far a model is."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.backends.replicate.outputs import strip_prefix
+from bot.backends.replicate.run_events import StreamedText, parse_percent
+
+
+@pytest.mark.parametrize(
+    ("logs", "percent"),
+    [
+        ("", None),
+        ("Using seed: 7\nloading 50% of it", None),
+        ("Using seed: 7\n\r 25%|##        | 1/4 [00:01]\r 50%|#####     | 2/4 [00:02]", 50),
+        ("  0%|          | 0/28 [00:00<?, ?it/s]", 0),
+        (" 100%|##########| 4/4\n  0%|   | 0/9\nsaving", 0),
+        ("250%|####| 5/2", 100),
+        ("100%|####| 4/4" + " " * 8179, None),  # cut in the middle: neither 100 nor 0 can be trusted
+        ("x\n" * 9000 + "\r 30%|###  | 3/10", 30),
+    ],
+)
+def test_the_newest_bar_counts(logs: str, percent: int | None) -> None:
+    assert parse_percent(logs) == percent
+
+
+# MERGED The words of one watch: each once, in order, whatever the stream repeats.
+
+PREFIXES = ("ab", "abba")
+TOKENS = st.lists(st.text("ab \n", max_size=3), max_size=8)
+
+
+@settings(deadline=None)  # a busy machine is no bug
+@given(TOKENS, st.data())
+def test_cuts_repeats_and_looks_add_up_to_the_text(tokens: list[str], data: st.DataObject) -> None:
+    whole = "".join(tokens)
+    prefixes = data.draw(st.sampled_from([(), PREFIXES]))
+    transcript = StreamedText(prefixes)
+    given_out = ""
+    for stop in data.draw(st.lists(st.integers(0, len(tokens)), max_size=3)):
+        transcript.rewind()
+        given_out += "".join(transcript.add_token(token) for token in tokens[:stop])
+        given_out += transcript.add_whole_text(whole[: data.draw(st.integers(0, len(whole)))])
+    given_out += transcript.add_whole_text(whole, is_final=True)
+
+    assert given_out == strip_prefix(whole, prefixes)
+
+
+def test_a_stream_that_contradicts_what_was_said_is_held_back() -> None:
+    transcript = StreamedText()
+    transcript.add_whole_text("one two")
+
+    assert [transcript.add_token(token) for token in ("one", " three", " four")] == ["", "", ""]
+    assert transcript.add_whole_text("one two three") == " three"
+
+
+def test_a_stream_joined_late_is_held_back_until_a_look_agrees() -> None:
+    transcript = StreamedText()
+    transcript.add_whole_text("one two")
+
+    assert transcript.add_token(" three") == ""
+    assert transcript.add_whole_text("something else") == ""

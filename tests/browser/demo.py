@@ -1,0 +1,35 @@
+"""The bot as `demo` runs it, in this process: the page, the sandbox, and a folder that is gone afterwards."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from bot.app import App
+from bot.cli.demo import BADGE
+from bot.platforms.web.platform import WebPlatform
+from bot.platforms.web.sessions import DemoAuthenticator
+from bot.sandbox.server import SandboxThread
+from bot.settings import Settings
+
+
+@asynccontextmanager
+async def open_demo(folder: Path, sandbox: SandboxThread, *, daily_credits: int = 1000) -> AsyncIterator[str]:
+    """Serve the page; gives its address."""
+    settings = Settings(
+        _env_file=None,
+        replicate_base_url=sandbox.url,
+        replicate_api_token=SecretStr(sandbox.token),
+        data_dir=folder,
+        http_host="127.0.0.1",
+        http_port=0,
+        daily_credits=daily_credits,
+    )
+    app = App(settings, badge=BADGE)
+    web = WebPlatform(app.database, app.clock)
+    await app.open(web)
+    try:
+        yield await app.serve(web, DemoAuthenticator())
+    finally:
+        await app.close()

@@ -1,0 +1,49 @@
+"""A published model for these tests, and entries of the catalogue beside it."""
+
+from typing import Any
+
+from bot.catalogue.loading import parse_model
+from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
+from bot.core.models import Model, OutputKind
+
+PIN, NEWER = "1" * 64, "2" * 64
+PRICE = {"usd_per_image": "0.01", "source": "a page", "read_on": "today"}
+
+
+def make_field(name: str, *kinds: FieldKind, **more: Any) -> SchemaField:
+    return SchemaField(name, frozenset(kinds or (FieldKind.TEXT,)), **more)
+
+
+FOX = ModelSchema(
+    ref="acme/fox",
+    version=PIN,
+    newest_version=PIN,
+    is_official=True,
+    fields=(
+        make_field("prompt", is_required=True, max_length=500),
+        make_field("aspect_ratio", choices=("1:1", "16:9")),
+        make_field("num_outputs", FieldKind.INTEGER, minimum=1, maximum=4),
+        make_field("image", FieldKind.FILE),
+        make_field("pages", FieldKind.FILES),
+        make_field("size", FieldKind.INTEGER, choices=(512, 1024)),
+        make_field("samples", choices=("1", "4")),
+        make_field("go_fast", FieldKind.BOOLEAN),
+        make_field("width", FieldKind.INTEGER, minimum=64, maximum=1024),
+    ),
+    output=OutputKind.PICTURES,
+)
+
+
+def make_entry(inputs: dict[str, Any] | None = None, **more: Any) -> Model:
+    """An entry for the fox that fits it, but for what is given."""
+    table: dict[str, Any] = {
+        "title": "Fox",
+        "task": "imagine",
+        "ref": "acme/fox",
+        "output": "pictures",
+        "usual_seconds": 1,
+        "max_seconds": 10,
+        "price": PRICE,
+        "inputs": {"prompt": {"to": "prompt", "max_length": 500}, **(inputs or {})},
+    }
+    return parse_model("fox", table | more)

@@ -1,0 +1,100 @@
+"""Words without a slash: which command they are, which files they bring, and who may go on."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.commands import MENU
+from bot.core.errors import BadFile, BadOption
+from bot.core.invocations import Attachment, EarlierMessage, TurnRole
+from bot.dispatch.plain_text import invocation_from_text, may_continue_conversation, parse_plain_text
+from tests.bench import Bench, make_attachment
+from tests.fakes.backend import make_png
+from tests.fakes.samples import ANA, CHANNEL
+
+NOTES = make_attachment(b"buy milk", "notes.txt", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("imagine a red fox --count 2", "imagine"),
+        ("/imagine a red fox", "imagine"),
+        ("usage", "usage"),
+        ("usage --period today", "usage"),
+        ("help me with my taxes", "chat"),
+        ("show me the way", "chat"),
+        ("what is a fox?", "chat"),
+        ("caption", "chat"),
+    ],
+)
+def test_words_are_the_command_they_begin_with(text: str, command: str) -> None:
+    assert parse_plain_text(text, [form for form in MENU if form.declaration.name != "caption"]).command == command
+
+
+def test_plain_words_are_never_searched_for_options() -> None:
+    assert parse_plain_text("what does --count do?", MENU).options == {"message": "what does --count do?"}
+
+
+async def test_a_text_file_joins_the_words(bench: Bench) -> None:
+    said = await invocation_from_text(
+        bench.app.dispatcher.services, ANA, CHANNEL, "sum this up", "web:1", files=[NOTES]
+    )
+
+    assert said.options["message"] == "sum this up\n\nnotes.txt:\n```\nbuy milk\n```"
+
+
+async def test_the_first_picture_goes_where_a_picture_is_taken(bench: Bench) -> None:
+    fox = make_attachment(make_png(), "fox.png")
+
+    said = await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, "caption", "web:1", files=[fox])
+
+    assert (said.command, said.attachments) == ("caption", {"image": fox})
+
+
+async def test_a_picture_without_words_is_asked_about(bench: Bench) -> None:
+    said = await invocation_from_text(
+        bench.app.dispatcher.services, ANA, CHANNEL, "", "web:1", files=[make_attachment(make_png())]
+    )
+
+    assert said.options == {"message": "What does this picture show?"}
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ([], "You did not say anything"),
+        ([make_attachment(b"PK", "a.zip", "application/zip")], "I cannot read a.zip: I read pictures and text files."),
+        (
+            [make_attachment(b"x", "a.log", "text/plain", size=200_000)],
+            "a.log is too long: I read text files of up to 100 kB.",
+        ),
+        ([make_attachment(b"\xff\xfe\x00", "a.txt", "text/plain")], "a.txt is not written in UTF-8"),
+    ],
+)
+async def test_what_cannot_be_read_is_said(bench: Bench, files: list[Attachment], why: str) -> None:
+    with pytest.raises((BadFile, BadOption), match=why):
+        await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, "", "web:1", files=files)
+
+
+async def test_what_was_said_before_the_bot_came_is_read_once(bench: Bench) -> None:
+    services = bench.app.dispatcher.services
+    earlier = (EarlierMessage(TurnRole.USER, "web:ola", "My cat is called Miso.", "m1"),)
+
+    for n, words in enumerate(("What is my cat called?", "And what does it like?")):
+        call = await invocation_from_text(services, ANA, CHANNEL, words, f"web:{n}", earlier=earlier)
+        await bench.app.dispatcher.handle(call)
+        await bench.wait_until_idle()
+
+    prompts = [str(run.inputs["prompt"]) for run in bench.backend.runs.values()]
+    assert [prompt.count("My cat is called Miso.") for prompt in prompts] == [1, 1]
+
+
+async def test_the_starter_alone_goes_on_where_that_was_set(bench: Bench) -> None:
+    await bench.say("/chat hello")
+    conversation = await bench.app.dispatcher.services.conversations.get_current(CHANNEL)
+
+    assert conversation is not None
+    assert may_continue_conversation(conversation, ANA, "starter")
+    assert not may_continue_conversation(conversation, replace(ANA, id="ola"), "starter")
+    assert may_continue_conversation(conversation, replace(ANA, id="ola"), "everyone")

@@ -1,0 +1,246 @@
+"""The HTTP side: each request is recorded, delayed, limited, checked against Discord's description, and answered."""
+
+import asyncio
+import json
+import logging
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import BodyPartReader, web
+
+from tests.emulators.discord.errors import (
+    INVALID_JSON,
+    NO_SUCH_ROUTE,
+    UNAUTHORIZED,
+    DiscordErrorResponse,
+    raise_if_invalid,
+)
+from tests.emulators.discord.faults import DiscordFault
+from tests.emulators.discord.posting import DiscordFileUpload
+from tests.emulators.discord.rate_limits import DiscordRateLimitDecision, round_up_to_milliseconds
+from tests.emulators.discord.request_context import (
+    DiscordRateLimitResponse,
+    DiscordRequestContext,
+    RouteHandler,
+    RouteResponse,
+)
+from tests.emulators.discord.request_log import DiscordRequestRecord
+from tests.emulators.discord.routes import account, channels, commands, guilds, interactions, messages, webhooks
+from tests.specs.discord import find_operation, validate_request, validate_response
+
+if TYPE_CHECKING:
+    from tests.emulators.discord.emulator import DiscordEmulator
+
+
+ROUTES: dict[str, RouteHandler] = {
+    **account.ROUTES,
+    **channels.ROUTES,
+    **commands.ROUTES,
+    **guilds.ROUTES,
+    **interactions.ROUTES,
+    **messages.ROUTES,
+    **webhooks.ROUTES,
+}
+"""By the id of the operation in Discord's description."""
+
+log = logging.getLogger(__name__)
+
+_WITHOUT_TOKEN = ("webhook_token", "interaction_token")
+_FILE_FIELD = re.compile(r"files\[(\d+)\]")
+_IGNORED_CODES = {"MESSAGE_REFERENCE_UNKNOWN_MESSAGE"}
+"""Somebody deleted the message that the bot wants to answer."""
+
+MAX_REQUEST_BYTES = 600 * 1024 * 1024
+
+
+class DiscordApiServer:
+    """One handler for all of /api/v10."""
+
+    def __init__(self, emulator: "DiscordEmulator") -> None:
+        self._emulator = emulator
+
+    async def handle(self, http: web.Request) -> web.StreamResponse:
+        emulator = self._emulator
+        path = "/" + http.match_info["path"]
+        operation = find_operation(http.method, path)
+        request = DiscordRequestRecord(
+            http.method, path, operation.name if operation else "", None, emulator.clock.now()
+        )
+        emulator.request_log.requests.append(request)
+        body, files = await _read(http)
+        request.body, request.filenames = body, tuple(upload.filename for upload in files.values())
+        await asyncio.sleep(emulator.latency_seconds / 2)
+        fault = emulator.faults.take(http.method, path)
+        if fault and fault.delay_seconds:
+            await asyncio.sleep(fault.delay_seconds)
+        headers: dict[str, str] = {}
+        if fault is None or fault.takes_effect:
+            template = operation.template if operation else path
+            parameters = _parse_path_parameters(template, path)
+            call = DiscordRequestContext(
+                emulator, request, parameters, http.query, None if body is _BROKEN else body, files
+            )
+            status, answer = self._respond(call, http, headers, is_broken=body is _BROKEN)
+        if fault and fault.drops_connection:
+            assert http.transport is not None
+            http.transport.abort()
+            return web.Response()
+        if fault and fault.status:
+            status, answer = _build_fault_response(fault, headers)
+        await asyncio.sleep(emulator.latency_seconds / 2)
+        is_planned = fault is not None and fault.status is not None
+        return self._finish_response(request, status, answer, headers, is_planned=is_planned)
+
+    def _finish_response(
+        self, request: DiscordRequestRecord, status: int, answer: Any, headers: dict[str, str], *, is_planned: bool
+    ) -> web.Response:
+        records = self._emulator.request_log
+        request.status, request.headers, request.responded_at = status, headers, self._emulator.clock.now()
+        request.code = answer.get("code") if isinstance(answer, dict) and status >= 400 else None
+        if status in (401, 403, 429) and headers.get("X-RateLimit-Scope") != "shared":
+            records.invalid_requests += 1
+        self._emulator.state.changes.notify()
+        if self._emulator.validates_responses and not is_planned:
+            self._validate_response(request, status, answer)
+        if answer is None:
+            return web.Response(status=status, headers=headers)
+        if isinstance(answer, str):
+            return web.Response(status=status, headers=headers | {"Content-Type": "text/html"}, text=answer)
+        # With a charset, discord.py would take it for text.
+        headers = headers | {"Content-Type": "application/json"}
+        return web.Response(status=status, headers=headers, body=json.dumps(answer).encode())
+
+    def _validate_response(self, request: DiscordRequestRecord, status: int, answer: Any) -> None:
+        if request.operation and status != 501:
+            # The description takes the codes of an error tree for integers; Discord's are words.
+            told = {**answer, "errors": {}} if isinstance(answer, dict) and "errors" in answer else answer
+            faults = validate_response(request.method, request.path, status, body=told)
+            self._emulator.response_violations += [f"{request.method} {request.path}: {fault}" for fault in faults]
+
+    def _respond(
+        self, call: DiscordRequestContext, http: web.Request, headers: dict[str, str], *, is_broken: bool
+    ) -> RouteResponse:
+        emulator, request = self._emulator, call.request
+        try:
+            if not request.operation:
+                emulator.request_log.record_violation(request, "there is no such operation")
+                raise DiscordErrorResponse(NO_SUCH_ROUTE)
+            self._check_token(call, http.headers)
+            verdict = emulator.rate_limits.take(request.operation, http.method, call.parameters)
+            headers.update(verdict.headers)
+            if verdict.retry_after is not None:
+                return self._respond_rate_limited(call, verdict, headers)
+            if is_broken:
+                raise DiscordErrorResponse(INVALID_JSON)
+            self._check_shape(call, http)
+            if request.operation not in ROUTES:
+                emulator.request_log.record_violation(request, f"the emulator does not know {request.operation}")
+                return 501, {"message": "501: Not Implemented", "code": 0}
+            return ROUTES[request.operation](call)
+        except DiscordErrorResponse as refused:
+            if is_broken:
+                emulator.request_log.record_violation(request, refused.error_code.message)
+            faults = [str(fault) for fault in refused.violations if fault.code not in _IGNORED_CODES]
+            emulator.request_log.record_violation(request, faults)
+            return refused.error_code.status, refused.to_json()
+        except DiscordRateLimitResponse as limited:
+            verdict = DiscordRateLimitDecision(headers, limited.retry_after, "shared")
+            return self._respond_rate_limited(call, verdict, headers, code=limited.code, message=limited.message)
+        except Exception as error:
+            # A 500 would be asked again, slowly: what broke here must be seen.
+            log.exception("emulator.broke")
+            emulator.request_log.record_violation(request, f"the emulator broke: {error!r}")
+            return 501, {"message": "501: Not Implemented", "code": 0}
+
+    def _check_token(self, call: DiscordRequestContext, headers: Mapping[str, str]) -> None:
+        if any(name in call.parameters for name in _WITHOUT_TOKEN) or call.request.operation == "get_gateway":
+            return
+        if headers.get("Authorization") != f"Bot {self._emulator.token}":
+            raise DiscordErrorResponse(UNAUTHORIZED)
+
+    def _check_shape(self, call: DiscordRequestContext, http: web.Request) -> None:
+        kind = http.content_type if http.headers.get("Content-Type") else "application/json"
+        faults = validate_request(http.method, call.request.path, query=call.query, body=call.body, content_type=kind)
+        raise_if_invalid([fault for fault in faults if fault.path not in _IGNORED_PARAMETERS])
+
+    def _respond_rate_limited(
+        self,
+        call: DiscordRequestContext,
+        verdict: DiscordRateLimitDecision,
+        headers: dict[str, str],
+        *,
+        code: int = 0,
+        message: str = "You are being rate limited.",
+    ) -> RouteResponse:
+        assert verdict.retry_after is not None
+        self._emulator.request_log.record_violation(call.request, f"caused a 429 ({verdict.scope})")
+        headers.update(build_rate_limit_headers(verdict.retry_after, verdict.scope))
+        wait = float(round_up_to_milliseconds(verdict.retry_after))
+        return 429, {"message": message, "code": code, "retry_after": wait, "global": verdict.scope == "global"}
+
+
+_IGNORED_PARAMETERS = {("with_components",), ("wait",)}
+"""discord.py sends these where the description has no such parameter."""
+
+
+def build_rate_limit_headers(retry_after: float, scope: str) -> dict[str, str]:
+    headers = {"Retry-After": str(math.ceil(retry_after)), "X-RateLimit-Scope": scope, "Via": "1.1 google"}
+    return headers | ({"X-RateLimit-Global": "true"} if scope == "global" else {})
+
+
+def _build_fault_response(fault: DiscordFault, headers: dict[str, str]) -> RouteResponse:
+    if fault.retry_after is None:
+        return int(fault.status or 500), fault.body if fault.body is not None else "<html>Bad gateway</html>"
+    headers.update(build_rate_limit_headers(fault.retry_after, "shared"))
+    if not fault.has_via_header:
+        del headers["Via"]
+    body = {"message": "The resource is being rate limited.", "retry_after": fault.retry_after, "global": False}
+    return 429, body | {"code": 0}
+
+
+class _Broken:
+    """A body that is no JSON."""
+
+
+_BROKEN = _Broken()
+
+
+def _parse_path_parameters(template: str, path: str) -> dict[str, str]:
+    names = re.findall(r"\{(\w+)\}", template)
+    match = re.fullmatch(re.sub(r"\{\w+\}", "([^/]+)", template), path)
+    return dict(zip(names, match.groups(), strict=True)) if match else {}
+
+
+async def _read(http: web.Request) -> tuple[Any, dict[int, DiscordFileUpload]]:
+    """JSON as such, or as the `payload_json` of a form with files."""
+    if http.content_type == "multipart/form-data":
+        return await _read_multipart(http)
+    if http.content_type == "application/x-www-form-urlencoded":
+        form = await http.post()
+        return _parse_json(str(form.get("payload_json", ""))), {}
+    return _parse_json(await http.text()), {}
+
+
+async def _read_multipart(http: web.Request) -> tuple[Any, dict[int, DiscordFileUpload]]:
+    body: Any = {}
+    files: dict[int, DiscordFileUpload] = {}
+    async for part in await http.multipart():
+        assert isinstance(part, BodyPartReader)
+        if part.name == "payload_json":
+            body = _parse_json(await part.text())
+        elif match := _FILE_FIELD.fullmatch(part.name or ""):
+            files[int(match[1])] = DiscordFileUpload(part.filename or "", bytes(await part.read()))
+        else:
+            return _BROKEN, {}
+    return body, files
+
+
+def _parse_json(text: str) -> Any:
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return _BROKEN

@@ -1,0 +1,53 @@
+"""Rate limits: per method, app and workspace, as docs.slack.dev/apis/web-api/rate-limits tells them.
+
+Slack promises at least so many calls a minute and lets short bursts pass; here it is exactly so many in any minute.
+chat.postMessage is told apart: one message a second and channel, with short bursts.
+"""
+
+import math
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING
+
+from tests.emulators.slack.request_log import SlackCallRecord, SlackErrorResponse
+
+if TYPE_CHECKING:
+    from tests.emulators.slack.emulator import SlackEmulator
+
+
+CALLS_PER_MINUTE = {1: 1, 2: 20, 3: 50, 4: 100}
+SPECIAL_CALLS_PER_MINUTE = 600
+POST_BURST = 5
+POSTS_PER_MINUTE = 300
+_WINDOW_SECONDS = 60.0
+
+
+class SlackRateLimitCounter:
+    def __init__(self, slack: "SlackEmulator") -> None:
+        self._slack = slack
+        self._taken: dict[tuple[str, ...], deque[float]] = defaultdict(deque)
+        self._post_buckets: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def count(self, call: SlackCallRecord, tier: int) -> None:
+        """Take one call. Raises Refused with the seconds to wait."""
+        if not self._slack.options.enforces_rate_limits:
+            return
+        if call.method == "chat.postMessage":
+            self._count_post(call)
+            limit = POSTS_PER_MINUTE
+        else:
+            limit = CALLS_PER_MINUTE.get(tier, SPECIAL_CALLS_PER_MINUTE)
+        now, taken = self._slack.clock.now(), self._taken[call.method, call.team_id]
+        while taken and now - taken[0] >= _WINDOW_SECONDS:
+            taken.popleft()
+        if len(taken) >= limit:
+            raise SlackErrorResponse("ratelimited", retry_after=math.ceil(taken[0] + _WINDOW_SECONDS - now))
+        taken.append(now)
+
+    def _count_post(self, call: SlackCallRecord) -> None:
+        """A bucket of five that fills by one a second."""
+        now, key = self._slack.clock.now(), (call.team_id, str(call.args.get("channel", "")))
+        left, at = self._post_buckets.get(key, (float(POST_BURST), now))
+        left = min(float(POST_BURST), left + now - at)
+        if left < 1:
+            raise SlackErrorResponse("ratelimited", retry_after=max(1, math.ceil(1 - left)))
+        self._post_buckets[key] = (left - 1, now)

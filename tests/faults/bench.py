@@ -1,0 +1,162 @@
+"""The real bot with its real backend over HTTP, a sandbox beside it, and one clock for both that can be moved."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from bot.app import App
+from bot.core.invocations import Invocation
+from bot.core.jobs import Job
+from bot.core.replies import Progress, Reply
+from bot.dispatch.button_actions import ButtonPress
+from bot.dispatch.parsing import parse_command
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.prediction_store import SandboxPrediction
+from bot.sandbox.server import Sandbox, SandboxOptions
+from bot.server.server import Server
+from bot.settings import Settings
+from bot.storage.tables.jobs import predictions
+from tests.chaos.processes import free_port
+from tests.fakes.platform import FakePlatform, ShownMessage
+from tests.fakes.samples import ANA, CHANNEL
+from tests.storage.raw import jobs_with_open_holds
+
+PATIENCE_SECONDS = 20.0
+"""How long, on a real clock, a test waits for what must come."""
+
+STEP_SECONDS = 0.5
+"""How far both clocks go in each step of waiting."""
+
+
+class SharedClock:
+    """The sandbox's clock, as the bot wears one."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self._clock = clock
+        self._began = clock.now()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        return (self._clock.now() - self._began).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+
+@dataclass
+class FaultBench:
+    """Ask with `ask` and `press`; wait with `until_over`; look at `text`, `spent` and `made`."""
+
+    app: App
+    sandbox: Sandbox
+    clock: SharedClock
+    platform: FakePlatform
+    url: str
+    """Where the bot's own server is."""
+    _keys: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    async def ask(self, line: str) -> Reply | None:
+        """Type a line; gives what is answered at once, such as a refusal."""
+        call = parse_command(line, self.app.dispatcher.services.menu)
+        key = f"web:{next(self._keys)}"
+        invocation = Invocation(
+            user=ANA, channel=CHANNEL, command=call.command, request_key=key, options=call.options, attachments={}
+        )
+        return await self.app.dispatcher.handle(invocation)
+
+    async def run(self, line: str) -> str:
+        """Ask, and give what the person reads in the end."""
+        await self.ask(line)
+        await self.wait_until_done()
+        return self.last.text
+
+    async def press(self, action: str) -> None:
+        """Press a button of the last message, which must be there."""
+        button = next(button for button in self.last.reply.buttons if button.action == action)
+        press = ButtonPress(ANA, CHANNEL, action, button.job, button.n, f"web:{next(self._keys)}", self.last.ref.id)
+        await self.app.dispatcher.handle_press(press)
+
+    async def wait_until_done(self, step_seconds: float = STEP_SECONDS) -> None:
+        """Let time go by until no job is left."""
+        await self.wait_until(lambda: self.app.runner.running_count == 0, step_seconds)
+
+    async def wait_until(self, condition: Callable[[], bool], step_seconds: float = STEP_SECONDS) -> None:
+        """Let time go by, some fifty times as fast as it does, until this is true."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not condition():
+                await asyncio.sleep(0.01)  # what is on the wire lives on a real clock
+                self.sandbox.clock.advance(step_seconds)
+
+    @property
+    def last(self) -> ShownMessage:
+        return self.platform.last_message
+
+    @property
+    def progress(self) -> list[Progress]:
+        """Every progress that the last message showed."""
+        return [reply.progress for reply in self.last.history if reply.progress is not None]
+
+    @property
+    def predictions(self) -> list[SandboxPrediction]:
+        """Every prediction that the sandbox ever made, oldest first."""
+        return list(self.sandbox.store.list_newest_first())[::-1]
+
+    async def last_job(self) -> Job:
+        """The job of the last message."""
+        job = await self.app.jobs.get(self.last.destination.nonce.partition(":")[0])
+        assert job is not None
+        return job
+
+    async def spent_micros(self) -> int:
+        """What the person has paid, in micros. Nothing may be held, and each run made must belong to one job."""
+        assert await jobs_with_open_holds(self.app.database) == []
+        assert sorted(await self._claimed()) == sorted(prediction.id for prediction in self.predictions)
+        statement = await self.app.dispatcher.services.credits.get_statement(ANA)
+        return self.app.settings.daily_micros - statement.today_available_micros
+
+    async def _claimed(self) -> list[str]:
+        engine = sa.create_engine(self.app.settings.database_address)
+        with engine.connect() as connection:
+            claimed = connection.execute(sa.select(predictions.c.backend_id).where(predictions.c.backend_id != ""))
+            ids = list(claimed.scalars())
+        engine.dispose()
+        return ids
+
+
+@asynccontextmanager
+async def open_fault_bench(folder: Path, *, is_public: bool = False, **options: object) -> AsyncIterator[FaultBench]:
+    """A bot and a sandbox. Public, the bot can be called by webhooks. `options` are the sandbox's."""
+    sandbox = Sandbox(SandboxOptions(speed=0, docs=(DOCUMENT,), **options))  # type: ignore[arg-type]  # checked there
+    await sandbox.start()
+    clock, port = SharedClock(sandbox.clock), free_port()
+    plain: dict[str, object] = {
+        "data_dir": folder,
+        "database_url": None,
+        "replicate_base_url": sandbox.url,
+        "replicate_api_token": SecretStr(sandbox.token),
+        "public_url": f"http://127.0.0.1:{port}" if is_public else None,
+    }
+    app = App(Settings(_env_file=None).model_copy(update=plain), clock=clock)
+    platform = FakePlatform("web", clock)
+    await app.open(platform)
+    server = Server("127.0.0.1", port, app.routes(), app.list_health_checks())
+    await server.start()
+    try:
+        yield FaultBench(app, sandbox, clock, platform, f"http://127.0.0.1:{port}")
+    finally:
+        await server.stop()
+        await app.close()
+        await sandbox.stop()
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "running.md"
+"""What the sandbox's guide answers from."""

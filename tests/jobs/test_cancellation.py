@@ -1,0 +1,96 @@
+"""A wish to stop is heard wherever the job is just then, and by whoever may wish it only."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.core.jobs import JobState
+from bot.core.people import Channel, User
+from bot.jobs.work import UsualTimes
+from tests.bench import Bench
+from tests.fakes.samples import ANA, make_job
+
+
+async def test_a_cancel_while_the_job_is_being_taken_up_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await Bench.open(tmp_path)
+    first.backend.will(hangs_after=0)
+    await first.say("/imagine a fox")
+    await first.close()
+    read, gate = UsualTimes._read, asyncio.Event()
+
+    async def slow(self: UsualTimes, key: str) -> float | None:
+        await gate.wait()
+        return await read(self, key)
+
+    monkeypatch.setattr(UsualTimes, "_read", slow)
+    second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
+
+    is_promised = await second.app.jobs.cancel(await second.get_job(), ANA)
+    gate.set()
+    await second.wait_until_idle()
+
+    assert is_promised
+    assert second.backend.cancelled == ["run1"]
+    assert (await second.get_job()).state is JobState.CANCELLED
+    await second.close()
+
+
+async def test_nothing_is_sent_again_after_a_cancel(bench: Bench) -> None:
+    bench.backend.lost_submits = 1
+    await bench.say("/imagine a fox")
+
+    await bench.press("cancel")
+    await bench.advance_time(15)
+
+    assert bench.backend.runs == {}
+    assert (await bench.get_job()).state is JobState.CANCELLED
+    assert await bench.balance() == bench.starting_credits
+
+
+async def test_a_cancel_while_others_take_every_place_is_heard_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.RUNS_AT_ONCE", 1)
+    bench = await Bench.open(tmp_path)
+    bench.backend.will(hangs_after=0)
+    await bench.say("/imagine a fox")
+    await bench.say("/imagine a hen")
+
+    await bench.press("cancel")
+
+    assert bench.backend.cancelled == []
+    assert (await bench.get_job()).state is JobState.CANCELLED
+    assert await bench.balance() == bench.starting_credits - 3_000  # what is held for the first
+    await bench.close()
+
+
+async def test_two_who_cancel_at_the_same_moment_are_both_told_yes(bench: Bench) -> None:
+    bench.backend.will(hangs_after=0)
+    await bench.say("/imagine a fox")
+    running = await bench.get_job()
+
+    told = await asyncio.gather(bench.app.jobs.cancel(running, ANA), bench.app.jobs.cancel(running, ANA))
+    await bench.wait_until_idle()
+
+    assert list(told) == [True, True]
+    assert bench.backend.cancelled == [bench.backend.last_run.id]
+
+
+async def test_a_namesake_in_another_team_cannot_cancel(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slack's ids of people are unique within a team only."""
+    ours, theirs = User("web", "T1", "U1", "Ana"), User("web", "T2", "U1", "Ann")
+    row = make_job(user=ours, channel=Channel("web", "T1", "c"))
+    async with bench.app.database.write() as tx:
+        await tx.jobs.add(row)
+    monkeypatch.setattr(bench.app.dispatcher.services.moderation, "_always_allowed", frozenset({("web", "*")}))
+
+    refused = await bench.say(f"/cancel {row.id}", by=theirs, channel=Channel("web", "T2", "d"))
+    allowed = await bench.say(f"/cancel {row.id}", by=ours, channel=row.channel)
+
+    assert refused is not None
+    assert refused.text.startswith("You have no job called")
+    assert allowed is not None
+    assert allowed.text.startswith("Stopping")

@@ -1,0 +1,280 @@
+"""Workspaces: many by OAuth, who moderates, what never crosses, and what an unknown one is told."""
+
+import asyncio
+import logging
+import re
+import socket
+from collections.abc import AsyncIterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from slack_bolt.error import BoltError
+from slack_sdk.oauth.installation_store import Installation
+
+from bot.core.people import User
+from bot.platforms.slack.connection import SlackConnection
+from bot.platforms.slack.installations import InstalledTeams
+from bot.platforms.slack.oauth import INSTALL_PATH
+from bot.settings import Owner
+from tests.emulators.slack.state import SlackTeamState
+from tests.fakes.backend import make_png
+from tests.platforms.slack.conftest import OfficeOpener
+from tests.platforms.slack.office import Office, create_office
+
+# slack_sdk 3.47 signs its exchange of codes in a way that aiohttp 4 will not have.
+pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+
+
+@pytest.fixture
+async def many(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Office]:
+    """A bot for many workspaces, none of which has installed it yet, over HTTP."""
+    caplog.set_level(logging.INFO)
+    office = await create_office(tmp_path, by="http", slack_bot_token=None)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        office.port = free.getsockname()[1]
+    wanted: dict[str, Any] = {
+        "slack_client_id": office.slack.oauth.client_id,
+        "slack_client_secret": SecretStr(office.slack.oauth.client_secret),
+        "public_url": f"http://127.0.0.1:{office.port}",
+    }
+    office.settings = office.settings.model_copy(update=wanted)
+    yield await office.open()
+    await office.close()
+    await office.slack.stop()
+    assert office.slack.violations == []
+
+
+def install_url(office: Office) -> str:
+    assert office.slack.http_transport is not None
+    return office.slack.http_transport.url.replace("/slack/events", INSTALL_PATH)
+
+
+async def install(office: Office, team: SlackTeamState) -> None:
+    admin = next(iter(team.people.values()))
+    status, page = await admin.install_app(install_url(office))
+    assert status == 200, page
+
+
+async def test_a_workspace_installs_the_app_and_uses_it(many: Office) -> None:
+    await install(many, many.team)
+
+    await many.ana.use_command("/imagine", "a fox", many.general)
+
+    await many.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+
+
+async def test_installations_outlive_the_bot(many: Office) -> None:
+    await install(many, many.team)
+    await many.close()
+    await many.open()
+
+    await many.ana.use_command("/imagine", "a fox", many.general)
+
+    await many.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+
+
+async def test_tokens_are_kept_sealed(many: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    await install(many, many.team)
+    token = many.team.bot_token
+
+    await many.close()
+    kept = await asyncio.to_thread(lambda: b"".join(path.read_bytes() for path in tmp_path.rglob("*.db*")))
+    await many.open()
+
+    assert token.encode() not in kept
+    assert token not in caplog.text
+
+
+async def test_another_secret_opens_nothing(many: Office) -> None:
+    await install(many, many.team)
+    await many.close()
+    many.settings = many.settings.model_copy(update={"slack_client_secret": SecretStr("another-secret-of-easel")})
+    await many.open()
+
+    await many.ana.use_command("/imagine", "a fox", many.general)
+
+    await many.ana.wait_for_private_message("I am not installed in this workspace")
+
+
+async def test_a_workspace_without_the_app_is_told_so(many: Office) -> None:
+    await many.ana.use_command("/imagine", "a fox", many.general)
+
+    await many.ana.wait_for_private_message("I am not installed in this workspace")
+
+
+async def test_an_authorisation_is_looked_up_once(many: Office) -> None:
+    await install(many, many.team)
+    before = len(many.slack.find_calls("auth.test"))
+
+    for _ in range(3):
+        await (await many.ana.use_command("/usage", "", many.general)).wait_for_acknowledgement()
+
+    assert len(many.slack.find_calls("auth.test")) == before
+
+
+async def test_a_state_that_is_not_ours_installs_nothing(many: Office) -> None:
+    session = many.slack.http_transport
+    assert session is not None
+    url = install_url(many).replace("install", "oauth_redirect")
+
+    async with session._session.get(url, params={"code": "x", "state": "forged"}) as answer:
+        status = answer.status
+
+    assert status in (400, 401)
+
+
+async def test_a_state_installs_once(many: Office) -> None:
+    wire = many.slack.http_transport
+    assert wire is not None
+    install_page = install_url(many)
+    async with wire._session.get(install_page, allow_redirects=False) as page:
+        cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in page.cookies.items())
+        links = re.findall(r'href="([^"]*)"', unescape(await page.text()))
+    place = next(link for link in links if link.startswith(many.slack.oauth.authorize_url))
+    first, second = (many.slack.oauth.approve(many.ana, place) for _ in range(2))
+
+    statuses = []
+    for back in (first, second):
+        async with wire._session.get(back, headers={"cookie": cookies}) as answer:
+            statuses.append(answer.status)
+
+    assert statuses == [200, 401]
+
+
+async def test_an_installation_for_a_whole_organisation_says_that_it_is_none(many: Office) -> None:
+    (connection,) = many.app.connections
+    assert isinstance(connection, SlackConnection)
+    assert isinstance(connection._teams, InstalledTeams)
+    everywhere = Installation(app_id="A1", user_id="U1", enterprise_id="E1", bot_token="xoxb-1", team_id=None)
+
+    with pytest.raises(BoltError, match="one workspace at a time"):
+        await connection._teams.async_save(everywhere)
+
+
+async def test_a_workspace_that_removed_the_app_must_be_allowed_anew(either: Office) -> None:
+    await either.team.uninstall()
+
+    async def is_noted() -> bool:
+        async with either.app.database.read() as tx:
+            left = await tx.audit.list_rows("slack", either.team.id, 10, kind="workspace.left")
+        return len(left) == 1
+
+    await either.wait_until(is_noted)
+
+
+async def test_a_workspace_that_uninstalled_is_forgotten(many: Office) -> None:
+    await install(many, many.team)
+    await many.ana.use_command("/imagine", "a fox", many.general)
+    await many.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+
+    await many.team.uninstall()
+
+    async def is_forgotten() -> bool:
+        async with many.app.database.read() as tx:
+            return await tx.installations.get("slack", many.team.id) is None
+
+    await many.wait_until(is_forgotten)
+
+
+async def test_two_workspaces_share_nothing(many: Office) -> None:
+    other = many.slack.add_team("Beta", is_installed=False)
+    hall, ben = other.add_channel("hall"), other.add_person("Ben", is_admin=True)
+    await install(many, many.team)
+    await install(many, other)
+    await many.ana.use_command("/imagine", "a fox", many.general)
+    picture = await many.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+    job = picture.elements[0]["value"]
+    many_settings = many.app.dispatcher.services.moderation
+    await many_settings.admin.allow_workspace(User("slack", other.id, ben.id, "Ben"))
+
+    await ben.use_command("/show", job, hall)
+    await ben.use_command("/quota", f"grant {many.ana.escaped_mention} 50", hall)
+
+    await ben.wait_for_private_message("There is no job called")
+    assert await many.balance(many.ana) < many.daily_micros
+    mine = {call.token for call in many.slack.calls if call.args.get("channel") == many.general.id}
+    assert mine == {many.team.bot_token}
+
+
+async def test_an_administrator_moderates_and_others_do_not(either: Office) -> None:
+    await either.ana.use_command("/quota", f"grant {either.otto.escaped_mention} 50", either.general)
+    await either.ana.wait_for_private_message("is for a moderator of this workspace")
+
+    await either.ana.use_command("/imagine", "a fox", either.general)
+    await either.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+    await either.otto.use_command("/quota", f"grant {either.ana.escaped_mention} 50", either.general)
+
+    await either.otto.wait_for_private_message("50 credits")
+
+
+async def test_a_user_group_may_moderate(office: Office) -> None:
+    mia = office.team.add_person("Mia")
+    crew = office.team.add_user_group("crew", [mia])
+    await office.otto.use_command("/settings", f"moderators --role <!subteam^{crew.id}|@crew>", office.general)
+    await office.otto.wait_for_private_message()
+    await office.ana.use_command("/imagine", "a fox", office.general)
+    picture = await office.general.wait_for_bot_message(condition=lambda one: "Delete" in one.button_labels)
+    office.advance_time(2)
+
+    await mia.press(picture, "Delete")
+
+    await picture.wait_until(lambda message: message.is_deleted, "deletion")
+
+
+async def test_an_unknown_workspace_gets_one_sentence_and_the_owner_lets_it_in(opened: OfficeOpener) -> None:
+    office = await furnished_for_owner(opened)
+
+    await office.ana.use_command("/imagine", "a fox", office.general)
+    await office.ana.wait_for_private_message("This workspace is not on my list yet")
+    assert office.backend.runs == {}
+    await office.otto.use_command("/setup", "", office.general)
+    await office.otto.wait_for_private_message()
+    await office.ana.use_command("/imagine", "a fox", office.general)
+
+    await office.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+
+
+async def furnished_for_owner(opened: OfficeOpener) -> Office:
+    """An office whose workspace is not allowed yet, and whose Otto owns the bot."""
+    office = await opened(allowed_workspaces=())
+    await office.close()
+    owner = Owner("slack", office.team.id, office.otto.id)
+    office.settings = office.settings.model_copy(update={"admin_users": (owner,)})
+    return await office.open()
+
+
+async def test_a_chat_in_an_unknown_workspace_leaves_no_trace(opened: OfficeOpener) -> None:
+    office = await opened(allowed_workspaces=())
+
+    await office.ana.use_command("/chat", "hello", office.general)
+
+    await office.ana.wait_for_private_message("This workspace is not on my list yet")
+    assert office.general.messages == []
+
+
+async def test_a_guest_from_another_workspace_spends_nothing_of_this_one(office: Office) -> None:
+    guest = office.team.add_person("Gus", is_admin=True)
+    said = await office.ana.say("look", office.general, files=[make_png()])
+    event = {"type": "app_mention", "user": guest.id, "user_team": "T0ELSEWHERE", "text": f"{office.team.mention} hi"}
+    event |= {"ts": office.slack.clock.next_timestamp(), "channel": office.general.id, "channel_type": "channel"}
+
+    office.slack.event_sender.send(office.team, event)
+
+    await guest.wait_for_private_message("not on my list")
+    assert office.backend.runs == {}
+    assert said
+
+
+async def test_somebody_new_waits_for_one_round_trip(opened: OfficeOpener) -> None:
+    office = await opened()
+    office.slack.faults.delay("users.info", 30)
+
+    await (await office.ana.use_command("/usage", "", office.general)).wait_for_acknowledgement()
+    await office.slack.wait_for_call("usergroups.list")
+
+    assert [call.status for call in office.slack.find_calls("users.info")] == [0]
+    office.advance_time(30)
+    await office.ana.wait_for_private_message("credits left")

@@ -1,0 +1,244 @@
+"""Who may not talk to the page: foreign names, foreign sites, people without the key, and anyone too loud."""
+
+import asyncio
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from bot.core.clock import SystemClock
+from bot.core.errors import UserError
+from bot.platforms.web import request_parsing
+from bot.platforms.web.sessions import InvitationAuthenticator
+from bot.platforms.web.users import WebUsers
+from bot.storage.database import Database
+from tests.platforms.web.page_bench import PAGE_HEADERS, PageBench, open_page_bench
+
+READABLE = [
+    "/",
+    "/static/style.css",
+    "/api/menu",
+    "/api/messages?channel=main",
+    "/api/events?channel=main",
+    "/api/channels",
+]
+ASK = {"channel": "main", "text": "hello", "request_id": "request-1"}
+
+
+@pytest.mark.parametrize("path", READABLE)
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "localhost:1", "127.0.0.1.evil.example:{port}", ""]
+)
+async def test_a_foreign_host_name_gets_nothing(desk: PageBench, path: str, host: str) -> None:
+    port = str(urlsplit(desk.address).port)
+
+    response = await desk.get(path, headers={"Host": host.replace("{port}", port)})
+
+    assert response.status in (400, 403)
+    assert b"Easel" not in await response.read()
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
+async def test_our_own_names_are_served(desk: PageBench, name: str) -> None:
+    response = await desk.get("/api/menu", headers={"Host": f"{name}:{urlsplit(desk.address).port}"})
+
+    assert response.status == 200
+
+
+async def test_the_public_name_is_served(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, public_url="https://easel.example") as desk:
+        public = await desk.get("/static/main.js", headers={"Host": "easel.example"})
+        other = await desk.get("/static/main.js", headers={"Host": "other.example"})
+
+    assert (public.status, other.status) == (200, 403)
+
+
+@pytest.mark.parametrize("path", ["/api/say", "/api/press"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Easel": "yes"},
+        {**PAGE_HEADERS, "Origin": "https://evil.example"},
+        {**PAGE_HEADERS, "Origin": "null"},
+        {**PAGE_HEADERS, "Origin": "http://127.0.0.1:1"},
+    ],
+)
+async def test_another_site_can_change_nothing(desk: PageBench, path: str, headers: dict[str, str]) -> None:
+    response = await desk.post(path, ASK, headers)
+
+    assert response.status == 403
+    assert desk.script.invocations == []
+    assert desk.script.presses == []
+
+
+async def test_our_own_origin_may(desk: PageBench) -> None:
+    response = await desk.post("/api/say", ASK, {**PAGE_HEADERS, "Origin": desk.address})
+
+    assert response.status == 200
+
+
+async def test_nobody_else_is_told_that_they_may_read(desk: PageBench) -> None:
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    response = await desk.session.options(f"{desk.address}/api/say", headers=asked)
+
+    assert response.status in (403, 405)
+    assert not [name for name in response.headers if name.lower().startswith("access-control")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../platform.py",
+        "/static/..%2fplatform.py",
+        "/static/%2e%2e/platform.py",
+        "/static/..%5cplatform.py",
+        "/static/",
+        "/static/nothing.js",
+        "/media/../page.db",
+        "/media/..%2fpage.db",
+        "/media/page.db",
+        f"/media/{'0' * 64}",
+    ],
+)
+async def test_no_path_leads_out_of_the_fixed_list(desk: PageBench, path: str) -> None:
+    assert (await raw_get(desk, path)).startswith(b"HTTP/1.1 404")
+
+
+async def raw_get(desk: PageBench, path: str) -> bytes:
+    """As a client would that tidies nothing up."""
+    port = urlsplit(desk.address).port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+@pytest.mark.parametrize("path", READABLE[:4])
+async def test_every_answer_carries_the_rules_of_the_page(desk: PageBench, path: str) -> None:
+    headers = (await desk.get(path)).headers
+
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "require-trusted-types-for 'script'" in headers["Content-Security-Policy"]
+    assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == ("nosniff", "no-referrer")
+
+
+async def test_too_long_a_message_is_refused(desk: PageBench) -> None:
+    response = await desk.post("/api/say", {**ASK, "text": "x" * request_parsing.JSON_BYTES})
+
+    assert response.status == 413
+    assert desk.script.invocations == []
+
+
+async def test_too_long_a_message_is_refused_when_its_length_is_not_told(desk: PageBench) -> None:
+    async def chunks() -> object:
+        for _ in range(20):
+            yield b"x" * 8192
+
+    headers = {**PAGE_HEADERS, "Content-Type": "application/json"}
+    async with desk.session.post(f"{desk.address}/api/say", data=chunks(), headers=headers) as response:
+        assert response.status == 413
+
+
+async def test_too_large_an_upload_is_refused(desk: PageBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_parsing, "UPLOAD_BYTES", 1000)
+    form = aiohttp.FormData()
+    form.add_field("ask", json.dumps(ASK))
+    form.add_field("image", b"x" * 2000, filename="big.png")
+
+    async with desk.session.post(f"{desk.address}/api/say", data=form, headers=PAGE_HEADERS) as response:
+        status = response.status
+
+    assert status == 413
+    assert desk.script.invocations == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {},
+        {**ASK, "channel": "../else"},
+        {**ASK, "channel": "other.main"},
+        {**ASK, "request_id": "x"},
+        {**ASK, "text": 5},
+        {**ASK, "options": {"a": [1]}},
+        {**ASK, "options": "none"},
+    ],
+)
+async def test_what_has_not_our_shape_is_refused(desk: PageBench, body: object) -> None:
+    response = await desk.post("/api/say", body)
+
+    assert response.status == 400
+    assert (await response.json())["error"]
+    assert desk.script.invocations == []
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
+async def test_what_a_foreign_form_could_send_is_refused(desk: PageBench, content_type: str) -> None:
+    headers = {**PAGE_HEADERS, "Content-Type": content_type}
+    async with desk.session.post(f"{desk.address}/api/say", data=json.dumps(ASK), headers=headers) as response:
+        assert response.status == 415
+
+
+async def test_broken_json_and_broken_uploads_are_told(desk: PageBench) -> None:
+    for content_type in ("application/json", "multipart/form-data; boundary=b", "multipart/form-data"):
+        headers = {**PAGE_HEADERS, "Content-Type": content_type}
+        async with desk.session.post(f"{desk.address}/api/say", data=b"{]--", headers=headers) as response:
+            assert response.status == 400
+
+
+async def test_with_a_key_nothing_but_files_is_served_without_it(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, token="open sesame") as desk:
+        statuses = [(await desk.get(path)).status for path in READABLE]
+        asked = await desk.post("/api/say", ASK)
+
+    assert statuses == [401, 200, 401, 401, 401, 401]
+    assert (asked.status, desk.script.invocations) == (401, [])
+
+
+async def test_the_key_opens_the_page_and_leaves_the_address(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, token="open sesame") as desk:
+        wrong = await desk.get("/?token=open")
+        right = await desk.get("/?token=open%20sesame")
+        cookie = right.cookies["easel"]
+        page = await desk.get("/", headers={"Cookie": f"easel={cookie.value}"})
+        forged = await desk.get("/", headers={"Cookie": "easel=open sesame"})
+
+    assert (wrong.status, right.status, page.status, forged.status) == (401, 303, 200, 401)
+    assert right.headers["Location"] == "/"
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
+    assert "sesame" not in cookie.value
+
+
+def open_authenticator(folder: Path, host: str, token: str | None = None) -> tuple[InvitationAuthenticator, Database]:
+    database = Database(f"sqlite:///{folder / 'page.db'}")
+    return InvitationAuthenticator(WebUsers(database, SystemClock()), host=host, token=token), database
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "easel.example", ""])  # noqa: S104 - refused here
+async def test_a_public_address_where_nobody_could_come_in_is_refused(tmp_path: Path, host: str) -> None:
+    door, database = open_authenticator(tmp_path, host)
+    await database.open()
+
+    with pytest.raises(UserError, match="needs WEB_TOKEN, or an invitation first: `python -m bot web invite"):
+        await door.check()
+
+    await WebUsers(database, SystemClock()).invite("Mia")
+    await open_authenticator(tmp_path, host, token="a key")[0].check()
+    await InvitationAuthenticator(WebUsers(database, SystemClock()), host=host).check()
+    await database.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
+async def test_this_machine_needs_no_key(tmp_path: Path, host: str) -> None:
+    door, database = open_authenticator(tmp_path, host)
+    await database.open()
+
+    await door.check()
+
+    await database.close()

@@ -1,0 +1,74 @@
+"""The drawer: what just happened to a job, told to those whom it concerns."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+from tests.platforms.web.web_bot import open_web_bot
+
+
+async def test_a_job_tells_its_way_its_request_and_its_money(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path) as whole:
+        you = whole.open_browser()
+        picture = await you.ask("/imagine a fox --seed 7")
+
+        record = await you.get(f"/api/jobs/{picture['job']}")
+
+    assert [step["state"] for step in record["steps"]] == [
+        "accepted",
+        "queued",
+        "submitting",
+        "running",
+        "finished",
+        "delivered",
+    ]
+    times = [datetime.fromisoformat(step["at"]) for step in record["steps"]]
+    assert times == sorted(times)
+    assert times[0].utcoffset() is not None
+    assert (record["command"], record["by"], record["request"]["title"]) == ("imagine", "You", "FLUX schnell")
+    assert record["request"]["inputs"] == {"prompt": "a fox", "seed": 7} | record["request"]["inputs"]
+    assert record["prediction"]["id"] == whole.backend.last_run.id
+    assert record["prediction"]["metrics"] == {"predict_seconds": 1.5, "cost": "3"}
+    assert record["price"] == {"about": "3", "at_most": "3", "paid": "3"}
+    assert [(row["kind"], row["account"], row["balance"], row["held"]) for row in record["money"]] == [
+        ("hold", "wallet:daily", "0", "3"),
+        ("hold", "budget:bot", "0", "3"),
+        ("settle", "wallet:daily", "−3", "−3"),
+        ("settle", "budget:bot", "−3", "−3"),
+    ]
+
+
+async def test_a_file_in_a_request_is_told_without_its_bytes(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path) as whole:
+        you = whole.open_browser()
+        picture = await you.ask("/imagine a fox")
+        press = {"action": "upscale", "job": picture["job"], "n": 1, "message": picture["id"]}
+        await you.post("/api/press", press)
+        upscaled = await you.wait_for_result(after=picture["id"])
+
+        record = await you.get(f"/api/jobs/{upscaled['job']}")
+
+    [file] = [value for value in record["request"]["inputs"].values() if isinstance(value, dict)]
+    assert file.keys() == {"sha256", "mime", "size"}
+    assert "base64" not in json.dumps(record)
+
+
+async def test_what_failed_says_so_and_gives_the_money_back(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path) as whole:
+        you = whole.open_browser()
+        whole.backend.will(error="out of memory")
+        failed = await you.ask("/imagine a fox")
+
+        record = await you.get(f"/api/jobs/{failed['job']}")
+
+    assert (record["state"], record["steps"][-1]["state"]) == ("failed", "failed")
+    assert "out of memory" in record["error"]
+    assert record["money"][-2]["kind"] == "release"
+    assert record["price"]["paid"] == "0"
+
+
+async def test_a_job_nobody_asked_is_not_there(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path) as whole:
+        you = whole.open_browser()
+
+        assert [await you.get(f"/api/jobs/{name}") for name in ("0" * 20, "x", "..%2f", "'")] == [404] * 4

@@ -1,0 +1,110 @@
+"""The whole bot behind its page, on a scripted backend: for what the page asks of the trunk."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from bot.app import App
+from bot.core.clock import SystemClock
+from bot.core.people import Rank
+from bot.platforms.web.platform import WebPlatform
+from bot.platforms.web.sessions import DemoAuthenticator, InvitationAuthenticator
+from bot.platforms.web.users import KEY_FILE, WebUsers
+from bot.settings import Settings
+from tests.fakes.backend import ScriptedBackend
+from tests.platforms.web.page_bench import PAGE_HEADERS
+
+PATIENCE_SECONDS = 10.0
+
+
+class Browser:
+    """One person's browser, with its own cookies."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address.rstrip("/")
+        self.session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+        self._asks = 0
+
+    async def get(self, path: str) -> Any:
+        """The JSON of an answer, or its status where it is none of the good ones."""
+        async with self.session.get(f"{self.address}{path}") as response:
+            return await response.json() if response.status == 200 else response.status
+
+    async def post(self, path: str, body: dict[str, Any]) -> Any:
+        self._asks += 1
+        body = {"channel": "main", "request_id": f"{id(self)}-{self._asks:08}", **body}
+        async with self.session.post(f"{self.address}{path}", json=body, headers=PAGE_HEADERS) as response:
+            return await response.json() if response.status == 200 else response.status
+
+    async def messages(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await self.get("/api/messages?channel=main")
+        return found
+
+    async def get_last_message(self) -> dict[str, Any]:
+        return (await self.messages())[-1]
+
+    async def wait_for_result(self, after: str = "") -> dict[str, Any]:
+        """The last message, which comes after the one with that id, once its job is over."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                last = await self.get_last_message()
+                if last["who"] == "bot" and last["tone"] != "working" and last["id"] != after:
+                    return last
+                await asyncio.sleep(0.01)
+
+    async def ask(self, text: str) -> dict[str, Any]:
+        """Say something and wait for what comes of it."""
+        said = await self.post("/api/say", {"text": text})
+        assert said["error"] == ""
+        return await self.wait_for_result()
+
+
+@dataclass
+class WebBot:
+    """The bot and who sits before it."""
+
+    app: App
+    backend: ScriptedBackend
+    visitors: WebUsers
+    address: str
+    browsers: list[Browser]
+
+    def open_browser(self) -> Browser:
+        """Another browser, without any cookie."""
+        self.browsers.append(Browser(self.address))
+        return self.browsers[-1]
+
+    async def invite(self, name: str, rank: Rank = Rank.USER) -> Browser:
+        """Somebody who came in by an invitation."""
+        _, secret = await self.visitors.invite(name, rank)
+        browser = self.open_browser()
+        assert await browser.post("/api/join", {"invitation": secret}) == {"error": ""}
+        return browser
+
+
+@asynccontextmanager
+async def open_web_bot(folder: Path, *, is_demo: bool = False, **changes: Any) -> AsyncIterator[WebBot]:
+    """Start it on a free port of this machine."""
+    plain = {"data_dir": folder, "http_port": 0, "http_host": "127.0.0.1", "shutdown_grace_seconds": 1.0}
+    settings = Settings(_env_file=None).model_copy(update={**plain, **changes})
+    backend = ScriptedBackend(SystemClock())
+    app = App(settings, backends={backend.name: backend})
+    web = WebPlatform(app.database, app.clock)
+    visitors = WebUsers(app.database, app.clock, web.feed.close_user)
+    invited = InvitationAuthenticator(visitors, host=settings.http_host, key_file=folder / KEY_FILE)
+    await app.open(web)
+    browsers: list[Browser] = []
+    try:
+        address = await app.serve(web, DemoAuthenticator() if is_demo else invited)
+        port = urlsplit(address).port
+        yield WebBot(app, backend, visitors, f"http://127.0.0.1:{port}", browsers)
+    finally:
+        for browser in browsers:
+            await browser.session.close()
+        await app.close()

@@ -1,0 +1,46 @@
+"""Holds every exchange with the sandbox against Replicate's document, both ways."""
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from tests.specs.replicate import find_operation, validate_request, validate_response
+
+
+class ExchangeRecorder:
+    """Listens to an application before it starts. `operations` are those that were answered with success."""
+
+    def __init__(self, application: web.Application) -> None:
+        self.faults: list[str] = []
+        self.operations: set[tuple[str, str]] = set()
+        application.on_response_prepare.append(self._note)
+
+    async def _note(self, request: web.Request, response: web.StreamResponse) -> None:
+        # Streams and delivered files are other hosts at Replicate; /sandbox/ is nobody's but ours.
+        if not request.path.startswith("/v1/") or not isinstance(response, web.Response):
+            return
+        body = response.body if isinstance(response.body, bytes) else b""
+        self.faults += validate_response(
+            request.method, request.path, response.status, content_type=response.content_type, body=body
+        )
+        if response.status < 400:
+            await self._note_accepted(request)
+
+    async def _note_accepted(self, request: web.Request) -> None:
+        """What the sandbox takes, the document must allow."""
+        body = b"" if request.content_type.startswith("multipart/") else await request.read()
+        self.faults += validate_request(
+            request.method, request.path, query=request.query, headers=request.headers, body=body
+        )
+        if operation := find_operation(request.method, request.path):
+            self.operations.add((operation.method, operation.template))
+
+
+# MERGED Checks the body of a reply against Replicate's own OpenAPI document.
+
+
+def check_response(method: str, path: str, status: int, body: Any) -> None:
+    """Fail when `body` is not what the document says of this operation's reply. `path` may be its template."""
+    content = json.dumps(body).encode()
+    assert validate_response(method, path, status, content_type="application/json", body=content) == []
