@@ -46,7 +46,8 @@ class BenchmarkLedger:
         row, began = make_job(user=user), time.perf_counter()
         async with self.database.write() as tx:
             await tx.jobs.add(row)
-            await self.ledger.hold(tx, row.id, user, HOLD, limits, NOW)
+            accounts = await self.ledger.open_accounts(tx, user, limits, NOW)
+            await self.ledger.hold_on_accounts(tx, accounts, row.id, user, HOLD, limits, NOW)
         held = time.perf_counter() - began
         async with self.database.write(is_urgent=True) as tx:
             await self.ledger.settle(tx, row.id, COST, NOW)

@@ -17,7 +17,6 @@ class MessageLimits:
 
     max_length: int
     is_length_in_bytes: bool = False
-    max_pictures: int = 4
     is_append_only: bool = False
     """A growing message is appended to: what it shows cannot be taken back, so an open fence is left open."""
 

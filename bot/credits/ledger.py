@@ -44,14 +44,6 @@ class Ledger:
         self._formatter = formatter
         self._observe = observe
 
-    async def hold(
-        self, tx: Transaction, job: str, user: User, amount_micros: int, limits: UserLimits, now: datetime
-    ) -> None:
-        """Set `amount` micros aside for a job. Raises `OutOfCredits` or `BudgetSpent`, and then nothing is held."""
-        await self.hold_on_accounts(
-            tx, await self.open_accounts(tx, user, limits, now), job, user, amount_micros, limits, now
-        )
-
     async def open_accounts(self, tx: Transaction, user: User, limits: UserLimits, now: datetime) -> list[Account]:
         """The accounts of an ask, opened where this is the first, locked, and brought to today's limits.
 
@@ -76,7 +68,10 @@ class Ledger:
         limits: UserLimits,
         now: datetime,
     ) -> None:
-        """The same on accounts that are `opened` already."""
+        """Set `amount_micros` aside for a job, on accounts that `open_accounts` returned.
+
+        Raises `OutOfCredits` or `BudgetSpent`, and then nothing is held.
+        """
         drawn = _draw(accounts, amount_micros)
         budgets = [
             account for account in accounts if account.kind is AccountKind.BUDGET and account.scope != "allowance"

@@ -1,6 +1,5 @@
 """What people say without a slash: a mention, a direct message, or the next words of a conversation."""
 
-import logging
 from collections.abc import Sequence
 
 from bot.core.errors import BadFile, BadOption, EaselError
@@ -9,8 +8,6 @@ from bot.core.people import Channel, User
 from bot.core.replies import MessageRef
 from bot.dispatch.declaration import Services
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
-
-log = logging.getLogger(__name__)
 
 DEFAULT_COMMAND = "chat"
 MAX_TEXT_FILE_BYTES = 100_000

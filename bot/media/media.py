@@ -8,7 +8,6 @@ from bot.core.backend import InputFile
 from bot.core.errors import BackendDown, BadFile, ModelFailed, OutputGone, Unavailable, UnsafeAddress
 from bot.core.invocations import Attachment, Link
 from bot.core.models import InputRule
-from bot.core.replies import Picture
 from bot.media.decoding import CleanPicture, clean, shrink
 from bot.media.fetching import Fetcher
 from bot.media.limits import MAX_ATTACHMENT_BYTES, MAX_OUTPUT_BYTES, build_too_large_error
@@ -121,10 +120,6 @@ class Media:
         """Whether a listed picture was given or made again after the list was."""
         return self._store.is_used_since(file)
 
-    async def count_bytes(self) -> int:
-        """What all kept pictures take on disk."""
-        return await self._store.count_bytes()
-
     async def close(self) -> None:
         """Let connections go."""
         await self._fetcher.close()
@@ -145,8 +140,3 @@ class Media:
 def build_input_file(kept: StoredPicture) -> InputFile:
     """A kept picture as a model's input."""
     return InputFile(kept.sha256, kept.mime, kept.size_bytes, str(kept.path))
-
-
-def build_picture(kept: StoredPicture, *, alt: str, name: str, is_flagged: bool = False) -> Picture:
-    """A kept picture as a reply shows it."""
-    return Picture(kept.sha256, kept.mime, kept.width, kept.height, alt, name, is_flagged)

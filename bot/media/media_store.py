@@ -62,10 +62,6 @@ class MediaStore:
         await asyncio.to_thread(path.unlink, missing_ok=True)
         return True
 
-    async def count_bytes(self) -> int:
-        """What all kept files take."""
-        return await asyncio.to_thread(lambda: sum(path.stat().st_size for path in self._root.glob("*/*/*.*")))
-
     async def list_files(self) -> list[MediaFile]:
         """Every kept file, the longest unused first."""
         return await asyncio.to_thread(self._list_files)

@@ -151,7 +151,8 @@ async def test_asking_while_own_jobs_are_settled_does_not_deadlock(postgres_with
         row = make_job(user=ANA)
         async with database.write() as tx:
             await tx.jobs.add(row)
-            await ledger.hold(tx, row.id, ANA, 5, PLENTY, NOW)
+            accounts = await ledger.open_accounts(tx, ANA, PLENTY, NOW)
+            await ledger.hold_on_accounts(tx, accounts, row.id, ANA, 5, PLENTY, NOW)
         async with database.write() as tx:
             await ledger.settle(tx, row.id, 3, NOW)
 

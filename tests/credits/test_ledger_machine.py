@@ -260,7 +260,9 @@ async def ask(database: Database, amount: int, limits: UserLimits) -> None:
     async with database.write() as tx:
         row = make_job()
         await tx.jobs.add(row)
-        await Ledger(CreditFormatter(1)).hold(tx, row.id, USERS[0], amount, limits, NOW)
+        ledger = Ledger(CreditFormatter(1))
+        accounts = await ledger.open_accounts(tx, USERS[0], limits, NOW)
+        await ledger.hold_on_accounts(tx, accounts, row.id, USERS[0], amount, limits, NOW)
 
 
 async def test_forty_ask_against_money_for_five(database: Database) -> None:

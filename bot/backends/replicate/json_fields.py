@@ -42,7 +42,6 @@ async def iterate_items(
         if not api.origins.is_api(following):
             raise BackendDown(SERVICE_DOWN)
         path = following
-        options.pop("params", None)  # the address has them already
 
 
 def get_objects(body: JSON, key: str) -> list[dict[str, JSON]]:

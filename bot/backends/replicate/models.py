@@ -15,7 +15,7 @@ from bot.backends.replicate.json_fields import (
     quote_ref,
 )
 from bot.backends.replicate.outputs import parse_time
-from bot.core.errors import BackendError, PredictionGone
+from bot.core.errors import BackendError
 from bot.core.json import JSON
 from bot.core.model_schema import ModelSchema, SchemaField
 
@@ -45,16 +45,6 @@ class ModelPage:
     example: Mapping[str, JSON] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCollection:
-    """Models under a heading. A list of collections leaves `models` empty."""
-
-    slug: str
-    name: str
-    description: str = ""
-    models: tuple[ModelPage, ...] = ()
-
-
 class ReplicateModels:
     """All raise a `BackendError`; what is not there raises `PredictionGone`."""
 
@@ -64,12 +54,6 @@ class ReplicateModels:
     async def get(self, ref: str) -> ModelPage:
         """GET /models/{owner}/{name}."""
         return _parse_model_page(await self._api.request("GET", f"models/{quote_ref(ref)}"))
-
-    async def list(self, *, sort_by: str = "", sort_direction: str = "") -> AsyncIterator[ModelPage]:
-        """GET /models: every public model; by `model_created_at` or `latest_version_created_at`, `asc` or `desc`."""
-        order = {"sort_by": sort_by, "sort_direction": sort_direction}
-        async for item in iterate_items(self._api, "models", params={name: way for name, way in order.items() if way}):
-            yield _parse_model_page(item)
 
     async def search(self, text: str, *, limit: int = 20) -> Sequence[ModelPage]:
         """The models that fit these words best, at most 50: by /search, and by QUERY where that does not answer.
@@ -92,15 +76,6 @@ class ReplicateModels:
                 return
             limit -= 1
             yield _parse_model_page(item)
-
-    async def list_versions(self, ref: str) -> Sequence[ModelVersion]:
-        """GET …/versions, newest first; none for official models that show none."""
-        try:
-            return [
-                _parse_version(item) async for item in iterate_items(self._api, f"models/{quote_ref(ref)}/versions")
-            ]
-        except PredictionGone:
-            return []
 
     async def get_version(self, ref: str, version: str) -> ModelVersion:
         """GET …/versions/{id}."""
@@ -128,10 +103,6 @@ class ReplicateModels:
         """What a training of this version takes; None when it cannot be trained."""
         return (await self.get_version(ref, version)).schema.read_fields("TrainingInput")
 
-    async def get_collection(self, slug: str) -> ModelCollection:
-        """GET /collections/{slug}, with its models. `official` holds the official ones."""
-        return _parse_collection(await self._api.request("GET", f"collections/{quote_id(slug)}"))
-
 
 def _parse_model_page(body: JSON) -> ModelPage:
     owner, name = get_text(body, "owner"), get_text(body, "name")
@@ -152,11 +123,6 @@ def _parse_version(body: JSON) -> ModelVersion:
     created_at = body.get("created_at") if isinstance(body, dict) else None
     schema = CogSchema(get_object(body, "openapi_schema"), get_text(body, "cog_version"))
     return ModelVersion(get_text(body, "id"), parse_time(created_at), schema)
-
-
-def _parse_collection(body: JSON) -> ModelCollection:
-    models = tuple(_parse_model_page(item) for item in get_objects(body, "models"))
-    return ModelCollection(get_text(body, "slug"), get_text(body, "name"), get_text(body, "description"), models)
 
 
 def _read_example_seconds(example: Mapping[str, JSON]) -> float | None:

@@ -32,7 +32,7 @@ class ConsolePlatform:
     """Prints messages to `out` and errors to `err`; pictures are written to `output` where one is given."""
 
     name = NAME
-    limits = MessageLimits(max_length=1_000_000, max_pictures=8)
+    limits = MessageLimits(max_length=1_000_000)
 
     def __init__(self, out: TextIO, *, path_of: PathOf, output: Path | None = None, err: TextIO | None = None) -> None:
         self._printer = Printer(out)

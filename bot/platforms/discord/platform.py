@@ -86,7 +86,7 @@ class DiscordPlatform:
     """Posts and edits messages. `path_of` finds a kept picture."""
 
     name = NAME
-    limits = MessageLimits(max_length=LONGEST_TEXT, max_pictures=10)
+    limits = MessageLimits(max_length=LONGEST_TEXT)
 
     def __init__(
         self,

@@ -1,6 +1,5 @@
 """Buttons, and the forms that some of them open. A button says its job: any process can answer it, for ever."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,8 +18,6 @@ from bot.platforms.slack.replies import SlackReplies, create_channel, find_threa
 from bot.platforms.slack.uploads import SlackFiles
 from bot.platforms.slack.users import SlackUsers
 from bot.storage.database import Database
-
-log = logging.getLogger(__name__)
 
 Body = Mapping[str, Any]
 

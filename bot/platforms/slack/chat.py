@@ -1,6 +1,5 @@
 """What people say to the bot: a mention, a direct message, the next words in a thread it is in."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +16,6 @@ from bot.platforms.slack.replies import SlackReplies, create_channel
 from bot.platforms.slack.uploads import SlackFiles
 from bot.platforms.slack.users import SlackUsers
 from bot.platforms.slack.web_api import SlackWebApi, ignore_refusal
-
-log = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
 

@@ -45,7 +45,7 @@ class SlackPlatform:
     """
 
     name = NAME
-    limits = MessageLimits(max_length=MESSAGE_BYTES, is_length_in_bytes=True, max_pictures=10, is_append_only=True)
+    limits = MessageLimits(max_length=MESSAGE_BYTES, is_length_in_bytes=True, is_append_only=True)
 
     def __init__(
         self,

@@ -44,12 +44,6 @@ class SlackFiles:
         mime = str(told.get("mimetype") or _mime_of(name))
         return Attachment(name, mime, int(told.get("size") or 0), read)
 
-    def create_picture_attachments(self, team: str, message: Mapping[str, Any]) -> list[Attachment]:
-        """The pictures of a message."""
-        told = [file for file in message.get("files") or () if isinstance(file, Mapping)]
-        attachments = [self.create_attachment(team, file) for file in told]
-        return [attachment for attachment in attachments if attachment.mime.startswith("image/")]
-
     async def _read(self, team: str, told: Mapping[str, Any], name: str) -> bytes:
         told = await self._whole(team, told)
         url = str(told.get("url_private_download") or told.get("url_private") or "")

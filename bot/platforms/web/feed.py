@@ -121,11 +121,6 @@ class Feed:
         self._channels: OrderedDict[str, _ChannelFeed] = OrderedDict()
 
     @property
-    def start(self) -> str:
-        """The position before every change."""
-        return f"{self._start}.0"
-
-    @property
     def position(self) -> str:
         """The name of the latest change, as an SSE id."""
         return f"{self._start}.{self._number}"

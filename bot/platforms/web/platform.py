@@ -42,7 +42,7 @@ class WebPlatform:
     """Posts and edits messages on the page."""
 
     name = NAME
-    limits = MessageLimits(max_length=100_000, max_pictures=8)
+    limits = MessageLimits(max_length=100_000)
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -100,14 +100,6 @@ async def test_a_file_that_is_too_large_is_not_read_to_its_end(files: SlackFiles
         await read(files, slack, told)
 
 
-async def test_only_pictures_count_as_pictures(files: SlackFiles, slack: SlackEmulator) -> None:
-    message = {"files": [{"name": "a.txt"}, {"name": "b.png"}, {"name": "c", "mimetype": "image/webp"}, "nonsense"]}
-
-    pictures = files.create_picture_attachments(slack.teams[0].id, message)
-
-    assert [picture.name for picture in pictures] == ["b.png", "c"]
-
-
 async def test_a_redirect_is_followed_within_slack_and_no_further(files: SlackFiles, slack: SlackEmulator) -> None:
     told = shared(slack, b"picture")
     asked: list[str] = []
