@@ -24,7 +24,7 @@ from bot.storage.pending import PendingStore
 from bot.storage.people import InstallationStore, PeopleStore
 from bot.storage.policies import PolicyStore, RateStore
 from bot.storage.predictions import OutputStore, PredictionStore
-from bot.storage.sqlite import SqliteEngine, path_of
+from bot.storage.sqlite import SqliteEngine, parse_path
 from bot.storage.web_page import PageStore, VisitorStore
 from bot.storage.workers import InboxStore, WorkerStore
 from bot.storage.write_queue import WriteQueue
@@ -91,7 +91,7 @@ class Database:
 
         Raises `DatabaseInUse`, `LedgerUnguarded`, `Unavailable`, or `Fault`.
         """
-        engine = connect(self._url, seconds_to_wait=self._seconds_to_wait)
+        engine = await connect(self._url, seconds_to_wait=self._seconds_to_wait)
         try:
             async with engine.write() as connection:
                 with translate_errors():
@@ -129,10 +129,10 @@ class Database:
         return self._engine
 
 
-def connect(url: str, *, seconds_to_wait: float) -> ConnectedEngine:
-    """Give the engine of a URL. Raises `DatabaseInUse`, or `Unavailable` where a SQLite URL has no file."""
+async def connect(url: str, *, seconds_to_wait: float) -> ConnectedEngine:
+    """Connect to the database of a URL. Raises `DatabaseInUse`, `Unavailable` or `Fault`."""
     if sa.make_url(url).get_backend_name() == "sqlite":
-        return SqliteEngine(path_of(url), seconds_to_wait=seconds_to_wait)
+        return await SqliteEngine.open(parse_path(url), seconds_to_wait=seconds_to_wait)
     # SQLAlchemy's asyncio brings its ORM along: 12 MB and 0.15 s that SQLite does without.
     from bot.storage.postgresql import PostgresqlEngine
 

@@ -1,48 +1,76 @@
-"""SQLite: one writer, a few read-only readers, and a lock that keeps a second process out.
+"""Connects to a SQLite file through aiosqlite: one writer, three read-only readers, one process.
 
-Measured before this was chosen: several writers on one file are unfair (p99 up to 4.65 s), and reading before writing
-in a deferred transaction ends "database is locked" whatever the timeout.
+Measured before this was chosen: several writers on one file are unfair (p99 up to 4.65 s), and a deferred transaction
+that reads before writing ends with "database is locked", however long the timeout.
 """
 
 import asyncio
 import os
+import sqlite3
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
+import aiosqlite
 import sqlalchemy as sa
 
 from bot.core.errors import DatabaseInUse, Unavailable
-from bot.storage.sqlite_thread import ThreadConnection
+from bot.storage.connection import Parameters
+from bot.storage.errors import translate_errors
+
+T = TypeVar("T")
 
 _READERS = 3
 
 
 class SqliteEngine:
-    """The connections to one file. Raises `DatabaseInUse` when another process has it."""
+    """The open connections to one file."""
 
     writers = 1
 
-    def __init__(self, path: Path, *, seconds_to_wait: float) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(path)
-        pragmas = ("foreign_keys = ON", f"busy_timeout = {int(seconds_to_wait * 1000)}", "synchronous = FULL")
-        # REPLACE deletes without asking the DELETE triggers, unless they are recursive.
-        writing = ("journal_mode = WAL", "recursive_triggers = ON")
-        self._engines = (_engine(path, *pragmas, *writing), _engine(path, *pragmas, "query_only = ON"))
-        self._writer = ThreadConnection(self._engines[0], "BEGIN IMMEDIATE")
-        self._readers = [ThreadConnection(self._engines[1], "BEGIN") for _ in range(_READERS)]
-        self._idle: asyncio.LifoQueue[ThreadConnection] = asyncio.LifoQueue()
-        for reader in self._readers:
+    def __init__(
+        self, writer: "SqliteConnection", readers: Sequence["SqliteConnection"], cleanup: AsyncExitStack
+    ) -> None:
+        self._writer = writer
+        # The reader used last is the next one used: its page cache is warm.
+        self._idle: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
+        for reader in readers:
             self._idle.put_nowait(reader)
+        self._cleanup = cleanup
 
-    def write(self) -> AbstractAsyncContextManager[ThreadConnection]:
+    @classmethod
+    async def open(cls, path: Path, *, seconds_to_wait: float) -> "SqliteEngine":
+        """Lock the file, create it if missing, and open all connections.
+
+        Raises `DatabaseInUse` while another process has the file, or `Unavailable`.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pragmas = ("foreign_keys = ON", f"busy_timeout = {int(seconds_to_wait * 1000)}", "synchronous = FULL")
+        # Without recursive triggers, REPLACE deletes rows of the ledger and fires no DELETE trigger.
+        writing = (*pragmas, "journal_mode = WAL", "recursive_triggers = ON")
+        async with AsyncExitStack() as stack:
+            stack.callback(FileLock(path).release)
+            writer = await SqliteConnection.open(_create_engine(path, writing), "BEGIN IMMEDIATE")
+            stack.push_async_callback(writer.close)
+            # Runs before the writer closes and after all readers have: an open reader would keep the log from emptying.
+            stack.push_async_callback(writer.checkpoint)
+            engine = _create_engine(path, (*pragmas, "query_only = ON"))  # readers share compiled statements
+            readers = []
+            for _ in range(_READERS):
+                readers.append(await SqliteConnection.open(engine, "BEGIN"))
+                stack.push_async_callback(readers[-1].close)
+            return cls(writer, readers, stack.pop_all())
+
+    def write(self) -> AbstractAsyncContextManager["SqliteConnection"]:
+        """Give the writer, inside a transaction."""
         return self._writer.transaction()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[ThreadConnection]:
+    async def read(self) -> AsyncIterator["SqliteConnection"]:
+        """Give an idle reader, inside a transaction that sees one moment."""
         reader = await self._idle.get()
         try:
             async with reader.reading():
@@ -51,43 +79,149 @@ class SqliteEngine:
             self._idle.put_nowait(reader)
 
     async def close(self) -> None:
-        """Write the log back into the file, and let the next process in."""
-        for reader in self._readers:
-            await reader.close()
-        await self._writer.checkpoint()
-        await self._writer.close()
-        for engine in self._engines:
-            engine.dispose()
-        self._lock.release()
+        """Close the readers, write the log back into the file, close the writer, and release the lock."""
+        await self._cleanup.aclose()
 
 
-def path_of(url: str) -> Path:
-    """The file that `sqlite:///relative.db` or `sqlite:////absolute.db` names."""
-    name = sa.make_url(url).database
-    if not name or name == ":memory:":
-        raise Unavailable("SQLite needs a file: DATABASE_URL=sqlite:///easel.db, for instance.")
-    return Path(name)
+@dataclass(frozen=True, slots=True)
+class FetchedRows:
+    """The rows of one statement, fetched in the connection's thread. Implements `connection.Rows`."""
+
+    rows: Sequence[sa.Row[*tuple[Any, ...]]]
+    rowcount: int
+
+    def __iter__(self) -> Iterator[sa.Row[*tuple[Any, ...]]]:
+        return iter(self.rows)
+
+    def first(self) -> sa.Row[*tuple[Any, ...]] | None:
+        return self.rows[0] if self.rows else None
+
+    def scalar_one(self) -> Any:
+        (row,) = self.rows
+        return row[0]
+
+    def scalar_one_or_none(self) -> Any:
+        return self.scalar_one() if self.rows else None
 
 
-def _engine(path: Path, *pragmas: str) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        isolation_level="AUTOCOMMIT",  # we say BEGIN ourselves
-        poolclass=sa.pool.NullPool,  # each thread keeps its one connection
-    )
+class SqliteConnection:
+    """One aiosqlite connection, with SQLAlchemy running in the connection's thread. Implements `connection.Connection`.
 
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+    A statement crosses to the thread once: SQLAlchemy compiles, executes and fetches there. SQLAlchemy's own aiosqlite
+    dialect crosses four times (cursor, execute, fetch, close), and its engine imports the ORM: measured here, 2.5 times
+    the CPU of a transaction and 12 MB (docs/design.md). Like that dialect, this class uses three private names of
+    aiosqlite (`_execute`, `_tx`, `_thread`), since no public call runs a function in the thread.
+    """
 
-    return engine
+    _sqlalchemy: sa.Connection  # used in the thread alone, as are _begin and _has_begun
+
+    def __init__(self, engine: sa.Engine, begin: str) -> None:
+        self._engine = engine
+        self._begin = begin
+        self._has_begun = False
+        self._driver = aiosqlite.Connection(self._connect, iter_chunk_size=64)
+        # A process that ends without closing its database must not wait for this thread for ever.
+        self._driver._thread.daemon = True
+
+    @classmethod
+    async def open(cls, engine: sa.Engine, begin: str) -> "SqliteConnection":
+        """Connect to the engine's file. Raises `Unavailable` or `Fault`.
+
+        `begin` opens each transaction, e.g. `BEGIN IMMEDIATE`.
+        """
+        connection = cls(engine, begin)
+        with translate_errors():
+            await connection._driver
+        return connection
+
+    @property
+    def dialect(self) -> sa.Dialect:
+        return self._engine.dialect
+
+    async def execute(self, statement: sa.Executable, parameters: Parameters | None = None) -> FetchedRows:
+        """Run one statement; the first statement of a transaction also begins the transaction."""
+        return await self._run_in_transaction(lambda connection: _fetch(connection.execute(statement, parameters)))
+
+    async def exec_driver_sql(self, statement: str) -> FetchedRows:
+        """Run one statement exactly as written."""
+        return await self._run_in_transaction(lambda connection: _fetch(connection.exec_driver_sql(statement)))
+
+    async def run_sync(self, work: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Call a function with the SQLAlchemy connection, in the thread."""
+        return await self._run_in_transaction(lambda connection: work(connection, *arguments, **options))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["SqliteConnection"]:
+        """Commit at the end, roll back on any error. Raises `Unavailable` when the commit fails."""
+        try:
+            yield self
+            with translate_errors():
+                await self._run(self._commit)
+        except BaseException:
+            # The thread runs calls in order: the next transaction cannot begin before this rollback.
+            self._post(self._roll_back)
+            raise
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator["SqliteConnection"]:
+        """Roll back at the end, without waiting: a reading has nothing to lose."""
+        try:
+            yield self
+        finally:
+            self._post(self._roll_back)
+
+    async def checkpoint(self) -> None:
+        """Write the log back into the file, unless another process reads the file."""
+        with suppress(sa.exc.SQLAlchemyError):
+            await self._run(lambda: self._sqlalchemy.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+    async def close(self) -> None:
+        """Roll back, close the connection, and end the thread."""
+        await self._run(self._close)
+        await self._driver.close()
+
+    async def _run_in_transaction(self, work: Callable[[sa.Connection], T]) -> T:
+        def call() -> T:
+            if not self._has_begun:
+                self._sqlalchemy.exec_driver_sql(self._begin)
+                self._has_begun = True
+            return work(self._sqlalchemy)
+
+        return await self._run(call)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        """Call a function in the thread. The call runs to its end even when the caller is cancelled meanwhile."""
+        return cast(T, await self._driver._execute(work))  # type: ignore[no-untyped-call]  # aiosqlite's own
+
+    def _post(self, work: Callable[[], None]) -> None:
+        """Queue a call for the thread and do not wait. Awaiting here would let a cancelled task skip its rollback."""
+        self._driver._tx.put_nowait((None, work))
+
+    def _connect(self) -> sqlite3.Connection:
+        self._sqlalchemy = self._engine.connect()
+        return cast(sqlite3.Connection, self._sqlalchemy.connection.driver_connection)
+
+    def _commit(self) -> None:
+        if self._has_begun:
+            self._sqlalchemy.exec_driver_sql("COMMIT")
+            self._has_begun = False
+
+    def _roll_back(self) -> None:
+        if self._has_begun:
+            self._has_begun = False
+            with suppress(sa.exc.SQLAlchemyError):  # after some errors, SQLite has rolled back already
+                self._sqlalchemy.exec_driver_sql("ROLLBACK")
+
+    def _close(self) -> None:
+        self._roll_back()
+        self._sqlalchemy.close()
 
 
 class FileLock:
-    """Held from construction until `release`. Raises `DatabaseInUse` when another process holds it."""
+    """A lock on a file beside the database, held from construction until `release` or the end of the process.
+
+    Raises `DatabaseInUse` while another process holds the lock.
+    """
 
     def __init__(self, database: Path) -> None:
         self._file = open(f"{database}.lock", "ab")  # noqa: SIM115 - held while open
@@ -100,8 +234,36 @@ class FileLock:
             ) from error
 
     def release(self) -> None:
-        """Let the next process in. The file stays: removing it would let two processes lock two files."""
+        """Unlock. The file stays: after its removal two processes could lock two different files."""
         self._file.close()
+
+
+def parse_path(url: str) -> Path:
+    """Give the file of `sqlite:///relative.db` or `sqlite:////absolute.db`. Raises `Unavailable` without a file."""
+    name = sa.make_url(url).database
+    if not name or name == ":memory:":
+        raise Unavailable("SQLite needs a file: DATABASE_URL=sqlite:///easel.db, for instance.")
+    return Path(name)
+
+
+def _create_engine(path: Path, pragmas: Sequence[str]) -> sa.Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        isolation_level="AUTOCOMMIT",  # SqliteConnection sends BEGIN itself
+        poolclass=sa.pool.NullPool,  # each SqliteConnection keeps one connection
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine
+
+
+def _fetch(result: sa.CursorResult[Any]) -> FetchedRows:
+    count = result.rowcount
+    return FetchedRows(result.all() if result.returns_rows else (), count)
 
 
 def _lock(descriptor: int) -> None:

@@ -19,7 +19,7 @@ current_job: ContextVar[str] = ContextVar("current_job", default="")
 
 STANDARD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 # They tell of each request, with its address; our own events tell what it was for.
-NOISY_LOGGERS = ("aiohttp.access", "alembic", "httpcore", "httpx", "sqlalchemy.engine")
+NOISY_LOGGERS = ("aiohttp.access", "aiosqlite", "alembic", "httpcore", "httpx", "sqlalchemy.engine")
 
 
 @contextmanager

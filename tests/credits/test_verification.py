@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.jobs import JobState
 from bot.credits.verification import verify_ledger
-from bot.storage.sqlite import path_of
+from bot.storage.sqlite import parse_path
 from tests.credits.bench import CreditsBench
 from tests.fakes.samples import ANA
 from tests.storage.raw import execute
@@ -98,7 +98,7 @@ async def without_guards(town: CreditsBench, url: str, *statements: str) -> None
         off, on = "SET session_replication_role = replica", "SET session_replication_role = DEFAULT"
         await execute(town.database, off, *statements, on)
         return
-    with closing(sqlite3.connect(path_of(url))) as connection, connection:
+    with closing(sqlite3.connect(parse_path(url))) as connection, connection:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {name}")
         for statement in statements:

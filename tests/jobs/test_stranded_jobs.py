@@ -15,7 +15,7 @@ from bot.jobs import completion, delivery
 from bot.jobs.work import UsualTimes
 from bot.storage.jobs import JobStore
 from bot.storage.predictions import PredictionStore
-from bot.storage.sqlite_thread import ThreadConnection
+from bot.storage.sqlite import SqliteConnection
 from bot.storage.workers import WorkerStore
 from tests.bench import TIMEOUT_SECONDS, Bench
 from tests.fakes.clock import ManualClock, settle
@@ -70,14 +70,14 @@ async def test_a_commit_that_only_seemed_to_fail_is_not_done_twice(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection lost during COMMIT: it is written, and we are told that it is not."""
-    commit, write = ThreadConnection._commit, completion._write
+    commit, write = SqliteConnection._commit, completion._write
     is_closing, has_lied = threading.Event(), threading.Event()
 
     async def watched(*arguments: Any) -> None:
         is_closing.set()
         await write(*arguments)
 
-    def lying(self: ThreadConnection) -> None:
+    def lying(self: SqliteConnection) -> None:
         has_begun = self._has_begun
         commit(self)
         if is_closing.is_set() and has_begun and not has_lied.is_set():
@@ -85,7 +85,7 @@ async def test_a_commit_that_only_seemed_to_fail_is_not_done_twice(
             raise Unavailable("connection lost")
 
     monkeypatch.setattr(completion, "_write", watched)
-    monkeypatch.setattr(ThreadConnection, "_commit", lying)
+    monkeypatch.setattr(SqliteConnection, "_commit", lying)
 
     await bench.say("/imagine a fox")
     await bench.advance_time(10)
@@ -163,7 +163,7 @@ async def test_a_job_that_ends_while_recovery_looks_is_not_begun_again(
 async def test_an_ask_whose_caller_leaves_during_the_commit_is_still_worked_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop, commit, hold = asyncio.get_running_loop(), ThreadConnection._commit, Credits.hold
+    loop, commit, hold = asyncio.get_running_loop(), SqliteConnection._commit, Credits.hold
     is_held, has_left, is_written = threading.Event(), threading.Event(), threading.Event()
 
     async def noted(*arguments: Any) -> None:
@@ -174,7 +174,7 @@ async def test_an_ask_whose_caller_leaves_during_the_commit_is_still_worked_on(
         asking.cancel()
         has_left.set()
 
-    def overtaken(self: ThreadConnection) -> None:
+    def overtaken(self: SqliteConnection) -> None:
         is_the_ask = is_held.is_set() and not has_left.is_set()
         if is_the_ask:
             loop.call_soon_threadsafe(leave)
@@ -184,7 +184,7 @@ async def test_an_ask_whose_caller_leaves_during_the_commit_is_still_worked_on(
             is_written.set()
 
     monkeypatch.setattr(Credits, "hold", noted)
-    monkeypatch.setattr(ThreadConnection, "_commit", overtaken)
+    monkeypatch.setattr(SqliteConnection, "_commit", overtaken)
 
     asking = asyncio.create_task(bench.say("/imagine a fox", key="web:left"))
     await asyncio.gather(asking, return_exceptions=True)

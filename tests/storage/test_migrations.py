@@ -29,7 +29,7 @@ POSTGRESQL = (
 
 @asynccontextmanager
 async def opened_engine(url: str) -> AsyncIterator[ConnectedEngine]:
-    engine = connect(url, seconds_to_wait=5)
+    engine = await connect(url, seconds_to_wait=5)
     yield engine
     await engine.close()
 

@@ -4,13 +4,15 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 import pytest
 
 from bot.core.errors import DatabaseInUse, InternalError, LedgerTriggersMissing, Unavailable
 from bot.storage.database import Database
 from tests.storage.raw import execute
-from tests.storage.rows import a_job
+from tests.storage.rows import NOON, a_job
 
 
 @pytest.fixture
@@ -169,3 +171,47 @@ async def test_a_closed_database_is_unavailable(database: Database) -> None:
     with pytest.raises(Unavailable, match="starting or stopping"):
         async with database.write():
             pass
+
+
+FORGET_TO_CLOSE = """
+import asyncio, sys
+from bot.storage.database import Database
+
+async def main():
+    database = Database(sys.argv[1])
+    await database.open()
+    async with database.read() as tx:
+        await tx.jobs.get("none")
+    print("done")
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_that_never_closes_its_database_still_ends(file_url: str) -> None:
+    command = [sys.executable, "-c", FORGET_TO_CLOSE, file_url]
+
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True, timeout=30)
+
+    assert ended.stdout == "done\n"
+
+
+async def test_each_statement_crosses_to_the_thread_of_aiosqlite_once(
+    file_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(file_url)
+    await database.open()
+    crossings = []
+    cross: Any = aiosqlite.Connection._execute
+
+    def counted(self: aiosqlite.Connection, function: Any, *arguments: Any) -> Any:
+        crossings.append(function)
+        return cross(self, function, *arguments)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+    async with database.write() as tx:
+        await tx.jobs.add(a_job())
+        await tx.workers.record_heartbeat("worker", NOON)
+
+    assert len(crossings) == 3  # two statements and the commit
+    await database.close()
