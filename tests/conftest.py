@@ -35,6 +35,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addoption(f"--require-{need}", action="store_true", help=f"fail, rather than skip, without a {thing}")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return the number of worker processes of `-n auto`: one more than cores for the suite, none for a part of it.
+
+    Tests wait for sockets and timers, so one worker more than cores is busy. A person who names files reads the
+    output, and a start of workers would take longer than most files.
+    """
+    is_whole_suite = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return (os.cpu_count() or 1) + 1 if is_whole_suite else 0
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     for need in OPTIONAL_NEEDS:
         if report.skipped and need in report.keywords:
@@ -42,6 +52,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput"):
+        return  # the process that started the workers has every report, and the terminal
     for need, tests in skipped.items():
         if tests and is_required(need, session.config):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
