@@ -63,7 +63,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the ledger. Deltas in micros; `key` makes it unrepeatable."""
+    """One row of the ledger. Deltas in micros; the unique `key` refuses a second row of the same meaning."""
 
     account: str
     kind: EntryKind
@@ -73,6 +73,8 @@ class Entry:
     actor: str
     at: datetime
     job: str = ""
+    prediction: str = ""
+    """The lost run whose cost this row counts, where a second run replaced a failed one; else empty."""
     reason: str = ""
 
 

@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 
 BudgetObserver = Callable[[Sequence[Account], bool], None]
 
-LOST_RUN = "lost run"
-"""What the bot's budget says of a run that was followed by another; its prediction's id follows."""
-
 _SHARED_SCOPES = frozenset({"workspace", "bot"})
 """Budgets that are told of when they run out: a person's own limit is theirs alone to hear of."""
 
@@ -129,9 +126,8 @@ class Ledger:
         self, tx: Transaction, job: str, prediction: str, cost_micros: int, now: datetime
     ) -> None:
         """A run that failed and is followed by another costs the owner, not the person, whose hold stays as it is."""
-        await self._record_uncovered_cost(
-            tx, await tx.ledger.list_open_holds(job), cost_micros, f"{LOST_RUN} {prediction}", now
-        )
+        holds = await tx.ledger.list_open_holds(job)
+        await self._record_uncovered_cost(tx, holds, cost_micros, "lost run", now, prediction=prediction)
 
     async def _lock_holds(self, tx: Transaction, job: str) -> list[Hold]:
         """A job's open holds, their accounts locked in id order as `hold` does: else the two wait for each other."""
@@ -198,7 +194,14 @@ class Ledger:
         await self._record_uncovered_cost(tx, holds, over, "overrun", now)
 
     async def _record_uncovered_cost(
-        self, tx: Transaction, holds: Sequence[Hold], micros: int, what: str, now: datetime
+        self,
+        tx: Transaction,
+        holds: Sequence[Hold],
+        micros: int,
+        reason: str,
+        now: datetime,
+        *,
+        prediction: str = "",
     ) -> None:
         """Count against the bot's budget what no hold covers, all of it: it is spent, whether there is room or not.
 
@@ -210,13 +213,11 @@ class Ledger:
             if hold.account.scope != "bot" or micros <= 0:
                 continue
             budget = (await tx.ledger.lock_accounts([hold.account.id]))[hold.account.id]
-            key, missing = f"{what.replace(' ', '_')}:{hold.job}", micros - budget.available_micros
-            rows = [Entry(budget.id, EntryKind.EXPIRE, -micros, 0, key, "bot", now, hold.job, reason=what)]
+            key, missing = f"{reason.replace(' ', '_')}:{prediction or hold.job}", micros - budget.available_micros
+            row = Entry(budget.id, EntryKind.EXPIRE, -micros, 0, key, "bot", now, hold.job, prediction, reason)
+            rows = [row]
             if missing > 0:
-                rows.insert(
-                    0,
-                    Entry(budget.id, EntryKind.ADJUST, missing, 0, f"beyond:{key}", "bot", now, hold.job, reason=what),
-                )
+                rows.insert(0, replace(row, kind=EntryKind.ADJUST, balance_delta_micros=missing, key=f"beyond:{key}"))
             await tx.ledger.append(rows)
 
 

@@ -185,6 +185,7 @@ def _row_from_entry(entry: Entry) -> dict[str, Any]:
         "held_delta": entry.held_delta_micros,
         "key": entry.key,
         "actor": entry.actor,
+        "prediction": entry.prediction,
         "reason": entry.reason,
         "at": entry.at,
     }
@@ -199,6 +200,7 @@ def _entry_from_row(row: sa.Row[Any]) -> Entry:
         held_delta_micros=row.held_delta,
         key=row.key,
         actor=row.actor,
+        prediction=row.prediction,
         reason=row.reason,
         at=row.at,
     )

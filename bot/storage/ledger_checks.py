@@ -110,13 +110,12 @@ _COUNTED_UNLIKE_PAID = (
 # What runs cost at the backend is what the bot's budget counted: for those that jobs have, and for those given up.
 
 _bot_rows = (
-    sa.select(ledger.c.job, ledger.c.kind, ledger.c.balance_delta, ledger.c.reason)
+    sa.select(ledger.c.job, ledger.c.kind, ledger.c.balance_delta, ledger.c.prediction)
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .where(accounts.c.scope == "bot", ledger.c.job != "")
     .subquery()
 )
-_LOST = "lost run "
-_is_lost = _bot_rows.c.reason.like(f"{_LOST}%")
+_is_lost = _bot_rows.c.prediction != ""
 _counted = (
     sa.select(_bot_rows.c.job, (-_sum(_bot_rows.c.balance_delta)).label("micros"))
     .where(~_is_lost, _bot_rows.c.kind != EntryKind.ADJUST.value)
@@ -139,11 +138,10 @@ _COUNTED_UNLIKE_RUN = (
     .join_from(predictions, _by_run, _by_run.c.prediction == predictions.c.id)
     .where(_by_run.c.open == 0, _by_run.c.micros != _or_zero(predictions.c.cost_micros))
 )
-_lost_of = sa.func.substr(_bot_rows.c.reason, len(_LOST) + 1)
 _lost = (
-    sa.select(_lost_of.label("prediction"), (-_sum(_bot_rows.c.balance_delta)).label("micros"))
+    sa.select(_bot_rows.c.prediction, (-_sum(_bot_rows.c.balance_delta)).label("micros"))
     .where(_is_lost, _bot_rows.c.kind != EntryKind.ADJUST.value)
-    .group_by(_lost_of)
+    .group_by(_bot_rows.c.prediction)
     .subquery()
 )
 _LOST_UNLIKE_RUN = (

@@ -51,6 +51,7 @@ ledger = sa.Table(
     sa.Column("held_delta", Micros, nullable=False),
     sa.Column("key", Key, nullable=False),
     key("actor"),
+    key("prediction"),
     words("reason"),
     time("at"),
     sa.CheckConstraint(one_of("kind", EntryKind), name="ledger_kind"),

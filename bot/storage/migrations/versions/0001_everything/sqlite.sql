@@ -298,6 +298,7 @@ CREATE TABLE ledger (
 	held_delta BIGINT NOT NULL,
 	"key" TEXT NOT NULL,
 	actor TEXT DEFAULT '' NOT NULL,
+	prediction TEXT DEFAULT '' NOT NULL,
 	reason TEXT DEFAULT '' NOT NULL,
 	at DATETIME NOT NULL,
 	CONSTRAINT ledger_pkey PRIMARY KEY (id),
