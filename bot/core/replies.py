@@ -86,6 +86,14 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipient:
+    """The user for whom a platform streams a message. `workspace` is the user's own, also in a shared channel."""
+
+    user: str
+    workspace: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRef:
     """The address of one posted message, enough for any process to edit it later."""
 
@@ -94,6 +102,9 @@ class MessageRef:
     channel: str
     thread: str
     id: str
+    """The platform's id of the message; the destination's nonce while `unposted_for` is set."""
     token: str = ""
     """An interaction token while it lives; a secret, erased when it expires."""
     token_expires_at: datetime | None = None
+    unposted_for: Recipient | None = None
+    """Set until the first text arrives, where a platform creates a streamed message together with its first text."""

@@ -10,11 +10,14 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles i
 
 from bot.core.jobs import MessageState, PostedMessage
 from bot.core.json import JSON
-from bot.core.replies import MessageRef
+from bot.core.replies import MessageRef, Recipient
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import messages
 
-_ADDRESS = ("platform", "workspace", "channel", "thread", "message", "token", "token_expires_at")
+_ADDRESS = (
+    *("platform", "workspace", "channel", "thread", "message", "token", "token_expires_at"),
+    *("unposted_for", "unposted_for_workspace"),
+)
 _CHANGING = (*_ADDRESS, "state", "start", "end", "opening")
 _insert = insert(messages)
 _PUT = _insert.on_conflict_do_update(
@@ -39,6 +42,7 @@ _FORGET = (
     .where(sa.text("token <> ''"), messages.c.token_expires_at < bindparam("expired_before"))
     .values(token="")
 )
+_NO_RECIPIENT = Recipient("", "")
 
 
 class MessageStore:
@@ -52,9 +56,11 @@ class MessageStore:
         ref = message.ref
         address = {"platform": ref.platform, "workspace": ref.workspace, "channel": ref.channel, "thread": ref.thread}
         secret = {"message": ref.id, "token": ref.token, "token_expires_at": ref.token_expires_at}
+        recipient = ref.unposted_for or _NO_RECIPIENT
+        unposted = {"unposted_for": recipient.user, "unposted_for_workspace": recipient.workspace}
         text = {"start": message.start, "end": message.end, "opening": message.opening}
         part = {"job": message.job, "part": message.part, "state": message.state.value}
-        await self._run(_PUT, {**part, **address, **secret, **text})
+        await self._run(_PUT, {**part, **address, **secret, **unposted, **text})
 
     async def list_messages(self, job_id: str) -> list[PostedMessage]:
         """In order of their parts."""
@@ -96,6 +102,7 @@ def _message(row: sa.Row[Any]) -> PostedMessage:
             id=row.message,
             token=row.token,
             token_expires_at=row.token_expires_at,
+            unposted_for=Recipient(row.unposted_for, row.unposted_for_workspace) if row.unposted_for else None,
         ),
         state=MessageState(row.state),
         start=row.start,

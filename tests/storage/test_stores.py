@@ -8,7 +8,7 @@ from bot.core.errors import AlreadyClaimed
 from bot.core.ids import new_id
 from bot.core.invocations import Conversation, Turn, TurnRole
 from bot.core.jobs import MessageState, Output, PostedMessage
-from bot.core.replies import Button, MessageRef, Picture, Progress, Reply, Stage, Tone
+from bot.core.replies import Button, MessageRef, Picture, Progress, Recipient, Reply, Stage, Tone
 from bot.storage.database import Database
 from bot.storage.policies import Policy
 from bot.storage.web_page import PageMessage
@@ -90,6 +90,20 @@ async def test_messages_are_replaced_by_part_and_lose_their_tokens(database: Dat
         assert await tx.messages.erase_expired_tokens(after(901)) == 2
         assert [message.ref.token for message in await tx.messages.list_messages(job.id)] == ["", ""]
         assert await tx.messages.erase_expired_tokens(after(901)) == 0
+
+
+async def test_an_unposted_message_keeps_its_recipient_until_it_is_posted(database: Database) -> None:
+    job = a_job()
+    ref = MessageRef("slack", "T1", "C1", "1.5", f"{job.id}:0", unposted_for=Recipient("U1", "T2"))
+    unposted = PostedMessage(job.id, 0, ref)
+    posted = replace(unposted, ref=replace(ref, id="2.5", unposted_for=None))
+    async with database.write() as tx:
+        await tx.jobs.add(job)
+
+    for message in (unposted, posted):
+        async with database.write() as tx:
+            await tx.messages.put(message)
+            assert await tx.messages.list_messages(job.id) == [message]
 
 
 async def test_policies_of_a_workspace_and_of_the_bot(database: Database) -> None:

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from bot.core.clock import Clock
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageFull, MessageLimits
-from bot.core.replies import MessageRef, Reply, Tone
+from bot.core.replies import MessageRef, Recipient, Reply, Tone
 from bot.platforms.slack.ephemeral import SlackEphemeralReplies
 from bot.platforms.slack.errors import UNREACHABLE_CODES, SlackErrors
 from bot.platforms.slack.installations import NAME, SlackTeams
@@ -24,9 +24,9 @@ from bot.platforms.slack.messages import (
 from bot.platforms.slack.mrkdwn import cut_unstable_end, neutralize_mentions
 from bot.platforms.slack.pacing import APPEND_STREAM, POST_MESSAGE, STOP_STREAM, UPDATE_MESSAGE, SlackPacer
 from bot.platforms.slack.status import SlackStatuses
-from bot.platforms.slack.streams import SlackStreams, StreamRecipient
+from bot.platforms.slack.streams import SlackStreams
 from bot.platforms.slack.tasks import Tasks
-from bot.platforms.slack.unconfirmed_posts import METADATA_EVENT_TYPE, WAITING_PREFIX, UnconfirmedPosts, parse_nonce
+from bot.platforms.slack.unconfirmed_posts import METADATA_EVENT_TYPE, UnconfirmedPosts
 from bot.platforms.slack.uploads import PathOf, SlackUploads
 from bot.platforms.slack.web_api import UNINSTALLED_CODES, CallRefused, CallUnclear, SlackWebApi, ignore_refusal
 from bot.storage.database import Database
@@ -112,7 +112,7 @@ class SlackPlatform:
     async def delete(self, message: MessageRef) -> None:
         """Take a message away, with its files. Harmless when it is gone, or was never there."""
         self.streams.forget(message)
-        if message.id.startswith(WAITING_PREFIX):
+        if message.unposted_for is not None:
             self.statuses.clear(message, is_posted=False)
             return
         try:
@@ -128,7 +128,7 @@ class SlackPlatform:
             stream = self.streams.get(message)
             if stream is not None and not stream.is_over:
                 pacer.next_method = APPEND_STREAM
-            elif not message.id.startswith(WAITING_PREFIX):
+            elif message.unposted_for is None:
                 pacer.next_method = pacer.final_method = UPDATE_MESSAGE
         return pacer
 
@@ -150,15 +150,16 @@ class SlackPlatform:
             return destination.placeholder
         if not (destination.is_streamed and place.thread and self.streams.is_available(place.workspace)):
             return await self._plain(place, reply, destination.nonce, is_growing=destination.is_streamed)
-        user = destination.user
+        recipient = Recipient(destination.user.id, destination.user.workspace)
         waiting = MessageRef(
             NAME,
             place.workspace,
             place.channel,
             place.thread,
-            WAITING_PREFIX.join(("", user.id, user.workspace, destination.nonce)),
+            destination.nonce,
+            unposted_for=recipient,
         )
-        return await self._show_waiting(waiting, reply) or waiting
+        return await self._show_waiting(waiting, recipient, reply) or waiting
 
     async def _plain(self, place: MessageRef, reply: Reply, nonce: str, *, is_growing: bool = False) -> MessageRef:
         """An ordinary message. One that will be edited holds less than one that stays as it is."""
@@ -197,8 +198,8 @@ class SlackPlatform:
     # Editing.
 
     async def _show(self, message: MessageRef, reply: Reply) -> MessageRef | None:
-        if message.id.startswith(WAITING_PREFIX):
-            return await self._show_waiting(message, reply)
+        if message.unposted_for is not None:
+            return await self._show_waiting(message, message.unposted_for, reply)
         if (stream := self.streams.get(message)) is not None:
             is_at_rest = await self.streams.update(stream, reply, self.pacer(message))
             if reply.tone in (Tone.DONE, Tone.ERROR) and not is_at_rest:
@@ -211,9 +212,9 @@ class SlackPlatform:
         await self._update(message, reply)
         return None
 
-    async def _show_waiting(self, message: MessageRef, reply: Reply) -> MessageRef | None:
+    async def _show_waiting(self, message: MessageRef, recipient: Recipient, reply: Reply) -> MessageRef | None:
         """A status while there are no words; with the first a stream, or an ordinary message if those are the last."""
-        nonce, is_whole = parse_nonce(message), reply.tone is not Tone.WORKING
+        nonce, is_whole = message.id, reply.tone is not Tone.WORKING
         text = neutralize_mentions(reply.text) if is_whole else cut_unstable_end(neutralize_mentions(reply.text))
         if not text.strip() and not is_whole:
             self.statuses.show(message, reply.progress)
@@ -221,9 +222,9 @@ class SlackPlatform:
         if self._lost.is_from_previous_process(nonce) and (found := await self._found(message, reply, text)):
             return found
         if is_whole:
-            return await self._say_whole(message, reply, nonce)
+            return await self._say_whole(message, recipient, reply)
         try:
-            started = await self.streams.start(message, _recipient(message), text)
+            started = await self.streams.start(message, recipient, text)
         except CallUnclear:
             if (found := await self._found(message, reply, text)) is None:
                 raise
@@ -241,18 +242,18 @@ class SlackPlatform:
             await self._update(orphan, replace(reply, text=text))
         return orphan
 
-    async def _say_whole(self, message: MessageRef, reply: Reply, nonce: str) -> MessageRef:
+    async def _say_whole(self, message: MessageRef, recipient: Recipient, reply: Reply) -> MessageRef:
         """A text that is complete. A channel takes one post a second: when that is used up, a short stream does it."""
         text = neutralize_mentions(reply.text)
         if text.strip() and not self._calls.rate_limits.get(message.workspace, POST_MESSAGE, message.channel).is_ready(
             0.1
         ):
-            started = await self.streams.start(message, _recipient(message), text)
+            started = await self.streams.start(message, recipient, text)
             if started is not None:
                 self.statuses.clear(message, is_posted=True)
                 await self._show(started, reply)
                 return started
-        ref = await self._plain(message, reply, nonce)
+        ref = await self._plain(message, reply, message.id)
         if reply.tone in (Tone.DONE, Tone.ERROR):
             self.statuses.end_session(message)
         return ref
@@ -291,11 +292,6 @@ class SlackPlatform:
             )
             self.statuses.end_session(message)
             await self._calls.call(message.workspace, UPDATE_MESSAGE, **content)
-
-
-def _recipient(waiting: MessageRef) -> StreamRecipient:
-    _, user, team, *_ = waiting.id.split(WAITING_PREFIX)
-    return StreamRecipient(user, team)
 
 
 def _place(destination: Destination) -> MessageRef:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.core.clock import Clock
 from bot.core.platform import MessageFull
-from bot.core.replies import MessageRef, Reply, Tone
+from bot.core.replies import MessageRef, Recipient, Reply, Tone
 from bot.platforms.slack.messages import render_blocks, render_fallback_text, render_footer
 from bot.platforms.slack.mrkdwn import cut_unstable_end, neutralize_mentions
 from bot.platforms.slack.pacing import APPEND_STREAM, START_STREAM, STOP_STREAM, UPDATE_MESSAGE, SlackPacer
@@ -55,14 +55,6 @@ class SlackStream:
     is_full_reported: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRecipient:
-    """Who asked: Slack wants to know whom a stream is for. `team` is their own workspace."""
-
-    user: str
-    team: str
-
-
 class SlackStreams:
     """All live streams of this process."""
 
@@ -80,7 +72,7 @@ class SlackStreams:
         """Whether streams are to be had in that workspace, as far as is known."""
         return self._clock.monotonic() >= self._unavailable_until.get(team, float("-inf"))
 
-    async def start(self, place: MessageRef, to: StreamRecipient, text: str) -> MessageRef | None:
+    async def start(self, place: MessageRef, recipient: Recipient, text: str) -> MessageRef | None:
         """A new stream in the thread of `place` that shows `text`; None where streams are not to be had just now.
 
         Raises `CallRefused` where nothing can be posted at all.
@@ -94,7 +86,7 @@ class SlackStreams:
         try:
             answer = await self._calls.call(
                 team, START_STREAM, channel=place.channel, thread_ts=place.thread or None, markdown_text=text,
-                recipient_user_id=to.user, recipient_team_id=to.team,
+                recipient_user_id=recipient.user, recipient_team_id=recipient.workspace,
             )  # fmt: skip
         except CallRefused as error:
             if error.code in _NOT_TO_BE_HAD:

@@ -13,9 +13,6 @@ from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 
-WAITING_PREFIX = "~"
-"""A message that is to be streamed, and has no words yet, has an id that says for whom: `~user~their team~nonce`."""
-
 METADATA_EVENT_TYPE = "easel_message"
 _LOST_SECONDS = 60.0
 
@@ -49,7 +46,7 @@ class UnconfirmedPosts:
         What any job shows is known by the database, and is none.
         """
         team = await self._teams.get(waiting.workspace)
-        for message in await self._said_since(waiting, parse_nonce(waiting)):
+        for message in await self._said_since(waiting, waiting.id):
             words = _letters(str(message.get("text") or ""))
             is_ours = team is not None and message.get("bot_id") == team.bot_id and not message.get("metadata")
             if not (is_ours and words and _letters(text).startswith(words)):
@@ -57,7 +54,7 @@ class UnconfirmedPosts:
             async with self._database.read() as tx:
                 if await tx.messages.find_job(NAME, waiting.channel, str(message["ts"])) is None:
                     log.info("slack.stream_found", extra={"ts": message["ts"]})
-                    return replace(waiting, id=str(message["ts"]))
+                    return replace(waiting, id=str(message["ts"]), unposted_for=None)
         return None
 
     async def _said_since(self, place: MessageRef, nonce: str) -> list[dict[str, Any]]:
@@ -69,11 +66,6 @@ class UnconfirmedPosts:
         where |= {"limit": 100, "include_all_metadata": True}
         answer = await ignore_refusal(self._calls.call(place.workspace, method, **where)) or {}
         return list(answer.get("messages") or ())
-
-
-def parse_nonce(waiting: MessageRef) -> str:
-    """What the message will be found by, should nobody hear that it was posted."""
-    return "".join(waiting.id.split(WAITING_PREFIX, 3)[3:])
 
 
 def _letters(text: str) -> str:

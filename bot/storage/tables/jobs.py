@@ -116,6 +116,8 @@ messages = sa.Table(
     key("message"),
     sa.Column("token", sa.Text, nullable=False, server_default=""),  # a secret, erased when it expires
     time("token_expires_at", is_optional=True),
+    key("unposted_for"),  # the user, while the message is not posted because no text has arrived
+    key("unposted_for_workspace"),
     json_column("stream", default="{}"),  # what a platform wrote down to go on with it after a crash
     key("state"),
     count("start"),

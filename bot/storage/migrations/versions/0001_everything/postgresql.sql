@@ -373,6 +373,8 @@ CREATE TABLE messages (
 	message TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	token TEXT DEFAULT '' NOT NULL,
 	token_expires_at TIMESTAMP WITH TIME ZONE,
+	unposted_for TEXT COLLATE "C" DEFAULT '' NOT NULL,
+	unposted_for_workspace TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	stream JSON DEFAULT '{}' NOT NULL,
 	state TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	start INTEGER DEFAULT '0' NOT NULL,

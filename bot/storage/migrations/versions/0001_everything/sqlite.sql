@@ -373,6 +373,8 @@ CREATE TABLE messages (
 	message TEXT DEFAULT '' NOT NULL,
 	token TEXT DEFAULT '' NOT NULL,
 	token_expires_at DATETIME,
+	unposted_for TEXT DEFAULT '' NOT NULL,
+	unposted_for_workspace TEXT DEFAULT '' NOT NULL,
 	stream JSON DEFAULT '{}' NOT NULL,
 	state TEXT DEFAULT '' NOT NULL,
 	start INTEGER DEFAULT '0' NOT NULL,
