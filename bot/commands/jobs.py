@@ -45,8 +45,8 @@ class WorkspaceJobs(Command):
 
 
 def _format_line(n: int, job: Job, services: Services) -> str:
-    words = str(job.options.get("prompt") or job.options.get("message") or job.options.get("question") or "")
-    words = "a private ask" if job.is_private else f"“{words[:60]}{'…' if len(words) > 60 else ''}”"
+    text = job.request_text
+    words = "a private ask" if job.is_private else f"“{text[:60]}{'…' if len(text) > 60 else ''}”"
     minutes, seconds = divmod(max(int((services.jobs.now() - job.created_at).total_seconds()), 0), 60)
     span = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     state = "runs" if job.state is JobState.RUNNING else "waits"
@@ -87,8 +87,8 @@ def _format_list(jobs: list[Job]) -> Reply:
 
 
 def _shorten_request(job: Job) -> str:
-    words = str(job.options.get("prompt") or job.options.get("message") or job.options.get("question") or "")
-    return words if len(words) <= 60 else f"{words[:57]}…"
+    text = job.request_text
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 # MERGED /cancel: stop what is running.

@@ -76,6 +76,11 @@ class Job:
     reuses: str = ""
     """The finished job whose result answers this job for nothing."""
 
+    @property
+    def request_text(self) -> str:
+        """The words of the request: the prompt, the chat message or the question about a picture; empty without any."""
+        return str(self.options.get("prompt") or self.options.get("message") or self.options.get("question") or "")
+
 
 @dataclass(frozen=True, slots=True)
 class PredictionRecord:

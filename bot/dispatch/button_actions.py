@@ -12,8 +12,8 @@ from bot.core.jobs import Job
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Button, MessageRef, Reply
-from bot.dispatch.declaration import Services
-from bot.dispatch.forms import FormDraft, OptionValue
+from bot.dispatch.declaration import OptionValue, Services
+from bot.dispatch.forms import FormDraft
 from bot.dispatch.notices import Notices
 from bot.dispatch.parsing import find_command
 from bot.dispatch.roles import Authorizer
@@ -114,8 +114,7 @@ class ButtonActions:
         thanks = Reply(text="Thank you. The moderators have been told.", is_private=True)
         if not await self.services.moderation.record_report(press.user, job.id):
             return thanks
-        words = str(job.options.get("prompt") or job.options.get("message") or job.options.get("question") or "")
-        told = f"{press.user.name} reported what /{job.command} made for {job.user.name}: “{words[:300]}”"
+        told = f"{press.user.name} reported what /{job.command} made for {job.user.name}: “{job.request_text[:300]}”"
         buttons = (Button("show", "Show", job.id), Button("delete", "Take down", job.id))
         where = (job.channel.platform, job.channel.workspace)
         if await self.notices.notify_moderators(*where, Reply(text=told, buttons=buttons)):

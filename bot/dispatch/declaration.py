@@ -43,8 +43,8 @@ from bot.moderation.moderation import Moderation
 REQUIRED: Any = dataclasses.MISSING
 """The default of an option that must be given."""
 
-File = Attachment | Link
-"""What a file option holds: something attached, or a link to fetch."""
+OptionValue = str | int | float | bool
+"""A value of an option as a platform delivers it, before `forms.fill_form` checks it."""
 
 
 PersonOption = NewType("PersonOption", str)
@@ -68,6 +68,10 @@ class OptionKind(StrEnum):
     PERSON = "person"
     ROLE = "role"
     CHANNEL = "place"
+
+
+MAX_CHOICES = 25
+"""Suggestions for one option; Discord takes no more (docs.discord.com, application command option choices)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +251,6 @@ class Services:
 
 
 # MERGED Suggestions while somebody types; from memory only, since a platform waits for them.
-
-MAX_CHOICES = 25
 
 
 def models_for(task: Task) -> Autocomplete:

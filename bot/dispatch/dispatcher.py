@@ -12,8 +12,8 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch import confirmation
 from bot.dispatch.button_actions import ButtonActions, ButtonPress
 from bot.dispatch.confirmation import Confirmations
-from bot.dispatch.declaration import Services
-from bot.dispatch.forms import FormDraft, OptionValue, fill_form
+from bot.dispatch.declaration import OptionValue, Services
+from bot.dispatch.forms import FormDraft, fill_form
 from bot.dispatch.notices import Notices
 from bot.dispatch.parsing import find_command
 from bot.dispatch.roles import Authorizer

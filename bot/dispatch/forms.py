@@ -7,9 +7,7 @@ from typing import Any
 
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation, Link
-from bot.dispatch.declaration import Command, Declaration, Option, OptionKind
-
-OptionValue = str | int | float | bool
+from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, OptionValue
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from bot.core.errors import BadOption, UnknownName
-from bot.dispatch.declaration import Command, Declaration, Option, OptionKind
+from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, OptionValue
 
 Menu = Sequence[type[Command]]
-OptionValue = str | int | float | bool
 
 _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»"}
 _FLAG = re.compile(r"(?:--|—|–)([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)

@@ -13,11 +13,10 @@ from bot.core.people import Channel, Rank, User
 from bot.core.platform_syntax import EVERYONE, format_channel, format_role, get_platform_syntax, is_platform_id
 from bot.core.replies import Reply
 from bot.credits.policies import PolicyTarget
-from bot.dispatch.declaration import Choice, Services
+from bot.dispatch.declaration import MAX_CHOICES, Choice, Services
 from bot.moderation.settings import WorkspaceSettings, format_setting_key
 
 _LANGUAGE = re.compile(r"[^\W\d_][\w '()-]{1,39}")
-MAX_CHOICES = 25
 
 
 async def get_settings(services: Services, user: User) -> WorkspaceSettings:

@@ -122,8 +122,7 @@ def _format_request(job: Job, model: Model) -> str:
     """Who asked, and what. A chat answers words that stand above it anyway."""
     if model.task is Task.CHAT:
         return ""
-    words = str(job.options.get("prompt") or job.options.get("question") or "")
-    return " ".join(sanitize_text(f"{job.user.name}: /{job.command} {words}").split())
+    return " ".join(sanitize_text(f"{job.user.name}: /{job.command} {job.request_text}").split())
 
 
 def _format_free_reason(job: Job) -> str:

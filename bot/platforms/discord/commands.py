@@ -15,9 +15,9 @@ from bot.core.people import Channel, User
 from bot.core.platform import MessageLost
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import get_form_option_names
-from bot.dispatch.declaration import Declaration, Services
+from bot.dispatch.declaration import Declaration, OptionValue, Services
 from bot.dispatch.dispatcher import format_error
-from bot.dispatch.forms import FormDraft, OptionValue
+from bot.dispatch.forms import FormDraft
 from bot.dispatch.parsing import find_command
 from bot.platforms.discord.channels import NAME, build_reply_thread_id, is_direct
 from bot.platforms.discord.chat import can_open_thread, open_thread

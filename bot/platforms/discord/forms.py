@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from bot.core.replies import Reply, Tone
-from bot.dispatch.declaration import Declaration, Option, OptionKind, Services
-from bot.dispatch.forms import FormDraft, OptionValue
+from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue, Services
+from bot.dispatch.forms import FormDraft
 from bot.platforms.discord.registration import Payload
 
 MAX_FIELDS = 5

@@ -13,8 +13,7 @@ from discord.http import Route
 
 from bot.core.invocations import Attachment
 from bot.core.people import Rank
-from bot.dispatch.declaration import Declaration, Option, OptionKind
-from bot.dispatch.forms import OptionValue
+from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue
 from bot.dispatch.parsing import Menu
 
 _FILE = Path(__file__).with_name("translations.toml")

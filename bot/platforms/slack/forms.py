@@ -8,8 +8,8 @@ from typing import Any
 from bot.core.errors import BadOption, UserError
 from bot.core.invocations import Attachment, Invocation
 from bot.core.people import Channel, User
-from bot.dispatch.declaration import Declaration, Option, OptionKind, Services
-from bot.dispatch.forms import OptionValue, fill_form
+from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue, Services
+from bot.dispatch.forms import fill_form
 from bot.dispatch.parsing import Menu, find_command
 from bot.platforms.slack.installations import NAME
 from bot.platforms.slack.messages import Block, render_plain_text

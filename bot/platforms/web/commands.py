@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.core.people import Channel, User
-from bot.dispatch.declaration import Declaration, Option, Services
+from bot.dispatch.declaration import MAX_CHOICES, Declaration, Option, OptionValue, Services
 from bot.dispatch.parsing import Menu, find_command, parse_command
-from bot.platforms.web.request_parsing import MessageRequest, Value
-
-PLAIN_WORDS_GO_TO = "chat"
+from bot.dispatch.plain_text import DEFAULT_COMMAND
+from bot.platforms.web.request_parsing import MessageRequest
 
 
 def menu_to_json(menu: Menu) -> JSON:
     """Every command with what its form needs, in the menu's order."""
     commands: list[JSON] = [_declaration_to_json(form.declaration) for form in menu]
-    return {"commands": commands, "plain": PLAIN_WORDS_GO_TO}
+    return {"commands": commands, "plain": DEFAULT_COMMAND}
 
 
 def build_invocation(ask: MessageRequest, menu: Menu, user: User, channel: Channel) -> Invocation:
@@ -42,25 +41,28 @@ def format_files_note(ask: MessageRequest) -> str:
 
 
 def list_suggestions(services: Services, command: str, option: str, typed: str) -> list[JSON]:
-    """Suggestions for one option, at most 25; none for an option that has none or is unknown."""
+    """Suggestions for one option, at most `MAX_CHOICES`; none for an option that has none or is unknown."""
     form = next((form for form in services.menu if form.declaration.name == command), None)
     declared = form.declaration.option(option) if form else None
     if declared is None or declared.autocomplete is None:
         return []
-    return [{"label": choice.label, "value": choice.value} for choice in declared.autocomplete(services, typed)[:25]]
+    return [
+        {"label": choice.label, "value": choice.value}
+        for choice in declared.autocomplete(services, typed)[:MAX_CHOICES]
+    ]
 
 
-def _parse_command(ask: MessageRequest, menu: Menu) -> tuple[str, Mapping[str, Value]]:
+def _parse_command(ask: MessageRequest, menu: Menu) -> tuple[str, Mapping[str, OptionValue]]:
     """The typed command, with what was chosen in its form laid over what was typed."""
     if ask.text.lstrip().startswith("/"):
         call = parse_command(ask.text, menu)
         return call.command, {**call.options, **ask.options}
     # Plain words are never searched for options: "what does --count do?" is a question.
-    words = find_command(menu, PLAIN_WORDS_GO_TO).declaration.words_option
-    return PLAIN_WORDS_GO_TO, {words.name if words else "message": ask.text, **ask.options}
+    words = find_command(menu, DEFAULT_COMMAND).declaration.words_option
+    return DEFAULT_COMMAND, {words.name if words else "message": ask.text, **ask.options}
 
 
-def _quote(value: Value) -> str:
+def _quote(value: OptionValue) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return f'"{text}"' if any(sign.isspace() for sign in text) else text
 

@@ -9,14 +9,13 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 
 from bot.core.invocations import Attachment
+from bot.dispatch.declaration import OptionValue
 
 JSON_BYTES = 64 * 1024
 UPLOAD_BYTES = 25 * 1024 * 1024
 _MAX_FILES = 4
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-Value = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class MessageRequest:
     channel: str
     request_id: str
     text: str
-    options: Mapping[str, Value]
+    options: Mapping[str, OptionValue]
     files: Mapping[str, Attachment] = field(default_factory=dict)
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from bot.commands import MENU
 from bot.core.replies import Button, Picture, Progress, Reply, Stage, Tone
-from bot.dispatch.declaration import Command
-from bot.dispatch.forms import FormDraft, OptionValue
+from bot.dispatch.declaration import Command, OptionValue
+from bot.dispatch.forms import FormDraft
 from bot.platforms.discord.forms import parse_form, quote_form_input, render_modal
 from bot.platforms.discord.messages import (
     add_ask_button,
