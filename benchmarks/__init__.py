@@ -1,1 +1,1 @@
-"""One script for each figure; `python -m benchmarks.NAME` prints it. What was seen is in RESULTS.md."""
+"""Scripts that measure: `python -m benchmarks.NAME` prints figures, and RESULTS.md keeps the figures seen."""

@@ -1,10 +1,10 @@
-"""Acknowledging on Discord: 50 commands a second while 500 pictures are being painted, 100 ms round trip.
+"""Measure acknowledgements on Discord: 50 commands a second beside 500 running pictures, 100 ms round trip.
 
     python -m benchmarks.discord_ack [--runs 3] [--in-flight 500]
 
-The local Discord, which measures, and the bot have a process each. From the person's act until the acknowledgement has
-arrived there is one round trip: 50 ms through the gateway, 50 ms back. Baseline in the same run: a bare discord.py bot
-that defers and does nothing else.
+The Discord emulator measures; the emulator and the bot have a process each. One round trip lies between a person's act
+and the arrival of the acknowledgement: 50 ms through the gateway, 50 ms back. Baseline in the same run: a bare
+discord.py bot whose only action is to defer.
 """
 
 import argparse
@@ -52,13 +52,13 @@ BOTS = ("bare", "easel")
 PATIENCE_SECONDS = 60.0
 
 
-# The bots, each in a process of its own: they obey the lines they read, and tell how they fared at the end.
+# The bots, each in its own process: a bot obeys lines from standard input and reports its load at the end.
 
 
 @dataclass(frozen=True)
 class BotMeasurement:
-    """How late the loop ran what was due, in seconds; of each second, how much CPU it took, and how long the loop's
-    thread was kept waiting for a core by others; runs at the backend.
+    """The load of one bot: delays of the event loop in seconds, CPU seconds per second, seconds per second in which
+    the loop's thread waited for a core, and runs at the backend.
     """
 
     lag_p99_seconds: float
@@ -69,7 +69,7 @@ class BotMeasurement:
 
 
 class PaintingBackend(ScriptedBackend):
-    """Paints in a second, and an endless picture for ever."""
+    """A backend whose pictures take one second, and whose endless picture never finishes."""
 
     async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
         run = self.runs[backend_id]
@@ -87,7 +87,7 @@ class PaintingBackend(ScriptedBackend):
 
 
 async def run_easel_bot(api_url: str, gateway_url: str, guild: str) -> BotMeasurement:
-    """The whole bot, with SQLite."""
+    """Run the whole bot on SQLite."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(_env_file=None).model_copy(
             update={
@@ -113,7 +113,7 @@ async def run_easel_bot(api_url: str, gateway_url: str, guild: str) -> BotMeasur
 
 
 async def run_bare_bot(api_url: str, gateway_url: str, _: str) -> BotMeasurement:
-    """What a bot at least has to do."""
+    """Run a bot that only defers."""
     use_api(api_url)
     use_gateway(gateway_url)
     client = discord.Client(intents=discord.Intents(guilds=True))
@@ -134,7 +134,7 @@ async def run_bare_bot(api_url: str, gateway_url: str, _: str) -> BotMeasurement
 
 
 async def serve_commands(backend: PaintingBackend | None) -> BotMeasurement:
-    """Begin to measure at a line, and tell at the end of the input."""
+    """Start measuring at the first input line, and print the load at the end of the input."""
     loop, lags = asyncio.get_running_loop(), [0.0]
     watching = asyncio.create_task(watch_lag(lags))
     await loop.run_in_executor(None, sys.stdin.readline)
@@ -149,26 +149,26 @@ async def serve_commands(backend: PaintingBackend | None) -> BotMeasurement:
 
 
 def read_core_wait_seconds() -> float:
-    """Seconds in which the main thread could have run, and did not; nan where /proc does not tell."""
+    """Return the seconds in which the main thread was ready but not running; nan without /proc."""
     with suppress(OSError):
         return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
     return float("nan")
 
 
 async def watch_lag(lags: list[float], every: float = 0.01) -> None:
-    """Write down again and again how late the loop runs what is due."""
+    """Record the delay of the event loop again and again."""
     while True:
         due = time.perf_counter() + every
         await asyncio.sleep(every)
         lags.append(time.perf_counter() - due)
 
 
-# Discord's side, which measures.
+# The emulator's side, which measures.
 
 
 @dataclass(frozen=True)
 class AckMeasurement:
-    """Seconds from each act to its acknowledgement; `lags` are of Discord's own loop, which it cannot be blamed for."""
+    """Seconds from each act to the acknowledgement. `lags` are delays of the emulator's own loop, not the bot's."""
 
     delay_seconds: Sequence[float]
     lag_seconds: Sequence[float]
@@ -194,7 +194,7 @@ class AckMeasurement:
 
 
 class AckPeople:
-    """People in channels who ask one after the other."""
+    """Discord with people in channels, who ask in turn."""
 
     def __init__(self, emulator: DiscordEmulator) -> None:
         self.emulator = emulator
@@ -208,7 +208,7 @@ class AckPeople:
         return await self.people[n % PEOPLE].use_command("imagine", {"prompt": prompt}, channel=channel)
 
     async def ask_steadily(self, times: int, prompt: str) -> list[DiscordInteractionState]:
-        """At `PER_SECOND`, whatever becomes of those before; gives them when all are acknowledged."""
+        """Ask `times` times at `PER_SECOND`, without waiting for earlier asks; return all once acknowledged."""
         began, asked = time.perf_counter(), []
         for n in range(times):
             await asyncio.sleep(began + n / PER_SECOND - time.perf_counter())
@@ -220,7 +220,7 @@ class AckPeople:
 
 @asynccontextmanager
 async def run_bot_process(name: str, town: AckPeople) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A bot that is connected, whose commands are known."""
+    """Start a bot; return once the bot is connected and Discord knows the commands."""
     pipe = asyncio.subprocess.PIPE
     emulator = town.emulator
     addresses = (emulator.api_url, emulator.gateway_url, str(town.guild.id))
@@ -237,7 +237,7 @@ async def run_bot_process(name: str, town: AckPeople) -> AsyncIterator[asyncio.s
 
 
 async def measure(name: str, in_flight: int) -> AckMeasurement:
-    """One bot, on a Discord of its own."""
+    """Measure one bot on a fresh emulator."""
     async with DiscordEmulator(
         latency_seconds=ROUND_TRIP_SECONDS, gateway_latency_seconds=ROUND_TRIP_SECONDS / 2
     ) as emulator:
@@ -249,20 +249,20 @@ async def measure(name: str, in_flight: int) -> AckMeasurement:
             process.stdin.write(b"measure\n")
             lags: list[float] = []
             watching = asyncio.create_task(watch_lag(lags))
-            gc.disable()  # the measuring side's pauses would be counted against the bot
+            gc.disable()  # a pause of the collector here would count against the bot
             asked = await town.ask_steadily(int(MEASURED_SECONDS * PER_SECOND), "a lighthouse at dusk")
             gc.enable()
             watching.cancel()
-            told, _ = await process.communicate(b"")  # the end of its input
+            told, _ = await process.communicate(b"")  # end the bot's input
         if emulator.violations:
             raise RuntimeError(str(emulator.violations[:5]))
     return AckMeasurement(_read_delays(emulator, asked), lags, BotMeasurement(**json.loads(told)))
 
 
 def _read_delays(emulator: DiscordEmulator, asked: Sequence[DiscordInteractionState]) -> list[float]:
-    """From each act until its acknowledgement has come, half a round trip after it was sent.
+    """Return seconds from each act to the arrival of the acknowledgement, half a round trip after the sending.
 
-    The local Discord waits that half itself, and on a busy machine for longer: that is not the bot's doing.
+    The emulator sleeps for the first half, and on a busy machine for longer: the excess is not the bot's delay.
     """
     acknowledgements = emulator.find_requests("create_interaction_response")
     sent_at = {int(request.path.split("/")[2]): request.received_at for request in reversed(acknowledgements)}

@@ -1,10 +1,10 @@
-"""Streaming to Discord: from the model's saying a token until it can be read, on the local Discord, 80 ms round trip.
+"""Measure streaming to Discord: from a model's token to readable text on the emulator, 80 ms round trip.
 
     python -m benchmarks.discord_stream [--runs 5] [CASE ...]
 
-The whole bot on the real discord.py and SQLite; a script speaks for the model, so that each token's time is known. A
-token can be read from the moment at which a version of a message that holds it is on the server: half a round trip
-after it was sent.
+The whole bot runs on the real discord.py and SQLite. A script speaks for the model, so the time of each token is
+known. A token is readable once a version of a message with the token is on the server, half a round trip after the
+request.
 """
 
 import argparse
@@ -39,13 +39,13 @@ ROUND_TRIP_SECONDS = 0.08
 STAGGER_SECONDS = 0.37
 PATIENCE_SECONDS = 60.0
 LENGTHS = (300, 311, 322, 333, 289)
-"""Some 300 tokens, so that the ends are spread over the time between two edits, which the last word's wait hangs on."""
+"""Lengths near 300 tokens: the ends spread over the gap between two edits, and the last wait depends on that gap."""
 WAYS = ("mention", "chat")
 
 
 @dataclass(frozen=True)
 class DiscordAnswer:
-    """One answer: what was seen of it, its parts as they were in the end, and whether it says that it failed."""
+    """One measured answer: the readings, the final parts, and whether the text reports the failure."""
 
     seen: SpeechMeasurement
     parts: tuple[str, ...]
@@ -55,7 +55,7 @@ class DiscordAnswer:
 
 @dataclass
 class DiscordStreamBench:
-    """The town, a speaker in place of the model, and people who ask in channels of their own."""
+    """The Discord test server with a scripted speaker for a model and people in separate channels."""
 
     town: Town
     speaker: SpeechBackend
@@ -65,7 +65,7 @@ class DiscordStreamBench:
         self._numbers = count(1)
 
     async def ask(self, way: str, speech: Speech, person: DiscordPerson, channel: DiscordChannelState) -> DiscordAnswer:
-        """Ask, and read until the last word."""
+        """Ask, and read up to the last word."""
         emulator = self.town.emulator
         question = f"question {next(self._numbers)}?"
         telling, asked_at = self.speaker.arrange(question, speech), emulator.clock.now()
@@ -100,7 +100,7 @@ class DiscordStreamBench:
     async def ask_at_once(
         self, way: str, speech: Speech, askers: Sequence[tuple[DiscordPerson, DiscordChannelState]]
     ) -> list[DiscordAnswer]:
-        """Several ask, one a moment after the other."""
+        """Let several people ask, a moment apart."""
 
         async def one(n: int, person: DiscordPerson, channel: DiscordChannelState) -> DiscordAnswer:
             await asyncio.sleep(n * STAGGER_SECONDS)
@@ -111,7 +111,7 @@ class DiscordStreamBench:
 
 @asynccontextmanager
 async def open_discord_stream_bench() -> AsyncIterator[DiscordStreamBench]:
-    """Fresh places for each run: Discord must have nothing to complain of at its end, least of all a 429."""
+    """Run each repetition on a fresh emulator, which must report no violation and no 429."""
     with tempfile.TemporaryDirectory() as folder:
         async with DiscordEmulator(latency_seconds=ROUND_TRIP_SECONDS) as emulator:
             town = Town(Path(folder), emulator, {"daily_credits": Decimal(10**6), "monthly_budget_usd": Decimal(10**6)})
@@ -129,7 +129,7 @@ async def open_discord_stream_bench() -> AsyncIterator[DiscordStreamBench]:
                 await town.app.close()
 
 
-# The cases: each gives the answers of one run.
+# The cases: each returns the answers of one run.
 
 Case = Callable[[DiscordStreamBench, str, int], Awaitable[list[DiscordAnswer]]]
 
@@ -166,7 +166,7 @@ CASES: dict[str, tuple[str, Case]] = {
 
 
 def print_report(runs: Sequence[Sequence[DiscordAnswer]]) -> None:
-    """Medians over the runs, and the worst of all."""
+    """Print medians over the runs, and the worst value."""
 
     def middle(figure: Callable[[Sequence[DiscordAnswer]], float]) -> float:
         return statistics.median(figure(run) for run in runs)

@@ -1,4 +1,4 @@
-"""Count the files that a reader opens to follow one `/imagine` from Discord's event to the last edit.
+"""Count the files on the way of one `/imagine`, from Discord's event to the last edit.
 
 The real bot runs on the local Discord emulator and on the sandbox. A profiler notes each file of bot/ in which a
 function runs between the command and the finished picture: `python -m benchmarks.imagine_path`.
@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bot"
 
 
 class ReplicateTown(Town):
-    """The Discord server of the tests, whose bot asks the Replicate backend instead of a scripted one."""
+    """The Discord test server with a bot on the Replicate backend instead of the scripted backend."""
 
     def another(self, folder: Path, **changes: Any) -> App:
         with_script = super().create_app(folder, **changes)
@@ -53,7 +53,7 @@ class FileTrace:
 
 
 async def trace_one_imagine(folder: Path) -> list[str]:
-    """Return the files of bot/ that one `/imagine` on Discord runs through, in the order of their first call."""
+    """Return the files of bot/ that run for one `/imagine` on Discord, in the order of the first call."""
     sandbox = Sandbox(SandboxOptions(speed=0))
     await sandbox.start()
     changes = {"replicate_base_url": sandbox.url, "replicate_api_token": SecretStr(sandbox.token)}

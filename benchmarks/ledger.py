@@ -1,9 +1,9 @@
-"""The ledger: hold and settle pairs per second, how long a hold waits at 50 at once, how long proving the books takes.
+"""Measure the ledger: hold and settle pairs per second, the wait of a hold at 50 at once, and `quota verify`.
 
     python -m benchmarks.ledger
 
-Each pair is two transactions, as a job takes them: its row with its holds (a wallet, the person's, the workspace's and
-the bot's budget), then the settle. Baseline: the same with one wallet and the bot's budget alone.
+Each pair is two transactions, as for a job: the job's row with holds (on a wallet and on the budgets of the person,
+the workspace and the bot), then the settle. Baseline: the same with one wallet and the bot's budget only.
 """
 
 import asyncio
@@ -36,13 +36,13 @@ FULL = UserLimits(
 
 @dataclass
 class BenchmarkLedger:
-    """One database and the ledger on it."""
+    """One database with a ledger."""
 
     database: Database
     ledger: Ledger
 
     async def time_pair(self, user: User, limits: UserLimits) -> float:
-        """Hold and settle; gives how long the hold took, from asking for the transaction to its commit, in seconds."""
+        """Hold and settle; return the seconds from the request for the hold's transaction to the commit."""
         row, began = make_job(user=user), time.perf_counter()
         async with self.database.write() as tx:
             await tx.jobs.add(row)
@@ -54,7 +54,7 @@ class BenchmarkLedger:
         return held
 
     async def measure_pairs(self, name: str, limits: UserLimits) -> None:
-        """Fifty people ask one after the other, all at the same time."""
+        """Let fifty people ask at once, each in sequence."""
         people = [User("web", "page", f"{name}{n}", f"Person {n}") for n in range(AT_ONCE)]
         await asyncio.gather(
             *(self.time_pair(person, limits) for person in people)
@@ -76,11 +76,11 @@ class BenchmarkLedger:
         )
 
     async def verify(self) -> None:
-        """The time that `quota verify` takes on what was written so far."""
+        """Return the seconds of `quota verify` on the rows written so far."""
         began = time.perf_counter()
         proof = await verify_ledger(self.database)
         took = time.perf_counter() - began
-        # The jobs here are never ended and nothing is run, so that is what the proof finds; it reads all the same.
+        # No job here ends and no run exists, so verification reports both; all rows are read all the same.
         print(f"  verify: {took:.2f} s for {proof.compared}")
 
 

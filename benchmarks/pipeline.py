@@ -1,8 +1,8 @@
-"""The way of a job: finished → known → delivered, requests per job, jobs per second on both engines.
+"""Measure the way of a job: finished → known → delivered, requests per job, jobs per second on both engines.
 
     python -m benchmarks.pipeline
 
-Baseline for finished → known: a client that polls every half second, as the official one does, in the same run.
+Baseline for finished → known in the same run: a client that polls every half second, like the official client.
 """
 
 import asyncio
@@ -41,12 +41,12 @@ THROUGHPUT_JOBS = 600
 AT_ONCE = 50
 POLL_SECONDS = 0.5
 SPEED = 4 / 3
-"""The sandbox's painter takes 1.5 s of its own: 2.00 s so."""
+"""The sandbox's painter takes 1.5 s: with this speed 2.00 s."""
 
 
 @dataclass
 class RequestCounter(logging.Handler):
-    """Counts the requests that httpx says it made."""
+    """Counts the requests in httpx's log."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -56,7 +56,7 @@ class RequestCounter(logging.Handler):
         logging.getLogger("httpx").setLevel(logging.INFO)
 
     def emit(self, record: logging.LogRecord) -> None:
-        method, url = record.args[0], str(record.args[1])  # type: ignore[index]  # httpx's own form
+        method, url = record.args[0], str(record.args[1])  # type: ignore[index]  # httpx's argument tuple
         kind = "output" if "/pbxt/" in url else "stream" if "/v1/files/" in url or "/v1/streams/" in url else "api"
         self.counts[f"{method} {kind}"] += 1
 
@@ -64,7 +64,7 @@ class RequestCounter(logging.Handler):
 
 
 class ObservedBackend(ReplicateBackend):
-    """The real backend, with the moments at which it knew that runs had ended."""
+    """The real backend, with the moment at which each end of a run became known."""
 
     def __init__(self, base_url: str, token: str) -> None:
         super().__init__(base_url, token, SystemClock())
@@ -79,7 +79,7 @@ class ObservedBackend(ReplicateBackend):
 
 @asynccontextmanager
 async def open_app(url: str, backend: object, platform: FakePlatform) -> AsyncIterator[App]:
-    """A bot with money to spend."""
+    """Open a bot whose people have enough credits."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(_env_file=None).model_copy(
             update={
@@ -90,7 +90,7 @@ async def open_app(url: str, backend: object, platform: FakePlatform) -> AsyncIt
                 "replicate_base_url": getattr(backend, "url", "https://api.replicate.com"),
             }
         )
-        app = App(settings, backends={"replicate": backend})  # type: ignore[dict-item]  # both wear the protocol
+        app = App(settings, backends={"replicate": backend})  # type: ignore[dict-item]  # both satisfy the protocol
         await app.open(platform)
         try:
             yield app
@@ -102,7 +102,7 @@ keys = itertools.count()
 
 
 async def start_job(app: App, user: User = ANA, prompt: str = "a lighthouse at dusk") -> None:
-    key = next(keys)  # a seed of its own, as different people's requests have
+    key = next(keys)  # a separate seed, as in requests of different people
     options: dict[str, str | int | float | bool] = {"prompt": prompt, "seed": key, "format": "jpg"}
     await app.dispatcher.handle(Invocation(user, CHANNEL, "imagine", f"web:{key}", options))
 
@@ -112,7 +112,7 @@ def format_milliseconds(seconds: list[float]) -> str:
 
 
 async def measure_delivery(sandbox: SandboxThread) -> None:
-    """Twenty pictures of two seconds each, asked a moment apart."""
+    """Measure twenty pictures of two seconds each, asked a moment apart."""
     clock = SystemClock()
     platform = FakePlatform("web", clock)
     backend = ObservedBackend(sandbox.url, sandbox.token)
@@ -135,7 +135,7 @@ async def measure_delivery(sandbox: SandboxThread) -> None:
 
 
 async def measure_final_message(sandbox: SandboxThread) -> None:
-    """From the end at the backend to the final message, one job at a time."""
+    """Measure from the end at the backend to the final message, one job at a time."""
     spans = []
     clock = SystemClock()
     for _ in range(8):
@@ -151,14 +151,14 @@ async def measure_final_message(sandbox: SandboxThread) -> None:
 
 
 def _completed_at(sandbox: SandboxThread) -> float:
-    """When the newest prediction of the sandbox ended, in seconds since 1970."""
+    """Return the end of the sandbox's newest prediction, in seconds since 1970."""
     headers = {"Authorization": f"Bearer {sandbox.token}"}
     newest = httpx.get(f"{sandbox.url}/v1/predictions", headers=headers).json()["results"][0]
     return datetime.fromisoformat(newest["completed_at"]).timestamp()
 
 
 async def measure_polling(sandbox: SandboxThread) -> None:
-    """The baseline: create, then GET every half second."""
+    """Measure the baseline: create, then GET every half second."""
     gaps = []
     headers = {"Authorization": f"Bearer {sandbox.token}"}
     async with httpx.AsyncClient(base_url=sandbox.url, headers=headers) as client:
@@ -180,7 +180,7 @@ async def measure_polling(sandbox: SandboxThread) -> None:
 
 
 class FinishRecorder(FakePlatform):
-    """Tells when a job's last word was shown, without anybody looking again and again."""
+    """A platform that reports the moment of a job's last edit, without polling."""
 
     def __init__(self) -> None:
         super().__init__("web", SystemClock())
@@ -196,7 +196,7 @@ class FinishRecorder(FakePlatform):
 
 
 async def measure_throughput(name: str, url: str) -> None:
-    """Jobs per second from accepted to delivered, with predictions that end at once."""
+    """Measure jobs per second from accepted to delivered, with predictions that end at once."""
     platform = FinishRecorder()
     backend = ScriptedBackend(SystemClock())
     backend.will(words=("done",))
@@ -211,7 +211,7 @@ async def measure_throughput(name: str, url: str) -> None:
 
 
 async def _run_jobs(app: App, platform: FinishRecorder, user: User, jobs: int) -> None:
-    """One job after the other."""
+    """Run jobs in sequence."""
     for _ in range(jobs):
         options = {"prompt": "Hi", "temperature": None, "max_tokens": 16}
         call = Invocation(user, CHANNEL, "chat", f"web:{next(keys)}")

@@ -1,9 +1,9 @@
-"""Our Replicate client beside the official one (replicate 1.0.7), against the same sandbox, in the same run.
+"""Measure our Replicate client beside the official client (replicate 1.0.7) on one sandbox, in the same run.
 
     python -m benchmarks.replicate
 
-The sandbox has a process of its own. Its painter draws on one core, so every picture is the same one (prompt and seed),
-which it draws once and remembers: what is measured is the clients. Memory and CPU are of a process for each client.
+The sandbox has a separate process. Every picture has the same prompt and seed, which the sandbox draws once and
+remembers, so the figures are the clients'. Each client runs in a separate process for memory and CPU.
 """
 
 import argparse
@@ -42,11 +42,11 @@ STREAMS_ONE_BY_ONE = 10
 AT_ONCE = 200
 STREAMS_AT_ONCE = 500
 SPEED = 4 / 3
-"""flux-schnell takes 1.5 s of the sandbox's time: 2.00 s so."""
+"""flux-schnell takes 1.5 s of sandbox time: with this speed 2.00 s."""
 SLOW = 8.0
-"""For many streams at once: five words a second each, some twenty seconds long."""
+"""For many streams at once: five words a second each, about twenty seconds long."""
 LIMIT = {"enforced": True, "creates": {"per_minute": 600, "burst": 100}}
-"""Replicate's documented limit on creates, with a hundred of them saved up: half of those at once have to wait."""
+"""Replicate's documented limit on creates with a burst of a hundred: half of 200 creates have to wait."""
 
 MODELS = Catalogue(load_catalogue())
 PAINTER, WRITER = MODELS.get("flux-schnell"), MODELS.get("llama-3-8b")
@@ -56,7 +56,7 @@ QUESTION: dict[str, JSON] = {"prompt": "How do I connect Slack, and what does it
 
 @dataclass(frozen=True)
 class Service:
-    """A sandbox in a process of its own."""
+    """A sandbox in a separate process."""
 
     url: str
     token: str
@@ -78,11 +78,11 @@ def run_sandbox(speed: float) -> Iterator[Service]:
             process.terminate()
 
 
-# The two clients, behind one form.
+# The two clients, behind one protocol.
 
 
 class BenchmarkClient(Protocol):
-    """`run` gives when the run was known to be over and its id; `stream` the times of the first word and the last."""
+    """`run` returns the time at which the end was known and the id; `stream` the times of the first and last word."""
 
     async def run(self) -> tuple[datetime, str]: ...
 
@@ -90,7 +90,7 @@ class BenchmarkClient(Protocol):
 
 
 class BackendClient:
-    """The bot's backend, used as the bot uses it."""
+    """The bot's backend, called as the bot calls the backend."""
 
     def __init__(self, backend: ReplicateBackend) -> None:
         self.backend = backend
@@ -126,14 +126,14 @@ class BackendClient:
 
 
 class NoStreams(StreamAddresses):
-    """As for models that have no stream: what is left is polling."""
+    """Poll, as for models without a stream."""
 
     def get(self, prediction_id: str) -> str | None:
         return ""
 
 
 class OfficialClient:
-    """Replicate's Python client, with its defaults."""
+    """Replicate's Python client with default settings."""
 
     def __init__(self, service: Service, *, is_blocking: bool) -> None:
         from replicate.client import Client as OfficialClient
@@ -169,7 +169,7 @@ def _expect_success(snapshot: RunSnapshot) -> None:
 
 @asynccontextmanager
 async def open_backend_client(service: Service, way: str) -> AsyncIterator[BackendClient]:
-    """`way` is how it learns of ends: stream, webhook or poll."""
+    """`way` names the source of an end: stream, webhook or poll."""
     if way == "webhook":
         async with _webhooks(service) as backend:
             yield BackendClient(backend)
@@ -183,7 +183,7 @@ async def open_backend_client(service: Service, way: str) -> AsyncIterator[Backe
 
 @asynccontextmanager
 async def _webhooks(service: Service) -> AsyncIterator[ReplicateBackend]:
-    """With the bot's own route, on a port of this process."""
+    """Open a client with the bot's own webhook route on a port of this process."""
 
     async def is_news(_: RunNotification) -> bool:
         return True
@@ -211,7 +211,7 @@ async def _webhooks(service: Service) -> AsyncIterator[ReplicateBackend]:
 
 @dataclass(frozen=True)
 class NoticeMeasurement:
-    """Seconds from each end to its being known, and requests for each job."""
+    """Seconds from each end to the client's knowledge of the end, and requests per job."""
 
     gap_seconds: list[float]
     requests_per_job: float
@@ -221,8 +221,8 @@ class NoticeMeasurement:
 
 
 async def measure_notice_delay(client: BenchmarkClient, service: Service) -> NoticeMeasurement:
-    """Twenty pictures of 2.00 s, asked a moment apart."""
-    await client.run()  # lines opened, the picture painted
+    """Measure twenty pictures of 2.00 s, asked a moment apart."""
+    await client.run()  # connections opened, the picture painted
     counting = RequestCounter()
     tasks = []
     for _ in range(RUNS):
@@ -235,7 +235,7 @@ async def measure_notice_delay(client: BenchmarkClient, service: Service) -> Not
 
 
 async def _gap(service: Service, known: datetime, run_id: str) -> float:
-    """From the end as the sandbox wrote it down; both processes read one clock."""
+    """Return seconds since the end in the sandbox's record; both processes read one clock."""
     headers = {"Authorization": f"Bearer {service.token}"}
     async with httpx.AsyncClient(headers=headers) as client:
         run = (await client.get(f"{service.url}/v1/predictions/{run_id}")).json()
@@ -263,11 +263,11 @@ async def compare_notice_delay(service: Service) -> None:
         print(f"  ratio, {way:18} {medians[way] / medians[name]:.3f} × its {name}")
 
 
-# One stream at a time.
+# A single stream.
 
 
 async def measure_streaming(client: BenchmarkClient) -> tuple[float, float]:
-    """Medians of the seconds to the first word and to the end."""
+    """Print medians of the seconds to the first word and to the end."""
     firsts, totals = [], []
     for _ in range(STREAMS_ONE_BY_ONE):
         began = time.perf_counter()
@@ -291,7 +291,7 @@ async def compare_streaming(service: Service) -> None:
 
 
 async def measure_at_once(client: BenchmarkClient) -> tuple[float, int]:
-    """Seconds until the last is known, and how many were lost."""
+    """Seconds until the last end is known, and the number of lost runs."""
     began = time.perf_counter()
     results = await asyncio.gather(*(client.run() for _ in range(AT_ONCE)), return_exceptions=True)
     return time.perf_counter() - began, sum(isinstance(result, BaseException) for result in results)
@@ -317,12 +317,12 @@ async def _at_once_ours(service: Service, way: str) -> tuple[float, int]:
         return await measure_at_once(client)
 
 
-# Five hundred streams, each client in a process of its own.
+# Five hundred streams, each client in a separate process.
 
 
 @dataclass(frozen=True)
 class LoadMeasurement:
-    """What many open streams cost one process. Seconds, megabytes; lag is how late the loop ran what was due."""
+    """The load of many open streams on one process, in seconds and megabytes; `lag` is the delay of the event loop."""
 
     finished: int
     seconds: float
@@ -364,7 +364,7 @@ async def _watch_lag(lags: list[float], every: float = 0.01) -> None:
 
 
 def _resident_megabytes(kind: str) -> float:
-    """VmRSS now, VmHWM at its highest; nan where /proc does not tell."""
+    """Return VmRSS (now) or VmHWM (highest) in MB; nan without /proc."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith(kind):
@@ -373,7 +373,7 @@ def _resident_megabytes(kind: str) -> float:
 
 
 async def measure_load_in_process(name: str, service: Service) -> LoadMeasurement:
-    """In this process: nothing else was done in it before."""
+    """Measure streams in this fresh process."""
     if name == "official":
         client = OfficialClient(service, is_blocking=False)
         with contextlib.suppress(Exception):

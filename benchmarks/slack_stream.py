@@ -1,10 +1,10 @@
-"""Streaming to Slack: from the model's saying a token until it can be read, on the local Slack, 100 ms round trip.
+"""Measure streaming to Slack: from a model's token to readable text on the emulator, 100 ms round trip.
 
     python -m benchmarks.slack_stream [--runs 5] [CASE ...]
 
-The whole bot on the real slack-bolt over Socket Mode, and SQLite; a script speaks for the model, so that each token's
-time is known. A token can be read from the moment at which Slack has it: half a round trip after it was sent. The
-baseline `helper` is slack-sdk's own `chat_stream` with its default buffer, on the same tokens.
+The whole bot runs on the real slack-bolt over Socket Mode and SQLite. A script speaks for the model, so the time of
+each token is known. A token is readable once Slack has the token, half a round trip after the request. The baseline
+`helper` is slack-sdk's `chat_stream` with the default buffer, on the same tokens.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from tests.platforms.slack.office import Office, create_office, create_options
 ROUND_TRIP_SECONDS = 0.1
 PATIENCE_SECONDS = 90.0
 LENGTHS = (400, 411, 422, 433, 389)
-"""Some 400 tokens, so that the ends are spread over the time between two appends, which the last wait hangs on."""
+"""Lengths near 400 tokens: the ends spread over the gap between two appends, and the last wait depends on that gap."""
 HURRY = 40
 COMMANDS, COMMANDS_PER_SECOND = 500, 50
 METHODS = ("startStream", "appendStream", "stopStream", "postMessage", "update")
@@ -55,7 +55,7 @@ def make_even_speech(tokens: int) -> Speech:
 
 @dataclass(frozen=True)
 class SlackAnswer:
-    """One answer: what was seen of it, its parts as they were in the end, and how long each was written to."""
+    """One measured answer: the readings, the final parts, and the seconds of writing to each part."""
 
     seen: SpeechMeasurement
     parts: tuple[str, ...]
@@ -64,7 +64,7 @@ class SlackAnswer:
 
 @dataclass
 class SlackStreamBench:
-    """The office, a speaker in place of the model, and people who ask in threads of their own."""
+    """The Slack test workspace with a scripted speaker for a model and people in separate threads."""
 
     office: Office
     speaker: SpeechBackend
@@ -76,7 +76,7 @@ class SlackStreamBench:
         self._numbers = itertools.count(1)
 
     async def ask(self, speech: Speech, person: SlackPerson) -> SlackAnswer:
-        """Mention the bot, and read until the last word."""
+        """Mention the bot, and read up to the last word."""
         office = self.office
         question = f"question {next(self._numbers)}?"
         telling, asked_at = self.speaker.arrange(question, speech), office.slack.clock.now()
@@ -102,12 +102,12 @@ def read_answer(telling: SpeechRun, asked_at: float, messages: Sequence[SlackMes
 
 @asynccontextmanager
 async def open_slack_stream_bench(now: Callable[[], float] = time.monotonic) -> AsyncIterator[SlackStreamBench]:
-    """A fresh office for each run: Slack must have nothing to complain of at its end."""
+    """Run each repetition on a fresh emulator, which must report no violation."""
     with tempfile.TemporaryDirectory() as folder:
         far = create_options(round_trip_seconds=ROUND_TRIP_SECONDS)
         office = await create_office(Path(folder), options=far, daily_credits=10**6, monthly_budget_usd=10**6)
         speaker = SpeechBackend(office.clock, now)
-        office.backend = speaker  # type: ignore[assignment]  # another script
+        office.backend = speaker  # type: ignore[assignment]  # another kind of backend
         people = [office.team.add_person(f"Person{n}") for n in range(20)]
         await office.open()
         try:
@@ -120,7 +120,7 @@ async def open_slack_stream_bench(now: Callable[[], float] = time.monotonic) -> 
             await office.slack.stop()
 
 
-# The cases: each gives the answers of one run.
+# The cases: each returns the answers of one run.
 
 Case = Callable[[SlackStreamBench, int], Awaitable[list[SlackAnswer]]]
 
@@ -142,7 +142,7 @@ async def measure_long_code(on: SlackStreamBench, _: int) -> list[SlackAnswer]:
 
 
 async def measure_old_messages(on: SlackStreamBench, _: int) -> list[SlackAnswer]:
-    """Both clocks go faster than the model's words come, so that the stream grows old."""
+    """Advance both clocks faster than words arrive, so that the stream reaches Slack's age limit."""
 
     async def hurry() -> None:
         before = time.monotonic()
@@ -160,7 +160,7 @@ async def measure_old_messages(on: SlackStreamBench, _: int) -> list[SlackAnswer
 
 
 async def measure_commands(on: SlackStreamBench, _: int) -> list[SlackAnswer]:
-    """Slash commands from twenty people, while ten answers stream."""
+    """Measure slash commands of twenty people while ten answers stream."""
     answers = asyncio.create_task(on.ask_at_once(make_even_speech(600), 10))
     await asyncio.sleep(1.0)
     lines, began = itertools.cycle(["/help", "/usage", "/jobs", "/models"]), time.monotonic()
@@ -187,10 +187,10 @@ async def measure_four_helpers(on: SlackStreamBench, run: int) -> list[SlackAnsw
 
 
 async def ask_helper(on: SlackStreamBench, person: SlackPerson, speech: Speech) -> SlackAnswer:
-    """One answer by `chat_stream`, used as its documentation shows. An error ends it where it is."""
+    """Stream one answer by `chat_stream`, used as in slack-sdk's documentation. An error ends the answer there."""
     office = on.office
     client = AsyncWebClient(token=office.team.bot_token, base_url=office.slack.api_url)
-    client.proxy = None  # it takes the environment's, for loopback too
+    client.proxy = None  # slack-sdk uses the environment's proxy, for loopback too
     root = office.general.add_message(
         SlackMessageState(office.general, office.slack.clock.next_timestamp(), person.id, "question")
     )
@@ -210,7 +210,7 @@ async def ask_helper(on: SlackStreamBench, person: SlackPerson, speech: Speech) 
 
 
 async def append_tokens(telling: SpeechRun, tokens: asyncio.Queue[str]) -> None:
-    """Say the tokens at their times, and then an empty one."""
+    """Yield the tokens at the planned times, then an empty token."""
     await asyncio.sleep(FIRST_TOKEN_SECONDS)
     begins = time.monotonic()
     for n, token in enumerate(telling.speech.tokens):
@@ -234,7 +234,7 @@ CASES: dict[str, tuple[str, Case]] = {
 
 @dataclass
 class Report:
-    """What all runs of one case came to. `is_timed` says whether one clock measured it all."""
+    """The readings of all runs of one case. `is_timed` is true if a single clock measured all times."""
 
     is_timed: bool = True
     runs: list[list[SlackAnswer]] = field(default_factory=list)
@@ -253,7 +253,7 @@ class Report:
             self.acknowledged.append(on.acknowledged)
 
     def print(self) -> None:
-        """Medians over the runs, and the worst of all."""
+        """Print medians over the runs, and the worst value."""
         everything = [answer for run in self.runs for answer in run]
         if self.is_timed:
             self._print_times(everything)
@@ -294,7 +294,7 @@ class Report:
 
 
 def compute_percentiles(seconds: Iterable[float]) -> tuple[float, float, float]:
-    """In milliseconds, the round trip taken off."""
+    """Format milliseconds without the round trip."""
     values = [value * 1000 for value in seconds]
     return compute_percentile(values, 50), compute_percentile(values, 99), max(values)
 
@@ -304,7 +304,7 @@ async def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all without")
     parser.add_argument("--runs", type=int, default=len(LENGTHS))
     given = parser.parse_args()
-    logging.basicConfig(level=logging.CRITICAL)  # answers longer than was asked for overrun their holds
+    logging.basicConfig(level=logging.CRITICAL)  # answers beyond max_tokens overrun the holds
     freeze_startup_objects()
     for name in given.cases or CASES:
         (title, case), report = CASES[name], Report(is_timed=name != "old")

@@ -1,4 +1,4 @@
-"""A model that says known tokens at known times, and what becomes of them on the screen."""
+"""A scripted speaker with known tokens at known times, and the readings of the text on the screen."""
 
 import asyncio
 import re
@@ -13,14 +13,14 @@ from bot.core.models import Model
 from tests.fakes.backend import RunScript, ScriptedBackend
 
 FIRST_TOKEN_SECONDS = 0.4
-"""Seconds in which a warm model on Replicate begins to speak."""
+"""Seconds until the first token of a warm model on Replicate."""
 _NUMBER = re.compile(r"\bt(\d+)\b")
 _LINE, _PARAGRAPH = 12, 60
 
 
 @dataclass(frozen=True)
 class Speech:
-    """What a model says: `tokens` at `per_second`, of which the last ones never come if it `fails_after` some."""
+    """The script of a model: `tokens` at `per_second`; with `fails_after`, the later tokens never arrive."""
 
     tokens: tuple[str, ...]
     per_second: float
@@ -32,7 +32,7 @@ class Speech:
 
 
 def make_prose(tokens: int, per_second: float, fails_after: int | None = None) -> Speech:
-    """Numbered words, a dozen in a line and five lines in a paragraph."""
+    """Return numbered words, twelve to a line and five lines to a paragraph."""
 
     def after(n: int) -> str:
         return "\n\n" if n % _PARAGRAPH == 0 else "\n" if n % _LINE == 0 else " "
@@ -41,14 +41,14 @@ def make_prose(tokens: int, per_second: float, fails_after: int | None = None) -
 
 
 def make_code(tokens: int, per_second: float) -> Speech:
-    """The same in one fenced block, a statement of six in a line."""
+    """Return the same words in one fenced block, six to a line."""
     words = [f"t{n}{')' if n % 6 == 5 else '('}{chr(10) if n % 6 == 5 else ''}" for n in range(tokens)]
     return Speech((f"```python\n{words[0]}", *words[1:-1], f"{words[-1]}```\n"), per_second)
 
 
 @dataclass
 class SpeechRun:
-    """One answer as it was given: when the model was asked, and when it said each token."""
+    """One answer of the model: the time of the request and of each token."""
 
     speech: Speech
     asked_at: float = 0.0
@@ -56,7 +56,7 @@ class SpeechRun:
 
 
 class SpeechBackend(ScriptedBackend):
-    """Answers a question with the speech that was arranged for it. `now` gives the seconds in which it notes times."""
+    """Answers a question with the speech arranged for that question. `now` returns the current time in seconds."""
 
     def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
         super().__init__(clock)
@@ -64,7 +64,7 @@ class SpeechBackend(ScriptedBackend):
         self._tellings: dict[str, SpeechRun] = {}
 
     def arrange(self, question: str, speech: Speech) -> SpeechRun:
-        """Give this speech when the prompt holds the question."""
+        """Arrange a speech for prompts with this question."""
         telling = self._tellings[question] = SpeechRun(speech)
         return telling
 
@@ -88,26 +88,26 @@ class SpeechBackend(ScriptedBackend):
 
 @dataclass(frozen=True)
 class SpeechMeasurement:
-    """One answer as it was read. Seconds; `delays` are from each token to the first version that shows it."""
+    """One answer as read on the screen, in seconds; `delays` run from each token to the first version with it."""
 
     delay_seconds: tuple[float, ...]
     lost_tokens: int
-    """How many tokens the last versions do not show."""
+    """Return the number of tokens absent from the last versions."""
     is_in_order: bool
     longest_gap_seconds: float
-    """Between two moments at which words came, from the first to the last."""
+    """Return the longest gap between two arrivals of words, in seconds."""
     first_seconds: float
-    """From the first token to the first words."""
+    """Return seconds from the first token to the first words."""
     last_seconds: float
-    """From the last token to the final text: the version after which nothing changes."""
+    """Return seconds from the last token to the final version of the text."""
     asked_after_seconds: float
-    """From the question to the model's being asked."""
+    """Return seconds from the question to the request to the model."""
 
 
 def measure_speech(
     telling: SpeechRun, question_at: float, messages: Iterable[list[tuple[float, str]]]
 ) -> SpeechMeasurement:
-    """What became of a telling in messages, each given as its versions: the time, and the text from then on."""
+    """Compare an answer with messages, each a list of versions: the time, and the text from then on."""
     parts = [versions for versions in messages if versions]
     visible: dict[int, float] = {}
     for at, text in sorted(version for versions in parts for version in versions):

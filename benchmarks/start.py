@@ -1,4 +1,4 @@
-"""Start: from a fresh copy to the page (cold), from the second start to the page (warm), and memory.
+"""Measure the start: from a fresh clone to the page (cold), from a second start to the page (warm), and memory.
 
     python -m benchmarks.start            warm starts and memory
     python -m benchmarks.start --cold     also a first run in a fresh clone: installs packages, needs the network
@@ -40,11 +40,11 @@ asyncio.run(main())
 
 @contextlib.contextmanager
 def run_server(command: Sequence[str], folder: Path) -> Iterator[tuple[float, int]]:
-    """Start a server; gives the seconds until its page was read, and its process id."""
+    """Start a server; return the seconds until the page was read, and the process id."""
     began = time.perf_counter()
     environment = {**os.environ, "DATA_DIR": str(folder), "PORT": "0", "PYTHONUNBUFFERED": "1"}
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **quiet) as process:  # type: ignore[call-overload]  # plain options
+    with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **quiet) as process:  # type: ignore[call-overload]  # options of one type
         try:
             yield _seconds_to_page(process, began), process.pid
         finally:
@@ -62,19 +62,19 @@ def _seconds_to_page(process: "subprocess.Popen[str]", began: float) -> float:
 
 
 def read_resident_megabytes(pid: int) -> float:
-    """Resident memory of a process in MB, where /proc tells it."""
+    """Return the resident memory of a process in MB, from /proc."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1000  # type: ignore[index]  # every status has it
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1000  # type: ignore[index]  # every status file has the line
 
 
 def measure_warm_start(name: str, command: Sequence[str]) -> float:
-    """Print and give the median of several warm starts, in seconds."""
+    """Print and return the median of several warm starts, in seconds."""
     seconds, megabytes = [], 0.0
     with tempfile.TemporaryDirectory() as folder:
         for n in range(REPEATS + 1):
             with run_server(command, Path(folder)) as (took, pid):
                 megabytes = read_resident_megabytes(pid)
-            if n:  # the first one makes the database
+            if n:  # the first start creates the database
                 seconds.append(took)
     median = statistics.median(seconds)
     print(f"{name:24} start → page {median:.2f} s (worst {max(seconds):.2f}), {megabytes:.0f} MB resident")
@@ -82,7 +82,7 @@ def measure_warm_start(name: str, command: Sequence[str]) -> float:
 
 
 def measure_cold_start() -> None:
-    """Print a first run in a fresh clone, with everything to install."""
+    """Print the seconds of a first run in a fresh clone, including the installation."""
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)  # noqa: S607 - git of the path
