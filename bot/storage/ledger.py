@@ -28,7 +28,7 @@ _IS_CLOSED = sa.exists().where(
     _close.c.job == ledger.c.job, _close.c.account == ledger.c.account, sa.text("close.kind IN ('settle', 'release')")
 )
 _OPEN_HOLDS = (
-    sa.select(accounts, ledger.c.held_delta.label("amount"))
+    sa.select(accounts, ledger.c.held_delta_micros.label("amount"))
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .where(ledger.c.job == bindparam("of_job"), sa.text("ledger.kind = 'hold'"), ~_IS_CLOSED)
     .order_by(accounts.c.kind == AccountKind.BUDGET.value, ledger.c.id)
@@ -36,7 +36,7 @@ _OPEN_HOLDS = (
 _ENTRIES = sa.select(ledger).where(ledger.c.account.in_(bindparam("accounts", expanding=True))).order_by(ledger.c.id)
 _ENTRIES_OF_JOB = sa.select(ledger).where(ledger.c.job == bindparam("of_job")).order_by(ledger.c.id)
 
-_spent = -sa.func.sum(ledger.c.balance_delta)
+_spent = -sa.func.sum(ledger.c.balance_delta_micros)
 _SPENT_BY_MODEL = (
     sa.select(jobs.c.model, sa.func.count(ledger.c.job.distinct()).label("jobs"), _spent.label("micros"))
     .join_from(ledger, jobs, jobs.c.id == ledger.c.job)
@@ -54,8 +54,8 @@ _BY_ASKER = (
     _hold.c.at >= bindparam("since"),
 )
 _used = sa.case(
-    (_close.c.kind == EntryKind.SETTLE.value, -_close.c.balance_delta),
-    (_close.c.kind.is_(None), _hold.c.held_delta),
+    (_close.c.kind == EntryKind.SETTLE.value, -_close.c.balance_delta_micros),
+    (_close.c.kind.is_(None), _hold.c.held_delta_micros),
     else_=0,
 )
 _closes_it = sa.and_(
@@ -170,9 +170,9 @@ def _account_from_row(row: sa.Row[Any]) -> Account:
         user=row.user,
         window=row.window,
         expires_at=row.expires_at,
-        balance_micros=row.balance,
-        held_micros=row.held,
-        granted_micros=row.granted,
+        balance_micros=row.balance_micros,
+        held_micros=row.held_micros,
+        granted_micros=row.granted_micros,
     )
 
 
@@ -181,8 +181,8 @@ def _row_from_entry(entry: Entry) -> dict[str, Any]:
         "account": entry.account,
         "job": entry.job,
         "kind": entry.kind.value,
-        "balance_delta": entry.balance_delta_micros,
-        "held_delta": entry.held_delta_micros,
+        "balance_delta_micros": entry.balance_delta_micros,
+        "held_delta_micros": entry.held_delta_micros,
         "key": entry.key,
         "actor": entry.actor,
         "prediction": entry.prediction,
@@ -196,8 +196,8 @@ def _entry_from_row(row: sa.Row[Any]) -> Entry:
         account=row.account,
         job=row.job,
         kind=EntryKind(row.kind),
-        balance_delta_micros=row.balance_delta,
-        held_delta_micros=row.held_delta,
+        balance_delta_micros=row.balance_delta_micros,
+        held_delta_micros=row.held_delta_micros,
         key=row.key,
         actor=row.actor,
         prediction=row.prediction,

@@ -34,9 +34,9 @@ _counts_as_granted = ledger.c.kind.in_([EntryKind.GRANT.value, EntryKind.ADJUST.
 _sums = (
     sa.select(
         ledger.c.account,
-        _sum(ledger.c.balance_delta).label("balance"),
-        _sum(ledger.c.held_delta).label("held"),
-        _sum(sa.case((_counts_as_granted, ledger.c.balance_delta), else_=0)).label("granted"),
+        _sum(ledger.c.balance_delta_micros).label("balance_micros"),
+        _sum(ledger.c.held_delta_micros).label("held_micros"),
+        _sum(sa.case((_counts_as_granted, ledger.c.balance_delta_micros), else_=0)).label("granted_micros"),
     )
     .group_by(ledger.c.account)
     .subquery()
@@ -64,7 +64,7 @@ _of_jobs = (
         ledger.c.job,
         _sum(sa.case((_is_hold, 1), else_=0)).label("holds"),
         _sum(sa.case((_is_close, 1), else_=0)).label("closes"),
-        _sum(ledger.c.held_delta).label("held"),
+        _sum(ledger.c.held_delta_micros).label("held_micros"),
     )
     .where(ledger.c.job != "", sa.or_(_is_hold, _is_close))
     .group_by(ledger.c.job)
@@ -84,7 +84,7 @@ _OPEN_WITHOUT_HOLDS = (
 
 _is_settle = ledger.c.kind == EntryKind.SETTLE.value
 _paid = (
-    sa.select(ledger.c.job, (-_sum(ledger.c.balance_delta)).label("micros"))
+    sa.select(ledger.c.job, (-_sum(ledger.c.balance_delta_micros)).label("micros"))
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .where(_is_settle, accounts.c.kind == AccountKind.WALLET.value)
     .group_by(ledger.c.job)
@@ -96,28 +96,30 @@ _PAID_UNLIKE_COST = (
     .where(sa.text(f"NOT jobs.{IS_OPEN}"), _or_zero(_paid.c.micros) != _or_zero(jobs.c.cost_micros))
 )
 _COUNTED_UNLIKE_PAID = (
-    sa.select(*_compared(ledger.c.job.concat(" ").concat(accounts.c.id), -ledger.c.balance_delta, jobs.c.cost_micros))
+    sa.select(
+        *_compared(ledger.c.job.concat(" ").concat(accounts.c.id), -ledger.c.balance_delta_micros, jobs.c.cost_micros)
+    )
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .join(jobs, jobs.c.id == ledger.c.job)
     .where(
         _is_settle,
         accounts.c.kind == AccountKind.BUDGET.value,
         accounts.c.scope.in_(["user", "workspace"]),
-        -ledger.c.balance_delta != jobs.c.cost_micros,
+        -ledger.c.balance_delta_micros != jobs.c.cost_micros,
     )
 )
 
 # What runs cost at the backend is what the bot's budget counted: for those that jobs have, and for those given up.
 
 _bot_rows = (
-    sa.select(ledger.c.job, ledger.c.kind, ledger.c.balance_delta, ledger.c.prediction)
+    sa.select(ledger.c.job, ledger.c.kind, ledger.c.balance_delta_micros, ledger.c.prediction)
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .where(accounts.c.scope == "bot", ledger.c.job != "")
     .subquery()
 )
 _is_lost = _bot_rows.c.prediction != ""
 _counted = (
-    sa.select(_bot_rows.c.job, (-_sum(_bot_rows.c.balance_delta)).label("micros"))
+    sa.select(_bot_rows.c.job, (-_sum(_bot_rows.c.balance_delta_micros)).label("micros"))
     .where(~_is_lost, _bot_rows.c.kind != EntryKind.ADJUST.value)
     .group_by(_bot_rows.c.job)
     .subquery()
@@ -139,7 +141,7 @@ _COUNTED_UNLIKE_RUN = (
     .where(_by_run.c.open == 0, _by_run.c.micros != _or_zero(predictions.c.cost_micros))
 )
 _lost = (
-    sa.select(_bot_rows.c.prediction, (-_sum(_bot_rows.c.balance_delta)).label("micros"))
+    sa.select(_bot_rows.c.prediction, (-_sum(_bot_rows.c.balance_delta_micros)).label("micros"))
     .where(_is_lost, _bot_rows.c.kind != EntryKind.ADJUST.value)
     .group_by(_bot_rows.c.prediction)
     .subquery()
@@ -154,9 +156,9 @@ _LOST_UNLIKE_RUN = (
 )
 
 _QUESTIONS: Mapping[str, sa.Select[Any]] = {
-    "the balance of account": _account_against_rows("balance"),
-    "what is held on account": _account_against_rows("held"),
-    "what was granted to account": _account_against_rows("granted"),
+    "the balance of account": _account_against_rows("balance_micros"),
+    "what is held on account": _account_against_rows("held_micros"),
+    "what was granted to account": _account_against_rows("granted_micros"),
     "rows of an unknown account": _ROWS_OF_NOBODY,
     "closes of holds of job": _HELD_FOR_CLOSED_JOBS,
     "open holds of open job": _OPEN_WITHOUT_HOLDS,

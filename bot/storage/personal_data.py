@@ -67,7 +67,9 @@ _EVERYTHING: Mapping[str, sa.Select[Any]] = {
     ),
     "accounts": sa.select(accounts).where(*_THEIR_ACCOUNTS).order_by(accounts.c.id),
     "ledger": (
-        sa.select(ledger.c.account, ledger.c.kind, ledger.c.balance_delta, ledger.c.held_delta, ledger.c.job)
+        sa.select(
+            ledger.c.account, ledger.c.kind, ledger.c.balance_delta_micros, ledger.c.held_delta_micros, ledger.c.job
+        )
         .add_columns(ledger.c.at)
         .where(ledger.c.account.in_(sa.select(accounts.c.id).where(*_THEIR_ACCOUNTS)))
         .order_by(ledger.c.id)

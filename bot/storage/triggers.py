@@ -15,18 +15,23 @@ _EMPTY = "'the ledger refuses: an account starts empty'"
 _CLOSE = "'the ledger refuses: a close must equal its hold'"
 
 _NO_EQUAL_HOLD = """
-    NOT EXISTS (SELECT 1 FROM ledger AS held WHERE held.kind = 'hold' AND held.job = NEW.job
-                AND held.account = NEW.account AND held.held_delta = -NEW.held_delta)"""
+    NOT EXISTS (SELECT 1 FROM ledger AS hold WHERE hold.kind = 'hold' AND hold.job = NEW.job
+                AND hold.account = NEW.account AND hold.held_delta_micros = -NEW.held_delta_micros)"""
 
 _IS_NOT_FROM_LEDGER = """
     NEW.entry = OLD.entry OR NOT EXISTS (
         SELECT 1 FROM ledger WHERE id = NEW.entry AND account = NEW.id
-        AND NEW.balance = OLD.balance + balance_delta AND NEW.held = OLD.held + held_delta
-        AND NEW.granted = OLD.granted + CASE WHEN kind IN ('grant', 'adjust') THEN balance_delta ELSE 0 END)"""
+        AND NEW.balance_micros = OLD.balance_micros + balance_delta_micros
+        AND NEW.held_micros = OLD.held_micros + held_delta_micros
+        AND NEW.granted_micros = OLD.granted_micros
+            + CASE WHEN kind IN ('grant', 'adjust') THEN balance_delta_micros ELSE 0 END)"""
 
 _APPLY = """
-    UPDATE accounts SET balance = balance + NEW.balance_delta, held = held + NEW.held_delta,
-        granted = granted + CASE WHEN NEW.kind IN ('grant', 'adjust') THEN NEW.balance_delta ELSE 0 END,
+    UPDATE accounts SET
+        balance_micros = balance_micros + NEW.balance_delta_micros,
+        held_micros = held_micros + NEW.held_delta_micros,
+        granted_micros = granted_micros
+            + CASE WHEN NEW.kind IN ('grant', 'adjust') THEN NEW.balance_delta_micros ELSE 0 END,
         entry = NEW.id
     WHERE id = NEW.account;"""
 
@@ -52,12 +57,13 @@ BEGIN
 END""",
     "accounts_start_empty": f"""
 CREATE TRIGGER accounts_start_empty BEFORE INSERT ON accounts
-WHEN NEW.balance <> 0 OR NEW.held <> 0 OR NEW.granted <> 0 OR NEW.entry <> 0
+WHEN NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.entry <> 0
 BEGIN
     SELECT RAISE(ABORT, {_EMPTY});
 END""",
     "accounts_moved_by_ledger": f"""
-CREATE TRIGGER accounts_moved_by_ledger BEFORE UPDATE OF id, balance, held, granted, entry ON accounts
+CREATE TRIGGER accounts_moved_by_ledger
+BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, entry ON accounts
 BEGIN
     SELECT RAISE(ABORT, {_MOVED}) WHERE NEW.id <> OLD.id OR{_IS_NOT_FROM_LEDGER};
 END""",
@@ -103,11 +109,11 @@ _POSTGRESQL = {
     "ledger_no_truncate": ("BEFORE TRUNCATE ON ledger FOR EACH STATEMENT", "ledger_is_final"),
     "accounts_start_empty": (
         "BEFORE INSERT ON accounts FOR EACH ROW"
-        " WHEN (NEW.balance <> 0 OR NEW.held <> 0 OR NEW.granted <> 0 OR NEW.entry <> 0)",
+        " WHEN (NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.entry <> 0)",
         "accounts_start_empty",
     ),
     "accounts_moved_by_ledger": (
-        "BEFORE UPDATE OF id, balance, held, granted, entry ON accounts FOR EACH ROW",
+        "BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, entry ON accounts FOR EACH ROW",
         "accounts_moved_by_ledger",
     ),
 }

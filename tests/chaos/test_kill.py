@@ -106,7 +106,7 @@ def _books_are_closed(folder: Path) -> None:
     asked = _rows(folder, "SELECT count(*), count(DISTINCT request_key) FROM jobs")[0]
     assert asked[0] == asked[1]
     assert _rows(folder, "SELECT DISTINCT state FROM jobs") == [("delivered",)]
-    assert _rows(folder, "SELECT sum(held) FROM accounts") == [(0,)]
+    assert _rows(folder, "SELECT sum(held_micros) FROM accounts") == [(0,)]
     closes = (
         "SELECT job, account FROM ledger WHERE kind IN ('settle', 'release') GROUP BY job, account HAVING count(*) > 1"
     )

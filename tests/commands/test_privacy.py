@@ -73,7 +73,7 @@ async def test_an_export_holds_what_others_set_about_somebody_and_every_amount(b
     kept = json.loads(reply.files[0].text)
     assert [limit["value"] for limit in kept["limits"]] == [50_000]
     assert {account["id"] for account in kept["accounts"]} >= {"wallet:granted:web:page:ana"}
-    assert 7_000 in [row["balance_delta"] for row in kept["ledger"] if row["kind"] == "grant"]
+    assert 7_000 in [row["balance_delta_micros"] for row in kept["ledger"] if row["kind"] == "grant"]
     assert [act["action"] for act in kept["acts"]] == ["refused"]
     assert [begun["system"] for begun in kept["conversations"]] == ["you-are-mine"]
     assert SECRET in json.dumps(kept["waiting"])

@@ -48,15 +48,15 @@ async def test_runs_beyond_the_bots_budget_are_counted_in_full(town: CreditsBenc
 
 FORGERIES: dict[str, tuple[Sequence[str], str]] = {
     "a fatter wallet": (
-        ["UPDATE accounts SET granted = granted + 9 WHERE id = 'wallet:daily:web:ana:2026-11-20'"],
+        ["UPDATE accounts SET granted_micros = granted_micros + 9 WHERE id = 'wallet:daily:web:ana:2026-11-20'"],
         "what was granted to account wallet:daily:web:ana:2026-11-20: 109, and should be 100",
     ),
     "a balance by hand": (
-        ["UPDATE accounts SET balance = balance + 3 WHERE id = 'wallet:daily:web:ana:2026-11-20'"],
+        ["UPDATE accounts SET balance_micros = balance_micros + 3 WHERE id = 'wallet:daily:web:ana:2026-11-20'"],
         "the balance of account wallet:daily:web:ana:2026-11-20: 90, and should be 87",
     ),
     "a hold let go by hand": (
-        ["UPDATE accounts SET held = 0 WHERE scope = 'daily'"],
+        ["UPDATE accounts SET held_micros = 0 WHERE scope = 'daily'"],
         "what is held on account wallet:daily:web:ana:2026-11-20: 0, and should be 4",
     ),
     "a job ended without its money": (
@@ -107,7 +107,7 @@ async def without_guards(town: CreditsBench, url: str, *statements: str) -> None
 
 async def test_rows_of_no_account_are_named(town: CreditsBench, database_url: str) -> None:
     row = "'ghost', '', 'grant', 1, 0, 'k', '', '', '2026-11-20 12:00:00'"
-    columns = "account, job, kind, balance_delta, held_delta, key, actor, reason, at"
+    columns = "account, job, kind, balance_delta_micros, held_delta_micros, key, actor, reason, at"
 
     await without_guards(town, database_url, f"INSERT INTO ledger ({columns}) VALUES ({row})")  # noqa: S608 - our own words
 

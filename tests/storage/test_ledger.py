@@ -104,14 +104,14 @@ async def test_the_database_refuses(database: Database, abuse: str) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE ledger SET balance_delta = 1000",
+        "UPDATE ledger SET balance_delta_micros = 1000",
         "UPDATE ledger SET actor = 'somebody else'",
         "DELETE FROM ledger",
-        "UPDATE accounts SET balance = balance + 1000, granted = granted + 1000",
-        "UPDATE accounts SET held = 0, entry = entry + 1",
+        "UPDATE accounts SET balance_micros = balance_micros + 1000, granted_micros = granted_micros + 1000",
+        "UPDATE accounts SET held_micros = 0, entry = entry + 1",
         "UPDATE accounts SET id = 'mine'",
         "DELETE FROM accounts",
-        "INSERT INTO accounts (id, kind, balance, granted) VALUES ('mine', 'wallet', 1000, 1000)",
+        "INSERT INTO accounts (id, kind, balance_micros, granted_micros) VALUES ('mine', 'wallet', 1000, 1000)",
         "INSERT INTO accounts (id, kind) VALUES ('mine', 'purse')",
     ],
 )
@@ -130,7 +130,7 @@ async def test_replacing_a_row_is_refused_on_sqlite_and_truncating_on_postgresql
 ) -> None:
     await open_account(database, 50)
     replace_row = (
-        "INSERT OR REPLACE INTO ledger (id, account, kind, balance_delta, held_delta, key, at)"
+        "INSERT OR REPLACE INTO ledger (id, account, kind, balance_delta_micros, held_delta_micros, key, at)"
         " VALUES (1, 'wallet:ana', 'grant', 1000, 0, 'again', '2026-11-20')"
     )
 

@@ -23,7 +23,7 @@ async def test_a_locked_database_is_unavailable_and_loses_nothing(database_url: 
     await database.open()
     async with database.write() as tx:
         await tx.ledger.open_account(an_account(), a_grant(50))
-    hold = "INSERT INTO ledger (account, job, kind, balance_delta, held_delta, key, at) VALUES"
+    hold = "INSERT INTO ledger (account, job, kind, balance_delta_micros, held_delta_micros, key, at) VALUES"
     hold += " ('wallet:ana', 'theirs', 'hold', 0, 1, 'theirs', '2026-11-20')"
 
     async def ask() -> None:

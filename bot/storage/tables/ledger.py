@@ -16,26 +16,26 @@ accounts = sa.Table(
     key("user"),
     key("window"),
     time("expires_at", is_optional=True),
-    micros("balance"),
-    micros("held"),
-    micros("granted"),
+    micros("balance_micros"),
+    micros("held_micros"),
+    micros("granted_micros"),
     sa.Column("entry", Serial, nullable=False, server_default="0"),  # the ledger's row that moved it last
     sa.CheckConstraint(one_of("kind", AccountKind), name="accounts_kind"),
-    sa.CheckConstraint("balance >= 0", name="accounts_balance_not_negative"),
-    sa.CheckConstraint("held >= 0", name="accounts_held_not_negative"),
-    sa.CheckConstraint("held <= balance", name="accounts_held_within_balance"),
-    sa.CheckConstraint("balance <= granted", name="accounts_balance_within_granted"),
+    sa.CheckConstraint("balance_micros >= 0", name="accounts_balance_not_negative"),
+    sa.CheckConstraint("held_micros >= 0", name="accounts_held_not_negative"),
+    sa.CheckConstraint("held_micros <= balance_micros", name="accounts_held_within_balance"),
+    sa.CheckConstraint("balance_micros <= granted_micros", name="accounts_balance_within_granted"),
 )
 
 _SHAPES = """
 CASE kind
-WHEN 'grant' THEN balance_delta >= 0 AND held_delta = 0 AND job = ''
-WHEN 'adjust' THEN held_delta = 0
-WHEN 'hold' THEN balance_delta = 0 AND held_delta >= 0 AND job <> ''
-WHEN 'settle' THEN held_delta <= balance_delta AND balance_delta <= 0 AND job <> ''
-WHEN 'release' THEN balance_delta = 0 AND held_delta <= 0 AND job <> ''
-WHEN 'expire' THEN balance_delta <= 0 AND held_delta = 0
-WHEN 'reset' THEN balance_delta >= 0 AND held_delta = 0 AND job = ''
+WHEN 'grant' THEN balance_delta_micros >= 0 AND held_delta_micros = 0 AND job = ''
+WHEN 'adjust' THEN held_delta_micros = 0
+WHEN 'hold' THEN balance_delta_micros = 0 AND held_delta_micros >= 0 AND job <> ''
+WHEN 'settle' THEN held_delta_micros <= balance_delta_micros AND balance_delta_micros <= 0 AND job <> ''
+WHEN 'release' THEN balance_delta_micros = 0 AND held_delta_micros <= 0 AND job <> ''
+WHEN 'expire' THEN balance_delta_micros <= 0 AND held_delta_micros = 0
+WHEN 'reset' THEN balance_delta_micros >= 0 AND held_delta_micros = 0 AND job = ''
 ELSE false END
 """
 
@@ -47,8 +47,8 @@ ledger = sa.Table(
     sa.Column("account", Key, sa.ForeignKey("accounts.id"), nullable=False),
     key("job"),
     key("kind"),
-    sa.Column("balance_delta", Micros, nullable=False),
-    sa.Column("held_delta", Micros, nullable=False),
+    sa.Column("balance_delta_micros", Micros, nullable=False),
+    sa.Column("held_delta_micros", Micros, nullable=False),
     sa.Column("key", Key, nullable=False),
     key("actor"),
     key("prediction"),

@@ -7,16 +7,16 @@ CREATE TABLE accounts (
 	user TEXT DEFAULT '' NOT NULL,
 	window TEXT DEFAULT '' NOT NULL,
 	expires_at DATETIME,
-	balance BIGINT DEFAULT '0' NOT NULL,
-	held BIGINT DEFAULT '0' NOT NULL,
-	granted BIGINT DEFAULT '0' NOT NULL,
+	balance_micros BIGINT DEFAULT '0' NOT NULL,
+	held_micros BIGINT DEFAULT '0' NOT NULL,
+	granted_micros BIGINT DEFAULT '0' NOT NULL,
 	entry INTEGER DEFAULT '0' NOT NULL,
 	CONSTRAINT accounts_pkey PRIMARY KEY (id),
 	CONSTRAINT accounts_kind CHECK (kind IN ('wallet', 'budget')),
-	CONSTRAINT accounts_balance_not_negative CHECK (balance >= 0),
-	CONSTRAINT accounts_held_not_negative CHECK (held >= 0),
-	CONSTRAINT accounts_held_within_balance CHECK (held <= balance),
-	CONSTRAINT accounts_balance_within_granted CHECK (balance <= granted)
+	CONSTRAINT accounts_balance_not_negative CHECK (balance_micros >= 0),
+	CONSTRAINT accounts_held_not_negative CHECK (held_micros >= 0),
+	CONSTRAINT accounts_held_within_balance CHECK (held_micros <= balance_micros),
+	CONSTRAINT accounts_balance_within_granted CHECK (balance_micros <= granted_micros)
 )
 
 CREATE TABLE audit (
@@ -294,8 +294,8 @@ CREATE TABLE ledger (
 	account TEXT NOT NULL,
 	job TEXT DEFAULT '' NOT NULL,
 	kind TEXT DEFAULT '' NOT NULL,
-	balance_delta BIGINT NOT NULL,
-	held_delta BIGINT NOT NULL,
+	balance_delta_micros BIGINT NOT NULL,
+	held_delta_micros BIGINT NOT NULL,
 	"key" TEXT NOT NULL,
 	actor TEXT DEFAULT '' NOT NULL,
 	prediction TEXT DEFAULT '' NOT NULL,
@@ -303,7 +303,7 @@ CREATE TABLE ledger (
 	at DATETIME NOT NULL,
 	CONSTRAINT ledger_pkey PRIMARY KEY (id),
 	CONSTRAINT ledger_kind CHECK (kind IN ('grant', 'adjust', 'hold', 'settle', 'release', 'expire', 'reset')),
-	CONSTRAINT ledger_shape CHECK (CASE kind WHEN 'grant' THEN balance_delta >= 0 AND held_delta = 0 AND job = '' WHEN 'adjust' THEN held_delta = 0 WHEN 'hold' THEN balance_delta = 0 AND held_delta >= 0 AND job <> '' WHEN 'settle' THEN held_delta <= balance_delta AND balance_delta <= 0 AND job <> '' WHEN 'release' THEN balance_delta = 0 AND held_delta <= 0 AND job <> '' WHEN 'expire' THEN balance_delta <= 0 AND held_delta = 0 WHEN 'reset' THEN balance_delta >= 0 AND held_delta = 0 AND job = '' ELSE false END),
+	CONSTRAINT ledger_shape CHECK (CASE kind WHEN 'grant' THEN balance_delta_micros >= 0 AND held_delta_micros = 0 AND job = '' WHEN 'adjust' THEN held_delta_micros = 0 WHEN 'hold' THEN balance_delta_micros = 0 AND held_delta_micros >= 0 AND job <> '' WHEN 'settle' THEN held_delta_micros <= balance_delta_micros AND balance_delta_micros <= 0 AND job <> '' WHEN 'release' THEN balance_delta_micros = 0 AND held_delta_micros <= 0 AND job <> '' WHEN 'expire' THEN balance_delta_micros <= 0 AND held_delta_micros = 0 WHEN 'reset' THEN balance_delta_micros >= 0 AND held_delta_micros = 0 AND job = '' ELSE false END),
 	CONSTRAINT ledger_account_fkey FOREIGN KEY(account) REFERENCES accounts (id)
 )
 
@@ -393,14 +393,17 @@ CREATE INDEX messages_token ON messages (token_expires_at) WHERE token <> ''
 CREATE TRIGGER ledger_close_equals_hold BEFORE INSERT ON ledger WHEN NEW.kind IN ('settle', 'release')
 BEGIN
     SELECT RAISE(ABORT, 'the ledger refuses: a close must equal its hold') WHERE
-    NOT EXISTS (SELECT 1 FROM ledger AS held WHERE held.kind = 'hold' AND held.job = NEW.job
-                AND held.account = NEW.account AND held.held_delta = -NEW.held_delta);
+    NOT EXISTS (SELECT 1 FROM ledger AS hold WHERE hold.kind = 'hold' AND hold.job = NEW.job
+                AND hold.account = NEW.account AND hold.held_delta_micros = -NEW.held_delta_micros);
 END
 
 CREATE TRIGGER ledger_moves_account AFTER INSERT ON ledger
 BEGIN
-    UPDATE accounts SET balance = balance + NEW.balance_delta, held = held + NEW.held_delta,
-        granted = granted + CASE WHEN NEW.kind IN ('grant', 'adjust') THEN NEW.balance_delta ELSE 0 END,
+    UPDATE accounts SET
+        balance_micros = balance_micros + NEW.balance_delta_micros,
+        held_micros = held_micros + NEW.held_delta_micros,
+        granted_micros = granted_micros
+            + CASE WHEN NEW.kind IN ('grant', 'adjust') THEN NEW.balance_delta_micros ELSE 0 END,
         entry = NEW.id
     WHERE id = NEW.account;
 END
@@ -416,16 +419,19 @@ BEGIN
 END
 
 CREATE TRIGGER accounts_start_empty BEFORE INSERT ON accounts
-WHEN NEW.balance <> 0 OR NEW.held <> 0 OR NEW.granted <> 0 OR NEW.entry <> 0
+WHEN NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.entry <> 0
 BEGIN
     SELECT RAISE(ABORT, 'the ledger refuses: an account starts empty');
 END
 
-CREATE TRIGGER accounts_moved_by_ledger BEFORE UPDATE OF id, balance, held, granted, entry ON accounts
+CREATE TRIGGER accounts_moved_by_ledger
+BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, entry ON accounts
 BEGIN
     SELECT RAISE(ABORT, 'the ledger refuses: money moves by its rows only') WHERE NEW.id <> OLD.id OR
     NEW.entry = OLD.entry OR NOT EXISTS (
         SELECT 1 FROM ledger WHERE id = NEW.entry AND account = NEW.id
-        AND NEW.balance = OLD.balance + balance_delta AND NEW.held = OLD.held + held_delta
-        AND NEW.granted = OLD.granted + CASE WHEN kind IN ('grant', 'adjust') THEN balance_delta ELSE 0 END);
+        AND NEW.balance_micros = OLD.balance_micros + balance_delta_micros
+        AND NEW.held_micros = OLD.held_micros + held_delta_micros
+        AND NEW.granted_micros = OLD.granted_micros
+            + CASE WHEN kind IN ('grant', 'adjust') THEN balance_delta_micros ELSE 0 END);
 END
