@@ -25,7 +25,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bot"
 class ReplicateTown(Town):
     """The Discord test server with a bot on the Replicate backend instead of the scripted backend."""
 
-    def another(self, folder: Path, **changes: Any) -> App:
+    def create_app(self, folder: Path, **changes: Any) -> App:
         with_script = super().create_app(folder, **changes)
         return App(with_script.settings, clock=self.clock)
 
