@@ -44,7 +44,8 @@ class Conversations:
     async def get_current(self, channel: Channel) -> Conversation | None:
         """The conversation going on in a channel or thread, if any."""
         async with self._database.read() as tx:
-            return await tx.conversations.find(channel.platform, channel.workspace, channel.id, channel.thread)
+            place = (channel.platform, channel.workspace, channel.id, channel.thread)
+            return await tx.conversations.find(*place, is_reply_chain=channel.is_reply_chain)
 
     async def get(self, conversation_id: str) -> Conversation | None:
         """A conversation by its id."""
@@ -143,6 +144,7 @@ class Conversations:
             system=system,
             starter=f"{user.platform}:{user.id}",
             created_at=self._clock.now(),
+            is_reply_chain=channel.is_reply_chain,
         )
 
     async def _load_turns(self, conversation: Conversation) -> list[Turn]:

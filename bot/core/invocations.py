@@ -30,6 +30,8 @@ class Conversation:
     system: str
     starter: str
     created_at: datetime
+    is_reply_chain: bool = False
+    """Whether `thread` names a message that people reply to, rather than a thread: see `Channel`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,3 +50,5 @@ class Channel:
     id: str
     thread: str = ""
     is_age_restricted: bool = False
+    is_reply_chain: bool = False
+    """The conversation continues by replies to the message `thread`: the platform has no thread there."""

@@ -108,3 +108,5 @@ class MessageRef:
     token_expires_at: datetime | None = None
     unposted_for: Recipient | None = None
     """Set until the first text arrives, where a platform creates a streamed message together with its first text."""
+    is_original_response: bool = False
+    """Whether the message is the first response of the interaction with this token. Discord edits it as `@original`."""

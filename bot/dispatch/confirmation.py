@@ -101,7 +101,7 @@ def _store_invocation(invocation: Invocation, confirmation: ConfirmationRequired
     """All of a call but who makes it, and but `answering`: its token is a secret, and the press brings another."""
     channel = invocation.channel
     earlier: list[JSON] = [
-        {"role": said.role.value, "user": said.user, "text": said.text, "message": said.message_id}
+        {"role": said.role.value, "user": said.user, "text": said.text, "message_id": said.message_id}
         for said in invocation.earlier_messages
     ]
     return {
@@ -114,9 +114,14 @@ def _store_invocation(invocation: Invocation, confirmation: ConfirmationRequired
             "id": channel.id,
             "thread": channel.thread,
             "is_age_restricted": channel.is_age_restricted,
+            "is_reply_chain": channel.is_reply_chain,
         },
         # A conversation that was to go on in a thread on its first answer goes on below the one it gets now.
-        "begins_thread": invocation.placeholder is not None and channel.thread == invocation.placeholder.id,
+        "begins_thread": (
+            invocation.placeholder is not None
+            and channel.thread == invocation.placeholder.id
+            and not channel.is_reply_chain
+        ),
         # A file that was taken stands in place of the link it came from.
         "options": {name: value for name, value in invocation.options.items() if name not in confirmation.files},
         "files": {name: {"sha256": sha256} for name, sha256 in confirmation.files.items()},

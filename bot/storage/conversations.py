@@ -10,7 +10,7 @@ from bot.core.invocations import Conversation, Turn, TurnRole
 from bot.storage.connection import Rows, Statements
 from bot.storage.tables.people import conversations, turns
 
-_PLACE = ("platform", "workspace", "channel", "thread")
+_PLACE = ("platform", "workspace", "channel", "thread", "is_reply_chain")
 _OPEN = insert(conversations).on_conflict_do_nothing(index_elements=_PLACE)
 _GET = sa.select(conversations).where(conversations.c.id == bindparam("conversation"))
 _IN_CHANNEL = sa.select(conversations).where(*(conversations.c[name] == bindparam(f"of_{name}") for name in _PLACE))
@@ -35,14 +35,16 @@ class ConversationStore:
         if (await self._run(_OPEN, row)).rowcount:
             return conversation
         place = (conversation.platform, conversation.workspace, conversation.channel, conversation.thread)
-        return await self.find(*place) or conversation
+        return await self.find(*place, is_reply_chain=conversation.is_reply_chain) or conversation
 
     async def get(self, conversation_id: str) -> Conversation | None:
         return _one(await self._run(_GET, {"conversation": conversation_id}))
 
-    async def find(self, platform: str, workspace: str, channel: str, thread: str) -> Conversation | None:
+    async def find(
+        self, platform: str, workspace: str, channel: str, thread: str, *, is_reply_chain: bool = False
+    ) -> Conversation | None:
         place = {"of_platform": platform, "of_workspace": workspace, "of_channel": channel, "of_thread": thread}
-        return _one(await self._run(_IN_CHANNEL, place))
+        return _one(await self._run(_IN_CHANNEL, {**place, "of_is_reply_chain": is_reply_chain}))
 
     async def add_turn(self, turn: Turn) -> None:
         """Idempotent on (job, role) where a job is given."""

@@ -39,6 +39,7 @@ def row_from_job(job: Job) -> dict[str, Any]:
         "channel": job.channel.id,
         "thread": job.channel.thread,
         "is_age_restricted": job.channel.is_age_restricted,
+        "is_reply_chain": job.channel.is_reply_chain,
         "user": job.user.id,
         "user_workspace": job.user.workspace,
         "user_name": job.user.name,
@@ -90,7 +91,9 @@ def job_from_row(row: sa.Row[Any]) -> Job:
             roles=frozenset(row.roles),
             is_administrator=row.is_administrator,
         ),
-        channel=Channel(row.platform, row.workspace, row.channel, row.thread, row.is_age_restricted),
+        channel=Channel(
+            row.platform, row.workspace, row.channel, row.thread, row.is_age_restricted, row.is_reply_chain
+        ),
         command=row.command,
         options=row.options,
         model=row.model,

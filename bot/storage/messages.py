@@ -15,7 +15,7 @@ from bot.storage.connection import Statements
 from bot.storage.tables.jobs import messages
 
 _ADDRESS = (
-    *("platform", "workspace", "channel", "thread", "message", "token", "token_expires_at"),
+    *("platform", "workspace", "channel", "thread", "message", "token", "token_expires_at", "is_original_response"),
     *("unposted_for", "unposted_for_workspace"),
 )
 _CHANGING = (*_ADDRESS, "state", "start", "end", "opening")
@@ -55,12 +55,13 @@ class MessageStore:
         """Insert or replace (job, part)."""
         ref = message.ref
         address = {"platform": ref.platform, "workspace": ref.workspace, "channel": ref.channel, "thread": ref.thread}
-        secret = {"message": ref.id, "token": ref.token, "token_expires_at": ref.token_expires_at}
+        token = {"token": ref.token, "token_expires_at": ref.token_expires_at}
         recipient = ref.unposted_for or _NO_RECIPIENT
         unposted = {"unposted_for": recipient.user, "unposted_for_workspace": recipient.workspace}
         text = {"start": message.start, "end": message.end, "opening": message.opening}
         part = {"job": message.job, "part": message.part, "state": message.state.value}
-        await self._run(_PUT, {**part, **address, **secret, **unposted, **text})
+        identity = {"message": ref.id, "is_original_response": ref.is_original_response}
+        await self._run(_PUT, {**part, **address, **identity, **token, **unposted, **text})
 
     async def list_messages(self, job_id: str) -> list[PostedMessage]:
         """In order of their parts."""
@@ -103,6 +104,7 @@ def _message(row: sa.Row[Any]) -> PostedMessage:
             token=row.token,
             token_expires_at=row.token_expires_at,
             unposted_for=Recipient(row.unposted_for, row.unposted_for_workspace) if row.unposted_for else None,
+            is_original_response=row.is_original_response,
         ),
         state=MessageState(row.state),
         start=row.start,

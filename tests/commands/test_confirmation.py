@@ -1,7 +1,10 @@
 """Dialogues: a price above a workspace's limit is agreed to by a button, once, and by its own person."""
 
+from dataclasses import replace
+
 import pytest
 
+from bot.core.invocations import EarlierMessage, Invocation, TurnRole
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
 from tests.bench import Bench
@@ -96,6 +99,22 @@ async def test_the_picture_that_came_along_is_kept_until_the_answer(bench: Bench
     assert await answer(bench, press(reply, "confirm")) is None
 
     assert "image" in bench.backend.last_run.inputs
+
+
+async def test_a_confirmed_call_keeps_its_reply_chain_and_the_messages_from_before(bench: Bench) -> None:
+    await bench.say("/settings general --confirm_above 20", by=MODERATOR)
+    place = replace(CHANNEL, thread="m1", is_reply_chain=True)
+    earlier = (EarlierMessage(TurnRole.USER, "web:ben", "Foxes are orange.", "m0"),)
+    call = Invocation(
+        ANA, place, "imagine", "web:1", {"prompt": "a fox", "model": "flux-dev"}, earlier_messages=earlier
+    )
+    reply = await bench.app.dispatcher.handle(call)
+    assert reply is not None
+
+    _, confirmed = await bench.app.dispatcher.confirmations.take(reply.buttons[0].job, ANA)
+
+    assert confirmed.channel == place
+    assert confirmed.earlier_messages == earlier
 
 
 async def test_what_would_be_refused_anyhow_is_not_asked(bench: Bench) -> None:

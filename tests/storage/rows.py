@@ -11,7 +11,7 @@ from bot.core.people import Channel, User
 
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 ANA = User("discord", "guild", "1", "Ana Ström", "sv", frozenset({"painters"}), is_administrator=True)
-LOBBY = Channel("discord", "guild", "lobby", "thread", is_age_restricted=True)
+LOBBY = Channel("discord", "guild", "lobby", "thread", is_age_restricted=True, is_reply_chain=True)
 
 
 def after(seconds: float) -> datetime:

@@ -78,7 +78,8 @@ async def test_messages_are_replaced_by_part_and_lose_their_tokens(database: Dat
     job = a_job()
     ref = MessageRef("discord", "guild", "lobby", "", "m1", "secret", after(900))
     first = PostedMessage(job.id, 0, ref)
-    later = replace(first, ref=replace(ref, id="m2"), state=MessageState.FINAL, start=3, end=9, opening="```python")
+    original = replace(ref, id="m2", is_original_response=True)
+    later = replace(first, ref=original, state=MessageState.FINAL, start=3, end=9, opening="```python")
     async with database.write() as tx:
         await tx.jobs.add(job)
         for message in (replace(first, part=1), first, later):
@@ -182,6 +183,17 @@ async def test_a_conversation_is_one_for_each_place(database: Database) -> None:
         assert await tx.conversations.find("discord", "guild", "lobby", "") == chat
         assert await tx.conversations.find("discord", "guild", "lobby", "t") is None
         assert await tx.conversations.get("other") is None
+
+
+async def test_a_reply_chain_and_a_thread_on_the_same_message_are_two_conversations(database: Database) -> None:
+    chain = Conversation("k1", "discord", "guild", "lobby", "m1", "llama", "", "1", NOON, is_reply_chain=True)
+    thread = replace(chain, id="k2", is_reply_chain=False)
+    place = ("discord", "guild", "lobby", "m1")
+    async with database.write() as tx:
+        assert await tx.conversations.get_or_create(chain) == chain
+        assert await tx.conversations.find(*place) is None
+        assert await tx.conversations.get_or_create(thread) == thread
+        assert await tx.conversations.find(*place, is_reply_chain=True) == chain
 
 
 async def test_turns_are_the_latest_oldest_first_and_once_for_each_job(database: Database) -> None:

@@ -109,7 +109,9 @@ class DiscordButtons:
         key = build_request_key(acknowledged.interaction)
         jobs = await self._desk.dispatcher.services.jobs.list_recent(user)
         job = next((job for job in jobs if job.request_key == key), None)
-        if job is not None and job.channel.thread == acknowledged.message_id:
+        if job is None or job.channel.is_reply_chain:
+            return
+        if job.channel.thread == acknowledged.message_id:
             words = str(job.options.get("message", ""))
             await open_thread(self._desk.api, int(place.id), acknowledged.message_id, words)
 

@@ -16,7 +16,7 @@ from bot.core.replies import Reply, Tone
 from bot.dispatch.dispatcher import format_error
 from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation, parse_plain_text
 from bot.moderation.settings import WorkspaceSettings
-from bot.platforms.discord.channels import NAME, build_channel, build_reply_thread_id, is_reply_thread
+from bot.platforms.discord.channels import NAME, build_channel
 from bot.platforms.discord.context import InteractionContext
 from bot.platforms.discord.messages import IS_LAYOUT
 from bot.platforms.discord.platform import build_message_request_key
@@ -186,9 +186,9 @@ class DiscordChat:
         job = await self._desk.dispatcher.services.jobs.get(job_id) if job_id else None
         if job is not None and job.conversation and job.channel.thread:
             guild = heard.message.guild
-            if is_reply_thread(job.channel.thread) or (guild and guild.get_thread(int(job.channel.thread))):
-                return replace(heard.here, thread=job.channel.thread)
-        return replace(heard.here, thread=build_reply_thread_id(answered.id))
+            if job.channel.is_reply_chain or (guild and guild.get_thread(int(job.channel.thread))):
+                return replace(heard.here, thread=job.channel.thread, is_reply_chain=job.channel.is_reply_chain)
+        return replace(heard.here, thread=str(answered.id), is_reply_chain=True)
 
     async def _begin_conversation(self, heard: _IncomingMessage, channel: Any, settings: WorkspaceSettings) -> Channel:
         """A mention in a channel: in a thread of its own if there may be one."""
@@ -201,7 +201,7 @@ class DiscordChat:
         is_wanted = settings.mention == "thread" and may and bool(words or self._list_files(heard))
         if is_wanted and await open_thread(self._desk.api, channel.id, str(message.id), words):
             return replace(heard.here, thread=str(message.id))
-        return replace(heard.here, thread=build_reply_thread_id(message.id))
+        return replace(heard.here, thread=str(message.id), is_reply_chain=True)
 
     async def _answer(self, heard: _IncomingMessage, where: Channel) -> None:
         message = heard.message

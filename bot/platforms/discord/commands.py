@@ -19,7 +19,7 @@ from bot.dispatch.declaration import Declaration, OptionValue, Services
 from bot.dispatch.dispatcher import format_error
 from bot.dispatch.forms import FormDraft
 from bot.dispatch.parsing import find_command
-from bot.platforms.discord.channels import NAME, build_reply_thread_id, is_direct
+from bot.platforms.discord.channels import NAME, is_direct
 from bot.platforms.discord.chat import can_open_thread, open_thread
 from bot.platforms.discord.context import InteractionContext, build_request_key, resolve_channel
 from bot.platforms.discord.forms import needs_text, parse_form, quote_form_input, render_modal
@@ -158,7 +158,8 @@ class DiscordCommands:
         if reply is not None and typed is not None:
             reply = quote_form_input(reply, typed)
         await desk.replies.show(acknowledged, message, reply)
-        if reply is None and invocation.channel.thread == acknowledged.message_id:
+        begins_thread = invocation.channel.thread == acknowledged.message_id and not invocation.channel.is_reply_chain
+        if reply is None and begins_thread:
             await open_thread(desk.api, int(place.id), acknowledged.message_id, str(options.get("message", "")))
 
     async def _refuse(self, acknowledged: AcknowledgedInteraction, reply: Reply) -> None:
@@ -172,7 +173,7 @@ def _choose_conversation(acknowledged: AcknowledgedInteraction, place: Channel) 
     if place.thread or is_direct(interaction):
         return place
     may = interaction.is_guild_integration() and can_open_thread(interaction.channel, interaction.app_permissions)
-    return replace(place, thread=acknowledged.message_id if may else build_reply_thread_id(acknowledged.message_id))
+    return replace(place, thread=acknowledged.message_id, is_reply_chain=not may)
 
 
 def _add_picture(

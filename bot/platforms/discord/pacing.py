@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bot.core.clock import Clock
 from bot.core.platform import Pacer
 from bot.core.replies import MessageRef
-from bot.platforms.discord.channels import get_discord_channel_id, strip_token_mark
+from bot.platforms.discord.channels import get_discord_channel_id
 from bot.streaming.pacer import EditBucket
 
 INTERACTION_EDIT_LIMIT = (5, 2.0)
@@ -62,7 +62,7 @@ class DiscordPacer(Pacer):
         self._pacers: dict[str, Pacer] = {}
 
     async def wait_for_edit(self, *, is_final: bool) -> None:
-        token = strip_token_mark(self._token_of(self._message))
+        token = self._token_of(self._message)
         if token not in self._pacers:
             buckets = self._buckets
             bucket = (

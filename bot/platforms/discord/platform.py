@@ -20,8 +20,6 @@ from bot.platforms.discord.channels import (
     NAME,
     USER_INSTALLS,
     get_discord_channel_id,
-    is_reply_thread,
-    strip_token_mark,
 )
 from bot.platforms.discord.messages import (
     EPHEMERAL,
@@ -141,11 +139,9 @@ class DiscordPlatform:
         if self._shown.get(message.id) == fingerprint:
             return
         self._shown.pop(message.id, None)
-        if token := self._usable_token(message, reply):
+        if self._usable_token(message, reply):
             try:
-                await self._send_shrinking(
-                    lambda it: self._api.edit_response(token, message.id, it.payload, it.files), made
-                )
+                await self._send_shrinking(lambda it: self._api.edit_response(message, it.payload, it.files), made)
             except MessageLost as error:
                 if get_error_code(error) not in (TOKEN_EXPIRED, UNKNOWN_WEBHOOK):
                     raise
@@ -162,8 +158,8 @@ class DiscordPlatform:
 
     async def delete(self, message: MessageRef) -> None:
         """Take it away for everyone."""
-        if token := self._usable_token(message):
-            await self._api.delete_response(token, message.id)
+        if self._usable_token(message):
+            await self._api.delete_response(message)
         elif message.workspace != USER_INSTALLS:
             await self._api.delete_message(get_discord_channel_id(message), message.id)
 
@@ -195,7 +191,7 @@ class DiscordPlatform:
         told = await self._send_shrinking(
             lambda it: self._api.create_followup(message.token, _add_private_flag(it, reply), it.files), made
         )
-        return replace(message, id=str(told["id"]), token=strip_token_mark(message.token))
+        return replace(message, id=str(told["id"]), is_original_response=False)
 
     def remember_address(self, message: MessageRef) -> None:
         """Remember how a private message is reached, for who only knows its id: the button that was pressed on it."""
@@ -212,7 +208,7 @@ class DiscordPlatform:
     async def _create(self, destination: Destination, place: int, reply: Reply) -> MessageRef:
         channel = destination.channel
         ref = MessageRef(NAME, channel.workspace, channel.id, channel.thread, "")
-        if is_reply_thread(channel.thread) or str(place) == channel.id:
+        if channel.is_reply_chain or str(place) == channel.id:
             ref = replace(ref, thread="")
         made = await self._prepare(ref, reply)
         nonce = {"nonce": _shorten_nonce(destination.nonce), "enforce_nonce": True}

@@ -17,7 +17,7 @@ from bot.core.people import Channel
 from bot.core.platform import MessageLost
 from bot.core.replies import MessageRef, Reply
 from bot.dispatch.confirmation import CONFIRMATION_ACTIONS as CONSENT
-from bot.platforms.discord.channels import NAME, mark_original_token
+from bot.platforms.discord.channels import NAME
 from bot.platforms.discord.messages import EPHEMERAL, Payload, render_private_payload
 from bot.platforms.discord.platform import DiscordPlatform
 from bot.platforms.discord.responses import DiscordServerError, RequestSender
@@ -153,8 +153,16 @@ def _log_lost_interaction(interaction: discord.Interaction, error: discord.HTTPE
 def build_first_message_ref(acknowledged: AcknowledgedInteraction, here: Channel) -> MessageRef:
     """The address of the first message of an interaction: by its token now, by its channel for ever."""
     interaction = acknowledged.interaction
-    token, expires = mark_original_token(interaction.token), interaction.created_at + TOKEN_LIFETIME
-    return MessageRef(NAME, here.workspace, here.id, here.thread, acknowledged.message_id, token, expires)
+    return MessageRef(
+        NAME,
+        here.workspace,
+        here.id,
+        here.thread,
+        acknowledged.message_id,
+        interaction.token,
+        interaction.created_at + TOKEN_LIFETIME,
+        is_original_response=True,
+    )
 
 
 class DiscordReplies:
@@ -180,7 +188,7 @@ class DiscordReplies:
             await self._platform.send_followup(message, replace(first, is_private=True))
         elif reply.is_private and not acknowledged.is_private:
             # Whether an answer is private is settled when it is deferred. This one goes, and the next takes no place.
-            await self._sender.delete_response(message.token, message.id)
+            await self._sender.delete_response(message)
             self._platform.remember_address(await self._platform.send_followup(message, first))
         else:
             await self._platform.edit_response(message, first, is_private=acknowledged.is_private)
@@ -193,7 +201,7 @@ class DiscordReplies:
     async def delete(self, message: MessageRef) -> None:
         """Delete a message that only its interaction's token reaches."""
         try:
-            await self._sender.delete_response(message.token, message.id)
+            await self._sender.delete_response(message)
         except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError) as error:
             log.info("discord.not_deleted", extra={"message": message.id, "reason": repr(error)})
 

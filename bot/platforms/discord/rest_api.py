@@ -13,7 +13,7 @@ from discord.webhook.async_ import async_context
 
 from bot.core.clock import Clock
 from bot.core.platform import MessageLost
-from bot.platforms.discord.channels import is_original_token, strip_token_mark
+from bot.core.replies import MessageRef
 from bot.platforms.discord.messages import Payload
 from bot.platforms.discord.pacing import DiscordEditLimits
 from bot.platforms.discord.permissions import explain_missing_permissions
@@ -97,33 +97,31 @@ class DiscordRestApi:
             request = self._client.http.edit_message(place, int(message), params=parameters)
             await self._send(request, place, self._buckets.get_channel_bucket(place))
 
-    async def edit_response(
-        self, token: str, message: str, payload: Payload, files: Sequence[discord.File] = ()
-    ) -> None:
-        """Change an interaction's message by its token."""
-        adapter, plain = async_context.get(), strip_token_mark(token)
+    async def edit_response(self, message: MessageRef, payload: Payload, files: Sequence[discord.File] = ()) -> None:
+        """Edit an interaction's message by the interaction's token."""
+        adapter, token = async_context.get(), message.token
         with _build_parameters(payload, files) as parameters:
             body: dict[str, Any] = {"payload": parameters.payload, "multipart": parameters.multipart}
             body |= {"files": parameters.files, "session": self.session}
-            if is_original_token(token):
-                request = adapter.edit_original_interaction_response(self.application_id, plain, **body)
+            if message.is_original_response:
+                request = adapter.edit_original_interaction_response(self.application_id, token, **body)
             else:
-                request = adapter.edit_webhook_message(self.application_id, plain, int(message), **body)
-            await self._send(request, 0, self._buckets.get_interaction_bucket(plain))
+                request = adapter.edit_webhook_message(self.application_id, token, int(message.id), **body)
+            await self._send(request, 0, self._buckets.get_interaction_bucket(token))
 
     async def create_followup(self, token: str, payload: Payload, files: Sequence[discord.File] = ()) -> Any:
         """Another message of an interaction. Discord knows no nonce here."""
         with _build_parameters(payload, files) as parameters:
             request = async_context.get().execute_webhook(
                 self.application_id,
-                strip_token_mark(token),
+                token,
                 session=self.session,
                 payload=parameters.payload,
                 multipart=parameters.multipart,
                 files=parameters.files,
                 wait=True,
             )
-            return await self._send(request, 0, self._buckets.get_interaction_bucket(strip_token_mark(token)))
+            return await self._send(request, 0, self._buckets.get_interaction_bucket(token))
 
     async def delete_message(self, place: int, message: str) -> None:
         """Take a message away; harmless when it is gone."""
@@ -133,13 +131,13 @@ class DiscordRestApi:
             if get_error_code(error) not in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL, UNKNOWN_GUILD):
                 raise
 
-    async def delete_response(self, token: str, message: str) -> None:
-        """Take an interaction's message away by its token; harmless when it is gone."""
-        adapter, plain, session = async_context.get(), strip_token_mark(token), self.session
-        if is_original_token(token):
-            request = adapter.delete_original_interaction_response(self.application_id, plain, session=session)
+    async def delete_response(self, message: MessageRef) -> None:
+        """Delete an interaction's message by the interaction's token. Do nothing if the message is gone."""
+        adapter, token, session = async_context.get(), message.token, self.session
+        if message.is_original_response:
+            request = adapter.delete_original_interaction_response(self.application_id, token, session=session)
         else:
-            request = adapter.delete_webhook_message(self.application_id, plain, int(message), session=session)
+            request = adapter.delete_webhook_message(self.application_id, token, int(message.id), session=session)
         try:
             await self._send(request, 0)
         except MessageLost as error:

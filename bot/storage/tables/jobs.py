@@ -39,6 +39,7 @@ jobs = sa.Table(
     key("channel"),
     key("thread"),
     flag("is_age_restricted"),
+    flag("is_reply_chain"),
     key("user"),
     key("user_workspace"),  # Slack Connect: people may come from another workspace than the channel's
     words("user_name"),
@@ -118,6 +119,7 @@ messages = sa.Table(
     time("token_expires_at", is_optional=True),
     key("unposted_for"),  # the user, while the message is not posted because no text has arrived
     key("unposted_for_workspace"),
+    flag("is_original_response"),
     json_column("stream", default="{}"),  # what a platform wrote down to go on with it after a crash
     key("state"),
     count("start"),

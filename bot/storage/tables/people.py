@@ -135,11 +135,12 @@ conversations = sa.Table(
     key("workspace"),
     key("channel"),
     key("thread"),
+    flag("is_reply_chain"),
     key("model"),
     words("system"),
     key("starter"),
     time("created_at"),
-    sa.Index("conversations_place", "platform", "workspace", "channel", "thread", unique=True),
+    sa.Index("conversations_place", "platform", "workspace", "channel", "thread", "is_reply_chain", unique=True),
 )
 
 turns = sa.Table(

@@ -38,6 +38,7 @@ CREATE TABLE conversations (
 	workspace TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	channel TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	thread TEXT COLLATE "C" DEFAULT '' NOT NULL,
+	is_reply_chain BOOLEAN DEFAULT false NOT NULL,
 	model TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	system TEXT DEFAULT '' NOT NULL,
 	starter TEXT COLLATE "C" DEFAULT '' NOT NULL,
@@ -45,7 +46,7 @@ CREATE TABLE conversations (
 	CONSTRAINT conversations_pkey PRIMARY KEY (id)
 )
 
-CREATE UNIQUE INDEX conversations_place ON conversations (platform, workspace, channel, thread)
+CREATE UNIQUE INDEX conversations_place ON conversations (platform, workspace, channel, thread, is_reply_chain)
 
 CREATE TABLE inbox (
 	id TEXT COLLATE "C" NOT NULL,
@@ -230,6 +231,7 @@ CREATE TABLE jobs (
 	channel TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	thread TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	is_age_restricted BOOLEAN DEFAULT false NOT NULL,
+	is_reply_chain BOOLEAN DEFAULT false NOT NULL,
 	"user" TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	user_workspace TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	user_name TEXT DEFAULT '' NOT NULL,
@@ -375,6 +377,7 @@ CREATE TABLE messages (
 	token_expires_at TIMESTAMP WITH TIME ZONE,
 	unposted_for TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	unposted_for_workspace TEXT COLLATE "C" DEFAULT '' NOT NULL,
+	is_original_response BOOLEAN DEFAULT false NOT NULL,
 	stream JSON DEFAULT '{}' NOT NULL,
 	state TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	start INTEGER DEFAULT '0' NOT NULL,

@@ -38,6 +38,7 @@ CREATE TABLE conversations (
 	workspace TEXT DEFAULT '' NOT NULL,
 	channel TEXT DEFAULT '' NOT NULL,
 	thread TEXT DEFAULT '' NOT NULL,
+	is_reply_chain BOOLEAN DEFAULT 0 NOT NULL,
 	model TEXT DEFAULT '' NOT NULL,
 	system TEXT DEFAULT '' NOT NULL,
 	starter TEXT DEFAULT '' NOT NULL,
@@ -45,7 +46,7 @@ CREATE TABLE conversations (
 	CONSTRAINT conversations_pkey PRIMARY KEY (id)
 )
 
-CREATE UNIQUE INDEX conversations_place ON conversations (platform, workspace, channel, thread)
+CREATE UNIQUE INDEX conversations_place ON conversations (platform, workspace, channel, thread, is_reply_chain)
 
 CREATE TABLE inbox (
 	id TEXT NOT NULL,
@@ -230,6 +231,7 @@ CREATE TABLE jobs (
 	channel TEXT DEFAULT '' NOT NULL,
 	thread TEXT DEFAULT '' NOT NULL,
 	is_age_restricted BOOLEAN DEFAULT 0 NOT NULL,
+	is_reply_chain BOOLEAN DEFAULT 0 NOT NULL,
 	user TEXT DEFAULT '' NOT NULL,
 	user_workspace TEXT DEFAULT '' NOT NULL,
 	user_name TEXT DEFAULT '' NOT NULL,
@@ -375,6 +377,7 @@ CREATE TABLE messages (
 	token_expires_at DATETIME,
 	unposted_for TEXT DEFAULT '' NOT NULL,
 	unposted_for_workspace TEXT DEFAULT '' NOT NULL,
+	is_original_response BOOLEAN DEFAULT 0 NOT NULL,
 	stream JSON DEFAULT '{}' NOT NULL,
 	state TEXT DEFAULT '' NOT NULL,
 	start INTEGER DEFAULT '0' NOT NULL,
