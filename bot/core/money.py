@@ -28,6 +28,13 @@ class EntryKind(StrEnum):
     """What was spent in a window is forgiven: it counts as not spent, and what was ever put in stays as it was."""
 
 
+class ResetPeriod(StrEnum):
+    """The spending of a user that a reset forgives: of the current day, or of the current month with all its days."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A wallet or a budget as it stands. Amounts in micros; `balance` includes what is held.
@@ -76,6 +83,8 @@ class Entry:
     prediction: str = ""
     """The lost run whose cost this row counts, where a second run replaced a failed one; else empty."""
     reason: str = ""
+    reset_period: ResetPeriod | None = None
+    """Set on the one row of a reset that later limits read: the row on the user's granted wallet."""
 
 
 @dataclass(frozen=True, slots=True)

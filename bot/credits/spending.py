@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
 
 from bot.core.json import JSON
-from bot.core.money import Account, EntryKind
+from bot.core.money import Account, ResetPeriod
 from bot.core.people import User
 from bot.core.platform_syntax import format_channel, format_person_link, format_role
 from bot.credits.accounts import (
@@ -110,10 +109,6 @@ def build_budget_status(
 # MERGED What was spent in a day or month before a limit for it was set: a limit counts that, but for what was
 # MERGED forgiven.
 
-RESET_DAY: Final = "today"
-RESET_MONTH: Final = "this month"
-"""What a reset forgave, as its row on the person's extra credits says: a month's limit begins anew with a month."""
-
 
 async def read_prior_usage(tx: Transaction, account: Account, user: User) -> int:
     """What an account that is not open yet would have counted so far in its window, in micros."""
@@ -130,9 +125,11 @@ async def read_prior_usage(tx: Transaction, account: Account, user: User) -> int
 
 async def _last_reset_at(tx: Transaction, account: Account, user: User, since: datetime) -> datetime:
     """When what counts for this window was forgiven last; `since` where it never was."""
-    spans = (RESET_DAY, RESET_MONTH) if len(account.window) == len("2026-11-20") else (RESET_MONTH,)
+    is_day = len(account.window) == len("2026-11-20")
+    # A reset of the day leaves the month's limits as they are; a reset of the month forgives its days as well.
+    periods = (ResetPeriod.DAY, ResetPeriod.MONTH) if is_day else (ResetPeriod.MONTH,)
     rows = await tx.ledger.list_entries([get_granted_wallet(user.platform, user.workspace, user.id).id])
-    return max((row.at for row in rows if row.kind is EntryKind.RESET and row.reason in spans), default=since)
+    return max((row.at for row in rows if row.reset_period in periods), default=since)
 
 
 async def read_workspace_budget_status(

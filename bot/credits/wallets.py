@@ -7,13 +7,13 @@ from datetime import datetime
 from bot.core.clock import Clock
 from bot.core.errors import BadOption, DuplicateEntry
 from bot.core.json import JSON
-from bot.core.money import Account, Entry, EntryKind
+from bot.core.money import Account, Entry, EntryKind, ResetPeriod
 from bot.core.people import User
 from bot.core.platform_syntax import format_person_link, is_platform_id
 from bot.credits.accounts import format_actor, get_granted_wallet, list_window_accounts
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditFormatter
-from bot.credits.spending import RESET_DAY, RESET_MONTH, read_workspace_budget_status
+from bot.credits.spending import read_workspace_budget_status
 from bot.storage.database import Database, Transaction
 
 
@@ -58,12 +58,12 @@ class Wallets:
         today = f"{now:%Y-%m-%d}"
         accounts = [account for account in list_window_accounts(user, now) if with_month or account.window == today]
         extra = get_granted_wallet(user.platform, user.workspace, user.id)
-        forgiven, span = 0, RESET_MONTH if with_month else RESET_DAY
+        forgiven, period = 0, ResetPeriod.MONTH if with_month else ResetPeriod.DAY
         with contextlib.suppress(DuplicateEntry):  # delivered twice, done once
             async with self._database.write() as tx:
                 # All at once, in the order of their ids: one by one this and a settling job could wait for each other.
                 locked = await tx.ledger.lock_accounts([extra.id, *(account.id for account in accounts)])
-                await _note_reset(tx, extra, by, request_key, now, span)
+                await _note_reset(tx, extra, by, request_key, now, period)
                 for account in (locked[one.id] for one in accounts if one.id in locked):
                     micros = await _spent_here(tx, account, user)
                     key = f"reset:{request_key}:{account.id}"
@@ -111,11 +111,14 @@ async def _open(tx: Transaction, wallet: Account, by: User, now: datetime) -> No
     )
 
 
-async def _note_reset(tx: Transaction, wallet: Account, by: User, request_key: str, now: datetime, span: str) -> None:
+async def _note_reset(
+    tx: Transaction, wallet: Account, by: User, request_key: str, now: datetime, period: ResetPeriod
+) -> None:
     """A row that moves nothing: for limits that are set later (`windows.used_before`)."""
     await _open(tx, wallet, by, now)
     key = f"reset:{request_key}:{wallet.id}"
-    await tx.ledger.append([Entry(wallet.id, EntryKind.RESET, 0, 0, key, format_actor(by), now, reason=span)])
+    row = Entry(wallet.id, EntryKind.RESET, 0, 0, key, format_actor(by), now, reset_period=period)
+    await tx.ledger.append([row])
 
 
 async def _is_done(tx: Transaction, wallet: Account, key: str) -> bool:

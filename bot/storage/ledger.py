@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
-from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
+from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold, ResetPeriod
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import jobs
 from bot.storage.tables.ledger import accounts, ledger
@@ -187,6 +187,7 @@ def _row_from_entry(entry: Entry) -> dict[str, Any]:
         "actor": entry.actor,
         "prediction": entry.prediction,
         "reason": entry.reason,
+        "reset_period": entry.reset_period.value if entry.reset_period else "",
         "at": entry.at,
     }
 
@@ -202,5 +203,6 @@ def _entry_from_row(row: sa.Row[Any]) -> Entry:
         actor=row.actor,
         prediction=row.prediction,
         reason=row.reason,
+        reset_period=ResetPeriod(row.reset_period) if row.reset_period else None,
         at=row.at,
     )

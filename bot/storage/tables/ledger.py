@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.core.money import AccountKind, EntryKind
+from bot.core.money import AccountKind, EntryKind, ResetPeriod
 from bot.storage.tables.columns import Key, Micros, Serial, key, metadata, micros, one_of, time, words
 
 accounts = sa.Table(
@@ -53,8 +53,10 @@ ledger = sa.Table(
     key("actor"),
     key("prediction"),
     words("reason"),
+    key("reset_period"),
     time("at"),
     sa.CheckConstraint(one_of("kind", EntryKind), name="ledger_kind"),
+    sa.CheckConstraint("reset_period = '' OR " + one_of("reset_period", ResetPeriod), name="ledger_reset_period"),
     sa.CheckConstraint(" ".join(_SHAPES.split()), name="ledger_shape"),
     sa.Index("ledger_key", "key", unique=True),
     sa.Index("ledger_account", "account"),

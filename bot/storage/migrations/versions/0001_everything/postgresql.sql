@@ -302,9 +302,11 @@ CREATE TABLE ledger (
 	actor TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	prediction TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	reason TEXT DEFAULT '' NOT NULL,
+	reset_period TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	at TIMESTAMP WITH TIME ZONE NOT NULL,
 	CONSTRAINT ledger_pkey PRIMARY KEY (id),
 	CONSTRAINT ledger_kind CHECK (kind IN ('grant', 'adjust', 'hold', 'settle', 'release', 'expire', 'reset')),
+	CONSTRAINT ledger_reset_period CHECK (reset_period = '' OR reset_period IN ('day', 'month')),
 	CONSTRAINT ledger_shape CHECK (CASE kind WHEN 'grant' THEN balance_delta_micros >= 0 AND held_delta_micros = 0 AND job = '' WHEN 'adjust' THEN held_delta_micros = 0 WHEN 'hold' THEN balance_delta_micros = 0 AND held_delta_micros >= 0 AND job <> '' WHEN 'settle' THEN held_delta_micros <= balance_delta_micros AND balance_delta_micros <= 0 AND job <> '' WHEN 'release' THEN balance_delta_micros = 0 AND held_delta_micros <= 0 AND job <> '' WHEN 'expire' THEN balance_delta_micros <= 0 AND held_delta_micros = 0 WHEN 'reset' THEN balance_delta_micros >= 0 AND held_delta_micros = 0 AND job = '' ELSE false END),
 	CONSTRAINT ledger_account_fkey FOREIGN KEY(account) REFERENCES accounts (id)
 )
