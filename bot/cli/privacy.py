@@ -13,8 +13,7 @@ from pathlib import Path
 from bot.app import App
 from bot.cli.terminal import print_errors
 from bot.core.errors import BadOption, UserError
-from bot.core.people import User
-from bot.core.personal_data import PersonKey
+from bot.core.people import PersonKey, User
 from bot.jobs.deletion import PersonalData
 from bot.settings import load_settings
 

@@ -42,6 +42,15 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonKey:
+    """The identity of a person at one platform, for personal data. An empty workspace stands for all workspaces."""
+
+    platform: str
+    workspace: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """Where something is asked: a channel, and the thread in it if there is one."""
 

@@ -1,36 +1,43 @@
-"""When something refills, as a person reads it: in their workspace's time zone, where it has set one."""
+"""Format moments for people, in the time zone that their workspace set."""
 
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
+def load_time_zone(name: str) -> tzinfo:
+    """Return the time zone of an IANA name, or UTC for a name that this machine does not know."""
+    # Zone data differs between machines: a name that was valid on another machine must not fail a reply here.
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
 def format_weekday(at: datetime, zone: str) -> str:
-    """A moment within a week: "Saturday at 01:00 (Europe/Berlin)"."""
-    there = at.astimezone(_load_time_zone(zone))
-    return f"{there:%A at %H:%M} {_zone_name(there, zone)}"
+    """Return a moment within a week: "Saturday at 01:00 (Europe/Berlin)"."""
+    local = at.astimezone(load_time_zone(zone))
+    return f"{local:%A at %H:%M} {_format_zone(local, zone)}"
 
 
 def format_date(at: datetime, zone: str) -> str:
-    """A moment further away: "on 01 December at 00:00 UTC"."""
-    there = at.astimezone(_load_time_zone(zone))
-    return f"on {there:%d %B at %H:%M} {_zone_name(there, zone)}"
+    """Return a moment within a year: "on 01 December at 00:00 UTC"."""
+    local = at.astimezone(load_time_zone(zone))
+    return f"on {local:%d %B at %H:%M} {_format_zone(local, zone)}"
+
+
+def format_moment(at: datetime, zone: str) -> str:
+    """Return a moment with its year: "12 March 2027, 14:00 UTC"."""
+    local = at.astimezone(load_time_zone(zone))
+    return f"{local:%d %B %Y, %H:%M} {_format_zone(local, zone)}"
 
 
 def format_time(at: datetime, zone: str) -> str:
-    """The time of day alone: "00:00 UTC"."""
-    there = at.astimezone(_load_time_zone(zone))
-    return f"{there:%H:%M} {_zone_name(there, zone)}"
+    """Return the time of day alone: "00:00 UTC"."""
+    local = at.astimezone(load_time_zone(zone))
+    return f"{local:%H:%M} {_format_zone(local, zone)}"
 
 
-def _zone_name(there: datetime, zone: str) -> str:
-    return "UTC" if there.tzinfo is UTC else f"({zone})"
-
-
-def _load_time_zone(zone: str) -> tzinfo:
-    # A name that this machine's time zone data does not know (any more) is no reason to refuse an answer.
-    if zone == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
+def _format_zone(local: datetime, zone: str) -> str:
+    return "UTC" if local.tzinfo is UTC else f"({zone})"

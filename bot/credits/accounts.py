@@ -96,11 +96,6 @@ def list_window_accounts(user: User, now: datetime) -> list[Account]:
     return [account for account in named.values() if account.scope in ("daily", "tier", "allowance", "user")]
 
 
-def format_actor(user: User) -> str:
-    """How the ledger names who asked, or who changed something."""
-    return f"{user.platform}:{user.workspace}:{user.id}"
-
-
 def parse_window_start(window: str) -> datetime:
     """When a window began: `2026-11-20` or `2026-11`, in UTC."""
     return datetime.fromisoformat(f"{window}-01" if len(window) == 7 else window).replace(tzinfo=UTC)

@@ -14,7 +14,7 @@ from bot.core.ids import new_id
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import User
 from bot.core.time_format import format_date, format_weekday
-from bot.credits.accounts import format_actor, get_next_day_start, list_accounts
+from bot.credits.accounts import get_next_day_start, list_accounts
 from bot.credits.limits import UserLimits
 from bot.credits.pricing import CreditFormatter
 from bot.credits.spending import read_prior_usage
@@ -79,7 +79,7 @@ class Ledger:
         except InsufficientFunds:
             metrics.holds.labels(outcome="refused").inc()
             raise
-        by = format_actor(user)
+        by = user.actor
         await tx.ledger.append(
             [
                 Entry(account.id, EntryKind.HOLD, 0, held, f"hold:{job}:{account.id}", by, now, job)

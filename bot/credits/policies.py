@@ -9,7 +9,6 @@ from bot.core.clock import Clock
 from bot.core.json import JSON
 from bot.core.people import Channel, User
 from bot.core.ttl_cache import TtlCache
-from bot.credits.accounts import format_actor
 from bot.credits.limits import (
     BOT_MONTH,
     WORKSPACE_MONTH,
@@ -92,7 +91,7 @@ class Policies:
                 await self._put(tx, target, key, value, by, now)
             facts: dict[str, JSON] = {"scope": target.scope, "id": target.id}
             facts |= {"before": {key: before.get(key) for key in values}, "after": dict(values)}
-            await tx.audit.add(format_actor(by), POLICY_CHANGED, facts, now, about=(target.platform, target.workspace))
+            await tx.audit.add(by.actor, POLICY_CHANGED, facts, now, about=(target.platform, target.workspace))
         self._invalidate(target)
         return before
 
@@ -101,7 +100,7 @@ class Policies:
         if value is None:
             await tx.policies.remove(*name)
         else:
-            await tx.policies.put(Policy(*name, value, format_actor(by), now))
+            await tx.policies.put(Policy(*name, value, by.actor, now))
 
     async def _list_cached(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
         return await self._cache.get((platform, workspace), lambda: tx.policies.list_policies(platform, workspace))

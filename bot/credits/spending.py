@@ -9,7 +9,6 @@ from bot.core.money import Account, ResetPeriod
 from bot.core.people import User
 from bot.core.platform_syntax import format_channel, format_person_link, format_role
 from bot.credits.accounts import (
-    format_actor,
     get_granted_wallet,
     get_next_day_start,
     get_next_month_start,
@@ -118,9 +117,7 @@ async def read_prior_usage(tx: Transaction, account: Account, user: User) -> int
     if account.scope == "workspace":
         return await tx.ledger.sum_used(f"{user.platform}:{user.workspace}:", since, "wallet:")
     wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
-    return await tx.ledger.sum_used(
-        format_actor(user), max(since, await _last_reset_at(tx, account, user, since)), wallets
-    )
+    return await tx.ledger.sum_used(user.actor, max(since, await _last_reset_at(tx, account, user, since)), wallets)
 
 
 async def _last_reset_at(tx: Transaction, account: Account, user: User, since: datetime) -> datetime:

@@ -10,7 +10,7 @@ from bot.core.json import JSON
 from bot.core.money import Account, Entry, EntryKind, ResetPeriod
 from bot.core.people import User
 from bot.core.platform_syntax import format_person_link, is_platform_id
-from bot.credits.accounts import format_actor, get_granted_wallet, list_window_accounts
+from bot.credits.accounts import get_granted_wallet, list_window_accounts
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditFormatter
 from bot.credits.spending import read_workspace_budget_status
@@ -67,10 +67,10 @@ class Wallets:
                 for account in (locked[one.id] for one in accounts if one.id in locked):
                     micros = await _spent_here(tx, account, user)
                     key = f"reset:{request_key}:{account.id}"
-                    await tx.ledger.append([Entry(account.id, EntryKind.RESET, micros, 0, key, format_actor(by), now)])
+                    await tx.ledger.append([Entry(account.id, EntryKind.RESET, micros, 0, key, by.actor, now)])
                     forgiven += micros if account.scope in ("daily", "tier") else 0
                 facts: dict[str, JSON] = {"of": user.id, "micros": forgiven, "month": with_month}
-                await tx.audit.add(format_actor(by), "credits.reset", facts, now)
+                await tx.audit.add(by.actor, "credits.reset", facts, now)
         return forgiven
 
     async def _check_budget(self, tx: Transaction, by: User, micros: int) -> None:
@@ -95,9 +95,9 @@ class Wallets:
                 if before.available_micros + micros < 0 and not await _is_done(tx, wallet, key):
                     has = self._formatter.format(before.available_micros)
                     raise BadOption(f"{whose.name} has {has} extra credits: I cannot take more.", option="credits")
-                await tx.ledger.append([Entry(wallet.id, kind, micros, 0, key, format_actor(by), now)])
+                await tx.ledger.append([Entry(wallet.id, kind, micros, 0, key, by.actor, now)])
                 facts: dict[str, JSON] = {"to" if micros >= 0 else "of": whose.id, "micros": abs(micros)}
-                await tx.audit.add(format_actor(by), f"credits.{verb}", facts, now)
+                await tx.audit.add(by.actor, f"credits.{verb}", facts, now)
 
     async def _read_extra_micros(self, whose: User) -> int:
         async with self._database.read() as tx:
@@ -106,9 +106,7 @@ class Wallets:
 
 
 async def _open(tx: Transaction, wallet: Account, by: User, now: datetime) -> None:
-    await tx.ledger.open_account(
-        wallet, Entry(wallet.id, EntryKind.GRANT, 0, 0, f"open:{wallet.id}", format_actor(by), now)
-    )
+    await tx.ledger.open_account(wallet, Entry(wallet.id, EntryKind.GRANT, 0, 0, f"open:{wallet.id}", by.actor, now))
 
 
 async def _note_reset(
@@ -117,7 +115,7 @@ async def _note_reset(
     """A row that moves nothing: for limits that are set later (`windows.used_before`)."""
     await _open(tx, wallet, by, now)
     key = f"reset:{request_key}:{wallet.id}"
-    row = Entry(wallet.id, EntryKind.RESET, 0, 0, key, format_actor(by), now, reset_period=period)
+    row = Entry(wallet.id, EntryKind.RESET, 0, 0, key, by.actor, now, reset_period=period)
     await tx.ledger.append([row])
 
 
@@ -131,7 +129,7 @@ async def _spent_here(tx: Transaction, account: Account, of: User) -> int:
     if account.workspace:
         return account.spent_micros
     entries = await tx.ledger.list_entries([account.id])
-    held_here = {entry.job for entry in entries if entry.kind is EntryKind.HOLD and entry.actor == format_actor(of)}
+    held_here = {entry.job for entry in entries if entry.kind is EntryKind.HOLD and entry.actor == of.actor}
     spent = -sum(e.balance_delta_micros for e in entries if e.kind is EntryKind.SETTLE and e.job in held_here)
     here = f"{of.platform}:{of.workspace}:"
     forgiven = sum(e.balance_delta_micros for e in entries if e.kind is EntryKind.RESET and e.actor.startswith(here))

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.core.invocations import PendingAction
 from bot.core.jobs import Job
-from bot.core.people import User
-from bot.core.personal_data import PersonKey
+from bot.core.people import PersonKey, User
 from bot.core.platform import MessageLost
 from bot.core.platform_syntax import get_platform_syntax
 from bot.core.replies import MessageRef, TextFile

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.personal_data import WorkspaceKey
+from bot.core.people import Workspace
 from bot.jobs.deletion import BATCH_SIZE, PersonalData, forget_jobs
 from bot.jobs.work import JobServices
 from bot.moderation.settings import format_setting_key
@@ -91,9 +91,9 @@ class Retention:
         for policy in shorter:
             if isinstance(policy.value, int) and 1 <= policy.value < self._limits.days:
                 before = now - timedelta(days=policy.value)
-                await self._forget_before(before, WorkspaceKey(policy.platform, policy.workspace))
+                await self._forget_before(before, Workspace(policy.platform, policy.workspace))
 
-    async def _forget_before(self, before: datetime, place: WorkspaceKey | None) -> None:
+    async def _forget_before(self, before: datetime, place: Workspace | None) -> None:
         while True:
             async with self._services.database.read() as tx:
                 jobs = await tx.erasure.list_jobs_before(before, BATCH_SIZE, place)

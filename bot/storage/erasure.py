@@ -9,7 +9,7 @@ from sqlalchemy import bindparam
 
 from bot.core.jobs import Job
 from bot.core.json import JSON
-from bot.core.personal_data import PersonKey, WorkspaceKey
+from bot.core.people import PersonKey, Workspace
 from bot.storage.connection import Statements
 from bot.storage.job_rows import job_from_row
 from bot.storage.personal_data import (
@@ -95,7 +95,7 @@ class ErasureStore:
     def __init__(self, statements: Statements) -> None:
         self._statements, self._run = statements, statements.run
 
-    async def list_jobs_before(self, before: datetime, limit: int, place: WorkspaceKey | None = None) -> list[Job]:
+    async def list_jobs_before(self, before: datetime, limit: int, place: Workspace | None = None) -> list[Job]:
         """Jobs that are over, asked before then and not forgotten yet, oldest first."""
         statement = _BEFORE if place is None else _BEFORE_IN
         rows = await self._run(statement.limit(limit), {"before": before, **where(place)})
@@ -140,7 +140,7 @@ class ErasureStore:
         needed |= {sha256 for row in await self._run(_WAITING) for sha256 in files_in([row.facts])}
         return needed | {str(row.sha256) for row in await self._run(_NEEDED_OUTPUTS)} - {""}
 
-    async def delete_turns_before(self, before: datetime, limit: int, place: WorkspaceKey | None = None) -> int:
+    async def delete_turns_before(self, before: datetime, limit: int, place: Workspace | None = None) -> int:
         """Delete turns said before then, and conversations begun before then that have none left; gives how many."""
         facts = {"before": before, "most": limit, **where(place)}
         here = turns.c.conversation.in_(IN_PLACE) if place else sa.true()
@@ -168,11 +168,11 @@ class ErasureStore:
         if person.platform == PAGE:
             await self._run(sa.delete(page_messages).where(page_messages.c.user == bindparam("of_user")), whose)
 
-    async def list_removed_workspaces(self, before: datetime) -> list[WorkspaceKey]:
+    async def list_removed_workspaces(self, before: datetime) -> list[Workspace]:
         """Workspaces that the bot was removed from before then."""
-        return [WorkspaceKey(row.platform, row.id) for row in await self._run(_REMOVED, {"before": before})]
+        return [Workspace(row.platform, row.id) for row in await self._run(_REMOVED, {"before": before})]
 
-    async def erase_workspace(self, place: WorkspaceKey) -> None:
+    async def erase_workspace(self, place: Workspace) -> None:
         """Delete what was set and said in a workspace, and who was seen there."""
         for table in (policies, refused_words, users, conversations, audit):
             here = (table.c.platform == bindparam("of_platform"), table.c.workspace == bindparam("of_workspace"))

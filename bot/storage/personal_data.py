@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from bot.core.json import JSON
-from bot.core.personal_data import PersonKey, WorkspaceKey
+from bot.core.people import PersonKey, Workspace
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import jobs, outputs, pending
 from bot.storage.tables.ledger import accounts, ledger
@@ -100,12 +100,12 @@ async def everything_of(statements: Statements, person: PersonKey) -> dict[str, 
 
 def all_of(person: PersonKey) -> dict[str, str]:
     """What the conditions above want to know."""
-    place = where(WorkspaceKey(person.platform, person.workspace))
+    place = where(Workspace(person.platform, person.workspace))
     return {**place, "of_user": person.id, "who": f"{person.platform}:{person.id}"}
 
 
-def where(place: WorkspaceKey | None) -> dict[str, str]:
-    return {"of_platform": place.platform, "of_workspace": place.workspace} if place else {}
+def where(place: Workspace | None) -> dict[str, str]:
+    return {"of_platform": place.platform, "of_workspace": place.id} if place else {}
 
 
 def _own(row: Mapping[str, Any]) -> Mapping[str, Any]:

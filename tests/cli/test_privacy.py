@@ -8,8 +8,7 @@ import pytest
 
 from bot.cli import main
 from bot.core.jobs import JobState
-from bot.core.people import User
-from bot.core.personal_data import PersonKey
+from bot.core.people import PersonKey, User
 from bot.jobs.deletion import DELETION_KIND
 from bot.storage.database import Database
 from tests.fakes.samples import CHANNEL, NOW, make_job

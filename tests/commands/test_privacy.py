@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.people import Rank, User
-from bot.core.personal_data import PersonKey
+from bot.core.people import PersonKey, Rank, User
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
 from bot.jobs.deletion import person_from_user

@@ -6,8 +6,7 @@ from datetime import timedelta
 from bot.core.ids import new_id
 from bot.core.invocations import Conversation, PendingAction, Turn, TurnRole
 from bot.core.jobs import Job, JobState, Output, PostedMessage
-from bot.core.people import Rank
-from bot.core.personal_data import PersonKey, WorkspaceKey
+from bot.core.people import PersonKey, Rank, Workspace
 from bot.core.replies import MessageRef, Reply
 from bot.storage.database import Database, Transaction
 from bot.storage.policies import Policy
@@ -16,7 +15,7 @@ from tests.fakes.samples import ANA, CHANNEL
 from tests.storage.rows import NOON, a_job, a_prediction, after
 
 ANA_HERE = PersonKey(ANA.platform, "", ANA.id)
-HERE = WorkspaceKey(ANA.platform, ANA.workspace)
+HERE = Workspace(ANA.platform, ANA.workspace)
 SHA, OTHER = "a" * 64, "b" * 64
 
 
@@ -160,7 +159,7 @@ async def test_old_turns_go_and_the_conversations_they_leave_empty(database: Dat
             await tx.conversations.add_turn(Turn(f"old-{name}", name, TurnRole.USER, "old", NOON))
         await tx.conversations.add_turn(Turn("new", "k1", TurnRole.USER, "new", after(100)))
 
-        assert await tx.erasure.delete_turns_before(after(50), 9, WorkspaceKey("web", "other")) == 1
+        assert await tx.erasure.delete_turns_before(after(50), 9, Workspace("web", "other")) == 1
         assert await tx.conversations.get("k2") is None
         assert await tx.erasure.delete_turns_before(after(50), 9) == 1
         assert [turn.id for turn in await tx.conversations.list_turns("k1", 9)] == ["new"]
@@ -213,8 +212,8 @@ async def test_a_removed_workspace_is_forgotten_whole(database: Database) -> Non
         await tx.people.forbid_workspace("discord", "1", NOON, is_removed=True)
         await tx.people.forbid_workspace("discord", "2", NOON, is_removed=False)
 
-        assert await tx.erasure.list_removed_workspaces(after(1)) == [WorkspaceKey("discord", "1")]
-        await tx.erasure.erase_workspace(WorkspaceKey("discord", "1"))
+        assert await tx.erasure.list_removed_workspaces(after(1)) == [Workspace("discord", "1")]
+        await tx.erasure.erase_workspace(Workspace("discord", "1"))
 
         assert await tx.moderation.list_words("discord", "1") == []
         assert await tx.moderation.list_words("discord", "2") == ["badger"]
