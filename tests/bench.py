@@ -20,12 +20,10 @@ from bot.dispatch.parsing import parse_command
 from bot.settings import Owner, Settings
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.clock import ManualClock
+from tests.fakes.event_loop import TIMEOUT_SECONDS, get_outside_work, wait_until_idle
 from tests.fakes.platform import FakePlatform, ShownMessage
 from tests.fakes.samples import ANA, CHANNEL
 from tests.storage.raw import jobs_with_open_holds
-
-TIMEOUT_SECONDS = 10.0
-"""How long, on a real clock, the bench waits for what must come."""
 
 
 class Bench:
@@ -63,6 +61,7 @@ class Bench:
         settings = Settings(_env_file=None).model_copy(update={**plain, **changes})
         owners = (Owner("web", "page", "owner"),)
         app = App(settings, owners=owners, clock=clock, backends={backend.name: backend})
+        get_outside_work().count_transactions(app.database)
         bench = cls(app, backend, platform, clock)
         await app.open(platform)
         return bench
@@ -116,12 +115,8 @@ class Bench:
         return reply
 
     async def wait_until_idle(self) -> None:
-        """Wait until no job runs, or all that run wait for somebody."""
-        quiet = 0
-        while self.app.runner.running_count and quiet < 15:
-            before = self._count_activity()
-            await asyncio.sleep(0.004)
-            quiet = quiet + 1 if self._count_activity() == before else 0
+        """Wait until every task waits for the clock, the scripted backend, or the test."""
+        await wait_until_idle()
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait for something to become true while the bot works."""
@@ -130,17 +125,8 @@ class Bench:
                 await asyncio.sleep(0.002)
 
     async def advance_time(self, seconds: float) -> None:
-        """Let time go by for the bot, second by second, with its work done in between."""
-        while seconds > 0:
-            step = min(seconds, 1.0)
-            await self.clock.advance(step)
-            await asyncio.sleep(0.002)  # the database's thread lives on a real clock
-            await self.wait_until_idle()
-            seconds -= step
-
-    def _count_activity(self) -> tuple[int, ...]:
-        edits = sum(len(message.history) for message in self.platform.messages.values())
-        return (self.app.runner.running_count, edits, len(self.backend.runs), len(self.backend.cancelled))
+        """Let time pass. At each moment at which a sleeper wakes, all its work is done before time moves on."""
+        await self.clock.advance(seconds, wait_until_idle)
 
     @property
     def last_message(self) -> ShownMessage:

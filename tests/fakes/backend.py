@@ -112,6 +112,8 @@ class ScriptedBackend:
         """How long a watch waits before it tells anything."""
         self.throttled_submits = 0
         """How many submits are refused as too many."""
+        self._closed_until = 0.0
+        """When the next create is let in after a throttled one, on the monotonic clock."""
 
     def will(self, **changes: object) -> None:
         """Change what the next runs do; see `Script`."""
@@ -133,6 +135,8 @@ class ScriptedBackend:
         self.waiting_count += 1
         try:
             await self.create_allowed.wait()
+            if (wait := self._closed_until - self._clock.monotonic()) > 0:
+                await self._clock.sleep(wait)
         finally:
             self.waiting_count -= 1
         yield
@@ -145,10 +149,10 @@ class ScriptedBackend:
 
     async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
         if self.submit_error is not None:
-            raise self.submit_error
+            raise self._throttle(self.submit_error)
         if self.throttled_submits > 0:
             self.throttled_submits -= 1
-            raise BackendBusy("The model service is busy.", retry_after_seconds=1)
+            raise self._throttle(BackendBusy("The model service is busy.", retry_after_seconds=1))
         if self.lost_submits > 0:
             self.lost_submits -= 1
             raise SubmitUnclear
@@ -158,6 +162,12 @@ class ScriptedBackend:
             self.unclear_submits -= 1
             raise SubmitUnclear
         return run.id
+
+    def _throttle(self, error: BackendError) -> BackendError:
+        """Let no create in until the time that a 429 names, as Replicate's create limiter does."""
+        if isinstance(error, BackendBusy):
+            self._closed_until = self._clock.monotonic() + (error.retry_after_seconds or 0)
+        return error
 
     async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
         if self.watch_errors:

@@ -1,16 +1,18 @@
-"""A clock moved by hand, which wakes sleepers one after the other."""
+"""A clock that a test moves by hand. Sleepers wake in the order of their time."""
 
 import asyncio
 import heapq
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-_SETTLING_ROUNDS = 25
+from tests.fakes.event_loop import settle
+
 _NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class ManualClock:
-    """Time stands still until `advance`. Everything that can run at a moment has run before the next one comes."""
+    """Stands still until `advance`."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -28,7 +30,12 @@ class ManualClock:
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._orders), future))
         await future
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, seconds: float, settle: Callable[[], Awaitable[None]] = settle) -> None:
+        """Move the time, waking each sleeper at its moment; `settle` lets the woken tasks run before the next moment.
+
+        The default lets tasks run until they need a thread. A sleeper that comes back from the database later then
+        sleeps from the new time on, so that a jump of a month does not wake a heartbeat two million times.
+        """
         end = self._now + seconds
         await settle()
         while self._sleepers and self._sleepers[0][0] <= end:
@@ -40,9 +47,3 @@ class ManualClock:
             await settle()
         self._now = end
         await settle()
-
-
-async def settle() -> None:
-    """Let every task run that can run now."""
-    for _ in range(_SETTLING_ROUNDS):
-        await asyncio.sleep(0)

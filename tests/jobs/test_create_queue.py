@@ -51,6 +51,7 @@ async def test_a_throttled_create_is_sent_again_without_looking_for_it(bench: Be
     bench.backend.throttled_submits = 3
 
     await bench.say("/imagine a fox")
+    await bench.advance_time(4)
 
     assert len(bench.backend.runs) == 1
     assert bench.last_message.reply.tone is Tone.DONE

@@ -17,8 +17,9 @@ from bot.storage.jobs import JobStore
 from bot.storage.predictions import PredictionStore
 from bot.storage.sqlite import SqliteConnection
 from bot.storage.workers import WorkerStore
-from tests.bench import TIMEOUT_SECONDS, Bench
-from tests.fakes.clock import ManualClock, settle
+from tests.bench import Bench
+from tests.fakes.clock import ManualClock
+from tests.fakes.event_loop import TIMEOUT_SECONDS, settle
 from tests.fakes.failing_calls import fail_next_calls
 from tests.fakes.platform import FakePlatform
 from tests.fakes.samples import make_job

@@ -10,7 +10,8 @@ from bot.core.platform import MessageFull, MessageLimits
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.streaming.editor import MessageEditor, MessageLayout
 from bot.streaming.splitter import Splitter
-from tests.fakes.clock import ManualClock, settle
+from tests.fakes.clock import ManualClock
+from tests.fakes.event_loop import settle
 from tests.streaming.test_splitter import limits, open_fence, size, texts
 from tests.streaming.timed_platform import DESTINATION, TimedPlatform
 

@@ -13,7 +13,8 @@ from bot.core.replies import Button, MessageRef, Progress, Reply, Stage
 from bot.streaming import editor as editor_module
 from bot.streaming.editor import MessageEditor
 from bot.streaming.pacer import EditBucket
-from tests.fakes.clock import ManualClock, settle
+from tests.fakes.clock import ManualClock
+from tests.fakes.event_loop import settle
 from tests.streaming.timed_platform import DESTINATION, TimedPlatform
 
 STOP = (Button("cancel", "Stop", "job1"),)

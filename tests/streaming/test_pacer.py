@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.streaming.pacer import BucketPacer, EditBucket
-from tests.fakes.clock import ManualClock, settle
+from tests.fakes.clock import ManualClock
+from tests.fakes.event_loop import settle
 
 
 @pytest.fixture

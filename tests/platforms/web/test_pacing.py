@@ -3,7 +3,8 @@
 import asyncio
 
 from bot.platforms.web.platform import SECONDS_BETWEEN_EDITS, WebPacer
-from tests.fakes.clock import ManualClock, settle
+from tests.fakes.clock import ManualClock
+from tests.fakes.event_loop import settle
 
 
 async def test_a_second_edit_waits_a_blink_and_the_last_one_never() -> None:
