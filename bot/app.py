@@ -29,8 +29,8 @@ from bot.dispatch.declaration import Services
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
 from bot.dispatch.roles import Authorizer
-from bot.jobs.fair_queue import JobQueues
 from bot.jobs.inbox import Inbox
+from bot.jobs.job_queues import JobQueues
 from bot.jobs.jobs import Jobs
 from bot.jobs.presenting import Presenter
 from bot.jobs.recovery import Recovery

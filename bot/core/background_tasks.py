@@ -1,8 +1,8 @@
-"""Background tasks with an owner: kept alive, logged when they fail, drained or cancelled at the end."""
+"""Background tasks with an owner: kept alive, logged if they fail, drained or cancelled at the end; races of waits."""
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -48,3 +48,14 @@ class BackgroundTasks:
             await work
         except Exception:  # the spawning code has moved on: the log is the only reader
             log.exception("background.task_failed", extra={"owner": self._owner, "task": name})
+
+
+async def first_completed(*waits: Awaitable[object]) -> None:
+    """Wait until the first of several waits completes, then cancel the others and wait for their end."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

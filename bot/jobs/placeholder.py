@@ -1,16 +1,15 @@
 """accepted → queued: the placeholder is posted and its address stored before any money can be spent at a backend."""
 
-import asyncio
 import math
-from collections.abc import Awaitable
 from dataclasses import replace
 
+from bot.core.background_tasks import first_completed
 from bot.core.errors import UserError
 from bot.core.jobs import JobState, PostedMessage
 from bot.core.platform import MessageLost
 from bot.core.replies import Progress, Reply, Stage
 from bot.jobs.completion import fail
-from bot.jobs.fair_queue import QueueSlot
+from bot.jobs.job_queues import QueueSlot
 from bot.jobs.work import Work
 from bot.streaming.editor import counted
 
@@ -51,17 +50,6 @@ async def wait_for_slot(work: Work, slot: QueueSlot) -> None:
         await first_completed(slot.wait(), work.cancel_requested.wait(), _show_position(work, slot))
     if work.cancel_requested.is_set():
         slot.leave()
-
-
-async def first_completed(*waits: Awaitable[object]) -> None:
-    """Wait for the first of these, and call the others off."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _show_position(work: Work, slot: QueueSlot) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from bot.core.errors import BackendError, EaselError, InternalError, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
 from bot.jobs import completion, delivery, placeholder, retry, reuse, submitting, watching
-from bot.jobs.fair_queue import QueueSlot
+from bot.jobs.job_queues import QueueSlot
 from bot.jobs.work import JobLost, JobServices, Work
 from bot.telemetry import metrics
 from bot.telemetry.logs import job_context

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from bot.core.backend import InputFile, Inputs, RunSnapshot
+from bot.core.background_tasks import first_completed
 from bot.core.errors import (
     AlreadyClaimed,
     BackendBusy,
@@ -24,7 +25,7 @@ from bot.core.ids import new_id
 from bot.core.jobs import JobState, PredictionRecord
 from bot.core.json import JSON, fingerprint
 from bot.jobs.completion import cancel_unsubmitted
-from bot.jobs.placeholder import first_completed, wait_for_slot
+from bot.jobs.placeholder import wait_for_slot
 from bot.jobs.watching import BACKEND_RETRY_SECONDS
 from bot.jobs.work import Work
 from bot.media.media import Media

@@ -14,7 +14,7 @@ from bot.core.models import Model, OutputKind
 from bot.core.platform import Destination, Platform
 from bot.core.ttl_cache import TtlCache
 from bot.credits.credits import Credits
-from bot.jobs.fair_queue import JobQueues
+from bot.jobs.job_queues import JobQueues
 from bot.jobs.presenting import Presenter, Result
 from bot.media.media import Media
 from bot.storage.database import Database, Transaction

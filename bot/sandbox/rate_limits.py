@@ -6,6 +6,7 @@ Limits are those of replicate.com/docs/topics/predictions/rate-limits: 600 creat
 import math
 from dataclasses import dataclass
 
+from bot.core.token_bucket import TokenBucket
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.problems import Problem, make_low_credit_throttled, make_plain_throttled
 
@@ -74,20 +75,18 @@ class SandboxRateLimits:
 
 class _Bucket:
     def __init__(self, limit: SandboxRateLimit, clock: SandboxClock) -> None:
+        began_at = clock.now()
         self._limit = limit
-        self._clock = clock
-        self._left = float(limit.burst)
-        self._filled_at = clock.now()
+        self._bucket = TokenBucket(
+            lambda: (clock.now() - began_at).total_seconds(), burst=limit.burst, per_second=limit.per_minute / 60
+        )
 
     def spend(self, *, is_enforced: bool) -> RateLimitResult:
-        now = self._clock.now()
-        refilled = (now - self._filled_at).total_seconds() * self._limit.per_minute / 60
-        self._left, self._filled_at = min(self._left + refilled, self._limit.burst), now
-        if is_enforced and self._left < 1:
-            wait_seconds = max(1, math.ceil((1 - self._left) * 60 / self._limit.per_minute))
+        if is_enforced and (seconds := self._bucket.seconds_until_available()):
+            wait_seconds = max(1, math.ceil(seconds))
             return RateLimitResult(self._headers(wait_seconds), wait_seconds)
-        self._left = max(0.0, self._left - 1)
+        self._bucket.level = max(0.0, self._bucket.level - 1)
         return RateLimitResult(self._headers(math.ceil(60 / self._limit.per_minute)))
 
     def _headers(self, reset_seconds: int) -> dict[str, str]:
-        return {"ratelimit-remaining": str(int(self._left)), "ratelimit-reset": str(reset_seconds)}
+        return {"ratelimit-remaining": str(int(self._bucket.level)), "ratelimit-reset": str(reset_seconds)}

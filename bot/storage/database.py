@@ -10,6 +10,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from bot.core.errors import Unavailable
+from bot.core.fair_queue import FairQueue
 from bot.storage import schema
 from bot.storage.connection import Connection, Statements
 from bot.storage.conversations import ConversationStore
@@ -27,7 +28,9 @@ from bot.storage.predictions import OutputStore, PredictionStore
 from bot.storage.sqlite import SqliteEngine, parse_path
 from bot.storage.web_page import PageStore, VisitorStore
 from bot.storage.workers import InboxStore, WorkerStore
-from bot.storage.write_queue import WriteQueue
+
+# Priorities in the write queue, the lower number first.
+_URGENT, _ORDINARY = 0, 1
 
 
 class Transaction:
@@ -79,7 +82,7 @@ class Database:
         self._url = url
         self._seconds_to_wait = seconds_to_wait
         self._engine: ConnectedEngine | None = None
-        self._queue = WriteQueue(1)
+        self._queue = FairQueue(1)
 
     @property
     def is_exclusive(self) -> bool:
@@ -99,7 +102,7 @@ class Database:
         except BaseException:
             await engine.close()
             raise
-        self._engine, self._queue = engine, WriteQueue(engine.writers)
+        self._engine, self._queue = engine, FairQueue(engine.writers)
 
     async def close(self) -> None:
         """Close all connections. Harmless when the database is not open."""
@@ -114,7 +117,8 @@ class Database:
         Urgent writes (for runs already paid for) overtake ordinary writes (new requests) in the write queue.
         Inside the block, await only the transaction's stores: SQLite has one writer, and the others wait.
         """
-        async with self._queue.place(is_urgent=is_urgent), self._opened().write() as connection:
+        priority = _URGENT if is_urgent else _ORDINARY
+        async with self._queue.hold(priority=priority), self._opened().write() as connection:
             yield Transaction(connection)
 
     @asynccontextmanager

@@ -1,15 +1,17 @@
 """How fast messages are edited: a bucket of edits per window, shared fairly by the messages it belongs to."""
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
 
 from bot.core.clock import Clock
+from bot.core.fair_queue import PacedQueue, QueueEntry
 from bot.core.platform import Pacer
 
 # Timers may be early by less than this, and a platform's clock ticks in milliseconds.
 _TICK_SECONDS = 0.001
+# Final edits go before all others, in order of arrival.
+_FINAL_PRIORITY = -1
 # Requests sent a window apart may arrive closer together by this.
 _JITTER_SECONDS = 0.25
 
@@ -18,16 +20,6 @@ _JITTER_SECONDS = 0.25
 class _Grant:
     at: float
     is_answered: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class EditWaiter:
-    """Somebody who waits for their turn."""
-
-    pacer: "BucketPacer"
-    is_final: bool
-    order: int
-    granted: asyncio.Future[None]
 
 
 @dataclass(slots=True)
@@ -60,10 +52,9 @@ class EditBucket:
         self._window_state: _WindowState | None = None
         self._blocked_until = 0.0
         self._last_edit_at = float("-inf")
-        self._waiters: list[EditWaiter] = []
-        self._orders = count(1)
+        self._queue = PacedQueue(clock, self)
+        self._grant_numbers = count(1)
         self._pacers: set[BucketPacer] = set()
-        self._timer: asyncio.Task[None] | None = None
 
     def pacer(self) -> "BucketPacer":
         """A new message's share."""
@@ -91,50 +82,29 @@ class EditBucket:
             # The same window: answers may overtake each other, and each knows the reset too late by its way back.
             told = _WindowState(min(told.remaining, known.remaining), min(told.reset_at, known.reset_at))
         self._window_state = told
-        self._dispatch()
+        self._queue.reconsider()
 
     def block(self, retry_after_seconds: float) -> None:
         """A 429: nothing goes for `retry_after` seconds."""
         self._blocked_until = max(self._blocked_until, self._clock.monotonic() + retry_after_seconds)
-        self._dispatch()
+        self._queue.reconsider()
 
-    async def _wait_for_edit(self, pacer: "BucketPacer", *, is_final: bool) -> None:
-        waiter = EditWaiter(pacer, is_final, next(self._orders), asyncio.get_running_loop().create_future())
-        self._waiters.append(waiter)
-        self._dispatch()
-        try:
-            await waiter.granted
-        finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
-                self._dispatch()
+    def seconds_until_next(self, entry: QueueEntry) -> float:
+        """Return the seconds until the first waiting edit may go, as far as known now."""
+        now = self._clock.monotonic()
+        seconds = self._earliest(now, is_final=entry.priority == _FINAL_PRIORITY) - now
+        return seconds + _TICK_SECONDS if seconds > 0 else 0.0
 
-    def _dispatch(self) -> None:
-        """Let go whoever may go now, and set the timer for whoever is next."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        while self._waiters:
-            waiter = min(self._waiters, key=_precedence)
-            now = self._clock.monotonic()
-            at = self._earliest(now, is_final=waiter.is_final)
-            if at > now:
-                self._timer = asyncio.create_task(self._wake(at - now + _TICK_SECONDS))
-                return
-            self._grant(waiter, now)
-
-    async def _wake(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        self._timer = None
-        self._dispatch()
-
-    def _grant(self, waiter: EditWaiter, now: float) -> None:
-        self._waiters.remove(waiter)
+    def record_grant(self, entry: QueueEntry) -> None:
+        """Count an edit that is about to be sent."""
+        now = self._clock.monotonic()
         self._grants.append(_Grant(now))
         self._last_edit_at = now
-        waiter.pacer.served_order = next(self._orders)
-        if not waiter.granted.done():
-            waiter.granted.set_result(None)
+
+    async def _wait_for_edit(self, pacer: "BucketPacer", *, is_final: bool) -> None:
+        # The message whose last edit is longest ago goes first: a newcomer has waited for ever.
+        async with self._queue.hold(priority=_FINAL_PRIORITY if is_final else pacer.last_grant_number):
+            pacer.last_grant_number = next(self._grant_numbers)
 
     def _earliest(self, now: float, *, is_final: bool) -> float:
         """When an edit may go, as far as can be told now; asked again then."""
@@ -171,18 +141,13 @@ class EditBucket:
         return (self._window_state.reset_at - self._last_edit_at) / (max(0, self._left(now) - self._kept) + 1)
 
 
-def _precedence(waiter: EditWaiter) -> tuple[bool, int, int]:
-    """Final edits in the order they came, then whoever was served longest ago."""
-    return (not waiter.is_final, 0 if waiter.is_final else waiter.pacer.served_order, waiter.order)
-
-
 @dataclass(slots=True, eq=False)
 class BucketPacer(Pacer):
     """One message's turns in a shared bucket."""
 
     _bucket: EditBucket
-    served_order: int = field(default=0)
-    """When it was last served, as a rising number; 0 for never."""
+    last_grant_number: int = field(default=0)
+    """Number of the message's last edit among all edits of the bucket; 0 before the first."""
 
     async def wait_for_edit(self, *, is_final: bool) -> None:
         await self._bucket._wait_for_edit(self, is_final=is_final)

@@ -10,7 +10,7 @@ from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
 from bot.core.jobs import Job
 from bot.core.models import Model
 from bot.core.people import User
-from bot.jobs.fair_queue import JobQueues, QueuePosition, QueueSlot, compute_share
+from bot.jobs.job_queues import JobQueues, QueuePosition, QueueSlot, compute_share
 from bot.jobs.placeholder import has_position_changed
 from tests.fakes.samples import make_job
 

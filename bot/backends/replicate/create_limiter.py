@@ -1,15 +1,14 @@
 """The circuit: while the service is away nobody is kept waiting to hear it, and one ask at a time finds out."""
 
-import asyncio
-import heapq
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count
 
 from bot.backends.replicate.errors import CreateLimits, format_wait, make_busy_error
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown
+from bot.core.fair_queue import PacedQueue, QueueEntry
+from bot.core.token_bucket import TokenBucket
 
 log = logging.getLogger(__name__)
 
@@ -103,29 +102,23 @@ make one, and the first reply tells. It costs the others of a burst one round tr
 MAX_CLOSED_SECONDS = 600.0
 """Who is told to wait for longer hears so at once, instead of standing in line."""
 
-_WHOLE_TOKEN = 1 - 1e-6
-"""Of a create: sums of fractions may miss the whole one by a hair."""
+_RETRY, _NEW = 0, 1
+"""Priorities: a throttled create goes before new ones."""
 
 
 class CreateLimiter:
     """Lets creates through in order. Under a limit they simply wait longer, and none is lost."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._queue: list[tuple[int, int]] = []
-        self._wakeups: dict[tuple[int, int], asyncio.Event] = {}
-        self._numbers = count()
-        self._in_flight = 0
-        self._concurrency = INITIAL_CONCURRENCY
-        self._tokens: float | None = None
-        self._per_second = DEFAULT_PER_SECOND
-        self._refilled_at = clock.monotonic()
-        self._closed_until = float("-inf")
+        self._queue = PacedQueue(clock, self)
+        # One token at most: only Replicate knows the size of the burst, and each reply reports the rest of it.
+        self._bucket = TokenBucket(clock.monotonic, burst=1, per_second=DEFAULT_PER_SECOND)
+        self._is_level_known = False
+        self._concurrency = float(INITIAL_CONCURRENCY)
 
     @property
     def waiting_count(self) -> int:
-        """How many stand in line."""
-        return len(self._queue)
+        return self._queue.waiting_count
 
     @asynccontextmanager
     async def acquire(self, *, is_retry: bool = False) -> AsyncIterator[None]:
@@ -133,87 +126,50 @@ class CreateLimiter:
 
         Raises `BackendBusy` when nobody may create for ten minutes.
         """
-        await self._wait_in_queue((0 if is_retry else 1, next(self._numbers)))
-        try:
+        async with self._queue.hold(priority=_RETRY if is_retry else _NEW):
+            if self._bucket.blocked_seconds > MAX_CLOSED_SECONDS:
+                raise make_busy_error(self._bucket.blocked_seconds)
             yield
-        finally:
-            self._in_flight -= 1
-            self._wake_first()
 
     def update(self, limits: CreateLimits) -> None:
         """Take in what the reply to a create told. It is still counted as on its way."""
-        self._refill()
         if limits.per_second is not None:
-            self._per_second = limits.per_second
+            self._bucket.per_second = limits.per_second
         elif limits.remaining == 0 and limits.reset_seconds is not None:
             # Told in whole seconds, so one second may be a tenth of one.
-            self._per_second = 1 / limits.reset_seconds if limits.reset_seconds > 1 else DEFAULT_PER_SECOND
+            self._bucket.per_second = 1 / limits.reset_seconds if limits.reset_seconds > 1 else DEFAULT_PER_SECOND
         if limits.wait_seconds is not None:
             self._close(limits)
         elif limits.remaining is not None:
-            self._set_tokens(limits.remaining)
+            self._set_level(limits.remaining)
         else:
-            self._concurrency += 1
-        self._wake_first()
+            # Half a place: after a refusal the next create goes alone, and two go only after two successes.
+            self._concurrency += 0.5
+        self._queue.reconsider()
+
+    def seconds_until_next(self, entry: QueueEntry) -> float | None:
+        """Return the wait before the next create; None is the wait for a create in flight to return."""
+        closed_seconds = self._bucket.blocked_seconds
+        if closed_seconds > MAX_CLOSED_SECONDS:
+            return 0.0  # `acquire` raises
+        if closed_seconds or self._is_level_known:
+            return closed_seconds or self._bucket.seconds_until_available()
+        return 0.0 if self._queue.active_count + 1 <= self._concurrency else None
+
+    def record_grant(self, entry: QueueEntry) -> None:
+        """Spend a token if the limits are known."""
+        if self._is_level_known:
+            self._bucket.take()
 
     def _close(self, limits: CreateLimits) -> None:
         """Refused: after the wait one create tries the way, and what it is told lets the others follow."""
-        opens_at = self._clock.monotonic() + (limits.wait_seconds or 0)
-        self._closed_until = max(self._closed_until, opens_at)
-        self._refilled_at = self._closed_until
-        self._concurrency = 1
-        self._tokens = None if limits.remaining is None and limits.per_second is None else 1.0
+        self._bucket.block(limits.wait_seconds or 0)
+        self._bucket.level = 1.0
+        self._concurrency = 1.0
+        self._is_level_known = limits.remaining is not None or limits.per_second is not None
 
-    def _set_tokens(self, remaining: int) -> None:
+    def _set_level(self, remaining: int) -> None:
         """Others on their way may be counted in `remaining` or not; and it is a whole number, we keep fractions."""
-        least = remaining - (self._in_flight - 1)
-        self._tokens = float(least) if self._tokens is None else min(max(self._tokens, least), least + 1.0)
-
-    async def _wait_in_queue(self, entry: tuple[int, int]) -> None:
-        heapq.heappush(self._queue, entry)
-        called = self._wakeups[entry] = asyncio.Event()
-        try:
-            while self._queue[0] != entry or (wait := self._seconds_to_wait()) != 0:
-                called.clear()
-                await self._wait(called, None if self._queue[0] != entry else wait)
-            self._in_flight += 1
-            if self._tokens is not None:
-                self._tokens -= 1
-        finally:
-            self._queue.remove(entry)
-            heapq.heapify(self._queue)
-            del self._wakeups[entry]
-            self._wake_first()
-
-    def _seconds_to_wait(self) -> float | None:
-        """None: until one of those on their way is back."""
-        now = self._clock.monotonic()
-        if now < self._closed_until:
-            if self._closed_until - now > MAX_CLOSED_SECONDS:
-                raise make_busy_error(self._closed_until - now)
-            return self._closed_until - now
-        if self._tokens is None:
-            return 0.0 if self._in_flight < self._concurrency else None
-        self._refill()
-        return 0.0 if self._tokens >= _WHOLE_TOKEN else (1 - self._tokens) / self._per_second
-
-    def _refill(self) -> None:
-        now = self._clock.monotonic()
-        if self._tokens is not None and now > self._refilled_at:
-            # One at most: only Replicate knows how many it saves up, and each reply says.
-            self._tokens = max(self._tokens, min(1.0, self._tokens + (now - self._refilled_at) * self._per_second))
-        self._refilled_at = max(now, self._closed_until)
-
-    async def _wait(self, called: asyncio.Event, seconds: float | None) -> None:
-        calling = asyncio.ensure_future(called.wait())
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds)) if seconds is not None else None
-        both = {calling} if sleeping is None else {calling, sleeping}
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in both:
-                task.cancel()
-
-    def _wake_first(self) -> None:
-        if self._queue:
-            self._wakeups[self._queue[0]].set()
+        least = remaining - (self._queue.active_count - 1)
+        level = min(max(self._bucket.level, least), least + 1.0) if self._is_level_known else least
+        self._bucket.level, self._is_level_known = level, True

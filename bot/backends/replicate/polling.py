@@ -8,6 +8,7 @@ from bot.backends.replicate.outputs import ReplicatePrediction
 from bot.core.clock import Clock
 from bot.core.errors import BackendBusy, BackendDown
 from bot.core.models import Model, OutputKind
+from bot.core.token_bucket import TokenBucket
 
 MAX_TRIES = 4
 """Including the first, when the service cannot be reached."""
@@ -96,14 +97,12 @@ class PredictionPoller:
     ) -> None:
         self._get = get
         self._clock = clock
-        self._seconds_between_slots = 1 / per_second
-        self._next_slot = float("-inf")
+        self._bucket = TokenBucket(clock.monotonic, burst=1, per_second=per_second)
 
     async def poll(self, prediction_id: str, *, is_immediate: bool = False) -> ReplicatePrediction:
         """The prediction now. `at_once` takes a slot but does not wait for it: for runs known to be over."""
-        now = self._clock.monotonic()
-        slot = max(now, self._next_slot)
-        self._next_slot = slot + self._seconds_between_slots
-        if slot > now and not is_immediate:
-            await self._clock.sleep(slot - now)
+        wait = self._bucket.seconds_until_available()
+        self._bucket.take()
+        if wait and not is_immediate:
+            await self._clock.sleep(wait)
         return await self._get(prediction_id)

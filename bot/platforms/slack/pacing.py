@@ -4,8 +4,10 @@ The tiers are those of docs.slack.dev/apis/web-api/rate-limits: at least so many
 """
 
 from bot.core.clock import Clock
+from bot.core.fair_queue import QueueEntry
 from bot.core.platform import Pacer
-from bot.streaming.pacer import BucketPacer, EditBucket, EditWaiter
+from bot.core.token_bucket import TokenBucket
+from bot.streaming.pacer import BucketPacer, EditBucket
 
 APPEND_STREAM, START_STREAM, STOP_STREAM = "chat.appendStream", "chat.startStream", "chat.stopStream"
 POST_MESSAGE, UPDATE_MESSAGE = "chat.postMessage", "chat.update"
@@ -49,7 +51,7 @@ class SlackRateLimit(EditBucket):
     def is_ready(self, within_seconds: float) -> bool:
         """Whether a call that is made now would go within so many seconds."""
         now = self._clock.monotonic()
-        return self._earliest(now, is_final=True) + len(self._waiters) / self._rate <= now + within_seconds
+        return self._earliest(now, is_final=True) + self._queue.waiting_count / self._rate <= now + within_seconds
 
     def _earliest(self, now: float, *, is_final: bool) -> float:
         while self._grants and self._grants[0].at <= now - self._memory_seconds:
@@ -74,21 +76,17 @@ class SlackPostRateLimit(SlackRateLimit):
 
     def __init__(self, clock: Clock, per_minute: float, burst: float) -> None:
         super().__init__(clock, per_minute, burst)
-        self._burst = self._level = max(1.0, burst)
-        self._rate = max(0.01, (per_minute - self._burst) / 60.0)
-        self._at = clock.monotonic()
+        burst = max(1.0, burst)
+        self._rate = max(0.01, (per_minute - burst) / 60.0)
+        self._bucket = TokenBucket(clock.monotonic, burst=burst, per_second=self._rate)
 
     def _earliest(self, now: float, *, is_final: bool) -> float:
         self._grants.clear()  # the level says all
-        missing = 1.0 - self._level_at(now)
-        return max(now + missing / self._rate if missing > 1e-9 else now, self._blocked_until)
+        return max(now + self._bucket.seconds_until_available(), self._blocked_until)
 
-    def _grant(self, waiter: EditWaiter, now: float) -> None:
-        self._level, self._at = self._level_at(now) - 1.0, now
-        super()._grant(waiter, now)
-
-    def _level_at(self, now: float) -> float:
-        return min(self._burst, self._level + (now - self._at) * self._rate)
+    def record_grant(self, entry: QueueEntry) -> None:
+        self._bucket.take()
+        super().record_grant(entry)
 
 
 class SlackRateLimits:

@@ -1,5 +1,6 @@
 """The line alone: fair by weight, never over its limit, never idle while somebody waits, and leaving costs nothing."""
 
+import asyncio
 from collections import Counter
 from fractions import Fraction
 
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bot.jobs.fair_queue import FairQueue, QueueEntry
+from bot.core.fair_queue import FairQueue, PacedQueue, QueueEntry
+from tests.fakes.clock import ManualClock, settle
 
 PEOPLE = ("ana", "ben", "cleo", "dora")
 
@@ -21,7 +23,7 @@ def served(line: FairQueue, tickets: list[QueueEntry], runs: int | None = None) 
         before = [ticket for ticket in tickets if not ticket.granted.is_set()]
         line.leave(running.pop(0))
         called = [ticket for ticket in before if ticket.granted.is_set()]
-        order += [ticket.user_key for ticket in called]
+        order += [ticket.key for ticket in called]
         running += called
     return order
 
@@ -123,7 +125,7 @@ def test_the_order_that_is_told_is_the_one_that_comes(asks: list[tuple[str, int]
     line = FairQueue(limit)
     tickets = [line.join(who, weight) for who, weight in asks]
 
-    told = [ticket.user_key for ticket in line.iterate_waiting()]
+    told = [ticket.key for ticket in line.iterate_waiting()]
 
     assert served(line, tickets) == told
 
@@ -141,7 +143,7 @@ class FairQueueMachine(RuleBasedStateMachine):
 
     @rule(who=st.sampled_from(PEOPLE), weight=st.sampled_from([0, 1, 1, 3]))
     def join(self, who: str, weight: int) -> None:
-        is_new = who not in {ticket.user_key for ticket in self.waiting} and self.line.get_finish_time(
+        is_new = who not in {ticket.key for ticket in self.waiting} and self.line.get_finish_time(
             who
         ) == self.line.get_finish_time("nobody")
         ticket = self.line.join(who, weight)
@@ -181,7 +183,7 @@ class FairQueueMachine(RuleBasedStateMachine):
         for ticket in called:
             self.ahead.pop(ticket, None)
         for turns in self.ahead.values():
-            turns.update(ticket.user_key for ticket in called)
+            turns.update(ticket.key for ticket in called)
 
     @invariant()
     def no_place_is_lost_and_none_given_twice(self) -> None:
@@ -207,3 +209,88 @@ def test_those_who_always_wait_get_their_share(weights: dict[str, int], runs: in
     for who, weight in weights.items():
         share = Fraction(weight, sum(weights.values())) * runs
         assert abs(turns[who] - share) <= 3
+
+
+@given(st.lists(st.tuples(st.sampled_from(PEOPLE), st.integers(-1, 2)), max_size=40), st.integers(1, 4))
+def test_lower_priority_numbers_are_granted_first_whichever_key_is_due(asks: list[tuple[str, int]], limit: int) -> None:
+    line = FairQueue(limit)
+    active = [line.join("before") for _ in range(limit)]
+    tickets = [line.join(who, priority=priority) for who, priority in asks]
+    expected = [(ticket.priority, ticket.key) for ticket in line.iterate_waiting()]
+
+    order = served(line, [*active, *tickets])
+
+    assert order == [key for _, key in expected]
+    assert [priority for priority, _ in expected] == sorted(priority for _, priority in asks)
+
+
+class Turnstile:
+    """A pace that grants as many entries as the test allows."""
+
+    def __init__(self) -> None:
+        self.allowed = 0
+        self.seconds: float | None = None
+
+    def seconds_until_next(self, entry: QueueEntry) -> float | None:
+        return 0.0 if self.allowed else self.seconds
+
+    def record_grant(self, entry: QueueEntry) -> None:
+        self.allowed -= 1
+
+
+async def test_a_paced_queue_grants_when_the_pace_allows_or_its_time_has_come() -> None:
+    clock, pace = ManualClock(), Turnstile()
+    queue = PacedQueue(clock, pace)
+    entries = [queue.join(priority=1), queue.join(priority=1), queue.join(priority=0)]
+    assert not any(entry.granted.is_set() for entry in entries)
+
+    pace.allowed = 1
+    queue.reconsider()
+    first = [entry.granted.is_set() for entry in entries]
+    pace.seconds = 5
+    queue.reconsider()
+    await clock.advance(4.9)
+    pace.allowed = 1
+    before = [entry.granted.is_set() for entry in entries]
+    await clock.advance(0.2)
+
+    assert first == before == [False, False, True]
+    assert [entry.granted.is_set() for entry in entries] == [True, False, True]
+    queue.leave(entries[1])
+    assert queue.waiting_count == 0
+
+
+async def test_a_first_entry_that_gives_up_lets_the_next_be_considered() -> None:
+    clock, pace = ManualClock(), Turnstile()
+    queue = PacedQueue(clock, pace)
+    impatient, patient = queue.join(), queue.join()
+
+    pace.allowed = 1
+    queue.leave(impatient)
+
+    assert patient.granted.is_set()
+    assert queue.active_count == 1
+
+
+@pytest.mark.parametrize("is_granted", [False, True])
+async def test_a_cancelled_hold_passes_its_place_on(is_granted: bool) -> None:
+    queue = FairQueue(1)
+    first = queue.join()
+
+    async def hold() -> None:
+        async with queue.hold():
+            await asyncio.Event().wait()
+
+    cancelled, patient = asyncio.create_task(hold()), asyncio.create_task(hold())
+    await settle()
+    if is_granted:
+        queue.leave(first)
+    cancelled.cancel()
+    await settle()
+    queue.leave(first)
+    await settle()
+
+    assert (queue.active_count, queue.waiting_count) == (1, 0)
+    patient.cancel()
+    await asyncio.gather(cancelled, patient, return_exceptions=True)
+    assert queue.active_count == 0
