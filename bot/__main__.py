@@ -1,4 +1,4 @@
-"""`python -m bot VERB`, which an installed package also offers as `easel VERB`."""
+"""Runs `python -m bot VERB`; an installed package offers the same as `easel VERB`."""
 
 import sys
 
@@ -6,7 +6,7 @@ from bot.cli import main
 
 
 def run() -> None:
-    """Run the verb that the command line names and exit with its code."""
+    """Run the verb of the command line and exit with the verb's code."""
     sys.exit(main(sys.argv[1:]))
 
 

@@ -1,4 +1,4 @@
-"""The parts list: opens each part, joins them, closes them in order. No behaviour."""
+"""The parts list: constructs, opens, serves and closes the bot's parts in order. Behaviour stands in the parts."""
 
 import logging
 import socket
@@ -34,8 +34,7 @@ from bot.jobs.job_queues import JobQueues
 from bot.jobs.jobs import Jobs
 from bot.jobs.presenting import Presenter
 from bot.jobs.recovery import Recovery
-from bot.jobs.retention import Retention
-from bot.jobs.retention import RetentionLimits as RetentionLimits
+from bot.jobs.retention import Retention, RetentionLimits
 from bot.jobs.runner import Runner
 from bot.jobs.work import JobServices, UsualTimes
 from bot.media.media import Media
@@ -50,22 +49,20 @@ from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 
-RUNS_AT_ONCE = 2_000
-"""Predictions in flight in one process."""
+MAX_CONCURRENT_RUNS = 2_000
+"""Predictions in flight in a process."""
 
+# The page's authenticator and the machine's own terminal decide themselves about access.
 LOCAL_WORKSPACES = (Workspace("web", "page"), Workspace("console", "console"))
-"""Workspaces that need no permission: whoever reaches them was let in by another door."""
-
-
+# Discord interactions in servers without the bot, from people with a user install.
 USER_INSTALL_WORKSPACE = Workspace("discord", "user-installs")
-"""Where people ask whose place did not invite the bot: they brought it along themselves."""
 
 
 class App:
-    """The bot: `open` it, `serve` its page if there is to be one, and `close` it.
+    """The bot. Call `open`, `serve` for the page, then `drain` and `close`.
 
-    `badge` names a backend that is not the real one; `owners` are added to the settings' `ADMIN_USERS`. `clock` and
-    `backends` stand in for the real ones, in tests.
+    `badge` names an unofficial backend on every result; `owners` are added to the settings' `ADMIN_USERS`. `clock` and
+    `backends` replace the real ones in tests.
     """
 
     def __init__(
@@ -79,81 +76,83 @@ class App:
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.database = Database(settings.database_address)
         self.worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:12]}"
-        catalogue = Catalogue(load_catalogue(settings.catalogue_path or BUILT_IN_PATH))
-        form = CreditFormatter(settings.credit_micros)
-        policies = Policies(settings.daily_micros, settings.monthly_budget_micros, self.clock)
+        self.database = Database(settings.database_address)
         self.media = Media(settings.data_dir, allowed_origins=_list_allowed_origins(settings))
-        self.backends = backends if backends is not None else _make_backends(settings, self.clock)
+        self.backends = _create_backends(settings, self.clock) if backends is None else backends
+        # `open` fills both: a connection needs the dispatcher, and the dispatcher's jobs post by a platform's name.
         self.platforms: dict[str, Platform] = {}
-        everyone = (*settings.admin_users, *owners)
-        moderation = Moderation(
-            self.database, self.clock, _list_allowed_workspaces(settings), everyone, settings.retention_days
-        )
-        self.notices = Notices(self.platforms, moderation, everyone)
-        tell = partial(notices.send_budget_alert, self.notices, form)
-        self.credits = Credits(self.database, policies, form, self.clock, tell)
-        presenter = Presenter(form, catalogue, badge)
-        times = UsualTimes(self.database, self.clock)
-        parts = JobServices(
+        self.connections: list[PlatformConnection] = []
+
+        all_owners = (*settings.admin_users, *owners)
+        catalogue = Catalogue(load_catalogue(settings.catalogue_path or BUILT_IN_PATH))
+        formatter = CreditFormatter(settings.credit_micros)
+        moderation = _create_moderation(settings, self.database, self.clock, all_owners)
+        self.notices = Notices(self.platforms, moderation, all_owners)
+        self.credits = _create_credits(settings, self.database, self.clock, formatter, self.notices)
+
+        job_services = JobServices(
             self.database,
             catalogue,
             self.credits,
             self.media,
             self.backends,
             self.platforms,
-            presenter,
-            times,
+            Presenter(formatter, catalogue, badge),
+            UsualTimes(self.database, self.clock),
             self.clock,
-            JobQueues(RUNS_AT_ONCE),
+            JobQueues(MAX_CONCURRENT_RUNS),
         )
-        self.runner = Runner(parts)
+        self.runner = Runner(job_services)
         self.inbox = Inbox(self.database, self.runner, self.clock)
-        self.jobs = Jobs(parts, self.runner, moderation, self.worker)
+        self.jobs = Jobs(job_services, self.runner, moderation, self.worker)
+        self.recovery = Recovery(
+            self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
+        )
+        limits = RetentionLimits(settings.retention_days, settings.media_max_bytes)
+        self.retention = Retention(job_services, self.jobs.personal_data, limits)
+
         conversations = Conversations(self.database, settings.system_prompt, self.clock)
         services = Services(
             self.jobs, conversations, catalogue, self.credits, moderation, self.notices, self.media, MENU
         )
         confirmations = Confirmations(self.database, self.clock, self.media)
-        self.dispatcher = Dispatcher(services, Authorizer(everyone, moderation), self.notices, confirmations)
-        self.connections: list[PlatformConnection] = []
-        self.recovery = Recovery(
-            self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
-        )
-        self.retention = Retention(
-            parts, self.jobs.personal_data, RetentionLimits(settings.retention_days, settings.media_max_bytes)
-        )
+        self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)
         self._stack = AsyncExitStack()
 
     async def open(self, *platforms: Platform, connections: Sequence[PlatformConnection] = ()) -> int:
-        """Open the database, join the platforms, and take up every job that waits; gives how many.
+        """Open the database, sign in to the platforms, resume waiting jobs, start listening; return the jobs resumed.
 
-        People are heard last. Raises a `UserError` where a platform does not let us in.
+        Raise a `UserError` if a platform refuses the sign-in.
         """
         self.platforms.update({platform.name: platform for platform in platforms})
         await self.database.open()
-        self._stack.push_async_callback(self.database.close)
-        for backend in self.backends.values():
-            self._stack.push_async_callback(backend.close)
-        self._stack.push_async_callback(self.media.close)
-        self._stack.push_async_callback(self.recovery.stop)
-        self._stack.push_async_callback(self.runner.stop)
-        self._stack.push_async_callback(self.jobs.personal_data.stop)
+        # Closing runs in reverse: jobs stop before the media, backends and database close.
+        for close in (
+            self.database.close,
+            *(backend.close for backend in self.backends.values()),
+            self.media.close,
+            self.recovery.stop,
+            self.runner.stop,
+            self.jobs.personal_data.stop,
+        ):
+            self._stack.push_async_callback(close)
         for connection in connections:
-            self._stack.push_async_callback(connection.close)
-            await connection.open()
-            self.platforms[connection.platform.name] = connection.platform
-            self.connections.append(connection)
+            await self._connect(connection)
+        # Budget alerts are posted through the connections: wait for the last alerts before the connections close.
         self._stack.push_async_callback(self.credits.alerts.wait_until_idle)
-        taken = await self.recovery.start()
+        resumed = await self.recovery.start()
+        # Listen last: a press of Stop must find the resumed jobs in the runner.
         for connection in connections:
             await connection.listen()
-        log.info("app.opened", extra={"worker": self.worker, "jobs_taken_up": taken})
-        return taken
+        log.info("app.opened", extra={"worker": self.worker, "jobs_taken_up": resumed})
+        return resumed
 
     async def serve(self, web: WebPlatform, authenticator: Authenticator, *, find_free: bool = False) -> str:
-        """Serve the page to whom the door lets in, health and metrics; gives the page's address."""
+        """Serve the page, webhooks, health and metrics; return the page's address. `find_free` allows the next ports.
+
+        Raise `UserError` if the page would stand open to other machines, `OSError` if the port is taken.
+        """
         settings = self.settings
         await authenticator.check()
         page = PageRoutes(
@@ -164,13 +163,8 @@ class App:
             host=settings.http_host,
             public_url=settings.public_url,
         )
-        server = Server(
-            settings.http_host,
-            settings.http_port,
-            [*page.routes(), *self.routes()],
-            self.list_health_checks(),
-            closers=[page.stop],
-        )
+        routes = [*page.routes(), *self.routes()]
+        server = Server(settings.http_host, settings.http_port, routes, self.list_health_checks(), closers=[page.stop])
         host, port = await server.start(find_free=find_free)
         self._stack.push_async_callback(server.stop)
         self.retention.start()
@@ -181,22 +175,24 @@ class App:
         return address
 
     def make_connections(self) -> list[PlatformConnection]:
-        """The platforms whose tokens are set. Each one's SDK is loaded only here, where it is used."""
+        """Return a connection for each platform with tokens in the settings."""
         settings = self.settings
-        wanted = {
-            _connect_discord: settings.discord_token is not None,
-            _connect_slack: settings.slack_bot_token is not None or settings.slack_client_id is not None,
-        }
-        return [connect(self) for connect, is_wanted in wanted.items() if is_wanted]
+        connections = []
+        if settings.discord_token is not None:
+            connections.append(_make_discord_connection(self))
+        if settings.slack_bot_token is not None or settings.slack_client_id is not None:
+            connections.append(_make_slack_connection(self))
+        return connections
 
     def routes(self) -> list[RouteDef]:
-        """What the server answers for backends and platforms: webhooks, events and sign-ins."""
-        speakers = [backend for backend in self.backends.values() if isinstance(backend, ReplicateBackend)]
-        hooks = [route for backend in speakers for route in backend.routes(self.inbox.take)]
-        return [*hooks, *(route for connection in self.connections for route in connection.routes())]
+        """Return the HTTP routes of backends and platforms: webhooks, events and sign-ins."""
+        replicate = [backend for backend in self.backends.values() if isinstance(backend, ReplicateBackend)]
+        webhooks = [route for backend in replicate for route in backend.routes(self.inbox.take)]
+        return [*webhooks, *(route for connection in self.connections for route in connection.routes())]
 
     async def drain(self) -> None:
-        """Take no new asks, and wait for running jobs as long as the settings allow; the rest waits in its rows."""
+        """Refuse new jobs, and wait for running jobs up to the settings' grace; the database keeps the rest."""
+        # Stop listening before refusing: commands already heard are still accepted.
         for connection in self.connections:
             await connection.stop_listening()
         self.jobs.is_accepting = False
@@ -205,21 +201,29 @@ class App:
         log.info("app.drained", extra={"all_ended": ended, "left": self.runner.running_count})
 
     async def close(self) -> None:
-        """Let go of everything, last opened first."""
+        """Close all parts, the last opened first."""
         self.jobs.is_accepting = False
         await self._stack.aclose()
 
     def list_health_checks(self) -> dict[str, HealthCheck]:
-        """What /readyz looks at."""
-        reached = {name: partial(_check_part, backend) for name, backend in self.backends.items()}
-        heard = {connection.platform.name: partial(_check_part, connection) for connection in self.connections}
-        return {"database": self._can_write, "accepting": self._is_accepting, **reached, **heard}
+        """Return the checks of /readyz, by the name of the part."""
+        backends = {name: partial(_check_part, backend) for name, backend in self.backends.items()}
+        platforms = {connection.platform.name: partial(_check_part, connection) for connection in self.connections}
+        return {"database": self._check_database, "accepting": self._check_accepting, **backends, **platforms}
 
-    async def _can_write(self) -> None:
+    async def _connect(self, connection: PlatformConnection) -> None:
+        # Before `open`: `close` also releases the sockets of a failed sign-in.
+        self._stack.push_async_callback(connection.close)
+        await connection.open()
+        self.platforms[connection.platform.name] = connection.platform
+        self.connections.append(connection)
+
+    async def _check_database(self) -> None:
+        # A write, not a read: a full disk or a lost lock fails writes alone.
         async with self.database.write() as tx:
             await tx.workers.record_heartbeat(self.worker, self.clock.now())
 
-    async def _is_accepting(self) -> None:
+    async def _check_accepting(self) -> None:
         if not self.jobs.is_accepting:
             raise Unavailable("draining")
 
@@ -228,11 +232,25 @@ async def _check_part(part: Backend | PlatformConnection) -> None:
     part.check()
 
 
-def _make_backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
-    token = settings.replicate_api_token
+def _create_moderation(settings: Settings, database: Database, clock: Clock, all_owners: Sequence[Owner]) -> Moderation:
+    allowed = [*LOCAL_WORKSPACES, *settings.allowed_workspaces]
+    if settings.allow_user_installs:
+        allowed.append(USER_INSTALL_WORKSPACE)
+    keys = frozenset((workspace.platform, workspace.id) for workspace in allowed)
+    return Moderation(database, clock, keys, all_owners, settings.retention_days)
+
+
+def _create_credits(
+    settings: Settings, database: Database, clock: Clock, formatter: CreditFormatter, alerts: Notices
+) -> Credits:
+    policies = Policies(settings.daily_micros, settings.monthly_budget_micros, clock)
+    return Credits(database, policies, formatter, clock, partial(notices.send_budget_alert, alerts, formatter))
+
+
+def _create_backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
     replicate = ReplicateBackend(
         settings.replicate_base_url,
-        token.get_secret_value() if token else "",
+        _reveal_secret(settings.replicate_api_token),
         clock,
         build_webhook_url=make_webhook_url_builder(settings.public_url),
     )
@@ -240,9 +258,9 @@ def _make_backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
 
 
 def make_discord_config(settings: Settings) -> DiscordConfig:
-    """How Discord is reached, from the settings."""
+    """Return the Discord connection's configuration, from the settings."""
     return DiscordConfig(
-        token=settings.discord_token.get_secret_value() if settings.discord_token else "",
+        token=_reveal_secret(settings.discord_token),
         api_url=settings.discord_api_url,
         gateway_url=settings.discord_gateway_url or "",
         cdn_url=settings.discord_cdn_url,
@@ -252,7 +270,8 @@ def make_discord_config(settings: Settings) -> DiscordConfig:
     )
 
 
-def _connect_discord(app: App) -> PlatformConnection:
+def _make_discord_connection(app: App) -> PlatformConnection:
+    # Imported here: a bot without Discord saves the memory of discord.py.
     from bot.platforms.discord.connection import DiscordConnection
 
     return DiscordConnection(
@@ -260,12 +279,13 @@ def _connect_discord(app: App) -> PlatformConnection:
     )
 
 
-def _connect_slack(app: App) -> PlatformConnection:
+def _make_slack_connection(app: App) -> PlatformConnection:
+    # Imported here: a bot without Slack saves the memory of slack-bolt.
     from bot.platforms.slack.config import SlackConfig
     from bot.platforms.slack.connection import SlackConnection
 
     settings = app.settings
-    keys = SlackConfig(
+    config = SlackConfig(
         api_url=settings.slack_api_url,
         bot_token=_reveal_secret(settings.slack_bot_token),
         app_token=_reveal_secret(settings.slack_app_token),
@@ -275,7 +295,7 @@ def _connect_slack(app: App) -> PlatformConnection:
         command_prefix=settings.slack_command_prefix,
         public_url=settings.public_url or "",
     )
-    return SlackConnection(keys, app.dispatcher, app.database, app.media.find_path, app.clock)
+    return SlackConnection(config, app.dispatcher, app.database, app.media.find_path, app.clock)
 
 
 def _reveal_secret(value: SecretStr | None) -> str:
@@ -283,19 +303,10 @@ def _reveal_secret(value: SecretStr | None) -> str:
 
 
 def _format_host(host: str) -> str:
-    """A host as an address names it: an IPv6 address in brackets."""
+    # RFC 3986: an IPv6 address stands in brackets in a URL.
     return f"[{host}]" if ":" in host else host
 
 
 def _list_allowed_origins(settings: Settings) -> tuple[str, ...]:
-    """Origins the guarded fetcher may reach besides public https."""
+    """Return origins for the guarded fetcher to trust, besides public https."""
     return (settings.replicate_base_url, settings.discord_cdn_url, settings.slack_api_url)
-
-
-def _list_allowed_workspaces(settings: Settings) -> frozenset[tuple[str, str]]:
-    places = [
-        *LOCAL_WORKSPACES,
-        *settings.allowed_workspaces,
-        *([USER_INSTALL_WORKSPACE] if settings.allow_user_installs else []),
-    ]
-    return frozenset((place.platform, place.id) for place in places)

@@ -1,6 +1,6 @@
-"""Every setting: its type, its default, and one sentence. Read once at start, from the environment and `.env`.
+"""Settings: a type, a default and a sentence each, read once at start from the environment and `.env`.
 
-A secret may also be given as the path of a file, in the variable of the same name that ends in `_FILE`.
+A secret may also be given as the path of a file, in the variable of the same name plus `_FILE`.
 """
 
 import os
@@ -18,16 +18,17 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, Sett
 from bot.core.people import Workspace
 
 OUR_PREFIXES = ("DISCORD_", "SLACK_", "REPLICATE_")
+# Logs replace secrets by a mask: masking a shorter text would also mask ordinary words.
 MIN_SECRET_CHARACTERS = 8
 MICROS_PER_USD = 1_000_000
 
 
 class SettingsError(ValueError):
-    """What is wrong with the settings: one sentence per line, each naming its variable, none showing a secret."""
+    """Mistakes in the settings: a sentence per line that names the variable and never shows a secret."""
 
 
 class Owner(NamedTuple):
-    """A person who owns this bot. `workspace` is the Slack team, and empty for Discord, whose ids are worldwide."""
+    """An owner of this bot. `workspace` is the Slack team, and empty for Discord, where user ids are global."""
 
     platform: str
     workspace: str
@@ -61,13 +62,14 @@ def parse_workspace(value: object) -> object:
 
 
 def check_secret_length(value: SecretStr) -> SecretStr:
-    # What is shorter could not be taken out of the logs without taking ordinary words with it.
     if len(value) < MIN_SECRET_CHARACTERS:
         raise ValueError(f"should have at least {MIN_SECRET_CHARACTERS} characters")
     return value
 
 
 def check_url(*schemes: str) -> AfterValidator:
+    """Return a validator of URLs; the error message names the first scheme."""
+
     def check(value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in schemes or not parts.hostname:
@@ -99,7 +101,7 @@ Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(
 
 
 class Settings(BaseSettings):
-    """What the owner decides. Amounts are credits and dollars here, integer micro-dollars in the properties below."""
+    """The owner's decisions. Fields hold credits and dollars; the properties below convert to integer micro-dollars."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, env_file_encoding="utf-8-sig", use_attribute_docstrings=True
@@ -109,19 +111,19 @@ class Settings(BaseSettings):
     discord_token: Secret | None = None
     """The bot's token, from the Bot page of its application; Discord is off without it."""
     discord_api_url: WebUrl = "https://discord.com/api/v10"
-    """Where Discord's API is: a proxy or an emulator, if not Discord itself."""
+    """The address of Discord's API; set for a proxy or an emulator."""
     discord_gateway_url: Annotated[str, check_url("wss", "ws")] | None = None
-    """Where Discord's gateway is; Discord says so itself when this is empty."""
+    """The address of Discord's gateway; when empty, the bot asks Discord for the address."""
     discord_cdn_url: WebUrl = "https://cdn.discordapp.com"
-    """Where the files that people attach in Discord are."""
+    """The address of Discord's file storage, for files attached to messages."""
     discord_shard_count: int | None = Field(default=None, ge=1)
-    """How many shards all processes have together; Discord recommends a number when this is empty."""
+    """The number of shards of all processes together; when empty, Discord recommends a number."""
     discord_shard_ids: Shards = ()
-    """The shards of this process, as in 0,1; all of them when this is empty."""
+    """The shards of this process, such as 0,1; when empty, all shards."""
 
     # Slack
     slack_bot_token: Secret | None = None
-    """The bot's token (xoxb-…) of the one workspace it is installed in."""
+    """The bot's token (xoxb-…), for an app that is installed in a single workspace."""
     slack_app_token: Secret | None = None
     """The app-level token (xapp-…) for Socket Mode, which needs no public address."""
     slack_signing_secret: Secret | None = None
@@ -129,65 +131,65 @@ class Settings(BaseSettings):
     slack_client_id: str | None = None
     """The client id, for an app that many workspaces install; not together with SLACK_BOT_TOKEN."""
     slack_client_secret: Secret | None = None
-    """The client secret that belongs to SLACK_CLIENT_ID."""
+    """The client secret of SLACK_CLIENT_ID."""
     slack_api_url: WebUrl = "https://slack.com/api/"
-    """Where Slack's API is: a proxy or an emulator, if not Slack itself."""
+    """The address of Slack's API; set for a proxy or an emulator."""
     slack_command_prefix: Annotated[str, AfterValidator(check_slack_prefix)] = ""
-    """Put before the name of each slash command, where another app already has /imagine."""
+    """A prefix for the name of each slash command, for workspaces where another app already has /imagine."""
 
     # Replicate
     replicate_api_token: Secret | None = None
     """The token that pays for predictions (r8_…), from replicate.com/account/api-tokens."""
     replicate_base_url: WebUrl = "https://api.replicate.com"
-    """Where Replicate's API is, without /v1: a proxy or the sandbox, if not Replicate itself."""
+    """The address of Replicate's API, without /v1; set for a proxy or the sandbox."""
 
     # Web
     public_url: Annotated[str, check_url("https"), AfterValidator(lambda url: url.rstrip("/"))] | None = None
-    """The https address at which this bot is reached from outside, for webhooks and Slack over HTTP."""
+    """The public https address of this bot, for webhooks and Slack over HTTP."""
     http_host: str = "127.0.0.1"
-    """The address that the page, webhooks, health and metrics are served on."""
+    """The address on which the bot serves the page, webhooks, health and metrics."""
     http_port: int = Field(default=8765, ge=0, le=65535)
-    """The port that they are served on; 0 takes any free one."""
+    """The port of the page, webhooks, health and metrics; 0 takes any free port."""
     web_token: Secret | None = None
-    """What a person must give to use the page when it is served beyond this machine."""
+    """The owner's key to the page, for a page that other machines can reach."""
 
     # Data
     database_url: Annotated[Secret, AfterValidator(check_database_url)] | None = None
-    """postgresql://user:password@host/name for more than one process; a SQLite file in DATA_DIR when this is empty."""
+    """postgresql://user:password@host/name for several processes; when empty, a SQLite file in DATA_DIR."""
     data_dir: Path = Path("data")
-    """The folder of the SQLite file and of the pictures that are kept."""
+    """The folder of the SQLite file and of kept pictures."""
     media_max_gb: float = Field(default=5, gt=0, allow_inf_nan=False)
-    """How many gigabytes of pictures are kept; the oldest go first."""
+    """The maximum size of kept pictures, in gigabytes; the bot deletes the oldest pictures first."""
     retention_days: int = Field(default=30, ge=1)
-    """How many days prompts, conversations and pictures are kept."""
+    """The number of days that the bot keeps prompts, conversations and pictures."""
 
     # Models
     catalogue_path: Path | None = None
-    """A models.toml of your own; the bot's when this is empty."""
+    """A models.toml of your own; when empty, the bot's own catalogue."""
     system_prompt: str = (
         "You are Easel, a helpful guest in a group chat. Answer briefly, in the language of the question."
     )
-    """What a chat model is told before each conversation, unless /chat says otherwise."""
+    """The system prompt of each conversation, unless /chat gives another prompt."""
 
     # Money and people
     credit_usd: Decimal = Field(default=Decimal("0.001"), gt=0, decimal_places=6)
-    """What one credit is worth in US dollars."""
+    """The value of a credit, in US dollars."""
     daily_credits: Decimal = Field(default=Decimal(100), ge=0, decimal_places=1)
-    """How many credits each person gets each day."""
+    """The number of credits that each person gets each day."""
     monthly_budget_usd: Decimal = Field(default=Decimal(10), ge=0, decimal_places=6)
-    """What the whole bot may spend in a calendar month, in US dollars."""
+    """The maximum that the whole bot may spend in a calendar month, in US dollars."""
     admin_users: Owners = ()
-    """Who owns this bot, as in discord:USER_ID,slack:TEAM_ID:USER_ID."""
+    """The owners of this bot, such as discord:USER_ID,slack:TEAM_ID:USER_ID."""
     allowed_workspaces: Workspaces = ()
-    """Where the bot may be used besides what /setup added, as in discord:GUILD_ID,slack:TEAM_ID."""
+    """Workspaces that may use the bot, besides those added by /setup: discord:GUILD_ID,slack:TEAM_ID."""
     allow_user_installs: bool = False
-    """Whether people may use the bot where only they installed it."""
+    """Whether people may install the bot for themselves alone and use it anywhere on Discord."""
 
     # Running
     shutdown_grace_seconds: float = Field(default=30, ge=0, allow_inf_nan=False)
-    """How long a stop waits for running jobs; the rest is taken up again at the next start."""
+    """The seconds that a stop waits for running jobs; the next start resumes the rest."""
     log_level: Level = "INFO"
-    """The least important lines that are logged: DEBUG, INFO, WARNING or ERROR."""
+    """The lowest level that is logged: DEBUG, INFO, WARNING or ERROR."""
     log_format: Literal["text", "json"] = "text"
     """text for people, json for machines."""
 
@@ -206,38 +208,39 @@ class Settings(BaseSettings):
 
     @property
     def credit_micros(self) -> int:
-        """What one credit is worth, in micro-dollars."""
+        """Return the value of a credit, in micro-dollars."""
         return int(self.credit_usd * MICROS_PER_USD)
 
     @property
     def daily_micros(self) -> int:
-        """What each person gets each day, in micro-dollars."""
+        """Return each person's daily allowance, in micro-dollars."""
         return int(self.daily_credits * self.credit_micros)
 
     @property
     def monthly_budget_micros(self) -> int:
-        """What the whole bot may spend in a calendar month, in micro-dollars."""
+        """Return the bot's budget for a calendar month, in micro-dollars."""
         return int(self.monthly_budget_usd * MICROS_PER_USD)
 
     @property
     def media_max_bytes(self) -> int:
-        """How many bytes of pictures are kept."""
+        # Decimal gigabytes, as disks and `doctor` count.
         return int(self.media_max_gb * 1_000_000_000)
 
     @property
     def database_address(self) -> str:
-        """The database's URL with its password, SQLite in `data_dir` by default. Never log it."""
+        """Return the database's URL with its password: never log the URL. The default is SQLite in `data_dir`."""
         if self.database_url:
             return self.database_url.get_secret_value()
         return f"sqlite:///{(self.data_dir / 'easel.db').as_posix()}"
 
     def list_secrets(self) -> Iterator[str]:
-        """Every secret value, for the logs to leave out."""
+        """Yield every secret value, for the logs to mask."""
         for name in type(self).model_fields:
             if isinstance(value := getattr(self, name), SecretStr):
                 yield value.get_secret_value()
         password = urlsplit(self.database_address).password
         if password and len(password) >= MIN_SECRET_CHARACTERS:
+            # The URL holds the percent-encoded form; drivers get, and may quote, the decoded form.
             yield from {password, unquote(password)}
 
 
@@ -245,21 +248,22 @@ SECRET_FIELDS = tuple(name for name, field in Settings.model_fields.items() if "
 
 
 def load_settings(env_file: str | Path = ".env") -> Settings:
-    """Read the environment, and below it `env_file` if there is one.
+    """Return the settings of the environment, and of `env_file` for variables missing from the environment.
 
-    Raises `SettingsError` with a sentence per problem: values that do not fit, secret files that cannot be read, and
-    keys of the file that look like ours and are not. Variables of the environment that we do not know are ignored.
+    Raise `SettingsError` with a sentence per problem: unfit values, unreadable secret files, and keys of the file
+    that look like misspelt settings.
     """
     try:
         in_file = {key.upper(): value for key, value in DotEnvSettingsSource(Settings, env_file).env_vars.items()}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{env_file} cannot be read: {error}.") from error
+    # Only the file's keys are checked for typing errors: the environment is full of other programs' variables.
     problems = list(find_unknown_keys(in_file))
-    given = {**in_file, **{key: value for key, value in os.environ.items() if value}}
+    variables = {**in_file, **{key: value for key, value in os.environ.items() if value}}
     from_files: dict[str, str] = {}
     for name in SECRET_FIELDS:
         try:
-            from_files |= read_secret_file(name.upper(), given)
+            from_files |= read_secret_file(name.upper(), variables)
         except ValueError as error:
             problems.append(str(error))
     try:
@@ -267,16 +271,20 @@ def load_settings(env_file: str | Path = ".env") -> Settings:
     except ValidationError as error:
         problems += format_errors(error)
     if problems:
+        # `from None`: pydantic's error shows the inputs, secrets among them.
         raise SettingsError("\n".join(problems)) from None
     return settings
 
 
-def read_secret_file(name: str, given: dict[str, str | None]) -> dict[str, str]:
-    """`{field: secret}` when `<name>_FILE` is given and the file is not empty, else nothing."""
-    path = given.get(f"{name}_FILE")
+def read_secret_file(name: str, variables: dict[str, str | None]) -> dict[str, str]:
+    """Return `{field: secret}` if `<name>_FILE` names a file with content, else an empty dict.
+
+    Raise `ValueError` if the file cannot be read, or if `<name>` is set too.
+    """
+    path = variables.get(f"{name}_FILE")
     if not path:
         return {}
-    if given.get(name):
+    if variables.get(name):
         raise ValueError(f"Give {name} or {name}_FILE, not both.")
     try:
         secret = Path(path).read_text(encoding="utf-8-sig").strip()
@@ -286,9 +294,10 @@ def read_secret_file(name: str, given: dict[str, str | None]) -> dict[str, str]:
 
 
 def find_unknown_keys(keys: Iterable[str]) -> Iterator[str]:
-    """A sentence for each key that looks like ours and is not, naming the nearest. Other programs' keys are fine."""
+    """Yield a sentence for each key that looks like a misspelt setting, with the nearest setting."""
     known = [name.upper() for name in Settings.model_fields] + [f"{name.upper()}_FILE" for name in SECRET_FIELDS]
     for key in keys:
+        # A key with our prefix is surely meant for us; any other must be close to a setting, or is another program's.
         cutoff = 0.0 if key.startswith(OUR_PREFIXES) else 0.8
         nearest = get_close_matches(key, known, n=1, cutoff=cutoff)
         if nearest and key not in known:
@@ -296,11 +305,12 @@ def find_unknown_keys(keys: Iterable[str]) -> Iterator[str]:
 
 
 def format_errors(error: ValidationError) -> Iterator[str]:
-    """Pydantic's findings as sentences that name the variable, and the value unless it is secret."""
-    for found in error.errors():
-        name = str(found["loc"][0]) if found["loc"] else ""
-        if found["type"] == "value_error":
-            yield f"{name.upper()} {found['ctx']['error']}.".lstrip()
+    """Yield each of pydantic's findings as a sentence with the variable, and with the value unless secret."""
+    for finding in error.errors():
+        name = str(finding["loc"][0]) if finding["loc"] else ""
+        if finding["type"] == "value_error":
+            yield f"{name.upper()} {finding['ctx']['error']}.".lstrip()
             continue
-        rule = found["msg"].partition("should ")[2].split(", unable")[0]
-        yield f"{name.upper()} should {rule}" + ("." if name in SECRET_FIELDS else f", not {str(found['input'])!r}.")
+        # Pydantic writes "Input should be …, unable to parse …": keep the rule alone.
+        rule = finding["msg"].partition("should ")[2].split(", unable")[0]
+        yield f"{name.upper()} should {rule}" + ("." if name in SECRET_FIELDS else f", not {str(finding['input'])!r}.")

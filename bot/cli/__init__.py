@@ -1,4 +1,4 @@
-"""The menu of verbs."""
+"""The menu of the command line's verbs."""
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
@@ -21,11 +21,11 @@ VERBS: Mapping[str, str] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do one verb; gives the exit code."""
+    """Run a verb and return the exit code."""
     verb, *rest = arguments or ["help"]
     if verb not in VERBS:
-        print("\n".join(["Usage: python -m bot VERB", "", *(f"  {name:11} {what}" for name, what in VERBS.items())]))
+        print("\n".join(["Usage: python -m bot VERB", "", *(f"  {name:11} {text}" for name, text in VERBS.items())]))
         return 0 if verb in ("help", "--help", "-h") else 2
-    # Each verb imports what it needs and no more: starting is part of what a person waits for.
-    run = cast("Callable[[Sequence[str]], int]", importlib.import_module(f"bot.cli.{verb}").main)
-    return run(rest)
+    # Each verb imports its own needs alone: imports are the largest part of a person's wait for `--help`.
+    run_verb = cast("Callable[[Sequence[str]], int]", importlib.import_module(f"bot.cli.{verb}").main)
+    return run_verb(rest)

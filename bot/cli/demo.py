@@ -1,4 +1,4 @@
-"""`python -m bot demo`: everything on this machine, without a token, on the sandbox."""
+"""`python -m bot demo`: runs the bot, the page and the sandbox on this machine, without a token."""
 
 import argparse
 import asyncio
@@ -19,25 +19,25 @@ from bot.telemetry import logs
 
 BADGE = "sandbox: rules, not AI"
 _PLATFORM_SECRETS = ("discord_token", "slack_bot_token", "slack_app_token", "slack_signing_secret", "web_token")
+# A person waits for the demo to stop; the next start resumes unfinished jobs.
 MAX_GRACE_SECONDS = 2.0
-"""A demo is stopped by hand: what still runs is taken up at the next start."""
 
 
 @print_errors
 def main(arguments: Sequence[str]) -> int:
-    given = _parser().parse_args(arguments)
-    if given.output and not given.once:
-        _parser().error("--output goes with --once")
+    options = _create_parser().parse_args(arguments)
+    if options.output and not options.once:
+        _create_parser().error("--output goes with --once")
     sandbox = SandboxThread(SandboxOptions(docs=find_documents()))
     try:
-        if given.once:
-            return _run_once(given.once, given.output, sandbox)
-        return _serve_page(given, sandbox)
+        if options.once:
+            return _run_once(options.once, options.output, sandbox)
+        return _serve_page(options, sandbox)
     finally:
         sandbox.stop()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bot demo", description=__doc__)
     parser.add_argument("--once", metavar="LINE", help='one command without a browser, e.g. "/imagine a fox"')
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="where --once writes its picture")
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run_once(line: str, output: Path | None, sandbox: SandboxThread) -> int:
-    """One command in a data folder of its own, that is gone afterwards."""
+    """Run a command in a temporary data folder and return the exit code."""
     with tempfile.TemporaryDirectory(prefix="easel-", ignore_cleanup_errors=True) as folder:
         settings = _make_settings(sandbox, Path(folder))
         logs.configure_logging("ERROR", settings.log_format, settings.list_secrets())
@@ -55,6 +55,7 @@ def _run_once(line: str, output: Path | None, sandbox: SandboxThread) -> int:
 
 
 async def _run_command(settings: Settings, line: str, output: Path | None) -> int:
+    # Imported here: `demo --help` stays quick.
     from bot.app import App
     from bot.platforms.console.platform import ConsolePlatform
 
@@ -67,25 +68,28 @@ async def _run_command(settings: Settings, line: str, output: Path | None) -> in
         await app.close()
 
 
-def _serve_page(given: argparse.Namespace, sandbox: SandboxThread) -> int:
+def _serve_page(options: argparse.Namespace, sandbox: SandboxThread) -> int:
     from bot.cli.run import serve
-    from bot.platforms.web.sessions import DemoAuthenticator
+    from bot.platforms.web.authenticators import DemoAuthenticator
 
-    port = given.port if given.port is not None else int(os.environ.get("PORT") or 0)
+    # Containers and hosting services name the port in PORT.
+    port = options.port if options.port is not None else int(os.environ.get("PORT") or 0)
     settings = _make_settings(sandbox, load_settings().data_dir / "demo", port)
     logs.configure_logging("WARNING", settings.log_format, settings.list_secrets())
 
-    def ready(address: str) -> None:
+    def open_browser(address: str) -> None:
         print(f"Easel is at {address}  (Ctrl-C stops it)", flush=True)
-        if not given.no_browser and _has_display():
+        if not options.no_browser and _has_display():
             webbrowser.open(address)
 
-    asyncio.run(serve(settings, lambda *_: DemoAuthenticator(), report_address=ready, badge=BADGE, find_free=True))
+    asyncio.run(
+        serve(settings, lambda *_: DemoAuthenticator(), report_address=open_browser, badge=BADGE, find_free=True)
+    )
     return 0
 
 
 def _make_settings(sandbox: SandboxThread, data_dir: Path, port: int = 0) -> Settings:
-    """The person's settings, with the sandbox for Replicate and no door to the outside."""
+    """Return the person's settings, with the sandbox for Replicate and without any way in from outside."""
     settings = load_settings()
     changes: dict[str, object] = dict.fromkeys(_PLATFORM_SECRETS)
     changes |= {

@@ -1,7 +1,7 @@
-"""`python -m bot deployments`: models on hardware of your own choice. A catalogue entry may name one."""
+"""`python -m bot deployments`: manages models on hardware of your choice. A catalogue entry may name a deployment."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bot.backends.replicate.client import ReplicateClient
 from bot.backends.replicate.deployments import MAX_INSTANCES, MAX_MIN_INSTANCES, ReplicateDeployment, list_hardware
@@ -13,17 +13,17 @@ from bot.settings import Settings
 
 @print_errors
 def main(arguments: Sequence[str]) -> int:
-    given = _parser().parse_args(arguments)
-    question = {"list": _list, "create": _create, "update": _update, "delete": _delete}[given.what]
+    options = _create_parser().parse_args(arguments)
+    action = {"list": _list, "create": _create, "update": _update, "delete": _delete}[options.what]
 
-    async def answered(client: ReplicateClient, _: Settings) -> str:
-        return await question(client, given)
+    async def run_action(client: ReplicateClient, _: Settings) -> str:
+        return await action(client, options)
 
-    print(run_with_client(answered))
+    print(run_with_client(run_action))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bot deployments", description=__doc__)
     verbs = parser.add_subparsers(dest="what", required=True)
     verbs.add_parser("list", help="yours, with what they run on")
@@ -48,16 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _up_to:  # noqa: N801 - names an argument's type
-    """A count from 0 to `most`."""
+def _up_to(maximum: int) -> Callable[[str], int]:
+    """Return a parser of counts from 0 to `maximum`."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-
-    def __call__(self, text: str) -> int:
-        if not (text.isdecimal() and int(text) <= self._most):
-            raise argparse.ArgumentTypeError(f"should be from 0 to {self._most}, not {text!r}")
+    def parse_count(text: str) -> int:
+        if not (text.isdecimal() and int(text) <= maximum):
+            raise argparse.ArgumentTypeError(f"should be from 0 to {maximum}, not {text!r}")
         return int(text)
+
+    return parse_count
 
 
 async def _list(client: ReplicateClient, _: argparse.Namespace) -> str:
@@ -73,37 +72,42 @@ async def _list(client: ReplicateClient, _: argparse.Namespace) -> str:
     return format_columns(rows) if rows else "There are no deployments."
 
 
-async def _create(client: ReplicateClient, given: argparse.Namespace) -> str:
-    if given.min > given.max:
-        raise InputRefused(f"--min {given.min} is more than --max {given.max}.")
-    await _check_hardware(client, given.hardware)
-    version = given.version or await _get_newest_version(client, given.model)
-    made = await client.deployments.create(
-        given.name,
-        model=given.model,
+async def _create(client: ReplicateClient, options: argparse.Namespace) -> str:
+    if options.min > options.max:
+        raise InputRefused(f"--min {options.min} is more than --max {options.max}.")
+    await _check_hardware(client, options.hardware)
+    version = options.version or await _get_newest_version(client, options.model)
+    deployment = await client.deployments.create(
+        options.name,
+        model=options.model,
         version=version,
-        hardware=given.hardware,
-        min_instances=given.min,
-        max_instances=given.max,
+        hardware=options.hardware,
+        min_instances=options.min,
+        max_instances=options.max,
     )
-    return _format_deployment(made, "made")
+    return _format_deployment(deployment, "made")
 
 
-async def _update(client: ReplicateClient, given: argparse.Namespace) -> str:
-    changes = {"version": given.version, "hardware": given.hardware, "kept": given.min, "at_most": given.max}
+async def _update(client: ReplicateClient, options: argparse.Namespace) -> str:
+    changes = {
+        "version": options.version,
+        "hardware": options.hardware,
+        "min_instances": options.min,
+        "max_instances": options.max,
+    }
     if not any(value is not None for value in changes.values()):
         raise InputRefused("Say what to change: --version, --hardware, --min or --max.")
-    name = await qualify_name(client, given.name)
+    name = await qualify_name(client, options.name)
     before = await _get_deployment(client, name)
-    if given.hardware is not None:
-        await _check_hardware(client, given.hardware)
-    if given.version == "newest":
+    if options.hardware is not None:
+        await _check_hardware(client, options.hardware)
+    if options.version == "newest":
         changes["version"] = await _get_newest_version(client, before.model)
     return _format_deployment(await client.deployments.update(name, **changes), "changed")
 
 
-async def _delete(client: ReplicateClient, given: argparse.Namespace) -> str:
-    name = await qualify_name(client, given.name)
+async def _delete(client: ReplicateClient, options: argparse.Namespace) -> str:
+    name = await qualify_name(client, options.name)
     await _get_deployment(client, name)
     await client.deployments.delete(name)
     return f"{name} is deleted."
@@ -118,9 +122,10 @@ async def _get_deployment(client: ReplicateClient, name: str) -> ReplicateDeploy
 
 
 async def _check_hardware(client: ReplicateClient, sku: str) -> None:
-    known = await list_hardware(client)
-    if known and sku not in {hardware.sku for hardware in known}:
-        raise InputRefused(f"There is no hardware {sku}; there is {', '.join(hardware.sku for hardware in known)}.")
+    skus = [hardware.sku for hardware in await list_hardware(client)]
+    # Checked before the request: the error can list the SKUs. An empty list says nothing about this SKU.
+    if skus and sku not in skus:
+        raise InputRefused(f"There is no hardware {sku}; there is {', '.join(skus)}.")
 
 
 async def _get_newest_version(client: ReplicateClient, ref: str) -> str:

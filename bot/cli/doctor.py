@@ -1,4 +1,4 @@
-"""`python -m bot doctor`: what is missing or wrong, and what to do about it."""
+"""`python -m bot doctor`: checks settings, database, disk, Replicate and the platforms, and prints a fix per fault."""
 
 import argparse
 import asyncio
@@ -14,8 +14,8 @@ from bot.cli.doctor_platforms import DoctorCheck, DoctorFinding
 from bot.core.errors import EaselError
 from bot.settings import Settings, SettingsError, load_settings
 
+# Older versions can corrupt a WAL if two connections reset the log at once (sqlite.org/wal.html).
 FIRST_SQLITE_WITH_WAL_FIX = (3, 51, 3)
-"""Older SQLite can corrupt a WAL that two connections reset at once; one writer avoids it (sqlite.org/wal.html)."""
 
 MIN_FREE_BYTES = 1_000_000_000
 
@@ -23,7 +23,7 @@ MIN_FREE_BYTES = 1_000_000_000
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bot doctor", description=__doc__)
     parser.add_argument("--offline", action="store_true", help="ask nobody outside this machine")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
             for sentence in str(error).split("\n")
         ]
     else:
-        findings = asyncio.run(_run_checks(settings, [*LOCAL_CHECKS, *([] if given.offline else REMOTE_CHECKS)]))
+        findings = asyncio.run(_run_checks(settings, [*LOCAL_CHECKS, *([] if options.offline else REMOTE_CHECKS)]))
     for finding in findings:
         print(f"{finding.status:4}  {finding.text}" + (f"\n      {finding.fix}" if finding.fix else ""))
     return 1 if any(finding.status == "fail" for finding in findings) else 0
@@ -58,6 +58,7 @@ async def _check_sqlite(settings: Settings) -> DoctorFinding:
 
 async def _check_data_dir(settings: Settings) -> DoctorFinding:
     folder = settings.data_dir.resolve()
+    # The first start creates the folder: until then, look at the nearest folder above.
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not os.access(existing, os.W_OK):
         return DoctorFinding(

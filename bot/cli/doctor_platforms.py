@@ -1,4 +1,4 @@
-"""What `doctor` finds: one check, one finding."""
+"""Checks of `doctor` for Discord (token, intents, commands, permissions) and Slack (transport, tokens, scopes)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One check: `ok`, `warn` or `fail`, what was seen, and what to do."""
+    """The result of a check: `ok`, `warn` or `fail`, a sentence, and the remedy."""
 
     status: str
     text: str
@@ -25,30 +25,26 @@ class DoctorFinding:
 
 
 DoctorCheck = Callable[[Settings], Awaitable[DoctorFinding | None]]
-"""None where there is nothing to look at."""
-
-
-# MERGED What `doctor` looks at of Discord: token, intents, commands, permissions in each server, and the invite
-# MERGED link.
+"""Returns None if the settings leave the checked part off."""
 
 _BOT_PAGE = "the Bot page of your application at discord.com/developers/applications"
+_SLACK_HINT = "See docs/slack.md, or `python -m bot slack manifest`."
 _MAX_NAMED = 5
 
 
 class _DiscordInspection:
-    """One look for all checks: each of them would sign in again."""
+    """Inspects the Discord application once for all checks: each inspection is a sign-in."""
 
     def __init__(self) -> None:
         self._result: tuple[Settings, ApplicationReport | UserError] | None = None
 
     async def get(self, settings: Settings) -> "ApplicationReport | UserError | None":
-        """What was seen, or why nothing could be; None where Discord is off."""
+        """Return the report or the error of the inspection; None if Discord is off."""
         if settings.discord_token is None:
             return None
         if self._result is None or self._result[0] is not settings:
-            from bot.platforms.discord.inspection import (
-                inspect_application,  # discord.py is loaded only where it is used
-            )
+            # Imported here: the other verbs' checks save the memory and start-up time of discord.py.
+            from bot.platforms.discord.inspection import inspect_application
 
             try:
                 self._result = (settings, await inspect_application(make_discord_config(settings), MENU))
@@ -61,72 +57,67 @@ _inspection = _DiscordInspection()
 
 
 async def _check_discord_token(settings: Settings) -> DoctorFinding | None:
-    seen = await _inspection.get(settings)
-    if isinstance(seen, UserError):
+    report = await _inspection.get(settings)
+    if isinstance(report, UserError):
         return DoctorFinding(
-            "fail", str(seen), "See docs/discord.md. Check DISCORD_TOKEN, DISCORD_API_URL and the network."
+            "fail", str(report), "See docs/discord.md. Check DISCORD_TOKEN, DISCORD_API_URL and the network."
         )
-    return (
-        None
-        if seen is None
-        else DoctorFinding("ok", f"Discord knows the bot as {seen.name}, in {_format_server_count(seen.server_count)}.")
-    )
+    if report is None:
+        return None
+    servers = "1 server" if report.server_count == 1 else f"{report.server_count} servers"
+    return DoctorFinding("ok", f"Discord knows the bot as {report.name}, in {servers}.")
 
 
 async def _check_intents(settings: Settings) -> DoctorFinding | None:
-    seen = await _inspection.get(settings)
-    if seen is None or isinstance(seen, UserError):
+    report = await _inspection.get(settings)
+    if report is None or isinstance(report, UserError):
         return None
-    if not seen.has_message_content_intent:
-        what = "Message Content is off: in servers the bot reads only mentions, replies to it and commands."
-        return DoctorFinding("warn", what, f"Switch it on on {_BOT_PAGE}, to talk in threads without mentions.")
+    if not report.has_message_content_intent:
+        text = "Message Content is off: in servers the bot reads only mentions, replies to it and commands."
+        return DoctorFinding("warn", text, f"Switch it on on {_BOT_PAGE}, to talk in threads without mentions.")
     return DoctorFinding("ok", "Message Content is on: conversations go on in their threads without mentions.")
 
 
 async def _check_endpoint(settings: Settings) -> DoctorFinding | None:
-    seen = await _inspection.get(settings)
-    if seen is None or isinstance(seen, UserError) or not seen.interactions_endpoint_url:
+    report = await _inspection.get(settings)
+    if report is None or isinstance(report, UserError) or not report.interactions_endpoint_url:
         return None
-    what = f"Discord sends commands and buttons to {seen.interactions_endpoint_url}, and not to the bot."
-    return DoctorFinding("fail", what, "Empty the Interactions Endpoint URL on the General Information page.")
+    text = f"Discord sends commands and buttons to {report.interactions_endpoint_url}, and not to the bot."
+    return DoctorFinding("fail", text, "Empty the Interactions Endpoint URL on the General Information page.")
 
 
 async def _check_commands(settings: Settings) -> DoctorFinding | None:
-    seen = await _inspection.get(settings)
-    if seen is None or isinstance(seen, UserError):
+    report = await _inspection.get(settings)
+    if report is None or isinstance(report, UserError):
         return None
-    if seen.outdated_commands:
+    if report.outdated_commands:
         return DoctorFinding(
             "warn",
-            f"Discord knows other commands: {_format_command_names(seen.outdated_commands)}.",
+            f"Discord knows other commands: {_format_command_names(report.outdated_commands)}.",
             "The next start tells it.",
         )
     return DoctorFinding("ok", "Discord knows the commands.")
 
 
 async def _check_permissions(settings: Settings) -> DoctorFinding | None:
-    seen = await _inspection.get(settings)
-    if seen is None or isinstance(seen, UserError):
+    report = await _inspection.get(settings)
+    if report is None or isinstance(report, UserError):
         return None
-    if seen.missing_permissions:
-        told = "; ".join(
-            f"{name}: {', '.join(lacks)}" for name, lacks in list(seen.missing_permissions.items())[:_MAX_NAMED]
+    if report.missing_permissions:
+        servers = "; ".join(
+            f"{name}: {', '.join(lacks)}" for name, lacks in list(report.missing_permissions.items())[:_MAX_NAMED]
         )
         return DoctorFinding(
-            "warn", f"Permissions are missing in {told}.", "Give them to the bot's role, or invite it again."
+            "warn", f"Permissions are missing in {servers}.", "Give them to the bot's role, or invite it again."
         )
     return DoctorFinding("ok", "The bot has every permission it needs, as far as roles say.")
 
 
 async def _show_invite(settings: Settings) -> DoctorFinding | None:
-    seen = await _inspection.get(settings)
-    if seen is None or isinstance(seen, UserError):
+    report = await _inspection.get(settings)
+    if report is None or isinstance(report, UserError):
         return None
-    return DoctorFinding("ok", f"Invite the bot with {seen.invite_link}")
-
-
-def _format_server_count(count: int) -> str:
-    return "1 server" if count == 1 else f"{count} servers"
+    return DoctorFinding("ok", f"Invite the bot with {report.invite_link}")
 
 
 def _format_command_names(names: tuple[str, ...]) -> str:
@@ -144,11 +135,6 @@ DISCORD_REMOTE_CHECKS: tuple[DoctorCheck, ...] = (
 )
 
 
-# MERGED What `doctor` looks at of Slack: the tokens, and whether the app was granted what the manifest asks for.
-
-_SLACK_HINT = "See docs/slack.md, or `python -m bot slack manifest`."
-
-
 async def _check_slack_transport(settings: Settings) -> DoctorFinding | None:
     if not _is_slack_on(settings):
         return None
@@ -164,7 +150,7 @@ async def _check_slack_transport(settings: Settings) -> DoctorFinding | None:
 
 
 async def _check_slack_app_token(settings: Settings) -> DoctorFinding | None:
-    """Tried as the bot does when it starts."""
+    # apps.connections.open is also the bot's own first call with this token.
     if settings.slack_app_token is None or not _is_slack_on(settings):
         return None
     error, _ = await _call_slack(settings, "apps.connections.open", settings.slack_app_token.get_secret_value())
@@ -176,7 +162,6 @@ async def _check_slack_app_token(settings: Settings) -> DoctorFinding | None:
 
 
 async def _check_slack_bot_token(settings: Settings) -> DoctorFinding | None:
-    """Tried, and its scopes compared with the manifest's."""
     if settings.slack_bot_token is None:
         return None
     error, scopes = await _call_slack(settings, "auth.test", settings.slack_bot_token.get_secret_value())
@@ -192,7 +177,7 @@ async def _check_slack_bot_token(settings: Settings) -> DoctorFinding | None:
 
 
 async def _show_slack_events(settings: Settings) -> DoctorFinding | None:
-    """No token tells which events an app is subscribed to: they can only be named."""
+    # No method of Slack's API lists an app's event subscriptions: name the needed events.
     if not _is_slack_on(settings):
         return None
     from bot.platforms.slack.manifest import EVENTS  # slack-bolt is loaded only where Slack is used
@@ -205,21 +190,22 @@ def _is_slack_on(settings: Settings) -> bool:
 
 
 async def _call_slack(settings: Settings, method: str, token: str) -> tuple[str, frozenset[str]]:
-    """Slack's error, empty when there is none, and the scopes it names."""
+    """Return Slack's error, empty on success, and the token's scopes."""
     headers = {"Authorization": f"Bearer {token}"}
     url = f"{settings.slack_api_url.rstrip('/')}/{method}"
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
-            session.post(url, headers=headers) as answer,
+            session.post(url, headers=headers) as response,
         ):
-            told = await answer.json(content_type=None)
+            body = await response.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return f"nothing ({type(error).__name__})", frozenset()
-    if not isinstance(told, dict):
+    if not isinstance(body, dict):
         return "nothing that can be read", frozenset()
-    scopes = answer.headers.get("x-oauth-scopes", "")
-    return "" if told.get("ok") else str(told.get("error")), frozenset(map(str.strip, scopes.split(",")))
+    # Slack names the token's scopes in this header of every response (docs.slack.dev/authentication).
+    scopes = response.headers.get("x-oauth-scopes", "")
+    return "" if body.get("ok") else str(body.get("error")), frozenset(map(str.strip, scopes.split(",")))
 
 
 SLACK_LOCAL_CHECKS: tuple[DoctorCheck, ...] = (_check_slack_transport,)

@@ -1,4 +1,4 @@
-"""`python -m bot health`: ask a running bot on this machine how it is; for containers and supervisors."""
+"""`python -m bot health`: prints /readyz of the bot on this machine, for containers and supervisors."""
 
 import urllib.error
 import urllib.request
@@ -13,6 +13,7 @@ TIMEOUT_SECONDS = 5
 @print_errors
 def main(_: Sequence[str]) -> int:
     settings = load_settings()
+    # A wildcard is an address to listen on, not to connect to.
     host = "127.0.0.1" if settings.http_host in ("0.0.0.0", "::") else settings.http_host  # noqa: S104 - compared only
     try:
         with urllib.request.urlopen(f"http://{host}:{settings.http_port}/readyz", timeout=TIMEOUT_SECONDS) as answer:

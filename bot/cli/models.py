@@ -1,4 +1,4 @@
-"""`python -m bot models`: the catalogue with its prices, checked against what the models publish, and added to."""
+"""`python -m bot models`: lists the catalogue, checks the entries against Replicate, searches and adds models."""
 
 import argparse
 from collections.abc import Sequence
@@ -21,17 +21,17 @@ _MICROS_PER_USD = 1_000_000
 
 @print_errors
 def main(arguments: Sequence[str]) -> int:
-    given = _parser().parse_args(arguments)
-    if given.what == "list":
+    options = _create_parser().parse_args(arguments)
+    if options.what == "list":
         return _list()
-    if given.what == "check":
-        return _check(given.keys)
-    if given.what == "search":
-        return _search(" ".join(given.words), given.limit)
-    return _add(given)
+    if options.what == "check":
+        return _check(options.keys)
+    if options.what == "search":
+        return _search(" ".join(options.words), options.limit)
+    return _add(options)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bot models", description=__doc__)
     verbs = parser.add_subparsers(dest="what", required=True)
     verbs.add_parser("list", help="the catalogue with its prices; asks nobody")
@@ -56,14 +56,15 @@ def _list() -> int:
 
 
 def format_price(price: Price) -> str:
-    """A price in dollars, in the unit it is billed by."""
+    """Return a price in dollars per billed unit."""
     if price.unit is PriceUnit.IMAGE:
         return f"${price.micros_per_image / _MICROS_PER_USD:g} a picture"
     if price.unit is PriceUnit.SECOND:
         return f"${price.micros_per_second / _MICROS_PER_USD:g} a second"
     if price.unit is PriceUnit.TOKEN:
-        read, written = price.micros_per_million_tokens_in, price.micros_per_million_tokens_out
-        return f"${read / _MICROS_PER_USD:g} read, ${written / _MICROS_PER_USD:g} written, a million tokens"
+        in_usd = price.micros_per_million_tokens_in / _MICROS_PER_USD
+        out_usd = price.micros_per_million_tokens_out / _MICROS_PER_USD
+        return f"${in_usd:g} read, ${out_usd:g} written, a million tokens"
     return "free"
 
 
@@ -74,19 +75,19 @@ def _format_ref(model: Model) -> str:
 
 
 def _check(keys: Sequence[str]) -> int:
-    async def question(client: ReplicateClient, settings: Settings) -> int:
+    async def action(client: ReplicateClient, settings: Settings) -> int:
         models = _choose_models(load_catalogue(settings.catalogue_path or BUILT_IN_PATH), keys)
-        wrong = 0
+        wrong_count = 0
         for model in models:
             findings = await _check_model(client, model)
-            wrong += any(finding.is_error for finding in findings)
-            print(
-                "\n".join(_format_finding(model, finding) for finding in findings) or f"ok     {model.key}", flush=True
-            )
-        print(f"{len(models) - wrong} of {len(models)} entries fit.")
-        return 1 if wrong else 0
+            wrong_count += any(finding.is_error for finding in findings)
+            lines = [_format_finding(model, finding) for finding in findings] or [f"ok     {model.key}"]
+            # Flush: a large catalogue takes minutes, and the output may be a pipe.
+            print("\n".join(lines), flush=True)
+        print(f"{len(models) - wrong_count} of {len(models)} entries fit.")
+        return 1 if wrong_count else 0
 
-    return run_with_client(question)
+    return run_with_client(action)
 
 
 def _choose_models(models: Sequence[Model], keys: Sequence[str]) -> list[Model]:
@@ -129,8 +130,8 @@ async def _describe_missing(client: ReplicateClient, model: Model) -> str:
 
 
 def _search(words: str, limit: int) -> int:
-    async def question(client: ReplicateClient, _: Settings) -> int:
-        found = await client.models.search(words, limit=limit)
+    async def action(client: ReplicateClient, _: Settings) -> int:
+        # Descriptions are written by strangers: no control characters reach the terminal.
         rows = [
             (
                 page.ref,
@@ -138,29 +139,29 @@ def _search(words: str, limit: int) -> int:
                 "official" if page.is_official else "",
                 sanitise_line(page.description),
             )
-            for page in found
+            for page in await client.models.search(words, limit=limit)
         ]
         print(format_columns(rows) if rows else f"Nothing fits “{words}”.")
         return 0 if rows else 1
 
-    return run_with_client(question)
+    return run_with_client(action)
 
 
-def _add(given: argparse.Namespace) -> int:
-    async def question(client: ReplicateClient, settings: Settings) -> tuple[CatalogueDraft, Path | None]:
-        ref, _, version = given.ref.partition(":")
-        published = await _get_schema(client, ref, version)
+def _add(options: argparse.Namespace) -> int:
+    async def action(client: ReplicateClient, settings: Settings) -> tuple[CatalogueDraft, Path | None]:
+        ref, _, version = options.ref.partition(":")
+        schema = await _get_schema(client, ref, version)
         today = datetime.now(UTC).date()
-        return draft_entry(published, today=today, key=given.key, task=given.task), settings.catalogue_path
+        return draft_entry(schema, today=today, key=options.key, task=options.task), settings.catalogue_path
 
-    drafted, path = run_with_client(question)
-    if not given.write:
-        print(drafted.text, end="")
+    draft, path = run_with_client(action)
+    if not options.write:
+        print(draft.text, end="")
         return 0
     if path is None:
         raise SettingsError("CATALOGUE_PATH is not set: name a file of your own there, and the entry is added to it.")
-    append_entry(path, drafted)
-    print("\n".join([f"[{drafted.key}] is in {path}.", *drafted.todo]))
+    append_entry(path, draft)
+    print("\n".join([f"[{draft.key}] is in {path}.", *draft.todo]))
     return 0
 
 

@@ -1,8 +1,8 @@
-"""`python -m bot privacy`: a person's own data for requests that come by mail: as a file, or deleted.
+"""`python -m bot privacy`: exports or deletes a person's data, for requests by mail.
 
-A person is PLATFORM:ID, as in discord:123 or web:mia, and slack:TEAM:ID on Slack. Without --now a deletion is written
-down and the bot does it: within the hour, or at its next start, together with the messages it posted. On SQLite the
-bot is stopped first: it lets no other process in.
+A person is PLATFORM:ID, such as discord:123 or web:mia, and slack:TEAM:ID on Slack. Without --now the verb writes down
+a deletion, and the bot deletes the data and its own messages within the hour, or at the next start. On SQLite stop the
+bot first: SQLite lets no second process in.
 """
 
 import argparse
@@ -20,14 +20,15 @@ from bot.settings import load_settings
 
 @print_errors
 def main(arguments: Sequence[str]) -> int:
-    given = _parser().parse_args(arguments)
-    person = parse_person(given.person)
+    options = _create_parser().parse_args(arguments)
+    person = parse_person(options.person)
+    # No backends: no verb here makes a prediction, and none needs a token.
     app = App(load_settings(), backends={})
-    print(asyncio.run(_run_verb(app, person, given)))
+    print(asyncio.run(_run_verb(app, person, options)))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bot privacy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def parse_person(text: str) -> PersonKey:
-    """Raises `BadOption` for what is not PLATFORM:ID, or slack:TEAM:ID."""
+    """Parse PLATFORM:ID or slack:TEAM:ID. Raise `BadOption` for any other text."""
     match text.split(":"):
         case ["slack", team, user] if team and user:
             return PersonKey("slack", team, user)
@@ -51,13 +52,13 @@ def parse_person(text: str) -> PersonKey:
     raise BadOption(f"“{text}” is nobody: a person is discord:ID, web:ID or slack:TEAM:ID.")
 
 
-async def _run_verb(app: App, person: PersonKey, given: argparse.Namespace) -> str:
+async def _run_verb(app: App, person: PersonKey, options: argparse.Namespace) -> str:
     await app.database.open()
     try:
         personal = app.jobs.personal_data
-        if given.verb == "export":
-            return await _export(personal, person, given.output)
-        return await _delete(personal, person, is_now=given.now)
+        if options.verb == "export":
+            return await _export(personal, person, options.output)
+        return await _delete(personal, person, is_now=options.now)
     finally:
         await app.database.close()
 

@@ -1,7 +1,7 @@
-"""`python -m bot quota`: who may spend and do how much, as the owner says; `quota verify` proves the books.
+"""`python -m bot quota`: sets budgets and limits as the owner; `quota verify` checks the ledger.
 
-The verbs and their options are those of /quota in the chat: `python -m bot quota grant mia 50 --in discord:123`. On
-PostgreSQL it works while the bot runs; SQLite lets one process in, so there the bot is stopped first.
+Verbs and options are the same as of /quota in the chat: `python -m bot quota grant mia 50 --in discord:123`. On
+PostgreSQL the bot may run meanwhile; on SQLite stop the bot first: SQLite lets no second process in.
 """
 
 import argparse
@@ -22,19 +22,20 @@ from bot.dispatch.forms import fill_form
 from bot.dispatch.parsing import find_command, parse_command
 from bot.settings import Settings, load_settings
 
-DEFAULT_PLACE = "web:page"
+DEFAULT_WORKSPACE = "web:page"
 
 
 @print_errors
 def main(arguments: Sequence[str]) -> int:
-    given, words = _parser().parse_known_args(arguments)
+    options, words = _create_parser().parse_known_args(arguments)
     settings = load_settings()
-    if given.verb == ["verify"] and not words:
+    if options.verb == ["verify"] and not words:
         return asyncio.run(_verify(settings))
-    return asyncio.run(_run_verb(settings, _make_command_line([*given.verb, *words]), given.place, given.output))
+    command_line = _format_command_line([*options.verb, *words])
+    return asyncio.run(_run_verb(settings, command_line, options.workspace, options.output))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bot quota",
         description=__doc__,
@@ -43,7 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("verb", nargs="+", help="verify, or a verb of /quota with its options")
     parser.add_argument(
-        "--in", dest="place", default=DEFAULT_PLACE, metavar="PLATFORM:WORKSPACE", help=f"where ({DEFAULT_PLACE})"
+        "--in",
+        dest="workspace",
+        default=DEFAULT_WORKSPACE,
+        metavar="PLATFORM:WORKSPACE",
+        help=f"where ({DEFAULT_WORKSPACE})",
     )
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="where export writes its file")
     return parser
@@ -53,25 +58,23 @@ async def _verify(settings: Settings) -> int:
     app = App(settings, backends={})
     await app.database.open()
     try:
-        proof = await verify_ledger(app.database)
+        report = await verify_ledger(app.database)
     finally:
         await app.database.close()
-    print("\n".join([*proof.discrepancies, f"{proof.compared}: {_format_verdict(len(proof.discrepancies))}."]))
-    return 1 if proof.discrepancies else 0
-
-
-def _format_verdict(wrong: int) -> str:
-    return f"{wrong} disagree" if wrong else "they agree"
+    verdict = f"{len(report.discrepancies)} disagree" if report.discrepancies else "they agree"
+    print("\n".join([*report.discrepancies, f"{report.compared}: {verdict}."]))
+    return 1 if report.discrepancies else 0
 
 
 async def _run_verb(settings: Settings, line: str, place: str, output: Path | None) -> int:
-    """One verb, as the owner: whoever may read the settings and the database of this machine is that."""
+    """Run a verb of /quota in a workspace, and print the reply."""
     platform, _, workspace = place.partition(":")
     if not platform or not workspace:
         raise BadOption("--in names a platform and a workspace, as in discord:GUILD_ID.")
     app = App(settings, backends={})
     services = app.dispatcher.services
     call = parse_command(line, services.menu)
+    # Access to this machine's settings and database makes the caller the owner.
     owner = User(platform, workspace, "owner", "the owner", is_owner=True)
     channel = Channel(platform, workspace, "")
     invocation = Invocation(owner, channel, call.command, f"cli:{new_id()}", call.options, rank=Rank.OWNER)
@@ -87,7 +90,7 @@ async def _run_verb(settings: Settings, line: str, place: str, output: Path | No
 
 def _print_reply(reply: Reply, output: Path | None) -> None:
     if not reply.files:
-        print(reply.text.replace("**", "").replace("`", ""))
+        print(reply.text.replace("**", "").replace("`", ""))  # a terminal shows no Markdown
     for file in reply.files:
         if output is None:
             sys.stdout.write(file.text)
@@ -99,6 +102,6 @@ def _print_reply(reply: Reply, output: Path | None) -> None:
         print(f"{reply.text} They are in {output}.")
 
 
-def _make_command_line(words: Sequence[str]) -> str:
-    """The words as they would be typed in the chat: what the shell kept together stays together."""
+def _format_command_line(words: Sequence[str]) -> str:
+    # The chat's parser splits at spaces: quote each word with a space, as the shell's user did.
     return " ".join(["/quota", *(f'"{word}"' if any(sign.isspace() for sign in word) else word for word in words)])

@@ -1,4 +1,4 @@
-"""Replicate for the owner's verbs: one client, opened for one question and closed after it."""
+"""Opens a Replicate client for a verb of the owner."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def run_with_client(action: Callable[[ReplicateClient, Settings], Awaitable[T]]) -> T:
-    """The answer to a question, with the settings of the environment and .env."""
+    """Run an action with an open client and the settings of the environment and .env; return the action's result."""
     settings = load_settings()
     logs.configure_logging("ERROR", settings.log_format, settings.list_secrets())
     return asyncio.run(_run_with_client(action, settings))
@@ -27,6 +27,7 @@ async def _run_with_client(action: Callable[[ReplicateClient, Settings], Awaitab
         try:
             return await action(client, settings)
         except SubmitUnclear as error:
+            # No automatic retry: a second deployment or training costs money.
             raise Unavailable(
                 f"It is not known whether this arrived ({error}): list first, before you do it again."
             ) from error
@@ -34,7 +35,7 @@ async def _run_with_client(action: Callable[[ReplicateClient, Settings], Awaitab
 
 @asynccontextmanager
 async def open_client(settings: Settings) -> AsyncIterator[ReplicateClient]:
-    """A client with the owner's token. Raises `SettingsError` without one."""
+    """Yield a client with the owner's token. Raise `SettingsError` if no token is set."""
     if settings.replicate_api_token is None:
         raise SettingsError("REPLICATE_API_TOKEN is missing. Make one at replicate.com/account/api-tokens.")
     token = settings.replicate_api_token.get_secret_value().strip()
@@ -46,7 +47,7 @@ async def open_client(settings: Settings) -> AsyncIterator[ReplicateClient]:
 
 
 async def qualify_name(client: ReplicateClient, name: str) -> str:
-    """`owner/name`; a name alone is the token's owner's."""
+    """Return `owner/name`; a name without an owner belongs to the account of the token."""
     if "/" in name:
         return name
     account = await client.get_account()

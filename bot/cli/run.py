@@ -1,4 +1,4 @@
-"""Python's garbage collector, kept from stopping the loop."""
+"""`python -m bot run`: runs the bot and the page with the settings of the environment and `.env`."""
 
 import argparse
 import asyncio
@@ -9,64 +9,18 @@ from collections.abc import Callable, Sequence
 from bot.app import App
 from bot.cli.terminal import print_errors, wait_for_stop_signal
 from bot.platforms.web.auth import Authenticator
+from bot.platforms.web.authenticators import InvitationAuthenticator
 from bot.platforms.web.platform import WebPlatform
-from bot.platforms.web.sessions import InvitationAuthenticator
 from bot.platforms.web.users import KEY_FILE, WebUsers
 from bot.settings import Settings, SettingsError, load_settings
 from bot.telemetry import logs
 from bot.telemetry.metrics import measure_loop_lag
 
-_YOUNG, _MIDDLE, _OLD = 1_000, 10, 100
-"""New objects between two looks at the young ones, and how many looks at one generation come before the next one's.
-
-Looks at few objects are short; a look at all of them, the last one, comes after a million new ones.
-"""
-
-
-def freeze_startup_objects() -> None:
-    """Call once everything is started: what is there now is never looked through again.
-
-    A full collection looks at every object: 140,000 of modules alone, which stood the loop still for over 0.1 s every
-    few seconds under load. What dies by its reference count, which is nearly everything, goes at once as before.
-    """
-    gc.freeze()
-    gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
-
-
-# MERGED The bot with its page, from start to a clean stop: what `run` and `demo` share.
-
 MakeAuthenticator = Callable[[App, WebPlatform], Authenticator]
-"""Who is let in to the page of this bot."""
 
-
-async def serve(
-    settings: Settings,
-    make_authenticator: MakeAuthenticator,
-    *,
-    report_address: Callable[[str], None],
-    badge: str = "",
-    find_free: bool = False,
-    has_connections: bool = False,
-) -> None:
-    """Run until somebody stops it. `ready` gets the page's address once it is served.
-
-    `connected` joins Discord and Slack, where the settings name them.
-    """
-    app = App(settings, badge=badge)
-    web = WebPlatform(app.database, app.clock)
-    await app.open(web, connections=app.make_connections() if has_connections else ())
-    lag = asyncio.create_task(measure_loop_lag())
-    try:
-        report_address(await app.serve(web, make_authenticator(app, web), find_free=find_free))
-        freeze_startup_objects()
-        await wait_for_stop_signal()
-        await app.drain()
-    finally:
-        lag.cancel()
-        await app.close()
-
-
-# MERGED `python -m bot run`: the bot with the settings of the environment and `.env`.
+# gc.set_threshold: collect the young generation after 1,000 new objects, the middle after 10 young collections, and
+# all objects after 100 middle collections, so after a million new objects.
+_GC_THRESHOLDS = (1_000, 10, 100)
 
 
 @print_errors
@@ -88,6 +42,45 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+async def serve(
+    settings: Settings,
+    make_authenticator: MakeAuthenticator,
+    *,
+    report_address: Callable[[str], None],
+    badge: str = "",
+    find_free: bool = False,
+    has_connections: bool = False,
+) -> None:
+    """Run the bot until a stop signal, then drain and close. The verbs `run` and `demo` share this function.
+
+    `report_address` gets the page's address. `has_connections` joins Discord and Slack, as far as the settings hold
+    tokens. `find_free` takes the next free port.
+    """
+    app = App(settings, badge=badge)
+    web = WebPlatform(app.database, app.clock)
+    await app.open(web, connections=app.make_connections() if has_connections else ())
+    lag = asyncio.create_task(measure_loop_lag())
+    try:
+        report_address(await app.serve(web, make_authenticator(app, web), find_free=find_free))
+        freeze_startup_objects()
+        await wait_for_stop_signal()
+        await app.drain()
+    finally:
+        lag.cancel()
+        await app.close()
+
+
+def freeze_startup_objects() -> None:
+    """Exempt all present objects from garbage collection; call once, after the start.
+
+    Reference counting, which frees nearly all objects, is not affected.
+    """
+    # A full collection visits every object, 140,000 of imported modules alone: under load that stopped the event loop
+    # for over 0.1 s every few seconds.
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+
+
 def _make_authenticator(app: App, web: WebPlatform) -> Authenticator:
     settings = app.settings
     return InvitationAuthenticator(
@@ -104,6 +97,6 @@ def _print_address(address: str) -> None:
 
 
 def _make_badge(settings: Settings) -> str:
-    """A backend that is not Replicate's own is named on every result."""
+    # People must not take pictures of a proxy or a sandbox for Replicate's: every result names the other backend.
     official = Settings.model_fields["replicate_base_url"].default
     return "" if settings.replicate_base_url == official else f"by {settings.replicate_base_url}"

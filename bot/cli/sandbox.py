@@ -1,4 +1,4 @@
-"""The documents that the sandbox's guide answers from: the README and docs/ of this project."""
+"""`python -m bot sandbox`: serves the Replicate-compatible sandbox alone and prints the token."""
 
 import argparse
 import asyncio
@@ -11,40 +11,40 @@ from bot.sandbox.server import Sandbox, SandboxOptions
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _INSTALLED = _PACKAGE / "documents"
-"""The copy that an installed package carries (pyproject.toml, force-include)."""
-
-
-def find_documents() -> tuple[Path, ...]:
-    """Return the README and each page of docs/, from a source checkout or from an installed package."""
-    readme = _PACKAGE.parent / "README.md"
-    if not _INSTALLED.is_dir():
-        return (readme, *sorted((_PACKAGE.parent / "docs").glob("*.md")))
-    return tuple(sorted(_INSTALLED.glob("*.md")))
-
-
-# MERGED `python -m bot sandbox`: the Replicate-compatible server alone, with its token printed.
+"""The copy inside an installed package (pyproject.toml, force-include)."""
 
 
 @print_errors
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bot sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8766, help="0 takes any free one")
+    parser.add_argument("--port", type=int, default=8766, help="0 takes any free port")
     parser.add_argument("--token", default=None, help="made up when not given")
     parser.add_argument("--speed", type=float, default=1.0, help="multiplies the models' times; 0 is as fast as can be")
     parser.add_argument("--rate-limit", action="store_true", help="enforce Replicate's limits: 600 creates a minute")
     parser.add_argument("--low-credit", action="store_true", help="6 creates a minute, as with less than $5 of credit")
-    given = parser.parse_args(arguments)
-    options = SandboxOptions(
-        host=given.host,
-        port=given.port,
-        token=given.token or new_api_token(),
-        speed=given.speed,
+    options = parser.parse_args(arguments)
+    sandbox_options = SandboxOptions(
+        host=options.host,
+        port=options.port,
+        token=options.token or new_api_token(),
+        speed=options.speed,
         docs=find_documents(),
-        rate_limit=given.rate_limit,
-        low_credit=given.low_credit,
+        rate_limit=options.rate_limit,
+        low_credit=options.low_credit,
     )
-    return asyncio.run(_serve(options))
+    return asyncio.run(_serve(sandbox_options))
+
+
+def find_documents() -> tuple[Path, ...]:
+    """Return the README and each page of docs/, from a source checkout or from an installed package.
+
+    The sandbox's guide model answers questions from these documents.
+    """
+    readme = _PACKAGE.parent / "README.md"
+    if not _INSTALLED.is_dir():
+        return (readme, *sorted((_PACKAGE.parent / "docs").glob("*.md")))
+    return tuple(sorted(_INSTALLED.glob("*.md")))
 
 
 async def _serve(options: SandboxOptions) -> int:

@@ -1,4 +1,4 @@
-"""`python -m bot slack manifest`: the manifest of the Slack app, to be pasted at api.slack.com/apps."""
+"""`python -m bot slack manifest`: prints the manifest of the Slack app, to paste at api.slack.com/apps."""
 
 import argparse
 import json
@@ -16,12 +16,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("what", choices=["manifest"])
     parser.add_argument("--http", action="store_true", help="for HTTP at PUBLIC_URL instead of Socket Mode")
     parser.add_argument("--json", action="store_true", help="as JSON instead of YAML")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     settings = load_settings()
-    if given.http and not settings.public_url:
+    if options.http and not settings.public_url:
         parser.error("--http needs PUBLIC_URL, the https address at which Slack reaches this bot")
-    drawn = create_manifest(
-        MENU, prefix=settings.slack_command_prefix, public_url=(given.http and settings.public_url) or ""
+    manifest = create_manifest(
+        MENU, prefix=settings.slack_command_prefix, public_url=(options.http and settings.public_url) or ""
     )
-    print(json.dumps(drawn, indent=2, ensure_ascii=False) if given.json else render_yaml(drawn), end="")
+    print(json.dumps(manifest, indent=2, ensure_ascii=False) if options.json else render_yaml(manifest), end="")
     return 0

@@ -1,4 +1,4 @@
-"""Rows as a person reads them in a terminal."""
+"""Terminal output of the verbs: columns, untrusted text, errors without tracebacks, and waiting for a stop signal."""
 
 import asyncio
 import contextlib
@@ -11,9 +11,30 @@ from functools import wraps
 from bot.core.errors import EaselError
 from bot.settings import SettingsError
 
+Verb = Callable[[Sequence[str]], int]
+
+
+def print_errors(verb: Verb) -> Verb:
+    """Return a verb that prints an expected error on stderr as a sentence and exits with 1."""
+
+    @wraps(verb)
+    def run_verb(arguments: Sequence[str]) -> int:
+        try:
+            return verb(arguments)
+        except (EaselError, SettingsError) as error:
+            print(error, file=sys.stderr)
+        except OSError as error:
+            # A taken port is the usual OSError without a file name.
+            print(f"{error.strerror or error}: {error.filename or 'is that port free?'}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("Stopped.", file=sys.stderr)
+        return 1
+
+    return run_verb
+
 
 def format_columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows in columns as wide as they need; the last is left as it is."""
+    """Return the rows as text, each column as wide as its longest cell; the last column is not padded."""
     widths = [max((len(cell) for cell in column), default=0) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths[:-1], strict=False)), row[-1]])
@@ -23,40 +44,15 @@ def format_columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def sanitise_line(text: str, *, max_characters: int = 100) -> str:
-    """Somebody else's text on one line, without characters that command a terminal or turn its direction."""
-    shown = "".join(" " if unicodedata.category(character).startswith("C") else character for character in text)
-    line = " ".join(shown.split())
+    """Return an untrusted text on a single line, without control characters, shortened to `max_characters`."""
+    # Unicode categories C*: escape sequences command a terminal, and marks of direction reorder its text.
+    printable = "".join(" " if unicodedata.category(character).startswith("C") else character for character in text)
+    line = " ".join(printable.split())
     return line if len(line) <= max_characters else line[:max_characters].rstrip() + "…"
 
 
-# MERGED What a person reads when a verb cannot start: one sentence, no traceback.
-
-Verb = Callable[[Sequence[str]], int]
-
-
-def print_errors(verb: Verb) -> Verb:
-    """A verb whose errors are told on stderr, with exit code 1."""
-
-    @wraps(verb)
-    def told(arguments: Sequence[str]) -> int:
-        try:
-            return verb(arguments)
-        except (EaselError, SettingsError) as error:
-            print(error, file=sys.stderr)
-        except OSError as error:
-            print(f"{error.strerror or error}: {error.filename or 'is that port free?'}", file=sys.stderr)
-        except KeyboardInterrupt:
-            print("Stopped.", file=sys.stderr)
-        return 1
-
-    return told
-
-
-# MERGED Waiting until somebody wants the process to stop, on every system.
-
-
 async def wait_for_stop_signal() -> None:
-    """Return at the first SIGINT or SIGTERM; a second one stops the process at once."""
+    """Return at the first SIGINT or SIGTERM; a second signal ends the process at once."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -68,4 +64,5 @@ async def wait_for_stop_signal() -> None:
 
 def _stop_at_first_signal(loop: asyncio.AbstractEventLoop, name: signal.Signals, stopped: asyncio.Event) -> None:
     stopped.set()
+    # The default handler is back: an impatient second Ctrl-C kills a drain that hangs.
     loop.remove_signal_handler(name)

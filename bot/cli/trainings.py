@@ -1,4 +1,4 @@
-"""`python -m bot trainings`: make a model of your own from another one. Replicate bills them to you, not to the bot."""
+"""`python -m bot trainings`: trains models of your own. Replicate bills you, outside the bot's budget."""
 
 import argparse
 import asyncio
@@ -22,20 +22,20 @@ _LOG_LINES = 10
 
 @print_errors
 def main(arguments: Sequence[str]) -> int:
-    given = _parser().parse_args(arguments)
-    question = {"list": _list, "create": _create, "get": _get, "cancel": _cancel}[given.what]
+    options = _create_parser().parse_args(arguments)
+    action = {"list": _list, "create": _create, "get": _get, "cancel": _cancel}[options.what]
 
-    async def answered(client: ReplicateClient, _: Settings) -> str:
+    async def run_action(client: ReplicateClient, _: Settings) -> str:
         try:
-            return await question(client, given)
+            return await action(client, options)
         except PredictionGone as error:
             raise InputRefused("Replicate shows this token no such training, model, version or destination.") from error
 
-    print(run_with_client(answered))
+    print(run_with_client(run_action))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bot trainings", description=__doc__)
     verbs = parser.add_subparsers(dest="what", required=True)
     verbs.add_parser("list", help=f"your latest {_MAX_TRAININGS}")
@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     creating.add_argument(
         "--input", action="append", default=[], metavar="NAME=VALUE", help="repeat it; NAME=@FILE uploads a file"
     )
-    for verb, what in (("get", "how one is, and what it made"), ("cancel", "stop one")):
-        verbs.add_parser(verb, help=what).add_argument("id", metavar="ID")
+    for verb, text in (("get", "how one is, and what it made"), ("cancel", "stop one")):
+        verbs.add_parser(verb, help=text).add_argument("id", metavar="ID")
     return parser
 
 
@@ -62,32 +62,32 @@ async def _list(client: ReplicateClient, _: argparse.Namespace) -> str:
     return format_columns(rows) if rows else "There are no trainings."
 
 
-async def _create(client: ReplicateClient, given: argparse.Namespace) -> str:
-    model, _, version = given.model.partition(":")
+async def _create(client: ReplicateClient, options: argparse.Namespace) -> str:
+    model, _, version = options.model.partition(":")
     version = version or await _get_newest_version(client, model)
     fields = await client.models.get_training_fields(model, version)
     if fields is None:
         raise InputRefused(f"{model}:{version} says nothing of training, so it cannot be trained.")
-    pairs = [_parse_input(text, fields) for text in given.input]
+    pairs = [_parse_input(text, fields) for text in options.input]
     named = {field.name for field, _ in pairs}
     if missing := [field.name for field in fields if field.is_required and field.name not in named]:
         raise InputRefused(f"The training needs {', '.join(missing)}: give each with --input NAME=VALUE.")
     inputs = {field.name: await _parse_value(client, field, text) for field, text in pairs}
-    destination = await qualify_name(client, given.destination)
+    destination = await qualify_name(client, options.destination)
     training = await client.trainings.create(model, version, destination, inputs)
     return f"{_format_training(training)}\nReplicate bills it to you; the bot's budget does not know of it."
 
 
-async def _get(client: ReplicateClient, given: argparse.Namespace) -> str:
-    return _format_training(await client.trainings.get(given.id))
+async def _get(client: ReplicateClient, options: argparse.Namespace) -> str:
+    return _format_training(await client.trainings.get(options.id))
 
 
-async def _cancel(client: ReplicateClient, given: argparse.Namespace) -> str:
-    return _format_training(await client.trainings.cancel(given.id))
+async def _cancel(client: ReplicateClient, options: argparse.Namespace) -> str:
+    return _format_training(await client.trainings.cancel(options.id))
 
 
 def _parse_input(text: str, fields: Sequence[SchemaField]) -> tuple[SchemaField, str]:
-    """`steps=10` as the field and its value's text."""
+    """Return the field and the text of the value, from `steps=10`."""
     name, equals, value = text.partition("=")
     field = next((field for field in fields if field.name == name), None)
     if not equals or field is None:
@@ -96,7 +96,7 @@ def _parse_input(text: str, fields: Sequence[SchemaField]) -> tuple[SchemaField,
 
 
 async def _parse_value(client: ReplicateClient, field: SchemaField, text: str) -> JSON:
-    """The value in the kind that the field takes; a file of this machine is uploaded."""
+    """Return the value in the field's kind. Upload a local file, and return the file's URL."""
     if FieldKind.FILE in field.kinds and text.startswith("@"):
         path = Path(text[1:])
         content = await asyncio.to_thread(path.read_bytes)

@@ -1,4 +1,4 @@
-"""`python -m bot web`: who may use the page. Works while the bot runs, and before its first start."""
+"""`python -m bot web`: invites people to the page, lists and removes them. The bot may run meanwhile, or not."""
 
 import argparse
 import asyncio
@@ -16,28 +16,28 @@ from bot.settings import Settings, load_settings
 from bot.storage.database import Database
 
 TIMEOUT_SECONDS = 10
-_ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared only
+_WILDCARD_HOSTS = ("0.0.0.0", "::")  # noqa: S104 - compared only
 
 
 @print_errors
 def main(arguments: Sequence[str]) -> int:
-    given = _parser().parse_args(arguments)
+    options = _create_parser().parse_args(arguments)
     settings = load_settings()
-    wish = {"verb": given.verb, "name": getattr(given, "name", ""), "rank": getattr(given, "rank", "")}
-    answer, address = _administer(settings, wish)
-    if given.verb == "invite":
-        print(f"{_make_base_url(settings, address)}/join#{answer['secret']}")
-        print(f"Send this link to {given.name}. It works once, within {INVITATION_DAYS} days.")
-        if settings.web_token is None and not any(who["rank"] == "owner" for who in answer["people"]):
+    request = {"verb": options.verb, "name": getattr(options, "name", ""), "rank": getattr(options, "rank", "")}
+    response, address = _administer(settings, request)
+    if options.verb == "invite":
+        print(f"{_make_base_url(settings, address)}/join#{response['secret']}")
+        print(f"Send this link to {options.name}. It works once, within {INVITATION_DAYS} days.")
+        if settings.web_token is None and not any(user["rank"] == "owner" for user in response["people"]):
             print("The page now asks everybody for an invitation, you too: `python -m bot web invite NAME --owner`.")
-    elif given.verb == "people":
-        print("\n".join(_format_visitor(who) for who in answer["people"]) or "Nobody is invited.")
+    elif options.verb == "people":
+        print("\n".join(_format_visitor(user) for user in response["people"]) or "Nobody is invited.")
     else:
-        print(f"{given.name} is let in no more.")
+        print(f"{options.name} is let in no more.")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bot web", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     invite = verbs.add_parser("invite", help="make a link that lets somebody in")
@@ -52,32 +52,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _administer(settings: Settings, wish: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """The answer, and the running bot's address where it was asked: SQLite lets no second process in."""
+def _administer(settings: Settings, request: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the response, and the address of the running bot if the bot answered the request."""
+    # SQLite lets no second process in: while the bot runs, the bot itself must do the work.
     try:
-        return asyncio.run(_administer_in_database(settings, wish)), ""
+        return asyncio.run(_administer_in_database(settings, request)), ""
     except DatabaseInUse:
-        return _administer_by_http(settings, wish)
+        return _administer_by_http(settings, request)
 
 
-async def _administer_in_database(settings: Settings, wish: Mapping[str, Any]) -> dict[str, Any]:
+async def _administer_in_database(settings: Settings, request: Mapping[str, Any]) -> dict[str, Any]:
     database = Database(settings.database_address)
     await database.open()
     try:
-        return dict(await run_admin_request(WebUsers(database, SystemClock()), wish))
+        return dict(await run_admin_request(WebUsers(database, SystemClock()), request))
     finally:
         await database.close()
 
 
-def _administer_by_http(settings: Settings, wish: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def _administer_by_http(settings: Settings, request: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     try:
         key = json.loads((settings.data_dir / KEY_FILE).read_text(encoding="utf-8"))
-        # Names every address of this machine, which none can be asked by.
+        # The bot may listen on a wildcard, which is not an address to connect to.
         address = key["address"].replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:").rstrip("/")
         headers = {"Authorization": f"Bearer {key['secret']}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{address}{ADMIN_PATH}", json.dumps(wish).encode(), headers)  # noqa: S310 - our own address
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own address
-            return json.load(answer), address
+        body = json.dumps(request).encode()
+        http_request = urllib.request.Request(f"{address}{ADMIN_PATH}", body, headers)  # noqa: S310 - our own address
+        with urllib.request.urlopen(http_request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - our own address
+            return json.load(response), address
     except urllib.error.HTTPError as error:
         raise UserError(error.read().decode("utf-8", "replace")) from error
     except (OSError, ValueError, KeyError) as error:
@@ -88,7 +90,7 @@ def _administer_by_http(settings: Settings, wish: Mapping[str, Any]) -> tuple[di
 
 
 def _make_base_url(settings: Settings, address: str) -> str:
-    host = "127.0.0.1" if settings.http_host in _ANYWHERE else settings.http_host
+    host = "127.0.0.1" if settings.http_host in _WILDCARD_HOSTS else settings.http_host
     return settings.public_url or address or f"http://{host}:{settings.http_port}"
 
 

@@ -1,1 +1,1 @@
-"""One aiohttp application: health, metrics, and the routes other parts hand over."""
+"""The HTTP server of the bot."""

@@ -53,7 +53,7 @@ async def test_nothing_is_sent_again_after_a_cancel(bench: Bench) -> None:
 async def test_a_cancel_while_others_take_every_place_is_heard_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.app.RUNS_AT_ONCE", 1)
+    monkeypatch.setattr("bot.app.MAX_CONCURRENT_RUNS", 1)
     bench = await Bench.open(tmp_path)
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")

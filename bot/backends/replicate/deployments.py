@@ -72,12 +72,12 @@ class ReplicateDeployments:
         *,
         version: str | None = None,
         hardware: str | None = None,
-        kept: int | None = None,
-        at_most: int | None = None,
+        min_instances: int | None = None,
+        max_instances: int | None = None,
     ) -> ReplicateDeployment:
         """PATCH /deployments/{owner}/{name}: what is not None changes, as a new release."""
         changes: dict[str, JSON] = {"version": version, "hardware": hardware}
-        changes |= {"min_instances": kept, "max_instances": at_most}
+        changes |= {"min_instances": min_instances, "max_instances": max_instances}
         body = {key: value for key, value in changes.items() if value is not None}
         return _parse_deployment(await self._api.request("PATCH", f"deployments/{quote_ref(name)}", json=body))
 

@@ -45,7 +45,7 @@ async def test_one_is_made_changed_and_deleted(replicate: ReplicateBackend) -> N
     deployments = replicate.client.deployments
     await make(replicate)
 
-    changed = await deployments.update("sandbox/fast", at_most=3, hardware="cpu")
+    changed = await deployments.update("sandbox/fast", max_instances=3, hardware="cpu")
 
     assert changed == await deployments.get("sandbox/fast")
     assert [item async for item in deployments.list()] == [changed]
@@ -58,7 +58,7 @@ async def test_one_is_made_changed_and_deleted(replicate: ReplicateBackend) -> N
 
 async def test_what_replicate_refuses_is_told(replicate: ReplicateBackend) -> None:
     await make(replicate)
-    await replicate.client.deployments.update("sandbox/fast", kept=1)
+    await replicate.client.deployments.update("sandbox/fast", min_instances=1)
 
     with pytest.raises(InputRefused, match="offline and unused"):
         await replicate.client.deployments.delete("sandbox/fast")

@@ -11,7 +11,7 @@ import pytest
 from bot.core.clock import SystemClock
 from bot.core.errors import UserError
 from bot.platforms.web import request_parsing
-from bot.platforms.web.sessions import InvitationAuthenticator
+from bot.platforms.web.authenticators import InvitationAuthenticator
 from bot.platforms.web.users import WebUsers
 from bot.storage.database import Database
 from tests.platforms.web.page_bench import PAGE_HEADERS, PageBench, open_page_bench

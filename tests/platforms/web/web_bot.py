@@ -14,7 +14,7 @@ from bot.app import App
 from bot.core.clock import SystemClock
 from bot.core.people import Rank
 from bot.platforms.web.platform import WebPlatform
-from bot.platforms.web.sessions import DemoAuthenticator, InvitationAuthenticator
+from bot.platforms.web.authenticators import DemoAuthenticator, InvitationAuthenticator
 from bot.platforms.web.users import KEY_FILE, WebUsers
 from bot.settings import Settings
 from tests.fakes.backend import ScriptedBackend
