@@ -70,7 +70,6 @@ async def delete_job(services: JobServices, job: Job, shown_in: MessageRef) -> N
 log = logging.getLogger(__name__)
 
 DELETION_KIND = "erasure"
-WEB_PLATFORM = "web"
 DELETION_DEADLINE = timedelta(days=365)
 PATIENCE_SECONDS = 10.0
 """How long the answer waits for a deletion to be done; a longer one goes on behind it."""
@@ -173,13 +172,11 @@ class PersonalData:
             await self._delete_message(message.ref)
 
     async def _clear_page(self, person: PersonKey) -> None:
-        """Their own words on the web page, also where it is open just now."""
-        if person.platform != WEB_PLATFORM:
-            return
+        """Delete the person's own messages on the web page, also from pages open right now."""
         async with self._services.database.read() as tx:
-            said = await tx.page.list_by_user(person.id)
-        for message, channel in said:
-            await self._delete_message(MessageRef(WEB_PLATFORM, "", channel, "", message))
+            messages = await tx.page.list_by_user(person)
+        for message, channel in messages:
+            await self._delete_message(MessageRef(person.platform, "", channel, "", message))
 
     async def _delete_message(self, ref: MessageRef) -> None:
         platform = self._services.platforms.get(ref.platform)

@@ -101,8 +101,7 @@ class Retention:
             if len(jobs) < BATCH_SIZE:
                 break
         await self._forget_in_batches(lambda tx: tx.erasure.delete_turns_before(before, BATCH_SIZE, place))
-        if place is None or place.platform == "web":
-            await self._forget_in_batches(lambda tx: tx.erasure.delete_page_messages_before(before, BATCH_SIZE))
+        await self._forget_in_batches(lambda tx: tx.erasure.delete_page_messages_before(before, BATCH_SIZE, place))
 
     async def _forget_in_batches(self, forget_some: Callable[[Transaction], Awaitable[int]]) -> None:
         gone = BATCH_SIZE

@@ -151,8 +151,10 @@ class ErasureStore:
         await self._run(empty, {name: value for name, value in facts.items() if name != "most"})
         return gone
 
-    async def delete_page_messages_before(self, before: datetime, limit: int) -> int:
-        """Delete messages of the web page that did not change since; gives how many."""
+    async def delete_page_messages_before(self, before: datetime, limit: int, place: Workspace | None = None) -> int:
+        """Delete messages of the page unchanged since `before`; return the number, 0 for other platforms."""
+        if place is not None and place.platform != PAGE:
+            return 0
         return (await self._run(_OLD_PAGE, {"before": before, "most": limit})).rowcount
 
     async def erase_person(self, person: PersonKey) -> None:

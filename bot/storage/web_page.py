@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
 
-from bot.core.people import Rank
+from bot.core.people import PersonKey, Rank
 from bot.core.replies import Button, Picture, Progress, Reply, Stage, TextFile, Tone
 from bot.storage.connection import Rows, Statements
+from bot.storage.personal_data import PAGE
 from bot.storage.tables.people import page_messages, visitor_keys, visitors
 
 _insert = insert(visitors)
@@ -184,9 +185,11 @@ class PageStore:
         """Forget one message; harmless when it is not there."""
         await self._run(_REMOVE_MESSAGE, {"message": message_id})
 
-    async def list_by_user(self, user: str) -> list[tuple[str, str]]:
-        """(message, channel) of all that somebody said, and was answered."""
-        return [(row.id, row.channel) for row in await self._run(_MESSAGES_OF, {"of_user": user})]
+    async def list_by_user(self, person: PersonKey) -> list[tuple[str, str]]:
+        """Return (message, channel) of a person's messages on the page and the bot's answers; empty elsewhere."""
+        if person.platform != PAGE:
+            return []
+        return [(row.id, row.channel) for row in await self._run(_MESSAGES_OF, {"of_user": person.id})]
 
     async def list_channels(self, user: str, limit: int) -> list[tuple[str, str, datetime]]:
         """(channel, first words, last change), newest first."""

@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from bot.app import App
 from bot.cli.demo import BADGE
-from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.authenticators import DemoAuthenticator
+from bot.platforms.web.platform import WebPlatform
 from bot.sandbox.server import SandboxThread
 from bot.settings import Settings
 

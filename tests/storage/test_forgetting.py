@@ -180,7 +180,7 @@ async def test_a_person_goes_but_a_block_stays(database: Database) -> None:
         await tx.page.put(PageMessage("p1", "ana.main", "ana", "", False, Reply(text="mine"), NOON, NOON))
 
         said = await tx.erasure.export_person(ANA_HERE)
-        on_page = await tx.page.list_by_user("ana")
+        on_page = await tx.page.list_by_user(ANA_HERE)
         await tx.erasure.erase_person(ANA_HERE)
         left = await tx.erasure.export_person(ANA_HERE)
 

@@ -14,9 +14,9 @@ from bot.core.people import Channel
 from bot.core.platform import Destination
 from bot.core.replies import Button, MessageRef, Reply, Tone
 from bot.platforms.web.auth import build_owner
+from bot.platforms.web.authenticators import InvitationAuthenticator
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.routes import PageRoutes
-from bot.platforms.web.authenticators import InvitationAuthenticator
 from bot.platforms.web.users import WebUsers
 from bot.server.server import Server
 from bot.storage.database import Database

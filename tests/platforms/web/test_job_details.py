@@ -1,4 +1,4 @@
-"""The drawer: what just happened to a job, told to those whom it concerns."""
+"""GET /api/jobs/{id}: the job's record for the page's drawer."""
 
 import json
 from datetime import datetime
@@ -7,12 +7,12 @@ from pathlib import Path
 from tests.platforms.web.web_bot import open_web_bot
 
 
-async def test_a_job_tells_its_way_its_request_and_its_money(tmp_path: Path) -> None:
+async def test_a_record_holds_steps_request_prediction_price_and_ledger_entries(tmp_path: Path) -> None:
     async with open_web_bot(tmp_path) as whole:
         you = whole.open_browser()
         picture = await you.ask("/imagine a fox --seed 7")
 
-        record = await you.get(f"/api/jobs/{picture['job']}")
+        record = await you.wait_for_record(picture["job"])
 
     assert [step["state"] for step in record["steps"]] == [
         "accepted",
@@ -38,7 +38,7 @@ async def test_a_job_tells_its_way_its_request_and_its_money(tmp_path: Path) -> 
     ]
 
 
-async def test_a_file_in_a_request_is_told_without_its_bytes(tmp_path: Path) -> None:
+async def test_a_record_names_an_input_file_without_the_bytes(tmp_path: Path) -> None:
     async with open_web_bot(tmp_path) as whole:
         you = whole.open_browser()
         picture = await you.ask("/imagine a fox")
@@ -46,20 +46,20 @@ async def test_a_file_in_a_request_is_told_without_its_bytes(tmp_path: Path) -> 
         await you.post("/api/press", press)
         upscaled = await you.wait_for_result(after=picture["id"])
 
-        record = await you.get(f"/api/jobs/{upscaled['job']}")
+        record = await you.wait_for_record(upscaled["job"])
 
     [file] = [value for value in record["request"]["inputs"].values() if isinstance(value, dict)]
     assert file.keys() == {"sha256", "mime", "size"}
     assert "base64" not in json.dumps(record)
 
 
-async def test_what_failed_says_so_and_gives_the_money_back(tmp_path: Path) -> None:
+async def test_the_record_of_a_failed_job_holds_the_error_and_the_release(tmp_path: Path) -> None:
     async with open_web_bot(tmp_path) as whole:
         you = whole.open_browser()
         whole.backend.will(error="out of memory")
         failed = await you.ask("/imagine a fox")
 
-        record = await you.get(f"/api/jobs/{failed['job']}")
+        record = await you.wait_for_record(failed["job"])
 
     assert (record["state"], record["steps"][-1]["state"]) == ("failed", "failed")
     assert "out of memory" in record["error"]
@@ -67,7 +67,7 @@ async def test_what_failed_says_so_and_gives_the_money_back(tmp_path: Path) -> N
     assert record["price"]["paid"] == "0"
 
 
-async def test_a_job_nobody_asked_is_not_there(tmp_path: Path) -> None:
+async def test_an_unknown_job_is_not_found(tmp_path: Path) -> None:
     async with open_web_bot(tmp_path) as whole:
         you = whole.open_browser()
 

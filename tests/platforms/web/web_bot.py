@@ -13,8 +13,8 @@ import aiohttp
 from bot.app import App
 from bot.core.clock import SystemClock
 from bot.core.people import Rank
-from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.authenticators import DemoAuthenticator, InvitationAuthenticator
+from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.users import KEY_FILE, WebUsers
 from bot.settings import Settings
 from tests.fakes.backend import ScriptedBackend
@@ -56,6 +56,15 @@ class Browser:
                 last = await self.get_last_message()
                 if last["who"] == "bot" and last["tone"] != "working" and last["id"] != after:
                     return last
+                await asyncio.sleep(0.01)
+
+    async def wait_for_record(self, job: str) -> dict[str, Any]:
+        """Return the job's record once the job is over: the message shows the result a moment earlier."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                record: dict[str, Any] = await self.get(f"/api/jobs/{job}")
+                if record["steps"][-1]["state"] in ("delivered", "failed"):
+                    return record
                 await asyncio.sleep(0.01)
 
     async def ask(self, text: str) -> dict[str, Any]:
