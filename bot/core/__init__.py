@@ -1,1 +1,1 @@
-"""The words of the bot as types, the protocols the leaves implement, and the error tree."""
+"""The shared types of the bot, the protocols of platforms and backends, and the error tree."""

@@ -1,4 +1,4 @@
-"""One run at a backend, and what a backend tells about it while it runs."""
+"""The protocol of backends, with the runs, run events and inputs in its signatures."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +13,7 @@ from bot.core.models import Model
 
 
 class PredictionState(StrEnum):
-    """The backend's word for where a run is. `ABORTED`: cancelled before it ever started."""
+    """The state of a run, in the backend's words. `ABORTED` is cancelled before the start."""
 
     STARTING = "starting"
     PROCESSING = "processing"
@@ -29,7 +29,7 @@ class PredictionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunMetrics:
-    """What was metered. None where the backend told nothing. `predict_seconds` is billed running time."""
+    """The metering of a run, None where the backend reports no value. `predict_seconds` is the billed running time."""
 
     predict_seconds: float | None = None
     total_seconds: float | None = None
@@ -40,7 +40,7 @@ class RunMetrics:
 
 @dataclass(frozen=True, slots=True)
 class RunSnapshot:
-    """A run as the backend describes it now.
+    """The current state of a run at the backend.
 
     `files` are URLs (https: or data:) in order; `text` is the joined text so far.
     """
@@ -56,39 +56,39 @@ class RunSnapshot:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     is_data_removed: bool = False
-    """The backend has deleted inputs, outputs and logs: nothing can be fetched any more."""
+    """The backend deleted inputs, outputs and logs: no file can be fetched any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunPending:
-    """The backend was asked, and the model does not run yet: it is queued there, or starting cold."""
+    """The backend accepted the run; the model is queued or starts cold."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The model began to run; until now it was queued or starting cold."""
+    """The model began to run."""
 
     after_seconds: float | None = None
-    """How long after it was created, by the backend's clock: it may have begun before anybody looked."""
+    """Seconds from creation to start by the backend's clock: the run may have begun before the watch."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """How far the model is, 0 to 100, never falling within one watch."""
+    """The progress of the model, 0 to 100, never falling within one watch."""
 
     percent: int
 
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More text. Every watch begins at the first word, so that the texts of one watch add up to the whole."""
+    """More text. Every watch starts from the first word: the deltas of one watch add up to the whole text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The run is over; nothing follows. The snapshot is authoritative, also for the text."""
+    """The last event of a watch. The snapshot is authoritative, also for the text."""
 
     snapshot: RunSnapshot
 
@@ -98,7 +98,7 @@ RunEvent: TypeAlias = RunPending | RunStarted | RunProgress | TextDelta | RunEnd
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file among a model's inputs: bytes we keep, addressed by their SHA-256."""
+    """A file among a model's inputs: bytes in the media store, addressed by their SHA-256."""
 
     sha256: str
     mime: str
@@ -109,12 +109,9 @@ class InputFile:
 Inputs: TypeAlias = "Mapping[str, JSON | InputFile]"
 
 
-# MERGED Who runs predictions: the one small protocol that every backend implements.
-
-
 @dataclass(frozen=True, slots=True)
 class RunNotification:
-    """A backend called us: something happened to a run of this job. `id` is the same however often it calls."""
+    """A backend's webhook call about a run of this job. Repeated deliveries of one notification share `id`."""
 
     id: str
     job: str
@@ -122,71 +119,71 @@ class RunNotification:
 
 
 RunNotificationHandler = Callable[[RunNotification], Awaitable[bool]]
-"""Writes a notice down, and gives whether it is news."""
+"""Stores a notification and returns whether the notification was new."""
 
 
 class Backend(Protocol):
-    """Runs predictions. Every method raises a `BackendError` when the backend is at fault."""
+    """Runs predictions. Every method raises a `BackendError` for a failure of the backend."""
 
     @property
     def name(self) -> str:
-        """What the catalogue calls it, e.g. `replicate`."""
+        """Return the name that the catalogue uses, such as `replicate`."""
         ...
 
     def admit(self) -> None:
-        """Let a new ask in. Raises `BackendDown` at once, before any money is held, while the backend is away."""
+        """Raise `BackendDown` while the backend is unreachable: called for each request before money is held."""
         ...
 
     def check(self) -> None:
-        """Raise `BackendDown` while the backend is away: what a monitor asks. Changes nothing."""
+        """Raise `BackendDown` while the backend is unreachable, without side effects, for monitoring."""
         ...
 
     def slot_for_create(self, *, is_retry: bool = False) -> AbstractAsyncContextManager[None]:
-        """Wait in line for leave to create; submit once inside. Creates that were throttled go first (`is_retry`).
+        """Wait in the queue of creates; submit once inside. Throttled creates go first (`is_retry`).
 
-        Whoever leaves the line, by being cancelled, has spent nothing. Raises `BackendDown` like `admit`.
+        A cancelled waiter leaves the queue and spends no slot. Raises `BackendDown` like `admit`.
         """
         ...
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
-        """Turn files among the inputs into what the backend takes (data URLs, uploads). Spends nothing.
+        """Return the inputs with files replaced by data URLs or uploads, as the backend needs. Costs no money.
 
-        The result is stored before `submit`, so that a crash can be matched with what was sent.
+        The bot stores the result before `submit`: after a crash, the stored inputs identify the run at the backend.
         """
         ...
 
     async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
-        """Create a prediction and give its id at once.
+        """Create a prediction and return its id, without waiting for the run.
 
-        Never sent twice: raises `SubmitUnclear` when a broken create may have arrived, and `BackendBusy` when it was
-        throttled: nothing was created, and it takes another turn.
+        The request is sent once. Raise `SubmitUnclear` if the broken request may have created a run, `BackendBusy` if
+        the backend throttled the request and created no run.
         """
         ...
 
     def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
-        """What happens to a run, from its first word to one `Ended`. May be called again, also after a restart."""
+        """Yield the events of a run, from the first word to one `RunEnded`. Repeatable, also after a restart."""
         ...
 
     async def cancel(self, backend_id: str) -> None:
-        """Ask for a run to stop. Harmless when it is over."""
+        """Request the end of a run. Harmless for a run that has ended."""
         ...
 
     async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[RunSnapshot]:
-        """Runs of this model with equal inputs, created since, oldest first: what an unclear submit may have made."""
+        """Return the runs of this model with equal inputs, oldest first, to resolve `SubmitUnclear`."""
         ...
 
     def explain(self, snapshot: RunSnapshot) -> BackendError:
-        """Why an ended run gave nothing, in words a person can act on: `ModelFailed` or `ModelFlagged`."""
+        """Return the error of a run that ended without output: `ModelFailed` or `ModelFlagged`."""
         ...
 
     def is_retryable(self, snapshot: RunSnapshot) -> bool:
-        """Whether a failed run failed of something passing, so that another one is worth its price."""
+        """Return whether a run failed for a temporary reason, so that a second run is worth its price."""
         ...
 
     async def probe(self) -> str:
-        """Check token and reach; gives one sentence for the owner."""
+        """Check token and connection; return one sentence for the owner."""
         ...
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close the connections."""
         ...

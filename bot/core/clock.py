@@ -1,4 +1,4 @@
-"""Time as the bot sees it: one source, so that tests can move it by hand."""
+"""The source of time for the whole bot, which tests replace by a clock that they move."""
 
 import asyncio
 import time
@@ -7,23 +7,23 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where every part gets its time from."""
+    """A source of time."""
 
     def now(self) -> datetime:
-        """The wall-clock time, aware, in UTC."""
+        """Return the wall-clock time as an aware datetime in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never jump back, for measuring spans."""
+        """Return seconds that never jump back, for measuring durations."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for a span of seconds."""
+        """Wait for a number of seconds."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The clock of the machine."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

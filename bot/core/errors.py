@@ -1,41 +1,50 @@
-"""Every error of the bot.
+"""Errors of the bot: the whole tree, in the order of the definitions below.
 
 EaselError
-├── UserError                what a person can act on; its text is what they read
-│   ├── BadOption            an option out of bounds, missing, or of the wrong kind
-│   ├── UnknownName          no such command, option or model; names the nearest
-│   ├── NotAllowed           the rank is too low, or the workspace is unknown
-│   ├── Refused              words, blocks, pauses and adult content
-│   ├── BadFile              no picture, too large, or a decompression bomb
-│   ├── UnsafeAddress        a link we must not follow
-│   ├── NoMoney              what a job may cost is not there
-│   │   ├── OutOfCredits         the person's own money
-│   │   └── BudgetSpent          a budget of theirs, of the workspace or the bot
-│   ├── LimitReached         as many jobs at once, or in a minute, as one may have
-│   ├── NoSuchJob            nothing to show, cancel or press
-│   ├── AlreadyRunning       the same button is being worked on
-│   ├── Unavailable          we are stopping, starting or too busy; nothing was lost
-│   └── BackendError         the backend or the model; nobody was charged
-│       ├── BackendDown          not reached, or answering with errors
-│       ├── BackendBusy          throttled; says when to try again
-│       ├── BackendOutOfCredit   the owner's account there is empty
-│       ├── BackendRefusedToken  the owner's token is wrong
-│       ├── InputRefused         the model does not take these inputs
-│       ├── PredictionGone       the backend has deleted it
-│       ├── ModelFailed          the run ended with an error
-│       └── ModelFlagged         the run was refused as sensitive
-├── Fault                    what we must fix; people read a short reference they can quote
-│   ├── LedgerUnguarded      the database lost the triggers that guard money
-│   └── DatabaseInUse        another process holds this database
-├── NeedsConsent             a person must agree first (shown as a question with two buttons)
-├── SubmitUnclear            a create broke half-way: it may or may not run (never shown)
-├── OutputGone               a file to fetch is no longer there (never shown)
-└── Conflict                 a unique row exists already (never shown)
-    ├── DuplicateAsk         this request key has its job
-    ├── DuplicatePress       this press key has an open job
-    ├── AlreadyClaimed       this backend id belongs to another prediction
-    ├── DuplicateEntry       this ledger key was used
-    └── Overdrawn            the database refused to let an account go below zero
+│
+│   A user can act on these: the text of the error is the text of the reply.
+├── UserError
+│   ├── BadOption                an option is out of bounds, missing, or of the wrong kind
+│   ├── UnknownName              no such command, option or model; the text names the nearest
+│   ├── NotAllowed               the rank is too low, or the workspace is unknown
+│   ├── RequestRefused           refused words, blocks, pauses, adult content
+│   ├── BadFile                  no picture, too large, or a decompression bomb
+│   ├── UnsafeAddress            a link must not be followed
+│   ├── InsufficientFunds        the maximum cost of a job is not available
+│   │   ├── OutOfCredits             in the user's wallets
+│   │   └── BudgetExceeded           in a budget of the user, the workspace or the bot
+│   ├── LimitReached             too many jobs at once or in a minute
+│   ├── JobNotFound              no job to show, cancel or press
+│   ├── AlreadyRunning           an earlier press of the same button still runs
+│   ├── Unavailable              the bot is starting, stopping or too busy; no work was lost
+│   └── BackendError             the backend or the model failed; the user was not charged
+│       ├── BackendDown              unreachable, or answering with errors
+│       ├── BackendBusy              throttled, with the time of the next attempt
+│       ├── BackendOutOfCredit       the owner's account at the backend is empty
+│       ├── BackendRefusedToken      the owner's token is wrong or missing
+│       ├── InputRefused             the model does not accept the inputs
+│       ├── PredictionGone           the backend deleted the run
+│       ├── ModelFailed              the run ended with an error
+│       └── ModelFlagged             the run was refused as sensitive
+│
+│   We must fix these: a user reads a short reference, the log has the rest.
+├── InternalError
+│   ├── LedgerTriggersMissing    the database lost the triggers that guard money
+│   └── DatabaseInUse            another process holds the database
+│
+│   The bot's own code handles these: no user sees the error itself.
+├── ConfirmationRequired         the dispatcher shows the question with two buttons
+├── SubmitUnclear                a create broke half-way: the run may or may not exist
+├── OutputGone                   a file to fetch no longer exists
+└── Conflict                     a unique row exists already
+    ├── DuplicateRequest             the request key has a job
+    ├── DuplicatePress               the press key has an open job
+    ├── AlreadyClaimed               the backend id belongs to another prediction
+    ├── DuplicateEntry               the ledger key was used
+    └── Overdrawn                    an account would fall below zero
+
+A package derives further errors for its own use: `CatalogueError`, `DraftingError`, `JobLost`, Slack's `CallRefused`
+and `CallUnclear`.
 """
 
 import secrets
@@ -44,15 +53,15 @@ from difflib import get_close_matches
 
 
 class EaselError(Exception):
-    """Anything of ours that is raised on purpose."""
+    """Base class of the errors that the bot raises on purpose."""
 
 
 class UserError(EaselError):
-    """What a person can act on. `str(error)` is one sentence or two that they read."""
+    """An error that a user can act on. `str(error)` is the reply: one or two sentences."""
 
 
 class BadOption(UserError):
-    """An option out of bounds, missing, or of the wrong kind; `option` names it, for forms that mark the field."""
+    """An option is out of bounds, missing, or of the wrong kind. Forms mark the field named by `option`."""
 
     def __init__(self, text: str, *, option: str = "") -> None:
         super().__init__(text)
@@ -60,7 +69,7 @@ class BadOption(UserError):
 
 
 class UnknownName(UserError):
-    """No such command, option or model; the nearest known name is offered."""
+    """No such command, option or model. The text offers the nearest known name, or else `advice`."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, advice: str = "") -> None:
         nearest = get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
@@ -74,80 +83,80 @@ class NotAllowed(UserError):
 
 
 class RequestRefused(UserError):
-    """Words, blocks, pauses and adult content."""
+    """Refused words, a blocked user, a pause, or adult content outside its channels."""
 
 
 class BadFile(UserError):
-    """No picture, too large, or a decompression bomb."""
+    """The file is no picture, too large, or a decompression bomb."""
 
 
 class UnsafeAddress(UserError):
-    """A link we must not follow."""
+    """The bot must not follow the link."""
 
 
 class InsufficientFunds(UserError):
-    """What a job may cost is not there. `left` is what one may cost now, in micros."""
+    """The maximum cost of a job is not available. `available_micros` is the maximum that a job may cost now."""
 
     def __init__(self, text: str, *, available_micros: int) -> None:
         super().__init__(text)
         self.available_micros = available_micros
 
     def suggest(self, sentence: str) -> None:
-        """Add a sentence that says what would do instead."""
+        """Add a sentence with an alternative that the user can afford."""
         self.args = (f"{self} {sentence}",)
 
 
 class OutOfCredits(InsufficientFunds):
-    """The person's own money does not reach."""
+    """The user's wallets do not cover the maximum cost."""
 
     def __init__(self, *, missing_credits: str, refill_time: str, available_micros: int) -> None:
-        """`refills` says when, or nothing where waiting does not help."""
+        """`refill_time` is empty where waiting for the refill does not help."""
         refill = f" They refill {refill_time}." if refill_time else " Ask a moderator for more."
         super().__init__(f"You are {missing_credits} credits short.{refill}", available_micros=available_micros)
 
 
 class BudgetExceeded(InsufficientFunds):
-    """A budget that must have room has none."""
+    """A budget of the user, the workspace or the bot does not cover the maximum cost."""
 
     def __init__(self, *, budget_name: str, missing_credits: str, refill_time: str, available_micros: int) -> None:
-        """`refills` says when, or nothing where even all of it would not do."""
-        then = (
+        """`refill_time` is empty where even the full budget would not cover the cost."""
+        advice = (
             f"It refills {refill_time}."
             if refill_time
             else "Even all of it would not do: ask a moderator, or for something smaller."
         )
         super().__init__(
-            f"{budget_name} has no room for this: {missing_credits} credits short. {then}",
+            f"{budget_name} has no room for this: {missing_credits} credits short. {advice}",
             available_micros=available_micros,
         )
 
 
 class LimitReached(UserError):
-    """As many jobs at once, or in a minute, as this person may have."""
+    """The user has too many jobs at once, or asked too often in a minute."""
 
 
 class JobNotFound(UserError):
-    """Nothing to show, cancel or press."""
+    """There is no job to show, cancel or press."""
 
 
 class AlreadyRunning(UserError):
-    """The same button is being worked on."""
+    """An earlier press of the same button still runs."""
 
 
 class Unavailable(UserError):
-    """We are stopping, starting or too busy; nothing was lost."""
+    """The bot is starting, stopping or too busy; no work was lost."""
 
 
 class BackendError(UserError):
-    """The backend or the model; the person was not charged."""
+    """The backend or the model failed; the user was not charged."""
 
 
 class BackendDown(BackendError):
-    """Not reached, or answering with errors."""
+    """The backend is unreachable, or answers with errors."""
 
 
 class BackendBusy(BackendError):
-    """Throttled; `retry_after` is in seconds."""
+    """The backend throttles the bot."""
 
     def __init__(self, text: str, *, retry_after_seconds: float) -> None:
         super().__init__(text)
@@ -163,11 +172,11 @@ class BackendRefusedToken(BackendError):
 
 
 class InputRefused(BackendError):
-    """The model does not take these inputs; the text names the fields."""
+    """The model does not accept the inputs; the text names the fields."""
 
 
 class PredictionGone(BackendError):
-    """The backend has deleted the run and what it made."""
+    """The backend deleted the run and its output."""
 
 
 class ModelFailed(BackendError):
@@ -179,7 +188,7 @@ class ModelFlagged(BackendError):
 
 
 class InternalError(EaselError):
-    """What we must fix. People read a short reference that stands in the log too."""
+    """A fault of the bot. The user reads `reference`, and the log line of the fault carries the same reference."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
@@ -191,11 +200,11 @@ class LedgerTriggersMissing(InternalError):
 
 
 class DatabaseInUse(InternalError):
-    """Another process holds this database."""
+    """Another process holds the database."""
 
 
 class ConfirmationRequired(EaselError):
-    """A person must agree before anything is done; `str(error)` is the question they read."""
+    """The user must confirm before the command does any work. `str(error)` is the question."""
 
     def __init__(
         self,
@@ -205,7 +214,7 @@ class ConfirmationRequired(EaselError):
         price_micros: int = 0,
         files: Mapping[str, str] | None = None,
     ):
-        """`go` is what the button says; `micros` the price to agree to; `files` what was taken, SHA-256 by option."""
+        """`price_micros` is the price to confirm; `files` are the attachments already stored, SHA-256 by option."""
         super().__init__(question)
         self.button_label = button_label
         self.price_micros = price_micros
@@ -213,11 +222,11 @@ class ConfirmationRequired(EaselError):
 
 
 class SubmitUnclear(EaselError):
-    """A create broke half-way: the backend may or may not be running it."""
+    """A create request broke half-way: the backend may or may not run the prediction."""
 
 
 class OutputGone(EaselError):
-    """A file to fetch is no longer there."""
+    """A file to fetch no longer exists."""
 
 
 class Conflict(EaselError):
@@ -225,25 +234,26 @@ class Conflict(EaselError):
 
 
 class DuplicateRequest(Conflict):
-    """This request key has its job."""
+    """The request key has a job."""
 
 
 class DuplicatePress(Conflict):
-    """This press key has an open job."""
+    """The press key has an open job."""
 
 
 class AlreadyClaimed(Conflict):
-    """This backend id belongs to another prediction."""
+    """The backend id belongs to another prediction."""
 
 
 class DuplicateEntry(Conflict):
-    """This ledger key was used."""
+    """The ledger key was used."""
 
 
 class Overdrawn(Conflict):
-    """The database refused to let an account go below zero."""
+    """A ledger row would take an account below zero; the database refused the row."""
 
 
 def new_reference() -> str:
-    """Six characters a person can read out and we can grep."""
+    """Return six characters that a user can read out and an engineer can grep."""
+    # The alphabet leaves out 0, 1, I, L, O and U: each is easily mistaken for another character.
     return "".join(secrets.choice("23456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(6))

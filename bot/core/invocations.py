@@ -1,4 +1,4 @@
-"""A chat that goes on, and the messages of it."""
+"""Calls of commands, conversations, and actions that wait for a confirmation."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from bot.core.replies import MessageRef
 
 
 class TurnRole(StrEnum):
-    """Who speaks in a turn."""
+    """The speaker of a turn."""
 
     USER = "user"
     ASSISTANT = "assistant"
@@ -19,7 +19,7 @@ class TurnRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A chat that goes on, one for each channel and thread."""
+    """A chat with a model, one for each channel and thread."""
 
     id: str
     platform: str
@@ -36,7 +36,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of a conversation. `files` are SHA-256s of kept pictures."""
+    """One message of a conversation. `files` are the SHA-256s of stored pictures."""
 
     id: str
     conversation: str
@@ -50,82 +50,75 @@ class Turn:
     platform_message: str = ""
 
 
-# MERGED One call of a command, as a platform hands it over.
-
-
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file a person gave. `mime` and `size` (bytes) are what the platform claims, to be checked before use."""
+    """A file from a user. `mime` and `size_bytes` are claims of the platform, to be checked before use."""
 
     name: str
     mime: str
     size_bytes: int
     read: Callable[[], Awaitable[bytes]] = field(repr=False)
-    """Downloads the bytes; may raise a `UserError`. Called at most once, after the cheap checks."""
+    """Download the bytes; may raise a `UserError`. Called at most once, after the cheap checks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A file a person named by its address, not fetched yet."""
+    """A file that a user named by URL, not fetched yet."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierMessage:
-    """One message of a thread from before the bot was in it. `message` is the platform's id of it."""
+    """One message of a thread from before the bot joined. `message_id` is the platform's id."""
 
     role: TurnRole
     user: str
-    """Who said it, as `platform:id`; empty for the bot."""
+    """The author as `platform:id`; empty for the bot."""
     text: str
     message_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One call of a command. `options` holds text, numbers or flags as the platform gave them, before checking."""
+    """One call of a command. `options` holds text, numbers or flags from the platform, before the checks."""
 
     user: User
     channel: Channel
     command: str
     request_key: str
-    """The platform's own id of this call, with the platform in front: one key, one job."""
+    """The platform's id of this call, prefixed with the platform: a second delivery makes no second job."""
     options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     attachments: Mapping[str, Attachment] = field(default_factory=dict)
     press_key: str = ""
-    """`message:action:user` when a button was pressed: unique while its job is open."""
+    """`message:action:user` of a pressed button: unique while the job of the press is open."""
     parent_job: str = ""
-    """The job whose button was pressed."""
+    """The job with the pressed button."""
     action: str = ""
-    """What that button says, e.g. `regenerate`; see `dispatch.presses`."""
+    """The action of the pressed button, such as `regenerate`; see `dispatch.button_actions`."""
     placeholder: MessageRef | None = None
-    """A message that waits for this answer; stored with the job, so that any process can give it."""
+    """The message that waits for the reply; stored with the job, so that any process can send the reply."""
     is_private: bool = False
-    """Whether the job's messages are for the asker alone."""
+    """Whether the job's messages are for the requester alone."""
     mentioned_users: tuple[User, ...] = ()
-    """People of this workspace that options name, as the platform shows them: they need not have used the bot."""
+    """Users of this workspace that options name, from the platform: none needs to have used the bot."""
     earlier_messages: tuple[EarlierMessage, ...] = ()
-    """What was said in the thread before, oldest first; read when the conversation is new."""
+    """The thread's messages before this call, oldest first; read when the conversation is new."""
     rank: Rank = Rank.USER
-    """What the dispatcher found the caller to be, for a command that is not for everybody; else `USER`."""
+    """The caller's rank, looked up by the dispatcher for a command that needs a rank; else `USER`."""
     confirmed_micros: int = 0
-    """The price, in micros, that the person agreed to by a button."""
+    """The price that the user confirmed by a button, in micros."""
     is_confirmed: bool = False
-    """Whether the person was asked and agreed: see `dispatch.consent`."""
-
-
-# MERGED What waits for somebody's answer: an ask that costs much, a deletion to be confirmed, a deletion to be
-# MERGED finished.
+    """Whether the user was asked and confirmed: see `dispatch.confirmation`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingAction:
-    """One thing that waits, for one person, until it is taken or expires."""
+    """An action that waits for one user's confirmation, or for its completion, until `expires_at`."""
 
     id: str
     kind: str
-    """`consent` (buttons that go ahead or not) or `erasure` (a person's data that is being deleted)."""
+    """`consent` (a question with two buttons) or `erasure` (an unfinished deletion of a person's data)."""
     platform: str
     workspace: str
     channel: str

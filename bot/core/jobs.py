@@ -1,4 +1,4 @@
-"""One unit of asked-for work, from accepted to delivered."""
+"""The rows of one job: state, prediction, outputs and posted messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from bot.core.replies import MessageRef
 
 
 class JobState(StrEnum):
-    """Where a job is. `ACCEPTED` means committed: from there on it is owed."""
+    """The state of a job. From `ACCEPTED` on the job is committed: the bot must deliver an answer."""
 
     ACCEPTED = "accepted"
     QUEUED = "queued"
@@ -25,12 +25,12 @@ class JobState(StrEnum):
 
 
 OPEN_STATES = frozenset({JobState.ACCEPTED, JobState.QUEUED, JobState.SUBMITTING, JobState.RUNNING})
-"""Money is held and work may be going on."""
+"""States in which money is held and work may be in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job as its row says. `owner` and `epoch` fence writes: a worker that lost the job writes nothing."""
+    """One job, as stored. `owner` and `epoch` fence writes: the writes of a worker that lost the job fail."""
 
     id: str
     request_key: str
@@ -41,9 +41,9 @@ class Job:
     """The key of a catalogue entry."""
     backend: str
     options: Mapping[str, JSON]
-    """The command's options as asked, after checking; file options hold the SHA-256 of a kept file."""
+    """The command's options after the checks; file options hold the SHA-256 of a stored file."""
     inputs: Mapping[str, JSON]
-    """The model's inputs before files are handed over; file inputs hold `{"sha256": …, "mime": …, "size": …}`."""
+    """The model's inputs before the upload of files; file inputs hold `{"sha256": …, "mime": …, "size": …}`."""
     state: JobState
     owner: str
     epoch: int
@@ -57,24 +57,24 @@ class Job:
     attempts: int = 0
     estimate_micros: int = 0
     max_micros: int = 0
-    """The price the person was told, in micros."""
+    """The maximum price, shown to the user and held, in micros."""
     cost_micros: int | None = None
-    """What the person paid, in micros, once closed."""
+    """The amount that the user paid, in micros, once the job is closed."""
     cancel_by: str = ""
-    """Who asked to cancel, as `platform:id`, or empty."""
+    """The user who cancelled, as `platform:id`, or empty."""
     run_after: datetime | None = None
     error: str = ""
-    """The sentence the person reads when it failed."""
+    """The sentence that the user reads when the job failed."""
     notified_at: datetime | None = None
-    """When the final message was sent."""
+    """The time of the final message."""
     weight: int = 1
-    """How many turns the person gets in a line for one of somebody without a tier."""
+    """The user's share of a queue, where a user without a tier has 1."""
     queue_time: float | None = None
-    """When it was due in its line (`jobs.line`): jobs that wait are taken up again in this order."""
+    """The job's virtual finish time in the fair queue: after a restart, waiting jobs keep their order."""
     reuse_key: str = ""
-    """The key that identical requests of a workspace share (`jobs.reuse`); empty: its result is not reused."""
+    """The key that identical requests of a workspace share (`jobs.reuse`); empty: the result is not reused."""
     reuses: str = ""
-    """The finished job whose result answers this job for nothing."""
+    """The finished job with the result that answers this job, free of charge."""
 
     @property
     def request_text(self) -> str:
@@ -84,7 +84,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class PredictionRecord:
-    """Our row for one run at a backend. `inputs` is exactly what is sent, until the run is over."""
+    """One run at a backend, as stored. `inputs` are the exact inputs of the create request, until the run is over."""
 
     id: str
     backend: str
@@ -93,17 +93,17 @@ class PredictionRecord:
     inputs: Mapping[str, JSON]
     created_at: datetime
     submitted_at: datetime | None = None
-    """When a create was first about to be sent: adoption looks for runs created since."""
+    """The time just before the first create request: the search for a lost run starts here."""
     backend_id: str = ""
     state: str = "new"
     predict_seconds: float | None = None
     cost_micros: int | None = None
-    """What it really cost the owner, in micros."""
+    """The owner's cost, in micros."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A kept file or text that a prediction produced. `n` counts from 1."""
+    """A stored file or text from a prediction. `n` counts from 1."""
 
     prediction: str
     n: int
@@ -119,7 +119,7 @@ class Output:
 
 
 class MessageState(StrEnum):
-    """Where one part of a job's message is."""
+    """The state of one part of a job's message."""
 
     POSTED = "posted"
     CLOSED = "closed"
@@ -128,7 +128,7 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PostedMessage:
-    """One part of what a job shows. Part 0 is the placeholder; `start` and `end` are the text range it carries."""
+    """One part of a job's message. Part 0 is the placeholder; `start` and `end` are the part's range of the text."""
 
     job: str
     part: int
@@ -137,4 +137,4 @@ class PostedMessage:
     start: int = 0
     end: int = 0
     opening: str = field(default="")
-    """The fence reopened at its head, e.g. "```python", or empty."""
+    """The code fence reopened at the head of the part, such as "```python", or empty."""

@@ -1,4 +1,4 @@
-"""A model as its backend publishes it: what it takes, in what bounds, and what it gives."""
+"""The published schema of a model: fields, bounds and output."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from bot.core.models import OutputKind
 
 
 class FieldKind(StrEnum):
-    """What a field of a model takes."""
+    """The type of values that a field accepts. The texts stand in sentences that operators read."""
 
     TEXT = "text"
     INTEGER = "whole number"
@@ -21,7 +21,7 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SchemaField:
-    """One field. `kinds` has several for a union; `choices` are the values it takes, as they are sent."""
+    """One field. `kinds` has several members for a union type; `choices` are the accepted values, as sent."""
 
     name: str
     kinds: frozenset[FieldKind]
@@ -37,21 +37,21 @@ class SchemaField:
 
 @dataclass(frozen=True, slots=True)
 class ModelSchema:
-    """One version of a model. `fields` are in the order the model shows them; None: no schema was published."""
+    """One version of a model. `fields` are in the model's display order, or None without a published schema."""
 
     ref: str
     version: str
-    """The version described here; empty when the model has none."""
+    """The version of this schema; empty for a model without versions."""
     newest_version: str
     is_official: bool = False
-    """Kept current by the backend and called without a version."""
+    """The backend keeps the model current, and predictions name no version."""
     fields: tuple[SchemaField, ...] | None = None
     output: OutputKind | None = None
-    """None for what the bot has no word for."""
+    """None for an output that the bot cannot show."""
     description: str = ""
     usual_seconds: float | None = None
-    """How long its published example ran."""
+    """The running time of the published example."""
 
     def find_field(self, name: str) -> SchemaField | None:
-        """The field of that name, if it has one."""
+        """Return the field of that name, or None."""
         return next((field for field in self.fields or () if field.name == name), None)

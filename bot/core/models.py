@@ -1,4 +1,4 @@
-"""An entry of the catalogue: what a model is for, what it takes, what it gives and what it costs."""
+"""An entry of the model catalogue: task, inputs, output and price of one model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from bot.core.json import JSON
 
 
 class Task(StrEnum):
-    """What a model is for."""
+    """The purpose of a model, named after the command that runs the model."""
 
     IMAGINE = "imagine"
     UPSCALE = "upscale"
@@ -18,7 +18,7 @@ class Task(StrEnum):
 
 
 class OutputKind(StrEnum):
-    """What a model gives. The schema decides, never the look of the text."""
+    """The kind of output. The model's schema decides the kind, never the look of a returned text."""
 
     PICTURES = "pictures"
     TEXT = "text"
@@ -26,7 +26,7 @@ class OutputKind(StrEnum):
 
 
 class PriceUnit(StrEnum):
-    """What a model is billed by."""
+    """The unit of a model's bill."""
 
     IMAGE = "image"
     SECOND = "second"
@@ -49,10 +49,10 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class InputRule:
-    """How one option of a command becomes inputs of a model, and the bounds the model sets.
+    """The mapping of one option of a command to inputs of a model, with the model's bounds.
 
-    `name` is the model's field. `choices` lists allowed values; a choice may stand for several fields (`expands`),
-    as an aspect ratio does for width and height. `also` adds fixed fields whenever the option is given.
+    `name` is the model's field. `choices` lists the allowed values. `expands` maps a choice to several fields, such as
+    an aspect ratio to width and height. `also` adds fixed fields whenever the option is given.
     """
 
     name: str = ""
@@ -60,7 +60,7 @@ class InputRule:
     maximum: float | None = None
     max_length: int | None = None
     max_pixels: int | None = None
-    """For pictures: a larger one is made smaller before it is sent."""
+    """For pictures: the bot shrinks a larger picture before sending."""
     default: JSON = None
     choices: tuple[str, ...] = ()
     expands: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
@@ -73,30 +73,30 @@ class Model:
     """One entry of the catalogue."""
 
     key: str
-    """Our name for it, such as `flux-schnell`."""
+    """The bot's name of the model, such as `flux-schnell`."""
     title: str
     task: Task
     backend: str
     ref: str
-    """The backend's name for it, such as `black-forest-labs/flux-schnell`."""
+    """The backend's name of the model, such as `black-forest-labs/flux-schnell`."""
     version: str
     """The pinned version (64 hex digits), or empty for models the backend keeps current."""
     output: OutputKind
     price: Price
     max_seconds: int
-    """Longest time of running we pay for; the watcher cancels after it."""
+    """The longest running time to pay for: the watcher cancels the run afterwards."""
     usual_seconds: float
-    """Usual time of running, until the bot has learnt it."""
+    """The usual running time, until the bot has measured runs."""
     inputs: Mapping[str, InputRule]
     fixed: Mapping[str, JSON] = field(default_factory=dict)
     template: str = ""
-    """The chat template a text model needs: `llama3`, or empty."""
+    """The chat template of a text model: `llama3`, or empty."""
     context_tokens: int = 0
     strip_prefixes: tuple[str, ...] = ()
-    """Words a model puts before its answer, such as `Caption: `."""
+    """Texts that the model puts before each answer, such as `Caption: `."""
     is_adult: bool = False
     description: str = ""
     deployment: str = ""
-    """The backend's name of a deployment of ours that runs it, such as `ana/fast-flux`, or empty."""
+    """The backend's name of the owner's deployment that runs the model, such as `ana/fast-flux`, or empty."""
     at_once: int | None = None
-    """How many runs of it may go on at once, over all processes; None for as many as come."""
+    """The maximum number of simultaneous runs over all processes; None for no maximum."""

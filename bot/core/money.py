@@ -1,6 +1,6 @@
-"""Money: integer micro-dollars in accounts, moved by rows that are never changed.
+"""Accounts, ledger entries, holds and estimates, all in integer micro-dollars: 1 USD = 1,000,000 micros.
 
-1 USD = 1,000,000 micros. A credit is only how an amount is shown (`credits.pricing`).
+Credits are a display unit (`credits.pricing.CreditFormatter`): no amount is stored or computed in credits.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from enum import StrEnum
 
 
 class AccountKind(StrEnum):
-    """Wallets are drawn in order until the amount is met; budgets must all have room for the whole amount."""
+    """A hold draws on wallets in order until the amount is met; each budget must cover the whole amount."""
 
     WALLET = "wallet"
     BUDGET = "budget"
 
 
 class EntryKind(StrEnum):
-    """What a row of the ledger does."""
+    """The effect of a ledger row."""
 
     GRANT = "grant"
     ADJUST = "adjust"
@@ -25,7 +25,7 @@ class EntryKind(StrEnum):
     RELEASE = "release"
     EXPIRE = "expire"
     RESET = "reset"
-    """What was spent in a window is forgiven: it counts as not spent, and what was ever put in stays as it was."""
+    """Forgive the spending of a window: the balance rises, `granted_micros` stays."""
 
 
 class ResetPeriod(StrEnum):
@@ -37,10 +37,10 @@ class ResetPeriod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A wallet or a budget as it stands. Amounts in micros; `balance` includes what is held.
+    """The current state of a wallet or budget. `balance_micros` includes `held_micros`.
 
-    `id` spells what it is for, e.g. `wallet:daily:web:ana:2026-11-20` or `budget:bot:2026-11`.
-    `granted` is all that was ever put in: the limit of a budget.
+    `id` spells the other fields, such as `wallet:daily:web:ana:2026-11-20` or `budget:bot:2026-11`.
+    `granted_micros` is the sum of all grants: the limit of a budget.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Account:
     workspace: str = ""
     user: str = ""
     window: str = ""
-    """The day or month it is for, `2026-11-20` or `2026-11`, or empty for ever."""
+    """The UTC day or month of the account, `2026-11-20` or `2026-11`, or empty for ever."""
     expires_at: datetime | None = None
     balance_micros: int = 0
     held_micros: int = 0
@@ -59,18 +59,18 @@ class Account:
 
     @property
     def available_micros(self) -> int:
-        """What can still be held, in micros."""
+        """Return the amount that a new hold can take, in micros."""
         return self.balance_micros - self.held_micros
 
     @property
     def spent_micros(self) -> int:
-        """What is gone for good, in micros; what is held may still come back."""
+        """Return the settled spending, in micros. Held amounts do not count: a release may give them back."""
         return self.granted_micros - self.balance_micros
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the ledger. Deltas in micros; the unique `key` refuses a second row of the same meaning."""
+    """One row of the ledger. The database refuses a second row with the same `key`, so a repeated write is harmless."""
 
     account: str
     kind: EntryKind
@@ -81,15 +81,15 @@ class Entry:
     at: datetime
     job: str = ""
     prediction: str = ""
-    """The lost run whose cost this row counts, where a second run replaced a failed one; else empty."""
+    """The lost run with the cost of this row, where a second run replaced a failed run; else empty."""
     reason: str = ""
     reset_period: ResetPeriod | None = None
-    """Set on the one row of a reset that later limits read: the row on the user's granted wallet."""
+    """Set on the row that a reset appends to the user's granted wallet: limits that are set later read this row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Money set aside on one account for one running job, in micros."""
+    """Money that one account sets aside for one running job, in micros."""
 
     account: Account
     job: str
@@ -98,7 +98,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a job will cost, in micros: usually about `about`, never more than `at_most` (which is what is held)."""
+    """The cost of a job before its run: usually about `expected_micros`, never above `max_micros`, the held amount."""
 
     expected_micros: int
     max_micros: int

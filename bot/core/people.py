@@ -1,11 +1,11 @@
-"""Who asks and where: users, workspaces, channels and ranks."""
+"""Users, ranks, workspaces and channels."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 
 
 class Rank(IntEnum):
-    """What a person may do, lowest first."""
+    """The permissions of a user, lowest first."""
 
     USER = 0
     MODERATOR = 1
@@ -14,7 +14,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A Discord guild, a Slack team, or the web page; what settings and budgets hang on."""
+    """A Discord guild, a Slack team, or the web page. Each workspace has its own settings and budgets."""
 
     platform: str
     id: str
@@ -22,7 +22,7 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks, as they were when asking."""
+    """A user at the time of a request."""
 
     platform: str
     workspace: str
@@ -31,13 +31,13 @@ class User:
     locale: str = "en"
     roles: frozenset[str] = frozenset()
     is_administrator: bool = False
-    """Whether the platform says that they administer this workspace."""
+    """Whether the platform reports the user as an administrator of this workspace."""
     is_owner: bool = False
-    """Whether the platform says that the bot is theirs: only our own page can know."""
+    """Whether the platform reports the user as the bot's owner: only the web page can know."""
 
     @property
     def actor(self) -> str:
-        """Who they are in the audit and in the ledger."""
+        """Return the user's name in the audit and in the ledger: `platform:workspace:id`."""
         return f"{self.platform}:{self.workspace}:{self.id}"
 
 
@@ -52,7 +52,7 @@ class PersonKey:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Where something is asked: a channel, and the thread in it if there is one."""
+    """The channel of a request, with the thread if there is one."""
 
     platform: str
     workspace: str

@@ -1,4 +1,4 @@
-"""Where people talk: the two small protocols that every platform implements."""
+"""The protocols of a chat platform: `Platform` posts and edits messages, `PlatformConnection` receives events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MessageLimits:
-    """What one message holds. Text is measured in UTF-8 bytes where `text_in_bytes`, else in code points."""
+    """The capacity of one message, in UTF-8 bytes if `is_length_in_bytes`, else in code points."""
 
     max_length: int
     is_length_in_bytes: bool = False
     is_append_only: bool = False
-    """A growing message is appended to: what it shows cannot be taken back, so an open fence is left open."""
+    """The platform appends to a growing message and cannot remove text: an open code fence stays open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a job's message goes. Equal `nonce`s make one message, where the platform can tell."""
+    """The place of a job's message. On platforms that support nonces, two posts with one `nonce` make one message."""
 
     user: User
     channel: Channel
@@ -31,82 +31,82 @@ class Destination:
     nonce: str
     is_private: bool = False
     previous_part: MessageRef | None = None
-    """The part before this one, of an answer that spans several messages."""
+    """The previous part of a reply that spans several messages."""
     placeholder: MessageRef | None = None
-    """A message that is there already and waits for this answer, such as a deferred interaction's: it becomes it."""
+    """An existing message that becomes the reply, such as the message of a deferred interaction."""
     is_streamed: bool = False
-    """Whether words will stream into it, where the platform shows such a message in a way of its own."""
+    """Whether text will stream into the message: some platforms have a special form for streamed messages."""
 
 
 class Pacer(Protocol):
-    """How fast one message may be edited. Pace belongs to a bucket that messages share fairly."""
+    """Paces the edits of one message. Messages in one rate limit bucket share the bucket fairly."""
 
     async def wait_for_edit(self, *, is_final: bool) -> None:
-        """Wait until an edit may be sent now. A final edit waits least."""
+        """Wait until the platform's rate limit permits an edit. A final edit waits least."""
         ...
 
     def close(self) -> None:
-        """This message will not be edited any more."""
+        """Give the message's share of the bucket back: no edit follows."""
         ...
 
 
 class Platform(Protocol):
-    """Posts and edits messages. Errors of its SDK become ours at its edge."""
+    """Posts and edits messages. Each platform turns the errors of its SDK into errors of the bot."""
 
     @property
     def name(self) -> str:
-        """`web`, `console`, `discord` or `slack`."""
+        """Return `web`, `console`, `discord` or `slack`."""
         ...
 
     @property
     def limits(self) -> MessageLimits: ...
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
-        """Create a message, or make `destination.answering` into it; gives its lasting address.
+        """Create a message, or turn `destination.placeholder` into the message; return the permanent address.
 
-        Raises `MessageLost` when nothing can be posted there any more.
+        Raise `MessageLost` if the destination accepts no message any more.
         """
         ...
 
     async def edit(self, message: MessageRef, reply: Reply) -> MessageRef | None:
-        """Show this instead. Idempotent. Gives its new address where another message had to take its place.
+        """Replace the content; idempotent. Return the new address if the platform had to post a replacement message.
 
-        Raises `MessageLost` when the message cannot be reached any more, and `MessageFull` when it takes no more.
+        Raise `MessageLost` if the message is unreachable, `MessageFull` if the content exceeds the message's capacity.
         """
         ...
 
     async def delete(self, message: MessageRef) -> None:
-        """Take it away for everyone; an edit of it raises `MessageLost` then. Harmless when it is gone already."""
+        """Delete the message for all users; later edits raise `MessageLost`. Harmless for a message already deleted."""
         ...
 
     def pacer(self, message: MessageRef) -> Pacer:
-        """The pace of edits to this message."""
+        """Return the pacer of edits to this message."""
         ...
 
     async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
-        """Where one person alone reads what is posted; None where there is no such place."""
+        """Return the channel of direct messages to a user, or None without such a channel."""
         ...
 
 
 class PlatformConnection(Protocol):
-    """One platform of others, connected: people are heard there, and answered.
+    """The connection to an external platform such as Discord or Slack.
 
-    In this order: `open`, `listen`, `quiet`, `close`; each of the last three also after an earlier one failed.
+    Calls come in the order `open`, `listen`, `stop_listening`, `close`; the last two also after an earlier call failed.
     """
 
     @property
     def platform(self) -> Platform: ...
 
     async def open(self) -> None:
-        """Sign in: from here on messages can be posted. Raises a `UserError` that says what to do."""
+        """Sign in, so that messages can be posted. Raise a `UserError` with the owner's next step if sign-in fails."""
         ...
 
     async def listen(self) -> None:
-        """Hear people from here on."""
+        """Start to receive events."""
         ...
 
     async def stop_listening(self) -> None:
-        """Hear nobody any more; returns when what was heard is accepted or answered."""
+        """Stop receiving events; return once all received events are accepted or answered."""
         ...
 
     async def close(self) -> None:
@@ -114,22 +114,23 @@ class PlatformConnection(Protocol):
         ...
 
     def routes(self) -> "Sequence[RouteDef]":
-        """What the server answers for it."""
+        """Return the platform's HTTP routes for the bot's server."""
         ...
 
     def check(self) -> None:
-        """Raises `Unavailable` while nobody there is heard."""
+        """Raise `Unavailable` while the platform delivers no events."""
         ...
 
 
 class MessageLost(Exception):
-    """The message, its channel or its token is gone; what was to be shown stays with the job."""
+    """The message, its channel or its token is gone. The content stays with the job."""
 
 
 class MessageFull(Exception):
-    """The rest belongs into a further message. With `room`, this one takes so much in all, in the limits' unit.
+    """The message takes no more text: the rest belongs into another message.
 
-    Without, it takes what it shows already, and what still comes up to the next good place to cut.
+    `room` is the total capacity in the unit of `MessageLimits`. Without `room`, the message keeps its text and the
+    remainder up to the next good place for a cut.
     """
 
     def __init__(self, room: int | None = None) -> None:

@@ -1,7 +1,7 @@
-"""How each platform writes channels, roles, people and options in a text, and what its ids look like.
+"""The syntax of each platform for channels, roles, users and options in a text, and the shape of its ids.
 
-Discord and Slack show `<#id>` as the channel's name, whatever it is called meanwhile. A link pings nobody: platforms
-send every message without mentions. What differs between platforms stands in one table; nobody else asks which it is.
+Discord and Slack show `<#id>` as the channel's current name. Links ping no users: the platforms send every message
+without mentions. All differences between platforms stand in one table, so no other code branches on the platform.
 """
 
 import re
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from typing import Final
 
 EVERYONE: Final = "everyone"
-"""A role that everybody has: on Discord also under the server's own id, as Discord itself has it."""
+"""The role of all users. On Discord the server's own id means the same role, as in Discord's API."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformSyntax:
-    """A platform's ways. The defaults are those of one without links, such as the page."""
+    """The syntax of one platform. The defaults suit a platform without links, such as the web page."""
 
     channel_format: str = "#{}"
     role_format: str = "@{}"
     person_format: str = ""
-    """Somebody whose name is not known; nothing where ids mean nothing to people."""
+    """The link to a user without a known name; empty where ids mean nothing to a reader."""
     option_format: str = "--{}"
     option_value_format: str = "--{} {}"
     id_pattern: re.Pattern[str] | None = None
-    """What ids look like, of whatever thing; None where names are all there is."""
+    """The shape of all ids; None on a platform with names only."""
     has_global_user_ids: bool = True
-    """Whether somebody's id is theirs in every workspace."""
+    """Whether a user has one id in all workspaces."""
     id_scope: str = "everywhere on this page"
-    """Where that id reaches, in words."""
+    """The reach of a user's id, as a phrase for the user."""
     has_age_restricted_channels: bool = True
 
     @property
@@ -60,32 +60,32 @@ _DEFAULT_SYNTAX = PlatformSyntax()
 
 
 def get_platform_syntax(platform: str) -> PlatformSyntax:
-    """A platform's ways; plain ones where it has none of its own."""
+    """Return the syntax of a platform, or the plain default."""
     return _SYNTAX.get(platform, _DEFAULT_SYNTAX)
 
 
 def is_platform_id(platform: str, text: str) -> bool:
-    """Whether a text is what the platform's ids look like; a name that was typed instead of picked is none."""
-    shape = get_platform_syntax(platform).id_pattern
-    return shape is not None and shape.fullmatch(text) is not None
+    """Return whether a text has the shape of the platform's ids, unlike a name that a user typed."""
+    pattern = get_platform_syntax(platform).id_pattern
+    return pattern is not None and pattern.fullmatch(text) is not None
 
 
 def format_channel(platform: str, channel: str) -> str:
-    """A channel: `<#123>`, or `#main` on a platform without such links."""
+    """Return a channel link: `<#123>`, or `#main` on a platform without links."""
     return get_platform_syntax(platform).channel_format.format(channel)
 
 
 def format_role(platform: str, role: str) -> str:
-    """A role or user group; the one that everybody has has no link."""
+    """Return a link to a role or user group. `everyone` has no link, so that the text pings no users."""
     return role if role == EVERYONE else get_platform_syntax(platform).role_format.format(role)
 
 
 def format_option(platform: str, name: str, value: str = "") -> str:
-    """An option as it is filled in there: `budget:5000` in Discord's own form, `--budget 5000` where it is typed."""
-    ways = get_platform_syntax(platform)
-    return ways.option_value_format.format(name, value) if value else ways.option_format.format(name)
+    """Return an option as users enter options: `budget:5000` in Discord's form, `--budget 5000` in typed commands."""
+    syntax = get_platform_syntax(platform)
+    return syntax.option_value_format.format(name, value) if value else syntax.option_format.format(name)
 
 
 def format_person_link(platform: str, person: str) -> str:
-    """Somebody whose name is not known; nothing on a platform without such links."""
+    """Return a link to a user without a known name; empty on a platform without links."""
     return get_platform_syntax(platform).person_format.format(person)

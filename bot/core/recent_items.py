@@ -11,7 +11,7 @@ V = TypeVar("V")
 class RecentItems(MutableMapping[K, V]):
     """At most `capacity` items, ordered by their last write. Reading an item does not make the item newer.
 
-    `on_evicted` is called with each key and value that is forgotten for want of room, not with deleted ones.
+    `on_evicted` receives each key and value that the bound evicts, not deleted items.
     """
 
     def __init__(self, capacity: int, on_evicted: Callable[[K, V], None] | None = None) -> None:
@@ -28,9 +28,9 @@ class RecentItems(MutableMapping[K, V]):
         self._items[key] = value
         self._items.move_to_end(key)
         while len(self._items) > self._capacity:
-            oldest, forgotten = self._items.popitem(last=False)
+            oldest_key, oldest_value = self._items.popitem(last=False)
             if self._on_evicted is not None:
-                self._on_evicted(oldest, forgotten)
+                self._on_evicted(oldest_key, oldest_value)
 
     def __delitem__(self, key: K) -> None:
         del self._items[key]

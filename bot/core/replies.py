@@ -1,4 +1,4 @@
-"""What a message should show, before any platform turns it into its own form."""
+"""The content of a message, before a platform renders the message in its own form."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Tone(StrEnum):
-    """What kind of message this is; platforms choose colour and icon by it."""
+    """The kind of a message. Platforms choose colour and icon by the tone."""
 
     PLAIN = "plain"
     WORKING = "working"
@@ -15,7 +15,7 @@ class Tone(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where a running job is, as people see it."""
+    """The stage of a job as users see it."""
 
     QUEUED = "queued"
     STARTING = "starting"
@@ -24,19 +24,19 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a running job is. Spans in seconds; percent from 0 to 100, or None where the model tells none."""
+    """The progress of a job. `percent` is from 0 to 100, or None for a model without progress."""
 
     stage: Stage
     percent: int | None = None
     elapsed_seconds: int = 0
     usual_seconds: int | None = None
     queue_position: int | None = None
-    """The place in the line while it is queued: 1 is next."""
+    """The job's position in the queue: 1 is next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One kept picture: where its file is, and what a person who cannot see it should know."""
+    """One stored picture, with a description for users who cannot see the picture (`alt`)."""
 
     sha256: str
     mime: str
@@ -44,13 +44,13 @@ class Picture:
     height: int
     alt: str
     name: str
-    """A file name to show and to download as, such as `lighthouse-at-dusk-1.png`."""
+    """The file name for display and download, such as `lighthouse-at-dusk-1.png`."""
     is_flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """One next step. `action` names it in `dispatch.presses`; job and n (1-based picture) say what it acts on."""
+    """A button for a next step. `action` is a key of `dispatch.button_actions`; `n` counts the pictures from 1."""
 
     action: str
     label: str
@@ -60,7 +60,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A file of words that comes with a message, such as `quota-2026-11.csv`: platforms attach it."""
+    """A text file attached to a message, such as `quota-2026-11.csv`."""
 
     name: str
     mime: str
@@ -69,7 +69,7 @@ class TextFile:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One message: text (Markdown), pictures, progress, a line of facts under them, buttons, and files of words."""
+    """One message. `text` is Markdown; `note` is a line of facts under text and pictures."""
 
     text: str = ""
     pictures: tuple[Picture, ...] = ()
@@ -80,9 +80,9 @@ class Reply:
     is_private: bool = False
     files: tuple[TextFile, ...] = ()
     is_visual: bool = False
-    """Whether pictures are what it comes to: some platforms need another kind of message for them from the start."""
+    """Whether the job will deliver pictures: some platforms need another kind of message for pictures."""
     request_summary: str = ""
-    """Who asked for it, and what: for platforms where others do not see a command that somebody typed."""
+    """Requester and prompt, for platforms that hide a typed command from the other users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class MessageRef:
     id: str
     """The platform's id of the message; the destination's nonce while `unposted_for` is set."""
     token: str = ""
-    """An interaction token while it lives; a secret, erased when it expires."""
+    """The interaction token, a secret: erased when the token expires."""
     token_expires_at: datetime | None = None
     unposted_for: Recipient | None = None
     """Set until the first text arrives, where a platform creates a streamed message together with its first text."""

@@ -1,4 +1,4 @@
-"""What was read a moment ago, so that not every ask reads it again: limits, refused words, learnt times."""
+"""A cache of values with a time to live, for limits, refused words and measured times that each request needs."""
 
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -12,7 +12,7 @@ MAX_ENTRIES = 10_000
 
 
 class TtlCache(Generic[K, V]):
-    """Values by key, each believed for `seconds`. What another process changes is noticed after that at the latest."""
+    """Values by key, each valid for `ttl_seconds`: the longest delay until a change by another process is seen."""
 
     def __init__(self, clock: Clock, ttl_seconds: float) -> None:
         self._clock = clock
@@ -21,7 +21,7 @@ class TtlCache(Generic[K, V]):
         self._changes = 0
 
     async def get(self, key: K, load: Callable[[], Awaitable[V]]) -> V:
-        """The value of a key, read anew when it is too old."""
+        """Return the value of a key, loaded again if the cached value is too old."""
         now = self._clock.monotonic()
         read_at, *values = self._entries.get(key, (float("-inf"),))
         if values and now - read_at < self._ttl_seconds:
@@ -30,16 +30,17 @@ class TtlCache(Generic[K, V]):
             self._entries.clear()
         changes = self._changes
         value = await load()
-        if changes == self._changes:  # else somebody here changed something meanwhile, and this may be as it was before
+        # An invalidation during the load may have come after the read: storing the value would bring old data back.
+        if changes == self._changes:
             self._entries[key] = (now, value)
         return value
 
     def invalidate(self, key: K) -> None:
-        """Read it again next time: somebody here changed it."""
+        """Forget the value of a key that this process changed."""
         self._changes += 1
         self._entries.pop(key, None)
 
     def clear(self) -> None:
-        """Read everything again next time."""
+        """Forget all values."""
         self._changes += 1
         self._entries.clear()
