@@ -6,6 +6,7 @@ stamp and start at once, offline too. It needs Python 3.11 with pip 22.3 and tou
     python3 run.py demo            try everything here, without a token (Windows: py run.py demo)
     python3 run.py test            install the test packages and run the suite; options go to pytest
     python3 run.py doctor          or another verb of `python -m bot`
+    python3 run.py generate        write README's command tables and slack-manifest.yaml from the menu of commands
     python3 run.py lock            write the locks anew from pyproject.toml (--upgrade: newest versions); needs uv
     python3 run.py --clean [verb]  remove .venv first
 """
@@ -46,6 +47,8 @@ def main(arguments: list[str]) -> None:
         write_locks(options)
     elif verb == "test":
         start(TEST_LOCK, ["-m", "pytest", *options])
+    elif verb == "generate":
+        start(BOT_LOCK, ["-m", "tests.generated_files"])
     elif verb.startswith("-"):
         print(__doc__)
     else:

@@ -13,6 +13,7 @@ import pytest
 from bot.commands import MENU
 from bot.core.people import Rank
 from bot.settings import SECRET_FIELDS, Settings
+from tests.generated_files import GENERATED_FILES, write_generated_files
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "bot").rglob("*.py"))
@@ -178,7 +179,7 @@ WHO_MAY = {Rank.USER: "", Rank.MODERATOR: " (moderators)", Rank.OWNER: " (owner)
 
 
 def test_the_readme_lists_the_menu() -> None:
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- menu:")[2]
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- commands of")[2]
     listed = re.findall(r"^\| `/([\w ]+)` (.*?) \| (.*?) \|$", table, re.MULTILINE)
 
     assert listed == [
@@ -191,8 +192,24 @@ def test_the_readme_lists_the_menu() -> None:
     ]
 
 
-def test_each_command_has_its_file_and_its_dialogue() -> None:
-    dialogues = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+@pytest.mark.parametrize("name", GENERATED_FILES)
+def test_files_generated_from_the_menu_are_up_to_date(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
 
-    for form in MENU:
-        assert f'"/{form.declaration.name}' in dialogues or f"/{form.declaration.name} " in dialogues
+    assert text == GENERATED_FILES[name](text), f"{name} differs from the menu. Run: python3 run.py generate"
+
+
+def test_generate_writes_rows_of_new_commands_and_removes_rows_of_old_ones(tmp_path: Path) -> None:
+    for name in GENERATED_FILES:
+        shutil.copy(ROOT / name, tmp_path)
+    readme = tmp_path / "README.md"
+    stale = re.sub(r"\| `/(imagine|quota show)`", r"| `/old \1`", readme.read_text(encoding="utf-8"))
+    readme.write_text(stale, encoding="utf-8")
+    (tmp_path / "slack-manifest.yaml").write_text("old: true\n", encoding="utf-8")
+
+    assert set(write_generated_files(tmp_path)) == set(GENERATED_FILES)
+
+    assert {name: (tmp_path / name).read_bytes() for name in GENERATED_FILES} == {
+        name: (ROOT / name).read_bytes() for name in GENERATED_FILES
+    }
+    assert write_generated_files(tmp_path) == []

@@ -100,14 +100,21 @@ def test_what_discord_adds_is_no_difference_and_a_change_is() -> None:
 
 
 @pytest.mark.parametrize("form", MENU, ids=lambda form: form.declaration.name)
-def test_each_entry_of_the_menu_is_translated(form: type[Command]) -> None:
+def test_translations_are_in_known_languages_and_fit_a_description(form: type[Command]) -> None:
     declaration = form.declaration
 
-    texts = {declaration.name: get_localizations(declaration.name)}
-    texts |= {one.name: get_localizations(declaration.name, one.name) for one in declaration.options}
+    texts = [get_localizations(declaration.name)]
+    texts += [get_localizations(declaration.name, option.name) for option in declaration.options]
 
-    assert {name: set(text) for name, text in texts.items()} == dict.fromkeys(texts, LANGUAGES)
-    assert all(len(text) <= 100 for translated in texts.values() for text in translated.values())
+    assert {language for text in texts for language in text} <= LANGUAGES
+    assert all(0 < len(text) <= 100 for translated in texts for text in translated.values())
+
+
+def test_a_command_without_translations_is_registered_in_english() -> None:
+    (shelf,) = build_application_commands([ShelfAdd], allow_user_installs=False)
+
+    assert "description_localizations" not in shelf["options"][0]
+    assert shelf["options"][0]["description"] == "Put something on the shelf."
 
 
 async def test_discord_is_told_the_commands_once(town: Town) -> None:

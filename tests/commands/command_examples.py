@@ -1,0 +1,77 @@
+"""The smallest valid input of each command in the menu, for the tests that run every command.
+
+An example is derived from the command's required options. A command that needs more has an entry in `EXAMPLES`.
+`ANA`, `GOLD` and `STUDIO` stand for a person, a role and a channel; each platform's test replaces them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue
+
+ANA, GOLD, STUDIO = "@ana", "@gold", "#studio"
+
+Options = Mapping[str, OptionValue]
+
+_VALUES: Mapping[OptionKind, OptionValue] = {
+    OptionKind.TEXT: "a fox",
+    OptionKind.INTEGER: 5,
+    OptionKind.NUMBER: 5.0,
+    OptionKind.FLAG: True,
+    OptionKind.PERSON: ANA,
+    OptionKind.ROLE: GOLD,
+    OptionKind.CHANNEL: STUDIO,
+}
+
+
+@dataclass(frozen=True)
+class CommandExample:
+    """Options of one command, and the commands that must run before it: `(name, options)` in order."""
+
+    options: Options = field(default_factory=dict)
+    before: tuple[tuple[str, Options], ...] = ()
+    needs_running_job: bool = False
+
+
+# Options beyond the required ones, and preparations. Keep the owner's own channel open and "a fox" allowed: the
+# platforms' tests run the whole menu in one workspace.
+EXAMPLES: Mapping[str, CommandExample] = {
+    "cancel": CommandExample(needs_running_job=True),
+    "pause": CommandExample({"what": "sdxl"}),
+    "quota take": CommandExample(before=(("quota grant", {"user": ANA, "credits": 5.0}),)),
+    "quota set": CommandExample({"day": 5.0}),
+    "quota role set": CommandExample({"day": 5.0}),
+    "quota role show": CommandExample(before=(("quota role set", {"role": GOLD, "day": 5.0}),)),
+    "quota role clear": CommandExample(before=(("quota role set", {"role": GOLD, "day": 5.0}),)),
+    "quota channel set": CommandExample({"channel": STUDIO, "models": "sdxl"}),
+    "quota channel clear": CommandExample(
+        {"channel": STUDIO}, before=(("quota channel set", {"channel": STUDIO, "models": "sdxl"}),)
+    ),
+    "settings channel": CommandExample({"allowed": False}),
+    "settings chat": CommandExample({"join": "starter"}),
+    "settings pictures": CommandExample({"reuse": False}),
+    "settings general": CommandExample({"keep_days": 5}),
+    "unblock": CommandExample(before=(("block", {"user": ANA}),)),
+    "words add": CommandExample({"word": "badger"}),
+    "words remove": CommandExample({"word": "hedgehog"}, before=(("words add", {"word": "hedgehog"}),)),
+}
+
+
+def get_example(declaration: Declaration) -> CommandExample:
+    """Return the example of a command: its required options except files, with `EXAMPLES` over them."""
+    required = {
+        option.name: _pick_value(option)
+        for option in declaration.options
+        if option.is_required and option.kind is not OptionKind.FILE
+    }
+    special = EXAMPLES.get(declaration.name, CommandExample())
+    return replace(special, options={**required, **special.options})
+
+
+def list_required_files(declaration: Declaration) -> list[str]:
+    """Return the names of the options that need a picture."""
+    return [option.name for option in declaration.options if option.is_required and option.kind is OptionKind.FILE]
+
+
+def _pick_value(option: Option) -> OptionValue:
+    return option.choices[0] if option.choices else _VALUES[option.kind]
