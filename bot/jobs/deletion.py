@@ -1,13 +1,16 @@
-"""Forgetting jobs: words, messages and files go, amounts stay. What retention and a person's own wish share."""
+"""Deletes jobs and persons: words, messages and files go; amounts of money stay.
+
+Retention deletes old jobs, the Delete button deletes one job, and `/privacy delete` deletes everything of a person.
+"""
 
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
+from bot.core.background_tasks import BackgroundTasks
 from bot.core.invocations import PendingAction
 from bot.core.jobs import Job
 from bot.core.people import PersonKey, User
@@ -16,84 +19,77 @@ from bot.core.platform_syntax import get_platform_syntax
 from bot.core.replies import MessageRef, TextFile
 from bot.jobs.work import JobServices
 
-if TYPE_CHECKING:
-    from bot.jobs.jobs import Jobs
-
+log = logging.getLogger(__name__)
 
 BATCH_SIZE = 100
-"""Jobs forgotten in one transaction: others write in between."""
+"""Jobs erased in one transaction: users' requests are written in between."""
+
+DELETION_KIND = "erasure"
+DELETION_DEADLINE = timedelta(days=365)
+
+REPLY_TIMEOUT_SECONDS = 10.0
+"""The reply to `/privacy delete` waits this long for the deletion; a longer deletion goes on in the background."""
+
+DELETION_CHECK_SECONDS = 0.5
+
+# Running jobs are cancelled first and take a moment to end. After a minute the hourly sweep takes over.
+_MAX_DELETION_CHECKS = 120
 
 
 async def forget_jobs(services: JobServices, jobs: Sequence[Job]) -> None:
-    """Take the words out of these jobs, then delete the files that nothing shows or needs any more.
-
-    Rows go first: a crash in between leaves a file that retention finds by its age.
-    """
+    """Erase the words of finished jobs, then delete the files that no other job shows or needs."""
     if not jobs:
         return
+    # Rows first: a crash before the files are removed leaves files that retention finds by their age.
     async with services.database.write() as tx:
         unused = await tx.erasure.erase_jobs(jobs, services.clock.now())
     for sha256 in unused:
         await services.media.remove(sha256)
 
 
-# MERGED Taking a job's messages away, with its words and the files that nothing else shows. What it cost stays.
-# MERGED Jobs that reuse a result share its run: outputs are deleted with the last of these jobs.
-
-
 async def delete_job(services: JobServices, job: Job, shown_in: MessageRef) -> None:
-    """Delete its own messages and `shown_in`, which may be a copy of them, as `/show` makes.
+    """Delete a job's messages, words and files, and the message `shown_in`, which may be a copy made by `/show`.
 
-    Messages go first: a crash in between leaves files that nobody sees, and not a message without its pictures.
+    Jobs that reuse a result share its prediction: the outputs are deleted with the last of these jobs.
     """
+    # Messages first: a crash after this leaves files without a message, never a message without its pictures.
     async with services.database.read() as tx:
         messages = await tx.messages.list_messages(job.id)
     for ref in (*(message.ref for message in messages), shown_in):
         with suppress(MessageLost):
             await services.platforms[ref.platform].delete(ref)
     async with services.database.write() as tx:
-        now = await tx.jobs.get(job.id)
-        # What still runs has made nothing yet, and its row says what it runs with.
-        is_over = now is not None and now.notified_at is not None
-        unused = await tx.erasure.erase_jobs([now], services.clock.now()) if now is not None and is_over else set()
+        latest = await tx.jobs.get(job.id)
+        # A running job has no outputs yet, and its worker still reads the inputs from the row.
+        is_over = latest is not None and latest.notified_at is not None
+        unused = await tx.erasure.erase_jobs([latest], services.clock.now()) if latest and is_over else set()
     for sha256 in unused:
         await services.media.remove(sha256)
 
 
-# MERGED A person's own data: all of it as a file, or gone.
-# MERGED Somebody is known by one platform's id of them, in every workspace of that platform; on Slack in that one
-# MERGED team, whose
-# MERGED ids are its own. Ids of different platforms are never taken for the same person: nobody could prove it, and
-# MERGED a wrong
-# MERGED guess would show or delete somebody else's data. Whoever uses two platforms asks on both.
-
-log = logging.getLogger(__name__)
-
-DELETION_KIND = "erasure"
-DELETION_DEADLINE = timedelta(days=365)
-PATIENCE_SECONDS = 10.0
-"""How long the answer waits for a deletion to be done; a longer one goes on behind it."""
-DELETION_CHECK_SECONDS = 0.5
-_MAX_DELETION_CHECKS = 120
-"""How often a deletion looks whether the last jobs are over; after that the hourly sweep goes on with it."""
-
-
 def person_from_user(user: User) -> PersonKey:
-    """Somebody as their platform knows them everywhere."""
+    """Return the key of a person: one platform id in all workspaces, or on Slack in the one team that issued the id.
+
+    Ids of different platforms never count as one person. A wrong match would show or delete a stranger's data, so a
+    user of two platforms asks on both.
+    """
     is_worldwide = get_platform_syntax(user.platform).has_global_user_ids
     return PersonKey(user.platform, "" if is_worldwide else user.workspace, user.id)
 
 
 class PersonalData:
-    """Exports and deletes. A deletion that was begun is finished, whatever happens: a row says so until it is done."""
+    """Exports and deletes the data of persons. A row marks each deletion until it is done, also across restarts.
 
-    def __init__(self, services: JobServices, jobs: "Jobs") -> None:
+    `cancel` stops a job on behalf of a user (`Jobs.cancel`).
+    """
+
+    def __init__(self, services: JobServices, cancel: Callable[[Job, User], Awaitable[bool]]) -> None:
         self._services = services
-        self._jobs = jobs
-        self._running: set[asyncio.Task[None]] = set()
+        self._cancel = cancel
+        self._deletions = BackgroundTasks("erasure")
 
     async def export(self, person: PersonKey) -> TextFile:
-        """All rows about a person, as JSON."""
+        """Return all rows about a person as a JSON file."""
         now = self._services.clock.now()
         async with self._services.database.read() as tx:
             rows = await tx.erasure.export_person(person)
@@ -102,33 +98,30 @@ class PersonalData:
         return TextFile(f"easel-{person.platform}-{person.id}-{now:%Y-%m-%d}.json", "application/json", text)
 
     async def request_deletion(self, person: PersonKey, by: User) -> None:
-        """Write a deletion down: the next sweep does it, wherever the bot runs."""
+        """Store a deletion for the next sweep of whichever process runs the bot."""
         now = self._services.clock.now()
         async with self._services.database.write() as tx:
             await tx.pending.put(_build_request(person, now))
             await tx.audit.add(by.actor, "privacy.delete", {}, now)
 
     async def delete(self, person: PersonKey, by: User) -> bool:
-        """Begin to delete everything of a person; gives whether it is done already."""
+        """Start to delete everything of a person; return whether the deletion ended within `REPLY_TIMEOUT_SECONDS`."""
         await self.request_deletion(person, by)
-        task = asyncio.create_task(self._delete_until_done(person), name=f"erasure {person.platform}:{person.id}")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
-        return bool(done) and task.exception() is None and not await self._is_deletion_pending(person)
+        task = self._deletions.spawn(self._delete_until_done(person), f"{person.platform}:{person.id}")
+        await asyncio.wait([task], timeout=REPLY_TIMEOUT_SECONDS)
+        # The task of a failed deletion is done, but its row is pending: the next sweep tries again.
+        return not await self._is_deletion_pending(person)
 
     async def resume_deletions(self) -> None:
-        """Take up deletions that were begun and not finished."""
+        """Continue all stored deletions."""
         async with self._services.database.read() as tx:
-            wishes = await tx.pending.list_by_kind(DELETION_KIND)
-        for wish in wishes:
-            await self._erase(PersonKey(wish.platform, wish.workspace, wish.user))
+            requests = await tx.pending.list_by_kind(DELETION_KIND)
+        for request in requests:
+            await self._erase(PersonKey(request.platform, request.workspace, request.user))
 
     async def stop(self) -> None:
-        """What is not done yet is done after the next start."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """Cancel running deletions. Their rows stay, and the next start resumes them."""
+        await self._deletions.cancel()
 
     async def _delete_until_done(self, person: PersonKey) -> None:
         for _ in range(_MAX_DELETION_CHECKS):
@@ -137,18 +130,19 @@ class PersonalData:
             await self._services.clock.sleep(DELETION_CHECK_SECONDS)
 
     async def _erase(self, person: PersonKey) -> bool:
-        """Stop what runs, and forget what is over. True when nothing is left."""
+        """Cancel a person's open jobs and erase the rest; return whether the person is erased completely."""
         async with self._services.database.read() as tx:
-            waiting = await tx.erasure.list_open_jobs(person)
-        for job in waiting:
-            await self._jobs.cancel(job, job.user)
+            open_jobs = await tx.erasure.list_open_jobs(person)
+        for job in open_jobs:
+            await self._cancel(job, job.user)
         await self._forget_jobs(person)
-        if waiting:
+        if open_jobs:
             return False
         await self._clear_page(person)
         async with self._services.database.write() as tx:
+            # A job may have started or ended since: look again inside the transaction that erases the person.
             if await tx.erasure.list_open_jobs(person) or await tx.erasure.list_jobs(person, 1):
-                return False  # asked or ended in between
+                return False
             await tx.erasure.erase_person(person)
             await tx.pending.remove(_get_request_id(person))
         log.info("person.forgotten", extra={"platform": person.platform})
@@ -165,7 +159,6 @@ class PersonalData:
                 return
 
     async def _delete_messages(self, job: Job) -> None:
-        """Delete what was posted for a job, as far as it can still be reached."""
         async with self._services.database.read() as tx:
             messages = await tx.messages.list_messages(job.id)
         for message in messages:
@@ -179,6 +172,7 @@ class PersonalData:
             await self._delete_message(MessageRef(person.platform, "", channel, "", message))
 
     async def _delete_message(self, ref: MessageRef) -> None:
+        """Delete a message as far as its platform allows; messages of a platform that is not configured stay."""
         platform = self._services.platforms.get(ref.platform)
         if platform is None:
             return

@@ -84,7 +84,7 @@ def test_a_deletion_may_be_done_at_once(capsys: pytest.CaptureFixture[str]) -> N
 def test_what_still_runs_is_left_to_the_bot(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.jobs.deletion.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("bot.jobs.deletion.REPLY_TIMEOUT_SECONDS", 0.1)
     asyncio.run(ask(JobState.QUEUED))
 
     assert main(["privacy", "delete", "web:mia", "--now"]) == 0

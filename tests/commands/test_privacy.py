@@ -130,7 +130,7 @@ async def test_it_is_gone_in_every_workspace_of_that_platform(bench: Bench) -> N
 
 
 async def test_what_runs_is_stopped_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.jobs.deletion.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("bot.jobs.deletion.REPLY_TIMEOUT_SECONDS", 0.1)
     bench.backend.will(hangs_after=0)
     await bench.say(f"/imagine {SECRET}")
 

@@ -9,7 +9,7 @@ from bot.core.money import Entry
 from bot.core.people import Rank, User
 from bot.credits.pricing import CreditFormatter
 from bot.dispatch.dispatcher import Dispatcher
-from bot.jobs.history import JobHistory
+from bot.jobs.jobs import JobHistory
 from bot.platforms.web.auth import NAME, NO_STORE, REQUEST_USER, WORKSPACE
 
 

@@ -1,0 +1,233 @@
+"""Accepts requests: checks and prices a request, and commits it as a job together with its hold on the user's credits.
+
+A job that is committed is owed: from then on the runner and recovery bring it to its end, whatever happens.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bot.conversations.conversations import Question
+from bot.core.backend import InputFile
+from bot.core.errors import (
+    AlreadyRunning,
+    BackendDown,
+    ConfirmationRequired,
+    DuplicatePress,
+    DuplicateRequest,
+    InsufficientFunds,
+    JobNotFound,
+    RequestRefused,
+    UserError,
+)
+from bot.core.ids import new_id
+from bot.core.invocations import Invocation
+from bot.core.jobs import Job, JobState, PostedMessage
+from bot.core.json import JSON
+from bot.core.models import Model
+from bot.core.money import Estimate
+from bot.credits.pricing import estimate_cost
+from bot.jobs.reuse import apply_kept_result, reuse_key
+from bot.jobs.submitting import encode_inputs
+from bot.jobs.work import JobServices
+from bot.moderation.moderation import Moderation
+from bot.storage.database import Transaction
+
+MAX_SEED = 2**31 - 1
+
+Options = Mapping[str, JSON | InputFile]
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedJob:
+    """A job that a request has. A repeated request (`is_new` false) gets the job of the first."""
+
+    job: Job
+    messages: tuple[PostedMessage, ...] = ()
+    """Messages that the platform posted already and that wait for this job's reply."""
+    is_new: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Turns invocations into committed jobs, owned by `worker`, this process."""
+
+    services: JobServices
+    moderation: Moderation
+    worker: str
+
+    async def accept(
+        self, invocation: Invocation, model: Model, options: Options, stored_options: Options, question: Question | None
+    ) -> AcceptedJob:
+        """Return the job of a request. Raise a `UserError`, and then nothing is stored or held; see `Jobs.start`."""
+        inputs = self.services.catalogue.build_inputs(model, _add_seed(model, options))
+        estimate = estimate_cost(model, inputs, await self.services.usual_times.get_seconds(model))
+        if (existing := await self._check_backend(model, invocation.request_key)) is not None:
+            return AcceptedJob(existing, is_new=False)
+        job = self._build_job(invocation, model, encode_inputs(stored_options), encode_inputs(inputs), estimate)
+        await self._require_confirmation(invocation, job, model, stored_options)
+        job = replace(job, reuse_key=reuse_key(job, model, options))
+        ref = invocation.placeholder
+        messages = (PostedMessage(job.id, 0, ref),) if ref is not None else ()
+        try:
+            job = await self._commit(job, model, _collect_text(stored_options), question, messages)
+        except DuplicateRequest:
+            return AcceptedJob(await self._get_existing_job(job.request_key), is_new=False)
+        except DuplicatePress as error:
+            raise AlreadyRunning("I am on it: that button was pressed a moment ago.") from error
+        except InsufficientFunds as error:
+            await suggest_cheaper_model(error, self, job, model, options)
+            raise
+        return AcceptedJob(job, messages)
+
+    async def may_run(self, job: Job, model: Model) -> bool:
+        """Return whether a user may use a model in a channel; user and channel are those of `job`."""
+        try:
+            async with self.services.database.read() as tx:
+                await self.moderation.check_request(tx, job.user, job.channel, model, "")
+        except RequestRefused:
+            return False
+        return await self.services.credits.is_model_allowed(job.user, job.channel, model.key)
+
+    async def _check_backend(self, model: Model, request_key: str) -> Job | None:
+        """Raise `BackendDown` while the model's backend is away; return the job of a request accepted before."""
+        try:
+            self.services.backends[model.backend].admit()
+        except BackendDown:
+            async with self.services.database.read() as tx:
+                existing = await tx.jobs.get_by_request_key(request_key)
+            if existing is None:
+                raise
+            return existing
+        return None
+
+    async def _require_confirmation(self, invocation: Invocation, job: Job, model: Model, options: Options) -> None:
+        """Raise `ConfirmationRequired` if the maximum cost exceeds the workspace's threshold and was not confirmed."""
+        user, credits_ = invocation.user, self.services.credits
+        settings = await self.moderation.get_settings(user.platform, user.workspace)
+        threshold_micros = credits_.formatter.to_micros(settings.confirm_above_credits)
+        if not threshold_micros or job.max_micros <= max(threshold_micros, invocation.confirmed_micros):
+            return
+        # Run moderation and balance checks first, so that no user confirms a job that would be rejected.
+        async with self.services.database.read() as tx:
+            await self.moderation.check_request(tx, user, invocation.channel, model, _collect_text(options))
+            if not await credits_.has_room(tx, job, model):
+                return  # the hold raises the error that names the missing credits and a cheaper model
+        price = credits_.formatter.format_estimate(Estimate(job.estimate_micros, job.max_micros))
+        files = {name: value.sha256 for name, value in options.items() if isinstance(value, InputFile)}
+        raise ConfirmationRequired(
+            f"This costs {price} with {model.title}. Go ahead?", price_micros=job.max_micros, files=files
+        )
+
+    def _build_job(
+        self,
+        invocation: Invocation,
+        model: Model,
+        options: dict[str, JSON],
+        inputs: dict[str, JSON],
+        estimate: Estimate,
+    ) -> Job:
+        now = self.services.clock.now()
+        return Job(
+            id=new_id(),
+            request_key=invocation.request_key,
+            user=invocation.user,
+            channel=invocation.channel,
+            command=invocation.command,
+            model=model.key,
+            backend=model.backend,
+            options=options,
+            inputs=inputs,
+            state=JobState.ACCEPTED,
+            owner=self.worker,
+            epoch=0,
+            created_at=now,
+            updated_at=now,
+            press_key=invocation.press_key,
+            parent_job=invocation.parent_job,
+            is_private=invocation.is_private,
+            estimate_micros=estimate.expected_micros,
+            max_micros=estimate.max_micros,
+        )
+
+    async def _commit(
+        self, job: Job, model: Model, text: str, question: Question | None, messages: tuple[PostedMessage, ...]
+    ) -> Job:
+        """Store the job, its messages and its hold in one transaction, so that each open job has exactly one hold."""
+        settings = await self.moderation.get_settings(job.user.platform, job.channel.workspace)
+        async with self.services.database.write() as tx:
+            await self.moderation.check_request(tx, job.user, job.channel, model, text)
+            limits = await self.services.credits.policies.get_limits(tx, job.user)
+            job = await self._insert(tx, replace(job, weight=limits.weight), question, may_reuse=settings.reuse)
+            for message in messages:
+                await tx.messages.put(message)
+            await self.services.credits.hold(tx, job, model)
+        return job
+
+    async def _insert(self, tx: Transaction, job: Job, question: Question | None, *, may_reuse: bool) -> Job:
+        if question is None:
+            job = await apply_kept_result(tx, job, self._is_kept) if may_reuse else job
+            await tx.jobs.add(job)
+            return job
+        # Two users may open a conversation at once: the second question joins the conversation of the first.
+        conversation = await tx.conversations.get_or_create(question.conversation)
+        job = replace(job, conversation=conversation.id, options={**job.options, "answers": question.parent_turn})
+        await tx.jobs.add(job)
+        for turn in question.earlier_turns if conversation.id == question.conversation.id else ():
+            await tx.conversations.add_turn(turn)
+        if question.turn is not None:
+            await tx.conversations.add_turn(replace(question.turn, conversation=conversation.id, job=job.id))
+        return job
+
+    def _is_kept(self, sha256: str) -> bool:
+        return self.services.media.find_path(sha256) is not None
+
+    async def _get_existing_job(self, request_key: str) -> Job:
+        async with self.services.database.read() as tx:
+            job = await tx.jobs.get_by_request_key(request_key)
+        if job is None:
+            raise JobNotFound("That was asked before, and is not kept any more. Please ask again.")
+        return job
+
+
+async def suggest_cheaper_model(
+    error: InsufficientFunds, acceptance: Acceptance, job: Job, model: Model, options: Options
+) -> None:
+    """Add to the error the most expensive model of the same task that the user may use and can afford."""
+    services = acceptance.services
+    affordable: list[tuple[int, Model]] = []
+    for other in services.catalogue.list_for_task(model.task):
+        if other.is_adult or other.key == model.key:
+            continue
+        price = await _estimate_max_micros(services, other, options)
+        if price is not None and price <= error.available_micros and await acceptance.may_run(job, other):
+            affordable.append((price, other))
+    if affordable:
+        price, best = max(affordable, key=lambda offer: offer[0])
+        error.suggest(
+            f"{best.title} (`{best.key}`) would do: {services.credits.formatter.format(price)} credits at most."
+        )
+
+
+async def _estimate_max_micros(services: JobServices, model: Model, options: Options) -> int | None:
+    """Return the amount that a job with these options would hold; None if the model does not take the options."""
+    try:
+        inputs = services.catalogue.build_inputs(model, options)
+    except UserError:
+        return None
+    return estimate_cost(model, inputs, await services.usual_times.get_seconds(model)).max_micros
+
+
+def _collect_text(options: Options) -> str:
+    """Return all text of a user's options for the word check, also system prompts and negative prompts.
+
+    The model's name is left out: the bot fills in the name if the user gave none.
+    """
+    return "\n".join(value for name, value in options.items() if isinstance(value, str) and name != "model")
+
+
+def _add_seed(model: Model, options: Options) -> Options:
+    """Add a random seed if the model takes a seed and the user gave none, so that a picture can be made again."""
+    if "seed" not in model.inputs or options.get("seed") is not None:
+        return options
+    return {**options, "seed": secrets.randbelow(MAX_SEED)}
