@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bot.core.fair_queue import FairQueue, PacedQueue, QueueEntry
-from tests.fakes.clock import ManualClock, settle
+from tests.fakes.clock import ManualClock
+from tests.fakes.event_loop import settle
 
 PEOPLE = ("ana", "ben", "cleo", "dora")
 
