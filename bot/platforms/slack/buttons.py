@@ -1,13 +1,16 @@
-"""Buttons, and the forms that some of them open. A button says its job: any process can answer it, for ever."""
+"""Handles presses of buttons, and submissions of the forms that some buttons open.
+
+A button carries its job's id, so any process can handle a press at any time.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from bot.core.jobs import OPEN_STATES, Job
 from bot.core.people import User
-from bot.core.replies import Button, Reply
+from bot.core.replies import Reply
 from bot.dispatch.button_actions import FORM_ACTIONS, ButtonPress
-from bot.dispatch.confirmation import CONFIRMATION_ACTIONS as ANSWERS
+from bot.dispatch.confirmation import CONFIRMATION_ACTIONS
 from bot.dispatch.parsing import find_command
 from bot.platforms.slack.commands import SlackCommands
 from bot.platforms.slack.ephemeral import ReplyTarget
@@ -21,24 +24,29 @@ from bot.storage.database import Database
 
 Body = Mapping[str, Any]
 
-_JOBS_LOOKED_AT = 50
-_FORM_SECONDS = 1.0
+_MAX_RECENT_JOBS = 50
+_FORM_PATIENCE_SECONDS = 1.0
 
 
 class SlackButtons:
-    """What happens when somebody presses something."""
+    """Handles block actions and submitted button forms."""
 
     def __init__(
-        self, asking: SlackReplies, commands: SlackCommands, people: SlackUsers, files: SlackFiles, database: Database
+        self,
+        replies: SlackReplies,
+        commands: SlackCommands,
+        users: SlackUsers,
+        files: SlackFiles,
+        database: Database,
     ) -> None:
-        self._asking = asking
+        self._replies = replies
         self._commands = commands
-        self._people = people
+        self._users = users
         self._files = files
         self._database = database
 
     async def handle_press(self, body: Body, team: str) -> None:
-        """A button on a message."""
+        """Handle a payload of type `block_actions`."""
         button = parse_button(body["actions"][0])
         if button is None:
             return
@@ -46,80 +54,80 @@ class SlackButtons:
         channel = str((body.get("channel") or {}).get("id") or container.get("channel_id") or "")
         ts = str(container.get("message_ts") or message.get("ts") or "")
         thread = find_thread(message) or str(container.get("thread_ts") or "").replace(ts, "")
-        aside = self._asking.platform.ephemeral_replies.create_target(body, team, channel, thread)
+        target = self._replies.platform.ephemeral_replies.create_target(body, team, channel, thread)
         if button.action == "cancel" and not button.job:
-            if not await self.cancel_thread_jobs(
-                team, channel, ts, str(body["user"]["id"]), str(body["trigger_id"]), aside
-            ):
-                await self._asking.report_nothing_running(aside, message)
+            # The Stop button of a thread root: the jobs run in the thread below the pressed message.
+            user_id, request_id = str(body["user"]["id"]), str(body["trigger_id"])
+            if not await self.cancel_thread_jobs(team, channel, ts, user_id, request_id, target):
+                await self._replies.report_nothing_running(target, message)
             return
         origin = SlackFormOrigin("", channel, thread, button.action, button.job, button.n, ts)
-        # A form has three seconds to open; what is sent with it is checked in full then.
-        user = await self._user(body, team, patience=_FORM_SECONDS if button.action in FORM_ACTIONS else None)
-        await self._press(body, user, origin, aside)
+        # A modal must open within three seconds of the press; its submission checks the user's rank in full.
+        timeout_seconds = _FORM_PATIENCE_SECONDS if button.action in FORM_ACTIONS else None
+        user = await self._get_user(body, team, timeout_seconds)
+        await self._press(body, user, origin, target)
 
     async def handle_submission(self, body: Body, team: str, origin: SlackFormOrigin) -> None:
-        """A form that a button opened, filled in."""
-        user = await self._user(body, team)
-        aside = ReplyTarget(team, origin.channel, user.id, origin.thread)
-        press = _press(body, user, team, origin)
-        self._asking.platform.ephemeral_replies.remember(press.request_key, aside)
+        """Handle the submission of a form that a button opened."""
+        user = await self._get_user(body, team)
+        target = ReplyTarget(team, origin.channel, user.id, origin.thread)
+        press = _create_press(body, user, team, origin)
+        self._replies.platform.ephemeral_replies.remember(press.request_key, target)
         files = read_files(body["view"], self._files, team)
-        dispatcher = self._asking.dispatcher
+        dispatcher = self._replies.dispatcher
         values = read_values(body["view"], find_command(dispatcher.services.menu, origin.command).declaration)
         reply = await dispatcher.submit_form(press, values, files)
-        await self._asking.show(reply, aside, user, press.channel, press.request_key)
+        await self._replies.show(reply, target, user, press.channel, press.request_key)
 
     async def cancel_thread_jobs(
-        self, team: str, channel: str, thread: str, user: str, key: str, aside: ReplyTarget | None = None
+        self, team: str, channel: str, thread: str, user_id: str, request_id: str, target: ReplyTarget | None = None
     ) -> bool:
-        """Stop what runs in a thread; gives whether anything did."""
-        jobs = await self._open_jobs(team, channel, thread)
-        who = await self._people.get_user(team, user)
-        aside = aside or ReplyTarget(team, channel, user, thread)
+        """Cancel the open jobs of a thread; return whether there were any."""
+        jobs = await self._list_open_jobs(team, channel, thread)
+        user = await self._users.get_user(team, user_id)
+        target = target or ReplyTarget(team, channel, user_id, thread)
+        place = create_channel(team, channel, thread)
         for n, job in enumerate(jobs):
-            place = create_channel(team, channel, thread)
-            press = ButtonPress(who, place, "cancel", job.id, 0, f"slack:{key}:{n}", thread)
-            await self._asking.show(
-                await self._asking.dispatcher.handle_press(press), aside, who, place, press.request_key
-            )
+            press = ButtonPress(user, place, "cancel", job.id, 0, f"slack:{request_id}:{n}", thread)
+            reply = await self._replies.dispatcher.handle_press(press)
+            await self._replies.show(reply, target, user, place, press.request_key)
         return bool(jobs)
 
-    async def _press(self, body: Body, user: User, origin: SlackFormOrigin, aside: ReplyTarget) -> None:
-        press = _press(body, user, aside.team, origin)
-        dispatcher = self._asking.dispatcher
+    async def _press(self, body: Body, user: User, origin: SlackFormOrigin, target: ReplyTarget) -> None:
+        press = _create_press(body, user, target.team, origin)
+        dispatcher = self._replies.dispatcher
         if press.action not in FORM_ACTIONS:
-            self._asking.platform.ephemeral_replies.remember(press.request_key, aside)
+            self._replies.platform.ephemeral_replies.remember(press.request_key, target)
             reply = await dispatcher.handle_press(press)
-            if press.action in ANSWERS and (body.get("container") or {}).get("is_ephemeral"):
-                await self._asking.platform.ephemeral_replies.delete_original(aside)
-            await self._asking.show(reply, aside, user, press.channel, press.request_key)
+            if press.action in CONFIRMATION_ACTIONS and (body.get("container") or {}).get("is_ephemeral"):
+                await self._replies.platform.ephemeral_replies.delete_original(target)
+            await self._replies.show(reply, target, user, press.channel, press.request_key)
             return
         draft = await dispatcher.open_form(press)
         if isinstance(draft, Reply):
-            await self._asking.show(draft, aside, user, press.channel, press.request_key)
+            await self._replies.show(draft, target, user, press.channel, press.request_key)
             return
         form = SlackFormOrigin(
             draft.declaration.name, origin.channel, origin.thread, origin.action, origin.job, origin.n, origin.message
         )
         await self._commands.open_form(
-            body, aside, draft.declaration, form, draft.values, title=draft.title, asks_for=draft.option_names
+            body, target, draft.declaration, form, draft.values, title=draft.title, option_names=draft.option_names
         )
 
-    async def _open_jobs(self, team: str, channel: str, thread: str) -> list[Job]:
+    async def _list_open_jobs(self, team: str, channel: str, thread: str) -> list[Job]:
         async with self._database.read() as tx:
-            jobs = await tx.jobs.list_recent_in_channel(NAME, team, channel, _JOBS_LOOKED_AT)
+            jobs = await tx.jobs.list_recent_in_channel(NAME, team, channel, _MAX_RECENT_JOBS)
         return [job for job in jobs if job.channel.thread == thread and job.state in OPEN_STATES]
 
-    async def _user(self, body: Body, team: str, patience: float | None = None) -> User:
-        told = body.get("user") or {}
-        home, name = str(told.get("team_id") or ""), str(told.get("name") or "")
-        return await self._people.get_user(team, str(told.get("id")), home=home, name=name, timeout_seconds=patience)
+    async def _get_user(self, body: Body, team: str, timeout_seconds: float | None = None) -> User:
+        user = body.get("user") or {}
+        home, name = str(user.get("team_id") or ""), str(user.get("name") or "")
+        return await self._users.get_user(
+            team, str(user.get("id")), home=home, name=name, timeout_seconds=timeout_seconds
+        )
 
 
-def _press(body: Body, user: User, team: str, origin: SlackFormOrigin) -> ButtonPress:
-    button = Button(origin.action, "", origin.job, origin.n)
+def _create_press(body: Body, user: User, team: str, origin: SlackFormOrigin) -> ButtonPress:
     channel = create_channel(team, origin.channel, origin.thread)
-    return ButtonPress(
-        user, channel, button.action, button.job, button.n, f"slack:{body['trigger_id']}", origin.message
-    )
+    request_key = f"slack:{body['trigger_id']}"
+    return ButtonPress(user, channel, origin.action, origin.job, origin.n, request_key, origin.message)

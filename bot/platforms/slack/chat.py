@@ -1,4 +1,4 @@
-"""What people say to the bot: a mention, a direct message, the next words in a thread it is in."""
+"""Handles messages to the bot: mentions, direct messages, and further messages in the bot's threads."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,23 +6,25 @@ from typing import Any
 from bot.core.errors import UserError
 from bot.core.invocations import EarlierMessage, TurnRole
 from bot.core.people import Channel, User
+from bot.core.recent_items import RecentItems
 from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation, parse_plain_text
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.ephemeral import ReplyTarget
+from bot.platforms.slack.errors import ignore_refusal
 from bot.platforms.slack.installations import NAME, SlackTeam, SlackTeams
 from bot.platforms.slack.mrkdwn import find_mentions, remove_mention, replace_mentions, unescape
-from bot.platforms.slack.recent_ids import RecentIds
 from bot.platforms.slack.replies import SlackReplies, create_channel
 from bot.platforms.slack.uploads import SlackFiles
 from bot.platforms.slack.users import SlackUsers
-from bot.platforms.slack.web_api import SlackWebApi, ignore_refusal
+from bot.platforms.slack.web_api import SlackWebApi
 
 Event = Mapping[str, Any]
 
 MAX_EARLIER_MESSAGES = 40
 PAGE_SIZE = 200
-_MOST_PAGES = 10
-_HEARD = (None, "", "file_share", "thread_broadcast")
+_MAX_PAGES = 10
+_MAX_MESSAGES = 20_000
+_USER_SUBTYPES = (None, "", "file_share", "thread_broadcast")
 _STOP_WORDS = frozenset({"stop", "cancel", "halt", "stopp", "arrête", "para"})
 SUGGESTED_PROMPTS = (
     {"title": "Draw something", "message": "imagine a watercolour fox in the snow"},
@@ -33,46 +35,48 @@ SUGGESTED_PROMPTS = (
 
 
 class SlackChat:
-    """Hears messages. Those of other apps, and those that are not for the bot, are left alone."""
+    """Answers messages to the bot. Messages of other apps and messages to other users get no answer."""
 
     def __init__(
         self,
-        asking: SlackReplies,
-        presses: SlackButtons,
-        calls: SlackWebApi,
+        replies: SlackReplies,
+        buttons: SlackButtons,
+        web_api: SlackWebApi,
         teams: SlackTeams,
-        people: SlackUsers,
+        users: SlackUsers,
         files: SlackFiles,
     ) -> None:
-        self._asking = asking
-        self._presses = presses
-        self._calls = calls
+        self._replies = replies
+        self._buttons = buttons
+        self._web_api = web_api
         self._teams = teams
-        self._people = people
+        self._users = users
         self._files = files
-        self._heard = RecentIds()
+        self._handled: RecentItems[tuple[str, str, str], None] = RecentItems(_MAX_MESSAGES)
 
     async def handle_message(self, event: Event, team: str, *, is_mention: bool) -> None:
-        """A message, or a mention. A mention in a channel comes as both, and is answered as a mention."""
-        known = await self._teams.get(team)
-        if known is None or not _is_of_a_person(event, known):
+        """Handle an event `message` or `app_mention`."""
+        installed = await self._teams.get(team)
+        if installed is None or not _is_from_user(event, installed):
             return
-        is_direct = event.get("channel_type") == "im" or str(event["channel"]).startswith("D")
-        names_bot = known.bot_user in find_mentions(str(event.get("text") or ""))
-        if not is_mention and names_bot and not is_direct:
+        channel, ts = str(event["channel"]), str(event["ts"])
+        is_direct = event.get("channel_type") == "im" or channel.startswith("D")
+        mentions = find_mentions(str(event.get("text") or ""))
+        # Slack sends a mention in a channel as `app_mention` and as `message`: the latter is left out.
+        if not is_mention and installed.bot_user in mentions and not is_direct:
             return
-        if not self._heard.is_new(f"{team} {event['channel']} {event['ts']}"):
-            return  # it comes as a mention and as a message, and over two sockets
-        place = create_channel(team, str(event["channel"]), str(event.get("thread_ts") or event["ts"]))
+        if not self._handled.add_if_new((team, channel, ts), None):
+            return
+        place = create_channel(team, channel, str(event.get("thread_ts") or ts))
         if is_mention or is_direct:
-            await self._answer(event, known, place, is_direct=is_direct)
-        elif event.get("thread_ts") and not find_mentions(str(event.get("text") or "")):
-            await self._go_on(event, known, place)
+            await self._answer(event, installed, place, is_direct=is_direct)
+        elif event.get("thread_ts") and not mentions:
+            await self._continue_conversation(event, installed, place)
 
     async def handle_home_opened(self, event: Event, team: str) -> None:
-        """Somebody opened the bot's own place: suggest what to say."""
+        """Suggest prompts to a user who opened the bot's messages."""
         if event.get("tab") == "messages":
-            call = self._calls.call(
+            call = self._web_api.call(
                 team,
                 "assistant.threads.setSuggestedPrompts",
                 channel_id=str(event["channel"]),
@@ -81,88 +85,92 @@ class SlackChat:
             await ignore_refusal(call)
 
     async def handle_stop(self, event: Event, team: str) -> None:
-        """Slack's own Stop."""
+        """Handle a press of Slack's own Stop button: an event `agent_session_stopped`."""
         channel, thread = str(event["channel"]), str(event.get("thread_ts") or "")
-        key = str(event.get("event_ts") or thread)
-        await self._presses.cancel_thread_jobs(team, channel, thread, str(event["user"]), key)
+        request_id = str(event.get("event_ts") or thread)
+        await self._buttons.cancel_thread_jobs(team, channel, thread, str(event["user"]), request_id)
 
-    async def _go_on(self, event: Event, known: SlackTeam, place: Channel) -> None:
-        """The next words of a conversation that is known, by somebody who may go on with it."""
-        services = self._asking.dispatcher.services
+    async def _continue_conversation(self, event: Event, installed: SlackTeam, place: Channel) -> None:
+        """Answer a message without a mention in a thread with a conversation, if its author may take part."""
+        services = self._replies.dispatcher.services
         conversation = await services.conversations.get_current(place)
         if conversation is None:
             return
-        user = await self._user(event, known.id)
-        settings = await services.moderation.get_settings(NAME, known.id)
+        user = await self._get_user(event, installed.id)
+        settings = await services.moderation.get_settings(NAME, installed.id)
         if may_continue_conversation(conversation, user, settings.join):
-            await self._answer(event, known, place, is_direct=False)
+            await self._answer(event, installed, place, is_direct=False)
 
-    async def _answer(self, event: Event, known: SlackTeam, place: Channel, *, is_direct: bool) -> None:
-        services = self._asking.dispatcher.services
-        if not is_direct and (await services.moderation.get_settings(NAME, known.id)).mention == "off":
+    async def _answer(self, event: Event, installed: SlackTeam, place: Channel, *, is_direct: bool) -> None:
+        services = self._replies.dispatcher.services
+        if not is_direct and (await services.moderation.get_settings(NAME, installed.id)).mention == "off":
             return
-        user = await self._user(event, known.id)
-        words = remove_mention(str(event.get("text") or ""), known.bot_user)
-        aside = ReplyTarget(known.id, place.id, user.id, place.thread)
-        is_stop = bool(event.get("thread_ts")) and words.lower().strip(".! ") in _STOP_WORDS
-        if is_stop and await self._presses.cancel_thread_jobs(
-            known.id, place.id, place.thread, user.id, str(event["ts"]), aside
+        user = await self._get_user(event, installed.id)
+        text = remove_mention(str(event.get("text") or ""), installed.bot_user)
+        target = ReplyTarget(installed.id, place.id, user.id, place.thread)
+        # A stop word is an ordinary message where nothing runs.
+        is_stop = bool(event.get("thread_ts")) and text.lower().strip(".! ") in _STOP_WORDS
+        if is_stop and await self._buttons.cancel_thread_jobs(
+            installed.id, place.id, place.thread, user.id, str(event["ts"]), target
         ):
             return
-        files = [self._files.create_attachment(known.id, file) for file in event.get("files") or ()]
+        files = [self._files.create_attachment(installed.id, file) for file in event.get("files") or ()]
         try:
-            text, is_chat = await self._text(words, known.id)
-            earlier = await self._earlier(event, known, place) if is_chat else ()
-            key = f"slack:{known.id}:{place.id}:{event['ts']}"
-            invocation = await invocation_from_text(services, user, place, text, key, files=files, earlier=earlier)
+            prompt, is_chat = await self._resolve_mentions(text, installed.id)
+            earlier = await self._read_earlier_messages(event, installed, place) if is_chat else ()
+            key = f"slack:{installed.id}:{place.id}:{event['ts']}"
+            invocation = await invocation_from_text(services, user, place, prompt, key, files=files, earlier=earlier)
         except UserError as error:
-            await self._asking.send_error(error, aside)
+            await self._replies.send_error(error, target)
             return
-        await self._asking.answer(invocation, aside)
+        await self._replies.answer(invocation, target)
 
-    async def _text(self, words: str, team: str) -> tuple[str, bool]:
-        """The words as they are meant, and whether they are a chat: commands get ids, models get names."""
-        command = unescape(words)
-        if parse_plain_text(command, self._asking.dispatcher.services.menu).command != DEFAULT_COMMAND:
+    async def _resolve_mentions(self, text: str, team: str) -> tuple[str, bool]:
+        """Return the text for the dispatcher, and whether it is a chat: commands take user ids, models take names."""
+        command = unescape(text)
+        if parse_plain_text(command, self._replies.dispatcher.services.menu).command != DEFAULT_COMMAND:
             return command, False
-        names = {user: await self._people.get_name(team, user) for user in find_mentions(words)}
-        return unescape(replace_mentions(words, names)), True
+        names = {user: await self._users.get_name(team, user) for user in find_mentions(text)}
+        return unescape(replace_mentions(text, names)), True
 
-    async def _earlier(self, event: Event, known: SlackTeam, place: Channel) -> tuple[EarlierMessage, ...]:
-        """What was said in a thread before the bot came to it."""
-        services = self._asking.dispatcher.services
+    async def _read_earlier_messages(
+        self, event: Event, installed: SlackTeam, place: Channel
+    ) -> tuple[EarlierMessage, ...]:
+        """Return a thread's messages before the bot's first answer there; empty if a conversation is stored."""
+        services = self._replies.dispatcher.services
         if not event.get("thread_ts") or await services.conversations.get_current(place) is not None:
             return ()
-        told = await self._last_replies(known.id, place, before=str(event["ts"]))
-        return tuple([await self._said(message, known) for message in told])
+        messages = await self._list_last_messages(installed.id, place, before=str(event["ts"]))
+        return tuple([await self._create_earlier_message(message, installed) for message in messages])
 
-    async def _last_replies(self, team: str, place: Channel, before: str) -> list[Event]:
-        """The last of what was said in a thread. Slack tells it from the beginning on, page by page."""
-        said: list[Event] = []
-        where: dict[str, Any] = {"channel": place.id, "ts": place.thread, "limit": PAGE_SIZE}
-        for _ in range(_MOST_PAGES):
-            answer = await ignore_refusal(self._calls.call(team, "conversations.replies", **where)) or {}
-            page = [one for one in answer.get("messages") or () if one.get("text")]
-            said = [*said, *(one for one in page if float(one["ts"]) < float(before))][-MAX_EARLIER_MESSAGES:]
-            where["cursor"] = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
-            if not where["cursor"]:
+    async def _list_last_messages(self, team: str, place: Channel, before: str) -> list[Event]:
+        """Return the last messages of a thread before a ts."""
+        last: list[Event] = []
+        arguments: dict[str, Any] = {"channel": place.id, "ts": place.thread, "limit": PAGE_SIZE}
+        # conversations.replies pages from the oldest message on, so the last ones stand on the last page.
+        for _ in range(_MAX_PAGES):
+            response = await ignore_refusal(self._web_api.call(team, "conversations.replies", **arguments)) or {}
+            page = [message for message in response.get("messages") or () if message.get("text")]
+            earlier = [message for message in page if float(message["ts"]) < float(before)]
+            last = [*last, *earlier][-MAX_EARLIER_MESSAGES:]
+            arguments["cursor"] = str((response.get("response_metadata") or {}).get("next_cursor") or "")
+            if not arguments["cursor"]:
                 break
-        return said
+        return last
 
-    async def _said(self, message: Event, known: SlackTeam) -> EarlierMessage:
-        user, text = str(message.get("user") or ""), str(message["text"])
-        if message.get("bot_id") == known.bot_id:
+    async def _create_earlier_message(self, message: Event, installed: SlackTeam) -> EarlierMessage:
+        author, text = str(message.get("user") or ""), str(message["text"])
+        if message.get("bot_id") == installed.bot_id:
             return EarlierMessage(TurnRole.ASSISTANT, "", unescape(text), str(message["ts"]))
-        names = {
-            one: await self._people.get_name(known.id, one) for one in {*find_mentions(text), *([user] if user else [])}
-        }
-        words = f"{names.get(user, 'somebody')}: {unescape(replace_mentions(text, names))}"
-        return EarlierMessage(TurnRole.USER, f"{NAME}:{user}", words, str(message["ts"]))
+        user_ids = {*find_mentions(text), *([author] if author else [])}
+        names = {user: await self._users.get_name(installed.id, user) for user in user_ids}
+        content = f"{names.get(author, 'somebody')}: {unescape(replace_mentions(text, names))}"
+        return EarlierMessage(TurnRole.USER, f"{NAME}:{author}", content, str(message["ts"]))
 
-    async def _user(self, event: Event, team: str) -> User:
-        return await self._people.get_user(team, str(event["user"]), home=str(event.get("user_team") or ""))
+    async def _get_user(self, event: Event, team: str) -> User:
+        return await self._users.get_user(team, str(event["user"]), home=str(event.get("user_team") or ""))
 
 
-def _is_of_a_person(event: Event, known: SlackTeam) -> bool:
-    is_other_bot = bool(event.get("bot_id")) or event.get("user") in (None, known.bot_user, "USLACKBOT")
-    return event.get("subtype") in _HEARD and not is_other_bot and not event.get("hidden")
+def _is_from_user(event: Event, installed: SlackTeam) -> bool:
+    is_bot = bool(event.get("bot_id")) or event.get("user") in (None, installed.bot_user, "USLACKBOT")
+    return event.get("subtype") in _USER_SUBTYPES and not is_bot and not event.get("hidden")

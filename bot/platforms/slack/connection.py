@@ -1,9 +1,10 @@
-"""Slack, connected: by Socket Mode or by signed HTTP on the shared server, for one workspace or for many."""
+"""Connects to Slack by Socket Mode, or by signed HTTP on the shared server, for one workspace or for many."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import aiohttp
@@ -11,9 +12,12 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
 
+from bot.core.background_tasks import BackgroundTasks
 from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, Unavailable
+from bot.core.recent_items import RecentItems
 from bot.core.replies import MessageRef
 from bot.dispatch.dispatcher import Dispatcher
 from bot.platforms.slack.buttons import SlackButtons
@@ -21,15 +25,12 @@ from bot.platforms.slack.chat import SlackChat
 from bot.platforms.slack.commands import SlackCommands
 from bot.platforms.slack.config import SlackConfig, authenticate_bot, check_app_token
 from bot.platforms.slack.events import SlackEventRouter
-from bot.platforms.slack.installations import NAME, InstalledTeams, SingleTeam, SlackTeams
+from bot.platforms.slack.installations import NAME, InstalledTeams, SingleTeam
 from bot.platforms.slack.messages import create_prefixer
 from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH, create_bolt_app
 from bot.platforms.slack.pacing import SlackRateLimits
 from bot.platforms.slack.platform import SlackPlatform
-from bot.platforms.slack.recent_ids import RecentIds
-from bot.platforms.slack.replies import SlackReplies
-from bot.platforms.slack.roots import Roots
-from bot.platforms.slack.tasks import Tasks
+from bot.platforms.slack.replies import SlackReplies, ThreadRoots
 from bot.platforms.slack.uploads import PathOf, SlackFiles
 from bot.platforms.slack.users import SlackUsers
 from bot.platforms.slack.web_api import SlackWebApi
@@ -41,142 +42,162 @@ EVENTS_PATH = "/slack/events"
 _PING_SECONDS = 10.0
 _CALL_SECONDS = 30.0
 _DRAIN_SECONDS = 10.0
-_LOOK_SECONDS = 15.0
+_WORKER_ALIVE_SECONDS = 15.0
+_REFRESH_SECONDS = 15.0
 _REMOVAL_SECONDS = 600.0
+_MAX_REMOVALS = 1_000
+_ACKNOWLEDGE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenConnection:
+    """The objects that exist from `open` to `close`."""
+
+    session: aiohttp.ClientSession
+    teams: SingleTeam | InstalledTeams
+    platform: SlackPlatform
+    app: AsyncApp
 
 
 class SlackConnection:
-    """Implements `core.platform.Connection`."""
+    """Implements `core.platform.PlatformConnection`."""
 
     def __init__(
-        self, keys: SlackConfig, dispatcher: Dispatcher, database: Database, path_of: PathOf, clock: Clock
+        self, config: SlackConfig, dispatcher: Dispatcher, database: Database, path_of: PathOf, clock: Clock
     ) -> None:
-        self._keys = keys
+        self._config = config
         self._dispatcher = dispatcher
         self._database = database
         self._path_of = path_of
         self._clock = clock
-        self._tasks = Tasks()
-        self._one = SingleTeam()
-        self._many = InstalledTeams(database, keys.client_secret, clock) if keys.client_id else None
-        self._budgets = SlackRateLimits(clock)
-        self._session: aiohttp.ClientSession | None = None
-        self._platform: SlackPlatform | None = None
-        self._app: AsyncApp | None = None
+        self._tasks = BackgroundTasks("slack")
+        # Apart from the work for users, which `stop_listening` waits for: the refresh runs for ever.
+        self._refresh_tasks = BackgroundTasks("slack")
+        self._installed_teams = InstalledTeams(database, config.client_secret, clock) if config.client_id else None
+        self._rate_limits = SlackRateLimits(clock)
+        self._open: _OpenConnection | None = None
         self._socket: AsyncSocketModeHandler | None = None
-        self._looking: asyncio.Task[None] | None = None
-        self._removals = RecentIds()
-        self._in_flight = 0
-        self._is_heard = False
+        self._removals: RecentItems[tuple[str, float], None] = RecentItems(_MAX_REMOVALS)
+        self._requests_in_flight = 0
+        self._is_listening = False
 
     @property
     def platform(self) -> SlackPlatform:
-        if self._platform is None:
-            raise Unavailable("Slack is not connected yet.")
-        return self._platform
-
-    @property
-    def _teams(self) -> SlackTeams:
-        return self._many or self._one
+        return self._get_open().platform
 
     async def open(self) -> None:
-        """Try the tokens, and be ready to post. Raises `NotAllowed` with a sentence on a bad one."""
-        keys = self._keys
-        if not keys.app_token and not keys.signing_secret:
+        """Check the tokens and get ready to post. Raise `NotAllowed` for a bad token or setting."""
+        if not self._config.app_token and not self._config.signing_secret:
             raise NotAllowed("Slack needs SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP.")
-        # Below this it logs every request and answer: people's words, and the address of the socket, which is a key.
+        # Below WARNING slack_sdk logs requests and responses: users' text, and the secret address of the socket.
         logging.getLogger("slack_sdk").setLevel(logging.WARNING)
-        timeout = aiohttp.ClientTimeout(total=_CALL_SECONDS)
-        self._session = aiohttp.ClientSession(timeout=timeout)
-        calls = SlackWebApi(keys.api_url, self._session, self._teams, self._budgets, self._clock)
-        if keys.app_token:
-            await check_app_token(calls, keys.app_token)
-        if self._many is None:
-            self._one.set_team(await authenticate_bot(calls, keys.bot_token))
-        roots = Roots(calls, self._tasks)
-        self._platform = SlackPlatform(
-            calls,
-            self._teams,
-            self._database,
-            self._path_of,
-            self._clock,
-            self._tasks,
-            worded=create_prefixer(keys.command_prefix, self._dispatcher.services.menu),
-            on_finished=roots.finish,
-            on_stopped=self._stop_pressed,
-        )
-        self._app = create_bolt_app(keys, self._teams, self._many, calls)
-        self._app.use(self._counted)
-        self._join(calls, self._platform, roots, self._app)
-        self._looking = asyncio.create_task(self._look_around())
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CALL_SECONDS))
+        try:
+            self._open = self._build(session, await self._authenticate(session))
+        except BaseException:
+            await session.close()
+            raise
+        self._refresh_tasks.spawn(self._refresh_forever(self._open.platform), "refresh")
 
     async def listen(self) -> None:
-        """Hear people: at once by HTTP, with a socket by Socket Mode."""
-        if self._app is None:
-            raise Unavailable("Slack is not connected yet.")
-        if self._keys.app_token:
-            handler = AsyncSocketModeHandler(self._app, self._keys.app_token, ping_interval=_PING_SECONDS)
+        """Receive events from here on."""
+        app = self._get_open().app
+        if self._config.app_token:
+            handler = AsyncSocketModeHandler(app, self._config.app_token, ping_interval=_PING_SECONDS)
+            # slack_sdk takes HTTPS_PROXY from the environment but ignores NO_PROXY.
             handler.client.proxy = None
             self._socket = handler
             await handler.connect_async()  # type: ignore[no-untyped-call] # of slack_bolt
-        self._is_heard = True
+        self._is_listening = True
         log.info("slack.listening", extra={"by": "socket" if self._socket else "http"})
 
     async def stop_listening(self) -> None:
-        """Hear nobody any more, and let what was heard be accepted or answered."""
-        self._is_heard = False
+        """Stop receiving events, and wait until received ones are accepted or answered."""
+        self._is_listening = False
         if self._socket is not None:
-            await self._all_acknowledged()
-            await self._socket.close_async()  # type: ignore[no-untyped-call] # of slack_bolt
-            self._socket = None
+            # Acknowledge first: a closed socket takes no acknowledgement, and Slack would repeat the event.
+            await self._wait_for_acknowledgements()
+            await self._close_socket()
         await self._tasks.drain(_DRAIN_SECONDS)
 
     async def close(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
-        if self._socket is not None:
-            await self._socket.close_async()  # type: ignore[no-untyped-call] # of slack_bolt
-            self._socket = None
+        await self._refresh_tasks.cancel()
+        await self._close_socket()
         await self._tasks.cancel()
-        if self._session is not None:
-            await self._session.close()
+        if self._open is not None:
+            await self._open.session.close()
 
     def routes(self) -> Sequence[web.RouteDef]:
-        """Events, commands and interactivity at one address; with a client id also how to install the app."""
-        routes = [web.post(EVENTS_PATH, self._take)] if self._keys.signing_secret else []
-        if self._many is not None:
-            routes += [web.get(INSTALL_PATH, self._install), web.get(REDIRECT_PATH, self._installed)]
+        """Return one route for events, commands and interactions, and the routes of OAuth if there is a client id."""
+        routes = [web.post(EVENTS_PATH, self._handle_request)] if self._config.signing_secret else []
+        if self._installed_teams is not None:
+            routes += [web.get(INSTALL_PATH, self._handle_install), web.get(REDIRECT_PATH, self._handle_redirect)]
         return routes
 
     def check(self) -> None:
-        if not self._is_heard:
+        if not self._is_listening:
             raise Unavailable("Slack hears nobody.")
         if self._socket is not None:
             session = self._socket.client.current_session
             if session is None or session.closed:
                 raise Unavailable("The socket to Slack is closed.")
-        if self._many is None and not self._one.is_installed:
+        teams = self._get_open().teams
+        if isinstance(teams, SingleTeam) and not teams.is_installed:
             raise Unavailable("The app was taken out of its workspace.")
 
-    # slack-bolt.
+    def _get_open(self) -> _OpenConnection:
+        if self._open is None:
+            raise Unavailable("Slack is not connected yet.")
+        return self._open
 
-    def _join(self, calls: SlackWebApi, platform: SlackPlatform, roots: Roots, app: AsyncApp) -> None:
-        asking = SlackReplies(self._dispatcher, platform, calls, roots)
-        people = SlackUsers(calls, self._teams, self._clock)
-        files = SlackFiles(calls, self._teams)
-        commands = SlackCommands(asking, calls, people, files, self._keys.command_prefix)
-        presses = SlackButtons(asking, commands, people, files, self._database)
-        talking = SlackChat(asking, presses, calls, self._teams, people, files)
-        SlackEventRouter(commands, presses, talking, self._tasks, self._dispatcher.services).register(
-            app, self._removed
+    async def _authenticate(self, session: aiohttp.ClientSession) -> SingleTeam | InstalledTeams:
+        config = self._config
+        if config.app_token:
+            await check_app_token(config.api_url, session, config.app_token)
+        if self._installed_teams is not None:
+            return self._installed_teams
+        return SingleTeam(await authenticate_bot(config.api_url, session, config.bot_token))
+
+    def _build(self, session: aiohttp.ClientSession, teams: SingleTeam | InstalledTeams) -> _OpenConnection:
+        """Build the platform, and the slack-bolt app with all listeners."""
+        config, services = self._config, self._dispatcher.services
+        web_api = SlackWebApi(config.api_url, session, teams, self._rate_limits, self._clock)
+        roots = ThreadRoots(web_api, self._tasks)
+        platform = SlackPlatform(
+            web_api,
+            teams,
+            self._database,
+            self._path_of,
+            self._clock,
+            self._tasks,
+            transform=create_prefixer(config.command_prefix, services.menu),
+            on_finished=roots.finish,
+            on_stopped=self._handle_stop,
         )
+        replies = SlackReplies(self._dispatcher, platform, web_api, roots)
+        users = SlackUsers(web_api, teams, self._clock)
+        files = SlackFiles(web_api, teams)
+        commands = SlackCommands(replies, web_api, users, files, config.command_prefix)
+        buttons = SlackButtons(replies, commands, users, files, self._database)
+        chat = SlackChat(replies, buttons, web_api, teams, users, files)
+        app = create_bolt_app(config, teams, self._installed_teams, web_api)
+        app.use(self._count_request)
+        SlackEventRouter(
+            commands, buttons, chat, self._tasks, services, lambda team: self._handle_removal(teams, team)
+        ).register(app)
+        return _OpenConnection(session, teams, platform, app)
 
-    async def _stop_pressed(self, ref: MessageRef) -> None:
-        self._tasks.spawn(self._cancel_shown_in(ref), "stop")
+    async def _close_socket(self) -> None:
+        if self._socket is not None:
+            await self._socket.close_async()  # type: ignore[no-untyped-call] # of slack_bolt
+            self._socket = None
 
-    async def _cancel_shown_in(self, ref: MessageRef) -> None:
-        """Slack says that somebody pressed its Stop; the event that says who may be lost."""
+    async def _handle_stop(self, ref: MessageRef) -> None:
+        # In the background: the caller is the job's own editor, which the cancellation ends.
+        self._tasks.spawn(self._cancel_job_of(ref), "stop")
+
+    async def _cancel_job_of(self, ref: MessageRef) -> None:
+        """Cancel the job of a stopped stream. The event with the user who pressed Stop may be lost."""
         async with self._database.read() as tx:
             job_id = await tx.messages.find_job(ref.platform, ref.channel, ref.id)
         jobs = self._dispatcher.services.jobs
@@ -184,65 +205,61 @@ class SlackConnection:
         if job is not None:
             await jobs.cancel(job, job.user)
 
-    async def _removed(self, team: str) -> None:
-        """Slack says so in two events, of which either may come alone."""
-        await self._teams.remove(team)
-        if self._removals.is_new(f"{team} {self._clock.monotonic() // _REMOVAL_SECONDS}"):
+    async def _handle_removal(self, teams: SingleTeam | InstalledTeams, team: str) -> None:
+        await teams.remove(team)
+        # Slack reports a removal by `app_uninstalled` and `tokens_revoked`, of which either may be missing.
+        if self._removals.add_if_new((team, self._clock.monotonic() // _REMOVAL_SECONDS), None):
             log.warning("slack.removed", extra={"team": team})
             await self._dispatcher.services.moderation.admin.record_removal(NAME, team)
 
-    async def _counted(self, next: Callable[[], Awaitable[object]]) -> None:  # noqa: A002 - slack-bolt's own name
-        self._in_flight += 1
+    async def _count_request(self, next: Callable[[], Awaitable[object]]) -> None:  # noqa: A002 - slack-bolt's own name
+        self._requests_in_flight += 1
         try:
             await next()
         finally:
-            self._in_flight -= 1
+            self._requests_in_flight -= 1
 
-    async def _all_acknowledged(self) -> None:
-        """What is on its way in is acknowledged over the socket before that closes."""
+    async def _wait_for_acknowledgements(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(_ACKNOWLEDGE_SECONDS):
                 await asyncio.sleep(0.02)
-                while self._in_flight:  # noqa: ASYNC110 - it ends within a few milliseconds
+                while self._requests_in_flight:  # noqa: ASYNC110 - ends within a few milliseconds
                     await asyncio.sleep(0.005)
 
-    # HTTP.
-
-    async def _take(self, request: web.Request) -> web.StreamResponse:
-        if self._app is None or not self._is_heard:
+    async def _handle_request(self, request: web.Request) -> web.StreamResponse:
+        if self._open is None or not self._is_listening:
             raise web.HTTPServiceUnavailable(text="Stopping.")
         try:
-            asked = await to_bolt_request(request)
+            bolt_request = await to_bolt_request(request)
         except UnicodeDecodeError as error:
             raise web.HTTPBadRequest(text="That is no request of Slack's.") from error
-        answer = await self._app.async_dispatch(asked)
-        if answer.status == 401:
+        response = await self._open.app.async_dispatch(bolt_request)
+        if response.status == 401:
             log.warning("slack.bad_signature", extra={"remote": request.remote})
-        return await to_aiohttp_response(answer)
+        return await to_aiohttp_response(response)
 
-    async def _install(self, request: web.Request) -> web.StreamResponse:
-        flow = self._app.oauth_flow if self._app else None
-        if flow is None:
-            raise web.HTTPNotFound
+    async def _handle_install(self, request: web.Request) -> web.StreamResponse:
+        flow = self._get_oauth_flow()
         return await to_aiohttp_response(await flow.handle_installation(await to_bolt_request(request)))
 
-    async def _installed(self, request: web.Request) -> web.StreamResponse:
-        flow = self._app.oauth_flow if self._app else None
-        if flow is None:
-            raise web.HTTPNotFound
+    async def _handle_redirect(self, request: web.Request) -> web.StreamResponse:
+        flow = self._get_oauth_flow()
         return await to_aiohttp_response(await flow.handle_callback(await to_bolt_request(request)))
 
-    # Other workers.
+    def _get_oauth_flow(self) -> AsyncOAuthFlow:
+        flow = self._open.app.oauth_flow if self._open else None
+        if flow is None:
+            raise web.HTTPNotFound
+        return flow
 
-    async def _look_around(self) -> None:
-        """Budgets are shared by all processes that are alive, and statuses fade unless they are shown again."""
+    async def _refresh_forever(self, platform: SlackPlatform) -> None:
+        """Share the rate limits with the workers that are alive, and send statuses again before Slack removes them."""
         while True:
             try:
                 async with self._database.read() as tx:
-                    alive = await tx.workers.list_alive(self._clock.now() - timedelta(seconds=_LOOK_SECONDS))
-                self._budgets.set_worker_count(len(alive))
-                if self._platform is not None:
-                    self._platform.statuses.refresh()
-            except Exception as error:  # the next look may be luckier
-                log.warning("slack.look_failed", extra={"reason": repr(error)})
-            await self._clock.sleep(_LOOK_SECONDS)
+                    workers = await tx.workers.list_alive(self._clock.now() - timedelta(seconds=_WORKER_ALIVE_SECONDS))
+                self._rate_limits.set_worker_count(len(workers))
+                platform.statuses.refresh()
+            except Exception as error:  # the next round may succeed: a locked database must not end the refresh
+                log.warning("slack.refresh_failed", extra={"reason": repr(error)})
+            await self._clock.sleep(_REFRESH_SECONDS)

@@ -1,8 +1,11 @@
-"""A command's form as a modal: drawn from its declaration, read back, and each field checked before it closes."""
+"""Renders the form of a command as a Slack modal, and reads and checks the submitted fields.
+
+Limits of modals and input elements: docs.slack.dev/reference/block-kit/block-elements.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bot.core.errors import BadOption, UserError
@@ -18,21 +21,27 @@ from bot.platforms.slack.uploads import SlackFiles
 
 CALLBACK_ID = "easel_form"
 
-_TITLE = 24
-_LABEL = 2000
-_LONGEST_TEXT = 3000
-_ONE_LINE = 200
-_OPTION_TEXT = 75
-_OPTION_VALUE = 150
-_MOST_OPTIONS = 100
-_MOST_SUGGESTED = 25
-_PICTURES = ["png", "jpg", "jpeg", "webp", "gif"]
+_MAX_TITLE = 24
+_MAX_LABEL = 2000
+_MAX_METADATA = 3000
+_MAX_TEXT = 3000
+_MAX_SINGLE_LINE = 200
+_MAX_OPTION_LABEL = 75
+_MAX_OPTION_VALUE = 150
+_MAX_OPTIONS = 100
+_MAX_STATIC_SUGGESTIONS = 25
+_PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif"]
 _YES = "yes"
+# The fields of a file object that a download needs.
+_FILE_FIELDS = ("id", "name", "mimetype", "size", "url_private", "url_private_download", "file_access")
 
 
 @dataclass(frozen=True, slots=True)
 class SlackFormOrigin:
-    """Where a form was opened, and by what: a command, a button on a message, or a picture somebody posted."""
+    """The place where a form was opened, and the cause: a command, a button on a message, or a posted picture.
+
+    Field names are the keys of the JSON in a modal's `private_metadata`: a modal itself has no channel.
+    """
 
     command: str
     channel: str = ""
@@ -42,22 +51,21 @@ class SlackFormOrigin:
     n: int = 0
     message: str = ""
     file: Mapping[str, Any] = field(default_factory=dict)
-    """The picture it was opened on, as Slack tells of it."""
+    """Slack's file object of the picture."""
 
     def serialize(self) -> str:
-        """As the form carries it along: within its 3,000 characters."""
-        told = {name: getattr(self, name) for name in ("command", "channel", "thread", "action", "job", "n", "message")}
-        kept = ("id", "name", "mimetype", "size", "url_private", "url_private_download", "file_access")
-        file = {name: self.file[name] for name in kept if name in self.file}
-        written = json.dumps({**told, "file": file})
-        return written if len(written) <= _LONGEST_TEXT else json.dumps({**told, "file": {"id": file.get("id")}})
+        """Return the JSON for `private_metadata`, within 3,000 characters."""
+        file = {name: self.file[name] for name in _FILE_FIELDS if name in self.file}
+        text = json.dumps(asdict(replace(self, file=file)))
+        # The id alone is enough: a download then asks Slack for the rest.
+        return text if len(text) <= _MAX_METADATA else json.dumps(asdict(replace(self, file={"id": file.get("id")})))
 
 
 def parse_origin(view: Mapping[str, Any]) -> SlackFormOrigin | None:
-    """Read back; None for a form that is not ours."""
+    """Return the origin of a view, or None for a view of another kind."""
     try:
-        told = json.loads(view.get("private_metadata") or "")
-        return SlackFormOrigin(**told) if view.get("callback_id") == CALLBACK_ID else None
+        fields = json.loads(view.get("private_metadata") or "")
+        return SlackFormOrigin(**fields) if view.get("callback_id") == CALLBACK_ID else None
     except (ValueError, TypeError):
         return None
 
@@ -69,182 +77,192 @@ def render_modal(
     *,
     values: Mapping[str, OptionValue] | None = None,
     title: str = "",
-    asks_for: Sequence[str] = (),
+    option_names: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """A modal with a field for each option (or those of `asks_for`, in their order), filled in with `values`."""
-    wanted = [declaration.option(name) for name in asks_for] if asks_for else list(declaration.options)
+    """Return a modal with a field for each option (or for those of `option_names`, in order), filled with `values`."""
+    wanted = [declaration.option(name) for name in option_names] if option_names else list(declaration.options)
     has_file = bool(origin.file or origin.action)
     options = [one for one in wanted if one is not None and not (has_file and one.kind is OptionKind.FILE)]
     known = values or {}
     return {
         "type": "modal",
         "callback_id": CALLBACK_ID,
-        "title": render_plain_text(truncate(title or declaration.name.capitalize(), _TITLE)),
+        "title": render_plain_text(truncate(title or declaration.name.capitalize(), _MAX_TITLE)),
         "submit": render_plain_text("Send"),
         "close": render_plain_text("Cancel"),
         "private_metadata": origin.serialize(),
-        "blocks": [_field(option, services, known.get(option.name)) for option in options],
+        "blocks": [_render_field(option, services, known.get(option.name)) for option in options],
     }
 
 
 def list_suggestions(services: Services, option: Option, typed: str) -> list[Block]:
-    """What a menu offers for what was typed so far."""
+    """Return the menu entries of an option that match the typed text."""
     if option.autocomplete is None:
         return []
-    return [_choice(one.label, one.value) for one in option.autocomplete(services, typed)][:_MOST_OPTIONS]
+    return [_render_choice(one.label, one.value) for one in option.autocomplete(services, typed)][:_MAX_OPTIONS]
 
 
 def find_option(action_id: str, menu: Menu, origin: SlackFormOrigin) -> Option | None:
-    """The option whose field that is."""
+    """Return the option of a field."""
     return find_command(menu, origin.command).declaration.option(action_id)
 
 
 def read_values(view: Mapping[str, Any], declaration: Declaration) -> dict[str, OptionValue]:
-    """What was filled in, by option; what was left empty is an empty text."""
+    """Return the submitted values by option; an empty field is an empty text."""
     values: dict[str, OptionValue] = {}
-    for name, told in _fields(view):
+    for name, element in _list_elements(view):
         option = declaration.option(name)
         if option is None or option.kind is OptionKind.FILE:
             continue
-        value = _value(told)
-        # A box that is not ticked says no only where nothing said would be yes.
+        value = _read_value(element)
+        # An unticked box means "no" only for an option whose default is "yes"; else the option is not given.
         values[name] = "" if value is False and option.default is not True else value
     return values
 
 
 def read_files(view: Mapping[str, Any], files: SlackFiles, team: str) -> dict[str, Attachment]:
-    """The files that were put into it, by option."""
-    given = [(name, told["files"][0]) for name, told in _fields(view) if told.get("files")]
+    """Return the submitted files by option."""
+    given = [(name, element["files"][0]) for name, element in _list_elements(view) if element.get("files")]
     return {name: files.create_attachment(team, file) for name, file in given}
 
 
 def find_errors(view: Mapping[str, Any], origin: SlackFormOrigin, menu: Menu) -> dict[str, str]:
-    """What is wrong, by field; checked by the command's own declaration. Empty when all is well."""
+    """Return the errors by field, found by the command's declaration; empty if the form is valid."""
     fields = {block["block_id"] for block in view.get("blocks") or () if block.get("type") == "input"}
     form = find_command(menu, origin.command)
     given = {name: value for name, value in read_values(view, form.declaration).items() if value != ""}
-    attached = {name for name, told in _fields(view) if told.get("files")}
+    attached = {name for name, element in _list_elements(view) if element.get("files")}
     attached |= {name for name in ("image",) if origin.file or origin.action}
-    nobody, nowhere = User(NAME, "", "", ""), Channel(NAME, "", "")
-    attachments = dict.fromkeys(attached, _NO_FILE)
-    unasked = {one.name: "?" for one in form.declaration.options if one.is_required and one.name not in fields}
+    # Options without a field get a value later, so a placeholder keeps the declaration from missing them.
+    absent = {one.name: "?" for one in form.declaration.options if one.is_required and one.name not in fields}
+    invocation = Invocation(
+        User(NAME, "", "", ""),
+        Channel(NAME, "", ""),
+        origin.command,
+        "",
+        {**absent, **given},
+        dict.fromkeys(attached, _NO_FILE),
+    )
     try:
-        fill_form(form, Invocation(nobody, nowhere, origin.command, "", {**unasked, **given}, attachments))
+        fill_form(form, invocation)
     except BadOption as error:
+        # Slack shows errors beside fields only; any other error is reported after the form has closed.
         return {error.option: str(error)} if error.option in fields else {}
     except UserError:
         return {}
     return {}
 
 
-async def _no_bytes() -> bytes:
+async def _read_nothing() -> bytes:
     return b""
 
 
-_NO_FILE = Attachment("file", "image/png", 0, _no_bytes)
+_NO_FILE = Attachment("file", "image/png", 0, _read_nothing)
 
 
-def _fields(view: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+def _list_elements(view: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     values = (view.get("state") or {}).get("values", {}).values()
-    return [(name, told) for fields in values for name, told in fields.items()]
+    return [(name, element) for elements in values for name, element in elements.items()]
 
 
-def _value(told: Mapping[str, Any]) -> OptionValue:
-    kind = told.get("type")
+def _read_value(element: Mapping[str, Any]) -> OptionValue:
+    kind = element.get("type")
     if kind in ("static_select", "external_select", "radio_buttons"):
-        return str((told.get("selected_option") or {}).get("value") or "")
+        return str((element.get("selected_option") or {}).get("value") or "")
     if kind == "checkboxes":
-        return bool(told.get("selected_options"))
+        return bool(element.get("selected_options"))
     for name in ("selected_user", "selected_channel", "selected_conversation", "value"):
-        if told.get(name):
-            return str(told[name])
+        if element.get(name):
+            return str(element[name])
     return ""
 
 
-def _field(option: Option, services: Services, value: OptionValue | None) -> Block:
+def _render_field(option: Option, services: Services, value: OptionValue | None) -> Block:
     label = f"{option.name.replace('_', ' ').capitalize()}: {option.question}"
+    # A required checkbox could not be left unticked.
     is_optional = not option.is_required or option.kind is OptionKind.FLAG
-    element = {**_element(option, services, value), "action_id": option.name}
     block: Block = {
         "type": "input",
         "block_id": option.name,
-        "label": render_plain_text(truncate(label, _LABEL)),
-        "element": element,
+        "label": render_plain_text(truncate(label, _MAX_LABEL)),
+        "element": {**_render_element(option, services, value), "action_id": option.name},
     }
     return {**block, "optional": True} if is_optional else block
 
 
-def _element(option: Option, services: Services, value: OptionValue | None) -> Block:
+def _render_element(option: Option, services: Services, value: OptionValue | None) -> Block:
     if option.choices:
-        return _menu([_choice(one, one) for one in option.choices], value if value is not None else option.default)
+        choices = [_render_choice(choice, choice) for choice in option.choices]
+        return _render_menu(choices, value if value is not None else option.default)
     if option.autocomplete is not None:
-        return _suggested(option, services, value)
+        return _render_suggestions(option, services, value)
     return _ELEMENTS[option.kind](option, value)
 
 
-def _suggested(option: Option, services: Services, value: OptionValue | None) -> Block:
-    """A menu of all there is, where that is few; else one that asks while somebody types."""
-    offered = list_suggestions(services, option, "")
-    if len(offered) < _MOST_SUGGESTED:
-        if value and all(one["value"] != value for one in offered):
-            offered.append(_choice(str(value), str(value)))
-        return _menu(offered, value) if offered else _text(option, value)
-    first = {"initial_option": _choice(str(value), str(value))} if value else {}
-    return {"type": "external_select", "min_query_length": 0, **first}
+def _render_suggestions(option: Option, services: Services, value: OptionValue | None) -> Block:
+    """Return a menu of all suggestions if they are few, else a menu that asks for suggestions during typing."""
+    suggestions = list_suggestions(services, option, "")
+    if len(suggestions) < _MAX_STATIC_SUGGESTIONS:
+        if value and all(one["value"] != value for one in suggestions):
+            suggestions.append(_render_choice(str(value), str(value)))
+        return _render_menu(suggestions, value) if suggestions else _render_text(option, value)
+    initial = {"initial_option": _render_choice(str(value), str(value))} if value else {}
+    return {"type": "external_select", "min_query_length": 0, **initial}
 
 
-def _menu(offered: list[Block], value: Any) -> Block:
-    first = next((one for one in offered if one["value"] == str(value)), None) if value not in (None, "") else None
-    drawn: Block = {"type": "static_select", "options": offered[:_MOST_OPTIONS]}
-    return {**drawn, "initial_option": first} if first is not None else drawn
+def _render_menu(choices: list[Block], value: Any) -> Block:
+    initial = next((one for one in choices if one["value"] == str(value)), None) if value not in (None, "") else None
+    element: Block = {"type": "static_select", "options": choices[:_MAX_OPTIONS]}
+    return {**element, "initial_option": initial} if initial is not None else element
 
 
-def _text(option: Option, value: OptionValue | None) -> Block:
-    longest = min(option.max_length or _LONGEST_TEXT, _LONGEST_TEXT)
-    drawn: Block = {"type": "plain_text_input", "multiline": option.words or longest > _ONE_LINE, "max_length": longest}
-    return {**drawn, "initial_value": truncate(str(value), longest)} if value else drawn
+def _render_text(option: Option, value: OptionValue | None) -> Block:
+    max_length = min(option.max_length or _MAX_TEXT, _MAX_TEXT)
+    is_multiline = option.words or max_length > _MAX_SINGLE_LINE
+    element: Block = {"type": "plain_text_input", "multiline": is_multiline, "max_length": max_length}
+    return {**element, "initial_value": truncate(str(value), max_length)} if value else element
 
 
-def _number(option: Option, value: OptionValue | None) -> Block:
-    drawn: Block = {"type": "number_input", "is_decimal_allowed": option.kind is OptionKind.NUMBER}
-    told = value if value is not None else option.default
-    bounds = {"min_value": option.minimum, "max_value": option.maximum, "initial_value": told}
-    return {**drawn, **{name: _written(bound) for name, bound in bounds.items() if bound not in (None, "")}}
+def _render_number(option: Option, value: OptionValue | None) -> Block:
+    element: Block = {"type": "number_input", "is_decimal_allowed": option.kind is OptionKind.NUMBER}
+    initial = value if value is not None else option.default
+    bounds = {"min_value": option.minimum, "max_value": option.maximum, "initial_value": initial}
+    return {**element, **{name: _format_number(bound) for name, bound in bounds.items() if bound not in (None, "")}}
 
 
-def _flag(option: Option, value: OptionValue | None) -> Block:
-    yes = _choice("Yes", _YES)
-    drawn: Block = {"type": "checkboxes", "options": [yes]}
-    return {**drawn, "initial_options": [yes]} if value is True or (value is None and option.default) else drawn
+def _render_flag(option: Option, value: OptionValue | None) -> Block:
+    yes = _render_choice("Yes", _YES)
+    element: Block = {"type": "checkboxes", "options": [yes]}
+    return {**element, "initial_options": [yes]} if value is True or (value is None and option.default) else element
 
 
-def _file(option: Option, value: OptionValue | None) -> Block:
-    return {"type": "file_input", "filetypes": _PICTURES, "max_files": 1}
+def _render_file(option: Option, value: OptionValue | None) -> Block:
+    return {"type": "file_input", "filetypes": _PICTURE_TYPES, "max_files": 1}
 
 
-def _person(option: Option, value: OptionValue | None) -> Block:
+def _render_user(option: Option, value: OptionValue | None) -> Block:
     return {"type": "users_select", **({"initial_user": str(value)} if value else {})}
 
 
-def _place(option: Option, value: OptionValue | None) -> Block:
+def _render_channel(option: Option, value: OptionValue | None) -> Block:
     return {"type": "channels_select", **({"initial_channel": str(value)} if value else {})}
 
 
 _ELEMENTS = {
-    OptionKind.TEXT: _text,
-    OptionKind.ROLE: _text,
-    OptionKind.INTEGER: _number,
-    OptionKind.NUMBER: _number,
-    OptionKind.FLAG: _flag,
-    OptionKind.FILE: _file,
-    OptionKind.PERSON: _person,
-    OptionKind.CHANNEL: _place,
+    OptionKind.TEXT: _render_text,
+    OptionKind.ROLE: _render_text,
+    OptionKind.INTEGER: _render_number,
+    OptionKind.NUMBER: _render_number,
+    OptionKind.FLAG: _render_flag,
+    OptionKind.FILE: _render_file,
+    OptionKind.PERSON: _render_user,
+    OptionKind.CHANNEL: _render_channel,
 }
 
 
-def _choice(label: str, value: str) -> Block:
-    return {"text": render_plain_text(truncate(label, _OPTION_TEXT)), "value": truncate(value, _OPTION_VALUE)}
+def _render_choice(label: str, value: str) -> Block:
+    return {"text": render_plain_text(truncate(label, _MAX_OPTION_LABEL)), "value": truncate(value, _MAX_OPTION_VALUE)}
 
 
-def _written(number: Any) -> str:
+def _format_number(number: Any) -> str:
     return f"{number:g}" if isinstance(number, float) else str(number)

@@ -1,4 +1,4 @@
-"""The workspaces that the app is installed in, and the token that opens each."""
+"""Workspaces that installed the app, with the bot token of each."""
 
 import base64
 import hashlib
@@ -24,12 +24,20 @@ from bot.core.ttl_cache import TtlCache
 from bot.storage.database import Database
 from bot.storage.people import Installation
 
+log = logging.getLogger(__name__)
+
 NAME = "slack"
+
+CACHE_SECONDS = 60.0
+"""Another process's installations and removals are noticed after at most this time."""
+
+STATE_LIFETIME_SECONDS = 600
+"""Time to finish an installation after its start."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlackTeam:
-    """One installation. `bot_user` is how people mention the app there."""
+    """One installation. `bot_user` is the user id by which messages mention the app."""
 
     id: str
     token: str = field(repr=False)
@@ -41,97 +49,63 @@ class SlackTeam:
 
 
 class SlackTeams(Protocol):
-    """Who let the app in."""
+    """The installations of the app."""
 
     async def get(self, team: str) -> SlackTeam | None:
-        """None where the app is not installed, or not any more."""
+        """Return the installation of a workspace, or None if the app is not installed there."""
         ...
 
     async def remove(self, team: str) -> None:
-        """The app was taken out of that workspace."""
+        """Forget a workspace that uninstalled the app."""
         ...
 
 
 class SingleTeam:
-    """The app of one workspace, whose token is in the settings."""
+    """Implements `SlackTeams` for the app of one workspace, whose token is a setting."""
 
-    def __init__(self) -> None:
-        self._teams: dict[str, SlackTeam] = {}
-
-    def set_team(self, team: SlackTeam) -> None:
-        self._teams = {team.id: team}
+    def __init__(self, team: SlackTeam) -> None:
+        self._team: SlackTeam | None = team
 
     async def get(self, team: str) -> SlackTeam | None:
-        return self._teams.get(team)
+        return self._team if self._team is not None and self._team.id == team else None
 
     async def remove(self, team: str) -> None:
-        self._teams.pop(team, None)
+        if self._team is not None and self._team.id == team:
+            self._team = None
 
     @property
     def is_installed(self) -> bool:
-        return bool(self._teams)
-
-
-def parse_team(answer: Mapping[str, object], token: str, scopes: str) -> SlackTeam:
-    """A team from the answer of `auth.test` and its header `x-oauth-scopes`."""
-    return SlackTeam(
-        id=str(answer.get("team_id", "")),
-        token=token,
-        bot_user=str(answer.get("user_id", "")),
-        bot_id=str(answer.get("bot_id", "")),
-        name=str(answer.get("team", "")),
-        bot_name=str(answer.get("user") or "easel"),
-        scopes=parse_scopes(scopes),
-    )
-
-
-def parse_scopes(text: str) -> frozenset[str]:
-    """Scopes as Slack lists them, with commas between."""
-    return frozenset(scope.strip() for scope in text.split(",") if scope.strip())
-
-
-# MERGED Many workspaces by OAuth: their tokens encrypted in our database, each authorisation looked up once.
-
-log = logging.getLogger(__name__)
-
-CACHE_SECONDS = 60.0
-"""What another process installed or removed is noticed after this at the latest."""
-
-STATE_LIFETIME_SECONDS = 600
-"""How long an installation that was begun may take."""
-
-
-def derive_key(client_secret: str, purpose: bytes) -> Fernet:
-    """A key of its own for each purpose, by HKDF from the app's client secret: another secret opens nothing."""
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"easel slack " + purpose)
-    return Fernet(base64.urlsafe_b64encode(derived.derive(client_secret.encode())))
+        return self._team is not None
 
 
 class InstalledTeams(AsyncInstallationStore):
-    """Implements `teams.Teams`, and what slack-bolt's OAuth flow saves to."""
+    """Implements `SlackTeams` for an app that many workspaces install by OAuth; slack-bolt's OAuth flow saves to it.
+
+    Tokens are encrypted in the database: slack_sdk's own SQLAlchemy store keeps them in clear.
+    """
 
     def __init__(self, database: Database, client_secret: str, clock: Clock) -> None:
         self._database = database
         self._key = derive_key(client_secret, b"installations")
         self._clock = clock
-        self._known: TtlCache[str, SlackTeam | None] = TtlCache(clock, CACHE_SECONDS)
+        self._teams: TtlCache[str, SlackTeam | None] = TtlCache(clock, CACHE_SECONDS)
         self.states = OAuthStates(database, client_secret, clock)
 
     async def get(self, team: str) -> SlackTeam | None:
-        return await self._known.get(team, lambda: self._read(team))
+        return await self._teams.get(team, lambda: self._read(team))
 
     async def remove(self, team: str) -> None:
         async with self._database.write() as tx:
-            was_there = await tx.installations.remove(NAME, team, self._clock.now())
-        self._known.invalidate(team)
-        if was_there:
+            is_removed = await tx.installations.remove(NAME, team, self._clock.now())
+        self._teams.invalidate(team)
+        if is_removed:
             log.info("slack.uninstalled", extra={"team": team})
 
     async def async_save(self, installation: SlackInstallation) -> None:
-        """As slack-bolt's OAuth flow hands it over. An installation for a whole organisation has no workspace."""
+        """Store a new installation. Raise `BoltError` for an organisation-wide one, which names no workspace."""
         team, token = installation.team_id or "", installation.bot_token or ""
         if not team or not token:
-            log.warning("slack.installation_refused", extra={"reason": "it names no workspace"})
+            log.warning("slack.installation_refused", extra={"reason": "the installation has no workspace"})
             raise BoltError("The app is installed in one workspace at a time, not in a whole organisation.")
         facts: dict[str, JSON] = {
             "bot_user": installation.bot_user_id or "",
@@ -139,15 +113,15 @@ class InstalledTeams(AsyncInstallationStore):
             "name": installation.team_name or "",
             "scopes": [*sorted(parse_scopes(",".join(installation.bot_scopes or ())))],
         }
-        sealed = self._key.encrypt(json.dumps({"token": token}).encode())
-        row = Installation(NAME, team, sealed, facts, installation.user_id or "", self._clock.now())
+        encrypted = self._key.encrypt(json.dumps({"token": token}).encode())
+        row = Installation(NAME, team, encrypted, facts, installation.user_id or "", self._clock.now())
         async with self._database.write() as tx:
             await tx.installations.put(row)
-        self._known.invalidate(team)
+        self._teams.invalidate(team)
         log.info("slack.installed", extra={"team": team})
 
     async def async_save_bot(self, bot: Bot) -> None:
-        """Tokens that expire are not asked for, so none is renewed."""
+        """Do nothing: slack-bolt renews expiring tokens here, and our manifest turns token rotation off."""
 
     async def _read(self, team: str) -> SlackTeam | None:
         async with self._database.read() as tx:
@@ -157,7 +131,9 @@ class InstalledTeams(AsyncInstallationStore):
         try:
             token = json.loads(self._key.decrypt(row.secrets))["token"]
         except InvalidToken:
-            log.warning("slack.installation_sealed", extra={"team": team, "hint": "SLACK_CLIENT_SECRET has changed"})
+            log.warning(
+                "slack.installation_unreadable", extra={"team": team, "hint": "SLACK_CLIENT_SECRET has changed"}
+            )
             return None
         facts = row.facts
         scopes = facts.get("scopes")
@@ -172,7 +148,7 @@ class InstalledTeams(AsyncInstallationStore):
 
 
 class OAuthStates(AsyncOAuthStateStore):
-    """The state of an installation that was begun: a sealed word that we alone can have written, good once."""
+    """OAuth `state` values: encrypted with our key, valid once, for `STATE_LIFETIME_SECONDS`."""
 
     def __init__(self, database: Database, client_secret: str, clock: Clock) -> None:
         self._database = database
@@ -183,10 +159,36 @@ class OAuthStates(AsyncOAuthStateStore):
         return self._key.encrypt(secrets.token_bytes(12)).decode()
 
     async def async_consume(self, state: str) -> bool:
+        """Return whether the state is ours, fresh and unused, and mark the state as used."""
         try:
             self._key.decrypt(state.encode(), ttl=STATE_LIFETIME_SECONDS)
         except InvalidToken:
             return False
-        used = hashlib.sha256(state.encode()).hexdigest()
+        # The database refuses a second use in any process.
+        digest = hashlib.sha256(state.encode()).hexdigest()
         async with self._database.write() as tx:
-            return await tx.inbox.add(f"slack-state:{used}", "", self._clock.now())
+            return await tx.inbox.add(f"slack-state:{digest}", "", self._clock.now())
+
+
+def derive_key(client_secret: str, purpose: bytes) -> Fernet:
+    """Return a key for one purpose, derived by HKDF from the app's client secret."""
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"easel slack " + purpose)
+    return Fernet(base64.urlsafe_b64encode(derived.derive(client_secret.encode())))
+
+
+def parse_team(response: Mapping[str, object], token: str, scopes: str) -> SlackTeam:
+    """Return the team of a response of `auth.test`; `scopes` is the response's header `x-oauth-scopes`."""
+    return SlackTeam(
+        id=str(response.get("team_id", "")),
+        token=token,
+        bot_user=str(response.get("user_id", "")),
+        bot_id=str(response.get("bot_id", "")),
+        name=str(response.get("team", "")),
+        bot_name=str(response.get("user") or "easel"),
+        scopes=parse_scopes(scopes),
+    )
+
+
+def parse_scopes(text: str) -> frozenset[str]:
+    """Return the scopes of Slack's comma-separated list."""
+    return frozenset(scope.strip() for scope in text.split(",") if scope.strip())

@@ -1,4 +1,7 @@
-"""The app's manifest, drawn from the menu: what Slack must know of commands, shortcuts, scopes and events."""
+"""Creates the app's manifest from the menu: commands, shortcuts, scopes and events.
+
+Limits: slackapi/node-slack-sdk, packages/web-api/src/types/request/manifest.ts.
+"""
 
 import json
 import re
@@ -40,14 +43,14 @@ EVENTS = (
 )
 _PLAIN_SCALAR = re.compile(r"[A-Za-z/][\w./]*")
 _YAML_KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-_MOST_COMMANDS = 50
-_MOST_SHORTCUTS = 10
-_HINT = 1000
-_NAME = 24
+_MAX_COMMANDS = 50
+_MAX_SHORTCUTS = 10
+_MAX_HINT = 1000
+_MAX_SHORTCUT_NAME = 24
 
 
 def create_manifest(menu: Menu, *, prefix: str = "", public_url: str = "") -> dict[str, Any]:
-    """The manifest for Socket Mode, or for HTTP at `public_url`."""
+    """Return the manifest for Socket Mode, or for HTTP if there is a `public_url`."""
     url = f"{public_url}/slack/events" if public_url else ""
     settings: dict[str, Any] = {
         "event_subscriptions": {**({"request_url": url} if url else {}), "bot_events": list(EVENTS)},
@@ -70,12 +73,13 @@ def create_manifest(menu: Menu, *, prefix: str = "", public_url: str = "") -> di
                 "messages_tab_read_only_enabled": False,
             },
             "bot_user": {"display_name": "easel", "always_online": True},
+            # New apps cannot use `assistant_view` since 2026-06-30 (docs.slack.dev/ai/migrating-to-agent-messaging).
             "agent_view": {
                 "agent_description": "Chat with open models, and draw, upscale or caption pictures.",
                 "suggested_prompts": [dict(prompt) for prompt in SUGGESTED_PROMPTS],
             },
-            "slash_commands": _commands(menu, prefix, url),
-            "shortcuts": _shortcuts(menu),
+            "slash_commands": _render_commands(menu, prefix, url),
+            "shortcuts": _render_shortcuts(menu),
         },
         "oauth_config": {
             **({"redirect_urls": [f"{public_url}/slack/oauth_redirect"]} if public_url else {}),
@@ -85,88 +89,98 @@ def create_manifest(menu: Menu, *, prefix: str = "", public_url: str = "") -> di
     }
 
 
-def _commands(menu: Menu, prefix: str, url: str) -> list[dict[str, Any]]:
-    """One for each first word: Slack knows no groups."""
-    words: dict[str, list[Declaration]] = {}
+def _render_commands(menu: Menu, prefix: str, url: str) -> list[dict[str, Any]]:
+    """Return a slash command for each first word: Slack has no command groups."""
+    groups: dict[str, list[Declaration]] = {}
     for form in menu:
-        words.setdefault(form.declaration.name_parts[0], []).append(form.declaration)
-    drawn = [_command(word, group, prefix, url) for word, group in words.items()]
-    return drawn[:_MOST_COMMANDS]
+        groups.setdefault(form.declaration.name_parts[0], []).append(form.declaration)
+    commands = [_render_command(word, group, prefix, url) for word, group in groups.items()]
+    return commands[:_MAX_COMMANDS]
 
 
-def _command(word: str, group: Sequence[Declaration], prefix: str, url: str) -> dict[str, Any]:
+def _render_command(word: str, group: Sequence[Declaration], prefix: str, url: str) -> dict[str, Any]:
     is_group = len(group) > 1 or len(group[0].name_parts) > 1
-    verbs = " | ".join(" ".join(one.name_parts[1:]) for one in group if len(one.name_parts) > 1)
-    hint = f"[{verbs}]" if is_group else _hint(group[0])
+    verbs = " | ".join(" ".join(declaration.name_parts[1:]) for declaration in group if len(declaration.name_parts) > 1)
+    hint = f"[{verbs}]" if is_group else _render_hint(group[0])
     return {
         "command": f"/{prefix}{word}",
         **({"url": url} if url else {}),
         "description": group[0].description if not is_group else f"{word.capitalize()}: {verbs.replace(' |', ',')}",
-        **({"usage_hint": truncate(hint, _HINT)} if hint else {}),
-        "should_escape": any(_names_somebody(option) for one in group for option in one.options),
+        **({"usage_hint": truncate(hint, _MAX_HINT)} if hint else {}),
+        # Only then Slack sends `@user` and `#channel` as ids.
+        "should_escape": any(_takes_id(option) for declaration in group for option in declaration.options),
     }
 
 
-def _hint(declaration: Declaration) -> str:
-    words = declaration.words_option
-    free = [words] if words else [option for option in declaration.options if option.is_required]
-    named = [option for option in declaration.options if option not in free]
-    shown = [f"[{option.name}]" for option in free] + [f"[--{option.name}]" for option in named[:6]]
-    return " ".join(shown)
+def _render_hint(declaration: Declaration) -> str:
+    text_option = declaration.words_option
+    positional = [text_option] if text_option else [option for option in declaration.options if option.is_required]
+    named = [option for option in declaration.options if option not in positional]
+    parts = [f"[{option.name}]" for option in positional] + [f"[--{option.name}]" for option in named[:6]]
+    return " ".join(parts)
 
 
-def _names_somebody(option: Option) -> bool:
+def _takes_id(option: Option) -> bool:
     return option.kind in (OptionKind.PERSON, OptionKind.ROLE, OptionKind.CHANNEL) or option.name == "user"
 
 
-def _shortcuts(menu: Menu) -> list[dict[str, str]]:
-    """The commands that begin with a picture somebody posted, and the form to draw one."""
-    drawn = []
+def _render_shortcuts(menu: Menu) -> list[dict[str, str]]:
+    """Return a shortcut for each command that takes a posted picture, and a shortcut to the form of /imagine."""
+    shortcuts = []
     for form in menu:
         declaration = form.declaration
         if label := declaration.contexts.get("picture"):
-            drawn.append(
+            shortcuts.append(
                 {
-                    "name": truncate(f"{label} this picture", _NAME),
+                    "name": truncate(f"{label} this picture", _MAX_SHORTCUT_NAME),
                     "type": "message",
                     "callback_id": f"{PICTURE_SHORTCUT}{declaration.name}",
                     "description": declaration.description,
                 }
             )
-    form_of = {"name": "Draw a picture", "type": "global", "callback_id": f"{FORM_SHORTCUT}imagine"}
-    return [*drawn, {**form_of, "description": "Open the form to draw a picture."}][:_MOST_SHORTCUTS]
+    shortcuts.append(
+        {
+            "name": "Draw a picture",
+            "type": "global",
+            "callback_id": f"{FORM_SHORTCUT}imagine",
+            "description": "Open the form to draw a picture.",
+        }
+    )
+    return shortcuts[:_MAX_SHORTCUTS]
 
 
 def render_yaml(value: Any, indent: int = 0) -> str:
-    """A value in the little YAML that a manifest needs: mappings, lists, and scalars on one line."""
+    """Return a value as YAML. A manifest needs only mappings, lists, and scalars on one line."""
     pad = "  " * indent
     if isinstance(value, Mapping):
-        return "".join(f"{pad}{name}:{_nested(item, indent)}" for name, item in value.items())
+        return "".join(f"{pad}{name}:{_render_nested(item, indent)}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
-        return "".join(f"{pad}- {_item(item, indent)}" for item in value)
-    return f"{pad}{_scalar(value)}\n"
+        return "".join(f"{pad}- {_render_item(item, indent)}" for item in value)
+    return f"{pad}{_render_scalar(value)}\n"
 
 
-def _nested(item: Any, indent: int) -> str:
+def _render_nested(item: Any, indent: int) -> str:
     if isinstance(item, (Mapping, list, tuple)) and item:
         return "\n" + render_yaml(item, indent + 1)
-    return f" {_scalar(item)}\n"
+    return f" {_render_scalar(item)}\n"
 
 
-def _item(item: Any, indent: int) -> str:
+def _render_item(item: Any, indent: int) -> str:
     return (
-        render_yaml(item, indent + 1).lstrip(" ") if isinstance(item, (Mapping, list, tuple)) else f"{_scalar(item)}\n"
+        render_yaml(item, indent + 1).lstrip(" ")
+        if isinstance(item, (Mapping, list, tuple))
+        else f"{_render_scalar(item)}\n"
     )
 
 
-def _scalar(value: Any) -> str:
+def _render_scalar(value: Any) -> str:
     if isinstance(value, (bool, list, tuple, Mapping)):
         return json.dumps(value)
     text = str(value)
     is_plain = _PLAIN_SCALAR.fullmatch(text) is not None and text.lower() not in _YAML_KEYWORDS
-    return text if isinstance(value, int) or is_plain else _quoted(text)
+    return text if isinstance(value, int) or is_plain else _quote(text)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

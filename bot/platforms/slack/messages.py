@@ -1,4 +1,7 @@
-"""Commands as they are called in a workspace where each of their names has a prefix: /easel-imagine."""
+"""Renders replies as Slack messages: fallback text and Block Kit blocks. No other file of the bot builds messages.
+
+Limits of Block Kit: docs.slack.dev/reference/block-kit/blocks.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,41 +21,19 @@ from bot.platforms.slack.mrkdwn import (
 )
 from bot.streaming.splitter import split_text
 
+Block = dict[str, Any]
 ReplyTransform = Callable[[Reply], Reply]
 
-
-def keep_reply(reply: Reply) -> Reply:
-    """Without a prefix."""
-    return reply
-
-
-def create_prefixer(prefix: str, menu: Menu) -> ReplyTransform:
-    """What puts the prefix before the name of each command that a reply speaks of."""
-    if not prefix:
-        return keep_reply
-    words = {form.declaration.name_parts[0] for form in menu}
-    named = re.compile(rf"(?<![\w/.:<-])/(?=(?:{'|'.join(map(re.escape, sorted(words)))})(?![\w/-]))")
-
-    def worded(reply: Reply) -> Reply:
-        return replace(reply, text=named.sub(f"/{prefix}", reply.text), note=named.sub(f"/{prefix}", reply.note))
-
-    return worded
-
-
-# MERGED A trunk message as Slack shows it: text and blocks. Nowhere else in the bot knows Block Kit.
-
-Block = dict[str, Any]
-
+# A streamed message takes some 10,600 bytes, which is documented nowhere (measured in openclaw#143882): stop before.
 MESSAGE_BYTES = 9_000
-"""A message that is streamed takes some 10,600 bytes in all, which is documented nowhere; we stop before."""
+# chat.update refuses more text (`msg_too_long`, github.com/seratch/ChatGPT-in-Slack/issues/102).
 UPDATE_BYTES = 3_500
-"""The text of an edit: chat.update refuses more than about 4,000."""
 
-_MOST_BUTTONS = 25
-_LABEL = 75
-_ALT = 1000
-_NOTE = 2000
-_ASKED = 200
+_MAX_BUTTONS = 25
+_MAX_LABEL = 75
+_MAX_ALT = 1000
+_MAX_NOTE = 2000
+_MAX_REQUEST_SUMMARY = 200
 _STAGES = {
     Stage.QUEUED: "Waiting in line",
     Stage.STARTING: "Waking the model up",
@@ -62,103 +43,68 @@ _WITHHELD = (
     "⚠ {which} flagged as sensitive by the model. Slack cannot hide a picture until somebody opens it, so it is not "
     "shown here. Other words, or another seed, may draw one that can be."
 )
-_SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif")
+# Image blocks take no webp (docs.slack.dev/reference/block-kit/blocks/image-block).
+_INLINE_MIMES = ("image/png", "image/jpeg", "image/gif")
 _EPHEMERAL_LIMITS = MessageLimits(max_length=MESSAGE_BYTES, is_length_in_bytes=True)
 
 
 def render_blocks(reply: Reply, files: Sequence[str] = (), *, is_for_one: bool = False) -> list[Block]:
-    """The blocks of a message; `files` are ids of pictures to be drawn inside it, in the order of the reply's.
+    """Return the blocks of a message.
 
-    What one person alone reads calls nobody, so there people, groups and channels are shown by their links.
+    `files` are the file ids of pictures inside the message, in the order of the reply's pictures. An ephemeral message
+    (`is_for_one`) notifies no other user, so links to users, groups and channels stay.
     """
     text = neutralize_broadcasts(reply.text) if is_for_one else neutralize_mentions(reply.text)
-    blocks: list[Block] = [_context(truncate(reply.request_summary, _ASKED))] if reply.request_summary else []
-    blocks += [{"type": "markdown", "text": text}] if text.strip() else []
+    blocks: list[Block] = []
+    if reply.request_summary:
+        blocks.append(_render_context(truncate(reply.request_summary, _MAX_REQUEST_SUMMARY)))
+    if text.strip():
+        blocks.append({"type": "markdown", "text": text})
     blocks += [render_picture(picture, file) for picture, file in zip(reply.pictures, files, strict=False) if file]
     if withheld := sum(picture.is_flagged for picture in reply.pictures):
-        blocks.append({"type": "section", "text": render_plain_text(_withheld(withheld, len(reply.pictures)))})
+        blocks.append({"type": "section", "text": render_plain_text(_format_withheld(withheld, len(reply.pictures)))})
     if reply.progress is not None and not text.strip():
         blocks.append({"type": "section", "text": render_plain_text(format_progress(reply.progress))})
     return [*blocks, *render_footer(reply)]
 
 
 def render_footer(reply: Reply) -> list[Block]:
-    """What stands under the text: the line of facts and the buttons."""
-    blocks: list[Block] = []
-    if reply.note:
-        blocks.append(_context(truncate(reply.note, _NOTE)))
-    return blocks + [{"type": "actions", "elements": [render_button(one) for one in row]} for row in _rows(reply)]
+    """Return the blocks under the text: the note and the buttons."""
+    blocks: list[Block] = [_render_context(truncate(reply.note, _MAX_NOTE))] if reply.note else []
+    rows = _group_buttons(reply)
+    return blocks + [{"type": "actions", "elements": [render_button(button) for button in row]} for row in rows]
 
 
-def _withheld(count: int, of: int) -> str:
-    which = "This picture" if of == 1 else f"{count} of {of} pictures"
-    return _WITHHELD.format(which=f"{which} {'was' if count == 1 else 'were'}")
+def render_picture(picture: Picture, file: str) -> Block:
+    return {"type": "image", "slack_file": {"id": file}, "alt_text": render_alt_text(picture)}
 
 
-def _context(text: str) -> Block:
-    return {"type": "context", "elements": [render_plain_text(text)]}
+def render_alt_text(picture: Picture) -> str:
+    return truncate(picture.alt or picture.name, _MAX_ALT)
 
 
-def _rows(reply: Reply) -> list[list[Button]]:
-    """The buttons: of several pictures a row for each, and what is for all of them in the last."""
-    hidden = {n for n, picture in enumerate(reply.pictures, 1) if picture.is_flagged}
-    shown = [one for one in reply.buttons if one.n not in hidden][:_MOST_BUTTONS]
-    if len(reply.pictures) < 2:
-        return [shown] if shown else []
-    rows = [[one for one in shown if one.n == n] for n in (*range(1, len(reply.pictures) + 1), 0)]
-    return [row for row in rows if row]
-
-
-def render_fallback_text(reply: Reply, *, is_for_one: bool = False) -> str:
-    """What notifications and screen readers say, as mrkdwn."""
-    words = (
-        reply.text.strip()
-        or (format_progress(reply.progress) if reply.progress else "")
-        or _pictures(reply)
-        or reply.note
-    )
-    text = escape(truncate_bytes(words.replace("**", "*"), 3_000))
-    return truncate_bytes(restore_links(text) if is_for_one else text, UPDATE_BYTES) or "…"
-
-
-def format_progress(progress: Progress) -> str:
-    """Where a job is, in a line: stage, place, percent and time."""
-    facts = [_STAGES[progress.stage]]
-    if progress.stage is Stage.QUEUED:
-        return (
-            f"⏳ {facts[0]} · {progress.queue_position} before you" if progress.queue_position else f"⏳ {facts[0]} …"
-        )
-    if progress.percent is not None:
-        facts.append(f"{_bar(progress.percent)} {progress.percent} %")
-    usual = f" of usually {progress.usual_seconds} s" if progress.usual_seconds else ""
-    if progress.elapsed_seconds or usual:
-        facts.append(f"{progress.elapsed_seconds} s{usual}")
-    return "⏳ " + " · ".join(facts)
-
-
-def format_status(progress: Progress) -> str:
-    """The same as Slack shows it beside the bot's name: "Easel is thinking…"."""
-    words = {Stage.QUEUED: "is waiting in line…", Stage.STARTING: "is waking the model up…"}
-    return words.get(progress.stage, "is thinking…")
+def is_shown_inline(picture: Picture) -> bool:
+    """Return whether an image block may show the picture."""
+    return picture.mime in _INLINE_MIMES and not picture.is_flagged
 
 
 def render_plain_text(text: str) -> Block:
     return {"type": "plain_text", "text": text, "emoji": True}
 
 
-def render_button(one: Button) -> Block:
-    """The job is the button's value, the action and the picture its id: enough for any process, for ever."""
-    drawn: Block = {
+def render_button(button: Button) -> Block:
+    """Return a button element with its action, picture and job, so that any process can handle a press at any time."""
+    element: Block = {
         "type": "button",
-        "action_id": f"{one.action}:{one.n}",
-        "text": render_plain_text(truncate(one.label, _LABEL)),
-        "value": one.job or "-",
+        "action_id": f"{button.action}:{button.n}",
+        "text": render_plain_text(truncate(button.label, _MAX_LABEL)),
+        "value": button.job or "-",
     }
-    return {**drawn, "style": "danger"} if one.action in ("delete", "decline") else drawn
+    return {**element, "style": "danger"} if button.action in ("delete", "decline") else element
 
 
 def parse_button(action: Mapping[str, Any]) -> Button | None:
-    """The button that was pressed, read back; None for one that is not ours."""
+    """Return the button of an action payload, or None for an element of another kind."""
     match = re.fullmatch(r"([a-z_]+):(\d{1,4})", str(action.get("action_id", "")))
     if match is None:
         return None
@@ -166,31 +112,77 @@ def parse_button(action: Mapping[str, Any]) -> Button | None:
     return Button(match[1], "", "" if job == "-" else job, int(match[2]))
 
 
-def render_picture(picture: Picture, file: str) -> Block:
-    return {"type": "image", "slack_file": {"id": file}, "alt_text": truncate(picture.alt or picture.name, _ALT)}
+def render_fallback_text(reply: Reply, *, is_for_one: bool = False) -> str:
+    """Return the mrkdwn text for notifications and screen readers, which read no blocks."""
+    alt = reply.pictures[0].alt if reply.pictures else ""
+    text = reply.text.strip() or (format_progress(reply.progress) if reply.progress else "") or alt or reply.note
+    escaped = escape(truncate_bytes(text.replace("**", "*"), 3_000))
+    return truncate_bytes(restore_links(escaped) if is_for_one else escaped, UPDATE_BYTES) or "…"
 
 
-def is_shown_inline(picture: Picture) -> bool:
-    """Whether an image block takes it: webp is none of Slack's."""
-    return picture.mime in _SHOWN_INLINE and not picture.is_flagged
+def format_progress(progress: Progress) -> str:
+    """Return one line with the stage, queue position, percent, and seconds of a job."""
+    stage = _STAGES[progress.stage]
+    if progress.stage is Stage.QUEUED:
+        return f"⏳ {stage} · {progress.queue_position} before you" if progress.queue_position else f"⏳ {stage} …"
+    facts = [stage]
+    if progress.percent is not None:
+        facts.append(f"{_render_bar(progress.percent)} {progress.percent} %")
+    usual = f" of usually {progress.usual_seconds} s" if progress.usual_seconds else ""
+    if progress.elapsed_seconds or usual:
+        facts.append(f"{progress.elapsed_seconds} s{usual}")
+    return "⏳ " + " · ".join(facts)
 
 
-def render_alt_text(picture: Picture) -> str:
-    return truncate(picture.alt or picture.name, _ALT)
+def format_status(progress: Progress) -> str:
+    """Return the status of a thread. Slack shows the status after the bot's name: "Easel is thinking…"."""
+    statuses = {Stage.QUEUED: "is waiting in line…", Stage.STARTING: "is waking the model up…"}
+    return statuses.get(progress.stage, "is thinking…")
 
 
 def split_reply(reply: Reply) -> list[Reply]:
-    """A reply for one person, in as many messages as its text needs."""
+    """Split a reply for one user into as many messages as its text needs; the last one has everything but text."""
     parts = [part.render(reply.text) for part in split_text(reply.text, _EPHEMERAL_LIMITS)]
     texts = [text for text in parts if text.strip()] or [""]
-    bare = [Reply(text=text, is_private=reply.is_private) for text in texts[:-1]]
-    return [*bare, replace(reply, text=texts[-1])]
+    text_only = [Reply(text=text, is_private=reply.is_private) for text in texts[:-1]]
+    return [*text_only, replace(reply, text=texts[-1])]
 
 
-def _bar(percent: int) -> str:
+def create_prefixer(prefix: str, menu: Menu) -> ReplyTransform:
+    """Return a function that adds the app's command prefix to each command name in a reply: `/easel-imagine`.
+
+    Slash command names are unique in a workspace: of two apps with the same name, the last installed one wins.
+    """
+    if not prefix:
+        return lambda reply: reply
+    names = {form.declaration.name_parts[0] for form in menu}
+    command = re.compile(rf"(?<![\w/.:<-])/(?=(?:{'|'.join(map(re.escape, sorted(names)))})(?![\w/-]))")
+
+    def add_prefix(reply: Reply) -> Reply:
+        return replace(reply, text=command.sub(f"/{prefix}", reply.text), note=command.sub(f"/{prefix}", reply.note))
+
+    return add_prefix
+
+
+def _format_withheld(count: int, total: int) -> str:
+    which = "This picture" if total == 1 else f"{count} of {total} pictures"
+    return _WITHHELD.format(which=f"{which} {'was' if count == 1 else 'were'}")
+
+
+def _render_context(text: str) -> Block:
+    return {"type": "context", "elements": [render_plain_text(text)]}
+
+
+def _group_buttons(reply: Reply) -> list[list[Button]]:
+    """Return rows of buttons: of several pictures a row for each, then a row for the buttons of all pictures."""
+    hidden = {n for n, picture in enumerate(reply.pictures, 1) if picture.is_flagged}
+    shown = [button for button in reply.buttons if button.n not in hidden][:_MAX_BUTTONS]
+    if len(reply.pictures) < 2:
+        return [shown] if shown else []
+    rows = [[button for button in shown if button.n == n] for n in (*range(1, len(reply.pictures) + 1), 0)]
+    return [row for row in rows if row]
+
+
+def _render_bar(percent: int) -> str:
     full = max(0, min(10, percent // 10))
     return "█" * full + "░" * (10 - full)
-
-
-def _pictures(reply: Reply) -> str:
-    return reply.pictures[0].alt if reply.pictures else ""

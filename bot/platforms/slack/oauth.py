@@ -1,4 +1,4 @@
-"""/slack/install and /slack/oauth_redirect: how a workspace installs the app."""
+"""Builds the slack-bolt app, with the OAuth flow by which workspaces install the app."""
 
 import logging
 from urllib.parse import urljoin
@@ -10,72 +10,58 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
 
 from bot.platforms.slack.config import SlackConfig
-from bot.platforms.slack.installations import InstalledTeams, OAuthStates, SlackTeams
+from bot.platforms.slack.installations import InstalledTeams, SlackTeams
 from bot.platforms.slack.manifest import SCOPES
-from bot.platforms.slack.web_api import SlackWebApi
+from bot.platforms.slack.web_api import SlackWebApi, create_client
 
 INSTALL_PATH, REDIRECT_PATH = "/slack/install", "/slack/oauth_redirect"
-
-
 AUTHORIZE_PATH = "/oauth/v2/authorize"
 
-
-def create_oauth_settings(
-    client_id: str,
-    client_secret: str,
-    api_url: str,
-    public_url: str,
-    teams: InstalledTeams,
-    states: OAuthStates,
-) -> AsyncOAuthSettings:
-    """What slack-bolt's flow needs; the authorisation itself is ours."""
-    return AsyncOAuthSettings(
-        authorization_url=urljoin(api_url, AUTHORIZE_PATH),
-        client_id=client_id,
-        client_secret=client_secret,
-        scopes=list(SCOPES),
-        user_scopes=[],
-        redirect_uri=f"{public_url}{REDIRECT_PATH}" if public_url else None,
-        install_path=INSTALL_PATH,
-        redirect_uri_path=REDIRECT_PATH,
-        installation_store=teams,
-        state_store=states,
-    )
-
-
-# MERGED slack-bolt as we use it: with an authorisation of ours, and nothing in the log that people said.
-
-_UNKNOWN = (
+_NOT_INSTALLED = (
     "I am not installed in this workspace, or not any more. "
     "Whoever looks after me can install me again, at /slack/install of my address."
 )
 
 
-def create_bolt_app(keys: SlackConfig, teams: SlackTeams, many: InstalledTeams | None, calls: SlackWebApi) -> AsyncApp:
-    """The app without listeners; `many` are the workspaces that install it by OAuth, if there are to be such."""
-    oauth = None
-    if many is not None:
-        oauth = create_oauth_settings(
-            keys.client_id, keys.client_secret, keys.api_url, keys.public_url, many, many.states
-        )
+def create_bolt_app(
+    config: SlackConfig, teams: SlackTeams, installed_teams: InstalledTeams | None, web_api: SlackWebApi
+) -> AsyncApp:
+    """Return the app without listeners; with `installed_teams` workspaces can install the app by OAuth."""
     logger = logging.getLogger("slack_bolt.easel")
-    # At INFO it logs the bodies of requests with a bad signature, which may hold prompts; and while it is built it
-    # warns of every variable of the environment that it does not use.
+    # At INFO slack-bolt logs the bodies of requests with a bad signature, which may hold prompts. At WARNING its
+    # constructor complains about every environment variable that it ignores.
     logger.setLevel(logging.ERROR)
     return AsyncApp(
         logger=logger,
         name="easel",
-        signing_secret=keys.signing_secret or "none",
-        client=calls.create_client(),
-        authorize=_Authorize(teams),  # type: ignore[arg-type] # it takes such an object too
-        oauth_settings=oauth,
-        user_facing_authorize_error_message=_UNKNOWN,
+        # Without a secret the route for HTTP is not mounted, so no signature is verified with this value.
+        signing_secret=config.signing_secret or "none",
+        client=create_client(web_api.api_url, web_api.session),
+        authorize=_Authorize(teams),  # type: ignore[arg-type] # slack-bolt accepts such an object too
+        oauth_settings=create_oauth_settings(config, installed_teams) if installed_teams is not None else None,
+        user_facing_authorize_error_message=_NOT_INSTALLED,
         attaching_conversation_kwargs_enabled=False,
     )
 
 
+def create_oauth_settings(config: SlackConfig, installed_teams: InstalledTeams) -> AsyncOAuthSettings:
+    """Return the settings of slack-bolt's OAuth flow."""
+    return AsyncOAuthSettings(
+        authorization_url=urljoin(config.api_url, AUTHORIZE_PATH),
+        client_id=config.client_id,
+        client_secret=config.client_secret,
+        scopes=list(SCOPES),
+        user_scopes=[],
+        redirect_uri=f"{config.public_url}{REDIRECT_PATH}" if config.public_url else None,
+        install_path=INSTALL_PATH,
+        redirect_uri_path=REDIRECT_PATH,
+        installation_store=installed_teams,
+        state_store=installed_teams.states,
+    )
+
+
 class _Authorize(AsyncAuthorize):
-    """Which installation a request belongs to. slack-bolt's own asks Slack for every single one."""
+    """Finds the installation of a request. slack-bolt's own authorisation calls `auth.test` for every request."""
 
     def __init__(self, teams: SlackTeams) -> None:
         self._teams = teams

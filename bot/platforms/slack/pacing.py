@@ -1,6 +1,7 @@
-"""How fast Slack takes calls: per method and workspace, told by nobody until it is too late.
+"""Rate limits of Slack's methods, for each workspace, and the pace of edits of one message.
 
-The tiers are those of docs.slack.dev/apis/web-api/rate-limits: at least so many calls a minute. We stay below them.
+Slack announces no remaining budget; a call beyond the limit is the first notice. The limits are the tiers of
+docs.slack.dev/apis/web-api/rate-limits: at least so many calls a minute. The bot stays below them.
 """
 
 from bot.core.clock import Clock
@@ -15,14 +16,14 @@ POST_MESSAGE, UPDATE_MESSAGE = "chat.postMessage", "chat.update"
 SECONDS_BETWEEN_APPENDS = 0.5
 SECONDS_BETWEEN_UPDATES = 1.2
 
-# Calls a minute, and how many of them may come at once.
+# (calls a minute, calls at once), by tier.
 _TIERS = {2: (19, 11), 3: (48, 22), 4: (96, 56)}
 _METHODS = {
     APPEND_STREAM: _TIERS[4],
     START_STREAM: _TIERS[2],
     STOP_STREAM: _TIERS[2],
     UPDATE_MESSAGE: _TIERS[3],
-    POST_MESSAGE: (58, 4),  # in one channel: one a second, with short bursts
+    POST_MESSAGE: (58, 4),  # one message a second in each channel, with short bursts
     "chat.delete": _TIERS[3],
     "chat.postEphemeral": _TIERS[4],
     "conversations.open": _TIERS[3],
@@ -32,16 +33,17 @@ _METHODS = {
     "usergroups.list": _TIERS[2],
     "agents.sessions.setStatus": _TIERS[3],
 }
-_OTHERS = _TIERS[4]
-_SPENT_IN_SECONDS = 6.0
-"""What may be spent at once goes in about so long, where several messages want turns all the time."""
+_OTHER_METHODS = _TIERS[4]
+# While several messages wait for turns all the time, the spare budget is spent in about this time.
+_SPEND_SECONDS = 6.0
+_MAX_RATE_LIMITS = 1000
 
 
 class SlackRateLimit(EditBucket):
     """At most `per_minute` calls in any minute, `burst` of them at once; fair between messages.
 
-    So much is held back that a steady trickle never stops, however much was spent before. The rest is spent the faster
-    the more there is of it: a burst thins out instead of breaking off, and one answer alone keeps its pace for minutes.
+    A reserve keeps a steady trickle of calls going, however many calls were made before. The rest is spent faster the
+    larger it is: a burst thins out instead of breaking off, and a single answer keeps its pace for minutes.
     """
 
     def __init__(self, clock: Clock, per_minute: float, burst: float) -> None:
@@ -49,22 +51,22 @@ class SlackRateLimit(EditBucket):
         self._rate = max(0.01, (per_minute - max(1.0, burst)) / self._memory_seconds)
 
     def is_ready(self, within_seconds: float) -> bool:
-        """Whether a call that is made now would go within so many seconds."""
+        """Return whether a call would start within this time, behind the calls that wait already."""
         now = self._clock.monotonic()
         return self._earliest(now, is_final=True) + self._queue.waiting_count / self._rate <= now + within_seconds
 
     def _earliest(self, now: float, *, is_final: bool) -> float:
         while self._grants and self._grants[0].at <= now - self._memory_seconds:
             self._grants.popleft()
-        at, spare = self._blocked_until, self._spare(now)
+        at, spare = self._blocked_until, self._count_spare(now)
         if len(self._grants) >= self._limit:
             at = max(at, self._grants[0].at + self._memory_seconds)
         if not is_final or spare < 1.0:
-            at = max(at, self._last_edit_at + 1.0 / (self._rate + max(0.0, spare - 1.0) / _SPENT_IN_SECONDS))
+            at = max(at, self._last_edit_at + 1.0 / (self._rate + max(0.0, spare - 1.0) / _SPEND_SECONDS))
         return at
 
-    def _spare(self, now: float) -> float:
-        """How many calls may go now and leave enough for the trickle, until each of the calls made has grown old."""
+    def _count_spare(self, now: float) -> float:
+        """Return the calls that may start now without starving the trickle before past calls leave the window."""
         needed = [(grant.at + self._memory_seconds - now) * self._rate - n for n, grant in enumerate(self._grants)]
         return (
             self._limit - len(self._grants) - max(*needed, self._memory_seconds * self._rate - len(self._grants), 0.0)
@@ -72,7 +74,7 @@ class SlackRateLimit(EditBucket):
 
 
 class SlackPostRateLimit(SlackRateLimit):
-    """A bucket that holds `burst` calls and fills evenly: messages posted in one channel."""
+    """A bucket that holds `burst` calls and fills evenly: for messages posted in one channel."""
 
     def __init__(self, clock: Clock, per_minute: float, burst: float) -> None:
         super().__init__(clock, per_minute, burst)
@@ -81,7 +83,7 @@ class SlackPostRateLimit(SlackRateLimit):
         self._bucket = TokenBucket(clock.monotonic, burst=burst, per_second=self._rate)
 
     def _earliest(self, now: float, *, is_final: bool) -> float:
-        self._grants.clear()  # the level says all
+        self._grants.clear()  # the bucket accounts for past calls
         return max(now + self._bucket.seconds_until_available(), self._blocked_until)
 
     def record_grant(self, entry: QueueEntry) -> None:
@@ -90,72 +92,81 @@ class SlackPostRateLimit(SlackRateLimit):
 
 
 class SlackRateLimits:
-    """One allowance for each workspace and method; of posts, one for each channel too. Shared by the live workers."""
+    """One rate limit for each workspace and method, for posts also for each channel; split between live workers."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._workers = 1
-        self._allowances: dict[tuple[str, str, str], SlackRateLimit] = {}
+        self._rate_limits: dict[tuple[str, str, str], SlackRateLimit] = {}
 
     def get(self, team: str, method: str, channel: str = "") -> SlackRateLimit:
         key = (team, method, channel if method == POST_MESSAGE else "")
-        if key not in self._allowances:
+        if key not in self._rate_limits:
             self._forget_idle()
-            per_minute, burst = _METHODS.get(method, _OTHERS)
+            per_minute, burst = _METHODS.get(method, _OTHER_METHODS)
             kind = SlackPostRateLimit if method == POST_MESSAGE else SlackRateLimit
-            self._allowances[key] = kind(self._clock, per_minute / self._workers, burst / self._workers)
-        return self._allowances[key]
+            self._rate_limits[key] = kind(self._clock, per_minute / self._workers, burst / self._workers)
+        return self._rate_limits[key]
 
     def set_worker_count(self, workers: int) -> None:
-        """So many processes speak for the same app: each takes its part."""
+        """Give this process its share: all live workers call Slack as the same app."""
         workers = max(1, workers)
         if workers != self._workers:
             self._workers = workers
-            self._allowances.clear()
+            self._rate_limits.clear()
 
     def _forget_idle(self) -> None:
-        if len(self._allowances) > 1000:
-            self._allowances = {key: one for key, one in self._allowances.items() if not one.is_idle}
+        # A dropped limit would forget its past calls, so limits in use stay.
+        if len(self._rate_limits) > _MAX_RATE_LIMITS:
+            self._rate_limits = {key: limit for key, limit in self._rate_limits.items() if not limit.is_idle}
 
 
 class SlackPacer(Pacer):
-    """The turns of one message. A turn takes the allowance of the call that the edit will make: `pay` gives it."""
+    """The pace of one message. A turn takes a call from the rate limit of the method that the edit will call.
 
-    def __init__(self, budgets: SlackRateLimits, clock: Clock, team: str) -> None:
-        self._budgets = budgets
+    `next_method` is called by the next edit, `final_method` by the last one; empty for a method without a limit.
+    """
+
+    def __init__(
+        self, rate_limits: SlackRateLimits, clock: Clock, team: str, *, next_method: str = "", final_method: str = ""
+    ) -> None:
+        self._rate_limits = rate_limits
         self._clock = clock
         self._team = team
-        self._shares: dict[str, BucketPacer] = {}
-        self._last = float("-inf")
-        self._paid = ""
-        self.next_method = ""
-        """What the next edit calls; empty while it calls nothing that is counted."""
-        self.final_method = ""
+        self._next_method = next_method
+        self._final_method = final_method
+        self._pacers: dict[str, BucketPacer] = {}
+        self._last_edit_at = float("-inf")
+        self._granted_method = ""
 
     async def wait_for_edit(self, *, is_final: bool) -> None:
         if not is_final:
-            gap = SECONDS_BETWEEN_APPENDS if self.next_method == APPEND_STREAM else SECONDS_BETWEEN_UPDATES
-            wait = self._last + gap - self._clock.monotonic()
-            if wait > 0 and self.next_method:
+            gap = SECONDS_BETWEEN_APPENDS if self._next_method == APPEND_STREAM else SECONDS_BETWEEN_UPDATES
+            wait = self._last_edit_at + gap - self._clock.monotonic()
+            if wait > 0 and self._next_method:
                 await self._clock.sleep(wait)
-        method = self.final_method if is_final else self.next_method
-        if method and self._paid != method:
-            await self._share(method).wait_for_edit(is_final=is_final)
-            self._paid = method
-        self._last = self._clock.monotonic()
+        method = self._final_method if is_final else self._next_method
+        if method and self._granted_method != method:
+            await self._get_pacer(method).wait_for_edit(is_final=is_final)
+            self._granted_method = method
+        self._last_edit_at = self._clock.monotonic()
 
     def use_turn(self, method: str) -> bool:
-        """Whether a call of that method is paid for by the turn; once."""
-        is_paid = self._paid == method
-        self._paid = "" if is_paid else self._paid
-        return is_paid
+        """Return whether the current turn covers a call of this method; a turn covers one call."""
+        has_turn = self._granted_method == method
+        self._granted_method = "" if has_turn else self._granted_method
+        return has_turn
+
+    def switch_to_updates(self) -> None:
+        """Take further turns for edits of the whole message: its stream has ended."""
+        self._next_method = UPDATE_MESSAGE
 
     def close(self) -> None:
-        for share in self._shares.values():
-            share.close()
-        self._shares.clear()
+        for pacer in self._pacers.values():
+            pacer.close()
+        self._pacers.clear()
 
-    def _share(self, method: str) -> BucketPacer:
-        if method not in self._shares:
-            self._shares[method] = self._budgets.get(self._team, method).pacer()
-        return self._shares[method]
+    def _get_pacer(self, method: str) -> BucketPacer:
+        if method not in self._pacers:
+            self._pacers[method] = self._rate_limits.get(self._team, method).pacer()
+        return self._pacers[method]

@@ -1,18 +1,25 @@
-"""Slack as a platform: messages posted, edited, streamed and taken away."""
+"""Posts, edits, streams and deletes messages in Slack: the trunk's `Platform` on top of the Web API."""
 
 import logging
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
+from bot.core.background_tasks import BackgroundTasks
 from bot.core.clock import Clock
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageFull, MessageLimits
+from bot.core.recent_items import RecentItems
 from bot.core.replies import MessageRef, Recipient, Reply, Tone
 from bot.platforms.slack.ephemeral import SlackEphemeralReplies
-from bot.platforms.slack.errors import UNREACHABLE_CODES, SlackErrors
+from bot.platforms.slack.errors import (
+    UNINSTALLED_CODES,
+    UNREACHABLE_CODES,
+    CallRefused,
+    CallUnclear,
+    SlackErrors,
+    ignore_refusal,
+)
 from bot.platforms.slack.installations import NAME, SlackTeams
 from bot.platforms.slack.messages import (
     MESSAGE_BYTES,
@@ -24,24 +31,23 @@ from bot.platforms.slack.messages import (
 from bot.platforms.slack.mrkdwn import cut_unstable_end, neutralize_mentions
 from bot.platforms.slack.pacing import APPEND_STREAM, POST_MESSAGE, STOP_STREAM, UPDATE_MESSAGE, SlackPacer
 from bot.platforms.slack.status import SlackStatuses
-from bot.platforms.slack.streams import SlackStreams
-from bot.platforms.slack.tasks import Tasks
+from bot.platforms.slack.streams import MessageListener, SlackStreams
 from bot.platforms.slack.unconfirmed_posts import METADATA_EVENT_TYPE, UnconfirmedPosts
 from bot.platforms.slack.uploads import PathOf, SlackUploads
-from bot.platforms.slack.web_api import UNINSTALLED_CODES, CallRefused, CallUnclear, SlackWebApi, ignore_refusal
+from bot.platforms.slack.web_api import SlackWebApi
 from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 
-_REMEMBERED = 10_000
-Listener = Callable[[MessageRef], Awaitable[None]]
+_MAX_REMEMBERED = 10_000
+_POST_PATIENCE_SECONDS = 0.1
 
 
 class SlackPlatform:
     """Implements `core.platform.Platform`.
 
-    `on_finished` is called with each message that shows a final reply, `on_stopped` with each message on which a user
-    pressed Slack's own Stop.
+    `on_finished` is called with each message that shows a final reply, `on_stopped` with each message whose Slack Stop
+    button was pressed.
     """
 
     name = NAME
@@ -49,74 +55,71 @@ class SlackPlatform:
 
     def __init__(
         self,
-        calls: SlackWebApi,
+        web_api: SlackWebApi,
         teams: SlackTeams,
         database: Database,
         path_of: PathOf,
         clock: Clock,
-        tasks: Tasks,
+        tasks: BackgroundTasks,
         *,
-        worded: ReplyTransform,
-        on_finished: Listener,
-        on_stopped: Listener,
+        transform: ReplyTransform,
+        on_finished: MessageListener,
+        on_stopped: MessageListener,
     ) -> None:
-        self._calls = calls
-        self._lost = UnconfirmedPosts(calls, teams, database, clock)
+        self._web_api = web_api
+        self._unconfirmed_posts = UnconfirmedPosts(web_api, teams, database, clock)
         self._clock = clock
-        self.ephemeral_replies = SlackEphemeralReplies(calls, clock, worded)
+        self.ephemeral_replies = SlackEphemeralReplies(web_api, clock, transform)
         self.errors = SlackErrors(teams)
-        self.uploads = SlackUploads(calls, database, path_of, clock)
-        self.streams = SlackStreams(calls, clock, on_stopped)
-        self.statuses = SlackStatuses(calls, clock, tasks)
+        self.uploads = SlackUploads(web_api, database, path_of, clock)
+        self.streams = SlackStreams(web_api, clock, on_stopped)
+        self.statuses = SlackStatuses(web_api, clock, tasks)
         self._on_finished = on_finished
-        self._posted: OrderedDict[str, MessageRef] = OrderedDict()
+        self._posted: RecentItems[str, MessageRef] = RecentItems(_MAX_REMEMBERED)
         self._pacers: WeakValueDictionary[MessageRef, SlackPacer] = WeakValueDictionary()
-        self._directs: dict[tuple[str, str], str] = {}
+        self._direct_channels: RecentItems[tuple[str, str], str] = RecentItems(_MAX_REMEMBERED)
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
-        """Create a message; a second call with the same nonce gives the first one's address.
+        """Create a message and return its address; a second call with the same nonce returns the same address.
 
-        Words that will stream in are shown as a status until they come. Raises `MessageLost` and `MessageFull`.
+        A message whose text will stream is not posted yet: the thread shows a status until the text arrives. Raise
+        `MessageLost` or `MessageFull`.
         """
-        if (known := self._posted.get(destination.nonce)) is not None:
-            return known
+        if (posted := self._posted.get(destination.nonce)) is not None:
+            return posted
         try:
             ref = await self._create(destination, reply)
         except CallRefused as error:
-            self._let_go(_place(destination), error.code)
-            await self._tell_asker(destination, error.code)
+            self._stop_updates(_get_thread(destination), error.code)
+            await self._report_to_requester(destination, error.code)
             raise await self.errors.translate(destination.channel.workspace, error, destination.channel.id) from error
         self._posted[destination.nonce] = ref
-        while len(self._posted) > _REMEMBERED:
-            self._posted.popitem(last=False)
         if reply.tone in (Tone.DONE, Tone.ERROR):
             await self._on_finished(ref)
         return ref
 
     async def edit(self, message: MessageRef, reply: Reply) -> MessageRef | None:
-        """Show this instead, by whatever means reaches the message. Raises `MessageLost` and `MessageFull`."""
+        """Show another reply; return the new address if the message was posted or replaced.
+
+        Raise `MessageLost` or `MessageFull`.
+        """
         try:
             moved = await self._show(message, reply)
         except CallRefused as error:
-            self._let_go(message, error.code)
+            self._stop_updates(message, error.code)
             raise await self.errors.translate(message.workspace, error, message.channel) from error
         if reply.tone in (Tone.DONE, Tone.ERROR):
             await self._on_finished(moved or message)
         return moved
 
-    def _let_go(self, message: MessageRef, code: str) -> None:
-        if code in UNREACHABLE_CODES:
-            self.streams.forget(message)
-            self.statuses.drop(message)
-
     async def delete(self, message: MessageRef) -> None:
-        """Take a message away, with its files. Harmless when it is gone, or was never there."""
+        """Delete a message and its files. A message that is gone or was never posted is no error."""
         self.streams.forget(message)
         if message.unposted_for is not None:
             self.statuses.clear(message, is_posted=False)
             return
         try:
-            await self._calls.call(message.workspace, "chat.delete", channel=message.channel, ts=message.id)
+            await self._web_api.call(message.workspace, "chat.delete", channel=message.channel, ts=message.id)
         except CallRefused as error:
             if error.code not in ("message_not_found", "channel_not_found", *UNINSTALLED_CODES):
                 raise
@@ -124,85 +127,84 @@ class SlackPlatform:
 
     def pacer(self, message: MessageRef) -> SlackPacer:
         if (pacer := self._pacers.get(message)) is None:
-            pacer = self._pacers[message] = SlackPacer(self._calls.rate_limits, self._clock, message.workspace)
             stream = self.streams.get(message)
-            if stream is not None and not stream.is_over:
-                pacer.next_method = APPEND_STREAM
-            elif message.unposted_for is None:
-                pacer.next_method = pacer.final_method = UPDATE_MESSAGE
+            is_growing = stream is not None and not stream.is_over
+            # Posts and starts of streams wait for their turn inside the call, so an unposted message needs none.
+            update = "" if is_growing or message.unposted_for is not None else UPDATE_MESSAGE
+            pacer = self._pacers[message] = SlackPacer(
+                self._web_api.rate_limits,
+                self._clock,
+                message.workspace,
+                next_method=APPEND_STREAM if is_growing else update,
+                final_method=update,
+            )
         return pacer
 
     async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
-        """Somebody's DM with the app; None where it cannot be opened."""
-        if (workspace, user) not in self._directs:
-            answer = await ignore_refusal(self._calls.call(workspace, "conversations.open", users=user))
-            if answer is None:
+        """Return a user's direct message channel with the app, or None if Slack does not open the channel."""
+        if (workspace, user) not in self._direct_channels:
+            response = await ignore_refusal(self._web_api.call(workspace, "conversations.open", users=user))
+            if response is None:
                 return None
-            self._directs[workspace, user] = str(answer["channel"]["id"])
-        return Channel(NAME, workspace, self._directs[workspace, user])
+            self._direct_channels[workspace, user] = str(response["channel"]["id"])
+        return Channel(NAME, workspace, self._direct_channels[workspace, user])
 
-    # Posting.
+    async def post_or_find(self, thread: MessageRef, nonce: str, **content: Any) -> tuple[MessageRef, bool]:
+        """Post a message, or find the message with the same nonce. Return its address and whether it is new."""
+        content |= {
+            "channel": thread.channel, "thread_ts": thread.thread or None, "unfurl_links": False, "unfurl_media": False,
+            "metadata": {"event_type": METADATA_EVENT_TYPE, "event_payload": {"nonce": nonce}} if nonce else None,
+        }  # fmt: skip
+        ts = ""
+        if self._unconfirmed_posts.is_from_previous_process(nonce):
+            ts = await self._unconfirmed_posts.find_post(thread, nonce)
+        is_new = not ts
+        if is_new:
+            try:
+                ts = await self._post(thread.workspace, content)
+            except CallUnclear:
+                # Slack may have taken the post before the connection broke: look before posting again.
+                ts = await self._unconfirmed_posts.find_post(thread, nonce) or await self._post(
+                    thread.workspace, content
+                )
+        return MessageRef(NAME, thread.workspace, thread.channel, thread.thread, ts), is_new
+
+    async def _post(self, team: str, content: dict[str, Any]) -> str:
+        response = await self._web_api.call(team, POST_MESSAGE, **content)
+        return str(response["ts"])
 
     async def _create(self, destination: Destination, reply: Reply) -> MessageRef:
-        place = _place(destination)
+        thread = _get_thread(destination)
         if destination.placeholder is not None:
             await self._show(destination.placeholder, reply)
             return destination.placeholder
-        if not (destination.is_streamed and place.thread and self.streams.is_available(place.workspace)):
-            return await self._plain(place, reply, destination.nonce, is_growing=destination.is_streamed)
+        # Slack documents streams outside of threads only lately; the bot has not tried them.
+        if not (destination.is_streamed and thread.thread and self.streams.is_available(thread.workspace)):
+            return await self._post_reply(thread, reply, destination.nonce, is_growing=destination.is_streamed)
         recipient = Recipient(destination.user.id, destination.user.workspace)
-        waiting = MessageRef(
-            NAME,
-            place.workspace,
-            place.channel,
-            place.thread,
-            destination.nonce,
-            unposted_for=recipient,
-        )
-        return await self._show_waiting(waiting, recipient, reply) or waiting
+        unposted = replace(thread, id=destination.nonce, unposted_for=recipient)
+        return await self._show_unposted(unposted, recipient, reply) or unposted
 
-    async def _plain(self, place: MessageRef, reply: Reply, nonce: str, *, is_growing: bool = False) -> MessageRef:
-        """An ordinary message. One that will be edited holds less than one that stays as it is."""
+    async def _post_reply(
+        self, thread: MessageRef, reply: Reply, nonce: str, *, is_growing: bool = False
+    ) -> MessageRef:
+        """Post an ordinary message. A growing one is edited later, and an edit takes less text than a post."""
         if is_growing and reply.tone is Tone.WORKING and len(reply.text.encode()) > UPDATE_BYTES:
             raise MessageFull(room=UPDATE_BYTES)
         ref, is_new = await self.post_or_find(
-            place, nonce, text=render_fallback_text(reply), blocks=render_blocks(reply)
+            thread, nonce, text=render_fallback_text(reply), blocks=render_blocks(reply)
         )
-        self.statuses.clear(place, is_posted=True)
+        self.statuses.clear(thread, is_posted=True)
         if not is_new:
             await self._update(ref, reply)
         return ref
 
-    async def post_or_find(self, place: MessageRef, nonce: str, **content: Any) -> tuple[MessageRef, bool]:
-        """Post a message, or find the one with that nonce. Gives where it is, and whether it was posted just now."""
-        content |= {
-            "channel": place.channel, "thread_ts": place.thread or None, "unfurl_links": False, "unfurl_media": False,
-            "metadata": {"event_type": METADATA_EVENT_TYPE, "event_payload": {"nonce": nonce}} if nonce else None,
-        }  # fmt: skip
-        found = await self._lost.find_post(place, nonce) if self._lost.is_from_previous_process(nonce) else ""
-        try:
-            ts = found or str((await self._calls.call(place.workspace, POST_MESSAGE, **content))["ts"])
-        except CallUnclear:
-            ts = await self._lost.find_post(place, nonce) or str(
-                (await self._calls.call(place.workspace, POST_MESSAGE, **content))["ts"]
-            )
-        return MessageRef(NAME, place.workspace, place.channel, place.thread, ts), not found
-
-    async def _tell_asker(self, destination: Destination, code: str) -> None:
-        """Nothing can be posted there: only the person who asked can be told, and only by what they did."""
-        aside = self.ephemeral_replies.take(destination.request_key)
-        if aside is not None:
-            text = await self.errors.explain(destination.channel.workspace, code, destination.channel.id)
-            await self.ephemeral_replies.send(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
-
-    # Editing.
-
     async def _show(self, message: MessageRef, reply: Reply) -> MessageRef | None:
         if message.unposted_for is not None:
-            return await self._show_waiting(message, message.unposted_for, reply)
+            return await self._show_unposted(message, message.unposted_for, reply)
         if (stream := self.streams.get(message)) is not None:
-            is_at_rest = await self.streams.update(stream, reply, self.pacer(message))
-            if reply.tone in (Tone.DONE, Tone.ERROR) and not is_at_rest:
+            is_session_ended = await self.streams.update(stream, reply, self.pacer(message))
+            if reply.tone in (Tone.DONE, Tone.ERROR) and not is_session_ended:
                 self.statuses.end_session(message)
             return None
         if reply.pictures:
@@ -212,54 +214,57 @@ class SlackPlatform:
         await self._update(message, reply)
         return None
 
-    async def _show_waiting(self, message: MessageRef, recipient: Recipient, reply: Reply) -> MessageRef | None:
-        """A status while there are no words; with the first a stream, or an ordinary message if those are the last."""
-        nonce, is_whole = message.id, reply.tone is not Tone.WORKING
-        text = neutralize_mentions(reply.text) if is_whole else cut_unstable_end(neutralize_mentions(reply.text))
-        if not text.strip() and not is_whole:
+    async def _show_unposted(self, message: MessageRef, recipient: Recipient, reply: Reply) -> MessageRef | None:
+        """Show a status without text; with the first text start a stream, or post a message if the text is final."""
+        is_final = reply.tone is not Tone.WORKING
+        text = neutralize_mentions(reply.text)
+        text = text if is_final else cut_unstable_end(text)
+        if not text.strip() and not is_final:
             self.statuses.show(message, reply.progress)
             return None
-        if self._lost.is_from_previous_process(nonce) and (found := await self._found(message, reply, text)):
+        if self._unconfirmed_posts.is_from_previous_process(message.id) and (
+            found := await self._take_over_stream(message, reply, text)
+        ):
             return found
-        if is_whole:
-            return await self._say_whole(message, recipient, reply)
+        if is_final:
+            return await self._post_final(message, recipient, reply)
         try:
             started = await self.streams.start(message, recipient, text)
         except CallUnclear:
-            if (found := await self._found(message, reply, text)) is None:
+            # The stream may exist without us knowing its ts.
+            if (found := await self._take_over_stream(message, reply, text)) is None:
                 raise
             return found
         if started is None:
-            return await self._plain(message, reply, nonce, is_growing=True)
+            return await self._post_reply(message, reply, message.id, is_growing=True)
         self.statuses.clear(message, is_posted=True)
         return started
 
-    async def _found(self, waiting: MessageRef, reply: Reply, text: str) -> MessageRef | None:
-        """The orphan, if there is one, with the reply in it."""
-        orphan = await self._lost.find_stream(waiting, text)
-        if orphan is not None:
-            self.statuses.clear(waiting, is_posted=True)
-            await self._update(orphan, replace(reply, text=text))
-        return orphan
+    async def _take_over_stream(self, unposted: MessageRef, reply: Reply, text: str) -> MessageRef | None:
+        """Show the reply in the stream that was started for an unposted message; return None without such a stream."""
+        found = await self._unconfirmed_posts.find_stream(unposted, text)
+        if found is not None:
+            self.statuses.clear(unposted, is_posted=True)
+            await self._update(found, replace(reply, text=text))
+        return found
 
-    async def _say_whole(self, message: MessageRef, recipient: Recipient, reply: Reply) -> MessageRef:
-        """A text that is complete. A channel takes one post a second: when that is used up, a short stream does it."""
+    async def _post_final(self, message: MessageRef, recipient: Recipient, reply: Reply) -> MessageRef:
+        """Post a complete text, or show it by a short stream while the channel's limit of posts is used up."""
         text = neutralize_mentions(reply.text)
-        if text.strip() and not self._calls.rate_limits.get(message.workspace, POST_MESSAGE, message.channel).is_ready(
-            0.1
-        ):
+        rate_limit = self._web_api.rate_limits.get(message.workspace, POST_MESSAGE, message.channel)
+        if text.strip() and not rate_limit.is_ready(_POST_PATIENCE_SECONDS):
             started = await self.streams.start(message, recipient, text)
             if started is not None:
                 self.statuses.clear(message, is_posted=True)
                 await self._show(started, reply)
                 return started
-        ref = await self._plain(message, reply, message.id)
+        ref = await self._post_reply(message, reply, message.id)
         if reply.tone in (Tone.DONE, Tone.ERROR):
             self.statuses.end_session(message)
         return ref
 
     async def _show_pictures(self, message: MessageRef, reply: Reply) -> MessageRef | None:
-        """The pictures on the message itself; where Slack does not take them there, in one of their own instead."""
+        """Attach the pictures to the message; return a new message if Slack refuses files on the old one."""
         pictures = [picture for picture in reply.pictures if not picture.is_flagged]
         files = await self.uploads.ensure_uploaded(message, pictures)
         try:
@@ -267,11 +272,14 @@ class SlackPlatform:
         except CallRefused as error:
             if error.code in UNREACHABLE_CODES or not files:
                 raise
-            log.warning("slack.files_not_taken", extra={"ts": message.id, "reason": error.code})
+            log.warning("slack.files_refused", extra={"ts": message.id, "reason": error.code})
         else:
             return None
+        # Post first, delete then: a crash in between leaves two messages instead of none.
         ts = await self.uploads.post_pictures(message, pictures, render_blocks(reply))
-        await ignore_refusal(self._calls.call(message.workspace, "chat.delete", channel=message.channel, ts=message.id))
+        await ignore_refusal(
+            self._web_api.call(message.workspace, "chat.delete", channel=message.channel, ts=message.id)
+        )
         return MessageRef(NAME, message.workspace, message.channel, message.thread, ts)
 
     async def _update(self, message: MessageRef, reply: Reply, file_ids: list[str] | None = None) -> None:
@@ -280,20 +288,33 @@ class SlackPlatform:
             "blocks": render_blocks(reply),
             "parse": "none", "file_ids": file_ids or None,
         }  # fmt: skip
-        is_paid = self.pacer(message).use_turn(UPDATE_MESSAGE)
+        has_turn = self.pacer(message).use_turn(UPDATE_MESSAGE)
         try:
-            await self._calls.call(message.workspace, UPDATE_MESSAGE, is_paid=is_paid, **content)
+            await self._web_api.call(message.workspace, UPDATE_MESSAGE, has_turn=has_turn, **content)
         except CallRefused as error:
             if error.code != "streaming_state_conflict":
                 raise
-            # A process that is gone now was streaming it. From here on it has our own Stop, in the place of Slack's.
+            # A process that died was streaming this message. The blocks of the edit bring our own Stop button.
             await ignore_refusal(
-                self._calls.call(message.workspace, STOP_STREAM, channel=message.channel, ts=message.id)
+                self._web_api.call(message.workspace, STOP_STREAM, channel=message.channel, ts=message.id)
             )
             self.statuses.end_session(message)
-            await self._calls.call(message.workspace, UPDATE_MESSAGE, **content)
+            await self._web_api.call(message.workspace, UPDATE_MESSAGE, **content)
+
+    def _stop_updates(self, message: MessageRef, code: str) -> None:
+        if code in UNREACHABLE_CODES:
+            self.streams.forget(message)
+            self.statuses.drop(message)
+
+    async def _report_to_requester(self, destination: Destination, code: str) -> None:
+        """Tell the requesting user by an ephemeral reply why the channel takes no message."""
+        target = self.ephemeral_replies.take(destination.request_key)
+        if target is not None:
+            text = await self.errors.explain(destination.channel.workspace, code, destination.channel.id)
+            await self.ephemeral_replies.send(target, Reply(text=text, tone=Tone.ERROR, is_private=True))
 
 
-def _place(destination: Destination) -> MessageRef:
+def _get_thread(destination: Destination) -> MessageRef:
+    """Return the address of a destination's channel and thread, without a message."""
     channel = destination.channel
     return MessageRef(NAME, channel.workspace, channel.id, channel.thread, "")

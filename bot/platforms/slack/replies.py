@@ -1,143 +1,196 @@
-"""An ask from Slack to the dispatcher, and what comes of it to whoever asked."""
+"""Passes invocations to the dispatcher and shows the replies; a chat outside of threads gets a thread of its own."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bot.core.background_tasks import BackgroundTasks
 from bot.core.errors import UserError, new_reference
 from bot.core.invocations import Invocation
 from bot.core.models import Task
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost
+from bot.core.recent_items import RecentItems
 from bot.core.replies import Button, MessageRef, Picture, Reply, Tone
 from bot.dispatch.confirmation import CONFIRM
 from bot.dispatch.dispatcher import Dispatcher, format_apology, format_error
 from bot.dispatch.forms import fill_form
 from bot.dispatch.parsing import find_command
 from bot.platforms.slack.ephemeral import ReplyTarget
-from bot.platforms.slack.errors import UNREACHABLE_CODES
+from bot.platforms.slack.errors import UNREACHABLE_CODES, CallRefused, CallUnclear, ignore_refusal
 from bot.platforms.slack.installations import NAME
 from bot.platforms.slack.messages import Block, is_shown_inline, render_footer
 from bot.platforms.slack.mrkdwn import escape, truncate
 from bot.platforms.slack.platform import SlackPlatform
-from bot.platforms.slack.roots import Roots
-from bot.platforms.slack.web_api import CallRefused, CallUnclear, SlackWebApi, ignore_refusal
+from bot.platforms.slack.web_api import SlackWebApi
 
 log = logging.getLogger(__name__)
 
-_QUESTION = 2_800
+_MAX_QUESTION = 2_800
+_MAX_ROOT_TEXT = 1_000
+_MAX_ROOTS = 5_000
 _STOP = Reply(buttons=(Button("cancel", "Stop", ""),))
 
 
-class SlackReplies:
-    """Hands invocations over and shows the replies. A chat asked outside of a thread gets one of its own."""
+class ThreadRoots:
+    """Posted questions at the heads of threads, with a Stop button until the answer in the thread is complete."""
 
-    def __init__(self, dispatcher: Dispatcher, platform: SlackPlatform, calls: SlackWebApi, roots: Roots) -> None:
+    def __init__(self, web_api: SlackWebApi, tasks: BackgroundTasks) -> None:
+        self._web_api = web_api
+        self._tasks = tasks
+        self._blocks: RecentItems[tuple[str, str, str], list[Block]] = RecentItems(_MAX_ROOTS)
+
+    def remember(self, root: MessageRef, blocks: list[Block]) -> None:
+        """Keep the blocks of a root without its button."""
+        self._blocks[root.workspace, root.channel, root.id] = blocks
+
+    def forget(self, workspace: str, channel: str, root: str) -> None:
+        self._blocks.pop((workspace, channel, root), None)
+
+    async def finish(self, answer: MessageRef) -> None:
+        """Remove the button from the root of a complete answer."""
+        blocks = self._blocks.pop((answer.workspace, answer.channel, answer.thread), None)
+        if blocks is not None:
+            self.remove_button(answer.workspace, answer.channel, answer.thread, blocks)
+
+    def remove_button(self, workspace: str, channel: str, root: str, blocks: list[Block]) -> None:
+        """Update a root to `blocks` in the background."""
+        self._tasks.spawn(self._update(workspace, channel, root, blocks), "root")
+
+    async def _update(self, workspace: str, channel: str, root: str, blocks: list[Block]) -> None:
+        text = truncate(str(blocks[0]["text"]["text"]), _MAX_ROOT_TEXT)
+        await ignore_refusal(
+            self._web_api.call(workspace, "chat.update", channel=channel, ts=root, text=text, blocks=blocks)
+        )
+
+
+class SlackReplies:
+    """Handles invocations, and shows their replies to one user or to the channel."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, platform: SlackPlatform, web_api: SlackWebApi, roots: ThreadRoots
+    ) -> None:
         self.dispatcher = dispatcher
         self.platform = platform
-        self._calls = calls
+        self._web_api = web_api
         self._roots = roots
 
-    async def answer(self, invocation: Invocation, aside: ReplyTarget) -> None:
-        """Have it answered."""
+    async def answer(self, invocation: Invocation, target: ReplyTarget) -> None:
+        """Handle an invocation and show its reply."""
         channel, root = invocation.channel, ""
-        if not channel.thread and await self._deserves_thread(invocation):
+        if not channel.thread and await self._needs_thread(invocation):
             try:
                 root = await self._post_root(invocation)
             except (CallRefused, CallUnclear) as error:
-                await self._tell_why(error, channel, aside)
+                await self._explain_failure(error, channel, target)
                 return
             invocation = replace(invocation, channel=replace(channel, thread=root))
-        self.platform.ephemeral_replies.remember(invocation.request_key, aside)
+        # Before handling: an answer in the background may need the target for an error.
+        self.platform.ephemeral_replies.remember(invocation.request_key, target)
         reply = await self.dispatcher.handle(invocation)
         if reply is None:
             return
+        # A question of confirmation keeps the root: the answer comes into its thread later.
         if root and not any(button.action == CONFIRM for button in reply.buttons):
-            await self._take_root_away(channel, root)  # else it waits for the answer
+            await self._delete_root(channel, root)
         if self._is_private(invocation.command):
             reply = replace(reply, is_private=True)
-        await self.show(reply, aside, invocation.user, channel, invocation.request_key)
+        await self.show(reply, target, invocation.user, channel, invocation.request_key)
 
-    async def show(self, reply: Reply | None, aside: ReplyTarget, user: User, channel: Channel, key: str) -> None:
-        """A reply that is ready: to one person, or to everyone there."""
+    async def show(
+        self, reply: Reply | None, target: ReplyTarget, user: User, channel: Channel, request_key: str
+    ) -> None:
+        """Show a reply to the requesting user or to the channel."""
         if reply is None:
             return
         if not (reply.is_private or reply.tone is Tone.ERROR):
             try:
-                ref = await self.platform.post(
-                    Destination(user, channel, key, nonce=f"{key}:reply"),
-                    self.platform.ephemeral_replies.transform(reply),
-                )
-                if reply.pictures:
-                    await self.platform.edit(ref, reply)
+                await self._post(reply, user, channel, request_key)
+                return
             except MessageLost as error:
                 reply = Reply(text=str(error), tone=Tone.ERROR, is_private=True)
             except (CallRefused, CallUnclear) as error:
-                await self._tell_why(error, channel, aside)
+                await self._explain_failure(error, channel, target)
                 return
-            else:
-                return
-        await self.platform.ephemeral_replies.send(aside, reply, await self._inline(aside.team, reply))
-        # An image block takes no webp, and what one person alone reads takes no other picture.
-        left = [one for one in reply.pictures if not one.is_flagged and not is_shown_inline(one)]
+        inline_files = await self._upload_inline(target.team, reply)
+        await self.platform.ephemeral_replies.send(target, reply, inline_files)
+        # An ephemeral message takes pictures as image blocks only.
+        left = [picture for picture in reply.pictures if not picture.is_flagged and not is_shown_inline(picture)]
         if reply.files or left:
-            await self._hand_over(reply, left, user, aside)
+            await self._send_to_direct_messages(reply, left, user, target)
 
-    async def _tell_why(self, error: CallRefused | CallUnclear, channel: Channel, aside: ReplyTarget) -> None:
-        """Why something could not be posted, to whoever asked for it."""
+    async def send_error(self, error: UserError, target: ReplyTarget) -> None:
+        """Show an error to the requesting user."""
+        await self.platform.ephemeral_replies.send(target, format_error(error))
+
+    async def report_nothing_running(self, target: ReplyTarget, message: Mapping[str, Any]) -> None:
+        """Remove a Stop button that a dead process left on a root, and tell the user who pressed the button."""
+        blocks = [block for block in message.get("blocks") or () if block.get("type") != "actions"]
+        if blocks:
+            self._roots.remove_button(target.team, target.channel, str(message.get("ts") or ""), blocks)
+        text = "Nothing is running in this thread any more."
+        await self.platform.ephemeral_replies.send(target, Reply(text=text, is_private=True))
+
+    async def _post(self, reply: Reply, user: User, channel: Channel, request_key: str) -> None:
+        transformed = self.platform.ephemeral_replies.transform(reply)
+        ref = await self.platform.post(
+            Destination(user, channel, request_key, nonce=f"{request_key}:reply"), transformed
+        )
+        # Slack takes files on an edit, not on a new message.
+        if reply.pictures:
+            await self.platform.edit(ref, reply)
+
+    async def _explain_failure(self, error: CallRefused | CallUnclear, channel: Channel, target: ReplyTarget) -> None:
+        """Tell the requesting user why the reply could not be posted."""
         if isinstance(error, CallRefused) and error.code in UNREACHABLE_CODES:
             text = await self.platform.errors.explain(channel.workspace, error.code, channel.id)
         elif isinstance(error, CallRefused):
             reference = new_reference()
             log.warning("slack.post_refused", extra={"reference": reference, "reason": str(error)})
-            await self.platform.ephemeral_replies.send(aside, format_apology(reference))
+            await self.platform.ephemeral_replies.send(target, format_apology(reference))
             return
         else:
             text = "Slack is not answering just now. Please ask again in a moment; you were not charged."
-        await self.platform.ephemeral_replies.send(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
+        await self.platform.ephemeral_replies.send(target, Reply(text=text, tone=Tone.ERROR, is_private=True))
 
-    async def _hand_over(self, reply: Reply, pictures: Sequence[Picture], user: User, aside: ReplyTarget) -> None:
-        """Files for one person: only their direct messages take files that nobody else sees."""
-        direct = await self.platform.find_direct_channel(aside.team, user.id)
+    async def _send_to_direct_messages(
+        self, reply: Reply, pictures: Sequence[Picture], user: User, target: ReplyTarget
+    ) -> None:
+        """Send files to the user's direct messages: elsewhere other users would see them."""
+        direct = await self.platform.find_direct_channel(target.team, user.id)
         is_sent = direct is not None
         if direct is not None and reply.files:
-            is_sent = bool(
-                await ignore_refusal(self.platform.uploads.post_text_files(aside.team, direct.id, reply.files))
-            )
+            call = self.platform.uploads.post_text_files(target.team, direct.id, reply.files)
+            is_sent = bool(await ignore_refusal(call))
         if direct is not None and pictures:
-            place, blocks = MessageRef(NAME, aside.team, direct.id, "", ""), render_footer(Reply(note=reply.note))
+            place, blocks = MessageRef(NAME, target.team, direct.id, "", ""), render_footer(Reply(note=reply.note))
             is_sent &= bool(await ignore_refusal(self.platform.uploads.post_pictures(place, pictures, blocks)))
-        what, verb = ("picture", "is") if len(pictures) == 1 else ("pictures", "are") if pictures else ("file", "is")
+        noun, verb = ("picture", "is") if len(pictures) == 1 else ("pictures", "are") if pictures else ("file", "is")
         if not is_sent:
-            text = f"The {what} could not be sent to our direct messages. Open them once, and ask again."
-            await self.platform.ephemeral_replies.send(aside, Reply(text=text, tone=Tone.ERROR, is_private=True))
-        elif direct and direct.id != aside.channel:
-            text = f"The {what} {verb} in our direct messages."
-            await self.platform.ephemeral_replies.send(aside, Reply(text=text, is_private=True))
+            text = f"The {noun} could not be sent to our direct messages. Open them once, and ask again."
+            await self.platform.ephemeral_replies.send(target, Reply(text=text, tone=Tone.ERROR, is_private=True))
+        elif direct and direct.id != target.channel:
+            text = f"The {noun} {verb} in our direct messages."
+            await self.platform.ephemeral_replies.send(target, Reply(text=text, is_private=True))
 
     def _is_private(self, command: str) -> bool:
         menu = self.dispatcher.services.menu
         return any(form.declaration.is_private for form in menu if form.declaration.name == command)
 
-    async def send_error(self, error: UserError, aside: ReplyTarget) -> None:
-        """Why nothing comes of it."""
-        await self.platform.ephemeral_replies.send(aside, format_error(error))
-
-    async def _inline(self, team: str, reply: Reply) -> tuple[str, ...]:
-        """Files for the pictures of a reply to one person, which can only be drawn inside it."""
-        files = [await self._upload(team, reply, n) for n in range(len(reply.pictures))]
+    async def _upload_inline(self, team: str, reply: Reply) -> tuple[str, ...]:
+        """Return a file id for each picture of the reply, empty for a picture that no image block shows."""
+        files = [await self._upload_if_inline(team, picture) for picture in reply.pictures]
         await self.platform.uploads.wait_until_ready(team, [file for file in files if file])
         return tuple(files)
 
-    async def _upload(self, team: str, reply: Reply, n: int) -> str:
-        picture = reply.pictures[n]
+    async def _upload_if_inline(self, team: str, picture: Picture) -> str:
         if not is_shown_inline(picture):
             return ""
         return await ignore_refusal(self.platform.uploads.upload(team, picture)) or ""
 
-    async def _deserves_thread(self, invocation: Invocation) -> bool:
-        """Whether it is a chat that will be answered, as far as can be told: a refused one leaves no trace."""
+    async def _needs_thread(self, invocation: Invocation) -> bool:
+        """Return whether the invocation is a chat that will probably be accepted: a refused one posts no root."""
         services = self.dispatcher.services
         try:
             form = find_command(services.menu, invocation.command)
@@ -150,27 +203,22 @@ class SlackReplies:
         return True
 
     async def _post_root(self, invocation: Invocation) -> str:
-        """What was asked, for all to see, as the head of the thread that answers it."""
+        """Post the question for all to see, as the root of the answer's thread; return the root's ts."""
         channel = invocation.channel
-        blocks = _asked(invocation)
+        blocks = _render_question(invocation)
         text = f"{invocation.user.name} asked: {invocation.options.get('message', '')}"
-        place = MessageRef(NAME, channel.workspace, channel.id, "", "")
-        shown = {"text": escape(truncate(text, _QUESTION)), "blocks": [*blocks, *render_footer(_STOP)]}
-        posted, _ = await self.platform.post_or_find(place, f"{invocation.request_key}:root", **shown)
+        posted, _ = await self.platform.post_or_find(
+            MessageRef(NAME, channel.workspace, channel.id, "", ""),
+            f"{invocation.request_key}:root",
+            text=escape(truncate(text, _MAX_QUESTION)),
+            blocks=[*blocks, *render_footer(_STOP)],
+        )
         self._roots.remember(posted, blocks)
         return posted.id
 
-    async def _take_root_away(self, channel: Channel, root: str) -> None:
+    async def _delete_root(self, channel: Channel, root: str) -> None:
         self._roots.forget(channel.workspace, channel.id, root)
-        await ignore_refusal(self._calls.call(channel.workspace, "chat.delete", channel=channel.id, ts=root))
-
-    async def report_nothing_running(self, aside: ReplyTarget, message: Mapping[str, Any]) -> None:
-        """A Stop was pressed that a bot which is gone left behind: it says so, and goes."""
-        blocks = [block for block in message.get("blocks") or () if block.get("type") != "actions"]
-        if blocks:
-            self._roots.remove_button(aside.team, aside.channel, str(message.get("ts") or ""), blocks)
-        text = "Nothing is running in this thread any more."
-        await self.platform.ephemeral_replies.send(aside, Reply(text=text, is_private=True))
+        await ignore_refusal(self._web_api.call(channel.workspace, "chat.delete", channel=channel.id, ts=root))
 
 
 def create_channel(team: str, channel: str, thread: str = "") -> Channel:
@@ -178,13 +226,13 @@ def create_channel(team: str, channel: str, thread: str = "") -> Channel:
 
 
 def find_thread(message: Mapping[str, object]) -> str:
-    """The thread a message is in; empty at the top of a channel, also for a message that others answered."""
+    """Return the thread of a message; empty for a message at the top of a channel, also if the message has replies."""
     thread = str(message.get("thread_ts") or "")
     return "" if thread == message.get("ts") else thread
 
 
-def _asked(invocation: Invocation) -> list[Block]:
-    words = truncate(str(invocation.options.get("message", "")), _QUESTION)
-    quoted = "\n".join(f">{line}" for line in escape(words).splitlines())
-    text = f"*{escape(invocation.user.name)}* asked:\n{truncate(quoted, _QUESTION)}"
+def _render_question(invocation: Invocation) -> list[Block]:
+    question = truncate(str(invocation.options.get("message", "")), _MAX_QUESTION)
+    quoted = "\n".join(f">{line}" for line in escape(question).splitlines())
+    text = f"*{escape(invocation.user.name)}* asked:\n{truncate(quoted, _MAX_QUESTION)}"
     return [{"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}]

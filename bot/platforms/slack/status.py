@@ -1,134 +1,137 @@
-"""What Slack shows beside the bot's name while it works, "is thinking…", with its own Stop where it has one.
+"""Shows a thread's status beside the bot's name while the bot works ("is thinking…"), with Slack's own Stop button.
 
-Nobody waits for it: a question goes to its model while Slack is being told that it does.
+Callers do not wait for these calls: a model gets its question while Slack is still updating the status.
 """
 
 import logging
 from dataclasses import dataclass
 
+from bot.core.background_tasks import BackgroundTasks
 from bot.core.clock import Clock
 from bot.core.replies import MessageRef, Progress
+from bot.platforms.slack.errors import CallRefused, CallUnclear
 from bot.platforms.slack.messages import format_status
-from bot.platforms.slack.tasks import Tasks
-from bot.platforms.slack.web_api import CallRefused, CallUnclear, SlackWebApi
+from bot.platforms.slack.web_api import SlackWebApi
 
 log = logging.getLogger(__name__)
 
+# Slack removes a status after two minutes, or with the next message (docs.slack.dev: assistant.threads.setStatus).
 REFRESH_SECONDS = 80.0
-"""A status is gone after two minutes, or with the next message (docs.slack.dev: assistant.threads.setStatus)."""
-
-_PATIENCE_SECONDS = 1.0
 
 SET_THREAD_STATUS, SET_SESSION_STATUS = "assistant.threads.setStatus", "agents.sessions.setStatus"
+# The states of a session: Slack shows its Stop button while a session is processing (docs.slack.dev/ai/agent-sessions).
+_PROCESSING, _ACTIVE = "processing", "active"
 
-_Place = tuple[str, str, str]
+_PATIENCE_SECONDS = 1.0
+_UNSUPPORTED = ("unknown_method", "missing_scope", "not_allowed_token_type", "no_permission")
+
+_ThreadKey = tuple[str, str, str]
 
 
 @dataclass(slots=True)
 class _ThreadStatus:
-    """One thread's status. `text` is empty when nothing goes on there any more."""
+    """The status of one thread; without text the thread waits for nothing."""
 
     ref: MessageRef
     text: str = ""
-    at: float = float("-inf")
-    is_due: bool = False
-    """Slack has yet to be told of the text."""
+    updated_at_seconds: float = float("-inf")
+    is_text_due: bool = False
     session: str = ""
-    """Slack shows its own Stop while it is `processing`: docs.slack.dev/ai/agent-sessions."""
-    session_told: str = ""
-    is_busy: bool = False
-    calling: str = ""
+    sent_session: str = ""
+    is_sending: bool = False
+    current_method: str = ""
 
 
 class SlackStatuses:
-    """The status of each thread that waits. What an app may not do in a workspace is not tried there again."""
+    """The statuses of all waiting threads. A method that a workspace refuses is not called there again."""
 
-    def __init__(self, calls: SlackWebApi, clock: Clock, tasks: Tasks) -> None:
-        self._calls = calls
+    def __init__(self, web_api: SlackWebApi, clock: Clock, tasks: BackgroundTasks) -> None:
+        self._web_api = web_api
         self._clock = clock
         self._tasks = tasks
-        self._lines: dict[_Place, _ThreadStatus] = {}
-        self._refused: set[tuple[str, str]] = set()
+        self._statuses: dict[_ThreadKey, _ThreadStatus] = {}
+        self._unsupported: set[tuple[str, str]] = set()
 
     def show(self, ref: MessageRef, progress: Progress | None) -> None:
-        """Say what is going on; nothing is called while the same is shown still."""
-        line, text = self._line(ref), format_status(progress) if progress else "is thinking…"
+        """Show a job's progress in its thread. An unchanged status is sent again only before Slack removes it."""
+        status, text = self._get(ref), format_status(progress) if progress else "is thinking…"
         now = self._clock.monotonic()
-        if text != line.text or now - line.at >= REFRESH_SECONDS:
-            line.text, line.at, line.is_due, line.session = text, now, True, "processing"
-            self._tell(line)
+        if text != status.text or now - status.updated_at_seconds >= REFRESH_SECONDS:
+            status.text, status.updated_at_seconds, status.is_text_due = text, now, True
+            status.session = _PROCESSING
+            self._start_sending(status)
 
     def clear(self, ref: MessageRef, *, is_posted: bool) -> None:
-        """Nothing is going on any more; a message that was posted has taken the line away, if it came after it."""
-        line = self._lines.get(_place(ref))
-        if line is not None:
-            line.text = ""
-            line.is_due = not is_posted or line.calling == SET_THREAD_STATUS
-            line.session = line.session_told if is_posted or not line.session_told else "active"
-            self._tell(line)
+        """Remove a thread's status. A posted message has removed it already, unless a call was under way."""
+        status = self._statuses.get(_get_key(ref))
+        if status is not None:
+            status.text = ""
+            status.is_text_due = not is_posted or status.current_method == SET_THREAD_STATUS
+            status.session = status.sent_session if is_posted or not status.sent_session else _ACTIVE
+            self._start_sending(status)
 
     def end_session(self, ref: MessageRef) -> None:
-        """The thread's session is over, without a stream that said so."""
-        line = self._line(ref)
-        line.session = "active"
-        self._tell(line)
+        """End a thread's session, for an answer whose stream did not end the session itself."""
+        status = self._get(ref)
+        status.session = _ACTIVE
+        self._start_sending(status)
 
     def drop(self, ref: MessageRef) -> None:
-        """Nothing can be shown there any more: nothing is called for it either."""
-        line = self._lines.get(_place(ref))
-        if line is not None:
-            line.text, line.is_due, line.session = "", False, line.session_told
-            self._tell(line)
+        """Stop calls for a thread that cannot be reached any more."""
+        status = self._statuses.get(_get_key(ref))
+        if status is not None:
+            status.text, status.is_text_due, status.session = "", False, status.sent_session
+            self._start_sending(status)
 
     def refresh(self) -> None:
-        """Show again what is about to fade: a job may wait long without news."""
+        """Send all statuses again before Slack removes them: a job may wait long without news."""
         now = self._clock.monotonic()
-        for line in self._lines.values():
-            if line.text and now - line.at >= REFRESH_SECONDS:
-                line.at, line.is_due = now, True
-                self._tell(line)
+        for status in self._statuses.values():
+            if status.text and now - status.updated_at_seconds >= REFRESH_SECONDS:
+                status.updated_at_seconds, status.is_text_due = now, True
+                self._start_sending(status)
 
-    def _line(self, ref: MessageRef) -> _ThreadStatus:
-        return self._lines.setdefault(_place(ref), _ThreadStatus(ref))
+    def _get(self, ref: MessageRef) -> _ThreadStatus:
+        return self._statuses.setdefault(_get_key(ref), _ThreadStatus(ref))
 
-    def _tell(self, line: _ThreadStatus) -> None:
-        if not line.is_busy:
-            line.is_busy = True
-            self._tasks.spawn(self._told(line), "status")
+    def _start_sending(self, status: _ThreadStatus) -> None:
+        if not status.is_sending:
+            status.is_sending = True
+            self._tasks.spawn(self._send_changes(status), "status")
 
-    async def _told(self, line: _ThreadStatus) -> None:
-        """One call after the other, so that none overtakes a later one; what is old by then is left out."""
+    async def _send_changes(self, status: _ThreadStatus) -> None:
+        # One task for each thread: a call must not overtake a later one, and states that changed meanwhile are skipped.
         try:
-            while line.is_due or line.session != line.session_told:
-                line.calling = SET_THREAD_STATUS if line.is_due else SET_SESSION_STATUS
-                if line.is_due:
-                    line.is_due = False
-                    await self._call(line.ref, SET_THREAD_STATUS, line.text)
+            while status.is_text_due or status.session != status.sent_session:
+                status.current_method = SET_THREAD_STATUS if status.is_text_due else SET_SESSION_STATUS
+                if status.is_text_due:
+                    status.is_text_due = False
+                    await self._send(status.ref, SET_THREAD_STATUS, status.text)
                 else:
-                    line.session_told = line.session
-                    await self._call(line.ref, SET_SESSION_STATUS, line.session)
-                line.calling = ""
+                    status.sent_session = status.session
+                    await self._send(status.ref, SET_SESSION_STATUS, status.session)
+                status.current_method = ""
         finally:
-            line.is_busy = False
-            if not line.text:
-                self._lines.pop(_place(line.ref), None)
+            status.is_sending = False
+            if not status.text:
+                self._statuses.pop(_get_key(status.ref), None)
 
-    async def _call(self, ref: MessageRef, method: str, status: str) -> None:
-        if not ref.thread or (ref.workspace, method) in self._refused:
+    async def _send(self, ref: MessageRef, method: str, state: str) -> None:
+        if not ref.thread or (ref.workspace, method) in self._unsupported:
             return
-        if status == "processing" and not self._calls.rate_limits.get(ref.workspace, method).is_ready(
+        if state == _PROCESSING and not self._web_api.rate_limits.get(ref.workspace, method).is_ready(
             _PATIENCE_SECONDS
         ):
-            return  # told too late it would outlive the answer
+            return  # a late "processing" could arrive after the answer and stay
         try:
-            await self._calls.call(ref.workspace, method, channel_id=ref.channel, thread_ts=ref.thread, status=status)
+            await self._web_api.call(ref.workspace, method, channel_id=ref.channel, thread_ts=ref.thread, status=state)
         except CallRefused as error:
-            log.info("slack.no_status", extra={"method": method, "reason": error.code})
-            if error.code in ("unknown_method", "missing_scope", "not_allowed_token_type", "no_permission"):
-                self._refused.add((ref.workspace, method))
+            log.info("slack.status_failed", extra={"method": method, "reason": error.code})
+            if error.code in _UNSUPPORTED:
+                self._unsupported.add((ref.workspace, method))
         except CallUnclear as error:
-            log.info("slack.no_status", extra={"method": method, "reason": str(error)})
+            log.info("slack.status_failed", extra={"method": method, "reason": str(error)})
 
 
-def _place(ref: MessageRef) -> _Place:
+def _get_key(ref: MessageRef) -> _ThreadKey:
     return ref.workspace, ref.channel, ref.thread

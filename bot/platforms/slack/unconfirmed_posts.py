@@ -1,4 +1,6 @@
-"""What was posted while nobody heard so: the answer was lost, or the process died before it wrote the address down."""
+"""Finds messages that were posted without a confirmation: the response was lost, or the process died before storing
+the message's address.
+"""
 
 import logging
 from dataclasses import replace
@@ -7,67 +9,82 @@ from typing import Any
 from bot.core.clock import Clock
 from bot.core.ids import parse_timestamp
 from bot.core.replies import MessageRef
+from bot.platforms.slack.errors import ignore_refusal
 from bot.platforms.slack.installations import NAME, SlackTeams
-from bot.platforms.slack.web_api import SlackWebApi, ignore_refusal
+from bot.platforms.slack.web_api import SlackWebApi
 from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
 
 METADATA_EVENT_TYPE = "easel_message"
-_LOST_SECONDS = 60.0
+_SEARCH_SECONDS = 60.0
+_PAGE_SIZE = 100
 
 
 class UnconfirmedPosts:
-    """Finds messages of ours by their nonce, and streams, which bear none, by their words."""
+    """Finds messages by the nonce in their metadata, and streams, which start without metadata, by their text."""
 
-    def __init__(self, calls: SlackWebApi, teams: SlackTeams, database: Database, clock: Clock) -> None:
-        self._calls = calls
+    def __init__(self, web_api: SlackWebApi, teams: SlackTeams, database: Database, clock: Clock) -> None:
+        self._web_api = web_api
         self._teams = teams
         self._database = database
         self._clock = clock
-        self._born_at = clock.now().timestamp()
+        self._started_at_seconds = clock.now().timestamp()
 
     def is_from_previous_process(self, nonce: str) -> bool:
-        """Whether the process that accepted this job is gone: it may have posted the message and told nobody."""
-        made_at = parse_timestamp(nonce.partition(":")[0])
-        return made_at is not None and made_at < self._born_at
+        """Return whether an earlier process accepted the job of a nonce: that process may have posted the message."""
+        requested_at = _get_request_time(nonce)
+        return requested_at is not None and requested_at < self._started_at_seconds
 
-    async def find_post(self, place: MessageRef, nonce: str) -> str:
-        """The message with that nonce, where it is not known whether a post arrived."""
-        for message in await self._said_since(place, nonce):
+    async def find_post(self, thread: MessageRef, nonce: str) -> str:
+        """Return the ts of the message with a nonce in a thread or channel; empty if there is none."""
+        for message in await self._list_messages_since(thread, nonce):
             payload = (message.get("metadata") or {}).get("event_payload") or {}
             if nonce and payload.get("nonce") == nonce:
                 return str(message["ts"])
         return ""
 
-    async def find_stream(self, waiting: MessageRef, text: str) -> MessageRef | None:
-        """A stream that was begun for `waiting` while nobody heard so: it bears no nonce, but the first of its words.
+    async def find_stream(self, unposted: MessageRef, text: str) -> MessageRef | None:
+        """Return the stream that was started for an unposted message, or None.
 
-        What any job shows is known by the database, and is none.
+        The stream is ours, has no metadata, shows a beginning of `text`, and belongs to no job of the database.
         """
-        team = await self._teams.get(waiting.workspace)
-        for message in await self._said_since(waiting, waiting.id):
-            words = _letters(str(message.get("text") or ""))
+        team = await self._teams.get(unposted.workspace)
+        for message in await self._list_messages_since(unposted, unposted.id):
+            shown = _keep_alphanumeric(str(message.get("text") or ""))
             is_ours = team is not None and message.get("bot_id") == team.bot_id and not message.get("metadata")
-            if not (is_ours and words and _letters(text).startswith(words)):
+            if not (is_ours and shown and _keep_alphanumeric(text).startswith(shown)):
                 continue
             async with self._database.read() as tx:
-                if await tx.messages.find_job(NAME, waiting.channel, str(message["ts"])) is None:
+                if await tx.messages.find_job(NAME, unposted.channel, str(message["ts"])) is None:
                     log.info("slack.stream_found", extra={"ts": message["ts"]})
-                    return replace(waiting, id=str(message["ts"]), unposted_for=None)
+                    return replace(unposted, id=str(message["ts"]), unposted_for=None)
         return None
 
-    async def _said_since(self, place: MessageRef, nonce: str) -> list[dict[str, Any]]:
-        """The messages there since the job of that nonce was asked for."""
+    async def _list_messages_since(self, thread: MessageRef, nonce: str) -> list[dict[str, Any]]:
+        """Return the messages since the request of a nonce, or of the last minute for a nonce without a time."""
         now = self._clock.now().timestamp()
-        since = (parse_timestamp(nonce.partition(":")[0]) or now - _LOST_SECONDS) - _LOST_SECONDS
-        method = "conversations.replies" if place.thread else "conversations.history"
-        where: dict[str, Any] = {"channel": place.channel, "ts": place.thread or None, "oldest": f"{since:.6f}"}
-        where |= {"limit": 100, "include_all_metadata": True}
-        answer = await ignore_refusal(self._calls.call(place.workspace, method, **where)) or {}
-        return list(answer.get("messages") or ())
+        # Slack's clock and ours may differ, so the search starts a minute before the request.
+        since = (_get_request_time(nonce) or now - _SEARCH_SECONDS) - _SEARCH_SECONDS
+        method = "conversations.replies" if thread.thread else "conversations.history"
+        call = self._web_api.call(
+            thread.workspace,
+            method,
+            channel=thread.channel,
+            ts=thread.thread or None,
+            oldest=f"{since:.6f}",
+            limit=_PAGE_SIZE,
+            include_all_metadata=True,
+        )
+        response = await ignore_refusal(call) or {}
+        return list(response.get("messages") or ())
 
 
-def _letters(text: str) -> str:
-    """A text without its marks, which Slack writes in its own way."""
+def _get_request_time(nonce: str) -> float | None:
+    """Return the time in the job id at the head of a nonce (seconds since 1970), or None for a nonce without a job."""
+    return parse_timestamp(nonce.partition(":")[0])
+
+
+def _keep_alphanumeric(text: str) -> str:
+    # Slack rewrites Markdown and white space of a stream, so only letters and digits compare.
     return "".join(filter(str.isalnum, text))

@@ -1,7 +1,8 @@
-"""Files that people shared: downloaded with the token, from Slack's own hosts and no others."""
+"""Moves files between Slack and the bot: downloads shared files, uploads pictures and text files."""
 
 import asyncio
 import logging
+import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,86 +16,235 @@ from bot.core.invocations import Attachment
 from bot.core.json import JSON
 from bot.core.replies import MessageRef, Picture, TextFile
 from bot.media.limits import MAX_ATTACHMENT_BYTES, build_too_large_error
+from bot.platforms.slack.errors import CallRefused, CallUnclear, ignore_refusal
 from bot.platforms.slack.installations import SlackTeams
 from bot.platforms.slack.messages import Block, render_alt_text
-from bot.platforms.slack.web_api import CallRefused, CallUnclear, SlackWebApi, ignore_refusal
+from bot.platforms.slack.web_api import SlackWebApi
 from bot.storage.database import Database
 
+log = logging.getLogger(__name__)
+
+PathOf = Callable[[str], Path | None]
+"""Returns the file with a SHA-256, or None if the file is not kept any more."""
+
 _SLACK_HOSTS = ("slack.com", "slack-files.com", "slack-edge.com")
-_MOST_REDIRECTS = 3
-_SECONDS = 60
-_MAY_NOT = "I may not read {name}. Share it in a channel that I am in, or ask an admin to give me files:read."
+_MAX_REDIRECTS = 3
+_DOWNLOAD_SECONDS = 60
+_ACCESS_DENIED = "I may not read {name}. Share it in a channel that I am in, or ask an admin to give me files:read."
+
+_MAX_PARALLEL_UPLOADS = 4
+_UPLOAD_ATTEMPTS = 3
+_UPLOAD_SECONDS = 120
+# Slack takes up to some seconds to process a new file (github.com/slackapi/python-slack-sdk/issues/1658).
+_POLL_WAITS_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0, 3.0)
 
 
 class SlackFiles:
-    """Shared files as attachments. The token goes to Slack, and to the origin of SLACK_API_URL."""
+    """Shared files as attachments. The bot token is sent to Slack's hosts and to the origin of SLACK_API_URL only."""
 
-    def __init__(self, calls: SlackWebApi, teams: SlackTeams) -> None:
-        self._calls = calls
+    def __init__(self, web_api: SlackWebApi, teams: SlackTeams) -> None:
+        self._web_api = web_api
         self._teams = teams
-        self._own_origin = _origin(calls.api_url)
+        self._api_origin = _get_origin(web_api.api_url)
 
-    def create_attachment(self, team: str, told: Mapping[str, Any]) -> Attachment:
-        """A file as an event or a form tells of it; nothing is read before it is asked for."""
-        name = str(told.get("name") or told.get("title") or "file")
+    def create_attachment(self, team: str, file: Mapping[str, Any]) -> Attachment:
+        """Return an attachment of Slack's file object. The download starts with the first read."""
+        name = str(file.get("name") or file.get("title") or "file")
 
         async def read() -> bytes:
-            return await self._read(team, told, name)
+            return await self._download(team, file, name)
 
-        mime = str(told.get("mimetype") or _mime_of(name))
-        return Attachment(name, mime, int(told.get("size") or 0), read)
+        mime = str(file.get("mimetype") or _guess_mime(name))
+        return Attachment(name, mime, int(file.get("size") or 0), read)
 
-    async def _read(self, team: str, told: Mapping[str, Any], name: str) -> bytes:
-        told = await self._whole(team, told)
-        url = str(told.get("url_private_download") or told.get("url_private") or "")
+    async def _download(self, team: str, file: Mapping[str, Any], name: str) -> bytes:
+        file = await self._complete_file(team, file)
+        url = str(file.get("url_private_download") or file.get("url_private") or "")
         if not url:
-            raise BadFile(_MAY_NOT.format(name=name))
-        for _ in range(_MOST_REDIRECTS):
-            if not self._is_slacks(url):
+            raise BadFile(_ACCESS_DENIED.format(name=name))
+        for _ in range(_MAX_REDIRECTS):
+            # Check every hop: a redirect must not carry the token to another host.
+            if not self._is_trusted(url):
                 raise BadFile(f"{name} is not kept at Slack, so I do not fetch it. Upload it here instead.")
             content = await self._get(team, url, name)
             if isinstance(content, bytes):
-                if _is_html(name) and int(told.get("size") or len(content)) != len(content):
-                    raise BadFile(_MAY_NOT.format(name=name))  # not that page, but the one that asks to sign in
+                # Of an HTML file only the size tells the file from Slack's login page.
+                if _is_html(name) and int(file.get("size") or len(content)) != len(content):
+                    raise BadFile(_ACCESS_DENIED.format(name=name))
                 return content
             url = content
-        raise BadFile(_MAY_NOT.format(name=name))
+        raise BadFile(_ACCESS_DENIED.format(name=name))
 
-    async def _whole(self, team: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Of files from other workspaces Slack tells no address at first: docs.slack.dev/apis/slack-connect"""
-        if told.get("file_access") != "check_file_info" and (
-            told.get("url_private") or told.get("url_private_download")
-        ):
-            return told
-        answer = await ignore_refusal(self._calls.call(team, "files.info", file=str(told.get("id", ""))))
-        found = (answer or {}).get("file")
-        return found if isinstance(found, dict) else told
+    async def _complete_file(self, team: str, file: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the file object with an address, absent in Slack Connect (docs.slack.dev/apis/slack-connect)."""
+        has_url = file.get("url_private") or file.get("url_private_download")
+        if file.get("file_access") != "check_file_info" and has_url:
+            return file
+        response = await ignore_refusal(self._web_api.call(team, "files.info", file=str(file.get("id", ""))))
+        complete = (response or {}).get("file")
+        return complete if isinstance(complete, dict) else file
 
     async def _get(self, team: str, url: str, name: str) -> bytes | str:
-        """The bytes, or where they are instead. Raises `BadFile`."""
-        known = await self._teams.get(team)
-        headers = {"Authorization": f"Bearer {known.token}"} if known else {}
-        timeout = aiohttp.ClientTimeout(total=_SECONDS)
+        """Return the bytes, or the address of a redirect. Raise `BadFile` if Slack denies the file."""
+        installed = await self._teams.get(team)
+        headers = {"Authorization": f"Bearer {installed.token}"} if installed else {}
+        timeout = aiohttp.ClientTimeout(total=_DOWNLOAD_SECONDS)
         try:
-            session = self._calls.session
+            session = self._web_api.session
             async with session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
                 if response.status in (301, 302, 303, 307, 308):
                     return urljoin(url, response.headers.get("Location", ""))
-                # Without the scope Slack answers 200 and its login page.
+                # Without the scope files:read Slack responds with status 200 and its login page.
                 if response.status != 200 or (response.content_type == "text/html" and not _is_html(name)):
-                    raise BadFile(_MAY_NOT.format(name=name))
-                return await _limited(response)
+                    raise BadFile(_ACCESS_DENIED.format(name=name))
+                return await _read_limited(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise BadFile(f"{name} could not be fetched from Slack just now. Please try again.") from error
 
-    def _is_slacks(self, url: str) -> bool:
+    def _is_trusted(self, url: str) -> bool:
         parts = urlsplit(url)
         host = parts.hostname or ""
         is_slack = any(host == name or host.endswith(f".{name}") for name in _SLACK_HOSTS)
-        return (parts.scheme == "https" and is_slack) or _origin(url) == self._own_origin
+        return (parts.scheme == "https" and is_slack) or _get_origin(url) == self._api_origin
 
 
-async def _limited(response: aiohttp.ClientResponse) -> bytes:
+class SlackUploads:
+    """Uploads kept pictures and text files. A restart uploads no picture twice: the file ids of messages are stored."""
+
+    def __init__(self, web_api: SlackWebApi, database: Database, path_of: PathOf, clock: Clock) -> None:
+        self._web_api = web_api
+        self._database = database
+        self._path_of = path_of
+        self._clock = clock
+        self._slots = asyncio.Semaphore(_MAX_PARALLEL_UPLOADS)
+
+    async def ensure_uploaded(self, ref: MessageRef, pictures: Sequence[Picture]) -> list[str]:
+        """Return the file id of each picture of a message, after uploading new ones. A lost picture is left out."""
+        files = await self._get_files(ref)
+        missing = [picture for picture in pictures if picture.sha256 not in files]
+        uploaded = await asyncio.gather(*(self.upload(ref.workspace, picture) for picture in missing))
+        files |= {picture.sha256: file for picture, file in zip(missing, uploaded, strict=True) if file}
+        if missing:
+            await self._put_files(ref, files)
+        return [files[picture.sha256] for picture in pictures if picture.sha256 in files]
+
+    async def upload(self, team: str, picture: Picture) -> str:
+        """Upload a picture as a private file of the app; return its file id, or an empty id for a lost picture."""
+        async with self._slots:
+            file = await self._send_picture(team, picture)
+            if file:
+                await self._complete(team, [file], [picture])
+            return file
+
+    async def post_pictures(self, ref: MessageRef, pictures: Sequence[Picture], blocks: Sequence[Block]) -> str:
+        """Post pictures and blocks as a new message in the channel and thread of `ref`; return the message's ts.
+
+        Raise `CallUnclear` if the message does not appear.
+        """
+        sent = [await self._send_picture(ref.workspace, picture) for picture in pictures]
+        files = [file for file in sent if file]
+        share = {"channel_id": ref.channel, "thread_ts": ref.thread or None, "blocks": list(blocks)}
+        await self._complete(ref.workspace, files, pictures, **share)
+        # The response has no ts: Slack posts the message later, and `files.info` lists it then.
+        for wait_seconds in _POLL_WAITS_SECONDS:
+            if ts := await self._find_share(ref, files[0]):
+                return ts
+            await self._clock.sleep(wait_seconds)
+        raise CallUnclear("files.completeUploadExternal: its message was not found.")
+
+    async def post_text_files(self, team: str, channel: str, files: Sequence[TextFile]) -> bool:
+        """Post text files as a message in a channel."""
+        uploaded = []
+        for file in files:
+            content = file.text.encode()
+            slot = await self._web_api.call(team, "files.getUploadURLExternal", filename=file.name, length=len(content))
+            await self._put_content(str(slot["upload_url"]), content)
+            uploaded.append({"id": str(slot["file_id"]), "title": file.name})
+        await self._web_api.call(team, "files.completeUploadExternal", files=uploaded, channel_id=channel)
+        return True
+
+    async def wait_until_ready(self, team: str, files: Sequence[str]) -> None:
+        """Wait until Slack has processed these files: before, a block with one of them is refused."""
+        await asyncio.gather(*(self._wait_for_file(team, file) for file in files))
+
+    async def delete_files(self, ref: MessageRef) -> None:
+        """Delete a message's files from Slack."""
+        for file in (await self._get_files(ref)).values():
+            await ignore_refusal(self._web_api.call(ref.workspace, "files.delete", file=file))
+
+    async def _send_picture(self, team: str, picture: Picture) -> str:
+        path = self._path_of(picture.sha256)
+        if path is None:
+            return ""
+        content = await asyncio.to_thread(path.read_bytes)
+        slot = await self._web_api.call(
+            team,
+            "files.getUploadURLExternal",
+            filename=picture.name,
+            length=len(content),
+            alt_txt=render_alt_text(picture),
+        )
+        await self._put_content(str(slot["upload_url"]), content)
+        return str(slot["file_id"])
+
+    async def _put_content(self, url: str, content: bytes) -> None:
+        """Send the bytes to an upload address. The address itself is the secret, so no token goes along."""
+        headers = {"Content-Type": "application/octet-stream"}
+        timeout = aiohttp.ClientTimeout(total=_UPLOAD_SECONDS)
+        for attempt in range(_UPLOAD_ATTEMPTS):
+            try:
+                async with self._web_api.session.post(url, data=content, headers=headers, timeout=timeout) as response:
+                    if response.status == 200:
+                        return
+            except (aiohttp.ClientError, TimeoutError) as error:
+                log.warning("slack.upload_failed", extra={"reason": type(error).__name__})
+            await self._clock.sleep(0.5 * 2**attempt)
+        raise CallUnclear("The upload of a picture to Slack broke.")
+
+    async def _complete(self, team: str, files: Sequence[str], pictures: Sequence[Picture], **share: Any) -> None:
+        uploaded = [{"id": file, "title": picture.name} for file, picture in zip(files, pictures, strict=False)]
+        try:
+            await self._web_api.call(team, "files.completeUploadExternal", files=uploaded, **share)
+        except CallUnclear:
+            # The lost call may have taken effect: then the file is known.
+            if await ignore_refusal(self._web_api.call(team, "files.info", file=files[0])) is None:
+                raise
+
+    async def _wait_for_file(self, team: str, file: str) -> None:
+        for wait_seconds in _POLL_WAITS_SECONDS:
+            response = await ignore_refusal(self._web_api.call(team, "files.info", file=file))
+            # Slack sets the mimetype when the file is processed.
+            if response is None or (response.get("file") or {}).get("mimetype"):
+                return
+            await self._clock.sleep(wait_seconds)
+
+    async def _find_share(self, ref: MessageRef, file: str) -> str:
+        """Return the ts of the message in the channel of `ref` with a file; empty if there is none yet."""
+        try:
+            response = await self._web_api.call(ref.workspace, "files.info", file=file)
+        except CallRefused:
+            return ""
+        shares = (response.get("file") or {}).get("shares") or {}
+        for kind in ("public", "private"):
+            for share in (shares.get(kind) or {}).get(ref.channel) or ():
+                return str(share["ts"])
+        return ""
+
+    async def _get_files(self, ref: MessageRef) -> dict[str, str]:
+        """Return the file ids of a message by SHA-256."""
+        async with self._database.read() as tx:
+            notes = await tx.messages.get_notes(ref)
+        files = notes.get("files")
+        return {str(sha256): str(file) for sha256, file in files.items()} if isinstance(files, dict) else {}
+
+    async def _put_files(self, ref: MessageRef, files: dict[str, str]) -> None:
+        notes: dict[str, JSON] = dict(files)
+        # Urgent: a crash before this write would upload the pictures again.
+        async with self._database.write(is_urgent=True) as tx:
+            await tx.messages.put_notes(ref, {"files": notes})
+
+
+async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
     content = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):
         content += chunk
@@ -103,7 +253,7 @@ async def _limited(response: aiohttp.ClientResponse) -> bytes:
     return bytes(content)
 
 
-def _origin(url: str) -> tuple[str, str]:
+def _get_origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
 
@@ -112,144 +262,5 @@ def _is_html(name: str) -> bool:
     return name.lower().endswith((".html", ".htm"))
 
 
-def _mime_of(name: str) -> str:
-    import mimetypes
-
+def _guess_mime(name: str) -> str:
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
-
-
-# MERGED Pictures into Slack: uploaded once each, their ids written down at once, so that no crash uploads one twice.
-
-log = logging.getLogger(__name__)
-
-PathOf = Callable[[str], Path | None]
-
-_UPLOADS_AT_ONCE = 4
-_LOOKS_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0, 3.0)
-"""Waits until a new file is ready to be shown: it takes Slack up to some seconds."""
-
-
-class SlackUploads:
-    """Pictures kept by us, as files of a workspace. `path_of` finds the kept bytes by their SHA-256."""
-
-    def __init__(self, calls: SlackWebApi, database: Database, path_of: PathOf, clock: Clock) -> None:
-        self._calls = calls
-        self._database = database
-        self._path_of = path_of
-        self._clock = clock
-        self._turns = asyncio.Semaphore(_UPLOADS_AT_ONCE)
-
-    async def ensure_uploaded(self, ref: MessageRef, pictures: Sequence[Picture]) -> list[str]:
-        """The file of each picture of a message: known from before, else uploaded now. A lost picture is left out."""
-        known = await self._known(ref)
-        missing = [picture for picture in pictures if picture.sha256 not in known]
-        for picture, file in zip(
-            missing, await asyncio.gather(*(self.upload(ref.workspace, one) for one in missing)), strict=True
-        ):
-            if file:
-                known[picture.sha256] = file
-        if missing:
-            await self._note(ref, known)
-        return [known[picture.sha256] for picture in pictures if picture.sha256 in known]
-
-    async def upload(self, team: str, picture: Picture) -> str:
-        """One picture as a private file of the app; empty when its bytes are not kept any more."""
-        async with self._turns:
-            file = await self._send(team, picture)
-            if file:
-                await self._complete(team, [file], [picture])
-            return file
-
-    async def post_pictures(self, ref: MessageRef, pictures: Sequence[Picture], blocks: Sequence[Block]) -> str:
-        """Pictures and blocks as a message of their own, where a file cannot be put on one that is there: its ts."""
-        files = [file for file in [await self._send(ref.workspace, picture) for picture in pictures] if file]
-        place = {"channel_id": ref.channel, "thread_ts": ref.thread or None, "blocks": list(blocks)}
-        await self._complete(ref.workspace, files, pictures, **place)
-        for seconds in _LOOKS_SECONDS:
-            if ts := await self._shared_at(ref, files[0]):
-                return ts
-            await self._clock.sleep(seconds)
-        raise CallUnclear("files.completeUploadExternal: its message was not found.")
-
-    async def post_text_files(self, team: str, channel: str, files: Sequence[TextFile]) -> bool:
-        """Files of words, as a message in a channel."""
-        told = []
-        for file in files:
-            content = file.text.encode()
-            place = await self._calls.call(team, "files.getUploadURLExternal", filename=file.name, length=len(content))
-            await self._put(str(place["upload_url"]), content)
-            told.append({"id": str(place["file_id"]), "title": file.name})
-        await self._calls.call(team, "files.completeUploadExternal", files=told, channel_id=channel)
-        return True
-
-    async def wait_until_ready(self, team: str, files: Sequence[str]) -> None:
-        """Wait until Slack has looked at these files: before that no block can show them."""
-        await asyncio.gather(*(self._ready(team, file) for file in files))
-
-    async def delete_files(self, ref: MessageRef) -> None:
-        """Take a message's files out of Slack."""
-        for file in (await self._known(ref)).values():
-            await ignore_refusal(self._calls.call(ref.workspace, "files.delete", file=file))
-
-    async def _send(self, team: str, picture: Picture) -> str:
-        path = self._path_of(picture.sha256)
-        if path is None:
-            return ""
-        content = await asyncio.to_thread(path.read_bytes)
-        told: dict[str, Any] = {"filename": picture.name, "length": len(content), "alt_txt": render_alt_text(picture)}
-        place = await self._calls.call(team, "files.getUploadURLExternal", **told)
-        await self._put(str(place["upload_url"]), content)
-        return str(place["file_id"])
-
-    async def _put(self, url: str, content: bytes) -> None:
-        """The bytes to the address that Slack gave, which is a secret of its own and takes no token."""
-        for attempt in range(3):
-            try:
-                timeout = aiohttp.ClientTimeout(total=120)
-                headers = {"Content-Type": "application/octet-stream"}
-                async with self._calls.session.post(url, data=content, headers=headers, timeout=timeout) as answer:
-                    if answer.status == 200:
-                        return
-            except (aiohttp.ClientError, TimeoutError) as error:
-                log.warning("slack.upload_broke", extra={"reason": type(error).__name__})
-            await self._clock.sleep(0.5 * 2**attempt)
-        raise CallUnclear("The upload of a picture to Slack broke.")
-
-    async def _complete(self, team: str, files: Sequence[str], pictures: Sequence[Picture], **place: Any) -> None:
-        told = [{"id": file, "title": picture.name} for file, picture in zip(files, pictures, strict=False)]
-        try:
-            await self._calls.call(team, "files.completeUploadExternal", files=told, **place)
-        except CallUnclear:
-            answer = await ignore_refusal(self._calls.call(team, "files.info", file=files[0]))
-            if answer is None:
-                raise
-
-    async def _ready(self, team: str, file: str) -> None:
-        for seconds in _LOOKS_SECONDS:
-            answer = await ignore_refusal(self._calls.call(team, "files.info", file=file))
-            if answer is None or (answer.get("file") or {}).get("mimetype"):
-                return
-            await self._clock.sleep(seconds)
-
-    async def _shared_at(self, ref: MessageRef, file: str) -> str:
-        """The message in that channel which shows a file."""
-        try:
-            answer = await self._calls.call(ref.workspace, "files.info", file=file)
-        except CallRefused:
-            return ""
-        shares = (answer.get("file") or {}).get("shares") or {}
-        for kind in ("public", "private"):
-            for share in (shares.get(kind) or {}).get(ref.channel) or ():
-                return str(share["ts"])
-        return ""
-
-    async def _known(self, ref: MessageRef) -> dict[str, str]:
-        async with self._database.read() as tx:
-            notes = await tx.messages.get_notes(ref)
-        files = notes.get("files")
-        return {str(sha256): str(file) for sha256, file in files.items()} if isinstance(files, dict) else {}
-
-    async def _note(self, ref: MessageRef, known: dict[str, str]) -> None:
-        files: dict[str, JSON] = dict(known)
-        async with self._database.write(is_urgent=True) as tx:
-            await tx.messages.put_notes(ref, {"files": files})

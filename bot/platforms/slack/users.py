@@ -1,4 +1,4 @@
-"""Who somebody is: name, language, rank in their workspace, and the user groups they are in. Asked after the ack."""
+"""Users of a workspace: name, language, rank, and user groups, read from Slack and cached."""
 
 import asyncio
 import contextlib
@@ -9,119 +9,129 @@ from typing import Any, TypeVar
 from bot.core.clock import Clock
 from bot.core.people import User
 from bot.core.ttl_cache import TtlCache
+from bot.platforms.slack.errors import CallRefused, CallUnclear
 from bot.platforms.slack.installations import NAME, SlackTeams
-from bot.platforms.slack.web_api import CallRefused, CallUnclear, SlackWebApi
+from bot.platforms.slack.web_api import SlackWebApi
 
 log = logging.getLogger(__name__)
 
 SlackProfile = Mapping[str, Any]
 UserGroups = Mapping[str, frozenset[str]]
+"""Ids of the user groups of each user."""
 K = TypeVar("K")
 V = TypeVar("V")
 
 USER_CACHE_SECONDS = 600.0
 GROUPS_CACHE_SECONDS = 300.0
 
-_UNTOLD: UserGroups = {}
-"""Slack did not say who is in which group."""
+# Returned when Slack did not report the groups; compared by identity.
+_UNKNOWN_GROUPS: UserGroups = {}
 
 
 class SlackUsers:
-    """People by workspace and id: what one workspace says of somebody is never believed in another."""
+    """Finds users by workspace and id. A rank counts in the workspace that reports the rank, and in no other."""
 
-    def __init__(self, calls: SlackWebApi, teams: SlackTeams, clock: Clock) -> None:
-        self._calls = calls
+    def __init__(self, web_api: SlackWebApi, teams: SlackTeams, clock: Clock) -> None:
+        self._web_api = web_api
         self._teams = teams
-        self._told: TtlCache[tuple[str, str], SlackProfile] = TtlCache(clock, USER_CACHE_SECONDS)
+        self._profiles: TtlCache[tuple[str, str], SlackProfile] = TtlCache(clock, USER_CACHE_SECONDS)
         self._groups: TtlCache[str, UserGroups] = TtlCache(clock, GROUPS_CACHE_SECONDS)
-        self._asking: dict[tuple[str, str], asyncio.Task[SlackProfile]] = {}
-        self._asking_groups: dict[str, asyncio.Task[UserGroups]] = {}
+        self._profile_requests: dict[tuple[str, str], asyncio.Task[SlackProfile]] = {}
+        self._groups_requests: dict[str, asyncio.Task[UserGroups]] = {}
 
     async def get_user(
         self, team: str, user: str, *, home: str = "", name: str = "", timeout_seconds: float | None = None
     ) -> User:
-        """Who asks in that workspace. `home` is their own, where they come from another by Slack Connect.
+        """Return a user as seen in a workspace. `home` is the user's own workspace, for Slack Connect.
 
-        With `patience`, who is not told of within so many seconds is a person without any rank.
+        A user whose profile does not arrive within `timeout_seconds` has no rank and no groups.
         """
-        told: SlackProfile = {}
+        profile: SlackProfile = {}
         all_groups: UserGroups = {}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                # Somebody new waits for one round trip, not two.
-                told, all_groups = await asyncio.gather(self._person(team, user), self._groups_of(team))
-        is_guest = bool(told.get("is_stranger")) or (bool(home) and home != team)
-        is_admin = any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
+                # Both requests at once: a first command waits for one round trip instead of two.
+                profile, all_groups = await asyncio.gather(self._get_profile(team, user), self._get_groups(team))
+        # An administrator of another workspace is a guest here.
+        is_guest = bool(profile.get("is_stranger")) or (bool(home) and home != team)
+        is_admin = any(profile.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
         groups = {} if is_guest else all_groups
         return User(
             platform=NAME,
             workspace=home or team,
             id=user,
-            name=_name(told) or name or user,
-            locale=str(told.get("locale") or "en"),
+            name=_get_name(profile) or name or user,
+            locale=str(profile.get("locale") or "en"),
             roles=groups.get(user, frozenset()),
             is_administrator=is_admin and not is_guest,
         )
 
     async def find_member(self, team: str, user: str) -> User | None:
-        """Somebody of that workspace; None for a stranger, and for who left."""
-        told = await self._person(team, user)
-        is_here = bool(told) and not (told.get("is_stranger") or told.get("deleted"))
-        return await self.get_user(team, user) if is_here else None
+        """Return a member of the workspace, or None for a guest from another workspace and for a deleted user."""
+        profile = await self._get_profile(team, user)
+        is_member = bool(profile) and not (profile.get("is_stranger") or profile.get("deleted"))
+        return await self.get_user(team, user) if is_member else None
 
     async def get_name(self, team: str, user: str) -> str:
-        """What people call somebody; the id where nobody knows."""
-        return _name(await self._person(team, user)) or user
+        """Return a user's display name, or the id if the name is unknown."""
+        return _get_name(await self._get_profile(team, user)) or user
 
-    async def _person(self, team: str, user: str) -> SlackProfile:
+    async def _get_profile(self, team: str, user: str) -> SlackProfile:
         key = (team, user)
-        told = await self._told.get(key, lambda: _once(self._asking, key, lambda: self._ask(team, user)))
-        if not told:
-            self._told.invalidate(key)  # what Slack did not tell this time is asked again
-        return told
+        profile = await self._profiles.get(
+            key, lambda: _join_request(self._profile_requests, key, lambda: self._request_profile(team, user))
+        )
+        if not profile:
+            self._profiles.invalidate(key)  # request a missing profile again next time
+        return profile
 
-    async def _groups_of(self, team: str) -> UserGroups:
-        groups = await self._groups.get(team, lambda: _once(self._asking_groups, team, lambda: self._ask_groups(team)))
-        if groups is _UNTOLD:
+    async def _get_groups(self, team: str) -> UserGroups:
+        groups = await self._groups.get(
+            team, lambda: _join_request(self._groups_requests, team, lambda: self._request_groups(team))
+        )
+        if groups is _UNKNOWN_GROUPS:
             self._groups.invalidate(team)
         return groups
 
-    async def _ask(self, team: str, user: str) -> SlackProfile:
+    async def _request_profile(self, team: str, user: str) -> SlackProfile:
         try:
-            answer = await self._calls.call(team, "users.info", user=user, include_locale=True)
+            response = await self._web_api.call(team, "users.info", user=user, include_locale=True)
         except (CallRefused, CallUnclear) as error:
-            log.warning("slack.person_unknown", extra={"team": team, "user": user, "reason": str(error)})
+            log.warning("slack.user_unknown", extra={"team": team, "user": user, "reason": str(error)})
             return {}
-        told = answer.get("user")
-        return told if isinstance(told, dict) else {}
+        profile = response.get("user")
+        return profile if isinstance(profile, dict) else {}
 
-    async def _ask_groups(self, team: str) -> UserGroups:
-        """The groups of each person; none where the app may not know them."""
-        known = await self._teams.get(team)
-        if known is None or (known.scopes and "usergroups:read" not in known.scopes):
+    async def _request_groups(self, team: str) -> UserGroups:
+        """Return the groups of each user; empty if the app lacks the scope."""
+        installed = await self._teams.get(team)
+        if installed is None or (installed.scopes and "usergroups:read" not in installed.scopes):
             return {}
         try:
-            answer = await self._calls.call(team, "usergroups.list", include_users=True)
+            response = await self._web_api.call(team, "usergroups.list", include_users=True)
         except (CallRefused, CallUnclear) as error:
             log.info("slack.groups_unknown", extra={"team": team, "reason": str(error)})
-            return _UNTOLD
+            return _UNKNOWN_GROUPS
         members: dict[str, set[str]] = {}
-        for group in answer.get("usergroups") or ():
+        for group in response.get("usergroups") or ():
             for user in group.get("users") or ():
                 members.setdefault(str(user), set()).add(str(group["id"]))
         return {user: frozenset(groups) for user, groups in members.items()}
 
 
-async def _once(asking: "dict[K, asyncio.Task[V]]", key: K, ask: Callable[[], Coroutine[Any, Any, V]]) -> V:
-    """Ask once for all who want to know at the same time."""
-    if key not in asking:
-        asking[key] = asyncio.create_task(ask())
-        asking[key].add_done_callback(lambda _: asking.pop(key, None))
-    return await asyncio.shield(asking[key])
+async def _join_request(
+    requests: "dict[K, asyncio.Task[V]]", key: K, request: Callable[[], Coroutine[Any, Any, V]]
+) -> V:
+    """Return the result of the running request for a key, or start one: callers at the same time share a request."""
+    if key not in requests:
+        requests[key] = asyncio.create_task(request())
+        requests[key].add_done_callback(lambda _: requests.pop(key, None))
+    # A caller that times out must not cancel the request of the others.
+    return await asyncio.shield(requests[key])
 
 
-def _name(told: Mapping[str, Any]) -> str:
-    profile = told.get("profile") or {}
+def _get_name(profile: SlackProfile) -> str:
+    details = profile.get("profile") or {}
     return str(
-        profile.get("display_name") or profile.get("real_name") or told.get("real_name") or told.get("name") or ""
+        details.get("display_name") or details.get("real_name") or profile.get("real_name") or profile.get("name") or ""
     )

@@ -147,11 +147,11 @@ async def test_a_state_installs_once(many: Office) -> None:
 async def test_an_installation_for_a_whole_organisation_says_that_it_is_none(many: Office) -> None:
     (connection,) = many.app.connections
     assert isinstance(connection, SlackConnection)
-    assert isinstance(connection._teams, InstalledTeams)
+    assert isinstance(connection._installed_teams, InstalledTeams)
     everywhere = Installation(app_id="A1", user_id="U1", enterprise_id="E1", bot_token="xoxb-1", team_id=None)
 
     with pytest.raises(BoltError, match="one workspace at a time"):
-        await connection._teams.async_save(everywhere)
+        await connection._installed_teams.async_save(everywhere)
 
 
 async def test_a_workspace_that_removed_the_app_must_be_allowed_anew(either: Office) -> None:

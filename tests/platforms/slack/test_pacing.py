@@ -91,8 +91,7 @@ async def test_workspaces_and_methods_have_budgets_of_their_own() -> None:
 
 async def test_a_turn_pays_for_one_call() -> None:
     clock = ManualClock()
-    pacer = SlackPacer(SlackRateLimits(clock), clock, "T1")
-    pacer.next_method = APPEND_STREAM
+    pacer = SlackPacer(SlackRateLimits(clock), clock, "T1", next_method=APPEND_STREAM)
 
     await pacer.wait_for_edit(is_final=False)
 
@@ -108,8 +107,7 @@ async def appended(streams: int, seconds: float) -> list[list[float]]:
     times: list[list[float]] = [[] for _ in range(streams)]
 
     async def write(moments: list[float]) -> None:
-        pacer = SlackPacer(budgets, clock, "T1")
-        pacer.next_method = APPEND_STREAM
+        pacer = SlackPacer(budgets, clock, "T1", next_method=APPEND_STREAM)
         while True:
             await pacer.wait_for_edit(is_final=False)
             pacer.use_turn(APPEND_STREAM)
@@ -145,8 +143,7 @@ async def test_many_answers_slow_down_together_and_none_stands_still() -> None:
 
 async def test_one_stream_is_appended_to_twice_a_second() -> None:
     clock = ManualClock()
-    pacer = SlackPacer(SlackRateLimits(clock), clock, "T1")
-    pacer.next_method = APPEND_STREAM
+    pacer = SlackPacer(SlackRateLimits(clock), clock, "T1", next_method=APPEND_STREAM)
     times = []
 
     async def write() -> None:

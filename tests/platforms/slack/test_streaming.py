@@ -427,7 +427,7 @@ async def test_when_stops_are_used_up_the_last_words_do_not_wait_for_one(office:
     office.backend.will(words=WORDS, hangs_after=30)
     thread = await asked(office)
     growing = await thread.wait_for_bot_message("word20 ")
-    platform.streams._calls.rate_limits.get(office.team.id, "chat.stopStream").block(2)
+    platform.streams._web_api.rate_limits.get(office.team.id, "chat.stopStream").block(2)
 
     office.backend.last_run.released.set()
     await growing.wait_for_text("word59")
@@ -439,7 +439,7 @@ async def test_when_stops_are_used_up_the_last_words_do_not_wait_for_one(office:
 async def test_an_answer_that_fits_no_stream_any_more_is_posted(office: Office) -> None:
     platform = office.app.platforms["slack"]
     assert isinstance(platform, SlackPlatform)
-    platform.streams._calls.rate_limits.get(office.team.id, "chat.startStream").block(60)
+    platform.streams._web_api.rate_limits.get(office.team.id, "chat.startStream").block(60)
     office.backend.will(words=words(200), hangs_after=100)
 
     thread = await asked(office)
@@ -509,7 +509,7 @@ async def test_a_lost_thread_keeps_no_status(office: Office) -> None:
 
     platform = office.app.platforms["slack"]
     assert isinstance(platform, SlackPlatform)
-    assert platform.statuses._lines == {}
+    assert platform.statuses._statuses == {}
 
 
 async def test_a_long_answer_cut_by_a_death_is_whole_afterwards(office: Office) -> None:

@@ -28,8 +28,8 @@ async def slack() -> AsyncIterator[SlackEmulator]:
 @pytest.fixture
 async def files(slack: SlackEmulator) -> AsyncIterator[SlackFiles]:
     """Downloads for the first workspace."""
-    team, teams, clock = slack.add_team(), SingleTeam(), SystemClock()
-    teams.set_team(SlackTeam(team.id, team.bot_token, team.bot_user_id, team.bot_id))
+    team, clock = slack.add_team(), SystemClock()
+    teams = SingleTeam(SlackTeam(team.id, team.bot_token, team.bot_user_id, team.bot_id))
     async with aiohttp.ClientSession() as session:
         yield SlackFiles(SlackWebApi(slack.api_url, session, teams, SlackRateLimits(clock), clock), teams)
 
@@ -114,7 +114,7 @@ async def test_a_redirect_is_followed_within_slack_and_no_further(files: SlackFi
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    files._own_origin = ("http", f"{host}:{port}")
+    files._api_origin = ("http", f"{host}:{port}")
 
     with pytest.raises(BadFile, match="not kept at Slack"):
         await read(files, slack, {**told, "url_private_download": f"http://{host}:{port}/api/a.png"})
