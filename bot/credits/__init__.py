@@ -1,1 +1,1 @@
-"""Money: what things cost, who may spend what, and the ledger that keeps count."""
+"""Prices, limits, budgets and the ledger of spent money."""

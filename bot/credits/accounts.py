@@ -1,7 +1,7 @@
-"""Which accounts a job involves: the wallets it draws on, in order, and the budgets that must all have room.
+"""The accounts of a job: wallets, in the order that a hold draws on them, and budgets, which must all have room.
 
-Windows are days and months of UTC. A window has an account of its own, so that nothing needs to be refilled, and a
-clock that jumps back finds the accounts of that day as they were left.
+Windows are days and months in UTC. Each window has accounts of its own, so no account needs a refill, and a clock that
+jumps back finds the accounts of the earlier day unchanged.
 """
 
 from dataclasses import replace
@@ -13,14 +13,15 @@ from bot.credits.limits import UserLimits
 
 
 def list_accounts(user: User, now: datetime, limits: UserLimits) -> list[tuple[Account, int]]:
-    """The accounts of one ask, wallets first in the order they are drawn, each with what it is to be granted."""
-    return [*_wallets(user, now, limits), *_budgets(user, now, limits)]
+    """Return the accounts of one request with their limits in micros, wallets first in the order of drawing."""
+    return [*_list_wallets(user, now, limits), *_list_budgets(user, now, limits)]
 
 
-def _wallets(user: User, now: datetime, limits: UserLimits) -> list[tuple[Account, int]]:
-    # The allowance is once per (platform, user): a person in many workspaces has one. What a role of a workspace gives
-    # beyond it is spent there only, so that nobody gains by having roles in many, or by losing one and getting it back.
+def _list_wallets(user: User, now: datetime, limits: UserLimits) -> list[tuple[Account, int]]:
     day = f"{now:%Y-%m-%d}"
+    # The daily wallet has no workspace: a person in many workspaces has one allowance per platform. The extra allowance
+    # of a role can be spent in the role's workspace only, so that roles in many workspaces do not add up, and a role
+    # that is lost and given back does not pay twice.
     daily = Account(
         f"wallet:daily:{user.platform}:{user.id}:{day}",
         AccountKind.WALLET,
@@ -30,47 +31,48 @@ def _wallets(user: User, now: datetime, limits: UserLimits) -> list[tuple[Accoun
         window=day,
         expires_at=get_next_day_start(now),
     )
-    beyond = limits.allowance_micros - limits.daily_allowance_micros
-    name = f"wallet:tier:{user.platform}:{user.workspace}:{user.id}:{day}"
-    tier = replace(daily, id=name, scope="tier", workspace=user.workspace)
-    granted = get_granted_wallet(user.platform, user.workspace, user.id)
-    return [(daily, limits.daily_allowance_micros), *([(tier, beyond)] if beyond > 0 else []), (granted, 0)]
+    wallets = [(daily, limits.daily_allowance_micros)]
+    extra_micros = limits.allowance_micros - limits.daily_allowance_micros
+    if extra_micros > 0:
+        tier_id = f"wallet:tier:{user.platform}:{user.workspace}:{user.id}:{day}"
+        wallets.append((replace(daily, id=tier_id, scope="tier", workspace=user.workspace), extra_micros))
+    return [*wallets, (get_granted_wallet(user.platform, user.workspace, user.id), 0)]
 
 
-def _budgets(user: User, now: datetime, limits: UserLimits) -> list[tuple[Account, int]]:
+def _list_budgets(user: User, now: datetime, limits: UserLimits) -> list[tuple[Account, int]]:
     day, month = f"{now:%Y-%m-%d}", f"{now:%Y-%m}"
-    where = f"{user.platform}:{user.workspace}"
+    place = f"{user.platform}:{user.workspace}"
     personal = Account("", AccountKind.BUDGET, "user", user.platform, user.workspace, user.id)
-    today = replace(personal, window=day, expires_at=get_next_day_start(now))
-    this_month = replace(personal, window=month, expires_at=get_next_month_start(now))
-    shared = get_workspace_budget(user.platform, user.workspace, now)
-    # A role that gives less than everybody gets: how much of the daily wallet may be drawn here.
-    less = limits.allowance_micros if limits.allowance_micros < limits.daily_allowance_micros else None
+    of_day = replace(personal, window=day, expires_at=get_next_day_start(now))
+    of_month = replace(personal, window=month, expires_at=get_next_month_start(now))
+    # A role may give less than the daily allowance: this budget bounds the share of the daily wallet for the workspace.
+    is_reduced = limits.allowance_micros < limits.daily_allowance_micros
+    allowance_micros = limits.allowance_micros if is_reduced else None
     budgets: list[tuple[Account, int | None]] = [
-        (replace(today, id=f"budget:allowance:{where}:{user.id}:{day}", scope="allowance"), less),
-        (replace(today, id=f"budget:user:{where}:{user.id}:{day}"), limits.user_day_micros),
-        (replace(this_month, id=f"budget:user:{where}:{user.id}:{month}"), limits.user_month_micros),
-        (shared, limits.workspace_month_micros),
+        (replace(of_day, id=f"budget:allowance:{place}:{user.id}:{day}", scope="allowance"), allowance_micros),
+        (replace(of_day, id=f"budget:user:{place}:{user.id}:{day}"), limits.user_day_micros),
+        (replace(of_month, id=f"budget:user:{place}:{user.id}:{month}"), limits.user_month_micros),
+        (get_workspace_budget(user.platform, user.workspace, now), limits.workspace_month_micros),
         (get_bot_budget(now), limits.bot_month_micros),
     ]
     return [(account, limit) for account, limit in budgets if limit is not None]
 
 
 def get_granted_wallet(platform: str, workspace: str, user: str) -> Account:
-    """What a moderator granted somebody: spent in that workspace only."""
+    """Return the wallet of a moderator's grants, for use in one workspace only."""
     account_id = f"wallet:granted:{platform}:{workspace}:{user}"
     return Account(account_id, AccountKind.WALLET, "granted", platform, workspace, user)
 
 
 def get_workspace_budget(platform: str, workspace: str, now: datetime) -> Account:
-    """The budget of a workspace for the month."""
+    """Return the budget of a workspace for the month."""
     account_id = f"budget:workspace:{platform}:{workspace}:{now:%Y-%m}"
     window, end = f"{now:%Y-%m}", get_next_month_start(now)
     return Account(account_id, AccountKind.BUDGET, "workspace", platform, workspace, window=window, expires_at=end)
 
 
 def get_bot_budget(now: datetime) -> Account:
-    """The budget of the whole bot for the month."""
+    """Return the budget of the whole bot for the month."""
     return Account(
         f"budget:bot:{now:%Y-%m}",
         AccountKind.BUDGET,
@@ -80,8 +82,13 @@ def get_bot_budget(now: datetime) -> Account:
     )
 
 
+def compute_limit_change_micros(account: Account, limit_micros: int) -> int:
+    """Return the change of `granted_micros` to a new limit, which never goes below the held and spent amounts."""
+    return max(limit_micros - account.granted_micros, -account.available_micros)
+
+
 def list_wallet_ids(user: User, now: datetime) -> list[str]:
-    """Every wallet that a person may have spent from in their workspace this month so far."""
+    """Return the ids of all wallets that a user may have spent from in the workspace this month so far."""
     days = [f"{now:%Y-%m}-{day:02}" for day in range(1, now.day + 1)]
     daily = [f"wallet:daily:{user.platform}:{user.id}:{day}" for day in days]
     tier = [f"wallet:tier:{user.platform}:{user.workspace}:{user.id}:{day}" for day in days]
@@ -89,24 +96,31 @@ def list_wallet_ids(user: User, now: datetime) -> list[str]:
 
 
 def list_window_accounts(user: User, now: datetime) -> list[Account]:
-    """Whatever account of today or this month a person may have spent from, or against: not all need exist."""
+    """Return all accounts of today or this month that a user's spending can touch. Not all of them need exist."""
+    # No single set of limits has all accounts: a role that gives less has an allowance budget, a role that gives more
+    # has a tier wallet.
     less = list_accounts(user, now, UserLimits(1, 0, user_day_micros=0, user_month_micros=0, tier_allowance_micros=0))
     more = list_accounts(user, now, UserLimits(0, 0, tier_allowance_micros=1))
-    named = {account.id: account for account, _ in [*less, *more]}
-    return [account for account in named.values() if account.scope in ("daily", "tier", "allowance", "user")]
+    by_id = {account.id: account for account, _ in [*less, *more]}
+    return [account for account in by_id.values() if account.scope in ("daily", "tier", "allowance", "user")]
+
+
+def is_day(window: str) -> bool:
+    """Return whether a window is a day, `2026-11-20`, and not a month, `2026-11`."""
+    return len(window) == len("2026-11-20")
 
 
 def parse_window_start(window: str) -> datetime:
-    """When a window began: `2026-11-20` or `2026-11`, in UTC."""
-    return datetime.fromisoformat(f"{window}-01" if len(window) == 7 else window).replace(tzinfo=UTC)
+    """Return the start of a day or month in UTC."""
+    return datetime.fromisoformat(window if is_day(window) else f"{window}-01").replace(tzinfo=UTC)
 
 
 def get_next_day_start(now: datetime) -> datetime:
-    """Midnight UTC after `now`: when daily allowances refill."""
+    """Return the next midnight in UTC: the refill of daily allowances."""
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
 def get_next_month_start(now: datetime) -> datetime:
-    """Midnight UTC on the first of the next month: when budgets refill."""
+    """Return midnight in UTC on the first of the next month: the refill of budgets."""
     first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (first + timedelta(days=32)).replace(day=1)

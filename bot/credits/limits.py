@@ -1,8 +1,8 @@
-"""What a person may spend and do where they ask, out of what was set for them, their roles, the workspace and the bot.
+"""Resolve the limits of a user from the policies of user, roles, workspace and bot, and check a job against them.
 
-Two rules, for every key alike. Of the roles a person has, the most generous counts: a better tier gives more. Of all
-that then speak (the person, their roles, the workspace, the bot), the tightest counts. An allowance and a weight are
-gifts, not limits: a role's stands in place of the default, whether it is more or less.
+Two rules hold for every key. Among the roles of a user, the most generous value counts: a better tier gives more.
+Among user, roles, workspace and bot, the tightest value counts. An allowance and a weight are gifts, not limits: the
+value of a role replaces the default, whether larger or smaller.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -36,42 +36,42 @@ NAME: Final = "name"
 TIME_ZONE: Final = "setting:time_zone"
 
 ANY: Final = "*"
-"""Among models or commands: all of them."""
+"""In a list of models or commands: all models or commands."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserLimits:
-    """What may be spent, in micros, and done; None where nobody set a limit."""
+    """The limits of a user in one workspace; None for no limit."""
 
     daily_allowance_micros: int
-    """What everybody gets each day, wherever they ask."""
+    """The daily allowance of every user, over all workspaces of a platform."""
     bot_month_micros: int
     user_day_micros: int | None = None
     user_month_micros: int | None = None
     workspace_month_micros: int | None = None
     tier_allowance_micros: int | None = None
-    """What a role of this workspace gives instead."""
+    """The daily allowance from a role of this workspace, instead of the default."""
     jobs_at_once: int | None = None
     jobs_per_minute: int | None = None
     max_count: int | None = None
     max_pixels: int | None = None
     models: frozenset[str] | None = None
-    """The only models they may use."""
+    """The permitted models; None for all."""
     weight: int = 1
-    """How many turns they get in a queue for one of a person without a tier."""
+    """The user's share of a queue, where a user without a tier has 1."""
     tier: str = ""
-    """What the role that gives the most is called."""
+    """The name of the most generous role."""
     time_zone: str = "UTC"
 
     @property
     def allowance_micros(self) -> int:
-        """What they get each day here, in micros."""
+        """Return the daily allowance in this workspace, in micros."""
         return self.daily_allowance_micros if self.tier_allowance_micros is None else self.tier_allowance_micros
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelRules:
-    """What may be asked in a channel; None where nobody set a rule."""
+    """The permitted models and commands of a channel; None for all."""
 
     models: frozenset[str] | None = None
     commands: frozenset[str] | None = None
@@ -80,81 +80,79 @@ class ChannelRules:
 def resolve_limits(
     policies: Iterable[Policy], user: User, *, daily_allowance_micros: int, bot_month_micros: int
 ) -> UserLimits:
-    """The limits of a user. `daily_allowance` and `bot_month` are the settings' defaults, in micros."""
-    concerned = [policy for policy in policies if _concerns(policy, user)]
-    by_role = [policy for policy in concerned if policy.scope == "role"]
-    bot_wide = [policy for policy in concerned if policy.scope == "bot"]
-    daily, month = _numbers(bot_wide, DAILY_ALLOWANCE), _numbers(bot_wide, BOT_MONTH)
-    zone = next((str(policy.value) for policy in concerned if policy.key == TIME_ZONE and policy.value), "UTC")
+    """Return the limits of a user; both amounts are the defaults from the settings."""
+    applicable = [policy for policy in policies if _applies_to(policy, user)]
+    by_role = [policy for policy in applicable if policy.scope == "role"]
+    bot_wide = [policy for policy in applicable if policy.scope == "bot"]
+    daily, month = _list_numbers(bot_wide, DAILY_ALLOWANCE), _list_numbers(bot_wide, BOT_MONTH)
+    zone = next((str(policy.value) for policy in applicable if policy.key == TIME_ZONE and policy.value), "UTC")
     return UserLimits(
         daily_allowance_micros=min(daily, default=daily_allowance_micros),
         bot_month_micros=min(month, default=bot_month_micros),
-        user_day_micros=_tightest(concerned, USER_DAY),
-        user_month_micros=_tightest(concerned, USER_MONTH),
-        workspace_month_micros=_tightest(concerned, WORKSPACE_MONTH),
-        tier_allowance_micros=max(_numbers(by_role, DAILY_ALLOWANCE), default=None),
-        jobs_at_once=_tightest(concerned, AT_ONCE),
-        jobs_per_minute=_tightest(concerned, PER_MINUTE),
-        max_count=_tightest(concerned, MAX_COUNT),
-        max_pixels=_tightest(concerned, MAX_PIXELS),
-        models=_union(by_role, MODELS),
-        weight=max(_numbers(by_role, WEIGHT), default=1),
-        tier=_tier(by_role, user.platform),
+        user_day_micros=_find_tightest(applicable, USER_DAY),
+        user_month_micros=_find_tightest(applicable, USER_MONTH),
+        workspace_month_micros=_find_tightest(applicable, WORKSPACE_MONTH),
+        tier_allowance_micros=max(_list_numbers(by_role, DAILY_ALLOWANCE), default=None),
+        jobs_at_once=_find_tightest(applicable, AT_ONCE),
+        jobs_per_minute=_find_tightest(applicable, PER_MINUTE),
+        max_count=_find_tightest(applicable, MAX_COUNT),
+        max_pixels=_find_tightest(applicable, MAX_PIXELS),
+        models=_unite_names(by_role, MODELS),
+        weight=max(_list_numbers(by_role, WEIGHT), default=1),
+        tier=_name_best_role(by_role, user.platform),
         time_zone=zone,
     )
 
 
 def resolve_channel_rules(policies: Iterable[Policy], channel: str) -> ChannelRules:
-    """What may be asked in a channel."""
-    here = [policy for policy in policies if policy.scope == "channel" and policy.scope_id == channel]
-    return ChannelRules(models=_union(here, MODELS), commands=_union(here, COMMANDS))
+    """Return the permitted models and commands of a channel."""
+    of_channel = [policy for policy in policies if policy.scope == "channel" and policy.scope_id == channel]
+    return ChannelRules(models=_unite_names(of_channel, MODELS), commands=_unite_names(of_channel, COMMANDS))
 
 
-def _concerns(policy: Policy, user: User) -> bool:
+def _applies_to(policy: Policy, user: User) -> bool:
     if policy.scope == "user":
         return policy.scope_id == user.id
     if policy.scope == "role":
+        # Discord names the role of all members by the id of the server.
         return policy.scope_id in user.roles or policy.scope_id in (EVERYONE, user.workspace)
     return policy.scope in ("bot", "workspace")
 
 
-def _numbers(policies: Iterable[Policy], key: str) -> list[int]:
+def _list_numbers(policies: Iterable[Policy], key: str) -> list[int]:
     return [policy.value for policy in policies if policy.key == key and isinstance(policy.value, int)]
 
 
-def _tightest(policies: Sequence[Policy], key: str) -> int | None:
-    """The smallest of what is set, where a person's roles together say the largest of theirs."""
-    by_role = _numbers((policy for policy in policies if policy.scope == "role"), key)
-    others = _numbers((policy for policy in policies if policy.scope != "role"), key)
+def _find_tightest(policies: Sequence[Policy], key: str) -> int | None:
+    """Return the smallest value, with the largest value of the roles counting for all roles; None without a value."""
+    by_role = _list_numbers((policy for policy in policies if policy.scope == "role"), key)
+    others = _list_numbers((policy for policy in policies if policy.scope != "role"), key)
     return min([*others, *([max(by_role)] if by_role else [])], default=None)
 
 
-def _union(policies: Iterable[Policy], key: str) -> frozenset[str] | None:
-    """All that any of these allows; None where none of them says anything, or one allows everything."""
-    said = [policy.value for policy in policies if policy.key == key and isinstance(policy.value, list)]
-    allowed = frozenset(str(name) for names in said for name in names)
-    return None if not said or ANY in allowed else allowed
+def _unite_names(policies: Iterable[Policy], key: str) -> frozenset[str] | None:
+    """Return all names that any policy allows; None if no policy has the key, or a policy allows all names."""
+    lists = [policy.value for policy in policies if policy.key == key and isinstance(policy.value, list)]
+    allowed = frozenset(str(name) for names in lists for name in names)
+    return None if not lists or ANY in allowed else allowed
 
 
-def _tier(by_role: Collection[Policy], platform: str) -> str:
-    """What a person's best role is called: the one that gives the most a day, then the most turns."""
+def _name_best_role(by_role: Collection[Policy], platform: str) -> str:
+    """Return the name of the role with the largest daily allowance, then the largest weight; empty without roles."""
     roles = {policy.scope_id: {p.key: p.value for p in by_role if p.scope_id == policy.scope_id} for policy in by_role}
     if not roles:
         return ""
 
-    def generosity(role: str) -> tuple[int, int, str]:
-        gives, turns = roles[role].get(DAILY_ALLOWANCE), roles[role].get(WEIGHT)
-        return (gives if isinstance(gives, int) else -1, turns if isinstance(turns, int) else 1, role)
+    def get_generosity(role: str) -> tuple[int, int, str]:
+        micros, weight = roles[role].get(DAILY_ALLOWANCE), roles[role].get(WEIGHT)
+        return (micros if isinstance(micros, int) else -1, weight if isinstance(weight, int) else 1, role)
 
-    best = max(roles, key=generosity)
+    best = max(roles, key=get_generosity)
     return str(roles[best].get(NAME) or format_role(platform, best))
 
 
-# MERGED May this person run this model here, so often, so large? Asked inside the transaction that accepts a job.
-
-
 def check_permissions(job: Job, model: Model, limits: UserLimits, rules: ChannelRules) -> None:
-    """Raises `Refused` for a command, a model or a size that was not given to this person, or to this channel."""
+    """Raise `RequestRefused` if user or channel lack the permission for the job's command, model, count or size."""
     if rules.commands is not None and job.command not in rules.commands:
         raise RequestRefused(
             f"/{job.command} is not for this channel.{_list_alternatives(rules.commands, 'Here you may use /', ', /')}"
@@ -175,10 +173,9 @@ def check_permissions(job: Job, model: Model, limits: UserLimits, rules: Channel
 
 
 async def check_rate(tx: Transaction, user: User, limits: UserLimits, now: datetime) -> None:
-    """Raises `LimitReached` when too many run, or came in the last minute. The job's own row is there already.
-
-    The caller has locked the person's wallet, so that of two asks the second sees the first.
-    """
+    """Raise `LimitReached` if the user has too many open jobs, or asked too often in the last minute."""
+    # The job's own row exists already, so "more than the limit" is right. The caller has locked the user's wallet:
+    # of two simultaneous requests, the second sees the job of the first.
     if limits.jobs_at_once is not None and await tx.jobs.count_open_for_user(user) > limits.jobs_at_once:
         if limits.jobs_at_once == 0:
             raise LimitReached("You may not run anything here at the moment. Ask a moderator.")
@@ -189,14 +186,14 @@ async def check_rate(tx: Transaction, user: User, limits: UserLimits, now: datet
     if limits.jobs_per_minute == 0:
         raise LimitReached("You may not run anything here at the moment. Ask a moderator.")
     key = f"jobs:{user.platform}:{user.workspace}:{user.id}"
-    wait = await tx.rates.take(key, limits.jobs_per_minute, now)
-    if wait > 0:
+    wait_seconds = await tx.rates.take(key, limits.jobs_per_minute, now)
+    if wait_seconds > 0:
         often = "once" if limits.jobs_per_minute == 1 else f"{limits.jobs_per_minute} times"
-        raise LimitReached(f"You may ask {often} a minute. Try again in {ceil(wait)} s.")
+        raise LimitReached(f"You may ask {often} a minute. Try again in {ceil(wait_seconds)} s.")
 
 
 def is_model_allowed(model: str, limits: UserLimits, rules: ChannelRules) -> bool:
-    """Whether a model is given to this person in this channel."""
+    """Return whether user and channel have the permission for a model."""
     return all(allowed is None or model in allowed for allowed in (limits.models, rules.models))
 
 

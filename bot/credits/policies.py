@@ -1,4 +1,4 @@
-"""What moderators and the owner set, over the settings' defaults: read for each ask, changed with a trace."""
+"""Policies that moderators and the owner set over the defaults: read for each request, changed with an audit row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from bot.storage.database import Database, Transaction
 from bot.storage.policies import Policy
 
 LIMITS_TTL_SECONDS = 1.0
-"""How long limits are believed before they are read again; what this process changes it believes at once."""
+"""The longest delay until a change by another process applies. Changes by this process apply at once."""
 
 POLICY_CHANGED: Final = "policy.changed"
-"""What the audit calls a change."""
+"""The audit's action for a change."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyTarget:
-    """What policies are about: `scope` is `bot`, `workspace`, `channel`, `role` or `user`, and `id` which of them."""
+    """The subject of policies: `scope` is `bot`, `workspace`, `channel`, `role` or `user`, `id` the subject's id."""
 
     platform: str
     workspace: str
@@ -41,7 +41,7 @@ BOT_TARGET: Final = PolicyTarget("", "", "bot")
 
 
 class Policies:
-    """`daily_allowance` and `bot_month` are the settings' defaults, in micros."""
+    """Reads and changes policies. Both amounts are the defaults from the settings."""
 
     def __init__(self, daily_allowance_micros: int, bot_month_micros: int, clock: Clock) -> None:
         self._daily_allowance_micros = daily_allowance_micros
@@ -50,39 +50,39 @@ class Policies:
         self._cache: TtlCache[tuple[str, str], list[Policy]] = TtlCache(clock, LIMITS_TTL_SECONDS)
 
     async def get_limits(self, tx: Transaction, user: User) -> UserLimits:
-        """The limits of a user where they ask."""
+        """Return the limits of a user in the user's workspace."""
         policies = await self._list_cached(tx, user.platform, user.workspace)
         return resolve_limits(
             policies, user, daily_allowance_micros=self._daily_allowance_micros, bot_month_micros=self._bot_month_micros
         )
 
     async def get_channel_rules(self, tx: Transaction, channel: Channel) -> ChannelRules:
-        """What may be asked in a channel."""
+        """Return the permitted models and commands of a channel."""
         return resolve_channel_rules(await self._list_cached(tx, channel.platform, channel.workspace), channel.id)
 
     async def get_monthly_budget_micros(self, tx: Transaction, target: PolicyTarget) -> int | None:
-        """What the bot (`BOT`) or a workspace may spend in a month, in micros; None where nobody set a limit."""
+        """Return the monthly budget of the bot (`BOT_TARGET`) or a workspace, in micros; None without a limit."""
         key = BOT_MONTH if target.scope == "bot" else WORKSPACE_MONTH
         values = await self.get_values(tx, target)
         value = values.get(key, self._bot_month_micros if target.scope == "bot" else None)
         return value if isinstance(value, int) else None
 
     async def get_values(self, tx: Transaction, target: PolicyTarget) -> dict[str, JSON]:
-        """What is set about one thing, by key, as the database has it now."""
+        """Return the values of one subject by key, uncached."""
         policies = await tx.policies.list_policies(target.platform, target.workspace)
         return {policy.key: policy.value for policy in policies if _matches_target(policy, target)}
 
     async def list_policies(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
-        """Everything that is set in a workspace, as the database has it now."""
+        """Return all policies of a workspace, uncached."""
         policies = await tx.policies.list_policies(platform, workspace)
         return [policy for policy in policies if (policy.platform, policy.workspace) == (platform, workspace)]
 
     async def change(
         self, database: Database, target: PolicyTarget, values: Mapping[str, JSON], by: User
     ) -> dict[str, JSON]:
-        """Set these keys, or take them away where the value is None; gives what was set before.
+        """Set the keys, or remove the keys with the value None; return the values before the change.
 
-        Of two who change the same thing at once the last one wins, and the audit has both with what they found.
+        Of two simultaneous changes the last wins; the audit has both, each with the values before.
         """
         now = self._clock.now()
         async with database.write() as tx:
@@ -95,8 +95,8 @@ class Policies:
         self._invalidate(target)
         return before
 
-    async def _put(self, tx: Transaction, about: PolicyTarget, key: str, value: JSON, by: User, now: datetime) -> None:
-        name = (about.platform, about.workspace, about.scope, about.id, key)
+    async def _put(self, tx: Transaction, target: PolicyTarget, key: str, value: JSON, by: User, now: datetime) -> None:
+        name = (target.platform, target.workspace, target.scope, target.id, key)
         if value is None:
             await tx.policies.remove(*name)
         else:
@@ -105,17 +105,12 @@ class Policies:
     async def _list_cached(self, tx: Transaction, platform: str, workspace: str) -> list[Policy]:
         return await self._cache.get((platform, workspace), lambda: tx.policies.list_policies(platform, workspace))
 
-    def _invalidate(self, about: PolicyTarget) -> None:
-        if about.scope == "bot":
-            self._cache.clear()  # it is among what is known of every workspace
+    def _invalidate(self, target: PolicyTarget) -> None:
+        if target.scope == "bot":
+            self._cache.clear()  # the cached list of each workspace includes the policies of the bot
         else:
-            self._cache.invalidate((about.platform, about.workspace))
+            self._cache.invalidate((target.platform, target.workspace))
 
 
-def _matches_target(policy: Policy, about: PolicyTarget) -> bool:
-    return (policy.platform, policy.workspace, policy.scope, policy.scope_id) == (
-        about.platform,
-        about.workspace,
-        about.scope,
-        about.id,
-    )
+def _matches_target(policy: Policy, target: PolicyTarget) -> bool:
+    return PolicyTarget(policy.platform, policy.workspace, policy.scope, policy.scope_id) == target

@@ -1,4 +1,4 @@
-"""What moderators and the owner look at: everything that is set, who spends, and how budgets stand."""
+"""Read limits and spending for people: overviews, budgets, spenders, and the statement of a user."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,10 +9,12 @@ from bot.core.money import Account, ResetPeriod
 from bot.core.people import User
 from bot.core.platform_syntax import format_channel, format_person_link, format_role
 from bot.credits.accounts import (
+    compute_limit_change_micros,
     get_granted_wallet,
     get_next_day_start,
     get_next_month_start,
     get_workspace_budget,
+    is_day,
     list_accounts,
     list_wallet_ids,
     parse_window_start,
@@ -27,7 +29,7 @@ Values = Mapping[str, JSON]
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What is set in a workspace, by key; roles, channels and people by id, and what each of them is called."""
+    """All values that are set in a workspace, by key; for roles, channels and people by id."""
 
     platform: str
     workspace: Values
@@ -35,9 +37,10 @@ class Overview:
     channels: Mapping[str, Values]
     people: Mapping[str, Values]
     names: Mapping[str, str] = field(default_factory=dict)
+    """The known names of `people`, by id."""
 
     def format_role(self, role: str) -> str:
-        """A tier by its name and its role's, or by the role alone."""
+        """Return a tier's name with the role's link, or the role's link alone."""
         tier, name = self.roles.get(role, {}).get(NAME), format_role(self.platform, role)
         return f"{tier} ({name})" if tier else name
 
@@ -45,13 +48,13 @@ class Overview:
         return format_channel(self.platform, channel)
 
     def format_person(self, person: str) -> str:
-        """By name; by a link where nobody knows it."""
+        """Return a person's name, or a link without a known name."""
         return self.names.get(person) or format_person_link(self.platform, person) or person
 
 
 @dataclass(frozen=True, slots=True)
 class Spender:
-    """What somebody spent this month, in micros, with how many jobs."""
+    """The spending of one user this month."""
 
     id: str
     name: str
@@ -61,7 +64,7 @@ class Spender:
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """How a monthly budget stands, in micros; `limit` is None where there is none."""
+    """The state of a monthly budget; `limit_micros` is None without a limit."""
 
     limit_micros: int | None
     spent_micros: int
@@ -69,8 +72,38 @@ class BudgetStatus:
     refills_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A user's available credits and the spending of the month."""
+
+    limits: UserLimits
+    today_available_micros: int
+    daily_allowance_micros: int
+    extra_available_micros: int
+    refills_at: datetime
+    month_refills_at: datetime
+    budgets: tuple[Account, ...]
+    """The budgets of user and workspace, shortest window first. The bot's budget is private to the owner."""
+    usage_by_model: tuple[tuple[str, int, int], ...]
+    """(model, jobs, micros) of this month, highest spending first."""
+
+    @property
+    def max_job_micros(self) -> int:
+        """Return the maximum cost of a job that user and workspace can afford now; the bot's budget does not count."""
+        return min(
+            [
+                self.today_available_micros + self.extra_available_micros,
+                *(budget.available_micros for budget in self.budgets),
+            ]
+        )
+
+    @property
+    def spent_this_month_micros(self) -> int:
+        return sum(micros for _, _, micros in self.usage_by_model)
+
+
 async def build_overview(tx: Transaction, platform: str, workspace: str, policies: Iterable[Policy]) -> Overview:
-    """Everything that is set in a workspace."""
+    """Return all values that are set in a workspace."""
     scopes: dict[str, dict[str, dict[str, JSON]]] = {}
     for policy in policies:
         scopes.setdefault(policy.scope, {}).setdefault(policy.scope_id, {})[policy.key] = policy.value
@@ -86,113 +119,79 @@ async def build_overview(tx: Transaction, platform: str, workspace: str, policie
 
 
 async def list_spenders(tx: Transaction, platform: str, workspace: str, now: datetime, limit: int) -> list[Spender]:
-    """Who spent the most this month, dearest first."""
-    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    first = f"{platform}:{workspace}:"
-    rows = await tx.ledger.sum_spent_by_user(first, month, limit)
-    ids = [asker.removeprefix(first) for asker, _, _ in rows]
+    """Return the users with the highest spending this month, highest first."""
+    month_start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    prefix = f"{platform}:{workspace}:"
+    rows = await tx.ledger.sum_spent_by_user(prefix, month_start, limit)
+    ids = [actor.removeprefix(prefix) for actor, _, _ in rows]
     names = await tx.people.get_names(platform, workspace, ids)
-    return [Spender(who, names.get(who) or who, jobs, micros) for who, (_, jobs, micros) in zip(ids, rows, strict=True)]
+    return [Spender(id_, names.get(id_) or id_, jobs, micros) for id_, (_, jobs, micros) in zip(ids, rows, strict=True)]
+
+
+async def read_workspace_budget_status(
+    tx: Transaction, policies: Policies, platform: str, workspace: str, now: datetime
+) -> BudgetStatus:
+    """Return the state of a workspace's budget this month; without a limit, the spending alone."""
+    limit_micros = await policies.get_monthly_budget_micros(tx, PolicyTarget(platform, workspace, "workspace"))
+    account = None
+    if limit_micros is not None:
+        account = await tx.ledger.get_account(get_workspace_budget(platform, workspace, now).id)
+    used_micros = 0
+    if account is None:
+        used_micros = await tx.ledger.sum_used(
+            f"{platform}:{workspace}:", parse_window_start(f"{now:%Y-%m}"), "wallet:"
+        )
+    return build_budget_status(limit_micros, account, used_micros, now)
 
 
 def build_budget_status(
     limit_micros: int | None, account: Account | None, used_micros: int, now: datetime
 ) -> BudgetStatus:
-    """A budget as it stands; `used` is what was spent and held where it has no account yet."""
+    """Return the state of a budget. `used_micros` is the spending of a budget without an account so far."""
     refills_at = get_next_month_start(now)
     if account is None:
         return BudgetStatus(limit_micros, used_micros, 0, refills_at)
     return BudgetStatus(limit_micros, account.spent_micros, account.held_micros, refills_at)
 
 
-# MERGED What was spent in a day or month before a limit for it was set: a limit counts that, but for what was
-# MERGED forgiven.
-
-
 async def read_prior_usage(tx: Transaction, account: Account, user: User) -> int:
-    """What an account that is not open yet would have counted so far in its window, in micros."""
+    """Return the spent and held micros of a window before its account was opened, less the spending a reset forgave.
+
+    A limit that is set in the middle of a day or month counts this amount.
+    """
     if account.scope not in ("user", "workspace", "allowance"):
         return 0
     since = parse_window_start(account.window)
     if account.scope == "workspace":
         return await tx.ledger.sum_used(f"{user.platform}:{user.workspace}:", since, "wallet:")
     wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
-    return await tx.ledger.sum_used(user.actor, max(since, await _last_reset_at(tx, account, user, since)), wallets)
+    return await tx.ledger.sum_used(user.actor, max(since, await _find_last_reset(tx, account, user, since)), wallets)
 
 
-async def _last_reset_at(tx: Transaction, account: Account, user: User, since: datetime) -> datetime:
-    """When what counts for this window was forgiven last; `since` where it never was."""
-    is_day = len(account.window) == len("2026-11-20")
+async def _find_last_reset(tx: Transaction, account: Account, user: User, since: datetime) -> datetime:
+    """Return the time of the last reset that applies to the account's window; `since` without a reset."""
     # A reset of the day leaves the month's limits as they are; a reset of the month forgives its days as well.
-    periods = (ResetPeriod.DAY, ResetPeriod.MONTH) if is_day else (ResetPeriod.MONTH,)
+    periods = (ResetPeriod.DAY, ResetPeriod.MONTH) if is_day(account.window) else (ResetPeriod.MONTH,)
     rows = await tx.ledger.list_entries([get_granted_wallet(user.platform, user.workspace, user.id).id])
     return max((row.at for row in rows if row.reset_period in periods), default=since)
 
 
-async def read_workspace_budget_status(
-    tx: Transaction, policies: Policies, platform: str, workspace: str, now: datetime
-) -> BudgetStatus:
-    """How the budget of a workspace stands this month, or what it spent where it has none."""
-    limit = await policies.get_monthly_budget_micros(tx, PolicyTarget(platform, workspace, "workspace"))
-    account = (
-        await tx.ledger.get_account(get_workspace_budget(platform, workspace, now).id) if limit is not None else None
-    )
-    used = (
-        0
-        if account
-        else await tx.ledger.sum_used(f"{platform}:{workspace}:", parse_window_start(f"{now:%Y-%m}"), "wallet:")
-    )
-    return build_budget_status(limit, account, used, now)
-
-
-# MERGED What somebody has and what it went on.
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What a person has and what it went on. Amounts in micros."""
-
-    limits: UserLimits
-    today_available_micros: int
-    daily_allowance_micros: int
-    extra_available_micros: int
-    refills_at: datetime
-    month_refills_at: datetime
-    budgets: tuple[Account, ...]
-    """The budgets they are bound by, tightest window first, as they stand: the bot's own is not for them to see."""
-    usage_by_model: tuple[tuple[str, int, int], ...]
-    """(model, jobs, micros) of this month, dearest first."""
-
-    @property
-    def max_job_micros(self) -> int:
-        """What one job may cost at most now, in micros, the bot's own budget aside."""
-        return min(
-            [
-                self.today_available_micros + self.extra_available_micros,
-                *(budget.available_micros for budget in self.budgets),
-            ]
-        )
-
-    @property
-    def spent_this_month_micros(self) -> int:
-        """In micros."""
-        return sum(micros for _, _, micros in self.usage_by_model)
-
-
 async def build_statement(tx: Transaction, user: User, limits: UserLimits, now: datetime) -> Statement:
-    """The statement of a user where they ask. Accounts that nothing was asked of yet stand as they will begin."""
+    """Return the statement of a user in the user's workspace."""
+    # Accounts are opened by the first request of their window: compute the missing ones as that request would.
     wanted = list_accounts(user, now, limits)
-    kept = {account.id: await tx.ledger.get_account(account.id) for account, _ in wanted}
-    used = {id_: await read_prior_usage(tx, account, user) for account, _ in wanted if kept[id_ := account.id] is None}
-    stand = {a.id: _apply_limit(a, limit, kept[a.id], used.get(a.id, 0)) for a, limit in wanted}
-    accounts = list(stand.values())
-    today = sum(account.available_micros for account in accounts if account.scope in ("daily", "tier"))
-    small = [account.available_micros for account in accounts if account.scope == "allowance"]
+    stored = {account.id: await tx.ledger.get_account(account.id) for account, _ in wanted}
+    missing = [account for account, _ in wanted if stored[account.id] is None]
+    used = {account.id: await read_prior_usage(tx, account, user) for account in missing}
+    by_id = {a.id: _preview_limit(a, limit, stored[a.id], used.get(a.id, 0)) for a, limit in wanted}
+    accounts = list(by_id.values())
+    today_micros = sum(account.available_micros for account in accounts if account.scope in ("daily", "tier"))
+    allowances = [account.available_micros for account in accounts if account.scope == "allowance"]
     return Statement(
         limits=limits,
-        today_available_micros=min([today, *small]),
+        today_available_micros=min([today_micros, *allowances]),
         daily_allowance_micros=limits.allowance_micros,
-        extra_available_micros=stand[get_granted_wallet(user.platform, user.workspace, user.id).id].available_micros,
+        extra_available_micros=by_id[get_granted_wallet(user.platform, user.workspace, user.id).id].available_micros,
         refills_at=get_next_day_start(now),
         month_refills_at=get_next_month_start(now),
         budgets=tuple(account for account in accounts if account.scope in ("user", "workspace")),
@@ -200,12 +199,16 @@ async def build_statement(tx: Transaction, user: User, limits: UserLimits, now: 
     )
 
 
-def _apply_limit(account: Account, limit: int, kept: Account | None, used: int) -> Account:
-    """The account with what its limit will have made of it at the next ask (`Ledger.opened`)."""
-    if kept is None:
-        granted = max(limit, used)
-        return replace(account, granted_micros=granted, balance_micros=granted - used)
-    if account.scope == "granted":
-        return kept
-    delta = max(limit - kept.granted_micros, -kept.available_micros)
-    return replace(kept, granted_micros=kept.granted_micros + delta, balance_micros=kept.balance_micros + delta)
+def _preview_limit(account: Account, limit_micros: int, stored: Account | None, used_micros: int) -> Account:
+    """Return the account with the limit that the next request will apply (`Ledger.open_accounts`)."""
+    if stored is None:
+        granted_micros = max(limit_micros, used_micros)
+        return replace(account, granted_micros=granted_micros, balance_micros=granted_micros - used_micros)
+    if stored.scope == "granted":
+        return stored
+    change_micros = compute_limit_change_micros(stored, limit_micros)
+    return replace(
+        stored,
+        granted_micros=stored.granted_micros + change_micros,
+        balance_micros=stored.balance_micros + change_micros,
+    )

@@ -1,4 +1,4 @@
-"""`quota verify`: the books against one another, in sentences."""
+"""Verify the ledger against accounts, jobs and predictions, for `quota verify`."""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,24 @@ from bot.storage.database import Database
 from bot.storage.ledger_checks import LedgerMismatch
 
 MAX_DISCREPANCIES = 50
-"""Of each kind: whoever has more has one cause, not many."""
+"""Of each kind: more mismatches of one kind usually have one cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """What was compared, and what disagrees, a line each."""
+    """The sizes of the compared tables, and one line for each discrepancy."""
 
     compared: str
     discrepancies: tuple[str, ...]
 
 
 async def verify_ledger(database: Database) -> VerificationReport:
-    """Compare ledger, accounts, jobs and predictions, all as they were at one moment; changes nothing."""
+    """Compare ledger, accounts, jobs and predictions in one read transaction, without changes."""
     async with database.read() as tx:
         sizes = await tx.ledger_checks.count_rows()
-        found = await tx.ledger_checks.find_mismatches(MAX_DISCREPANCIES)
+        mismatches = await tx.ledger_checks.find_mismatches(MAX_DISCREPANCIES)
     compared = ", ".join(f"{count:,} rows of {table}" for table, count in sizes.items())
-    return VerificationReport(compared, tuple(_format_discrepancy(row) for row in found))
+    return VerificationReport(compared, tuple(_format_discrepancy(row) for row in mismatches))
 
 
 def _format_discrepancy(row: LedgerMismatch) -> str:
