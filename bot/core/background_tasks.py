@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +16,7 @@ class BackgroundTasks:
     def __init__(self, owner: str) -> None:
         """`owner` names the tasks in logs, for example `slack`."""
         self._owner = owner
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -25,6 +27,13 @@ class BackgroundTasks:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+    async def run_to_end(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Return a coroutine's result or raise the error; the coroutine goes on if the waiting caller is cancelled."""
+        task = asyncio.create_task(work, name=f"{self._owner} {name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
 
     async def drain(self, timeout_seconds: float | None = None) -> bool:
         """Wait for all tasks, also for tasks that they spawn; return whether all ended in time."""

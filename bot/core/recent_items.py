@@ -11,14 +11,22 @@ V = TypeVar("V")
 class RecentItems(MutableMapping[K, V]):
     """At most `capacity` items, ordered by their last write. Reading an item does not make the item newer.
 
-    `on_evicted` receives each key and value that the bound evicts, not deleted items.
+    `on_evicted` receives each key and value that the bound evicts, not deleted items. The bound never evicts a value
+    while `is_pinned` returns True for the value, nor the item just written: pinned items may exceed the capacity.
     """
 
-    def __init__(self, capacity: int, on_evicted: Callable[[K, V], None] | None = None) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        on_evicted: Callable[[K, V], None] | None = None,
+        *,
+        is_pinned: Callable[[V], bool] = lambda _: False,
+    ) -> None:
         if capacity < 1:
             raise ValueError("capacity must be at least 1")
         self._capacity = capacity
         self._on_evicted = on_evicted
+        self._is_pinned = is_pinned
         self._items: OrderedDict[K, V] = OrderedDict()
 
     def __getitem__(self, key: K) -> V:
@@ -28,7 +36,12 @@ class RecentItems(MutableMapping[K, V]):
         self._items[key] = value
         self._items.move_to_end(key)
         while len(self._items) > self._capacity:
-            oldest_key, oldest_value = self._items.popitem(last=False)
+            oldest_key = next(
+                (old for old in self._items if old != key and not self._is_pinned(self._items[old])), None
+            )
+            if oldest_key is None:
+                return
+            oldest_value = self._items.pop(oldest_key)
             if self._on_evicted is not None:
                 self._on_evicted(oldest_key, oldest_value)
 

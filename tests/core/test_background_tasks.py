@@ -37,6 +37,27 @@ async def test_draining_ends_in_time_and_cancelling_ends_the_rest() -> None:
     assert len(tasks) == 0
 
 
+async def test_a_cancelled_caller_leaves_a_task_run_to_its_end() -> None:
+    tasks = BackgroundTasks("test")
+    gate = asyncio.Event()
+    done: list[str] = []
+
+    async def work() -> str:
+        await gate.wait()
+        done.append("work")
+        return "result"
+
+    caller = asyncio.create_task(tasks.run_to_end(work(), "work"))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    gate.set()
+
+    assert await tasks.drain()
+    assert (caller.cancelled(), done) == (True, ["work"])
+    assert await tasks.run_to_end(work(), "again") == "result"
+
+
 async def test_a_failure_is_logged_and_harms_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
     tasks = BackgroundTasks("test")
 

@@ -42,6 +42,17 @@ def test_deleted_items_are_not_evicted_ones() -> None:
     assert (len(items), evicted) == (0, [])
 
 
+def test_pinned_items_and_the_item_just_written_stay_beyond_the_capacity() -> None:
+    items = RecentItems[str, set[int]](1, is_pinned=bool)
+
+    items["pinned"], items["b"], items["c"] = {1}, set(), set()
+    assert list(items) == ["pinned", "c"]
+    items["pinned"].clear()
+    items["d"] = set()
+
+    assert list(items) == ["d"]
+
+
 def test_a_capacity_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="capacity"):
         RecentItems[str, int](0)

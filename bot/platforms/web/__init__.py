@@ -1,1 +1,1 @@
-"""The web page: the platform that is its own Discord."""
+"""The web page as a platform: an HTTP API with live events, and the page itself in `static/`."""

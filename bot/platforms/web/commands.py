@@ -1,4 +1,4 @@
-"""The menu as forms for the page, and what the page sends as invocations."""
+"""Converts the command menu to JSON for the page's forms, and the page's requests to invocations."""
 
 from collections.abc import Mapping
 
@@ -12,59 +12,59 @@ from bot.platforms.web.request_parsing import MessageRequest
 
 
 def menu_to_json(menu: Menu) -> JSON:
-    """Every command with what its form needs, in the menu's order."""
+    """Return every command with the options of the form, in the menu's order."""
     commands: list[JSON] = [_declaration_to_json(form.declaration) for form in menu]
     return {"commands": commands, "plain": DEFAULT_COMMAND}
 
 
-def build_invocation(ask: MessageRequest, menu: Menu, user: User, channel: Channel) -> Invocation:
-    """What is to be answered; raises `UnknownName` or `BadOption` for what cannot be read."""
-    command, options = _parse_command(ask, menu)
+def build_invocation(request: MessageRequest, menu: Menu, user: User, channel: Channel) -> Invocation:
+    """Return the invocation of a request. Raise `UnknownName` or `BadOption` if the text cannot be parsed."""
+    command, options = _parse_command(request, menu)
     return Invocation(
         user=user,
         channel=channel,
         command=command,
-        request_key=f"web:{ask.request_id}",
+        request_key=f"web:{request.request_id}",
         options=options,
-        attachments=ask.files,
+        attachments=request.files,
     )
 
 
-def format_request_text(ask: MessageRequest) -> str:
-    """What the person is shown to have said: their words, and what they chose in the form."""
-    return " ".join([ask.text.strip(), *(f"--{name} {_quote(value)}" for name, value in ask.options.items())])
+def format_request_text(request: MessageRequest) -> str:
+    """Return the text of the user's own message: the typed words and the form's options."""
+    return " ".join([request.text.strip(), *(f"--{name} {_quote(value)}" for name, value in request.options.items())])
 
 
-def format_files_note(ask: MessageRequest) -> str:
-    """The names of the files that came along, as a line under the words."""
-    return "with " + ", ".join(file.name for file in ask.files.values()) if ask.files else ""
+def format_files_note(request: MessageRequest) -> str:
+    """Return the names of attached files, for the line under the words."""
+    return "with " + ", ".join(file.name for file in request.files.values()) if request.files else ""
 
 
 def list_suggestions(services: Services, command: str, option: str, typed: str) -> list[JSON]:
-    """Suggestions for one option, at most `MAX_CHOICES`; none for an option that has none or is unknown."""
+    """Return at most `MAX_CHOICES` suggestions for an option; an empty list for an unknown option."""
     form = next((form for form in services.menu if form.declaration.name == command), None)
-    declared = form.declaration.option(option) if form else None
-    if declared is None or declared.autocomplete is None:
+    option_declaration = form.declaration.option(option) if form else None
+    if option_declaration is None or option_declaration.autocomplete is None:
         return []
     return [
         {"label": choice.label, "value": choice.value}
-        for choice in declared.autocomplete(services, typed)[:MAX_CHOICES]
+        for choice in option_declaration.autocomplete(services, typed)[:MAX_CHOICES]
     ]
 
 
-def _parse_command(ask: MessageRequest, menu: Menu) -> tuple[str, Mapping[str, OptionValue]]:
-    """The typed command, with what was chosen in its form laid over what was typed."""
-    if ask.text.lstrip().startswith("/"):
-        call = parse_command(ask.text, menu)
-        return call.command, {**call.options, **ask.options}
-    # Plain words are never searched for options: "what does --count do?" is a question.
+def _parse_command(request: MessageRequest, menu: Menu) -> tuple[str, Mapping[str, OptionValue]]:
+    """Return command and options. Options of the form override typed options."""
+    if request.text.lstrip().startswith("/"):
+        call = parse_command(request.text, menu)
+        return call.command, {**call.options, **request.options}
+    # Plain words are not parsed for options: "what does --count do?" is a question.
     words = find_command(menu, DEFAULT_COMMAND).declaration.words_option
-    return DEFAULT_COMMAND, {words.name if words else "message": ask.text, **ask.options}
+    return DEFAULT_COMMAND, {words.name if words else "message": request.text, **request.options}
 
 
 def _quote(value: OptionValue) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f'"{text}"' if any(sign.isspace() for sign in text) else text
+    return f'"{text}"' if any(character.isspace() for character in text) else text
 
 
 def _declaration_to_json(declaration: Declaration) -> JSON:

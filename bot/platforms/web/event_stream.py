@@ -1,113 +1,119 @@
-"""GET /api/events: one conversation as server-sent events, and how many a person may hold open."""
+"""GET /api/events: a conversation as server-sent events, with a limit of open streams per user."""
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from aiohttp import web
 
-from bot.platforms.web.auth import SECURITY_HEADERS, Authenticator
+from bot.core.background_tasks import BackgroundTasks
+from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.feed import FeedChange, FeedReader, format_sse_event
 from bot.platforms.web.platform import WebPlatform
+from bot.platforms.web.request_guard import SECURITY_HEADERS
 
-STREAMS_PER_PERSON = 64
+STREAMS_PER_USER = 64
 PING_SECONDS = 15.0
 _WRITE_SECONDS = 60.0
+_GOODBYE_SECONDS = 2.0
 _HEADERS = {
     **SECURITY_HEADERS,
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",
+    "X-Accel-Buffering": "no",  # nginx collects responses otherwise, and delays every event
 }
 
 
 class EventStreams:
-    """Holds the open streams. A reader who stalls is let go, and comes back where they were."""
+    """The open streams. A stalled browser loses the stream, and later continues from the last seen event."""
 
     def __init__(
         self,
         platform: WebPlatform,
-        door: Authenticator,
+        authenticator: Authenticator,
         *,
-        streams_per_person: int = STREAMS_PER_PERSON,
+        streams_per_user: int = STREAMS_PER_USER,
         ping_seconds: float = PING_SECONDS,
     ) -> None:
         self._platform = platform
-        self._authenticator = door
-        self._streams_per_person = streams_per_person
+        self._authenticator = authenticator
+        self._streams_per_user = streams_per_user
         self._ping_seconds = ping_seconds
-        self._seats: dict[str, set[asyncio.BaseTransport | None]] = {}
-        self._handlers: set[asyncio.Task[None]] = set()
+        self._transports: dict[str, set[asyncio.BaseTransport | None]] = {}
+        self._tasks = BackgroundTasks("web")
 
-    async def serve(self, request: web.Request, person: str, channel: str) -> web.StreamResponse:
-        """Everything once, or what changed since `Last-Event-ID`; then each change as it comes."""
-        seat = self._reserve_stream(request, person)
+    async def serve(self, request: web.Request, user_id: str, channel: str) -> web.StreamResponse:
+        """Send a snapshot, or the changes since `Last-Event-ID`; then each change until a side closes the stream.
+
+        Raise HTTP 429 if the user has too many open streams.
+        """
+        transport = self._reserve_stream(request, user_id)
         response = web.StreamResponse(headers=_HEADERS)
         try:
-            task = asyncio.create_task(self._write_all(request, response, channel))
-            self._handlers.add(task)
-            task.add_done_callback(self._handlers.discard)
-            await task
-        except (ConnectionError, TimeoutError):
-            pass  # the reader went away, or stalled for too long
+            # A task of ours: `stop` waits until the goodbye is written.
+            await self._tasks.spawn(self._write_all(request, response, channel), "stream")
         finally:
-            self._seats[person].discard(seat)
+            self._transports[user_id].discard(transport)
         return response
 
     async def stop(self) -> None:
-        """Say goodbye on every stream, and wait until that is written."""
+        """End every stream with a goodbye, and wait up to two seconds."""
         self._platform.feed.close_all()
-        if self._handlers:
-            await asyncio.wait(self._handlers, timeout=2)
+        await self._tasks.drain(_GOODBYE_SECONDS)
 
-    def _reserve_stream(self, request: web.Request, person: str) -> asyncio.BaseTransport | None:
-        seats = self._seats.setdefault(person, set())
-        # A reader who left is noticed at the next write only, so look before refusing.
-        seats -= {seat for seat in seats if seat is None or seat.is_closing()}
-        if len(seats) >= self._streams_per_person:
+    def _reserve_stream(self, request: web.Request, user_id: str) -> asyncio.BaseTransport | None:
+        transports = self._transports.setdefault(user_id, set())
+        # The next write would notice a closed browser: look before refusing.
+        transports -= {transport for transport in transports if transport is None or transport.is_closing()}
+        if len(transports) >= self._streams_per_user:
             raise web.HTTPTooManyRequests(text="This page is open in too many windows. Close one and reload.")
-        seats.add(request.transport)
+        transports.add(request.transport)
         return request.transport
 
     async def _write_all(self, request: web.Request, response: web.StreamResponse, channel: str) -> None:
-        await response.prepare(request)
-        stream = self._platform.feed.open(channel)
-        try:
-            seen = request.headers.get("Last-Event-ID") or request.query.get("after", "")
-            await _write(response, await self._build_first_events(stream, channel, seen))
-            while not stream.is_closed:
-                await _write(response, await self._build_next_events(request, stream, channel))
-            await _write(response, b"event: bye\ndata: {}\n\n")
-        finally:
-            self._platform.feed.close(channel, stream)
+        with suppress(ConnectionError, TimeoutError):  # the browser went away, or stalled for too long
+            await response.prepare(request)
+            # Open the reader before reading the database: no change falls between snapshot and stream.
+            reader = self._platform.feed.open(channel)
+            try:
+                last_event_id = request.headers.get("Last-Event-ID") or request.query.get("after", "")
+                await _write(response, await self._build_first_events(reader, channel, last_event_id))
+                while not reader.is_closed:
+                    await _write(response, await self._build_next_events(request, reader, channel))
+                await _write(response, b"event: bye\ndata: {}\n\n")
+            finally:
+                self._platform.feed.close(channel, reader)
 
-    async def _build_first_events(self, stream: FeedReader, channel: str, seen: str) -> bytes:
+    async def _build_first_events(self, reader: FeedReader, channel: str, last_event_id: str) -> bytes:
+        # The position before the database: a change in between is sent again, and never lost.
         position = self._platform.feed.position
-        missed = self._platform.feed.get_changes_since(channel, seen) if seen else None
-        if missed is None:
-            return format_sse_event(
-                "snapshot", stream.take_snapshot(await self._platform.list_messages(channel)), position
-            )
-        return _join_events(stream, missed, position) or f"id: {position}\n\n".encode()
+        changes = self._platform.feed.get_changes_since(channel, last_event_id) if last_event_id else None
+        if changes is None:
+            return await self._build_snapshot(reader, channel, position)
+        return _join_events(reader, changes, position) or f"id: {position}\n\n".encode()
 
-    async def _build_next_events(self, request: web.Request, stream: FeedReader, channel: str) -> bytes:
-        changed = await stream.wait_for_changes(self._ping_seconds)
-        if not changed:
-            if await self._authenticator.authenticate(request) is None:  # removed by another process
-                stream.close()
-            return b"" if stream.is_closed else b": ping\n\n"
+    async def _build_next_events(self, request: web.Request, reader: FeedReader, channel: str) -> bytes:
+        changed_ids = await reader.wait_for_changes(self._ping_seconds)
+        if not changed_ids:
+            # Another process may have removed the user meanwhile.
+            if await self._authenticator.authenticate(request) is None:
+                reader.close()
+            return b"" if reader.is_closed else b": ping\n\n"
         feed = self._platform.feed
         position = feed.position
-        messages = [message for message_id in changed if (message := feed.get(channel, message_id)) is not None]
-        if len(messages) < len(changed):  # so far behind that some are only in the database
-            return format_sse_event(
-                "snapshot", stream.take_snapshot(await self._platform.list_messages(channel)), position
-            )
-        return _join_events(stream, messages, position)
+        changes = [change for message_id in changed_ids if (change := feed.get(channel, message_id)) is not None]
+        if len(changes) < len(changed_ids):  # so far behind that the feed has evicted some changes
+            return await self._build_snapshot(reader, channel, position)
+        return _join_events(reader, changes, position)
+
+    async def _build_snapshot(self, reader: FeedReader, channel: str, position: str) -> bytes:
+        messages = await self._platform.list_messages(channel)
+        return format_sse_event("snapshot", reader.take_snapshot(messages), position)
 
 
-def _join_events(stream: FeedReader, messages: Sequence[FeedChange], position: str) -> bytes:
-    events = [event for message in messages if (event := stream.build_event(message)) is not None]
-    # Only the last one names the position: who loses the line half-way must ask for all of these again.
+def _join_events(reader: FeedReader, changes: Sequence[FeedChange], position: str) -> bytes:
+    events = [event for change in changes if (event := reader.build_event(change)) is not None]
+    # The position stands in the last event alone: a browser that loses the connection half-way gets all events again.
     return b"".join(events[:-1]) + f"id: {position}\n".encode() + events[-1] if events else b""
 
 

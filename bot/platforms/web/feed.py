@@ -1,22 +1,25 @@
-"""One reader of the page: which messages they have yet to be shown, and what they saw of each."""
+"""The page's live changes: numbers each change of a message, and keeps what each reader of a channel has yet to see."""
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from bot.core.ids import new_id
 from bot.core.json import JSON
+from bot.core.recent_items import RecentItems
 from bot.core.replies import Tone
 from bot.platforms.web.messages import MessageJson, compute_difference, message_to_json
 from bot.storage.web_page import PageMessage
 
+_MAX_RECENT_MESSAGES = 200
+_MAX_UNWATCHED_CHANNELS = 256
+
 
 @dataclass(frozen=True, slots=True)
 class DeletedMessage:
-    """A message that was taken away."""
+    """The change of a message that was deleted."""
 
     channel: str
     id: str
@@ -26,163 +29,153 @@ FeedChange: TypeAlias = PageMessage | DeletedMessage
 
 
 class FeedReader:
-    """A queue that cannot overflow: each changed message stands in it once, and a slow reader gets its latest state."""
+    """The changes for a single event stream. Each changed message is queued once: a slow reader gets the last state."""
 
     def __init__(self) -> None:
-        self._changed: dict[str, None] = {}
-        self._shown: dict[str, MessageJson] = {}
-        self._woken = asyncio.Event()
+        self._changed_ids: dict[str, None] = {}
+        self._seen: dict[str, MessageJson] = {}
+        self._wakeup = asyncio.Event()
         self.is_closed = False
 
     def mark_changed(self, message_id: str) -> None:
-        """Note that a message changed."""
-        self._changed[message_id] = None
-        self._woken.set()
+        """Queue a message, unless queued already, and wake the reader."""
+        self._changed_ids[message_id] = None
+        self._wakeup.set()
 
     def close(self) -> None:
         """Wake the reader for the last time."""
         self.is_closed = True
-        self._woken.set()
+        self._wakeup.set()
 
     async def wait_for_changes(self, timeout_seconds: float) -> list[str]:
-        """Ids of the messages that changed, in order; empty after `patience` seconds without any, or when closed."""
-        if not self._changed and not self.is_closed:
+        """Return the ids of changed messages in order; an empty list after the timeout or when closed."""
+        if not self._changed_ids and not self.is_closed:
             try:
                 async with asyncio.timeout(timeout_seconds):
-                    await self._woken.wait()
+                    await self._wakeup.wait()
             except TimeoutError:
                 return []
-        self._woken.clear()
-        changed = list(self._changed)
-        self._changed.clear()
-        return changed
+        self._wakeup.clear()
+        changed_ids = list(self._changed_ids)
+        self._changed_ids.clear()
+        return changed_ids
 
     def take_snapshot(self, messages: list[PageMessage]) -> list[MessageJson]:
-        """Everything, as the reader is about to see it."""
-        self._shown.clear()
-        return [self._remember_shown(message) for message in messages]
+        """Return all messages as JSON, and note the reader as having seen them."""
+        self._seen.clear()
+        return [self._note_seen(message) for message in messages]
 
-    def build_event(self, message: FeedChange) -> bytes | None:
-        """One SSE event: only the difference where the reader knows the message; None when there is none."""
-        if isinstance(message, DeletedMessage):
-            self._shown.pop(message.id, None)
-            return format_sse_event("gone", {"id": message.id})
-        before = self._shown.get(message.id)
-        after = self._remember_shown(message)
+    def build_event(self, change: FeedChange) -> bytes | None:
+        """Return a server-sent event: the difference if the reader knows the message; None without a difference."""
+        if isinstance(change, DeletedMessage):
+            self._seen.pop(change.id, None)
+            return format_sse_event("gone", {"id": change.id})
+        before = self._seen.get(change.id)
+        after = self._note_seen(change)
         if before is None:
             return format_sse_event("message", after)
-        changed = compute_difference(before, after)
-        return format_sse_event("change", changed) if len(changed) > 1 else None
+        difference = compute_difference(before, after)
+        return format_sse_event("change", difference) if len(difference) > 1 else None
 
-    def _remember_shown(self, message: PageMessage) -> MessageJson:
-        shown = message_to_json(message)
-        # What is finished rarely changes again: keeping it would cost each reader the whole conversation.
+    def _note_seen(self, message: PageMessage) -> MessageJson:
+        seen = message_to_json(message)
+        # A finished message rarely changes: keeping all would hold the whole conversation in memory for each reader.
         if message.reply.tone is Tone.WORKING:
-            self._shown[message.id] = shown
+            self._seen[message.id] = seen
         else:
-            self._shown.pop(message.id, None)
-        return shown
-
-
-def format_sse_event(name: str, data: JSON | MessageJson | list[MessageJson], position: str = "") -> bytes:
-    """One event in SSE's own form."""
-    head = f"id: {position}\n" if position else ""
-    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return f"{head}event: {name}\ndata: {body}\n\n".encode("utf-8", "replace")
-
-
-# MERGED What changed on the page lately, and who is watching: the page's own little gateway.
-
-_MESSAGES_REMEMBERED = 200
-_CHANNELS_REMEMBERED = 256
+            self._seen.pop(message.id, None)
+        return seen
 
 
 class _ChannelFeed:
-    """The latest state of each message that changed in one channel, oldest change first."""
+    """The last state of each recently changed message of a channel, and the channel's readers."""
 
     def __init__(self) -> None:
-        self.recent: OrderedDict[str, tuple[int, FeedChange]] = OrderedDict()
-        self.forgotten_up_to = 0
+        self.recent = RecentItems[str, tuple[int, FeedChange]](_MAX_RECENT_MESSAGES, self._note_evicted)
+        self.last_evicted_number = 0
         self.readers: set[FeedReader] = set()
 
-    def remember(self, number: int, message: FeedChange) -> None:
-        self.recent[message.id] = (number, message)
-        self.recent.move_to_end(message.id)
-        while len(self.recent) > _MESSAGES_REMEMBERED:
-            _, (self.forgotten_up_to, _) = self.recent.popitem(last=False)
+    def _note_evicted(self, _: str, item: tuple[int, FeedChange]) -> None:
+        self.last_evicted_number = item[0]
 
 
 class Feed:
-    """Numbers every change. A reader who names the last number they saw gets what changed since."""
+    """Numbers every change. A reader with the number of the last seen change gets all later changes."""
 
     def __init__(self) -> None:
-        self._start = new_id()  # numbers begin again with each start, so they carry its name
+        # Numbers begin again with each process: the prefix tells a position of an earlier process apart.
+        self._process_id = new_id()
         self._number = 0
-        self._channels: OrderedDict[str, _ChannelFeed] = OrderedDict()
+        self._channels = RecentItems[str, _ChannelFeed](
+            _MAX_UNWATCHED_CHANNELS, is_pinned=lambda channel: bool(channel.readers)
+        )
 
     @property
     def position(self) -> str:
-        """The name of the latest change, as an SSE id."""
-        return f"{self._start}.{self._number}"
+        """The id of the latest change, for SSE's `id` field."""
+        return f"{self._process_id}.{self._number}"
 
-    def publish(self, message: FeedChange) -> None:
-        """Remember a message as it is now, or that it is gone, and tell everyone who watches its channel."""
+    def publish(self, change: FeedChange) -> None:
+        """Note a message's new state or deletion, and wake the readers of the channel."""
         self._number += 1
-        channel = self._channel(message.channel)
-        channel.remember(self._number, message)
-        for stream in channel.readers:
-            stream.mark_changed(message.id)
-        self._forget_old_channels()
+        channel = self._get_or_create(change.channel)
+        channel.recent[change.id] = (self._number, change)
+        for reader in channel.readers:
+            reader.mark_changed(change.id)
 
     def get(self, channel: str, message_id: str) -> FeedChange | None:
-        """A message as it is now, if it changed lately."""
-        found = self._channels[channel].recent.get(message_id) if channel in self._channels else None
-        return found[1] if found else None
+        """Return a message's last change, None if the feed has none."""
+        item = self._channels[channel].recent.get(message_id) if channel in self._channels else None
+        return item[1] if item else None
 
     def apply_changes(self, channel: str, stored: Iterable[PageMessage]) -> list[PageMessage]:
-        """Stored messages as they are now: what is still growing is only here."""
+        """Return stored messages in the last state: the database lacks the text of messages still growing."""
         latest = [self.get(channel, message.id) or message for message in stored]
         return [message for message in latest if not isinstance(message, DeletedMessage)]
 
     def get_changes_since(self, channel: str, position: str) -> list[FeedChange] | None:
-        """Messages that changed after a position; None when that is too long ago to tell."""
-        start, _, number = position.rpartition(".")
+        """Return the messages changed after a position; None if the feed does not reach back so far."""
+        process_id, _, number = position.rpartition(".")
         feed = self._channels.get(channel)
-        if start != self._start or not number.isdecimal() or feed is None or int(number) < feed.forgotten_up_to:
+        if process_id != self._process_id or not number.isdecimal() or feed is None:
             return None
-        return [message for at, message in feed.recent.values() if at > int(number)]
+        if int(number) < feed.last_evicted_number:
+            return None
+        return [change for at, change in feed.recent.values() if at > int(number)]
 
     def open(self, channel: str) -> FeedReader:
-        """Begin to watch a channel."""
-        stream = FeedReader()
-        self._channel(channel).readers.add(stream)
-        return stream
+        """Return a new reader of a channel. `close` the reader at the end."""
+        reader = FeedReader()
+        self._get_or_create(channel).readers.add(reader)
+        return reader
 
-    def close(self, channel: str, stream: FeedReader) -> None:
-        """Stop watching."""
-        stream.close()
+    def close(self, channel: str, reader: FeedReader) -> None:
+        reader.close()
         if channel in self._channels:
-            self._channels[channel].readers.discard(stream)
+            self._channels[channel].readers.discard(reader)
 
-    def close_user(self, person: str) -> None:
-        """End the streams of somebody's channels."""
+    def close_user(self, user_id: str) -> None:
+        """End the streams of a user's channels, for example of a removed user."""
         for name, channel in self._channels.items():
-            if name.startswith(f"{person}."):
-                for stream in channel.readers:
-                    stream.close()
+            if name.startswith(f"{user_id}."):
+                for reader in channel.readers:
+                    reader.close()
 
     def close_all(self) -> None:
-        """End every stream: each reader is told that we are going."""
+        """End every stream: the bot is stopping."""
         for channel in self._channels.values():
-            for stream in channel.readers:
-                stream.close()
+            for reader in channel.readers:
+                reader.close()
 
-    def _channel(self, channel: str) -> _ChannelFeed:
-        feed = self._channels.setdefault(channel, _ChannelFeed())
-        self._channels.move_to_end(channel)
+    def _get_or_create(self, channel: str) -> _ChannelFeed:
+        feed = self._channels.get(channel) or _ChannelFeed()
+        self._channels[channel] = feed
         return feed
 
-    def _forget_old_channels(self) -> None:
-        unwatched = [name for name, feed in self._channels.items() if not feed.readers]
-        for name in unwatched[: max(0, len(self._channels) - _CHANNELS_REMEMBERED)]:
-            del self._channels[name]
+
+def format_sse_event(name: str, data: JSON | MessageJson | list[MessageJson], position: str = "") -> bytes:
+    """Return a server-sent event (html.spec.whatwg.org, section 9.2) with JSON as data."""
+    head = f"id: {position}\n" if position else ""
+    # JSON escapes line breaks: `data` is always a single line.
+    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"{head}event: {name}\ndata: {body}\n\n".encode("utf-8", "replace")

@@ -1,8 +1,10 @@
-"""Files of words over HTTP: always a download, never a page."""
+"""Files over HTTP: the page's own assets, kept pictures, and text files of messages."""
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,29 +13,49 @@ from aiohttp import web
 from bot.core.replies import TextFile
 from bot.platforms.web.auth import NO_STORE
 
-
-def serve_text_file(files: Sequence[TextFile], n: str) -> web.Response:
-    """One of a message's files, counted from 0. Raises HTTP 404 where it has none such."""
-    if not (n.isascii() and n.isdecimal() and len(n) < 4 and int(n) < len(files)):
-        raise web.HTTPNotFound(text="That file is not kept any more.")
-    file = files[int(n)]
-    named = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
-    headers = {**NO_STORE, "Content-Disposition": named, "Content-Security-Policy": "default-src 'none'; sandbox"}
-    return web.Response(text=file.text, content_type=file.mime, charset="utf-8", headers=headers)
-
-
-# MERGED Kept pictures over HTTP: named by their content, so a browser never needs to ask twice.
-
 PathOf = Callable[[str], Path | None]
-"""Where the kept file with this SHA-256 is; None when it is not kept (any more)."""
+"""Returns the path of a kept file by SHA-256, None if the file is not kept."""
 
+_STATIC_FOLDER = Path(__file__).parent / "static"
+_STATIC_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# A file of a message comes from a model or a person: no script in it may run on the page's origin.
+_SANDBOX_POLICY = "default-src 'none'; sandbox"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 _HEAD_BYTES = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """An asset of the page in memory."""
+
+    body: bytes
+    mime: str
+    etag: str
+
+
+def read_assets() -> dict[str, Asset]:
+    """Return the page's assets by file name; `index.html` is the page itself."""
+    return {file.name: _read_asset(file) for file in sorted(_STATIC_FOLDER.iterdir()) if file.suffix in _STATIC_TYPES}
+
+
+def serve_asset(asset: Asset | None, request: web.Request) -> web.Response:
+    """Return the asset, or 304 if the browser has the same version. Raise HTTP 404 without an asset."""
+    if asset is None:
+        raise web.HTTPNotFound(text="There is no such file.")
+    headers = {"ETag": asset.etag, "Cache-Control": "no-cache"}  # revalidated each time: an update shows at once
+    if request.headers.get("If-None-Match") == asset.etag:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=asset.body, headers={**headers, "Content-Type": asset.mime})
+
+
 async def serve_picture(sha256: str, name: str, path_of: PathOf) -> web.StreamResponse:
-    """The file; with a name it is offered as a download. What is no picture is never shown as anything."""
+    """Return a kept picture, with a `name` as a download. Raise HTTP 404 if the picture is not kept."""
     path = path_of(sha256) if _SHA256.fullmatch(sha256) else None
     head = await asyncio.to_thread(_read_head, path) if path else None
     if path is None or head is None:
@@ -41,19 +63,35 @@ async def serve_picture(sha256: str, name: str, path_of: PathOf) -> web.StreamRe
     mime = _detect_mime(head)
     headers = {
         "Content-Type": mime,
-        "Cache-Control": "private, max-age=31536000, immutable",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, max-age=31536000, immutable",  # the name is the content's hash
+        "Content-Security-Policy": _SANDBOX_POLICY,
     }
+    # Only a picture by its own bytes is shown in place; any other content is a download.
     if name or not mime.startswith("image/"):
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name or sha256, safe='')}"
     return web.FileResponse(path, headers=headers)
+
+
+def serve_text_file(files: Sequence[TextFile], n: str) -> web.Response:
+    """Return the `n`-th file of a message as a download, counted from 0. Raise HTTP 404 for another number."""
+    if not (n.isascii() and n.isdecimal() and len(n) < 4 and int(n) < len(files)):
+        raise web.HTTPNotFound(text="That file is not kept any more.")
+    file = files[int(n)]
+    disposition = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
+    headers = {**NO_STORE, "Content-Disposition": disposition, "Content-Security-Policy": _SANDBOX_POLICY}
+    return web.Response(text=file.text, content_type=file.mime, charset="utf-8", headers=headers)
+
+
+def _read_asset(file: Path) -> Asset:
+    body = file.read_bytes()
+    return Asset(body, _STATIC_TYPES[file.suffix], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 def _read_head(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES)
-    except FileNotFoundError:
+    except FileNotFoundError:  # retention may delete the file between the look-up and here
         return None
 
 

@@ -1,4 +1,4 @@
-"""GET /api/jobs/{id}: what just happened to a job, for its asker and for moderators."""
+"""GET /api/jobs/{id}: a job's record for the page's drawer, for the job's user and for moderators."""
 
 from aiohttp import web
 
@@ -10,28 +10,28 @@ from bot.core.people import Rank, User
 from bot.credits.pricing import CreditFormatter
 from bot.dispatch.dispatcher import Dispatcher
 from bot.jobs.jobs import JobHistory
-from bot.platforms.web.auth import NAME, NO_STORE, REQUEST_USER, WORKSPACE
+from bot.platforms.web.auth import NAME, NO_STORE, WORKSPACE
+from bot.platforms.web.request_guard import REQUEST_USER
 
 
 class JobDetails:
-    """Looks jobs up. A job that somebody may not see is answered as one that is not there."""
+    """Serves job records. A forbidden job gets the same 404 as an unknown job."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """The drawer's record as JSON; times are ISO 8601 in UTC, amounts credits as text."""
+        """Return the record as JSON: times in ISO 8601 and UTC, amounts as text in credits."""
         services = self._dispatcher.services
         job = await services.jobs.get(request.match_info["job"])
-        record = (
-            await services.jobs.get_history(job) if job and await self._may_see(request[REQUEST_USER], job) else None
-        )
+        is_visible = job is not None and await self._may_see(request[REQUEST_USER], job)
+        record = await services.jobs.get_history(job) if job is not None and is_visible else None
         if record is None:
             raise web.HTTPNotFound(text="There is no job of that name that you can see here.")
         try:
             title = services.catalogue.get(record.job.model).title
         except UserError:
-            title = record.job.model  # it left the catalogue since
+            title = record.job.model  # a later catalogue may lack the model
         return web.json_response(job_record_to_json(record, title, services.credits.formatter), headers=NO_STORE)
 
     async def _may_see(self, user: User, job: Job) -> bool:
@@ -41,7 +41,7 @@ class JobDetails:
 
 
 def job_record_to_json(record: JobHistory, title: str, form: CreditFormatter) -> dict[str, JSON]:
-    """Everything but the bytes: a file among the inputs is its SHA-256, type and size."""
+    """Return the record without any file's bytes: an input file is given by SHA-256, type and size."""
     job = record.job
     return {
         "id": job.id,
@@ -88,7 +88,7 @@ def _prediction_to_json(prediction: PredictionRecord | None, form: CreditFormatt
 
 
 def _entry_to_json(entry: Entry, form: CreditFormatter) -> JSON:
-    # An account's id begins with its kind and what it is for: `wallet:daily:…`, `budget:bot:…`.
+    # An account's id begins with kind and scope, and goes on with a person's id: `wallet:daily:…`, `budget:bot:…`.
     kind, scope = entry.account.split(":")[:2]
     return {
         "at": entry.at.isoformat(),

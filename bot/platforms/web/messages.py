@@ -1,4 +1,4 @@
-"""A trunk message as the JSON that the page draws, and the difference between two of them."""
+"""Converts messages to JSON for the page, and computes the difference between two versions of a message."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -9,12 +9,12 @@ from bot.storage.web_page import PageMessage
 
 MessageJson = Mapping[str, JSON]
 
+# The page edits a prompt in a form of its own, and shows a conversation to a single person: no reader could report.
 _HIDDEN_ACTIONS = frozenset({"edit", "report"})
-"""The page opens its own form to edit a prompt, and nobody else sees what it shows."""
 
 
 def message_to_json(message: PageMessage) -> dict[str, JSON]:
-    """One message as the page gets it. Times are ISO 8601 in UTC, spans in seconds."""
+    """Return a message for the page. Times are ISO 8601 in UTC, durations in seconds."""
     reply = message.reply
     return {
         "id": message.id,
@@ -32,9 +32,9 @@ def message_to_json(message: PageMessage) -> dict[str, JSON]:
 
 
 def compute_difference(before: MessageJson, after: MessageJson) -> dict[str, JSON]:
-    """What changed, always with `id`. A text that only grew comes as `append`, to be put at `from`.
+    """Return the changed fields and `id`. A text with new words at the end becomes `append` and the position `from`.
 
-    `from` counts UTF-16 units, as JavaScript measures strings, so that a page that missed something notices.
+    `from` counts UTF-16 units, the unit of JavaScript's strings: a page with a gap notices the mismatch.
     """
     changed = {key: value for key, value in after.items() if key == "id" or before.get(key) != value}
     old, new = before.get("text"), changed.get("text")
@@ -63,7 +63,7 @@ def _picture_to_json(picture: Picture) -> JSON:
 
 
 def _file_to_json(message: str, n: int, file: TextFile) -> JSON:
-    """As the attributes of a link."""
+    # The attributes of a link.
     return {"href": f"/api/files/{quote(message, safe='')}/{n}", "download": file.name}
 
 

@@ -1,4 +1,4 @@
-"""How fast messages on the page change: as fast as eyes follow, since an edit costs no one anything."""
+"""The page as a platform: messages stand in the database, and in memory while a job still changes them."""
 
 from dataclasses import replace
 
@@ -11,31 +11,12 @@ from bot.platforms.web.feed import DeletedMessage, Feed
 from bot.storage.database import Database
 from bot.storage.web_page import PageMessage
 
+# A screen's usual pace. The page has no rate limit of its own: faster edits would only cost power.
 SECONDS_BETWEEN_EDITS = 1 / 30
 
-
-class WebPacer:
-    """The pace of one message. Nobody limits us here; more than a screen shows would only cost power."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._next_edit_at = 0.0
-
-    async def wait_for_edit(self, *, is_final: bool) -> None:
-        """Wait until an edit may be sent. A final edit never waits."""
-        now = self._clock.monotonic()
-        if not is_final and now < self._next_edit_at:
-            await self._clock.sleep(self._next_edit_at - now)
-        self._next_edit_at = self._clock.monotonic() + SECONDS_BETWEEN_EDITS
-
-    def close(self) -> None:
-        """No bucket is shared, so nobody waits for this place."""
-
-
-# MERGED The page as a platform: messages live in the database, and in memory while they change.
-
-_MESSAGES_SHOWN = 200
-_CHANNELS_SHOWN = 50
+_MAX_MESSAGES = 200
+_MAX_CHANNELS = 50
+_CONFIRMATION_ACTIONS = frozenset({"confirm", "decline"})
 
 
 class WebPlatform:
@@ -50,32 +31,33 @@ class WebPlatform:
         self.feed = Feed()
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
-        """Create a message whose id is the nonce: a second call with the same nonce leaves the first as it is."""
+        """Create a message with the nonce as id. A second call with the same nonce changes nothing."""
         await self._create(destination.nonce, destination.channel, destination.user, reply, is_from_bot=True)
         channel = destination.channel
         return MessageRef(NAME, channel.workspace, channel.id, channel.thread, destination.nonce)
 
     async def edit(self, message: MessageRef, reply: Reply) -> None:
-        """Show this instead. What is still being worked on stays in memory; raises `MessageLost` for an unknown one."""
+        """Replace a message's content. Raise `MessageLost` if the channel has no such message."""
         before = await self._find(message.channel, message.id)
-        if before is None or before.channel != message.channel:  # a page may name any message in a press
+        # A browser may name any message in a press: the id alone does not give access to another channel.
+        if before is None or before.channel != message.channel:
             raise MessageLost(f"no message {message.id} on the page")
         if before.reply == reply:
             return
         after = replace(before, reply=reply, job=_find_job_id(reply) or before.job, updated_at=self._clock.now())
-        # A reload reads the rest from memory, and after a crash the job writes it anew.
+        # Text that still grows stays in memory: a reload reads the feed, and after a crash the job writes all anew.
         if reply.tone is not Tone.WORKING or before.reply.tone is not Tone.WORKING:
             await self._keep(after)
-        if isinstance(
-            self.feed.get(after.channel, after.id), DeletedMessage
-        ):  # deleted meanwhile: writing it brought it back
+        # Deleted while the row was written: the write brought the row back, so delete again.
+        if isinstance(self.feed.get(after.channel, after.id), DeletedMessage):
             await self._forget(after.id)
             raise MessageLost(f"message {message.id} was deleted")
         self.feed.publish(after)
 
     async def delete(self, message: MessageRef) -> None:
-        """Take a message of this channel off the page and out of the database."""
+        """Delete a message of the channel from the page and the database; ignore an unknown message."""
         if await self.find_message(message.channel, message.id) is not None:
+            # Publish first: an edit during the database write must see the deletion.
             self.feed.publish(DeletedMessage(message.channel, message.id))
             await self._forget(message.id)
 
@@ -83,35 +65,35 @@ class WebPlatform:
         return WebPacer(self._clock)
 
     async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
-        """A channel of theirs for what they did not ask for; their side list shows it."""
+        """Return the user's channel for notices, which the page lists among the user's conversations."""
         return Channel(NAME, workspace, f"{user}.notices")
 
     async def post_user_message(self, user: User, channel: Channel, message_id: str, text: str, note: str = "") -> None:
-        """Post a person's own words; an equal id posts them once."""
+        """Post a user's own words. A second call with the same id changes nothing."""
         await self._create(message_id, channel, user, Reply(text=text, note=note), is_from_bot=False)
 
     async def list_messages(self, channel: str) -> list[PageMessage]:
-        """The latest messages of a channel as they are now, oldest first."""
+        """Return the latest messages of a channel in the current state, oldest first."""
         async with self._database.read() as rows:
-            stored = await rows.page.list_in_channel(channel, _MESSAGES_SHOWN)
+            stored = await rows.page.list_in_channel(channel, _MAX_MESSAGES)
         return self.feed.apply_changes(channel, stored)
 
     async def find_message(self, channel: str, message_id: str) -> PageMessage | None:
-        """A message of this channel as it is now."""
-        found = await self._find(channel, message_id)
-        return found if found is not None and found.channel == channel else None
+        """Return a message of the channel in the current state."""
+        message = await self._find(channel, message_id)
+        return message if message is not None and message.channel == channel else None
 
     async def find_user_message(self, user: User, message_id: str) -> PageMessage | None:
-        """A kept message of any channel of a person's."""
+        """Return a stored message of any channel of the user."""
         async with self._database.read() as rows:
-            found = await rows.page.get(message_id)
-        return found if found is not None and found.channel.startswith(f"{user.id}.") else None
+            message = await rows.page.get(message_id)
+        return message if message is not None and message.channel.startswith(f"{user.id}.") else None
 
     async def list_channels(self, user: User) -> list[tuple[str, str, str]]:
-        """A person's channels, newest first: id, first words, time of the last change (ISO 8601)."""
+        """Return the user's channels, newest first: id, first words, time of the last change (ISO 8601)."""
         async with self._database.read() as rows:
-            found = await rows.page.list_channels(user.id, _CHANNELS_SHOWN)
-        return [(channel, words, at.isoformat()) for channel, words, at in found]
+            channels = await rows.page.list_channels(user.id, _MAX_CHANNELS)
+        return [(channel, words, at.isoformat()) for channel, words, at in channels]
 
     async def _create(self, message_id: str, channel: Channel, user: User, reply: Reply, *, is_from_bot: bool) -> None:
         if self.feed.get(channel.id, message_id) is not None or await self._find(channel.id, message_id) is not None:
@@ -122,9 +104,9 @@ class WebPlatform:
         self.feed.publish(message)
 
     async def _find(self, channel: str, message_id: str) -> PageMessage | None:
-        known = self.feed.get(channel, message_id)
-        if known is not None:
-            return None if isinstance(known, DeletedMessage) else known
+        change = self.feed.get(channel, message_id)
+        if change is not None:
+            return None if isinstance(change, DeletedMessage) else change
         async with self._database.read() as rows:
             return await rows.page.get(message_id)
 
@@ -137,21 +119,30 @@ class WebPlatform:
             await rows.page.remove(message_id)
 
 
+class WebPacer:
+    """Limits the edits of a message to 30 per second."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._next_edit_at = 0.0
+
+    async def wait_for_edit(self, *, is_final: bool) -> None:
+        """Wait until the next edit may be sent. A final edit never waits."""
+        now = self._clock.monotonic()
+        if not is_final and now < self._next_edit_at:
+            await self._clock.sleep(self._next_edit_at - now)
+        self._next_edit_at = self._clock.monotonic() + SECONDS_BETWEEN_EDITS
+
+    def close(self) -> None:
+        """Messages share no limit: there is nothing to release."""
+
+
 def _find_job_id(reply: Reply) -> str:
-    """The job that a message shows, by its buttons; a question and a list of jobs show none."""
-    return next(
-        (
-            button.job
-            for button in reply.buttons
-            if button.action not in _CONFIRMATION_ACTIONS and not _is_listed(button)
-        ),
-        "",
-    )
+    """Return the job of a message, from the buttons; "" for a confirmation and for a list of jobs."""
+    buttons = (button for button in reply.buttons if button.action not in _CONFIRMATION_ACTIONS)
+    return next((button.job for button in buttons if not _is_list_entry(button)), "")
 
 
-_CONFIRMATION_ACTIONS = frozenset({"confirm", "decline"})
-
-
-def _is_listed(button: Button) -> bool:
-    """One of many Stop buttons, each with the number of its line."""
+def _is_list_entry(button: Button) -> bool:
+    # A list of jobs has a Stop button per line, numbered from 1; a job's own Stop button has number 0.
     return button.action == "cancel" and button.n > 0

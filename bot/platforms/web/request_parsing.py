@@ -1,4 +1,4 @@
-"""What the page sends: read within limits, checked for shape, and nothing more."""
+"""Reads the page's requests within size limits, and checks the shape of the bodies."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class MessageRequest:
-    """Words or a typed command, options chosen in its form, and files by the name of their option."""
+    """A message of a user: words or a typed command, options of the command's form, and files by option name."""
 
     channel: str
     request_id: str
@@ -30,22 +30,24 @@ class MessageRequest:
 
 
 async def read_message_request(request: web.Request) -> MessageRequest:
-    """A JSON body, or multipart with the JSON as its first part `ask` and then the files. Refuses with 400 or 413."""
+    """Read a JSON body, or multipart with the JSON as first part and then the files. Raise HTTP 400, 413 or 415."""
     if not request.content_type.startswith("multipart/"):
         return _parse_message_request(await read_json(request), {})
     _refuse_too_long(request, UPLOAD_BYTES + JSON_BYTES)
     try:
         return await _read_multipart(request)
-    except (ValueError, AssertionError) as error:  # aiohttp's words for a broken multipart body
+    except (ValueError, AssertionError) as error:  # aiohttp raises both for a broken multipart body
         raise web.HTTPBadRequest(text="That upload arrived damaged. Please send it again.") from error
 
 
 async def read_json(request: web.Request) -> dict[str, Any]:
-    """A JSON object of at most `JSON_BYTES`."""
+    """Read a JSON object of at most `JSON_BYTES`. Raise HTTP 400, 413 or 415."""
+    # JSON alone: other sites' pages may send forms without asking first (CORS), but not JSON.
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="Send JSON.")
     _refuse_too_long(request, JSON_BYTES)
     body = bytearray()
+    # Chunked bodies have no Content-Length: count while reading.
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > JSON_BYTES:
@@ -54,17 +56,17 @@ async def read_json(request: web.Request) -> dict[str, Any]:
 
 
 def parse_channel_name(value: object) -> str:
-    """A channel as the page names it."""
+    """Return a channel's name without the user's prefix. Raise HTTP 400 for another form."""
     return _match_pattern(value, _CHANNEL, "channel")
 
 
 def parse_request_id(value: object) -> str:
-    """The page's own id of one ask: sent again, it is the same ask."""
+    """Return the page's id of a request: a repeated id is a repeated request. Raise HTTP 400 for another form."""
     return _match_pattern(value, _REQUEST_ID, "request_id")
 
 
 def parse_text(body: Mapping[str, Any], name: str) -> str:
-    """A text that may be left out."""
+    """Return a text field of a body, "" if missing. Raise HTTP 400 for another type."""
     value = body.get(name, "")
     if not isinstance(value, str):
         raise web.HTTPBadRequest(text=f"{name} must be text.")

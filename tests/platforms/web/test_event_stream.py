@@ -160,7 +160,7 @@ async def test_a_stop_says_goodbye_on_every_line(tmp_path: Path) -> None:
 
 
 async def test_a_person_may_open_so_many_windows_and_closed_ones_do_not_count(tmp_path: Path) -> None:
-    async with open_page_bench(tmp_path, streams_per_person=2) as desk:
+    async with open_page_bench(tmp_path, streams_per_user=2) as desk:
         async with desk.watch() as one, desk.watch() as two:
             await anext(one)
             await anext(two)
@@ -200,7 +200,7 @@ async def test_a_reader_who_stalls_holds_up_nobody_and_gets_the_latest_state(des
 
 
 async def test_a_thousand_silent_windows_do_not_hold_up_the_one_that_is_used(tmp_path: Path) -> None:
-    async with open_page_bench(tmp_path, streams_per_person=2_000) as desk, contextlib.AsyncExitStack() as stack:
+    async with open_page_bench(tmp_path, streams_per_user=2_000) as desk, contextlib.AsyncExitStack() as stack:
         address = f"{desk.address}/api/events?channel=main"
         for _ in range(20):  # in portions: a listening socket has a queue
             responses = await asyncio.gather(*(desk.session.get(address) for _ in range(50)))

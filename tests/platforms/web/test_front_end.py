@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.platforms.web.assets import read_assets
+from bot.platforms.web.files import read_assets
 from tests.platforms.web.page_bench import PageBench
 
 FILES = sorted((Path(__file__).parents[3] / "bot/platforms/web/static").iterdir())
@@ -39,7 +39,7 @@ def test_every_import_and_every_link_of_the_page_is_served() -> None:
 
     wanted = set(re.findall(r'from "\./([\w.-]+)"', scripts)) | set(re.findall(r"/static/([\w.-]+)", page + scripts))
 
-    assert wanted | {"index.html", "door.html"} == names
+    assert wanted | {"index.html", "login.html"} == names
 
 
 async def test_an_unchanged_file_is_not_sent_again(desk: PageBench) -> None:
