@@ -1,1 +1,1 @@
-"""The models the bot offers: one TOML table each, with what they take, give and cost."""
+"""The catalogue of models: one TOML table for each model, with inputs, output and price."""

@@ -1,4 +1,4 @@
-"""One model's rules applied to a command's options: names, bounds, choices, and fields that come along."""
+"""Choose a model for a task, and turn a command's options into the model's inputs, within the model's bounds."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,8 +8,83 @@ from bot.core.json import JSON
 from bot.core.models import InputRule, Model, OutputKind, Price, PriceUnit, Task
 
 
-def apply_input_rules(model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
-    """The inputs to send; an option that is None is left to the model, unless our rule has a default."""
+class Catalogue:
+    """The models in the order of the catalogue file: the first model of a task is the task's default."""
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = {model.key: model for model in models}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._models
+
+    def get(self, key: str) -> Model:
+        """Return the model of a key, or a bare model with the key as its title."""
+        if (model := self._models.get(key)) is not None:
+            return model
+        # Stored jobs outlive catalogue entries: a removed model still needs a title in histories and messages.
+        return Model(
+            key,
+            title=key,
+            task=Task.IMAGINE,
+            backend="",
+            ref="",
+            version="",
+            output=OutputKind.TEXT,
+            price=Price(PriceUnit.FREE),
+            max_seconds=0,
+            usual_seconds=0,
+            inputs={},
+        )
+
+    def list_for_task(self, task: Task) -> list[Model]:
+        """Return the models of a task, the default first."""
+        return [model for model in self._models.values() if model.task is task]
+
+    def list_all(self) -> list[Model]:
+        return list(self._models.values())
+
+    def choose(self, task: Task, name: str = "", *, required_option: str = "", preferred_key: str = "") -> Model:
+        """Return the model with a key, title or backend's name; for an empty name, the default of the task.
+
+        `preferred_key` replaces the first model as the default, and the default accepts `required_option`, if any model
+        does. Raise `UnknownName` with the nearest name, `BadOption` for a model of another task.
+        """
+        models = self.list_for_task(task)
+        if not models:
+            raise BadOption(f"No model for /{task} is on offer here. Ask my owner to add one.", option="model")
+        if not name:
+            models.sort(key=lambda model: model.key != preferred_key)
+            return next(
+                (model for model in models if not required_option or required_option in model.inputs), models[0]
+            )
+        wanted = name.strip().lower()
+        for model in models:
+            if wanted in (model.key, model.title.lower(), model.ref.lower(), model.ref.lower().split("/")[-1]):
+                return model
+        elsewhere = next((model for model in self._models.values() if wanted == model.key), None)
+        if elsewhere is not None:
+            raise BadOption(f"{elsewhere.title} is for /{elsewhere.task}, not for /{task}.", option="model")
+        raise UnknownName("model", name, [model.key for model in models], advice="/models lists them.")
+
+    def choose_for_variation(self, key: str) -> Model | None:
+        """Return a model for variations of a picture by model `key`: the same, or the first that accepts pictures."""
+        original = self._models.get(key)
+        if original is not None and original.task is Task.IMAGINE and "image" in original.inputs:
+            return original
+        return next((model for model in self.list_for_task(Task.IMAGINE) if "image" in model.inputs), None)
+
+    def build_inputs(self, model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
+        """Return a command's options as inputs. Raise `BadOption` with the bounds, or with models for the option."""
+        for name, value in options.items():
+            if value is not None and name not in model.inputs:
+                others = [other.key for other in self.list_for_task(model.task) if name in other.inputs]
+                hint = f" Try {' or '.join(others)}." if others else ""
+                raise BadOption(f"{model.title} does not take {name}.{hint}", option=name)
+        return _apply_input_rules(model, options)
+
+
+def _apply_input_rules(model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
+    """Return the inputs to send. The model decides an option that is None, unless the rule has a default."""
     inputs: dict[str, JSON | InputFile] = dict(model.fixed)
     for option, rule in model.inputs.items():
         value = options.get(option)
@@ -43,80 +118,3 @@ def _check_value(model: Model, option: str, rule: InputRule, value: JSON) -> Non
     if (low is not None and value < low) or (high is not None and value > high):
         span = f"from {low:g} to {high:g}" if low is not None and high is not None else f"at least {low or 0:g}"
         raise BadOption(f"{model.title} takes {option} {span}, not {value:g}.", option=option)
-
-
-# MERGED Choosing a model and turning a command's options into its inputs, within its bounds.
-
-
-class Catalogue:
-    """The models on offer, in the order of their file: the first of a task is its default."""
-
-    def __init__(self, models: Sequence[Model]) -> None:
-        self._models = {model.key: model for model in models}
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._models
-
-    def get(self, key: str) -> Model:
-        """The model of a key that a job has. One that was taken off the catalogue still has a name, and no more."""
-        if (model := self._models.get(key)) is not None:
-            return model
-        return Model(
-            key,
-            title=key,
-            task=Task.IMAGINE,
-            backend="",
-            ref="",
-            version="",
-            output=OutputKind.TEXT,
-            price=Price(PriceUnit.FREE),
-            max_seconds=0,
-            usual_seconds=0,
-            inputs={},
-        )
-
-    def list_for_task(self, task: Task) -> list[Model]:
-        """The models for a task, the default first."""
-        return [model for model in self._models.values() if model.task is task]
-
-    def list_all(self) -> list[Model]:
-        return list(self._models.values())
-
-    def choose(self, task: Task, name: str = "", *, required_option: str = "", preferred_key: str = "") -> Model:
-        """The model a person named by key, title or the backend's name; without a name the default of the task.
-
-        `usual` is the key of another default, where there is one; `needs` names an option the default must take, e.g.
-        `image`. Raises `UnknownName` with the nearest.
-        """
-        models = self.list_for_task(task)
-        if not models:
-            raise BadOption(f"No model for /{task} is on offer here. Ask my owner to add one.", option="model")
-        if not name:
-            models.sort(key=lambda model: model.key != preferred_key)
-            return next(
-                (model for model in models if not required_option or required_option in model.inputs), models[0]
-            )
-        wanted = name.strip().lower()
-        for model in models:
-            if wanted in (model.key, model.title.lower(), model.ref.lower(), model.ref.lower().split("/")[-1]):
-                return model
-        elsewhere = next((model for model in self._models.values() if wanted == model.key), None)
-        if elsewhere is not None:
-            raise BadOption(f"{elsewhere.title} is for /{elsewhere.task}, not for /{task}.", option="model")
-        raise UnknownName("model", name, [model.key for model in models], advice="/models lists them.")
-
-    def choose_for_variation(self, key: str) -> Model | None:
-        """The model to vary a picture with: the one that made it if it takes pictures, else the first that does."""
-        made_by = self._models.get(key)
-        if made_by is not None and made_by.task is Task.IMAGINE and "image" in made_by.inputs:
-            return made_by
-        return next((model for model in self.list_for_task(Task.IMAGINE) if "image" in model.inputs), None)
-
-    def build_inputs(self, model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
-        """A command's options as the model's inputs; raises `BadOption` naming bounds, or models that take it."""
-        for name, value in options.items():
-            if value is not None and name not in model.inputs:
-                others = [other.key for other in self.list_for_task(model.task) if name in other.inputs]
-                hint = f" Try {' or '.join(others)}." if others else ""
-                raise BadOption(f"{model.title} does not take {name}.{hint}", option=name)
-        return apply_input_rules(model, options)

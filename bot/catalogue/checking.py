@@ -1,9 +1,9 @@
-"""A catalogue entry beside what its model publishes: what no longer fits, and what to change, in one sentence each."""
+"""Compare a catalogue entry with the model's published schema: one sentence, with the change, for each mismatch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bot.catalogue.option_mapping import OPTION_KINDS, explain_mismatch, format_value
+from bot.catalogue.option_mapping import OPTION_KINDS, explain_mismatch, format_kinds, format_value
 from bot.core.json import JSON
 from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
 from bot.core.models import InputRule, Model
@@ -13,14 +13,14 @@ _NUMBER_KINDS = {FieldKind.INTEGER, FieldKind.NUMBER}
 
 @dataclass(frozen=True, slots=True)
 class CatalogueFinding:
-    """One sentence. What `is_wrong` makes people's asks fail; the others are worth knowing."""
+    """One sentence about an entry. An error makes requests fail; other findings are advice."""
 
     text: str
     is_error: bool = True
 
 
 def check_model(model: Model, published: ModelSchema) -> list[CatalogueFinding]:
-    """What does not fit, in the order of the entry. `published` describes the version that the entry runs."""
+    """Return the findings in the order of the entry. `published` describes the version that the entry runs."""
     findings = list(_check_version(model, published))
     if published.fields is None:
         return [*findings, CatalogueFinding("publishes no schema, so its inputs cannot be checked.", is_error=False)]
@@ -56,11 +56,12 @@ def _find_missing_fields(model: Model, published: ModelSchema) -> Iterator[str]:
     sent = set(model.fixed) | {name for rule in model.inputs.values() for name in _list_sent_fields(rule)}
     for field in published.fields or ():
         if field.is_required and field.name not in sent:
-            yield f"requires {field.name} ({_format_kinds(field)}), which is never sent: add it to inputs or to fixed."
+            kinds = format_kinds(field, article="a ")
+            yield f"requires {field.name} ({kinds}), which is never sent: add it to inputs or to fixed."
 
 
 def _list_sent_fields(rule: InputRule) -> set[str]:
-    """The fields that are sent whenever the option is given; `also` may go with an option that is seldom given."""
+    """Return the fields that each use of the option sends. `also` does not count: the option may be rarely used."""
     return {name for fields in rule.expands.values() for name in fields} if rule.expands else {rule.name}
 
 
@@ -84,7 +85,7 @@ def _check_rule(published: ModelSchema, option: str, rule: InputRule) -> Iterato
 
 
 def _check_sent_value(published: ModelSchema, where: str, name: str, value: JSON) -> Iterator[str]:
-    """A value that the entry itself sends."""
+    """Check a value that the entry itself sends."""
     field = published.find_field(name)
     if field is None:
         yield _describe_removed_field(published, where, name)
@@ -99,28 +100,28 @@ def _describe_removed_field(published: ModelSchema, where: str, name: str) -> st
 
 def _check_kind(option: str, rule: InputRule, field: SchemaField) -> Iterator[str]:
     takes_file = FieldKind.FILE in field.kinds
+    kinds = format_kinds(field, article="a ")
     if rule.is_file and FieldKind.FILES in field.kinds and not takes_file:
         yield f"takes a list of files for {field.name}, and inputs.{option} sends one file: take it out."
     elif rule.is_file and not takes_file:
-        yield f"takes {_format_kinds(field)} for {field.name}, not a file: take file = true out of inputs.{option}."
+        yield f"takes {kinds} for {field.name}, not a file: take file = true out of inputs.{option}."
     elif not rule.is_file and field.kinds == {FieldKind.FILE}:
         yield f"takes a file for {field.name}: add file = true to inputs.{option}."
     elif _is_number(option, rule) and not field.kinds & _NUMBER_KINDS and FieldKind.OTHER not in field.kinds:
-        kinds = _format_kinds(field)
         yield f"takes {kinds} for {field.name}, and {option} is a number: use expands in inputs.{option}."
 
 
 def _check_choices(option: str, rule: InputRule, field: SchemaField) -> Iterator[str]:
     if not field.choices or (_is_number(option, rule) and not field.kinds & _NUMBER_KINDS):
         return
-    taken = [str(choice) for choice in field.choices]
-    if refused := [choice for choice in rule.choices if choice not in taken]:
+    accepted = [str(choice) for choice in field.choices]
+    if refused := [choice for choice in rule.choices if choice not in accepted]:
         yield (
             f"does not take {', '.join(refused)} for {field.name}: take {_choose_pronoun(refused)} out of the "
-            f"choices of inputs.{option}; it takes {', '.join(taken)}."
+            f"choices of inputs.{option}; it takes {', '.join(accepted)}."
         )
     elif not rule.choices:
-        listed = ", ".join(format_value(choice) for choice in taken)
+        listed = ", ".join(format_value(choice) for choice in accepted)
         yield f"takes only some values for {field.name}: add choices = [{listed}] to inputs.{option}."
 
 
@@ -131,25 +132,21 @@ def _is_number(option: str, rule: InputRule) -> bool:
 def _check_bounds(option: str, rule: InputRule, field: SchemaField) -> Iterator[str]:
     if not field.kinds & _NUMBER_KINDS:
         if field.max_length is not None and (rule.max_length is None or rule.max_length > field.max_length):
-            most = field.max_length
-            yield f"takes at most {most} characters of {field.name}: set max_length = {most} in inputs.{option}."
+            maximum = field.max_length
+            yield f"takes at most {maximum} characters of {field.name}: set max_length = {maximum} in inputs.{option}."
         return
     low, high = field.minimum, field.maximum
     if low is not None and (rule.minimum is None or rule.minimum < low):
-        ours = _format_difference(rule.minimum)
-        yield f"takes {field.name} from {low:g} on{ours}: set minimum = {low:g} in inputs.{option}."
+        difference = _format_difference(rule.minimum)
+        yield f"takes {field.name} from {low:g} on{difference}: set minimum = {low:g} in inputs.{option}."
     if high is not None and (rule.maximum is None or rule.maximum > high):
-        ours = _format_difference(rule.maximum)
-        yield f"takes {field.name} up to {high:g}{ours}: set maximum = {high:g} in inputs.{option}."
+        difference = _format_difference(rule.maximum)
+        yield f"takes {field.name} up to {high:g}{difference}: set maximum = {high:g} in inputs.{option}."
 
 
-def _format_difference(ours: float | None) -> str:
-    return "" if ours is None else f", not {ours:g}"
+def _format_difference(bound: float | None) -> str:
+    return "" if bound is None else f", not {bound:g}"
 
 
 def _choose_pronoun(things: list[str]) -> str:
     return "it" if len(things) == 1 else "them"
-
-
-def _format_kinds(field: SchemaField) -> str:
-    return " or ".join(sorted(f"a {kind}" if kind is not FieldKind.OTHER else str(kind) for kind in field.kinds))

@@ -1,4 +1,7 @@
-"""Write TOML that people read: each value on one line, no character that plays tricks on a terminal."""
+"""Draft a catalogue entry from a model's published schema, and append the draft to a catalogue file.
+
+The owner fills in the price: backends do not publish prices in machine-readable form.
+"""
 
 import os
 import re
@@ -12,59 +15,11 @@ import tomlkit
 from tomlkit.items import Comment, Item
 
 from bot.catalogue.loading import BUILT_IN_PATH, PRICE_PLACEHOLDER, CatalogueError
-from bot.catalogue.option_mapping import InputTable, list_mapped_fields, map_options
+from bot.catalogue.option_mapping import InputTable, format_kinds, list_mapped_fields, map_options
 from bot.core.errors import EaselError
 from bot.core.json import JSON
 from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
 from bot.core.models import OutputKind, Task
-
-_UNSAFE = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Surrogates, which no file can hold, and controls of line ends and writing direction."""
-
-
-def value_item(value: JSON | date | Mapping[str, JSON | date]) -> Item:
-    """Return a value for a TOML table, mappings as inline tables. Raises `ValueError` for None: TOML has no null."""
-    if value is None:
-        raise ValueError("TOML has no null")
-    if isinstance(value, Mapping):
-        table = tomlkit.inline_table()
-        for name, inner in value.items():
-            table.append(name, value_item(inner))
-        return table
-    if isinstance(value, list):
-        array = tomlkit.array()
-        for inner in value:
-            array.append(value_item(inner))
-        return array
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return tomlkit.item(int(value))
-    return tomlkit.item(value)
-
-
-def comment_item(text: str) -> Comment:
-    """Return a comment of one line; no character of the text can end it."""
-    return tomlkit.comment(flatten_text(text))
-
-
-def dump(document: tomlkit.TOMLDocument) -> str:
-    """Return the document as text. Unsafe characters can stand in strings only, so each becomes an escape."""
-    return _UNSAFE.sub(_escape, tomlkit.dumps(document))
-
-
-def flatten_text(text: str) -> str:
-    """Return a text without line breaks and control characters."""
-    visible = "".join(character if character.isprintable() else " " for character in _UNSAFE.sub(" ", text))
-    return " ".join(visible.split())
-
-
-def _escape(match: re.Match[str]) -> str:
-    # A lone surrogate has no escape either: TOML knows whole characters only.
-    code = ord(match[0])
-    return f"\\u{0xFFFD if 0xD800 <= code <= 0xDFFF else code:04x}"
-
-
-# MERGED A catalogue entry drafted from what a model publishes. Its price is left to the owner: backends do not
-# MERGED publish it.
 
 _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.IMAGINE: ("prompt",),
@@ -72,7 +27,7 @@ _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.CAPTION: ("image",),
     Task.CHAT: ("prompt", "max_tokens"),
 }
-"""Options that the commands always give: a model without a field for them cannot serve."""
+"""Options that the commands always send: a model without fields for these options does not work."""
 
 _DEFAULT_USUAL_SECONDS = {Task.IMAGINE: 5.0, Task.UPSCALE: 5.0, Task.CAPTION: 2.0, Task.CHAT: 10.0}
 _DEFAULT_MAX_SECONDS = {Task.IMAGINE: 120, Task.UPSCALE: 120, Task.CAPTION: 60, Task.CHAT: 300}
@@ -81,12 +36,12 @@ _VIDEO_FIELDS = {"fps", "num_frames", "frames", "duration", "audio", "voice", "s
 
 
 class DraftingError(EaselError):
-    """The model fits no command of the bot, as far as its schema tells."""
+    """The model's schema fits no command of the bot."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueDraft:
-    """`text` is the table as TOML; `to_do` what its owner still has to fill in, a sentence each."""
+    """An entry as TOML, and one sentence for each value that the owner must fill in."""
 
     key: str
     text: str
@@ -94,55 +49,59 @@ class CatalogueDraft:
 
 
 def draft_entry(published: ModelSchema, *, today: date, key: str = "", task: Task | None = None) -> CatalogueDraft:
-    """A table for this model. Without `task` it is guessed from what goes in and comes out; raises `CannotDraft`."""
+    """Return the draft of a model's entry. Without `task`, guess the task from inputs and output.
+
+    Raise `DraftingError` if the model publishes no schema, or the schema fits no task.
+    """
     if published.fields is None:
         raise DraftingError(f"{published.ref} publishes no schema to draft from.")
     task = task or _guess_task(published)
     key = key or derive_key(published.ref)
     rules = map_options(task, published)
     fixed = _choose_fixed_values(task, published, rules)
-    to_do = (f"Fill in the price, from {_format_page(published)}.", *_list_todo(task, published, rules, fixed))
-    return CatalogueDraft(key, dump(_document(key, task, published, rules, fixed, to_do, today)), to_do)
+    todo = (f"Fill in the price, from {_format_page(published)}.", *_list_todo(task, published, rules, fixed))
+    document = _build_document(key, task, published, rules, fixed, todo, today)
+    return CatalogueDraft(key, dump_toml(document), todo)
 
 
-def _document(
+def _build_document(
     key: str,
     task: Task,
     published: ModelSchema,
     rules: Mapping[str, InputTable],
     fixed: Mapping[str, JSON],
-    to_do: Sequence[str],
+    todo: Sequence[str],
     today: date,
 ) -> tomlkit.TOMLDocument:
     table, inputs, document = tomlkit.table(), tomlkit.table(), tomlkit.document()
     for name, value in _describe_model(task, published):
-        table.add(name, value_item(value))
-    price = value_item(_make_price_table(task, published, today))
+        table.add(name, build_toml_value(value))
+    price = build_toml_value(_make_price_table(task, published, today))
     table.add("price", price.comment(flatten_text(f"FILL IN from {_format_page(published)}")))
     if fixed:
-        table.add("fixed", value_item(fixed))
+        table.add("fixed", build_toml_value(fixed))
     for option, rule in rules.items():
-        inputs.add(option, value_item(rule))
-    for sentence in to_do[1:]:
-        inputs.add(comment_item(f"FILL IN: {sentence}"))
+        inputs.add(option, build_toml_value(rule))
+    for sentence in todo[1:]:  # the first sentence stands as a comment at the price
+        inputs.add(build_toml_comment(f"FILL IN: {sentence}"))
     for sentence in _list_remarks(published, rules, fixed):
-        inputs.add(comment_item(sentence))
+        inputs.add(build_toml_comment(sentence))
     table.add("inputs", inputs)
     document.add(key, table)
     return document
 
 
 def derive_key(ref: str) -> str:
-    """Our name for a model: the second half of the backend's, in letters, digits and dashes."""
+    """Return the bot's name of a model: the second half of the backend's name, in letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", ref.partition("/")[2].lower()).strip("-") or "model"
 
 
 def _guess_task(published: ModelSchema) -> Task:
     fields = published.fields or ()
     has_picture = any(FieldKind.FILE in field.kinds and field.is_required for field in fields)
-    has_words = "prompt" in map_options(Task.IMAGINE, published)
+    has_prompt = "prompt" in map_options(Task.IMAGINE, published)
     if published.output is OutputKind.PICTURES:
-        if has_words:
+        if has_prompt:
             return Task.IMAGINE
         if has_picture and "scale" in map_options(Task.UPSCALE, published):
             return Task.UPSCALE
@@ -179,7 +138,7 @@ def _describe_model(task: Task, published: ModelSchema) -> Iterator[tuple[str, J
 
 
 def _make_price_table(task: Task, published: ModelSchema, today: date) -> dict[str, JSON | date]:
-    """The unit that is likeliest: tokens for words, pictures for what the backend keeps, else the seconds it runs."""
+    """Return the likeliest price units: tokens for chat, images for official models, else seconds."""
     if task is Task.CHAT:
         names = ["usd_per_million_tokens_in", "usd_per_million_tokens_out"]
     elif published.is_official and published.output is OutputKind.PICTURES:
@@ -190,7 +149,7 @@ def _make_price_table(task: Task, published: ModelSchema, today: date) -> dict[s
 
 
 def _choose_fixed_values(task: Task, published: ModelSchema, rules: Mapping[str, InputTable]) -> dict[str, JSON]:
-    """What the model requires and no option gives, at its own default; and the chat template that is ours."""
+    """Return values for required fields without an option: the field's default or first choice."""
     fixed: dict[str, JSON] = {}
     for field in _list_unmapped_fields(published, rules):
         if field.is_required and field.default is not None:
@@ -198,6 +157,7 @@ def _choose_fixed_values(task: Task, published: ModelSchema, rules: Mapping[str,
         elif field.is_required and field.choices:
             fixed[field.name] = field.choices[0]
     if task is Task.CHAT and _is_llama3(published) and published.find_field("prompt_template"):
+        # The bot builds the whole Llama prompt itself: the model's own template would wrap the prompt again.
         fixed["prompt_template"] = "{prompt}"
     return fixed
 
@@ -212,7 +172,7 @@ def _list_todo(
             yield f"/{task} always gives {option}, and no field of this model looks like it: name one in inputs."
     for field in _list_unmapped_fields(published, rules):
         if field.is_required and field.name not in fixed:
-            yield f"The model requires {field.name} ({_format_kinds(field)}): give it a value in fixed."
+            yield f"The model requires {field.name} ({format_kinds(field)}): give it a value in fixed."
 
 
 def _list_remarks(published: ModelSchema, rules: Mapping[str, InputTable], fixed: Mapping[str, JSON]) -> Iterator[str]:
@@ -222,12 +182,12 @@ def _list_remarks(published: ModelSchema, rules: Mapping[str, InputTable], fixed
     for field in published.fields or ():
         if FieldKind.FILES in field.kinds and FieldKind.FILE not in field.kinds:
             yield f"{field.name} takes a list of files, which the bot does not send."
-    if left := [
+    if unmapped := [
         _format_field(field)
         for field in _list_unmapped_fields(published, rules)
         if not (field.name in fixed or field.is_required)
     ]:
-        yield f"Left to the model: {', '.join(left)}."
+        yield f"Left to the model: {', '.join(unmapped)}."
 
 
 def _list_unmapped_fields(published: ModelSchema, rules: Mapping[str, InputTable]) -> list[SchemaField]:
@@ -237,11 +197,7 @@ def _list_unmapped_fields(published: ModelSchema, rules: Mapping[str, InputTable
 
 def _format_field(field: SchemaField) -> str:
     choices = "|".join(str(choice) for choice in field.choices[:8])
-    return f"{field.name} ({choices or _format_kinds(field)})"
-
-
-def _format_kinds(field: SchemaField) -> str:
-    return " or ".join(sorted(field.kinds))
+    return f"{field.name} ({choices or format_kinds(field)})"
 
 
 def _is_llama3(published: ModelSchema) -> bool:
@@ -258,24 +214,21 @@ def _shorten(text: str) -> str:
     return text[:_MAX_DESCRIPTION_CHARACTERS].rsplit(" ", 1)[0].rstrip(",;:") + "…"
 
 
-# MERGED A drafted entry put into a catalogue file: at its end, and only if the file is whole before and after.
-
-
 def append_entry(path: Path, draft: CatalogueDraft) -> None:
-    """Add the draft. A file that is not there begins as a copy of the built-in catalogue, whose place it takes.
+    """Append a draft to a catalogue file. A new file starts as a copy of the built-in catalogue.
 
-    Raises `CatalogueError` when the key is taken, or when the file cannot be read.
+    Raise `CatalogueError` if the file has the key already, or is unreadable.
     """
     text = _read_text(path if path.exists() else BUILT_IN_PATH)
     if draft.key in _parse_table_names(text, path):
         raise CatalogueError(f"[{draft.key}] is in {path.name} already; give the new entry another name with --key.")
-    longer = f"{text.rstrip()}\n\n{draft.text}"
-    _parse_table_names(longer, path)
-    # Written beside it and moved over it: a crash leaves the old catalogue or the new one, never half of one.
-    beside = path.with_name(f"{path.name}.new")
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_text(longer, encoding="utf-8")
-    os.replace(beside, path)
+    extended = f"{text.rstrip()}\n\n{draft.text}"
+    _parse_table_names(extended, path)  # refuse to write a file that could not be loaded
+    # Write a second file and rename it: a crash leaves the old catalogue or the new catalogue, never a part.
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    temporary.write_text(extended, encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def _read_text(path: Path) -> str:
@@ -290,3 +243,50 @@ def _parse_table_names(text: str, path: Path) -> set[str]:
         return set(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise CatalogueError(f"The catalogue {path.name} cannot be read: {error}.") from error
+
+
+# TOML for readers: each value on one line, and no character that could mislead the reader of a terminal.
+
+_UNSAFE = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Surrogates, which UTF-8 cannot encode, and characters that control line ends or writing direction."""
+
+
+def build_toml_value(value: JSON | date | Mapping[str, JSON | date]) -> Item:
+    """Return a value for a TOML table, mappings as inline tables. Raises `ValueError` for None: TOML has no null."""
+    if value is None:
+        raise ValueError("TOML has no null")
+    if isinstance(value, Mapping):
+        table = tomlkit.inline_table()
+        for name, inner in value.items():
+            table.append(name, build_toml_value(inner))
+        return table
+    if isinstance(value, list):
+        array = tomlkit.array()
+        for inner in value:
+            array.append(build_toml_value(inner))
+        return array
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return tomlkit.item(int(value))
+    return tomlkit.item(value)
+
+
+def build_toml_comment(text: str) -> Comment:
+    """Return a comment of one line; no character of the text can end it."""
+    return tomlkit.comment(flatten_text(text))
+
+
+def dump_toml(document: tomlkit.TOMLDocument) -> str:
+    """Return the document as text. Unsafe characters can stand in strings only, so each becomes an escape."""
+    return _UNSAFE.sub(_escape, tomlkit.dumps(document))
+
+
+def flatten_text(text: str) -> str:
+    """Return a text without line breaks and control characters."""
+    visible = "".join(character if character.isprintable() else " " for character in _UNSAFE.sub(" ", text))
+    return " ".join(visible.split())
+
+
+def _escape(match: re.Match[str]) -> str:
+    # A lone surrogate has no escape either: TOML knows whole characters only.
+    code = ord(match[0])
+    return f"\\u{0xFFFD if 0xD800 <= code <= 0xDFFF else code:04x}"

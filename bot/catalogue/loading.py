@@ -1,4 +1,4 @@
-"""The catalogue file into models. A mistake in it is one sentence that names the table and the key."""
+"""Load models from a catalogue file. A mistake in the file raises one sentence with the table and the key."""
 
 import re
 import tomllib
@@ -12,17 +12,17 @@ from bot.core.models import InputRule, Model, OutputKind, Price, PriceUnit, Task
 
 BUILT_IN_PATH = Path(__file__).with_name("models.toml")
 PRICE_PLACEHOLDER = "FILL IN"
-"""Stands where a draft leaves a price to its owner: a model without one could spend without end."""
+"""The price in a draft, for the owner to replace. The bot refuses such an entry: no hold would bound the spending."""
 
 _MICROS_PER_USD = Decimal(1_000_000)
 
 
 class CatalogueError(EaselError):
-    """The catalogue file says something that cannot be."""
+    """The catalogue file is unreadable or contradicts itself."""
 
 
 def load_catalogue(path: Path = BUILT_IN_PATH) -> list[Model]:
-    """The models of a TOML file, in its order."""
+    """Return the models of a TOML file, in the file's order. Raise `CatalogueError` for a mistake."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -31,7 +31,7 @@ def load_catalogue(path: Path = BUILT_IN_PATH) -> list[Model]:
 
 
 def parse_model(key: str, table: Mapping[str, Any]) -> Model:
-    """One table into one model; raises `CatalogueError`."""
+    """Return the model of one table. Raise `CatalogueError` for a mistake."""
     known = set(Model.__dataclass_fields__) - {"key"}
     if unknown := set(table) - known:
         raise CatalogueError(f"[{key}] has keys that no model has: {', '.join(sorted(unknown))}.")

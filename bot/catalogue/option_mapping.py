@@ -1,4 +1,4 @@
-"""A value beside the published field it is sent to."""
+"""Map the options of commands to the fields of a published model, and check values against fields."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,57 +6,6 @@ from collections.abc import Iterator, Mapping
 from bot.core.json import JSON
 from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
 from bot.core.models import Task
-
-
-def explain_mismatch(field: SchemaField, value: JSON) -> str:
-    """Why the field refuses this value, as the end of a sentence; empty when it takes it."""
-    if value is None:
-        return "" if field.is_nullable or not field.is_required else "it must not be empty"
-    if not any(_is_of_kind(kind, value) for kind in field.kinds):
-        return f"it takes a {' or a '.join(sorted(field.kinds))}"
-    if field.choices and not any(_is_equal(value, choice) for choice in field.choices):
-        return f"it takes {', '.join(format_value(choice) for choice in field.choices)}"
-    if isinstance(value, str):
-        is_long = field.max_length is not None and len(value) > field.max_length
-        return f"it takes at most {field.max_length} characters" if is_long else ""
-    return _explain_bounds(field, value)
-
-
-def format_value(value: JSON) -> str:
-    """A value as the catalogue would write it."""
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _is_of_kind(kind: FieldKind, value: JSON) -> bool:
-    if kind is FieldKind.OTHER:
-        return True
-    if isinstance(value, bool):
-        return kind is FieldKind.BOOLEAN
-    if isinstance(value, str):
-        return kind in (FieldKind.TEXT, FieldKind.FILE)
-    if isinstance(value, list):
-        return kind is FieldKind.FILES
-    if isinstance(value, float) and not value.is_integer():
-        return kind is FieldKind.NUMBER
-    return isinstance(value, int | float) and kind in (FieldKind.INTEGER, FieldKind.NUMBER)
-
-
-def _is_equal(value: JSON, choice: JSON) -> bool:
-    """1 and 1.0 are one number, 1 and "1" are not, nor are 1 and true."""
-    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
-
-
-def _explain_bounds(field: SchemaField, value: JSON) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return ""
-    if field.minimum is not None and value < field.minimum:
-        return f"it takes {field.minimum:g} and more"
-    if field.maximum is not None and value > field.maximum:
-        return f"it takes at most {field.maximum:g}"
-    return ""
-
-
-# MERGED The options that commands offer a model, and the names that models have for them, the likeliest first.
 
 OPTION_KINDS: Mapping[str, FieldKind] = {
     "prompt": FieldKind.TEXT,
@@ -78,6 +27,7 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
 
 _IMAGE_FIELDS = ("image", "input_image", "img", "image_path", "init_image", "image_prompt", "image_url")
 
+# The names that models on Replicate use for each option, likeliest first.
 FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
     Task.IMAGINE: {
         "prompt": ("prompt", "text_prompt", "text", "caption"),
@@ -103,7 +53,7 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
         "max_tokens": ("max_tokens", "max_new_tokens", "max_completion_tokens", "max_output_tokens", "max_length"),
     },
 }
-"""`strength` is how far to go from the picture. A model's `image_prompt_strength` says the opposite: not named here."""
+"""`strength` is the distance from the input picture. `image_prompt_strength` is missing: its scale is the opposite."""
 
 OPTION_BOUNDS: Mapping[str, tuple[float | None, float | None]] = {
     "count": (1, 4),
@@ -111,16 +61,13 @@ OPTION_BOUNDS: Mapping[str, tuple[float | None, float | None]] = {
     "scale": (1, 10),
     "max_tokens": (1, 4096),
 }
-"""What commands let people ask for, where a model would allow more: it is money."""
+"""The bounds of the commands' own options, tighter than many models: large values cost money."""
 
-
-# MERGED Options of a command found among the fields of a model: each as an entry of `inputs` in the catalogue's own
-# MERGED form.
 
 _NUMBER_KINDS = {FieldKind.INTEGER, FieldKind.NUMBER}
 _ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4")
 _DEFAULT_SIDE_PIXELS = 1024
-_SIDE_MULTIPLE_PIXELS = 64  # what diffusion models take
+_SIDE_MULTIPLE_PIXELS = 64  # diffusion models accept multiples of 64
 _SPELLINGS = {"png": ("png",), "webp": ("webp",), "jpg": ("jpg", "jpeg")}
 _DEFAULT_QUESTION = "Describe this picture."
 
@@ -128,16 +75,16 @@ InputTable = str | dict[str, JSON]
 
 
 def map_options(task: Task, published: ModelSchema) -> dict[str, InputTable]:
-    """What `inputs` should say, for the options that the model has a field for. A field serves one option."""
+    """Return the entry's `inputs`: a rule for each option with a field in the model. A field serves one option."""
     rules: dict[str, InputTable] = {}
-    taken: set[str] = set()
+    used_fields: set[str] = set()
     for option, names in FIELD_NAMES[task].items():
         for name in names:
             field = published.find_field(name)
-            if field is None or name in taken or (rule := _make_rule(option, field)) is None:
+            if field is None or name in used_fields or (rule := _make_rule(option, field)) is None:
                 continue
             rules[option] = rule
-            taken.add(name)
+            used_fields.add(name)
             break
     if task is Task.IMAGINE and "aspect" not in rules and (sizes := _make_sizes(published)):
         rules["aspect"] = {"expands": sizes}
@@ -145,7 +92,7 @@ def map_options(task: Task, published: ModelSchema) -> dict[str, InputTable]:
 
 
 def list_mapped_fields(rule: InputTable) -> set[str]:
-    """The model's fields that a rule fills."""
+    """Return the model's fields that a rule fills."""
     if isinstance(rule, str):
         return {rule}
     expands = rule.get("expands")
@@ -155,7 +102,7 @@ def list_mapped_fields(rule: InputTable) -> set[str]:
 
 
 def _make_rule(option: str, field: SchemaField) -> InputTable | None:
-    """None when the option's values would not fit the field."""
+    """Return the rule of an option, or None if the field does not accept the option's values."""
     kind = OPTION_KINDS[option]
     if kind is FieldKind.FILE:
         return {"to": field.name, "file": True} if FieldKind.FILE in field.kinds else None
@@ -183,7 +130,7 @@ def _make_number_rule(option: str, field: SchemaField) -> InputTable | None:
     lows = [low for low in (least, field.minimum) if low is not None]
     highs = [high for high in (most, field.maximum) if high is not None]
     if lows and highs and max(lows) > min(highs):
-        return None  # nothing that people may ask for is taken
+        return None  # the command's bounds and the field's bounds do not overlap
     rule: dict[str, JSON] = {"to": field.name}
     if lows:
         rule["minimum"] = max(lows)
@@ -195,7 +142,7 @@ def _make_number_rule(option: str, field: SchemaField) -> InputTable | None:
 
 
 def _spell_choices(field: SchemaField) -> Iterator[tuple[str, JSON]]:
-    """Each allowed number under the names that an option may give it: 2 and 2.0."""
+    """Yield each accepted number under each spelling of an option's value: 2 and 2.0."""
     for choice in field.choices:
         if isinstance(choice, int | float):
             for name in dict.fromkeys((f"{choice:g}", str(float(choice)))):
@@ -204,17 +151,17 @@ def _spell_choices(field: SchemaField) -> Iterator[tuple[str, JSON]]:
 
 def _make_format_rule(field: SchemaField) -> InputTable | None:
     known = [str(choice) for choice in field.choices]
-    found = {ours: theirs for ours, words in _SPELLINGS.items() for theirs in words if theirs in known}
-    if not found:
+    formats = {ours: theirs for ours, words in _SPELLINGS.items() for theirs in words if theirs in known}
+    if not formats:
         return None
-    default: dict[str, JSON] = {"default": "png" if "png" in found else next(iter(found))}
-    if all(ours == theirs for ours, theirs in found.items()):
-        return {"to": field.name, "choices": list(found), **default}
-    return {"expands": {ours: {field.name: theirs} for ours, theirs in found.items()}, **default}
+    default: dict[str, JSON] = {"default": "png" if "png" in formats else next(iter(formats))}
+    if all(ours == theirs for ours, theirs in formats.items()):
+        return {"to": field.name, "choices": list(formats), **default}
+    return {"expands": {ours: {field.name: theirs} for ours, theirs in formats.items()}, **default}
 
 
 def _make_sizes(published: ModelSchema) -> dict[str, JSON]:
-    """Shapes as widths and heights that the model takes, about as many pixels each as its usual picture has."""
+    """Return width and height by aspect ratio, within the fields' bounds, with the area of the default size."""
     width, height = published.find_field("width"), published.find_field("height")
     if width is None or height is None or not (width.kinds & _NUMBER_KINDS and height.kinds & _NUMBER_KINDS):
         return {}
@@ -226,8 +173,8 @@ def _make_sizes(published: ModelSchema) -> dict[str, JSON]:
             "width": _round_to_field((pixels * across / down) ** 0.5, width),
             "height": _round_to_field((pixels * down / across) ** 0.5, height),
         }
-        is_taken = not (explain_mismatch(width, size["width"]) or explain_mismatch(height, size["height"]))
-        if is_taken and _is_near_ratio(size, across / down):
+        is_accepted = not (explain_mismatch(width, size["width"]) or explain_mismatch(height, size["height"]))
+        if is_accepted and _is_near_ratio(size, across / down):
             sizes[aspect] = dict(size)
     return sizes
 
@@ -246,3 +193,56 @@ def _round_to_field(pixels: float, field: SchemaField) -> int:
 
 def _is_near_ratio(size: Mapping[str, int], ratio: float) -> bool:
     return abs(size["width"] / size["height"] / ratio - 1) < 0.12
+
+
+def explain_mismatch(field: SchemaField, value: JSON) -> str:
+    """Return the reason that a field refuses a value, as the end of a sentence; empty for an accepted value."""
+    if value is None:
+        return "" if field.is_nullable or not field.is_required else "it must not be empty"
+    if not any(_is_of_kind(kind, value) for kind in field.kinds):
+        return f"it takes {format_kinds(field, article='a ')}"
+    if field.choices and not any(_is_equal(value, choice) for choice in field.choices):
+        return f"it takes {', '.join(format_value(choice) for choice in field.choices)}"
+    if isinstance(value, str):
+        is_long = field.max_length is not None and len(value) > field.max_length
+        return f"it takes at most {field.max_length} characters" if is_long else ""
+    return _explain_bounds(field, value)
+
+
+def format_value(value: JSON) -> str:
+    """Return a value as in the catalogue's TOML."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def format_kinds(field: SchemaField, *, article: str = "") -> str:
+    """Return the kinds of a field: "number or text", or "a number or a text" with the article "a "."""
+    return " or ".join(sorted(str(kind) if kind is FieldKind.OTHER else f"{article}{kind}" for kind in field.kinds))
+
+
+def _is_of_kind(kind: FieldKind, value: JSON) -> bool:
+    if kind is FieldKind.OTHER:
+        return True
+    if isinstance(value, bool):
+        return kind is FieldKind.BOOLEAN
+    if isinstance(value, str):
+        return kind in (FieldKind.TEXT, FieldKind.FILE)
+    if isinstance(value, list):
+        return kind is FieldKind.FILES
+    if isinstance(value, float) and not value.is_integer():
+        return kind is FieldKind.NUMBER
+    return isinstance(value, int | float) and kind in (FieldKind.INTEGER, FieldKind.NUMBER)
+
+
+def _is_equal(value: JSON, choice: JSON) -> bool:
+    # In Python 1 == True, in JSON schemas the two differ.
+    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
+
+
+def _explain_bounds(field: SchemaField, value: JSON) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    if field.minimum is not None and value < field.minimum:
+        return f"it takes {field.minimum:g} and more"
+    if field.maximum is not None and value > field.maximum:
+        return f"it takes at most {field.maximum:g}"
+    return ""

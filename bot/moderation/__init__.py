@@ -1,1 +1,1 @@
-"""What is refused before money is held: words, blocks, pauses, unknown workspaces."""
+"""Refuse requests before money is held: words, blocks, pauses, unknown workspaces."""

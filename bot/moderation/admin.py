@@ -1,4 +1,4 @@
-"""What moderators and owners do: allow workspaces, block people, refuse words, pause models. Each leaves its trace."""
+"""The actions of moderators and owners: allow workspaces, block users, refuse words, pause models; all audited."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -14,11 +14,11 @@ from bot.storage.moderation import AuditRow
 MAX_WORDS = 2_000
 
 USER_ID_FACTS = ("user", "to", "of", "id")
-"""Facts of the audit that may hold somebody's id."""
+"""Facts of audit rows that may hold a user's id."""
 
 
 class ModerationAdmin:
-    """Who may do what is known already: the dispatcher checks ranks. `by` is who does it, where they are."""
+    """Changes the rules of a workspace. The dispatcher has checked the rank of `by`, the acting user."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class ModerationAdmin:
         is_always_allowed: Callable[[User], bool],
         invalidate_rules: Callable[..., None],
     ) -> None:
-        """`forget_rules(platform, workspace)` is told of changed words, and `forget_rules()` of changed pauses."""
+        """`invalidate_rules` is called with platform and workspace for changed words, without both for pauses."""
         self._database = database
         self._clock = clock
         self._is_always_allowed = is_always_allowed
@@ -37,7 +37,7 @@ class ModerationAdmin:
     # Workspaces.
 
     async def allow_workspace(self, by: User) -> bool:
-        """The workspace somebody is in may use the bot; False where it may anyhow, by the bot's own settings."""
+        """Allow the workspace of `by` to use the bot; return False if the bot's own settings already allow it."""
         if self._is_always_allowed(by):
             return False
         async with self._database.write() as tx:
@@ -46,7 +46,7 @@ class ModerationAdmin:
         return True
 
     async def forbid_workspace(self, by: User) -> None:
-        """Take the permission back. Raises `BadOption` where the bot's own settings give it."""
+        """Withdraw the permission. Raise `BadOption` if the bot's own settings allow the workspace."""
         if self._is_always_allowed(by):
             raise BadOption(
                 "This workspace is allowed by the bot's own settings (ALLOWED_WORKSPACES): take it out there.",
@@ -57,7 +57,7 @@ class ModerationAdmin:
             await self._record(tx, by, "workspace.forbidden", {})
 
     async def record_removal(self, platform: str, workspace: str) -> None:
-        """The bot was thrown out of a workspace: its data goes when its time is up, and it must be allowed anew."""
+        """Record the bot's removal from a workspace: its data expires, and a return needs a new permission."""
         async with self._database.write() as tx:
             await tx.people.forbid_workspace(platform, workspace, self._clock.now(), is_removed=True)
             await tx.audit.add("bot", "workspace.left", {}, self._clock.now(), (platform, workspace))
@@ -65,30 +65,31 @@ class ModerationAdmin:
     # People.
 
     async def block(self, by: User, user: User, until: datetime, reason: str) -> None:
-        """Somebody may ask nothing here until then."""
+        """Refuse all requests of a user in the workspace until a time."""
         async with self._database.write() as tx:
             await tx.people.set_block(user, until, reason)
             await self._record(tx, by, "user.blocked", {"user": user.id, "until": until.isoformat(), "reason": reason})
 
     async def unblock(self, by: User, user: User) -> bool:
-        """False when they were not blocked."""
+        """End a block; return False if the user was not blocked."""
         async with self._database.write() as tx:
-            blocked = await tx.people.get_block(user)
-            if blocked is None:
+            block = await tx.people.get_block(user)
+            if block is None:
                 return False
             await tx.people.set_block(user, None, "")
             await self._record(tx, by, "user.unblocked", {"user": user.id})
-        return blocked[0] > self._clock.now()
+        # A block that ran out keeps its row: for the moderator the user was not blocked any more.
+        return block[0] > self._clock.now()
 
     # Words.
 
     async def list_words(self, user: User) -> list[str]:
-        """The words refused where somebody is."""
+        """Return the refused words of the user's workspace."""
         async with self._database.read() as tx:
             return await tx.moderation.list_words(user.platform, user.workspace)
 
     async def add_word(self, by: User, word: str) -> bool:
-        """Refuse a word from now on; False when it was refused already. Raises `BadOption` for what is no word."""
+        """Add a refused word; return False for a known word. Raise `BadOption` for a text without letter or digit."""
         word = _normalize_word(word)
         async with self._database.write() as tx:
             if len(await tx.moderation.list_words(by.platform, by.workspace)) >= MAX_WORDS:
@@ -100,36 +101,36 @@ class ModerationAdmin:
         return is_new
 
     async def remove_word(self, by: User, word: str) -> bool:
-        """Let a word through again; False when it was not refused by this workspace."""
+        """Remove a refused word; return False if the workspace does not refuse the word."""
         word = _normalize_word(word)
         async with self._database.write() as tx:
-            was_there = await tx.moderation.remove_word(by.platform, by.workspace, word)
-            if was_there:
+            is_removed = await tx.moderation.remove_word(by.platform, by.workspace, word)
+            if is_removed:
                 await self._record(tx, by, "words.removed", {"word": word})
         self._invalidate_rules(by.platform, by.workspace)
-        return was_there
+        return is_removed
 
     # Pauses.
 
     async def list_pauses(self) -> dict[str, str]:
-        """What is paused (`all`, `platform:web`, `model:sdxl`) and why."""
+        """Return the reason of each pause by its subject: `all`, `platform:web`, `model:sdxl`."""
         async with self._database.read() as tx:
             return await tx.moderation.list_pauses()
 
     async def pause(self, by: User, what: str, reason: str | None) -> None:
-        """No new job of this starts until it is resumed, which a reason of None does. Running ones go on."""
+        """Start a pause of a subject, or end the pause with the reason None. Running jobs continue."""
         facts: Mapping[str, JSON] = {"what": what} if reason is None else {"what": what, "reason": reason}
         async with self._database.write() as tx:
             await tx.moderation.set_pause(what, reason, by.id)
             await self._record(tx, by, "pause.ended" if reason is None else "pause.begun", facts)
         self._invalidate_rules()
 
-    # The record.
+    # Audit.
 
     async def read_audit(
         self, user: User, limit: int, *, actor: str = "", kind: str = ""
     ) -> tuple[list[AuditRow], dict[str, str]]:
-        """What concerns somebody's workspace, newest first, and what the people in it are called, by id."""
+        """Return the audit rows of the user's workspace, newest first, and its users' names by id."""
         place = (user.platform, user.workspace)
         async with self._database.read() as tx:
             rows = await tx.audit.list_rows(
@@ -144,9 +145,9 @@ class ModerationAdmin:
 
 
 def _normalize_word(text: str) -> str:
-    """A word as it is kept: folded, so that it is one row however it is typed."""
+    """Return a word as stored: folded, so that all spellings of a word share one row."""
     word = " ".join(fold(text).split())
-    if not any(sign.isalnum() for sign in word):
+    if not any(character.isalnum() for character in word):
         raise BadOption(
             "word needs a letter or a digit: a word, some words, or a pattern such as badger*.", option="word"
         )

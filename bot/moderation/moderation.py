@@ -1,4 +1,4 @@
-"""May this person ask this, here, now? Everything is checked before money is held."""
+"""Decide whether a user may make a request here and now. All checks run before money is held."""
 
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
@@ -18,21 +18,21 @@ from bot.moderation.words import find_refused_word
 from bot.storage.database import Database, Transaction
 
 RULES_TTL_SECONDS = 1.0
-"""How long refused words, pauses and settings are believed before they are read again."""
+"""The longest delay until a change by another process applies to refused words, pauses and settings."""
 
 REFUSAL_INTERVAL_SECONDS = 60.0
-"""The same person refused the same thing leaves one trace in so long."""
-
+"""Repeated refusals of one user for one action within this time leave one audit row."""
 
 REPORT_INTERVAL_SECONDS = 3_600.0
-"""The same job reported by the same person is told to the moderators once in so long."""
+"""Repeated reports of one job by one user within this time reach the moderators once."""
 
 
 class Moderation:
-    """`always_allowed` names workspaces that need no permission, as (platform, workspace); `*` is any workspace.
+    """Checks requests, and keeps the settings and the audit of workspaces.
 
-    `owners` as in `Ranks`: whom to ask for what only they may do. `days_kept` is how long the bot keeps what was asked,
-    and a workspace at most.
+    `always_allowed` lists workspaces that need no permission as (platform, workspace), with `*` for all workspaces.
+    `owners` are (platform, workspace, user), for the texts that name the owner. `days_kept` is the bot's retention of
+    requests, the maximum for a workspace's own setting.
     """
 
     def __init__(
@@ -53,59 +53,57 @@ class Moderation:
         )
         self._settings: TtlCache[tuple[str, str], WorkspaceSettings] = TtlCache(clock, RULES_TTL_SECONDS)
         self._rules: TtlCache[tuple[str, str], tuple[dict[str, str], list[str]]] = TtlCache(clock, RULES_TTL_SECONDS)
-        self._reported: TtlCache[tuple[str, str], None] = TtlCache(clock, REPORT_INTERVAL_SECONDS)
-        self._noted: TtlCache[tuple[str, str], None] = TtlCache(clock, REFUSAL_INTERVAL_SECONDS)
+        self._recent_reports: TtlCache[tuple[str, str], None] = TtlCache(clock, REPORT_INTERVAL_SECONDS)
+        self._recent_refusals: TtlCache[tuple[str, str], None] = TtlCache(clock, REFUSAL_INTERVAL_SECONDS)
 
-    # At every call and every press.
+    # Checks of every call and press.
 
     async def admit(self, user: User) -> None:
-        """Raises `NotAllowed` for an unknown workspace and `Refused` for a blocked person; says what to do.
-
-        A block does not hold against who administers the workspace: no moderator can lock out its administrators.
-        """
+        """Raise `NotAllowed` for an unknown workspace, `RequestRefused` for a blocked user, both with the next step."""
         async with self._database.read() as tx:
-            allowed = self.is_always_allowed(user) or await tx.people.is_workspace_allowed(
+            is_allowed = self.is_always_allowed(user) or await tx.people.is_workspace_allowed(
                 user.platform, user.workspace
             )
-            blocked = await tx.people.get_block(user)
-        if not allowed:
-            who = self.format_owner_contact(user.platform)
-            who += "," if "," in who else ""
+            block = await tx.people.get_block(user)
+        if not is_allowed:
+            contact = self.format_owner_contact(user.platform)
+            contact += "," if "," in contact else ""
             raise NotAllowed(
-                f"This workspace is not on my list yet. Ask {who} to allow it, with /setup here: {user.workspace}."
+                f"This workspace is not on my list yet. Ask {contact} to allow it, with /setup here: {user.workspace}."
             )
-        if blocked is not None and blocked[0] > self._clock.now() and not self._is_exempt_from_blocks(user):
-            reason = f": {blocked[1]}" if blocked[1] else ""
+        if block is not None and block[0] > self._clock.now() and not self._is_exempt_from_blocks(user):
+            reason = f": {block[1]}" if block[1] else ""
             zone = (await self.get_settings(user.platform, user.workspace)).time_zone
-            raise RequestRefused(f"You are blocked here {format_end(blocked[0], zone)}{reason}. Ask a moderator.")
+            raise RequestRefused(f"You are blocked here {format_end(block[0], zone)}{reason}. Ask a moderator.")
 
     def format_owner_contact(self, platform: str) -> str:
-        """Whom to ask for what only an owner may do, as people of that platform find them."""
-        here = [
-            named
-            for known, _, user in self._owners
-            if known == platform and (named := format_person_link(platform, user))
+        """Return the owner's name in a sentence: "my owner", with links to at most three owners on that platform."""
+        links = [
+            link
+            for owner_platform, _, user in self._owners
+            if owner_platform == platform and (link := format_person_link(platform, user))
         ]
-        return " or ".join(["my owner", *here[:3]]).replace("my owner or ", "my owner, ", 1)
+        return " or ".join(["my owner", *links[:3]]).replace("my owner or ", "my owner, ", 1)
 
     def _is_exempt_from_blocks(self, user: User) -> bool:
+        # A moderator must not be able to lock out the administrators of a workspace.
         names = {(user.platform, "", user.id), (user.platform, user.workspace, user.id)}
         return user.is_administrator or user.is_owner or bool(names & set(self._owners))
 
     def is_always_allowed(self, user: User) -> bool:
-        """Whether the bot's own settings allow the workspace somebody is in."""
+        """Return whether the bot's own settings allow the user's workspace."""
         return bool({(user.platform, user.workspace), (user.platform, "*")} & self._always_allowed)
 
-    # Inside the transaction that makes an ask owed.
+    # Checks inside the transaction that accepts a job.
 
     async def check_request(self, tx: Transaction, user: User, channel: Channel, model: Model, words: str) -> None:
-        """Raises `Refused` for refused words, pauses, wrong channels, and adult models where they do not belong."""
+        """Raise `RequestRefused` for refused words, pauses, closed channels, and misplaced adult models."""
         key = (user.platform, user.workspace)
-        pauses, unwanted = await self._rules.get(key, lambda: _read_rules(tx, user))
+        pauses, refused_words = await self._rules.get(key, lambda: _read_rules(tx, user))
         settings = await self._settings.get(key, lambda: _read_settings(tx, *key))
         _check_pauses(pauses, user, model)
         _check_channel(settings, channel)
-        if find_refused_word(words, unwanted) is not None:
+        if find_refused_word(words, refused_words) is not None:
             raise RequestRefused("That has a word in it which is not wanted here. Please say it differently.")
         if model.is_adult and settings.adult == "off":
             raise RequestRefused(f"{model.title} is for adults, and this workspace does without such models.")
@@ -117,9 +115,9 @@ class Moderation:
     async def remove_refused(
         self, user: User, earlier_messages: Sequence[EarlierMessage]
     ) -> tuple[EarlierMessage, ...]:
-        """What was said in a thread before, as far as no refused word is in it: no model is told the rest."""
-        _, unwanted = await self._get_rules(user)
-        return tuple(said for said in earlier_messages if find_refused_word(said.text, unwanted) is None)
+        """Return the earlier messages of a thread without refused words: no model reads the other messages."""
+        _, refused_words = await self._get_rules(user)
+        return tuple(message for message in earlier_messages if find_refused_word(message.text, refused_words) is None)
 
     async def _get_rules(self, user: User) -> tuple[dict[str, str], list[str]]:
         async def read() -> tuple[dict[str, str], list[str]]:
@@ -131,11 +129,11 @@ class Moderation:
     # Settings.
 
     async def get_settings(self, platform: str, workspace: str) -> WorkspaceSettings:
-        """What a workspace decided for itself."""
+        """Return the settings of a workspace."""
         return await self._settings.get((platform, workspace), lambda: self._read_settings(platform, workspace))
 
     def invalidate_settings(self, platform: str, workspace: str) -> None:
-        """They were changed here: the next look reads them again."""
+        """Forget cached settings after a change by this process."""
         self._settings.invalidate((platform, workspace))
 
     async def _read_settings(self, platform: str, workspace: str) -> WorkspaceSettings:
@@ -145,50 +143,54 @@ class Moderation:
     # Rules.
 
     async def is_workspace_allowed(self, user: User) -> bool:
-        """Whether the workspace somebody is in may use the bot."""
+        """Return whether the user's workspace may use the bot."""
         async with self._database.read() as tx:
             return self.is_always_allowed(user) or await tx.people.is_workspace_allowed(user.platform, user.workspace)
 
     async def find_refused_word(self, user: User, text: str) -> str | None:
-        """The refused word that a text would be refused for."""
+        """Return the first refused word in a text, or None."""
         return find_refused_word(text, (await self._get_rules(user))[1])
 
     def invalidate_rules(self, platform: str = "", workspace: str = "") -> None:
-        """Words of a workspace were changed here, or pauses: the next look reads them again."""
+        """Forget the cached words of a workspace, or all rules after a changed pause."""
         if platform:
             self._rules.invalidate((platform, workspace))
         else:
             self._rules.clear()
 
-    # Traces.
+    # Audit.
 
     async def record_action(self, user: User, action: str, facts: Mapping[str, JSON]) -> None:
-        """Keep who did what."""
+        """Append an audit row."""
         async with self._database.write() as tx:
             await self._record(tx, user, action, facts)
 
     async def record_users(self, people: Sequence[User]) -> None:
-        """Remember people who were named here before they asked anything."""
+        """Store users that a command names, so that the user can be found before the first own request."""
         if people:
             async with self._database.write() as tx:
-                for one in people:
-                    await tx.people.upsert_user(one, self._clock.now())
+                for user in people:
+                    await tx.people.upsert_user(user, self._clock.now())
 
     async def record_refusal(self, user: User, what: str) -> None:
-        """Keep a trace of a verb that was tried without the rank for it: one a minute, however often it is tried."""
-        with contextlib.suppress(EaselError):  # a trace is worth having, but not more than the answer
-            await self._noted.get((user.actor, what), lambda: self.record_action(user, "refused", {"what": what}))
+        """Append an audit row of an action without the needed rank, at most one a minute for a user and action."""
+
+        async def record() -> None:
+            await self.record_action(user, "refused", {"what": what})
+
+        with contextlib.suppress(EaselError):  # the user must read the refusal also if the audit fails
+            await self._recent_refusals.get((user.actor, what), record)
 
     async def record_report(self, user: User, job: str) -> bool:
-        """Keep who reported which job; False where the same person reported it within the hour."""
+        """Append an audit row of a reported job; return False if the user reported the job within the hour."""
         is_new = False
 
-        async def note() -> None:
+        async def record() -> None:
             nonlocal is_new
             await self.record_action(user, "job.reported", {"job": job})
             is_new = True
 
-        await self._reported.get((user.actor, job), note)
+        await self._recent_reports.get((user.actor, job), record)
         return is_new
 
     async def _record(self, tx: Transaction, user: User, action: str, facts: Mapping[str, JSON]) -> None:
@@ -196,14 +198,14 @@ class Moderation:
 
 
 def _check_pauses(pauses: Mapping[str, str], user: User, model: Model) -> None:
-    paused = {
+    subjects = {
         "all": "Everything",
         f"platform:{user.platform}": user.platform.title(),
         f"model:{model.key}": model.title,
     }
-    for what, name in paused.items():
-        if what in pauses:
-            reason = f": {pauses[what]}" if pauses[what] else ""
+    for subject, name in subjects.items():
+        if subject in pauses:
+            reason = f": {pauses[subject]}" if pauses[subject] else ""
             raise RequestRefused(f"{name} is paused at the moment{reason}. Please try again later.")
 
 
@@ -214,12 +216,12 @@ def _check_channel(settings: WorkspaceSettings, channel: Channel) -> None:
 
 
 def _list_channel_names(channel: Channel) -> set[str]:
-    """What a channel may be called: by its id, its thread's, or its name where its id begins with a person's (page)."""
+    """Return the names of a channel in settings: its id, its thread's id, and the page's name without the visitor."""
     return {channel.id, channel.thread, channel.id.rpartition(".")[2]} - {""}
 
 
 async def _read_rules(tx: Transaction, user: User) -> tuple[dict[str, str], list[str]]:
-    """What is paused and why, and the words refused where somebody asks."""
+    """Return the reasons of all pauses by subject, and the refused words of the user's workspace."""
     return await tx.moderation.list_pauses(), await tx.moderation.list_words(user.platform, user.workspace)
 
 

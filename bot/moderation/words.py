@@ -1,7 +1,7 @@
-"""Refused words, found however they are written: folded in case, width and accents, with globs.
+"""Find refused words in a text, regardless of case, width and accents, with globs.
 
-It is looked at inside the transaction that accepts an ask, for as many words as a workspace may have: so nothing here
-takes longer than going through the text once, but where a word is as good as found.
+The search runs inside the transaction that accepts a job, for up to `admin.MAX_WORDS` words. So each check must be
+linear in the text, except once a word is a likely match.
 """
 
 import re
@@ -15,25 +15,25 @@ _GLOB = re.compile(r"(?:[^\W_]|\*)+")
 _ONLY_WORDS = re.compile(r"[^\W_]+(?: [^\W_]+)*")
 
 _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0")
-"""Hangul fillers: letters by their category, of which nothing is seen."""
+"""Hangul fillers: letters by category, but invisible."""
 
 
 def fold(text: str) -> str:
-    """Text with case, width and combining marks taken away, and invisible signs removed."""
-    # Decomposed before and after: bold capitals have no small letters until they are plain ones.
-    small = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(sign for sign in small if not _is_invisible(sign))
+    """Return a text without case, width, combining marks and invisible characters."""
+    # Decompose before and after folding: mathematical bold capitals fold only after their decomposition to letters.
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(character for character in folded if not _is_invisible(character))
 
 
 def find_refused_word(text: str, words: Iterable[str]) -> str | None:
-    """The first of `words` that stands in the text, whole words only; `*` stands for any letters of one word."""
-    read = _Text(_normalize_text(text))
-    return next((word for word in words if _contains_word(_normalize_word(word), read)), None)
+    """Return the first of `words` in the text, as whole words; `*` stands for any letters of one word."""
+    searched = _SearchedText(_normalize_text(text))
+    return next((word for word in words if _contains_word(_normalize_word(word), searched)), None)
 
 
 @dataclass(frozen=True)
-class _Text:
-    """A text as it is looked through: folded, and as its words alone."""
+class _SearchedText:
+    """A folded text with its words, computed once for all refused words."""
 
     plain: str
 
@@ -46,36 +46,40 @@ class _Text:
         return f" {' '.join(self.tokens)} "
 
     @cached_property
-    def different(self) -> frozenset[str]:
+    def distinct_tokens(self) -> frozenset[str]:
         return frozenset(self.tokens)
 
 
-def _contains_word(word: str, text: _Text) -> bool:
+def _contains_word(word: str, text: _SearchedText) -> bool:
     if "*" in word:
         return _contains_glob(_GLOB.findall(word), text)
     if _ONLY_WORDS.fullmatch(word):
         return f" {word} " in text.joined
-    return word in text.plain and _pattern(word).search(text.plain) is not None
+    # The substring test is the linear one: the pattern is compiled and searched for a likely match only.
+    return word in text.plain and _compile_pattern(word).search(text.plain) is not None
 
 
-def _contains_glob(globs: list[str], text: _Text) -> bool:
+def _contains_glob(globs: list[str], text: _SearchedText) -> bool:
     if not all(part in text.joined for glob in globs for part in glob.split("*")):
         return False
     if len(globs) == 1:
-        return any(_matches(globs[0], token) for token in text.different)
+        return any(_matches_glob(globs[0], token) for token in text.distinct_tokens)
     tokens = text.tokens
     starts = range(len(tokens) - len(globs) + 1)
-    return any(all(map(_matches, globs, tokens[start : start + len(globs)])) for start in starts)
+    return any(all(map(_matches_glob, globs, tokens[start : start + len(globs)])) for start in starts)
 
 
-def _is_invisible(sign: str) -> bool:
-    """Marks on or around a letter, formats, controls that are no space, and fillers."""
-    category = unicodedata.category(sign)
-    return category in ("Mn", "Me", "Cf") or (category == "Cc" and not sign.isspace()) or sign in _INVISIBLE
+def _is_invisible(character: str) -> bool:
+    """Return whether a character is a combining mark, a format, a control other than a space, or a filler."""
+    category = unicodedata.category(character)
+    if category == "Cc":
+        return not character.isspace()
+    return category in ("Mn", "Me", "Cf") or character in _INVISIBLE
 
 
 def _normalize_text(text: str) -> str:
-    """Folded, with one space wherever there is a gap: underscores are how a word is slanted, and part of none."""
+    """Return a folded text with single spaces."""
+    # In chat an underscore is Markdown for italics, so no part of a word.
     return " ".join(fold(text).replace("_", " ").split())
 
 
@@ -83,12 +87,13 @@ _normalize_word = lru_cache(maxsize=4096)(_normalize_text)
 
 
 @lru_cache(maxsize=4096)
-def _pattern(word: str) -> re.Pattern[str]:
+def _compile_pattern(word: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
 
 
-def _matches(glob: str, token: str) -> bool:
-    """In one pass. A pattern of several stars would try every way to share out a long word between them."""
+def _matches_glob(glob: str, token: str) -> bool:
+    # One pass from left to right. A regular expression with several stars would backtrack through all divisions of a
+    # long word.
     first, *middle = glob.split("*")
     if not middle:
         return token == first
@@ -96,10 +101,10 @@ def _matches(glob: str, token: str) -> bool:
     end = len(token) - len(last)
     if not (token.startswith(first) and token.endswith(last) and end >= len(first)):
         return False
-    at = len(first)
+    position = len(first)
     for part in middle:
-        found = token.find(part, at, end)
-        if found < 0:
+        index = token.find(part, position, end)
+        if index < 0:
             return False
-        at = found + len(part)
+        position = index + len(part)
     return True

@@ -1,1 +1,1 @@
-"""What the bot says about itself: logs without secrets, and metrics."""
+"""Logs without secrets, and metrics."""

@@ -1,4 +1,4 @@
-"""Taking secrets out of what is logged: the settings' own, and everything shaped like one."""
+"""Remove secrets from log lines: the values of the settings, and all texts with the shape of a secret."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 REDACTED = "•••"
 
-# Each keeps its groups and loses the rest.
+# A match keeps its groups; the rest of the match is redacted.
 SECRET_PATTERNS = (
     r"\b[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}",  # Discord bot
     r"\bxox[a-z](?:\.xox[a-z])?-[\w-]{6,}",  # Slack bot, user, refresh
@@ -19,7 +19,7 @@ SECRET_PATTERNS = (
     r"\b(Bearer |Basic |Bot |Token )[\w.~+/=-]{16,}",
     r"(\b[a-z][a-z\d+.-]{0,30}://[^\s:/@?#]{0,100}:)[^\s@/]{1,200}(@)",  # password of a URL
     r"(/webhooks/\d+/)[\w.-]{16,}",  # Discord interaction token
-    r"(/interactions/\d+/)[\w.-]{16,}",  # the same, first answer
+    r"(/interactions/\d+/)[\w.-]{16,}",  # Discord interaction token in the first response
     r"(\bhooks\.slack\.com/)[^\s'\"<>]+",  # Slack response_url
 )
 SIGNED_URL = re.compile(
@@ -30,16 +30,17 @@ SIGNED_URL = re.compile(
 
 
 class Redactor:
-    """Replaces secrets in text by •••. Made once from the values of `Settings.secrets()`."""
+    """Replaces secrets by •••. `secrets` are the values of `Settings.secrets()`."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets if secret for form in list_written_forms(secret)}
+        # Longest first: a secret that contains another secret must be replaced as a whole.
         exact = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
         self._exact = re.compile("|".join(exact)) if exact else None
         self._patterns = [re.compile(shape) for shape in SECRET_PATTERNS] + [SIGNED_URL]
 
     def redact_text(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text without secrets."""
         if self._exact:
             text = self._exact.sub(REDACTED, text)
         for shape in self._patterns:
@@ -47,7 +48,7 @@ class Redactor:
         return text
 
     def redact_value(self, value: object) -> object:
-        """A value that JSON can hold, without secrets: containers are walked, anything unusual becomes its text."""
+        """Return a JSON value without secrets. Containers are walked; an object of another type becomes text."""
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int | float):
@@ -61,7 +62,7 @@ class Redactor:
 
 
 def list_written_forms(secret: str) -> set[str]:
-    """The secret as it is, and as URLs, reprs and JSON write it."""
+    """Return the secret as given, and as written in URLs, reprs and JSON."""
     return {secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1], json.dumps(secret)[1:-1]}
 
 
@@ -71,7 +72,7 @@ def keep_groups(match: re.Match[str]) -> str:
 
 
 def to_text(value: object) -> str:
-    """`str(value)`, also for an object that fails to print itself: a log line must never raise."""
+    """Return `str(value)`, or a placeholder for an object with a failing `__str__`: a log line must never raise."""
     try:
         return str(value)
     except Exception as error:

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.catalogue.checking import check_model
-from bot.catalogue.drafting import DraftingError, comment_item, derive_key, draft_entry, dump, value_item
+from bot.catalogue.drafting import (
+    DraftingError,
+    build_toml_comment,
+    build_toml_value,
+    derive_key,
+    draft_entry,
+    dump_toml,
+)
 from bot.catalogue.loading import PRICE_PLACEHOLDER, CatalogueError, parse_model
 from bot.catalogue.option_mapping import FIELD_NAMES
 from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
@@ -258,9 +265,9 @@ def test_whatever_is_published_the_draft_loads_and_its_inputs_fit(
 
 def written(value: Any, comment: str = "") -> str:
     document = tomlkit.document()
-    document.add(comment_item(comment))
-    document.add("value", value_item(value))
-    return dump(document)
+    document.add(build_toml_comment(comment))
+    document.add("value", build_toml_value(value))
+    return dump_toml(document)
 
 
 @given(st.recursive(VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)))
@@ -279,4 +286,4 @@ def test_no_text_escapes_from_a_remark(text: str) -> None:
 
 def test_null_is_no_value() -> None:
     with pytest.raises(ValueError, match="no null"):
-        value_item(None)
+        build_toml_value(None)
