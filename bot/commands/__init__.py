@@ -1,4 +1,7 @@
-"""The menu, in the order people see it."""
+"""The menu of commands, in the order of the help.
+
+After a change run `python3 run.py generate`: README and the Slack manifest list the menu.
+"""
 
 from bot.commands.audit import Audit
 from bot.commands.caption import CaptionPicture

@@ -1,4 +1,4 @@
-"""/audit: who changed or refused what in this workspace, newest first."""
+"""/audit: lists changes and refusals in a workspace, newest first."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,30 +29,6 @@ KINDS: Mapping[str, str] = {
     "reports": "job.",
     "privacy": "privacy.",
 }
-_LONGEST = 200
-
-
-@command("audit", rank=Rank.MODERATOR, private=True)
-class Audit(Command):
-    """Show who changed what here, and whom something was refused."""
-
-    user: PersonOption | None = option("Of whom? Of everybody if you say nothing.", default=None, max_length=100)
-    kind: str | None = option("Which kind? All of them if you say nothing.", default=None, choices=tuple(KINDS))
-    count: int = option("How many lines?", default=20, minimum=1, maximum=50)
-
-    async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        by = invocation.user
-        actor = (await services.credits.wallets.find_user(by, self.user)).id if self.user else ""
-        kind = KINDS[self.kind] if self.kind else ""
-        rows, names = await services.moderation.admin.read_audit(by, self.count, actor=actor, kind=kind)
-        if not rows:
-            return Reply(text="Nothing of that is on record here.", is_private=True)
-        zone = (await get_settings(services, by)).time_zone
-        told = _RowFormatter(by.platform, names, services.credits.formatter, zone)
-        lines = [f"- {row.at.astimezone(load_time_zone(zone)):%d %b %H:%M} · {told.format_row(row)}" for row in rows]
-        return Reply(text="\n".join(lines), is_private=True)
-
-
 _ACTIONS: Mapping[str, str] = {
     "policy.changed": "changed",
     "user.blocked": "blocked",
@@ -71,11 +47,35 @@ _ACTIONS: Mapping[str, str] = {
     "workspace.left": "was removed from this workspace",
     "refused": "was refused",
 }
+_LINKS: Mapping[str, Callable[[str, str], str]] = {"channels": format_channel, "moderator_roles": format_role}
+_MAX_ROW_LENGTH = 200
+
+
+@command("audit", rank=Rank.MODERATOR, private=True)
+class Audit(Command):
+    """Show who changed what here, and whom something was refused."""
+
+    user: PersonOption | None = option("Of whom? Of everybody if you say nothing.", default=None, max_length=100)
+    kind: str | None = option("Which kind? All of them if you say nothing.", default=None, choices=tuple(KINDS))
+    count: int = option("How many lines?", default=20, minimum=1, maximum=50)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        by = invocation.user
+        actor = (await services.credits.wallets.find_user(by, self.user)).id if self.user else ""
+        kind = KINDS[self.kind] if self.kind else ""
+        rows, names = await services.moderation.admin.read_audit(by, self.count, actor=actor, kind=kind)
+        if not rows:
+            return Reply(text="Nothing of that is on record here.", is_private=True)
+        zone = (await get_settings(services, by)).time_zone
+        formatter = _RowFormatter(by.platform, names, services.credits.formatter, zone)
+        time_zone = load_time_zone(zone)
+        lines = [f"- {row.at.astimezone(time_zone):%d %b %H:%M} · {formatter.format_row(row)}" for row in rows]
+        return Reply(text="\n".join(lines), is_private=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _RowFormatter:
-    """Rows in words. `names` are people's by id; who has none, and each channel and role, is told by a link."""
+    """Formats rows. `names` are people's names by id; links stand for other people, channels and roles."""
 
     platform: str
     names: Mapping[str, str]
@@ -83,51 +83,53 @@ class _RowFormatter:
     zone: str
 
     def format_row(self, row: AuditRow) -> str:
-        """Who did what, in one line."""
-        who = self._person(row.actor.rpartition(":")[2]) if ":" in row.actor else row.actor
-        told = self._changes(row.facts) if {"before", "after"} <= row.facts.keys() else self._plain(row.facts)
-        text = " · ".join(part for part in (who, _ACTIONS.get(row.action, row.action), told) if part)
-        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        """Return a row in one line: the actor, the action, the facts."""
+        actor = self._format_person(row.actor.rpartition(":")[2]) if ":" in row.actor else row.actor
+        is_change = {"before", "after"} <= row.facts.keys()
+        facts = self._format_changes(row.facts) if is_change else self._format_facts(row.facts)
+        text = " · ".join(part for part in (actor, _ACTIONS.get(row.action, row.action), facts) if part)
+        return text if len(text) <= _MAX_ROW_LENGTH else f"{text[: _MAX_ROW_LENGTH - 1]}…"
 
-    def _changes(self, facts: Mapping[str, JSON]) -> str:
-        """A change of settings or limits: "time zone: UTC → Europe/Berlin"."""
+    def _format_changes(self, facts: Mapping[str, JSON]) -> str:
+        """Return a change of settings or limits: "time zone: UTC → Europe/Berlin"."""
         before, after = facts["before"], facts["after"]
         if not isinstance(before, dict) or not isinstance(after, dict):
-            return self._plain(facts)
-        about = self._about(str(facts.get("scope")), str(facts.get("id") or ""))
-        changed = [
-            f"{self._setting(name)}: {self._value(name, before.get(name))} → {self._value(name, new)}"
+            return self._format_facts(facts)
+        target = self._format_target(str(facts.get("scope")), str(facts.get("id") or ""))
+        changes = [
+            f"{self._format_setting(name)}: {self._format_value(name, old)} → {self._format_value(name, new)}"
             for name, new in after.items()
-            if before.get(name) != new
+            if (old := before.get(name)) != new
         ]
-        return " · ".join(part for part in (about, *(changed or ["nothing"])) if part)
+        return " · ".join(part for part in (target, *(changes or ["nothing"])) if part)
 
-    def _plain(self, facts: Mapping[str, JSON]) -> str:
-        told = (
-            f"{_named(name)} {self._value(name, value)}" for name, value in facts.items() if value not in ("", None)
+    def _format_facts(self, facts: Mapping[str, JSON]) -> str:
+        parts = (
+            f"{_format_name(name)} {self._format_value(name, value)}"
+            for name, value in facts.items()
+            if value not in ("", None)
         )
-        return ", ".join(part.lstrip() for part in told)
+        return ", ".join(part.lstrip() for part in parts)
 
-    def _about(self, scope: str, one: str) -> str:
-        """What a change was about, as people call it."""
+    def _format_target(self, scope: str, target_id: str) -> str:
         if scope == "role":
-            return format_role(self.platform, one)
+            return format_role(self.platform, target_id)
         if scope == "channel":
-            return format_channel(self.platform, one)
-        return self._person(one) if scope == "user" else one
+            return format_channel(self.platform, target_id)
+        return self._format_person(target_id) if scope == "user" else target_id
 
-    def _person(self, one: str) -> str:
-        return self.names.get(one) or format_person_link(self.platform, one) or one
+    def _format_person(self, user_id: str) -> str:
+        return self.names.get(user_id) or format_person_link(self.platform, user_id) or user_id
 
-    def _setting(self, key: str) -> str:
-        """A setting by its name, with the channel or the role where each of them is one: "channels #studio"."""
+    def _format_setting(self, key: str) -> str:
+        """Return the name of a setting, with the channel or role if each has a policy: "channels #studio"."""
         name, _, member = key.removeprefix(SETTING_PREFIX).partition(":")
         link = _LINKS.get(name)
         return " ".join(
-            part for part in (_named(name), link(self.platform, member) if link and member else member) if part
+            part for part in (_format_name(name), link(self.platform, member) if link and member else member) if part
         )
 
-    def _value(self, name: str, value: JSON) -> str:
+    def _format_value(self, name: str, value: JSON) -> str:
         if value is None or value == "":
             return "–"
         if isinstance(value, bool):
@@ -136,18 +138,15 @@ class _RowFormatter:
             return f"{self.form.format(value)} credits"
         if isinstance(value, float):
             return f"{value:g}"
-        return ", ".join(map(str, value)) if isinstance(value, list) else self._words(name, str(value))
+        return ", ".join(map(str, value)) if isinstance(value, list) else self._format_text(name, str(value))
 
-    def _words(self, name: str, text: str) -> str:
+    def _format_text(self, name: str, text: str) -> str:
         if name in USER_ID_FACTS:
-            return self._person(text)
+            return self._format_person(text)
         if name == "until":
             return format_end(datetime.fromisoformat(text), self.zone).removeprefix("until ")
         return format_channel(self.platform, text) if name == format_setting_key("moderator_channel") else text
 
 
-_LINKS: Mapping[str, Callable[[str, str], str]] = {"channels": format_channel, "moderator_roles": format_role}
-
-
-def _named(name: str) -> str:
+def _format_name(name: str) -> str:
     return name.removesuffix("micros").replace("_", " ").rstrip()

@@ -1,4 +1,4 @@
-"""/caption: a picture in words, or an answer about it."""
+"""/caption: describes a picture, or answers a question about a picture."""
 
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task

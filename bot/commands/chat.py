@@ -1,4 +1,4 @@
-"""/chat: a question, an answer that grows, and the conversation that follows."""
+"""/chat: asks a language model in the conversation of the channel or thread."""
 
 from bot.conversations.conversations import Question
 from bot.core.errors import BadOption, RequestRefused
@@ -10,7 +10,8 @@ from bot.moderation.settings import WorkspaceSettings
 
 DEFAULT_MAX_TOKENS = 1024
 CONTINUE_PROMPT = "Please continue exactly where you stopped."
-_ON_AN_ANSWER = ("continue", "ask", "regenerate", "retry")
+# Buttons of an answer: the question follows or replaces the answer, wherever the conversation stands by now.
+_ACTIONS_ON_ANSWERS = ("continue", "ask", "regenerate", "retry")
 
 
 @command("chat", task=Task.CHAT)
@@ -29,48 +30,52 @@ class Chat(Command):
     async def answer(self, invocation: Invocation, services: Services) -> None:
         user = invocation.user
         settings = await services.moderation.get_settings(user.platform, user.workspace)
-        model = await self._model(invocation, services, settings)
+        model = await self._choose_model(invocation, services, settings)
         if self.image is not None and "image" not in model.inputs:
             raise BadOption(f"{model.title} cannot see pictures. /caption can.", option="image")
-        asked = await self._build_question(invocation, services, model, settings)
+        question = await self._build_question(invocation, services, model, settings)
+        # Fetch the picture after the checks of the question: a refused chat downloads nothing.
         image = await services.media.load_input(self.image, model.inputs.get("image")) if self.image else None
         options = {
-            "prompt": asked.prompt,
+            "prompt": question.prompt,
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
             "image": image,
         }
-        remembered = {"message": self.message, "model": model.key, "system": self.system, **options}
-        del remembered["prompt"]  # kept once, among the inputs
-        await services.jobs.start(invocation, model, options, stored_options=remembered, question=asked)
+        stored_options = {"message": self.message, "model": model.key, "system": self.system, **options}
+        del stored_options["prompt"]  # a whole conversation, which the job's inputs hold already
+        await services.jobs.start(invocation, model, options, stored_options=stored_options, question=question)
 
-    async def _model(self, invocation: Invocation, services: Services, settings: WorkspaceSettings) -> Model:
-        """The named one, else the one the conversation began with, else the default."""
+    async def _choose_model(self, invocation: Invocation, services: Services, settings: WorkspaceSettings) -> Model:
+        """Return the named model, else the conversation's model, else the default.
+
+        With a picture and no named model, prefer a model with a picture input.
+        """
         current = None if self.model else await services.conversations.get_current(invocation.channel)
-        begun_with = current.model if current and current.model in services.catalogue else ""
-        usual = settings.get_default_model(Task.CHAT)
-        model = services.catalogue.choose(Task.CHAT, self.model or begun_with, preferred_key=usual)
+        current_model = current.model if current and current.model in services.catalogue else ""
+        preferred = settings.get_default_model(Task.CHAT)
+        model = services.catalogue.choose(Task.CHAT, self.model or current_model, preferred_key=preferred)
         if self.image is None or self.model or "image" in model.inputs:
             return model
-        return services.catalogue.choose(
-            Task.CHAT, required_option="image", preferred_key=usual
-        )  # one that sees, where there is one
+        return services.catalogue.choose(Task.CHAT, required_option="image", preferred_key=preferred)
 
     async def _build_question(
         self, invocation: Invocation, services: Services, model: Model, settings: WorkspaceSettings
     ) -> Question:
-        """The question in its conversation: after one answer, in place of one, or at the end."""
+        """Return the question in its place: after an answer, instead of an answer, or at the conversation's end."""
         conversations, user = services.conversations, invocation.user
         job = invocation.parent_job
-        before = await services.jobs.get(job) if invocation.action in _ON_AN_ANSWER else None
-        where = before.conversation if before else ""
-        await _check_may_join(invocation, services, where, settings)
+        parent = await services.jobs.get(job) if invocation.action in _ACTIONS_ON_ANSWERS else None
+        conversation = parent.conversation if parent else ""
+        await _check_may_join(invocation, services, conversation, settings)
         if invocation.action in ("continue", "ask"):
-            words = CONTINUE_PROMPT if invocation.action == "continue" else self.message
-            return await conversations.build_follow_up(where, job, user, words, model, max_tokens=self.max_tokens)
-        system, most = self.system or "", self.max_tokens
+            text = CONTINUE_PROMPT if invocation.action == "continue" else self.message
+            return await conversations.build_follow_up(conversation, job, user, text, model, max_tokens=self.max_tokens)
+        system, max_tokens = self.system or "", self.max_tokens
         if invocation.action in ("regenerate", "retry"):
-            return await conversations.build_regeneration(where, job, model, system=system, max_tokens=most)
+            return await conversations.build_regeneration(
+                conversation, job, model, system=system, max_tokens=max_tokens
+            )
         return await conversations.build_question(
             invocation.channel,
             user,
@@ -78,21 +83,21 @@ class Chat(Command):
             model,
             system=system,
             default_system=settings.build_system_prompt(conversations.system_prompt),
-            max_tokens=most,
+            max_tokens=max_tokens,
             earlier=await services.moderation.remove_refused(user, invocation.earlier_messages),
         )
 
 
-async def _check_may_join(invocation: Invocation, services: Services, where: str, settings: WorkspaceSettings) -> None:
-    """Raises `Refused` for somebody else's conversation, where the workspace leaves it to whoever began it.
-
-    A channel's own talk is nobody's: only threads and answers that are followed up have a beginner.
-    """
-    if where:
-        conversation = await services.conversations.get(where)
+async def _check_may_join(
+    invocation: Invocation, services: Services, conversation_id: str, settings: WorkspaceSettings
+) -> None:
+    """Raise `RequestRefused` for another user's conversation if the workspace's setting `join` is "starter"."""
+    if conversation_id:
+        conversation = await services.conversations.get(conversation_id)
+    elif invocation.channel.thread:
+        conversation = await services.conversations.get_current(invocation.channel)
     else:
-        conversation = (
-            await services.conversations.get_current(invocation.channel) if invocation.channel.thread else None
-        )
+        # The conversation of a whole channel belongs to all members.
+        conversation = None
     if conversation is not None and not may_continue_conversation(conversation, invocation.user, settings.join):
         raise RequestRefused("Only the person who began this conversation goes on with it. Begin your own with /chat.")

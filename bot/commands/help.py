@@ -1,4 +1,4 @@
-"""/help: what can be asked, drawn from the menu."""
+"""/help: lists the commands of the menu, or the options of one command."""
 
 from bot.core.invocations import Invocation
 from bot.core.people import Rank
@@ -23,24 +23,24 @@ class Help(Command):
             topic = " ".join(self.topic.lower().removeprefix("/").split())
             verbs = [declaration for declaration in menu if declaration.name.startswith(f"{topic} ")]
             if verbs and topic not in {declaration.name for declaration in menu}:
-                return Reply(text="\n".join(map(_line, verbs)), is_private=True)
-            text = _one(find_command(services.menu, topic).declaration, invocation.user.platform)
+                return Reply(text="\n".join(map(_format_line, verbs)), is_private=True)
+            text = _format_command(find_command(services.menu, topic).declaration, invocation.user.platform)
             return Reply(text=text, is_private=True)
-        lines = [_line(declaration) for declaration in menu if declaration.rank is Rank.USER]
-        for rank, who in ((Rank.MODERATOR, "Moderators"), (Rank.OWNER, "The owner")):
-            if names := _grouped([declaration for declaration in menu if declaration.rank is rank]):
-                lines += ["", f"{who}: {names}"]
+        lines = [_format_line(declaration) for declaration in menu if declaration.rank is Rank.USER]
+        for rank, title in ((Rank.MODERATOR, "Moderators"), (Rank.OWNER, "The owner")):
+            if names := _format_groups([declaration for declaration in menu if declaration.rank is rank]):
+                lines += ["", f"{title}: {names}"]
         more = "Type `/help imagine` for the options of one command. Words without a command are a chat."
         return Reply(text="\n".join([*lines, "", more]), is_private=True)
 
 
-def _line(declaration: Declaration) -> str:
+def _format_line(declaration: Declaration) -> str:
     only = {Rank.USER: "", Rank.MODERATOR: " *(moderators)*", Rank.OWNER: " *(owner)*"}[declaration.rank]
     return f"- `/{declaration.name}` {declaration.description}{only}"
 
 
-def _grouped(declarations: list[Declaration]) -> str:
-    """Names on one line, the verbs of one group together: "`/words` add, list · `/jobs`"."""
+def _format_groups(declarations: list[Declaration]) -> str:
+    """Return names in one line, the commands of a group together: "`/words` add, list · `/jobs`"."""
     groups: dict[str, list[str]] = {}
     for declaration in declarations:
         first, _, rest = declaration.name.partition(" ")
@@ -48,16 +48,16 @@ def _grouped(declarations: list[Declaration]) -> str:
     return " · ".join(f"`/{first}`{' ' if verbs else ''}{', '.join(verbs)}" for first, verbs in groups.items())
 
 
-def _one(declaration: Declaration, platform: str) -> str:
+def _format_command(declaration: Declaration, platform: str) -> str:
     lines = [f"**/{declaration.name}** {declaration.description}", ""]
     lines += [
-        f"- `{format_option(platform, option.name)}` {option.question}{_details(option)}"
+        f"- `{format_option(platform, option.name)}` {option.question}{_format_details(option)}"
         for option in declaration.options
     ]
     return "\n".join(lines)
 
 
-def _details(option: Option) -> str:
+def _format_details(option: Option) -> str:
     facts = []
     if option.choices:
         facts.append(", ".join(option.choices))

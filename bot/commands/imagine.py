@@ -1,4 +1,4 @@
-"""/imagine: pictures from words."""
+"""/imagine: draws pictures from words."""
 
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task
@@ -36,6 +36,7 @@ class Imagine(Command):
         options = {
             "prompt": self.prompt,
             "aspect": self.aspect,
+            # A model without a count draws a single picture: leave 1 out, and let the model's rules refuse more.
             "count": self.count if self.count > 1 or "count" in model.inputs else None,
             "seed": self.seed,
             "negative": self.negative,

@@ -1,4 +1,4 @@
-"""/jobs: what runs and waits in this workspace, to be looked at and stopped by moderators."""
+"""/jobs, /show and /cancel: list a workspace's open jobs, show a job again, stop a job."""
 
 from bot.core.errors import BadOption, JobNotFound
 from bot.core.invocations import Invocation
@@ -8,8 +8,8 @@ from bot.core.replies import Button, Reply
 from bot.dispatch.button_actions import is_job_visible
 from bot.dispatch.declaration import Command, Services, command, option
 
-MAX_SHOWN = 20
-MAX_BUTTONS = 10
+_MAX_SHOWN = 20
+_MAX_BUTTONS = 10
 
 
 @command("jobs", rank=Rank.MODERATOR, private=True)
@@ -24,19 +24,20 @@ class WorkspaceJobs(Command):
             return await self._cancel(invocation.user, services)
         if self.job is not None:
             raise BadOption(f"/jobs cancel {self.job} stops it.", option="verb")
-        jobs = await services.jobs.list_open_in_workspace(invocation.user, MAX_SHOWN + 1)
+        # A job beyond the shown ones tells whether to add "… and more".
+        jobs = await services.jobs.list_open_in_workspace(invocation.user, _MAX_SHOWN + 1)
         if not jobs:
             return Reply(text="Nothing runs or waits in this workspace.", is_private=True)
-        lines = [_format_line(n, job, services) for n, job in enumerate(jobs[:MAX_SHOWN], 1)]
-        more = ["… and more. These were asked first."] if len(jobs) > MAX_SHOWN else []
-        buttons = [Button("cancel", f"Stop {n}", job.id, n) for n, job in enumerate(jobs[:MAX_BUTTONS], 1)]
+        lines = [_format_open_job(n, job, services) for n, job in enumerate(jobs[:_MAX_SHOWN], 1)]
+        more = ["… and more. These were asked first."] if len(jobs) > _MAX_SHOWN else []
+        buttons = [Button("cancel", f"Stop {n}", job.id, n) for n, job in enumerate(jobs[:_MAX_BUTTONS], 1)]
         return Reply(text="\n".join([*lines, *more]), buttons=tuple(buttons), is_private=True)
 
     async def _cancel(self, by: User, services: Services) -> Reply:
         if not self.job:
             raise BadOption("job is missing: Which one is to be cancelled? /jobs lists them.", option="job")
         job = await services.jobs.get(self.job)
-        # A job of another workspace is not told apart from none.
+        # The same error for another workspace's job: an id must not reveal whether the job exists.
         if job is None or (job.user.platform, job.user.workspace) != (by.platform, by.workspace):
             raise JobNotFound(f"There is no job called “{self.job}” in this workspace. /jobs lists them.")
         if not await services.jobs.cancel(job, by):
@@ -44,7 +45,7 @@ class WorkspaceJobs(Command):
         return Reply(text=f"Stopping /{job.command} `{job.id}` of {job.user.name}.", is_private=True)
 
 
-def _format_line(n: int, job: Job, services: Services) -> str:
+def _format_open_job(n: int, job: Job, services: Services) -> str:
     text = job.request_text
     words = "a private ask" if job.is_private else f"“{text[:60]}{'…' if len(text) > 60 else ''}”"
     minutes, seconds = divmod(max(int((services.jobs.now() - job.created_at).total_seconds()), 0), 60)
@@ -55,10 +56,8 @@ def _format_line(n: int, job: Job, services: Services) -> str:
     return f"{n}. {job.user.name}: /{job.command} {words} · {title} · {state}, {span} · {price} · `{job.id}`"
 
 
-# MERGED /show: any job again, with living buttons.
-
 _STATES = {JobState.DELIVERED: "done", JobState.UNDELIVERABLE: "done, but could not be shown"}
-"""What people would not call by the name it has here."""
+"""States with another name in replies."""
 
 
 @command("show", private=True)
@@ -91,9 +90,6 @@ def _shorten_request(job: Job) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-# MERGED /cancel: stop what is running.
-
-
 @command("cancel", private=True)
 class Cancel(Command):
     """Stop your latest job, or the one you name."""
@@ -101,19 +97,19 @@ class Cancel(Command):
     job: str | None = option("Which job? Your latest if you say nothing.", default=None)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        job = await self._wanted(invocation.user, services)
+        job = await self._find_job(invocation.user, services)
         if job is None or not await services.jobs.cancel(job, invocation.user):
             raise JobNotFound("That is over already: there is nothing left to stop.")
         return Reply(text=f"Stopping /{job.command} `{job.id}`.", is_private=True)
 
-    async def _wanted(self, user: User, services: Services) -> Job | None:
+    async def _find_job(self, user: User, services: Services) -> Job | None:
         if not self.job:
-            running = await services.jobs.list_open(user)
-            if not running:
+            jobs = await services.jobs.list_open(user)
+            if not jobs:
                 raise JobNotFound("Nothing of yours is running.")
-            return running[0]
+            return jobs[0]
         job = await services.jobs.get(self.job)
-        # Somebody else's job is not told apart from none. Moderators stop it by its own button.
+        # The same error for another user's job: moderators have /jobs cancel.
         if job is None or (job.user.platform, job.user.workspace, job.user.id) != (
             user.platform,
             user.workspace,

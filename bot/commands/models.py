@@ -1,4 +1,4 @@
-"""/models: what can draw, upscale, caption and chat, and what it costs."""
+"""/models: lists the models of each task with their prices."""
 
 from bot.core.invocations import Invocation
 from bot.core.models import Model, PriceUnit, Task
@@ -17,20 +17,20 @@ class Models(Command):
         tasks = [Task(self.task)] if self.task else list(Task)
         user, catalogue = invocation.user, services.catalogue
         settings = await services.moderation.get_settings(user.platform, user.workspace)
-        usual = {task: settings.get_default_model(task) for task in tasks}
+        preferred = {task: settings.get_default_model(task) for task in tasks}
         defaults = {
-            task: catalogue.choose(task, preferred_key=usual[task]).key
+            task: catalogue.choose(task, preferred_key=preferred[task]).key
             for task in tasks
             if catalogue.list_for_task(task)
         }
         sections = [
-            _section(task, catalogue.list_for_task(task), services.credits.formatter, defaults.get(task))
+            _format_section(task, catalogue.list_for_task(task), services.credits.formatter, defaults.get(task))
             for task in tasks
         ]
         return Reply(text="\n\n".join(sections), is_private=True)
 
 
-def _section(task: Task, models: list[Model], form: CreditFormatter, default: str | None) -> str:
+def _format_section(task: Task, models: list[Model], form: CreditFormatter, default: str | None) -> str:
     lines = [
         f"- `{model.key}` {model.title}: {model.description} {format_price(model, form)}"
         f"{' (default)' if model.key == default else ''}"
@@ -40,16 +40,17 @@ def _section(task: Task, models: list[Model], form: CreditFormatter, default: st
 
 
 def format_price(model: Model, form: CreditFormatter) -> str:
-    """A model's price in credits, in the unit it is billed by."""
+    """Return a model's price in credits per billed unit."""
     price = model.price
     if price.unit is PriceUnit.IMAGE:
         return f"{form.format(price.micros_per_image)} credits a picture"
     if price.unit is PriceUnit.SECOND:
-        told = estimate_cost(model, {})
-        return f"about {form.format(told.expected_micros)} credits a run, at most {form.format(told.max_micros)}"
+        estimate = estimate_cost(model, {})
+        expected, most = form.format(estimate.expected_micros), form.format(estimate.max_micros)
+        return f"about {expected} credits a run, at most {most}"
     if price.unit is PriceUnit.TOKEN:
-        words_in, words_out = price.micros_per_million_tokens_in, price.micros_per_million_tokens_out
+        micros_in, micros_out = price.micros_per_million_tokens_in, price.micros_per_million_tokens_out
         return (
-            f"{form.format(words_in // 1000)} credits per 1,000 tokens read, {form.format(words_out // 1000)} written"
+            f"{form.format(micros_in // 1000)} credits per 1,000 tokens read, {form.format(micros_out // 1000)} written"
         )
     return "free"

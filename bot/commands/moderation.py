@@ -1,4 +1,4 @@
-"""/block: somebody may ask nothing here, until when a moderator says."""
+"""/block and /unblock: a moderator refuses a user's requests in the workspace, and allows requests again."""
 
 from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import Invocation
@@ -21,35 +21,34 @@ class Block(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by = invocation.user
-        whom = await _find_user(by, self.user, services)
-        if whom.id == by.id:
+        user = await _find_user(by, self.user, services)
+        if user.id == by.id:
             raise BadOption("You cannot block yourself.", option="user")
         zone = (await get_settings(services, by)).time_zone
         until = parse_end(self.until, services.jobs.now(), zone)
-        latest = await services.jobs.list_recent(whom, 1)
+        # A platform marks an administrator only in requests of that administrator: look at the latest job.
+        latest = await services.jobs.list_recent(user, 1)
         if latest and latest[0].user.is_administrator:
-            raise RequestRefused(f"{whom.name} administers this workspace: no block holds against them.")
-        await services.moderation.admin.block(by, whom, until, self.reason)
-        stopped = await self._stop(by, whom, services) if self.stop else 0
-        also = f" Stopped: {stopped} of theirs." if stopped else ""
+            raise RequestRefused(f"{user.name} administers this workspace: no block holds against them.")
+        await services.moderation.admin.block(by, user, until, self.reason)
+        # Cancel after the block: between the two statements the user could start another job.
+        count = await self._cancel_jobs(by, user, services) if self.stop else 0
+        also = f" Stopped: {count} of theirs." if count else ""
         because = f" They read: “{self.reason}”." if self.reason else ""
-        return Reply(text=f"{whom.name} is blocked {format_end(until, zone)}.{because}{also}", is_private=True)
+        return Reply(text=f"{user.name} is blocked {format_end(until, zone)}.{because}{also}", is_private=True)
 
-    async def _stop(self, by: User, whom: User, services: Services) -> int:
-        return sum([await services.jobs.cancel(job, by) for job in await services.jobs.list_open(whom)])
+    async def _cancel_jobs(self, by: User, user: User, services: Services) -> int:
+        return sum([await services.jobs.cancel(job, by) for job in await services.jobs.list_open(user)])
 
 
 async def _find_user(by: User, name: str, services: Services) -> User:
-    """Somebody of this workspace; also somebody who was never here, where the platform gives ids."""
+    """Return a user of this workspace; on a platform with ids also a user without any request so far."""
     try:
         return await services.credits.wallets.find_user(by, name)
     except BadOption:
         if not is_platform_id(by.platform, name):
             raise
     return User(by.platform, by.workspace, name, format_person_link(by.platform, name))
-
-
-# MERGED /unblock: somebody may ask again.
 
 
 @command("unblock", rank=Rank.MODERATOR, private=True)
@@ -59,7 +58,7 @@ class Unblock(Command):
     user: PersonOption = option("Whom? A name or an id.", max_length=100)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        whom = await services.credits.wallets.find_user(invocation.user, self.user)
-        if not await services.moderation.admin.unblock(invocation.user, whom):
-            raise BadOption(f"{whom.name} is not blocked here.", option="user")
-        return Reply(text=f"{whom.name} may ask again.", is_private=True)
+        user = await services.credits.wallets.find_user(invocation.user, self.user)
+        if not await services.moderation.admin.unblock(invocation.user, user):
+            raise BadOption(f"{user.name} is not blocked here.", option="user")
+        return Reply(text=f"{user.name} may ask again.", is_private=True)

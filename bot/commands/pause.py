@@ -1,4 +1,4 @@
-"""/pause: no new job of a model, of a platform, or of any kind starts; running ones go on."""
+"""/pause and /resume: stop and allow new jobs of a model, of a platform, or of the whole bot. Running jobs go on."""
 
 from collections.abc import Sequence
 
@@ -25,15 +25,15 @@ class Pause(Command):
     reason: str = option("Why? People read it.", default="", max_length=200)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        what = _parse_target(self.what, services)
-        await services.moderation.admin.pause(invocation.user, what, self.reason)
-        named = what.rpartition(":")[2]
-        text = f"Nothing new of `{named}` starts until `/resume {named}`. What runs goes on."
+        target = _parse_target(self.what, services)
+        await services.moderation.admin.pause(invocation.user, target, self.reason)
+        name = target.rpartition(":")[2]
+        text = f"Nothing new of `{name}` starts until `/resume {name}`. What runs goes on."
         return Reply(text=text, is_private=True)
 
 
 def _parse_target(name: str, services: Services) -> str:
-    """As pauses are kept: `all`, `platform:web`, `model:sdxl`. Raises `UnknownName` with the nearest."""
+    """Return the stored form: `all`, `platform:web`, `model:sdxl`. Raise `UnknownName` with the nearest name."""
     wanted = name.strip().lower()
     if wanted == "all":
         return "all"
@@ -45,9 +45,6 @@ def _parse_target(name: str, services: Services) -> str:
     raise UnknownName("model or platform", name, known, advice="/models lists the models.")
 
 
-# MERGED /resume: what was paused starts again.
-
-
 @command("resume", rank=Rank.OWNER, private=True)
 class Resume(Command):
     """Start again what was paused, or list it."""
@@ -55,14 +52,14 @@ class Resume(Command):
     what: str = option("What? A list of what is paused if you say nothing.", default="", max_length=100)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        desk = services.moderation.admin
-        pauses = {what.rpartition(":")[2]: (what, reason) for what, reason in (await desk.list_pauses()).items()}
+        admin = services.moderation.admin
+        pauses = {target.rpartition(":")[2]: (target, reason) for target, reason in (await admin.list_pauses()).items()}
         if not self.what:
             return Reply(text=_format_pauses({name: reason for name, (_, reason) in pauses.items()}), is_private=True)
-        paused = pauses.get(self.what.strip().lower())
-        if paused is None:
+        pause = pauses.get(self.what.strip().lower())
+        if pause is None:
             raise BadOption(f"“{self.what}” is not paused. /resume alone lists what is.", option="what")
-        await desk.pause(invocation.user, paused[0], None)
+        await admin.pause(invocation.user, pause[0], None)
         return Reply(text=f"`{self.what}` starts again.", is_private=True)
 
 

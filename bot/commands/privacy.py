@@ -1,4 +1,4 @@
-"""/privacy and its verbs: a person's own data, as a file or gone."""
+"""/privacy: exports or deletes the data of the user."""
 
 from bot.core.errors import ConfirmationRequired
 from bot.core.invocations import Invocation
@@ -6,8 +6,6 @@ from bot.core.platform_syntax import get_platform_syntax
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, Services, command
 from bot.jobs.deletion import person_from_user
-
-# MERGED /privacy export: everything that is kept about whoever asks, as a file.
 
 
 @command("privacy export", private=True, works_anywhere=True)
@@ -19,8 +17,6 @@ class PrivacyExport(Command):
         text = "Here is everything I keep about you. `/privacy delete` deletes it."
         return Reply(text=text, files=(file,), is_private=True)
 
-
-# MERGED /privacy delete: everything that is kept about whoever asks, gone.
 
 _QUESTION = """\
 This deletes what you asked, the answers and pictures you got, your conversations and your name, {where}. \
@@ -40,5 +36,6 @@ class PrivacyDelete(Command):
             raise ConfirmationRequired(_QUESTION.format(where=where), button_label="Delete everything")
         if await services.jobs.personal_data.delete(person_from_user(user), user):
             return Reply(text="It is gone. Amounts stay in the books, without words.", is_private=True)
+        # The deletion goes on in the background, after a restart too: a reply cannot wait for the cancelled runs.
         text = "I am deleting it: what was running is stopped first, and there is much of it. It goes on without you."
         return Reply(text=text, is_private=True)

@@ -1,4 +1,4 @@
-"""/settings and its verbs: what a workspace decides for itself."""
+"""/settings: shows, changes and resets the settings of a workspace."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,10 @@ from bot.dispatch.workspace_settings import (
 )
 from bot.moderation.settings import format_setting_key
 
-# MERGED /settings show: what this workspace decided for itself.
+_MAX_CONFIRM_CREDITS = 1_000_000
+
+# Settings with a policy for each channel, role or task.
+_SETTINGS_WITH_MEMBERS = frozenset({"channels", "moderator_roles", "default_models"})
 
 
 @command("settings show", rank=Rank.MODERATOR, private=True)
@@ -36,10 +39,7 @@ class SettingsShow(Command):
         return Reply(text="\n".join(["This workspace's settings:", *lines]), is_private=True)
 
 
-# MERGED /settings model: which model answers where nobody names one.
-
-
-def _any_model(services: Services, typed: str) -> Sequence[Choice]:
+def _suggest_models(services: Services, typed: str) -> Sequence[Choice]:
     wanted = typed.strip().lower()
     models = [m for m in services.catalogue.list_all() if wanted in m.key or wanted in m.title.lower()]
     return [Choice(f"{model.title} · /{model.task}", model.key) for model in models][:MAX_CHOICES]
@@ -50,16 +50,15 @@ class SettingsModel(Command):
     """Choose the model that answers where nobody names one."""
 
     task: str = option("For which task?", choices=tuple(Task))
-    model: str = option("Which model? The first in /models if you say nothing.", default="", autocomplete=_any_model)
+    model: str = option(
+        "Which model? The first in /models if you say nothing.", default="", autocomplete=_suggest_models
+    )
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         key = services.catalogue.choose(Task(self.task), self.model).key if self.model else None
         return await change_and_reply(
             services, invocation.user, {format_setting_key("default_models", self.task): key}, "default_models"
         )
-
-
-# MERGED /settings channel: where the bot may be used.
 
 
 @command("settings channel", rank=Rank.MODERATOR, private=True)
@@ -76,9 +75,6 @@ class SettingsChannel(Command):
         )
 
 
-# MERGED /settings moderators: whose members may do what moderators do.
-
-
 @command("settings moderators", rank=Rank.MODERATOR, private=True)
 class SettingsModerators(Command):
     """Make a role's members moderators. This workspace's administrators always are."""
@@ -88,16 +84,13 @@ class SettingsModerators(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by = invocation.user
-        before = await get_settings(services, by)
+        settings = await get_settings(services, by)
         return await change_and_reply(
             services,
             by,
-            validate_moderator_role(invocation, before, self.role, moderates=self.moderates),
+            validate_moderator_role(invocation, settings, self.role, moderates=self.moderates),
             "moderator_roles",
         )
-
-
-# MERGED /settings notices: where moderators read reports and warnings.
 
 
 @command("settings notices", rank=Rank.MODERATOR, private=True)
@@ -113,9 +106,6 @@ class SettingsNotices(Command):
         )
 
 
-# MERGED /settings prompt: what chat models are told before each conversation.
-
-
 @command("settings prompt", rank=Rank.MODERATOR, private=True)
 class SettingsPrompt(Command):
     """Say how chat models behave here. New conversations begin with it."""
@@ -125,9 +115,6 @@ class SettingsPrompt(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by = invocation.user
         return await change_and_reply(services, by, {format_setting_key("system_prompt"): self.prompt}, "system_prompt")
-
-
-# MERGED /settings chat: language, who may go on with a conversation, and mentions.
 
 
 @command("settings chat", rank=Rank.MODERATOR, private=True)
@@ -147,9 +134,6 @@ class SettingsChat(Command):
         return await change_and_reply(services, invocation.user, values, "language", "join", "mention")
 
 
-# MERGED /settings pictures: models for adults, flagged pictures, and asking for the very same again.
-
-
 @command("settings pictures", rank=Rank.MODERATOR, private=True)
 class SettingsPictures(Command):
     """Set what happens with models for adults, flagged pictures and repeated asks."""
@@ -166,11 +150,6 @@ class SettingsPictures(Command):
         return await change_and_reply(services, invocation.user, values, *given)
 
 
-# MERGED /settings general: time zone, how long things are kept, and above which price a button asks first.
-
-MAX_CONFIRM_CREDITS = 1_000_000
-
-
 @command("settings general", rank=Rank.MODERATOR, private=True)
 class SettingsGeneral(Command):
     """Set the time zone, how long things are kept, and above which price a button asks first."""
@@ -183,15 +162,15 @@ class SettingsGeneral(Command):
         "Above how many credits does a button ask first? 0 never asks.",
         default=None,
         minimum=0,
-        maximum=MAX_CONFIRM_CREDITS,
+        maximum=_MAX_CONFIRM_CREDITS,
     )
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         values: dict[str, JSON] = validate_time_zone(self.time_zone) if self.time_zone else {}
         if self.keep_days is not None:
-            most = services.moderation.days_kept
-            if self.keep_days > most:
-                raise BadOption(f"keep_days may be {most} at most: I keep nothing longer.", option="keep_days")
+            max_days = services.moderation.days_kept
+            if self.keep_days > max_days:
+                raise BadOption(f"keep_days may be {max_days} at most: I keep nothing longer.", option="keep_days")
             values[format_setting_key("retention_days")] = self.keep_days
         if self.confirm_above is not None:
             values[format_setting_key("confirm_above_credits")] = self.confirm_above
@@ -202,9 +181,6 @@ class SettingsGeneral(Command):
         )
 
 
-# MERGED /settings reset: one setting as it was at first.
-
-
 @command("settings reset", rank=Rank.MODERATOR, private=True)
 class SettingsReset(Command):
     """Set one setting back to its default."""
@@ -213,15 +189,13 @@ class SettingsReset(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by, name = invocation.user, self.setting
-        before = await get_settings(services, by)
-        value = getattr(before, name)
-        members = [format_setting_key(name, member) for member in value] if name in _OF_MEMBERS else []
+        # The policies of members stand beside the setting's own.
+        value = getattr(await get_settings(services, by), name)
+        members = [format_setting_key(name, member) for member in value] if name in _SETTINGS_WITH_MEMBERS else []
+        # Moderators by role would lock themselves out.
         is_only_by_role = invocation.rank is Rank.MODERATOR and not by.is_administrator
         if name == "moderator_roles" and is_only_by_role:
             raise RequestRefused(
                 "A role is what makes you a moderator: an administrator of this workspace can reset that."
             )
         return await change_and_reply(services, by, dict.fromkeys([format_setting_key(name), *members]), name)
-
-
-_OF_MEMBERS = frozenset({"channels", "moderator_roles", "default_models"})

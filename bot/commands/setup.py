@@ -1,4 +1,4 @@
-"""/setup: the owner lets a workspace use the bot, and is walked through what comes next."""
+"""/setup: lets a workspace use the bot, and lists the next steps of the set-up."""
 
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
@@ -42,16 +42,19 @@ class Setup(Command):
         budget = services.credits.formatter.to_micros(self.budget or 0)
         if self.budget and not budget:
             raise BadOption("budget is less than anything can cost.", option="budget")
-        values = await self._settings(invocation, services)
+        # Check all options first: an error must not leave half a set-up.
+        values = await self._collect_settings(invocation, services)
         if not await moderation.is_workspace_allowed(by):
             await moderation.admin.allow_workspace(by)
         await change_settings(services, by, values)
         if self.budget is not None:
-            await services.credits.change(_about(by), {WORKSPACE_MONTH: budget}, by)
+            await services.credits.change(
+                PolicyTarget(by.platform, by.workspace, "workspace"), {WORKSPACE_MONTH: budget}, by
+            )
         return Reply(text=await _format_steps(by, services), is_private=True)
 
-    async def _settings(self, invocation: Invocation, services: Services) -> dict[str, JSON]:
-        """What was said of settings, checked before anything is written."""
+    async def _collect_settings(self, invocation: Invocation, services: Services) -> dict[str, JSON]:
+        """Return the policies to write. Raise `BadOption` or `RequestRefused` as the validators do."""
         by = invocation.user
         values: dict[str, JSON] = {}
         if self.moderators:
@@ -66,33 +69,29 @@ class Setup(Command):
 
 
 async def _format_steps(by: User, services: Services) -> str:
-    """What is set, step by step, and how to set the rest."""
+    """Return the list of steps with the present settings, and the command for each missing setting."""
     settings = await get_settings(services, by)
-    standing = await services.credits.get_workspace_budget_status(by.platform, by.workspace)
+    status = await services.credits.get_workspace_budget_status(by.platform, by.workspace)
     form = services.credits.formatter
 
-    def typed(name: str, value: str) -> str:
+    def format_command(name: str, value: str) -> str:
         return f"`/setup {format_option(by.platform, name, value)}`"
 
-    if standing.limit_micros is None:
-        budget = f"none of its own, so it shares the whole bot's. {typed('budget', '5000')} gives it one"
+    if status.limit_micros is None:
+        budget = f"none of its own, so it shares the whole bot's. {format_command('budget', '5000')} gives it one"
     else:
-        budget = f"{form.format(standing.limit_micros)} credits a month, {form.format(standing.spent_micros)} spent"
+        budget = f"{form.format(status.limit_micros)} credits a month, {form.format(status.spent_micros)} spent"
 
-    def line(name: str, how: str) -> str:
-        words = format_settings(settings, by, services, only=frozenset({name}))[0][2:].replace(" *(default)*", "")
-        return f"{words}." if getattr(settings, name) else f"{words}. {how}"
+    def format_step(name: str, advice: str) -> str:
+        text = format_settings(settings, by, services, only=frozenset({name}))[0][2:].replace(" *(default)*", "")
+        return f"{text}." if getattr(settings, name) else f"{text}. {advice}"
 
     steps = [
-        f"**This workspace may use me.** {typed('allowed', 'no')} takes that back.",
+        f"**This workspace may use me.** {format_command('allowed', 'no')} takes that back.",
         f"**Budget**: {budget}.",
-        line("moderator_roles", f"{typed('moderators', 'ROLE')} adds a role."),
-        line("moderator_channel", f"{typed('notices', 'CHANNEL')} names one."),
-        line("channels", f"{typed('channel', 'CHANNEL')} keeps me to some."),
+        format_step("moderator_roles", f"{format_command('moderators', 'ROLE')} adds a role."),
+        format_step("moderator_channel", f"{format_command('notices', 'CHANNEL')} names one."),
+        format_step("channels", f"{format_command('channel', 'CHANNEL')} keeps me to some."),
         "Try `/imagine a lighthouse at dusk`. `/settings show` has the rest, `/quota show` who may spend what.",
     ]
     return "\n".join(f"{n}. {step}" for n, step in enumerate(steps, 1))
-
-
-def _about(by: User) -> PolicyTarget:
-    return PolicyTarget(by.platform, by.workspace, "workspace")

@@ -1,4 +1,4 @@
-"""/upscale: a picture made larger."""
+"""/upscale: enlarges a picture."""
 
 from bot.core.backend import InputFile
 from bot.core.invocations import Attachment, Invocation, Link

@@ -1,4 +1,4 @@
-"""/usage: what is left, when it refills, and what it went on."""
+"""/usage: shows the remaining credits, the time of the next refill, and the spending of the month."""
 
 from bot.core.invocations import Invocation
 from bot.core.replies import Reply
@@ -33,27 +33,29 @@ def _format_statement(statement: Statement, form: CreditFormatter, *, with_month
     if statement.extra_available_micros:
         lines.append(f"**{form.format(statement.extra_available_micros)}** extra credits, which do not expire.")
     lines += [format_budget(budget, form, zone) for budget in statement.budgets]
-    lines += _pace(statement)
+    lines += _format_pace(statement)
     if with_month:
-        lines += ["", *_month(statement, form, zone)]
+        lines += ["", *_format_month(statement, form, zone)]
     return "\n".join(lines)
 
 
-def _pace(statement: Statement) -> list[str]:
+def _format_pace(statement: Statement) -> list[str]:
     limits = statement.limits
-    paces = []
+    limits_text = []
     if limits.jobs_at_once is not None:
-        paces.append(f"{limits.jobs_at_once} at once")
+        limits_text.append(f"{limits.jobs_at_once} at once")
     if limits.jobs_per_minute is not None:
-        paces.append(f"{limits.jobs_per_minute} a minute")
-    return [f"You may run {' and '.join(paces)}."] if paces else []
+        limits_text.append(f"{limits.jobs_per_minute} a minute")
+    return [f"You may run {' and '.join(limits_text)}."] if limits_text else []
 
 
-def _month(statement: Statement, form: CreditFormatter, zone: str) -> list[str]:
+def _format_month(statement: Statement, form: CreditFormatter, zone: str) -> list[str]:
     if not statement.usage_by_model:
         return ["Nothing spent this month."]
-    ends = format_date(statement.month_refills_at, zone)
-    lines = [f"Spent this month: **{form.format(statement.spent_this_month_micros)}** credits. The next begins {ends}."]
+    refill = format_date(statement.month_refills_at, zone)
+    lines = [
+        f"Spent this month: **{form.format(statement.spent_this_month_micros)}** credits. The next begins {refill}."
+    ]
     for model, jobs, micros in statement.usage_by_model:
         lines.append(f"- {model}: {jobs} {'time' if jobs == 1 else 'times'}, {form.format(micros)} credits")
     return lines

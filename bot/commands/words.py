@@ -1,4 +1,4 @@
-"""/words and its verbs: what may not be asked for here."""
+"""/words: adds, removes, lists and tries the words that a workspace refuses."""
 
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
@@ -6,7 +6,7 @@ from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, Services, command, option
 
-# MERGED /words add: a word that nobody may ask for here.
+_MAX_SHOWN = 200
 
 
 @command("words add", rank=Rank.MODERATOR, private=True)
@@ -19,9 +19,6 @@ class WordsAdd(Command):
         if await services.moderation.admin.add_word(invocation.user, self.word):
             return Reply(text=f"Asks with “{self.word}” in them are refused from now on.", is_private=True)
         return Reply(text=f"“{self.word}” is refused already.", is_private=True)
-
-
-# MERGED /words remove: a word that may be asked for again.
 
 
 @command("words remove", rank=Rank.MODERATOR, private=True)
@@ -38,11 +35,6 @@ class WordsRemove(Command):
         return Reply(text=f"“{self.word}” may be asked for again.", is_private=True)
 
 
-# MERGED /words list: what may not be asked for here.
-
-MAX_SHOWN = 200
-
-
 @command("words list", rank=Rank.MODERATOR, private=True)
 class WordsList(Command):
     """List the words that are refused here."""
@@ -51,12 +43,9 @@ class WordsList(Command):
         words = await services.moderation.admin.list_words(invocation.user)
         if not words:
             return Reply(text="No word is refused here. `/words add` adds one.", is_private=True)
-        more = f" … and {len(words) - MAX_SHOWN} more" if len(words) > MAX_SHOWN else ""
-        shown = ", ".join(f"`{word}`" for word in words[:MAX_SHOWN])
+        more = f" … and {len(words) - _MAX_SHOWN} more" if len(words) > _MAX_SHOWN else ""
+        shown = ", ".join(f"`{word}`" for word in words[:_MAX_SHOWN])
         return Reply(text=f"Refused here: {shown}{more}", is_private=True)
-
-
-# MERGED /words test: whether a text would be refused, and for which word.
 
 
 @command("words test", rank=Rank.MODERATOR, private=True)
@@ -67,5 +56,5 @@ class WordsTest(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         word = await services.moderation.find_refused_word(invocation.user, self.text)
-        told = f"Refused, for “{word}”." if word is not None else "Let through: no refused word is in it."
-        return Reply(text=told, is_private=True)
+        text = f"Refused, for “{word}”." if word is not None else "Let through: no refused word is in it."
+        return Reply(text=text, is_private=True)

@@ -1,1 +1,1 @@
-"""An invocation comes in, the right command answers."""
+"""Find, check and run the command of an invocation or a button press."""

@@ -1,6 +1,6 @@
-"""Buttons: what each action does to the job it stands on. A button is data; this is its meaning.
+"""Actions of buttons: each turns the press and the button's job into a new invocation or a reply.
 
-Most actions are a new call of a command, made from the job: so ranks, prices and limits hold for them as for any call.
+Most actions build an invocation from the job, so the dispatcher checks ranks, prices and limits as for a typed command.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,12 +19,12 @@ from bot.dispatch.parsing import find_command
 from bot.dispatch.roles import Authorizer
 
 VARY_STRENGTH = 0.6
-"""How far a variation may go from its picture."""
+"""The `strength` of a variation: 0 repeats the picture, 1 ignores the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class ButtonPress:
-    """One press of a button: who, where, what it says, and the platform's own id of the press."""
+    """One press of a button. `n` is the number of the picture, from 1, or 0; `request_key` is unique to the press."""
 
     user: User
     channel: Channel
@@ -33,55 +33,62 @@ class ButtonPress:
     n: int
     request_key: str
     message_id: str
-    """The message the button stands on."""
+    """The id of the message with the button."""
     answering: MessageRef | None = None
-    """A message that waits for what comes of it, as `Invocation.answering`."""
+    """The message to edit into the reply, as `Invocation.placeholder`."""
     is_private: bool = False
-    """Whether what comes of it is for the presser alone."""
+    """Whether the reply is for the presser alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ButtonActions:
-    """Reads presses: into a new invocation to be answered, or into a reply to be shown at once."""
+    """Resolves presses and submitted forms into invocations or replies."""
 
     services: Services
     authorizer: Authorizer
     notices: Notices
 
     async def resolve(self, press: ButtonPress) -> Invocation | Reply | None:
-        """Raises `NoSuchJob` or `NotAllowed` in words that say why the button does nothing."""
+        """Return an invocation to run, a reply to show, or None if nothing is left to show.
+
+        Raise `JobNotFound` or `NotAllowed` with the reason if the button does nothing.
+        """
         job = await self._get_job(press)
-        meaning = _ACTIONS.get(press.action)
-        if meaning is None:
+        action = _ACTIONS.get(press.action)
+        if action is None:
             raise JobNotFound("That button belongs to an older version of the bot. Please ask again.")
-        return await meaning(self, press, job)
+        return await action(self, press, job)
 
     async def open_form(self, press: ButtonPress) -> FormDraft:
-        """The form that a button opens, with one read. Raises as `read` does."""
+        """Return the form of a button. Raise as `resolve` does."""
+        # One read of the database: Discord takes a form only within three seconds of the press.
         job = await self._get_job(press)
         form = _FORMS.get(press.action)
         if form is None:
             raise JobNotFound("That button belongs to an older version of the bot. Please ask again.")
         declaration = find_command(self.services.menu, form.command or job.command).declaration
-        known = _drop_files(job.options) if press.action == "edit" else {}
-        return FormDraft(declaration, known, form.title, form.option_names)
+        values = _drop_files(job.options) if press.action == "edit" else {}
+        return FormDraft(declaration, values, form.title, form.option_names)
 
     async def invocation_from_form(
         self, press: ButtonPress, options: Mapping[str, OptionValue], attachments: Mapping[str, Attachment]
     ) -> Invocation:
-        """The call that a filled-in form makes: what was asked before, with what the person changed laid over it."""
+        """Return the invocation of a submitted form: the options of the job with the person's changes.
+
+        Raise `BadOption` for an unknown form, and as `resolve` does.
+        """
         job = await self._get_job(press)
         if press.action == "edit":
             kept = {name: value for name, value in job.options.items() if name not in options or _is_file(value)}
-            call = await self._build_invocation(press, job, job.command, {**kept, **_drop_empty(options)})
+            invocation = await self._build_invocation(press, job, job.command, {**kept, **_drop_empty(options)})
         elif press.action == "remix":
-            call = await self._with_picture(press, job, "imagine", _drop_empty(options))
+            invocation = await self._with_picture(press, job, "imagine", _drop_empty(options))
         elif press.action == "ask":
-            call = await self._build_invocation(press, job, Task.CHAT, _drop_empty(options))
+            invocation = await self._build_invocation(press, job, Task.CHAT, _drop_empty(options))
         else:
             raise BadOption("That form belongs to an older version of the bot. Please ask again.")
-        # Each sending of a form has its own id; two different edits of one picture are two asks.
-        return replace(call, press_key="", attachments={**call.attachments, **attachments})
+        # The request key of a submission is unique; with a press key too, a second edit of a picture would be dropped.
+        return replace(invocation, press_key="", attachments={**invocation.attachments, **attachments})
 
     async def _get_job(self, press: ButtonPress) -> Job:
         job = await self.services.jobs.get(press.job_id)
@@ -90,54 +97,52 @@ class ButtonActions:
         return job
 
     async def cancel(self, press: ButtonPress, job: Job) -> Reply | None:
-        """Stop a running job: for the asker, who began the conversation, and moderators."""
-        if not await self._began_conversation(press.user, job):
-            await self._require_asker(press, job, "stop")
+        """Stop a running job, for the job's user, the conversation's starter, and moderators."""
+        if not await self._is_starter(press.user, job):
+            await self._check_may_change(press, job, "stop")
         if not await self.services.jobs.cancel(job, press.user):
             raise JobNotFound("That is over already: there is nothing left to stop.")
         return None
 
     async def delete(self, press: ButtonPress, job: Job) -> Reply | None:
-        """Take the result away for everyone, and stop it where it runs: for the asker and moderators."""
-        await self._require_asker(press, job, "delete")
-        where = press.channel
-        pressed = MessageRef(where.platform, where.workspace, where.id, where.thread, press.message_id)
-        await self.services.jobs.delete(job, press.user, pressed)
+        """Delete the result and stop a running job, for the job's user and moderators."""
+        await self._check_may_change(press, job, "delete")
+        channel = press.channel
+        message = MessageRef(channel.platform, channel.workspace, channel.id, channel.thread, press.message_id)
+        await self.services.jobs.delete(job, press.user, message)
         return None
 
     async def show(self, press: ButtonPress, job: Job) -> Reply:
-        """The job as it is now, for the presser alone."""
+        """Return the job's present message, for the presser alone."""
         return replace(await self.services.jobs.render(job), is_private=True)
 
     async def report(self, press: ButtonPress, job: Job) -> Reply:
-        """Tell the moderators, who can take it down from where they are told."""
+        """Notify the moderators, with buttons for showing and for deleting the result."""
         thanks = Reply(text="Thank you. The moderators have been told.", is_private=True)
         if not await self.services.moderation.record_report(press.user, job.id):
             return thanks
-        told = f"{press.user.name} reported what /{job.command} made for {job.user.name}: “{job.request_text[:300]}”"
+        text = f"{press.user.name} reported what /{job.command} made for {job.user.name}: “{job.request_text[:300]}”"
         buttons = (Button("show", "Show", job.id), Button("delete", "Take down", job.id))
-        where = (job.channel.platform, job.channel.workspace)
-        if await self.notices.notify_moderators(*where, Reply(text=told, buttons=buttons)):
+        channel = job.channel
+        if await self.notices.notify_moderators(channel.platform, channel.workspace, Reply(text=text, buttons=buttons)):
             return thanks
         return Reply(text="It is noted, but I could reach no moderator. Please tell one yourself.", is_private=True)
 
-    async def _began_conversation(self, user: User, job: Job) -> bool:
+    async def _is_starter(self, user: User, job: Job) -> bool:
         if not job.conversation:
             return False
         conversation = await self.services.conversations.get(job.conversation)
         return conversation is not None and conversation.starter == f"{user.platform}:{user.id}"
 
-    async def _require_asker(self, press: ButtonPress, job: Job, verb: str) -> None:
+    async def _check_may_change(self, press: ButtonPress, job: Job, verb: str) -> None:
         is_asker = (job.user.platform, job.user.id) == (press.user.platform, press.user.id)
         if not is_asker and not await self._outranks(press.user, job):
             raise NotAllowed(f"Only the person who asked, or a moderator, can {verb} this.")
 
     async def _may_moderate(self, press: ButtonPress, job: Job) -> bool:
-        """Moderators end, look at and remove what others cannot see: in their own workspace, and owners anywhere.
-
-        What was asked in private they may end and remove, but not read.
-        """
+        """Return whether the presser, as a moderator of the job's workspace or an owner, may press this button."""
         if press.action == "show" and job.is_private:
+            # Moderators may stop and delete a private job without reading the request.
             return await self.authorizer.get_rank(press.user) is Rank.OWNER
         return press.action in ("cancel", "delete", "show") and await self._outranks(press.user, job)
 
@@ -146,17 +151,17 @@ class ButtonActions:
         return await self.authorizer.get_rank(user) >= (Rank.MODERATOR if is_here else Rank.OWNER)
 
     async def repeat(self, press: ButtonPress, job: Job) -> Invocation:
-        """The same once more, with another seed."""
+        """Run the same request with another seed."""
         return await self._build_invocation(
             press, job, job.command, {k: v for k, v in job.options.items() if k != "seed"}
         )
 
     async def retry(self, press: ButtonPress, job: Job) -> Invocation:
-        """The very same once more."""
+        """Run the identical request again."""
         return await self._build_invocation(press, job, job.command, job.options)
 
     async def vary(self, press: ButtonPress, job: Job) -> Invocation:
-        """One picture as the start of others, on the same model if it takes a picture."""
+        """Draw from a picture, on the same model if possible."""
         model = self.services.catalogue.choose_for_variation(job.model)
         if model is None:
             raise JobNotFound("No model that starts from a picture is on offer any more.")
@@ -164,15 +169,15 @@ class ButtonActions:
         return await self._with_picture(press, job, "imagine", options)
 
     async def upscale(self, press: ButtonPress, job: Job) -> Invocation:
-        """One picture, twice as large each way."""
+        """Double the width and the height of a picture."""
         return await self._with_picture(press, job, "upscale", {"scale": 2})
 
     async def caption(self, press: ButtonPress, job: Job) -> Invocation:
-        """One picture in words."""
+        """Describe a picture."""
         return await self._with_picture(press, job, "caption", {})
 
     async def continue_chat(self, press: ButtonPress, job: Job) -> Invocation:
-        """A chat answer made again (a sibling), or continued where it stopped."""
+        """Write a chat answer anew, or continue an incomplete answer."""
         return await self._build_invocation(press, job, Task.CHAT, job.options)
 
     async def _build_invocation(
@@ -214,12 +219,11 @@ class ButtonActions:
 
 
 def _drop_files(options: Mapping[str, object]) -> dict[str, OptionValue]:
-    """Options that are no files."""
     return {name: value for name, value in options.items() if isinstance(value, (str, int, float, bool))}
 
 
 def _drop_empty(options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-    """What was filled in; an emptied field takes its option back."""
+    """Return the filled fields: an emptied field sets the option back to the default."""
     return {name: value for name, value in options.items() if value != ""}
 
 
@@ -228,7 +232,7 @@ def _is_file(value: object) -> bool:
 
 
 def is_job_visible(job: Job, user: User, channel: Channel) -> bool:
-    """A job is seen by its asker, and in the channel it was asked in unless it is private."""
+    """Return whether a user sees a job: the job's user does everywhere, other people in the channel of a public job."""
     if (job.user.platform, job.user.workspace) != (user.platform, user.workspace):
         return False
     return job.user.id == user.id or (not job.is_private and job.channel.id == channel.id)
@@ -252,7 +256,7 @@ _ACTIONS: Mapping[str, ButtonAction] = {
 
 @dataclass(frozen=True, slots=True)
 class _ButtonForm:
-    """What a button asks before it does anything. An empty command is the job's own."""
+    """The form of a button. An empty `command` stands for the command of the job."""
 
     title: str
     command: str = ""
@@ -267,10 +271,10 @@ _FORMS: Mapping[str, _ButtonForm] = {
 
 
 def get_form_option_names(action: str) -> tuple[str, ...]:
-    """The options that a form of this name is about, most important first; empty for all of its command."""
+    """Return the options in the form of an action, most important first; empty for all options of the command."""
     form = _FORMS.get(action)
     return form.option_names if form else ()
 
 
 FORM_ACTIONS = frozenset(_FORMS)
-"""Buttons that open a form: `Dispatcher.draft` gives it, `Dispatcher.submit` takes it."""
+"""Actions whose button opens a form: see `Dispatcher.open_form` and `Dispatcher.submit_form`."""

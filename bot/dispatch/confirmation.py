@@ -1,11 +1,11 @@
-"""Asking before something that costs much or cannot be undone: a question with two buttons, answered once.
+"""Confirmation of an expensive or irreversible command: a question with two buttons, answered once.
 
-A command asks by raising `NeedsConsent` before it does anything; nothing is held meanwhile. The whole call waits in a
-`pending` row, with the files it took kept, and is made again when its own person presses Go ahead. A command that
-cannot be undone reads `Invocation.is_confirmed`:
+A command raises `ConfirmationRequired` before any effect; no credits are held meanwhile. The invocation waits in a row
+of the table `pending`, with the files in the media store, and runs again when the same user presses Go ahead. An
+irreversible command reads `Invocation.is_confirmed`:
 
     if not invocation.is_confirmed:
-        raise NeedsConsent("This forgets everything you asked. Are you sure?", go="Delete it all")
+        raise ConfirmationRequired("This deletes all your requests. Are you sure?", button_label="Delete everything")
 """
 
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ from bot.core.replies import Button, MessageRef, Reply
 from bot.media.media import Media
 from bot.storage.database import Database
 
+# Rows of the table hold this word: another word would orphan the open questions at an update.
 PENDING_KIND = "consent"
 CONFIRMATION_TIMEOUT = timedelta(hours=1)
 CONFIRM, DECLINE = "confirm", "decline"
@@ -33,41 +34,43 @@ _OVER = "That question was answered already, or is more than an hour old. Please
 
 @dataclass(frozen=True, slots=True)
 class Confirmations:
-    """Asks, and takes answers. Every answer is taken by one statement: of two presses at once, one goes ahead."""
+    """Stores questions and takes answers."""
 
     database: Database
     clock: Clock
     media: Media
 
     async def ask(self, invocation: Invocation, confirmation: ConfirmationRequired) -> Reply:
-        """Keep the call, and put its question."""
+        """Store the invocation and return the question with both buttons."""
         now = self.clock.now()
         user, channel = invocation.user, invocation.channel
-        where = (user.platform, user.workspace, channel.id, user.id)
         facts = _store_invocation(invocation, confirmation)
-        pending = PendingAction(new_id(), PENDING_KIND, *where, facts, now, now + CONFIRMATION_TIMEOUT)
+        key = (user.platform, user.workspace, channel.id, user.id)
+        pending = PendingAction(new_id(), PENDING_KIND, *key, facts, now, now + CONFIRMATION_TIMEOUT)
         async with self.database.write() as tx:
             await tx.pending.put(pending)
         buttons = (Button(CONFIRM, confirmation.button_label, pending.id), Button(DECLINE, "No", pending.id))
         return Reply(text=str(confirmation), buttons=buttons, is_private=True)
 
     async def take(self, pending_id: str, user: User, answering: MessageRef | None = None) -> tuple[str, Invocation]:
-        """The question and the call that waited for its answer, once; `answering` waits for what comes of it now.
+        """Return the question and its invocation, and delete the row.
 
-        Raises `NoSuchJob` or `NotAllowed`.
+        `answering` becomes the invocation's placeholder. Raise `NotAllowed` for another user, and
+        `JobNotFound` for an answered or expired question.
         """
         async with self.database.write() as tx:
-            who = (user.platform, user.workspace, user.id)
-            taken = await tx.pending.take(pending_id, PENDING_KIND, *who, self.clock.now())
-            left = None if taken else await tx.pending.get(pending_id)
-        if taken is None:
-            if left is not None and left.kind == PENDING_KIND and left.user != user.id:
+            key = (user.platform, user.workspace, user.id)
+            # One statement reads and deletes: of two presses at once, the first gets the invocation.
+            pending = await tx.pending.take(pending_id, PENDING_KIND, *key, self.clock.now())
+            other = None if pending else await tx.pending.get(pending_id)
+        if pending is None:
+            if other is not None and other.kind == PENDING_KIND and other.user != user.id:
                 raise NotAllowed("Only the person who was asked can answer this.")
             raise JobNotFound(_OVER)
-        return str(taken.facts["question"]), self._restore_invocation(taken.facts, user, answering)
+        return str(pending.facts["question"]), self._restore_invocation(pending.facts, user, answering)
 
     def _restore_invocation(self, facts: Mapping[str, Any], user: User, answering: MessageRef | None) -> Invocation:
-        """The call as it was made, by the person as they are now."""
+        # The presser's roles of now count: a role may have been lost since the question.
         channel = Channel(**facts["channel"])
         if answering is not None and facts.get("begins_thread"):
             channel = replace(channel, thread=answering.id)
@@ -78,19 +81,19 @@ class Confirmations:
             request_key="",
             placeholder=answering,
             options=facts["options"],
-            attachments={name: self._kept(str(file["sha256"])) for name, file in facts["files"].items()},
+            attachments={name: self._load_attachment(str(file["sha256"])) for name, file in facts["files"].items()},
             press_key=facts["press_key"],
             parent_job=facts["parent_job"],
             action=facts["action"],
             is_private=facts["is_private"],
             earlier_messages=tuple(
-                EarlierMessage(**said | {"role": TurnRole(said["role"])}) for said in facts["earlier"]
+                EarlierMessage(**message | {"role": TurnRole(message["role"])}) for message in facts["earlier"]
             ),
             confirmed_micros=facts["micros"],
             is_confirmed=True,
         )
 
-    def _kept(self, sha256: str) -> Attachment:
+    def _load_attachment(self, sha256: str) -> Attachment:
         attachment = self.media.load_attachment(sha256)
         if attachment is None:
             raise JobNotFound("The picture you gave is not kept any more. Please ask again.")
@@ -98,11 +101,14 @@ class Confirmations:
 
 
 def _store_invocation(invocation: Invocation, confirmation: ConfirmationRequired) -> dict[str, JSON]:
-    """All of a call but who makes it, and but `answering`: its token is a secret, and the press brings another."""
+    """Return the JSON of an invocation without the user and the placeholder.
+
+    A placeholder on Discord holds a secret token, and the press brings another placeholder.
+    """
     channel = invocation.channel
     earlier: list[JSON] = [
-        {"role": said.role.value, "user": said.user, "text": said.text, "message_id": said.message_id}
-        for said in invocation.earlier_messages
+        {"role": message.role.value, "user": message.user, "text": message.text, "message_id": message.message_id}
+        for message in invocation.earlier_messages
     ]
     return {
         "question": str(confirmation),
@@ -116,13 +122,13 @@ def _store_invocation(invocation: Invocation, confirmation: ConfirmationRequired
             "is_age_restricted": channel.is_age_restricted,
             "is_reply_chain": channel.is_reply_chain,
         },
-        # A conversation that was to go on in a thread on its first answer goes on below the one it gets now.
+        # A new chat opens a thread at its first reply; now the reply to the press is the first.
         "begins_thread": (
             invocation.placeholder is not None
             and channel.thread == invocation.placeholder.id
             and not channel.is_reply_chain
         ),
-        # A file that was taken stands in place of the link it came from.
+        # A fetched file replaces its link: the price is for these bytes, and a link may serve other bytes later.
         "options": {name: value for name, value in invocation.options.items() if name not in confirmation.files},
         "files": {name: {"sha256": sha256} for name, sha256 in confirmation.files.items()},
         "press_key": invocation.press_key,

@@ -1,4 +1,4 @@
-"""One command, one declaration: a typed form from which every platform draws its own.
+"""The typed form of a command, the source of each platform's form.
 
     @command("imagine", task=Task.IMAGINE)
     class Imagine(Command):
@@ -6,7 +6,7 @@
 
         prompt: str = option("What should the picture show?", max_length=1500)
 
-The docstring is the description, the fields are the options, `answer` is what happens.
+The docstring is the description, the fields are the options, `answer` runs the command.
 """
 
 import dataclasses
@@ -41,24 +41,19 @@ from bot.media.media import Media
 from bot.moderation.moderation import Moderation
 
 REQUIRED: Any = dataclasses.MISSING
-"""The default of an option that must be given."""
+"""The default of a required option."""
 
 OptionValue = str | int | float | bool
 """A value of an option as a platform delivers it, before `forms.fill_form` checks it."""
 
-
+# The id of a person, of a role or user group, or of a channel; on a platform without ids the name.
 PersonOption = NewType("PersonOption", str)
-"""Who: the platform's id of a person, or their name where it knows no ids."""
-
 RoleOption = NewType("RoleOption", str)
-"""Which role or user group: the platform's id of it, or its name."""
-
 ChannelOption = NewType("ChannelOption", str)
-"""Which channel: the platform's id of it, or its name."""
 
 
 class OptionKind(StrEnum):
-    """What a person fills in; forms choose their field by it."""
+    """The kind of an option's value; a platform's form has a field for each."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -68,150 +63,6 @@ class OptionKind(StrEnum):
     PERSON = "person"
     ROLE = "role"
     CHANNEL = "place"
-
-
-MAX_CHOICES = 25
-"""Suggestions for one option; Discord takes no more (docs.discord.com, application command option choices)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One suggestion: what a person reads, and the value it stands for."""
-
-    label: str
-    value: str
-
-
-Autocomplete = Callable[["Services", str], Sequence[Choice]]
-"""Suggestions for what was typed so far, best first, at most 25; from memory only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One field of a command's form, as declared."""
-
-    name: str
-    kind: OptionKind
-    question: str
-    is_required: bool
-    default: Any = None
-    minimum: float | None = None
-    maximum: float | None = None
-    max_length: int | None = None
-    choices: tuple[str, ...] = ()
-    autocomplete: Autocomplete | None = None
-    words: bool = False
-    """Takes all the words typed after the command that belong to no option; without one they fill options in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """What a command says of itself."""
-
-    name: str
-    description: str
-    options: tuple[Option, ...]
-    task: Task | None
-    rank: Rank
-    is_private: bool
-    contexts: Mapping[str, str]
-    """Kinds of message it can be started on, and what it is called there, e.g. `{"picture": "Upscale"}`."""
-    works_anywhere: bool = False
-    """Whether it can be asked in a workspace that is not allowed yet."""
-
-    @property
-    def name_parts(self) -> tuple[str, ...]:
-        """`quota grant` is a command of its own, and platforms that know groups show it as one of `quota`."""
-        return tuple(self.name.split(" "))
-
-    def option(self, name: str) -> Option | None:
-        return next((option for option in self.options if option.name == name), None)
-
-    @property
-    def words_option(self) -> Option | None:
-        """The option that takes the free words, if any."""
-        return next((option for option in self.options if option.words), None)
-
-    @property
-    def file_option(self) -> Option | None:
-        """The option that takes a picture, if any."""
-        return next((option for option in self.options if option.kind is OptionKind.FILE), None)
-
-
-def option(
-    question: str,
-    *,
-    default: Any = REQUIRED,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    max_length: int | None = None,
-    choices: Sequence[str] = (),
-    autocomplete: Autocomplete | None = None,
-    words: bool = False,
-) -> Any:
-    """Declare one option of a command: its question, its bounds, and what it is when nobody says."""
-    limits = {"minimum": minimum, "maximum": maximum, "max_length": max_length}
-    metadata = {"question": question, "choices": tuple(choices), "autocomplete": autocomplete, "words": words, **limits}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(option,))
-class Command:
-    """A typed form with an answer. Subclasses become frozen dataclasses."""
-
-    declaration: ClassVar[Declaration]
-
-    def __init_subclass__(cls) -> None:
-        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
-
-    async def answer(self, invocation: Invocation, services: "Services") -> Reply | None:
-        """Do it. A reply is shown at once; None when a job was started, whose own message follows."""
-        raise NotImplementedError
-
-
-C = TypeVar("C", bound=Command)
-
-
-def command(
-    name: str,
-    *,
-    task: Task | None = None,
-    rank: Rank = Rank.USER,
-    private: bool = False,
-    contexts: Mapping[str, str] | None = None,
-    works_anywhere: bool = False,
-) -> Callable[[type[C]], type[C]]:
-    """Declare a command under the name that people type, of one to three words."""
-
-    def declare(form: type[C]) -> type[C]:
-        form.declaration = Declaration(
-            name=name,
-            description=(inspect.getdoc(form) or "").splitlines()[0],
-            options=_options_of(form),
-            task=task,
-            rank=rank,
-            is_private=private,
-            contexts=contexts or {},
-            works_anywhere=works_anywhere,
-        )
-        return form
-
-    return declare
-
-
-def _options_of(form: type[Command]) -> tuple[Option, ...]:
-    hints = get_type_hints(form)
-    fields = [field for field in dataclasses.fields(form) if "question" in field.metadata]  # type: ignore[arg-type]  # made one above
-    return tuple(
-        Option(
-            name=field.name,
-            kind=_kind_of(hints[field.name]),
-            is_required=field.default is REQUIRED,
-            default=None if field.default is REQUIRED else field.default,
-            **field.metadata,
-        )
-        for field in fields
-    )
 
 
 _KINDS: dict[Any, OptionKind] = {
@@ -227,18 +78,113 @@ _KINDS: dict[Any, OptionKind] = {
 }
 
 
-def _kind_of(hint: Any) -> OptionKind:
-    if get_origin(hint) in (Union, types.UnionType):
-        hint = next(part for part in get_args(hint) if part is not type(None))
-    return _KINDS[hint]
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A suggestion for an option: the label for people, and the value."""
+
+    label: str
+    value: str
 
 
-# MERGED The services that a command may use.
+# Discord shows at most 25 choices (docs.discord.com, interactions/application-commands).
+MAX_CHOICES = 25
+
+Autocomplete = Callable[["Services", str], Sequence[Choice]]
+"""Return suggestions for the typed beginning, best first, at most `MAX_CHOICES`.
+
+Suggestions come from memory: Discord drops a reply after three seconds.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A field of a command's form."""
+
+    name: str
+    kind: OptionKind
+    question: str
+    is_required: bool
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    max_length: int | None = None
+    choices: tuple[str, ...] = ()
+    autocomplete: Autocomplete | None = None
+    words: bool = False
+    """Whether the option takes all typed words outside other options.
+
+    In a command without such an option, free words fill the options in order.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A command's name, description, options and rights, as the platforms and the help show them."""
+
+    name: str
+    description: str
+    options: tuple[Option, ...]
+    task: Task | None
+    rank: Rank
+    is_private: bool
+    contexts: Mapping[str, str]
+    """Kinds of message with the command in their menu, and the label there, e.g. `{"picture": "Upscale"}`."""
+    works_anywhere: bool = False
+    """Whether the command also works in a workspace without permission."""
+
+    @property
+    def name_parts(self) -> tuple[str, ...]:
+        """The words of the name. Discord shows `quota grant` as a subcommand of `quota`."""
+        return tuple(self.name.split(" "))
+
+    def option(self, name: str) -> Option | None:
+        return next((option for option in self.options if option.name == name), None)
+
+    @property
+    def words_option(self) -> Option | None:
+        """The option for free words, if any."""
+        return next((option for option in self.options if option.words), None)
+
+    @property
+    def file_option(self) -> Option | None:
+        """The first option for a file, if any."""
+        return next((option for option in self.options if option.kind is OptionKind.FILE), None)
+
+
+def option(
+    question: str,
+    *,
+    default: Any = REQUIRED,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    max_length: int | None = None,
+    choices: Sequence[str] = (),
+    autocomplete: Autocomplete | None = None,
+    words: bool = False,
+) -> Any:
+    """Declare an option of a command: the question, the bounds, and the default."""
+    limits = {"minimum": minimum, "maximum": maximum, "max_length": max_length}
+    metadata = {"question": question, "choices": tuple(choices), "autocomplete": autocomplete, "words": words, **limits}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(option,))
+class Command:
+    """A typed form with an answer. Each subclass becomes a frozen dataclass."""
+
+    declaration: ClassVar[Declaration]
+
+    def __init_subclass__(cls) -> None:
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
+    async def answer(self, invocation: Invocation, services: "Services") -> Reply | None:
+        """Run the command. Return a reply to show at once, or None after starting a job."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Handed to every command's `answer`."""
+    """The trunk's services, a parameter of each command's `answer`."""
 
     jobs: Jobs
     conversations: Conversations
@@ -250,19 +196,67 @@ class Services:
     menu: Sequence[type[Command]]
 
 
-# MERGED Suggestions while somebody types; from memory only, since a platform waits for them.
+C = TypeVar("C", bound=Command)
+
+
+def command(
+    name: str,
+    *,
+    task: Task | None = None,
+    rank: Rank = Rank.USER,
+    private: bool = False,
+    contexts: Mapping[str, str] | None = None,
+    works_anywhere: bool = False,
+) -> Callable[[type[C]], type[C]]:
+    """Declare a command under a name of at most three words."""
+
+    def declare(form: type[C]) -> type[C]:
+        form.declaration = Declaration(
+            name=name,
+            description=(inspect.getdoc(form) or "").splitlines()[0],
+            options=_list_options(form),
+            task=task,
+            rank=rank,
+            is_private=private,
+            contexts=contexts or {},
+            works_anywhere=works_anywhere,
+        )
+        return form
+
+    return declare
+
+
+def _list_options(form: type[Command]) -> tuple[Option, ...]:
+    hints = get_type_hints(form)
+    fields = [field for field in dataclasses.fields(form) if "question" in field.metadata]  # type: ignore[arg-type]  # made a dataclass by __init_subclass__
+    return tuple(
+        Option(
+            name=field.name,
+            kind=_find_kind(hints[field.name]),
+            is_required=field.default is REQUIRED,
+            default=None if field.default is REQUIRED else field.default,
+            **field.metadata,
+        )
+        for field in fields
+    )
+
+
+def _find_kind(hint: Any) -> OptionKind:
+    """Return the kind for a field's type; of a union such as `Attachment | Link | None` the first member decides."""
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(part for part in get_args(hint) if part is not type(None))
+    return _KINDS[hint]
 
 
 def models_for(task: Task) -> Autocomplete:
-    """The models of a task with their prices: those that begin with what was typed first, then those that hold it."""
+    """Return suggestions of a task's models with their prices: models with the typed beginning come first."""
 
     def suggest(services: Services, typed: str) -> Sequence[Choice]:
         wanted = typed.strip().lower()
         models = [m for m in services.catalogue.list_for_task(task) if wanted in m.key or wanted in m.title.lower()]
         models.sort(key=lambda model: not model.key.startswith(wanted))
         form = services.credits.formatter
-        return [Choice(f"{m.title} · {form.format_estimate(estimate_cost(m, {}))}", m.key) for m in models][
-            :MAX_CHOICES
-        ]
+        choices = [Choice(f"{m.title} · {form.format_estimate(estimate_cost(m, {}))}", m.key) for m in models]
+        return choices[:MAX_CHOICES]
 
     return suggest

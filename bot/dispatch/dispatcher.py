@@ -1,4 +1,4 @@
-"""Every invocation and every press comes in here; ranks and policies are checked here and nowhere else."""
+"""The entry for invocations, button presses and forms of all platforms; ranks and policies are checked only here."""
 
 import logging
 from collections.abc import Awaitable, Mapping
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """Finds the command, checks who asks, fills in the form, lets it answer, and turns errors into sentences."""
+    """Finds the command, checks the user's rank, fills the form, runs the command, and words errors as replies."""
 
     services: Services
     authorizer: Authorizer
@@ -33,15 +33,15 @@ class Dispatcher:
     confirmations: Confirmations
 
     async def handle(self, invocation: Invocation) -> Reply | None:
-        """Answer one call. A reply is to be shown now; None means that a job was started and shows itself."""
+        """Run an invocation. Return a reply to show now, or None after the start of a job."""
         return await self._with_error_replies(self._answer(invocation), invocation.user, f"/{invocation.command}")
 
     async def handle_press(self, press: ButtonPress) -> Reply | None:
-        """Answer one press of a button, as `handle` does for a call."""
+        """Run a button press, as `handle` runs an invocation."""
         return await self._with_error_replies(self._handle_press(press), press.user, f"button {press.action}")
 
     async def open_form(self, press: ButtonPress) -> FormDraft | Reply:
-        """The form that a button of `presses.FORM_ACTIONS` opens, or why it opens none."""
+        """Return the form of a button in `button_actions.FORM_ACTIONS`, or a reply with the reason for a refusal."""
         return await self._with_error_replies(self._open_form(press), press.user, f"button {press.action}")
 
     async def submit_form(
@@ -50,7 +50,7 @@ class Dispatcher:
         options: Mapping[str, OptionValue],
         attachments: Mapping[str, Attachment] | None = None,
     ) -> Reply | None:
-        """Answer a form that a button opened, filled in; `press` is as it was, with the request key of the sending."""
+        """Run a submitted form. `press` is the press of its button, with the request key of the submission."""
         work = self._submit_form(press, options, attachments or {})
         return await self._with_error_replies(work, press.user, f"form {press.action}")
 
@@ -60,15 +60,14 @@ class Dispatcher:
         if not declaration.works_anywhere:
             await self.services.moderation.admit(invocation.user)
         rank = await self.authorizer.require(invocation.user, declaration.rank, f"/{declaration.name}")
-        await self.services.jobs.record_user(
-            invocation.user
-        )  # whoever asked anything can be named, here and in the audit
+        # Recorded after the checks and before the command: moderators and the audit name people by these rows.
+        await self.services.jobs.record_user(invocation.user)
         await self.services.moderation.record_users(invocation.mentioned_users)
         invocation = replace(invocation, rank=rank)
         try:
             return await fill_form(form, invocation).answer(invocation, self.services)
-        except ConfirmationRequired as asked:
-            return await self.confirmations.ask(invocation, asked)
+        except ConfirmationRequired as confirmation_required:
+            return await self.confirmations.ask(invocation, confirmation_required)
 
     async def _handle_press(self, press: ButtonPress) -> Reply | None:
         if press.action in confirmation.CONFIRMATION_ACTIONS:
@@ -78,19 +77,19 @@ class Dispatcher:
         return await self._answer(invocation) if isinstance(invocation, Invocation) else invocation
 
     async def _answer_confirmation(self, press: ButtonPress) -> Reply | None:
-        """A question that was put is answered: with what was asked for, or with nothing."""
-        question, call = await self.confirmations.take(press.job_id, press.user, press.answering)
+        question, invocation = await self.confirmations.take(press.job_id, press.user, press.answering)
         await self._close_question(press, question)
         if press.action == confirmation.DECLINE:
             return Reply(text="All right: nothing was done, and nothing was charged.", is_private=True)
-        is_private = call.is_private or press.is_private
-        return await self._answer(replace(call, request_key=press.request_key, is_private=is_private))
+        is_private = invocation.is_private or press.is_private
+        # Through all checks again: rank, balance or settings may have changed since the question.
+        return await self._answer(replace(invocation, request_key=press.request_key, is_private=is_private))
 
     async def _close_question(self, press: ButtonPress, question: str) -> None:
-        """Take the buttons off, unless the platform turns the question itself into what comes of it."""
-        where = press.channel
+        """Remove the question's buttons, unless the platform edits the question itself into the result."""
+        channel = press.channel
         if press.message_id and (press.answering is None or press.answering.id != press.message_id):
-            ref = MessageRef(where.platform, where.workspace, where.id, where.thread, press.message_id)
+            ref = MessageRef(channel.platform, channel.workspace, channel.id, channel.thread, press.message_id)
             await self.notices.replace_message(ref, Reply(text=question, is_private=True))
 
     async def _open_form(self, press: ButtonPress) -> FormDraft:
@@ -107,30 +106,29 @@ class Dispatcher:
     def _actions(self) -> ButtonActions:
         return ButtonActions(self.services, self.authorizer, self.notices)
 
-    async def _with_error_replies(self, work: Awaitable[T], user: User, what: str) -> T | Reply:
-        facts = {"what": what, "platform": user.platform, "workspace": user.workspace, "user": user.id}
+    async def _with_error_replies(self, work: Awaitable[T], user: User, action: str) -> T | Reply:
+        facts = {"what": action, "platform": user.platform, "workspace": user.workspace, "user": user.id}
         try:
             return await work
         except UserError as error:
             log.info("dispatch.refused", extra={**facts, "error": type(error).__name__})
             if isinstance(error, NotAllowed):
-                # A payload may name any action: traces are of commands, and of buttons as such.
-                traced = what if what.startswith("/") else what.partition(" ")[0]
-                await self.services.moderation.record_refusal(user, traced)
+                # A forged payload may name any action: record "button" alone, to keep the audit short.
+                recorded = action if action.startswith("/") else action.partition(" ")[0]
+                await self.services.moderation.record_refusal(user, recorded)
             return format_error(error)
         except Exception as error:
-            fault = error if isinstance(error, InternalError) else None
-            reference = fault.reference if fault else new_reference()
+            reference = error.reference if isinstance(error, InternalError) else new_reference()
             log.exception("dispatch.failed", extra={**facts, "reference": reference})
             return format_apology(reference)
 
 
 def format_error(error: EaselError) -> Reply:
-    """What a person reads when they can act on it."""
+    """Return the reply to an error of the user."""
     return Reply(text=str(error), tone=Tone.ERROR, is_private=True)
 
 
 def format_apology(reference: str) -> Reply:
-    """What a person reads when we must act on it."""
+    """Return the reply to an internal error, with the reference for the owner's search in the log."""
     text = f"Something broke on our side. Nothing was charged. Tell the owner this reference: {reference}"
     return Reply(text=text, tone=Tone.ERROR, is_private=True)

@@ -1,4 +1,4 @@
-"""Forms that a button opens: a command filled in as far as its job tells, for a person to change and send."""
+"""Fill the typed form of a command from an invocation's options, each value checked against the declaration."""
 
 import re
 from collections.abc import Mapping
@@ -12,45 +12,45 @@ from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, O
 
 @dataclass(frozen=True, slots=True)
 class FormDraft:
-    """What to show. `values` hold what is known of the options; files are known by the job and are not among them."""
+    """The form of a button. `values` are the job's options without files: the job keeps the files."""
 
     declaration: Declaration
     values: Mapping[str, OptionValue]
     title: str
-    """A few words for the form's head, e.g. "Edit prompt"."""
+    """The heading, a few words such as "Edit prompt"."""
     option_names: tuple[str, ...] = ()
-    """The options worth asking for, most important first; all of them when empty."""
+    """The options in the form, most important first; empty for all options."""
 
-
-# MERGED An invocation's options into the command's typed form, each checked against its declaration.
 
 _WHOLE = re.compile(r"[+-]?\d{1,30}")
+# No model takes a larger integer.
 _LARGEST = 2**63 - 1
-_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")  # as the bot itself writes them
-# How Discord and Slack write a person, a role and a channel inside text.
+# "1,000" is a thousand, as the bot's own replies write numbers; "7,5" is seven and a half.
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
+# Mentions of a person, a role and a channel inside text, on Discord and in Slack.
 _MENTION = re.compile(r"<(?:@[!&]?|#|!subteam\^)([A-Za-z0-9]+)(?:\|[^>]*)?>")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
 
 def fill_form(form: type[Command], invocation: Invocation) -> Command:
-    """The filled-in form; raises `BadOption` with one sentence that names the option and its bounds."""
-    values = {option.name: _read(option, invocation) for option in form.declaration.options}
+    """Return the filled form. Raise `BadOption` with a sentence about the option and its bounds."""
+    values = {option.name: _read_option(option, invocation) for option in form.declaration.options}
     return form(**values)
 
 
-def _read(option: Option, invocation: Invocation) -> Any:
+def _read_option(option: Option, invocation: Invocation) -> Any:
     if option.kind is OptionKind.FILE:
-        return _file(option, invocation)
+        return _read_file(option, invocation)
     raw = invocation.options.get(option.name)
     if raw is None or (isinstance(raw, str) and not raw.strip()):
-        return _missing(option, invocation.options)
-    value = _READERS[option.kind](option, raw)
+        return _get_default(option, invocation.options)
+    value = _PARSERS[option.kind](option, raw)
     _check_bounds(option, value)
-    return _chosen(option, value) if option.choices else value
+    return _match_choice(option, value) if option.choices else value
 
 
-def _missing(option: Option, options: Mapping[str, Any]) -> Any:
+def _get_default(option: Option, options: Mapping[str, Any]) -> Any:
     if not option.is_required:
         return option.default
     if option.name in options:
@@ -58,7 +58,7 @@ def _missing(option: Option, options: Mapping[str, Any]) -> Any:
     raise BadOption(f"{option.name} is missing: {option.question}", option=option.name)
 
 
-def _file(option: Option, invocation: Invocation) -> Any:
+def _read_file(option: Option, invocation: Invocation) -> Any:
     if (attachment := invocation.attachments.get(option.name)) is not None:
         return attachment
     address = str(invocation.options.get(option.name) or "").strip().removeprefix("<").removesuffix(">")
@@ -71,7 +71,7 @@ def _file(option: Option, invocation: Invocation) -> Any:
     return None
 
 
-def _text(option: Option, raw: Any) -> str:
+def _parse_text(option: Option, raw: Any) -> str:
     text = str(raw).strip()
     if option.max_length is not None and len(text) > option.max_length:
         over = len(text) - option.max_length
@@ -81,10 +81,10 @@ def _text(option: Option, raw: Any) -> str:
     return text
 
 
-def _integer(option: Option, raw: Any) -> int:
+def _parse_integer(option: Option, raw: Any) -> int:
     if isinstance(raw, str) and _WHOLE.fullmatch(raw.strip()):
-        whole = int(raw.strip())  # exactly: a seed has more digits than a float keeps
-    elif (number := _number(option, raw)).is_integer():
+        whole = int(raw.strip())  # without a float in between, which rounds seeds above 2**53
+    elif (number := _parse_number(option, raw)).is_integer():
         whole = int(number)
     else:
         raise BadOption(f"{option.name} must be a whole number, not {raw}.", option=option.name)
@@ -93,7 +93,7 @@ def _integer(option: Option, raw: Any) -> int:
     return whole
 
 
-def _number(option: Option, raw: Any) -> float:
+def _parse_number(option: Option, raw: Any) -> float:
     try:
         text = str(raw).strip()
         number = float(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text.replace(",", "."))
@@ -104,15 +104,15 @@ def _number(option: Option, raw: Any) -> float:
     return number
 
 
-def _flag(option: Option, raw: Any) -> bool:
+def _parse_flag(option: Option, raw: Any) -> bool:
     word = str(raw).strip().lower()
     if word in _TRUE | _FALSE:
         return word in _TRUE
     raise BadOption(f"{option.name} is yes or no, not “{raw}”.", option=option.name)
 
 
-def _mentioned(option: Option, raw: Any) -> str:
-    text = _text(option, raw)
+def _parse_mention(option: Option, raw: Any) -> str:
+    text = _parse_text(option, raw)
     match = _MENTION.fullmatch(text)
     name = match[1] if match else text.lstrip("@#").strip()
     if not name:
@@ -120,14 +120,14 @@ def _mentioned(option: Option, raw: Any) -> str:
     return name
 
 
-_READERS = {
-    OptionKind.TEXT: _text,
-    OptionKind.PERSON: _mentioned,
-    OptionKind.ROLE: _mentioned,
-    OptionKind.CHANNEL: _mentioned,
-    OptionKind.INTEGER: _integer,
-    OptionKind.NUMBER: _number,
-    OptionKind.FLAG: _flag,
+_PARSERS = {
+    OptionKind.TEXT: _parse_text,
+    OptionKind.PERSON: _parse_mention,
+    OptionKind.ROLE: _parse_mention,
+    OptionKind.CHANNEL: _parse_mention,
+    OptionKind.INTEGER: _parse_integer,
+    OptionKind.NUMBER: _parse_number,
+    OptionKind.FLAG: _parse_flag,
 }
 
 
@@ -136,22 +136,24 @@ def _check_bounds(option: Option, value: Any) -> None:
         return
     low, high = option.minimum, option.maximum
     if (low is not None and value < low) or (high is not None and value > high):
-        raise BadOption(f"{option.name} must be {format_bounds(low, high)}, not {_figure(value)}.", option=option.name)
+        raise BadOption(
+            f"{option.name} must be {format_bounds(low, high)}, not {_format_number(value)}.", option=option.name
+        )
 
 
 def format_bounds(low: float | None, high: float | None) -> str:
-    """Bounds in words: "from 1 to 4", "at least 0", "at most 8"."""
+    """Return bounds in words: "from 1 to 4", "at least 0", "at most 8"."""
     if low is not None and high is not None:
-        return f"from {_figure(low)} to {_figure(high)}"
-    return f"at least {_figure(low)}" if low is not None else f"at most {_figure(high or 0)}"
+        return f"from {_format_number(low)} to {_format_number(high)}"
+    return f"at least {_format_number(low)}" if low is not None else f"at most {_format_number(high or 0)}"
 
 
-def _figure(number: float) -> str:
-    """A number as people read it: "1,000,000", "0.1"."""
+def _format_number(number: float) -> str:
+    """Return a number such as "1,000,000" or "0.1"."""
     return f"{number:,.15g}"
 
 
-def _chosen(option: Option, value: Any) -> Any:
+def _match_choice(option: Option, value: Any) -> Any:
     for choice in option.choices:
         if choice.lower() == str(value).lower():
             return choice

@@ -1,4 +1,4 @@
-"""Telling people who did not ask: the moderators of a workspace, and the owners of the bot."""
+"""Unrequested messages to the moderators of a workspace and the owners of the bot."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Notices:
-    """`owners` as in `Ranks`. What nobody could be told is in the log."""
+    """Posts notices. `owners` as in `Authorizer`. A notice without any reader is logged as `notice.untold`."""
 
     def __init__(
         self, platforms: Mapping[str, Platform], moderation: Moderation, owners: Collection[tuple[str, str, str]]
@@ -26,7 +26,7 @@ class Notices:
         self._owners = owners
 
     async def notify_moderators(self, platform: str, workspace: str, reply: Reply) -> bool:
-        """Post in the channel that the workspace named for this, else to the owners; gives whether anyone was told."""
+        """Post in the workspace's channel for notices, else to the owners; return whether the notice has a reader."""
         settings = await self._moderation.get_settings(platform, workspace)
         if settings.moderator_channel:
             channel = Channel(platform, workspace, settings.moderator_channel)
@@ -35,32 +35,32 @@ class Notices:
         return await self.notify_owners(reply)
 
     async def notify_owners(self, reply: Reply) -> bool:
-        """Post to each owner alone; gives whether anyone was told."""
-        told = False
-        for platform, workspace, user in self._owners:
-            if (joined := self._platforms.get(platform)) is None:
+        """Post to each owner alone; return whether the notice has a reader."""
+        is_delivered = False
+        for platform_name, workspace, user in self._owners:
+            if (platform := self._platforms.get(platform_name)) is None:
                 continue
-            channel = await joined.find_direct_channel(workspace, user)
+            channel = await platform.find_direct_channel(workspace, user)
             if channel is not None:
-                told |= await self._post(User(platform, channel.workspace, user, user), channel, reply)
-        if not told:
+                is_delivered |= await self._post(User(platform_name, channel.workspace, user, user), channel, reply)
+        if not is_delivered:
             log.warning("notice.untold", extra={"text": reply.text})
-        return told
+        return is_delivered
 
     async def post_in_channel(self, channel: Channel, reply: Reply) -> bool:
-        """Post in one channel; gives whether that could be done."""
+        """Post in one channel; return whether the platform took the message."""
         return await self._post(User(channel.platform, channel.workspace, "moderators", "moderators"), channel, reply)
 
     async def replace_message(self, message: MessageRef, reply: Reply) -> None:
-        """Show this in place of a message, where it can still be reached."""
+        """Show a reply in place of a message, if the platform can still edit the message."""
         platform = self._platforms.get(message.platform)
         if platform is None:
             return
         try:
             await platform.edit(message, reply)
-        except MessageLost:  # only its person sees it, or it is gone
-            return
-        except Exception:  # an SDK may raise anything, and what was asked for matters more
+        except MessageLost:
+            return  # an ephemeral message, or a deleted one: the reader misses only a tidy message
+        except Exception:  # an SDK may raise any error, and the press must still be answered
             log.exception("notice.not_replaced", extra={"channel": message.channel})
 
     async def _post(self, user: User, channel: Channel, reply: Reply) -> bool:
@@ -73,18 +73,14 @@ class Notices:
         except MessageLost as error:
             log.warning("notice.lost", extra={"channel": channel.id, "reason": str(error)})
             return False
-        except Exception:  # an SDK may raise anything, and who asked must not suffer from it
+        except Exception:  # an SDK may raise any error, and the request behind the notice must not fail
             log.exception("notice.failed", extra={"channel": channel.id})
             return False
         return True
 
 
-# MERGED A budget that runs out is told to whom it concerns: a workspace's to its moderators, the bot's to its
-# MERGED owners.
-
-
 async def send_budget_alert(notices: Notices, form: CreditFormatter, alert: BudgetAlert) -> None:
-    """Post it."""
+    """Post the alert of an empty budget: to the owners for the bot's, to the moderators for a workspace's."""
     reply = Reply(text=format_alert(alert, form))
     if alert.scope == "bot":
         await notices.notify_owners(reply)

@@ -1,4 +1,4 @@
-"""What people say without a slash: a mention, a direct message, or the next words of a conversation."""
+"""Turn plain words into an invocation: a mention, a direct message, or the next message of a conversation."""
 
 from collections.abc import Sequence
 
@@ -29,9 +29,10 @@ async def invocation_from_text(
     earlier: tuple[EarlierMessage, ...] = (),
     answering: MessageRef | None = None,
 ) -> Invocation:
-    """Words as a call: of the command they begin with ("imagine a fox"), else of /chat.
+    """Return the invocation of the command at the beginning of the text ("imagine a fox"), or of /chat.
 
-    The first picture goes to the option that takes one; text files join the words. Raises a `UserError`.
+    The first picture goes to the option for files; text files join the words. Raise a `UserError` for an empty message
+    or a file of another kind.
     """
     call = parse_plain_text(text, services.menu)
     pictures = [file for file in files if file.mime.startswith("image/")]
@@ -40,8 +41,8 @@ async def invocation_from_text(
         options["message"] = await _append_text_files(
             str(options.get("message", "")), files, has_picture=bool(pictures)
         )
-    declared = find_command(services.menu, call.command).declaration.file_option
-    attachments = {declared.name: pictures[0]} if declared is not None and pictures else {}
+    file_option = find_command(services.menu, call.command).declaration.file_option
+    attachments = {file_option.name: pictures[0]} if file_option is not None and pictures else {}
     return Invocation(
         user=user,
         channel=channel,
@@ -55,7 +56,7 @@ async def invocation_from_text(
 
 
 def parse_plain_text(text: str, menu: Menu) -> ParsedCommand:
-    """The command that is meant, and /chat where none is: "help me" is a question, "help" a command."""
+    """Return the command at the beginning of the text, or /chat: "help" is a command, "help me" a question."""
     text = text.strip()
     if text.startswith("/"):
         return parse_command(text, menu)
@@ -64,20 +65,21 @@ def parse_plain_text(text: str, menu: Menu) -> ParsedCommand:
     except EaselError:
         return ParsedCommand(DEFAULT_COMMAND, {"message": text})
     declaration = find_command(menu, call.command).declaration
-    is_named_whole = len(declaration.name_parts) > 1 or declaration.task is not None
+    # "imagine a fox" and "quota show ana" are commands. So is "usage" alone, but "show me the way" is talk.
+    is_unambiguous = len(declaration.name_parts) > 1 or declaration.task is not None
     rest = " ".join(text.split()[len(declaration.name_parts) :])
-    if is_named_whole or not rest or rest.startswith("--"):
+    if is_unambiguous or not rest or rest.startswith("--"):
         return call
     return ParsedCommand(DEFAULT_COMMAND, {"message": text})
 
 
 def may_continue_conversation(conversation: Conversation, user: User, join: str) -> bool:
-    """Whether somebody may go on with a conversation, by the workspace's setting `join`."""
+    """Return whether the workspace's setting `join` lets a user continue a conversation."""
     return join != "starter" or conversation.starter == f"{user.platform}:{user.id}"
 
 
-async def _append_text_files(words: str, files: Sequence[Attachment], *, has_picture: bool) -> str:
-    parts = [words] if words else []
+async def _append_text_files(text: str, files: Sequence[Attachment], *, has_picture: bool) -> str:
+    parts = [text] if text else []
     for file in files:
         if is_text_file(file):
             parts.append(f"{file.name}:\n```\n{await _read_text(file)}\n```")
@@ -91,7 +93,7 @@ async def _append_text_files(words: str, files: Sequence[Attachment], *, has_pic
 
 
 def is_text_file(file: Attachment) -> bool:
-    """Whether a file is text, by its name and by what the platform says of it."""
+    """Return whether a file is text, by its name and the platform's MIME type."""
     mime = file.mime.partition(";")[0].strip()
     return mime.startswith("text/") or mime in _TEXT_MIMES or file.name.lower().endswith(_TEXT_SUFFIXES)
 
@@ -101,6 +103,7 @@ async def _read_text(file: Attachment) -> str:
         raise BadFile(f"{file.name} is too long: I read text files of up to {MAX_TEXT_FILE_BYTES // 1000} kB.")
     data = await file.read()
     try:
+        # The size above is the platform's claim: cut a longer file. "utf-8-sig" drops the byte order mark of Windows.
         return data[:MAX_TEXT_FILE_BYTES].decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise BadFile(f"{file.name} is not written in UTF-8, so I cannot read it.") from error

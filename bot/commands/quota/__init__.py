@@ -1,1 +1,1 @@
-"""The verbs of /quota: who may spend and do how much, and who did."""
+"""/quota: limits, extra credits, tiers and budgets of a workspace, and its spending."""

@@ -1,4 +1,4 @@
-"""The verbs of /quota budget: what a workspace, or the whole bot, may spend in a month."""
+"""/quota budget and /quota export: the monthly budgets of a workspace and of the bot, and the jobs of a month."""
 
 import csv
 import io
@@ -19,7 +19,10 @@ from bot.credits.pricing import CreditFormatter
 from bot.credits.spending import BudgetStatus
 from bot.dispatch.declaration import Command, Services, command, option
 
-# MERGED /quota budget show: what this workspace may spend in a month, and what is left of it.
+_COLUMNS = ("time", "user", "name", "command", "model", "state", "credits", "job")
+_MAX_ROWS = 50_000
+_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @command("quota budget show", rank=Rank.MODERATOR, private=True)
@@ -30,25 +33,22 @@ class QuotaBudgetShow(Command):
         by, credits_ = invocation.user, services.credits
         zone = (await credits_.get_limits(by)).time_zone
         here = await credits_.get_workspace_budget_status(by.platform, by.workspace)
-        lines = [_format_standing("This workspace", here, credits_.formatter, zone)]
+        lines = [_format_status("This workspace", here, credits_.formatter, zone)]
         if invocation.rank >= Rank.OWNER:
             lines.append(
-                _format_standing("The whole bot", await credits_.get_bot_budget_status(), credits_.formatter, zone)
+                _format_status("The whole bot", await credits_.get_bot_budget_status(), credits_.formatter, zone)
             )
         return Reply(text="\n".join(lines), is_private=True)
 
 
-def _format_standing(whose: str, standing: BudgetStatus, form: CreditFormatter, zone: str) -> str:
-    spent, held = form.format(standing.spent_micros), form.format(standing.held_micros)
-    running = f" {held} more are set aside for what is running." if standing.held_micros else ""
-    if standing.limit_micros is None:
-        return f"{whose} has no budget of its own, and spent {spent} credits this month.{running}"
-    refills = format_date(standing.refills_at, zone)
-    limit = form.format(standing.limit_micros)
-    return f"{whose} spent {spent} of {limit} credits this month.{running} It refills {refills}."
-
-
-# MERGED /quota budget set: what a workspace, or the whole bot, may spend in a month: the owner's to say.
+def _format_status(owner: str, status: BudgetStatus, form: CreditFormatter, zone: str) -> str:
+    spent, held = form.format(status.spent_micros), form.format(status.held_micros)
+    running = f" {held} more are set aside for what is running." if status.held_micros else ""
+    if status.limit_micros is None:
+        return f"{owner} has no budget of its own, and spent {spent} credits this month.{running}"
+    refills = format_date(status.refills_at, zone)
+    limit = form.format(status.limit_micros)
+    return f"{owner} spent {spent} of {limit} credits this month.{running} It refills {refills}."
 
 
 @command("quota budget set", rank=Rank.OWNER, private=True)
@@ -68,20 +68,21 @@ class QuotaBudgetSet(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         credits_ = services.credits
-        about, whose = (BOT_TARGET, "The whole bot") if self.of == "bot" else self._workspace(invocation)
-        key = BOT_MONTH if about is BOT_TARGET else WORKSPACE_MONTH
+        target, owner = (BOT_TARGET, "The whole bot") if self.of == "bot" else self._find_workspace(invocation)
+        # No policy at all means no limit, while a budget of 0 lets nothing pass.
+        key = BOT_MONTH if target is BOT_TARGET else WORKSPACE_MONTH
         micros = None if self.credits is None else parse_micros(self.credits, credits_.formatter, "credits")
-        await credits_.change(about, {key: micros}, invocation.user)
-        if about is BOT_TARGET:
-            standing = await credits_.get_bot_budget_status()
+        await credits_.change(target, {key: micros}, invocation.user)
+        if target is BOT_TARGET:
+            status = await credits_.get_bot_budget_status()
         else:
-            standing = await credits_.get_workspace_budget_status(about.platform, about.workspace)
-        if standing.limit_micros is None:
-            return Reply(text=f"{whose} has no budget of its own any more.", is_private=True)
+            status = await credits_.get_workspace_budget_status(target.platform, target.workspace)
+        if status.limit_micros is None:
+            return Reply(text=f"{owner} has no budget of its own any more.", is_private=True)
         zone = (await credits_.get_limits(invocation.user)).time_zone
-        return Reply(text=_format_new_budget(whose, standing, credits_.formatter, zone), is_private=True)
+        return Reply(text=_format_new_budget(owner, status, credits_.formatter, zone), is_private=True)
 
-    def _workspace(self, invocation: Invocation) -> tuple[PolicyTarget, str]:
+    def _find_workspace(self, invocation: Invocation) -> tuple[PolicyTarget, str]:
         if self.workspace is None:
             return PolicyTarget(invocation.user.platform, invocation.user.workspace, "workspace"), "This workspace"
         platform, _, name = self.workspace.partition(":")
@@ -90,23 +91,14 @@ class QuotaBudgetSet(Command):
         return PolicyTarget(platform, name, "workspace"), self.workspace
 
 
-def _format_new_budget(whose: str, standing: BudgetStatus, form: CreditFormatter, zone: str) -> str:
-    spent, limit = form.format(standing.spent_micros), form.format(standing.limit_micros or 0)
-    text = f"{whose} may spend {limit} credits a month, and spent {spent} this month."
-    if standing.spent_micros < (standing.limit_micros or 0):
+def _format_new_budget(owner: str, status: BudgetStatus, form: CreditFormatter, zone: str) -> str:
+    spent, limit = form.format(status.spent_micros), form.format(status.limit_micros or 0)
+    text = f"{owner} may spend {limit} credits a month, and spent {spent} this month."
+    if status.spent_micros < (status.limit_micros or 0):
         return text
     return (
-        f"{text} So nothing that costs anything can be asked until it refills {format_date(standing.refills_at, zone)}."
+        f"{text} So nothing that costs anything can be asked until it refills {format_date(status.refills_at, zone)}."
     )
-
-
-# MERGED /quota export: this workspace's jobs of a month as a table for a spreadsheet.
-
-COLUMNS = ("time", "user", "name", "command", "model", "state", "credits", "job")
-MAX_ROWS = 50_000
-
-_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @command("quota export", rank=Rank.MODERATOR, private=True)
@@ -118,26 +110,27 @@ class QuotaExport(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         if self.month and not _MONTH.fullmatch(self.month):
             raise BadOption("month is a year and a month, as in 2026-11.", option="month")
-        month, jobs = await services.credits.list_jobs(invocation.user, self.month, MAX_ROWS)
+        month, jobs = await services.credits.list_jobs(invocation.user, self.month, _MAX_ROWS)
         if not jobs:
             return Reply(text=f"Nothing of {month} is kept here.", is_private=True)
         file = TextFile(f"quota-{month}.csv", "text/csv", format_csv(jobs, services.credits.formatter))
-        more = f", the newest {MAX_ROWS:,}" if len(jobs) == MAX_ROWS else ""
+        more = f", the newest {_MAX_ROWS:,}" if len(jobs) == _MAX_ROWS else ""
         return Reply(text=f"{format_job_count(len(jobs))} of {month}{more}.", files=(file,), is_private=True)
 
 
 def format_csv(jobs: Iterable[Job], form: CreditFormatter) -> str:
-    """Comma-separated values, oldest first. A name that a spreadsheet would take for a formula is quoted off."""
+    """Return the jobs as comma-separated values, oldest first."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(COLUMNS)
+    writer.writerow(_COLUMNS)
     for job in sorted(jobs, key=lambda job: job.created_at):
-        paid = f"{(job.cost_micros or 0) / form.micros_per_credit:.4f}".rstrip("0").rstrip(".")
-        asked = f"{job.created_at:%Y-%m-%dT%H:%M:%SZ}"
-        row = (asked, job.user.id, job.user.name, job.command, job.model, job.state.value, paid, job.id)
+        credits_ = f"{(job.cost_micros or 0) / form.micros_per_credit:.4f}".rstrip("0").rstrip(".")
+        time = f"{job.created_at:%Y-%m-%dT%H:%M:%SZ}"
+        row = (time, job.user.id, job.user.name, job.command, job.model, job.state.value, credits_, job.id)
         writer.writerow([_escape_formula(cell) for cell in row])
     return out.getvalue()
 
 
 def _escape_formula(cell: str) -> str:
+    # A spreadsheet runs a user name such as "=HYPERLINK(…)": an apostrophe marks text (owasp.org, CSV injection).
     return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -1,4 +1,4 @@
-"""Credits as people type them, checked: whole micros, and within what a moderator may give away."""
+"""Values of /quota's options: amounts of credits, and lists of models and commands."""
 
 import re
 
@@ -14,9 +14,11 @@ MIN_CREDITS = 0.1
 MAX_CREDITS = 1_000_000
 MAX_BUDGET_CREDITS = 1_000_000_000
 
+_ALL = frozenset({"all", "any", ANY})
+
 
 def parse_micros(credits_: float, form: CreditFormatter, option: str) -> int:
-    """An amount in micros; raises `BadOption` for one too small to be anything."""
+    """Return an amount in micros. Raise `BadOption` for an amount below the smallest unit."""
     micros = form.to_micros(credits_)
     if micros == 0 and credits_ != 0:
         raise BadOption(f"{option} is less than anything can cost.", option=option)
@@ -24,7 +26,7 @@ def parse_micros(credits_: float, form: CreditFormatter, option: str) -> int:
 
 
 async def check_within_budget(invocation: Invocation, services: Services, micros: int, option: str) -> None:
-    """A moderator promises nobody more than the workspace may spend in a month; the owner may."""
+    """Raise `BadOption` if a moderator gives more than the workspace's monthly budget. The owner may give more."""
     if invocation.rank >= Rank.OWNER:
         return
     limit = (await services.credits.get_limits(invocation.user)).workspace_month_micros
@@ -33,13 +35,8 @@ async def check_within_budget(invocation: Invocation, services: Services, micros
         raise BadOption(f"{option} is more than this workspace may spend in a month: {most} credits.", option=option)
 
 
-# MERGED Models and commands as people list them: `flux-schnell, sdxl`, or `all`.
-
-ALL = frozenset({"all", "any", ANY})
-
-
 def resolve_channel(channel: str | None, invocation: Invocation) -> str:
-    """That channel, or the one where this was asked; raises `BadOption` where there is none, as in a terminal."""
+    """Return the named channel or the invocation's. Raise `BadOption` without either, as in a terminal."""
     name = channel or invocation.channel.id
     if not name:
         raise BadOption("Say which channel.", option="channel")
@@ -47,34 +44,34 @@ def resolve_channel(channel: str | None, invocation: Invocation) -> str:
 
 
 def parse_models(text: str, services: Services) -> list[JSON]:
-    """The keys of these models, or `[ANY]`; raises `UnknownName` with the nearest."""
+    """Return the keys of the listed models, or `[ANY]` for `all`. Raise `UnknownName` with the nearest name."""
     known = [model.key for model in services.catalogue.list_all()]
-    return _parse_names(text, known, "model", how="/models lists them.")
+    return _parse_names(text, known, "model", advice="/models lists them.")
 
 
 def parse_commands(text: str, services: Services) -> list[JSON]:
-    """The names of these commands, or `[ANY]`.
+    """Return the names of the listed commands, or `[ANY]` for `all`.
 
-    Only commands that make jobs: what moderators and help need is never shut out of a channel, so no rule can lock out
-    whoever would have to undo it.
+    Raise `BadOption` for a command without jobs, and `UnknownName` with the nearest name.
     """
+    # Commands without jobs work in each channel: a rule against /quota itself could not be undone there.
     jobs = [form.declaration.name for form in services.menu if form.declaration.task is not None]
     others = [form.declaration.name for form in services.menu if form.declaration.task is None]
     for name in _split(text):
         if name in others or name in {other.split(" ")[0] for other in others}:
             raise BadOption(f"/{name} makes no jobs, so it works in every channel. Name some of {', '.join(jobs)}.")
-    return _parse_names(text, jobs, "command that makes jobs", how=f"There are {', '.join(jobs)}.")
+    return _parse_names(text, jobs, "command that makes jobs", advice=f"There are {', '.join(jobs)}.")
 
 
-def _parse_names(text: str, known: list[str], what: str, *, how: str) -> list[JSON]:
+def _parse_names(text: str, known: list[str], kind: str, *, advice: str) -> list[JSON]:
     names = _split(text)
-    if set(names) & ALL:
+    if set(names) & _ALL:
         return [ANY]
     for name in names:
         if name not in known:
-            raise UnknownName(what, name, known, advice=how)
+            raise UnknownName(kind, name, known, advice=advice)
     if not names:
-        raise BadOption(f"Name at least one {what}, or `all`.")
+        raise BadOption(f"Name at least one {kind}, or `all`.")
     return list(dict.fromkeys(names))
 
 

@@ -1,4 +1,4 @@
-"""/quota show: one person, or everything that is set here."""
+"""/quota show, grant, take, set, reset and top: the credits and limits of single users."""
 
 from bot.commands.quota.option_values import MAX_CREDITS, MIN_CREDITS, check_within_budget, parse_micros
 from bot.core.errors import BadOption
@@ -11,7 +11,8 @@ from bot.credits.limits import AT_ONCE, PER_MINUTE, USER_DAY, USER_MONTH
 from bot.credits.policies import PolicyTarget
 from bot.dispatch.declaration import Command, PersonOption, Services, command, option
 
-MAX_SHOWN = 25
+_MAX_SHOWN = 25
+_MAX_JOBS = 1_000
 
 
 @command("quota show", rank=Rank.MODERATOR, private=True)
@@ -28,7 +29,7 @@ class QuotaShow(Command):
 
 
 async def _format_person(person: User, services: Services) -> str:
-    """Roles are known while somebody asks, and not of others: so the tier is the one of everybody."""
+    # A platform sends roles only with a user's own request: this statement has the tier of a user without roles.
     credits_ = services.credits
     form, statement = credits_.formatter, await credits_.get_statement(person)
     own = await credits_.get_values(PolicyTarget(person.platform, person.workspace, "user", person.id))
@@ -52,7 +53,7 @@ async def _format_overview(by: User, services: Services) -> str:
     lines = [
         f"This workspace: {join_phrases(format_values(overview.workspace, form), otherwise='no budget of its own')}."
     ]
-    for title, groups, called in (
+    for title, groups, format_name in (
         ("Roles", overview.roles, overview.format_role),
         ("Channels", overview.channels, overview.format_channel),
         ("People", overview.people, overview.format_person),
@@ -60,15 +61,12 @@ async def _format_overview(by: User, services: Services) -> str:
         if groups:
             lines += ["", f"**{title}**"]
             lines += [
-                f"- {called(name)}: {join_phrases(format_values(values, form), otherwise='nothing')}"
-                for name, values in list(groups.items())[:MAX_SHOWN]
+                f"- {format_name(name)}: {join_phrases(format_values(values, form), otherwise='nothing')}"
+                for name, values in list(groups.items())[:_MAX_SHOWN]
             ]
-            if len(groups) > MAX_SHOWN:
-                lines.append(f"- and {len(groups) - MAX_SHOWN} more")
+            if len(groups) > _MAX_SHOWN:
+                lines.append(f"- and {len(groups) - _MAX_SHOWN} more")
     return "\n".join(lines)
-
-
-# MERGED /quota grant: a moderator gives somebody more credits.
 
 
 @command("quota grant", rank=Rank.MODERATOR, private=True)
@@ -81,14 +79,12 @@ class QuotaGrant(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         form, wallets = services.credits.formatter, services.credits.wallets
         micros = parse_micros(self.credits, form, "credits")
-        to = await wallets.find_user(invocation.user, self.user)
+        user = await wallets.find_user(invocation.user, self.user)
         is_owner = invocation.rank >= Rank.OWNER
-        left = await wallets.grant(invocation.user, to, micros, invocation.request_key, is_owner=is_owner)
-        text = f"{to.name} got {form.format(micros)} credits, and has {form.format(left)} extra credits now."
+        # The request key: a platform may deliver one command twice.
+        left = await wallets.grant(invocation.user, user, micros, invocation.request_key, is_owner=is_owner)
+        text = f"{user.name} got {form.format(micros)} credits, and has {form.format(left)} extra credits now."
         return Reply(text=text, is_private=True)
-
-
-# MERGED /quota take: extra credits are taken back, never more than there are.
 
 
 @command("quota take", rank=Rank.MODERATOR, private=True)
@@ -101,15 +97,10 @@ class QuotaTake(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         form, wallets = services.credits.formatter, services.credits.wallets
         micros = parse_micros(self.credits, form, "credits")
-        of = await wallets.find_user(invocation.user, self.user)
-        left = await wallets.take(invocation.user, of, micros, invocation.request_key)
-        text = f"Took {form.format(micros)} credits from {of.name}, who has {form.format(left)} extra credits now."
+        user = await wallets.find_user(invocation.user, self.user)
+        left = await wallets.take(invocation.user, user, micros, invocation.request_key)
+        text = f"Took {form.format(micros)} credits from {user.name}, who has {form.format(left)} extra credits now."
         return Reply(text=text, is_private=True)
-
-
-# MERGED /quota set: a person's own limits.
-
-MAX_JOBS = 1_000
 
 
 @command("quota set", rank=Rank.MODERATOR, private=True)
@@ -119,23 +110,23 @@ class QuotaSet(Command):
     user: PersonOption = option("Whom? A name or an id.", max_length=100)
     day: float | None = option("At most how many credits a day?", default=None, minimum=0, maximum=MAX_CREDITS)
     month: float | None = option("At most how many credits a month?", default=None, minimum=0, maximum=MAX_CREDITS)
-    at_once: int | None = option("How many jobs at once?", default=None, minimum=0, maximum=MAX_JOBS)
-    per_minute: int | None = option("How many jobs a minute?", default=None, minimum=0, maximum=MAX_JOBS)
+    at_once: int | None = option("How many jobs at once?", default=None, minimum=0, maximum=_MAX_JOBS)
+    per_minute: int | None = option("How many jobs a minute?", default=None, minimum=0, maximum=_MAX_JOBS)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by, credits_ = invocation.user, services.credits
         person = await credits_.wallets.find_user(by, self.user)
-        values = await self._values(invocation, services)
+        values = await self._collect_values(invocation, services)
         if not values:
             raise BadOption("Say what to limit: day, month, at_once or per_minute.")
-        about = PolicyTarget(by.platform, by.workspace, "user", person.id)
-        await credits_.change(about, values, by)
-        all_set = join_phrases(
-            format_values(await credits_.get_values(about), credits_.formatter), otherwise="no limits"
+        target = PolicyTarget(by.platform, by.workspace, "user", person.id)
+        await credits_.change(target, values, by)
+        limits = join_phrases(
+            format_values(await credits_.get_values(target), credits_.formatter), otherwise="no limits"
         )
-        return Reply(text=f"Limits of {person.name}: {all_set}.", is_private=True)
+        return Reply(text=f"Limits of {person.name}: {limits}.", is_private=True)
 
-    async def _values(self, invocation: Invocation, services: Services) -> dict[str, JSON]:
+    async def _collect_values(self, invocation: Invocation, services: Services) -> dict[str, JSON]:
         values: dict[str, JSON] = {}
         for key, name, amount in ((USER_DAY, "day", self.day), (USER_MONTH, "month", self.month)):
             if amount is not None:
@@ -143,9 +134,6 @@ class QuotaSet(Command):
                 await check_within_budget(invocation, services, services.credits.formatter.to_micros(amount), name)
         jobs = {AT_ONCE: self.at_once, PER_MINUTE: self.per_minute}
         return values | {key: number for key, number in jobs.items() if number is not None}
-
-
-# MERGED /quota reset: somebody starts anew: today, this month, or without limits of their own.
 
 
 @command("quota reset", rank=Rank.MODERATOR, private=True)
@@ -157,12 +145,12 @@ class QuotaReset(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         person = await services.credits.wallets.find_user(invocation.user, self.user)
-        said = []
+        sentences = []
         if self.what != "limits":
-            said.append(await self._forgive(invocation, services, person))
+            sentences.append(await self._forgive(invocation, services, person))
         if self.what in ("limits", "all"):
-            said.append(await self._lift(invocation, services, person))
-        return Reply(text=" ".join(said), is_private=True)
+            sentences.append(await self._remove_limits(invocation, services, person))
+        return Reply(text=" ".join(sentences), is_private=True)
 
     async def _forgive(self, invocation: Invocation, services: Services, person: User) -> str:
         with_month = self.what in ("month", "all")
@@ -173,16 +161,13 @@ class QuotaReset(Command):
         amount = services.credits.formatter.format(forgiven)
         return f"{span} anew for {person.name}: {amount} credits can be spent again today."
 
-    async def _lift(self, invocation: Invocation, services: Services, person: User) -> str:
-        about = PolicyTarget(person.platform, person.workspace, "user", person.id)
-        is_set = await services.credits.get_values(about)
-        if not is_set:
+    async def _remove_limits(self, invocation: Invocation, services: Services, person: User) -> str:
+        target = PolicyTarget(person.platform, person.workspace, "user", person.id)
+        values = await services.credits.get_values(target)
+        if not values:
             return f"{person.name} had no limits of their own."
-        await services.credits.change(about, dict.fromkeys(is_set), invocation.user)
+        await services.credits.change(target, dict.fromkeys(values), invocation.user)
         return f"{person.name} has no limits of their own any more."
-
-
-# MERGED /quota top: who spent the most this month.
 
 
 @command("quota top", rank=Rank.MODERATOR, private=True)

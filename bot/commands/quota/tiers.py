@@ -1,4 +1,4 @@
-"""The verbs of /quota role: what the members of a role, or a user group, may spend and do."""
+"""/quota role and /quota channel: tiers for the members of roles, and rules for channels."""
 
 from bot.commands.quota.option_values import (
     MAX_CREDITS,
@@ -30,11 +30,9 @@ from bot.credits.policies import PolicyTarget
 from bot.dispatch.declaration import ChannelOption, Command, RoleOption, Services, command, option
 from bot.dispatch.workspace_settings import require_id
 
-# MERGED /quota role set: a tier: what the members of a role may spend and do.
-
-MAX_JOBS = 1_000
-MAX_PICTURE_PIXELS = 100_000_000
-MAX_WEIGHT = 100
+_MAX_JOBS = 1_000
+_MAX_PICTURE_PIXELS = 100_000_000
+_MAX_WEIGHT = 100
 
 
 @command("quota role set", rank=Rank.MODERATOR, private=True)
@@ -45,31 +43,31 @@ class QuotaRoleSet(Command):
     day: float | None = option("How many credits does it give a day?", default=None, minimum=0, maximum=MAX_CREDITS)
     models: str | None = option("Which models? Names, or `all`.", default=None, max_length=1_000)
     pictures: int | None = option("How many pictures at a time?", default=None, minimum=1, maximum=100)
-    pixels: int | None = option("How many pixels a picture?", default=None, minimum=1, maximum=MAX_PICTURE_PIXELS)
-    at_once: int | None = option("How many jobs at once?", default=None, minimum=0, maximum=MAX_JOBS)
-    per_minute: int | None = option("How many jobs a minute?", default=None, minimum=0, maximum=MAX_JOBS)
-    weight: int | None = option("How many turns in the queue for one?", default=None, minimum=1, maximum=MAX_WEIGHT)
+    pixels: int | None = option("How many pixels a picture?", default=None, minimum=1, maximum=_MAX_PICTURE_PIXELS)
+    at_once: int | None = option("How many jobs at once?", default=None, minimum=0, maximum=_MAX_JOBS)
+    per_minute: int | None = option("How many jobs a minute?", default=None, minimum=0, maximum=_MAX_JOBS)
+    weight: int | None = option("How many turns in the queue for one?", default=None, minimum=1, maximum=_MAX_WEIGHT)
     name: str | None = option("What is this tier called?", default=None, max_length=50)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by, credits_ = invocation.user, services.credits
-        values = await self._values(invocation, services)
+        values = await self._collect_values(invocation, services)
         if not values:
             raise BadOption("Say what the role gives: day, models, pictures, pixels, at_once, per_minute or weight.")
-        about = PolicyTarget(by.platform, by.workspace, "role", require_id(by.platform, self.role, "role"))
-        await credits_.change(about, values, by)
-        is_set = await credits_.get_values(about)
-        told = join_phrases(format_values(is_set, credits_.formatter), otherwise="nothing of its own")
-        return Reply(text=f"{is_set.get(NAME) or format_role(by.platform, self.role)}: {told}.", is_private=True)
+        target = PolicyTarget(by.platform, by.workspace, "role", require_id(by.platform, self.role, "role"))
+        await credits_.change(target, values, by)
+        values = await credits_.get_values(target)
+        shown = join_phrases(format_values(values, credits_.formatter), otherwise="nothing of its own")
+        return Reply(text=f"{values.get(NAME) or format_role(by.platform, self.role)}: {shown}.", is_private=True)
 
-    async def _values(self, invocation: Invocation, services: Services) -> dict[str, JSON]:
+    async def _collect_values(self, invocation: Invocation, services: Services) -> dict[str, JSON]:
         values: dict[str, JSON] = {}
         if self.day is not None:
             values[DAILY_ALLOWANCE] = parse_micros(self.day, services.credits.formatter, "day")
             await check_within_budget(invocation, services, services.credits.formatter.to_micros(self.day), "day")
         if self.models is not None:
             values[MODELS] = parse_models(self.models, services)
-        plain: dict[str, JSON] = {
+        numbers: dict[str, JSON] = {
             MAX_COUNT: self.pictures,
             MAX_PIXELS: self.pixels,
             AT_ONCE: self.at_once,
@@ -77,10 +75,7 @@ class QuotaRoleSet(Command):
             WEIGHT: self.weight,
             NAME: self.name,
         }
-        return values | {key: value for key, value in plain.items() if value is not None}
-
-
-# MERGED /quota role show: the tiers of this workspace, or one of them.
+        return values | {key: value for key, value in numbers.items() if value is not None}
 
 
 @command("quota role show", rank=Rank.MODERATOR, private=True)
@@ -108,9 +103,6 @@ class QuotaRoleShow(Command):
         return Reply(text="\n".join(lines), is_private=True)
 
 
-# MERGED /quota role clear: a role gives nothing of its own any more; it may be gone already.
-
-
 @command("quota role clear", rank=Rank.MODERATOR, private=True)
 class QuotaRoleClear(Command):
     """Take away what a role gives."""
@@ -119,15 +111,13 @@ class QuotaRoleClear(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by = invocation.user
-        about, named = PolicyTarget(by.platform, by.workspace, "role", self.role), format_role(by.platform, self.role)
-        is_set = await services.credits.get_values(about)
-        if not is_set:
-            raise BadOption(f"Nothing is set for {named}.", option="role")
-        await services.credits.change(about, dict.fromkeys(is_set), by)
-        return Reply(text=f"{is_set.get(NAME) or named} gives nothing of its own any more.", is_private=True)
-
-
-# MERGED /quota channel set: which commands and models may be used in a channel.
+        # Without `require_id`: the role may be deleted on the platform by now.
+        target, name = PolicyTarget(by.platform, by.workspace, "role", self.role), format_role(by.platform, self.role)
+        values = await services.credits.get_values(target)
+        if not values:
+            raise BadOption(f"Nothing is set for {name}.", option="role")
+        await services.credits.change(target, dict.fromkeys(values), by)
+        return Reply(text=f"{values.get(NAME) or name} gives nothing of its own any more.", is_private=True)
 
 
 @command("quota channel set", rank=Rank.MODERATOR, private=True)
@@ -148,13 +138,12 @@ class QuotaChannelSet(Command):
         if not values:
             raise BadOption("Say which models or commands.")
         channel = require_id(by.platform, resolve_channel(self.channel, invocation), "channel")
-        about = PolicyTarget(by.platform, by.workspace, "channel", channel)
-        await credits_.change(about, values, by)
-        told = join_phrases(format_values(await credits_.get_values(about), credits_.formatter), otherwise="everything")
-        return Reply(text=f"In {format_channel(by.platform, channel)}: {told}.", is_private=True)
-
-
-# MERGED /quota channel clear: everything may be used in a channel again.
+        target = PolicyTarget(by.platform, by.workspace, "channel", channel)
+        await credits_.change(target, values, by)
+        shown = join_phrases(
+            format_values(await credits_.get_values(target), credits_.formatter), otherwise="everything"
+        )
+        return Reply(text=f"In {format_channel(by.platform, channel)}: {shown}.", is_private=True)
 
 
 @command("quota channel clear", rank=Rank.MODERATOR, private=True)
@@ -166,11 +155,11 @@ class QuotaChannelClear(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by = invocation.user
         channel = resolve_channel(self.channel, invocation)
-        about = PolicyTarget(by.platform, by.workspace, "channel", channel)
-        is_set = await services.credits.get_values(about)
-        if not is_set:
+        target = PolicyTarget(by.platform, by.workspace, "channel", channel)
+        values = await services.credits.get_values(target)
+        if not values:
             raise BadOption(f"Nothing is set for {format_channel(by.platform, channel)}.", option="channel")
-        await services.credits.change(about, dict.fromkeys(is_set), by)
+        await services.credits.change(target, dict.fromkeys(values), by)
         return Reply(
             text=f"Every command and model may be used in {format_channel(by.platform, channel)} again.",
             is_private=True,
