@@ -1,4 +1,4 @@
-"""Handles presses of buttons, and submissions of the forms that some buttons open.
+"""Handles presses of buttons, and submissions of button forms.
 
 A button carries its job's id, so any process can handle a press at any time.
 """
@@ -62,13 +62,13 @@ class SlackButtons:
                 await self._replies.report_nothing_running(target, message)
             return
         origin = SlackFormOrigin("", channel, thread, button.action, button.job, button.n, ts)
-        # A modal must open within three seconds of the press; its submission checks the user's rank in full.
+        # A modal must open within three seconds of the press; the submission checks the user's rank in full.
         timeout_seconds = _FORM_PATIENCE_SECONDS if button.action in FORM_ACTIONS else None
         user = await self._get_user(body, team, timeout_seconds)
         await self._press(body, user, origin, target)
 
     async def handle_submission(self, body: Body, team: str, origin: SlackFormOrigin) -> None:
-        """Handle the submission of a form that a button opened."""
+        """Handle the submission of a button's form."""
         user = await self._get_user(body, team)
         target = ReplyTarget(team, origin.channel, user.id, origin.thread)
         press = _create_press(body, user, team, origin)

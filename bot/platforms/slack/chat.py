@@ -91,7 +91,7 @@ class SlackChat:
         await self._buttons.cancel_thread_jobs(team, channel, thread, str(event["user"]), request_id)
 
     async def _continue_conversation(self, event: Event, installed: SlackTeam, place: Channel) -> None:
-        """Answer a message without a mention in a thread with a conversation, if its author may take part."""
+        """Answer a message without a mention in a thread with a conversation, if the author may take part."""
         services = self._replies.dispatcher.services
         conversation = await services.conversations.get_current(place)
         if conversation is None:
@@ -147,7 +147,7 @@ class SlackChat:
         """Return the last messages of a thread before a ts."""
         last: list[Event] = []
         arguments: dict[str, Any] = {"channel": place.id, "ts": place.thread, "limit": PAGE_SIZE}
-        # conversations.replies pages from the oldest message on, so the last ones stand on the last page.
+        # conversations.replies pages from the oldest message on, so the last messages stand on the last page.
         for _ in range(_MAX_PAGES):
             response = await ignore_refusal(self._web_api.call(team, "conversations.replies", **arguments)) or {}
             page = [message for message in response.get("messages") or () if message.get("text")]

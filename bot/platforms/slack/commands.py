@@ -67,7 +67,7 @@ class SlackCommands:
         await self._replies.answer(invocation, target)
 
     async def handle_picture_shortcut(self, body: Body, team: str) -> None:
-        """Handle a shortcut on a message: the command takes the message's picture and answers in its thread."""
+        """Handle a shortcut on a message: the command takes the message's picture and answers in the same thread."""
         message = body.get("message") or {}
         thread = str(message.get("thread_ts") or message.get("ts") or "")
         target = self._ephemeral_replies.create_target(body, team, str(body["channel"]["id"]), thread)
@@ -156,7 +156,7 @@ class SlackCommands:
     async def _find_mentioned_users(
         self, declaration: Declaration, options: Mapping[str, object], team: str
     ) -> tuple[User, ...]:
-        """Return the members of this workspace that options name; they may be new to the bot."""
+        """Return the members of this workspace named by options. A member may be new to the bot."""
         values = [str(options.get(one.name, "")) for one in declaration.options if one.kind is OptionKind.PERSON]
         matches = [match for value in values if (match := _USER.fullmatch(value))]
         members = [await self._users.find_member(team, match[1]) for match in matches]

@@ -1,4 +1,4 @@
-"""Slack's settings, and the checks of their tokens."""
+"""Slack's settings, and checks of the tokens."""
 
 import logging
 from collections.abc import Awaitable

@@ -51,7 +51,7 @@ _ACKNOWLEDGE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _OpenConnection:
-    """The objects that exist from `open` to `close`."""
+    """Objects with a life from `open` to `close`."""
 
     session: aiohttp.ClientSession
     teams: SingleTeam | InstalledTeams
@@ -112,7 +112,7 @@ class SlackConnection:
         log.info("slack.listening", extra={"by": "socket" if self._socket else "http"})
 
     async def stop_listening(self) -> None:
-        """Stop receiving events, and wait until received ones are accepted or answered."""
+        """Stop receiving events, and wait until each received event is accepted or answered."""
         self._is_listening = False
         if self._socket is not None:
             # Acknowledge first: a closed socket takes no acknowledgement, and Slack would repeat the event.
@@ -128,7 +128,7 @@ class SlackConnection:
             await self._open.session.close()
 
     def routes(self) -> Sequence[web.RouteDef]:
-        """Return one route for events, commands and interactions, and the routes of OAuth if there is a client id."""
+        """Return the route for events, commands and interactions, and the routes of OAuth if there is a client id."""
         routes = [web.post(EVENTS_PATH, self._handle_request)] if self._config.signing_secret else []
         if self._installed_teams is not None:
             routes += [web.get(INSTALL_PATH, self._handle_install), web.get(REDIRECT_PATH, self._handle_redirect)]
@@ -253,7 +253,7 @@ class SlackConnection:
         return flow
 
     async def _refresh_forever(self, platform: SlackPlatform) -> None:
-        """Share the rate limits with the workers that are alive, and send statuses again before Slack removes them."""
+        """Share the rate limits with the live workers, and send statuses again before Slack removes a status."""
         while True:
             try:
                 async with self._database.read() as tx:

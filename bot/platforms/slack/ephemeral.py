@@ -1,4 +1,4 @@
-"""Shows replies to one user: by a response URL, else as an ephemeral message, else in the user's direct messages."""
+"""Sends replies to a single user: by a response URL, as an ephemeral message, or in the user's direct messages."""
 
 import logging
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class ReplyTarget:
 
 
 class SlackEphemeralReplies:
-    """Sends replies to one user, and remembers the targets of recent requests for errors that occur later.
+    """Sends replies to a single user, and remembers the targets of recent requests for later errors.
 
     `transform` rewrites the command names of a reply for the app's command prefix.
     """
@@ -71,14 +71,14 @@ class SlackEphemeralReplies:
         return self._targets.pop(request_key, None)
 
     async def send(self, target: ReplyTarget, reply: Reply, files: tuple[str, ...] = ()) -> bool:
-        """Show a reply to one user; return whether all parts arrived. `files` are ids of the reply's pictures."""
+        """Send a reply to a single user; return whether all parts arrived. `files` are ids of the reply's pictures."""
         is_sent = True
         for part in split_reply(self.transform(reply)):
             is_sent &= await self._send_part(target, part, files)
         return is_sent
 
     async def delete_original(self, target: ReplyTarget) -> None:
-        """Delete the ephemeral message whose button was pressed."""
+        """Delete the ephemeral message of the pressed button."""
         if target.response is not None:
             await self._post_to_url(target.response, {"delete_original": True})
 
@@ -87,7 +87,7 @@ class SlackEphemeralReplies:
             "text": render_fallback_text(reply, is_for_one=True),
             "blocks": render_blocks(reply, files, is_for_one=True),
         }
-        # The response URL goes first: it works in channels without the bot, too.
+        # Try the response URL first: a URL works in channels without the bot, too.
         if await self._respond(target, content):
             return True
         try:

@@ -1,6 +1,6 @@
 """Routes slack-bolt's events: each listener acknowledges at once and starts the work as a background task.
 
-Slack wants an acknowledgement within three seconds, and repeats events (not interactions) without one.
+Slack wants an acknowledgement within three seconds, and repeats an unacknowledged event (but no interaction).
 """
 
 import logging
@@ -86,7 +86,7 @@ class SlackEventRouter:
         await ack(options=suggestions)
 
     async def _handle_submission(self, ack: Ack, body: Body, context: Context) -> None:
-        """Answer with the errors of a form, which keeps the form open, or close the form and handle its values."""
+        """Answer with the errors of a form, which keeps the form open, or close the form and handle the values."""
         errors, origin = self._commands.find_form_errors(body), parse_origin(body["view"])
         if errors:
             await ack(response_action="errors", errors=errors)
@@ -142,7 +142,7 @@ class SlackEventRouter:
 
 
 async def _ignore() -> None:
-    """Do nothing with an event, so that Slack and slack-bolt count it as handled."""
+    """Ignore an event. With a listener, Slack and slack-bolt count the event as handled."""
 
 
 def _get_team(context: Context, body: Body) -> str:

@@ -32,7 +32,7 @@ _MAX_OPTIONS = 100
 _MAX_STATIC_SUGGESTIONS = 25
 _PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif"]
 _YES = "yes"
-# The fields of a file object that a download needs.
+# Fields of a file object; a download needs no others.
 _FILE_FIELDS = ("id", "name", "mimetype", "size", "url_private", "url_private_download", "file_access")
 
 
@@ -133,7 +133,7 @@ def find_errors(view: Mapping[str, Any], origin: SlackFormOrigin, menu: Menu) ->
     given = {name: value for name, value in read_values(view, form.declaration).items() if value != ""}
     attached = {name for name, element in _list_elements(view) if element.get("files")}
     attached |= {name for name in ("image",) if origin.file or origin.action}
-    # Options without a field get a value later, so a placeholder keeps the declaration from missing them.
+    # Options without a field get a value later, so a placeholder stands in for each.
     absent = {one.name: "?" for one in form.declaration.options if one.is_required and one.name not in fields}
     invocation = Invocation(
         User(NAME, "", "", ""),
@@ -200,7 +200,7 @@ def _render_element(option: Option, services: Services, value: OptionValue | Non
 
 
 def _render_suggestions(option: Option, services: Services, value: OptionValue | None) -> Block:
-    """Return a menu of all suggestions if they are few, else a menu that asks for suggestions during typing."""
+    """Return a menu of all suggestions if there are few, else a menu with suggestions during typing."""
     suggestions = list_suggestions(services, option, "")
     if len(suggestions) < _MAX_STATIC_SUGGESTIONS:
         if value and all(one["value"] != value for one in suggestions):

@@ -1,4 +1,4 @@
-"""Workspaces that installed the app, with the bot token of each."""
+"""Workspaces with an installation of the app, and the bot token of each."""
 
 import base64
 import hashlib
@@ -32,12 +32,12 @@ CACHE_SECONDS = 60.0
 """Another process's installations and removals are noticed after at most this time."""
 
 STATE_LIFETIME_SECONDS = 600
-"""Time to finish an installation after its start."""
+"""Time from the start of an installation to the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlackTeam:
-    """One installation. `bot_user` is the user id by which messages mention the app."""
+    """An installation. `bot_user` is the user id by which messages mention the app."""
 
     id: str
     token: str = field(repr=False)
@@ -61,7 +61,7 @@ class SlackTeams(Protocol):
 
 
 class SingleTeam:
-    """Implements `SlackTeams` for the app of one workspace, whose token is a setting."""
+    """Implements `SlackTeams` for the app of a single workspace, with the token from the settings."""
 
     def __init__(self, team: SlackTeam) -> None:
         self._team: SlackTeam | None = team
@@ -79,9 +79,9 @@ class SingleTeam:
 
 
 class InstalledTeams(AsyncInstallationStore):
-    """Implements `SlackTeams` for an app that many workspaces install by OAuth; slack-bolt's OAuth flow saves to it.
+    """Implements `SlackTeams` for an app of many workspaces, installed by OAuth; slack-bolt's OAuth flow saves here.
 
-    Tokens are encrypted in the database: slack_sdk's own SQLAlchemy store keeps them in clear.
+    Tokens are encrypted in the database: slack_sdk's own SQLAlchemy store keeps tokens in clear.
     """
 
     def __init__(self, database: Database, client_secret: str, clock: Clock) -> None:
@@ -102,7 +102,7 @@ class InstalledTeams(AsyncInstallationStore):
             log.info("slack.uninstalled", extra={"team": team})
 
     async def async_save(self, installation: SlackInstallation) -> None:
-        """Store a new installation. Raise `BoltError` for an organisation-wide one, which names no workspace."""
+        """Store a new installation. Raise `BoltError` for an organisation's installation without a workspace."""
         team, token = installation.team_id or "", installation.bot_token or ""
         if not team or not token:
             log.warning("slack.installation_refused", extra={"reason": "the installation has no workspace"})
@@ -121,7 +121,7 @@ class InstalledTeams(AsyncInstallationStore):
         log.info("slack.installed", extra={"team": team})
 
     async def async_save_bot(self, bot: Bot) -> None:
-        """Do nothing: slack-bolt renews expiring tokens here, and our manifest turns token rotation off."""
+        """Keep no token: slack-bolt renews expiring tokens here, and our manifest turns token rotation off."""
 
     async def _read(self, team: str) -> SlackTeam | None:
         async with self._database.read() as tx:
@@ -171,7 +171,7 @@ class OAuthStates(AsyncOAuthStateStore):
 
 
 def derive_key(client_secret: str, purpose: bytes) -> Fernet:
-    """Return a key for one purpose, derived by HKDF from the app's client secret."""
+    """Return a separate key for each purpose, derived by HKDF from the app's client secret."""
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"easel slack " + purpose)
     return Fernet(base64.urlsafe_b64encode(derived.derive(client_secret.encode())))
 

@@ -93,7 +93,7 @@ def render_plain_text(text: str) -> Block:
 
 
 def render_button(button: Button) -> Block:
-    """Return a button element with its action, picture and job, so that any process can handle a press at any time."""
+    """Return a button element with its action, picture and job, for a press in any process at any time."""
     element: Block = {
         "type": "button",
         "action_id": f"{button.action}:{button.n}",
@@ -121,7 +121,7 @@ def render_fallback_text(reply: Reply, *, is_for_one: bool = False) -> str:
 
 
 def format_progress(progress: Progress) -> str:
-    """Return one line with the stage, queue position, percent, and seconds of a job."""
+    """Return a line with the stage, queue position, percent, and seconds of a job."""
     stage = _STAGES[progress.stage]
     if progress.stage is Stage.QUEUED:
         return f"⏳ {stage} · {progress.queue_position} before you" if progress.queue_position else f"⏳ {stage} …"
@@ -141,7 +141,7 @@ def format_status(progress: Progress) -> str:
 
 
 def split_reply(reply: Reply) -> list[Reply]:
-    """Split a reply for one user into as many messages as its text needs; the last one has everything but text."""
+    """Split a long reply for a single user into several messages; buttons and pictures stay on the last message."""
     parts = [part.render(reply.text) for part in split_text(reply.text, _EPHEMERAL_LIMITS)]
     texts = [text for text in parts if text.strip()] or [""]
     text_only = [Reply(text=text, is_private=reply.is_private) for text in texts[:-1]]
@@ -151,7 +151,7 @@ def split_reply(reply: Reply) -> list[Reply]:
 def create_prefixer(prefix: str, menu: Menu) -> ReplyTransform:
     """Return a function that adds the app's command prefix to each command name in a reply: `/easel-imagine`.
 
-    Slash command names are unique in a workspace: of two apps with the same name, the last installed one wins.
+    Slash command names are unique in a workspace: of two apps with the same name, the app installed last wins.
     """
     if not prefix:
         return lambda reply: reply

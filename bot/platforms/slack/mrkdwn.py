@@ -1,7 +1,7 @@
 """Converts text for Slack and from Slack: escapes, mentions, and links.
 
-Text of a model must notify no user: Slack turns `<!channel>` and `<@U…>` into mentions also in Markdown, so each one is
-broken by a zero-width space.
+Text of a model must notify no user: Slack turns `<!channel>` and `<@U…>` into mentions also in Markdown, so a
+zero-width space breaks each mention.
 """
 
 import html
@@ -11,7 +11,7 @@ from bot.streaming.fences import Fence, find_fence_after_line
 
 _BROADCASTS = ("<!here", "<!channel", "<!everyone", "<!subteam^", "<!date^")
 _ID_PREFIXES = ("<@", "<#")
-# Text that Slack turns into a mention, in Markdown as in mrkdwn.
+# Slack turns such text into a mention, in Markdown as in mrkdwn.
 _MENTION = re.compile(r"<(?=!(?:here|channel|everyone|subteam\^|date\^)|@[UWB][A-Z0-9]|#[CGD][A-Z0-9])", re.IGNORECASE)
 _BROADCAST = re.compile(r"<(?=!(?:here|channel|everyone|date\^))", re.IGNORECASE)
 # An address hidden behind a label: in mrkdwn, and in Markdown.
@@ -40,7 +40,7 @@ def neutralize_mentions(text: str) -> str:
 
 
 def reveal_links(text: str) -> str:
-    """Return the text with every address visible: `[label] (address)`, and `<address|label>` as one address."""
+    """Return the text with every address visible: `[label] (address)`, and `<address|label>` as a single address."""
     lines: list[str] = []
     fence: Fence | None = None
     for line in text.splitlines(keepends=True):
@@ -50,7 +50,7 @@ def reveal_links(text: str) -> str:
 
 
 def _separate_label(match: re.Match[str]) -> str:
-    # Count backticks before the link only: text that is appended later must not change the decision.
+    # Count backticks before the link only: text appended later must not change the decision.
     is_code = match.string.count("`", 0, match.start()) % 2
     return match[0] if is_code else "] "
 
@@ -61,7 +61,7 @@ def neutralize_broadcasts(text: str) -> str:
 
 
 def cut_unstable_end(text: str) -> str:
-    """Return the part of a growing text that is safe to show; the last word waits for the text after it.
+    """Return the part of a growing text with a stable rendering; the last word waits for the text after it.
 
     Slack may drop white space at the head of an appended text, so the rest must begin with a visible character. The
     end may also be half of a mention, which neutralizing does not recognize yet.
@@ -83,7 +83,7 @@ def escape(text: str) -> str:
 
 
 def restore_links(text: str) -> str:
-    """Return escaped text with its links to users and channels restored, for messages that one user reads."""
+    """Return escaped text with its links to users and channels restored, for ephemeral messages."""
     return _ESCAPED_LINK.sub(r"<\1>", text)
 
 

@@ -29,7 +29,7 @@ def create_bolt_app(
     """Return the app without listeners; with `installed_teams` workspaces can install the app by OAuth."""
     logger = logging.getLogger("slack_bolt.easel")
     # At INFO slack-bolt logs the bodies of requests with a bad signature, which may hold prompts. At WARNING its
-    # constructor complains about every environment variable that it ignores.
+    # constructor complains about every ignored environment variable.
     logger.setLevel(logging.ERROR)
     return AsyncApp(
         logger=logger,

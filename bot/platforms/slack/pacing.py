@@ -1,7 +1,7 @@
-"""Rate limits of Slack's methods, for each workspace, and the pace of edits of one message.
+"""Rate limits of Slack's methods, for each workspace, and the pace of edits of a message.
 
 Slack announces no remaining budget; a call beyond the limit is the first notice. The limits are the tiers of
-docs.slack.dev/apis/web-api/rate-limits: at least so many calls a minute. The bot stays below them.
+docs.slack.dev/apis/web-api/rate-limits: at least so many calls a minute. The bot stays below the tiers.
 """
 
 from bot.core.clock import Clock
@@ -40,10 +40,10 @@ _MAX_RATE_LIMITS = 1000
 
 
 class SlackRateLimit(EditBucket):
-    """At most `per_minute` calls in any minute, `burst` of them at once; fair between messages.
+    """At most `per_minute` calls in any minute, `burst` calls at once; fair between messages.
 
-    A reserve keeps a steady trickle of calls going, however many calls were made before. The rest is spent faster the
-    larger it is: a burst thins out instead of breaking off, and a single answer keeps its pace for minutes.
+    A reserve keeps a steady trickle of calls going, however many calls were made before. A larger rest is spent
+    faster: a burst thins out instead of breaking off, and a single answer keeps a steady pace for minutes.
     """
 
     def __init__(self, clock: Clock, per_minute: float, burst: float) -> None:
@@ -74,7 +74,7 @@ class SlackRateLimit(EditBucket):
 
 
 class SlackPostRateLimit(SlackRateLimit):
-    """A bucket that holds `burst` calls and fills evenly: for messages posted in one channel."""
+    """A bucket of `burst` calls, refilled evenly: for the messages posted in a channel."""
 
     def __init__(self, clock: Clock, per_minute: float, burst: float) -> None:
         super().__init__(clock, per_minute, burst)
@@ -92,7 +92,7 @@ class SlackPostRateLimit(SlackRateLimit):
 
 
 class SlackRateLimits:
-    """One rate limit for each workspace and method, for posts also for each channel; split between live workers."""
+    """A rate limit for each workspace and method, for posts also for each channel; split between live workers."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -109,22 +109,22 @@ class SlackRateLimits:
         return self._rate_limits[key]
 
     def set_worker_count(self, workers: int) -> None:
-        """Give this process its share: all live workers call Slack as the same app."""
+        """Give this process a share: all live workers call Slack as the same app."""
         workers = max(1, workers)
         if workers != self._workers:
             self._workers = workers
             self._rate_limits.clear()
 
     def _forget_idle(self) -> None:
-        # A dropped limit would forget its past calls, so limits in use stay.
+        # A dropped limit would forget past calls, so limits in use stay.
         if len(self._rate_limits) > _MAX_RATE_LIMITS:
             self._rate_limits = {key: limit for key, limit in self._rate_limits.items() if not limit.is_idle}
 
 
 class SlackPacer(Pacer):
-    """The pace of one message. A turn takes a call from the rate limit of the method that the edit will call.
+    """The pace of a message. A turn takes a call from the rate limit of the next edit's method.
 
-    `next_method` is called by the next edit, `final_method` by the last one; empty for a method without a limit.
+    `next_method` is called by the next edit, `final_method` by the last edit; empty for a method without a limit.
     """
 
     def __init__(
@@ -152,13 +152,13 @@ class SlackPacer(Pacer):
         self._last_edit_at = self._clock.monotonic()
 
     def use_turn(self, method: str) -> bool:
-        """Return whether the current turn covers a call of this method; a turn covers one call."""
+        """Return whether the current turn covers a call of this method; a turn covers a single call."""
         has_turn = self._granted_method == method
         self._granted_method = "" if has_turn else self._granted_method
         return has_turn
 
     def switch_to_updates(self) -> None:
-        """Take further turns for edits of the whole message: its stream has ended."""
+        """Take further turns for edits of the whole message: the stream has ended."""
         self._next_method = UPDATE_MESSAGE
 
     def close(self) -> None:

@@ -80,9 +80,9 @@ class SlackPlatform:
         self._direct_channels: RecentItems[tuple[str, str], str] = RecentItems(_MAX_REMEMBERED)
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
-        """Create a message and return its address; a second call with the same nonce returns the same address.
+        """Create a message and return the address; a second call with the same nonce returns the same address.
 
-        A message whose text will stream is not posted yet: the thread shows a status until the text arrives. Raise
+        A streamed message is not posted yet: the thread shows a status until the text arrives. Raise
         `MessageLost` or `MessageFull`.
         """
         if (posted := self._posted.get(destination.nonce)) is not None:
@@ -113,7 +113,7 @@ class SlackPlatform:
         return moved
 
     async def delete(self, message: MessageRef) -> None:
-        """Delete a message and its files. A message that is gone or was never posted is no error."""
+        """Delete a message and the message's files. A deleted or never posted message is no error."""
         self.streams.forget(message)
         if message.unposted_for is not None:
             self.statuses.clear(message, is_posted=False)
@@ -129,7 +129,7 @@ class SlackPlatform:
         if (pacer := self._pacers.get(message)) is None:
             stream = self.streams.get(message)
             is_growing = stream is not None and not stream.is_over
-            # Posts and starts of streams wait for their turn inside the call, so an unposted message needs none.
+            # The first call for an unposted message (a post or the start of a stream) takes its own turn.
             update = "" if is_growing or message.unposted_for is not None else UPDATE_MESSAGE
             pacer = self._pacers[message] = SlackPacer(
                 self._web_api.rate_limits,
@@ -150,7 +150,7 @@ class SlackPlatform:
         return Channel(NAME, workspace, self._direct_channels[workspace, user])
 
     async def post_or_find(self, thread: MessageRef, nonce: str, **content: Any) -> tuple[MessageRef, bool]:
-        """Post a message, or find the message with the same nonce. Return its address and whether it is new."""
+        """Post a message, or find the message with the same nonce. Return the address and if the message is new."""
         content |= {
             "channel": thread.channel, "thread_ts": thread.thread or None, "unfurl_links": False, "unfurl_media": False,
             "metadata": {"event_type": METADATA_EVENT_TYPE, "event_payload": {"nonce": nonce}} if nonce else None,
@@ -178,7 +178,7 @@ class SlackPlatform:
         if destination.placeholder is not None:
             await self._show(destination.placeholder, reply)
             return destination.placeholder
-        # Slack documents streams outside of threads only lately; the bot has not tried them.
+        # Slack documents streams outside of threads only lately; such a stream is not tried yet.
         if not (destination.is_streamed and thread.thread and self.streams.is_available(thread.workspace)):
             return await self._post_reply(thread, reply, destination.nonce, is_growing=destination.is_streamed)
         recipient = Recipient(destination.user.id, destination.user.workspace)
@@ -188,7 +188,7 @@ class SlackPlatform:
     async def _post_reply(
         self, thread: MessageRef, reply: Reply, nonce: str, *, is_growing: bool = False
     ) -> MessageRef:
-        """Post an ordinary message. A growing one is edited later, and an edit takes less text than a post."""
+        """Post an ordinary message. A growing message is edited later, and an edit takes less text than a post."""
         if is_growing and reply.tone is Tone.WORKING and len(reply.text.encode()) > UPDATE_BYTES:
             raise MessageFull(room=UPDATE_BYTES)
         ref, is_new = await self.post_or_find(
@@ -231,7 +231,7 @@ class SlackPlatform:
         try:
             started = await self.streams.start(message, recipient, text)
         except CallUnclear:
-            # The stream may exist without us knowing its ts.
+            # The stream may exist, with an unknown ts.
             if (found := await self._take_over_stream(message, reply, text)) is None:
                 raise
             return found
@@ -241,7 +241,7 @@ class SlackPlatform:
         return started
 
     async def _take_over_stream(self, unposted: MessageRef, reply: Reply, text: str) -> MessageRef | None:
-        """Show the reply in the stream that was started for an unposted message; return None without such a stream."""
+        """Show the reply in the stream started earlier for an unposted message; return None without such a stream."""
         found = await self._unconfirmed_posts.find_stream(unposted, text)
         if found is not None:
             self.statuses.clear(unposted, is_posted=True)
@@ -264,7 +264,7 @@ class SlackPlatform:
         return ref
 
     async def _show_pictures(self, message: MessageRef, reply: Reply) -> MessageRef | None:
-        """Attach the pictures to the message; return a new message if Slack refuses files on the old one."""
+        """Attach the pictures to the message; return a new message if Slack refuses files on the old message."""
         pictures = [picture for picture in reply.pictures if not picture.is_flagged]
         files = await self.uploads.ensure_uploaded(message, pictures)
         try:
@@ -275,7 +275,7 @@ class SlackPlatform:
             log.warning("slack.files_refused", extra={"ts": message.id, "reason": error.code})
         else:
             return None
-        # Post first, delete then: a crash in between leaves two messages instead of none.
+        # Post before deleting: a crash in between leaves two messages, not zero.
         ts = await self.uploads.post_pictures(message, pictures, render_blocks(reply))
         await ignore_refusal(
             self._web_api.call(message.workspace, "chat.delete", channel=message.channel, ts=message.id)
@@ -294,7 +294,7 @@ class SlackPlatform:
         except CallRefused as error:
             if error.code != "streaming_state_conflict":
                 raise
-            # A process that died was streaming this message. The blocks of the edit bring our own Stop button.
+            # A dead process was streaming this message. The blocks of the edit bring our own Stop button.
             await ignore_refusal(
                 self._web_api.call(message.workspace, STOP_STREAM, channel=message.channel, ts=message.id)
             )

@@ -1,4 +1,4 @@
-"""Passes invocations to the dispatcher and shows the replies; a chat outside of threads gets a thread of its own."""
+"""Passes invocations to the dispatcher and shows the replies; a chat outside of threads gets a new thread."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ class ThreadRoots:
         self._blocks: RecentItems[tuple[str, str, str], list[Block]] = RecentItems(_MAX_ROOTS)
 
     def remember(self, root: MessageRef, blocks: list[Block]) -> None:
-        """Keep the blocks of a root without its button."""
+        """Keep the blocks of a root without the button."""
         self._blocks[root.workspace, root.channel, root.id] = blocks
 
     def forget(self, workspace: str, channel: str, root: str) -> None:
@@ -66,7 +66,7 @@ class ThreadRoots:
 
 
 class SlackReplies:
-    """Handles invocations, and shows their replies to one user or to the channel."""
+    """Handles invocations, and shows the replies to a single user or to the channel."""
 
     def __init__(
         self, dispatcher: Dispatcher, platform: SlackPlatform, web_api: SlackWebApi, roots: ThreadRoots
@@ -77,7 +77,7 @@ class SlackReplies:
         self._roots = roots
 
     async def answer(self, invocation: Invocation, target: ReplyTarget) -> None:
-        """Handle an invocation and show its reply."""
+        """Handle an invocation and show the reply."""
         channel, root = invocation.channel, ""
         if not channel.thread and await self._needs_thread(invocation):
             try:
@@ -125,7 +125,7 @@ class SlackReplies:
         await self.platform.ephemeral_replies.send(target, format_error(error))
 
     async def report_nothing_running(self, target: ReplyTarget, message: Mapping[str, Any]) -> None:
-        """Remove a Stop button that a dead process left on a root, and tell the user who pressed the button."""
+        """Remove the Stop button of a dead process from a root, and tell the pressing user."""
         blocks = [block for block in message.get("blocks") or () if block.get("type") != "actions"]
         if blocks:
             self._roots.remove_button(target.team, target.channel, str(message.get("ts") or ""), blocks)
@@ -157,7 +157,7 @@ class SlackReplies:
     async def _send_to_direct_messages(
         self, reply: Reply, pictures: Sequence[Picture], user: User, target: ReplyTarget
     ) -> None:
-        """Send files to the user's direct messages: elsewhere other users would see them."""
+        """Send files to the user's direct messages: elsewhere other users would see the files."""
         direct = await self.platform.find_direct_channel(target.team, user.id)
         is_sent = direct is not None
         if direct is not None and reply.files:
@@ -179,7 +179,7 @@ class SlackReplies:
         return any(form.declaration.is_private for form in menu if form.declaration.name == command)
 
     async def _upload_inline(self, team: str, reply: Reply) -> tuple[str, ...]:
-        """Return a file id for each picture of the reply, empty for a picture that no image block shows."""
+        """Return a file id for each picture of the reply, empty for a picture unfit for image blocks."""
         files = [await self._upload_if_inline(team, picture) for picture in reply.pictures]
         await self.platform.uploads.wait_until_ready(team, [file for file in files if file])
         return tuple(files)
@@ -190,7 +190,7 @@ class SlackReplies:
         return await ignore_refusal(self.platform.uploads.upload(team, picture)) or ""
 
     async def _needs_thread(self, invocation: Invocation) -> bool:
-        """Return whether the invocation is a chat that will probably be accepted: a refused one posts no root."""
+        """Return whether the invocation is a chat and will probably be accepted: a refused chat posts no root."""
         services = self.dispatcher.services
         try:
             form = find_command(services.menu, invocation.command)

@@ -1,6 +1,6 @@
-"""Shows a thread's status beside the bot's name while the bot works ("is thinking…"), with Slack's own Stop button.
+"""Displays a thread's status beside the bot's name while the bot works ("is thinking…"), with Slack's own Stop button.
 
-Callers do not wait for these calls: a model gets its question while Slack is still updating the status.
+Callers do not wait for these calls: a model gets the question while Slack is still updating the status.
 """
 
 import logging
@@ -30,7 +30,7 @@ _ThreadKey = tuple[str, str, str]
 
 @dataclass(slots=True)
 class _ThreadStatus:
-    """The status of one thread; without text the thread waits for nothing."""
+    """The status of a thread; without text no job of the thread is waiting."""
 
     ref: MessageRef
     text: str = ""
@@ -43,7 +43,7 @@ class _ThreadStatus:
 
 
 class SlackStatuses:
-    """The statuses of all waiting threads. A method that a workspace refuses is not called there again."""
+    """The statuses of all waiting threads. A method refused by a workspace is not called there again."""
 
     def __init__(self, web_api: SlackWebApi, clock: Clock, tasks: BackgroundTasks) -> None:
         self._web_api = web_api
@@ -53,7 +53,7 @@ class SlackStatuses:
         self._unsupported: set[tuple[str, str]] = set()
 
     def show(self, ref: MessageRef, progress: Progress | None) -> None:
-        """Show a job's progress in its thread. An unchanged status is sent again only before Slack removes it."""
+        """Show a job's progress in the thread. Send an unchanged status only after `REFRESH_SECONDS`."""
         status, text = self._get(ref), format_status(progress) if progress else "is thinking…"
         now = self._clock.monotonic()
         if text != status.text or now - status.updated_at_seconds >= REFRESH_SECONDS:
@@ -62,7 +62,7 @@ class SlackStatuses:
             self._start_sending(status)
 
     def clear(self, ref: MessageRef, *, is_posted: bool) -> None:
-        """Remove a thread's status. A posted message has removed it already, unless a call was under way."""
+        """Remove a thread's status. A posted message has removed the status already, unless a call was under way."""
         status = self._statuses.get(_get_key(ref))
         if status is not None:
             status.text = ""
@@ -71,20 +71,20 @@ class SlackStatuses:
             self._start_sending(status)
 
     def end_session(self, ref: MessageRef) -> None:
-        """End a thread's session, for an answer whose stream did not end the session itself."""
+        """End a thread's session, if the answer's stream did not end the session already."""
         status = self._get(ref)
         status.session = _ACTIVE
         self._start_sending(status)
 
     def drop(self, ref: MessageRef) -> None:
-        """Stop calls for a thread that cannot be reached any more."""
+        """Stop calls for an unreachable thread."""
         status = self._statuses.get(_get_key(ref))
         if status is not None:
             status.text, status.is_text_due, status.session = "", False, status.sent_session
             self._start_sending(status)
 
     def refresh(self) -> None:
-        """Send all statuses again before Slack removes them: a job may wait long without news."""
+        """Send all statuses again before Slack removes a status: a job may wait long without news."""
         now = self._clock.monotonic()
         for status in self._statuses.values():
             if status.text and now - status.updated_at_seconds >= REFRESH_SECONDS:
@@ -100,7 +100,7 @@ class SlackStatuses:
             self._tasks.spawn(self._send_changes(status), "status")
 
     async def _send_changes(self, status: _ThreadStatus) -> None:
-        # One task for each thread: a call must not overtake a later one, and states that changed meanwhile are skipped.
+        # A single task for each thread: calls stay in order, and states changed in the meantime are skipped.
         try:
             while status.is_text_due or status.session != status.sent_session:
                 status.current_method = SET_THREAD_STATUS if status.is_text_due else SET_SESSION_STATUS

@@ -1,6 +1,6 @@
-"""Slack's own streams: messages that grow by appending, with one writer each, repaired by edits after their end.
+"""Slack's own streams: growing messages with a single writer each, repaired by edits after the end of the stream.
 
-Two limits are documented nowhere and were measured by others: a stream ends some 300 seconds after its start
+Two limits are documented nowhere and were measured by others: a stream ends some 300 seconds after the start
 (github.com/slackapi/python-slack-sdk/issues/1859), and takes some 10,600 bytes in all (openclaw#143882).
 """
 
@@ -50,7 +50,7 @@ _MAX_STREAMS = 5_000
 
 @dataclass(slots=True)
 class SlackStream:
-    """One growing message. `shown` is the text that Slack has confirmed. After the end (`is_over`) only edits work."""
+    """A growing message. `shown` is the text confirmed by Slack. After the end (`is_over`) only edits work."""
 
     ref: MessageRef
     started_at_seconds: float
@@ -60,13 +60,13 @@ class SlackStream:
 
 
 class SlackStreams:
-    """All live streams of this process. `on_stopped` is called with a message whose Slack Stop button was pressed."""
+    """All live streams of this process. `on_stopped` is called with the message of a pressed Slack Stop button."""
 
     def __init__(self, web_api: SlackWebApi, clock: Clock, on_stopped: MessageListener) -> None:
         self._web_api = web_api
         self._clock = clock
         self._on_stopped = on_stopped
-        # Bounded: jobs that were lost never finish their streams.
+        # Bounded: a lost job never finishes a stream.
         self._streams: RecentItems[MessageRef, SlackStream] = RecentItems(_MAX_STREAMS)
         self._unavailable_until: dict[str, float] = {}
 
@@ -78,7 +78,7 @@ class SlackStreams:
         return self._clock.monotonic() >= self._unavailable_until.get(team, float("-inf"))
 
     async def start(self, thread: MessageRef, recipient: Recipient, text: str) -> MessageRef | None:
-        """Start a stream with `text` in a thread; return its message, or None if no stream can start now.
+        """Start a stream with `text` in a thread; return the new message, or None if no stream can start now.
 
         Raise `CallRefused` if Slack takes no message there at all.
         """
@@ -89,7 +89,7 @@ class SlackStreams:
         # Slack's clock starts during the call, so take the time before.
         started_at = self._clock.monotonic()
         try:
-            # Slack demands the recipient in channels, and accepts it in direct messages.
+            # Slack demands the recipient in channels, and accepts a recipient in direct messages.
             response = await self._web_api.call(
                 team, START_STREAM, channel=thread.channel, thread_ts=thread.thread or None, markdown_text=text,
                 recipient_user_id=recipient.user, recipient_team_id=recipient.workspace,
@@ -108,7 +108,7 @@ class SlackStreams:
         return ref
 
     async def update(self, stream: SlackStream, reply: Reply, pacer: SlackPacer) -> bool:
-        """Show a reply in a stream; a final reply ends the stream. Raise `MessageFull` for a stream that grew too old.
+        """Show a reply in a stream; a final reply ends the stream. Raise `MessageFull` after `FULL_AFTER_SECONDS`.
 
         Return whether the call ended the thread's session as well.
         """
@@ -127,7 +127,7 @@ class SlackStreams:
 
     async def _grow(self, stream: SlackStream, reply: Reply, pacer: SlackPacer) -> None:
         if not stream.is_full_reported and self._clock.monotonic() - stream.started_at_seconds >= FULL_AFTER_SECONDS:
-            # Report once: after that the caller sends the text up to the cut into this stream.
+            # Report once: afterwards the caller sends the text up to the cut into this stream.
             stream.is_full_reported = True
             raise MessageFull
         text = cut_unstable_end(neutralize_mentions(reply.text))
@@ -143,7 +143,7 @@ class SlackStreams:
         await self._update(stream, reply, pacer)
 
     async def _append(self, stream: SlackStream, text: str, *, has_turn: bool) -> bool:
-        """Append the part of `text` that is not shown yet; return False if the stream is over."""
+        """Append the new part of `text`; return False if the stream is over."""
         ref, tail = stream.ref, text[len(stream.shown) :]
         try:
             await self._web_api.call(
@@ -208,7 +208,7 @@ class SlackStreams:
         await self._update(stream, reply, pacer)
 
     async def _end(self, stream: SlackStream) -> None:
-        # Slack refuses edits of a message that still streams (`streaming_state_conflict`).
+        # Slack refuses edits of a streaming message (`streaming_state_conflict`).
         stream.is_over, ref = True, stream.ref
         try:
             await self._web_api.call(ref.workspace, STOP_STREAM, channel=ref.channel, ts=ref.id)

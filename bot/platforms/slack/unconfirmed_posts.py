@@ -1,4 +1,4 @@
-"""Finds messages that were posted without a confirmation: the response was lost, or the process died before storing
+"""Finds messages posted without a confirmation: the response was lost, or the process died before storing
 the message's address.
 """
 
@@ -22,7 +22,7 @@ _PAGE_SIZE = 100
 
 
 class UnconfirmedPosts:
-    """Finds messages by the nonce in their metadata, and streams, which start without metadata, by their text."""
+    """Finds messages by the nonce in the metadata, and streams, which start without metadata, by the text."""
 
     def __init__(self, web_api: SlackWebApi, teams: SlackTeams, database: Database, clock: Clock) -> None:
         self._web_api = web_api
@@ -32,7 +32,7 @@ class UnconfirmedPosts:
         self._started_at_seconds = clock.now().timestamp()
 
     def is_from_previous_process(self, nonce: str) -> bool:
-        """Return whether an earlier process accepted the job of a nonce: that process may have posted the message."""
+        """Return whether an earlier process accepted the job of a nonce, and so may have posted the message."""
         requested_at = _get_request_time(nonce)
         return requested_at is not None and requested_at < self._started_at_seconds
 
@@ -45,7 +45,7 @@ class UnconfirmedPosts:
         return ""
 
     async def find_stream(self, unposted: MessageRef, text: str) -> MessageRef | None:
-        """Return the stream that was started for an unposted message, or None.
+        """Return the stream started earlier for an unposted message, or None.
 
         The stream is ours, has no metadata, shows a beginning of `text`, and belongs to no job of the database.
         """

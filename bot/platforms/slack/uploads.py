@@ -94,7 +94,7 @@ class SlackFiles:
             async with session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
                 if response.status in (301, 302, 303, 307, 308):
                     return urljoin(url, response.headers.get("Location", ""))
-                # Without the scope files:read Slack responds with status 200 and its login page.
+                # Without the scope files:read Slack responds with status 200 and a login page.
                 if response.status != 200 or (response.content_type == "text/html" and not _is_html(name)):
                     raise BadFile(_ACCESS_DENIED.format(name=name))
                 return await _read_limited(response)
@@ -119,7 +119,7 @@ class SlackUploads:
         self._slots = asyncio.Semaphore(_MAX_PARALLEL_UPLOADS)
 
     async def ensure_uploaded(self, ref: MessageRef, pictures: Sequence[Picture]) -> list[str]:
-        """Return the file id of each picture of a message, after uploading new ones. A lost picture is left out."""
+        """Return the file id of each picture of a message, after uploading new pictures. A lost picture is left out."""
         files = await self._get_files(ref)
         missing = [picture for picture in pictures if picture.sha256 not in files]
         uploaded = await asyncio.gather(*(self.upload(ref.workspace, picture) for picture in missing))
@@ -129,7 +129,7 @@ class SlackUploads:
         return [files[picture.sha256] for picture in pictures if picture.sha256 in files]
 
     async def upload(self, team: str, picture: Picture) -> str:
-        """Upload a picture as a private file of the app; return its file id, or an empty id for a lost picture."""
+        """Upload a picture as a private file of the app; return the file id, or an empty id for a lost picture."""
         async with self._slots:
             file = await self._send_picture(team, picture)
             if file:
@@ -145,7 +145,7 @@ class SlackUploads:
         files = [file for file in sent if file]
         share = {"channel_id": ref.channel, "thread_ts": ref.thread or None, "blocks": list(blocks)}
         await self._complete(ref.workspace, files, pictures, **share)
-        # The response has no ts: Slack posts the message later, and `files.info` lists it then.
+        # The response has no ts: Slack posts the message later, and `files.info` lists the message then.
         for wait_seconds in _POLL_WAITS_SECONDS:
             if ts := await self._find_share(ref, files[0]):
                 return ts
@@ -164,7 +164,7 @@ class SlackUploads:
         return True
 
     async def wait_until_ready(self, team: str, files: Sequence[str]) -> None:
-        """Wait until Slack has processed these files: before, a block with one of them is refused."""
+        """Wait until Slack has processed these files: before, Slack refuses blocks with such a file."""
         await asyncio.gather(*(self._wait_for_file(team, file) for file in files))
 
     async def delete_files(self, ref: MessageRef) -> None:

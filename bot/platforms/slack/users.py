@@ -44,13 +44,13 @@ class SlackUsers:
     ) -> User:
         """Return a user as seen in a workspace. `home` is the user's own workspace, for Slack Connect.
 
-        A user whose profile does not arrive within `timeout_seconds` has no rank and no groups.
+        If the profile does not arrive within `timeout_seconds`, the user has no rank and no groups.
         """
         profile: SlackProfile = {}
         all_groups: UserGroups = {}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                # Both requests at once: a first command waits for one round trip instead of two.
+                # Both requests at once: a first command waits for a single round trip instead of two.
                 profile, all_groups = await asyncio.gather(self._get_profile(team, user), self._get_groups(team))
         # An administrator of another workspace is a guest here.
         is_guest = bool(profile.get("is_stranger")) or (bool(home) and home != team)
@@ -126,7 +126,7 @@ async def _join_request(
     if key not in requests:
         requests[key] = asyncio.create_task(request())
         requests[key].add_done_callback(lambda _: requests.pop(key, None))
-    # A caller that times out must not cancel the request of the others.
+    # A caller's timeout must not cancel the request of the others.
     return await asyncio.shield(requests[key])
 
 

@@ -1,4 +1,4 @@
-"""Calls Slack's Web API within its rate limits, and retries calls that failed where a repetition is harmless.
+"""Calls Slack's Web API within the rate limits, and retries failed calls where a repetition is harmless.
 
 slack_sdk's own retry handlers are off: its default handler repeats a post whose response was lost, and no default
 handler retries a 429 (slack_sdk/http_retry/builtin_async_handlers.py).
@@ -32,9 +32,9 @@ WebApiResponse = Mapping[str, Any]
 
 _MAX_ATTEMPTS = 6
 _RETRY_WAITS_SECONDS = (0.2, 1.0, 3.0)
-# Methods that read form bodies; all others take JSON (docs.slack.dev/apis/web-api).
+# Methods with form bodies; all others take JSON (docs.slack.dev/apis/web-api).
 _FORM_METHODS = ("files.", "users.", "usergroups.", "conversations.")
-# Methods whose repetition changes nothing. Posts, appends and uploads are missing: a repeated one would show twice.
+# Methods with harmless repetitions. Posts, appends and uploads are missing: a repetition would show twice.
 _IDEMPOTENT_METHODS = frozenset({
     "auth.test", "apps.connections.open", "chat.update", "chat.delete", "conversations.open",
     "conversations.replies", "conversations.history", "files.info", "files.getUploadURLExternal", "users.info",
@@ -52,7 +52,7 @@ def create_client(api_url: str, session: aiohttp.ClientSession, token: str | Non
 
 
 class SlackWebApi:
-    """Calls methods of the Web API for all workspaces over one HTTP session."""
+    """Calls methods of the Web API for all workspaces over a single HTTP session."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class SlackWebApi:
         self._clients: dict[str, AsyncWebClient] = {}
 
     async def call(self, team: str, method: str, *, has_turn: bool = False, **arguments: Any) -> WebApiResponse:
-        """Call a method and return the response's data. Arguments that are None are left out.
+        """Call a method and return the response's data. None arguments are left out.
 
         `has_turn`: the rate limit has granted this call already. Raise `CallRefused` if Slack refuses the call,
         `CallUnclear` if the call may have taken effect.
@@ -81,7 +81,7 @@ class SlackWebApi:
         for attempt in range(_MAX_ATTEMPTS):
             if not has_turn:
                 await _wait_for_turn(rate_limit)
-            has_turn = False  # one turn pays for one attempt
+            has_turn = False  # a turn covers a single attempt
             try:
                 return await _send(client, method, given)
             except SlackApiError as error:
