@@ -1,1 +1,1 @@
-"""Slack, as people meet it: the real slack-bolt and the whole bot over a local Slack."""
+"""Tests of the whole bot on the real slack-bolt, against a local Slack."""

@@ -1,4 +1,4 @@
-"""An open office, by either way in; at the end nothing happened that Slack does not allow."""
+"""Opens offices by Socket Mode and by HTTP; after each test Slack must have seen no violation of its rules."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,17 +13,17 @@ OfficeOpener = Callable[..., Awaitable[Office]]
 
 
 @pytest.fixture
-async def opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[OfficeOpener]:
-    """Opens offices as a test wants them; each is looked over and closed afterwards."""
-    caplog.set_level(logging.INFO)  # so that every line is really written
+async def open_office(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[OfficeOpener]:
+    """Return a function to open offices with options; each office is closed after the test."""
+    caplog.set_level(logging.INFO)  # so each log line is formatted
     offices: list[Office] = []
 
-    async def open_office(**wanted: Any) -> Office:
-        office = await create_office(tmp_path / f"office{len(offices)}", **wanted)
+    async def create_and_open(**options: Any) -> Office:
+        office = await create_office(tmp_path / f"office{len(offices)}", **options)
         offices.append(office)
         return await office.open()
 
-    yield open_office
+    yield create_and_open
     for office in offices:
         await office.close()
         await office.slack.stop()
@@ -31,12 +31,12 @@ async def opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncItera
 
 
 @pytest.fixture
-async def office(opened: OfficeOpener) -> Office:
-    """By Socket Mode."""
-    return await opened()
+async def office(open_office: OfficeOpener) -> Office:
+    """An open office by Socket Mode."""
+    return await open_office()
 
 
 @pytest.fixture(params=["socket", "http"])
-async def either(opened: OfficeOpener, request: pytest.FixtureRequest) -> Office:
-    """Once by Socket Mode, once by signed HTTP."""
-    return await opened(by=request.param)
+async def any_office(open_office: OfficeOpener, request: pytest.FixtureRequest) -> Office:
+    """An open office, once by Socket Mode and once by signed HTTP."""
+    return await open_office(transport=request.param)

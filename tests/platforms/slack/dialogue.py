@@ -1,4 +1,4 @@
-"""Talking with the bot by commands whose answers only the asker sees, as moderators do all day."""
+"""Runs commands with ephemeral answers, as moderators do all day."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from tests.platforms.slack.office import Office
 
 
 async def run_command(who: SlackPerson, line: str, channel: SlackChannelState | None = None) -> SlackMessageState:
-    """What the bot answers somebody privately to a line such as `/quota show`; without a channel, in the DM."""
+    """Run a command such as `/quota show` and return its ephemeral answer; without a channel in direct messages."""
     last = who.private_messages[-1] if who.private_messages else None
     command, _, text = line.partition(" ")
     await who.use_command(command, text, channel)
@@ -19,12 +19,12 @@ async def run_command(who: SlackPerson, line: str, channel: SlackChannelState | 
 
 
 async def read_answer(who: SlackPerson, line: str, channel: SlackChannelState | None = None) -> str:
-    """The words of it."""
+    """Run a command and return the text of the ephemeral answer."""
     return (await run_command(who, line, channel)).visible_text
 
 
 async def draw_picture(who: SlackPerson, channel: SlackChannelState, words: str = "a fox") -> SlackMessageState:
-    """A finished picture that somebody asked for."""
+    """Run /imagine and return the message with the finished picture."""
     before = channel.bot_messages[-1] if channel.bot_messages else None
     await who.use_command("/imagine", words, channel)
     return await channel.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels, after=before)
@@ -32,10 +32,10 @@ async def draw_picture(who: SlackPerson, channel: SlackChannelState, words: str 
 
 @dataclass
 class SlackStaff:
-    """Who and what there is besides Ana, Otto (who administers) and #general: Ben, a user group, and #studio.
+    """Further people and places of an office: Ben, a user group, and #studio. Otto administers the workspace.
 
-    `group`, `studio_typed` and people's `escaped` are how Slack writes them into what is typed; `…_shown` is how the
-    bot's answers link them.
+    `group` and `studio_typed` are the texts that Slack sends for a typed group or channel; `…_shown` are the links in
+    the bot's answers.
     """
 
     office: Office
@@ -66,12 +66,12 @@ class SlackStaff:
         return f"<#{self.studio.id}>"
 
     async def ask_as_moderator(self, line: str) -> str:
-        """What Otto reads when he types that in #general."""
+        """Run a command as Otto in #general and return the text of the answer."""
         return await read_answer(self.office.otto, line, self.office.general)
 
 
 async def reopen_with_owner(office: Office, owner: SlackPerson, **changes: Any) -> Office:
-    """The same office, opened again, whose bot is owned by somebody."""
+    """Open an office again, with a person as the bot's owner."""
     await office.close()
     mine = (Owner("slack", office.team.id, owner.id),)
     office.settings = office.settings.model_copy(update={"admin_users": mine, **changes})

@@ -1,4 +1,7 @@
-"""A backend whose words stop wherever a test wants to look."""
+"""An office: a local Slack with a workspace, and the whole bot on the real slack-bolt.
+
+The backend is scripted; the database, ledger, media and all else are real, on the real clock.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,13 +28,13 @@ from tests.storage.raw import jobs_with_open_holds
 
 
 class PausingBackend(ScriptedBackend):
-    """`will(...)` as ever, and `pauses`: after so many words each run waits for `go_on`."""
+    """A scripted backend with `pauses`: after each of these numbers of words a run waits for `resume`."""
 
     pauses: tuple[int, ...] = ()
     _gate: asyncio.Event | None = None
 
     def resume(self) -> None:
-        """Up to the next pause."""
+        """Continue up to the next pause."""
         if self._gate is not None:
             self._gate.set()
 
@@ -45,18 +48,14 @@ class PausingBackend(ScriptedBackend):
         await super()._wait_if_hanging(run, words)
 
 
-# MERGED An office: a local Slack with a workspace in it, and the whole bot on the real slack-bolt, connected to it.
-# MERGED The backend is scripted; database, ledger, media and everything between are the real ones, on the real
-# MERGED clock.
-
 OPTIONS = build_options(create_manifest(MENU))
-"""A Slack in which the app has what our manifest asks for, and no more."""
+"""A Slack with exactly the permissions of our manifest."""
 
 TIMEOUT_SECONDS = 10.0
 
 
 class OfficeClock(SystemClock):
-    """The machine's clock, put forward together with Slack's. Whoever sleeps does so on the machine's."""
+    """The machine's clock, put forward together with Slack's; sleeps take real time."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -67,7 +66,7 @@ class OfficeClock(SystemClock):
 
 @dataclass
 class Office:
-    """`general` is a channel with everyone in it; Ana is a member like others, Otto administers the workspace."""
+    """A workspace with the channel #general, Ana (a plain member) and Otto (an administrator), and the bot in it."""
 
     slack: SlackEmulator
     folder: Path
@@ -76,7 +75,7 @@ class Office:
     general: SlackChannelState
     ana: SlackPerson
     otto: SlackPerson
-    by: str = "socket"
+    transport: str = "socket"
     clock: OfficeClock = field(default_factory=OfficeClock)
     app: App = field(init=False)
     backend: PausingBackend = field(init=False)
@@ -88,10 +87,10 @@ class Office:
         self.backend = PausingBackend(self.clock)
 
     async def open(self) -> "Office":
-        """Start a bot; another one in the same office finds what the first left."""
+        """Start the bot; a restarted bot finds the same database."""
         self.app = App(self.settings, clock=self.clock, backends={self.backend.name: self.backend})
         await self.app.open(connections=self.app.make_connections())
-        if self.by == "http":
+        if self.transport == "http":
             self.server = Server(
                 "127.0.0.1", self.port, self.app.routes(), self.app.list_health_checks(), shutdown_seconds=0.1
             )
@@ -102,7 +101,7 @@ class Office:
         return self
 
     async def close(self) -> None:
-        """Stop as a process stops: in order, jobs left where they are."""
+        """Stop as a process stops: in order, with unfinished jobs left in the database."""
         for connection in self.app.connections:
             await connection.stop_listening()
         if self.server is not None:
@@ -110,27 +109,27 @@ class Office:
         await self.app.close()
 
     async def balance(self, person: SlackPerson) -> int:
-        """What somebody can still spend today, in micros."""
+        """Return the micros that a person can still spend today."""
         user = User("slack", person.team.id, person.id, person.name)
         statement = await self.app.dispatcher.services.credits.get_statement(user)
         return statement.today_available_micros + statement.extra_available_micros
 
     @property
     def daily_micros(self) -> int:
-        """What everybody has at the start of a day, in micros."""
+        """The micros of each person at the start of a day."""
         return self.settings.daily_micros
 
     async def open_holds(self) -> list[str]:
         return await jobs_with_open_holds(self.app.database)
 
     async def wait_until_idle(self) -> None:
-        """Wait until no job runs and nothing is under way."""
+        """Wait until no job runs."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            while self.app.runner.running_count:  # noqa: ASYNC110 - the runner tells nobody
+            while self.app.runner.running_count:  # noqa: ASYNC110 - the runner has no such event
                 await asyncio.sleep(0.01)
 
     async def wait_until(self, holds: Callable[[], Awaitable[bool]]) -> None:
-        """Wait for something in the bot, which tells nobody when it happens."""
+        """Wait until a condition in the bot holds."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while not await holds():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.01)
@@ -142,8 +141,8 @@ class Office:
 
 
 def create_settings(slack: SlackEmulator, folder: Path, team: SlackTeamState, **changes: Any) -> Settings:
-    """A bot of one workspace that may be used there; `changes` are laid over it."""
-    plain: Mapping[str, Any] = {
+    """Return settings for a bot of a single, allowed workspace, updated with `changes`."""
+    defaults: Mapping[str, Any] = {
         "data_dir": folder,
         "slack_api_url": slack.api_url,
         "slack_bot_token": SecretStr(team.bot_token),
@@ -152,19 +151,21 @@ def create_settings(slack: SlackEmulator, folder: Path, team: SlackTeamState, **
         "shutdown_grace_seconds": 1.0,
         "replicate_api_token": None,
     }
-    return Settings(_env_file=None).model_copy(update={**plain, **changes})
+    return Settings(_env_file=None).model_copy(update={**defaults, **changes})
 
 
-async def create_office(folder: Path, *, by: str = "socket", options: SlackOptions = OPTIONS, **changes: Any) -> Office:
-    """An office with nobody listening yet: `open` it."""
+async def create_office(
+    folder: Path, *, transport: str = "socket", options: SlackOptions = OPTIONS, **changes: Any
+) -> Office:
+    """Return an office whose bot is not started yet: call `open`."""
     slack = await SlackEmulator(options).start()
     team = slack.add_team("Acme")
     general, ana = team.add_channel("general"), team.add_person("Ana")
     otto = team.add_person("Otto", is_admin=True)
-    if by == "http":
+    if transport == "http":
         secret = SecretStr(slack.signing_secret)
         changes = {"slack_app_token": None, "slack_signing_secret": secret, **changes}
-    return Office(slack, folder, create_settings(slack, folder, team, **changes), team, general, ana, otto, by)
+    return Office(slack, folder, create_settings(slack, folder, team, **changes), team, general, ana, otto, transport)
 
 
 def create_options(**changes: Any) -> SlackOptions:

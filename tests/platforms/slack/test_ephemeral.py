@@ -1,4 +1,4 @@
-"""What one person alone reads, and the questions that are put before something dear."""
+"""Ephemeral replies, files in direct messages, and questions before expensive jobs."""
 
 import io
 from dataclasses import replace
@@ -13,27 +13,27 @@ from tests.fakes.backend import make_png
 from tests.platforms.slack.office import Office
 
 
-async def dear(office: Office) -> None:
-    """From now on whatever costs more than a credit is asked about first."""
+async def require_confirmation(office: Office) -> None:
+    """Set the workspace's threshold of confirmation to a credit."""
     await office.otto.use_command("/settings", "general --confirm_above 1", office.general)
     await office.otto.wait_for_private_message()
     office.advance_time(2)
 
 
-async def test_a_dear_picture_is_asked_about_and_drawn_after_yes(either: Office) -> None:
-    await dear(either)
-    await either.ana.use_command("/imagine", "a fox", either.general)
-    question = await either.ana.wait_for_private_message("credits")
-    assert either.backend.runs == {}
+async def test_an_expensive_picture_is_drawn_after_confirmation(any_office: Office) -> None:
+    await require_confirmation(any_office)
+    await any_office.ana.use_command("/imagine", "a fox", any_office.general)
+    question = await any_office.ana.wait_for_private_message("credits")
+    assert any_office.backend.runs == {}
 
-    await either.ana.press(question, question.button_labels[0])
+    await any_office.ana.press(question, question.button_labels[0])
 
-    await either.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+    await any_office.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
     await question.wait_until(lambda message: message.is_deleted, "the question going away")
 
 
-async def test_a_dear_picture_is_not_drawn_after_no(office: Office) -> None:
-    await dear(office)
+async def test_an_expensive_picture_is_not_drawn_after_no(office: Office) -> None:
+    await require_confirmation(office)
     await office.ana.use_command("/imagine", "a fox", office.general)
     question = await office.ana.wait_for_private_message("credits")
 
@@ -44,7 +44,7 @@ async def test_a_dear_picture_is_not_drawn_after_no(office: Office) -> None:
     assert await office.balance(office.ana) == office.daily_micros
 
 
-async def test_a_dear_answer_waits_in_the_thread_of_its_question(office: Office) -> None:
+async def test_an_expensive_answer_waits_for_confirmation_in_its_thread(office: Office) -> None:
     await office.otto.use_command("/settings", "general --confirm_above 0.01", office.general)
     await office.otto.wait_for_private_message()
     office.advance_time(2)
@@ -70,7 +70,7 @@ async def test_a_file_for_one_person_comes_to_their_direct_messages(office: Offi
     assert all(not one.files for one in office.general.bot_messages if one.files and one.files[0].name.endswith(".csv"))
 
 
-async def test_a_file_that_cannot_be_sent_says_so(office: Office) -> None:
+async def test_an_undeliverable_file_is_reported(office: Office) -> None:
     await office.ana.use_command("/imagine", "a fox", office.general)
     await office.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
     office.slack.faults.respond("conversations.open", "user_not_found")
@@ -109,7 +109,7 @@ async def test_notices_reach_the_moderators_channel(office: Office) -> None:
     assert shown.alt_texts
 
 
-def test_what_a_model_flags_is_not_shown_at_work() -> None:
+def test_flagged_pictures_are_not_shown() -> None:
     fine = Picture("a" * 64, "image/png", 8, 8, "a fox", "fox.png")
     flagged = replace(fine, is_flagged=True)
 
@@ -119,7 +119,7 @@ def test_what_a_model_flags_is_not_shown_at_work() -> None:
     assert "1 of 2 pictures was flagged as sensitive" in blocks[1]["text"]["text"]
 
 
-async def test_people_are_told_in_direct_messages_where_nobody_else_reads(office: Office) -> None:
+async def test_a_person_is_reached_by_direct_messages(office: Office) -> None:
     notices = office.app.notices
     owner = User("slack", office.team.id, office.otto.id, "Otto")
 
@@ -132,16 +132,16 @@ async def test_people_are_told_in_direct_messages_where_nobody_else_reads(office
 
 @pytest.mark.parametrize("command", ["/usage", "/help", "/models", "/show"])
 async def test_a_private_command_in_a_thread_is_answered_to_one_person(office: Office, command: str) -> None:
-    said = await office.ana.say("look", office.general, files=[make_png()])
+    request = await office.ana.say("look", office.general, files=[make_png()])
 
-    await office.ana.say(f"{office.team.mention} {command[1:]}", thread=said)
+    await office.ana.say(f"{office.team.mention} {command[1:]}", thread=request)
 
-    told = await office.ana.wait_for_private_message()
-    assert told.thread_ts == said.ts
-    assert office.general.get_thread(said).bot_messages == []
+    reply = await office.ana.wait_for_private_message()
+    assert reply.thread_ts == request.ts
+    assert office.general.get_thread(request).bot_messages == []
 
 
-async def test_a_picture_that_no_image_block_takes_comes_to_direct_messages(office: Office) -> None:
+async def test_a_picture_unfit_for_image_blocks_comes_to_direct_messages(office: Office) -> None:
     webp = io.BytesIO()
     Image.open(io.BytesIO(make_png())).save(webp, "WEBP")
     office.backend.will(picture=webp.getvalue())

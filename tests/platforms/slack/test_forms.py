@@ -1,4 +1,4 @@
-"""Forms in detail: what a field becomes, and what is read back from it."""
+"""Forms in detail: rendered elements and values read from submissions."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,17 +15,17 @@ from bot.platforms.slack.forms import (
 )
 
 
-def many(_: Services, typed: str) -> list[Choice]:
+def suggest_many(_: Services, typed: str) -> list[Choice]:
     return [Choice(f"Model {n}", f"model-{n}") for n in range(60) if typed in f"model-{n}"][:25]
 
 
 @command("everything")
 class EveryOptionKind(Command):
-    """All there is."""
+    """A command with an option of each kind."""
 
     words: str = option("Which words?", max_length=1500, words=True)
     name: str | None = option("Which name?", default=None, max_length=80)
-    model: str = option("Which model?", default="", autocomplete=many)
+    model: str = option("Which model?", default="", autocomplete=suggest_many)
     shape: str | None = option("Which shape?", default=None, choices=("1:1", "16:9"))
     count: int = option("How many?", default=2, minimum=1, maximum=4)
     share: float | None = option("How much?", default=None, minimum=0, maximum=1)
@@ -40,14 +40,14 @@ class EveryOptionKind(Command):
 SERVICES = cast(Services, SimpleNamespace(menu=(EveryOptionKind,)))
 
 
-def drawn(**values: Any) -> dict[str, dict[str, Any]]:
-    """The fields by option."""
+def render_elements(**values: Any) -> dict[str, dict[str, Any]]:
+    """Return the rendered elements by option."""
     view = render_modal(EveryOptionKind.declaration, SERVICES, SlackFormOrigin("everything"), values=values)
     return {block["block_id"]: block["element"] for block in view["blocks"]}
 
 
-def test_each_kind_of_option_has_its_field() -> None:
-    kinds = {name: element["type"] for name, element in drawn().items()}
+def test_each_kind_of_option_has_an_element() -> None:
+    kinds = {name: element["type"] for name, element in render_elements().items()}
 
     assert kinds == {
         "words": "plain_text_input",
@@ -65,8 +65,8 @@ def test_each_kind_of_option_has_its_field() -> None:
     }
 
 
-def test_bounds_and_defaults_stand_in_the_fields() -> None:
-    fields = drawn(words="a fox", shape="16:9", model="model-7")
+def test_elements_carry_bounds_and_defaults() -> None:
+    fields = render_elements(words="a fox", shape="16:9", model="model-7")
 
     assert fields["words"]["initial_value"] == "a fox"
     assert fields["words"]["multiline"]
@@ -82,7 +82,7 @@ def test_bounds_and_defaults_stand_in_the_fields() -> None:
     assert "initial_options" not in fields["soft"]
 
 
-def test_a_menu_of_many_asks_while_somebody_types() -> None:
+def test_a_menu_of_many_entries_asks_for_suggestions_during_typing() -> None:
     option_ = find_option("model", SERVICES.menu, SlackFormOrigin("everything"))
     assert option_ is not None
 
@@ -91,14 +91,14 @@ def test_a_menu_of_many_asks_while_somebody_types() -> None:
     assert [one["value"] for one in offered] == ["model-59"]
 
 
-def test_a_box_that_is_not_ticked_says_no_only_where_silence_says_yes() -> None:
+def test_an_unticked_box_means_no_only_if_the_default_is_yes() -> None:
     empty = {"type": "checkboxes", "selected_options": []}
     view = {"state": {"values": {"loud": {"loud": empty}, "soft": {"soft": empty}}}}
 
     assert read_values(view, EveryOptionKind.declaration) == {"loud": False, "soft": ""}
 
 
-def test_where_it_was_opened_comes_back_with_it() -> None:
+def test_the_origin_of_a_form_comes_back_with_its_submission() -> None:
     origin = SlackFormOrigin("everything", "C1", "1.2", "edit", "job", 3, "1.3", {"id": "F1", "name": "a.png"})
 
     back = parse_origin({"callback_id": "easel_form", "private_metadata": origin.serialize()})

@@ -1,4 +1,4 @@
-"""Workspaces: many by OAuth, who moderates, what never crosses, and what an unknown one is told."""
+"""Workspaces: OAuth, moderators, separation of workspaces, and workspaces without permission."""
 
 import asyncio
 import logging
@@ -24,23 +24,23 @@ from tests.fakes.backend import make_png
 from tests.platforms.slack.conftest import OfficeOpener
 from tests.platforms.slack.office import Office, create_office
 
-# slack_sdk 3.47 signs its exchange of codes in a way that aiohttp 4 will not have.
+# slack_sdk 3.47 uses aiohttp's BasicAuth, deprecated in aiohttp 4, to exchange OAuth codes.
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
 
 
 @pytest.fixture
-async def many(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Office]:
-    """A bot for many workspaces, none of which has installed it yet, over HTTP."""
+async def oauth_office(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Office]:
+    """A bot for many workspaces over HTTP, before the first installation."""
     caplog.set_level(logging.INFO)
-    office = await create_office(tmp_path, by="http", slack_bot_token=None)
+    office = await create_office(tmp_path, transport="http", slack_bot_token=None)
     with socket.create_server(("127.0.0.1", 0)) as free:
         office.port = free.getsockname()[1]
-    wanted: dict[str, Any] = {
+    changes: dict[str, Any] = {
         "slack_client_id": office.slack.oauth.client_id,
         "slack_client_secret": SecretStr(office.slack.oauth.client_secret),
         "public_url": f"http://127.0.0.1:{office.port}",
     }
-    office.settings = office.settings.model_copy(update=wanted)
+    office.settings = office.settings.model_copy(update=changes)
     yield await office.open()
     await office.close()
     await office.slack.stop()
@@ -58,67 +58,71 @@ async def install(office: Office, team: SlackTeamState) -> None:
     assert status == 200, page
 
 
-async def test_a_workspace_installs_the_app_and_uses_it(many: Office) -> None:
-    await install(many, many.team)
+async def test_a_workspace_installs_the_app_and_uses_it(oauth_office: Office) -> None:
+    await install(oauth_office, oauth_office.team)
 
-    await many.ana.use_command("/imagine", "a fox", many.general)
+    await oauth_office.ana.use_command("/imagine", "a fox", oauth_office.general)
 
-    await many.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
-
-
-async def test_installations_outlive_the_bot(many: Office) -> None:
-    await install(many, many.team)
-    await many.close()
-    await many.open()
-
-    await many.ana.use_command("/imagine", "a fox", many.general)
-
-    await many.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+    await oauth_office.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
 
 
-async def test_tokens_are_kept_sealed(many: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    await install(many, many.team)
-    token = many.team.bot_token
+async def test_installations_outlive_the_bot(oauth_office: Office) -> None:
+    await install(oauth_office, oauth_office.team)
+    await oauth_office.close()
+    await oauth_office.open()
 
-    await many.close()
+    await oauth_office.ana.use_command("/imagine", "a fox", oauth_office.general)
+
+    await oauth_office.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+
+
+async def test_tokens_are_stored_encrypted(
+    oauth_office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await install(oauth_office, oauth_office.team)
+    token = oauth_office.team.bot_token
+
+    await oauth_office.close()
     kept = await asyncio.to_thread(lambda: b"".join(path.read_bytes() for path in tmp_path.rglob("*.db*")))
-    await many.open()
+    await oauth_office.open()
 
     assert token.encode() not in kept
     assert token not in caplog.text
 
 
-async def test_another_secret_opens_nothing(many: Office) -> None:
-    await install(many, many.team)
-    await many.close()
-    many.settings = many.settings.model_copy(update={"slack_client_secret": SecretStr("another-secret-of-easel")})
-    await many.open()
+async def test_another_client_secret_decrypts_nothing(oauth_office: Office) -> None:
+    await install(oauth_office, oauth_office.team)
+    await oauth_office.close()
+    oauth_office.settings = oauth_office.settings.model_copy(
+        update={"slack_client_secret": SecretStr("another-secret-of-easel")}
+    )
+    await oauth_office.open()
 
-    await many.ana.use_command("/imagine", "a fox", many.general)
+    await oauth_office.ana.use_command("/imagine", "a fox", oauth_office.general)
 
-    await many.ana.wait_for_private_message("I am not installed in this workspace")
-
-
-async def test_a_workspace_without_the_app_is_told_so(many: Office) -> None:
-    await many.ana.use_command("/imagine", "a fox", many.general)
-
-    await many.ana.wait_for_private_message("I am not installed in this workspace")
+    await oauth_office.ana.wait_for_private_message("I am not installed in this workspace")
 
 
-async def test_an_authorisation_is_looked_up_once(many: Office) -> None:
-    await install(many, many.team)
-    before = len(many.slack.find_calls("auth.test"))
+async def test_a_workspace_without_the_app_gets_an_explanation(oauth_office: Office) -> None:
+    await oauth_office.ana.use_command("/imagine", "a fox", oauth_office.general)
+
+    await oauth_office.ana.wait_for_private_message("I am not installed in this workspace")
+
+
+async def test_an_authorisation_is_looked_up_once(oauth_office: Office) -> None:
+    await install(oauth_office, oauth_office.team)
+    before = len(oauth_office.slack.find_calls("auth.test"))
 
     for _ in range(3):
-        await (await many.ana.use_command("/usage", "", many.general)).wait_for_acknowledgement()
+        await (await oauth_office.ana.use_command("/usage", "", oauth_office.general)).wait_for_acknowledgement()
 
-    assert len(many.slack.find_calls("auth.test")) == before
+    assert len(oauth_office.slack.find_calls("auth.test")) == before
 
 
-async def test_a_state_that_is_not_ours_installs_nothing(many: Office) -> None:
-    session = many.slack.http_transport
+async def test_a_foreign_state_installs_nothing(oauth_office: Office) -> None:
+    session = oauth_office.slack.http_transport
     assert session is not None
-    url = install_url(many).replace("install", "oauth_redirect")
+    url = install_url(oauth_office).replace("install", "oauth_redirect")
 
     async with session._session.get(url, params={"code": "x", "state": "forged"}) as answer:
         status = answer.status
@@ -126,15 +130,15 @@ async def test_a_state_that_is_not_ours_installs_nothing(many: Office) -> None:
     assert status in (400, 401)
 
 
-async def test_a_state_installs_once(many: Office) -> None:
-    wire = many.slack.http_transport
+async def test_a_state_installs_once(oauth_office: Office) -> None:
+    wire = oauth_office.slack.http_transport
     assert wire is not None
-    install_page = install_url(many)
+    install_page = install_url(oauth_office)
     async with wire._session.get(install_page, allow_redirects=False) as page:
         cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in page.cookies.items())
         links = re.findall(r'href="([^"]*)"', unescape(await page.text()))
-    place = next(link for link in links if link.startswith(many.slack.oauth.authorize_url))
-    first, second = (many.slack.oauth.approve(many.ana, place) for _ in range(2))
+    place = next(link for link in links if link.startswith(oauth_office.slack.oauth.authorize_url))
+    first, second = (oauth_office.slack.oauth.approve(oauth_office.ana, place) for _ in range(2))
 
     statuses = []
     for back in (first, second):
@@ -144,8 +148,8 @@ async def test_a_state_installs_once(many: Office) -> None:
     assert statuses == [200, 401]
 
 
-async def test_an_installation_for_a_whole_organisation_says_that_it_is_none(many: Office) -> None:
-    (connection,) = many.app.connections
+async def test_an_installation_for_a_whole_organisation_is_refused(oauth_office: Office) -> None:
+    (connection,) = oauth_office.app.connections
     assert isinstance(connection, SlackConnection)
     assert isinstance(connection._installed_teams, InstalledTeams)
     everywhere = Installation(app_id="A1", user_id="U1", enterprise_id="E1", bot_token="xoxb-1", team_id=None)
@@ -154,60 +158,60 @@ async def test_an_installation_for_a_whole_organisation_says_that_it_is_none(man
         await connection._installed_teams.async_save(everywhere)
 
 
-async def test_a_workspace_that_removed_the_app_must_be_allowed_anew(either: Office) -> None:
-    await either.team.uninstall()
+async def test_a_workspace_without_the_app_must_be_allowed_again(any_office: Office) -> None:
+    await any_office.team.uninstall()
 
     async def is_noted() -> bool:
-        async with either.app.database.read() as tx:
-            left = await tx.audit.list_rows("slack", either.team.id, 10, kind="workspace.left")
+        async with any_office.app.database.read() as tx:
+            left = await tx.audit.list_rows("slack", any_office.team.id, 10, kind="workspace.left")
         return len(left) == 1
 
-    await either.wait_until(is_noted)
+    await any_office.wait_until(is_noted)
 
 
-async def test_a_workspace_that_uninstalled_is_forgotten(many: Office) -> None:
-    await install(many, many.team)
-    await many.ana.use_command("/imagine", "a fox", many.general)
-    await many.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+async def test_an_uninstalled_workspace_is_forgotten(oauth_office: Office) -> None:
+    await install(oauth_office, oauth_office.team)
+    await oauth_office.ana.use_command("/imagine", "a fox", oauth_office.general)
+    await oauth_office.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
 
-    await many.team.uninstall()
+    await oauth_office.team.uninstall()
 
     async def is_forgotten() -> bool:
-        async with many.app.database.read() as tx:
-            return await tx.installations.get("slack", many.team.id) is None
+        async with oauth_office.app.database.read() as tx:
+            return await tx.installations.get("slack", oauth_office.team.id) is None
 
-    await many.wait_until(is_forgotten)
+    await oauth_office.wait_until(is_forgotten)
 
 
-async def test_two_workspaces_share_nothing(many: Office) -> None:
-    other = many.slack.add_team("Beta", is_installed=False)
+async def test_two_workspaces_share_nothing(oauth_office: Office) -> None:
+    other = oauth_office.slack.add_team("Beta", is_installed=False)
     hall, ben = other.add_channel("hall"), other.add_person("Ben", is_admin=True)
-    await install(many, many.team)
-    await install(many, other)
-    await many.ana.use_command("/imagine", "a fox", many.general)
-    picture = await many.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+    await install(oauth_office, oauth_office.team)
+    await install(oauth_office, other)
+    await oauth_office.ana.use_command("/imagine", "a fox", oauth_office.general)
+    picture = await oauth_office.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
     job = picture.elements[0]["value"]
-    many_settings = many.app.dispatcher.services.moderation
+    many_settings = oauth_office.app.dispatcher.services.moderation
     await many_settings.admin.allow_workspace(User("slack", other.id, ben.id, "Ben"))
 
     await ben.use_command("/show", job, hall)
-    await ben.use_command("/quota", f"grant {many.ana.escaped_mention} 50", hall)
+    await ben.use_command("/quota", f"grant {oauth_office.ana.escaped_mention} 50", hall)
 
     await ben.wait_for_private_message("There is no job called")
-    assert await many.balance(many.ana) < many.daily_micros
-    mine = {call.token for call in many.slack.calls if call.args.get("channel") == many.general.id}
-    assert mine == {many.team.bot_token}
+    assert await oauth_office.balance(oauth_office.ana) < oauth_office.daily_micros
+    mine = {call.token for call in oauth_office.slack.calls if call.args.get("channel") == oauth_office.general.id}
+    assert mine == {oauth_office.team.bot_token}
 
 
-async def test_an_administrator_moderates_and_others_do_not(either: Office) -> None:
-    await either.ana.use_command("/quota", f"grant {either.otto.escaped_mention} 50", either.general)
-    await either.ana.wait_for_private_message("is for a moderator of this workspace")
+async def test_an_administrator_moderates_and_others_do_not(any_office: Office) -> None:
+    await any_office.ana.use_command("/quota", f"grant {any_office.otto.escaped_mention} 50", any_office.general)
+    await any_office.ana.wait_for_private_message("is for a moderator of this workspace")
 
-    await either.ana.use_command("/imagine", "a fox", either.general)
-    await either.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
-    await either.otto.use_command("/quota", f"grant {either.ana.escaped_mention} 50", either.general)
+    await any_office.ana.use_command("/imagine", "a fox", any_office.general)
+    await any_office.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+    await any_office.otto.use_command("/quota", f"grant {any_office.ana.escaped_mention} 50", any_office.general)
 
-    await either.otto.wait_for_private_message("50 credits")
+    await any_office.otto.wait_for_private_message("50 credits")
 
 
 async def test_a_user_group_may_moderate(office: Office) -> None:
@@ -224,8 +228,10 @@ async def test_a_user_group_may_moderate(office: Office) -> None:
     await picture.wait_until(lambda message: message.is_deleted, "deletion")
 
 
-async def test_an_unknown_workspace_gets_one_sentence_and_the_owner_lets_it_in(opened: OfficeOpener) -> None:
-    office = await furnished_for_owner(opened)
+async def test_an_unknown_workspace_gets_a_sentence_until_the_owner_allows_the_workspace(
+    open_office: OfficeOpener,
+) -> None:
+    office = await open_owned_office(open_office)
 
     await office.ana.use_command("/imagine", "a fox", office.general)
     await office.ana.wait_for_private_message("This workspace is not on my list yet")
@@ -237,17 +243,17 @@ async def test_an_unknown_workspace_gets_one_sentence_and_the_owner_lets_it_in(o
     await office.general.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
 
 
-async def furnished_for_owner(opened: OfficeOpener) -> Office:
-    """An office whose workspace is not allowed yet, and whose Otto owns the bot."""
-    office = await opened(allowed_workspaces=())
+async def open_owned_office(open_office: OfficeOpener) -> Office:
+    """Open an office with a workspace that is not allowed yet, and Otto as the bot's owner."""
+    office = await open_office(allowed_workspaces=())
     await office.close()
     owner = Owner("slack", office.team.id, office.otto.id)
     office.settings = office.settings.model_copy(update={"admin_users": (owner,)})
     return await office.open()
 
 
-async def test_a_chat_in_an_unknown_workspace_leaves_no_trace(opened: OfficeOpener) -> None:
-    office = await opened(allowed_workspaces=())
+async def test_a_chat_in_an_unknown_workspace_leaves_no_trace(open_office: OfficeOpener) -> None:
+    office = await open_office(allowed_workspaces=())
 
     await office.ana.use_command("/chat", "hello", office.general)
 
@@ -255,9 +261,9 @@ async def test_a_chat_in_an_unknown_workspace_leaves_no_trace(opened: OfficeOpen
     assert office.general.messages == []
 
 
-async def test_a_guest_from_another_workspace_spends_nothing_of_this_one(office: Office) -> None:
+async def test_a_guest_from_another_workspace_spends_no_credits_of_this_workspace(office: Office) -> None:
     guest = office.team.add_person("Gus", is_admin=True)
-    said = await office.ana.say("look", office.general, files=[make_png()])
+    request = await office.ana.say("look", office.general, files=[make_png()])
     event = {"type": "app_mention", "user": guest.id, "user_team": "T0ELSEWHERE", "text": f"{office.team.mention} hi"}
     event |= {"ts": office.slack.clock.next_timestamp(), "channel": office.general.id, "channel_type": "channel"}
 
@@ -265,11 +271,11 @@ async def test_a_guest_from_another_workspace_spends_nothing_of_this_one(office:
 
     await guest.wait_for_private_message("not on my list")
     assert office.backend.runs == {}
-    assert said
+    assert request
 
 
-async def test_somebody_new_waits_for_one_round_trip(opened: OfficeOpener) -> None:
-    office = await opened()
+async def test_a_new_user_waits_for_a_single_round_trip(open_office: OfficeOpener) -> None:
+    office = await open_office()
     office.slack.faults.delay("users.info", 30)
 
     await (await office.ana.use_command("/usage", "", office.general)).wait_for_acknowledgement()

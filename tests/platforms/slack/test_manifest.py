@@ -1,4 +1,4 @@
-"""The manifest: drawn from the menu, taken by Slack, and compared by `doctor`."""
+"""The manifest: created from the menu, accepted by Slack, and compared by `doctor`."""
 
 import json
 from pathlib import Path
@@ -14,10 +14,10 @@ from tests.platforms.slack.office import Office, create_office, create_options
 
 
 @pytest.mark.parametrize(
-    "drawn", [create_manifest(MENU), create_manifest(MENU, prefix="easel-", public_url="https://bot.example")]
+    "manifest", [create_manifest(MENU), create_manifest(MENU, prefix="easel-", public_url="https://bot.example")]
 )
-def test_slack_takes_it(drawn: dict[str, object]) -> None:
-    assert validate_manifest(drawn) == []
+def test_slack_accepts_the_manifest(manifest: dict[str, object]) -> None:
+    assert validate_manifest(manifest) == []
 
 
 def test_every_first_word_of_the_menu_is_a_command() -> None:
@@ -26,29 +26,31 @@ def test_every_first_word_of_the_menu_is_a_command() -> None:
     assert commands == {f"/{form.declaration.name_parts[0]}" for form in MENU}
 
 
-def test_whoever_is_mentioned_arrives_as_an_id() -> None:
+def test_mentions_in_commands_arrive_as_ids() -> None:
     commands = {one["command"]: one for one in create_manifest(MENU)["features"]["slash_commands"]}
 
     assert commands["/quota"]["should_escape"]
     assert not commands["/imagine"]["should_escape"]
 
 
-def test_by_http_every_address_is_ours() -> None:
-    drawn = create_manifest(MENU, public_url="https://bot.example")
+def test_over_http_every_address_is_the_bots() -> None:
+    manifest = create_manifest(MENU, public_url="https://bot.example")
 
-    assert {command["url"] for command in drawn["features"]["slash_commands"]} == {"https://bot.example/slack/events"}
-    assert drawn["settings"]["interactivity"]["message_menu_options_url"] == "https://bot.example/slack/events"
-    assert drawn["oauth_config"]["redirect_urls"] == ["https://bot.example/slack/oauth_redirect"]
-    assert not drawn["settings"]["socket_mode_enabled"]
+    assert {command["url"] for command in manifest["features"]["slash_commands"]} == {
+        "https://bot.example/slack/events"
+    }
+    assert manifest["settings"]["interactivity"]["message_menu_options_url"] == "https://bot.example/slack/events"
+    assert manifest["oauth_config"]["redirect_urls"] == ["https://bot.example/slack/oauth_redirect"]
+    assert not manifest["settings"]["socket_mode_enabled"]
 
 
 def test_scalars_that_yaml_would_misread_are_quoted() -> None:
-    written = render_yaml({"a": "yes", "b": "1.0", "c": 'say "hi"', "d": "x: y", "e": [], "f": ["#1"], "g": True})
+    rendered = render_yaml({"a": "yes", "b": "1.0", "c": 'say "hi"', "d": "x: y", "e": [], "f": ["#1"], "g": True})
 
-    assert written == 'a: "yes"\nb: "1.0"\nc: "say \\"hi\\""\nd: "x: y"\ne: []\nf:\n  - "#1"\ng: true\n'
+    assert rendered == 'a: "yes"\nb: "1.0"\nc: "say \\"hi\\""\nd: "x: y"\ne: []\nf:\n  - "#1"\ng: true\n'
 
 
-def test_the_verb_prints_it(
+def test_the_command_line_prints_the_manifest(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -60,43 +62,43 @@ def test_the_verb_prints_it(
     assert json.loads(capsys.readouterr().out) == create_manifest(MENU, public_url="https://bot.example")
 
 
-async def test_doctor_is_content_with_an_app_made_by_it(opened: OfficeOpener) -> None:
-    office = await opened()
+async def test_doctor_accepts_an_app_created_from_the_manifest(open_office: OfficeOpener) -> None:
+    office = await open_office()
 
-    told = await examined(office)
+    findings = await run_doctor(office)
 
-    assert "SLACK_APP_TOKEN opens a socket." in told
-    assert "SLACK_BOT_TOKEN is good, and has every scope of the manifest." in told
-    assert "message.channels" in told
-
-
-async def test_doctor_names_the_scopes_that_are_missing(opened: OfficeOpener) -> None:
-    office = await opened(options=create_options(scopes=frozenset(SCOPES) - {"files:write", "usergroups:read"}))
-
-    assert "The Slack app lacks files:write, usergroups:read." in await examined(office)
+    assert "SLACK_APP_TOKEN opens a socket." in findings
+    assert "SLACK_BOT_TOKEN is good, and has every scope of the manifest." in findings
+    assert "message.channels" in findings
 
 
-async def test_doctor_says_what_is_wrong_with_a_token(tmp_path: Path) -> None:
+async def test_doctor_names_missing_scopes(open_office: OfficeOpener) -> None:
+    office = await open_office(options=create_options(scopes=frozenset(SCOPES) - {"files:write", "usergroups:read"}))
+
+    assert "The Slack app lacks files:write, usergroups:read." in await run_doctor(office)
+
+
+async def test_doctor_explains_a_bad_token(tmp_path: Path) -> None:
     office = await create_office(tmp_path)
     office.slack.tokens.revoke(office.team.bot_token, "token_revoked")
 
-    told = await examined(office)
+    findings = await run_doctor(office)
 
     await office.slack.stop()
-    assert "SLACK_BOT_TOKEN: Slack says token_revoked." in told
+    assert "SLACK_BOT_TOKEN: Slack says token_revoked." in findings
 
 
-async def test_doctor_asks_how_slack_is_heard(tmp_path: Path) -> None:
+async def test_doctor_reports_a_missing_transport(tmp_path: Path) -> None:
     office = await create_office(tmp_path, slack_app_token=None)
 
-    told = await examined(office)
+    findings = await run_doctor(office)
 
     await office.slack.stop()
-    assert "Nothing says how Slack is heard." in told
+    assert "Nothing says how Slack is heard." in findings
 
 
-async def examined(office: Office) -> str:
-    """What `doctor` says of Slack."""
+async def run_doctor(office: Office) -> str:
+    """Return the findings of `doctor` about Slack."""
     findings = [
         await check(office.settings)
         for check in (*doctor_platforms.SLACK_LOCAL_CHECKS, *doctor_platforms.SLACK_REMOTE_CHECKS)

@@ -1,4 +1,4 @@
-"""What a message looks like: who asked, rows of buttons, what is hidden, and what notifications say."""
+"""Rendering of messages: requesters, rows of buttons, withheld pictures, and notifications."""
 
 from dataclasses import replace
 
@@ -17,13 +17,13 @@ BUTTONS = (
 )
 
 
-def rows(reply: Reply) -> list[list[str]]:
+def list_button_rows(reply: Reply) -> list[list[str]]:
     """The labels of each row of buttons."""
     actions = [block["elements"] for block in render_blocks(reply) if block["type"] == "actions"]
     return [[element["text"]["text"] for element in row] for row in actions]
 
 
-async def test_others_see_who_asked_for_a_picture_and_what(office: Office) -> None:
+async def test_a_picture_shows_its_requester_and_prompt(office: Office) -> None:
     office.backend.will(hangs_after=0)
     await office.ana.use_command("/imagine", "a red fox", office.general)
     working = await office.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
@@ -37,19 +37,19 @@ async def test_others_see_who_asked_for_a_picture_and_what(office: Office) -> No
 def test_several_pictures_have_a_row_of_buttons_each() -> None:
     reply = Reply(pictures=(FOX, FOX), buttons=BUTTONS)
 
-    assert rows(reply) == [["Vary 1", "Upscale 1"], ["Vary 2", "Upscale 2"], ["Again", "Delete"]]
+    assert list_button_rows(reply) == [["Vary 1", "Upscale 1"], ["Vary 2", "Upscale 2"], ["Again", "Delete"]]
 
 
 def test_one_picture_has_one_row() -> None:
     reply = Reply(pictures=(FOX,), buttons=BUTTONS[:3])
 
-    assert rows(reply) == [["Again", "Vary 1", "Upscale 1"]]
+    assert list_button_rows(reply) == [["Again", "Vary 1", "Upscale 1"]]
 
 
-def test_a_picture_that_is_not_shown_has_no_buttons() -> None:
+def test_a_withheld_picture_has_no_buttons() -> None:
     reply = Reply(pictures=(FOX, replace(FOX, is_flagged=True)), buttons=BUTTONS)
 
-    assert rows(reply) == [["Vary 1", "Upscale 1"], ["Again", "Delete"]]
+    assert list_button_rows(reply) == [["Vary 1", "Upscale 1"], ["Again", "Delete"]]
 
 
 def test_a_notification_shows_bold_words_and_links_as_slack_writes_them() -> None:

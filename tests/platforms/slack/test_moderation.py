@@ -18,8 +18,8 @@ async def staff(office: Office) -> SlackStaff:
 # Credits.
 
 
-async def test_credits_are_given_taken_limited_shown_and_forgiven(either: Office) -> None:
-    staff, ana, general = SlackStaff(either), either.ana, either.general
+async def test_credits_are_given_taken_limited_shown_and_forgiven(any_office: Office) -> None:
+    staff, ana, general = SlackStaff(any_office), any_office.ana, any_office.general
     await draw_picture(ana, general)
 
     assert (
@@ -47,11 +47,11 @@ async def test_credits_are_given_taken_limited_shown_and_forgiven(either: Office
     assert await draw_picture(ana, general)
 
 
-async def test_what_is_missing_is_asked_for_in_a_form(either: Office) -> None:
-    staff, otto = SlackStaff(either), either.otto
-    await draw_picture(staff.ben, either.general)
+async def test_a_form_asks_for_missing_options(any_office: Office) -> None:
+    staff, otto = SlackStaff(any_office), any_office.otto
+    await draw_picture(staff.ben, any_office.general)
 
-    await otto.use_command("/quota", "grant", either.general)
+    await otto.use_command("/quota", "grant", any_office.general)
     form = await otto.wait_for_modal("Quota grant")
     await otto.submit(form, {"user": staff.ben.id, "credits": "12.5"})
 
@@ -94,7 +94,7 @@ async def test_a_user_group_is_a_tier_for_its_members(office: Office, staff: Sla
     assert "of 100 credits" in await read_answer(office.ana, "/usage")
 
 
-async def test_everyone_is_a_tier_and_a_name_that_is_no_group_is_none(staff: SlackStaff) -> None:
+async def test_everyone_is_a_tier_and_unknown_group_names_are_refused(staff: SlackStaff) -> None:
     assert await staff.ask_as_moderator("/quota role set everyone --day 7") == "everyone: 7 credits each day."
     assert "of 7 credits left today" in await read_answer(staff.ben, "/usage")
     assert (await staff.ask_as_moderator("/quota role set designers --day 9")).startswith(
@@ -118,7 +118,7 @@ async def test_a_channel_takes_the_commands_and_models_that_it_may(office: Offic
     assert await draw_picture(office.ana, staff.studio)
 
 
-async def test_who_spent_what_is_told_and_exported_to_the_moderator_alone(office: Office, staff: SlackStaff) -> None:
+async def test_spending_is_shown_and_exported_to_the_moderator_alone(office: Office, staff: SlackStaff) -> None:
     await draw_picture(office.ana, office.general)
     await draw_picture(staff.ben, office.general, "a fox --count 2")
 
@@ -165,8 +165,8 @@ async def test_each_setting_is_changed_shown_and_reset(staff: SlackStaff) -> Non
     before = await staff.ask_as_moderator("/settings show")
 
     for verb, line in SETTINGS:
-        asked = verb.format(studio=staff.studio_typed, group=staff.group)
-        assert f"- {line.format(**shown)}" in await staff.ask_as_moderator(f"/settings {asked}")
+        setting = verb.format(studio=staff.studio_typed, group=staff.group)
+        assert f"- {line.format(**shown)}" in await staff.ask_as_moderator(f"/settings {setting}")
     after = await staff.ask_as_moderator("/settings show")
     for name in NAMES:
         await staff.ask_as_moderator(f"/settings reset {name}")
@@ -175,7 +175,7 @@ async def test_each_setting_is_changed_shown_and_reset(staff: SlackStaff) -> Non
     assert await staff.ask_as_moderator("/settings show") == before
 
 
-async def test_a_channel_that_is_not_meant_for_it_names_those_that_are(office: Office, staff: SlackStaff) -> None:
+async def test_a_refusal_in_a_channel_names_the_allowed_channels(office: Office, staff: SlackStaff) -> None:
     await staff.ask_as_moderator(f"/settings channel {staff.studio_typed}")
 
     refused = await read_answer(office.ana, "/imagine a fox", office.general)
@@ -199,16 +199,16 @@ async def test_members_of_a_user_group_become_moderators(office: Office, staff: 
 # People, words and jobs.
 
 
-async def test_a_block_stops_what_runs_is_read_by_the_blocked_and_ends(either: Office) -> None:
-    staff, ana, general = SlackStaff(either), either.ana, either.general
-    either.backend.will(hangs_after=0)
+async def test_a_block_stops_running_jobs_notifies_the_blocked_and_ends(any_office: Office) -> None:
+    staff, ana, general = SlackStaff(any_office), any_office.ana, any_office.general
+    any_office.backend.will(hangs_after=0)
     await ana.use_command("/imagine", "a fox", general)
     running = await general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
 
     blocked = await staff.ask_as_moderator(f"/block {ana.escaped_mention} 2h noise")
     await running.wait_for_text("⏹ Stopped.")
     refused = await read_answer(ana, "/imagine a fox", general)
-    either.backend.will(hangs_after=None)
+    any_office.backend.will(hangs_after=None)
 
     assert blocked.startswith("Ana is blocked until ")
     assert blocked.endswith("UTC. They read: “noise”. Stopped: 1 of theirs.")
@@ -218,7 +218,7 @@ async def test_a_block_stops_what_runs_is_read_by_the_blocked_and_ends(either: O
     assert await draw_picture(ana, general)
 
 
-async def test_words_are_refused_however_they_are_written_until_they_are_not(office: Office, staff: SlackStaff) -> None:
+async def test_blocked_words_are_refused_in_every_spelling_until_unblocked(office: Office, staff: SlackStaff) -> None:
     assert await staff.ask_as_moderator("/words add badg*") == "Asks with “badg*” in them are refused from now on."
     assert await read_answer(office.ana, "/imagine two BÁDGERS", office.general) == (
         "That has a word in it which is not wanted here. Please say it differently."
@@ -229,13 +229,13 @@ async def test_words_are_refused_however_they_are_written_until_they_are_not(off
     assert await draw_picture(office.ana, office.general, "two badgers")
 
 
-async def test_what_runs_is_listed_and_stopped_from_the_list(either: Office) -> None:
-    staff, otto = SlackStaff(either), either.otto
-    either.backend.will(hangs_after=0)
-    await either.ana.use_command("/imagine", "a fox", either.general)
-    running = await either.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
-    async with either.app.database.read() as tx:
-        (job,) = await tx.jobs.list_recent_in_channel("slack", either.team.id, either.general.id, 5)
+async def test_running_jobs_are_listed_and_stopped_from_the_list(any_office: Office) -> None:
+    staff, otto = SlackStaff(any_office), any_office.otto
+    any_office.backend.will(hangs_after=0)
+    await any_office.ana.use_command("/imagine", "a fox", any_office.general)
+    running = await any_office.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
+    async with any_office.app.database.read() as tx:
+        (job,) = await tx.jobs.list_recent_in_channel("slack", any_office.team.id, any_office.general.id, 5)
 
     listed = await run_command(otto, "/jobs", staff.studio)
     await otto.press(listed, "Stop 1")
@@ -267,11 +267,11 @@ async def test_the_record_names_people_groups_and_channels(office: Office, staff
     ]
 
 
-# What moderators are told.
+# Notices to moderators.
 
 
-async def test_a_budget_that_runs_out_is_told_three_times_where_moderators_read(opened: OfficeOpener) -> None:
-    office = await opened()
+async def test_an_exhausted_budget_sends_three_notices_to_the_moderators_channel(open_office: OfficeOpener) -> None:
+    office = await open_office()
     staff = SlackStaff(office)
     await reopen_with_owner(office, staff.ben)
     await staff.ask_as_moderator(f"/settings notices {staff.studio_typed}")
@@ -296,16 +296,16 @@ async def test_a_budget_that_runs_out_is_told_three_times_where_moderators_read(
     assert len(office.backend.runs) == 3
 
 
-async def test_what_is_reported_is_taken_down_from_where_moderators_read(either: Office) -> None:
-    staff = SlackStaff(either)
+async def test_a_moderator_deletes_a_reported_picture_from_the_report(any_office: Office) -> None:
+    staff = SlackStaff(any_office)
     await staff.ask_as_moderator(f"/settings notices {staff.studio_typed}")
-    picture = await draw_picture(either.ana, either.general, "a fox for <!channel>")
+    picture = await draw_picture(any_office.ana, any_office.general, "a fox for <!channel>")
 
     await staff.ben.press(picture, "Report")
     report = await staff.studio.wait_for_bot_message("reported")
     await staff.ben.press(report, "Take down")
     await staff.ben.wait_for_private_message("That job is not here any more, so its buttons do nothing.")
-    await either.otto.press(report, "Take down")
+    await any_office.otto.press(report, "Take down")
     await picture.wait_until(lambda message: message.is_deleted, "deletion")
 
     assert await staff.ben.wait_for_private_message("Thank you. The moderators have been told.")

@@ -1,4 +1,4 @@
-"""Text on its way to Slack and from it."""
+"""Conversion of text for Slack and from Slack."""
 
 import re
 
@@ -22,12 +22,12 @@ texts = st.text(alphabet="<!@#UC1 herchanlvyosubtm^>|abé漢\n`", max_size=80)
 
 
 @given(texts)
-def test_nothing_that_is_shown_calls_anybody(text: str) -> None:
+def test_shown_text_notifies_no_user(text: str) -> None:
     assert not PINGS.search(neutralize_mentions(text))
 
 
 @given(texts, st.integers(0, 80))
-def test_what_was_shown_stays_when_the_text_grows(text: str, at: int) -> None:
+def test_a_growing_text_only_appends(text: str, at: int) -> None:
     shown, more = cut_unstable_end(neutralize_mentions(text[:at])), cut_unstable_end(neutralize_mentions(text))
 
     assert more.startswith(shown) or shown.startswith(more)
@@ -35,7 +35,7 @@ def test_what_was_shown_stays_when_the_text_grows(text: str, at: int) -> None:
 
 
 @given(texts)
-def test_what_follows_never_begins_with_a_space(text: str) -> None:
+def test_appended_text_never_begins_with_a_space(text: str) -> None:
     whole = neutralize_mentions(text)
     rest = whole[len(cut_unstable_end(whole)) :]
 
@@ -43,7 +43,7 @@ def test_what_follows_never_begins_with_a_space(text: str) -> None:
 
 
 @pytest.mark.parametrize("ping", ["<!channel>", "<!here|here>", "<@U12345>", "<!subteam^S1|team>", "<#C123|general>"])
-def test_a_mention_in_two_halves_is_shown_in_neither(ping: str) -> None:
+def test_a_mention_split_between_appends_is_broken(ping: str) -> None:
     for n in range(1, len(ping)):
         assert not PINGS.search(cut_unstable_end(neutralize_mentions(f"hello {ping[:n]}")))
         assert not PINGS.search(neutralize_mentions(f"hello {ping}"))
@@ -55,24 +55,24 @@ def test_code_and_comparisons_stay_as_they_are() -> None:
     assert neutralize_mentions(code) == code
 
 
-def test_three_signs_are_escaped() -> None:
+def test_three_characters_are_escaped() -> None:
     assert escape("a & b <c> *d*") == "a &amp; b &lt;c&gt; *d*"
 
 
-def test_what_was_typed_arrives_as_it_was_typed() -> None:
+def test_typed_text_arrives_as_typed() -> None:
     assert unescape("see <https://a.example/x?y=1&amp;z=2|this> &amp; &lt;b&gt; <!here>") == (
         "see https://a.example/x?y=1&z=2 & <b> @here"
     )
 
 
-def test_people_and_channels_get_their_names() -> None:
+def test_mentions_are_replaced_by_names() -> None:
     text = "<@U1> and <@U2|ben> in <#C1|general>, <!subteam^S1|@crew>"
 
     assert find_mentions(text) == ["U1", "U2"]
     assert replace_mentions(text, {"U1": "Ana"}) == "@Ana and @ben in #general, @crew"
 
 
-def test_being_called_is_no_part_of_the_words() -> None:
+def test_the_bots_mention_is_removed_from_the_text() -> None:
     assert remove_mention("<@UBOT>, draw <@U1>", "UBOT") == "draw <@U1>"
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong at Slack: each ends in a clear message or a clean log line, the money right, nothing lost."""
+"""Failures of Slack: each ends in a clear message or a clean log line, with correct credits and complete answers."""
 
 import asyncio
 import logging
@@ -17,19 +17,19 @@ from tests.telemetry.samples import value_of
 WORDS = tuple(f"word{n} " for n in range(60))
 
 
-async def picture_in(channel: SlackChannelState) -> SlackMessageState:
+async def wait_for_picture(channel: SlackChannelState) -> SlackMessageState:
     return await channel.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels, timeout_seconds=15)
 
 
-async def test_a_storm_of_429_is_waited_out(either: Office) -> None:
+async def test_a_storm_of_429_is_waited_out(any_office: Office) -> None:
     for method in ("chat.postMessage", "files.getUploadURLExternal"):
-        either.slack.faults.rate_limit(method, retry_after=1)
+        any_office.slack.faults.rate_limit(method, retry_after=1)
 
-    await either.ana.use_command("/imagine", "a fox", either.general)
+    await any_office.ana.use_command("/imagine", "a fox", any_office.general)
 
-    picture = await picture_in(either.general)
+    picture = await wait_for_picture(any_office.general)
     assert len(picture.files) == 1
-    assert either.general.bot_messages == [picture]
+    assert any_office.general.bot_messages == [picture]
 
 
 async def test_a_429_is_counted(office: Office) -> None:
@@ -37,57 +37,57 @@ async def test_a_429_is_counted(office: Office) -> None:
     office.slack.faults.rate_limit("chat.postMessage", retry_after=1)
 
     await office.ana.use_command("/imagine", "a fox", office.general)
-    await picture_in(office.general)
+    await wait_for_picture(office.general)
 
     assert value_of("easel_rate_limited_total", platform="slack") - before == 1
 
 
 async def test_after_a_429_nothing_is_called_before_its_time(office: Office) -> None:
     office.backend.will(words=WORDS, hangs_after=30)
-    said = await office.ana.say(f"{office.team.mention} hello", office.general)
-    await office.general.get_thread(said).wait_for_bot_message("word20 ")
+    request = await office.ana.say(f"{office.team.mention} hello", office.general)
+    await office.general.get_thread(request).wait_for_bot_message("word20 ")
     office.slack.faults.rate_limit("chat.stopStream", retry_after=1)
 
     office.backend.last_run.released.set()
-    await office.general.get_thread(said).wait_for_bot_message(condition=lambda one: "Delete" in one.button_labels)
+    await office.general.get_thread(request).wait_for_bot_message(condition=lambda one: "Delete" in one.button_labels)
 
-    refused, taken = office.slack.find_calls("chat.stopStream")
+    refused, accepted = office.slack.find_calls("chat.stopStream")
     assert refused.status == 429
-    assert taken.received_at - refused.received_at >= 1
+    assert accepted.received_at - refused.received_at >= 1
 
 
-async def test_slack_breaking_down_for_a_moment_loses_nothing(office: Office) -> None:
+async def test_a_short_failure_of_slack_loses_nothing(office: Office) -> None:
     office.slack.faults.fail("chat.update", status=503)
     office.slack.faults.drop_connection("files.getUploadURLExternal")
 
     await office.ana.use_command("/imagine", "a fox", office.general)
 
-    assert len((await picture_in(office.general)).files) == 1
+    assert len((await wait_for_picture(office.general)).files) == 1
 
 
-async def test_the_socket_closed_without_a_word_opens_again(office: Office) -> None:
+async def test_a_socket_closed_without_notice_opens_again(office: Office) -> None:
     await office.slack.sockets.request_reconnect()
     await office.slack.changes.wait_for(lambda: office.slack.sockets.opened_count == 2, "a second socket")
 
     await office.ana.use_command("/imagine", "a fox", office.general)
 
-    await picture_in(office.general)
+    await wait_for_picture(office.general)
 
 
-async def test_a_thread_deleted_half_way_ends_cleanly(opened: OfficeOpener) -> None:
-    office = await opened(options=create_options(rejects_orphan_replies=True))
+async def test_a_thread_deleted_during_the_answer_ends_cleanly(open_office: OfficeOpener) -> None:
+    office = await open_office(options=create_options(rejects_orphan_replies=True))
     office.backend.will(words=WORDS, hangs_after=30)
-    said = await office.ana.say(f"{office.team.mention} hello", office.general)
-    await office.general.get_thread(said).wait_for_bot_message("word20 ")
+    request = await office.ana.say(f"{office.team.mention} hello", office.general)
+    await office.general.get_thread(request).wait_for_bot_message("word20 ")
 
-    office.slack.delete_thread(said)
+    office.slack.delete_thread(request)
     office.backend.last_run.released.set()
     await office.wait_until_idle()
 
     assert await office.open_holds() == []
 
 
-async def test_a_placeholder_deleted_half_way_keeps_its_picture(office: Office) -> None:
+async def test_a_picture_of_a_deleted_placeholder_can_be_shown_again(office: Office) -> None:
     office.backend.will(hangs_after=0)
     await office.ana.use_command("/imagine", "a fox", office.general)
     working = await office.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
@@ -112,16 +112,16 @@ async def test_an_archived_channel_says_where_else_to_ask(office: Office) -> Non
     assert await office.balance(office.ana) == office.daily_micros
 
 
-async def test_a_chat_in_a_channel_without_the_bot_says_how_to_invite_it(either: Office) -> None:
-    hidden = either.team.add_channel("hidden", is_private=True, has_bot=False)
+async def test_a_chat_in_a_channel_without_the_bot_says_how_to_invite_it(any_office: Office) -> None:
+    hidden = any_office.team.add_channel("hidden", is_private=True, has_bot=False)
 
-    await either.ana.use_command("/chat", "hello", hidden)
+    await any_office.ana.use_command("/chat", "hello", hidden)
 
-    await either.ana.wait_for_private_message("Invite me with `/invite @easel`")
-    assert either.backend.runs == {}
+    await any_office.ana.wait_for_private_message("Invite me with `/invite @easel`")
+    assert any_office.backend.runs == {}
 
 
-async def test_a_bot_that_was_thrown_out_half_way_loses_no_money(office: Office) -> None:
+async def test_removing_the_bot_during_an_answer_loses_no_credits(office: Office) -> None:
     office.backend.will(hangs_after=0)
     await office.ana.use_command("/imagine", "a fox", office.general)
     await office.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
@@ -134,8 +134,8 @@ async def test_a_bot_that_was_thrown_out_half_way_loses_no_money(office: Office)
     assert await office.open_holds() == []
 
 
-async def test_a_file_the_bot_may_not_read_says_so(opened: OfficeOpener) -> None:
-    office = await opened()
+async def test_a_file_the_bot_may_not_read_says_so(open_office: OfficeOpener) -> None:
+    office = await open_office()
     office.team.scopes.discard("files:read")
     posted = await office.ana.say("look", office.general, files=[make_png()])
 
@@ -145,7 +145,9 @@ async def test_a_file_the_bot_may_not_read_says_so(opened: OfficeOpener) -> None
     assert office.backend.runs == {}
 
 
-async def test_a_workspace_that_took_the_app_out_is_no_riddle(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_uninstalled_app_settles_its_jobs_and_fails_the_health_check(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
     office.backend.will(hangs_after=0)
     await office.ana.use_command("/imagine", "a fox", office.general)
     await office.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
@@ -161,7 +163,7 @@ async def test_a_workspace_that_took_the_app_out_is_no_riddle(office: Office, ca
         office.app.connections[0].check()
 
 
-async def test_a_response_url_that_is_used_up_is_not_needed(office: Office) -> None:
+async def test_an_exhausted_response_url_is_not_needed(office: Office) -> None:
     aside = office.slack.response_urls
     lifetimes = aside._slack.options.lifetimes
     assert lifetimes.max_response_url_uses == 5
@@ -180,7 +182,7 @@ async def test_a_response_url_that_is_used_up_is_not_needed(office: Office) -> N
 
 async def test_a_press_after_half_an_hour_is_still_answered(office: Office) -> None:
     await office.ana.use_command("/imagine", "a fox", office.general)
-    picture = await picture_in(office.general)
+    picture = await wait_for_picture(office.general)
     mia = office.team.add_person("Mia")
     office.advance_time(3600)
 
@@ -189,9 +191,9 @@ async def test_a_press_after_half_an_hour_is_still_answered(office: Office) -> N
     await mia.wait_for_private_message("Only the person who asked, or a moderator, can delete this.")
 
 
-async def test_a_button_of_an_older_bot_does_nothing_and_says_so(office: Office) -> None:
+async def test_a_button_of_an_older_bot_is_explained(office: Office) -> None:
     await office.ana.use_command("/imagine", "a fox", office.general)
-    picture = await picture_in(office.general)
+    picture = await wait_for_picture(office.general)
     picture.elements[0]["action_id"] = "transmogrify:1"
 
     await office.ana.press(picture, "transmogrify:1")
@@ -201,7 +203,7 @@ async def test_a_button_of_an_older_bot_does_nothing_and_says_so(office: Office)
 
 async def test_an_action_that_is_not_ours_is_acknowledged(office: Office) -> None:
     await office.ana.use_command("/imagine", "a fox", office.general)
-    picture = await picture_in(office.general)
+    picture = await wait_for_picture(office.general)
     picture.elements[0]["action_id"] = "somebody-elses"
 
     delivery = await office.ana.press(picture, "somebody-elses")
@@ -211,7 +213,7 @@ async def test_an_action_that_is_not_ours_is_acknowledged(office: Office) -> Non
 
 async def test_pressing_twice_is_one_press(office: Office) -> None:
     await office.ana.use_command("/imagine", "a fox", office.general)
-    picture = await picture_in(office.general)
+    picture = await wait_for_picture(office.general)
     office.backend.will(hangs_after=0)
 
     await asyncio.gather(office.ana.press(picture, "Again"), office.ana.press(picture, "Again"))
@@ -237,7 +239,7 @@ async def test_a_bad_token_ends_in_one_sentence(tmp_path: Any, variable: str, ch
     await office.slack.stop()
 
 
-async def test_without_a_way_in_it_says_which_are_there(tmp_path: Any) -> None:
+async def test_missing_transport_settings_are_named(tmp_path: Any) -> None:
     office = await create_office(tmp_path, slack_app_token=None)
 
     with pytest.raises(EaselError, match=r"SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP"):
@@ -247,7 +249,7 @@ async def test_without_a_way_in_it_says_which_are_there(tmp_path: Any) -> None:
     await office.slack.stop()
 
 
-async def test_a_slack_that_is_away_is_said_so(tmp_path: Any) -> None:
+async def test_an_unreachable_slack_is_reported_in_a_sentence(tmp_path: Any) -> None:
     office = await create_office(tmp_path)
     await office.slack.stop()
 
@@ -258,15 +260,15 @@ async def test_a_slack_that_is_away_is_said_so(tmp_path: Any) -> None:
 
 
 async def test_forged_late_and_unsigned_requests_are_refused_and_not_logged(
-    opened: OfficeOpener, caplog: pytest.LogCaptureFixture
+    open_office: OfficeOpener, caplog: pytest.LogCaptureFixture
 ) -> None:
-    office = await opened(by="http")
+    office = await open_office(transport="http")
     wire = office.slack.http_transport
     assert wire is not None
     delivery = await (
         await office.ana.use_command("/imagine", "my secret words", office.general)
     ).wait_for_acknowledgement()
-    await picture_in(office.general)
+    await wait_for_picture(office.general)
     caplog.clear()
 
     statuses = [
@@ -281,25 +283,25 @@ async def test_forged_late_and_unsigned_requests_are_refused_and_not_logged(
     assert "slack.bad_signature" in caplog.text
 
 
-async def test_the_url_is_verified_as_slack_asks(opened: OfficeOpener) -> None:
-    office = await opened(by="http")
+async def test_the_url_is_verified_as_slack_asks(open_office: OfficeOpener) -> None:
+    office = await open_office(transport="http")
     assert office.slack.http_transport is not None
 
     await office.slack.http_transport.verify_url()
 
 
-async def test_no_token_reaches_the_log(either: Office, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_token_reaches_the_log(any_office: Office, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="bot")
 
-    await either.ana.use_command("/imagine", "a fox", either.general)
-    await picture_in(either.general)
+    await any_office.ana.use_command("/imagine", "a fox", any_office.general)
+    await wait_for_picture(any_office.general)
 
-    for secret in (either.team.bot_token, either.slack.app_token, "/commands/", "ticket="):
+    for secret in (any_office.team.bot_token, any_office.slack.app_token, "/commands/", "ticket="):
         assert secret not in caplog.text
 
 
-async def test_a_placeholder_whose_address_was_never_stored_is_found_again(opened: OfficeOpener) -> None:
-    office = await opened(options=create_options(round_trip_seconds=0.2))  # time to die before the answer arrives
+async def test_a_placeholder_whose_address_was_never_stored_is_found_again(open_office: OfficeOpener) -> None:
+    office = await open_office(options=create_options(round_trip_seconds=0.2))  # time to die before the answer arrives
     await office.ana.use_command("/imagine", "a fox", office.general)
     placeholder = await office.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
     await office.app.runner.stop()
@@ -307,17 +309,17 @@ async def test_a_placeholder_whose_address_was_never_stored_is_found_again(opene
 
     await office.open()
 
-    assert await picture_in(office.general) is placeholder
+    assert await wait_for_picture(office.general) is placeholder
     assert office.general.bot_messages == [placeholder]
 
 
-async def test_a_stop_finishes_what_was_heard(either: Office) -> None:
-    delivery = await either.ana.use_command("/imagine", "a fox", either.general)
+async def test_stopping_finishes_received_events(any_office: Office) -> None:
+    delivery = await any_office.ana.use_command("/imagine", "a fox", any_office.general)
     await delivery.wait_for_acknowledgement()
 
-    await either.app.drain()
+    await any_office.app.drain()
 
-    await picture_in(either.general)
+    await wait_for_picture(any_office.general)
 
 
 async def test_fifty_commands_at_once_are_acknowledged_in_time(office: Office) -> None:
@@ -328,7 +330,7 @@ async def test_fifty_commands_at_once_are_acknowledged_in_time(office: Office) -
     assert seconds[-1] < 1.5
 
 
-async def test_a_token_that_dies_without_a_word_is_noticed(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_token_revoked_without_an_event_is_noticed(office: Office, caplog: pytest.LogCaptureFixture) -> None:
     office.team.revoke_token()
 
     await office.ana.use_command("/imagine", "a fox", office.general)
@@ -339,27 +341,27 @@ async def test_a_token_that_dies_without_a_word_is_noticed(office: Office, caplo
     assert await office.open_holds() == []
 
 
-async def test_a_person_whom_slack_does_not_tell_of_may_ask_all_the_same(office: Office) -> None:
+async def test_a_user_without_a_profile_may_use_the_bot(office: Office) -> None:
     office.slack.faults.respond("users.info", "user_not_found")
     office.slack.faults.respond("usergroups.list", "missing_scope")
 
     await office.ana.use_command("/imagine", "a fox", office.general)
 
-    await picture_in(office.general)
+    await wait_for_picture(office.general)
 
 
-async def test_an_upload_whose_end_was_not_answered_is_looked_up(office: Office) -> None:
+async def test_an_upload_without_a_response_is_looked_up(office: Office) -> None:
     office.slack.faults.drop_connection("files.completeUploadExternal", takes_effect=True)
 
     await office.ana.use_command("/imagine", "a fox", office.general)
 
-    assert len((await picture_in(office.general)).files) == 1
+    assert len((await wait_for_picture(office.general)).files) == 1
     assert len(office.slack.find_calls("files.completeUploadExternal")) == 1
 
 
-async def test_the_form_of_a_job_that_is_gone_says_so(office: Office) -> None:
+async def test_the_form_of_a_deleted_job_reports_an_error(office: Office) -> None:
     await office.ana.use_command("/imagine", "a fox", office.general)
-    picture = await picture_in(office.general)
+    picture = await wait_for_picture(office.general)
     for element in picture.elements:
         element["value"] = "0" * 20
 
@@ -368,8 +370,8 @@ async def test_the_form_of_a_job_that_is_gone_says_so(office: Office) -> None:
     await office.ana.wait_for_private_message("That job is not here any more")
 
 
-async def test_what_is_no_request_of_slacks_is_refused(opened: OfficeOpener) -> None:
-    office = await opened(by="http")
+async def test_malformed_requests_are_refused(open_office: OfficeOpener) -> None:
+    office = await open_office(transport="http")
     assert office.slack.http_transport is not None
     session, url = office.slack.http_transport._session, office.slack.http_transport.url
 
@@ -381,8 +383,8 @@ async def test_what_is_no_request_of_slacks_is_refused(opened: OfficeOpener) -> 
     assert statuses == [400, 405, 404]
 
 
-async def test_a_bot_that_stops_hears_nobody_any_more(opened: OfficeOpener) -> None:
-    office = await opened(by="http")
+async def test_a_stopping_bot_accepts_no_requests(open_office: OfficeOpener) -> None:
+    office = await open_office(transport="http")
     assert office.slack.http_transport is not None
     delivery = await (await office.ana.use_command("/usage", "", office.general)).wait_for_acknowledgement()
     (connection,) = office.app.connections
@@ -394,8 +396,8 @@ async def test_a_bot_that_stops_hears_nobody_any_more(opened: OfficeOpener) -> N
         connection.check()
 
 
-async def test_an_event_nobody_waits_for_is_acknowledged(opened: OfficeOpener) -> None:
-    office = await opened(by="http")
+async def test_an_event_without_a_listener_is_acknowledged(open_office: OfficeOpener) -> None:
+    office = await open_office(transport="http")
     delivery = office.slack.event_sender.send(
         office.team,
         {"type": "member_joined_channel", "user": office.ana.id, "channel": office.general.id},

@@ -1,4 +1,4 @@
-"""The owner's day in Slack: workspaces let in, budgets, pauses; strangers who try; and a rush for the last credits."""
+"""The owner's commands in Slack: allowed workspaces, budgets, pauses, refused strangers, and a rush for credits."""
 
 import asyncio
 
@@ -10,26 +10,26 @@ from tests.platforms.slack.dialogue import SlackStaff, draw_picture, read_answer
 
 
 @pytest.fixture
-async def staff(opened: OfficeOpener) -> SlackStaff:
-    """An office whose Ben, a plain member, owns the bot."""
-    staff = SlackStaff(await opened())
+async def staff(open_office: OfficeOpener) -> SlackStaff:
+    """An office with Ben, a plain member, as the bot's owner."""
+    staff = SlackStaff(await open_office())
     await reopen_with_owner(staff.office, staff.ben)
     return staff
 
 
 @pytest.fixture(params=["socket", "http"])
-async def unknown(opened: OfficeOpener, request: pytest.FixtureRequest) -> SlackStaff:
-    """The same, in a workspace that nobody allowed."""
-    staff = SlackStaff(await opened(by=request.param))
+async def unlisted_staff(open_office: OfficeOpener, request: pytest.FixtureRequest) -> SlackStaff:
+    """The same in a workspace that is not allowed yet."""
+    staff = SlackStaff(await open_office(transport=request.param))
     await reopen_with_owner(staff.office, staff.ben, allowed_workspaces=())
     return staff
 
 
-# A workspace that nobody allowed yet.
+# A workspace before permission.
 
 
-async def test_before_setup_every_way_in_says_one_sentence_and_spends_nothing(unknown: SlackStaff) -> None:
-    office, ana = unknown.office, unknown.office.ana
+async def test_before_setup_every_entry_point_refuses_and_spends_nothing(unlisted_staff: SlackStaff) -> None:
+    office, ana = unlisted_staff.office, unlisted_staff.office.ana
     before = read_database_state(office.app)
 
     by_command = [
@@ -40,8 +40,8 @@ async def test_before_setup_every_way_in_says_one_sentence_and_spends_nothing(un
     by_mention = (await ana.wait_for_private_message(after=last)).visible_text
 
     sentence = (
-        f"This workspace is not on my list yet. Ask my owner, {unknown.ben.mention}, to allow it, with /setup here: "
-        f"{office.team.id}."
+        f"This workspace is not on my list yet. Ask my owner, {unlisted_staff.ben.mention}, to allow it, "
+        f"with /setup here: {office.team.id}."
     )
     assert {*by_command, by_mention} == {sentence}
     assert office.general.bot_messages == []
@@ -49,20 +49,20 @@ async def test_before_setup_every_way_in_says_one_sentence_and_spends_nothing(un
     assert read_database_state(office.app) == before
 
 
-async def test_a_stranger_who_sets_up_is_refused_and_the_owner_is_not(unknown: SlackStaff) -> None:
-    office = unknown.office
+async def test_setup_is_refused_for_strangers_and_accepted_from_the_owner(unlisted_staff: SlackStaff) -> None:
+    office = unlisted_staff.office
     before = read_database_state(office.app)
 
     refused = [await read_answer(who, "/setup --budget 5000", office.general) for who in (office.ana, office.otto)]
     untouched = read_database_state(office.app)
-    walked = await read_answer(unknown.ben, "/setup", office.general)
+    setup_answer = await read_answer(unlisted_staff.ben, "/setup", office.general)
 
-    assert set(refused) == {f"/setup is for my owner, {unknown.ben.mention}."}
+    assert set(refused) == {f"/setup is for my owner, {unlisted_staff.ben.mention}."}
     assert untouched == before
     assert await read_refusals(office.app, "slack", office.team.id) == [
         (who.id, "/setup") for who in (office.ana, office.otto)
     ]
-    assert walked.splitlines() == [
+    assert setup_answer.splitlines() == [
         "1. **This workspace may use me.** `/setup --allowed no` takes that back.",
         "2. **Budget**: none of its own, so it shares the whole bot's. `/setup --budget 5000` gives it one.",
         "3. **Moderators**: this workspace's administrators. `/setup --moderators ROLE` adds a role.",
@@ -73,33 +73,33 @@ async def test_a_stranger_who_sets_up_is_refused_and_the_owner_is_not(unknown: S
     assert await draw_picture(office.ana, office.general)
 
 
-async def test_setup_does_everything_at_once_and_takes_it_back(unknown: SlackStaff) -> None:
-    office, owner = unknown.office, unknown.ben
-    line = f"/setup --budget 5000 --moderators {unknown.group} --notices {unknown.studio_typed}"
+async def test_setup_applies_all_settings_and_reverts_them(unlisted_staff: SlackStaff) -> None:
+    office, owner = unlisted_staff.office, unlisted_staff.ben
+    line = f"/setup --budget 5000 --moderators {unlisted_staff.group} --notices {unlisted_staff.studio_typed}"
 
-    walked = await read_answer(owner, line, office.general)
+    setup_answer = await read_answer(owner, line, office.general)
     picture = await draw_picture(office.ana, office.general)
     forbidden = await read_answer(owner, "/setup --allowed no", office.general)
     refused = await read_answer(office.ana, "/imagine a fox", office.general)
     last = office.ana.private_messages[-1]
     await office.ana.press(picture, "Again")
-    pressed = (await office.ana.wait_for_private_message(after=last)).visible_text
+    press_answer = (await office.ana.wait_for_private_message(after=last)).visible_text
 
-    assert walked.splitlines()[1:4] == [
+    assert setup_answer.splitlines()[1:4] == [
         "2. **Budget**: 5,000 credits a month, 0 spent.",
-        f"3. **Moderators**: this workspace's administrators and {unknown.group_shown}.",
-        f"4. **Reports and notices go**: in {unknown.studio_shown}.",
+        f"3. **Moderators**: this workspace's administrators and {unlisted_staff.group_shown}.",
+        f"4. **Reports and notices go**: in {unlisted_staff.studio_shown}.",
     ]
-    assert [message.visible_text for message in unknown.studio.bot_messages] == [
+    assert [message.visible_text for message in unlisted_staff.studio.bot_messages] == [
         "Reports, and notices about the budget, will come here from now on. Ben said so."
     ]
     assert forbidden == "This workspace may not use me any more. What runs goes on; `/setup` lets it in again."
-    assert refused == pressed
+    assert refused == press_answer
     assert refused.startswith("This workspace is not on my list yet.")
     assert len(office.backend.runs) == 1
 
 
-async def test_notices_cannot_go_where_the_bot_is_not(staff: SlackStaff) -> None:
+async def test_notices_cannot_go_to_a_channel_without_the_bot(staff: SlackStaff) -> None:
     staff.studio.remove_bot()
     staff.office.slack.faults.respond("chat.postMessage", "not_in_channel")
 
@@ -111,7 +111,7 @@ async def test_notices_cannot_go_where_the_bot_is_not(staff: SlackStaff) -> None
 # Budgets and pauses.
 
 
-async def test_the_owner_says_what_a_workspace_and_the_whole_bot_may_spend(staff: SlackStaff) -> None:
+async def test_the_owner_sets_the_budgets_of_a_workspace_and_of_the_whole_bot(staff: SlackStaff) -> None:
     owner, ana, general = staff.ben, staff.office.ana, staff.office.general
     await draw_picture(ana, general)
 
@@ -145,7 +145,7 @@ async def test_the_owner_pauses_and_resumes_also_by_direct_message(staff: SlackS
     assert await draw_picture(ana, general, "a fox --model sdxl")
 
 
-async def test_of_forty_who_ask_at_once_five_get_what_there_is_money_for(staff: SlackStaff) -> None:
+async def test_of_forty_requests_at_once_five_fit_the_budget(staff: SlackStaff) -> None:
     office, general = staff.office, staff.office.general
     await read_answer(staff.ben, "/quota budget set 15", general)
     people = [office.team.add_person(f"P{n}") for n in range(40)]

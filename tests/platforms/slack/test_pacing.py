@@ -15,12 +15,12 @@ from bot.platforms.slack.pacing import (
 from tests.fakes.clock import ManualClock
 
 
-async def granted(clock: ManualClock, allowance: SlackRateLimit, count: int) -> list[float]:
-    """When so many calls may go that are all wanted now."""
+async def record_grant_times(clock: ManualClock, rate_limit: SlackRateLimit, count: int) -> list[float]:
+    """Return the times of `count` calls that are all requested now."""
     times: list[float] = []
 
     async def call() -> None:
-        await allowance.pacer().wait_for_edit(is_final=False)
+        await rate_limit.pacer().wait_for_edit(is_final=False)
         times.append(clock.monotonic())
 
     calls = [asyncio.create_task(call()) for _ in range(count)]
@@ -34,17 +34,17 @@ async def granted(clock: ManualClock, allowance: SlackRateLimit, count: int) -> 
 async def test_no_minute_has_more_calls_than_allowed() -> None:
     clock = ManualClock()
 
-    times = await granted(clock, SlackRateLimit(clock, per_minute=19, burst=11), 40)
+    times = await record_grant_times(clock, SlackRateLimit(clock, per_minute=19, burst=11), 40)
 
     assert all(later - earlier >= 60 for earlier, later in zip(times, times[19:], strict=False))
 
 
-async def test_a_burst_of_last_words_goes_at_once() -> None:
+async def test_a_burst_of_final_edits_goes_at_once() -> None:
     clock = ManualClock()
-    allowance = SlackRateLimit(clock, per_minute=96, burst=40)
+    rate_limit = SlackRateLimit(clock, per_minute=96, burst=40)
     began = clock.monotonic()
 
-    await asyncio.gather(*(allowance.pacer().wait_for_edit(is_final=True) for _ in range(40)))
+    await asyncio.gather(*(rate_limit.pacer().wait_for_edit(is_final=True) for _ in range(40)))
 
     assert clock.monotonic() == began
 
@@ -52,41 +52,41 @@ async def test_a_burst_of_last_words_goes_at_once() -> None:
 async def test_a_burst_of_others_thins_out_instead_of_breaking_off() -> None:
     clock = ManualClock()
 
-    times = await granted(clock, SlackRateLimit(clock, per_minute=96, burst=40), 60)
+    times = await record_grant_times(clock, SlackRateLimit(clock, per_minute=96, burst=40), 60)
 
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps[0] <= 0.25
     assert max(gaps) <= 1.25
 
 
-async def test_a_429_stops_everybody_for_its_time() -> None:
+async def test_a_429_blocks_all_calls_of_the_method() -> None:
     clock = ManualClock()
-    allowance = SlackRateLimit(clock, per_minute=96, burst=40)
+    rate_limit = SlackRateLimit(clock, per_minute=96, burst=40)
     began = clock.monotonic()
 
-    allowance.block(7)
-    times = await granted(clock, allowance, 3)
+    rate_limit.block(7)
+    times = await record_grant_times(clock, rate_limit, 3)
 
     assert times[0] - began >= 7
 
 
 async def test_workers_share_what_the_app_may_do() -> None:
     clock = ManualClock()
-    budgets = SlackRateLimits(clock)
+    rate_limits = SlackRateLimits(clock)
 
-    budgets.set_worker_count(2)
-    times = await granted(clock, budgets.get("T1", START_STREAM), 20)
+    rate_limits.set_worker_count(2)
+    times = await record_grant_times(clock, rate_limits.get("T1", START_STREAM), 20)
 
     assert all(later - earlier >= 60 for earlier, later in zip(times, times[10:], strict=False))
 
 
-async def test_workspaces_and_methods_have_budgets_of_their_own() -> None:
-    budgets = SlackRateLimits(ManualClock())
+async def test_workspaces_and_methods_have_separate_limits() -> None:
+    rate_limits = SlackRateLimits(ManualClock())
 
-    assert budgets.get("T1", APPEND_STREAM) is budgets.get("T1", APPEND_STREAM)
-    assert budgets.get("T1", APPEND_STREAM) is not budgets.get("T2", APPEND_STREAM)
-    assert budgets.get("T1", APPEND_STREAM) is not budgets.get("T1", UPDATE_MESSAGE)
-    assert budgets.get("T1", "chat.postMessage", "C1") is not budgets.get("T1", "chat.postMessage", "C2")
+    assert rate_limits.get("T1", APPEND_STREAM) is rate_limits.get("T1", APPEND_STREAM)
+    assert rate_limits.get("T1", APPEND_STREAM) is not rate_limits.get("T2", APPEND_STREAM)
+    assert rate_limits.get("T1", APPEND_STREAM) is not rate_limits.get("T1", UPDATE_MESSAGE)
+    assert rate_limits.get("T1", "chat.postMessage", "C1") is not rate_limits.get("T1", "chat.postMessage", "C2")
 
 
 async def test_a_turn_pays_for_one_call() -> None:
@@ -100,14 +100,14 @@ async def test_a_turn_pays_for_one_call() -> None:
     assert not pacer.use_turn(APPEND_STREAM)
 
 
-async def appended(streams: int, seconds: float) -> list[list[float]]:
-    """When each of so many streams, that always have something to show, may be appended to."""
+async def record_append_times(streams: int, seconds: float) -> list[list[float]]:
+    """Return the times of appends of each stream, for streams that always have more text."""
     clock = ManualClock()
-    budgets, began = SlackRateLimits(clock), clock.monotonic()
+    rate_limits, began = SlackRateLimits(clock), clock.monotonic()
     times: list[list[float]] = [[] for _ in range(streams)]
 
     async def write(moments: list[float]) -> None:
-        pacer = SlackPacer(budgets, clock, "T1", next_method=APPEND_STREAM)
+        pacer = SlackPacer(rate_limits, clock, "T1", next_method=APPEND_STREAM)
         while True:
             await pacer.wait_for_edit(is_final=False)
             pacer.use_turn(APPEND_STREAM)
@@ -124,7 +124,7 @@ async def appended(streams: int, seconds: float) -> list[list[float]]:
 
 
 async def test_one_answer_keeps_its_pace_for_minutes() -> None:
-    (times,) = await appended(1, seconds=240)
+    (times,) = await record_append_times(1, seconds=240)
 
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert median(gaps) <= 0.7
@@ -132,8 +132,8 @@ async def test_one_answer_keeps_its_pace_for_minutes() -> None:
     assert all(later - earlier >= 60 for earlier, later in zip(times, times[96:], strict=False))
 
 
-async def test_many_answers_slow_down_together_and_none_stands_still() -> None:
-    streams = await appended(10, seconds=90)
+async def test_many_answers_slow_down_together_and_all_keep_moving() -> None:
+    streams = await record_append_times(10, seconds=90)
 
     slowest = max(later - earlier for times in streams for earlier, later in pairwise(times))
     together = sorted(moment for times in streams for moment in times)

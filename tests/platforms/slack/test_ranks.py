@@ -1,4 +1,4 @@
-"""Every verb above somebody's rank, tried in Slack in every way there is: refused in a sentence, and on record."""
+"""Commands above a person's rank, by every entry point of Slack: refused with a sentence, and audited."""
 
 import json
 import socket
@@ -22,59 +22,65 @@ from tests.platforms.database_state import read_database_state, read_refusals
 from tests.platforms.slack.dialogue import SlackStaff, draw_picture, read_answer, run_command
 from tests.platforms.slack.office import Office, create_office
 
-# slack_sdk 3.47 signs its exchange of codes in a way that aiohttp 4 will not have.
+# slack_sdk 3.47 uses aiohttp's BasicAuth, deprecated in aiohttp 4, to exchange OAuth codes.
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
 
 ABOVE = [form.declaration for form in MENU if form.declaration.rank > Rank.USER]
-"""Every verb that a plain member may not use, and every verb of the owner's that a moderator may not use."""
+"""Commands above the rank of a plain member."""
 OWNERS = [one for one in ABOVE if one.rank is Rank.OWNER]
 WITH_FORM = [one for one in ABOVE if any(option.is_required for option in one.options)]
 
 
-def sentences(declarations: list[Declaration]) -> dict[str, str]:
-    """What each of them says to whoever may not. Nobody here owns the bot."""
-    who = {Rank.MODERATOR: "a moderator of this workspace", Rank.OWNER: "my owner"}
-    return {one.name: f"/{one.name} is for {who[one.rank]}." for one in declarations}
+def list_refusals(declarations: list[Declaration]) -> dict[str, str]:
+    """Return the refusal of each command. These offices have no owner."""
+    required = {Rank.MODERATOR: "a moderator of this workspace", Rank.OWNER: "my owner"}
+    return {one.name: f"/{one.name} is for {required[one.rank]}." for one in declarations}
 
 
-def value(option: Option, staff: SlackStaff) -> str:
-    """Something that fits an option, as it is typed."""
+def create_value(option: Option, staff: SlackStaff) -> str:
+    """Return a valid value of an option as typed text."""
     things = {OptionKind.PERSON: staff.office.ana.escaped_mention, OptionKind.ROLE: staff.group}
     things |= {OptionKind.CHANNEL: staff.studio_typed, OptionKind.INTEGER: "5", OptionKind.NUMBER: "5"}
     return things.get(option.kind) or (option.choices[0] if option.choices else "sdxl")
 
 
-def line(declaration: Declaration, staff: SlackStaff) -> str:
-    """The command with everything that it needs."""
-    needed = [f"--{one.name} {value(one, staff)}" for one in declaration.options if one.is_required]
+def create_command_text(declaration: Declaration, staff: SlackStaff) -> str:
+    """Return a command with all required options."""
+    needed = [f"--{one.name} {create_value(one, staff)}" for one in declaration.options if one.is_required]
     return " ".join([f"/{declaration.name}", *needed])
 
 
-def fields(declaration: Declaration, staff: SlackStaff) -> dict[str, Any]:
-    """The same, as it is picked in a form."""
+def create_form_values(declaration: Declaration, staff: SlackStaff) -> dict[str, Any]:
+    """Return values for all required options, as submitted by a form."""
     picked = {OptionKind.PERSON: staff.office.ana.id, OptionKind.CHANNEL: staff.studio.id}
-    return {one.name: picked.get(one.kind) or value(one, staff) for one in declaration.options if one.is_required}
+    return {
+        one.name: picked.get(one.kind) or create_value(one, staff) for one in declaration.options if one.is_required
+    }
 
 
 # By command.
 
 
 @pytest.mark.parametrize("who", ["a member", "a moderator, the owner's verbs"])
-async def test_a_verb_above_the_rank_is_refused_and_on_record(either: Office, who: str) -> None:
-    staff = SlackStaff(either)
-    person, above = {"a member": (staff.ben, ABOVE), "a moderator, the owner's verbs": (either.otto, OWNERS)}[who]
-    await draw_picture(either.ana, either.general)
-    await either.wait_until_idle()
-    before = read_database_state(either.app)
+async def test_a_command_above_the_rank_is_refused_and_audited(any_office: Office, who: str) -> None:
+    staff = SlackStaff(any_office)
+    person, above = {"a member": (staff.ben, ABOVE), "a moderator, the owner's verbs": (any_office.otto, OWNERS)}[who]
+    await draw_picture(any_office.ana, any_office.general)
+    await any_office.wait_until_idle()
+    before = read_database_state(any_office.app)
 
-    answers = {one.name: await read_answer(person, line(one, staff), either.general) for one in above}
+    answers = {
+        one.name: await read_answer(person, create_command_text(one, staff), any_office.general) for one in above
+    }
 
-    assert answers == sentences(above)
-    assert read_database_state(either.app) == before
-    assert await read_refusals(either.app, "slack", either.team.id) == [(person.id, f"/{one.name}") for one in above]
+    assert answers == list_refusals(above)
+    assert read_database_state(any_office.app) == before
+    assert await read_refusals(any_office.app, "slack", any_office.team.id) == [
+        (person.id, f"/{one.name}") for one in above
+    ]
 
 
-async def test_a_mention_and_a_direct_message_are_no_way_around(office: Office) -> None:
+async def test_mentions_and_direct_messages_do_not_bypass_ranks(office: Office) -> None:
     staff = SlackStaff(office)
     await draw_picture(office.ana, office.general)
     await office.wait_until_idle()
@@ -92,29 +98,33 @@ async def test_a_mention_and_a_direct_message_are_no_way_around(office: Office) 
 # By form.
 
 
-async def test_a_form_above_the_rank_is_refused_when_it_is_sent_and_on_record(either: Office) -> None:
-    staff = SlackStaff(either)
+async def test_a_form_above_the_rank_is_refused_on_submission_and_audited(any_office: Office) -> None:
+    staff = SlackStaff(any_office)
     ben = staff.ben
-    await draw_picture(either.ana, either.general)
-    await either.wait_until_idle()
-    before, answers = read_database_state(either.app), {}
+    await draw_picture(any_office.ana, any_office.general)
+    await any_office.wait_until_idle()
+    before, answers = read_database_state(any_office.app), {}
 
     for one in WITH_FORM:
         last = ben.private_messages[-1] if ben.private_messages else None
         first, _, rest = f"/{one.name}".partition(" ")
-        await ben.use_command(first, rest, either.general)
-        await ben.submit(await ben.wait_for_modal(), fields(one, staff))
+        await ben.use_command(first, rest, any_office.general)
+        await ben.submit(await ben.wait_for_modal(), create_form_values(one, staff))
         answers[one.name] = (await ben.wait_for_private_message(after=last)).visible_text
 
-    assert answers == sentences(WITH_FORM)
-    assert read_database_state(either.app) == before
-    assert await read_refusals(either.app, "slack", either.team.id) == [(ben.id, f"/{one.name}") for one in WITH_FORM]
+    assert answers == list_refusals(WITH_FORM)
+    assert read_database_state(any_office.app) == before
+    assert await read_refusals(any_office.app, "slack", any_office.team.id) == [
+        (ben.id, f"/{one.name}") for one in WITH_FORM
+    ]
 
 
-async def test_a_form_asked_for_by_a_forged_shortcut_is_refused_too(office: Office) -> None:
+async def test_a_form_opened_by_a_forged_shortcut_is_refused(office: Office) -> None:
     staff = SlackStaff(office)
-    ben, some = staff.ben, ABOVE[::12]  # Slack takes one message a second in a direct conversation
-    office.slack.options = replace(office.slack.options, shortcuts=None)  # Slack would offer only those it knows
+    ben, some = staff.ben, ABOVE[::12]  # Slack limits messages in a direct conversation to one a second
+    office.slack.options = replace(
+        office.slack.options, shortcuts=None
+    )  # the real Slack offers registered shortcuts only
     await draw_picture(office.ana, office.general)
     await office.wait_until_idle()
     before, answers = read_database_state(office.app), {}
@@ -122,39 +132,41 @@ async def test_a_form_asked_for_by_a_forged_shortcut_is_refused_too(office: Offi
     for one in some:
         last = ben.direct_channel.all_messages[-1] if ben.direct_channel.all_messages else None
         await ben.use_global_shortcut(f"{FORM_SHORTCUT}{one.name}")
-        await ben.submit(await ben.wait_for_modal(), fields(one, staff))
+        await ben.submit(await ben.wait_for_modal(), create_form_values(one, staff))
         answers[one.name] = (await ben.direct_channel.wait_for_bot_message(after=last)).visible_text
 
-    assert answers == sentences(some)
+    assert answers == list_refusals(some)
     assert read_database_state(office.app) == before
     assert await read_refusals(office.app, "slack", office.team.id) == [(ben.id, f"/{one.name}") for one in some]
 
 
-async def test_a_form_that_says_it_is_another_is_refused_and_on_record(either: Office) -> None:
-    """The form is really open, and what it carries along is exchanged: Slack's own client would not."""
-    staff = SlackStaff(either)
+async def test_a_form_with_forged_metadata_is_refused_and_audited(any_office: Office) -> None:
+    """Open a real form and forge its metadata, as no client of Slack would."""
+    staff = SlackStaff(any_office)
     ben = staff.ben
-    await draw_picture(either.ana, either.general)
-    await either.wait_until_idle()
-    before, answers = read_database_state(either.app), {}
+    await draw_picture(any_office.ana, any_office.general)
+    await any_office.wait_until_idle()
+    before, answers = read_database_state(any_office.app), {}
 
     for one in ABOVE:
         last = ben.private_messages[-1] if ben.private_messages else None
-        await ben.use_command("/imagine", "", either.general)
+        await ben.use_command("/imagine", "", any_office.general)
         form = await ben.wait_for_modal("Imagine")
-        carried = json.loads(form.definition["private_metadata"]) | {"command": one.name}
-        form.definition["private_metadata"] = json.dumps(carried)
-        rename(form.definition["blocks"], one)
-        await ben.submit(form, fields(one, staff))
+        metadata = json.loads(form.definition["private_metadata"]) | {"command": one.name}
+        form.definition["private_metadata"] = json.dumps(metadata)
+        replace_fields(form.definition["blocks"], one)
+        await ben.submit(form, create_form_values(one, staff))
         answers[one.name] = (await ben.wait_for_private_message(after=last)).visible_text
 
-    assert answers == sentences(ABOVE)
-    assert read_database_state(either.app) == before
-    assert await read_refusals(either.app, "slack", either.team.id) == [(ben.id, f"/{one.name}") for one in ABOVE]
+    assert answers == list_refusals(ABOVE)
+    assert read_database_state(any_office.app) == before
+    assert await read_refusals(any_office.app, "slack", any_office.team.id) == [
+        (ben.id, f"/{one.name}") for one in ABOVE
+    ]
 
 
-def rename(blocks: list[dict[str, Any]], declaration: Declaration) -> None:
-    """Make a form's fields those of another command: plain lines that take anything."""
+def replace_fields(blocks: list[dict[str, Any]], declaration: Declaration) -> None:
+    """Replace the fields of a form by text fields for another command."""
     blocks[:] = [
         {
             "type": "input",
@@ -170,38 +182,38 @@ def rename(blocks: list[dict[str, Any]], declaration: Declaration) -> None:
 # By button.
 
 
-async def pressed(who: SlackPerson, message: SlackMessageState, action: str, job: str) -> str:
-    """What somebody is told who presses a button that was written anew."""
+async def press_forged_button(who: SlackPerson, message: SlackMessageState, action: str, job: str) -> str:
+    """Press a button with a forged action and job; return the text of the answer."""
     last = who.private_messages[-1] if who.private_messages else None
     message.elements[0].update(action_id=f"{action}:0", value=job)
     await who.press(message, f"{action}:0")
     return (await who.wait_for_private_message(after=last)).visible_text
 
 
-async def test_a_button_that_names_a_verb_does_nothing(either: Office) -> None:
-    ben = SlackStaff(either).ben
-    picture = await draw_picture(either.ana, either.general)
-    await either.wait_until_idle()
-    job, before = str(picture.elements[0]["value"]), read_database_state(either.app)
+async def test_a_button_with_the_name_of_a_command_does_nothing(any_office: Office) -> None:
+    ben = SlackStaff(any_office).ben
+    picture = await draw_picture(any_office.ana, any_office.general)
+    await any_office.wait_until_idle()
+    job, before = str(picture.elements[0]["value"]), read_database_state(any_office.app)
 
-    answers = {await pressed(ben, picture, one.name.replace(" ", "_"), job) for one in ABOVE}
+    answers = {await press_forged_button(ben, picture, one.name.replace(" ", "_"), job) for one in ABOVE}
 
     assert answers == {"That button belongs to an older version of the bot. Please ask again."}
-    assert read_database_state(either.app) == before
+    assert read_database_state(any_office.app) == before
 
 
-async def test_somebody_else_s_job_is_not_stopped_or_deleted_by_its_id(either: Office) -> None:
-    ben = SlackStaff(either).ben
-    bens = await draw_picture(ben, either.general)
-    either.backend.will(hangs_after=0)
-    await either.ana.use_command("/imagine", "a hare", either.general)
-    running = await either.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
-    await either.wait_until(lambda: is_submitted(either, 2))
-    job, before = str(running.elements[0]["value"]), read_database_state(either.app)
+async def test_somebody_else_s_job_is_not_stopped_or_deleted_by_its_id(any_office: Office) -> None:
+    ben = SlackStaff(any_office).ben
+    bens = await draw_picture(ben, any_office.general)
+    any_office.backend.will(hangs_after=0)
+    await any_office.ana.use_command("/imagine", "a hare", any_office.general)
+    running = await any_office.general.wait_for_bot_message(condition=lambda one: "Stop" in one.button_labels)
+    await any_office.wait_until(lambda: is_submitted(any_office, 2))
+    job, before = str(running.elements[0]["value"]), read_database_state(any_office.app)
 
-    answers = {action: await pressed(ben, bens, action, job) for action in ("cancel", "delete")}
-    untouched = read_database_state(either.app)
-    either.backend.last_run.released.set()
+    answers = {action: await press_forged_button(ben, bens, action, job) for action in ("cancel", "delete")}
+    untouched = read_database_state(any_office.app)
+    any_office.backend.last_run.released.set()
     await running.wait_until(lambda one: "Again" in one.button_labels)
 
     assert answers == {
@@ -209,8 +221,8 @@ async def test_somebody_else_s_job_is_not_stopped_or_deleted_by_its_id(either: O
         for action, verb in (("cancel", "stop"), ("delete", "delete"))
     }
     assert untouched["ledger"] == before["ledger"]
-    assert not either.backend.cancelled
-    assert await read_refusals(either.app, "slack", either.team.id) == [(ben.id, "button")]
+    assert not any_office.backend.cancelled
+    assert await read_refusals(any_office.app, "slack", any_office.team.id) == [(ben.id, "button")]
 
 
 async def is_submitted(office: Office, runs: int) -> bool:
@@ -222,7 +234,7 @@ async def is_submitted(office: Office, runs: int) -> bool:
 
 @dataclass
 class TwoTeams:
-    """One bot in two workspaces: Eve administers Beta, and is nobody in Acme, the office's."""
+    """A bot in two workspaces. Eve administers Beta and is unknown in Acme, the office's workspace."""
 
     office: Office
     staff: SlackStaff
@@ -232,9 +244,9 @@ class TwoTeams:
 
 
 @pytest.fixture
-async def two(tmp_path: Path) -> AsyncIterator[TwoTeams]:
-    """By HTTP, as a bot for many workspaces must be."""
-    office = await create_office(tmp_path, by="http", slack_bot_token=None, allowed_workspaces=())
+async def two_teams(tmp_path: Path) -> AsyncIterator[TwoTeams]:
+    """Two workspaces over HTTP; a bot for many workspaces needs HTTP."""
+    office = await create_office(tmp_path, transport="http", slack_bot_token=None, allowed_workspaces=())
     with socket.create_server(("127.0.0.1", 0)) as free:
         office.port = free.getsockname()[1]
     office.settings = office.settings.model_copy(
@@ -259,15 +271,15 @@ async def two(tmp_path: Path) -> AsyncIterator[TwoTeams]:
     assert office.slack.violations == []
 
 
-async def test_a_moderator_moves_nothing_of_another_workspace_from_their_own(two: TwoTeams) -> None:
-    office, eve = two.office, two.eve
+async def test_a_moderator_changes_nothing_in_another_workspace(two_teams: TwoTeams) -> None:
+    office, eve = two_teams.office, two_teams.eve
     picture = await draw_picture(office.ana, office.general)
     await office.wait_until_idle()
     job, before, ana = str(picture.elements[0]["value"]), read_database_state(office.app), office.ana
 
     answers = [
-        await read_answer(eve, asked, two.hall)
-        for asked in (
+        await read_answer(eve, command_text, two_teams.hall)
+        for command_text in (
             f"/quota grant {ana.escaped_mention} 50",
             f"/quota set {ana.escaped_mention} --day 0",
             f"/quota show {ana.escaped_mention}",
@@ -286,31 +298,32 @@ async def test_a_moderator_moves_nothing_of_another_workspace_from_their_own(two
         "/quota budget set is for my owner.",
     ]
     assert read_database_state(office.app) == before
-    assert await read_refusals(office.app, "slack", two.beta.id) == [(eve.id, "/quota budget set")]
+    assert await read_refusals(office.app, "slack", two_teams.beta.id) == [(eve.id, "/quota budget set")]
 
 
-async def test_a_moderator_s_buttons_reach_no_job_of_another_workspace(two: TwoTeams) -> None:
-    office, eve = two.office, two.eve
-    picture, eves = await draw_picture(office.ana, office.general), await draw_picture(eve, two.hall)
+async def test_a_moderator_s_buttons_reach_no_job_of_another_workspace(two_teams: TwoTeams) -> None:
+    office, eve = two_teams.office, two_teams.eve
+    picture, eves = await draw_picture(office.ana, office.general), await draw_picture(eve, two_teams.hall)
     await office.wait_until_idle()
     job, before = str(picture.elements[0]["value"]), read_database_state(office.app)
 
     answers = {
-        await pressed(eve, eves, action, job) for action in ("cancel", "delete", "show", "again", "report", "edit")
+        await press_forged_button(eve, eves, action, job)
+        for action in ("cancel", "delete", "show", "again", "report", "edit")
     }
 
     assert answers == {"That job is not here any more, so its buttons do nothing."}
     assert read_database_state(office.app) == before
 
 
-async def test_a_moderator_who_is_a_guest_of_a_channel_is_no_moderator_there(two: TwoTeams) -> None:
-    """By Slack Connect: what somebody is at home counts at home."""
-    office = two.office
+async def test_a_moderator_is_no_moderator_as_a_guest_of_another_workspace(two_teams: TwoTeams) -> None:
+    """By Slack Connect: a rank counts in the workspace that grants the rank."""
+    office = two_teams.office
     guest = office.team.add_person("Gus", is_admin=True)
     await draw_picture(office.ana, office.general)
     await office.wait_until_idle()
     before = read_database_state(office.app)
-    event = {"type": "app_mention", "user": guest.id, "user_team": two.beta.id, "channel_type": "channel"}
+    event = {"type": "app_mention", "user": guest.id, "user_team": two_teams.beta.id, "channel_type": "channel"}
     event |= {"text": f"{office.team.mention} quota grant {office.ana.mention} 50", "channel": office.general.id}
 
     office.slack.event_sender.send(office.team, event | {"ts": office.slack.clock.next_timestamp()})
@@ -319,9 +332,9 @@ async def test_a_moderator_who_is_a_guest_of_a_channel_is_no_moderator_there(two
     assert read_database_state(office.app) == before
 
 
-async def test_a_moderator_does_moderate_at_home(two: TwoTeams) -> None:
-    await draw_picture(two.eve, two.hall)
+async def test_a_moderator_moderates_the_own_workspace(two_teams: TwoTeams) -> None:
+    await draw_picture(two_teams.eve, two_teams.hall)
 
-    answer = await run_command(two.eve, f"/quota grant {two.eve.escaped_mention} 5", two.hall)
+    answer = await run_command(two_teams.eve, f"/quota grant {two_teams.eve.escaped_mention} 5", two_teams.hall)
 
     assert answer.visible_text == "Eve got 5 credits, and has 5 extra credits now."

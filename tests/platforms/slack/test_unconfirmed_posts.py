@@ -1,4 +1,4 @@
-"""Posts that Slack refuses, or whose answer is lost: shown once, or said why not."""
+"""Refused posts and posts without a response: shown once, or explained."""
 
 import asyncio
 
@@ -8,19 +8,25 @@ from bot.core.platform import Destination
 from bot.core.replies import Reply, Tone
 from tests.emulators.slack.messages import SlackMessageState
 from tests.platforms.slack.office import Office
-from tests.platforms.slack.test_streaming import answered, asked, whole, words, working
+from tests.platforms.slack.test_streaming import (
+    ask_question,
+    create_words,
+    create_working_reply,
+    join_answer,
+    wait_for_answer,
+)
 
 
-async def test_a_question_whose_post_was_not_answered_is_answered_once(office: Office) -> None:
+async def test_a_question_posted_without_a_response_is_answered_once(office: Office) -> None:
     office.slack.faults.drop_connection("chat.postMessage", takes_effect=True)
 
-    thread = await asked(office)
+    thread = await ask_question(office)
 
-    await answered(thread)
+    await wait_for_answer(thread)
     assert [one.text for one in office.general.bot_messages if not one.thread_ts] == ["Ana asked: Tell me."]
 
 
-async def test_a_question_that_cannot_be_posted_says_so(office: Office) -> None:
+async def test_an_unpostable_question_is_reported(office: Office) -> None:
     office.slack.faults.fail("chat.postMessage", status=500, times=9)
 
     await office.ana.use_command("/chat", "hello", office.general)
@@ -28,7 +34,7 @@ async def test_a_question_that_cannot_be_posted_says_so(office: Office) -> None:
     await office.ana.wait_for_private_message("Slack")
 
 
-async def test_a_reply_that_slack_refuses_is_not_lost_in_silence(office: Office) -> None:
+async def test_a_refused_reply_is_reported(office: Office) -> None:
     office.slack.faults.respond("chat.postMessage", "invalid_blocks", times=9)
 
     await office.ana.use_command("/imagine", "a fox", office.general)
@@ -36,7 +42,7 @@ async def test_a_reply_that_slack_refuses_is_not_lost_in_silence(office: Office)
     await office.ana.wait_for_private_message()
 
 
-async def test_a_limit_told_in_a_200_is_waited_out(office: Office) -> None:
+async def test_a_rate_limit_reported_with_status_200_is_waited_out(office: Office) -> None:
     office.slack.faults.respond("chat.postMessage", "ratelimited")
     office.slack.faults.respond("chat.update", "rate_limited")
 
@@ -45,55 +51,59 @@ async def test_a_limit_told_in_a_200_is_waited_out(office: Office) -> None:
     await office.general.wait_for_bot_message(condition=lambda one: "Report" in one.button_labels)
 
 
-async def test_an_answer_posted_by_a_bot_that_died_then_is_not_posted_again(office: Office) -> None:
+async def test_an_answer_posted_before_a_crash_is_not_posted_again(office: Office) -> None:
     platform = office.app.platforms["slack"]
     root = await office.ana.say("hello", office.general)
     ana = User("slack", office.team.id, office.ana.id, "Ana")
     nonce = f"{new_id()}:0"
     place = Channel("slack", office.team.id, office.general.id, root.ts)
-    waiting = await platform.post(Destination(ana, place, "key", nonce, is_streamed=True), working(""))
+    unposted = await platform.post(Destination(ana, place, "key", nonce, is_streamed=True), create_working_reply(""))
     done = Reply("All of it.", tone=Tone.DONE)
-    await platform.edit(waiting, done)
+    await platform.edit(unposted, done)
     await asyncio.sleep(0.01)
     await office.close()
     await office.open()
 
-    await office.app.platforms["slack"].edit(waiting, done)
+    await office.app.platforms["slack"].edit(unposted, done)
 
     assert len(office.general.get_thread(root).bot_messages) == 1
 
 
-async def test_a_stream_whose_begin_was_not_answered_is_found_again(office: Office) -> None:
-    office.backend.will(words=words(100), hangs_after=60)
+async def test_a_stream_started_without_a_response_is_found_again(office: Office) -> None:
+    office.backend.will(words=create_words(100), hangs_after=60)
     office.slack.faults.drop_connection("chat.startStream", takes_effect=True)
 
-    thread = await asked(office)
+    thread = await ask_question(office)
     await thread.wait_for_bot_message("000040 ")
     office.backend.last_run.released.set()
-    await answered(thread)
+    await wait_for_answer(thread)
 
     assert len(thread.bot_messages) == 1
-    assert whole(thread) == "".join(words(100))
+    assert join_answer(thread) == "".join(create_words(100))
 
 
-async def test_a_stream_begun_by_a_bot_that_died_then_goes_on(office: Office) -> None:
+async def test_a_stream_started_before_a_crash_continues(office: Office) -> None:
     platform = office.app.platforms["slack"]
     root = await office.ana.say("hello", office.general)
     ana = User("slack", office.team.id, office.ana.id, "Ana")
     place = Channel("slack", office.team.id, office.general.id, root.ts)
-    waiting = await platform.post(Destination(ana, place, "key", f"{new_id()}:0", is_streamed=True), working(""))
-    await platform.edit(waiting, working("It was a **dark** and stormy "))
+    unposted = await platform.post(
+        Destination(ana, place, "key", f"{new_id()}:0", is_streamed=True), create_working_reply("")
+    )
+    await platform.edit(unposted, create_working_reply("It was a **dark** and stormy "))
     await office.slack.wait_until_idle()
     await office.close()
     await office.open()
     whole_text = "It was a **dark** and stormy night, and it rained."
 
-    ref = await office.app.platforms["slack"].edit(waiting, working("It was a **dark** and stormy night, and "))
+    ref = await office.app.platforms["slack"].edit(
+        unposted, create_working_reply("It was a **dark** and stormy night, and ")
+    )
     assert ref is not None
     await office.app.platforms["slack"].edit(ref, Reply(whole_text, tone=Tone.DONE))
 
     thread = office.general.get_thread(root)
-    assert whole(thread) == whole_text
+    assert join_answer(thread) == whole_text
     assert len(thread.bot_messages) == 1
 
 

@@ -1,4 +1,4 @@
-"""Downloads of what people share: with the token, and to nobody but Slack."""
+"""Downloads of shared files: the token goes to Slack only."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -34,12 +34,12 @@ async def files(slack: SlackEmulator) -> AsyncIterator[SlackFiles]:
         yield SlackFiles(SlackWebApi(slack.api_url, session, teams, SlackRateLimits(clock), clock), teams)
 
 
-async def read(files: SlackFiles, slack: SlackEmulator, told: dict[str, Any]) -> bytes:
-    return await files.create_attachment(slack.teams[0].id, {"name": "a.png", "mimetype": "image/png", **told}).read()
+async def read(files: SlackFiles, slack: SlackEmulator, file: dict[str, Any]) -> bytes:
+    return await files.create_attachment(slack.teams[0].id, {"name": "a.png", "mimetype": "image/png", **file}).read()
 
 
-def shared(slack: SlackEmulator, content: bytes, name: str = "a.png") -> dict[str, Any]:
-    """A file that a person shared with the bot."""
+def share_file(slack: SlackEmulator, content: bytes, name: str = "a.png") -> dict[str, Any]:
+    """Share a file with the bot and return its file object."""
     team = slack.teams[0]
     file = team.add_file(team.add_person("Ana").id, name, content)
     file.was_attached_to_form = True
@@ -47,30 +47,30 @@ def shared(slack: SlackEmulator, content: bytes, name: str = "a.png") -> dict[st
 
 
 async def test_a_shared_file_is_read(files: SlackFiles, slack: SlackEmulator) -> None:
-    assert await read(files, slack, shared(slack, b"picture")) == b"picture"
+    assert await read(files, slack, share_file(slack, b"picture")) == b"picture"
 
 
 async def test_a_file_of_another_workspace_is_looked_up_first(files: SlackFiles, slack: SlackEmulator) -> None:
-    told = shared(slack, b"picture")
+    file = share_file(slack, b"picture")
 
-    content = await read(files, slack, {"id": told["id"], "file_access": "check_file_info"})
+    content = await read(files, slack, {"id": file["id"], "file_access": "check_file_info"})
 
     assert content == b"picture"
 
 
-async def test_slacks_login_page_is_no_file(files: SlackFiles, slack: SlackEmulator) -> None:
-    told = shared(slack, b"picture")
+async def test_slacks_login_page_is_not_read_as_a_file(files: SlackFiles, slack: SlackEmulator) -> None:
+    file = share_file(slack, b"picture")
     slack.teams[0].scopes.discard("files:read")
 
     with pytest.raises(BadFile, match="may not read"):
-        await read(files, slack, told)
+        await read(files, slack, file)
 
 
-async def test_the_token_goes_nowhere_else(files: SlackFiles, slack: SlackEmulator) -> None:
-    heard: list[str] = []
+async def test_the_token_goes_to_slack_only(files: SlackFiles, slack: SlackEmulator) -> None:
+    requests: list[str] = []
 
     async def listen(request: web.Request) -> web.Response:
-        heard.append(request.headers.get("authorization", ""))
+        requests.append(request.headers.get("authorization", ""))
         return web.Response(body=b"stolen")
 
     app = web.Application()
@@ -85,7 +85,7 @@ async def test_the_token_goes_nowhere_else(files: SlackFiles, slack: SlackEmulat
             await read(files, slack, {"url_private": url})
 
     await runner.cleanup()
-    assert heard == []
+    assert requests == []
 
 
 async def test_a_file_without_an_address_cannot_be_read(files: SlackFiles, slack: SlackEmulator) -> None:
@@ -93,19 +93,19 @@ async def test_a_file_without_an_address_cannot_be_read(files: SlackFiles, slack
         await read(files, slack, {"id": "F0UNKNOWN"})
 
 
-async def test_a_file_that_is_too_large_is_not_read_to_its_end(files: SlackFiles, slack: SlackEmulator) -> None:
-    told = shared(slack, b"x" * (MAX_ATTACHMENT_BYTES + 1))
+async def test_the_download_of_a_too_large_file_stops_early(files: SlackFiles, slack: SlackEmulator) -> None:
+    file = share_file(slack, b"x" * (MAX_ATTACHMENT_BYTES + 1))
 
     with pytest.raises(BadFile, match="too large"):
-        await read(files, slack, told)
+        await read(files, slack, file)
 
 
 async def test_a_redirect_is_followed_within_slack_and_no_further(files: SlackFiles, slack: SlackEmulator) -> None:
-    told = shared(slack, b"picture")
-    asked: list[str] = []
+    file = share_file(slack, b"picture")
+    requested_paths: list[str] = []
 
     async def away(request: web.Request) -> web.Response:
-        asked.append(request.path)
+        requested_paths.append(request.path)
         raise web.HTTPFound("http://elsewhere.example/a.png")
 
     app = web.Application()
@@ -117,13 +117,13 @@ async def test_a_redirect_is_followed_within_slack_and_no_further(files: SlackFi
     files._api_origin = ("http", f"{host}:{port}")
 
     with pytest.raises(BadFile, match="not kept at Slack"):
-        await read(files, slack, {**told, "url_private_download": f"http://{host}:{port}/api/a.png"})
+        await read(files, slack, {**file, "url_private_download": f"http://{host}:{port}/api/a.png"})
 
     await runner.cleanup()
-    assert asked == ["/api/a.png"]
+    assert requested_paths == ["/api/a.png"]
 
 
-async def test_a_page_is_not_mixed_up_with_the_one_that_asks_to_sign_in(office: Office) -> None:
+async def test_slacks_login_page_is_not_read_as_an_html_file(office: Office) -> None:
     office.team.scopes.discard("files:read")
     await office.ana.say(
         f"{office.team.mention} what?", office.general, files=[SlackFileUpload("page.html", b"<p>hello</p>")]

@@ -1,9 +1,9 @@
-"""Who somebody is: what Slack does not tell at once is asked again, and what must be quick does not wait for it."""
+"""Profiles of users: failed requests are repeated, and forms do not wait for slow ones."""
 
 from tests.platforms.slack.office import Office
 
 
-async def test_an_administrator_slack_did_not_tell_of_once_is_one_the_next_time(office: Office) -> None:
+async def test_a_failed_profile_request_is_repeated_for_the_next_command(office: Office) -> None:
     office.slack.faults.respond("users.info", "user_not_found")
     await office.otto.use_command("/settings", "show", office.general)
     first = await office.otto.wait_for_private_message("is for a moderator")
@@ -13,7 +13,7 @@ async def test_an_administrator_slack_did_not_tell_of_once_is_one_the_next_time(
     await office.otto.wait_for_private_message("This workspace's settings", after=first)
 
 
-async def test_groups_not_told_once_are_asked_for_again(office: Office) -> None:
+async def test_a_failed_groups_request_is_repeated_for_the_next_command(office: Office) -> None:
     mia = office.team.add_person("Mia")
     crew = office.team.add_user_group("crew", [mia])
     await office.otto.use_command("/settings", f"moderators --role <!subteam^{crew.id}|@crew>", office.general)
@@ -29,7 +29,7 @@ async def test_groups_not_told_once_are_asked_for_again(office: Office) -> None:
     await mia.wait_for_private_message("This workspace's settings", after=first)
 
 
-async def test_a_button_form_opens_though_slack_is_slow_to_say_who_pressed(office: Office) -> None:
+async def test_a_button_form_opens_before_a_slow_profile_arrives(office: Office) -> None:
     await office.ana.use_command("/imagine", "a fox", office.general)
     picture = await office.general.wait_for_bot_message(condition=lambda one: "Report" in one.button_labels)
     office.slack.faults.delay("users.info", 30)
