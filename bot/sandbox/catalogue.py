@@ -1,4 +1,4 @@
-"""A model's page: what GET /v1/models/… shows, and the versions that can run."""
+"""The sandbox's models by name and by version id, with the JSON of their pages (GET /v1/models/…)."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from bot.sandbox.problems import make_invalid_version, make_not_found
 
 @dataclass(frozen=True)
 class SandboxVersion:
-    """`model` is what runs; its `version` is the id."""
+    """A version of a model. `model` performs the run; `model.version` is the id."""
 
     model: SandboxModel
     created_at: datetime
@@ -31,7 +31,7 @@ class SandboxVersion:
 
 @dataclass
 class SandboxModelPage:
-    """`versions` are newest first. `links` are the addresses that a page may carry, by the API's key."""
+    """`versions` are newest first. `links` are the addresses on the page, by the API's key."""
 
     owner: str
     name: str
@@ -56,7 +56,7 @@ class SandboxModelPage:
 
 
 def create_model_page(model: SandboxModel, released_at: datetime) -> SandboxModelPage:
-    """The page of a model that the sandbox comes with."""
+    """Build the page of a built-in model."""
     return SandboxModelPage(
         model.owner,
         model.name,
@@ -68,18 +68,12 @@ def create_model_page(model: SandboxModel, released_at: datetime) -> SandboxMode
     )
 
 
-# MERGED Every model of the sandbox, in the order that GET /v1/models lists them.
-
-
 def create_models(guide: Guide) -> list[SandboxModel]:
     return [FLUX_SCHNELL, FLUX_DEV, FLUX_PRO, SDXL, REAL_ESRGAN, *create_llamas(guide), BLIP, BLIP_2]
 
 
-# MERGED The models of the sandbox by name and by version id: those it comes with, and those that people add.
-
-
 class SandboxCatalogue:
-    """`models` are released one day before the other, the first at `released_at`."""
+    """`models` are released a day apart; the first at `released_at`."""
 
     def __init__(self, models: Iterable[SandboxModel], released_at: datetime) -> None:
         pages = [create_model_page(model, released_at - timedelta(days=place)) for place, model in enumerate(models)]
@@ -98,21 +92,21 @@ class SandboxCatalogue:
         del self._pages[page.full_name]
 
     def find(self, full_name: str) -> SandboxModelPage:
-        """Raises the 404 of an unknown model."""
+        """Return a model's page; raise the 404 of an unknown model."""
         page = self._pages.get(full_name)
         if page is None:
             raise make_not_found()
         return page
 
     def find_official(self, full_name: str) -> SandboxModel:
-        """For POST /v1/models/…/predictions, which exists for official models only."""
+        """Return the model of POST /v1/models/…/predictions, a route for official models only."""
         page = self.find(full_name)
         if not page.is_official or page.latest is None:
             raise make_not_found()
         return page.latest.model
 
     def find_by_version(self, version: str) -> SandboxModel:
-        """`owner/name` of an official model, `owner/name:64hex`, or 64 hex alone. Raises the 422 of a wrong one."""
+        """Find a version by `owner/name` (official), `owner/name:64hex` or 64 hex. Raise the 422 of a wrong id."""
         name, _, given = version.partition(":") if "/" in version else ("", "", version)
         pages = [self._pages[name]] if name in self._pages else [] if name else list(self)
         found = [page.find_version(given) if given else _latest_of_official(page) for page in pages]
@@ -125,8 +119,6 @@ class SandboxCatalogue:
 def _latest_of_official(page: SandboxModelPage) -> SandboxVersion | None:
     return page.latest if page.is_official else None
 
-
-# MERGED The JSON of a model and of its versions, wherever a reply shows one.
 
 LINKS = ("github_url", "paper_url", "license_url", "cover_image_url")
 

@@ -1,4 +1,4 @@
-"""The clock of the sandbox: real time plus what a test has moved it by."""
+"""The clock of the sandbox: real time plus the seconds by which a test moved the clock."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class SandboxClock:
-    """Tells the time in UTC and wakes sleepers early when it is moved. Belongs to one event loop."""
+    """Returns the time in UTC, and wakes sleepers early when a test moves the clock. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._ahead = timedelta(0)
@@ -16,7 +16,7 @@ class SandboxClock:
         return datetime.now(UTC) + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward; whoever sleeps past the new time wakes at once."""
+        """Move the clock forward; each sleeper whose time has come wakes at once."""
         self._ahead += timedelta(seconds=seconds)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
@@ -27,12 +27,12 @@ class SandboxClock:
     async def sleep_until(self, moment: datetime) -> None:
         while (seconds_left := (moment - self.now()).total_seconds()) > 0:
             moved = self._moved
-            # Not `wait_for`: until Python 3.12 it swallows a cancellation that comes as the clock is moved.
+            # Not `wait_for`: until Python 3.12 `wait_for` swallows a cancellation during a move of the clock.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds_left):
                     await moved.wait()
 
 
 def format_timestamp(moment: datetime) -> str:
-    """RFC 3339 with microseconds and a Z, as Replicate writes it."""
+    """Format a time as Replicate does: RFC 3339 with microseconds and a Z."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -23,7 +23,7 @@ _MODERATED_AFTER_SECONDS = 0.4
 
 
 class PredictionEngine:
-    """One task per prediction, and one that stops it at its deadline or after 30 minutes of running."""
+    """One task runs each prediction; a second task stops the run at the deadline or after 30 minutes."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class PredictionEngine:
         self._tasks: dict[SandboxPrediction, list[asyncio.Task[None]]] = {}
 
     def start(self, prediction: SandboxPrediction, model: SandboxModel) -> None:
-        """Remember the prediction and let it live. Gives back at once."""
+        """Store the prediction and start the run. Return at once."""
         self._store.add(prediction)
         if prediction.has_fault(FaultKind.CUT):
             prediction.cuts_left = 1
@@ -58,7 +58,7 @@ class PredictionEngine:
         self._tasks[prediction] = [life, watch]
 
     def cancel(self, prediction: SandboxPrediction) -> None:
-        """Stop it now; a finished one stays as it is."""
+        """Stop a prediction now; a finished prediction stays unchanged."""
         self._finish(prediction, SandboxStatus.CANCELED)
 
     async def close(self) -> None:

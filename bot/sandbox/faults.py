@@ -1,4 +1,7 @@
-"""The Llama-3 chat template, as far as reading it: what did the person say last?"""
+"""Failures on request: by a word in the prompt (`fault:oom`) or by POST /sandbox/faults.
+
+docs/sandbox.md has the table of all faults; a test compares the table with `FaultKind`. A word may carry an amount
+(`fault:slow=3`): seconds of the sandbox's clock, independent of its speed, or the number of refusals for `storm`."""
 
 import re
 from collections import OrderedDict
@@ -14,21 +17,17 @@ _CONTROL_TOKEN = re.compile(r"<\|[a-z_]+\|>")
 
 
 def find_last_user_turn(prompt: str) -> str:
-    """The last turn of the user, or the whole prompt when it carries no template."""
+    """Return the user's last turn in a Llama-3 chat template, or the whole prompt without a template."""
     turns = _USER_TURN.findall(prompt)
     return _CONTROL_TOKEN.sub("", turns[-1] if turns else prompt).strip()
 
-
-# MERGED Failures on request: by a word in the prompt (`fault:oom`) or by POST /sandbox/faults.
-# MERGED docs/sandbox.md has the table of all of them; a test compares it with FaultKind. A word may carry an amount
-# MERGED (`fault:slow=3`): seconds of the sandbox's clock, whatever its speed, or for `storm` how often.
 
 _FAULT_WORD = re.compile(r"\bfault:([a-z0-9]+(?:-[a-z]+)?)(?:=(\d+(?:\.\d+)?))?")
 _SEEN_AT_MOST = 1000
 
 
 class FaultKind(StrEnum):
-    # The prediction fails, in the words of its model.
+    # The prediction fails with the model's own error text.
     NSFW = "nsfw"
     FAIL = "fail"
     OOM = "oom"
@@ -38,25 +37,25 @@ class FaultKind(StrEnum):
     E003 = "e003"
     E004 = "e004"
     E005 = "e005"
-    # It takes its time.
+    # The run takes longer.
     COLDSTART = "coldstart"
     SLOW = "slow"
     HANG = "hang"
-    # Its stream is not what it should be.
+    # The stream loses, repeats or reorders events.
     CUT = "cut"
     STREAM_LOST = "stream-lost"
     STREAM_DOUBLED = "stream-doubled"
     STREAM_REORDERED = "stream-reordered"
-    # Its webhooks are not.
+    # Webhooks are lost, repeated, reordered, forged or late.
     WEBHOOK_LOST = "webhook-lost"
     WEBHOOK_DOUBLED = "webhook-doubled"
     WEBHOOK_REORDERED = "webhook-reordered"
     WEBHOOK_FORGED = "webhook-forged"
     WEBHOOK_LATE = "webhook-late"
-    # Its files are not.
+    # Output files are missing or inline.
     EXPIRED = "expired"
     INLINE = "inline"
-    # The create call is answered with an error.
+    # The reply to the create is an error.
     SERVER_ERROR = "500"
     NO_CREDIT = "402"
     THROTTLED = "429"
@@ -72,21 +71,21 @@ _DEFAULT_AMOUNTS = {
     FaultKind.LOW_CREDIT: 10.0,
     FaultKind.STORM: 5.0,
 }
-# By a word these refuse an input only the first time (a storm: the first times) that it is seen, so that the word can
-# be watched going away.
+# Ordered by a word, these faults refuse an input the first time only (a storm: the first times): a retry of the same
+# prompt then shows the recovery.
 _TRANSIENT = (FaultKind.THROTTLED, FaultKind.LOW_CREDIT, FaultKind.STORM)
 
 
 @dataclass(frozen=True)
 class SandboxFault:
-    """`amount` is seconds; for a storm it is how many times."""
+    """`amount` is in seconds; for a storm a number of refusals."""
 
     kind: FaultKind
     amount: float
 
     @classmethod
     def parse(cls, kind: str, amount: float | None = None) -> "SandboxFault":
-        """Raises ValueError when there is no such fault."""
+        """Parse a fault word; raise ValueError for an unknown word."""
         known = FaultKind(kind)
         return cls(known, _DEFAULT_AMOUNTS.get(known, 0.0) if amount is None else amount)
 
@@ -99,14 +98,14 @@ class _Armed:
 
 
 class FaultPlan:
-    """Decides which fault, if any, the next prediction meets."""
+    """Chooses the fault, if any, of the next prediction."""
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
         self._refused: OrderedDict[str, int] = OrderedDict()
 
     def arm(self, fault: SandboxFault, model: str | None = None, times: int = 1) -> None:
-        """The next `times` predictions (of `model`, when given as owner/name) meet `fault`."""
+        """Order `fault` for the next `times` predictions (of `model`, given as owner/name)."""
         self._armed.append(_Armed(fault, model, times))
 
     def disarm(self) -> None:
@@ -130,7 +129,7 @@ class FaultPlan:
         return None
 
     def _has_passed(self, fault: SandboxFault, fingerprint: str) -> bool:
-        """Whether that input was refused often enough; counts one refusal when it was not."""
+        """Return whether the input was refused often enough; count one refusal otherwise."""
         refused = self._refused.get(fingerprint, 0)
         if refused >= (fault.amount if fault.kind is FaultKind.STORM else 1):
             return True
@@ -141,7 +140,7 @@ class FaultPlan:
 
 
 def find_fault(model_input: Mapping[str, Any]) -> SandboxFault | None:
-    """The first known fault word of the prompt (its last user turn) or the question."""
+    """Return the first known fault word of the prompt (the last user turn) or the question."""
     for name in ("prompt", "question"):
         text = model_input.get(name)
         for word, amount in _FAULT_WORD.findall(find_last_user_turn(text)) if isinstance(text, str) else ():
@@ -154,10 +153,8 @@ def strip_fault_words(text: str) -> str:
     return _FAULT_WORD.sub("", text).strip()
 
 
-# MERGED How a prediction fails: the model's own words.
-
 _MODERATED = "The input or output was flagged as sensitive. Please try again with different inputs. (E005) (sandbox)"
-# E003 to E005 as in replicate/cog-flux helpers/exceptions/prediction.py; of E001 and E002 only the codes are known.
+# E003 to E005 as in replicate/cog-flux helpers/exceptions/prediction.py; for E001 and E002 only the codes are known.
 _FAILURE_MESSAGES = {
     FaultKind.FAIL: "Prediction failed: RuntimeError: deliberate failure: the sandbox was asked to fail.",
     FaultKind.OOM: (
@@ -173,11 +170,11 @@ SETUP_FAILED = "Model setup failed: the sandbox was asked to."
 
 
 class SandboxModelFailed(Exception):
-    """The prediction fails with this text as its error."""
+    """Raised by a model: the prediction fails with this error text."""
 
 
 def create_failure(fault: SandboxFault | None, nsfw_error: str | None) -> SandboxModelFailed | None:
-    """The failure that a fault stands for, in the words of a model; None when it stands for something else."""
+    """Return the failure of a fault with the model's error text; None for a fault of another kind."""
     if fault is None:
         return None
     if fault.kind is FaultKind.NSFW:
@@ -185,11 +182,8 @@ def create_failure(fault: SandboxFault | None, nsfw_error: str | None) -> Sandbo
     return SandboxModelFailed(_FAILURE_MESSAGES[fault.kind]) if fault.kind in _FAILURE_MESSAGES else None
 
 
-# MERGED The faults of a create call: it is refused, or it is answered with a 500 although the prediction lives.
-
-
 def raise_create_fault(fault: SandboxFault | None) -> None:
-    """Raise the Problem of a fault that lets nothing be created."""
+    """Raise the problem of a fault that refuses the create."""
     match fault.kind if fault else None:
         case FaultKind.NO_CREDIT:
             raise make_insufficient_credit()
@@ -202,7 +196,7 @@ def raise_create_fault(fault: SandboxFault | None) -> None:
 
 
 def raise_fault_after_create(fault: SandboxFault | None) -> None:
-    """Raise the 500 that leaves the caller in the dark about a prediction that was created."""
+    """Raise the 500 that hides a created prediction from the caller."""
     if fault and fault.kind is FaultKind.SERVER_ERROR:
         raise make_server_error()
 

@@ -1,6 +1,6 @@
-"""One input of a model: its place in the model's OpenAPI schema, and the check of a value against it.
+"""Inputs of a model: the property in the model's OpenAPI schema, and the check of a value.
 
-The messages are those of the validator that Replicate uses (recorded ones; the others in its style).
+The messages follow the validator of Replicate: recorded messages, and further messages in the same style.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class InputField:
     required: bool = False
 
     def build_schema(self, order: int) -> dict[str, Any]:
-        """Its property in components.schemas.Input; an enum refers to a schema of its own name."""
+        """Return the property in components.schemas.Input; an enum refers to a schema with the field's name."""
         if self.choices:
             schema: dict[str, Any] = {"allOf": [{"$ref": f"#/components/schemas/{self.name}"}]}
         else:
@@ -54,7 +54,7 @@ class InputField:
         return {"enum": list(self.choices), "type": "string", "title": self.name, "description": "An enumeration."}
 
     def find_error(self, value: Any, where: str = "input") -> InvalidField | None:
-        """What is wrong with `value`, or None. `where` is the object it stands in: "" for the body itself."""
+        """Return the error of `value`, or None. `where` is the enclosing object: "" for the body."""
         wrong = self._wrong_type(value) or self._wrong_value(value)
         return InvalidField(wrong[0], f"{where}.{self.name}".lstrip("."), wrong[1]) if wrong else None
 
@@ -84,7 +84,7 @@ class InputField:
 
 
 def check_input(fields: Sequence[InputField], given: Mapping[str, Any], where: str = "input") -> list[InvalidField]:
-    """Everything wrong with an object, in the order of the fields."""
+    """Return all errors of an object, in the order of the fields."""
     faults = [field.find_error(given[field.name], where) for field in fields if field.name in given]
     missing = [field.name for field in fields if field.required and field.name not in given]
     return [InvalidField("required", where, f"{name} is required") for name in missing] + [
@@ -93,6 +93,6 @@ def check_input(fields: Sequence[InputField], given: Mapping[str, Any], where: s
 
 
 def drop_unknown(fields: Sequence[InputField], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The input without keys that the model does not have: Replicate drops them silently."""
+    """Return the input without unknown keys: Replicate drops unknown keys silently."""
     names = {field.name for field in fields}
     return {name: value for name, value in given.items() if name in names}

@@ -1,4 +1,4 @@
-"""Where bytes lie: delivered outputs and uploaded files, on disk, within a size, for a time."""
+"""A store of delivered outputs and uploaded files on disk, bounded in size and lifetime."""
 
 import tempfile
 from collections import OrderedDict
@@ -21,7 +21,7 @@ class StoredFile:
 
 
 class FileStore:
-    """Keeps the latest files up to `max_bytes`; what was not read for longest goes first. Close it to erase all."""
+    """Keeps up to `max_bytes`; the least recently read file goes first. `close` erases all files."""
 
     def __init__(self, clock: SandboxClock, *, lifetime_seconds: float, max_bytes: int) -> None:
         self._clock = clock
@@ -32,11 +32,11 @@ class FileStore:
         self._bytes = 0
 
     def new_path(self) -> Path:
-        """A path of the shelf's own to write to before `put_path`."""
+        """Return a path inside the store for a file that `put_path` will adopt."""
         return Path(self._folder.name) / new_opaque_token()
 
     def put(self, content: bytes, name: str, content_type: str) -> str:
-        """Keep `content`; gives the key it is found by, which nobody can guess."""
+        """Store `content`; return an unguessable key."""
         path = self.new_path()
         path.write_bytes(content)
         return self.put_path(path, name, content_type)
@@ -79,6 +79,6 @@ class FileStore:
         now = self._clock.now()
         for key in [key for key, item in self._items.items() if now >= item.expires_at]:
             self.remove(key)
-        # The newest stays even when it alone is too large: somebody is about to read it.
+        # The newest file stays even beyond the bound: a reader is about to ask for this file.
         while self._bytes > self._max_bytes and len(self._items) > 1:
             self.remove(next(iter(self._items)))

@@ -27,7 +27,7 @@ _TOPICS = (
 
 @dataclass(frozen=True)
 class GuideSection:
-    """One heading of a Markdown file and what stands below it. `source` is the file's name."""
+    """One heading of a Markdown file with the text below the heading. `source` is the file's name."""
 
     source: str
     heading: str
@@ -35,7 +35,7 @@ class GuideSection:
 
 
 class Guide:
-    """Reads `docs` when first asked. Not for two threads at once."""
+    """Answers from `docs`, read at the first question. Not safe for two threads at once."""
 
     def __init__(self, docs: Sequence[Path]) -> None:
         self._docs = tuple(docs)
@@ -43,7 +43,7 @@ class Guide:
         self._index: sqlite3.Connection | None = None
 
     def answer(self, question: str) -> str:
-        """Markdown: the best passage and where it stands, or what the guide can be asked. Always says what it is."""
+        """Return Markdown: the best passage with its place, or a list of topics. Each answer names the guide."""
         words = [word.lower() for word in _WORD.findall(question)]
         if not words or set(words) <= _GREETINGS | _STOPWORDS:
             return f"Hello! {self._what_to_ask()}"
@@ -66,7 +66,7 @@ class Guide:
 
     def _search(self, terms: Sequence[str]) -> list[GuideSection]:
         sections = self._read()
-        # One word of three in a long page is chance: ask for more agreement the longer the question is.
+        # One matching word of three in a long page is chance: longer questions need more agreement.
         needed = 1 if len(terms) < 4 else 2
         candidates = self._search_index(terms, sections) if self._index else _search_plainly(terms, sections)
         return [section for section in candidates if _shared_terms(terms, section) >= needed][:3]
@@ -86,7 +86,7 @@ class Guide:
 
 
 def read_sections(path: Path) -> list[GuideSection]:
-    """The sections of one Markdown file, in order; a `#` inside a code block is no heading."""
+    """Return the sections of one Markdown file in order; a `#` inside a code block is no heading."""
     sections, heading, lines, in_code = list[GuideSection](), path.stem, list[str](), False
     for line in [*path.read_text(encoding="utf-8").splitlines(), "# end"]:
         in_code ^= line.lstrip().startswith("```")
@@ -101,7 +101,7 @@ def read_sections(path: Path) -> list[GuideSection]:
 
 
 def extract_passage(text: str, limit: int = _PASSAGE_CHARACTERS) -> str:
-    """The first whole blocks (paragraphs, code, tables) of a section, about `limit` characters of them."""
+    """Return the first whole blocks (paragraphs, code, tables) of a section, about `limit` characters."""
     kept, size = list[str](), 0
     for block in _blocks(text):
         if kept and size + len(block) > limit:
@@ -112,7 +112,7 @@ def extract_passage(text: str, limit: int = _PASSAGE_CHARACTERS) -> str:
 
 
 def _blocks(text: str) -> list[str]:
-    """Paragraphs; a code block is one block, whatever blank lines it holds."""
+    """Return paragraphs; a code block with blank lines stays one block."""
     blocks, lines, in_code = list[str](), list[str](), False
     for line in [*text.splitlines(), ""]:
         in_code ^= line.lstrip().startswith("```")
@@ -127,13 +127,13 @@ def _blocks(text: str) -> list[str]:
 def _quote(best: GuideSection, others: Iterable[GuideSection]) -> str:
     also = ", ".join(f"“{other.heading}” ({other.source})" for other in others if other != best)
     more = f"\n\nSee also {also}." if also else ""
-    # What it is comes first: an answer can be cut short by max_tokens.
+    # The guide's name comes first: max_tokens can cut the end of an answer.
     opening = f"The sandbox's guide (not a language model) found this in **{best.source}**, “{best.heading}”:"
     return f"{opening}\n\n{extract_passage(best.text)}{more}"
 
 
 def _index(sections: Sequence[GuideSection]) -> sqlite3.Connection | None:
-    """A full-text index in memory; None where SQLite was built without FTS5."""
+    """Build a full-text index in memory; None where SQLite has no FTS5."""
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     try:
         connection.execute(
@@ -148,7 +148,7 @@ def _index(sections: Sequence[GuideSection]) -> sqlite3.Connection | None:
 
 
 def _search_plainly(terms: Sequence[str], sections: Sequence[GuideSection]) -> list[GuideSection]:
-    """Sections by how often the terms' stems occur, a heading counting five times."""
+    """Rank sections by occurrences of the terms' stems; a heading counts five times."""
 
     def score(section: GuideSection) -> float:
         text, heading = section.text.lower(), section.heading.lower()

@@ -1,4 +1,4 @@
-"""Ids in the forms that Replicate uses."""
+"""Ids in Replicate's formats."""
 
 import base64
 import hashlib
@@ -6,12 +6,12 @@ import secrets
 
 
 def new_prediction_id() -> str:
-    """26 lowercase base32 characters."""
+    """Return 26 lowercase base32 characters: the id of a prediction."""
     return _base32(16)
 
 
 def new_opaque_token() -> str:
-    """52 lowercase base32 characters that nobody can guess: stream and delivery addresses."""
+    """Return 52 unguessable lowercase base32 characters, for stream and delivery addresses."""
     return _base32(32)
 
 
@@ -20,12 +20,12 @@ def new_api_token() -> str:
 
 
 def new_webhook_secret() -> str:
-    """A 24-byte key in the form of GET /v1/webhooks/default/secret."""
+    """Return a 24-byte key in the format of GET /v1/webhooks/default/secret."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
 
 def derive_version_id(model: str) -> str:
-    """A 64-hex id of the sandbox's own, for official models, whose real ids are hidden."""
+    """Return an invented 64-hex version id for official models: Replicate hides the real ids."""
     return hashlib.sha256(f"sandbox:{model}".encode()).hexdigest()
 
 

@@ -1,4 +1,6 @@
-"""A picture that somebody handed in, opened within limits: four formats, and pixels counted before decoding."""
+"""File inputs: read from data URLs, uploads and outputs of this server; pictures are opened within limits.
+
+The sandbox fetches from no other server. Pictures have one of four formats, and pixels are counted before decoding."""
 
 import base64
 import binascii
@@ -18,11 +20,11 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 
 class UnreadablePicture(Exception):
-    """Its text is what a model says of a file that is no picture it can take."""
+    """A file that is no acceptable picture; the text is the model's error."""
 
 
 def open_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> "Image":
-    """The picture, loaded; its `format` and `info` are kept. Raises UnreadablePicture."""
+    """Return the loaded picture with `format` and `info`. Raise UnreadablePicture."""
     from PIL import Image
 
     try:
@@ -42,9 +44,6 @@ def open_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> "Image":
     return picture
 
 
-# MERGED File inputs: a data URL, an uploaded file or an output of this server. The sandbox fetches from nowhere
-# MERGED else.
-
 _OURSELVES = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -54,7 +53,7 @@ class InputFiles:
         self._shelves = {"files": uploads, "pbxt": outputs}
 
     def read(self, url: str) -> bytes:
-        """The bytes behind `url`; ModelFailed when it cannot be read, as a real model fails on a dead link."""
+        """Return the bytes behind `url`; raise the failure of a model with a dead link."""
         scheme, _, rest = url.partition(":")
         if scheme == "data":
             return _decode(rest)

@@ -1,4 +1,4 @@
-"""The door of the server: the token, errors as problem+json, and the rate limits."""
+"""Middlewares of the server: the token, errors as problem+json, and the rate limits."""
 
 import json
 import secrets
@@ -16,7 +16,7 @@ _RATE_HEADERS = web.RequestKey("rate_headers", dict[str, str])
 
 
 def allow_without_token(handler: F) -> F:
-    """Marks a route whose address is itself the secret: no token is asked for."""
+    """Mark a route whose address is the secret: the route needs no token."""
     handler.__dict__["is_public"] = True
     return handler
 
@@ -39,7 +39,7 @@ def create_problem_middleware() -> Any:
 
 
 def create_token_middleware(token: str) -> Any:
-    """Bearer, or the legacy Token scheme; anything else is a 401."""
+    """Accept Bearer or the legacy Token scheme; other requests get a 401."""
     accepted = [f"{scheme} {token}".encode() for scheme in ("Bearer", "Token")]
 
     @web.middleware
@@ -53,7 +53,7 @@ def create_token_middleware(token: str) -> Any:
 
 
 def create_rate_limit_middleware(rates: SandboxRateLimits) -> Any:
-    """Counts each call of the API that has the token, and refuses what is too much when the limits are enforced."""
+    """Count each call with a valid token; refuse calls beyond enforced limits."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -70,7 +70,7 @@ def create_rate_limit_middleware(rates: SandboxRateLimits) -> Any:
 
 @web.middleware
 async def add_rate_limit_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Outermost, so that refusals have the headers too."""
+    """Add the headers; outermost, so refusals have the headers too."""
     response = await handler(request)
     told = request.get(_RATE_HEADERS)
     if told and not response.prepared:

@@ -1,4 +1,4 @@
-"""What a model gets to work with: its input, its files, its log, its output, its time."""
+"""A model of the sandbox: a real model's id, inputs and output kind, performed by a function of this package."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,7 +30,7 @@ class OutputFile:
 
 @dataclass
 class SandboxRun:
-    """One performance of a model. `speed` multiplies its times; 0 is as fast as possible."""
+    """One run of a model: input, files, log, output and time. `speed` multiplies times; 0 is as fast as possible."""
 
     prediction: SandboxPrediction
     clock: SandboxClock
@@ -53,11 +53,11 @@ class SandboxRun:
         self.prediction.metrics[name] = value
 
     async def pause(self, seconds: float) -> None:
-        """Spend model time."""
+        """Spend model time, in seconds."""
         await (self.clock.sleep(seconds * self.speed) if self.speed else asyncio.sleep(0))
 
     async def run_steps(self, count: int, seconds: float) -> None:
-        """Spend model time in `count` steps, with a progress bar in the log as tqdm draws it."""
+        """Spend model time in `count` steps, with tqdm's progress bar in the log."""
         self.log(f"  0%|          | 0/{count} [00:00<?, ?it/s]")
         for step in range(1, count + 1):
             await self.pause(seconds / count)
@@ -66,11 +66,11 @@ class SandboxRun:
             self.log(f"{step * 100 // count:3}%|{_bar(step / count)}| {step}/{count} {clocks}")
 
     async def run_in_worker(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` in the worker thread, so that the server goes on answering."""
+        """Run `work` in the worker thread: the server goes on answering."""
         return await asyncio.get_running_loop().run_in_executor(self.worker, lambda: work(*args, **kwargs))
 
     async def read_file(self, name: str) -> bytes | None:
-        """The bytes of a file input, or None when it was not given."""
+        """Return the bytes of a file input, or None without the input."""
         value = self.input.get(name)
         return self.input_files.read(value) if value else None
 
@@ -86,8 +86,6 @@ class SandboxRun:
 def _bar(share: float) -> str:
     return ("█" * int(share * 10)).ljust(10)
 
-
-# MERGED What a model of the sandbox is: a real model's id, inputs and output kind, performed by a function of ours.
 
 Performance = Callable[[SandboxRun], Awaitable[None]]
 
@@ -126,9 +124,9 @@ _TRAINING_OUTPUT = {
 
 @dataclass(frozen=True)
 class SandboxModel:
-    """`nsfw_error` is what the real model says when it flags everything; models without that use E005.
+    """`nsfw_error` is the real model's text for a flagged run; models without such a text use E005.
 
-    `training_fields` are the inputs of its training; a model without any cannot be trained.
+    `training_fields` are the inputs of a training; a model without fields cannot be trained.
     """
 
     owner: str
@@ -148,11 +146,11 @@ class SandboxModel:
 
     @property
     def shown_version(self) -> str:
-        """What a prediction's `version` says: official models hide theirs."""
+        """Return the `version` in a prediction's JSON: official models hide the id."""
         return "hidden" if self.is_official else self.version
 
     def openapi_schema(self) -> dict[str, Any]:
-        """The schema that GET /v1/models/… carries: Input, Output and one schema per enum."""
+        """Return the schema in GET /v1/models/…: Input, Output and one schema per enum."""
         enums = {field.name: field.build_enum_schema() for field in self.fields if field.choices}
         schemas = {
             "Input": _object("Input", self.fields),

@@ -1,4 +1,4 @@
-"""Output files at addresses that nobody can guess, as replicate.delivery serves them: no token, gone after an hour."""
+"""Output files at unguessable addresses, like those of replicate.delivery: no token, gone after an hour."""
 
 from aiohttp import web
 
@@ -14,13 +14,13 @@ class OutputFiles:
         self._shelf = shelf
 
     def deliver(self, file: OutputFile, name: str) -> str:
-        """Keep an output; gives its address. `name` has no extension."""
+        """Store an output; return the address. `name` has no extension."""
         name = f"{name}.{file.extension}"
         key = self._shelf.put(file.content, name, file.content_type)
         return f"{self.base_url}/pbxt/{key}/{name}"
 
     def withdraw(self, url: str) -> None:
-        """What the hour does to an output, at once."""
+        """Expire an output now, as the hour would."""
         self._shelf.remove(url.split("/")[-2])
 
     def routes(self) -> list[web.RouteDef]:

@@ -1,4 +1,4 @@
-"""The event log of one prediction: what its stream says, kept so that a reader can resume."""
+"""Predictions of the sandbox: the event log of each stream, the record with its JSON, and the bounded store."""
 
 import asyncio
 import hashlib
@@ -17,7 +17,7 @@ from bot.sandbox.ids import new_opaque_token, new_prediction_id
 
 @dataclass(frozen=True)
 class SandboxStreamEvent:
-    """One server-sent event. `id` is `<unix seconds>:<sequence>`; error and done have none."""
+    """One server-sent event. `id` is `<unix seconds>:<sequence>`; error and done have no id."""
 
     name: str
     data: str
@@ -41,7 +41,7 @@ class SandboxEventLog:
         self._add(SandboxStreamEvent(name, data, f"{unix_seconds}:{self._sequence}"))
 
     def close(self, name: str, data: str) -> None:
-        """Add an error or done event, which carry no id."""
+        """Add an error or done event, without an id."""
         self._add(SandboxStreamEvent(name, data))
 
     def clear(self) -> None:
@@ -51,7 +51,7 @@ class SandboxEventLog:
         return self._events[position:]
 
     def find_position_after(self, event_id: str | None) -> int:
-        """Where to go on reading after `event_id`; 0, the start, when it is absent or unknown."""
+        """Return the position after `event_id`; 0 (the start) for an absent or unknown id."""
         for position, event in enumerate(self._events, start=1):
             if event_id and event.id == event_id:
                 return position
@@ -65,9 +65,6 @@ class SandboxEventLog:
         self._events.append(event)
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
-
-
-# MERGED One prediction of the sandbox and its JSON, as in the OpenAPI document of Replicate.
 
 
 class SandboxStatus(StrEnum):
@@ -85,7 +82,7 @@ class SandboxStatus(StrEnum):
 
 @dataclass(eq=False)
 class SandboxPrediction:
-    """What is known of one run. `version` is "hidden" for official models."""
+    """The record of one run. `version` is "hidden" for official models."""
 
     model: str
     version: str
@@ -110,7 +107,7 @@ class SandboxPrediction:
     fingerprint: str = ""
     cuts_left: int = 0
     events: SandboxEventLog = field(default_factory=SandboxEventLog)
-    # The body that a blocking create answers with: Replicate lets go once outputs exist, before the end.
+    # The reply of a blocking create: Replicate answers once outputs exist, before the end.
     ready: "asyncio.Future[dict[str, Any]]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def __post_init__(self) -> None:
@@ -120,7 +117,7 @@ class SandboxPrediction:
         return self.fault is not None and self.fault.kind is kind
 
     def build_body(self, base_url: str) -> dict[str, Any]:
-        """The JSON of GET /v1/predictions/{id}."""
+        """Return the JSON of GET /v1/predictions/{id}."""
         body = {
             "id": self.id,
             "model": self.model,
@@ -139,7 +136,7 @@ class SandboxPrediction:
         return body | self._moments() | self._options()
 
     def estimate_bytes(self) -> int:
-        """About how much memory its data takes."""
+        """Return the approximate bytes of the data."""
         texts = json.dumps([self.input, self.output], default=str)
         return 2000 + len(texts) + len(self.logs) + 200 * len(self.events)
 
@@ -147,7 +144,7 @@ class SandboxPrediction:
         return self.completed_at is not None and now >= self.completed_at + timedelta(seconds=lifetime_seconds)
 
     def remove_data(self) -> None:
-        """Input, output and logs go; the record stays."""
+        """Drop input, output and logs; the record stays."""
         self.input, self.output, self.logs, self.data_removed = {}, None, "", True
         self.events.clear()
 
@@ -171,16 +168,13 @@ class SandboxPrediction:
 
 
 def compute_fingerprint(model: str, model_input: Mapping[str, Any]) -> str:
-    """Equal for equal asks: what the counts of GET /sandbox/predictions go by."""
+    """Return a key that is equal for equal requests, for the counts of GET /sandbox/predictions."""
     canonical = json.dumps([model, model_input], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-# MERGED What the sandbox remembers: the latest predictions, within a count and a weight.
-
-
 class SandboxPredictionStore:
-    """Predictions by id and by stream token. Their data goes after its lifetime, or sooner when memory is short."""
+    """Predictions by id and by stream token. Data is dropped after its lifetime, or earlier beyond the memory bound."""
 
     def __init__(
         self, clock: SandboxClock, *, lifetime_seconds: float, max_predictions: int = 5000, max_bytes: int = 16 << 20
@@ -206,7 +200,7 @@ class SandboxPredictionStore:
             self._forget_the_oldest()
 
     def record_finished(self, prediction: SandboxPrediction) -> None:
-        """Start counting the prediction's data, which can be dropped from now on."""
+        """Count the prediction's data, which may be dropped from now on."""
         weight = prediction.estimate_bytes()
         self._with_data.append((prediction, weight))
         self._bytes += weight
@@ -225,7 +219,7 @@ class SandboxPredictionStore:
         return reversed(self._by_id.values())
 
     def list_created_between(self, after: datetime | None, before: datetime | None) -> list[SandboxPrediction]:
-        """Newest first; both bounds are exclusive and optional."""
+        """Return predictions, newest first; both bounds are exclusive and optional."""
         return [
             prediction
             for prediction in self.list_newest_first()
@@ -233,7 +227,7 @@ class SandboxPredictionStore:
         ]
 
     def forget_version(self, version_id: str) -> None:
-        """The finished predictions of a deleted version go with it."""
+        """Remove the finished predictions of a deleted version."""
         for prediction in list(self._by_id.values()):
             if prediction.version == version_id and prediction.status.is_terminal:
                 prediction.remove_data()

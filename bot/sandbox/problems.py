@@ -1,4 +1,4 @@
-"""Refusals as Replicate words them: RFC 7807 bodies (application/problem+json)."""
+"""Refusals with Replicate's texts: RFC 7807 bodies (application/problem+json)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Problem(Exception):
-    """Raised by a route; the server answers with its status and body."""
+    """Raised by a route; the server replies with the status and the body."""
 
     def __init__(self, status: int, detail: str, *, title: str | None = None, **extra: Any) -> None:
         super().__init__(detail)
@@ -18,7 +18,7 @@ class Problem(Exception):
 
 @dataclass(frozen=True)
 class InvalidField:
-    """One entry of `invalid_fields`; for a missing field `field` is its parent."""
+    """One entry of `invalid_fields`; for a missing field, `field` is the parent."""
 
     type: str
     field: str
@@ -59,14 +59,14 @@ def make_throttled(seconds: int) -> Problem:
 
 
 def make_plain_throttled(seconds: int) -> Problem:
-    """The older body, which tells the wait in words alone."""
+    """Return the older body, with the wait only in the text."""
     problem = Problem(429, f"Request was throttled. Expected available in {seconds} second{'s' * (seconds != 1)}.")
     del problem.body["status"]
     return problem
 
 
 def make_low_credit_throttled(seconds: int) -> Problem:
-    """What an account with little credit is told, as seen in 2026-08."""
+    """Return the refusal for an account with little credit, as seen in 2026-08."""
     detail = (
         "Request was throttled. Your rate limit for creating predictions is reduced to 6 requests per minute with a "
         f"burst of 1 requests while you have less than $5.0 in credit. Your rate limit resets in ~{seconds}s."

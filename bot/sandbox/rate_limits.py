@@ -1,6 +1,6 @@
-"""Rate limits: a bucket per kind of call, refilled evenly, told on every reply and enforced when asked to.
+"""Rate limits: a token bucket for each kind of call, named in every reply and enforced on request.
 
-Limits are those of replicate.com/docs/topics/predictions/rate-limits: 600 creates a minute, 3000 of everything else.
+The limits are those of replicate.com/docs/topics/predictions/rate-limits: 600 creates and 3000 other calls a minute.
 """
 
 import math
@@ -13,7 +13,7 @@ from bot.sandbox.problems import Problem, make_low_credit_throttled, make_plain_
 
 @dataclass(frozen=True)
 class SandboxRateLimit:
-    """`burst` calls at once, then `per_minute` of them, evenly."""
+    """`burst` calls at once, then `per_minute` calls evenly."""
 
     per_minute: int
     burst: int
@@ -26,14 +26,14 @@ LOW_CREDIT_LIMIT = SandboxRateLimit(6, burst=1)
 
 @dataclass(frozen=True)
 class RateLimitResult:
-    """What one call is told: the headers of its reply and, when it comes too soon, the seconds to wait."""
+    """The verdict on one call: the headers of the reply and, for a refused call, the seconds to wait."""
 
     headers: dict[str, str]
     wait_seconds: int = 0
 
 
 class SandboxRateLimits:
-    """`is_enforced` refuses what is too much; `has_low_credit` is the 6 creates a minute of an account under $5."""
+    """`is_enforced` refuses calls beyond the limits; `has_low_credit` allows 6 creates a minute (accounts under $5)."""
 
     def __init__(
         self, clock: SandboxClock, creates: SandboxRateLimit = CREATE_LIMIT, others: SandboxRateLimit = OTHER_LIMIT
@@ -55,19 +55,19 @@ class SandboxRateLimits:
         self._creates = _Bucket(LOW_CREDIT_LIMIT if is_low else self._usual_creates, self._clock)
 
     def change(self, *, creates: SandboxRateLimit | None = None, others: SandboxRateLimit | None = None) -> None:
-        """Other limits from now on, their buckets full."""
+        """Set other limits, with full buckets."""
         if creates:
             self._usual_creates, self._creates = creates, _Bucket(creates, self._clock)
         if others:
             self._others = _Bucket(others, self._clock)
 
     def count_call(self, *, is_create: bool) -> RateLimitResult:
-        """Count one call. What is refused is not counted."""
+        """Count one call; a refused call is not counted."""
         bucket = self._creates if is_create else self._others
         return bucket.spend(is_enforced=self.is_enforced or (is_create and self._is_reduced))
 
     def create_problem(self, told: RateLimitResult, *, is_create: bool) -> Problem:
-        """The 429 of a call that has to wait."""
+        """Return the 429 of a refused call."""
         return (make_low_credit_throttled if is_create and self._is_reduced else make_plain_throttled)(
             told.wait_seconds
         )

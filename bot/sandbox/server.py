@@ -1,4 +1,4 @@
-"""The sandbox: opens its parts, joins their routes into one server, closes them in order."""
+"""The sandbox server: opens the parts, joins the routes, closes in order; also in a thread for `demo`."""
 
 import asyncio
 import threading
@@ -50,11 +50,11 @@ class _RouteGroup(Protocol):
 
 @dataclass(frozen=True)
 class SandboxOptions:
-    """`port` 0 takes a free one. `speed` multiplies the models' times; 0 is as fast as possible.
+    """`port` 0 takes a free port. `speed` multiplies the models' times; 0 is as fast as possible.
 
     `docs` are the Markdown files that the guide (the llamas) answers from. `deployments` maps a deployment's owner/name
-    to a model's. `stream_logs` adds `logs` events to streams, which clients know and Replicate does not promise.
-    `rate_limit` enforces `create_limit` and `other_limit`, which are told in any case; `low_credit` enforces the 6
+    to a model's. `stream_logs` adds `logs` events to streams, known to clients and not promised by Replicate.
+    `rate_limit` enforces `create_limit` and `other_limit`, which every reply names; `low_credit` enforces the 6
     creates a minute of an account with less than $5.
     """
 
@@ -75,7 +75,7 @@ class SandboxOptions:
 
 
 class Sandbox:
-    """Lives on one event loop: start it, use `url` and `token` as a client of Replicate would, stop it."""
+    """A server on one event loop. `url` and `token` serve a client of Replicate between `start` and `stop`."""
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
@@ -87,7 +87,7 @@ class Sandbox:
         self.trainings = SandboxPredictionStore(self.clock, lifetime_seconds=options.data_lifetime_seconds)
         self.rate_limits = SandboxRateLimits(self.clock, options.create_limit, options.other_limit)
         self.rate_limits.is_enforced, self.rate_limits.has_low_credit = options.rate_limit, options.low_credit
-        # One thread: pictures queue for it instead of competing for the machine.
+        # One thread: pictures queue instead of competing for the machine.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-model")
         self._outputs = FileStore(
             self.clock, lifetime_seconds=options.output_lifetime_seconds, max_bytes=_OUTPUTS_MAX_BYTES
@@ -107,7 +107,7 @@ class Sandbox:
         self._runner = web.AppRunner(self.application, access_log=None, shutdown_timeout=1.0)
 
     async def start(self) -> str:
-        """Listen; gives the base URL, without /v1."""
+        """Listen; return the base URL, without /v1."""
         await self._runner.setup()
         await web.TCPSite(self._runner, self.options.host, self.options.port).start()
         port: int = self._runner.addresses[0][1]
@@ -173,9 +173,6 @@ class Sandbox:
         ]
 
 
-# MERGED A sandbox in a thread and event loop of its own, beside the bot that `demo` runs.
-
-
 class SandboxThread:
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
@@ -188,7 +185,7 @@ class SandboxThread:
         self._stop_asked: asyncio.Event | None = None
 
     def start(self) -> str:
-        """Block until it listens; gives the base URL. Raises what kept it from listening, such as OSError."""
+        """Block until the server listens; return the base URL. Raise the error of a failed start, such as OSError."""
         self._thread.start()
         self._listening.wait()
         if self._failure:
@@ -196,7 +193,7 @@ class SandboxThread:
         return self.url
 
     def stop(self) -> None:
-        """Block until it has stopped. Harmless when it never started or has stopped already."""
+        """Block until the server has stopped. Harmless before a start and after a stop."""
         if self._loop and self._stop_asked and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop_asked.set)
             self._thread.join()

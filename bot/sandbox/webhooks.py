@@ -1,4 +1,6 @@
-"""The signature of webhooks (Svix, standard-webhooks), as replicate.com/docs/topics/webhooks tells it."""
+"""Webhooks out: events, filters, retries, faults, and the signature (Standard Webhooks).
+
+The signature follows replicate.com/docs/topics/webhooks."""
 
 import asyncio
 import base64
@@ -21,7 +23,7 @@ from bot.sandbox.prediction_store import SandboxPrediction
 
 
 def compute_signature(secret: str, webhook_id: str, unix_seconds: int, body: bytes) -> str:
-    """One `v1,…` entry of the webhook-signature header. `secret` begins with `whsec_`."""
+    """Return one `v1,…` entry of the webhook-signature header. `secret` begins with `whsec_`."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{webhook_id}.{unix_seconds}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
@@ -36,12 +38,9 @@ def create_signed_headers(secret: str, webhook_id: str, unix_seconds: int, body:
     }
 
 
-# MERGED What a fault makes of the webhooks of one prediction: lost, doubled, late, out of order, or somebody else's.
-
-
 @dataclass(frozen=True)
 class OutgoingWebhook:
-    """One webhook. Its id is the same on every try, so that the receiver can tell."""
+    """One webhook. Each try carries the same id, so the receiver recognises repetitions."""
 
     url: str
     body: bytes
@@ -50,7 +49,7 @@ class OutgoingWebhook:
 
     @property
     def is_last(self) -> bool:
-        """Only the last of a prediction is tried again."""
+        """Only the last webhook of a prediction is retried."""
         return self.tries > 1
 
 
@@ -59,7 +58,7 @@ class WebhookFaults:
         self._held: dict[str, list[OutgoingWebhook]] = {}
 
     def apply(self, prediction: SandboxPrediction, letter: OutgoingWebhook) -> list[OutgoingWebhook]:
-        """What is sent in the place of `letter`, in this order."""
+        """Return the webhooks to send instead of `letter`, in order."""
         if prediction.has_fault(FaultKind.WEBHOOK_LOST):
             return []
         if prediction.has_fault(FaultKind.WEBHOOK_DOUBLED):
@@ -69,7 +68,7 @@ class WebhookFaults:
         return [letter]
 
     def _reordered(self, prediction: SandboxPrediction, letter: OutgoingWebhook) -> list[OutgoingWebhook]:
-        """The last one first; what was said before follows it, newest first."""
+        """Return the last webhook first, then the earlier webhooks, newest first."""
         if letter.is_last:
             return [letter, *reversed(self._held.pop(prediction.id, []))]
         self._held.setdefault(prediction.id, []).append(letter)
@@ -81,12 +80,10 @@ def get_delay_seconds(prediction: SandboxPrediction) -> float:
 
 
 def create_forged_webhook(url: str, body: dict[str, Any]) -> OutgoingWebhook:
-    """What somebody without the secret would claim: that it is done, and where the result lies."""
+    """Return a webhook with a wrong signature that claims success."""
     lie = body | {"status": "succeeded", "output": ["https://forged.invalid/out-0.png"], "logs": ""}
     return OutgoingWebhook(url, json.dumps(lie).encode())
 
-
-# MERGED Webhooks out: which events are sent, how often, and again when the last one is not taken.
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +97,7 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def is_allowed_url(url: str) -> bool:
-    """Replicate takes https only; the sandbox also http to this machine."""
+    """Check the address: https as at Replicate, or http to this machine."""
     parts = urlsplit(url)
     return bool(parts.hostname) and (
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
@@ -109,7 +106,7 @@ def is_allowed_url(url: str) -> bool:
 
 @dataclass
 class _Pacing:
-    """When `output` and `logs` were last sent for one prediction, and which of them wait for their turn."""
+    """The last sending of `output` and `logs` for one prediction, and the events that wait for the throttle."""
 
     sent_at: dict[str, datetime] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
@@ -126,7 +123,7 @@ class SandboxWebhooks:
         self._faults = WebhookFaults()
 
     def notify(self, prediction: SandboxPrediction, event: str) -> None:
-        """Send `event` if the prediction has a webhook that wants it. Gives back at once."""
+        """Send `event` if the prediction's webhook filter allows the event. Return at once."""
         if prediction.webhook is None:
             return
         if event == "start" and prediction.has_fault(FaultKind.WEBHOOK_FORGED):
@@ -191,7 +188,7 @@ class SandboxWebhooks:
         return self._session
 
     def _letter(self, prediction: SandboxPrediction, tries: int = 1) -> OutgoingWebhook:
-        """What there is to say of the prediction now."""
+        """Return the current JSON of the prediction."""
         return OutgoingWebhook(
             prediction.webhook or "", json.dumps(prediction.build_body(self.base_url)).encode(), tries
         )

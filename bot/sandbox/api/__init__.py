@@ -1,1 +1,1 @@
-"""The HTTP routes of the sandbox, one file per part of the API of Replicate."""
+"""The HTTP routes of the sandbox: one file for each part of Replicate's API."""

@@ -1,12 +1,10 @@
-"""Whose token it is: the one account of the sandbox."""
+"""The account routes: the sandbox's account, the list of hardware, and the signing key of webhooks."""
 
 from aiohttp import web
 
 ACCOUNT_NAME = "sandbox"
 ACCOUNT = {"type": "user", "username": ACCOUNT_NAME, "name": "The sandbox on this machine"}
 
-
-# MERGED The hardware that models and deployments can name; all of it is this machine.
 
 HARDWARE = {
     "cpu": "CPU",
@@ -16,9 +14,6 @@ HARDWARE = {
     "gpu-a100-large": "Nvidia A100 (80GB) GPU",
     "gpu-h100": "Nvidia H100 GPU",
 }
-
-
-# MERGED Whose token it is, the hardware list, and the key that webhooks are signed with.
 
 
 class AccountRoutes:

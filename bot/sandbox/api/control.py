@@ -1,4 +1,4 @@
-"""What only the sandbox has, under /sandbox/: order faults, set limits, count predictions, move the clock."""
+"""Routes under /sandbox/: order faults, set limits, count predictions, move the clock."""
 
 from collections import Counter
 from typing import Any
@@ -56,7 +56,7 @@ class ControlRoutes:
         return web.Response(status=204)
 
     async def _move_clock(self, request: web.Request) -> web.Response:
-        """Body: {"advance_seconds": 3600}. Replies with the new time."""
+        """Body: {"advance_seconds": 3600}. The reply carries the new time."""
         seconds = (await read_json_object(request)).get("advance_seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
             raise Problem(422, "advance_seconds must be a number that is not negative")
@@ -64,7 +64,7 @@ class ControlRoutes:
         return web.json_response({"now": format_timestamp(self._clock.now())})
 
     async def _predictions(self, _: web.Request) -> web.Response:
-        """Every remembered prediction, newest first, and how often each equal ask was created."""
+        """List every stored prediction, newest first, with the number of creates for each equal request."""
         predictions = list(self._store.list_newest_first())
         asks = Counter(prediction.fingerprint for prediction in predictions)
         body = {
@@ -91,7 +91,7 @@ def _entry(prediction: SandboxPrediction, times_created: int) -> dict[str, Any]:
 
 
 def _limit_of(body: dict[str, Any], name: str) -> SandboxRateLimit | None:
-    """The limit that `body` names, or None when it does not."""
+    """Return the limit in `body`, or None without a limit."""
     given = body.get(name)
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""The deployments of the sandbox: names that stand for one version of a model, and their releases."""
+"""Deployments: names for one version of a model, their releases, and the routes that manage deployments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ _UNUSED_FOR = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class DeploymentRelease:
-    """`hardware` and the two bounds are told and nothing more: everything runs on this machine."""
+    """`hardware` and the two bounds appear in replies only: every model runs on this machine."""
 
     number: int
     version: SandboxVersion
@@ -44,7 +44,7 @@ class SandboxDeployment:
 
 
 class SandboxDeployments:
-    """`names` maps the owner/name of each deployment that is there from the start to the owner/name of its model."""
+    """`names` maps the owner/name of each initial deployment to the owner/name of a model."""
 
     def __init__(self, names: Mapping[str, str], catalogue: SandboxCatalogue, clock: SandboxClock) -> None:
         self._catalogue = catalogue
@@ -58,13 +58,13 @@ class SandboxDeployments:
         return list(reversed(self._by_name.values()))
 
     def find(self, full_name: str) -> SandboxDeployment:
-        """Raises the 404 of an unknown deployment."""
+        """Return a deployment; raise the 404 of an unknown name."""
         if full_name not in self._by_name:
             raise make_not_found()
         return self._by_name[full_name]
 
     def mark_used(self, full_name: str) -> SandboxModel:
-        """The model behind a deployment that a prediction is being made with."""
+        """Return the model behind a deployment, for a new prediction."""
         deployment = self.find(full_name)
         deployment.used_at = self._clock.now()
         return deployment.release.version.model
@@ -75,7 +75,7 @@ class SandboxDeployments:
     def add(
         self, owner: str, name: str, version: SandboxVersion, configuration: Mapping[str, int | str]
     ) -> SandboxDeployment:
-        """`configuration` has hardware, min_instances and max_instances. Raises 409 when the name is taken."""
+        """`configuration` has hardware, min_instances and max_instances. Raise 409 for a taken name."""
         if f"{owner}/{name}" in self._by_name:
             raise Problem(409, "A deployment with that name already exists")
         release = DeploymentRelease(1, version, created_at=self._clock.now(), **configuration)  # type: ignore[arg-type] # checked by the route
@@ -84,7 +84,7 @@ class SandboxDeployments:
         return deployment
 
     def change(self, deployment: SandboxDeployment, changes: Mapping[str, object]) -> None:
-        """A new release, its number one higher. `changes` are any fields of a release; a version is an id."""
+        """Create a release with the next number. `changes` are fields of a release; a version is an id."""
         now, before = self._clock.now(), deployment.release
         known = dict(changes)
         if "version" in known:
@@ -92,7 +92,7 @@ class SandboxDeployments:
         deployment.release = replace(before, number=before.number + 1, created_at=now, **known)  # type: ignore[arg-type] # checked by the route
 
     def remove(self, deployment: SandboxDeployment) -> None:
-        """Only offline ones (no instance kept up) that nobody used for 15 minutes; the words are the document's."""
+        """Delete a deployment without instances that was unused for 15 minutes; the texts are the API description's."""
         is_used = deployment.used_at and self._clock.now() < deployment.used_at + _UNUSED_FOR
         if is_used or deployment.release.min_instances:
             raise Problem(
@@ -101,7 +101,7 @@ class SandboxDeployments:
         del self._by_name[deployment.full_name]
 
     def find_version(self, model: str, version_id: str) -> SandboxVersion:
-        """Raises the 422 of a version that the model does not have."""
+        """Raise the 422 of a version that the model lacks."""
         version = self._catalogue.find(model).find_version(version_id) if model in self._catalogue else None
         if version is None:
             raise make_invalid_version()
@@ -113,8 +113,6 @@ class SandboxDeployments:
             raise make_not_found()
         return version
 
-
-# MERGED Deployments: make, list, read, change, delete. Predictions through them are created in creating.py.
 
 _CHANGES = (
     InputField("version", "string"),

@@ -1,4 +1,4 @@
-"""The Files API: uploads of up to 100 MB that can be a model's input for 24 hours."""
+"""The Files API: uploads of up to 100 MB, usable as a model's input for 24 hours."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ _OWNER = "sandbox"
 
 @dataclass
 class _Upload:
-    """What the parts of one multipart body add up to."""
+    """The joined parts of one multipart body."""
 
     key: str = ""
     name: str = ""
@@ -50,7 +50,7 @@ class FileApiRoutes:
         ]
 
     def download_url(self, file_id: str, expiry: int) -> str:
-        """A signed address of the file itself, good until `expiry` (Unix seconds)."""
+        """Return a signed address of the file, valid until `expiry` (Unix seconds)."""
         query = f"owner={_OWNER}&expiry={expiry}&signature={self._signature(file_id, _OWNER, str(expiry))}"
         return f"{self.base_url}/v1/files/{file_id}/download?{query}"
 

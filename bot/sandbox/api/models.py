@@ -1,4 +1,4 @@
-"""Models to read: the list, the search in it, a model's page, its versions, its examples, its readme."""
+"""Models: list, search, pages, versions, examples and readmes; creation, change and deletion of own models."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -55,7 +55,7 @@ class ModelReadRoutes:
         return page_of(request, self._bodies.base_url, pages, _name, self._bodies.build_model)
 
     async def _query(self, request: web.Request) -> web.Response:
-        """The text body is what to look for. A cursor of its list would have to be asked for with the same body."""
+        """Search with the text body. A later page would need the same body, so the reply has no cursor."""
         found = [page for page, _ in rank_models(self._catalogue, await request.text())]
         return page_of(request, self._bodies.base_url, found, _name, self._bodies.build_model)
 
@@ -73,7 +73,7 @@ class ModelReadRoutes:
         return web.json_response(self._bodies.build_version(version))
 
     async def _examples(self, request: web.Request) -> web.Response:
-        """Nobody picks examples here: the latest good runs stand in."""
+        """Return the latest successful runs as examples."""
         name, url = self._find(request).full_name, self._bodies.base_url
         good = [run for run in self._store.list_newest_first() if run.model == name and _is_worth_showing(run)]
         return page_of(request, url, good[:_EXAMPLES_AT_MOST], lambda run: run.id, lambda run: run.build_body(url))
@@ -97,14 +97,12 @@ def _is_worth_showing(run: SandboxPrediction) -> bool:
 
 
 def _choice(request: web.Request, name: str, choices: tuple[str, ...]) -> str:
-    """The first is the default."""
+    """Return versions; the first is the default."""
     given = request.query.get(name, choices[0])
     if given not in choices:
         raise Problem(400, f"{name} must be one of {', '.join(choices)}")
     return given
 
-
-# MERGED Models of the account: make one, change its page, delete its versions and itself.
 
 _LINK_FIELDS = tuple(InputField(name, "string") for name in LINKS)
 _NEW = (
@@ -124,7 +122,7 @@ _CHANGES = (
 
 
 class ModelWriteRoutes:
-    """Who may do what is the document's; the codes and words of the refusals are the sandbox's own guess."""
+    """Delete a model. The API description sets the permissions; codes and texts of refusals are guesses."""
 
     def __init__(
         self,
@@ -181,7 +179,7 @@ class ModelWriteRoutes:
         return web.Response(status=204)
 
     async def _delete_version(self, request: web.Request) -> web.Response:
-        """Its predictions go with it."""
+        """Delete a version with its predictions."""
         page = self._private(request)
         version = page.find_version(request.match_info["id"])
         if version is None:

@@ -1,4 +1,4 @@
-"""Pages of a list: 100 a page, and a cursor that stays put while new entries arrive above it."""
+"""Pages of a list: 100 entries each, with a cursor that stays valid while new entries arrive."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ T = TypeVar("T")
 def paginate(
     request: web.Request, base_url: str, entries: Sequence[T], key: Callable[[T], str], show: Callable[[T], Any]
 ) -> web.Response:
-    """One page of `entries` (newest first) from the request's cursor on, with absolute `next` and `previous` URLs."""
+    """Return one page of `entries` (newest first) from the request's cursor; `next` and `previous` are absolute."""
     keys = [key(entry) for entry in entries]
     start = _start(request.query.get("cursor"), keys)
     end = start + PAGE_SIZE
@@ -34,7 +34,7 @@ def paginate(
 
 
 def _start(cursor: str | None, keys: Sequence[str]) -> int:
-    """The position of the entry that the cursor names, which comes first on its page."""
+    """Return the position of the cursor's entry, the first of the page."""
     if not cursor:
         return 0
     try:

@@ -1,4 +1,4 @@
-"""The three ways to create a prediction: by version, by official model, by deployment."""
+"""Predictions: creation by version, official model or deployment; read, list and cancel."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -93,7 +93,7 @@ class PredictionCreateRoutes:
 
 
 async def _first(ready: asyncio.Future[dict[str, Any]], pause: Coroutine[None, None, None]) -> None:
-    """Wait for whichever comes first; `ready` goes on living."""
+    """Wait for the pause or `ready`, without cancelling `ready`."""
     timer: asyncio.Future[None] = asyncio.ensure_future(pause)
     either: list[asyncio.Future[Any]] = [ready, timer]
     try:
@@ -105,8 +105,6 @@ async def _first(ready: asyncio.Future[dict[str, Any]], pause: Coroutine[None, N
 def _full_name(request: web.Request) -> str:
     return f"{request.match_info['owner']}/{request.match_info['name']}"
 
-
-# MERGED Predictions that exist: read one, list them, cancel one.
 
 _ONLY_ON_THE_RECORD = ("webhook", "webhook_events_filter")
 

@@ -1,4 +1,4 @@
-"""The JSON body of a request, as an object whose known keys have been checked."""
+"""Parts of a request: the checked JSON body, and the headers `Prefer` and `Cancel-After` of a create."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from bot.sandbox.webhooks import WEBHOOK_EVENTS, is_allowed_url
 
 
 async def read_json_object(request: web.Request) -> dict[str, Any]:
-    """Raises Problem 400 for bad JSON, 422 for anything but an object."""
+    """Return the JSON object; raise Problem 400 for bad JSON, 422 for another type."""
     try:
         body = json.loads(await request.read())
     except ValueError as error:
@@ -25,14 +25,12 @@ async def read_json_object(request: web.Request) -> dict[str, Any]:
 
 
 async def read_checked_object(request: web.Request, fields: Sequence[InputField]) -> dict[str, Any]:
-    """Its known keys. Raises 422 with everything that is wrong."""
+    """Return the known keys; raise 422 with all errors."""
     body = await read_json_object(request)
     if wrong := check_input(fields, body, where=""):
         raise make_invalid_input(wrong)
     return {field.name: body[field.name] for field in fields if field.name in body}
 
-
-# MERGED The two request headers of a create: how long to hold the reply, and when to stop the prediction.
 
 _WAIT = re.compile(r"wait(?:=([1-9]|[1-5][0-9]|60))?")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
@@ -41,7 +39,7 @@ _SHORTEST_LIFE_SECONDS = 5
 
 
 def parse_wait_seconds(prefer: str | None) -> int | None:
-    """`Prefer: wait` or `wait=1..60`; None without it."""
+    """Return the seconds of `Prefer: wait` or `wait=1..60`; None without the header."""
     if not prefer:
         return None
     match = _WAIT.fullmatch(prefer.strip())
@@ -51,7 +49,7 @@ def parse_wait_seconds(prefer: str | None) -> int | None:
 
 
 def parse_lifetime_seconds(cancel_after: str | None) -> int | None:
-    """`Cancel-After: 30s | 5m | 1h30m45s | 30`; None without it."""
+    """Return the seconds of `Cancel-After: 30s | 5m | 1h30m45s | 30`; None without the header."""
     if cancel_after is None:
         return None
     match = _DURATION.fullmatch(cancel_after.strip())
@@ -61,8 +59,6 @@ def parse_lifetime_seconds(cancel_after: str | None) -> int | None:
         raise Problem(422, "The Cancel-After header must be a duration of at least 5 seconds", title="Invalid header")
     return total
 
-
-# MERGED The body of a create call, for a prediction or a training, checked as the OpenAPI document says.
 
 _TYPES: dict[str, tuple[type, str]] = {
     "version": (str, "string"),
@@ -76,7 +72,7 @@ _TARGETS = ("version", "destination")
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """`target` is the version of a prediction, or the destination of a training; "" where the address names it."""
+    """`target` is the version of a prediction or the destination of a training; "" if the address names the target."""
 
     input: dict[str, Any]
     target: str
@@ -85,7 +81,7 @@ class CreateRequest:
 
 
 async def read_create_request(request: web.Request, *, target: str = "") -> CreateRequest:
-    """`target` names the key that must be there beside `input`: "version", "destination" or none.
+    """`target` names the required key beside `input`: "version", "destination" or none.
 
     Raises Problem 400 for bad JSON, 422 with every fault of the body.
     """

@@ -1,4 +1,6 @@
-"""The collections of the sandbox: lists of models under a heading, as replicate.com/collections has them."""
+"""Collections (lists of models under a heading) and GET /v1/search over models and collections.
+
+The sandbox has no pages of documentation to list."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +18,7 @@ _IMAGE_MODELS = ("black-forest-labs/", "stability-ai/sdxl")
 
 @dataclass(frozen=True)
 class SandboxCollection:
-    """Holds every model whose full name begins with one of `names`; `official` holds the official ones."""
+    """Holds each model whose full name begins with an entry of `names`; `official` holds official models."""
 
     slug: str
     name: str
@@ -37,9 +39,6 @@ COLLECTIONS = (
     ),
     SandboxCollection("sdxl-fine-tunes", "Train SDXL", "Models that trainings can begin from.", ("stability-ai/sdxl",)),
 )
-
-
-# MERGED Collections of models: the list of them, and one with its models.
 
 
 class CollectionRoutes:
@@ -65,9 +64,6 @@ class CollectionRoutes:
 def _describe_collection(collection: SandboxCollection) -> dict[str, Any]:
     return {"name": collection.name, "slug": collection.slug, "description": collection.description}
 
-
-# MERGED GET /v1/search: public models by how well they fit, and collections. The sandbox has no pages of docs to
-# MERGED list.
 
 _DEFAULT_LIMIT, _LIMIT_AT_MOST = 20, 50
 _WORD = re.compile(r"[^\W_]+")
@@ -106,7 +102,7 @@ class SearchRoutes:
 
 
 def rank_models(pages: Iterable[SandboxModelPage], query: str) -> list[tuple[SandboxModelPage, float]]:
-    """Public models that hold a word of `query`, with the share of its words they hold; the best first."""
+    """Return public models with a word of `query`, with the share of matching words, best first."""
     scored = [(page, _score(query, _text(page))) for page in pages if page.visibility == "public"]
     return sorted((pair for pair in scored if pair[1]), key=lambda pair: -pair[1])
 

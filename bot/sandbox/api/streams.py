@@ -1,4 +1,4 @@
-"""What a fault makes of one reading of a stream: outputs lost, doubled, or swapped in pairs."""
+"""Server-sent events of one prediction, from the start or after Last-Event-ID, with the faults of streams."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ _LOSE_EACH = 3
 
 
 class StreamFaults:
-    """Sees the events of one connection in order. Only `output` events are touched; the prediction stays whole."""
+    """Alters the events of one connection. Only `output` events change; the prediction stays whole."""
 
     def __init__(self, prediction: SandboxPrediction) -> None:
         self._prediction = prediction
@@ -24,7 +24,7 @@ class StreamFaults:
         self._held: SandboxStreamEvent | None = None
 
     def apply(self, events: Iterable[SandboxStreamEvent]) -> list[SandboxStreamEvent]:
-        """What goes out in the place of `events`."""
+        """Return the events to send instead of `events`."""
         return [sent for event in events for sent in self._sent(event)]
 
     def _sent(self, event: SandboxStreamEvent) -> Iterator[SandboxStreamEvent]:
@@ -42,7 +42,7 @@ class StreamFaults:
         return self._prediction.has_fault(FaultKind.STREAM_LOST) and self._outputs_seen % _LOSE_EACH == 0
 
     def _swapped(self, event: SandboxStreamEvent) -> Iterator[SandboxStreamEvent]:
-        """Of two outputs the second comes first; one that has no second comes before the end."""
+        """Swap outputs in pairs; a single last output comes before the end."""
         held, self._held = self._held, None
         if event.name == "output" and held is None:
             self._held = event
@@ -51,8 +51,6 @@ class StreamFaults:
         else:
             yield from (held, event) if held else (event,)
 
-
-# MERGED Server-sent events of one prediction: from the start, or from where Last-Event-ID left off.
 
 _IDLE_SECONDS = 30
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -67,7 +65,7 @@ class StreamRoutes:
         self._store = store
 
     def routes(self) -> list[web.RouteDef]:
-        # The shape of the token keeps these apart from the Files API, which lives on another host at Replicate.
+        # The token's format separates these routes from the Files API, which has another host at Replicate.
         address = "{token:sandbox-[a-z2-7]{52}}"
         return [web.get(f"/v1/streams/{address}", self._stream), web.get(f"/v1/files/{address}", self._stream)]
 
@@ -83,7 +81,7 @@ class StreamRoutes:
             await self._send_events(request, response, prediction)
             await response.write_eof()
         except ConnectionResetError:
-            pass  # the reader left
+            pass  # the reader disconnected
         return response
 
     async def _send_events(
@@ -102,11 +100,11 @@ class StreamRoutes:
             position += len(batch)
             if batch[-1].name == "done":
                 return
-        # What Replicate sends to a reader who did not stop at `done`, or whose prediction is gone.
+        # Replicate's reply to a reader who continues after `done`, or whose prediction is gone.
         await response.write(b":408: 408 Request Timeout\n\n")
 
     async def _has_more(self, prediction: SandboxPrediction, position: int) -> bool:
-        """Wait for events beyond `position`; False when none came in time."""
+        """Wait for events beyond `position`; return False after the idle time."""
         growing = asyncio.ensure_future(prediction.events.wait_beyond(position))
         timer = asyncio.ensure_future(self._clock.sleep(_IDLE_SECONDS))
         try:
@@ -118,7 +116,7 @@ class StreamRoutes:
 
 
 def encode_event(event: SandboxStreamEvent) -> bytes:
-    """The event as it travels; a newline inside its data becomes a `data:` line of its own."""
+    """Return the event's bytes; a newline in the data begins another `data:` line."""
     lines = [f"event: {event.name}"]
     if event.id:
         lines.append(f"id: {event.id}")
@@ -127,5 +125,5 @@ def encode_event(event: SandboxStreamEvent) -> bytes:
 
 
 def _is_cut_here(prediction: SandboxPrediction, batch: list[SandboxStreamEvent], position: int) -> bool:
-    """A cut stream breaks once, after some of its events have arrived, never after the last."""
+    """Return whether to cut: once, after some events, never after the last."""
     return prediction.cuts_left > 0 and (position > 0 or len(batch) > 1)

@@ -1,4 +1,7 @@
-"""One training and its JSON: a prediction whose output is a new version of another model."""
+"""Trainings: the record with its JSON, the trainer that counts steps, and the routes.
+
+A training is a prediction whose output is a new version of another model. No weights are learnt: the new version does
+what its base does."""
 
 import hashlib
 import io
@@ -25,12 +28,12 @@ _ONLY_OF_PREDICTIONS = ("data_removed", "deployment")
 
 @dataclass(eq=False)
 class SandboxTraining(SandboxPrediction):
-    """`destination` is the owner/name of the model that gets the version."""
+    """`destination` is the owner/name of the model that receives the version."""
 
     destination: str = ""
 
     def build_body(self, base_url: str) -> dict[str, Any]:
-        """The JSON of GET /v1/trainings/{id}. The document knows no output that is null."""
+        """Return the JSON of GET /v1/trainings/{id}. The API description allows no null output."""
         body = super().build_body(base_url)
         left_out = [*_ONLY_OF_PREDICTIONS, *(["output"] if self.output is None else [])]
         return {name: value for name, value in body.items() if name not in left_out}
@@ -39,8 +42,6 @@ class SandboxTraining(SandboxPrediction):
         get = f"{base_url}/v1/trainings/{self.id}"
         return {"get": get, "cancel": f"{get}/cancel", "web": f"{base_url}/p/{self.id}"}
 
-
-# MERGED Trains by counting steps: no weights are learnt, and the new version does what its base does.
 
 _STEPS, _SECONDS = 20, 5.0
 _WEIGHTS_NOTE = "The sandbox trains nothing: this stands where a real training puts its weights.\n"
@@ -52,7 +53,7 @@ class Trainer:
         self._catalogue = catalogue
 
     def create_training_model(self, base: SandboxModel, training: SandboxTraining) -> SandboxModel:
-        """What the engine runs for `training`."""
+        """Build the model that the engine runs for `training`."""
 
         async def perform(run: SandboxRun) -> None:
             run.log("Sandbox trainer: counts steps by rules; no weights are learnt.")
@@ -64,7 +65,7 @@ class Trainer:
         return replace(base, output=SandboxOutputKind.TRAINING, perform=perform)
 
     def _publish(self, base: SandboxModel, training: SandboxTraining) -> SandboxVersion:
-        """The new version goes to the top of the destination's page."""
+        """Put the new version on top of the destination's page."""
         if training.destination not in self._catalogue:
             raise SandboxModelFailed("The training destination was deleted while the training ran.")
         page = self._catalogue.find(training.destination)
@@ -83,8 +84,6 @@ def _weights() -> bytes:
         archive.addfile(entry, io.BytesIO(_WEIGHTS_NOTE.encode()))
     return buffer.getvalue()
 
-
-# MERGED Trainings: create, list, read, cancel.
 
 _ONLY_ON_THE_RECORD = ("webhook", "webhook_events_filter")
 
@@ -152,7 +151,7 @@ class TrainingRoutes:
         )
 
     def _base(self, request: web.Request) -> SandboxModel:
-        """The version to begin from. That it must have a training is Replicate's rule; the words are our own."""
+        """Return the base version. Replicate requires a trainable version; the text of the refusal is ours."""
         page = self._catalogue.find(f"{request.match_info['owner']}/{request.match_info['name']}")
         version = page.find_version(request.match_info["id"])
         if version is None:

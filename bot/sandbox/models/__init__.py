@@ -1,1 +1,1 @@
-"""The models of the sandbox: the ids, inputs and outputs of real ones, performed by rules."""
+"""The models of the sandbox: ids, inputs and outputs of real models, performed by rules."""

@@ -1,4 +1,6 @@
-"""Facts about a picture that can be counted: size, light, colours, texture, and what its own notes say."""
+"""salesforce/blip and andreasjansson/blip-2, performed by a measurer that counts pixels and recognises nothing.
+
+The measured facts of a picture: size, light, colours, texture, and the notes in its metadata."""
 
 import colorsys
 import re
@@ -18,7 +20,7 @@ __all__ = ["UnreadablePicture", "answer_question", "describe_picture"]
 
 _PREFIX = "Measured, not recognised:"
 _EXIF_MODEL, _EXIF_DATE, _EXIF_DESCRIPTION, _EXIF_GPS = 0x0110, 0x0132, 0x010E, 0x8825
-# Up to which hue, in degrees, a saturated colour has which name.
+# The names of saturated colours by their upper hue, in degrees.
 _HUES = (
     (14, "red"),
     (42, "orange"),
@@ -40,12 +42,12 @@ _TOPICS = {
 
 
 def describe_picture(content: bytes) -> str:
-    """One line with every fact. Raises UnreadablePicture."""
+    """Return one line with every fact. Raise UnreadablePicture."""
     return f"{_PREFIX} {'; '.join(fact for fact in _facts(content).values() if fact)}."
 
 
 def answer_question(content: bytes, question: str) -> str:
-    """The facts a question is about; all of them when it asks for something that cannot be counted."""
+    """Return the facts of a question; all facts for a question about uncountable things."""
     facts = _facts(content)
     words = question.lower()
     asked = [facts[topic] for topic, pattern in _TOPICS.items() if pattern.search(words) and facts[topic]]
@@ -111,14 +113,14 @@ def _texture(picture: "Image") -> str:
 
     sample = picture.convert("L")
     sample.thumbnail((512, 512))
-    # The frame of the filter's result is no edge of the picture.
+    # The frame of the filtered picture is an artefact, not an edge.
     edges = sample.filter(ImageFilter.FIND_EDGES).crop((1, 1, max(2, sample.width - 1), max(2, sample.height - 1)))
     strength = ImageStat.Stat(edges).mean[0]
     return "smooth surfaces" if strength < 6 else "fine detail all over" if strength > 28 else "some detail"
 
 
 def _notes(picture: "Image") -> str:
-    """What the file says of itself: our own prompt and seed, camera, date; a warning when it tells a place."""
+    """Return the file's metadata: our prompt and seed, camera, date; a warning about a location."""
     exif = picture.getexif()
     said = str(picture.info.get("Comment") or exif.get(_EXIF_DESCRIPTION) or "")[:300]
     facts = [f"its own note says “{_one_line(said)}”"] if said else []
@@ -134,9 +136,6 @@ def _notes(picture: "Image") -> str:
 def _one_line(text: str) -> str:
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
-
-# MERGED salesforce/blip and andreasjansson/blip-2: performed by the measurer, which counts pixels and recognises
-# MERGED nothing.
 
 _TASKS = ("image_captioning", "visual_question_answering", "image_text_matching")
 _DESCRIPTION = "Sandbox: measured facts about a picture, in the place of a vision model."

@@ -1,4 +1,4 @@
-"""How every picture model draws: seeds, steps in the log, the painter in the worker, files and metrics out."""
+"""The run of every picture model: seeds, steps in the log, the painter in the worker, files and metrics."""
 
 import asyncio
 import secrets
@@ -22,9 +22,9 @@ async def draw_pictures(
     start: str = "image",
     strength: float = 0.8,
 ) -> None:
-    """Draw `count` pictures of `size` (width, height) in pixels, seeds counting up from the given or a random one.
+    """Draw `count` pictures of `size` (width, height) in pixels, with seeds counting up from a given or random seed.
 
-    `start` names the input that holds a picture to begin from; `strength` 1 ignores it, 0 gives it back.
+    `start` names the input with a picture to begin from; `strength` 1 ignores the picture, 0 returns the picture.
     """
     seed = run.input.get("seed")
     if seed is None:

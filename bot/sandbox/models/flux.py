@@ -1,4 +1,4 @@
-"""black-forest-labs: flux-schnell and flux-dev (a list of pictures) and flux-1.1-pro (one).
+"""black-forest-labs: flux-schnell and flux-dev (a list of pictures) and flux-1.1-pro (a single picture).
 
 Inputs as in replicate/cog-flux predict.py of 2025-07 and the models' version pages.
 """

@@ -49,7 +49,7 @@ async def _answer(run: SandboxRun, guide: Guide) -> None:
     prompt = run.input.get("prompt", "")
     text = await run.run_in_worker(guide.answer, strip_fault_words(find_last_user_turn(prompt)))
     await run.pause(_THINKING_SECONDS)
-    # Every "token" is a word with the space before it, so the pieces joined give the text back.
+    # Every "token" is a word with the space before: the joined pieces are the text.
     tokens = _TOKEN.findall(text)[: max(0, run.input.get("max_tokens", 512))]
     run.set_metric("input_token_count", len(_TOKEN.findall(prompt)))
     for count, token in enumerate(tokens, start=1):

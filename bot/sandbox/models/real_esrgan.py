@@ -1,4 +1,8 @@
-"""A PNG written band by band, so that a large picture is never whole in memory."""
+"""nightmareai/real-esrgan, performed by classical resampling: real enlarging without invented detail.
+
+Lanczos, then iterative back-projection (Irani & Peleg 1991): the result, made small again, must equal the source, and
+the missing difference is added. Back-projection sharpens true edges. The PNG is written band by band, so a large
+picture is never whole in memory."""
 
 import io
 import math
@@ -22,7 +26,7 @@ _LEVEL = 3
 
 
 def encode_png(bands: Iterable["Image"], size: tuple[int, int], notes: Mapping[str, str]) -> bytes:
-    """The picture of `size` (width, height) that `bands` (RGB or RGBA, all alike) are from top to bottom."""
+    """Return the PNG of a picture of `size` (width, height) made of `bands` (RGB or RGBA) from top to bottom."""
     buffer, pixels = io.BytesIO(), zlib.compressobj(_LEVEL)
     above: Image | None = None
     for band in bands:
@@ -43,7 +47,7 @@ def _write_header(buffer: io.BytesIO, mode: str, size: tuple[int, int], notes: M
 
 
 def _scanlines(band: "Image", above: "Image | None") -> bytes:
-    """The filtered rows of `band`. Pillow chooses the filters, which look at the row above: that row goes with it."""
+    """Return the filtered rows of `band`. Pillow's filters read the row above, so the row above goes along."""
     from PIL import Image
 
     first_row = 1 if above else 0
@@ -58,7 +62,7 @@ def _scanlines(band: "Image", above: "Image | None") -> bytes:
 
 
 def _pixel_data(png: memoryview) -> bytes:
-    """The content of all IDAT chunks."""
+    """Return the content of all IDAT chunks."""
     position, found = len(_SIGNATURE), list[memoryview]()
     while position < len(png):
         (size,) = struct.unpack_from(">I", png, position)
@@ -74,14 +78,9 @@ def _write_chunk(buffer: io.BytesIO, kind: bytes, content: bytes) -> None:
         buffer.write(struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum))
 
 
-# MERGED Enlarging by classical means: Lanczos, then iterative back-projection.
-# MERGED Back-projection asks of the result that, made small again, it is the picture it came from, and adds what is
-# MERGED missing
-# MERGED (Irani & Peleg 1991). It sharpens true edges and invents nothing.
-
 __all__ = ["TooManyPixels", "UnreadablePicture", "enlarge"]
 
-# The T4 of the real model takes about two megapixels.
+# The real model's T4 holds about two megapixels.
 MAX_INPUT_PIXELS = 2_096_704
 MAX_OUTPUT_PIXELS = 17_000_000
 _PIXELS_IN_ONE_PIECE = 4_200_000
@@ -91,11 +90,11 @@ _NOTES = {"Software": "Sandbox resampler (Lanczos and back-projection, not AI)"}
 
 
 class TooManyPixels(Exception):
-    """Its text is what real-esrgan says of a picture that does not fit its GPU."""
+    """A picture too large for the GPU, with real-esrgan's error text."""
 
 
 def enlarge(content: bytes, scale: float) -> bytes:
-    """PNG bytes of the picture, `scale` times as wide and high (scale 0 to 10; each side at least one pixel)."""
+    """Return PNG bytes of the picture, `scale` times as wide and high (scale 0 to 10; sides of one pixel or more)."""
     picture = open_picture(content)
     _check_pixels(picture.width * picture.height, scale)
     has_alpha = "transparency" in picture.info or picture.mode == "RGBA"
@@ -118,7 +117,7 @@ def _check_pixels(pixels: int, scale: float) -> None:
 
 
 def _enlarged(small: "Image", scale: float, size: tuple[int, int]) -> Iterator["Image"]:
-    """The enlarged picture in bands from top to bottom, so that it is never whole in memory."""
+    """Yield the enlarged picture in bands from top to bottom."""
     if scale > 1 and scale == int(scale):
         return _bands_back_projected(small, int(scale))
     if scale > 1 and size[0] * size[1] <= _PIXELS_IN_ONE_PIECE:
@@ -139,8 +138,8 @@ def _bands_back_projected(small: "Image", scale: int) -> Iterator["Image"]:
 def _bands_resized(small: "Image", size: tuple[int, int]) -> Iterator["Image"]:
     from PIL.Image import Resampling
 
-    # Pillow looks beyond the box as far as its filter reaches, so the bands have no seams. They are cut out first:
-    # of a picture that gets lower Pillow does the rows first, whose rounding differs.
+    # Pillow reads beyond the box as far as the filter reaches, so bands have no seams. The bands are cut out first:
+    # for a picture that gets lower, Pillow resizes rows first, with a different rounding.
     rows_per_row = small.height / size[1]
     margin = _MARGIN_ROWS * max(1, math.ceil(rows_per_row))
     for top in range(0, size[1], 4 * _BAND_ROWS):
@@ -153,7 +152,7 @@ def _bands_resized(small: "Image", size: tuple[int, int]) -> Iterator["Image"]:
 
 
 def _in_colour(small: "Image", size: tuple[int, int]) -> "Image":
-    """Back-projected in its colours; transparency is only resized."""
+    """Back-project the colours; resize transparency only."""
     if small.mode == "RGB":
         return _back_projected(small, size)
     enlarged = _back_projected(small.convert("RGB"), size)
@@ -178,9 +177,6 @@ def _resized(picture: "Image", size: tuple[int, int]) -> "Image":
     from PIL.Image import Resampling
 
     return picture.resize(size, Resampling.LANCZOS)
-
-
-# MERGED nightmareai/real-esrgan: performed by the resampler. Real enlarging; it adds no detail that was not there.
 
 
 async def _upscale(run: SandboxRun) -> None:

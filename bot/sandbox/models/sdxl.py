@@ -24,7 +24,7 @@ async def _draw(run: SandboxRun) -> None:
 
 
 def _within_reach(width: int, height: int) -> tuple[int, int]:
-    """The schema has no bounds; the machine has. Keeps the shape."""
+    """Bound a side: the schema has no bounds, the machine has. The shape stays."""
     scale = min(1.0, (_PIXELS_AT_MOST / max(1, width * height)) ** 0.5)
     return max(_SIDE_AT_LEAST, int(width * scale)), max(_SIDE_AT_LEAST, int(height * scale))
 

@@ -27,7 +27,7 @@ COATS = {
 
 
 def paint_animal(canvas: Canvas, kind: str, x: float, foot: float, tall: float) -> None:
-    """Paint it sitting on row `foot`, `tall` pixels high."""
+    """Paint a sitting animal on row `foot`, `tall` pixels high."""
     coat, side = COATS[kind], max(32, int(tall * 1.5))
     patch = Image.new("RGBA", (side * 3, side * 3))
     _Sitter(patch, coat, side * 3, canvas).paint()

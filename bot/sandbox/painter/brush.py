@@ -1,4 +1,4 @@
-"""What the painter paints with: gradients, noise, glows and masks."""
+"""The painter's tools: gradients, noise, glows and masks."""
 
 import random
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _STRIP = 256
 
 @dataclass
 class Canvas:
-    """The picture being painted. `horizon` is a row; `light` is where sun or moon stand, in pixels."""
+    """The picture during painting. `horizon` is a row; `light` is the place of sun or moon, in pixels."""
 
     picture: Image.Image
     rng: random.Random
@@ -33,11 +33,11 @@ class Canvas:
 
     @property
     def unit(self) -> float:
-        """One thousandth of the picture's shorter side, so that things keep their share of any size."""
+        """One thousandth of the picture's shorter side: shapes keep their share at any size."""
         return min(self.picture.size) / 1000
 
     def fill(self, mask: Image.Image, paint: Image.Image | Colour, top: int = 0) -> None:
-        """Put a colour, or a picture of the mask's size, where the mask is; the mask's first row lies at `top`."""
+        """Paint a colour, or a picture of the mask's size, through the mask; the mask's first row lies at `top`."""
         if isinstance(paint, Image.Image):
             self.picture.paste(paint, (0, top), mask)
         else:
@@ -71,8 +71,8 @@ def draw_noise(rng: random.Random, size: tuple[int, int], cells: tuple[int, int]
 def draw_cloud_noise(
     rng: random.Random, size: tuple[int, int], cells: tuple[int, int], octaves: int = 5
 ) -> Image.Image:
-    """Noise on noise, each finer and fainter, stretched to the whole range."""
-    # Mixed at half the size: nobody sees the difference in something so soft, and it takes a quarter of the time.
+    """Add noise layers, each finer and fainter, stretched to the whole range."""
+    # Mixed at half the size: the noise is too soft to show a difference, in a quarter of the time.
     half = (max(4, size[0] // 2), max(4, size[1] // 2))
     result = draw_noise(rng, half, cells)
     for octave in range(1, octaves):
@@ -82,7 +82,7 @@ def draw_cloud_noise(
 
 
 def shift_image(image: Image.Image, across: int, down: int) -> Image.Image:
-    """The image moved over itself; the uncovered edge keeps what was there."""
+    """Shift the image over itself; the uncovered edge keeps the old pixels."""
     moved = image.copy()
     moved.paste(image, (across, down))
     return moved
@@ -98,7 +98,7 @@ def foreshorten(deck: Image.Image, bend: float) -> Image.Image:
 
 
 def apply_threshold(image: Image.Image, threshold: int, softness: int) -> Image.Image:
-    """A mask of what is lighter than `threshold`, over `softness` levels."""
+    """Return a mask of the pixels above `threshold`, over `softness` levels."""
     return image.point([max(0, min(255, (level - threshold) * 255 // max(1, softness))) for level in range(256)])
 
 
@@ -159,13 +159,13 @@ def make_skyline(heights: Sequence[float], width: int, base: float, rise: float,
 
 
 def dim_colour(canvas: Canvas, colour: Colour) -> Colour:
-    """A thing's own colour in this hour's light."""
+    """Return a surface colour in this hour's light."""
     dark = 0.72 if canvas.palette.is_dark else 0.12
     return mix(mix(colour, canvas.palette.haze, 0.14), canvas.palette.land, dark)
 
 
 def fill_shape(canvas: Canvas, outline: list[Point], colour: Colour) -> None:
-    """Fill one small outline, working on its own part of the picture only."""
+    """Fill one small outline, on the affected part of the picture only."""
     left, top = max(0, int(min(x for x, _ in outline)) - 1), max(0, int(min(y for _, y in outline)) - 1)
     right, low = int(max(x for x, _ in outline)) + 2, int(max(y for _, y in outline)) + 2
     if right <= left or low <= top:
@@ -179,7 +179,7 @@ def make_box(x: float, foot: float, wide: float, tall: float) -> list[Point]:
 
 
 def paint_shade(canvas: Canvas, outline: list[Point]) -> None:
-    """Darken the side of a round body that is turned from the light."""
+    """Darken the side of a round body away from the light."""
     left, right = int(min(x for x, _ in outline)), int(max(x for x, _ in outline)) + 1
     top, low = int(min(y for _, y in outline)), int(max(y for _, y in outline)) + 1
     size = (right - left, low - top)

@@ -1,4 +1,4 @@
-"""Puts a scene together: where the horizon and the light stand, what lies in front of what."""
+"""The composition of a scene: the place of horizon and light, and the order from back to front."""
 
 import random
 
@@ -21,7 +21,7 @@ _LIGHT_HEIGHTS = {
 
 
 def paint(scene: Scene, size: tuple[int, int]) -> Image.Image:
-    """The picture of a scene, in RGB; the same scene and size give the same pixels."""
+    """Paint a scene in RGB; equal scenes and sizes give equal pixels."""
     rng = random.Random(scene.rng_seed)  # noqa: S311 - pictures, not secrets
     horizon = int(size[1] * (_HORIZONS.get(scene.place, 0.6) + rng.uniform(-0.03, 0.03)))
     low, high = _LIGHT_HEIGHTS[scene.hour]
@@ -120,7 +120,7 @@ _PLACES = {
 
 
 def _common_subjects(canvas: Canvas, scene: Scene) -> None:
-    """What can stand anywhere."""
+    """Paint the subjects that fit any place."""
     on_land = scene.place not in ("sea", "lake", "city")
     away = 0.34 if canvas.light[0] > canvas.width / 2 else 0.66
     if "tree" in scene.subjects and on_land:

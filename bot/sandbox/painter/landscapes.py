@@ -1,4 +1,4 @@
-"""Rows of conifers with mist between them, and a lone broadleaf tree."""
+"""Forests, a lone tree, meadows with flowers, and deserts with dunes, pyramids and cacti."""
 
 import math
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _AUTUMN = ((196, 92, 32), (168, 58, 32), (212, 146, 46), (120, 70, 34))
 
 
 def paint_forest(canvas: Canvas, scene: Scene, *, layers: int = 4, top: int | None = None) -> None:
-    """Rows of conifers from pale to dark, with mist between them."""
+    """Paint rows of conifers from pale to dark, with mist between rows."""
     start = canvas.horizon if top is None else top
     for layer in range(layers):
         near = (layer + 1) / layers
@@ -59,7 +59,7 @@ def _row_of_trees(canvas: Canvas, foot: float, tall: float, colour: Colour, near
 
 
 def make_conifer(rng: Random, x: float, foot: float, tall: float) -> list[Point]:
-    """A fir: branches that droop in steps, wider towards the foot, never quite even."""
+    """Paint a fir: drooping branches in steps, wider towards the foot, slightly uneven."""
     left: list[Point] = []
     right: list[Point] = []
     steps = max(5, min(11, int(tall / 14)))
@@ -113,8 +113,6 @@ def _grow(
     if thick < length * 0.2:
         crown.append(end)
 
-
-# MERGED Soft green ground, and the flowers on it.
 
 _GRASS = {"day": (92, 148, 58), "dawn": (112, 124, 82), "sunset": (96, 74, 44)}
 _SNOW, _DRY_GRASS = (236, 240, 250), (212, 146, 46)
@@ -179,8 +177,6 @@ def paint_flowers(canvas: Canvas, scene: Scene) -> None:
         canvas.fill(draw_shapes(canvas.picture.size, dots), tone)
 
 
-# MERGED Dunes, pyramids and cacti.
-
 _SAND = {
     "day": (226, 180, 116),
     "dawn": (214, 166, 134),
@@ -224,7 +220,7 @@ def _dune(canvas: Canvas, base: float, rise: float, near: float, colours: tuple[
 
 
 def _flank(peak: float, away: int, crest: Callable[[float], float], size: tuple[int, int], rise: float) -> list[Point]:
-    """The side of a dune that the light does not reach: along the crest, and back along a winding foot."""
+    """Return the shaded side of a dune: along the crest, and back along a winding foot."""
     reach = size[0] * 0.26
     columns = [peak + away * reach * t / 24 for t in range(25)]
     along: list[Point] = [(x, crest(x)) for x in columns]

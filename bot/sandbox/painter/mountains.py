@@ -62,7 +62,7 @@ def _range(canvas: Canvas, heights: list[float], place: tuple[float, float], col
 
 
 def draw_rock_relief(canvas: Canvas, size: tuple[int, int]) -> Image.Image:
-    """Light and shade of slopes that fall away from the light."""
+    """Paint light and shade of the slopes."""
     small = (max(8, size[0] // 3), max(8, size[1] // 3))
     folds = draw_cloud_noise(canvas.rng, small, (14, 3), 4)
     towards = 1 if canvas.light[0] > canvas.width / 2 else -1
@@ -71,7 +71,7 @@ def draw_rock_relief(canvas: Canvas, size: tuple[int, int]) -> Image.Image:
 
 
 def paint_mound(canvas: Canvas, x: float, top: float) -> float:
-    """A steep hill with its summit at column `x` and row `top`; gives the row of its flat summit."""
+    """Paint a steep hill with the summit at column `x` and row `top`; return the row of the flat summit."""
     half = canvas.width * 0.34
     line: list[Point] = []
     for step in range(61):
@@ -94,7 +94,7 @@ def paint_mound(canvas: Canvas, x: float, top: float) -> float:
 
 
 def paint_headland(canvas: Canvas, side: int, top: float, reach: float) -> float:
-    """A dark rock from the left (-1) or right (1) edge, `reach` of the width; gives the column of its summit."""
+    """Paint a dark rock from the left (-1) or right (1) edge over `reach` of the width; return the summit's column."""
     rng = canvas.rng
     peak = reach * 0.5
     line: list[Point] = []

@@ -1,4 +1,4 @@
-"""From an order to the bytes of a picture. Pillow is imported with the first picture, not with the server."""
+"""Encoded pictures from an order. Pillow is imported with the first picture, not with the server."""
 
 import io
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _NOTE_CHARACTERS = 2000
 class PictureOrder:
     """`size` is width and height in pixels; `extension` png, jpg or webp; `quality` 0 to 100 (not for png).
 
-    `start` holds the bytes of a picture to begin from; `strength` 1 ignores it, 0 gives it back.
+    `start` holds the bytes of a picture to begin from; `strength` 1 ignores the picture, 0 returns the picture.
     """
 
     prompt: str
@@ -34,10 +34,10 @@ class PictureOrder:
     strength: float = 0.8
 
 
-# A load test asks for one picture many times: the painter should not be what it measures.
+# A load test asks for one picture many times: the figure should not be the painter's.
 @lru_cache(maxsize=4)
 def draw(order: PictureOrder) -> bytes:
-    """The encoded picture; equal orders give equal bytes. Raises UnreadablePicture for a bad `start`."""
+    """Return the encoded picture; equal orders give equal bytes. Raise UnreadablePicture for a bad `start`."""
     from bot.sandbox.painter.composition import paint
     from bot.sandbox.painter.scene import read_scene
 
@@ -49,11 +49,11 @@ def draw(order: PictureOrder) -> bytes:
 
 
 def _begin_from(start: "Image", painted: "Image", strength: float) -> "Image":
-    """The start takes on the painted scene's light and colours, the more the stronger."""
+    """Blend the start with the painted scene's light and colours, by `strength`."""
     from PIL import Image, ImageOps
 
     fitted = ImageOps.fit(start.convert("RGB"), painted.size)
-    # Half-way the structure of the start should still be there, so its light is kept longer than its colours.
+    # Half-way, the structure of the start should still show: the start's light stays longer than the colours.
     relit = Image.merge("YCbCr", (fitted.convert("L"), *painted.convert("YCbCr").split()[1:])).convert("RGB")
     tinted = Image.blend(fitted, relit, min(1.0, strength * 1.25))
     return Image.blend(tinted, painted, max(0.0, strength) ** 2)

@@ -1,4 +1,4 @@
-"""What the words of a prompt ask for: an hour, a weather, a place, subjects. The seed decides what they leave open."""
+"""Scenes from the words of a prompt: hour, weather, place, subjects and palette; the seed decides the rest."""
 
 import hashlib
 import random
@@ -54,7 +54,7 @@ _SUBJECT_WORDS = {
 
 @dataclass(frozen=True)
 class Scene:
-    """`rng_seed` is all the randomness there is: equal scenes are painted equal."""
+    """`rng_seed` is the only source of randomness: equal scenes are painted equal."""
 
     hour: str
     weather: str
@@ -82,20 +82,18 @@ def read_scene(prompt: str, seed: int) -> Scene:
 
 
 def _choose(choices: dict[str, str], words: list[str]) -> str | None:
-    """The choice that most words speak for; the first listed when equal."""
+    """Return the choice with most matching words; the first listed for equal counts."""
     scores = {name: sum(word in list_.split() for word in words) for name, list_ in choices.items()}
     best = max(scores, key=lambda name: scores[name])
     return best if scores[best] else None
 
-
-# MERGED The colours of an hour and a weather.
 
 Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Palette:
-    """`sky` runs from the zenith to the horizon; `land` is the nearest ground, which fades into `haze` far away."""
+    """`sky` runs from the zenith to the horizon; `land` is the nearest ground and fades into `haze` far away."""
 
     sky: tuple[Colour, ...]
     light: Colour

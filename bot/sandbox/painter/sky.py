@@ -1,4 +1,4 @@
-"""The sky: gradient, stars, sun or moon, clouds, northern lights."""
+"""The sky: gradient, stars, sun or moon, clouds, northern lights, weather, and outer space."""
 
 import math
 
@@ -76,7 +76,7 @@ def _aurora(canvas: Canvas, height: int) -> None:
 
 
 def _light(canvas: Canvas, scene: Scene) -> None:
-    """Sun or moon with its glow; bad weather hides the disc."""
+    """Paint sun or moon with a glow; bad weather hides the disc."""
     is_hidden = scene.weather in ("rain", "snow") or (scene.weather == "fog" and not canvas.palette.is_dark)
     reach = min(canvas.width, canvas.height)
     light = canvas.palette.light
@@ -115,7 +115,7 @@ def _moon(canvas: Canvas, radius: float) -> None:
 def _clouds(canvas: Canvas, scene: Scene, height: int) -> None:
     """Two decks: high thin streaks and heaped clouds lit from the light's side, both flatter towards the horizon."""
     size = (max(8, canvas.width // 2), max(8, height // 2))
-    # The wider the picture, the more clouds side by side; otherwise they look stretched.
+    # Wider pictures have more clouds side by side; a fixed number would look stretched.
     across = max(3, round(4 * canvas.width / max(1, height)))
     streaks = apply_threshold(foreshorten(draw_cloud_noise(canvas.rng, size, (across, 14), 4), 0.62), 150, 140)
     canvas.fill(fade_mask(streaks, 0.30).resize((canvas.width, height)), canvas.palette.cloud)
@@ -130,9 +130,6 @@ def _clouds(canvas: Canvas, scene: Scene, height: int) -> None:
     )
     full = (canvas.width, height)
     canvas.fill(fade_mask(mask, 0.86).resize(full), shades.resize(full))
-
-
-# MERGED What falls or drifts between the viewer and the scene, and the last touch of light.
 
 
 def paint_weather(canvas: Canvas, scene: Scene) -> None:
@@ -182,8 +179,6 @@ def _vignette(canvas: Canvas) -> None:
     rim = Image.radial_gradient("L").resize(canvas.picture.size, Image.Resampling.BILINEAR)
     canvas.fill(fade_mask(apply_threshold(rim, 120, 200), 0.42), canvas.palette.land)
 
-
-# MERGED Outer space: stars, a nebula, a planet with rings.
 
 _NEBULAE: tuple[tuple[Colour, Colour], ...] = (
     ((226, 70, 130), (64, 90, 220)),

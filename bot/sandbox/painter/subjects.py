@@ -1,4 +1,4 @@
-"""A town across the water: three rows of towers with their windows."""
+"""Buildings and things in the air: a town of towers, cabin, castle, balloon, birds."""
 
 import math
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ from bot.sandbox.painter.scene import Colour, Scene, mix
 
 
 def paint_city(canvas: Canvas, scene: Scene, foot: int) -> None:
-    """Three rows of towers; windows are lit when it is dark."""
+    """Paint three rows of towers; windows are lit in the dark."""
     for layer in range(3):
         near = (layer + 1) / 3
         colour = mix(canvas.palette.haze, canvas.palette.land, 0.30 + 0.58 * near)
@@ -74,9 +74,6 @@ def _windows(rng: Random, x: float, foot: float, wide: float, tall: float, pitch
             if rng.random() < lit:
                 left, top = x + column * wide / columns, foot - tall + row * tall / rows
                 yield [(left, top), (left + pitch * 0.7, top), (left + pitch * 0.7, top + pitch), (left, top + pitch)]
-
-
-# MERGED What people build and what flies: cabin, castle, balloon, birds.
 
 
 def paint_cabin(canvas: Canvas, x: float, foot: float, wide: float) -> None:
@@ -164,13 +161,13 @@ def _basket(canvas: Canvas, x: float, y: float, radius: float) -> None:
 
 
 def _envelope(x: float, y: float, radius: float, turn: float) -> Point:
-    """A point of the balloon's outline: round above, narrowing to its mouth below."""
+    """Return a point of the balloon's outline: round above, narrowing to the mouth below."""
     across, down = math.sin(turn * math.tau), -math.cos(turn * math.tau)
     return x + radius * across * _drop(turn), y + radius * down * (1.32 if down > 0 else 1)
 
 
 def _drop(turn: float) -> float:
-    """How the envelope of a balloon narrows towards its mouth."""
+    """Return the width of a balloon's envelope towards the mouth."""
     low = max(0.0, -math.cos(turn * math.tau))
     return 1 - 0.42 * math.pow(low, 2.2)
 

@@ -1,4 +1,4 @@
-"""Water: what stands above it, mirrored, rippled and darkened, with a path of light."""
+"""Water: the mirrored, rippled and darkened view above the horizon, a path of light, a lighthouse, a boat."""
 
 import math
 
@@ -25,7 +25,7 @@ from bot.sandbox.painter.scene import Colour, mix
 
 
 def paint_water(canvas: Canvas, *, waves: float) -> None:
-    """Fill everything below the horizon. `waves` 0 is a still lake, 1 the open sea."""
+    """Fill the picture below the horizon. `waves` 0 is a still lake, 1 the open sea."""
     top, size = canvas.horizon, (canvas.width, canvas.height - canvas.horizon)
     mirror = _mirrored(canvas, size)
     mirror = _rippled(mirror, canvas, waves)
@@ -94,9 +94,6 @@ def _far_edge(canvas: Canvas, size: tuple[int, int]) -> None:
     """The air above the horizon veils the farthest water."""
     band = (size[0], max(2, size[1] // 7))
     canvas.fill(draw_ramp(band, 0.55, 0.0), mix(canvas.palette.haze, canvas.palette.light, 0.2), canvas.horizon)
-
-
-# MERGED On the shore and the water: a lighthouse with its beam, a sailing boat.
 
 
 def paint_lighthouse(canvas: Canvas, x: float, foot: float) -> None:
@@ -175,7 +172,7 @@ def paint_boat(canvas: Canvas, x: float, water: float, tall: float) -> None:
 
 
 def _bulge(start: Point, end: Point, depth: float) -> list[Point]:
-    """A line that the wind fills, from `start` to `end`."""
+    """Return a line filled by the wind, from `start` to `end`."""
     size = math.dist(start, end)
     return [
         (
