@@ -56,6 +56,8 @@ class Button:
     label: str
     job: str
     n: int = 0
+    is_answer_public: bool = False
+    """Whether the answer to a press is public even if the button is on a private message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,129 +1,189 @@
-"""Suggestions while somebody types, from memory alone: Discord waits three seconds and takes no excuse."""
+"""Answers slash commands, message commands with their forms, and the suggestions while a user types."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import aiohttp
 import discord
 
 from bot.core.errors import UserError
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task
 from bot.core.people import Channel, User
-from bot.core.platform import MessageLost
+from bot.core.recent_items import RecentItems
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import get_form_option_names
-from bot.dispatch.declaration import Declaration, OptionValue, Services
+from bot.dispatch.declaration import MAX_CHOICES, Declaration, OptionKind, OptionValue, Services
 from bot.dispatch.dispatcher import format_error
 from bot.dispatch.forms import FormDraft
-from bot.dispatch.parsing import find_command
-from bot.platforms.discord.channels import NAME, is_direct
-from bot.platforms.discord.chat import can_open_thread, open_thread
-from bot.platforms.discord.context import InteractionContext, build_request_key, resolve_channel
+from bot.dispatch.parsing import Menu, find_command
+from bot.platforms.discord.channels import NAME, build_channel, build_request_key, is_direct
+from bot.platforms.discord.chat import open_thread
+from bot.platforms.discord.discord_py_internals import Payload
+from bot.platforms.discord.errors import DELIVERY_ERRORS
 from bot.platforms.discord.forms import needs_text, parse_form, quote_form_input, render_modal
 from bot.platforms.discord.messages import ASK_PREFIX, build_custom_id
-from bot.platforms.discord.registration import Payload, SlashInvocation, find_message_command, parse_slash_command
-from bot.platforms.discord.replies import FORM_RESPONSE, AcknowledgedInteraction, build_first_message_ref
+from bot.platforms.discord.permissions import can_open_thread
+from bot.platforms.discord.registration import OPTION_TYPES, SUBCOMMAND, SUBCOMMAND_GROUP
+from bot.platforms.discord.replies import (
+    FORM_RESPONSE,
+    AcknowledgedInteraction,
+    InteractionContext,
+    build_first_message_ref,
+)
 
-_MOST, _LONGEST = 25, 100
+GivenPicture = Attachment | Link
+
+_LONGEST_CHOICE = 100
+_MOST_OPEN_FORMS = 1000
+_OLD_FORM = "I restarted while you filled that in, and do not find the picture any more. Please choose it again."
 
 
-def list_suggestions(services: Services, typing: SlashInvocation) -> list[Payload]:
-    """At most 25 choices for the option that is being typed; none for what is unknown."""
+@dataclass(frozen=True, slots=True)
+class SlashInvocation:
+    """A parsed slash command: the full name, the options, and Discord's JSON of the attached files."""
+
+    command: str
+    options: Mapping[str, OptionValue]
+    files: Mapping[str, Payload]
+    focused_option: str = ""
+    """The option that the user types, in a request for suggestions."""
+    member_names: Mapping[str, str] = field(default_factory=dict)
+    """The display names, by id, of the server's members in the options."""
+
+
+def parse_slash_command(data: Mapping[str, Any]) -> SlashInvocation:
+    """Return the command in the data of an interaction."""
+    words, options = [str(data["name"])], list(data.get("options") or ())
+    while options and options[0]["type"] in (SUBCOMMAND, SUBCOMMAND_GROUP):
+        words.append(str(options[0]["name"]))
+        options = list(options[0].get("options") or ())
+    resolved = data.get("resolved", {})
+    attachments = resolved.get("attachments", {})
+    is_file = OPTION_TYPES[OptionKind.FILE]
+    return SlashInvocation(
+        command=" ".join(words),
+        options={
+            option["name"]: option["value"] for option in options if option["type"] != is_file and "value" in option
+        },
+        # While a user types, Discord names a chosen file but does not describe the file.
+        files={
+            option["name"]: attachments[option["value"]]
+            for option in options
+            if option["type"] == is_file and option["value"] in attachments
+        },
+        focused_option=next((option["name"] for option in options if option.get("focused")), ""),
+        member_names={
+            str(user): _choose_name(member, resolved["users"][user])
+            for user, member in resolved.get("members", {}).items()
+        },
+    )
+
+
+def _choose_name(member: Mapping[str, Any], user: Mapping[str, Any]) -> str:
+    return str(member.get("nick") or user.get("global_name") or user["username"])
+
+
+def find_message_command(menu: Menu, label: str) -> Declaration | None:
+    """Return the command with this label in the menu of a message."""
+    declarations = (form.declaration for form in menu)
+    return next((declaration for declaration in declarations if label in declaration.contexts.values()), None)
+
+
+def list_suggestions(services: Services, invocation: SlashInvocation) -> list[Payload]:
+    """Return at most 25 choices for the typed option, from memory: Discord waits three seconds and allows no defer."""
     try:
-        option = find_command(services.menu, typing.command).declaration.option(typing.focused_option)
+        option = find_command(services.menu, invocation.command).declaration.option(invocation.focused_option)
     except UserError:
         return []
     if option is None:
         return []
-    typed = str(typing.options.get(typing.focused_option, ""))
+    typed = str(invocation.options.get(invocation.focused_option, ""))
     if option.autocomplete is not None:
         choices = [(choice.label, choice.value) for choice in option.autocomplete(services, typed)]
     else:
         choices = [(choice, choice) for choice in option.choices if typed.lower() in choice.lower()]
-    return [{"name": label[:_LONGEST], "value": value} for label, value in choices if len(value) <= _LONGEST][:_MOST]
+    # Discord refuses the whole list for one value over the limit.
+    fitting = [{"name": label[:_LONGEST_CHOICE], "value": value} for label, value in choices if _fits(value)]
+    return fitting[:MAX_CHOICES]
 
 
-# MERGED Commands that people call: typed with a slash, or from the menu of a message with a picture.
-
-GivenFile = Attachment | Link
-_MOST_FORMS = 1000
-_OLD_FORM = "I restarted while you filled that in, and do not find the picture any more. Please choose it again."
+def _fits(value: str) -> bool:
+    return len(value) <= _LONGEST_CHOICE
 
 
 class DiscordCommands:
-    """Answers them. The pictures that open forms are about are remembered until they are sent."""
+    """Answers commands. Pictures of open forms are remembered until the forms are submitted."""
 
-    def __init__(self, desk: InteractionContext) -> None:
-        self._desk = desk
-        self._pictures: OrderedDict[str, GivenFile] = OrderedDict()
+    def __init__(self, context: InteractionContext) -> None:
+        self._context = context
+        self._menu = context.dispatcher.services.menu
+        self._pictures: RecentItems[str, GivenPicture] = RecentItems(_MOST_OPEN_FORMS)
 
     async def handle_slash(self, interaction: discord.Interaction) -> None:
-        """A slash command."""
         call = parse_slash_command(_read_data(interaction))
         try:
-            declaration = find_command(self._desk.menu, call.command).declaration
+            declaration = find_command(self._menu, call.command).declaration
         except UserError as error:
-            await self._desk.responder.refuse(interaction, str(error))
+            await self._context.responder.refuse(interaction, str(error))
             return
-        acknowledged = await self._desk.responder.defer(interaction, is_private=declaration.is_private)
+        # Acknowledge before any look-up: Discord waits three seconds, and the database may be busy for longer.
+        acknowledged = await self._context.responder.defer(interaction, is_private=declaration.is_private)
         if acknowledged is not None:
-            files = {name: self._desk.files.attach(raw) for name, raw in call.files.items()}
-            await self._answer(acknowledged, declaration, call.options, files, people=call.member_names)
+            files = {name: self._context.files.attach(raw) for name, raw in call.files.items()}
+            await self._answer(acknowledged, declaration, call.options, files, member_names=call.member_names)
 
     async def handle_message_command(self, interaction: discord.Interaction) -> None:
-        """A command from the menu of a message."""
+        """Answer a command from the menu of a message: at once, or with a form if the command needs text."""
         data = _read_data(interaction)
-        declaration = find_message_command(self._desk.menu, str(data["name"]))
+        declaration = find_message_command(self._menu, str(data["name"]))
         message = data.get("resolved", {}).get("messages", {}).get(str(data.get("target_id")), {})
-        picture = self._desk.files.find_picture(message)
+        picture = self._context.files.find_picture(message)
         if declaration is None or declaration.file_option is None:
-            await self._desk.responder.refuse(interaction, "I do not know that command any more.")
+            await self._context.responder.refuse(interaction, "I do not know that command any more.")
         elif picture is None:
-            await self._desk.responder.refuse(interaction, "There is no picture in that message.")
+            await self._context.responder.refuse(interaction, "There is no picture in that message.")
         elif needs_text(declaration):
-            await self._ask(interaction, declaration, picture)
+            await self._open_form(interaction, declaration, picture)
         else:
-            acknowledged = await self._desk.responder.defer(interaction, is_private=declaration.is_private)
+            acknowledged = await self._context.responder.defer(interaction, is_private=declaration.is_private)
             if acknowledged is not None:
                 await self._answer(acknowledged, declaration, *_add_picture(declaration, picture, {}))
 
-    async def handle_submission(self, interaction: discord.Interaction, command: str, key: str) -> None:
-        """The form that `chosen` opened, filled in."""
-        declaration = find_command(self._desk.menu, command).declaration
+    async def handle_submission(self, interaction: discord.Interaction, command: str, message_id: str) -> None:
+        """Answer the submitted form of a message command."""
+        declaration = find_command(self._menu, command).declaration
         options = parse_form(_read_data(interaction))
-        acknowledged = await self._desk.responder.defer(interaction, is_private=declaration.is_private)
+        acknowledged = await self._context.responder.defer(interaction, is_private=declaration.is_private)
         if acknowledged is None:
             return
-        picture = self._pictures.get(_build_picture_key(interaction, key)) or await self._picture_of(interaction, key)
+        picture = self._pictures.get(_build_picture_key(interaction, message_id))
+        picture = picture or await self._fetch_picture(interaction, message_id)
         if picture is None:
             await self._refuse(acknowledged, quote_form_input(format_error(UserError(_OLD_FORM)), options))
             return
-        await self._answer(acknowledged, declaration, *_add_picture(declaration, picture, options), typed=options)
+        await self._answer(acknowledged, declaration, *_add_picture(declaration, picture, options), form_input=options)
 
-    async def _ask(self, interaction: discord.Interaction, declaration: Declaration, picture: GivenFile) -> None:
-        key = str(_read_data(interaction)["target_id"])
-        self._pictures[_build_picture_key(interaction, key)] = picture
-        if len(self._pictures) > _MOST_FORMS:
-            self._pictures.popitem(last=False)
-        name = str(_read_data(interaction)["name"])
-        draft = FormDraft(declaration, {}, name, get_form_option_names(name.lower()))  # as the button of that name asks
-        form = render_modal(
-            draft, build_custom_id(declaration.name, key, prefix=ASK_PREFIX), self._desk.dispatcher.services
-        )
-        await self._desk.responder.respond(interaction, FORM_RESPONSE, form)
+    async def _open_form(
+        self, interaction: discord.Interaction, declaration: Declaration, picture: GivenPicture
+    ) -> None:
+        data = _read_data(interaction)
+        message_id, label = str(data["target_id"]), str(data["name"])
+        self._pictures[_build_picture_key(interaction, message_id)] = picture
+        draft = FormDraft(declaration, {}, label, get_form_option_names(label.lower()))
+        custom_id = build_custom_id(declaration.name, message_id, prefix=ASK_PREFIX)
+        form = render_modal(draft, custom_id, self._context.dispatcher.services)
+        await self._context.responder.respond(interaction, FORM_RESPONSE, form)
 
-    async def _picture_of(self, interaction: discord.Interaction, message: str) -> GivenFile | None:
-        """The picture of a message, read anew after a restart; None where the bot cannot read it."""
-        if not message.isdecimal() or interaction.channel_id is None:
+    async def _fetch_picture(self, interaction: discord.Interaction, message_id: str) -> GivenPicture | None:
+        """Return a message's picture after a restart; None if the bot cannot read the message."""
+        if not message_id.isdecimal() or interaction.channel_id is None:
             return None
         try:
-            told = await self._desk.api.get_message(interaction.channel_id, message)
-        except (MessageLost, discord.HTTPException, aiohttp.ClientError, OSError):
+            message = await self._context.api.get_message(interaction.channel_id, message_id)
+        except DELIVERY_ERRORS:
             return None
-        return self._desk.files.find_picture(told)
+        return self._context.files.find_picture(message)
 
     async def _answer(
         self,
@@ -132,63 +192,66 @@ class DiscordCommands:
         options: Mapping[str, OptionValue],
         files: Mapping[str, Attachment],
         *,
-        typed: Mapping[str, OptionValue] | None = None,
-        people: Mapping[str, str] | None = None,
+        form_input: Mapping[str, OptionValue] | None = None,
+        member_names: Mapping[str, str] | None = None,
     ) -> None:
-        desk, interaction = self._desk, acknowledged.interaction
+        context, interaction = self._context, acknowledged.interaction
         try:
-            user = await desk.users.get_interaction_user(interaction, is_anywhere=declaration.works_anywhere)
+            user = await context.users.get_interaction_user(interaction, is_anywhere=declaration.works_anywhere)
         except UserError as error:
             await self._refuse(acknowledged, format_error(error))
             return
-        place = resolve_channel(interaction, user.workspace)
-        message = build_first_message_ref(acknowledged, place)
+        channel = build_channel(interaction.channel, user.workspace)
+        message = build_first_message_ref(acknowledged, channel)
+        is_chat = declaration.task is Task.CHAT
         invocation = Invocation(
             user=user,
-            channel=_choose_conversation(acknowledged, place) if declaration.task is Task.CHAT else place,
+            channel=_choose_conversation(acknowledged, channel) if is_chat else channel,
             command=declaration.name,
             request_key=build_request_key(interaction),
             options=options,
             attachments=files,
             placeholder=message,
             is_private=declaration.is_private,
-            mentioned_users=tuple(User(NAME, user.workspace, who, name) for who, name in (people or {}).items()),
+            mentioned_users=tuple(User(NAME, user.workspace, id_, name) for id_, name in (member_names or {}).items()),
         )
-        reply = await desk.dispatcher.handle(invocation)
-        if reply is not None and typed is not None:
-            reply = quote_form_input(reply, typed)
-        await desk.replies.show(acknowledged, message, reply)
-        begins_thread = invocation.channel.thread == acknowledged.message_id and not invocation.channel.is_reply_chain
+        reply = await context.dispatcher.handle(invocation)
+        # From here on the job edits the placeholder itself; only a reply without a job is shown below.
+        if reply is not None and form_input is not None:
+            reply = quote_form_input(reply, form_input)
+        await context.replies.show(acknowledged, message, reply)
+        begins_thread = invocation.channel.thread == message.id and not invocation.channel.is_reply_chain
         if reply is None and begins_thread:
-            await open_thread(desk.api, int(place.id), acknowledged.message_id, str(options.get("message", "")))
+            await open_thread(context.api, int(channel.id), message.id, str(options.get("message", "")))
 
     async def _refuse(self, acknowledged: AcknowledgedInteraction, reply: Reply) -> None:
-        message = build_first_message_ref(acknowledged, resolve_channel(acknowledged.interaction, ""))
-        await self._desk.replies.show(acknowledged, message, reply)
+        message = build_first_message_ref(acknowledged, build_channel(acknowledged.interaction.channel, ""))
+        await self._context.replies.show(acknowledged, message, reply)
 
 
-def _choose_conversation(acknowledged: AcknowledgedInteraction, place: Channel) -> Channel:
-    """A question of its own goes on in a thread on its answer, and where none can be opened by replies to it."""
+def _choose_conversation(acknowledged: AcknowledgedInteraction, channel: Channel) -> Channel:
+    """Return the place of a new conversation: a thread on the answer, or a reply chain if threads are not allowed."""
     interaction = acknowledged.interaction
-    if place.thread or is_direct(interaction):
-        return place
-    may = interaction.is_guild_integration() and can_open_thread(interaction.channel, interaction.app_permissions)
-    return replace(place, thread=acknowledged.message_id, is_reply_chain=not may)
+    if channel.thread or is_direct(interaction):
+        return channel
+    # A thread on a message has the message's id, so the id is known before the thread exists.
+    may_open = interaction.is_guild_integration() and can_open_thread(interaction.channel, interaction.app_permissions)
+    return replace(channel, thread=acknowledged.message_id, is_reply_chain=not may_open)
 
 
 def _add_picture(
-    declaration: Declaration, picture: GivenFile, options: Mapping[str, OptionValue]
+    declaration: Declaration, picture: GivenPicture, options: Mapping[str, OptionValue]
 ) -> tuple[dict[str, OptionValue], dict[str, Attachment]]:
-    """The picture as the option that takes one: a file, or a link."""
+    """Return options and files with the picture in the option that takes a picture: as a link, or as a file."""
     name = declaration.file_option.name if declaration.file_option else ""
     if isinstance(picture, Link):
         return {**options, name: picture.url}, {}
     return dict(options), {name: picture}
 
 
-def _build_picture_key(interaction: discord.Interaction, message: str) -> str:
-    """Where a picture is: nobody reaches one from a channel that it is not in."""
-    return f"{interaction.channel_id}:{message}"
+def _build_picture_key(interaction: discord.Interaction, message_id: str) -> str:
+    # With the channel: a forged message id reaches no picture of another channel.
+    return f"{interaction.channel_id}:{message_id}"
 
 
 def _read_data(interaction: discord.Interaction) -> Mapping[str, Any]:

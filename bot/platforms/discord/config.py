@@ -1,4 +1,4 @@
-"""How the bot signs in to Discord, and where it is. Free of discord.py, which is loaded only where it is used."""
+"""Holds the credentials and addresses for Discord. Free of discord.py, which is loaded only if Discord is used."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ OFFICIAL_CDN = "https://cdn.discordapp.com"
 
 @dataclass(frozen=True, slots=True)
 class DiscordConfig:
-    """`api_url` ends in `/api/v10`; an empty `gateway_url` asks Discord for it."""
+    """`api_url` ends in `/api/v10`; an empty `gateway_url` asks Discord for the address."""
 
     token: str
     api_url: str = "https://discord.com/api/v10"

@@ -1,4 +1,4 @@
-"""Forms: what a button or a message's menu asks before it does anything, as Discord's modals, and what comes back."""
+"""Renders command forms as Discord's modals and parses the submitted fields."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,8 +7,9 @@ from typing import Any
 from bot.core.replies import Reply, Tone
 from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue, Services
 from bot.dispatch.forms import FormDraft
-from bot.platforms.discord.registration import Payload
+from bot.platforms.discord.discord_py_internals import Payload
 
+# discord.com/developers/docs/components/reference#label
 MAX_FIELDS = 5
 _LONGEST_TITLE = 45
 _LONGEST_DESCRIPTION = 100
@@ -18,40 +19,40 @@ _MOST_CHOICES = 25
 _LABEL, _TEXT_INPUT, _SELECT = 18, 4, 3
 _PICKERS = {OptionKind.PERSON: 5, OptionKind.ROLE: 6, OptionKind.CHANNEL: 8}
 _SHORT, _PARAGRAPH = 1, 2
-_LONG_FROM = 100
-"""A text that may be longer than this gets a field of several lines."""
+_PARAGRAPH_FROM = 100  # a longer text gets a field of several lines
 
 
 def render_modal(draft: FormDraft, custom_id: str, services: Services) -> Payload:
-    """The form, filled in as far as is known: at most five fields, the most important first."""
+    """Return the modal of a form with the known values filled in: at most five fields, the most important first."""
     fields = [_render_field(option, draft.values.get(option.name), services) for option in choose_fields(draft)]
     return {"custom_id": custom_id, "title": _cut(draft.title, _LONGEST_TITLE), "components": fields}
 
 
 def choose_fields(draft: FormDraft) -> list[Option]:
-    """The options that the form asks for. Files are known by the job or the message, and not asked for again."""
+    """Return the options that the form asks for. The job or the message already holds the files."""
     options = [option for option in draft.declaration.options if option.kind is not OptionKind.FILE]
     if draft.option_names:
         named = {option.name: option for option in options}
         options = [named[name] for name in draft.option_names if name in named]
     else:
         options.sort(key=lambda option: not (option.is_required or option.words))
-    return options[:MAX_FIELDS]
+    return options[:MAX_FIELDS]  # Discord refuses a sixth field
 
 
 def needs_text(declaration: Declaration) -> bool:
-    """Whether a picture alone does not suffice to start the command."""
+    """Whether the command requires more than a picture."""
     return any(option.is_required and option.kind is not OptionKind.FILE for option in declaration.options)
 
 
 def parse_form(data: Mapping[str, Any]) -> dict[str, OptionValue]:
-    """The options of a form that was sent: empty ones are empty texts."""
+    """Return the options of a submitted form; an empty field is an empty text."""
     fields = [row.get("component", row) for row in _flatten_rows(data.get("components") or ())]
     return {str(field["custom_id"]): _read_value(field) for field in fields if "custom_id" in field}
 
 
 def quote_form_input(reply: Reply, options: Mapping[str, OptionValue]) -> Reply:
-    """A refusal with all that was written into the form, to be copied: Discord keeps nothing of it."""
+    """Append the input to an error for the user to copy: Discord discards the input of a submitted form."""
+    # A fence inside the input would end the code block.
     written = {name: str(value).strip().replace("```", "ˋˋˋ") for name, value in options.items()}
     lines = "\n".join(f"{name}: {words}" for name, words in written.items() if words)
     if reply.tone is not Tone.ERROR or not lines:
@@ -60,7 +61,7 @@ def quote_form_input(reply: Reply, options: Mapping[str, OptionValue]) -> Reply:
 
 
 def _flatten_rows(components: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Labels and their fields; older forms have rows."""
+    # Fields stand in labels (type 18), and in rows in forms of older versions.
     return [inner for row in components for inner in row.get("components", [row])]
 
 
@@ -72,14 +73,13 @@ def _read_value(field: Mapping[str, Any]) -> OptionValue:
 
 
 def _render_field(option: Option, value: OptionValue | None, services: Services) -> Payload:
-    told: Payload = {"type": _LABEL, "label": _cut(option.name.replace("_", " ").capitalize(), _LONGEST_TITLE)}
-    told["description"] = _cut(option.question, _LONGEST_DESCRIPTION)
-    told["component"] = {
-        "custom_id": option.name,
-        "required": option.is_required,
-        **_render_input(option, value, services),
+    field = {"custom_id": option.name, "required": option.is_required, **_render_input(option, value, services)}
+    return {
+        "type": _LABEL,
+        "label": _cut(option.name.replace("_", " ").capitalize(), _LONGEST_TITLE),
+        "description": _cut(option.question, _LONGEST_DESCRIPTION),
+        "component": field,
     }
-    return told
 
 
 def _render_input(option: Option, value: OptionValue | None, services: Services) -> Payload:
@@ -93,7 +93,7 @@ def _render_input(option: Option, value: OptionValue | None, services: Services)
 
 
 def _list_choices(option: Option, services: Services) -> list[tuple[str, str]]:
-    """What can be chosen, as labels and values."""
+    """Return the choices as labels and values."""
     if option.autocomplete is not None:
         return [(choice.label, choice.value) for choice in option.autocomplete(services, "")]
     return [(choice, choice) for choice in option.choices]
@@ -112,7 +112,8 @@ def _render_select(choices: Sequence[tuple[str, str]], value: str) -> Payload:
 def _render_text_input(option: Option, value: OptionValue | None) -> Payload:
     is_text = option.kind is OptionKind.TEXT
     most = min(option.max_length or _LONGEST_TEXT, _LONGEST_TEXT) if is_text else 40
-    is_long = is_text and most > _LONG_FROM
+    is_long = is_text and most > _PARAGRAPH_FROM
+    # Discord refuses the whole modal if a value is longer than `max_length`.
     known = "" if value is None else _format_value(value)[:most]
     return {
         "type": _TEXT_INPUT,
@@ -123,7 +124,7 @@ def _render_text_input(option: Option, value: OptionValue | None) -> Payload:
 
 
 def _format_value(value: OptionValue) -> str:
-    """A number as people write it: 7.5, and 7 rather than 7.0."""
+    """Return a number as people write numbers: 7.5, and 7 rather than 7.0."""
     return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
 
 

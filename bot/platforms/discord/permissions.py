@@ -1,4 +1,4 @@
-"""What the bot needs in a server, what it lacks there, and the link that invites it with no more than that."""
+"""Finds the bot's missing permissions and builds the invite link for exactly the needed permissions."""
 
 import discord
 
@@ -13,16 +13,18 @@ REQUIRED_PERMISSIONS = discord.Permissions(
 )
 _ONLY_IN_THREADS = {"send_messages_in_threads"}
 _NOT_IN_THREADS = {"send_messages", "create_public_threads"}
+# Without threads a conversation continues by replies.
 _OPTIONAL = {"create_public_threads"}
-"""Without these it works all the same, in another way."""
 
+# Discord denies these together with the first permission, so the first permission alone is worth naming:
+# discord.com/developers/docs/topics/permissions#implicit-permissions
 _IMPLIED = {
     "view_channel": {name for name, _ in REQUIRED_PERMISSIONS} - {"view_channel"},
     "send_messages": {"embed_links", "attach_files"},
     "send_messages_in_threads": {"embed_links", "attach_files"},
 }
-"""What Discord takes away together with a permission, and gives back with it."""
 
+# As Discord's settings show them.
 _NAMES = {
     "view_channel": "View Channel",
     "send_messages": "Send Messages",
@@ -35,35 +37,38 @@ _NAMES = {
 
 
 def build_invite_link(application_id: int) -> str:
-    """The address that invites the bot to a server, with the permissions it needs."""
+    """Return the address at which an administrator adds the bot to a server."""
     return discord.utils.oauth_url(
         application_id, permissions=REQUIRED_PERMISSIONS, scopes=("bot", "applications.commands")
     )
 
 
 def find_missing_permissions(
-    has: discord.Permissions, *, is_thread: bool = False, include_optional: bool = False
+    granted: discord.Permissions, *, is_thread: bool = False, include_optional: bool = False
 ) -> list[str]:
-    """The permissions that are lacking, by the names that Discord shows."""
-    leave_out = (_NOT_IN_THREADS if is_thread else _ONLY_IN_THREADS) | (set() if include_optional else _OPTIONAL)
-    names = [name for name, is_needed in REQUIRED_PERMISSIONS if is_needed and name not in leave_out]
-    lacking = [name for name in names if not getattr(has, name)]
-    implied = next((others for name, others in _IMPLIED.items() if name in lacking), set())
-    return [_NAMES[name] for name in lacking if name not in implied]
+    """Return the missing permissions by the names in Discord's settings."""
+    excluded = (_NOT_IN_THREADS if is_thread else _ONLY_IN_THREADS) | (set() if include_optional else _OPTIONAL)
+    names = [name for name, is_needed in REQUIRED_PERMISSIONS if is_needed and name not in excluded]
+    missing = [name for name in names if not getattr(granted, name)]
+    implied = next((others for name, others in _IMPLIED.items() if name in missing), set())
+    return [_NAMES[name] for name in missing if name not in implied]
 
 
-def explain_missing_permissions(client: discord.Client, place: int) -> str:
-    """One sentence on why nothing can be posted in a channel or thread, as far as can be known."""
-    channel = client.get_channel(place)
+def explain_missing_permissions(client: discord.Client, channel_id: int) -> str:
+    """Return a sentence on why the bot cannot post in a channel or thread, from discord.py's cache."""
+    channel = client.get_channel(channel_id)
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
         return "I cannot post there: I am not in that channel, or it is gone."
-    where = f"#{channel.name}"
+    name = f"#{channel.name}"
+    is_thread = isinstance(channel, discord.Thread)
     me = channel.guild.me
-    lacks = (
-        find_missing_permissions(channel.permissions_for(me), is_thread=isinstance(channel, discord.Thread))
-        if me
-        else []
-    )
-    if not lacks:
-        return f"Discord does not let me post in {where}."
-    return f"I need the permission {', '.join(lacks)} in {where}."
+    missing = find_missing_permissions(channel.permissions_for(me), is_thread=is_thread) if me else []
+    if not missing:
+        return f"Discord does not let me post in {name}."
+    return f"I need the permission {', '.join(missing)} in {name}."
+
+
+def can_open_thread(channel: object, permissions: discord.Permissions) -> bool:
+    """Whether the bot may open a thread on a message of the channel and write in the thread."""
+    is_open = permissions.create_public_threads and permissions.send_messages_in_threads
+    return isinstance(channel, discord.TextChannel) and is_open

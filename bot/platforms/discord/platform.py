@@ -1,87 +1,72 @@
-"""Discord as a platform: what the trunk shows becomes messages there, edited by their interaction or by the bot."""
+"""Posts and edits the messages of jobs on Discord: by the interaction's token while it lives, then as the bot."""
 
 import hashlib
 import logging
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-import aiohttp
 import discord
 
 from bot.core.clock import Clock
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
+from bot.core.recent_items import RecentItems
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.moderation.moderation import Moderation
-from bot.platforms.discord.channels import (
-    NAME,
-    USER_INSTALLS,
-    get_discord_channel_id,
-)
-from bot.platforms.discord.messages import (
-    EPHEMERAL,
-    LONGEST_TEXT,
-    Payload,
-    add_ask_button,
-    add_show_button,
-    render_payload,
-)
-from bot.platforms.discord.pacing import DiscordEditLimits, DiscordPacer
-from bot.platforms.discord.rest_api import (
+from bot.platforms.discord.channels import NAME, USER_INSTALLS, get_discord_channel_id, parse_message_request_key
+from bot.platforms.discord.discord_py_internals import Payload
+from bot.platforms.discord.errors import (
     CANNOT_READ_HISTORY,
+    DELIVERY_ERRORS,
     MISSING_PERMISSIONS,
+    REQUEST_ERRORS,
     REQUEST_TOO_LARGE,
     TOKEN_EXPIRED,
     UNKNOWN_WEBHOOK,
-    DiscordRestApi,
     get_error_code,
 )
+from bot.platforms.discord.messages import EPHEMERAL, LONGEST_TEXT, add_ask_button, add_show_button, render_payload
+from bot.platforms.discord.pacing import DiscordEditLimits, DiscordPacer
+from bot.platforms.discord.rest_api import DiscordRestApi
 from bot.platforms.discord.uploads import (
     DEFAULT_LIMIT_BYTES,
     DiscordUpload,
     PathOf,
     describe_uploads,
-    open_files,
     prepare_uploads,
 )
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+# A token lives 15 minutes. The bot edits public messages with its own permissions from minute 14 on: an edit that
+# waits for a rate limit must not meet a dead token.
 SWITCH_BEFORE_END = timedelta(seconds=60)
-"""From here on the bot edits by its own right: at minute 14 of the fifteen that a token lives."""
+# From here on a running job's message that only the token reaches gets a button that shows the job again.
 OFFER_SHOW_BEFORE_END = timedelta(seconds=150)
-"""From here on a message that only its token reaches has a button that brings the job back."""
-_STOP_BEFORE_END = timedelta(seconds=3)
+# Such a message is edited almost to the end; the margin covers clock differences and travel time.
+STOP_BEFORE_END = timedelta(seconds=3)
+
 _LONGEST_NONCE = 25
-_MOST_REMEMBERED = 4096
+_MOST_REMEMBERED_MESSAGES = 4096
 _SMALLEST_LIMIT_BYTES = 1_000_000
-_MESSAGE_KEY_PREFIX = f"{NAME}:message:"
-
-
-def build_message_request_key(message_id: int) -> str:
-    """The request key of something that was said rather than called."""
-    return f"{_MESSAGE_KEY_PREFIX}{message_id}"
+_CONTENT_TOO_LARGE = 413
 
 
 @dataclass(frozen=True, slots=True)
 class _PreparedReply:
-    """A reply ready to send."""
+    """A reply ready to send: `reply` without withheld pictures, its JSON, and its files."""
 
     reply: Reply
-    """What it shows, without what is withheld here."""
     payload: Payload
     uploads: Sequence[DiscordUpload] = ()
 
-    @property
-    def files(self) -> list[discord.File]:
-        return open_files(self.uploads)
-
 
 class DiscordPlatform:
-    """Posts and edits messages. `path_of` finds a kept picture."""
+    """Implements `core.platform.Platform`. `path_of` finds a kept picture."""
 
     name = NAME
     limits = MessageLimits(max_length=LONGEST_TEXT)
@@ -89,199 +74,201 @@ class DiscordPlatform:
     def __init__(
         self,
         client: discord.Client,
-        sender: DiscordRestApi,
-        buckets: DiscordEditLimits,
+        api: DiscordRestApi,
+        edit_limits: DiscordEditLimits,
         moderation: Moderation,
         path_of: PathOf,
         clock: Clock,
     ) -> None:
         self._client = client
-        self._api = sender
-        self._buckets = buckets
+        self._api = api
+        self._edit_limits = edit_limits
         self._moderation = moderation
         self._path_of = path_of
         self._clock = clock
-        self._shown: OrderedDict[str, bytes] = OrderedDict()
-        self._redirects: OrderedDict[str, MessageRef] = OrderedDict()
+        # An edit that changes nothing would cost a slot of the bucket.
+        self._fingerprints: RecentItems[str, bytes] = RecentItems(_MOST_REMEMBERED_MESSAGES)
+        self._redirects: RecentItems[str, MessageRef] = RecentItems(_MOST_REMEMBERED_MESSAGES)
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
-        """Make the waiting message into this, or create one. Raises `MessageLost` when nothing can be posted there."""
-        if (waiting := destination.placeholder) is not None:
+        """Edit the placeholder, or create a message. Raise `MessageLost` if nothing can be posted there."""
+        if (placeholder := destination.placeholder) is not None:
             try:
-                await self._edit(waiting, reply)
+                await self._edit(placeholder, reply)
             except MessageLost:
-                if self._is_reachable_by_token_only(waiting, reply) or destination.is_private:
+                if _is_reachable_by_token_only(placeholder, reply) or destination.is_private:
                     raise
-            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-                # It is there, and says that an answer comes: the next edit tries again.
+            except REQUEST_ERRORS as error:
+                # The placeholder exists and announces an answer: the next edit tries again.
                 log.warning("discord.placeholder_failed", extra={"reason": repr(error)})
-                return waiting
+                return placeholder
             else:
-                return waiting
-        if (before := destination.previous_part) is not None:
-            return await self._post_after(destination, before, reply)
+                return placeholder
+        if (previous := destination.previous_part) is not None:
+            return await self._post_after(destination, previous, reply)
         if destination.is_private:
             raise MessageLost("What only you may see can be shown as the answer to a command only.")
         return await self._create(destination, get_discord_channel_id(destination.channel), reply)
 
     async def edit(self, message: MessageRef, reply: Reply) -> MessageRef | None:
-        """Show this instead: by the interaction's token while it lives, then by the bot's own right.
-
-        Gives the new address where its person asked for it in another message.
-        """
-        moved = self._redirects.get(message.id)
-        await self._edit(moved or message, reply)
-        return moved
-
-    async def _edit(self, message: MessageRef, reply: Reply) -> None:
-        made = await self._prepare(message, self._add_show_button_in_time(message, reply))
-        fingerprint = _compute_fingerprint(made)
-        if self._shown.get(message.id) == fingerprint:
-            return
-        self._shown.pop(message.id, None)
-        if self._usable_token(message, reply):
-            try:
-                await self._send_shrinking(lambda it: self._api.edit_response(message, it.payload, it.files), made)
-            except MessageLost as error:
-                if get_error_code(error) not in (TOKEN_EXPIRED, UNKNOWN_WEBHOOK):
-                    raise
-                await self._edit_as_bot(message, made, reply)  # Discord's clock is ahead of ours
-        else:
-            await self._edit_as_bot(message, made, reply)
-        _remember(self._shown, message.id, fingerprint)
-
-    async def _edit_as_bot(self, message: MessageRef, made: _PreparedReply, reply: Reply) -> None:
-        if self._is_reachable_by_token_only(message, reply):
-            raise MessageLost("That message is too old for Discord to let me change it.")
-        place = get_discord_channel_id(message)
-        await self._send_shrinking(lambda it: self._api.edit_message(place, message.id, it.payload, it.files), made)
+        """Edit a message. Return the new address if the user asked for the job in another message."""
+        redirected = self._redirects.get(message.id)
+        await self._edit(redirected or message, reply)
+        return redirected
 
     async def delete(self, message: MessageRef) -> None:
-        """Take it away for everyone."""
-        if self._usable_token(message):
+        """Delete a message for all. An ephemeral message with a dead token stays: nothing reaches the message."""
+        if self.get_usable_token(message):
             await self._api.delete_response(message)
         elif message.workspace != USER_INSTALLS:
             await self._api.delete_message(get_discord_channel_id(message), message.id)
 
     def pacer(self, message: MessageRef) -> Pacer:
-        return DiscordPacer(self._buckets, message, lambda ref: self._usable_token(self._redirects.get(ref.id, ref)))
+        def get_token(message: MessageRef) -> str:
+            return self.get_usable_token(self._redirects.get(message.id, message))
+
+        return DiscordPacer(self._edit_limits, message, get_token)
 
     async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
-        """The direct messages of somebody; None where Discord does not let us."""
+        """Return the direct messages of a user; None if Discord refuses."""
         if not user.isdecimal():
             return None
         try:
             channel = await self._api.open_direct_channel(int(user))
-        except (MessageLost, discord.HTTPException, OSError) as error:
+        except DELIVERY_ERRORS as error:
             log.info("discord.no_direct_channel", extra={"user": user, "reason": repr(error)})
             return None
         return Channel(NAME, workspace, str(channel["id"]))
 
-    def redirect(self, message: str, to: MessageRef) -> None:
-        """Show in another message, from now on, what goes to this one: its person asked for it there."""
-        _remember(self._redirects, message, to)
+    # For messages of interactions without a job.
+
+    def redirect(self, message_id: str, target: MessageRef) -> None:
+        """Send later edits of a message to another message, in which the user asked for the job."""
+        self._redirects[message_id] = target
+
+    def remember_address(self, message: MessageRef) -> None:
+        """Remember the token of a private message: a press on the message names only its id."""
+        self.redirect(message.id, message)
 
     async def edit_response(self, message: MessageRef, reply: Reply, *, is_private: bool) -> None:
-        """Make an interaction's first message into this reply, which no job stands behind."""
+        """Show a reply as an interaction's first message."""
         await self._edit(message, replace(reply, is_private=is_private))
 
     async def send_followup(self, message: MessageRef, reply: Reply) -> MessageRef:
-        """Another message of the same interaction, private if the reply is."""
-        made = await self._prepare(message, reply)
-        told = await self._send_shrinking(
-            lambda it: self._api.create_followup(message.token, _add_private_flag(it, reply), it.files), made
+        """Send a further message of the same interaction, ephemeral if the reply is private."""
+        prepared = await self._prepare(message, reply)
+        created = await self._send_shrinking(
+            lambda it: self._api.create_followup(message.token, _add_private_flag(it, reply), it.uploads), prepared
         )
-        return replace(message, id=str(told["id"]), is_original_response=False)
+        return replace(message, id=str(created["id"]), is_original_response=False)
 
-    def remember_address(self, message: MessageRef) -> None:
-        """Remember how a private message is reached, for who only knows its id: the button that was pressed on it."""
-        _remember(self._redirects, message.id, message)
+    async def _edit(self, message: MessageRef, reply: Reply) -> None:
+        prepared = await self._prepare(message, self._add_show_button_in_time(message, reply))
+        fingerprint = _compute_fingerprint(prepared)
+        if self._fingerprints.get(message.id) == fingerprint:
+            return
+        # Forget before sending: after an error nobody knows which text the message shows.
+        self._fingerprints.pop(message.id, None)
+        if self.get_usable_token(message, reply):
+            try:
+                await self._send_shrinking(
+                    lambda it: self._api.edit_response(message, it.payload, it.uploads), prepared
+                )
+            except MessageLost as error:
+                if get_error_code(error) not in (TOKEN_EXPIRED, UNKNOWN_WEBHOOK):
+                    raise
+                await self._edit_as_bot(message, prepared, reply)  # Discord's clock is ahead of ours
+        else:
+            await self._edit_as_bot(message, prepared, reply)
+        self._fingerprints[message.id] = fingerprint
 
-    async def _post_after(self, destination: Destination, before: MessageRef, reply: Reply) -> MessageRef:
-        """The next part of a long answer, where the one before it is."""
-        if self._usable_token(before, reply):
-            return await self.send_followup(before, reply)
-        if self._is_reachable_by_token_only(before, reply):
+    async def _edit_as_bot(self, message: MessageRef, prepared: _PreparedReply, reply: Reply) -> None:
+        if _is_reachable_by_token_only(message, reply):
+            raise MessageLost("That message is too old for Discord to let me change it.")
+        channel = get_discord_channel_id(message)
+        await self._send_shrinking(
+            lambda it: self._api.edit_message(channel, message.id, it.payload, it.uploads), prepared
+        )
+
+    async def _post_after(self, destination: Destination, previous: MessageRef, reply: Reply) -> MessageRef:
+        """Post the next part of a long answer beside the previous part."""
+        if self.get_usable_token(previous, reply):
+            return await self.send_followup(previous, reply)
+        if _is_reachable_by_token_only(previous, reply):
             raise MessageLost("That message is too old for Discord to let me go on.")
-        return await self._create(destination, get_discord_channel_id(before), reply)
+        return await self._create(destination, get_discord_channel_id(previous), reply)
 
-    async def _create(self, destination: Destination, place: int, reply: Reply) -> MessageRef:
+    async def _create(self, destination: Destination, discord_channel: int, reply: Reply) -> MessageRef:
         channel = destination.channel
-        ref = MessageRef(NAME, channel.workspace, channel.id, channel.thread, "")
-        if channel.is_reply_chain or str(place) == channel.id:
-            ref = replace(ref, thread="")
-        made = await self._prepare(ref, reply)
+        is_in_thread = not channel.is_reply_chain and str(discord_channel) != channel.id
+        ref = MessageRef(NAME, channel.workspace, channel.id, channel.thread if is_in_thread else "", "")
+        prepared = await self._prepare(ref, reply)
         nonce = {"nonce": _shorten_nonce(destination.nonce), "enforce_nonce": True}
-        reference = _build_reference(destination, place)
+        reference = _build_reference(destination, discord_channel)
         try:
-            told = await self._send_create(place, made, nonce | reference)
+            created = await self._send_create(discord_channel, prepared, nonce | reference)
         except MessageLost as error:
             if not reference or get_error_code(error) not in (MISSING_PERMISSIONS, CANNOT_READ_HISTORY):
                 raise
-            told = await self._send_create(place, made, nonce)  # we may write here, but not read what we answer
-        ref = replace(ref, id=str(told["id"]))
-        _remember(self._shown, ref.id, _compute_fingerprint(made))
+            # Without "Read Message History" Discord refuses the reference alone.
+            created = await self._send_create(discord_channel, prepared, nonce)
+        ref = replace(ref, id=str(created["id"]))
+        self._fingerprints[ref.id] = _compute_fingerprint(prepared)
         return ref
 
-    async def _send_create(self, place: int, made: _PreparedReply, extra: Payload) -> Any:
+    async def _send_create(self, discord_channel: int, prepared: _PreparedReply, extra: Payload) -> Any:
         return await self._send_shrinking(
-            lambda it: self._api.create_message(place, {**it.payload, **extra}, it.files), made
+            lambda it: self._api.create_message(discord_channel, {**it.payload, **extra}, it.uploads), prepared
         )
 
-    async def _prepare(self, message: MessageRef, reply: Reply, limit_bytes: int | None = None) -> _PreparedReply:
+    async def _prepare(self, message: MessageRef, reply: Reply) -> _PreparedReply:
         if message.workspace == USER_INSTALLS:
             reply = add_ask_button(reply)
         if not reply.pictures:
-            return _PreparedReply(
-                reply, render_payload(reply), [DiscordUpload(file.name, file.text.encode()) for file in reply.files]
-            )
-        limit_bytes = limit_bytes or self._get_upload_limit_bytes(message.workspace)
+            files = [DiscordUpload(file.name, file.text.encode()) for file in reply.files]
+            return _PreparedReply(reply, render_payload(reply), files)
         if any(picture.is_flagged for picture in reply.pictures) and await self._refuses_flagged(message.workspace):
-            kept = tuple(picture for picture in reply.pictures if not picture.is_flagged)
+            pictures = tuple(picture for picture in reply.pictures if not picture.is_flagged)
             text = "\n".join(part for part in (reply.text, "⚠ What the model flagged is not shown here.") if part)
-            reply = replace(reply, text=text, pictures=kept)
-        made = await prepare_uploads(reply.pictures, self._path_of, limit_bytes)
-        return _PreparedReply(
-            reply, render_payload(reply, names=[upload.name for upload in made], remark=describe_uploads(made)), made
-        )
+            reply = replace(reply, text=text, pictures=pictures)
+        return await self._render(reply, self._get_upload_limit_bytes(message.workspace))
 
-    async def _send_shrinking(self, send: Any, made: _PreparedReply) -> Any:
-        """Send it; what is too large after all is made smaller."""
-        reply = made.reply
-        limit = max((len(upload.data) for upload in made.uploads), default=0)
+    async def _render(self, reply: Reply, limit_bytes: int) -> _PreparedReply:
+        uploads = await prepare_uploads(reply.pictures, self._path_of, limit_bytes)
+        names = [upload.name for upload in uploads]
+        return _PreparedReply(reply, render_payload(reply, names=names, remark=describe_uploads(uploads)), uploads)
+
+    async def _send_shrinking(self, send: Callable[[_PreparedReply], Awaitable[T]], prepared: _PreparedReply) -> T:
+        """Send a reply, with smaller pictures after each refusal for size.
+
+        The known limit is the server's; a proxy may have a lower limit, and several pictures count together.
+        """
+        limit = max((len(upload.data) for upload in prepared.uploads), default=0)
         while True:
             try:
-                return await send(made)
+                return await send(prepared)
             except discord.HTTPException as error:
-                is_too_large = error.code == REQUEST_TOO_LARGE or error.status == 413
-                if not is_too_large or not reply.pictures or limit <= _SMALLEST_LIMIT_BYTES:
+                is_too_large = error.code == REQUEST_TOO_LARGE or error.status == _CONTENT_TOO_LARGE
+                if not is_too_large or not prepared.reply.pictures or limit <= _SMALLEST_LIMIT_BYTES:
                     raise
             limit //= 2
-            smaller = await prepare_uploads(reply.pictures, self._path_of, limit)
-            names = [upload.name for upload in smaller]
-            made = _PreparedReply(
-                reply, {**made.payload, **render_payload(reply, names=names, remark=describe_uploads(smaller))}, smaller
-            )
+            prepared = await self._render(prepared.reply, limit)
 
     def _add_show_button_in_time(self, message: MessageRef, reply: Reply) -> Reply:
-        """What only a token reaches offers a way on before the token dies."""
+        """Add the Show button while the token still lives, if only the token reaches the running job's message."""
         expires = message.token_expires_at
-        if reply.tone is not Tone.WORKING or expires is None or not self._is_reachable_by_token_only(message, reply):
+        if reply.tone is not Tone.WORKING or expires is None or not _is_reachable_by_token_only(message, reply):
             return reply
         is_late = self._clock.now() >= expires - OFFER_SHOW_BEFORE_END
         return add_show_button(reply, reply.buttons[0].job) if is_late and reply.buttons else reply
 
-    def _usable_token(self, message: MessageRef, reply: Reply | None = None) -> str:
-        """The interaction's token while it is to be used; empty afterwards."""
+    def get_usable_token(self, message: MessageRef, reply: Reply | None = None) -> str:
+        """Return the interaction's token if edits go by the token now; an empty text near the end and afterwards."""
         if not message.token or message.token_expires_at is None:
             return ""
-        is_needed = message.workspace == USER_INSTALLS or (reply is not None and reply.is_private)
-        margin = _STOP_BEFORE_END if is_needed else SWITCH_BEFORE_END
+        has_no_other_way = message.workspace == USER_INSTALLS or (reply is not None and reply.is_private)
+        margin = STOP_BEFORE_END if has_no_other_way else SWITCH_BEFORE_END
         return message.token if self._clock.now() < message.token_expires_at - margin else ""
-
-    def _is_reachable_by_token_only(self, message: MessageRef, reply: Reply) -> bool:
-        """Whether the bot's own right does not reach it: it is private, or the bot is not where it is."""
-        return bool(message.token_expires_at) and (reply.is_private or message.workspace == USER_INSTALLS)
 
     def _get_upload_limit_bytes(self, workspace: str) -> int:
         guild = self._client.get_guild(int(workspace)) if workspace.isdecimal() else None
@@ -291,34 +278,32 @@ class DiscordPlatform:
         return (await self._moderation.get_settings(NAME, workspace)).flagged == "refuse"
 
 
-def _add_private_flag(made: _PreparedReply, reply: Reply) -> Payload:
+def _is_reachable_by_token_only(message: MessageRef, reply: Reply) -> bool:
+    """Whether the bot's own permissions do not reach the message: ephemeral, or in a place without the bot."""
+    return bool(message.token_expires_at) and (reply.is_private or message.workspace == USER_INSTALLS)
+
+
+def _add_private_flag(prepared: _PreparedReply, reply: Reply) -> Payload:
     if not reply.is_private:
-        return made.payload
-    return {**made.payload, "flags": made.payload["flags"] | EPHEMERAL}
+        return prepared.payload
+    return {**prepared.payload, "flags": prepared.payload["flags"] | EPHEMERAL}
 
 
-def _build_reference(destination: Destination, place: int) -> Payload:
-    """Whose words it answers, where they can be seen above it."""
-    said = destination.request_key.removeprefix(_MESSAGE_KEY_PREFIX)
-    if said == destination.request_key or said == str(place) or not said.isdecimal():
+def _build_reference(destination: Destination, discord_channel: int) -> Payload:
+    """Return a reference to the answered chat message; empty for other requests and for the thread on the message."""
+    message_id = parse_message_request_key(destination.request_key)
+    if not message_id or message_id == str(discord_channel):
         return {}
-    return {"message_reference": {"message_id": said, "fail_if_not_exists": False}}
+    return {"message_reference": {"message_id": message_id, "fail_if_not_exists": False}}
 
 
 def _shorten_nonce(nonce: str) -> str:
-    """Discord takes 25 characters."""
+    # Discord refuses more than 25 characters; equal nonces must stay equal.
     return nonce if len(nonce) <= _LONGEST_NONCE else hashlib.blake2b(nonce.encode(), digest_size=12).hexdigest()
 
 
-def _compute_fingerprint(made: _PreparedReply) -> bytes:
-    seen = hashlib.blake2b(repr(made.payload).encode(), digest_size=16)
-    for upload in made.uploads:
-        seen.update(upload.data)
-    return seen.digest()
-
-
-def _remember(kept: "OrderedDict[str, Any]", key: str, value: Any) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    if len(kept) > _MOST_REMEMBERED:
-        kept.popitem(last=False)
+def _compute_fingerprint(prepared: _PreparedReply) -> bytes:
+    digest = hashlib.blake2b(repr(prepared.payload).encode(), digest_size=16)
+    for upload in prepared.uploads:
+        digest.update(upload.data)
+    return digest.digest()

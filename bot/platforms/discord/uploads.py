@@ -1,60 +1,64 @@
-"""Pictures as Discord takes them: as files no larger than the place allows, made smaller where they must be."""
+"""Transfers files: fits pictures into Discord's upload limit, and downloads the files that users attach."""
 
 import asyncio
 import io
 import mimetypes
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import discord
 
 from bot.core.errors import BadFile
 from bot.core.invocations import Attachment, Link
 from bot.core.replies import Picture
 from bot.media.decoding import shrink
-from bot.platforms.discord.discord_py_internals import build_file_url
-from bot.platforms.discord.registration import build_attachment
+from bot.platforms.discord.config import OFFICIAL_CDN
+from bot.platforms.discord.discord_py_internals import RawRequests
+from bot.platforms.discord.errors import REQUEST_ERRORS
 
 PathOf = Callable[[str], Path | None]
+DownloadFile = Callable[[str], Awaitable[bytes]]
+"""Downloads a file by URL; raises a `UserError`."""
 
 DEFAULT_LIMIT_BYTES = discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+# discord.com/developers/docs/components/reference#component-object-component-types
+_SECTION, _THUMBNAIL, _GALLERY, _CONTAINER = 9, 11, 12, 17
 
 
 @dataclass(frozen=True, slots=True)
 class DiscordUpload:
-    """A file to send under `name`; without data it cannot be shown, and `why` says so. `is_smaller`: it was changed."""
+    """A file to send under `name`. Without data the file cannot be shown, for the `reason`."""
 
     name: str
     data: bytes = b""
-    is_smaller: bool = False
+    is_shrunk: bool = False
     reason: str = ""
 
 
 async def prepare_uploads(pictures: Sequence[Picture], path_of: PathOf, limit_bytes: int) -> list[DiscordUpload]:
-    """One for each picture, read and if need be encoded anew in a thread."""
+    """Return one upload per picture. Reading and shrinking run in a thread."""
     return [
         await asyncio.to_thread(_prepare_upload, picture, path_of(picture.sha256), limit_bytes) for picture in pictures
     ]
 
 
-def open_files(made: Sequence[DiscordUpload]) -> list[discord.File]:
-    """What discord.py sends."""
-    return [discord.File(io.BytesIO(upload.data), upload.name) for upload in made if upload.data]
+def open_files(uploads: Sequence[DiscordUpload]) -> list[discord.File]:
+    """Return files for one request: sending reads a file to its end and closes the file."""
+    return [discord.File(io.BytesIO(upload.data), upload.name) for upload in uploads if upload.data]
 
 
-def describe_uploads(made: Sequence[DiscordUpload]) -> str:
-    """What a person should know of what was done to the pictures."""
-    smaller = sum(upload.is_smaller for upload in made)
-    told = [upload.reason for upload in made if upload.reason]
-    if smaller:
-        which = "The picture was" if len(made) == 1 else f"{smaller} of {len(made)} pictures were"
-        told.append(f"{which} made smaller, to fit what can be uploaded here")
-    return " · ".join(dict.fromkeys(told))
+def describe_uploads(uploads: Sequence[DiscordUpload]) -> str:
+    """Return a remark on missing and shrunk pictures for the user; empty if all are unchanged."""
+    shrunk = sum(upload.is_shrunk for upload in uploads)
+    remarks = [upload.reason for upload in uploads if upload.reason]
+    if shrunk:
+        subject = "The picture was" if len(uploads) == 1 else f"{shrunk} of {len(uploads)} pictures were"
+        remarks.append(f"{subject} made smaller, to fit what can be uploaded here")
+    return " · ".join(dict.fromkeys(remarks))
 
 
 def _prepare_upload(picture: Picture, path: Path | None, limit_bytes: int) -> DiscordUpload:
@@ -63,56 +67,65 @@ def _prepare_upload(picture: Picture, path: Path | None, limit_bytes: int) -> Di
     data = path.read_bytes()
     if len(data) <= limit_bytes:
         return DiscordUpload(picture.name, data)
+    # The media store keeps the original; only Discord's copy is smaller.
     try:
         small = shrink(data, max_bytes=limit_bytes)
     except BadFile:
         return DiscordUpload("", reason="a picture is too large to be uploaded here")
     stem = picture.name.rpartition(".")[0] or picture.name
-    return DiscordUpload(f"{stem}.{_EXTENSIONS.get(small.facts.mime, 'bin')}", small.data, is_smaller=True)
-
-
-# MERGED Files that people attach: described by Discord, downloaded from it when a command wants them.
-
-_SECTION, _THUMBNAIL, _GALLERY, _CONTAINER = 9, 11, 12, 17
+    return DiscordUpload(f"{stem}.{_EXTENSIONS.get(small.facts.mime, 'bin')}", small.data, is_shrunk=True)
 
 
 class DiscordFiles:
-    """Downloads through discord.py's own session, from the owner's proxy where there is one."""
+    """Downloads attachments through discord.py's session, from the owner's CDN proxy if there is one."""
 
     def __init__(self, client: discord.Client, cdn_url: str) -> None:
-        self._client = client
+        self._raw = RawRequests(client)
         self._cdn_url = cdn_url
 
     def attach(self, raw: Mapping[str, Any]) -> Attachment:
-        """A file as Discord's JSON describes it."""
+        """Return the attachment that Discord's JSON describes."""
         return build_attachment(raw, self._read)
 
     def list_attachments(self, message: discord.Message) -> list[Attachment]:
-        """The files of a message that discord.py read."""
         files = [self.attach(file.to_dict()) for file in message.attachments]
-        # The files of a layout are told of in its parts; not each Discord lists them besides.
+        # Some servers list the files of a components message only in the components.
         return files or [self._attach_media(item.media) for item in _iterate_gallery(message.components)]
 
-    def _attach_media(self, media: discord.UnfurledMediaItem) -> Attachment:
-        name = urlsplit(media.url).path.rpartition("/")[2] or "picture"
-        mime = media.content_type or mimetypes.guess_type(name)[0] or "image/png"
-        return Attachment(name, mime, 0, lambda: self._read(media.url))
-
     def find_picture(self, raw: Mapping[str, Any]) -> Attachment | Link | None:
-        """The first picture that a message shows, from Discord's JSON of it: attached, in its layout, or linked."""
+        """Return the first picture in a message's JSON: attached, in the components, or in an embed."""
         for message in (raw, *(snapshot["message"] for snapshot in raw.get("message_snapshots") or ())):
             for file in message.get("attachments") or ():
                 if str(file.get("content_type") or "").startswith("image/"):
                     return self.attach(file)
-            for address in (*_find_in_layout(message.get("components") or ()), *_find_in_embeds(message)):
-                return Link(build_file_url(address, self._cdn_url))
+            for url in (*_find_in_components(message.get("components") or ()), *_find_in_embeds(message)):
+                return Link(build_file_url(url, self._cdn_url))
         return None
 
-    async def _read(self, address: str) -> bytes:
+    def _attach_media(self, media: discord.UnfurledMediaItem) -> Attachment:
+        # Components name no size: the download enforces the limit.
+        name = urlsplit(media.url).path.rpartition("/")[2] or "picture"
+        mime = media.content_type or mimetypes.guess_type(name)[0] or "image/png"
+        return Attachment(name, mime, 0, lambda: self._read(media.url))
+
+    async def _read(self, url: str) -> bytes:
         try:
-            return await self._client.http.get_from_cdn(build_file_url(address, self._cdn_url))
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            return await self._raw.download(build_file_url(url, self._cdn_url))
+        except REQUEST_ERRORS as error:
             raise BadFile("Discord did not give me that file. Please attach it again.") from error
+
+
+def build_attachment(raw: Mapping[str, Any], download: DownloadFile) -> Attachment:
+    """Return the attachment of Discord's JSON. Type and size are claims of the uploading client."""
+    url = str(raw["url"])
+    mime = str(raw.get("content_type") or "application/octet-stream").partition(";")[0]
+    return Attachment(str(raw["filename"]), mime, int(raw["size"]), lambda: download(url))
+
+
+def build_file_url(url: str, cdn_url: str) -> str:
+    """Return the URL of a CDN file at the owner's proxy; other URLs unchanged."""
+    official = f"{OFFICIAL_CDN}/"
+    return cdn_url.rstrip("/") + "/" + url.removeprefix(official) if url.startswith(official) else url
 
 
 def _iterate_gallery(components: Sequence[Any]) -> Iterator[discord.MediaGalleryItem]:
@@ -123,7 +136,7 @@ def _iterate_gallery(components: Sequence[Any]) -> Iterator[discord.MediaGallery
             yield from _iterate_gallery(component.children)
 
 
-def _find_in_layout(components: Any) -> Iterator[str]:
+def _find_in_components(components: Any) -> Iterator[str]:
     for component in components:
         kind = component.get("type")
         if kind == _GALLERY:
@@ -131,13 +144,13 @@ def _find_in_layout(components: Any) -> Iterator[str]:
         elif kind == _THUMBNAIL:
             yield component["media"]["url"]
         elif kind == _SECTION:
-            yield from _find_in_layout([component.get("accessory") or {}])
+            yield from _find_in_components([component.get("accessory") or {}])
         elif kind == _CONTAINER:
-            yield from _find_in_layout(component.get("components") or ())
+            yield from _find_in_components(component.get("components") or ())
 
 
 def _find_in_embeds(message: Mapping[str, Any]) -> Iterator[str]:
     for embed in message.get("embeds") or ():
         for kind in ("image", "thumbnail"):
-            if address := (embed.get(kind) or {}).get("url"):
-                yield address
+            if url := (embed.get(kind) or {}).get("url"):
+                yield url

@@ -1,32 +1,27 @@
-"""Who asks: Discord's members and users as the trunk's `User`, and whose budget a direct message spends."""
+"""Identifies users: Discord's members and users as `User`s, and the server whose budget a direct message spends."""
 
 import asyncio
-from collections import OrderedDict
-from typing import TypeVar
 
 import discord
 
 from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, UserError
 from bot.core.people import User
+from bot.core.recent_items import RecentItems
 from bot.core.ttl_cache import TtlCache
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.channels import NAME, USER_INSTALLS, is_user_install
+from bot.platforms.discord.errors import REQUEST_ERRORS
 
-V = TypeVar("V")
-
-HOME_SECONDS = 600.0
-"""How long it is believed which server somebody who writes directly is in."""
-STRANGER_SECONDS = 20.0
-"""How long it is believed that somebody is in none, so that who writes on and on is not looked for each time."""
-_MOST_ASKED = 50
-"""How many servers are asked whether somebody is in them."""
-_ASKED_AT_ONCE = 10
-_MOST_REMEMBERED = 10_000
+HOME_SECONDS = 600.0  # how long a found home server is believed
+STRANGER_SECONDS = 20.0  # how long "no shared server" is believed: a stranger who keeps writing costs one search
+_MOST_SEARCHED_GUILDS = 50
+_GUILDS_AT_ONCE = 10
+_MOST_REMEMBERED_USERS = 10_000
 
 
 class DiscordUsers:
-    """Knows people by what Discord sends along, and looks up the rest."""
+    """Builds users from Discord's events and searches the home server of users who write directly."""
 
     def __init__(
         self, client: discord.Client, moderation: Moderation, clock: Clock, *, allow_user_installs: bool
@@ -35,32 +30,33 @@ class DiscordUsers:
         self._moderation = moderation
         self._allow_user_installs = allow_user_installs
         self._homes: TtlCache[int, User | None] = TtlCache(clock, HOME_SECONDS)
-        self._looked: TtlCache[int, User | None] = TtlCache(clock, STRANGER_SECONDS)
-        self._seen_in: OrderedDict[int, dict[int, None]] = OrderedDict()
-        self._locales: OrderedDict[int, str] = OrderedDict()
+        self._searches: TtlCache[int, User | None] = TtlCache(clock, STRANGER_SECONDS)
+        self._known_guilds: RecentItems[int, set[int]] = RecentItems(_MOST_REMEMBERED_USERS)
+        # Discord names the locale in interactions and not in messages.
+        self._locales: RecentItems[int, str] = RecentItems(_MOST_REMEMBERED_USERS)
 
     async def get_interaction_user(self, interaction: discord.Interaction, *, is_anywhere: bool = False) -> User:
-        """Who acted. Raises `NotAllowed` for somebody in direct messages whom no server of ours knows.
+        """Return the acting user. Raise `NotAllowed` for direct messages of a user without a shared server.
 
-        `is_anywhere`: what they ask for is given to strangers as well.
+        `is_anywhere`: the command serves users without a shared server too.
         """
         person, locale = interaction.user, str(interaction.locale)
-        self._locales.pop(person.id, None)
-        _remember(self._locales, person.id, locale)
+        self._locales[person.id] = locale
         if is_user_install(interaction):
             return User(NAME, USER_INSTALLS, str(person.id), person.display_name, locale)
         if isinstance(person, discord.Member):
-            return self._build_member_user(person, interaction.permissions)
+            return self._build_member(person, interaction.permissions)
         return await self._find_home_user(person, is_anywhere=is_anywhere)
 
     async def get_message_author(self, message: discord.Message) -> User:
-        """Who wrote. Raises as `of_interaction` does."""
+        """Return the author. Raise `NotAllowed` as `get_interaction_user` does."""
         if isinstance(message.author, discord.Member):
-            return self._build_member_user(message.author, message.author.guild_permissions)
+            return self._build_member(message.author, message.author.guild_permissions)
         return await self._find_home_user(message.author)
 
-    def _build_member_user(self, member: discord.Member, permissions: discord.Permissions) -> User:
-        _remember(self._seen_in, member.id, {}).setdefault(member.guild.id)
+    def _build_member(self, member: discord.Member, permissions: discord.Permissions) -> User:
+        self._known_guilds.add_if_new(member.id, set())
+        self._known_guilds[member.id].add(member.guild.id)
         return User(
             platform=NAME,
             workspace=str(member.guild.id),
@@ -72,46 +68,47 @@ class DiscordUsers:
         )
 
     async def _find_home_user(self, person: discord.User | discord.Member, *, is_anywhere: bool = False) -> User:
-        """Somebody who writes directly, as a member of a server that both are in and that is allowed."""
-        home = await self._homes.get(person.id, lambda: self._looked.get(person.id, lambda: self._find_home(person.id)))
+        """Return a user who writes directly as a member of an allowed server that the user shares with the bot."""
+
+        async def search() -> User | None:
+            return await self._searches.get(person.id, lambda: self._find_home(person.id))
+
+        home = await self._homes.get(person.id, search)
         if home is not None:
             return home
         if self._allow_user_installs or is_anywhere:
             locale = self._locales.get(person.id, "en")
             return User(NAME, USER_INSTALLS, str(person.id), person.display_name, locale)
+        # `_homes` would believe "no server" for ten minutes, too long for a user who joins a server now.
         self._homes.invalidate(person.id)
         raise NotAllowed("We share no server where I may be used, so there is no budget I could spend for you here.")
 
     async def _find_home(self, person: int) -> User | None:
-        """Several servers are asked at once: somebody may be waiting for a form, which cannot be put off."""
-        seen = self._seen_in.get(person, {})
-        guilds = sorted(self._client.guilds, key=lambda guild: (guild.id not in seen, guild.id))
-        allowed = [guild for guild in guilds if await self._is_allowed(guild)][:_MOST_ASKED]
-        for start in range(0, len(allowed), _ASKED_AT_ONCE):
-            asked = allowed[start : start + _ASKED_AT_ONCE]
-            for member in await asyncio.gather(*(_fetch_member(guild, person) for guild in asked)):
+        known = self._known_guilds.get(person, set())
+        # Servers in which the user was seen come first: mostly one request finds the member.
+        guilds = sorted(self._client.guilds, key=lambda guild: (guild.id not in known, guild.id))
+        allowed = [guild for guild in guilds if await is_guild_allowed(self._moderation, guild)]
+        # Several servers at once: a modal cannot be deferred, and its 3 seconds are running.
+        searched = allowed[:_MOST_SEARCHED_GUILDS]
+        for start in range(0, len(searched), _GUILDS_AT_ONCE):
+            batch = searched[start : start + _GUILDS_AT_ONCE]
+            for member in await asyncio.gather(*(_fetch_member(guild, person) for guild in batch)):
                 if member is not None:
-                    return self._build_member_user(member, member.guild_permissions)
+                    return self._build_member(member, member.guild_permissions)
         return None
 
-    async def _is_allowed(self, guild: discord.Guild) -> bool:
-        try:
-            await self._moderation.admit(User(NAME, str(guild.id), "", ""))
-        except UserError:
-            return False
-        return True
+
+async def is_guild_allowed(moderation: Moderation, guild: discord.Guild) -> bool:
+    """Whether the owner allows the bot to be used in a server."""
+    try:
+        await moderation.admit(User(NAME, str(guild.id), "", ""))
+    except UserError:
+        return False
+    return True
 
 
 async def _fetch_member(guild: discord.Guild, person: int) -> discord.Member | None:
     try:
         return await guild.fetch_member(person)
-    except (TimeoutError, discord.HTTPException, OSError):
+    except REQUEST_ERRORS:
         return None
-
-
-def _remember(kept: "OrderedDict[int, V]", key: int, value: V) -> V:
-    """Keep a value, and let the oldest go where there are too many."""
-    value = kept.setdefault(key, value)
-    if len(kept) > _MOST_REMEMBERED:
-        kept.popitem(last=False)
-    return value

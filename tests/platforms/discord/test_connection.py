@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.core.errors import Unavailable, UserError
-from bot.platforms.discord.connection import REFUSED_TOKEN
+from bot.platforms.discord.errors import REFUSED_TOKEN
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.platforms.discord.town import Town, is_done, open_town
 

@@ -86,6 +86,10 @@ def test_custom_ids_say_what_a_button_does() -> None:
     found = parse_custom_id(written)
     assert found is not None
     assert (found.action, found.job, found.n) == ("upscale", "06h0sxvj3ja2fmc9kjj6", 4)
+    assert not found.is_answer_public
+    public = parse_custom_id(build_custom_id("confirm", "06h0sxvj3ja2fmc9kjj6", is_answer_public=True))
+    assert public is not None
+    assert public.is_answer_public
     assert [parse_custom_id(other) for other in ("", "easel", "easel:a:b:c", "other:a:b:1", "easel:a:b:1:2")] == [
         None
     ] * 5

@@ -9,7 +9,7 @@ from bot.core.clock import SystemClock
 from bot.core.jobs import JobState
 from bot.platforms.discord import events
 from bot.platforms.discord.channels import NAME
-from bot.platforms.discord.responses import PendingRequest
+from bot.platforms.discord.rest_api import PendingRequest
 from bot.streaming.pacer import EditBucket
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.platforms.discord.town import Town, is_done
@@ -242,4 +242,4 @@ async def test_figures_of_a_proxy_that_are_none_break_no_request(headers: dict[s
     call.read_headers(Response(429 if "Retry-After" in headers else 200, headers))  # type: ignore[arg-type] # all it reads
     call.read_body(b"<html>")
 
-    assert not call.body.done()
+    assert not call.answer.done()

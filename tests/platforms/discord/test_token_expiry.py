@@ -1,7 +1,12 @@
 """Long jobs: an interaction's token lives fifteen minutes, and what is asked for comes all the same."""
 
+import contextlib
 from pathlib import Path
 
+import pytest
+
+from bot.core.platform import MessageLost
+from bot.core.replies import Reply
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.platforms.discord.town import Town, is_done, open_town
 
@@ -17,6 +22,33 @@ async def test_a_public_message_is_edited_by_the_bot_s_own_right_after_minute_fo
 
     assert message.pictures
     assert {edit.status for edit in town.emulator.find_requests("update_message")} == {200}
+
+
+@pytest.mark.parametrize(
+    ("seconds_left", "is_private", "operations"),
+    [
+        (70, False, ["update_original_webhook_message"]),
+        (50, False, ["update_message"]),
+        (10, True, ["update_original_webhook_message"]),
+        (2, True, []),
+    ],
+)
+async def test_a_message_is_edited_by_its_token_up_to_the_margin_before_the_token_ends(
+    town: Town, seconds_left: float, is_private: bool, operations: list[str]
+) -> None:
+    answer = await (await town.ana.use_command("chat", {"message": "hello"})).wait_for_message()
+    job = await town.get_job_id(await answer.wait_until(is_done))
+    await town.wait_until_idle()
+    async with town.app.database.read() as tx:
+        (stored,) = await tx.messages.list_messages(job)
+    assert stored.ref.token_expires_at is not None
+    await town.advance_time((stored.ref.token_expires_at - town.clock.now()).total_seconds() - seconds_left)
+    earlier = len(town.emulator.find_requests())
+
+    with contextlib.suppress(MessageLost):
+        await town.app.connections[0].platform.edit(stored.ref, Reply("Later.", is_private=is_private))
+
+    assert [request.operation for request in town.emulator.find_requests()[earlier:]] == operations
 
 
 async def test_a_job_that_ends_hours_later_and_after_a_restart_is_in_its_message(town: Town) -> None:

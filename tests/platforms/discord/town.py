@@ -98,7 +98,6 @@ class Town:
         """Until discord.py takes it that all servers have arrived: what comes then was joined."""
         (connection,) = self.app.connections
         assert isinstance(connection, DiscordConnection)
-        assert connection._client is not None
         await connection._client.wait_until_ready()
 
     async def wait_until(self, look: Callable[[], Any], patience: float = 5.0) -> Any:

@@ -1,16 +1,85 @@
-"""Events that tell less than they might: people are answered all the same, and the bot goes on hearing."""
+"""discord.py's undocumented parts: all are there in the installed version; incomplete events are answered."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import discord
 import pytest
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import HTTPClient, MultipartParameters, Route
+from discord.webhook.async_ import async_context, interaction_response_params
 
+from bot.platforms.discord.discord_py_internals import CHECKED_VERSION
 from tests.emulators.discord import message_payloads, people
 from tests.fakes.backend import make_png
 from tests.platforms.discord.town import Town, is_done, open_town
 
 Change = Callable[[dict[str, Any]], Any]
+
+HTTP_METHODS = {
+    "request": ("route", "json", "params"),
+    "send_message": ("channel_id", "params"),
+    "edit_message": ("channel_id", "message_id", "params"),
+    "delete_message": ("channel_id", "message_id"),
+    "get_message": ("channel_id", "message_id"),
+    "get_channel": ("channel_id",),
+    "start_private_message": ("user_id",),
+    "get_bot_gateway": (),
+    "get_guilds": ("limit", "with_counts"),
+    "bulk_upsert_global_commands": ("application_id", "payload"),
+    "get_from_cdn": ("url",),
+}
+_FILES = ("session", "payload", "multipart", "files")
+WEBHOOK_METHODS = {
+    "create_interaction_response": ("interaction_id", "token", "session", "params"),
+    "get_original_interaction_response": ("application_id", "token", "session"),
+    "edit_original_interaction_response": ("application_id", "token", *_FILES),
+    "edit_webhook_message": ("webhook_id", "token", "message_id", *_FILES),
+    "delete_original_interaction_response": ("application_id", "token", "session"),
+    "delete_webhook_message": ("webhook_id", "token", "message_id", "session"),
+    "execute_webhook": ("webhook_id", "token", "wait", *_FILES),
+}
+
+
+def test_the_internals_were_checked_against_the_installed_discord_py() -> None:
+    assert discord.__version__ == CHECKED_VERSION
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "parameters"),
+    [
+        *((HTTPClient, *method) for method in HTTP_METHODS.items()),
+        *((type(async_context.get()), *method) for method in WEBHOOK_METHODS.items()),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_undocumented_request_is_there(owner: type, name: str, parameters: tuple[str, ...]) -> None:
+    taken = inspect.signature(getattr(owner, name)).parameters
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
+
+    assert takes_any or set(parameters) <= set(taken)
+
+
+async def test_each_undocumented_attribute_is_there() -> None:
+    client = discord.Client(intents=discord.Intents(guilds=True))
+
+    assert isinstance(Route.BASE, str)
+    assert isinstance(DiscordWebSocket.DEFAULT_GATEWAY, yarl.URL)
+    assert isinstance(client.http, HTTPClient)
+    assert callable(client._connection.parsers["INTERACTION_CREATE"])
+    assert "client" in inspect.signature(discord.Webhook.partial).parameters
+    async with aiohttp.ClientSession() as session:
+        assert discord.Webhook.partial(1, "-", session=session).session is session
+    assert MultipartParameters._fields == ("payload", "multipart", "files")
+    assert interaction_response_params(5, {"flags": 64}).payload == {"type": 5, "data": {"flags": 64}}
+    assert {"warn_nacl", "warn_dave"} <= vars(discord.VoiceClient).keys()
+
+
+# Incomplete events.
 
 
 def tell(monkeypatch: pytest.MonkeyPatch, change: Change) -> None:
