@@ -1,4 +1,4 @@
-"""A published model for these tests, and entries of the catalogue beside it."""
+"""A published model, and catalogue entries that fit the model."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ FOX = ModelSchema(
 
 
 def make_entry(inputs: dict[str, Any] | None = None, **more: Any) -> Model:
-    """An entry for the fox that fits it, but for what is given."""
+    """Return an entry that fits `FOX`, with other inputs and keys as given."""
     table: dict[str, Any] = {
         "title": "Fox",
         "task": "imagine",

@@ -1,4 +1,4 @@
-"""Choosing models and turning options into their inputs."""
+"""The catalogue: choosing models, building inputs, loading files."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ inputs = { prompt = "prompt" }
 """
 
 
-def test_every_model_says_where_its_price_is_from() -> None:
+def test_every_model_has_a_price_with_its_source() -> None:
     for model in CATALOGUE.list_all():
         assert model.price.unit is not PriceUnit.FREE
         assert model.price.source
@@ -50,19 +50,19 @@ def test_an_unknown_model_names_the_nearest() -> None:
         CATALOGUE.choose(Task.IMAGINE, "flux-shnell")
 
 
-def test_a_model_for_another_task_says_which() -> None:
+def test_a_model_for_another_task_names_that_task() -> None:
     with pytest.raises(BadOption, match="BLIP is for /caption, not for /imagine."):
         CATALOGUE.choose(Task.IMAGINE, "blip")
 
 
-def test_a_picture_to_start_from_picks_a_model_that_takes_one() -> None:
+def test_an_input_picture_selects_a_model_that_accepts_pictures() -> None:
     assert CATALOGUE.choose(Task.IMAGINE, required_option="image").key == "flux-dev"
-    varied = [CATALOGUE.choose_for_variation(key) for key in ("flux-schnell", "sdxl", "gone")]
-    assert [model.key for model in varied if model] == ["flux-dev", "sdxl", "flux-dev"]
+    choices = [CATALOGUE.choose_for_variation(key) for key in ("flux-schnell", "sdxl", "gone")]
+    assert [model.key for model in choices if model] == ["flux-dev", "sdxl", "flux-dev"]
     assert Catalogue([CATALOGUE.get("flux-schnell")]).choose_for_variation("flux-schnell") is None
 
 
-def test_options_become_the_models_own_fields() -> None:
+def test_options_become_fields_of_the_model() -> None:
     inputs = CATALOGUE.build_inputs(
         CATALOGUE.get("sdxl"), {"prompt": "a fox", "aspect": "16:9", "guidance": 7, "count": None}
     )
@@ -76,12 +76,12 @@ def test_options_become_the_models_own_fields() -> None:
     }
 
 
-def test_a_question_turns_a_captioner_into_one_that_answers() -> None:
+def test_a_question_changes_the_task_of_a_caption_model() -> None:
     blip = CATALOGUE.get("blip")
 
-    asked = CATALOGUE.build_inputs(blip, {"image": FILE, "question": "Is it red?"})
+    inputs = CATALOGUE.build_inputs(blip, {"image": FILE, "question": "Is it red?"})
 
-    assert asked == {"task": "visual_question_answering", "image": FILE, "question": "Is it red?"}
+    assert inputs == {"task": "visual_question_answering", "image": FILE, "question": "Is it red?"}
     assert CATALOGUE.build_inputs(blip, {"image": FILE})["task"] == "image_captioning"
 
 
@@ -95,7 +95,7 @@ def test_a_question_turns_a_captioner_into_one_that_answers() -> None:
         ("flux-pro", {"prompt": "x", "aspect": "21:9"}, "FLUX 1.1 pro draws aspect 1:1, 16:9"),
     ],
 )
-def test_a_models_bounds_are_told(key: str, options: dict[str, object], sentence: str) -> None:
+def test_a_refusal_names_the_models_bounds(key: str, options: dict[str, object], sentence: str) -> None:
     with pytest.raises(BadOption) as caught:
         CATALOGUE.build_inputs(CATALOGUE.get(key), options)  # type: ignore[arg-type]  # made of the right types
 
@@ -131,7 +131,7 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, before: str, after: str,
     assert sentence in str(caught.value)
 
 
-async def test_a_catalogue_without_a_task_says_so(tmp_path: Path) -> None:
+async def test_a_command_without_a_model_says_so(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text(MINIMAL)
     bench = await Bench.open(tmp_path, catalogue_path=path)
@@ -143,7 +143,7 @@ async def test_a_catalogue_without_a_task_says_so(tmp_path: Path) -> None:
     await bench.close()
 
 
-async def test_vary_is_offered_only_where_a_model_takes_pictures(tmp_path: Path) -> None:
+async def test_vary_is_offered_only_if_a_model_accepts_pictures(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text(MINIMAL)
     bench = await Bench.open(tmp_path, catalogue_path=path)

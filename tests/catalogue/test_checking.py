@@ -1,4 +1,4 @@
-"""What `models check` finds: each thing that makes asks fail, and how each sentence says what to change."""
+"""The findings of `models check`: each mismatch with the published schema, with the change to make."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ from bot.dispatch.declaration import OptionKind
 from tests.catalogue.samples import FOX, NEWER, PIN, make_entry, make_field
 
 
-def wrong(model: Any, published: ModelSchema = FOX) -> list[str]:
+def list_errors(model: Any, published: ModelSchema = FOX) -> list[str]:
     return [finding.text for finding in check_model(model, published) if finding.is_error]
 
 
@@ -84,8 +84,8 @@ def test_an_entry_that_fits_has_no_findings() -> None:
         ({"prompt": "prompt"}, "takes at most 500 characters of prompt: set max_length = 500 in inputs.prompt."),
     ],
 )
-def test_an_input_that_no_longer_fits(inputs: dict[str, Any], sentence: str) -> None:
-    assert any(sentence in text for text in wrong(make_entry(inputs)))
+def test_a_mismatched_input_is_reported_with_the_change(inputs: dict[str, Any], sentence: str) -> None:
+    assert any(sentence in text for text in list_errors(make_entry(inputs)))
 
 
 @pytest.mark.parametrize(
@@ -99,66 +99,66 @@ def test_an_input_that_no_longer_fits(inputs: dict[str, Any], sentence: str) -> 
         ({"gone": True}, "has no field gone any more: take it out of fixed"),
     ],
 )
-def test_a_fixed_field_that_no_longer_fits(fixed: dict[str, Any], sentence: str) -> None:
-    assert any(sentence in text for text in wrong(make_entry(fixed=fixed)))
+def test_a_mismatched_fixed_field_is_reported_with_the_change(fixed: dict[str, Any], sentence: str) -> None:
+    assert any(sentence in text for text in list_errors(make_entry(fixed=fixed)))
 
 
-def test_a_required_field_that_is_never_sent() -> None:
+def test_a_required_field_that_is_never_sent_is_reported() -> None:
     published = replace(FOX, fields=(*(FOX.fields or ()), make_field("mask", FieldKind.FILE, is_required=True)))
 
-    assert wrong(make_entry(), published) == [
+    assert list_errors(make_entry(), published) == [
         "requires mask (a file), which is never sent: add it to inputs or to fixed."
     ]
-    assert wrong(make_entry(fixed={"mask": "https://example.com/mask.png"}), published) == []
+    assert list_errors(make_entry(fixed={"mask": "https://example.com/mask.png"}), published) == []
 
 
-def test_a_field_that_goes_along_seldom_does_not_count_as_sent() -> None:
+def test_a_field_sent_with_an_optional_file_does_not_count_as_sent() -> None:
     published = replace(FOX, fields=(*(FOX.fields or ()), make_field("mode", is_required=True)))
-    seldom = {"image": {"to": "image", "file": True, "also": {"mode": "edit"}}}
+    inputs = {"image": {"to": "image", "file": True, "also": {"mode": "edit"}}}
 
-    assert len(wrong(make_entry(seldom), published)) == 1
+    assert len(list_errors(make_entry(inputs), published)) == 1
 
 
-def test_another_kind_of_output() -> None:
-    assert wrong(make_entry(output="text"), replace(FOX, output=OutputKind.TEXT_STREAM)) == [
+def test_another_kind_of_output_is_reported() -> None:
+    assert list_errors(make_entry(output="text"), replace(FOX, output=OutputKind.TEXT_STREAM)) == [
         'gives text_stream, not text: set output = "text_stream".'
     ]
-    assert wrong(make_entry(), replace(FOX, output=None)) == []
+    assert list_errors(make_entry(), replace(FOX, output=None)) == []
 
 
-def test_a_newer_version_is_worth_knowing_and_not_wrong() -> None:
+def test_a_newer_version_is_advice_and_no_error() -> None:
     (finding,) = check_model(make_entry(version=PIN), replace(FOX, newest_version=NEWER))
 
     assert not finding.is_error
     assert finding.text == f'has a newer version: set version = "{NEWER}" and check again to move to it.'
 
 
-def test_a_model_that_nobody_keeps_current_needs_a_pin() -> None:
-    assert wrong(make_entry(), replace(FOX, is_official=False)) == [
+def test_a_community_model_needs_a_pinned_version() -> None:
+    assert list_errors(make_entry(), replace(FOX, is_official=False)) == [
         f'is not kept current by the backend, so it needs a version: add version = "{PIN}".'
     ]
-    assert wrong(make_entry(version=PIN), replace(FOX, is_official=False)) == []
+    assert list_errors(make_entry(version=PIN), replace(FOX, is_official=False)) == []
 
 
 def test_a_deployment_runs_its_own_version() -> None:
     deployed = make_entry(deployment="ana/fast")
 
     assert check_model(deployed, replace(FOX, is_official=False, newest_version=NEWER)) == []
-    assert wrong(make_entry(deployment="ana/fast", version=NEWER)) == [
+    assert list_errors(make_entry(deployment="ana/fast", version=NEWER)) == [
         f'runs another version than the entry pins: set version = "{PIN}", or leave it out.'
     ]
 
 
-def test_a_model_without_a_schema_is_not_wrong() -> None:
+def test_a_missing_schema_is_advice_and_no_error() -> None:
     (finding,) = check_model(make_entry({"seed": "seed"}), replace(FOX, fields=None))
 
     assert not finding.is_error
 
 
-# The table of options that drafts and checks go by.
+# The table of options that drafting and checking use.
 
 
-def test_the_options_known_here_are_those_of_the_commands() -> None:
+def test_the_table_of_options_matches_the_commands() -> None:
     kinds = {
         OptionKind.TEXT: FieldKind.TEXT,
         OptionKind.INTEGER: FieldKind.INTEGER,
@@ -166,14 +166,16 @@ def test_the_options_known_here_are_those_of_the_commands() -> None:
         OptionKind.FLAG: FieldKind.BOOLEAN,
         OptionKind.FILE: FieldKind.FILE,
     }
-    ours = {"model", "message", "system"}  # for the bot; /chat makes its prompt of them
+    excluded = {"model", "message", "system"}  # the bot's own options; /chat builds its prompt from message and system
     for form in MENU:
         if (task := form.declaration.task) is None:
             continue
-        declared = {option.name: kinds[option.kind] for option in form.declaration.options if option.name not in ours}
+        declared = {
+            option.name: kinds[option.kind] for option in form.declaration.options if option.name not in excluded
+        }
         if task is Task.CHAT:
             declared["prompt"] = FieldKind.TEXT
-            del declared["image"]  # only asked for, never sent
+            del declared["image"]  # drafts map no pictures for chat models
         assert {name: OPTION_KINDS[name] for name in FIELD_NAMES[task]} == declared
 
 

@@ -1,4 +1,4 @@
-"""A draft put into a catalogue file."""
+"""Drafts appended to a catalogue file."""
 
 from datetime import date
 from pathlib import Path
@@ -12,18 +12,18 @@ from tests.catalogue.samples import FOX
 FOX_DRAFT = draft_entry(FOX, today=date(2026, 11, 20))
 
 
-def filled_in(path: Path) -> None:
+def fill_in_price(path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace('"FILL IN"', '"0.01"'), encoding="utf-8")
 
 
-def test_a_new_file_begins_with_the_built_in_models(tmp_path: Path) -> None:
+def test_a_new_file_starts_with_the_built_in_models(tmp_path: Path) -> None:
     path = tmp_path / "own" / "models.toml"
 
     append_entry(path, FOX_DRAFT)
 
     with pytest.raises(CatalogueError, match=r"\[fox\] is wrong: it has no price yet"):
         load_catalogue(path)
-    filled_in(path)
+    fill_in_price(path)
     assert [model.key for model in load_catalogue(path)] == [
         *(model.key for model in load_catalogue(BUILT_IN_PATH)),
         "fox",
@@ -31,7 +31,7 @@ def test_a_new_file_begins_with_the_built_in_models(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_what_was_there_stays_as_it_was(tmp_path: Path) -> None:
+def test_the_existing_content_is_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text("# mine\n\n[owl]\ntitle = 'Owl' # hoo\n\n\n", encoding="utf-8")
 
@@ -48,7 +48,7 @@ def test_what_was_there_stays_as_it_was(tmp_path: Path) -> None:
         ("\udcff", "The catalogue models.toml cannot be read"),
     ],
 )
-def test_a_file_that_cannot_take_it_is_left_alone(tmp_path: Path, content: str, sentence: str) -> None:
+def test_an_unsuitable_file_is_refused_and_unchanged(tmp_path: Path, content: str, sentence: str) -> None:
     path = tmp_path / "models.toml"
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
 

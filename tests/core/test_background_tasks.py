@@ -7,7 +7,7 @@ import pytest
 from bot.core.background_tasks import BackgroundTasks
 
 
-async def test_draining_waits_for_tasks_and_for_what_they_spawn() -> None:
+async def test_draining_waits_for_tasks_and_for_their_spawned_tasks() -> None:
     tasks = BackgroundTasks("test")
     done: list[str] = []
 
@@ -58,7 +58,7 @@ async def test_a_cancelled_caller_leaves_a_task_run_to_its_end() -> None:
     assert await tasks.run_to_end(work(), "again") == "result"
 
 
-async def test_a_failure_is_logged_and_harms_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_is_logged_and_does_not_propagate(caplog: pytest.LogCaptureFixture) -> None:
     tasks = BackgroundTasks("test")
 
     async def fail() -> None:

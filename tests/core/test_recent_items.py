@@ -1,4 +1,4 @@
-"""RecentItems: the newest items stay, the oldest are forgotten and told."""
+"""RecentItems: the newest items stay, the oldest items are evicted and reported."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_a_known_key_is_not_new() -> None:
     assert not items.add_if_new("a", None)
 
 
-def test_deleted_items_are_not_evicted_ones() -> None:
+def test_deleted_items_are_not_reported_as_evicted() -> None:
     evicted: list[str] = []
     items = RecentItems[str, int](1, on_evicted=lambda key, _: evicted.append(key))
     items["a"] = 1

@@ -1,4 +1,4 @@
-"""What was read a moment ago, and when it is not to be believed any more."""
+"""TtlCache: invalidation during a load."""
 
 import asyncio
 
@@ -6,8 +6,8 @@ from bot.core.ttl_cache import TtlCache
 from tests.fakes.clock import ManualClock
 
 
-async def test_what_is_changed_while_it_is_read_is_read_again() -> None:
-    known: TtlCache[str, str] = TtlCache(ManualClock(), 60)
+async def test_a_value_invalidated_during_its_load_is_loaded_again() -> None:
+    cache: TtlCache[str, str] = TtlCache(ManualClock(), 60)
     limit, is_changed = "old", asyncio.Event()
 
     async def read() -> str:
@@ -15,26 +15,26 @@ async def test_what_is_changed_while_it_is_read_is_read_again() -> None:
         await is_changed.wait()
         return found
 
-    reading = asyncio.create_task(known.get("mia", read))
+    reading = asyncio.create_task(cache.get("mia", read))
     await asyncio.sleep(0)
     limit = "new"
-    known.invalidate("mia")
+    cache.invalidate("mia")
     is_changed.set()
     await reading
 
-    assert await known.get("mia", read) == "new"
+    assert await cache.get("mia", read) == "new"
 
 
-async def test_a_change_of_everything_reaches_what_is_being_read() -> None:
-    known: TtlCache[str, int] = TtlCache(ManualClock(), 60)
+async def test_a_value_cleared_during_its_load_is_loaded_again() -> None:
+    cache: TtlCache[str, int] = TtlCache(ManualClock(), 60)
     reads = 0
 
     async def read() -> int:
         nonlocal reads
         reads += 1
-        known.clear()
+        cache.clear()
         return reads
 
-    await known.get("mia", read)
+    await cache.get("mia", read)
 
-    assert await known.get("mia", read) == 2
+    assert await cache.get("mia", read) == 2

@@ -1,4 +1,4 @@
-"""A town of askers and moderators around the real credits: jobs and runs are rows, and the clock is moved by hand."""
+"""A test bench of the real credits on a real database: jobs and runs are rows, and tests move the clock."""
 
 import asyncio
 import itertools
@@ -40,7 +40,7 @@ REFUSALS = (OutOfCredits, BudgetExceeded, LimitReached, RequestRefused)
 
 @dataclass
 class JumpingClock:
-    """Time as the town has it: it may jump, also back; the monotonic clock never does."""
+    """A clock with a wall-clock time that may jump, also back; the monotonic time never jumps."""
 
     at: datetime = NOW
     elapsed: float = 0.0
@@ -53,16 +53,16 @@ class JumpingClock:
         return self.elapsed
 
     async def sleep(self, seconds: float) -> None:
-        raise AssertionError("nobody sleeps here")
+        raise AssertionError("no code of the credits sleeps")
 
-    def pass_time(self, span: timedelta) -> None:
-        self.at += span
-        self.elapsed += max(span.total_seconds(), 0)
+    def pass_time(self, duration: timedelta) -> None:
+        self.at += duration
+        self.elapsed += max(duration.total_seconds(), 0)
 
 
 @dataclass
 class CreditsBench:
-    """The credits of one process on a database, and what it has told."""
+    """The credits of one process on a database, and the alerts so far."""
 
     database: Database
     clock: JumpingClock = field(default_factory=JumpingClock)
@@ -70,14 +70,14 @@ class CreditsBench:
     bot_month_micros: int = 10**9
     alerts: list[BudgetAlert] = field(default_factory=list)
     failure: Exception | None = None
-    """Raised instead of hearing an alert."""
+    """The error that the alert sender raises."""
     keys: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Another process begins: it remembers nothing."""
+        """Start a new process, with empty caches."""
         policies = Policies(self.daily_micros, self.bot_month_micros, self.clock)
         self.credits = Credits(self.database, policies, CreditFormatter(1), self.clock, self._record_alert)
 
@@ -87,7 +87,7 @@ class CreditsBench:
         self.alerts.append(alert)
 
     async def submit(self, user: User, amount_micros: int, **changes: object) -> Job:
-        """A job that may cost `amount`, accepted as the bot accepts it; raises what refuses it."""
+        """Accept a job with a maximum cost, as the bot accepts jobs. Raise the error of a refusal."""
         now = self.clock.now()
         row = make_job(user=user, max_micros=amount_micros, created_at=now, updated_at=now, **changes)
         async with self.database.write() as tx:
@@ -96,14 +96,14 @@ class CreditsBench:
         return row
 
     async def try_to_submit(self, user: User, amount_micros: int) -> Job | None:
-        """The same; None where it was refused."""
+        """Accept a job; return None for a refused job."""
         try:
             return await self.submit(user, amount_micros)
         except REFUSALS:
             return None
 
     async def start_run(self, row: Job) -> Job:
-        """Its run begins."""
+        """Start the run of a job; return the moved row."""
         record = PredictionRecord(new_id(), "replicate", "pencil", "f" * 64, {}, self.clock.now())
         async with self.database.write() as tx:
             await tx.predictions.add(record)
@@ -112,7 +112,7 @@ class CreditsBench:
         return moved
 
     async def retry_run(self, row: Job, cost_micros: int) -> Job:
-        """Its run failed of something passing, after that much was spent on it: another one begins."""
+        """Fail the run of a job at a cost, and start a second run; return the moved row."""
         record = PredictionRecord(new_id(), "replicate", "pencil", "f" * 64, {}, self.clock.now())
         async with self.database.write() as tx:
             await tx.predictions.close(row.prediction, "failed", 1.0, cost_micros)
@@ -123,7 +123,7 @@ class CreditsBench:
         return moved
 
     async def close_job(self, row: Job, real_cost_micros: int, state: JobState = JobState.FINISHED) -> int:
-        """It is over: paid for when it finished or was cancelled, given back when it failed. What the person paid."""
+        """Close a job: settle a finished or cancelled job, release a failed job. Return the user's charge in micros."""
         now = self.clock.now()
         async with self.database.write(is_urgent=True) as tx:
             if state is JobState.FAILED:
@@ -134,15 +134,15 @@ class CreditsBench:
             if row.prediction:
                 await tx.predictions.close(row.prediction, state.value, 1.0, real_cost_micros)
             if await tx.jobs.move(row, state, now, cost_micros=paid) is None:
-                raise LookupError("somebody else ended it")
+                raise LookupError("another worker closed the job")
         return paid
 
     async def spend(self, user: User, amount_micros: int) -> None:
-        """Ask, run and pay exactly that."""
+        """Accept, run and settle a job at its maximum cost."""
         await self.close_job(await self.start_run(await self.submit(user, amount_micros)), amount_micros)
 
     async def record_users(self, *users: User) -> None:
-        """They were here before, so that moderators can name them."""
+        """Store users, so that moderators can name the users."""
         async with self.database.write() as tx:
             for user in users:
                 await tx.people.upsert_user(user, self.clock.now())
@@ -160,7 +160,7 @@ class CreditsBench:
         await self.credits.change(BOT_TARGET, {BOT_MONTH: amount_micros}, OWNER)
 
     async def wait_for_alerts(self) -> None:
-        """Everything noticed is told."""
+        """Wait until all alerts are sent or dropped."""
         await asyncio.wait_for(self.credits.alerts.wait_until_idle(), 10)
 
     def key(self) -> str:

@@ -1,4 +1,4 @@
-"""A town on a database of either engine."""
+"""Fixtures: a database of either engine, and a credits bench on it."""
 
 from collections.abc import AsyncIterator
 
@@ -10,14 +10,14 @@ from tests.credits.bench import CreditsBench
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    opened = Database(database_url)
-    await opened.open()
-    yield opened
-    await opened.close()
+    database = Database(database_url)
+    await database.open()
+    yield database
+    await database.close()
 
 
 @pytest.fixture
-async def town(database: Database) -> AsyncIterator[CreditsBench]:
-    opened = CreditsBench(database)
-    yield opened
-    await opened.wait_for_alerts()
+async def credits_bench(database: Database) -> AsyncIterator[CreditsBench]:
+    bench = CreditsBench(database)
+    yield bench
+    await bench.wait_for_alerts()

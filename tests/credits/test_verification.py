@@ -1,4 +1,4 @@
-"""`quota verify`: right books are said to be right, and each way to be wrong is named."""
+"""`quota verify`: a consistent ledger passes, and each kind of inconsistency is reported."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -14,36 +14,36 @@ from tests.fakes.samples import ANA
 from tests.storage.raw import execute
 
 
-async def create_history(town: CreditsBench) -> None:
-    """One of everything: paid, failed after trying again, cancelled, running, beyond what was held."""
-    await town.set_budget(500)
-    await town.spend(ANA, 10)
-    failing = await town.retry_run(await town.start_run(await town.submit(ANA, 20)), 5)
-    await town.close_job(failing, 7, JobState.FAILED)
-    await town.close_job(await town.submit(ANA, 3), 0, JobState.CANCELLED)
-    await town.close_job(await town.start_run(await town.submit(ANA, 3)), 9)
-    await town.submit(ANA, 4)
-    await town.wait_for_alerts()
+async def create_history(credits_bench: CreditsBench) -> None:
+    """Create jobs of each kind: settled, failed after a retry, cancelled, open, above the hold."""
+    await credits_bench.set_budget(500)
+    await credits_bench.spend(ANA, 10)
+    failing = await credits_bench.retry_run(await credits_bench.start_run(await credits_bench.submit(ANA, 20)), 5)
+    await credits_bench.close_job(failing, 7, JobState.FAILED)
+    await credits_bench.close_job(await credits_bench.submit(ANA, 3), 0, JobState.CANCELLED)
+    await credits_bench.close_job(await credits_bench.start_run(await credits_bench.submit(ANA, 3)), 9)
+    await credits_bench.submit(ANA, 4)
+    await credits_bench.wait_for_alerts()
 
 
-async def test_right_books_agree(town: CreditsBench) -> None:
-    await create_history(town)
+async def test_a_consistent_ledger_has_no_discrepancies(credits_bench: CreditsBench) -> None:
+    await create_history(credits_bench)
 
-    proof = await verify_ledger(town.database)
+    report = await verify_ledger(credits_bench.database)
 
-    assert proof.discrepancies == ()
-    assert proof.compared.endswith("5 rows of jobs, 4 rows of predictions")
+    assert report.discrepancies == ()
+    assert report.compared.endswith("5 rows of jobs, 4 rows of predictions")
 
 
-async def test_runs_beyond_the_bots_budget_are_counted_in_full(town: CreditsBench) -> None:
-    await town.set_bot_budget(20)
-    await town.close_job(await town.start_run(await town.submit(ANA, 15)), 70)
+async def test_runs_beyond_the_bots_budget_are_counted_in_full(credits_bench: CreditsBench) -> None:
+    await credits_bench.set_bot_budget(20)
+    await credits_bench.close_job(await credits_bench.start_run(await credits_bench.submit(ANA, 15)), 70)
 
-    standing = await town.credits.get_bot_budget_status()
+    status = await credits_bench.credits.get_bot_budget_status()
 
-    assert (standing.spent_micros, standing.limit_micros) == (70, 20)
-    assert (await verify_ledger(town.database)).discrepancies == ()
-    assert await town.try_to_submit(ANA, 1) is None
+    assert (status.spent_micros, status.limit_micros) == (70, 20)
+    assert (await verify_ledger(credits_bench.database)).discrepancies == ()
+    assert await credits_bench.try_to_submit(ANA, 1) is None
 
 
 FORGERIES: dict[str, tuple[Sequence[str], str]] = {
@@ -83,20 +83,20 @@ FORGERIES: dict[str, tuple[Sequence[str], str]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-async def test_each_forgery_is_named(town: CreditsBench, database_url: str, forgery: str) -> None:
-    statements, told = FORGERIES[forgery]
-    await create_history(town)
+async def test_each_forgery_is_reported(credits_bench: CreditsBench, database_url: str, forgery: str) -> None:
+    statements, expected = FORGERIES[forgery]
+    await create_history(credits_bench)
 
-    await without_guards(town, database_url, *statements)
+    await run_without_triggers(credits_bench, database_url, *statements)
 
-    assert any(told in line for line in (await verify_ledger(town.database)).discrepancies)
+    assert any(expected in line for line in (await verify_ledger(credits_bench.database)).discrepancies)
 
 
-async def without_guards(town: CreditsBench, url: str, *statements: str) -> None:
-    """As somebody with a database shell who knows how to switch off what guards the money."""
-    if not town.database.is_exclusive:
+async def run_without_triggers(credits_bench: CreditsBench, url: str, *statements: str) -> None:
+    """Run statements as an attacker with a database shell, with the ledger's triggers switched off."""
+    if not credits_bench.database.is_exclusive:
         off, on = "SET session_replication_role = replica", "SET session_replication_role = DEFAULT"
-        await execute(town.database, off, *statements, on)
+        await execute(credits_bench.database, off, *statements, on)
         return
     with closing(sqlite3.connect(parse_path(url))) as connection, connection:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
@@ -105,10 +105,13 @@ async def without_guards(town: CreditsBench, url: str, *statements: str) -> None
             connection.execute(statement)
 
 
-async def test_rows_of_no_account_are_named(town: CreditsBench, database_url: str) -> None:
+async def test_rows_of_an_unknown_account_are_reported(credits_bench: CreditsBench, database_url: str) -> None:
     row = "'ghost', '', 'grant', 1, 0, 'k', '', '', '2026-11-20 12:00:00'"
     columns = "account, job, kind, balance_delta_micros, held_delta_micros, key, actor, reason, at"
 
-    await without_guards(town, database_url, f"INSERT INTO ledger ({columns}) VALUES ({row})")  # noqa: S608 - our own words
+    await run_without_triggers(credits_bench, database_url, f"INSERT INTO ledger ({columns}) VALUES ({row})")  # noqa: S608 - our own words
 
-    assert "rows of an unknown account ghost: 1, and should be 0" in (await verify_ledger(town.database)).discrepancies
+    assert (
+        "rows of an unknown account ghost: 1, and should be 0"
+        in (await verify_ledger(credits_bench.database)).discrepancies
+    )

@@ -1,4 +1,4 @@
-"""Settings as rows, and back."""
+"""Settings of a workspace from its policies."""
 
 from datetime import UTC, datetime
 
@@ -9,24 +9,24 @@ from bot.storage.policies import Policy
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def row(key: str, value: JSON, scope: str = "workspace") -> Policy:
+def make_policy(key: str, value: JSON, scope: str = "workspace") -> Policy:
     return Policy("web", "page", scope, "", key, value, "mo", NOW)
 
 
-def test_nothing_set_is_the_defaults() -> None:
+def test_without_policies_the_defaults_apply() -> None:
     assert parse_settings([]) == WorkspaceSettings()
 
 
-def test_each_member_has_a_row_of_its_own() -> None:
-    rows = [
-        row(format_setting_key("channels", "c1"), True),
-        row(format_setting_key("channels", "c2"), True),
-        row(format_setting_key("moderator_roles", "r1"), True),
-        row(format_setting_key("default_models", "chat"), "llama"),
-        row(format_setting_key("default_models", "imagine"), "sdxl"),
+def test_each_member_of_a_set_has_its_own_policy() -> None:
+    policies = [
+        make_policy(format_setting_key("channels", "c1"), True),
+        make_policy(format_setting_key("channels", "c2"), True),
+        make_policy(format_setting_key("moderator_roles", "r1"), True),
+        make_policy(format_setting_key("default_models", "chat"), "llama"),
+        make_policy(format_setting_key("default_models", "imagine"), "sdxl"),
     ]
 
-    settings = parse_settings(rows)
+    settings = parse_settings(policies)
 
     assert settings.channels == {"c1", "c2"}
     assert settings.moderator_roles == {"r1"}
@@ -34,28 +34,31 @@ def test_each_member_has_a_row_of_its_own() -> None:
     assert settings.get_default_model("caption") == ""
 
 
-def test_whole_sets_are_read_too() -> None:
+def test_whole_sets_in_one_policy_are_parsed_too() -> None:
     settings = parse_settings(
-        [row(format_setting_key("channels"), ["c1", 2]), row(format_setting_key("default_models"), {"chat": "llama"})]
+        [
+            make_policy(format_setting_key("channels"), ["c1", 2]),
+            make_policy(format_setting_key("default_models"), {"chat": "llama"}),
+        ]
     )
 
     assert settings.channels == {"c1", "2"}
     assert settings.default_models == {"chat": "llama"}
 
 
-def test_what_this_version_does_not_know_is_left_alone() -> None:
-    rows = [
-        row("setting:colour", "madder"),
-        row("workspace_month_micros", 5),
-        row("setting:join", "starter", scope="bot"),
-        row("setting:channels", "everywhere"),
-        row("setting:default_models", 7),
+def test_unknown_settings_are_skipped() -> None:
+    policies = [
+        make_policy("setting:colour", "madder"),
+        make_policy("workspace_month_micros", 5),
+        make_policy("setting:join", "starter", scope="bot"),
+        make_policy("setting:channels", "everywhere"),
+        make_policy("setting:default_models", 7),
     ]
 
-    assert parse_settings(rows) == WorkspaceSettings()
+    assert parse_settings(policies) == WorkspaceSettings()
 
 
-def test_models_are_told_the_prompt_and_the_language() -> None:
+def test_the_system_prompt_names_the_language() -> None:
     assert WorkspaceSettings().build_system_prompt("Be nice.") == "Be nice."
     assert WorkspaceSettings(system_prompt="Be a cat.").build_system_prompt("Be nice.") == "Be a cat."
     assert WorkspaceSettings(language="German").build_system_prompt("Be nice.") == "Be nice. Answer in German."

@@ -1,4 +1,4 @@
-"""Read what the metrics of this process counted."""
+"""Read the metrics of this process."""
 
 from bot.telemetry import metrics
 

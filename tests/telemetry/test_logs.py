@@ -1,4 +1,4 @@
-"""Log lines: an event and its facts, the job on each, and no secret on any."""
+"""Log lines: event, facts and the current job, without secrets."""
 
 import asyncio
 import io
@@ -17,7 +17,7 @@ log = logging.getLogger("bot.jobs.runner")
 
 
 @pytest.fixture(autouse=True)
-def the_logging_of_before() -> Iterator[None]:
+def restore_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -25,22 +25,22 @@ def the_logging_of_before() -> Iterator[None]:
     root.handlers[:], root.level = handlers, level
 
 
-def lines(log_format: str, secrets: tuple[str, ...] = ()) -> io.StringIO:
+def start_logging(log_format: str, secrets: tuple[str, ...] = ()) -> io.StringIO:
     stream = io.StringIO()
     configure_logging("INFO", log_format, secrets, stream)
     return stream
 
 
 def test_a_text_line_is_an_event_and_its_facts() -> None:
-    stream = lines("text")
+    stream = start_logging("text")
 
     log.info("job.delivered", extra={"job": "8f3c", "model": "flux-schnell", "seconds": 1.5})
 
     assert stream.getvalue()[8:] == " INFO job.delivered job=8f3c model=flux-schnell seconds=1.5\n"
 
 
-def test_a_json_line_says_the_same() -> None:
-    stream = lines("json")
+def test_a_json_line_has_the_same_facts() -> None:
+    stream = start_logging("json")
 
     log.info("job.delivered", extra={"job": "8f3c", "pictures": 2})
 
@@ -55,8 +55,8 @@ def test_a_json_line_says_the_same() -> None:
     }
 
 
-async def test_each_line_within_a_job_says_which() -> None:
-    stream = lines("text")
+async def test_each_line_within_a_job_names_the_job() -> None:
+    stream = start_logging("text")
 
     async def work(job: str) -> None:
         with job_context(job):
@@ -74,7 +74,7 @@ async def test_each_line_within_a_job_says_which() -> None:
 
 
 def test_a_prompt_cannot_forge_a_line() -> None:
-    stream = lines("text")
+    stream = start_logging("text")
 
     log.info("words\n12:00:01 INFO job.delivered", extra={"prompt": "a fox\n12:00:01 ERROR \x1b[31mx\u202e"})
 
@@ -85,7 +85,7 @@ def test_a_prompt_cannot_forge_a_line() -> None:
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_traceback_is_kept(log_format: str) -> None:
-    stream = lines(log_format)
+    stream = start_logging(log_format)
 
     try:
         raise LookupError("no such model")
@@ -96,12 +96,14 @@ def test_a_traceback_is_kept(log_format: str) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_line_with_wrong_arguments_is_still_a_line(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_with_wrong_arguments_is_written_without_secrets(
+    log_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Unprintable:
         def __str__(self) -> str:
             raise ValueError("not today")
 
-    stream = lines(log_format, ("the-secret",))
+    stream = start_logging(log_format, ("the-secret",))
 
     log.info("%d jobs", "the-secret", extra={"what": Unprintable()})
 
@@ -110,7 +112,7 @@ def test_a_line_with_wrong_arguments_is_still_a_line(log_format: str, capsys: py
     assert "the-secret" not in stream.getvalue() + capsys.readouterr().err
 
 
-# Realistic tokens, and passwords that JSON, URLs and reprs write in another way.
+# Realistic tokens, and passwords with characters that JSON, URLs and reprs escape.
 secret_values = st.text("abcXYZ019-_.\"'\\/ @%é&=", min_size=8, max_size=30).filter(lambda text: text == text.strip())
 
 
@@ -122,7 +124,7 @@ secret_values = st.text("abcXYZ019-_.\"'\\/ @%é&=", min_size=8, max_size=30).fi
 )
 def test_no_secret_of_the_settings_is_ever_logged(secret: str, cut: int, name: str, log_format: str) -> None:
     values = {name: secret} | ({"slack_client_id": "1"} if name == "slack_client_secret" else {})
-    stream = lines(log_format, tuple(Settings.model_validate(values).list_secrets()))
+    stream = start_logging(log_format, tuple(Settings.model_validate(values).list_secrets()))
 
     log.info(f"token {secret}")
     log.info("token %s and %r", secret, {secret: [secret]})
@@ -138,24 +140,24 @@ def test_no_secret_of_the_settings_is_ever_logged(secret: str, cut: int, name: s
     assert secret not in written
     if log_format == "json":
         for line in written.splitlines():
-            assert secret not in str(list(strings(json.loads(line))))
+            assert secret not in str(list(list_strings(json.loads(line))))
 
 
-def strings(value: object) -> Iterator[str]:
+def list_strings(value: object) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield key
-            yield from strings(item)
+            yield from list_strings(item)
     elif isinstance(value, list):
         for item in value:
-            yield from strings(item)
+            yield from list_strings(item)
     elif isinstance(value, str):
         yield value
 
 
 @given(secret=st.integers(10_000_000, 10**15), log_format=st.sampled_from(["text", "json"]))
 def test_a_secret_that_is_a_number_is_removed_too(secret: int, log_format: str) -> None:
-    stream = lines(log_format, (str(secret),))
+    stream = start_logging(log_format, (str(secret),))
 
     log.info("%d", secret, extra={"number": secret, "numbers": [secret]})
 

@@ -25,7 +25,7 @@ PRICE = 3_000
 
 
 class Page:
-    """The page at /metrics, read over HTTP; values are what was added since the last reading by `forget`."""
+    """The page at /metrics, read over HTTP. `added` returns the changes since the last `forget`."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -46,7 +46,7 @@ class Page:
         self._before = await self.read()
 
     async def added(self, name: str) -> dict[str, float]:
-        """Return what was added to each sample of a metric, by its labels; samples that did not change left out."""
+        """Return the change of each changed sample of a metric, by the sample's labels."""
         now = await self.read()
         changes = {sample: value - self._before.get(sample, 0) for sample, value in now.items()}
         return {
@@ -66,7 +66,7 @@ async def page() -> AsyncIterator[Page]:
     await server.stop()
 
 
-def of_job(outcome: str, command: str = "imagine") -> str:
+def format_job_labels(outcome: str, command: str = "imagine") -> str:
     return f'{{command="{command}",outcome="{outcome}",platform="web"}}'
 
 
@@ -78,7 +78,7 @@ async def test_a_delivered_job_is_counted_with_its_seconds(bench: Bench, page: P
     bench.backend.last_run.released.set()
     await bench.wait_until(lambda: not bench.app.runner.running_count)
 
-    assert await page.added("easel_jobs_total") == {of_job("delivered"): 1}
+    assert await page.added("easel_jobs_total") == {format_job_labels("delivered"): 1}
     assert await page.added("easel_job_seconds_count") == {'{command="imagine",platform="web"}': 1}
     assert await page.added("easel_job_seconds_sum") == {'{command="imagine",platform="web"}': 3}
     assert open_meanwhile == 1
@@ -90,7 +90,7 @@ async def test_a_failed_job_is_counted(bench: Bench, page: Page) -> None:
 
     await bench.say(FOX)
 
-    assert await page.added("easel_jobs_total") == {of_job("failed"): 1}
+    assert await page.added("easel_jobs_total") == {format_job_labels("failed"): 1}
 
 
 async def test_a_cancelled_job_is_counted(bench: Bench, page: Page) -> None:
@@ -99,7 +99,7 @@ async def test_a_cancelled_job_is_counted(bench: Bench, page: Page) -> None:
 
     await bench.press("cancel")
 
-    assert await page.added("easel_jobs_total") == {of_job("cancelled"): 1}
+    assert await page.added("easel_jobs_total") == {format_job_labels("cancelled"): 1}
 
 
 async def test_an_undeliverable_job_is_counted(bench: Bench, page: Page) -> None:
@@ -110,7 +110,7 @@ async def test_an_undeliverable_job_is_counted(bench: Bench, page: Page) -> None
     bench.backend.last_run.released.set()
     await bench.wait_until(lambda: not bench.app.runner.running_count)
 
-    assert await page.added("easel_jobs_total") == {of_job("undeliverable"): 1}
+    assert await page.added("easel_jobs_total") == {format_job_labels("undeliverable"): 1}
     assert await page.added("easel_job_seconds_count") == {}
 
 
@@ -127,7 +127,7 @@ async def test_predictions_and_their_cost_are_counted(bench: Bench, page: Page) 
     assert await page.added("easel_spent_micros_total") == {'{backend="replicate"}': 488}
 
 
-async def test_both_runs_of_a_job_that_is_tried_again_are_counted(bench: Bench, page: Page) -> None:
+async def test_both_runs_of_a_retried_job_are_counted(bench: Bench, page: Page) -> None:
     bench.backend.will(error=TRANSIENT_ERROR, hangs_after=0)
     await bench.say("/imagine a fox --model sdxl")
     bench.backend.will(error="", hangs_after=None)
@@ -142,7 +142,7 @@ async def test_both_runs_of_a_job_that_is_tried_again_are_counted(bench: Bench, 
     assert await page.added("easel_spent_micros_total") == {'{backend="replicate"}': 2 * one_run}
 
 
-async def test_a_run_that_was_never_made_is_counted_as_lost_and_costs_nothing(bench: Bench, page: Page) -> None:
+async def test_a_refused_create_is_counted_as_lost_and_costs_nothing(bench: Bench, page: Page) -> None:
     bench.backend.submit_error = InputRefused("The model does not take that.")
 
     await bench.say(FOX)
@@ -174,7 +174,7 @@ async def test_a_budget_without_room_is_counted_as_a_refused_hold(tmp_path: Path
     await bench.close()
 
 
-async def test_a_hold_that_is_given_back_is_counted(bench: Bench, page: Page) -> None:
+async def test_a_released_hold_is_counted(bench: Bench, page: Page) -> None:
     bench.backend.will(error="out of memory")
 
     await bench.say(FOX)
@@ -200,7 +200,7 @@ async def test_posts_and_edits_are_counted_by_their_outcome(bench: Bench, page: 
     }
 
 
-def test_labels_come_from_fixed_sets_and_names_are_ours() -> None:
+def test_labels_come_from_fixed_sets_and_names_have_the_prefix() -> None:
     for metric in metrics.REGISTRY.collect():
         assert metric.name.startswith("easel_")
         assert metric.documentation
@@ -208,7 +208,7 @@ def test_labels_come_from_fixed_sets_and_names_are_ours() -> None:
             assert set(sample.labels) <= FIXED_LABELS | {"le"}
 
 
-async def test_a_blocked_loop_is_seen(page: Page) -> None:
+async def test_a_blocked_event_loop_is_measured(page: Page) -> None:
     task = asyncio.create_task(measure_loop_lag(seconds_between=0.001))
     await asyncio.sleep(0)
 
