@@ -1,1 +1,1 @@
-"""Where people talk: one folder per platform."""
+"""Chat platforms, a folder each."""

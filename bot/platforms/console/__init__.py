@@ -1,1 +1,1 @@
-"""A terminal as a platform: one command, shown as text and files."""
+"""The terminal as a platform: a command, with text on the terminal and pictures in files."""

@@ -1,4 +1,4 @@
-"""A typed line as an invocation; file options name files on this machine."""
+"""Converts a typed line to an invocation; file options name files on this machine."""
 
 import asyncio
 import mimetypes
@@ -18,25 +18,28 @@ CONSOLE_CHANNEL = Channel(platform=NAME, workspace=NAME, id="terminal")
 
 
 async def build_invocation(line: str, menu: Menu) -> Invocation:
-    """What was asked; words without a slash go to /chat. Raises `UserError` for what cannot be read, files included."""
+    """Return the invocation of a line; words without a slash go to /chat.
+
+    Raise `UserError` if the line cannot be parsed, or if a file does not exist.
+    """
     call = parse_command(line if line.lstrip().startswith("/") else f"/chat {line}", menu)
-    files = _find_file_options(call, menu)
+    file_names = _find_file_options(call, menu)
     return Invocation(
         user=CONSOLE_USER,
         channel=CONSOLE_CHANNEL,
         command=call.command,
         request_key=f"{NAME}:{new_id()}",
-        options={name: value for name, value in call.options.items() if name not in files},
-        attachments={name: await _open_attachment(file) for name, file in files.items()},
+        options={name: value for name, value in call.options.items() if name not in file_names},
+        attachments={name: await _open_attachment(file_name) for name, file_name in file_names.items()},
     )
 
 
 def _find_file_options(call: ParsedCommand, menu: Menu) -> Mapping[str, str]:
-    """The file options that name no link, by option name."""
+    """Return the local file names by option name. A link stays an option: the media store fetches links."""
     options = find_command(menu, call.command).declaration.options
-    names = {option.name for option in options if option.kind is OptionKind.FILE}
-    given = {name: str(value) for name, value in call.options.items() if name in names}
-    return {name: value for name, value in given.items() if "://" not in value}
+    file_options = {option.name for option in options if option.kind is OptionKind.FILE}
+    values = {name: str(value) for name, value in call.options.items() if name in file_options}
+    return {name: value for name, value in values.items() if "://" not in value}
 
 
 async def _open_attachment(name: str) -> Attachment:

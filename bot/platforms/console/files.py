@@ -1,4 +1,4 @@
-"""Pictures into files: the kept bytes as they are, under the names that were asked for."""
+"""Writes pictures and text files of a reply to the path of `--output`, with the kept bytes unchanged."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -19,7 +19,10 @@ _KINDS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP", "image
 
 
 def write_pictures(pictures: Sequence[Picture], output: Path, path_of: PathOf) -> list[str]:
-    """Write each picture and give a line for each; several are numbered. Blocks. Raises `UserError`."""
+    """Write the pictures, several with numbers in the names, and return a line of text per picture. Blocks.
+
+    Raise `UserError` if a picture is not kept any more, or if a file cannot be written.
+    """
     targets = [output]
     if len(pictures) > 1:
         targets = [output.with_name(f"{output.stem}-{n}{output.suffix}") for n in range(1, len(pictures) + 1)]
@@ -27,7 +30,7 @@ def write_pictures(pictures: Sequence[Picture], output: Path, path_of: PathOf) -
 
 
 def write_text(file: TextFile, output: Path | None) -> str:
-    """Write a file of words, and give a line for it; without a place to put it, the words themselves. Blocks."""
+    """Write a text file and return a line of text about the file; without `output` return the file's text. Blocks."""
     if output is None:
         return file.text.rstrip()
     try:
@@ -38,22 +41,23 @@ def write_text(file: TextFile, output: Path | None) -> str:
 
 
 def _write(picture: Picture, target: Path, path_of: PathOf) -> str:
-    kept = path_of(picture.sha256)
-    if kept is None:
+    source = path_of(picture.sha256)
+    if source is None:
         raise UserError("The picture is not kept any more.")
     try:
-        shutil.copyfile(kept, target)
+        shutil.copyfile(source, target)
     except OSError as error:
         raise UserError(f"I cannot write {target}: {error.strerror}.") from error
     size = f"{picture.width}×{picture.height}, " if picture.width else ""
     return f"→ {target} ({size}{_format_size(target.stat().st_size)}){_describe_mismatch(picture, target)}"
 
 
-def _format_size(count: int) -> str:
-    return f"{count / 1_000_000:.1f} MB" if count >= 1_000_000 else f"{max(1, round(count / 1000))} kB"
+def _format_size(size_bytes: int) -> str:
+    return f"{size_bytes / 1_000_000:.1f} MB" if size_bytes >= 1_000_000 else f"{max(1, round(size_bytes / 1000))} kB"
 
 
 def _describe_mismatch(picture: Picture, target: Path) -> str:
+    # The model chooses the format: report a wrong suffix instead of converting, which would lose quality.
     suffixes = _SUFFIXES.get(picture.mime, ())
     if not suffixes or target.suffix.lower() in suffixes:
         return ""

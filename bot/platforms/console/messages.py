@@ -1,4 +1,4 @@
-"""A message that changes, on a terminal that cannot take back what it printed."""
+"""Prints a changing message on a terminal, which cannot take printed lines back."""
 
 from typing import TextIO
 
@@ -9,11 +9,11 @@ _STAGES = {
     Stage.STARTING: "Waking the model up",
     Stage.RUNNING: "Working on it",
 }
-_ERASE_LINE = "\r\x1b[2K"
+_ERASE_LINE = "\r\x1b[2K"  # to the first column; erase the line (ECMA-48, EL 2)
 
 
 class Printer:
-    """Prints what is new: the words that were added, and each stage once (or one living line on a real terminal)."""
+    """Prints added words as they arrive, and each stage once; on a real terminal a progress line that changes."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -24,21 +24,22 @@ class Printer:
         self._has_progress_line = False
 
     def show(self, reply: Reply) -> None:
-        """Bring the terminal in step with a message."""
+        """Print the difference between the terminal and a message."""
         if reply.text != self._text:
             self._print_words(reply.text)
+        # Once words stream, they are the progress: a progress line would break the text apart.
         elif reply.progress is not None and not self._text:
             self._print_progress(reply.progress)
         self._out.flush()
 
     def print_line(self, text: str) -> None:
-        """One line of its own, after whatever stands there."""
+        """Print a separate line, after the end of the current line."""
         self.end()
         self._out.write(f"{text}\n")
         self._out.flush()
 
     def end(self) -> None:
-        """End the line that is being written, and take a living one away."""
+        """End the current line, and erase a progress line."""
         self._erase_progress()
         if self._has_open_line:
             self._out.write("\n")
@@ -46,11 +47,12 @@ class Printer:
         self._out.flush()
 
     def get_unprinted(self, text: str) -> str:
-        """What of a text is not on the terminal yet."""
+        """Return the part of a text that is not on the terminal yet."""
         return text.removeprefix(self._text).strip()
 
     def _print_words(self, text: str) -> None:
         self._erase_progress()
+        # The text was replaced, not extended: start again on a new line.
         if not text.startswith(self._text):
             self.end()
             self._text = ""

@@ -1,4 +1,4 @@
-"""How fast a terminal takes edits: as fast as they come."""
+"""The terminal as a platform: runs a command, prints the messages of the job, and returns an exit code."""
 
 import asyncio
 import sys
@@ -15,21 +15,8 @@ from bot.platforms.console.files import PathOf, write_pictures, write_text
 from bot.platforms.console.messages import Printer
 
 
-class ConsolePacer:
-    """No limit, and nobody to share one with."""
-
-    async def wait_for_edit(self, *, is_final: bool) -> None:
-        """Now."""
-
-    def close(self) -> None:
-        """Nothing to leave."""
-
-
-# MERGED A terminal as a platform: one command, shown as it happens.
-
-
 class ConsolePlatform:
-    """Prints messages to `out` and errors to `err`; pictures are written to `output` where one is given."""
+    """Prints messages to `out` and errors to `err`, and writes pictures to the path `output` if given."""
 
     name = NAME
     limits = MessageLimits(max_length=1_000_000)
@@ -43,11 +30,12 @@ class ConsolePlatform:
         self._final_reply: asyncio.Future[Reply] | None = None
 
     async def run_once(self, line: str, dispatcher: Dispatcher) -> int:
-        """Do one command and wait for its end: 0, or 1 with the sentence on `err`."""
+        """Run a command to the end; return 0, or 1 after an error on `err`."""
         self._final_reply = asyncio.get_running_loop().create_future()
         try:
             invocation = await build_invocation(line, dispatcher.services.menu)
             reply = await dispatcher.handle(invocation)
+            # No direct reply: the command started a job, whose last edit resolves the future.
             if reply is None:
                 reply = await self._final_reply
             await self._finish(reply)
@@ -57,28 +45,28 @@ class ConsolePlatform:
         return 0
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
-        """Print a message; a second one with the same nonce is the same message."""
+        """Print a message. A second call with the same nonce prints nothing."""
         channel = destination.channel
         if destination.nonce not in self._shown:
             self._show(destination.nonce, reply)
         return MessageRef(NAME, channel.workspace, channel.id, channel.thread, destination.nonce)
 
     async def edit(self, message: MessageRef, reply: Reply) -> None:
-        """Print what is new; raises `MessageLost` for a message that was not printed here."""
+        """Print the new part of a message. Raise `MessageLost` if this process did not print the message."""
         if message.id not in self._shown:
             raise MessageLost(f"no message {message.id} on this terminal")
         if self._shown[message.id] != reply:
             self._show(message.id, reply)
 
     async def delete(self, message: MessageRef) -> None:
-        """What is printed stays printed, and is never printed again."""
+        """Forget a message; printed lines stay."""
         self._shown.pop(message.id, None)
 
     def pacer(self, message: MessageRef) -> Pacer:
         return ConsolePacer()
 
     async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
-        """Nobody sits here between two commands."""
+        """Return None: the process ends with the command, and reads no notices later."""
         return None
 
     def _show(self, message_id: str, reply: Reply) -> None:
@@ -89,7 +77,7 @@ class ConsolePlatform:
             self._final_reply.set_result(reply)
 
     async def _finish(self, reply: Reply) -> None:
-        """The last word: on `out` with its files and facts, or on `err` what is not on `out` yet."""
+        """Print the final reply with files and facts. Raise `UserError` with the unprinted part of an error."""
         if reply.tone is Tone.ERROR:
             self._printer.end()
             raise UserError(self._printer.get_unprinted(reply.text))
@@ -105,3 +93,13 @@ class ConsolePlatform:
             self._printer.print_line(await asyncio.to_thread(write_text, file, self._output))
         if reply.note:
             self._printer.print_line(reply.note)
+
+
+class ConsolePacer:
+    """Allows every edit at once: a terminal has no limit."""
+
+    async def wait_for_edit(self, *, is_final: bool) -> None:
+        """Return at once."""
+
+    def close(self) -> None:
+        """There is nothing to release."""
