@@ -1,4 +1,4 @@
-"""What every test lives with: no network beyond this machine, and a fresh database on either engine."""
+"""Fixtures of the whole suite: no network beyond this machine, and databases on both engines."""
 
 import asyncio
 import ipaddress
@@ -16,18 +16,18 @@ from bot.storage.database import Database
 from tests.bench import Bench
 from tests.postgres import PostgresServer, find_binaries, run_server
 
-# A busy machine is slow, and that is no finding.
+# A slow machine is no failure.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 OPTIONAL_NEEDS = ("postgres", "browser")
-"""What a machine may lack: marks of tests that skip there, unless `--require-…` or CI=true says that they must not."""
+"""Marks of tests with needs beyond Python. Machines without the need skip, or fail with `--require-…` or CI=true."""
 
 skipped: dict[str, list[str]] = {need: [] for need in OPTIONAL_NEEDS}
 
 
 class NetworkUsed(RuntimeError):
-    """A test tried to leave this machine. Not an OSError, so that no code under test takes it for bad luck."""
+    """A test used the network. Not an OSError: code under test would handle an OSError as a network failure."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,7 +67,7 @@ def is_required(need: str, config: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network() -> Iterator[None]:
-    """Connections and look-ups end at loopback, for asyncio too: its loops connect through `socket.socket`."""
+    """Limit connections and name look-ups to loopback, also of asyncio, which connects through `socket.socket`."""
     connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def guarded_connect(self: socket.socket, address: Any) -> None:
@@ -108,7 +108,7 @@ def is_ip_address(host: str | bytes) -> bool:
 
 @pytest.fixture(scope="session")
 def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
-    """One server for the whole session; skips where there is none, fails there with --require-postgres or CI=true."""
+    """A server for the session. Skip without PostgreSQL; fail if --require-postgres or CI=true is given."""
     binaries = find_binaries()
     if binaries is None:
         reason = "there is no PostgreSQL server here (on Debian: apt-get install postgresql)"
@@ -125,8 +125,8 @@ WITH_SCHEMA = "with_schema"
 
 @pytest.fixture(scope="session")
 def postgres_with_schema(postgres_server: PostgresServer) -> PostgresServer:
-    """The server, with a database that has a schema: making one for each test takes longer than most tests."""
-    with ThreadPoolExecutor(1) as thread:  # asked for by async fixtures, whose loop is running here
+    """The server with a migrated database: migrating takes longer than most tests."""
+    with ThreadPoolExecutor(1) as thread:  # async fixtures request this fixture, and their loop runs in this thread
         thread.submit(lambda: asyncio.run(_make_schema(postgres_server))).result()
     return postgres_server
 
@@ -139,9 +139,9 @@ async def _make_schema(server: PostgresServer) -> None:
 
 @pytest.fixture(params=BOTH_ENGINES)
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """The URL of a database without rows: each test that asks for it runs on both engines.
+    """The URL of a database without rows. The test runs on both engines.
 
-    PostgreSQL's is emptied, not made anew: leave its schema as it is, or ask for `empty_database_url`.
+    PostgreSQL's database is emptied, not created: a test with schema changes needs `empty_database_url`.
     """
     if request.param == "sqlite":
         yield f"sqlite:///{(tmp_path / 'easel.db').as_posix()}"
@@ -153,7 +153,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
 
 @pytest.fixture(params=BOTH_ENGINES)
 async def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """The URL of a database without even a schema, on both engines."""
+    """The URL of a database without a schema. The test runs on both engines."""
     if request.param == "sqlite":
         yield f"sqlite:///{(tmp_path / 'easel.db').as_posix()}"
         return
@@ -165,7 +165,7 @@ async def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> 
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """The whole bot on fake edges, over SQLite."""
+    """The whole bot with fake backend and platform, on SQLite."""
     opened = await Bench.open(tmp_path)
     yield opened
     await opened.close()

@@ -1,11 +1,10 @@
-"""What no local test can know: how Replicate itself behaves where the bot depends on it. Spends real money, a little.
+"""Checks the bot's claims about Replicate's behaviour against Replicate itself. Spends real money, under 0.05 USD.
 
     REPLICATE_API_TOKEN=r8_… python -m tests.live_replicate --yes
-    … --public-url https://bot.example --port 8765      also webhooks: that address must reach this machine's port
+    … --public-url https://bot.example --port 8765      also webhooks: the address must reach this machine's port
 
-Refuses without `--yes`, prints first what it will spend (under 0.05 USD), and then a verdict for each item. It has
-never been run against Replicate where this was written, for want of a token and a way there: only against the sandbox
-(tests/test_live_replicate.py), which shows that the script works and says nothing about Replicate.
+Refuses without `--yes`, and prints the price first, then a verdict per claim. The script has run against the sandbox
+alone so far (tests/test_live_replicate.py), which shows a working script and proves no claim about Replicate.
 """
 
 import argparse
@@ -49,7 +48,7 @@ LONGEST_LISTING_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class LiveVerdict:
-    """One thing that the bot relies on, whether it held, and what was seen."""
+    """A claim about Replicate, the verdict, and the evidence."""
 
     claim: str
     holds: bool
@@ -61,15 +60,15 @@ class LiveVerdict:
 
 @dataclass
 class LiveCheck:
-    """One run against one service."""
+    """The clients of a run, and a marker for this run's prompts."""
 
     backend: ReplicateBackend
     http: httpx.AsyncClient
-    """With the token. Streams are asked for without it, by a client of their own."""
+    """A client with the token. Streams are read by another client without the token."""
     marker: str = field(default_factory=lambda: f"live check {time.time_ns()}")
 
     async def create(self, body: Mapping[str, JSON], **headers: str) -> Any:
-        """POST /predictions, and the whole reply."""
+        """POST /predictions, and return the whole response."""
         reply = await self.http.post("predictions", json=dict(body), headers={"Cancel-After": "5m", **headers})
         if reply.is_error:
             raise RuntimeError(f"create was refused: {reply.status_code} {reply.text[:300]}")
@@ -88,11 +87,11 @@ class LiveCheck:
 
 
 async def check_adoption(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
-    """After an unclear create the list must tell which run was ours."""
+    """Check the list of predictions: after an unclear create the bot finds the run there."""
     inputs, since = live.make_picture_inputs(), datetime.now(UTC) - timedelta(seconds=60)
     began = time.monotonic()
-    made = await live.create({"version": PICTURE.ref, "input": inputs})
-    listed = await _listed(live, made["id"], since)
+    prediction = await live.create({"version": PICTURE.ref, "input": inputs})
+    listed = await _find_in_list(live, prediction["id"], since)
     seconds = time.monotonic() - began
     yield LiveVerdict("a new prediction is in the list", listed is not None, f"seen {seconds:.1f} s after its create")
     if listed is None:
@@ -107,11 +106,11 @@ async def check_adoption(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
     yield LiveVerdict("the listed input equals what was sent", same, json.dumps(kept)[:300])
     found = await live.backend.find(PICTURE, inputs, created_after=since)
     ids = [snapshot.backend_id for snapshot in found]
-    yield LiveVerdict("the backend finds it, and it alone", ids == [made["id"]], f"found {ids}")
-    await live.wait_until_done(made["id"])
+    yield LiveVerdict("the backend finds it, and it alone", ids == [prediction["id"]], f"found {ids}")
+    await live.wait_until_done(prediction["id"])
 
 
-async def _listed(live: LiveCheck, prediction_id: str, since: datetime) -> dict[str, Any] | None:
+async def _find_in_list(live: LiveCheck, prediction_id: str, since: datetime) -> dict[str, Any] | None:
     deadline = time.monotonic() + LONGEST_LISTING_SECONDS
     while time.monotonic() < deadline:
         page = (await live.http.get("predictions", params={"created_after": since.isoformat()})).json()
@@ -123,28 +122,30 @@ async def _listed(live: LiveCheck, prediction_id: str, since: datetime) -> dict[
 
 
 async def check_cancel_after(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
-    """An orphan must end by itself."""
+    """Check the deadline of a run: an abandoned run must end."""
     inputs: dict[str, JSON] = {"prompt": "Count from one to two thousand, in words.", "max_tokens": 4096}
     inputs["min_tokens"] = 4000
-    made = await live.create({"version": LONG.ref, "input": inputs}, **{"Cancel-After": f"{LIFE_SECONDS}s"})
+    prediction = await live.create({"version": LONG.ref, "input": inputs}, **{"Cancel-After": f"{LIFE_SECONDS}s"})
     yield LiveVerdict(
-        "Cancel-After is echoed as a deadline", bool(made.get("deadline")), f"deadline {made.get('deadline')}"
+        "Cancel-After is echoed as a deadline",
+        bool(prediction.get("deadline")),
+        f"deadline {prediction.get('deadline')}",
     )
-    run = await live.wait_until_done(made["id"])
+    run = await live.wait_until_done(prediction["id"])
     lived = (run.completed_at - run.created_at).total_seconds() if run.completed_at and run.created_at else -1
-    ended = run.state in ("canceled", "aborted")
+    has_ended = run.state in ("canceled", "aborted")
     yield LiveVerdict(
-        "a run ends at its deadline", ended and lived < LIFE_SECONDS + 10, f"{run.state} after {lived:.1f} s"
+        "a run ends at its deadline", has_ended and lived < LIFE_SECONDS + 10, f"{run.state} after {lived:.1f} s"
     )
 
 
 async def check_streams(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
-    """The bot sends no token to streams until one asks for it."""
+    """Check streams without a token: the bot sends the token to a stream on demand alone."""
     words: dict[str, JSON] = {"prompt": f"Say hello. {live.marker}", "max_tokens": 40}
     asks = (("text", WORDS.ref, words), ("picture", PICTURE.ref, live.make_picture_inputs() | {"seed": 8}))
     for kind, ref, inputs in asks:
-        made = await live.create({"version": ref, "input": inputs})
-        url = made.get("urls", {}).get("stream")
+        prediction = await live.create({"version": ref, "input": inputs})
+        url = prediction.get("urls", {}).get("stream")
         yield LiveVerdict(f"a {kind} has a stream", bool(url), str(url)[:60])
         if url:
             status, text = await _open_stream(url)
@@ -152,32 +153,32 @@ async def check_streams(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
             yield LiveVerdict(f"the stream of a {kind} needs no token", status == 200, f"{host} answers {status}")
             has_done = "event: done" in text
             yield LiveVerdict(f"the stream of a {kind} ends with done", has_done, " ".join(text.split())[-120:])
-        await live.wait_until_done(made["id"])
+        await live.wait_until_done(prediction["id"])
 
 
 async def _open_stream(url: str) -> tuple[int, str]:
-    """Without a token; gives the status and all that came."""
+    """Read a stream without a token, and return the status and the whole text."""
     headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
-    async with httpx.AsyncClient(timeout=LONGEST_WAIT_SECONDS) as stranger:
-        reply = await stranger.get(url, headers=headers)
+    async with httpx.AsyncClient(timeout=LONGEST_WAIT_SECONDS) as client_without_token:
+        reply = await client_without_token.get(url, headers=headers)
     return reply.status_code, reply.text
 
 
 async def check_backend(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
-    """The bot's own client, the whole way."""
+    """Check the bot's own client from submit to the end."""
     inputs: dict[str, JSON] = {"prompt": f"Say hello. {live.marker} again", "max_tokens": 20}
     backend_id = await live.backend.submit(WORDS, inputs, job="live", cancel_after_seconds=120)
     async with aclosing(live.backend.watch(WORDS, backend_id)) as events:
-        told = [event async for event in events]
-    last = told[-1]
+        received = [event async for event in events]
+    last = received[-1]
     snapshot = last.snapshot if isinstance(last, RunEnded) else None
-    yield LiveVerdict("the bot's client streams an answer", bool(snapshot and snapshot.text), f"{len(told)} events")
+    yield LiveVerdict("the bot's client streams an answer", bool(snapshot and snapshot.text), f"{len(received)} events")
     counted = snapshot.metrics if snapshot else None
     yield LiveVerdict("tokens are metered", bool(counted and counted.tokens_out), f"{counted}")
 
 
 async def check_webhook(live: LiveCheck, public_url: str, port: int) -> AsyncIterator[LiveVerdict]:
-    """The three headers, and the signature over the raw bytes."""
+    """Check a webhook's three headers, and the signature over the raw bytes."""
     calls: asyncio.Queue[tuple[Mapping[str, str], bytes, str]] = asyncio.Queue()
 
     async def take(request: web.Request) -> web.Response:
@@ -185,13 +186,15 @@ async def check_webhook(live: LiveCheck, public_url: str, port: int) -> AsyncIte
         calls.put_nowait((headers, await request.read(), request.query_string))
         return web.Response()
 
-    async with _serving(web.post("/live", take), port):
+    async with _serve(web.post("/live", take), port):
         webhook: dict[str, JSON] = {
             "webhook": f"{public_url.rstrip('/')}/live?job=live",
             "webhook_events_filter": ["completed"],
         }
-        made = await live.create({"version": PICTURE.ref, "input": live.make_picture_inputs() | {"seed": 9}, **webhook})
-        run = await live.wait_until_done(made["id"])
+        prediction = await live.create(
+            {"version": PICTURE.ref, "input": live.make_picture_inputs() | {"seed": 9}, **webhook}
+        )
+        run = await live.wait_until_done(prediction["id"])
         try:
             headers, body, query = await asyncio.wait_for(calls.get(), 60)
         except TimeoutError:
@@ -207,7 +210,7 @@ async def check_webhook(live: LiveCheck, public_url: str, port: int) -> AsyncIte
 
 
 @asynccontextmanager
-async def _serving(route: web.RouteDef, port: int) -> AsyncIterator[None]:
+async def _serve(route: web.RouteDef, port: int) -> AsyncIterator[None]:
     app = web.Application(client_max_size=16 << 20)
     app.add_routes([route])
     runner = web.AppRunner(app)
@@ -219,8 +222,10 @@ async def _serving(route: web.RouteDef, port: int) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
-async def run(base_url: str, token: str, tell: Callable[[str], object], *, public_url: str = "", port: int = 0) -> int:
-    """All checks, one after the other; gives how many did not hold."""
+async def run(
+    base_url: str, token: str, report: Callable[[str], object], *, public_url: str = "", port: int = 0
+) -> int:
+    """Run all checks in sequence, and return the number of broken claims."""
     backend = ReplicateBackend(base_url, token, SystemClock())
     headers = {"Authorization": f"Bearer {token}"}
     broken = 0
@@ -230,12 +235,12 @@ async def run(base_url: str, token: str, tell: Callable[[str], object], *, publi
         if public_url:
             checks.append(check_webhook(live, public_url, port))
         try:
-            tell(await backend.probe())
+            report(await backend.probe())
             for check in checks:
-                broken += await _verdicts(check, tell)
+                broken += await _report_verdicts(check, report)
         finally:
             await backend.close()
-    tell(
+    report(
         "All hold."
         if not broken
         else f"{broken} did not hold: what is known of Replicate and the code that relies on it are wrong."
@@ -243,33 +248,33 @@ async def run(base_url: str, token: str, tell: Callable[[str], object], *, publi
     return broken
 
 
-async def _verdicts(check: AsyncIterator[LiveVerdict], tell: Callable[[str], object]) -> int:
+async def _report_verdicts(check: AsyncIterator[LiveVerdict], report: Callable[[str], object]) -> int:
     broken = 0
     try:
         async for verdict in check:
             broken += not verdict.holds
-            tell(str(verdict))
+            report(str(verdict))
     except (EaselError, httpx.HTTPError, RuntimeError, TimeoutError) as error:
         broken += 1
-        tell(f"BROKEN  a check could not be finished\n        {type(error).__name__}: {error}")
+        report(f"BROKEN  a check could not be finished\n        {type(error).__name__}: {error}")
     return broken
 
 
-def main(arguments: Sequence[str], tell: Callable[[str], object] = print) -> int:
+def main(arguments: Sequence[str], report: Callable[[str], object] = print) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.live_replicate", description=__doc__)
     parser.add_argument("--yes", action="store_true", help="spend it")
     parser.add_argument("--public-url", default="", help="an https address that leads to --port here")
     parser.add_argument("--port", type=int, default=8765)
     given = parser.parse_args(arguments)
     for what, usd in COSTS_USD.items():
-        tell(f"${usd:.4f}  {what}")
-    tell(f"${sum(COSTS_USD.values()):.4f}  at most")
+        report(f"${usd:.4f}  {what}")
+    report(f"${sum(COSTS_USD.values()):.4f}  at most")
     token = os.environ.get("REPLICATE_API_TOKEN", "")
     if not token or not given.yes:
-        tell("REPLICATE_API_TOKEN is missing." if not token else "Nothing was spent. Say --yes to spend it.")
+        report("REPLICATE_API_TOKEN is missing." if not token else "Nothing was spent. Say --yes to spend it.")
         return 2
     base_url = os.environ.get("REPLICATE_BASE_URL", "https://api.replicate.com")
-    return 1 if asyncio.run(run(base_url, token, tell, public_url=given.public_url, port=given.port)) else 0
+    return 1 if asyncio.run(run(base_url, token, report, public_url=given.public_url, port=given.port)) else 0
 
 
 if __name__ == "__main__":

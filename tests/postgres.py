@@ -1,9 +1,8 @@
-"""A PostgreSQL server for the suite, started from the system's own binaries in a folder that is thrown away."""
+"""Starts a PostgreSQL server for the suite, from the system's binaries, in a temporary folder."""
 
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,8 @@ from typing import Any
 
 import asyncpg
 
+from tests.ports import find_free_port
+
 MAX_START_SECONDS = 30
 _CLOSE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -23,7 +24,7 @@ DEBIAN_POSTGRES_FOLDER = "/usr/lib/postgresql"
 
 
 def find_binaries() -> Path | None:
-    """The folder of `initdb` and `postgres`: the one on PATH, else the newest that Debian has installed, else None."""
+    """Return the folder of `initdb` and `postgres`: from PATH, else Debian's newest, else None."""
     if on_path := shutil.which("initdb"):
         return Path(on_path).resolve().parent
     installed = [path.parent for path in Path(DEBIAN_POSTGRES_FOLDER).glob("*/bin/initdb")]
@@ -31,7 +32,7 @@ def find_binaries() -> Path | None:
 
 
 class PostgresServer:
-    """A running server on a loopback port. `template` is what new databases are copies of, unless told otherwise."""
+    """A running server on a loopback port. New databases are copies of `template` by default."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -42,12 +43,12 @@ class PostgresServer:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     async def create_database(self, name: str = "", template: str = "") -> str:
-        """Copy `template`, which nobody may be connected to, and give the copy's URL. The name may be left to us."""
+        """Copy `template` and return the copy's URL. PostgreSQL refuses a template with open connections."""
         name = name or f"test_{next(self._numbers)}"
         copying = f'CREATE DATABASE "{name}" TEMPLATE "{template or self.template}"'
         connection = await asyncpg.connect(self.url("postgres"))
         try:
-            # From 15 on the default writes a log of every page: five times slower here, and for nothing.
+            # From version 15 the default logs every page: five times slower here, without any use.
             has_choice = connection.get_server_version() >= (15,)
             await connection.execute(f"{copying} STRATEGY FILE_COPY" if has_choice else copying)
         finally:
@@ -55,7 +56,7 @@ class PostgresServer:
         return self.url(name)
 
     async def delete_rows(self, name: str) -> None:
-        """Take every row away, past the triggers that keep them, and close what an earlier test left open."""
+        """Delete all rows, also rows protected by triggers, and close connections of earlier tests."""
         connection = await asyncpg.connect(self.url(name))
         try:
             await connection.execute(_CLOSE_OTHERS)
@@ -67,7 +68,7 @@ class PostgresServer:
             await connection.close()
 
     async def drop_database(self, url: str) -> None:
-        """Remove a database, closing what is still connected to it."""
+        """Drop a database and close all connections to the database."""
         await self._run(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)')
 
     async def _run(self, statement: str) -> None:
@@ -80,9 +81,9 @@ class PostgresServer:
 
 @contextmanager
 def run_server(binaries: Path) -> Iterator[PostgresServer]:
-    """Start a server with its defaults, except that it need not survive a power cut. Its log is in the RuntimeError."""
+    """Run a server with default settings, but without fsync. Raise `RuntimeError` with the log if the start fails."""
     folder = Path(tempfile.mkdtemp(prefix="easel-postgres-"))
-    data, log, port = folder / "data", folder / "log", free_port()
+    data, log, port = folder / "data", folder / "log", find_free_port()
     person: dict[str, Any] = {"cwd": folder} | choose_unprivileged_user(folder)
     initdb: list[str | Path] = [
         binaries / "initdb",
@@ -120,7 +121,7 @@ def run_server(binaries: Path) -> Iterator[PostgresServer]:
 
 
 def choose_unprivileged_user(folder: Path) -> dict[str, Any]:
-    """How to start a process that is not root, which PostgreSQL refuses to be; it must own its folder."""
+    """Return Popen options for another user than root: PostgreSQL refuses root, and needs an own folder."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return {}
     import pwd
@@ -148,9 +149,3 @@ def stop_process(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The suite's own promises: no network, and a real database on either engine."""
+"""The suite's own fixtures: no network, and a real database on both engines."""
 
 import asyncio
 import socket
@@ -10,25 +10,25 @@ import pytest
 from tests.conftest import NetworkUsed
 from tests.postgres import PostgresServer
 
-ELSEWHERE = "192.0.2.1"  # an address for documentation: RFC 5737
+FOREIGN_ADDRESS = "192.0.2.1"  # an address for documentation: RFC 5737
 
 
-def test_a_connection_that_leaves_the_machine_is_refused() -> None:
-    with socket.socket() as client, pytest.raises(NetworkUsed, match=ELSEWHERE):
-        client.connect((ELSEWHERE, 80))
+def test_a_connection_to_another_machine_is_refused() -> None:
+    with socket.socket() as client, pytest.raises(NetworkUsed, match=FOREIGN_ADDRESS):
+        client.connect((FOREIGN_ADDRESS, 80))
 
 
-async def test_asyncio_may_not_leave_either() -> None:
-    with pytest.raises(NetworkUsed, match=ELSEWHERE):
-        await asyncio.open_connection(ELSEWHERE, 80)
+async def test_an_asyncio_connection_to_another_machine_is_refused() -> None:
+    with pytest.raises(NetworkUsed, match=FOREIGN_ADDRESS):
+        await asyncio.open_connection(FOREIGN_ADDRESS, 80)
 
 
-async def test_names_are_not_looked_up() -> None:
+async def test_foreign_names_are_not_resolved() -> None:
     with pytest.raises(NetworkUsed, match=r"easel\.example"):
         await asyncio.get_running_loop().getaddrinfo("easel.example", 443)
 
 
-async def test_loopback_is_home() -> None:
+async def test_loopback_connections_are_allowed() -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     async with server:
         reader, writer = await asyncio.open_connection("localhost", server.sockets[0].getsockname()[1])
@@ -39,7 +39,7 @@ async def test_loopback_is_home() -> None:
         await writer.wait_closed()
 
 
-async def test_each_test_gets_a_database_of_its_own(empty_database_url: str, tmp_path: Path) -> None:
+async def test_each_test_gets_an_empty_database(empty_database_url: str, tmp_path: Path) -> None:
     if empty_database_url.startswith("sqlite:///"):
         assert str(tmp_path) in empty_database_url
         return

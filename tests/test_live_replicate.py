@@ -1,7 +1,6 @@
-"""The opt-in script for the real service, run against the sandbox: it works, and it notices what is broken."""
+"""Runs the opt-in script for the real service against the sandbox: all claims hold, and broken claims are noticed."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +9,7 @@ from bot.sandbox.faults import FaultKind, SandboxFault
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests import live_replicate
 from tests.backends.clock import wait_until
+from tests.ports import find_free_port
 
 ITEMS = (
     "a new prediction is in the list",
@@ -40,60 +40,53 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     await sandbox.stop()
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
-async def pass_the_deadline(sandbox: Sandbox) -> None:
-    """The long answer's five seconds, in none."""
+async def advance_past_deadline(sandbox: Sandbox) -> None:
+    """Advance the sandbox's clock past the long answer's deadline."""
     await wait_until(lambda: any(run.model == live_replicate.LONG.ref for run in sandbox.store.list_newest_first()))
     sandbox.clock.advance(live_replicate.LIFE_SECONDS)
 
 
-async def verdicts(sandbox: Sandbox, *, fault: str = "") -> tuple[int, str]:
-    told: list[str] = []
+async def run_checks(sandbox: Sandbox, *, fault: str = "") -> tuple[int, str]:
+    report: list[str] = []
     if fault:
         sandbox.faults.arm(SandboxFault.parse(FaultKind(fault), None), live_replicate.WORDS.ref, 9)
-    port = free_port()
-    passing = asyncio.create_task(pass_the_deadline(sandbox))
+    port = find_free_port()
+    advancing = asyncio.create_task(advance_past_deadline(sandbox))
     broken = await live_replicate.run(
-        sandbox.url, sandbox.token, told.append, public_url=f"http://127.0.0.1:{port}", port=port
+        sandbox.url, sandbox.token, report.append, public_url=f"http://127.0.0.1:{port}", port=port
     )
-    await passing
-    return broken, "\n".join(told)
+    await advancing
+    return broken, "\n".join(report)
 
 
-async def test_every_item_has_its_verdict(sandbox: Sandbox) -> None:
-    broken, told = await verdicts(sandbox)
+async def test_every_claim_has_a_verdict(sandbox: Sandbox) -> None:
+    broken, report = await run_checks(sandbox)
 
-    assert [item for item in ITEMS if f"holds   {item}\n" not in told] == []
-    assert (broken, told.endswith("All hold.")) == (0, True)
+    assert [item for item in ITEMS if f"holds   {item}\n" not in report] == []
+    assert (broken, report.endswith("All hold.")) == (0, True)
 
 
-async def test_what_does_not_hold_is_said(sandbox: Sandbox) -> None:
-    broken, told = await verdicts(sandbox, fault="402")
+async def test_a_broken_claim_is_reported(sandbox: Sandbox) -> None:
+    broken, report = await run_checks(sandbox, fault="402")
 
-    assert "BROKEN  a check could not be finished\n        RuntimeError: create was refused: 402" in told
-    assert "BROKEN  a check could not be finished\n        BackendOutOfCredit" in told
+    assert "BROKEN  a check could not be finished\n        RuntimeError: create was refused: 402" in report
+    assert "BROKEN  a check could not be finished\n        BackendOutOfCredit" in report
     assert broken == 2
-    assert told.endswith("2 did not hold: what is known of Replicate and the code that relies on it are wrong.")
+    assert report.endswith("2 did not hold: what is known of Replicate and the code that relies on it are wrong.")
 
 
 @pytest.mark.parametrize(
     ("token", "arguments", "sentence"),
     [("", ["--yes"], "REPLICATE_API_TOKEN is missing."), ("r8_x", [], "Nothing was spent. Say --yes to spend it.")],
 )
-def test_nothing_is_spent_by_accident(
+def test_a_run_without_token_or_yes_spends_no_money(
     monkeypatch: pytest.MonkeyPatch, token: str, arguments: list[str], sentence: str
 ) -> None:
     monkeypatch.setenv("REPLICATE_API_TOKEN", token)
     monkeypatch.setenv("REPLICATE_BASE_URL", "http://127.0.0.1:9")
-    told: list[str] = []
+    report: list[str] = []
 
-    assert live_replicate.main(arguments, told.append) == 2
+    assert live_replicate.main(arguments, report.append) == 2
 
-    assert told[-1] == sentence
+    assert report[-1] == sentence
     assert sum(live_replicate.COSTS_USD.values()) < 0.05

@@ -1,4 +1,4 @@
-"""The set-up: run.py in a folder of its own, the locks, and the container files."""
+"""The set-up: run.py in a separate folder, the locks, and the container files."""
 
 import ast
 import base64
@@ -29,18 +29,18 @@ LOCKS = {
 ENTRY = re.compile(r"^(?P<name>[a-z0-9.-]+)==(?P<version>\S+)(?P<marker> ; [^\\]+)? \\$", re.MULTILINE)
 
 
-# run.py, for real: a small project whose only package is a wheel made here, so that nothing is fetched.
+# run.py with real pip: the project needs a single wheel, made here, so pip fetches no package.
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with run.py, locks of one small wheel each, and a bot that says how it was started."""
+    """A folder with run.py, a lock with a small wheel per test need, and a bot that prints the arguments."""
     for name in ("run.py", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     wheels = tmp_path / "wheels"
     wheels.mkdir()
-    brick = wheel(wheels, "brick", "colour = 'red'")
-    pytest_stand_in = wheel(wheels, "pytest", "import sys; print('pytest', *sys.argv[1:])")
+    brick = make_wheel(wheels, "brick", "colour = 'red'")
+    pytest_stand_in = make_wheel(wheels, "pytest", "import sys; print('pytest', *sys.argv[1:])")
     (tmp_path / "requirements.lock").write_text(brick)
     (tmp_path / "requirements-dev.lock").write_text(brick + pytest_stand_in)
     (tmp_path / "bot").mkdir()
@@ -48,8 +48,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def wheel(folder: Path, name: str, code: str) -> str:
-    """Make a wheel of one module; gives its line for a lock."""
+def make_wheel(folder: Path, name: str, code: str) -> str:
+    """Make a wheel with a single module, and return the wheel's line for a lock."""
     path = folder / f"{name}-1.0-py3-none-any.whl"
     info = f"{name}-1.0.dist-info"
     files = {
@@ -68,8 +68,8 @@ def wheel(folder: Path, name: str, code: str) -> str:
     return f"{name}==1.0 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
 
 
-def started(project: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """run.py with these arguments, in the project but called from elsewhere, as a person with `pip --user` habits."""
+def start_run_py(project: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Start run.py of the project from another folder, with a person's `PIP_USER` setting."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(project / "wheels"), "PIP_USER": "1"}
     return subprocess.Popen(
@@ -83,43 +83,43 @@ def started(project: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def ran(project: Path, *arguments: str) -> list[str]:
-    """The lines that run.py printed, having worked."""
-    process = started(project, *arguments)
+def run_run_py(project: Path, *arguments: str) -> list[str]:
+    """Run run.py, check the exit code, and return the printed lines."""
+    process = start_run_py(project, *arguments)
     output, _ = process.communicate(timeout=50)
     assert process.returncode == 0, output
     return output.splitlines()
 
 
 def test_the_first_run_installs_and_later_runs_do_not(project: Path) -> None:
-    first = ran(project, "demo", "--once", "/imagine a fox")
+    first = run_run_py(project, "demo", "--once", "/imagine a fox")
     (project / "wheels").rename(project / "gone")
-    second = ran(project, "demo")
+    second = run_run_py(project, "demo")
 
     assert first[0].startswith("First run: setting up .venv")
     assert first[-1] == "bot red demo --once /imagine a fox"
     assert second == ["bot red demo"]
 
 
-def test_the_test_packages_come_on_top_and_serve_the_demo_too(project: Path) -> None:
-    ran(project, "demo")
-    added = ran(project, "test", "-k", "fox")
-    demo = ran(project, "demo")
+def test_the_test_packages_are_added_and_the_demo_still_runs(project: Path) -> None:
+    run_run_py(project, "demo")
+    added = run_run_py(project, "test", "-k", "fox")
+    demo = run_run_py(project, "demo")
 
     assert added[0].startswith("Adding the test packages")
     assert added[-1] == "pytest -k fox"
     assert demo == ["bot red demo"]
 
 
-def test_a_changed_lock_is_installed_anew(project: Path) -> None:
-    ran(project, "demo")
-    (project / "requirements.lock").write_text(wheel(project / "wheels", "brick", "colour = 'blue'"))
+def test_a_changed_lock_is_installed_again(project: Path) -> None:
+    run_run_py(project, "demo")
+    (project / "requirements.lock").write_text(make_wheel(project / "wheels", "brick", "colour = 'blue'"))
 
-    assert ran(project, "demo")[-1] == "bot blue demo"
+    assert run_run_py(project, "demo")[-1] == "bot blue demo"
 
 
-def test_two_starts_at_once_do_not_harm_each_other(project: Path) -> None:
-    both = [started(project, "demo"), started(project, "demo")]
+def test_concurrent_starts_do_not_harm_each_other(project: Path) -> None:
+    both = [start_run_py(project, "demo"), start_run_py(project, "demo")]
     outputs = [process.communicate(timeout=50)[0] for process in both]
 
     assert [process.returncode for process in both] == [0, 0]
@@ -128,8 +128,8 @@ def test_two_starts_at_once_do_not_harm_each_other(project: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole consoles only")
-def test_what_ctrl_c_left_half_done_is_mended(project: Path) -> None:
-    process = started(project, "demo")
+def test_an_installation_stopped_by_ctrl_c_is_repaired(project: Path) -> None:
+    process = start_run_py(project, "demo")
     assert process.stdout
     assert process.stdout.readline().startswith("First run")
     process.send_signal(signal.SIGINT)
@@ -137,46 +137,48 @@ def test_what_ctrl_c_left_half_done_is_mended(project: Path) -> None:
 
     assert process.returncode == 1
     assert output.endswith("Stopped. Run the same command again: it takes up from a clean start.\n")
-    assert ran(project, "demo")[-1] == "bot red demo"
+    assert run_run_py(project, "demo")[-1] == "bot red demo"
 
 
-def test_a_failed_installation_says_so_and_is_tried_again(project: Path) -> None:
+def test_a_failed_installation_is_reported_and_retried(project: Path) -> None:
     (project / "wheels").rename(project / "gone")
-    process = started(project, "demo")
+    process = start_run_py(project, "demo")
     output, _ = process.communicate(timeout=50)
     (project / "gone").rename(project / "wheels")
 
     assert process.returncode == 1
     assert output.endswith("Setting up .venv did not work: pip's words are above. Run the same command to try again.\n")
-    assert ran(project, "demo")[-1] == "bot red demo"
+    assert run_run_py(project, "demo")[-1] == "bot red demo"
 
 
 def test_clean_removes_the_environment(project: Path) -> None:
     (project / ".venv").mkdir()
 
-    assert ran(project, "--clean") == ["Removed .venv."]
+    assert run_run_py(project, "--clean") == ["Removed .venv."]
     assert not (project / ".venv").exists()
 
 
-def test_without_a_verb_it_says_what_it_can_do(project: Path) -> None:
-    assert "python3 run.py demo" in "\n".join(ran(project))
+def test_without_a_verb_the_help_is_printed(project: Path) -> None:
+    assert "python3 run.py demo" in "\n".join(run_run_py(project))
     assert not (project / ".venv").exists()
 
 
-@pytest.mark.parametrize(("answer", "has"), [("", "no pip"), ("pip 20.0.2 from /x (python 3.11)", "pip 20.0")])
-def test_pip_that_is_missing_or_too_old_is_one_sentence(answer: str, has: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("answer", "found"), [("", "no pip"), ("pip 20.0.2 from /x (python 3.11)", "pip 20.0")])
+def test_a_missing_or_old_pip_is_reported_with_a_sentence(
+    answer: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "_base_executable", sys.executable)
     monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 0, answer, ""))
 
-    with pytest.raises(SystemExit, match=rf"needs pip 22\.3 or newer for .*, which has {has}"):
+    with pytest.raises(SystemExit, match=rf"needs pip 22\.3 or newer for .*, which has {found}"):
         run.python_with_pip()
 
 
-def test_an_old_python_gets_as_far_as_the_sentence_about_its_age() -> None:
+def test_an_old_python_can_parse_run_py() -> None:
     ast.parse((ROOT / "run.py").read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
-def test_run_needs_the_standard_library_only() -> None:
+def test_run_py_imports_the_standard_library_alone() -> None:
     tree = ast.parse((ROOT / "run.py").read_text(encoding="utf-8"))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -187,8 +189,8 @@ def test_run_needs_the_standard_library_only() -> None:
 # The locks.
 
 
-def entries(lock: str) -> dict[str, dict[str, object]]:
-    """`{package: {"version", "hashes", "via"}}` as the lock says."""
+def parse_lock(lock: str) -> dict[str, dict[str, object]]:
+    """Return `{package: {"version", "hashes", "via"}}` of a lock."""
     text = (ROOT / lock).read_text(encoding="utf-8")
     found = {}
     matches = list(ENTRY.finditer(text))
@@ -210,7 +212,7 @@ def test_the_lock_was_written_from_this_pyproject(lock: str) -> None:
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_each_dependency_is_locked_at_a_version_that_fits(lock: str) -> None:
-    locked = entries(lock)
+    locked = parse_lock(lock)
 
     for requirement in map(Requirement, LOCKS[lock]):
         version = str(locked[canonicalize_name(requirement.name)]["version"])
@@ -218,13 +220,13 @@ def test_each_dependency_is_locked_at_a_version_that_fits(lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_each_entry_has_hashes_and_somebody_who_needs_it(lock: str) -> None:
-    locked = entries(lock)
+def test_each_entry_has_hashes_and_a_dependent(lock: str) -> None:
+    locked = parse_lock(lock)
     needed: set[str] = set()
     unread = [f"easel-bot (pyproject.toml{group})" for group in ("", ":dev", ":browser")]
     while unread:
         parent = unread.pop()
-        children = {name for name, entry in locked.items() if parent in list_of(entry["via"])} - needed
+        children = {name for name, entry in locked.items() if parent in to_list(entry["via"])} - needed
         needed |= children
         unread += children
 
@@ -233,63 +235,63 @@ def test_each_entry_has_hashes_and_somebody_who_needs_it(lock: str) -> None:
     assert len(re.findall(r"^[A-Za-z]", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE)) == len(locked)
 
 
-def list_of(value: object) -> list[str]:
+def to_list(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def test_the_locks_agree() -> None:
-    bot, with_tests, browser = ({name: entry["version"] for name, entry in entries(lock).items()} for lock in LOCKS)
+    bot, with_tests, browser = ({name: entry["version"] for name, entry in parse_lock(lock).items()} for lock in LOCKS)
 
     assert bot.items() <= with_tests.items()
     assert {name: with_tests.get(name, version) for name, version in browser.items()} == browser
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_no_lock_names_a_host_or_a_place(lock: str) -> None:
+def test_no_lock_names_a_host_or_a_path(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
 
     assert not re.search(r"://|index-url|find-links|trusted-host| @ ", text)
 
 
-# The container files, read as text: no engine is needed to see that what must be there is.
+# The container files, read as text: the checks need no container engine.
 
 
-def instructions(stage: int) -> list[str]:
-    """The instructions of one stage of the Dockerfile, one line each."""
+def list_instructions(stage: int) -> list[str]:
+    """Return the instructions of a stage of the Dockerfile, a line each."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
     stages = re.split(r"^(?=FROM )", text, flags=re.MULTILINE)[1:]
     return [line for line in stages[stage].splitlines() if line and not line.startswith("#")]
 
 
 def test_the_image_installs_from_the_lock_with_hashes() -> None:
-    install = next(line for line in instructions(0) if "pip" in line)
+    install = next(line for line in list_instructions(0) if "pip" in line)
 
     assert "--require-hashes" in install
     assert "--only-binary=:all:" in install
     assert "-r requirements.lock" in install
 
 
-def test_the_image_runs_as_nobody_special_and_can_be_asked_and_stopped() -> None:
-    final = instructions(-1)
+def test_the_image_runs_without_root_with_a_health_check_and_stop_signal() -> None:
+    final = list_instructions(-1)
     health = next(line for line in final if line.startswith("HEALTHCHECK"))
 
     assert "USER 999:999" in final
     assert final.index("USER 999:999") > max(n for n, line in enumerate(final) if line.startswith("RUN"))
     assert "STOPSIGNAL SIGTERM" in final
     assert json.loads(health.partition("CMD ")[2]) == ["python", "-m", "bot", "health"]
-    assert instructions(0)[0].split()[1] == final[0].split()[1], "the same Python in both stages"
+    assert list_instructions(0)[0].split()[1] == final[0].split()[1], "the same Python in both stages"
 
 
-def test_the_image_holds_what_is_copied_and_no_secret() -> None:
+def test_the_build_context_holds_copied_files_alone() -> None:
     kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    copied = [line.split()[1] for line in instructions(0) if line.startswith("COPY")]
+    copied = [line.split()[1] for line in list_instructions(0) if line.startswith("COPY")]
 
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
     assert sorted(kept) == sorted(copied)
 
 
-def service(name: str) -> str:
-    """One service's block of compose.yaml, comments left out."""
+def read_service(name: str) -> str:
+    """Return a service's block of compose.yaml, without comments."""
     text = re.sub(r"^ *#.*\n| +#.*$", "", (ROOT / "compose.yaml").read_text(encoding="utf-8"), flags=re.MULTILINE)
     match = re.search(rf"^  {name}:\n((?:    .*\n|\n)+)", text, re.MULTILINE)
     assert match
@@ -310,22 +312,22 @@ def service(name: str) -> str:
         "        condition: service_healthy",
     ],
 )
-def test_the_service_is_shut_in(line: str) -> None:
-    assert line in service("bot").splitlines()
+def test_the_service_has_no_extra_privileges(line: str) -> None:
+    assert line in read_service("bot").splitlines()
 
 
-def test_postgres_is_optional_and_asked_whether_it_is_ready() -> None:
-    assert "    profiles: [postgres]" in service("postgres")
-    assert "pg_isready" in service("postgres")
-    assert "        required: false" in service("bot")
+def test_postgres_is_optional_and_has_a_health_check() -> None:
+    assert "    profiles: [postgres]" in read_service("postgres")
+    assert "pg_isready" in read_service("postgres")
+    assert "        required: false" in read_service("bot")
 
 
-def test_secrets_of_the_service_are_files_that_are_declared_and_ignored_by_git() -> None:
+def test_secrets_of_the_service_are_declared_files_ignored_by_git() -> None:
     text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
     declared = dict(re.findall(r"^  (\w+):\n    file: (\S+)$", text, re.MULTILINE))
 
-    for secret in re.findall(r"^      - (\w+)$", service("bot"), re.MULTILINE):
-        assert f"{secret.upper()}_FILE: /run/secrets/{secret}" in service("bot")
+    for secret in re.findall(r"^      - (\w+)$", read_service("bot"), re.MULTILINE):
+        assert f"{secret.upper()}_FILE: /run/secrets/{secret}" in read_service("bot")
         assert secret in declared
     assert {path.split("/")[0] for path in declared.values()} == {"secrets"}
     assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()

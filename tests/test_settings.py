@@ -1,4 +1,4 @@
-"""The settings: defaults, secrets, and one sentence for each mistake."""
+"""The settings: defaults, secrets, and a sentence for each mistake."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -17,13 +17,13 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def written(tmp_path: Path, *lines: str) -> Path:
+def write_env(tmp_path: Path, *lines: str) -> Path:
     env_file = tmp_path / ".env"
     env_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return env_file
 
 
-def complaint(env_file: Path) -> str:
+def load_error(env_file: Path) -> str:
     with pytest.raises(SettingsError) as caught:
         load_settings(env_file)
     return str(caught.value)
@@ -52,25 +52,25 @@ def test_money_is_whole_micro_dollars() -> None:
     assert settings.monthly_budget_micros == 100_000
 
 
-def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PORT", "9000")
 
-    settings = load_settings(written(tmp_path, "HTTP_PORT=8000", "HTTP_HOST=0.0.0.0", "LOG_LEVEL=debug"))
+    settings = load_settings(write_env(tmp_path, "HTTP_PORT=8000", "HTTP_HOST=0.0.0.0", "LOG_LEVEL=debug"))
 
     assert (settings.http_port, settings.http_host, settings.log_level) == (9000, "0.0.0.0", "DEBUG")  # noqa: S104 - not bound
 
 
 def test_an_empty_value_means_the_default(tmp_path: Path) -> None:
-    settings = load_settings(written(tmp_path, "DISCORD_TOKEN=", "PUBLIC_URL=", "HTTP_PORT="))
+    settings = load_settings(write_env(tmp_path, "DISCORD_TOKEN=", "PUBLIC_URL=", "HTTP_PORT="))
 
     assert settings.discord_token is None
     assert settings.public_url is None
     assert settings.http_port == 8765
 
 
-def test_people_and_places_are_lists(tmp_path: Path) -> None:
+def test_people_and_workspaces_are_lists(tmp_path: Path) -> None:
     settings = load_settings(
-        written(tmp_path, "ADMIN_USERS=discord:42, slack:T1:U2,", "ALLOWED_WORKSPACES=discord:7,slack:T1")
+        write_env(tmp_path, "ADMIN_USERS=discord:42, slack:T1:U2,", "ALLOWED_WORKSPACES=discord:7,slack:T1")
     )
 
     assert settings.admin_users == (Owner("discord", "", "42"), Owner("slack", "T1", "U2"))
@@ -78,7 +78,7 @@ def test_people_and_places_are_lists(tmp_path: Path) -> None:
 
 
 def test_shards_are_numbers(tmp_path: Path) -> None:
-    settings = load_settings(written(tmp_path, "DISCORD_SHARD_COUNT=4", "DISCORD_SHARD_IDS=0,3"))
+    settings = load_settings(write_env(tmp_path, "DISCORD_SHARD_COUNT=4", "DISCORD_SHARD_IDS=0,3"))
 
     assert settings.discord_shard_ids == (0, 3)
 
@@ -86,31 +86,31 @@ def test_shards_are_numbers(tmp_path: Path) -> None:
 def test_a_secret_can_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
 
-    settings = load_settings(written(tmp_path, f"DISCORD_TOKEN_FILE={tmp_path / 'token'}"))
+    settings = load_settings(write_env(tmp_path, f"DISCORD_TOKEN_FILE={tmp_path / 'token'}"))
 
     assert settings.discord_token
     assert settings.discord_token.get_secret_value() == TOKEN
 
 
-def test_an_empty_secret_file_is_a_secret_not_given(tmp_path: Path) -> None:
+def test_an_empty_secret_file_gives_no_secret(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("\n")
 
-    assert load_settings(written(tmp_path, f"WEB_TOKEN_FILE={tmp_path / 'token'}")).web_token is None
+    assert load_settings(write_env(tmp_path, f"WEB_TOKEN_FILE={tmp_path / 'token'}")).web_token is None
 
 
 @pytest.mark.parametrize("name", SECRET_FIELDS)
-def test_no_secret_is_printed_and_all_are_told_to_the_logs(name: str, tmp_path: Path) -> None:
+def test_secrets_are_not_printed_and_are_listed_for_the_logs(name: str, tmp_path: Path) -> None:
     value = f"postgresql://bot:{TOKEN}@host/easel" if name == "database_url" else TOKEN
     extra = ["SLACK_CLIENT_ID=1"] if name == "slack_client_secret" else []
 
-    settings = load_settings(written(tmp_path, f"{name.upper()}={value}", *extra))
+    settings = load_settings(write_env(tmp_path, f"{name.upper()}={value}", *extra))
 
     assert TOKEN not in repr(settings)
     assert TOKEN not in str(settings.model_dump())
     assert TOKEN in list(settings.list_secrets())
 
 
-def test_a_password_is_told_to_the_logs_in_both_forms() -> None:
+def test_a_password_is_listed_for_the_logs_in_both_forms() -> None:
     settings = Settings.model_validate({"database_url": "postgresql://bot:long%40password@host/easel"})
 
     assert {"long%40password", "long@password"} <= set(settings.list_secrets())
@@ -147,26 +147,26 @@ def test_a_password_is_told_to_the_logs_in_both_forms() -> None:
         ("WEB_TOKEN_FILE=/no/file", "WEB_TOKEN_FILE names '/no/file', which cannot be read."),
     ],
 )
-def test_each_mistake_is_one_sentence(line: str, sentence: str, tmp_path: Path) -> None:
-    assert complaint(written(tmp_path, line)) == sentence
+def test_each_mistake_is_a_sentence(line: str, sentence: str, tmp_path: Path) -> None:
+    assert load_error(write_env(tmp_path, line)) == sentence
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    sentences = complaint(written(tmp_path, "HTTP_PORT=x", "LOG_FORMAT=x", "SLACK_TOKEN=x")).splitlines()
+def test_all_mistakes_are_reported_together(tmp_path: Path) -> None:
+    sentences = load_error(write_env(tmp_path, "HTTP_PORT=x", "LOG_FORMAT=x", "SLACK_TOKEN=x")).splitlines()
 
     assert [sentence.split()[0] for sentence in sentences] == ["SLACK_TOKEN", "HTTP_PORT", "LOG_FORMAT"]
 
 
-def test_one_slack_workspace_or_many(tmp_path: Path) -> None:
-    env_file = written(tmp_path, f"SLACK_BOT_TOKEN={TOKEN}", "SLACK_CLIENT_ID=1.2", f"SLACK_CLIENT_SECRET={TOKEN}")
+def test_a_slack_bot_token_excludes_a_client_id(tmp_path: Path) -> None:
+    env_file = write_env(tmp_path, f"SLACK_BOT_TOKEN={TOKEN}", "SLACK_CLIENT_ID=1.2", f"SLACK_CLIENT_SECRET={TOKEN}")
 
-    assert complaint(env_file) == "Give SLACK_BOT_TOKEN for one workspace or SLACK_CLIENT_ID for many, not both."
+    assert load_error(env_file) == "Give SLACK_BOT_TOKEN for one workspace or SLACK_CLIENT_ID for many, not both."
 
 
-def test_a_secret_and_its_file_are_too_much(tmp_path: Path) -> None:
-    env_file = written(tmp_path, f"WEB_TOKEN={TOKEN}", "WEB_TOKEN_FILE=/run/secrets/web_token")
+def test_a_secret_excludes_a_secret_file(tmp_path: Path) -> None:
+    env_file = write_env(tmp_path, f"WEB_TOKEN={TOKEN}", "WEB_TOKEN_FILE=/run/secrets/web_token")
 
-    assert complaint(env_file) == "Give WEB_TOKEN or WEB_TOKEN_FILE, not both."
+    assert load_error(env_file) == "Give WEB_TOKEN or WEB_TOKEN_FILE, not both."
 
 
 @pytest.mark.parametrize(
@@ -180,17 +180,19 @@ def test_a_secret_and_its_file_are_too_much(tmp_path: Path) -> None:
         ("DISCORD_TOKEN_FIEL", "DISCORD_TOKEN_FILE"),
     ],
 )
-def test_a_key_that_looks_like_ours_names_the_nearest(key: str, nearest: str, tmp_path: Path) -> None:
-    assert complaint(written(tmp_path, f"{key}=1")) == f"{key} is not a setting; did you mean {nearest}?"
+def test_a_misspelt_key_is_reported_with_the_nearest_setting(key: str, nearest: str, tmp_path: Path) -> None:
+    assert load_error(write_env(tmp_path, f"{key}=1")) == f"{key} is not a setting; did you mean {nearest}?"
 
 
-def test_other_programs_keys_are_left_alone(tmp_path: Path) -> None:
-    env_file = written(tmp_path, "POSTGRES_PASSWORD=x", "HTTP_PROXY=x", "OPENAI_API_KEY=x", "TZ=UTC", "HTTP_PORT=9000")
+def test_keys_of_other_programs_are_ignored(tmp_path: Path) -> None:
+    env_file = write_env(
+        tmp_path, "POSTGRES_PASSWORD=x", "HTTP_PROXY=x", "OPENAI_API_KEY=x", "TZ=UTC", "HTTP_PORT=9000"
+    )
 
     assert load_settings(env_file).http_port == 9000
 
 
-def test_the_environment_may_hold_what_it_likes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_variables_of_the_environment_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_OF_ANOTHER_PROGRAM", "x")
 
     assert load_settings(tmp_path / "none").discord_token is None
@@ -204,7 +206,7 @@ def test_a_byte_order_mark_does_not_hide_the_first_key(tmp_path: Path) -> None:
     assert (settings.http_port, settings.http_host) == (9000, "::1")
 
 
-def test_a_file_that_is_not_text_is_one_sentence(tmp_path: Path) -> None:
+def test_a_binary_file_is_reported_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"HTTP_HOST=\xff\xfe\n")
 
-    assert "cannot be read" in complaint(tmp_path / ".env")
+    assert "cannot be read" in load_error(tmp_path / ".env")

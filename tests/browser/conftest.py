@@ -1,4 +1,4 @@
-"""A browser for the session; the bot and a visitor for each test."""
+"""A browser per session, and a visitor of a demo per test."""
 
 import os
 import shutil
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 
-FAST = 0.05
-"""Models take a fraction of their time."""
+FAST_SPEED = 0.05
+"""Models run at 20 times the speed."""
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def chromium(request: pytest.FixtureRequest) -> str:
-    """The browser's program; skips where there is none, or no Playwright, and fails there if one is required."""
+    """Return Chromium's path. Skip without Chromium or Playwright; fail if --require-browser is given."""
     found = next(filter(None, map(shutil.which, (os.environ.get("CHROME", ""), *NAMES))), None)
     reason = "" if found else "there is no Chromium here (on Debian: apt-get install chromium)"
     try:
@@ -62,16 +62,16 @@ async def browser(chromium: str) -> AsyncIterator["Browser"]:
 
 @pytest.fixture(scope="session")
 def sandbox(chromium: str) -> Iterator[SandboxThread]:
-    yield from _running(FAST)
+    yield from _run_sandbox(FAST_SPEED)
 
 
 @pytest.fixture(scope="session")
 def slow_sandbox(chromium: str) -> Iterator[SandboxThread]:
-    """Models that take long enough to be interrupted."""
-    yield from _running(1.0)
+    """A sandbox with models slow enough to interrupt."""
+    yield from _run_sandbox(1.0)
 
 
-def _running(speed: float) -> Iterator[SandboxThread]:
+def _run_sandbox(speed: float) -> Iterator[SandboxThread]:
     thread = SandboxThread(SandboxOptions(docs=find_documents(), speed=speed))
     thread.start()
     yield thread
@@ -79,27 +79,30 @@ def _running(speed: float) -> Iterator[SandboxThread]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def house(sandbox: SandboxThread, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The address of a page that tests share: each has a conversation of its own."""
+async def demo_address(sandbox: SandboxThread, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The address of a page shared by tests. Each test has a separate conversation."""
     async with open_demo(tmp_path_factory.mktemp("house"), sandbox, daily_credits=100_000) as address:
         yield address
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visitor(
-    request: pytest.FixtureRequest, browser: "Browser", sandbox: SandboxThread, house: str, tmp_path: Path
+    request: pytest.FixtureRequest, browser: "Browser", sandbox: SandboxThread, demo_address: str, tmp_path: Path
 ) -> AsyncIterator[PageVisitor]:
-    """Someone who has just opened the page. `visit` marks how: with slow models or so many daily credits (in a house of
-    their own then), and the options of Playwright's context."""
+    """A person with the newly opened page.
+
+    The mark `visit` chooses slow models or an amount of daily credits, both in a separate demo, and options of
+    Playwright's context.
+    """
     mark = request.node.get_closest_marker("visit")
-    wishes: dict[str, Any] = dict(mark.kwargs) if mark else {}
-    models = request.getfixturevalue("slow_sandbox") if wishes.pop("slow", False) else sandbox
-    credits_ = wishes.pop("daily_credits", 1000 if models is not sandbox else None)
-    address = house
+    options: dict[str, Any] = dict(mark.kwargs) if mark else {}
+    models = request.getfixturevalue("slow_sandbox") if options.pop("slow", False) else sandbox
+    credits_ = options.pop("daily_credits", 1000 if models is not sandbox else None)
+    address = demo_address
     async with AsyncExitStack() as stack:
         if credits_ is not None:
             address = await stack.enter_async_context(open_demo(tmp_path, models, daily_credits=credits_))
-        context = await browser.new_context(**{"viewport": {"width": 1200, "height": 860}, **wishes})
+        context = await browser.new_context(**{"viewport": {"width": 1200, "height": 860}, **options})
         stack.push_async_callback(context.close)
         visitor = await PageVisitor.open_page(context, f"{address}#c/{new_id()}")
         yield visitor

@@ -1,4 +1,4 @@
-"""The bot as `demo` runs it, in this process: the page, the sandbox, and a folder that is gone afterwards."""
+"""Runs the bot as `demo` does, in this process, with a sandbox and a temporary folder."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from bot.settings import Settings
 
 @asynccontextmanager
 async def open_demo(folder: Path, sandbox: SandboxThread, *, daily_credits: int = 1000) -> AsyncIterator[str]:
-    """Serve the page; gives its address."""
+    """Serve the page and yield the address."""
     settings = Settings(
         _env_file=None,
         replicate_base_url=sandbox.url,

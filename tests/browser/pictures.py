@@ -1,4 +1,4 @@
-"""`python -m tests.browser.pictures [NAME …]`: take pictures of `docs/pictures/` anew. They stay small: 256 colours."""
+"""`python -m tests.browser.pictures [NAME …]`: takes the screenshots of docs/pictures/, with 256 colours each."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "i
 
 
 async def page(visitor: PageVisitor) -> None:
-    """The README's first screen: a picture, and an answer beneath it."""
+    """The README's first screen: a picture and an answer."""
     await visitor.ask("/imagine a lighthouse at dusk --aspect 21:9 --seed 12")
     await visitor.say("How do I give someone credits?")
     await visitor.answer.get_by_text("Money: credits").wait_for()
@@ -53,25 +53,25 @@ async def drawer(visitor: PageVisitor) -> None:
 
 
 async def setup(visitor: PageVisitor) -> None:
-    """The owner's first minutes: what is set up, and what comes next."""
+    """The owner's first minutes: the result of /setup and the next steps."""
     await visitor.ask("/setup --budget 5000")
 
 
 async def settings(visitor: PageVisitor) -> None:
-    """A setting is changed in its form, and the answer tells what holds now."""
+    """A changed setting, and the settings now."""
     await visitor.ask("/settings general --time_zone Europe/Berlin --confirm_above 20")
     await visitor.ask("/settings show")
     await visitor.words.fill("/settings ")
 
 
 async def question(visitor: PageVisitor) -> None:
-    """What costs much is asked first."""
+    """The confirmation of an expensive request."""
     await visitor.ask("/settings general --confirm_above 20")
     await visitor.ask("/imagine a lighthouse at dusk --model flux-dev")
 
 
 async def audit(visitor: PageVisitor) -> None:
-    """Moderating, and the trace it leaves."""
+    """Moderation, and the audit."""
     await visitor.ask("/imagine a red fox in fresh snow --seed 3")
     await visitor.ask("/words add badg*")
     await visitor.ask("/words test two BADGERS")

@@ -1,4 +1,4 @@
-"""The four commands, their form, and what helps when something is wrong with it."""
+"""The four commands in the composer, the form of options, and errors."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.media.pictures import encode_picture
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_an_idea_becomes_a_picture_with_its_facts_and_next_steps(visitor: PageVisitor) -> None:
+async def test_an_idea_becomes_a_picture_with_facts_and_next_steps(visitor: PageVisitor) -> None:
     await visitor.page.locator(".idea").first.click()
     await visitor.words.press("Enter")
     await expect(visitor.pictures).to_have_count(1)
@@ -24,7 +24,7 @@ async def test_an_idea_becomes_a_picture_with_its_facts_and_next_steps(visitor: 
         await expect(visitor.answer.get_by_role("button", name=name, exact=True)).to_be_visible()
 
 
-async def test_a_picture_is_made_larger_and_described_by_its_buttons(visitor: PageVisitor) -> None:
+async def test_buttons_upscale_and_caption_a_picture(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a lighthouse at dusk")
     await visitor.press("Upscale")
     await expect(visitor.answer.locator(".note")).to_contain_text("2048×2048")
@@ -33,7 +33,7 @@ async def test_a_picture_is_made_larger_and_described_by_its_buttons(visitor: Pa
     await expect(visitor.answer.locator(".words")).to_contain_text("Measured, not recognised")
 
 
-async def test_a_dropped_picture_is_described_without_a_word(visitor: PageVisitor) -> None:
+async def test_a_dropped_picture_is_captioned(visitor: PageVisitor) -> None:
     await visitor.drop("flag.png", encode_picture("PNG", (320, 200)))
     await expect(visitor.page.get_by_text("flag.png")).to_be_visible()
     await visitor.words.press("Enter")
@@ -42,7 +42,7 @@ async def test_a_dropped_picture_is_described_without_a_word(visitor: PageVisito
     await expect(visitor.page.get_by_role("article", name="You")).to_contain_text("with flag.png")
 
 
-async def test_a_chosen_picture_is_made_larger(visitor: PageVisitor, tmp_path: Path) -> None:
+async def test_a_chosen_picture_is_upscaled(visitor: PageVisitor, tmp_path: Path) -> None:
     await visitor.words.fill("/upscale ")
     await expect(visitor.page.get_by_text("Drop, paste or attach a picture")).to_be_visible()
     (tmp_path / "flag.png").write_bytes(encode_picture("PNG", (320, 200)))
@@ -62,7 +62,7 @@ async def test_words_stream_in_and_are_drawn_as_markdown_without_markup(visitor:
     await expect(visitor.page.locator("article img, article b")).to_have_count(0)
 
 
-async def test_the_form_is_drawn_from_the_declaration_and_its_choices_count(visitor: PageVisitor) -> None:
+async def test_the_form_is_drawn_from_the_declaration_and_its_values_are_sent(visitor: PageVisitor) -> None:
     await visitor.words.fill("/imagine a red fox in fresh snow")
     await visitor.button("Options").click()
     form = visitor.page.get_by_role("group", name="Options of /imagine")
@@ -80,7 +80,7 @@ async def test_the_form_is_drawn_from_the_declaration_and_its_choices_count(visi
     await expect(form).to_be_hidden()
 
 
-async def test_what_is_out_of_bounds_is_told_at_its_field_and_not_sent(visitor: PageVisitor) -> None:
+async def test_a_value_out_of_bounds_is_reported_at_the_field_and_not_sent(visitor: PageVisitor) -> None:
     await visitor.words.fill("/imagine a red fox")
     await visitor.button("Options").click()
     count = visitor.page.get_by_label("Count")
@@ -93,7 +93,7 @@ async def test_what_is_out_of_bounds_is_told_at_its_field_and_not_sent(visitor: 
     await expect(visitor.page.get_by_role("article")).to_have_count(0)
 
 
-async def test_what_only_the_bot_knows_to_be_wrong_keeps_the_words_to_be_mended(visitor: PageVisitor) -> None:
+async def test_a_refused_message_stays_in_the_composer(visitor: PageVisitor) -> None:
     await visitor.words.fill("/imagine a fox --count 9")
     await visitor.words.press("Enter")
 
@@ -102,7 +102,7 @@ async def test_what_only_the_bot_knows_to_be_wrong_keeps_the_words_to_be_mended(
     await expect(visitor.words).to_have_value("/imagine a fox --count 9")
 
 
-async def test_a_command_that_is_none_names_the_nearest(visitor: PageVisitor) -> None:
+async def test_an_unknown_command_is_reported_with_the_nearest(visitor: PageVisitor) -> None:
     await visitor.words.fill("/imagin a fox")
     await visitor.words.press("Enter")
 
@@ -110,7 +110,7 @@ async def test_a_command_that_is_none_names_the_nearest(visitor: PageVisitor) ->
 
 
 @pytest.mark.visit(daily_credits=4)
-async def test_who_is_out_of_credits_reads_how_much_is_missing_and_until_when(visitor: PageVisitor) -> None:
+async def test_a_lack_of_credits_is_reported_with_amount_and_refill_time(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox")
     await visitor.words.fill("/imagine a second fox")
     await visitor.words.press("Enter")

@@ -1,4 +1,4 @@
-"""What goes on while people stop, reload, come back, open a second tab, and change their minds."""
+"""Running jobs in the page: stopping, reloading, second tabs, editing and deleting."""
 
 import re
 
@@ -11,7 +11,7 @@ QUESTION = "How do I give someone credits?"
 
 
 @pytest.mark.visit(slow=True)
-async def test_stop_ends_a_stream_and_keeps_what_was_said(visitor: PageVisitor) -> None:
+async def test_stop_ends_a_stream_and_keeps_the_words(visitor: PageVisitor) -> None:
     await visitor.say(QUESTION)
     await expect(visitor.answer.locator(".words")).to_contain_text("guide")
     await visitor.button("Stop").click()
@@ -22,7 +22,7 @@ async def test_stop_ends_a_stream_and_keeps_what_was_said(visitor: PageVisitor) 
 
 
 @pytest.mark.visit(slow=True)
-async def test_a_stream_goes_on_after_a_reload_and_in_a_second_tab(visitor: PageVisitor) -> None:
+async def test_a_stream_continues_after_a_reload_and_in_a_second_tab(visitor: PageVisitor) -> None:
     await visitor.say(QUESTION)
     await expect(visitor.answer.locator(".words")).to_contain_text("guide")
     await visitor.page.reload()
@@ -39,7 +39,7 @@ async def test_a_stream_goes_on_after_a_reload_and_in_a_second_tab(visitor: Page
 
 
 @pytest.mark.visit(slow=True)
-async def test_progress_tells_stage_seconds_and_the_usual_time(visitor: PageVisitor) -> None:
+async def test_progress_shows_stage_seconds_and_usual_time(visitor: PageVisitor) -> None:
     await visitor.say("/imagine a red fox --model flux-dev")
 
     await expect(visitor.answer.locator(".time")).to_have_text(re.compile(r"(\d+ % · )?\d+ s of usually \d+ s"))
@@ -47,7 +47,7 @@ async def test_progress_tells_stage_seconds_and_the_usual_time(visitor: PageVisi
 
 
 @pytest.mark.visit(daily_credits=1000)
-async def test_each_conversation_has_its_address_and_back_leads_back(visitor: PageVisitor) -> None:
+async def test_each_conversation_has_an_address_and_back_works(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox")
     await visitor.button("New conversation").click()
     await expect(visitor.page.get_by_text("What shall we make?")).to_be_visible()
@@ -64,7 +64,7 @@ async def test_each_conversation_has_its_address_and_back_leads_back(visitor: Pa
     assert visitor.page.url == second
 
 
-async def test_a_link_to_a_job_shows_it_again(visitor: PageVisitor) -> None:
+async def test_a_link_to_a_job_shows_the_job_again(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox")
     await visitor.ask("/show")
     await visitor.answer.get_by_role("link").first.click()
@@ -73,7 +73,7 @@ async def test_a_link_to_a_job_shows_it_again(visitor: PageVisitor) -> None:
     await expect(visitor.answer.locator(".note")).to_contain_text("FLUX schnell")
 
 
-async def test_a_prompt_comes_back_to_be_edited_with_its_options(visitor: PageVisitor) -> None:
+async def test_a_prompt_can_be_edited_with_the_options(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox --aspect 3:2 --seed 7")
     await visitor.button("Edit prompt").click()
 
@@ -82,7 +82,7 @@ async def test_a_prompt_comes_back_to_be_edited_with_its_options(visitor: PageVi
     await expect(visitor.page.get_by_label("Seed")).to_have_value("7")
 
 
-async def test_a_message_is_deleted_by_a_second_press_in_every_tab_and_for_good(visitor: PageVisitor) -> None:
+async def test_a_second_press_deletes_a_message_in_every_tab_and_the_database(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox")
     second = await PageVisitor.open_page(visitor.context, visitor.address)
     await visitor.button("Delete").click()
@@ -95,7 +95,7 @@ async def test_a_message_is_deleted_by_a_second_press_in_every_tab_and_for_good(
     await expect(visitor.page.get_by_role("article")).to_have_count(1)
 
 
-async def test_the_drawer_tells_states_request_run_and_money(visitor: PageVisitor) -> None:
+async def test_the_drawer_shows_states_request_run_and_ledger(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox --seed 7")
     await visitor.button("What just happened").click()
     drawer = visitor.page.get_by_role("dialog", name="What just happened")
@@ -107,7 +107,7 @@ async def test_the_drawer_tells_states_request_run_and_money(visitor: PageVisito
 
 
 @pytest.mark.visit(daily_credits=1000)
-async def test_what_is_left_today_follows_what_was_spent(visitor: PageVisitor) -> None:
+async def test_the_remaining_credits_follow_the_spending(visitor: PageVisitor) -> None:
     await expect(visitor.page.locator("#left")).to_have_text("1,000 of 1,000 credits left today")
     await visitor.ask("/imagine a red fox")
 

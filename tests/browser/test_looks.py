@@ -1,4 +1,4 @@
-"""On any screen, in any light, by keyboard alone, and for those who listen."""
+"""Layout and accessibility: phones, dark mode, keyboard, screen readers, reduced motion."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from tests.browser.visitor import PageVisitor, expect
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_what_a_newcomer_meets_has_no_serious_barrier(visitor: PageVisitor) -> None:
+async def test_the_first_screen_has_no_serious_accessibility_problem(visitor: PageVisitor) -> None:
     await expect(visitor.page.locator(".idea")).to_have_count(4)
     assert await visitor.find_accessibility_problems() == []
 
@@ -23,7 +23,7 @@ async def test_what_a_newcomer_meets_has_no_serious_barrier(visitor: PageVisitor
     assert await visitor.find_accessibility_problems() == []
 
 
-async def test_a_conversation_and_what_opens_over_it_has_no_serious_barrier(visitor: PageVisitor) -> None:
+async def test_a_conversation_and_its_dialogs_have_no_serious_accessibility_problem(visitor: PageVisitor) -> None:
     await converse(visitor)
     assert await visitor.find_accessibility_problems() == []
 
@@ -40,7 +40,7 @@ async def test_a_conversation_and_what_opens_over_it_has_no_serious_barrier(visi
 @pytest.mark.visit(
     color_scheme="dark", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True, device_scale_factor=2
 )
-async def test_a_phone_in_the_dark_shows_all_of_it_without_scrolling_sideways(visitor: PageVisitor) -> None:
+async def test_a_dark_phone_screen_does_not_scroll_sideways(visitor: PageVisitor) -> None:
     await converse(visitor)
     await fits_a_phone(visitor)
 
@@ -71,7 +71,7 @@ async def fits_a_phone(visitor: PageVisitor) -> None:
     assert await visitor.find_accessibility_problems() == []
 
 
-async def test_everything_is_reached_by_keyboard(visitor: PageVisitor) -> None:
+async def test_the_page_works_by_keyboard(visitor: PageVisitor) -> None:
     keys = visitor.page.keyboard
     for key in ("/", "ArrowDown", "ArrowUp", "Enter"):
         await keys.press(key)
@@ -92,7 +92,7 @@ async def test_everything_is_reached_by_keyboard(visitor: PageVisitor) -> None:
     await expect(visitor.answer.get_by_title("Open large").first).to_be_focused()
 
 
-async def test_a_picture_that_is_slow_to_arrive_moves_nothing(visitor: PageVisitor) -> None:
+async def test_a_slow_picture_does_not_move_the_layout(visitor: PageVisitor) -> None:
     arrived = asyncio.Event()
 
     async def late(route: Any) -> None:
@@ -111,7 +111,7 @@ async def test_a_picture_that_is_slow_to_arrive_moves_nothing(visitor: PageVisit
 
 
 @pytest.mark.visit(reduced_motion="reduce")
-async def test_nothing_moves_for_who_asked_for_less_motion(visitor: PageVisitor) -> None:
+async def test_reduced_motion_stops_all_animations(visitor: PageVisitor) -> None:
     await visitor.say("/imagine a red fox --model flux-dev")
     await expect(visitor.answer.get_by_role("progressbar")).to_be_visible()
 

@@ -1,4 +1,4 @@
-"""Verbs of several words, and questions with two buttons, in front of the page."""
+"""Subcommands and confirmations in the page."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.browser.visitor import PageVisitor, expect
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_verbs_of_a_group_are_suggested_and_completed(visitor: PageVisitor) -> None:
+async def test_subcommands_are_suggested_and_completed(visitor: PageVisitor) -> None:
     await visitor.words.press_sequentially("/settings ge")
     await expect(visitor.page.locator("#suggestions li")).to_have_count(1)
     await visitor.words.press("Tab")
@@ -15,8 +15,8 @@ async def test_verbs_of_a_group_are_suggested_and_completed(visitor: PageVisitor
     await expect(visitor.words).to_have_value("/settings general ")
 
 
-@pytest.mark.visit(daily_credits=100)  # a house of its own: what is set in the shared one would hold for every test
-async def test_a_verb_of_two_words_has_its_own_form(visitor: PageVisitor) -> None:
+@pytest.mark.visit(daily_credits=100)  # a separate demo: a setting of the shared demo would affect every test
+async def test_a_subcommand_has_a_form(visitor: PageVisitor) -> None:
     await visitor.words.fill("/settings general")
     await visitor.button("Options").click()
     await visitor.page.get_by_label("confirm above").fill("20")
@@ -25,7 +25,7 @@ async def test_a_verb_of_two_words_has_its_own_form(visitor: PageVisitor) -> Non
     await expect(visitor.answer.locator(".words")).to_contain_text("A button asks first: above 20 credits")
 
 
-async def test_a_person_is_named_in_a_form(visitor: PageVisitor) -> None:
+async def test_a_form_names_a_person(visitor: PageVisitor) -> None:
     await visitor.words.fill("/block")
     await visitor.button("Options").click()
     await visitor.page.get_by_label("user", exact=True).fill("nobody")
@@ -35,7 +35,7 @@ async def test_a_person_is_named_in_a_form(visitor: PageVisitor) -> None:
 
 
 @pytest.mark.visit(daily_credits=100)
-async def test_what_costs_much_is_asked_and_done_once(visitor: PageVisitor) -> None:
+async def test_an_expensive_request_is_confirmed_and_run_once(visitor: PageVisitor) -> None:
     await visitor.ask("/settings general --confirm_above 2")
     await visitor.ask("/imagine a fox")
     question = visitor.answer

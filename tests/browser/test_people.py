@@ -1,4 +1,4 @@
-"""Two people in the demo: who is who, and what each may see."""
+"""Switching between the demo's two people."""
 
 import pytest
 
@@ -8,7 +8,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.visit(daily_credits=1000)
-async def test_switching_the_person_switches_rank_conversations_and_credits(visitor: PageVisitor) -> None:
+async def test_switching_the_person_switches_conversations_and_credits(visitor: PageVisitor) -> None:
     await visitor.ask("/imagine a red fox")
     person = visitor.page.get_by_label("Who you are")
     await person.select_option(index=1)

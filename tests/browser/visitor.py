@@ -1,4 +1,4 @@
-"""A person in front of the page: what they do and what they see."""
+"""A person in front of the page: types, presses, drops files, and reads the result."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 SERIOUS = ("serious", "critical")
 
 
-def expect(seen: "Locator") -> Any:
-    """Playwright's, imported late: without it these tests are skipped, not broken."""
+def expect(locator: "Locator") -> Any:
+    """Return Playwright's `expect`, imported late: a machine without Playwright skips these tests."""
     from playwright.async_api import expect
 
-    return expect(seen)
+    return expect(locator)
 
 
 @dataclass
 class PageVisitor:
-    """One tab. `complaints` collects what the console says; a test ends by finding none."""
+    """A browser tab. `complaints` collects errors of the console; each test ends with an empty list."""
 
     context: "BrowserContext"
     page: "Page"
@@ -54,19 +54,19 @@ class PageVisitor:
         return self.page.get_by_role("button", name=name, exact=True).last
 
     async def say(self, text: str) -> None:
-        """Type and send, without waiting for the answer."""
+        """Type and send a message, without waiting for the answer."""
         await self.words.fill(text)
         await self.words.press("Enter")
         await expect(self.words).to_have_value("")
 
     async def ask(self, text: str) -> None:
-        """Say it, and wait until it is answered."""
+        """Send a message, and wait for the answer."""
         before = await self.page.get_by_role("article", name="Easel").count()
         await self.say(text)
         await self.wait_for_answer(before)
 
     async def press(self, name: str) -> None:
-        """Press a button under the latest message, and wait until it is answered."""
+        """Press a button under the latest message, and wait for the answer."""
         before = await self.page.get_by_role("article", name="Easel").count()
         await self.button(name).click()
         await self.wait_for_answer(before)
@@ -76,7 +76,7 @@ class PageVisitor:
         await expect(self.answer).not_to_have_attribute("data-tone", "working", timeout=10_000)
 
     async def drop(self, name: str, content: bytes) -> None:
-        """Let go of a picture over the page."""
+        """Drop a picture on the page."""
         script = """([name, bytes]) => {
             const dataTransfer = new DataTransfer();
             dataTransfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
@@ -86,12 +86,12 @@ class PageVisitor:
         await self.page.evaluate(script, [name, list(content)])
 
     async def find_accessibility_problems(self) -> list[str]:
-        """What axe finds serious for people who do not see, hear or point well."""
+        """Return axe's findings of serious or critical impact."""
         from axe_playwright_python.async_playwright import Axe
 
-        found: list[dict[str, Any]] = (await Axe().run(self.page)).response["violations"]
+        violations: list[dict[str, Any]] = (await Axe().run(self.page)).response["violations"]
         return [
-            f"{one['id']}: {[(node['target'], node['failureSummary']) for node in one['nodes']]}"
-            for one in found
-            if one["impact"] in SERIOUS
+            f"{finding['id']}: {[(node['target'], node['failureSummary']) for node in finding['nodes']]}"
+            for finding in violations
+            if finding["impact"] in SERIOUS
         ]

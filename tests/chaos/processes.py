@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -12,21 +11,17 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.ports import find_free_port
+
 ROOT = Path(__file__).parents[2]
 TOKEN = "r8_" + "c" * 37
 START_SECONDS = 20.0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.asynccontextmanager
 async def sandbox(speed: float) -> AsyncIterator[str]:
     """A running sandbox; gives its base URL."""
-    port = free_port()
+    port = find_free_port()
     arguments = ["sandbox", "--port", str(port), "--token", TOKEN, "--speed", str(speed)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
@@ -48,7 +43,7 @@ class BotProcess:
     folder: Path
     sandbox_url: str
     grace_seconds: float = 5.0
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=find_free_port)
     log: list[bytes] = field(default_factory=list)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further variables of the environment."""

@@ -1,4 +1,4 @@
-"""Verbs in a folder without anybody's .env, an owner who has a sandbox, and logging left as it was found."""
+"""Verbs run in an empty folder, with a sandbox for the owner; logging is restored after each test."""
 
 import logging
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ def owner(
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    """Verbs set up logging for a process of their own; here many run in one."""
+def restore_logging() -> Iterator[None]:
+    """Restore logging: a verb configures logging for a whole process, and tests run many verbs in a process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

@@ -1,4 +1,4 @@
-"""`demo --once`: the four commands of the README, for real, without a browser."""
+"""`demo --once`: the four commands of the README with the real sandbox."""
 
 import subprocess
 import sys
@@ -14,30 +14,30 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(autouse=True)
-def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A folder without anybody's .env."""
+def chdir_to_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run in a folder without .env."""
     monkeypatch.chdir(tmp_path)
 
 
-def test_pictures_upscaling_and_captions_pass_files_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_are_drawn_upscaled_and_captioned(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--once", "/imagine a lighthouse at dusk --seed 7", "--output", "out.png"]) == 0
     assert main(["demo", "--once", "/upscale --image out.png --scale 1.5", "--output", "big.png"]) == 0
     assert main(["demo", "--once", "/caption --image out.png"]) == 0
 
     with Image.open("out.png") as small, Image.open("big.png") as big:
         assert (small.size, big.size) == ((1024, 1024), (1536, 1536))
-    told = capsys.readouterr().out
-    assert "FLUX schnell · seed 7 · 1024×1024" in told
-    assert "Measured, not recognised: a square PNG picture of 1024 × 1024 pixels" in told
-    assert told.count("sandbox: rules, not AI") == 3
+    output = capsys.readouterr().out
+    assert "FLUX schnell · seed 7 · 1024×1024" in output
+    assert "Measured, not recognised: a square PNG picture of 1024 × 1024 pixels" in output
+    assert output.count("sandbox: rules, not AI") == 3
 
 
-def test_the_guide_answers_from_these_documents(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_guide_answers_from_the_documents(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--once", "/chat how do I connect Slack?"]) == 0
 
-    told = capsys.readouterr().out
-    assert "not a language model" in told
-    assert "“Connect Slack”" in told
+    output = capsys.readouterr().out
+    assert "not a language model" in output
+    assert "“Connect Slack”" in output
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_guide_answers_from_these_documents(capsys: pytest.CaptureFixture[st
         ("/imagine fault:nsfw", "⚠ The model refused this as sensitive."),
     ],
 )
-def test_an_error_is_the_sentence_a_person_would_read(
+def test_an_error_is_a_sentence_and_a_nonzero_code(
     line: str, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["demo", "--once", line]) == 1
@@ -57,8 +57,8 @@ def test_an_error_is_the_sentence_a_person_would_read(
     assert sentence in capsys.readouterr().err
 
 
-def test_the_words_come_one_by_one() -> None:
-    """As a person sees them: the first words are there long before the last."""
+def test_words_are_streamed() -> None:
+    """A person sees the first words long before the last."""
     command = [sys.executable, "-m", "bot", "demo", "--once", "/chat how do I connect Replicate?"]
     pieces = []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, bufsize=0) as process:

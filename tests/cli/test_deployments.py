@@ -1,4 +1,4 @@
-"""`deployments`, from none to none again."""
+"""The `deployments` verb against the sandbox."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.cli.terminal import OwnerTerminal
 MAKE = "deployments create fast --model stability-ai/sdxl --hardware gpu-t4"
 
 
-def test_one_is_made_listed_changed_and_deleted(owner: OwnerTerminal) -> None:
+def test_a_deployment_is_created_listed_changed_and_deleted(owner: OwnerTerminal) -> None:
     assert owner.run("deployments list") == "There are no deployments.\n"
     made = owner.run(MAKE)
     assert made.startswith("sandbox/fast is made: stability-ai/sdxl:7762fd07")
@@ -33,11 +33,11 @@ def test_one_is_made_listed_changed_and_deleted(owner: OwnerTerminal) -> None:
         ("deployments delete fast", "There is no deployment sandbox/fast; yours: none."),
     ],
 )
-def test_what_cannot_be_done_says_why(owner: OwnerTerminal, line: str, sentence: str) -> None:
+def test_an_impossible_request_fails_with_the_reason(owner: OwnerTerminal, line: str, sentence: str) -> None:
     assert sentence in owner.run(line, code=1)
 
 
-def test_counts_have_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_instance_counts_have_bounds(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([*MAKE.split(), "--min", "6"])
 

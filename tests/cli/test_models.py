@@ -1,4 +1,4 @@
-"""`models`: what an owner reads, and what becomes of their catalogue."""
+"""The `models` verb: output, checks, and additions to an own catalogue."""
 
 from pathlib import Path
 
@@ -19,7 +19,9 @@ def own_catalogue(monkeypatch: pytest.MonkeyPatch, change: tuple[str, str] = (""
     return path
 
 
-def test_list_asks_nobody(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_list_needs_no_network(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
 
     assert main(["models", "list"]) == 0
@@ -32,10 +34,10 @@ def test_list_asks_nobody(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 
 def test_the_built_in_catalogue_fits_the_sandbox(owner: OwnerTerminal) -> None:
-    told = owner.run("models check")
+    output = owner.run("models check")
 
-    assert told.count("ok  ") == len(load_catalogue())
-    assert told.endswith(f"{len(load_catalogue())} of {len(load_catalogue())} entries fit.\n")
+    assert output.count("ok  ") == len(load_catalogue())
+    assert output.endswith(f"{len(load_catalogue())} of {len(load_catalogue())} entries fit.\n")
 
 
 @pytest.mark.parametrize(
@@ -56,18 +58,18 @@ def test_the_built_in_catalogue_fits_the_sandbox(owner: OwnerTerminal) -> None:
         (("[sdxl.inputs]", 'deployment = "a/b"\n[sdxl.inputs]'), "wrong  sdxl names the deployment a/b, which is not"),
     ],
 )
-def test_an_entry_that_no_longer_fits_is_told(
+def test_an_outdated_entry_is_reported(
     owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], sentence: str
 ) -> None:
     own_catalogue(monkeypatch, change)
 
-    told = owner.run("models check", code=1)
+    output = owner.run("models check", code=1)
 
-    assert sentence in told
-    assert f"{len(load_catalogue()) - 1} of {len(load_catalogue())} entries fit." in told
+    assert sentence in output
+    assert f"{len(load_catalogue()) - 1} of {len(load_catalogue())} entries fit." in output
 
 
-def test_an_entry_is_checked_against_what_its_deployment_runs(
+def test_an_entry_is_checked_against_the_version_of_the_deployment(
     owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner.run("deployments create fast --model stability-ai/sdxl --hardware gpu-t4")
@@ -82,27 +84,29 @@ def test_only_named_entries_are_checked(owner: OwnerTerminal) -> None:
     assert "has no entry blup; it has blip, " in owner.run("models check blup", code=1)
 
 
-def test_search(owner: OwnerTerminal) -> None:
-    told = owner.run("models search upscale images --limit 1")
+def test_search_lists_models(owner: OwnerTerminal) -> None:
+    output = owner.run("models search upscale images --limit 1")
 
-    assert told.startswith("nightmareai/real-esrgan  0 runs")
+    assert output.startswith("nightmareai/real-esrgan  0 runs")
     assert owner.run("models search zzz", code=1) == "Nothing fits “zzz”.\n"
 
 
-def test_add_prints_a_table(owner: OwnerTerminal) -> None:
-    told = owner.run("models add black-forest-labs/flux-schnell --key quick")
+def test_add_prints_a_catalogue_entry(owner: OwnerTerminal) -> None:
+    output = owner.run("models add black-forest-labs/flux-schnell --key quick")
 
-    assert told.startswith("[quick]\n")
-    assert 'count = {to = "num_outputs", minimum = 1, maximum = 4}' in told
-    assert 'usd_per_image = "FILL IN"' in told
+    assert output.startswith("[quick]\n")
+    assert 'count = {to = "num_outputs", minimum = 1, maximum = 4}' in output
+    assert 'usd_per_image = "FILL IN"' in output
 
 
-def test_what_was_added_runs_once_it_has_a_price(owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_added_entry_is_valid_once_the_price_is_filled_in(
+    owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = own_catalogue(monkeypatch)
 
-    told = owner.run("models add black-forest-labs/flux-schnell --key quick --write")
+    output = owner.run("models add black-forest-labs/flux-schnell --key quick --write")
 
-    assert told == f"[quick] is in {path}.\nFill in the price, from replicate.com/black-forest-labs/flux-schnell.\n"
+    assert output == f"[quick] is in {path}.\nFill in the price, from replicate.com/black-forest-labs/flux-schnell.\n"
     assert "[quick] is wrong: it has no price yet" in owner.run("models check", code=1)
     path.write_text(path.read_text(encoding="utf-8").replace('"FILL IN"', '"0.003"'), encoding="utf-8")
     assert "ok     quick" in owner.run("models check quick")
@@ -120,11 +124,13 @@ def test_what_was_added_runs_once_it_has_a_price(owner: OwnerTerminal, monkeypat
         ("models add stability-ai/sdxl --write", "CATALOGUE_PATH is not set"),
     ],
 )
-def test_what_cannot_be_added(owner: OwnerTerminal, line: str, sentence: str) -> None:
+def test_an_impossible_add_fails_with_the_reason(owner: OwnerTerminal, line: str, sentence: str) -> None:
     assert sentence in owner.run(line, code=1)
 
 
-def test_without_a_token(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_verbs_of_replicate_need_a_token(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("REPLICATE_API_TOKEN", raising=False)
 
@@ -133,6 +139,6 @@ def test_without_a_token(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         assert "REPLICATE_API_TOKEN is missing." in capsys.readouterr().err
 
 
-def test_somebody_elses_words_cannot_command_the_terminal() -> None:
+def test_control_characters_of_untrusted_text_are_removed() -> None:
     assert sanitise_line("red\x1b[31m\r\nnext\u202eline\u200b") == "red [31m next line"
     assert sanitise_line("x" * 200) == "x" * 100 + "…"

@@ -1,4 +1,4 @@
-"""The `privacy` verb: a person's own data, for requests that come by mail."""
+"""The `privacy` verb: export and deletion of a person's data."""
 
 import asyncio
 import json
@@ -18,40 +18,40 @@ HERSELF = PersonKey("web", "", "mia")
 
 
 @pytest.fixture(autouse=True)
-def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A folder without anybody's .env; data lie in `data`."""
+def chdir_to_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run in a folder without .env; the database is in `data`."""
     monkeypatch.chdir(tmp_path)
 
 
-async def opened() -> Database:
+async def open_database() -> Database:
     database = Database("sqlite:///data/easel.db")
     await database.open()
     return database
 
 
-async def ask(state: JobState = JobState.DELIVERED) -> None:
-    """Mia was here and asked for something."""
-    database = await opened()
+async def store_job(state: JobState = JobState.DELIVERED) -> None:
+    """Store Mia and a job of Mia's."""
+    database = await open_database()
     async with database.write() as tx:
         await tx.people.upsert_user(MIA, NOW)
-        asked = make_job(user=MIA, channel=CHANNEL, options={"prompt": "Mia's own fox"})
-        await tx.jobs.add(asked)
-        await tx.jobs.move(asked, state, NOW)
+        job = make_job(user=MIA, channel=CHANNEL, options={"prompt": "Mia's own fox"})
+        await tx.jobs.add(job)
+        await tx.jobs.move(job, state, NOW)
     await database.close()
 
 
-async def kept() -> tuple[str, int]:
-    """What is left of her, and how many deletions wait."""
-    database = await opened()
+async def read_remaining() -> tuple[str, int]:
+    """Return the export of Mia's remaining data, and the number of waiting deletions."""
+    database = await open_database()
     async with database.read() as tx:
-        left = json.dumps(await tx.erasure.export_person(HERSELF))
-        wishes = await tx.pending.list_by_kind(DELETION_KIND)
+        remaining = json.dumps(await tx.erasure.export_person(HERSELF))
+        deletions = await tx.pending.list_by_kind(DELETION_KIND)
     await database.close()
-    return left, len(wishes)
+    return remaining, len(deletions)
 
 
-def test_an_export_is_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    asyncio.run(ask())
+def test_an_export_is_written_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(store_job())
 
     assert main(["privacy", "export", "web:mia", "-o", "mia.json"]) == 0
 
@@ -59,48 +59,46 @@ def test_an_export_is_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Mia's own fox" in Path("mia.json").read_text(encoding="utf-8")
 
 
-def test_a_deletion_is_written_down_for_the_bot(capsys: pytest.CaptureFixture[str]) -> None:
-    asyncio.run(ask())
+def test_a_deletion_is_left_to_the_bot(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(store_job())
 
     assert main(["privacy", "delete", "web:mia"]) == 0
 
     assert capsys.readouterr().out == "Written down: the bot deletes it within the hour, or at its next start.\n"
-    left, wishes = asyncio.run(kept())
-    assert "Mia's own fox" in left
-    assert wishes == 1
+    remaining, deletions = asyncio.run(read_remaining())
+    assert "Mia's own fox" in remaining
+    assert deletions == 1
 
 
-def test_a_deletion_may_be_done_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    asyncio.run(ask())
+def test_a_deletion_with_now_is_done_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(store_job())
 
     assert main(["privacy", "delete", "web:mia", "--now"]) == 0
 
     assert capsys.readouterr().out == "It is gone. What was posted on other platforms stays there.\n"
-    left, wishes = asyncio.run(kept())
-    assert "Mia" not in left
-    assert wishes == 0
+    remaining, deletions = asyncio.run(read_remaining())
+    assert "Mia" not in remaining
+    assert deletions == 0
 
 
-def test_what_still_runs_is_left_to_the_bot(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_running_jobs_are_left_to_the_bot(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.jobs.deletion.REPLY_TIMEOUT_SECONDS", 0.1)
-    asyncio.run(ask(JobState.QUEUED))
+    asyncio.run(store_job(JobState.QUEUED))
 
     assert main(["privacy", "delete", "web:mia", "--now"]) == 0
 
     assert capsys.readouterr().out.startswith("Jobs of theirs are not over yet.")
-    assert asyncio.run(kept())[1] == 1
+    assert asyncio.run(read_remaining())[1] == 1
 
 
 @pytest.mark.parametrize("name", ["mia", "slack:U1", "web:", "teams:mia", "slack:T1:U1:x"])
-def test_somebody_is_named_by_platform_and_id(capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_a_person_is_named_by_platform_and_id(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert main(["privacy", "export", name]) == 1
 
     assert capsys.readouterr().err == f"“{name}” is nobody: a person is discord:ID, web:ID or slack:TEAM:ID.\n"
 
 
-def test_a_file_that_cannot_be_written_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unwritable_file_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["privacy", "export", "slack:T1:U1", "-o", "no/such/folder.json"]) == 1
 
     assert "I cannot write no/such/folder.json" in capsys.readouterr().err.replace("\\", "/")

@@ -1,4 +1,4 @@
-"""The `quota` verb: the owner's hand on the money of this machine."""
+"""The `quota` verb: the owner's settings of budgets, and the check of the ledger."""
 
 import asyncio
 from pathlib import Path
@@ -18,26 +18,26 @@ MIA = User("discord", "42", "mia", "Mia")
 
 
 @pytest.fixture(autouse=True)
-def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A folder without anybody's .env; data lie in `data`."""
+def chdir_to_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run in a folder without .env; the database is in `data`."""
     monkeypatch.chdir(tmp_path)
 
 
-async def opened(url: str = "sqlite:///data/easel.db") -> Database:
+async def open_database(url: str = "sqlite:///data/easel.db") -> Database:
     database = Database(url)
     await database.open()
     return database
 
 
-async def seen() -> None:
-    database = await opened()
+async def store_mia() -> None:
+    database = await open_database()
     async with database.write() as tx:
         await tx.people.upsert_user(MIA, NOW)
     await database.close()
 
 
-def test_the_verbs_of_the_chat_work_for_the_owner(capsys: pytest.CaptureFixture[str]) -> None:
-    asyncio.run(seen())
+def test_the_verbs_of_quota_work_for_the_owner(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(store_mia())
 
     assert main(["quota", "grant", "Mia", "50", "--in", "discord:42"]) == 0
     assert main(["quota", "budget", "set", "500", "--in", "discord:42"]) == 0
@@ -53,7 +53,7 @@ def test_the_verbs_of_the_chat_work_for_the_owner(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "output"),
     [
         (["grant", "zoe", "5"], "I have not seen “zoe” here yet. They must have used me once.\n"),
         (["gift", "zoe", "5"], "There is no command called “quota gift”."),
@@ -61,17 +61,19 @@ def test_the_verbs_of_the_chat_work_for_the_owner(capsys: pytest.CaptureFixture[
         (["channel", "set", "--models", "sdxl"], "Say which channel.\n"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(capsys: pytest.CaptureFixture[str], words: list[str], told: str) -> None:
+def test_an_impossible_verb_fails_with_a_sentence(
+    capsys: pytest.CaptureFixture[str], words: list[str], output: str
+) -> None:
     assert main(["quota", *words]) == 1
 
-    assert capsys.readouterr().err.startswith(told)
+    assert capsys.readouterr().err.startswith(output)
 
 
-def test_a_table_goes_to_the_terminal_or_into_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_export_is_printed_or_written_to_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     async def spend() -> None:
-        database = await opened()
-        town = CreditsBench(database)
-        await town.spend(ANA, 10)
+        database = await open_database()
+        bench = CreditsBench(database)
+        await bench.spend(ANA, 10)
         await database.close()
 
     asyncio.run(spend())
@@ -80,16 +82,16 @@ def test_a_table_goes_to_the_terminal_or_into_a_file(capsys: pytest.CaptureFixtu
     assert main(["quota", "export", "2026-11", "-o", "a.csv"]) == 0
     assert main(["quota", "export", "2026-11", "-o", "none/a.csv"]) == 1
 
-    told = capsys.readouterr()
-    assert told.out.startswith("time,user,name,command,model,state,credits,job")
-    assert told.out.endswith("1 job of 2026-11. They are in a.csv.\n")
+    output = capsys.readouterr()
+    assert output.out.startswith("time,user,name,command,model,state,credits,job")
+    assert output.out.endswith("1 job of 2026-11. They are in a.csv.\n")
     assert (tmp_path / "a.csv").read_bytes().startswith(b"time,user,name")
-    assert "I cannot write none/a.csv" in told.err.replace("\\", "/")
+    assert "I cannot write none/a.csv" in output.err.replace("\\", "/")
 
 
-def test_verify_says_that_the_books_agree_or_which_row_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_reports_a_sound_ledger_or_the_wrong_rows(capsys: pytest.CaptureFixture[str]) -> None:
     async def forge() -> None:
-        database = await opened()
+        database = await open_database()
         await CreditsBench(database).spend(ANA, 10)
         await execute(database, "UPDATE jobs SET cost_micros = 11")
         await database.close()
@@ -105,32 +107,32 @@ def test_verify_says_that_the_books_agree_or_which_row_does_not(capsys: pytest.C
     assert verdict.endswith("1 rows of jobs, 1 rows of predictions: 1 disagree.")
 
 
-def test_sqlite_is_the_running_bots_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    async def both() -> int:
-        database = await opened()
+def test_sqlite_admits_no_second_process(capsys: pytest.CaptureFixture[str]) -> None:
+    async def run_both() -> int:
+        database = await open_database()
         code = await asyncio.to_thread(main, ["quota", "verify"])
         await database.close()
         return code
 
-    assert asyncio.run(both()) == 1
+    assert asyncio.run(run_both()) == 1
 
     assert "Another Easel is using this database" in capsys.readouterr().err
 
 
 @pytest.mark.postgres
-def test_postgresql_is_shared_with_the_running_bot(
+def test_postgresql_admits_the_verb_beside_the_bot(
     postgres_with_schema: PostgresServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = postgres_with_schema.url(WITH_SCHEMA)
     monkeypatch.setenv("DATABASE_URL", url)
 
-    async def both() -> int:
+    async def run_both() -> int:
         await postgres_with_schema.delete_rows(WITH_SCHEMA)
-        database = await opened(url)
+        database = await open_database(url)
         code = await asyncio.to_thread(main, ["quota", "verify"])
         await database.close()
         return code
 
-    assert asyncio.run(both()) == 0
+    assert asyncio.run(run_both()) == 0
 
     assert "they agree" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What a start leaves behind does not stop the loop later."""
+"""Objects of the start are exempt from garbage collection."""
 
 import gc
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from bot.cli.run import freeze_startup_objects
 
 @pytest.fixture
 def collector() -> Iterator[None]:
-    """The collector is as before afterwards."""
+    """Restore the garbage collector's settings."""
     before = gc.get_threshold()
     yield
     gc.unfreeze()
@@ -18,12 +18,12 @@ def collector() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("collector")
-def test_no_collection_looks_again_at_what_a_start_made() -> None:
-    made_at_start = [{"a": 1}]
+def test_startup_objects_are_exempt_from_collection() -> None:
+    startup_object = [{"a": 1}]
     freeze_startup_objects()
-    made_later = [{"b": 2}]
+    later_object = [{"b": 2}]
 
-    looked_at = {id(one) for one in gc.get_objects()}
+    collectable = {id(item) for item in gc.get_objects()}
 
-    assert id(made_at_start) not in looked_at
-    assert id(made_later) in looked_at
+    assert id(startup_object) not in collectable
+    assert id(later_object) in collectable

@@ -1,4 +1,4 @@
-"""`trainings`: begun with a file of this machine, looked at, cancelled."""
+"""The `trainings` verb: create with a local file, get, cancel, list."""
 
 from pathlib import Path
 
@@ -11,26 +11,26 @@ CREATE = "trainings create stability-ai/sdxl --destination mine --input input_im
 
 @pytest.fixture
 def trainer(owner: OwnerTerminal) -> OwnerTerminal:
-    """With photos, and a model to put the result into."""
+    """An owner with a file of photos and a destination model."""
     Path("photos.zip").write_bytes(b"PK")
     owner.post("/v1/models", {"owner": "sandbox", "name": "mine", "visibility": "private", "hardware": "cpu"})
     return owner
 
 
-def test_one_is_begun_and_looked_at(trainer: OwnerTerminal) -> None:
-    told = trainer.run(CREATE + " --input max_train_steps=10 --input is_lora=false --input token_string=7")
+def test_a_training_is_created_and_shown(trainer: OwnerTerminal) -> None:
+    output = trainer.run(CREATE + " --input max_train_steps=10 --input is_lora=false --input token_string=7")
 
-    training_id, words = told.split(maxsplit=1)
+    training_id, words = output.split(maxsplit=1)
     assert words == "starting: stability-ai/sdxl\nReplicate bills it to you; the bot's budget does not know of it.\n"
-    while "succeeded" not in (told := trainer.run(f"trainings get {training_id}")):
+    while "succeeded" not in (output := trainer.run(f"trainings get {training_id}")):
         pass
-    assert "\nmade sandbox/mine:" in told
-    assert "\nweights, for an hour: http" in told
-    assert "20/20" in told
+    assert "\nmade sandbox/mine:" in output
+    assert "\nweights, for an hour: http" in output
+    assert "20/20" in output
     assert trainer.run("trainings list").startswith(f"{training_id}  succeeded")
 
 
-def test_one_is_cancelled(trainer: OwnerTerminal) -> None:
+def test_a_training_is_cancelled(trainer: OwnerTerminal) -> None:
     trainer.post("/sandbox/faults", {"next": [{"fault": "hang"}]})
     training_id = trainer.run(CREATE).split()[0]
 
@@ -50,18 +50,18 @@ def test_one_is_cancelled(trainer: OwnerTerminal) -> None:
         ("trainings cancel nothing", "no such training"),
     ],
 )
-def test_what_cannot_be_done_says_why(trainer: OwnerTerminal, line: str, sentence: str) -> None:
+def test_an_impossible_request_fails_with_the_reason(trainer: OwnerTerminal, line: str, sentence: str) -> None:
     assert sentence in trainer.run(line, code=1)
 
 
-def test_one_that_may_have_begun_is_not_begun_again(trainer: OwnerTerminal) -> None:
+def test_an_unclear_create_is_not_retried(trainer: OwnerTerminal) -> None:
     trainer.post("/sandbox/faults", {"next": [{"fault": "500"}]})
 
-    told = trainer.run(CREATE, code=1)
+    output = trainer.run(CREATE, code=1)
 
-    assert told == "It is not known whether this arrived (HTTP 500): list first, before you do it again.\n"
+    assert output == "It is not known whether this arrived (HTTP 500): list first, before you do it again.\n"
     assert len(trainer.run("trainings list").splitlines()) == 1
 
 
-def test_there_may_be_none(owner: OwnerTerminal) -> None:
+def test_an_empty_list_is_reported(owner: OwnerTerminal) -> None:
     assert owner.run("trainings list") == "There are no trainings.\n"

@@ -1,4 +1,4 @@
-"""The `web` verb: invitations before the first start, and while the bot holds its database."""
+"""The `web` verb: invitations before the first start, and while the bot holds the database."""
 
 import asyncio
 import re
@@ -14,8 +14,8 @@ LINK = re.compile(r"^(http://127\.0\.0\.1:\d+)/join#([\w-]{43})$", re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
-def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A folder without anybody's .env; data lie in `data`."""
+def chdir_to_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run in a folder without .env; the database is in `data`."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
 
@@ -28,20 +28,20 @@ def test_people_are_invited_listed_and_removed(capsys: pytest.CaptureFixture[str
     assert main(["web", "people"]) == 0
     assert main(["web", "remove", "mia"]) == 0
 
-    told = capsys.readouterr().out
-    assert told.startswith("Nobody is invited.\n")
-    assert len(set(LINK.findall(told))) == 3
-    assert "Send this link to Mia. It works once, within 7 days." in told
-    assert told.count("The page now asks everybody for an invitation, you too") == 1
-    assert re.findall(r"^(\w+) +(user|moderator|owner) +invited, not here yet$", told, re.MULTILINE) == [
+    output = capsys.readouterr().out
+    assert output.startswith("Nobody is invited.\n")
+    assert len(set(LINK.findall(output))) == 3
+    assert "Send this link to Mia. It works once, within 7 days." in output
+    assert output.count("The page now asks everybody for an invitation, you too") == 1
+    assert re.findall(r"^(\w+) +(user|moderator|owner) +invited, not here yet$", output, re.MULTILINE) == [
         ("Mia", "user"),
         ("Ana", "owner"),
         ("Ola", "moderator"),
     ]
-    assert "mia is let in no more." in told
+    assert "mia is let in no more." in output
 
 
-def test_a_link_has_the_public_name_where_there_is_one(
+def test_an_invitation_link_has_the_public_name(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PUBLIC_URL", "https://easel.example/")
@@ -51,40 +51,38 @@ def test_a_link_has_the_public_name_where_there_is_one(
     assert capsys.readouterr().out.startswith("https://easel.example/join#")
 
 
-def test_nobody_of_that_name_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_removing_an_unknown_person_fails_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["web", "remove", "Eve"]) == 1
 
     assert capsys.readouterr().err.startswith("There is nobody called “Eve” here.")
 
 
-async def verb(*arguments: str) -> int:
+async def run_verb(*arguments: str) -> int:
     return await asyncio.to_thread(main, ["web", *arguments])
 
 
-async def test_the_running_bot_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    async with open_web_bot(tmp_path / "data") as whole:
-        assert await verb("invite", "Mia") == 0
-        assert await verb("remove", "Eve") == 1
-        told = capsys.readouterr()
-        [(address, secret)] = LINK.findall(told.out)
-        mia = whole.open_browser()
+async def test_the_running_bot_answers_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with open_web_bot(tmp_path / "data") as web_bot:
+        assert await run_verb("invite", "Mia") == 0
+        assert await run_verb("remove", "Eve") == 1
+        output = capsys.readouterr()
+        [(address, secret)] = LINK.findall(output.out)
+        mia = web_bot.open_browser()
 
-        assert address == whole.address
-        assert told.err.startswith("There is nobody called “Eve” here.")
+        assert address == web_bot.address
+        assert output.err.startswith("There is nobody called “Eve” here.")
         assert await mia.get("/api/menu") == 401
         assert await mia.post("/api/join", {"invitation": secret}) == {"error": ""}
         assert (await mia.get("/api/me"))["name"] == "Mia"
-        assert await verb("remove", "Mia") == 0
+        assert await run_verb("remove", "Mia") == 0
         assert await mia.get("/api/me") != "Mia"
 
 
-async def test_when_the_running_bot_cannot_be_asked_it_says_what_to_do(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_missing_key_file_fails_with_advice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with open_web_bot(tmp_path / "data"):
         (tmp_path / "data" / KEY_FILE).unlink()
 
-        assert await verb("invite", "Mia") == 1
+        assert await run_verb("invite", "Mia") == 1
 
     assert capsys.readouterr().err.strip() == (
         "The bot is running but cannot be asked: run this as the same user and with the same DATA_DIR, "

@@ -23,9 +23,9 @@ from bot.sandbox.server import Sandbox, SandboxOptions
 from bot.server.server import Server
 from bot.settings import Settings
 from bot.storage.tables.jobs import predictions
-from tests.chaos.processes import free_port
 from tests.fakes.platform import FakePlatform, ShownMessage
 from tests.fakes.samples import ANA, CHANNEL
+from tests.ports import find_free_port
 from tests.storage.raw import jobs_with_open_holds
 
 PATIENCE_SECONDS = 20.0
@@ -137,7 +137,7 @@ async def open_fault_bench(folder: Path, *, is_public: bool = False, **options: 
     """A bot and a sandbox. Public, the bot can be called by webhooks. `options` are the sandbox's."""
     sandbox = Sandbox(SandboxOptions(speed=0, docs=(DOCUMENT,), **options))  # type: ignore[arg-type]  # checked there
     await sandbox.start()
-    clock, port = SharedClock(sandbox.clock), free_port()
+    clock, port = SharedClock(sandbox.clock), find_free_port()
     plain: dict[str, object] = {
         "data_dir": folder,
         "database_url": None,

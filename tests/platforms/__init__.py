@@ -1,1 +1,1 @@
-"""The page and the terminal, and what every platform must do."""
+"""Tests of the platforms."""

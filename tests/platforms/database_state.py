@@ -1,4 +1,4 @@
-"""What moderators can change, as the database keeps it, and who was refused what: to see that nothing else happened."""
+"""Reads all that moderators can change from the database, and the audit's refusals, for comparison in tests."""
 
 import sqlite3
 from contextlib import closing
@@ -19,13 +19,13 @@ _CHANGEABLE = {
 
 
 def read_database_state(app: App) -> dict[str, list[Any]]:
-    """Money, limits, settings, words, pauses, blocks, permissions and jobs. The bot's database must be SQLite."""
+    """Return money, limits, settings, words, pauses, blocks, permissions and jobs. The database must be SQLite."""
     with closing(sqlite3.connect(app.settings.data_dir / "easel.db")) as database:
         return {what: database.execute(statement).fetchall() for what, statement in _CHANGEABLE.items()}
 
 
 async def read_refusals(app: App, platform: str, workspace: object) -> list[tuple[str, str]]:
-    """Who was refused what in a workspace, as the audit has it, oldest first: ids and `/quota grant`."""
+    """Return the refusals of a workspace from the audit, oldest first: user id and command, such as `/quota grant`."""
     async with app.database.read() as tx:
         rows = await tx.audit.list_rows(platform, str(workspace), 500, kind="refused")
     return [(row.actor.rpartition(":")[2], str(row.facts["what"])) for row in reversed(rows)]

@@ -1,4 +1,4 @@
-"""What the trunk may rely on, whoever shows its messages: every platform, and the fake that stands in for them."""
+"""The trunk's assumptions about platforms, checked on every platform and on the fake platform."""
 
 import io
 from collections.abc import AsyncIterator, Callable
@@ -27,10 +27,10 @@ HOME = Channel("web", "page", "ana.main", thread="t1")
 
 @dataclass(frozen=True)
 class PlatformCase:
-    """A platform, a look at all that a person sees there now, as text, and where and for whom to post."""
+    """A platform, a channel and a user to post for, and a function that returns the visible text."""
 
     platform: Platform
-    shown: Callable[[], str]
+    read_text: Callable[[], str]
     home: Channel = HOME
     user: User = ANA
 
@@ -47,7 +47,7 @@ async def open_console(_: Path) -> AsyncIterator[PlatformCase]:
 @asynccontextmanager
 async def open_fake(_: Path) -> AsyncIterator[PlatformCase]:
     fake = FakePlatform("web", ManualClock())
-    yield PlatformCase(fake, lambda: "\n".join(shown.text for shown in fake.messages.values()))
+    yield PlatformCase(fake, lambda: "\n".join(read_text.text for read_text in fake.messages.values()))
 
 
 @asynccontextmanager
@@ -57,11 +57,11 @@ async def open_page_platform(folder: Path) -> AsyncIterator[PlatformCase]:
     web = WebPlatform(database, SystemClock())
     start = web.feed.position
 
-    def shown() -> str:
+    def read_text() -> str:
         messages = web.feed.get_changes_since(HOME.id, start) or []
         return "\n".join(message.reply.text for message in messages if not isinstance(message, DeletedMessage))
 
-    yield PlatformCase(web, shown)
+    yield PlatformCase(web, read_text)
     await database.close()
 
 
@@ -105,7 +105,7 @@ PLATFORM_CASES: dict[str, Callable[[Path], AbstractAsyncContextManager[PlatformC
 
 
 @pytest.fixture(params=PLATFORM_CASES)
-async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PlatformCase]:
+async def platform_case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PlatformCase]:
     async with PLATFORM_CASES[request.param](tmp_path) as opened:
         yield opened
 
@@ -114,62 +114,62 @@ def build_working_reply(text: str) -> Reply:
     return Reply(text=text, tone=Tone.WORKING)
 
 
-async def test_a_post_gives_an_address_that_any_process_can_use(stage: PlatformCase) -> None:
-    platform, shown = stage.platform, stage.shown
+async def test_a_post_returns_an_address_for_any_process(platform_case: PlatformCase) -> None:
+    platform, read_text = platform_case.platform, platform_case.read_text
 
-    ref = await platform.post(stage.destination("one"), build_working_reply("hello"))
+    ref = await platform.post(platform_case.destination("one"), build_working_reply("hello"))
 
-    home = stage.home
+    home = platform_case.home
     assert (ref.platform, ref.workspace, ref.channel, ref.thread) == (
         *(platform.name, home.workspace, home.id, home.thread),
     )
     assert ref.id
-    assert "hello" in shown()
+    assert "hello" in read_text()
 
 
-async def test_equal_nonces_make_one_message(stage: PlatformCase) -> None:
-    platform, shown = stage.platform, stage.shown
+async def test_equal_nonces_make_a_single_message(platform_case: PlatformCase) -> None:
+    platform, read_text = platform_case.platform, platform_case.read_text
 
-    first = await platform.post(stage.destination("one"), build_working_reply("hello"))
-    again = await platform.post(stage.destination("one"), build_working_reply("hello"))
-    other = await platform.post(stage.destination("two"), build_working_reply("other"))
+    first = await platform.post(platform_case.destination("one"), build_working_reply("hello"))
+    again = await platform.post(platform_case.destination("one"), build_working_reply("hello"))
+    other = await platform.post(platform_case.destination("two"), build_working_reply("other"))
 
     assert first == again != other
-    assert shown().count("hello") == 1
+    assert read_text().count("hello") == 1
 
 
-async def test_an_edit_shows_the_latest(stage: PlatformCase) -> None:
-    platform, shown = stage.platform, stage.shown
-    ref = await platform.post(stage.destination("one"), build_working_reply("The"))
+async def test_an_edit_shows_the_latest_text(platform_case: PlatformCase) -> None:
+    platform, read_text = platform_case.platform, platform_case.read_text
+    ref = await platform.post(platform_case.destination("one"), build_working_reply("The"))
 
     await platform.edit(ref, build_working_reply("The sea"))
     await platform.edit(ref, build_working_reply("The sea is wide"))
 
-    assert shown().strip() == "The sea is wide"
+    assert read_text().strip() == "The sea is wide"
 
 
-async def test_an_edit_made_twice_is_one_edit(stage: PlatformCase) -> None:
-    platform, shown = stage.platform, stage.shown
-    ref = await platform.post(stage.destination("one"), build_working_reply("The"))
+async def test_a_repeated_edit_changes_nothing(platform_case: PlatformCase) -> None:
+    platform, read_text = platform_case.platform, platform_case.read_text
+    ref = await platform.post(platform_case.destination("one"), build_working_reply("The"))
 
     await platform.edit(ref, build_working_reply("The sea"))
     await platform.edit(ref, build_working_reply("The sea"))
 
-    assert shown().count("sea") == 1
+    assert read_text().count("sea") == 1
 
 
-async def test_a_message_that_never_was_is_lost(stage: PlatformCase) -> None:
-    platform = stage.platform
-    ref: MessageRef = await platform.post(stage.destination("one"), build_working_reply("hello"))
+async def test_editing_an_unknown_message_raises_message_lost(platform_case: PlatformCase) -> None:
+    platform = platform_case.platform
+    ref: MessageRef = await platform.post(platform_case.destination("one"), build_working_reply("hello"))
 
     with pytest.raises(MessageLost):
         await platform.edit(replace(ref, id="1"), build_working_reply("x"))
 
 
-async def test_a_deleted_message_is_lost_for_edits_and_stays_away(stage: PlatformCase) -> None:
-    platform, shown = stage.platform, stage.shown
-    ref = await platform.post(stage.destination("one"), build_working_reply("hello"))
-    other = await platform.post(stage.destination("two"), build_working_reply("other"))
+async def test_a_deleted_message_is_lost_for_edits_and_stays_deleted(platform_case: PlatformCase) -> None:
+    platform, read_text = platform_case.platform, platform_case.read_text
+    ref = await platform.post(platform_case.destination("one"), build_working_reply("hello"))
+    other = await platform.post(platform_case.destination("two"), build_working_reply("other"))
 
     await platform.delete(ref)
     await platform.delete(ref)
@@ -177,13 +177,13 @@ async def test_a_deleted_message_is_lost_for_edits_and_stays_away(stage: Platfor
     with pytest.raises(MessageLost):
         await platform.edit(ref, build_working_reply("hello again"))
     await platform.edit(other, build_working_reply("other words"))
-    assert "again" not in shown()
-    assert "other words" in shown()
+    assert "again" not in read_text()
+    assert "other words" in read_text()
 
 
-async def test_a_final_turn_never_waits_for_the_pace(stage: PlatformCase) -> None:
-    platform = stage.platform
-    ref = await platform.post(stage.destination("one"), build_working_reply("hello"))
+async def test_a_final_edit_never_waits(platform_case: PlatformCase) -> None:
+    platform = platform_case.platform
+    ref = await platform.post(platform_case.destination("one"), build_working_reply("hello"))
     pacer = platform.pacer(ref)
 
     await pacer.wait_for_edit(is_final=False)

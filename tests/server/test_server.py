@@ -1,4 +1,4 @@
-"""Health, metrics, ports, and a clean end."""
+"""The HTTP server: health, metrics, ports, and a clean stop."""
 
 import asyncio
 import errno
@@ -11,11 +11,11 @@ from bot.core.errors import Unavailable
 from bot.server.server import Server
 
 
-async def works() -> None:
-    """A part that is well."""
+async def passing_check() -> None:
+    """A check that passes."""
 
 
-async def fails() -> None:
+async def failing_check() -> None:
     raise Unavailable("password=hunter2 was refused")
 
 
@@ -31,7 +31,7 @@ async def get(port: int, path: str, **headers: str) -> tuple[int, str]:
         return response.status, await response.text()
 
 
-async def test_the_loop_is_alive() -> None:
+async def test_healthz_answers_ok() -> None:
     server = Server("127.0.0.1", 0, [], {})
     _, port = await server.start()
 
@@ -39,8 +39,8 @@ async def test_the_loop_is_alive() -> None:
     await server.stop()
 
 
-async def test_ready_when_every_check_passes() -> None:
-    server = Server("127.0.0.1", 0, [], {"database": works})
+async def test_readyz_is_ready_if_every_check_passes() -> None:
+    server = Server("127.0.0.1", 0, [], {"database": passing_check})
     _, port = await server.start()
 
     status, body = await get(port, "/readyz")
@@ -50,8 +50,8 @@ async def test_ready_when_every_check_passes() -> None:
     await server.stop()
 
 
-async def test_not_ready_names_the_part_and_no_secret() -> None:
-    server = Server("127.0.0.1", 0, [], {"database": works, "backend": fails})
+async def test_readyz_names_the_failed_part_and_no_secret() -> None:
+    server = Server("127.0.0.1", 0, [], {"database": passing_check, "backend": failing_check})
     _, port = await server.start()
 
     status, body = await get(port, "/readyz")
@@ -62,13 +62,13 @@ async def test_not_ready_names_the_part_and_no_secret() -> None:
     await server.stop()
 
 
-async def test_a_check_that_hangs_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_check_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.server.server._CHECK_SECONDS", 0.01)
 
-    async def hangs() -> None:
+    async def hang() -> None:
         await asyncio.Event().wait()
 
-    server = Server("127.0.0.1", 0, [], {"database": hangs})
+    server = Server("127.0.0.1", 0, [], {"database": hang})
     _, port = await server.start()
 
     status, body = await get(port, "/readyz")
@@ -77,7 +77,7 @@ async def test_a_check_that_hangs_is_a_failed_check(monkeypatch: pytest.MonkeyPa
     await server.stop()
 
 
-async def test_metrics_are_for_this_machine_only() -> None:
+async def test_metrics_are_served_to_this_machine_alone() -> None:
     server = Server("127.0.0.1", 0, [], {})
     _, port = await server.start()
 
@@ -89,7 +89,7 @@ async def test_metrics_are_for_this_machine_only() -> None:
     await server.stop()
 
 
-async def test_handed_over_routes_are_served() -> None:
+async def test_given_routes_are_served() -> None:
     server = Server("127.0.0.1", 0, [web.get("/hello", hello)], {})
     _, port = await server.start()
 
@@ -97,7 +97,7 @@ async def test_handed_over_routes_are_served() -> None:
     await server.stop()
 
 
-async def test_a_taken_port_is_an_error_or_the_next_one_is_found() -> None:
+async def test_a_taken_port_is_an_error_or_the_next_port_is_found() -> None:
     first = Server("127.0.0.1", 0, [], {})
     _, taken = await first.start()
 
@@ -126,11 +126,11 @@ async def test_a_stop_lets_streams_end_and_requests_finish() -> None:
 
     server = Server("127.0.0.1", 0, [web.get("/slow", slow)], {}, closers=[close])
     _, port = await server.start()
-    asking = asyncio.create_task(get(port, "/slow"))
+    request = asyncio.create_task(get(port, "/slow"))
     await is_asked.wait()
 
     await server.stop()
 
-    assert await asking == (200, "finished")
+    assert await request == (200, "finished")
     with pytest.raises(aiohttp.ClientConnectorError):
         await get(port, "/healthz")

@@ -1,6 +1,5 @@
 """Creating a prediction: once, whatever happens."""
 
-import socket
 from typing import Any
 
 import pytest
@@ -25,6 +24,7 @@ from tests.backends.replicate.scripted_server import (
     hang_up,
     never_respond,
 )
+from tests.ports import find_free_port
 
 CREATED = ScriptedResponse(make_prediction("starting"), status=201)
 
@@ -79,9 +79,7 @@ async def test_half_an_emoji_in_a_prompt_is_no_crash(calls: ReplicateBackend, se
 
 
 async def test_a_refused_connection_is_tried_again_and_then_told(clock: LeapingClock) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-    backend = ReplicateBackend(url, TOKEN, clock)
+    backend = ReplicateBackend(f"http://127.0.0.1:{find_free_port()}", TOKEN, clock)
 
     with pytest.raises(BackendDown, match="cannot be reached"):
         await submit(backend)

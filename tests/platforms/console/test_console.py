@@ -1,4 +1,4 @@
-"""One command on a terminal: what a person sees, the files they get, and the exit code."""
+"""Commands on a terminal: the output, the written files, and the exit code."""
 
 import io
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n picture"
 
 
 class Terminal(io.StringIO):
-    """A stream that says whether it is a real terminal."""
+    """A stream with a chosen `isatty`."""
 
     def __init__(self, *, is_real: bool = False) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
 
 @dataclass
 class ConsoleBench:
-    """`run` does a line; each reply of `shows` is posted or edited in turn, as a job would."""
+    """`run` runs a line; a job posts and edits the replies of `shows` in turn."""
 
     folder: Path
     out: Terminal = field(default_factory=Terminal)
@@ -39,17 +39,17 @@ class ConsoleBench:
     script: DispatcherScript = field(default_factory=DispatcherScript)
 
     async def run(self, line: str, *shows: Reply) -> int:
-        console = ConsolePlatform(self.out, path_of=self.path_of, output=self.output, err=self.err)
+        platform = ConsolePlatform(self.out, path_of=self.path_of, output=self.output, err=self.err)
 
-        async def job(invocation: Invocation) -> None:
+        async def run_job(invocation: Invocation) -> None:
             destination = Destination(invocation.user, invocation.channel, invocation.request_key, "job:0")
-            ref: MessageRef = await console.post(destination, shows[0])
+            ref: MessageRef = await platform.post(destination, shows[0])
             for reply in shows[1:]:
-                await console.edit(ref, reply)
+                await platform.edit(ref, reply)
 
         if shows:
-            self.script.answer = job
-        return await console.run_once(line, make_scripted_dispatcher(self.script))
+            self.script.answer = run_job
+        return await platform.run_once(line, make_scripted_dispatcher(self.script))
 
     def path_of(self, sha256: str) -> Path | None:
         path = self.folder / sha256
@@ -62,7 +62,7 @@ class ConsoleBench:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> ConsoleBench:
+def bench(tmp_path: Path) -> ConsoleBench:
     return ConsoleBench(tmp_path)
 
 
@@ -72,8 +72,8 @@ def build_working_reply(
     return Reply(text=text, progress=Progress(stage, percent, seconds, usual_seconds=8), tone=Tone.WORKING)
 
 
-async def test_words_are_printed_as_they_come(desk: ConsoleBench) -> None:
-    code = await desk.run(
+async def test_words_are_printed_as_they_arrive(bench: ConsoleBench) -> None:
+    code = await bench.run(
         "/chat hello",
         build_working_reply(),
         build_working_reply("The sea"),
@@ -81,18 +81,18 @@ async def test_words_are_printed_as_they_come(desk: ConsoleBench) -> None:
         Reply("The sea is wide.", tone=Tone.DONE),
     )
 
-    assert (code, desk.out.getvalue(), desk.err.getvalue()) == (0, "Working on it …\nThe sea is wide.\n", "")
+    assert (code, bench.out.getvalue(), bench.err.getvalue()) == (0, "Working on it …\nThe sea is wide.\n", "")
 
 
-async def test_words_without_a_slash_are_for_chat(desk: ConsoleBench) -> None:
-    await desk.run("hello there", Reply("Hello.", tone=Tone.DONE))
+async def test_words_without_a_slash_go_to_chat(bench: ConsoleBench) -> None:
+    await bench.run("hello there", Reply("Hello.", tone=Tone.DONE))
 
-    [asked] = desk.script.invocations
-    assert (asked.command, dict(asked.options)) == ("chat", {"message": "hello there"})
+    [invocation] = bench.script.invocations
+    assert (invocation.command, dict(invocation.options)) == ("chat", {"message": "hello there"})
 
 
-async def test_each_stage_is_told_once_where_lines_stay(desk: ConsoleBench) -> None:
-    await desk.run(
+async def test_each_stage_is_printed_once_outside_a_terminal(bench: ConsoleBench) -> None:
+    await bench.run(
         "/draw a fox",
         build_working_reply(stage=Stage.QUEUED),
         build_working_reply(percent=10),
@@ -100,83 +100,83 @@ async def test_each_stage_is_told_once_where_lines_stay(desk: ConsoleBench) -> N
         Reply("Done.", note="a model · 3 credits", tone=Tone.DONE),
     )
 
-    assert desk.out.getvalue() == "Waiting in line …\nWorking on it …\nDone.\na model · 3 credits\n"
+    assert bench.out.getvalue() == "Waiting in line …\nWorking on it …\nDone.\na model · 3 credits\n"
 
 
-async def test_progress_is_one_living_line_on_a_real_terminal(desk: ConsoleBench) -> None:
-    desk.out = Terminal(is_real=True)
+async def test_progress_is_a_changing_line_on_a_terminal(bench: ConsoleBench) -> None:
+    bench.out = Terminal(is_real=True)
 
-    await desk.run(
+    await bench.run(
         "/draw a fox",
         build_working_reply(percent=10, seconds=1),
         build_working_reply(percent=90, seconds=7),
         Reply("Done."),
     )
 
-    shown = desk.out.getvalue()
+    shown = bench.out.getvalue()
     assert shown.count("\n") == 1
     assert "\r\x1b[2KWorking on it 90 % · 7 s of usually 8 s\r\x1b[2KDone.\n" in shown
 
 
-async def test_one_picture_is_written_where_it_was_asked_for(desk: ConsoleBench) -> None:
-    desk.output = desk.folder / "out.png"
+async def test_a_picture_is_written_to_the_output_path(bench: ConsoleBench) -> None:
+    bench.output = bench.folder / "out.png"
 
-    code = await desk.run("/draw a fox", build_working_reply(), Reply(pictures=desk.pictures(1), tone=Tone.DONE))
+    code = await bench.run("/draw a fox", build_working_reply(), Reply(pictures=bench.pictures(1), tone=Tone.DONE))
 
     assert code == 0
-    assert desk.output.read_bytes() == PNG + b"\x00"
-    assert f"→ {desk.output} (640×480, 1 kB)\n" in desk.out.getvalue()
+    assert bench.output.read_bytes() == PNG + b"\x00"
+    assert f"→ {bench.output} (640×480, 1 kB)\n" in bench.out.getvalue()
 
 
-async def test_several_pictures_are_numbered(desk: ConsoleBench) -> None:
-    desk.output = desk.folder / "out.png"
+async def test_several_pictures_are_numbered(bench: ConsoleBench) -> None:
+    bench.output = bench.folder / "out.png"
 
-    await desk.run("/draw a fox", Reply(pictures=desk.pictures(2), tone=Tone.DONE))
+    await bench.run("/draw a fox", Reply(pictures=bench.pictures(2), tone=Tone.DONE))
 
-    written = {file.name: file.read_bytes() for file in desk.folder.glob("out*")}
+    written = {file.name: file.read_bytes() for file in bench.folder.glob("out*")}
     assert written == {"out-1.png": PNG + b"\x00", "out-2.png": PNG + b"\x01"}
 
 
-async def test_a_file_of_another_kind_than_its_name_is_told(desk: ConsoleBench) -> None:
-    desk.output = desk.folder / "out.png"
+async def test_a_mismatch_of_format_and_suffix_is_reported(bench: ConsoleBench) -> None:
+    bench.output = bench.folder / "out.png"
 
-    await desk.run("/draw a fox", Reply(pictures=desk.pictures(1, "image/webp"), tone=Tone.DONE))
+    await bench.run("/draw a fox", Reply(pictures=bench.pictures(1, "image/webp"), tone=Tone.DONE))
 
-    assert "a WebP file, whatever its name says" in desk.out.getvalue()
-
-
-async def test_a_picture_nobody_keeps_is_told(desk: ConsoleBench) -> None:
-    await desk.run("/draw a fox", Reply(pictures=desk.pictures(1), tone=Tone.DONE))
-
-    assert desk.out.getvalue() == "Made fox-1.png. Add --output NAME to keep it.\n"
+    assert "a WebP file, whatever its name says" in bench.out.getvalue()
 
 
-async def test_a_picture_that_cannot_be_written_fails_in_a_sentence(desk: ConsoleBench) -> None:
-    desk.output = desk.folder / "nowhere" / "out.png"
+async def test_a_picture_without_an_output_path_is_reported(bench: ConsoleBench) -> None:
+    await bench.run("/draw a fox", Reply(pictures=bench.pictures(1), tone=Tone.DONE))
 
-    code = await desk.run("/draw a fox", Reply(pictures=desk.pictures(1), tone=Tone.DONE))
-
-    assert (code, desk.err.getvalue()) == (1, f"I cannot write {desk.output}: No such file or directory.\n")
+    assert bench.out.getvalue() == "Made fox-1.png. Add --output NAME to keep it.\n"
 
 
-async def test_a_local_file_is_attached(desk: ConsoleBench) -> None:
-    file = desk.folder / "in.png"
+async def test_an_unwritable_output_path_fails_with_a_sentence(bench: ConsoleBench) -> None:
+    bench.output = bench.folder / "nowhere" / "out.png"
+
+    code = await bench.run("/draw a fox", Reply(pictures=bench.pictures(1), tone=Tone.DONE))
+
+    assert (code, bench.err.getvalue()) == (1, f"I cannot write {bench.output}: No such file or directory.\n")
+
+
+async def test_a_local_file_is_attached(bench: ConsoleBench) -> None:
+    file = bench.folder / "in.png"
     file.write_bytes(PNG)
 
-    await desk.run(f"/draw more --image {file}", Reply("Done."))
+    await bench.run(f"/draw more --image {file}", Reply("Done."))
 
-    [asked] = desk.script.invocations
-    attached = asked.attachments["image"]
+    [invocation] = bench.script.invocations
+    attached = invocation.attachments["image"]
     assert (attached.name, attached.mime, attached.size_bytes) == ("in.png", "image/png", len(PNG))
     assert await attached.read() == PNG
-    assert "image" not in asked.options
+    assert "image" not in invocation.options
 
 
-async def test_a_link_stays_a_link(desk: ConsoleBench) -> None:
-    await desk.run("/draw more --image https://example.org/fox.png", Reply("Done."))
+async def test_a_link_stays_a_link(bench: ConsoleBench) -> None:
+    await bench.run("/draw more --image https://example.org/fox.png", Reply("Done."))
 
-    [asked] = desk.script.invocations
-    assert (asked.options["image"], asked.attachments) == ("https://example.org/fox.png", {})
+    [invocation] = bench.script.invocations
+    assert (invocation.options["image"], invocation.attachments) == ("https://example.org/fox.png", {})
 
 
 async def refuse(_: Invocation) -> Reply:
@@ -191,16 +191,16 @@ async def refuse(_: Invocation) -> Reply:
         ("/draw a fox", "You are 4.2 credits short. Ask a moderator for more."),
     ],
 )
-async def test_an_error_is_one_sentence_on_the_error_stream(desk: ConsoleBench, line: str, told: str) -> None:
-    desk.script.answer = refuse
+async def test_an_error_is_a_sentence_on_the_error_stream(bench: ConsoleBench, line: str, told: str) -> None:
+    bench.script.answer = refuse
 
-    code = await desk.run(line)
+    code = await bench.run(line)
 
-    assert (code, desk.err.getvalue(), desk.out.getvalue()) == (1, f"{told}\n", "")
+    assert (code, bench.err.getvalue(), bench.out.getvalue()) == (1, f"{told}\n", "")
 
 
-async def test_a_cut_answer_keeps_its_words_and_tells_why_apart(desk: ConsoleBench) -> None:
-    code = await desk.run(
+async def test_an_interrupted_answer_keeps_the_words_and_reports_the_error(bench: ConsoleBench) -> None:
+    code = await bench.run(
         "/chat hello",
         build_working_reply(),
         build_working_reply("The sea is"),
@@ -208,30 +208,30 @@ async def test_a_cut_answer_keeps_its_words_and_tells_why_apart(desk: ConsoleBen
     )
 
     assert code == 1
-    assert desk.out.getvalue().endswith("The sea is\n")
-    assert desk.err.getvalue() == "⚠ The line broke.\n"
+    assert bench.out.getvalue().endswith("The sea is\n")
+    assert bench.err.getvalue() == "⚠ The line broke.\n"
 
 
-async def test_what_needs_no_job_is_shown_at_once(desk: ConsoleBench) -> None:
+async def test_a_direct_reply_is_shown_at_once(bench: ConsoleBench) -> None:
     async def help_(_: Invocation) -> Reply:
         return Reply("Here is how.")
 
-    desk.script.answer = help_
+    bench.script.answer = help_
 
-    assert (await desk.run("/draw a fox"), desk.out.getvalue()) == (0, "Here is how.\n")
+    assert (await bench.run("/draw a fox"), bench.out.getvalue()) == (0, "Here is how.\n")
 
 
 @pytest.mark.parametrize("output", ["", "a.csv", "none/a.csv"])
-async def test_a_table_is_written_or_shown(desk: ConsoleBench, output: str) -> None:
-    desk.output = desk.folder / output if output else None
+async def test_a_text_file_is_written_or_printed(bench: ConsoleBench, output: str) -> None:
+    bench.output = bench.folder / output if output else None
     table = TextFile("quota.csv", "text/csv", "name,credits\r\nAna,3\r\n")
 
-    code = await desk.run("/draw a fox", Reply("1 jobs.", tone=Tone.DONE, files=(table,)))
+    code = await bench.run("/draw a fox", Reply("1 jobs.", tone=Tone.DONE, files=(table,)))
 
     if output == "a.csv":
-        assert (desk.folder / output).read_bytes() == table.text.encode()
-        assert desk.out.getvalue().endswith("a.csv (1 kB)\n")
+        assert (bench.folder / output).read_bytes() == table.text.encode()
+        assert bench.out.getvalue().endswith("a.csv (1 kB)\n")
     elif output:
-        assert (code, "I cannot write" in desk.err.getvalue()) == (1, True)
+        assert (code, "I cannot write" in bench.err.getvalue()) == (1, True)
     else:
-        assert desk.out.getvalue() == "1 jobs.\nname,credits\r\nAna,3\n"
+        assert bench.out.getvalue() == "1 jobs.\nname,credits\r\nAna,3\n"

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import re
-import socket
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.emulators.slack.state import SlackTeamState
 from tests.fakes.backend import make_png
 from tests.platforms.slack.conftest import OfficeOpener
 from tests.platforms.slack.office import Office, create_office
+from tests.ports import find_free_port
 
 # slack_sdk 3.47 uses aiohttp's BasicAuth, deprecated in aiohttp 4, to exchange OAuth codes.
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
@@ -33,8 +33,7 @@ async def oauth_office(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Asyn
     """A bot for many workspaces over HTTP, before the first installation."""
     caplog.set_level(logging.INFO)
     office = await create_office(tmp_path, transport="http", slack_bot_token=None)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        office.port = free.getsockname()[1]
+    office.port = find_free_port()
     changes: dict[str, Any] = {
         "slack_client_id": office.slack.oauth.client_id,
         "slack_client_secret": SecretStr(office.slack.oauth.client_secret),

@@ -1,7 +1,6 @@
 """Commands above a person's rank, by every entry point of Slack: refused with a sentence, and audited."""
 
 import json
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.emulators.slack.state import SlackChannelState, SlackTeamState
 from tests.platforms.database_state import read_database_state, read_refusals
 from tests.platforms.slack.dialogue import SlackStaff, draw_picture, read_answer, run_command
 from tests.platforms.slack.office import Office, create_office
+from tests.ports import find_free_port
 
 # slack_sdk 3.47 uses aiohttp's BasicAuth, deprecated in aiohttp 4, to exchange OAuth codes.
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
@@ -247,8 +247,7 @@ class TwoTeams:
 async def two_teams(tmp_path: Path) -> AsyncIterator[TwoTeams]:
     """Two workspaces over HTTP; a bot for many workspaces needs HTTP."""
     office = await create_office(tmp_path, transport="http", slack_bot_token=None, allowed_workspaces=())
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        office.port = free.getsockname()[1]
+    office.port = find_free_port()
     office.settings = office.settings.model_copy(
         update={
             "slack_client_id": office.slack.oauth.client_id,

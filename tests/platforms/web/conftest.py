@@ -1,4 +1,4 @@
-"""A desk for each test."""
+"""A page bench for each test."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +9,6 @@ from tests.platforms.web.page_bench import PageBench, open_page_bench
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[PageBench]:
+async def page_bench(tmp_path: Path) -> AsyncIterator[PageBench]:
     async with open_page_bench(tmp_path) as opened:
         yield opened

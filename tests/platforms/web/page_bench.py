@@ -1,4 +1,4 @@
-"""A page that is served for real, and a person in front of it."""
+"""Serves the page over real HTTP with a scripted dispatcher, and sends requests as the page does."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -29,7 +29,7 @@ HOME = Channel("web", "page", "owner.main")
 
 @dataclass
 class Event:
-    """One server-sent event as a browser would see it."""
+    """A server-sent event as a browser parses the bytes."""
 
     name: str
     data: Any
@@ -38,7 +38,7 @@ class Event:
 
 @dataclass
 class PageBench:
-    """`say` and `press` as the page does; `script` is what the bot answers; `platform` is where jobs write."""
+    """Sends requests as the page does. `script` holds the dispatcher's replies; jobs post to `platform`."""
 
     platform: WebPlatform
     server: Server
@@ -70,12 +70,12 @@ class PageBench:
         return found
 
     async def post_working(self, nonce: str = "job-1:0", text: str = "") -> MessageRef:
-        """A job's placeholder."""
+        """Post the placeholder of a job."""
         return await self.platform.post(Destination(OWNER, HOME, "web:request", nonce), build_working_reply(text))
 
     @asynccontextmanager
     async def watch(self, last: str = "", channel: str = "main") -> AsyncIterator[AsyncIterator[Event]]:
-        """The event stream of a channel."""
+        """Open the event stream of a channel, after the event `last`."""
         headers = {"Last-Event-ID": last} if last else {}
         async with self.session.get(f"{self.address}/api/events?channel={channel}", headers=headers) as response:
             assert response.status == 200
@@ -91,7 +91,7 @@ def build_done_reply(text: str) -> Reply:
 
 
 async def read_events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
-    """Read as the standard says: an `id` stays until the next one; a block without data is no event."""
+    """Parse the stream by the standard: an `id` holds until the next `id`, and a block without data is no event."""
     name, data, position = "message", "", ""
     async for raw in response.content:
         line = raw.decode().rstrip("\n")
@@ -112,7 +112,7 @@ async def read_events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
 async def open_page_bench(
     folder: Path, *, token: str | None = None, public_url: str | None = None, clock: Clock | None = None, **options: Any
 ) -> AsyncIterator[PageBench]:
-    """Serve a page on a database in `folder`; opened again on the same folder, it is the page after a restart."""
+    """Serve a page with a database in `folder`. A second call with the same folder is the page after a restart."""
     database = Database(f"sqlite:///{folder / 'page.db'}")
     await database.open()
     clock = clock or SystemClock()

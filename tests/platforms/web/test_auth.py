@@ -1,4 +1,4 @@
-"""Who may not talk to the page: foreign names, foreign sites, people without the key, and anyone too loud."""
+"""The request guard: refuses foreign host names, other sites, strangers, and bodies beyond the limits."""
 
 import asyncio
 import json
@@ -31,26 +31,26 @@ ASK = {"channel": "main", "text": "hello", "request_id": "request-1"}
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "localhost:1", "127.0.0.1.evil.example:{port}", ""]
 )
-async def test_a_foreign_host_name_gets_nothing(desk: PageBench, path: str, host: str) -> None:
-    port = str(urlsplit(desk.address).port)
+async def test_a_foreign_host_name_is_refused(page_bench: PageBench, path: str, host: str) -> None:
+    port = str(urlsplit(page_bench.address).port)
 
-    response = await desk.get(path, headers={"Host": host.replace("{port}", port)})
+    response = await page_bench.get(path, headers={"Host": host.replace("{port}", port)})
 
     assert response.status in (400, 403)
     assert b"Easel" not in await response.read()
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
-async def test_our_own_names_are_served(desk: PageBench, name: str) -> None:
-    response = await desk.get("/api/menu", headers={"Host": f"{name}:{urlsplit(desk.address).port}"})
+async def test_our_own_names_are_served(page_bench: PageBench, name: str) -> None:
+    response = await page_bench.get("/api/menu", headers={"Host": f"{name}:{urlsplit(page_bench.address).port}"})
 
     assert response.status == 200
 
 
 async def test_the_public_name_is_served(tmp_path: Path) -> None:
-    async with open_page_bench(tmp_path, public_url="https://easel.example") as desk:
-        public = await desk.get("/static/main.js", headers={"Host": "easel.example"})
-        other = await desk.get("/static/main.js", headers={"Host": "other.example"})
+    async with open_page_bench(tmp_path, public_url="https://easel.example") as page_bench:
+        public = await page_bench.get("/static/main.js", headers={"Host": "easel.example"})
+        other = await page_bench.get("/static/main.js", headers={"Host": "other.example"})
 
     assert (public.status, other.status) == (200, 403)
 
@@ -66,23 +66,25 @@ async def test_the_public_name_is_served(tmp_path: Path) -> None:
         {**PAGE_HEADERS, "Origin": "http://127.0.0.1:1"},
     ],
 )
-async def test_another_site_can_change_nothing(desk: PageBench, path: str, headers: dict[str, str]) -> None:
-    response = await desk.post(path, ASK, headers)
+async def test_requests_of_another_site_change_nothing(
+    page_bench: PageBench, path: str, headers: dict[str, str]
+) -> None:
+    response = await page_bench.post(path, ASK, headers)
 
     assert response.status == 403
-    assert desk.script.invocations == []
-    assert desk.script.presses == []
+    assert page_bench.script.invocations == []
+    assert page_bench.script.presses == []
 
 
-async def test_our_own_origin_may(desk: PageBench) -> None:
-    response = await desk.post("/api/say", ASK, {**PAGE_HEADERS, "Origin": desk.address})
+async def test_requests_of_the_own_origin_are_accepted(page_bench: PageBench) -> None:
+    response = await page_bench.post("/api/say", ASK, {**PAGE_HEADERS, "Origin": page_bench.address})
 
     assert response.status == 200
 
 
-async def test_nobody_else_is_told_that_they_may_read(desk: PageBench) -> None:
+async def test_cors_gives_no_other_site_permission(page_bench: PageBench) -> None:
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
-    response = await desk.session.options(f"{desk.address}/api/say", headers=asked)
+    response = await page_bench.session.options(f"{page_bench.address}/api/say", headers=asked)
 
     assert response.status in (403, 405)
     assert not [name for name in response.headers if name.lower().startswith("access-control")]
@@ -103,13 +105,13 @@ async def test_nobody_else_is_told_that_they_may_read(desk: PageBench) -> None:
         f"/media/{'0' * 64}",
     ],
 )
-async def test_no_path_leads_out_of_the_fixed_list(desk: PageBench, path: str) -> None:
-    assert (await raw_get(desk, path)).startswith(b"HTTP/1.1 404")
+async def test_a_path_outside_the_assets_and_pictures_is_not_found(page_bench: PageBench, path: str) -> None:
+    assert (await raw_get(page_bench, path)).startswith(b"HTTP/1.1 404")
 
 
-async def raw_get(desk: PageBench, path: str) -> bytes:
-    """As a client would that tidies nothing up."""
-    port = urlsplit(desk.address).port
+async def raw_get(page_bench: PageBench, path: str) -> bytes:
+    """Send a path unchanged: HTTP clients would normalise the dots."""
+    port = urlsplit(page_bench.address).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode())
     answer = await reader.read()
@@ -119,42 +121,42 @@ async def raw_get(desk: PageBench, path: str) -> bytes:
 
 
 @pytest.mark.parametrize("path", READABLE[:4])
-async def test_every_answer_carries_the_rules_of_the_page(desk: PageBench, path: str) -> None:
-    headers = (await desk.get(path)).headers
+async def test_every_response_carries_the_security_headers(page_bench: PageBench, path: str) -> None:
+    headers = (await page_bench.get(path)).headers
 
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "require-trusted-types-for 'script'" in headers["Content-Security-Policy"]
     assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == ("nosniff", "no-referrer")
 
 
-async def test_too_long_a_message_is_refused(desk: PageBench) -> None:
-    response = await desk.post("/api/say", {**ASK, "text": "x" * request_parsing.JSON_BYTES})
+async def test_too_long_a_message_is_refused(page_bench: PageBench) -> None:
+    response = await page_bench.post("/api/say", {**ASK, "text": "x" * request_parsing.JSON_BYTES})
 
     assert response.status == 413
-    assert desk.script.invocations == []
+    assert page_bench.script.invocations == []
 
 
-async def test_too_long_a_message_is_refused_when_its_length_is_not_told(desk: PageBench) -> None:
+async def test_too_long_a_message_without_content_length_is_refused(page_bench: PageBench) -> None:
     async def chunks() -> object:
         for _ in range(20):
             yield b"x" * 8192
 
     headers = {**PAGE_HEADERS, "Content-Type": "application/json"}
-    async with desk.session.post(f"{desk.address}/api/say", data=chunks(), headers=headers) as response:
+    async with page_bench.session.post(f"{page_bench.address}/api/say", data=chunks(), headers=headers) as response:
         assert response.status == 413
 
 
-async def test_too_large_an_upload_is_refused(desk: PageBench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_large_an_upload_is_refused(page_bench: PageBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_parsing, "UPLOAD_BYTES", 1000)
     form = aiohttp.FormData()
     form.add_field("ask", json.dumps(ASK))
     form.add_field("image", b"x" * 2000, filename="big.png")
 
-    async with desk.session.post(f"{desk.address}/api/say", data=form, headers=PAGE_HEADERS) as response:
+    async with page_bench.session.post(f"{page_bench.address}/api/say", data=form, headers=PAGE_HEADERS) as response:
         status = response.status
 
     assert status == 413
-    assert desk.script.invocations == []
+    assert page_bench.script.invocations == []
 
 
 @pytest.mark.parametrize(
@@ -170,44 +172,46 @@ async def test_too_large_an_upload_is_refused(desk: PageBench, monkeypatch: pyte
         {**ASK, "options": "none"},
     ],
 )
-async def test_what_has_not_our_shape_is_refused(desk: PageBench, body: object) -> None:
-    response = await desk.post("/api/say", body)
+async def test_a_body_of_another_shape_is_refused(page_bench: PageBench, body: object) -> None:
+    response = await page_bench.post("/api/say", body)
 
     assert response.status == 400
     assert (await response.json())["error"]
-    assert desk.script.invocations == []
+    assert page_bench.script.invocations == []
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
-async def test_what_a_foreign_form_could_send_is_refused(desk: PageBench, content_type: str) -> None:
+async def test_content_types_of_foreign_forms_are_refused(page_bench: PageBench, content_type: str) -> None:
     headers = {**PAGE_HEADERS, "Content-Type": content_type}
-    async with desk.session.post(f"{desk.address}/api/say", data=json.dumps(ASK), headers=headers) as response:
+    async with page_bench.session.post(
+        f"{page_bench.address}/api/say", data=json.dumps(ASK), headers=headers
+    ) as response:
         assert response.status == 415
 
 
-async def test_broken_json_and_broken_uploads_are_told(desk: PageBench) -> None:
+async def test_broken_json_and_broken_uploads_are_bad_requests(page_bench: PageBench) -> None:
     for content_type in ("application/json", "multipart/form-data; boundary=b", "multipart/form-data"):
         headers = {**PAGE_HEADERS, "Content-Type": content_type}
-        async with desk.session.post(f"{desk.address}/api/say", data=b"{]--", headers=headers) as response:
+        async with page_bench.session.post(f"{page_bench.address}/api/say", data=b"{]--", headers=headers) as response:
             assert response.status == 400
 
 
-async def test_with_a_key_nothing_but_files_is_served_without_it(tmp_path: Path) -> None:
-    async with open_page_bench(tmp_path, token="open sesame") as desk:
-        statuses = [(await desk.get(path)).status for path in READABLE]
-        asked = await desk.post("/api/say", ASK)
+async def test_a_page_with_a_token_serves_strangers_the_assets_alone(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, token="open sesame") as page_bench:
+        statuses = [(await page_bench.get(path)).status for path in READABLE]
+        asked = await page_bench.post("/api/say", ASK)
 
     assert statuses == [401, 200, 401, 401, 401, 401]
-    assert (asked.status, desk.script.invocations) == (401, [])
+    assert (asked.status, page_bench.script.invocations) == (401, [])
 
 
-async def test_the_key_opens_the_page_and_leaves_the_address(tmp_path: Path) -> None:
-    async with open_page_bench(tmp_path, token="open sesame") as desk:
-        wrong = await desk.get("/?token=open")
-        right = await desk.get("/?token=open%20sesame")
+async def test_the_token_opens_the_page_and_leaves_the_address(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, token="open sesame") as page_bench:
+        wrong = await page_bench.get("/?token=open")
+        right = await page_bench.get("/?token=open%20sesame")
         cookie = right.cookies["easel"]
-        page = await desk.get("/", headers={"Cookie": f"easel={cookie.value}"})
-        forged = await desk.get("/", headers={"Cookie": "easel=open sesame"})
+        page = await page_bench.get("/", headers={"Cookie": f"easel={cookie.value}"})
+        forged = await page_bench.get("/", headers={"Cookie": "easel=open sesame"})
 
     assert (wrong.status, right.status, page.status, forged.status) == (401, 303, 200, 401)
     assert right.headers["Location"] == "/"
@@ -221,7 +225,7 @@ def open_authenticator(folder: Path, host: str, token: str | None = None) -> tup
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "easel.example", ""])  # noqa: S104 - refused here
-async def test_a_public_address_where_nobody_could_come_in_is_refused(tmp_path: Path, host: str) -> None:
+async def test_a_public_address_needs_a_token_or_an_invitation(tmp_path: Path, host: str) -> None:
     door, database = open_authenticator(tmp_path, host)
     await database.open()
 
@@ -235,7 +239,7 @@ async def test_a_public_address_where_nobody_could_come_in_is_refused(tmp_path: 
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
-async def test_this_machine_needs_no_key(tmp_path: Path, host: str) -> None:
+async def test_a_loopback_address_needs_no_token(tmp_path: Path, host: str) -> None:
     door, database = open_authenticator(tmp_path, host)
     await database.open()
 

@@ -1,4 +1,4 @@
-"""Words stream in, a broken line goes on where it was, and one slow reader is nobody else's trouble."""
+"""GET /api/events: growing texts, reconnecting, limits, and readers that stall."""
 
 import asyncio
 import contextlib
@@ -13,16 +13,16 @@ from bot.core.replies import MessageRef, Progress, Stage
 from tests.platforms.web.page_bench import PageBench, build_done_reply, build_working_reply, open_page_bench
 
 
-async def test_a_growing_text_comes_as_what_was_added(desk: PageBench) -> None:
-    ref = await desk.post_working()
-    async with desk.watch() as stream:
+async def test_a_growing_text_is_sent_as_appended_words(page_bench: PageBench) -> None:
+    ref = await page_bench.post_working()
+    async with page_bench.watch() as stream:
         await anext(stream)
 
-        await desk.platform.edit(ref, build_working_reply("The sea 🌊"))
+        await page_bench.platform.edit(ref, build_working_reply("The sea 🌊"))
         first = await anext(stream)
-        await desk.platform.edit(ref, build_working_reply("The sea 🌊 is wide"))
+        await page_bench.platform.edit(ref, build_working_reply("The sea 🌊 is wide"))
         second = await anext(stream)
-        await desk.platform.edit(ref, build_done_reply("The sea 🌊 is wide."))
+        await page_bench.platform.edit(ref, build_done_reply("The sea 🌊 is wide."))
         last = await anext(stream)
 
     assert (first.name, first.data) == ("change", {"id": "job-1:0", "from": 0, "append": "The sea 🌊"})
@@ -30,49 +30,49 @@ async def test_a_growing_text_comes_as_what_was_added(desk: PageBench) -> None:
     assert (last.data["append"], last.data["tone"], last.data["buttons"]) == (".", "done", [])
 
 
-async def test_a_text_that_changed_its_beginning_comes_whole(desk: PageBench) -> None:
-    ref = await desk.post_working(text="Once")
-    async with desk.watch() as stream:
+async def test_a_text_with_a_new_beginning_is_sent_whole(page_bench: PageBench) -> None:
+    ref = await page_bench.post_working(text="Once")
+    async with page_bench.watch() as stream:
         await anext(stream)
 
-        await desk.platform.edit(ref, build_working_reply("Twice"))
+        await page_bench.platform.edit(ref, build_working_reply("Twice"))
 
         assert (await anext(stream)).data == {"id": "job-1:0", "text": "Twice"}
 
 
-async def test_who_comes_late_sees_what_is_only_in_memory(desk: PageBench) -> None:
-    ref = await desk.post_working()
-    await desk.platform.edit(ref, build_working_reply("half an answer"))
+async def test_a_late_window_sees_text_from_memory(page_bench: PageBench) -> None:
+    ref = await page_bench.post_working()
+    await page_bench.platform.edit(ref, build_working_reply("half an answer"))
 
-    async with desk.watch() as stream:
+    async with page_bench.watch() as stream:
         snapshot = await anext(stream)
 
     assert (snapshot.name, [m["text"] for m in snapshot.data]) == ("snapshot", ["half an answer"])
 
 
-async def test_a_broken_line_gets_only_what_it_missed(desk: PageBench) -> None:
-    first = await desk.post_working("first:0")
-    await desk.post_working("second:0")
-    async with desk.watch() as stream:
+async def test_a_reconnected_stream_gets_the_missed_changes_alone(page_bench: PageBench) -> None:
+    first = await page_bench.post_working("first:0")
+    await page_bench.post_working("second:0")
+    async with page_bench.watch() as stream:
         seen = (await anext(stream)).id
-    await desk.platform.edit(first, build_done_reply("Meanwhile."))
+    await page_bench.platform.edit(first, build_done_reply("Meanwhile."))
 
-    async with desk.watch(last=seen) as stream:
+    async with page_bench.watch(last=seen) as stream:
         event = await anext(stream)
 
     assert (event.name, event.data["id"], event.data["text"]) == ("message", "first:0", "Meanwhile.")
 
 
-async def test_a_line_from_before_a_restart_gets_everything(desk: PageBench) -> None:
-    await desk.post_working()
+async def test_a_stream_from_before_a_restart_gets_a_snapshot(page_bench: PageBench) -> None:
+    await page_bench.post_working()
 
-    async with desk.watch(last="another-start.5") as stream:
+    async with page_bench.watch(last="another-start.5") as stream:
         event = await anext(stream)
 
     assert (event.name, len(event.data)) == ("snapshot", 1)
 
 
-async def test_after_a_restart_the_message_is_edited_on(tmp_path: Path) -> None:
+async def test_a_message_can_be_edited_after_a_restart(tmp_path: Path) -> None:
     async with open_page_bench(tmp_path) as before:
         await before.say("/draw a fox")
         ref = await before.post_working()
@@ -88,7 +88,7 @@ async def test_after_a_restart_the_message_is_edited_on(tmp_path: Path) -> None:
     assert texts == ["/draw a fox", "Here it is."]
 
 
-async def test_only_what_will_stay_is_written_down(tmp_path: Path) -> None:
+async def test_a_growing_text_is_not_stored(tmp_path: Path) -> None:
     async with open_page_bench(tmp_path) as before:
         growing = await before.post_working("growing:0")
         await before.platform.edit(growing, build_working_reply("half"))
@@ -101,23 +101,23 @@ async def test_only_what_will_stay_is_written_down(tmp_path: Path) -> None:
     assert texts == {"growing:0": "", "ended:0": "whole"}
 
 
-async def test_a_repeated_edit_is_told_to_nobody(desk: PageBench) -> None:
-    ref = await desk.post_working(text="same")
-    async with desk.watch() as stream:
+async def test_a_repeated_edit_sends_no_event(page_bench: PageBench) -> None:
+    ref = await page_bench.post_working(text="same")
+    async with page_bench.watch() as stream:
         await anext(stream)
 
-        await desk.platform.edit(ref, build_working_reply("same"))
-        await desk.platform.edit(ref, build_working_reply("same but more"))
+        await page_bench.platform.edit(ref, build_working_reply("same"))
+        await page_bench.platform.edit(ref, build_working_reply("same but more"))
 
         assert (await anext(stream)).data["append"] == " but more"
 
 
-async def test_progress_changes_alone(desk: PageBench) -> None:
-    ref = await desk.post_working()
-    async with desk.watch() as stream:
+async def test_changed_progress_is_sent_alone(page_bench: PageBench) -> None:
+    ref = await page_bench.post_working()
+    async with page_bench.watch() as stream:
         await anext(stream)
 
-        await desk.platform.edit(
+        await page_bench.platform.edit(
             ref,
             replace(build_working_reply(), progress=Progress(Stage.RUNNING, percent=40, usual_seconds=9)),
         )
@@ -129,44 +129,46 @@ async def test_progress_changes_alone(desk: PageBench) -> None:
     }
 
 
-async def test_one_channel_hears_nothing_of_another(desk: PageBench) -> None:
-    async with desk.watch(channel="other") as stream:
+async def test_a_stream_gets_the_changes_of_its_own_channel_alone(page_bench: PageBench) -> None:
+    async with page_bench.watch(channel="other") as stream:
         await anext(stream)
 
-        await desk.post_working("elsewhere:0")
-        await desk.say("hello", channel="other")
+        await page_bench.post_working("elsewhere:0")
+        await page_bench.say("hello", channel="other")
 
         assert (await anext(stream)).data["text"] == "hello"
 
 
-async def test_a_silent_line_is_kept_open_with_pings(tmp_path: Path) -> None:
+async def test_a_silent_stream_is_kept_open_by_pings(tmp_path: Path) -> None:
     async with (
-        open_page_bench(tmp_path, ping_seconds=0.01) as desk,
-        desk.session.get(f"{desk.address}/api/events?channel=main") as response,
+        open_page_bench(tmp_path, ping_seconds=0.01) as page_bench,
+        page_bench.session.get(f"{page_bench.address}/api/events?channel=main") as response,
     ):
         lines = [await response.content.readline() for _ in range(6)]
 
     assert b": ping\n" in lines
 
 
-async def test_a_stop_says_goodbye_on_every_line(tmp_path: Path) -> None:
-    async with open_page_bench(tmp_path) as desk, desk.watch() as stream, desk.watch() as other:
+async def test_a_stop_sends_a_goodbye_on_every_stream(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path) as page_bench, page_bench.watch() as stream, page_bench.watch() as other:
         await anext(stream)
         await anext(other)
 
-        await desk.server.stop()
+        await page_bench.server.stop()
 
         assert [(await anext(stream)).name, (await anext(other)).name] == ["bye", "bye"]
 
 
-async def test_a_person_may_open_so_many_windows_and_closed_ones_do_not_count(tmp_path: Path) -> None:
-    async with open_page_bench(tmp_path, streams_per_user=2) as desk:
-        async with desk.watch() as one, desk.watch() as two:
+async def test_streams_per_user_are_limited_and_closed_streams_do_not_count(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, streams_per_user=2) as page_bench:
+        async with page_bench.watch() as one, page_bench.watch() as two:
             await anext(one)
             await anext(two)
-            refused = await desk.get("/api/events?channel=main")
-        async with asyncio.timeout(5):  # until the server has heard that they were closed
-            while (answer := await desk.session.get(f"{desk.address}/api/events?channel=main")).status == 429:
+            refused = await page_bench.get("/api/events?channel=main")
+        async with asyncio.timeout(5):  # until the server notices the closed connections
+            while (
+                answer := await page_bench.session.get(f"{page_bench.address}/api/events?channel=main")
+            ).status == 429:
                 pass
         answer.close()
 
@@ -174,17 +176,17 @@ async def test_a_person_may_open_so_many_windows_and_closed_ones_do_not_count(tm
     assert "too many windows" in (await refused.json())["error"]
 
 
-async def test_a_reader_who_stalls_holds_up_nobody_and_gets_the_latest_state(desk: PageBench) -> None:
-    ref = await desk.post_working()
-    slow = await desk.session.get(f"{desk.address}/api/events?channel=main")
+async def test_a_stalled_reader_delays_no_other_and_gets_the_latest_state(page_bench: PageBench) -> None:
+    ref = await page_bench.post_working()
+    slow = await page_bench.session.get(f"{page_bench.address}/api/events?channel=main")
     text = ""
-    async with desk.watch() as quick:
+    async with page_bench.watch() as quick:
         await anext(quick)
         for _ in range(300):  # 300 × 60 kB: far more than the sockets between hold
             text = f"{'x' * 60_000}{len(text)}" if len(text) % 2 else f"{'y' * 60_001}{len(text)}"
-            await desk.platform.edit(ref, build_working_reply(text))
+            await page_bench.platform.edit(ref, build_working_reply(text))
             await asyncio.sleep(0)
-        await desk.platform.edit(ref, build_done_reply("The end."))
+        await page_bench.platform.edit(ref, build_done_reply("The end."))
         async with asyncio.timeout(10):
             while (await anext(quick)).data.get("text") != "The end.":
                 pass
@@ -199,19 +201,19 @@ async def test_a_reader_who_stalls_holds_up_nobody_and_gets_the_latest_state(des
     assert received < 10_000_000
 
 
-async def test_a_thousand_silent_windows_do_not_hold_up_the_one_that_is_used(tmp_path: Path) -> None:
-    async with open_page_bench(tmp_path, streams_per_user=2_000) as desk, contextlib.AsyncExitStack() as stack:
-        address = f"{desk.address}/api/events?channel=main"
+async def test_a_thousand_silent_windows_do_not_delay_the_busy_window(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, streams_per_user=2_000) as page_bench, contextlib.AsyncExitStack() as stack:
+        address = f"{page_bench.address}/api/events?channel=main"
         for _ in range(20):  # in portions: a listening socket has a queue
-            responses = await asyncio.gather(*(desk.session.get(address) for _ in range(50)))
+            responses = await asyncio.gather(*(page_bench.session.get(address) for _ in range(50)))
             for response in responses:
                 stack.push_async_callback(close, response)
-        ref = await desk.post_working("busy:0")
-        async with desk.watch() as stream:
+        ref = await page_bench.post_working("busy:0")
+        async with page_bench.watch() as stream:
             await anext(stream)
             loop = asyncio.get_running_loop()
             started = loop.time()
-            await desk.platform.edit(ref, build_done_reply("Here."))
+            await page_bench.platform.edit(ref, build_done_reply("Here."))
             event = await anext(stream)
 
     assert event.data["append"] == "Here."
@@ -222,6 +224,6 @@ async def close(response: aiohttp.ClientResponse) -> None:
     response.close()
 
 
-async def test_a_message_that_never_was_is_lost(desk: PageBench) -> None:
+async def test_editing_an_unknown_message_raises_message_lost(page_bench: PageBench) -> None:
     with pytest.raises(MessageLost):
-        await desk.platform.edit(MessageRef("web", "page", "owner.main", "", "nothing"), build_done_reply("x"))
+        await page_bench.platform.edit(MessageRef("web", "page", "owner.main", "", "nothing"), build_done_reply("x"))

@@ -1,4 +1,4 @@
-"""The page's own files: small, complete, and without a door for markup."""
+"""The page's assets: small, complete, and without any way to parse markup."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_no_script_reads_markup(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_nothing_is_loaded_from_elsewhere(file: Path) -> None:
+def test_no_file_loads_from_another_site(file: Path) -> None:
     text = file.read_text().replace("http://www.w3.org/2000/svg", "")
 
     assert re.findall(r"""(?:src|href|url|import|from)\s*[=(]?\s*["']?(?:https?:)?//""", text) == []
@@ -42,9 +42,9 @@ def test_every_import_and_every_link_of_the_page_is_served() -> None:
     assert wanted | {"index.html", "login.html"} == names
 
 
-async def test_an_unchanged_file_is_not_sent_again(desk: PageBench) -> None:
-    first = await desk.get("/static/main.js")
-    again = await desk.get("/static/main.js", headers={"If-None-Match": first.headers["ETag"]})
+async def test_an_unchanged_asset_is_not_sent_again(page_bench: PageBench) -> None:
+    first = await page_bench.get("/static/main.js")
+    again = await page_bench.get("/static/main.js", headers={"If-None-Match": first.headers["ETag"]})
 
     assert (first.headers["Content-Type"], first.headers["Cache-Control"]) == (
         "text/javascript; charset=utf-8",

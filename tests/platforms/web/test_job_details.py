@@ -8,11 +8,11 @@ from tests.platforms.web.web_bot import open_web_bot
 
 
 async def test_a_record_holds_steps_request_prediction_price_and_ledger_entries(tmp_path: Path) -> None:
-    async with open_web_bot(tmp_path) as whole:
-        you = whole.open_browser()
-        picture = await you.ask("/imagine a fox --seed 7")
+    async with open_web_bot(tmp_path) as web_bot:
+        user = web_bot.open_browser()
+        picture = await user.ask("/imagine a fox --seed 7")
 
-        record = await you.wait_for_record(picture["job"])
+        record = await user.wait_for_record(picture["job"])
 
     assert [step["state"] for step in record["steps"]] == [
         "accepted",
@@ -27,7 +27,7 @@ async def test_a_record_holds_steps_request_prediction_price_and_ledger_entries(
     assert times[0].utcoffset() is not None
     assert (record["command"], record["by"], record["request"]["title"]) == ("imagine", "You", "FLUX schnell")
     assert record["request"]["inputs"] == {"prompt": "a fox", "seed": 7} | record["request"]["inputs"]
-    assert record["prediction"]["id"] == whole.backend.last_run.id
+    assert record["prediction"]["id"] == web_bot.backend.last_run.id
     assert record["prediction"]["metrics"] == {"predict_seconds": 1.5, "cost": "3"}
     assert record["price"] == {"about": "3", "at_most": "3", "paid": "3"}
     assert [(row["kind"], row["account"], row["balance"], row["held"]) for row in record["money"]] == [
@@ -39,14 +39,14 @@ async def test_a_record_holds_steps_request_prediction_price_and_ledger_entries(
 
 
 async def test_a_record_names_an_input_file_without_the_bytes(tmp_path: Path) -> None:
-    async with open_web_bot(tmp_path) as whole:
-        you = whole.open_browser()
-        picture = await you.ask("/imagine a fox")
+    async with open_web_bot(tmp_path) as web_bot:
+        user = web_bot.open_browser()
+        picture = await user.ask("/imagine a fox")
         press = {"action": "upscale", "job": picture["job"], "n": 1, "message": picture["id"]}
-        await you.post("/api/press", press)
-        upscaled = await you.wait_for_result(after=picture["id"])
+        await user.post("/api/press", press)
+        upscaled = await user.wait_for_result(after=picture["id"])
 
-        record = await you.wait_for_record(upscaled["job"])
+        record = await user.wait_for_record(upscaled["job"])
 
     [file] = [value for value in record["request"]["inputs"].values() if isinstance(value, dict)]
     assert file.keys() == {"sha256", "mime", "size"}
@@ -54,12 +54,12 @@ async def test_a_record_names_an_input_file_without_the_bytes(tmp_path: Path) ->
 
 
 async def test_the_record_of_a_failed_job_holds_the_error_and_the_release(tmp_path: Path) -> None:
-    async with open_web_bot(tmp_path) as whole:
-        you = whole.open_browser()
-        whole.backend.will(error="out of memory")
-        failed = await you.ask("/imagine a fox")
+    async with open_web_bot(tmp_path) as web_bot:
+        user = web_bot.open_browser()
+        web_bot.backend.will(error="out of memory")
+        failed = await user.ask("/imagine a fox")
 
-        record = await you.wait_for_record(failed["job"])
+        record = await user.wait_for_record(failed["job"])
 
     assert (record["state"], record["steps"][-1]["state"]) == ("failed", "failed")
     assert "out of memory" in record["error"]
@@ -68,7 +68,7 @@ async def test_the_record_of_a_failed_job_holds_the_error_and_the_release(tmp_pa
 
 
 async def test_an_unknown_job_is_not_found(tmp_path: Path) -> None:
-    async with open_web_bot(tmp_path) as whole:
-        you = whole.open_browser()
+    async with open_web_bot(tmp_path) as web_bot:
+        user = web_bot.open_browser()
 
-        assert [await you.get(f"/api/jobs/{name}") for name in ("0" * 20, "x", "..%2f", "'")] == [404] * 4
+        assert [await user.get(f"/api/jobs/{name}") for name in ("0" * 20, "x", "..%2f", "'")] == [404] * 4

@@ -1,4 +1,4 @@
-"""Edits on the page come as fast as eyes follow, and the last one at once."""
+"""The pace of edits on the page."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.event_loop import settle
 
 
-async def test_a_second_edit_waits_a_blink_and_the_last_one_never() -> None:
+async def test_a_second_edit_waits_and_the_final_edit_does_not() -> None:
     clock = ManualClock()
     pacer = WebPacer(clock)
     await pacer.wait_for_edit(is_final=False)

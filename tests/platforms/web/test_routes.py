@@ -1,4 +1,4 @@
-"""What is said on the page reaches the dispatcher, once, and is shown."""
+"""The page's HTTP API: messages, presses, menu, suggestions and channels."""
 
 import asyncio
 import json
@@ -13,68 +13,68 @@ from tests.platforms.web.page_bench import HOME, OWNER, PAGE_HEADERS, PageBench
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
 
-async def test_a_typed_command_is_parsed_and_shown_as_it_was_typed(desk: PageBench) -> None:
-    response = await desk.say("/draw a red fox --count 2", "first-request")
+async def test_a_typed_command_is_parsed_and_shown_as_typed(page_bench: PageBench) -> None:
+    response = await page_bench.say("/draw a red fox --count 2", "first-request")
 
-    [asked] = desk.script.invocations
+    [invocation] = page_bench.script.invocations
     assert response.status == 200
-    assert (asked.command, dict(asked.options)) == ("draw", {"prompt": "a red fox", "count": "2"})
-    assert (asked.request_key, asked.channel) == ("web:first-request", HOME)
-    assert [(m["who"], m["text"]) for m in await desk.messages()] == [("you", "/draw a red fox --count 2")]
+    assert (invocation.command, dict(invocation.options)) == ("draw", {"prompt": "a red fox", "count": "2"})
+    assert (invocation.request_key, invocation.channel) == ("web:first-request", HOME)
+    assert [(m["who"], m["text"]) for m in await page_bench.messages()] == [("you", "/draw a red fox --count 2")]
 
 
-async def test_plain_words_are_for_chat_even_with_dashes_in_them(desk: PageBench) -> None:
-    await desk.say("what does --count do?")
+async def test_plain_words_are_for_chat_even_with_dashes_in_them(page_bench: PageBench) -> None:
+    await page_bench.say("what does --count do?")
 
-    [asked] = desk.script.invocations
-    assert (asked.command, dict(asked.options)) == ("chat", {"message": "what does --count do?"})
-
-
-async def test_options_of_the_form_are_laid_over_the_words(desk: PageBench) -> None:
-    await desk.say("/draw a fox --count 1", options={"count": 3, "colour": "burnt umber"})
-
-    [asked] = desk.script.invocations
-    assert dict(asked.options) == {"prompt": "a fox", "count": 3, "colour": "burnt umber"}
-    assert (await desk.messages())[0]["text"] == '/draw a fox --count 1 --count 3 --colour "burnt umber"'
+    [invocation] = page_bench.script.invocations
+    assert (invocation.command, dict(invocation.options)) == ("chat", {"message": "what does --count do?"})
 
 
-async def test_the_same_request_sent_again_is_shown_once_and_keeps_its_key(desk: PageBench) -> None:
+async def test_options_of_the_form_override_typed_options(page_bench: PageBench) -> None:
+    await page_bench.say("/draw a fox --count 1", options={"count": 3, "colour": "burnt umber"})
+
+    [invocation] = page_bench.script.invocations
+    assert dict(invocation.options) == {"prompt": "a fox", "count": 3, "colour": "burnt umber"}
+    assert (await page_bench.messages())[0]["text"] == '/draw a fox --count 1 --count 3 --colour "burnt umber"'
+
+
+async def test_a_repeated_request_is_shown_once_and_keeps_the_key(page_bench: PageBench) -> None:
     async def help_(_: Invocation) -> Reply:
         return Reply(text="Here is how.")
 
-    desk.script.answer = help_
-    await desk.say("/draw a fox", "same-request")
-    await desk.say("/draw a fox", "same-request")
+    page_bench.script.answer = help_
+    await page_bench.say("/draw a fox", "same-request")
+    await page_bench.say("/draw a fox", "same-request")
 
-    assert [m["text"] for m in await desk.messages()] == ["/draw a fox", "Here is how."]
-    assert {asked.request_key for asked in desk.script.invocations} == {"web:same-request"}
+    assert [m["text"] for m in await page_bench.messages()] == ["/draw a fox", "Here is how."]
+    assert {invocation.request_key for invocation in page_bench.script.invocations} == {"web:same-request"}
 
 
-async def test_what_cannot_be_read_is_answered_in_the_conversation(desk: PageBench) -> None:
-    response = await desk.say("/drow a fox")
+async def test_an_unknown_command_gets_a_reply_in_the_conversation(page_bench: PageBench) -> None:
+    response = await page_bench.say("/drow a fox")
 
-    said, answer = await desk.messages()
+    request, answer = await page_bench.messages()
     assert (await response.json())["error"] == answer["text"]
     assert answer["text"] == "There is no command called “drow”. Did you mean draw?"
-    assert (said["who"], answer["who"], answer["tone"]) == ("you", "bot", "error")
-    assert desk.script.invocations == []
+    assert (request["who"], answer["who"], answer["tone"]) == ("you", "bot", "error")
+    assert page_bench.script.invocations == []
 
 
-async def test_a_file_comes_under_the_name_of_its_option(desk: PageBench) -> None:
+async def test_a_file_is_attached_under_the_option_name(page_bench: PageBench) -> None:
     form = aiohttp.FormData()
     form.add_field("ask", json.dumps({"channel": "main", "text": "/draw more of it", "request_id": "with-a-file"}))
     form.add_field("image", PNG, filename="fox.png", content_type="image/png")
 
-    response = await desk.session.post(f"{desk.address}/api/say", data=form, headers=PAGE_HEADERS)
+    response = await page_bench.session.post(f"{page_bench.address}/api/say", data=form, headers=PAGE_HEADERS)
 
-    [asked] = desk.script.invocations
-    file = asked.attachments["image"]
+    [invocation] = page_bench.script.invocations
+    file = invocation.attachments["image"]
     assert response.status == 200
     assert (file.name, file.mime, file.size_bytes, await file.read()) == ("fox.png", "image/png", len(PNG), PNG)
-    assert (await desk.messages())[0]["note"] == "with fox.png"
+    assert (await page_bench.messages())[0]["note"] == "with fox.png"
 
 
-async def test_an_answer_that_is_cut_off_is_still_accepted_in_full(desk: PageBench) -> None:
+async def test_a_cancelled_request_is_still_handled_to_the_end(page_bench: PageBench) -> None:
     may_answer, is_asked = asyncio.Event(), asyncio.Event()
 
     async def slow(invocation: Invocation) -> Reply:
@@ -82,34 +82,34 @@ async def test_an_answer_that_is_cut_off_is_still_accepted_in_full(desk: PageBen
         await may_answer.wait()
         return Reply(text="Here after all.")
 
-    desk.script.answer = slow
-    ask = asyncio.create_task(desk.say("/draw a fox"))
+    page_bench.script.answer = slow
+    request = asyncio.create_task(page_bench.say("/draw a fox"))
     await is_asked.wait()
-    ask.cancel()
+    request.cancel()
     may_answer.set()
 
-    async with desk.watch() as stream:
+    async with page_bench.watch() as stream:
         texts: list[str] = []
         while "Here after all." not in texts:
             event = await anext(stream)
             texts += [m["text"] for m in event.data] if event.name == "snapshot" else [event.data["text"]]
 
 
-async def test_a_press_carries_its_message_and_its_own_key(desk: PageBench) -> None:
-    desk.script.press_reply = Reply(text="That is being worked on already.", tone=Tone.ERROR)
+async def test_a_press_carries_the_message_and_an_own_key(page_bench: PageBench) -> None:
+    page_bench.script.press_reply = Reply(text="That is being worked on already.", tone=Tone.ERROR)
     body = {"channel": "main", "message": "m", "action": "vary", "job": "j", "n": 2, "request_id": "press-0001"}
 
-    response = await desk.post("/api/press", body)
+    response = await page_bench.post("/api/press", body)
 
-    [press] = desk.script.presses
+    [press] = page_bench.script.presses
     assert (press.action, press.job_id, press.n, press.message_id) == ("vary", "j", 2, "m")
     assert press.request_key == "web:press-0001"
     assert await response.json() == {"error": "That is being worked on already."}
-    assert await desk.messages() == []
+    assert await page_bench.messages() == []
 
 
-async def test_the_menu_tells_all_that_a_form_needs(desk: PageBench) -> None:
-    menu = await (await desk.get("/api/menu")).json()
+async def test_the_menu_describes_every_option_of_a_form(page_bench: PageBench) -> None:
+    menu = await (await page_bench.get("/api/menu")).json()
 
     draw = menu["commands"][0]
     options = {option["name"]: option for option in draw["options"]}
@@ -120,31 +120,31 @@ async def test_the_menu_tells_all_that_a_form_needs(desk: PageBench) -> None:
     assert (options["colour"]["autocomplete"], options["image"]["kind"]) == (True, "file")
 
 
-async def test_suggestions_follow_what_was_typed(desk: PageBench) -> None:
-    found = await desk.get("/api/autocomplete?command=draw&option=colour&typed=u")
-    nothing = await desk.get("/api/autocomplete?command=draw&option=nonsense&typed=u")
+async def test_suggestions_match_the_typed_text(page_bench: PageBench) -> None:
+    suggestions = await page_bench.get("/api/autocomplete?command=draw&option=colour&typed=u")
+    none = await page_bench.get("/api/autocomplete?command=draw&option=nonsense&typed=u")
 
-    assert await found.json() == [{"label": "umber paint", "value": "umber"}]
-    assert await nothing.json() == []
+    assert await suggestions.json() == [{"label": "umber paint", "value": "umber"}]
+    assert await none.json() == []
 
 
-async def test_channels_are_listed_by_their_first_words(desk: PageBench) -> None:
-    await desk.say("/draw a fox")
-    await desk.say("hello there", channel="other")
+async def test_channels_are_listed_by_first_words(page_bench: PageBench) -> None:
+    await page_bench.say("/draw a fox")
+    await page_bench.say("hello there", channel="other")
 
-    found = await (await desk.get("/api/channels")).json()
+    suggestions = await (await page_bench.get("/api/channels")).json()
 
-    assert [(entry["channel"], entry["words"]) for entry in found] == [
+    assert [(entry["channel"], entry["words"]) for entry in suggestions] == [
         ("other", "hello there"),
         ("main", "/draw a fox"),
     ]
 
 
-async def test_a_message_names_the_job_that_it_shows(desk: PageBench) -> None:
+async def test_a_message_names_the_job(page_bench: PageBench) -> None:
     reply = Reply(text="done", buttons=(Button("again", "Again", "job-9"),), tone=Tone.DONE)
-    await desk.platform.post(Destination(OWNER, HOME, "k", "n"), reply)
+    await page_bench.platform.post(Destination(OWNER, HOME, "k", "n"), reply)
 
-    [message] = await desk.messages()
+    [message] = await page_bench.messages()
 
     assert (message["job"], message["buttons"]) == (
         "job-9",

@@ -1,4 +1,4 @@
-"""The whole bot behind its page, on a scripted backend: for what the page asks of the trunk."""
+"""The whole bot with the page, on a scripted backend."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class Browser:
-    """One person's browser, with its own cookies."""
+    """A browser with a cookie jar."""
 
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
@@ -32,7 +32,7 @@ class Browser:
         self._asks = 0
 
     async def get(self, path: str) -> Any:
-        """The JSON of an answer, or its status where it is none of the good ones."""
+        """Return the JSON of a response, or the status if the status is not 200."""
         async with self.session.get(f"{self.address}{path}") as response:
             return await response.json() if response.status == 200 else response.status
 
@@ -50,7 +50,7 @@ class Browser:
         return (await self.messages())[-1]
 
     async def wait_for_result(self, after: str = "") -> dict[str, Any]:
-        """The last message, which comes after the one with that id, once its job is over."""
+        """Return the last message, later than message `after`, once the job is over."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 last = await self.get_last_message()
@@ -68,7 +68,7 @@ class Browser:
                 await asyncio.sleep(0.01)
 
     async def ask(self, text: str) -> dict[str, Any]:
-        """Say something and wait for what comes of it."""
+        """Send a message and wait for the result."""
         said = await self.post("/api/say", {"text": text})
         assert said["error"] == ""
         return await self.wait_for_result()
@@ -76,7 +76,7 @@ class Browser:
 
 @dataclass
 class WebBot:
-    """The bot and who sits before it."""
+    """The bot and the open browsers."""
 
     app: App
     backend: ScriptedBackend
@@ -85,12 +85,12 @@ class WebBot:
     browsers: list[Browser]
 
     def open_browser(self) -> Browser:
-        """Another browser, without any cookie."""
+        """Return a new browser without cookies."""
         self.browsers.append(Browser(self.address))
         return self.browsers[-1]
 
     async def invite(self, name: str, rank: Rank = Rank.USER) -> Browser:
-        """Somebody who came in by an invitation."""
+        """Return the browser of a newly invited user."""
         _, secret = await self.visitors.invite(name, rank)
         browser = self.open_browser()
         assert await browser.post("/api/join", {"invitation": secret}) == {"error": ""}
@@ -99,7 +99,7 @@ class WebBot:
 
 @asynccontextmanager
 async def open_web_bot(folder: Path, *, is_demo: bool = False, **changes: Any) -> AsyncIterator[WebBot]:
-    """Start it on a free port of this machine."""
+    """Start the bot on a free port of this machine."""
     plain = {"data_dir": folder, "http_port": 0, "http_host": "127.0.0.1", "shutdown_grace_seconds": 1.0}
     settings = Settings(_env_file=None).model_copy(update={**plain, **changes})
     backend = ScriptedBackend(SystemClock())
