@@ -184,19 +184,19 @@ async def refuse(_: Invocation) -> Reply:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "sentence"),
     [
         ("/draw more --image nothing.png", "There is no file called nothing.png here."),
         ("/drow a fox", "There is no command called “drow”. Did you mean draw?"),
         ("/draw a fox", "You are 4.2 credits short. Ask a moderator for more."),
     ],
 )
-async def test_an_error_is_a_sentence_on_the_error_stream(bench: ConsoleBench, line: str, told: str) -> None:
+async def test_an_error_is_a_sentence_on_the_error_stream(bench: ConsoleBench, line: str, sentence: str) -> None:
     bench.script.answer = refuse
 
     code = await bench.run(line)
 
-    assert (code, bench.err.getvalue(), bench.out.getvalue()) == (1, f"{told}\n", "")
+    assert (code, bench.err.getvalue(), bench.out.getvalue()) == (1, f"{sentence}\n", "")
 
 
 async def test_an_interrupted_answer_keeps_the_words_and_reports_the_error(bench: ConsoleBench) -> None:
