@@ -1,1 +1,1 @@
-"""Chats that go on: their turns, and the prompts made of them."""
+"""Conversations with chat models: turns, and the prompts built from turns."""

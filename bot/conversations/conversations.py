@@ -1,10 +1,10 @@
-"""Opening a chat, and the prompt for its next answer."""
+"""Finds and opens conversations, and builds the next question of a conversation, prompt and turn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.conversations.prompts import chain_turns, render_prompt, trim_turns
+from bot.conversations.prompts import BYTES_PER_TOKEN, chain_turns, render_prompt, trim_turns
 from bot.core.clock import Clock
 from bot.core.errors import JobNotFound
 from bot.core.ids import new_id
@@ -14,41 +14,42 @@ from bot.core.people import Channel, User
 from bot.storage.database import Database
 
 MAX_TURNS_READ = 200
-"""How far back a conversation is read; the model's budget usually ends sooner."""
+"""The latest turns read for a prompt; the model's context usually holds fewer."""
 
 _TEMPLATE_TOKENS = 64
+"""Tokens added around the turns by a prompt template."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question in a conversation, ready to be sent: the prompt, and the turn to keep (None when asked before)."""
+    """A question of a conversation, ready to send to a model."""
 
     conversation: Conversation
     prompt: str
     turn: Turn | None
+    """The question as a new turn; None for a regeneration, since the question is stored already."""
     parent_turn: str
-    """The id of the turn that the answer follows."""
+    """The id of the turn before the answer."""
     earlier_turns: tuple[Turn, ...] = ()
-    """What was said before the bot came, to be kept when this opens the conversation."""
+    """Messages from before the bot joined, stored if the question opens the conversation."""
 
 
 class Conversations:
-    """Chats, one for each channel and thread."""
+    """The conversations: a channel or thread has at most one current conversation."""
 
-    def __init__(self, database: Database, system: str, clock: Clock) -> None:
+    def __init__(self, database: Database, system_prompt: str, clock: Clock) -> None:
         self._database = database
-        self.system_prompt = system
-        """What a model is told before a conversation, where nobody says otherwise."""
+        self.system_prompt = system_prompt
+        """The default for new conversations."""
         self._clock = clock
 
     async def get_current(self, channel: Channel) -> Conversation | None:
-        """The conversation going on in a channel or thread, if any."""
+        """Return the current conversation of a channel or thread, if any."""
         async with self._database.read() as tx:
             place = (channel.platform, channel.workspace, channel.id, channel.thread)
             return await tx.conversations.find(*place, is_reply_chain=channel.is_reply_chain)
 
     async def get(self, conversation_id: str) -> Conversation | None:
-        """A conversation by its id."""
         async with self._database.read() as tx:
             return await tx.conversations.get(conversation_id)
 
@@ -64,24 +65,26 @@ class Conversations:
         max_tokens: int,
         earlier: Sequence[EarlierMessage] = (),
     ) -> Question:
-        """The next question of a channel's conversation. Nothing is written: a new one opens with its first job.
+        """Return the next question of a channel's conversation, or the first question of a new conversation.
 
-        A new conversation begins with what was said `earlier`, and is told `system`, or else `usual`.
+        `system` overrides the conversation's system prompt, `default_system` the bot's. A new conversation begins with
+        the messages `earlier`.
         """
-        if (known := await self.get_current(channel)) is not None:
-            turns = chain_turns(await self._load_turns(known))
-            return self._append_question(known, turns, user, text, model, system, max_tokens)
+        # Not stored here: a new conversation is committed together with the first job.
+        if (current := await self.get_current(channel)) is not None:
+            turns = chain_turns(await self._load_turns(current))
+            return self._append_question(current, turns, user, text, model, system, max_tokens)
         conversation = self._build_conversation(channel, user, model, system or default_system or self.system_prompt)
-        before = self._build_earlier_turns(conversation, earlier)
-        asked = self._append_question(conversation, before, user, text, model, system, max_tokens)
-        return replace(asked, earlier_turns=tuple(before))
+        turns = self._build_earlier_turns(conversation, earlier)
+        question = self._append_question(conversation, turns, user, text, model, system, max_tokens)
+        return replace(question, earlier_turns=tuple(turns))
 
     async def build_follow_up(
         self, conversation_id: str, job: str, user: User, text: str, model: Model, *, max_tokens: int
     ) -> Question:
-        """A question that follows the answer of one job, whatever was said since.
+        """Return a question after the answer of a job, without the turns since.
 
-        Raises `NoSuchJob` when the conversation or the question is gone.
+        Raise `JobNotFound` if the conversation or the job's question is deleted.
         """
         conversation, turns, question = await self._load_question(conversation_id, job)
         answer = next((t for t in reversed(turns) if t.job == job and t.role is TurnRole.ASSISTANT), None)
@@ -91,22 +94,23 @@ class Conversations:
     async def build_regeneration(
         self, conversation_id: str, job: str, model: Model, *, system: str = "", max_tokens: int
     ) -> Question:
-        """The question that a job answered, to be answered once more beside that answer.
+        """Return the question of a job again, for a second answer beside the first.
 
-        Raises `NoSuchJob` when the conversation or the question is gone.
+        Raise `JobNotFound` if the conversation or the job's question is deleted.
         """
         conversation, turns, question = await self._load_question(conversation_id, job)
         prompt = self._build_prompt(conversation, chain_turns(turns, question.id), model, system, max_tokens)
         return Question(conversation, prompt, None, question.id)
 
     def _build_earlier_turns(self, conversation: Conversation, earlier: Sequence[EarlierMessage]) -> list[Turn]:
-        """What was said before as turns, each following the one before it, all older than what comes now."""
+        """Return earlier messages as a chain of turns."""
         turns: list[Turn] = []
-        for n, said in enumerate(earlier):
+        for n, message in enumerate(earlier):
+            # Turns are read in the order of time: each message gets a time, all before the question's.
             at = self._clock.now() - timedelta(milliseconds=len(earlier) - n)
             parent = turns[-1].id if turns else ""
-            turn = Turn(new_id(), conversation.id, said.role, said.text, at, parent, user=said.user)
-            turns.append(replace(turn, platform_message=said.message_id))
+            turn = Turn(new_id(), conversation.id, message.role, message.text, at, parent, user=message.user)
+            turns.append(replace(turn, platform_message=message.message_id))
         return turns
 
     async def _load_question(self, conversation_id: str, job: str) -> tuple[Conversation, list[Turn], Turn]:
@@ -128,8 +132,8 @@ class Conversations:
         system: str,
         max_tokens: int,
     ) -> Question:
-        who, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
-        turn = Turn(new_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=who)
+        author, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
+        turn = Turn(new_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=author)
         prompt = self._build_prompt(conversation, [*earlier, turn], model, system, max_tokens)
         return Question(conversation, prompt, turn, turn.id)
 
@@ -154,15 +158,16 @@ class Conversations:
     def _build_prompt(
         self, conversation: Conversation, turns: list[Turn], model: Model, system: str, max_tokens: int
     ) -> str:
-        said = system or conversation.system
-        budget = model.context_tokens - max_tokens - len(said.encode()) // 3 - _TEMPLATE_TOKENS
-        return render_prompt(model.template, said, trim_turns(turns, budget))
+        system = system or conversation.system
+        budget_tokens = model.context_tokens - max_tokens - len(system.encode()) // BYTES_PER_TOKEN - _TEMPLATE_TOKENS
+        return render_prompt(model.template, system, trim_turns(turns, budget_tokens))
 
 
 def _find_question(turns: list[Turn], job: str) -> Turn | None:
-    """The person's turn that a job asked, or whose answer the job gave."""
-    answers = {turn.id: turn for turn in turns}
+    """Return the user's turn before a job's answer."""
+    turns_by_id = {turn.id: turn for turn in turns}
     for turn in reversed(turns):
         if turn.job == job:
-            return turn if turn.role is TurnRole.USER else answers.get(turn.parent)
+            # A regenerating job stores no question: the answer's parent is the question.
+            return turn if turn.role is TurnRole.USER else turns_by_id.get(turn.parent)
     return None

@@ -1,4 +1,4 @@
-"""As much of a conversation as the model can read: the newest turns, whole, within its budget."""
+"""Builds prompts from turns: the newest turns within the model's budget, in the model's template, made harmless."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -6,14 +6,18 @@ from dataclasses import replace
 
 from bot.core.invocations import Turn, TurnRole
 
+# A careful estimate: English has four bytes per token, code and other scripts have fewer.
 BYTES_PER_TOKEN = 3
-"""A careful guess: most text has four bytes a token, code and other scripts fewer."""
+
+# Any text of the form <|…|> can switch roles in some chat template, and so can the tags of older templates.
+_CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>", re.IGNORECASE)
+_ZERO_WIDTH_SPACE = "\u200b"
 
 
 def trim_turns(turns: Sequence[Turn], budget_tokens: int) -> list[Turn]:
-    """The newest turns that fit, oldest first, beginning with a person's; the last turn is always among them.
+    """Return the newest whole turns that fit, oldest first, beginning with a user's turn; the last turn always stays.
 
-    A last turn that alone is too long is cut at its head: the question usually stands at its end.
+    A last turn longer than the budget loses the beginning: the question usually stands at the end.
     """
     budget_bytes = max(budget_tokens, 1) * BYTES_PER_TOKEN
     kept: list[Turn] = []
@@ -32,16 +36,16 @@ def trim_turns(turns: Sequence[Turn], budget_tokens: int) -> list[Turn]:
 
 
 def chain_turns(turns: Sequence[Turn], until: str = "") -> list[Turn]:
-    """The conversation as it is to be read: each question followed by its newest answer, up to the turn `until`.
+    """Return the turns in reading order: each question followed by the newest answer, up to the turn `until`.
 
-    A regenerated answer hides the one before it, and of two people who ask at once both are heard.
+    A regenerated answer hides the earlier answer. If two users ask at once, both questions stay.
     """
     answers = {turn.parent: turn for turn in turns if turn.role is TurnRole.ASSISTANT}
     questions = {turn.id for turn in turns if turn.role is TurnRole.USER}
     path: list[Turn] = []
     for turn in turns:
         if turn.role is TurnRole.ASSISTANT:
-            path += [] if turn.parent in questions else [turn]  # its question is too long ago to be read
+            path += [] if turn.parent in questions else [turn]  # the question of this answer is too old to be read
             continue
         path.append(turn)
         if turn.id == until:
@@ -50,20 +54,13 @@ def chain_turns(turns: Sequence[Turn], until: str = "") -> list[Turn]:
     return path
 
 
-# MERGED Turns into the one prompt a model reads, with control tokens in people's text made harmless.
-
-# Anything of the form <|…|> can switch roles in some chat template, and so can the tags of the older ones.
-_CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>", re.IGNORECASE)
-_ZERO_WIDTH_SPACE = "\u200b"
-
-
 def neutralise_control_tokens(text: str) -> str:
-    """Text in which no control token of a chat template is left whole: a zero-width space breaks each open."""
+    """Return the text with each control token of a chat template broken by a zero-width space."""
     return _CONTROL.sub(lambda match: match[0][0] + _ZERO_WIDTH_SPACE + match[0][1:], text)
 
 
 def render_prompt(template: str, system: str, turns: Sequence[Turn]) -> str:
-    """The prompt that asks for the next assistant turn."""
+    """Return the prompt for the next assistant turn, in the catalogue's template `llama3` or as plain text."""
     return _TEMPLATES[template](system, turns)
 
 

@@ -26,6 +26,8 @@ class BackgroundTasks:
         task = asyncio.create_task(self._run(work, name), name=f"{self._owner} {name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        # A task cancelled before the first step never enters `_run`: without this the coroutine stays unawaited.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     async def run_to_end(self, work: Coroutine[Any, Any, T], name: str) -> T:

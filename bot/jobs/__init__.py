@@ -1,1 +1,1 @@
-"""One unit of asked-for work, from accepted to delivered, through crashes."""
+"""Jobs, from the accepted request to the delivered result, through crashes."""

@@ -1,6 +1,6 @@
-"""Accepts requests: checks and prices a request, and commits it as a job together with its hold on the user's credits.
+"""Accepts requests: checks and prices a request, and commits the job together with a hold on the user's credits.
 
-A job that is committed is owed: from then on the runner and recovery bring it to its end, whatever happens.
+A committed job is owed: from then on the runner and recovery bring the job to an end, also after a crash.
 """
 
 import secrets
@@ -40,11 +40,11 @@ Options = Mapping[str, JSON | InputFile]
 
 @dataclass(frozen=True, slots=True)
 class AcceptedJob:
-    """A job that a request has. A repeated request (`is_new` false) gets the job of the first."""
+    """The job of a request. A repeated request (`is_new` false) gets the job of the first."""
 
     job: Job
     messages: tuple[PostedMessage, ...] = ()
-    """Messages that the platform posted already and that wait for this job's reply."""
+    """Messages posted by the platform already, waiting for this job's reply."""
     is_new: bool = True
 
 
@@ -81,7 +81,7 @@ class Acceptance:
         return AcceptedJob(job, messages)
 
     async def may_run(self, job: Job, model: Model) -> bool:
-        """Return whether a user may use a model in a channel; user and channel are those of `job`."""
+        """Return whether a user may use a model in a channel; `job` names both."""
         try:
             async with self.services.database.read() as tx:
                 await self.moderation.check_request(tx, job.user, job.channel, model, "")
@@ -108,11 +108,11 @@ class Acceptance:
         threshold_micros = credits_.formatter.to_micros(settings.confirm_above_credits)
         if not threshold_micros or job.max_micros <= max(threshold_micros, invocation.confirmed_micros):
             return
-        # Run moderation and balance checks first, so that no user confirms a job that would be rejected.
+        # Run moderation and balance checks first, so no user confirms a job only to see a rejection.
         async with self.services.database.read() as tx:
             await self.moderation.check_request(tx, user, invocation.channel, model, _collect_text(options))
             if not await credits_.has_room(tx, job, model):
-                return  # the hold raises the error that names the missing credits and a cheaper model
+                return  # the hold raises the error with the missing credits and a cheaper model
         price = credits_.formatter.format_estimate(Estimate(job.estimate_micros, job.max_micros))
         files = {name: value.sha256 for name, value in options.items() if isinstance(value, InputFile)}
         raise ConfirmationRequired(
@@ -153,7 +153,7 @@ class Acceptance:
     async def _commit(
         self, job: Job, model: Model, text: str, question: Question | None, messages: tuple[PostedMessage, ...]
     ) -> Job:
-        """Store the job, its messages and its hold in one transaction, so that each open job has exactly one hold."""
+        """Store the job, messages and hold in one transaction: each open job has a hold."""
         settings = await self.moderation.get_settings(job.user.platform, job.channel.workspace)
         async with self.services.database.write() as tx:
             await self.moderation.check_request(tx, job.user, job.channel, model, text)
@@ -193,7 +193,7 @@ class Acceptance:
 async def suggest_cheaper_model(
     error: InsufficientFunds, acceptance: Acceptance, job: Job, model: Model, options: Options
 ) -> None:
-    """Add to the error the most expensive model of the same task that the user may use and can afford."""
+    """Add to the error the most expensive model of the same task within the user's permissions and means."""
     services = acceptance.services
     affordable: list[tuple[int, Model]] = []
     for other in services.catalogue.list_for_task(model.task):
@@ -210,7 +210,7 @@ async def suggest_cheaper_model(
 
 
 async def _estimate_max_micros(services: JobServices, model: Model, options: Options) -> int | None:
-    """Return the amount that a job with these options would hold; None if the model does not take the options."""
+    """Return the amount held for a job with these options; None if the model does not take the options."""
     try:
         inputs = services.catalogue.build_inputs(model, options)
     except UserError:
@@ -221,13 +221,13 @@ async def _estimate_max_micros(services: JobServices, model: Model, options: Opt
 def _collect_text(options: Options) -> str:
     """Return all text of a user's options for the word check, also system prompts and negative prompts.
 
-    The model's name is left out: the bot fills in the name if the user gave none.
+    The model's name is left out: the bot itself fills in a default model.
     """
     return "\n".join(value for name, value in options.items() if isinstance(value, str) and name != "model")
 
 
 def _add_seed(model: Model, options: Options) -> Options:
-    """Add a random seed if the model takes a seed and the user gave none, so that a picture can be made again."""
+    """Add a random seed if the model takes a seed and the user gave no seed: the picture can then be made again."""
     if "seed" not in model.inputs or options.get("seed") is not None:
         return options
     return {**options, "seed": secrets.randbelow(MAX_SEED)}

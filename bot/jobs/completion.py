@@ -1,4 +1,4 @@
-"""running → finished, failed or cancelled: outputs are kept, and in one transaction with them the money is closed."""
+"""Completes jobs, running → finished, failed or cancelled: keeps the outputs and closes the hold in one transaction."""
 
 import asyncio
 import logging
@@ -31,38 +31,44 @@ from bot.telemetry import metrics
 log = logging.getLogger(__name__)
 
 FETCH_RETRY_SECONDS = (0.5, 2.0, 5.0, 15.0, 60.0)
-"""Waits between attempts to fetch an output when the network is away."""
+"""Waits between attempts to fetch an output while the network is down."""
+
+# States of prediction rows besides the backend's own (`PredictionState`).
+LOST = "lost"
+NEVER_SENT = "never_sent"
 
 _GONE = "What was made could not be fetched any more. You were not charged."
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: where the job goes, what is kept, and what it cost the owner, in micros."""
+    """The end of a run: the next state of the job, the outputs to keep, and the money."""
 
     state: JobState
     outputs: Sequence[Output]
     real_cost_micros: int
+    """The owner's cost at the backend, also when the user pays nothing."""
     is_charged: bool
     error: str = ""
 
 
 async def complete(work: Work, snapshot: RunSnapshot) -> None:
-    """Keep what came out and close the money, once."""
-    ending = await _determine_outcome(work, snapshot)
-    await _write(work, ending, snapshot.state, snapshot.metrics.predict_seconds)
+    """Keep the outputs of an ended run, close the hold, and move the job to the next state."""
+    outcome = await _determine_outcome(work, snapshot)
+    await _record_outcome(work, outcome, snapshot.state, snapshot.metrics.predict_seconds)
 
 
 async def fail(work: Work, error: EaselError) -> None:
-    """The job cannot go on, and nothing was made that we know of: the money goes back, the person is told why."""
-    # A run we lost sight of may go on and be billed: the owner's budget counts all that was held for it.
+    """Fail a job with the error's text for the user, and release the hold."""
+    # A lost run may go on at the backend and be billed: the owner's budget counts the whole amount held for the run.
     real_cost = work.job.max_micros if work.job.state is JobState.RUNNING else 0
-    outputs = _text_outputs(work, work.text)
-    await _write(work, Outcome(JobState.FAILED, outputs, real_cost, is_charged=False, error=str(error)), "lost", None)
+    outputs = _build_text_outputs(work, work.text)
+    outcome = Outcome(JobState.FAILED, outputs, real_cost, is_charged=False, error=str(error))
+    await _record_outcome(work, outcome, LOST, None)
 
 
 async def finish_free(work: Work) -> None:
-    """Finish a job whose result another job made and paid for."""
+    """Finish a reusing job: the reused result is paid already."""
     now = work.services.clock.now()
     async with work.services.database.write(is_urgent=True) as tx:
         paid = await work.services.credits.ledger.settle(tx, work.job.id, 0, now)
@@ -71,8 +77,8 @@ async def finish_free(work: Work) -> None:
 
 
 async def cancel_unsubmitted(work: Work) -> None:
-    """Cancelled before anything was sent: nothing was spent."""
-    await _write(work, Outcome(JobState.CANCELLED, (), 0, is_charged=False), "never_sent", None)
+    """Cancel a job before its create was sent: the backend bills nothing."""
+    await _record_outcome(work, Outcome(JobState.CANCELLED, (), 0, is_charged=False), NEVER_SENT, None)
 
 
 async def _determine_outcome(work: Work, snapshot: RunSnapshot) -> Outcome:
@@ -86,56 +92,56 @@ async def _determine_outcome(work: Work, snapshot: RunSnapshot) -> Outcome:
         except Exception:  # a full disk, a bug: the run is over and is billed all the same
             reference = new_reference()
             log.exception("job.outputs_broke", extra={"job": work.job.id, "reference": reference})
-            told = "Something broke on our side while keeping the result. You were not charged."
-            return _build_failure(work, snapshot, EaselError(f"{told} Tell the owner this reference: {reference}"))
+            apology = "Something broke on our side while keeping the result. You were not charged."
+            return _build_failure(work, snapshot, EaselError(f"{apology} Tell the owner this reference: {reference}"))
     if snapshot.state in (PredictionState.CANCELED, PredictionState.ABORTED):
-        return _build_stopped(work, snapshot)
+        return _build_cancellation(work, snapshot)
     return _build_failure(work, snapshot, work.backend.explain(snapshot))
 
 
 async def _build_success(work: Work, snapshot: RunSnapshot) -> Outcome:
     if snapshot.is_data_removed and not (snapshot.files or snapshot.text):
         raise PredictionGone("I was away for over an hour and what was made is gone. You were not charged.")
+    cost_micros = compute_run_cost(work, snapshot)
     if work.model.output is not OutputKind.PICTURES:
-        return Outcome(
-            JobState.FINISHED, _text_outputs(work, snapshot.text), compute_run_cost(work, snapshot), is_charged=True
-        )
+        return Outcome(JobState.FINISHED, _build_text_outputs(work, snapshot.text), cost_micros, is_charged=True)
     if not snapshot.files:
         raise ModelFailed("The model gave no picture. You were not charged.")
-    kept = await asyncio.gather(*(_fetch(work, url) for url in snapshot.files))
-    return Outcome(JobState.FINISHED, _picture_outputs(work, kept), compute_run_cost(work, snapshot), is_charged=True)
+    # Replicate deletes output files after an hour: keep our copies before the job is delivered.
+    pictures = await asyncio.gather(*(_fetch(work, url) for url in snapshot.files))
+    return Outcome(JobState.FINISHED, _build_picture_outputs(work, pictures), cost_micros, is_charged=True)
 
 
-def _build_stopped(work: Work, snapshot: RunSnapshot) -> Outcome:
-    """Cancelled, or out of time: what was metered is paid. Reading the answer and pressing Stop is not free."""
-    outputs = _text_outputs(work, _longest(work, snapshot))
+def _build_cancellation(work: Work, snapshot: RunSnapshot) -> Outcome:
+    """Return the outcome of a cancelled run, or of a run out of time."""
+    outputs = _build_text_outputs(work, _get_longest_text(work, snapshot))
+    # The metered time is charged: reading most of an answer and pressing Stop must not be free.
+    cost_micros = compute_run_cost(work, snapshot)
     if work.timeout_message:
-        return Outcome(
-            JobState.FAILED, outputs, compute_run_cost(work, snapshot), is_charged=True, error=work.timeout_message
-        )
+        return Outcome(JobState.FAILED, outputs, cost_micros, is_charged=True, error=work.timeout_message)
     error = "" if work.job.cancel_by or work.cancel_requested.is_set() else "The model's service stopped it."
-    return Outcome(JobState.CANCELLED, outputs, compute_run_cost(work, snapshot), is_charged=True, error=error)
+    return Outcome(JobState.CANCELLED, outputs, cost_micros, is_charged=True, error=error)
 
 
 def _build_failure(work: Work, snapshot: RunSnapshot, error: EaselError) -> Outcome:
-    """The model or its service is at fault: the person pays nothing, the owner's budget what it really cost."""
-    outputs = _text_outputs(work, _longest(work, snapshot))
-    told = _GONE if isinstance(error, OutputGone) else str(error)
-    return Outcome(JobState.FAILED, outputs, compute_run_cost(work, snapshot), is_charged=False, error=told)
+    """Return the outcome of a run that the model or backend failed: free for the user, paid by the owner's budget."""
+    outputs = _build_text_outputs(work, _get_longest_text(work, snapshot))
+    text = _GONE if isinstance(error, OutputGone) else str(error)
+    return Outcome(JobState.FAILED, outputs, compute_run_cost(work, snapshot), is_charged=False, error=text)
 
 
-def _longest(work: Work, snapshot: RunSnapshot) -> str:
+def _get_longest_text(work: Work, snapshot: RunSnapshot) -> str:
+    # A stream may be ahead of the snapshot of a cancelled run, and behind the snapshot after a reconnect.
     return max(work.text, snapshot.text, key=len)
 
 
 def compute_run_cost(work: Work, snapshot: RunSnapshot) -> int:
-    """What a run cost the owner, in micros: by what was metered, or by what was made."""
-    made = BillableOutput(images=len(snapshot.files), text=_longest(work, snapshot))
-    return compute_cost_micros(work.model, work.job.inputs, snapshot.metrics, made)
+    """Return the owner's cost of a run in micros, from the run's metering or else from its outputs."""
+    output = BillableOutput(images=len(snapshot.files), text=_get_longest_text(work, snapshot))
+    return compute_cost_micros(work.model, work.job.inputs, snapshot.metrics, output)
 
 
 async def _fetch(work: Work, url: str) -> StoredPicture:
-    """One output, fetched at once: the backend deletes it after an hour."""
     for wait in FETCH_RETRY_SECONDS:
         try:
             return await work.services.media.take_output(url)
@@ -145,11 +151,11 @@ async def _fetch(work: Work, url: str) -> StoredPicture:
     return await work.services.media.take_output(url)
 
 
-def _text_outputs(work: Work, text: str) -> list[Output]:
+def _build_text_outputs(work: Work, text: str) -> list[Output]:
     return [Output(work.job.prediction, 1, text=text)] if text else []
 
 
-def _picture_outputs(work: Work, kept: Sequence[StoredPicture]) -> list[Output]:
+def _build_picture_outputs(work: Work, kept: Sequence[StoredPicture]) -> list[Output]:
     options = dict(work.job.options)
     return [
         Output(
@@ -167,33 +173,37 @@ def _picture_outputs(work: Work, kept: Sequence[StoredPicture]) -> list[Output]:
     ]
 
 
-async def _write(work: Work, ending: Outcome, state: str, seconds: float | None) -> None:
-    """The one transaction: the money, the outputs, the turn, the prediction and the job's state."""
+async def _record_outcome(work: Work, outcome: Outcome, prediction_state: str, seconds: float | None) -> None:
+    """Store money, outputs, the conversation's turn, the prediction and the job's state in one transaction.
+
+    `seconds` is the running time of the prediction. Raise `JobLost`, and roll back, if another worker has the job.
+    """
     now = work.services.clock.now()
     is_closed = False
     async with work.services.database.write(is_urgent=True) as tx:
-        paid = await _close_money(tx, work, ending, now)
-        if work.job.prediction and not work.job.reuses:  # another job's run is closed by that job
-            await tx.outputs.add(ending.outputs)
-            await tx.predictions.close(work.job.prediction, state, seconds, ending.real_cost_micros)
+        paid = await _close_hold(tx, work, outcome, now)
+        if work.job.prediction and not work.job.reuses:  # the job that paid for a reused prediction closes the row
+            await tx.outputs.add(outcome.outputs)
+            await tx.predictions.close(work.job.prediction, prediction_state, seconds, outcome.real_cost_micros)
             is_closed = True
-        if ending.state is JobState.FINISHED and seconds is not None:
+        if outcome.state is JobState.FINISHED and seconds is not None:
             await work.services.usual_times.learn(tx, work.job.model, seconds)
-        if (turn := _build_answer_turn(work, ending, now)) is not None:
+        if (turn := _build_answer_turn(work, outcome, now)) is not None:
             await tx.conversations.add_turn(turn)
-        moved = await work.move(tx, ending.state, cost_micros=paid, error=ending.error)
-    work.job, work.result = moved, Result(ending.outputs, seconds)
+        moved = await work.move(tx, outcome.state, cost_micros=paid, error=outcome.error)
+    work.job, work.result = moved, Result(outcome.outputs, seconds)
     if is_closed:
-        count_prediction(moved.backend, state, ending.real_cost_micros)
+        count_prediction(moved.backend, prediction_state, outcome.real_cost_micros)
 
 
 def count_prediction(backend: str, state: str, cost_micros: int) -> None:
-    """Count a prediction that ended, after the transaction that closed its row."""
+    """Count an ended prediction in the metrics. Call after the commit: a rolled back transaction must not count."""
     metrics.predictions.labels(backend=backend, outcome=str(state)).inc()
     metrics.spent_micros.labels(backend=backend).inc(cost_micros)
 
 
-async def _close_money(tx: Transaction, work: Work, outcome: Outcome, now: datetime) -> int:
+async def _close_hold(tx: Transaction, work: Work, outcome: Outcome, now: datetime) -> int:
+    """Settle or release the hold; return the user's price in micros."""
     ledger = work.services.credits.ledger
     if outcome.is_charged:
         return await ledger.settle(tx, work.job.id, outcome.real_cost_micros, now)
@@ -202,7 +212,7 @@ async def _close_money(tx: Transaction, work: Work, outcome: Outcome, now: datet
 
 
 def _build_answer_turn(work: Work, outcome: Outcome, now: datetime) -> Turn | None:
-    """The answer as a turn of its conversation, also when it was cut."""
+    """Return a chat job's text as a turn of its conversation, also the beginning of a stopped answer."""
     text = "".join(output.text for output in outcome.outputs)
     if not text or not work.job.conversation or work.model.task is not Task.CHAT:
         return None

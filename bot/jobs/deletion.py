@@ -37,10 +37,10 @@ _MAX_DELETION_CHECKS = 120
 
 
 async def forget_jobs(services: JobServices, jobs: Sequence[Job]) -> None:
-    """Erase the words of finished jobs, then delete the files that no other job shows or needs."""
+    """Erase the words of finished jobs, then delete files without another job."""
     if not jobs:
         return
-    # Rows first: a crash before the files are removed leaves files that retention finds by their age.
+    # Rows first: a crash before the files are removed leaves files for retention to find by age.
     async with services.database.write() as tx:
         unused = await tx.erasure.erase_jobs(jobs, services.clock.now())
     for sha256 in unused:
@@ -50,9 +50,9 @@ async def forget_jobs(services: JobServices, jobs: Sequence[Job]) -> None:
 async def delete_job(services: JobServices, job: Job, shown_in: MessageRef) -> None:
     """Delete a job's messages, words and files, and the message `shown_in`, which may be a copy made by `/show`.
 
-    Jobs that reuse a result share its prediction: the outputs are deleted with the last of these jobs.
+    Reusing jobs share a prediction: the outputs are deleted with the last of these jobs.
     """
-    # Messages first: a crash after this leaves files without a message, never a message without its pictures.
+    # Messages first: a crash after this leaves files without a message, never a message without pictures.
     async with services.database.read() as tx:
         messages = await tx.messages.list_messages(job.id)
     for ref in (*(message.ref for message in messages), shown_in):
@@ -60,7 +60,7 @@ async def delete_job(services: JobServices, job: Job, shown_in: MessageRef) -> N
             await services.platforms[ref.platform].delete(ref)
     async with services.database.write() as tx:
         latest = await tx.jobs.get(job.id)
-        # A running job has no outputs yet, and its worker still reads the inputs from the row.
+        # A running job has no outputs yet, and the worker still reads the inputs from the row.
         is_over = latest is not None and latest.notified_at is not None
         unused = await tx.erasure.erase_jobs([latest], services.clock.now()) if latest and is_over else set()
     for sha256 in unused:
@@ -78,7 +78,7 @@ def person_from_user(user: User) -> PersonKey:
 
 
 class PersonalData:
-    """Exports and deletes the data of persons. A row marks each deletion until it is done, also across restarts.
+    """Exports and deletes the data of persons. A row marks each unfinished deletion, also across restarts.
 
     `cancel` stops a job on behalf of a user (`Jobs.cancel`).
     """
@@ -105,11 +105,11 @@ class PersonalData:
             await tx.audit.add(by.actor, "privacy.delete", {}, now)
 
     async def delete(self, person: PersonKey, by: User) -> bool:
-        """Start to delete everything of a person; return whether the deletion ended within `REPLY_TIMEOUT_SECONDS`."""
+        """Start to delete a person's data; return whether the deletion ended within `REPLY_TIMEOUT_SECONDS`."""
         await self.request_deletion(person, by)
         task = self._deletions.spawn(self._delete_until_done(person), f"{person.platform}:{person.id}")
         await asyncio.wait([task], timeout=REPLY_TIMEOUT_SECONDS)
-        # The task of a failed deletion is done, but its row is pending: the next sweep tries again.
+        # The task of a failed deletion is done, but the row is pending: the next sweep tries again.
         return not await self._is_deletion_pending(person)
 
     async def resume_deletions(self) -> None:
@@ -120,7 +120,7 @@ class PersonalData:
             await self._erase(PersonKey(request.platform, request.workspace, request.user))
 
     async def stop(self) -> None:
-        """Cancel running deletions. Their rows stay, and the next start resumes them."""
+        """Cancel running deletions. The rows stay for the next start."""
         await self._deletions.cancel()
 
     async def _delete_until_done(self, person: PersonKey) -> None:
@@ -140,7 +140,7 @@ class PersonalData:
             return False
         await self._clear_page(person)
         async with self._services.database.write() as tx:
-            # A job may have started or ended since: look again inside the transaction that erases the person.
+            # A job may have started or ended since: look again inside the erasing transaction.
             if await tx.erasure.list_open_jobs(person) or await tx.erasure.list_jobs(person, 1):
                 return False
             await tx.erasure.erase_person(person)
@@ -172,7 +172,7 @@ class PersonalData:
             await self._delete_message(MessageRef(person.platform, "", channel, "", message))
 
     async def _delete_message(self, ref: MessageRef) -> None:
-        """Delete a message as far as its platform allows; messages of a platform that is not configured stay."""
+        """Delete a message as far as the platform allows; messages of an unconfigured platform stay."""
         platform = self._services.platforms.get(ref.platform)
         if platform is None:
             return

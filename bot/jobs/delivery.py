@@ -1,9 +1,11 @@
-"""finished → delivered: the placeholder becomes the result. An edit is idempotent, so a crash here costs nothing."""
+"""Delivers results, finished → delivered: the placeholder becomes the result.
+
+Editing is idempotent: a crash between the edit and the commit repeats the edit after the restart.
+"""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from bot.core.errors import Unavailable
 from bot.core.jobs import JobState, Output, PostedMessage
@@ -16,23 +18,23 @@ log = logging.getLogger(__name__)
 
 
 async def deliver(work: Work) -> None:
-    """Show the last word. Where it cannot be shown it stays with the job, and `/show` brings it back."""
+    """Show the final message. An undeliverable result stays with the job, for `/show`."""
     reply = work.services.presenter.render_result(work.job, work.model, await load_result(work))
     try:
         shown = await work.editor.finish(reply)
     except Unavailable:
         raise
-    except Exception as error:  # an SDK may raise anything, and the editor has tried again and again
+    except Exception as error:  # an SDK may raise anything, and the editor has retried several times
         reason = str(error) if isinstance(error, MessageLost) else repr(error)
         log.warning("job.undeliverable", extra={"job": work.job.id, "reason": reason})
-        await _note(work, [], is_delivered=False)
+        await _record_delivery(work, [], is_delivered=False)
         return
-    await _note(work, shown, is_delivered=True)
+    await _record_delivery(work, shown, is_delivered=True)
     log.info("job.delivered", extra={"job": work.job.id, "state": work.job.state, "micros": work.job.cost_micros})
 
 
 async def load_result(work: Work) -> Result:
-    """What a job came to, from its rows."""
+    """Return a job's result, from memory if this process completed the job, else from the rows."""
     if work.result is not None:
         return replace(work.result, is_cut=_is_cut(work, work.result.outputs))
     if not work.job.prediction:
@@ -44,33 +46,29 @@ async def load_result(work: Work) -> Result:
 
 
 def _is_cut(work: Work, outputs: Sequence[Output]) -> bool:
-    """Whether an answer ended before the model had said all: stopped, or as long as was allowed."""
+    """Return whether an answer is incomplete: stopped by the user, or as long as `max_tokens` allowed."""
     if work.job.state is JobState.CANCELLED:
         return bool(outputs)
-    allowed = work.job.options.get("max_tokens")
-    written = sum(len(output.text.encode()) for output in outputs)
-    # Tokens of English have four bytes on average; an answer this long most likely hit its bound.
-    return isinstance(allowed, int) and written >= allowed * 4
+    max_tokens = work.job.options.get("max_tokens")
+    length_bytes = sum(len(output.text.encode()) for output in outputs)
+    # Tokens of English have four bytes on average; an answer this long most likely hit the limit.
+    return isinstance(max_tokens, int) and length_bytes >= max_tokens * 4
 
 
-async def _note(work: Work, shown: list[PostedMessage], *, is_delivered: bool) -> None:
+async def _record_delivery(work: Work, shown: list[PostedMessage], *, is_delivered: bool) -> None:
     now = work.services.clock.now()
     async with work.services.database.write(is_urgent=True) as tx:
         for message in shown:
             await tx.messages.put(message)
-        moved = await work.move(tx, _delivered_state(work.job.state, is_delivered=is_delivered), notified_at=now)
+        moved = await work.move(tx, _get_final_state(work.job.state, is_delivered=is_delivered), notified_at=now)
     work.job = moved
     metrics.jobs.labels(command=moved.command, platform=moved.user.platform, outcome=moved.state.value).inc()
     if is_delivered:
-        _observe(work, now)
+        seconds = (now - moved.created_at).total_seconds()
+        metrics.job_seconds.labels(command=moved.command, platform=moved.user.platform).observe(seconds)
 
 
-def _delivered_state(state: JobState, *, is_delivered: bool) -> JobState:
-    if state is not JobState.FINISHED:
+def _get_final_state(state: JobState, *, is_delivered: bool) -> JobState:
+    if state is not JobState.FINISHED:  # failed and cancelled jobs keep the state; `notified_at` marks the delivery
         return state
     return JobState.DELIVERED if is_delivered else JobState.UNDELIVERABLE
-
-
-def _observe(work: Work, now: datetime) -> None:
-    seconds = (now - work.job.created_at).total_seconds()
-    metrics.job_seconds.labels(command=work.job.command, platform=work.job.user.platform).observe(seconds)

@@ -1,7 +1,7 @@
-"""Notices of backends come in: each is written down once, and a create that nobody answered yet gets its run by them.
+"""Stores each webhook notification once, and binds the run to a job with an unanswered create.
 
-Who waits for a run in this process is woken by the backend itself. A notice for a job that another process works on is
-stored all the same; that process finds out by looking.
+The backend itself wakes the watcher of a run in this process. If another process has the job, that process finds the
+binding in the prediction's row.
 """
 
 import logging
@@ -16,15 +16,16 @@ from bot.storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 
+# Replicate repeats a webhook for about a minute (replicate.com/docs/topics/webhooks/receive-webhook), and the receiver
+# rejects signatures older than five minutes: an id stored for an hour cannot come back.
 NOTICE_RETENTION = timedelta(hours=1)
-"""Replicate repeats a notice for about a minute, and refuses none older than five are believed."""
 
 CLEANUP_INTERVAL = 500
-"""Notices between two clearings of the old ones."""
+"""Notifications between two deletions of old ids."""
 
 
 class Inbox:
-    """Takes notices; see `core.backend.TakeNotice`."""
+    """Takes the notifications of webhooks; `take` is a `core.backend.RunNotificationHandler`."""
 
     def __init__(self, database: Database, runner: Runner, clock: Clock) -> None:
         self._database = database
@@ -33,29 +34,32 @@ class Inbox:
         self._notice_count = 0
 
     async def take(self, notice: RunNotification) -> bool:
-        """Write a notice down, and give its run to a job whose create is still unanswered. False for a repeated one."""
+        """Store a notification, and bind the run to a job with an unanswered create; return false for a repeat."""
         try:
-            is_news, is_adopted = await self._write(notice, may_adopt=True)
-        except AlreadyClaimed:  # the job's run before this one, or another job's: nothing to adopt
-            is_news, is_adopted = await self._write(notice, may_adopt=False)
+            is_new, is_adopted = await self._store(notice, may_adopt=True)
+        except AlreadyClaimed:  # an earlier run of the job, or the run of another job: nothing to adopt
+            is_new, is_adopted = await self._store(notice, may_adopt=False)
         if is_adopted:
             log.info("job.adopted", extra={"job": notice.job, "prediction": notice.backend_id, "by": "webhook"})
             self._runner.notify_run_assigned(notice.job)
-        return is_news
+        return is_new
 
-    async def _write(self, notice: RunNotification, *, may_adopt: bool) -> tuple[bool, bool]:
+    async def _store(self, notice: RunNotification, *, may_adopt: bool) -> tuple[bool, bool]:
+        """Return whether the notification is new, and whether a job adopted the run."""
         now = self._clock.now()
         async with self._database.write(is_urgent=True) as tx:
-            is_news = await tx.inbox.add(notice.id, notice.job, now)
-            is_adopted = may_adopt and is_news and await _adopt(tx, notice)
+            is_new = await tx.inbox.add(notice.id, notice.job, now)
+            is_adopted = may_adopt and is_new and await _adopt(tx, notice)
             self._notice_count += 1
             if self._notice_count % CLEANUP_INTERVAL == 0:
                 await tx.inbox.delete_before(now - NOTICE_RETENTION)
-        return is_news, is_adopted
+        return is_new, is_adopted
 
 
 async def _adopt(tx: Transaction, notice: RunNotification) -> bool:
-    """The job's worker moves it on: its create is answered in a moment, or it asks the row before it sends another."""
+    """Bind the run to the prediction of a submitting job without a run; return whether such a job exists."""
+    # The state stays `submitting`: the job's worker moves the job when the create is answered, or reads the binding
+    # before sending another create.
     job = await tx.jobs.get(notice.job)
     if job is None or job.state is not JobState.SUBMITTING or not job.prediction:
         return False

@@ -30,7 +30,7 @@ MIN_ID_PREFIX = 6
 
 @dataclass(frozen=True, slots=True)
 class JobHistory:
-    """All rows about a job, read at one moment: its steps with their times, its run, outputs and ledger entries."""
+    """All rows about a job, read at one moment: steps with times, run, outputs and ledger entries."""
 
     job: Job
     steps: Sequence[tuple[JobState, datetime]]
@@ -62,7 +62,7 @@ class Jobs:
         stored_options: Options | None = None,
         question: Question | None = None,
     ) -> Job:
-        """Accept a request and launch its job, whose reply is a message of its own; return the job.
+        """Accept a request and launch the job, which replies in a separate message; return the job.
 
         `options` become the model's inputs; buttons and `/show` use `stored_options` (default: `options`). A repeated
         request key returns the first job. Raise a `UserError` if the request is rejected; then nothing is held.
@@ -71,7 +71,7 @@ class Jobs:
             raise Unavailable("I am restarting. Please ask again in a moment; nothing was charged.")
         self._accepting_count += 1
         try:
-            # In a transaction of its own: a user refused for want of credits is recorded too, and can be granted some.
+            # In a separate transaction: a user refused for want of credits is recorded too, and can be granted some.
             await self.record_user(invocation.user)
             stored = options if stored_options is None else stored_options
             accepted = await self._acceptance.accept(invocation, model, options, stored, question)
@@ -84,7 +84,7 @@ class Jobs:
                 self._all_accepted.set()
 
     async def wait_until_accepted(self) -> None:
-        """Wait for requests that came in before `is_accepting` became false: each may become a job to drain."""
+        """Wait for requests from before `is_accepting` became false: each may become a job to drain."""
         while self._accepting_count:
             self._all_accepted.clear()
             await self._all_accepted.wait()
@@ -94,7 +94,7 @@ class Jobs:
         await self._recorded_users.get(user, lambda: self._upsert_user(user))
 
     async def get(self, job_id: str) -> Job | None:
-        """Return a job by its id, or by an unambiguous beginning of its id."""
+        """Return a job by id, or by an unambiguous beginning of the id."""
         async with self._services.database.read() as tx:
             return await tx.jobs.get(job_id) or (await tx.jobs.find(job_id) if len(job_id) >= MIN_ID_PREFIX else None)
 
@@ -114,7 +114,7 @@ class Jobs:
             return await tx.jobs.list_open_in_workspace(user.platform, user.workspace, limit)
 
     def now(self) -> datetime:
-        """Return the time by the clock that all jobs use."""
+        """Return the time by the clock of all jobs."""
         return self._services.clock.now()
 
     async def list_outputs(self, job: Job) -> list[Output]:
@@ -136,7 +136,7 @@ class Jobs:
         return is_first or (latest is not None and latest.state in OPEN_STATES)
 
     async def delete(self, job: Job, by: User, shown_in: MessageRef) -> None:
-        """Cancel a job if needed, and delete its messages and files, and the copy of a message `shown_in`."""
+        """Cancel a job if needed, and delete the job's messages and files, and the copy of a message `shown_in`."""
         await self.cancel(job, by)
         await delete_job(self._services, job, shown_in)
 
@@ -155,7 +155,7 @@ class Jobs:
             )
 
     async def render(self, job: Job) -> Reply:
-        """Return a job's message as of now, with buttons that work."""
+        """Return a job's message as of now, with working buttons."""
         work = Work(self._services, job, self._services.catalogue.get(job.model))
         if job.state in OPEN_STATES:
             stage = Stage.RUNNING if job.state is JobState.RUNNING else Stage.QUEUED

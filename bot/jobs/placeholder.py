@@ -1,4 +1,4 @@
-"""accepted → queued: the placeholder is posted and its address stored before any money can be spent at a backend."""
+"""Posts the placeholder, accepted → queued, and shows a waiting job's position until the slot is granted."""
 
 import math
 from dataclasses import replace
@@ -13,38 +13,37 @@ from bot.jobs.job_queues import QueueSlot
 from bot.jobs.work import Work
 from bot.streaming.editor import counted
 
-
-async def post_placeholder(work: Work) -> None:
-    """Post the placeholder. Where nothing can be posted the job fails and the money goes back."""
-    working = work.services.presenter.render_progress(work.job, work.model, Progress(Stage.QUEUED))
-    waiting = work.posted[0].ref if work.posted else None
-    try:
-        with counted(work.platform.name):
-            ref = await work.platform.post(replace(work.destination, placeholder=waiting), working)
-    except MessageLost as error:
-        await fail(work, UserError(str(error) or "I cannot post there."))
-        return
-    message = PostedMessage(work.job.id, 0, ref)
-    async with work.services.database.write() as tx:
-        await tx.messages.put(message)
-        turn = work.services.queues.slot_for_run(work.job, work.model)
-        moved = await work.move(tx, JobState.QUEUED, queue_time=turn.finish_time)
-    work.job, work.posted = moved, [message]
-
-
-# MERGED queued: a job waits for its turn, and its message says where it stands.
-
 FIRST_POSITION_SECONDS = 1.0
-"""Who waits for a moment only is told of no place."""
+"""A shorter wait shows no position."""
 
 POSITION_CHECK_SECONDS = 3.0
 
 MAX_EXACT_POSITION = 10
-"""From this place on every change is told, before it one of a tenth: a line of hundreds is no flood of edits."""
+"""Up to this position each change is shown, beyond, changes of a tenth: a queue of hundreds causes no edit flood."""
+
+
+async def post_placeholder(work: Work) -> None:
+    """Post the placeholder; fail the job and release the hold if the platform cannot show messages there."""
+    reply = work.services.presenter.render_progress(work.job, work.model, Progress(Stage.QUEUED))
+    # The platform may have posted a message already, such as a deferred interaction: the reply fills that message.
+    placeholder = work.posted[0].ref if work.posted else None
+    try:
+        with counted(work.platform.name):
+            ref = await work.platform.post(replace(work.destination, placeholder=placeholder), reply)
+    except MessageLost as error:
+        await fail(work, UserError(str(error) or "I cannot post there."))
+        return
+    message = PostedMessage(work.job.id, 0, ref)
+    # The address is stored before a backend can bill: after a crash the paid result must find the message.
+    async with work.services.database.write() as tx:
+        await tx.messages.put(message)
+        slot = work.services.queues.slot_for_run(work.job, work.model)
+        moved = await work.move(tx, JobState.QUEUED, queue_time=slot.finish_time)
+    work.job, work.posted = moved, [message]
 
 
 async def wait_for_slot(work: Work, slot: QueueSlot) -> None:
-    """Wait until the turn comes, or nobody wants the job any more."""
+    """Wait until the slot is granted or the job is cancelled, showing the position meanwhile."""
     slot.join()
     if not slot.is_granted:
         await first_completed(slot.wait(), work.cancel_requested.wait(), _show_position(work, slot))
@@ -53,30 +52,32 @@ async def wait_for_slot(work: Work, slot: QueueSlot) -> None:
 
 
 async def _show_position(work: Work, slot: QueueSlot) -> None:
-    told: int | None = None
+    shown_number: int | None = None
     await work.services.clock.sleep(FIRST_POSITION_SECONDS)
     while True:
-        place = slot.get_position(work.services.clock.monotonic())
-        if place is not None and has_position_changed(place.number, told):
-            told = place.number
+        position = slot.get_position(work.services.clock.monotonic())
+        if position is not None and has_position_changed(position.number, shown_number):
+            shown_number = position.number
             work.editor.show(lambda: _render_position(work, slot))
         await work.services.clock.sleep(POSITION_CHECK_SECONDS)
 
 
 def has_position_changed(position: int, last_position: int | None) -> bool:
-    """Whether a place differs enough from the one that was told last."""
+    """Return whether a position differs enough from the last shown position to be worth an edit."""
     if last_position is None or position == last_position:
         return last_position is None
     return position <= MAX_EXACT_POSITION or abs(position - last_position) * 10 >= last_position
 
 
 def _render_position(work: Work, slot: QueueSlot) -> Reply:
-    """The message as it is when there is leave to edit it, which may be a while after it was asked for."""
-    place = slot.get_position(work.services.clock.monotonic())
-    elapsed = (work.services.clock.now() - work.job.created_at).total_seconds()
-    expected = None
-    if place is not None and place.concurrency and work.usual_seconds:
-        # A run ends in front of us once for every `at_once`th of the usual time; then ours takes as long.
-        expected = round(elapsed + work.usual_seconds * (math.ceil(place.number / place.concurrency) + 1)) or None
-    progress = Progress(Stage.QUEUED, None, int(elapsed), expected, place.number if place else None)
+    # The editor calls this when the rate limit lets the edit pass, which may be long after `show`: read anew.
+    position = slot.get_position(work.services.clock.monotonic())
+    elapsed_seconds = (work.services.clock.now() - work.job.created_at).total_seconds()
+    expected_seconds = None
+    if position is not None and position.concurrency and work.usual_seconds:
+        # Each round of `concurrency` runs takes the usual time, and so does the job's own run after the last round.
+        rounds = math.ceil(position.number / position.concurrency) + 1
+        expected_seconds = round(elapsed_seconds + work.usual_seconds * rounds) or None
+    number = position.number if position else None
+    progress = Progress(Stage.QUEUED, None, int(elapsed_seconds), expected_seconds, number)
     return work.services.presenter.render_progress(work.job, work.model, progress)

@@ -1,4 +1,4 @@
-"""What a job's message shows at each moment. A job's buttons are data: `dispatch.presses` says what they do."""
+"""Renders a job's message: progress, result and buttons. `dispatch.button_actions` acts on the presses of buttons."""
 
 import re
 from collections.abc import Sequence
@@ -17,11 +17,13 @@ _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "i
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a job came to: its outputs, the running time in seconds, and whether the answer stopped too early."""
+    """The outputs of a job."""
 
     outputs: Sequence[Output]
     seconds: float | None = None
+    """The running time."""
     is_cut: bool = False
+    """Whether the answer ended too early."""
 
     @property
     def text(self) -> str:
@@ -34,14 +36,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Presenter:
-    """`badge` names a backend that is not the real one, on every result, e.g. "sandbox: rules, not AI"."""
+    """Renders replies. `badge` marks each result of a backend without real models: "sandbox: rules, not AI"."""
 
     credit_format: CreditFormatter
     catalogue: Catalogue
     badge: str = ""
 
     def render_progress(self, job: Job, model: Model, progress: Progress, text: str = "") -> Reply:
-        """The placeholder and every step until the end."""
+        """Return the placeholder, or a later step of an open job."""
         price = f"{self.credit_format.format(job.max_micros)} credits"
         if job.estimate_micros != job.max_micros:
             about, at_most = self.credit_format.format(job.estimate_micros), self.credit_format.format(job.max_micros)
@@ -49,7 +51,7 @@ class Presenter:
         return Reply(
             text=sanitize_text(text),
             progress=progress,
-            note=_line(model.title, _format_free_reason(job) or price),
+            note=_join_facts(model.title, _format_free_reason(job) or price),
             buttons=(Button("cancel", "Stop", job.id),),
             tone=Tone.WORKING,
             is_private=job.is_private,
@@ -58,28 +60,31 @@ class Presenter:
         )
 
     def render_result(self, job: Job, model: Model, result: Result) -> Reply:
-        """The last word: the result, or why there is none."""
-        told = _ENDINGS.get(job.state)
-        ending = "" if told is None else told(job)
-        text = "\n\n".join(part for part in (sanitize_text(result.text), ending) if part)
+        """Return the final message: the result, or the reason for the lack of a result."""
+        text = "\n\n".join(part for part in (sanitize_text(result.text), _format_ending(job)) if part)
         has_failed = job.state is JobState.FAILED
         return Reply(
             text=text,
-            pictures=tuple(_picture(job, model, output, result) for output in result.pictures),
-            note=self._facts(job, model, result),
-            buttons=(*self._buttons(job, model, result), Button("delete", "Delete", job.id), *_report(job, result)),
+            pictures=tuple(_build_picture(job, output, result) for output in result.pictures),
+            note=self._format_note(job, model, result),
+            buttons=(
+                *self._build_buttons(job, model, result),
+                Button("delete", "Delete", job.id),
+                # Only a result visible to others can be reported.
+                *([Button("report", "Report", job.id)] if result.pictures and not job.is_private else []),
+            ),
             tone=Tone.ERROR if has_failed else Tone.DONE,
             is_private=job.is_private,
             is_visual=model.output is OutputKind.PICTURES,
             request_summary=_format_request(job, model),
         )
 
-    def _facts(self, job: Job, model: Model, result: Result) -> str:
-        """Model · seed · size · seconds · credits, as far as they are known."""
+    def _format_note(self, job: Job, model: Model, result: Result) -> str:
+        """Return "model · seed · size · seconds · credits", as far as known."""
         seed = job.inputs.get("seed")
         sizes = [f"{output.width}×{output.height}" for output in result.pictures[:1]]
         withheld = count_withheld_images(job, model, result)
-        return _line(
+        return _join_facts(
             model.title,
             f"seed {seed}" if seed is not None and result.pictures else "",
             *sizes,
@@ -90,59 +95,60 @@ class Presenter:
             self.badge,
         )
 
-    def _buttons(self, job: Job, model: Model, result: Result) -> list[Button]:
+    def _build_buttons(self, job: Job, model: Model, result: Result) -> list[Button]:
         if job.state is JobState.FAILED:
-            continue_it = [Button("continue", "Continue", job.id)] if result.text and model.task is Task.CHAT else []
-            return [*continue_it, Button("retry", "Try again", job.id)]
+            can_continue = result.text and model.task is Task.CHAT
+            return [
+                *([Button("continue", "Continue", job.id)] if can_continue else []),
+                Button("retry", "Try again", job.id),
+            ]
         if model.task is Task.CHAT:
-            continue_it = [Button("continue", "Continue", job.id)] if result.is_cut else []
-            return [*continue_it, Button("regenerate", "Regenerate", job.id)]
+            return [
+                *([Button("continue", "Continue", job.id)] if result.is_cut else []),
+                Button("regenerate", "Regenerate", job.id),
+            ]
         if not result.pictures:
             return [Button("again", "Again", job.id)]
         is_drawn = model.task is Task.IMAGINE
         return [
             *([Button("again", "Again", job.id)] if is_drawn else []),
-            *(button for output in result.pictures for button in self._picture_buttons(job, output, result)),
+            *(button for output in result.pictures for button in self._build_picture_buttons(job, output, result)),
             *([Button("edit", "Edit prompt", job.id)] if is_drawn else []),
         ]
 
-    def _picture_buttons(self, job: Job, output: Output, result: Result) -> list[Button]:
-        which = f" {output.n}" if len(result.pictures) > 1 else ""
-        buttons = [Button("upscale", f"Upscale{which}", job.id, output.n)]
+    def _build_picture_buttons(self, job: Job, output: Output, result: Result) -> list[Button]:
+        number = f" {output.n}" if len(result.pictures) > 1 else ""
+        buttons = [Button("upscale", f"Upscale{number}", job.id, output.n)]
         model = self.catalogue.choose_for_variation(job.model) if job.command == Task.IMAGINE else None
         if model is not None:
             price = self.credit_format.format(estimate_cost(model, {}).expected_micros)
-            buttons.insert(0, Button("vary", f"Vary{which} · {model.title}, {price} credits", job.id, output.n))
-        if not which:
+            buttons.insert(0, Button("vary", f"Vary{number} · {model.title}, {price} credits", job.id, output.n))
+        if not number:
             buttons.append(Button("caption", "Caption", job.id, output.n))
         return buttons
 
 
 def _format_request(job: Job, model: Model) -> str:
-    """Who asked, and what. A chat answers words that stand above it anyway."""
+    """Return "Ana: /imagine a fox"; empty for chats: the question is visible there."""
     if model.task is Task.CHAT:
         return ""
     return " ".join(sanitize_text(f"{job.user.name}: /{job.command} {job.request_text}").split())
 
 
 def _format_free_reason(job: Job) -> str:
-    """Say why a job that reuses a result costs nothing."""
+    """Return the reason for a reusing job's price of 0; empty for paid jobs."""
     return "kept from an identical request · free" if job.reuses else ""
 
 
-def _report(job: Job, result: Result) -> list[Button]:
-    """What others can see can be reported."""
-    return [Button("report", "Report", job.id)] if result.pictures and not job.is_private else []
-
-
 def count_withheld_images(job: Job, model: Model, result: Result) -> int:
-    """How many pictures the model left out: flagged ones are dropped from its list."""
-    asked = job.options.get("count")
-    is_short = model.output is OutputKind.PICTURES and bool(result.pictures) and isinstance(asked, int)
-    return max(asked - len(result.pictures), 0) if is_short and isinstance(asked, int) else 0
+    """Return the number of missing pictures: models drop flagged pictures."""
+    count = job.options.get("count")
+    if model.output is not OutputKind.PICTURES or not result.pictures or not isinstance(count, int):
+        return 0
+    return max(count - len(result.pictures), 0)
 
 
-def _picture(job: Job, model: Model, output: Output, result: Result) -> Picture:
+def _build_picture(job: Job, output: Output, result: Result) -> Picture:
     extension = _EXTENSIONS.get(output.mime, "bin")
     number = f"-{output.n}" if len(result.pictures) > 1 else ""
     return Picture(
@@ -151,34 +157,31 @@ def _picture(job: Job, model: Model, output: Output, result: Result) -> Picture:
         width=output.width,
         height=output.height,
         alt=output.alt,
-        name=f"{_slug(str(job.options.get('prompt') or job.command))}{number}.{extension}",
+        name=f"{_format_slug(str(job.options.get('prompt') or job.command))}{number}.{extension}",
         is_flagged=output.is_flagged,
     )
 
 
 def format_alt_text(options: dict[str, JSON], model: Model, n: int, total: int) -> str:
-    """What a person who cannot see a picture reads: the prompt, which of how many, and who made it."""
+    """Return a picture's description for screen readers: the prompt, the number of the picture, and the model."""
     prompt = str(options.get("prompt") or "")
-    which = f"picture {n} of {total}, " if total > 1 else ""
-    made = {"imagine": "drawn", "upscale": "made larger"}.get(model.task, "made")
-    return f"{prompt} ({which}{made} by {model.title})" if prompt else f"A picture {made} by {model.title}"
+    number = f"picture {n} of {total}, " if total > 1 else ""
+    verb = {"imagine": "drawn", "upscale": "made larger"}.get(model.task, "made")
+    return f"{prompt} ({number}{verb} by {model.title})" if prompt else f"A picture {verb} by {model.title}"
 
 
-def _stopped(job: Job) -> str:
-    return f"⏹ {job.error}" if job.error else "⏹ Stopped."
+def _format_ending(job: Job) -> str:
+    if job.state is JobState.FAILED:
+        return f"⚠ {job.error}"
+    if job.state is JobState.CANCELLED:
+        return f"⏹ {job.error or 'Stopped.'}"
+    return ""
 
 
-def _failed(job: Job) -> str:
-    return f"⚠ {job.error}"
-
-
-_ENDINGS = {JobState.FAILED: _failed, JobState.CANCELLED: _stopped}
-
-
-def _line(*facts: str) -> str:
+def _join_facts(*facts: str) -> str:
     return " · ".join(fact for fact in facts if fact)
 
 
-def _slug(text: str) -> str:
+def _format_slug(text: str) -> str:
     words = re.findall(r"[a-z0-9]+", text.lower())
     return "-".join(words)[:48].strip("-") or "picture"

@@ -1,13 +1,13 @@
-"""At start and ever after: jobs whose worker is gone are taken up again.
+"""Takes over the jobs of dead workers, at the start and from then on, and restarts stranded jobs of this worker.
 
-A worker's id is a name and a boot uuid: a name alone would make a new process look like the old one, alive.
+A worker's id is a name and a boot uuid. With the name alone, a new process would look like the old process, alive.
 """
 
-import asyncio
 import logging
 from collections.abc import Collection
 from datetime import timedelta
 
+from bot.core.background_tasks import BackgroundTasks
 from bot.core.clock import Clock
 from bot.jobs.runner import Runner
 from bot.storage.database import Database
@@ -15,13 +15,15 @@ from bot.storage.database import Database
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 5.0
-"""A worker without a beat for so long is dead, and others take its jobs."""
+"""A worker without a heartbeat for this long counts as dead, and other workers take over its jobs."""
 
 CLAIM_BATCH_SIZE = 200
 
+BEATS_PER_LEASE = 5
+
 
 class Recovery:
-    """`is_alone`: the database lets no second process in, so that every other worker is surely dead."""
+    """Beats the heart of this worker, and claims the jobs of workers with a stopped heart."""
 
     def __init__(
         self,
@@ -33,25 +35,29 @@ class Recovery:
         *,
         is_alone: bool,
     ) -> None:
-        """`platforms` are those this worker can speak for; jobs of others are left to others."""
+        """`platforms` are the platforms of this worker; jobs of other platforms are left to other workers.
+
+        `is_alone`: the database is locked for other processes, so every other worker is dead.
+        """
         self._database = database
         self._runner = runner
         self._clock = clock
         self._worker = worker
         self._platforms = platforms
         self._is_alone = is_alone
-        self._heartbeat_task: asyncio.Task[None] | None = None
+        self._tasks = BackgroundTasks("recovery")
 
     async def start(self) -> int:
-        """Take up every job that waits; gives how many. Then keep beating and looking."""
+        """Claim and launch all jobs of dead workers, then keep the heart beating; return the number of jobs."""
+        # The heartbeat goes first: without, this worker is dead to the others, and loses the claimed jobs again.
         await self._record_heartbeat()
-        taken = await self.recover_jobs(0 if self._is_alone else LEASE_SECONDS)
-        self._heartbeat_task = asyncio.create_task(self._run())
-        return taken
+        claimed_count = await self.recover_jobs(0 if self._is_alone else LEASE_SECONDS)
+        self._tasks.spawn(self._run(), "heartbeat")
+        return claimed_count
 
     async def recover_jobs(self, lease_seconds: float) -> int:
-        """Claim the jobs of dead workers and run them."""
-        taken = 0
+        """Claim and launch the jobs of workers without a heartbeat for `lease_seconds`; return the number of jobs."""
+        claimed_count = 0
         while True:
             now = self._clock.now()
             async with self._database.write(is_urgent=True) as tx:
@@ -60,15 +66,13 @@ class Recovery:
             for job in jobs:
                 log.info("job.taken_up", extra={"job": job.id, "state": job.state})
                 self._runner.launch(job)
-            taken += len(jobs)
+            claimed_count += len(jobs)
             if len(jobs) < CLAIM_BATCH_SIZE:
-                return taken
+                return claimed_count
 
     async def stop(self) -> None:
-        """Leave: jobs still open get no owner, so that the next worker takes them at once."""
-        if self._heartbeat_task is not None:
-            self._heartbeat_task.cancel()
-            await asyncio.gather(self._heartbeat_task, return_exceptions=True)
+        """Stop the heartbeat and give up the ownership of open jobs, so the next worker claims the jobs at once."""
+        await self._tasks.cancel()
         async with self._database.write(is_urgent=True) as tx:
             await tx.jobs.release_owner(self._worker, self._clock.now())
             await tx.workers.remove(self._worker)
@@ -76,38 +80,36 @@ class Recovery:
     async def _run(self) -> None:
         beats = 0
         while True:
-            await self._clock.sleep(LEASE_SECONDS / 5)
+            await self._clock.sleep(LEASE_SECONDS / BEATS_PER_LEASE)
             beats += 1
             try:
                 if not self._is_alone:
                     await self._record_heartbeat()
                     await self.recover_jobs(LEASE_SECONDS)
                     await self._stop_cancelled_jobs()
-                if beats % 5 == 0:
+                if beats % BEATS_PER_LEASE == 0:
                     await self._recover_stranded_jobs()
-            except Exception:  # the heart goes on: without it others take our jobs
+            except Exception:  # without a heartbeat other workers would claim our jobs
                 log.exception("worker.heart_stumbled")
 
     async def _stop_cancelled_jobs(self) -> None:
-        """Jobs of this worker whose Stop was pressed where another one listens."""
+        """Cancel the jobs of this worker after another worker handled the press of Stop."""
         async with self._database.read() as tx:
-            unwanted = await tx.jobs.cancel_requested(self._worker)
-        for job_id in unwanted:
+            job_ids = await tx.jobs.cancel_requested(self._worker)
+        for job_id in job_ids:
             self._runner.cancel(job_id)
 
     async def _recover_stranded_jobs(self) -> None:
-        """Jobs of this worker that nobody works on: their task met something it could not handle.
-
-        Their rows are read one by one: the others are hundreds, and would stand the loop still for a tenth of a second.
-        """
+        """Launch the unfinished jobs of this worker without a task: an unexpected error ended the task."""
         async with self._database.read() as tx:
-            waited_for = await tx.jobs.unfinished(self._worker)
-        for job_id in waited_for:
+            job_ids = await tx.jobs.unfinished(self._worker)
+        for job_id in job_ids:
             if self._runner.is_working_on(job_id):
                 continue
+            # Only stranded rows are read whole: parsing hundreds of running jobs blocks the event loop for 0.1 s.
             async with self._database.read() as tx:
                 job = await tx.jobs.get(job_id)
-            if job is not None and job.notified_at is None:  # it may have ended since the first look
+            if job is not None and job.notified_at is None:  # the job may have ended since `unfinished`
                 self._runner.launch(job)
 
     async def _record_heartbeat(self) -> None:

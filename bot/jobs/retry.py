@@ -1,6 +1,6 @@
-"""running → submitting: a run failed of something passing (high demand), and one more is worth its price.
+"""Retries a run failed by high demand, running → submitting: once per job, after the first run has ended.
 
-Only once, and only after the first surely ended. The money stays held; what the first one cost is the owner's.
+The hold stays. The owner pays for the first run.
 """
 
 import logging
@@ -16,18 +16,18 @@ from bot.jobs.work import Work
 log = logging.getLogger(__name__)
 
 RETRY_DELAY = timedelta(seconds=5)
-"""Before the second run is asked for."""
 
 
 def should_retry(work: Work, snapshot: RunSnapshot) -> bool:
-    """Whether nobody wants it stopped, and it was not tried again before: `run_after` says so, also after a restart."""
+    """Return whether a failed run gets a second run: transient failure, first retry, and no cancel."""
+    # `run_after` marks the retry in the row: a restart must not allow a third run.
     if work.job.run_after is not None or work.cancel_requested.is_set() or work.timeout_message:
         return False
     return snapshot.state is PredictionState.FAILED and work.backend.is_retryable(snapshot)
 
 
 async def start_second_run(work: Work, first: PredictionRecord, snapshot: RunSnapshot) -> None:
-    """Close the first run and write the second down; `submitting.resume` sends it, as its row says that nobody did."""
+    """Close the first run and store the second; `submitting.resume_submission` sends runs without `submitted_at`."""
     now = work.services.clock.now()
     second = PredictionRecord(
         id=new_id(),

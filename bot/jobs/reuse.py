@@ -1,7 +1,7 @@
 """Answer a request from the kept result of an identical finished request, where the workspace's setting `reuse` allows.
 
 Requests are identical when model, version and inputs are the same and the user gave the seed: another run would make
-the same picture. A reusing job holds nothing, costs nothing and runs nothing.
+the same picture. A reusing job holds, costs and runs nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,9 +19,9 @@ UNRELATED_WORKSPACES = frozenset({"", "user-installs"})
 
 
 def reuse_key(job: Job, model: Model, options: Mapping[str, object]) -> str:
-    """Return the key that identical requests of a workspace share; empty where a result must not be reused.
+    """Return the key shared by identical requests of a workspace; empty where a result must not be reused.
 
-    `options` are as the user gave them: a seed that the bot chose differs each time.
+    `options` are as the user gave them: a seed chosen by the bot differs each time.
     """
     is_personal = job.is_private or job.channel.workspace in UNRELATED_WORKSPACES or model.task is Task.CHAT
     if is_personal or options.get("seed") is None:
@@ -30,7 +30,7 @@ def reuse_key(job: Job, model: Model, options: Mapping[str, object]) -> str:
 
 
 async def apply_kept_result(tx: Transaction, job: Job, is_kept: Callable[[str], bool]) -> Job:
-    """Return the job with the run of an identical finished job and a price of 0, or unchanged where none is kept.
+    """Return the job with the run of an identical finished job and a price of 0, or unchanged without a kept result.
 
     `is_kept` tells whether the file of a SHA-256 exists.
     """
@@ -44,7 +44,7 @@ async def apply_kept_result(tx: Transaction, job: Job, is_kept: Callable[[str], 
 
 
 async def finish_reusing_job(work: Work) -> None:
-    """End a reusing job, queued → finished or cancelled: the outputs of its prediction exist already."""
+    """End a reusing job, queued → finished or cancelled: the outputs of the prediction exist already."""
     if work.cancel_requested.is_set():
         await cancel_unsubmitted(work)
     else:

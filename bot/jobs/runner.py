@@ -1,4 +1,4 @@
-"""One task for each job, that takes it from whatever state it is in to its end. Recovery is the same road."""
+"""Runs one task per job, from any state to the end: new jobs and recovered jobs pass through the same stages."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from bot.telemetry.logs import job_context
 log = logging.getLogger(__name__)
 
 DATABASE_RETRY_SECONDS = (0.2, 1.0, 5.0, 15.0)
-"""Waits before a stage is tried again when the database does not answer; the last one repeats."""
+"""Waits before repeating a stage while the database does not answer; the last wait repeats."""
 
 
 class Runner:
@@ -30,38 +30,39 @@ class Runner:
         self._epochs: dict[str, int] = {}
 
     def launch(self, job: Job, posted: Sequence[PostedMessage] = ()) -> None:
-        """Work on a job until it is delivered. One that is being worked on is left alone, unless it was lost meanwhile.
+        """Start the task of a job. A job with a task is left alone.
 
-        `posted` are the messages of a new job that are there already.
-
-        A higher epoch says that another worker had it: the old task, which can write nothing any more, ends first.
+        `posted` are messages of a new job, posted by the platform already.
         """
-        before = self._tasks.get(job.id)
-        if before is not None and self._epochs.get(job.id) == job.epoch:
+        previous = self._tasks.get(job.id)
+        if previous is not None and self._epochs.get(job.id) == job.epoch:
             return
-        turn = self._create_slot(job)
-        task = asyncio.create_task(self._run(job, turn, before, posted), name=f"job {job.id}")
+        # With a higher epoch, another worker had the job meanwhile: the previous task cannot write any more, and
+        # the new task ends the previous task first.
+        slot = self._create_slot(job)
+        task = asyncio.create_task(self._run(job, slot, previous, posted), name=f"job {job.id}")
         self._tasks[job.id], self._epochs[job.id] = task, job.epoch
         task.add_done_callback(lambda done: self._remove_task(job.id, done))
-        task.add_done_callback(lambda _: turn.leave())  # also that of a task which never began
+        # In a callback, not in the task: a task cancelled before the first step would keep the place for ever.
+        task.add_done_callback(lambda _: slot.leave())
 
     def cancel(self, job_id: str) -> None:
-        """Somebody wants a job stopped: tell the task that works on it, if it is here."""
+        """Request the task of a job, if in this process, to stop."""
         if (work := self._works.get(job_id)) is not None:
             work.cancel_requested.set()
 
     def notify_run_assigned(self, job_id: str) -> None:
-        """A notice came for a job whose create is unanswered: wake the task that waits, if it is here."""
+        """Wake the task of a job, if in this process, after a webhook bound a run to the unanswered create."""
         if (work := self._works.get(job_id)) is not None:
             work.run_assigned.set()
 
     def divide_limits(self, worker: str, workers: Sequence[str]) -> None:
-        """What models allow at once is divided among the living `workers`, of which this process is one."""
+        """Divide the models' limits of runs among the living `workers`; `worker` is this process."""
         if worker in workers:
             self._services.queues.set_process_share(workers.index(worker), len(workers))
 
     def is_working_on(self, job_id: str) -> bool:
-        """Whether a task of this process has the job."""
+        """Return whether a job has a task in this process."""
         return job_id in self._tasks
 
     @property
@@ -69,14 +70,14 @@ class Runner:
         return len(self._tasks)
 
     async def drain(self, seconds: float) -> bool:
-        """Wait for running jobs; gives whether all ended in time."""
+        """Wait for running jobs; return whether all ended in time."""
         if not self._tasks:
             return True
         _, pending = await asyncio.wait(list(self._tasks.values()), timeout=seconds)
         return not pending
 
     async def stop(self) -> None:
-        """Leave running jobs where their rows say they are: the next start takes them up."""
+        """Cancel all tasks. The jobs stay in the states of the rows, and continue after the next start."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -89,21 +90,21 @@ class Runner:
         metrics.jobs_open.set(len(self._tasks))
 
     def _create_slot(self, job: Job) -> QueueSlot:
-        """Its place in line. Jobs that are taken up stand there at once, in the order in which they are launched."""
-        turn = self._services.queues.slot_for_run(job, self._services.catalogue.get(job.model))
+        slot = self._services.queues.slot_for_run(job, self._services.catalogue.get(job.model))
+        # Recovered jobs join now, not in the tasks: recovery launches jobs in the order of the old queue.
         if job.state is JobState.QUEUED and not job.reuses:
-            turn.join()
+            slot.join()
         elif job.state in (JobState.SUBMITTING, JobState.RUNNING):
-            turn.occupy()
-        return turn
+            slot.occupy()
+        return slot
 
     async def _run(
-        self, job: Job, slot: QueueSlot, before: "asyncio.Task[None] | None", posted: Sequence[PostedMessage]
+        self, job: Job, slot: QueueSlot, previous: "asyncio.Task[None] | None", posted: Sequence[PostedMessage]
     ) -> None:
         metrics.jobs_open.set(len(self._tasks))
-        if before is not None:
-            before.cancel()
-            await asyncio.gather(before, return_exceptions=True)
+        if previous is not None:
+            previous.cancel()
+            await asyncio.gather(previous, return_exceptions=True)
         model = self._services.catalogue.get(job.model)
         work = self._works[job.id] = Work(self._services, job, model, list(posted), usual_seconds=model.usual_seconds)
         if job.cancel_by:
@@ -115,32 +116,33 @@ class Runner:
             except JobLost:
                 log.warning("job.lost", extra={"job": job.id})
                 await self._restore_result(work)
-            except Exception:  # its row says where it is, and recovery takes it up again
+            except Exception:  # the row keeps the job's state, and recovery launches the job again
                 log.exception("job.stranded", extra={"job": job.id})
             finally:
                 await work.close()
 
     async def _load_posted_messages(self, work: Work) -> None:
-        """What is known of a job that is not new: the messages posted so far."""
+        """Read the posted messages of a recovered job, and the usual time of the model."""
         work.usual_seconds = await self._services.usual_times.get_seconds(work.model)
         if work.job.epoch or work.job.state is not JobState.ACCEPTED:
             async with self._services.database.read() as tx:
                 work.posted = await tx.messages.list_messages(work.job.id)
 
     async def _restore_result(self, work: Work) -> None:
-        """Our last edit may stand over the result that another worker delivered: show that again."""
+        """Render the result of a job delivered by another worker."""
+        # Our last edit may have overwritten the other worker's result.
         with contextlib.suppress(Exception):
             async with self._services.database.read() as tx:
                 row, posted = await tx.jobs.get(work.job.id), await tx.messages.list_messages(work.job.id)
             if row is None or row.notified_at is None or row.owner == work.job.owner:
                 return
             await work.close()
-            theirs = Work(self._services, row, work.model, posted=posted)
-            reply = self._services.presenter.render_result(row, work.model, await delivery.load_result(theirs))
-            await theirs.editor.finish(reply)
+            delivered = Work(self._services, row, work.model, posted=posted)
+            reply = self._services.presenter.render_result(row, work.model, await delivery.load_result(delivered))
+            await delivered.editor.finish(reply)
 
     async def _run_stages(self, work: Work, slot: QueueSlot) -> None:
-        """Stage after stage, until the person has been told."""
+        """Run each stage when the job reaches the stage's state, until the user has the final message."""
         if work.job.model not in self._services.catalogue:
             await self._fail(work, UserError(f"{work.job.model} is not offered any more. You were not charged."))
         await self._run_stage(work, placeholder.post_placeholder, JobState.ACCEPTED)
@@ -155,13 +157,14 @@ class Runner:
             await self._run_stage(work, delivery.deliver, work.job.state)
 
     async def _run_until_completed(self, work: Work) -> None:
-        """A run that failed of something passing is followed by another: back to `submitting`, once."""
+        # A loop: a retried run moves the job from `running` back to `submitting`, once.
         while work.job.state in (JobState.SUBMITTING, JobState.RUNNING):
             await self._run_stage(work, self._resume, JobState.SUBMITTING)
             await self._run_stage(work, self._watch, JobState.RUNNING)
 
     async def _run_stage(self, work: Work, stage: Callable[[Work], Awaitable[None]], state: JobState) -> None:
-        """One stage, if the job is in its state; tried again while the database is away: its row still says so."""
+        """Run one stage if the job is in the stage's state; repeat the stage while the database is away."""
+        # A stage may repeat: the transaction rolled back, or the commit moved the row and `move` raises `JobLost`.
         attempt = 0
         while work.job.state is state and work.job.notified_at is None:
             try:
@@ -175,7 +178,7 @@ class Runner:
             return
 
     async def _run_guarded(self, work: Work, stage: Callable[[Work], Awaitable[None]]) -> None:
-        """A stage whose failure closes the job in words, with the money back."""
+        """Run one stage; on error fail the job, release the hold, tell the user."""
         try:
             await stage(work)
         except (JobLost, Unavailable):
@@ -191,7 +194,7 @@ class Runner:
         if work.job.state not in OPEN_STATES:
             return
         if work.job.state is JobState.RUNNING and work.record is not None:
-            with contextlib.suppress(BackendError):  # it may be over; and `Cancel-After` ends it in any case
+            with contextlib.suppress(BackendError):  # the run may be over, and `Cancel-After` ends the run in any case
                 await work.backend.cancel(work.record.backend_id)
         await completion.fail(work, error)
 

@@ -1,4 +1,9 @@
-"""Files among a job's inputs: rows name them by content, backends get where they lie."""
+"""Submits jobs, queued → submitting → running: one create for each job, never two.
+
+Replicate has no idempotency key. So `submitting` is committed before the create is sent. If the create breaks half-way
+or the process dies, the bot waits until the backend must have listed the run, and adopts a run with equal inputs and
+without another job. Only without such a run the create is sent again.
+"""
 
 import asyncio
 import contextlib
@@ -30,9 +35,67 @@ from bot.jobs.watching import BACKEND_RETRY_SECONDS
 from bot.jobs.work import Work
 from bot.media.media import Media
 
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10.0
+"""A backend lists a run at most this long after the create; measured, see docs/reliability.md."""
+
+# Replicate deletes inputs after an hour: later no run can be matched, so no create may be sent again.
+INPUT_RETENTION = timedelta(minutes=55)
+
+# The backend's clock may be this far behind ours. Without slack a run of ours would look older than the create, would
+# not be adopted, and the create would be sent, and paid, twice.
+CLOCK_SLACK = timedelta(seconds=30)
+
+COLD_START_SECONDS = 600
+"""A cold model may take this long to start before `Cancel-After` ends the run."""
+
+MAX_CREATES = 3
+
+
+class _CreateOutcome(Enum):
+    """The outcome of one create."""
+
+    CLAIMED = auto()
+    NOTHING = auto()
+    """Surely no run: throttled, or not sent yet."""
+    UNCLEAR = auto()
+    """The create broke half-way and may have made a run."""
+
+
+async def submit(work: Work) -> None:
+    """Wait for the create's slot, hand files over, store the inputs as sent, move to `submitting`, send the create."""
+    async with _acquire_create_slot(work) as is_wanted:
+        if is_wanted:
+            record = await _save_prediction(work)
+            outcome = await _create(work, record)
+    if is_wanted:
+        await _create_until_claimed(work, record, outcome, GRACE_SECONDS)
+    else:
+        await cancel_unsubmitted(work)
+
+
+async def resume_submission(work: Work, grace_seconds: float = GRACE_SECONDS) -> None:
+    """Continue a job in `submitting`; the create may have been sent: adopt the run, or send the create."""
+    async with work.services.database.read() as tx:
+        record = await tx.predictions.get(work.job.prediction)
+    if record is None:
+        raise PredictionGone("I lost track of this one while I was away. Please ask again; you were not charged.")
+    outcome = _CreateOutcome.UNCLEAR
+    if record.submitted_at is None:  # the second run of a retried job (`retry`): no create was sent
+        await _pause(work, work.job.run_after)
+        record, outcome = await _mark_submitted(work, record), _CreateOutcome.NOTHING
+    elif not record.backend_id:
+        await _pause(work, record.submitted_at + timedelta(seconds=grace_seconds), at_most=grace_seconds)
+    if outcome is _CreateOutcome.UNCLEAR:
+        if await _adopt(work, record):
+            return
+        await _count_another_create(work, record)
+    await _create_until_claimed(work, record, _CreateOutcome.NOTHING, grace_seconds)
+
 
 def encode_inputs(inputs: Inputs) -> dict[str, JSON]:
-    """Inputs as a row keeps them: a file is `{"sha256", "mime", "size"}`."""
+    """Return inputs as rows store them: a file becomes `{"sha256", "mime", "size"}`."""
     return {
         name: {"sha256": value.sha256, "mime": value.mime, "size": value.size_bytes}
         if isinstance(value, InputFile)
@@ -41,89 +104,25 @@ def encode_inputs(inputs: Inputs) -> dict[str, JSON]:
     }
 
 
-def decode_inputs(inputs: Mapping[str, JSON], media: Media) -> dict[str, JSON | InputFile]:
-    """The same with files found again; raises `BadFile` when one is not kept any more."""
-    return {name: _file(value, media) if _is_file(value) else value for name, value in inputs.items()}
+def _decode_inputs(inputs: Mapping[str, JSON], media: Media) -> dict[str, JSON | InputFile]:
+    """Return stored inputs with the paths of the files. Raise `BadFile` if a file is not kept any more."""
+    return {name: _decode_file(value, media) if _is_file(value) else value for name, value in inputs.items()}
 
 
 def _is_file(value: JSON) -> bool:
     return isinstance(value, dict) and value.keys() == {"sha256", "mime", "size"}
 
 
-def _file(value: JSON, media: Media) -> InputFile:
-    assert isinstance(value, dict)  # noqa: S101 - _is_file said so
+def _decode_file(value: JSON, media: Media) -> InputFile:
+    assert isinstance(value, dict)  # noqa: S101 - checked by _is_file
     path = media.find_path(str(value["sha256"]))
     if path is None:
         raise BadFile("The picture this starts from is not kept any more. Please give it again.")
     return InputFile(str(value["sha256"]), str(value["mime"]), int(str(value["size"])), str(path))
 
 
-# MERGED queued → submitting → running: one create, never two.
-# MERGED Replicate has no idempotency key. So `submitting` is written before the create is sent. When it breaks half-
-# MERGED way, or the
-# MERGED process dies there, we wait until the backend must have listed it and adopt a run with equal inputs that no
-# MERGED job has
-# MERGED claimed. Only when there is none it is sent again.
-
-log = logging.getLogger(__name__)
-
-GRACE_SECONDS = 10.0
-"""How long after a create a backend may take to list it; measured where POST and crash met, docs/reliability.md."""
-
-INPUT_RETENTION = timedelta(minutes=55)
-"""Replicate forgets inputs after an hour: later nothing can be matched, so nothing may be sent again."""
-
-CLOCK_SLACK = timedelta(seconds=30)
-"""How far the backend's clock may be behind ours."""
-
-COLD_START_SECONDS = 600
-"""How long a cold model may take to start before `Cancel-After` ends it."""
-
-MAX_CREATES = 3
-
-
-class _CreateOutcome(Enum):
-    """What came of one create."""
-
-    CLAIMED = auto()
-    NOTHING = auto()
-    """It surely made nothing: throttled, or not sent yet."""
-    UNCLEAR = auto()
-    """It broke half-way, and may have made a run."""
-
-
-async def submit(work: Work) -> None:
-    """Wait in line, hand files over, write down exactly what will be sent, move to `submitting`, and send it."""
-    async with _acquire_create_slot(work) as is_wanted:
-        if is_wanted:
-            record = await _save_prediction(work)
-            sent = await _create(work, record)
-    if is_wanted:
-        await _until_claimed(work, record, sent, GRACE_SECONDS)
-    else:
-        await cancel_unsubmitted(work)
-
-
-async def resume_submission(work: Work, grace_seconds: float = GRACE_SECONDS) -> None:
-    """A job found in `submitting`: the create may have been sent. Adopt, or send again."""
-    async with work.services.database.read() as tx:
-        record = await tx.predictions.get(work.job.prediction)
-    if record is None:
-        raise PredictionGone("I lost track of this one while I was away. Please ask again; you were not charged.")
-    sent = _CreateOutcome.UNCLEAR
-    if record.submitted_at is None:  # the second run of a job (`trying_again`), which nobody asked for yet
-        await _pause(work, work.job.run_after)
-        record, sent = await _mark_submitted(work, record), _CreateOutcome.NOTHING
-    elif not record.backend_id:
-        await _pause(work, record.submitted_at + timedelta(seconds=grace_seconds), at_most=grace_seconds)
-    if sent is _CreateOutcome.NOTHING or not await _adopt(work, record):
-        if sent is _CreateOutcome.UNCLEAR:
-            await _count_another_create(work, record)
-        await _until_claimed(work, record, _CreateOutcome.NOTHING, grace_seconds)
-
-
 async def _save_prediction(work: Work) -> PredictionRecord:
-    inputs = await work.backend.prepare(work.model, decode_inputs(work.job.inputs, work.services.media))
+    inputs = await work.backend.prepare(work.model, _decode_inputs(work.job.inputs, work.services.media))
     now = work.services.clock.now()
     record = PredictionRecord(
         id=new_id(),
@@ -148,17 +147,19 @@ async def _mark_submitted(work: Work, record: PredictionRecord) -> PredictionRec
     return replace(record, submitted_at=now)
 
 
-async def _until_claimed(work: Work, record: PredictionRecord, sent: _CreateOutcome, grace_seconds: float) -> None:
-    """Send again what surely made nothing; look for what may have; until the job has its run or is not wanted."""
-    while sent is not _CreateOutcome.CLAIMED:
-        if sent is _CreateOutcome.UNCLEAR:
+async def _create_until_claimed(
+    work: Work, record: PredictionRecord, outcome: _CreateOutcome, grace_seconds: float
+) -> None:
+    """Retry creates known not to have run, search for unclear creates, until claimed or cancelled."""
+    while outcome is not _CreateOutcome.CLAIMED:
+        if outcome is _CreateOutcome.UNCLEAR:
             await first_completed(work.services.clock.sleep(grace_seconds), work.run_assigned.wait())
             if await _adopt(work, record):
                 return
             await _count_another_create(work, record)
         async with _acquire_create_slot(work, is_retry=True) as is_wanted:
             if is_wanted:
-                sent = await _create(work, record)
+                outcome = await _create(work, record)
         if not is_wanted:
             await cancel_unsubmitted(work)
             return
@@ -166,29 +167,29 @@ async def _until_claimed(work: Work, record: PredictionRecord, sent: _CreateOutc
 
 @asynccontextmanager
 async def _acquire_create_slot(work: Work, *, is_retry: bool = False) -> AsyncIterator[bool]:
-    """A turn to create; False instead, as soon as somebody wants the job stopped."""
+    """Hold the right to send one create; yield false instead as soon as the job is cancelled."""
     async with AsyncExitStack() as stack:
         entering = asyncio.create_task(_wait_for_create_slot(work, stack, is_retry=is_retry))
         await first_completed(entering, work.cancel_requested.wait())
         if not work.cancel_requested.is_set():
-            entering.result()
+            entering.result()  # raises the backend's error, if any
         yield not work.cancel_requested.is_set()
 
 
 async def _wait_for_create_slot(work: Work, stack: AsyncExitStack, *, is_retry: bool) -> None:
-    """One job at a time waits for a create, by the order of the queue; who was throttled had its turn already."""
-    turn = None if is_retry else work.services.queues.slot_for_create(work.job)
+    # One job at a time waits at the backend. A throttled create had a place in the queue already.
+    slot = None if is_retry else work.services.queues.slot_for_create(work.job)
     try:
-        if turn is not None:
-            await wait_for_slot(work, turn)
+        if slot is not None:
+            await wait_for_slot(work, slot)
         await stack.enter_async_context(work.backend.slot_for_create(is_retry=is_retry))
     finally:
-        if turn is not None:
-            turn.leave()
+        if slot is not None:
+            slot.leave()
 
 
 async def _create(work: Work, record: PredictionRecord) -> _CreateOutcome:
-    """One create."""
+    """Send one create and claim the run."""
     try:
         backend_id = await work.backend.submit(
             work.model,
@@ -210,18 +211,19 @@ async def _create(work: Work, record: PredictionRecord) -> _CreateOutcome:
 
 
 async def _abandon_stray_run(work: Work, record: PredictionRecord, backend_id: str) -> _CreateOutcome:
-    """Our run is not ours to have: a notice gave us an earlier one meanwhile, or an equal ask adopted this one."""
+    """Handle a conflict of backend ids: a webhook bound the job to an earlier run, or another job adopted this run."""
     async with work.services.database.read() as tx:
-        known = await tx.predictions.get(record.id)
+        latest = await tx.predictions.get(record.id)
     log.warning("job.stray_run", extra={"job": work.job.id, "prediction": backend_id})
-    if known is not None and known.backend_id:  # one is enough; an adopted one belongs to somebody else
-        with contextlib.suppress(BackendError):  # `Cancel-After` ends it in any case
+    # With a run bound already, the new run is surplus. Without, the new run belongs to the other job: leave it running.
+    if latest is not None and latest.backend_id:
+        with contextlib.suppress(BackendError):  # `Cancel-After` ends the run in any case
             await work.backend.cancel(backend_id)
     return _CreateOutcome.CLAIMED if await _adopt(work, record) else _CreateOutcome.UNCLEAR
 
 
 async def _count_another_create(work: Work, record: PredictionRecord) -> None:
-    """Before a create is sent again. Raises when it must not be: too late to know, or too often already."""
+    """Count a create about to be repeated. Raise a `BackendError` if too late to match runs, or too often."""
     sent_at = record.submitted_at or record.created_at
     if work.services.clock.now() - sent_at > INPUT_RETENTION:
         raise PredictionGone(
@@ -235,13 +237,14 @@ async def _count_another_create(work: Work, record: PredictionRecord) -> None:
 
 
 async def _adopt(work: Work, record: PredictionRecord) -> bool:
-    """Take the run that a notice brought, or one with equal inputs that nobody has: those are interchangeable."""
+    """Claim the run bound by a webhook, or an unclaimed run with equal inputs; return whether there is such a run."""
     async with work.services.database.read() as tx:
-        known = await tx.predictions.get(record.id)
-    if known is not None and known.backend_id:
-        await _claim(work, record, known.backend_id)
+        latest = await tx.predictions.get(record.id)
+    if latest is not None and latest.backend_id:
+        await _claim(work, record, latest.backend_id)
         return True
-    for snapshot in await _find(work, record):
+    # Runs with equal inputs are interchangeable: if two jobs sent equal creates, either may have either run.
+    for snapshot in await _find_runs(work, record):
         try:
             await _claim(work, record, snapshot.backend_id)
         except AlreadyClaimed:
@@ -251,8 +254,8 @@ async def _adopt(work: Work, record: PredictionRecord) -> bool:
     return False
 
 
-async def _find(work: Work, record: PredictionRecord) -> list[RunSnapshot]:
-    """What a create may have made. Asked again while the backend is away: a paid run must not be given up."""
+async def _find_runs(work: Work, record: PredictionRecord) -> list[RunSnapshot]:
+    """Return the possible runs of a create."""
     sent_at = record.submitted_at or record.created_at
     for wait in itertools.chain(BACKEND_RETRY_SECONDS, itertools.repeat(BACKEND_RETRY_SECONDS[-1])):
         try:
@@ -260,12 +263,13 @@ async def _find(work: Work, record: PredictionRecord) -> list[RunSnapshot]:
         except (BackendDown, BackendBusy):
             if work.services.clock.now() - sent_at > INPUT_RETENTION:
                 raise
-            await work.services.clock.sleep(wait)
+            await work.services.clock.sleep(wait)  # retry: giving up would forget a paid run
     raise AssertionError("the chain of waits has no end")
 
 
 async def _claim(work: Work, record: PredictionRecord, backend_id: str) -> None:
-    """Store the backend's id; the unique index decides between claimants."""
+    """Store the backend's id and move to `running`. Raise `AlreadyClaimed` if another prediction has the id."""
+    # The unique index on `backend_id` decides between jobs, also across processes.
     async with work.services.database.write(is_urgent=True) as tx:
         await tx.predictions.bind_backend_id(record.id, backend_id)
         moved = await work.move(tx, JobState.RUNNING)
@@ -273,7 +277,8 @@ async def _claim(work: Work, record: PredictionRecord, backend_id: str) -> None:
 
 
 async def _pause(work: Work, until: datetime | None, at_most: float = 60.0) -> None:
-    """Wait for a moment, or for a notice, or for somebody to stop the job; never long, should the clock be set back."""
+    """Wait until a time, a webhook for the job, or a cancel."""
+    # `at_most` seconds: a clock set back must not stall the job for hours.
     seconds = min((until - work.services.clock.now()).total_seconds(), at_most) if until is not None else 0
     if seconds > 0:
         await first_completed(

@@ -1,4 +1,4 @@
-"""running: listen to the backend, show what happens, stop it when somebody wants or when its time is up."""
+"""Watches a running job: shows the backend's events, and cancels the run on request or at the time limit."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.core.backend import RunEnded, RunEvent, RunPending, RunProgress, RunSnapshot, RunStarted, TextDelta
+from bot.core.background_tasks import first_completed
 from bot.core.errors import BackendBusy, BackendDown, PredictionGone
 from bot.core.models import OutputKind
 from bot.core.replies import Progress, Reply, Stage
@@ -15,33 +16,35 @@ from bot.jobs.work import Work
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 3.0
-"""How often the elapsed time is shown anew while nothing else changes."""
+"""The elapsed time is refreshed this often while no event changes the message."""
 
+# A warm text model writes the first word within a second or so: longer silence means a cold start.
 COLD_START_NOTICE_SECONDS = 4.0
-"""A warm text model speaks within a second or so; one that is silent for longer is starting."""
 
 BACKEND_RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Waits between attempts to listen again when the backend is away; the last one repeats."""
+"""Waits between attempts while the backend is away; the last wait repeats."""
 
+# Replicate deletes outputs after an hour (replicate.com/docs/topics/predictions/data-retention): a backend away for
+# longer has no output left for us.
 OUTPUT_RETENTION = timedelta(minutes=58)
-"""Replicate deletes what it made after an hour; a backend away for longer has nothing left for us."""
 
 
 @dataclass(slots=True)
 class _RunView:
-    """What is known of the run."""
+    """The state of a run according to the events."""
 
+    watched_since: float
+    """On the monotonic clock."""
     is_starting: bool = False
-    """The backend said so."""
     has_begun: bool = False
     percent: int | None = None
-    began_at: float = 0
-    heard: str = ""
+    text: str = ""
+    """The text of the current watch."""
 
 
 async def watch_run(work: Work, backend_id: str) -> RunSnapshot:
-    """Follow a run to its end. Raises a `BackendError` only when nothing can be learnt of it any more."""
-    view = _RunView(began_at=work.services.clock.monotonic())
+    """Follow a run and return the final snapshot. Raise a `BackendError` if the backend has no answer any more."""
+    view = _RunView(watched_since=work.services.clock.monotonic())
     helpers = [
         asyncio.create_task(_cancel_when_requested(work, backend_id)),
         asyncio.create_task(_refresh_elapsed_time(work, view)),
@@ -55,7 +58,7 @@ async def watch_run(work: Work, backend_id: str) -> RunSnapshot:
 
 
 async def _listen(work: Work, backend_id: str, view: _RunView) -> RunSnapshot:
-    """Listen, and listen again whenever the backend goes away, as long as its outputs would still be there."""
+    """Watch, and watch again whenever the backend was away, as long as the outputs would still exist."""
     give_up_at = work.job.updated_at + OUTPUT_RETENTION + timedelta(seconds=work.model.max_seconds)
     attempt = 0
     while True:
@@ -71,7 +74,7 @@ async def _listen(work: Work, backend_id: str, view: _RunView) -> RunSnapshot:
 
 
 async def _watch_once(work: Work, backend_id: str, view: _RunView) -> RunSnapshot:
-    view.heard = ""  # every watch begins at the first word
+    view.text = ""  # each watch repeats the text from the first word
     async with aclosing(work.backend.watch(work.model, backend_id)) as events:
         async for event in events:
             if isinstance(event, RunEnded):
@@ -87,28 +90,28 @@ def _apply_event(work: Work, view: _RunView, event: RunEvent) -> None:
         case RunPending():
             view.is_starting = True
         case RunStarted(after_seconds=after_seconds):
-            _begin(work, view, after_seconds)
+            _record_start(work, view, after_seconds)
         case RunProgress(percent=percent):
             view.has_begun, view.percent = True, percent
         case TextDelta(text=text):
-            _begin(work, view)
-            view.heard += text
-            if len(view.heard) > len(work.text):
-                work.text = view.heard
+            _record_start(work, view)
+            view.text += text
+            # A repeated watch is behind the text on the screen at first, and must not shorten the text.
+            if len(view.text) > len(work.text):
+                work.text = view.text
 
 
 def _needs_render(work: Work, event: RunEvent) -> bool:
-    """That a writer begins is said by its first word, which would have to wait for its turn behind an edit of that.
-
-    One that stays silent is told of by `_tick`.
-    """
+    # Text models: no "started" edit; it would use the slot the first token needs. `_refresh_elapsed_time` covers a
+    # silent model.
     return isinstance(event, TextDelta | RunProgress) or work.model.output is not OutputKind.TEXT_STREAM
 
 
-def _begin(work: Work, view: _RunView, after_seconds: float | None = None) -> None:
-    """It runs, and may have for a while: nobody looks at each moment, and its time is paid for."""
+def _record_start(work: Work, view: _RunView, after_seconds: float | None = None) -> None:
+    """Note the start of the run: `after_seconds` after the creation, or now."""
     view.has_begun = True
     if not work.started.is_set():
+        # A poll may find a run started a while ago; the time limit counts from the start of the backend's bill.
         since_created = (work.services.clock.now() - work.job.updated_at).total_seconds()
         seconds_ago = 0.0 if after_seconds is None else max(0.0, since_created - after_seconds)
         work.started_at = work.services.clock.monotonic() - seconds_ago
@@ -116,21 +119,21 @@ def _begin(work: Work, view: _RunView, after_seconds: float | None = None) -> No
 
 
 def _show(work: Work, view: _RunView) -> None:
-    work.editor.show(lambda: _reply(work, view))
+    work.editor.show(lambda: _render(work, view))
 
 
-def _reply(work: Work, view: _RunView) -> Reply:
-    elapsed = int(work.services.clock.monotonic() - (work.started_at or view.began_at))
-    usual = round(work.usual_seconds) if work.usual_seconds else None
-    progress = Progress(_stage(work, view, elapsed), view.percent, elapsed, usual or None)
+def _render(work: Work, view: _RunView) -> Reply:
+    elapsed_seconds = int(work.services.clock.monotonic() - (work.started_at or view.watched_since))
+    usual_seconds = round(work.usual_seconds) if work.usual_seconds else None
+    progress = Progress(_get_stage(work, view, elapsed_seconds), view.percent, elapsed_seconds, usual_seconds or None)
     return work.services.presenter.render_progress(work.job, work.model, progress, work.text)
 
 
-def _stage(work: Work, view: _RunView, elapsed: int) -> Stage:
-    """A cold start is told when it is known: not of a picture that simply nobody looked at yet."""
+def _get_stage(work: Work, view: _RunView, elapsed_seconds: int) -> Stage:
     if view.has_begun:
         return Stage.RUNNING
-    is_silent = work.model.output is OutputKind.TEXT_STREAM and elapsed >= COLD_START_NOTICE_SECONDS
+    # Pictures are polled: without an event a picture model may well run, so silence has no meaning there.
+    is_silent = work.model.output is OutputKind.TEXT_STREAM and elapsed_seconds >= COLD_START_NOTICE_SECONDS
     return Stage.STARTING if view.is_starting or is_silent else Stage.RUNNING
 
 
@@ -142,21 +145,15 @@ async def _refresh_elapsed_time(work: Work, view: _RunView) -> None:
 
 
 async def _cancel_when_requested(work: Work, backend_id: str) -> None:
-    """Cancel at the backend when somebody asks, or at started + max_seconds."""
-    limit = asyncio.create_task(_until_limit(work))
-    wanted = asyncio.create_task(work.cancel_requested.wait())
-    try:
-        await asyncio.wait({limit, wanted}, return_when=asyncio.FIRST_COMPLETED)
-        if not wanted.done():
-            work.timeout_message = f"It ran longer than its limit of {work.model.max_seconds} seconds."
-        await _cancel(work, backend_id)
-    finally:
-        limit.cancel()
-        wanted.cancel()
+    """Cancel at the backend on request, or when the run exceeds `max_seconds`."""
+    await first_completed(_wait_for_time_limit(work), work.cancel_requested.wait())
+    if not work.cancel_requested.is_set():
+        work.timeout_message = f"It ran longer than its limit of {work.model.max_seconds} seconds."
+    await _cancel(work, backend_id)
 
 
 async def _cancel(work: Work, backend_id: str) -> None:
-    """Cancelling must reach the backend: tried until it is taken."""
+    # The backend bills until the cancel arrives: retry while the backend is away. `Cancel-After` covers the rest.
     for wait in (*BACKEND_RETRY_SECONDS, BACKEND_RETRY_SECONDS[-1]):
         try:
             await work.backend.cancel(backend_id)
@@ -167,7 +164,7 @@ async def _cancel(work: Work, backend_id: str) -> None:
             return
 
 
-async def _until_limit(work: Work) -> None:
+async def _wait_for_time_limit(work: Work) -> None:
     await work.started.wait()
-    ran = work.services.clock.monotonic() - (work.started_at or 0)
-    await work.services.clock.sleep(max(0.0, work.model.max_seconds - ran))
+    run_seconds = work.services.clock.monotonic() - (work.started_at or 0)
+    await work.services.clock.sleep(max(0.0, work.model.max_seconds - run_seconds))

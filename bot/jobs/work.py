@@ -1,4 +1,4 @@
-"""How long models usually take, as learnt; from memory, since every placeholder and every price asks."""
+"""A job in progress in this process, with the services of all stages and the learnt running times of models."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,14 +22,17 @@ from bot.storage.job_rows import JobChanges
 from bot.streaming.editor import MessageEditor
 
 CACHE_SECONDS = 60.0
-"""Learnt times move slowly."""
 
+# Under load each completed job would otherwise wait for the lock on the model's row.
 LEARN_INTERVAL_SECONDS = 1.0
-"""A model is learnt from once a second at most: under load its row would be what every job waits for."""
+
+
+class JobLost(EaselError):
+    """Another worker took over the job: this worker must not write about the job any more."""
 
 
 class UsualTimes:
-    """Seconds by model."""
+    """The learnt running times of models, cached: each placeholder and each price needs a time."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -37,29 +40,22 @@ class UsualTimes:
         self._learnt: TtlCache[str, None] = TtlCache(clock, LEARN_INTERVAL_SECONDS)
 
     async def get_seconds(self, model: Model) -> float:
-        """The learnt time of a model in seconds, or the catalogue's until there is one."""
-        seconds = await self._known.get(model.key, lambda: self._read(model.key))
+        """Return a model's learnt time in seconds, or the catalogue's time before the first run."""
+        seconds = await self._known.get(model.key, lambda: self._read_seconds(model.key))
         return model.usual_seconds if seconds is None else seconds
 
     async def learn(self, tx: Transaction, model: str, seconds: float) -> None:
-        """Move a model's learnt time towards what was just seen."""
+        """Move a model's learnt time towards the time of a new run, at most once per `LEARN_INTERVAL_SECONDS`."""
         await self._learnt.get(model, lambda: tx.predictions.update_usual_seconds(model, seconds))
 
-    async def _read(self, key: str) -> float | None:
+    async def _read_seconds(self, key: str) -> float | None:
         async with self._database.read() as tx:
             return await tx.predictions.get_usual_seconds(key)
 
 
-# MERGED One job while this process works on it, and the parts of the bot that working takes.
-
-
-class JobLost(EaselError):
-    """Another worker has this job now: whatever was about to be written must not be."""
-
-
 @dataclass(frozen=True, slots=True)
 class JobServices:
-    """What every stage of a job may use."""
+    """The services of all stages."""
 
     database: Database
     catalogue: Catalogue
@@ -75,29 +71,28 @@ class JobServices:
 
 @dataclass(slots=True)
 class Work:
-    """A job on its way. `job` is always the row as this process last wrote it."""
+    """A job in progress. `job` is always the row as last written by this process."""
 
     services: JobServices
     job: Job
     model: Model
     posted: list[PostedMessage] = field(default_factory=list)
     record: PredictionRecord | None = None
-    """The prediction's row, once this process wrote or read it."""
+    """The prediction's row, after this process wrote or read the row."""
     result: Result | None = None
-    """What it came to, once this process closed it."""
+    """Set when this process completes the job."""
     text: str = ""
-    """What the model has written so far."""
+    """The model's text so far."""
     cancel_requested: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when somebody wants it stopped."""
     run_assigned: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a notice gave its run to a create that was not answered."""
+    """Set when a webhook binds a run to the unanswered create."""
     started: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the model begins to run: from then on its time is paid for."""
+    """Set when the model begins to run: from then on the backend bills the time."""
     started_at: float | None = None
-    """When that was, on the monotonic clock."""
+    """The time of `started` on the monotonic clock."""
     usual_seconds: float | None = None
     timeout_message: str = ""
-    """Why we stopped it ourselves, in a sentence."""
+    """The sentence for the user, set when the bot cancels the run at the time limit."""
     _editor: MessageEditor | None = None
 
     @property
@@ -110,11 +105,12 @@ class Work:
 
     @property
     def destination(self) -> Destination:
-        """Where the first part of the message goes; the same for every process that tries."""
+        """The destination of the first message part."""
         return Destination(
             user=self.job.user,
             channel=self.job.channel,
             request_key=self.job.request_key,
+            # The same in each process and attempt: platforms drop a second post with an equal nonce.
             nonce=f"{self.job.id}:0",
             is_private=self.job.is_private,
             is_streamed=self.model.output is OutputKind.TEXT_STREAM,
@@ -122,36 +118,37 @@ class Work:
 
     @property
     def editor(self) -> MessageEditor:
-        """The one writer of this job's message, made when the first thing is to be shown."""
+        """The only writer of this job's message, created at the first use."""
         if self._editor is None:
             self._editor = MessageEditor(
-                self.platform, self.destination, self.posted, record=self._record, clock=self.services.clock
+                self.platform, self.destination, self.posted, record=self._record_message, clock=self.services.clock
             )
         return self._editor
 
     def start_over(self) -> None:
-        """Another run of the same job begins: nothing of the last one is left."""
+        """Forget the first run of the job, before a second run starts."""
         self.text, self.started_at = "", None
         self.started.clear()
         self.run_assigned.clear()
 
     async def move(self, tx: Transaction, to: JobState, **changes: Unpack[JobChanges]) -> Job:
-        """The next arrow, as a compare-and-set. Raises `JobLost`, and so rolls back, when another worker has the job.
+        """Move the row by compare-and-set and return the new row.
 
-        The caller takes the result as `work.job` once the transaction is committed.
+        Raise `JobLost`, which rolls back the transaction, if another worker has the job. The caller assigns the new row
+        to `work.job` after the commit.
         """
         moved = await tx.jobs.move(self.job, to, self.services.clock.now(), **changes)
         if moved is None:
             raise JobLost(self.job.id)
-        if moved.cancel_by:  # asked of another process, or before this one knew the job
+        if moved.cancel_by:  # another process took the request, or this process did before the launch
             self.cancel_requested.set()
         return moved
 
     async def close(self) -> None:
-        """Stop writing, without a last word."""
+        """Stop editing, without a final message."""
         if self._editor is not None:
             await self._editor.aclose()
 
-    async def _record(self, message: PostedMessage) -> None:
+    async def _record_message(self, message: PostedMessage) -> None:
         async with self.services.database.write(is_urgent=True) as tx:
             await tx.messages.put(message)

@@ -1,6 +1,7 @@
 """BackgroundTasks: owned, logged, drained and cancelled."""
 
 import asyncio
+import inspect
 
 import pytest
 
@@ -69,3 +70,12 @@ async def test_a_failure_is_logged_and_does_not_propagate(caplog: pytest.LogCapt
 
     assert [record.message for record in caplog.records] == ["background.task_failed"]
     assert caplog.records[0].__dict__["owner"] == "test"
+
+
+async def test_the_coroutine_of_a_task_cancelled_before_its_first_step_is_closed() -> None:
+    tasks, work = BackgroundTasks("test"), asyncio.sleep(1)
+    tasks.spawn(work, "never begun")
+
+    await tasks.cancel()
+
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED

@@ -19,13 +19,13 @@ async def test_a_cancel_while_the_job_is_being_taken_up_is_heard(
     first.backend.will(hangs_after=0)
     await first.say("/imagine a fox")
     await first.close()
-    read, gate = UsualTimes._read, asyncio.Event()
+    read, gate = UsualTimes._read_seconds, asyncio.Event()
 
     async def slow(self: UsualTimes, key: str) -> float | None:
         await gate.wait()
         return await read(self, key)
 
-    monkeypatch.setattr(UsualTimes, "_read", slow)
+    monkeypatch.setattr(UsualTimes, "_read_seconds", slow)
     second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
 
     is_promised = await second.app.jobs.cancel(await second.get_job(), ANA)

@@ -42,7 +42,7 @@ async def test_a_database_away_when_a_job_is_taken_up_only_delays_it(
     await first.say("/imagine a fox")
     first.backend.last_run.released.set()
     await first.close()
-    to_come = fail_next_calls(monkeypatch, UsualTimes, "_read", Unavailable("busy"))
+    to_come = fail_next_calls(monkeypatch, UsualTimes, "_read_seconds", Unavailable("busy"))
 
     second = await reopened(first, tmp_path)
     await second.advance_time(10)
@@ -71,7 +71,7 @@ async def test_a_commit_that_only_seemed_to_fail_is_not_done_twice(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection lost during COMMIT: it is written, and we are told that it is not."""
-    commit, write = SqliteConnection._commit, completion._write
+    commit, write = SqliteConnection._commit, completion._record_outcome
     is_closing, has_lied = threading.Event(), threading.Event()
 
     async def watched(*arguments: Any) -> None:
@@ -85,7 +85,7 @@ async def test_a_commit_that_only_seemed_to_fail_is_not_done_twice(
             has_lied.set()
             raise Unavailable("connection lost")
 
-    monkeypatch.setattr(completion, "_write", watched)
+    monkeypatch.setattr(completion, "_record_outcome", watched)
     monkeypatch.setattr(SqliteConnection, "_commit", lying)
 
     await bench.say("/imagine a fox")
@@ -98,7 +98,7 @@ async def test_a_commit_that_only_seemed_to_fail_is_not_done_twice(
 
 
 async def test_a_fault_while_noting_a_delivery_is_not_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    to_come = fail_next_calls(monkeypatch, delivery, "_note", InternalError("disk I/O error"))
+    to_come = fail_next_calls(monkeypatch, delivery, "_record_delivery", InternalError("disk I/O error"))
 
     await bench.say("/imagine a fox")
     await bench.advance_time(10)
@@ -129,7 +129,7 @@ async def test_recovery_goes_on_looking_after_it_stumbled(bench: Bench, monkeypa
     to_come = fail_next_calls(monkeypatch, JobStore, "unfinished", InternalError("disk I/O error"))
     await bench.advance_time(6)
     assert to_come == []
-    fail_next_calls(monkeypatch, delivery, "_note", InternalError("disk I/O error"))
+    fail_next_calls(monkeypatch, delivery, "_record_delivery", InternalError("disk I/O error"))
 
     await bench.say("/imagine a fox")
     await bench.advance_time(10)
@@ -263,14 +263,14 @@ async def test_a_job_of_another_platform_is_left_for_who_serves_it(tmp_path: Pat
 
 
 async def test_draining_waits_for_a_job_that_is_being_accepted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, is_inside, gate = UsualTimes._read, asyncio.Event(), asyncio.Event()
+    read, is_inside, gate = UsualTimes._read_seconds, asyncio.Event(), asyncio.Event()
 
     async def slow(self: UsualTimes, key: str) -> float | None:
         is_inside.set()
         await gate.wait()
         return await read(self, key)
 
-    monkeypatch.setattr(UsualTimes, "_read", slow)
+    monkeypatch.setattr(UsualTimes, "_read_seconds", slow)
     asking = asyncio.create_task(bench.say("/imagine a fox"))
     await is_inside.wait()
 

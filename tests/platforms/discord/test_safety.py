@@ -40,12 +40,12 @@ async def test_models_for_adults_run_in_age_restricted_channels_and_their_thread
 
 async def flag_all(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on the model flags what it makes."""
-    made = sys.modules["bot.jobs.completion"]._picture_outputs
+    made = sys.modules["bot.jobs.completion"]._build_picture_outputs
 
     def flagged(*given: object) -> list[Output]:
         return [replace(output, is_flagged=True) for output in made(*given)]
 
-    monkeypatch.setattr("bot.jobs.completion._picture_outputs", flagged)
+    monkeypatch.setattr("bot.jobs.completion._build_picture_outputs", flagged)
 
 
 async def test_flagged_pictures_are_spoilers(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,12 +71,12 @@ async def test_flagged_pictures_are_withheld_where_a_server_says_so(
 async def test_what_is_withheld_stays_so_when_the_rest_is_too_large(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = sys.modules["bot.jobs.completion"]._picture_outputs
+    made = sys.modules["bot.jobs.completion"]._build_picture_outputs
 
     def flagged(*given: object) -> list[Output]:
         return [replace(output, is_flagged=output.n == 1) for output in made(*given)]
 
-    monkeypatch.setattr("bot.jobs.completion._picture_outputs", flagged)
+    monkeypatch.setattr("bot.jobs.completion._build_picture_outputs", flagged)
     await town.set("flagged", "refuse")
     noise = io.BytesIO()
     Image.effect_noise((1300, 1100), 90).convert("RGB").save(noise, "PNG")
