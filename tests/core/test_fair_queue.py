@@ -1,4 +1,4 @@
-"""The line alone: fair by weight, never over its limit, never idle while somebody waits, and leaving costs nothing."""
+"""FairQueue and PacedQueue: fair by weight, never above the limit, never idle with waiting entries."""
 
 import asyncio
 from collections import Counter
@@ -13,69 +13,68 @@ from bot.core.fair_queue import FairQueue, PacedQueue, QueueEntry
 from tests.fakes.clock import ManualClock
 from tests.fakes.event_loop import settle
 
-PEOPLE = ("ana", "ben", "cleo", "dora")
+KEYS = ("ana", "ben", "cleo", "dora")
 
 
-def served(line: FairQueue, tickets: list[QueueEntry], runs: int | None = None) -> list[str]:
-    """Who is called, one after the other, as each run ends."""
-    running = [ticket for ticket in tickets if ticket.granted.is_set()]
+def serve(queue: FairQueue, entries: list[QueueEntry], runs: int | None = None) -> list[str]:
+    """Return the keys in the order of their grants, as the active entries leave one after another."""
+    running = [entry for entry in entries if entry.granted.is_set()]
     order: list[str] = []
     while running and (runs is None or len(order) < runs):
-        before = [ticket for ticket in tickets if not ticket.granted.is_set()]
-        line.leave(running.pop(0))
-        called = [ticket for ticket in before if ticket.granted.is_set()]
-        order += [ticket.key for ticket in called]
-        running += called
+        before = [entry for entry in entries if not entry.granted.is_set()]
+        queue.leave(running.pop(0))
+        granted = [entry for entry in before if entry.granted.is_set()]
+        order += [entry.key for entry in granted]
+        running += granted
     return order
 
 
-def test_one_job_waits_for_one_of_a_person_who_has_hundreds() -> None:
-    line = FairQueue(3)
-    tickets = [line.join("ana") for _ in range(500)]
-    served(line, tickets, runs=40)
+def test_a_newcomer_waits_for_one_entry_of_a_key_with_hundreds() -> None:
+    queue = FairQueue(3)
+    entries = [queue.join("ana") for _ in range(500)]
+    serve(queue, entries, runs=40)
 
-    mine = line.join("ben")
-    order = served(line, [*tickets, mine], runs=5)
+    newcomer = queue.join("ben")
+    order = serve(queue, [*entries, newcomer], runs=5)
 
     assert order.index("ben") <= 1
 
 
-def test_people_take_turns_whoever_asked_how_much() -> None:
-    line = FairQueue(1)
-    tickets = [line.join(who) for who in ("ana", "ana", "ana", "ana", "ben", "cleo", "ben")]
+def test_keys_take_turns_regardless_of_their_number_of_entries() -> None:
+    queue = FairQueue(1)
+    entries = [queue.join(key) for key in ("ana", "ana", "ana", "ana", "ben", "cleo", "ben")]
 
-    assert served(line, tickets) == ["ana", "ben", "cleo", "ana", "ben", "ana"]
+    assert serve(queue, entries) == ["ana", "ben", "cleo", "ana", "ben", "ana"]
 
 
-def test_a_weight_of_three_gets_three_turns_for_one() -> None:
-    line = FairQueue(1)
-    tickets = [line.join(who, weight) for _ in range(100) for who, weight in (("ana", 3), ("ben", 1))]
+def test_a_weight_of_three_gets_three_grants_for_one() -> None:
+    queue = FairQueue(1)
+    entries = [queue.join(key, weight) for _ in range(100) for key, weight in (("ana", 3), ("ben", 1))]
 
-    turns = Counter(served(line, tickets, runs=80))
+    turns = Counter(serve(queue, entries, runs=80))
 
     assert turns["ana"] == pytest.approx(60, abs=2)
 
 
-def test_a_weight_of_nothing_waits_longest_but_not_for_ever() -> None:
-    line = FairQueue(1)
-    tickets = [line.join("ana"), line.join("ben", 0), line.join("ben", 0), *(line.join("ana") for _ in range(30))]
+def test_a_weight_of_zero_waits_longest_but_not_for_ever() -> None:
+    queue = FairQueue(1)
+    entries = [queue.join("ana"), queue.join("ben", 0), queue.join("ben", 0), *(queue.join("ana") for _ in range(30))]
 
-    turns = served(line, tickets)
+    turns = serve(queue, entries)
 
     assert turns[:2] == ["ben", "ana"]
     assert 5 < turns.index("ben", 1) < 15
 
 
-def test_newcomers_do_not_overtake_for_ever() -> None:
-    """People come one after the other without end; whoever asked twice before them gets the second turn too."""
-    line = FairQueue(1)
-    running = line.join("somebody")
-    first, second = line.join("ana"), line.join("ana")
-    waiting = [line.join(f"early{n}") for n in range(5)]
+def test_newcomers_do_not_overtake_an_entry_for_ever() -> None:
+    queue = FairQueue(1)
+    running = queue.join("somebody")
+    first, second = queue.join("ana"), queue.join("ana")
+    waiting = [queue.join(f"early{n}") for n in range(5)]
 
     for n in range(30):
-        waiting.append(line.join(f"late{n}"))
-        line.leave(running)
+        waiting.append(queue.join(f"late{n}"))
+        queue.leave(running)
         running = next(t for t in [first, second, *waiting] if t.granted.is_set() and not t.has_left)
         if second.granted.is_set():
             break
@@ -84,74 +83,74 @@ def test_newcomers_do_not_overtake_for_ever() -> None:
     assert n < 15
 
 
-def test_a_lower_limit_takes_no_place_away_and_a_higher_one_calls_at_once() -> None:
-    line = FairQueue(2)
-    tickets = [line.join("ana") for _ in range(5)]
+def test_a_lower_limit_keeps_active_entries_and_a_higher_limit_grants_at_once() -> None:
+    queue = FairQueue(2)
+    entries = [queue.join("ana") for _ in range(5)]
 
-    line.limit = 1
-    line.leave(tickets[0])
-    after_one = [ticket.granted.is_set() for ticket in tickets]
-    line.limit = 3
+    queue.limit = 1
+    queue.leave(entries[0])
+    after_one = [entry.granted.is_set() for entry in entries]
+    queue.limit = 3
 
     assert after_one == [True, True, False, False, False]
-    assert [ticket.granted.is_set() for ticket in tickets] == [True, True, True, True, False]
+    assert [entry.granted.is_set() for entry in entries] == [True, True, True, True, False]
 
 
-def test_what_runs_already_has_its_place_beyond_the_limit() -> None:
-    line = FairQueue(1)
-    running = [line.occupy("ana"), line.occupy("ana")]
-    mine = line.join("ben")
+def test_an_occupied_place_counts_beyond_the_limit() -> None:
+    queue = FairQueue(1)
+    running = [queue.occupy("ana"), queue.occupy("ana")]
+    newcomer = queue.join("ben")
 
-    line.leave(running[0])
-    with_one_left = mine.granted.is_set()
-    line.leave(running[1])
+    queue.leave(running[0])
+    with_one_left = newcomer.granted.is_set()
+    queue.leave(running[1])
 
-    assert (with_one_left, mine.granted.is_set()) == (False, True)
-
-
-def test_places_are_counted_once_a_second() -> None:
-    line = FairQueue(1)
-    line.join("ana")
-    first, second = line.join("ana"), line.join("ana")
-    told = [line.get_position(first, 10), line.get_position(second, 10)]
-    newcomer = line.join("ben")
-
-    assert told == [1, 2]
-    assert line.get_position(newcomer, 10.5) is None
-    assert [line.get_position(ticket, 11.5) for ticket in (first, newcomer, second)] == [1, 2, 3]
+    assert (with_one_left, newcomer.granted.is_set()) == (False, True)
 
 
-@given(st.lists(st.tuples(st.sampled_from(PEOPLE), st.sampled_from([0, 1, 2, 5])), max_size=40), st.integers(1, 4))
-def test_the_order_that_is_told_is_the_one_that_comes(asks: list[tuple[str, int]], limit: int) -> None:
-    line = FairQueue(limit)
-    tickets = [line.join(who, weight) for who, weight in asks]
+def test_positions_are_counted_once_a_second() -> None:
+    queue = FairQueue(1)
+    queue.join("ana")
+    first, second = queue.join("ana"), queue.join("ana")
+    positions = [queue.get_position(first, 10), queue.get_position(second, 10)]
+    newcomer = queue.join("ben")
 
-    told = [ticket.key for ticket in line.iterate_waiting()]
+    assert positions == [1, 2]
+    assert queue.get_position(newcomer, 10.5) is None
+    assert [queue.get_position(entry, 11.5) for entry in (first, newcomer, second)] == [1, 2, 3]
 
-    assert served(line, tickets) == told
+
+@given(st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from([0, 1, 2, 5])), max_size=40), st.integers(1, 4))
+def test_entries_are_granted_in_the_iterated_order(requests: list[tuple[str, int]], limit: int) -> None:
+    queue = FairQueue(limit)
+    entries = [queue.join(key, weight) for key, weight in requests]
+
+    expected = [entry.key for entry in queue.iterate_waiting()]
+
+    assert serve(queue, entries) == expected
 
 
 class FairQueueMachine(RuleBasedStateMachine):
-    """People join, leave and are served in any order."""
+    """Entries join, leave and are granted in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = FairQueue(2)
+        self.queue = FairQueue(2)
         self.waiting: list[QueueEntry] = []
         self.running: list[QueueEntry] = []
         self.ahead: dict[QueueEntry, Counter[str]] = {}
-        """For tickets of people who had nothing: whose turns came since they joined."""
+        """For the first entries of idle keys: the grants of each key since the entry joined."""
 
-    @rule(who=st.sampled_from(PEOPLE), weight=st.sampled_from([0, 1, 1, 3]))
-    def join(self, who: str, weight: int) -> None:
-        is_new = who not in {ticket.key for ticket in self.waiting} and self.line.get_finish_time(
-            who
-        ) == self.line.get_finish_time("nobody")
-        ticket = self.line.join(who, weight)
-        self.waiting.append(ticket)
+    @rule(key=st.sampled_from(KEYS), weight=st.sampled_from([0, 1, 1, 3]))
+    def join(self, key: str, weight: int) -> None:
+        is_new = key not in {entry.key for entry in self.waiting} and self.queue.get_finish_time(
+            key
+        ) == self.queue.get_finish_time("nobody")
+        entry = self.queue.join(key, weight)
+        self.waiting.append(entry)
         if is_new:
-            self.ahead[ticket] = Counter()
-        self._take_called()
+            self.ahead[entry] = Counter()
+        self._move_granted()
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -166,66 +165,66 @@ class FairQueueMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 3))
     def change_limit(self, limit: int) -> None:
-        self.line.limit = limit
-        self._take_called()
+        self.queue.limit = limit
+        self._move_granted()
 
-    def _leave(self, tickets: list[QueueEntry], data: st.DataObject) -> QueueEntry:
-        ticket = tickets.pop(data.draw(st.integers(0, len(tickets) - 1)))
-        self.line.leave(ticket)
-        self.line.leave(ticket)
-        self.ahead.pop(ticket, None)
-        self._take_called()
-        return ticket
+    def _leave(self, entries: list[QueueEntry], data: st.DataObject) -> QueueEntry:
+        entry = entries.pop(data.draw(st.integers(0, len(entries) - 1)))
+        self.queue.leave(entry)
+        self.queue.leave(entry)
+        self.ahead.pop(entry, None)
+        self._move_granted()
+        return entry
 
-    def _take_called(self) -> None:
-        called = [ticket for ticket in self.waiting if ticket.granted.is_set()]
-        self.waiting = [ticket for ticket in self.waiting if not ticket.granted.is_set()]
-        self.running += called
-        for ticket in called:
-            self.ahead.pop(ticket, None)
+    def _move_granted(self) -> None:
+        granted = [entry for entry in self.waiting if entry.granted.is_set()]
+        self.waiting = [entry for entry in self.waiting if not entry.granted.is_set()]
+        self.running += granted
+        for entry in granted:
+            self.ahead.pop(entry, None)
         for turns in self.ahead.values():
-            turns.update(ticket.key for ticket in called)
+            turns.update(entry.key for entry in granted)
 
     @invariant()
-    def no_place_is_lost_and_none_given_twice(self) -> None:
-        assert self.line.active_count == len(self.running)
-        assert self.line.waiting_count == len(self.waiting)
-        assert not self.waiting or self.line.active_count >= self.line.limit
+    def check_places(self) -> None:
+        assert self.queue.active_count == len(self.running)
+        assert self.queue.waiting_count == len(self.waiting)
+        assert not self.waiting or self.queue.active_count >= self.queue.limit
 
     @invariant()
-    def who_had_nothing_waits_for_one_turn_of_each_other_person(self) -> None:
-        assert all(turns <= Counter(PEOPLE) for turns in self.ahead.values())
+    def check_newcomers_wait(self) -> None:
+        assert all(turns <= Counter(KEYS) for turns in self.ahead.values())
 
 
 TestMachine = FairQueueMachine.TestCase
 
 
-@given(st.dictionaries(st.sampled_from(PEOPLE), st.integers(1, 5), min_size=2), st.integers(20, 200))
-def test_those_who_always_wait_get_their_share(weights: dict[str, int], runs: int) -> None:
-    line = FairQueue(1)
-    tickets = [line.join(who, weight) for _ in range(runs + 1) for who, weight in weights.items()]
+@given(st.dictionaries(st.sampled_from(KEYS), st.integers(1, 5), min_size=2), st.integers(20, 200))
+def test_keys_that_always_wait_get_grants_in_proportion_to_their_weights(weights: dict[str, int], runs: int) -> None:
+    queue = FairQueue(1)
+    entries = [queue.join(key, weight) for _ in range(runs + 1) for key, weight in weights.items()]
 
-    turns = Counter(served(line, tickets, runs))
+    turns = Counter(serve(queue, entries, runs))
 
-    for who, weight in weights.items():
+    for key, weight in weights.items():
         share = Fraction(weight, sum(weights.values())) * runs
-        assert abs(turns[who] - share) <= 3
+        assert abs(turns[key] - share) <= 3
 
 
-@given(st.lists(st.tuples(st.sampled_from(PEOPLE), st.integers(-1, 2)), max_size=40), st.integers(1, 4))
-def test_lower_priority_numbers_are_granted_first_whichever_key_is_due(asks: list[tuple[str, int]], limit: int) -> None:
-    line = FairQueue(limit)
-    active = [line.join("before") for _ in range(limit)]
-    tickets = [line.join(who, priority=priority) for who, priority in asks]
-    expected = [(ticket.priority, ticket.key) for ticket in line.iterate_waiting()]
+@given(st.lists(st.tuples(st.sampled_from(KEYS), st.integers(-1, 2)), max_size=40), st.integers(1, 4))
+def test_lower_priority_numbers_are_granted_first(requests: list[tuple[str, int]], limit: int) -> None:
+    queue = FairQueue(limit)
+    active = [queue.join("before") for _ in range(limit)]
+    entries = [queue.join(key, priority=priority) for key, priority in requests]
+    expected = [(entry.priority, entry.key) for entry in queue.iterate_waiting()]
 
-    order = served(line, [*active, *tickets])
+    order = serve(queue, [*active, *entries])
 
     assert order == [key for _, key in expected]
-    assert [priority for priority, _ in expected] == sorted(priority for _, priority in asks)
+    assert [priority for priority, _ in expected] == sorted(priority for _, priority in requests)
 
 
-class Turnstile:
+class ManualPace:
     """A pace that grants as many entries as the test allows."""
 
     def __init__(self) -> None:
@@ -239,8 +238,8 @@ class Turnstile:
         self.allowed -= 1
 
 
-async def test_a_paced_queue_grants_when_the_pace_allows_or_its_time_has_come() -> None:
-    clock, pace = ManualClock(), Turnstile()
+async def test_a_paced_queue_grants_on_reconsideration_and_after_the_named_seconds() -> None:
+    clock, pace = ManualClock(), ManualPace()
     queue = PacedQueue(clock, pace)
     entries = [queue.join(priority=1), queue.join(priority=1), queue.join(priority=0)]
     assert not any(entry.granted.is_set() for entry in entries)
@@ -261,20 +260,20 @@ async def test_a_paced_queue_grants_when_the_pace_allows_or_its_time_has_come() 
     assert queue.waiting_count == 0
 
 
-async def test_a_first_entry_that_gives_up_lets_the_next_be_considered() -> None:
-    clock, pace = ManualClock(), Turnstile()
+async def test_a_leaving_first_entry_lets_the_pace_decide_on_the_next() -> None:
+    clock, pace = ManualClock(), ManualPace()
     queue = PacedQueue(clock, pace)
-    impatient, patient = queue.join(), queue.join()
+    cancelled, patient = queue.join(), queue.join()
 
     pace.allowed = 1
-    queue.leave(impatient)
+    queue.leave(cancelled)
 
     assert patient.granted.is_set()
     assert queue.active_count == 1
 
 
 @pytest.mark.parametrize("is_granted", [False, True])
-async def test_a_cancelled_hold_passes_its_place_on(is_granted: bool) -> None:
+async def test_a_cancelled_hold_frees_its_place(is_granted: bool) -> None:
     queue = FairQueue(1)
     first = queue.join()
 
