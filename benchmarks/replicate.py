@@ -176,7 +176,7 @@ async def open_backend_client(service: Service, way: str) -> AsyncIterator[Backe
         return
     backend = ReplicateBackend(service.url, service.token, SystemClock())
     if way == "poll":
-        backend._stream_addresses = NoStreams(backend.client.origins)
+        backend._stream_addresses = NoStreams(backend.client.api.origins)
     yield BackendClient(backend)
     await backend.close()
 

@@ -1,4 +1,4 @@
-"""The HTTP clients that backends use: httpx, tuned for many slow conversations at once."""
+"""Makes the HTTP clients of backends: httpx with a connection pool for many slow requests at once."""
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -6,41 +6,41 @@ from typing import cast
 
 import httpx
 
+# httpx's default of five seconds broke ordinary creates.
 API_TIMEOUT = httpx.Timeout(30.0, connect=5.0, write=30.0, pool=10.0)
-"""Seconds. httpx's own five seconds for everything broke ordinary creates."""
 
-# Replicate ends a silent stream after 30 s itself, so 90 s of nothing is a dead line.
+# Replicate ends a silent stream after 30 s itself, so a stream silent for 90 s has lost its connection.
 STREAM_TIMEOUT = httpx.Timeout(90.0, connect=5.0, write=30.0, pool=10.0)
 
-# A line that sat idle for longer may be closed by the other side just as we write a create on it, and a create that
-# breaks there is an unclear one.
+# The server may close an older idle connection just as a create is written, and the create would be unclear.
 _KEEPALIVE_SECONDS = 15.0
 _MAX_IDLE_CONNECTIONS = 50
 
 
 def create_tls_context() -> ssl.SSLContext:
-    """A context to share between clients: building one reads all the root certificates, some 20 ms."""
+    """Return a TLS context to share between clients: reading the root certificates takes some 20 ms."""
     return httpx.create_ssl_context(trust_env=False)
 
 
 def create_api_client(
     *, headers: Mapping[str, str], context: ssl.SSLContext, timeout: httpx.Timeout = API_TIMEOUT
 ) -> httpx.AsyncClient:
-    """For calls that answer at once. Follows no redirect, as that could carry the token elsewhere."""
-    lines = HttpConnectionPool(context, max_idle=_MAX_IDLE_CONNECTIONS)
-    return httpx.AsyncClient(headers=headers, timeout=timeout, transport=lines, trust_env=False)
+    """Return a client for short calls."""
+    pool = HttpConnectionPool(context, max_idle=_MAX_IDLE_CONNECTIONS)
+    # httpx follows no redirects by default; a redirect could carry the token to another host.
+    return httpx.AsyncClient(headers=headers, timeout=timeout, transport=pool, trust_env=False)
 
 
 def create_stream_client(*, context: ssl.SSLContext, timeout: httpx.Timeout = STREAM_TIMEOUT) -> httpx.AsyncClient:
-    """For streams: each has a line of its own, which ends with it."""
+    """Return a client for streams: each stream has a connection of its own, closed at the stream's end."""
     return httpx.AsyncClient(timeout=timeout, transport=HttpConnectionPool(context, max_idle=0), trust_env=False)
 
 
 class HttpConnectionPool(httpx.AsyncBaseTransport):
-    """A connection for each request in flight, without a limit; when free, `keep` of them stay for the next.
+    """A connection for each request in flight, without a limit; at most `max_idle` free connections are kept.
 
-    In place of httpcore's pool, which walks all its connections several times for each request: 200 calls at once
-    cost it five seconds of CPU under a profiler, and 2,000 streams cannot be opened in time.
+    Replaces httpcore's pool, which walks all connections several times for each request: 200 calls at once cost five
+    seconds of CPU under a profiler, and 2,000 streams cannot be opened in time.
     """
 
     def __init__(self, context: ssl.SSLContext, *, max_idle: int) -> None:
@@ -49,27 +49,27 @@ class HttpConnectionPool(httpx.AsyncBaseTransport):
         self._idle: list[httpx.AsyncHTTPTransport] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Take the line that was free last, as it is the likeliest to be alive, or a new one."""
-        line = self._idle.pop() if self._idle else self._open_connection()
+        """Send a request on the connection that was used last, as the likeliest alive, or on a new connection."""
+        connection = self._idle.pop() if self._idle else self._open_connection()
         try:
-            response = await line.handle_async_request(request)
+            response = await connection.handle_async_request(request)
         except BaseException:
-            await line.aclose()
+            await connection.aclose()
             raise
-        body = _Body(cast(httpx.AsyncByteStream, response.stream), line, self)
+        body = _Body(cast(httpx.AsyncByteStream, response.stream), connection, self)
         return httpx.Response(
             response.status_code, headers=response.headers, stream=body, extensions=response.extensions
         )
 
     async def release(self, connection: httpx.AsyncHTTPTransport) -> None:
-        """The reply has been read, or left: keep the line or end it."""
+        """Keep or close a connection whose response is closed."""
         if len(self._idle) < self._max_idle:
             self._idle.append(connection)
         else:
             await connection.aclose()
 
     async def aclose(self) -> None:
-        """End the free lines; the others end with their replies."""
+        """Close the idle connections; the others close with their responses."""
         self._max_idle = 0
         while self._idle:
             await self._idle.pop().aclose()
@@ -82,7 +82,7 @@ class HttpConnectionPool(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    """A reply's bytes; closing them gives the line back."""
+    """The bytes of a response; closing the body releases the connection."""
 
     def __init__(
         self, body: httpx.AsyncByteStream, connection: httpx.AsyncHTTPTransport, pool: HttpConnectionPool
@@ -96,9 +96,9 @@ class _Body(httpx.AsyncByteStream):
             yield piece
 
     async def aclose(self) -> None:
-        line, self._connection = self._connection, None
-        if line is not None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
             try:
                 await self._body.aclose()
             finally:
-                await self._pool.release(line)
+                await self._pool.release(connection)

@@ -1,7 +1,7 @@
-"""Server-sent events from bytes, exactly: html.spec.whatwg.org/multipage/server-sent-events.html
+"""Parses server-sent events from bytes: html.spec.whatwg.org/multipage/server-sent-events.html
 
-Lines end on \\n, \\r\\n and \\r and nothing else. httpx's `aiter_lines` also cuts at U+2028, U+0085 and form feeds, and
-loses text there.
+Lines end at \\n, \\r\\n and \\r alone. httpx's `aiter_lines` also splits at U+2028, U+0085 and form
+feeds, and loses text.
 """
 
 import re
@@ -13,7 +13,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event. `id` is this event's own, empty when it has none."""
+    """One event. `id` is the event's own id, empty without an `id` line."""
 
     event: str
     data: str
@@ -21,7 +21,7 @@ class ServerSentEvent:
 
 
 class EventReader:
-    """Turns pieces of a stream, cut anywhere, into events."""
+    """Turns the chunks of a stream, split at any byte, into events."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -32,10 +32,10 @@ class EventReader:
         self._id = ""
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The events that this piece completes. An event without its closing empty line is never told."""
+        """Return the events that a chunk completes. An event without the closing empty line is dropped."""
         if not chunk:
             return []
-        # A line is over at \r already; a \n that comes in the next piece belongs to it.
+        # A line ends at \r already; a \n at the head of the next chunk belongs to the same line end.
         if self._ended_on_return and chunk.startswith(b"\n"):
             chunk = chunk[1:]
             self._ended_on_return = False
@@ -43,7 +43,7 @@ class EventReader:
             self._ended_on_return = chunk.endswith(b"\r")
         *ends, rest = _LINE_END.split(chunk)
         events = [event for end in ends if (event := self._read_line(self._complete_line(end))) is not None]
-        # Pieces are joined once, when their line ends: a picture of 4 MB comes as one line in a thousand pieces.
+        # Join the pieces once, at the end of the line: a picture of 4 MB is one line in a thousand chunks.
         if rest:
             self._pieces.append(rest)
         return events
@@ -72,5 +72,5 @@ class EventReader:
     def _dispatch(self) -> ServerSentEvent | None:
         event, data, own_id = self._event, self._data, self._id
         self._event, self._data, self._id = "", [], ""
-        # An event without any data line is none; one with an empty data line is a token of nothing, or half a newline.
+        # Without a data line there is no event. An empty data line counts: a newline token arrives as two of them.
         return ServerSentEvent(event or "message", "\n".join(data), own_id) if data else None

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.deployments import MAX_INSTANCES, MAX_MIN_INSTANCES, ReplicateDeployment, list_hardware
+from bot.backends.replicate.deployments import MAX_INSTANCES, MAX_MIN_INSTANCES, ReplicateDeployment
 from bot.cli.replicate_client import qualify_name, run_with_client
 from bot.cli.terminal import format_columns, print_errors
 from bot.core.errors import InputRefused, PredictionGone
@@ -122,7 +122,7 @@ async def _get_deployment(client: ReplicateClient, name: str) -> ReplicateDeploy
 
 
 async def _check_hardware(client: ReplicateClient, sku: str) -> None:
-    skus = [hardware.sku for hardware in await list_hardware(client)]
+    skus = [hardware.sku for hardware in await client.deployments.list_hardware()]
     # Checked before the request: the error can list the SKUs. An empty list says nothing about this SKU.
     if skus and sku not in skus:
         raise InputRefused(f"There is no hardware {sku}; there is {', '.join(skus)}.")

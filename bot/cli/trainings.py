@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.trainings import ReplicateTraining
+from bot.backends.replicate.models import ReplicateTraining
 from bot.cli.replicate_client import qualify_name, run_with_client
 from bot.cli.terminal import format_columns, print_errors, sanitise_line
 from bot.core.errors import InputRefused, PredictionGone

@@ -1,4 +1,4 @@
-"""The JSON type, and a canonical form that is equal for equal inputs."""
+"""The JSON type, readers of single fields, and a canonical form that is equal for equal inputs."""
 
 import hashlib
 import json
@@ -27,3 +27,25 @@ def _normalize_numbers(value: JSON | Mapping[str, JSON]) -> JSON:
     if isinstance(value, list):
         return [_normalize_numbers(item) for item in value]
     return value
+
+
+def as_object(value: object) -> dict[str, JSON]:
+    """Return a value that is an object, and an empty object for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def get_object(body: JSON, key: str) -> dict[str, JSON]:
+    """Return the object under a key of an object, empty without one."""
+    return as_object(as_object(body).get(key))
+
+
+def get_objects(body: JSON, key: str) -> list[dict[str, JSON]]:
+    """Return the objects of the list under a key of an object. Items of other types are left out."""
+    items = as_object(body).get(key)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def get_text(body: JSON, key: str) -> str:
+    """Return the text under a key of an object, empty without one."""
+    value = as_object(body).get(key)
+    return value if isinstance(value, str) else ""

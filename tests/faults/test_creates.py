@@ -97,7 +97,7 @@ async def test_while_the_service_is_away_people_hear_at_once_when_to_try_again(t
     replicate = town.app.backends["replicate"]
     assert isinstance(replicate, ReplicateBackend)
     for _ in range(FAILURES_TO_OPEN):
-        replicate.client.circuit_breaker.record_failure()
+        replicate.client.api.circuit_breaker.record_failure()
 
     refused = await town.ask("/imagine an owl")
 

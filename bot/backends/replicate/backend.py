@@ -1,4 +1,4 @@
-"""Whether the owner's account at Replicate can pay: told to the owner once, however many asks are refused."""
+"""Replicate as a `Backend`: each method of the protocol, handed to the part that implements it."""
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -10,13 +10,11 @@ import httpx
 from aiohttp.web import RouteDef
 
 from bot.backends import http
-from bot.backends.replicate import client, errors
-from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.inputs import replace_files_with_urls
+from bot.backends.replicate.client import ReplicateClient, find_matching_runs, replace_files_with_urls
+from bot.backends.replicate.errors import explain_failure, is_transient
 from bot.backends.replicate.outputs import make_snapshot
-from bot.backends.replicate.polling import POLLS_PER_SECOND, PredictionPoller
 from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
-from bot.backends.replicate.watching import RunWatcher
+from bot.backends.replicate.watching import POLLS_PER_SECOND, PredictionPoller, RunWatcher
 from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks, WebhookWaiters
 from bot.core.backend import Inputs, RunEvent, RunNotificationHandler, RunSnapshot
 from bot.core.clock import Clock
@@ -27,38 +25,18 @@ from bot.core.models import Model
 log = logging.getLogger(__name__)
 
 
-class BillingState:
-    """An episode begins with the first 402 and ends with the first create that goes through."""
-
-    def __init__(self) -> None:
-        self._is_out_of_credit = False
-
-    def record_refusal(self) -> None:
-        """A create was answered with 402."""
-        if not self._is_out_of_credit:
-            log.error("backend.out_of_credit", extra={"backend": "replicate", "see": "replicate.com/account/billing"})
-        self._is_out_of_credit = True
-
-    def record_payment(self) -> None:
-        """A create went through."""
-        if self._is_out_of_credit:
-            log.warning("backend.credit_is_back", extra={"backend": "replicate"})
-        self._is_out_of_credit = False
-
-
-# MERGED Replicate as a `Backend`: the protocol's methods, each one handed to the part that knows how.
-
 BuildWebhookUrl = Callable[[str], str | None]
-"""The address to call when a job's run starts and ends, or None without a public one."""
+"""Returns the webhook address for a job's run, None without a public address."""
 
 
 def build_no_webhook_url(job: str) -> str | None:
-    """Nobody can call us."""
+    """Return no address: Replicate cannot reach this process."""
     return None
 
 
 def make_webhook_url_builder(public_url: str | None) -> BuildWebhookUrl:
-    """The address of our route, with the job in it: so that a webhook can be matched before its create is answered."""
+    """Return a builder of our route's address."""
+    # The address carries the job, since a webhook may arrive before the reply to the create names the prediction.
     return (
         build_no_webhook_url
         if public_url is None
@@ -66,8 +44,30 @@ def make_webhook_url_builder(public_url: str | None) -> BuildWebhookUrl:
     )
 
 
+class BillingState:
+    """Whether the account can pay. The log has one error per episode, however many creates Replicate refuses.
+
+    An episode begins with the first 402 and ends with the first successful create.
+    """
+
+    def __init__(self) -> None:
+        self._is_out_of_credit = False
+
+    def record_refusal(self) -> None:
+        """Note a create that was refused with 402."""
+        if not self._is_out_of_credit:
+            log.error("backend.out_of_credit", extra={"backend": "replicate", "see": "replicate.com/account/billing"})
+        self._is_out_of_credit = True
+
+    def record_payment(self) -> None:
+        """Note a create that succeeded."""
+        if self._is_out_of_credit:
+            log.warning("backend.credit_is_back", extra={"backend": "replicate"})
+        self._is_out_of_credit = False
+
+
 class ReplicateBackend:
-    """Runs predictions at Replicate, or at whatever speaks its API at `base_url` (given without `/v1`)."""
+    """Runs predictions at Replicate, or at a server with the same API. `base_url` has no `/v1`."""
 
     name = "replicate"
 
@@ -85,10 +85,10 @@ class ReplicateBackend:
         context = http.create_tls_context()
         self.client = ReplicateClient(base_url, token.strip(), clock, context=context, timeout=api_timeout)
         self._streams = ReplicateStreams(
-            self.client.origins, self.client.authorization, context=context, timeout=stream_timeout
+            self.client.api.origins, self.client.api.authorization, context=context, timeout=stream_timeout
         )
         self._poller = PredictionPoller(self.client.get_prediction, clock, per_second=polls_per_second)
-        self._stream_addresses = StreamAddresses(self.client.origins)
+        self._stream_addresses = StreamAddresses(self.client.api.origins)
         self._webhook_waiters = WebhookWaiters()
         self._webhooks = ReplicateWebhooks(self.client.get_webhook_secret, self._webhook_waiters, clock)
         self._billing_state = BillingState()
@@ -96,31 +96,30 @@ class ReplicateBackend:
         self._build_webhook_url = build_webhook_url
 
     def routes(self, take: RunNotificationHandler) -> list[RouteDef]:
-        """What the server has to answer: Replicate's webhooks. `take` writes each down, once."""
+        """Return the routes of Replicate's webhooks. `take` stores each webhook once."""
         return self._webhooks.routes(take)
 
     def admit(self) -> None:
-        """Raises `BackendDown` while Replicate is away, but for one ask at a time that finds out."""
-        self.client.circuit_breaker.admit()
+        """Raise `BackendDown` while Replicate is away, except for one request at a time that probes."""
+        self.client.api.circuit_breaker.admit()
 
     def check(self) -> None:
-        """Raises `BackendDown` while Replicate is away."""
-        self.client.circuit_breaker.check()
+        """Raise `BackendDown` while Replicate is away."""
+        self.client.api.circuit_breaker.check()
 
     @asynccontextmanager
     async def slot_for_create(self, *, is_retry: bool = False) -> AsyncIterator[None]:
-        """Wait in line for leave to create. Raises `BackendDown` while Replicate is away, and `BackendBusy` when nobody
-        may create for ten minutes."""
-        self.client.circuit_breaker.raise_if_open()
+        """Wait for leave to create. Raise `BackendDown` while Replicate is away, `BackendBusy` after a long refusal."""
+        self.client.api.circuit_breaker.raise_if_open()
         async with self.client.create_limiter.acquire(is_retry=is_retry):
             yield
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
-        """Turn files into data URLs (up to 256 kB) or uploads. Raises `InputRefused` for a file that is gone."""
+        """Turn files into data URLs (up to 256 kB) or uploads. Raise `InputRefused` for a file that is gone."""
         return await replace_files_with_urls(self.client, inputs)
 
     async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
-        """Create a prediction; its stream is remembered for `watch`. See `ReplicateClient.create_prediction`."""
+        """Create a prediction and return its id. Raises as `ReplicateClient.create_prediction` does."""
         try:
             prediction = await self.client.create_prediction(
                 model.version or model.ref,
@@ -129,7 +128,7 @@ class ReplicateBackend:
                 webhook=self._build_webhook_url(job),
                 deployment=model.deployment,
             )
-        except PredictionGone as error:  # 404: there is nothing to create it from
+        except PredictionGone as error:  # a create's 404 means the model
             raise InputRefused(f"The model service has no model called {model.ref}.") from error
         except BackendOutOfCredit:
             self._billing_state.record_refusal()
@@ -139,9 +138,9 @@ class ReplicateBackend:
         return prediction.id
 
     def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
-        """Follow a run. Raises `PredictionGone`, or `BackendDown` when the service stays away for five minutes.
+        """Follow a run. Raise `PredictionGone`, or `BackendDown` if the service stays away for five minutes.
 
-        Close it (`contextlib.aclosing`) when you leave before `Ended`: that ends its tasks and its connection.
+        A caller that stops before `RunEnded` closes the iterator (`contextlib.aclosing`), which ends its tasks.
         """
         return RunWatcher(
             model,
@@ -154,32 +153,32 @@ class ReplicateBackend:
         ).watch()
 
     async def cancel(self, backend_id: str) -> None:
-        """Ask for a run to stop. One that is over or gone is left alone."""
+        """Ask Replicate to stop a run. Harmless for an ended or deleted run."""
         try:
             await self.client.cancel_prediction(backend_id)
         except (PredictionGone, InputRefused):
             return
 
     async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[RunSnapshot]:
-        """Runs of this model with these inputs, created since, oldest first."""
-        runs = await client.find_matching_runs(self.client, model, inputs, created_after=created_after)
+        """Return the runs of a model with equal inputs created since a time, oldest first."""
+        runs = await find_matching_runs(self.client, model, inputs, created_after=created_after)
         return [make_snapshot(run, model) for run in runs]
 
     def explain(self, snapshot: RunSnapshot) -> ModelFailed | ModelFlagged:
-        """Why an ended run gave nothing."""
-        return errors.explain_failure(snapshot)
+        """Return the error for an ended run without a result."""
+        return explain_failure(snapshot)
 
     def is_retryable(self, snapshot: RunSnapshot) -> bool:
-        """High demand and a model that is away for a moment (E003, E004) are worth one more run."""
-        return errors.is_transient(snapshot)
+        """Return whether another run is worth its price: after high demand (E003) or a short outage (E004)."""
+        return is_transient(snapshot)
 
     async def probe(self) -> str:
-        """Check token and reach; one sentence for the owner."""
+        """Check the token and the connection; return one sentence for the owner."""
         account = await self.client.get_account()
-        who = account.get("username") or account.get("name") or "an unnamed account"
-        return f"Replicate answers, as {who}."
+        name = account.get("username") or account.get("name") or "an unnamed account"
+        return f"Replicate answers, as {name}."
 
     async def close(self) -> None:
-        """Let connections go. Watches are closed by who opened them."""
+        """Close connections. Watches are closed by their callers."""
         await self.client.close()
         await self._streams.close()

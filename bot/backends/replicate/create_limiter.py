@@ -1,10 +1,21 @@
-"""The circuit: while the service is away nobody is kept waiting to hear it, and one ask at a time finds out."""
+"""Decides when a create may be sent: a circuit breaker for outages, and a limiter at the pace that replies report."""
 
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 
-from bot.backends.replicate.errors import CreateLimits, format_wait, make_busy_error
+import httpx
+
+from bot.backends.replicate.errors import (
+    DEFAULT_WAIT_SECONDS,
+    format_wait,
+    make_busy_error,
+    parse_seconds,
+    read_rate_in_words,
+    read_wait_seconds,
+)
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown
 from bot.core.fair_queue import PacedQueue, QueueEntry
@@ -13,19 +24,19 @@ from bot.core.token_bucket import TokenBucket
 log = logging.getLogger(__name__)
 
 FAILURES_TO_OPEN = 6
-"""In a row, of any calls: not reached, or answered with a 5xx. Four of them may be one call's patience."""
+"""Failures in a row, of any calls: not reached, or a 5xx. Four of them may be the tries of one call."""
 
 INITIAL_OPEN_SECONDS = 15.0
 MAX_OPEN_SECONDS = 120.0
 
 PROBE_SECONDS = 30.0
-"""So long the one ask that was let in may take to find out, before another one is let in."""
+"""Time for the one admitted request of a half-open circuit, before another request is admitted."""
 
 
 class CircuitBreaker:
-    """Closed while calls are answered. After failures in a row it is open, then half-open until a call tells.
+    """Open after failures in a row, half-open after a wait, closed by the first answered call.
 
-    Every call counts, also those of running jobs, which go on in any case: whoever is answered first closes it.
+    Every call counts, also the calls of running jobs, which go on while the circuit is open.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -41,13 +52,13 @@ class CircuitBreaker:
         return self._open_until is not None
 
     def record_success(self) -> None:
-        """A call was answered, be it with a refusal."""
+        """Close the circuit: the service answered a call, if only with a refusal."""
         if self.is_open:
             log.warning("replicate.circuit_closed")
         self._failures, self._open_until, self._open_seconds = 0, None, INITIAL_OPEN_SECONDS
 
     def record_failure(self) -> None:
-        """A call was not answered, or with a 5xx."""
+        """Count a call without an answer, or with a 5xx."""
         self._failures += 1
         now = self._clock.monotonic()
         if self._open_until is None:
@@ -58,7 +69,7 @@ class CircuitBreaker:
             self._open(now)
 
     def admit(self) -> None:
-        """Let a new ask in, or raise `BackendDown`. When the time is up one is let in, to find out."""
+        """Admit a new request, or raise `BackendDown`. A half-open circuit admits one request, to probe the service."""
         self.raise_if_open()
         now = self._clock.monotonic()
         if not self.is_open:
@@ -68,13 +79,13 @@ class CircuitBreaker:
         self._probed_until = now + PROBE_SECONDS
 
     def raise_if_open(self) -> None:
-        """Raise `BackendDown` as long as there is no point in trying: half-open, trying is the point."""
+        """Raise `BackendDown` unless the circuit is closed or half-open: the probe itself must pass."""
         now = self._clock.monotonic()
         if self._open_until is not None and now < self._open_until:
             raise _make_down_error(self._open_until - now)
 
     def check(self) -> None:
-        """Raise `BackendDown` while the service counts as away."""
+        """Raise `BackendDown` while the service counts as away. Changes nothing."""
         if self._open_until is not None:
             raise _make_down_error(max(0.0, self._open_until - self._clock.monotonic()))
 
@@ -88,30 +99,51 @@ def _make_down_error(seconds: float) -> BackendDown:
     return BackendDown(f"The model service cannot be reached right now. Try again {format_wait(seconds)}.")
 
 
-# MERGED The line of creates: first come, first served, at the pace that Replicate allows and tells.
-# MERGED Three things are learnt from replies: how many creates are left (`ratelimit-remaining`), how fast more come
-# MERGED (`ratelimit-reset`, or the words of a 429), and until when there are none (a 429).
+@dataclass(frozen=True, slots=True)
+class CreateLimits:
+    """The limit on creates as one reply reports the limit; None for unreported parts."""
+
+    remaining: int | None = None
+    reset_seconds: float | None = None
+    per_second: float | None = None
+    """From the text of a 429: "reduced to 6 requests per minute"."""
+    wait_seconds: float | None = None
+    """Set by a 429 alone: the create was refused, and the next create may follow after these seconds."""
+
+
+def read_create_limits(response: httpx.Response, *, now: datetime) -> CreateLimits:
+    """Return the limits that the reply to a create reports. The body must have been read."""
+    is_throttled = response.status_code == 429
+    remaining = parse_seconds(response.headers.get("ratelimit-remaining"))
+    wait = read_wait_seconds(response, now=now) if is_throttled else None
+    return CreateLimits(
+        remaining=None if remaining is None else int(remaining),
+        reset_seconds=parse_seconds(response.headers.get("ratelimit-reset")),
+        per_second=read_rate_in_words(response) if is_throttled else None,
+        wait_seconds=(DEFAULT_WAIT_SECONDS if wait is None else wait) if is_throttled else None,
+    )
+
 
 DEFAULT_PER_SECOND = 10.0
-"""Replicate's documented limit is 600 a minute; it is believed until a reply says otherwise."""
+"""Replicate documents 600 creates a minute (replicate.com/docs/topics/predictions/rate-limits)."""
 
+# Creates in flight before the first reply reports a limit. An account with little credit may send one create at a time;
+# the first reply says so, and the other creates of a burst have waited for one round trip.
 INITIAL_CONCURRENCY = 10
-"""Before anything is known of the limits so many creates are on their way at most: an account with little credit may
-make one, and the first reply tells. It costs the others of a burst one round trip."""
 
 MAX_CLOSED_SECONDS = 600.0
-"""Who is told to wait for longer hears so at once, instead of standing in line."""
+"""A longer wait than this fails at once, instead of keeping people waiting."""
 
+# Priorities in the queue: a throttled create goes before new creates.
 _RETRY, _NEW = 0, 1
-"""Priorities: a throttled create goes before new ones."""
 
 
 class CreateLimiter:
-    """Lets creates through in order. Under a limit they simply wait longer, and none is lost."""
+    """Lets creates through in order, at a pace learnt from replies: creates left, their refill, and closed times."""
 
     def __init__(self, clock: Clock) -> None:
         self._queue = PacedQueue(clock, self)
-        # One token at most: only Replicate knows the size of the burst, and each reply reports the rest of it.
+        # One token at most: only Replicate knows the size of the burst, and each reply reports the rest of the burst.
         self._bucket = TokenBucket(clock.monotonic, burst=1, per_second=DEFAULT_PER_SECOND)
         self._is_level_known = False
         self._concurrency = float(INITIAL_CONCURRENCY)
@@ -122,9 +154,9 @@ class CreateLimiter:
 
     @asynccontextmanager
     async def acquire(self, *, is_retry: bool = False) -> AsyncIterator[None]:
-        """Wait for the turn, and hold it while the create is on its way. Who was throttled stands before the others.
+        """Wait for leave to create, and hold the place while the create is in flight. Retries go first.
 
-        Raises `BackendBusy` when nobody may create for ten minutes.
+        Raise `BackendBusy` if creates are refused for more than ten minutes.
         """
         async with self._queue.hold(priority=_RETRY if is_retry else _NEW):
             if self._bucket.blocked_seconds > MAX_CLOSED_SECONDS:
@@ -132,11 +164,11 @@ class CreateLimiter:
             yield
 
     def update(self, limits: CreateLimits) -> None:
-        """Take in what the reply to a create told. It is still counted as on its way."""
+        """Learn from the reply to a create, which still counts as in flight."""
         if limits.per_second is not None:
             self._bucket.per_second = limits.per_second
         elif limits.remaining == 0 and limits.reset_seconds is not None:
-            # Told in whole seconds, so one second may be a tenth of one.
+            # The header has whole seconds, so one second may be a tenth of a second.
             self._bucket.per_second = 1 / limits.reset_seconds if limits.reset_seconds > 1 else DEFAULT_PER_SECOND
         if limits.wait_seconds is not None:
             self._close(limits)
@@ -148,7 +180,7 @@ class CreateLimiter:
         self._queue.reconsider()
 
     def seconds_until_next(self, entry: QueueEntry) -> float | None:
-        """Return the wait before the next create; None is the wait for a create in flight to return."""
+        """Return the seconds until the next create may go; None is the wait for a create in flight to return."""
         closed_seconds = self._bucket.blocked_seconds
         if closed_seconds > MAX_CLOSED_SECONDS:
             return 0.0  # `acquire` raises
@@ -162,14 +194,15 @@ class CreateLimiter:
             self._bucket.take()
 
     def _close(self, limits: CreateLimits) -> None:
-        """Refused: after the wait one create tries the way, and what it is told lets the others follow."""
+        """Refuse all creates for a while; then one create goes first, and its reply decides about the others."""
         self._bucket.block(limits.wait_seconds or 0)
         self._bucket.level = 1.0
         self._concurrency = 1.0
         self._is_level_known = limits.remaining is not None or limits.per_second is not None
 
     def _set_level(self, remaining: int) -> None:
-        """Others on their way may be counted in `remaining` or not; and it is a whole number, we keep fractions."""
+        # Other creates in flight may be counted in `remaining` or not; and the header has whole tokens, the bucket has
+        # fractions: keep our level where both agree.
         least = remaining - (self._queue.active_count - 1)
         level = min(max(self._bucket.level, least), least + 1.0) if self._is_level_known else least
         self._bucket.level, self._is_level_known = level, True

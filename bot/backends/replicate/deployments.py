@@ -1,38 +1,19 @@
-"""The hardware that deployments can run on."""
+"""Deployments at Replicate: a version of a model on chosen hardware, with instances kept warm or not."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from bot.backends.replicate.json_fields import ReplicateApi, get_object, get_text, iterate_items, quote_ref
-from bot.core.json import JSON
+from bot.backends.replicate.api import ReplicateApi, quote_ref
+from bot.core.json import JSON, get_object, get_text
 
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """`sku` is what requests say, such as `gpu-t4`; `name` is for people."""
-
-    sku: str
-    name: str
-
-
-async def list_hardware(api: ReplicateApi) -> list[Hardware]:
-    """GET /hardware."""
-    told: JSON = await api.request("GET", "hardware")
-    items = told if isinstance(told, list) else []
-    return [Hardware(get_text(item, "sku"), get_text(item, "name")) for item in items if get_text(item, "sku")]
-
-
-# MERGED Deployments at Replicate: one version of a model on hardware of one's own choice, kept warm or not.
-
+# Replicate's own bounds of instances (openapi.json, deployments.create).
 MAX_MIN_INSTANCES = 5
-"""Instances that may be kept running, at most."""
-
 MAX_INSTANCES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicateDeployment:
-    """As its current release is. `name` is `owner/name`; `kept` instances run, and cost, also while nobody asks."""
+    """The current release of a deployment. `name` is `owner/name`; `min_instances` run, and cost, without requests."""
 
     name: str
     model: str
@@ -43,15 +24,23 @@ class ReplicateDeployment:
     release: int
 
 
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Hardware for deployments: `sku` is the id in requests, such as `gpu-t4`; `name` is for people."""
+
+    sku: str
+    name: str
+
+
 class ReplicateDeployments:
-    """All raise a `BackendError`; what is not there raises `PredictionGone`. Predictions go by the client itself."""
+    """Manages deployments. All methods raise a `BackendError`, and `PredictionGone` for a missing deployment."""
 
     def __init__(self, api: ReplicateApi) -> None:
         self._api = api
 
     async def list(self) -> AsyncIterator[ReplicateDeployment]:
         """GET /deployments."""
-        async for item in iterate_items(self._api, "deployments"):
+        async for item in self._api.iterate_items("deployments"):
             yield _parse_deployment(item)
 
     async def get(self, name: str) -> ReplicateDeployment:
@@ -61,7 +50,10 @@ class ReplicateDeployments:
     async def create(
         self, name: str, *, model: str, version: str, hardware: str, min_instances: int = 0, max_instances: int = 1
     ) -> ReplicateDeployment:
-        """POST /deployments. `name` is without the owner, who is the token's. Raises `SubmitUnclear`, see `Calls`."""
+        """POST /deployments. `name` has no owner: the token's account owns the deployment.
+
+        Raise `SubmitUnclear` if a broken create may have arrived.
+        """
         body: dict[str, JSON] = {"name": name, "model": model, "version": version, "hardware": hardware}
         body |= {"min_instances": min_instances, "max_instances": max_instances}
         return _parse_deployment(await self._api.request_once("POST", "deployments", json=body))
@@ -75,15 +67,21 @@ class ReplicateDeployments:
         min_instances: int | None = None,
         max_instances: int | None = None,
     ) -> ReplicateDeployment:
-        """PATCH /deployments/{owner}/{name}: what is not None changes, as a new release."""
+        """PATCH /deployments/{owner}/{name}: change every argument that is not None, as a new release."""
         changes: dict[str, JSON] = {"version": version, "hardware": hardware}
         changes |= {"min_instances": min_instances, "max_instances": max_instances}
         body = {key: value for key, value in changes.items() if value is not None}
         return _parse_deployment(await self._api.request("PATCH", f"deployments/{quote_ref(name)}", json=body))
 
     async def delete(self, name: str) -> None:
-        """DELETE /deployments/{owner}/{name}. Replicate refuses one that is online or was used within 15 minutes."""
+        """DELETE /deployments/{owner}/{name}. Replicate refuses a deployment that was used within 15 minutes."""
         await self._api.request("DELETE", f"deployments/{quote_ref(name)}")
+
+    async def list_hardware(self) -> Sequence[Hardware]:
+        """GET /hardware."""
+        body = await self._api.request("GET", "hardware")
+        items = body if isinstance(body, list) else []
+        return [Hardware(get_text(item, "sku"), get_text(item, "name")) for item in items if get_text(item, "sku")]
 
 
 def _parse_deployment(body: JSON) -> ReplicateDeployment:

@@ -1,10 +1,9 @@
-"""What a reply tells of the limit on creates."""
+"""Replicate's refusals and failed runs as the bot's errors, in words that a person in a chat can act on."""
 
 import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
@@ -23,29 +22,14 @@ from bot.core.errors import (
     ModelFlagged,
     PredictionGone,
 )
-from bot.core.json import JSON
-
-
-@dataclass(frozen=True, slots=True)
-class CreateLimits:
-    """What one reply to a create told, as far as it did."""
-
-    remaining: int | None = None
-    reset_seconds: float | None = None
-    per_second: float | None = None
-    """From the words of a 429: "reduced to 6 requests per minute"."""
-    wait_seconds: float | None = None
-    """Only of a 429: the create was refused, and the next may come after this."""
-
-
-# MERGED Replicate's refusals as the bot's errors, in words that a person in a chat can read.
+from bot.core.json import JSON, as_object, get_objects, get_text
 
 _PlainError: TypeAlias = BackendRefusedToken | BackendOutOfCredit | PredictionGone | InputRefused
 
 SERVICE_DOWN = "The model service cannot be reached right now. Try again in a minute."
 GONE = "The model service no longer has this."
 
-# Replicate's own text for 402 tells the reader to buy credit. People in a chat can do nothing of the kind.
+# Replicate's own text for 402 asks the reader to buy credit, which people in a chat cannot do.
 _OUT_OF_CREDIT = "The bot cannot pay for models right now. Its owner has to look after its account."
 _REFUSED_TOKEN = "The model service does not accept the bot's token. Its owner has to set a working one."  # noqa: S105 - a sentence
 _NO_SUCH_VERSION = "The model service does not offer this model, or this version of it, to the bot."
@@ -63,17 +47,17 @@ _BY_STATUS: Mapping[int, tuple[type[_PlainError], str]] = {
 
 _MAX_REFUSAL_CHARACTERS = 300
 _WAIT_IN_WORDS = re.compile(r"(?:resets in ~?|available in )(\d+(?:\.\d+)?)\s*s", re.IGNORECASE)
-_DEFAULT_WAIT_SECONDS = 2.0
+DEFAULT_WAIT_SECONDS = 2.0
 _RATE_IN_WORDS = re.compile(r"(\d+) requests? per (second|minute|hour)", re.IGNORECASE)
 _SECONDS_IN = {"second": 1, "minute": 60, "hour": 3600}
 
 
 def read_error(response: httpx.Response, *, now: datetime) -> BackendError:
-    """The error that a reply without success stands for. Its body must have been read."""
+    """Return the error for a reply without success. The body must have been read."""
     status, body = response.status_code, _parse_body(response)
     if status == 429:
         seconds = read_wait_seconds(response, now=now)
-        return make_busy_error(_DEFAULT_WAIT_SECONDS if seconds is None else seconds)
+        return make_busy_error(DEFAULT_WAIT_SECONDS if seconds is None else seconds)
     if status in _BY_STATUS:
         kind, text = _BY_STATUS[status]
         return kind(text)
@@ -83,49 +67,38 @@ def read_error(response: httpx.Response, *, now: datetime) -> BackendError:
 
 
 def make_busy_error(seconds: float) -> BackendBusy:
-    """Throttled for so many seconds."""
+    """Return the error for a service that is busy for `seconds`."""
     return BackendBusy(f"The model service is busy. Try again {format_wait(seconds)}.", retry_after_seconds=seconds)
 
 
 def format_wait(seconds: float) -> str:
-    """ "in 15 seconds", rounded up, as the end of a sentence."""
+    """Return a wait as the end of a sentence, rounded up: "in 15 seconds"."""
     whole = max(1, math.ceil(seconds))
     wait = "a second" if whole == 1 else f"{whole} seconds" if whole < 120 else f"{math.ceil(whole / 60)} minutes"
     return f"in {wait}"
 
 
 def read_wait_seconds(response: httpx.Response, *, now: datetime) -> float | None:
-    """Seconds to wait, from the first place that tells: a header, the JSON body, or its words."""
+    """Return the seconds to wait: from `Retry-After`, the JSON body, its text, or `ratelimit-reset`, in this order."""
     body = _parse_body(response)
     sentence = _WAIT_IN_WORDS.search(str(body.get("detail") or ""))
-    places = (
+    candidates = (
         _parse_retry_after(response.headers.get("retry-after"), now),
-        _parse_seconds(body.get("retry_after")),
-        _parse_seconds(sentence[1]) if sentence else None,
-        _parse_seconds(response.headers.get("ratelimit-reset")),
+        parse_seconds(body.get("retry_after")),
+        parse_seconds(sentence[1]) if sentence else None,
+        parse_seconds(response.headers.get("ratelimit-reset")),
     )
-    return next((seconds for seconds in places if seconds is not None), None)
+    return next((seconds for seconds in candidates if seconds is not None), None)
 
 
-def read_rate_limits(response: httpx.Response, *, now: datetime) -> CreateLimits:
-    """What a reply to a create tells of the limit on creates. Its body must have been read."""
-    is_throttled = response.status_code == 429
-    words = _RATE_IN_WORDS.search(str(_parse_body(response).get("detail") or "")) if is_throttled else None
-    remaining = _parse_seconds(response.headers.get("ratelimit-remaining"))
-    wait = read_wait_seconds(response, now=now) if is_throttled else None
-    return CreateLimits(
-        remaining=None if remaining is None else int(remaining),
-        reset_seconds=_parse_seconds(response.headers.get("ratelimit-reset")),
-        per_second=max(1, int(words[1])) / _SECONDS_IN[words[2].lower()] if words else None,
-        wait_seconds=(_DEFAULT_WAIT_SECONDS if wait is None else wait) if is_throttled else None,
-    )
+def read_rate_in_words(response: httpx.Response) -> float | None:
+    """Return the creates per second that the text of a 429 names, None without such a text."""
+    words = _RATE_IN_WORDS.search(get_text(_parse_body(response), "detail"))
+    return max(1, int(words[1])) / _SECONDS_IN[words[2].lower()] if words else None
 
 
 def _describe_refusal(body: Mapping[str, JSON]) -> str:
-    fields = body.get("invalid_fields")
-    reasons = (
-        [_describe_field(field) for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
-    )
+    reasons = [_describe_field(field) for field in get_objects(dict(body), "invalid_fields")]
     if reasons := [reason for reason in reasons if reason]:
         return f"The model does not take this: {_shorten('; '.join(reasons))}."
     if "version" in str(body.get("title") or "").lower():
@@ -135,7 +108,7 @@ def _describe_refusal(body: Mapping[str, JSON]) -> str:
 
 
 def _describe_field(field: Mapping[str, JSON]) -> str:
-    """`input.width` and "must be …" as "width must be …". For a missing field only the description has its name."""
+    """Return a reason such as "width: must be …". For a missing field only the description has the field's name."""
     words = str(field.get("description") or "").strip().rstrip(".")
     name = str(field.get("field") or "").rpartition(".")[2]
     return words if name in ("", "input") or name in words else f"{name}: {words}".rstrip(": ")
@@ -146,16 +119,16 @@ def _shorten(text: str) -> str:
     return line if len(line) <= _MAX_REFUSAL_CHARACTERS else line[:_MAX_REFUSAL_CHARACTERS].rstrip() + "…"
 
 
-def _parse_body(response: httpx.Response) -> Mapping[str, JSON]:
+def _parse_body(response: httpx.Response) -> dict[str, JSON]:
     try:
         body = json.loads(response.content)
     except ValueError:
         return {}
-    return body if isinstance(body, dict) else {}
+    return as_object(body)
 
 
 def _parse_retry_after(value: str | None, now: datetime) -> float | None:
-    seconds = _parse_seconds(value)
+    seconds = parse_seconds(value)
     if seconds is not None or not value:
         return seconds
     try:
@@ -165,7 +138,7 @@ def _parse_retry_after(value: str | None, now: datetime) -> float | None:
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
 
-def _parse_seconds(value: JSON) -> float | None:
+def parse_seconds(value: JSON) -> float | None:
     try:
         seconds = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
@@ -173,7 +146,7 @@ def _parse_seconds(value: JSON) -> float | None:
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-# MERGED Why a run failed, in words that a person can act on (replicate.com/docs/reference/error-codes).
+# Why a run failed: replicate.com/docs/reference/error-codes.
 
 _FailureKind: TypeAlias = type[ModelFailed] | type[ModelFlagged]
 
@@ -211,13 +184,13 @@ _BY_PATTERN: tuple[tuple[re.Pattern[str], _FailureKind, str], ...] = (
     (_TOO_SLOW, ModelFailed, "The model took too long. Try again, or ask for less at once."),
 )
 
-# Wrappers around the message that matters: "Prediction failed: Async prediction failed: ModelError: …"
+# Wrappers around the message: "Prediction failed: Async prediction failed: ModelError: …"
 _WRAPPERS = re.compile(r"^(?:(?:(?:async )?prediction failed|[a-z_.]*(?:error|exception)):\s*)+", re.I)
 _MAX_FAILURE_CHARACTERS = 300
 
 
 def explain_failure(snapshot: RunSnapshot) -> ModelFailed | ModelFlagged:
-    """The error that an ended run without a usable result stands for."""
+    """Return the error for an ended run without a usable result."""
     if snapshot.is_data_removed:
         return ModelFailed(_REMOVED)
     if snapshot.error:
@@ -225,13 +198,13 @@ def explain_failure(snapshot: RunSnapshot) -> ModelFailed | ModelFlagged:
     if snapshot.state in _STOPPED:
         return ModelFailed(_STOPPED[snapshot.state])
     if snapshot.state is PredictionState.SUCCEEDED:
-        # Flagged pictures are left out of the list, so an empty one with that word in the logs is no accident.
+        # Models drop flagged pictures from the list, so an empty list with a safety filter in the logs was flagged.
         return ModelFlagged(_FLAGGED) if _SENSITIVE.search(snapshot.logs) else ModelFailed(_NOTHING)
     return ModelFailed(_NO_REASON)
 
 
 def is_transient(snapshot: RunSnapshot) -> bool:
-    """Whether it surely failed, of something that may be over in a moment: nothing that was refused as sensitive."""
+    """Return whether a run failed with a code (E003, E004) that is worth another run. A flagged run never is."""
     code = _CODE.search(snapshot.error)
     return snapshot.state is PredictionState.FAILED and code is not None and code[1] in _TRANSIENT_CODES
 
@@ -249,7 +222,7 @@ def _classify_error(error: str) -> ModelFailed | ModelFlagged:
 
 
 def _summarise_error(error: str) -> str:
-    """One line of it: without wrappers, and of a traceback only what it ends on."""
+    """Return one line without wrappers; of a traceback the last line."""
     lines = [line.strip() for line in error.splitlines() if line.strip()] or [""]
     line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
     words = _WRAPPERS.sub("", line).strip()

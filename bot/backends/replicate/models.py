@@ -1,26 +1,19 @@
-"""Models at Replicate: one, all, by words, by collection; their versions and what each takes."""
+"""Models at Replicate: pages, search, versions with their schemas, and trainings of new versions."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bot.backends.replicate.api import ReplicateApi, quote_id, quote_ref
 from bot.backends.replicate.cog_schema import CogSchema
-from bot.backends.replicate.json_fields import (
-    ReplicateApi,
-    get_object,
-    get_objects,
-    get_text,
-    iterate_items,
-    quote_id,
-    quote_ref,
-)
-from bot.backends.replicate.outputs import parse_time
-from bot.core.errors import BackendError
-from bot.core.json import JSON
+from bot.backends.replicate.errors import SERVICE_DOWN
+from bot.backends.replicate.outputs import ReplicatePrediction, parse_prediction, parse_time
+from bot.core.errors import BackendDown, BackendError, SubmitUnclear
+from bot.core.json import JSON, as_object, get_object, get_objects, get_text
 from bot.core.model_schema import ModelSchema, SchemaField
 
 MAX_SEARCH_RESULTS = 50
-"""/search gives no more at once."""
+"""Results of one /search, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +27,7 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class ModelPage:
-    """A model's page. `newest` is None for one that has no version."""
+    """A model's page. `newest_version` is None for a model without versions."""
 
     ref: str
     description: str = ""
@@ -46,7 +39,7 @@ class ModelPage:
 
 
 class ReplicateModels:
-    """All raise a `BackendError`; what is not there raises `PredictionGone`."""
+    """Reads models. All methods raise a `BackendError`, and `PredictionGone` for a missing model or version."""
 
     def __init__(self, api: ReplicateApi) -> None:
         self._api = api
@@ -56,10 +49,8 @@ class ReplicateModels:
         return _parse_model_page(await self._api.request("GET", f"models/{quote_ref(ref)}"))
 
     async def search(self, text: str, *, limit: int = 20) -> Sequence[ModelPage]:
-        """The models that fit these words best, at most 50: by /search, and by QUERY where that does not answer.
-
-        /search is a beta of Replicate's: it knows more (tags, descriptions) and may be taken away.
-        """
+        """Return the models that match a text best, at most 50: GET /search, or QUERY /models if /search fails."""
+        # /search is in beta: the endpoint also searches tags and descriptions, and may disappear.
         limit = max(1, min(limit, MAX_SEARCH_RESULTS))
         try:
             found = await self._api.request("GET", "search", params={"query": text, "limit": limit})
@@ -68,9 +59,9 @@ class ReplicateModels:
         return [_parse_model_page(get_object(item, "model")) for item in get_objects(found, "models")][:limit]
 
     async def query(self, text: str, *, limit: int = MAX_SEARCH_RESULTS) -> AsyncIterator[ModelPage]:
-        """QUERY /models: what fits these words, at most `limit`."""
+        """QUERY /models: yield the models that match a text, at most `limit`."""
         headers = {"Content-Type": "text/plain"}
-        found = iterate_items(self._api, "models", method="QUERY", content=text.encode(), headers=headers)
+        found = self._api.iterate_items("models", method="QUERY", content=text.encode(), headers=headers)
         async for item in found:
             if limit <= 0:
                 return
@@ -78,19 +69,19 @@ class ReplicateModels:
             yield _parse_model_page(item)
 
     async def get_version(self, ref: str, version: str) -> ModelVersion:
-        """GET …/versions/{id}."""
+        """GET /models/{owner}/{name}/versions/{id}."""
         return _parse_version(await self._api.request("GET", f"models/{quote_ref(ref)}/versions/{quote_id(version)}"))
 
     async def get_schema(self, ref: str, version: str = "") -> ModelSchema:
-        """What a model, or one version of it, takes and gives. Raises `PredictionGone` when either is not there."""
+        """Return the inputs and the output of a model's version; without a version, of the newest."""
         page = await self.get(ref)
         newest = page.newest_version
         is_newest = not version or (newest is not None and newest.id == version)
-        described = newest if is_newest else await self.get_version(ref, version)
-        schema = described.schema if described else CogSchema({})
+        chosen = newest if is_newest else await self.get_version(ref, version)
+        schema = chosen.schema if chosen else CogSchema({})
         return ModelSchema(
             ref=page.ref or ref,
-            version=described.id if described else "",
+            version=chosen.id if chosen else "",
             newest_version=newest.id if newest else "",
             is_official=page.is_official,
             fields=schema.read_fields(),
@@ -100,27 +91,75 @@ class ReplicateModels:
         )
 
     async def get_training_fields(self, ref: str, version: str) -> tuple[SchemaField, ...] | None:
-        """What a training of this version takes; None when it cannot be trained."""
+        """Return the inputs of a training of a version; None for a version that cannot be trained."""
         return (await self.get_version(ref, version)).schema.read_fields("TrainingInput")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicateTraining:
+    """A training of a new version. `run` has the state, logs, error and times; the other fields are set by success."""
+
+    run: ReplicatePrediction
+    version: str = ""
+    """`owner/name:64hex` of the new version."""
+    weights_url: str = ""
+    """Address of the weights, valid for an hour."""
+
+
+class ReplicateTrainings:
+    """Trains models, which costs money and takes minutes to hours. All methods raise a `BackendError`."""
+
+    def __init__(self, api: ReplicateApi) -> None:
+        self._api = api
+
+    async def create(
+        self, model: str, version: str, destination: str, inputs: Mapping[str, JSON], *, webhook: str | None = None
+    ) -> ReplicateTraining:
+        """POST /models/{owner}/{name}/versions/{id}/trainings. `destination` is an existing model, `owner/name`.
+
+        Raise `SubmitUnclear` if a broken create may have arrived: the caller lists trainings before another try.
+        """
+        body: dict[str, JSON] = {"destination": destination, "input": dict(inputs)}
+        if webhook:
+            body |= {"webhook": webhook, "webhook_events_filter": ["completed"]}
+        path = f"models/{quote_ref(model)}/versions/{quote_id(version)}/trainings"
+        reply = await self._api.request_once("POST", path, json=body)
+        try:
+            return _parse_training(reply)
+        except BackendDown as error:
+            raise SubmitUnclear("the reply is no training") from error
+
+    async def get(self, training_id: str) -> ReplicateTraining:
+        """GET /trainings/{id}."""
+        return _parse_training(await self._api.request("GET", f"trainings/{quote_id(training_id)}"))
+
+    async def cancel(self, training_id: str) -> ReplicateTraining:
+        """POST /trainings/{id}/cancel. Harmless for an ended training."""
+        return _parse_training(await self._api.request("POST", f"trainings/{quote_id(training_id)}/cancel"))
+
+    async def list(self) -> AsyncIterator[ReplicateTraining]:
+        """GET /trainings, newest first."""
+        async for item in self._api.iterate_items("trainings"):
+            yield _parse_training(item)
 
 
 def _parse_model_page(body: JSON) -> ModelPage:
     owner, name = get_text(body, "owner"), get_text(body, "name")
-    told = body if isinstance(body, dict) else {}
-    runs, newest = told.get("run_count"), get_object(told, "latest_version")
+    page = as_object(body)
+    runs, newest = page.get("run_count"), get_object(page, "latest_version")
     return ModelPage(
         ref=f"{owner}/{name}" if owner and name else "",
         description=get_text(body, "description"),
-        is_official=told.get("is_official") is True,
-        is_public=told.get("visibility", "public") == "public",
+        is_official=page.get("is_official") is True,
+        is_public=page.get("visibility", "public") == "public",
         run_count=runs if isinstance(runs, int) else 0,
         newest_version=_parse_version(newest) if newest.get("id") else None,
-        example=get_object(told, "default_example"),
+        example=get_object(page, "default_example"),
     )
 
 
 def _parse_version(body: JSON) -> ModelVersion:
-    created_at = body.get("created_at") if isinstance(body, dict) else None
+    created_at = as_object(body).get("created_at")
     schema = CogSchema(get_object(body, "openapi_schema"), get_text(body, "cog_version"))
     return ModelVersion(get_text(body, "id"), parse_time(created_at), schema)
 
@@ -128,3 +167,12 @@ def _parse_version(body: JSON) -> ModelVersion:
 def _read_example_seconds(example: Mapping[str, JSON]) -> float | None:
     seconds = get_object(dict(example), "metrics").get("predict_time")
     return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
+
+
+def _parse_training(body: JSON) -> ReplicateTraining:
+    try:
+        run = parse_prediction(body)
+    except ValueError as error:
+        raise BackendDown(SERVICE_DOWN) from error
+    output = get_object(body, "output")
+    return ReplicateTraining(run, get_text(output, "version"), get_text(output, "weights"))

@@ -1,4 +1,7 @@
-"""A prediction as Replicate writes it (replicate.com/docs/reference/http), read so that nothing in it breaks us."""
+"""Reads predictions as Replicate writes them (replicate.com/docs/reference/http) and makes the bot's snapshots.
+
+Any JSON is tolerated: a field of an unexpected type counts as missing.
+"""
 
 import math
 import re
@@ -7,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bot.core.backend import PredictionState, RunMetrics, RunSnapshot
-from bot.core.json import JSON
+from bot.core.json import JSON, as_object, get_object, get_text
 from bot.core.models import Model, OutputKind
 
 # Some replies carry nanoseconds: 2023-10-29T11:19:59.558752983Z
@@ -25,7 +28,7 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class ReplicatePrediction:
-    """The fields we use. Everything but `id` may be missing in a reply."""
+    """The fields that the bot uses. A reply may lack all of them but `id`."""
 
     id: str
     state: PredictionState
@@ -43,34 +46,35 @@ class ReplicatePrediction:
     is_data_removed: bool = False
     stream_url: str = ""
     deployment: str = ""
-    """Which deployment ran it, as `owner/name` or its name alone."""
+    """The deployment of the run, as `owner/name` or the name alone."""
 
 
 def parse_prediction(body: JSON) -> ReplicatePrediction:
-    """Read a prediction. Raises `ValueError` when the body is none at all."""
-    if not isinstance(body, dict) or not isinstance(body.get("id"), str) or not body["id"]:
+    """Return a prediction from a reply's body. Raise `ValueError` for a body without an id."""
+    if not get_text(body, "id"):
         raise ValueError("no prediction")
+    fields = as_object(body)
     return ReplicatePrediction(
-        id=_to_text(body.get("id")),
-        state=_parse_state(body),
-        model=_to_text(body.get("model")),
-        version=_to_text(body.get("version")),
-        input=_to_object(body.get("input")),
-        output=body.get("output"),
-        error=_to_text(body.get("error")),
-        logs=_to_text(body.get("logs")),
-        metrics=_to_object(body.get("metrics")),
-        created_at=parse_time(body.get("created_at")),
-        started_at=parse_time(body.get("started_at")),
-        completed_at=parse_time(body.get("completed_at")),
-        is_data_removed=body.get("data_removed") is True,
-        stream_url=_to_text(_to_object(body.get("urls")).get("stream")),
-        deployment=_to_text(body.get("deployment")),
+        id=get_text(body, "id"),
+        state=_parse_state(fields),
+        model=get_text(body, "model"),
+        version=get_text(body, "version"),
+        input=get_object(body, "input"),
+        output=fields.get("output"),
+        error=_describe_error(fields.get("error")),
+        logs=get_text(body, "logs"),
+        metrics=get_object(body, "metrics"),
+        created_at=parse_time(fields.get("created_at")),
+        started_at=parse_time(fields.get("started_at")),
+        completed_at=parse_time(fields.get("completed_at")),
+        is_data_removed=fields.get("data_removed") is True,
+        stream_url=get_text(get_object(body, "urls"), "stream"),
+        deployment=get_text(body, "deployment"),
     )
 
 
 def parse_time(value: JSON) -> datetime | None:
-    """An RFC 3339 time, aware; None for anything else."""
+    """Return an RFC 3339 time, aware; None for any other value."""
     try:
         time = datetime.fromisoformat(_NANOSECONDS.sub(r"\1", value)) if isinstance(value, str) else None
     except ValueError:
@@ -78,40 +82,34 @@ def parse_time(value: JSON) -> datetime | None:
     return time.replace(tzinfo=UTC) if time and time.tzinfo is None else time
 
 
-def _parse_state(body: Mapping[str, JSON]) -> PredictionState:
-    word = _to_text(body.get("status")).lower()
-    return _STATES.get(word) or _guess_state(body)
+def _parse_state(fields: dict[str, JSON]) -> PredictionState:
+    return _STATES.get(get_text(fields, "status").lower()) or _guess_state(fields)
 
 
-def _guess_state(body: Mapping[str, JSON]) -> PredictionState:
-    """A word we do not know: only a time of completion says that it is over."""
-    if not body.get("completed_at"):
-        return PredictionState.PROCESSING if body.get("started_at") else PredictionState.STARTING
-    is_good = body.get("output") is not None and not body.get("error")
+def _guess_state(fields: Mapping[str, JSON]) -> PredictionState:
+    """Return the state for an unknown status. Only a time of completion proves that the run has ended."""
+    if not fields.get("completed_at"):
+        return PredictionState.PROCESSING if fields.get("started_at") else PredictionState.STARTING
+    is_good = fields.get("output") is not None and not fields.get("error")
     return PredictionState.SUCCEEDED if is_good else PredictionState.FAILED
 
 
-def _to_text(value: JSON) -> str:
+def _describe_error(value: JSON) -> str:
+    # A model may fail with an object: the object's text is better than no reason.
     return "" if value is None else value if isinstance(value, str) else str(value)
 
 
-def _to_object(value: JSON) -> dict[str, JSON]:
-    return value if isinstance(value, dict) else {}
-
-
-# MERGED From Replicate's prediction to the bot's snapshot: what the model's kind makes of the output.
-
 _TEXT_KEYS = ("text", "output", "answer", "caption", "transcription", "translation")
 
-# Models name what they count as they like; these names were seen in published predictions.
 _MAX_PLAUSIBLE = 1e12
+# Each model chooses the names of its metrics; these names were seen in published predictions.
 _IMAGE_COUNT_KEYS = ("image_count", "image_output_count")
 _INPUT_TOKEN_KEYS = ("input_token_count", "token_input_count")
 _OUTPUT_TOKEN_KEYS = ("output_token_count", "token_output_count")
 
 
 def make_snapshot(prediction: ReplicatePrediction, model: Model) -> RunSnapshot:
-    """The run as the trunk sees it. Texts have the model's own prefix ("Caption: ") removed."""
+    """Return the run as the trunk sees runs: files of a picture model, or text without the model's own prefix."""
     is_pictures = model.output is OutputKind.PICTURES
     return RunSnapshot(
         backend_id=prediction.id,
@@ -129,7 +127,7 @@ def make_snapshot(prediction: ReplicatePrediction, model: Model) -> RunSnapshot:
 
 
 def find_file_urls(output: JSON) -> Iterator[str]:
-    """Every address in an output, in order, however deep: a string, a list, or an object with some."""
+    """Yield every address in an output, in order, at any depth of lists and objects."""
     if isinstance(output, str):
         if output.startswith(("https:", "http:", "data:")):
             yield output
@@ -142,7 +140,7 @@ def find_file_urls(output: JSON) -> Iterator[str]:
 
 
 def extract_text(output: JSON) -> str:
-    """The words of an output. Language models give a list of pieces, to be joined with nothing between."""
+    """Return the text of an output. Language models return a list of pieces, joined without a separator."""
     if isinstance(output, str):
         return output
     if isinstance(output, list):
@@ -153,13 +151,13 @@ def extract_text(output: JSON) -> str:
 
 
 def strip_prefix(text: str, prefixes: Sequence[str]) -> str:
-    """The text without the longest of these that it begins with."""
+    """Return the text without the longest of its prefixes (BLIP begins a caption with "Caption: ")."""
     found = max((prefix for prefix in prefixes if text.startswith(prefix)), key=len, default="")
     return text[len(found) :]
 
 
 def parse_metrics(fields: Mapping[str, JSON]) -> RunMetrics:
-    """What was metered, under whichever name; None where nothing sensible was told."""
+    """Return the metered amounts; None for an amount that is missing or no plausible number."""
     return RunMetrics(
         predict_seconds=_find_number(fields, "predict_time"),
         total_seconds=_find_number(fields, "total_time"),

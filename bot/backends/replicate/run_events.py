@@ -1,4 +1,4 @@
-"""How far a model is, read from the bar that tqdm draws into its logs."""
+"""Turns stream events and predictions of one run into the bot's events, each once. Pure: no network, no time."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,28 +14,22 @@ _TAIL_CHARACTERS = 8_192
 
 
 def parse_percent(logs: str) -> int | None:
-    """The newest bar's percentage, 0 to 100; None without a bar.
-
-    tqdm redraws its line with \\r, which newer Cog servers keep, so a "line" ends there too. Only the end of long
-    logs is read.
-    """
+    """Return the percentage of the newest tqdm bar in logs, 0 to 100; None without a bar."""
+    # tqdm redraws its line with \r, which Cog servers since 0.17 keep.
     lines = _LINE_END.split(logs[-_TAIL_CHARACTERS:])
     if len(logs) > _TAIL_CHARACTERS:
-        lines = lines[1:]  # its beginning is cut off: "100%" may read "0%"
+        lines = lines[1:]  # the first line may be cut: "100%" would read "0%"
     for line in reversed(lines):
         if bar := _BAR.match(line):
             return min(int(bar[1]), 100)
     return None
 
 
-# MERGED The text of one watch, put together from a stream that may begin again and from whole texts.
-
-
 class StreamedText:
-    """Gives each word once, in order. What it gave can only be extended: nobody can unsay a word.
+    """The text of one watch, from a stream that may restart and from whole texts of GETs; returns each piece once.
 
-    Two sources feed it: tokens of a stream (`hear`) and the whole text so far, from a GET (`read`). Text that
-    contradicts what was given is held back; the final snapshot then has the last word.
+    Returned text can only be extended, since messages show the text already. Text that contradicts returned text is
+    held back: the final snapshot then replaces the whole text.
     """
 
     def __init__(self, prefixes: Sequence[str] = ()) -> None:
@@ -47,11 +41,11 @@ class StreamedText:
         self._may_be_prefix = bool(prefixes)
 
     def rewind(self) -> None:
-        """The stream begins again at the first word."""
+        """Expect the stream to restart at its first token."""
         self._stream_position, self._is_stream_consistent = 0, True
 
     def add_token(self, token: str) -> str:
-        """What is new in the stream's next token."""
+        """Return the new part of the stream's next token."""
         start, self._stream_position = self._stream_position, self._stream_position + len(token)
         if not self._is_stream_consistent:
             return ""
@@ -62,7 +56,7 @@ class StreamedText:
         return self._add(token[len(known) :])
 
     def add_whole_text(self, whole: str, *, is_final: bool = False) -> str:
-        """What is new in a whole text."""
+        """Return the new part of a whole text."""
         known = self._text()
         new = self._add(whole[len(known) :]) if whole.startswith(known) else ""
         return new + self._release_head() if is_final else new
@@ -78,7 +72,7 @@ class StreamedText:
             self._length += len(text)
         if not self._may_be_prefix:
             return text
-        # The beginning may still grow into a prefix that is to be left out.
+        # Hold the beginning back while a prefix that will be removed may still grow.
         head = self._text()
         may_grow = any(prefix.startswith(head) and prefix != head for prefix in self._prefixes)
         return "" if may_grow else self._release_head()
@@ -90,11 +84,8 @@ class StreamedText:
         return strip_prefix(self._text(), self._prefixes)
 
 
-# MERGED What one watch has told so far, and what there is to tell next. Pure: no network, no time.
-
-
 class RunEvents:
-    """Turns stream events and whole predictions into events, each thing once."""
+    """The events of one watch: remembers the events told so far, and yields the new ones."""
 
     def __init__(self, model: Model) -> None:
         self.has_ended = False
@@ -105,11 +96,11 @@ class RunEvents:
         self._transcript = StreamedText(model.strip_prefixes)
 
     def rewind(self) -> None:
-        """The stream begins again at its first event."""
+        """Expect the stream to restart at its first event."""
         self._transcript.rewind()
 
     def read_stream_event(self, event: ServerSentEvent) -> Iterator[RunEvent]:
-        """What a stream's event tells. Its pictures are left alone: the final GET has them, with the metrics."""
+        """Yield the news in a stream's event. Pictures are ignored: the final GET has pictures and metrics."""
         if event.event == "output":
             yield from self.mark_started()
             if self._model.output is not OutputKind.PICTURES:
@@ -119,7 +110,7 @@ class RunEvents:
             yield from self._progress(event.data)
 
     def read_prediction(self, prediction: ReplicatePrediction) -> Iterator[RunEvent]:
-        """What a whole prediction tells, up to its end."""
+        """Yield the news in a prediction, up to `RunEnded`."""
         is_final = prediction.state.is_final
         if prediction.started_at or prediction.state in (PredictionState.PROCESSING, PredictionState.SUCCEEDED):
             yield from self.mark_started(_compute_start_seconds(prediction))
@@ -134,13 +125,13 @@ class RunEvents:
             yield RunEnded(make_snapshot(prediction, self._model))
 
     def mark_started(self, after_seconds: float | None = None) -> Iterator[RunEvent]:
-        """It runs, since so many seconds after it was created if that is known."""
+        """Yield `RunStarted` once; `after_seconds` is the time from the create to the start, if known."""
         if not self._has_started:
             self._has_started = True
             yield RunStarted(after_seconds)
 
     def _progress(self, logs: str) -> Iterator[RunEvent]:
-        # Several bars may follow one another (refiner, decoder); people should not see it fall.
+        # Several bars may follow one another (refiner, decoder): the shown progress must not fall.
         percent = parse_percent(logs)
         if percent is not None and percent > self._percent:
             self._percent = percent
@@ -152,7 +143,7 @@ class RunEvents:
 
 
 def _compute_start_seconds(prediction: ReplicatePrediction) -> float | None:
-    """By Replicate's own clock at both ends."""
+    """Return the seconds from create to start, both by Replicate's clock."""
     if prediction.started_at is None or prediction.created_at is None:
         return None
     return max(0.0, (prediction.started_at - prediction.created_at).total_seconds())

@@ -1,92 +1,44 @@
-"""Where the token may go: to the API itself, and nowhere a reply merely points to."""
+"""Event streams of predictions: their addresses, and connections read until the stream reports its end."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from ssl import SSLContext
 
 import httpx
 
 from bot.backends import http
+from bot.backends.replicate.api import Origins
 from bot.backends.replicate.outputs import ReplicatePrediction
 from bot.backends.sse import EventReader, ServerSentEvent
-
-
-class Origins:
-    """Knows the API's own address, and judges the others by it."""
-
-    def __init__(self, base_url: str) -> None:
-        self.api = httpx.URL(base_url.rstrip("/") + "/v1/")
-
-    def is_api(self, url: str) -> bool:
-        """Whether this has the API's scheme, host and port."""
-        address = parse_url(url)
-        return address is not None and _origin(address) == _origin(self.api)
-
-    def may_stream(self, url: str) -> bool:
-        """Whether a stream may be read from here: by https, or from the API's own origin (the sandbox)."""
-        address = parse_url(url)
-        return address is not None and (address.scheme == "https" or self.is_api(url))
-
-    def may_carry_token(self, url: str) -> bool:
-        """The API's origin; and Replicate's stream hosts, when the API is Replicate's."""
-        address = parse_url(url)
-        if address is None:
-            return False
-        return self.is_api(url) or (address.scheme == "https" and _is_replicate(address) and _is_replicate(self.api))
-
-
-def parse_url(url: str) -> httpx.URL | None:
-    """The address, or None for what is none."""
-    try:
-        address = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError):
-        return None
-    return address if address.host and address.scheme in ("http", "https") else None
-
-
-def _is_replicate(address: httpx.URL) -> bool:
-    return address.host.endswith((".replicate.com", ".replicate.net"))
-
-
-def _origin(address: httpx.URL) -> tuple[str, str, int]:
-    return address.scheme, address.host, address.port or (443 if address.scheme == "https" else 80)
-
-
-# MERGED Which stream belongs to which prediction, for as many as are likely to be watched.
-
-
-class StreamAddresses:
-    """Learnt from replies. Forgets the oldest beyond `most`; a forgotten one costs one GET more."""
-
-    def __init__(self, origins: Origins, *, max_entries: int = 10_000) -> None:
-        self._origins = origins
-        self._max_entries = max_entries
-        self._urls: OrderedDict[str, str] = OrderedDict()
-
-    def remember(self, prediction: ReplicatePrediction) -> None:
-        """Remember where this one streams; an address that we may not read from counts as none."""
-        if self._origins.may_stream(prediction.stream_url):
-            self._urls[prediction.id] = prediction.stream_url
-        else:
-            self._urls.setdefault(prediction.id, "")
-        while len(self._urls) > self._max_entries:
-            self._urls.popitem(last=False)
-
-    def get(self, prediction_id: str) -> str | None:
-        """Its address; empty when it has none, None when that is not known."""
-        return self._urls.get(prediction_id)
-
-
-# MERGED One prediction's event stream: opened, resumed, and listened to until it says that it is done.
+from bot.core.recent_items import RecentItems
 
 log = logging.getLogger(__name__)
 
 HandleStreamEvent = Callable[[ServerSentEvent], None]
 
 
+class StreamAddresses:
+    """Stream addresses by prediction, learnt from replies. A forgotten address costs one more GET."""
+
+    def __init__(self, origins: Origins, *, max_entries: int = 10_000) -> None:
+        self._origins = origins
+        self._urls: RecentItems[str, str] = RecentItems(max_entries)
+
+    def remember(self, prediction: ReplicatePrediction) -> None:
+        """Remember the address of a prediction's stream; an address that may not be read counts as no stream."""
+        if self._origins.may_stream(prediction.stream_url):
+            self._urls[prediction.id] = prediction.stream_url
+        else:
+            # A later reply may lack the address: keep a known address.
+            self._urls.add_if_new(prediction.id, "")
+
+    def get(self, prediction_id: str) -> str | None:
+        """Return the stream's address, empty for a prediction without a stream, None if unknown."""
+        return self._urls.get(prediction_id)
+
+
 class ReplicateStreams:
-    """Opens streams, and knows which hosts want the token with it."""
+    """Opens streams, and remembers the hosts that require the token."""
 
     def __init__(
         self,
@@ -102,7 +54,7 @@ class ReplicateStreams:
         self._hosts_wanting_token: set[str] = set()
 
     async def listen(self, url: str, last_id: str, handle_event: HandleStreamEvent) -> bool:
-        """Pass on one connection's events. True when the stream said `done`, False when it broke or was refused."""
+        """Pass on one connection's events. Return True after `done`, False for a broken or refused connection."""
         try:
             return await self._listen(url, last_id, handle_event)
         except httpx.RequestError as error:
@@ -110,7 +62,7 @@ class ReplicateStreams:
             return False
 
     async def close(self) -> None:
-        """Let connections go. Streams still listened to end with who listens."""
+        """Close idle connections. Open streams end with their listeners."""
         await self._http.aclose()
 
     async def _listen(self, url: str, last_id: str, handle_event: HandleStreamEvent) -> bool:
@@ -121,17 +73,17 @@ class ReplicateStreams:
         return await self._listen(url, last_id, handle_event)
 
     def _headers(self, url: str, last_id: str) -> dict[str, str]:
-        # Compression would hold words back.
+        # Compression would hold back small pieces of text.
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
         if last_id:
             headers["Last-Event-ID"] = last_id
-        # The path holds a secret of its own, and Replicate's JavaScript client sends no token: so neither do we, until
-        # a host that may have it asks.
+        # The path contains a secret of its own, and Replicate's JavaScript client sends no token: send the token only
+        # to a trusted host that refused a request without the token.
         wants_token = httpx.URL(url).host in self._hosts_wanting_token and self._origins.may_carry_token(url)
         return headers | self._authorization if wants_token else headers
 
     def _wants_token(self, response: httpx.Response, headers: dict[str, str]) -> bool:
-        """Whether this refusal is for want of a token that we may give: the next `_headers` has it."""
+        """Return whether a refused request should be sent again with the token."""
         if response.status_code not in (401, 403) or "Authorization" in headers or not self._authorization:
             return False
         if not self._origins.may_carry_token(str(response.url)):

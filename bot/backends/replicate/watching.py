@@ -1,28 +1,35 @@
-"""Following one run to its end: by its stream or by webhooks, by looks now and then, and by polling without either."""
+"""Follows one run to its end: by the stream or by webhooks with some polls beside them, else by polling.
+
+A picture that is done within 30 s costs three requests: the create, the stream and the last GET; or, with webhooks, the
+create, one poll and the last GET.
+"""
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from itertools import chain, repeat
 
-from bot.backends.replicate import polling
-from bot.backends.replicate.polling import PredictionPoller, with_jitter
+from bot.backends.replicate.api import with_jitter
+from bot.backends.replicate.outputs import ReplicatePrediction
 from bot.backends.replicate.run_events import RunEvents
 from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
 from bot.backends.replicate.webhooks import WebhookWaiter, WebhookWaiters
 from bot.backends.sse import ServerSentEvent
 from bot.core.backend import RunEnded, RunEvent
+from bot.core.background_tasks import first_completed
 from bot.core.clock import Clock
 from bot.core.errors import BackendBusy, BackendDown
 from bot.core.models import Model, OutputKind
+from bot.core.token_bucket import TokenBucket
 
 log = logging.getLogger(__name__)
 
 MAX_STREAM_FAILURES = 3
-"""So many connections in a row that brought nothing, and we poll."""
+"""Useless connections in a row after which the watch polls."""
 
+# A silent connection of this length counts as useful: Replicate cuts it after 30 s, and a cold start takes longer.
 USEFUL_STREAM_SECONDS = 10.0
-"""A connection that held so long was good, even in silence: Replicate cuts it after 30 s, a cold start takes longer."""
 
 SECONDS_BEFORE_RESUMING = 0.1
 
@@ -30,15 +37,53 @@ FIRST_POLL_SECONDS = 0.5
 MAX_POLL_SECONDS = 2.0
 _POLL_GROWTH = 1.15
 
+# After `done` the prediction may still read `processing` for a moment.
 SECONDS_AFTER_DONE = 0.2
-"""The stream says done, the prediction does not yet: look again this soon."""
 
+# A run goes on at the service during an outage: wait for the service to return before giving the run up.
 MAX_OUTAGE_SECONDS = 300.0
-"""A run goes on while we cannot reach the service; so long we wait for the service to come back."""
+
+# A picture's stream carries no progress, and most pictures are done before this poll.
+FIRST_POLL_BESIDE_STREAM_SECONDS = 30.0
+
+# Later polls fetch the progress that people see.
+SECONDS_BETWEEN_POLLS = 5.0
+
+# A text is its own progress: polls only catch a stream that lost its `done`.
+SECONDS_BETWEEN_TEXT_POLLS = 30.0
+
+_MIN_FIRST_POLL_SECONDS = 5.0
+_MAX_FIRST_POLL_SECONDS = 20.0
+
+# Replicate allows 3,000 calls a minute besides creates; the rest is left for lists, uploads and cancels.
+POLLS_PER_SECOND = 35.0
+
+
+class PredictionPoller:
+    """Polls predictions of all watches at one rate, first come, first served."""
+
+    def __init__(
+        self,
+        get: Callable[[str], Awaitable[ReplicatePrediction]],
+        clock: Clock,
+        *,
+        per_second: float = POLLS_PER_SECOND,
+    ) -> None:
+        self._get = get
+        self._clock = clock
+        self._bucket = TokenBucket(clock.monotonic, burst=1, per_second=per_second)
+
+    async def poll(self, prediction_id: str, *, is_immediate: bool = False) -> ReplicatePrediction:
+        """Return a prediction. An immediate poll, for a run known to be over, spends from the rate without waiting."""
+        wait = self._bucket.seconds_until_available()
+        self._bucket.take()
+        if wait and not is_immediate:
+            await self._clock.sleep(wait)
+        return await self._get(prediction_id)
 
 
 class RunWatcher:
-    """One run being followed. With `bells`, pictures wait for webhooks instead of holding a stream each."""
+    """Follows one run. With `webhook_waiters`, pictures wait for webhooks instead of holding a stream each."""
 
     def __init__(
         self,
@@ -65,18 +110,19 @@ class RunWatcher:
         self._events: asyncio.Queue[RunEvent | Exception] = asyncio.Queue()
 
     async def watch(self) -> AsyncGenerator[RunEvent, None]:
-        """Everything, up to `Ended`. Closing the iterator stops all that was started for it."""
+        """Yield every event up to `RunEnded`. Closing the iterator ends the watch's tasks and connection."""
         following = asyncio.create_task(self._follow())
         try:
             while True:
-                told = await self._events.get()
-                if isinstance(told, Exception):
-                    raise told
-                yield told
-                if isinstance(told, RunEnded):
+                event = await self._events.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+                if isinstance(event, RunEnded):
                     return
         finally:
-            await _stop(following)
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
     async def _follow(self) -> None:
         try:
@@ -89,30 +135,30 @@ class RunWatcher:
             self._events.put_nowait(error)
 
     async def _find_stream(self) -> None:
-        """Unknown after a restart: one look tells, also that there is none."""
+        """Poll for the stream's address if unknown, as after a restart."""
         while self._stream_addresses.get(self._id) is None:
             await self._poll_once()
             if self._away_since is not None:
                 await self._clock.sleep(with_jitter(FIRST_POLL_SECONDS))
 
     async def _await_webhooks(self, webhook_waiters: WebhookWaiters) -> bool:
-        """Wait to be called by webhooks, as long as they come at all. True when it is over."""
+        """Wait for webhooks, or listen to the stream if webhooks do not arrive. Return whether the run is over."""
         if self._run_events.has_ended or not webhook_waiters.are_webhooks_arriving:
             return await self._listen()
-        with webhook_waiters.register(self._id) as bell:
+        with webhook_waiters.register(self._id) as waiter:
             try:
                 await self._run_beside_polls(
-                    self._receive_webhooks(bell), polling.schedule_polls_beside_webhooks(self._model)
+                    self._receive_webhooks(waiter), schedule_polls_beside_webhooks(self._model)
                 )
-            finally:  # whoever reads the events leaves at the end, and we are stopped
-                if self._run_events.has_ended and not bell.is_over:
+            finally:  # the reader of the events closes the watch at `RunEnded`, which cancels this task
+                if self._run_events.has_ended and not waiter.is_over:
                     webhook_waiters.record_missed()
         if not self._run_events.has_ended:
             await self._poll_once(is_immediate=True)
         return True
 
     async def _receive_webhooks(self, waiter: WebhookWaiter) -> bool:
-        """A webhook is believed when it says that the run began; of its end the look alone convinces."""
+        """Wait for the webhook of the end. A start is believed; an end is confirmed by a poll, which has the output."""
         while True:
             if waiter.has_started:
                 self._emit(*self._run_events.mark_started())
@@ -122,17 +168,17 @@ class RunWatcher:
             waiter.notified.clear()
 
     async def _listen(self) -> bool:
-        """Follow the stream across cuts. True when it is done; False when it is of no use."""
+        """Follow the stream across broken connections. Return True at its end, False for a useless stream."""
         failures = 0
         while not self._run_events.has_ended and (url := self._stream_addresses.get(self._id)):
-            opened_at, heard_before = self._clock.monotonic(), self._event_count
+            opened_at, events_before = self._clock.monotonic(), self._event_count
             is_done = await self._listen_and_poll(url)
             if not self._run_events.has_ended:
                 await self._poll_once(is_immediate=is_done)
             if is_done:
                 return True
             lasted = self._clock.monotonic() - opened_at
-            is_useful = self._event_count > heard_before or lasted >= USEFUL_STREAM_SECONDS
+            is_useful = self._event_count > events_before or lasted >= USEFUL_STREAM_SECONDS
             failures = 0 if is_useful else failures + 1
             if failures == MAX_STREAM_FAILURES:
                 return False
@@ -140,20 +186,18 @@ class RunWatcher:
         return False
 
     async def _listen_and_poll(self, url: str) -> bool:
-        """One connection to the stream; True when the run is over."""
+        """Listen to one connection beside polls. Return whether the run is over."""
         if not self._last_id:
             self._run_events.rewind()
         stream = self._streams.listen(url, self._last_id, self._handle_stream_event)
-        return await self._run_beside_polls(stream, polling.schedule_polls_beside_stream(self._model))
+        return await self._run_beside_polls(stream, schedule_polls_beside_stream(self._model))
 
     async def _run_beside_polls(self, waiting: Coroutine[None, None, bool], gaps: Iterator[float]) -> bool:
+        """Wait for an end that either the waiting or a poll finds. Return whether the run is over."""
         listening = asyncio.create_task(waiting)
-        glancing = asyncio.create_task(self._poll_on_schedule(gaps))
-        try:
-            await asyncio.wait({listening, glancing}, return_when=asyncio.FIRST_COMPLETED)
-            return listening.result() if listening.done() else glancing.result()
-        finally:
-            await _stop(listening, glancing)
+        polling = asyncio.create_task(self._poll_on_schedule(gaps))
+        await first_completed(listening, polling)
+        return polling.result() if listening.cancelled() else listening.result()
 
     async def _poll_on_schedule(self, gaps: Iterator[float]) -> bool:
         while not self._run_events.has_ended:
@@ -197,8 +241,24 @@ class RunWatcher:
             self._events.put_nowait(event)
 
 
+def schedule_polls_beside_stream(model: Model) -> Iterator[float]:
+    """Yield the seconds from each poll to the next, without end."""
+    if model.output is not OutputKind.PICTURES:
+        return repeat(SECONDS_BETWEEN_TEXT_POLLS)
+    return chain([FIRST_POLL_BESIDE_STREAM_SECONDS], repeat(SECONDS_BETWEEN_POLLS))
+
+
+def schedule_polls_beside_webhooks(model: Model) -> Iterator[float]:
+    """Yield the seconds from each poll to the next, without end.
+
+    The early poll comes when the run should be over, and finds progress, a cold start, or a missed webhook.
+    """
+    first = min(max(model.usual_seconds * 1.5 + 3, _MIN_FIRST_POLL_SECONDS), _MAX_FIRST_POLL_SECONDS)
+    return chain([first, FIRST_POLL_BESIDE_STREAM_SECONDS - first], repeat(SECONDS_BETWEEN_POLLS))
+
+
 def _is_later_event(event_id: str, last_id: str) -> bool:
-    """Whether an event is new. Ids are `<unix seconds>:<sequence>`; a resumed stream may repeat some."""
+    """Return whether an event is new. Ids are `<unix seconds>:<sequence>`; a resumed stream may repeat events."""
     try:
         return _parse_event_id(event_id) > _parse_event_id(last_id)
     except ValueError:
@@ -208,9 +268,3 @@ def _is_later_event(event_id: str, last_id: str) -> bool:
 def _parse_event_id(event_id: str) -> tuple[int, int]:
     seconds, _, sequence = event_id.partition(":")
     return int(seconds), int(sequence)
-
-
-async def _stop(*tasks: asyncio.Task[bool] | asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

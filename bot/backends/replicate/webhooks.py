@@ -1,4 +1,8 @@
-"""The signature of a webhook (Svix, standard-webhooks): replicate.com/docs/topics/webhooks."""
+"""Receives Replicate's webhooks: checks the signature, wakes the waiting watch, and has the call stored once.
+
+A payload is only a hint: the watch reads the prediction itself. Signatures are those of Svix (standard-webhooks):
+replicate.com/docs/topics/webhooks/verify-webhook.
+"""
 
 import asyncio
 import base64
@@ -7,7 +11,7 @@ import hashlib
 import hmac
 import json
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,15 +22,18 @@ from bot.backends.replicate.outputs import parse_prediction
 from bot.core.backend import RunNotification, RunNotificationHandler
 from bot.core.clock import Clock
 from bot.core.errors import BackendError, Unavailable
+from bot.core.recent_items import RecentItems
+
+log = logging.getLogger(__name__)
 
 TOLERANCE_SECONDS = 300.0
-"""How far a webhook's time may be from ours, either way."""
+"""Largest difference between a webhook's time and ours, in either direction; Replicate's example uses five minutes."""
 
-_MAX_TIMESTAMP_DIGITS = 15  # digits
+_MAX_TIMESTAMP_DIGITS = 15
 
 
 def is_signature_valid(body: bytes, *, webhook_id: str, timestamp: str, signatures: str, secret: str) -> bool:
-    """Whether one of the space-separated `v1,<base64>` signatures is ours. `body` is raw, as it travelled."""
+    """Return whether one of the space-separated `v1,<base64>` signatures matches. `body` is the raw request body."""
     key = _decode_key(secret)
     if key is None:
         return False
@@ -37,105 +44,96 @@ def is_signature_valid(body: bytes, *, webhook_id: str, timestamp: str, signatur
 
 
 def is_recent(timestamp: str, now: float) -> bool:
-    """Whether `timestamp`, in Unix seconds, is near enough to `now`."""
+    """Return whether `timestamp`, in Unix seconds, is within the tolerance of `now`."""
     is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_TIMESTAMP_DIGITS
     return is_number and abs(now - int(timestamp)) <= TOLERANCE_SECONDS
 
 
 def _decode_key(secret: str) -> bytes | None:
-    # Not split at "_": the base64 of a key may hold one.
+    # Replicate's example splits at "_", which breaks if the base64 of a key contains one.
     try:
         return base64.b64decode(secret.removeprefix("whsec_"), validate=True) or None
     except (binascii.Error, ValueError):
         return None
 
 
-# MERGED Watches that wait to be called: a webhook rings, and the watch looks for itself.
-
 MAX_MISSED_WEBHOOKS = 3
-"""So many runs in a row whose webhook did not come, and watches listen to streams again until one does."""
+"""Runs in a row without their webhook, after which watches listen to streams until a webhook arrives."""
 
 _MAX_EARLY_WEBHOOKS = 10_000
 
 
 @dataclass(slots=True)
 class WebhookWaiter:
-    """What was told to one watch. `rung` is set at each call, and cleared by who waits."""
+    """The webhooks of one run. `notified` is set by each webhook and cleared by the waiting watch."""
 
     notified: asyncio.Event = field(default_factory=asyncio.Event)
     has_started: bool = False
     is_over: bool = False
 
     def notify(self, *, is_over: bool) -> None:
-        """Out of order is no harm: what is over stays over."""
+        """Note a webhook. Webhooks may arrive out of order: an ended run stays ended."""
         self.has_started = True
         self.is_over = self.is_over or is_over
         self.notified.set()
 
 
 class WebhookWaiters:
-    """By prediction. A call that nobody waits for yet, because it overtook the create's reply, is kept for them.
+    """Waiting watches by prediction. A webhook that overtakes the reply to the create is kept for the coming watch.
 
-    A webhook that reaches another process rings there, where nobody waits: the watch's own looks cover it.
+    A webhook may reach another process than the watch's: the watch's own polls cover that case.
     """
 
     def __init__(self) -> None:
         self._waiters: dict[str, WebhookWaiter] = {}
         self._waiter_counts: Counter[str] = Counter()
-        self._early: OrderedDict[str, WebhookWaiter] = OrderedDict()
+        self._early: RecentItems[str, WebhookWaiter] = RecentItems(_MAX_EARLY_WEBHOOKS)
         self._missed = 0
 
     @property
     def are_webhooks_arriving(self) -> bool:
-        """Whether webhooks arrive at all: an address that nobody reaches should not slow every picture down."""
+        """Whether webhooks arrive at all: an unreachable public address must not delay every picture."""
         return self._missed < MAX_MISSED_WEBHOOKS
 
     def record_missed(self) -> None:
-        """A run was found to be over, and nobody had called."""
+        """Count a run that ended without a webhook."""
         self._missed += 1
 
     @contextmanager
     def register(self, prediction_id: str) -> Iterator[WebhookWaiter]:
-        """The bell of a prediction, as long as somebody listens."""
-        early = self._early.pop(prediction_id) if prediction_id in self._early else WebhookWaiter()
-        bell = self._waiters.setdefault(prediction_id, early)
+        """Give a prediction's waiter for the duration of the block. Watches of one prediction share the waiter."""
+        early = self._early.pop(prediction_id, None) or WebhookWaiter()
+        waiter = self._waiters.setdefault(prediction_id, early)
         self._waiter_counts[prediction_id] += 1
         try:
-            yield bell
+            yield waiter
         finally:
             self._waiter_counts[prediction_id] -= 1
             if not self._waiter_counts[prediction_id]:
                 del self._waiters[prediction_id], self._waiter_counts[prediction_id]
 
     def notify(self, prediction_id: str, *, is_over: bool) -> bool:
-        """Call whoever waits for this prediction; gives whether somebody does."""
+        """Wake the watches of a prediction; return whether a watch waits."""
         self._missed = 0
-        if (bell := self._waiters.get(prediction_id)) is not None:
-            bell.notify(is_over=is_over)
+        if (waiter := self._waiters.get(prediction_id)) is not None:
+            waiter.notify(is_over=is_over)
             return True
         self._early.setdefault(prediction_id, WebhookWaiter()).notify(is_over=is_over)
-        while len(self._early) > _MAX_EARLY_WEBHOOKS:
-            self._early.popitem(last=False)
         return False
 
-
-# MERGED The route that Replicate calls. It believes a signature, and even then nothing but that there is something
-# MERGED to see.
-
-log = logging.getLogger(__name__)
 
 WEBHOOK_PATH = "/webhooks/replicate"
 MAX_BODY_BYTES = 1 << 20
 
+# Anyone can send a wrong signature: read the secret again at most this often.
 SECONDS_BETWEEN_SECRET_READS = 60.0
-"""Anybody can send a wrong signature; that must not make us ask Replicate for the secret each time."""
 
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _MAX_WEBHOOK_ID_CHARACTERS = 256
 
 
 class ReplicateWebhooks:
-    """Checks calls, writes them down once, and wakes the watch that waits."""
+    """Checks webhooks, wakes the waiting watch, and passes new webhooks on."""
 
     def __init__(self, read_secret: Callable[[], Awaitable[str]], waiters: WebhookWaiters, clock: Clock) -> None:
         self._read_secret = read_secret
@@ -146,7 +144,7 @@ class ReplicateWebhooks:
         self._read_lock = asyncio.Lock()
 
     def routes(self, take: RunNotificationHandler) -> list[web.RouteDef]:
-        """To be handed to the server."""
+        """Return the routes for the web server. `take` stores a notification and returns whether it is new."""
 
         async def receive(request: web.Request) -> web.Response:
             return await self._receive(request, take)
@@ -154,7 +152,7 @@ class ReplicateWebhooks:
         return [web.post(WEBHOOK_PATH, receive)]
 
     async def _receive(self, request: web.Request, take: RunNotificationHandler) -> web.Response:
-        """200 taken or known already; 400, 403 and 413 for what is not Replicate's; 503 makes it call again."""
+        """Answer 200 for a taken or known webhook, 400, 403 or 413 for a foreign one, 503 to have the call repeated."""
         body = await _read_raw_body(request)
         if body is None:
             return _refuse(413, "too large")
@@ -166,20 +164,20 @@ class ReplicateWebhooks:
         try:
             if not await self._is_authentic(body, webhook_id, timestamp, signatures):
                 return _refuse(403, "signature")
-            return await self._accept(take, body, RunNotification(webhook_id, request.query.get("job", ""), ""))
+            return await self._accept(take, body, webhook_id, request.query.get("job", ""))
         except (BackendError, Unavailable) as error:
             return _refuse(503, type(error).__name__)
 
-    async def _accept(self, take: RunNotificationHandler, body: bytes, envelope: RunNotification) -> web.Response:
+    async def _accept(self, take: RunNotificationHandler, body: bytes, webhook_id: str, job: str) -> web.Response:
         try:
             prediction = parse_prediction(json.loads(body))
         except ValueError:
             return _refuse(400, "no prediction")
-        # First the watch, which sees for itself: a call that comes twice wakes it once, or nobody.
+        # Wake the watch before storing, which may fail and have the call repeated: a repeated wake is harmless.
         is_awaited = self._waiters.notify(prediction.id, is_over=prediction.state.is_final)
-        # A run that is awaited here has its id stored: of its mere start there is nothing to write down.
+        # The id of a watched run is stored already, so its start is no news.
         if prediction.state.is_final or not is_awaited:
-            is_news = await take(RunNotification(envelope.id, envelope.job, prediction.id))
+            is_news = await take(RunNotification(webhook_id, job, prediction.id))
             log.info("replicate.webhook", extra={"prediction": prediction.id, "is_news": is_news})
         return web.Response(text="ok\n")
 
@@ -194,7 +192,7 @@ class ReplicateWebhooks:
         return is_signed_with(await self._refresh_secret(self._secret))
 
     async def _refresh_secret(self, known: str) -> str:
-        """The secret as it is now: it may have been changed since. Asked for once a minute at most."""
+        """Return the current secret, which the owner may have changed. Read at most once a minute."""
         async with self._read_lock:
             now = self._clock.monotonic()
             if self._secret == known and now - self._secret_read_at >= SECONDS_BETWEEN_SECRET_READS:
@@ -206,12 +204,12 @@ class ReplicateWebhooks:
         try:
             return await self._read_secret()
         except BackendError:
-            self._secret_read_at = float("-inf")  # nothing was learnt, so the next call asks again
+            self._secret_read_at = float("-inf")  # let the next webhook try again
             raise
 
 
 async def _read_raw_body(request: web.Request) -> bytes | None:
-    """The bytes as they travelled; None when there are too many."""
+    """Return the raw body, None if too large."""
     if (request.content_length or 0) > MAX_BODY_BYTES:
         return None
     body = b""

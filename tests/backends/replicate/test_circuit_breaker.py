@@ -133,7 +133,7 @@ async def test_broken_creates_open_it(calls: ReplicateBackend, server: ScriptedS
 
 async def test_running_jobs_go_on_being_watched(calls: ReplicateBackend, server: ScriptedServer) -> None:
     for _ in range(FAILURES_TO_OPEN):
-        calls.client.circuit_breaker.record_failure()
+        calls.client.api.circuit_breaker.record_failure()
     server.script("GET", "/v1/predictions/p1", ScriptedResponse(make_prediction(output=[])))
 
     events = [event async for event in calls.watch(PAINTER, "p1")]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.inputs import MAX_DATA_URL_BYTES
+from bot.backends.replicate.client import MAX_DATA_URL_BYTES
 from bot.core.backend import InputFile
 from bot.core.errors import BackendBusy, BackendDown, BackendRefusedToken, InputRefused
 from bot.core.json import JSON

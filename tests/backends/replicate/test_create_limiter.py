@@ -5,8 +5,7 @@ import contextlib
 
 import pytest
 
-from bot.backends.replicate.create_limiter import INITIAL_CONCURRENCY, CreateLimiter
-from bot.backends.replicate.errors import CreateLimits
+from bot.backends.replicate.create_limiter import INITIAL_CONCURRENCY, CreateLimiter, CreateLimits
 from bot.core.errors import BackendBusy
 from tests.backends.clock import LeapingClock, wait_until
 

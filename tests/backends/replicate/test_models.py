@@ -6,10 +6,9 @@ import pytest
 
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.deployments import list_hardware
-from bot.backends.replicate.json_fields import get_text, iterate_items
 from bot.core.clock import SystemClock
 from bot.core.errors import BackendDown, InputRefused, PredictionGone
+from bot.core.json import get_text
 from bot.core.model_schema import FieldKind
 from bot.core.models import OutputKind
 from bot.sandbox.server import Sandbox, SandboxOptions
@@ -63,7 +62,7 @@ async def test_what_a_model_publishes(client: ReplicateClient) -> None:
 
 
 async def test_hardware(client: ReplicateClient) -> None:
-    assert "gpu-t4" in [hardware.sku for hardware in await list_hardware(client)]
+    assert "gpu-t4" in [hardware.sku for hardware in await client.deployments.list_hardware()]
 
 
 async def test_what_a_training_takes(client: ReplicateClient) -> None:
@@ -109,7 +108,7 @@ async def test_pages_are_followed_to_the_api_only(
 
 
 async def _refs(client: ReplicateClient) -> AsyncIterator[str]:
-    async for item in iterate_items(client, "models"):
+    async for item in client.api.iterate_items("models"):
         yield get_text(item, "name")
 
 

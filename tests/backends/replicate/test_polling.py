@@ -3,7 +3,7 @@
 import asyncio
 
 from bot.backends.replicate.outputs import ReplicatePrediction
-from bot.backends.replicate.polling import PredictionPoller
+from bot.backends.replicate.watching import PredictionPoller
 from bot.core.backend import PredictionState
 from tests.backends.clock import LeapingClock
 

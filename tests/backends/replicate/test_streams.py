@@ -2,8 +2,9 @@
 
 import pytest
 
+from bot.backends.replicate.api import Origins
 from bot.backends.replicate.outputs import ReplicatePrediction
-from bot.backends.replicate.streams import Origins, StreamAddresses
+from bot.backends.replicate.streams import StreamAddresses
 from bot.core.backend import PredictionState
 
 

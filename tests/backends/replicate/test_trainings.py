@@ -21,7 +21,7 @@ async def replicate() -> AsyncIterator[ReplicateBackend]:
     sandbox = Sandbox(SandboxOptions(token=TOKEN, speed=0.02))
     backend = ReplicateBackend(await sandbox.start(), TOKEN, SystemClock())
     page = {"owner": "sandbox", "name": "mine", "visibility": "private", "hardware": "cpu"}
-    await backend.client.request_once("POST", "models", json=page)
+    await backend.client.api.request_once("POST", "models", json=page)
     yield backend
     await backend.close()
     await sandbox.stop()
