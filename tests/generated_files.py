@@ -1,6 +1,6 @@
 """Write README's command tables and slack-manifest.yaml from the menu: `python3 run.py generate`.
 
-`tests/test_house.py` fails while one of the files differs from the menu.
+`tests/test_house.py` fails while a file differs from the menu.
 """
 
 import re
@@ -50,11 +50,11 @@ GENERATED_FILES: Mapping[str, Callable[[str], str]] = {
     "README.md": render_readme,
     "slack-manifest.yaml": render_slack_manifest,
 }
-"""Functions from a file's text to the text that the menu asks for, by the file's name."""
+"""Functions from a file's text to the new text, by the file's name."""
 
 
 def write_generated_files(root: Path) -> list[str]:
-    """Write the generated files below `root`; return the names of those that changed."""
+    """Write the generated files below `root`; return the names of changed files."""
     changed = []
     for name, render in GENERATED_FILES.items():
         path = root / name

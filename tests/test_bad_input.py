@@ -1,4 +1,4 @@
-"""Bad input gets one clear sentence, and nothing is lost: no credit, no job, no text."""
+"""Bad input: refused in a clear sentence, without loss of credits, jobs or text."""
 
 import struct
 import zlib
@@ -16,9 +16,9 @@ from tests.fakes.backend import make_png
 from tests.fakes.samples import ANA, NOW
 
 
-async def refused(bench: Bench, line: str, image: bytes | None = None) -> str:
-    """What is answered; nothing may have happened."""
-    reply = await bench.say(line, image=image)
+async def expect_refusal(bench: Bench, typed_line: str, image: bytes | None = None) -> str:
+    """Return the text of a refusal, after checks for side effects."""
+    reply = await bench.say(typed_line, image=image)
     assert reply is not None
     assert reply.tone is Tone.ERROR
     assert reply.is_private
@@ -29,7 +29,7 @@ async def refused(bench: Bench, line: str, image: bytes | None = None) -> str:
 
 
 @pytest.mark.parametrize(
-    ("line", "sentence"),
+    ("typed_line", "sentence"),
     [
         ("/imagine", "prompt is missing: What should the picture show?"),
         ("/imagine " + "x" * 1501, "prompt is 1 characters too long: at most 1500, please."),
@@ -40,8 +40,8 @@ async def refused(bench: Bench, line: str, image: bytes | None = None) -> str:
         ("/chat hi --image https://example.org/a.png", "Llama 3 8B cannot see pictures. /caption can."),
     ],
 )
-async def test_one_sentence_for_what_people_mistype(bench: Bench, line: str, sentence: str) -> None:
-    assert await refused(bench, line) == sentence
+async def test_a_mistake_in_a_command_is_refused_in_a_sentence(bench: Bench, typed_line: str, sentence: str) -> None:
+    assert await expect_refusal(bench, typed_line) == sentence
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,19 @@ async def test_one_sentence_for_what_people_mistype(bench: Bench, line: str, sen
         "https://[::1]/a",
     ],
 )
-async def test_a_link_into_the_house_is_not_followed(bench: Bench, address: str) -> None:
-    sentence = await refused(bench, f"/caption --image {address}")
+async def test_a_link_into_the_local_network_is_not_followed(bench: Bench, address: str) -> None:
+    sentence = await expect_refusal(bench, f"/caption --image {address}")
 
     assert "link" in sentence or "address" in sentence
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"GIF89a", make_png()[:40]])
-async def test_a_file_that_is_no_picture(bench: Bench, content: bytes) -> None:
-    assert "picture" in await refused(bench, "/upscale", image=content)
+async def test_a_file_without_a_picture_is_refused(bench: Bench, content: bytes) -> None:
+    assert "picture" in await expect_refusal(bench, "/upscale", image=content)
 
 
-def bomb() -> bytes:
-    """A PNG of a few kilobytes that would be 169 megapixels."""
+def make_decompression_bomb() -> bytes:
+    """Return a PNG of a few kilobytes with 169 megapixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -76,17 +76,17 @@ def bomb() -> bytes:
 
 
 async def test_a_decompression_bomb_is_not_opened(bench: Bench) -> None:
-    assert "too many pixels" in await refused(bench, "/upscale", image=bomb())
+    assert "too many pixels" in await expect_refusal(bench, "/upscale", image=make_decompression_bomb())
 
 
 async def test_a_file_too_large_is_not_read(bench: Bench) -> None:
-    assert "MB" in await refused(bench, "/upscale", image=make_png() + b"\0" * (21 << 20))
+    assert "MB" in await expect_refusal(bench, "/upscale", image=make_png() + b"\0" * (21 << 20))
 
 
-async def test_no_money_left_says_how_much_and_when(tmp_path: Path) -> None:
+async def test_a_refusal_for_lack_of_credits_shows_amount_and_refill(tmp_path: Path) -> None:
     bench = await Bench.open(tmp_path, daily_credits=10)
 
-    sentence = await refused(bench, "/imagine a fox --count 4")
+    sentence = await expect_refusal(bench, "/imagine a fox --count 4")
     assert sentence == "You are 2 credits short. Ask a moderator for more."
 
     await bench.say("/imagine a fox --count 2")
@@ -96,10 +96,10 @@ async def test_no_money_left_says_how_much_and_when(tmp_path: Path) -> None:
     await bench.close()
 
 
-async def test_an_empty_budget_of_the_bot_stops_everybody(tmp_path: Path) -> None:
+async def test_an_empty_budget_of_the_bot_refuses_all_jobs(tmp_path: Path) -> None:
     bench = await Bench.open(tmp_path, monthly_budget_usd=0)
 
-    sentence = await refused(bench, "/imagine a fox")
+    sentence = await expect_refusal(bench, "/imagine a fox")
 
     assert sentence.startswith("The bot's monthly budget has no room for this: 3 credits short. Even all of it")
     await bench.close()
@@ -119,7 +119,7 @@ async def test_an_empty_budget_of_the_bot_stops_everybody(tmp_path: Path) -> Non
         ("bot", "", "bot_month_micros", "The bot's monthly budget has no room for this: 2 credits short."),
     ],
 )
-async def test_the_tightest_limit_stops_who_it_concerns(
+async def test_the_tightest_limit_refuses_its_user(
     bench: Bench, scope: str, scope_id: str, key: str, sentence: str
 ) -> None:
     place = ("", "") if scope == "bot" else ("web", "page")
@@ -130,10 +130,10 @@ async def test_the_tightest_limit_stops_who_it_concerns(
                 Policy(*place, scope, who if scope == "user" else scope_id, key, micros, "owner", NOW)
             )
 
-    assert (await refused(bench, "/imagine a fox")).startswith(sentence)
+    assert (await expect_refusal(bench, "/imagine a fox")).startswith(sentence)
 
 
-async def test_a_limit_of_somebody_else_stops_nobody(bench: Bench) -> None:
+async def test_a_limit_of_another_user_has_no_effect(bench: Bench) -> None:
     async with bench.app.database.write() as tx:
         await tx.policies.put(Policy("web", "page", "user", "ben", "user_month_micros", 0, "owner", NOW))
         await tx.policies.put(Policy("web", "page", "role", "guests", "user_day_micros", 0, "owner", NOW))
@@ -143,7 +143,7 @@ async def test_a_limit_of_somebody_else_stops_nobody(bench: Bench) -> None:
     assert bench.last_message.reply.tone is Tone.DONE
 
 
-async def test_a_limit_for_a_role_stops_who_has_it(bench: Bench) -> None:
+async def test_a_limit_of_a_role_refuses_its_members(bench: Bench) -> None:
     async with bench.app.database.write() as tx:
         await tx.policies.put(Policy("web", "page", "role", "guests", "user_day_micros", 0, "owner", NOW))
 
@@ -153,7 +153,7 @@ async def test_a_limit_for_a_role_stops_who_has_it(bench: Bench) -> None:
     assert reply.text.startswith("Your budget has no room for this: 3 credits short.")
 
 
-async def test_a_raised_limit_counts_from_the_next_ask(bench: Bench) -> None:
+async def test_a_raised_limit_holds_from_the_next_request(bench: Bench) -> None:
     for micros in (3_000, 9_000):
         async with bench.app.database.write() as tx:
             await tx.policies.put(
@@ -170,7 +170,7 @@ async def test_a_raised_limit_counts_from_the_next_ask(bench: Bench) -> None:
     assert "has no room for this" in reply.text
 
 
-async def test_an_unknown_workspace_is_told_whom_to_ask(bench: Bench) -> None:
+async def test_an_unknown_workspace_gets_the_contact_of_the_owner(bench: Bench) -> None:
     stranger: User = replace(ANA, workspace="elsewhere")
 
     reply = await bench.say("/help", by=stranger)
@@ -187,7 +187,7 @@ async def test_an_unknown_workspace_is_told_whom_to_ask(bench: Bench) -> None:
         BackendRefusedToken("The owner has to look after the token."),
     ],
 )
-async def test_a_backend_that_refuses_costs_nothing(bench: Bench, error: BackendError) -> None:
+async def test_a_refusal_by_the_backend_is_free(bench: Bench, error: BackendError) -> None:
     bench.backend.submit_error = error
 
     await bench.say("/imagine a fox")
@@ -198,7 +198,7 @@ async def test_a_backend_that_refuses_costs_nothing(bench: Bench, error: Backend
     assert await bench.list_open_holds() == []
 
 
-async def test_a_throttled_ask_waits_for_its_turn_and_is_not_lost(bench: Bench) -> None:
+async def test_a_throttled_job_waits_and_finishes(bench: Bench) -> None:
     bench.backend.submit_error = BackendBusy("The model service is busy.", retry_after_seconds=5)
     await bench.say("/imagine a fox")
     meanwhile = bench.last_message.reply.tone
@@ -210,31 +210,32 @@ async def test_a_throttled_ask_waits_for_its_turn_and_is_not_lost(bench: Bench) 
     assert await bench.balance() == bench.starting_credits - 3_000
 
 
-async def test_words_that_are_not_wanted_and_models_that_rest(bench: Bench) -> None:
+async def test_refused_words_and_paused_models_are_free(bench: Bench) -> None:
     async with bench.app.database.write() as tx:
         await tx.moderation.add_word("web", "page", "badg*", "mo")
         await tx.moderation.set_pause("model:sdxl", "it is being mended", "owner")
 
-    assert await refused(bench, "/imagine two BADGERS") == (
+    assert await expect_refusal(bench, "/imagine two BADGERS") == (
         "That has a word in it which is not wanted here. Please say it differently."
     )
-    assert await refused(bench, "/imagine a fox --model sdxl") == (
+    assert await expect_refusal(bench, "/imagine a fox --model sdxl") == (
         "SDXL is paused at the moment: it is being mended. Please try again later."
     )
 
 
-async def test_somebody_blocked_is_told_until_when(bench: Bench) -> None:
+async def test_a_blocked_user_gets_the_end_of_the_block(bench: Bench) -> None:
     async with bench.app.database.write() as tx:
         await tx.people.set_block(ANA, bench.clock.now().replace(year=2027), "flooding")
 
-    assert (await refused(bench, "/imagine a fox")).startswith(
+    assert (await expect_refusal(bench, "/imagine a fox")).startswith(
         "You are blocked here until 01 January 2027, 00:00 UTC: flooding."
     )
 
 
-async def test_a_bot_that_stops_takes_nothing_new(bench: Bench) -> None:
+async def test_a_stopping_bot_refuses_new_jobs(bench: Bench) -> None:
     await bench.app.drain()
 
     assert (
-        await refused(bench, "/imagine a fox") == "I am restarting. Please ask again in a moment; nothing was charged."
+        await expect_refusal(bench, "/imagine a fox")
+        == "I am restarting. Please ask again in a moment; nothing was charged."
     )

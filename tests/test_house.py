@@ -1,4 +1,4 @@
-"""The house keeps its own rules: floors, names, sizes, reasons, and papers that agree with the code."""
+"""Rules of the whole tree: import contracts, names, sizes, reasons, and documents in agreement with the code."""
 
 import ast
 import re
@@ -21,14 +21,14 @@ TEXTS = {".py", ".toml", ".md", ".yaml", ".yml", ".lock", ".txt", ".example", ".
 LONGEST_FUNCTION = 60
 
 
-def name_of(path: Path) -> str:
+def get_name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-# Floors.
+# Import contracts.
 
 
-def test_floors_hold() -> None:
+def test_import_contracts_hold() -> None:
     linter = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as main; main()", "--no-logo"]
 
     checked = subprocess.run(linter, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
@@ -39,61 +39,63 @@ def test_floors_hold() -> None:
 # Names and sizes.
 
 
-def test_no_file_is_named_after_nothing() -> None:
+def test_no_file_has_an_empty_name() -> None:
     empty_words = re.compile(r"(^|_)(utils?|helpers?|common|misc|base|managers?)(_|$)")
     places = [path for folder in ("bot", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
 
-    assert [name_of(path) for path in places if empty_words.search(path.stem)] == []
+    assert [get_name(path) for path in places if empty_words.search(path.stem)] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_each_file_says_what_it_is_for_and_its_functions_fit_a_screen(path: Path) -> None:
+@pytest.mark.parametrize("path", MODULES, ids=get_name)
+def test_each_file_has_a_docstring_and_no_long_function(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    long = {node.name: lines_of(node) for node in functions if lines_of(node) > LONGEST_FUNCTION}
+    long = {node.name: count_lines(node) for node in functions if count_lines(node) > LONGEST_FUNCTION}
 
-    assert ast.get_docstring(tree), f"{name_of(path)} has no docstring"
+    assert ast.get_docstring(tree), f"{get_name(path)} has no docstring"
     assert long == {}
 
 
-def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+def count_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (function.end_lineno or function.lineno) - function.lineno + 1
 
 
-def test_packages_hold_one_sentence() -> None:
+def test_each_package_file_holds_a_docstring_alone() -> None:
     menus = {"bot/commands/__init__.py", "bot/cli/__init__.py"}
     for path in MODULES:
-        if path.name == "__init__.py" and name_of(path) not in menus:
+        if path.name == "__init__.py" and get_name(path) not in menus:
             body = ast.parse(path.read_text(encoding="utf-8")).body
-            assert len(body) == 1, f"{name_of(path)} holds more than a docstring"
+            assert len(body) == 1, f"{get_name(path)} holds more than a docstring"
 
 
 # Reasons.
 
 
-def test_each_exception_to_a_rule_has_its_reason() -> None:
+def test_each_exception_to_a_rule_has_a_reason() -> None:
     # "noqa: X - why", "type: ignore[x] # why", "pragma: no cover - why"
     exception = re.compile(
         r"#\s*(?:noqa\b(?::\s*[A-Z0-9, ]+)?|type:\s*ignore(?:\[[^]]*\])?|pragma:\s*no\s+\w+)(?P<why>.*)"
     )
-    python = [path for path in tracked() if path.suffix == ".py" and path != Path(__file__)]
+    python = [path for path in list_tracked_files() if path.suffix == ".py" and path != Path(__file__)]
     found = [(path, match) for path in python for match in exception.finditer(path.read_text(encoding="utf-8"))]
 
-    assert [name_of(path) for path, match in found if len(match["why"].strip(" -–#").split()) < 2] == []
+    assert [get_name(path) for path, match in found if len(match["why"].strip(" -–#").split()) < 2] == []
 
 
-def test_comments_name_sources_that_a_reader_can_open() -> None:
+def test_comments_name_sources_within_the_reader_s_reach() -> None:
     beside_us = re.compile(r"\bfacts/\w+\.md|\bDESIGN(?:\.md| §)")
-    found = [path for path in tracked() if path != Path(__file__) and beside_us.search(path.read_text("utf-8"))]
+    found = [
+        path for path in list_tracked_files() if path != Path(__file__) and beside_us.search(path.read_text("utf-8"))
+    ]
 
-    assert [name_of(path) for path in found] == []
+    assert [get_name(path) for path in found] == []
 
 
-# Papers.
+# Documents.
 
 
-def env_example() -> dict[str, tuple[str, str, bool]]:
-    """`{variable: (the comment above it, its value, whether it is commented out)}` of .env.example."""
+def read_env_example() -> dict[str, tuple[str, str, bool]]:
+    """Return `{variable: (comment above, value, is commented out)}` of .env.example."""
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     found = {}
     for above, line in pairwise(lines):
@@ -102,16 +104,16 @@ def env_example() -> dict[str, tuple[str, str, bool]]:
     return found
 
 
-def test_the_example_of_env_says_what_the_settings_say() -> None:
-    written = env_example()
+def test_the_example_of_env_agrees_with_the_settings() -> None:
+    written = read_env_example()
 
     assert list(written) == [name.upper() for name in Settings.model_fields]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, ()) else shown(field.default)
+        default = "" if field.default in (None, ()) else format_default(field.default)
         assert written[name.upper()] == (field.description, default, name not in SECRET_FIELDS)
 
 
-def shown(value: object) -> str:
+def format_default(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -128,25 +130,25 @@ def test_each_setting_has_a_type_a_default_and_one_sentence(name: str) -> None:
 
 @pytest.mark.parametrize("secret", SECRET_FIELDS)
 def test_the_example_holds_no_secret(secret: str) -> None:
-    assert env_example()[secret.upper()][1] == ""
+    assert read_env_example()[secret.upper()][1] == ""
 
 
-def test_settings_that_the_docs_name_exist() -> None:
+def test_settings_named_in_the_docs_exist() -> None:
     known = {name.upper() for name in Settings.model_fields}
     known |= {f"{name.upper()}_FILE" for name in SECRET_FIELDS}
     families = re.compile(r"\b(?:DISCORD|SLACK|REPLICATE|HTTP|MEDIA|LOG|DAILY|MONTHLY|ADMIN|ALLOWED?)_[A-Z_]+\b")
-    papers = [path for path in tracked() if path.suffix == ".md" and path.parent in (ROOT, ROOT / "docs")]
+    documents = [path for path in list_tracked_files() if path.suffix == ".md" and path.parent in (ROOT, ROOT / "docs")]
 
-    named = {name for path in papers for name in families.findall(path.read_text(encoding="utf-8"))}
+    named = {name for path in documents for name in families.findall(path.read_text(encoding="utf-8"))}
 
     assert named <= known
 
 
-# What is kept in git.
+# Files in git.
 
 
-def tracked() -> list[Path]:
-    """The text files that git keeps, or would keep at the next commit."""
+def list_tracked_files() -> list[Path]:
+    """Return the text files in git, new files included."""
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
         pytest.skip("this is no git checkout")
@@ -159,14 +161,14 @@ def tracked() -> list[Path]:
 def test_git_keeps_no_environment_database_or_secret() -> None:
     unwanted = re.compile(r"(^|/)(\.venv|__pycache__|secrets|data)/|(^|/)\.env$|\.(db|sqlite3?|pyc|log)$")
 
-    assert [name_of(path) for path in tracked() if unwanted.search(name_of(path))] == []
+    assert [get_name(path) for path in list_tracked_files() if unwanted.search(get_name(path))] == []
 
 
 def test_no_file_names_a_home_folder_or_a_package_index() -> None:
     place = re.compile(r"/(?:root|Users|home)/\w|\b(?:index-url|find-links|trusted-host)\s*[=:]?\s*\w*(?:https?|file):")
     found = [
-        f"{name_of(path)}:{number}"
-        for path in tracked()
+        f"{get_name(path)}:{number}"
+        for path in list_tracked_files()
         if path != Path(__file__)
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if place.search(line)
@@ -175,7 +177,7 @@ def test_no_file_names_a_home_folder_or_a_package_index() -> None:
     assert [line for line in found if not line.startswith("Dockerfile:")] == []
 
 
-WHO_MAY = {Rank.USER: "", Rank.MODERATOR: " (moderators)", Rank.OWNER: " (owner)"}
+RANK_NOTES = {Rank.USER: "", Rank.MODERATOR: " (moderators)", Rank.OWNER: " (owner)"}
 
 
 def test_the_readme_lists_the_menu() -> None:
@@ -185,7 +187,7 @@ def test_the_readme_lists_the_menu() -> None:
     assert listed == [
         (
             declaration.name,
-            declaration.description + WHO_MAY[declaration.rank],
+            declaration.description + RANK_NOTES[declaration.rank],
             ", ".join(option.name for option in declaration.options) or "–",
         )
         for declaration in (form.declaration for form in MENU)

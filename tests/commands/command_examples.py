@@ -1,6 +1,6 @@
-"""The smallest valid input of each command in the menu, for the tests that run every command.
+"""The smallest valid input of each command in the menu, for the tests of all commands.
 
-An example is derived from the command's required options. A command that needs more has an entry in `EXAMPLES`.
+An example has the command's required options; `EXAMPLES` adds options and preparations of some commands.
 `ANA`, `GOLD` and `STUDIO` stand for a person, a role and a channel; each platform's test replaces them.
 """
 
@@ -26,7 +26,7 @@ _VALUES: Mapping[OptionKind, OptionValue] = {
 
 @dataclass(frozen=True)
 class CommandExample:
-    """Options of one command, and the commands that must run before it: `(name, options)` in order."""
+    """Options of a command, and commands to run earlier: `(name, options)` in order."""
 
     options: Options = field(default_factory=dict)
     before: tuple[tuple[str, Options], ...] = ()
@@ -58,7 +58,7 @@ EXAMPLES: Mapping[str, CommandExample] = {
 
 
 def get_example(declaration: Declaration) -> CommandExample:
-    """Return the example of a command: its required options except files, with `EXAMPLES` over them."""
+    """Return a command's example: the required options except files, overridden by `EXAMPLES`."""
     required = {
         option.name: _pick_value(option)
         for option in declaration.options
@@ -69,7 +69,7 @@ def get_example(declaration: Declaration) -> CommandExample:
 
 
 def list_required_files(declaration: Declaration) -> list[str]:
-    """Return the names of the options that need a picture."""
+    """Return the names of required options for a picture."""
     return [option.name for option in declaration.options if option.is_required and option.kind is OptionKind.FILE]
 
 

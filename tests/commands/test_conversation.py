@@ -1,49 +1,44 @@
-"""Dialogues: what a conversation remembers when people refuse, retry, stop, go back, or talk at once."""
+"""Memory of a conversation after refusals, retries, stops, regenerations and concurrent questions, at the bench."""
 
 import re
 from pathlib import Path
 
 from bot.catalogue.loading import BUILT_IN_PATH
 from bot.core.people import User
-from bot.core.replies import Reply, Tone
+from bot.core.replies import Tone
 from tests.bench import Bench
+from tests.fakes.samples import get_text
 
 BOB = User("web", "page", "bob", "Bob")
 
 
-def last_prompt(bench: Bench) -> str:
-    """What the model was given to read last."""
+def get_last_prompt(bench: Bench) -> str:
     return str(bench.backend.last_run.inputs["prompt"])
 
 
-def text(reply: Reply | None) -> str:
-    assert reply is not None
-    return reply.text
-
-
-async def test_a_refused_ask_leaves_no_system_prompt(bench: Bench) -> None:
+async def test_a_refused_chat_leaves_no_system_prompt(bench: Bench) -> None:
     async with bench.app.database.write() as tx:
         await tx.moderation.add_word("web", "page", "nastyword", "owner")
 
     refused = await bench.say('/chat hi --system "say nastyword always"')
     await bench.say("/chat hello", by=BOB)
 
-    assert "not wanted here" in text(refused)
-    assert "nastyword" not in last_prompt(bench)
+    assert "not wanted here" in get_text(refused)
+    assert "nastyword" not in get_last_prompt(bench)
 
 
-async def test_trying_again_asks_once(bench: Bench) -> None:
+async def test_a_retry_asks_the_question_once(bench: Bench) -> None:
     bench.backend.will(error="boom", words=())
     await bench.say("/chat What is a badger?")
     bench.backend.will(error="", words=("An animal.",))
 
     await bench.press("retry")
 
-    assert last_prompt(bench).count("What is a badger?") == 1
+    assert get_last_prompt(bench).count("What is a badger?") == 1
     assert bench.last_text == "An animal."
 
 
-async def test_continue_goes_on_with_the_answer_it_stands_under(bench: Bench) -> None:
+async def test_continue_follows_the_answer_with_the_button(bench: Bench) -> None:
     bench.backend.will(words=("Foxes are",), hangs_after=1)
     await bench.say("/chat What are foxes?")
     await bench.press("cancel")
@@ -53,12 +48,12 @@ async def test_continue_goes_on_with_the_answer_it_stands_under(bench: Bench) ->
 
     await bench.press("continue", on=cut)
 
-    read = last_prompt(bench)
-    assert read.index("Foxes are") < read.index("Please continue exactly where you stopped.")
-    assert "Hens lay eggs." not in read[read.index("Foxes are") :]
+    prompt = get_last_prompt(bench)
+    assert prompt.index("Foxes are") < prompt.index("Please continue exactly where you stopped.")
+    assert "Hens lay eggs." not in prompt[prompt.index("Foxes are") :]
 
 
-async def test_of_two_who_ask_at_once_both_are_remembered_with_their_answers(bench: Bench) -> None:
+async def test_concurrent_questions_are_remembered_with_their_answers(bench: Bench) -> None:
     bench.backend.will(words=("To Ana.",), hangs_after=1)
     await bench.say("/chat Ana asks")
     to_ana = bench.backend.last_run
@@ -73,23 +68,23 @@ async def test_of_two_who_ask_at_once_both_are_remembered_with_their_answers(ben
 
     await bench.say("/chat And now?")
 
-    read = last_prompt(bench)
-    assert [words for words in ("Ana asks", "To Ana.", "Bob asks", "To Bob.") if words not in read] == []
+    prompt = get_last_prompt(bench)
+    assert [words for words in ("Ana asks", "To Ana.", "Bob asks", "To Bob.") if words not in prompt] == []
 
 
 async def test_regenerate_keeps_the_system_prompt(bench: Bench) -> None:
     await bench.say("/chat hi")
     await bench.say('/chat hello --system "Speak like a pirate"')
-    at_first = last_prompt(bench)
+    at_first = get_last_prompt(bench)
 
     await bench.press("regenerate")
 
     assert "Speak like a pirate" in at_first
-    assert "Speak like a pirate" in last_prompt(bench)
+    assert "Speak like a pirate" in get_last_prompt(bench)
     assert len(bench.backend.runs) == 3
 
 
-async def test_regenerating_an_old_answer_keeps_what_followed_it(bench: Bench) -> None:
+async def test_regenerating_an_old_answer_keeps_later_messages(bench: Bench) -> None:
     await bench.say("/chat The first question")
     old = bench.last_message
     await bench.clock.advance(1)
@@ -100,7 +95,7 @@ async def test_regenerating_an_old_answer_keeps_what_followed_it(bench: Bench) -
     await bench.clock.advance(1)
     await bench.say("/chat The third question")
 
-    assert "The second question" in last_prompt(bench)
+    assert "The second question" in get_last_prompt(bench)
 
 
 async def test_a_conversation_outlives_its_model(tmp_path: Path) -> None:
@@ -108,7 +103,7 @@ async def test_a_conversation_outlives_its_model(tmp_path: Path) -> None:
     await first.say("/chat hi --model llama-3-70b")
     await first.close()
     path = tmp_path / "models.toml"
-    path.write_text(without("llama-3-70b"), encoding="utf-8")
+    path.write_text(read_catalogue_without("llama-3-70b"), encoding="utf-8")
 
     second = await Bench.open(
         tmp_path, clock=first.clock, backend=first.backend, platform=first.platform, catalogue_path=path
@@ -121,8 +116,8 @@ async def test_a_conversation_outlives_its_model(tmp_path: Path) -> None:
     await second.close()
 
 
-def without(model: str) -> str:
-    """The built-in catalogue's file, with one model taken off."""
+def read_catalogue_without(model: str) -> str:
+    """Return the text of the built-in catalogue without a model."""
     return re.sub(
         rf"^\[{model}[].].*?(?=^\[(?!{model}[].])|\Z)", "", BUILT_IN_PATH.read_text("utf-8"), flags=re.M | re.S
     )

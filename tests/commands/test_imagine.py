@@ -1,4 +1,4 @@
-"""Dialogues: /imagine and the buttons under its pictures."""
+"""/imagine and the buttons of its pictures, at the bench."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -11,7 +11,7 @@ from tests.fakes.backend import FLAGGED_ERROR, make_png
 from tests.fakes.samples import ANA, CHANNEL
 
 
-async def test_a_picture_comes_with_its_facts_and_next_steps(bench: Bench) -> None:
+async def test_a_picture_comes_with_its_facts_and_buttons(bench: Bench) -> None:
     await bench.invoke(Imagine(prompt="a fox in the snow", seed=7))
 
     reply = bench.last_message.reply
@@ -25,7 +25,7 @@ async def test_a_picture_comes_with_its_facts_and_next_steps(bench: Bench) -> No
     assert await bench.balance() == bench.starting_credits - 3_000
 
 
-async def test_something_is_seen_at_once_and_no_edit_is_without_a_change(bench: Bench) -> None:
+async def test_a_placeholder_is_posted_first_and_each_edit_changes_the_message(bench: Bench) -> None:
     bench.backend.will(percents=(25, 50, 50, 100))
 
     await bench.say("/imagine a fox")
@@ -48,7 +48,7 @@ async def test_four_pictures_have_numbered_buttons(bench: Bench) -> None:
     assert await bench.balance() == bench.starting_credits - 12_000
 
 
-async def test_a_failed_picture_gives_the_credits_back(bench: Bench) -> None:
+async def test_a_failed_picture_releases_the_credits(bench: Bench) -> None:
     bench.backend.will(error="out of memory")
 
     await bench.invoke(Imagine(prompt="a fox in the snow"))
@@ -58,7 +58,7 @@ async def test_a_failed_picture_gives_the_credits_back(bench: Bench) -> None:
     assert [button.label for button in bench.last_message.reply.buttons] == ["Try again", "Delete"]
 
 
-async def test_a_flagged_picture_gives_the_credits_back(bench: Bench) -> None:
+async def test_a_flagged_picture_releases_the_credits(bench: Bench) -> None:
     bench.backend.will(error=FLAGGED_ERROR)
 
     await bench.say("/imagine something")
@@ -67,7 +67,7 @@ async def test_a_flagged_picture_gives_the_credits_back(bench: Bench) -> None:
     assert await bench.balance() == bench.starting_credits
 
 
-async def test_pictures_that_the_model_withheld_are_told_and_not_paid(bench: Bench) -> None:
+async def test_withheld_pictures_are_counted_and_free(bench: Bench) -> None:
     bench.backend.will(pictures=3)
 
     await bench.say("/imagine a fox --count 4")
@@ -85,7 +85,7 @@ async def test_no_picture_at_all_costs_nothing(bench: Bench) -> None:
     assert await bench.balance() == bench.starting_credits
 
 
-async def test_again_draws_the_same_words_with_another_seed(bench: Bench) -> None:
+async def test_again_draws_the_same_prompt_with_another_seed(bench: Bench) -> None:
     await bench.say("/imagine a fox --seed 7 --aspect 16:9")
 
     await bench.press("again")
@@ -96,7 +96,7 @@ async def test_again_draws_the_same_words_with_another_seed(bench: Bench) -> Non
     assert second.inputs["seed"] != first.inputs["seed"]
 
 
-async def test_vary_starts_from_that_picture_on_a_model_that_takes_one(bench: Bench) -> None:
+async def test_vary_starts_from_the_picture_on_a_model_with_a_picture_input(bench: Bench) -> None:
     await bench.say("/imagine a fox --count 2")
 
     await bench.press("vary", n=2)
@@ -106,7 +106,7 @@ async def test_vary_starts_from_that_picture_on_a_model_that_takes_one(bench: Be
     assert str(bench.backend.last_run.inputs["image"]).startswith("data:image/png;sha256,")
 
 
-async def test_upscale_and_caption_take_the_picture_they_stand_under(bench: Bench) -> None:
+async def test_upscale_and_caption_take_the_picture_of_the_message(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     drawn = bench.last_message
 
@@ -119,7 +119,7 @@ async def test_upscale_and_caption_take_the_picture_they_stand_under(bench: Benc
     assert bench.last_text == "A short answer."
 
 
-async def test_a_model_can_be_named_and_its_bounds_are_its_own(bench: Bench) -> None:
+async def test_a_named_model_gets_its_own_inputs(bench: Bench) -> None:
     await bench.say("/imagine a fox --model sdxl --negative blue --aspect 16:9", image=make_png())
 
     inputs = bench.backend.last_run.inputs
@@ -127,26 +127,26 @@ async def test_a_model_can_be_named_and_its_bounds_are_its_own(bench: Bench) -> 
     assert bench.last_message.history[0].note == "SDXL · about 5.8, at most 58.5 credits"
 
 
-def for_adults(bench: Bench) -> Channel:
-    """Mark the default model as one for adults; gives a channel where it may run."""
+def mark_default_model_as_adult(bench: Bench) -> Channel:
+    """Mark the default model as a model for adults; return a channel for adult models."""
     models = bench.app.dispatcher.services.catalogue._models
     models["flux-schnell"] = replace(models["flux-schnell"], is_adult=True)
     return replace(CHANNEL, is_age_restricted=True)
 
 
-async def test_what_a_model_for_adults_draws_is_flagged(bench: Bench) -> None:
-    night = for_adults(bench)
+async def test_pictures_of_an_adult_model_are_flagged(bench: Bench) -> None:
+    channel = mark_default_model_as_adult(bench)
 
-    await bench.say("/imagine a fox", channel=night)
+    await bench.say("/imagine a fox", channel=channel)
 
     assert [picture.is_flagged for picture in bench.last_message.reply.pictures] == [True]
 
 
-async def test_where_flagged_pictures_are_refused_it_draws_nothing_and_costs_nothing(bench: Bench) -> None:
-    night = for_adults(bench)
+async def test_an_adult_model_is_refused_without_flagged_pictures(bench: Bench) -> None:
+    channel = mark_default_model_as_adult(bench)
     await bench.say("/settings pictures --flagged refuse", by=replace(ANA, is_administrator=True))
 
-    refused = await bench.say("/imagine a fox", channel=night)
+    refused = await bench.say("/imagine a fox", channel=channel)
 
     assert refused is not None
     assert refused.text == "FLUX schnell is for adults, and this workspace shows no such pictures."

@@ -1,4 +1,4 @@
-"""Dialogues: /setup, and workspaces nobody allowed yet."""
+"""/setup and workspaces without permission, at the bench."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ ANA_THERE = replace(ANA, workspace="guild")
 MODERATOR_THERE = replace(MODERATOR, workspace="guild")
 
 
-async def test_an_unknown_workspace_reads_whom_to_ask(bench: Bench) -> None:
+async def test_an_unknown_workspace_gets_the_contact_of_the_owner(bench: Bench) -> None:
     refused = get_text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
     by_setup = get_text(await bench.say("/setup", by=MODERATOR_THERE, channel=THERE))
 
@@ -22,7 +22,7 @@ async def test_an_unknown_workspace_reads_whom_to_ask(bench: Bench) -> None:
     assert not bench.backend.runs
 
 
-async def test_the_owner_is_named_where_a_platform_links_people(bench: Bench) -> None:
+async def test_the_owner_is_linked_on_platforms_with_links(bench: Bench) -> None:
     moderation = bench.app.dispatcher.services.moderation.__class__(
         bench.app.database, bench.clock, frozenset(), [("discord", "", "7"), ("slack", "T", "U8"), ("discord", "", "9")]
     )
@@ -32,10 +32,10 @@ async def test_the_owner_is_named_where_a_platform_links_people(bench: Bench) ->
     assert moderation.format_owner_contact("web") == "my owner"
 
 
-async def test_setup_allows_a_workspace_and_says_what_comes_next(bench: Bench) -> None:
-    told = get_text(await bench.say("/setup", by=OWNER_THERE, channel=THERE))
+async def test_setup_allows_a_workspace_and_lists_the_next_steps(bench: Bench) -> None:
+    text = get_text(await bench.say("/setup", by=OWNER_THERE, channel=THERE))
 
-    assert told.splitlines() == [
+    assert text.splitlines() == [
         "1. **This workspace may use me.** `/setup --allowed no` takes that back.",
         "2. **Budget**: none of its own, so it shares the whole bot's. `/setup --budget 5000` gives it one.",
         "3. **Moderators**: this workspace's administrators. `/setup --moderators ROLE` adds a role.",
@@ -46,43 +46,43 @@ async def test_setup_allows_a_workspace_and_says_what_comes_next(bench: Bench) -
     assert await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE) is None
 
 
-async def test_setup_sets_what_it_is_told_all_at_once(bench: Bench) -> None:
+async def test_setup_sets_all_options_at_once(bench: Bench) -> None:
     line = "/setup --budget 5000 --moderators mods --notices staff --channel studio"
 
-    told = get_text(await bench.say(line, by=OWNER_THERE, channel=THERE)).splitlines()
+    text = get_text(await bench.say(line, by=OWNER_THERE, channel=THERE)).splitlines()
 
-    assert told[1] == "2. **Budget**: 5,000 credits a month, 0 spent."
-    assert told[2] == "3. **Moderators**: this workspace's administrators and @mods."
-    assert told[3] == "4. **Reports and notices go**: in #staff."
-    assert told[4] == "5. **Channels I may be used in**: #studio."
-    assert get_text(await bench.say("/setup", by=OWNER_THERE, channel=THERE)).splitlines() == told
+    assert text[1] == "2. **Budget**: 5,000 credits a month, 0 spent."
+    assert text[2] == "3. **Moderators**: this workspace's administrators and @mods."
+    assert text[3] == "4. **Reports and notices go**: in #staff."
+    assert text[4] == "5. **Channels I may be used in**: #studio."
+    assert get_text(await bench.say("/setup", by=OWNER_THERE, channel=THERE)).splitlines() == text
 
 
-async def test_a_permission_can_be_taken_back_and_given_again(bench: Bench) -> None:
+async def test_a_permission_can_be_withdrawn_and_granted_again(bench: Bench) -> None:
     await bench.say("/setup", by=OWNER_THERE, channel=THERE)
 
-    told = get_text(await bench.say("/setup --allowed no", by=OWNER_THERE, channel=THERE))
+    text = get_text(await bench.say("/setup --allowed no", by=OWNER_THERE, channel=THERE))
 
-    assert told == "This workspace may not use me any more. What runs goes on; `/setup` lets it in again."
+    assert text == "This workspace may not use me any more. What runs goes on; `/setup` lets it in again."
     assert "not on my list" in get_text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
     await bench.say("/setup", by=OWNER_THERE, channel=THERE)
     assert await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE) is None
 
 
-async def test_what_the_settings_allow_is_taken_back_there(bench: Bench) -> None:
+async def test_a_permission_of_the_environment_is_withdrawn_there(bench: Bench) -> None:
     assert "(ALLOWED_WORKSPACES): take it out there." in get_text(await bench.say("/setup --allowed no", by=OWNER))
 
 
-async def test_nothing_is_allowed_where_something_does_not_fit(bench: Bench) -> None:
+async def test_an_invalid_option_leaves_the_workspace_without_permission(bench: Bench) -> None:
     bench.platform.will_lose()
 
-    told = get_text(await bench.say("/setup --notices attic", by=OWNER_THERE, channel=THERE))
+    text = get_text(await bench.say("/setup --notices attic", by=OWNER_THERE, channel=THERE))
 
-    assert told == "I cannot post in #attic. Let me in there, then say this again."
+    assert text == "I cannot post in #attic. Let me in there, then say this again."
     assert "not on my list" in get_text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))
 
 
-async def test_a_workspace_that_threw_the_bot_out_must_be_allowed_anew(bench: Bench) -> None:
+async def test_a_removal_of_the_bot_ends_the_permission(bench: Bench) -> None:
     await bench.say("/setup", by=OWNER_THERE, channel=THERE)
 
     await bench.app.dispatcher.services.moderation.admin.record_removal("web", "guild")
@@ -91,8 +91,8 @@ async def test_a_workspace_that_threw_the_bot_out_must_be_allowed_anew(bench: Be
     assert "6. Try" in get_text(await bench.say("/setup", by=OWNER_THERE, channel=THERE))
 
 
-async def test_a_budget_of_nearly_nothing_is_refused_before_anything_is_set(bench: Bench) -> None:
-    told = get_text(await bench.say("/setup --budget 0.0001", by=OWNER_THERE, channel=THERE))
+async def test_a_tiny_budget_is_refused_before_any_change(bench: Bench) -> None:
+    text = get_text(await bench.say("/setup --budget 0.0001", by=OWNER_THERE, channel=THERE))
 
-    assert told == "budget is less than anything can cost."
+    assert text == "budget is less than anything can cost."
     assert "not on my list" in get_text(await bench.say("/imagine a fox", by=ANA_THERE, channel=THERE))

@@ -1,4 +1,4 @@
-"""Options into typed forms."""
+"""Values of options in typed forms."""
 
 import pytest
 
@@ -13,17 +13,17 @@ from bot.dispatch.declaration import Command
 from bot.dispatch.forms import fill_form
 
 
-def filled(form: type[Command], **options: str | float | bool) -> Command:
-    return fill_form(form, invocation(form, **options))
+def fill(form: type[Command], **options: str | float | bool) -> Command:
+    return fill_form(form, build_invocation(form, **options))
 
 
-def invocation(form: type[Command], **options: str | float | bool) -> Invocation:
+def build_invocation(form: type[Command], **options: str | float | bool) -> Invocation:
     user, channel = User("web", "page", "ana", "Ana"), Channel("web", "page", "c")
     return Invocation(user, channel, form.declaration.name, "web:1", options)
 
 
-def test_a_form_is_filled_with_types_and_defaults() -> None:
-    form = filled(Imagine, prompt=" a fox ", count="2", guidance="7,5", format="PNG")
+def test_a_form_has_typed_values_and_defaults() -> None:
+    form = fill(Imagine, prompt=" a fox ", count="2", guidance="7,5", format="PNG")
 
     assert form == Imagine(prompt="a fox", count=2, guidance=7.5, format="png")
 
@@ -46,9 +46,11 @@ def test_a_form_is_filled_with_types_and_defaults() -> None:
         (Grant, {"user": "ana", "credits": "-5"}, "credits must be from 0.1 to 1,000,000, not -5."),
     ],
 )
-def test_bad_input_is_one_sentence(form: type[Command], options: dict[str, str | float | bool], sentence: str) -> None:
+def test_bad_input_is_refused_in_a_sentence(
+    form: type[Command], options: dict[str, str | float | bool], sentence: str
+) -> None:
     with pytest.raises(BadOption) as caught:
-        filled(form, **options)
+        fill(form, **options)
 
     assert str(caught.value) == sentence
     assert caught.value.option in ("", *(option.name for option in form.declaration.options))
@@ -59,22 +61,22 @@ def test_a_file_is_an_attachment_or_a_link() -> None:
         return b""
 
     attachment = Attachment("a.png", "image/png", 1, read)
-    call = invocation(Upscale)
-    attached = Invocation(call.user, call.channel, "upscale", "web:1", {}, {"image": attachment})
+    plain = build_invocation(Upscale)
+    with_attachment = Invocation(plain.user, plain.channel, "upscale", "web:1", {}, {"image": attachment})
 
-    assert filled(Upscale, image="<https://example.org/a.png>") == Upscale(image=Link("https://example.org/a.png"))
-    assert fill_form(Upscale, attached) == Upscale(image=attachment)
+    assert fill(Upscale, image="<https://example.org/a.png>") == Upscale(image=Link("https://example.org/a.png"))
+    assert fill_form(Upscale, with_attachment) == Upscale(image=attachment)
 
 
-def test_a_seed_stays_what_was_typed() -> None:
+def test_a_large_seed_keeps_all_digits() -> None:
     more_than_a_float_keeps = 2**53 + 1
 
-    assert filled(Imagine, prompt="x", seed=str(more_than_a_float_keeps)) == Imagine(
+    assert fill(Imagine, prompt="x", seed=str(more_than_a_float_keeps)) == Imagine(
         prompt="x", seed=more_than_a_float_keeps
     )
 
 
 @pytest.mark.parametrize("seed", ["1e300", str(2**63), 1e300])
-def test_a_number_that_no_model_takes_is_refused(seed: str | float) -> None:
+def test_a_number_beyond_64_bits_is_refused(seed: str | float) -> None:
     with pytest.raises(BadOption, match="seed is too large a number."):
-        filled(Imagine, prompt="x", seed=seed)
+        fill(Imagine, prompt="x", seed=seed)

@@ -1,4 +1,4 @@
-"""Telling people who did not ask: to whom it goes, and what happens where it cannot."""
+"""Notices to moderators and owners, and platforms that fail."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from tests.fakes.samples import MODERATOR
 NOTICE = Reply(text="the budget is spent")
 
 
-async def test_moderators_are_told_in_their_channel(bench: Bench) -> None:
+async def test_a_notice_goes_to_the_moderators_channel(bench: Bench) -> None:
     await bench.say("/settings notices staff", by=MODERATOR)
 
     assert await bench.app.notices.notify_moderators("web", "page", NOTICE)
@@ -22,13 +22,13 @@ async def test_moderators_are_told_in_their_channel(bench: Bench) -> None:
     assert (bench.last_text, bench.last_message.ref.channel) == (NOTICE.text, "staff")
 
 
-async def test_where_there_is_no_channel_the_owner_is_told_alone(bench: Bench) -> None:
+async def test_without_a_moderators_channel_a_notice_goes_to_the_owner(bench: Bench) -> None:
     assert await bench.app.notices.notify_moderators("web", "page", NOTICE)
 
     assert bench.last_message.ref.channel == "direct-owner"
 
 
-async def test_a_channel_that_is_gone_does_not_swallow_a_notice(bench: Bench) -> None:
+async def test_a_notice_for_a_deleted_channel_goes_to_the_owner(bench: Bench) -> None:
     await bench.say("/settings notices staff", by=MODERATOR)
     bench.platform.will_fail(MessageLost("The channel is gone."))
 
@@ -37,12 +37,12 @@ async def test_a_channel_that_is_gone_does_not_swallow_a_notice(bench: Bench) ->
     assert bench.last_message.ref.channel == "direct-owner"
 
 
-async def test_what_nobody_could_be_told_is_in_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_undelivered_notice_is_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.platform.will_fail(RuntimeError("an SDK broke"))
-    elsewhere = Notices(bench.app.platforms, bench.app.dispatcher.services.moderation, [("discord", "", "7")])
+    on_discord = Notices(bench.app.platforms, bench.app.dispatcher.services.moderation, [("discord", "", "7")])
 
     assert not await bench.app.notices.notify_owners(NOTICE)
-    assert not await elsewhere.notify_owners(NOTICE)
+    assert not await on_discord.notify_owners(NOTICE)
 
     assert [record.message for record in caplog.records if record.name == "bot.dispatch.notices"] == [
         "notice.failed",
@@ -51,14 +51,14 @@ async def test_what_nobody_could_be_told_is_in_the_log(bench: Bench, caplog: pyt
     ]
 
 
-async def test_a_platform_that_is_not_there_is_told_nothing(bench: Bench) -> None:
-    where = Channel("discord", "1", "c1")
+async def test_a_notice_for_an_absent_platform_is_not_posted(bench: Bench) -> None:
+    channel = Channel("discord", "1", "c1")
 
-    assert not await bench.app.notices.post_in_channel(where, NOTICE)
+    assert not await bench.app.notices.post_in_channel(channel, NOTICE)
     await bench.app.notices.replace_message(MessageRef("discord", "1", "c1", "", "m1"), NOTICE)
 
 
-async def test_a_message_is_replaced_where_it_can_be_reached(bench: Bench) -> None:
+async def test_a_message_is_replaced_unless_the_platform_fails(bench: Bench) -> None:
     await bench.app.notices.notify_owners(NOTICE)
     ref = bench.last_message.ref
 

@@ -1,4 +1,4 @@
-"""Typed text into a call."""
+"""Typed commands and their options."""
 
 import contextlib
 
@@ -44,7 +44,7 @@ from bot.dispatch.parsing import parse_command
         ('/quota grant "Ana Lima" 50', {"user": "Ana Lima", "credits": "50"}),
     ],
 )
-def test_what_people_type(typed: str, options: dict[str, object]) -> None:
+def test_a_typed_command_is_split_into_options(typed: str, options: dict[str, object]) -> None:
     assert dict(parse_command(typed, MENU).options) == options
 
 
@@ -58,22 +58,22 @@ def test_an_unknown_option_names_the_nearest() -> None:
         parse_command("/imagine a fox --cuont 2", MENU)
 
 
-def test_an_option_unlike_any_other_lists_them_all() -> None:
+def test_an_unfamiliar_option_lists_all_options() -> None:
     with pytest.raises(UnknownName, match="/upscale takes image, scale, face_enhance, model."):
         parse_command("/upscale a.png --zzzzzz 2", MENU)
 
 
-def test_an_option_without_its_value_asks_for_it() -> None:
+def test_an_option_without_a_value_is_refused() -> None:
     with pytest.raises(BadOption, match="--count needs a value: How many pictures?"):
         parse_command("/imagine a fox --count", MENU)
 
 
-def test_an_option_followed_by_another_asks_for_its_value() -> None:
+def test_an_option_before_another_option_has_no_value() -> None:
     with pytest.raises(BadOption, match="--count needs a value"):
         parse_command("/imagine a fox --count --seed 7", MENU)
 
 
-def test_words_too_many_are_named() -> None:
+def test_surplus_words_are_refused() -> None:
     with pytest.raises(BadOption, match="I do not know what to do with “today” in /quota grant."):
         parse_command("/quota grant ana 50 today", MENU)
 
@@ -84,14 +84,14 @@ PLAIN = st.text(
 
 
 @given(st.lists(PLAIN, min_size=1, max_size=8))
-def test_words_without_options_come_out_as_typed(words: list[str]) -> None:
+def test_words_without_options_stay_as_typed(words: list[str]) -> None:
     typed = " ".join(words)
 
     assert parse_command(f"/imagine {typed}", MENU).options == {"prompt": typed}
 
 
 @given(st.text())
-def test_nonsense_is_read_or_refused_in_words(text: str) -> None:
+def test_nonsense_is_parsed_or_refused(text: str) -> None:
     with contextlib.suppress(BadOption, UnknownName):
         assert set(parse_command(f"/imagine {text}", MENU).options) <= {
             option.name for option in Imagine.declaration.options
@@ -107,6 +107,6 @@ def test_many_open_quotes_are_read_once() -> None:
     assert call.options == {"message": sixty_kilobytes.strip()}
 
 
-def test_what_was_given_twice_is_not_dropped() -> None:
+def test_a_value_given_twice_is_refused() -> None:
     with pytest.raises(BadOption, match="You gave prompt twice"):
         parse_command("/imagine a fox --prompt 'cat'", MENU)

@@ -1,4 +1,4 @@
-"""Words without a slash: which command they are, which files they bring, and who may go on."""
+"""Messages without a slash: the command, the files, and the users of a conversation."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ NOTES = make_attachment(b"buy milk", "notes.txt", "text/plain")
         ("caption", "chat"),
     ],
 )
-def test_words_are_the_command_they_begin_with(text: str, command: str) -> None:
+def test_text_is_the_command_at_its_beginning(text: str, command: str) -> None:
     assert parse_plain_text(text, [form for form in MENU if form.declaration.name != "caption"]).command == command
 
 
@@ -36,32 +36,34 @@ def test_plain_words_are_never_searched_for_options() -> None:
     assert parse_plain_text("what does --count do?", MENU).options == {"message": "what does --count do?"}
 
 
-async def test_a_text_file_joins_the_words(bench: Bench) -> None:
-    said = await invocation_from_text(
+async def test_a_text_file_joins_the_message(bench: Bench) -> None:
+    invocation = await invocation_from_text(
         bench.app.dispatcher.services, ANA, CHANNEL, "sum this up", "web:1", files=[NOTES]
     )
 
-    assert said.options["message"] == "sum this up\n\nnotes.txt:\n```\nbuy milk\n```"
+    assert invocation.options["message"] == "sum this up\n\nnotes.txt:\n```\nbuy milk\n```"
 
 
-async def test_the_first_picture_goes_where_a_picture_is_taken(bench: Bench) -> None:
+async def test_the_first_picture_fills_the_file_option(bench: Bench) -> None:
     fox = make_attachment(make_png(), "fox.png")
 
-    said = await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, "caption", "web:1", files=[fox])
+    invocation = await invocation_from_text(
+        bench.app.dispatcher.services, ANA, CHANNEL, "caption", "web:1", files=[fox]
+    )
 
-    assert (said.command, said.attachments) == ("caption", {"image": fox})
+    assert (invocation.command, invocation.attachments) == ("caption", {"image": fox})
 
 
-async def test_a_picture_without_words_is_asked_about(bench: Bench) -> None:
-    said = await invocation_from_text(
+async def test_a_picture_without_words_gets_a_question(bench: Bench) -> None:
+    invocation = await invocation_from_text(
         bench.app.dispatcher.services, ANA, CHANNEL, "", "web:1", files=[make_attachment(make_png())]
     )
 
-    assert said.options == {"message": "What does this picture show?"}
+    assert invocation.options == {"message": "What does this picture show?"}
 
 
 @pytest.mark.parametrize(
-    ("files", "why"),
+    ("files", "sentence"),
     [
         ([], "You did not say anything"),
         ([make_attachment(b"PK", "a.zip", "application/zip")], "I cannot read a.zip: I read pictures and text files."),
@@ -72,12 +74,12 @@ async def test_a_picture_without_words_is_asked_about(bench: Bench) -> None:
         ([make_attachment(b"\xff\xfe\x00", "a.txt", "text/plain")], "a.txt is not written in UTF-8"),
     ],
 )
-async def test_what_cannot_be_read_is_said(bench: Bench, files: list[Attachment], why: str) -> None:
-    with pytest.raises((BadFile, BadOption), match=why):
+async def test_an_unreadable_file_is_refused(bench: Bench, files: list[Attachment], sentence: str) -> None:
+    with pytest.raises((BadFile, BadOption), match=sentence):
         await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, "", "web:1", files=files)
 
 
-async def test_what_was_said_before_the_bot_came_is_read_once(bench: Bench) -> None:
+async def test_earlier_messages_of_a_thread_are_read_once(bench: Bench) -> None:
     services = bench.app.dispatcher.services
     earlier = (EarlierMessage(TurnRole.USER, "web:ola", "My cat is called Miso.", "m1"),)
 
@@ -90,7 +92,7 @@ async def test_what_was_said_before_the_bot_came_is_read_once(bench: Bench) -> N
     assert [prompt.count("My cat is called Miso.") for prompt in prompts] == [1, 1]
 
 
-async def test_the_starter_alone_goes_on_where_that_was_set(bench: Bench) -> None:
+async def test_the_join_setting_decides_between_the_starter_and_all_users(bench: Bench) -> None:
     await bench.say("/chat hello")
     conversation = await bench.app.dispatcher.services.conversations.get_current(CHANNEL)
 

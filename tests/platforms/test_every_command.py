@@ -1,4 +1,4 @@
-"""Each command of the menu on Discord, in Slack and on the page, with its smallest valid input, typed by the owner.
+"""Each command of the menu on Discord, in Slack and on the page, typed by the owner with the smallest valid input.
 
 Each platform words an error in its own way: the dispatcher's replies are recorded, and the platform must show each.
 """
@@ -29,7 +29,7 @@ from tests.platforms.slack.office import create_office
 from tests.platforms.web.page_bench import PAGE_HEADERS
 from tests.platforms.web.web_bot import Browser, open_web_bot
 
-# slack_sdk 3.47 signs its exchange of codes in a way that aiohttp 4 will not have.
+# slack_sdk 3.47 signs its exchange of codes with aiohttp's deprecated BasicAuth.
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
 
 TIMEOUT_SECONDS = 10.0
@@ -38,7 +38,7 @@ DECLARATIONS = [form.declaration for form in MENU]
 
 @dataclass
 class AnswerLog:
-    """Commands that the dispatcher answered, each with its reply, oldest first."""
+    """The dispatcher's answers: names of commands with their replies, oldest first."""
 
     answers: list[tuple[str, Reply | None]] = field(default_factory=list)
 
@@ -52,7 +52,7 @@ class AnswerLog:
         return [f"/{name}: {reply.text}" for name, reply in self.answers if reply and reply.tone is Tone.ERROR]
 
     def check_menu(self) -> None:
-        """Fail unless every command of the menu was answered, none of them with an error."""
+        """Fail unless each command of the menu was answered without an error."""
         assert self.list_errors() == []
         assert {name for name, _ in self.answers} == {declaration.name for declaration in DECLARATIONS}
 
@@ -172,7 +172,7 @@ async def test_the_page_answers_each_command(tmp_path: Path, log: AnswerLog) -> 
 
 
 async def upload(browser: Browser, line: str, declaration: Declaration) -> dict[str, object]:
-    """Send a line with a picture for each option that needs a file, as the page's form does; return the result."""
+    """Send a line with a picture for each required file, as the page's form does; return the result."""
     form = aiohttp.FormData()
     ask = {"channel": "main", "text": line, "request_id": f"upload-{declaration.name}"}
     form.add_field("ask", json.dumps(ask))
