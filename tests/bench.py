@@ -23,7 +23,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.event_loop import TIMEOUT_SECONDS, get_outside_work, wait_until_idle
 from tests.fakes.platform import FakePlatform, ShownMessage
 from tests.fakes.samples import ANA, CHANNEL
-from tests.storage.raw import jobs_with_open_holds
+from tests.storage.raw import list_jobs_with_open_holds
 
 
 class Bench:
@@ -160,7 +160,7 @@ class Bench:
         return account.granted_micros - account.balance_micros if account else 0
 
     async def list_open_holds(self) -> list[str]:
-        return await jobs_with_open_holds(self.app.database)
+        return await list_jobs_with_open_holds(self.app.database)
 
 
 def make_attachment(

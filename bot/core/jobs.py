@@ -109,7 +109,7 @@ class Output:
     n: int
     sha256: str = ""
     mime: str = ""
-    size: int = 0
+    size_bytes: int = 0
     width: int = 0
     height: int = 0
     text: str = ""

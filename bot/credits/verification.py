@@ -27,4 +27,4 @@ async def verify_ledger(database: Database) -> VerificationReport:
 
 
 def _format_discrepancy(row: LedgerMismatch) -> str:
-    return f"{row.what} {row.row}: {row.says:,}, and should be {row.should_say:,}"
+    return f"{row.check} {row.row}: {row.found:,}, and should be {row.expected:,}"

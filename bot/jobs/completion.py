@@ -163,7 +163,7 @@ def _build_picture_outputs(work: Work, kept: Sequence[StoredPicture]) -> list[Ou
             n=n,
             sha256=file.sha256,
             mime=file.mime,
-            size=file.size_bytes,
+            size_bytes=file.size_bytes,
             width=file.width,
             height=file.height,
             alt=format_alt_text(options, work.model, n, len(kept)),

@@ -1,1 +1,1 @@
-"""Stores rows in SQLite or PostgreSQL: the one package that imports SQLAlchemy and Alembic."""
+"""Stores rows in SQLite or PostgreSQL. No other package imports SQLAlchemy, Alembic or a driver."""

@@ -1,4 +1,4 @@
-"""What a store needs of a connection, whichever engine it speaks to."""
+"""Defines the connection interface of both engines, and runs statements with translated errors."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 class Rows(Protocol):
-    """What a statement gave. Rows are in memory: looking at them asks the database nothing."""
+    """The rows of one statement, already in memory: reading them sends no query."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows the statement touched."""
+        """The number of rows inserted, updated or deleted."""
         ...
 
     def __iter__(self) -> Iterator[sa.Row[*tuple[Any, ...]]]: ...
@@ -29,31 +29,31 @@ class Rows(Protocol):
 
 
 class Connection(Protocol):
-    """A connection inside one transaction. Raises the driver's errors; see `errors.translate_errors`."""
+    """A connection inside one transaction. Methods raise the driver's own errors."""
 
     @property
     def dialect(self) -> sa.Dialect: ...
 
     async def execute(self, statement: sa.Executable, parameters: Parameters | None = None) -> Rows:
-        """Run one statement, or the same for each of several parameter sets."""
+        """Run one statement, once for each set of parameters."""
         ...
 
     async def exec_driver_sql(self, statement: str) -> Rows:
-        """Run one statement exactly as written."""
+        """Run SQL text exactly as written."""
         ...
 
     async def run_sync(self, work: Callable[..., T], /, *arguments: Any, **options: Any) -> T:
-        """Give the plain connection to something synchronous, such as Alembic."""
+        """Call a synchronous function, for example Alembic's upgrade, with SQLAlchemy's connection."""
         ...
 
 
 class Statements:
-    """One connection, inside one transaction."""
+    """Runs the statements of all stores of one transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def run(self, statement: sa.Executable, parameters: Parameters | None = None) -> Rows:
-        """Execute one statement. Raises a `Conflict`, `Unavailable` or `Fault`."""
+        """Run one statement. Raises a `Conflict`, `Unavailable` or `InternalError`."""
         with translate_errors():
             return await self._connection.execute(statement, parameters)

@@ -1,21 +1,23 @@
-"""Conversations: chats that go on, and their turns."""
+"""Stores conversations, one for each channel and thread, and the turns of each conversation."""
 
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.invocations import Conversation, Turn, TurnRole
 from bot.storage.connection import Rows, Statements
 from bot.storage.tables.people import conversations, turns
 
 _PLACE = ("platform", "workspace", "channel", "thread", "is_reply_chain")
-_OPEN = insert(conversations).on_conflict_do_nothing(index_elements=_PLACE)
-_GET = sa.select(conversations).where(conversations.c.id == bindparam("conversation"))
-_IN_CHANNEL = sa.select(conversations).where(*(conversations.c[name] == bindparam(f"of_{name}") for name in _PLACE))
-_ADD_TURN = insert(turns).on_conflict_do_nothing()
-_TURNS = (
+_INSERT = insert(conversations).on_conflict_do_nothing(index_elements=_PLACE)
+_SELECT_BY_ID = sa.select(conversations).where(conversations.c.id == bindparam("conversation"))
+_SELECT_BY_PLACE = sa.select(conversations).where(
+    *(conversations.c[name] == bindparam(f"of_{name}") for name in _PLACE)
+)
+_INSERT_TURN = insert(turns).on_conflict_do_nothing()
+_SELECT_TURNS = (
     sa.select(turns)
     .where(turns.c.conversation == bindparam("of_conversation"))
     .order_by(turns.c.created_at.desc(), turns.c.id.desc())
@@ -24,44 +26,46 @@ _TURNS = (
 
 
 class ConversationStore:
-    """Chats and their turns."""
+    """Reads and writes conversations and turns."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
     async def get_or_create(self, conversation: Conversation) -> Conversation:
-        """The conversation of this channel and thread; created as given when there is none."""
+        """Give the existing conversation of the same channel and thread, or insert `conversation`."""
         row = {name: getattr(conversation, name) for name in Conversation.__slots__}
-        if (await self._run(_OPEN, row)).rowcount:
+        if (await self._run(_INSERT, row)).rowcount:
             return conversation
         place = (conversation.platform, conversation.workspace, conversation.channel, conversation.thread)
         return await self.find(*place, is_reply_chain=conversation.is_reply_chain) or conversation
 
     async def get(self, conversation_id: str) -> Conversation | None:
-        return _one(await self._run(_GET, {"conversation": conversation_id}))
+        """Read one conversation."""
+        return _parse_first(await self._run(_SELECT_BY_ID, {"conversation": conversation_id}))
 
     async def find(
         self, platform: str, workspace: str, channel: str, thread: str, *, is_reply_chain: bool = False
     ) -> Conversation | None:
+        """Find the conversation of a channel and thread, or of the reply chain that starts at the message `thread`."""
         place = {"of_platform": platform, "of_workspace": workspace, "of_channel": channel, "of_thread": thread}
-        return _one(await self._run(_IN_CHANNEL, {**place, "of_is_reply_chain": is_reply_chain}))
+        return _parse_first(await self._run(_SELECT_BY_PLACE, {**place, "of_is_reply_chain": is_reply_chain}))
 
     async def add_turn(self, turn: Turn) -> None:
-        """Idempotent on (job, role) where a job is given."""
+        """Insert a turn. A second turn of the same job and role is ignored."""
         row = {name: getattr(turn, name) for name in Turn.__slots__}
-        await self._run(_ADD_TURN, row | {"role": turn.role.value, "files": list(turn.files)})
+        await self._run(_INSERT_TURN, row | {"role": turn.role.value, "files": list(turn.files)})
 
     async def list_turns(self, conversation_id: str, limit: int) -> list[Turn]:
-        """The latest turns, oldest first."""
-        rows = await self._run(_TURNS, {"of_conversation": conversation_id, "most": limit})
-        return [_turn(row) for row in rows][::-1]
+        """List the latest `limit` turns of a conversation, oldest first."""
+        rows = await self._run(_SELECT_TURNS, {"of_conversation": conversation_id, "most": limit})
+        return [_turn_from_row(row) for row in rows][::-1]
 
 
-def _one(rows: Rows) -> Conversation | None:
+def _parse_first(rows: Rows) -> Conversation | None:
     row = rows.first()
     return Conversation(**{name: getattr(row, name) for name in Conversation.__slots__}) if row else None
 
 
-def _turn(row: sa.Row[Any]) -> Turn:
-    facts = {name: getattr(row, name) for name in Turn.__slots__}
-    return Turn(**facts | {"role": TurnRole(row.role), "files": tuple(row.files)})
+def _turn_from_row(row: sa.Row[Any]) -> Turn:
+    fields = {name: getattr(row, name) for name in Turn.__slots__}
+    return Turn(**fields | {"role": TurnRole(row.role), "files": tuple(row.files)})

@@ -1,6 +1,6 @@
-"""Opens the database once and gives transactions, each with one store for each kind of row.
+"""Opens the database and gives transactions, each with a store for each kind of row.
 
-Every store method runs inside the transaction its store was taken from. Times are aware UTC datetimes.
+Every store method runs inside the store's transaction. Times are aware UTC datetimes.
 """
 
 from collections.abc import AsyncIterator
@@ -29,12 +29,13 @@ from bot.storage.sqlite import SqliteEngine, parse_path
 from bot.storage.web_page import PageStore, VisitorStore
 from bot.storage.workers import InboxStore, WorkerStore
 
-# Priorities in the write queue, the lower number first.
+# Priorities in the write queue, the lower number first. Without them, in a burst of 200 requests every follow-up write
+# waits behind all new requests, and a crash in between leaves paid runs without a stored backend id.
 _URGENT, _ORDINARY = 0, 1
 
 
 class Transaction:
-    """One transaction, with the stores that read and write in it."""
+    """An open transaction: stores for reading and writing, all on the same connection."""
 
     def __init__(self, connection: Connection) -> None:
         statements = Statements(connection)
@@ -75,12 +76,12 @@ class ConnectedEngine(Protocol):
 class Database:
     """The rows of one bot, in SQLite (`sqlite:///path`) or PostgreSQL (`postgresql://user:password@host/name`).
 
-    `seconds_to_wait` limits the wait for another process's lock before a write raises `Unavailable`.
+    `timeout_seconds` limits the wait for a lock of another process or for a connection: then `Unavailable` is raised.
     """
 
-    def __init__(self, url: str, *, seconds_to_wait: float = 5.0) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float = 5.0) -> None:
         self._url = url
-        self._seconds_to_wait = seconds_to_wait
+        self._timeout_seconds = timeout_seconds
         self._engine: ConnectedEngine | None = None
         self._queue = FairQueue(1)
 
@@ -92,9 +93,9 @@ class Database:
     async def open(self) -> None:
         """Connect, create or migrate the schema, and check the ledger's triggers.
 
-        Raises `DatabaseInUse`, `LedgerUnguarded`, `Unavailable`, or `Fault`.
+        Raises `DatabaseInUse`, `LedgerTriggersMissing`, `Unavailable`, or `InternalError`.
         """
-        engine = await connect(self._url, seconds_to_wait=self._seconds_to_wait)
+        engine = await connect(self._url, timeout_seconds=self._timeout_seconds)
         try:
             async with engine.write() as connection:
                 with translate_errors():
@@ -112,10 +113,10 @@ class Database:
 
     @asynccontextmanager
     async def write(self, *, is_urgent: bool = False) -> AsyncIterator[Transaction]:
-        """Give a transaction that may change rows: committed at the end, rolled back on any error.
+        """Give a transaction for changes, committed at the end of the block and rolled back on any error.
 
         Urgent writes (for runs already paid for) overtake ordinary writes (new requests) in the write queue.
-        Inside the block, await only the transaction's stores: SQLite has one writer, and the others wait.
+        Inside the block, await only the transaction's stores: SQLite has a single writer, and other writers wait.
         """
         priority = _URGENT if is_urgent else _ORDINARY
         async with self._queue.hold(priority=priority), self._opened().write() as connection:
@@ -123,7 +124,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        """Give a transaction that sees one moment and changes nothing."""
+        """Give a read-only transaction with a snapshot of the database."""
         async with self._opened().read() as connection:
             yield Transaction(connection)
 
@@ -133,11 +134,11 @@ class Database:
         return self._engine
 
 
-async def connect(url: str, *, seconds_to_wait: float) -> ConnectedEngine:
-    """Connect to the database of a URL. Raises `DatabaseInUse`, `Unavailable` or `Fault`."""
+async def connect(url: str, *, timeout_seconds: float) -> ConnectedEngine:
+    """Connect to the database of a URL. Raises `DatabaseInUse`, `Unavailable` or `InternalError`."""
     if sa.make_url(url).get_backend_name() == "sqlite":
-        return await SqliteEngine.open(parse_path(url), seconds_to_wait=seconds_to_wait)
-    # SQLAlchemy's asyncio brings its ORM along: 12 MB and 0.15 s that SQLite does without.
+        return await SqliteEngine.open(parse_path(url), timeout_seconds=timeout_seconds)
+    # Imported only for PostgreSQL: SQLAlchemy's asyncio package imports the ORM, 12 MB and 0.15 s of a start.
     from bot.storage.postgresql import PostgresqlEngine
 
-    return PostgresqlEngine(url, seconds_to_wait=seconds_to_wait)
+    return PostgresqlEngine(url, timeout_seconds=timeout_seconds)

@@ -1,4 +1,4 @@
-"""Forgetting: words out of rows whose time is up, or whose person says so. The ledger is never touched."""
+"""Erases words from old rows and from the rows of a person or workspace. The ledger is never touched."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -13,19 +13,19 @@ from bot.core.people import PersonKey, Workspace
 from bot.storage.connection import Statements
 from bot.storage.job_rows import job_from_row
 from bot.storage.personal_data import (
-    IN_PLACE,
-    OLDEST,
+    CONVERSATIONS_IN_WORKSPACE,
+    IS_CONVERSATION_OF_PERSON,
+    IS_JOB_OF_PERSON,
+    IS_PENDING_OF_PERSON,
+    IS_TURN_OF_PERSON,
+    IS_USER_OF_PERSON,
+    OLDEST_FIRST,
     PAGE,
-    THEIR_CONVERSATIONS,
-    THEIR_JOBS,
-    THEIR_NAMES,
-    THEIR_QUESTIONS,
-    THEIR_TURNS,
-    all_of,
-    everything_of,
-    where,
+    bind_person,
+    bind_workspace,
+    export_person,
 )
-from bot.storage.tables.jobs import IS_WAITED_FOR, jobs, messages, outputs, pending
+from bot.storage.tables.jobs import IS_UNFINISHED, jobs, messages, outputs, pending
 from bot.storage.tables.people import (
     audit,
     conversations,
@@ -38,166 +38,181 @@ from bot.storage.tables.people import (
     workspaces,
 )
 
-_IS_OVER = sa.and_(jobs.c.forgotten_at.is_(None), sa.text(f"NOT {IS_WAITED_FOR}"))
-_BEFORE = sa.select(jobs).where(_IS_OVER, jobs.c.created_at < bindparam("before")).order_by(*OLDEST)
-_BEFORE_IN = _BEFORE.where(
+_is_erasable = sa.and_(jobs.c.erased_at.is_(None), sa.text(f"NOT {IS_UNFINISHED}"))
+_SELECT_JOBS_BEFORE = (
+    sa.select(jobs).where(_is_erasable, jobs.c.created_at < bindparam("before")).order_by(*OLDEST_FIRST)
+)
+_SELECT_JOBS_BEFORE_IN_WORKSPACE = _SELECT_JOBS_BEFORE.where(
     jobs.c.platform == bindparam("of_platform"), jobs.c.user_workspace == bindparam("of_workspace")
 )
-_OF_PERSON = sa.select(jobs).where(*THEIR_JOBS, _IS_OVER).order_by(*OLDEST)
-_OPEN_OF_PERSON = sa.select(jobs).where(*THEIR_JOBS, sa.text(IS_WAITED_FOR)).order_by(*OLDEST)
+_SELECT_JOBS_OF_PERSON = sa.select(jobs).where(*IS_JOB_OF_PERSON, _is_erasable).order_by(*OLDEST_FIRST)
+_SELECT_UNFINISHED_OF_PERSON = sa.select(jobs).where(*IS_JOB_OF_PERSON, sa.text(IS_UNFINISHED)).order_by(*OLDEST_FIRST)
 
 _ids: sa.BindParameter[Any] = bindparam("ids", expanding=True)
-_FORGET_JOBS = (
+_ERASE_JOBS = (
     sa.update(jobs)
     .where(jobs.c.id.in_(_ids))
-    .values(
-        options={}, inputs={}, roles=[], user_name="", locale="", error="", reuse_key="", forgotten_at=bindparam("at")
-    )
+    .values(options={}, inputs={}, roles=[], user_name="", locale="", error="", reuse_key="", erased_at=bindparam("at"))
 )
-_FORGET_MESSAGES = sa.delete(messages).where(messages.c.job.in_(_ids))
-# What was sent to a chat model has what others said before in it. What is left is no empty row: it can be asked again.
-_talks: sa.BindParameter[Any] = bindparam("talks", expanding=True)
-_FORGET_QUOTES = sa.update(jobs).where(jobs.c.conversation.in_(_talks), _IS_OVER).values(inputs={"prompt": ""})
-_FORGET_TURNS = sa.delete(turns).where(turns.c.job.in_(_ids), sa.text("job <> ''"))
+_DELETE_MESSAGES = sa.delete(messages).where(messages.c.job.in_(_ids))
+_DELETE_JOB_TURNS = sa.delete(turns).where(turns.c.job.in_(_ids), sa.text("job <> ''"))
+# The prompt of a chat job quotes earlier turns of other people. An empty prompt stays: "Again" still works on the job.
+_conversations: sa.BindParameter[Any] = bindparam("conversations", expanding=True)
+_ERASE_QUOTES = (
+    sa.update(jobs).where(jobs.c.conversation.in_(_conversations), _is_erasable).values(inputs={"prompt": ""})
+)
 
 _predictions: sa.BindParameter[Any] = bindparam("predictions", expanding=True)
-# Jobs that reuse a result share its run: the outputs are deleted with the last of these jobs.
-_SHARED = (
-    sa.select(jobs.c.prediction).distinct().where(jobs.c.prediction.in_(_predictions), jobs.c.forgotten_at.is_(None))
+# Jobs that reuse a result share its prediction: the outputs are deleted with the last of these jobs.
+_SELECT_SHARED = (
+    sa.select(jobs.c.prediction).distinct().where(jobs.c.prediction.in_(_predictions), jobs.c.erased_at.is_(None))
 )
-_FILES_OF = sa.select(outputs.c.sha256).distinct().where(outputs.c.prediction.in_(_predictions), outputs.c.sha256 != "")
-_FORGET_OUTPUTS = sa.delete(outputs).where(outputs.c.prediction.in_(_predictions))
+_SELECT_FILES = (
+    sa.select(outputs.c.sha256).distinct().where(outputs.c.prediction.in_(_predictions), outputs.c.sha256 != "")
+)
+_DELETE_OUTPUTS = sa.delete(outputs).where(outputs.c.prediction.in_(_predictions))
 _files: sa.BindParameter[Any] = bindparam("files", expanding=True)
-_STILL_SHOWN = sa.select(outputs.c.sha256).distinct().where(outputs.c.sha256.in_(_files))
-_FORGET_FILES = sa.delete(outputs).where(outputs.c.sha256.in_(_files))
-_NEEDED = sa.select(jobs.c.options, jobs.c.inputs).where(sa.text(IS_WAITED_FOR))
-_NEEDED_OUTPUTS = (
+_SELECT_FILES_STILL_SHOWN = sa.select(outputs.c.sha256).distinct().where(outputs.c.sha256.in_(_files))
+_DELETE_OUTPUTS_OF_FILES = sa.delete(outputs).where(outputs.c.sha256.in_(_files))
+_SELECT_UNFINISHED_INPUTS = sa.select(jobs.c.options, jobs.c.inputs).where(sa.text(IS_UNFINISHED))
+_SELECT_UNFINISHED_OUTPUTS = (
     sa.select(outputs.c.sha256)
     .join_from(outputs, jobs, jobs.c.prediction == outputs.c.prediction)
-    .where(sa.text(IS_WAITED_FOR))
+    .where(sa.text(IS_UNFINISHED))
 )
-_WAITING = sa.select(pending.c.facts)
+_SELECT_PENDING_FACTS = sa.select(pending.c.facts)
 
+# PostgreSQL has no DELETE … LIMIT: delete the ids of a limited SELECT.
 _old_turns = sa.select(turns.c.id).where(turns.c.created_at < bindparam("before")).limit(bindparam("most"))
-_EMPTY = ~sa.exists().where(turns.c.conversation == conversations.c.id)
-_OLD_PAGE = sa.delete(page_messages).where(
+_is_empty = ~sa.exists().where(turns.c.conversation == conversations.c.id)
+_DELETE_PAGE_MESSAGES = sa.delete(page_messages).where(
     page_messages.c.id.in_(
         sa.select(page_messages.c.id).where(page_messages.c.updated_at < bindparam("before")).limit(bindparam("most"))
     )
 )
 
-_REMOVED = sa.select(workspaces.c.platform, workspaces.c.id).where(workspaces.c.removed_at < bindparam("before"))
+_SELECT_REMOVED = sa.select(workspaces.c.platform, workspaces.c.id).where(workspaces.c.removed_at < bindparam("before"))
 
 
 class ErasureStore:
-    """Takes words out of rows, and rows away. Each call is small enough for one transaction."""
+    """Erases and deletes rows. Each call is small enough for one transaction."""
 
     def __init__(self, statements: Statements) -> None:
         self._statements, self._run = statements, statements.run
 
-    async def list_jobs_before(self, before: datetime, limit: int, place: Workspace | None = None) -> list[Job]:
-        """Jobs that are over, asked before then and not forgotten yet, oldest first."""
-        statement = _BEFORE if place is None else _BEFORE_IN
-        rows = await self._run(statement.limit(limit), {"before": before, **where(place)})
+    async def list_jobs_before(self, before: datetime, limit: int, workspace: Workspace | None = None) -> list[Job]:
+        """List the finished, not yet erased jobs created before a time, oldest first."""
+        statement = _SELECT_JOBS_BEFORE if workspace is None else _SELECT_JOBS_BEFORE_IN_WORKSPACE
+        rows = await self._run(statement.limit(limit), {"before": before, **bind_workspace(workspace)})
         return [job_from_row(row) for row in rows]
 
     async def list_jobs(self, person: PersonKey, limit: int) -> list[Job]:
-        """A person's jobs that are over and not forgotten yet, oldest first."""
-        return [job_from_row(row) for row in await self._run(_OF_PERSON.limit(limit), all_of(person))]
+        """List the finished, not yet erased jobs of a person, oldest first."""
+        rows = await self._run(_SELECT_JOBS_OF_PERSON.limit(limit), bind_person(person))
+        return [job_from_row(row) for row in rows]
 
     async def list_open_jobs(self, person: PersonKey) -> list[Job]:
-        """A person's jobs that somebody still waits for."""
-        return [job_from_row(row) for row in await self._run(_OPEN_OF_PERSON, all_of(person))]
+        """List the unfinished jobs of a person, oldest first."""
+        return [job_from_row(row) for row in await self._run(_SELECT_UNFINISHED_OF_PERSON, bind_person(person))]
 
     async def erase_jobs(self, jobs: Collection[Job], at: datetime) -> set[str]:
-        """Take the words out of these jobs, with their turns, messages and outputs; gives files nothing shows now."""
-        ids = {"ids": [job.id for job in jobs]}
+        """Erase the words of jobs, and delete their turns, messages and outputs. Amounts stay.
+
+        Returns the SHA-256 of each file no longer shown or needed: the caller deletes these files.
+        """
         if not jobs:
             return set()
-        await self._run(_FORGET_JOBS, {**ids, "at": at})
-        await self._run(_FORGET_MESSAGES, ids)
-        await self._run(_FORGET_TURNS, ids)
-        await self._run(_FORGET_QUOTES, {"talks": list({job.conversation for job in jobs} - {""})})
-        given = {sha256 for job in jobs for sha256 in files_in([job.options, job.inputs])}
-        files = given | await self._forget_outputs({job.prediction for job in jobs} - {""})
-        shown = {row.sha256 for row in await self._run(_STILL_SHOWN, {"files": list(files)})}
+        ids = {"ids": [job.id for job in jobs]}
+        await self._run(_ERASE_JOBS, {**ids, "at": at})
+        await self._run(_DELETE_MESSAGES, ids)
+        await self._run(_DELETE_JOB_TURNS, ids)
+        await self._run(_ERASE_QUOTES, {"conversations": list({job.conversation for job in jobs} - {""})})
+        given = {sha256 for job in jobs for sha256 in find_sha256s([job.options, job.inputs])}
+        files = given | await self._delete_outputs({job.prediction for job in jobs} - {""})
+        shown = {row.sha256 for row in await self._run(_SELECT_FILES_STILL_SHOWN, {"files": list(files)})}
         return files - shown - await self.list_needed_files()
 
-    async def _forget_outputs(self, predictions: set[str]) -> set[str]:
-        shared = {row.prediction for row in await self._run(_SHARED, {"predictions": list(predictions)})}
-        gone = {"predictions": list(predictions - shared)}
-        files = {str(row.sha256) for row in await self._run(_FILES_OF, gone)}
-        await self._run(_FORGET_OUTPUTS, gone)
+    async def _delete_outputs(self, predictions: set[str]) -> set[str]:
+        """Delete the outputs of predictions without other jobs. Returns the outputs' files."""
+        shared = {row.prediction for row in await self._run(_SELECT_SHARED, {"predictions": list(predictions)})}
+        unshared = {"predictions": list(predictions - shared)}
+        files = {str(row.sha256) for row in await self._run(_SELECT_FILES, unshared)}
+        await self._run(_DELETE_OUTPUTS, unshared)
         return files
 
     async def delete_outputs(self, sha256s: Collection[str]) -> None:
-        """Take away the outputs that are these files."""
-        await self._run(_FORGET_FILES, {"files": list(sha256s)})
+        """Delete the outputs of files."""
+        await self._run(_DELETE_OUTPUTS_OF_FILES, {"files": list(sha256s)})
 
     async def list_needed_files(self) -> set[str]:
-        """Files that an open job, or an ask that waits for its price to be agreed to, starts from or has made."""
-        needed = {sha256 for row in await self._run(_NEEDED) for sha256 in files_in([row.options, row.inputs])}
-        needed |= {sha256 for row in await self._run(_WAITING) for sha256 in files_in([row.facts])}
-        return needed | {str(row.sha256) for row in await self._run(_NEEDED_OUTPUTS)} - {""}
+        """List the files used or made by unfinished jobs and by requests waiting for a confirmation."""
+        rows = await self._run(_SELECT_UNFINISHED_INPUTS)
+        needed = {sha256 for row in rows for sha256 in find_sha256s([row.options, row.inputs])}
+        needed |= {sha256 for row in await self._run(_SELECT_PENDING_FACTS) for sha256 in find_sha256s([row.facts])}
+        return needed | {str(row.sha256) for row in await self._run(_SELECT_UNFINISHED_OUTPUTS)} - {""}
 
-    async def delete_turns_before(self, before: datetime, limit: int, place: Workspace | None = None) -> int:
-        """Delete turns said before then, and conversations begun before then that have none left; gives how many."""
-        facts = {"before": before, "most": limit, **where(place)}
-        here = turns.c.conversation.in_(IN_PLACE) if place else sa.true()
-        old = _old_turns.where(here)
-        gone = (await self._run(sa.delete(turns).where(turns.c.id.in_(old)), facts)).rowcount
-        is_here = conversations.c.id.in_(IN_PLACE) if place else sa.true()
-        empty = sa.delete(conversations).where(conversations.c.created_at < bindparam("before"), _EMPTY, is_here)
-        await self._run(empty, {name: value for name, value in facts.items() if name != "most"})
-        return gone
+    async def delete_turns_before(self, before: datetime, limit: int, workspace: Workspace | None = None) -> int:
+        """Delete turns older than a time, then conversations as old and without turns. Returns the number of turns."""
+        facts = {"before": before, **bind_workspace(workspace)}
+        old = _old_turns.where(turns.c.conversation.in_(CONVERSATIONS_IN_WORKSPACE) if workspace else sa.true())
+        deleted = await self._run(sa.delete(turns).where(turns.c.id.in_(old)), {**facts, "most": limit})
+        is_here = conversations.c.id.in_(CONVERSATIONS_IN_WORKSPACE) if workspace else sa.true()
+        is_old = conversations.c.created_at < bindparam("before")
+        await self._run(sa.delete(conversations).where(is_old, _is_empty, is_here), facts)
+        return deleted.rowcount
 
-    async def delete_page_messages_before(self, before: datetime, limit: int, place: Workspace | None = None) -> int:
-        """Delete messages of the page unchanged since `before`; return the number, 0 for other platforms."""
-        if place is not None and place.platform != PAGE:
+    async def delete_page_messages_before(
+        self, before: datetime, limit: int, workspace: Workspace | None = None
+    ) -> int:
+        """Delete messages of the web page unchanged since a time. Returns the number: 0 for other platforms."""
+        if workspace is not None and workspace.platform != PAGE:
             return 0
-        return (await self._run(_OLD_PAGE, {"before": before, "most": limit})).rowcount
+        return (await self._run(_DELETE_PAGE_MESSAGES, {"before": before, "most": limit})).rowcount
 
     async def erase_person(self, person: PersonKey) -> None:
-        """Delete what a person said, their names and their messages on the page. A block stays, without a name."""
-        whose = all_of(person)
-        await self._run(sa.delete(turns).where(*THEIR_TURNS), whose)
-        await self._run(sa.delete(conversations).where(*THEIR_CONVERSATIONS, _EMPTY), whose)
-        await self._run(sa.update(conversations).where(*THEIR_CONVERSATIONS).values(system="", starter=""), whose)
-        await self._run(sa.delete(users).where(*THEIR_NAMES, users.c.blocked_until.is_(None)), whose)
+        """Delete a person's turns, names, pending actions and page messages. A block stays, without the name."""
+        whose = bind_person(person)
+        await self._run(sa.delete(turns).where(*IS_TURN_OF_PERSON), whose)
+        await self._run(sa.delete(conversations).where(*IS_CONVERSATION_OF_PERSON, _is_empty), whose)
+        # A conversation with turns of other people stays, without the starter's words.
+        erased = sa.update(conversations).where(*IS_CONVERSATION_OF_PERSON).values(system="", starter="")
+        await self._run(erased, whose)
+        await self._run(sa.delete(users).where(*IS_USER_OF_PERSON, users.c.blocked_until.is_(None)), whose)
         nameless = {"name": "", "name_folded": "", "locale": "", "seen_at": None}
-        await self._run(sa.update(users).where(*THEIR_NAMES).values(nameless), whose)
-        await self._run(sa.delete(pending).where(*THEIR_QUESTIONS), whose)
+        await self._run(sa.update(users).where(*IS_USER_OF_PERSON).values(nameless), whose)
+        await self._run(sa.delete(pending).where(*IS_PENDING_OF_PERSON), whose)
         if person.platform == PAGE:
             await self._run(sa.delete(page_messages).where(page_messages.c.user == bindparam("of_user")), whose)
 
     async def list_removed_workspaces(self, before: datetime) -> list[Workspace]:
-        """Workspaces that the bot was removed from before then."""
-        return [Workspace(row.platform, row.id) for row in await self._run(_REMOVED, {"before": before})]
+        """List the workspaces that removed the bot before a time."""
+        return [Workspace(row.platform, row.id) for row in await self._run(_SELECT_REMOVED, {"before": before})]
 
-    async def erase_workspace(self, place: Workspace) -> None:
-        """Delete what was set and said in a workspace, and who was seen there."""
+    async def erase_workspace(self, workspace: Workspace) -> None:
+        """Delete a workspace's policies, refused words, users, conversations and audit log."""
+        facts = bind_workspace(workspace)
         for table in (policies, refused_words, users, conversations, audit):
-            here = (table.c.platform == bindparam("of_platform"), table.c.workspace == bindparam("of_workspace"))
-            await self._run(sa.delete(table).where(*here), where(place))
-        here = (workspaces.c.platform == bindparam("of_platform"), workspaces.c.id == bindparam("of_workspace"))
-        await self._run(sa.delete(workspaces).where(*here), where(place))
+            is_here = (table.c.platform == bindparam("of_platform"), table.c.workspace == bindparam("of_workspace"))
+            await self._run(sa.delete(table).where(*is_here), facts)
+        is_it = (workspaces.c.platform == bindparam("of_platform"), workspaces.c.id == bindparam("of_workspace"))
+        await self._run(sa.delete(workspaces).where(*is_it), facts)
 
     async def delete_expired_keys(self, before: datetime) -> int:
-        """Delete invitations to the page that ran out before then; gives how many."""
+        """Delete invitations to the web page expired before a time. Returns the number of invitations."""
         return (await self._run(sa.delete(visitor_keys).where(visitor_keys.c.expires_at < before))).rowcount
 
     async def export_person(self, person: PersonKey) -> dict[str, JSON]:
-        """All rows about a person, by table, as plain JSON."""
-        return await everything_of(self._statements, person)
+        """Give all rows of a person as JSON, by subject."""
+        return await export_person(self._statements, person)
 
 
-def files_in(values: Iterable[JSON | Mapping[str, JSON]]) -> set[str]:
-    """The SHA-256s that rows name, wherever in them: `{"sha256": …}`."""
+def find_sha256s(values: Iterable[JSON | Mapping[str, JSON]]) -> set[str]:
+    """Find the SHA-256 of each file named by `{"sha256": …}` at any depth."""
     found: set[str] = set()
     for value in values:
         if isinstance(value, Mapping):
             found |= {str(value["sha256"])} if value.get("sha256") else set()
-            found |= files_in(value.values())
+            found |= find_sha256s(value.values())
         elif isinstance(value, list):
-            found |= files_in(value)
+            found |= find_sha256s(value)
     return found

@@ -18,8 +18,8 @@ from bot.core.errors import (
     Unavailable,
 )
 
-# SQLite names the columns of a broken unique index, PostgreSQL the index; both name a CHECK.
-_MEANINGS: tuple[tuple[str, type[Conflict]], ...] = (
+# SQLite's message names the columns of a violated unique index, PostgreSQL's the index; both name a CHECK.
+_CONFLICTS: tuple[tuple[str, type[Conflict]], ...] = (
     ("jobs.request_key", DuplicateRequest),
     ('"jobs_request_key"', DuplicateRequest),
     ("jobs.press_key", DuplicatePress),
@@ -37,14 +37,15 @@ _MEANINGS: tuple[tuple[str, type[Conflict]], ...] = (
 )
 
 _SQLITE_BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED"}
-# Serialization, deadlock, lock timeout, cancelled, too many connections, connection lost, starting or stopping.
+# SQLSTATE classes and codes: serialization failure and deadlock, lock timeout, cancelled statement, insufficient
+# resources, lost connection, server starting or stopping (postgresql.org/docs/current/errcodes-appendix.html).
 _POSTGRESQL_BUSY = ("40", "55P03", "57014", "53", "08", "57P")
 _BUSY = "The database is busy or cannot be reached just now. Nothing was lost: please try again in a moment."
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Whatever the drivers raise inside, in our words."""
+    """Raise each driver error of the block as an error of `core.errors`, with the driver's error as cause."""
     try:
         yield
     except (DBAPIError, PoolTimeout, OSError) as error:
@@ -52,16 +53,16 @@ def translate_errors() -> Iterator[None]:
 
 
 def translate(error: DBAPIError | PoolTimeout | OSError) -> EaselError:
-    """What a driver's error means to the trunk."""
+    """Give a `Conflict` for a violated constraint, `Unavailable` for a retryable error, else `InternalError`."""
     if not isinstance(error, DBAPIError):
         return Unavailable(_BUSY)
     if isinstance(error, IntegrityError):
-        return _conflict(str(error.orig))
+        return _translate_conflict(str(error.orig))
     return Unavailable(_BUSY) if _is_busy(error) else InternalError(f"The database failed: {error.orig}")
 
 
-def _conflict(text: str) -> EaselError:
-    for mark, kind in _MEANINGS:
+def _translate_conflict(text: str) -> EaselError:
+    for mark, kind in _CONFLICTS:
         if mark in text:
             return kind(text)
     return InternalError(f"The database refused: {text}")
@@ -73,6 +74,6 @@ def _is_busy(error: DBAPIError) -> bool:
     state = getattr(error.orig, "sqlstate", None)
     if state:
         return str(state).startswith(_POSTGRESQL_BUSY)
-    # SQLite's extended names begin with the plain one, such as SQLITE_BUSY_SNAPSHOT.
+    # Extended names begin with the plain name: SQLITE_BUSY_SNAPSHOT, for example.
     name = getattr(error.orig, "sqlite_errorname", "")
     return isinstance(error, OperationalError) and any(name.startswith(busy) for busy in _SQLITE_BUSY)

@@ -10,7 +10,7 @@ from bot.core.people import Channel, User
 
 
 class JobChanges(TypedDict, total=False):
-    """The fields of a job that may change together with its state."""
+    """The fields of a job that may change together with the state."""
 
     prediction: str
     cost_micros: int | None
@@ -23,7 +23,7 @@ class JobChanges(TypedDict, total=False):
 
 
 def format_step(state: JobState, at: datetime) -> str:
-    """Give the line that `jobs.steps` keeps for a state the job has reached."""
+    """Format a reached state as one line of the column `steps`."""
     return f"{state.value} {at.isoformat()}\n"
 
 
@@ -76,7 +76,7 @@ def row_from_job(job: Job) -> dict[str, Any]:
 
 
 def job_from_row(row: sa.Row[Any]) -> Job:
-    """Give the job that a row of `jobs` keeps."""
+    """Give the job of a row."""
     return Job(
         id=row.id,
         request_key=row.request_key,

@@ -1,4 +1,4 @@
-"""The ledger: accounts, and the rows that move them through the database's own triggers."""
+"""Stores accounts and the ledger rows that move the accounts' amounts through the database's triggers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,38 +6,40 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold, ResetPeriod
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import jobs
 from bot.storage.tables.ledger import accounts, ledger
 
-_OPEN = insert(accounts).on_conflict_do_nothing(index_elements=["id"])
-_GET = sa.select(accounts).where(accounts.c.id == bindparam("account"))
-_LOCK = (
+_INSERT_ACCOUNT = insert(accounts).on_conflict_do_nothing(index_elements=["id"])
+_SELECT_ACCOUNT = sa.select(accounts).where(accounts.c.id == bindparam("account"))
+_LOCK_ACCOUNTS = (
     sa.select(accounts)
     .where(accounts.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(accounts.c.id)  # everyone locks in the same order, so nobody waits in a circle
+    .order_by(accounts.c.id)  # all transactions lock in the same order, which excludes deadlocks
     .with_for_update()
 )
-_APPEND = sa.insert(ledger)
+_INSERT_ENTRIES = sa.insert(ledger)
 
 _close = ledger.alias("close")
 _IS_CLOSED = sa.exists().where(
     _close.c.job == ledger.c.job, _close.c.account == ledger.c.account, sa.text("close.kind IN ('settle', 'release')")
 )
-_OPEN_HOLDS = (
-    sa.select(accounts, ledger.c.held_delta_micros.label("amount"))
+_SELECT_OPEN_HOLDS = (
+    sa.select(accounts, ledger.c.held_delta_micros.label("amount_micros"))
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .where(ledger.c.job == bindparam("of_job"), sa.text("ledger.kind = 'hold'"), ~_IS_CLOSED)
     .order_by(accounts.c.kind == AccountKind.BUDGET.value, ledger.c.id)
 )
-_ENTRIES = sa.select(ledger).where(ledger.c.account.in_(bindparam("accounts", expanding=True))).order_by(ledger.c.id)
-_ENTRIES_OF_JOB = sa.select(ledger).where(ledger.c.job == bindparam("of_job")).order_by(ledger.c.id)
+_SELECT_ENTRIES = (
+    sa.select(ledger).where(ledger.c.account.in_(bindparam("accounts", expanding=True))).order_by(ledger.c.id)
+)
+_SELECT_JOB_ENTRIES = sa.select(ledger).where(ledger.c.job == bindparam("of_job")).order_by(ledger.c.id)
 
 _spent = -sa.func.sum(ledger.c.balance_delta_micros)
-_SPENT_BY_MODEL = (
+_SUM_BY_MODEL = (
     sa.select(jobs.c.model, sa.func.count(ledger.c.job.distinct()).label("jobs"), _spent.label("micros"))
     .join_from(ledger, jobs, jobs.c.id == ledger.c.job)
     .where(ledger.c.kind == EntryKind.SETTLE.value, ledger.c.account.in_(bindparam("accounts", expanding=True)))
@@ -45,12 +47,13 @@ _SPENT_BY_MODEL = (
     .order_by(_spent.desc(), jobs.c.model)
 )
 
+# Only a hold's actor is the user: settles and releases are written by the bot.
 _hold = ledger.alias("hold")
-_BY_ASKER = (
+_IS_HOLD_BY_ACTOR = (
     sa.text("hold.kind = 'hold'"),
-    # "~" sorts behind every character of an id, and ids are compared byte by byte.
-    _hold.c.actor >= bindparam("first"),
-    _hold.c.actor < bindparam("first").concat(bindparam("beyond")),
+    # A prefix search: "~" sorts after every character of an identifier, and identifiers are compared byte by byte.
+    _hold.c.actor >= bindparam("prefix"),
+    _hold.c.actor < bindparam("prefix").concat(bindparam("beyond")),
     _hold.c.at >= bindparam("since"),
 )
 _used = sa.case(
@@ -58,26 +61,26 @@ _used = sa.case(
     (_close.c.kind.is_(None), _hold.c.held_delta_micros),
     else_=0,
 )
-_closes_it = sa.and_(
+_closes_hold = sa.and_(
     _close.c.job == _hold.c.job, _close.c.account == _hold.c.account, sa.text("close.kind IN ('settle', 'release')")
 )
-_USED_BY = (
+_SUM_USED = (
     sa.select(sa.func.coalesce(sa.func.sum(_used), 0))
-    .select_from(sa.outerjoin(_hold, _close, _closes_it))
+    .select_from(sa.outerjoin(_hold, _close, _closes_hold))
     .where(
-        *_BY_ASKER,
+        *_IS_HOLD_BY_ACTOR,
         _hold.c.account >= bindparam("wallets"),
         _hold.c.account < bindparam("wallets").concat("~"),
     )
 )
-_SPENT_BY_ASKER = (
+_SUM_BY_ACTOR = (
     sa.select(_hold.c.actor, sa.func.count(ledger.c.job.distinct()).label("jobs"), _spent.label("micros"))
     .join_from(ledger, _hold, sa.and_(_hold.c.job == ledger.c.job, _hold.c.account == ledger.c.account))
     .where(
         ledger.c.kind == EntryKind.SETTLE.value,
         ledger.c.account >= "wallet:",
         ledger.c.account < "wallet:~",
-        *_BY_ASKER,
+        *_IS_HOLD_BY_ACTOR,
     )
     .group_by(_hold.c.actor)
     .order_by(_spent.desc(), _hold.c.actor)
@@ -86,14 +89,16 @@ _SPENT_BY_ASKER = (
 
 
 class LedgerStore:
-    """Accounts and the rows that move them. The database itself refuses what must not be."""
+    """Reads accounts and appends ledger rows. Constraints and triggers refuse overdrafts, changes and second closes."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
     async def open_account(self, account: Account, grant: Entry) -> bool:
-        """Create an account with its first grant, unless it is there. True when it is new."""
-        # Empty whatever the value says: only the ledger's rows put money in.
+        """Create an account with a first grant, unless the account exists. Returns whether the account is new.
+
+        The amounts of `account` are ignored: only the grant's row puts money into the account.
+        """
         row = {
             "id": account.id,
             "kind": account.kind.value,
@@ -104,59 +109,65 @@ class LedgerStore:
             "window": account.window,
             "expires_at": account.expires_at,
         }
-        if not (await self._run(_OPEN, row)).rowcount:
+        if not (await self._run(_INSERT_ACCOUNT, row)).rowcount:
             return False
         await self.append([grant])
         return True
 
     async def lock_accounts(self, ids: Sequence[str]) -> dict[str, Account]:
-        """The accounts, locked for this transaction in id order where the engine locks rows; unknown ids left out."""
-        rows = await self._run(_LOCK, {"ids": list(ids)})
+        """Read the known accounts by id, and lock the rows until the end of the transaction.
+
+        SQLite has no row locks and needs none: a write transaction has the whole file.
+        """
+        rows = await self._run(_LOCK_ACCOUNTS, {"ids": list(ids)})
         return {row.id: _account_from_row(row) for row in rows}
 
     async def get_account(self, account_id: str) -> Account | None:
-        row = (await self._run(_GET, {"account": account_id})).first()
+        """Read one account."""
+        row = (await self._run(_SELECT_ACCOUNT, {"account": account_id})).first()
         return _account_from_row(row) if row else None
 
     async def append(self, entries: Sequence[Entry]) -> None:
-        """Raises `DuplicateEntry` or `Overdrawn`, and then the transaction is lost."""
+        """Add rows. Raises `DuplicateEntry` or `Overdrawn`: the caller must then roll the transaction back."""
         if not entries:
             return
-        await self._run(_APPEND, [_row_from_entry(entry) for entry in entries])
+        await self._run(_INSERT_ENTRIES, [_row_from_entry(entry) for entry in entries])
 
     async def list_open_holds(self, job_id: str) -> list[Hold]:
-        """Holds of a job that nothing has closed, wallets before budgets, in the order they were drawn."""
-        rows = await self._run(_OPEN_HOLDS, {"of_job": job_id})
-        return [Hold(_account_from_row(row), job_id, row.amount) for row in rows]
+        """List the unclosed holds of a job, wallets before budgets, then in the order of the holds."""
+        rows = await self._run(_SELECT_OPEN_HOLDS, {"of_job": job_id})
+        return [Hold(_account_from_row(row), job_id, row.amount_micros) for row in rows]
 
     async def list_entries(self, account_ids: Sequence[str]) -> list[Entry]:
-        return [_entry_from_row(row) for row in await self._run(_ENTRIES, {"accounts": list(account_ids)})]
+        """List the rows of several accounts, oldest first."""
+        return [_entry_from_row(row) for row in await self._run(_SELECT_ENTRIES, {"accounts": list(account_ids)})]
 
     async def list_job_entries(self, job_id: str) -> list[Entry]:
-        return [_entry_from_row(row) for row in await self._run(_ENTRIES_OF_JOB, {"of_job": job_id})]
+        """List the rows of a job on all accounts, oldest first."""
+        return [_entry_from_row(row) for row in await self._run(_SELECT_JOB_ENTRIES, {"of_job": job_id})]
 
     async def sum_spent_by_model(self, account_ids: Sequence[str]) -> list[tuple[str, int, int]]:
-        """(model, jobs, micros) settled on these accounts, dearest first."""
-        rows = await self._run(_SPENT_BY_MODEL, {"accounts": list(account_ids)})
+        """Sum the settled amounts of several accounts as (model, jobs, micros), largest amount first."""
+        rows = await self._run(_SUM_BY_MODEL, {"accounts": list(account_ids)})
         return [(row.model, row.jobs, int(row.micros)) for row in rows]
 
-    async def sum_used(self, askers: str, since: datetime, wallets: str) -> int:
-        """What asks since then took from wallets, in micros: what closed ones cost, and what open ones hold.
+    async def sum_used(self, actor: str, since: datetime, wallets: str) -> int:
+        """Sum, in micros, the cost of closed holds and the amount of open holds since a time.
 
-        `askers` and `wallets` are how their names begin; a whole name of an asker ends in nothing else.
+        `wallets` is a prefix of account ids. `actor` is a whole actor, or a prefix with a colon at the end.
         """
-        # A whole name must not let in those that begin with it: "\x01" sorts before every character of an id.
-        beyond = "~" if askers.endswith(":") else "\x01"
-        facts = {"first": askers, "beyond": beyond, "since": since, "wallets": wallets}
-        return int((await self._run(_USED_BY, facts)).scalar_one())
+        # "\x01" sorts before every character of an identifier: `web:page:ann` must not include `web:page:anna`.
+        beyond = "~" if actor.endswith(":") else "\x01"
+        facts = {"prefix": actor, "beyond": beyond, "since": since, "wallets": wallets}
+        return int((await self._run(_SUM_USED, facts)).scalar_one())
 
-    async def sum_spent_by_user(self, askers: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
-        """(asker, jobs, micros) settled on wallets since then, dearest first.
+    async def sum_spent_by_user(self, actor_prefix: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
+        """Sum the settled amounts of wallets since a time as (actor, jobs, micros), largest amount first.
 
-        `askers` is how their names begin, `discord:GUILD:` for instance: a hold's actor is who asked.
+        `actor_prefix` selects the users of a workspace, `discord:GUILD:` for example.
         """
-        facts = {"first": askers, "beyond": "~", "since": since, "most": limit}
-        rows = await self._run(_SPENT_BY_ASKER, facts)
+        facts = {"prefix": actor_prefix, "beyond": "~", "since": since, "most": limit}
+        rows = await self._run(_SUM_BY_ACTOR, facts)
         return [(row.actor, row.jobs, int(row.micros)) for row in rows]
 
 

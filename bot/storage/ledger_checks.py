@@ -1,4 +1,4 @@
-"""The books against one another: ledger, accounts, jobs and predictions, each compared in one pass over its rows."""
+"""Compares ledger, accounts, jobs and predictions with one another, in one pass over the rows for each check."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _MICROS = sa.BigInteger()
 
 
 def _sum(*of: Any) -> Any:
-    """A sum of micros that is never NULL. PostgreSQL adds BIGINTs into a NUMERIC, so it is cast back."""
+    """Give a sum of micros, zero over no rows, as BIGINT: PostgreSQL sums BIGINT as NUMERIC."""
     return sa.cast(sa.func.coalesce(sa.func.sum(*of), 0), _MICROS)
 
 
@@ -24,81 +24,78 @@ def _or_zero(column: Any) -> Any:
     return sa.func.coalesce(column, 0)
 
 
-def _compared(row: Any, says: Any, should_say: Any) -> tuple[Any, ...]:
-    return row.label("row"), says.label("says"), should_say.label("should_say")
+def _select_mismatch(row: Any, found: Any, expected: Any) -> sa.Select[Any]:
+    return sa.select(row.label("row"), found.label("found"), expected.label("expected"))
 
 
-# Each account is the sum of its rows.
+# Check: an account's amounts are the sums of the account's ledger rows.
 
-_counts_as_granted = ledger.c.kind.in_([EntryKind.GRANT.value, EntryKind.ADJUST.value])
-_sums = (
+_is_granting = ledger.c.kind.in_([EntryKind.GRANT.value, EntryKind.ADJUST.value])
+_account_sums = (
     sa.select(
         ledger.c.account,
         _sum(ledger.c.balance_delta_micros).label("balance_micros"),
         _sum(ledger.c.held_delta_micros).label("held_micros"),
-        _sum(sa.case((_counts_as_granted, ledger.c.balance_delta_micros), else_=0)).label("granted_micros"),
+        _sum(sa.case((_is_granting, ledger.c.balance_delta_micros), else_=0)).label("granted_micros"),
     )
     .group_by(ledger.c.account)
     .subquery()
 )
 
 
-def _account_against_rows(column: str) -> sa.Select[Any]:
-    says, should_say = accounts.c[column], _or_zero(_sums.c[column])
-    joined = sa.outerjoin(accounts, _sums, _sums.c.account == accounts.c.id)
-    return sa.select(*_compared(accounts.c.id, says, should_say)).select_from(joined).where(says != should_say)
+def _compare_account(column: str) -> sa.Select[Any]:
+    found, expected = accounts.c[column], _or_zero(_account_sums.c[column])
+    joined = sa.outerjoin(accounts, _account_sums, _account_sums.c.account == accounts.c.id)
+    return _select_mismatch(accounts.c.id, found, expected).select_from(joined).where(found != expected)
 
 
-_ROWS_OF_NOBODY = (
-    sa.select(*_compared(ledger.c.account, sa.func.count(ledger.c.id), sa.literal(0)))
+_ROWS_WITHOUT_ACCOUNT = (
+    _select_mismatch(ledger.c.account, sa.func.count(ledger.c.id), sa.literal(0))
     .where(~sa.exists().where(accounts.c.id == ledger.c.account))
     .group_by(ledger.c.account)
 )
 
-# Money is held for a job exactly as long as it is open, and closed as often as it was held.
+# Check: an open job has open holds, and a closed job has a close for each hold.
 
 _is_hold = ledger.c.kind == EntryKind.HOLD.value
 _is_close = ledger.c.kind.in_([EntryKind.SETTLE.value, EntryKind.RELEASE.value])
-_of_jobs = (
+_holds_by_job = (
     sa.select(
         ledger.c.job,
         _sum(sa.case((_is_hold, 1), else_=0)).label("holds"),
         _sum(sa.case((_is_close, 1), else_=0)).label("closes"),
-        _sum(ledger.c.held_delta_micros).label("held_micros"),
     )
     .where(ledger.c.job != "", sa.or_(_is_hold, _is_close))
     .group_by(ledger.c.job)
     .subquery()
 )
-_job_is_open = sa.exists().where(jobs.c.id == _of_jobs.c.job, sa.text(f"jobs.{IS_OPEN}"))
-_HELD_FOR_CLOSED_JOBS = sa.select(*_compared(_of_jobs.c.job, _of_jobs.c.closes, _of_jobs.c.holds)).where(
-    _of_jobs.c.holds != _of_jobs.c.closes, ~_job_is_open
+_is_open_job = sa.exists().where(jobs.c.id == _holds_by_job.c.job, sa.text(f"jobs.{IS_OPEN}"))
+_CLOSED_JOBS_WITH_HOLDS = _select_mismatch(_holds_by_job.c.job, _holds_by_job.c.closes, _holds_by_job.c.holds).where(
+    _holds_by_job.c.holds != _holds_by_job.c.closes, ~_is_open_job
 )
-_OPEN_WITHOUT_HOLDS = (
-    sa.select(*_compared(jobs.c.id, _or_zero(_of_jobs.c.holds - _of_jobs.c.closes), sa.literal(1)))
-    .select_from(sa.outerjoin(jobs, _of_jobs, _of_jobs.c.job == jobs.c.id))
-    .where(sa.text(f"jobs.{IS_OPEN}"), sa.or_(_of_jobs.c.job.is_(None), _of_jobs.c.closes > 0))
+_OPEN_JOBS_WITHOUT_HOLDS = (
+    _select_mismatch(jobs.c.id, _or_zero(_holds_by_job.c.holds - _holds_by_job.c.closes), sa.literal(1))
+    .select_from(sa.outerjoin(jobs, _holds_by_job, _holds_by_job.c.job == jobs.c.id))
+    .where(sa.text(f"jobs.{IS_OPEN}"), sa.or_(_holds_by_job.c.job.is_(None), _holds_by_job.c.closes > 0))
 )
 
-# What a person paid is what their job says it cost, and every budget but the bot's counted the same.
+# Check: wallets paid the job's cost, and every budget except the bot's counted the same amount.
 
 _is_settle = ledger.c.kind == EntryKind.SETTLE.value
-_paid = (
+_paid_by_job = (
     sa.select(ledger.c.job, (-_sum(ledger.c.balance_delta_micros)).label("micros"))
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .where(_is_settle, accounts.c.kind == AccountKind.WALLET.value)
     .group_by(ledger.c.job)
     .subquery()
 )
-_PAID_UNLIKE_COST = (
-    sa.select(*_compared(jobs.c.id, _or_zero(_paid.c.micros), _or_zero(jobs.c.cost_micros)))
-    .select_from(sa.outerjoin(jobs, _paid, _paid.c.job == jobs.c.id))
-    .where(sa.text(f"NOT jobs.{IS_OPEN}"), _or_zero(_paid.c.micros) != _or_zero(jobs.c.cost_micros))
+_WALLETS_UNLIKE_JOB = (
+    _select_mismatch(jobs.c.id, _or_zero(_paid_by_job.c.micros), _or_zero(jobs.c.cost_micros))
+    .select_from(sa.outerjoin(jobs, _paid_by_job, _paid_by_job.c.job == jobs.c.id))
+    .where(sa.text(f"NOT jobs.{IS_OPEN}"), _or_zero(_paid_by_job.c.micros) != _or_zero(jobs.c.cost_micros))
 )
-_COUNTED_UNLIKE_PAID = (
-    sa.select(
-        *_compared(ledger.c.job.concat(" ").concat(accounts.c.id), -ledger.c.balance_delta_micros, jobs.c.cost_micros)
-    )
+_BUDGETS_UNLIKE_JOB = (
+    _select_mismatch(ledger.c.job.concat(" ").concat(accounts.c.id), -ledger.c.balance_delta_micros, jobs.c.cost_micros)
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .join(jobs, jobs.c.id == ledger.c.job)
     .where(
@@ -109,92 +106,101 @@ _COUNTED_UNLIKE_PAID = (
     )
 )
 
-# What runs cost at the backend is what the bot's budget counted: for those that jobs have, and for those given up.
+# Check: the bot's budget counted the backend's real cost of every run, of the jobs' runs and of abandoned runs.
 
+# An ADJUST only makes room in the budget; the EXPIRE beside it is the count.
 _bot_rows = (
-    sa.select(ledger.c.job, ledger.c.kind, ledger.c.balance_delta_micros, ledger.c.prediction)
+    sa.select(ledger.c.job, ledger.c.prediction, ledger.c.balance_delta_micros)
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
-    .where(accounts.c.scope == "bot", ledger.c.job != "")
+    .where(accounts.c.scope == "bot", ledger.c.job != "", ledger.c.kind != EntryKind.ADJUST.value)
     .subquery()
 )
-_is_lost = _bot_rows.c.prediction != ""
-_counted = (
+_counted_by_job = (
     sa.select(_bot_rows.c.job, (-_sum(_bot_rows.c.balance_delta_micros)).label("micros"))
-    .where(~_is_lost, _bot_rows.c.kind != EntryKind.ADJUST.value)
+    .where(_bot_rows.c.prediction == "")
     .group_by(_bot_rows.c.job)
     .subquery()
 )
-_by_run = (
+# Jobs that reuse a result share its prediction: their counts are added up.
+_counted_by_prediction = (
     sa.select(
         jobs.c.prediction,
-        _sum(_or_zero(_counted.c.micros)).label("micros"),
-        _sum(sa.case((sa.text(f"jobs.{IS_OPEN}"), 1), else_=0)).label("open"),
+        _sum(_or_zero(_counted_by_job.c.micros)).label("micros"),
+        _sum(sa.case((sa.text(f"jobs.{IS_OPEN}"), 1), else_=0)).label("open_jobs"),
     )
-    .select_from(sa.outerjoin(jobs, _counted, _counted.c.job == jobs.c.id))
+    .select_from(sa.outerjoin(jobs, _counted_by_job, _counted_by_job.c.job == jobs.c.id))
     .where(jobs.c.prediction.is_not(None))
     .group_by(jobs.c.prediction)
     .subquery()
 )
-_COUNTED_UNLIKE_RUN = (
-    sa.select(*_compared(predictions.c.id, _by_run.c.micros, _or_zero(predictions.c.cost_micros)))
-    .join_from(predictions, _by_run, _by_run.c.prediction == predictions.c.id)
-    .where(_by_run.c.open == 0, _by_run.c.micros != _or_zero(predictions.c.cost_micros))
+_BOT_BUDGET_UNLIKE_RUN = (
+    _select_mismatch(predictions.c.id, _counted_by_prediction.c.micros, _or_zero(predictions.c.cost_micros))
+    .join_from(predictions, _counted_by_prediction, _counted_by_prediction.c.prediction == predictions.c.id)
+    .where(
+        _counted_by_prediction.c.open_jobs == 0,
+        _counted_by_prediction.c.micros != _or_zero(predictions.c.cost_micros),
+    )
 )
-_lost = (
+_counted_by_lost_prediction = (
     sa.select(_bot_rows.c.prediction, (-_sum(_bot_rows.c.balance_delta_micros)).label("micros"))
-    .where(_is_lost, _bot_rows.c.kind != EntryKind.ADJUST.value)
+    .where(_bot_rows.c.prediction != "")
     .group_by(_bot_rows.c.prediction)
     .subquery()
 )
-_LOST_UNLIKE_RUN = (
-    sa.select(*_compared(predictions.c.id, _or_zero(_lost.c.micros), predictions.c.cost_micros))
-    .select_from(sa.outerjoin(predictions, _lost, _lost.c.prediction == predictions.c.id))
+_BOT_BUDGET_UNLIKE_LOST_RUN = (
+    _select_mismatch(predictions.c.id, _or_zero(_counted_by_lost_prediction.c.micros), predictions.c.cost_micros)
+    .select_from(
+        sa.outerjoin(
+            predictions, _counted_by_lost_prediction, _counted_by_lost_prediction.c.prediction == predictions.c.id
+        )
+    )
     .where(
         ~sa.exists().where(jobs.c.prediction == predictions.c.id),
-        _or_zero(_lost.c.micros) != _or_zero(predictions.c.cost_micros),
+        _or_zero(_counted_by_lost_prediction.c.micros) != _or_zero(predictions.c.cost_micros),
     )
 )
 
-_QUESTIONS: Mapping[str, sa.Select[Any]] = {
-    "the balance of account": _account_against_rows("balance_micros"),
-    "what is held on account": _account_against_rows("held_micros"),
-    "what was granted to account": _account_against_rows("granted_micros"),
-    "rows of an unknown account": _ROWS_OF_NOBODY,
-    "closes of holds of job": _HELD_FOR_CLOSED_JOBS,
-    "open holds of open job": _OPEN_WITHOUT_HOLDS,
-    "what was paid for job": _PAID_UNLIKE_COST,
-    "what a budget counted for job": _COUNTED_UNLIKE_PAID,
-    "what the bot's budget counted for prediction": _COUNTED_UNLIKE_RUN,
-    "what the bot's budget counted for lost prediction": _LOST_UNLIKE_RUN,
+# `quota verify` prints each name before the row's id.
+_CHECKS: Mapping[str, sa.Select[Any]] = {
+    "the balance of account": _compare_account("balance_micros"),
+    "what is held on account": _compare_account("held_micros"),
+    "what was granted to account": _compare_account("granted_micros"),
+    "rows of an unknown account": _ROWS_WITHOUT_ACCOUNT,
+    "closes of holds of job": _CLOSED_JOBS_WITH_HOLDS,
+    "open holds of open job": _OPEN_JOBS_WITHOUT_HOLDS,
+    "what was paid for job": _WALLETS_UNLIKE_JOB,
+    "what a budget counted for job": _BUDGETS_UNLIKE_JOB,
+    "what the bot's budget counted for prediction": _BOT_BUDGET_UNLIKE_RUN,
+    "what the bot's budget counted for lost prediction": _BOT_BUDGET_UNLIKE_LOST_RUN,
 }
-_BOUNDED = {what: question.order_by("row").limit(bindparam("most")) for what, question in _QUESTIONS.items()}
-_SIZES = {table.name: sa.select(sa.func.count()).select_from(table) for table in (accounts, ledger, jobs, predictions)}
+_LIMITED_CHECKS = {name: check.order_by("row").limit(bindparam("most")) for name, check in _CHECKS.items()}
+_COUNTS = {table.name: sa.select(sa.func.count()).select_from(table) for table in (accounts, ledger, jobs, predictions)}
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerMismatch:
-    """One row that does not fit the others: what kind of row, which, and what it says against what it should say."""
+    """One row in conflict with other rows: the check, the row's id, and the found and expected value."""
 
-    what: str
+    check: str
     row: str
-    says: int
-    should_say: int
+    found: int
+    expected: int
 
 
 class LedgerChecks:
-    """Compares ledger, accounts, jobs and predictions with one another."""
+    """Runs all checks inside one reading, so that all rows are of the same moment."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
     async def find_mismatches(self, limit: int) -> list[LedgerMismatch]:
-        """Rows that disagree, at most `limit` of each kind; none where the books are right. Changes nothing."""
-        found = []
-        for what, question in _BOUNDED.items():
-            rows = await self._run(question, {"most": limit})
-            found += [LedgerMismatch(what, row.row, int(row.says), int(row.should_say)) for row in rows]
-        return found
+        """List the mismatches, at most `limit` for each check. An empty list means a correct ledger."""
+        mismatches = []
+        for name, check in _LIMITED_CHECKS.items():
+            rows = await self._run(check, {"most": limit})
+            mismatches += [LedgerMismatch(name, row.row, int(row.found), int(row.expected)) for row in rows]
+        return mismatches
 
     async def count_rows(self) -> dict[str, int]:
-        """How many rows were compared, by table."""
-        return {name: int((await self._run(count)).scalar_one()) for name, count in _SIZES.items()}
+        """Count the compared rows, by table."""
+        return {name: int((await self._run(count)).scalar_one()) for name, count in _COUNTS.items()}

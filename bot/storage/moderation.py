@@ -6,88 +6,89 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.json import JSON
 from bot.storage.connection import Statements
 from bot.storage.tables.people import audit, pauses, refused_words
 
-_WORDS = (
+_SELECT_WORDS = (
     sa.select(refused_words.c.word)
     .distinct()
     .where(
+        # Rows with empty platform and workspace hold for the whole bot.
         refused_words.c.platform.in_([bindparam("of_platform"), ""]),
         refused_words.c.workspace.in_([bindparam("of_workspace"), ""]),
     )
     .order_by(refused_words.c.word)
 )
-_ADD_WORD = insert(refused_words).on_conflict_do_nothing()
-_REMOVE_WORD = sa.delete(refused_words).where(
+_INSERT_WORD = insert(refused_words).on_conflict_do_nothing()
+_DELETE_WORD = sa.delete(refused_words).where(
     refused_words.c.platform == bindparam("of_platform"),
     refused_words.c.workspace == bindparam("of_workspace"),
     refused_words.c.word == bindparam("of_word"),
 )
-_PAUSES = sa.select(pauses.c.what, pauses.c.reason).order_by(pauses.c.what)
+_SELECT_PAUSES = sa.select(pauses.c.target, pauses.c.reason).order_by(pauses.c.target)
 _insert_pause = insert(pauses)
-_PAUSE = _insert_pause.on_conflict_do_update(
-    index_elements=["what"], set_={name: _insert_pause.excluded[name] for name in ("reason", "by")}
+_UPSERT_PAUSE = _insert_pause.on_conflict_do_update(
+    index_elements=["target"], set_={name: _insert_pause.excluded[name] for name in ("reason", "by")}
 )
-_GO_ON = sa.delete(pauses).where(pauses.c.what == bindparam("paused"))
+_DELETE_PAUSE = sa.delete(pauses).where(pauses.c.target == bindparam("of_target"))
 
 
 class ModerationStore:
-    """Refused words and pauses."""
+    """Reads and writes refused words and pauses."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
     async def list_words(self, platform: str, workspace: str) -> list[str]:
-        """Refused words of a workspace and of the whole bot."""
-        rows = await self._run(_WORDS, {"of_platform": platform, "of_workspace": workspace})
+        """List the refused words of a workspace and of the whole bot."""
+        rows = await self._run(_SELECT_WORDS, {"of_platform": platform, "of_workspace": workspace})
         return [row.word for row in rows]
 
     async def add_word(self, platform: str, workspace: str, word: str, by: str) -> bool:
-        """False when it was there already."""
+        """Add a refused word. Returns whether the word is new."""
         row = {"platform": platform, "workspace": workspace, "word": word, "by": by}
-        return (await self._run(_ADD_WORD, row)).rowcount == 1
+        return (await self._run(_INSERT_WORD, row)).rowcount == 1
 
     async def remove_word(self, platform: str, workspace: str, word: str) -> bool:
-        """False when it was not there."""
+        """Delete a refused word. Returns whether the word was stored."""
         row = {"of_platform": platform, "of_workspace": workspace, "of_word": word}
-        return (await self._run(_REMOVE_WORD, row)).rowcount == 1
+        return (await self._run(_DELETE_WORD, row)).rowcount == 1
 
     async def list_pauses(self) -> dict[str, str]:
-        """What is paused (`all`, `platform:web`, `model:sdxl`) and why."""
-        return {row.what: row.reason for row in await self._run(_PAUSES)}
+        """Give the reason of each paused target: `all`, `platform:web` or `model:sdxl`, for example."""
+        return {row.target: row.reason for row in await self._run(_SELECT_PAUSES)}
 
-    async def set_pause(self, what: str, reason: str | None, by: str) -> None:
-        """A reason of None ends a pause."""
+    async def set_pause(self, target: str, reason: str | None, by: str) -> None:
+        """Pause a target, or end the pause if the reason is None."""
         if reason is None:
-            await self._run(_GO_ON, {"paused": what})
+            await self._run(_DELETE_PAUSE, {"of_target": target})
         else:
-            await self._run(_PAUSE, {"what": what, "reason": reason, "by": by})
+            await self._run(_UPSERT_PAUSE, {"target": target, "reason": reason, "by": by})
 
 
-_ADD_AUDIT = sa.insert(audit)
-_AUDIT_OF = (
+_INSERT_AUDIT = sa.insert(audit)
+_SELECT_AUDIT = (
     sa.select(audit)
     .where(
         audit.c.platform == bindparam("of_platform"),
         audit.c.workspace == bindparam("of_workspace"),
         sa.or_(bindparam("of_actor") == "", audit.c.actor == bindparam("of_actor")),
-        audit.c.action >= bindparam("first"),
-        # "~" sorts behind every character of an action, and actions are compared byte by byte.
-        audit.c.action < bindparam("first").concat("~"),
+        # A prefix search: "~" sorts after every character of an action, and actions are compared byte by byte.
+        audit.c.action >= bindparam("prefix"),
+        audit.c.action < bindparam("prefix").concat("~"),
     )
     .order_by(audit.c.at.desc(), audit.c.id.desc())
     .limit(bindparam("most"))
 )
-_FORGET_AUDIT = sa.delete(audit).where(audit.c.at < bindparam("before"))
+_DELETE_AUDIT = sa.delete(audit).where(audit.c.at < bindparam("before"))
 
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One line of the audit. `actor` is who, as `platform:workspace:id`, or a part of the bot."""
+    """One line of the audit log. `actor` is a user (`platform:workspace:id`) or a part of the bot."""
 
     actor: str
     action: str
@@ -96,7 +97,7 @@ class AuditRow:
 
 
 class AuditStore:
-    """Who changed or refused what."""
+    """Reads and writes the audit log: changes and refusals, with their actors."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
@@ -104,24 +105,25 @@ class AuditStore:
     async def add(
         self, actor: str, action: str, facts: Mapping[str, JSON], at: datetime, about: tuple[str, str] | None = None
     ) -> None:
-        """`about` is the workspace it concerns, as (platform, id): the actor's own when nothing is said."""
-        platform, workspace = about or _home(actor)
+        """Add a line. `about` is the concerned (platform, workspace); by default the actor's own."""
+        platform, workspace = about or _get_workspace(actor)
         row = {"platform": platform, "workspace": workspace, "actor": actor, "action": action}
-        await self._run(_ADD_AUDIT, {**row, "facts": dict(facts), "at": at})
+        await self._run(_INSERT_AUDIT, {**row, "facts": dict(facts), "at": at})
 
     async def list_rows(
         self, platform: str, workspace: str, limit: int, *, actor: str = "", kind: str = ""
     ) -> list[AuditRow]:
-        """What concerns a workspace, newest first: of one actor, of actions that begin with `kind`."""
-        facts = {"of_platform": platform, "of_workspace": workspace, "of_actor": actor, "first": kind, "most": limit}
-        return [AuditRow(row.actor, row.action, row.facts, row.at) for row in await self._run(_AUDIT_OF, facts)]
+        """List the lines of a workspace, newest first: of one actor if given, and with actions of a prefix `kind`."""
+        facts = {"of_platform": platform, "of_workspace": workspace, "of_actor": actor, "prefix": kind, "most": limit}
+        return [AuditRow(row.actor, row.action, row.facts, row.at) for row in await self._run(_SELECT_AUDIT, facts)]
 
     async def delete_before(self, before: datetime) -> int:
-        return (await self._run(_FORGET_AUDIT, {"before": before})).rowcount
+        """Delete the lines older than a time. Returns the number of lines."""
+        return (await self._run(_DELETE_AUDIT, {"before": before})).rowcount
 
 
-def _home(actor: str) -> tuple[str, str]:
-    """The workspace of a person who is written as `platform:workspace:id`; a part of the bot has none."""
+def _get_workspace(actor: str) -> tuple[str, str]:
+    """Give (platform, workspace) of a user, or two empty strings for a part of the bot."""
     platform, _, rest = actor.partition(":")
     workspace, colon, _ = rest.partition(":")
     return (platform, workspace) if colon else ("", "")

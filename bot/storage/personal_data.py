@@ -1,4 +1,4 @@
-"""Which rows are somebody's, and all of them as plain JSON: what a person is handed, or has forgotten."""
+"""Selects all rows of a person, and exports the rows as plain JSON."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,13 +15,13 @@ from bot.storage.tables.ledger import accounts, ledger
 from bot.storage.tables.people import audit, conversations, page_messages, policies, turns, users, visitors
 
 PAGE = "web"
-"""The one platform that keeps people, and what they said, by itself."""
+"""The only platform with messages and people stored here; other platforms keep both on their own servers."""
 
-OLDEST = (jobs.c.created_at, jobs.c.id)
+OLDEST_FIRST = (jobs.c.created_at, jobs.c.id)
 
 
-def _are_of(table: sa.Table, workspace: str = "workspace", user: str = "user") -> tuple[Any, ...]:
-    """The rows of a person, whose empty workspace stands for all of a platform's."""
+def _is_person(table: sa.Table, workspace: str = "workspace", user: str = "user") -> tuple[Any, ...]:
+    """Build the condition for a person's rows. An empty workspace matches all workspaces of the platform."""
     return (
         table.c.platform == bindparam("of_platform"),
         sa.or_(bindparam("of_workspace") == "", table.c[workspace] == bindparam("of_workspace")),
@@ -29,54 +29,65 @@ def _are_of(table: sa.Table, workspace: str = "workspace", user: str = "user") -
     )
 
 
-THEIR_JOBS = _are_of(jobs, "user_workspace")
-THEIR_NAMES = _are_of(users, user="id")
-THEIR_QUESTIONS = (*_are_of(pending), pending.c.kind != "erasure")
+IS_JOB_OF_PERSON = _is_person(jobs, "user_workspace")
+IS_USER_OF_PERSON = _is_person(users, user="id")
+# A running erasure is a pending row too, and must survive the erasure of the person's rows.
+IS_PENDING_OF_PERSON = (*_is_person(pending), pending.c.kind != "erasure")
 
-IN_PLACE = sa.select(conversations.c.id).where(
+CONVERSATIONS_IN_WORKSPACE = sa.select(conversations.c.id).where(
     conversations.c.platform == bindparam("of_platform"),
     sa.or_(bindparam("of_workspace") == "", conversations.c.workspace == bindparam("of_workspace")),
 )
-THEIR_TURNS = (turns.c.user == bindparam("who"), turns.c.conversation.in_(IN_PLACE))
-THEIR_CONVERSATIONS = (conversations.c.starter == bindparam("who"), conversations.c.id.in_(IN_PLACE))
+IS_TURN_OF_PERSON = (turns.c.user == bindparam("author"), turns.c.conversation.in_(CONVERSATIONS_IN_WORKSPACE))
+IS_CONVERSATION_OF_PERSON = (
+    conversations.c.starter == bindparam("author"),
+    conversations.c.id.in_(CONVERSATIONS_IN_WORKSPACE),
+)
 
-# A day's allowance has no workspace: it is one for each platform.
-_THEIR_ACCOUNTS = (
+# The daily wallet has no workspace: one for each person and platform.
+_IS_ACCOUNT_OF_PERSON = (
     accounts.c.platform == bindparam("of_platform"),
     sa.or_(bindparam("of_workspace") == "", accounts.c.workspace.in_(["", bindparam("of_workspace")])),
     accounts.c.user == bindparam("of_user"),
 )
 _actor = audit.c.platform.concat(":").concat(audit.c.workspace).concat(":").concat(bindparam("of_user"))
-_THEIR_ACTS = (
+_IS_AUDIT_OF_PERSON = (
     audit.c.platform == bindparam("of_platform"),
     sa.or_(bindparam("of_workspace") == "", audit.c.workspace == bindparam("of_workspace")),
     audit.c.actor == _actor,
 )
 
-_EVERYTHING: Mapping[str, sa.Select[Any]] = {
-    "seen": sa.select(users).where(*THEIR_NAMES),
-    "jobs": sa.select(jobs).where(*THEIR_JOBS).order_by(*OLDEST),
-    "outputs": sa.select(outputs).where(outputs.c.prediction.in_(sa.select(jobs.c.prediction).where(*THEIR_JOBS))),
-    "said": sa.select(turns).where(*THEIR_TURNS).order_by(turns.c.created_at, turns.c.id),
-    "conversations": sa.select(conversations).where(*THEIR_CONVERSATIONS).order_by(conversations.c.created_at),
-    "waiting": sa.select(pending).where(*THEIR_QUESTIONS).order_by(pending.c.created_at),
+_EXPORTED: Mapping[str, sa.Select[Any]] = {
+    "seen": sa.select(users).where(*IS_USER_OF_PERSON),
+    "jobs": sa.select(jobs).where(*IS_JOB_OF_PERSON).order_by(*OLDEST_FIRST),
+    "outputs": sa.select(outputs).where(
+        outputs.c.prediction.in_(sa.select(jobs.c.prediction).where(*IS_JOB_OF_PERSON))
+    ),
+    "said": sa.select(turns).where(*IS_TURN_OF_PERSON).order_by(turns.c.created_at, turns.c.id),
+    "conversations": (sa.select(conversations).where(*IS_CONVERSATION_OF_PERSON).order_by(conversations.c.created_at)),
+    "waiting": sa.select(pending).where(*IS_PENDING_OF_PERSON).order_by(pending.c.created_at),
     "limits": (
+        # Without `by`: the moderator behind a limit is another person.
         sa.select(policies.c.platform, policies.c.workspace, policies.c.key, policies.c.value, policies.c.at)
-        .where(*_are_of(policies, user="scope_id"), policies.c.scope == "user")
+        .where(*_is_person(policies, user="scope_id"), policies.c.scope == "user")
         .order_by(policies.c.workspace, policies.c.key)
     ),
-    "accounts": sa.select(accounts).where(*_THEIR_ACCOUNTS).order_by(accounts.c.id),
+    "accounts": sa.select(accounts).where(*_IS_ACCOUNT_OF_PERSON).order_by(accounts.c.id),
     "ledger": (
         sa.select(
-            ledger.c.account, ledger.c.kind, ledger.c.balance_delta_micros, ledger.c.held_delta_micros, ledger.c.job
+            ledger.c.account,
+            ledger.c.kind,
+            ledger.c.balance_delta_micros,
+            ledger.c.held_delta_micros,
+            ledger.c.job,
+            ledger.c.at,
         )
-        .add_columns(ledger.c.at)
-        .where(ledger.c.account.in_(sa.select(accounts.c.id).where(*_THEIR_ACCOUNTS)))
+        .where(ledger.c.account.in_(sa.select(accounts.c.id).where(*_IS_ACCOUNT_OF_PERSON)))
         .order_by(ledger.c.id)
     ),
-    "acts": sa.select(audit).where(*_THEIR_ACTS).order_by(audit.c.at),
+    "acts": sa.select(audit).where(*_IS_AUDIT_OF_PERSON).order_by(audit.c.at),
 }
-_ON_PAGE: Mapping[str, sa.Select[Any]] = {
+_EXPORTED_OF_PAGE: Mapping[str, sa.Select[Any]] = {
     "page": (
         sa.select(page_messages)
         .where(page_messages.c.user == bindparam("of_user"))
@@ -85,38 +96,41 @@ _ON_PAGE: Mapping[str, sa.Select[Any]] = {
     "invitation": sa.select(visitors).where(visitors.c.id == bindparam("of_user")),
 }
 
-_OURS = frozenset(
-    {"owner", "epoch", "steps", "weight", "queue_time", "attempts", "path", "name_folded", "request_key", "reuse_key"}
+_INTERNAL_COLUMNS = frozenset(
+    {"owner", "epoch", "steps", "weight", "queue_time", "attempts", "name_folded", "request_key", "reuse_key"}
 )
-"""Columns that say something of the bot's work and nothing of a person."""
+"""Columns about the bot's own work; an export leaves these columns out."""
 
 
-async def everything_of(statements: Statements, person: PersonKey) -> dict[str, JSON]:
-    """All rows about a person, by what they are. Who else had a hand in them is not in there."""
-    questions = {**_EVERYTHING, **(_ON_PAGE if person.platform == PAGE else {})}
-    found = {name: await statements.run(question, all_of(person)) for name, question in questions.items()}
-    return {name: [_plain(_own(row._asdict())) for row in rows] for name, rows in found.items()}
+async def export_person(statements: Statements, person: PersonKey) -> dict[str, JSON]:
+    """Give all rows of a person as JSON, by subject, without words and names of other people."""
+    selects = {**_EXPORTED, **(_EXPORTED_OF_PAGE if person.platform == PAGE else {})}
+    found = {name: await statements.run(select, bind_person(person)) for name, select in selects.items()}
+    return {
+        name: [_row_to_json(_remove_words_of_others(row._asdict())) for row in rows] for name, rows in found.items()
+    }
 
 
-def all_of(person: PersonKey) -> dict[str, str]:
-    """What the conditions above want to know."""
-    place = where(Workspace(person.platform, person.workspace))
-    return {**place, "of_user": person.id, "who": f"{person.platform}:{person.id}"}
+def bind_person(person: PersonKey) -> dict[str, str]:
+    """Give the parameters of all conditions above."""
+    workspace = bind_workspace(Workspace(person.platform, person.workspace))
+    return {**workspace, "of_user": person.id, "author": f"{person.platform}:{person.id}"}
 
 
-def where(place: Workspace | None) -> dict[str, str]:
-    return {"of_platform": place.platform, "of_workspace": place.id} if place else {}
+def bind_workspace(workspace: Workspace | None) -> dict[str, str]:
+    """Give the parameters of a workspace, none for None."""
+    return {"of_platform": workspace.platform, "of_workspace": workspace.id} if workspace else {}
 
 
-def _own(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row without what others said: a chat's prompt holds all that was said before. Their own words are options."""
+def _remove_words_of_others(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    # The inputs of a chat job hold the whole conversation; the person's own words are in the options.
     return {**row, "inputs": {}} if row.get("conversation") and "inputs" in row else row
 
 
-def _plain(row: Mapping[str, Any]) -> JSON:
-    """A row as JSON: times in ISO 8601, empty columns and our own bookkeeping left out."""
+def _row_to_json(row: Mapping[str, Any]) -> JSON:
+    """Convert a row to JSON, with times in ISO 8601, without empty and internal columns."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in row.items()
-        if name not in _OURS and value not in ("", None, [], {})
+        if name not in _INTERNAL_COLUMNS and value not in ("", None, [], {})
     }

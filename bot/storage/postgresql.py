@@ -1,4 +1,4 @@
-"""PostgreSQL: a pool of connections, shared with any number of processes."""
+"""Connects to PostgreSQL through a pool of asyncpg connections. Any number of processes may share the database."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -14,49 +14,55 @@ _READERS = 5
 
 
 class PostgresqlEngine:
-    """The connections to one database."""
+    """The connection pool of one database."""
 
     writers = 10
 
-    def __init__(self, url: str, *, seconds_to_wait: float) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float) -> None:
         self._engine = create_async_engine(
             sa.make_url(url).set(drivername="postgresql+asyncpg"),
             pool_size=self.writers + _READERS,
             max_overflow=0,
             connect_args={
-                "timeout": seconds_to_wait,
+                "timeout": timeout_seconds,
                 "prepared_statement_cache_size": 500,
                 "server_settings": {
                     "application_name": "easel",
-                    "lock_timeout": str(int(seconds_to_wait * 1000)),
-                    "jit": "off",  # our statements are short: compiling them costs more than running them
+                    "lock_timeout": str(int(timeout_seconds * 1000)),
+                    # All statements are short: compiling a plan costs more than running the statement.
+                    "jit": "off",
                 },
             },
         )
-        # One snapshot for the whole reading, and no writing by mistake.
+        # REPEATABLE READ gives a reading one snapshot; read-only refuses a write by mistake.
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     def write(self) -> AbstractAsyncContextManager[Connection]:
-        return transaction(self._engine)
+        """Give a connection inside a transaction: committed at the end, rolled back on any error."""
+        return open_transaction(self._engine)
 
     def read(self) -> AbstractAsyncContextManager[Connection]:
-        return transaction(self._reading)
+        """Give a connection inside a read-only transaction with one snapshot."""
+        return open_transaction(self._reading)
 
     async def close(self) -> None:
+        """Close all connections of the pool."""
         await self._engine.dispose()
 
 
 @asynccontextmanager
-async def transaction(engine: AsyncEngine) -> AsyncIterator[Connection]:
-    """Raises `Unavailable` when none can be begun, or ended."""
+async def open_transaction(engine: AsyncEngine) -> AsyncIterator[Connection]:
+    """Give a pooled connection inside a transaction. Raises `Unavailable` when the begin or the commit fails."""
     with translate_errors():
         connection = await engine.connect()
     try:
-        yield cast("Connection", connection)  # its rows are buffered, as ours are
+        yield cast("Connection", connection)  # AsyncConnection buffers all rows, as `connection.Rows` promises
         with translate_errors():
             await connection.commit()
-    except BaseException:  # a cancelled task must not leave its transaction to the next
-        with suppress(sa.exc.SQLAlchemyError, OSError):  # what ended it says more than how its rollback failed
+    except BaseException:
+        # Roll back on cancellation too: the pool hands the connection to the next task. A failed rollback is not
+        # reported: the first error tells more.
+        with suppress(sa.exc.SQLAlchemyError, OSError):
             await connection.rollback()
         raise
     finally:

@@ -1,4 +1,4 @@
-"""Stores predictions (runs at backends), their outputs, and how long models usually take."""
+"""Stores predictions (runs at backends), outputs, and the usual duration of each model."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,83 +6,115 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.errors import AlreadyClaimed
 from bot.core.jobs import Output, PredictionRecord
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import model_times, outputs, predictions
 
-_WEIGHT_OF_THE_NEWEST = 0.2
+_WEIGHT_OF_NEWEST = 0.2
+"""The share of the newest duration in the exponential mean."""
 
-_ADD = sa.insert(predictions)
-_GET = sa.select(predictions).where(predictions.c.id == bindparam("prediction"))
+_INSERT = sa.insert(predictions)
+_SELECT = sa.select(predictions).where(predictions.c.id == bindparam("prediction"))
 _MARK_SUBMITTED = (
     sa.update(predictions)
     .where(predictions.c.id == bindparam("prediction"), predictions.c.submitted_at.is_(None))
     .values(submitted_at=bindparam("at"))
 )
-_CLAIM = (
+_BIND_BACKEND_ID = (
     sa.update(predictions)
     .where(
         predictions.c.id == bindparam("prediction"),
-        sa.or_(predictions.c.backend_id == "", predictions.c.backend_id == bindparam("theirs")),
+        sa.or_(predictions.c.backend_id == "", predictions.c.backend_id == bindparam("new_backend_id")),
     )
-    .values(backend_id=bindparam("theirs"))
+    .values(backend_id=bindparam("new_backend_id"))
 )
 _CLOSE = (
     sa.update(predictions)
     .where(predictions.c.id == bindparam("prediction"))
-    .values(state=bindparam("end"), predict_seconds=bindparam("seconds"), cost_micros=bindparam("micros"), inputs={})
+    .values(
+        state=bindparam("end_state"),
+        predict_seconds=bindparam("seconds"),
+        cost_micros=bindparam("micros"),
+        inputs={},  # only adoption after a crash compares inputs: a closed run needs none
+    )
 )
-_USUAL = sa.select(model_times.c.seconds).where(model_times.c.model == bindparam("model"))
+_SELECT_SECONDS = sa.select(model_times.c.seconds).where(model_times.c.model == bindparam("model"))
 _insert_seconds = insert(model_times)
-_LEARN = _insert_seconds.on_conflict_do_update(
+_UPDATE_SECONDS = _insert_seconds.on_conflict_do_update(
     index_elements=["model"],
     set_={
         "seconds": model_times.c.seconds
-        + (_insert_seconds.excluded.seconds - model_times.c.seconds) * _WEIGHT_OF_THE_NEWEST
+        + (_insert_seconds.excluded.seconds - model_times.c.seconds) * _WEIGHT_OF_NEWEST
     },
 )
 
 
 class PredictionStore:
-    """Runs at backends."""
+    """Reads and writes predictions and the models' usual durations."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
     async def add(self, record: PredictionRecord) -> None:
-        await self._run(_ADD, _row_from_prediction(record))
+        """Insert a prediction, before the create request is sent."""
+        await self._run(_INSERT, _row_from_prediction(record))
 
     async def get(self, prediction_id: str) -> PredictionRecord | None:
-        row = (await self._run(_GET, {"prediction": prediction_id})).first()
+        """Read one prediction."""
+        row = (await self._run(_SELECT, {"prediction": prediction_id})).first()
         return _prediction_from_row(row) if row else None
 
     async def mark_submitted(self, prediction_id: str, at: datetime) -> None:
-        """Set `submitted_at` if it was empty: a create is about to be sent."""
+        """Store the time of the first create request, before sending the request. Later times change nothing."""
         await self._run(_MARK_SUBMITTED, {"prediction": prediction_id, "at": at})
 
     async def bind_backend_id(self, prediction_id: str, backend_id: str) -> None:
-        """Store the backend's id. Raises `AlreadyClaimed` when another prediction has it, or this one another run."""
-        claimed = await self._run(_CLAIM, {"prediction": prediction_id, "theirs": backend_id})
-        if not claimed.rowcount:
-            # Overwriting the id would lose a run that is paid for.
+        """Store the backend's id of a run.
+
+        Raises `AlreadyClaimed` if the run belongs to another prediction, or the prediction has another run.
+        """
+        bound = await self._run(_BIND_BACKEND_ID, {"prediction": prediction_id, "new_backend_id": backend_id})
+        if not bound.rowcount:
+            # Never overwrite the id: a paid run would be lost.
             raise AlreadyClaimed(f"{prediction_id} has another run than {backend_id}")
 
     async def close(self, prediction_id: str, state: str, predict_seconds: float | None, cost_micros: int) -> None:
-        """Store how it ended and what it cost the owner (micros); inputs are forgotten."""
-        facts = {"end": state, "seconds": predict_seconds, "micros": cost_micros}
+        """Store the final state, the duration and the owner's cost of a run, and delete the inputs."""
+        facts = {"end_state": state, "seconds": predict_seconds, "micros": cost_micros}
         await self._run(_CLOSE, {"prediction": prediction_id, **facts})
 
     async def get_usual_seconds(self, model: str) -> float | None:
-        """The learnt time of a model (`model_times`), in seconds."""
-        seconds: float | None = (await self._run(_USUAL, {"model": model})).scalar_one_or_none()
+        """Read the usual duration of a model; None before the first run."""
+        seconds: float | None = (await self._run(_SELECT_SECONDS, {"model": model})).scalar_one_or_none()
         return seconds
 
     async def update_usual_seconds(self, model: str, seconds: float) -> None:
-        """Move the learnt time of a model towards what was just seen (exponential mean, weight 0.2)."""
-        await self._run(_LEARN, {"model": model, "seconds": seconds})
+        """Move the usual duration of a model towards the newest duration."""
+        await self._run(_UPDATE_SECONDS, {"model": model, "seconds": seconds})
+
+
+_INSERT_OUTPUTS = insert(outputs).on_conflict_do_nothing(index_elements=["prediction", "n"])
+_SELECT_OUTPUTS = sa.select(outputs).where(outputs.c.prediction == bindparam("of_prediction")).order_by(outputs.c.n)
+
+
+class OutputStore:
+    """Reads and writes the kept files and texts of predictions."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def add(self, outputs: Iterable[Output]) -> None:
+        """Insert outputs. Outputs stored before, by prediction and number, are ignored."""
+        rows = [_row_from_output(output) for output in outputs]
+        if rows:
+            await self._run(_INSERT_OUTPUTS, rows)
+
+    async def list_outputs(self, prediction_id: str) -> list[Output]:
+        """List the outputs of a prediction by number."""
+        return [_output_from_row(row) for row in await self._run(_SELECT_OUTPUTS, {"of_prediction": prediction_id})]
 
 
 def _row_from_prediction(record: PredictionRecord) -> dict[str, Any]:
@@ -117,33 +149,13 @@ def _prediction_from_row(row: sa.Row[Any]) -> PredictionRecord:
     )
 
 
-_ADD_OUTPUTS = insert(outputs).on_conflict_do_nothing(index_elements=["prediction", "n"])
-_OUTPUTS_OF = sa.select(outputs).where(outputs.c.prediction == bindparam("of_prediction")).order_by(outputs.c.n)
-
-
-class OutputStore:
-    """What predictions produced."""
-
-    def __init__(self, statements: Statements) -> None:
-        self._run = statements.run
-
-    async def add(self, outputs: Iterable[Output]) -> None:
-        """Idempotent on (prediction, n)."""
-        rows = [_row_from_output(output) for output in outputs]
-        if rows:
-            await self._run(_ADD_OUTPUTS, rows)
-
-    async def list_outputs(self, prediction_id: str) -> list[Output]:
-        return [_output_from_row(row) for row in await self._run(_OUTPUTS_OF, {"of_prediction": prediction_id})]
-
-
 def _row_from_output(output: Output) -> dict[str, Any]:
     return {
         "prediction": output.prediction,
         "n": output.n,
         "sha256": output.sha256,
         "mime": output.mime,
-        "size": output.size,
+        "size_bytes": output.size_bytes,
         "width": output.width,
         "height": output.height,
         "text": output.text,
@@ -159,7 +171,7 @@ def _output_from_row(row: sa.Row[Any]) -> Output:
         n=row.n,
         sha256=row.sha256,
         mime=row.mime,
-        size=row.size,
+        size_bytes=row.size_bytes,
         width=row.width,
         height=row.height,
         text=row.text,

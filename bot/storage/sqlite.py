@@ -1,7 +1,7 @@
 """Connects to a SQLite file through aiosqlite: one writer, three read-only readers, one process.
 
-Measured before this was chosen: several writers on one file are unfair (p99 up to 4.65 s), and a deferred transaction
-that reads before writing ends with "database is locked", however long the timeout.
+Several writers on the same file are unfair (measured: p99 up to 4.65 s), and a deferred transaction with a read before
+the write fails with "database is locked", however long the timeout: hence a single writer and BEGIN IMMEDIATE.
 """
 
 import asyncio
@@ -42,13 +42,13 @@ class SqliteEngine:
         self._cleanup = cleanup
 
     @classmethod
-    async def open(cls, path: Path, *, seconds_to_wait: float) -> "SqliteEngine":
+    async def open(cls, path: Path, *, timeout_seconds: float) -> "SqliteEngine":
         """Lock the file, create it if missing, and open all connections.
 
         Raises `DatabaseInUse` while another process has the file, or `Unavailable`.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        pragmas = ("foreign_keys = ON", f"busy_timeout = {int(seconds_to_wait * 1000)}", "synchronous = FULL")
+        pragmas = ("foreign_keys = ON", f"busy_timeout = {int(timeout_seconds * 1000)}", "synchronous = FULL")
         # Without recursive triggers, REPLACE deletes rows of the ledger and fires no DELETE trigger.
         writing = (*pragmas, "journal_mode = WAL", "recursive_triggers = ON")
         async with AsyncExitStack() as stack:
@@ -70,7 +70,7 @@ class SqliteEngine:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator["SqliteConnection"]:
-        """Give an idle reader, inside a transaction that sees one moment."""
+        """Give an idle reader, inside a transaction with a snapshot of the file."""
         reader = await self._idle.get()
         try:
             async with reader.reading():
@@ -85,7 +85,7 @@ class SqliteEngine:
 
 @dataclass(frozen=True, slots=True)
 class FetchedRows:
-    """The rows of one statement, fetched in the connection's thread. Implements `connection.Rows`."""
+    """The rows of a statement, fetched in the connection's thread. Implements `connection.Rows`."""
 
     rows: Sequence[sa.Row[*tuple[Any, ...]]]
     rowcount: int
@@ -105,12 +105,12 @@ class FetchedRows:
 
 
 class SqliteConnection:
-    """One aiosqlite connection, with SQLAlchemy running in the connection's thread. Implements `connection.Connection`.
+    """An aiosqlite connection, with SQLAlchemy running in the connection's thread. Implements `connection.Connection`.
 
     A statement crosses to the thread once: SQLAlchemy compiles, executes and fetches there. SQLAlchemy's own aiosqlite
-    dialect crosses four times (cursor, execute, fetch, close), and its engine imports the ORM: measured here, 2.5 times
-    the CPU of a transaction and 12 MB (docs/design.md). Like that dialect, this class uses three private names of
-    aiosqlite (`_execute`, `_tx`, `_thread`), since no public call runs a function in the thread.
+    dialect crosses four times (cursor, execute, fetch, close) and needs the ORM: measured here, 2.5 times the CPU of a
+    transaction and 12 MB (docs/design.md). As in SQLAlchemy's dialect, three private names of aiosqlite are used
+    (`_execute`, `_tx`, `_thread`), since no public call runs a function in the thread.
     """
 
     _sqlalchemy: sa.Connection  # used in the thread alone, as are _begin and _has_begun
@@ -120,12 +120,12 @@ class SqliteConnection:
         self._begin = begin
         self._has_begun = False
         self._driver = aiosqlite.Connection(self._connect, iter_chunk_size=64)
-        # A process that ends without closing its database must not wait for this thread for ever.
+        # A process that ends without closing the database must not wait for this thread for ever.
         self._driver._thread.daemon = True
 
     @classmethod
     async def open(cls, engine: sa.Engine, begin: str) -> "SqliteConnection":
-        """Connect to the engine's file. Raises `Unavailable` or `Fault`.
+        """Connect to the engine's file. Raises `Unavailable` or `InternalError`.
 
         `begin` opens each transaction, e.g. `BEGIN IMMEDIATE`.
         """
@@ -139,11 +139,11 @@ class SqliteConnection:
         return self._engine.dialect
 
     async def execute(self, statement: sa.Executable, parameters: Parameters | None = None) -> FetchedRows:
-        """Run one statement; the first statement of a transaction also begins the transaction."""
+        """Run a statement. The first statement of a transaction also begins the transaction."""
         return await self._run_in_transaction(lambda connection: _fetch(connection.execute(statement, parameters)))
 
     async def exec_driver_sql(self, statement: str) -> FetchedRows:
-        """Run one statement exactly as written."""
+        """Run SQL text exactly as written."""
         return await self._run_in_transaction(lambda connection: _fetch(connection.exec_driver_sql(statement)))
 
     async def run_sync(self, work: Callable[..., T], *arguments: Any, **options: Any) -> T:

@@ -1,7 +1,7 @@
-"""The triggers that guard money: the ledger moves accounts, nothing else does, and what is written stays.
+"""Defines the triggers of the ledger: only ledger rows move accounts, and ledger rows are final.
 
-CHECK constraints on `accounts` then refuse overdrafts, and unique indexes on `ledger` a second hold or close.
-`batch_alter_table` drops all of these without a word on SQLite, so they are checked at every start.
+CHECK constraints on `accounts` then refuse overdrafts, and unique indexes on `ledger` refuse a second hold or close.
+On SQLite, Alembic's `batch_alter_table` drops triggers without a warning: every start checks all of them.
 """
 
 import sqlalchemy as sa
@@ -14,25 +14,26 @@ _FINAL = "'the ledger refuses: its rows are final'"
 _EMPTY = "'the ledger refuses: an account starts empty'"
 _CLOSE = "'the ledger refuses: a close must equal its hold'"
 
+# A settle or release must give back exactly the held amount, or money would stay held for ever.
 _NO_EQUAL_HOLD = """
     NOT EXISTS (SELECT 1 FROM ledger AS hold WHERE hold.kind = 'hold' AND hold.job = NEW.job
                 AND hold.account = NEW.account AND hold.held_delta_micros = -NEW.held_delta_micros)"""
 
+# An account's amounts change together with `last_entry`, by exactly the deltas of a new ledger row.
 _IS_NOT_FROM_LEDGER = """
-    NEW.entry = OLD.entry OR NOT EXISTS (
-        SELECT 1 FROM ledger WHERE id = NEW.entry AND account = NEW.id
+    NEW.last_entry = OLD.last_entry OR NOT EXISTS (
+        SELECT 1 FROM ledger WHERE id = NEW.last_entry AND account = NEW.id
         AND NEW.balance_micros = OLD.balance_micros + balance_delta_micros
         AND NEW.held_micros = OLD.held_micros + held_delta_micros
         AND NEW.granted_micros = OLD.granted_micros
             + CASE WHEN kind IN ('grant', 'adjust') THEN balance_delta_micros ELSE 0 END)"""
 
 _APPLY = """
-    UPDATE accounts SET
-        balance_micros = balance_micros + NEW.balance_delta_micros,
+    UPDATE accounts SET balance_micros = balance_micros + NEW.balance_delta_micros,
         held_micros = held_micros + NEW.held_delta_micros,
         granted_micros = granted_micros
             + CASE WHEN NEW.kind IN ('grant', 'adjust') THEN NEW.balance_delta_micros ELSE 0 END,
-        entry = NEW.id
+        last_entry = NEW.id
     WHERE id = NEW.account;"""
 
 _SQLITE = {
@@ -57,13 +58,13 @@ BEGIN
 END""",
     "accounts_start_empty": f"""
 CREATE TRIGGER accounts_start_empty BEFORE INSERT ON accounts
-WHEN NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.entry <> 0
+WHEN NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.last_entry <> 0
 BEGIN
     SELECT RAISE(ABORT, {_EMPTY});
 END""",
     "accounts_moved_by_ledger": f"""
 CREATE TRIGGER accounts_moved_by_ledger
-BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, entry ON accounts
+BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, last_entry ON accounts
 BEGIN
     SELECT RAISE(ABORT, {_MOVED}) WHERE NEW.id <> OLD.id OR{_IS_NOT_FROM_LEDGER};
 END""",
@@ -98,7 +99,7 @@ BEGIN
 END""",
 }
 
-# name: (when, function)
+# The name of each trigger, with its event and function.
 _POSTGRESQL = {
     "ledger_close_equals_hold": (
         "BEFORE INSERT ON ledger FOR EACH ROW WHEN (NEW.kind IN ('settle', 'release'))",
@@ -109,16 +110,18 @@ _POSTGRESQL = {
     "ledger_no_truncate": ("BEFORE TRUNCATE ON ledger FOR EACH STATEMENT", "ledger_is_final"),
     "accounts_start_empty": (
         "BEFORE INSERT ON accounts FOR EACH ROW"
-        " WHEN (NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.entry <> 0)",
+        " WHEN (NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.last_entry <> 0)",
         "accounts_start_empty",
     ),
     "accounts_moved_by_ledger": (
-        "BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, entry ON accounts FOR EACH ROW",
+        "BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, last_entry ON accounts FOR EACH ROW",
         "accounts_moved_by_ledger",
     ),
 }
 
 _READ_SQLITE = sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+# `tgenabled` 'O' (origin) and 'A' (always): the trigger fires in ordinary sessions
+# (postgresql.org/docs/current/catalog-pg-trigger.html).
 _READ_POSTGRESQL = sa.text(
     "SELECT t.tgname, p.prosrc FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
     " WHERE t.tgrelid IN ('ledger'::regclass, 'accounts'::regclass)"
@@ -126,8 +129,11 @@ _READ_POSTGRESQL = sa.text(
 )
 
 
-def statements(dialect: str) -> list[str]:
-    """What creates the triggers on `sqlite` or `postgresql`, one statement each, none with a blank line."""
+def list_statements(dialect: str) -> list[str]:
+    """List the statements that create the triggers on `sqlite` or `postgresql`.
+
+    No statement contains a blank line: blank lines separate statements in the migration's SQL files.
+    """
     if dialect == "sqlite":
         return [body.strip() for body in _SQLITE.values()]
     functions = [
@@ -139,8 +145,8 @@ def statements(dialect: str) -> list[str]:
     return functions + triggers
 
 
-async def check_guards(connection: Connection) -> None:
-    """Raises `LedgerUnguarded`, naming the triggers that are missing, switched off or changed."""
+async def check_triggers(connection: Connection) -> None:
+    """Raise `LedgerTriggersMissing` with the names of all missing, disabled or changed triggers."""
     if connection.dialect.name == "sqlite":
         expected = {name: body.strip() for name, body in _SQLITE.items()}
         rows = await connection.execute(_READ_SQLITE)
@@ -148,9 +154,9 @@ async def check_guards(connection: Connection) -> None:
         expected = {name: _FUNCTIONS[function] for name, (_, function) in _POSTGRESQL.items()}
         rows = await connection.execute(_READ_POSTGRESQL)
     found = {row[0]: row[1] for row in rows}
-    broken = sorted(name for name, body in expected.items() if found.get(name) != body)
-    if broken:
+    wrong = sorted(name for name, body in expected.items() if found.get(name) != body)
+    if wrong:
         raise LedgerTriggersMissing(
-            f"The database lost what guards its money ({', '.join(broken)}). Restore a backup, or ask for help: "
+            f"The database lost what guards its money ({', '.join(wrong)}). Restore a backup, or ask for help: "
             "starting like this could spend without limit."
         )

@@ -1,4 +1,4 @@
-"""Stores the web page's messages and visitors."""
+"""Stores the visitors of the web page, the keys that admit visitors, and the page's messages."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.dialects.postgresql import insert  # SQLite's dialect compiles its ON CONFLICT as well
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.people import PersonKey, Rank
 from bot.core.replies import Button, Picture, Progress, Reply, Stage, TextFile, Tone
@@ -15,19 +15,19 @@ from bot.storage.personal_data import PAGE
 from bot.storage.tables.people import page_messages, visitor_keys, visitors
 
 _insert = insert(visitors)
-_PUT = _insert.on_conflict_do_update(
+_UPSERT = _insert.on_conflict_do_update(
     index_elements=["id"], set_={name: _insert.excluded[name] for name in ("name", "name_folded", "rank")}
 )
-_ALL = sa.select(visitors).order_by(visitors.c.invited_at, visitors.c.id)
-_BY_NAME = sa.select(visitors).where(visitors.c.name_folded == bindparam("folded"))
-_BY_COOKIE = (
+_SELECT_ALL = sa.select(visitors).order_by(visitors.c.invited_at, visitors.c.id)
+_SELECT_BY_NAME = sa.select(visitors).where(visitors.c.name_folded == bindparam("folded"))
+_SELECT_BY_COOKIE = (
     sa.select(visitors)
     .join_from(visitor_keys, visitors, visitors.c.id == visitor_keys.c.visitor)
     .where(visitor_keys.c.sha256 == bindparam("key"), ~visitor_keys.c.is_invitation)
 )
-_ADD_KEY = sa.insert(visitor_keys)
-# One statement takes the invitation away and says whose it was: two who use it at once cannot both be let in.
-_USE = (
+_INSERT_KEY = sa.insert(visitor_keys)
+# Delete and read in one statement: an invitation opened twice at the same moment admits one browser.
+_USE_INVITATION = (
     sa.delete(visitor_keys)
     .where(
         visitor_keys.c.sha256 == bindparam("key"),
@@ -36,105 +36,110 @@ _USE = (
     )
     .returning(visitor_keys.c.visitor)
 )
-_JOIN = (
+_RECORD_JOIN = (
     sa.update(visitors)
     .where(visitors.c.id == bindparam("visitor"))
     .values(joined_at=sa.func.coalesce(visitors.c.joined_at, bindparam("at", type_=visitors.c.joined_at.type)))
     .returning(visitors)
 )
-_REMOVE_KEYS = sa.delete(visitor_keys).where(visitor_keys.c.visitor == bindparam("of_visitor"))
-_REMOVE = sa.delete(visitors).where(visitors.c.id == bindparam("of_visitor"))
+_DELETE_KEYS = sa.delete(visitor_keys).where(visitor_keys.c.visitor == bindparam("of_visitor"))
+_DELETE = sa.delete(visitors).where(visitors.c.id == bindparam("of_visitor"))
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody whom the web page knows by invitation. Names are unique, whatever their case."""
+    """An invited person of the web page. Names are unique in any case."""
 
     id: str
     name: str
     rank: Rank
     invited_at: datetime
     joined_at: datetime | None = None
-    """When they first used an invitation."""
+    """The time of the first used invitation."""
 
 
 class VisitorStore:
-    """The people of the web page, and what lets them in: only SHA-256 of invitations and cookies are kept."""
+    """Reads and writes visitors and keys. Only the SHA-256 of an invitation or cookie is stored."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
     async def put(self, visitor: Visitor) -> None:
-        """Insert, or replace name and rank."""
+        """Insert a visitor, or replace name and rank."""
         row = {name: getattr(visitor, name) for name in Visitor.__slots__}
         names = {"name_folded": visitor.name.casefold(), "rank": visitor.rank.name.lower()}
-        await self._run(_PUT, row | names)
+        await self._run(_UPSERT, row | names)
 
     async def list_visitors(self) -> list[Visitor]:
-        """In the order they were invited."""
-        return [_visitor(row) for row in await self._run(_ALL)]
+        """List all visitors by time of invitation."""
+        return [_visitor_from_row(row) for row in await self._run(_SELECT_ALL)]
 
     async def find_by_name(self, name: str) -> Visitor | None:
-        return _one(await self._run(_BY_NAME, {"folded": name.casefold()}))
+        """Find a visitor by name in any case."""
+        return _parse_first(await self._run(_SELECT_BY_NAME, {"folded": name.casefold()}))
 
     async def find_by_cookie(self, sha256: str) -> Visitor | None:
-        return _one(await self._run(_BY_COOKIE, {"key": sha256}))
+        """Find the visitor of a cookie."""
+        return _parse_first(await self._run(_SELECT_BY_COOKIE, {"key": sha256}))
 
     async def add_invitation(self, visitor: str, sha256: str, expires_at: datetime) -> None:
+        """Store an invitation of a visitor until the expiry."""
         key = {"sha256": sha256, "visitor": visitor, "is_invitation": True, "expires_at": expires_at}
-        await self._run(_ADD_KEY, key)
+        await self._run(_INSERT_KEY, key)
 
     async def use_invitation(self, sha256: str, cookie_sha256: str, at: datetime) -> Visitor | None:
-        """Turn an invitation into a cookie, once. None when it is unknown, expired or used."""
-        used = (await self._run(_USE, {"key": sha256, "at": at})).first()
+        """Turn an invitation into a cookie, once. Returns None for an unknown, expired or used invitation."""
+        used = (await self._run(_USE_INVITATION, {"key": sha256, "at": at})).first()
         if used is None:
             return None
         cookie = {"sha256": cookie_sha256, "visitor": used.visitor, "is_invitation": False, "expires_at": None}
-        await self._run(_ADD_KEY, cookie)
-        return _one(await self._run(_JOIN, {"visitor": used.visitor, "at": at}))
+        await self._run(_INSERT_KEY, cookie)
+        return _parse_first(await self._run(_RECORD_JOIN, {"visitor": used.visitor, "at": at}))
 
     async def remove(self, visitor: str) -> None:
-        """Forget somebody, with every key they have."""
-        await self._run(_REMOVE_KEYS, {"of_visitor": visitor})
-        await self._run(_REMOVE, {"of_visitor": visitor})
+        """Delete a visitor with all keys: every browser is logged out."""
+        await self._run(_DELETE_KEYS, {"of_visitor": visitor})
+        await self._run(_DELETE, {"of_visitor": visitor})
 
 
-def _one(rows: Rows) -> Visitor | None:
+def _parse_first(rows: Rows) -> Visitor | None:
     row = rows.first()
-    return _visitor(row) if row else None
+    return _visitor_from_row(row) if row else None
 
 
-def _visitor(row: sa.Row[Any]) -> Visitor:
+def _visitor_from_row(row: sa.Row[Any]) -> Visitor:
     return Visitor(row.id, row.name, Rank[row.rank.upper()], row.invited_at, row.joined_at)
 
 
-_FIRST_WORDS = 80
+_TITLE_CHARACTERS = 80
+"""The length of a channel's title in the page's list of channels."""
 
 _insert_message = insert(page_messages)
-_PUT_MESSAGE = _insert_message.on_conflict_do_update(
+_UPSERT_MESSAGE = _insert_message.on_conflict_do_update(
     index_elements=["id"], set_={name: _insert_message.excluded[name] for name in ("reply", "updated_at")}
 )
-_GET_MESSAGE = sa.select(page_messages).where(page_messages.c.id == bindparam("message"))
-_REMOVE_MESSAGE = sa.delete(page_messages).where(page_messages.c.id == bindparam("message"))
-_IN_CHANNEL = (
+_SELECT_MESSAGE = sa.select(page_messages).where(page_messages.c.id == bindparam("message"))
+_DELETE_MESSAGE = sa.delete(page_messages).where(page_messages.c.id == bindparam("message"))
+_SELECT_BY_CHANNEL = (
     sa.select(page_messages)
     .where(page_messages.c.channel == bindparam("of_channel"))
     .order_by(page_messages.c.created_at.desc(), page_messages.c.id.desc())
     .limit(bindparam("most"))
 )
 
-_MESSAGES_OF = sa.select(page_messages.c.id, page_messages.c.channel).where(
+_SELECT_BY_USER = sa.select(page_messages.c.id, page_messages.c.channel).where(
     page_messages.c.user == bindparam("of_user")
 )
-_theirs = sa.select(page_messages.c.channel).where(page_messages.c.user == bindparam("of_user"))
+_channels_of_user = sa.select(page_messages.c.channel).where(page_messages.c.user == bindparam("of_user"))
 _last_change = sa.func.max(page_messages.c.updated_at)
-_CHANNELS_OF = (
+_SELECT_CHANNELS = (
     sa.select(page_messages.c.channel, _last_change.label("changed_at"))
-    .where(page_messages.c.channel.in_(_theirs))
+    .where(page_messages.c.channel.in_(_channels_of_user))
     .group_by(page_messages.c.channel)
     .order_by(_last_change.desc(), page_messages.c.channel)
     .limit(bindparam("most"))
 )
+# The first message of a user; a channel with messages of the bot alone takes the bot's first.
 _number = sa.func.row_number().over(
     partition_by=page_messages.c.channel,
     order_by=(page_messages.c.is_from_bot, page_messages.c.created_at, page_messages.c.id),
@@ -144,12 +149,12 @@ _ranked = (
     .where(page_messages.c.channel.in_(bindparam("channels", expanding=True)))
     .subquery()
 )
-_OPENINGS = sa.select(_ranked.c.channel, _ranked.c.reply).where(_ranked.c.number == 1)
+_SELECT_FIRST_MESSAGES = sa.select(_ranked.c.channel, _ranked.c.reply).where(_ranked.c.number == 1)
 
 
 @dataclass(frozen=True, slots=True)
 class PageMessage:
-    """One message on the web page, which is its own Discord: what was said, by a person or by the bot."""
+    """One message of the web page, by a user or by the bot."""
 
     id: str
     channel: str
@@ -162,56 +167,57 @@ class PageMessage:
 
 
 class PageStore:
-    """The messages of the web page, so that a reload shows everything again."""
+    """Reads and writes the page's messages: the page has no server of a chat platform to read from after a reload."""
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
 
     async def put(self, message: PageMessage) -> None:
-        """Insert, or replace the reply and `updated_at`."""
+        """Insert a message, or replace the reply and `updated_at`."""
         row = {name: getattr(message, name) for name in PageMessage.__slots__}
-        await self._run(_PUT_MESSAGE, row | {"reply": reply_to_json(message.reply)})
+        await self._run(_UPSERT_MESSAGE, row | {"reply": reply_to_json(message.reply)})
 
     async def get(self, message_id: str) -> PageMessage | None:
-        row = (await self._run(_GET_MESSAGE, {"message": message_id})).first()
-        return _message(row) if row else None
+        """Read one message."""
+        row = (await self._run(_SELECT_MESSAGE, {"message": message_id})).first()
+        return _message_from_row(row) if row else None
 
     async def list_in_channel(self, channel: str, limit: int) -> list[PageMessage]:
-        """The latest messages, oldest first."""
-        rows = await self._run(_IN_CHANNEL, {"of_channel": channel, "most": limit})
-        return [_message(row) for row in rows][::-1]
+        """List the latest `limit` messages of a channel, oldest first."""
+        rows = await self._run(_SELECT_BY_CHANNEL, {"of_channel": channel, "most": limit})
+        return [_message_from_row(row) for row in rows][::-1]
 
     async def remove(self, message_id: str) -> None:
-        """Forget one message; harmless when it is not there."""
-        await self._run(_REMOVE_MESSAGE, {"message": message_id})
+        """Delete a message. Harmless for an unknown id."""
+        await self._run(_DELETE_MESSAGE, {"message": message_id})
 
     async def list_by_user(self, person: PersonKey) -> list[tuple[str, str]]:
-        """Return (message, channel) of a person's messages on the page and the bot's answers; empty elsewhere."""
+        """List (message, channel) of a person's messages on the page and of the bot's answers; none elsewhere."""
         if person.platform != PAGE:
             return []
-        return [(row.id, row.channel) for row in await self._run(_MESSAGES_OF, {"of_user": person.id})]
+        return [(row.id, row.channel) for row in await self._run(_SELECT_BY_USER, {"of_user": person.id})]
 
     async def list_channels(self, user: str, limit: int) -> list[tuple[str, str, datetime]]:
-        """(channel, first words, last change), newest first."""
-        rows = await self._run(_CHANNELS_OF, {"of_user": user, "most": limit})
+        """List the channels of a user as (channel, title, last change), newest change first."""
+        rows = await self._run(_SELECT_CHANNELS, {"of_user": user, "most": limit})
         changed = {row.channel: row.changed_at for row in rows}
-        openings = await self._run(_OPENINGS, {"channels": list(changed)})
-        words = {row.channel: str(row.reply.get("text", ""))[:_FIRST_WORDS] for row in openings}
-        return [(channel, words[channel], at) for channel, at in changed.items()]
+        first_messages = await self._run(_SELECT_FIRST_MESSAGES, {"channels": list(changed)})
+        titles = {row.channel: str(row.reply.get("text", ""))[:_TITLE_CHARACTERS] for row in first_messages}
+        return [(channel, titles[channel], at) for channel, at in changed.items()]
 
 
-def _message(row: sa.Row[Any]) -> PageMessage:
-    facts = {name: getattr(row, name) for name in PageMessage.__slots__}
-    return PageMessage(**facts | {"reply": reply_from_json(row.reply)})
+def _message_from_row(row: sa.Row[Any]) -> PageMessage:
+    fields = {name: getattr(row, name) for name in PageMessage.__slots__}
+    return PageMessage(**fields | {"reply": reply_from_json(row.reply)})
 
 
 def reply_to_json(reply: Reply) -> dict[str, Any]:
-    """Plain JSON with the names of the fields; `reply` comes back equal from `reply_from_json`."""
+    """Convert a reply to plain JSON by field names, the inverse of `reply_from_json`."""
     return asdict(reply)
 
 
 def reply_from_json(kept: dict[str, Any]) -> Reply:
-    """The reply that `reply_to_json` wrote. A field that did not exist yet takes its default."""
+    """Convert the JSON of `reply_to_json` back to a reply. A field added since takes the default."""
     progress = kept.get("progress")
     return Reply(
         **kept

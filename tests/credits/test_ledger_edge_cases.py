@@ -18,7 +18,7 @@ from tests.conftest import WITH_SCHEMA
 from tests.fakes.failing_calls import fail_next_calls
 from tests.fakes.samples import ANA, NOW, make_job
 from tests.postgres import PostgresServer
-from tests.storage.raw import jobs_with_open_holds
+from tests.storage.raw import list_jobs_with_open_holds
 
 BOB = User("web", "page", "bob", "Bob")
 OWNER = User("web", "page", "owner", "You", is_administrator=True)
@@ -165,5 +165,5 @@ async def test_simultaneous_requests_and_settlements_of_a_user_do_not_deadlock(
     await submit_and_settle()
     await asyncio.gather(*(repeat() for _ in range(6)))
 
-    assert await jobs_with_open_holds(database) == []
+    assert await list_jobs_with_open_holds(database) == []
     await database.close()

@@ -34,7 +34,7 @@ from tests.conftest import WITH_SCHEMA
 from tests.credits.bench import OWNER, CreditsBench
 from tests.fakes.samples import NOW, make_job
 from tests.postgres import PostgresServer
-from tests.storage.raw import jobs_with_open_holds
+from tests.storage.raw import list_jobs_with_open_holds
 
 GOLD, TIN = frozenset({"gold"}), frozenset({"tin"})
 USERS = [
@@ -228,7 +228,7 @@ class LedgerMachine(RuleBasedStateMachine):
         await self.bench.wait_for_alerts()
         report = await verify_ledger(self.bench.database)
         assert report.discrepancies == ()
-        assert set(await jobs_with_open_holds(self.bench.database)) == self.open
+        assert set(await list_jobs_with_open_holds(self.bench.database)) == self.open
         alerts = [(alert.scope, alert.refills_at, alert.limit_micros, alert.percent) for alert in self.bench.alerts]
         assert len(alerts) == len(set(alerts))
 

@@ -27,7 +27,7 @@ from tests.fakes.event_loop import get_outside_work
 from tests.fakes.platform import FakePlatform, ShownMessage
 from tests.fakes.samples import ANA, CHANNEL
 from tests.ports import find_free_port
-from tests.storage.raw import jobs_with_open_holds
+from tests.storage.raw import list_jobs_with_open_holds
 
 PATIENCE_SECONDS = 20.0
 """How long, on a real clock, a test waits for what must come."""
@@ -121,7 +121,7 @@ class FaultBench:
 
     async def spent_micros(self) -> int:
         """What the person has paid, in micros. Nothing may be held, and each run made must belong to one job."""
-        assert await jobs_with_open_holds(self.app.database) == []
+        assert await list_jobs_with_open_holds(self.app.database) == []
         assert sorted(await self._claimed()) == sorted(prediction.id for prediction in self.predictions)
         statement = await self.app.dispatcher.services.credits.get_statement(ANA)
         return self.app.settings.daily_micros - statement.today_available_micros

@@ -101,7 +101,7 @@ async def test_the_usual_time_is_learnt(bench: Bench) -> None:
 async def test_a_locked_database_is_one_sentence_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.app.Database", partial(Database, seconds_to_wait=0.1))
+    monkeypatch.setattr("bot.app.Database", partial(Database, timeout_seconds=0.1))
     bench = await Bench.open(tmp_path)
     other = sqlite3.connect(tmp_path / "easel.db")
     other.execute("BEGIN IMMEDIATE")
@@ -120,7 +120,7 @@ async def test_a_locked_database_is_one_sentence_and_nothing_is_lost(
 async def test_a_database_locked_in_the_middle_of_a_job_only_delays_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.app.Database", partial(Database, seconds_to_wait=0.05))
+    monkeypatch.setattr("bot.app.Database", partial(Database, timeout_seconds=0.05))
     bench = await Bench.open(tmp_path)
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")

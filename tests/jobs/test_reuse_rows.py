@@ -9,7 +9,7 @@ from bot.core.jobs import Job, JobState, Output
 from bot.jobs.reuse import apply_kept_result
 from bot.storage.database import Database
 from tests.fakes.samples import NOW, make_job
-from tests.storage.rows import a_prediction
+from tests.storage.rows import make_prediction
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def alike(**changes: object) -> Job:
     ids=["finished", "failed", "private", "another"],
 )
 async def test_what_was_made_is_reused(database: Database, changes: dict[str, object], is_reused: bool) -> None:
-    record = a_prediction()
+    record = make_prediction()
     done = replace(alike(state=JobState.DELIVERED, prediction=record.id), **changes)  # type: ignore[arg-type]  # its fields by name
     async with database.write() as tx:
         await tx.predictions.add(record)

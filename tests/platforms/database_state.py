@@ -10,7 +10,7 @@ _CHANGEABLE = {
     "policies": "SELECT * FROM policies ORDER BY 1, 2, 3, 4, 5",
     "ledger": "SELECT * FROM ledger ORDER BY 1",
     "accounts": "SELECT * FROM accounts ORDER BY 1",
-    "words": "SELECT * FROM words ORDER BY 1, 2, 3",
+    "words": "SELECT * FROM refused_words ORDER BY 1, 2, 3",
     "pauses": "SELECT * FROM pauses ORDER BY 1",
     "workspaces": "SELECT * FROM workspaces ORDER BY 1, 2",
     "blocks": "SELECT platform, id, blocked_until FROM users WHERE blocked_until IS NOT NULL ORDER BY 1, 2",

@@ -1,1 +1,1 @@
-"""The stores, their constraints and their engines, on SQLite and on PostgreSQL."""
+"""Tests the stores, the constraints and both engines."""

@@ -1,4 +1,4 @@
-"""An open database on either engine."""
+"""Opens a database on each engine."""
 
 from collections.abc import AsyncIterator
 

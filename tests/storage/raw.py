@@ -1,4 +1,4 @@
-"""Statements by hand, as somebody with a database shell would send them."""
+"""Runs SQL text, as an operator with a database shell would."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.storage.rows import ANA
 
 
 async def execute(database: Database, *statements: str) -> list[Any]:
-    """Run the statements in one write of `database` (errors as ours) and give the rows of the last."""
+    """Run statements in one write transaction. Returns the rows of the last statement; errors are translated."""
     rows: list[Any] = []
     async with database.write() as tx:
         for statement in statements:
@@ -18,17 +18,17 @@ async def execute(database: Database, *statements: str) -> list[Any]:
     return rows
 
 
-async def open_jobs(tx: Transaction) -> int:
-    """Count the open jobs of the workspace that `a_job` is asked in."""
+async def count_open_jobs(tx: Transaction) -> int:
+    """Count the open jobs in the workspace of `make_job`."""
     return len(await tx.jobs.list_open_in_workspace(ANA.platform, ANA.workspace, 1_000))
 
 
-async def jobs_with_open_holds(database: Database) -> list[str]:
-    """List the jobs with a hold that no row closes."""
+async def list_jobs_with_open_holds(database: Database) -> list[str]:
+    """List the jobs with an unclosed hold."""
     closing = "close.job = hold.job AND close.account = hold.account AND close.kind IN ('settle', 'release')"
     rows = await execute(
         database,
-        "SELECT DISTINCT hold.job FROM ledger AS hold WHERE hold.kind = 'hold'"  # noqa: S608 - no input of anyone
+        "SELECT DISTINCT hold.job FROM ledger AS hold WHERE hold.kind = 'hold'"  # noqa: S608 - constant text
         f" AND NOT EXISTS (SELECT 1 FROM ledger AS close WHERE {closing}) ORDER BY hold.job",
     )
     return [row.job for row in rows]

@@ -1,4 +1,4 @@
-"""Made-up rows, each filled in enough to be stored."""
+"""Makes complete rows for the stores."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def a_job(**changes: Any) -> Job:
+def make_job(**changes: Any) -> Job:
     job_id = new_id()
     job = Job(
         id=job_id,
@@ -39,32 +39,32 @@ def a_job(**changes: Any) -> Job:
     return replace(job, **changes)
 
 
-def a_prediction(**changes: Any) -> PredictionRecord:
+def make_prediction(**changes: Any) -> PredictionRecord:
     record = PredictionRecord(new_id(), "replicate", "flux-schnell", "f" * 64, {"prompt": "a fox"}, NOON)
     return replace(record, **changes)
 
 
-def an_account(name: str = "wallet:ana", kind: AccountKind = AccountKind.WALLET) -> Account:
+def make_account(name: str = "wallet:ana", kind: AccountKind = AccountKind.WALLET) -> Account:
     return Account(name, kind, "daily", platform="discord", user="1", window="2026-11-20", expires_at=after(3600))
 
 
-def an_entry(kind: EntryKind, balance: int, held: int, *, account: str = "wallet:ana", **changes: Any) -> Entry:
+def make_entry(kind: EntryKind, balance: int, held: int, *, account: str = "wallet:ana", **changes: Any) -> Entry:
     job = "j1" if kind in (EntryKind.HOLD, EntryKind.SETTLE, EntryKind.RELEASE) else ""
     entry = Entry(account, kind, balance, held, new_id(), "discord:1", NOON, job=job)
     return replace(entry, **changes)
 
 
-def a_grant(micros: int, **changes: Any) -> Entry:
-    return an_entry(EntryKind.GRANT, micros, 0, **changes)
+def make_grant(micros: int, **changes: Any) -> Entry:
+    return make_entry(EntryKind.GRANT, micros, 0, **changes)
 
 
-def a_hold(micros: int, **changes: Any) -> Entry:
-    return an_entry(EntryKind.HOLD, 0, micros, **changes)
+def make_hold(micros: int, **changes: Any) -> Entry:
+    return make_entry(EntryKind.HOLD, 0, micros, **changes)
 
 
-def a_settle(held: int, cost: int, **changes: Any) -> Entry:
-    return an_entry(EntryKind.SETTLE, -cost, -held, **changes)
+def make_settle(held: int, cost: int, **changes: Any) -> Entry:
+    return make_entry(EntryKind.SETTLE, -cost, -held, **changes)
 
 
-def a_release(held: int, **changes: Any) -> Entry:
-    return an_entry(EntryKind.RELEASE, 0, -held, **changes)
+def make_release(held: int, **changes: Any) -> Entry:
+    return make_entry(EntryKind.RELEASE, 0, -held, **changes)

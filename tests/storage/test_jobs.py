@@ -1,4 +1,4 @@
-"""Jobs: one for each ask, moved by compare-and-set, claimed from the dead."""
+"""Tests jobs: inserted once per request, moved by compare-and-set, claimed from dead workers."""
 
 import asyncio
 from dataclasses import replace
@@ -10,11 +10,11 @@ import pytest
 from bot.core.errors import DuplicatePress, DuplicateRequest
 from bot.core.jobs import Job, JobState
 from bot.storage.database import Database
-from tests.storage.rows import ANA, NOON, a_job, a_prediction, after
+from tests.storage.rows import ANA, NOON, after, make_job, make_prediction
 
 
 async def add(database: Database, **changes: Any) -> Job:
-    job = a_job(**changes)
+    job = make_job(**changes)
     async with database.write() as tx:
         await tx.jobs.add(job)
     return job
@@ -32,7 +32,7 @@ async def get(database: Database, job: Job) -> Job:
     return found
 
 
-async def test_a_job_comes_back_as_it_was(database: Database) -> None:
+async def test_a_job_is_read_back_as_written(database: Database) -> None:
     job = await add(database, press_key="m:vary:1", parent_job="p", run_after=after(5), is_private=True, cost_micros=0)
 
     found = await get(database, job)
@@ -41,7 +41,7 @@ async def test_a_job_comes_back_as_it_was(database: Database) -> None:
     assert found.created_at.tzinfo is UTC
 
 
-async def test_names_lose_what_a_database_cannot_keep(database: Database) -> None:
+async def test_names_are_stored_without_nul_and_lone_surrogates(database: Database) -> None:
     job = await add(database, user=replace(ANA, name="A\0na\ud800"))
 
     assert (await get(database, job)).user.name == "Ana?"
@@ -52,7 +52,7 @@ async def test_a_time_without_zone_is_refused(database: Database) -> None:
         await add(database, created_at=NOON.replace(tzinfo=None))
 
 
-async def test_a_job_is_found_by_the_beginning_of_its_id(database: Database) -> None:
+async def test_a_job_is_found_by_an_unambiguous_prefix_of_the_id(database: Database) -> None:
     await add(database, id="01abc")
     await add(database, id="01abd")
 
@@ -73,25 +73,25 @@ async def test_a_job_is_found_by_the_beginning_of_its_id(database: Database) -> 
     }
 
 
-async def test_one_ask_is_one_job(database: Database) -> None:
+async def test_a_request_is_inserted_once(database: Database) -> None:
     job = await add(database)
 
     async with database.write() as tx:
         with pytest.raises(DuplicateRequest):
-            await tx.jobs.add(a_job(request_key=job.request_key))
-        found = await tx.jobs.get_by_request_key(job.request_key)  # the transaction goes on
+            await tx.jobs.add(make_job(request_key=job.request_key))
+        found = await tx.jobs.get_by_request_key(job.request_key)  # the transaction is still usable
 
     assert found == job
 
 
-async def test_a_press_delivered_twice_is_the_same_ask(database: Database) -> None:
+async def test_a_redelivered_press_is_the_same_request(database: Database) -> None:
     job = await add(database, press_key="m:vary:1")
 
     with pytest.raises(DuplicateRequest):
         await add(database, request_key=job.request_key, press_key="m:vary:1")
 
 
-async def test_a_press_is_refused_only_while_its_job_is_open(database: Database) -> None:
+async def test_a_second_press_is_refused_while_the_job_is_open(database: Database) -> None:
     job = await add(database, press_key="m:vary:1")
 
     with pytest.raises(DuplicatePress):
@@ -101,9 +101,9 @@ async def test_a_press_is_refused_only_while_its_job_is_open(database: Database)
     await add(database, press_key="m:vary:1")
 
 
-async def test_a_move_gives_the_job_as_it_is_now(database: Database) -> None:
+async def test_a_move_returns_the_job_as_stored(database: Database) -> None:
     job = await add(database)
-    record = a_prediction()
+    record = make_prediction()
     async with database.write() as tx:
         await tx.predictions.add(record)
         await tx.jobs.request_cancel(job.id, "discord:9", NOON)
@@ -129,7 +129,7 @@ async def test_a_move_gives_the_job_as_it_is_now(database: Database) -> None:
 @pytest.mark.parametrize(
     "stale", [{"state": JobState.QUEUED}, {"owner": "worker-2"}, {"epoch": 0}, {"id": "another"}], ids=str
 )
-async def test_a_stale_move_hits_nothing(database: Database, stale: dict[str, Any]) -> None:
+async def test_a_stale_move_changes_no_row(database: Database, stale: dict[str, Any]) -> None:
     job = await add(database)
 
     moved = await move(database, replace(job, **stale), JobState.FAILED, error="lost")
@@ -138,14 +138,14 @@ async def test_a_stale_move_hits_nothing(database: Database, stale: dict[str, An
     assert await get(database, job) == job
 
 
-async def test_a_move_changes_only_what_may_change(database: Database) -> None:
+async def test_a_move_refuses_columns_outside_job_changes(database: Database) -> None:
     job = await add(database)
 
     with pytest.raises(TypeError, match="owner"):
         await move(database, job, JobState.QUEUED, owner="me")
 
 
-async def test_cancelling_is_asked_once_and_only_while_open(database: Database) -> None:
+async def test_a_cancel_request_is_recorded_once_and_only_while_open(database: Database) -> None:
     job, done = await add(database), await add(database, state=JobState.DELIVERED)
 
     async with database.write() as tx:
@@ -157,7 +157,7 @@ async def test_cancelling_is_asked_once_and_only_while_open(database: Database) 
     assert (await get(database, job)).cancel_by == "discord:1"
 
 
-async def test_lists_are_newest_first_and_stay_in_their_place(database: Database) -> None:
+async def test_lists_are_newest_first_and_of_one_user_or_channel(database: Database) -> None:
     old = await add(database, created_at=after(1))
     done = await add(database, created_at=after(2), state=JobState.DELIVERED)
     new = await add(database, created_at=after(3))
@@ -170,7 +170,7 @@ async def test_lists_are_newest_first_and_stay_in_their_place(database: Database
         assert await tx.jobs.list_recent_in_channel("discord", "guild", "else", 9) == [elsewhere]
 
 
-async def test_jobs_of_the_dead_are_claimed_and_their_writes_are_fenced(database: Database) -> None:
+async def test_jobs_of_dead_workers_are_claimed_and_old_writes_are_fenced(database: Database) -> None:
     told = {"notified_at": NOON}
     waiting = [
         await add(database, owner="dead", created_at=after(1)),
@@ -198,14 +198,14 @@ async def test_jobs_of_the_dead_are_claimed_and_their_writes_are_fenced(database
 async def test_two_claimers_never_get_the_same_job(database: Database) -> None:
     async with database.write() as tx:
         for _ in range(60):
-            await tx.jobs.add(a_job(owner="dead"))
+            await tx.jobs.add(make_job(owner="dead"))
 
     async def claim(me: str) -> list[str]:
         mine: list[str] = []
         while True:
             async with database.write() as tx:
                 jobs = await tx.jobs.claim(me, NOON, NOON, 7)
-                # Two workers that live: neither may take what the other has just taken.
+                # Both workers are alive: neither may claim jobs claimed by the other a moment ago.
                 await tx.workers.record_heartbeat(me, after(1))
             if not jobs:
                 return mine
@@ -219,7 +219,7 @@ async def test_two_claimers_never_get_the_same_job(database: Database) -> None:
     assert len(taken) == len(set(taken)) == 60
 
 
-async def test_a_clean_stop_lets_go_of_what_somebody_waits_for(database: Database) -> None:
+async def test_a_stopping_worker_releases_unfinished_jobs(database: Database) -> None:
     job = await add(database, owner="me")
     done = await add(database, owner="me", state=JobState.DELIVERED)
     async with database.write() as tx:
@@ -233,15 +233,15 @@ async def test_a_clean_stop_lets_go_of_what_somebody_waits_for(database: Databas
     assert (await get(database, done)).owner == "me"
 
 
-async def test_each_state_is_told_with_its_time(database: Database) -> None:
-    job = a_job()
+async def test_each_reached_state_is_listed_with_the_time(database: Database) -> None:
+    job = make_job()
     async with database.write() as tx:
         await tx.jobs.add(job)
         queued = await tx.jobs.move(job, JobState.QUEUED, after(1))
         assert queued is not None
         again = await tx.jobs.move(queued, JobState.QUEUED, after(2), attempts=1)
         assert again is not None
-        await tx.jobs.move(job, JobState.FAILED, after(3))  # from a state it is not in any more
+        await tx.jobs.move(job, JobState.FAILED, after(3))  # stale: the job was moved twice since
         await tx.jobs.move(again, JobState.CANCELLED, after(4))
 
     async with database.read() as tx:

@@ -1,4 +1,4 @@
-"""Money: what the database does with the ledger's rows, and what it refuses by itself."""
+"""Tests the ledger's rows, and every abuse refused by the database itself."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ import pytest
 from bot.core.errors import Conflict, DuplicateEntry, EaselError, InternalError, Overdrawn
 from bot.core.money import AccountKind, Entry, EntryKind
 from bot.storage.database import Database
-from tests.storage.raw import execute, jobs_with_open_holds
-from tests.storage.rows import a_grant, a_hold, a_job, a_release, a_settle, an_account, an_entry
+from tests.storage.raw import execute, list_jobs_with_open_holds
+from tests.storage.rows import make_account, make_entry, make_grant, make_hold, make_job, make_release, make_settle
 
 
 async def open_account(database: Database, micros: int, name: str = "wallet:ana") -> None:
     async with database.write() as tx:
-        await tx.ledger.open_account(an_account(name), a_grant(micros, account=name))
+        await tx.ledger.open_account(make_account(name), make_grant(micros, account=name))
 
 
 async def append(database: Database, *entries: Entry) -> None:
@@ -23,18 +23,18 @@ async def append(database: Database, *entries: Entry) -> None:
         await tx.ledger.append(entries)
 
 
-async def amounts(database: Database, name: str = "wallet:ana") -> tuple[int, int, int]:
+async def read_amounts(database: Database, name: str = "wallet:ana") -> tuple[int, int, int]:
     async with database.read() as tx:
         account = await tx.ledger.get_account(name)
     assert account
     return account.balance_micros, account.held_micros, account.granted_micros
 
 
-async def test_an_account_is_opened_once_with_its_grant(database: Database) -> None:
-    account = replace(an_account(), balance_micros=999, held_micros=9, granted_micros=999)
+async def test_an_account_is_opened_once_with_the_grant(database: Database) -> None:
+    account = replace(make_account(), balance_micros=999, held_micros=9, granted_micros=999)
 
     async with database.write() as tx:
-        opened = [await tx.ledger.open_account(account, a_grant(50)) for _ in range(2)]
+        opened = [await tx.ledger.open_account(account, make_grant(50)) for _ in range(2)]
 
     assert opened == [True, False]
     async with database.read() as tx:
@@ -44,46 +44,46 @@ async def test_an_account_is_opened_once_with_its_grant(database: Database) -> N
         assert await tx.ledger.get_account("wallet:ben") is None
 
 
-async def test_every_kind_of_row_moves_its_account(database: Database) -> None:
+async def test_every_kind_of_row_moves_the_account(database: Database) -> None:
     await open_account(database, 100)
     steps: Sequence[tuple[Entry, tuple[int, int, int]]] = [
-        (an_entry(EntryKind.ADJUST, 20, 0), (120, 0, 120)),
-        (a_hold(30), (120, 30, 120)),
-        (a_hold(0, job="free"), (120, 30, 120)),
-        (a_settle(30, 12), (108, 0, 120)),
-        (a_hold(40, job="j2"), (108, 40, 120)),
-        (a_release(40, job="j2"), (108, 0, 120)),
-        (an_entry(EntryKind.ADJUST, -8, 0), (100, 0, 112)),
-        (an_entry(EntryKind.EXPIRE, -100, 0), (0, 0, 112)),
+        (make_entry(EntryKind.ADJUST, 20, 0), (120, 0, 120)),
+        (make_hold(30), (120, 30, 120)),
+        (make_hold(0, job="free"), (120, 30, 120)),
+        (make_settle(30, 12), (108, 0, 120)),
+        (make_hold(40, job="j2"), (108, 40, 120)),
+        (make_release(40, job="j2"), (108, 0, 120)),
+        (make_entry(EntryKind.ADJUST, -8, 0), (100, 0, 112)),
+        (make_entry(EntryKind.EXPIRE, -100, 0), (0, 0, 112)),
     ]
 
     for entry, expected in steps:
         await append(database, entry)
-        assert await amounts(database) == expected
+        assert await read_amounts(database) == expected
 
 
 ABUSES: dict[str, tuple[type[EaselError], list[Entry]]] = {
-    "the same grant twice": (DuplicateEntry, [a_grant(5, key="daily"), a_grant(5, key="daily")]),
-    "a negative grant": (InternalError, [a_grant(-5)]),
-    "a hold above what is there": (Overdrawn, [a_hold(51)]),
-    "two holds above what is there": (Overdrawn, [a_hold(30), a_hold(21, job="j2")]),
-    "a second hold for a job": (DuplicateEntry, [a_hold(5), a_hold(5)]),
-    "a negative hold": (InternalError, [a_hold(-5)]),
-    "a hold without a job": (InternalError, [a_hold(5, job="")]),
-    "a hold on no account": (InternalError, [a_hold(5, account="nobody")]),
-    "a settle unlike its hold": (InternalError, [a_hold(10), a_settle(9, 5)]),
-    "a settle above its hold": (InternalError, [a_hold(10), a_settle(10, 11)]),
-    "a settle that pays out": (InternalError, [a_hold(10), a_settle(10, -1)]),
-    "a settle twice": (DuplicateEntry, [a_hold(10), a_settle(10, 5), a_settle(10, 5)]),
-    "a release after a settle": (DuplicateEntry, [a_hold(10), a_settle(10, 5), a_release(10)]),
-    "a settle after a release": (DuplicateEntry, [a_hold(10), a_release(10), a_settle(10, 5)]),
-    "a release without a hold": (InternalError, [a_release(10)]),
-    "a release of another account's hold": (InternalError, [a_hold(10), a_release(10, account="wallet:ben")]),
-    "a release that pays": (InternalError, [a_hold(10), an_entry(EntryKind.RELEASE, 5, -10)]),
-    "an adjustment below what is held": (Overdrawn, [a_hold(40), an_entry(EntryKind.ADJUST, -11, 0)]),
-    "an adjustment of holds": (InternalError, [an_entry(EntryKind.ADJUST, 0, 5)]),
-    "an expiry that pays": (InternalError, [an_entry(EntryKind.EXPIRE, 5, 0)]),
-    "an expiry below zero": (Overdrawn, [an_entry(EntryKind.EXPIRE, -51, 0)]),
+    "the same grant twice": (DuplicateEntry, [make_grant(5, key="daily"), make_grant(5, key="daily")]),
+    "a negative grant": (InternalError, [make_grant(-5)]),
+    "a hold above what is there": (Overdrawn, [make_hold(51)]),
+    "two holds above what is there": (Overdrawn, [make_hold(30), make_hold(21, job="j2")]),
+    "a second hold for a job": (DuplicateEntry, [make_hold(5), make_hold(5)]),
+    "a negative hold": (InternalError, [make_hold(-5)]),
+    "a hold without a job": (InternalError, [make_hold(5, job="")]),
+    "a hold on no account": (InternalError, [make_hold(5, account="nobody")]),
+    "a settle unlike its hold": (InternalError, [make_hold(10), make_settle(9, 5)]),
+    "a settle above its hold": (InternalError, [make_hold(10), make_settle(10, 11)]),
+    "a settle that pays out": (InternalError, [make_hold(10), make_settle(10, -1)]),
+    "a settle twice": (DuplicateEntry, [make_hold(10), make_settle(10, 5), make_settle(10, 5)]),
+    "a release after a settle": (DuplicateEntry, [make_hold(10), make_settle(10, 5), make_release(10)]),
+    "a settle after a release": (DuplicateEntry, [make_hold(10), make_release(10), make_settle(10, 5)]),
+    "a release without a hold": (InternalError, [make_release(10)]),
+    "a release of another account's hold": (InternalError, [make_hold(10), make_release(10, account="wallet:ben")]),
+    "a release that pays": (InternalError, [make_hold(10), make_entry(EntryKind.RELEASE, 5, -10)]),
+    "an adjustment below what is held": (Overdrawn, [make_hold(40), make_entry(EntryKind.ADJUST, -11, 0)]),
+    "an adjustment of holds": (InternalError, [make_entry(EntryKind.ADJUST, 0, 5)]),
+    "an expiry that pays": (InternalError, [make_entry(EntryKind.EXPIRE, 5, 0)]),
+    "an expiry below zero": (Overdrawn, [make_entry(EntryKind.EXPIRE, -51, 0)]),
 }
 
 
@@ -93,12 +93,12 @@ async def test_the_database_refuses(database: Database, abuse: str) -> None:
     await open_account(database, 50)
     await open_account(database, 50, "wallet:ben")
     await append(database, *entries[:-1])
-    before = await amounts(database)
+    before = await read_amounts(database)
 
     with pytest.raises(error):
         await append(database, entries[-1])
 
-    assert await amounts(database) == before
+    assert await read_amounts(database) == before
 
 
 @pytest.mark.parametrize(
@@ -108,21 +108,21 @@ async def test_the_database_refuses(database: Database, abuse: str) -> None:
         "UPDATE ledger SET actor = 'somebody else'",
         "DELETE FROM ledger",
         "UPDATE accounts SET balance_micros = balance_micros + 1000, granted_micros = granted_micros + 1000",
-        "UPDATE accounts SET held_micros = 0, entry = entry + 1",
+        "UPDATE accounts SET held_micros = 0, last_entry = last_entry + 1",
         "UPDATE accounts SET id = 'mine'",
         "DELETE FROM accounts",
         "INSERT INTO accounts (id, kind, balance_micros, granted_micros) VALUES ('mine', 'wallet', 1000, 1000)",
         "INSERT INTO accounts (id, kind) VALUES ('mine', 'purse')",
     ],
 )
-async def test_the_database_refuses_by_hand(database: Database, database_url: str, statement: str) -> None:
+async def test_the_database_refuses_sql_by_hand(database: Database, database_url: str, statement: str) -> None:
     await open_account(database, 50)
-    await append(database, a_hold(10))
+    await append(database, make_hold(10))
 
     with pytest.raises(InternalError, match="refuse"):
         await execute(database, statement)
 
-    assert await amounts(database) == (50, 10, 50)
+    assert await read_amounts(database) == (50, 10, 50)
 
 
 async def test_replacing_a_row_is_refused_on_sqlite_and_truncating_on_postgresql(
@@ -137,7 +137,7 @@ async def test_replacing_a_row_is_refused_on_sqlite_and_truncating_on_postgresql
     with pytest.raises(InternalError, match="rows are final"):
         await execute(database, replace_row if database_url.startswith("sqlite") else "TRUNCATE ledger")
 
-    assert await amounts(database) == (50, 0, 50)
+    assert await read_amounts(database) == (50, 0, 50)
 
 
 async def test_forty_holds_race_for_fifty_and_five_win(database: Database) -> None:
@@ -146,7 +146,7 @@ async def test_forty_holds_race_for_fifty_and_five_win(database: Database) -> No
     async def hold(number: int) -> bool:
         try:
             async with database.write() as tx:
-                await tx.ledger.append([a_hold(10, job=f"j{number}")])
+                await tx.ledger.append([make_hold(10, job=f"j{number}")])
         except Overdrawn:
             return False
         return True
@@ -154,11 +154,11 @@ async def test_forty_holds_race_for_fifty_and_five_win(database: Database) -> No
     won = await asyncio.gather(*(hold(number) for number in range(40)))
 
     assert sum(won) == 5
-    assert await amounts(database) == (50, 50, 50)
+    assert await read_amounts(database) == (50, 50, 50)
 
 
-async def test_locked_accounts_are_read_as_they_will_be_written(database: Database) -> None:
-    """Each of forty reads what is available and takes half of it: with locks, nobody reads what another changes."""
+async def test_locked_accounts_are_read_without_lost_updates(database: Database) -> None:
+    """Each of forty tasks reads the available amount and takes half: with locks, no task reads a stale amount."""
     for name in ("wallet:ana", "wallet:ben"):
         await open_account(database, 2**40, name)
 
@@ -168,29 +168,29 @@ async def test_locked_accounts_are_read_as_they_will_be_written(database: Databa
             locked = await tx.ledger.lock_accounts(names if number % 2 else names[::-1])
             assert list(locked) == ["wallet:ana", "wallet:ben"]
             holds = [
-                a_hold(account.available_micros // 2, job=f"j{number}", account=name)
+                make_hold(account.available_micros // 2, job=f"j{number}", account=name)
                 for name, account in locked.items()
             ]
             await tx.ledger.append(holds)
 
     await asyncio.gather(*(take_half(number) for number in range(40)))
 
-    assert await amounts(database) == (2**40, 2**40 - 1, 2**40)
+    assert await read_amounts(database) == (2**40, 2**40 - 1, 2**40)
 
 
-async def test_open_holds_come_wallets_first_in_the_order_they_were_drawn(database: Database) -> None:
+async def test_open_holds_are_listed_wallets_first_then_by_time(database: Database) -> None:
     async with database.write() as tx:
-        await tx.ledger.open_account(an_account("a:budget", AccountKind.BUDGET), a_grant(50, account="a:budget"))
+        await tx.ledger.open_account(make_account("a:budget", AccountKind.BUDGET), make_grant(50, account="a:budget"))
     for name in ("wallet:z", "wallet:b", "wallet:c"):
         await open_account(database, 50, name)
-    drawn = [a_hold(n, account=name) for n, name in enumerate(("a:budget", "wallet:z", "wallet:b", "wallet:c"))]
+    drawn = [make_hold(n, account=name) for n, name in enumerate(("a:budget", "wallet:z", "wallet:b", "wallet:c"))]
     await append(database, *drawn)
-    await append(database, a_release(2, account="wallet:b"), a_hold(1, account="wallet:b", job="j2"))
-    await append(database, a_settle(1, 1, account="wallet:b", job="j2"))
+    await append(database, make_release(2, account="wallet:b"), make_hold(1, account="wallet:b", job="j2"))
+    await append(database, make_settle(1, 1, account="wallet:b", job="j2"))
 
     async with database.read() as tx:
         holds = await tx.ledger.list_open_holds("j1")
-    jobs = await jobs_with_open_holds(database)
+    jobs = await list_jobs_with_open_holds(database)
 
     assert [(hold.account.id, hold.amount_micros) for hold in holds] == [
         ("wallet:z", 1),
@@ -201,10 +201,10 @@ async def test_open_holds_come_wallets_first_in_the_order_they_were_drawn(databa
     assert jobs == ["j1"]
 
 
-async def test_entries_come_back_as_they_were(database: Database) -> None:
+async def test_entries_are_read_back_as_written(database: Database) -> None:
     await open_account(database, 50)
     await open_account(database, 50, "wallet:ben")
-    entries = [a_hold(10, reason="Ana’s fox"), a_settle(10, 5)]
+    entries = [make_hold(10, reason="Ana’s fox"), make_settle(10, 5)]
     await append(database, *entries)
 
     async with database.read() as tx:
@@ -219,25 +219,25 @@ async def test_spending_is_summed_by_model_dearest_first(database: Database) -> 
     await open_account(database, 100, "wallet:ben")
     async with database.write() as tx:
         for model, cost in (("sdxl", 5), ("llama", 30), ("sdxl", 7)):
-            job = a_job(model=model)
+            job = make_job(model=model)
             await tx.jobs.add(job)
             for account in ("wallet:ana", "wallet:ben"):
-                await tx.ledger.append([a_hold(30, job=job.id, account=account)])
-                await tx.ledger.append([a_settle(30, cost, job=job.id, account=account)])
+                await tx.ledger.append([make_hold(30, job=job.id, account=account)])
+                await tx.ledger.append([make_settle(30, cost, job=job.id, account=account)])
 
     async with database.read() as tx:
         assert await tx.ledger.sum_spent_by_model(["wallet:ana"]) == [("llama", 1, 30), ("sdxl", 2, 12)]
         assert await tx.ledger.sum_spent_by_model(["wallet:ana", "wallet:ben"]) == [("llama", 1, 60), ("sdxl", 2, 24)]
 
 
-async def test_an_error_takes_everything_back(database: Database) -> None:
+async def test_an_error_rolls_all_entries_back(database: Database) -> None:
     await open_account(database, 50)
-    job = a_job()
+    job = make_job()
 
     async def ask() -> None:
         async with database.write() as tx:
             await tx.jobs.add(job)
-            await tx.ledger.append([a_hold(10, job=job.id), a_hold(10, job=job.id)])
+            await tx.ledger.append([make_hold(10, job=job.id), make_hold(10, job=job.id)])
 
     with pytest.raises(Conflict):
         await ask()
@@ -245,4 +245,4 @@ async def test_an_error_takes_everything_back(database: Database) -> None:
     async with database.read() as tx:
         assert await tx.jobs.get(job.id) is None
         assert await tx.ledger.list_job_entries(job.id) == []
-    assert await amounts(database) == (50, 0, 50)
+    assert await read_amounts(database) == (50, 0, 50)

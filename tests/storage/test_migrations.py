@@ -1,4 +1,4 @@
-"""The migrations: a database that grew through them equals one made today."""
+"""Tests the migrations: a migrated database equals a newly created database."""
 
 import re
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from bot.storage import jobs, schema, triggers
 from bot.storage.connection import Connection
 from bot.storage.database import ConnectedEngine, Database, connect
 from bot.storage.tables.columns import metadata
-from tests.storage.raw import execute, open_jobs
+from tests.storage.raw import count_open_jobs, execute
 
 SQLITE = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1, 2"
 POSTGRESQL = (
@@ -28,14 +28,14 @@ POSTGRESQL = (
 
 
 @asynccontextmanager
-async def opened_engine(url: str) -> AsyncIterator[ConnectedEngine]:
-    engine = await connect(url, seconds_to_wait=5)
+async def open_engine(url: str) -> AsyncIterator[ConnectedEngine]:
+    engine = await connect(url, timeout_seconds=5)
     yield engine
     await engine.close()
 
 
-async def drawn(connection: Connection) -> list[list[Any]]:
-    """The whole schema as the engine tells it, spacing aside."""
+async def read_schema(connection: Connection) -> list[list[Any]]:
+    """Read the whole schema from the engine's catalogue, with normalised spacing."""
     questions = (SQLITE,) if connection.dialect.name == "sqlite" else POSTGRESQL
     answers = [await connection.exec_driver_sql(question) for question in questions]
     return [[tuple(re.sub(r"\s*([\s(),])\s*", r"\1", str(value)) for value in row) for row in rows] for rows in answers]
@@ -50,40 +50,40 @@ async def clear(connection: Connection) -> None:
     await connection.exec_driver_sql("DROP TABLE alembic_version")
 
 
-async def test_growing_through_the_migrations_equals_being_made_today(empty_database_url: str) -> None:
-    async with opened_engine(empty_database_url) as engine, engine.write() as connection:
+async def test_a_migrated_schema_equals_a_created_schema(empty_database_url: str) -> None:
+    async with open_engine(empty_database_url) as engine, engine.write() as connection:
         await schema.prepare(connection)
-        made = await drawn(connection)
+        created = await read_schema(connection)
         await clear(connection)
         await connection.run_sync(schema.upgrade)
-        grown = await drawn(connection)
-        await triggers.check_guards(connection)
+        migrated = await read_schema(connection)
+        await triggers.check_triggers(connection)
 
-    assert grown == made
-    assert set(metadata.tables) <= {value for part in grown for row in part for value in row}
+    assert migrated == created
+    assert set(metadata.tables) <= {value for part in migrated for row in part for value in row}
 
 
-async def test_an_old_database_is_brought_up_to_date(empty_database_url: str) -> None:
-    async with opened_engine(empty_database_url) as engine, engine.write() as connection:
+async def test_an_old_database_is_migrated(empty_database_url: str) -> None:
+    async with open_engine(empty_database_url) as engine, engine.write() as connection:
         await connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
     database = Database(empty_database_url)
 
     await database.open()
 
-    assert await execute(database, "SELECT version_num FROM alembic_version") == [(schema.revisions()[-1],)]
+    assert await execute(database, "SELECT version_num FROM alembic_version") == [(schema.list_revisions()[-1],)]
     async with database.read() as tx:
-        assert await open_jobs(tx) == 0
+        assert await count_open_jobs(tx) == 0
     await database.close()
 
 
 def test_the_revisions_are_the_files_in_order() -> None:
-    assert schema.revisions()[0] == "0001"
+    assert schema.list_revisions()[0] == "0001"
 
 
 @pytest.mark.parametrize(
     ("statement", "index"),
-    [(jobs._UNWANTED, "jobs_open"), (jobs._DEAD_OWNERS, "jobs_waited_for")],
-    ids=["unwanted", "dead owners"],
+    [(jobs._SELECT_CANCEL_REQUESTED, "jobs_open"), (jobs._SELECT_DEAD_OWNERS, "jobs_unfinished")],
+    ids=["cancel requested", "dead owners"],
 )
 async def test_open_jobs_are_found_by_their_partial_index(tmp_path: Path, statement: Any, index: str) -> None:
     database = Database(f"sqlite:///{(tmp_path / 'easel.db').as_posix()}")

@@ -1,4 +1,4 @@
-"""Opening: made once, refused where it would be dangerous, closed without a trace."""
+"""Tests opening and closing: one schema, one process per SQLite file, all triggers present."""
 
 import asyncio
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from bot.core.errors import DatabaseInUse, InternalError, LedgerTriggersMissing, Unavailable
 from bot.storage.database import Database
 from tests.storage.raw import execute
-from tests.storage.rows import NOON, a_job
+from tests.storage.rows import NOON, make_job
 
 
 @pytest.fixture
@@ -59,12 +59,12 @@ async def test_a_second_process_is_refused_on_sqlite(file: Path, file_url: str) 
     with pytest.raises(DatabaseInUse):
         await Database(file_url).open()
     await database.close()
-    # Nor is anything imported that a current database does not need.
+    # An up-to-date SQLite database needs neither Alembic nor asyncpg.
     assert await asyncio.to_thread(open_elsewhere, file_url) == "opened []"
 
 
-async def test_what_was_written_is_there_after_closing(database_url: str) -> None:
-    job = a_job()
+async def test_written_rows_survive_closing(database_url: str) -> None:
+    job = make_job()
     for _ in range(2):
         database = Database(database_url)
         await database.open()
@@ -87,7 +87,7 @@ async def test_closing_writes_the_log_back_into_the_file(file: Path, file_url: s
     assert [path.name for path in file.parent.iterdir() if path.name.endswith(("-wal", "-shm"))] == []
 
 
-async def test_processes_that_start_together_make_one_schema(postgres_database: str) -> None:
+async def test_processes_starting_together_create_one_schema(postgres_database: str) -> None:
     databases = [Database(postgres_database) for _ in range(4)]
 
     await asyncio.gather(*(database.open() for database in databases))
@@ -124,7 +124,9 @@ async def test_processes_that_start_together_make_one_schema(postgres_database: 
     ],
     ids=["dropped", "switched off", "emptied"],
 )
-async def test_a_database_without_its_guards_is_not_opened(empty_database_url: str, harm: dict[str, list[str]]) -> None:
+async def test_a_database_without_the_triggers_is_not_opened(
+    empty_database_url: str, harm: dict[str, list[str]]
+) -> None:
     database = Database(empty_database_url)
     await database.open()
     await execute(database, *harm[empty_database_url.partition(":")[0]])
@@ -146,12 +148,12 @@ async def test_a_database_of_a_newer_easel_is_not_opened(empty_database_url: str
         await database.open()
 
 
-async def test_a_server_that_is_not_there_is_unavailable() -> None:
+async def test_an_unreachable_server_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         await Database("postgresql://postgres@127.0.0.1:1/none").open()
 
 
-async def test_a_wrong_database_name_is_told(postgres_database: str) -> None:
+async def test_a_wrong_database_name_is_named_in_the_error(postgres_database: str) -> None:
     with pytest.raises(InternalError, match='"nowhere" does not exist'):
         await Database(postgres_database.rpartition("/")[0] + "/nowhere").open()
 
@@ -188,7 +190,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_process_that_never_closes_its_database_still_ends(file_url: str) -> None:
+async def test_a_process_ends_without_closing_the_database(file_url: str) -> None:
     command = [sys.executable, "-c", FORGET_TO_CLOSE, file_url]
 
     ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True, timeout=30)
@@ -210,7 +212,7 @@ async def test_each_statement_crosses_to_the_thread_of_aiosqlite_once(
 
     monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
     async with database.write() as tx:
-        await tx.jobs.add(a_job())
+        await tx.jobs.add(make_job())
         await tx.workers.record_heartbeat("worker", NOON)
 
     assert len(crossings) == 3  # two statements and the commit

@@ -1,4 +1,4 @@
-"""The smaller stores: what is put in comes back, once."""
+"""Tests the smaller stores: each row is read back as written, once."""
 
 from dataclasses import replace
 
@@ -13,13 +13,13 @@ from bot.storage.database import Database
 from bot.storage.policies import Policy
 from bot.storage.web_page import PageMessage
 from tests.storage.raw import execute
-from tests.storage.rows import ANA, NOON, a_job, a_prediction, after
+from tests.storage.rows import ANA, NOON, after, make_job, make_prediction
 
 HOUR = 3600
 
 
-async def test_a_prediction_lives_and_forgets_its_inputs(database: Database) -> None:
-    record = a_prediction()
+async def test_a_closed_prediction_has_a_cost_and_no_inputs(database: Database) -> None:
+    record = make_prediction()
 
     async with database.write() as tx:
         await tx.predictions.add(record)
@@ -37,7 +37,7 @@ async def test_a_prediction_lives_and_forgets_its_inputs(database: Database) -> 
 
 
 async def test_a_run_belongs_to_one_prediction(database: Database) -> None:
-    first, second, elsewhere = a_prediction(), a_prediction(), a_prediction(backend="other")
+    first, second, elsewhere = make_prediction(), make_prediction(), make_prediction(backend="other")
     async with database.write() as tx:
         for record in (first, second, elsewhere):
             await tx.predictions.add(record)
@@ -50,7 +50,7 @@ async def test_a_run_belongs_to_one_prediction(database: Database) -> None:
                 await tx.predictions.bind_backend_id(prediction, backend_id)
 
 
-async def test_the_usual_time_follows_slowly(database: Database) -> None:
+async def test_the_usual_duration_follows_slowly(database: Database) -> None:
     async with database.write() as tx:
         assert await tx.predictions.get_usual_seconds("sdxl") is None
         await tx.predictions.update_usual_seconds("sdxl", 10)
@@ -59,8 +59,8 @@ async def test_the_usual_time_follows_slowly(database: Database) -> None:
         assert await tx.predictions.get_usual_seconds("sdxl") == pytest.approx(12)
 
 
-async def test_outputs_are_kept_once(database: Database) -> None:
-    record, content = a_prediction(), "a" * 64
+async def test_outputs_are_stored_once(database: Database) -> None:
+    record, content = make_prediction(), "a" * 64
     picture = Output(record.id, 1, content, "image/png", 2**33, 512, 768, alt="A fox\0", expires_at=after(HOUR))
     text = Output(record.id, 2, text="A fox.", is_flagged=True)
     async with database.write() as tx:
@@ -74,8 +74,8 @@ async def test_outputs_are_kept_once(database: Database) -> None:
         assert await tx.outputs.list_outputs(record.id) == [kept, text]
 
 
-async def test_messages_are_replaced_by_part_and_lose_their_tokens(database: Database) -> None:
-    job = a_job()
+async def test_messages_are_replaced_by_part_and_expired_tokens_erased(database: Database) -> None:
+    job = make_job()
     ref = MessageRef("discord", "guild", "lobby", "", "m1", "secret", after(900))
     first = PostedMessage(job.id, 0, ref)
     original = replace(ref, id="m2", is_original_response=True)
@@ -94,7 +94,7 @@ async def test_messages_are_replaced_by_part_and_lose_their_tokens(database: Dat
 
 
 async def test_an_unposted_message_keeps_its_recipient_until_it_is_posted(database: Database) -> None:
-    job = a_job()
+    job = make_job()
     ref = MessageRef("slack", "T1", "C1", "1.5", f"{job.id}:0", unposted_for=Recipient("U1", "T2"))
     unposted = PostedMessage(job.id, 0, ref)
     posted = replace(unposted, ref=replace(ref, id="2.5", unposted_for=None))
@@ -122,7 +122,7 @@ async def test_policies_of_a_workspace_and_of_the_bot(database: Database) -> Non
         assert await tx.policies.list_policies("discord", "guild") == [everywhere]
 
 
-async def test_people_are_found_by_id_or_name_in_their_workspace(database: Database) -> None:
+async def test_people_are_found_by_id_or_name_in_one_workspace(database: Database) -> None:
     namesake = replace(ANA, id="2", name="ANA STRÖM")
     async with database.write() as tx:
         await tx.people.upsert_user(ANA, NOON)
@@ -159,7 +159,7 @@ async def test_workspaces_are_unknown_until_allowed_and_after_removal(database: 
         assert await tx.people.is_workspace_allowed("slack", "T1")
 
 
-async def test_words_and_pauses(database: Database) -> None:
+async def test_words_and_pauses_are_listed_and_pauses_end(database: Database) -> None:
     async with database.write() as tx:
         for platform, workspace, word in (("discord", "guild", "b"), ("", "", "a"), ("", "", "b"), ("slack", "T", "c")):
             await tx.moderation.add_word(platform, workspace, word, "discord:1")
@@ -174,7 +174,7 @@ async def test_words_and_pauses(database: Database) -> None:
         assert await tx.moderation.list_pauses() == {"model:sdxl": ""}
 
 
-async def test_a_conversation_is_one_for_each_place(database: Database) -> None:
+async def test_each_channel_and_thread_has_one_conversation(database: Database) -> None:
     chat = Conversation(new_id(), "discord", "guild", "lobby", "", "llama", "Be kind.", "1", NOON)
     async with database.write() as tx:
         assert await tx.conversations.get_or_create(chat) == chat
@@ -196,7 +196,7 @@ async def test_a_reply_chain_and_a_thread_on_the_same_message_are_two_conversati
         assert await tx.conversations.find(*place, is_reply_chain=True) == chain
 
 
-async def test_turns_are_the_latest_oldest_first_and_once_for_each_job(database: Database) -> None:
+async def test_the_latest_turns_are_listed_oldest_first_and_once_per_job(database: Database) -> None:
     chat = Conversation(new_id(), "discord", "guild", "lobby", "", "llama", "", "1", NOON)
     asked = Turn("t1", chat.id, TurnRole.USER, "Why?\0", after(1), job="j1", user="1", files=("a" * 64,), parent="t0")
     answered = Turn("t2", chat.id, TurnRole.ASSISTANT, "Because.", after(2), job="j1", platform_message="m1")
@@ -211,9 +211,9 @@ async def test_turns_are_the_latest_oldest_first_and_once_for_each_job(database:
         assert await tx.conversations.list_turns(chat.id, 2) == noted
 
 
-async def test_workers_beat_and_leave(database: Database) -> None:
+async def test_a_worker_is_alive_until_removed(database: Database) -> None:
     async with database.write() as tx:
-        await tx.jobs.add(a_job(owner="me"))
+        await tx.jobs.add(make_job(owner="me"))
         await tx.workers.record_heartbeat("me", after(-99))
         await tx.workers.record_heartbeat("me", NOON)
         assert await tx.jobs.claim("you", after(-10), NOON, 9) == []
@@ -221,7 +221,7 @@ async def test_workers_beat_and_leave(database: Database) -> None:
         assert len(await tx.jobs.claim("you", after(-10), NOON, 9)) == 1
 
 
-async def test_the_audit_keeps_who_did_what(database: Database) -> None:
+async def test_the_audit_log_keeps_actor_and_action(database: Database) -> None:
     async with database.write() as tx:
         await tx.audit.add("discord:1", "grant", {"to": "discord:2", "micros": 5}, NOON)
 
@@ -239,7 +239,7 @@ REPLY = Reply(
 )
 
 
-async def test_page_messages_come_back_as_they_were_shown(database: Database) -> None:
+async def test_page_messages_are_read_back_as_shown(database: Database) -> None:
     said = PageMessage("m1", "c1", "ana", "", False, Reply("/imagine a fox " + "x" * 99), NOON, NOON)
     shown = PageMessage("m2", "c1", "ana", "j1", True, Reply("Working"), after(1), after(1))
     other = PageMessage("m3", "c2", "ben", "", False, Reply("/help"), after(9), after(9))
@@ -260,3 +260,57 @@ async def test_page_messages_come_back_as_they_were_shown(database: Database) ->
         ]
         assert await tx.page.list_channels("ana", 1) == [("c1", said.reply.text[:80], after(5))]
         assert await tx.page.list_channels("eve", 9) == []
+
+
+async def test_words_are_added_and_removed_once(database: Database) -> None:
+    async with database.write() as tx:
+        assert await tx.moderation.add_word("web", "page", "badger", "mo")
+        assert not await tx.moderation.add_word("web", "page", "badger", "mo")
+        assert await tx.moderation.remove_word("web", "page", "badger")
+        assert not await tx.moderation.remove_word("web", "page", "badger")
+
+
+async def test_the_audit_log_is_listed_newest_first_by_workspace_actor_and_kind(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.audit.add("web:page:mo", "words.added", {"word": "x"}, NOON)
+        await tx.audit.add("web:page:eve", "user.blocked", {}, after(1))
+        await tx.audit.add("discord:1:mo", "words.added", {}, after(2))
+        await tx.audit.add("bot", "workspace.left", {}, after(3), ("web", "page"))
+        await tx.audit.add("bot", "nowhere", {}, after(4))
+
+        assert [row.action for row in await tx.audit.list_rows("web", "page", 9)] == [
+            "workspace.left",
+            "user.blocked",
+            "words.added",
+        ]
+        assert [row.facts for row in await tx.audit.list_rows("web", "page", 9, kind="words.")] == [{"word": "x"}]
+        assert [row.actor for row in await tx.audit.list_rows("web", "page", 9, actor="web:page:eve")] == [
+            "web:page:eve"
+        ]
+        assert len(await tx.audit.list_rows("web", "page", 1)) == 1
+        assert await tx.audit.delete_before(after(2)) == 2
+
+
+async def test_notes_of_a_message_survive_a_replacement(database: Database) -> None:
+    job, ref = make_job(), MessageRef("slack", "T1", "C1", "1.0", "1.1")
+    async with database.write() as tx:
+        await tx.jobs.add(job)
+        await tx.messages.put(PostedMessage(job.id, 0, ref))
+        assert await tx.messages.get_notes(ref) == {}
+
+        await tx.messages.put_notes(ref, {"files": {"sha": "F1"}})
+        await tx.messages.put(PostedMessage(job.id, 0, ref, end=5))
+        await tx.messages.put_notes(replace(ref, id="unknown"), {"files": {}})
+
+    async with database.read() as tx:
+        assert await tx.messages.get_notes(ref) == {"files": {"sha": "F1"}}
+        assert await tx.messages.get_notes(replace(ref, workspace="T2")) == {}
+
+
+async def test_workers_with_a_recent_heartbeat_are_alive(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.workers.record_heartbeat("one", NOON)
+        await tx.workers.record_heartbeat("two", after(10))
+
+        assert await tx.workers.list_alive(after(-1)) == ["one", "two"]
+        assert await tx.workers.list_alive(after(5)) == ["two"]

@@ -1,4 +1,4 @@
-"""Transactions: whole or not at all, fair to those who write, and told in one sentence when they cannot be."""
+"""Tests transactions: atomic, isolated, prioritised, and `Unavailable` when the database is busy."""
 
 import asyncio
 import sqlite3
@@ -9,27 +9,27 @@ import pytest
 from bot.core.errors import InternalError, Unavailable
 from bot.core.jobs import JobState
 from bot.storage.database import Database
-from tests.storage.raw import execute, open_jobs
-from tests.storage.rows import NOON, a_grant, a_hold, a_job, an_account
+from tests.storage.raw import count_open_jobs, execute
+from tests.storage.rows import NOON, make_account, make_grant, make_hold, make_job
 
 
-async def everything_waits() -> None:
+async def let_all_tasks_run() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
 
 async def test_a_locked_database_is_unavailable_and_loses_nothing(database_url: str) -> None:
-    database = Database(database_url, seconds_to_wait=0.5)
+    database = Database(database_url, timeout_seconds=0.5)
     await database.open()
     async with database.write() as tx:
-        await tx.ledger.open_account(an_account(), a_grant(50))
+        await tx.ledger.open_account(make_account(), make_grant(50))
     hold = "INSERT INTO ledger (account, job, kind, balance_delta_micros, held_delta_micros, key, at) VALUES"
     hold += " ('wallet:ana', 'theirs', 'hold', 0, 1, 'theirs', '2026-11-20')"
 
     async def ask() -> None:
         with pytest.raises(Unavailable, match="Nothing was lost"):
             async with database.write() as tx:
-                await tx.ledger.append([a_hold(10)])
+                await tx.ledger.append([make_hold(10)])
 
     if database_url.startswith("sqlite"):
         with sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None) as theirs:
@@ -45,11 +45,11 @@ async def test_a_locked_database_is_unavailable_and_loses_nothing(database_url: 
         await connection.close()
 
     async with database.write() as tx:
-        await tx.ledger.append([a_hold(10)])
+        await tx.ledger.append([make_hold(10)])
     await database.close()
 
 
-async def test_a_lost_connection_is_unavailable_and_the_next_one_works(
+async def test_a_lost_connection_is_unavailable_and_the_next_connection_works(
     postgres_database: str,
 ) -> None:
     database = Database(postgres_database)
@@ -75,37 +75,37 @@ async def test_a_lost_connection_is_unavailable_and_the_next_one_works(
 async def test_a_reading_changes_nothing(database: Database) -> None:
     with pytest.raises(InternalError):
         async with database.read() as tx:
-            await tx.jobs.add(a_job())
+            await tx.jobs.add(make_job())
 
     async with database.read() as tx:
-        assert await open_jobs(tx) == 0
+        assert await count_open_jobs(tx) == 0
 
 
-async def test_a_reading_sees_one_moment(database: Database) -> None:
+async def test_a_reading_sees_one_snapshot(database: Database) -> None:
     async with database.read() as tx:
-        before = await open_jobs(tx)
+        before = await count_open_jobs(tx)
         async with database.write() as writing:
-            await writing.jobs.add(a_job())
-        assert await open_jobs(tx) == before == 0
+            await writing.jobs.add(make_job())
+        assert await count_open_jobs(tx) == before == 0
 
     async with database.read() as tx:
-        assert await open_jobs(tx) == 1
+        assert await count_open_jobs(tx) == 1
 
 
-async def test_any_error_takes_everything_back(database: Database) -> None:
+async def test_any_error_rolls_back(database: Database) -> None:
     async def write() -> None:
         async with database.write() as tx:
-            await tx.jobs.add(a_job())
+            await tx.jobs.add(make_job())
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await write()
 
     async with database.read() as tx:
-        assert await open_jobs(tx) == 0
+        assert await count_open_jobs(tx) == 0
 
 
-async def test_errors_of_the_caller_stay_what_they_are(database: Database) -> None:
+async def test_errors_of_the_caller_are_not_translated(database: Database) -> None:
     with pytest.raises(ConnectionResetError):
         async with database.write():
             raise ConnectionResetError
@@ -118,39 +118,39 @@ async def test_urgent_writes_overtake(database: Database, database_url: str) -> 
 
     async def occupy() -> None:
         async with database.write() as tx:
-            await open_jobs(tx)
+            await count_open_jobs(tx)
             await may_go_on.wait()
 
     async def write(name: str, *, is_urgent: bool) -> None:
         async with database.write(is_urgent=is_urgent) as tx:
             order.append(name)
-            await open_jobs(tx)
+            await count_open_jobs(tx)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(places):
             group.create_task(occupy())
-        await everything_waits()
+        await let_all_tasks_run()
         for name in ("ask 1", "ask 2"):
             group.create_task(write(name, is_urgent=False))
-        await everything_waits()
+        await let_all_tasks_run()
         group.create_task(write("settle", is_urgent=True))
-        await everything_waits()
+        await let_all_tasks_run()
         assert order == []
         may_go_on.set()
 
     assert order == ["settle", "ask 1", "ask 2"]
 
 
-async def test_fifty_write_at_once(database: Database) -> None:
+async def test_fifty_tasks_write_at_once(database: Database) -> None:
     async with database.write() as tx:
-        await tx.ledger.open_account(an_account(), a_grant(1000))
+        await tx.ledger.open_account(make_account(), make_grant(1000))
 
     async def ask(number: int) -> None:
-        job = a_job(request_key=f"k{number}")
+        job = make_job(request_key=f"k{number}")
         async with database.write() as tx:
             await tx.ledger.lock_accounts(["wallet:ana"])
             await tx.jobs.add(job)
-            await tx.ledger.append([a_hold(10, job=job.id)])
+            await tx.ledger.append([make_hold(10, job=job.id)])
         async with database.write(is_urgent=True) as tx:
             assert await tx.jobs.move(job, JobState.QUEUED, NOON)
 
@@ -160,18 +160,18 @@ async def test_fifty_write_at_once(database: Database) -> None:
         account = await tx.ledger.get_account("wallet:ana")
         assert account
         assert account.held_micros == 500
-        assert await open_jobs(tx) == 50
+        assert await count_open_jobs(tx) == 50
 
 
-async def test_cancelled_writers_leave_nothing_behind(database: Database) -> None:
-    """Each is cancelled at another moment: waiting, connecting, writing, committing. Whole or not at all."""
+async def test_cancelled_writers_leave_no_partial_transaction(database: Database) -> None:
+    """Cancel each writer at a later moment: waiting, beginning, writing, committing. Writes are complete or absent."""
     async with database.write() as tx:
-        await tx.ledger.open_account(an_account(), a_grant(1000))
+        await tx.ledger.open_account(make_account(), make_grant(1000))
 
     async def ask(number: int) -> None:
         async with database.write() as tx:
-            await tx.jobs.add(a_job(id=f"j{number}"))
-            await tx.ledger.append([a_hold(1, job=f"j{number}")])
+            await tx.jobs.add(make_job(id=f"j{number}"))
+            await tx.ledger.append([make_hold(1, job=f"j{number}")])
 
     for number in range(40):
         task = asyncio.create_task(ask(number))
@@ -184,4 +184,4 @@ async def test_cancelled_writers_leave_nothing_behind(database: Database) -> Non
     async with database.read() as tx:
         account = await tx.ledger.get_account("wallet:ana")
         assert account
-        assert account.held_micros == await open_jobs(tx) >= 1
+        assert account.held_micros == await count_open_jobs(tx) >= 1

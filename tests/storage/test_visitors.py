@@ -1,4 +1,4 @@
-"""Invitations and cookies on both engines: each opens what it should, once, until it should not."""
+"""Tests the keys of the web page: invitations, cookies, expiry, removal."""
 
 import asyncio
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests.storage.rows import NOON, after
 MIA = Visitor("v1", "Mia Ström", Rank.USER, NOON)
 
 
-async def invited(database: Database, visitor: Visitor = MIA, key: str = "invitation") -> None:
+async def invite(database: Database, visitor: Visitor = MIA, key: str = "invitation") -> None:
     async with database.write() as tx:
         await tx.visitors.put(visitor)
         await tx.visitors.add_invitation(visitor.id, key, after(60))
@@ -26,25 +26,25 @@ async def use(database: Database, key: str = "invitation", cookie: str = "cookie
     return visitor.id if visitor else None
 
 
-async def owner_of(database: Database, cookie: str) -> Visitor | None:
+async def find_owner(database: Database, cookie: str) -> Visitor | None:
     async with database.read() as tx:
         return await tx.visitors.find_by_cookie(cookie)
 
 
 async def test_an_invitation_becomes_a_cookie_once(database: Database) -> None:
-    await invited(database)
+    await invite(database)
 
-    before = await owner_of(database, "invitation")
+    before = await find_owner(database, "invitation")
     first = await use(database)
     again = await use(database, cookie="another")
 
     assert (before, first, again) == (None, "v1", None)
-    assert await owner_of(database, "cookie") == replace(MIA, joined_at=after(1))
-    assert await owner_of(database, "another") is None
+    assert await find_owner(database, "cookie") == replace(MIA, joined_at=after(1))
+    assert await find_owner(database, "another") is None
 
 
-async def test_two_who_use_it_at_once_are_not_both_let_in(database: Database) -> None:
-    await invited(database)
+async def test_an_invitation_used_by_several_at_once_admits_one(database: Database) -> None:
+    await invite(database)
 
     used = await asyncio.gather(*(use(database, cookie=f"cookie{n}") for n in range(5)))
 
@@ -52,50 +52,53 @@ async def test_two_who_use_it_at_once_are_not_both_let_in(database: Database) ->
 
 
 async def test_an_invitation_expires_and_a_cookie_does_not(database: Database) -> None:
-    await invited(database)
-    await invited(database, key="second")
+    await invite(database)
+    await invite(database, key="second")
 
     assert await use(database, seconds=1) == "v1"
     assert await use(database, "second", "cookie2", seconds=60) is None
-    assert await owner_of(database, "cookie") is not None
+    assert await find_owner(database, "cookie") is not None
 
 
-async def test_a_cookie_is_no_invitation(database: Database) -> None:
-    await invited(database)
+async def test_a_cookie_cannot_be_used_as_invitation(database: Database) -> None:
+    await invite(database)
     await use(database)
 
     assert await use(database, "cookie", "mine") is None
 
 
-async def test_who_is_removed_has_no_key_left(database: Database) -> None:
-    await invited(database)
+async def test_a_removed_visitor_has_no_keys(database: Database) -> None:
+    await invite(database)
     await use(database)
-    await invited(database, key="unused")
+    await invite(database, key="unused")
 
     async with database.write() as tx:
         await tx.visitors.remove("v1")
 
     async with database.read() as tx:
         assert await tx.visitors.list_visitors() == []
-    assert await owner_of(database, "cookie") is None
+    assert await find_owner(database, "cookie") is None
     assert await use(database, "unused") is None
 
 
-async def test_people_are_found_by_name_whatever_its_case(database: Database) -> None:
-    await invited(database)
-    await invited(database, Visitor("v2", "Ola", Rank.MODERATOR, after(1)), "k2")
-    await invited(database, replace(MIA, rank=Rank.OWNER), "k3")
+async def test_visitors_are_found_by_name_in_any_case(database: Database) -> None:
+    await invite(database)
+    await invite(database, Visitor("v2", "Ola", Rank.MODERATOR, after(1)), "k2")
+    await invite(database, replace(MIA, rank=Rank.OWNER), "k3")
 
     async with database.read() as tx:
         everyone = await tx.visitors.list_visitors()
         mia = await tx.visitors.find_by_name("MIA STRÖM")
 
-    assert [(who.name, who.rank) for who in everyone] == [("Mia Ström", Rank.OWNER), ("Ola", Rank.MODERATOR)]
+    assert [(one.name, one.rank) for one in everyone] == [
+        ("Mia Ström", Rank.OWNER),
+        ("Ola", Rank.MODERATOR),
+    ]
     assert mia == everyone[0]
 
 
-async def test_a_name_is_one_persons(database: Database) -> None:
-    await invited(database)
+async def test_a_name_belongs_to_one_visitor(database: Database) -> None:
+    await invite(database)
 
     with pytest.raises(InternalError):
-        await invited(database, Visitor("v2", "mia ström", Rank.USER, NOON), "k2")
+        await invite(database, Visitor("v2", "mia ström", Rank.USER, NOON), "k2")

@@ -62,7 +62,7 @@ def job_record_to_json(record: JobHistory, title: str, form: CreditFormatter) ->
         },
         "prediction": _prediction_to_json(record.prediction, form),
         "outputs": [
-            {"n": output.n, "mime": output.mime or "text/plain", "size": output.size or len(output.text.encode())}
+            {"n": output.n, "mime": output.mime or "text/plain", "size": output.size_bytes or len(output.text.encode())}
             for output in record.outputs
         ],
         "price": {

@@ -1,1 +1,1 @@
-"""Alembic migrations: numbered files under `versions/`, one sentence each."""
+"""Alembic migrations: numbered files in `versions/`, each with a sentence."""

@@ -1,4 +1,4 @@
-"""Where Alembic starts: on the connection, and in the transaction, that `upgrade` was given."""
+"""Runs Alembic on the connection, and inside the transaction, of `bot.storage.schema.upgrade`."""
 
 from alembic import context
 

@@ -8,4 +8,4 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    """Never `batch_alter_table` on accounts, jobs or ledger: on SQLite it drops their triggers."""
+    """Never use `batch_alter_table` on accounts, jobs or ledger: on SQLite, their triggers would be dropped."""

@@ -1,1 +1,1 @@
-"""The tables of both engines: one shared MetaData, one file for each kind of content."""
+"""Tables of both engines, in a shared MetaData: a file for each group of tables."""

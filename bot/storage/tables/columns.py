@@ -1,4 +1,4 @@
-"""What all tables share: the one MetaData, and column types that mean the same on both engines."""
+"""Defines the shared MetaData and the column types, which mean the same on both engines."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,11 +16,14 @@ metadata = sa.MetaData(
     }
 )
 
-BoundColumn: TypeAlias = "sa.Column[str]"
+StringColumn: TypeAlias = "sa.Column[str]"
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """Aware UTC datetimes. SQLite keeps them without a zone, PostgreSQL as `timestamptz`."""
+    """Aware UTC datetimes, stored as `timestamptz` on PostgreSQL and without a zone on SQLite.
+
+    Raises `ValueError` for a datetime without a time zone.
+    """
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -37,20 +40,24 @@ class UtcTime(TypeDecorator[datetime]):
         return value and value.replace(tzinfo=UTC)
 
 
-class Words(TypeDecorator[str]):
-    """What people and models write. PostgreSQL takes no NUL and neither engine a lone surrogate, so both go."""
+class FreeText(TypeDecorator[str]):
+    """Text written by people or models, stored without NUL and with lone surrogates replaced by `?`."""
 
     impl = sa.Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        # PostgreSQL refuses NUL in text, and neither engine encodes a lone surrogate. ASCII is the fast way out.
         if value is None or (value.isascii() and "\0" not in value):
             return value
         return value.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-class Identifier(Words):
-    """Compared byte by byte on both engines, so that a range of ids is a prefix. People type these too."""
+class Identifier(FreeText):
+    """A key, compared byte by byte on both engines.
+
+    Byte order makes a range of keys a prefix search. Identifiers are cleaned as text is: people type some of them.
+    """
 
     cache_ok = True
 
@@ -59,7 +66,7 @@ class Identifier(Words):
 
 
 class Reference(Identifier):
-    """A foreign key that may be empty: an empty string for us, NULL for the database."""
+    """An optional foreign key: an empty string in Python, NULL in the database."""
 
     cache_ok = True
 
@@ -70,51 +77,51 @@ class Reference(Identifier):
         return value or ""
 
 
-# Plain JSON, not JSONB: inputs come back exactly as they were sent, and JSONB refuses "\u0000" in people's words.
+# JSON instead of JSONB: JSONB reorders keys, and inputs must be read exactly as sent. JSONB also refuses "\u0000".
 Json = sa.JSON()
 Key = Identifier()
 Micros = sa.BigInteger()
+# SQLite counts up only columns of the type INTEGER.
 Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-"""A number the database counts up: SQLite does so for its own INTEGER only."""
 
 
-def key(name: str, *, is_primary: bool = False) -> BoundColumn:
-    """An identifier, empty where there is none."""
+def key_column(name: str, *, is_primary: bool = False) -> StringColumn:
+    """Define an identifier; empty means no identifier."""
     if is_primary:
         return sa.Column(name, Key, primary_key=True)
     return sa.Column(name, Key, nullable=False, server_default="")
 
 
-def words(name: str) -> BoundColumn:
-    """Free text, empty where there is none."""
-    return sa.Column(name, Words, nullable=False, server_default="")
+def text_column(name: str) -> StringColumn:
+    """Define free text, empty by default."""
+    return sa.Column(name, FreeText, nullable=False, server_default="")
 
 
-def flag(name: str) -> "sa.Column[bool]":
-    """Yes or no; no unless said."""
+def flag_column(name: str) -> "sa.Column[bool]":
+    """Define a boolean, false by default."""
     return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
 
 
-def count(name: str, *, default: int = 0) -> "sa.Column[int]":
-    """A whole number that starts at `default`."""
+def count_column(name: str, *, default: int = 0) -> "sa.Column[int]":
+    """Define a whole number."""
     return sa.Column(name, sa.Integer, nullable=False, server_default=str(default))
 
 
-def micros(name: str) -> "sa.Column[int]":
-    """An amount of money, zero unless said."""
+def micros_column(name: str) -> "sa.Column[int]":
+    """Define an amount of money in micros, zero by default."""
     return sa.Column(name, Micros, nullable=False, server_default="0")
 
 
 def json_column(name: str, *, default: str) -> "sa.Column[object]":
-    """A JSON value; `default` is its JSON text."""
+    """Define a JSON value; `default` is JSON text."""
     return sa.Column(name, Json, nullable=False, server_default=default)
 
 
-def time(name: str, *, is_optional: bool = False) -> "sa.Column[datetime]":
-    """An aware UTC datetime."""
+def time_column(name: str, *, is_optional: bool = False) -> "sa.Column[datetime]":
+    """Define an aware UTC datetime."""
     return sa.Column(name, UtcTime, nullable=is_optional)
 
 
-def one_of(column: str, values: type[StrEnum]) -> str:
-    """The CHECK that a column holds one of an enumeration's values."""
+def format_enum_check(column: str, values: type[StrEnum]) -> str:
+    """Give the SQL of a CHECK: the column holds a value of the enumeration."""
     return f"{column} IN ({', '.join(repr(value.value) for value in values)})"

@@ -1,32 +1,45 @@
-"""Accounts and the append-only ledger that moves them. `bot.storage.triggers` guards both."""
+"""Defines accounts and the append-only ledger. The triggers in `bot.storage.triggers` guard both tables."""
 
 import sqlalchemy as sa
 
 from bot.core.money import AccountKind, EntryKind, ResetPeriod
-from bot.storage.tables.columns import Key, Micros, Serial, key, metadata, micros, one_of, time, words
+from bot.storage.tables.columns import (
+    Key,
+    Micros,
+    Serial,
+    format_enum_check,
+    key_column,
+    metadata,
+    micros_column,
+    text_column,
+    time_column,
+)
 
 accounts = sa.Table(
     "accounts",
     metadata,
-    key("id", is_primary=True),
-    key("kind"),
-    key("scope"),
-    key("platform"),
-    key("workspace"),
-    key("user"),
-    key("window"),
-    time("expires_at", is_optional=True),
-    micros("balance_micros"),
-    micros("held_micros"),
-    micros("granted_micros"),
-    sa.Column("entry", Serial, nullable=False, server_default="0"),  # the ledger's row that moved it last
-    sa.CheckConstraint(one_of("kind", AccountKind), name="accounts_kind"),
+    key_column("id", is_primary=True),
+    key_column("kind"),
+    key_column("scope"),
+    key_column("platform"),
+    key_column("workspace"),
+    key_column("user"),
+    key_column("window"),
+    time_column("expires_at", is_optional=True),
+    micros_column("balance_micros"),
+    micros_column("held_micros"),
+    micros_column("granted_micros"),
+    # The ledger row behind the latest change: an UPDATE without a new ledger row is refused by a trigger.
+    sa.Column("last_entry", Serial, nullable=False, server_default="0"),
+    sa.CheckConstraint(format_enum_check("kind", AccountKind), name="accounts_kind"),
+    # The database refuses an overdraft even where the bot's own check was wrong.
     sa.CheckConstraint("balance_micros >= 0", name="accounts_balance_not_negative"),
     sa.CheckConstraint("held_micros >= 0", name="accounts_held_not_negative"),
     sa.CheckConstraint("held_micros <= balance_micros", name="accounts_held_within_balance"),
     sa.CheckConstraint("balance_micros <= granted_micros", name="accounts_balance_within_granted"),
 )
 
+# The signs that each kind of row may have.
 _SHAPES = """
 CASE kind
 WHEN 'grant' THEN balance_delta_micros >= 0 AND held_delta_micros = 0 AND job = ''
@@ -39,30 +52,33 @@ WHEN 'reset' THEN balance_delta_micros >= 0 AND held_delta_micros = 0 AND job = 
 ELSE false END
 """
 
-# `job` is no foreign key: jobs are deleted when their time is up, the ledger never is.
+# `job` and `prediction` are no foreign keys: jobs and predictions may be deleted, ledger rows never.
 ledger = sa.Table(
     "ledger",
     metadata,
     sa.Column("id", Serial, primary_key=True, autoincrement=True),
     sa.Column("account", Key, sa.ForeignKey("accounts.id"), nullable=False),
-    key("job"),
-    key("kind"),
+    key_column("job"),
+    key_column("kind"),
     sa.Column("balance_delta_micros", Micros, nullable=False),
     sa.Column("held_delta_micros", Micros, nullable=False),
     sa.Column("key", Key, nullable=False),
-    key("actor"),
-    key("prediction"),
-    words("reason"),
-    key("reset_period"),
-    time("at"),
-    sa.CheckConstraint(one_of("kind", EntryKind), name="ledger_kind"),
-    sa.CheckConstraint("reset_period = '' OR " + one_of("reset_period", ResetPeriod), name="ledger_reset_period"),
+    key_column("actor"),
+    key_column("prediction"),  # the lost run with the cost of this row; empty on all other rows
+    text_column("reason"),
+    key_column("reset_period"),  # set on the row that a reset appends; empty on all other rows
+    time_column("at"),
+    sa.CheckConstraint(format_enum_check("kind", EntryKind), name="ledger_kind"),
+    sa.CheckConstraint(
+        "reset_period = '' OR " + format_enum_check("reset_period", ResetPeriod), name="ledger_reset_period"
+    ),
     sa.CheckConstraint(" ".join(_SHAPES.split()), name="ledger_shape"),
     sa.Index("ledger_key", "key", unique=True),
     sa.Index("ledger_account", "account"),
     sa.Index("ledger_job", "job"),
 )
 
+# A job holds once on an account and is closed once: settled or released, never both.
 _is_hold = sa.text("kind = 'hold'")
 _is_close = sa.text("kind IN ('settle', 'release')")
 sa.Index(
@@ -81,5 +97,5 @@ sa.Index(
     sqlite_where=_is_close,
     postgresql_where=_is_close,
 )
-# What somebody asked for since a moment: a limit set during a day or a month counts what was spent before it.
-sa.Index("ledger_of_asker", ledger.c.actor, ledger.c.at, sqlite_where=_is_hold, postgresql_where=_is_hold)
+# A limit set in the middle of a day or month counts earlier holds of the same actor.
+sa.Index("ledger_of_actor", ledger.c.actor, ledger.c.at, sqlite_where=_is_hold, postgresql_where=_is_hold)

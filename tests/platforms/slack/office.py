@@ -24,7 +24,7 @@ from tests.emulators.slack.options import SlackOptions
 from tests.emulators.slack.people import SlackPerson
 from tests.emulators.slack.state import SlackChannelState, SlackTeamState
 from tests.fakes.backend import ScriptedBackend, ScriptedRun
-from tests.storage.raw import jobs_with_open_holds
+from tests.storage.raw import list_jobs_with_open_holds
 
 
 class PausingBackend(ScriptedBackend):
@@ -120,7 +120,7 @@ class Office:
         return self.settings.daily_micros
 
     async def open_holds(self) -> list[str]:
-        return await jobs_with_open_holds(self.app.database)
+        return await list_jobs_with_open_holds(self.app.database)
 
     async def wait_until_idle(self) -> None:
         """Wait until no job runs."""

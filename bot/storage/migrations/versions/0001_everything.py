@@ -1,4 +1,4 @@
-"""Everything the first release keeps, triggers included: one file of statements for each engine."""
+"""Creates all tables, indexes and triggers of the first release, from one SQL file for each engine."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ _STATEMENTS = Path(__file__).with_suffix("")
 
 
 def upgrade() -> None:
-    """Run the statements, which are separated by blank lines and stay as they are for ever."""
+    """Run the statements, separated by blank lines. Released SQL files never change."""
     connection = op.get_bind()
     text = (_STATEMENTS / f"{connection.dialect.name}.sql").read_text(encoding="utf-8")
     for statement in text.strip().split("\n\n"):

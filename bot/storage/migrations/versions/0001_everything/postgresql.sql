@@ -10,7 +10,7 @@ CREATE TABLE accounts (
 	balance_micros BIGINT DEFAULT '0' NOT NULL,
 	held_micros BIGINT DEFAULT '0' NOT NULL,
 	granted_micros BIGINT DEFAULT '0' NOT NULL,
-	entry BIGINT DEFAULT '0' NOT NULL,
+	last_entry BIGINT DEFAULT '0' NOT NULL,
 	CONSTRAINT accounts_pkey PRIMARY KEY (id),
 	CONSTRAINT accounts_kind CHECK (kind IN ('wallet', 'budget')),
 	CONSTRAINT accounts_balance_not_negative CHECK (balance_micros >= 0),
@@ -92,10 +92,10 @@ CREATE INDEX page_messages_of_channel ON page_messages (channel, created_at, id)
 CREATE INDEX page_messages_of_user ON page_messages ("user", channel)
 
 CREATE TABLE pauses (
-	what TEXT COLLATE "C" NOT NULL,
+	target TEXT COLLATE "C" NOT NULL,
 	reason TEXT DEFAULT '' NOT NULL,
 	by TEXT COLLATE "C" DEFAULT '' NOT NULL,
-	CONSTRAINT pauses_pkey PRIMARY KEY (what)
+	CONSTRAINT pauses_pkey PRIMARY KEY (target)
 )
 
 CREATE TABLE pending (
@@ -135,7 +135,6 @@ CREATE TABLE predictions (
 	inputs JSON DEFAULT '{}' NOT NULL,
 	state TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	predict_seconds FLOAT,
-	metrics JSON DEFAULT '{}' NOT NULL,
 	cost_micros BIGINT,
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	submitted_at TIMESTAMP WITH TIME ZONE,
@@ -152,6 +151,14 @@ CREATE TABLE rate_limits (
 	key TEXT COLLATE "C" NOT NULL,
 	free_at FLOAT NOT NULL,
 	CONSTRAINT rate_limits_pkey PRIMARY KEY (key)
+)
+
+CREATE TABLE refused_words (
+	platform TEXT COLLATE "C" NOT NULL,
+	workspace TEXT COLLATE "C" NOT NULL,
+	word TEXT NOT NULL,
+	by TEXT COLLATE "C" DEFAULT '' NOT NULL,
+	CONSTRAINT refused_words_pkey PRIMARY KEY (platform, workspace, word)
 )
 
 CREATE TABLE users (
@@ -182,28 +189,8 @@ CREATE TABLE visitors (
 
 CREATE UNIQUE INDEX visitors_name ON visitors (name_folded)
 
-CREATE TABLE visitor_keys (
-	sha256 TEXT COLLATE "C" NOT NULL,
-	visitor TEXT COLLATE "C" NOT NULL,
-	is_invitation BOOLEAN DEFAULT false NOT NULL,
-	expires_at TIMESTAMP WITH TIME ZONE,
-	CONSTRAINT visitor_keys_pkey PRIMARY KEY (sha256),
-	CONSTRAINT visitor_keys_visitor_fkey FOREIGN KEY(visitor) REFERENCES visitors (id) ON DELETE CASCADE
-)
-
-CREATE INDEX visitor_keys_of_visitor ON visitor_keys (visitor)
-
-CREATE TABLE words (
-	platform TEXT COLLATE "C" NOT NULL,
-	workspace TEXT COLLATE "C" NOT NULL,
-	word TEXT NOT NULL,
-	by TEXT COLLATE "C" DEFAULT '' NOT NULL,
-	CONSTRAINT words_pkey PRIMARY KEY (platform, workspace, word)
-)
-
 CREATE TABLE workers (
 	id TEXT COLLATE "C" NOT NULL,
-	serves JSON DEFAULT '[]' NOT NULL,
 	beat_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	CONSTRAINT workers_pkey PRIMARY KEY (id)
 )
@@ -211,11 +198,8 @@ CREATE TABLE workers (
 CREATE TABLE workspaces (
 	platform TEXT COLLATE "C" NOT NULL,
 	id TEXT COLLATE "C" NOT NULL,
-	allowed BOOLEAN DEFAULT false NOT NULL,
+	is_allowed BOOLEAN DEFAULT false NOT NULL,
 	allowed_at TIMESTAMP WITH TIME ZONE,
-	moderator_roles JSON DEFAULT '[]' NOT NULL,
-	settings JSON DEFAULT '{}' NOT NULL,
-	time_zone TEXT DEFAULT 'UTC' NOT NULL,
 	removed_at TIMESTAMP WITH TIME ZONE,
 	CONSTRAINT workspaces_pkey PRIMARY KEY (platform, id)
 )
@@ -225,7 +209,6 @@ CREATE TABLE jobs (
 	request_key TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	press_key TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	parent_job TEXT COLLATE "C" DEFAULT '' NOT NULL,
-	source_output INTEGER DEFAULT '0' NOT NULL,
 	platform TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	workspace TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	channel TEXT COLLATE "C" DEFAULT '' NOT NULL,
@@ -263,15 +246,17 @@ CREATE TABLE jobs (
 	notified_at TIMESTAMP WITH TIME ZONE,
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
-	forgotten_at TIMESTAMP WITH TIME ZONE,
+	erased_at TIMESTAMP WITH TIME ZONE,
 	steps TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT jobs_pkey PRIMARY KEY (id),
 	CONSTRAINT jobs_state CHECK (state IN ('accepted', 'queued', 'submitting', 'running', 'finished', 'failed', 'cancelled', 'delivered', 'undeliverable')),
-	CONSTRAINT jobs_told_not_negative CHECK (estimate_micros >= 0 AND max_micros >= 0),
+	CONSTRAINT jobs_estimate_not_negative CHECK (estimate_micros >= 0 AND max_micros >= 0),
 	CONSTRAINT jobs_cost_not_negative CHECK (cost_micros >= 0),
 	CONSTRAINT jobs_weight_not_negative CHECK (weight >= 0),
 	CONSTRAINT jobs_prediction_fkey FOREIGN KEY(prediction) REFERENCES predictions (id)
 )
+
+CREATE INDEX jobs_not_erased ON jobs (created_at) WHERE erased_at IS NULL
 
 CREATE INDEX jobs_of_channel ON jobs (platform, workspace, channel, created_at)
 
@@ -281,15 +266,13 @@ CREATE INDEX jobs_of_user ON jobs (platform, user_workspace, "user", created_at)
 
 CREATE INDEX jobs_open ON jobs (owner) WHERE state IN ('accepted', 'queued', 'submitting', 'running')
 
-CREATE INDEX jobs_reuse_key ON jobs (platform, workspace, reuse_key) WHERE reuse_key <> ''
-
 CREATE UNIQUE INDEX jobs_press_key ON jobs (press_key) WHERE press_key <> '' AND state IN ('accepted', 'queued', 'submitting', 'running')
-
-CREATE INDEX jobs_remembered ON jobs (created_at) WHERE forgotten_at IS NULL
 
 CREATE UNIQUE INDEX jobs_request_key ON jobs (request_key)
 
-CREATE INDEX jobs_waited_for ON jobs (created_at) WHERE (state IN ('accepted', 'queued', 'submitting', 'running', 'finished') OR state IN ('failed', 'cancelled') AND notified_at IS NULL)
+CREATE INDEX jobs_reuse_key ON jobs (platform, workspace, reuse_key) WHERE reuse_key <> ''
+
+CREATE INDEX jobs_unfinished ON jobs (created_at) WHERE (state IN ('accepted', 'queued', 'submitting', 'running', 'finished') OR state IN ('failed', 'cancelled') AND notified_at IS NULL)
 
 CREATE TABLE ledger (
 	id BIGSERIAL NOT NULL,
@@ -321,15 +304,14 @@ CREATE INDEX ledger_job ON ledger (job)
 
 CREATE UNIQUE INDEX ledger_key ON ledger (key)
 
-CREATE INDEX ledger_of_asker ON ledger (actor, at) WHERE kind = 'hold'
+CREATE INDEX ledger_of_actor ON ledger (actor, at) WHERE kind = 'hold'
 
 CREATE TABLE outputs (
 	prediction TEXT COLLATE "C" NOT NULL,
 	n INTEGER NOT NULL,
 	sha256 TEXT COLLATE "C" DEFAULT '' NOT NULL,
-	path TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	mime TEXT COLLATE "C" DEFAULT '' NOT NULL,
-	size BIGINT DEFAULT '0' NOT NULL,
+	size_bytes BIGINT DEFAULT '0' NOT NULL,
 	width INTEGER DEFAULT '0' NOT NULL,
 	height INTEGER DEFAULT '0' NOT NULL,
 	text TEXT DEFAULT '' NOT NULL,
@@ -337,7 +319,7 @@ CREATE TABLE outputs (
 	is_flagged BOOLEAN DEFAULT false NOT NULL,
 	expires_at TIMESTAMP WITH TIME ZONE,
 	CONSTRAINT outputs_pkey PRIMARY KEY (prediction, n),
-	CONSTRAINT outputs_not_negative CHECK (n >= 1 AND size >= 0 AND width >= 0 AND height >= 0),
+	CONSTRAINT outputs_not_negative CHECK (n >= 1 AND size_bytes >= 0 AND width >= 0 AND height >= 0),
 	CONSTRAINT outputs_prediction_fkey FOREIGN KEY(prediction) REFERENCES predictions (id) ON DELETE CASCADE
 )
 
@@ -367,6 +349,17 @@ CREATE INDEX turns_of_conversation ON turns (conversation, created_at, id)
 
 CREATE UNIQUE INDEX turns_platform_message ON turns (conversation, platform_message) WHERE platform_message <> ''
 
+CREATE TABLE visitor_keys (
+	sha256 TEXT COLLATE "C" NOT NULL,
+	visitor TEXT COLLATE "C" NOT NULL,
+	is_invitation BOOLEAN DEFAULT false NOT NULL,
+	expires_at TIMESTAMP WITH TIME ZONE,
+	CONSTRAINT visitor_keys_pkey PRIMARY KEY (sha256),
+	CONSTRAINT visitor_keys_visitor_fkey FOREIGN KEY(visitor) REFERENCES visitors (id) ON DELETE CASCADE
+)
+
+CREATE INDEX visitor_keys_of_visitor ON visitor_keys (visitor)
+
 CREATE TABLE messages (
 	job TEXT COLLATE "C" NOT NULL,
 	part INTEGER NOT NULL,
@@ -380,7 +373,7 @@ CREATE TABLE messages (
 	unposted_for TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	unposted_for_workspace TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	is_original_response BOOLEAN DEFAULT false NOT NULL,
-	stream JSON DEFAULT '{}' NOT NULL,
+	notes JSON DEFAULT '{}' NOT NULL,
 	state TEXT COLLATE "C" DEFAULT '' NOT NULL,
 	start INTEGER DEFAULT '0' NOT NULL,
 	"end" INTEGER DEFAULT '0' NOT NULL,
@@ -407,12 +400,11 @@ END$$
 
 CREATE FUNCTION ledger_moves_account() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE accounts SET
-        balance_micros = balance_micros + NEW.balance_delta_micros,
+    UPDATE accounts SET balance_micros = balance_micros + NEW.balance_delta_micros,
         held_micros = held_micros + NEW.held_delta_micros,
         granted_micros = granted_micros
             + CASE WHEN NEW.kind IN ('grant', 'adjust') THEN NEW.balance_delta_micros ELSE 0 END,
-        entry = NEW.id
+        last_entry = NEW.id
     WHERE id = NEW.account;
     RETURN NULL;
 END$$
@@ -430,8 +422,8 @@ END$$
 CREATE FUNCTION accounts_moved_by_ledger() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.id <> OLD.id OR
-    NEW.entry = OLD.entry OR NOT EXISTS (
-        SELECT 1 FROM ledger WHERE id = NEW.entry AND account = NEW.id
+    NEW.last_entry = OLD.last_entry OR NOT EXISTS (
+        SELECT 1 FROM ledger WHERE id = NEW.last_entry AND account = NEW.id
         AND NEW.balance_micros = OLD.balance_micros + balance_delta_micros
         AND NEW.held_micros = OLD.held_micros + held_delta_micros
         AND NEW.granted_micros = OLD.granted_micros
@@ -449,6 +441,6 @@ CREATE TRIGGER ledger_no_change BEFORE UPDATE OR DELETE ON ledger FOR EACH ROW E
 
 CREATE TRIGGER ledger_no_truncate BEFORE TRUNCATE ON ledger FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_final()
 
-CREATE TRIGGER accounts_start_empty BEFORE INSERT ON accounts FOR EACH ROW WHEN (NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.entry <> 0) EXECUTE FUNCTION accounts_start_empty()
+CREATE TRIGGER accounts_start_empty BEFORE INSERT ON accounts FOR EACH ROW WHEN (NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.last_entry <> 0) EXECUTE FUNCTION accounts_start_empty()
 
-CREATE TRIGGER accounts_moved_by_ledger BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, entry ON accounts FOR EACH ROW EXECUTE FUNCTION accounts_moved_by_ledger()
+CREATE TRIGGER accounts_moved_by_ledger BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, last_entry ON accounts FOR EACH ROW EXECUTE FUNCTION accounts_moved_by_ledger()

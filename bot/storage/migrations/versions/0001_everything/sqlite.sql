@@ -10,7 +10,7 @@ CREATE TABLE accounts (
 	balance_micros BIGINT DEFAULT '0' NOT NULL,
 	held_micros BIGINT DEFAULT '0' NOT NULL,
 	granted_micros BIGINT DEFAULT '0' NOT NULL,
-	entry INTEGER DEFAULT '0' NOT NULL,
+	last_entry INTEGER DEFAULT '0' NOT NULL,
 	CONSTRAINT accounts_pkey PRIMARY KEY (id),
 	CONSTRAINT accounts_kind CHECK (kind IN ('wallet', 'budget')),
 	CONSTRAINT accounts_balance_not_negative CHECK (balance_micros >= 0),
@@ -92,10 +92,10 @@ CREATE INDEX page_messages_of_channel ON page_messages (channel, created_at, id)
 CREATE INDEX page_messages_of_user ON page_messages (user, channel)
 
 CREATE TABLE pauses (
-	what TEXT NOT NULL,
+	target TEXT NOT NULL,
 	reason TEXT DEFAULT '' NOT NULL,
 	"by" TEXT DEFAULT '' NOT NULL,
-	CONSTRAINT pauses_pkey PRIMARY KEY (what)
+	CONSTRAINT pauses_pkey PRIMARY KEY (target)
 )
 
 CREATE TABLE pending (
@@ -135,7 +135,6 @@ CREATE TABLE predictions (
 	inputs JSON DEFAULT '{}' NOT NULL,
 	state TEXT DEFAULT '' NOT NULL,
 	predict_seconds FLOAT,
-	metrics JSON DEFAULT '{}' NOT NULL,
 	cost_micros BIGINT,
 	created_at DATETIME NOT NULL,
 	submitted_at DATETIME,
@@ -152,6 +151,14 @@ CREATE TABLE rate_limits (
 	"key" TEXT NOT NULL,
 	free_at FLOAT NOT NULL,
 	CONSTRAINT rate_limits_pkey PRIMARY KEY ("key")
+)
+
+CREATE TABLE refused_words (
+	platform TEXT NOT NULL,
+	workspace TEXT NOT NULL,
+	word TEXT NOT NULL,
+	"by" TEXT DEFAULT '' NOT NULL,
+	CONSTRAINT refused_words_pkey PRIMARY KEY (platform, workspace, word)
 )
 
 CREATE TABLE users (
@@ -182,28 +189,8 @@ CREATE TABLE visitors (
 
 CREATE UNIQUE INDEX visitors_name ON visitors (name_folded)
 
-CREATE TABLE visitor_keys (
-	sha256 TEXT NOT NULL,
-	visitor TEXT NOT NULL,
-	is_invitation BOOLEAN DEFAULT 0 NOT NULL,
-	expires_at DATETIME,
-	CONSTRAINT visitor_keys_pkey PRIMARY KEY (sha256),
-	CONSTRAINT visitor_keys_visitor_fkey FOREIGN KEY(visitor) REFERENCES visitors (id) ON DELETE CASCADE
-)
-
-CREATE INDEX visitor_keys_of_visitor ON visitor_keys (visitor)
-
-CREATE TABLE words (
-	platform TEXT NOT NULL,
-	workspace TEXT NOT NULL,
-	word TEXT NOT NULL,
-	"by" TEXT DEFAULT '' NOT NULL,
-	CONSTRAINT words_pkey PRIMARY KEY (platform, workspace, word)
-)
-
 CREATE TABLE workers (
 	id TEXT NOT NULL,
-	serves JSON DEFAULT '[]' NOT NULL,
 	beat_at DATETIME NOT NULL,
 	CONSTRAINT workers_pkey PRIMARY KEY (id)
 )
@@ -211,11 +198,8 @@ CREATE TABLE workers (
 CREATE TABLE workspaces (
 	platform TEXT NOT NULL,
 	id TEXT NOT NULL,
-	allowed BOOLEAN DEFAULT 0 NOT NULL,
+	is_allowed BOOLEAN DEFAULT 0 NOT NULL,
 	allowed_at DATETIME,
-	moderator_roles JSON DEFAULT '[]' NOT NULL,
-	settings JSON DEFAULT '{}' NOT NULL,
-	time_zone TEXT DEFAULT 'UTC' NOT NULL,
 	removed_at DATETIME,
 	CONSTRAINT workspaces_pkey PRIMARY KEY (platform, id)
 )
@@ -225,7 +209,6 @@ CREATE TABLE jobs (
 	request_key TEXT DEFAULT '' NOT NULL,
 	press_key TEXT DEFAULT '' NOT NULL,
 	parent_job TEXT DEFAULT '' NOT NULL,
-	source_output INTEGER DEFAULT '0' NOT NULL,
 	platform TEXT DEFAULT '' NOT NULL,
 	workspace TEXT DEFAULT '' NOT NULL,
 	channel TEXT DEFAULT '' NOT NULL,
@@ -263,15 +246,17 @@ CREATE TABLE jobs (
 	notified_at DATETIME,
 	created_at DATETIME NOT NULL,
 	updated_at DATETIME NOT NULL,
-	forgotten_at DATETIME,
+	erased_at DATETIME,
 	steps TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT jobs_pkey PRIMARY KEY (id),
 	CONSTRAINT jobs_state CHECK (state IN ('accepted', 'queued', 'submitting', 'running', 'finished', 'failed', 'cancelled', 'delivered', 'undeliverable')),
-	CONSTRAINT jobs_told_not_negative CHECK (estimate_micros >= 0 AND max_micros >= 0),
+	CONSTRAINT jobs_estimate_not_negative CHECK (estimate_micros >= 0 AND max_micros >= 0),
 	CONSTRAINT jobs_cost_not_negative CHECK (cost_micros >= 0),
 	CONSTRAINT jobs_weight_not_negative CHECK (weight >= 0),
 	CONSTRAINT jobs_prediction_fkey FOREIGN KEY(prediction) REFERENCES predictions (id)
 )
+
+CREATE INDEX jobs_not_erased ON jobs (created_at) WHERE erased_at IS NULL
 
 CREATE INDEX jobs_of_channel ON jobs (platform, workspace, channel, created_at)
 
@@ -281,15 +266,13 @@ CREATE INDEX jobs_of_user ON jobs (platform, user_workspace, user, created_at)
 
 CREATE INDEX jobs_open ON jobs (owner) WHERE state IN ('accepted', 'queued', 'submitting', 'running')
 
-CREATE INDEX jobs_reuse_key ON jobs (platform, workspace, reuse_key) WHERE reuse_key <> ''
-
 CREATE UNIQUE INDEX jobs_press_key ON jobs (press_key) WHERE press_key <> '' AND state IN ('accepted', 'queued', 'submitting', 'running')
-
-CREATE INDEX jobs_remembered ON jobs (created_at) WHERE forgotten_at IS NULL
 
 CREATE UNIQUE INDEX jobs_request_key ON jobs (request_key)
 
-CREATE INDEX jobs_waited_for ON jobs (created_at) WHERE (state IN ('accepted', 'queued', 'submitting', 'running', 'finished') OR state IN ('failed', 'cancelled') AND notified_at IS NULL)
+CREATE INDEX jobs_reuse_key ON jobs (platform, workspace, reuse_key) WHERE reuse_key <> ''
+
+CREATE INDEX jobs_unfinished ON jobs (created_at) WHERE (state IN ('accepted', 'queued', 'submitting', 'running', 'finished') OR state IN ('failed', 'cancelled') AND notified_at IS NULL)
 
 CREATE TABLE ledger (
 	id INTEGER NOT NULL,
@@ -321,15 +304,14 @@ CREATE INDEX ledger_job ON ledger (job)
 
 CREATE UNIQUE INDEX ledger_key ON ledger ("key")
 
-CREATE INDEX ledger_of_asker ON ledger (actor, at) WHERE kind = 'hold'
+CREATE INDEX ledger_of_actor ON ledger (actor, at) WHERE kind = 'hold'
 
 CREATE TABLE outputs (
 	prediction TEXT NOT NULL,
 	n INTEGER NOT NULL,
 	sha256 TEXT DEFAULT '' NOT NULL,
-	path TEXT DEFAULT '' NOT NULL,
 	mime TEXT DEFAULT '' NOT NULL,
-	size BIGINT DEFAULT '0' NOT NULL,
+	size_bytes BIGINT DEFAULT '0' NOT NULL,
 	width INTEGER DEFAULT '0' NOT NULL,
 	height INTEGER DEFAULT '0' NOT NULL,
 	text TEXT DEFAULT '' NOT NULL,
@@ -337,7 +319,7 @@ CREATE TABLE outputs (
 	is_flagged BOOLEAN DEFAULT 0 NOT NULL,
 	expires_at DATETIME,
 	CONSTRAINT outputs_pkey PRIMARY KEY (prediction, n),
-	CONSTRAINT outputs_not_negative CHECK (n >= 1 AND size >= 0 AND width >= 0 AND height >= 0),
+	CONSTRAINT outputs_not_negative CHECK (n >= 1 AND size_bytes >= 0 AND width >= 0 AND height >= 0),
 	CONSTRAINT outputs_prediction_fkey FOREIGN KEY(prediction) REFERENCES predictions (id) ON DELETE CASCADE
 )
 
@@ -367,6 +349,17 @@ CREATE INDEX turns_of_conversation ON turns (conversation, created_at, id)
 
 CREATE UNIQUE INDEX turns_platform_message ON turns (conversation, platform_message) WHERE platform_message <> ''
 
+CREATE TABLE visitor_keys (
+	sha256 TEXT NOT NULL,
+	visitor TEXT NOT NULL,
+	is_invitation BOOLEAN DEFAULT 0 NOT NULL,
+	expires_at DATETIME,
+	CONSTRAINT visitor_keys_pkey PRIMARY KEY (sha256),
+	CONSTRAINT visitor_keys_visitor_fkey FOREIGN KEY(visitor) REFERENCES visitors (id) ON DELETE CASCADE
+)
+
+CREATE INDEX visitor_keys_of_visitor ON visitor_keys (visitor)
+
 CREATE TABLE messages (
 	job TEXT NOT NULL,
 	part INTEGER NOT NULL,
@@ -380,7 +373,7 @@ CREATE TABLE messages (
 	unposted_for TEXT DEFAULT '' NOT NULL,
 	unposted_for_workspace TEXT DEFAULT '' NOT NULL,
 	is_original_response BOOLEAN DEFAULT 0 NOT NULL,
-	stream JSON DEFAULT '{}' NOT NULL,
+	notes JSON DEFAULT '{}' NOT NULL,
 	state TEXT DEFAULT '' NOT NULL,
 	start INTEGER DEFAULT '0' NOT NULL,
 	"end" INTEGER DEFAULT '0' NOT NULL,
@@ -404,12 +397,11 @@ END
 
 CREATE TRIGGER ledger_moves_account AFTER INSERT ON ledger
 BEGIN
-    UPDATE accounts SET
-        balance_micros = balance_micros + NEW.balance_delta_micros,
+    UPDATE accounts SET balance_micros = balance_micros + NEW.balance_delta_micros,
         held_micros = held_micros + NEW.held_delta_micros,
         granted_micros = granted_micros
             + CASE WHEN NEW.kind IN ('grant', 'adjust') THEN NEW.balance_delta_micros ELSE 0 END,
-        entry = NEW.id
+        last_entry = NEW.id
     WHERE id = NEW.account;
 END
 
@@ -424,17 +416,17 @@ BEGIN
 END
 
 CREATE TRIGGER accounts_start_empty BEFORE INSERT ON accounts
-WHEN NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.entry <> 0
+WHEN NEW.balance_micros <> 0 OR NEW.held_micros <> 0 OR NEW.granted_micros <> 0 OR NEW.last_entry <> 0
 BEGIN
     SELECT RAISE(ABORT, 'the ledger refuses: an account starts empty');
 END
 
 CREATE TRIGGER accounts_moved_by_ledger
-BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, entry ON accounts
+BEFORE UPDATE OF id, balance_micros, held_micros, granted_micros, last_entry ON accounts
 BEGIN
     SELECT RAISE(ABORT, 'the ledger refuses: money moves by its rows only') WHERE NEW.id <> OLD.id OR
-    NEW.entry = OLD.entry OR NOT EXISTS (
-        SELECT 1 FROM ledger WHERE id = NEW.entry AND account = NEW.id
+    NEW.last_entry = OLD.last_entry OR NOT EXISTS (
+        SELECT 1 FROM ledger WHERE id = NEW.last_entry AND account = NEW.id
         AND NEW.balance_micros = OLD.balance_micros + balance_delta_micros
         AND NEW.held_micros = OLD.held_micros + held_delta_micros
         AND NEW.granted_micros = OLD.granted_micros

@@ -1,4 +1,4 @@
-"""How often somebody may: one conditional row, on both engines."""
+"""Tests rate limits: bursts, a steady pace, a clock set back, many actions at once."""
 
 import asyncio
 from datetime import timedelta
@@ -14,7 +14,7 @@ async def take(database: Database, per_minute: int, seconds: float, key: str = "
         return await tx.rates.take(key, per_minute, after(seconds))
 
 
-async def test_a_minutes_worth_may_come_at_once_and_then_one_by_one(database: Database) -> None:
+async def test_a_minutes_actions_are_admitted_at_once_then_one_per_interval(database: Database) -> None:
     at_once = [await take(database, 4, 0) for _ in range(5)]
     later = [await take(database, 4, seconds) for seconds in (14, 15, 16, 30)]
 
@@ -22,18 +22,18 @@ async def test_a_minutes_worth_may_come_at_once_and_then_one_by_one(database: Da
     assert later == [pytest.approx(1), 0, pytest.approx(14), 0]
 
 
-async def test_each_key_has_its_own(database: Database) -> None:
+async def test_each_key_has_a_limit_of_its_own(database: Database) -> None:
     assert [await take(database, 1, 0, key) for key in ("ana", "ben", "ana")] == [0, 0, pytest.approx(60)]
 
 
-async def test_a_clock_that_jumps_back_locks_nobody_out(database: Database) -> None:
+async def test_a_clock_set_back_blocks_no_key(database: Database) -> None:
     for _ in range(3):
         await take(database, 2, 0)
 
     assert await take(database, 2, -timedelta(hours=5).total_seconds()) == 0
 
 
-async def test_of_many_at_once_only_so_many_are_let_through(database: Database) -> None:
+async def test_of_many_at_once_only_the_limit_is_admitted(database: Database) -> None:
     waits = await asyncio.gather(*(take(database, 3, 0) for _ in range(12)))
 
     assert waits.count(0) == 3
@@ -41,7 +41,7 @@ async def test_of_many_at_once_only_so_many_are_let_through(database: Database) 
 
 
 @pytest.mark.parametrize("per_minute", [1, 7, 60, 1_000])
-async def test_any_pace_is_kept(database: Database, per_minute: int) -> None:
+async def test_a_steady_pace_at_the_limit_is_admitted(database: Database, per_minute: int) -> None:
     step = 60 / per_minute
     async with database.write() as tx:
         first = [await tx.rates.take("k", per_minute, after(0)) for _ in range(per_minute)]
