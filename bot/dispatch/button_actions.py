@@ -34,7 +34,7 @@ class ButtonPress:
     request_key: str
     message_id: str
     """The id of the message with the button."""
-    answering: MessageRef | None = None
+    placeholder: MessageRef | None = None
     """The message to edit into the reply, as `Invocation.placeholder`."""
     is_private: bool = False
     """Whether the reply is for the presser alone."""
@@ -54,6 +54,7 @@ class ButtonActions:
         Raise `JobNotFound` or `NotAllowed` with the reason if the button does nothing.
         """
         job = await self._get_job(press)
+        # Messages outlive updates of the bot: an old button may name an action without a function.
         action = _ACTIONS.get(press.action)
         if action is None:
             raise JobNotFound("That button belongs to an older version of the bot. Please ask again.")
@@ -102,6 +103,7 @@ class ButtonActions:
             await self._check_may_change(press, job, "stop")
         if not await self.services.jobs.cancel(job, press.user):
             raise JobNotFound("That is over already: there is nothing left to stop.")
+        # Without a reply: the message of the job shows the stop.
         return None
 
     async def delete(self, press: ButtonPress, job: Job) -> Reply | None:
@@ -120,7 +122,7 @@ class ButtonActions:
         """Notify the moderators, with buttons for showing and for deleting the result."""
         thanks = Reply(text="Thank you. The moderators have been told.", is_private=True)
         if not await self.services.moderation.record_report(press.user, job.id):
-            return thanks
+            return thanks  # reported before: the moderators have the notice
         text = f"{press.user.name} reported what /{job.command} made for {job.user.name}: “{job.request_text[:300]}”"
         buttons = (Button("show", "Show", job.id), Button("delete", "Take down", job.id))
         channel = job.channel
@@ -147,6 +149,7 @@ class ButtonActions:
         return press.action in ("cancel", "delete", "show") and await self._outranks(press.user, job)
 
     async def _outranks(self, user: User, job: Job) -> bool:
+        # A moderator counts in the own workspace only: a server that anyone can create must give no power elsewhere.
         is_here = (job.user.platform, job.user.workspace) == (user.platform, user.workspace)
         return await self.authorizer.get_rank(user) >= (Rank.MODERATOR if is_here else Rank.OWNER)
 
@@ -165,6 +168,7 @@ class ButtonActions:
         model = self.services.catalogue.choose_for_variation(job.model)
         if model is None:
             raise JobNotFound("No model that starts from a picture is on offer any more.")
+        # The prompt alone: other options may not suit the model of the variation.
         options = {"prompt": job.options.get("prompt") or "", "model": model.key, "strength": VARY_STRENGTH}
         return await self._with_picture(press, job, "imagine", options)
 
@@ -183,6 +187,7 @@ class ButtonActions:
     async def _build_invocation(
         self, press: ButtonPress, job: Job, command: str, options: Mapping[str, object]
     ) -> Invocation:
+        # Retention and /privacy delete empty the inputs of a job.
         if not job.inputs:
             raise JobNotFound("What was asked there is not kept any more. Please ask again.")
         files = {name: str(value["sha256"]) for name, value in options.items() if isinstance(value, dict)}
@@ -194,16 +199,18 @@ class ButtonActions:
             request_key=press.request_key,
             options=_drop_files(options),
             attachments=attachments,
+            # Unique while the job is open: a double click starts a single job.
             press_key=f"{press.message_id}:{press.action}{press.n or ''}:{press.user.id}",
             parent_job=job.id,
             action=press.action,
-            placeholder=press.answering,
+            placeholder=press.placeholder,
             is_private=press.is_private,
         )
 
     async def _with_picture(
         self, press: ButtonPress, job: Job, command: str, options: Mapping[str, object]
     ) -> Invocation:
+        # `n` is 0 on the button of a single picture.
         outputs = await self.services.jobs.list_outputs(job)
         picture = next((output for output in outputs if output.n == max(press.n, 1) and output.sha256), None)
         if picture is None:

@@ -52,10 +52,10 @@ class Confirmations:
         buttons = (Button(CONFIRM, confirmation.button_label, pending.id), Button(DECLINE, "No", pending.id))
         return Reply(text=str(confirmation), buttons=buttons, is_private=True)
 
-    async def take(self, pending_id: str, user: User, answering: MessageRef | None = None) -> tuple[str, Invocation]:
+    async def take(self, pending_id: str, user: User, placeholder: MessageRef | None = None) -> tuple[str, Invocation]:
         """Return the question and its invocation, and delete the row.
 
-        `answering` becomes the invocation's placeholder. Raise `NotAllowed` for another user, and
+        `placeholder` becomes the invocation's placeholder. Raise `NotAllowed` for another user, and
         `JobNotFound` for an answered or expired question.
         """
         async with self.database.write() as tx:
@@ -67,19 +67,19 @@ class Confirmations:
             if other is not None and other.kind == PENDING_KIND and other.user != user.id:
                 raise NotAllowed("Only the person who was asked can answer this.")
             raise JobNotFound(_OVER)
-        return str(pending.facts["question"]), self._restore_invocation(pending.facts, user, answering)
+        return str(pending.facts["question"]), self._restore_invocation(pending.facts, user, placeholder)
 
-    def _restore_invocation(self, facts: Mapping[str, Any], user: User, answering: MessageRef | None) -> Invocation:
+    def _restore_invocation(self, facts: Mapping[str, Any], user: User, placeholder: MessageRef | None) -> Invocation:
         # The presser's roles of now count: a role may have been lost since the question.
         channel = Channel(**facts["channel"])
-        if answering is not None and facts.get("begins_thread"):
-            channel = replace(channel, thread=answering.id)
+        if placeholder is not None and facts.get("begins_thread"):
+            channel = replace(channel, thread=placeholder.id)
         return Invocation(
             user=user,
             channel=channel,
             command=facts["command"],
             request_key="",
-            placeholder=answering,
+            placeholder=placeholder,
             options=facts["options"],
             attachments={name: self._load_attachment(str(file["sha256"])) for name, file in facts["files"].items()},
             press_key=facts["press_key"],

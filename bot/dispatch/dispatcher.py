@@ -57,6 +57,7 @@ class Dispatcher:
     async def _answer(self, invocation: Invocation) -> Reply | None:
         form = find_command(self.services.menu, invocation.command)
         declaration = form.declaration
+        # /setup and /privacy also work in workspaces without permission.
         if not declaration.works_anywhere:
             await self.services.moderation.admit(invocation.user)
         rank = await self.authorizer.require(invocation.user, declaration.rank, f"/{declaration.name}")
@@ -77,10 +78,11 @@ class Dispatcher:
         return await self._answer(invocation) if isinstance(invocation, Invocation) else invocation
 
     async def _answer_confirmation(self, press: ButtonPress) -> Reply | None:
-        question, invocation = await self.confirmations.take(press.job_id, press.user, press.answering)
+        question, invocation = await self.confirmations.take(press.job_id, press.user, press.placeholder)
         await self._close_question(press, question)
         if press.action == confirmation.DECLINE:
             return Reply(text="All right: nothing was done, and nothing was charged.", is_private=True)
+        # A question shown to its user alone has a result for the user alone.
         is_private = invocation.is_private or press.is_private
         # Through all checks again: rank, balance or settings may have changed since the question.
         return await self._answer(replace(invocation, request_key=press.request_key, is_private=is_private))
@@ -88,7 +90,7 @@ class Dispatcher:
     async def _close_question(self, press: ButtonPress, question: str) -> None:
         """Remove the question's buttons, unless the platform edits the question itself into the result."""
         channel = press.channel
-        if press.message_id and (press.answering is None or press.answering.id != press.message_id):
+        if press.message_id and (press.placeholder is None or press.placeholder.id != press.message_id):
             ref = MessageRef(channel.platform, channel.workspace, channel.id, channel.thread, press.message_id)
             await self.notices.replace_message(ref, Reply(text=question, is_private=True))
 
@@ -117,7 +119,7 @@ class Dispatcher:
                 recorded = action if action.startswith("/") else action.partition(" ")[0]
                 await self.services.moderation.record_refusal(user, recorded)
             return format_error(error)
-        except Exception as error:
+        except Exception as error:  # the only place that words unexpected errors: a platform shows each reply
             reference = error.reference if isinstance(error, InternalError) else new_reference()
             log.exception("dispatch.failed", extra={**facts, "reference": reference})
             return format_apology(reference)

@@ -28,6 +28,7 @@ class Notices:
     async def notify_moderators(self, platform: str, workspace: str, reply: Reply) -> bool:
         """Post in the workspace's channel for notices, else to the owners; return whether the notice has a reader."""
         settings = await self._moderation.get_settings(platform, workspace)
+        # The owners read notices of a channel that is deleted or closed to the bot.
         if settings.moderator_channel:
             channel = Channel(platform, workspace, settings.moderator_channel)
             if await self.post_in_channel(channel, reply):
@@ -67,6 +68,7 @@ class Notices:
         platform = self._platforms.get(channel.platform)
         if platform is None:
             return False
+        # A notice has no job: a fresh key and nonce keep the platform from merging equal notices.
         key = f"notice:{new_id()}"
         try:
             await platform.post(Destination(user, channel, key, nonce=f"{key}:0"), reply)

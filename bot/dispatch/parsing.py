@@ -80,6 +80,7 @@ def parse_options(text: str, declaration: Declaration) -> dict[str, OptionValue]
     while i < len(words):
         word = words[i]
         if word.text == "--" and not word.is_quoted:
+            # Text after "--" stays verbatim: "/imagine -- --count is a word".
             spans.append((words[i + 1].start, len(text)) if i + 1 < len(words) else (len(text), len(text)))
             break
         flag = _match_flag(word, declaration)
@@ -97,6 +98,7 @@ def parse_options(text: str, declaration: Declaration) -> dict[str, OptionValue]
 def _match_flag(word: _Word, declaration: Declaration) -> re.Match[str] | None:
     """Match the name of an option, perhaps with a value. A long dash before an unknown name is prose."""
     match = None if word.is_quoted else _FLAG.fullmatch(word.text)
+    # Phones turn "--count" into "—count"; "a castle —ruined—" is prose with the same dash.
     is_prose = match is not None and not word.text.startswith("--") and declaration.option(match[1].lower()) is None
     return None if is_prose else match
 
@@ -149,6 +151,7 @@ def _find_word_end(text: str, start: int, unclosed: set[str]) -> int:
     # minutes for a message full of open quotes.
     i = start
     while i < len(text) and not text[i].isspace():
+        # A quote inside a word, as in 5" or the fox's, opens no value.
         opens_value = i == start or text[i - 1] == "="
         if text[i] in _QUOTES and opens_value and text[i] not in unclosed:
             close = _find_closing_quote(text, i)
@@ -190,6 +193,7 @@ def _assign_free_words(
             raise BadOption(f"You gave {name} twice: as “{options[name]}” and as “{words}”.", option=name)
         options[name] = _strip_quotes(words) if _is_one_quoted(words) else words
         return
+    # "/quota grant ana 50": a word for each option in order.
     free = [option for option in declaration.options if option.name not in options]
     if len(spans) > len(free):
         extra = text[spans[len(free)][0] : spans[-1][1]]

@@ -27,7 +27,7 @@ async def invocation_from_text(
     *,
     files: Sequence[Attachment] = (),
     earlier: tuple[EarlierMessage, ...] = (),
-    answering: MessageRef | None = None,
+    placeholder: MessageRef | None = None,
 ) -> Invocation:
     """Return the invocation of the command at the beginning of the text ("imagine a fox"), or of /chat.
 
@@ -50,7 +50,7 @@ async def invocation_from_text(
         request_key=request_key,
         options=options,
         attachments=attachments,
-        placeholder=answering,
+        placeholder=placeholder,
         earlier_messages=earlier,
     )
 
@@ -58,6 +58,7 @@ async def invocation_from_text(
 def parse_plain_text(text: str, menu: Menu) -> ParsedCommand:
     """Return the command at the beginning of the text, or /chat: "help" is a command, "help me" a question."""
     text = text.strip()
+    # A slash shows the intention: report a mistake instead of asking a model about "/imagin a fox".
     if text.startswith("/"):
         return parse_command(text, menu)
     try:

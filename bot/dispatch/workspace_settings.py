@@ -61,6 +61,7 @@ def validate_moderator_role(
     role = require_id(by.platform, role, "role")
     if moderates and role in (EVERYONE, by.workspace):
         raise RequestRefused("Everybody has that role: everybody would be a moderator.")
+    # Only an administrator may remove the last role that makes the user a moderator.
     left = settings.moderator_roles - {role}
     is_only_by_role = invocation.rank is Rank.MODERATOR and not by.is_administrator
     if not moderates and is_only_by_role and not left & by.roles:
@@ -72,6 +73,7 @@ def validate_moderator_role(
 
 async def validate_notice_channel(services: Services, by: User, name: str) -> dict[str, JSON]:
     """Set the channel for reports and notices, and post a first one. Raise `BadOption` if the bot cannot post there."""
+    # A test post before the change: a channel closed to the bot would swallow reports without a sign.
     channel = Channel(by.platform, by.workspace, require_id(by.platform, name, "channel"))
     notice = Reply(text=f"Reports, and notices about the budget, will come here from now on. {by.name} said so.")
     if not await services.notices.post_in_channel(channel, notice):
@@ -158,6 +160,7 @@ def _format_notices(settings: WorkspaceSettings, by: User, services: Services) -
 
 
 def _format_retention(settings: WorkspaceSettings, by: User, services: Services) -> str:
+    # A workspace can shorten the owner's retention, never extend the retention.
     days = min(settings.retention_days or services.moderation.days_kept, services.moderation.days_kept)
     return f"{days} days" if days != 1 else "one day"
 

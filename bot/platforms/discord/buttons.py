@@ -148,6 +148,6 @@ def _build_press(
         n=button.n,
         request_key=build_request_key(interaction),
         message_id=str(interaction.message.id) if interaction.message else "",
-        answering=placeholder,
+        placeholder=placeholder,
         is_private=is_private,
     )
