@@ -1,1 +1,1 @@
-"""Tests of the Discord adapter: the real bot and the real discord.py, before a local Discord."""
+"""Tests of the Discord adapter: the real bot and the real discord.py against a local Discord."""

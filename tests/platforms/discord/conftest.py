@@ -1,4 +1,4 @@
-"""The town, open: at the end Discord must have nothing to complain of."""
+"""Opens the town for each test and fails the test for violations of Discord's rules."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +10,6 @@ from tests.platforms.discord.town import Town, open_town
 
 @pytest.fixture
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    """A server with Ana and Ben, and the bot connected to it."""
-    async with open_town(tmp_path) as opened:
-        yield opened
+    """Yield a server with Ana and Ben, with the bot connected."""
+    async with open_town(tmp_path) as new_town:
+        yield new_town

@@ -1,4 +1,4 @@
-"""Talking with the bot by commands whose answers only the asker sees, as moderators do all day."""
+"""Runs commands with private answers, as moderators do all day, and draws pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.state import DiscordChannelState, DiscordRoleState
-from tests.platforms.discord.town import Town, is_done
+from tests.platforms.discord.town import Town, finish
 
 
 async def run_command(
@@ -17,7 +17,7 @@ async def run_command(
     *,
     channel: DiscordChannelState | None = None,
 ) -> DiscordMessageState:
-    """What the bot answers somebody privately."""
+    """Run a command and return the private answer."""
     return await (await who.use_command(name, options, channel=channel)).wait_for_private_message()
 
 
@@ -28,24 +28,21 @@ async def read_answer(
     *,
     channel: DiscordChannelState | None = None,
 ) -> str:
-    """The words of it."""
+    """Run a command and return the text of the private answer."""
     return (await run_command(who, name, options, channel=channel)).text
 
 
 async def draw_picture(
     who: DiscordPerson, *, channel: DiscordChannelState | None = None, **options: object
 ) -> DiscordMessageState:
-    """A finished picture of a fox that somebody asked for."""
-    asked = await who.use_command("imagine", {"prompt": "a fox", **options}, channel=channel)
-    return await (await asked.wait_for_message()).wait_until(is_done)
+    """Run /imagine and return the message with the finished picture."""
+    interaction = await who.use_command("imagine", {"prompt": "a fox", **options}, channel=channel)
+    return await finish(interaction)
 
 
 @dataclass
 class DiscordStaff:
-    """Who and what there is besides Ana, Ben and #general: Mia moderates, `gold` is a role, `studio` a channel.
-
-    `meant` turns "@Ana", "@gold" and "#studio" of a table's options into what a person would pick.
-    """
+    """Further people and places of a town: Mia moderates, `gold` is a role, `studio` a channel."""
 
     town: Town
     gold: DiscordRoleState = field(init=False)
@@ -59,14 +56,15 @@ class DiscordStaff:
         self.studio = guild.add_channel("studio")
 
     def resolve_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace "@Ana", "@Ben", "@gold" and "#studio" by the person, role or channel."""
         things = {"@Ana": self.town.ana, "@Ben": self.town.ben, "@gold": self.gold, "#studio": self.studio}
         return {name: things.get(value, value) for name, value in options.items()}
 
     async def ask_as_moderator(self, name: str, **options: Any) -> str:
-        """What Mia reads when she asks that."""
+        """Run a command as Mia and return the text of the answer."""
         return await read_answer(self.mia, name, self.resolve_options(options))
 
     def offer_everything(self) -> None:
-        """A server's admins may show every command to everybody, whatever the bot asked for."""
+        """Show every command to all members, as a server's admins can."""
         for command in self.town.emulator.state.commands.values():
             command["default_member_permissions"] = None

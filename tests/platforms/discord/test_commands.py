@@ -1,4 +1,4 @@
-"""Commands as Discord shows them: drawn from the menu, told to Discord once, private or not, for whom they are."""
+"""Commands: their registration from the menu, their options and suggestions, private answers, and ranks."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from bot.platforms.discord.registration import (
 )
 from tests.emulators.discord.forms import ActionNotAvailable
 from tests.fakes.backend import make_png
-from tests.platforms.discord.town import Town, is_done, open_town
+from tests.platforms.discord.town import Town, finish, open_town
 from tests.specs.discord import validate_request
 
 LANGUAGES = {"de", "fr", "es-ES"}
@@ -49,17 +49,18 @@ class Start(Command):
     """Begin."""
 
 
-# What is told to Discord.
+# Registration.
 
 
-def test_discord_s_own_description_takes_the_whole_menu() -> None:
-    told = build_application_commands([*MENU, ShelfAdd, ShelfList, Vault, Start], allow_user_installs=True)
+def test_the_registered_menu_is_valid_by_discord_s_api_description() -> None:
+    commands = build_application_commands([*MENU, ShelfAdd, ShelfList, Vault, Start], allow_user_installs=True)
 
-    assert list(validate_request("PUT", "/applications/1/commands", body=told, content_type="application/json")) == []
-    assert len(json.dumps(told)) < 200_000
+    path = "/applications/1/commands"
+    assert list(validate_request("PUT", path, body=commands, content_type="application/json")) == []
+    assert len(json.dumps(commands)) < 200_000
 
 
-def test_words_make_groups_and_kinds_make_pickers() -> None:
+def test_words_make_groups_and_option_kinds_make_pickers() -> None:
     (shelf,) = build_application_commands([ShelfAdd, ShelfList], allow_user_installs=False)
     add, group = shelf["options"]
 
@@ -73,24 +74,24 @@ def test_words_make_groups_and_kinds_make_pickers() -> None:
     assert shelf["contexts"] == [0, 1]
 
 
-def test_what_moderators_do_is_offered_in_servers_alone() -> None:
+def test_commands_of_ranks_are_offered_in_servers_alone() -> None:
     (vault,) = build_application_commands([Vault], allow_user_installs=True)
 
     assert (vault["contexts"], vault["integration_types"]) == ([0], [0])
 
 
-def test_commands_of_ranks_are_hidden_from_others_until_a_server_decides_otherwise() -> None:
-    told = build_application_commands([ShelfAdd, ShelfList, Vault, Start], allow_user_installs=False)
+def test_commands_of_ranks_require_manage_server_by_default() -> None:
+    commands = build_application_commands([ShelfAdd, ShelfList, Vault, Start], allow_user_installs=False)
 
-    assert {one["name"]: one["default_member_permissions"] for one in told} == {
-        # Some of it is for everybody; the bot's owner need not administer the server.
+    assert {one["name"]: one["default_member_permissions"] for one in commands} == {
+        # One of the shelf commands is for all users; the bot's owner need not administer the server.
         "shelf": None,
         "start": None,
         "vault": MANAGE_GUILD,
     }
 
 
-def test_what_discord_adds_is_no_difference_and_a_change_is() -> None:
+def test_comparison_ignores_fields_of_discord_and_finds_changes() -> None:
     wanted = build_application_commands([Vault, ShelfAdd], allow_user_installs=False)
     known = [{**one, "id": "1", "version": "2", "nsfw": False, "name_localizations": None} for one in wanted]
 
@@ -117,16 +118,16 @@ def test_a_command_without_translations_is_registered_in_english() -> None:
     assert shelf["options"][0]["description"] == "Put something on the shelf."
 
 
-async def test_discord_is_told_the_commands_once(town: Town) -> None:
+async def test_an_unchanged_menu_is_registered_once(town: Town) -> None:
     await town.restart()
 
     assert len(town.emulator.find_requests("bulk_set_application_commands")) == 1
 
 
-# What people see and type.
+# Use.
 
 
-async def test_models_are_suggested_with_their_price_from_memory(town: Town) -> None:
+async def test_models_are_suggested_with_their_price(town: Town) -> None:
     typing = await town.ana.autocomplete("imagine", "model", "flux-d", {"prompt": "x"})
 
     (choice,) = await typing.wait_for_choices()
@@ -135,12 +136,12 @@ async def test_models_are_suggested_with_their_price_from_memory(town: Town) -> 
     assert "credits" in choice["name"]
 
 
-async def test_every_option_arrives(town: Town) -> None:
+async def test_every_option_reaches_the_job(town: Town) -> None:
     options = {"prompt": "a fox", "aspect": "16:9", "count": 2, "seed": 7, "format": "png", "model": "flux-dev"}
-    asked = await town.ana.use_command("imagine", {**options, "image": make_png(64, 64), "strength": 0.5})
-    await (await asked.wait_for_message()).wait_until(is_done)
+    interaction = await town.ana.use_command("imagine", {**options, "image": make_png(64, 64), "strength": 0.5})
+    await finish(interaction)
 
-    job = await town.app.jobs.get(await town.get_job_id(await asked.wait_for_message()))
+    job = await town.app.jobs.get(await town.get_job_id(await interaction.wait_for_message()))
 
     assert job is not None
     assert {name: job.options[name] for name in options} == options
@@ -149,9 +150,9 @@ async def test_every_option_arrives(town: Town) -> None:
 
 
 async def test_private_commands_answer_privately(town: Town) -> None:
-    told = await (await town.ana.use_command("usage")).wait_for_private_message()
+    answer = await (await town.ana.use_command("usage")).wait_for_private_message()
 
-    assert "credits left today" in told.text
+    assert "credits left today" in answer.text
     assert town.general.messages == []
 
 
@@ -166,10 +167,10 @@ class Poem(Command):
 async def test_a_long_private_answer_comes_on_several_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.app.MENU", (*MENU, Poem))
     async with open_town(tmp_path) as town:
-        asked = await town.ana.use_command("poem")
-        await town.wait_until(lambda: "Line 199" in "".join(message.text for message in asked.private_replies))
+        interaction = await town.ana.use_command("poem")
+        await town.wait_until(lambda: "Line 199" in "".join(message.text for message in interaction.private_replies))
 
-        texts = [message.text for message in asked.private_replies]
+        texts = [message.text for message in interaction.private_replies]
 
     assert len(texts) == 3
     assert all(len(text) <= 2000 for text in texts)
@@ -178,29 +179,29 @@ async def test_a_long_private_answer_comes_on_several_messages(tmp_path: Path, m
     ]
 
 
-async def test_a_member_is_not_offered_what_is_for_moderators_and_a_moderator_is(town: Town) -> None:
+async def test_moderator_commands_are_shown_to_moderators_alone(town: Town) -> None:
     moderator = town.guild.add_member("Mia", roles=[town.guild.add_role("moderators", "manage_guild")])
 
     with pytest.raises(ActionNotAvailable):
         await town.ana.use_command("block", {"user": town.ben})
-    asked = await moderator.use_command("block", {"user": town.ben, "reason": "noise"})
+    interaction = await moderator.use_command("block", {"user": town.ben, "reason": "noise"})
 
-    assert "is blocked until a moderator ends it" in (await asked.wait_for_private_message()).text
-
-
-async def test_the_bot_checks_ranks_itself_when_a_server_shows_a_command_to_everybody(town: Town) -> None:
-    for told in town.emulator.state.commands.values():
-        told["default_member_permissions"] = None
-
-    asked = await town.ana.use_command("block", {"user": town.ben})
-
-    assert (await asked.wait_for_private_message()).text == "/block is for a moderator of this workspace."
+    assert "is blocked until a moderator ends it" in (await interaction.wait_for_private_message()).text
 
 
-async def test_a_command_that_discord_still_shows_and_we_do_not_know_says_so(town: Town) -> None:
+async def test_ranks_hold_if_a_server_shows_a_command_to_all_members(town: Town) -> None:
+    for shown_command in town.emulator.state.commands.values():
+        shown_command["default_member_permissions"] = None
+
+    interaction = await town.ana.use_command("block", {"user": town.ben})
+
+    assert (await interaction.wait_for_private_message()).text == "/block is for a moderator of this workspace."
+
+
+async def test_a_registered_command_that_the_menu_lacks_is_refused(town: Town) -> None:
     known = next(iter(town.emulator.state.commands.values()))
     town.emulator.state.commands[1] = {**known, "id": "1", "name": "dance", "type": 1, "options": []}
 
-    told = await (await town.ana.use_command("dance")).wait_for_private_message()
+    answer = await (await town.ana.use_command("dance")).wait_for_private_message()
 
-    assert told.text.startswith("There is no command called “dance”.")
+    assert answer.text.startswith("There is no command called “dance”.")

@@ -1,4 +1,4 @@
-"""The connection: lost, resumed, refused, split over shards; and the servers it joins."""
+"""The connection: lost, resumed, refused, split over shards; and joined servers."""
 
 import logging
 from pathlib import Path
@@ -10,21 +10,21 @@ from pydantic import SecretStr
 from bot.core.errors import Unavailable, UserError
 from bot.platforms.discord.errors import REFUSED_TOKEN
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.platforms.discord.town import Town, is_done, open_town
+from tests.platforms.discord.town import Town, finish, open_town
 
 
-async def test_a_wrong_token_is_one_sentence(tmp_path: Path) -> None:
+async def test_a_wrong_token_is_reported_in_one_sentence(tmp_path: Path) -> None:
     async with DiscordEmulator() as emulator:
         town = Town(tmp_path, emulator)
 
-        with pytest.raises(UserError) as refused:
+        with pytest.raises(UserError) as refusal:
             await town.open(discord_token=SecretStr("not the token"))
         await town.app.close()
 
-    assert str(refused.value) == REFUSED_TOKEN
+    assert str(refusal.value) == REFUSED_TOKEN
 
 
-async def test_a_discord_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+async def test_an_unreachable_discord_is_reported_in_one_sentence(tmp_path: Path) -> None:
     async with DiscordEmulator() as emulator:
         town = Town(tmp_path, emulator)
         nowhere = "http://127.0.0.1:9/api/v10"
@@ -35,7 +35,7 @@ async def test_a_discord_that_is_not_there_is_one_sentence(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("how", ["reconnect", "cut", "4000", "4001", "4002", "4003", "4005", "4007", "4008", "4009"])
-async def test_what_is_asked_while_the_gateway_is_lost_is_answered(town: Town, how: str) -> None:
+async def test_commands_during_a_lost_gateway_are_answered(town: Town, how: str) -> None:
     gateway = town.emulator.gateway
     if how == "reconnect":
         gateway.request_reconnect()
@@ -44,8 +44,8 @@ async def test_what_is_asked_while_the_gateway_is_lost_is_answered(town: Town, h
     else:
         await gateway.close_connections(int(how))
 
-    asked = await town.ana.use_command("imagine", {"prompt": "a fox"})
-    message = await (await asked.wait_for_message()).wait_until(is_done)
+    interaction = await town.ana.use_command("imagine", {"prompt": "a fox"})
+    message = await finish(interaction)
 
     assert message.pictures
     assert len(town.backend.runs) == 1
@@ -58,7 +58,7 @@ async def test_what_is_asked_while_the_gateway_is_lost_is_answered(town: Town, h
         *((4012, "version"), (4013, "intents"), (4014, "Message Content")),
     ],
 )
-async def test_a_close_for_good_is_told_in_the_log_and_to_readyz(
+async def test_a_final_close_is_logged_and_fails_readyz(
     town: Town, caplog: pytest.LogCaptureFixture, code: int, words: str
 ) -> None:
     (connection,) = town.app.connections
@@ -68,41 +68,37 @@ async def test_a_close_for_good_is_told_in_the_log_and_to_readyz(
         await town.emulator.gateway.close_connections(code)
         await town.wait_until(lambda: "discord.closed" in caplog.text)
 
-    told = next(record for record in caplog.records if record.message == "discord.closed")
-    assert words in str(vars(told)["reason"])
+    close_record = next(record for record in caplog.records if record.message == "discord.closed")
+    assert words in str(vars(close_record)["reason"])
     with pytest.raises(Unavailable, match="Discord is not connected"):
         connection.check()
 
 
 async def test_shards_share_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def at_once(*_: object, **__: object) -> None:
-        """Discord wants five seconds between shards; the local one does not."""
+    async def identify_at_once(*_: object, **__: object) -> None:
+        """Skip the five seconds between shards: the local Discord does not demand the wait."""
 
-    monkeypatch.setattr(discord.Client, "before_identify_hook", at_once)
+    monkeypatch.setattr(discord.Client, "before_identify_hook", identify_at_once)
     async with open_town(tmp_path, discord_shard_count=2) as town:
         await town.emulator.wait_for_connections(2)
         guilds = [town.guild, town.emulator.add_guild("Odd", guild_id=town.guild.id ^ 1 << 22)]
         cleo = guilds[1].add_member("Cleo")
 
-        message = await (
-            await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()
-        ).wait_until(is_done)
-        told = await (await cleo.use_command("usage")).wait_for_private_message()
+        message = await finish(await town.ana.use_command("imagine", {"prompt": "a fox"}))
+        answer = await (await cleo.use_command("usage")).wait_for_private_message()
 
         assert {guild.id >> 22 & 1 for guild in guilds} == {0, 1}
     assert message.pictures
-    assert "not on my list" in told.text
+    assert "not on my list" in answer.text
 
 
-async def test_a_process_with_one_shard_hears_its_own_servers_alone(tmp_path: Path) -> None:
+async def test_a_process_with_one_shard_answers_its_own_servers_alone(tmp_path: Path) -> None:
     async with DiscordEmulator() as emulator:
         town = Town(tmp_path, emulator)
         mine = town.guild.id >> 22 & 1
         await town.open(discord_shard_count=2, discord_shard_ids=(mine,))
 
-        message = await (
-            await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()
-        ).wait_until(is_done)
+        message = await finish(await town.ana.use_command("imagine", {"prompt": "a fox"}))
         shards = [(session.shard, session.shards) for session in emulator.gateway.connected_sessions]
         await town.app.close()
 
@@ -110,14 +106,14 @@ async def test_a_process_with_one_shard_hears_its_own_servers_alone(tmp_path: Pa
     assert shards == [(mine, 2)]
 
 
-async def test_only_the_intents_that_are_needed_are_asked_for(tmp_path: Path) -> None:
+async def test_only_needed_intents_are_requested(tmp_path: Path) -> None:
     messages, direct, content = 1 << 9, 1 << 12, 1 << 15
     for flags, wanted in ((0, 1 | messages | direct), (1 << 19, 1 | messages | direct | content)):
         async with open_town(tmp_path / str(flags), flags=flags) as town:
             assert [session.intents for session in town.emulator.gateway.connected_sessions] == [wanted]
 
 
-async def test_a_new_server_is_told_the_next_step(town: Town) -> None:
+async def test_a_new_server_is_greeted_with_the_next_step(town: Town) -> None:
     await town.wait_until_ready()
 
     strange = town.emulator.add_guild("Strangers", channels=("rules", "general"))
@@ -129,20 +125,18 @@ async def test_a_new_server_is_told_the_next_step(town: Town) -> None:
     assert "`/setup`" in message.text
 
 
-async def test_the_owner_sets_a_server_up_and_it_works(town: Town) -> None:
+async def test_a_server_works_after_the_owner_s_setup(town: Town) -> None:
     await town.wait_until_ready()
     strange = town.emulator.add_guild("Strangers")
     cleo = strange.add_member("Cleo")
     town.emulator.state.add_member(strange, town.emulator.owner)
     owner = town.owner_of(strange)
 
-    refused = await (await cleo.use_command("imagine", {"prompt": "a fox"})).wait_for_private_message()
-    told = await (await owner.use_command("setup", {"budget": 500.0})).wait_for_private_message()
+    refusal = await (await cleo.use_command("imagine", {"prompt": "a fox"})).wait_for_private_message()
+    answer = await (await owner.use_command("setup", {"budget": 500.0})).wait_for_private_message()
     town.clock.ahead += 2.0
-    message = await (await (await cleo.use_command("imagine", {"prompt": "a fox"})).wait_for_message()).wait_until(
-        is_done
-    )
+    message = await finish(await cleo.use_command("imagine", {"prompt": "a fox"}))
 
-    assert "not on my list" in refused.text
-    assert "**This workspace may use me.**" in told.text
+    assert "not on my list" in refusal.text
+    assert "**This workspace may use me.**" in answer.text
     assert message.pictures

@@ -16,7 +16,7 @@ from discord.webhook.async_ import async_context, interaction_response_params
 from bot.platforms.discord.discord_py_internals import CHECKED_VERSION
 from tests.emulators.discord import message_payloads, people
 from tests.fakes.backend import make_png
-from tests.platforms.discord.town import Town, is_done, open_town
+from tests.platforms.discord.town import Town, finish, open_town
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -82,66 +82,64 @@ async def test_each_undocumented_attribute_is_there() -> None:
 # Incomplete events.
 
 
-def tell(monkeypatch: pytest.MonkeyPatch, change: Change) -> None:
-    """Let Discord tell of interactions differently."""
-    tells = message_payloads.interaction_json
+def change_interaction_events(monkeypatch: pytest.MonkeyPatch, change: Change) -> None:
+    """Change the interaction events that the local Discord sends."""
+    build_event = message_payloads.interaction_json
 
-    def told(interaction: Any) -> dict[str, Any]:
-        payload = tells(interaction)
+    def build_changed_event(interaction: Any) -> dict[str, Any]:
+        payload = build_event(interaction)
         change(payload)
         return payload
 
-    monkeypatch.setattr(people, "interaction_json", told)
+    monkeypatch.setattr(people, "interaction_json", build_changed_event)
 
 
-def without(*names: str) -> Change:
+def drop_fields(*names: str) -> Change:
     return lambda payload: [payload.pop(name) for name in names if name in payload]
 
 
-def with_partial_channel(payload: dict[str, Any]) -> None:
+def reduce_channel(payload: dict[str, Any]) -> None:
     payload["channel"] = {"id": payload["channel"]["id"], "type": payload["channel"]["type"]}
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        with_partial_channel,
-        without("channel"),
-        without("attachment_size_limit", "entitlements", "app_permissions"),
-        without("authorizing_integration_owners", "context"),
-        without("guild", "guild_locale", "locale"),
+        reduce_channel,
+        drop_fields("channel"),
+        drop_fields("attachment_size_limit", "entitlements", "app_permissions"),
+        drop_fields("authorizing_integration_owners", "context"),
+        drop_fields("guild", "guild_locale", "locale"),
     ],
 )
-async def test_an_interaction_that_tells_little_is_answered(
+async def test_an_interaction_event_without_optional_fields_is_answered(
     town: Town, monkeypatch: pytest.MonkeyPatch, change: Change
 ) -> None:
-    tell(monkeypatch, change)
+    change_interaction_events(monkeypatch, change)
 
-    drawn = await (await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()).wait_until(
-        is_done
-    )
+    picture = await finish(await town.ana.use_command("imagine", {"prompt": "a fox"}))
     direct = await town.ana.use_command("usage", channel=town.ana.direct_channel)
 
-    assert drawn.pictures
+    assert picture.pictures
     assert "of 100 credits left today" in (await direct.wait_for_private_message()).text
 
 
-async def test_a_partial_channel_of_a_place_that_did_not_invite_the_bot_is_no_riddle(
+async def test_a_partial_channel_of_a_server_without_the_bot_is_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_town(tmp_path, allow_user_installs=True) as town:
-        tell(monkeypatch, with_partial_channel)
+        change_interaction_events(monkeypatch, reduce_channel)
         cleo = town.emulator.add_guild("Elsewhere", has_bot=False).add_member("Cleo")
         cleo.install_app()
 
-        drawn = await (await (await cleo.use_command("imagine", {"prompt": "a fox"})).wait_for_message()).wait_until(
-            is_done
-        )
+        picture = await finish(await cleo.use_command("imagine", {"prompt": "a fox"}))
 
-    assert drawn.pictures
+    assert picture.pictures
 
 
-async def test_an_event_that_cannot_be_read_ends_no_connection(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unreadable_event_is_logged_and_keeps_the_connection(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
     for session in town.emulator.gateway.connected_sessions:
         session.dispatch("CHANNEL_CREATE", {"guild_id": str(town.guild.id), "type": 0})
 
@@ -152,7 +150,7 @@ async def test_an_event_that_cannot_be_read_ends_no_connection(town: Town, caplo
     assert town.emulator.gateway.identify_count == 1
 
 
-async def test_a_server_that_arrives_late_after_a_start_is_not_greeted(tmp_path: Path) -> None:
+async def test_a_known_server_that_arrives_late_is_not_greeted(tmp_path: Path) -> None:
     async with open_town(tmp_path) as town:
         await town.wait_until_ready()
 
@@ -164,8 +162,10 @@ async def test_a_server_that_arrives_late_after_a_start_is_not_greeted(tmp_path:
         assert town.general.messages == []
 
 
-async def test_models_are_suggested_while_a_file_is_on_its_way(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    tell(monkeypatch, lambda payload: payload["data"].pop("resolved", None))
+async def test_models_are_suggested_while_discord_does_not_describe_the_file(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_interaction_events(monkeypatch, lambda payload: payload["data"].pop("resolved", None))
 
     typing = await town.ana.autocomplete("upscale", "model", "", {"image": make_png()})
 

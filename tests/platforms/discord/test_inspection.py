@@ -1,4 +1,4 @@
-"""What `doctor` tells of Discord before anybody has asked the bot anything."""
+"""The findings of `doctor` about Discord."""
 
 from pathlib import Path
 
@@ -10,22 +10,22 @@ from tests.emulators.discord.emulator import DiscordEmulator
 from tests.platforms.discord.town import Town
 
 
-async def findings(settings: Settings) -> list[DoctorFinding]:
+async def run_doctor(settings: Settings) -> list[DoctorFinding]:
     return [finding for check in DISCORD_REMOTE_CHECKS if (finding := await check(settings)) is not None]
 
 
-def settings_for(emulator: DiscordEmulator, token: str = "") -> Settings:
+def create_settings(emulator: DiscordEmulator, token: str = "") -> Settings:
     changes = {"discord_token": SecretStr(token or emulator.token), "discord_api_url": emulator.api_url}
     return Settings(_env_file=None).model_copy(update=changes)
 
 
-async def test_a_new_application_is_told_what_to_do() -> None:
+async def test_doctor_names_each_missing_step_of_a_new_application() -> None:
     async with DiscordEmulator(application_flags=0) as emulator:
         guild = emulator.add_guild("Foxes")
         for role in guild.roles:
             role.permissions &= ~(1 << 15)
 
-        found = await findings(settings_for(emulator))
+        found = await run_doctor(create_settings(emulator))
 
         assert emulator.violations == []
     assert [one.status for one in found] == ["ok", "warn", "warn", "warn", "ok"]
@@ -36,19 +36,19 @@ async def test_a_new_application_is_told_what_to_do() -> None:
     assert f"client_id={emulator.state.application_id}&scope=bot+applications.commands&permissions=" in found[4].text
 
 
-async def test_a_bot_that_runs_has_nothing_to_warn_of(town: Town) -> None:
-    found = await findings(town.app.settings)
+async def test_doctor_has_no_warning_for_a_running_bot(town: Town) -> None:
+    found = await run_doctor(town.app.settings)
 
     assert {one.status for one in found} == {"ok"}
 
 
 async def test_a_wrong_token_is_the_only_finding(tmp_path: Path) -> None:
     async with DiscordEmulator() as emulator:
-        (found,) = await findings(settings_for(emulator, "not the token"))
+        (found,) = await run_doctor(create_settings(emulator, "not the token"))
 
     assert found.status == "fail"
     assert found.text.startswith("Discord does not take DISCORD_TOKEN.")
 
 
-async def test_without_a_token_there_is_nothing_to_say() -> None:
-    assert await findings(Settings(_env_file=None)) == []
+async def test_without_a_token_there_are_no_findings() -> None:
+    assert await run_doctor(Settings(_env_file=None)) == []

@@ -1,4 +1,4 @@
-"""A moderator's day on Discord: credits, tiers, channels, settings, blocks, words, running jobs, and the record."""
+"""Moderation: credits, tiers, channels, settings, blocks, words, running jobs, and the audit."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ async def staff(town: Town) -> DiscordStaff:
 # Credits.
 
 
-async def test_credits_are_given_taken_limited_shown_and_forgiven(town: Town, staff: DiscordStaff) -> None:
+async def test_moderators_grant_take_limit_and_reset_credits(town: Town, staff: DiscordStaff) -> None:
     await draw_picture(town.ana)
 
     assert await staff.ask_as_moderator("quota grant", user="@Ana", credits=50) == (
@@ -46,7 +46,7 @@ async def test_credits_are_given_taken_limited_shown_and_forgiven(town: Town, st
     assert await draw_picture(town.ana)
 
 
-async def test_a_member_who_never_asked_is_given_credits_and_a_stranger_is_not(town: Town, staff: DiscordStaff) -> None:
+async def test_credits_can_be_granted_to_any_member_and_to_no_stranger(town: Town, staff: DiscordStaff) -> None:
     zoe = town.emulator.add_person("Zoe")
 
     assert (
@@ -84,7 +84,7 @@ async def test_a_role_is_a_tier_for_its_members(town: Town, staff: DiscordStaff)
     assert "of 100 credits" in await read_answer(town.ana, "usage")
 
 
-async def test_the_role_of_everybody_is_a_tier_for_everybody(town: Town, staff: DiscordStaff) -> None:
+async def test_the_everyone_role_is_a_tier_for_all(town: Town, staff: DiscordStaff) -> None:
     everyone = town.guild.everyone
 
     await read_answer(staff.mia, "quota role set", {"role": everyone, "day": 7, "name": "Guests"})
@@ -94,14 +94,14 @@ async def test_the_role_of_everybody_is_a_tier_for_everybody(town: Town, staff: 
     )
 
 
-async def test_a_channel_takes_the_commands_and_models_that_it_may(town: Town, staff: DiscordStaff) -> None:
+async def test_a_channel_takes_only_its_commands_and_models(town: Town, staff: DiscordStaff) -> None:
     studio = staff.studio.mention
 
     assert await staff.ask_as_moderator("quota channel set", channel="#studio", models="sdxl", commands="imagine") == (
         f"In {studio}: commands: imagine · models: sdxl."
     )
-    refused = await read_answer(town.ana, "imagine", {"prompt": "a fox"}, channel=staff.studio)
-    assert refused == "FLUX schnell is not for this channel. Here you may use sdxl."
+    refusal = await read_answer(town.ana, "imagine", {"prompt": "a fox"}, channel=staff.studio)
+    assert refusal == "FLUX schnell is not for this channel. Here you may use sdxl."
     assert f"**Channels**\n- {studio}: commands: imagine · models: sdxl" in await staff.ask_as_moderator("quota show")
     assert await staff.ask_as_moderator("quota channel clear", channel="#studio") == (
         f"Every command and model may be used in {studio} again."
@@ -109,7 +109,7 @@ async def test_a_channel_takes_the_commands_and_models_that_it_may(town: Town, s
     assert await draw_picture(town.ana, channel=staff.studio)
 
 
-async def test_who_spent_what_is_told_and_exported_to_the_moderator_alone(town: Town, staff: DiscordStaff) -> None:
+async def test_spending_is_listed_and_exported_privately(town: Town, staff: DiscordStaff) -> None:
     await draw_picture(town.ana)
     await draw_picture(town.ben, count=2)
 
@@ -117,11 +117,11 @@ async def test_who_spent_what_is_told_and_exported_to_the_moderator_alone(town: 
         await staff.ask_as_moderator("quota top")
         == "Spent this month:\n1. Ben: **6** credits, 1 job\n2. Ana: **3** credits, 1 job"
     )
-    exported = await run_command(staff.mia, "quota export")
-    (table,) = exported.attachments
+    export = await run_command(staff.mia, "quota export")
+    (table,) = export.attachments
     rows = list(csv.DictReader(io.StringIO(table.data.decode())))
-    assert exported.is_ephemeral
-    assert exported.text.startswith("2 jobs of ")
+    assert export.is_ephemeral
+    assert export.text.startswith("2 jobs of ")
     assert table.filename.endswith(".csv")
     assert [(row["name"], row["command"], row["credits"]) for row in rows] == [
         ("Ana", "imagine", "3"),
@@ -165,23 +165,23 @@ async def test_each_setting_is_changed_shown_and_reset(staff: DiscordStaff) -> N
     assert await staff.ask_as_moderator("settings show") == before
 
 
-async def test_a_channel_that_is_not_meant_for_it_names_those_that_are(town: Town, staff: DiscordStaff) -> None:
+async def test_a_refusal_in_a_wrong_channel_names_the_right_channels(town: Town, staff: DiscordStaff) -> None:
     await staff.ask_as_moderator("settings channel", channel="#studio")
 
-    refused = await read_answer(town.ana, "imagine", {"prompt": "a fox"})
+    refusal = await read_answer(town.ana, "imagine", {"prompt": "a fox"})
 
-    assert refused == f"I am not to be used in this channel. Ask me in {staff.studio.mention}."
+    assert refusal == f"I am not to be used in this channel. Ask me in {staff.studio.mention}."
     assert await draw_picture(town.ana, channel=staff.studio)
 
 
 async def test_members_of_a_role_become_moderators(town: Town, staff: DiscordStaff) -> None:
     staff.offer_everything()
     town.ben.grant_role(staff.gold)
-    refused = await read_answer(town.ben, "words list")
+    refusal = await read_answer(town.ben, "words list")
 
     await staff.ask_as_moderator("settings moderators", role="@gold")
 
-    assert refused == "/words list is for a moderator of this workspace."
+    assert refusal == "/words list is for a moderator of this workspace."
     assert await read_answer(town.ben, "words list") == "No word is refused here. `/words add` adds one."
     assert await read_answer(town.ben, "settings moderators", {"role": staff.gold, "moderates": False}) == (
         "That role is what makes you a moderator: an administrator of this workspace can take it away."
@@ -191,29 +191,29 @@ async def test_members_of_a_role_become_moderators(town: Town, staff: DiscordSta
     )
 
 
-# People, words and jobs.
+# Users, words and jobs.
 
 
-async def test_a_block_stops_what_runs_is_read_by_the_blocked_and_ends(town: Town, staff: DiscordStaff) -> None:
+async def test_a_block_stops_running_jobs_shows_its_reason_and_can_be_lifted(town: Town, staff: DiscordStaff) -> None:
     town.backend.will(hangs_after=0)
     running = await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()
     await town.wait_until_running(running)
 
     blocked = await staff.ask_as_moderator("block", user="@Ana", until="2h", reason="noise")
     await running.wait_until(is_done)
-    refused = await read_answer(town.ana, "imagine", {"prompt": "a fox"})
+    refusal = await read_answer(town.ana, "imagine", {"prompt": "a fox"})
     town.backend.will(hangs_after=None)
 
     assert blocked.startswith("Ana is blocked until ")
     assert blocked.endswith("UTC. They read: “noise”. Stopped: 1 of theirs.")
     assert "⏹ Stopped." in running.text
-    assert refused.startswith("You are blocked here until ")
-    assert refused.endswith("UTC: noise. Ask a moderator.")
+    assert refusal.startswith("You are blocked here until ")
+    assert refusal.endswith("UTC: noise. Ask a moderator.")
     assert await staff.ask_as_moderator("unblock", user="@Ana") == "Ana may ask again."
     assert await draw_picture(town.ana)
 
 
-async def test_words_are_refused_however_they_are_written_until_they_are_not(town: Town, staff: DiscordStaff) -> None:
+async def test_refused_words_are_found_in_any_spelling_until_removed(town: Town, staff: DiscordStaff) -> None:
     assert (
         await staff.ask_as_moderator("words add", word="badg*") == "Asks with “badg*” in them are refused from now on."
     )
@@ -226,22 +226,22 @@ async def test_words_are_refused_however_they_are_written_until_they_are_not(tow
     assert await draw_picture(town.ana, prompt="two badgers")
 
 
-async def test_what_runs_is_listed_and_stopped_from_the_list(town: Town, staff: DiscordStaff) -> None:
+async def test_running_jobs_are_listed_and_stopped_from_the_list(town: Town, staff: DiscordStaff) -> None:
     town.backend.will(hangs_after=0)
     running = await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()
     await town.wait_until_running(running)
 
-    listed = await run_command(staff.mia, "jobs", channel=staff.studio)
-    await staff.mia.press(listed, "Stop 1")
+    listing = await run_command(staff.mia, "jobs", channel=staff.studio)
+    await staff.mia.press(listing, "Stop 1")
     await running.wait_until(is_done)
 
-    assert listed.text.startswith("1. Ana: /imagine “a fox” · FLUX schnell · runs, ")
-    assert listed.text.endswith(f" s · at most 3 credits · `{await town.get_job_id(running)}`")
+    assert listing.text.startswith("1. Ana: /imagine “a fox” · FLUX schnell · runs, ")
+    assert listing.text.endswith(f" s · at most 3 credits · `{await town.get_job_id(running)}`")
     assert "⏹ Stopped." in running.text
     assert await staff.ask_as_moderator("jobs") == "Nothing runs or waits in this workspace."
 
 
-async def test_the_record_names_people_roles_and_channels(town: Town, staff: DiscordStaff) -> None:
+async def test_the_audit_names_users_roles_and_channels(town: Town, staff: DiscordStaff) -> None:
     await draw_picture(town.ana)
     await staff.ask_as_moderator("quota grant", user="@Ana", credits=5)
     await staff.ask_as_moderator("quota role set", role="@gold", day=500)
@@ -264,12 +264,10 @@ async def test_the_record_names_people_roles_and_channels(town: Town, staff: Dis
     ]
 
 
-# What moderators are told.
+# Notices to moderators.
 
 
-async def test_a_budget_that_runs_out_is_told_three_times_where_moderators_read(
-    town: Town, staff: DiscordStaff
-) -> None:
+async def test_moderators_are_told_at_50_80_and_100_percent_of_a_budget(town: Town, staff: DiscordStaff) -> None:
     owner = town.owner_in_the_guild()
     owner.grant_role(staff.mia.member.roles[0])
     await staff.ask_as_moderator("settings notices", channel="#studio")
@@ -277,7 +275,7 @@ async def test_a_budget_that_runs_out_is_told_three_times_where_moderators_read(
 
     for asker in (town.ana, town.ben, town.ana):
         await draw_picture(asker)
-    refused = await read_answer(town.ben, "imagine", {"prompt": "a fox"})
+    refusal = await read_answer(town.ben, "imagine", {"prompt": "a fox"})
     notices = await town.wait_until(lambda: staff.studio.messages[3:] and staff.studio.messages[1:])
 
     assert [message.text.partition(" It refills ")[0].partition(" until it ")[0] for message in notices] == [
@@ -287,22 +285,22 @@ async def test_a_budget_that_runs_out_is_told_three_times_where_moderators_read(
         "Nothing that costs more than what is left can be asked",
     ]
     assert not any(message.notified_users for message in staff.studio.messages)
-    assert refused.startswith("This workspace")
+    assert refusal.startswith("This workspace")
     assert len(town.backend.runs) == 3
 
 
-async def test_what_is_reported_is_taken_down_from_where_moderators_read(town: Town, staff: DiscordStaff) -> None:
+async def test_moderators_take_down_a_reported_picture_from_the_notice(town: Town, staff: DiscordStaff) -> None:
     await staff.ask_as_moderator("settings notices", channel="#studio")
     picture = await draw_picture(town.ana, prompt="a fox, @everyone")
 
     thanks = await (await town.ben.press(picture, "Report")).wait_for_private_message()
     report = await staff.studio.wait_for_message(lambda one: one.button_labels)
-    refused = await (await town.ben.press(report, "Take down")).wait_for_private_message()
+    refusal = await (await town.ben.press(report, "Take down")).wait_for_private_message()
     await staff.mia.press(report, "Take down")
     await town.wait_until(lambda: picture.is_deleted)
 
     assert thanks.text == "Thank you. The moderators have been told."
     assert report.text == "Ben reported what /imagine made for Ana: “a fox, @everyone”"
     assert report.notified_users == []
-    assert refused.text == "That job is not here any more, so its buttons do nothing."  # to Ben, there, it is none
-    assert await town.wait_until(lambda: not town.kept_files())
+    assert refusal.text == "That job is not here any more, so its buttons do nothing."  # to Ben, there, it is none
+    assert await town.wait_until(lambda: not town.list_kept_files())

@@ -1,11 +1,11 @@
-"""Many buckets: one for each interaction and channel, and none kept for longer than it is needed."""
+"""Edit buckets: creating many is fast, and idle buckets are forgotten."""
 
 from bot.platforms.discord.pacing import DiscordEditLimits
 from tests.fakes.clock import ManualClock
 
 
 class CountingClock(ManualClock):
-    """Counts how often it is read."""
+    """Counts its readings."""
 
     reads = 0
 
@@ -14,7 +14,7 @@ class CountingClock(ManualClock):
         return super().monotonic()
 
 
-async def test_a_thousand_answers_at_once_do_not_each_look_at_all_the_others() -> None:
+async def test_creating_a_thousand_buckets_takes_linear_time() -> None:
     clock = CountingClock()
     buckets = DiscordEditLimits(clock)
 
@@ -24,7 +24,7 @@ async def test_a_thousand_answers_at_once_do_not_each_look_at_all_the_others() -
     assert clock.reads < 10 * 1_000
 
 
-async def test_buckets_whose_windows_are_over_are_forgotten() -> None:
+async def test_idle_buckets_are_forgotten() -> None:
     clock = ManualClock()
     buckets = DiscordEditLimits(clock)
     for n in range(1_000):

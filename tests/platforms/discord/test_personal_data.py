@@ -1,4 +1,4 @@
-"""What a person decides alone on Discord: a price above an amount, and what is kept of them."""
+"""Decisions of a user: confirmations of high prices, export and deletion of personal data."""
 
 import asyncio
 import json
@@ -8,17 +8,17 @@ from tests.platforms.database_state import read_database_state
 from tests.platforms.discord.dialogue import DiscordStaff, draw_picture, read_answer, run_command
 from tests.platforms.discord.town import Town, is_done
 
-DEAR = {"prompt": "a fox", "model": "flux-dev"}
+EXPENSIVE = {"prompt": "a fox", "model": "flux-dev"}
 
 
-async def asked(town: Town) -> DiscordMessageState:
-    """Ana's question about a dear picture, in a server that wants one above 20 credits."""
+async def request_expensive_picture(town: Town) -> DiscordMessageState:
+    """Return the confirmation of an expensive picture for Ana, in a server that confirms above 20 credits."""
     await DiscordStaff(town).ask_as_moderator("settings general", confirm_above=20)
-    return await run_command(town.ana, "imagine", DEAR)
+    return await run_command(town.ana, "imagine", EXPENSIVE)
 
 
-async def test_a_price_above_the_amount_is_asked_once_and_done_once(town: Town) -> None:
-    question = await asked(town)
+async def test_an_expensive_picture_is_confirmed_once_and_drawn_once(town: Town) -> None:
+    question = await request_expensive_picture(town)
     money = read_database_state(town.app)["ledger"]
 
     go = question.buttons[0].custom_id
@@ -37,8 +37,8 @@ async def test_a_price_above_the_amount_is_asked_once_and_done_once(town: Town) 
     assert "**75** of 100 credits" in await read_answer(town.ana, "usage")
 
 
-async def test_no_is_no_and_costs_nothing(town: Town) -> None:
-    question = await asked(town)
+async def test_declining_costs_nothing(town: Town) -> None:
+    question = await request_expensive_picture(town)
     before = read_database_state(town.app)
 
     no = await (await town.ana.press(question, "No")).wait_for_private_message()
@@ -49,23 +49,23 @@ async def test_no_is_no_and_costs_nothing(town: Town) -> None:
     assert town.backend.runs == {}
 
 
-async def test_somebody_else_cannot_answer_not_even_with_the_question_s_own_id(town: Town) -> None:
-    question = await asked(town)
-    bens = await draw_picture(town.ben)
+async def test_a_forged_confirmation_of_another_user_is_refused(town: Town) -> None:
+    question = await request_expensive_picture(town)
+    picture_of_ben = await draw_picture(town.ben)
     await town.wait_until_idle()
     before = read_database_state(town.app)
 
     forged = question.buttons[0].custom_id
-    next(node for row in bens.components for node in row.get("components", ()))["custom_id"] = forged
-    refused = await (await town.ben.press(bens, custom_id=forged)).wait_for_private_message()
+    next(node for row in picture_of_ben.components for node in row.get("components", ()))["custom_id"] = forged
+    refusal = await (await town.ben.press(picture_of_ben, custom_id=forged)).wait_for_private_message()
 
-    assert refused.text == "Only the person who was asked can answer this."
+    assert refusal.text == "Only the person who was asked can answer this."
     assert read_database_state(town.app) == before
     assert len(town.backend.runs) == 1
     assert "· was refused · what button" in await DiscordStaff(town).ask_as_moderator("audit", kind="refusals")
 
 
-async def test_own_data_comes_as_a_file_for_one_person(town: Town) -> None:
+async def test_the_export_is_a_private_file_with_own_data_alone(town: Town) -> None:
     await draw_picture(town.ana, prompt="a fox at dusk")
     await draw_picture(town.ben, prompt="a badger")
 
@@ -80,20 +80,20 @@ async def test_own_data_comes_as_a_file_for_one_person(town: Town) -> None:
     assert "badger" not in text
 
 
-async def test_own_data_is_deleted_after_a_question_and_amounts_stay(town: Town) -> None:
-    picture, bens = await draw_picture(town.ana, prompt="a fox at dusk"), await draw_picture(town.ben)
+async def test_own_data_is_deleted_after_a_confirmation_and_amounts_stay(town: Town) -> None:
+    picture, picture_of_ben = await draw_picture(town.ana, prompt="a fox at dusk"), await draw_picture(town.ben)
     await town.wait_until_idle()
     spent = read_database_state(town.app)["ledger"]
 
     question = await run_command(town.ana, "privacy delete")
-    asked_first = question.text
+    question_text = question.text
     gone = await (await town.ana.press(question, "Delete everything")).wait_for_private_message()
     await town.wait_until(lambda: picture.is_deleted)
 
-    assert asked_first.startswith("This deletes what you asked, ")
-    assert "on every Discord server" in asked_first
+    assert question_text.startswith("This deletes what you asked, ")
+    assert "on every Discord server" in question_text
     assert gone.text == "It is gone. Amounts stay in the books, without words."
-    assert not bens.is_deleted
+    assert not picture_of_ben.is_deleted
     assert read_database_state(town.app)["ledger"] == spent
     assert "fox" not in await read_answer(town.ana, "show")
     export = await run_command(town.ana, "privacy export")

@@ -1,4 +1,4 @@
-"""What must not be seen by everybody: adult models, flagged pictures, hidden links, pings."""
+"""Safety: adult models, flagged pictures, masked links."""
 
 import io
 import sys
@@ -9,72 +9,66 @@ from PIL import Image
 
 from bot.core.jobs import Output
 from bot.platforms.discord.messages import unmask_links
-from tests.platforms.discord.test_pictures import draw_fox
-from tests.platforms.discord.town import Town, is_done
+from tests.platforms.discord.dialogue import draw_picture
+from tests.platforms.discord.town import Town, finish
 
 
-def adult(town: Town) -> None:
-    """Mark the default model as one for adults."""
+def mark_as_adult(town: Town) -> None:
+    """Mark the default model as an adult model."""
     catalogue = town.app.dispatcher.services.catalogue
     models = catalogue._models
     models["flux-schnell"] = replace(models["flux-schnell"], is_adult=True)
 
 
-async def test_models_for_adults_run_in_age_restricted_channels_and_their_threads_alone(town: Town) -> None:
-    adult(town)
+async def test_adult_models_run_in_age_restricted_channels_and_their_threads_alone(town: Town) -> None:
+    mark_as_adult(town)
     night = town.guild.add_channel("night", age_restricted=True)
     thread = await town.ana.open_thread("later", on=await town.ana.say("hello", night))
 
-    refused = await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_private_message()
-    message = await (
-        await (await town.ana.use_command("imagine", {"prompt": "a fox"}, channel=night)).wait_for_message()
-    ).wait_until(is_done)
-    second = await (
-        await (await town.ana.use_command("imagine", {"prompt": "a fox"}, channel=thread)).wait_for_message()
-    ).wait_until(is_done)
+    refusal = await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_private_message()
+    message = await finish(await town.ana.use_command("imagine", {"prompt": "a fox"}, channel=night))
+    second = await finish(await town.ana.use_command("imagine", {"prompt": "a fox"}, channel=thread))
 
-    assert "age-restricted" in refused.text
+    assert "age-restricted" in refusal.text
     assert message.pictures
     assert second.pictures
 
 
-async def flag_all(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on the model flags what it makes."""
-    made = sys.modules["bot.jobs.completion"]._build_picture_outputs
+async def flag_outputs(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the model flag its pictures from now on."""
+    build_outputs = sys.modules["bot.jobs.completion"]._build_picture_outputs
 
-    def flagged(*given: object) -> list[Output]:
-        return [replace(output, is_flagged=True) for output in made(*given)]
+    def build_flagged_outputs(*given: object) -> list[Output]:
+        return [replace(output, is_flagged=True) for output in build_outputs(*given)]
 
-    monkeypatch.setattr("bot.jobs.completion._build_picture_outputs", flagged)
+    monkeypatch.setattr("bot.jobs.completion._build_picture_outputs", build_flagged_outputs)
 
 
 async def test_flagged_pictures_are_spoilers(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    await flag_all(town, monkeypatch)
+    await flag_outputs(town, monkeypatch)
 
-    message = await draw_fox(town)
+    message = await draw_picture(town.ana)
 
     assert [picture.is_spoiler for picture in message.pictures] == [True]
 
 
-async def test_flagged_pictures_are_withheld_where_a_server_says_so(
+async def test_flagged_pictures_are_withheld_if_a_server_refuses_them(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await flag_all(town, monkeypatch)
+    await flag_outputs(town, monkeypatch)
     await town.set("flagged", "refuse")
 
-    message = await draw_fox(town)
+    message = await draw_picture(town.ana)
 
     assert message.pictures == []
     assert "⚠ What the model flagged is not shown here." in message.text
 
 
-async def test_what_is_withheld_stays_so_when_the_rest_is_too_large(
-    town: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = sys.modules["bot.jobs.completion"]._build_picture_outputs
+async def test_withheld_pictures_stay_withheld_after_shrinking(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_outputs = sys.modules["bot.jobs.completion"]._build_picture_outputs
 
     def flagged(*given: object) -> list[Output]:
-        return [replace(output, is_flagged=output.n == 1) for output in made(*given)]
+        return [replace(output, is_flagged=output.n == 1) for output in build_outputs(*given)]
 
     monkeypatch.setattr("bot.jobs.completion._build_picture_outputs", flagged)
     await town.set("flagged", "refuse")
@@ -83,7 +77,7 @@ async def test_what_is_withheld_stays_so_when_the_rest_is_too_large(
     town.backend.will(picture=noise.getvalue())
     town.guild.upload_limit = 1_100_000
 
-    message = await draw_fox(town, count=2)
+    message = await draw_picture(town.ana, prompt="a fox in the snow", count=2)
 
     assert [picture.filename for picture in message.pictures] == ["a-fox-in-the-snow-2.jpg"]
     town.expect_violation("413", "40005")
@@ -103,5 +97,5 @@ async def test_what_is_withheld_stays_so_when_the_rest_is_too_large(
         ("` [a](https://b.c)", "` [a] (https://b.c)"),
     ],
 )
-def test_no_words_hide_an_address(text: str, seen: str) -> None:
+def test_masked_links_show_their_address(text: str, seen: str) -> None:
     assert unmask_links(text) == seen

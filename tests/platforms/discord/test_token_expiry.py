@@ -1,4 +1,4 @@
-"""Long jobs: an interaction's token lives fifteen minutes, and what is asked for comes all the same."""
+"""Jobs longer than an interaction's token, which lives fifteen minutes."""
 
 import contextlib
 from pathlib import Path
@@ -8,10 +8,10 @@ import pytest
 from bot.core.platform import MessageLost
 from bot.core.replies import Reply
 from tests.emulators.discord.messages import DiscordMessageState
-from tests.platforms.discord.town import Town, is_done, open_town
+from tests.platforms.discord.town import Town, finish, is_done, open_town
 
 
-async def test_a_public_message_is_edited_by_the_bot_s_own_right_after_minute_fourteen(town: Town) -> None:
+async def test_a_public_message_is_edited_without_the_token_after_minute_fourteen(town: Town) -> None:
     town.backend.will(hangs_after=0)
     message = await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()
     await town.wait_until_running(message)
@@ -51,7 +51,7 @@ async def test_a_message_is_edited_by_its_token_up_to_the_margin_before_the_toke
     assert [request.operation for request in town.emulator.find_requests()[earlier:]] == operations
 
 
-async def test_a_job_that_ends_hours_later_and_after_a_restart_is_in_its_message(town: Town) -> None:
+async def test_a_job_that_ends_after_the_token_and_a_restart_is_in_its_message(town: Town) -> None:
     town.backend.will(hangs_after=0)
     message = await (await town.ana.use_command("chat", {"message": "hello"})).wait_for_message()
     await town.wait_until_running(message)
@@ -64,23 +64,23 @@ async def test_a_job_that_ends_hours_later_and_after_a_restart_is_in_its_message
     assert message.content.startswith("A short answer.")
 
 
-async def test_a_private_job_offers_show_before_its_message_dies_and_goes_on_there(town: Town) -> None:
-    shown = await private_running_picture(town)
+async def test_a_private_job_offers_show_before_the_token_ends_and_continues_there(town: Town) -> None:
+    show_answer = await start_private_picture(town)
 
     await town.advance_time(13 * 60)
-    await shown.wait_until(lambda one: "Show" in one.button_labels)
-    again = await (await town.ana.press(shown, "Show")).wait_for_private_message()
+    await show_answer.wait_until(lambda one: "Show" in one.button_labels)
+    again = await (await town.ana.press(show_answer, "Show")).wait_for_private_message()
     town.backend.last_run.released.set()
     await again.wait_until(is_done)
 
-    assert "This takes longer than Discord lets me change this message." in shown.text
-    assert again.id != shown.id
+    assert "This takes longer than Discord lets me change this message." in show_answer.text
+    assert again.id != show_answer.id
     assert again.pictures
 
 
-async def test_a_private_job_whose_message_died_is_kept_and_shown_on_demand(town: Town) -> None:
-    shown = await private_running_picture(town)
-    job = await town.get_job_id(shown)
+async def test_a_private_job_that_outlives_its_token_is_kept_for_show(town: Town) -> None:
+    show_answer = await start_private_picture(town)
+    job = await town.get_job_id(show_answer)
 
     await town.advance_time(16 * 60)
     town.backend.last_run.released.set()
@@ -94,7 +94,7 @@ async def test_a_private_job_whose_message_died_is_kept_and_shown_on_demand(town
     assert again.pictures
 
 
-async def test_people_who_brought_the_bot_along_get_the_same_offer(tmp_path: Path) -> None:
+async def test_a_user_install_job_offers_show_before_the_token_ends(tmp_path: Path) -> None:
     async with open_town(tmp_path, allow_user_installs=True) as town:
         cleo = town.emulator.add_guild("Elsewhere", has_bot=False).add_member("Cleo")
         cleo.install_app()
@@ -111,13 +111,13 @@ async def test_people_who_brought_the_bot_along_get_the_same_offer(tmp_path: Pat
     assert again.pictures
 
 
-async def private_running_picture(town: Town) -> DiscordMessageState:
-    """A picture that only Ana sees, being drawn: made again from what `/show` showed her."""
-    first = await (await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()).wait_until(
-        is_done
-    )
-    shown = await (await town.ana.use_command("show", {"job": await town.get_job_id(first)})).wait_for_private_message()
+async def start_private_picture(town: Town) -> DiscordMessageState:
+    """Return the message of a running picture for Ana alone: drawn again from a private /show."""
+    first = await finish(await town.ana.use_command("imagine", {"prompt": "a fox"}))
+    show_answer = await (
+        await town.ana.use_command("show", {"job": await town.get_job_id(first)})
+    ).wait_for_private_message()
     town.backend.will(hangs_after=0)
-    message = await (await town.ana.press(shown, "Again")).wait_for_private_message()
+    message = await (await town.ana.press(show_answer, "Again")).wait_for_private_message()
     await town.wait_until_running(message)
     return message

@@ -1,4 +1,4 @@
-"""A server with people in it, a local Discord around it, and the real bot in it on a scripted backend."""
+"""Opens a town: a server with people on a local Discord, and the real bot on a scripted backend."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +19,7 @@ from bot.platforms.discord.connection import DiscordConnection
 from bot.settings import Owner, Settings
 from bot.storage.policies import Policy
 from tests.emulators.discord.emulator import MESSAGE_CONTENT_ALLOWED, DiscordEmulator
+from tests.emulators.discord.interactions import DiscordInteractionState
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
@@ -26,7 +27,7 @@ from tests.fakes.backend import ScriptedBackend
 
 
 class OffsetClock(SystemClock):
-    """The machine's clock, some seconds ahead: so that minutes pass at once."""
+    """The machine's clock plus an offset, so that minutes pass at once."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -40,7 +41,7 @@ class OffsetClock(SystemClock):
 
 @dataclass
 class Town:
-    """Ana and Ben in #general of one server, and the bot. `open` and `restart` it, `pass_time`, look at `app`."""
+    """One server with Ana and Ben in #general, and the bot."""
 
     folder: Path
     emulator: DiscordEmulator
@@ -62,19 +63,19 @@ class Town:
         self.backend = ScriptedBackend(self.clock)
 
     async def open(self, **changes: Any) -> None:
-        """Start the bot; it is connected and its commands are known then."""
+        """Start the bot and wait until the gateway is connected."""
         self.app = self.create_app(self.folder, **changes)
         await self.app.open(connections=self.app.make_connections())
         await self.emulator.wait_for_connections()
 
     async def restart(self) -> None:
-        """Stop as a process stops, and start another one on what it left."""
+        """Stop the bot as a process stops, and start a new bot on the same folder."""
         self.restarts += 1
         await self.app.close()
         await self.open()
 
     def create_app(self, folder: Path, **changes: Any) -> App:
-        """A bot on this Discord with a database of its own."""
+        """Return a bot on this Discord with its database in the folder."""
         allowed = (Workspace(NAME, str(self.guild.id)),) if self.is_allowed else ()
         plain = {
             "data_dir": folder,
@@ -90,38 +91,38 @@ class Town:
         return App(settings, clock=self.clock, backends={self.backend.name: self.backend})
 
     async def advance_time(self, seconds: float) -> None:
-        """Let time go by for Discord and for the bot's calendar."""
+        """Advance the clocks of Discord and of the bot."""
         self.emulator.clock.advance(seconds)
         self.clock.ahead += seconds
 
     async def wait_until_ready(self) -> None:
-        """Until discord.py takes it that all servers have arrived: what comes then was joined."""
+        """Wait until discord.py counts the guild list as complete: a later server is a joined server."""
         (connection,) = self.app.connections
         assert isinstance(connection, DiscordConnection)
         await connection._client.wait_until_ready()
 
-    async def wait_until(self, look: Callable[[], Any], patience: float = 5.0) -> Any:
-        """Wait for something that the bot does by itself."""
-        async with asyncio.timeout(patience):
-            while not (found := look()):  # noqa: ASYNC110 - any condition
+    async def wait_until(self, condition: Callable[[], Any], timeout_seconds: float = 5.0) -> Any:
+        """Wait until the condition is true and return its value."""
+        async with asyncio.timeout(timeout_seconds):
+            while not (found := condition()):  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.005)
         return found
 
     async def get_job_id(self, message: DiscordMessageState) -> str:
-        """The id of the job that a message belongs to, from its buttons."""
+        """Return the id of a message's job, from the buttons."""
         return next(button.custom_id.split(":")[2] for button in message.buttons if button.custom_id)
 
     @property
     def owner(self) -> DiscordPerson:
-        """The owner of the application, who owns the bot."""
+        """The owner of the application and so of the bot."""
         return self.owner_of(self.guild)
 
     def owner_of(self, guild: DiscordGuildState) -> DiscordPerson:
-        """The owner of the bot, who acts in this server."""
+        """Return the owner of the bot, acting in a server."""
         return DiscordPerson(self.emulator, self.emulator.owner, guild)
 
     def owner_in_the_guild(self) -> DiscordPerson:
-        """The owner of the bot, as a plain member of the server."""
+        """Return the owner of the bot as a plain member of the server."""
         self.emulator.state.add_member(self.guild, self.emulator.owner)
         return self.owner
 
@@ -139,25 +140,25 @@ class Town:
             await tx.moderation.add_word(NAME, str(self.guild.id), word, "test")
         self.clock.ahead += 2.0
 
-    def kept_files(self) -> list[Path]:
-        """The pictures that the bot keeps."""
+    def list_kept_files(self) -> list[Path]:
+        """Return the files in the media store."""
         return [path for path in (self.folder / "media").rglob("*") if path.is_file()]
 
     def expect_violation(self, *parts: str) -> None:
-        """Some complaints were meant: those that hold all of these words are taken off Discord's list."""
+        """Remove the violations that contain all of these words: the test provokes them."""
         violations = self.emulator.request_log.violations
-        meant = [one for one in violations if all(part in one for part in parts)]
-        violations[:] = [one for one in violations if one not in meant]
+        expected = [one for one in violations if all(part in one for part in parts)]
+        violations[:] = [one for one in violations if one not in expected]
 
     async def wait_until_running(self, message: DiscordMessageState) -> None:
-        """Until the backend works on the job of a message, and its row says so."""
+        """Wait until the job of a message is running in the database."""
         job = await self.get_job_id(message)
         async with asyncio.timeout(5.0):
             while (row := await self.app.jobs.get(job)) is None or row.state is not JobState.RUNNING:  # noqa: ASYNC110 - a row
                 await asyncio.sleep(0.01)
 
     async def wait_until_idle(self) -> None:
-        """Until no job runs."""
+        """Wait until no job runs."""
         await self.wait_until(lambda: not self.app.runner.running_count)
 
 
@@ -165,9 +166,9 @@ class Town:
 async def open_town(
     folder: Path, *, is_allowed: bool = True, flags: int = MESSAGE_CONTENT_ALLOWED, **changes: Any
 ) -> AsyncIterator[Town]:
-    """A town whose bot is connected; `flags` are the application's, `changes` are settings.
+    """Yield a town with a connected bot. `flags` are the application's, `changes` are settings.
 
-    At the end Discord must have nothing to complain of.
+    At the end assert that Discord recorded no violations and no edits without a change.
     """
     async with DiscordEmulator(application_flags=flags) as emulator:
         town = Town(folder, emulator, changes, is_allowed)
@@ -177,10 +178,15 @@ async def open_town(
         finally:
             await town.app.close()
         assert emulator.violations == []
-        # After a restart nobody remembers what is shown: showing the last word once more makes sure of it.
+        # A restarted bot does not know the shown text and may send the last edit again.
         assert town.restarts or emulator.redundant_edits == []
 
 
 def is_done(message: DiscordMessageState) -> bool:
-    """Whether a job's message shows its end."""
+    """Whether a message shows a finished job."""
     return bool(message.button_labels) and "Stop" not in message.button_labels
+
+
+async def finish(interaction: DiscordInteractionState) -> DiscordMessageState:
+    """Wait for the job of an interaction and return its public message."""
+    return await (await interaction.wait_for_message()).wait_until(is_done)
