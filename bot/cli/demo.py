@@ -60,7 +60,7 @@ async def _run_command(settings: Settings, line: str, output: Path | None) -> in
     from bot.platforms.console.platform import ConsolePlatform
 
     app = App(settings, badge=BADGE)
-    console = ConsolePlatform(sys.stdout, output=output, path_of=app.media.find_path)
+    console = ConsolePlatform(sys.stdout, output=output, find_path=app.media.find_path)
     await app.open(console)
     try:
         return await console.run_once(line, app.dispatcher)

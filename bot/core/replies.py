@@ -1,5 +1,6 @@
 """The content of a message, before a platform renders the message in its own form."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +21,14 @@ class Stage(StrEnum):
     QUEUED = "queued"
     STARTING = "starting"
     RUNNING = "running"
+
+
+STAGE_TEXTS: Mapping[Stage, str] = {
+    Stage.QUEUED: "Waiting in line",
+    Stage.STARTING: "Waking the model up",
+    Stage.RUNNING: "Working on it",
+}
+"""The stages in the words of a message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from bot.media.fetching import Fetcher
 from bot.media.limits import MAX_ATTACHMENT_BYTES, MAX_OUTPUT_BYTES, build_too_large_error
 from bot.media.media_store import MediaFile, MediaStore, StoredPicture, get_mime
 
+FindPath = Callable[[str], Path | None]
+"""`Media.find_path`: returns the path of a stored file by SHA-256, None if the file is not stored."""
+
 _MAX_CONCURRENT_DECODES = 2
 """A picture of 25 megapixels takes 100 MB while it is decoded."""
 _MAX_CONCURRENT_FETCHES = 16

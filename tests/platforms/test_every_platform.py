@@ -41,7 +41,7 @@ class PlatformCase:
 @asynccontextmanager
 async def open_console(_: Path) -> AsyncIterator[PlatformCase]:
     out = io.StringIO()
-    yield PlatformCase(ConsolePlatform(out, path_of=lambda _: None), out.getvalue)
+    yield PlatformCase(ConsolePlatform(out, find_path=lambda _: None), out.getvalue)
 
 
 @asynccontextmanager

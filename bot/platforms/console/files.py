@@ -1,13 +1,12 @@
 """Writes pictures and text files of a reply to the path of `--output`, with the kept bytes unchanged."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bot.core.errors import UserError
 from bot.core.replies import Picture, TextFile
-
-PathOf = Callable[[str], Path | None]
+from bot.media.media import FindPath
 
 _SUFFIXES = {
     "image/png": (".png",),
@@ -18,7 +17,7 @@ _SUFFIXES = {
 _KINDS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP", "image/gif": "GIF"}
 
 
-def write_pictures(pictures: Sequence[Picture], output: Path, path_of: PathOf) -> list[str]:
+def write_pictures(pictures: Sequence[Picture], output: Path, find_path: FindPath) -> list[str]:
     """Write the pictures, several with numbers in the names, and return a line of text per picture. Blocks.
 
     Raise `UserError` if a picture is not kept any more, or if a file cannot be written.
@@ -26,7 +25,7 @@ def write_pictures(pictures: Sequence[Picture], output: Path, path_of: PathOf) -
     targets = [output]
     if len(pictures) > 1:
         targets = [output.with_name(f"{output.stem}-{n}{output.suffix}") for n in range(1, len(pictures) + 1)]
-    return [_write(picture, target, path_of) for picture, target in zip(pictures, targets, strict=True)]
+    return [_write(picture, target, find_path) for picture, target in zip(pictures, targets, strict=True)]
 
 
 def write_text(file: TextFile, output: Path | None) -> str:
@@ -40,8 +39,8 @@ def write_text(file: TextFile, output: Path | None) -> str:
     return f"→ {output} ({_format_size(output.stat().st_size)})"
 
 
-def _write(picture: Picture, target: Path, path_of: PathOf) -> str:
-    source = path_of(picture.sha256)
+def _write(picture: Picture, target: Path, find_path: FindPath) -> str:
+    source = find_path(picture.sha256)
     if source is None:
         raise UserError("The picture is not kept any more.")
     try:

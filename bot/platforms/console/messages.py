@@ -2,13 +2,8 @@
 
 from typing import TextIO
 
-from bot.core.replies import Progress, Reply, Stage
+from bot.core.replies import STAGE_TEXTS, Progress, Reply
 
-_STAGES = {
-    Stage.QUEUED: "Waiting in line",
-    Stage.STARTING: "Waking the model up",
-    Stage.RUNNING: "Working on it",
-}
 _ERASE_LINE = "\r\x1b[2K"  # to the first column; erase the line (ECMA-48, EL 2)
 
 
@@ -61,7 +56,7 @@ class Printer:
         self._has_open_line = not text.endswith("\n")
 
     def _print_progress(self, progress: Progress) -> None:
-        stage = _STAGES[progress.stage] + (f", place {progress.queue_position}" if progress.queue_position else "")
+        stage = STAGE_TEXTS[progress.stage] + (f", place {progress.queue_position}" if progress.queue_position else "")
         if self._is_terminal:
             self._out.write(f"{_ERASE_LINE}{stage} {_format_numbers(progress)}".rstrip())
             self._has_progress_line = True

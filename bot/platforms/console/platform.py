@@ -10,8 +10,9 @@ from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch.dispatcher import Dispatcher
+from bot.media.media import FindPath
 from bot.platforms.console.commands import NAME, build_invocation
-from bot.platforms.console.files import PathOf, write_pictures, write_text
+from bot.platforms.console.files import write_pictures, write_text
 from bot.platforms.console.messages import Printer
 
 
@@ -21,10 +22,12 @@ class ConsolePlatform:
     name = NAME
     limits = MessageLimits(max_length=1_000_000)
 
-    def __init__(self, out: TextIO, *, path_of: PathOf, output: Path | None = None, err: TextIO | None = None) -> None:
+    def __init__(
+        self, out: TextIO, *, find_path: FindPath, output: Path | None = None, err: TextIO | None = None
+    ) -> None:
         self._printer = Printer(out)
         self._err = err or sys.stderr
-        self._path_of = path_of
+        self._find_path = find_path
         self._output = output
         self._shown: dict[str, Reply] = {}
         self._final_reply: asyncio.Future[Reply] | None = None
@@ -84,7 +87,7 @@ class ConsolePlatform:
         self._printer.show(reply)
         self._printer.end()
         if reply.pictures and self._output is not None:
-            for line in await asyncio.to_thread(write_pictures, reply.pictures, self._output, self._path_of):
+            for line in await asyncio.to_thread(write_pictures, reply.pictures, self._output, self._find_path):
                 self._printer.print_line(line)
         elif reply.pictures:
             names = ", ".join(picture.name for picture in reply.pictures)

@@ -13,6 +13,7 @@ from bot.core.clock import Clock
 from bot.core.errors import Unavailable, UserError
 from bot.core.platform import Platform
 from bot.dispatch.dispatcher import Dispatcher
+from bot.media.media import FindPath
 from bot.platforms.discord.chat import DiscordChat
 from bot.platforms.discord.config import DiscordConfig
 from bot.platforms.discord.discord_py_internals import RawRequests, make_parsers_tolerant, use_api, use_gateway
@@ -23,7 +24,7 @@ from bot.platforms.discord.platform import DiscordPlatform
 from bot.platforms.discord.registration import register
 from bot.platforms.discord.replies import DiscordReplies, InteractionContext, InteractionResponder
 from bot.platforms.discord.rest_api import DiscordRestApi, create_trace
-from bot.platforms.discord.uploads import DiscordFiles, PathOf
+from bot.platforms.discord.uploads import DiscordFiles
 from bot.platforms.discord.users import DiscordUsers
 from bot.storage.database import Database
 
@@ -101,15 +102,15 @@ class DiscordClient(discord.AutoShardedClient):
 
 
 class DiscordConnection:
-    """Implements `core.platform.PlatformConnection`. `path_of` finds a kept picture."""
+    """Implements `core.platform.PlatformConnection`. `find_path` finds a kept picture."""
 
     def __init__(
-        self, config: DiscordConfig, dispatcher: Dispatcher, database: Database, path_of: PathOf, clock: Clock
+        self, config: DiscordConfig, dispatcher: Dispatcher, database: Database, find_path: FindPath, clock: Clock
     ) -> None:
         self._config = config
         self._dispatcher = dispatcher
         self._database = database
-        self._path_of = path_of
+        self._find_path = find_path
         self._clock = clock
         # No members and presences: both are privileged, and Discord closes the gateway with 4014 if they are refused.
         self._intents = discord.Intents(guilds=True, messages=True)
@@ -124,7 +125,7 @@ class DiscordConnection:
         moderation, clock = self._dispatcher.services.moderation, self._clock
         edit_limits = DiscordEditLimits(clock)
         self._api = DiscordRestApi(client, edit_limits, clock)
-        self._platform = DiscordPlatform(client, self._api, edit_limits, moderation, self._path_of, clock)
+        self._platform = DiscordPlatform(client, self._api, edit_limits, moderation, self._find_path, clock)
         context = InteractionContext(
             dispatcher=self._dispatcher,
             responder=InteractionResponder(self._api),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.core.replies import Button, Picture, Progress, Reply, Stage, Tone
+from bot.core.replies import STAGE_TEXTS, Button, Picture, Progress, Reply, Stage, Tone
 from bot.platforms.discord.discord_py_internals import Payload
 
 # The length of a plain message. Components hold 4,000, but the text there is an error or a caption at most.
@@ -22,11 +22,6 @@ _TEXT, _GALLERY = 10, 12
 _LONGEST_ALT = 1024
 _LONGEST_SUMMARY = 300  # the alt text of a picture holds more of the request
 _BARS = 10
-_STAGES = {
-    Stage.QUEUED: "Waiting in line",
-    Stage.STARTING: "Waking the model up",
-    Stage.RUNNING: "Working on it",
-}
 
 
 def has_components(reply: Reply) -> bool:
@@ -107,7 +102,7 @@ def _format_progress(progress: Progress) -> str:
 
 def _format_queue_position(progress: Progress) -> str:
     if progress.stage is not Stage.QUEUED or progress.queue_position is None:
-        return _STAGES[progress.stage]
+        return STAGE_TEXTS[progress.stage]
     return "You are next" if progress.queue_position == 1 else f"Number {progress.queue_position} in line"
 
 

@@ -14,6 +14,7 @@ from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.recent_items import RecentItems
 from bot.core.replies import MessageRef, Reply, Tone
+from bot.media.media import FindPath
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.channels import NAME, USER_INSTALLS, get_discord_channel_id, parse_message_request_key
 from bot.platforms.discord.discord_py_internals import Payload
@@ -33,7 +34,6 @@ from bot.platforms.discord.rest_api import DiscordRestApi
 from bot.platforms.discord.uploads import (
     DEFAULT_LIMIT_BYTES,
     DiscordUpload,
-    PathOf,
     describe_uploads,
     prepare_uploads,
 )
@@ -66,7 +66,7 @@ class _PreparedReply:
 
 
 class DiscordPlatform:
-    """Implements `core.platform.Platform`. `path_of` finds a kept picture."""
+    """Implements `core.platform.Platform`. `find_path` finds a kept picture."""
 
     name = NAME
     limits = MessageLimits(max_length=LONGEST_TEXT)
@@ -77,14 +77,14 @@ class DiscordPlatform:
         api: DiscordRestApi,
         edit_limits: DiscordEditLimits,
         moderation: Moderation,
-        path_of: PathOf,
+        find_path: FindPath,
         clock: Clock,
     ) -> None:
         self._client = client
         self._api = api
         self._edit_limits = edit_limits
         self._moderation = moderation
-        self._path_of = path_of
+        self._find_path = find_path
         self._clock = clock
         # An edit that changes nothing would cost a slot of the bucket.
         self._fingerprints: RecentItems[str, bytes] = RecentItems(_MOST_REMEMBERED_MESSAGES)
@@ -234,7 +234,7 @@ class DiscordPlatform:
         return await self._render(reply, self._get_upload_limit_bytes(message.workspace))
 
     async def _render(self, reply: Reply, limit_bytes: int) -> _PreparedReply:
-        uploads = await prepare_uploads(reply.pictures, self._path_of, limit_bytes)
+        uploads = await prepare_uploads(reply.pictures, self._find_path, limit_bytes)
         names = [upload.name for upload in uploads]
         return _PreparedReply(reply, render_payload(reply, names=names, remark=describe_uploads(uploads)), uploads)
 

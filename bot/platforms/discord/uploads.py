@@ -15,11 +15,11 @@ from bot.core.errors import BadFile
 from bot.core.invocations import Attachment, Link
 from bot.core.replies import Picture
 from bot.media.decoding import shrink
+from bot.media.media import FindPath
 from bot.platforms.discord.config import OFFICIAL_CDN
 from bot.platforms.discord.discord_py_internals import RawRequests
 from bot.platforms.discord.errors import REQUEST_ERRORS
 
-PathOf = Callable[[str], Path | None]
 DownloadFile = Callable[[str], Awaitable[bytes]]
 """Downloads a file by URL; raises a `UserError`."""
 
@@ -39,10 +39,11 @@ class DiscordUpload:
     reason: str = ""
 
 
-async def prepare_uploads(pictures: Sequence[Picture], path_of: PathOf, limit_bytes: int) -> list[DiscordUpload]:
+async def prepare_uploads(pictures: Sequence[Picture], find_path: FindPath, limit_bytes: int) -> list[DiscordUpload]:
     """Return one upload per picture. Reading and shrinking run in a thread."""
     return [
-        await asyncio.to_thread(_prepare_upload, picture, path_of(picture.sha256), limit_bytes) for picture in pictures
+        await asyncio.to_thread(_prepare_upload, picture, find_path(picture.sha256), limit_bytes)
+        for picture in pictures
     ]
 
 

@@ -20,6 +20,7 @@ from bot.core.errors import NotAllowed, Unavailable
 from bot.core.recent_items import RecentItems
 from bot.core.replies import MessageRef
 from bot.dispatch.dispatcher import Dispatcher
+from bot.media.media import FindPath
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.chat import SlackChat
 from bot.platforms.slack.commands import SlackCommands
@@ -31,7 +32,7 @@ from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH, create_bolt_a
 from bot.platforms.slack.pacing import SlackRateLimits
 from bot.platforms.slack.platform import SlackPlatform
 from bot.platforms.slack.replies import SlackReplies, ThreadRoots
-from bot.platforms.slack.uploads import PathOf, SlackFiles
+from bot.platforms.slack.uploads import SlackFiles
 from bot.platforms.slack.users import SlackUsers
 from bot.platforms.slack.web_api import SlackWebApi
 from bot.storage.database import Database
@@ -63,12 +64,12 @@ class SlackConnection:
     """Implements `core.platform.PlatformConnection`."""
 
     def __init__(
-        self, config: SlackConfig, dispatcher: Dispatcher, database: Database, path_of: PathOf, clock: Clock
+        self, config: SlackConfig, dispatcher: Dispatcher, database: Database, find_path: FindPath, clock: Clock
     ) -> None:
         self._config = config
         self._dispatcher = dispatcher
         self._database = database
-        self._path_of = path_of
+        self._find_path = find_path
         self._clock = clock
         self._tasks = BackgroundTasks("slack")
         # Apart from the work for users, which `stop_listening` waits for: the refresh runs for ever.
@@ -167,7 +168,7 @@ class SlackConnection:
             web_api,
             teams,
             self._database,
-            self._path_of,
+            self._find_path,
             self._clock,
             self._tasks,
             transform=create_prefixer(config.command_prefix, services.menu),

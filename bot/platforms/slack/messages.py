@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.core.platform import MessageLimits
-from bot.core.replies import Button, Picture, Progress, Reply, Stage
+from bot.core.replies import STAGE_TEXTS, Button, Picture, Progress, Reply, Stage
 from bot.dispatch.parsing import Menu
 from bot.platforms.slack.mrkdwn import (
     escape,
@@ -34,11 +34,6 @@ _MAX_LABEL = 75
 _MAX_ALT = 1000
 _MAX_NOTE = 2000
 _MAX_REQUEST_SUMMARY = 200
-_STAGES = {
-    Stage.QUEUED: "Waiting in line",
-    Stage.STARTING: "Waking the model up",
-    Stage.RUNNING: "Working on it",
-}
 _WITHHELD = (
     "⚠ {which} flagged as sensitive by the model. Slack cannot hide a picture until somebody opens it, so it is not "
     "shown here. Other words, or another seed, may draw one that can be."
@@ -122,7 +117,7 @@ def render_fallback_text(reply: Reply, *, is_for_one: bool = False) -> str:
 
 def format_progress(progress: Progress) -> str:
     """Return a line with the stage, queue position, percent, and seconds of a job."""
-    stage = _STAGES[progress.stage]
+    stage = STAGE_TEXTS[progress.stage]
     if progress.stage is Stage.QUEUED:
         return f"⏳ {stage} · {progress.queue_position} before you" if progress.queue_position else f"⏳ {stage} …"
     facts = [stage]

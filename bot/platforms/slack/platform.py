@@ -11,6 +11,7 @@ from bot.core.people import Channel
 from bot.core.platform import Destination, MessageFull, MessageLimits
 from bot.core.recent_items import RecentItems
 from bot.core.replies import MessageRef, Recipient, Reply, Tone
+from bot.media.media import FindPath
 from bot.platforms.slack.ephemeral import SlackEphemeralReplies
 from bot.platforms.slack.errors import (
     UNINSTALLED_CODES,
@@ -33,7 +34,7 @@ from bot.platforms.slack.pacing import APPEND_STREAM, POST_MESSAGE, STOP_STREAM,
 from bot.platforms.slack.status import SlackStatuses
 from bot.platforms.slack.streams import MessageListener, SlackStreams
 from bot.platforms.slack.unconfirmed_posts import METADATA_EVENT_TYPE, UnconfirmedPosts
-from bot.platforms.slack.uploads import PathOf, SlackUploads
+from bot.platforms.slack.uploads import SlackUploads
 from bot.platforms.slack.web_api import SlackWebApi
 from bot.storage.database import Database
 
@@ -58,7 +59,7 @@ class SlackPlatform:
         web_api: SlackWebApi,
         teams: SlackTeams,
         database: Database,
-        path_of: PathOf,
+        find_path: FindPath,
         clock: Clock,
         tasks: BackgroundTasks,
         *,
@@ -71,7 +72,7 @@ class SlackPlatform:
         self._clock = clock
         self.ephemeral_replies = SlackEphemeralReplies(web_api, clock, transform)
         self.errors = SlackErrors(teams)
-        self.uploads = SlackUploads(web_api, database, path_of, clock)
+        self.uploads = SlackUploads(web_api, database, find_path, clock)
         self.streams = SlackStreams(web_api, clock, on_stopped)
         self.statuses = SlackStatuses(web_api, clock, tasks)
         self._on_finished = on_finished

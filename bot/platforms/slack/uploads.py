@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import mimetypes
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -16,6 +15,7 @@ from bot.core.invocations import Attachment
 from bot.core.json import JSON
 from bot.core.replies import MessageRef, Picture, TextFile
 from bot.media.limits import MAX_ATTACHMENT_BYTES, build_too_large_error
+from bot.media.media import FindPath
 from bot.platforms.slack.errors import CallRefused, CallUnclear, ignore_refusal
 from bot.platforms.slack.installations import SlackTeams
 from bot.platforms.slack.messages import Block, render_alt_text
@@ -23,9 +23,6 @@ from bot.platforms.slack.web_api import SlackWebApi
 from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
-
-PathOf = Callable[[str], Path | None]
-"""Returns the file with a SHA-256, or None if the file is not kept any more."""
 
 _SLACK_HOSTS = ("slack.com", "slack-files.com", "slack-edge.com")
 _MAX_REDIRECTS = 3
@@ -111,10 +108,10 @@ class SlackFiles:
 class SlackUploads:
     """Uploads kept pictures and text files. A restart uploads no picture twice: the file ids of messages are stored."""
 
-    def __init__(self, web_api: SlackWebApi, database: Database, path_of: PathOf, clock: Clock) -> None:
+    def __init__(self, web_api: SlackWebApi, database: Database, find_path: FindPath, clock: Clock) -> None:
         self._web_api = web_api
         self._database = database
-        self._path_of = path_of
+        self._find_path = find_path
         self._clock = clock
         self._slots = asyncio.Semaphore(_MAX_PARALLEL_UPLOADS)
 
@@ -173,7 +170,7 @@ class SlackUploads:
             await ignore_refusal(self._web_api.call(ref.workspace, "files.delete", file=file))
 
     async def _send_picture(self, team: str, picture: Picture) -> str:
-        path = self._path_of(picture.sha256)
+        path = self._find_path(picture.sha256)
         if path is None:
             return ""
         content = await asyncio.to_thread(path.read_bytes)

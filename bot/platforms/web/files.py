@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -11,10 +11,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bot.core.replies import TextFile
+from bot.media.media import FindPath
 from bot.platforms.web.auth import NO_STORE
-
-PathOf = Callable[[str], Path | None]
-"""Returns the path of a kept file by SHA-256, None if the file is not kept."""
 
 _STATIC_FOLDER = Path(__file__).parent / "static"
 _STATIC_TYPES = {
@@ -54,9 +52,9 @@ def serve_asset(asset: Asset | None, request: web.Request) -> web.Response:
     return web.Response(body=asset.body, headers={**headers, "Content-Type": asset.mime})
 
 
-async def serve_picture(sha256: str, name: str, path_of: PathOf) -> web.StreamResponse:
+async def serve_picture(sha256: str, name: str, find_path: FindPath) -> web.StreamResponse:
     """Return a kept picture, with a `name` as a download. Raise HTTP 404 if the picture is not kept."""
-    path = path_of(sha256) if _SHA256.fullmatch(sha256) else None
+    path = find_path(sha256) if _SHA256.fullmatch(sha256) else None
     head = await asyncio.to_thread(_read_head, path) if path else None
     if path is None or head is None:
         raise web.HTTPNotFound(text="That picture is not kept any more.")

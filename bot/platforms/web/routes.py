@@ -15,10 +15,10 @@ from bot.core.platform import Destination
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.dispatcher import Dispatcher, format_error
+from bot.media.media import FindPath
 from bot.platforms.web import commands, files, request_parsing
 from bot.platforms.web.auth import NAME, NO_STORE, Access, Authenticator, Route
 from bot.platforms.web.event_stream import PING_SECONDS, STREAMS_PER_USER, EventStreams
-from bot.platforms.web.files import PathOf
 from bot.platforms.web.job_details import JobDetails
 from bot.platforms.web.messages import message_to_json
 from bot.platforms.web.platform import WebPlatform
@@ -37,7 +37,7 @@ class PageRoutes:
         self,
         platform: WebPlatform,
         dispatcher: Dispatcher,
-        path_of: PathOf,
+        find_path: FindPath,
         authenticator: Authenticator,
         *,
         host: str,
@@ -48,7 +48,7 @@ class PageRoutes:
         """`host` is the address of the server's socket, `public_url` the address for other machines."""
         self._platform = platform
         self._dispatcher = dispatcher
-        self._path_of = path_of
+        self._find_path = find_path
         self._authenticator = authenticator
         self._guard = RequestGuard(authenticator, host=host, public_url=public_url)
         self._job_details = JobDetails(dispatcher)
@@ -98,7 +98,7 @@ class PageRoutes:
 
     async def _serve_picture(self, request: web.Request) -> web.StreamResponse:
         # No user check beyond READ: a SHA-256 is known to people with the picture alone.
-        return await files.serve_picture(request.match_info["sha256"], request.query.get("name", ""), self._path_of)
+        return await files.serve_picture(request.match_info["sha256"], request.query.get("name", ""), self._find_path)
 
     async def _serve_text_file(self, request: web.Request) -> web.StreamResponse:
         message = await self._platform.find_user_message(request[REQUEST_USER], request.match_info["message"])

@@ -39,7 +39,7 @@ class ConsoleBench:
     script: DispatcherScript = field(default_factory=DispatcherScript)
 
     async def run(self, line: str, *shows: Reply) -> int:
-        platform = ConsolePlatform(self.out, path_of=self.path_of, output=self.output, err=self.err)
+        platform = ConsolePlatform(self.out, find_path=self.find_path, output=self.output, err=self.err)
 
         async def run_job(invocation: Invocation) -> None:
             destination = Destination(invocation.user, invocation.channel, invocation.request_key, "job:0")
@@ -51,7 +51,7 @@ class ConsoleBench:
             self.script.answer = run_job
         return await platform.run_once(line, make_scripted_dispatcher(self.script))
 
-    def path_of(self, sha256: str) -> Path | None:
+    def find_path(self, sha256: str) -> Path | None:
         path = self.folder / sha256
         return path if path.exists() else None
 

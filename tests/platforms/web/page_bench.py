@@ -123,12 +123,12 @@ async def open_page_bench(
     )
     script = DispatcherScript()
 
-    def path_of(sha256: str) -> Path | None:
+    def find_path(sha256: str) -> Path | None:
         path = folder / sha256
         return path if path.exists() else None
 
     page = PageRoutes(
-        platform, make_scripted_dispatcher(script), path_of, door, host="127.0.0.1", public_url=public_url, **options
+        platform, make_scripted_dispatcher(script), find_path, door, host="127.0.0.1", public_url=public_url, **options
     )
     server = Server("127.0.0.1", 0, page.routes(), {}, closers=[page.stop])
     host, port = await server.start()

@@ -1,41 +1,41 @@
-// The bot over HTTP. Everything that is asked carries an id, so asking again after a broken line asks once.
+// Requests to the bot. Each carries an id: the bot handles a repeated request once.
 
 const WAITS = [400, 1000, 2500, 5000, null]; // milliseconds; null gives up
 
-/** JSON from a path. */
+/** Returns the JSON of a path. Throws a sentence. */
 export async function read(path, query = {}) {
 	const response = await fetch(`${path}?${new URLSearchParams(query)}`);
-	if (!response.ok) throw await refusal(response);
+	if (!response.ok) throw await readError(response);
 	return response.json();
 }
 
 /** Sends a body, with files by option name; tries again while the bot is away. Throws a sentence. */
 export async function send(path, body, files = {}) {
-	const whole = packed({ ...body, request_id: newId() }, Object.entries(files));
+	const whole = pack({ ...body, request_id: newId() }, Object.entries(files));
 	for (const wait of WAITS) {
 		const response = await fetch(path, { method: "POST", ...whole }).catch(() => null);
 		if (response?.ok) return response.json();
-		if (response && response.status < 500) throw await refusal(response);
+		if (response && response.status < 500) throw await readError(response);
 		if (wait) await new Promise((resolve) => setTimeout(resolve, wait));
 	}
 	throw new Error("Easel does not answer. Nothing is lost: try again in a moment.");
 }
 
-function packed(body, files) {
-	const ask = JSON.stringify(body);
-	if (!files.length) return { body: ask, headers: { "X-Easel": "1", "Content-Type": "application/json" } };
+function pack(body, files) {
+	const json = JSON.stringify(body);
+	if (!files.length) return { body: json, headers: { "X-Easel": "1", "Content-Type": "application/json" } };
 	const form = new FormData();
-	form.append("ask", ask);
+	form.append("ask", json); // the bot reads the JSON first
 	for (const [name, file] of files) form.append(name, file, file.name);
 	return { body: form, headers: { "X-Easel": "1" } };
 }
 
-async function refusal(response) {
+async function readError(response) {
 	const { error } = await response.json().catch(() => ({}));
 	return new Error(error ?? `Easel answered ${response.status}.`);
 }
 
-/** An id nobody can guess. `randomUUID` is only there on https and on this machine. */
+/** Returns an unguessable id. Browsers offer `randomUUID` on https and on this machine alone. */
 export function newId() {
 	return crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -60,17 +60,17 @@ export class Feed {
 				this.onEvent(name, JSON.parse(event.data));
 			});
 		}
-		source.onerror = () => this.again();
+		source.onerror = () => this.reconnect();
 		source.addEventListener("bye", source.onerror);
 	}
 
-	/** Something was missed: everything once more. */
+	/** Starts again with a snapshot, after a gap in the changes. */
 	reload() {
 		this.position = "";
 		this.open();
 	}
 
-	again() {
+	reconnect() {
 		this.close();
 		this.onState(false);
 		this.timer = setTimeout(() => this.open(), Math.min(500 * 2 ** this.failures++, 8000));

@@ -1,4 +1,4 @@
-// Where people type: words or a command, its options, and a picture.
+// The composer: words or a command, the command's options, and a picture.
 
 import { byId, el, icon, toast, tool } from "./dom.js";
 import { read, send } from "./api.js";
@@ -18,7 +18,7 @@ export class Composer {
 		byId("attach").append(icon("attach"));
 		byId("options").append(icon("options"), "Options");
 		this.listen();
-		this.changed();
+		this.update();
 	}
 
 	listen() {
@@ -28,7 +28,7 @@ export class Composer {
 			this.submit();
 		};
 		form.onkeydown = (event) => this.key(event);
-		this.words.oninput = () => this.changed();
+		this.words.oninput = () => this.update();
 		this.words.onblur = () => this.suggestions.show([]);
 		byId("options").onclick = () => this.toggleOptions();
 		byId("attach").onclick = () => byId("picker").click();
@@ -40,12 +40,12 @@ export class Composer {
 		document.ondragover = document.ondragleave = document.ondrop = (event) => this.drag(event);
 	}
 
-	/** What a send would say: a picture without words asks for words. */
+	/** The text to send: a picture without words becomes /caption. */
 	get text() {
 		return this.words.value.trim() || (this.file ? "/caption" : "");
 	}
 
-	/** The command that a send would call; null for one that is unknown. */
+	/** The command of the text; null for an unknown command. */
 	get command() {
 		return commandOf(this.text.startsWith("/") ? this.text : `/${this.menu.plain}`, this.menu.commands);
 	}
@@ -54,10 +54,10 @@ export class Composer {
 	fill(text) {
 		this.words.value = text;
 		this.words.focus();
-		this.changed();
+		this.update();
 	}
 
-	/** Puts what was asked for in a job back into the form. */
+	/** Puts a job's command, options and picture back into the composer. */
 	async edit(job) {
 		const { command: name, options } = await read(`/api/jobs/${job}`);
 		const command = commandOf(`/${name}`, this.menu.commands);
@@ -69,7 +69,7 @@ export class Composer {
 		this.attach(file ? new File([file], "picture", { type: file.type }) : null);
 	}
 
-	changed() {
+	update() {
 		const { command, words } = this;
 		if (this.panel.isOpen && command) this.panel.open(command);
 		this.showState();
@@ -99,7 +99,7 @@ export class Composer {
 	take({ start, text }) {
 		this.words.setRangeText(text, start, this.words.selectionStart, "end");
 		this.words.focus();
-		this.changed();
+		this.update();
 	}
 
 	toggleOptions() {
@@ -117,7 +117,7 @@ export class Composer {
 		for (const image of tray.querySelectorAll("img")) URL.revokeObjectURL(image.src);
 		this.file = file;
 		tray.replaceChildren(...(file ? [this.chip(file)] : []));
-		this.changed();
+		this.update();
 	}
 
 	chip(file) {
@@ -144,13 +144,13 @@ export class Composer {
 		const error = await this.say(text, this.panel.values(), file && option ? { [option.name]: file } : {});
 		this.isSending = false;
 		this.showState();
-		if (error) return this.refused(error);
+		if (error) return this.showError(error);
 		this.panel.clear();
 		this.words.value = "";
-		return this.attach(option ? null : file); // who asked for help in between keeps their picture
+		return this.attach(option ? null : file); // kept for the next command
 	}
 
-	/** Says it here; gives what is wrong with it, if anything is. */
+	/** Sends a message to this conversation; returns the error, if any. */
 	async say(text, options = {}, files = {}) {
 		try {
 			const { error } = await send("/api/say", { channel: this.channel(), text, options }, files);
@@ -162,8 +162,8 @@ export class Composer {
 		}
 	}
 
-	/** The words stay to be mended; the field that the sentence names is marked. */
-	refused(error) {
+	/** Marks the field that the error names. The words stay in the composer. */
+	showError(error) {
 		const name = error.match(/^(?:--)?(\w+) /)?.[1];
 		if (!this.panel.mark(name, error) && this.command?.options.some((option) => option.name === name)) this.showState(error);
 	}

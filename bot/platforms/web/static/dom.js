@@ -1,6 +1,6 @@
-// Nodes from names and values. Text only ever becomes text: nothing here reads markup.
+// Creates DOM nodes. Text becomes text nodes: markup is never parsed.
 
-/** An element. Texts become attributes, the rest (handlers too) properties; null is left out. A button never submits. */
+/** Returns an element. Strings become attributes, other values (handlers too) properties; null is left out. */
 export function el(tag, props = {}, ...children) {
 	const node = document.createElement(tag);
 	for (const [name, value] of Object.entries(props)) {
@@ -8,7 +8,7 @@ export function el(tag, props = {}, ...children) {
 		if (name in node && typeof value !== "string") node[name] = value;
 		else node.setAttribute(name, value);
 	}
-	if (tag === "button") node.type = "button";
+	if (tag === "button") node.type = "button"; // else it would submit
 	node.append(...children.filter((child) => (child ?? false) !== false));
 	return node;
 }
@@ -29,7 +29,7 @@ const PATHS = {
 	story: "M12 11v6m0-9.5h.01M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0z",
 };
 
-/** A line icon, for the eye only. */
+/** Returns an icon, hidden from screen readers. */
 export function icon(name) {
 	const shape = (tag, values) => {
 		const node = document.createElementNS(SVG, tag);
@@ -41,7 +41,7 @@ export function icon(name) {
 	return svg;
 }
 
-/** A button that is an icon; its label is for the ear and the pointer. */
+/** Returns a button with an icon; the label is for screen readers and the tooltip. */
 export function tool(name, label, onclick) {
 	return el("button", { class: "tool", "aria-label": label, title: label, onclick }, icon(name));
 }
@@ -50,14 +50,14 @@ export const byId = (id) => document.getElementById(id);
 
 let toastTimer = 0;
 
-/** A sentence in passing. */
+/** Shows a sentence for seven seconds. */
 export function toast(text) {
 	byId("toast").textContent = text;
 	clearTimeout(toastTimer);
 	toastTimer = setTimeout(() => (byId("toast").textContent = ""), 7000);
 }
 
-/** Puts text on the clipboard, and says so. */
+/** Copies text to the clipboard, and shows the result. */
 export async function copy(text) {
 	try {
 		await navigator.clipboard.writeText(text);

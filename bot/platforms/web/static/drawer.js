@@ -1,9 +1,9 @@
-// What just happened: a job's states with their times, what was asked of the model, and the money.
+// A job's drawer: states with times, request, run, and ledger entries.
 
 import { byId, copy, el, toast, tool } from "./dom.js";
 import { read } from "./api.js";
 
-/** Opens the drawer on one of the person's own jobs. */
+/** Opens the drawer of a job. */
 export async function openStory(job) {
 	try {
 		draw(byId("drawer"), job, await read(`/api/jobs/${job}`));

@@ -1,5 +1,4 @@
-// An invitation stands behind "#", where no server, log or preview of the link sees it, and is used by a press, so
-// that nothing which only looks at the page uses it up.
+// The invitation stands behind "#", hidden from servers, logs and link previews. A press uses it up.
 
 const [words, enter] = ["words", "enter"].map((id) => document.getElementById(id));
 const invitation = location.pathname === "/join" && location.hash.slice(1);
@@ -9,7 +8,7 @@ if (invitation) {
 	enter.hidden = false;
 	enter.onclick = join;
 } else if (!location.search) {
-	// A link on another site brings nobody's cookie along (SameSite=Strict); a link of our own does.
+	// SameSite=Strict: a link on another site sends no cookie, our own redirect does.
 	const me = await fetch("/api/me").catch(() => null);
 	if (me?.ok) location.replace(`/?from=link${location.hash}`);
 }

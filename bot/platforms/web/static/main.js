@@ -1,4 +1,4 @@
-// The page: joins the conversation, the composer, what is beside them, and the line to the bot.
+// The page: connects conversation, composer, side list and event stream.
 
 import { byId, el, icon } from "./dom.js";
 import { Feed, read } from "./api.js";
@@ -25,7 +25,7 @@ let isAtEnd = true;
 let hiddenTimer = 0;
 let bannerTimer = 0;
 
-/** Follows the address: #c/NAME is a conversation, #show/JOB asks for a job here. */
+/** Follows the address: #c/NAME opens a conversation, #show/JOB shows a job here. */
 function route() {
 	const [, kind, name] = location.hash.match(/^#(c|show)\/([\w-]{1,64})$/) ?? [];
 	const wanted = kind === "c" ? name : (kind && channel) || "main";
@@ -44,12 +44,12 @@ function openChannel(name) {
 	feed = new Feed(channel, showConnection, draw);
 }
 
-/** Draws what came, keeps the end in view, and looks beside when something began or ended. */
+/** Draws an event, keeps the end in view, and reloads the side list if a message began or ended. */
 function draw(event, data) {
 	log[event](data);
 	byId("welcome").hidden = byId("log").children.length;
 	if (isAtEnd) toEnd();
-	if (event !== "change" || data.tone) side.soon();
+	if (event !== "change" || data.tone) side.reloadSoon();
 }
 
 function toEnd() {
@@ -64,11 +64,11 @@ function noteScroll() {
 function showConnection(isConnected) {
 	clearTimeout(bannerTimer);
 	if (isConnected) byId("banner").hidden = true;
-	// A short break is nobody's concern.
+	// A short interruption shows no banner.
 	else bannerTimer = setTimeout(() => (byId("banner").hidden = false), 1500);
 }
 
-/** A browser allows six lines to one server, so a page nobody looks at gives up its own. */
+/** Browsers allow six HTTP/1.1 connections per server: a hidden page closes its own. */
 function noteVisibility() {
 	clearTimeout(hiddenTimer);
 	if (document.hidden) hiddenTimer = setTimeout(() => feed?.close(), HIDDEN_SECONDS * 1000);
@@ -99,7 +99,7 @@ const sizes = new ResizeObserver(() => isAtEnd && toEnd());
 for (const part of [byId("log"), scroll]) sizes.observe(part);
 byId("latest").onclick = toEnd;
 byId("skip").onclick = (event) => {
-	event.preventDefault(); // its address would be another conversation's
+	event.preventDefault(); // the link's address would open another conversation
 	byId("words").focus();
 };
 setInterval(() => log?.tick(), 1000);

@@ -1,8 +1,8 @@
-// A small Markdown, safe by making nodes only: no markup is ever parsed, and links lead to http(s) alone.
+// Draws a subset of Markdown as DOM nodes, never as markup. Links lead to http(s) alone.
 
 import { copy, el } from "./dom.js";
 
-/** Keeps an element in step with a growing text: unchanged blocks keep their nodes. */
+/** Draws a growing text: unchanged blocks keep the nodes. */
 export class Markdown {
 	constructor(root) {
 		this.root = root;
@@ -29,7 +29,7 @@ const RULE = /^ {0,3}([-*_])(\s*\1){2,}\s*$/;
 const DIVIDER = /^[\s|:-]*-[\s|:-]*$/;
 const QUOTE = /^\s*> ?/;
 
-/** The text as blocks: {kind, key, …}. */
+/** Returns the text as blocks: {kind, key, …}. */
 function split(text) {
 	const lines = text.replace(/\r\n?/g, "\n").split("\n");
 	const blocks = [];
@@ -109,7 +109,7 @@ function table({ lines }) {
 	return el("div", { class: "wide", tabindex: "0" }, el("table", {}, row(lines[0], "th"), ...body));
 }
 
-// Whichever mark comes first wins; its named groups tell MARKS what it is.
+// The first match wins; the named groups are keys of MARKS.
 const INLINE = new RegExp(
 	[
 		/\\(?<plain>[\\`*_{}[\]()#+\-.!|~>])/,
@@ -145,13 +145,13 @@ function inline(text) {
 	return [...nodes, text.slice(at)].filter((node) => node !== "");
 }
 
-/** Code; the id of a job leads to it. */
+/** Returns inline code; a job's id becomes a link to the job. */
 function inlineCode(text) {
 	const code = el("code", {}, text.trim());
 	return /^[0-9a-z]{20}$/.test(text) ? el("a", { href: `#show/${text}` }, code) : code;
 }
 
-/** A link that cannot lie: its real host stands beside a label that says something else. */
+/** A link; a label of another host gets the real host beside it. */
 function link(address, label = address) {
 	if (!/^https?:\/\//i.test(address) || !URL.canParse(address)) return null;
 	const { host } = new URL(address);

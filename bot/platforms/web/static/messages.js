@@ -1,4 +1,4 @@
-// The conversation: an article per message, each part redrawn only when it changed.
+// The conversation: an article per message; only changed parts are drawn again.
 
 import { byId, copy, el, icon, toast, tool } from "./dom.js";
 import { send } from "./api.js";
@@ -8,7 +8,7 @@ import { openPicture } from "./viewer.js";
 const STAGES = { queued: "Waiting in line", starting: "Cold start: waking the model up", running: "Working on it" };
 const SURE_SECONDS = 4;
 
-/** All messages of a channel, in the order they were made. `on` has gap(), edit(job) and story(job). */
+/** All messages of a channel in the order of creation. `on` has gap(), edit(job) and story(job). */
 export class Log {
 	constructor(root, channel, on) {
 		Object.assign(this, { root, channel, on });
@@ -44,7 +44,7 @@ export class Log {
 		else this.root.prepend(node);
 	}
 
-	/** Screen readers wait while words stream in, and then read the whole. */
+	/** Screen readers wait while words stream in, and then read the whole message. */
 	markBusy() {
 		this.root.ariaBusy = String(this.root.querySelector("[data-tone=working]") !== null);
 	}
@@ -66,7 +66,7 @@ class View {
 		this.change(message);
 	}
 
-	/** Takes a whole message or a difference; false when something between was missed. */
+	/** Applies a whole message or a difference; returns false after a gap. */
 	change({ from, append, ...parts }) {
 		if (append !== undefined) {
 			if (from !== this.message.text.length) return false;
@@ -79,7 +79,7 @@ class View {
 		if ("progress" in parts) this.drawProgress();
 		const shown = JSON.stringify([pictures, buttons, tone]);
 		if (shown !== this.shown) this.drawPictures();
-		this.shown = shown; // drawn anew, pictures flicker
+		this.shown = shown; // pictures would flicker if drawn again
 		return true;
 	}
 
@@ -90,7 +90,7 @@ class View {
 		return this.words.replaceChildren(command ? el("b", {}, command) : "", rest);
 	}
 
-	/** Pictures, each of several with its own buttons. */
+	/** Draws the pictures; each of several pictures has own buttons. */
 	drawPictures() {
 		const { pictures, buttons } = this.message;
 		const isOwn = ({ n }) => pictures.length > 1 && n;
@@ -107,14 +107,14 @@ class View {
 		const open = el("button", { class: "frame", title: "Open large", onclick: () => openPicture(picture, this.message) }, image);
 		const download = el("a", { class: "download", href, download: name, "aria-label": `Download ${name}` }, icon("download"));
 		const figure = el("figure", { class: flagged && "flagged" }, open, download);
-		// Its place is kept before it arrives.
+		// Reserve the space: the layout must not move later.
 		figure.style.setProperty("--ratio", width / height || 1);
 		figure.style.setProperty("--width", `${width || 1024}px`);
 		if (flagged) figure.append(el("button", { class: "reveal", onclick: () => (figure.className = "") }, "Sensitive · show"));
 		return figure;
 	}
 
-	/** What can be done with a finished message. */
+	/** Returns the tools of a finished message. */
 	tools() {
 		const { job, text, tone, who } = this.message;
 		if (tone === "working") return [];
@@ -128,7 +128,7 @@ class View {
 		].filter(Boolean);
 	}
 
-	/** The first press asks, the second deletes. */
+	/** Asks at the first press, deletes at the second. */
 	async remove(button) {
 		if (button.dataset.sure) return (await this.ask("/api/delete", {})) && this.node.remove();
 		button.dataset.sure = "1";
@@ -152,7 +152,7 @@ class View {
 		return this.tick();
 	}
 
-	/** Seconds go on between two words from the bot. */
+	/** Counts the seconds between two events of the bot. */
 	tick() {
 		const { progress } = this.message;
 		if (!progress) return;
@@ -171,7 +171,7 @@ class View {
 		return node;
 	}
 
-	/** True when the bot did it; else it says why not. */
+	/** Sends a request about this message; returns whether it succeeded, and shows the error. */
 	async ask(path, body) {
 		try {
 			const { error } = await send(path, { channel: this.log.channel, message: this.message.id, ...body });

@@ -1,9 +1,9 @@
-// A command's options as a form, drawn from its declaration.
+// The form of a command's options, drawn from the declaration.
 
 import { el } from "./dom.js";
 import { read } from "./api.js";
 
-/** Fields for every option but the words (those are typed) and files (those are attached). */
+/** Fields for all options but words, which are typed, and files, which are attached. */
 export class Panel {
 	constructor(root) {
 		Object.assign(this, { root, command: null, fields: [] });
@@ -14,7 +14,7 @@ export class Panel {
 		return !this.root.hidden;
 	}
 
-	/** The same command keeps what was filled in. */
+	/** Opens the form; the same command keeps the values. */
 	open(command) {
 		if (this.command !== command) this.draw(command);
 		this.root.hidden = false;
@@ -24,38 +24,38 @@ export class Panel {
 		this.root.hidden = true;
 	}
 
-	/** Forgets what was filled in. */
+	/** Closes the form and forgets the values. */
 	clear() {
 		this.close();
 		this.command = null;
 	}
 
-	/** Shows these values of a command. */
+	/** Opens the form of a command with these values. */
 	fill(command, values) {
 		this.clear();
 		this.draw(command);
 		for (const field of this.fields) {
 			const value = values[field.name];
 			if (value === null || value === undefined || value === false) continue;
-			// A model is chosen once the models have arrived.
+			// Models arrive later: `list` selects the wanted model then.
 			field.value = field.dataset.wanted = value === true ? "yes" : value;
 			this.root.hidden = false;
 		}
 	}
 
-	/** What was filled in, by option name; nothing while the form is closed. */
+	/** Returns the values by option name; an empty object while the form is closed. */
 	values() {
 		const filled = this.fields.map((field) => [field.name, field.type === "number" ? field.valueAsNumber : field.value.trim()]);
 		return this.isOpen ? Object.fromEntries(filled.filter(([, value]) => value || value === 0)) : {};
 	}
 
-	/** Whether all of it is within bounds; marks the first that is not. */
+	/** Returns whether all values are within bounds; marks the first wrong field. */
 	check() {
 		const wrong = this.isOpen && this.fields.find((field) => !field.checkValidity());
 		return !wrong || !this.mark(wrong.name, wrong.validationMessage);
 	}
 
-	/** Says under a field what is wrong with it; an empty text takes that back. False without such a field. */
+	/** Shows an error under a field, or removes it if empty. Returns false without such a field. */
 	mark(name, text) {
 		const field = this.isOpen && this.fields.find((field) => field.name === name);
 		if (!field) return false;
@@ -73,7 +73,7 @@ export class Panel {
 	}
 }
 
-/** The options that the form asks for. */
+/** Returns the options that have a field. */
 export const fieldsOf = (command) => command?.options.filter((option) => !option.words && option.kind !== "file") ?? [];
 
 const named = ({ name, question }) => ({ name, id: `option-${name}`, title: question, "aria-describedby": `problem-${name}` });

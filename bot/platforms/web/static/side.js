@@ -1,9 +1,9 @@
-// Beside the conversation: the other conversations, who is here, and what is left today.
+// The side list: other conversations, the current user, and the remaining credits.
 
 import { byId, el, icon, toast } from "./dom.js";
 import { newId, read, send } from "./api.js";
 
-const PAUSE = 300; // milliseconds: several changes are one look
+const PAUSE = 300; // milliseconds: several changes cause a single reload
 
 export class Side {
 	/** `channel()` names the conversation that is open. */
@@ -18,13 +18,13 @@ export class Side {
 		byId("person").onchange = ({ target }) => send("/api/switch", { to: target.value }).then(() => (location = "/"), (error) => toast(error.message));
 	}
 
-	/** Something changed: look soon. */
-	soon() {
+	/** Reloads after a pause. */
+	reloadSoon() {
 		clearTimeout(this.timer);
-		this.timer = setTimeout(() => this.look(), PAUSE);
+		this.timer = setTimeout(() => this.reload(), PAUSE);
 	}
 
-	look() {
+	reload() {
 		read("/api/channels").then((found) => this.drawChannels(found), () => {});
 		read("/api/me").then((me) => this.drawMe(me), () => {});
 	}

@@ -1,4 +1,4 @@
-// What could come next while someone types a command: its name, or an option.
+// Suggestions while a person types a command: the command's name or an option.
 
 import { el } from "./dom.js";
 import { fieldsOf } from "./panel.js";
@@ -17,7 +17,7 @@ export class Suggestions {
 		this.mark();
 	}
 
-	/** True for a key that was meant for the list. */
+	/** Handles a key; returns whether the key was for the list. */
 	key(event) {
 		if (this.root.hidden) return false;
 		const item = this.items[this.at];
@@ -49,7 +49,7 @@ export class Suggestions {
 	}
 }
 
-/** What goes on from the text before the caret: {title, detail, start, text, isTyped}. */
+/** Returns suggestions for the text before the caret: {title, detail, start, text, isTyped}. */
 export function suggest(before, commands) {
 	const name = before.match(/^\/([\w ]*)$/)?.[1].toLowerCase();
 	const begun = commands.filter((command) => command.name.startsWith(name));
@@ -63,7 +63,7 @@ export function suggest(before, commands) {
 
 const suggestion = (title, detail, start, isTyped = false) => ({ title, detail, start, text: `${title} `, isTyped });
 
-/** The command a text begins with: the longest name wins. */
+/** Returns the command at the start of a text; the longest name wins. */
 export function commandOf(text, commands) {
 	const typed = `${text.trim().toLowerCase().replace(/\s+/g, " ")} `;
 	const named = commands.filter(({ name }) => typed.startsWith(`/${name} `));

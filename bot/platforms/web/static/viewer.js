@@ -1,8 +1,8 @@
-// One picture, large.
+// The viewer of a large picture.
 
 import { byId, el, icon, tool } from "./dom.js";
 
-/** Opens a picture of a message; arrow keys, or a click on it, go to its neighbours. */
+/** Opens a picture of a message; arrow keys and clicks go to the message's next pictures. */
 export function openPicture(picture, { pictures, note }) {
 	const viewer = byId("viewer");
 	let at = pictures.indexOf(picture);
