@@ -15,7 +15,7 @@ from bot.dispatch.declaration import Command, PersonOption, Services, command, o
 from bot.dispatch.workspace_settings import get_settings
 from bot.moderation.admin import USER_ID_FACTS
 from bot.moderation.durations import format_end
-from bot.moderation.settings import SETTING_PREFIX, format_setting_key
+from bot.moderation.moderation import SETTING_PREFIX, format_setting_key
 from bot.storage.moderation import AuditRow
 
 KINDS: Mapping[str, str] = {

@@ -6,7 +6,7 @@ from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Model, Task
 from bot.dispatch.declaration import Command, Services, command, models_for, option
 from bot.dispatch.plain_text import may_continue_conversation
-from bot.moderation.settings import WorkspaceSettings
+from bot.moderation.moderation import WorkspaceSettings
 
 DEFAULT_MAX_TOKENS = 1024
 CONTINUE_PROMPT = "Please continue exactly where you stopped."

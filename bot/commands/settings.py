@@ -21,7 +21,7 @@ from bot.dispatch.workspace_settings import (
     validate_notice_channel,
     validate_time_zone,
 )
-from bot.moderation.settings import format_setting_key
+from bot.moderation.moderation import format_setting_key
 
 _MAX_CONFIRM_CREDITS = 1_000_000
 

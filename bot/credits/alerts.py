@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.background_tasks import BackgroundTasks
+from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.errors import DuplicateEntry
 from bot.core.money import Account, Entry, EntryKind
-from bot.core.recent_items import RecentItems
 from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
 from bot.storage.database import Database, Transaction
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.json import JSON
 from bot.core.people import Channel, User
-from bot.core.ttl_cache import TtlCache
 from bot.credits.limits import (
     BOT_MONTH,
     WORKSPACE_MONTH,

@@ -14,7 +14,7 @@ from bot.core.platform_syntax import EVERYONE, format_channel, format_role, get_
 from bot.core.replies import Reply
 from bot.credits.policies import PolicyTarget
 from bot.dispatch.declaration import MAX_CHOICES, Choice, Services
-from bot.moderation.settings import WorkspaceSettings, format_setting_key
+from bot.moderation.moderation import WorkspaceSettings, format_setting_key
 
 _LANGUAGE = re.compile(r"[^\W\d_][\w '()-]{1,39}")
 

@@ -1,10 +1,14 @@
 """Accepts requests: checks and prices a request, and commits the job together with a hold on the user's credits.
 
 A committed job is owed: from then on the runner and recovery bring the job to an end, also after a crash.
+
+Where the workspace's setting `reuse` allows, the kept result of an identical finished request answers a request.
+Requests are identical when model, version and inputs are the same and the user gave the seed: another run would make
+the same picture. A reusing job holds, costs and runs nothing.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from bot.conversations.conversations import Question
@@ -23,15 +27,18 @@ from bot.core.errors import (
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
 from bot.core.jobs import Job, JobState, PostedMessage
-from bot.core.json import JSON
-from bot.core.models import Model
+from bot.core.json import JSON, fingerprint
+from bot.core.models import Model, Task
 from bot.core.money import Estimate
 from bot.credits.pricing import estimate_cost
-from bot.jobs.reuse import apply_kept_result, reuse_key
 from bot.jobs.submitting import encode_inputs
 from bot.jobs.work import JobServices
 from bot.moderation.moderation import Moderation
 from bot.storage.database import Transaction
+
+UNRELATED_WORKSPACES = frozenset({"", "user-installs"})
+"""Direct messages and user installs: the people there have no workspace in common."""
+
 
 MAX_SEED = 2**31 - 1
 
@@ -231,3 +238,28 @@ def _add_seed(model: Model, options: Options) -> Options:
     if "seed" not in model.inputs or options.get("seed") is not None:
         return options
     return {**options, "seed": secrets.randbelow(MAX_SEED)}
+
+
+def reuse_key(job: Job, model: Model, options: Mapping[str, object]) -> str:
+    """Return the key shared by identical requests of a workspace; empty where a result must not be reused.
+
+    `options` are as the user gave them: a seed chosen by the bot differs each time.
+    """
+    is_personal = job.is_private or job.channel.workspace in UNRELATED_WORKSPACES or model.task is Task.CHAT
+    if is_personal or options.get("seed") is None:
+        return ""
+    return fingerprint(f"{job.user.workspace}\n{model.key}\n{model.ref}\n{model.version}", job.inputs)
+
+
+async def apply_kept_result(tx: Transaction, job: Job, is_kept: Callable[[str], bool]) -> Job:
+    """Return the job with the run of an identical finished job and a price of 0, or unchanged without a kept result.
+
+    `is_kept` tells whether the file of a SHA-256 exists.
+    """
+    source = await tx.jobs.find_reusable(job) if job.reuse_key else None
+    if source is None or source.is_private:
+        return job
+    outputs = await tx.outputs.list_outputs(source.prediction)
+    if not outputs or not all(is_kept(output.sha256) for output in outputs if output.sha256):
+        return job
+    return replace(job, estimate_micros=0, max_micros=0, reuses=source.id, prediction=source.prediction)

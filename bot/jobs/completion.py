@@ -1,10 +1,14 @@
-"""Completes jobs, running → finished, failed or cancelled: keeps the outputs and closes the hold in one transaction."""
+"""Completes jobs, running → finished, failed or cancelled: keeps the outputs and closes the hold in one transaction.
+
+A run failed by high demand is retried once per job, running → submitting, after the first run has ended: the hold
+stays, and the owner pays for the first run.
+"""
 
 import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.core.backend import PredictionState, RunSnapshot
 from bot.core.errors import (
@@ -19,8 +23,9 @@ from bot.core.errors import (
 )
 from bot.core.ids import new_id
 from bot.core.invocations import Turn, TurnRole
-from bot.core.jobs import JobState, Output
+from bot.core.jobs import JobState, Output, PredictionRecord
 from bot.core.models import OutputKind, Task
+from bot.core.replies import Progress, Stage
 from bot.credits.pricing import BillableOutput, compute_cost_micros
 from bot.jobs.presenting import Result, format_alt_text
 from bot.jobs.work import Work
@@ -29,6 +34,9 @@ from bot.storage.database import Transaction
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
+
+RETRY_DELAY = timedelta(seconds=5)
+
 
 FETCH_RETRY_SECONDS = (0.5, 2.0, 5.0, 15.0, 60.0)
 """Waits between attempts to fetch an output while the network is down."""
@@ -218,3 +226,43 @@ def _build_answer_turn(work: Work, outcome: Outcome, now: datetime) -> Turn | No
         return None
     answers = str(work.job.options.get("answers") or "")
     return Turn(new_id(), work.job.conversation, TurnRole.ASSISTANT, text, now, answers, work.job.id)
+
+
+async def finish_reusing_job(work: Work) -> None:
+    """End a reusing job, queued → finished or cancelled: the outputs of the prediction exist already."""
+    if work.cancel_requested.is_set():
+        await cancel_unsubmitted(work)
+    else:
+        await finish_free(work)
+
+
+def should_retry(work: Work, snapshot: RunSnapshot) -> bool:
+    """Return whether a failed run gets a second run: transient failure, first retry, and no cancel."""
+    # `run_after` marks the retry in the row: a restart must not allow a third run.
+    if work.job.run_after is not None or work.cancel_requested.is_set() or work.timeout_message:
+        return False
+    return snapshot.state is PredictionState.FAILED and work.backend.is_retryable(snapshot)
+
+
+async def start_second_run(work: Work, first: PredictionRecord, snapshot: RunSnapshot) -> None:
+    """Close the first run and store the second; `submitting.resume_submission` sends runs without `submitted_at`."""
+    now = work.services.clock.now()
+    second = PredictionRecord(
+        id=new_id(),
+        backend=first.backend,
+        model=first.model,
+        fingerprint=first.fingerprint,
+        inputs=first.inputs,
+        created_at=now,
+    )
+    real_cost = compute_run_cost(work, snapshot)
+    async with work.services.database.write(is_urgent=True) as tx:
+        await tx.predictions.close(first.id, snapshot.state, snapshot.metrics.predict_seconds, real_cost)
+        await work.services.credits.ledger.record_lost_run(tx, work.job.id, first.id, real_cost, now)
+        await tx.predictions.add(second)
+        moved = await work.move(tx, JobState.SUBMITTING, prediction=second.id, run_after=now + RETRY_DELAY)
+    count_prediction(first.backend, snapshot.state, real_cost)
+    log.warning("job.tried_again", extra={"job": work.job.id, "error": snapshot.error})
+    work.job, work.record = moved, second
+    work.start_over()
+    work.editor.show(work.services.presenter.render_progress(work.job, work.model, Progress(Stage.QUEUED)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.conversations.conversations import Question
+from bot.core.caches import TtlCache
 from bot.core.errors import Unavailable
 from bot.core.invocations import Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
@@ -13,7 +14,6 @@ from bot.core.models import Model
 from bot.core.money import Entry
 from bot.core.people import User
 from bot.core.replies import MessageRef, Progress, Reply, Stage
-from bot.core.ttl_cache import TtlCache
 from bot.jobs.acceptance import Acceptance, Options
 from bot.jobs.deletion import PersonalData, delete_job
 from bot.jobs.delivery import load_result

@@ -14,7 +14,7 @@ from bot.core.people import Workspace
 from bot.jobs.deletion import BATCH_SIZE, PersonalData, forget_jobs
 from bot.jobs.inbox import NOTICE_RETENTION
 from bot.jobs.work import JobServices
-from bot.moderation.settings import format_setting_key
+from bot.moderation.moderation import format_setting_key
 from bot.storage.database import Transaction
 
 log = logging.getLogger(__name__)

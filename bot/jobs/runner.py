@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bot.core.errors import BackendError, EaselError, InternalError, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
-from bot.jobs import completion, delivery, placeholder, retry, reuse, submitting, watching
+from bot.jobs import completion, delivery, placeholder, submitting, watching
 from bot.jobs.job_queues import QueueSlot
 from bot.jobs.work import JobLost, JobServices, Work
 from bot.telemetry import metrics
@@ -147,7 +147,7 @@ class Runner:
             await self._fail(work, UserError(f"{work.job.model} is not offered any more. You were not charged."))
         await self._run_stage(work, placeholder.post_placeholder, JobState.ACCEPTED)
         if work.job.reuses:
-            await self._run_stage(work, reuse.finish_reusing_job, JobState.QUEUED)
+            await self._run_stage(work, completion.finish_reusing_job, JobState.QUEUED)
         elif work.job.state is JobState.QUEUED:
             await placeholder.wait_for_slot(work, slot)
         await self._run_stage(work, self._submit, JobState.QUEUED)
@@ -212,8 +212,8 @@ class Runner:
             async with self._services.database.read() as tx:
                 work.record = await tx.predictions.get(work.job.prediction)
         snapshot = await watching.watch_run(work, work.record.backend_id if work.record else "")
-        if work.record is not None and retry.should_retry(work, snapshot):
-            await retry.start_second_run(work, work.record, snapshot)
+        if work.record is not None and completion.should_retry(work, snapshot):
+            await completion.start_second_run(work, work.record, snapshot)
         else:
             await completion.complete(work, snapshot)
 

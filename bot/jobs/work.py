@@ -7,12 +7,12 @@ from typing import Unpack
 
 from bot.catalogue.catalogue import Catalogue
 from bot.core.backend import Backend
+from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.errors import EaselError
 from bot.core.jobs import Job, JobState, PostedMessage, PredictionRecord
 from bot.core.models import Model, OutputKind
 from bot.core.platform import Destination, Platform
-from bot.core.ttl_cache import TtlCache
 from bot.credits.credits import Credits
 from bot.jobs.job_queues import JobQueues
 from bot.jobs.presenting import Presenter, Result

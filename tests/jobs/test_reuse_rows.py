@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bot.core.jobs import Job, JobState, Output
-from bot.jobs.reuse import apply_kept_result
+from bot.jobs.acceptance import apply_kept_result
 from bot.storage.database import Database
 from tests.fakes.samples import NOW, make_job
 from tests.storage.rows import make_prediction

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from bot.core.json import JSON
-from bot.moderation.settings import WorkspaceSettings, format_setting_key, parse_settings
+from bot.moderation.moderation import WorkspaceSettings, format_setting_key, parse_settings
 from bot.storage.policies import Policy
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

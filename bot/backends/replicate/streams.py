@@ -10,7 +10,7 @@ from bot.backends import http
 from bot.backends.replicate.api import Origins
 from bot.backends.replicate.outputs import ReplicatePrediction
 from bot.backends.sse import EventReader, ServerSentEvent
-from bot.core.recent_items import RecentItems
+from bot.core.caches import RecentItems
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from aiohttp import web
 
 from bot.backends.replicate.outputs import parse_prediction
 from bot.core.backend import RunNotification, RunNotificationHandler
+from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.errors import BackendError, Unavailable
-from bot.core.recent_items import RecentItems
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from bot.core.platform import Destination
 from bot.core.replies import Reply, Tone
 from bot.dispatch.dispatcher import format_error
 from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation, parse_plain_text
-from bot.moderation.settings import WorkspaceSettings
+from bot.moderation.moderation import WorkspaceSettings
 from bot.platforms.discord.channels import NAME, build_channel, build_message_request_key
 from bot.platforms.discord.errors import DELIVERY_ERRORS, REQUEST_ERRORS, THREAD_EXISTS
 from bot.platforms.discord.messages import HAS_COMPONENTS_V2

@@ -6,11 +6,11 @@ from typing import Any
 
 import discord
 
+from bot.core.caches import RecentItems
 from bot.core.errors import UserError
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task
 from bot.core.people import Channel, User
-from bot.core.recent_items import RecentItems
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import get_form_option_names
 from bot.dispatch.declaration import MAX_CHOICES, Declaration, OptionKind, OptionValue, Services

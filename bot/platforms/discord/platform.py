@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import discord
 
+from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
-from bot.core.recent_items import RecentItems
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.media.media import FindPath
 from bot.moderation.moderation import Moderation

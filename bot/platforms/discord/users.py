@@ -4,11 +4,10 @@ import asyncio
 
 import discord
 
+from bot.core.caches import RecentItems, TtlCache
 from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, UserError
 from bot.core.people import User
-from bot.core.recent_items import RecentItems
-from bot.core.ttl_cache import TtlCache
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.channels import NAME, USER_INSTALLS, is_user_install
 from bot.platforms.discord.errors import REQUEST_ERRORS

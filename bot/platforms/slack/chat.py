@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bot.core.caches import RecentItems
 from bot.core.errors import UserError
 from bot.core.invocations import EarlierMessage, TurnRole
 from bot.core.people import Channel, User
-from bot.core.recent_items import RecentItems
 from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation, parse_plain_text
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.ephemeral import ReplyTarget

@@ -15,9 +15,9 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
 
 from bot.core.background_tasks import BackgroundTasks
+from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, Unavailable
-from bot.core.recent_items import RecentItems
 from bot.core.replies import MessageRef
 from bot.dispatch.dispatcher import Dispatcher
 from bot.media.media import FindPath

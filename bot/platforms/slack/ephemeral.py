@@ -7,8 +7,8 @@ from typing import Any
 
 import aiohttp
 
+from bot.core.caches import RecentItems
 from bot.core.clock import Clock
-from bot.core.recent_items import RecentItems
 from bot.core.replies import Reply
 from bot.platforms.slack.errors import CallRefused, CallUnclear
 from bot.platforms.slack.messages import ReplyTransform, render_blocks, render_fallback_text, split_reply

@@ -11,7 +11,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 
 from bot.core.background_tasks import BackgroundTasks
-from bot.core.recent_items import RecentItems
+from bot.core.caches import RecentItems
 from bot.dispatch.declaration import Services
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.chat import SlackChat

@@ -18,9 +18,9 @@ from slack_sdk.oauth.installation_store import Installation as SlackInstallation
 from slack_sdk.oauth.installation_store.async_installation_store import AsyncInstallationStore
 from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 
+from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.json import JSON
-from bot.core.ttl_cache import TtlCache
 from bot.storage.database import Database
 from bot.storage.people import Installation
 

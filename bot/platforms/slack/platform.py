@@ -6,10 +6,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from bot.core.background_tasks import BackgroundTasks
+from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageFull, MessageLimits
-from bot.core.recent_items import RecentItems
 from bot.core.replies import MessageRef, Recipient, Reply, Tone
 from bot.media.media import FindPath
 from bot.platforms.slack.ephemeral import SlackEphemeralReplies

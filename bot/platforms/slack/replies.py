@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from bot.core.background_tasks import BackgroundTasks
+from bot.core.caches import RecentItems
 from bot.core.errors import UserError, new_reference
 from bot.core.invocations import Invocation
 from bot.core.models import Task
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost
-from bot.core.recent_items import RecentItems
 from bot.core.replies import Button, MessageRef, Picture, Reply, Tone
 from bot.dispatch.confirmation import CONFIRM
 from bot.dispatch.dispatcher import Dispatcher, format_apology, format_error

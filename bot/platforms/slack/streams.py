@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.platform import MessageFull
-from bot.core.recent_items import RecentItems
 from bot.core.replies import MessageRef, Recipient, Reply, Tone
 from bot.platforms.slack.errors import CallRefused, CallUnclear
 from bot.platforms.slack.messages import render_blocks, render_fallback_text, render_footer

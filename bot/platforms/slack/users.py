@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
+from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.people import User
-from bot.core.ttl_cache import TtlCache
 from bot.platforms.slack.errors import CallRefused, CallUnclear
 from bot.platforms.slack.installations import NAME, SlackTeams
 from bot.platforms.slack.web_api import SlackWebApi

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bot.core.caches import RecentItems
 from bot.core.ids import new_id
 from bot.core.json import JSON
-from bot.core.recent_items import RecentItems
 from bot.core.replies import Tone
 from bot.platforms.web.messages import MessageJson, compute_difference, message_to_json
 from bot.storage.web_page import PageMessage

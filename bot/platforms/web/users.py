@@ -14,12 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.errors import BadOption, UserError
 from bot.core.ids import new_id
 from bot.core.json import JSON
 from bot.core.people import Rank
-from bot.core.ttl_cache import TtlCache
 from bot.platforms.web import request_parsing
 from bot.platforms.web.auth import NO_STORE, OWNER_ID, Access, Route
 from bot.storage.database import Database

@@ -1,8 +1,45 @@
-"""RecentItems: the newest items stay, the oldest items are evicted and reported."""
+"""TtlCache and RecentItems: invalidation during a load, and eviction of the oldest items."""
+
+import asyncio
 
 import pytest
 
-from bot.core.recent_items import RecentItems
+from bot.core.caches import RecentItems, TtlCache
+from tests.fakes.clock import ManualClock
+
+
+async def test_a_value_invalidated_during_its_load_is_loaded_again() -> None:
+    cache: TtlCache[str, str] = TtlCache(ManualClock(), 60)
+    limit, is_changed = "old", asyncio.Event()
+
+    async def read() -> str:
+        found = limit
+        await is_changed.wait()
+        return found
+
+    reading = asyncio.create_task(cache.get("mia", read))
+    await asyncio.sleep(0)
+    limit = "new"
+    cache.invalidate("mia")
+    is_changed.set()
+    await reading
+
+    assert await cache.get("mia", read) == "new"
+
+
+async def test_a_value_cleared_during_its_load_is_loaded_again() -> None:
+    cache: TtlCache[str, int] = TtlCache(ManualClock(), 60)
+    reads = 0
+
+    async def read() -> int:
+        nonlocal reads
+        reads += 1
+        cache.clear()
+        return reads
+
+    await cache.get("mia", read)
+
+    assert await cache.get("mia", read) == 2
 
 
 def test_the_oldest_item_is_forgotten_when_there_is_no_room() -> None:
