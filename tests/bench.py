@@ -1,10 +1,13 @@
-"""The bench: the whole bot on fake edges. A scripted backend, a platform that remembers, a clock moved by hand; the
-database, the ledger, the media and everything between are the real ones."""
+"""The bench: the whole bot with a scripted backend, a fake platform and a manual clock.
+
+Database, ledger, media and all parts between are the bot's own.
+"""
 
 import asyncio
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -27,7 +30,7 @@ from tests.storage.raw import list_jobs_with_open_holds
 
 
 class Bench:
-    """Ask with `say`, `invoke` and `press`; look at `last_message`, `balance` and `backend`."""
+    """A bot in this process. Act with `say`, `invoke` and `press`; assert on `last_message`, `balance`, `backend`."""
 
     def __init__(self, app: App, backend: ScriptedBackend, platform: FakePlatform, clock: ManualClock) -> None:
         self.app = app
@@ -48,7 +51,7 @@ class Bench:
         limits: MessageLimits | None = None,
         **changes: object,
     ) -> "Bench":
-        """Start a bot on a folder; another one on the same folder finds what the first left."""
+        """Start a bot on a folder. A second bot on the folder of a closed bot continues its jobs."""
         clock = clock or ManualClock()
         backend = backend or ScriptedBackend(clock)
         platform = platform or FakePlatform("web", clock, limits)
@@ -66,14 +69,19 @@ class Bench:
         await app.open(platform)
         return bench
 
+    async def open_again(self, folder: Path, database_url: str = "", **changes: Any) -> "Bench":
+        """Start another process on the same clock, backend and platform; usually after `close`."""
+        world: dict[str, Any] = {"clock": self.clock, "backend": self.backend, "platform": self.platform}
+        return await Bench.open(folder, database_url, **(world | changes))
+
     async def close(self) -> None:
-        """Stop as a process stops: in order, jobs left where they are."""
+        """Stop the bot in order, as a process stops. Jobs stay in their states."""
         await self.app.close()
 
     async def say(
         self, line: str, *, by: User = ANA, channel: Channel = CHANNEL, key: str = "", image: bytes | None = None
     ) -> Reply | None:
-        """Type a line, and wait until everything that came of it is over, or stands still."""
+        """Type a line and wait until the bot is idle; return the direct reply, such as an error."""
         call = parse_command(line, self.app.dispatcher.services.menu)
         attachments = {} if image is None else {"image": make_attachment(image)}
         invocation = Invocation(
@@ -87,7 +95,7 @@ class Bench:
         return await self._wait_and_return(await self.app.dispatcher.handle(invocation))
 
     async def invoke(self, form: Command, *, by: User = ANA, channel: Channel = CHANNEL) -> Reply | None:
-        """The same from a filled-in form."""
+        """Submit a filled-in form and wait until the bot is idle; return the direct reply."""
         values = {option.name: getattr(form, option.name) for option in form.declaration.options}
         options = {name: value.url if isinstance(value, Link) else value for name, value in values.items()}
         attachments = {name: value for name, value in values.items() if isinstance(value, Attachment)}
@@ -104,7 +112,7 @@ class Bench:
     async def press(
         self, action: str, *, on: ShownMessage | None = None, n: int = 0, by: User = ANA, channel: Channel = CHANNEL
     ) -> Reply | None:
-        """Press a button of a message (the last one), which must be there."""
+        """Press a button of a message, by default the last, and wait until the bot is idle; return the direct reply."""
         message = on or self.last_message
         button = next(button for button in message.reply.buttons if (button.action, button.n) == (action, n))
         press = ButtonPress(by, channel, action, button.job, n, f"web:press{next(self._keys)}", message.ref.id)
@@ -119,13 +127,13 @@ class Bench:
         await wait_until_idle()
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something to become true while the bot works."""
+        """Wait, on a real clock, until a condition is true. Raise `TimeoutError` after `TIMEOUT_SECONDS`."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while not condition():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.002)
 
     async def advance_time(self, seconds: float) -> None:
-        """Let time pass. At each moment at which a sleeper wakes, all its work is done before time moves on."""
+        """Let time pass. After each wake-up of a sleeper, all work is done before time moves on."""
         await self.clock.advance(seconds, wait_until_idle)
 
     @property
@@ -137,24 +145,23 @@ class Bench:
         return self.platform.last_message.text
 
     async def get_job(self, job_id: str = "") -> Job:
-        """A job, or the one the last message belongs to."""
-        wanted = job_id or self.last_message.destination.nonce.partition(":")[0]
-        job = await self.app.jobs.get(wanted)
+        """Return a job, by default the job of the last message."""
+        job = await self.app.jobs.get(job_id or self.last_message.destination.nonce.partition(":")[0])
         assert job is not None
         return job
 
     async def balance(self, user: User = ANA) -> int:
-        """What a person can still spend today, in micros."""
+        """Return the amount in micros that a user can still spend today."""
         statement = await self.app.dispatcher.services.credits.get_statement(user)
         return statement.today_available_micros + statement.extra_available_micros
 
     @property
     def starting_credits(self) -> int:
-        """What everybody has at the start of a day, in micros."""
+        """The amount in micros that a user has at the start of a day."""
         return self.app.settings.daily_micros
 
     async def get_bot_spent_micros(self) -> int:
-        """What this month has cost the owner, in micros."""
+        """Return the owner's cost of this month, in micros."""
         async with self.app.database.read() as tx:
             account = await tx.ledger.get_account(f"budget:bot:{self.clock.now():%Y-%m}")
         return account.granted_micros - account.balance_micros if account else 0
@@ -166,7 +173,7 @@ class Bench:
 def make_attachment(
     content: bytes, name: str = "a.png", mime: str = "image/png", size: int | None = None
 ) -> Attachment:
-    """A file as a platform hands it over."""
+    """Return a file as a platform hands files over."""
 
     async def read() -> bytes:
         return content

@@ -1,4 +1,4 @@
-"""The bench's own promise: after `say` and `advance_time`, nothing goes on that the test has to wait for."""
+"""The bench's promise: after `say` and `advance_time`, no work is left for the test to wait for."""
 
 import asyncio
 import time

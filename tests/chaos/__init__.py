@@ -1,1 +1,1 @@
-"""The real bot as a process, and the sandbox as another, killed at random moments."""
+"""The bot and the sandbox as processes, killed at random moments."""

@@ -1,4 +1,4 @@
-"""Starting, killing and restarting the bot and the sandbox, each a process of its own."""
+"""Starts, kills and restarts the bot and the sandbox as processes."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ START_SECONDS = 20.0
 
 @contextlib.asynccontextmanager
 async def sandbox(speed: float) -> AsyncIterator[str]:
-    """A running sandbox; gives its base URL."""
+    """Run a sandbox and yield the base URL."""
     port = find_free_port()
     arguments = ["sandbox", "--port", str(port), "--token", TOKEN, "--speed", str(speed)]
     process = await asyncio.create_subprocess_exec(
@@ -38,7 +38,7 @@ async def sandbox(speed: float) -> AsyncIterator[str]:
 
 @dataclass
 class BotProcess:
-    """The bot over one data folder, started and killed as often as the test wants."""
+    """The bot on a data folder, started and killed by the test."""
 
     folder: Path
     sandbox_url: str
@@ -46,7 +46,7 @@ class BotProcess:
     port: int = field(default_factory=find_free_port)
     log: list[bytes] = field(default_factory=list)
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Further variables of the environment."""
+    """Further environment variables."""
     _process: asyncio.subprocess.Process | None = None
     _reading: asyncio.Task[None] | None = None
 
@@ -55,7 +55,7 @@ class BotProcess:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Start, and wait until the page is served."""
+        """Start and wait until the page is served."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot", "run", cwd=ROOT, env=self._environment(), stderr=asyncio.subprocess.PIPE
         )
@@ -65,11 +65,11 @@ class BotProcess:
             await served.wait()
 
     async def kill(self) -> None:
-        """SIGKILL: nothing gets a chance to tidy up."""
+        """Send SIGKILL, without a chance to clean up."""
         await self._end(signal.SIGKILL)
 
     async def terminate(self) -> int:
-        """SIGTERM, and the exit code once it has drained."""
+        """Send SIGTERM and return the exit code after the drain."""
         return await self._end(signal.SIGTERM)
 
     async def _end(self, with_signal: signal.Signals) -> int:
@@ -105,37 +105,37 @@ class BotProcess:
 
 
 class PageUser:
-    """Somebody at the page, who asks again with the same request id until they hear that it was taken."""
+    """A user of the page. Requests are repeated with the same id until accepted, as the page does."""
 
     def __init__(self, http: aiohttp.ClientSession, bot: BotProcess) -> None:
         self._http = http
         self._bot = bot
 
-    async def ask(self, text: str, request_id: str, channel: str, picture: bytes | None = None) -> None:
-        """Ask until it is accepted, however often the bot dies meanwhile."""
+    async def send_request(self, text: str, request_id: str, channel: str, picture: bytes | None = None) -> None:
+        """Send a request until accepted; the bot may die meanwhile."""
         while True:
             try:
                 async with self._http.post(
                     f"{self._bot.url}/api/say",
-                    data=_form(text, request_id, channel, picture),
+                    data=_build_form(text, request_id, channel, picture),
                     headers={"X-Easel": "1", "Origin": self._bot.url},
-                ) as answer:
-                    if answer.status == 200:
+                ) as response:
+                    if response.status == 200:
                         return
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.05)
 
     async def list_bot_messages(self, channel: str) -> list[dict[str, object]]:
-        """What the bot says in a channel now."""
-        async with self._http.get(f"{self._bot.url}/api/messages", params={"channel": channel}) as answer:
-            return [message for message in await answer.json() if message["who"] == "bot"]
+        """Return the bot's messages in a channel."""
+        async with self._http.get(f"{self._bot.url}/api/messages", params={"channel": channel}) as response:
+            return [message for message in await response.json() if message["who"] == "bot"]
 
 
-def _form(text: str, request_id: str, channel: str, picture: bytes | None) -> aiohttp.MultipartWriter:
+def _build_form(text: str, request_id: str, channel: str, picture: bytes | None) -> aiohttp.MultipartWriter:
     writer = aiohttp.MultipartWriter("form-data")
-    ask = writer.append_json({"channel": channel, "text": text, "request_id": request_id})
-    ask.set_content_disposition("form-data", name="ask")
+    request = writer.append_json({"channel": channel, "text": text, "request_id": request_id})
+    request.set_content_disposition("form-data", name="ask")
     if picture is not None:
         part = writer.append(picture, {"Content-Type": "image/png"})
         part.set_content_disposition("form-data", name="image", filename="a.png")

@@ -1,4 +1,4 @@
-"""The bot as a process on Discord and Slack at once, by its settings alone, killed with work in flight."""
+"""A bot process on Discord and Slack at once, configured by settings alone, killed with jobs in flight."""
 
 import asyncio
 from pathlib import Path
@@ -36,7 +36,7 @@ async def test_pictures_and_answers_survive_a_kill_on_both_platforms(tmp_path: P
         question = await bea.say(f"{team.mention} how do I connect Discord?", channel)
         picture, answer = await drawn.wait_for_message(), await talked.wait_for_message()
         await fox.wait_for_acknowledgement()
-        await asyncio.sleep(0.8)  # the moment of the kill, as good as any
+        await asyncio.sleep(0.8)  # some moment in the middle of the work
         await bot.kill()
         await bot.start()
 

@@ -1,4 +1,4 @@
-"""Turns into prompts: trimmed, chained, and with control tokens neutralised."""
+"""Turns become prompts: trimmed, chained, and with control tokens neutralised."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ def turn(n: int, text: str, role: TurnRole = TurnRole.USER, parent: int | None =
     return Turn(f"t{n}", "c", role, text, NOW, "" if parent is None else f"t{parent}")
 
 
-def test_the_llama_template_is_metas() -> None:
+def test_the_llama_template_equals_metas() -> None:
     turns = [turn(1, "Hi"), turn(2, "Hello!", TurnRole.ASSISTANT), turn(3, " How are you? ")]
 
     assert render_prompt("llama3", "Be brief.", turns) == (
@@ -28,12 +28,12 @@ def test_the_llama_template_is_metas() -> None:
     )
 
 
-def test_models_without_a_template_get_plain_words() -> None:
+def test_models_without_a_template_get_plain_text() -> None:
     assert render_prompt("", "", [turn(1, "Hi")]) == "User: Hi\n\nAssistant:"
 
 
 @given(st.lists(st.sampled_from(TOKENS) | st.text(max_size=8)).map("".join))
-def test_no_control_token_survives_in_peoples_text(text: str) -> None:
+def test_no_control_token_survives_in_users_text(text: str) -> None:
     clean = neutralise_control_tokens(text)
 
     assert not any(token.lower() in clean.lower() for token in TOKENS)
@@ -52,7 +52,7 @@ def test_the_newest_turns_that_fit_are_kept(texts: list[str], budget: int) -> No
     assert sum(len(t.text.encode()) for t in kept) <= max(budget, 1) * BYTES_PER_TOKEN
 
 
-def test_a_regenerated_answer_hides_its_sibling() -> None:
+def test_a_regenerated_answer_hides_the_earlier_answer() -> None:
     turns = [
         turn(1, "Hi"),
         turn(2, "first answer", TurnRole.ASSISTANT, parent=1),
@@ -65,7 +65,7 @@ def test_a_regenerated_answer_hides_its_sibling() -> None:
     assert chain_turns([]) == []
 
 
-def test_of_two_people_who_ask_at_once_both_are_heard() -> None:
+def test_questions_of_two_users_at_once_are_both_kept() -> None:
     turns = [
         turn(1, "Ana asks"),
         turn(2, "Ben asks"),
@@ -77,13 +77,13 @@ def test_of_two_people_who_ask_at_once_both_are_heard() -> None:
     assert [t.text for t in chain_turns(turns)] == ["Ana asks", "to Ana", "Ben asks", "to Ben", "and now?"]
 
 
-def test_an_answer_to_what_is_no_longer_read_stays() -> None:
+def test_an_answer_without_its_question_stays() -> None:
     turns = [turn(2, "an old answer", TurnRole.ASSISTANT, parent=1), turn(3, "and then?")]
 
     assert [t.text for t in chain_turns(turns)] == ["an old answer", "and then?"]
 
 
-def test_a_question_too_long_by_itself_is_cut_at_its_head() -> None:
+def test_a_question_longer_than_the_budget_loses_its_beginning() -> None:
     long_question = turn(1, "x" * 100_000 + " Is that right?")
 
     (kept,) = trim_turns([long_question], 1_000)

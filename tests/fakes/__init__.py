@@ -1,1 +1,1 @@
-"""Fakes of the edges, each named after the protocol it wears."""
+"""Fakes of the platform, backend, clock and dispatcher, each named after its protocol or class."""

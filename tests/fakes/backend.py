@@ -1,4 +1,4 @@
-"""A backend that does what the test says: `Backend` worn by a script."""
+"""A backend that follows a test's script; implements `core.backend.Backend`."""
 
 import asyncio
 import base64
@@ -6,7 +6,7 @@ import io
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from PIL import Image
 
@@ -40,7 +40,7 @@ TRANSIENT_ERROR = "Service is currently unavailable due to high demand (E003)"
 
 
 def make_png(width: int = 32, height: int = 24, colour: str = "teal") -> bytes:
-    """A small real picture."""
+    """Return a small real picture."""
     buffer = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(buffer, "PNG")
     return buffer.getvalue()
@@ -52,23 +52,23 @@ def make_data_url(content: bytes, mime: str = "image/png") -> str:
 
 @dataclass
 class RunScript:
-    """What the next runs do."""
+    """The behaviour of the next runs."""
 
     words: tuple[str, ...] = ("A ", "short ", "answer.")
     pictures: int | None = None
-    """How many pictures come; None for as many as were asked for."""
+    """The number of pictures; None for the requested number."""
     picture: bytes = field(default_factory=make_png)
     error: str = ""
     percents: tuple[int, ...] = ()
     hangs_after: int | None = None
-    """Words after which it goes on only when it is let go or cancelled."""
+    """The number of words after which a run waits for `released` or a cancel."""
     metrics: RunMetrics = field(default_factory=lambda: RunMetrics(predict_seconds=1.5))
     outputs_are_gone: bool = False
 
 
 @dataclass
 class ScriptedRun:
-    """One prediction at this backend."""
+    """A prediction at this backend."""
 
     id: str
     model: Model
@@ -80,7 +80,7 @@ class ScriptedRun:
 
 
 class ScriptedBackend:
-    """Keeps every run; `runs` shows what was paid for, `cancelled` what was asked to stop."""
+    """Keeps every run: the owner pays for all `runs`; `cancelled` lists the ids of cancel calls."""
 
     name = "replicate"
 
@@ -90,33 +90,34 @@ class ScriptedBackend:
         self.runs: dict[str, ScriptedRun] = {}
         self.cancelled: list[str] = []
         self.submit_error: BackendError | None = None
-        """Raised by every submit until it is None."""
+        """Raised by every submit while set."""
         self.unclear_submits = 0
-        """How many submits break after the run was created."""
+        """The number of submits to break after the run is created."""
         self.lost_submits = 0
-        """How many submits break before anything was created."""
+        """The number of submits to break before a run is created."""
+        self.throttled_submits = 0
+        """The number of submits to refuse as too many."""
         self.watch_errors: list[BackendError] = []
-        """Raised by the next watches, one each."""
+        """Raised by the next watches, in order."""
         self.admit_error: BackendDown | None = None
-        """Raised by `admit` until it is None."""
+        """Raised by `admit` while set."""
         self.create_allowed = asyncio.Event()
-        """Cleared, creates wait in line."""
+        """While cleared, creates wait for their slots."""
         self.create_allowed.set()
         self.waiting_count = 0
-        """How many stand in that line."""
+        """The number of creates waiting for a slot."""
         self.reports_start = True
-        """Whether a watch tells that a run began."""
+        """Whether a watch yields `RunStarted`."""
         self.started_after_seconds: float | None = None
-        """What it tells of when."""
+        """The time in `RunStarted`."""
         self.first_look_seconds = 0.0
-        """How long a watch waits before it tells anything."""
-        self.throttled_submits = 0
-        """How many submits are refused as too many."""
-        self._closed_until = 0.0
-        """When the next create is let in after a throttled one, on the monotonic clock."""
+        """The time before a watch yields the first event."""
+        self.clock_lag_seconds = 0.0
+        """The backend's clock is behind the bot's by this much."""
+        self._closed_until = 0.0  # on the monotonic clock
 
     def will(self, **changes: object) -> None:
-        """Change what the next runs do; see `Script`."""
+        """Change fields of the script for the next runs."""
         self.script = replace(self.script, **changes)  # type: ignore[arg-type]  # names are checked by replace
 
     @property
@@ -156,7 +157,8 @@ class ScriptedBackend:
         if self.lost_submits > 0:
             self.lost_submits -= 1
             raise SubmitUnclear
-        run = ScriptedRun(f"run{len(self.runs) + 1}", model, dict(inputs), self.script, self._clock.now())
+        created_at = self._clock.now() - timedelta(seconds=self.clock_lag_seconds)
+        run = ScriptedRun(f"run{len(self.runs) + 1}", model, dict(inputs), self.script, created_at)
         self.runs[run.id] = run
         if self.unclear_submits > 0:
             self.unclear_submits -= 1
@@ -164,7 +166,7 @@ class ScriptedBackend:
         return run.id
 
     def _throttle(self, error: BackendError) -> BackendError:
-        """Let no create in until the time that a 429 names, as Replicate's create limiter does."""
+        """Close the creates until the time named by a 429, as Replicate's create limiter does."""
         if isinstance(error, BackendBusy):
             self._closed_until = self._clock.monotonic() + (error.retry_after_seconds or 0)
         return error

@@ -1,4 +1,4 @@
-"""A clock that a test moves by hand. Sleepers wake in the order of their time."""
+"""A clock moved by the test. Sleepers wake in the order of time."""
 
 import asyncio
 import heapq
@@ -31,10 +31,10 @@ class ManualClock:
         await future
 
     async def advance(self, seconds: float, settle: Callable[[], Awaitable[None]] = settle) -> None:
-        """Move the time, waking each sleeper at its moment; `settle` lets the woken tasks run before the next moment.
+        """Move the time, waking each sleeper at the right moment; `settle` lets woken tasks run before the next moment.
 
-        The default lets tasks run until they need a thread. A sleeper that comes back from the database later then
-        sleeps from the new time on, so that a jump of a month does not wake a heartbeat two million times.
+        The default does not wait for threads. A heartbeat in the database meanwhile then sleeps from the new time on: a
+        jump of a month wakes the heartbeat once, not two million times.
         """
         end = self._now + seconds
         await settle()

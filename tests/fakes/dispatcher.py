@@ -1,4 +1,4 @@
-"""A dispatcher that answers what a test tells it to."""
+"""A dispatcher with scripted replies and a small menu."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ async def _answer_nothing(_: Invocation) -> Reply | None:
 
 @dataclass
 class DispatcherScript:
-    """What is answered, and what was asked."""
+    """The replies to give, and the calls received."""
 
     answer: Answer = _answer_nothing
     press_reply: Reply | None = None
@@ -59,7 +59,7 @@ class DispatcherScript:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedDispatcher(Dispatcher):
-    """Notes what it is handed, and answers by its script."""
+    """Records all calls in the script, and replies by the script."""
 
     script: DispatcherScript = field(default_factory=DispatcherScript)
 
@@ -72,12 +72,12 @@ class ScriptedDispatcher(Dispatcher):
         return self.script.press_reply
 
 
+# Users of these tests have no roles: moderation is never asked.
 NO_MODERATION = cast(Moderation, SimpleNamespace())
-"""Nobody who asks here has roles, so that nobody looks."""
 
 
 def make_scripted_dispatcher(script: DispatcherScript) -> ScriptedDispatcher:
-    """A dispatcher with a small menu of its own."""
+    """Return a dispatcher whose menu is `MENU`."""
     return ScriptedDispatcher(
         cast(Services, SimpleNamespace(menu=MENU)),
         Authorizer((), NO_MODERATION),

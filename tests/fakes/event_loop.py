@@ -1,7 +1,7 @@
 """Tells when every task of the event loop waits for the manual clock, for a scripted backend, or for the test itself.
 
 Such a moment has three signs: no callback is ready to run, no thread of the default executor works, and no database
-transaction is open. All three are counted, so that no test guesses quiet from a span of silence.
+transaction is open. Tests count all three instead of guessing quiet from a span of silence.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from bot.storage.database import Database, Transaction
 TIMEOUT_SECONDS = 10.0
 """The longest wait, on a real clock, for the end of outside work."""
 
+# An endless loop of yields in some task must fail the test, not hang the test.
 _MAX_ROUNDS = 100_000
-"""A task that yields to the loop for ever would otherwise hang the test instead of failing the test."""
 
 
 class OutsideWork:
-    """Counts work that will wake the event loop by itself: calls in threads, and transactions on their way."""
+    """Counts the work outside the event loop that ends by waking the loop: calls in threads, and transactions."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._running = 0
@@ -92,8 +92,8 @@ async def settle() -> None:
     try:
         for _ in range(_MAX_ROUNDS):
             await asyncio.sleep(0)
-            # `_ready` is asyncio's own queue; no public call tells its length. Each other task that settles has one
-            # callback there for as long as it does.
+            # `_ready` is asyncio's own queue; no public call returns the length. Every other settling task always has
+            # a callback there.
             if len(loop._ready) <= _settling_tasks[loop] - 1:
                 return
         raise AssertionError("some task yields to the event loop without end")

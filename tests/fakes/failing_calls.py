@@ -1,4 +1,4 @@
-"""Methods that fail before they work again: a database away for a moment, a disk full for a moment."""
+"""Methods failing for a while: a database away for a moment, a disk full for a moment."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ import pytest
 
 
 def fail_next_calls(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *errors: Exception) -> list[Exception]:
-    """The next calls of the async `owner.name` raise these, one each; gives those that are still to come."""
-    works, to_come = getattr(owner, name), list(errors)
+    """Let the next calls of the async `owner.name` raise `errors`, in order; return the list of remaining errors."""
+    original, remaining = getattr(owner, name), list(errors)
 
-    async def stumbling(*arguments: Any, **options: Any) -> Any:
-        if to_come:
-            raise to_come.pop(0)
-        return await works(*arguments, **options)
+    async def fail_first(*arguments: Any, **options: Any) -> Any:
+        if remaining:
+            raise remaining.pop(0)
+        return await original(*arguments, **options)
 
-    monkeypatch.setattr(owner, name, stumbling)
-    return to_come
+    monkeypatch.setattr(owner, name, fail_first)
+    return remaining

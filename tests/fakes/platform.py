@@ -1,26 +1,26 @@
-"""A platform that remembers everything it was asked to show: `Platform` worn for tests."""
+"""A platform with a full memory of its messages; implements `core.platform.Platform`."""
 
 from dataclasses import dataclass, field
 
 from bot.core.clock import Clock
-from bot.core.people import Channel
+from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply
 
 
 class UnlimitedPacer:
-    """Every edit may go at once."""
+    """Lets every edit go at once."""
 
     async def wait_for_edit(self, *, is_final: bool) -> None:
-        """Now."""
+        pass
 
     def close(self) -> None:
-        """Nothing to leave."""
+        pass
 
 
 @dataclass
 class ShownMessage:
-    """One message, with everything it ever showed and when (seconds of the monotonic clock)."""
+    """A message with all replies ever shown, and the times of each in seconds of the monotonic clock."""
 
     ref: MessageRef
     destination: Destination
@@ -29,7 +29,7 @@ class ShownMessage:
 
     @property
     def reply(self) -> Reply:
-        """What it shows now."""
+        """The reply shown now."""
         return self.history[-1]
 
     @property
@@ -38,7 +38,7 @@ class ShownMessage:
 
 
 class FakePlatform:
-    """Keeps each message; equal nonces make one. Failures are what a test orders."""
+    """Keeps all messages, one per nonce. Posts and edits fail as the test orders."""
 
     def __init__(self, name: str, clock: Clock, limits: MessageLimits | None = None) -> None:
         self.name = name
@@ -54,15 +54,19 @@ class FakePlatform:
         """The message posted last."""
         return list(self.messages.values())[-1]
 
+    def list_messages_of(self, user: User) -> list[ShownMessage]:
+        """Return the messages for the requests of a user, oldest first."""
+        return [message for message in self.messages.values() if message.destination.user == user]
+
     def will_lose(self, message: str | None = None) -> None:
-        """That message is gone from now on; without one, nothing can be posted any more."""
+        """Lose a message from now on; without an id, refuse all posts."""
         if message is None:
             self._is_closed = True
         else:
             self._lost.add(message)
 
     def will_fail(self, *errors: Exception) -> None:
-        """The next posts and edits raise these, one each."""
+        """Let the next posts and edits raise these errors, in order."""
         self._failures += errors
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:

@@ -1,4 +1,4 @@
-"""Rows as tests need them: a whole job with one thing changed."""
+"""Sample users, channels and jobs."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,11 +11,17 @@ from bot.core.replies import Reply
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ANA = User("web", "page", "ana", "Ana")
+BEN = replace(ANA, id="ben", name="Ben")
+CLEO = replace(ANA, id="cleo", name="Cleo")
+MODERATOR = replace(ANA, id="mo", name="Mo", is_administrator=True)
+BY_ROLE = replace(ANA, id="rita", name="Rita", roles=frozenset({"mods"}))
+OWNER = replace(ANA, id="owner", name="The owner")
+ELSEWHERE = replace(MODERATOR, workspace="other", id="eve", name="Eve")
 CHANNEL = Channel("web", "page", "c1")
 
 
 def make_job(**changes: Any) -> Job:
-    """An accepted job of Ana's, with fresh ids."""
+    """Return an accepted job of Ana's with fresh ids and changed fields."""
     job_id = new_id()
     plain = Job(
         id=job_id,
@@ -34,15 +40,6 @@ def make_job(**changes: Any) -> Job:
         updated_at=NOW,
     )
     return replace(plain, **changes)
-
-
-# MERGED Who speaks in the dialogues.
-
-BEN = replace(ANA, id="ben", name="Ben")
-MODERATOR = replace(ANA, id="mo", name="Mo", is_administrator=True)
-BY_ROLE = replace(ANA, id="rita", name="Rita", roles=frozenset({"mods"}))
-OWNER = replace(ANA, id="owner", name="The owner")
-ELSEWHERE = replace(MODERATOR, workspace="other", id="eve", name="Eve")
 
 
 def get_text(reply: Reply | None) -> str:

@@ -1,4 +1,4 @@
-"""A wish to stop is heard wherever the job is just then, and by whoever may wish it only."""
+"""Cancelling a job works in each state, for authorised users only."""
 
 import asyncio
 from pathlib import Path
@@ -12,9 +12,7 @@ from tests.bench import Bench
 from tests.fakes.samples import ANA, make_job
 
 
-async def test_a_cancel_while_the_job_is_being_taken_up_is_heard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cancel_during_recovery_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = await Bench.open(tmp_path)
     first.backend.will(hangs_after=0)
     await first.say("/imagine a fox")
@@ -26,7 +24,7 @@ async def test_a_cancel_while_the_job_is_being_taken_up_is_heard(
         return await read(self, key)
 
     monkeypatch.setattr(UsualTimes, "_read_seconds", slow)
-    second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
+    second = await first.open_again(tmp_path)
 
     is_promised = await second.app.jobs.cancel(await second.get_job(), ANA)
     gate.set()
@@ -38,7 +36,7 @@ async def test_a_cancel_while_the_job_is_being_taken_up_is_heard(
     await second.close()
 
 
-async def test_nothing_is_sent_again_after_a_cancel(bench: Bench) -> None:
+async def test_a_cancelled_job_sends_no_second_create(bench: Bench) -> None:
     bench.backend.lost_submits = 1
     await bench.say("/imagine a fox")
 
@@ -50,7 +48,7 @@ async def test_nothing_is_sent_again_after_a_cancel(bench: Bench) -> None:
     assert await bench.balance() == bench.starting_credits
 
 
-async def test_a_cancel_while_others_take_every_place_is_heard_at_once(
+async def test_a_cancel_while_all_slots_are_taken_ends_the_job_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.app.MAX_CONCURRENT_RUNS", 1)
@@ -63,11 +61,11 @@ async def test_a_cancel_while_others_take_every_place_is_heard_at_once(
 
     assert bench.backend.cancelled == []
     assert (await bench.get_job()).state is JobState.CANCELLED
-    assert await bench.balance() == bench.starting_credits - 3_000  # what is held for the first
+    assert await bench.balance() == bench.starting_credits - 3_000  # the hold of the first job
     await bench.close()
 
 
-async def test_two_who_cancel_at_the_same_moment_are_both_told_yes(bench: Bench) -> None:
+async def test_two_simultaneous_cancels_both_succeed(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
     running = await bench.get_job()
@@ -79,8 +77,10 @@ async def test_two_who_cancel_at_the_same_moment_are_both_told_yes(bench: Bench)
     assert bench.backend.cancelled == [bench.backend.last_run.id]
 
 
-async def test_a_namesake_in_another_team_cannot_cancel(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slack's ids of people are unique within a team only."""
+async def test_an_equal_user_id_of_another_workspace_cannot_cancel(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slack's user ids are unique within a team only."""
     ours, theirs = User("web", "T1", "U1", "Ana"), User("web", "T2", "U1", "Ann")
     row = make_job(user=ours, channel=Channel("web", "T1", "c"))
     async with bench.app.database.write() as tx:

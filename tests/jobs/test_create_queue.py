@@ -1,4 +1,4 @@
-"""The line of creates, and a backend that is away: what people see, and that nothing is lost or held."""
+"""Waiting for creates, and a backend away: the messages shown, and no lost or held credits."""
 
 from bot.core.backend import PredictionState
 from bot.core.errors import BackendDown
@@ -7,16 +7,16 @@ from bot.core.replies import Stage, Tone
 from tests.bench import Bench
 
 
-def stage(bench: Bench) -> Stage:
+def get_stage(bench: Bench) -> Stage:
     progress = bench.last_message.reply.progress
     assert progress is not None
     return progress.stage
 
 
-async def test_who_waits_in_line_sees_so_and_goes_on(bench: Bench) -> None:
+async def test_a_job_waiting_for_its_create_is_shown_as_queued_and_continues(bench: Bench) -> None:
     bench.backend.create_allowed.clear()
     await bench.say("/imagine a fox")
-    assert (stage(bench), (await bench.get_job()).state, bench.backend.runs) == (Stage.QUEUED, JobState.QUEUED, {})
+    assert (get_stage(bench), (await bench.get_job()).state, bench.backend.runs) == (Stage.QUEUED, JobState.QUEUED, {})
 
     bench.backend.create_allowed.set()
     await bench.wait_until_idle()
@@ -24,7 +24,7 @@ async def test_who_waits_in_line_sees_so_and_goes_on(bench: Bench) -> None:
     assert bench.last_message.reply.tone is Tone.DONE
 
 
-async def test_who_waits_in_line_can_leave_it(bench: Bench) -> None:
+async def test_a_job_waiting_for_its_create_can_be_cancelled_for_nothing(bench: Bench) -> None:
     bench.backend.create_allowed.clear()
     await bench.say("/imagine a fox")
 
@@ -37,7 +37,7 @@ async def test_who_waits_in_line_can_leave_it(bench: Bench) -> None:
     assert await bench.list_open_holds() == []
 
 
-async def test_a_stop_of_the_bot_leaves_the_line_too(bench: Bench) -> None:
+async def test_stopping_the_bot_leaves_the_backends_queue(bench: Bench) -> None:
     bench.backend.create_allowed.clear()
     await bench.say("/imagine a fox")
 
@@ -47,7 +47,7 @@ async def test_a_stop_of_the_bot_leaves_the_line_too(bench: Bench) -> None:
     assert (await bench.get_job()).state is JobState.QUEUED
 
 
-async def test_a_throttled_create_is_sent_again_without_looking_for_it(bench: Bench) -> None:
+async def test_a_throttled_create_is_repeated_without_a_search_for_its_run(bench: Bench) -> None:
     bench.backend.throttled_submits = 3
 
     await bench.say("/imagine a fox")
@@ -58,7 +58,7 @@ async def test_a_throttled_create_is_sent_again_without_looking_for_it(bench: Be
     assert (await bench.get_job()).attempts == 0
 
 
-async def test_while_the_backend_is_away_an_ask_is_refused_at_once_and_nothing_is_held(bench: Bench) -> None:
+async def test_while_the_backend_is_away_requests_are_rejected_and_nothing_is_held(bench: Bench) -> None:
     bench.backend.admit_error = BackendDown("The model service cannot be reached right now. Try again in 15 seconds.")
 
     reply = await bench.say("/imagine a fox")
@@ -70,7 +70,7 @@ async def test_while_the_backend_is_away_an_ask_is_refused_at_once_and_nothing_i
     assert await bench.list_open_holds() == []
 
 
-async def test_an_ask_that_was_accepted_before_is_not_refused(bench: Bench) -> None:
+async def test_a_repeated_request_gets_its_job_while_the_backend_is_away(bench: Bench) -> None:
     await bench.say("/imagine a fox", key="web:7")
     bench.backend.admit_error = BackendDown("The model service cannot be reached right now. Try again in 15 seconds.")
 
@@ -79,23 +79,23 @@ async def test_an_ask_that_was_accepted_before_is_not_refused(bench: Bench) -> N
     assert len(bench.backend.runs) == 1
 
 
-async def test_a_silent_text_model_is_starting_and_the_usual_time_is_told(bench: Bench) -> None:
+async def test_a_silent_text_model_is_shown_as_starting_with_its_usual_time(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     bench.backend.reports_start = False
     await bench.say("/chat hello")
     await bench.advance_time(3)
-    assert stage(bench) is Stage.RUNNING
+    assert get_stage(bench) is Stage.RUNNING
 
     await bench.advance_time(4)
 
-    assert stage(bench) is Stage.STARTING
+    assert get_stage(bench) is Stage.STARTING
     progress = bench.last_message.reply.progress
     assert progress is not None
     assert progress.usual_seconds
 
 
-async def test_no_edit_goes_before_the_first_word_of_a_warm_text_model(bench: Bench) -> None:
-    """On Discord the word would wait a second behind it."""
+async def test_a_warm_text_model_causes_no_edit_before_its_first_word(bench: Bench) -> None:
+    """On Discord the word would wait a second behind the edit."""
     bench.backend.will(hangs_after=0)
     await bench.say("/chat hello")
     await bench.advance_time(1)
@@ -106,8 +106,8 @@ async def test_no_edit_goes_before_the_first_word_of_a_warm_text_model(bench: Be
     assert shown == [Stage.QUEUED]
 
 
-async def test_what_ran_before_anybody_looked_counts_against_its_limit(bench: Bench) -> None:
-    """A picture is looked at after half a minute; its limit of sixty seconds counts from its start all the same."""
+async def test_the_time_limit_counts_from_the_start_of_the_run_not_of_the_watch(bench: Bench) -> None:
+    """The first poll of a picture comes after half a minute; the limit is sixty seconds from the start."""
     bench.backend.will(hangs_after=0)
     bench.backend.started_after_seconds = 0.5
     bench.backend.first_look_seconds = 30

@@ -1,17 +1,13 @@
-"""The Delete button: who may press it, what goes, and what stays."""
+"""The Delete button: permission to press, data deleted, and data kept."""
 
 from dataclasses import replace
 
 from bot.core.jobs import JobState
-from bot.core.people import User
 from tests.bench import Bench
-from tests.fakes.samples import ANA
-
-OLA = User("web", "page", "ola", "Ola")
-MODERATOR = User("web", "page", "mod", "Mod", is_administrator=True)
+from tests.fakes.samples import ANA, BEN, MODERATOR
 
 
-async def test_a_result_goes_with_its_file_and_its_price_stays(bench: Bench) -> None:
+async def test_deleting_a_result_removes_message_and_file_but_not_the_price(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     message, job = bench.last_message, await bench.get_job()
     sha256 = message.reply.pictures[0].sha256
@@ -25,7 +21,7 @@ async def test_a_result_goes_with_its_file_and_its_price_stays(bench: Bench) -> 
     assert await bench.balance() < bench.starting_credits
 
 
-async def test_a_file_that_another_job_made_as_well_stays(bench: Bench) -> None:
+async def test_a_file_shared_with_another_job_stays_until_the_last_is_deleted(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     first = bench.last_message
     await bench.say("/imagine a hen")
@@ -41,11 +37,11 @@ async def test_a_file_that_another_job_made_as_well_stays(bench: Bench) -> None:
     assert list(bench.platform.messages) == []
 
 
-async def test_only_the_asker_and_moderators_may(bench: Bench) -> None:
+async def test_only_the_requester_and_moderators_can_delete(bench: Bench) -> None:
     await bench.say("/imagine a fox", by=ANA)
     message = bench.last_message
 
-    refused = await bench.press("delete", by=OLA)
+    refused = await bench.press("delete", by=BEN)
 
     assert refused is not None
     assert refused.text == "Only the person who asked, or a moderator, can delete this."
@@ -54,7 +50,7 @@ async def test_only_the_asker_and_moderators_may(bench: Bench) -> None:
     assert message.ref.id not in bench.platform.messages
 
 
-async def test_deleting_what_still_runs_stops_it(bench: Bench) -> None:
+async def test_deleting_a_running_job_cancels_the_run(bench: Bench) -> None:
     bench.backend.will(hangs_after=1)
     await bench.say("/chat tell me everything")
     message, job = bench.last_message, await bench.get_job()
@@ -70,7 +66,7 @@ async def test_deleting_what_still_runs_stops_it(bench: Bench) -> None:
     assert await bench.list_open_holds() == []
 
 
-async def test_a_copy_that_show_made_goes_too(bench: Bench) -> None:
+async def test_a_copy_made_by_show_is_deleted_too(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     job = await bench.get_job()
     destination = replace(bench.last_message.destination, nonce="a copy")

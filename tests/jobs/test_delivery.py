@@ -1,4 +1,4 @@
-"""The last word reaches the person, or waits for them."""
+"""The final message reaches the user, or waits for `/show`."""
 
 import sqlite3
 from functools import partial
@@ -13,7 +13,7 @@ from bot.storage.database import Database
 from tests.bench import Bench
 
 
-async def test_a_final_edit_that_fails_is_tried_again(bench: Bench) -> None:
+async def test_a_failed_final_edit_is_retried(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
     bench.platform.will_fail(ConnectionError("cut"), ConnectionError("cut"))
@@ -26,7 +26,7 @@ async def test_a_final_edit_that_fails_is_tried_again(bench: Bench) -> None:
     assert (await bench.get_job()).state is JobState.DELIVERED
 
 
-async def test_a_result_that_cannot_be_shown_is_kept_and_shown_on_demand(bench: Bench) -> None:
+async def test_an_undeliverable_result_is_kept_for_show(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
     bench.platform.will_lose(bench.last_message.ref.id)
@@ -42,7 +42,7 @@ async def test_a_result_that_cannot_be_shown_is_kept_and_shown_on_demand(bench: 
     assert len(shown.pictures) == 1
 
 
-async def test_a_platform_that_fails_for_ever_loses_no_result(bench: Bench) -> None:
+async def test_a_platform_that_always_fails_makes_the_job_undeliverable(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
     bench.platform.will_fail(*[ConnectionError("cut")] * 50)
@@ -55,7 +55,7 @@ async def test_a_platform_that_fails_for_ever_loses_no_result(bench: Bench) -> N
     assert await bench.list_open_holds() == []
 
 
-async def test_where_nothing_can_be_posted_nothing_is_spent(bench: Bench) -> None:
+async def test_a_job_without_a_placeholder_costs_nothing(bench: Bench) -> None:
     bench.platform.will_lose()
 
     await bench.say("/imagine a fox")
@@ -65,7 +65,7 @@ async def test_where_nothing_can_be_posted_nothing_is_spent(bench: Bench) -> Non
     assert await bench.list_open_holds() == []
 
 
-async def test_a_run_past_its_limit_is_stopped_told_and_paid_as_metered(bench: Bench) -> None:
+async def test_a_run_beyond_its_time_limit_is_cancelled_and_charged_as_metered(bench: Bench) -> None:
     bench.backend.will(hangs_after=0, metrics=RunMetrics(predict_seconds=60.0))
     await bench.say("/imagine a fox --model sdxl")
 
@@ -76,7 +76,7 @@ async def test_a_run_past_its_limit_is_stopped_told_and_paid_as_metered(bench: B
     assert await bench.balance() == bench.starting_credits - 58_500
 
 
-async def test_the_elapsed_time_is_shown_while_nothing_else_changes(bench: Bench) -> None:
+async def test_the_elapsed_time_is_refreshed_without_events(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
 
@@ -88,7 +88,7 @@ async def test_the_elapsed_time_is_shown_while_nothing_else_changes(bench: Bench
     assert bench.last_message.reply.progress.usual_seconds == 2
 
 
-async def test_the_usual_time_is_learnt(bench: Bench) -> None:
+async def test_the_usual_time_of_a_model_is_learnt(bench: Bench) -> None:
     bench.backend.will(metrics=RunMetrics(predict_seconds=20.0))
     await bench.say("/imagine a fox --model sdxl")
     await bench.clock.advance(61)
@@ -98,7 +98,7 @@ async def test_the_usual_time_is_learnt(bench: Bench) -> None:
     assert bench.last_message.history[0].note == "SDXL · about 19.5, at most 58.5 credits"
 
 
-async def test_a_locked_database_is_one_sentence_and_nothing_is_lost(
+async def test_a_locked_database_rejects_a_request_with_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.app.Database", partial(Database, timeout_seconds=0.1))
@@ -117,7 +117,7 @@ async def test_a_locked_database_is_one_sentence_and_nothing_is_lost(
     await bench.close()
 
 
-async def test_a_database_locked_in_the_middle_of_a_job_only_delays_it(
+async def test_a_database_locked_during_a_job_only_delays_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.app.Database", partial(Database, timeout_seconds=0.05))
@@ -139,7 +139,7 @@ async def test_a_database_locked_in_the_middle_of_a_job_only_delays_it(
     await bench.close()
 
 
-async def test_a_fault_of_ours_is_a_reference_and_the_money_comes_back(
+async def test_an_internal_error_shows_a_reference_and_releases_the_hold(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(*_: object, **__: object) -> dict[str, object]:
@@ -155,7 +155,7 @@ async def test_a_fault_of_ours_is_a_reference_and_the_money_comes_back(
     assert await bench.balance() == bench.starting_credits
 
 
-async def test_the_backend_going_away_in_the_middle_loses_nothing(bench: Bench) -> None:
+async def test_a_backend_away_during_a_run_loses_nothing(bench: Bench) -> None:
     from bot.core.errors import BackendDown
 
     bench.backend.watch_errors = [BackendDown("away"), BackendDown("away")]

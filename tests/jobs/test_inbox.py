@@ -1,4 +1,4 @@
-"""Notices of a backend: written down once, and an unanswered create gets its run by them."""
+"""Webhook notifications are stored once, and bind runs to unanswered creates."""
 
 from pathlib import Path
 
@@ -13,20 +13,20 @@ from tests.bench import Bench
 from tests.fakes.backend import TRANSIENT_ERROR
 
 
-async def notices(bench: Bench, *ids: str) -> list[bool]:
-    """Whether each of these is unknown yet."""
+async def add_notifications(bench: Bench, *ids: str) -> list[bool]:
+    """Add notification ids; return for each whether the id is new."""
     async with bench.app.database.write() as tx:
         return [await tx.inbox.add(notice, "", bench.clock.now()) for notice in ids]
 
 
-async def test_a_notice_is_news_once(bench: Bench) -> None:
+async def test_a_notification_is_new_once(bench: Bench) -> None:
     notice = RunNotification("msg_1", "nobody", "run9")
 
     assert [await bench.app.inbox.take(notice) for _ in range(3)] == [True, False, False]
-    assert await notices(bench, "msg_1", "msg_2") == [False, True]
+    assert await add_notifications(bench, "msg_1", "msg_2") == [False, True]
 
 
-async def test_the_inbox_is_unique_on_either_engine(tmp_path: Path, database_url: str) -> None:
+async def test_notification_ids_are_unique_on_both_engines(tmp_path: Path, database_url: str) -> None:
     bench = await Bench.open(tmp_path, database_url)
     taken = [await bench.app.inbox.take(RunNotification(f"msg_{n % 2}", "j", "r")) for n in range(4)]
     async with bench.app.database.write() as tx:
@@ -39,7 +39,7 @@ async def test_the_inbox_is_unique_on_either_engine(tmp_path: Path, database_url
     assert (forgotten, forgotten_later) == (0, 2)
 
 
-async def test_a_broken_create_is_adopted_at_once_when_its_webhook_comes(bench: Bench) -> None:
+async def test_a_webhook_for_an_unclear_create_lets_the_job_adopt_the_run_at_once(bench: Bench) -> None:
     bench.backend.unclear_submits = 1
     await bench.say("/imagine a fox")
     job = await bench.get_job()
@@ -54,23 +54,23 @@ async def test_a_broken_create_is_adopted_at_once_when_its_webhook_comes(bench: 
     assert await bench.list_open_holds() == []
 
 
-async def test_a_webhook_before_the_reply_to_the_create_changes_nothing(bench: Bench) -> None:
+async def test_a_webhook_before_the_reply_to_its_create_changes_nothing(bench: Bench) -> None:
     submit = bench.backend.submit
 
-    async def called_back_first(*arguments: object, **options: object) -> str:
-        backend_id = await submit(*arguments, **options)  # type: ignore[arg-type]  # handed on as they came
+    async def submit_after_webhook(*arguments: object, **options: object) -> str:
+        backend_id = await submit(*arguments, **options)  # type: ignore[arg-type]  # passed on unchanged
         await bench.app.inbox.take(RunNotification("msg_1", str(options["job"]), backend_id))
         return backend_id
 
-    bench.backend.submit = called_back_first  # type: ignore[method-assign]  # a witness
+    bench.backend.submit = submit_after_webhook  # type: ignore[method-assign]  # records the calls
     await bench.say("/imagine a fox")
 
     assert bench.last_message.reply.tone is Tone.DONE
     assert await bench.balance() == bench.starting_credits - 3_000
 
 
-async def test_a_webhook_while_the_bot_is_away_is_found_at_the_next_start(tmp_path: Path) -> None:
-    """It reached another process, say, before the one that owns the job came back."""
+async def test_a_run_bound_while_the_owner_is_away_is_adopted_at_the_next_start(tmp_path: Path) -> None:
+    """The webhook may reach another process before the owner of the job restarts."""
     first = await Bench.open(tmp_path)
     first.backend.unclear_submits = 1
     await first.say("/imagine a fox")
@@ -79,7 +79,7 @@ async def test_a_webhook_while_the_bot_is_away_is_found_at_the_next_start(tmp_pa
     await first.app.inbox.take(RunNotification("msg_1", job.id, first.backend.last_run.id))
     await first.close()
 
-    second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
+    second = await first.open_again(tmp_path)
     await second.wait_until_idle()
 
     assert (await second.get_job(job.id)).state is JobState.DELIVERED  # without the ten seconds of grace
@@ -88,7 +88,7 @@ async def test_a_webhook_while_the_bot_is_away_is_found_at_the_next_start(tmp_pa
 
 
 @pytest.mark.parametrize("when", ["running", "delivered"])
-async def test_a_notice_for_a_job_that_has_its_run_does_nothing(bench: Bench, when: str) -> None:
+async def test_a_notification_for_a_job_with_a_run_changes_nothing(bench: Bench, when: str) -> None:
     if when == "running":
         bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
@@ -103,7 +103,7 @@ async def test_a_notice_for_a_job_that_has_its_run_does_nothing(bench: Bench, wh
     assert record.backend_id == "run1"
 
 
-async def test_a_run_that_another_job_has_is_not_given_twice(bench: Bench) -> None:
+async def test_a_run_of_another_job_is_not_adopted(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     bench.backend.unclear_submits = 1
     await bench.say("/imagine an owl")
@@ -117,7 +117,7 @@ async def test_a_run_that_another_job_has_is_not_given_twice(bench: Bench) -> No
     assert (await bench.get_job(waiting.id)).state is JobState.DELIVERED
 
 
-async def test_a_late_notice_of_the_first_run_is_not_taken_for_the_second(bench: Bench) -> None:
+async def test_a_late_notification_of_the_first_run_is_not_bound_to_the_second(bench: Bench) -> None:
     bench.backend.will(error=TRANSIENT_ERROR)
     await bench.say("/imagine a fox")
     job = await bench.get_job()
@@ -131,21 +131,21 @@ async def test_a_late_notice_of_the_first_run_is_not_taken_for_the_second(bench:
     assert bench.last_message.reply.tone is Tone.DONE
 
 
-async def test_a_second_create_whose_first_was_called_back_after_all_is_stopped(bench: Bench) -> None:
-    """Unclear, not listed in time, sent again; and while that is on its way the first one's webhook comes."""
+async def test_a_repeated_create_is_cancelled_when_the_webhook_of_the_first_arrives(bench: Bench) -> None:
+    """The first create is unclear and not listed in time; its webhook arrives during the second create."""
     bench.backend.lost_submits = 1
     await bench.say("/imagine a fox")
     job = await bench.get_job()
     submit = bench.backend.submit
     called = []
 
-    async def late(*arguments: object, **options: object) -> str:
-        backend_id = await submit(*arguments, **options)  # type: ignore[arg-type]  # handed on as they came
-        earlier = await submit(*arguments, **options)  # type: ignore[arg-type]  # handed on as they came
+    async def submit_twice(*arguments: object, **options: object) -> str:
+        backend_id = await submit(*arguments, **options)  # type: ignore[arg-type]  # passed on unchanged
+        earlier = await submit(*arguments, **options)  # type: ignore[arg-type]  # passed on unchanged
         called.append(await bench.app.inbox.take(RunNotification("msg_1", job.id, earlier)))
         return backend_id
 
-    bench.backend.submit = late  # type: ignore[method-assign]  # a witness
+    bench.backend.submit = submit_twice  # type: ignore[method-assign]  # records the calls
     await bench.advance_time(11)
 
     assert called == [True]
@@ -154,7 +154,9 @@ async def test_a_second_create_whose_first_was_called_back_after_all_is_stopped(
     assert await bench.balance() == bench.starting_credits - 3_000
 
 
-async def test_a_database_that_is_away_is_told_to_the_caller(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unavailable_database_is_raised_to_the_webhook_receiver(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def away(*_: object, **__: object) -> None:
         raise Unavailable("locked")
 

@@ -1,4 +1,4 @@
-"""The lines of one process: a model's, all runs', and the creates'; and the share of several processes."""
+"""The queues of a process, per model, for all runs and for creates, and the shares of several processes."""
 
 import asyncio
 from dataclasses import replace
@@ -18,57 +18,57 @@ ANY = Catalogue(load_catalogue(BUILT_IN_PATH)).get("flux-schnell")
 FEW = replace(ANY, key="few", at_once=2)
 
 
-def of(who: str) -> Job:
+def make_job_of(who: str) -> Job:
     return make_job(user=User("web", "page", who, who))
 
 
-def joined(queue: JobQueues, who: str, model: Model = ANY) -> QueueSlot:
-    turn = queue.slot_for_run(of(who), model)
-    turn.join()
-    return turn
+def join_slot(queues: JobQueues, who: str, model: Model = ANY) -> QueueSlot:
+    slot = queues.slot_for_run(make_job_of(who), model)
+    slot.join()
+    return slot
 
 
-def test_a_model_that_allows_few_holds_up_only_its_own() -> None:
-    queue = JobQueues(10)
-    few = [joined(queue, "ana", FEW) for _ in range(3)]
+def test_a_models_limit_delays_only_jobs_of_that_model() -> None:
+    queues = JobQueues(10)
+    few = [join_slot(queues, "ana", FEW) for _ in range(3)]
 
-    other = joined(queue, "ana")
+    other = join_slot(queues, "ana")
 
-    assert [turn.is_granted for turn in few] == [True, True, False]
+    assert [slot.is_granted for slot in few] == [True, True, False]
     assert other.is_granted
     assert few[2].get_position(0) == QueuePosition(1, 2)
 
 
-async def test_a_job_stands_in_its_models_line_and_then_in_the_common_one() -> None:
-    queue = JobQueues(1)
-    running, waiting = joined(queue, "ana"), joined(queue, "ben", FEW)
-    coming = asyncio.create_task(waiting.wait())
+async def test_a_job_waits_in_its_models_queue_and_then_in_the_common_queue() -> None:
+    queues = JobQueues(1)
+    running, waiting = join_slot(queues, "ana"), join_slot(queues, "ben", FEW)
+    waiting_task = asyncio.create_task(waiting.wait())
     await asyncio.sleep(0)
     assert (waiting.is_granted, waiting.get_position(0)) == (False, QueuePosition(1, 1))
 
     running.leave()
 
-    await asyncio.wait_for(coming, 1)
+    await asyncio.wait_for(waiting_task, 1)
     assert waiting.is_granted
 
 
-async def test_who_leaves_from_anywhere_gives_everything_back() -> None:
-    queue = JobQueues(1)
-    running = joined(queue, "ana")
-    in_common, in_own = joined(queue, "ben", FEW), [joined(queue, "cleo", FEW) for _ in range(2)]
+async def test_leaving_from_any_queue_gives_all_places_back() -> None:
+    queues = JobQueues(1)
+    running = join_slot(queues, "ana")
+    in_common, in_own = join_slot(queues, "ben", FEW), [join_slot(queues, "cleo", FEW) for _ in range(2)]
 
-    for turn in (in_common, *in_own, running):
-        turn.leave()
-        turn.leave()
+    for slot in (in_common, *in_own, running):
+        slot.leave()
+        slot.leave()
 
-    assert joined(queue, "dora", FEW).is_granted
+    assert join_slot(queues, "dora", FEW).is_granted
 
 
-def test_a_job_that_runs_already_waits_for_nobody() -> None:
-    queue = JobQueues(1)
-    taken_up = queue.slot_for_run(of("ana"), FEW)
+def test_a_recovered_run_takes_its_place_at_once() -> None:
+    queues = JobQueues(1)
+    taken_up = queues.slot_for_run(make_job_of("ana"), FEW)
     taken_up.occupy()
-    behind = joined(queue, "ben")
+    behind = join_slot(queues, "ben")
 
     assert taken_up.is_granted
     assert not behind.is_granted
@@ -76,22 +76,25 @@ def test_a_job_that_runs_already_waits_for_nobody() -> None:
     assert behind.is_granted
 
 
-def test_nobody_knows_how_fast_creates_come() -> None:
-    queue = JobQueues(10)
-    first, second = queue.slot_for_create(of("ana")), queue.slot_for_create(of("ben"))
+def test_the_position_in_the_create_queue_names_no_concurrency() -> None:
+    queues = JobQueues(10)
+    first, second = queues.slot_for_create(make_job_of("ana")), queues.slot_for_create(make_job_of("ben"))
     first.join()
     second.join()
 
     assert (first.is_granted, second.is_granted, second.get_position(0)) == (True, False, QueuePosition(1, None))
 
 
-def test_somebody_with_much_waiting_is_due_later() -> None:
-    queue = JobQueues(1)
-    running = joined(queue, "ana")
+def test_a_user_with_many_waiting_jobs_is_due_later() -> None:
+    queues = JobQueues(1)
+    running = join_slot(queues, "ana")
     for _ in range(3):
-        joined(queue, "ana")
+        join_slot(queues, "ana")
 
-    assert queue.slot_for_run(of("ana"), ANY).finish_time > queue.slot_for_run(of("ben"), ANY).finish_time
+    assert (
+        queues.slot_for_run(make_job_of("ana"), ANY).finish_time
+        > queues.slot_for_run(make_job_of("ben"), ANY).finish_time
+    )
     assert not running.get_position(0)
 
 
@@ -99,25 +102,25 @@ def test_somebody_with_much_waiting_is_due_later() -> None:
     ("at_once", "processes", "shares"),
     [(10, 1, [10]), (10, 3, [4, 3, 3]), (2, 2, [1, 1]), (1, 3, [1, 1, 1])],
 )
-def test_processes_share_what_a_model_allows(at_once: int, processes: int, shares: list[int]) -> None:
+def test_processes_share_a_models_limit(at_once: int, processes: int, shares: list[int]) -> None:
     assert [compute_share(at_once, number, processes) for number in range(processes)] == shares
 
 
-def test_a_share_that_grows_lets_the_next_in() -> None:
-    queue = JobQueues(10)
-    queue.set_process_share(1, 2)
-    first, second = joined(queue, "ana", FEW), joined(queue, "ana", FEW)
+def test_a_growing_share_grants_the_next_job() -> None:
+    queues = JobQueues(10)
+    queues.set_process_share(1, 2)
+    first, second = join_slot(queues, "ana", FEW), join_slot(queues, "ana", FEW)
     before = second.is_granted
 
-    queue.set_process_share(0, 1)
+    queues.set_process_share(0, 1)
 
-    assert (first.is_granted, before, joined(queue, "ben").is_granted) == (True, False, True)
+    assert (first.is_granted, before, join_slot(queues, "ben").is_granted) == (True, False, True)
     assert second.get_position(0) is None
 
 
 @pytest.mark.parametrize(
-    ("number", "told", "is_told"),
+    ("number", "shown", "is_shown"),
     [(500, None, True), (500, 500, False), (455, 500, False), (450, 500, True), (560, 500, True), (9, 10, True)],
 )
-def test_a_long_line_is_no_flood_of_edits(number: int, told: int | None, is_told: bool) -> None:
-    assert has_position_changed(number, told) is is_told
+def test_far_positions_are_shown_only_after_larger_changes(number: int, shown: int | None, is_shown: bool) -> None:
+    assert has_position_changed(number, shown) is is_shown

@@ -1,4 +1,4 @@
-"""A message that waits for its answer, as a deferred interaction does: it is kept with the job, and becomes it."""
+"""A placeholder posted by the platform, as for deferred interactions, is stored with the job and becomes the result."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -12,13 +12,13 @@ from tests.fakes.samples import ANA, CHANNEL, NOW
 WAITING = MessageRef("web", "page", "c1", "", "@original", "a-secret-token", NOW + timedelta(minutes=15))
 
 
-def ask(*, is_private: bool = False) -> Invocation:
+def make_invocation(*, is_private: bool = False) -> Invocation:
     options = {"prompt": "a fox"}
     return Invocation(ANA, CHANNEL, "imagine", "web:i1", options, placeholder=WAITING, is_private=is_private)
 
 
-async def test_the_waiting_message_becomes_the_answer(bench: Bench) -> None:
-    await bench.app.dispatcher.handle(ask())
+async def test_a_posted_placeholder_becomes_the_result(bench: Bench) -> None:
+    await bench.app.dispatcher.handle(make_invocation())
     await bench.wait_until_idle()
 
     assert list(bench.platform.messages) == ["@original"]
@@ -26,10 +26,10 @@ async def test_the_waiting_message_becomes_the_answer(bench: Bench) -> None:
     assert len(bench.last_message.reply.pictures) == 1
 
 
-async def test_it_is_found_again_after_a_crash(bench: Bench, tmp_path: Path) -> None:
+async def test_a_posted_placeholder_is_used_after_a_crash(bench: Bench, tmp_path: Path) -> None:
     bench.platform.will_fail(*[RuntimeError("the network is away")] * 9)
     bench.app.runner.launch = lambda *_: None  # type: ignore[method-assign] # the process dies right after the commit
-    await bench.app.dispatcher.handle(ask())
+    await bench.app.dispatcher.handle(make_invocation())
     await bench.close()
     again = await Bench.open(tmp_path, clock=bench.clock, backend=bench.backend)
 
@@ -40,8 +40,8 @@ async def test_it_is_found_again_after_a_crash(bench: Bench, tmp_path: Path) -> 
     await again.close()
 
 
-async def test_a_private_ask_has_a_private_job(bench: Bench) -> None:
-    await bench.app.dispatcher.handle(ask(is_private=True))
+async def test_a_private_request_gets_a_private_message_without_a_report_button(bench: Bench) -> None:
+    await bench.app.dispatcher.handle(make_invocation(is_private=True))
     await bench.wait_until_idle()
 
     assert bench.last_message.reply.is_private
@@ -49,8 +49,8 @@ async def test_a_private_ask_has_a_private_job(bench: Bench) -> None:
     assert "report" not in {button.action for button in bench.last_message.reply.buttons}
 
 
-async def test_a_message_tells_which_job_it_shows(bench: Bench) -> None:
-    await bench.app.dispatcher.handle(ask())
+async def test_the_job_of_a_message_can_be_found(bench: Bench) -> None:
+    await bench.app.dispatcher.handle(make_invocation())
     await bench.wait_until_idle()
     job = (await bench.app.jobs.list_recent(ANA))[0]
 

@@ -1,4 +1,4 @@
-"""Retention: what is too old goes, in every table, and nothing else does."""
+"""Retention deletes old data in every table, and no other data."""
 
 import json
 import os
@@ -25,44 +25,44 @@ DAY = 86_400
 
 
 def age_files(bench: Bench) -> None:
-    """Give every kept file the bench's own time, which is not the disk's."""
+    """Give all files the time of the bench's clock."""
     now = bench.clock.now().timestamp()
-    for path in files(bench):
+    for path in list_files(bench):
         os.utime(path, (now, now))
 
 
-def files(bench: Bench) -> list[Path]:
+def list_files(bench: Bench) -> list[Path]:
     return [path for path in (bench.app.settings.data_dir / "media").glob("*/*/*") if path.is_file()]
 
 
-async def kept(bench: Bench) -> str:
+async def export_ana(bench: Bench) -> str:
     async with bench.app.database.read() as tx:
         return json.dumps(await tx.erasure.export_person(person_from_user(ANA)))
 
 
-async def test_prompts_answers_and_pictures_go_after_their_days(bench: Bench) -> None:
+async def test_prompts_answers_and_pictures_are_deleted_after_the_retention_time(bench: Bench) -> None:
     await bench.say("/imagine an old fox")
     await bench.say("/chat an old question")
     await bench.say("/caption --question old", image=encode_picture("PNG"))
     age_files(bench)
     await bench.clock.advance(29 * DAY)
     await bench.app.retention.sweep()
-    before = await kept(bench)
+    before = await export_ana(bench)
 
     await bench.clock.advance(1 * DAY + 60)
     await bench.app.retention.sweep()
 
-    after = await kept(bench)
+    after = await export_ana(bench)
     assert all(words in before for words in ("an old fox", "an old question"))
     assert all(words not in after for words in ("an old fox", "an old question"))
     assert json.loads(after)["jobs"][0]["cost_micros"] == 3_000
-    assert files(bench) == []
+    assert list_files(bench) == []
     async with bench.app.database.read() as tx:
         assert await tx.ledger_checks.find_mismatches(10) == []
         assert await tx.conversations.find("web", "page", CHANNEL.id, "") is None
 
 
-async def test_a_workspace_may_keep_less(bench: Bench) -> None:
+async def test_a_workspace_may_have_a_shorter_retention(bench: Bench) -> None:
     await bench.say("/settings general --keep_days 2", by=MODERATOR)
     there = replace(CHANNEL, workspace="guild")
     await bench.app.dispatcher.services.moderation.admin.allow_workspace(replace(MODERATOR, workspace="guild"))
@@ -73,64 +73,64 @@ async def test_a_workspace_may_keep_less(bench: Bench) -> None:
 
     await bench.app.retention.sweep()
 
-    assert "a short fox" not in await kept(bench)
-    assert "a long fox" in await kept(bench)
-    assert len(files(bench)) == 1
+    assert "a short fox" not in await export_ana(bench)
+    assert "a long fox" in await export_ana(bench)
+    assert len(list_files(bench)) == 1
 
 
-async def test_an_open_job_is_left_alone_however_old(bench: Bench) -> None:
+async def test_files_of_an_open_job_stay_whatever_their_age(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/upscale", image=encode_picture("PNG"))
     age_files(bench)
     now = bench.clock.now() + timedelta(days=40)
     later = _LaterClock(now)
-    retention = _retention(bench, later, media_bytes=1)
+    retention = make_retention(bench, later, media_bytes=1)
 
     await retention.sweep()
 
-    assert len(files(bench)) == 1
+    assert len(list_files(bench)) == 1
     assert bench.app.runner.running_count == 1
 
 
-async def test_the_oldest_pictures_go_first_where_there_are_too_many(bench: Bench) -> None:
+async def test_the_oldest_pictures_are_deleted_beyond_the_size_limit(bench: Bench) -> None:
     for n in range(4):
         await bench.say("/caption", image=encode_picture("PNG", (60 + n, 40)))
-        make_older(bench, seconds=100)
-    oldest, *others = sorted(files(bench), key=lambda path: path.stat().st_mtime)
-    total = sum(path.stat().st_size for path in files(bench))
+        make_files_older(bench, seconds=100)
+    oldest, *others = sorted(list_files(bench), key=lambda path: path.stat().st_mtime)
+    total = sum(path.stat().st_size for path in list_files(bench))
 
-    await _retention(bench, bench.clock, media_bytes=total - 1).sweep()
+    await make_retention(bench, bench.clock, media_bytes=total - 1).sweep()
 
     assert not oldest.exists()
-    assert sorted(files(bench)) == sorted(others)
+    assert sorted(list_files(bench)) == sorted(others)
 
 
-async def test_a_picture_that_made_room_is_not_shown_any_more(bench: Bench) -> None:
+async def test_a_picture_deleted_for_its_size_leaves_the_job_without_outputs(bench: Bench) -> None:
     await bench.say("/imagine a fox")
 
-    await _retention(bench, bench.clock, media_bytes=1).sweep()
+    await make_retention(bench, bench.clock, media_bytes=1).sweep()
 
     assert await bench.app.jobs.list_outputs(await bench.get_job()) == []
-    assert "a fox" in await kept(bench)
+    assert "a fox" in await export_ana(bench)
 
 
-async def test_what_made_room_is_made_anew_for_who_asks_the_same(bench: Bench) -> None:
+async def test_a_deleted_picture_is_drawn_anew_for_an_identical_request(bench: Bench) -> None:
     await bench.say("/settings pictures --reuse yes", by=MODERATOR)
     await bench.say("/imagine a fox --seed 7")
-    await _retention(bench, bench.clock, media_bytes=1).sweep()
+    await make_retention(bench, bench.clock, media_bytes=1).sweep()
 
     await bench.say("/imagine a fox --seed 7", by=BEN)
 
     assert len(bench.last_message.reply.pictures) == 1
 
 
-def make_older(bench: Bench, *, seconds: float) -> None:
-    for path in files(bench):
+def make_files_older(bench: Bench, *, seconds: float) -> None:
+    for path in list_files(bench):
         at = path.stat().st_mtime - seconds
         os.utime(path, (at, at))
 
 
-async def test_secrets_and_questions_go_when_they_run_out(bench: Bench) -> None:
+async def test_expired_tokens_and_questions_are_deleted(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     job, now = await bench.get_job(), bench.clock.now()
     ref = MessageRef("web", "page", "c1", "", "m1", token="a-secret", token_expires_at=now + timedelta(minutes=15))
@@ -151,7 +151,7 @@ async def test_secrets_and_questions_go_when_they_run_out(bench: Bench) -> None:
         assert await tx.pending.get("q1") is None
 
 
-async def test_the_pages_messages_and_old_traces_go_too(bench: Bench) -> None:
+async def test_page_messages_and_traces_are_deleted_after_their_retention_times(bench: Bench) -> None:
     now = bench.clock.now()
     async with bench.app.database.write() as tx:
         await tx.page.put(PageMessage("p1", "ana.main", "ana", "", False, Reply(text="old words"), now, now))
@@ -172,7 +172,7 @@ async def test_the_pages_messages_and_old_traces_go_too(bench: Bench) -> None:
         assert await tx.audit.list_rows("web", "page", 5) == []
 
 
-async def test_a_workspace_that_threw_the_bot_out_is_forgotten_in_time(bench: Bench) -> None:
+async def test_a_workspace_that_removed_the_bot_is_erased_after_the_retention_time(bench: Bench) -> None:
     desk = bench.app.dispatcher.services.moderation.admin
     by = replace(MODERATOR, workspace="guild")
     await desk.allow_workspace(by)
@@ -190,7 +190,7 @@ async def test_a_workspace_that_threw_the_bot_out_is_forgotten_in_time(bench: Be
         assert await tx.audit.list_rows("web", "guild", 5) == []
 
 
-async def test_more_than_fits_one_transaction_is_forgotten_in_one_sweep(bench: Bench) -> None:
+async def test_one_sweep_erases_more_than_one_batch(bench: Bench) -> None:
     await bench.say("/imagine a fox")
     job = await bench.get_job()
     async with bench.app.database.write() as tx:
@@ -204,34 +204,34 @@ async def test_more_than_fits_one_transaction_is_forgotten_in_one_sweep(bench: B
         assert await tx.erasure.list_jobs_before(bench.clock.now(), 300) == []
 
 
-async def test_one_part_that_fails_does_not_keep_the_others(
+async def test_a_failing_part_of_a_sweep_does_not_stop_the_others(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await bench.say("/imagine an old fox")
     await bench.clock.advance(31 * DAY)
 
-    async def broken() -> list[object]:
+    async def fail() -> list[object]:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(bench.app.media, "list_files", broken)
+    monkeypatch.setattr(bench.app.media, "list_files", fail)
     await bench.app.retention.sweep()
 
-    assert "an old fox" not in await kept(bench)
+    assert "an old fox" not in await export_ana(bench)
     assert "retention.stumbled" in caplog.text
 
 
-async def test_it_sweeps_at_the_start_and_every_hour(bench: Bench) -> None:
+async def test_retention_sweeps_at_the_start_and_every_hour(bench: Bench) -> None:
     await bench.say("/imagine an old fox")
     await bench.clock.advance(30 * DAY - 1_800)
     retention = bench.app.retention
     retention.start()
     await bench.wait_until(lambda: retention.tick_count == 1)
-    early = await kept(bench)
+    early = await export_ana(bench)
 
     for n in range(2, 62):
         await bench.clock.advance(60)
-        await bench.wait_until(lambda n=n: retention.tick_count == n)  # type: ignore[misc]  # each its own number
-    late = await kept(bench)
+        await bench.wait_until(lambda n=n: retention.tick_count == n)  # type: ignore[misc]  # bound in each round
+    late = await export_ana(bench)
     await retention.stop()
 
     assert "an old fox" in early
@@ -251,28 +251,28 @@ class _LaterClock:
         return 0.0
 
     async def sleep(self, seconds: float) -> None:
-        raise AssertionError("nobody waits here")
+        raise AssertionError("no sweep sleeps")
 
 
-def _retention(bench: Bench, clock: Clock, *, media_bytes: int) -> Retention:
+def make_retention(bench: Bench, clock: Clock, *, media_bytes: int) -> Retention:
     parts = replace(bench.app.retention._services, clock=clock)
     days = Settings(_env_file=None).retention_days
     return Retention(parts, bench.app.jobs.personal_data, RetentionLimits(days, media_bytes))
 
 
-async def test_a_picture_given_again_while_room_is_made_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_picture_given_again_during_a_sweep_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     await bench.say("/caption", image=encode_picture("PNG"))
-    make_older(bench, seconds=100)
+    make_files_older(bench, seconds=100)
     listing = bench.app.media.list_files
 
-    async def listed() -> list[MediaFile]:
+    async def list_then_give_again() -> list[MediaFile]:
         found = await listing()
         await bench.app.media.take_attachment(
             make_attachment(encode_picture("PNG"))
-        )  # somebody's ask is about to be accepted
+        )  # for a request about to be accepted
         return found
 
-    monkeypatch.setattr(bench.app.media, "list_files", listed)
-    await _retention(bench, bench.clock, media_bytes=1).sweep()
+    monkeypatch.setattr(bench.app.media, "list_files", list_then_give_again)
+    await make_retention(bench, bench.clock, media_bytes=1).sweep()
 
-    assert len(files(bench)) == 1
+    assert len(list_files(bench)) == 1

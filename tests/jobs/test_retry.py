@@ -1,4 +1,4 @@
-"""A run that failed of something passing is followed by one more; everything else is told."""
+"""Runs failed by high demand are retried once; other failures are shown at once."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ SDXL = "/imagine a fox --model sdxl"
 MICROS_OF_A_RUN = 1_463  # 1.5 s at 975 micros each, rounded up
 
 
-async def test_high_demand_is_tried_once_more_and_the_person_pays_once(bench: Bench) -> None:
+async def test_high_demand_is_retried_and_the_user_pays_once(bench: Bench) -> None:
     bench.backend.will(error=TRANSIENT_ERROR)
     await bench.say(SDXL)
     assert bench.last_message.reply.progress is not None
@@ -31,7 +31,7 @@ async def test_high_demand_is_tried_once_more_and_the_person_pays_once(bench: Be
     assert await bench.list_open_holds() == []
 
 
-async def test_it_is_tried_once_and_then_told_for_nothing(bench: Bench) -> None:
+async def test_a_second_failure_is_shown_and_not_charged(bench: Bench) -> None:
     bench.backend.will(error=TRANSIENT_ERROR)
     await bench.say(SDXL)
 
@@ -45,7 +45,7 @@ async def test_it_is_tried_once_and_then_told_for_nothing(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("error", [FLAGGED_ERROR, "out of memory"])
-async def test_nothing_else_is_tried_again(bench: Bench, error: str) -> None:
+async def test_other_failures_are_not_retried(bench: Bench, error: str) -> None:
     bench.backend.will(error=error)
     await bench.say(SDXL)
 
@@ -55,7 +55,7 @@ async def test_nothing_else_is_tried_again(bench: Bench, error: str) -> None:
     assert bench.last_message.reply.tone is Tone.ERROR
 
 
-async def test_a_stop_in_the_pause_ends_it_for_nothing(bench: Bench) -> None:
+async def test_a_cancel_before_the_second_run_costs_nothing(bench: Bench) -> None:
     bench.backend.will(error=TRANSIENT_ERROR, metrics=RunMetrics(predict_seconds=0))
     await bench.say(SDXL)
 
@@ -67,7 +67,7 @@ async def test_a_stop_in_the_pause_ends_it_for_nothing(bench: Bench) -> None:
     assert await bench.list_open_holds() == []
 
 
-async def test_words_of_the_first_run_are_not_mixed_with_the_second(bench: Bench) -> None:
+async def test_text_of_the_first_run_is_not_mixed_with_the_second(bench: Bench) -> None:
     bench.backend.will(error=TRANSIENT_ERROR, words=("A long beginning ", "of something."))
     await bench.say("/chat hello")
     bench.backend.will(error="", words=("Short.",))
@@ -77,13 +77,13 @@ async def test_words_of_the_first_run_are_not_mixed_with_the_second(bench: Bench
     assert bench.last_text == "Short."
 
 
-async def test_a_crash_in_the_pause_is_no_second_chance_for_a_third_run(tmp_path: Path) -> None:
+async def test_a_crash_before_the_second_run_allows_no_third(tmp_path: Path) -> None:
     first = await Bench.open(tmp_path)
     first.backend.will(error=TRANSIENT_ERROR)
     await first.say(SDXL)
     await first.close()
 
-    second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
+    second = await first.open_again(tmp_path)
     await second.advance_time(60)
 
     assert len(second.backend.runs) == 2

@@ -1,4 +1,4 @@
-"""With the setting `reuse`, a request identical to a finished request is answered from the kept result, for nothing."""
+"""With the setting `reuse`, identical requests get the kept result of a finished request, free of charge."""
 
 import asyncio
 from pathlib import Path
@@ -14,49 +14,43 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.storage.policies import Policy
 from bot.storage.tables.jobs import outputs
 from tests.bench import Bench
-from tests.fakes.platform import ShownMessage
-from tests.fakes.samples import ANA, CHANNEL
+from tests.fakes.samples import ANA, BEN, CHANNEL, CLEO
 
 FOX = "/imagine a fox --seed 7"
 PRICE = 3_000
-BEN, CLEO = User("web", "page", "u1", "User 1"), User("web", "page", "u2", "User 2")
 
 
-def of(bench: Bench, who: User) -> list[ShownMessage]:
-    return [message for message in bench.platform.messages.values() if message.destination.user == who]
-
-
-async def paid(bench: Bench, *people: User) -> list[int]:
+async def list_paid_micros(bench: Bench, *people: User) -> list[int]:
     return [bench.starting_credits - await bench.balance(who) for who in people]
 
 
-async def jobs_of(bench: Bench, who: User) -> list[Job]:
+async def list_jobs_of(bench: Bench, who: User) -> list[Job]:
     return await bench.app.jobs.list_recent(who)
 
 
-async def all_is_in_order(bench: Bench) -> bool:
-    """Nothing is held any more, and the books agree."""
+async def is_ledger_clean(bench: Bench) -> bool:
+    """Return whether no hold is open and all rows of money agree."""
     async with bench.app.database.read() as tx:
         disagreements = await tx.ledger_checks.find_mismatches(10)
     return not disagreements and not await bench.list_open_holds()
 
 
-async def reusing(bench: Bench, workspace: str = "page") -> None:
+async def allow_reuse(bench: Bench, workspace: str = "page") -> None:
     policy = Policy("web", workspace, "workspace", "", "setting:reuse", True, "owner", bench.clock.now())
     async with bench.app.database.write() as tx:
         await tx.policies.put(policy)
 
 
-async def test_an_identical_finished_request_runs_anew_unless_the_workspace_likes(bench: Bench) -> None:
+async def test_identical_requests_run_anew_without_the_setting(bench: Bench) -> None:
     await bench.say(FOX)
     await bench.say(FOX, by=BEN)
 
     assert len(bench.backend.runs) == 2
-    assert await paid(bench, ANA, BEN) == [PRICE, PRICE]
+    assert await list_paid_micros(bench, ANA, BEN) == [PRICE, PRICE]
 
 
-async def test_an_identical_finished_request_is_answered_from_what_was_kept(bench: Bench) -> None:
-    await reusing(bench)
+async def test_an_identical_request_reuses_the_kept_result_for_nothing(bench: Bench) -> None:
+    await allow_reuse(bench)
     await bench.say(FOX)
 
     await bench.say(FOX, by=BEN)
@@ -65,15 +59,15 @@ async def test_an_identical_finished_request_is_answered_from_what_was_kept(benc
     assert len(bench.backend.runs) == 1
     assert bench.last_message.reply.tone is Tone.DONE
     assert "kept from an identical request · free" in bench.last_message.reply.note
-    assert bench.last_message.reply.pictures == of(bench, ANA)[0].reply.pictures
-    assert await paid(bench, ANA, BEN, CLEO) == [PRICE, 0, 0]
-    assert (await jobs_of(bench, CLEO))[0].state is JobState.DELIVERED
-    assert await all_is_in_order(bench)
+    assert bench.last_message.reply.pictures == bench.platform.list_messages_of(ANA)[0].reply.pictures
+    assert await list_paid_micros(bench, ANA, BEN, CLEO) == [PRICE, 0, 0]
+    assert (await list_jobs_of(bench, CLEO))[0].state is JobState.DELIVERED
+    assert await is_ledger_clean(bench)
 
 
 @pytest.mark.parametrize("gone", ["deleted", "file", "flagged"])
-async def test_what_is_gone_or_flagged_is_not_reused(bench: Bench, gone: str) -> None:
-    await reusing(bench)
+async def test_deleted_or_flagged_results_are_not_reused(bench: Bench, gone: str) -> None:
+    await allow_reuse(bench)
     await bench.say(FOX)
     job, message = await bench.get_job(), bench.last_message
     if gone == "deleted":
@@ -81,22 +75,22 @@ async def test_what_is_gone_or_flagged_is_not_reused(bench: Bench, gone: str) ->
     elif gone == "file":
         await bench.app.media.remove(message.reply.pictures[0].sha256)
     else:
-        await flag(bench, job)
+        await flag_outputs(bench, job)
 
     await bench.say(FOX, by=BEN)
 
     assert len(bench.backend.runs) == 2
 
 
-async def flag(bench: Bench, job: Job) -> None:
-    """As a model's safety filter does."""
+async def flag_outputs(bench: Bench, job: Job) -> None:
+    """Flag a result as a model's safety filter does."""
     statement = sa.update(outputs).where(outputs.c.prediction == job.prediction).values(is_flagged=True)
     async with bench.app.database.write() as tx:
         await tx.jobs._run(statement)
 
 
 async def test_identical_requests_in_flight_at_once_run_and_are_paid_each(bench: Bench) -> None:
-    await reusing(bench)
+    await allow_reuse(bench)
     bench.backend.will(hangs_after=0)
     await bench.say(FOX)
     await bench.say(FOX, by=BEN)
@@ -106,19 +100,19 @@ async def test_identical_requests_in_flight_at_once_run_and_are_paid_each(bench:
     await bench.wait_until(lambda: not bench.app.runner.running_count)
 
     assert len(bench.backend.runs) == 2
-    assert await paid(bench, ANA, BEN) == [PRICE, PRICE]
-    assert await all_is_in_order(bench)
+    assert await list_paid_micros(bench, ANA, BEN) == [PRICE, PRICE]
+    assert await is_ledger_clean(bench)
 
 
 async def test_a_user_without_credits_can_still_reuse(tmp_path: Path) -> None:
     bench = await Bench.open(tmp_path, daily_credits=3.0)
-    await reusing(bench)
+    await allow_reuse(bench)
     await bench.say("/imagine a hen", by=BEN)
     await bench.say(FOX, by=ANA)
 
     await bench.say(FOX, by=BEN)
 
-    assert [message.reply.tone for message in of(bench, BEN)] == [Tone.DONE, Tone.DONE]
+    assert [message.reply.tone for message in bench.platform.list_messages_of(BEN)] == [Tone.DONE, Tone.DONE]
     await bench.close()
 
 
@@ -134,8 +128,8 @@ async def test_a_user_without_credits_can_still_reuse(tmp_path: Path) -> None:
     ],
     ids=["another seed", "no seed", "another prompt", "another count", "another model", "one seed"],
 )
-async def test_what_is_not_identical_is_not_reused(bench: Bench, lines: tuple[str, str]) -> None:
-    await reusing(bench)
+async def test_different_requests_are_not_reused(bench: Bench, lines: tuple[str, str]) -> None:
+    await allow_reuse(bench)
 
     for line, who in zip(lines, (ANA, BEN), strict=True):
         await bench.say(line, by=who)
@@ -146,7 +140,7 @@ async def test_what_is_not_identical_is_not_reused(bench: Bench, lines: tuple[st
 async def test_workspaces_do_not_reuse_from_each_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.app.dispatcher.services.moderation, "_always_allowed", frozenset({("web", "*")}))
     for workspace in ("page", "T2", "user-installs"):
-        await reusing(bench, workspace)
+        await allow_reuse(bench, workspace)
     theirs, place = User("web", "T2", "zoe", "Zoe"), Channel("web", "T2", "c")
     strangers = Channel("web", "user-installs", "d")
 
@@ -159,7 +153,7 @@ async def test_workspaces_do_not_reuse_from_each_other(bench: Bench, monkeypatch
 
 
 async def test_a_private_result_is_not_reused(bench: Bench) -> None:
-    await reusing(bench)
+    await allow_reuse(bench)
     options: dict[str, str | int | float | bool] = {"prompt": "a fox", "seed": 7}
     await bench.app.dispatcher.handle(Invocation(ANA, CHANNEL, "imagine", "web:private", options, is_private=True))
     await bench.wait_until_idle()
@@ -169,13 +163,13 @@ async def test_a_private_result_is_not_reused(bench: Bench) -> None:
     assert len(bench.backend.runs) == 2
 
 
-async def test_one_who_deletes_takes_nothing_from_the_other(bench: Bench) -> None:
-    await reusing(bench)
+async def test_deleting_a_reused_result_leaves_the_other_jobs_result(bench: Bench) -> None:
+    await allow_reuse(bench)
     await bench.say(FOX)
     await bench.say(FOX, by=BEN)
-    (first,), (second,) = of(bench, ANA), of(bench, BEN)
+    (first,), (second,) = bench.platform.list_messages_of(ANA), bench.platform.list_messages_of(BEN)
     sha256 = first.reply.pictures[0].sha256
-    theirs = (await jobs_of(bench, BEN))[0]
+    theirs = (await list_jobs_of(bench, BEN))[0]
 
     await bench.press("delete", on=first)
     after_one = (bench.app.media.find_path(sha256), len(await bench.app.jobs.list_outputs(theirs)))
@@ -186,11 +180,11 @@ async def test_one_who_deletes_takes_nothing_from_the_other(bench: Bench) -> Non
     assert bench.app.media.find_path(sha256) is None
     assert await bench.app.jobs.list_outputs(theirs) == []
     assert bench.platform.messages == {}
-    assert await all_is_in_order(bench)
+    assert await is_ledger_clean(bench)
 
 
 async def test_a_reusing_job_that_is_stopped_ends_without_the_result(bench: Bench) -> None:
-    await reusing(bench)
+    await allow_reuse(bench)
     await bench.say(FOX)
     post, gate = bench.platform.post, asyncio.Event()
 
@@ -198,39 +192,39 @@ async def test_a_reusing_job_that_is_stopped_ends_without_the_result(bench: Benc
         await gate.wait()
         return await post(destination, reply)
 
-    bench.platform.post = post_late  # type: ignore[method-assign]  # a platform that answers late
+    bench.platform.post = post_late  # type: ignore[method-assign]  # a slow platform
     await bench.say(FOX, by=BEN)
-    (job,) = await jobs_of(bench, BEN)
+    (job,) = await list_jobs_of(bench, BEN)
     await bench.app.jobs.cancel(job, BEN)
     gate.set()
     await bench.wait_until_idle()
 
-    assert (await jobs_of(bench, BEN))[0].state is JobState.CANCELLED
-    assert of(bench, BEN)[0].text == "⏹ Stopped."
-    assert of(bench, ANA)[0].reply.pictures
-    assert await all_is_in_order(bench)
+    assert (await list_jobs_of(bench, BEN))[0].state is JobState.CANCELLED
+    assert bench.platform.list_messages_of(BEN)[0].text == "⏹ Stopped."
+    assert bench.platform.list_messages_of(ANA)[0].reply.pictures
+    assert await is_ledger_clean(bench)
 
 
 async def test_a_reusing_job_is_served_after_a_crash(tmp_path: Path, database_url: str) -> None:
     first = await Bench.open(tmp_path, database_url)
-    await reusing(first)
+    await allow_reuse(first)
     await first.say(FOX)
     post, gate = first.platform.post, asyncio.Event()
 
-    async def hang(destination: Destination, reply: Reply) -> MessageRef:
+    async def post_after_crash(destination: Destination, reply: Reply) -> MessageRef:
         await gate.wait()
         return await post(destination, reply)
 
-    first.platform.post = hang  # type: ignore[method-assign]  # the process ends before the platform answers
+    first.platform.post = post_after_crash  # type: ignore[method-assign]  # the process ends before the platform answers
     await first.say(FOX, by=BEN)
     await first.close()
-    first.platform.post = post  # type: ignore[method-assign]  # it answers again
+    first.platform.post = post  # type: ignore[method-assign]  # works again
 
-    second = await Bench.open(tmp_path, database_url, clock=first.clock, backend=first.backend, platform=first.platform)
+    second = await first.open_again(tmp_path, database_url)
     await second.wait_until(lambda: not second.app.runner.running_count)
 
     assert len(second.backend.runs) == 1
-    assert [message.reply.tone for message in of(second, BEN)] == [Tone.DONE]
-    assert await paid(second, ANA, BEN) == [PRICE, 0]
-    assert await all_is_in_order(second)
+    assert [message.reply.tone for message in second.platform.list_messages_of(BEN)] == [Tone.DONE]
+    assert await list_paid_micros(second, ANA, BEN) == [PRICE, 0]
+    assert await is_ledger_clean(second)
     await second.close()

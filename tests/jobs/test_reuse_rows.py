@@ -1,4 +1,4 @@
-"""The statement that finds an identical finished job, on both engines."""
+"""The SQL for identical finished jobs, on both engines."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -27,7 +27,7 @@ async def add(database: Database, row: Job) -> Job:
     return added
 
 
-def alike(**changes: object) -> Job:
+def make_identical_job(**changes: object) -> Job:
     return make_job(reuse_key="same", estimate_micros=5, max_micros=9, **changes)
 
 
@@ -41,16 +41,18 @@ def alike(**changes: object) -> Job:
     ],
     ids=["finished", "failed", "private", "another"],
 )
-async def test_what_was_made_is_reused(database: Database, changes: dict[str, object], is_reused: bool) -> None:
+async def test_only_finished_public_identical_jobs_are_reused(
+    database: Database, changes: dict[str, object], is_reused: bool
+) -> None:
     record = make_prediction()
-    done = replace(alike(state=JobState.DELIVERED, prediction=record.id), **changes)  # type: ignore[arg-type]  # its fields by name
+    done = replace(make_identical_job(state=JobState.DELIVERED, prediction=record.id), **changes)  # type: ignore[arg-type]  # fields by name
     async with database.write() as tx:
         await tx.predictions.add(record)
         await tx.outputs.add([Output(record.id, 1, "a" * 64)])
         await tx.jobs.add(done)
 
-    added = await add(database, alike())
+    added = await add(database, make_identical_job())
 
     assert (added.reuses, added.prediction) == ((done.id, record.id) if is_reused else ("", ""))
     assert added.max_micros == (0 if is_reused else 9)
-    assert not (await add(database, alike(channel=replace(done.channel, workspace="w2")))).reuses
+    assert not (await add(database, make_identical_job(channel=replace(done.channel, workspace="w2")))).reuses

@@ -1,4 +1,4 @@
-"""One create, never two: what happens around the moment when a prediction is made."""
+"""A job never pays for two creates, whatever breaks around a create."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from bot.core.replies import Tone
 from tests.bench import Bench
 
 
-async def test_a_create_that_broke_after_it_arrived_is_adopted(bench: Bench) -> None:
+async def test_the_run_of_a_create_that_broke_after_it_arrived_is_adopted(bench: Bench) -> None:
     bench.backend.unclear_submits = 1
 
     await bench.say("/imagine a fox")
@@ -21,7 +21,7 @@ async def test_a_create_that_broke_after_it_arrived_is_adopted(bench: Bench) -> 
     assert await bench.balance() == bench.starting_credits - 3_000
 
 
-async def test_a_create_that_never_arrived_is_sent_again(bench: Bench) -> None:
+async def test_a_create_that_never_arrived_is_repeated(bench: Bench) -> None:
     bench.backend.lost_submits = 1
 
     await bench.say("/imagine a fox")
@@ -32,7 +32,19 @@ async def test_a_create_that_never_arrived_is_sent_again(bench: Bench) -> None:
     assert bench.last_message.reply.tone is Tone.DONE
 
 
-async def test_equal_asks_adopt_different_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_is_adopted_though_the_backends_clock_is_behind(bench: Bench) -> None:
+    bench.backend.clock_lag_seconds = 25  # by that clock, the run is older than its create
+    bench.backend.unclear_submits = 1
+
+    await bench.say("/imagine a fox")
+    await bench.advance_time(11)
+
+    assert len(bench.backend.runs) == 1
+    assert bench.last_message.reply.tone is Tone.DONE
+    assert await bench.get_bot_spent_micros() == 3_000
+
+
+async def test_equal_requests_adopt_different_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("secrets.randbelow", lambda _: 7)
     bench.backend.unclear_submits = 2
 
@@ -44,7 +56,7 @@ async def test_equal_asks_adopt_different_runs(bench: Bench, monkeypatch: pytest
     assert [message.reply.tone for message in bench.platform.messages.values()] == [Tone.DONE, Tone.DONE]
 
 
-async def test_a_create_that_breaks_every_time_gives_up_with_the_money_back(bench: Bench) -> None:
+async def test_a_create_that_always_breaks_fails_without_a_charge(bench: Bench) -> None:
     bench.backend.lost_submits = 99
 
     await bench.say("/imagine a fox")
@@ -54,14 +66,14 @@ async def test_a_create_that_breaks_every_time_gives_up_with_the_money_back(benc
     assert await bench.balance() == bench.starting_credits
 
 
-async def test_a_bot_that_died_while_creating_finds_its_run(tmp_path: Path) -> None:
+async def test_a_restart_during_a_create_adopts_its_run(tmp_path: Path) -> None:
     first = await Bench.open(tmp_path)
     first.backend.unclear_submits = 1
     await first.say("/imagine a fox")
     await first.close()
     assert (first.backend.last_run.id, len(first.platform.messages)) == ("run1", 1)
 
-    second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
+    second = await first.open_again(tmp_path)
     await second.advance_time(11)
 
     assert list(second.backend.runs) == ["run1"]
@@ -71,14 +83,14 @@ async def test_a_bot_that_died_while_creating_finds_its_run(tmp_path: Path) -> N
     await second.close()
 
 
-async def test_after_an_hour_nothing_is_sent_again(tmp_path: Path) -> None:
+async def test_no_create_is_repeated_after_an_hour(tmp_path: Path) -> None:
     first = await Bench.open(tmp_path)
     first.backend.lost_submits = 1
     await first.say("/imagine a fox")
     await first.close()
     await first.clock.advance(3_700)
 
-    second = await Bench.open(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
+    second = await first.open_again(tmp_path)
     await second.wait_until_idle()
 
     assert second.backend.runs == {}
@@ -87,21 +99,21 @@ async def test_after_an_hour_nothing_is_sent_again(tmp_path: Path) -> None:
     await second.close()
 
 
-async def test_the_row_says_submitting_before_anything_is_sent(bench: Bench) -> None:
+async def test_the_row_is_submitting_before_the_create_is_sent(bench: Bench) -> None:
     states: list[JobState] = []
     submit = bench.backend.submit
 
     async def watched(*arguments: object, **options: object) -> str:
         states.append((await bench.get_job()).state)
-        return await submit(*arguments, **options)  # type: ignore[arg-type]  # handed on as they came
+        return await submit(*arguments, **options)  # type: ignore[arg-type]  # passed on unchanged
 
-    bench.backend.submit = watched  # type: ignore[method-assign]  # a witness
+    bench.backend.submit = watched  # type: ignore[method-assign]  # records the states
     await bench.say("/imagine a fox")
 
     assert states == [JobState.SUBMITTING]
 
 
-async def test_a_refused_create_can_be_tried_again_by_its_button(bench: Bench) -> None:
+async def test_the_button_of_a_failed_create_repeats_the_request(bench: Bench) -> None:
     bench.backend.submit_error = BackendDown("The model service cannot be reached.")
     await bench.say("/imagine a fox --seed 7")
     bench.backend.submit_error = None

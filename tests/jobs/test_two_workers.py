@@ -1,4 +1,4 @@
-"""Two workers that have, or want, the same job or the same run: one of them writes, and the person sees one result."""
+"""Two workers with the same job or run: a single worker writes, and the user sees a single result."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ from tests.fakes.backend import ScriptedBackend, ScriptedRun
 from tests.postgres import PostgresServer
 
 
-def finished(run: ScriptedRun) -> ScriptedRun:
-    """The same run as another worker finds it: over at once."""
-    is_let_go = asyncio.Event()
-    is_let_go.set()
-    return replace(run, released=is_let_go, script=replace(run.script, hangs_after=None))
+def make_finished_run(run: ScriptedRun) -> ScriptedRun:
+    """Return the run as another worker finds the run: ended."""
+    released = asyncio.Event()
+    released.set()
+    return replace(run, released=released, script=replace(run.script, hangs_after=None))
 
 
 @pytest.mark.postgres
-async def test_a_worker_that_lost_its_job_does_not_write_over_the_result(
+async def test_a_worker_that_lost_its_job_restores_the_result(
     postgres_with_schema: PostgresServer, tmp_path: Path
 ) -> None:
     await postgres_with_schema.delete_rows(WITH_SCHEMA)
@@ -36,7 +36,7 @@ async def test_a_worker_that_lost_its_job_does_not_write_over_the_result(
     await slow.say("/chat Count.")
     run, taken = slow.backend.last_run, await slow.get_job()
     backend = ScriptedBackend(slow.clock)
-    backend.runs[run.id] = finished(run)
+    backend.runs[run.id] = make_finished_run(run)
     await slow.clock.advance(5)
     other = await Bench.open(tmp_path / "other", url, clock=slow.clock, backend=backend, platform=slow.platform)
     await other.app.recovery.recover_jobs(0)
@@ -54,11 +54,11 @@ async def test_a_worker_that_lost_its_job_does_not_write_over_the_result(
     await other.close()
 
 
-async def test_a_job_taken_back_from_another_worker_goes_on(bench: Bench) -> None:
+async def test_a_job_claimed_back_from_another_worker_continues(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")
     soon = bench.clock.now() + timedelta(seconds=1)
-    async with bench.app.database.write() as tx:  # a worker that thought us dead, and died itself
+    async with bench.app.database.write() as tx:  # a worker takes us for dead, and dies
         assert await tx.jobs.claim("another", soon, bench.clock.now(), 10)
 
     await bench.app.recovery.recover_jobs(0)  # ours again, while the first task still listens
@@ -70,11 +70,13 @@ async def test_a_job_taken_back_from_another_worker_goes_on(bench: Bench) -> Non
     assert len(bench.backend.runs) == len(bench.platform.messages) == 1
 
 
-async def test_a_run_that_an_equal_ask_adopted_is_replaced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between our create and our claim another worker takes our run for its own, which it asked for alike."""
+async def test_a_run_adopted_by_an_equal_request_is_replaced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another worker with an equal request adopts our run between our create and our claim."""
     submit = bench.backend.submit
 
-    async def raced(model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
+    async def submit_and_lose_run(
+        model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int
+    ) -> str:
         run = await submit(model, inputs, job=job, cancel_after_seconds=cancel_after_seconds)
         if len(bench.backend.runs) == 1:
             async with bench.app.database.write() as tx:
@@ -82,7 +84,7 @@ async def test_a_run_that_an_equal_ask_adopted_is_replaced(bench: Bench, monkeyp
                 await tx.predictions.bind_backend_id("other", run)
         return run
 
-    monkeypatch.setattr(bench.backend, "submit", raced)
+    monkeypatch.setattr(bench.backend, "submit", submit_and_lose_run)
 
     await bench.say("/imagine a fox")
     await bench.advance_time(15)
@@ -93,7 +95,7 @@ async def test_a_run_that_an_equal_ask_adopted_is_replaced(bench: Bench, monkeyp
 
 
 @pytest.mark.postgres
-async def test_a_stop_asked_of_another_worker_reaches_the_one_that_runs_it(
+async def test_a_cancel_at_another_worker_reaches_the_owner_of_the_job(
     postgres_with_schema: PostgresServer, tmp_path: Path
 ) -> None:
     await postgres_with_schema.delete_rows(WITH_SCHEMA)

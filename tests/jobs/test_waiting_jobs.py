@@ -1,4 +1,4 @@
-"""Waiting for a turn, with the whole bot: fair, told, left at once, and kept through a restart."""
+"""Waiting for a run with the whole bot: fair, shown to the user, cancellable, kept through a restart."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,20 +7,16 @@ import pytest
 
 from bot.catalogue.loading import BUILT_IN_PATH
 from bot.core.jobs import JobState
-from bot.core.people import User
 from bot.core.replies import Stage, Tone
 from bot.storage.policies import Policy
 from tests.bench import Bench
 from tests.conftest import WITH_SCHEMA
-from tests.fakes.platform import ShownMessage
-from tests.fakes.samples import ANA
+from tests.fakes.samples import ANA, BEN, CLEO
 from tests.postgres import PostgresServer
 
-BEN, CLEO = User("web", "page", "ben", "Ben"), User("web", "page", "cleo", "Cleo")
 
-
-def catalogue(folder: Path, at_once: int) -> Path:
-    """The models of this bot, of which FLUX schnell allows few runs at once."""
+def write_catalogue(folder: Path, at_once: int) -> Path:
+    """Write a catalogue in which FLUX schnell allows `at_once` runs."""
     folder.mkdir(exist_ok=True)
     path = folder / "models.toml"
     text = BUILT_IN_PATH.read_text(encoding="utf-8")
@@ -28,25 +24,25 @@ def catalogue(folder: Path, at_once: int) -> Path:
     return path
 
 
-async def opened(folder: Path, at_once: int = 1, url: str = "", **changes: object) -> Bench:
-    """A bot whose runs of FLUX schnell hang until they are let go."""
+async def open_bench(folder: Path, at_once: int = 1, url: str = "", **changes: object) -> Bench:
+    """Start a bot with hanging runs of FLUX schnell."""
     bench = await Bench.open(
         folder,
         url,
-        catalogue_path=catalogue(folder, at_once),
-        **changes,  # type: ignore[arg-type]  # handed on as they came
+        catalogue_path=write_catalogue(folder, at_once),
+        **changes,  # type: ignore[arg-type]  # passed on unchanged
     )
     bench.backend.will(hangs_after=0)
     return bench
 
 
-def drawn(bench: Bench) -> list[str]:
-    """What was asked of the backend, in order."""
+def list_prompts(bench: Bench) -> list[str]:
+    """Return the prompts of all runs, in order."""
     return [str(run.inputs["prompt"]) for run in bench.backend.runs.values()]
 
 
-async def end_all(bench: Bench) -> None:
-    """Let runs go, one after the other, until nobody waits for one."""
+async def release_all_runs(bench: Bench) -> None:
+    """Release the runs in order until no job is left."""
     ended = 0
 
     def has_next_or_is_over() -> bool:
@@ -59,26 +55,22 @@ async def end_all(bench: Bench) -> None:
         await bench.wait_until(has_next_or_is_over)
 
 
-def of(bench: Bench, who: User) -> list[ShownMessage]:
-    return [message for message in bench.platform.messages.values() if message.destination.user == who]
-
-
-async def test_a_person_with_many_jobs_holds_nobody_up(tmp_path: Path) -> None:
-    bench = await opened(tmp_path, daily_credits=10_000, monthly_budget_usd=1_000)
+async def test_a_user_with_many_jobs_delays_no_other_user(tmp_path: Path) -> None:
+    bench = await open_bench(tmp_path, daily_credits=10_000, monthly_budget_usd=1_000)
     for n in range(12):
         await bench.say(f"/imagine ana {n}")
     await bench.say("/imagine ben", by=BEN)
 
-    await end_all(bench)
+    await release_all_runs(bench)
 
-    assert drawn(bench).index("ben") == 2  # behind the one that runs, and one more
-    assert len(drawn(bench)) == 13
+    assert list_prompts(bench).index("ben") == 2  # behind the running job and another
+    assert len(list_prompts(bench)) == 13
     assert await bench.list_open_holds() == []
     await bench.close()
 
 
-async def test_a_tier_with_a_weight_gets_more_turns(tmp_path: Path) -> None:
-    bench = await opened(tmp_path)
+async def test_a_role_with_a_weight_gets_more_runs(tmp_path: Path) -> None:
+    bench = await open_bench(tmp_path)
     gold = replace(BEN, roles=frozenset({"gold"}))
     async with bench.app.database.write() as tx:
         await tx.policies.put(Policy("web", "page", "role", "gold", "weight", 3, "owner", bench.clock.now()))
@@ -86,27 +78,27 @@ async def test_a_tier_with_a_weight_gets_more_turns(tmp_path: Path) -> None:
         await bench.say(f"/imagine a{n}")
         await bench.say(f"/imagine b{n}", by=gold)
 
-    await end_all(bench)
+    await release_all_runs(bench)
 
-    first_eight = "".join(prompt[0] for prompt in drawn(bench)[1:9])
+    first_eight = "".join(prompt[0] for prompt in list_prompts(bench)[1:9])
     assert first_eight.count("b") == 6
     await bench.close()
 
 
-async def test_other_models_go_on_meanwhile(tmp_path: Path) -> None:
-    bench = await opened(tmp_path)
+async def test_other_models_run_while_one_is_at_its_limit(tmp_path: Path) -> None:
+    bench = await open_bench(tmp_path)
     await bench.say("/imagine a fox")
     await bench.say("/imagine a hen")
     bench.backend.will(hangs_after=None)
 
     await bench.say("/imagine an owl --model flux-dev")
 
-    assert drawn(bench) == ["a fox", "an owl"]
+    assert list_prompts(bench) == ["a fox", "an owl"]
     await bench.close()
 
 
-async def test_the_place_and_the_expected_time_are_told_and_told_again_when_they_change(tmp_path: Path) -> None:
-    bench = await opened(tmp_path)
+async def test_position_and_expected_time_are_shown_and_updated(tmp_path: Path) -> None:
+    bench = await open_bench(tmp_path)
     for n in range(4):
         await bench.say(f"/imagine {n}")
     waiting = bench.last_message
@@ -122,50 +114,50 @@ async def test_the_place_and_the_expected_time_are_told_and_told_again_when_they
     assert first is not None
     assert second is not None
     assert (first.stage, first.queue_position, first.elapsed_seconds) == (Stage.QUEUED, 3, 1)
-    assert first.usual_seconds == 1 + 6  # three runs of 1.5 s are in front, and its own takes as long
-    assert edits == 2  # nothing changed for nine seconds
+    assert first.usual_seconds == 1 + 6  # three runs of 1.5 s in front, and the own run
+    assert edits == 2  # no change for nine seconds
     assert second.queue_position == 2
-    await end_all(bench)
+    await release_all_runs(bench)
     assert waiting.reply.tone is Tone.DONE
     await bench.close()
 
 
-async def test_who_leaves_the_line_is_gone_at_once_and_pays_nothing(tmp_path: Path) -> None:
-    bench = await opened(tmp_path)
+async def test_a_cancelled_waiting_job_ends_at_once_and_costs_nothing(tmp_path: Path) -> None:
+    bench = await open_bench(tmp_path)
     await bench.say("/imagine a fox")
     await bench.say("/imagine a hen", by=BEN)
     await bench.say("/imagine an owl", by=CLEO)
 
-    await bench.press("cancel", on=of(bench, BEN)[0], by=BEN)
+    await bench.press("cancel", on=bench.platform.list_messages_of(BEN)[0], by=BEN)
 
-    assert of(bench, BEN)[0].text == "⏹ Stopped."
+    assert bench.platform.list_messages_of(BEN)[0].text == "⏹ Stopped."
     assert await bench.balance(BEN) == bench.starting_credits
-    await end_all(bench)
-    assert drawn(bench) == ["a fox", "an owl"]
+    await release_all_runs(bench)
+    assert list_prompts(bench) == ["a fox", "an owl"]
     await bench.close()
 
 
-async def test_a_restart_takes_the_waiting_up_in_their_old_order(tmp_path: Path) -> None:
-    first = await opened(tmp_path)
+async def test_a_restart_keeps_the_order_of_waiting_jobs(tmp_path: Path) -> None:
+    first = await open_bench(tmp_path)
     for who, prompt in ((ANA, "a1"), (ANA, "a2"), (ANA, "a3"), (BEN, "b1"), (BEN, "b2"), (CLEO, "c1")):
         await first.say(f"/imagine {prompt}", by=who)
     await first.close()
     run = first.backend.last_run
 
-    second = await opened(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
+    second = await open_bench(tmp_path, clock=first.clock, backend=first.backend, platform=first.platform)
     await second.wait_until_idle()
-    assert len(second.backend.runs) == 1  # the one that ran before has its place
+    assert len(second.backend.runs) == 1  # the running job kept the place
 
     run.released.set()
-    await end_all(second)
+    await release_all_runs(second)
 
-    assert drawn(second) == ["a1", "a2", "b1", "c1", "a3", "b2"]
+    assert list_prompts(second) == ["a1", "a2", "b1", "c1", "a3", "b2"]
     assert len(second.platform.messages) == 6
     assert {message.reply.tone for message in second.platform.messages.values()} == {Tone.DONE}
     await second.close()
 
 
-async def test_the_backend_lets_one_at_a_time_in_and_people_take_turns_there_too(bench: Bench) -> None:
+async def test_creates_are_fair_between_users(bench: Bench) -> None:
     bench.backend.create_allowed.clear()
     for n in range(5):
         await bench.say(f"/imagine ana {n}")
@@ -178,11 +170,11 @@ async def test_the_backend_lets_one_at_a_time_in_and_people_take_turns_there_too
     bench.backend.create_allowed.set()
     await bench.wait_until_idle()
 
-    assert drawn(bench).index("ben") == 2
+    assert list_prompts(bench).index("ben") == 2
 
 
-async def test_a_job_that_cannot_be_posted_waits_in_no_line(tmp_path: Path) -> None:
-    bench = await opened(tmp_path)
+async def test_a_job_without_a_placeholder_joins_no_queue(tmp_path: Path) -> None:
+    bench = await open_bench(tmp_path)
     await bench.say("/imagine a fox")
     bench.platform.will_lose()
 
@@ -194,12 +186,12 @@ async def test_a_job_that_cannot_be_posted_waits_in_no_line(tmp_path: Path) -> N
 
 
 @pytest.mark.postgres
-async def test_two_processes_share_what_a_model_allows(postgres_with_schema: PostgresServer, tmp_path: Path) -> None:
+async def test_two_processes_share_a_models_limit(postgres_with_schema: PostgresServer, tmp_path: Path) -> None:
     await postgres_with_schema.delete_rows(WITH_SCHEMA)
     url = postgres_with_schema.url(WITH_SCHEMA)
-    one = await opened(tmp_path / "one", 2, url)
-    other = await opened(tmp_path / "other", 2, url, clock=one.clock)
-    await one.advance_time(2)  # a heartbeat, by which it knows of the other
+    one = await open_bench(tmp_path / "one", 2, url)
+    other = await open_bench(tmp_path / "other", 2, url, clock=one.clock)
+    await one.advance_time(2)  # a heartbeat shows the other process
     for n in range(3):
         await one.say(f"/imagine {n}")
     shared = len(one.backend.runs)
@@ -209,7 +201,7 @@ async def test_two_processes_share_what_a_model_allows(postgres_with_schema: Pos
 
     assert shared == 1
     assert len(one.backend.runs) == 2
-    await end_all(one)
+    await release_all_runs(one)
     assert [
         (await one.get_job(m.destination.nonce.partition(":")[0])).state for m in one.platform.messages.values()
     ] == [JobState.DELIVERED] * 3
