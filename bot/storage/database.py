@@ -3,9 +3,9 @@
 Every store method runs inside the store's transaction. Times are aware UTC datetimes.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -29,35 +29,54 @@ from bot.storage.sqlite import SqliteEngine, parse_path
 from bot.storage.web_page import PageStore, VisitorStore
 from bot.storage.workers import InboxStore, WorkerStore
 
+S = TypeVar("S")
+
 # Priorities in the write queue, the lower number first. Without them, in a burst of 200 requests every follow-up write
 # waits behind all new requests, and a crash in between leaves paid runs without a stored backend id.
 _URGENT, _ORDINARY = 0, 1
+
+
+class _Store(Generic[S]):
+    """An attribute of a transaction: a store that is constructed at its first use."""
+
+    # A transaction uses a few of the nineteen stores: most transactions of a job two to five.
+    def __init__(self, create: Callable[[Statements], S]) -> None:
+        self._create = create
+
+    def __set_name__(self, owner: "type[Transaction]", name: str) -> None:
+        self._name = name
+
+    def __get__(self, transaction: "Transaction", owner: "type[Transaction]") -> S:
+        store = self._create(transaction.statements)
+        transaction.__dict__[self._name] = store  # found before this descriptor from now on
+        return store
 
 
 class Transaction:
     """An open transaction: stores for reading and writing, all on the same connection."""
 
     def __init__(self, connection: Connection) -> None:
-        statements = Statements(connection)
-        self.jobs = JobStore(statements)
-        self.predictions = PredictionStore(statements)
-        self.outputs = OutputStore(statements)
-        self.messages = MessageStore(statements)
-        self.ledger = LedgerStore(statements)
-        self.ledger_checks = LedgerChecks(statements)
-        self.policies = PolicyStore(statements)
-        self.rates = RateStore(statements)
-        self.people = PeopleStore(statements)
-        self.installations = InstallationStore(statements)
-        self.moderation = ModerationStore(statements)
-        self.audit = AuditStore(statements)
-        self.conversations = ConversationStore(statements)
-        self.workers = WorkerStore(statements)
-        self.inbox = InboxStore(statements)
-        self.pending = PendingStore(statements)
-        self.erasure = ErasureStore(statements)
-        self.page = PageStore(statements)
-        self.visitors = VisitorStore(statements)
+        self.statements = Statements(connection)
+
+    jobs = _Store(JobStore)
+    predictions = _Store(PredictionStore)
+    outputs = _Store(OutputStore)
+    messages = _Store(MessageStore)
+    ledger = _Store(LedgerStore)
+    ledger_checks = _Store(LedgerChecks)
+    policies = _Store(PolicyStore)
+    rates = _Store(RateStore)
+    people = _Store(PeopleStore)
+    installations = _Store(InstallationStore)
+    moderation = _Store(ModerationStore)
+    audit = _Store(AuditStore)
+    conversations = _Store(ConversationStore)
+    workers = _Store(WorkerStore)
+    inbox = _Store(InboxStore)
+    pending = _Store(PendingStore)
+    erasure = _Store(ErasureStore)
+    page = _Store(PageStore)
+    visitors = _Store(VisitorStore)
 
 
 class ConnectedEngine(Protocol):
