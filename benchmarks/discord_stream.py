@@ -85,8 +85,8 @@ class DiscordStreamBench:
         self, person: DiscordPerson, channel: DiscordChannelState, question: str
     ) -> Callable[[], list[DiscordMessageState]]:
         said = await person.say(f"{self.town.emulator.bot.mention} {question}", channel)
-        thread: DiscordChannelState = await self.town.emulator.wait_for(
-            lambda: said.thread and said.thread.messages and said.thread, "a thread", PATIENCE_SECONDS
+        thread = await self.town.emulator.wait_for(
+            lambda: said.thread if said.thread and said.thread.messages else None, "a thread", PATIENCE_SECONDS
         )
         return lambda: thread.messages
 

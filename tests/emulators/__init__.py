@@ -1,1 +1,1 @@
-"""Local stand-ins for the platforms, which real SDKs talk to over real sockets and which keep the platforms' rules."""
+"""Local stand-ins for Discord and Slack: real SDKs connect over real sockets, and the platforms' rules are enforced."""

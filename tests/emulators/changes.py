@@ -1,4 +1,4 @@
-"""Waiting for something to have happened, woken by each change and never by a clock."""
+"""Wakes waiting tests after each change of an emulator's state; conditions are checked on changes, never on a timer."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,34 +7,42 @@ from typing import Any, TypeVar
 Found = TypeVar("Found")
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
-"""Seconds after which a test stops waiting. No finding on a busy machine takes this long."""
+"""Default timeout of a wait. Longer than any wait of a passing test, also on a busy machine."""
 
 
 class ConditionNotMet(AssertionError):
-    """What a test waited for did not happen in time."""
+    """A condition was not met within the timeout."""
 
 
 class StateChanges:
-    """Whoever waits is asked again after each change."""
+    """Checks each waiting condition again after every change."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
 
     def notify(self) -> None:
-        still = []
-        for look, future in self._waiting:
+        unmet = []
+        for condition, future in self._waiting:
             if future.done():
                 continue
-            if found := look():
+            try:
+                found = condition()
+            except Exception as error:
+                # The waiting test fails with the error, not the code that reported the change.
+                future.set_exception(error)
+                continue
+            if found:
                 future.set_result(found)
             else:
-                still.append((look, future))
-        self._waiting = still
+                unmet.append((condition, future))
+        self._waiting = unmet
 
     async def wait_for(
         self, condition: Callable[[], Found | None], description: str, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     ) -> Found:
-        """The first truthy answer of `look`. Raises NotSeen, naming `what`, after `patience` seconds."""
+        """Return the first truthy result of `condition`. Raise `ConditionNotMet`, with `description`, after the
+        timeout.
+        """
         if found := condition():
             return found
         future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()

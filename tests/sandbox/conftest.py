@@ -1,4 +1,4 @@
-"""A sandbox as fast as possible on a real socket, and a client that holds its token."""
+"""Fixtures: a fast sandbox on a real socket, and a client with its token."""
 
 import json
 from collections.abc import AsyncIterator
@@ -53,7 +53,7 @@ class SandboxClient:
         self.session = session
 
     async def request(self, method: str, path: str, **options: Any) -> SandboxResponse:
-        """One request with the token; `path` may be a whole URL."""
+        """Send a request with the token; `path` may be a whole URL."""
         url = path if path.startswith("http") else self.sandbox.url + path
         headers = {"Authorization": f"Bearer {self.sandbox.token}", **options.pop("headers", {})}
         async with self.session.request(method, url, headers=headers, **options) as reply:
@@ -64,20 +64,20 @@ class SandboxClient:
             )
 
     async def create(self, version: str, model_input: dict[str, Any], **options: Any) -> Any:
-        """Create a prediction without waiting; gives its body."""
+        """Create a prediction without waiting; return its body."""
         body = {"version": version, "input": model_input, **options.pop("body", {})}
         reply = await self.request("POST", "/v1/predictions", json=body, **options)
         assert reply.status == 201, reply.body
         return reply.body
 
     async def run(self, version: str, model_input: dict[str, Any]) -> Any:
-        """Create a prediction and give its body when it is finished."""
+        """Create a prediction; return its body once finished."""
         created = await self.create(version, model_input)
         await self.stream(created["urls"]["stream"])
         return (await self.request("GET", created["urls"]["get"])).body
 
     async def stream(self, url: str, last_event_id: str | None = None) -> bytes:
-        """The whole stream up to its end, without a token."""
+        """Return the whole stream up to its end, without a token."""
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
         async with self.session.get(url, headers=headers) as reply:
             assert reply.status == 200
@@ -93,7 +93,7 @@ def docs(tmp_path: Path) -> tuple[Path, ...]:
 
 @pytest.fixture
 def options(docs: tuple[Path, ...]) -> SandboxOptions:
-    """As fast as possible; a module with other wishes overrides it."""
+    """Return options for the fastest sandbox; modules override the fixture for other options."""
     return SandboxOptions(speed=0, docs=docs, deployments={"acme/fast": "black-forest-labs/flux-schnell"})
 
 
@@ -109,7 +109,7 @@ def recorder(unstarted: Sandbox) -> ExchangeRecorder:
 
 @pytest.fixture
 async def sandbox(unstarted: Sandbox, recorder: ExchangeRecorder) -> AsyncIterator[Sandbox]:
-    """Every exchange with it is held against Replicate's document."""
+    """A running sandbox; every exchange is validated against Replicate's document."""
     await unstarted.start()
     yield unstarted
     await unstarted.stop()

@@ -1,4 +1,4 @@
-"""Holds every exchange with the sandbox against Replicate's document, both ways."""
+"""Validates every exchange with the sandbox against Replicate's document, in both directions."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from tests.specs.replicate import find_operation, validate_request, validate_res
 
 
 class ExchangeRecorder:
-    """Listens to an application before it starts. `operations` are those that were answered with success."""
+    """Listens to an application before its start. `operations` are the successful operations."""
 
     def __init__(self, application: web.Application) -> None:
         self.faults: list[str] = []
@@ -17,7 +17,7 @@ class ExchangeRecorder:
         application.on_response_prepare.append(self._note)
 
     async def _note(self, request: web.Request, response: web.StreamResponse) -> None:
-        # Streams and delivered files are other hosts at Replicate; /sandbox/ is nobody's but ours.
+        # Replicate serves streams and delivered files from other hosts, outside the document; /sandbox/ is our own.
         if not request.path.startswith("/v1/") or not isinstance(response, web.Response):
             return
         body = response.body if isinstance(response.body, bytes) else b""
@@ -28,7 +28,7 @@ class ExchangeRecorder:
             await self._note_accepted(request)
 
     async def _note_accepted(self, request: web.Request) -> None:
-        """What the sandbox takes, the document must allow."""
+        """Record a violation if the sandbox accepts a request that the document forbids."""
         body = b"" if request.content_type.startswith("multipart/") else await request.read()
         self.faults += validate_request(
             request.method, request.path, query=request.query, headers=request.headers, body=body
@@ -37,10 +37,7 @@ class ExchangeRecorder:
             self.operations.add((operation.method, operation.template))
 
 
-# MERGED Checks the body of a reply against Replicate's own OpenAPI document.
-
-
 def check_response(method: str, path: str, status: int, body: Any) -> None:
-    """Fail when `body` is not what the document says of this operation's reply. `path` may be its template."""
+    """Raise AssertionError if `body` violates the document's response schema. `path` may be a template."""
     content = json.dumps(body).encode()
     assert validate_response(method, path, status, content_type="application/json", body=content) == []

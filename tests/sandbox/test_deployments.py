@@ -1,4 +1,4 @@
-"""Deployments: their releases, predictions through them, and when they may go."""
+"""Deployments: releases, predictions by deployment, and deletion."""
 
 from typing import Any
 

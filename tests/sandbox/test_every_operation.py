@@ -1,4 +1,4 @@
-"""Every operation of Replicate's document is answered with success, and every answer is as the document says."""
+"""Every operation of Replicate's document succeeds, with responses as documented."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ async def test_all_operations_of_the_document_are_there(client: SandboxClient, r
     await _train_and_delete(client)
 
     missing = {(operation.method, operation.template) for operation in list_operations()} - recorder.operations
-    # This one answers with the file itself, which the recorder does not read.
+    # The download returns the file itself, which the recorder does not read.
     assert missing == {("get", "/files/{file_id}/download")}
 
 

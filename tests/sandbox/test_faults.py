@@ -1,4 +1,4 @@
-"""Failures on request, and what only the sandbox can tell."""
+"""Injected failures, and the sandbox's own control routes."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""The guide: quotes the right passage of the docs, and says that it is no language model."""
+"""The guide quotes the right passage of the docs and says that no language model is at work."""
 
 from pathlib import Path
 from typing import Any

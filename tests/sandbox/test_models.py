@@ -1,4 +1,4 @@
-"""The models' pages and schemas, and the account routes."""
+"""The models' pages and schemas, models of the account, and the account routes."""
 
 from typing import Any
 
@@ -70,9 +70,6 @@ async def test_account_hardware_and_webhook_secret_answer(client: SandboxClient)
 
         assert reply.status == 200
         check_response("get", path, 200, reply.body)
-
-
-# MERGED Models of the account: made, changed, and deleted by the document's rules.
 
 
 async def test_a_new_model_has_no_versions_and_no_readme(client: SandboxClient) -> None:

@@ -1,6 +1,6 @@
 """Replicate's own Python client, unchanged, against the sandbox: only REPLICATE_BASE_URL and the token are set.
 
-The client is tested from outside, so what it does wrong (facts: it returns early, it leaks) is left to it.
+Known errors of the client (early returns, leaks) are not the sandbox's: the tests tolerate these.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ TINY = {"prompt": "a fox", "megapixels": "0.25", "output_format": "png"}
 
 @pytest.fixture
 async def official(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
-    """A client as a program gets it that knows nothing of the sandbox."""
+    """A client of a program that does not know the sandbox."""
     monkeypatch.setenv("REPLICATE_BASE_URL", sandbox.url)
     monkeypatch.setenv("REPLICATE_API_TOKEN", sandbox.token)
     monkeypatch.setenv("REPLICATE_POLL_INTERVAL", "0.01")
@@ -40,7 +40,7 @@ async def official(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 async def blocking(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """The sandbox turns in this loop, so calls that block go to a thread."""
+    """Run a blocking call in a thread: the sandbox runs in this event loop."""
     return await asyncio.to_thread(call, *args, **kwargs)
 
 
@@ -187,7 +187,7 @@ async def test_models_of_ours_go_after_their_versions(official: Any) -> None:
         await training.async_reload()
     page = await official.models.async_get("sandbox/mine")
 
-    # The document says 202 here and this client waits for 204: it says False of a version that it has deleted.
+    # The document says 202; this client expects 204 and returns False for a deleted version.
     assert await page.versions.async_delete(page.latest_version.id) is False
     assert (await page.versions.async_list()).results == []
     assert await official.models.async_delete("sandbox/mine") is True

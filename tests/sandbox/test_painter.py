@@ -1,4 +1,4 @@
-"""The painter: the same words and seed give the same picture, in the size and format asked for."""
+"""The painter: the same prompt and seed give the same picture, in the requested size and format."""
 
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the sandbox forgets, so that it stays small; and its thread."""
+"""The sandbox deletes old predictions, so that memory stays bounded; and the sandbox's thread."""
 
 import urllib.request
 from datetime import UTC, datetime

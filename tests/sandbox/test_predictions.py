@@ -1,4 +1,4 @@
-"""Creating, reading, listing and cancelling predictions as api.replicate.com does."""
+"""Creating, reading, listing and cancelling predictions as api.replicate.com does; Prefer and Cancel-After."""
 
 import asyncio
 from typing import Any
@@ -239,9 +239,6 @@ async def until(condition: Any) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - the server turns
             await asyncio.sleep(0)
-
-
-# MERGED Prefer and Cancel-After, as the document writes them.
 
 
 def test_header_durations_are_read_as_the_document_says() -> None:

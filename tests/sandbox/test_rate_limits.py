@@ -1,4 +1,4 @@
-"""Rate limits: told always, enforced when asked to, in each form that Replicate has been seen to use."""
+"""Rate limits: announced in every response, enforced on request, in each observed form of Replicate's responses."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ HANG: dict[str, Any] = {"version": LLAMA, "input": {"prompt": "fault:hang"}}
 
 
 class StillClock(SandboxClock):
-    """Moves only when it is moved."""
+    """A clock that only tests move."""
 
     _START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""The resampler enlarges for real; the measurer tells what can be counted, and nothing else."""
+"""The upscaler enlarges for real; the captioner reports only measurable properties."""
 
 import base64
 import io

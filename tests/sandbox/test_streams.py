@@ -12,7 +12,7 @@ QUESTION = {"prompt": "How large is the monthly budget?"}
 
 
 def parse(stream: bytes) -> list[SandboxStreamEvent]:
-    """The events of a whole stream; comments are left out."""
+    """Return the events of a whole stream, without comments."""
     events = []
     for block in stream.decode().split("\n\n"):
         fields: dict[str, list[str]] = {"event": [], "id": [], "data": []}

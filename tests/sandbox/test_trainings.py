@@ -1,4 +1,4 @@
-"""Trainings: from a version of one model to a new version of another."""
+"""Trainings: from a version of a model to a new version of another."""
 
 import io
 import json

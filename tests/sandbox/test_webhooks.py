@@ -1,4 +1,4 @@
-"""Webhooks: the signature, the events asked for, and the retry of the last one."""
+"""Webhooks: the signature, the selected events, and the retries of the last event."""
 
 import json
 

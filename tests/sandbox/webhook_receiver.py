@@ -1,4 +1,4 @@
-"""A webhook endpoint that remembers what it was sent."""
+"""A webhook endpoint that records its requests."""
 
 import json
 from dataclasses import dataclass, field

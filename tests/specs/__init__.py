@@ -1,1 +1,1 @@
-"""Public descriptions of the APIs the bot speaks, and checks against them."""
+"""Public descriptions of the platforms' APIs, and validators for requests and responses."""

@@ -1,9 +1,9 @@
-"""Replicate's own OpenAPI document: what a request to it may hold, and what its replies may say.
+"""Validates requests and responses against Replicate's OpenAPI document.
 
-    faults = request_faults("POST", "/v1/predictions", headers=request.headers, body=request.content)
-    faults = reply_faults("GET", "/v1/account", 200, content_type="application/json", body=reply.content)
+    violations = validate_request("POST", "/v1/predictions", headers=request.headers, body=request.content)
+    violations = validate_response("GET", "/v1/account", 200, content_type="application/json", body=response.content)
 
-Both give sentences, none when all is well. Bodies are bytes, as they travelled.
+Both return sentences, empty for valid input. Bodies are raw bytes.
 """
 
 import json
@@ -19,14 +19,14 @@ from urllib.parse import urlsplit
 import jsonschema
 
 _DOCUMENT = Path(__file__).with_name("replicate-openapi.json")
-_PAGING = {"cursor"}  # every list takes it; the document shows it in the `next` addresses only
+_PAGING = {"cursor"}  # accepted by all lists; the document shows the cursor only in `next` URLs
 _METHODS = {"get", "post", "patch", "delete", "query"}
 _FORMATS = jsonschema.FormatChecker(formats=())
 
 
 @dataclass(frozen=True)
 class ReplicateOperation:
-    """One method of one path. `template` is as in the document: no /v1, names in braces."""
+    """An operation: a method of a path. `template` is the path without /v1, with names in braces."""
 
     method: str
     template: str
@@ -38,7 +38,7 @@ class ReplicateOperation:
 
 
 def list_operations() -> tuple[ReplicateOperation, ...]:
-    """All of the document."""
+    """Return all operations of the document."""
     paths = _load_document()["paths"]
     return tuple(
         ReplicateOperation(method.removeprefix("x-"), template, definition)
@@ -49,7 +49,7 @@ def list_operations() -> tuple[ReplicateOperation, ...]:
 
 
 def find_operation(method: str, path: str) -> ReplicateOperation | None:
-    """`path` without its query, with or without /v1."""
+    """Return the operation of a path without query, with or without /v1."""
     path = path.removeprefix("/v1")
     return next((operation for operation in list_operations() if operation.matches(method, path)), None)
 
@@ -62,7 +62,7 @@ def validate_request(
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
 ) -> list[str]:
-    """What the document has against this request. Form bodies are known by their content type alone."""
+    """Return the violations of a request. Form bodies are checked by content type only."""
     operation = find_operation(method, path)
     if operation is None:
         return [f"{method} {path} is no operation"]
@@ -72,7 +72,7 @@ def validate_request(
 
 
 def validate_response(method: str, path: str, status: int, *, content_type: str, body: bytes) -> list[str]:
-    """What the document has against this reply. A refusal that it does not show must be a problem with a detail."""
+    """Return the violations of a response. An undocumented error response must be a problem with a detail."""
     operation = find_operation(method, path)
     if operation is None:
         return [] if status in (404, 405) else [f"{method} {path} is no operation, yet answered {status}"]
@@ -89,7 +89,7 @@ def validate_response(method: str, path: str, status: int, *, content_type: str,
 
 
 def validate_schema(schema: Mapping[str, Any], value: Any) -> list[str]:
-    """What a schema of the document has against `value`."""
+    """Return the violations of a value against a schema of the document."""
     whole = {**schema, "components": _load_document()["components"]}
     errors = jsonschema.Draft202012Validator(whole, format_checker=_FORMATS).iter_errors(value)
     return [f"{error.json_path}: {error.message}" for error in errors]
@@ -161,7 +161,7 @@ def _load_document() -> dict[str, Any]:
 
 
 def _normalize_schema(node: Any) -> Any:
-    """`nullable` as JSON Schema says it, and its overlapping `oneOf` (a version is a string or "hidden") as anyOf."""
+    """Rewrite `nullable` for JSON Schema, and the overlapping `oneOf` (a version is a string or "hidden") as anyOf."""
     if isinstance(node, list):
         return [_normalize_schema(entry) for entry in node]
     if not isinstance(node, dict):

@@ -1,8 +1,8 @@
-"""What Slack's Web API takes: what is wrong with a call of a method.
+"""Validates calls of Slack's Web API against Slack's description of the methods.
 
-    faults = call_faults("chat.update", {"channel": "C1", "text": "hello"})
+    violations = validate_call("chat.update", {"channel": "C1", "text": "hello"})
 
-Gives sentences, none when all is well. Arguments are as they travelled: forms know only text, JSON has types.
+Returns sentences, empty for a valid call. Arguments are raw: forms have only texts, JSON has types.
 """
 
 import json
@@ -25,15 +25,15 @@ _STRUCTURES: dict[str, type] = {
     "prompts": list,
     "view": dict,
 }
-"""Arguments that are JSON, also as a text in a form."""
+"""Arguments in JSON, in a form as text."""
 _LISTS = {"file_ids"}
-"""Arguments that are a list, or its entries with commas between."""
+"""Arguments with a list, or with entries separated by commas."""
 _BOOLEANS = {"true": True, "1": True, "True": True, "false": False, "0": False, "False": False, "": False}
 
 
 @dataclass(frozen=True)
 class SlackMethod:
-    """`scopes` are the app's, any of which will do; `tier` 0 is "special"."""
+    """`scopes` are alternatives: any of them suffices; `tier` 0 means "special"."""
 
     name: str
     arguments: Mapping[str, Mapping[str, Any]]
@@ -47,7 +47,7 @@ class SlackMethod:
 
 
 def list_methods() -> tuple[SlackMethod, ...]:
-    """All that are known, corrected."""
+    """Return all known methods, with corrections applied."""
     return tuple(_load_methods().values())
 
 
@@ -56,7 +56,7 @@ def find_method(name: str) -> SlackMethod | None:
 
 
 def validate_call(name: str, args: Mapping[str, Any]) -> list[str]:
-    """All that is wrong with this call, also what Slack lets pass: it ignores arguments that it does not know."""
+    """Return all violations of a call, also of rules that Slack does not enforce, such as unknown arguments."""
     method = find_method(name)
     if method is None:
         return [f"{name} is no method"]
@@ -65,7 +65,7 @@ def validate_call(name: str, args: Mapping[str, Any]) -> list[str]:
 
 
 def validate_arguments(name: str, args: Mapping[str, Any]) -> list[str]:
-    """What Slack itself answers with `invalid_arguments`."""
+    """Return the violations that Slack answers with `invalid_arguments`."""
     method = _load_methods()[name]
     missing = [f"missing required field: {argument}" for argument in method.required if args.get(argument) is None]
     known = {argument: value for argument, value in args.items() if argument in method.arguments}
@@ -73,7 +73,7 @@ def validate_arguments(name: str, args: Mapping[str, Any]) -> list[str]:
 
 
 def parse_arguments(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments without the ways of forms: JSON read, numbers and booleans as such, nulls left out."""
+    """Return parsed arguments: JSON, numbers and booleans instead of a form's texts, without nulls."""
     method = _load_methods()[name]
     types = {argument: method.arguments.get(argument, {}).get("type") for argument in args}
     return {
@@ -99,7 +99,7 @@ def _validate_type(method: SlackMethod, args: Mapping[str, Any]) -> Iterator[str
 
 
 def _parse_value(name: str, kind: str | None, value: Any) -> Any:
-    """Raises ValueError."""
+    """Return a parsed value. Raise ValueError if malformed."""
     if not isinstance(value, str):
         return value
     if name in _STRUCTURES:

@@ -1,7 +1,7 @@
-"""What Slack does and the crawl of its pages does not know, each with its source.
+"""Facts about Slack that the crawl of the documentation lacks, each with a source.
 
 SDK is slack_sdk 3.47 (`web/async_client.py`), whose arguments are newer than the crawl; DOC is a page of
-docs.slack.dev; ISSUE is what people met in practice.
+docs.slack.dev; ISSUE is a report of observed behaviour.
 """
 
 from typing import Any
@@ -104,8 +104,8 @@ EXTRA_ERRORS: dict[str, set[str]] = {
     "views.publish": {"user_not_found"},
     "reactions.add": {"not_in_channel"},
 }
-"""Errors that people met, or that the text of the page names outside its table."""
+"""Observed errors, or errors that the page names outside its table."""
 
 COMMON_ERRORS = {"unknown_method", "ratelimited"}
 COMMON_ARGUMENTS: Arguments = {"team_id": {"type": "string"}}
-"""slack_bolt puts the team into every call."""
+"""slack_bolt adds the team to every call."""

@@ -1,4 +1,4 @@
-"""The checks against Discord's document catch what they are there to catch."""
+"""The validators for Discord's document detect violations."""
 
 from typing import Any
 

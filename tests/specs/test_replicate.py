@@ -1,4 +1,4 @@
-"""The checks against Replicate's document catch what they are there to catch."""
+"""The validators for Replicate's document detect violations."""
 
 import json
 from typing import Any

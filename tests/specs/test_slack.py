@@ -1,4 +1,4 @@
-"""The checks against Slack's description of its methods catch what they are there to catch."""
+"""The validators for Slack's methods detect violations."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""A strict Discord on this machine: REST, gateway and files, and people who use it."""
+"""A strict Discord on this machine: REST, gateway, files, and people with clients."""

@@ -1,4 +1,4 @@
-"""The HTTP side: each request is recorded, delayed, limited, checked against Discord's description, and answered."""
+"""Serves the REST API: records, delays, limits and validates each request, then calls the route."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.emulators.discord.errors import (
     raise_if_invalid,
 )
 from tests.emulators.discord.faults import DiscordFault
-from tests.emulators.discord.posting import DiscordFileUpload
+from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.rate_limits import DiscordRateLimitDecision, round_up_to_milliseconds
 from tests.emulators.discord.request_context import (
     DiscordRateLimitResponse,
@@ -43,20 +43,20 @@ ROUTES: dict[str, RouteHandler] = {
     **messages.ROUTES,
     **webhooks.ROUTES,
 }
-"""By the id of the operation in Discord's description."""
+"""Route handlers by the operation's id in Discord's description."""
 
 log = logging.getLogger(__name__)
 
 _WITHOUT_TOKEN = ("webhook_token", "interaction_token")
 _FILE_FIELD = re.compile(r"files\[(\d+)\]")
 _IGNORED_CODES = {"MESSAGE_REFERENCE_UNKNOWN_MESSAGE"}
-"""Somebody deleted the message that the bot wants to answer."""
+"""An unknown reference is no violation: a person may have deleted the message before the bot replies."""
 
 MAX_REQUEST_BYTES = 600 * 1024 * 1024
 
 
 class DiscordApiServer:
-    """One handler for all of /api/v10."""
+    """Handles all of /api/v10."""
 
     def __init__(self, emulator: "DiscordEmulator") -> None:
         self._emulator = emulator
@@ -108,13 +108,13 @@ class DiscordApiServer:
             return web.Response(status=status, headers=headers)
         if isinstance(answer, str):
             return web.Response(status=status, headers=headers | {"Content-Type": "text/html"}, text=answer)
-        # With a charset, discord.py would take it for text.
+        # discord.py compares the content type with `application/json`: with a charset, the body would stay text.
         headers = headers | {"Content-Type": "application/json"}
         return web.Response(status=status, headers=headers, body=json.dumps(answer).encode())
 
     def _validate_response(self, request: DiscordRequestRecord, status: int, answer: Any) -> None:
         if request.operation and status != 501:
-            # The description takes the codes of an error tree for integers; Discord's are words.
+            # The description declares the codes of an error tree as integers; Discord sends words.
             told = {**answer, "errors": {}} if isinstance(answer, dict) and "errors" in answer else answer
             faults = validate_response(request.method, request.path, status, body=told)
             self._emulator.response_violations += [f"{request.method} {request.path}: {fault}" for fault in faults]
@@ -149,7 +149,7 @@ class DiscordApiServer:
             verdict = DiscordRateLimitDecision(headers, limited.retry_after, "shared")
             return self._respond_rate_limited(call, verdict, headers, code=limited.code, message=limited.message)
         except Exception as error:
-            # A 500 would be asked again, slowly: what broke here must be seen.
+            # discord.py would retry a 500 slowly: 501 makes an error of the emulator visible at once.
             log.exception("emulator.broke")
             emulator.request_log.record_violation(request, f"the emulator broke: {error!r}")
             return 501, {"message": "501: Not Implemented", "code": 0}
@@ -182,7 +182,7 @@ class DiscordApiServer:
 
 
 _IGNORED_PARAMETERS = {("with_components",), ("wait",)}
-"""discord.py sends these where the description has no such parameter."""
+"""discord.py sends these parameters although the description does not list them."""
 
 
 def build_rate_limit_headers(retry_after: float, scope: str) -> dict[str, str]:
@@ -201,7 +201,7 @@ def _build_fault_response(fault: DiscordFault, headers: dict[str, str]) -> Route
 
 
 class _Broken:
-    """A body that is no JSON."""
+    """Marks a request body that is not valid JSON."""
 
 
 _BROKEN = _Broken()
@@ -214,7 +214,7 @@ def _parse_path_parameters(template: str, path: str) -> dict[str, str]:
 
 
 async def _read(http: web.Request) -> tuple[Any, dict[int, DiscordFileUpload]]:
-    """JSON as such, or as the `payload_json` of a form with files."""
+    """Return the parsed body and the files; in a form, the body is the field `payload_json`."""
     if http.content_type == "multipart/form-data":
         return await _read_multipart(http)
     if http.content_type == "application/x-www-form-urlencoded":

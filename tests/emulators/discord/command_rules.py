@@ -1,4 +1,4 @@
-"""What Discord asks of commands beyond their shapes: discord.com/developers/docs/interactions/application-commands."""
+"""Validates commands beyond their JSON shape: discord.com/developers/docs/interactions/application-commands."""
 
 import re
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.emulators.discord.state import Json
-from tests.specs.discord import DiscordViolation, JsonPath
+from tests.specs.discord_schemas import DiscordViolation, JsonPath
 
 CHAT_INPUT, USER, MESSAGE = 1, 2, 3
 SUBCOMMAND, GROUP = 1, 2
@@ -24,7 +24,7 @@ LOCALES = frozenset(
 
 
 def validate_command_set(commands: list[Json]) -> Iterator[DiscordViolation]:
-    """All commands of one scope (the whole application, or one guild)."""
+    """Yield violations of all commands of one scope: the whole application or one guild."""
     kinds = Counter(get_command_type(command) for command in commands)
     for kind, number in kinds.items():
         if number > MAX_COMMANDS.get(kind, 1):
@@ -132,7 +132,7 @@ def _validate_bound(option: Json, place: JsonPath) -> Iterator[DiscordViolation]
 
 
 def _size(thing: Mapping[str, Any]) -> int:
-    """Characters of names, descriptions and values; of translations, the longest counts."""
+    """Count the characters of names, descriptions and values; of a text and its translations, the longest counts."""
     total = sum(_longest(thing, field) for field in ("name", "description"))
     total += sum(_longest(choice, "name") + len(str(choice.get("value"))) for choice in thing.get("choices") or ())
     return total + sum(_size(option) for option in thing.get("options") or ())

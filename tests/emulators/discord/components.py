@@ -1,4 +1,4 @@
-"""What Discord asks of components beyond their shapes: discord.com/developers/docs/components/reference."""
+"""Validates and renders components: discord.com/developers/docs/components/reference."""
 
 import zlib
 from collections import Counter
@@ -19,7 +19,7 @@ from tests.emulators.discord.messages import (
     walk_components,
 )
 from tests.emulators.discord.state import Json
-from tests.specs.discord import DiscordViolation, JsonPath
+from tests.specs.discord_schemas import DiscordViolation, JsonPath
 
 MAX_COMPONENTS = 40
 MAX_TEXT_LENGTH = 4000
@@ -32,7 +32,7 @@ ATTACHMENT_SCHEME = "attachment://"
 def validate_components(
     components: list[Json], *, is_v2: bool, filenames: Collection[str]
 ) -> Iterator[DiscordViolation]:
-    """`filenames` are those that `attachment://` may name."""
+    """Yield violations. `filenames` are the files that an `attachment://` URL may name."""
     top: JsonPath = ("components",)
     nodes = list(_walk_with_paths(components, top))
     yield from _validate_whole(components, [node for _, node in nodes], top, is_v2=is_v2)
@@ -146,12 +146,12 @@ def _list_urls(node: Json) -> list[str]:
 
 
 def list_shown_urls(components: list[Json]) -> set[str]:
-    """Every address that galleries, thumbnails and file components show."""
+    """Return all URLs in galleries, thumbnails and file components."""
     return {address for node in walk_components(components) for address in _list_urls(node)}
 
 
 def validate_modal(modal: Json) -> Iterator[DiscordViolation]:
-    """A form has one to five rows, each with a name of its own."""
+    """Yield violations: at most five rows, custom ids unique, values within the fields' limits."""
     top: JsonPath = ("data", "components")
     rows = modal.get("components") or []
     if len(rows) > MAX_ROWS:
@@ -175,8 +175,6 @@ def _validate_text_input(field: Json, place: JsonPath) -> Iterator[DiscordViolat
         yield DiscordViolation((*place, "value"), "BASE_TYPE_MIN_LENGTH", f"{len(value)} characters are too few")
 
 
-# MERGED Components as Discord's answers show them: defaults filled in, ids given, files at their addresses.
-
 CONTAINER, SEPARATOR = 17, 14
 
 _DEFAULTS: Mapping[int, Mapping[str, Any]] = {
@@ -191,7 +189,7 @@ _ITEM_DEFAULTS = {"description": None, "spoiler": False}
 
 
 def render_components(components: Sequence[Json], attachments: Sequence[DiscordAttachmentState]) -> list[Json]:
-    """A copy of what a request sent."""
+    """Return a copy of a request's components as responses show them: defaults, ids and file URLs filled in."""
     copies = [_render_component(node, attachments) for node in components]
     taken = {node.get("id") for node in walk_components(copies)}
     fresh = (number for number in range(1, 1000) if number not in taken)
@@ -231,7 +229,7 @@ def _render_media(media: Json, attachments: Sequence[DiscordAttachmentState]) ->
 
 
 def _find_attachment(url: str, attachments: Sequence[DiscordAttachmentState]) -> DiscordAttachmentState | None:
-    """The file behind `attachment://name`, or behind its address."""
+    """Return the file of an `attachment://name` reference or of a CDN URL; None for a URL elsewhere."""
     if url.startswith(ATTACHMENT_SCHEME):
         return next(one for one in attachments if one.filename == url.removeprefix(ATTACHMENT_SCHEME))
     return next((one for one in attachments if one.url == url), None)

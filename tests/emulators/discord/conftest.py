@@ -1,4 +1,4 @@
-"""The emulator, and the real discord.py pointed at it."""
+"""Fixtures: the emulator, a guild with a member, and a connected discord.py client."""
 
 from collections.abc import AsyncIterator
 
@@ -19,7 +19,7 @@ async def emulator() -> AsyncIterator[DiscordEmulator]:
 
 @pytest.fixture
 def guild(emulator: DiscordEmulator) -> DiscordGuildState:
-    """With one channel, and the bot in it."""
+    """A guild with one channel and the bot."""
     return emulator.add_guild("Foxes")
 
 
@@ -30,7 +30,7 @@ def ana(guild: DiscordGuildState) -> DiscordPerson:
 
 @pytest.fixture
 async def client(emulator: DiscordEmulator, guild: DiscordGuildState) -> AsyncIterator[DiscordTestClient]:
-    """Connected; commands and handlers are the test's own."""
+    """A connected client; each test adds its own commands and handlers."""
     with redirect_discord_py(emulator):
         async with DiscordTestClient() as opened:
             await opened.connect_to(emulator)

@@ -1,19 +1,20 @@
-"""A whole Discord on loopback: start it, point a bot at its addresses, and be the people who use the bot.
+"""A whole Discord on loopback: start the emulator, connect a bot, and act as the bot's users.
 
 async with DiscordEmulator() as emulator:
     guild = emulator.add_guild("Foxes")
-    ana = guild.member("Ana")
-    asked = await ana.command("imagine", {"prompt": "a fox"}, channel=guild.channels[0])
-    message = await asked.message()
+    ana = guild.add_member("Ana")
+    interaction = await ana.use_command("imagine", {"prompt": "a fox"}, channel=guild.channels[0])
+    message = await interaction.wait_for_message()
     assert emulator.violations == []
 """
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
 
-from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS, Found
 from tests.emulators.discord.api_server import MAX_REQUEST_BYTES, DiscordApiServer
 from tests.emulators.discord.clock import DiscordClock
 from tests.emulators.discord.faults import DiscordFaults
@@ -38,14 +39,15 @@ from tests.emulators.discord.threads import set_thread_archived
 MESSAGE_CONTENT_ALLOWED = 1 << 19
 MEMBERS_ALLOWED = 1 << 15
 PRESENCES_ALLOWED = 1 << 13
-"""Flags of a small application whose privileged intents are switched on in its settings."""
+"""Application flags (discord.com/developers/docs/resources/application) of an unverified app with privileged intents.
+"""
 
 TOKEN = "local.bot.token"
 
 
 class DiscordEmulator:
-    """`latency` is the round trip of a REST request in seconds, half of it before the platform acts; `gateway_latency`
-    is one way. `speed` divides the platform's spans (see PlatformClock). `violations` is what a test asserts empty.
+    """`latency_seconds` is the round trip of a REST request, half before the platform acts; `gateway_latency_seconds`
+    is one way. `speed` divides the platform's time spans (`DiscordClock`). Tests assert that `violations` is empty.
     """
 
     def __init__(
@@ -64,9 +66,9 @@ class DiscordEmulator:
         self.application_flags = application_flags
         self.validates_responses = validates_responses
         self.response_violations: list[str] = []
-        """With `checks_itself`: where the emulator's answers differ from Discord's description."""
+        """With `validates_responses`: differences between the emulator's responses and Discord's description."""
         self.clock = DiscordClock(speed)
-        self.state = DiscordState(self.clock)
+        self.state = DiscordState(self, self.clock)
         self.request_log = DiscordRequestLog()
         self.faults = DiscordFaults()
         self.rate_limits = DiscordRateLimitCounter(self.clock)
@@ -76,18 +78,14 @@ class DiscordEmulator:
         self.recommended_shards = 1
         self.min_shards = 1
         self.max_old_edits = 30
-        """How often a message older than an hour may be edited before 30046. Discord does not tell the number."""
+        """Edits of a message older than an hour before error 30046. Discord does not document the number."""
         self.redundant_edits: list[DiscordRequestRecord] = []
-        """Edits after which the message showed what it showed before."""
+        """Edits that changed nothing visible."""
         self.commands_created_today = 0
         self._runner: web.AppRunner | None = None
         self._address = ""
-        self.state.announce = self.gateway.announce
-        self.state.announce_channel = self._announce_channel
-        self.state.announce_role = self._announce_role
-        self.state.make_person = lambda user, guild: DiscordPerson(self, user, guild)
 
-    # Life.
+    # Start and stop.
 
     async def start(self) -> None:
         application = web.Application(client_max_size=MAX_REQUEST_BYTES)
@@ -99,10 +97,9 @@ class DiscordEmulator:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         self._address = f"127.0.0.1:{self._runner.addresses[0][1]}"
-        self.state.cdn_url = self.cdn_url
 
     async def stop(self) -> None:
-        """Connections are closed as by a vanished platform: without a word."""
+        """Drop all connections without a close frame, as if the platform had vanished."""
         if self._runner is not None:
             self.gateway.drop_connections()
             await self._runner.cleanup()
@@ -117,11 +114,11 @@ class DiscordEmulator:
     ) -> None:
         await self.stop()
 
-    # Addresses.
+    # URLs.
 
     @property
     def api_url(self) -> str:
-        """With the version, as `discord.http.Route.BASE` wants it."""
+        """Return the URL with the API version, in the form of `discord.http.Route.BASE`."""
         return f"http://{self._address}/api/v10"
 
     @property
@@ -132,7 +129,7 @@ class DiscordEmulator:
     def cdn_url(self) -> str:
         return f"http://{self._address}/cdn"
 
-    # What a test reads.
+    # Observations.
 
     @property
     def bot(self) -> DiscordUserState:
@@ -140,7 +137,7 @@ class DiscordEmulator:
 
     @property
     def violations(self) -> list[str]:
-        """What a well-behaved bot does not do, in sentences: also the interactions it left without an answer."""
+        """Return sentences about each act of the bot that Discord forbids, and each interaction left unacknowledged."""
         silent = [
             one
             for one in self.state.interactions.values()
@@ -149,28 +146,30 @@ class DiscordEmulator:
         return [*self.request_log.violations, *(f"{one} was never acknowledged" for one in silent)]
 
     def find_requests(self, operation: str | None = None) -> list[DiscordRequestRecord]:
-        """All requests, or those of one operation, by its id in Discord's description."""
+        """Return all requests, or the requests of one operation (the id in Discord's description)."""
         return self.request_log.requests if operation is None else self.request_log.find_requests(operation)
 
     def list_bot_guilds(self) -> list[DiscordGuildState]:
         return [guild for guild in self.state.guilds.values() if guild.has_bot and not guild.is_gone]
 
-    async def wait_for(self, condition: Any, description: str, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Any:
-        """The first truthy answer of `look`, asked after each change. Raises NotSeen, naming `what`."""
+    async def wait_for(
+        self, condition: Callable[[], Found | None], description: str, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> Found:
+        """Return the first truthy result of `condition`, checked after each change, or raise `ConditionNotMet`."""
         return await self.state.changes.wait_for(condition, description, timeout_seconds)
 
     async def wait_for_connections(self, sessions: int = 1, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
-        """Until this many sessions are connected."""
+        """Wait until at least `sessions` gateway sessions are connected."""
         await self.wait_for(
             lambda: len(self.gateway.connected_sessions) >= sessions, f"{sessions} gateway sessions", timeout_seconds
         )
 
-    # Places and people.
+    # Guilds and people.
 
     def add_guild(
         self, name: str = "Guild", *, channels: tuple[str, ...] = ("general",), **traits: Any
     ) -> DiscordGuildState:
-        """With text channels. `has_bot=False` makes one where the bot is not; `guild_id` chooses the shard."""
+        """Create a guild with text channels. `has_bot=False` leaves the bot out; `guild_id` decides the shard."""
         guild = self.state.add_guild(name, **traits)
         for channel in channels:
             guild.add_channel(channel)
@@ -178,16 +177,19 @@ class DiscordEmulator:
         return guild
 
     def add_person(self, name: str, guild: DiscordGuildState | None = None, **traits: Any) -> DiscordPerson:
-        """Somebody who is in no guild, or in one where they are a plain member."""
+        """Create a person without a guild, or a plain member of `guild`."""
         if guild is not None:
             return guild.add_member(name, **traits)
-        return DiscordPerson(self, self.state.add_user(name, **traits))
+        return self.create_person(self.state.add_user(name, **traits))
+
+    def create_person(self, user: DiscordUserState, guild: DiscordGuildState | None = None) -> DiscordPerson:
+        return DiscordPerson(self, user, guild)
 
     def add_group(self, *people: DiscordPerson) -> DiscordChannelState:
-        """A group of people's direct messages, where the bot is not."""
+        """Create a group direct message between people, without the bot."""
         return self.state.add_channel(GROUP, "group", recipients=[person.user for person in people])
 
-    # What happens to places.
+    # Events by moderators and the platform.
 
     def invite_bot(self, guild: DiscordGuildState) -> None:
         self.state.add_bot(guild)
@@ -200,11 +202,11 @@ class DiscordEmulator:
         self.state.changes.notify()
 
     def delete_channel(self, channel: DiscordChannelState) -> None:
-        """And its threads."""
+        """Delete a channel and its threads."""
         for thread in channel.threads:
             self.delete_channel(thread)
         channel.is_deleted = True
-        self._announce_channel("CHANNEL_DELETE", channel)
+        self.announce_channel("CHANNEL_DELETE", channel)
         self.state.changes.notify()
 
     def delete_message(self, message: DiscordMessageState) -> None:
@@ -217,12 +219,12 @@ class DiscordEmulator:
         if guild.has_bot:
             self.state.announce("GUILD_CREATE", guild, lambda reader: guild_create_json(guild, self.bot))
 
-    def _announce_role(self, guild: DiscordGuildState, role: DiscordRoleState) -> None:
+    def announce_role(self, guild: DiscordGuildState, role: DiscordRoleState) -> None:
         if guild.has_bot:
             told = {"guild_id": str(guild.id), "role": role_json(role)}
             self.state.announce("GUILD_ROLE_CREATE", guild, lambda reader: told)
 
-    def _announce_channel(self, event: str, channel: DiscordChannelState) -> None:
+    def announce_channel(self, event: str, channel: DiscordChannelState) -> None:
         if channel.guild is None or not channel.guild.has_bot:
             return
         if channel.is_thread:

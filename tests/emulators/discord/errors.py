@@ -1,15 +1,15 @@
-"""Discord's refusals: status, code and sentence, and the tree of errors that comes with an invalid form."""
+"""Discord's error responses: status, code and message, and the error tree of an invalid form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.specs.discord import DiscordViolation
+from tests.specs.discord_schemas import DiscordViolation
 
 
 @dataclass(frozen=True)
 class DiscordErrorCode:
-    """One kind. Codes: discord.com/developers/docs/topics/opcodes-and-status-codes."""
+    """A kind of error. Codes: discord.com/developers/docs/topics/opcodes-and-status-codes."""
 
     status: int
     code: int
@@ -51,7 +51,7 @@ THREAD_EXISTS = DiscordErrorCode(400, 160004, "A thread has already been created
 
 
 class DiscordErrorResponse(Exception):
-    """The platform says no. `faults` fill the tree of an invalid form."""
+    """An error to answer a request with. `violations` fill the error tree of an invalid form."""
 
     def __init__(self, error_code: DiscordErrorCode, violations: Sequence[DiscordViolation] = ()) -> None:
         super().__init__(error_code.message)
@@ -66,7 +66,7 @@ class DiscordErrorResponse(Exception):
 
 
 def raise_if_invalid(violations: Sequence[DiscordViolation]) -> None:
-    """Raise an invalid form if there are faults."""
+    """Raise `DiscordErrorResponse` with an invalid form if there are violations."""
     if violations:
         raise DiscordErrorResponse(INVALID_FORM, violations)
 

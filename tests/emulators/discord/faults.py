@@ -1,4 +1,4 @@
-"""Misfortune on request: the next requests that match are refused, limited, cut or slow."""
+"""Injects failures: the next matching requests get an error, a rate limit, a dropped connection or a delay."""
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class DiscordFault:
-    """One kind of misfortune, for the next `times` requests. `path` may hold `*`."""
+    """A failure for the next `times` matching requests. `path` may contain `*`."""
 
     method: str
     path: str
@@ -18,7 +18,7 @@ class DiscordFault:
     has_via_header: bool = True
     drops_connection: bool = False
     takes_effect: bool = False
-    """The platform does what was asked before the answer is lost or replaced."""
+    """With True, the platform performs the request before the response is lost or replaced."""
     delay_seconds: float = 0.0
 
     def matches(self, method: str, path: str) -> bool:
@@ -27,30 +27,32 @@ class DiscordFault:
 
 @dataclass
 class DiscordFaults:
-    """`emulator.faults.answer("PATCH", "/channels/*/messages/*", 502, times=2)`."""
+    """Planned failures: `emulator.faults.respond("PATCH", "/channels/*/messages/*", 502, times=2)`."""
 
     planned: list[DiscordFault] = field(default_factory=list)
 
     def respond(
         self, method: str, path: str, status: int, *, times: int = 1, body: Any = None, takes_effect: bool = False
     ) -> None:
-        """Refuse with this status. Without a body it is HTML, as from a proxy."""
+        """Respond with this status; without a body, with HTML as a proxy does."""
         self.planned.append(DiscordFault(method, path, times, status=status, body=body, takes_effect=takes_effect))
 
     def rate_limit(
         self, method: str, path: str, retry_after: float, *, times: int = 1, has_via_header: bool = True
     ) -> None:
-        """Refuse with 429, and no header that told before. Without `Via` it looks like a ban by Cloudflare."""
+        """Respond with 429 without earlier rate limit headers. Without `Via`, the response looks like a ban by
+        Cloudflare.
+        """
         self.planned.append(
             DiscordFault(method, path, times, status=429, retry_after=retry_after, has_via_header=has_via_header)
         )
 
     def drop_connection(self, method: str, path: str, *, times: int = 1, takes_effect: bool = False) -> None:
-        """Close the connection instead of answering."""
+        """Close the connection instead of responding."""
         self.planned.append(DiscordFault(method, path, times, drops_connection=True, takes_effect=takes_effect))
 
     def delay(self, method: str, path: str, seconds: float, *, times: int = 1) -> None:
-        """Let the request lie before it is looked at."""
+        """Hold the request for `seconds` before the platform acts."""
         self.planned.append(DiscordFault(method, path, times, delay_seconds=seconds, takes_effect=True))
 
     def clear(self) -> None:

@@ -1,25 +1,123 @@
-"""The CDN: files of messages and of command options, under addresses that expire."""
+"""Files of messages and of command options: stored under expiring URLs, served by the CDN."""
 
+import io
+import mimetypes
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from PIL import Image
+
+from tests.emulators.discord.errors import ENTITY_TOO_LARGE, DiscordErrorResponse, raise_if_invalid
+from tests.emulators.discord.messages import DiscordAttachmentState, DiscordMessageState
+from tests.emulators.discord.state import DEFAULT_UPLOAD_LIMIT, DiscordChannelState, DiscordState, Json
+from tests.specs.discord_schemas import DiscordViolation
 
 if TYPE_CHECKING:
     from tests.emulators.discord.emulator import DiscordEmulator
 
-
 GONE_TEXT = "This content is no longer available."
+FILE_URL_SECONDS = 24 * 3600
+_UNSAFE_IN_NAMES = re.compile(r"[^\w.\-]+")
+
+
+@dataclass(frozen=True)
+class DiscordFileUpload:
+    """A file of a request."""
+
+    filename: str
+    data: bytes
+
+
+def resolve_attachments(
+    message: DiscordMessageState,
+    entries: list[Json] | None,
+    uploads: Mapping[int, DiscordFileUpload],
+    *,
+    keep_by_default: bool,
+) -> list[DiscordAttachmentState]:
+    """Return the attachments after a request: entries keep or add files, uploads without an entry are added.
+
+    Without entries (None), all earlier attachments stay if `keep_by_default`. Raise `DiscordErrorResponse` for a file
+    over the upload limit or an unknown id.
+    """
+    world, limit = message.channel.state, get_upload_limit(message.channel)
+    if any(len(upload.data) > limit for upload in uploads.values()):
+        raise DiscordErrorResponse(ENTITY_TOO_LARGE)
+    if entries is None:
+        kept = list(message.attachments) if keep_by_default else []
+        return kept + [store_file(world, message.channel, upload) for upload in uploads.values()]
+    own = {attachment.id: attachment for attachment in message.attachments}
+    found, used = [], set()
+    for number, entry in enumerate(entries):
+        name = int(entry["id"])
+        if name in own:
+            own[name].description = entry.get("description", own[name].description)
+            found.append(own[name])
+        elif name in uploads:
+            used.add(name)
+            found.append(store_file(world, message.channel, uploads[name], entry))
+        else:
+            raise_if_invalid(
+                [
+                    DiscordViolation(
+                        ("attachments", number, "id"), "ATTACHMENT_NOT_FOUND", f"{name} is no file of this request"
+                    )
+                ]
+            )
+    rest = [store_file(world, message.channel, upload) for number, upload in uploads.items() if number not in used]
+    return found + rest
+
+
+def get_upload_limit(channel: DiscordChannelState) -> int:
+    """Return the maximum bytes of a single file."""
+    return channel.guild.upload_limit_bytes if channel.guild else DEFAULT_UPLOAD_LIMIT
+
+
+def store_file(
+    state: DiscordState, channel: DiscordChannelState, upload: DiscordFileUpload, entry: Json | None = None
+) -> DiscordAttachmentState:
+    """Store a file for the CDN, under a signed-looking URL that expires."""
+    entry = entry or {}
+    filename = _UNSAFE_IN_NAMES.sub("_", entry.get("filename") or upload.filename)
+    if entry.get("is_spoiler") and not filename.startswith("SPOILER_"):
+        filename = f"SPOILER_{filename}"
+    file_id = state.ids.next()
+    kind = mimetypes.guess_type(filename)[0] or "application/octet-stream"
+    url = build_file_url(state, "attachments", channel, file_id, filename)
+    size = _measure_pixels(upload.data) if kind.startswith("image/") else None
+    attachment = DiscordAttachmentState(file_id, filename, upload.data, kind, url, entry.get("description"), size)
+    state.files[file_id] = attachment
+    return attachment
+
+
+def build_file_url(state: DiscordState, folder: str, channel: DiscordChannelState, file_id: int, filename: str) -> str:
+    now = state.clock.now()
+    expires = int(now + state.clock.scale(FILE_URL_SECONDS))
+    signature = f"{hash((file_id, expires)) & (1 << 128) - 1:064x}"
+    path = f"{state.cdn_url}/{folder}/{channel.id}/{file_id}/{filename}"
+    return f"{path}?ex={expires:x}&is={int(now):x}&hm={signature}&"
+
+
+def _measure_pixels(data: bytes) -> tuple[int, int] | None:
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return picture.size
+    except (OSError, ValueError):
+        return None
 
 
 class DiscordFileServer:
-    """Serves what `posting.store_file` kept."""
+    """Serves files stored by `store_file`."""
 
     def __init__(self, emulator: "DiscordEmulator") -> None:
         self._emulator = emulator
         self.served_paths: list[str] = []
-        """Paths, in the order they were fetched."""
+        """Requested paths, oldest first."""
         self.forced_status: int | None = None
-        """A status that every file is answered with, while set."""
+        """While set, every file request gets this status."""
 
     async def handle(self, http: web.Request) -> web.Response:
         self.served_paths.append(http.path)

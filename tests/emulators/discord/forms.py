@@ -1,14 +1,14 @@
-"""Turning what a person types into the data of an interaction, as Discord's own client would, with its refusals."""
+"""Builds interaction data from a person's input, with the refusals of Discord's own client."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.emulators.discord.files import DiscordFileUpload, build_file_url, store_file
 from tests.emulators.discord.interactions import DiscordModalState
 from tests.emulators.discord.message_payloads import attachment_json
 from tests.emulators.discord.messages import SELECTS, STRING_SELECT, DiscordAttachmentState
 from tests.emulators.discord.payloads import channel_json, member_json, role_json, user_json
-from tests.emulators.discord.posting import DiscordFileUpload, build_file_url, store_file
 from tests.emulators.discord.state import (
     DiscordChannelState,
     DiscordGuildState,
@@ -23,19 +23,19 @@ STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT =
 
 
 class ActionNotAvailable(AssertionError):
-    """A person's client would not let them do this."""
+    """The person's client does not offer this action."""
 
 
 @dataclass
 class InteractionDataBuilder:
-    """Collects what the options refer to."""
+    """Builds the data of an interaction and collects the objects that options refer to in `resolved`."""
 
     world: DiscordState
     channel: DiscordChannelState
     resolved: Json = field(default_factory=dict)
 
     def fill_options(self, known: list[Json], given: Mapping[str, Any], *, focused: str | None = None) -> list[Json]:
-        """The filled-in options in the order in which the command declares them. Raises NotOffered."""
+        """Return options in the command's order. Raise `ActionNotAvailable` for unknown, missing or invalid values."""
         names = {option["name"] for option in known}
         if unknown := set(given) - names:
             raise ActionNotAvailable(
@@ -69,7 +69,7 @@ class InteractionDataBuilder:
         return self.resolve(value)
 
     def resolve(self, thing: Any) -> str:
-        """A user, a role or a channel: resolved, and told by id."""
+        """Add a user, role or channel to `resolved`; return the id."""
         if isinstance(thing, DiscordRoleState):
             self._resolve("roles", thing.id, role_json(thing))
         elif isinstance(thing, DiscordChannelState):
@@ -85,7 +85,7 @@ class InteractionDataBuilder:
         return str(thing.id)
 
     def upload_file(self, value: DiscordFileUpload | bytes) -> str:
-        """A file of an option lies apart from those of messages, and vanishes sooner."""
+        """Store a file of an option and return the id. Such files lie under their own path, `ephemeral-attachments`."""
         upload = value if isinstance(value, DiscordFileUpload) else DiscordFileUpload("picture.png", value)
         attachment: DiscordAttachmentState = store_file(self.world, self.channel, upload)
         attachment.is_ephemeral = True
@@ -116,7 +116,7 @@ def _check_bounds(option: Json, value: Any) -> None:
 
 
 def find_command(state: DiscordState, guild: DiscordGuildState | None, name: str, kind: int = 1) -> Json | None:
-    """A guild's own command goes before the application's."""
+    """Return a guild's own command before the application's command of the same name; None if there is neither."""
     scopes = [None if guild is None else str(guild.id), None]
     for scope in scopes:
         for command in state.commands.values():
@@ -128,7 +128,7 @@ def find_command(state: DiscordState, guild: DiscordGuildState | None, name: str
 def fill_nested_options(
     command: Json, path: list[str], filled: Mapping[str, Any], builder: InteractionDataBuilder, focused: str | None
 ) -> list[Json]:
-    """The options under the subcommands that `path` names."""
+    """Return the options below the subcommands of `path`. Raise `ActionNotAvailable` for an unknown subcommand."""
     if not path:
         return builder.fill_options(command.get("options") or [], filled, focused=focused)
     for option in command.get("options") or []:
@@ -138,14 +138,12 @@ def fill_nested_options(
     raise ActionNotAvailable(f"{command['name']} has no subcommand {path[0]}")
 
 
-# MERGED Filling in a modal: values by label or by custom id, defaults for the rest, and the client's own refusals.
-
 ROW, TEXT_INPUT, TEXT_DISPLAY, LABEL = 1, 4, 10, 18
 FILE_UPLOAD, RADIO_GROUP, CHECKBOX_GROUP, CHECKBOX = 19, 21, 22, 23
 
 
 def list_fields(modal: DiscordModalState) -> dict[str, Json]:
-    """The inputs by their label."""
+    """Return a modal's inputs by label."""
     found = {}
     for row in modal.components:
         if row["type"] == LABEL:
@@ -157,12 +155,14 @@ def list_fields(modal: DiscordModalState) -> dict[str, Json]:
 
 
 def list_defaults(modal: DiscordModalState) -> dict[str, Any]:
-    """What the form is filled with when it opens, by label."""
+    """Return a modal's initial values by label."""
     return {label: _get_default(node) for label, node in list_fields(modal).items()}
 
 
 def build_submission(modal: DiscordModalState, values: Mapping[str, Any], builder: InteractionDataBuilder) -> Json:
-    """The data of the submit. Raises NotOffered."""
+    """Return the data of a modal submit, with values by label or custom id and initial values for the other fields.
+    Raise `ActionNotAvailable` for values that the client refuses.
+    """
     known = list_fields(modal)
     by_name = {**{node["custom_id"]: node for node in known.values()}, **known}
     if unknown := set(values) - by_name.keys():

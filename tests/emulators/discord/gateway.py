@@ -1,4 +1,4 @@
-"""The gateway: HELLO, IDENTIFY, READY, heartbeats, RESUME, and each way in which it breaks."""
+"""Serves the gateway: HELLO, IDENTIFY, READY, heartbeats and RESUME, and each way in which a connection breaks."""
 
 import json
 import secrets
@@ -28,14 +28,14 @@ RECONNECT, REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 7, 8, 9, 10,
 
 _ALL_INTENTS = (1 << 17) - 1 | 3 << 20 | 3 << 24
 _APPLICATION_FLAGS = {PRESENCES: 3 << 12, MEMBERS: 3 << 14, MESSAGE_CONTENT: 3 << 18}
-"""Which flags of the application allow a privileged intent: for verified and for small applications."""
+"""Application flags that allow a privileged intent, for verified and for unverified applications."""
 
 MAX_PACKET_BYTES = 4096
 MAX_PACKETS_PER_MINUTE = 120
 
 
 class GatewayClosed(Exception):
-    """The gateway closes the connection with this code."""
+    """Close the connection with this code."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -43,28 +43,28 @@ class GatewayClosed(Exception):
 
 
 class DiscordGatewayServer:
-    """All sessions. `is_deaf` stops the acknowledging of heartbeats: a zombie connection."""
+    """All gateway sessions. `ignores_heartbeats` leaves heartbeats unacknowledged: a zombie connection."""
 
     def __init__(self, emulator: "DiscordEmulator") -> None:
         self._emulator = emulator
         self.sessions: dict[str, DiscordGatewaySession] = {}
         self.ignores_heartbeats = False
         self.is_down = False
-        """While true, nobody can connect."""
+        """While True, new connections are refused."""
         self.identify_count = 0
         self.resume_count = 0
         self.heartbeat_count = 0
         self.heartbeat_seconds = 41.25
         self.identify_interval_seconds = 0.0
-        """At 5, as Discord has it, a second IDENTIFY within 5 s gets INVALID_SESSION."""
+        """Minimum seconds between two IDENTIFYs, else INVALID_SESSION. Discord's value is 5."""
         self.close_codes: list[int] = []
-        """With which codes the gateway closed connections for a reason."""
+        """Close codes sent for a client's mistake."""
         self._last_identify = float("-inf")
         self._connections: set[DiscordGatewayConnection] = set()
 
     @property
     def connected_sessions(self) -> list[DiscordGatewaySession]:
-        """Sessions with a connection."""
+        """Return the sessions that have a connection."""
         return [session for session in self.sessions.values() if session.connection is not None]
 
     def announce(
@@ -75,19 +75,19 @@ class DiscordGatewayServer:
                 session.dispatch(event, build_payload(session.reader))
 
     def has_listener(self, guild: DiscordGuildState | None) -> bool:
-        """Whether an interaction sent now finds a client."""
+        """Return whether a client would receive an interaction sent now."""
         return any(session.receives("INTERACTION_CREATE", guild) for session in self.connected_sessions)
 
-    # Misfortune.
+    # Injected failures.
 
     def request_reconnect(self) -> None:
-        """RECONNECT to everyone: clients come back and resume."""
+        """Send RECONNECT to all sessions: clients reconnect and resume."""
         for session in self.connected_sessions:
             assert session.connection is not None
             session.connection.send({"op": RECONNECT, "d": None})
 
     def invalidate_sessions(self, *, resumable: bool = False) -> None:
-        """INVALID_SESSION to everyone; what they miss is gone unless `resumable`."""
+        """Send INVALID_SESSION to all sessions; missed events are lost unless `resumable`."""
         for session in self.connected_sessions:
             assert session.connection is not None
             session.connection.send({"op": INVALID_SESSION, "d": resumable})
@@ -95,13 +95,13 @@ class DiscordGatewayServer:
                 del self.sessions[session.id]
 
     async def close_connections(self, code: int) -> None:
-        """Close each connection with this code; sessions can be resumed."""
+        """Close each connection with a code; sessions can be resumed."""
         for connection in list(self._connections):
             self._forget(connection)
             await connection.close(code)
 
     def drop_connections(self) -> None:
-        """Break each connection without a word."""
+        """Abort each connection without a close frame."""
         for connection in list(self._connections):
             self._forget(connection)
             connection.stop()
@@ -115,7 +115,7 @@ class DiscordGatewayServer:
             if session.connection is connection:
                 session.connection = None
 
-    # A connection's life.
+    # Protocol.
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
         if self.is_down:
@@ -146,7 +146,7 @@ class DiscordGatewayServer:
         return socket
 
     def _handle_disconnect(self, connection: DiscordGatewayConnection, session: DiscordGatewaySession | None) -> None:
-        """A client that says goodbye with 1000 or 1001 ends its session."""
+        """Detach a session from its connection. A client's close code 1000 or 1001 ends the session."""
         was_current = session is not None and session.connection is connection
         self._forget(connection)
         if session is not None and was_current and connection.socket.close_code in (1000, 1001):
@@ -278,11 +278,6 @@ class DiscordGatewayServer:
             "not_found": [str(one) for one in wanted if one not in guild.members],
         }
         session.dispatch("GUILD_MEMBERS_CHUNK", payload | ({"nonce": data["nonce"]} if data.get("nonce") else {}))
-
-    def forget_everything(self) -> None:
-        """Let all connections go, as the emulator stops."""
-        for connection in list(self._connections):
-            connection.stop()
 
 
 def _as_list(value: Any) -> list[Any]:

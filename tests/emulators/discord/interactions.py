@@ -1,4 +1,4 @@
-"""One interaction from both sides: what the platform keeps of it, and what the person who started it can wait for."""
+"""The state of an interaction, and the waits of the person who started the interaction."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ TOKEN_SECONDS = 15 * 60.0
 
 @dataclass(eq=False)
 class DiscordModalState:
-    """A form that was shown to a person."""
+    """A form shown to a person."""
 
     interaction: "DiscordInteractionState"
     custom_id: str
@@ -28,9 +28,9 @@ class DiscordModalState:
 
 @dataclass(eq=False)
 class DiscordInteractionState:
-    """A command, a press, an autocompletion or a submitted form.
+    """A command, a button press, an autocompletion or a submitted form.
 
-    Await `acknowledged`, `message`, `modal_shown` or `choices_shown`; read `replies` for everything it brought.
+    Await a `wait_for_…` method for the first reaction of the bot; read `replies` for all messages.
     """
 
     id: int
@@ -44,28 +44,28 @@ class DiscordInteractionState:
     context: int
     installation_owners: dict[str, str]
     source_message: "DiscordMessageState | None" = None
-    upload_limit: int = 0
+    upload_limit_bytes: int = 0
     was_delivered: bool = True
-    """Whether a client was connected when the person acted."""
+    """False if no client was connected when the person acted."""
     acknowledged_at: float | None = None
     response_kind: int | None = None
     original_message: "DiscordMessageState | None" = None
-    """What `@original` is: the answer's message, or the pressed message after an update."""
+    """The message `@original`: the response's message, or the pressed message after an update."""
     replies: list["DiscordMessageState"] = field(default_factory=list)
-    """The messages it brought, ephemeral ones too, in order."""
+    """All messages of the interaction, ephemeral messages included, oldest first."""
     modal: DiscordModalState | None = None
     choices: list[Json] | None = None
     has_edited_source_message: bool = False
 
     @property
     def is_late(self) -> bool:
-        """The person reads “The application did not respond”."""
+        """Return whether the person reads “The application did not respond”."""
         waited = (self.acknowledged_at or self.state.clock.now()) - self.sent_at
         return waited > self.state.clock.scale(ACKNOWLEDGEMENT_SECONDS)
 
     @property
     def is_expired(self) -> bool:
-        """Its token is dead."""
+        """Return whether the token is expired."""
         return self.state.clock.now() - self.sent_at > self.state.clock.scale(TOKEN_SECONDS)
 
     @property
@@ -74,28 +74,28 @@ class DiscordInteractionState:
 
     @property
     def acknowledgement_seconds(self) -> float:
-        """Seconds from the person's act to the acknowledgement."""
+        """Return seconds from the person's act to the acknowledgement."""
         assert self.acknowledged_at is not None, "not acknowledged yet"
         return self.acknowledged_at - self.sent_at
 
     @property
     def private_replies(self) -> list["DiscordMessageState"]:
-        """Those that only this person sees, without deleted ones."""
+        """Return the ephemeral messages that are not deleted."""
         return [message for message in self.replies if message.is_ephemeral and not message.is_deleted]
 
     async def wait_for_acknowledgement(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> float:
-        """Seconds from the person's act to the acknowledgement."""
+        """Return seconds from the person's act to the acknowledgement."""
         await self.state.changes.wait_for(
             lambda: self.is_acknowledged, f"an acknowledgement of {self}", timeout_seconds
         )
         return self.acknowledgement_seconds
 
     async def wait_for_message(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "DiscordMessageState":
-        """The first message it shows, once it is more than “thinking”."""
+        """Return the first message with content; “is thinking” does not count."""
         return await self.state.changes.wait_for(self._find_message, f"a message from {self}", timeout_seconds)
 
     async def wait_for_private_message(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "DiscordMessageState":
-        """The first message that only this person sees, once it is more than “thinking”."""
+        """Return the first ephemeral message with content; “is thinking” does not count."""
         return await self.state.changes.wait_for(
             self._find_private_message, f"a private message from {self}", timeout_seconds
         )
@@ -104,7 +104,7 @@ class DiscordInteractionState:
         return await self.state.changes.wait_for(lambda: self.modal, f"a modal from {self}", timeout_seconds)
 
     async def wait_for_choices(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> list[Json]:
-        """The choices of an autocompletion: `[{"name", "value"}]`."""
+        """Return the choices of an autocompletion: `[{"name", "value"}]`."""
         await self.state.changes.wait_for(lambda: self.choices is not None, f"choices from {self}", timeout_seconds)
         return self.choices or []
 

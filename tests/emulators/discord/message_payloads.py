@@ -1,4 +1,4 @@
-"""Messages, files and interactions as Discord's JSON shows them."""
+"""Serializes messages, files and interactions as Discord's JSON."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ def attachment_json(attachment: DiscordAttachmentState) -> Json:
 def message_json(
     message: DiscordMessageState, reader: DiscordReader | None = None, *, with_reference: bool = True
 ) -> Json:
-    """As REST shows it, or, to a gateway session, with what that session may not read left empty."""
+    """Return the message for REST, or for a gateway session (`reader`) without content hidden from the session."""
     is_hidden = reader is not None and not reader.message_content and _is_private_to_its_author(message)
     payload: Json = {
         "id": str(message.id),
@@ -56,7 +56,9 @@ def message_json(
 
 
 def _is_private_to_its_author(message: DiscordMessageState) -> bool:
-    """Whether the message content intent is needed: not for direct messages, the bot's own, and mentions of it."""
+    """Return whether the message content intent is needed. Not needed: direct messages, the bot's own, mentions of the
+    bot.
+    """
     bot = message.channel.state.bot
     return message.channel.guild is not None and message.author is not bot and bot not in message.mentions
 
@@ -119,7 +121,7 @@ def metadata_json(interaction: "DiscordInteractionState") -> Json:
 
 
 def interaction_json(interaction: "DiscordInteractionState") -> Json:
-    """What INTERACTION_CREATE tells."""
+    """Return the payload of INTERACTION_CREATE."""
     channel, world = interaction.channel, interaction.state
     payload: Json = {
         "id": str(interaction.id),
@@ -134,7 +136,7 @@ def interaction_json(interaction: "DiscordInteractionState") -> Json:
         "context": interaction.context,
         "authorizing_integration_owners": interaction.installation_owners,
         "app_permissions": str(_app_permissions(interaction)),
-        "attachment_size_limit": interaction.upload_limit,
+        "attachment_size_limit": interaction.upload_limit_bytes,
         "entitlements": [],
         "entitlement_sku_ids": [],
     }
@@ -152,6 +154,6 @@ def interaction_json(interaction: "DiscordInteractionState") -> Json:
 
 
 def _app_permissions(interaction: "DiscordInteractionState") -> int:
-    """Where the bot is not, what an app may do through a user's install: answer, with files and links."""
+    """Return the app's permissions; without the bot in the guild, the permissions of a user install."""
     powers: Any = interaction.state.compute_bot_permissions(interaction.channel)
     return int(powers or (1 << 11 | 1 << 14 | 1 << 15 | 1 << 17 | 1 << 18))

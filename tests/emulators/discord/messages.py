@@ -1,4 +1,4 @@
-"""A posted message, as people see it: its words, pictures and buttons, and each version it had."""
+"""Messages as people see them: text, pictures, buttons, and each earlier version."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ _SYSTEM_KINDS = (18, 21)
 
 @dataclass(eq=False)
 class DiscordAttachmentState:
-    """A file of a message. `data` are its bytes, `description` its alt text."""
+    """A file of a message. `description` is the alt text."""
 
     id: int
     filename: str
@@ -33,7 +33,7 @@ class DiscordAttachmentState:
 
 @dataclass(frozen=True)
 class DiscordPictureState:
-    """A picture of a gallery or thumbnail, as seen. `data` is empty where the file lies elsewhere."""
+    """A visible picture of a gallery or thumbnail. `data` is empty for a file outside the CDN."""
 
     url: str
     data: bytes
@@ -44,7 +44,7 @@ class DiscordPictureState:
 
 @dataclass(frozen=True)
 class DiscordButtonState:
-    """As seen; `custom_id` is empty for links."""
+    """A visible button; `custom_id` is empty for links."""
 
     label: str
     custom_id: str
@@ -56,7 +56,7 @@ class DiscordButtonState:
 
 @dataclass(frozen=True)
 class DiscordMessageVersion:
-    """What the message showed from `at` (Unix seconds) on."""
+    """The visible content of a message from `at` (Unix seconds) on."""
 
     at: float
     content: str
@@ -79,7 +79,9 @@ class DiscordMessageVersion:
 
 @dataclass(eq=False)
 class DiscordMessageState:
-    """`kind` is Discord's type: 0 ordinary, 19 a reply, 20 and 23 answers to commands. `versions` holds every edit."""
+    """`kind` is Discord's message type: 0 default, 19 reply, 20 and 23 responses to commands. `versions` has every
+    edit.
+    """
 
     id: int
     channel: DiscordChannelState
@@ -94,14 +96,14 @@ class DiscordMessageState:
     nonce: str | int | None = None
     reference: "DiscordMessageState | None" = None
     interaction: "DiscordInteractionState | None" = None
-    """The interaction it answers."""
+    """The interaction that the message responds to."""
     visible_to: DiscordUserState | None = None
-    """Whom an ephemeral message is shown to."""
+    """The only reader of an ephemeral message."""
     mentions: list[DiscordUserState] = field(default_factory=list)
     mentions_everyone: bool = False
     mentioned_roles: list[int] = field(default_factory=list)
     notified_users: list[DiscordUserState] = field(default_factory=list)
-    """Who was really notified."""
+    """Users who got a notification."""
     thread: DiscordChannelState | None = None
     edited_at: float | None = None
     is_deleted: bool = False
@@ -119,7 +121,7 @@ class DiscordMessageState:
 
     @property
     def is_thinking(self) -> bool:
-        """The platform shows “… is thinking”: a deferred answer that has not come."""
+        """Return whether the platform shows “… is thinking”: deferred, without a response yet."""
         return bool(self.flags & LOADING)
 
     @property
@@ -128,7 +130,7 @@ class DiscordMessageState:
 
     @property
     def text(self) -> str:
-        """All words, in the order they are seen: content, embeds, text displays."""
+        """Return all text in visible order: content, embeds, text displays."""
         return extract_text(self.content, self.embeds, self.components)
 
     @property
@@ -145,7 +147,7 @@ class DiscordMessageState:
 
     @property
     def pictures(self) -> list[DiscordPictureState]:
-        """The pictures of its galleries and thumbnails, in order."""
+        """Return the pictures of galleries and thumbnails, in order."""
         items = [item for node in walk_components(self.components) for item in _media_items(node)]
         return [self._picture(item) for item in items]
 
@@ -155,7 +157,7 @@ class DiscordMessageState:
         description: str = "a change",
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> "DiscordMessageState":
-        """This message, once `look` likes it."""
+        """Return this message once `condition` accepts the message. Raise `ConditionNotMet` on timeout."""
         told = f"{description} of a message that says {self.text!r}"
         return await self.channel.state.changes.wait_for(
             lambda: self if condition(self) else None, told, timeout_seconds
@@ -182,7 +184,7 @@ def _media_items(node: Json) -> list[Json]:
 
 
 def walk_components(components: Any) -> Iterator[Json]:
-    """Each component, depth first, as people read them."""
+    """Yield each component, depth first, in reading order."""
     for node in components:
         yield node
         yield from walk_components(node.get("components") or ())

@@ -1,4 +1,4 @@
-"""Accounts, guilds and channels as Discord's JSON shows them."""
+"""Serializes accounts, guilds and channels as Discord's JSON."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ MEBIBYTE = 1024 * 1024
 
 
 def format_timestamp(at: float) -> str:
-    """Unix seconds as Discord writes a moment."""
+    """Format Unix seconds as Discord does."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
 
 
@@ -38,7 +38,7 @@ def user_json(user: DiscordUserState) -> Json:
 def member_json(
     member: DiscordMemberState, *, channel: DiscordChannelState | None = None, with_user: bool = True
 ) -> Json:
-    """With what they may do in `channel`, as interactions tell it."""
+    """Return a member; with `channel`, also the member's permissions there, as in interactions."""
     payload: Json = {
         "roles": [str(role.id) for role in member.roles],
         "joined_at": format_timestamp(member.joined_at),
@@ -136,7 +136,7 @@ def thread_member_json(thread: DiscordChannelState, user: DiscordUserState) -> J
 
 
 def guild_json(guild: DiscordGuildState) -> Json:
-    """What REST tells of a guild."""
+    """Return a guild as REST shows guilds."""
     return {
         "id": str(guild.id),
         "name": guild.name,
@@ -184,14 +184,17 @@ def guild_json(guild: DiscordGuildState) -> Json:
 
 
 def _tier(guild: DiscordGuildState) -> int:
-    """The boost level that goes with the guild's upload limit."""
-    return sum(guild.upload_limit >= level * MEBIBYTE for level in (50, 100)) + (guild.upload_limit >= 50 * MEBIBYTE)
+    """Return the boost level of the guild's upload limit."""
+    if guild.upload_limit_bytes >= 100 * MEBIBYTE:
+        return 3
+    return 2 if guild.upload_limit_bytes >= 50 * MEBIBYTE else 0
 
 
 def guild_create_json(guild: DiscordGuildState, bot: DiscordUserState) -> Json:
-    """What GUILD_CREATE tells: also channels, threads the bot may see, and, without the members intent, the bot.
+    """Return the payload of GUILD_CREATE: the guild with channels, threads visible to the bot, and the bot's
+    membership.
 
-    A guild that the bot was in before comes with `unavailable: false` besides; one that it just joined does not.
+    Other members need the members intent. READY's guilds come with `unavailable: false` besides, joined guilds without.
     """
     mine = guild.members[bot.id]
     return guild_json(guild) | {
@@ -210,7 +213,7 @@ def guild_create_json(guild: DiscordGuildState, bot: DiscordUserState) -> Json:
 
 
 def thread_json(thread: DiscordChannelState, user: DiscordUserState) -> Json:
-    """With the user's own membership, if any."""
+    """Return a thread with the user's own membership, if any."""
     payload = channel_json(thread)
     if user in thread.thread_members:
         payload["member"] = thread_member_json(thread, user)

@@ -1,4 +1,4 @@
-"""People: they type commands, press buttons, fill in forms and talk, as their clients let them."""
+"""People with a client: commands, buttons, forms and messages, within the client's own rules."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.discord.files import DiscordFileUpload, get_upload_limit
 from tests.emulators.discord.forms import (
     ActionNotAvailable,
     InteractionDataBuilder,
@@ -24,14 +25,7 @@ from tests.emulators.discord.interactions import (
 from tests.emulators.discord.message_payloads import interaction_json, message_json
 from tests.emulators.discord.messages import BUTTON, SELECTS, STRING_SELECT, DiscordMessageState, walk_components
 from tests.emulators.discord.payloads import member_json, user_json
-from tests.emulators.discord.posting import (
-    DiscordFileUpload,
-    DiscordMessageDraft,
-    create_message,
-    delete_message,
-    edit_message,
-)
-from tests.emulators.discord.posting import get_upload_limit as limit_of
+from tests.emulators.discord.posting import DiscordMessageDraft, create_message, delete_message, edit_message
 from tests.emulators.discord.state import (
     DIRECT,
     GROUP,
@@ -56,7 +50,7 @@ MESSAGE_COMMAND, USER_COMMAND = 3, 2
 
 @dataclass(eq=False)
 class DiscordPerson:
-    """Somebody with a client. `guild` is where they act when no channel is named."""
+    """A person with a client. `guild` is the default place of actions without a channel."""
 
     emulator: "DiscordEmulator"
     user: DiscordUserState
@@ -77,24 +71,23 @@ class DiscordPerson:
 
     @property
     def direct_channel(self) -> DiscordChannelState:
-        """Between this person and the bot."""
+        """Return the direct messages with the bot."""
         return self.state.open_direct_channel(self.user)
 
     @property
     def private_messages(self) -> list[DiscordMessageState]:
-        """The ephemeral messages that only this person sees, oldest first."""
+        """Return the ephemeral messages for this person, oldest first."""
         mine = [one for one in self.state.interactions.values() if one.user is self.user]
         return [message for interaction in mine for message in interaction.private_replies]
 
     def install_app(self) -> None:
-        """For the account: its commands are offered everywhere."""
+        """Install the app for the account: its commands are offered everywhere."""
         self.user.has_installed_the_app = True
 
     def block_bot(self) -> None:
         self.user.blocks_direct_messages = True
 
     def leave_guild(self, guild: DiscordGuildState | None = None) -> None:
-        """Leave a guild."""
         left = guild or self.guild
         assert left is not None
         del left.members[self.user.id]
@@ -114,7 +107,9 @@ class DiscordPerson:
     async def use_command(
         self, name: str, options: Mapping[str, Any] | None = None, *, channel: DiscordChannelState | None = None
     ) -> DiscordInteractionState:
-        """Type a slash command, `"imagine"` or `"jobs list"`. Waits until it is registered. Raises NotOffered."""
+        """Type a slash command, `"imagine"` or `"jobs list"`, once registered. Raise `ActionNotAvailable` if not
+        offered.
+        """
         return await self._use_slash_command(name, options or {}, channel, COMMAND, None)
 
     async def autocomplete(
@@ -126,12 +121,12 @@ class DiscordPerson:
         *,
         channel: DiscordChannelState | None = None,
     ) -> DiscordInteractionState:
-        """Type into one option of a slash command; await `choices_shown()` of what comes back."""
+        """Type into an option of a slash command; `wait_for_choices` of the result gives the choices."""
         given = {**(options or {}), focused: typed}
         return await self._use_slash_command(name, given, channel, AUTOCOMPLETE, focused)
 
     async def use_message_command(self, name: str, message: DiscordMessageState) -> DiscordInteractionState:
-        """Start a command from a message's menu."""
+        """Use a command of a message's menu."""
         self._check_visible(message)
         resolved = {"messages": {str(message.id): message_json(message)}}
         return await self._use_menu_command(name, MESSAGE_COMMAND, message.channel, message.id, resolved)
@@ -139,7 +134,7 @@ class DiscordPerson:
     async def use_user_command(
         self, name: str, person: "DiscordPerson", *, channel: DiscordChannelState | None = None
     ) -> DiscordInteractionState:
-        """Start a command from somebody's menu."""
+        """Use a command of a person's menu."""
         place = self._check_channel(channel)
         filling = InteractionDataBuilder(self.state, place)
         filling.resolve(person)
@@ -184,7 +179,7 @@ class DiscordPerson:
         return data | ({"guild_id": command["guild_id"]} if command.get("guild_id") else {})
 
     def _find_installation_owners(self, command: Json, place: DiscordChannelState) -> dict[str, str]:
-        """For whom the application was installed, where that offers this command here. Raises NotOffered."""
+        """Return the installations that offer this command here. Raise `ActionNotAvailable` if there are none."""
         context = get_interaction_context(place)
         contexts = command["contexts"]
         if contexts is None:
@@ -210,12 +205,12 @@ class DiscordPerson:
             owners["1"] = str(self.user.id)
         return owners
 
-    # Messages' parts.
+    # Components and forms.
 
     async def press(
         self, message: DiscordMessageState, label: str | None = None, *, custom_id: str | None = None
     ) -> DiscordInteractionState:
-        """Press a button, told by its label or its custom id. Raises NotOffered when it is not there or disabled."""
+        """Press a button by label or custom id. Raise `ActionNotAvailable` if missing or disabled."""
         self._check_visible(message)
         for node in walk_components(message.components):
             if node["type"] == BUTTON and _matches_button(node, label, custom_id):
@@ -228,7 +223,7 @@ class DiscordPerson:
     async def choose(
         self, message: DiscordMessageState, values: Sequence[Any], *, custom_id: str | None = None
     ) -> DiscordInteractionState:
-        """Choose from a select menu: values of its options, or users, roles, channels."""
+        """Choose from a select menu: values of options, or users, roles, channels."""
         self._check_visible(message)
         for node in walk_components(message.components):
             if node["type"] in SELECTS and custom_id in (None, node["custom_id"]):
@@ -248,14 +243,14 @@ class DiscordPerson:
     async def submit(
         self, modal: DiscordModalState, values: Mapping[str, Any] | None = None
     ) -> DiscordInteractionState:
-        """Send a form off; fields by label or custom id, the others as the form was filled when it opened."""
+        """Submit a form; values by label or custom id, the form's initial values for the other fields."""
         opened = modal.interaction
         if opened.user is not self.user:
             raise ActionNotAvailable(f"{self.user.name} does not see this form")
         data = build_submission(modal, values or {}, InteractionDataBuilder(self.state, opened.channel))
         return self._send(MODAL_SUBMIT, opened.channel, data, opened.installation_owners, opened.source_message)
 
-    # Talking.
+    # Messages.
 
     async def say(
         self,
@@ -265,7 +260,7 @@ class DiscordPerson:
         reply_to: DiscordMessageState | None = None,
         files: Sequence[DiscordFileUpload] = (),
     ) -> DiscordMessageState:
-        """Post into a channel or thread; an archived one comes back. A reply notifies whom it answers."""
+        """Post into a channel or thread; archived threads reopen. A reply notifies the author.of `reply_to`."""
         place = self._check_channel(channel or (reply_to.channel if reply_to else None))
         if place.archived and place.locked:
             raise ActionNotAvailable(f"{place.name} is locked")
@@ -278,7 +273,7 @@ class DiscordPerson:
     async def send_direct_message(
         self, text: str, *, reply_to: DiscordMessageState | None = None, files: Sequence[DiscordFileUpload] = ()
     ) -> DiscordMessageState:
-        """Post to the bot directly."""
+        """Post into a channel or thread; an archived thread is unarchived. A reply notifies the author."""
         return await self.say(text, self.direct_channel, reply_to=reply_to, files=files)
 
     async def edit(self, message: DiscordMessageState, text: str) -> None:
@@ -307,7 +302,6 @@ class DiscordPerson:
         self.state.announce("MESSAGE_REACTION_ADD", guild, lambda reader: told)
 
     async def open_thread(self, name: str, *, on: DiscordMessageState) -> DiscordChannelState:
-        """Open a thread on a message."""
         return open_thread_on_message(self.state, on, self.user, name, 4320)
 
     def _check_channel(self, channel: DiscordChannelState | None) -> DiscordChannelState:
@@ -347,7 +341,7 @@ class DiscordPerson:
             get_interaction_context(channel),
             owners,
             pressed,
-            limit_of(channel),
+            get_upload_limit(channel),
             self.emulator.gateway.has_listener(channel.guild),
         )
         world.interactions[interaction.id] = interaction
@@ -363,5 +357,6 @@ def get_interaction_context(channel: DiscordChannelState) -> int:
 
 def _matches_button(node: Json, label: str | None, custom_id: str | None) -> bool:
     if not node.get("custom_id"):
-        return False  # a link opens in the browser
+        # A link opens in the browser: the app receives no interaction.
+        return False
     return node["custom_id"] == custom_id if custom_id is not None else node.get("label") == label

@@ -1,4 +1,4 @@
-"""Permission bits, and what a member may do in a channel: discord.com/developers/docs/topics/permissions."""
+"""Permission bits and a member's permissions in a channel: discord.com/developers/docs/topics/permissions."""
 
 from collections.abc import Iterable
 
@@ -44,11 +44,11 @@ DEFAULT_PERMISSIONS = (
     "send_messages_in_threads",
     "use_external_apps",
 )
-"""What everyone may do in a new guild."""
+"""Permissions of @everyone in a new guild."""
 
 
 def parse_permissions(names: Iterable[str]) -> int:
-    """`send_messages`, or Discord's own spelling `SendMessages` and `SEND_MESSAGES`."""
+    """Return the bits of names: `send_messages`, or Discord's spellings `SendMessages` and `SEND_MESSAGES`."""
     total = 0
     for name in names:
         total |= PERMISSION_BITS[_to_snake_case(name)]
@@ -62,7 +62,7 @@ def _to_snake_case(name: str) -> str:
 
 
 def compute_permissions(roles: int, overwrites: Iterable[tuple[int, int]], *, owns_guild: bool = False) -> int:
-    """The roles' bits with a channel's `(denied, allowed)` overwrites applied in Discord's order."""
+    """Apply a channel's `(denied, allowed)` overwrites to the roles' bits, in Discord's order."""
     if owns_guild or roles & PERMISSION_BITS["administrator"]:
         return ALL_PERMISSIONS
     for denied, allowed in overwrites:

@@ -1,16 +1,13 @@
-"""Writing messages: what a create or an edit may hold, its files, whom it pings, and what the gateway then tells."""
+"""Creates, edits and deletes messages: validation, mentions, and the gateway events."""
 
-import io
-import mimetypes
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image
-
 from tests.emulators.discord.components import render_components, validate_components
-from tests.emulators.discord.errors import EMPTY_MESSAGE, ENTITY_TOO_LARGE, DiscordErrorResponse, raise_if_invalid
+from tests.emulators.discord.errors import EMPTY_MESSAGE, DiscordErrorResponse, raise_if_invalid
+from tests.emulators.discord.files import DiscordFileUpload, resolve_attachments
 from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.messages import (
     COMPONENTS_V2,
@@ -21,33 +18,22 @@ from tests.emulators.discord.messages import (
 )
 from tests.emulators.discord.payloads import member_json
 from tests.emulators.discord.state import (
-    DEFAULT_UPLOAD_LIMIT,
     DiscordChannelState,
     DiscordState,
     DiscordUserState,
     Json,
 )
-from tests.specs.discord import DiscordViolation
+from tests.specs.discord_schemas import DiscordViolation
 
 MAX_CONTENT_LENGTH = 2000
 MAX_EMBED_TEXT_LENGTH = 6000
-FILE_URL_SECONDS = 24 * 3600
 _USER_MENTION = re.compile(r"<@!?(\d+)>")
 _ROLE_MENTION = re.compile(r"<@&(\d+)>")
-_UNSAFE_IN_NAMES = re.compile(r"[^\w.\-]+")
-
-
-@dataclass(frozen=True)
-class DiscordFileUpload:
-    """A file of a request."""
-
-    filename: str
-    data: bytes
 
 
 @dataclass(frozen=True)
 class DiscordMessageDraft:
-    """What a request wants a message to hold: its JSON, and the files by their number."""
+    """The message fields of a request, and the request's files by number."""
 
     fields: Mapping[str, Any]
     files: Mapping[int, DiscordFileUpload]
@@ -63,12 +49,12 @@ def create_message(
     draft: DiscordMessageDraft,
     **traits: Any,
 ) -> DiscordMessageState:
-    """Post, and tell the gateway. Raises Refused."""
+    """Post a message and send MESSAGE_CREATE. Raise `DiscordErrorResponse` for an invalid draft."""
     flags = int(draft.fields.get("flags") or 0) & (COMPONENTS_V2 | EPHEMERAL | 1 << 2 | 1 << 12)
     message = DiscordMessageState(state.ids.next(), channel, author, state.clock.now(), **traits)
     message.flags = flags | message.flags
     message.nonce = draft.fields.get("nonce")
-    attachments = _resolve_attachments(message, draft, keep_by_default=False)
+    attachments = resolve_attachments(message, draft.fields.get("attachments"), draft.files, keep_by_default=False)
     raise_if_invalid(list(_validate_message(message, draft, attachments)))
     if not (any(map(draft.has_field, ("content", "embeds", "components", "sticker_ids", "poll"))) or attachments):
         raise DiscordErrorResponse(EMPTY_MESSAGE)
@@ -78,7 +64,7 @@ def create_message(
 
 
 def publish(state: DiscordState, message: DiscordMessageState) -> None:
-    """Let a filled message appear: in the channel's history unless it is ephemeral, and at the gateway."""
+    """Show a finished message: in the channel's history unless ephemeral, and on the gateway."""
     message.record_version(state.clock.now())
     if not message.is_ephemeral:
         message.channel.history.append(message)
@@ -87,13 +73,13 @@ def publish(state: DiscordState, message: DiscordMessageState) -> None:
 
 
 def edit_message(state: DiscordState, message: DiscordMessageState, draft: DiscordMessageDraft) -> DiscordMessageState:
-    """Change what a message holds; absent fields stay. Raises Refused."""
+    """Edit a message; absent fields stay. Raise `DiscordErrorResponse` for an invalid draft."""
     wanted = draft.fields.get("flags")
     if message.is_v2 and wanted is not None and not int(wanted) & COMPONENTS_V2:
         raise_if_invalid(
             [DiscordViolation(("flags",), "MESSAGE_CANNOT_REMOVE_COMPONENTS_V2_FLAG", "components V2 cannot be undone")]
         )
-    attachments = _resolve_attachments(message, draft, keep_by_default=True)
+    attachments = resolve_attachments(message, draft.fields.get("attachments"), draft.files, keep_by_default=True)
     raise_if_invalid(list(_validate_message(message, draft, attachments)))
     if _would_be_empty(message, draft, attachments):
         raise DiscordErrorResponse(EMPTY_MESSAGE)
@@ -118,7 +104,7 @@ def delete_message(state: DiscordState, message: DiscordMessageState) -> None:
 
 
 def announce_message(state: DiscordState, event: str, message: DiscordMessageState) -> None:
-    """Messages of guilds come with the guild and the author's membership."""
+    """Send a message event, in guilds with the guild's id and the author's membership."""
     guild = message.channel.guild
     extra: Json = {}
     if guild is not None:
@@ -128,7 +114,7 @@ def announce_message(state: DiscordState, event: str, message: DiscordMessageSta
     state.announce(event, guild, lambda reader: message_json(message, reader) | extra)
 
 
-# What a message may hold.
+# Validation.
 
 
 def _validate_message(
@@ -156,7 +142,7 @@ def _validate_message(
 
 
 def _validate_legacy_fields(message: DiscordMessageState, draft: DiscordMessageDraft) -> Iterator[DiscordViolation]:
-    """Beside components V2 there is neither content nor embed, nor what is left of them from before."""
+    """Yield violations for content, embeds and the like beside components V2, also if left from before the edit."""
     for name in ("content", "embeds", "poll", "sticker_ids"):
         left = getattr(message, name, None) and name not in draft.fields
         if draft.has_field(name) or left:
@@ -184,81 +170,7 @@ def _would_be_empty(
     return not any(after.values()) and not attachments
 
 
-# Files.
-
-
-def _resolve_attachments(
-    message: DiscordMessageState, draft: DiscordMessageDraft, *, keep_by_default: bool
-) -> list[DiscordAttachmentState]:
-    """Those named in `attachments` are kept or added; without it all stay. Files without an entry are added too."""
-    world, limit = message.channel.state, get_upload_limit(message.channel)
-    if any(len(upload.data) > limit for upload in draft.files.values()):
-        raise DiscordErrorResponse(ENTITY_TOO_LARGE)
-    entries = draft.fields.get("attachments")
-    if entries is None:
-        kept = list(message.attachments) if keep_by_default else []
-        return kept + [store_file(world, message.channel, upload) for upload in draft.files.values()]
-    own = {attachment.id: attachment for attachment in message.attachments}
-    found, used = [], set()
-    for number, entry in enumerate(entries):
-        name = int(entry["id"])
-        if name in own:
-            own[name].description = entry.get("description", own[name].description)
-            found.append(own[name])
-        elif name in draft.files:
-            used.add(name)
-            found.append(store_file(world, message.channel, draft.files[name], entry))
-        else:
-            raise_if_invalid(
-                [
-                    DiscordViolation(
-                        ("attachments", number, "id"), "ATTACHMENT_NOT_FOUND", f"{name} is no file of this request"
-                    )
-                ]
-            )
-    rest = [store_file(world, message.channel, upload) for number, upload in draft.files.items() if number not in used]
-    return found + rest
-
-
-def get_upload_limit(channel: DiscordChannelState) -> int:
-    """Bytes of one file."""
-    return channel.guild.upload_limit if channel.guild else DEFAULT_UPLOAD_LIMIT
-
-
-def store_file(
-    state: DiscordState, channel: DiscordChannelState, upload: DiscordFileUpload, entry: Json | None = None
-) -> DiscordAttachmentState:
-    """Keep a file where the CDN serves it, under an address that looks signed and expires."""
-    entry = entry or {}
-    filename = _UNSAFE_IN_NAMES.sub("_", entry.get("filename") or upload.filename)
-    if entry.get("is_spoiler") and not filename.startswith("SPOILER_"):
-        filename = f"SPOILER_{filename}"
-    file_id = state.ids.next()
-    kind = mimetypes.guess_type(filename)[0] or "application/octet-stream"
-    url = build_file_url(state, "attachments", channel, file_id, filename)
-    size = _measure_pixels(upload.data) if kind.startswith("image/") else None
-    attachment = DiscordAttachmentState(file_id, filename, upload.data, kind, url, entry.get("description"), size)
-    state.files[file_id] = attachment
-    return attachment
-
-
-def build_file_url(state: DiscordState, folder: str, channel: DiscordChannelState, file_id: int, filename: str) -> str:
-    now = state.clock.now()
-    expires = int(now + state.clock.scale(FILE_URL_SECONDS))
-    signature = f"{hash((file_id, expires)) & (1 << 128) - 1:064x}"
-    path = f"{state.cdn_url}/{folder}/{channel.id}/{file_id}/{filename}"
-    return f"{path}?ex={expires:x}&is={int(now):x}&hm={signature}&"
-
-
-def _measure_pixels(data: bytes) -> tuple[int, int] | None:
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            return picture.size
-    except (OSError, ValueError):
-        return None
-
-
-# Filling, and whom it pings.
+# Content and mentions.
 
 
 def _fill(message: DiscordMessageState, draft: DiscordMessageDraft, attachments: list[DiscordAttachmentState]) -> None:

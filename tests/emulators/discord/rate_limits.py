@@ -1,6 +1,6 @@
-"""Discord's rate limits: buckets with their headers, the global one, and hidden ones that no header announces.
+"""Discord's rate limits: buckets with headers, the global limit, and hidden limits without headers.
 
-Sizes are measured by the community; Discord documents only the headers.
+Bucket sizes were measured by the community; Discord documents only the headers.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ MAX_GLOBAL_CALLS, GLOBAL_SECONDS = 50, 1.0
 
 @dataclass(frozen=True)
 class DiscordRateLimit:
-    """`calls` per `seconds`, for each value of the path parameters that `per` names. Operations share a `bucket`."""
+    """`calls` per `seconds` and value of the path parameters in `per`. Operations of a `bucket` count together."""
 
     bucket: str
     calls: int
@@ -56,19 +56,19 @@ HIDDEN_LIMITS: Mapping[str, DiscordRateLimit] = {
     "followup": DiscordRateLimit("followups of a channel", 30, 60.0, ("channel_id",)),
     "rename": DiscordRateLimit("renames", 2, 600.0),
 }
-"""Renames are PATCH /channels with a new name; followups are counted per channel over all interactions.
-
-Keys are these two, or ids of operations."""
+"""Limits without headers: channel renames (PATCH /channels with a new name), and followups per channel over all
+interactions. Keys are these two, or ids of operations.
+"""
 
 OPERATIONS_WITHOUT_BUCKET = {"create_interaction_response", "get_gateway", "get_bot_gateway"}
-"""Without a bucket of their own."""
+"""Operations that are not in any bucket."""
 
 _FREE_OF_THE_GLOBAL_LIMIT = ("webhook_token", "interaction_token")
 
 
 @dataclass
 class _Window:
-    """Starts with its first call."""
+    """A counting window; the first call starts the window."""
 
     ends_at: float = 0.0
     used: int = 0
@@ -76,7 +76,7 @@ class _Window:
 
 @dataclass
 class DiscordRateLimitDecision:
-    """`retry_after` is set, in seconds, when the call is refused; `scope` says by which kind of limit."""
+    """`retry_after` (seconds) is set if the call is refused; `scope` is the kind of limit."""
 
     headers: dict[str, str]
     retry_after: float | None = None
@@ -85,7 +85,7 @@ class DiscordRateLimitDecision:
 
 @dataclass
 class DiscordRateLimitCounter:
-    """Counts calls. Change a size with `limits[...] = Limit(...)`, hide one with `hidden[...] = Limit(...)`."""
+    """Counts calls. Tests change sizes: `limits["create_message"] = DiscordRateLimit(...)`, also in `hidden`."""
 
     clock: DiscordClock
     limits: dict[str, DiscordRateLimit] = field(default_factory=lambda: dict(LIMITS))
@@ -95,7 +95,7 @@ class DiscordRateLimitCounter:
     _recent: deque[float] = field(default_factory=deque)
 
     def take(self, operation: str, method: str, parameters: Mapping[str, str]) -> DiscordRateLimitDecision:
-        """Count one call of an operation, told by its id in Discord's description."""
+        """Count a call of an operation (the id in Discord's description)."""
         if not any(name in parameters for name in _FREE_OF_THE_GLOBAL_LIMIT) and (wait := self._global_wait()):
             return DiscordRateLimitDecision({}, wait, "global")
         if operation in OPERATIONS_WITHOUT_BUCKET:
@@ -112,7 +112,7 @@ class DiscordRateLimitCounter:
         return self._decide_hidden(operation, parameters, headers)
 
     def take_hidden(self, name: str, parameters: Mapping[str, str]) -> float | None:
-        """Seconds to wait, if a hidden limit of this name is used up."""
+        """Return seconds to wait if the hidden limit `name` is used up, else None."""
         limit = self.hidden.get(name)
         if limit is None:
             return None
@@ -156,5 +156,5 @@ class DiscordRateLimitCounter:
 
 
 def round_up_to_milliseconds(seconds: float) -> str:
-    """In milliseconds: who comes back then is never early."""
+    """Format seconds rounded up: a client that waits as long is never early."""
     return f"{math.ceil(seconds * 1000) / 1000:.3f}"

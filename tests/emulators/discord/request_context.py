@@ -1,4 +1,4 @@
-"""One request on its way through the platform, and what a route answers."""
+"""The context of a request: parameters, body and files, with the checks that routes share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ from tests.emulators.discord.errors import (
     UNKNOWN_MESSAGE,
     DiscordErrorResponse,
 )
+from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.permissions import parse_permissions
-from tests.emulators.discord.posting import DiscordFileUpload, DiscordMessageDraft
+from tests.emulators.discord.posting import DiscordMessageDraft
 from tests.emulators.discord.request_log import DiscordRequestLog, DiscordRequestRecord
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState, DiscordState, Json
 
@@ -29,7 +30,7 @@ RouteResponse = tuple[int, Any]
 
 
 class DiscordRateLimitResponse(Exception):
-    """A limit that only the route can see is used up."""
+    """A rate limit that only the route can evaluate is used up."""
 
     def __init__(self, retry_after: float, *, code: int = 0, message: str = "You are being rate limited.") -> None:
         super().__init__(message)
@@ -40,7 +41,7 @@ class DiscordRateLimitResponse(Exception):
 
 @dataclass
 class DiscordRequestContext:
-    """`parameters` are those of the path; `body` is parsed JSON, without the files that came beside it."""
+    """`parameters` come from the path; `body` is the parsed JSON without the files."""
 
     emulator: "DiscordEmulator"
     request: DiscordRequestRecord
@@ -62,7 +63,7 @@ class DiscordRequestContext:
         return DiscordMessageDraft(self.body or {}, self.files)
 
     def get_channel(self, *permissions: str) -> DiscordChannelState:
-        """The channel of the path, which the bot can see. Raises Refused when it may not do what is `needed`."""
+        """Return the channel of the path. Raise `DiscordErrorResponse` if invisible or without `permissions`."""
         found = self.state.channels.get(self._id("channel_id"))
         if found is None or found.is_deleted or (found.guild and found.guild.is_gone):
             raise DiscordErrorResponse(UNKNOWN_CHANNEL)
@@ -91,12 +92,12 @@ class DiscordRequestContext:
         return found
 
     def check_allowed_mentions(self, fields: Mapping[str, Any]) -> None:
-        """Words that a model wrote must not be able to ping."""
+        """Record a violation if text is sent without `allowed_mentions`: text of a model must not notify people."""
         if (fields.get("content") or fields.get("components")) and fields.get("allowed_mentions") is None:
             self.request_log.record_violation(self.request, "words are sent without allowed_mentions")
 
     def serialize_written_message(self, message: "DiscordMessageState") -> Json:
-        """What the request made, as the answer shows it, once it was looked at for what helps nobody."""
+        """Return a written message for the response. Record files that are not shown and edits without effect."""
         shown = list_shown_urls(message.components)
         hidden = [one.filename for one in message.attachments if message.is_v2 and one.url not in shown]
         if hidden:

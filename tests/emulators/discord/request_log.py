@@ -1,4 +1,4 @@
-"""Every request as it came, what it was answered, and what was wrong with it."""
+"""Records each request, its response and its violations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(eq=False)
 class DiscordRequestRecord:
-    """`at` and `answered_at` are the platform's Unix seconds; `status` is 0 while unanswered or when cut."""
+    """`received_at` and `responded_at` are the platform's Unix seconds; `status` is 0 without a response."""
 
     method: str
     path: str
@@ -17,20 +17,20 @@ class DiscordRequestRecord:
     filenames: tuple[str, ...] = ()
     status: int = 0
     code: int | None = None
-    """Discord's error code, when refused."""
+    """Discord's error code of a refused request."""
     responded_at: float | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    """Of the answer."""
+    """The response's headers."""
 
 
 @dataclass
 class DiscordRequestLog:
-    """`violations` are sentences: what a well-behaved bot does not do."""
+    """`violations` are sentences about acts that Discord forbids."""
 
     requests: list[DiscordRequestRecord] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     invalid_requests: int = 0
-    """Answers 401, 403 and 429, of which Discord bears 10,000 in ten minutes."""
+    """Responses with 401, 403 and 429. Discord bans an address after 10,000 in ten minutes."""
 
     def record_violation(self, request: DiscordRequestRecord | str, descriptions: str | Sequence[str]) -> None:
         where = request if isinstance(request, str) else f"{request.method} {request.path}"
@@ -38,5 +38,5 @@ class DiscordRequestLog:
             self.violations.append(f"{where}: {sentence}")
 
     def find_requests(self, operation: str) -> list[DiscordRequestRecord]:
-        """The requests of one operation, by its id in Discord's description: `records.to("create_message")`."""
+        """Return the requests of an operation (the id in Discord's description): `find_requests("create_message")`."""
         return [request for request in self.requests if request.operation == operation]

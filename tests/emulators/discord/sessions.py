@@ -1,4 +1,4 @@
-"""Compression of the gateway's stream, for clients that ask for it."""
+"""Gateway sessions, which survive their connections, and connections, which send packets in order."""
 
 import asyncio
 import importlib
@@ -17,11 +17,11 @@ Compressor = Callable[[str], bytes]
 
 
 class UnsupportedCompression(ValueError):
-    """Neither zlib-stream nor, where its library is here, zstd-stream."""
+    """The compression is neither zlib-stream nor, with the package zstandard, zstd-stream."""
 
 
 def create_compressor(kind: str) -> Compressor:
-    """A compressor of one connection: each text goes through the same stream, and is flushed."""
+    """Return a connection's compressor: all texts pass through one stream, flushed after each."""
     if kind == "zlib-stream":
         return _zlib()
     if kind == "zstd-stream":
@@ -35,7 +35,7 @@ def _zlib() -> Compressor:
 
 
 def _zstd() -> Compressor:
-    """Only a client that has a zstd library asks for this; here it may be missing all the same."""
+    """Return a zstd compressor. The package zstandard is optional here, as in discord.py."""
     try:
         library: Any = importlib.import_module("zstandard")
     except ImportError as error:
@@ -43,8 +43,6 @@ def _zstd() -> Compressor:
     stream = library.ZstdCompressor().compressobj()
     return lambda text: bytes(stream.compress(text.encode()) + stream.flush(library.COMPRESSOBJ_FLUSH_BLOCK))
 
-
-# MERGED A gateway session, which survives its connections, and one connection, which carries packets in order.
 
 DISPATCH = 0
 GUILDS, MEMBERS, PRESENCES, MESSAGES, DIRECT_MESSAGES, MESSAGE_CONTENT = (
@@ -60,7 +58,7 @@ REACTIONS, DIRECT_REACTIONS = 1 << 10, 1 << 13
 
 @dataclass(eq=False)
 class DiscordGatewaySession:
-    """What is kept of a client between connections. `events` are replayed after a RESUME."""
+    """A client's state between connections. RESUME replays `events`."""
 
     id: str
     intents: int
@@ -100,7 +98,7 @@ def _intent_of(event: str, guild: DiscordGuildState | None) -> int:
 
 
 class DiscordGatewayConnection:
-    """One websocket. Packets leave in order, each after the latency."""
+    """A websocket. Packets leave in order, each after the latency."""
 
     def __init__(self, socket: web.WebSocketResponse, compress: Compressor | None, latency_seconds: float) -> None:
         self.socket = socket

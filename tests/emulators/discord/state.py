@@ -1,4 +1,4 @@
-"""Who and what there is: guilds, channels, roles, members, and the application that the bot logs in as."""
+"""The state of the platform: guilds, channels, roles, members, users, and the bot's application."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,15 +14,13 @@ from tests.emulators.discord.permissions import (
 )
 
 if TYPE_CHECKING:
+    from tests.emulators.discord.emulator import DiscordEmulator
     from tests.emulators.discord.interactions import DiscordInteractionState
     from tests.emulators.discord.messages import DiscordAttachmentState, DiscordMessageState
     from tests.emulators.discord.people import DiscordPerson
 
 
 Json = dict[str, Any]
-Announcer = Callable[[str, "DiscordGuildState | None", Callable[["DiscordReader"], Json]], None]
-"""Event name, the guild it belongs to (None for direct messages), and what it says to a session with these intents."""
-
 DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
 
 TEXT, DIRECT, GROUP, PUBLIC_THREAD, PRIVATE_THREAD = 0, 1, 3, 11, 12
@@ -31,14 +29,14 @@ _THREADS = (10, PUBLIC_THREAD, PRIVATE_THREAD)
 
 @dataclass(frozen=True)
 class DiscordReader:
-    """What a gateway session may read."""
+    """The reading rights of a gateway session."""
 
     message_content: bool = True
 
 
 @dataclass(eq=False)
 class DiscordUserState:
-    """Somebody with an account. `name` is also what others see."""
+    """An account. `name` is also the display name."""
 
     id: int
     name: str
@@ -83,7 +81,7 @@ class DiscordMemberState:
         return compute_permissions(total, (), owns_guild=self.guild.owner is self.user)
 
     def permissions_in(self, channel: "DiscordChannelState") -> int:
-        """Bits, with the channel's overwrites; a thread has its parent's."""
+        """Return bits with the channel's overwrites applied; a thread uses its parent's overwrites."""
         place = channel.parent or channel
         owns = self.guild.owner is self.user
         order = [self.guild.everyone.id, *(role.id for role in self.roles), self.user.id]
@@ -110,7 +108,7 @@ class DiscordChannelState:
     overwrites: dict[int, tuple[int, int]] = field(default_factory=dict)
     recipients: list[DiscordUserState] = field(default_factory=list)
     history: list["DiscordMessageState"] = field(default_factory=list)
-    """Everything ever posted, the deleted too, without ephemeral messages."""
+    """All posted messages, deleted messages included, without ephemeral messages."""
     is_deleted: bool = False
     archived: bool = False
     locked: bool = False
@@ -118,7 +116,7 @@ class DiscordChannelState:
     archived_at: float = 0.0
     thread_members: list[DiscordUserState] = field(default_factory=list)
     typing_at: list[float] = field(default_factory=list)
-    """When the bot showed that it types."""
+    """Times of the bot's typing indicators, in Unix seconds."""
 
     @property
     def is_thread(self) -> bool:
@@ -134,7 +132,7 @@ class DiscordChannelState:
 
     @property
     def messages(self) -> list["DiscordMessageState"]:
-        """What people and bots wrote and did not delete, oldest first."""
+        """Return messages of people and bots that are not deleted, oldest first."""
         return [message for message in self.history if not message.is_deleted and not message.is_system]
 
     @property
@@ -143,7 +141,7 @@ class DiscordChannelState:
 
     @property
     def threads(self) -> list["DiscordChannelState"]:
-        """The living threads of this channel, oldest first."""
+        """Return the channel's threads that are not deleted, oldest first."""
         return [
             channel for channel in self.state.channels.values() if channel.parent is self and not channel.is_deleted
         ]
@@ -154,7 +152,7 @@ class DiscordChannelState:
         description: str = "a message",
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> "DiscordMessageState":
-        """The first living message that `look` likes, once there is one."""
+        """Return the first visible message that `condition` accepts. Raise `ConditionNotMet` on timeout."""
 
         def found() -> "DiscordMessageState | None":
             return next((one for one in self.messages if condition(one)), None)
@@ -165,32 +163,32 @@ class DiscordChannelState:
         return next((found for found in self.history if found.id == message_id and not found.is_deleted), None)
 
     def deny(self, target: "DiscordRoleState | DiscordUserState", *names: str) -> None:
-        """Take permissions away from a role or a user here: `channel.deny(emulator.bot, "send_messages")`."""
+        """Deny permissions to a role or a user in this channel: `channel.deny(emulator.bot, "send_messages")`."""
         denied, allowed = self.overwrites.get(target.id, (0, 0))
         self.overwrites[target.id] = (denied | parse_permissions(names), allowed & ~parse_permissions(names))
-        self.state.announce_channel("CHANNEL_UPDATE", self)
+        self.state.emulator.announce_channel("CHANNEL_UPDATE", self)
 
     def allow(self, target: "DiscordRoleState | DiscordUserState", *names: str) -> None:
-        """Give permissions to a role or a user here."""
+        """Allow permissions to a role or a user in this channel."""
         denied, allowed = self.overwrites.get(target.id, (0, 0))
         self.overwrites[target.id] = (denied & ~parse_permissions(names), allowed | parse_permissions(names))
-        self.state.announce_channel("CHANNEL_UPDATE", self)
+        self.state.emulator.announce_channel("CHANNEL_UPDATE", self)
 
 
 @dataclass(eq=False)
 class DiscordGuildState:
-    """A server. The bot is in it unless `has_bot` is false: then only users' own installs work here."""
+    """A guild. With `has_bot` False, only installations of users work in the guild."""
 
     id: int
     name: str
     state: "DiscordState"
     owner: DiscordUserState
-    upload_limit: int = DEFAULT_UPLOAD_LIMIT
+    upload_limit_bytes: int = DEFAULT_UPLOAD_LIMIT
     locale: str = "en-US"
     has_bot: bool = True
     is_gone: bool = False
     system_channel: "DiscordChannelState | None" = None
-    """Where the platform greets newcomers; the bot may, too."""
+    """The channel of the platform's welcome messages."""
     roles: list[DiscordRoleState] = field(default_factory=list)
     members: dict[int, DiscordMemberState] = field(default_factory=dict)
 
@@ -201,27 +199,27 @@ class DiscordGuildState:
     def add_member(
         self, name: str, *, roles: Iterable[DiscordRoleState] = (), admin: bool = False, **traits: Any
     ) -> "DiscordPerson":
-        """Somebody new who joins. `traits` are those of User."""
+        """Add a person. `traits` are fields of `DiscordUserState`."""
         user = self.state.add_user(name, **traits)
         own = [*roles, *([self.add_role("administrators", "administrator")] if admin else [])]
         self.state.add_member(self, user, own)
-        return self.state.make_person(user, self)
+        return self.state.emulator.create_person(user, self)
 
     def add_role(self, name: str, *powers: str) -> DiscordRoleState:
-        """`guild.add_role("moderators", "manage_messages")`."""
+        """Add a role: `guild.add_role("moderators", "manage_messages")`."""
         role = self.state.add_role(self, name, parse_permissions(powers))
-        self.state.announce_role(self, role)
+        self.state.emulator.announce_role(self, role)
         return role
 
     def add_channel(self, name: str, **traits: Any) -> "DiscordChannelState":
-        """A text channel. `traits` are those of Channel: `age_restricted`, `topic`."""
+        """Add a text channel. `traits` are fields of `DiscordChannelState`: `age_restricted`, `topic`."""
         channel = self.state.add_channel(TEXT, name, guild=self, **traits)
-        self.state.announce_channel("CHANNEL_CREATE", channel)
+        self.state.emulator.announce_channel("CHANNEL_CREATE", channel)
         return channel
 
     @property
     def channels(self) -> list[DiscordChannelState]:
-        """Without threads."""
+        """Return the channels without threads."""
         return [channel for channel in self._all() if not channel.is_thread]
 
     @property
@@ -237,13 +235,13 @@ class DiscordGuildState:
 
 
 class DiscordState:
-    """Everything that is, by id. `announce` tells the gateway's sessions; `changes` wakes the tests that wait."""
+    """All objects by id. `changes` wakes the waiting tests."""
 
-    def __init__(self, clock: DiscordClock) -> None:
+    def __init__(self, emulator: "DiscordEmulator", clock: DiscordClock) -> None:
+        self.emulator = emulator
         self.clock = clock
         self.ids = DiscordIdGenerator(clock)
         self.changes = StateChanges()
-        self.announce: Announcer = lambda event, guild, say: None
         self.application_id = self.ids.next()
         self.bot = DiscordUserState(self.application_id, "Easel", bot=True)
         self.users: dict[int, DiscordUserState] = {self.bot.id: self.bot}
@@ -252,10 +250,16 @@ class DiscordState:
         self.interactions: dict[int, DiscordInteractionState] = {}
         self.commands: dict[int, Json] = {}
         self.files: dict[int, DiscordAttachmentState] = {}
-        self.cdn_url = ""
-        self.announce_channel: Callable[[str, DiscordChannelState], None] = lambda event, channel: None
-        self.announce_role: Callable[[DiscordGuildState, DiscordRoleState], None] = lambda guild, role: None
-        self.make_person: Callable[[DiscordUserState, DiscordGuildState | None], DiscordPerson]
+
+    @property
+    def cdn_url(self) -> str:
+        return self.emulator.cdn_url
+
+    def announce(
+        self, event: str, guild: DiscordGuildState | None, build_payload: Callable[[DiscordReader], Json]
+    ) -> None:
+        """Send an event to the gateway's sessions. `guild` is None for direct messages."""
+        self.emulator.gateway.announce(event, guild, build_payload)
 
     def add_user(self, name: str, **traits: Any) -> DiscordUserState:
         user = DiscordUserState(self.ids.next(), name, **traits)
@@ -263,7 +267,7 @@ class DiscordState:
         return user
 
     def add_guild(self, name: str, *, guild_id: int | None = None, **traits: Any) -> DiscordGuildState:
-        """With an owner, and with the bot and its own role (all but administration) where `has_bot`."""
+        """Add a guild with an owner and, with `has_bot`, the bot and the bot's role."""
         owner = self.add_user(f"owner of {name}")
         guild = DiscordGuildState(guild_id or self.ids.next(), name, self, owner, **traits)
         guild.roles.append(DiscordRoleState(guild.id, "@everyone", parse_permissions(DEFAULT_PERMISSIONS), 0))
@@ -274,7 +278,7 @@ class DiscordState:
         return guild
 
     def add_bot(self, guild: DiscordGuildState) -> None:
-        """The bot's role may do what its invitation asks for: everything but manage the guild or administrate."""
+        """Add the bot with a role of all permissions but administration, as the bot's invitation requests."""
         powers = ALL_PERMISSIONS & ~parse_permissions(["administrator", "manage_guild", "mention_everyone"])
         guild.has_bot = True
         self.add_member(guild, self.bot, [self.add_role(guild, self.bot.name, powers)])
@@ -296,14 +300,14 @@ class DiscordState:
         return channel
 
     def open_direct_channel(self, user: DiscordUserState) -> DiscordChannelState:
-        """Between the bot and this user; made when there is none."""
+        """Return the direct messages of a user with the bot, created if missing."""
         for channel in self.channels.values():
             if channel.kind == DIRECT and channel.recipients == [user]:
                 return channel
         return self.add_channel(DIRECT, user.name, recipients=[user])
 
     def compute_bot_permissions(self, channel: DiscordChannelState) -> int:
-        """Bits of the bot where it is; 0 where it is not."""
+        """Return the bot's permission bits in a channel; 0 outside the bot's guilds."""
         if channel.guild is None:
             return parse_permissions(DEFAULT_PERMISSIONS) if channel.kind == DIRECT else 0
         member = channel.guild.members.get(self.bot.id)

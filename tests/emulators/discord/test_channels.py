@@ -1,4 +1,4 @@
-"""Threads, permissions, direct messages, and places that vanish."""
+"""Threads, permissions, direct messages, and deleted guilds and channels."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""Commands are registered within Discord's rules, and offered where and to whom they are for."""
+"""Registered commands obey Discord's rules and are offered only in their contexts."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from discord import app_commands
 from tests.emulators.discord.client import DiscordTestClient
 from tests.emulators.discord.command_rules import validate_command_set
 from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.forms import ActionNotAvailable
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.posting import DiscordFileUpload
 from tests.emulators.discord.state import DiscordGuildState, Json
 
 

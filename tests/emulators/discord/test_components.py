@@ -1,4 +1,4 @@
-"""Components keep Discord's rules."""
+"""Components obey Discord's rules."""
 
 from typing import Any
 

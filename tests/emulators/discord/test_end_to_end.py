@@ -1,4 +1,4 @@
-"""The real discord.py registers commands, answers, edits and is pressed, over real sockets."""
+"""The real discord.py registers commands, responds, edits and handles presses over real sockets."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Modals are shown first of all, filled in by label, and answered."""
+"""Modals are the first response, are filled in by label, and get a response."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import pytest
 
 from tests.emulators.discord.client import DiscordTestClient
 from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.forms import ActionNotAvailable, list_defaults
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.posting import DiscordFileUpload
 
 
 class EditPrompt(discord.ui.Modal, title="Edit the prompt"):

@@ -1,4 +1,4 @@
-"""The gateway lets in whom it should, replays what was missed, and breaks in every documented way."""
+"""The gateway authenticates, replays missed events, and breaks in every documented way."""
 
 import asyncio
 import json

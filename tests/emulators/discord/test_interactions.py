@@ -1,4 +1,4 @@
-"""Interactions are answered in time, once, in the ways their kind allows, for as long as their token lives."""
+"""Interactions get one timely response of an allowed kind, and followups during the token's life."""
 
 import discord
 import pytest

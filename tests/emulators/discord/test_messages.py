@@ -1,4 +1,4 @@
-"""Messages keep Discord's limits, and files are kept, added and dropped as an edit says."""
+"""Messages obey Discord's limits, and edits keep, add and drop files."""
 
 import io
 
@@ -98,7 +98,7 @@ async def test_limits_are_told_as_discord_tells_them(
 async def test_a_file_above_the_guilds_limit_is_too_large(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
-    guild.upload_limit = 1000
+    guild.upload_limit_bytes = 1000
     with pytest.raises(discord.HTTPException) as refused:
         await client.find_text_channel(guild.channels[0]).send(file=file("big.bin", bytes(1001)))
 

@@ -1,4 +1,4 @@
-"""People do what their clients let them do, see what they may see, and wait no longer than they must."""
+"""People act within their clients' rules, see only their own messages, and wait no longer than needed."""
 
 import discord
 import pytest
@@ -6,9 +6,9 @@ import pytest
 from tests.emulators.changes import ConditionNotMet, StateChanges
 from tests.emulators.discord.client import DiscordTestClient, redirect_discord_py
 from tests.emulators.discord.emulator import DiscordEmulator
+from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.forms import ActionNotAvailable
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.posting import DiscordFileUpload
 from tests.emulators.discord.state import DiscordGuildState
 
 

@@ -1,4 +1,4 @@
-"""Buckets, the global limit and hidden limits refuse as Discord's do, and tell discord.py enough to keep them."""
+"""Buckets, the global limit and hidden limits refuse like Discord's, and injected failures hit only their requests."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from tests.emulators.discord.state import DiscordGuildState
 
 
 async def post(emulator: DiscordEmulator, guild: DiscordGuildState, content: str = "hello") -> aiohttp.ClientResponse:
-    """As a client without a limiter."""
+    """Post over plain HTTP, as a client without a rate limiter."""
     url = f"{emulator.api_url}/channels/{guild.channels[0].id}/messages"
     body = {"content": content, "allowed_mentions": {"parse": []}}
     headers = {"Authorization": f"Bot {emulator.token}"}
@@ -128,9 +128,6 @@ async def test_the_thirty_first_followup_of_a_channel_in_a_minute_is_refused(
     await guild.channels[0].wait_for_message(lambda one: one.text == "third")
 
     assert [request.status for request in emulator.find_requests("execute_webhook")] == [200, 429, 200]
-
-
-# MERGED Misfortune comes when it is planned, as often as planned, and where it is planned.
 
 
 async def test_a_503_is_not_asked_again(

@@ -1,4 +1,4 @@
-"""Threads: opening, joining, archiving, and how writing into one brings it back."""
+"""Opens, joins and archives threads; a message unarchives its thread."""
 
 from tests.emulators.discord.messages import HAS_THREAD, DiscordMessageState
 from tests.emulators.discord.payloads import channel_json, thread_json, thread_member_json
@@ -11,7 +11,7 @@ THREAD_CREATED, THREAD_STARTER = 18, 21
 def open_thread(
     state: DiscordState, parent: DiscordChannelState, owner: DiscordUserState, name: str, kind: int, minutes: int
 ) -> DiscordChannelState:
-    """A thread of its own."""
+    """Open a thread without a message."""
     thread = state.add_channel(kind, name, guild=parent.guild, parent=parent, owner=owner)
     _start_thread(state, thread, minutes)
     if kind == PUBLIC_THREAD:
@@ -22,7 +22,7 @@ def open_thread(
 def open_thread_on_message(
     state: DiscordState, message: DiscordMessageState, owner: DiscordUserState, name: str, minutes: int
 ) -> DiscordChannelState:
-    """A thread that hangs on a message and has its id."""
+    """Open a thread on a message; the thread gets the message's id."""
     parent = message.channel
     thread = state.add_channel(
         PUBLIC_THREAD, name, channel_id=message.id, guild=parent.guild, parent=parent, owner=owner
@@ -83,7 +83,7 @@ def add_member_to_thread(state: DiscordState, thread: DiscordChannelState, user:
 def set_thread_archived(
     state: DiscordState, thread: DiscordChannelState, *, archived: bool = True, locked: bool | None = None
 ) -> None:
-    """Close a thread, or open it again."""
+    """Archive or unarchive a thread."""
     thread.archived = archived
     thread.locked = thread.locked if locked is None else locked
     thread.archived_at = state.clock.now()
@@ -92,7 +92,7 @@ def set_thread_archived(
 
 
 def activate_thread(state: DiscordState, channel: DiscordChannelState, author: DiscordUserState) -> None:
-    """Whoever writes into a thread joins it, and an archived one comes back."""
+    """Add an author to a thread, and unarchive an archived thread."""
     if not channel.is_thread:
         return
     if channel.archived:

@@ -1,1 +1,1 @@
-"""A local Slack that the real slack-bolt talks to, and that refuses what Slack refuses."""
+"""A strict Slack on this machine: the real slack-bolt connects, and calls that Slack refuses are refused."""

@@ -1,4 +1,4 @@
-"""POST /api/<method>: token, scopes, tier and arguments are checked, the method is asked, all of it is written down."""
+"""Serves POST /api/<method>: checks token, scopes, tier and arguments, calls the method, records the call."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ _CLIENT_ERRORS = {
     "markdown_text_conflict", "missing_recipient_team_id", "missing_recipient_user_id", "no_text", "not_authed",
     "streaming_mode_mismatch",
 }  # fmt: skip
-"""Refusals that only a mistake in the app can bring: they are violations too."""
+"""Errors that only a mistake of the app causes: each is a violation too."""
 
 
 class SlackApiServer:
@@ -90,7 +90,9 @@ class SlackApiServer:
         return team, {"ok": True, **await METHODS[call.method](asked)}
 
     def _authenticate(self, call: SlackCallRecord) -> "SlackTeamState | None":
-        """Whose token it is; None for methods that take none, or the app's own. Raises Refused."""
+        """Return the token's workspace; None for methods without a token or with the app-level token. Raise
+        `SlackErrorResponse` for an invalid token.
+        """
         if call.method in _WITHOUT_TOKEN:
             return None
         if call.method == "apps.connections.open":
@@ -99,7 +101,7 @@ class SlackApiServer:
         return self._slack.tokens.find_team(call.token)
 
     def _check_error(self, name: str, error: str) -> None:
-        """The emulator must not make up errors that Slack's own description of the method does not know."""
+        """Record errors of the emulator that Slack's description of the method does not list."""
         known = spec.find_method(name)
         if known and error not in known.errors:
             self._slack.request_log.record_violation(f"The emulator made it up: {name} never answers {error}.")
@@ -120,7 +122,7 @@ class SlackApiServer:
 
 
 async def _read(request: web.Request) -> tuple[Json, str, str]:
-    """Arguments, token, and what Slack warns of."""
+    """Return the arguments, the token, and Slack's warning about the request ("" if none)."""
     args: Json = dict(request.query)
     content_type, warning = request.content_type, ""
     if content_type == "application/json":

@@ -1,15 +1,14 @@
-"""Block Kit's limits: docs.slack.dev/reference/block-kit. Gives sentences like Slack's, with a JSON pointer."""
+"""Validates blocks against docs.slack.dev/reference/block-kit; sentences resemble Slack's, with a JSON pointer."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tests.emulators.slack.elements import PLAIN_TEXT_TYPES, TEXT_TYPES, validate_element, validate_text
+from tests.emulators.slack.messages import Json
 
 if TYPE_CHECKING:
     from tests.emulators.slack.state import SlackTeamState
 
-
-Json = dict[str, Any]
 
 MAX_BLOCKS = {"message": 50, "modal": 100, "home": 100}
 MAX_MARKDOWN_CHARACTERS = 12_000
@@ -41,14 +40,14 @@ _ELEMENT_COUNTS = {"actions": 25, "context": 10, "context_actions": 5}
 
 
 def validate_blocks(blocks: Any, team: "SlackTeamState", surface: str) -> list[str]:
-    """What Slack would have against these blocks on a `message`, a `modal` or at `home`."""
+    """Return the violations of blocks on a surface: `message`, `modal` or `home`."""
     if not isinstance(blocks, list):
         return ["must be a list [json-pointer:/blocks]"]
     return list(_validate_block_list(blocks, team, surface))
 
 
 def measure_block_text(blocks: list[Json]) -> int:
-    """Characters of all texts, of which Slack takes some 13,200 in a message."""
+    """Return the characters of all texts. Slack accepts about 13,200 in a message."""
     return sum(_measure_text(block) for block in blocks)
 
 

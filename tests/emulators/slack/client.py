@@ -1,13 +1,16 @@
-"""A small app on the real slack-bolt, over both wires, for the tests of the emulator."""
+"""A small app on the real slack-bolt, over Socket Mode or HTTP, and a workspace for the emulator's tests."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
+import pytest
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.emulators.slack.emulator import SlackEmulator
@@ -17,7 +20,7 @@ from tests.emulators.slack.state import SlackChannelState, SlackTeamState
 
 
 class BoltTestApp:
-    """`app` takes listeners as usual; `client` calls with the token of `team`."""
+    """`app` takes listeners as usual; `client` uses the token of `team`."""
 
     def __init__(self, slack: SlackEmulator, team: SlackTeamState) -> None:
         self._slack = slack
@@ -31,7 +34,7 @@ class BoltTestApp:
         self._runner: web.AppRunner | None = None
 
     async def connect(self, sockets: int = 1) -> Self:
-        """By Socket Mode, as so many processes would."""
+        """Connect over Socket Mode, once for each of `sockets` processes."""
         for _ in range(sockets):
             handler = AsyncSocketModeHandler(self.app, self._slack.app_token, ping_interval=1)
             handler.client.proxy = None
@@ -41,7 +44,7 @@ class BoltTestApp:
         return self
 
     async def serve(self) -> Self:
-        """By signed HTTP."""
+        """Receive deliveries over signed HTTP."""
         self._runner = web.AppRunner(self.app.web_app(path="/slack/events"), access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -65,12 +68,16 @@ class BoltTestApp:
         await self.close()
 
 
-# MERGED A workspace with a channel, Ana and an app in it: where the tests of the emulator begin.
+async def expect_error(call: Awaitable[Any]) -> str:
+    """Return the error code with which Slack refuses a call; fail if Slack accepts the call."""
+    with pytest.raises(SlackApiError) as error:
+        await call
+    return str(error.value.response["error"])
 
 
 @dataclass(frozen=True)
 class SlackTestWorkspace:
-    """All that a test needs to begin."""
+    """A workspace with a channel, a person, and an app."""
 
     slack: SlackEmulator
     team: SlackTeamState
@@ -83,6 +90,6 @@ class SlackTestWorkspace:
         return self.bolt_app.client
 
     async def post_root_message(self) -> SlackMessageState:
-        """Something that Ana said, without anybody hearing it."""
+        """Add a message of Ana to the channel without an event to the app."""
         message = SlackMessageState(self.general, self.slack.clock.next_timestamp(), self.ana.id, "hello")
         return self.general.add_message(message)

@@ -1,4 +1,4 @@
-"""Slack's clock: the machine's, which a test may put forward."""
+"""Slack's clock and its ids: real time, which tests can advance."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from itertools import count
 
 
 class SlackClock:
-    """`now` is `time.monotonic()` until it is advanced, so that a benchmark may compare it with its own times."""
+    """`now` equals `time.monotonic()` until the first `advance`: benchmarks compare both."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
@@ -17,17 +17,17 @@ class SlackClock:
         return time.monotonic() + self._ahead
 
     def get_epoch_seconds(self) -> float:
-        """Seconds since 1970, as put forward."""
+        """Return Unix seconds, advanced like `now`."""
         return time.time() + self._ahead
 
     def next_timestamp(self) -> str:
-        """The next message's `ts`: unlike all others, and later."""
+        """Return a new `ts` for a message, greater than all earlier values."""
         self._last_stamp = max(self._last_stamp + 1, int(self.get_epoch_seconds() * 1_000_000))
         seconds, micros = divmod(self._last_stamp, 1_000_000)
         return f"{seconds}.{micros:06}"
 
     def advance(self, seconds: float) -> None:
-        """Put the clock forward: whoever sleeps until then wakes."""
+        """Skip `seconds` and wake the sleepers that are due."""
         self._ahead += seconds
         self._moved.set()
         self._moved = asyncio.Event()
@@ -41,13 +41,13 @@ class SlackClock:
                 return
 
 
-# MERGED Ids as Slack makes them: a letter that tells the kind, then capitals and digits.
-
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class SlackIdGenerator:
-    """Each id is given once; the order of asking decides it, so that a failing test fails alike again."""
+    """Issues unique ids: a letter for the kind, then capitals and digits. Ids follow the order of calls, so that a
+    failing test fails again with the same ids.
+    """
 
     def __init__(self) -> None:
         self._numbers = count(1)

@@ -1,4 +1,4 @@
-"""A place to begin, and an app on slack-bolt connected over either wire."""
+"""Fixtures: a workspace, and an app on slack-bolt connected over Socket Mode or HTTP."""
 
 from collections.abc import AsyncIterator
 
@@ -9,8 +9,8 @@ from tests.emulators.slack.emulator import SlackEmulator
 
 
 @pytest.fixture
-async def place() -> AsyncIterator[SlackTestWorkspace]:
-    """Not connected: for calls of the Web API, or to connect as the test likes."""
+async def workspace() -> AsyncIterator[SlackTestWorkspace]:
+    """A workspace without a connected app: for calls of the Web API, or for a connection by the test."""
     async with SlackEmulator() as slack:
         team = slack.add_team("Acme")
         general, ana = team.add_channel("general"), team.add_person("Ana", is_admin=True)
@@ -19,7 +19,7 @@ async def place() -> AsyncIterator[SlackTestWorkspace]:
 
 
 @pytest.fixture(params=["socket", "http"])
-async def wired(place: SlackTestWorkspace, request: pytest.FixtureRequest) -> SlackTestWorkspace:
-    """Connected, once by Socket Mode and once by signed HTTP."""
-    await (place.bolt_app.connect() if request.param == "socket" else place.bolt_app.serve())
-    return place
+async def connected_workspace(workspace: SlackTestWorkspace, request: pytest.FixtureRequest) -> SlackTestWorkspace:
+    """A workspace with a connected app, once over Socket Mode and once over signed HTTP."""
+    await (workspace.bolt_app.connect() if request.param == "socket" else workspace.bolt_app.serve())
+    return workspace

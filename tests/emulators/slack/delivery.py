@@ -1,11 +1,11 @@
-"""What Slack sends to the app, over whichever wire, until it is acknowledged or given up."""
+"""Sends events, commands and interactions to the app until each is acknowledged or given up."""
 
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tests.emulators.slack.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
 from tests.emulators.slack.messages import Json, SlackMessageState
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ EVENTS, COMMANDS, INTERACTIVE = "events_api", "slash_commands", "interactive"
 
 @dataclass(frozen=True)
 class SlackDeliveryAttempt:
-    """What came back for one attempt. `reason` says why it failed, in Slack's words; empty when it did not."""
+    """The result of an attempt. `failure_reason` is Slack's word for a failure, empty after a success."""
 
     duration_seconds: float
     failure_reason: str = ""
     payload: Any = None
     is_final: bool = False
-    """The app asked not to be tried again."""
+    """The app requested no further attempts."""
 
 
 class SlackTransport(Protocol):
@@ -33,7 +33,7 @@ class SlackTransport(Protocol):
 
 @dataclass(eq=False)
 class SlackDelivery:
-    """One payload on its way. `answers` has one entry for each attempt; `is_over` when nothing more will come."""
+    """A payload and its attempts. `is_finished` is True once no attempt will follow."""
 
     slack: "SlackEmulator"
     kind: str
@@ -43,7 +43,7 @@ class SlackDelivery:
 
     @property
     def label(self) -> str:
-        """What it is, in a few words."""
+        """Return a short description for messages."""
         payload = self.payload
         if self.kind == EVENTS:
             return f"the event {payload['event']['type']} {payload['event_id']}"
@@ -55,16 +55,16 @@ class SlackDelivery:
 
     @property
     def acknowledgement_seconds(self) -> float:
-        """How long the acknowledgement took, of the attempt that was acknowledged."""
+        """Return the seconds until the acknowledgement, counted from the successful attempt."""
         return next(answer.duration_seconds for answer in self.attempts if not answer.failure_reason)
 
     @property
     def response(self) -> Any:
-        """What the app put into its acknowledgement: None, or JSON."""
+        """Return the payload of the app's acknowledgement: JSON or None."""
         return next((answer.payload for answer in self.attempts if not answer.failure_reason), None)
 
     async def wait_for_acknowledgement(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "SlackDelivery":
-        """When the app has acknowledged it. An AssertionError when it is over without that."""
+        """Wait for the acknowledgement. Raise AssertionError if the delivery ends without."""
         await self.wait_until_finished(timeout_seconds)
         assert self.is_acknowledged, (
             f"{self.label} was not acknowledged: {[answer.failure_reason for answer in self.attempts]}"
@@ -72,19 +72,19 @@ class SlackDelivery:
         return self
 
     async def wait_until_finished(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "SlackDelivery":
-        """When it is acknowledged or given up."""
+        """Wait until the delivery is acknowledged or given up."""
         await self.slack.changes.wait_for(
-            lambda: self.is_finished, f"end of the delivery of {self.label}", timeout_seconds
+            lambda: self.is_finished, f"the end of the delivery of {self.label}", timeout_seconds
         )
         return self
 
     def resend(self) -> "SlackDelivery":
-        """The very same payload once more, as Slack does when an acknowledgement got lost."""
+        """Send the same payload again, as Slack does after a lost acknowledgement."""
         return self.slack.delivery_service.send(self.kind, self.payload, retry=1, reason="timeout")
 
 
 class SlackDeliveryService:
-    """Sends deliveries, and events again when they are not acknowledged in time."""
+    """Sends deliveries, and retries events that are not acknowledged in time."""
 
     def __init__(self, slack: "SlackEmulator") -> None:
         self._slack = slack
@@ -109,7 +109,7 @@ class SlackDeliveryService:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _deliver_once(self, delivery: SlackDelivery) -> None:
-        """Commands and presses are never sent again: the person sees that it failed."""
+        """Deliver a command or interaction. Slack never retries these: the person sees a failure notice."""
         answer = await self._slack.transport.deliver(delivery, 0, "")
         if answer.failure_reason == "timeout":
             ack = self._slack.options.lifetimes.acknowledgement_seconds
@@ -136,13 +136,11 @@ class SlackDeliveryService:
         self._slack.changes.notify()
 
 
-# MERGED Events: which of them the app is subscribed to, and how they are wrapped.
-
 _SUBSCRIPTIONS = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
 
 
 class SlackEventSender:
-    """Sends an event to the app if it is subscribed to it and installed there."""
+    """Wraps events and sends them to the app if subscribed and installed."""
 
     def __init__(self, slack: "SlackEmulator") -> None:
         self._slack = slack
@@ -165,7 +163,7 @@ class SlackEventSender:
         return self._slack.delivery_service.send(EVENTS, wrapped)
 
     def send_message_posted(self, message: SlackMessageState) -> None:
-        """A person's or the app's own new message: `message`, and `app_mention` when it calls the app."""
+        """Send `message` for a new message of a person or the app, and `app_mention` if a person mentions the app."""
         channel, team = message.channel, message.channel.team
         if not channel.has_bot or (message.is_from_bot and not self._slack.options.echoes_own_messages):
             return

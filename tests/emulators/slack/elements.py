@@ -1,7 +1,9 @@
-"""Text objects of Block Kit."""
+"""Validates text objects, buttons, menus and fields of Block Kit."""
 
 from collections.abc import Iterator
 from typing import Any
+
+from tests.emulators.slack.messages import Json
 
 PLAIN_TEXT_TYPES = frozenset({"plain_text"})
 TEXT_TYPES = frozenset({"plain_text", "mrkdwn"})
@@ -9,7 +11,7 @@ _TEXT_FIELDS = {"plain_text": {"type", "text", "emoji"}, "mrkdwn": {"type", "tex
 
 
 def validate_text(text: Any, at: str, most: int, kinds: frozenset[str]) -> Iterator[str]:
-    """`most` characters, at least one; of one of `kinds`."""
+    """Yield violations of a text object: a type of `kinds`, 1 to `most` characters."""
     if not isinstance(text, dict) or text.get("type") not in kinds or not isinstance(text.get("text"), str):
         yield f"must be a text object of type {' or '.join(sorted(kinds))} [json-pointer:{at}]"
         return
@@ -20,10 +22,6 @@ def validate_text(text: Any, at: str, most: int, kinds: frozenset[str]) -> Itera
     for name in text.keys() - _TEXT_FIELDS[text["type"]]:
         yield f"invalid additional property: {name} [json-pointer:{at}]"
 
-
-# MERGED Buttons, menus and fields of Block Kit, with their limits.
-
-Json = dict[str, Any]
 
 _COMMON_FIELDS = {"type", "action_id"}
 _CONFIRM, _FOCUS, _PLACEHOLDER = "confirm", "focus_on_load", "placeholder"
@@ -77,7 +75,7 @@ _CONFIRM_TEXTS = {
 
 
 def validate_element(element: Any, at: str, place: str, surface: str) -> Iterator[str]:
-    """`place` is the block that holds it, `surface` where the block is."""
+    """Yield violations. `place` is the type of the enclosing block; `surface` is `message`, `modal` or `home`."""
     kind = element.get("type") if isinstance(element, dict) else None
     if kind not in _PLACES[place] or (kind == "file_input" and surface != "modal"):
         yield f"unsupported type: {kind} in {place} [json-pointer:{at}/type]"
@@ -110,7 +108,7 @@ def validate_option(option: Any, at: str, kinds: frozenset[str] = PLAIN_TEXT_TYP
 
 
 def list_options(element: Json) -> list[Json]:
-    """All, also those in groups."""
+    """Return all options, including options in groups."""
     grouped = [option for group in element.get("option_groups", ()) for option in group["options"]]
     return [*element.get("options", ()), *grouped]
 

@@ -1,10 +1,10 @@
-"""The local Slack: one server for the Web API, sockets, files and response URLs, and the state behind it.
+"""A whole Slack on loopback: the Web API, sockets, files and response URLs on a single server.
 
 async with SlackEmulator() as slack:
     team = slack.add_team("Acme")
-    general, ana = team.channel("general"), team.user("Ana")
+    general, ana = team.add_channel("general"), team.add_person("Ana")
     ...  # the app connects with slack.api_url, team.bot_token and slack.app_token
-    await ana.slash("/imagine", "a fox", general)
+    await ana.use_command("/imagine", "a fox", general)
     assert slack.violations == []
 """
 
@@ -15,8 +15,8 @@ from typing import Self
 
 from aiohttp import web
 
+from tests.emulators.changes import StateChanges
 from tests.emulators.slack.api_server import SlackApiServer
-from tests.emulators.slack.changes import SlackChanges
 from tests.emulators.slack.clock import SlackClock, SlackIdGenerator
 from tests.emulators.slack.delivery import SlackDeliveryService, SlackEventSender, SlackTransport
 from tests.emulators.slack.faults import SlackFaults
@@ -47,12 +47,12 @@ _LARGEST_BYTES = 64 << 20
 
 
 class SlackEmulator:
-    """`violations` has a sentence for each thing that Slack does not allow; `too_many` each call answered with 429."""
+    """`violations` are sentences about forbidden acts; `rate_limited_calls` are the calls answered with 429."""
 
     def __init__(self, options: SlackOptions | None = None) -> None:
         self.options = options or SlackOptions()
         self.clock = SlackClock()
-        self.changes = SlackChanges()
+        self.changes = StateChanges()
         self.ids = SlackIdGenerator()
         self.request_log = SlackRequestLog()
         self.tokens = SlackTokenRegistry()
@@ -75,7 +75,7 @@ class SlackEmulator:
         self._runner: web.AppRunner | None = None
         self.url = ""
 
-    # Opening and closing.
+    # Start and stop.
 
     async def start(self) -> Self:
         app = web.Application(client_max_size=_LARGEST_BYTES)
@@ -116,11 +116,11 @@ class SlackEmulator:
             web.get("/oauth/v2/authorize", self.oauth.handle_consent_page),
         ]
 
-    # Where the app finds it, and it the app.
+    # Connections.
 
     @property
     def api_url(self) -> str:
-        """What the app takes as SLACK_API_URL."""
+        """Return the app's SLACK_API_URL."""
         return f"{self.url}/api/"
 
     @property
@@ -132,17 +132,17 @@ class SlackEmulator:
         return self.http_transport or self.sockets
 
     def deliver_over_http(self, url: str) -> SlackHttpTransport:
-        """From now on everything goes to this URL, signed with `signing_secret`, instead of the sockets."""
+        """Send all further deliveries to this URL, signed with `signing_secret`, instead of to the sockets."""
         self.http_transport = SlackHttpTransport(self, url, self.signing_secret)
         self._http_transports.append(self.http_transport)
         return self.http_transport
 
     async def wait_half_round_trip(self) -> None:
-        """One way between the app and Slack."""
+        """Wait for half of the round trip between the app and Slack."""
         if self.options.round_trip_seconds:
             await asyncio.sleep(self.options.round_trip_seconds / 2)
 
-    # What is there, and what happened.
+    # State and observations.
 
     def add_team(self, name: str = "Acme", *, is_installed: bool = True) -> SlackTeamState:
         team = SlackTeamState(self, name, is_installed=is_installed, scopes=self.options.scopes)
@@ -150,19 +150,19 @@ class SlackEmulator:
         return team
 
     def delete_message(self, message: SlackMessageState) -> None:
-        """Anybody's message goes. Of a thread with answers a tombstone stays, which can still be answered."""
+        """Delete any message. The root of a thread with replies leaves a tombstone, which still takes replies."""
         before = message.to_json()
         message.is_deleted = True
         message.record_version(self.clock.now())
         self.event_sender.send_message_deleted(message, before)
 
     def delete_thread(self, root: SlackMessageState) -> None:
-        """Root and answers go: nothing can be posted there any more."""
+        """Delete a root and its replies: the thread takes no further replies."""
         for message in (*root.channel.list_replies(root.ts), root):
             self.delete_message(message)
 
     def delete_file(self, file: SlackFileState) -> None:
-        """It is gone from every message that showed it."""
+        """Delete a file and remove the file from all messages."""
         file.is_deleted = True
         for channel, ts, _ in file.shares:
             if message := file.team.channels[channel].find_message(ts):
@@ -185,17 +185,17 @@ class SlackEmulator:
         return self.request_log.rate_limited_calls
 
     async def wait_until_idle(self, timeout_seconds: float = 5.0) -> None:
-        """When every delivery is over and every call answered: the moment to look at `violations`."""
+        """Wait until all deliveries are finished and all calls answered: from then on `violations` is complete."""
 
         def find() -> bool:
             return all(one.is_finished for one in self.delivery_service.deliveries) and all(
                 call.status for call in self.calls
             )
 
-        await self.changes.wait_for(find, "moment without deliveries and calls on their way", timeout_seconds)
+        await self.changes.wait_for(find, "the end of all deliveries and calls", timeout_seconds)
 
     async def wait_for_call(self, method: str, *, times: int = 1, timeout_seconds: float = 5.0) -> SlackCallRecord:
-        """The last of `times` answered calls of that method, now or soon."""
+        """Return the answered call number `times` of a method, waiting if necessary."""
 
         def find() -> SlackCallRecord | None:
             answered = [call for call in self.find_calls(method) if call.status]

@@ -1,4 +1,4 @@
-"""Scripted failures: the next calls of a method go wrong."""
+"""Injects failures: the next calls of a method get an error, a rate limit, a dropped connection or a delay."""
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SlackFault:
-    """`error` is answered, or HTTP `status`; `cuts` breaks the connection, before the work or after it."""
+    """A failure with an `error` or an HTTP `status`; `drops_connection` applies before or after the effect."""
 
     error: str = ""
     status: int = 0
@@ -21,7 +21,7 @@ class SlackFault:
 
 
 class SlackFaults:
-    """`slack.faults.answer("chat.update", "msg_too_long", times=2)`; they are used up in order."""
+    """Planned failures, used in order: `slack.faults.respond("chat.update", "msg_too_long", times=2)`."""
 
     def __init__(self) -> None:
         self._plans: dict[str, deque[SlackFault]] = defaultdict(deque)
@@ -36,7 +36,7 @@ class SlackFaults:
         self._add(method, SlackFault(status=status), times)
 
     def drop_connection(self, method: str, *, takes_effect: bool = False, times: int = 1) -> None:
-        """The connection breaks; `after_the_work` the message is posted, but the app does not hear so."""
+        """Drop the connection; with `takes_effect`, the method runs, but the app receives no response."""
         self._add(method, SlackFault(drops_connection=True, takes_effect=takes_effect), times)
 
     def delay(self, method: str, seconds: float, *, times: int = 1) -> None:

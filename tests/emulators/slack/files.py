@@ -1,4 +1,4 @@
-"""Files: from the promise of an upload to a picture in a channel."""
+"""Files: uploads under issued URLs, processing, sharing, and downloads with a token."""
 
 import mimetypes
 import secrets
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class SlackFileState:
-    """`uploaded` when its bytes are there, `completed_at` when it was finished (a moment of Slack's clock)."""
+    """A file. `is_uploaded` is True once the bytes are stored; `completed_at` is in seconds of Slack's clock."""
 
     team: "SlackTeamState"
     id: str
@@ -31,13 +31,13 @@ class SlackFileState:
     completed_at: float | None = None
     is_deleted: bool = False
     shares: list[tuple[str, str, str | None]] = field(default_factory=list)
-    """Channel, message and thread."""
+    """Tuples of channel id, message ts and thread ts."""
     was_attached_to_form: bool = False
-    """Whether somebody put it into a form of the app, which may read it then."""
+    """True if a person attached the file to a form of the app; the app can read such files."""
 
     @property
     def mimetype(self) -> str:
-        """Empty until Slack has looked at it."""
+        """Return the type; empty until Slack has processed the file."""
         return (mimetypes.guess_type(self.name)[0] or "application/octet-stream") if self.is_processed else ""
 
     @property
@@ -47,7 +47,7 @@ class SlackFileState:
         return done_at is not None and slack.clock.now() >= done_at
 
     def share(self, message: "SlackMessageState") -> None:
-        """Show it in that message."""
+        """Record that a message shows the file."""
         share = (message.channel.id, message.ts, message.thread_ts)
         if share not in self.shares:
             self.shares.append(share)
@@ -74,7 +74,7 @@ class SlackFileState:
         return told | ({"alt_txt": self.alt_text} if self.alt_text else {})
 
     def shares_to_json(self) -> dict[str, Any]:
-        """Where it is shown: told by files.info only, and only when the file has been looked at."""
+        """Return the shares, as only files.info lists them; empty until Slack has processed the file."""
         told: dict[str, Any] = {}
         for channel_id, ts, thread_ts in self.shares if self.is_processed else ():
             channel = self.team.channels[channel_id]
@@ -83,8 +83,6 @@ class SlackFileState:
             kind.setdefault(channel_id, []).append(share | ({"thread_ts": thread_ts} if thread_ts else {}))
         return told
 
-
-# MERGED The bytes of files: uploads to the promised URL, downloads for those who may.
 
 _LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Sign in | Slack</title></head><body>Sign in</body></html>"
 
@@ -100,7 +98,7 @@ class SlackFileServer:
         return f"{self._slack.url}/upload/v1/{ticket}"
 
     async def upload(self, request: web.Request) -> web.Response:
-        """Raw bytes, or a form with one file."""
+        """Store raw bytes, or the single file of a form."""
         await self._slack.wait_half_round_trip()
         file = self._uploads.pop(request.match_info["ticket"], None)
         if file is None:
@@ -122,7 +120,7 @@ class SlackFileServer:
         return web.Response(text=f"OK - {len(content)}")
 
     async def download(self, request: web.Request) -> web.Response:
-        """The bytes, with the app's token and its scope; else Slack's page to sign in, with 200."""
+        """Return the bytes for a valid token with the scope files:read, else Slack's login page with status 200."""
         await self._slack.wait_half_round_trip()
         team_id, _, file_id = request.match_info["file"].partition("-")
         team = next((team for team in self._slack.teams if team.id == team_id), None)

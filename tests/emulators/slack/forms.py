@@ -1,17 +1,16 @@
-"""Filling in a modal as Slack's client lets people do it: what it would not let through is an AssertionError."""
+"""Fills in modals within the rules of Slack's client; AssertionError for input that the client refuses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.emulators.slack.elements import list_options
+from tests.emulators.slack.messages import Json
 
 if TYPE_CHECKING:
     from tests.emulators.slack.people import SlackPerson
     from tests.emulators.slack.views import SlackViewState
 
-
-Json = dict[str, Any]
 
 MAX_FILE_BYTES = 10 << 20
 
@@ -25,7 +24,7 @@ class SlackFileUpload:
 
 
 def fill_form(view: "SlackViewState", values: Mapping[str, Any]) -> Json:
-    """`state.values` after the person put `values` in, by label, action id or block id."""
+    """Return `state.values` after a person's input; `values` has labels, action ids or block ids as keys."""
     state: Json = {}
     known: set[str] = set()
     for block, element in list_fields(view):
@@ -44,25 +43,25 @@ def fill_form(view: "SlackViewState", values: Mapping[str, Any]) -> Json:
 
 
 def list_fields(view: "SlackViewState") -> list[tuple[Json, Json]]:
-    """All blocks that keep something, each with its element."""
+    """Return the blocks with an input, each with its element."""
     inputs = [(block, block["element"]) for block in view.blocks if block["type"] == "input"]
     others = [(block, element) for block in view.blocks for element in _list_other_elements(block)]
     return inputs + [(block, element) for block, element in others if element["type"] not in ("button", "overflow")]
 
 
 def list_field_names(block: Json, element: Json) -> set[str]:
-    """All by which a test may call a field."""
+    """Return all names of a field that tests may use."""
     told = {element.get("action_id"), block.get("block_id"), block.get("label", {}).get("text")}
     return {name for name in told if name}
 
 
 def get_block_id(view: "SlackViewState", block: Json) -> str:
-    """Slack makes one up where there is none."""
+    """Return a block's id; Slack generates a missing id."""
     return str(block.get("block_id") or f"b{view.blocks.index(block)}")
 
 
 def find_option(element: Json, value: Any) -> Json:
-    """The option that is called so, by value or by text."""
+    """Return the option with this value or text. Raise AssertionError if there is none."""
     if isinstance(value, dict):
         return value
     options = list_options(element)
@@ -79,7 +78,7 @@ def _list_other_elements(block: Json) -> list[Json]:
 
 
 def _get_initial_value(view: "SlackViewState", element: Json) -> Any:
-    """What stands in the field already."""
+    """Return the field's current value."""
     if element["action_id"] in view.typed_values:
         return view.typed_values[element["action_id"]]
     for name in ("initial_value", "initial_option", "initial_options", "initial_user", "initial_date"):
@@ -89,7 +88,7 @@ def _get_initial_value(view: "SlackViewState", element: Json) -> Any:
 
 
 def _build_field_state(person: "SlackPerson", element: Json, given: Any) -> Json:
-    """What a field says in the state; empty when nothing is in it."""
+    """Return a field's part of the state; empty for an empty field."""
     if given in (None, "", []):
         return {}
     kind = element["type"]

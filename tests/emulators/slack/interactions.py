@@ -1,4 +1,4 @@
-"""How presses, choices, shortcuts and forms are told to the app, and what its answer does to what people see."""
+"""Sends interactions to the app (buttons, menus, shortcuts, forms) and applies the app's response."""
 
 import copy
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _LONG_TIMEOUT_SECONDS = 3600.0
 def perform_action(
     person: "SlackPerson", container: SlackMessageState | SlackViewState, label: str, value: Any
 ) -> SlackDelivery:
-    """A button pressed, or (`what`) an option chosen."""
+    """Press a button, or choose the option `value`."""
     block, element = _find_element(container, label)
     action: Json = {name: element[name] for name in ("action_id", "type", "value", "text") if name in element}
     place = (
@@ -116,7 +116,9 @@ def close_view(person: "SlackPerson", view: SlackViewState) -> SlackDelivery | N
 
 
 def stop_stream(person: "SlackPerson", message: SlackMessageState) -> SlackDelivery | None:
-    """Slack shows its Stop while the thread's session is `processing`, to apps that are subscribed to its event."""
+    """Press Stop on a streamed message. Slack shows Stop only while the thread's session is `processing`, and only for
+    apps subscribed to the event.
+    """
     channel, team = message.channel, person.team
     session = team.sessions.get((channel.id, message.thread_ts or message.ts), {})
     assert "agent_session_stopped" in team.slack.options.events, "the app does not want to hear of Stop"
@@ -193,7 +195,7 @@ def _find_element(where: SlackMessageState | SlackViewState, which: str) -> tupl
 
 
 def _build_partial_state(view: SlackViewState) -> Json:
-    """The state while the form is being filled in: fields that are not yet right are left out."""
+    """Return the state of an unfinished form, without invalid fields."""
     state: Json = {}
     for block, element in list_fields(view):
         if element["action_id"] in view.typed_values and element["type"] != "file_input":
@@ -204,7 +206,7 @@ def _build_partial_state(view: SlackViewState) -> Json:
 
 
 def _issue_response_urls(person: "SlackPerson", view: SlackViewState, state: Json) -> list[Json]:
-    """For menus of conversations that ask for one."""
+    """Return response URLs for the conversation menus with `response_url_enabled`."""
     urls: list[Json] = []
     for block, element in list_fields(view):
         place = state[get_block_id(view, block)][element["action_id"]].get("selected_conversation")
@@ -216,7 +218,7 @@ def _issue_response_urls(person: "SlackPerson", view: SlackViewState, state: Jso
 
 
 def _apply_form_response(view: SlackViewState, told: Json) -> None:
-    """What the app's acknowledgement does to the modal."""
+    """Apply the app's acknowledgement to the modal."""
     views, action = view.person.team.slack.views, told.get("response_action")
     try:
         if action == "errors":

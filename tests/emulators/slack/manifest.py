@@ -1,30 +1,27 @@
-"""An app as its manifest declares it: what it may do here, and what Slack would have against the manifest.
+"""Turns an app's manifest into options of the emulator, and validates the manifest.
 
-The limits are those of docs.slack.dev/reference/app-manifest and of the types in slackapi/node-slack-sdk.
+Sources of the limits: docs.slack.dev/reference/app-manifest and the types in slackapi/node-slack-sdk.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from tests.emulators.slack.messages import Json
 from tests.emulators.slack.options import ALL_EVENTS, SlackOptions
 
-Json = Mapping[str, Any]
 
-
-def build_options(manifest: Json, **more: Any) -> SlackOptions:
-    """A Slack in which the app has the manifest's scopes, events, commands and shortcuts, and no others."""
+def build_options(manifest: Json) -> SlackOptions:
+    """Return options with exactly the manifest's scopes, events, commands and shortcuts."""
     features = manifest["features"]
     return SlackOptions(
         scopes=frozenset(manifest["oauth_config"]["scopes"]["bot"]),
         events=frozenset(manifest["settings"]["event_subscriptions"]["bot_events"]),
         commands=frozenset(command["command"] for command in features.get("slash_commands", ())),
         shortcuts=frozenset(shortcut["callback_id"] for shortcut in features.get("shortcuts", ())),
-        **more,
     )
 
 
 def validate_manifest(manifest: Json) -> list[str]:
-    """Sentences, none when Slack would take it."""
+    """Return violations as sentences; empty for a valid manifest."""
     return [
         *_validate_display(manifest),
         *_validate_command(manifest),

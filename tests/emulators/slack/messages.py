@@ -1,11 +1,11 @@
-"""Messages as people see them, with everything they showed before."""
+"""Messages as people see them, with each earlier version."""
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.emulators.slack.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from tests.emulators.slack.delivery import SlackDelivery
@@ -21,7 +21,7 @@ _PINGS = re.compile(r"<(?:!(?:here|channel|everyone)|!subteam\^\w+|@[UW]\w+)(?:\
 
 @dataclass(frozen=True)
 class SlackMessageVersion:
-    """What a message showed from `at` on. `text` is what people read, blocks included."""
+    """The visible content of a message from `at` (seconds of Slack's clock) on. `text` includes the blocks' texts."""
 
     at: float
     text: str
@@ -31,7 +31,7 @@ class SlackMessageVersion:
 
 @dataclass(eq=False)
 class SlackMessageState:
-    """One message, of the app (`bot_id`) or of a person, in a channel or for one person's eyes (`only_for`)."""
+    """A message of the app (`bot_id`) or of a person, in a channel or visible only to `visible_to_user_id`."""
 
     channel: "SlackChannelState"
     ts: str
@@ -57,7 +57,7 @@ class SlackMessageState:
 
     @property
     def visible_text(self) -> str:
-        """All that a person reads: the stream's text or the message's own, or that of its blocks."""
+        """Return all visible text: of the stream, of the blocks, or of the message itself."""
         parts = [self.stream.text] if self.stream and not self.edited_at else []
         parts += list(_extract_texts(self.blocks)) if self.blocks else [] if parts else [self.text]
         return "\n".join(part for part in parts if part)
@@ -68,17 +68,16 @@ class SlackMessageState:
 
     @property
     def mentions(self) -> list[str]:
-        """Whom this message calls, wherever it says so."""
+        """Return all mentions that notify people, in the text or the blocks."""
         return _PINGS.findall(f"{self.text}\n{self.visible_text}")
 
     @property
     def elements(self) -> list[Json]:
-        """Everything that can be pressed or chosen, in order."""
+        """Return all buttons, menus and inputs, in order."""
         return list(_list_elements(self.blocks))
 
     @property
     def button_labels(self) -> list[str]:
-        """The labels of the buttons."""
         return [element["text"]["text"] for element in self.elements if element["type"] == "button"]
 
     @property
@@ -87,17 +86,17 @@ class SlackMessageState:
         return pictures + [file.alt_text for file in self.files]
 
     def record_version(self, at: float) -> None:
-        """Write down what is shown now, and tell whoever waits."""
+        """Record the visible content and wake the waiting tests."""
         self.versions.append(SlackMessageVersion(at, self.visible_text, tuple(self.blocks), tuple(self.files)))
         self.channel.team.slack.changes.notify()
 
     async def wait_until(
         self,
         condition: Callable[["SlackMessageState"], object],
-        description: str = "such a message",
+        description: str = "a change",
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> "SlackMessageState":
-        """This message, as soon as `holds` holds for it."""
+        """Return this message once `condition` accepts the message."""
         found = self.channel.team.slack.changes.wait_for
         await found(lambda: bool(condition(self)), f"{description}; it shows {self.visible_text!r}", timeout_seconds)
         return self
@@ -108,15 +107,15 @@ class SlackMessageState:
         )
 
     async def wait_for_stream_end(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "SlackMessageState":
-        """When its stream was stopped (or it never had one)."""
-        return await self.wait_until(lambda message: not message.is_streaming, "end of the stream", timeout_seconds)
+        """Wait until the stream has ended; return at once without a stream."""
+        return await self.wait_until(lambda message: not message.is_streaming, "the end of the stream", timeout_seconds)
 
     @property
     def is_streaming(self) -> bool:
         return self.stream is not None and self.stream.is_live
 
     def to_json(self) -> Json:
-        """As the Web API and events tell it."""
+        """Return the message as in the Web API and in events."""
         team = self.channel.team
         told: Json = {"type": "message", "user": self.user_id, "text": self.text, "ts": self.ts, "team": team.id}
         if self.stream and not self.edited_at:
@@ -153,7 +152,7 @@ def _list_elements(blocks: list[Json]) -> Iterator[Json]:
 
 
 def _extract_texts(node: Any) -> Iterator[str]:
-    """The texts of blocks, in order; of a picture its title."""
+    """Yield the texts of blocks in order; of a picture, the title."""
     if isinstance(node, list):
         for entry in node:
             yield from _extract_texts(entry)

@@ -1,4 +1,4 @@
-"""Adding the app to a workspace: Slack's page that asks, the code it gives, and a person who clicks through."""
+"""Installs the app by OAuth: Slack's consent page, the code exchange, and a person who approves."""
 
 import re
 import secrets
@@ -37,14 +37,14 @@ class SlackOAuthServer:
         return f"{self._slack.url}/oauth/v2/authorize"
 
     async def handle_consent_page(self, request: web.Request) -> web.Response:
-        """What a browser sees; `Person.install` allows without it."""
+        """Serve the page that a browser shows; `SlackPerson.install_app` approves without the page."""
         if request.query.get("client_id") != self.client_id:
             return web.Response(status=400, text="Invalid client_id parameter")
         scopes = request.query.get("scope", "").replace(",", "<br>")
         return web.Response(text=f"<h1>Easel asks for</h1>{scopes}", content_type="text/html")
 
     def approve(self, person: "SlackPerson", authorize_url: str) -> str:
-        """The person says yes: where the browser goes next."""
+        """Approve the installation; return the browser's next URL."""
         query = {name: values[0] for name, values in parse_qs(urlsplit(authorize_url).query).items()}
         assert query.get("client_id") == self.client_id, f"the page asks for client {query.get('client_id')}"
         code = f"{secrets.token_hex(6)}.{secrets.token_hex(12)}"
@@ -56,7 +56,9 @@ class SlackOAuthServer:
     def exchange(
         self, client_id: str, client_secret: str, code: str, redirect_uri: str
     ) -> tuple["SlackTeamState", "SlackPerson"]:
-        """Who allowed it where; the app is installed there. Raises Refused."""
+        """Install the app; return the workspace and the approving person. Raise `SlackErrorResponse` for wrong
+        credentials or an unknown code.
+        """
         if client_id != self.client_id:
             raise SlackErrorResponse("invalid_client_id")
         if client_secret != self.client_secret:
@@ -72,7 +74,7 @@ class SlackOAuthServer:
 
 
 async def install_app(person: "SlackPerson", install_url: str) -> tuple[int, str]:
-    """A browser without a mind: the app's page, Slack's consent, the app's last page."""
+    """Install as a browser does: the app's page, Slack's consent, the app's last page. Return status and text."""
     oauth = person.team.slack.oauth
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as browser:
         async with browser.get(install_url, allow_redirects=False) as page:

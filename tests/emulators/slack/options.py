@@ -1,4 +1,4 @@
-"""What a test may ask of the emulator: how long things live, how far away it is, what the app may do."""
+"""Options of the emulator: lifetimes, latency, and the app's scopes, events and commands."""
 
 from dataclasses import dataclass, field
 
@@ -19,9 +19,9 @@ ALL_EVENTS = frozenset(
 
 @dataclass(frozen=True)
 class SlackLifetimes:
-    """Seconds, by Slack's clock.
+    """Durations, by Slack's clock.
 
-    A stream's life is undocumented and measured: github.com/slackapi/python-slack-sdk/issues/1859.
+    A stream's lifetime is undocumented and measured: github.com/slackapi/python-slack-sdk/issues/1859.
     """
 
     acknowledgement_seconds: float = 3.0
@@ -32,16 +32,16 @@ class SlackLifetimes:
     status_seconds: float = 120.0
     ticket_seconds: float = 30.0
     processing_seconds: float = 0.05
-    """How long a new file has neither type nor shares."""
+    """Seconds in which a new file has neither type nor shares."""
     retry_delays_seconds: tuple[float, ...] = (0.0, 60.0, 300.0)
-    """How long after a failed delivery an event comes again."""
+    """Seconds before each retry of an event."""
 
 
 @dataclass(frozen=True)
 class SlackOptions:
-    """`round_trip` seconds are added to each call and delivery. `speed_limits` counts tiers; `echo` sends the app's
-    own messages back to it as events, as Slack does. An answer to a thread that was deleted becomes a message of the
-    channel, as measured in github.com/slack-go/slack/issues/1571, or is refused with `refuses_orphans`.
+    """`round_trip_seconds` are added to each call and delivery. With `echoes_own_messages`, the app receives events for
+    its own messages, as from Slack. A reply to a deleted thread becomes a message of the channel, as measured in
+    github.com/slack-go/slack/issues/1571; with `rejects_orphan_replies`, an error.
     """
 
     round_trip_seconds: float = 0.0
@@ -53,7 +53,7 @@ class SlackOptions:
     scopes: frozenset[str] = ALL_SCOPES
     events: frozenset[str] = ALL_EVENTS
     commands: frozenset[str] | None = None
-    """With their slash; None lets any through. The same for the callback ids of shortcuts."""
+    """Registered commands with the slash; None allows all. The same applies to callback ids of shortcuts."""
     shortcuts: frozenset[str] | None = None
 
     def has_command(self, command: str) -> bool:

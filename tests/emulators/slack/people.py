@@ -1,11 +1,11 @@
-"""People: what they type, press and fill in, and what they see."""
+"""People in a workspace: commands, messages, buttons and forms, and the messages and modals they see."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
 from tests.emulators.slack import interactions
-from tests.emulators.slack.changes import DEFAULT_TIMEOUT_SECONDS
 from tests.emulators.slack.delivery import COMMANDS, SlackDelivery
 from tests.emulators.slack.forms import SlackFileUpload
 from tests.emulators.slack.messages import Json, SlackMessageState
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class SlackPerson:
-    """Somebody in a workspace. `notices` are Slack's own words to them when the app fails."""
+    """A person in a workspace. `notices` are Slack's own messages to the person about failures of the app."""
 
     team: "SlackTeamState"
     id: str
@@ -34,20 +34,20 @@ class SlackPerson:
 
     @property
     def escaped_mention(self) -> str:
-        """How Slack writes this person into the text of a command that asks for it (`should_escape`)."""
+        """Return the mention as Slack writes mentions into a command's text with `should_escape`."""
         return f"<@{self.id}|{self.name.lower()}>"
 
     @property
     def direct_channel(self) -> "SlackChannelState":
-        """Their DM with the app."""
+        """Return the person's DM with the app."""
         return self.team.open_direct_channel(self.id)
 
-    # What they do. Each is on its way when it returns; await `acked()` of what is given for the app's answer.
+    # Actions. Each returns while the delivery is under way; await `wait_for_acknowledgement()` for the app's response.
 
     async def use_command(
         self, command: str, text: str = "", channel: "SlackChannelState | None" = None
     ) -> SlackDelivery:
-        """Type a command; without a channel, in the DM. Slack knows no commands in threads."""
+        """Type a command, by default in the DM. Slack has no commands in threads."""
         channel, slack = channel or self.direct_channel, self.team.slack
         assert slack.options.has_command(command), f"the app has no command {command}: Slack would send a message"
         payload = {
@@ -69,7 +69,7 @@ class SlackPerson:
         thread: "SlackMessageState | SlackThreadState | None" = None,
         files: Sequence[bytes | SlackFileUpload] = (),
     ) -> SlackMessageState:
-        """Post a message: to the channel, to a thread, or without either to the DM. `text` is as Slack escapes it."""
+        """Post to a channel, a thread, or by default the DM. `text` is already escaped as by Slack."""
         channel = channel or (thread.channel if thread else self.direct_channel)
         root = (getattr(thread, "thread_ts", None) or thread.ts) if thread else None
         message = SlackMessageState(channel, self.team.slack.clock.next_timestamp(), self.id, text, thread_ts=root)
@@ -85,63 +85,63 @@ class SlackPerson:
         return message
 
     async def edit(self, message: SlackMessageState, text: str) -> None:
-        """Change one's own message."""
+        """Edit an own message."""
         before = message.to_json()
         message.text, message.edited_at = text, self.team.slack.clock.next_timestamp()
         message.record_version(self.team.slack.clock.now())
         self.team.slack.event_sender.send_message_changed(message, before)
 
     async def press(self, container: SlackMessageState | SlackViewState, label: str) -> SlackDelivery:
-        """Press the button with that label or action id, in a message or a modal."""
+        """Press the button with this label or action id, in a message or a modal."""
         return interactions.perform_action(self, container, label, None)
 
     async def choose(self, container: SlackMessageState | SlackViewState, label: str, value: Any) -> SlackDelivery:
-        """Choose an option, by value or text; an external menu's as `suggestions` gave it."""
+        """Choose an option by value or text; for an external menu, pass an option from `fetch_suggestions`."""
         return interactions.perform_action(self, container, label, value)
 
     async def fetch_suggestions(
         self, container: SlackMessageState | SlackViewState, label: str, typed: str = ""
     ) -> list[Json]:
-        """What an external menu offers when that is typed into it."""
+        """Return the options of an external menu for typed text."""
         return await interactions.fetch_suggestions(self, container, label, typed)
 
     async def use_message_shortcut(self, callback_id: str, message: SlackMessageState) -> SlackDelivery:
-        """A message shortcut: it works in threads too."""
+        """Use a message shortcut; unlike commands, shortcuts work in threads."""
         return interactions.use_message_shortcut(self, callback_id, message)
 
     async def use_global_shortcut(self, callback_id: str) -> SlackDelivery:
         return interactions.use_global_shortcut(self, callback_id)
 
     async def submit(self, view: SlackViewState, values: Mapping[str, Any] | None = None) -> SlackDelivery:
-        """Fill in the form (by label, action id or block id; files as `Upload`), send it, wait for the app's answer.
+        """Fill in a form (by label, action id or block id), submit, and wait for the app's response.
 
-        Afterwards `view.errors` says what the app had against it, and `view.is_open` whether it is still there.
+        Then `view.errors` has the app's errors, and `view.is_open` is False if the form was accepted.
         """
         return await interactions.submit_view(self, view, values or {})
 
     async def close_modal(self, view: SlackViewState) -> SlackDelivery | None:
-        """Close a modal; the app hears of it when it asked to."""
+        """Close a modal; the app receives view_closed only with `notify_on_close`."""
         return interactions.close_view(self, view)
 
     async def open_app_home(self, tab: str = "messages") -> SlackDelivery | None:
-        """Look at the app: its `messages` or its `home`."""
+        """Open the app's tab `messages` or `home`."""
         home = self.team.slack.views.homes.get(self)
         event: Json = {"type": "app_home_opened", "user": self.id, "channel": self.direct_channel.id, "tab": tab}
         return self.team.slack.event_sender.send(self.team, event | ({"view": home.to_json()} if home else {}))
 
     async def stop_stream(self, message: SlackMessageState) -> SlackDelivery | None:
-        """Press Slack's own Stop under a streaming answer."""
+        """Press Slack's Stop button below a streamed message."""
         return interactions.stop_stream(self, message)
 
     async def install_app(self, install_url: str) -> tuple[int, str]:
-        """Add the app to the workspace by the app's own page: the status and the text of the last page."""
+        """Install the app from its install page; return status and text of the last page."""
         return await install_app(self, install_url)
 
-    # What they see.
+    # Observations.
 
     @property
     def private_messages(self) -> list[SlackMessageState]:
-        """What the app showed to this person alone."""
+        """Return the messages that only this person sees."""
         everywhere = (message for channel in self.team.channels.values() for message in channel.all_messages)
         mine = [message for message in everywhere if message.visible_to_user_id == self.id and not message.is_deleted]
         return sorted(mine, key=lambda message: float(message.ts))
@@ -153,38 +153,38 @@ class SlackPerson:
         after: SlackMessageState | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> SlackMessageState:
-        """The app's first message to this person alone that shows `text`, now or soon."""
+        """Return the first message only for this person that contains `text`, waiting if necessary."""
 
         def find() -> SlackMessageState | None:
             later = (one for one in self.private_messages if after is None or float(one.ts) > float(after.ts))
             return next((message for message in later if text in message.visible_text), None)
 
         return await self.team.slack.changes.wait_for(
-            find, f"message to {self.name} alone with {text!r}", timeout_seconds
+            find, f"a message to {self.name} alone with {text!r}", timeout_seconds
         )
 
     async def wait_for_notice(self, text: str = "", timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> str:
-        """Slack's own words to this person, when the app did not answer."""
+        """Return Slack's notice about a failure of the app, waiting if necessary."""
 
         def find() -> str | None:
             return next((notice for notice in self.notices if text in notice), None)
 
-        return await self.team.slack.changes.wait_for(find, f"notice to {self.name} with {text!r}", timeout_seconds)
+        return await self.team.slack.changes.wait_for(find, f"a notice to {self.name} with {text!r}", timeout_seconds)
 
     async def wait_for_modal(
         self, title: str = "", *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     ) -> SlackViewState:
-        """The modal in front of this person, now or soon, with `title` in its title."""
+        """Return the open modal with `title` in the title, waiting if necessary."""
 
         def find() -> SlackViewState | None:
             view = self.team.slack.views.find_top(self)
             return view if view and title in view.title else None
 
-        return await self.team.slack.changes.wait_for(find, f"modal {title!r} before {self.name}", timeout_seconds)
+        return await self.team.slack.changes.wait_for(find, f"the modal {title!r} before {self.name}", timeout_seconds)
 
     @property
     def home(self) -> SlackViewState | None:
-        """The app's Home tab, as published for this person."""
+        """Return the app's Home tab as published for this person."""
         return self.team.slack.views.homes.get(self)
 
     def to_json(self) -> Json:

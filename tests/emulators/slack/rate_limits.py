@@ -1,7 +1,7 @@
-"""Rate limits: per method, app and workspace, as docs.slack.dev/apis/web-api/rate-limits tells them.
+"""Slack's rate limits per method, app and workspace: docs.slack.dev/apis/web-api/rate-limits.
 
-Slack promises at least so many calls a minute and lets short bursts pass; here it is exactly so many in any minute.
-chat.postMessage is told apart: one message a second and channel, with short bursts.
+Slack guarantees a minimum per minute and tolerates short bursts; the emulator allows exactly the minimum in any minute.
+chat.postMessage has its own limit: a message per second and channel, with short bursts.
 """
 
 import math
@@ -28,7 +28,7 @@ class SlackRateLimitCounter:
         self._post_buckets: dict[tuple[str, str], tuple[float, float]] = {}
 
     def count(self, call: SlackCallRecord, tier: int) -> None:
-        """Take one call. Raises Refused with the seconds to wait."""
+        """Count a call. Raise `SlackErrorResponse` with the seconds to wait if the limit is used up."""
         if not self._slack.options.enforces_rate_limits:
             return
         if call.method == "chat.postMessage":
@@ -44,7 +44,7 @@ class SlackRateLimitCounter:
         taken.append(now)
 
     def _count_post(self, call: SlackCallRecord) -> None:
-        """A bucket of five that fills by one a second."""
+        """Count a post in the channel's bucket of five, refilled once a second."""
         now, key = self._slack.clock.now(), (call.team_id, str(call.args.get("channel", "")))
         left, at = self._post_buckets.get(key, (float(POST_BURST), now))
         left = min(float(POST_BURST), left + now - at)

@@ -1,4 +1,4 @@
-"""The register of methods, and what each of them gets."""
+"""The registry of methods, and the context of a call with the checks that methods share."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SlackRequestContext:
-    """One call on its way to its answer. `args` are as meant: JSON and numbers in forms have been read."""
+    """A call under way. `args` are parsed: JSON, numbers and booleans instead of a form's texts."""
 
     slack: "SlackEmulator"
     call: SlackCallRecord
@@ -23,14 +23,14 @@ class SlackRequestContext:
     team: "SlackTeamState"
 
     def get_channel(self, name: str = "channel") -> "SlackChannelState":
-        """The channel of that argument, if the app can see it. Raises Refused."""
+        """Return the argument's channel. Raise `SlackErrorResponse` if the app cannot see the channel."""
         channel = self.team.channels.get(str(self.args.get(name, "")))
         if channel is None or (channel.is_private and not channel.has_bot):
             raise SlackErrorResponse("channel_not_found")
         return channel
 
     def get_writable_channel(self, name: str = "channel") -> "SlackChannelState":
-        """The same, and the app is in it and it is not archived. Raises Refused."""
+        """Return the argument's channel. Raise `SlackErrorResponse` if archived or without the app."""
         channel = self.get_channel(name)
         if channel.is_archived:
             raise SlackErrorResponse("is_archived")
@@ -39,21 +39,21 @@ class SlackRequestContext:
         return channel
 
     def get_message(self, channel: "SlackChannelState", name: str = "ts") -> SlackMessageState:
-        """Raises Refused."""
+        """Return the argument's message. Raise `SlackErrorResponse` if missing."""
         message = channel.find_message(str(self.args.get(name, "")))
         if message is None:
             raise SlackErrorResponse("message_not_found")
         return message
 
     def get_own_message(self, channel: "SlackChannelState", error: str) -> SlackMessageState:
-        """The app's own one. Raises Refused, with `error` when it is somebody else's."""
+        """Return the app's own message. Raise `SlackErrorResponse` with `error` for a message of another author."""
         message = self.get_message(channel)
         if message.bot_id != self.team.bot_id:
             raise SlackErrorResponse(error)
         return message
 
     def resolve_thread_ts(self, channel: "SlackChannelState", *, must_exist: bool = True) -> str | None:
-        """Where an answer goes: the root's ts, or None for the channel. Raises Refused when the thread is gone."""
+        """Return the root's ts, or None for the channel. Raise `SlackErrorResponse` for a deleted thread."""
         ts = self.args.get("thread_ts")
         if ts is None:
             return None
@@ -68,14 +68,14 @@ class SlackRequestContext:
         return root.ts
 
     def get_person(self, name: str) -> "SlackPerson":
-        """Raises Refused."""
+        """Return the argument's person. Raise `SlackErrorResponse` if unknown."""
         person = self.team.people.get(str(self.args.get(name, "")))
         if person is None:
             raise SlackErrorResponse("user_not_found")
         return person
 
     def require_any_scope(self, *scopes: str) -> None:
-        """Raises Refused unless the app was granted one of them."""
+        """Raise `SlackErrorResponse` unless the app has at least one of the scopes."""
         if not self.team.scopes & set(scopes):
             raise SlackErrorResponse("missing_scope", needed=scopes[0], provided=",".join(sorted(self.team.scopes)))
 
@@ -89,7 +89,7 @@ METHODS: dict[str, MethodHandler] = {}
 
 
 def method(name: str) -> Callable[[MethodHandler], MethodHandler]:
-    """Put a function into the register: it gives what stands beside `ok`, or raises Refused."""
+    """Register a method. The function returns the fields beside `ok` or raises `SlackErrorResponse`."""
 
     def register(function: MethodHandler) -> MethodHandler:
         METHODS[name] = function

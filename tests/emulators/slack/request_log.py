@@ -1,11 +1,11 @@
-"""What the app did: each call with its answer, and each thing that Slack does not allow."""
+"""Records each call, its response, and each violation."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 
-class SlackErrorResponse(Exception):  # it reads as a sentence
-    """Slack says no: `error` as in its answer, `more` is put beside it."""
+class SlackErrorResponse(Exception):
+    """An error to answer a call with; `more` are further fields of the response."""
 
     def __init__(self, error: str, **more: Any) -> None:
         super().__init__(error)
@@ -15,7 +15,7 @@ class SlackErrorResponse(Exception):  # it reads as a sentence
 
 @dataclass(eq=False)
 class SlackCallRecord:
-    """One call of the Web API. `at` is when it arrived, by Slack's clock; `seconds` how long the answer took."""
+    """A call of the Web API. `received_at` is in seconds of Slack's clock."""
 
     method: str
     args: dict[str, Any]
@@ -32,12 +32,12 @@ class SlackCallRecord:
 
     @property
     def error(self) -> str:
-        """Empty when all is well."""
+        """Return the error code; empty after a success."""
         return str(self.response.get("error", ""))
 
 
 class SlackRequestLog:
-    """`violations` are sentences; a test of the bot asserts that there are none."""
+    """`violations` are sentences about acts that Slack forbids; tests of the bot assert an empty list."""
 
     def __init__(self) -> None:
         self.calls: list[SlackCallRecord] = []

@@ -1,6 +1,6 @@
-"""Response URLs: five answers within thirty minutes, also where the app is not a member.
+"""Response URLs: five responses within thirty minutes, also in channels without the app.
 
-docs.slack.dev/interactivity/handling-user-interaction
+Source: docs.slack.dev/interactivity/handling-user-interaction
 """
 
 import json
@@ -27,7 +27,7 @@ _FIELDS = {
 
 @dataclass(eq=False)
 class SlackResponseUrlState:
-    """`original` is the message whose button was pressed."""
+    """`original` is the message with the pressed button."""
 
     person: "SlackPerson"
     channel: "SlackChannelState"
@@ -68,7 +68,7 @@ class SlackResponseUrlServer:
         return self.apply_response(url, told)
 
     def apply_response(self, url: SlackResponseUrlState, told: Json) -> web.Response:
-        """Show what was answered, here or in an acknowledgement."""
+        """Show a response, sent to the URL or inside an acknowledgement."""
         for name in told.keys() - _FIELDS:
             self._slack.request_log.record_violation(f"response_url: unknown field {name}.")
         blocks = told.get("blocks") or []
@@ -112,6 +112,6 @@ class SlackResponseUrlServer:
             url.original.record_version(self._slack.clock.now())
 
     def apply_acknowledgement(self, person: "SlackPerson", channel: "SlackChannelState", told: Json) -> None:
-        """A command's acknowledgement may hold its first answer."""
+        """Show the response that a command's acknowledgement may contain."""
         if told.get("text") or told.get("blocks"):
             self.apply_response(SlackResponseUrlState(person, channel, None, self._slack.clock.now()), told)

@@ -1,6 +1,6 @@
-"""Slack's requests to the app over HTTP: signed, form-encoded where Slack does so, and events tried again.
+"""Delivers to the app over HTTP: signed, with form-encoded commands, and with retries of events.
 
-docs.slack.dev/authentication/verifying-requests-from-slack and docs.slack.dev/apis/events-api.
+Sources: docs.slack.dev/authentication/verifying-requests-from-slack, docs.slack.dev/apis/events-api.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _JSON = "application/json"
 
 
 class SlackHttpTransport:
-    """One URL takes everything: events, commands and interactivity."""
+    """Delivers events, commands and interactions to a single URL."""
 
     def __init__(self, slack: "SlackEmulator", url: str, signing_secret: str) -> None:
         self._slack = slack
@@ -67,16 +67,16 @@ class SlackHttpTransport:
         return response.status, text, response.headers
 
     def sign(self, body: bytes, *, signing_secret: str | None = None, age_seconds: float = 0.0) -> dict[str, str]:
-        """The two headers by which the app knows Slack."""
+        """Return the two headers that authenticate Slack."""
         stamp = str(int(time.time() - age_seconds))
         key = (self.signing_secret if signing_secret is None else signing_secret).encode()
         digest = hmac.new(key, f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
         return {"x-slack-request-timestamp": stamp, "x-slack-signature": f"v0={digest}"}
 
-    # What a test can do with it.
+    # Further requests for tests.
 
     async def verify_url(self) -> None:
-        """Slack's question when the URL is set: the challenge must come back."""
+        """Send Slack's url_verification; fail unless the app returns the challenge."""
         challenge = secrets.token_hex(16)
         body = json.dumps({"type": "url_verification", "token": "x", "challenge": challenge}).encode()
         status, text, headers = await self._post(body, _JSON, {})
@@ -92,7 +92,7 @@ class SlackHttpTransport:
         age_seconds: float = 0.0,
         is_signed: bool = True,
     ) -> int:
-        """The payload of `delivery` again, forged (`secret`), late (`age_seconds`) or unsigned: the HTTP status."""
+        """Send a delivery's payload with a wrong secret, an old timestamp, or no signature; return the HTTP status."""
         body, content_type = encode_delivery(delivery)
         headers = self.sign(body, signing_secret=signing_secret, age_seconds=age_seconds) if is_signed else {}
         async with self._session.post(
@@ -102,7 +102,7 @@ class SlackHttpTransport:
 
 
 def encode_delivery(delivery: SlackDelivery) -> tuple[bytes, str]:
-    """Body and content type."""
+    """Return body and content type."""
     if delivery.kind == EVENTS:
         return json.dumps(delivery.payload).encode(), _JSON
     if delivery.kind == COMMANDS:
@@ -111,7 +111,7 @@ def encode_delivery(delivery: SlackDelivery) -> tuple[bytes, str]:
 
 
 def _decode_response(text: str, content_type: str) -> Any:
-    """An acknowledgement's body: nothing, JSON, or a text to show."""
+    """Return an acknowledgement's body: None, JSON, or a text to show."""
     if not text:
         return None
     return json.loads(text) if content_type.startswith(_JSON) else {"text": text}

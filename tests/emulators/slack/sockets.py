@@ -1,6 +1,6 @@
-"""Socket Mode: tickets, hello, envelopes to a socket at random, and what the app answers.
+"""Socket Mode: connection tickets, hello, envelopes to a random socket, and acknowledgements.
 
-Frames as in docs.slack.dev/apis/events-api/using-socket-mode and slack_sdk.socket_mode.
+Frames follow docs.slack.dev/apis/events-api/using-socket-mode and slack_sdk.socket_mode.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 _LOST = "connection_closed"
-_CLOSING_SECONDS = 0.5  # for an app that does not answer a closing frame
+_CLOSING_SECONDS = 0.5  # for an app that does not answer a close frame
 
 
 @dataclass(eq=False)
 class SlackEnvelopeState:
-    """One payload sent over one socket."""
+    """A payload sent over a socket."""
 
     id: str
     label: str
@@ -38,7 +38,7 @@ class SlackEnvelopeState:
 
 
 class SlackSocketServer:
-    """All open sockets of the app; any of them may get the next envelope."""
+    """The app's open sockets; each envelope goes to a random socket."""
 
     def __init__(self, slack: "SlackEmulator", *, seed: int = 1) -> None:
         self._slack = slack
@@ -57,7 +57,7 @@ class SlackSocketServer:
         return f"ws{self._slack.url.removeprefix('http')}/link/?ticket={ticket}&app_id={self._slack.app_id}"
 
     async def accept(self, request: web.Request) -> web.StreamResponse:
-        """One socket, for as long as it lives."""
+        """Serve a socket until its end."""
         issued_at = self._tickets.pop(request.query.get("ticket", ""), None)
         if issued_at is None or self._slack.clock.now() - issued_at > self._slack.options.lifetimes.ticket_seconds:
             self._slack.request_log.record_violation("A socket was opened with a ticket that is unknown, used or old.")
@@ -75,7 +75,7 @@ class SlackSocketServer:
             self._slack.changes.notify()
             await self._listen(socket)
         except ConnectionError:
-            pass  # the app went away while it was greeted
+            pass  # the app disconnected during the hello
         finally:
             self._drop(socket)
         return socket
@@ -121,7 +121,7 @@ class SlackSocketServer:
         for envelope in self._envelopes.values():
             if envelope.socket is socket and not envelope.attempt.done():
                 envelope.attempt.set_result(SlackDeliveryAttempt(self._slack.clock.now() - envelope.sent_at, _LOST))
-                envelope.is_late = True  # the acknowledgement may yet come over another socket
+                envelope.is_late = True  # the acknowledgement may still arrive over another socket
         self._slack.changes.notify()
 
     # Envelopes.
@@ -165,27 +165,29 @@ class SlackSocketServer:
         return envelope.attempt.result()
 
     async def _has_socket(self, *, is_patient: bool) -> bool:
-        """Events wait a while for the app to come back; commands and presses fail at once."""
+        """Return whether a socket is open. Events wait for a reconnect; commands and interactions fail at once."""
         if not self.open and is_patient:
-            await self._slack.changes.wait_for(lambda: self.open, "socket", timeout_seconds=3600.0)
+            await self._slack.changes.wait_for(lambda: self.open, "a socket", timeout_seconds=3600.0)
         return bool(self.open)
 
     def _envelope_id(self) -> str:
         return f"{secrets.token_hex(4)}-{secrets.token_hex(2)}-{secrets.token_hex(6)}"
 
-    # What a test can do to them.
+    # Injected failures and waits.
 
     async def wait_for_connections(self, count: int = 1, timeout_seconds: float = 5.0) -> None:
-        """When the app has at least `count` sockets open."""
+        """Wait until the app has at least `count` open sockets."""
         await self._slack.changes.wait_for(lambda: len(self.open) >= count, f"{count} open sockets", timeout_seconds)
 
     async def request_reconnect(self, reason: str = "refresh_requested") -> None:
-        """Tell every socket to go: `warning`, `refresh_requested` or `link_disabled`. The app comes back by itself."""
+        """Send `disconnect` to all sockets: `warning`, `refresh_requested` or `link_disabled`. The app reconnects by
+        itself.
+        """
         for socket in list(self.open):
             await self._disconnect(socket, reason, close=False)
 
     async def drop_connections(self, *, is_abrupt: bool = False) -> None:
-        """Close every socket without a `disconnect`; `abruptly` without even a closing frame, as a dead line does."""
+        """Close all sockets without `disconnect`; with `is_abrupt` without a close frame, as a dead network does."""
         for socket in list(self.open):
             transport = self._transports.get(socket)
             self._drop(socket)

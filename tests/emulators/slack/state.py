@@ -1,10 +1,10 @@
-"""A workspace: its channels, its people, its groups, and the app's place in it."""
+"""The state of a workspace: channels, people, user groups, and the app's installation."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.emulators.slack.changes import DEFAULT_TIMEOUT_SECONDS
+from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
 from tests.emulators.slack.files import SlackFileState
 from tests.emulators.slack.messages import Json, SlackMessageState
 from tests.emulators.slack.people import SlackPerson
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class SlackChannelState:
-    """A channel or a DM with the app. `messages` are in order, threads among them, deleted ones left out."""
+    """A channel or a DM with the app. `messages` are in order, replies included, deleted messages excluded."""
 
     team: "SlackTeamState"
     id: str
@@ -25,7 +25,7 @@ class SlackChannelState:
     has_bot: bool = True
     members: set[str] = field(default_factory=set)
     direct_user_id: str = ""
-    """Whose DM this is."""
+    """The person of a DM."""
     all_messages: list[SlackMessageState] = field(default_factory=list)
 
     @property
@@ -47,7 +47,7 @@ class SlackChannelState:
         return [message for message in self.messages if message.thread_ts == ts and message.ts != ts]
 
     def find_root(self, ts: str) -> SlackMessageState | None:
-        """Of a thread: also a deleted one, as long as there are answers to it."""
+        """Return a thread's root, also a deleted root that still has replies."""
         gone = (message for message in self.all_messages if message.ts == ts and self.list_replies(ts))
         return self.find_message(ts) or next(gone, None)
 
@@ -67,7 +67,7 @@ class SlackChannelState:
         after: SlackMessageState | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> SlackMessageState:
-        """The app's first message here (after `after`) that shows `text` and for which `holds` holds, now or soon."""
+        """Return the app's first message (after `after`) with `text` that `condition` accepts, waiting if necessary."""
         return await _wait_for_message(
             self.team, lambda: self.bot_messages, self.name, text, condition, after, timeout_seconds
         )
@@ -93,7 +93,7 @@ class SlackChannelState:
 
 @dataclass(frozen=True)
 class SlackThreadState:
-    """The root `ts` and what was answered to it."""
+    """A thread: the root `ts` and the replies."""
 
     channel: SlackChannelState
     ts: str
@@ -108,7 +108,7 @@ class SlackThreadState:
 
     @property
     def status(self) -> str:
-        """What the app says it is doing; empty when it says nothing."""
+        """Return the app's status text; empty without a status."""
         return self.channel.team.get_status(self.channel.id, self.ts)
 
     async def wait_for_bot_message(
@@ -119,7 +119,7 @@ class SlackThreadState:
         after: SlackMessageState | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> SlackMessageState:
-        """As `Channel.bot_says`, in this thread alone."""
+        """Return the app's first matching message in this thread, like `SlackChannelState.wait_for_bot_message`."""
         return await _wait_for_message(
             self.channel.team, lambda: self.bot_messages, "the thread", text, condition, after, timeout_seconds
         )
@@ -149,7 +149,7 @@ class SlackUserGroupState:
 
 
 class SlackTeamState:
-    """One workspace. `bot_token` is empty while the app is not installed in it."""
+    """A workspace. `bot_token` is empty while the app is not installed."""
 
     def __init__(self, slack: "SlackEmulator", name: str, *, is_installed: bool, scopes: Iterable[str]) -> None:
         self.slack = slack
@@ -174,17 +174,17 @@ class SlackTeamState:
 
     @property
     def mention(self) -> str:
-        """How people call the app."""
+        """Return the mention of the app."""
         return f"<@{self.bot_user_id}>"
 
     def install(self) -> str:
-        """Give the app a token here."""
+        """Install the app; return the token."""
         self.bot_token = self.slack.tokens.issue(self)
         self.is_installed = True
         return self.bot_token
 
     def add_channel(self, name: str, *, is_private: bool = False, has_bot: bool = True) -> SlackChannelState:
-        """A new channel, with everyone known in it; `bot` says whether the app is a member."""
+        """Add a channel with all known people; `has_bot` decides whether the app is a member."""
         channel = SlackChannelState(self, self.slack.ids.next("C"), name, is_private=is_private, has_bot=has_bot)
         channel.members = set(self.people) | ({self.bot_user_id} if has_bot else set())
         self.channels[channel.id] = channel
@@ -193,7 +193,7 @@ class SlackTeamState:
     def add_person(
         self, name: str, *, is_admin: bool = False, is_owner: bool = False, locale: str = "en-US"
     ) -> SlackPerson:
-        """A new person, in every channel."""
+        """Add a person to the workspace and to all channels."""
         person = SlackPerson(self, self.slack.ids.next("U"), name, is_admin=is_admin, is_owner=is_owner, locale=locale)
         self.people[person.id] = person
         for channel in self.channels.values():
@@ -207,7 +207,7 @@ class SlackTeamState:
         return group
 
     def open_direct_channel(self, user_id: str) -> SlackChannelState:
-        """The DM of the app and that person, opened when it is not yet."""
+        """Return the DM of the app and a person, created if missing."""
         for channel in self.channels.values():
             if channel.direct_user_id == user_id:
                 return channel
@@ -219,7 +219,7 @@ class SlackTeamState:
         return channel
 
     def add_file(self, owner: str, name: str, content: bytes) -> SlackFileState:
-        """A person's file, looked at by Slack already."""
+        """Add a file of a person, already processed."""
         file = SlackFileState(self, self.slack.ids.next("F"), name, len(content), owner, title=name, content=content)
         file.is_uploaded = True
         file.completed_at = self.slack.clock.now() - self.slack.options.lifetimes.processing_seconds
@@ -227,13 +227,15 @@ class SlackTeamState:
         return file
 
     def set_status(self, channel: str, ts: str, status: str) -> None:
-        """It goes after two minutes, with the next post, or with an empty one."""
+        """Set a status. A status ends after two minutes, with the next post, or with an empty text."""
         self.statuses[channel, ts] = (status, self.slack.clock.now() + self.slack.options.lifetimes.status_seconds)
         self.status_history.append((channel, ts, status))
         self.slack.changes.notify()
 
     def get_session(self, channel: str, ts: str) -> Json:
-        """Of an agent, in a thread: status and title. A stream makes it `processing`, its end `active`."""
+        """Return the agent session of a thread: status and title. A stream sets `processing`, the stream's end
+        `active`.
+        """
         return self.sessions.setdefault((channel, ts), {})
 
     def get_status(self, channel: str, ts: str) -> str:
@@ -241,12 +243,12 @@ class SlackTeamState:
         return status if self.slack.clock.now() < ends_at else ""
 
     def clear_status(self, channel: str, ts: str | None) -> None:
-        """A post in the thread takes its status away."""
+        """Clear a thread's status, as a post in the thread does."""
         if ts:
             self.statuses.pop((channel, ts), None)
 
     async def uninstall(self) -> None:
-        """Somebody removes the app: its token is dead, and Slack says so in two events."""
+        """Remove the app: the token becomes invalid, and Slack sends two events."""
         self.slack.tokens.revoke(self.bot_token, "account_inactive")
         self.is_installed = False
         self.slack.event_sender.send(
@@ -255,5 +257,5 @@ class SlackTeamState:
         self.slack.event_sender.send(self, {"type": "app_uninstalled"})
 
     def revoke_token(self) -> None:
-        """The token is dead, and nobody says so."""
+        """Invalidate the token without an event."""
         self.slack.tokens.revoke(self.bot_token, "token_revoked")

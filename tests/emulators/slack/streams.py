@@ -1,6 +1,6 @@
-"""A streamed message's text, and how long it may go on.
+"""Streamed messages: text, size limits and lifetime.
 
-That a stream ends after some 300 s and at some 10.6 kB is measured by others, not documented:
+The ends after about 300 s and about 10.6 kB are measured, not documented:
 github.com/slackapi/python-slack-sdk/issues/1859 and github.com/CopilotKit/CopilotKit/issues/6063.
 """
 
@@ -24,7 +24,7 @@ _TASK_STATUSES = {"pending", "in_progress", "complete", "error"}
 
 @dataclass(eq=False)
 class SlackStreamState:
-    """`mode` is markdown_text or chunks, whichever came first. `ended` is empty while it may be live."""
+    """`mode` is markdown_text or chunks, as the first append. `end_reason` is empty if live or expired."""
 
     clock: SlackClock
     life_seconds: float
@@ -42,7 +42,7 @@ class SlackStreamState:
         return not self.end_reason and self.clock.now() - self.started_at < self.life_seconds
 
     def append(self, markdown_text: str | None, chunks: list[Any] | None) -> None:
-        """Add what one call brings, all of it or nothing. Raises Refused."""
+        """Append a call's content as a whole. Raise `SlackErrorResponse` without any effect if invalid."""
         if markdown_text is not None and chunks is not None:
             raise SlackErrorResponse("cannot_provide_both_markdown_text_and_chunks")
         mode = "markdown_text" if markdown_text is not None else "chunks" if chunks else ""
@@ -66,7 +66,7 @@ class SlackStreamState:
             self.blocks += piece["blocks"]
         elif piece["type"] == "task_update":
             task = self.tasks.setdefault(piece["id"], {})
-            details = task.get("details", "") + piece.get("details", "")  # details grow, the rest is replaced
+            details = task.get("details", "") + piece.get("details", "")  # details grow, other fields are replaced
             task.update({**piece, "details": details})
 
 

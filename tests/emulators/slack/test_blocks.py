@@ -1,4 +1,4 @@
-"""Block Kit's limits are kept to the character."""
+"""Block Kit's limits are exact to the character."""
 
 from typing import Any
 
@@ -6,8 +6,7 @@ import pytest
 
 from tests.emulators.slack.blocks import validate_blocks
 from tests.emulators.slack.emulator import SlackEmulator
-
-Json = dict[str, Any]
+from tests.emulators.slack.messages import Json
 
 
 def plain(text: str) -> Json:

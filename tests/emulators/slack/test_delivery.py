@@ -1,4 +1,4 @@
-"""Socket Mode: tickets, reconnecting, and events that come again."""
+"""Delivery over Socket Mode and signed HTTP: tickets, reconnects, signatures and retries."""
 
 import asyncio
 import json
@@ -13,53 +13,53 @@ from tests.emulators.slack.client import SlackTestWorkspace
 from tests.emulators.slack.options import SlackLifetimes
 
 
-async def open_socket(place: SlackTestWorkspace, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
-    """A socket without slack_sdk, greeted."""
-    opened = await place.client.apps_connections_open(app_token=place.slack.app_token)
+async def open_socket(workspace: SlackTestWorkspace, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+    """Open a socket without slack_sdk and receive the hello."""
+    opened = await workspace.client.apps_connections_open(app_token=workspace.slack.app_token)
     socket = await session.ws_connect(opened["url"])
     assert (await socket.receive_json())["type"] == "hello"
     return socket
 
 
-def hear(place: SlackTestWorkspace) -> None:
-    """Bolt does not acknowledge what nobody listens to."""
+def hear(workspace: SlackTestWorkspace) -> None:
+    """Add a listener: bolt does not acknowledge events without a listener."""
 
-    @place.bolt_app.app.event("message")
+    @workspace.bolt_app.app.event("message")
     async def listen() -> None:
         pass
 
 
-async def test_a_refreshed_socket_comes_back(place: SlackTestWorkspace) -> None:
-    await place.bolt_app.connect()
+async def test_a_refreshed_socket_comes_back(workspace: SlackTestWorkspace) -> None:
+    await workspace.bolt_app.connect()
 
-    await place.slack.sockets.request_reconnect()
+    await workspace.slack.sockets.request_reconnect()
 
-    await place.slack.changes.wait_for(lambda: place.slack.sockets.opened_count == 2, "second socket")
-    await place.ana.say("hello", place.general)
-    assert place.slack.violations == []
+    await workspace.slack.changes.wait_for(lambda: workspace.slack.sockets.opened_count == 2, "second socket")
+    await workspace.ana.say("hello", workspace.general)
+    assert workspace.slack.violations == []
 
 
 @pytest.mark.parametrize("abruptly", [True, False])
-async def test_bolt_comes_back_after_a_cut(place: SlackTestWorkspace, abruptly: bool) -> None:
-    hear(place)
-    await place.bolt_app.connect()
+async def test_bolt_comes_back_after_a_cut(workspace: SlackTestWorkspace, abruptly: bool) -> None:
+    hear(workspace)
+    await workspace.bolt_app.connect()
 
-    await place.slack.sockets.drop_connections(is_abrupt=abruptly)
+    await workspace.slack.sockets.drop_connections(is_abrupt=abruptly)
 
-    said = await place.ana.say("hello", place.general)
+    said = await workspace.ana.say("hello", workspace.general)
     await said.deliveries[0].wait_for_acknowledgement()
-    assert place.slack.sockets.opened_count == 2
+    assert workspace.slack.sockets.opened_count == 2
 
 
-async def test_a_cut_socket_comes_back_and_the_event_with_it(place: SlackTestWorkspace) -> None:
+async def test_a_cut_socket_comes_back_and_the_event_with_it(workspace: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
-        socket = await open_socket(place, session)
-        said = await place.ana.say("hello", place.general)
+        socket = await open_socket(workspace, session)
+        said = await workspace.ana.say("hello", workspace.general)
         envelope = await socket.receive_json()
 
-        hear(place)
-        await place.slack.sockets.drop_connections()
-        await place.bolt_app.connect()
+        hear(workspace)
+        await workspace.slack.sockets.drop_connections()
+        await workspace.bolt_app.connect()
 
         (delivery,) = said.deliveries
         await delivery.wait_for_acknowledgement()
@@ -68,29 +68,29 @@ async def test_a_cut_socket_comes_back_and_the_event_with_it(place: SlackTestWor
         await socket.close()
 
 
-async def test_what_nobody_listens_to_is_not_acknowledged(place: SlackTestWorkspace) -> None:
-    place.slack.options = replace(
-        place.slack.options, lifetimes=SlackLifetimes(acknowledgement_seconds=0.05, retry_delays_seconds=())
+async def test_what_nobody_listens_to_is_not_acknowledged(workspace: SlackTestWorkspace) -> None:
+    workspace.slack.options = replace(
+        workspace.slack.options, lifetimes=SlackLifetimes(acknowledgement_seconds=0.05, retry_delays_seconds=())
     )
-    await place.bolt_app.connect()
+    await workspace.bolt_app.connect()
 
-    said = await place.ana.say("hello", place.general)
+    said = await workspace.ana.say("hello", workspace.general)
 
     await said.deliveries[0].wait_until_finished()
-    assert place.slack.violations == [f"{said.deliveries[0].label} was never acknowledged."]
+    assert workspace.slack.violations == [f"{said.deliveries[0].label} was never acknowledged."]
 
 
-async def test_an_event_without_an_answer_is_tried_three_times_more(place: SlackTestWorkspace) -> None:
+async def test_an_event_without_an_answer_is_tried_three_times_more(workspace: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
-        socket = await open_socket(place, session)
-        place.slack.options = replace(
-            place.slack.options, lifetimes=SlackLifetimes(retry_delays_seconds=(0.0, 0.0, 0.0))
+        socket = await open_socket(workspace, session)
+        workspace.slack.options = replace(
+            workspace.slack.options, lifetimes=SlackLifetimes(retry_delays_seconds=(0.0, 0.0, 0.0))
         )
-        said = await place.ana.say("hello", place.general)
+        said = await workspace.ana.say("hello", workspace.general)
         frames = []
         for _ in range(4):
             frames.append(await socket.receive_json())
-            place.slack.clock.advance(3)
+            workspace.slack.clock.advance(3)
 
         (delivery,) = said.deliveries
         await delivery.wait_until_finished()
@@ -99,14 +99,14 @@ async def test_an_event_without_an_answer_is_tried_three_times_more(place: Slack
         assert frames[1]["retry_reason"] == "timeout"
         assert len({frame["envelope_id"] for frame in frames}) == 4
         assert len({frame["payload"]["event_id"] for frame in frames}) == 1
-        assert place.slack.violations == [f"{delivery.label} was never acknowledged."]
+        assert workspace.slack.violations == [f"{delivery.label} was never acknowledged."]
         await socket.close()
 
 
-async def test_deliveries_go_to_any_socket(place: SlackTestWorkspace) -> None:
+async def test_deliveries_go_to_any_socket(workspace: SlackTestWorkspace) -> None:
     heard: set[Any] = set()
     async with aiohttp.ClientSession() as session:
-        sockets = [await open_socket(place, session) for _ in range(3)]
+        sockets = [await open_socket(workspace, session) for _ in range(3)]
 
         async def serve(number: int) -> None:
             async for frame in sockets[number]:
@@ -117,7 +117,7 @@ async def test_deliveries_go_to_any_socket(place: SlackTestWorkspace) -> None:
 
         tasks = [asyncio.create_task(serve(number)) for number in range(3)]
         for _ in range(20):
-            said = await place.ana.say("hello", place.general)
+            said = await workspace.ana.say("hello", workspace.general)
             await said.deliveries[0].wait_for_acknowledgement()
 
         assert heard == {0, 1, 2}
@@ -126,11 +126,11 @@ async def test_deliveries_go_to_any_socket(place: SlackTestWorkspace) -> None:
         await asyncio.gather(*tasks)
 
 
-async def test_the_eleventh_socket_is_sent_away(place: SlackTestWorkspace) -> None:
+async def test_the_eleventh_socket_is_sent_away(workspace: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
-        sockets = [await open_socket(place, session) for _ in range(10)]
+        sockets = [await open_socket(workspace, session) for _ in range(10)]
 
-        opened = await place.client.apps_connections_open(app_token=place.slack.app_token)
+        opened = await workspace.client.apps_connections_open(app_token=workspace.slack.app_token)
         surplus = await session.ws_connect(opened["url"])
 
         assert (await surplus.receive_json())["reason"] == "too_many_websockets"
@@ -138,22 +138,22 @@ async def test_the_eleventh_socket_is_sent_away(place: SlackTestWorkspace) -> No
             await socket.close()
 
 
-async def test_a_ticket_is_good_for_one_socket(place: SlackTestWorkspace) -> None:
+async def test_a_ticket_is_good_for_one_socket(workspace: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
-        opened = await place.client.apps_connections_open(app_token=place.slack.app_token)
+        opened = await workspace.client.apps_connections_open(app_token=workspace.slack.app_token)
         first = await session.ws_connect(opened["url"])
 
         async with session.get(opened["url"].replace("ws:", "http:", 1)) as second:
             assert second.status == 401
 
-        assert len(place.slack.violations) == 1
+        assert len(workspace.slack.violations) == 1
         await first.close()
 
 
-async def test_wrong_acknowledgements_are_violations(place: SlackTestWorkspace) -> None:
+async def test_wrong_acknowledgements_are_violations(workspace: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
-        socket = await open_socket(place, session)
-        await place.ana.say("hello", place.general)
+        socket = await open_socket(workspace, session)
+        await workspace.ana.say("hello", workspace.general)
         frame = await socket.receive_json()
 
         await socket.send_json({"envelope_id": frame["envelope_id"], "payload": {"text": "no"}})
@@ -161,21 +161,20 @@ async def test_wrong_acknowledgements_are_violations(place: SlackTestWorkspace) 
         await socket.send_json({"envelope_id": "other"})
         await socket.send_str("hello")
 
-        await place.slack.changes.wait_for(lambda: place.slack.delivery_service.deliveries[0].is_finished, "end")
-        await place.ana.say("again", place.general)
+        await workspace.slack.changes.wait_for(
+            lambda: workspace.slack.delivery_service.deliveries[0].is_finished, "end"
+        )
+        await workspace.ana.say("again", workspace.general)
         await socket.receive_json()
-        assert len(place.slack.violations) == 4
+        assert len(workspace.slack.violations) == 4
         await socket.close()
 
 
-# MERGED Signed HTTP: what bolt accepts and refuses, and events that come again.
+async def test_the_url_is_verified(workspace: SlackTestWorkspace) -> None:
+    await workspace.bolt_app.serve()
 
-
-async def test_the_url_is_verified(place: SlackTestWorkspace) -> None:
-    await place.bolt_app.serve()
-
-    assert place.slack.http_transport
-    await place.slack.http_transport.verify_url()
+    assert workspace.slack.http_transport
+    await workspace.slack.http_transport.verify_url()
 
 
 @pytest.mark.parametrize(
@@ -183,46 +182,48 @@ async def test_the_url_is_verified(place: SlackTestWorkspace) -> None:
     [({}, 200), ({"signing_secret": "forged"}, 401), ({"age_seconds": 301}, 401), ({"is_signed": False}, 401)],
 )
 async def test_a_forged_late_or_missing_signature_is_refused(
-    place: SlackTestWorkspace, wrong: dict[str, Any], status: int
+    workspace: SlackTestWorkspace, wrong: dict[str, Any], status: int
 ) -> None:
-    await place.bolt_app.serve()
+    await workspace.bolt_app.serve()
 
-    @place.bolt_app.app.command("/help")
+    @workspace.bolt_app.app.command("/help")
     async def answer(ack: Any) -> None:
         await ack()
 
-    delivery = await (await place.ana.use_command("/help")).wait_for_acknowledgement()
+    delivery = await (await workspace.ana.use_command("/help")).wait_for_acknowledgement()
 
-    assert place.slack.http_transport
-    assert await place.slack.http_transport.send_forged(delivery, **wrong) == status
+    assert workspace.slack.http_transport
+    assert await workspace.slack.http_transport.send_forged(delivery, **wrong) == status
 
 
-async def test_an_event_is_tried_again_with_its_number_and_reason(place: SlackTestWorkspace) -> None:
+async def test_an_event_is_tried_again_with_its_number_and_reason(workspace: SlackTestWorkspace) -> None:
     seen: list[tuple[str | None, str | None]] = []
 
     async def take(request: web.Request) -> web.Response:
         seen.append((request.headers.get("x-slack-retry-num"), request.headers.get("x-slack-retry-reason")))
         return web.Response(status=500 if len(seen) < 3 else 200)
 
-    place.slack.options = replace(place.slack.options, lifetimes=SlackLifetimes(retry_delays_seconds=(0.0, 0.01)))
+    workspace.slack.options = replace(
+        workspace.slack.options, lifetimes=SlackLifetimes(retry_delays_seconds=(0.0, 0.01))
+    )
     runner = await listening(take)
-    place.slack.deliver_over_http(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+    workspace.slack.deliver_over_http(f"http://127.0.0.1:{runner.addresses[0][1]}/")
 
-    said = await place.ana.say("hello", place.general)
+    said = await workspace.ana.say("hello", workspace.general)
 
     await said.deliveries[0].wait_for_acknowledgement()
     assert seen == [(None, None), ("1", "http_error"), ("2", "http_error")]
     await runner.cleanup()
 
 
-async def test_no_retry_is_honoured(place: SlackTestWorkspace) -> None:
+async def test_no_retry_is_honoured(workspace: SlackTestWorkspace) -> None:
     async def take(request: web.Request) -> web.Response:
         return web.Response(status=500, headers={"x-slack-no-retry": "1"})
 
     runner = await listening(take)
-    place.slack.deliver_over_http(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+    workspace.slack.deliver_over_http(f"http://127.0.0.1:{runner.addresses[0][1]}/")
 
-    said = await place.ana.say("hello", place.general)
+    said = await workspace.ana.say("hello", workspace.general)
 
     await said.deliveries[0].wait_until_finished()
     assert [answer.failure_reason for answer in said.deliveries[0].attempts] == ["http_error"]

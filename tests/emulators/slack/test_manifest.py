@@ -1,4 +1,4 @@
-"""A manifest decides what the app may do and hear, within Slack's limits."""
+"""A manifest decides the app's scopes, events and commands, within Slack's limits."""
 
 import copy
 from typing import Any
@@ -39,11 +39,11 @@ def test_a_good_manifest_has_no_faults() -> None:
 )
 def test_a_bad_manifest_is_caught(path: tuple[Any, ...], value: Any, fault: str) -> None:
     manifest = copy.deepcopy(MANIFEST)
-    *way, last = path
-    place: Any = manifest
-    for step in way:
-        place = place[step]
-    place[last] = value
+    *steps, last = path
+    parent: Any = manifest
+    for step in steps:
+        parent = parent[step]
+    parent[last] = value
 
     (found,) = validate_manifest(manifest)
 

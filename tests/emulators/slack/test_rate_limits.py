@@ -1,4 +1,4 @@
-"""Tiers and scripted failures."""
+"""Rate limit tiers and injected failures."""
 
 from typing import Any
 
@@ -17,58 +17,60 @@ async def status(call: Any) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(("method", "limit"), [("conversations.list", 20), ("conversations.history", 50)])
-async def test_a_method_takes_its_tier_a_minute(place: SlackTestWorkspace, method: str, limit: int) -> None:
-    args = {"channel": place.general.id} if method == "conversations.history" else {}
+async def test_a_method_takes_its_tier_a_minute(workspace: SlackTestWorkspace, method: str, limit: int) -> None:
+    args = {"channel": workspace.general.id} if method == "conversations.history" else {}
     for _ in range(limit):
-        await place.client.api_call(method, params=args)
+        await workspace.client.api_call(method, params=args)
 
-    code, error, wait = await status(place.client.api_call(method, params=args))
+    code, error, wait = await status(workspace.client.api_call(method, params=args))
 
     assert (code, error) == (429, "ratelimited")
     assert 50 < int(wait) <= 60
-    assert len(place.slack.rate_limited_calls) == 1
-    place.slack.clock.advance(60)
-    await place.client.api_call(method, params=args)
+    assert len(workspace.slack.rate_limited_calls) == 1
+    workspace.slack.clock.advance(60)
+    await workspace.client.api_call(method, params=args)
 
 
-async def test_each_workspace_has_its_own_tiers(place: SlackTestWorkspace) -> None:
-    other = place.slack.add_team("Other")
+async def test_each_workspace_has_its_own_tiers(workspace: SlackTestWorkspace) -> None:
+    other = workspace.slack.add_team("Other")
     for _ in range(20):
-        await place.client.conversations_list()
+        await workspace.client.conversations_list()
 
-    assert (await place.client.conversations_list(token=other.bot_token))["ok"]
+    assert (await workspace.client.conversations_list(token=other.bot_token))["ok"]
 
 
-async def test_a_channel_takes_a_post_a_second_after_a_short_burst(place: SlackTestWorkspace) -> None:
+async def test_a_channel_takes_a_post_a_second_after_a_short_burst(workspace: SlackTestWorkspace) -> None:
     for _ in range(5):
-        await place.client.chat_postMessage(channel=place.general.id, text="a")
+        await workspace.client.chat_postMessage(channel=workspace.general.id, text="a")
 
-    code, _, wait = await status(place.client.chat_postMessage(channel=place.general.id, text="a"))
+    code, _, wait = await status(workspace.client.chat_postMessage(channel=workspace.general.id, text="a"))
 
     assert (code, wait) == (429, "1")
-    assert (await place.client.chat_postMessage(channel=place.ana.direct_channel.id, text="a"))["ok"]
-    place.slack.clock.advance(1)
-    await place.client.chat_postMessage(channel=place.general.id, text="a")
+    assert (await workspace.client.chat_postMessage(channel=workspace.ana.direct_channel.id, text="a"))["ok"]
+    workspace.slack.clock.advance(1)
+    await workspace.client.chat_postMessage(channel=workspace.general.id, text="a")
 
 
-async def test_scripted_failures_are_used_up_in_order(place: SlackTestWorkspace) -> None:
-    faults = place.slack.faults
+async def test_scripted_failures_are_used_up_in_order(workspace: SlackTestWorkspace) -> None:
+    faults = workspace.slack.faults
     faults.respond("auth.test", "internal_error")
     faults.rate_limit("auth.test", retry_after=7)
     faults.fail("auth.test", status=500)
 
-    assert (await status(place.client.auth_test()))[1] == "internal_error"
-    assert await status(place.client.auth_test()) == (429, "ratelimited", "7")
+    assert (await status(workspace.client.auth_test()))[1] == "internal_error"
+    assert await status(workspace.client.auth_test()) == (429, "ratelimited", "7")
     with pytest.raises(SlackApiError):
-        await place.client.auth_test()
-    assert (await place.client.auth_test())["ok"]
+        await workspace.client.auth_test()
+    assert (await workspace.client.auth_test())["ok"]
 
 
 @pytest.mark.parametrize("after_the_work", [True, False])
-async def test_a_connection_breaks_before_or_after_the_work(place: SlackTestWorkspace, after_the_work: bool) -> None:
-    place.slack.faults.drop_connection("chat.postMessage", takes_effect=after_the_work)
+async def test_a_connection_breaks_before_or_after_the_work(
+    workspace: SlackTestWorkspace, after_the_work: bool
+) -> None:
+    workspace.slack.faults.drop_connection("chat.postMessage", takes_effect=after_the_work)
 
     with pytest.raises(aiohttp.ClientConnectionError):
-        await place.client.chat_postMessage(channel=place.general.id, text="a")
+        await workspace.client.chat_postMessage(channel=workspace.general.id, text="a")
 
-    assert len(place.general.bot_messages) == after_the_work
+    assert len(workspace.general.bot_messages) == after_the_work

@@ -1,104 +1,98 @@
-"""Streams: their life, their size, their modes, and who may stop them."""
+"""Streams: lifetime, size, modes, and Stop."""
 
 from typing import Any
 
 import pytest
-from slack_sdk.errors import SlackApiError
 
-from tests.emulators.slack.client import SlackTestWorkspace
+from tests.emulators.slack.client import SlackTestWorkspace, expect_error
 from tests.emulators.slack.messages import SlackMessageState
 
 
-async def begun(place: SlackTestWorkspace, **more: Any) -> tuple[SlackMessageState, Any]:
-    """A stream in a thread of the channel, and how to call it."""
-    root = await place.post_root_message()
-    to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
-    started = await place.client.chat_startStream(channel=place.general.id, thread_ts=root.ts, **to, **more)
-    message = place.general.find_message(started["ts"])
+async def begun(workspace: SlackTestWorkspace, **more: Any) -> tuple[SlackMessageState, Any]:
+    """Start a stream in a thread; return the message and the arguments for further calls."""
+    root = await workspace.post_root_message()
+    to: Any = {"recipient_team_id": workspace.team.id, "recipient_user_id": workspace.ana.id}
+    started = await workspace.client.chat_startStream(channel=workspace.general.id, thread_ts=root.ts, **to, **more)
+    message = workspace.general.find_message(started["ts"])
     assert message
-    return message, {"channel": place.general.id, "ts": started["ts"]}
+    return message, {"channel": workspace.general.id, "ts": started["ts"]}
 
 
-async def refused(call: Any) -> str:
-    with pytest.raises(SlackApiError) as error:
-        await call
-    return str(error.value.response["error"])
-
-
-async def test_the_helper_of_the_sdk_streams(place: SlackTestWorkspace) -> None:
-    root = await place.post_root_message()
-    stream = await place.client.chat_stream(
-        channel=place.general.id, thread_ts=root.ts, recipient_team_id=place.team.id, recipient_user_id=place.ana.id,
-        buffer_size=1,
+async def test_the_helper_of_the_sdk_streams(workspace: SlackTestWorkspace) -> None:
+    root = await workspace.post_root_message()
+    stream = await workspace.client.chat_stream(
+        channel=workspace.general.id, thread_ts=root.ts, recipient_team_id=workspace.team.id,
+        recipient_user_id=workspace.ana.id, buffer_size=1,
     )  # fmt: skip
     for word in ("one ", "two ", "three"):
         await stream.append(markdown_text=word)
     await stream.stop(blocks=[{"type": "divider"}])
 
-    message = await (await place.general.get_thread(root).wait_for_bot_message()).wait_for_stream_end()
+    message = await (await workspace.general.get_thread(root).wait_for_bot_message()).wait_for_stream_end()
     assert message.text_history == ["one ", "one two ", "one two three", "one two three"]
     assert message.blocks == [{"type": "divider"}]
-    assert place.slack.violations == []
+    assert workspace.slack.violations == []
 
 
-async def test_a_stream_lives_three_hundred_seconds(place: SlackTestWorkspace) -> None:
-    message, stream = await begun(place, markdown_text="a")
-    place.slack.clock.advance(299)
-    await place.client.chat_appendStream(**stream, markdown_text="b")
+async def test_a_stream_lives_three_hundred_seconds(workspace: SlackTestWorkspace) -> None:
+    message, stream = await begun(workspace, markdown_text="a")
+    workspace.slack.clock.advance(299)
+    await workspace.client.chat_appendStream(**stream, markdown_text="b")
 
-    place.slack.clock.advance(2)
+    workspace.slack.clock.advance(2)
 
     assert (
-        await refused(place.client.chat_appendStream(**stream, markdown_text="c")) == "message_not_in_streaming_state"
+        await expect_error(workspace.client.chat_appendStream(**stream, markdown_text="c"))
+        == "message_not_in_streaming_state"
     )
-    assert await refused(place.client.chat_stopStream(**stream)) == "message_not_in_streaming_state"
+    assert await expect_error(workspace.client.chat_stopStream(**stream)) == "message_not_in_streaming_state"
     assert message.visible_text == "ab"
-    await place.client.chat_update(**stream, text="repaired")
+    await workspace.client.chat_update(**stream, text="repaired")
     assert message.visible_text == "repaired"
 
 
-async def test_a_stream_takes_ten_thousand_six_hundred_bytes_in_all(place: SlackTestWorkspace) -> None:
-    message, stream = await begun(place, markdown_text="ä" * 5000)
+async def test_a_stream_takes_ten_thousand_six_hundred_bytes_in_all(workspace: SlackTestWorkspace) -> None:
+    message, stream = await begun(workspace, markdown_text="ä" * 5000)
 
-    await place.client.chat_appendStream(**stream, markdown_text="ä" * 300)
+    await workspace.client.chat_appendStream(**stream, markdown_text="ä" * 300)
 
-    assert await refused(place.client.chat_appendStream(**stream, markdown_text="b")) == "msg_too_long"
-    assert await refused(place.client.chat_stopStream(**stream, markdown_text="b")) == "msg_too_long"
-    await place.client.chat_stopStream(**stream)
+    assert await expect_error(workspace.client.chat_appendStream(**stream, markdown_text="b")) == "msg_too_long"
+    assert await expect_error(workspace.client.chat_stopStream(**stream, markdown_text="b")) == "msg_too_long"
+    await workspace.client.chat_stopStream(**stream)
     assert message.visible_text == "ä" * 5300
 
 
-async def test_a_live_stream_is_not_edited(place: SlackTestWorkspace) -> None:
-    _, stream = await begun(place, markdown_text="a")
+async def test_a_live_stream_is_not_edited(workspace: SlackTestWorkspace) -> None:
+    _, stream = await begun(workspace, markdown_text="a")
 
-    assert await refused(place.client.chat_update(**stream, text="b")) == "streaming_state_conflict"
+    assert await expect_error(workspace.client.chat_update(**stream, text="b")) == "streaming_state_conflict"
 
 
-async def test_a_stream_keeps_its_mode(place: SlackTestWorkspace) -> None:
-    _, stream = await begun(place, markdown_text="a")
+async def test_a_stream_keeps_its_mode(workspace: SlackTestWorkspace) -> None:
+    _, stream = await begun(workspace, markdown_text="a")
     chunks = [{"type": "markdown_text", "text": "b"}]
 
-    mixed = await refused(place.client.chat_appendStream(**stream, chunks=chunks))
-    both = await refused(place.client.chat_appendStream(**stream, markdown_text="b", chunks=chunks))
-    nothing = await refused(place.client.chat_appendStream(**stream))
+    mixed = await expect_error(workspace.client.chat_appendStream(**stream, chunks=chunks))
+    both = await expect_error(workspace.client.chat_appendStream(**stream, markdown_text="b", chunks=chunks))
+    nothing = await expect_error(workspace.client.chat_appendStream(**stream))
 
     assert mixed == "streaming_mode_mismatch"
     assert both == "cannot_provide_both_markdown_text_and_chunks"
     assert nothing == "no_text"
 
 
-async def test_tasks_and_plans_are_kept(place: SlackTestWorkspace) -> None:
+async def test_tasks_and_plans_are_kept(workspace: SlackTestWorkspace) -> None:
     task = {"type": "task_update", "id": "draw", "title": "Drawing", "status": "in_progress", "details": "1 of 2. "}
-    message, stream = await begun(place, chunks=[{"type": "plan_update", "title": "Your fox"}, task])
+    message, stream = await begun(workspace, chunks=[{"type": "plan_update", "title": "Your fox"}, task])
 
-    await place.client.chat_appendStream(**stream, chunks=[task | {"status": "complete", "details": "2 of 2."}])
+    await workspace.client.chat_appendStream(**stream, chunks=[task | {"status": "complete", "details": "2 of 2."}])
 
     assert message.stream
     assert message.stream.plan == "Your fox"
     assert message.stream.tasks["draw"]["status"] == "complete"
     assert message.stream.tasks["draw"]["details"] == "1 of 2. 2 of 2."
     wrong = [{"type": "task_update", "id": "draw", "title": "Drawing", "status": "half"}]
-    assert await refused(place.client.chat_appendStream(**stream, chunks=wrong)) == "invalid_chunks"
+    assert await expect_error(workspace.client.chat_appendStream(**stream, chunks=wrong)) == "invalid_chunks"
 
 
 @pytest.mark.parametrize(
@@ -112,35 +106,38 @@ async def test_tasks_and_plans_are_kept(place: SlackTestWorkspace) -> None:
         ({"markdown_text": "x" * 12_001}, "msg_too_long"),
     ],
 )
-async def test_a_stream_does_not_begin(place: SlackTestWorkspace, change: dict[str, Any], error: str) -> None:
-    root = await place.post_root_message()
-    to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
-    args: Any = {"channel": place.general.id, "thread_ts": root.ts, "markdown_text": "a", **to, **change}
+async def test_a_stream_does_not_begin(workspace: SlackTestWorkspace, change: dict[str, Any], error: str) -> None:
+    root = await workspace.post_root_message()
+    to: Any = {"recipient_team_id": workspace.team.id, "recipient_user_id": workspace.ana.id}
+    args: Any = {"channel": workspace.general.id, "thread_ts": root.ts, "markdown_text": "a", **to, **change}
 
-    assert await refused(place.client.chat_startStream(**args)) == error
+    assert await expect_error(workspace.client.chat_startStream(**args)) == error
 
 
-async def test_a_person_stops_a_stream_and_the_app_hears_so(place: SlackTestWorkspace) -> None:
-    await place.bolt_app.connect()
+async def test_a_person_stops_a_stream_and_the_app_hears_so(workspace: SlackTestWorkspace) -> None:
+    await workspace.bolt_app.connect()
     heard: list[Any] = []
 
-    @place.bolt_app.app.event("agent_session_stopped")
+    @workspace.bolt_app.app.event("agent_session_stopped")
     async def stopped(event: Any) -> None:
         heard.append(event)
-        place.slack.changes.notify()
+        workspace.slack.changes.notify()
 
-    message, stream = await begun(place, markdown_text="a")
+    message, stream = await begun(workspace, markdown_text="a")
 
-    await place.ana.stop_stream(message)
+    await workspace.ana.stop_stream(message)
 
-    await place.slack.changes.wait_for(lambda: heard, "event")
+    await workspace.slack.changes.wait_for(lambda: heard, "event")
     assert heard[0]["streaming_message_ts"] == [message.ts]
-    assert await refused(place.client.chat_appendStream(**stream, markdown_text="b")) == "stopped_by_user"
-    assert await refused(place.client.chat_stopStream(**stream)) == "stopped_by_user"
+    assert await expect_error(workspace.client.chat_appendStream(**stream, markdown_text="b")) == "stopped_by_user"
+    assert await expect_error(workspace.client.chat_stopStream(**stream)) == "stopped_by_user"
 
 
-async def test_a_stream_in_a_channel_without_the_app_is_refused(place: SlackTestWorkspace) -> None:
-    elsewhere = place.team.add_channel("elsewhere", has_bot=False)
-    to: Any = {"recipient_team_id": place.team.id, "recipient_user_id": place.ana.id}
+async def test_a_stream_in_a_channel_without_the_app_is_refused(workspace: SlackTestWorkspace) -> None:
+    elsewhere = workspace.team.add_channel("elsewhere", has_bot=False)
+    to: Any = {"recipient_team_id": workspace.team.id, "recipient_user_id": workspace.ana.id}
 
-    assert await refused(place.client.chat_startStream(channel=elsewhere.id, thread_ts="1.0", **to)) == "not_in_channel"
+    assert (
+        await expect_error(workspace.client.chat_startStream(channel=elsewhere.id, thread_ts="1.0", **to))
+        == "not_in_channel"
+    )

@@ -1,4 +1,4 @@
-"""Workspaces: tokens, scopes, and being installed."""
+"""Tokens, scopes, and installation."""
 
 from typing import Any
 
@@ -10,89 +10,85 @@ from slack_sdk.oauth.installation_store import FileInstallationStore
 from slack_sdk.oauth.state_store import FileOAuthStateStore
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tests.emulators.slack.client import SlackTestWorkspace
+from tests.emulators.slack.client import SlackTestWorkspace, expect_error
 
 
-async def refused(call: Any) -> Any:
-    with pytest.raises(SlackApiError) as error:
-        await call
-    return error.value.response
+async def test_a_token_leads_to_its_workspace(workspace: SlackTestWorkspace) -> None:
+    other = workspace.slack.add_team("Other")
 
+    mine = await workspace.client.auth_test()
+    theirs = await workspace.client.auth_test(token=other.bot_token)
 
-async def test_a_token_leads_to_its_workspace(place: SlackTestWorkspace) -> None:
-    other = place.slack.add_team("Other")
-
-    mine = await place.client.auth_test()
-    theirs = await place.client.auth_test(token=other.bot_token)
-
-    assert (mine["team_id"], theirs["team_id"]) == (place.team.id, other.id)
-    post = place.client.chat_postMessage(token=other.bot_token, channel=place.general.id, text="a")
-    assert (await refused(post))["error"] == "channel_not_found"
+    assert (mine["team_id"], theirs["team_id"]) == (workspace.team.id, other.id)
+    post = workspace.client.chat_postMessage(token=other.bot_token, channel=workspace.general.id, text="a")
+    assert await expect_error(post) == "channel_not_found"
 
 
 @pytest.mark.parametrize(
     ("token", "error"),
     [("", "not_authed"), ("xoxb-wrong", "invalid_auth"), ("app", "not_allowed_token_type")],
 )
-async def test_a_wrong_token_is_refused(place: SlackTestWorkspace, token: str, error: str) -> None:
-    token = place.slack.app_token if token == "app" else token
-    client = AsyncWebClient(token=token, base_url=place.slack.api_url)
+async def test_a_wrong_token_is_refused(workspace: SlackTestWorkspace, token: str, error: str) -> None:
+    token = workspace.slack.app_token if token == "app" else token
+    client = AsyncWebClient(token=token, base_url=workspace.slack.api_url)
     client.proxy = None
 
-    assert (await refused(client.auth_test()))["error"] == error
+    assert await expect_error(client.auth_test()) == error
 
 
-async def test_a_bot_token_opens_no_socket(place: SlackTestWorkspace) -> None:
-    opened = await refused(place.client.apps_connections_open(app_token=place.team.bot_token))
+async def test_a_bot_token_opens_no_socket(workspace: SlackTestWorkspace) -> None:
+    opening = workspace.client.apps_connections_open(app_token=workspace.team.bot_token)
 
-    assert opened["error"] == "not_allowed_token_type"
-
-
-async def test_a_dead_token_says_why(place: SlackTestWorkspace) -> None:
-    place.team.revoke_token()
-    assert (await refused(place.client.auth_test()))["error"] == "token_revoked"
-
-    token = place.team.install()
-    await place.team.uninstall()
-    assert (await refused(place.client.auth_test(token=token)))["error"] == "account_inactive"
+    assert await expect_error(opening) == "not_allowed_token_type"
 
 
-async def test_a_missing_scope_is_named(place: SlackTestWorkspace) -> None:
-    place.team.scopes.discard("users:read")
+async def test_a_dead_token_says_why(workspace: SlackTestWorkspace) -> None:
+    workspace.team.revoke_token()
+    assert await expect_error(workspace.client.auth_test()) == "token_revoked"
 
-    answer = await refused(place.client.users_info(user=place.ana.id))
+    token = workspace.team.install()
+    await workspace.team.uninstall()
+    assert await expect_error(workspace.client.auth_test(token=token)) == "account_inactive"
 
+
+async def test_a_missing_scope_is_named(workspace: SlackTestWorkspace) -> None:
+    workspace.team.scopes.discard("users:read")
+
+    with pytest.raises(SlackApiError) as error:
+        await workspace.client.users_info(user=workspace.ana.id)
+
+    answer = error.value.response
     assert (answer["error"], answer["needed"]) == ("missing_scope", "users:read")
     assert "chat:write" in answer["provided"]
 
 
 @pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")  # slack_sdk still uses it
-async def test_bolt_is_installed_by_oauth(place: SlackTestWorkspace, tmp_path: Any) -> None:
-    newcomer = place.slack.add_team("Newcomer", is_installed=False)
+async def test_bolt_is_installed_by_oauth(workspace: SlackTestWorkspace, tmp_path: Any) -> None:
+    newcomer = workspace.slack.add_team("Newcomer", is_installed=False)
     bea = newcomer.add_person("Bea", is_owner=True)
     store = FileInstallationStore(base_dir=str(tmp_path / "teams"))
-    client = AsyncWebClient(base_url=place.slack.api_url)
+    client = AsyncWebClient(base_url=workspace.slack.api_url)
     client.proxy = None
-    place.bolt_app.app = AsyncApp(
+    workspace.bolt_app.app = AsyncApp(
         client=client,
-        signing_secret=place.slack.signing_secret,
+        signing_secret=workspace.slack.signing_secret,
         oauth_settings=AsyncOAuthSettings(
-            client_id=place.slack.oauth.client_id,
-            client_secret=place.slack.oauth.client_secret,
+            client_id=workspace.slack.oauth.client_id,
+            client_secret=workspace.slack.oauth.client_secret,
             scopes=["chat:write", "commands"],
             installation_store=store,
             state_store=FileOAuthStateStore(expiration_seconds=60, base_dir=str(tmp_path / "states")),
-            authorization_url=place.slack.oauth.authorize_url,
+            authorization_url=workspace.slack.oauth.authorize_url,
         ),
     )
-    await place.bolt_app.serve()
-    assert place.slack.http_transport
+    await workspace.bolt_app.serve()
+    assert workspace.slack.http_transport
 
-    status, _ = await bea.install_app(place.slack.http_transport.url.replace("/slack/events", "/slack/install"))
+    status, _ = await bea.install_app(workspace.slack.http_transport.url.replace("/slack/events", "/slack/install"))
 
     assert status == 200
     installed = await store.async_find_bot(enterprise_id=None, team_id=newcomer.id)
     assert installed
     assert installed.bot_token == newcomer.bot_token
     assert newcomer.scopes == {"chat:write", "commands"}
-    assert place.slack.violations == []
+    assert workspace.slack.violations == []

@@ -1,4 +1,4 @@
-"""Who may call: the app's token in each workspace, and its app-level token."""
+"""Tokens of the app (per workspace and app-level), and trigger ids."""
 
 import secrets
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SlackTokenRegistry:
-    """A token leads to its workspace, or to the reason why it does not any more."""
+    """Maps each token to its workspace, or to the error of a revoked token."""
 
     def __init__(self) -> None:
         self.app_token = f"xapp-1-{secrets.token_hex(12)}"
@@ -26,11 +26,11 @@ class SlackTokenRegistry:
         return token
 
     def revoke(self, token: str, error: str) -> None:
-        """From now on `token` is answered with `error`; the app-level token too can be refused."""
+        """Answer calls with this token with `error`; also for the app-level token."""
         self._refused[token] = error
 
     def find_team(self, token: str) -> "SlackTeamState":
-        """Raises Refused."""
+        """Return the token's workspace. Raise `SlackErrorResponse` if invalid or revoked."""
         if not token:
             raise SlackErrorResponse("not_authed")
         if token in self._refused:
@@ -42,7 +42,7 @@ class SlackTokenRegistry:
         return self._teams[token]
 
     def check_app_token(self, token: str) -> None:
-        """Raises Refused."""
+        """Raise `SlackErrorResponse` unless this is the valid app-level token."""
         if not token:
             raise SlackErrorResponse("not_authed")
         if token in self._refused:
@@ -51,9 +51,6 @@ class SlackTokenRegistry:
             raise SlackErrorResponse("not_allowed_token_type")
         if token != self.app_token:
             raise SlackErrorResponse("invalid_auth")
-
-
-# MERGED Trigger ids: one view each, within three seconds.
 
 
 @dataclass(eq=False)
@@ -74,7 +71,7 @@ class SlackTriggerRegistry:
         return trigger_id
 
     def exchange(self, trigger_id: str, team: "SlackTeamState") -> "SlackPerson":
-        """Whose it is. Raises Refused."""
+        """Return the trigger's person. Raise `SlackErrorResponse` if used, expired or of another workspace."""
         trigger = self._triggers.get(trigger_id)
         if trigger is None or trigger.person.team is not team:
             raise SlackErrorResponse("invalid_trigger_id")

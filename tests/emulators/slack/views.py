@@ -1,18 +1,17 @@
-"""Modals and Home tabs: who has which open, one on the other, and in which state."""
+"""Modals and Home tabs: each person's stack of open views, and their state."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.emulators.slack.blocks import validate_blocks
 from tests.emulators.slack.elements import PLAIN_TEXT_TYPES, validate_text
+from tests.emulators.slack.messages import Json
 from tests.emulators.slack.request_log import SlackErrorResponse
 
 if TYPE_CHECKING:
     from tests.emulators.slack.emulator import SlackEmulator
     from tests.emulators.slack.people import SlackPerson
 
-
-Json = dict[str, Any]
 
 MAX_TITLE_LENGTH = 24
 MAX_PRIVATE_METADATA_LENGTH = 3000
@@ -29,7 +28,7 @@ _FIELDS = {
 
 @dataclass(eq=False)
 class SlackViewState:
-    """One modal or Home tab. `typed` is what was chosen in it so far, `errors` what the app has against the fields."""
+    """A modal or Home tab. `typed_values` are the person's choices so far, `errors` the app's errors by field."""
 
     person: "SlackPerson"
     id: str
@@ -51,7 +50,7 @@ class SlackViewState:
 
     @property
     def field_labels(self) -> list[str]:
-        """The labels of what can be filled in."""
+        """Return the labels of all inputs."""
         return [block["label"]["text"] for block in self.blocks if block["type"] == "input"]
 
     @property
@@ -78,24 +77,24 @@ class SlackViewRegistry:
         self.homes: dict[SlackPerson, SlackViewState] = {}
 
     def find_top(self, person: "SlackPerson") -> SlackViewState | None:
-        """What that person has in front of them."""
+        """Return the person's topmost view, if any."""
         return self._tops.get(person)
 
     def find(self, view_id: str, external_id: str = "") -> SlackViewState:
-        """Raises Refused."""
+        """Return the view with this id. Raise `SlackErrorResponse` if missing."""
         for view in self._views.values():
             if view.is_open and (view.id == view_id or (external_id and view.definition["external_id"] == external_id)):
                 return view
         raise SlackErrorResponse("not_found")
 
     def open(self, person: "SlackPerson", definition: Json) -> SlackViewState:
-        """A new modal; the one that was open goes away. Raises Refused."""
+        """Open a modal in place of the person's open modals. Raise `SlackErrorResponse` if invalid."""
         self._check(definition, person, "modal")
         self.close_all(person)
         return self._put(person, definition, None)
 
     def push(self, person: "SlackPerson", definition: Json) -> SlackViewState:
-        """On top of the open one. Raises Refused."""
+        """Open a modal above the person's open modal. Raise `SlackErrorResponse` if invalid or too many."""
         below = self.find_top(person)
         if below is None:
             raise SlackErrorResponse("not_found")
@@ -105,7 +104,7 @@ class SlackViewRegistry:
         return self._put(person, definition, below)
 
     def update(self, view: SlackViewState, definition: Json, hash_: str | None = None) -> SlackViewState:
-        """Raises Refused."""
+        """Replace a view's definition. Raise `SlackErrorResponse` if invalid or if `hash_` is stale."""
         if hash_ is not None and hash_ != view.hash:
             raise SlackErrorResponse("hash_conflict")
         self._check(definition, view.person, view.definition["type"])
@@ -114,7 +113,7 @@ class SlackViewRegistry:
         return view
 
     def publish(self, person: "SlackPerson", definition: Json, hash_: str | None = None) -> SlackViewState:
-        """The Home tab of that person. Raises Refused."""
+        """Publish a person's Home tab. Raise `SlackErrorResponse` if invalid or if `hash_` is stale."""
         if home := self.homes.get(person):
             return self.update(home, definition, hash_)
         self._check(definition, person, "home")
@@ -124,7 +123,7 @@ class SlackViewRegistry:
         return home
 
     def close(self, view: SlackViewState) -> None:
-        """What is below comes up again."""
+        """Close a view; the view below becomes visible."""
         view.is_open = False
         if view.below and view.below.is_open:
             self._tops[view.person] = view.below
@@ -157,7 +156,7 @@ class SlackViewRegistry:
 
 
 def validate_view(definition: Any, person: "SlackPerson", kind: str) -> list[str]:
-    """What Slack would have against this view."""
+    """Return the violations of a view."""
     if not isinstance(definition, dict) or definition.get("type") != kind:
         return [f"must be a view of type {kind} [json-pointer:/view/type]"]
     faults = [f"invalid additional property: {name} [json-pointer:/view]" for name in definition.keys() - _FIELDS[kind]]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.emulators.discord.posting import DiscordFileUpload
+from tests.emulators.discord.files import DiscordFileUpload
 from tests.fakes.backend import make_png
 from tests.platforms.discord.dialogue import draw_picture
 from tests.platforms.discord.town import Town, finish, is_done

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from bot.platforms.discord.channels import NAME
+from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.posting import DiscordFileUpload
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import make_png
 from tests.platforms.discord.town import Town, finish, is_done, open_town

@@ -123,12 +123,12 @@ async def test_a_picture_above_the_upload_limit_is_shrunk_with_a_remark(town: To
     file = io.BytesIO()
     noise.save(file, "PNG")
     town.backend.will(picture=file.getvalue())
-    town.guild.upload_limit = 1_100_000
+    town.guild.upload_limit_bytes = 1_100_000
 
     message = await draw_picture(town.ana, prompt=PROMPT)
 
-    assert len(file.getvalue()) > town.guild.upload_limit
-    assert len(message.pictures[0].data) <= town.guild.upload_limit
+    assert len(file.getvalue()) > town.guild.upload_limit_bytes
+    assert len(message.pictures[0].data) <= town.guild.upload_limit_bytes
     assert "The picture was made smaller, to fit what can be uploaded here" in message.text
     town.expect_violation("413", "40005")
 
@@ -150,7 +150,7 @@ async def test_a_file_without_a_picture_is_refused_privately_and_costs_nothing(t
 
 
 async def test_message_commands_work_on_pictures_of_others(town: Town) -> None:
-    from tests.emulators.discord.posting import DiscordFileUpload
+    from tests.emulators.discord.files import DiscordFileUpload
 
     post = await town.ben.say("look", town.general, files=[DiscordFileUpload("hill.png", make_png(40, 30))])
 

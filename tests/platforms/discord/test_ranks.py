@@ -9,11 +9,11 @@ from bot.commands import MENU
 from bot.core.people import Rank
 from bot.dispatch.declaration import Declaration, Option, OptionKind
 from bot.platforms.discord.messages import build_custom_id
+from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.forms import ActionNotAvailable
 from tests.emulators.discord.interactions import DiscordInteractionState, DiscordModalState
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.posting import DiscordFileUpload
 from tests.fakes.backend import make_png
 from tests.platforms.database_state import read_database_state, read_refusals
 from tests.platforms.discord.dialogue import DiscordStaff, draw_picture, read_answer, run_command

@@ -75,7 +75,7 @@ async def test_withheld_pictures_stay_withheld_after_shrinking(town: Town, monke
     noise = io.BytesIO()
     Image.effect_noise((1300, 1100), 90).convert("RGB").save(noise, "PNG")
     town.backend.will(picture=noise.getvalue())
-    town.guild.upload_limit = 1_100_000
+    town.guild.upload_limit_bytes = 1_100_000
 
     message = await draw_picture(town.ana, prompt="a fox in the snow", count=2)
 

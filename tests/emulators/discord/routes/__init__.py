@@ -1,1 +1,1 @@
-"""What each operation of the HTTP API does, one file per resource."""
+"""Routes of the REST API, one file per resource."""

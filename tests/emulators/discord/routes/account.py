@@ -1,4 +1,4 @@
-"""The bot's own account and application, and where the gateway is."""
+"""Routes of the bot's account and application, and the gateway's URL."""
 
 from tests.emulators.discord.payloads import user_json
 from tests.emulators.discord.request_context import DiscordRequestContext, RouteResponse

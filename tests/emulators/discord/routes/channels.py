@@ -1,4 +1,4 @@
-"""Channels and threads: reading, changing, opening, joining, deleting, and showing that one types."""
+"""Routes of channels and threads: read, change, open, join, delete, and typing."""
 
 from tests.emulators.discord.errors import (
     CANNOT_SEND_TO_USER,
@@ -42,7 +42,7 @@ def update_channel(context: DiscordRequestContext) -> RouteResponse:
     else:
         channel.topic = context.body.get("topic", channel.topic)
         channel.age_restricted = bool(context.body.get("nsfw", channel.age_restricted))
-        context.state.announce_channel("CHANNEL_UPDATE", channel)
+        context.emulator.announce_channel("CHANNEL_UPDATE", channel)
     return 200, channel_json(channel)
 
 

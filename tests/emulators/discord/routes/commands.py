@@ -1,4 +1,4 @@
-"""Registering commands, for the whole application or for one guild."""
+"""Routes that register commands, for the whole application or for a guild."""
 
 from tests.emulators.discord.command_rules import get_command_type, validate_command, validate_command_set
 from tests.emulators.discord.errors import (
@@ -15,7 +15,7 @@ MAX_CREATES_PER_DAY = 200
 
 
 def _get_scope_guild_id(context: DiscordRequestContext) -> int | None:
-    """The guild's id; None for the whole application."""
+    """Return the guild's id; None for the whole application."""
     if int(context.parameters["application_id"]) != context.state.application_id:
         raise DiscordErrorResponse(UNKNOWN_USER)
     return context.get_guild().id if "guild_id" in context.parameters else None
@@ -87,7 +87,7 @@ def delete_command(context: DiscordRequestContext) -> RouteResponse:
 
 
 def _store_command(context: DiscordRequestContext, wanted: Json, old: Json | None) -> Json:
-    """Changed in place where it was registered before: its id stays."""
+    """Register a command; the id of an earlier registration stays."""
     if old is None:
         context.emulator.commands_created_today += 1
         if context.emulator.commands_created_today > MAX_CREATES_PER_DAY:

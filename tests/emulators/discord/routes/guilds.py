@@ -1,4 +1,4 @@
-"""Guilds and their members."""
+"""Routes of guilds and members."""
 
 from tests.emulators.discord.errors import UNKNOWN_MEMBER, UNKNOWN_USER, DiscordErrorResponse
 from tests.emulators.discord.payloads import (

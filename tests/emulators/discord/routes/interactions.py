@@ -1,4 +1,4 @@
-"""Answering an interaction: within three seconds, once, and only in the ways its kind allows."""
+"""Responses to interactions: within three seconds, once, and only of a kind that the interaction allows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ from tests.emulators.discord.messages import EPHEMERAL, LOADING, DiscordMessageS
 from tests.emulators.discord.posting import DiscordMessageDraft, create_message, edit_message, publish
 from tests.emulators.discord.request_context import DiscordRequestContext, RouteResponse
 from tests.emulators.discord.state import Json
-from tests.specs.discord import DiscordViolation
+from tests.specs.discord_schemas import DiscordViolation
 
 _ALLOWED_RESPONSES = {
     COMMAND: {MESSAGE, DEFERRED_MESSAGE, MODAL},
@@ -89,7 +89,7 @@ def _open_interaction(context: DiscordRequestContext) -> DiscordInteractionState
 
 
 def build_response_fields(interaction: DiscordInteractionState) -> Json:
-    """What each message has that answers this interaction."""
+    """Return the fields shared by all messages of an interaction."""
     kind = (
         0
         if interaction.kind != COMMAND

@@ -1,4 +1,4 @@
-"""Messages of channels, as the bot's own account writes, reads, edits and deletes them."""
+"""Routes of channel messages for the bot's account: create, read, edit, delete, react."""
 
 from urllib.parse import unquote
 
@@ -21,7 +21,7 @@ from tests.emulators.discord.posting import edit_message as change
 from tests.emulators.discord.request_context import DiscordRateLimitResponse, DiscordRequestContext, RouteResponse
 from tests.emulators.discord.state import DiscordChannelState
 from tests.emulators.discord.threads import activate_thread
-from tests.specs.discord import DiscordViolation
+from tests.specs.discord_schemas import DiscordViolation
 
 OLD_MESSAGE_SECONDS = 3600
 NONCE_SECONDS = 5 * 60
@@ -97,7 +97,7 @@ def edit_message(context: DiscordRequestContext) -> RouteResponse:
         raise DiscordErrorResponse(THREAD_ARCHIVED)
     context.require_permissions(channel, *(["attach_files"] if context.files else []))
     if (context.body or {}).get("content"):
-        # Edits of channel messages notify nobody; discord.py sends allowed_mentions beside content only.
+        # discord.py sends allowed_mentions beside content only; edits of channel messages notify no users.
         context.check_allowed_mentions(context.body)
     _count_old_edit(context, message)
     return 200, context.serialize_written_message(change(context.state, message, context.draft))

@@ -1,4 +1,4 @@
-"""What an interaction's token may do for fifteen minutes: followups, and `@original`."""
+"""Routes of an interaction's token, for fifteen minutes: followups and `@original`."""
 
 from collections.abc import Callable
 
@@ -55,7 +55,8 @@ def execute_webhook(context: DiscordRequestContext) -> RouteResponse:
     context.check_allowed_mentions(context.body or {})
     original = interaction.original_message
     if original is not None and original.is_thinking and not original.is_deleted:
-        # The first followup takes the place of “is thinking”, and stays as private as that was.
+        # The first followup replaces “is thinking” and inherits its visibility
+        # (discord.com/developers/docs/interactions/receiving-and-responding).
         if _is_ephemeral_requested(context) and not original.is_ephemeral:
             context.request_log.record_violation(
                 context.request, "a private followup took the place of a public “is thinking”"

@@ -1,1 +1,1 @@
-"""The Web API, one file for each family of methods."""
+"""The methods of the Web API, one file per family."""

@@ -1,4 +1,4 @@
-"""assistant.threads and agents.sessions: what the app is doing, what it suggests, and what a thread is called."""
+"""assistant.threads and agents.sessions: status, suggested prompts, and titles of threads."""
 
 from tests.emulators.slack.messages import Json
 from tests.emulators.slack.request_context import SlackRequestContext, method
@@ -25,7 +25,7 @@ async def set_suggested_prompts(context: SlackRequestContext) -> Json:
     if context.args.get("thread_ts"):
         _get_thread(context)
     elif channel.type != "im":
-        raise SlackErrorResponse("invalid_thread_ts")  # without a thread only in an agent's DM
+        raise SlackErrorResponse("invalid_thread_ts")  # only the DM of an agent app takes prompts without a thread
     prompts = context.args["prompts"]
     if not 0 < len(prompts) <= MAX_PROMPTS or any(prompt.keys() != {"title", "message"} for prompt in prompts):
         raise SlackErrorResponse("invalid_arguments")
@@ -62,7 +62,7 @@ async def rename_session(context: SlackRequestContext) -> Json:
 
 
 def _get_thread(context: SlackRequestContext) -> tuple[SlackChannelState, str]:
-    """Raises Refused."""
+    """Return the thread of the arguments. Raise `SlackErrorResponse` if missing."""
     channel, ts = context.get_channel("channel_id"), str(context.args.get("thread_ts", ""))
     if not channel.has_bot or channel.find_root(ts) is None:
         raise SlackErrorResponse("invalid_thread_ts")

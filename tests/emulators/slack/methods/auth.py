@@ -1,4 +1,4 @@
-"""auth, apps, team and bots: who the app is."""
+"""auth, apps, team, bots, oauth and blocks.validate: the app's identity and installation."""
 
 from tests.emulators.slack.messages import Json
 from tests.emulators.slack.methods.chat import parse_blocks
@@ -40,9 +40,6 @@ async def get_team(context: SlackRequestContext) -> Json:
 async def get_bot(context: SlackRequestContext) -> Json:
     team = context.team
     return {"bot": {"id": team.bot_id, "name": "easel", "app_id": context.slack.app_id, "user_id": team.bot_user_id}}
-
-
-# MERGED oauth and blocks.validate.
 
 
 @method("oauth.v2.access")

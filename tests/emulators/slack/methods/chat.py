@@ -1,4 +1,4 @@
-"""chat: messages posted, edited, deleted, and shown to one person."""
+"""chat: post, edit and delete messages, also ephemeral messages."""
 
 from tests.emulators.slack.blocks import measure_block_text, validate_blocks
 from tests.emulators.slack.files import SlackFileState
@@ -82,7 +82,7 @@ async def get_permalink(context: SlackRequestContext) -> Json:
 
 
 def _get_channel_to_post(context: SlackRequestContext) -> SlackChannelState:
-    """As other writing, but a person's id means their DM, and chat:write.public opens public channels."""
+    """Return the channel to post to: a person's id means the DM, and chat:write.public opens public channels."""
     if context.args["channel"] in context.team.people:
         return context.team.open_direct_channel(context.args["channel"])
     channel = context.get_channel()
@@ -98,7 +98,7 @@ def create_own_message(
 
 
 def parse_content(context: SlackRequestContext, *, is_optional: bool = False) -> tuple[str, list[Json]]:
-    """Text and blocks within Slack's limits. Raises Refused."""
+    """Return text and blocks within Slack's limits. Raise `SlackErrorResponse` if invalid."""
     args = context.args
     markdown, blocks = args.get("markdown_text"), parse_blocks(context)
     if markdown is not None and (args.get("text") or blocks):
@@ -114,7 +114,7 @@ def parse_content(context: SlackRequestContext, *, is_optional: bool = False) ->
 
 
 def parse_blocks(context: SlackRequestContext) -> list[Json]:
-    """Raises Refused."""
+    """Return the blocks, or None without the argument. Raise `SlackErrorResponse` if invalid."""
     blocks: list[Json] = context.args.get("blocks") or []
     if faults := validate_blocks(blocks, context.team, "message"):
         raise SlackErrorResponse(
@@ -126,7 +126,7 @@ def parse_blocks(context: SlackRequestContext) -> list[Json]:
 
 
 def fill_message(message: SlackMessageState, context: SlackRequestContext, text: str, blocks: list[Json]) -> None:
-    """Blocks that are not given are gone, as at Slack."""
+    """Set a message's content. Missing blocks remove the earlier blocks, as at Slack."""
     if "markdown_text" in context.args:
         blocks = [{"type": "markdown", "text": text}]
     message.text, message.blocks = text, blocks
@@ -138,7 +138,7 @@ def fill_message(message: SlackMessageState, context: SlackRequestContext, text:
 
 
 def _find_files(context: SlackRequestContext) -> list[SlackFileState] | None:
-    """The files of `file_ids`, or None without that argument. Raises Refused."""
+    """Return the files of `file_ids`, or None without the argument. Raise `SlackErrorResponse` for an unknown file."""
     ids = context.args.get("file_ids")
     if ids is None:
         return None

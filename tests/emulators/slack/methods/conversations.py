@@ -1,4 +1,4 @@
-"""conversations: what was said, who is there, and getting in."""
+"""conversations: history, replies, members, opening and joining."""
 
 from collections.abc import Callable
 
@@ -99,7 +99,7 @@ def _paginate(
     most: int,
     tell: Callable[[SlackMessageState], Json],
 ) -> Json:
-    """`limit` of them from `cursor` on."""
+    """Return `limit` messages from `cursor` on."""
     cursor = str(context.args.get("cursor") or "0")
     if not cursor.isdigit():
         raise SlackErrorResponse("invalid_cursor")
@@ -111,7 +111,7 @@ def _paginate(
 
 
 def _render_reply(message: SlackMessageState) -> Json:
-    """A deleted root whose answers are still there is a tombstone."""
+    """Return a reply, or the tombstone of a deleted root with remaining replies."""
     if not message.is_deleted:
         return message.to_json()
     tombstone = {"subtype": "tombstone", "text": "This message was deleted.", "user": "USLACKBOT", "hidden": True}

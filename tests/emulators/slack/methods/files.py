@@ -1,4 +1,4 @@
-"""files: the three steps of an upload, and what became of a file."""
+"""files: the three steps of an upload, and a file's information."""
 
 from tests.emulators.slack.files import SlackFileState
 from tests.emulators.slack.messages import Json

@@ -1,4 +1,4 @@
-"""chat.startStream, appendStream and stopStream."""
+"""chat.startStream, chat.appendStream and chat.stopStream."""
 
 from tests.emulators.slack.blocks import validate_blocks
 from tests.emulators.slack.messages import Json, SlackMessageState
@@ -59,7 +59,7 @@ async def stop_stream(context: SlackRequestContext) -> Json:
 
 
 def _check_recipient(context: SlackRequestContext) -> None:
-    """Both are wanted everywhere: in channels by the documentation, in DMs by experience. Raises Refused."""
+    """Raise `SlackErrorResponse` without both recipient arguments. In DMs, only practice shows the need."""
     for name in ("recipient_user_id", "recipient_team_id"):
         if not context.args.get(name):
             raise SlackErrorResponse(f"missing_{name}")
@@ -71,7 +71,7 @@ def _check_recipient(context: SlackRequestContext) -> None:
 def _resolve_thread(context: SlackRequestContext, channel: SlackChannelState) -> str | None:
     thread_ts = context.resolve_thread_ts(channel)
     if thread_ts is None and channel.type != "channel":
-        raise SlackErrorResponse("channel_type_not_supported")  # a stream of its own is for channels only
+        raise SlackErrorResponse("channel_type_not_supported")  # only channels take a stream without a thread
     return thread_ts
 
 
@@ -85,7 +85,7 @@ def _get_own_stream(
 
 
 def _check_live(stream: SlackStreamState) -> None:
-    """Raises Refused. What a person stopped takes nothing any more, not even the app's own stop."""
+    """Raise `SlackErrorResponse` unless live. A stream stopped by a person refuses even chat.stopStream."""
     if stream.end_reason == "stopped_by_user":
         raise SlackErrorResponse("stopped_by_user")
     if not stream.is_live:

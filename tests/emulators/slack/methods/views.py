@@ -1,4 +1,4 @@
-"""views: modals opened, pushed and updated, and the Home tab."""
+"""views: open, push and update modals, and publish the Home tab."""
 
 from tests.emulators.slack.messages import Json
 from tests.emulators.slack.request_context import SlackRequestContext, method
