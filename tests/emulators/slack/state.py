@@ -138,7 +138,7 @@ async def _wait_for_message(
         later = (message for message in messages() if after is None or float(message.ts) > float(after.ts))
         return next((message for message in later if text in message.visible_text and holds(message)), None)
 
-    return await team.slack.changes.wait_for(find, f"message of the app with {text!r} in {where}", timeout_seconds)
+    return await team.slack.changes.wait_for(find, f"a message of the app with {text!r} in {where}", timeout_seconds)
 
 
 @dataclass(eq=False)
