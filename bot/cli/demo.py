@@ -91,6 +91,7 @@ def _serve_page(options: argparse.Namespace, sandbox: SandboxThread) -> int:
 def _make_settings(sandbox: SandboxThread, data_dir: Path, port: int = 0) -> Settings:
     """Return the person's settings, with the sandbox for Replicate and without any way in from outside."""
     settings = load_settings()
+    # A demo beside a configured bot must not sign in to chat platforms, spend money or touch the real database.
     changes: dict[str, object] = dict.fromkeys(_PLATFORM_SECRETS)
     changes |= {
         "replicate_base_url": sandbox.start(),

@@ -102,6 +102,7 @@ def _format_finding(model: Model, finding: CatalogueFinding) -> str:
 
 
 async def _check_model(client: ReplicateClient, model: Model) -> list[CatalogueFinding]:
+    # Only Replicate publishes a schema to compare an entry with.
     if model.backend != "replicate":
         return []
     version = model.version

@@ -38,6 +38,7 @@ async def open_client(settings: Settings) -> AsyncIterator[ReplicateClient]:
     """Yield a client with the owner's token. Raise `SettingsError` if no token is set."""
     if settings.replicate_api_token is None:
         raise SettingsError("REPLICATE_API_TOKEN is missing. Make one at replicate.com/account/api-tokens.")
+    # A pasted token may end with a line break, which HTTP headers refuse.
     token = settings.replicate_api_token.get_secret_value().strip()
     client = ReplicateClient(settings.replicate_base_url, token, SystemClock(), context=http.create_tls_context())
     try:

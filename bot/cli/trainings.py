@@ -127,5 +127,6 @@ def _format_training(training: ReplicateTraining) -> str:
         lines.append(f"weights, for an hour: {training.weights_url}")
     if run.error:
         lines.append(f"error: {sanitise_line(run.error, max_characters=500)}")
+    # Progress bars redraw a line with carriage returns: show each state as a line.
     log = [sanitise_line(line) for line in run.logs.replace("\r", "\n").splitlines() if line.strip()]
     return "\n".join([*lines, *(f"  {line}" for line in log[-_LOG_LINES:])])

@@ -71,6 +71,7 @@ class Server:
             try:
                 await web.TCPSite(self._runner, self._host, port).start()
             except OSError as error:
+                # Only a taken port is worth the next number: a forbidden port or a wrong host stays an error.
                 if error.errno != errno.EADDRINUSE or port >= min(last, 65535):
                     raise
                 port += 1

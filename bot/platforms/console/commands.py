@@ -13,6 +13,7 @@ from bot.dispatch.declaration import OptionKind
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
 
 NAME = "console"
+# A person at this machine's terminal could read the database and the settings anyhow.
 CONSOLE_USER = User(platform=NAME, workspace=NAME, id="me", name="you", is_administrator=True)
 CONSOLE_CHANNEL = Channel(platform=NAME, workspace=NAME, id="terminal")
 

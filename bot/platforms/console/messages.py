@@ -60,6 +60,7 @@ class Printer:
         if self._is_terminal:
             self._out.write(f"{_ERASE_LINE}{stage} {_format_numbers(progress)}".rstrip())
             self._has_progress_line = True
+        # Into a pipe or file every edit would add a line: print each stage once.
         elif stage != self._stage:
             self._out.write(f"{stage} …\n")
         self._stage = stage

@@ -13,6 +13,7 @@ from bot.core.replies import Tone
 from bot.platforms.web.messages import MessageJson, compute_difference, message_to_json
 from bot.storage.web_page import PageMessage
 
+# A reader with an older position gets a snapshot instead of changes.
 _MAX_RECENT_MESSAGES = 200
 _MAX_UNWATCHED_CHANNELS = 256
 
@@ -55,6 +56,7 @@ class FeedReader:
                     await self._wakeup.wait()
             except TimeoutError:
                 return []
+        # No await from here to the end: a change in between would be lost.
         self._wakeup.clear()
         changed_ids = list(self._changed_ids)
         self._changed_ids.clear()

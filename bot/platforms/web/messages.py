@@ -46,6 +46,7 @@ def compute_difference(before: MessageJson, after: MessageJson) -> dict[str, JSO
 
 
 def _utf16_length(text: str) -> int:
+    # A text may hold a lone surrogate, half of an emoji.
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

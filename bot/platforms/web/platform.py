@@ -96,6 +96,7 @@ class WebPlatform:
         return [(channel, words, at.isoformat()) for channel, words, at in channels]
 
     async def _create(self, message_id: str, channel: Channel, user: User, reply: Reply, *, is_from_bot: bool) -> None:
+        # The feed also knows deleted messages: a repeated post must not bring a message back.
         if self.feed.get(channel.id, message_id) is not None or await self._find(channel.id, message_id) is not None:
             return
         now = self._clock.now()

@@ -12,7 +12,7 @@ from bot.core.invocations import Attachment
 from bot.dispatch.declaration import OptionValue
 
 JSON_BYTES = 64 * 1024
-UPLOAD_BYTES = 25 * 1024 * 1024
+UPLOAD_BYTES = 25 * 1024 * 1024  # composer.js refuses larger files before the upload
 _MAX_FILES = 4
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -125,7 +125,7 @@ def _parse_message_request(body: Mapping[str, Any], files: Mapping[str, Attachme
 def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # deeply nested arrays exhaust the parser's stack
         raise web.HTTPBadRequest(text="That is not JSON.") from error
     if not isinstance(value, dict):
         raise web.HTTPBadRequest(text="That is not a JSON object.")

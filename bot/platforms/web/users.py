@@ -68,6 +68,7 @@ class WebUsers:
     async def join(self, secret: str) -> str | None:
         """Use an invitation up and return a cookie; None if the invitation is unknown, expired or used."""
         cookie = secrets.token_urlsafe(32)
+        # A single transaction: of two simultaneous uses of an invitation only the first succeeds.
         async with self._database.write() as tx:
             visitor = await tx.visitors.use_invitation(_hash_secret(secret), _hash_secret(cookie), self._clock.now())
         return cookie if visitor else None
