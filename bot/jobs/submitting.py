@@ -82,7 +82,7 @@ async def resume_submission(work: Work, grace_seconds: float = GRACE_SECONDS) ->
     if record is None:
         raise PredictionGone("I lost track of this one while I was away. Please ask again; you were not charged.")
     outcome = _CreateOutcome.UNCLEAR
-    if record.submitted_at is None:  # the second run of a retried job (`retry`): no create was sent
+    if record.submitted_at is None:  # a second run (`completion.start_second_run`): no create was sent
         await _pause(work, work.job.run_after)
         record, outcome = await _mark_submitted(work, record), _CreateOutcome.NOTHING
     elif not record.backend_id:
