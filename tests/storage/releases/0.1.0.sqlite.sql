@@ -53,7 +53,7 @@ CREATE TABLE conversations (
 	created_at DATETIME NOT NULL, 
 	CONSTRAINT conversations_pkey PRIMARY KEY (id)
 );
-INSERT INTO "conversations" VALUES('06h2wf6275xe6phw1s42','web','page','c1','',0,'llama-3-8b','You are Easel, a helpful guest in a group chat. Answer briefly, in the language of the question.','web:ana','2026-01-01 00:00:00.000000');
+INSERT INTO "conversations" VALUES('06h2wfkhyt7wrajef0ez','web','page','c1','',0,'llama-3-8b','You are Easel, a helpful guest in a group chat. Answer briefly, in the language of the question.','web:ana','2026-01-01 00:00:00.000000');
 CREATE TABLE inbox (
 	id TEXT NOT NULL, 
 	job TEXT DEFAULT '' NOT NULL, 
@@ -122,21 +122,21 @@ CREATE TABLE jobs (
 	CONSTRAINT jobs_weight_not_negative CHECK (weight >= 0), 
 	CONSTRAINT jobs_prediction_fkey FOREIGN KEY(prediction) REFERENCES predictions (id)
 );
-INSERT INTO "jobs" VALUES('06h2wf61vm3hqcq2xngt','web:1','','','web','page','c1','',0,0,'ana','page','Ana','en','[]',0,'imagine','{"prompt": "a fox in the snow", "aspect": null, "count": 2, "seed": 7, "negative": null, "steps": null, "guidance": null, "format": null, "image": null, "strength": null, "model": "flux-schnell"}','flux-schnell','replicate','{"go_fast": false, "prompt": "a fox in the snow", "num_outputs": 2, "seed": 7, "output_format": "png"}','06h2wf620dkb31mg020h','','delivered',0,6000,6000,6000,1,0.0,'1423ca8aa5180fcfa224c33ac8630388f7fca17350822f70b8e16a7a78fbd710','','vm:2b746b89d0c2',0,0,NULL,'','','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000',NULL,'accepted 2026-01-01T00:00:00+00:00
+INSERT INTO "jobs" VALUES('06h2wfkhaw2shdgjr6cq','web:1','','','web','page','c1','',0,0,'ana','page','Ana','en','[]',0,'imagine','{"prompt": "a fox in the snow", "aspect": null, "count": 2, "seed": 7, "negative": null, "steps": null, "guidance": null, "format": null, "image": null, "strength": null, "model": "flux-schnell"}','flux-schnell','replicate','{"go_fast": false, "prompt": "a fox in the snow", "num_outputs": 2, "seed": 7, "output_format": "png"}','06h2wfkhh8abrc7a8nd2','','delivered',0,6000,6000,6000,1,0.0,'1423ca8aa5180fcfa224c33ac8630388f7fca17350822f70b8e16a7a78fbd710','','vm:90e2e335e08b',0,0,NULL,'','','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000',NULL,'accepted 2026-01-01T00:00:00+00:00
 queued 2026-01-01T00:00:00+00:00
 submitting 2026-01-01T00:00:00+00:00
 running 2026-01-01T00:00:00+00:00
 finished 2026-01-01T00:00:00+00:00
 delivered 2026-01-01T00:00:00+00:00
 ');
-INSERT INTO "jobs" VALUES('06h2wf6277e0d2g38n8p','web:2','','','web','page','c1','',0,0,'ana','page','Ana','en','[]',0,'chat','{"message": "What is a rainbow?", "model": "llama-3-8b", "system": null, "temperature": null, "max_tokens": 1024, "image": null, "answers": "06h2wf6275genp2gyjt0"}','llama-3-8b','replicate','{"prompt_template": "{prompt}", "prompt": "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nYou are Easel, a helpful guest in a group chat. Answer briefly, in the language of the question.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nWhat is a rainbow?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n", "max_tokens": 1024}','06h2wf627nshsr6btzyt','06h2wf6275xe6phw1s42','delivered',0,132,271,5,1,1.0,'','','vm:2b746b89d0c2',0,0,NULL,'','','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000',NULL,'accepted 2026-01-01T00:00:00+00:00
+INSERT INTO "jobs" VALUES('06h2wfkhyrsfs8hc6mpf','web:2','','','web','page','c1','',0,0,'ana','page','Ana','en','[]',0,'chat','{"message": "What is a rainbow?", "model": "llama-3-8b", "system": null, "temperature": null, "max_tokens": 1024, "image": null, "answers": "06h2wfkhyrgs36hew76z"}','llama-3-8b','replicate','{"prompt_template": "{prompt}", "prompt": "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nYou are Easel, a helpful guest in a group chat. Answer briefly, in the language of the question.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nWhat is a rainbow?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n", "max_tokens": 1024}','06h2wfkhzd0wxp98grfn','06h2wfkhyt7wrajef0ez','delivered',0,132,271,5,1,1.0,'','','vm:90e2e335e08b',0,0,NULL,'','','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000',NULL,'accepted 2026-01-01T00:00:00+00:00
 queued 2026-01-01T00:00:00+00:00
 submitting 2026-01-01T00:00:00+00:00
 running 2026-01-01T00:00:00+00:00
 finished 2026-01-01T00:00:00+00:00
 delivered 2026-01-01T00:00:00+00:00
 ');
-INSERT INTO "jobs" VALUES('06h2wf629zgtd4vjjam3','web:3','','','web','page','c1','',0,0,'ana','page','Ana','en','[]',0,'imagine','{"prompt": "a wolf in the rain", "aspect": null, "count": 1, "seed": null, "negative": null, "steps": null, "guidance": null, "format": null, "image": null, "strength": null, "model": "flux-schnell"}','flux-schnell','replicate','{"go_fast": false, "prompt": "a wolf in the rain", "num_outputs": 1, "seed": 452040312, "output_format": "png"}','06h2wf62aae4ast2kk2y','','failed',0,3000,3000,0,1,2.0,'','','vm:2b746b89d0c2',0,0,NULL,'','The model failed: CUDA out of memory. You were not charged.','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000',NULL,'accepted 2026-01-01T00:00:00+00:00
+INSERT INTO "jobs" VALUES('06h2wfkj04zcj9v6gvk0','web:3','','','web','page','c1','',0,0,'ana','page','Ana','en','[]',0,'imagine','{"prompt": "a wolf in the rain", "aspect": null, "count": 1, "seed": null, "negative": null, "steps": null, "guidance": null, "format": null, "image": null, "strength": null, "model": "flux-schnell"}','flux-schnell','replicate','{"go_fast": false, "prompt": "a wolf in the rain", "num_outputs": 1, "seed": 129589334, "output_format": "png"}','06h2wfkj0nmwqfxftt4f','','failed',0,3000,3000,0,1,2.0,'','','vm:90e2e335e08b',0,0,NULL,'','The model failed: CUDA out of memory. You were not charged.','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000',NULL,'accepted 2026-01-01T00:00:00+00:00
 queued 2026-01-01T00:00:00+00:00
 submitting 2026-01-01T00:00:00+00:00
 running 2026-01-01T00:00:00+00:00
@@ -164,18 +164,18 @@ CREATE TABLE ledger (
 INSERT INTO "ledger" VALUES(1,'wallet:daily:web:ana:2026-01-01','','grant',100000,0,'daily:web:ana:2026-01-01','policy','','','','2026-01-01 00:00:00.000000');
 INSERT INTO "ledger" VALUES(2,'wallet:granted:web:page:ana','','grant',0,0,'open:wallet:granted:web:page:ana','policy','','','','2026-01-01 00:00:00.000000');
 INSERT INTO "ledger" VALUES(3,'budget:bot:2026-01','','grant',10000000,0,'open:budget:bot:2026-01','policy','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(4,'wallet:daily:web:ana:2026-01-01','06h2wf61vm3hqcq2xngt','hold',0,6000,'hold:06h2wf61vm3hqcq2xngt:wallet:daily:web:ana:2026-01-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(5,'budget:bot:2026-01','06h2wf61vm3hqcq2xngt','hold',0,6000,'hold:06h2wf61vm3hqcq2xngt:budget:bot:2026-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(6,'wallet:daily:web:ana:2026-01-01','06h2wf61vm3hqcq2xngt','settle',-6000,-6000,'close:06h2wf61vm3hqcq2xngt:wallet:daily:web:ana:2026-01-01','bot','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(7,'budget:bot:2026-01','06h2wf61vm3hqcq2xngt','settle',-6000,-6000,'close:06h2wf61vm3hqcq2xngt:budget:bot:2026-01','bot','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(8,'wallet:daily:web:ana:2026-01-01','06h2wf6277e0d2g38n8p','hold',0,271,'hold:06h2wf6277e0d2g38n8p:wallet:daily:web:ana:2026-01-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(9,'budget:bot:2026-01','06h2wf6277e0d2g38n8p','hold',0,271,'hold:06h2wf6277e0d2g38n8p:budget:bot:2026-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(10,'wallet:daily:web:ana:2026-01-01','06h2wf6277e0d2g38n8p','settle',-5,-271,'close:06h2wf6277e0d2g38n8p:wallet:daily:web:ana:2026-01-01','bot','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(11,'budget:bot:2026-01','06h2wf6277e0d2g38n8p','settle',-5,-271,'close:06h2wf6277e0d2g38n8p:budget:bot:2026-01','bot','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(12,'wallet:daily:web:ana:2026-01-01','06h2wf629zgtd4vjjam3','hold',0,3000,'hold:06h2wf629zgtd4vjjam3:wallet:daily:web:ana:2026-01-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(13,'budget:bot:2026-01','06h2wf629zgtd4vjjam3','hold',0,3000,'hold:06h2wf629zgtd4vjjam3:budget:bot:2026-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(14,'wallet:daily:web:ana:2026-01-01','06h2wf629zgtd4vjjam3','release',0,-3000,'close:06h2wf629zgtd4vjjam3:wallet:daily:web:ana:2026-01-01','bot','','','','2026-01-01 00:00:00.000000');
-INSERT INTO "ledger" VALUES(15,'budget:bot:2026-01','06h2wf629zgtd4vjjam3','release',0,-3000,'close:06h2wf629zgtd4vjjam3:budget:bot:2026-01','bot','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(4,'wallet:daily:web:ana:2026-01-01','06h2wfkhaw2shdgjr6cq','hold',0,6000,'hold:06h2wfkhaw2shdgjr6cq:wallet:daily:web:ana:2026-01-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(5,'budget:bot:2026-01','06h2wfkhaw2shdgjr6cq','hold',0,6000,'hold:06h2wfkhaw2shdgjr6cq:budget:bot:2026-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(6,'wallet:daily:web:ana:2026-01-01','06h2wfkhaw2shdgjr6cq','settle',-6000,-6000,'close:06h2wfkhaw2shdgjr6cq:wallet:daily:web:ana:2026-01-01','bot','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(7,'budget:bot:2026-01','06h2wfkhaw2shdgjr6cq','settle',-6000,-6000,'close:06h2wfkhaw2shdgjr6cq:budget:bot:2026-01','bot','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(8,'wallet:daily:web:ana:2026-01-01','06h2wfkhyrsfs8hc6mpf','hold',0,271,'hold:06h2wfkhyrsfs8hc6mpf:wallet:daily:web:ana:2026-01-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(9,'budget:bot:2026-01','06h2wfkhyrsfs8hc6mpf','hold',0,271,'hold:06h2wfkhyrsfs8hc6mpf:budget:bot:2026-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(10,'wallet:daily:web:ana:2026-01-01','06h2wfkhyrsfs8hc6mpf','settle',-5,-271,'close:06h2wfkhyrsfs8hc6mpf:wallet:daily:web:ana:2026-01-01','bot','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(11,'budget:bot:2026-01','06h2wfkhyrsfs8hc6mpf','settle',-5,-271,'close:06h2wfkhyrsfs8hc6mpf:budget:bot:2026-01','bot','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(12,'wallet:daily:web:ana:2026-01-01','06h2wfkj04zcj9v6gvk0','hold',0,3000,'hold:06h2wfkj04zcj9v6gvk0:wallet:daily:web:ana:2026-01-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(13,'budget:bot:2026-01','06h2wfkj04zcj9v6gvk0','hold',0,3000,'hold:06h2wfkj04zcj9v6gvk0:budget:bot:2026-01','web:page:ana','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(14,'wallet:daily:web:ana:2026-01-01','06h2wfkj04zcj9v6gvk0','release',0,-3000,'close:06h2wfkj04zcj9v6gvk0:wallet:daily:web:ana:2026-01-01','bot','','','','2026-01-01 00:00:00.000000');
+INSERT INTO "ledger" VALUES(15,'budget:bot:2026-01','06h2wfkj04zcj9v6gvk0','release',0,-3000,'close:06h2wfkj04zcj9v6gvk0:budget:bot:2026-01','bot','','','','2026-01-01 00:00:00.000000');
 INSERT INTO "ledger" VALUES(16,'wallet:granted:web:page:ana','','grant',50000,0,'grant:web:4','web:page:owner','','','','2026-01-01 00:00:00.000000');
 CREATE TABLE messages (
 	job TEXT NOT NULL, 
@@ -200,9 +200,9 @@ CREATE TABLE messages (
 	CONSTRAINT messages_range CHECK (part >= 0 AND start >= 0 AND "end" >= 0), 
 	CONSTRAINT messages_job_fkey FOREIGN KEY(job) REFERENCES jobs (id) ON DELETE CASCADE
 );
-INSERT INTO "messages" VALUES('06h2wf61vm3hqcq2xngt',0,'web','page','c1','','06h2wf61vm3hqcq2xngt:0','',NULL,'','',0,'{}','final',0,0,'');
-INSERT INTO "messages" VALUES('06h2wf6277e0d2g38n8p',0,'web','page','c1','','06h2wf6277e0d2g38n8p:0','',NULL,'','',0,'{}','final',0,15,'');
-INSERT INTO "messages" VALUES('06h2wf629zgtd4vjjam3',0,'web','page','c1','','06h2wf629zgtd4vjjam3:0','',NULL,'','',0,'{}','final',0,61,'');
+INSERT INTO "messages" VALUES('06h2wfkhaw2shdgjr6cq',0,'web','page','c1','','06h2wfkhaw2shdgjr6cq:0','',NULL,'','',0,'{}','final',0,0,'');
+INSERT INTO "messages" VALUES('06h2wfkhyrsfs8hc6mpf',0,'web','page','c1','','06h2wfkhyrsfs8hc6mpf:0','',NULL,'','',0,'{}','final',0,15,'');
+INSERT INTO "messages" VALUES('06h2wfkj04zcj9v6gvk0',0,'web','page','c1','','06h2wfkj04zcj9v6gvk0:0','',NULL,'','',0,'{}','final',0,61,'');
 CREATE TABLE model_times (
 	model TEXT NOT NULL, 
 	seconds FLOAT NOT NULL, 
@@ -226,9 +226,9 @@ CREATE TABLE outputs (
 	CONSTRAINT outputs_not_negative CHECK (n >= 1 AND size_bytes >= 0 AND width >= 0 AND height >= 0), 
 	CONSTRAINT outputs_prediction_fkey FOREIGN KEY(prediction) REFERENCES predictions (id) ON DELETE CASCADE
 );
-INSERT INTO "outputs" VALUES('06h2wf620dkb31mg020h',1,'6ab24189dd69ca5904d46f711b32ed304cb67c2d4ba3a63c52a458ff89c6a33a','image/png',95,32,24,'','a fox in the snow (picture 1 of 2, drawn by FLUX schnell)',0,NULL);
-INSERT INTO "outputs" VALUES('06h2wf620dkb31mg020h',2,'6ab24189dd69ca5904d46f711b32ed304cb67c2d4ba3a63c52a458ff89c6a33a','image/png',95,32,24,'','a fox in the snow (picture 2 of 2, drawn by FLUX schnell)',0,NULL);
-INSERT INTO "outputs" VALUES('06h2wf627nshsr6btzyt',1,'','',0,0,0,'A short answer.','',0,NULL);
+INSERT INTO "outputs" VALUES('06h2wfkhh8abrc7a8nd2',1,'6ab24189dd69ca5904d46f711b32ed304cb67c2d4ba3a63c52a458ff89c6a33a','image/png',95,32,24,'','a fox in the snow (picture 1 of 2, drawn by FLUX schnell)',0,NULL);
+INSERT INTO "outputs" VALUES('06h2wfkhh8abrc7a8nd2',2,'6ab24189dd69ca5904d46f711b32ed304cb67c2d4ba3a63c52a458ff89c6a33a','image/png',95,32,24,'','a fox in the snow (picture 2 of 2, drawn by FLUX schnell)',0,NULL);
+INSERT INTO "outputs" VALUES('06h2wfkhzd0wxp98grfn',1,'','',0,0,0,'A short answer.','',0,NULL);
 CREATE TABLE page_messages (
 	id TEXT NOT NULL, 
 	channel TEXT DEFAULT '' NOT NULL, 
@@ -291,9 +291,9 @@ CREATE TABLE predictions (
 	CONSTRAINT predictions_cost_not_negative CHECK (cost_micros >= 0), 
 	CONSTRAINT predictions_seconds_not_negative CHECK (predict_seconds >= 0)
 );
-INSERT INTO "predictions" VALUES('06h2wf620dkb31mg020h','replicate','run1','flux-schnell','c4ce6e605486f5a3771db2c377031dea684e4294384654bed3c3931985f15285','{}','succeeded',1.5,6000,'2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000');
-INSERT INTO "predictions" VALUES('06h2wf627nshsr6btzyt','replicate','run2','llama-3-8b','06d45c6c681cad68a8bad5076bce7c008541533b1f4066b4a6c3e40e85a9e034','{}','succeeded',1.5,5,'2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000');
-INSERT INTO "predictions" VALUES('06h2wf62aae4ast2kk2y','replicate','run3','flux-schnell','672380b867ef6ee859e0072c43c289330eab6b1b5d81af8b2dcead253791d1f0','{}','failed',1.5,0,'2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000');
+INSERT INTO "predictions" VALUES('06h2wfkhh8abrc7a8nd2','replicate','released-run1','flux-schnell','c4ce6e605486f5a3771db2c377031dea684e4294384654bed3c3931985f15285','{}','succeeded',1.5,6000,'2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000');
+INSERT INTO "predictions" VALUES('06h2wfkhzd0wxp98grfn','replicate','released-run2','llama-3-8b','06d45c6c681cad68a8bad5076bce7c008541533b1f4066b4a6c3e40e85a9e034','{}','succeeded',1.5,5,'2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000');
+INSERT INTO "predictions" VALUES('06h2wfkj0nmwqfxftt4f','replicate','released-run3','flux-schnell','ad914a103d1ecdefb614e24890774bf4e22515c0eb4011634d1e238cc7461338','{}','failed',1.5,0,'2026-01-01 00:00:00.000000','2026-01-01 00:00:00.000000');
 CREATE TABLE rate_limits (
 	"key" TEXT NOT NULL, 
 	free_at FLOAT NOT NULL, 
@@ -322,8 +322,8 @@ CREATE TABLE turns (
 	CONSTRAINT turns_role CHECK (role IN ('user', 'assistant')), 
 	CONSTRAINT turns_conversation_fkey FOREIGN KEY(conversation) REFERENCES conversations (id) ON DELETE CASCADE
 );
-INSERT INTO "turns" VALUES('06h2wf6275genp2gyjt0','06h2wf6275xe6phw1s42','','06h2wf6277e0d2g38n8p','user','web:ana','What is a rainbow?','[]','','2026-01-01 00:00:00.000000');
-INSERT INTO "turns" VALUES('06h2wf628h8e6k0taffw','06h2wf6275xe6phw1s42','06h2wf6275genp2gyjt0','06h2wf6277e0d2g38n8p','assistant','','A short answer.','[]','','2026-01-01 00:00:00.000000');
+INSERT INTO "turns" VALUES('06h2wfkhyrgs36hew76z','06h2wfkhyt7wrajef0ez','','06h2wfkhyrsfs8hc6mpf','user','web:ana','What is a rainbow?','[]','','2026-01-01 00:00:00.000000');
+INSERT INTO "turns" VALUES('06h2wfkhzxpc4qw3aztg','06h2wfkhyt7wrajef0ez','06h2wfkhyrgs36hew76z','06h2wfkhyrsfs8hc6mpf','assistant','','A short answer.','[]','','2026-01-01 00:00:00.000000');
 CREATE TABLE users (
 	platform TEXT NOT NULL, 
 	workspace TEXT NOT NULL, 
@@ -371,35 +371,35 @@ CREATE TABLE workspaces (
 );
 CREATE INDEX pending_expires_at ON pending (expires_at);
 CREATE INDEX inbox_received_at ON inbox (received_at);
-CREATE INDEX predictions_fingerprint ON predictions (fingerprint);
 CREATE UNIQUE INDEX predictions_backend_id ON predictions (backend, backend_id) WHERE backend_id <> '';
+CREATE INDEX predictions_fingerprint ON predictions (fingerprint);
 CREATE INDEX users_name ON users (platform, workspace, name_folded);
 CREATE UNIQUE INDEX visitors_name ON visitors (name_folded);
 CREATE INDEX audit_of_workspace ON audit (platform, workspace, at);
 CREATE UNIQUE INDEX conversations_place ON conversations (platform, workspace, channel, thread, is_reply_chain);
-CREATE INDEX page_messages_of_channel ON page_messages (channel, created_at, id);
 CREATE INDEX page_messages_of_user ON page_messages (user, channel);
+CREATE INDEX page_messages_of_channel ON page_messages (channel, created_at, id);
+CREATE INDEX jobs_of_user ON jobs (platform, user_workspace, user, created_at);
+CREATE INDEX jobs_of_prediction ON jobs (prediction);
+CREATE INDEX jobs_reuse_key ON jobs (platform, workspace, reuse_key) WHERE reuse_key <> '';
 CREATE INDEX jobs_open ON jobs (owner) WHERE state IN ('accepted', 'queued', 'submitting', 'running');
+CREATE UNIQUE INDEX jobs_press_key ON jobs (press_key) WHERE press_key <> '' AND state IN ('accepted', 'queued', 'submitting', 'running');
+CREATE INDEX jobs_unfinished ON jobs (created_at) WHERE (state IN ('accepted', 'queued', 'submitting', 'running', 'finished') OR state IN ('failed', 'cancelled') AND notified_at IS NULL);
 CREATE INDEX jobs_not_erased ON jobs (created_at) WHERE erased_at IS NULL;
 CREATE INDEX jobs_of_channel ON jobs (platform, workspace, channel, created_at);
-CREATE INDEX jobs_unfinished ON jobs (created_at) WHERE (state IN ('accepted', 'queued', 'submitting', 'running', 'finished') OR state IN ('failed', 'cancelled') AND notified_at IS NULL);
 CREATE UNIQUE INDEX jobs_request_key ON jobs (request_key);
-CREATE INDEX jobs_of_user ON jobs (platform, user_workspace, user, created_at);
-CREATE INDEX jobs_reuse_key ON jobs (platform, workspace, reuse_key) WHERE reuse_key <> '';
-CREATE INDEX jobs_of_prediction ON jobs (prediction);
-CREATE UNIQUE INDEX jobs_press_key ON jobs (press_key) WHERE press_key <> '' AND state IN ('accepted', 'queued', 'submitting', 'running');
-CREATE INDEX outputs_sha256 ON outputs (sha256);
 CREATE INDEX outputs_expires_at ON outputs (expires_at);
-CREATE UNIQUE INDEX ledger_close_once ON ledger (job, account) WHERE kind IN ('settle', 'release');
-CREATE INDEX ledger_of_actor ON ledger (actor, at) WHERE kind = 'hold';
+CREATE INDEX outputs_sha256 ON outputs (sha256);
 CREATE UNIQUE INDEX ledger_key ON ledger ("key");
-CREATE INDEX ledger_account ON ledger (account);
 CREATE INDEX ledger_job ON ledger (job);
 CREATE UNIQUE INDEX ledger_hold_once ON ledger (job, account) WHERE kind = 'hold';
+CREATE INDEX ledger_account ON ledger (account);
+CREATE UNIQUE INDEX ledger_close_once ON ledger (job, account) WHERE kind IN ('settle', 'release');
+CREATE INDEX ledger_of_actor ON ledger (actor, at) WHERE kind = 'hold';
 CREATE INDEX visitor_keys_of_visitor ON visitor_keys (visitor);
-CREATE INDEX turns_of_conversation ON turns (conversation, created_at, id);
-CREATE UNIQUE INDEX turns_platform_message ON turns (conversation, platform_message) WHERE platform_message <> '';
 CREATE UNIQUE INDEX turns_job_role ON turns (job, role) WHERE job <> '';
+CREATE UNIQUE INDEX turns_platform_message ON turns (conversation, platform_message) WHERE platform_message <> '';
+CREATE INDEX turns_of_conversation ON turns (conversation, created_at, id);
 CREATE INDEX messages_token ON messages (token_expires_at) WHERE token <> '';
 CREATE INDEX messages_address ON messages (platform, workspace, channel, message);
 CREATE TRIGGER ledger_close_equals_hold BEFORE INSERT ON ledger WHEN NEW.kind IN ('settle', 'release')
