@@ -45,7 +45,7 @@ class PageBench:
     session: aiohttp.ClientSession
     script: DispatcherScript
     folder: Path
-    visitors: WebUsers
+    users: WebUsers
     address: str = ""
     _asks: int = field(default=0)
 
@@ -117,9 +117,9 @@ async def open_page_bench(
     await database.open()
     clock = clock or SystemClock()
     platform = WebPlatform(database, clock)
-    visitors = WebUsers(database, clock, platform.feed.close_user)
+    users = WebUsers(database, clock, platform.feed.close_user)
     door = InvitationAuthenticator(
-        visitors, host="127.0.0.1", token=token, public_url=public_url, key_file=folder / "data" / "web.key"
+        users, host="127.0.0.1", token=token, public_url=public_url, key_file=folder / "data" / "web.key"
     )
     script = DispatcherScript()
 
@@ -136,7 +136,7 @@ async def open_page_bench(
     connector = aiohttp.TCPConnector(limit=0)
     try:
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
-            yield PageBench(platform, server, session, script, folder, visitors, f"http://{host}:{port}")
+            yield PageBench(platform, server, session, script, folder, users, f"http://{host}:{port}")
     finally:
         await server.stop()
         await database.close()

@@ -29,7 +29,7 @@ async def status_with(page_bench: PageBench, cookie: str, path: str = "/api/menu
 
 async def test_strangers_get_the_login_page_after_the_first_invitation(page_bench: PageBench) -> None:
     before = (await page_bench.get("/")).status
-    await page_bench.visitors.invite("Mia")
+    await page_bench.users.invite("Mia")
 
     page = await page_bench.get("/")
     statuses = [(await page_bench.get(path)).status for path in READABLE]
@@ -42,7 +42,7 @@ async def test_strangers_get_the_login_page_after_the_first_invitation(page_benc
 
 
 async def test_an_invitation_works_once_and_the_cookie_stays(page_bench: PageBench) -> None:
-    mia, secret = await page_bench.visitors.invite("Mia")
+    mia, secret = await page_bench.users.invite("Mia")
 
     door = await page_bench.get("/join")
     status, cookie = await join(page_bench, secret)
@@ -60,8 +60,8 @@ async def test_an_invitation_works_once_and_the_cookie_stays(page_bench: PageBen
 
 async def test_the_cookie_is_for_this_page_alone(tmp_path: Path) -> None:
     async with open_page_bench(tmp_path, public_url="https://easel.example") as page_bench:
-        _, first = await page_bench.visitors.invite("Mia")
-        _, second = await page_bench.visitors.invite("Mia")
+        _, first = await page_bench.users.invite("Mia")
+        _, second = await page_bench.users.invite("Mia")
         near = await page_bench.post("/api/join", {"invitation": first})
         far = await page_bench.post("/api/join", {"invitation": second}, {**PAGE_HEADERS, "Host": "easel.example"})
 
@@ -74,8 +74,8 @@ async def test_the_cookie_is_for_this_page_alone(tmp_path: Path) -> None:
 async def test_an_invitation_expires_after_a_week(tmp_path: Path) -> None:
     clock = ManualClock()
     async with open_page_bench(tmp_path, clock=clock) as page_bench:
-        _, early = await page_bench.visitors.invite("Mia")
-        _, late = await page_bench.visitors.invite("Mia")
+        _, early = await page_bench.users.invite("Mia")
+        _, late = await page_bench.users.invite("Mia")
         await clock.advance(WEEK_SECONDS - 1)
         in_time = await join(page_bench, early)
         await clock.advance(2)
@@ -88,7 +88,7 @@ async def test_an_invitation_expires_after_a_week(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("forged", ["", "x", "owner", "mia", "easel", "0" * 64, "é", "' OR 1=1 --"])
 async def test_a_forged_cookie_is_refused(page_bench: PageBench, forged: str) -> None:
-    visitor, secret = await page_bench.visitors.invite("Mia")
+    visitor, secret = await page_bench.users.invite("Mia")
 
     for cookie in (forged, visitor.id, secret):
         assert await status_with(page_bench, cookie) == 401
@@ -97,8 +97,8 @@ async def test_a_forged_cookie_is_refused(page_bench: PageBench, forged: str) ->
 
 async def test_only_digests_of_secrets_are_stored(tmp_path: Path) -> None:
     async with open_page_bench(tmp_path) as page_bench:
-        _, secret = await page_bench.visitors.invite("Mia")
-        _, unused = await page_bench.visitors.invite("Mia")
+        _, secret = await page_bench.users.invite("Mia")
+        _, unused = await page_bench.users.invite("Mia")
         _, cookie = await join(page_bench, secret)
 
     kept = (tmp_path / "page.db").read_bytes()  # a closed database has an empty write-ahead log
@@ -107,15 +107,15 @@ async def test_only_digests_of_secrets_are_stored(tmp_path: Path) -> None:
 
 
 async def test_a_removed_user_loses_access_and_open_windows_at_once(page_bench: PageBench) -> None:
-    _, secret = await page_bench.visitors.invite("Mia")
-    _, unused = await page_bench.visitors.invite("Mia")
-    await page_bench.visitors.invite("Ola")
+    _, secret = await page_bench.users.invite("Mia")
+    _, unused = await page_bench.users.invite("Mia")
+    await page_bench.users.invite("Ola")
     _, cookie = await join(page_bench, secret)
     headers = {"Cookie": f"easel={cookie}"}
 
     async with page_bench.session.get(f"{page_bench.address}/api/events?channel=main", headers=headers) as stream:
         await stream.content.readuntil(b"\n\n")
-        await page_bench.visitors.remove("mia")
+        await page_bench.users.remove("mia")
         async with asyncio.timeout(5):
             rest = await stream.content.read()
 
@@ -126,8 +126,8 @@ async def test_a_removed_user_loses_access_and_open_windows_at_once(page_bench: 
 
 async def test_a_window_of_a_user_removed_by_another_process_closes_at_the_next_ping(tmp_path: Path) -> None:
     async with open_page_bench(tmp_path, ping_seconds=0.05) as page_bench:
-        await page_bench.visitors.invite("Ola")
-        mia, secret = await page_bench.visitors.invite("Mia")
+        await page_bench.users.invite("Ola")
+        mia, secret = await page_bench.users.invite("Mia")
         _, cookie = await join(page_bench, secret)
         headers = {"Cookie": f"easel={cookie}"}
         async with page_bench.session.get(f"{page_bench.address}/api/events?channel=main", headers=headers) as stream:
@@ -141,7 +141,7 @@ async def test_a_window_of_a_user_removed_by_another_process_closes_at_the_next_
     "headers", [{"X-Easel": "no"}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}]
 )
 async def test_another_site_cannot_use_an_invitation(page_bench: PageBench, headers: dict[str, str]) -> None:
-    _, secret = await page_bench.visitors.invite("Mia")
+    _, secret = await page_bench.users.invite("Mia")
 
     refused = await join(page_bench, secret, **headers)
 
@@ -159,7 +159,7 @@ async def test_a_public_name_ends_the_open_access_from_this_machine(tmp_path: Pa
 
 async def test_the_token_opens_the_page_for_the_owner_beside_invitations(tmp_path: Path) -> None:
     async with open_page_bench(tmp_path, token="open sesame") as page_bench:
-        await page_bench.visitors.invite("Mia")
+        await page_bench.users.invite("Mia")
         opened = await page_bench.get("/?token=open%20sesame")
         cookie = opened.cookies["easel"].value
         await page_bench.session.post(
@@ -170,9 +170,9 @@ async def test_the_token_opens_the_page_for_the_owner_beside_invitations(tmp_pat
 
 
 async def test_the_first_invited_owner_keeps_earlier_conversations(page_bench: PageBench) -> None:
-    first, _ = await page_bench.visitors.invite("Ana", Rank.OWNER)
-    second, _ = await page_bench.visitors.invite("Ola", Rank.OWNER)
-    again, _ = await page_bench.visitors.invite("ana")
+    first, _ = await page_bench.users.invite("Ana", Rank.OWNER)
+    second, _ = await page_bench.users.invite("Ola", Rank.OWNER)
+    again, _ = await page_bench.users.invite("ana")
 
     assert (first.id, again.id, again.rank) == ("owner", "owner", Rank.OWNER)
     assert second.id not in ("owner", "")
@@ -181,7 +181,7 @@ async def test_the_first_invited_owner_keeps_earlier_conversations(page_bench: P
 @pytest.mark.parametrize("name", ["", "  ", "x" * 41, "Mia\x07", "a\u202eb"])
 async def test_an_odd_name_is_refused(page_bench: PageBench, name: str) -> None:
     with pytest.raises(BadOption, match="A name has 1 to 40 letters"):
-        await page_bench.visitors.invite(name)
+        await page_bench.users.invite(name)
 
 
 @pytest.mark.parametrize("secret", ["", "Bearer ", "Bearer x", "Bearer é"])
@@ -191,7 +191,7 @@ async def test_administration_needs_the_secret_of_the_data_folder(page_bench: Pa
     )
 
     assert response.status == 401
-    assert await page_bench.visitors.list_users() == []
+    assert await page_bench.users.list_users() == []
 
 
 async def test_the_administration_secret_is_private_and_deleted_at_the_end(tmp_path: Path) -> None:

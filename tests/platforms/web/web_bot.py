@@ -80,7 +80,7 @@ class WebBot:
 
     app: App
     backend: ScriptedBackend
-    visitors: WebUsers
+    users: WebUsers
     address: str
     browsers: list[Browser]
 
@@ -91,7 +91,7 @@ class WebBot:
 
     async def invite(self, name: str, rank: Rank = Rank.USER) -> Browser:
         """Return the browser of a newly invited user."""
-        _, secret = await self.visitors.invite(name, rank)
+        _, secret = await self.users.invite(name, rank)
         browser = self.open_browser()
         assert await browser.post("/api/join", {"invitation": secret}) == {"error": ""}
         return browser
@@ -105,14 +105,14 @@ async def open_web_bot(folder: Path, *, is_demo: bool = False, **changes: Any) -
     backend = ScriptedBackend(SystemClock())
     app = App(settings, backends={backend.name: backend})
     web = WebPlatform(app.database, app.clock)
-    visitors = WebUsers(app.database, app.clock, web.feed.close_user)
-    invited = InvitationAuthenticator(visitors, host=settings.http_host, key_file=folder / KEY_FILE)
+    users = WebUsers(app.database, app.clock, web.feed.close_user)
+    invited = InvitationAuthenticator(users, host=settings.http_host, key_file=folder / KEY_FILE)
     await app.open(web)
     browsers: list[Browser] = []
     try:
         address = await app.serve(web, DemoAuthenticator() if is_demo else invited)
         port = urlsplit(address).port
-        yield WebBot(app, backend, visitors, f"http://127.0.0.1:{port}", browsers)
+        yield WebBot(app, backend, users, f"http://127.0.0.1:{port}", browsers)
     finally:
         for browser in browsers:
             await browser.session.close()
