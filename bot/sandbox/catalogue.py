@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.sandbox.address import ServerAddress
 from bot.sandbox.clock import format_timestamp
 from bot.sandbox.guide import Guide
 from bot.sandbox.model import SandboxModel
@@ -109,14 +110,14 @@ class SandboxCatalogue:
         """Find a version by `owner/name` (official), `owner/name:64hex` or 64 hex. Raise the 422 of a wrong id."""
         name, _, given = version.partition(":") if "/" in version else ("", "", version)
         pages = [self._pages[name]] if name in self._pages else [] if name else list(self)
-        found = [page.find_version(given) if given else _latest_of_official(page) for page in pages]
+        found = [page.find_version(given) if given else _find_official_version(page) for page in pages]
         for entry in found:
             if entry and (given or name):
                 return entry.model
         raise make_invalid_version()
 
 
-def _latest_of_official(page: SandboxModelPage) -> SandboxVersion | None:
+def _find_official_version(page: SandboxModelPage) -> SandboxVersion | None:
     return page.latest if page.is_official else None
 
 
@@ -124,9 +125,13 @@ LINKS = ("github_url", "paper_url", "license_url", "cover_image_url")
 
 
 class ModelBodies:
-    def __init__(self, store: SandboxPredictionStore) -> None:
-        self.base_url = ""
+    def __init__(self, store: SandboxPredictionStore, address: ServerAddress) -> None:
         self._store = store
+        self._address = address
+
+    @property
+    def base_url(self) -> str:
+        return self._address.url
 
     def build_model(self, page: SandboxModelPage) -> dict[str, Any]:
         return {

@@ -7,6 +7,8 @@ import logging
 from concurrent.futures import Executor
 from datetime import timedelta
 
+from bot.core.background_tasks import BackgroundTasks
+from bot.sandbox.address import ServerAddress
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import SETUP_FAILED, FaultKind, SandboxModelFailed, create_failure
 from bot.sandbox.input_files import InputFiles
@@ -30,45 +32,48 @@ class PredictionEngine:
         clock: SandboxClock,
         store: SandboxPredictionStore,
         webhooks: SandboxWebhooks,
-        delivery: OutputFiles,
+        input_files: InputFiles,
+        output_files: OutputFiles,
+        address: ServerAddress,
         worker: Executor,
         *,
         speed: float,
         stream_logs: bool,
     ) -> None:
-        self.base_url = ""
-        self.input_files: InputFiles | None = None
         self._clock = clock
         self._store = store
         self._webhooks = webhooks
-        self._delivery = delivery
+        self._input_files = input_files
+        self._output_files = output_files
+        self._address = address
         self._worker = worker
         self._speed = speed
         self._stream_logs = stream_logs
-        self._tasks: dict[SandboxPrediction, list[asyncio.Task[None]]] = {}
+        self._tasks = BackgroundTasks("sandbox")
+        self._tasks_by_prediction: dict[SandboxPrediction, list[asyncio.Task[None]]] = {}
+
+    @property
+    def base_url(self) -> str:
+        return self._address.url
 
     def start(self, prediction: SandboxPrediction, model: SandboxModel) -> None:
         """Store the prediction and start the run. Return at once."""
         self._store.add(prediction)
         if prediction.has_fault(FaultKind.CUT):
             prediction.cuts_left = 1
-        loop = asyncio.get_running_loop()
-        life = loop.create_task(self._live(prediction, model))
-        watch = loop.create_task(self._stop_when_over(prediction))
-        self._tasks[prediction] = [life, watch]
+        run = self._tasks.spawn(self._run(prediction, model), f"run {prediction.id}")
+        watch = self._tasks.spawn(self._stop_when_over(prediction), f"deadline of {prediction.id}")
+        self._tasks_by_prediction[prediction] = [run, watch]
 
     def cancel(self, prediction: SandboxPrediction) -> None:
         """Stop a prediction now; a finished prediction stays unchanged."""
         self._finish(prediction, SandboxStatus.CANCELED)
 
     async def close(self) -> None:
-        tasks = [task for pair in self._tasks.values() for task in pair]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._tasks.clear()
+        await self._tasks.cancel()
+        self._tasks_by_prediction.clear()
 
-    async def _live(self, prediction: SandboxPrediction, model: SandboxModel) -> None:
+    async def _run(self, prediction: SandboxPrediction, model: SandboxModel) -> None:
         try:
             await self._perform(prediction, model)
         except SandboxModelFailed as failure:
@@ -80,7 +85,7 @@ class PredictionEngine:
             self._finish(prediction, SandboxStatus.SUCCEEDED)
 
     async def _perform(self, prediction: SandboxPrediction, model: SandboxModel) -> None:
-        run = self._run(prediction)
+        run = self._create_run(prediction)
         await run.pause(_BOOT_SECONDS)
         await self._delay(prediction, FaultKind.COLDSTART)
         if prediction.has_fault(FaultKind.SETUP):
@@ -108,57 +113,55 @@ class PredictionEngine:
         await self._clock.sleep_until(min(prediction.deadline or limit, limit))
         self._finish(prediction, SandboxStatus.CANCELED if prediction.started_at else SandboxStatus.ABORTED)
 
-    def _run(self, prediction: SandboxPrediction) -> SandboxRun:
-        if self.input_files is None:
-            raise RuntimeError("the engine is used before the server listens")
+    def _create_run(self, prediction: SandboxPrediction) -> SandboxRun:
         return SandboxRun(
             prediction,
             self._clock,
             self._speed,
             self._worker,
-            self.input_files,
-            on_text=lambda token: self._say(prediction, token),
-            on_log=lambda text: self._log(prediction, text),
+            self._input_files,
+            on_text=lambda token: self._stream_token(prediction, token),
+            on_log=lambda text: self._add_log(prediction, text),
         )
 
-    def _say(self, prediction: SandboxPrediction, token: str) -> None:
+    def _stream_token(self, prediction: SandboxPrediction, token: str) -> None:
         if prediction.output is None:
             prediction.output = []
         prediction.output.append(token)
-        self._emit(prediction, "output", token)
+        self._append_event(prediction, "output", token)
         self._webhooks.notify(prediction, "output")
 
-    def _log(self, prediction: SandboxPrediction, text: str) -> None:
+    def _add_log(self, prediction: SandboxPrediction, text: str) -> None:
         prediction.logs += text
         if self._stream_logs:
-            self._emit(prediction, "logs", text)
+            self._append_event(prediction, "logs", text)
         self._webhooks.notify(prediction, "logs")
 
     def _publish(self, run: SandboxRun, kind: SandboxOutputKind) -> None:
         prediction = run.prediction
         if kind is SandboxOutputKind.TEXT:
             prediction.output = run.text
-            self._emit(prediction, "output", run.text or "")
+            self._append_event(prediction, "output", run.text or "")
         elif kind is SandboxOutputKind.TRAINING:
-            weights = self._delivery.deliver(run.files[0], "trained_model")
+            weights = self._output_files.deliver(run.files[0], "trained_model")
             prediction.output = {"version": run.text, "weights": weights}
         elif kind.is_files:
-            urls = [self._address(prediction, file, f"out-{n}") for n, file in enumerate(run.files)]
+            urls = [self._create_output_url(prediction, file, f"out-{n}") for n, file in enumerate(run.files)]
             prediction.output = urls[0] if kind is SandboxOutputKind.FILE else urls
             for url in urls:
-                self._emit(prediction, "output", url)
+                self._append_event(prediction, "output", url)
         if kind is not SandboxOutputKind.TEXT_STREAM:
             self._webhooks.notify(prediction, "output")
 
-    def _address(self, prediction: SandboxPrediction, file: OutputFile, name: str) -> str:
+    def _create_output_url(self, prediction: SandboxPrediction, file: OutputFile, name: str) -> str:
         if prediction.has_fault(FaultKind.INLINE):
             return f"data:{file.content_type};base64,{base64.b64encode(file.content).decode()}"
-        url = self._delivery.deliver(file, name)
+        url = self._output_files.deliver(file, name)
         if prediction.has_fault(FaultKind.EXPIRED):
-            self._delivery.withdraw(url)
+            self._output_files.withdraw(url)
         return url
 
-    def _emit(self, prediction: SandboxPrediction, name: str, data: str) -> None:
+    def _append_event(self, prediction: SandboxPrediction, name: str, data: str) -> None:
         prediction.events.append(name, data, int(self._clock.now().timestamp()))
 
     def _finish(self, prediction: SandboxPrediction, status: SandboxStatus, error: str | None = None) -> None:
@@ -174,7 +177,7 @@ class PredictionEngine:
             prediction.ready.set_result(prediction.build_body(self.base_url))
         self._store.record_finished(prediction)
         self._webhooks.notify(prediction, "completed")
-        for task in self._tasks.pop(prediction, ()):
+        for task in self._tasks_by_prediction.pop(prediction, ()):
             if task is not asyncio.current_task():
                 task.cancel()
 

@@ -188,11 +188,11 @@ def raise_create_fault(fault: SandboxFault | None) -> None:
         case FaultKind.NO_CREDIT:
             raise make_insufficient_credit()
         case FaultKind.THROTTLED:
-            raise make_throttled(_seconds(fault))
+            raise make_throttled(_get_seconds(fault))
         case FaultKind.STORM:
             raise make_throttled(1)
         case FaultKind.LOW_CREDIT:
-            raise make_low_credit_throttled(_seconds(fault))
+            raise make_low_credit_throttled(_get_seconds(fault))
 
 
 def raise_fault_after_create(fault: SandboxFault | None) -> None:
@@ -201,5 +201,5 @@ def raise_fault_after_create(fault: SandboxFault | None) -> None:
         raise make_server_error()
 
 
-def _seconds(fault: SandboxFault | None) -> int:
+def _get_seconds(fault: SandboxFault | None) -> int:
     return max(1, round(fault.amount)) if fault else 1

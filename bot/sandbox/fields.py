@@ -39,7 +39,7 @@ class InputField:
         if self.choices:
             schema: dict[str, Any] = {"allOf": [{"$ref": f"#/components/schemas/{self.name}"}]}
         else:
-            schema = {"type": "string" if self.type == "file" else self.type, "title": self._title()}
+            schema = {"type": "string" if self.type == "file" else self.type, "title": self._build_title()}
         known = {
             "format": "uri" if self.type == "file" else None,
             "minimum": None if self.minimum is None else float(self.minimum),
@@ -55,10 +55,10 @@ class InputField:
 
     def find_error(self, value: Any, where: str = "input") -> InvalidField | None:
         """Return the error of `value`, or None. `where` is the enclosing object: "" for the body."""
-        wrong = self._wrong_type(value) or self._wrong_value(value)
-        return InvalidField(wrong[0], f"{where}.{self.name}".lstrip("."), wrong[1]) if wrong else None
+        error = self._check_type(value) or self._check_value(value)
+        return InvalidField(error[0], f"{where}.{self.name}".lstrip("."), error[1]) if error else None
 
-    def _wrong_type(self, value: Any) -> tuple[str, str] | None:
+    def _check_type(self, value: Any) -> tuple[str, str] | None:
         expected = "string" if self.type == "file" else self.type
         given = _JSON_TYPES.get(type(value), "null")
         if expected == given or (expected == "number" and given == "integer"):
@@ -67,7 +67,7 @@ class InputField:
             return None
         return "invalid_type", f"Invalid type. Expected: {expected}, given: {given}"
 
-    def _wrong_value(self, value: Any) -> tuple[str, str] | None:
+    def _check_value(self, value: Any) -> tuple[str, str] | None:
         if self.choices and value not in self.choices:
             allowed = ", ".join(f'"{choice}"' for choice in self.choices)
             return "enum", f"{self.name} must be one of the following: {allowed}"
@@ -79,7 +79,7 @@ class InputField:
             return "format", "Does not match format 'uri'"
         return None
 
-    def _title(self) -> str:
+    def _build_title(self) -> str:
         return self.name.replace("_", " ").title()
 
 

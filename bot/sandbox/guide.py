@@ -46,11 +46,11 @@ class Guide:
         """Return Markdown: the best passage with its place, or a list of topics. Each answer names the guide."""
         words = [word.lower() for word in _WORD.findall(question)]
         if not words or set(words) <= _GREETINGS | _STOPWORDS:
-            return f"Hello! {self._what_to_ask()}"
+            return f"Hello! {self._suggest_questions()}"
         terms = [word for word in words if word not in _STOPWORDS and word not in _GREETINGS]
         found = self._search(terms)
         if not found:
-            return f"{self._what_to_ask()} About your question they say nothing that I could find."
+            return f"{self._suggest_questions()} About your question they say nothing that I could find."
         return _quote(found[0], found[1:3])
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class Guide:
             self._index.close()
         self._sections = self._index = None
 
-    def _what_to_ask(self) -> str:
+    def _suggest_questions(self) -> str:
         return (
             f"I am the sandbox's guide, not a language model: I look things up in this bot's own docs. Ask me about "
             f"{_TOPICS}. With a Replicate token, a real model answers here instead."
@@ -68,8 +68,8 @@ class Guide:
         sections = self._read()
         # One matching word of three in a long page is chance: longer questions need more agreement.
         needed = 1 if len(terms) < 4 else 2
-        candidates = self._search_index(terms, sections) if self._index else _search_plainly(terms, sections)
-        return [section for section in candidates if _shared_terms(terms, section) >= needed][:3]
+        candidates = self._search_index(terms, sections) if self._index else _search_without_index(terms, sections)
+        return [section for section in candidates if _count_shared_terms(terms, section) >= needed][:3]
 
     def _search_index(self, terms: Sequence[str], sections: Sequence[GuideSection]) -> list[GuideSection]:
         if self._index is None:
@@ -81,7 +81,7 @@ class Guide:
     def _read(self) -> list[GuideSection]:
         if self._sections is None:
             self._sections = [section for path in self._docs if path.is_file() for section in read_sections(path)]
-            self._index = _index(self._sections)
+            self._index = _build_index(self._sections)
         return self._sections
 
 
@@ -103,7 +103,7 @@ def read_sections(path: Path) -> list[GuideSection]:
 def extract_passage(text: str, limit: int = _PASSAGE_CHARACTERS) -> str:
     """Return the first whole blocks (paragraphs, code, tables) of a section, about `limit` characters."""
     kept, size = list[str](), 0
-    for block in _blocks(text):
+    for block in _split_blocks(text):
         if kept and size + len(block) > limit:
             break
         kept.append(block)
@@ -111,7 +111,7 @@ def extract_passage(text: str, limit: int = _PASSAGE_CHARACTERS) -> str:
     return "\n\n".join(kept)
 
 
-def _blocks(text: str) -> list[str]:
+def _split_blocks(text: str) -> list[str]:
     """Return paragraphs; a code block with blank lines stays one block."""
     blocks, lines, in_code = list[str](), list[str](), False
     for line in [*text.splitlines(), ""]:
@@ -132,7 +132,7 @@ def _quote(best: GuideSection, others: Iterable[GuideSection]) -> str:
     return f"{opening}\n\n{extract_passage(best.text)}{more}"
 
 
-def _index(sections: Sequence[GuideSection]) -> sqlite3.Connection | None:
+def _build_index(sections: Sequence[GuideSection]) -> sqlite3.Connection | None:
     """Build a full-text index in memory; None where SQLite has no FTS5."""
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     try:
@@ -147,7 +147,7 @@ def _index(sections: Sequence[GuideSection]) -> sqlite3.Connection | None:
     return connection
 
 
-def _search_plainly(terms: Sequence[str], sections: Sequence[GuideSection]) -> list[GuideSection]:
+def _search_without_index(terms: Sequence[str], sections: Sequence[GuideSection]) -> list[GuideSection]:
     """Rank sections by occurrences of the terms' stems; a heading counts five times."""
 
     def score(section: GuideSection) -> float:
@@ -158,7 +158,7 @@ def _search_plainly(terms: Sequence[str], sections: Sequence[GuideSection]) -> l
     return [section for section in sorted(sections, key=score, reverse=True)[:8] if score(section) > 0]
 
 
-def _shared_terms(terms: Sequence[str], section: GuideSection) -> int:
+def _count_shared_terms(terms: Sequence[str], section: GuideSection) -> int:
     text = f"{section.source} {section.heading} {section.text}".lower()
     return sum(_stem(term) in text for term in terms)
 

@@ -7,12 +7,12 @@ import secrets
 
 def new_prediction_id() -> str:
     """Return 26 lowercase base32 characters: the id of a prediction."""
-    return _base32(16)
+    return _new_base32(16)
 
 
 def new_opaque_token() -> str:
     """Return 52 unguessable lowercase base32 characters, for stream and delivery addresses."""
-    return _base32(32)
+    return _new_base32(32)
 
 
 def new_api_token() -> str:
@@ -29,5 +29,5 @@ def derive_version_id(model: str) -> str:
     return hashlib.sha256(f"sandbox:{model}".encode()).hexdigest()
 
 
-def _base32(size: int) -> str:
+def _new_base32(size: int) -> str:
     return base64.b32encode(secrets.token_bytes(size)).decode().rstrip("=").lower()

@@ -8,6 +8,7 @@ import io
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from bot.sandbox.address import ServerAddress
 from bot.sandbox.faults import SandboxModelFailed
 from bot.sandbox.file_store import FileStore
 
@@ -44,37 +45,34 @@ def open_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> "Image":
     return picture
 
 
-_OURSELVES = {"127.0.0.1", "localhost", "::1"}
-
-
 class InputFiles:
-    def __init__(self, port: int, uploads: FileStore, outputs: FileStore) -> None:
-        self._port = port
-        self._shelves = {"files": uploads, "pbxt": outputs}
+    def __init__(self, address: ServerAddress, uploads: FileStore, outputs: FileStore) -> None:
+        self._address = address
+        self._stores = {"files": uploads, "pbxt": outputs}
 
     def read(self, url: str) -> bytes:
         """Return the bytes behind `url`; raise the failure of a model with a dead link."""
         scheme, _, rest = url.partition(":")
         if scheme == "data":
-            return _decode(rest)
+            return _decode_data_url(rest)
         return self._read_own(url)
 
     def _read_own(self, url: str) -> bytes:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or parts.hostname not in _OURSELVES or parts.port != self._port:
+        if parts.scheme not in ("http", "https") or not self._address.is_own(parts.hostname, parts.port):
             origin = parts.hostname or repr(url[:40])
             raise SandboxModelFailed(
                 f"Input validation error: the sandbox reads files from itself only, not from {origin}"
             )
         folder, _, key = parts.path.removeprefix("/v1").strip("/").partition("/")
-        shelf = self._shelves.get(folder)
-        item = shelf.get(key.split("/")[0]) if shelf else None
+        store = self._stores.get(folder)
+        item = store.get(key.split("/")[0]) if store else None
         if item is None:
             raise SandboxModelFailed(f"Input validation error: 404 Client Error: Not Found for url: {url[:200]}")
         return item.path.read_bytes()
 
 
-def _decode(rest: str) -> bytes:
+def _decode_data_url(rest: str) -> bytes:
     header, comma, payload = rest.partition(",")
     if not comma:
         raise SandboxModelFailed("Input validation error: not a data URL")

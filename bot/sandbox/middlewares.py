@@ -59,10 +59,10 @@ def create_rate_limit_middleware(rates: SandboxRateLimits) -> Any:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not _is_counted(request):
             return await handler(request)
-        told = rates.count_call(is_create=_is_create(request))
-        request[_RATE_HEADERS] = told.headers
-        if told.wait_seconds:
-            raise rates.create_problem(told, is_create=_is_create(request))
+        result = rates.count_call(is_create=_is_create(request))
+        request[_RATE_HEADERS] = result.headers
+        if result.wait_seconds:
+            raise rates.create_problem(result, is_create=_is_create(request))
         return await handler(request)
 
     return middleware
@@ -72,9 +72,9 @@ def create_rate_limit_middleware(rates: SandboxRateLimits) -> Any:
 async def add_rate_limit_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Add the headers; outermost, so refusals have the headers too."""
     response = await handler(request)
-    told = request.get(_RATE_HEADERS)
-    if told and not response.prepared:
-        response.headers.update(told)
+    headers = request.get(_RATE_HEADERS)
+    if headers and not response.prepared:
+        response.headers.update(headers)
     return response
 
 

@@ -63,7 +63,7 @@ class SandboxRun:
             await self.pause(seconds / count)
             spent, left = seconds * step / count, seconds * (count - step) / count
             clocks = f"[00:{int(spent):02}<00:{int(left):02}, {count / seconds:5.2f}it/s]"
-            self.log(f"{step * 100 // count:3}%|{_bar(step / count)}| {step}/{count} {clocks}")
+            self.log(f"{step * 100 // count:3}%|{_draw_bar(step / count)}| {step}/{count} {clocks}")
 
     async def run_in_worker(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in the worker thread: the server goes on answering."""
@@ -83,7 +83,7 @@ class SandboxRun:
         self.files.append(OutputFile(content, extension))
 
 
-def _bar(share: float) -> str:
+def _draw_bar(share: float) -> str:
     return ("█" * int(share * 10)).ljust(10)
 
 
@@ -153,13 +153,13 @@ class SandboxModel:
         """Return the schema in GET /v1/models/…: Input, Output and one schema per enum."""
         enums = {field.name: field.build_enum_schema() for field in self.fields if field.choices}
         schemas = {
-            "Input": _object("Input", self.fields),
+            "Input": _build_object_schema("Input", self.fields),
             "Output": {"title": "Output", **_OUTPUT_SCHEMAS[self.output]},
             **enums,
         }
         if self.training_fields:
             schemas |= {
-                "TrainingInput": _object("TrainingInput", self.training_fields),
+                "TrainingInput": _build_object_schema("TrainingInput", self.training_fields),
                 "TrainingOutput": _TRAINING_OUTPUT,
             }
         return {
@@ -170,7 +170,7 @@ class SandboxModel:
         }
 
 
-def _object(title: str, fields: tuple[InputField, ...]) -> dict[str, Any]:
+def _build_object_schema(title: str, fields: tuple[InputField, ...]) -> dict[str, Any]:
     properties = {field.name: field.build_schema(order) for order, field in enumerate(fields)}
     schema: dict[str, Any] = {"type": "object", "title": title, "properties": properties}
     if required := [field.name for field in fields if field.required]:

@@ -10,9 +10,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from bot.core.caches import RecentItems
 from bot.sandbox.clock import SandboxClock, format_timestamp
 from bot.sandbox.faults import FaultKind, SandboxFault
 from bot.sandbox.ids import new_opaque_token, new_prediction_id
+
+# Lists omit these fields, a single prediction has them (replicate.com/docs/reference/http).
+_WEBHOOK_FIELDS = ("webhook", "webhook_events_filter")
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,9 @@ class SandboxPrediction:
             "source": "api",
             "created_at": format_timestamp(self.created_at),
             "metrics": dict(self.metrics),
-            "urls": self._urls(base_url),
+            "urls": self._build_urls(base_url),
         }
-        return body | self._moments() | self._options()
+        return body | self._build_timestamps() | self._build_options()
 
     def estimate_bytes(self) -> int:
         """Return the approximate bytes of the data."""
@@ -148,17 +152,21 @@ class SandboxPrediction:
         self.input, self.output, self.logs, self.data_removed = {}, None, "", True
         self.events.clear()
 
-    def _urls(self, base_url: str) -> dict[str, str]:
+    def build_list_entry(self, base_url: str) -> dict[str, Any]:
+        """Return the JSON in a list, which omits the webhook fields."""
+        return {name: value for name, value in self.build_body(base_url).items() if name not in _WEBHOOK_FIELDS}
+
+    def _build_urls(self, base_url: str) -> dict[str, str]:
         get = f"{base_url}/v1/predictions/{self.id}"
         kind = "files" if self.streams_files else "streams"
         stream = f"{base_url}/v1/{kind}/{self.stream_token}"
         return {"get": get, "cancel": f"{get}/cancel", "stream": stream, "web": f"{base_url}/p/{self.id}"}
 
-    def _moments(self) -> dict[str, str]:
+    def _build_timestamps(self) -> dict[str, str]:
         moments = {"started_at": self.started_at, "completed_at": self.completed_at, "deadline": self.deadline}
         return {name: format_timestamp(moment) for name, moment in moments.items() if moment}
 
-    def _options(self) -> dict[str, Any]:
+    def _build_options(self) -> dict[str, Any]:
         options = {
             "webhook": self.webhook,
             "webhook_events_filter": list(self.webhook_events_filter) if self.webhook_events_filter else None,
@@ -181,9 +189,13 @@ class SandboxPredictionStore:
     ) -> None:
         self._clock = clock
         self._lifetime_seconds = lifetime_seconds
-        self._max_predictions = max_predictions
         self._max_bytes = max_bytes
-        self._by_id: dict[str, SandboxPrediction] = {}
+        # Running predictions stay beyond the bound: their runs and waiting clients still need them.
+        self._by_id = RecentItems[str, SandboxPrediction](
+            max_predictions,
+            on_evicted=self._forget_stream,
+            is_pinned=lambda prediction: not prediction.status.is_terminal,
+        )
         self._by_stream: dict[str, SandboxPrediction] = {}
         self._with_data: deque[tuple[SandboxPrediction, int]] = deque()
         self._bytes = 0
@@ -196,8 +208,6 @@ class SandboxPredictionStore:
         self._by_id[prediction.id] = prediction
         self._by_stream[prediction.stream_token] = prediction
         self.created_count += 1
-        if len(self._by_id) > self._max_predictions:
-            self._forget_the_oldest()
 
     def record_finished(self, prediction: SandboxPrediction) -> None:
         """Count the prediction's data, which may be dropped from now on."""
@@ -216,7 +226,7 @@ class SandboxPredictionStore:
 
     def list_newest_first(self) -> Iterator[SandboxPrediction]:
         self.drop_old_data()
-        return reversed(self._by_id.values())
+        return reversed(list(self._by_id.values()))
 
     def list_created_between(self, after: datetime | None, before: datetime | None) -> list[SandboxPrediction]:
         """Return predictions, newest first; both bounds are exclusive and optional."""
@@ -243,11 +253,8 @@ class SandboxPredictionStore:
             self._bytes -= weight
             prediction.remove_data()
 
-    def _forget_the_oldest(self) -> None:
-        for prediction in self._by_id.values():
-            if prediction.status.is_terminal:
-                self._forget(prediction)
-                return
-
     def _forget(self, prediction: SandboxPrediction) -> None:
         del self._by_id[prediction.id], self._by_stream[prediction.stream_token]
+
+    def _forget_stream(self, _: str, prediction: SandboxPrediction) -> None:
+        del self._by_stream[prediction.stream_token]

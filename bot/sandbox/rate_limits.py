@@ -66,10 +66,10 @@ class SandboxRateLimits:
         bucket = self._creates if is_create else self._others
         return bucket.spend(is_enforced=self.is_enforced or (is_create and self._is_reduced))
 
-    def create_problem(self, told: RateLimitResult, *, is_create: bool) -> Problem:
+    def create_problem(self, result: RateLimitResult, *, is_create: bool) -> Problem:
         """Return the 429 of a refused call."""
         return (make_low_credit_throttled if is_create and self._is_reduced else make_plain_throttled)(
-            told.wait_seconds
+            result.wait_seconds
         )
 
 

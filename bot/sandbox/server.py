@@ -10,12 +10,13 @@ from typing import Protocol
 
 from aiohttp import web
 
+from bot.sandbox.address import ServerAddress
 from bot.sandbox.api.account import AccountRoutes
 from bot.sandbox.api.control import ControlRoutes
 from bot.sandbox.api.deployments import DeploymentRoutes, SandboxDeployments
 from bot.sandbox.api.files import FileApiRoutes
-from bot.sandbox.api.models import ModelReadRoutes, ModelWriteRoutes
-from bot.sandbox.api.predictions import PredictionCreateRoutes, PredictionReadRoutes
+from bot.sandbox.api.models import ModelRoutes
+from bot.sandbox.api.predictions import PredictionRoutes
 from bot.sandbox.api.search import CollectionRoutes, SearchRoutes
 from bot.sandbox.api.streams import StreamRoutes
 from bot.sandbox.api.trainings import TrainingRoutes
@@ -80,7 +81,7 @@ class Sandbox:
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
         self.token = options.token
-        self.url = ""
+        self._address = ServerAddress(options.host, options.port)
         self.clock = SandboxClock()
         self.faults = FaultPlan()
         self.store = SandboxPredictionStore(self.clock, lifetime_seconds=options.data_lifetime_seconds)
@@ -93,30 +94,30 @@ class Sandbox:
             self.clock, lifetime_seconds=options.output_lifetime_seconds, max_bytes=_OUTPUTS_MAX_BYTES
         )
         self._uploads = FileStore(self.clock, lifetime_seconds=_DAY_SECONDS, max_bytes=_UPLOADS_MAX_BYTES)
-        self._webhooks = SandboxWebhooks(self.clock, options.webhook_secret)
-        self._delivery = OutputFiles(self._outputs)
-        self._engine = self._engine_for(self.store)
-        self._training_engine = self._engine_for(self.trainings)
+        self._webhooks = SandboxWebhooks(self.clock, self._address, options.webhook_secret)
+        self._output_files = OutputFiles(self._outputs, self._address)
+        self._input_files = InputFiles(self._address, self._uploads, self._outputs)
+        self._engine = self._create_engine(self.store)
+        self._training_engine = self._create_engine(self.trainings)
         self._guide = Guide(options.docs)
         self._catalogue = SandboxCatalogue(create_models(self._guide), self.clock.now())
-        self.files = FileApiRoutes(self.clock, self._uploads)
-        self._model_bodies = ModelBodies(self.store)
+        self.files = FileApiRoutes(self.clock, self._uploads, self._address)
+        self._model_bodies = ModelBodies(self.store, self._address)
         self._deployments = SandboxDeployments(options.deployments, self._catalogue, self.clock)
-        self._deployment_routes = DeploymentRoutes(self._deployments)
-        self.application = self._application()
+        self._deployment_routes = DeploymentRoutes(self._deployments, self._address)
+        self.application = self._create_application()
         self._runner = web.AppRunner(self.application, access_log=None, shutdown_timeout=1.0)
+
+    @property
+    def url(self) -> str:
+        """The base URL, without /v1, once the server listens."""
+        return self._address.url
 
     async def start(self) -> str:
         """Listen; return the base URL, without /v1."""
         await self._runner.setup()
         await web.TCPSite(self._runner, self.options.host, self.options.port).start()
-        port: int = self._runner.addresses[0][1]
-        self.url = f"http://{self.options.host}:{port}"
-        for engine in (self._engine, self._training_engine):
-            engine.base_url = self.url
-            engine.input_files = InputFiles(port, self._uploads, self._outputs)
-        for part in (self._webhooks, self._delivery, self.files, self._model_bodies, self._deployment_routes):
-            part.base_url = self.url
+        self._address.listen_on(self._runner.addresses[0][1])
         return self.url
 
     async def stop(self) -> None:
@@ -130,18 +131,20 @@ class Sandbox:
         self._outputs.close()
         self._uploads.close()
 
-    def _engine_for(self, store: SandboxPredictionStore) -> PredictionEngine:
+    def _create_engine(self, store: SandboxPredictionStore) -> PredictionEngine:
         return PredictionEngine(
             self.clock,
             store,
             self._webhooks,
-            self._delivery,
+            self._input_files,
+            self._output_files,
+            self._address,
             self._worker,
             speed=self.options.speed,
             stream_logs=self.options.stream_logs,
         )
 
-    def _application(self) -> web.Application:
+    def _create_application(self) -> web.Application:
         token = create_token_middleware(self.options.token)
         middlewares = [
             add_rate_limit_headers,
@@ -150,26 +153,24 @@ class Sandbox:
             create_rate_limit_middleware(self.rate_limits),
         ]
         app = web.Application(middlewares=middlewares, client_max_size=_JSON_MAX_BYTES)
-        for part in self._parts():
-            app.router.add_routes(part.routes())
+        for group in self._list_route_groups():
+            app.router.add_routes(group.routes())
         return app
 
-    def _parts(self) -> list[_RouteGroup]:
+    def _list_route_groups(self) -> list[_RouteGroup]:
         catalogue, bodies = self._catalogue, self._model_bodies
         return [
-            PredictionCreateRoutes(self.clock, catalogue, self._deployments, self._engine, self.faults),
-            PredictionReadRoutes(self.store, self._engine),
+            PredictionRoutes(self.clock, catalogue, self._deployments, self.store, self._engine, self.faults),
             TrainingRoutes(self.clock, catalogue, self.trainings, self._training_engine, self.faults),
             StreamRoutes(self.clock, self.store),
             self.files,
-            ModelReadRoutes(catalogue, self.store, bodies),
-            ModelWriteRoutes(self.clock, catalogue, self._deployments, self.store, bodies),
+            ModelRoutes(self.clock, catalogue, self._deployments, self.store, bodies),
             self._deployment_routes,
             SearchRoutes(catalogue, bodies),
             CollectionRoutes(catalogue, bodies),
             AccountRoutes(self.options.webhook_secret),
             ControlRoutes(self.clock, self.store, self.faults, self.rate_limits),
-            self._delivery,
+            self._output_files,
         ]
 
 
@@ -182,7 +183,7 @@ class SandboxThread:
         self._listening = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop_asked: asyncio.Event | None = None
+        self._stop_requested: asyncio.Event | None = None
 
     def start(self) -> str:
         """Block until the server listens; return the base URL. Raise the error of a failed start, such as OSError."""
@@ -194,8 +195,8 @@ class SandboxThread:
 
     def stop(self) -> None:
         """Block until the server has stopped. Harmless before a start and after a stop."""
-        if self._loop and self._stop_asked and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop_asked.set)
+        if self._loop and self._stop_requested and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop_requested.set)
             self._thread.join()
 
     def _run(self) -> None:
@@ -207,11 +208,11 @@ class SandboxThread:
             self._listening.set()
 
     async def _serve(self) -> None:
-        self._loop, self._stop_asked = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         sandbox = Sandbox(self.options)
         try:
             self.url = await sandbox.start()
             self._listening.set()
-            await self._stop_asked.wait()
+            await self._stop_requested.wait()
         finally:
             await sandbox.stop()

@@ -2,13 +2,11 @@
 
 The signature follows replicate.com/docs/topics/webhooks."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +14,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from bot.core.background_tasks import BackgroundTasks
+from bot.sandbox.address import ServerAddress
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import FaultKind
 from bot.sandbox.ids import new_opaque_token, new_webhook_secret
@@ -57,21 +57,21 @@ class WebhookFaults:
     def __init__(self) -> None:
         self._held: dict[str, list[OutgoingWebhook]] = {}
 
-    def apply(self, prediction: SandboxPrediction, letter: OutgoingWebhook) -> list[OutgoingWebhook]:
-        """Return the webhooks to send instead of `letter`, in order."""
+    def apply(self, prediction: SandboxPrediction, webhook: OutgoingWebhook) -> list[OutgoingWebhook]:
+        """Return the webhooks to send instead of `webhook`, in order."""
         if prediction.has_fault(FaultKind.WEBHOOK_LOST):
             return []
         if prediction.has_fault(FaultKind.WEBHOOK_DOUBLED):
-            return [letter, letter]
+            return [webhook, webhook]
         if prediction.has_fault(FaultKind.WEBHOOK_REORDERED):
-            return self._reordered(prediction, letter)
-        return [letter]
+            return self._reorder(prediction, webhook)
+        return [webhook]
 
-    def _reordered(self, prediction: SandboxPrediction, letter: OutgoingWebhook) -> list[OutgoingWebhook]:
+    def _reorder(self, prediction: SandboxPrediction, webhook: OutgoingWebhook) -> list[OutgoingWebhook]:
         """Return the last webhook first, then the earlier webhooks, newest first."""
-        if letter.is_last:
-            return [letter, *reversed(self._held.pop(prediction.id, []))]
-        self._held.setdefault(prediction.id, []).append(letter)
+        if webhook.is_last:
+            return [webhook, *reversed(self._held.pop(prediction.id, []))]
+        self._held.setdefault(prediction.id, []).append(webhook)
         return []
 
 
@@ -81,8 +81,8 @@ def get_delay_seconds(prediction: SandboxPrediction) -> float:
 
 def create_forged_webhook(url: str, body: dict[str, Any]) -> OutgoingWebhook:
     """Return a webhook with a wrong signature that claims success."""
-    lie = body | {"status": "succeeded", "output": ["https://forged.invalid/out-0.png"], "logs": ""}
-    return OutgoingWebhook(url, json.dumps(lie).encode())
+    claim = body | {"status": "succeeded", "output": ["https://forged.invalid/out-0.png"], "logs": ""}
+    return OutgoingWebhook(url, json.dumps(claim).encode())
 
 
 log = logging.getLogger(__name__)
@@ -113,12 +113,12 @@ class _Pacing:
 
 
 class SandboxWebhooks:
-    def __init__(self, clock: SandboxClock, secret: str) -> None:
+    def __init__(self, clock: SandboxClock, address: ServerAddress, secret: str) -> None:
         self.secret = secret
-        self.base_url = ""
         self._clock = clock
+        self._address = address
         self._session: aiohttp.ClientSession | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks("sandbox")
         self._pacing: dict[str, _Pacing] = {}
         self._faults = WebhookFaults()
 
@@ -127,22 +127,21 @@ class SandboxWebhooks:
         if prediction.webhook is None:
             return
         if event == "start" and prediction.has_fault(FaultKind.WEBHOOK_FORGED):
-            lie = create_forged_webhook(prediction.webhook, prediction.build_body(self.base_url))
-            self._start(self._deliver(lie, secret=new_webhook_secret()))
+            forged = create_forged_webhook(prediction.webhook, prediction.build_body(self._address.url))
+            self._tasks.spawn(self._deliver(forged, secret=new_webhook_secret()), "forged webhook")
         if event not in (prediction.webhook_events_filter or _DEFAULT_EVENTS):
             return
         if event == "completed":
             self._pacing.pop(prediction.id, None)
-            self._start(self._send(prediction, self._letter(prediction, tries=1 + len(_RETRY_SECONDS))))
+            webhook = self._create_webhook(prediction, tries=1 + len(_RETRY_SECONDS))
+            self._tasks.spawn(self._send(prediction, webhook), event)
         elif event == "start":
-            self._start(self._send(prediction, self._letter(prediction)))
+            self._tasks.spawn(self._send(prediction, self._create_webhook(prediction)), event)
         else:
-            self._start(self._send_paced(prediction, event))
+            self._tasks.spawn(self._send_paced(prediction, event), event)
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
         if self._session:
             await self._session.close()
 
@@ -156,44 +155,39 @@ class SandboxWebhooks:
         pacing.waiting.discard(event)
         pacing.sent_at[event] = self._clock.now()
         if not prediction.status.is_terminal:
-            await self._send(prediction, self._letter(prediction))
+            await self._send(prediction, self._create_webhook(prediction))
 
-    async def _send(self, prediction: SandboxPrediction, letter: OutgoingWebhook) -> None:
+    async def _send(self, prediction: SandboxPrediction, webhook: OutgoingWebhook) -> None:
         if seconds := get_delay_seconds(prediction):
             await self._clock.sleep(seconds)
-        for each in self._faults.apply(prediction, letter):
-            await self._deliver(each, self.secret)
+        for outgoing in self._faults.apply(prediction, webhook):
+            await self._deliver(outgoing, self.secret)
 
-    async def _deliver(self, letter: OutgoingWebhook, secret: str) -> None:
-        for attempt in range(letter.tries):
+    async def _deliver(self, webhook: OutgoingWebhook, secret: str) -> None:
+        for attempt in range(webhook.tries):
             if attempt:
                 await self._clock.sleep(_RETRY_SECONDS[attempt - 1])
-            if await self._post(letter, secret):
+            if await self._post(webhook, secret):
                 return
-        log.info("sandbox.webhook_not_taken", extra={"webhook_id": letter.id, "tries": letter.tries})
+        log.info("sandbox.webhook_not_taken", extra={"webhook_id": webhook.id, "tries": webhook.tries})
 
-    async def _post(self, letter: OutgoingWebhook, secret: str) -> bool:
-        headers = create_signed_headers(secret, letter.id, int(self._clock.now().timestamp()), letter.body)
+    async def _post(self, webhook: OutgoingWebhook, secret: str) -> bool:
+        headers = create_signed_headers(secret, webhook.id, int(self._clock.now().timestamp()), webhook.body)
         try:
-            async with self._client().post(
-                letter.url, data=letter.body, headers=headers, allow_redirects=False
+            async with self._get_session().post(
+                webhook.url, data=webhook.body, headers=headers, allow_redirects=False
             ) as reply:
                 return 200 <= reply.status < 300
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    def _client(self) -> aiohttp.ClientSession:
+    def _get_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), trust_env=False)
         return self._session
 
-    def _letter(self, prediction: SandboxPrediction, tries: int = 1) -> OutgoingWebhook:
+    def _create_webhook(self, prediction: SandboxPrediction, tries: int = 1) -> OutgoingWebhook:
         """Return the current JSON of the prediction."""
         return OutgoingWebhook(
-            prediction.webhook or "", json.dumps(prediction.build_body(self.base_url)).encode(), tries
+            prediction.webhook or "", json.dumps(prediction.build_body(self._address.url)).encode(), tries
         )
-
-    def _start(self, sending: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(sending)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -16,7 +16,7 @@ CODE = "```ini\nMONTHLY_BUDGET_USD=25\n\nDAILY_CREDITS=200\n```"
 @pytest.fixture(params=["full-text index", "plain search"])
 def guide(request: pytest.FixtureRequest, docs: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch) -> Any:
     if request.param == "plain search":
-        monkeypatch.setattr(guide_module, "_index", lambda sections: None)
+        monkeypatch.setattr(guide_module, "_build_index", lambda sections: None)
     guide = Guide(docs)
     yield guide
     guide.close()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from bot.sandbox.models.blip import answer_question, describe_picture
-from bot.sandbox.models.real_esrgan import TooManyPixels, UnreadablePicture, _back_projected, enlarge
+from bot.sandbox.models.real_esrgan import TooManyPixels, UnreadablePicture, _back_project, enlarge
 from bot.sandbox.painter.picture import PictureOrder, draw
 from tests.sandbox.conftest import SandboxClient
 
@@ -61,7 +61,7 @@ def test_bands_leave_no_seam() -> None:
 
     by_bands = Image.open(io.BytesIO(enlarge(png(picture), 2)))
 
-    difference = ImageChops.difference(by_bands, _back_projected(picture, (512, 512)))
+    difference = ImageChops.difference(by_bands, _back_project(picture, (512, 512)))
     assert max(high for _, high in difference.getextrema()) <= 3  # type: ignore[misc] # one pair per channel
 
 

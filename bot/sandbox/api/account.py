@@ -22,16 +22,16 @@ class AccountRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/v1/account", self._account),
-            web.get("/v1/hardware", self._hardware),
-            web.get("/v1/webhooks/default/secret", self._secret),
+            web.get("/v1/account", self._get_account),
+            web.get("/v1/hardware", self._list_hardware),
+            web.get("/v1/webhooks/default/secret", self._get_secret),
         ]
 
-    async def _account(self, _: web.Request) -> web.Response:
+    async def _get_account(self, _: web.Request) -> web.Response:
         return web.json_response(ACCOUNT)
 
-    async def _hardware(self, _: web.Request) -> web.Response:
+    async def _list_hardware(self, _: web.Request) -> web.Response:
         return web.json_response([{"sku": sku, "name": name} for sku, name in HARDWARE.items()])
 
-    async def _secret(self, _: web.Request) -> web.Response:
+    async def _get_secret(self, _: web.Request) -> web.Response:
         return web.json_response({"key": self._webhook_secret})

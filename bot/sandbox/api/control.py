@@ -24,10 +24,10 @@ class ControlRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/sandbox/predictions", self._predictions),
+            web.get("/sandbox/predictions", self._list_predictions),
             web.post("/sandbox/faults", self._arm),
             web.delete("/sandbox/faults", self._disarm),
-            web.post("/sandbox/limits", self._limit),
+            web.post("/sandbox/limits", self._change_limits),
             web.post("/sandbox/clock", self._move_clock),
         ]
 
@@ -46,10 +46,10 @@ class ControlRoutes:
         self._faults.disarm()
         return web.Response(status=204)
 
-    async def _limit(self, request: web.Request) -> web.Response:
+    async def _change_limits(self, request: web.Request) -> web.Response:
         """Body: {"enforced": true?, "low_credit": true?, "creates": {"per_minute": 60, "burst": 5}?, "others": …?}."""
         body = await read_json_object(request)
-        self._rates.change(creates=_limit_of(body, "creates"), others=_limit_of(body, "others"))
+        self._rates.change(creates=_parse_limit(body, "creates"), others=_parse_limit(body, "others"))
         self._rates.is_enforced = bool(body.get("enforced", self._rates.is_enforced))
         if "low_credit" in body:
             self._rates.has_low_credit = bool(body["low_credit"])
@@ -63,7 +63,7 @@ class ControlRoutes:
         self._clock.advance(seconds)
         return web.json_response({"now": format_timestamp(self._clock.now())})
 
-    async def _predictions(self, _: web.Request) -> web.Response:
+    async def _list_predictions(self, _: web.Request) -> web.Response:
         """List every stored prediction, newest first, with the number of creates for each equal request."""
         predictions = list(self._store.list_newest_first())
         asks = Counter(prediction.fingerprint for prediction in predictions)
@@ -72,12 +72,12 @@ class ControlRoutes:
             "remembered": len(predictions),
             "statuses": Counter(str(prediction.status) for prediction in predictions),
             "created_more_than_once": sum(count > 1 for count in asks.values()),
-            "predictions": [_entry(prediction, asks[prediction.fingerprint]) for prediction in predictions],
+            "predictions": [_build_entry(prediction, asks[prediction.fingerprint]) for prediction in predictions],
         }
         return web.json_response(body)
 
 
-def _entry(prediction: SandboxPrediction, times_created: int) -> dict[str, Any]:
+def _build_entry(prediction: SandboxPrediction, times_created: int) -> dict[str, Any]:
     return {
         "id": prediction.id,
         "model": prediction.model,
@@ -90,7 +90,7 @@ def _entry(prediction: SandboxPrediction, times_created: int) -> dict[str, Any]:
     }
 
 
-def _limit_of(body: dict[str, Any], name: str) -> SandboxRateLimit | None:
+def _parse_limit(body: dict[str, Any], name: str) -> SandboxRateLimit | None:
     """Return the limit in `body`, or None without a limit."""
     given = body.get(name)
     if given is None:

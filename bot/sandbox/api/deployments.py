@@ -7,8 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.sandbox.address import ServerAddress
 from bot.sandbox.api.account import ACCOUNT, ACCOUNT_NAME, HARDWARE
-from bot.sandbox.api.pagination import paginate as page_of
+from bot.sandbox.api.pagination import paginate
 from bot.sandbox.api.requests import read_checked_object
 from bot.sandbox.catalogue import SandboxCatalogue, SandboxVersion
 from bot.sandbox.clock import SandboxClock, format_timestamp
@@ -52,7 +53,8 @@ class SandboxDeployments:
         self._by_name: dict[str, SandboxDeployment] = {}
         for full_name, model in names.items():
             owner, _, name = full_name.partition("/")
-            self.add(owner, name, self._latest(model), {"hardware": "cpu", "min_instances": 0, "max_instances": 1})
+            configuration: dict[str, int | str] = {"hardware": "cpu", "min_instances": 0, "max_instances": 1}
+            self.add(owner, name, self._find_latest_version(model), configuration)
 
     def list_newest_first(self) -> list[SandboxDeployment]:
         return list(reversed(self._by_name.values()))
@@ -107,7 +109,7 @@ class SandboxDeployments:
             raise make_invalid_version()
         return version
 
-    def _latest(self, model: str) -> SandboxVersion:
+    def _find_latest_version(self, model: str) -> SandboxVersion:
         version = self._catalogue.find(model).latest
         if version is None:
             raise make_not_found()
@@ -132,9 +134,9 @@ _CONFIGURATION = ("hardware", "min_instances", "max_instances")
 
 
 class DeploymentRoutes:
-    def __init__(self, deployments: SandboxDeployments) -> None:
-        self.base_url = ""
+    def __init__(self, deployments: SandboxDeployments, address: ServerAddress) -> None:
         self._deployments = deployments
+        self._address = address
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -146,27 +148,27 @@ class DeploymentRoutes:
         ]
 
     async def _list(self, request: web.Request) -> web.Response:
-        return page_of(
+        return paginate(
             request,
-            self.base_url,
+            self._address.url,
             self._deployments.list_newest_first(),
             lambda deployment: deployment.full_name,
-            _body,
+            _build_body,
         )
 
     async def _create(self, request: web.Request) -> web.Response:
         body = await read_checked_object(request, _NEW)
         version = self._deployments.find_version(body["model"], body["version"])
         configuration = {name: body[name] for name in _CONFIGURATION}
-        return web.json_response(_body(self._deployments.add(ACCOUNT_NAME, body["name"], version, configuration)))
+        return web.json_response(_build_body(self._deployments.add(ACCOUNT_NAME, body["name"], version, configuration)))
 
     async def _get(self, request: web.Request) -> web.Response:
-        return web.json_response(_body(self._find(request)))
+        return web.json_response(_build_body(self._find(request)))
 
     async def _update(self, request: web.Request) -> web.Response:
         deployment = self._find(request)
         self._deployments.change(deployment, await read_checked_object(request, _CHANGES))
-        return web.json_response(_body(deployment))
+        return web.json_response(_build_body(deployment))
 
     async def _delete(self, request: web.Request) -> web.Response:
         self._deployments.remove(self._find(request))
@@ -176,7 +178,7 @@ class DeploymentRoutes:
         return self._deployments.find(f"{request.match_info['owner']}/{request.match_info['name']}")
 
 
-def _body(deployment: SandboxDeployment) -> dict[str, Any]:
+def _build_body(deployment: SandboxDeployment) -> dict[str, Any]:
     release = deployment.release
     return {
         "owner": deployment.owner,

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bot.sandbox.api.account import ACCOUNT_NAME, HARDWARE
 from bot.sandbox.api.deployments import SandboxDeployments
-from bot.sandbox.api.pagination import paginate as page_of
+from bot.sandbox.api.pagination import paginate
 from bot.sandbox.api.requests import read_checked_object
 from bot.sandbox.api.search import rank_models
 from bot.sandbox.catalogue import LINKS, ModelBodies, SandboxCatalogue, SandboxModelPage
@@ -17,92 +17,17 @@ from bot.sandbox.fields import InputField
 from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore, SandboxStatus
 from bot.sandbox.problems import Problem, make_not_found
 
-_EXAMPLES_AT_MOST = 10
+_MAX_EXAMPLES = 10
 
 
-def _latest_version_created_at(page: SandboxModelPage) -> datetime:
+def _get_latest_version_created_at(page: SandboxModelPage) -> datetime:
     return page.latest.created_at if page.latest else page.created_at
 
 
 _ORDERS: dict[str, Callable[[SandboxModelPage], datetime]] = {
-    "latest_version_created_at": _latest_version_created_at,
+    "latest_version_created_at": _get_latest_version_created_at,
     "model_created_at": lambda page: page.created_at,
 }
-
-
-class ModelReadRoutes:
-    def __init__(self, catalogue: SandboxCatalogue, store: SandboxPredictionStore, bodies: ModelBodies) -> None:
-        self._catalogue = catalogue
-        self._store = store
-        self._bodies = bodies
-
-    def routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/v1/models", self._list),
-            web.route("QUERY", "/v1/models", self._query),
-            web.get("/v1/models/{owner}/{name}", self._get),
-            web.get("/v1/models/{owner}/{name}/versions", self._versions),
-            web.get("/v1/models/{owner}/{name}/versions/{id}", self._version),
-            web.get("/v1/models/{owner}/{name}/examples", self._examples),
-            web.get("/v1/models/{owner}/{name}/readme", self._readme),
-        ]
-
-    async def _list(self, request: web.Request) -> web.Response:
-        sort_by = _choice(request, "sort_by", tuple(_ORDERS))
-        direction = _choice(request, "sort_direction", ("desc", "asc"))
-        public = [page for page in self._catalogue if page.visibility == "public"]
-        pages = sorted(public, key=_ORDERS[sort_by], reverse=direction == "desc")
-        return page_of(request, self._bodies.base_url, pages, _name, self._bodies.build_model)
-
-    async def _query(self, request: web.Request) -> web.Response:
-        """Search with the text body. A later page would need the same body, so the reply has no cursor."""
-        found = [page for page, _ in rank_models(self._catalogue, await request.text())]
-        return page_of(request, self._bodies.base_url, found, _name, self._bodies.build_model)
-
-    async def _get(self, request: web.Request) -> web.Response:
-        return web.json_response(self._bodies.build_model(self._find(request)))
-
-    async def _versions(self, request: web.Request) -> web.Response:
-        versions = self._find(request).versions
-        return page_of(request, self._bodies.base_url, versions, lambda version: version.id, self._bodies.build_version)
-
-    async def _version(self, request: web.Request) -> web.Response:
-        version = self._find(request).find_version(request.match_info["id"])
-        if version is None:
-            raise make_not_found()
-        return web.json_response(self._bodies.build_version(version))
-
-    async def _examples(self, request: web.Request) -> web.Response:
-        """Return the latest successful runs as examples."""
-        name, url = self._find(request).full_name, self._bodies.base_url
-        good = [run for run in self._store.list_newest_first() if run.model == name and _is_worth_showing(run)]
-        return page_of(request, url, good[:_EXAMPLES_AT_MOST], lambda run: run.id, lambda run: run.build_body(url))
-
-    async def _readme(self, request: web.Request) -> web.Response:
-        readme = self._find(request).readme
-        if readme is None:
-            raise make_not_found()
-        return web.Response(text=readme, content_type="text/plain")
-
-    def _find(self, request: web.Request) -> SandboxModelPage:
-        return self._catalogue.find(f"{request.match_info['owner']}/{request.match_info['name']}")
-
-
-def _name(page: SandboxModelPage) -> str:
-    return page.full_name
-
-
-def _is_worth_showing(run: SandboxPrediction) -> bool:
-    return run.status is SandboxStatus.SUCCEEDED and not run.data_removed
-
-
-def _choice(request: web.Request, name: str, choices: tuple[str, ...]) -> str:
-    """Return versions; the first is the default."""
-    given = request.query.get(name, choices[0])
-    if given not in choices:
-        raise Problem(400, f"{name} must be one of {', '.join(choices)}")
-    return given
-
 
 _LINK_FIELDS = tuple(InputField(name, "string") for name in LINKS)
 _NEW = (
@@ -121,8 +46,8 @@ _CHANGES = (
 )
 
 
-class ModelWriteRoutes:
-    """Delete a model. The API description sets the permissions; codes and texts of refusals are guesses."""
+class ModelRoutes:
+    """The API description sets the permissions of changes; codes and texts of refusals are guesses."""
 
     def __init__(
         self,
@@ -140,11 +65,60 @@ class ModelWriteRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         return [
+            web.get("/v1/models", self._list),
+            web.route("QUERY", "/v1/models", self._query),
+            web.get("/v1/models/{owner}/{name}", self._get),
+            web.get("/v1/models/{owner}/{name}/versions", self._list_versions),
+            web.get("/v1/models/{owner}/{name}/versions/{id}", self._get_version),
+            web.get("/v1/models/{owner}/{name}/examples", self._list_examples),
+            web.get("/v1/models/{owner}/{name}/readme", self._get_readme),
             web.post("/v1/models", self._create),
             web.patch("/v1/models/{owner}/{name}", self._update),
             web.delete("/v1/models/{owner}/{name}", self._delete),
             web.delete("/v1/models/{owner}/{name}/versions/{id}", self._delete_version),
         ]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        sort_by = _parse_choice(request, "sort_by", tuple(_ORDERS))
+        direction = _parse_choice(request, "sort_direction", ("desc", "asc"))
+        public = [page for page in self._catalogue if page.visibility == "public"]
+        pages = sorted(public, key=_ORDERS[sort_by], reverse=direction == "desc")
+        return paginate(request, self._bodies.base_url, pages, _get_full_name, self._bodies.build_model)
+
+    async def _query(self, request: web.Request) -> web.Response:
+        """Search with the text body. A later page would need the same body, so the reply has no cursor."""
+        found = [page for page, _ in rank_models(self._catalogue, await request.text())]
+        return paginate(request, self._bodies.base_url, found, _get_full_name, self._bodies.build_model)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        return web.json_response(self._bodies.build_model(self._find(request)))
+
+    async def _list_versions(self, request: web.Request) -> web.Response:
+        versions = self._find(request).versions
+        return paginate(
+            request, self._bodies.base_url, versions, lambda version: version.id, self._bodies.build_version
+        )
+
+    async def _get_version(self, request: web.Request) -> web.Response:
+        version = self._find(request).find_version(request.match_info["id"])
+        if version is None:
+            raise make_not_found()
+        return web.json_response(self._bodies.build_version(version))
+
+    async def _list_examples(self, request: web.Request) -> web.Response:
+        """Return the latest successful runs as examples."""
+        name, url = self._find(request).full_name, self._bodies.base_url
+        runs = [run for run in self._store.list_newest_first() if run.model == name and _is_worth_showing(run)]
+        return paginate(request, url, runs[:_MAX_EXAMPLES], lambda run: run.id, lambda run: run.build_body(url))
+
+    async def _get_readme(self, request: web.Request) -> web.Response:
+        readme = self._find(request).readme
+        if readme is None:
+            raise make_not_found()
+        return web.Response(text=readme, content_type="text/plain")
+
+    def _find(self, request: web.Request) -> SandboxModelPage:
+        return self._catalogue.find(f"{request.match_info['owner']}/{request.match_info['name']}")
 
     async def _create(self, request: web.Request) -> web.Response:
         body = await read_checked_object(request, _NEW)
@@ -156,7 +130,7 @@ class ModelWriteRoutes:
             body.get("description", ""),
             self._clock.now(),
             body["visibility"],
-            links=_links(body),
+            links=_extract_links(body),
         )
         if page.full_name in self._catalogue:
             raise Problem(409, "A model with that name and owner already exists")
@@ -164,15 +138,15 @@ class ModelWriteRoutes:
         return web.json_response(self._bodies.build_model(page), status=201)
 
     async def _update(self, request: web.Request) -> web.Response:
-        page = self._own(request)
+        page = self._find_own(request)
         body = await read_checked_object(request, _CHANGES)
         page.description = body.get("description", page.description)
         page.readme = body.get("readme", page.readme)
-        page.links |= _links(body)
+        page.links |= _extract_links(body)
         return web.json_response(self._bodies.build_model(page))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        page = self._private(request)
+        page = self._find_private(request)
         if page.versions:
             raise Problem(400, "You can only delete models that have no versions associated with them.")
         self._catalogue.remove(page)
@@ -180,7 +154,7 @@ class ModelWriteRoutes:
 
     async def _delete_version(self, request: web.Request) -> web.Response:
         """Delete a version with its predictions."""
-        page = self._private(request)
+        page = self._find_private(request)
         version = page.find_version(request.match_info["id"])
         if version is None:
             raise make_not_found()
@@ -190,18 +164,34 @@ class ModelWriteRoutes:
         self._store.forget_version(version.id)
         return web.Response(status=202)
 
-    def _own(self, request: web.Request) -> SandboxModelPage:
+    def _find_own(self, request: web.Request) -> SandboxModelPage:
         page = self._catalogue.find(f"{request.match_info['owner']}/{request.match_info['name']}")
         if page.owner != ACCOUNT_NAME:
             raise Problem(403, "You can only change models you own.")
         return page
 
-    def _private(self, request: web.Request) -> SandboxModelPage:
-        page = self._own(request)
+    def _find_private(self, request: web.Request) -> SandboxModelPage:
+        page = self._find_own(request)
         if page.visibility != "private":
             raise Problem(400, "You can only delete private models and their versions.")
         return page
 
 
-def _links(body: dict[str, Any]) -> dict[str, str]:
+def _get_full_name(page: SandboxModelPage) -> str:
+    return page.full_name
+
+
+def _is_worth_showing(run: SandboxPrediction) -> bool:
+    return run.status is SandboxStatus.SUCCEEDED and not run.data_removed
+
+
+def _parse_choice(request: web.Request, name: str, choices: tuple[str, ...]) -> str:
+    """Return a query parameter; the first choice is the default. Raise `Problem` for any other value."""
+    given = request.query.get(name, choices[0])
+    if given not in choices:
+        raise Problem(400, f"{name} must be one of {', '.join(choices)}")
+    return given
+
+
+def _extract_links(body: dict[str, Any]) -> dict[str, str]:
     return {name: body[name] for name in LINKS if name in body}

@@ -17,7 +17,7 @@ def paginate(
 ) -> web.Response:
     """Return one page of `entries` (newest first) from the request's cursor; `next` and `previous` are absolute."""
     keys = [key(entry) for entry in entries]
-    start = _start(request.query.get("cursor"), keys)
+    start = _find_start(request.query.get("cursor"), keys)
     end = start + PAGE_SIZE
     url = request.rel_url.without_query_params("cursor")
 
@@ -33,7 +33,7 @@ def paginate(
     return web.json_response(body)
 
 
-def _start(cursor: str | None, keys: Sequence[str]) -> int:
+def _find_start(cursor: str | None, keys: Sequence[str]) -> int:
     """Return the position of the cursor's entry, the first of the page."""
     if not cursor:
         return 0

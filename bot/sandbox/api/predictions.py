@@ -1,12 +1,11 @@
 """Predictions: creation by version, official model or deployment; read, list and cancel."""
 
 import asyncio
-from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from aiohttp import web
 
+from bot.core.background_tasks import first_completed
 from bot.sandbox.api.deployments import SandboxDeployments
 from bot.sandbox.api.pagination import paginate
 from bot.sandbox.api.requests import CreateRequest, parse_lifetime_seconds, parse_wait_seconds, read_create_request
@@ -20,106 +19,82 @@ from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionSto
 from bot.sandbox.problems import Problem, make_invalid_input, make_not_found
 
 
-class PredictionCreateRoutes:
+class PredictionRoutes:
     def __init__(
         self,
         clock: SandboxClock,
         catalogue: SandboxCatalogue,
         deployments: SandboxDeployments,
+        store: SandboxPredictionStore,
         engine: PredictionEngine,
         faults: FaultPlan,
     ) -> None:
         self._clock = clock
         self._catalogue = catalogue
         self._deployments = deployments
+        self._store = store
         self._engine = engine
         self._faults = faults
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/v1/predictions", self._by_version),
-            web.post("/v1/models/{owner}/{name}/predictions", self._by_model),
-            web.post("/v1/deployments/{owner}/{name}/predictions", self._by_deployment),
+            web.post("/v1/predictions", self._create_by_version),
+            web.post("/v1/models/{owner}/{name}/predictions", self._create_by_model),
+            web.post("/v1/deployments/{owner}/{name}/predictions", self._create_by_deployment),
+            web.get("/v1/predictions", self._list),
+            web.get("/v1/predictions/{id}", self._get),
+            web.post("/v1/predictions/{id}/cancel", self._cancel),
         ]
 
-    async def _by_version(self, request: web.Request) -> web.Response:
-        asked = await read_create_request(request, target="version")
-        return await self._create(request, asked, self._catalogue.find_by_version(asked.target))
+    async def _create_by_version(self, request: web.Request) -> web.Response:
+        create_request = await read_create_request(request, target="version")
+        return await self._create(request, create_request, self._catalogue.find_by_version(create_request.target))
 
-    async def _by_model(self, request: web.Request) -> web.Response:
+    async def _create_by_model(self, request: web.Request) -> web.Response:
         model = self._catalogue.find_official(_full_name(request))
         return await self._create(request, await read_create_request(request), model)
 
-    async def _by_deployment(self, request: web.Request) -> web.Response:
+    async def _create_by_deployment(self, request: web.Request) -> web.Response:
         model = self._deployments.mark_used(_full_name(request))
-        asked = await read_create_request(request)
-        return await self._create(request, asked, model, deployment=_full_name(request))
+        create_request = await read_create_request(request)
+        return await self._create(request, create_request, model, deployment=_full_name(request))
 
     async def _create(
-        self, request: web.Request, asked: CreateRequest, model: SandboxModel, deployment: str | None = None
+        self, request: web.Request, create_request: CreateRequest, model: SandboxModel, deployment: str | None = None
     ) -> web.Response:
         hold_seconds = parse_wait_seconds(request.headers.get("Prefer"))
-        life = parse_lifetime_seconds(request.headers.get("Cancel-After"))
-        if wrong := check_input(model.fields, asked.input):
-            raise make_invalid_input(wrong)
+        lifetime_seconds = parse_lifetime_seconds(request.headers.get("Cancel-After"))
+        if errors := check_input(model.fields, create_request.input):
+            raise make_invalid_input(errors)
         now = self._clock.now()
         prediction = SandboxPrediction(
             model=model.full_name,
             version=model.shown_version,
-            input=drop_unknown(model.fields, asked.input),
+            input=drop_unknown(model.fields, create_request.input),
             created_at=now,
             streams_files=model.output.is_files,
-            webhook=asked.webhook,
-            webhook_events_filter=asked.webhook_events_filter,
+            webhook=create_request.webhook,
+            webhook_events_filter=create_request.webhook_events_filter,
             deployment=deployment,
-            deadline=now + timedelta(seconds=life) if life else None,
+            deadline=now + timedelta(seconds=lifetime_seconds) if lifetime_seconds else None,
         )
         prediction.fault = self._faults.take(prediction.model, prediction.input, prediction.fingerprint)
         raise_create_fault(prediction.fault)
         self._engine.start(prediction, model)
         raise_fault_after_create(prediction.fault)
-        return await self._reply(prediction, hold_seconds)
+        return await self._respond(prediction, hold_seconds)
 
-    async def _reply(self, prediction: SandboxPrediction, hold_seconds: int | None) -> web.Response:
+    async def _respond(self, prediction: SandboxPrediction, hold_seconds: int | None) -> web.Response:
         body = prediction.build_body(self._engine.base_url)
         headers = {"Location": body["urls"]["get"]}
         if hold_seconds:
             headers["Preference-Applied"] = f"wait={hold_seconds}"
-            await _first(prediction.ready, self._clock.sleep(hold_seconds))
+            # Shielded: the end of the wait must not cancel the future that the run completes.
+            await first_completed(asyncio.shield(prediction.ready), self._clock.sleep(hold_seconds))
             body = (
                 prediction.ready.result() if prediction.ready.done() else prediction.build_body(self._engine.base_url)
             )
         return web.json_response(body, status=201, headers=headers)
-
-
-async def _first(ready: asyncio.Future[dict[str, Any]], pause: Coroutine[None, None, None]) -> None:
-    """Wait for the pause or `ready`, without cancelling `ready`."""
-    timer: asyncio.Future[None] = asyncio.ensure_future(pause)
-    either: list[asyncio.Future[Any]] = [ready, timer]
-    try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        timer.cancel()
-
-
-def _full_name(request: web.Request) -> str:
-    return f"{request.match_info['owner']}/{request.match_info['name']}"
-
-
-_ONLY_ON_THE_RECORD = ("webhook", "webhook_events_filter")
-
-
-class PredictionReadRoutes:
-    def __init__(self, store: SandboxPredictionStore, engine: PredictionEngine) -> None:
-        self._store = store
-        self._engine = engine
-
-    def routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/v1/predictions", self._list),
-            web.get("/v1/predictions/{id}", self._get),
-            web.post("/v1/predictions/{id}/cancel", self._cancel),
-        ]
 
     async def _get(self, request: web.Request) -> web.Response:
         return web.json_response(self._find(request).build_body(self._engine.base_url))
@@ -130,13 +105,14 @@ class PredictionReadRoutes:
         return web.json_response(prediction.build_body(self._engine.base_url))
 
     async def _list(self, request: web.Request) -> web.Response:
-        after, before = (_moment(request, name) for name in ("created_after", "created_before"))
-        found = [] if request.query.get("source") == "web" else self._store.list_created_between(after, before)
-        return paginate(request, self._engine.base_url, found, lambda prediction: prediction.id, self._listed)
+        after, before = (_parse_moment(request, name) for name in ("created_after", "created_before"))
+        predictions = [] if request.query.get("source") == "web" else self._store.list_created_between(after, before)
+        return paginate(
+            request, self._engine.base_url, predictions, lambda prediction: prediction.id, self._build_entry
+        )
 
-    def _listed(self, prediction: SandboxPrediction) -> dict[str, object]:
-        body = prediction.build_body(self._engine.base_url)
-        return {name: value for name, value in body.items() if name not in _ONLY_ON_THE_RECORD}
+    def _build_entry(self, prediction: SandboxPrediction) -> dict[str, object]:
+        return prediction.build_list_entry(self._engine.base_url)
 
     def _find(self, request: web.Request) -> SandboxPrediction:
         prediction = self._store.get(request.match_info["id"])
@@ -145,7 +121,11 @@ class PredictionReadRoutes:
         return prediction
 
 
-def _moment(request: web.Request, name: str) -> datetime | None:
+def _full_name(request: web.Request) -> str:
+    return f"{request.match_info['owner']}/{request.match_info['name']}"
+
+
+def _parse_moment(request: web.Request, name: str) -> datetime | None:
     text = request.query.get(name)
     if not text:
         return None

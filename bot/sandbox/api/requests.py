@@ -27,8 +27,8 @@ async def read_json_object(request: web.Request) -> dict[str, Any]:
 async def read_checked_object(request: web.Request, fields: Sequence[InputField]) -> dict[str, Any]:
     """Return the known keys; raise 422 with all errors."""
     body = await read_json_object(request)
-    if wrong := check_input(fields, body, where=""):
-        raise make_invalid_input(wrong)
+    if errors := check_input(fields, body, where=""):
+        raise make_invalid_input(errors)
     return {field.name: body[field.name] for field in fields if field.name in body}
 
 
@@ -88,7 +88,7 @@ async def read_create_request(request: web.Request, *, target: str = "") -> Crea
     body = await read_json_object(request)
     required = (target, "input") if target else ("input",)
     faults = [InvalidField("required", "", f"{name} is required") for name in required if name not in body]
-    faults += [fault for name, value in body.items() if (fault := _fault_of(name, value, target))]
+    faults += [fault for name, value in body.items() if (fault := _find_error(name, value, target))]
     if faults:
         raise make_invalid_input(faults)
     events = body.get("webhook_events_filter")
@@ -97,9 +97,9 @@ async def read_create_request(request: web.Request, *, target: str = "") -> Crea
     )
 
 
-def _fault_of(name: str, value: Any, target: str) -> InvalidField | None:
+def _find_error(name: str, value: Any, target: str) -> InvalidField | None:
     if name == "webhook_events_filter":
-        return _fault_of_events(value)
+        return _find_events_error(value)
     if target == "destination" and name not in _TYPES:
         return None  # the document forbids unknown keys for predictions only
     if name not in _TYPES or (name in _TARGETS and name != target):
@@ -112,7 +112,7 @@ def _fault_of(name: str, value: Any, target: str) -> InvalidField | None:
     return None
 
 
-def _fault_of_events(value: Any) -> InvalidField | None:
+def _find_events_error(value: Any) -> InvalidField | None:
     if isinstance(value, list) and all(event in WEBHOOK_EVENTS for event in value):
         return None
     allowed = ", ".join(f'"{event}"' for event in WEBHOOK_EVENTS)

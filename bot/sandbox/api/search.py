@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.pagination import paginate as page_of
+from bot.sandbox.api.pagination import paginate
 from bot.sandbox.catalogue import ModelBodies, SandboxCatalogue, SandboxModelPage
 from bot.sandbox.problems import Problem, make_not_found
 
@@ -50,7 +50,7 @@ class CollectionRoutes:
         return [web.get("/v1/collections", self._list), web.get("/v1/collections/{slug}", self._get)]
 
     async def _list(self, request: web.Request) -> web.Response:
-        return page_of(request, self._bodies.base_url, COLLECTIONS, lambda entry: entry.slug, _describe_collection)
+        return paginate(request, self._bodies.base_url, COLLECTIONS, lambda entry: entry.slug, _describe_collection)
 
     async def _get(self, request: web.Request) -> web.Response:
         slug = request.match_info["slug"]
@@ -81,18 +81,19 @@ class SearchRoutes:
         query = request.query.get("query", "").strip()
         if not query:
             raise Problem(400, 'Query parameter "query" is required')
-        found = rank_models(self._catalogue, query)[: _limit(request.query.get("limit"))]
+        found = rank_models(self._catalogue, query)[: _parse_limit(request.query.get("limit"))]
         body = {
             "query": query,
             "models": [
-                {"model": self._bodies.build_model(page), "metadata": _metadata(page, score)} for page, score in found
+                {"model": self._bodies.build_model(page), "metadata": _build_metadata(page, score)}
+                for page, score in found
             ],
-            "collections": [self._collection(entry) for entry in COLLECTIONS if _fits(entry, query)],
+            "collections": [self._build_collection(entry) for entry in COLLECTIONS if _matches(entry, query)],
             "pages": [],
         }
         return web.json_response(body)
 
-    def _collection(self, collection: SandboxCollection) -> dict[str, Any]:
+    def _build_collection(self, collection: SandboxCollection) -> dict[str, Any]:
         return {
             "name": collection.name,
             "slug": collection.slug,
@@ -103,7 +104,7 @@ class SearchRoutes:
 
 def rank_models(pages: Iterable[SandboxModelPage], query: str) -> list[tuple[SandboxModelPage, float]]:
     """Return public models with a word of `query`, with the share of matching words, best first."""
-    scored = [(page, _score(query, _text(page))) for page in pages if page.visibility == "public"]
+    scored = [(page, _score(query, _join_text(page))) for page in pages if page.visibility == "public"]
     return sorted((pair for pair in scored if pair[1]), key=lambda pair: -pair[1])
 
 
@@ -112,25 +113,25 @@ def _score(query: str, text: str) -> float:
     return sum(word in text for word in words) / len(words) if words else 0.0
 
 
-def _text(page: SandboxModelPage) -> str:
-    tags = " ".join(f"{entry.name} {entry.slug}" for entry in _collections_of(page))
+def _join_text(page: SandboxModelPage) -> str:
+    tags = " ".join(f"{entry.name} {entry.slug}" for entry in _find_collections(page))
     return f"{page.full_name} {page.full_name.replace('-', ' ')} {page.description} {tags}".lower()
 
 
-def _collections_of(page: SandboxModelPage) -> list[SandboxCollection]:
+def _find_collections(page: SandboxModelPage) -> list[SandboxCollection]:
     return [collection for collection in COLLECTIONS if collection.contains(page)]
 
 
-def _metadata(page: SandboxModelPage, score: float) -> dict[str, Any]:
-    tags = [collection.slug for collection in _collections_of(page)]
+def _build_metadata(page: SandboxModelPage, score: float) -> dict[str, Any]:
+    tags = [collection.slug for collection in _find_collections(page)]
     return {"generated_description": page.readme, "tags": tags, "score": round(score, 4)}
 
 
-def _fits(collection: SandboxCollection, query: str) -> bool:
+def _matches(collection: SandboxCollection, query: str) -> bool:
     return _score(query, f"{collection.name} {collection.slug} {collection.description}".lower()) == 1
 
 
-def _limit(text: str | None) -> int:
+def _parse_limit(text: str | None) -> int:
     limit = int(text) if text and text.isdigit() else 0 if text else _DEFAULT_LIMIT
     if not 1 <= limit <= _LIMIT_AT_MOST:
         raise Problem(400, f"limit must be between 1 and {_LIMIT_AT_MOST}")

@@ -1,11 +1,11 @@
 """Server-sent events of one prediction, from the start or after Last-Event-ID, with the faults of streams."""
 
-import asyncio
 import re
 from collections.abc import Iterable, Iterator
 
 from aiohttp import web
 
+from bot.core.background_tasks import first_completed
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import FaultKind
 from bot.sandbox.middlewares import allow_without_token
@@ -25,11 +25,11 @@ class StreamFaults:
 
     def apply(self, events: Iterable[SandboxStreamEvent]) -> list[SandboxStreamEvent]:
         """Return the events to send instead of `events`."""
-        return [sent for event in events for sent in self._sent(event)]
+        return [altered for event in events for altered in self._alter(event)]
 
-    def _sent(self, event: SandboxStreamEvent) -> Iterator[SandboxStreamEvent]:
+    def _alter(self, event: SandboxStreamEvent) -> Iterator[SandboxStreamEvent]:
         if self._prediction.has_fault(FaultKind.STREAM_REORDERED):
-            yield from self._swapped(event)
+            yield from self._swap(event)
         elif event.name != "output":
             yield event
         elif self._prediction.has_fault(FaultKind.STREAM_DOUBLED):
@@ -41,7 +41,7 @@ class StreamFaults:
         self._outputs_seen += 1
         return self._prediction.has_fault(FaultKind.STREAM_LOST) and self._outputs_seen % _LOSE_EACH == 0
 
-    def _swapped(self, event: SandboxStreamEvent) -> Iterator[SandboxStreamEvent]:
+    def _swap(self, event: SandboxStreamEvent) -> Iterator[SandboxStreamEvent]:
         """Swap outputs in pairs; a single last output comes before the end."""
         held, self._held = self._held, None
         if event.name == "output" and held is None:
@@ -105,13 +105,7 @@ class StreamRoutes:
 
     async def _has_more(self, prediction: SandboxPrediction, position: int) -> bool:
         """Wait for events beyond `position`; return False after the idle time."""
-        growing = asyncio.ensure_future(prediction.events.wait_beyond(position))
-        timer = asyncio.ensure_future(self._clock.sleep(_IDLE_SECONDS))
-        try:
-            await asyncio.wait({growing, timer}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            growing.cancel()
-            timer.cancel()
+        await first_completed(prediction.events.wait_beyond(position), self._clock.sleep(_IDLE_SECONDS))
         return len(prediction.events) > position
 
 

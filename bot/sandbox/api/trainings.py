@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.sandbox.api.account import ACCOUNT_NAME
-from bot.sandbox.api.pagination import paginate as page_of
+from bot.sandbox.api.pagination import paginate
 from bot.sandbox.api.requests import CreateRequest, read_create_request
 from bot.sandbox.catalogue import SandboxCatalogue, SandboxVersion
 from bot.sandbox.clock import SandboxClock
@@ -38,7 +38,7 @@ class SandboxTraining(SandboxPrediction):
         left_out = [*_ONLY_OF_PREDICTIONS, *(["output"] if self.output is None else [])]
         return {name: value for name, value in body.items() if name not in left_out}
 
-    def _urls(self, base_url: str) -> dict[str, str]:
+    def _build_urls(self, base_url: str) -> dict[str, str]:
         get = f"{base_url}/v1/trainings/{self.id}"
         return {"get": get, "cancel": f"{get}/cancel", "web": f"{base_url}/p/{self.id}"}
 
@@ -59,7 +59,7 @@ class Trainer:
             run.log("Sandbox trainer: counts steps by rules; no weights are learnt.")
             await run.run_steps(_STEPS, _SECONDS)
             version = self._publish(base, training)
-            run.add_file(_weights(), "tar")
+            run.add_file(_build_weights(), "tar")
             run.text = f"{training.destination}:{version.id}"
 
         return replace(base, output=SandboxOutputKind.TRAINING, perform=perform)
@@ -76,16 +76,13 @@ class Trainer:
         return version
 
 
-def _weights() -> bytes:
+def _build_weights() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         entry = tarfile.TarInfo("README.txt")
         entry.size = len(_WEIGHTS_NOTE)
         archive.addfile(entry, io.BytesIO(_WEIGHTS_NOTE.encode()))
     return buffer.getvalue()
-
-
-_ONLY_ON_THE_RECORD = ("webhook", "webhook_events_filter")
 
 
 class TrainingRoutes:
@@ -113,13 +110,13 @@ class TrainingRoutes:
         ]
 
     async def _create(self, request: web.Request) -> web.Response:
-        base = self._base(request)
-        asked = await read_create_request(request, target="destination")
-        if not self._is_ours(asked.target):
+        base = self._find_base(request)
+        create_request = await read_create_request(request, target="destination")
+        if not self._is_own_model(create_request.target):
             raise make_not_found("The specified training destination does not exist")
-        if wrong := check_input(base.training_fields, asked.input):
-            raise make_invalid_input(wrong)
-        training = self._training(base, asked)
+        if errors := check_input(base.training_fields, create_request.input):
+            raise make_invalid_input(errors)
+        training = self._create_training(base, create_request)
         training.fault = self._faults.take(training.model, training.input, training.fingerprint)
         raise_create_fault(training.fault)
         self._engine.start(training, self._trainer.create_training_model(base, training))
@@ -128,7 +125,7 @@ class TrainingRoutes:
 
     async def _list(self, request: web.Request) -> web.Response:
         trainings = list(self._store.list_newest_first())
-        return page_of(request, self._engine.base_url, trainings, lambda training: training.id, self._listed)
+        return paginate(request, self._engine.base_url, trainings, lambda training: training.id, self._build_entry)
 
     async def _get(self, request: web.Request) -> web.Response:
         return web.json_response(self._find(request).build_body(self._engine.base_url))
@@ -138,19 +135,19 @@ class TrainingRoutes:
         self._engine.cancel(training)
         return web.json_response(training.build_body(self._engine.base_url))
 
-    def _training(self, base: SandboxModel, asked: CreateRequest) -> SandboxTraining:
+    def _create_training(self, base: SandboxModel, create_request: CreateRequest) -> SandboxTraining:
         return SandboxTraining(
             model=base.full_name,
             version=base.version,
-            input=drop_unknown(base.training_fields, asked.input),
+            input=drop_unknown(base.training_fields, create_request.input),
             created_at=self._clock.now(),
             streams_files=True,
-            webhook=asked.webhook,
-            webhook_events_filter=asked.webhook_events_filter,
-            destination=asked.target,
+            webhook=create_request.webhook,
+            webhook_events_filter=create_request.webhook_events_filter,
+            destination=create_request.target,
         )
 
-    def _base(self, request: web.Request) -> SandboxModel:
+    def _find_base(self, request: web.Request) -> SandboxModel:
         """Return the base version. Replicate requires a trainable version; the text of the refusal is ours."""
         page = self._catalogue.find(f"{request.match_info['owner']}/{request.match_info['name']}")
         version = page.find_version(request.match_info["id"])
@@ -160,7 +157,7 @@ class TrainingRoutes:
             raise Problem(422, "The specified version cannot be trained")
         return version.model
 
-    def _is_ours(self, destination: str) -> bool:
+    def _is_own_model(self, destination: str) -> bool:
         return destination.startswith(f"{ACCOUNT_NAME}/") and destination in self._catalogue
 
     def _find(self, request: web.Request) -> SandboxPrediction:
@@ -169,6 +166,5 @@ class TrainingRoutes:
             raise make_not_found()
         return training
 
-    def _listed(self, training: SandboxPrediction) -> dict[str, object]:
-        body = training.build_body(self._engine.base_url)
-        return {name: value for name, value in body.items() if name not in _ONLY_ON_THE_RECORD}
+    def _build_entry(self, training: SandboxPrediction) -> dict[str, object]:
+        return training.build_list_entry(self._engine.base_url)

@@ -43,38 +43,38 @@ _TOPICS = {
 
 def describe_picture(content: bytes) -> str:
     """Return one line with every fact. Raise UnreadablePicture."""
-    return f"{_PREFIX} {'; '.join(fact for fact in _facts(content).values() if fact)}."
+    return f"{_PREFIX} {'; '.join(fact for fact in _measure_facts(content).values() if fact)}."
 
 
 def answer_question(content: bytes, question: str) -> str:
     """Return the facts of a question; all facts for a question about uncountable things."""
-    facts = _facts(content)
+    facts = _measure_facts(content)
     words = question.lower()
-    asked = [facts[topic] for topic, pattern in _TOPICS.items() if pattern.search(words) and facts[topic]]
-    if not asked:
+    answers = [facts[topic] for topic, pattern in _TOPICS.items() if pattern.search(words) and facts[topic]]
+    if not answers:
         return f"{_PREFIX} the sandbox cannot see what is shown, only count; {'; '.join(filter(None, facts.values()))}."
-    return f"{_PREFIX} {'; '.join(asked)}."
+    return f"{_PREFIX} {'; '.join(answers)}."
 
 
-def _facts(content: bytes) -> dict[str, str]:
+def _measure_facts(content: bytes) -> dict[str, str]:
     picture = open_picture(content)
     small = picture.convert("RGB").resize((64, 64))
     return {
-        "size": _size(picture),
-        "light": _light(small),
-        "colours": _colours(small),
-        "texture": _texture(picture),
-        "notes": _notes(picture),
+        "size": _describe_size(picture),
+        "light": _describe_light(small),
+        "colours": _describe_colours(small),
+        "texture": _describe_texture(picture),
+        "notes": _describe_metadata(picture),
     }
 
 
-def _size(picture: "Image") -> str:
+def _describe_size(picture: "Image") -> str:
     width, height = picture.size
     shape = "square" if width == height else "landscape" if width > height else "portrait"
     return f"a {shape} {picture.format} picture of {width} × {height} pixels"
 
 
-def _light(small: "Image") -> str:
+def _describe_light(small: "Image") -> str:
     from PIL import ImageStat
 
     light = ImageStat.Stat(small.convert("L"))
@@ -84,17 +84,17 @@ def _light(small: "Image") -> str:
     return f"{tone} ({share} %), {contrast} contrast"
 
 
-def _colours(small: "Image") -> str:
+def _describe_colours(small: "Image") -> str:
     counts = Counter[str]()
     for count, pixel in small.quantize(24).convert("RGB").getcolors(64 * 64) or []:
         if isinstance(pixel, tuple):
-            counts[_colour_name(pixel[0], pixel[1], pixel[2])] += count
+            counts[_name_colour(pixel[0], pixel[1], pixel[2])] += count
     total = counts.total()
     named = [f"{name} {round(100 * count / total)} %" for name, count in counts.most_common(3) if count * 20 > total]
     return "mostly " + ", ".join(named)
 
 
-def _colour_name(red: float, green: float, blue: float) -> str:
+def _name_colour(red: float, green: float, blue: float) -> str:
     hue, light, saturation = colorsys.rgb_to_hls(red / 255, green / 255, blue / 255)
     if light < 0.12:
         return "black"
@@ -108,7 +108,7 @@ def _colour_name(red: float, green: float, blue: float) -> str:
     return f"dark {name}" if light < 0.3 else f"light {name}" if light > 0.72 else name
 
 
-def _texture(picture: "Image") -> str:
+def _describe_texture(picture: "Image") -> str:
     from PIL import ImageFilter, ImageStat
 
     sample = picture.convert("L")
@@ -119,21 +119,21 @@ def _texture(picture: "Image") -> str:
     return "smooth surfaces" if strength < 6 else "fine detail all over" if strength > 28 else "some detail"
 
 
-def _notes(picture: "Image") -> str:
+def _describe_metadata(picture: "Image") -> str:
     """Return the file's metadata: our prompt and seed, camera, date; a warning about a location."""
     exif = picture.getexif()
-    said = str(picture.info.get("Comment") or exif.get(_EXIF_DESCRIPTION) or "")[:300]
-    facts = [f"its own note says “{_one_line(said)}”"] if said else []
+    comment = str(picture.info.get("Comment") or exif.get(_EXIF_DESCRIPTION) or "")[:300]
+    facts = [f"its own note says “{_join_lines(comment)}”"] if comment else []
     if camera := exif.get(_EXIF_MODEL):
-        facts.append(f"camera {_one_line(str(camera)[:60])}")
+        facts.append(f"camera {_join_lines(str(camera)[:60])}")
     if date := exif.get(_EXIF_DATE):
-        facts.append(f"dated {_one_line(str(date)[:20])}")
+        facts.append(f"dated {_join_lines(str(date)[:20])}")
     if _EXIF_GPS in exif:
         facts.append("it carries the GPS position where it was taken")
     return "; ".join(facts)
 
 
-def _one_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
@@ -141,7 +141,7 @@ _TASKS = ("image_captioning", "visual_question_answering", "image_text_matching"
 _DESCRIPTION = "Sandbox: measured facts about a picture, in the place of a vision model."
 
 
-async def _blip(run: SandboxRun) -> None:
+async def _run_blip(run: SandboxRun) -> None:
     task = run.input.get("task", "image_captioning")
     if task == "visual_question_answering":
         question = run.input.get("question", "")
@@ -156,7 +156,7 @@ async def _blip(run: SandboxRun) -> None:
         run.text = f"Caption: {await _measure(run)}"
 
 
-async def _blip_2(run: SandboxRun) -> None:
+async def _run_blip_2(run: SandboxRun) -> None:
     is_caption = run.input.get("caption", False)
     run.text = await _measure(run, "" if is_caption else run.input.get("question", "What is this a picture of?"))
 
@@ -192,7 +192,7 @@ BLIP = SandboxModel(
         InputField("caption", "string", "Type caption for the input image for image text matching task."),
     ),
     output=SandboxOutputKind.TEXT,
-    perform=_blip,
+    perform=_run_blip,
 )
 
 BLIP_2 = SandboxModel(
@@ -211,5 +211,5 @@ BLIP_2 = SandboxModel(
         ),
     ),
     output=SandboxOutputKind.TEXT,
-    perform=_blip_2,
+    perform=_run_blip_2,
 )

@@ -74,7 +74,7 @@ async def _draw_open(run: SandboxRun, *, steps: int, seconds: float) -> None:
 async def _draw_pro(run: SandboxRun) -> None:
     ratio = run.input.get("aspect_ratio", "1:1")
     if ratio == "custom":
-        size = (_multiple_of_32(run.input.get("width", 1024)), _multiple_of_32(run.input.get("height", 1024)))
+        size = (_round_to_32(run.input.get("width", 1024)), _round_to_32(run.input.get("height", 1024)))
     else:
         size = SIZES[ratio]
     await draw_pictures(
@@ -88,11 +88,11 @@ async def _draw_pro(run: SandboxRun) -> None:
     )
 
 
-def _multiple_of_32(pixels: int) -> int:
+def _round_to_32(pixels: int) -> int:
     return max(256, round(pixels / 32) * 32)
 
 
-def _flux(
+def _create_flux(
     name: str, fields: tuple[InputField, ...], perform: Performance, output: SandboxOutputKind = SandboxOutputKind.FILES
 ) -> SandboxModel:
     return SandboxModel(
@@ -108,7 +108,7 @@ def _flux(
     )
 
 
-FLUX_SCHNELL = _flux(
+FLUX_SCHNELL = _create_flux(
     "flux-schnell",
     (
         _PROMPT,
@@ -120,7 +120,7 @@ FLUX_SCHNELL = _flux(
     _draw_schnell,
 )
 
-FLUX_DEV = _flux(
+FLUX_DEV = _create_flux(
     "flux-dev",
     (
         _PROMPT,
@@ -137,7 +137,7 @@ FLUX_DEV = _flux(
     _draw_dev,
 )
 
-FLUX_PRO = _flux(
+FLUX_PRO = _create_flux(
     "flux-1.1-pro",
     (
         _PROMPT,

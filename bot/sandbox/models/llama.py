@@ -29,10 +29,10 @@ def create_llamas(guide: Guide) -> list[SandboxModel]:
     async def perform(run: SandboxRun) -> None:
         await _answer(run, guide)
 
-    return [_llama("meta-llama-3-8b-instruct", perform), _llama("meta-llama-3-70b-instruct", perform)]
+    return [_create_llama("meta-llama-3-8b-instruct", perform), _create_llama("meta-llama-3-70b-instruct", perform)]
 
 
-def _llama(name: str, perform: Performance) -> SandboxModel:
+def _create_llama(name: str, perform: Performance) -> SandboxModel:
     return SandboxModel(
         owner="meta",
         name=name,

@@ -32,7 +32,7 @@ def encode_png(bands: Iterable["Image"], size: tuple[int, int], notes: Mapping[s
     for band in bands:
         if above is None:
             _write_header(buffer, band.mode, size, notes)
-        _write_chunk(buffer, b"IDAT", pixels.compress(_scanlines(band, above)))
+        _write_chunk(buffer, b"IDAT", pixels.compress(_filter_scanlines(band, above)))
         above = band.crop((0, band.height - 1, band.width, band.height))
     _write_chunk(buffer, b"IDAT", pixels.flush())
     _write_chunk(buffer, b"IEND", b"")
@@ -46,7 +46,7 @@ def _write_header(buffer: io.BytesIO, mode: str, size: tuple[int, int], notes: M
         _write_chunk(buffer, b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1"))
 
 
-def _scanlines(band: "Image", above: "Image | None") -> bytes:
+def _filter_scanlines(band: "Image", above: "Image | None") -> bytes:
     """Return the filtered rows of `band`. Pillow's filters read the row above, so the row above goes along."""
     from PIL import Image
 
@@ -57,11 +57,11 @@ def _scanlines(band: "Image", above: "Image | None") -> bytes:
     piece.paste(band, (0, first_row))
     encoded = io.BytesIO()
     piece.save(encoded, "PNG", compress_level=0)
-    rows = zlib.decompress(_pixel_data(encoded.getbuffer()))
+    rows = zlib.decompress(_extract_pixel_data(encoded.getbuffer()))
     return rows[first_row * (1 + band.width * len(band.getbands())) :]
 
 
-def _pixel_data(png: memoryview) -> bytes:
+def _extract_pixel_data(png: memoryview) -> bytes:
     """Return the content of all IDAT chunks."""
     position, found = len(_SIGNATURE), list[memoryview]()
     while position < len(png):
@@ -100,7 +100,7 @@ def enlarge(content: bytes, scale: float) -> bytes:
     has_alpha = "transparency" in picture.info or picture.mode == "RGBA"
     picture = picture.convert("RGBA" if has_alpha else "RGB")
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return encode_png(_enlarged(picture, scale, size), size, _NOTES)
+    return encode_png(_enlarge(picture, scale, size), size, _NOTES)
 
 
 def _check_pixels(pixels: int, scale: float) -> None:
@@ -116,26 +116,26 @@ def _check_pixels(pixels: int, scale: float) -> None:
         )
 
 
-def _enlarged(small: "Image", scale: float, size: tuple[int, int]) -> Iterator["Image"]:
+def _enlarge(small: "Image", scale: float, size: tuple[int, int]) -> Iterator["Image"]:
     """Yield the enlarged picture in bands from top to bottom."""
     if scale > 1 and scale == int(scale):
-        return _bands_back_projected(small, int(scale))
+        return _back_project_bands(small, int(scale))
     if scale > 1 and size[0] * size[1] <= _PIXELS_IN_ONE_PIECE:
-        return iter([_in_colour(small, size)])
-    return _bands_resized(small, size)
+        return iter([_enlarge_with_alpha(small, size)])
+    return _resize_bands(small, size)
 
 
-def _bands_back_projected(small: "Image", scale: int) -> Iterator["Image"]:
+def _back_project_bands(small: "Image", scale: int) -> Iterator["Image"]:
     width = small.width * scale
     for top in range(0, small.height, _BAND_ROWS):
         above, below = max(0, top - _MARGIN_ROWS), min(small.height, top + _BAND_ROWS + _MARGIN_ROWS)
         band = small.crop((0, above, small.width, below))
-        band = _in_colour(band, (width, band.height * scale))
+        band = _enlarge_with_alpha(band, (width, band.height * scale))
         first, rows = (top - above) * scale, min(_BAND_ROWS, small.height - top) * scale
         yield band.crop((0, first, width, first + rows))
 
 
-def _bands_resized(small: "Image", size: tuple[int, int]) -> Iterator["Image"]:
+def _resize_bands(small: "Image", size: tuple[int, int]) -> Iterator["Image"]:
     from PIL.Image import Resampling
 
     # Pillow reads beyond the box as far as the filter reaches, so bands have no seams. The bands are cut out first:
@@ -151,29 +151,29 @@ def _bands_resized(small: "Image", size: tuple[int, int]) -> Iterator["Image"]:
         yield band.resize((size[0], below - top), Resampling.LANCZOS, box=box)
 
 
-def _in_colour(small: "Image", size: tuple[int, int]) -> "Image":
+def _enlarge_with_alpha(small: "Image", size: tuple[int, int]) -> "Image":
     """Back-project the colours; resize transparency only."""
     if small.mode == "RGB":
-        return _back_projected(small, size)
-    enlarged = _back_projected(small.convert("RGB"), size)
-    enlarged.putalpha(_resized(small.getchannel("A"), size))
+        return _back_project(small, size)
+    enlarged = _back_project(small.convert("RGB"), size)
+    enlarged.putalpha(_resize(small.getchannel("A"), size))
     return enlarged
 
 
-def _back_projected(small: "Image", size: tuple[int, int]) -> "Image":
+def _back_project(small: "Image", size: tuple[int, int]) -> "Image":
     from PIL import ImageChops
 
-    guess = _resized(small, size)
+    guess = _resize(small, size)
     for _ in range(_ROUNDS):
-        shrunk = _resized(guess, small.size)
+        shrunk = _resize(guess, small.size)
         # Two unsigned halves of a signed difference: Pillow's channels stop at 0.
         missing, too_much = ImageChops.subtract(small, shrunk), ImageChops.subtract(shrunk, small)
-        guess = ImageChops.add(guess, _resized(missing, size))
-        guess = ImageChops.subtract(guess, _resized(too_much, size))
+        guess = ImageChops.add(guess, _resize(missing, size))
+        guess = ImageChops.subtract(guess, _resize(too_much, size))
     return guess
 
 
-def _resized(picture: "Image", size: tuple[int, int]) -> "Image":
+def _resize(picture: "Image", size: tuple[int, int]) -> "Image":
     from PIL.Image import Resampling
 
     return picture.resize(size, Resampling.LANCZOS)

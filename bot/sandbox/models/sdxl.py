@@ -11,7 +11,7 @@ _SIDE_AT_LEAST = 64
 
 
 async def _draw(run: SandboxRun) -> None:
-    width, height = _within_reach(run.input.get("width", 1024), run.input.get("height", 1024))
+    width, height = _clamp_size(run.input.get("width", 1024), run.input.get("height", 1024))
     await draw_pictures(
         run,
         (width, height),
@@ -23,7 +23,7 @@ async def _draw(run: SandboxRun) -> None:
     )
 
 
-def _within_reach(width: int, height: int) -> tuple[int, int]:
+def _clamp_size(width: int, height: int) -> tuple[int, int]:
     """Bound a side: the schema has no bounds, the machine has. The shape stays."""
     scale = min(1.0, (_PIXELS_AT_MOST / max(1, width * height)) ** 0.5)
     return max(_SIDE_AT_LEAST, int(width * scale)), max(_SIDE_AT_LEAST, int(height * scale))

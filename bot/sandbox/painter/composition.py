@@ -41,16 +41,16 @@ def paint(scene: Scene, size: tuple[int, int]) -> Image.Image:
         paint_weather(canvas, scene)
         return canvas.picture
     _PLACES[scene.place](canvas, scene)
-    _common_subjects(canvas, scene)
+    _paint_common_subjects(canvas, scene)
     paint_weather(canvas, scene)
     return canvas.picture
 
 
-def _sea(canvas: Canvas, scene: Scene) -> None:
+def _compose_sea(canvas: Canvas, scene: Scene) -> None:
     if "island" in scene.subjects or canvas.rng.random() < 0.55:
         mountains.paint_mountains(canvas, scene, layers=2, scale=0.42)
     paint_water(canvas, waves=0.75)
-    _boat(canvas, scene)
+    _place_boat(canvas, scene)
     side = -1 if canvas.light[0] > canvas.width / 2 else 1
     if "lighthouse" in scene.subjects:
         top = canvas.horizon + canvas.height * 0.10
@@ -60,39 +60,39 @@ def _sea(canvas: Canvas, scene: Scene) -> None:
         mountains.paint_headland(canvas, side, canvas.horizon + canvas.height * 0.16, 0.42)
 
 
-def _lake(canvas: Canvas, scene: Scene) -> None:
+def _compose_lake(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=3, scale=1.05)
     landscapes.paint_forest(canvas, scene, layers=1, top=canvas.horizon - int(canvas.height * 0.035))
     paint_water(canvas, waves=0.12)
-    _boat(canvas, scene)
+    _place_boat(canvas, scene)
 
 
-def _boat(canvas: Canvas, scene: Scene) -> None:
+def _place_boat(canvas: Canvas, scene: Scene) -> None:
     if "boat" in scene.subjects:
         x = canvas.width * (0.36 if canvas.light[0] > canvas.width / 2 else 0.64)
         water.paint_boat(canvas, x, canvas.horizon + canvas.height * 0.12, canvas.height * 0.24)
 
 
-def _mountains(canvas: Canvas, scene: Scene) -> None:
+def _compose_mountains(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=4, scale=1.35)
     landscapes.paint_forest(canvas, scene, layers=2, top=canvas.horizon + int(canvas.height * 0.05))
 
 
-def _forest(canvas: Canvas, scene: Scene) -> None:
+def _compose_forest(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=2, scale=0.8)
     landscapes.paint_forest(canvas, scene, layers=4)
     if _has_animal(scene) or "cabin" in scene.subjects:
         landscapes.paint_hills(canvas, scene, layers=1, top=int(canvas.height * 0.80))
 
 
-def _meadow(canvas: Canvas, scene: Scene) -> None:
+def _compose_meadow(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=2, scale=0.6)
     landscapes.paint_hills(canvas, scene)
     if "flowers" in scene.subjects and scene.weather != "snow":
         landscapes.paint_flowers(canvas, scene)
 
 
-def _desert(canvas: Canvas, scene: Scene) -> None:
+def _compose_desert(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=2, scale=0.35)
     if "pyramid" in scene.subjects:
         landscapes.paint_pyramids(canvas)
@@ -102,24 +102,24 @@ def _desert(canvas: Canvas, scene: Scene) -> None:
             landscapes.paint_cactus(canvas, canvas.width * x, canvas.height * foot, canvas.height * tall)
 
 
-def _city(canvas: Canvas, scene: Scene) -> None:
+def _compose_city(canvas: Canvas, scene: Scene) -> None:
     mountains.paint_mountains(canvas, scene, layers=1, scale=0.5)
     subjects.paint_city(canvas, scene, canvas.horizon)
     paint_water(canvas, waves=0.3)
 
 
 _PLACES = {
-    "sea": _sea,
-    "lake": _lake,
-    "mountains": _mountains,
-    "forest": _forest,
-    "meadow": _meadow,
-    "desert": _desert,
-    "city": _city,
+    "sea": _compose_sea,
+    "lake": _compose_lake,
+    "mountains": _compose_mountains,
+    "forest": _compose_forest,
+    "meadow": _compose_meadow,
+    "desert": _compose_desert,
+    "city": _compose_city,
 }
 
 
-def _common_subjects(canvas: Canvas, scene: Scene) -> None:
+def _paint_common_subjects(canvas: Canvas, scene: Scene) -> None:
     """Paint the subjects that fit any place."""
     on_land = scene.place not in ("sea", "lake", "city")
     away = 0.34 if canvas.light[0] > canvas.width / 2 else 0.66
@@ -133,13 +133,13 @@ def _common_subjects(canvas: Canvas, scene: Scene) -> None:
             subjects.paint_balloon(canvas, canvas.width * x, canvas.height * y, canvas.height * radius)
     if "birds" in scene.subjects or (scene.hour != "night" and canvas.rng.random() < 0.3):
         subjects.paint_birds(canvas)
-    for kind in _animals(scene):
+    for kind in _list_animals(scene):
         animals.paint_animal(canvas, kind, canvas.width * away, canvas.height * 0.93, canvas.height * 0.40)
 
 
-def _animals(scene: Scene) -> list[str]:
+def _list_animals(scene: Scene) -> list[str]:
     return sorted(scene.subjects & animals.COATS.keys())[:1]
 
 
 def _has_animal(scene: Scene) -> bool:
-    return bool(_animals(scene))
+    return bool(_list_animals(scene))

@@ -36,12 +36,12 @@ def paint_forest(canvas: Canvas, scene: Scene, *, layers: int = 4, top: int | No
         colour = mix(canvas.palette.haze, canvas.palette.land, 0.22 + 0.70 * near)
         if scene.is_autumn:
             colour = mix(colour, canvas.rng.choice(_AUTUMN), 0.55)
-        _row_of_trees(canvas, foot, tall, colour, near)
+        _paint_tree_row(canvas, foot, tall, colour, near)
         if layer < layers - 1:
-            _mist(canvas, foot - tall * 0.1, tall * 0.8)
+            _paint_mist(canvas, foot - tall * 0.1, tall * 0.8)
 
 
-def _row_of_trees(canvas: Canvas, foot: float, tall: float, colour: Colour, near: float) -> None:
+def _paint_tree_row(canvas: Canvas, foot: float, tall: float, colour: Colour, near: float) -> None:
     rng = canvas.rng
     top = max(0, int(foot - tall * 1.5))
     size = (canvas.width, canvas.height - top)
@@ -70,7 +70,7 @@ def make_conifer(rng: Random, x: float, foot: float, tall: float) -> list[Point]
     return [(x, foot - tall), *left, (x, foot), *reversed(right)]
 
 
-def _mist(canvas: Canvas, top: float, deep: float) -> None:
+def _paint_mist(canvas: Canvas, top: float, deep: float) -> None:
     size = (canvas.width, max(4, int(deep)))
     wisps = draw_noise(canvas.rng, size, (5, 3))
     shade = ImageChops.multiply(draw_ramp((size[0], size[1]), 0.0, 0.75), apply_threshold(wisps, 10, 320))
@@ -137,10 +137,10 @@ def paint_hills(canvas: Canvas, scene: Scene, *, layers: int = 4, top: int | Non
         rise = canvas.height * (0.05 + 0.05 * near)
         dark = 0.5 * near**2 if scene.weather != "snow" else 0.12
         colour = mix(mix(canvas.palette.haze, grass, 0.35 + 0.65 * near), canvas.palette.land, dark)
-        _hill(canvas, base, rise, colour, near, is_smooth=scene.weather == "snow")
+        _paint_hill(canvas, base, rise, colour, near, is_smooth=scene.weather == "snow")
 
 
-def _hill(canvas: Canvas, base: float, rise: float, colour: Colour, near: float, *, is_smooth: bool) -> None:
+def _paint_hill(canvas: Canvas, base: float, rise: float, colour: Colour, near: float, *, is_smooth: bool) -> None:
     phase, waves = canvas.rng.uniform(0, 6), canvas.rng.uniform(0.7, 1.5)
     heights = [
         0.5 + 0.36 * math.sin(phase + x / 128 * 6.3 * waves) + 0.14 * math.sin(phase * 3 + x / 128 * 15)
@@ -193,10 +193,10 @@ def paint_dunes(canvas: Canvas, scene: Scene) -> None:
     for layer in range(6):
         near = (layer + 1) / 6
         base = canvas.horizon + (canvas.height - canvas.horizon) * (layer / 6) ** 1.3 + canvas.height * 0.03
-        _dune(canvas, base, canvas.height * (0.03 + 0.10 * near), near, (sand, shade))
+        _paint_dune(canvas, base, canvas.height * (0.03 + 0.10 * near), near, (sand, shade))
 
 
-def _dune(canvas: Canvas, base: float, rise: float, near: float, colours: tuple[Colour, Colour]) -> None:
+def _paint_dune(canvas: Canvas, base: float, rise: float, near: float, colours: tuple[Colour, Colour]) -> None:
     rng = canvas.rng
     peaks = sorted(rng.uniform(-0.1, 1.1) * canvas.width for _ in range(3))
     top = max(0, int(base - rise) - 2)
@@ -215,11 +215,13 @@ def _dune(canvas: Canvas, base: float, rise: float, near: float, colours: tuple[
     body = Image.blend(body, ImageChops.overlay(body, Image.merge("RGB", [ripples] * 3)), 0.16)
     canvas.fill(mask, body, top)
     away = -1 if canvas.light[0] > canvas.width / 2 else 1
-    flanks = [_flank(peak, away, crest, (canvas.width, size[1]), rise) for peak in peaks]
+    flanks = [_make_flank(peak, away, crest, (canvas.width, size[1]), rise) for peak in peaks]
     canvas.fill(fade_mask(ImageChops.multiply(draw_shapes(size, flanks), draw_ramp(size, 0.95, 0.15)), 0.8), dark, top)
 
 
-def _flank(peak: float, away: int, crest: Callable[[float], float], size: tuple[int, int], rise: float) -> list[Point]:
+def _make_flank(
+    peak: float, away: int, crest: Callable[[float], float], size: tuple[int, int], rise: float
+) -> list[Point]:
     """Return the shaded side of a dune: along the crest, and back along a winding foot."""
     reach = size[0] * 0.26
     columns = [peak + away * reach * t / 24 for t in range(25)]

@@ -30,10 +30,10 @@ def paint_mountains(
         base = foot - canvas.height * 0.05 * (1 - near) * scale + canvas.height * 0.035 * near
         heights = make_ridge(canvas.rng, 512, 0.55 - 0.03 * layer)
         colour = mix(canvas.palette.haze, canvas.palette.land, 0.18 + 0.66 * near)
-        _range(canvas, heights, (base, rise), colour, snow=0.9 - 0.8 * near if has_snow else 0.0)
+        _paint_range(canvas, heights, (base, rise), colour, snow=0.9 - 0.8 * near if has_snow else 0.0)
 
 
-def _range(canvas: Canvas, heights: list[float], place: tuple[float, float], colour: Colour, snow: float) -> None:
+def _paint_range(canvas: Canvas, heights: list[float], place: tuple[float, float], colour: Colour, snow: float) -> None:
     """One range; `place` is the row of its foot and its rise in pixels, `snow` how far the snow comes down (0 to 1)."""
     base, rise = place
     top = max(0, int(base - rise) - 2)

@@ -25,16 +25,16 @@ def paint_sky(canvas: Canvas, scene: Scene) -> None:
     height = min(canvas.height, canvas.horizon + 2)
     canvas.picture.paste(draw_gradient((canvas.width, height), canvas.palette.sky), (0, 0))
     if canvas.palette.is_dark:
-        _stars(canvas, height, 420 if scene.hour == "night" else 130)
+        _paint_stars(canvas, height, 420 if scene.hour == "night" else 130)
     if scene.hour == "night" and scene.weather == "clear":
-        _milky_way(canvas, height)
+        _paint_milky_way(canvas, height)
     if "aurora" in scene.subjects:
-        _aurora(canvas, height)
-    _light(canvas, scene)
-    _clouds(canvas, scene, height)
+        _paint_aurora(canvas, height)
+    _paint_light(canvas, scene)
+    _paint_clouds(canvas, scene, height)
 
 
-def _stars(canvas: Canvas, height: int, count: int) -> None:
+def _paint_stars(canvas: Canvas, height: int, count: int) -> None:
     rng, pen = canvas.rng, ImageDraw.Draw(canvas.picture)
     for _ in range(int(count * canvas.width * height / 800_000) + 20):
         # Haze swallows stars towards the horizon.
@@ -49,7 +49,7 @@ def _stars(canvas: Canvas, height: int, count: int) -> None:
             paint_glow(canvas, (x, y), 13 * canvas.unit, tint, 0.55, 3)
 
 
-def _milky_way(canvas: Canvas, height: int) -> None:
+def _paint_milky_way(canvas: Canvas, height: int) -> None:
     size = (canvas.width // 2, height // 2)
     dust = draw_cloud_noise(canvas.rng, size, (6, 5))
     band = Image.linear_gradient("L").rotate(canvas.rng.choice((38, 52, -42)), expand=False).resize(size)
@@ -59,7 +59,7 @@ def _milky_way(canvas: Canvas, height: int) -> None:
     canvas.fill(fade_mask(mask, 0.36), (158, 170, 222))
 
 
-def _aurora(canvas: Canvas, height: int) -> None:
+def _paint_aurora(canvas: Canvas, height: int) -> None:
     size = (canvas.width // 2, height // 2)
     for colour, shift in (((64, 240, 170), 0.0), ((80, 200, 230), 0.9), ((170, 110, 235), 1.9)):
         curtain = Image.new("L", size)
@@ -75,7 +75,7 @@ def _aurora(canvas: Canvas, height: int) -> None:
         canvas.fill(fade_mask(ImageChops.multiply(curtain, apply_threshold(rays, 10, 240)), 0.62), colour)
 
 
-def _light(canvas: Canvas, scene: Scene) -> None:
+def _paint_light(canvas: Canvas, scene: Scene) -> None:
     """Paint sun or moon with a glow; bad weather hides the disc."""
     is_hidden = scene.weather in ("rain", "snow") or (scene.weather == "fog" and not canvas.palette.is_dark)
     reach = min(canvas.width, canvas.height)
@@ -87,13 +87,13 @@ def _light(canvas: Canvas, scene: Scene) -> None:
     if is_hidden:
         return
     if scene.hour == "night":
-        _moon(canvas, 46 * canvas.unit)
+        _paint_moon(canvas, 46 * canvas.unit)
     else:
         radius = {"day": 34, "dawn": 44, "dusk": 40}.get(scene.hour, 60) * canvas.unit
-        _disc(canvas, radius, mix(light, (255, 255, 255), 0.5))
+        _paint_disc(canvas, radius, mix(light, (255, 255, 255), 0.5))
 
 
-def _disc(canvas: Canvas, radius: float, colour: Colour) -> None:
+def _paint_disc(canvas: Canvas, radius: float, colour: Colour) -> None:
     side = int(radius * 2) + 4
     mask = Image.new("L", (side * 4, side * 4))
     ImageDraw.Draw(mask).ellipse((8, 8, side * 4 - 8, side * 4 - 8), fill=255)
@@ -101,7 +101,7 @@ def _disc(canvas: Canvas, radius: float, colour: Colour) -> None:
     canvas.picture.paste(colour, (canvas.light[0] - side // 2, canvas.light[1] - side // 2), mask)
 
 
-def _moon(canvas: Canvas, radius: float) -> None:
+def _paint_moon(canvas: Canvas, radius: float) -> None:
     side = int(radius * 2) + 4
     disc = Image.new("L", (side * 4, side * 4))
     ImageDraw.Draw(disc).ellipse((8, 8, side * 4 - 8, side * 4 - 8), fill=255)
@@ -112,7 +112,7 @@ def _moon(canvas: Canvas, radius: float) -> None:
     canvas.picture.paste(face, (canvas.light[0] - side // 2, canvas.light[1] - side // 2), disc.reduce(4))
 
 
-def _clouds(canvas: Canvas, scene: Scene, height: int) -> None:
+def _paint_clouds(canvas: Canvas, scene: Scene, height: int) -> None:
     """Two decks: high thin streaks and heaped clouds lit from the light's side, both flatter towards the horizon."""
     size = (max(8, canvas.width // 2), max(8, height // 2))
     # Wider pictures have more clouds side by side; a fixed number would look stretched.
@@ -134,15 +134,15 @@ def _clouds(canvas: Canvas, scene: Scene, height: int) -> None:
 
 def paint_weather(canvas: Canvas, scene: Scene) -> None:
     if scene.weather == "fog":
-        _fog(canvas)
+        _paint_fog(canvas)
     elif scene.weather == "rain":
-        _rain(canvas)
+        _paint_rain(canvas)
     elif scene.weather == "snow":
-        _snow(canvas)
-    _vignette(canvas)
+        _paint_snow(canvas)
+    _paint_vignette(canvas)
 
 
-def _fog(canvas: Canvas) -> None:
+def _paint_fog(canvas: Canvas) -> None:
     size = canvas.picture.size
     small = (size[0] // 4, size[1] // 4)
     drift = apply_threshold(draw_cloud_noise(canvas.rng, small, (3, 6), 4), 30, 330).resize(size)
@@ -150,7 +150,7 @@ def _fog(canvas: Canvas) -> None:
     canvas.fill(fade_mask(ImageChops.multiply(drift, low), 0.8), canvas.palette.haze)
 
 
-def _rain(canvas: Canvas) -> None:
+def _paint_rain(canvas: Canvas) -> None:
     rng, size = canvas.rng, canvas.picture.size
     drops = Image.new("L", size)
     pen = ImageDraw.Draw(drops)
@@ -163,7 +163,7 @@ def _rain(canvas: Canvas) -> None:
     canvas.fill(fade_mask(drops.filter(ImageFilter.GaussianBlur(0.7 * canvas.unit)), 0.75), (214, 224, 238))
 
 
-def _snow(canvas: Canvas) -> None:
+def _paint_snow(canvas: Canvas) -> None:
     rng, size = canvas.rng, canvas.picture.size
     for count, radius, blur, share in ((520, 1.5, 0.4, 0.8), (150, 3.0, 0.9, 0.85), (26, 8.0, 4.0, 0.55)):
         flakes = Image.new("L", size)
@@ -174,7 +174,7 @@ def _snow(canvas: Canvas) -> None:
         canvas.fill(fade_mask(flakes.filter(ImageFilter.BoxBlur(blur * canvas.unit)), share), (250, 252, 255))
 
 
-def _vignette(canvas: Canvas) -> None:
+def _paint_vignette(canvas: Canvas) -> None:
     """Corners a little darker, as a lens leaves them."""
     rim = Image.radial_gradient("L").resize(canvas.picture.size, Image.Resampling.BILINEAR)
     canvas.fill(fade_mask(apply_threshold(rim, 120, 200), 0.42), canvas.palette.land)
@@ -190,13 +190,13 @@ _NEBULAE: tuple[tuple[Colour, Colour], ...] = (
 def paint_space(canvas: Canvas) -> None:
     canvas.picture.paste((5, 6, 18), (0, 0, canvas.width, canvas.height))
     first, second = canvas.rng.choice(_NEBULAE)
-    _nebula(canvas, second, 60)
-    _nebula(canvas, first, 90)
-    _space_stars(canvas)
-    _planet(canvas, first, second)
+    _paint_nebula(canvas, second, 60)
+    _paint_nebula(canvas, first, 90)
+    _paint_space_stars(canvas)
+    _paint_planet(canvas, first, second)
 
 
-def _nebula(canvas: Canvas, colour: Colour, threshold: int) -> None:
+def _paint_nebula(canvas: Canvas, colour: Colour, threshold: int) -> None:
     small = (canvas.width // 2, canvas.height // 2)
     gas = ImageChops.multiply(
         apply_threshold(draw_cloud_noise(canvas.rng, small, (3, 3), 6), threshold, 130),
@@ -207,7 +207,7 @@ def _nebula(canvas: Canvas, colour: Colour, threshold: int) -> None:
     canvas.fill(fade_mask(apply_threshold(mask, 140, 160), 0.5), mix(colour, (255, 244, 230), 0.7))
 
 
-def _space_stars(canvas: Canvas) -> None:
+def _paint_space_stars(canvas: Canvas) -> None:
     rng, pen = canvas.rng, ImageDraw.Draw(canvas.picture)
     for _ in range(900):
         x, y, bright = rng.random() * canvas.width, rng.random() * canvas.height, rng.random() ** 4
@@ -218,30 +218,30 @@ def _space_stars(canvas: Canvas) -> None:
             paint_glow(canvas, (x, y), 20 * canvas.unit, tint, 0.7, 3)
 
 
-def _planet(canvas: Canvas, first: Colour, second: Colour) -> None:
+def _paint_planet(canvas: Canvas, first: Colour, second: Colour) -> None:
     rng, radius = canvas.rng, int(canvas.unit * canvas.rng.uniform(140, 185))
     centre = (int(canvas.width * rng.uniform(0.42, 0.58)), int(canvas.height * rng.uniform(0.44, 0.6)))
     paint_glow(canvas, centre, radius * 1.7, mix(second, (255, 255, 255), 0.3), 0.55, 2)
-    ring = _ring(radius, rng.uniform(-28, 28))
+    ring = _make_ring(radius, rng.uniform(-28, 28))
     middle = ring.height // 2
     corner = (centre[0] - ring.width // 2, centre[1] - middle)
     sand = mix(first, (255, 240, 214), 0.6)
     canvas.picture.paste(sand, (*corner, corner[0] + ring.width, corner[1] + ring.height), ring)
     canvas.picture.paste(
-        _ball(canvas, radius, first, second), (centre[0] - radius, centre[1] - radius), _planet_mask(radius)
+        _make_ball(canvas, radius, first, second), (centre[0] - radius, centre[1] - radius), _make_planet_mask(radius)
     )
     front = ring.copy()
     front.paste(0, (0, 0, ring.width, middle))
     canvas.picture.paste(sand, (*corner, corner[0] + ring.width, corner[1] + ring.height), front)
 
 
-def _planet_mask(radius: int) -> Image.Image:
+def _make_planet_mask(radius: int) -> Image.Image:
     mask = Image.new("L", (radius * 4, radius * 4))
     ImageDraw.Draw(mask).ellipse((2, 2, radius * 4 - 3, radius * 4 - 3), fill=255)
     return mask.reduce(2)
 
 
-def _ball(canvas: Canvas, radius: int, first: Colour, second: Colour) -> Image.Image:
+def _make_ball(canvas: Canvas, radius: int, first: Colour, second: Colour) -> Image.Image:
     """Bands of gas, lit from the upper left, dark on the other side."""
     size = (radius * 2, radius * 2)
     swirl = draw_cloud_noise(canvas.rng, size, (2, 11), 5).rotate(14, Image.Resampling.BILINEAR)
@@ -259,7 +259,7 @@ def _ball(canvas: Canvas, radius: int, first: Colour, second: Colour) -> Image.I
     return face
 
 
-def _ring(radius: int, tilt_degrees: float) -> Image.Image:
+def _make_ring(radius: int, tilt_degrees: float) -> Image.Image:
     side = int(radius * 4.6)
     flat = Image.new("L", (side, side))
     pen = ImageDraw.Draw(flat)

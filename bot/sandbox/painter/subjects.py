@@ -27,10 +27,10 @@ def paint_city(canvas: Canvas, scene: Scene, foot: int) -> None:
     for layer in range(3):
         near = (layer + 1) / 3
         colour = mix(canvas.palette.haze, canvas.palette.land, 0.30 + 0.58 * near)
-        _row_of_towers(canvas, foot, near, colour)
+        _paint_tower_row(canvas, foot, near, colour)
 
 
-def _row_of_towers(canvas: Canvas, foot: int, near: float, colour: Colour) -> None:
+def _paint_tower_row(canvas: Canvas, foot: int, near: float, colour: Colour) -> None:
     rng, towers, lamps = canvas.rng, list[list[Point]](), list[list[Point]]()
     x = -canvas.width * 0.02
     while x < canvas.width:
@@ -38,8 +38,8 @@ def _row_of_towers(canvas: Canvas, foot: int, near: float, colour: Colour) -> No
         # The middle of town is taller.
         centre = math.exp(-(((x / canvas.width - 0.5) / 0.34) ** 2))
         tall = canvas.height * (0.08 + (0.40 - 0.20 * near) * centre * rng.uniform(0.35, 1.0) + 0.05 * rng.random())
-        towers += _tower(rng, x, foot, wide, tall)
-        lamps += _windows(rng, x, foot, wide, tall, canvas.unit * (3.2 + 2.2 * near))
+        towers += _make_tower(rng, x, foot, wide, tall)
+        lamps += _make_windows(rng, x, foot, wide, tall, canvas.unit * (3.2 + 2.2 * near))
         x += wide * rng.uniform(0.86, 1.3)
     size = (canvas.width, foot)
     canvas.fill(
@@ -49,7 +49,7 @@ def _row_of_towers(canvas: Canvas, foot: int, near: float, colour: Colour) -> No
     canvas.fill(fade_mask(draw_shapes(size, lamps), share), canvas.palette.window)
 
 
-def _tower(rng: Random, x: float, foot: float, wide: float, tall: float) -> Iterable[list[Point]]:
+def _make_tower(rng: Random, x: float, foot: float, wide: float, tall: float) -> Iterable[list[Point]]:
     yield [(x, foot), (x, foot - tall), (x + wide, foot - tall), (x + wide, foot)]
     kind, middle = rng.random(), x + wide / 2
     if kind < 0.25:
@@ -66,7 +66,7 @@ def _tower(rng: Random, x: float, foot: float, wide: float, tall: float) -> Iter
         yield [(x, foot - tall), (x + wide, foot - tall * 1.1), (x + wide, foot - tall)]
 
 
-def _windows(rng: Random, x: float, foot: float, wide: float, tall: float, pitch: float) -> Iterable[list[Point]]:
+def _make_windows(rng: Random, x: float, foot: float, wide: float, tall: float, pitch: float) -> Iterable[list[Point]]:
     lit = rng.uniform(0.12, 0.5)
     columns, rows = int(wide / pitch / 1.6), int(tall / pitch / 2.1)
     for column in range(1, columns):
@@ -79,7 +79,7 @@ def _windows(rng: Random, x: float, foot: float, wide: float, tall: float, pitch
 def paint_cabin(canvas: Canvas, x: float, foot: float, wide: float) -> None:
     tall = wide * 0.52
     wood, roof = dim_colour(canvas, (124, 78, 50)), dim_colour(canvas, (84, 44, 40))
-    _smoke(canvas, x + wide * 0.26, foot - tall * 2.1, wide)
+    _paint_smoke(canvas, x + wide * 0.26, foot - tall * 2.1, wide)
     fill_shape(canvas, make_box(x + wide * 0.26, foot - tall * 1.2, wide * 0.1, tall * 0.8), roof)
     fill_shape(canvas, make_box(x, foot, wide, tall), wood)
     fill_shape(
@@ -95,7 +95,7 @@ def paint_cabin(canvas: Canvas, x: float, foot: float, wide: float) -> None:
     fill_shape(canvas, make_box(x, foot, wide * 0.17, tall * 0.62), roof)
 
 
-def _smoke(canvas: Canvas, x: float, y: float, wide: float) -> None:
+def _paint_smoke(canvas: Canvas, x: float, y: float, wide: float) -> None:
     puffs = Image.new("L", (canvas.width // 2, canvas.height // 2))
     pen = ImageDraw.Draw(puffs)
     for step in range(14):
@@ -138,7 +138,7 @@ _BALLOONS = (((220, 60, 52), (250, 200, 80)), ((48, 116, 200), (244, 238, 224)),
 
 def paint_balloon(canvas: Canvas, x: float, y: float, radius: float) -> None:
     colours = canvas.rng.choice(_BALLOONS)
-    outline = [_envelope(x, y, radius, turn / 24) for turn in range(24)]
+    outline = [_envelope_point(x, y, radius, turn / 24) for turn in range(24)]
     left, top, right, low = (int(edge) for edge in (x - radius - 2, y - radius - 2, x + radius + 2, y + radius * 1.4))
     mask = draw_shape((right - left, low - top), [(px - left, py - top) for px, py in outline])
     for stripe in range(7):
@@ -149,10 +149,10 @@ def paint_balloon(canvas: Canvas, x: float, y: float, radius: float) -> None:
         band.paste(0, (min(band.width, int(middle + half) - left), 0, band.width, band.height))
         canvas.picture.paste(dim_colour(canvas, colours[stripe % 2]), (left, top, right, low), band)
     paint_shade(canvas, outline)
-    _basket(canvas, x, y, radius)
+    _paint_basket(canvas, x, y, radius)
 
 
-def _basket(canvas: Canvas, x: float, y: float, radius: float) -> None:
+def _paint_basket(canvas: Canvas, x: float, y: float, radius: float) -> None:
     pen, rope, rim = ImageDraw.Draw(canvas.picture), dim_colour(canvas, (60, 44, 36)), y + radius * 1.62
     for side in (-1, 1):
         line = (x + side * radius * 0.22, y + radius * 1.26, x + side * radius * 0.1, rim)
@@ -160,13 +160,13 @@ def _basket(canvas: Canvas, x: float, y: float, radius: float) -> None:
     fill_shape(canvas, make_box(x, rim + radius * 0.2, radius * 0.26, radius * 0.22), dim_colour(canvas, (120, 76, 44)))
 
 
-def _envelope(x: float, y: float, radius: float, turn: float) -> Point:
+def _envelope_point(x: float, y: float, radius: float, turn: float) -> Point:
     """Return a point of the balloon's outline: round above, narrowing to the mouth below."""
     across, down = math.sin(turn * math.tau), -math.cos(turn * math.tau)
-    return x + radius * across * _drop(turn), y + radius * down * (1.32 if down > 0 else 1)
+    return x + radius * across * _envelope_width(turn), y + radius * down * (1.32 if down > 0 else 1)
 
 
-def _drop(turn: float) -> float:
+def _envelope_width(turn: float) -> float:
     """Return the width of a balloon's envelope towards the mouth."""
     low = max(0.0, -math.cos(turn * math.tau))
     return 1 - 0.42 * math.pow(low, 2.2)

@@ -27,24 +27,24 @@ from bot.sandbox.painter.scene import Colour, mix
 def paint_water(canvas: Canvas, *, waves: float) -> None:
     """Fill the picture below the horizon. `waves` 0 is a still lake, 1 the open sea."""
     top, size = canvas.horizon, (canvas.width, canvas.height - canvas.horizon)
-    mirror = _mirrored(canvas, size)
-    mirror = _rippled(mirror, canvas, waves)
+    mirror = _mirror(canvas, size)
+    mirror = _ripple(mirror, canvas, waves)
     deep = canvas.palette.water
     tint = draw_gradient(size, (mix(canvas.palette.haze, deep, 0.35), deep, mix(deep, canvas.palette.land, 0.45)))
     shade = draw_ramp(size, 0.22 + 0.18 * waves, 0.58 + 0.27 * waves)
     canvas.picture.paste(Image.composite(tint, mirror, shade), (0, top))
-    _crests(canvas, size, waves)
-    _path_of_light(canvas, size)
-    _far_edge(canvas, size)
+    _paint_crests(canvas, size, waves)
+    _paint_light_path(canvas, size)
+    _paint_far_edge(canvas, size)
 
 
-def _mirrored(canvas: Canvas, size: tuple[int, int]) -> Image.Image:
+def _mirror(canvas: Canvas, size: tuple[int, int]) -> Image.Image:
     reach = min(canvas.horizon, int(size[1] * 1.25))
     above_water = canvas.picture.crop((0, canvas.horizon - reach, canvas.width, canvas.horizon))
     return above_water.transpose(Image.Transpose.FLIP_TOP_BOTTOM).resize(size, Image.Resampling.BILINEAR)
 
 
-def _rippled(mirror: Image.Image, canvas: Canvas, waves: float) -> Image.Image:
+def _ripple(mirror: Image.Image, canvas: Canvas, waves: float) -> Image.Image:
     """Rows pushed aside, farther and thicker towards the viewer."""
     result, rng = mirror.copy(), canvas.rng
     y, phase = 0, rng.uniform(0, 6)
@@ -59,14 +59,14 @@ def _rippled(mirror: Image.Image, canvas: Canvas, waves: float) -> Image.Image:
     return result.filter(ImageFilter.BoxBlur((2.2 * canvas.unit * (1 + waves), 0.6)))
 
 
-def _wave_noise(canvas: Canvas, size: tuple[int, int], rows: int) -> Image.Image:
+def _draw_wave_noise(canvas: Canvas, size: tuple[int, int], rows: int) -> Image.Image:
     """Long flat ripples that crowd together towards the horizon."""
     flat = draw_noise(canvas.rng, size, (30, rows))
     return foreshorten(flat, 0.86).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
 
 
-def _crests(canvas: Canvas, size: tuple[int, int], waves: float) -> None:
-    ripples = _wave_noise(canvas, size, 120)
+def _paint_crests(canvas: Canvas, size: tuple[int, int], waves: float) -> None:
+    ripples = _draw_wave_noise(canvas, size, 120)
     light = mix(canvas.palette.haze, canvas.palette.light, 0.4)
     canvas.fill(fade_mask(apply_threshold(ripples, 150, 90), 0.12 + 0.20 * waves), light, canvas.horizon)
     dark = mix(canvas.palette.water, canvas.palette.land, 0.7)
@@ -75,9 +75,9 @@ def _crests(canvas: Canvas, size: tuple[int, int], waves: float) -> None:
     )
 
 
-def _path_of_light(canvas: Canvas, size: tuple[int, int]) -> None:
+def _paint_light_path(canvas: Canvas, size: tuple[int, int]) -> None:
     """Glitter below sun or moon, wider towards the viewer."""
-    sparkle = apply_threshold(_wave_noise(canvas, size, 170), 138, 60)
+    sparkle = apply_threshold(_draw_wave_noise(canvas, size, 170), 138, 60)
     spread = Image.new("L", (128, 64))
     centre = canvas.light[0] / canvas.width * 128
     for row in range(64):
@@ -90,7 +90,7 @@ def _path_of_light(canvas: Canvas, size: tuple[int, int]) -> None:
     canvas.fill(fade_mask(mask, 0.85 if canvas.palette.is_dark else 0.75), canvas.palette.light, canvas.horizon)
 
 
-def _far_edge(canvas: Canvas, size: tuple[int, int]) -> None:
+def _paint_far_edge(canvas: Canvas, size: tuple[int, int]) -> None:
     """The air above the horizon veils the farthest water."""
     band = (size[0], max(2, size[1] // 7))
     canvas.fill(draw_ramp(band, 0.55, 0.0), mix(canvas.palette.haze, canvas.palette.light, 0.2), canvas.horizon)
@@ -102,13 +102,13 @@ def paint_lighthouse(canvas: Canvas, x: float, foot: float) -> None:
     top = foot - tall
     white, red = dim_colour(canvas, (244, 240, 232)), dim_colour(canvas, (206, 52, 44))
     lamp = (x, top - tall * 0.045)
-    _beam(canvas, lamp, -1 if x > canvas.width / 2 else 1)
-    tower = _tapered(x, foot + tall * 0.02, wide, top, wide * 0.62)
+    _paint_beam(canvas, lamp, -1 if x > canvas.width / 2 else 1)
+    tower = _make_tapered(x, foot + tall * 0.02, wide, top, wide * 0.62)
     fill_shape(canvas, tower, white)
     for band in (1, 3):
         low, high = foot - tall * (band / 5), foot - tall * ((band + 1) / 5)
         fill_shape(
-            canvas, _tapered(x, low, wide * (1 - 0.38 * band / 5), high, wide * (1 - 0.38 * (band + 1) / 5)), red
+            canvas, _make_tapered(x, low, wide * (1 - 0.38 * band / 5), high, wide * (1 - 0.38 * (band + 1) / 5)), red
         )
     paint_shade(canvas, tower)
     iron = dim_colour(canvas, (52, 54, 62))
@@ -124,7 +124,7 @@ def paint_lighthouse(canvas: Canvas, x: float, foot: float) -> None:
     paint_glow(canvas, lamp, tall * (0.42 if canvas.palette.is_dark else 0.2), (255, 236, 180), 0.95, 2.6)
 
 
-def _beam(canvas: Canvas, lamp: Point, side: int) -> None:
+def _paint_beam(canvas: Canvas, lamp: Point, side: int) -> None:
     strength = 0.62 if canvas.palette.is_dark else 0.30
     for way, share in ((side, 1.0), (-side, 0.45)):
         reach = canvas.width * 1.1
@@ -144,7 +144,7 @@ def _beam(canvas: Canvas, lamp: Point, side: int) -> None:
 
 def paint_boat(canvas: Canvas, x: float, water: float, tall: float) -> None:
     hull, sail = dim_colour(canvas, (92, 50, 36)), dim_colour(canvas, (250, 244, 230))
-    _reflection(canvas, x, water, tall, sail)
+    _paint_reflection(canvas, x, water, tall, sail)
     wide = tall * 0.62
     fill_shape(
         canvas,
@@ -159,19 +159,19 @@ def paint_boat(canvas: Canvas, x: float, water: float, tall: float) -> None:
     fill_shape(canvas, make_box(x, water - tall * 0.1, tall * 0.018, tall * 0.9), hull)
     main = [
         (x + tall * 0.02, water - tall),
-        *_bulge((x + tall * 0.02, water - tall), (x + wide * 0.5, water - tall * 0.18), 0.07),
+        *_make_bulge((x + tall * 0.02, water - tall), (x + wide * 0.5, water - tall * 0.18), 0.07),
         (x + tall * 0.02, water - tall * 0.18),
     ]
     jib = [
         (x - tall * 0.02, water - tall * 0.9),
-        *_bulge((x - tall * 0.02, water - tall * 0.9), (x - wide * 0.46, water - tall * 0.18), -0.05),
+        *_make_bulge((x - tall * 0.02, water - tall * 0.9), (x - wide * 0.46, water - tall * 0.18), -0.05),
         (x - tall * 0.02, water - tall * 0.18),
     ]
     fill_shape(canvas, main, sail)
     fill_shape(canvas, jib, mix(sail, canvas.palette.haze, 0.35))
 
 
-def _bulge(start: Point, end: Point, depth: float) -> list[Point]:
+def _make_bulge(start: Point, end: Point, depth: float) -> list[Point]:
     """Return a line filled by the wind, from `start` to `end`."""
     size = math.dist(start, end)
     return [
@@ -183,7 +183,7 @@ def _bulge(start: Point, end: Point, depth: float) -> list[Point]:
     ]
 
 
-def _reflection(canvas: Canvas, x: float, water: float, tall: float, colour: Colour) -> None:
+def _paint_reflection(canvas: Canvas, x: float, water: float, tall: float, colour: Colour) -> None:
     streaks: list[list[Point]] = []
     for step in range(12):
         y, half = water + tall * 0.05 * (step + 1), tall * (0.24 - 0.018 * step) * canvas.rng.uniform(0.6, 1.1)
@@ -194,5 +194,5 @@ def _reflection(canvas: Canvas, x: float, water: float, tall: float, colour: Col
     canvas.fill(fade_mask(draw_shapes(canvas.picture.size, streaks), 0.34), colour)
 
 
-def _tapered(x: float, low: float, low_wide: float, high: float, high_wide: float) -> list[Point]:
+def _make_tapered(x: float, low: float, low_wide: float, high: float, high_wide: float) -> list[Point]:
     return [(x - low_wide / 2, low), (x - high_wide / 2, high), (x + high_wide / 2, high), (x + low_wide / 2, low)]
