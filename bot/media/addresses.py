@@ -1,4 +1,4 @@
-"""Which addresses a link may lead to: only those of the public internet."""
+"""Decides which addresses a link may lead to: addresses of the public internet alone."""
 
 import asyncio
 import re
@@ -11,11 +11,11 @@ from bot.core.errors import BadFile, Unavailable
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
-"""Takes a host name and a port, gives its addresses, best first."""
+"""Resolves a host name and a port to addresses, best first."""
 
 _UNICAST_V6 = ip_network("2000::/3")
-# Public by the look of it, but each can carry an address inside that is not, or belongs to nobody's server.
-# `ipaddress` before 3.11.10 does not know all of them as special.
+# These ranges look public, but may embed a private address, or hold no server. `ipaddress` before Python 3.11.10 lacks
+# some of the ranges.
 _SPECIAL_NETWORKS = [
     ip_network(network)
     for network in (
@@ -31,7 +31,7 @@ _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?$")
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether this is a server on the public internet. NAT64, 6to4, Teredo and mapped addresses are not."""
+    """Return whether an address is on the public internet. NAT64, 6to4, Teredo and mapped addresses are not."""
     if isinstance(address, IPv6Address):
         if address.scope_id is not None or address not in _UNICAST_V6:
             return False
@@ -41,7 +41,7 @@ def is_public(address: IPAddress) -> bool:
 
 
 def is_disguised(host: str) -> bool:
-    """Whether a host is an IPv4 address in a spelling only resolvers understand: decimal, hexadecimal, octal, short."""
+    """Return whether a host is an IPv4 address in a resolver's spelling: decimal, hexadecimal, octal or short."""
     if not _ENDS_IN_NUMBER.search(host):
         return False
     try:
@@ -51,7 +51,7 @@ def is_disguised(host: str) -> bool:
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The system's answer. Raises `BadFile` for a name that is not known, `Unavailable` when nobody answers."""
+    """Resolve by the system. Raise `BadFile` for an unknown name, `Unavailable` if no name server answers."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -66,7 +66,7 @@ async def resolve(host: str, port: int) -> list[str]:
 async def resolve_public_addresses(
     host: str, port: int, resolver: Resolver, is_allowed: Callable[[IPAddress], bool]
 ) -> list[str]:
-    """The addresses of a host that may be connected to, perhaps none. Literals are not looked up."""
+    """Return the allowed addresses of a host, perhaps none. Literal addresses are not looked up."""
     try:
         literal = ip_address(host)
     except ValueError:

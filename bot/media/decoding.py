@@ -1,6 +1,6 @@
-"""Pictures from strangers: known by their content, measured before they are decoded, and freed of what they tell.
+"""Reads untrusted pictures: recognised by content, measured before decoding, re-encoded or stripped of metadata.
 
-Everything here is synchronous and takes time: call it in a thread.
+All functions are synchronous and take CPU time: call them in a thread.
 """
 
 import struct
@@ -22,14 +22,14 @@ _ORIENTATION_TAG = 0x0112
 _QUALITIES = (90, 80, 65)
 _SMALLEST_SIDE = 64
 
-# A picture that Pillow finds fault with is refused. Set once for the process: scoped filters are not safe in threads.
+# Refuse every picture that Pillow warns about. Set once for the process: scoped filters are not safe in threads.
 warnings.filterwarnings("error", module=r"PIL\.")
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """What the header says: MIME type, width and height in pixels as stored."""
+    """The header of a picture: MIME type, width and height in pixels as stored."""
 
     mime: str
     width: int
@@ -38,38 +38,38 @@ class PictureFacts:
 
 @dataclass(frozen=True, slots=True)
 class CleanPicture:
-    """A picture that may be published, and its facts."""
+    """A picture without metadata, safe to publish, and its facts."""
 
     data: bytes
     facts: PictureFacts
 
 
 def inspect(data: bytes) -> PictureFacts:
-    """Measure a picture without decoding it. Raises `BadFile` for anything but a picture of at most 25 megapixels."""
-    kind = _kind(data)
+    """Return a picture's facts without decoding. Raise `BadFile` for no picture, or one of over 25 megapixels."""
+    kind = _detect_kind(data)
     with _open_picture(data, kind) as picture:
         return PictureFacts(_MIMES[kind], picture.width, picture.height)
 
 
 def clean(data: bytes) -> CleanPicture:
-    """The picture without EXIF, GPS, comments and whatever is hidden behind it; a moving one becomes its first frame.
+    """Return a picture without EXIF, GPS, comments and trailing data. Raise `BadFile`.
 
-    The pixels stay as they are, unless the picture must be turned upright, or moves. Raises `BadFile`.
+    Pixels stay unchanged, except in a picture with an orientation and in an animation, which becomes its first frame.
     """
-    kind = _kind(data)
+    kind = _detect_kind(data)
     try:
         return _clean(data, kind)
     except BadFile:
         if kind != "JPEG":
             raise
-        # Cameras and programs write broken EXIF, over which Pillow stumbles; it is not wanted anyway.
+        # Cameras write broken EXIF, at which Pillow fails: try again without EXIF, which is removed anyway.
         return _clean(strip_metadata(data, kind), kind)
 
 
 def _clean(data: bytes, kind: str) -> CleanPicture:
     with _open_picture(data, kind) as picture:
         picture.load()
-        if kind == "GIF" or _is_animated(picture, kind) or _orientation(picture) != 1:
+        if kind == "GIF" or _is_animated(picture, kind) or _read_orientation(picture) != 1:
             return _encode(_turn_upright(picture), "PNG" if kind == "GIF" else kind)
         facts = PictureFacts(_MIMES[kind], picture.width, picture.height)
     stripped = strip_metadata(data, kind)
@@ -79,21 +79,21 @@ def _clean(data: bytes, kind: str) -> CleanPicture:
 
 
 def shrink(data: bytes, *, max_bytes: int | None = None, max_pixels: int = MAX_PIXELS) -> CleanPicture:
-    """A picture of at most so many bytes and pixels, as it is if it fits. Raises `BadFile`."""
-    kind = _kind(data)
+    """Return a picture of at most `max_bytes` and `max_pixels`, unchanged if it fits. Raise `BadFile`."""
+    kind = _detect_kind(data)
     with _open_picture(data, kind) as picture:
         picture.load()
-        upright, is_upright = _turn_upright(picture), _orientation(picture) == 1
+        upright, is_upright = _turn_upright(picture), _read_orientation(picture) == 1
     if is_upright and _fits(data, max_bytes) and upright.width * upright.height <= max_pixels:
         return CleanPicture(data, PictureFacts(_MIMES[kind], upright.width, upright.height))
     upright = _scale(upright, min(1.0, (max_pixels / (upright.width * upright.height)) ** 0.5))
-    made = _encode(upright, "PNG" if kind == "GIF" else kind)
-    while not _fits(made.data, max_bytes):
+    result = _encode(upright, "PNG" if kind == "GIF" else kind)
+    while not _fits(result.data, max_bytes):
         if min(upright.size) < _SMALLEST_SIDE:
             raise build_too_large_error(max_bytes or 0)
-        made = _encode_small(upright, max_bytes)
+        result = _encode_small(upright, max_bytes)
         upright = _scale(upright, 0.7)
-    return made
+    return result
 
 
 def _fits(data: bytes, max_bytes: int | None) -> bool:
@@ -101,13 +101,13 @@ def _fits(data: bytes, max_bytes: int | None) -> bool:
 
 
 def _encode_small(picture: Image.Image, max_bytes: int | None) -> CleanPicture:
-    """The best quality that fits, else the lowest; WebP where something is see-through, else JPEG."""
+    """Encode at the best quality that fits, else at the lowest: WebP with transparency, else JPEG."""
     kind = "WEBP" if picture.mode == "RGBA" else "JPEG"
     for quality in _QUALITIES:
-        made = _encode(picture, kind, quality=quality)
-        if _fits(made.data, max_bytes):
+        result = _encode(picture, kind, quality=quality)
+        if _fits(result.data, max_bytes):
             break
-    return made
+    return result
 
 
 def _scale(picture: Image.Image, factor: float) -> Image.Image:
@@ -119,8 +119,8 @@ def _scale(picture: Image.Image, factor: float) -> Image.Image:
     return scaled
 
 
-def _kind(data: bytes) -> str:
-    """The format by its first bytes, whatever the name or the sender says."""
+def _detect_kind(data: bytes) -> str:
+    """Return the format by the first bytes. File names and MIME types of senders are not trusted."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "PNG"
     if data.startswith(b"\xff\xd8\xff"):
@@ -134,33 +134,33 @@ def _kind(data: bytes) -> str:
 
 @contextmanager
 def _open_picture(data: bytes, kind: str) -> Iterator[Image.Image]:
-    """Open a picture after measuring it. Whatever Pillow raises inside becomes `BadFile`."""
+    """Open a picture after measuring. Every error of Pillow inside the block becomes `BadFile`."""
     try:
         if kind == "WEBP":
-            # Opening a WebP already takes the memory of its canvas.
-            _check_pixels(*_webp_size(data))
+            # Opening a WebP already allocates the canvas: measure the header first.
+            _check_pixels(*_read_webp_size(data))
         with Image.open(BytesIO(data), formats=(kind,)) as picture:
             _check_pixels(*picture.size)
             yield picture
     except BadFile:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_many_pixels() from error
+        raise _make_too_many_pixels_error() from error
     except Exception as error:  # broken files raise anything, down to struct.error and SyntaxError
         raise BadFile("That picture is damaged or not complete.") from error
 
 
 def _check_pixels(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise _too_many_pixels()
+        raise _make_too_many_pixels_error()
 
 
-def _too_many_pixels() -> BadFile:
+def _make_too_many_pixels_error() -> BadFile:
     return BadFile(f"That picture has too many pixels: at most {MAX_PIXELS // 1_000_000} million, please.")
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height from the first chunk: developers.google.com/speed/webp/docs/riff_container."""
+def _read_webp_size(data: bytes) -> tuple[int, int]:
+    """Return width and height from the first chunk: developers.google.com/speed/webp/docs/riff_container."""
     chunk = data[12:16]
     if chunk == b"VP8X":
         return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
@@ -172,12 +172,12 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _is_animated(picture: Image.Image, kind: str) -> bool:
-    # The frames of a moving PNG are dropped with its other extra chunks; its first picture stays.
+    # An animated PNG needs no re-encoding: stripping removes the chunks of all frames but the first.
     return kind == "WEBP" and bool(getattr(picture, "is_animated", False))
 
 
-def _orientation(picture: Image.Image) -> int:
-    """1 is upright. Damaged EXIF counts as none, since it is dropped anyway."""
+def _read_orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation, 1 for upright. Damaged EXIF counts as missing, since EXIF is removed anyway."""
     try:
         value = picture.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # broken EXIF raises anything
@@ -186,12 +186,12 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _turn_upright(picture: Image.Image) -> Image.Image:
-    """The first frame, turned as its EXIF says, as RGB or RGBA, with nothing else but a small colour profile."""
+    """Return the first frame, turned by the EXIF orientation, as RGB or RGBA with at most a small colour profile."""
     profile = picture.info.get("icc_profile") or b""
-    turned = ImageOps.exif_transpose(picture) if _orientation(picture) != 1 else picture
+    turned = ImageOps.exif_transpose(picture) if _read_orientation(picture) != 1 else picture
     is_plain = picture.mode in ("RGB", "RGBA")
     upright = turned.convert("RGBA" if picture.has_transparency_data else "RGB")
-    # A profile of another colour space (CMYK, grey) does not fit the converted pixels.
+    # The profile of another colour space (CMYK, grey) would distort the converted pixels.
     upright.info = {"icc_profile": profile} if is_plain and 0 < len(profile) <= MAX_PROFILE_BYTES else {}
     return upright
 
@@ -205,6 +205,6 @@ def _encode(picture: Image.Image, kind: str, quality: int = 95) -> CleanPicture:
         options |= {"quality": quality}
     else:
         options |= {"compress_level": 4}  # twice as quick as the default, some per cent larger
-    made = BytesIO()
-    picture.save(made, kind, **options)
-    return CleanPicture(made.getvalue(), PictureFacts(_MIMES[kind], picture.width, picture.height))
+    encoded = BytesIO()
+    picture.save(encoded, kind, **options)
+    return CleanPicture(encoded.getvalue(), PictureFacts(_MIMES[kind], picture.width, picture.height))

@@ -1,4 +1,8 @@
-"""Files that come inside their own address: `data:image/png;base64,…`."""
+"""Downloads files: guarded against private addresses, with limits of size and time; decodes `data:` addresses too.
+
+A host is resolved once, the addresses are checked, and the connection goes to a checked address: a second look-up could
+answer differently. The Host header and TLS still carry the name. Each redirect is checked in the same way.
+"""
 
 import asyncio
 import base64
@@ -15,35 +19,6 @@ from bot.core.errors import BadFile, OutputGone, Unavailable, UnsafeAddress
 from bot.media.addresses import IPAddress, Resolver, is_disguised, is_public, resolve, resolve_public_addresses
 from bot.media.limits import build_too_large_error
 
-
-def decode_data_url(url: str, max_bytes: int) -> tuple[bytes, str]:
-    """The bytes and the MIME type it claims. Raises `BadFile` when it is broken or larger than `max_bytes`."""
-    head, comma, body = url[len("data:") :].partition(",")
-    if not comma:
-        raise BadFile("That data: address is not complete.")
-    mime, *parameters = head.split(";")
-    is_base64 = "base64" in (parameter.strip().lower() for parameter in parameters)
-    # Percent signs and base64 only ever shrink, by a third at least for the latter.
-    if len(body) > max_bytes * 4:
-        raise build_too_large_error(max_bytes)
-    data = unquote_to_bytes(body)
-    if is_base64:
-        try:
-            data = base64.b64decode(b"".join(data.split()), validate=True)
-        except binascii.Error as error:
-            raise BadFile("That data: address is not complete.") from error
-    if len(data) > max_bytes:
-        raise build_too_large_error(max_bytes)
-    return data, mime.strip().lower() or "text/plain"
-
-
-# MERGED The one way anything is downloaded: guarded against addresses that are not public, and capped in size and
-# MERGED time.
-# MERGED A host is looked up once, its addresses are checked, and the connection goes to a checked address itself: no
-# MERGED second
-# MERGED look-up can answer differently. Host header and TLS still carry the name. Each redirect is checked in the
-# MERGED same way.
-
 _MAX_REDIRECTS = 3
 _MAX_ADDRESSES = 3
 _MAX_URL_LENGTH = 4096
@@ -55,7 +30,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """A downloaded file. `mime` is what the server claims, in lower case, perhaps empty."""
+    """A downloaded file. `mime` is the type claimed by the server, in lower case, perhaps empty."""
 
     data: bytes
     mime: str
@@ -63,7 +38,7 @@ class FetchedFile:
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """One hop: the address asked for, and where the connection really goes, each to be tried in turn."""
+    """One hop: the requested address, and the addresses to connect to, tried in order."""
 
     url: httpx.URL
     connect_to: Sequence[httpx.URL]
@@ -73,8 +48,8 @@ class _Route:
 class Fetcher:
     """Downloads files over https from public addresses.
 
-    `allowed_origins` (such as `http://127.0.0.1:8766`; a path is ignored) may be reached besides, wherever they lie,
-    but only from addresses that did not come from a person. `resolver`, `is_allowed`, `port` and `tls` are for tests.
+    `allowed_origins` (such as `http://127.0.0.1:8766`; a path is ignored) may also be reached, at any address, but
+    only by trusted addresses, which no user entered. `resolver`, `is_allowed`, `port` and `tls` are for tests.
     """
 
     def __init__(
@@ -87,7 +62,7 @@ class Fetcher:
         tls: ssl.SSLContext | None = None,
         timeout_seconds: float = _TIMEOUT_SECONDS,
     ) -> None:
-        self._origins = frozenset(_origin(httpx.URL(origin)) for origin in allowed_origins)
+        self._origins = frozenset(_get_origin(httpx.URL(origin)) for origin in allowed_origins)
         self._resolver = resolver
         self._is_allowed = is_allowed
         self._port = port
@@ -98,11 +73,11 @@ class Fetcher:
     async def fetch(
         self, url: str, *, max_bytes: int, is_trusted: bool = False, headers: Mapping[str, str] | None = None
     ) -> FetchedFile:
-        """Download a file of at most `max_bytes`; also decodes `data:` addresses.
+        """Return a file of at most `max_bytes`.
 
-        `is_ours` says that the address comes from a part of ours (a backend, a platform) and may lead to a configured
-        origin. `headers` are sent to the first origin only. Raises `UnsafeAddress`, `BadFile` (too large, or refused
-        by the server), `OutputGone` (404, 410) and `Unavailable` (network, time, server errors).
+        A trusted address comes from a backend or a platform, and may lead to a configured origin. `headers` are sent to
+        the first origin only. Raise `UnsafeAddress`, `BadFile` (too large, or refused by the server), `OutputGone`
+        (404, 410) and `Unavailable` (network, time, server errors).
         """
         if url[:5].lower() == "data:":
             return FetchedFile(*decode_data_url(url, max_bytes))
@@ -113,32 +88,32 @@ class Fetcher:
             raise Unavailable("That address took too long to answer. Please try again.") from error
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             await client.aclose()
 
-    async def _follow(self, url: httpx.URL, max_bytes: int, is_ours: bool, headers: dict[str, str]) -> FetchedFile:
+    async def _follow(self, url: httpx.URL, max_bytes: int, is_trusted: bool, headers: dict[str, str]) -> FetchedFile:
         for _ in range(_MAX_REDIRECTS + 1):
-            route = await self._route(url, is_ours=is_ours)
+            route = await self._find_route(url, is_trusted=is_trusted)
             found = await self._get(route, max_bytes, headers)
             if isinstance(found, FetchedFile):
                 return found
-            if _origin(found) != _origin(url):
-                headers = {}
-            # Who leaves the configured origins does not come back: the way there was a stranger's.
-            url, is_ours = found, is_ours and route.is_configured
+            if _get_origin(found) != _get_origin(url):
+                headers = {}  # another origin must not see credentials
+            # After a redirect leaves the configured origins, later hops stay untrusted: a stranger chose them.
+            url, is_trusted = found, is_trusted and route.is_configured
         raise BadFile("That address leads to another again and again.")
 
-    async def _route(self, url: httpx.URL, *, is_ours: bool) -> _Route:
-        """Check an address and find where to connect to."""
-        if is_ours and _origin(url) in self._origins:
+    async def _find_route(self, url: httpx.URL, *, is_trusted: bool) -> _Route:
+        """Check an address, and return the addresses to connect to."""
+        if is_trusted and _get_origin(url) in self._origins:
             return _Route(url, [url], is_configured=True)
         if url.scheme != "https":
             raise UnsafeAddress("I only follow links that begin with https://.")
         if url.userinfo or not url.host:
             raise UnsafeAddress("I do not follow links with a user name in them.")
-        if _port(url) != self._port:
+        if _get_port(url) != self._port:
             raise UnsafeAddress("I do not follow links to unusual ports.")
         if is_disguised(url.host) or "%" in url.host:
             raise UnsafeAddress("I do not follow links to private or local addresses.")
@@ -148,11 +123,11 @@ class Fetcher:
         return _Route(url, [url.copy_with(host=address) for address in addresses[:_MAX_ADDRESSES]], is_configured=False)
 
     async def _get(self, route: _Route, max_bytes: int, headers: Mapping[str, str]) -> FetchedFile | httpx.URL:
-        """One request; gives the file, or where a redirect leads. Addresses that do not connect are passed over."""
+        """Return the file, or a redirect's target. Try the next address if an address does not connect."""
         client = await self._client(route)
         unreached: Exception | None = None
         for address in route.connect_to:
-            client.cookies.clear()  # what one server set is told to nobody
+            client.cookies.clear()  # the client is shared: no server may see another's cookies
             request = client.build_request(
                 "GET",
                 address,
@@ -174,7 +149,7 @@ class Fetcher:
             response = await client.send(request, stream=True)
             stack.push_async_callback(response.aclose)
             if response.has_redirect_location:
-                return url.join(response.headers["location"])  # httpx has refused what it cannot read
+                return url.join(response.headers["location"])  # httpx has refused an unreadable location
             _check_response(response, max_bytes)
             data = bytearray()
             async for chunk in response.aiter_raw():
@@ -185,7 +160,8 @@ class Fetcher:
             return FetchedFile(bytes(data), mime)
 
     async def _client(self, route: _Route) -> httpx.AsyncClient:
-        """Connections to configured origins are kept; to others they are not, since TLS was checked for one name."""
+        """Return the client for a route, which keeps connections to configured origins alone."""
+        # TLS is checked for one name per connection, but a public address may serve many names.
         key = route.is_configured, route.url.scheme == "https"
         if key not in self._clients:
             tls = await self._context() if key[1] else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -211,16 +187,16 @@ def _parse(url: str) -> httpx.URL:
         raise UnsafeAddress("That is not an address I can read.") from error
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, _port(url)
+def _get_origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, _get_port(url)
 
 
-def _port(url: httpx.URL) -> int | None:
+def _get_port(url: httpx.URL) -> int | None:
     return url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
 def _check_response(response: httpx.Response, max_bytes: int) -> None:
-    """What the head of an answer tells before anything is read."""
+    """Raise the error that a response's head shows, before the body is read."""
     status = response.status_code
     if status in (404, 410):
         raise OutputGone("There is no file at that address.")
@@ -233,3 +209,24 @@ def _check_response(response: httpx.Response, max_bytes: int) -> None:
     length = response.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
         raise build_too_large_error(max_bytes)
+
+
+def decode_data_url(url: str, max_bytes: int) -> tuple[bytes, str]:
+    """Return the bytes and the claimed MIME type. Raise `BadFile` for a broken address or more than `max_bytes`."""
+    head, comma, body = url[len("data:") :].partition(",")
+    if not comma:
+        raise BadFile("That data: address is not complete.")
+    mime, *parameters = head.split(";")
+    is_base64 = "base64" in (parameter.strip().lower() for parameter in parameters)
+    # Decoding shrinks a body to a third at least (%41 is one byte): refuse a longer body before decoding.
+    if len(body) > max_bytes * 4:
+        raise build_too_large_error(max_bytes)
+    data = unquote_to_bytes(body)
+    if is_base64:
+        try:
+            data = base64.b64decode(b"".join(data.split()), validate=True)
+        except binascii.Error as error:
+            raise BadFile("That data: address is not complete.") from error
+    if len(data) > max_bytes:
+        raise build_too_large_error(max_bytes)
+    return data, mime.strip().lower() or "text/plain"

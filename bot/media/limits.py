@@ -1,15 +1,15 @@
-"""How large files may be."""
+"""Limits of file sizes and pixels, and the error for too large files."""
 
 from bot.core.errors import BadFile
 
 MIB = 1024 * 1024
 MAX_ATTACHMENT_BYTES = 20 * MIB
 MAX_OUTPUT_BYTES = 32 * MIB
+# Pillow warns only at 89 million pixels and refuses only at 179 million: up to 700 MB of memory from a file of 20 kB.
 MAX_PIXELS = 25_000_000
-"""Pillow itself warns only at 89 million and refuses at 179: 100 and 700 MB of memory from a file of 20 kB."""
 
 
 def build_too_large_error(max_bytes: int) -> BadFile:
-    """The sentence for a file of too many bytes."""
+    """Return the error for a file of more than `max_bytes`."""
     size = f"{max_bytes // MIB} MB" if max_bytes >= MIB else f"{max_bytes} bytes"
     return BadFile(f"That file is too large: at most {size}, please.")

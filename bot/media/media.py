@@ -1,4 +1,4 @@
-"""What commands and jobs do with pictures: take them in from anywhere, keep them, and hand them on."""
+"""Takes pictures in from attachments, links and backends, checked, cleaned and stored; and gives them out again."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,17 +16,19 @@ from bot.media.media_store import MediaFile, MediaStore, StoredPicture, get_mime
 FindPath = Callable[[str], Path | None]
 """`Media.find_path`: returns the path of a stored file by SHA-256, None if the file is not stored."""
 
+# A picture of 25 megapixels takes 100 MB during decoding.
 _MAX_CONCURRENT_DECODES = 2
-"""A picture of 25 megapixels takes 100 MB while it is decoded."""
+
 _MAX_CONCURRENT_FETCHES = 16
+
+# A bound of their own: slow links of users must not delay the outputs of paid runs.
 _MAX_CONCURRENT_LINKS = 8
-"""A bound of their own: slow links of people must not keep outputs waiting."""
 
 
 class Media:
-    """Takes pictures in, checked, cleaned and kept under `data_dir`.
+    """Stores cleaned pictures under `data_dir`.
 
-    `allowed_origins` are the configured origins that outputs may come from besides public https.
+    `allowed_origins` are configured origins (a local backend) from which outputs may come, besides public https.
     """
 
     def __init__(
@@ -46,22 +48,25 @@ class Media:
         self._fetching = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
         self._fetching_links = asyncio.Semaphore(_MAX_CONCURRENT_LINKS)
 
-    async def load_input(self, given: Attachment | Link, rule: InputRule | None = None) -> InputFile:
-        """A person's picture as a model takes it: no larger than the rule's `max_pixels`. Raises as `take` does."""
-        kept = await (self.take_url(given.url) if isinstance(given, Link) else self.take_attachment(given))
+    async def load_input(self, source: Attachment | Link, rule: InputRule | None = None) -> InputFile:
+        """Store a user's picture, within the rule's `max_pixels`, and return it as a model's input.
+
+        Raises as `take_attachment` and `take_url` do.
+        """
+        stored = await (self.take_url(source.url) if isinstance(source, Link) else self.take_attachment(source))
         if rule is not None and rule.max_pixels is not None:
-            kept = await self.shrink(kept, max_pixels=rule.max_pixels)
-        return build_input_file(kept)
+            stored = await self.shrink(stored, max_pixels=rule.max_pixels)
+        return build_input_file(stored)
 
     async def take_attachment(self, attachment: Attachment) -> StoredPicture:
-        """A file a person gave. Raises `BadFile`, or what reading it raises."""
+        """Store a user's attachment. Raise `BadFile`, or the error of reading the attachment."""
         self._check_size(attachment.size_bytes)
         data = await attachment.read()
         self._check_size(len(data))
         return await self._keep(data)
 
     async def take_url(self, url: str) -> StoredPicture:
-        """A file a person named. Raises `UnsafeAddress`, `BadFile` or `Unavailable`."""
+        """Store the file at a user's link. Raise `UnsafeAddress`, `BadFile` or `Unavailable`."""
         try:
             async with self._fetching_links:
                 fetched = await self._fetcher.fetch(url, max_bytes=self._max_attachment_bytes)
@@ -70,9 +75,9 @@ class Media:
         return await self._keep(fetched.data)
 
     async def take_output(self, url: str) -> StoredPicture:
-        """A file a backend made.
+        """Store the output file of a backend.
 
-        Raises `OutputGone`, `BackendDown` when it cannot be fetched just now, and `ModelFailed` when it is no picture.
+        Raise `OutputGone`, `BackendDown` if the file cannot be fetched now, `ModelFailed` if the file is no picture.
         """
         try:
             async with self._fetching:
@@ -86,18 +91,18 @@ class Media:
             ) from error
 
     async def shrink(
-        self, kept: StoredPicture, *, max_pixels: int | None = None, max_bytes: int | None = None
+        self, stored: StoredPicture, *, max_pixels: int | None = None, max_bytes: int | None = None
     ) -> StoredPicture:
-        """The same picture within these limits, kept as a file of its own if it had to change."""
-        pixels = kept.width * kept.height
-        if pixels <= (max_pixels or pixels) and kept.size_bytes <= (max_bytes or kept.size_bytes):
-            return kept
-        data = await asyncio.to_thread(kept.path.read_bytes)
+        """Return a picture within the limits; a changed picture is stored as another file."""
+        pixels = stored.width * stored.height
+        if pixels <= (max_pixels or pixels) and stored.size_bytes <= (max_bytes or stored.size_bytes):
+            return stored
+        data = await asyncio.to_thread(stored.path.read_bytes)
         small = await self._decode(lambda: shrink(data, max_bytes=max_bytes, max_pixels=max_pixels or pixels))
         return await self._store.save(small.data, small.facts.mime)
 
     def load_attachment(self, sha256: str) -> Attachment | None:
-        """A kept picture, to be given to a command again; None when it is not kept any more."""
+        """Return a stored picture as an attachment of a command, None if no longer stored."""
         path = self._store.find_path(sha256)
         if path is None:
             return None
@@ -108,23 +113,23 @@ class Media:
         return Attachment(path.name, get_mime(path), path.stat().st_size, read)
 
     def find_path(self, sha256: str) -> Path | None:
-        """Where a kept picture lies, or None."""
+        """Return the path of a stored picture, or None."""
         return self._store.find_path(sha256)
 
     async def remove(self, sha256: str) -> bool:
-        """Forget a kept picture. False when it was not kept."""
+        """Delete a stored picture; return whether the picture existed."""
         return await self._store.remove(sha256)
 
     async def list_files(self) -> list[MediaFile]:
-        """Every kept picture, the longest unused first."""
+        """Return every stored picture, the longest unused first."""
         return await self._store.list_files()
 
     def is_used_since(self, file: MediaFile) -> bool:
-        """Whether a listed picture was given or made again after the list was."""
+        """Return whether a listed picture was stored again after the listing."""
         return self._store.is_used_since(file)
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         await self._fetcher.close()
 
     async def _keep(self, data: bytes) -> StoredPicture:
@@ -140,6 +145,6 @@ class Media:
             raise build_too_large_error(self._max_attachment_bytes)
 
 
-def build_input_file(kept: StoredPicture) -> InputFile:
-    """A kept picture as a model's input."""
-    return InputFile(kept.sha256, kept.mime, kept.size_bytes, str(kept.path))
+def build_input_file(stored: StoredPicture) -> InputFile:
+    """Return a stored picture as a model's input."""
+    return InputFile(stored.sha256, stored.mime, stored.size_bytes, str(stored.path))

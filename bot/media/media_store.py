@@ -1,4 +1,4 @@
-"""Files the bot keeps: addressed by their content, written whole or not at all."""
+"""Stores pictures on disk by the SHA-256 of their content, written whole or not at all."""
 
 import asyncio
 import hashlib
@@ -18,7 +18,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """A kept picture: its address, what it is, its size in bytes and its sides in pixels."""
+    """A stored picture: hash, MIME type, size in bytes, and width and height in pixels."""
 
     sha256: str
     mime: str
@@ -30,7 +30,7 @@ class StoredPicture:
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A kept file as the disk has it: its size in bytes, and when it was last given or made."""
+    """A stored file as on disk: size in bytes, and the time of the last save."""
 
     sha256: str
     size_bytes: int
@@ -44,18 +44,18 @@ class MediaStore:
         self._root = Path(data_dir) / "media"
 
     async def save(self, data: bytes, mime: str) -> StoredPicture:
-        """Write a picture, unless it is there. It survives a power cut once this returns."""
+        """Write a picture unless stored already. After the return the picture survives a power cut."""
         return await asyncio.to_thread(self._save, data, mime)
 
     def find_path(self, sha256: str) -> Path | None:
-        """Where a file lies; None when it is not kept, or when this is no SHA-256 at all."""
+        """Return the path of a file, None for an unknown hash or for a text that is no SHA-256."""
         if not _SHA256.fullmatch(sha256):
             return None
         candidates = (self._path(sha256, extension) for extension in _EXTENSIONS.values())
         return next((path for path in candidates if path.is_file()), None)
 
     async def remove(self, sha256: str) -> bool:
-        """Delete a file. False when it was not kept."""
+        """Delete a file; return whether the file existed."""
         path = self.find_path(sha256)
         if path is None:
             return False
@@ -63,14 +63,14 @@ class MediaStore:
         return True
 
     async def list_files(self) -> list[MediaFile]:
-        """Every kept file, the longest unused first."""
+        """Return every stored file, the longest unused first."""
         return await asyncio.to_thread(self._list_files)
 
     def is_used_since(self, file: MediaFile) -> bool:
-        """Whether a file was given or made again after it was listed."""
+        """Return whether a file was saved again after the listing."""
         path = self.find_path(file.sha256)
         try:
-            return path is not None and _used_at(path.stat()) > file.used_at
+            return path is not None and _get_used_at(path.stat()) > file.used_at
         except FileNotFoundError:  # deleted by another sweep
             return False
 
@@ -82,7 +82,7 @@ class MediaStore:
             except FileNotFoundError:  # deleted by another sweep
                 continue
             if _SHA256.fullmatch(path.stem):
-                found.append(MediaFile(path.stem, facts.st_size, _used_at(facts)))
+                found.append(MediaFile(path.stem, facts.st_size, _get_used_at(facts)))
         return sorted(found, key=lambda file: (file.used_at, file.sha256))
 
     def _path(self, sha256: str, extension: str) -> Path:
@@ -98,36 +98,36 @@ class MediaStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, data)
         else:
-            path.touch()  # its time begins anew: see Retention
+            path.touch()  # retention counts from the last save
         return StoredPicture(sha256, mime, len(data), facts.width, facts.height, path)
 
 
-def _used_at(facts: os.stat_result) -> datetime:
+def _get_used_at(facts: os.stat_result) -> datetime:
     return datetime.fromtimestamp(facts.st_mtime, UTC)
 
 
 def get_mime(path: Path) -> str:
-    """The MIME type of a kept file, by its extension."""
+    """Return the MIME type of a stored file, by extension."""
     return next(mime for mime, extension in _EXTENSIONS.items() if path.suffix == f".{extension}")
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    """Nobody ever sees half a file: written aside, forced to disk, then renamed."""
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".")
+    """Write a file so that readers never see half: to a temporary name, forced to disk, then renamed."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(aside).replace(path)
+        Path(temporary).replace(path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut. Windows cannot open folders, and needs it not."""
+    """Make a new name survive a power cut. Windows cannot open folders, and needs no such call."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,7 +1,7 @@
-"""What a picture carries besides its pixels, taken out without touching them.
+"""Strips metadata from pictures without re-encoding the pixels.
 
-Only chunks that are needed to show the picture are copied; EXIF, GPS, XMP, comments, thumbnails, further frames and
-anything after the picture's end stay behind. The picture was decoded before, so its structure can be trusted to end.
+Only chunks needed to show the picture are copied, without EXIF, GPS, XMP, comments, thumbnails, further frames and
+trailing data. Pillow has decoded the picture before, so the chunks end.
 """
 
 import struct
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from bot.core.errors import BadFile
 
+# Colour profiles have some kilobytes: a larger profile may carry other data.
 MAX_PROFILE_BYTES = 64 * 1024
-"""Colour profiles are kept up to here: real ones have some kilobytes."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNKS = frozenset([b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"sRGB", b"gAMA", b"cHRM", b"sBIT", b"cICP"])
@@ -22,7 +22,7 @@ _JPEG_JFIF, _JPEG_PROFILE, _JPEG_ADOBE, _JPEG_COMMENT = 0xE0, 0xE2, 0xEE, 0xFE
 
 
 def strip_metadata(data: bytes, kind: str) -> bytes:
-    """The same picture without its metadata; `kind` is PNG, JPEG or WEBP. Raises `BadFile` for a broken structure."""
+    """Return the picture without metadata; `kind` is PNG, JPEG or WEBP. Raise `BadFile` for a broken structure."""
     try:
         return {"PNG": _strip_png, "JPEG": _strip_jpeg, "WEBP": _strip_webp}[kind](data)
     except (struct.error, IndexError, ValueError) as error:
@@ -53,8 +53,8 @@ def _strip_webp(data: bytes) -> bytes:
             kept += data[position : position + 8 + padded]
         position += 8 + padded
     if kept[4:8] == b"VP8X":
-        gone = _WEBP_EXIF_XMP_AND_MOTION | (0 if b"ICCP" in _list_webp_chunks(kept) else _WEBP_PROFILE)
-        kept[_WEBP_FLAGS_AT] &= ~gone & 0xFF
+        cleared = _WEBP_EXIF_XMP_AND_MOTION | (0 if b"ICCP" in _list_webp_chunks(kept) else _WEBP_PROFILE)
+        kept[_WEBP_FLAGS_AT] &= ~cleared & 0xFF
     return b"RIFF" + struct.pack("<I", len(kept)) + bytes(kept)
 
 
@@ -69,7 +69,7 @@ def _list_webp_chunks(chunks: bytes | bytearray) -> set[bytes]:
 
 def _strip_jpeg(data: bytes) -> bytes:
     kept = bytearray(b"\xff\xd8")
-    for marker, start, end in _jpeg_segments(data):
+    for marker, start, end in _iterate_jpeg_segments(data):
         if _is_jpeg_segment_kept(marker, data[start + 4 : end]):
             kept += data[start:end]
     return bytes(kept)
@@ -79,12 +79,14 @@ def _is_jpeg_segment_kept(marker: int, content: bytes) -> bool:
     if marker == _JPEG_JFIF:
         return content.startswith(b"JFIF\x00")
     if marker == _JPEG_PROFILE:
-        return content.startswith(b"ICC_PROFILE\x00") and content[13:14] == b"\x01"  # in one piece, so at most 64 kB
+        return (
+            content.startswith(b"ICC_PROFILE\x00") and content[13:14] == b"\x01"
+        )  # a single segment, so at most 64 kB
     return marker == _JPEG_ADOBE or not (0xE0 <= marker <= 0xEF or marker == _JPEG_COMMENT)
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(marker, start, end) of each segment after the start of the image up to its end; scans with their pixels."""
+def _iterate_jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (marker, start, end) of each segment after the start marker; a scan's segment includes the pixels."""
     position = 2
     while position < len(data):
         start = data.index(b"\xff", position)
@@ -102,7 +104,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _find_scan_end(data: bytes, position: int) -> int:
-    """Where the next marker is, or the end: in pixels, FF is followed by 00 or by a restart marker."""
+    """Return the position of the next marker, or the end. In pixels, 00 or a restart marker follows each FF."""
     while 0 <= (position := data.find(b"\xff", position)) < len(data) - 1:
         following = data[position + 1]
         if following != 0x00 and not 0xD0 <= following <= 0xD7 and following != 0xFF:

@@ -1,1 +1,1 @@
-"""One message kept in step with a growing text."""
+"""Shows a growing text in messages."""

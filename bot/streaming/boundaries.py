@@ -1,4 +1,4 @@
-"""The best place to end a message: between blocks, else lines, sentences, words, and never inside a character."""
+"""Finds the best place to end a message: between blocks, else lines, sentences, words, never inside a character."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ _LONGEST_SENTENCE_END = 12
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """One line with its line end, the fence open before it, and the one open after it."""
+    """One line of a text with its line end; `before` and `fence` are the open fences before and after the line."""
 
     start: int
     end: int
@@ -39,7 +39,7 @@ class BoundaryLevel(IntEnum):
     WORD = 5
 
 
-# How much of the message a cut must fill to be taken at once: a good boundary far up wastes the message.
+# Share of the message that a cut must fill to be taken at once: a good boundary far up wastes the message.
 _FILL = {
     BoundaryLevel.BLOCK: 0.5,
     BoundaryLevel.ITEM: 0.5,
@@ -51,9 +51,9 @@ _FILL = {
 
 
 def find_best_cut(text: str, start: int, overflow: int, lines: list[TextLine]) -> int:
-    """Where a part that begins at `start` ends, looking at nothing after `text[:overflow]`.
+    """Return the end of a part that begins at `start`: past `start`, and before `overflow` if possible.
 
-    Everything before `overflow` fits. The answer is past `start`, and short of `overflow` where that is possible.
+    The text before `overflow` fits into the message. The text after `overflow` is not read: it may not have arrived.
     """
     text = text[:overflow]
     best = _find_last_of_each_level(text, start, lines)
@@ -82,11 +82,11 @@ def _iterate_line_cuts(text: str, lines: list[TextLine]) -> Iterator[tuple[Bound
 
 
 def find_line_cut(text: str, line: TextLine) -> tuple[BoundaryLevel, int] | None:
-    """The boundary at the end of a line, if something follows it."""
+    """Return the boundary at the end of a line, if text follows."""
     if line.end >= len(text) or text[line.end - 1] != "\n" or not is_boundary(text, line.end):
         return None
     if line.fence is not None:
-        # After the line that opens it, a block would be shown empty.
+        # A cut after the opening line would show an empty block.
         return None if line.is_fence else (BoundaryLevel.CODE_LINE, line.end)
     if line.is_fence or not text[line.start : line.end].strip():
         return BoundaryLevel.BLOCK, line.end
@@ -94,7 +94,7 @@ def find_line_cut(text: str, line: TextLine) -> tuple[BoundaryLevel, int] | None
 
 
 def iterate_inner_cuts(text: str, line: TextLine) -> Iterator[tuple[BoundaryLevel, int]]:
-    """The boundaries inside a line, first to last."""
+    """Yield the boundaries inside a line, first to last."""
     if line.is_fence:
         return
     for cut in range(line.start + 1, min(line.end, len(text))):
@@ -104,7 +104,7 @@ def iterate_inner_cuts(text: str, line: TextLine) -> Iterator[tuple[BoundaryLeve
 
 
 def _iterate_word_cuts(text: str, lines: list[TextLine]) -> Iterator[tuple[BoundaryLevel, int]]:
-    """The last sentence end and the last space of each line, up to where the text stops fitting."""
+    """Yield the last sentence end and the last space of each line."""
     for line in lines:
         if line.is_fence:
             continue
@@ -134,7 +134,7 @@ def _level_inside(text: str, line: TextLine, cut: int) -> BoundaryLevel | None:
 
 
 def find_last_inner_cut(text: str, start: int, lines: list[TextLine]) -> int:
-    """Inside a word: the last character that fits whole; failing that, the last code point."""
+    """Return a cut inside a word: after the last grapheme cluster that fits, else after the last code point."""
     in_fences = [range(line.start + 1, line.end) for line in lines if line.is_fence]
     for cut in range(len(text) - 1, start, -1):
         if _is_inner_cut(text, cut) and not any(cut in fence for fence in in_fences):
@@ -146,16 +146,14 @@ def find_last_inner_cut(text: str, start: int, lines: list[TextLine]) -> int:
 
 
 def _is_inner_cut(text: str, cut: int) -> bool:
-    """Whether a line may be cut here: what follows must not turn into a fence at the head of the next message."""
+    """Return whether a line may be cut: the rest must not become a fence at the head of the next message."""
     return is_boundary(text, cut) and not _LOOKS_LIKE_FENCE.match(text, cut)
 
 
-# MERGED Where to end a message that is appended to: before it is full, and never before what it shows already.
-# MERGED The first place counts that is good enough for how full the message is there. What comes after it does not
-# MERGED count, so
-# MERGED the same text is cut alike however it arrives, and nothing beyond the cut was shown before it was found.
+# An appended message ends before it is full, at the first boundary that is good enough for the fill level there. Later
+# text does not count: the same text is cut alike however the text arrives, and no text beyond the cut was shown before.
 
-# How full a message must be for such a place to end it.
+# Fill level of a message at which a boundary ends the message.
 _FULL_ENOUGH = {
     BoundaryLevel.BLOCK: 0.8,
     BoundaryLevel.LINE: 0.87,
@@ -163,7 +161,7 @@ _FULL_ENOUGH = {
     BoundaryLevel.SENTENCE: 0.95,
     BoundaryLevel.WORD: 0.98,
 }
-# How many characters a message that must end soon waits for a better place than this.
+# Characters that a message which must end soon waits for a better boundary.
 _WAIT_CHARACTERS = {
     BoundaryLevel.BLOCK: 0,
     BoundaryLevel.LINE: 0,
@@ -175,7 +173,7 @@ _WAIT_CHARACTERS = {
 
 @dataclass(frozen=True, slots=True)
 class MessageMeasure:
-    """How much of a message's room a text takes, `opening` included."""
+    """Measures the share of a message's room that a text fills, `opening` included."""
 
     size: Callable[[str], int]
     room: int
@@ -192,7 +190,7 @@ class MessageMeasure:
 def find_early_cut(
     text: str, start: int, lines: list[TextLine], measure: MessageMeasure, *, end_from: int | None
 ) -> int | None:
-    """The first good place, or the first from `end_from` on; None while there is none."""
+    """Return the first good cut, or the first cut from `end_from` on; None if the text has no such cut yet."""
     first = start + len(text[start:]) - len(text[start:].lstrip())  # a part must not be blank
     used = measure.opening_size
     for line in lines:
@@ -207,14 +205,14 @@ def find_early_cut(
 
 
 def find_last_fitting_cut(text: str, start: int, overflow: int, lines: list[TextLine]) -> int:
-    """The last place before `overflow`: nothing better came in time."""
+    """Return the last cut before `overflow`, for a message without a better boundary."""
     return find_last_inner_cut(text[:overflow], start, lines)
 
 
 def _iterate_cuts(
     text: str, line: TextLine, *, is_near: bool, end_from: int | None
 ) -> Iterator[tuple[BoundaryLevel, int]]:
-    """The places of one line in order; those inside it only where the message is nearly full or must end."""
+    """Yield the boundaries of a line in order; inside the line only if the message is nearly full or must end."""
     if is_near or (end_from is not None and line.end > end_from):
         yield from iterate_inner_cuts(text, line)
     at_end = find_line_cut(text, line)
@@ -225,10 +223,10 @@ def _iterate_cuts(
 def _ends_here(
     level: BoundaryLevel, cut: int, text: str, line: TextLine, used: int, measure: MessageMeasure, end_from: int | None
 ) -> bool:
-    # Whether a line begins an item is seen only from what follows, which may not be there yet.
+    # An item is recognised only by the next line, which may not have arrived yet: count it as a plain line.
     level = BoundaryLevel.LINE if level is BoundaryLevel.ITEM else level
     if level is BoundaryLevel.LINE and text[cut] in "\r\n":
-        return False  # the end of the block comes right after
+        return False  # the better boundary, the end of the block, follows directly
     if end_from is not None and cut >= end_from + _WAIT_CHARACTERS[level]:
         return True
     return measure.fill(used, text[line.start : cut]) >= _FULL_ENOUGH[level]

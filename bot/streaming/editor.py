@@ -1,4 +1,8 @@
-"""One reply, however long its text, as the messages that show it."""
+"""Shows a growing reply in as many messages as its text needs, by paced posts and edits.
+
+One writer task per reply, one post or edit in flight, the latest text wins, no edit without a change. The reader of the
+model's tokens never waits for the platform.
+"""
 
 import asyncio
 import logging
@@ -13,13 +17,26 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.streaming.splitter import Splitter, TextPart
 from bot.telemetry import metrics
 
+log = logging.getLogger(__name__)
+
+PartRecorder = Callable[[PostedMessage], Awaitable[None]]
+
+# Room in each message for the progress or the note below the text.
 _NOTE_RESERVE = 200
-"""Left free in each message for progress and the line of facts, which stand under the text."""
+
+_FINAL_ATTEMPTS = 5
+_LONGEST_BACKOFF_SECONDS = 8.0
+
+# A stop waits this long for the edit in flight.
+_LAST_EDIT_SECONDS = 5.0
+
+# Shown by a message whose text the final answer no longer contains.
+_REMOVED_TEXT = "…"
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """What one message shows, and the range of the whole text that is."""
+    """One message's reply, and its range of the whole text."""
 
     part: TextPart
     reply: Reply
@@ -27,7 +44,7 @@ class MessagePage:
 
 
 class MessageLayout:
-    """Lays a growing reply out over messages, from the one that begins at `start` with `opening` on."""
+    """Lays a growing reply out over messages. After a restart `start` and `opening` continue the last message."""
 
     def __init__(self, limits: MessageLimits, *, start: int = 0, opening: str = "") -> None:
         reserve = min(_NOTE_RESERVE, limits.max_length // 10)
@@ -35,41 +52,25 @@ class MessageLayout:
         self._appends = limits.is_append_only
 
     def narrow(self, part: TextPart, *, room: int | None = None, end_from: int | None = None) -> bool:
-        """A message takes less than was thought; see `Splitter.narrow`."""
+        """Limit a message that takes less than expected; see `Splitter.narrow`."""
         return self._splitter.narrow(part.start, room=room, end_from=end_from)
 
     def lay_out(self, reply: Reply) -> list[MessagePage]:
-        """At least one page. Pictures, progress, note and buttons belong to the last."""
+        """Return one page or more. Pictures, progress, note and buttons belong to the last page."""
         parts = self._splitter.update(reply.text)
-        # A message of white space alone is refused by platforms, so such a part gets none.
+        # Platforms refuse a message of white space alone, so a blank part has no page.
         *earlier, last = [part for part in parts if not part.is_blank(reply.text)] or parts[:1]
         if self._appends and reply.tone is Tone.WORKING:
-            last = replace(last, closing="")  # a fence that is closed could not be opened again
+            last = replace(last, closing="")  # appended text cannot reopen a closed fence
         pages = [
             MessagePage(part, Reply(part.render(reply.text), is_private=reply.is_private), False) for part in earlier
         ]
         return [*pages, MessagePage(last, replace(reply, text=last.render(reply.text)), True)]
 
 
-# MERGED One answer, over as many messages as it needs, kept in step with a growing text.
-# MERGED One writer, one edit in flight, the latest text wins, no edit without a change. Whoever reads the model
-# MERGED never waits.
-
-log = logging.getLogger(__name__)
-
-PartRecorder = Callable[[PostedMessage], Awaitable[None]]
-
-_FINAL_ATTEMPTS = 5
-_LONGEST_BACKOFF_SECONDS = 8.0
-_LAST_EDIT_SECONDS = 5.0
-"""How long a stop waits for the edit in flight."""
-_REMOVED_TEXT = "…"
-"""What a message shows whose text the final answer no longer has."""
-
-
 @contextmanager
 def counted(platform: str) -> Iterator[None]:
-    """Count the post or edit inside by its outcome; a cancelled call has none and is not counted."""
+    """Count the post or edit inside the block by outcome. A cancelled call is not counted."""
     try:
         yield
     except Exception as error:
@@ -86,15 +87,15 @@ class _Message:
     shown: Reply | None = None
     is_recorded: bool = True
     reached: int = 0
-    """The end of the text that it has shown."""
+    """End of the shown range of the whole text."""
 
 
 class MessageEditor:
     """Shows one job's reply in its messages.
 
-    `parts` are the messages posted so far, as the database has them, perhaps none; text goes on in the last one. The
-    `destination`'s nonce is `job:0`; further parts are posted after the one before, as `job:1` and so on, and each
-    message is given to `record` when it is posted and when its text range is settled.
+    `parts` are the posted messages in the database, perhaps none; the text continues in the last message. The
+    `destination`'s nonce is `job:0`; each further part is posted after the part before, as `job:1` and so on. `record`
+    stores each message after the post and when the message's text range is final.
     """
 
     def __init__(
@@ -124,10 +125,10 @@ class MessageEditor:
         self._lost: MessageLost | None = None
 
     def show(self, reply: Reply | Callable[[], Reply]) -> None:
-        """Have this shown soon; its text is the whole text. Returns at once.
+        """Show a reply with the whole text soon. Returns at once.
 
-        A function is called when there is a turn to edit, and then gives the newest: most tokens of a fast model are
-        never shown by themselves, so nothing should be made ready for each.
+        A function is called only when an edit may be sent: most tokens of a fast model are never shown alone, so a
+        reply for each token would be wasted work.
         """
         if self._is_stopping or self._lost is not None:
             return
@@ -136,9 +137,9 @@ class MessageEditor:
             self._writer = asyncio.create_task(self._write())
 
     async def finish(self, reply: Reply) -> list[PostedMessage]:
-        """Have this shown, and wait until it is. Gives every message, to be stored with the job's end.
+        """Show the final reply, and return all messages, for the caller to store with the job's end.
 
-        Raises `MessageLost`, now or if an earlier edit met it, and the platform's error when it fails again and again.
+        Raise `MessageLost` if a message is lost now or was lost earlier, and the platform's error after five failures.
         """
         await self._stop()
         if self._lost is not None:
@@ -161,7 +162,7 @@ class MessageEditor:
         return [message.row for message in self._messages]
 
     async def aclose(self) -> None:
-        """Stop without a last word. An edit in flight may end."""
+        """Stop without a final edit. An edit in flight has five seconds to end."""
         await self._stop(timeout=_LAST_EDIT_SECONDS)
         self._close_pacers()
 
@@ -181,7 +182,7 @@ class MessageEditor:
             message.pacer.close()
 
     async def _write(self) -> None:
-        """Work until everything is shown. An error is not the end: the next edit tries again."""
+        """Post and edit until the messages show the latest reply. After an error the next edit tries again."""
         failures = 0
         while not self._is_stopping:
             try:
@@ -201,7 +202,7 @@ class MessageEditor:
         await self._wait(self._clock.sleep(min(0.25 * 2**failures, _LONGEST_BACKOFF_SECONDS)))
 
     async def _wait(self, wait: Awaitable[None]) -> None:
-        """Wait with nothing in flight, so that `finish` may break in."""
+        """Wait without an edit in flight, so that `finish` may cancel the writer."""
         self._is_waiting = True
         try:
             await wait
@@ -209,16 +210,15 @@ class MessageEditor:
             self._is_waiting = False
 
     def _take_latest(self) -> None:
-        """Take up the newest reply."""
         if self._latest is None:
             return
         reply = self._latest() if callable(self._latest) else self._latest
-        # After a restart the model's text comes again from its first word: what is on the screen already stays.
+        # After a restart the model's text arrives again from the first word: keep the text that is shown already.
         if not self._messages or len(reply.text) >= self._messages[-1].row.start:
             self._reply = reply
 
     async def _step(self, *, is_final: bool) -> bool:
-        """Bring the first message that differs in step; False when none does."""
+        """Post or edit the first message that differs from its page; return False if all messages agree."""
         self._take_latest()
         if self._reply is None:
             return False
@@ -235,16 +235,16 @@ class MessageEditor:
         return False
 
     def _pages(self) -> list[MessagePage]:
-        """What each message from `_first` on should show now."""
+        """Return the pages of the messages from `_first` on."""
         reply = self._reply or Reply()
         pages = self._layout.lay_out(reply)
         surplus = self._messages[self._first + len(pages) :]
-        taken_back = Reply(_REMOVED_TEXT, is_private=reply.is_private)
+        removed = Reply(_REMOVED_TEXT, is_private=reply.is_private)
         end = replace(pages[-1].part, start=pages[-1].part.end, opening="", closing="")
-        return [*pages, *(MessagePage(end, taken_back, False) for _ in surplus)]
+        return [*pages, *(MessagePage(end, removed, False) for _ in surplus)]
 
     async def _run_unless_full(self, work: Awaitable[None], n: int) -> None:
-        """Post or edit; where the message takes no more, the text is laid out anew from it on."""
+        """Run a post or an edit. If the message is full, lay the text out again from that message on."""
         try:
             await work
         except MessageFull as full:
@@ -255,7 +255,7 @@ class MessageEditor:
                 raise
 
     async def _edit(self, message: _Message, n: int) -> None:
-        """The newest text may differ from the one that asked for the turn."""
+        # The latest text may be newer than the text for which the edit was scheduled.
         self._take_latest()
         page = self._pages()[n - self._first]
         if message.shown == page.reply:
@@ -268,7 +268,8 @@ class MessageEditor:
             await self._move(message, moved)
 
     async def _move(self, message: _Message, to: MessageRef) -> None:
-        """Another message took its place: the database must know before anything else is done with it."""
+        """Replace a message by another message of the platform."""
+        # Store the new reference before any further edit: after a crash the old reference leads nowhere.
         message.pacer.close()
         message.row, message.pacer = replace(message.row, ref=to), self._platform.pacer(to)
         message.is_recorded = False
@@ -287,9 +288,9 @@ class MessageEditor:
         await self._settle(message, page, is_final=is_final)
 
     async def _settle(self, message: _Message, page: MessagePage, *, is_final: bool) -> None:
-        """Note the text range of a message that shows its page, and record what the database does not know yet.
+        """Set the text range of a message that shows its page, and record a change.
 
-        The final state of the last message is left to the caller, who stores it together with the job's.
+        The caller of `finish` stores the final state of the last message, in one transaction with the job's end.
         """
         row = replace(message.row, start=page.part.start, opening=page.part.opening)
         if not page.is_last:

@@ -1,22 +1,25 @@
-"""Where a text may be cut without tearing what a reader sees as one character.
+"""Finds grapheme boundaries: places at which a cut does not split a character that readers see as one.
 
 A subset of UAX #29 (extended grapheme clusters) on `unicodedata` alone: combining marks, emoji joined by ZWJ, skin
 tones, tag flags, regional indicators, variation selectors, Hangul syllables, prepended signs, Indic conjuncts and CRLF.
-Where the standard looks at tables that Python lacks (which signs are emoji, which scripts conjoin), this answers
-"no boundary" in doubt: it may miss a place to cut, it does not tear.
+The standard also needs tables that Python lacks (emoji, scripts with conjuncts). In doubt the answer is "no boundary":
+the search may miss a place to cut, and never splits a cluster.
 """
 
 import unicodedata
 
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _VIRAMA_CLASS = 9
-_PREPENDED = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\U000110bd\U000110cd")
+_PREPENDED = frozenset(
+    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\U000110bd\U000110cd\U000111c2\U000111c3"
+    "\U0001193f\U00011941\U00011a3a\U00011a84\U00011a85\U00011a86\U00011a87\U00011a88\U00011a89\U00011d46\U00011f02"
+)
 _THAI_AND_LAO_AM = frozenset("\u0e33\u0eb3")
 _HALFWIDTH_VOICING = frozenset("\uff9e\uff9f")
 
 
 def is_boundary(text: str, position: int) -> bool:
-    """Whether a cut between `text[position - 1]` and `text[position]` tears nothing. Both ends are boundaries."""
+    """Return whether a cut before `text[position]` splits no grapheme cluster. Both ends of a text are boundaries."""
     if position <= 0 or position >= len(text):
         return True
     before, after = text[position - 1], text[position]
@@ -28,14 +31,20 @@ def is_boundary(text: str, position: int) -> bool:
         return False
     if _is_regional(before) and _is_regional(after):
         return _regionals_before(text, position) % 2 == 0
-    return not _joins(before, after)
+    return not _joins(text, position)
 
 
-def _joins(before: str, after: str) -> bool:
-    """A ZWJ holds on to the sign after it, and a virama to the letter after it."""
-    if before == _ZWJ:
-        return after > "\u007f"
-    return unicodedata.combining(before) == _VIRAMA_CLASS and unicodedata.category(after) == "Lo"
+def _joins(text: str, position: int) -> bool:
+    """Return whether a ZWJ joins the next sign (GB11), or a virama the next letter, also across marks (GB9c)."""
+    if text[position - 1] == _ZWJ:
+        return text[position] > "\u007f"
+    if unicodedata.category(text[position]) != "Lo":
+        return False
+    while position > 0 and _extends(text[position - 1]):
+        position -= 1
+        if unicodedata.combining(text[position]) == _VIRAMA_CLASS:
+            return True
+    return False
 
 
 def _is_control(character: str) -> bool:
@@ -67,7 +76,7 @@ def _regionals_before(text: str, position: int) -> int:
 
 
 def _are_one_syllable(before: str, after: str) -> bool:
-    """Hangul: leading consonant, vowel, trailing consonant (GB6 to GB8)."""
+    """Return whether two Hangul signs belong to one syllable: leading consonant, vowel, trailing (GB6 to GB8)."""
     first, second = _hangul(before), _hangul(after)
     return (first, second) in _SYLLABLES
 

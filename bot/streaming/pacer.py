@@ -1,4 +1,4 @@
-"""How fast messages are edited: a bucket of edits per window, shared fairly by the messages it belongs to."""
+"""Paces edits of messages: a limit of edits per window, learnt from replies, shared fairly by messages."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -24,19 +24,19 @@ class _Grant:
 
 @dataclass(slots=True)
 class _WindowState:
-    """What the platform said of the window that is running."""
+    """The running window as the platform reports the window."""
 
     remaining: int
     reset_at: float
 
 
 class EditBucket:
-    """At most `limit` edits in `window` seconds, over all messages that share it.
+    """At most `limit` edits in `window_seconds`, over all messages that share the bucket.
 
-    `stretch` spaces edits that are not final by that multiple of window ÷ limit; without it, what is left of the window
-    is shared out evenly. `kept` slots are left to final edits, which go first, and at once while a slot is left.
-    Messages take turns: who was served longest ago is next. Until the platform says when its window ends, any `window`
-    seconds are kept within the limit, with some slack for requests that travel at different speeds.
+    `spacing_factor` spaces ordinary edits by that multiple of window ÷ limit; without a factor, the rest of the window
+    is divided evenly. Final edits go first, at once while a slot is left, and `reserved` slots are theirs alone.
+    Messages take turns: the message that was edited longest ago is next. Until the platform reports the end of its
+    window, any `window_seconds` stay within the limit, with some slack for requests that travel at different speeds.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class EditBucket:
         self._clock = clock
         self._limit = limit
         self._window = window_seconds
-        self._stretch = spacing_factor
-        self._kept = reserved
+        self._spacing_factor = spacing_factor
+        self._reserved = reserved
         self._memory_seconds = window_seconds + max(_JITTER_SECONDS, window_seconds / 20)
         self._grants: deque[_Grant] = deque()
         self._window_state: _WindowState | None = None
@@ -57,35 +57,35 @@ class EditBucket:
         self._pacers: set[BucketPacer] = set()
 
     def pacer(self) -> "BucketPacer":
-        """A new message's share."""
+        """Return the pacer of a new message."""
         pacer = BucketPacer(self)
         self._pacers.add(pacer)
         return pacer
 
     @property
     def is_idle(self) -> bool:
-        """Whether it can be forgotten: no message shares it, and its window is over."""
+        """Whether the bucket can be forgotten: no message shares the bucket, and the last window has ended."""
         now = self._clock.monotonic()
         return not self._pacers and now - self._last_edit_at > self._memory_seconds and now > self._blocked_until
 
     def update(self, *, remaining: int, reset_after_seconds: float, limit: int | None = None) -> None:
-        """What the answer to one edit says: slots left, seconds to the reset, and the size of the bucket."""
+        """Learn from the reply to one edit: slots left, seconds to the reset, and the limit."""
         now = self._clock.monotonic()
         for grant in self._grants:
             if not grant.is_answered:
                 grant.is_answered = True
                 break
         self._limit = limit or self._limit
-        told = _WindowState(remaining, now + reset_after_seconds)
+        new = _WindowState(remaining, now + reset_after_seconds)
         known = self._window_state
-        if known is not None and now < known.reset_at and told.reset_at < known.reset_at + self._window / 2:
-            # The same window: answers may overtake each other, and each knows the reset too late by its way back.
-            told = _WindowState(min(told.remaining, known.remaining), min(told.reset_at, known.reset_at))
-        self._window_state = told
+        if known is not None and now < known.reset_at and new.reset_at < known.reset_at + self._window / 2:
+            # The same window: replies may overtake each other, and each names a reset late by the reply's travel time.
+            new = _WindowState(min(new.remaining, known.remaining), min(new.reset_at, known.reset_at))
+        self._window_state = new
         self._queue.reconsider()
 
     def block(self, retry_after_seconds: float) -> None:
-        """A 429: nothing goes for `retry_after` seconds."""
+        """Send no edit for `retry_after_seconds`, after a 429."""
         self._blocked_until = max(self._blocked_until, self._clock.monotonic() + retry_after_seconds)
         self._queue.reconsider()
 
@@ -102,16 +102,16 @@ class EditBucket:
         self._last_edit_at = now
 
     async def _wait_for_edit(self, pacer: "BucketPacer", *, is_final: bool) -> None:
-        # The message whose last edit is longest ago goes first: a newcomer has waited for ever.
+        # The message whose last edit is longest ago goes first, and a new message before all others.
         async with self._queue.hold(priority=_FINAL_PRIORITY if is_final else pacer.last_grant_number):
             pacer.last_grant_number = next(self._grant_numbers)
 
     def _earliest(self, now: float, *, is_final: bool) -> float:
-        """When an edit may go, as far as can be told now; asked again then."""
+        """Return the monotonic time of the next possible edit, as far as known now."""
         while self._grants and self._grants[0].at <= now - self._memory_seconds:
             self._grants.popleft()
         at = self._blocked_until
-        if self._left(now) < (1 if is_final else 1 + self._kept):
+        if self._left(now) < (1 if is_final else 1 + self._reserved):
             at = max(at, self._refilled_at(now))
         return at if is_final else max(at, self._last_edit_at + self._spacing(now))
 
@@ -121,7 +121,7 @@ class EditBucket:
         return self._limit - len(self._counted())
 
     def _counted(self) -> list[_Grant]:
-        """The edits that may lie in the window now running: those since the last reset, and those on their way."""
+        """Return the edits that may count in the running window: edits since the last reset, and edits in flight."""
         reset_at = self._window_state.reset_at if self._window_state is not None else float("-inf")
         return [grant for grant in self._grants if grant.at >= reset_at or not grant.is_answered]
 
@@ -132,18 +132,18 @@ class EditBucket:
         return oldest + self._memory_seconds
 
     def _spacing(self, now: float) -> float:
-        """Seconds from the last edit to the next that is not final."""
-        if self._stretch is not None:
-            return self._stretch * self._window / self._limit
+        """Return the seconds from the last edit to the next ordinary edit."""
+        if self._spacing_factor is not None:
+            return self._spacing_factor * self._window / self._limit
         if self._window_state is None or now >= self._window_state.reset_at:
-            return self._memory_seconds / max(1, self._limit - self._kept)
-        # One more share than slots: the edit after the last slot goes right after the reset.
-        return (self._window_state.reset_at - self._last_edit_at) / (max(0, self._left(now) - self._kept) + 1)
+            return self._memory_seconds / max(1, self._limit - self._reserved)
+        # One more share than slots: the edit after the last slot goes directly after the reset.
+        return (self._window_state.reset_at - self._last_edit_at) / (max(0, self._left(now) - self._reserved) + 1)
 
 
 @dataclass(slots=True, eq=False)
 class BucketPacer(Pacer):
-    """One message's turns in a shared bucket."""
+    """One message's share of a bucket."""
 
     _bucket: EditBucket
     last_grant_number: int = field(default=0)

@@ -1,20 +1,20 @@
-"""Model text made harmless to show, whatever the platform: it turns no direction and hides nothing.
+"""Removes direction controls, terminal escapes and invisible writing from model text, for every platform.
 
-Pings and links are each platform's own business. Works on the whole text each time, and a longer text only adds to
-what a shorter one gave, so it can be used while words stream in.
+Each platform handles mentions and links. The result for a longer text extends the result for a shorter text, so a
+growing text can be sanitized again and again while tokens arrive.
 """
 
 import re
 import unicodedata
 
-# Gone altogether: controls (with them terminal escapes), bidi marks and overrides, and signs nobody can see.
+# Removed: controls (and so terminal escapes), bidi marks and overrides, and invisible signs.
 _HIDDEN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
     r"\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0080-\U000e00ff\U000e01f0-\U000e0fff]+"
 )
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# Tags spell the flags of regions after a black flag; anywhere else they are writing nobody sees.
+# Tags after a black flag spell the flags of regions; all other tags are invisible writing.
 _TAGS = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{2,7}\U000e007f|[\U000e0000-\U000e007f]+")
 _JOINERS_AND_SELECTORS = re.compile("[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
 _MARKS = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
@@ -27,9 +27,9 @@ _ANY = re.compile(
 
 
 def sanitize_text(text: str) -> str:
-    """The text without direction controls, terminal escapes and hidden writing; emoji and scripts stay whole.
+    """Return the text without direction controls, terminal escapes and invisible writing; emoji and scripts stay whole.
 
-    Line ends become newlines, lone surrogates U+FFFD, and at most eight accents are piled on one letter.
+    Line ends become newlines, lone surrogates become U+FFFD, and a letter keeps at most eight accents.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -44,7 +44,7 @@ def sanitize_text(text: str) -> str:
 
 
 def _line_end(match: re.Match[str]) -> str:
-    # A carriage return at the very end may be half of a line end that is still to come.
+    # A carriage return at the end may be half of a line end: wait for the other half.
     return "" if match[0] == "\r" and match.end() == len(match.string) else "\n"
 
 
@@ -53,7 +53,7 @@ def _flag_or_nothing(match: re.Match[str]) -> str:
 
 
 def _keep_needed_joiners(match: re.Match[str]) -> str:
-    """Of a run of joiners and variation selectors: the first selector, and a joiner where writing needs one."""
+    """Return the first selector of a run, and one joiner between signs that join."""
     run = match[0]
     selector = run[0] if run[0] not in "\u200c\u200d" else ""
     joiner = next((character for character in run if character in "\u200c\u200d"), "")
@@ -63,7 +63,7 @@ def _keep_needed_joiners(match: re.Match[str]) -> str:
 
 
 def _takes_joiner(character: str) -> bool:
-    """Emoji, and letters and marks of scripts that join (from Hebrew to Mongolian and what lies between)."""
+    """Return whether a sign joins: emoji, and letters and marks of scripts from Hebrew to Mongolian and beyond."""
     if not character:
         return False
     is_joining = "\u0590" <= character <= "\u1cff" or character >= "\ua800"

@@ -1,7 +1,7 @@
-"""A growing Markdown text as parts that fit into messages, each a document of its own.
+"""Splits a growing Markdown text into parts that fit into messages, each a Markdown document of its own.
 
-A part once closed never changes while the text grows: it is closed at the first character that does not fit, and where
-to cut is chosen from what stands before that character, so the same text gives the same parts however it arrived.
+A closed part never changes while the text grows: a part is closed at the first character that does not fit, and the
+cut is chosen from the text before that character. So the same text gives the same parts however the text arrives.
 """
 
 from bisect import bisect_right
@@ -22,7 +22,7 @@ _SMALLEST_ROOM = 32
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """One message's share `text[start:end]`, the fence reopened before it and the fence closed after it, if any."""
+    """One message's share `text[start:end]`, with a fence reopened before and closed after the text, if any."""
 
     start: int
     end: int
@@ -30,23 +30,23 @@ class TextPart:
     closing: str = ""
 
     def render(self, text: str) -> str:
-        """What the message says."""
+        """Return the text of the message."""
         shown = f"{self.opening}\n{text[self.start : self.end]}" if self.opening else text[self.start : self.end]
         if not self.closing:
             return shown
         return shown + self.closing if shown.endswith("\n") else f"{shown}\n{self.closing}"
 
     def is_blank(self, text: str) -> bool:
-        """Whether there is nothing to see; platforms refuse such a message."""
+        """Return whether the part is white space alone, which platforms refuse as a message."""
         return not text[self.start : self.end].strip()
 
 
 class Splitter:
-    """Splits one text again and again as it grows, looking only at what is still open.
+    """Splits one growing text again and again, and reads only the text of the open part.
 
-    `start` and `opening` are those of the part to go on with after a restart. `reserve` is left free in each message,
-    in the unit of the limits. Where messages are appended to, a part is closed before it is full, at a good place that
-    nothing was shown beyond. Raises `ValueError` where too little room is left.
+    After a restart `start` and `opening` continue the open part. `reserve` is left free in each message, in the unit of
+    the limits. An append-only platform's part is closed before the message is full. Raise `ValueError` for limits that
+    leave too little room.
     """
 
     def __init__(self, limits: MessageLimits, *, reserve: int = 0, start: int = 0, opening: str = "") -> None:
@@ -64,9 +64,9 @@ class Splitter:
         self._ends: dict[int, int] = {}
 
     def narrow(self, start: int, *, room: int | None = None, end_from: int | None = None) -> bool:
-        """The part that begins at `start` has only so much room, or ends at the first good place from `end_from` on.
+        """Limit the part that begins at `start`: to `room`, or to end at the first good cut from `end_from` on.
 
-        Gives whether that was news.
+        Return whether the limit is new. Later parts are split again.
         """
         known = (self._rooms.get(start), self._ends.get(start))
         if room is not None:
@@ -81,9 +81,9 @@ class Splitter:
         return True
 
     def update(self, text: str) -> list[TextPart]:
-        """All parts since `start`: the closed ones, and as the last one what is still open (perhaps empty).
+        """Return all parts since `start`: the closed parts, then the open part, which may be empty.
 
-        A text that does not go on from what was closed is split afresh.
+        A text that does not continue the closed parts is split from the beginning.
         """
         if not text.startswith(self._closed_text):
             self._closed, self._reopened, self._closed_text = [], [], ""
@@ -96,14 +96,14 @@ class Splitter:
             self._closed_text = text[: part.end]
 
     def _next_part(self) -> TextPart:
-        """Where the part after the closed ones begins."""
+        """Return the start of the part after the closed parts."""
         if not self._closed:
             return self._first
         last = self._closed[-1]
         return TextPart(last.end, last.end, self._reopened[-1])
 
     def _take_part(self, text: str, at: TextPart) -> tuple[TextPart, bool]:
-        """The part that begins at `at`, and whether it is full."""
+        """Return the part that begins at `at`, and whether the part is closed."""
         lines, overflow = self._read(text, at)
         end = self._end(text, at, lines, overflow)
         if end is None:
@@ -114,7 +114,7 @@ class Splitter:
         return TextPart(at.start, end, at.opening, fence.closing if fence else ""), True
 
     def _end(self, text: str, at: TextPart, lines: list[TextLine], overflow: int | None) -> int | None:
-        """Where the part is to be closed, if it is."""
+        """Return the end of a part that has to be closed, None for an open part."""
         end_from = self._ends.get(at.start)
         if self._appends or end_from is not None:
             measure = MessageMeasure(self._size, self._room_of(at), at.opening)
@@ -133,18 +133,18 @@ class Splitter:
         return self._rooms.get(at.start, self._room)
 
     def _read(self, text: str, at: TextPart) -> tuple[list[TextLine], int | None]:
-        """The lines of one part, and the end of the first stretch that does not fit, if the text has one."""
+        """Return the lines of one part, and the position of the first character that does not fit, if any."""
         fence, room = self._fence_of(at.opening), self._room_of(at)
         used = self._size(at.opening) + 1 if at.opening else 0
         position = min(at.start, len(text))
         lines: list[TextLine] = []
         while position < len(text):
-            # No line needs to be seen further than a message is long.
+            # Read at most a message's length of a line.
             line = text[position : text.find("\n", position, position + room) + 1 or position + room + 1]
             fitting = self._fitting(line, fence, room - used)
             is_full = fitting < len(line)
             if is_full:
-                # What comes after must not count: it may not have arrived yet.
+                # Ignore the text after this character: the text may not have arrived yet.
                 line = line[: fitting + 1]
             lines.append(
                 TextLine(position, position + len(line), fence, find_fence_after_line(line, fence, self._longest_run))
@@ -157,7 +157,7 @@ class Splitter:
         return lines, None
 
     def _fitting(self, line: str, fence: Fence | None, room: int) -> int:
-        """How many characters of a line fit, together with the fence that must be closed after them."""
+        """Return the number of characters of a line that fit together with the closing fence."""
 
         def cost(length: int) -> int:
             return self._size(line[:length]) + self._spare(line, length, fence)
@@ -167,11 +167,9 @@ class Splitter:
         return bisect_right(range(1, len(line) + 1), room, key=cost)
 
     def _spare(self, line: str, length: int, fence: Fence | None) -> int:
-        """What must stay free after `length` characters of a line. Never falls as the length grows.
-
-        Inside code there is room for the closing fence twice, until the line may be that fence itself: the text's own
-        closing fence then always fits, and no part begins with it.
-        """
+        """Return the room to keep free after `length` characters of a line. Never falls with a growing length."""
+        # Inside code, keep room for two closing fences until the line itself may be the closing fence: so the text's
+        # own closing fence always fits, and no part begins with a closing fence.
         if fence is None:
             run = measure_fence_run(line, length)
             return run + 1 if run > 0 and len(line[:run].strip()) <= self._longest_run else 0
@@ -179,7 +177,7 @@ class Splitter:
         return closing if length <= measure_closing_prefix(fence, line) else 2 * closing + 1
 
     def _fence_at(self, text: str, end: int, lines: list[TextLine]) -> Fence | None:
-        """The fence open at a cut, reading a line that is cut as if it ended there."""
+        """Return the open fence at a cut, which ends the line at the cut."""
         line = next(line for line in reversed(lines) if line.start < end)
         return (
             line.fence
@@ -195,5 +193,5 @@ class Splitter:
 
 
 def split_text(text: str, limits: MessageLimits, *, reserve: int = 0) -> list[TextPart]:
-    """The parts of a whole text; see `Splitter`."""
+    """Return the parts of a whole text."""
     return Splitter(limits, reserve=reserve).update(text)

@@ -11,63 +11,62 @@ from bot.backends.replicate.backend import ReplicateBackend
 from bot.backends.replicate.create_limiter import FAILURES_TO_OPEN
 from bot.core.replies import Stage
 from bot.sandbox.rate_limits import SandboxRateLimit
-from tests.faults.bench import FaultBench
-from tests.faults.bench import open_fault_bench as opened
+from tests.faults.bench import FaultBench, open_fault_bench
 
 PICTURE = 3_000
 
 
-async def test_a_create_answered_with_500_is_found_and_not_sent_again(town: FaultBench) -> None:
-    await town.run("/imagine a fox fault:500")
+async def test_a_create_answered_with_500_is_found_and_not_sent_again(bench: FaultBench) -> None:
+    await bench.run("/imagine a fox fault:500")
 
-    assert town.last.reply.pictures
-    assert await town.spent_micros() == PICTURE
-    assert len(town.predictions) == 1
+    assert bench.last.reply.pictures
+    assert await bench.spent_micros() == PICTURE
+    assert len(bench.predictions) == 1
 
 
 async def test_without_credit_people_read_their_own_words_and_the_owner_one_line(
-    town: FaultBench, caplog: pytest.LogCaptureFixture
+    bench: FaultBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        texts = [await town.run(f"/imagine a fox {n} fault:402") for n in range(3)]
-        await town.run("/imagine a fox")
-        await town.run("/imagine a fox fault:402")
+        texts = [await bench.run(f"/imagine a fox {n} fault:402") for n in range(3)]
+        await bench.run("/imagine a fox")
+        await bench.run("/imagine a fox fault:402")
 
     assert set(texts) == {"⚠ The bot cannot pay for models right now. Its owner has to look after its account."}
     told = [record for record in caplog.records if record.getMessage() == "backend.out_of_credit"]
     assert [record.levelno for record in told] == [logging.ERROR] * 2  # once for each episode
-    assert await town.spent_micros() == PICTURE
-    assert len(town.predictions) == 1
+    assert await bench.spent_micros() == PICTURE
+    assert len(bench.predictions) == 1
 
 
 @pytest.mark.parametrize("fault", ["429", "429=20", "storm", "storm=12", "lowcredit"])
-async def test_a_throttled_create_waits_in_line_and_is_made_once(town: FaultBench, fault: str) -> None:
-    await town.run(f"/imagine a fox fault:{fault}")
+async def test_a_throttled_create_waits_in_line_and_is_made_once(bench: FaultBench, fault: str) -> None:
+    await bench.run(f"/imagine a fox fault:{fault}")
 
-    assert {progress.stage for progress in town.progress} <= {Stage.QUEUED, Stage.RUNNING}
-    assert town.last.reply.pictures
-    assert await town.spent_micros() == PICTURE
-    assert len(town.predictions) == 1
-
-
-async def test_who_waits_for_the_throttle_can_leave(town: FaultBench) -> None:
-    await town.ask("/imagine a fox fault:429=300")
-    await town.wait_until(lambda: town.clock.monotonic() > 10)
-
-    await town.press("cancel")
-    await town.wait_until_done()
-
-    assert town.last.text == "⏹ Stopped."
-    assert await town.spent_micros() == 0
-    assert town.predictions == []
+    assert {progress.stage for progress in bench.progress} <= {Stage.QUEUED, Stage.RUNNING}
+    assert bench.last.reply.pictures
+    assert await bench.spent_micros() == PICTURE
+    assert len(bench.predictions) == 1
 
 
-async def test_a_throttle_of_an_hour_is_told(town: FaultBench) -> None:
-    text = await town.run("/imagine a fox fault:429=3600")
+async def test_who_waits_for_the_throttle_can_leave(bench: FaultBench) -> None:
+    await bench.ask("/imagine a fox fault:429=300")
+    await bench.wait_until(lambda: bench.clock.monotonic() > 10)
+
+    await bench.press("cancel")
+    await bench.wait_until_done()
+
+    assert bench.last.text == "⏹ Stopped."
+    assert await bench.spent_micros() == 0
+    assert bench.predictions == []
+
+
+async def test_a_throttle_of_an_hour_is_told(bench: FaultBench) -> None:
+    text = await bench.run("/imagine a fox fault:429=3600")
 
     assert text == "⚠ The model service is busy. Try again in 60 minutes."
-    assert await town.spent_micros() == 0
-    assert town.predictions == []
+    assert await bench.spent_micros() == 0
+    assert bench.predictions == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ async def test_a_throttle_of_an_hour_is_told(town: FaultBench) -> None:
 )
 async def test_many_at_once_under_a_limit_all_end(tmp_path: Path, options: dict[str, Any]) -> None:
     asks = 12 if "low_credit" in options else 60
-    async with opened(tmp_path, **options) as limited:
+    async with open_fault_bench(tmp_path, **options) as limited:
         for n in range(asks):
             await limited.ask(f"/chat Tell me about budgets, number {n}.")
         await limited.wait_until_done()
@@ -91,23 +90,23 @@ async def test_many_at_once_under_a_limit_all_end(tmp_path: Path, options: dict[
         assert await limited.spent_micros() > 0
 
 
-async def test_while_the_service_is_away_people_hear_at_once_when_to_try_again(town: FaultBench) -> None:
-    await town.ask("/imagine a fox fault:slow=200")  # a job that runs on, and is told to be stopped in the end
-    await town.wait_until(lambda: len(town.predictions) == 1)
-    replicate = town.app.backends["replicate"]
+async def test_while_the_service_is_away_people_hear_at_once_when_to_try_again(bench: FaultBench) -> None:
+    await bench.ask("/imagine a fox fault:slow=200")  # a job that runs on, and is told to be stopped in the end
+    await bench.wait_until(lambda: len(bench.predictions) == 1)
+    replicate = bench.app.backends["replicate"]
     assert isinstance(replicate, ReplicateBackend)
     for _ in range(FAILURES_TO_OPEN):
         replicate.client.api.circuit_breaker.record_failure()
 
-    refused = await town.ask("/imagine an owl")
+    refused = await bench.ask("/imagine an owl")
 
     assert refused is not None
     assert refused.text == "The model service cannot be reached right now. Try again in 15 seconds."
-    assert len(town.platform.messages) == 1
-    async with aiohttp.ClientSession() as http, http.get(town.url + "/readyz") as ready:
+    assert len(bench.platform.messages) == 1
+    async with aiohttp.ClientSession() as http, http.get(bench.url + "/readyz") as ready:
         assert ready.status == 503
         assert (await ready.json())["checks"]["replicate"]["ok"] is False
-    await town.wait_until_done()  # whoever watches the running job finds the service answering, and that closes it
-    await town.run("/imagine an owl")
-    assert town.last.reply.pictures
-    assert await town.spent_micros() == PICTURE
+    await bench.wait_until_done()  # whoever watches the running job finds the service answering, and that closes it
+    await bench.run("/imagine an owl")
+    assert bench.last.reply.pictures
+    assert await bench.spent_micros() == PICTURE

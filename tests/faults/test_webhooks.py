@@ -11,9 +11,9 @@ from tests.faults.bench import FaultBench
 PICTURE = 3_000
 
 
-def count_notices(town: FaultBench) -> int:
+def count_notices(bench: FaultBench) -> int:
     """How many webhooks the inbox holds."""
-    engine = sa.create_engine(town.app.settings.database_address)
+    engine = sa.create_engine(bench.app.settings.database_address)
     with engine.connect() as connection:
         count = connection.execute(sa.select(sa.func.count()).select_from(inbox)).scalar_one()
     engine.dispose()
@@ -23,70 +23,70 @@ def count_notices(town: FaultBench) -> int:
 @pytest.mark.parametrize(
     "fault", ["", "fault:webhook-lost", "fault:webhook-doubled", "fault:webhook-reordered", "fault:webhook-forged"]
 )
-async def test_a_picture_arrives_and_is_paid_once(public_town: FaultBench, fault: str) -> None:
-    await public_town.run(f"/imagine a fox {fault}")
+async def test_a_picture_arrives_and_is_paid_once(public_bench: FaultBench, fault: str) -> None:
+    await public_bench.run(f"/imagine a fox {fault}")
 
-    (picture,) = public_town.last.reply.pictures
+    (picture,) = public_bench.last.reply.pictures
     assert (picture.width, picture.height) == (1024, 1024)
-    assert await public_town.spent_micros() == PICTURE
-    assert len(public_town.predictions) == 1
+    assert await public_bench.spent_micros() == PICTURE
+    assert len(public_bench.predictions) == 1
 
 
-async def test_a_webhook_brings_the_end_and_a_doubled_one_is_written_down_once(public_town: FaultBench) -> None:
-    await public_town.run("/imagine a fox fault:webhook-doubled")
-    await public_town.wait_until(lambda: count_notices(public_town) > 0)
+async def test_a_webhook_brings_the_end_and_a_doubled_one_is_written_down_once(public_bench: FaultBench) -> None:
+    await public_bench.run("/imagine a fox fault:webhook-doubled")
+    await public_bench.wait_until(lambda: count_notices(public_bench) > 0)
 
-    assert count_notices(public_town) <= 2  # of four calls: that it began, and that it ended
-    assert await public_town.spent_micros() == PICTURE
-
-
-async def test_a_lost_webhook_costs_seconds(public_town: FaultBench) -> None:
-    await public_town.ask("/imagine a fox fault:webhook-lost")
-    await public_town.wait_until(lambda: [str(run.status) for run in public_town.predictions] == ["succeeded"], 0)
-    ended_at = public_town.clock.monotonic()
-
-    await public_town.wait_until_done(0.1)
-
-    assert public_town.clock.monotonic() - ended_at < 15
-    assert await public_town.spent_micros() == PICTURE
+    assert count_notices(public_bench) <= 2  # of four calls: that it began, and that it ended
+    assert await public_bench.spent_micros() == PICTURE
 
 
-async def test_a_late_webhook_finds_everything_done(public_town: FaultBench) -> None:
-    await public_town.run("/imagine a fox fault:webhook-late=20")
-    history = len(public_town.last.history)
+async def test_a_lost_webhook_costs_seconds(public_bench: FaultBench) -> None:
+    await public_bench.ask("/imagine a fox fault:webhook-lost")
+    await public_bench.wait_until(lambda: [str(run.status) for run in public_bench.predictions] == ["succeeded"], 0)
+    ended_at = public_bench.clock.monotonic()
 
-    await public_town.wait_until(lambda: count_notices(public_town) > 0)
+    await public_bench.wait_until_done(0.1)
 
-    assert len(public_town.last.history) == history
-    assert await public_town.spent_micros() == PICTURE
+    assert public_bench.clock.monotonic() - ended_at < 15
+    assert await public_bench.spent_micros() == PICTURE
+
+
+async def test_a_late_webhook_finds_everything_done(public_bench: FaultBench) -> None:
+    await public_bench.run("/imagine a fox fault:webhook-late=20")
+    history = len(public_bench.last.history)
+
+    await public_bench.wait_until(lambda: count_notices(public_bench) > 0)
+
+    assert len(public_bench.last.history) == history
+    assert await public_bench.spent_micros() == PICTURE
 
 
 async def test_a_forged_webhook_is_refused_and_its_address_never_asked(
-    public_town: FaultBench, caplog: pytest.LogCaptureFixture
+    public_bench: FaultBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        await public_town.run("/imagine a fox fault:webhook-forged")
+        await public_bench.run("/imagine a fox fault:webhook-forged")
 
     refused = [record for record in caplog.records if record.getMessage() == "replicate.webhook_refused"]
     assert [record.__dict__["status"] for record in refused][:1] == [403]
-    assert public_town.last.reply.pictures
-    assert await public_town.spent_micros() == PICTURE
+    assert public_bench.last.reply.pictures
+    assert await public_bench.spent_micros() == PICTURE
 
 
-async def test_a_create_whose_reply_is_lost_is_adopted_by_its_webhook(public_town: FaultBench) -> None:
-    asked_at = public_town.clock.monotonic()
+async def test_a_create_whose_reply_is_lost_is_adopted_by_its_webhook(public_bench: FaultBench) -> None:
+    asked_at = public_bench.clock.monotonic()
 
-    await public_town.ask("/imagine a fox fault:500")
-    await public_town.wait_until_done(0.01)
+    await public_bench.ask("/imagine a fox fault:500")
+    await public_bench.wait_until_done(0.01)
 
-    assert public_town.clock.monotonic() - asked_at < 10  # the ten seconds of grace were not needed
-    assert public_town.last.reply.pictures
-    assert await public_town.spent_micros() == PICTURE
-    assert len(public_town.predictions) == 1
+    assert public_bench.clock.monotonic() - asked_at < 10  # the ten seconds of grace were not needed
+    assert public_bench.last.reply.pictures
+    assert await public_bench.spent_micros() == PICTURE
+    assert len(public_bench.predictions) == 1
 
 
-async def test_text_is_streamed_beside_its_webhooks(public_town: FaultBench) -> None:
-    text = await public_town.run("/chat fault:webhook-lost What is MONTHLY_BUDGET_USD for?")
+async def test_text_is_streamed_beside_its_webhooks(public_bench: FaultBench) -> None:
+    text = await public_bench.run("/chat fault:webhook-lost What is MONTHLY_BUDGET_USD for?")
 
     assert len(text) > 100
-    assert await public_town.spent_micros() > 0
+    assert await public_bench.spent_micros() > 0

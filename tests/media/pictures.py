@@ -44,19 +44,31 @@ def animated_webp() -> bytes:
     return made.getvalue()
 
 
-def bomb(side: int = 13_000) -> bytes:
-    """A PNG of 169 megapixels in about 20 kB."""
-    row = b"\x00" + bytes(side // 8 + 1)
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    pixels = zlib.compress(row * side, 9)
+def bomb(width: int = 13_000, height: int = 13_000) -> bytes:
+    """Return a black PNG; the default has 169 megapixels in about 20 kB."""
+    row = b"\x00" + bytes(width // 8 + 1)
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    pixels = zlib.compress(row * height, 9)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-def webp_bomb() -> bytes:
-    """A WebP whose canvas alone would take a gigabyte."""
-    content = struct.pack("<I", 0x02) + (16_382).to_bytes(3, "little") * 2
-    body = b"WEBP" + b"VP8X" + struct.pack("<I", len(content)) + content
+def webp_header(kind: str, width: int, height: int) -> bytes:
+    """Return a WebP that ends after the header: its canvas has a size, and no pixels follow.
+
+    The three kinds of first chunks are VP8X, VP8L and "VP8 ": developers.google.com/speed/webp/docs/riff_container.
+    """
+    content = {
+        "VP8X": struct.pack("<I", 0x02) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little"),
+        "VP8L": b"\x2f" + struct.pack("<I", width - 1 | height - 1 << 14),
+        "VP8 ": b"\x00\x00\x00\x9d\x01\x2a" + struct.pack("<HH", width, height),
+    }[kind]
+    body = b"WEBP" + kind.encode() + struct.pack("<I", len(content)) + content
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def webp_bomb() -> bytes:
+    """Return a WebP header whose canvas alone would take a gigabyte."""
+    return webp_header("VP8X", 16_383, 16_383)
 
 
 def chunk(name: bytes, content: bytes) -> bytes:

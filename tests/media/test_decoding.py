@@ -22,6 +22,7 @@ from tests.media.pictures import (
     exif,
     open_picture,
     webp_bomb,
+    webp_header,
 )
 
 NO_PICTURE = "That file is not a picture I can read: PNG, JPEG, WebP or GIF, please."
@@ -61,12 +62,29 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     assert str(refused.value) == TOO_MANY_PIXELS
 
 
-@pytest.mark.parametrize("data", [bomb(5_500), bomb(30_000), webp_bomb()], ids=["30 MP", "900 MP", "webp"])
+@pytest.mark.parametrize(
+    "data", [bomb(5_500, 5_500), bomb(30_000, 30_000), webp_bomb()], ids=["30 MP", "900 MP", "webp"]
+)
 def test_other_bombs_are_refused_too(data: bytes) -> None:
     with pytest.raises(BadFile) as refused:
         inspect(data)
 
     assert str(refused.value) == TOO_MANY_PIXELS
+
+
+def test_25_megapixels_are_taken_and_one_pixel_more_is_refused() -> None:
+    assert inspect(bomb(25_000_000, 1)) == PictureFacts("image/png", 25_000_000, 1)
+    with pytest.raises(BadFile, match=TOO_MANY_PIXELS):
+        inspect(bomb(25_000_001, 1))
+
+
+@pytest.mark.parametrize("kind", ["VP8X", "VP8L", "VP8 "])
+def test_a_webp_is_measured_by_its_header_to_the_pixel(kind: str) -> None:
+    with pytest.raises(BadFile, match=DAMAGED):  # within the limit: opened, and found without pixels
+        inspect(webp_header(kind, 5_000, 5_000))
+    for size in ((5_000, 5_001), (5_001, 5_000)):
+        with pytest.raises(BadFile, match=TOO_MANY_PIXELS):
+            inspect(webp_header(kind, *size))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,6 +1,11 @@
-"""Where a text may be cut: clusters of UAX #29 as people meet them."""
+"""Grapheme boundaries: clusters of UAX #29 that people write, and a comparison with `regex`'s implementation."""
+
+import unicodedata
 
 import pytest
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.streaming.graphemes import is_boundary
 
@@ -21,6 +26,8 @@ CLUSTERS = {
     "tamil vowel sign": "\u0b95\u0bbe",
     "arabic number sign": "\u06001",
     "piled accents": "a" + "\u0301" * 20,
+    "conjunct across a mark": "\u0917\u094d\u0302\u0926",
+    "sharada sign before a letter": "\U000111c2\u0915",
 }
 
 
@@ -39,3 +46,37 @@ def test_flags_in_a_row_are_cut_between_pairs() -> None:
 
 def test_plain_text_may_be_cut_anywhere() -> None:
     assert all(is_boundary("漢字 and words", n) for n in range(12))
+
+
+# Signs that the rules of UAX #29 treat specially, and any other sign that Python's tables know.
+SPECIAL_SIGNS = [
+    *"\r\n\u200c\u200d\ufe0f\u20e3 a1",
+    *(chr(code) for code in (*range(0x1F1E6, 0x1F200), *range(0x1F3FB, 0x1F410), *range(0x1100, 0x1200))),
+    *(chr(code) for code in range(0xAC00, 0xAC40)),
+    *(sign for sign in map(chr, range(0x0900, 0x0E00)) if unicodedata.category(sign) != "Cn"),
+    *(sign for sign in map(chr, range(0x110000)) if unicodedata.category(sign) in ("Mn", "Mc", "Me", "Cf", "Lm")),
+]
+ANY_SIGN = st.characters(exclude_categories=("Cs", "Co", "Cn"))
+unusual_texts = st.lists(st.one_of(st.sampled_from(SPECIAL_SIGNS), ANY_SIGN), min_size=2, max_size=8).map("".join)
+ordinary_texts = st.lists(st.one_of(st.sampled_from([*CLUSTERS.values()]), st.text("aé ñ漢字.!\n", max_size=3))).map(
+    "".join
+)
+
+
+@given(unusual_texts)
+def test_no_boundary_is_inside_a_cluster(text: str) -> None:
+    boundaries = find_boundaries(text)
+
+    assert {position for position in range(len(text) + 1) if is_boundary(text, position)} <= boundaries
+
+
+@given(ordinary_texts)
+def test_every_boundary_between_ordinary_clusters_is_found(text: str) -> None:
+    boundaries = find_boundaries(text)
+
+    assert {position for position in range(len(text) + 1) if is_boundary(text, position)} == boundaries
+
+
+def find_boundaries(text: str) -> set[int]:
+    """Return the boundaries of extended grapheme clusters as the library `regex` finds them."""
+    return {0, *(cluster.end() for cluster in regex.finditer(r"\X", text))}

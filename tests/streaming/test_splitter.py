@@ -4,12 +4,13 @@ import re
 from itertools import pairwise
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.platform import MessageLimits
-from bot.streaming.graphemes import is_boundary
 from bot.streaming.splitter import Splitter, TextPart, split_text
+from tests.streaming.test_graphemes import find_boundaries
 
 PIECES = [
     "word ", "sentence. ", "\n", "\n\n", "- item\n", "1. one\n", "# Title\n", "> quote\n", "```\n", "```python\n",
@@ -95,15 +96,11 @@ def test_no_grapheme_is_cut(text: str, limits: MessageLimits) -> None:
     for part in parts[:-1]:
         room = limits.max_length // 2 // (4 if limits.is_length_in_bytes else 1)
         if longest_grapheme(text[part.start : part.end]) <= min(room, 8):
-            assert is_boundary(text, part.end)
+            assert part.end in find_boundaries(text)
 
 
 def longest_grapheme(text: str) -> int:
-    longest = length = 0
-    for position in range(len(text)):
-        length = 1 if is_boundary(text, position) else length + 1
-        longest = max(longest, length)
-    return longest
+    return max((length for length in map(len, regex.findall(r"\X", text))), default=0)
 
 
 @given(texts, limits, st.data())

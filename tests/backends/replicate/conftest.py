@@ -25,7 +25,7 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 
 @pytest.fixture
-async def stranger() -> AsyncIterator[ScriptedServer]:
+async def foreign_server() -> AsyncIterator[ScriptedServer]:
     """Another origin, which must never see the token."""
     server = ScriptedServer()
     await server.start()
@@ -55,7 +55,7 @@ async def backend(server: ScriptedServer, clock: LeapingClock) -> AsyncIterator[
 
 
 @pytest.fixture
-async def calls(server: ScriptedServer, patient_clock: LeapingClock) -> AsyncIterator[ReplicateBackend]:
+async def client_backend(server: ScriptedServer, patient_clock: LeapingClock) -> AsyncIterator[ReplicateBackend]:
     """A backend whose every wait is over at once and who loses patience after 0.2 s of silence: no watching."""
     backend = ReplicateBackend(server.url, TOKEN, patient_clock, api_timeout=QUICK)
     yield backend

@@ -101,42 +101,42 @@ def test_failures_that_are_not_in_a_row_open_nothing(clock: LeapingClock) -> Non
 
 
 async def test_calls_that_are_not_answered_open_it_and_a_refusal_closes_it(
-    calls: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
+    client_backend: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
 ) -> None:
     away: list[ResponseScript] = [hang_up, ScriptedResponse({}, 503)]
     server.script("GET", "/v1/account", *away * 4, ScriptedResponse({}, 404))
     for _ in range(2):
         with contextlib.suppress(BackendDown):
-            await calls.probe()
+            await client_backend.probe()
     with pytest.raises(BackendDown):
-        calls.admit()
+        client_backend.admit()
     with pytest.raises(BackendDown):
-        async with calls.slot_for_create():
+        async with client_backend.slot_for_create():
             pass
 
     with contextlib.suppress(Exception):
-        await calls.probe()
+        await client_backend.probe()
 
-    calls.admit()
-    calls.check()
+    client_backend.admit()
+    client_backend.check()
 
 
-async def test_broken_creates_open_it(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_broken_creates_open_it(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("POST", "/v1/predictions", ScriptedResponse({}, 502))
     for _ in range(FAILURES_TO_OPEN):
         with contextlib.suppress(SubmitUnclear):
-            await calls.submit(PAINTER, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
+            await client_backend.submit(PAINTER, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
 
     with pytest.raises(BackendDown):
-        calls.check()
+        client_backend.check()
 
 
-async def test_running_jobs_go_on_being_watched(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_running_jobs_go_on_being_watched(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     for _ in range(FAILURES_TO_OPEN):
-        calls.client.api.circuit_breaker.record_failure()
+        client_backend.client.api.circuit_breaker.record_failure()
     server.script("GET", "/v1/predictions/p1", ScriptedResponse(make_prediction(output=[])))
 
-    events = [event async for event in calls.watch(PAINTER, "p1")]
+    events = [event async for event in client_backend.watch(PAINTER, "p1")]
 
     assert events
-    calls.check()
+    client_backend.check()

@@ -1,4 +1,4 @@
-"""The other calls: cancel, find, prepare, probe; what each sends, and what each does about refusals."""
+"""The other client_backend: cancel, find, prepare, probe; what each sends, and what each does about refusals."""
 
 import base64
 import hashlib
@@ -24,32 +24,36 @@ INPUTS: dict[str, JSON] = {"prompt": "a fox", "seed": 7}
 
 @pytest.mark.parametrize("status", [200, 404, 409, 422, 410])
 async def test_cancelling_what_is_over_is_harmless(
-    calls: ReplicateBackend, server: ScriptedServer, status: int
+    client_backend: ReplicateBackend, server: ScriptedServer, status: int
 ) -> None:
     server.script("POST", CANCEL, ScriptedResponse(make_prediction("canceled", logs=None), status))
 
-    await calls.cancel("p1")
+    await client_backend.cancel("p1")
 
     assert [asked.path for asked in server.received] == [CANCEL]
 
 
-async def test_cancelling_is_tried_again_when_the_line_breaks(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_cancelling_is_tried_again_when_the_line_breaks(
+    client_backend: ReplicateBackend, server: ScriptedServer
+) -> None:
     server.script("POST", CANCEL, hang_up, ScriptedResponse({}, 503), ScriptedResponse(make_prediction("canceled")))
 
-    await calls.cancel("p1")
+    await client_backend.cancel("p1")
 
     assert len(server.received) == 3
 
 
-async def test_cancelling_without_reaching_anybody_is_told(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_cancelling_without_reaching_anybody_is_told(
+    client_backend: ReplicateBackend, server: ScriptedServer
+) -> None:
     server.script("POST", CANCEL, hang_up)
 
     with pytest.raises(BackendDown):
-        await calls.cancel("p1")
+        await client_backend.cancel("p1")
 
 
 async def test_find_gives_equal_runs_oldest_first_over_all_pages(
-    calls: ReplicateBackend, server: ScriptedServer
+    client_backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
     newest = make_prediction(id="c", input={**INPUTS, "seed": 7.0, "go_fast": True}, created_at="2026-11-20T12:00:03Z")
     other = make_prediction(id="x", input={**INPUTS, "seed": 8}, created_at="2026-11-20T12:00:02Z")
@@ -58,18 +62,20 @@ async def test_find_gives_equal_runs_oldest_first_over_all_pages(
     server.script("GET", "/v1/predictions", ScriptedResponse({"next": following, "results": [newest, other]}))
     server.script("GET", "/v1/predictions/page2", ScriptedResponse({"next": None, "results": [oldest]}))
 
-    found = await calls.find(PAINTER, INPUTS, created_after=NOON)
+    found = await client_backend.find(PAINTER, INPUTS, created_after=NOON)
 
     assert [snapshot.backend_id for snapshot in found] == ["a", "c"]
     assert [asked.token for asked in server.received] == [f"Bearer {TOKEN}"] * 2
 
 
-async def test_find_stops_at_the_first_run_that_is_too_old(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_find_stops_at_the_first_run_that_is_too_old(
+    client_backend: ReplicateBackend, server: ScriptedServer
+) -> None:
     old = make_prediction(id="old", input=INPUTS, created_at="2026-11-20T11:59:59Z")
     page = {"next": server.url + "/v1/predictions?cursor=c2", "results": [make_prediction(id="new", input=INPUTS), old]}
     server.script("GET", "/v1/predictions", ScriptedResponse(page))
 
-    found = await calls.find(PAINTER, INPUTS, created_after=NOON)
+    found = await client_backend.find(PAINTER, INPUTS, created_after=NOON)
 
     assert [snapshot.backend_id for snapshot in found] == ["new"]
     assert len(server.received) == 1
@@ -90,25 +96,27 @@ async def test_find_stops_at_the_first_run_that_is_too_old(calls: ReplicateBacke
     ids=["pin", "pin alone", "hidden", "other pin", "other model", "nothing known", "input missing", "data removed"],
 )
 async def test_find_knows_the_model_and_every_input_sent(
-    calls: ReplicateBackend, server: ScriptedServer, changes: dict[str, object], is_found: bool
+    client_backend: ReplicateBackend, server: ScriptedServer, changes: dict[str, object], is_found: bool
 ) -> None:
     candidate = make_prediction(model="Stability-AI/SDXL", input=INPUTS) | changes
     server.script("GET", "/v1/predictions", ScriptedResponse({"next": None, "results": [candidate]}))
 
-    found = await calls.find(PINNED_PAINTER, INPUTS, created_after=NOON - timedelta(minutes=1))
+    found = await client_backend.find(PINNED_PAINTER, INPUTS, created_after=NOON - timedelta(minutes=1))
 
     assert bool(found) is is_found
 
 
 async def test_a_page_that_points_elsewhere_is_not_followed(
-    calls: ReplicateBackend, server: ScriptedServer, stranger: ScriptedServer
+    client_backend: ReplicateBackend, server: ScriptedServer, foreign_server: ScriptedServer
 ) -> None:
-    server.script("GET", "/v1/predictions", ScriptedResponse({"next": stranger.url + "/v1/predictions", "results": []}))
+    server.script(
+        "GET", "/v1/predictions", ScriptedResponse({"next": foreign_server.url + "/v1/predictions", "results": []})
+    )
 
     with pytest.raises(BackendDown):
-        await calls.find(PAINTER, INPUTS, created_after=NOON)
+        await client_backend.find(PAINTER, INPUTS, created_after=NOON)
 
-    assert stranger.received == []
+    assert foreign_server.received == []
 
 
 @pytest.mark.parametrize(
@@ -116,14 +124,14 @@ async def test_a_page_that_points_elsewhere_is_not_followed(
     [ScriptedResponse("<html>"), ScriptedResponse({"results": [{"no": "id"}]}), hang_up, ScriptedResponse({}, 500)],
 )
 async def test_a_list_that_cannot_be_read_is_an_outage_and_not_an_empty_list(
-    calls: ReplicateBackend, server: ScriptedServer, broken: ResponseScript
+    client_backend: ReplicateBackend, server: ScriptedServer, broken: ResponseScript
 ) -> None:
     if isinstance(broken, ScriptedResponse) and broken.body == "<html>":
         broken = ScriptedResponse({"results": "?"} | {"next": 5}, 503)
     server.script("GET", "/v1/predictions", broken)
 
     with pytest.raises(BackendDown):
-        await calls.find(PAINTER, INPUTS, created_after=NOON)
+        await client_backend.find(PAINTER, INPUTS, created_after=NOON)
 
 
 def kept(folder: Path, content: bytes) -> InputFile:
@@ -133,24 +141,26 @@ def kept(folder: Path, content: bytes) -> InputFile:
 
 
 async def test_a_small_file_travels_inside_the_request(
-    calls: ReplicateBackend, server: ScriptedServer, tmp_path: Path
+    client_backend: ReplicateBackend, server: ScriptedServer, tmp_path: Path
 ) -> None:
     content = b"\x89PNG" + b"x" * (MAX_DATA_URL_BYTES - 4)
 
-    prepared = await calls.prepare(PAINTER, {"image": kept(tmp_path, content), "prompt": "a fox"})
+    prepared = await client_backend.prepare(PAINTER, {"image": kept(tmp_path, content), "prompt": "a fox"})
 
     assert prepared == {"image": "data:image/png;base64," + base64.b64encode(content).decode(), "prompt": "a fox"}
     assert server.received == []
 
 
-async def test_a_large_file_is_uploaded_first(calls: ReplicateBackend, server: ScriptedServer, tmp_path: Path) -> None:
+async def test_a_large_file_is_uploaded_first(
+    client_backend: ReplicateBackend, server: ScriptedServer, tmp_path: Path
+) -> None:
     content = b"\x89PNG" + b"x" * MAX_DATA_URL_BYTES
     address = "https://api.replicate.com/v1/files/abc"
     server.script(
         "POST", "/v1/files", ScriptedResponse({}, 503), ScriptedResponse({"id": "abc", "urls": {"get": address}}, 201)
     )
 
-    prepared = await calls.prepare(PAINTER, {"image": kept(tmp_path, content)})
+    prepared = await client_backend.prepare(PAINTER, {"image": kept(tmp_path, content)})
 
     assert prepared == {"image": address}
     body = server.received[-1].body
@@ -160,41 +170,41 @@ async def test_a_large_file_is_uploaded_first(calls: ReplicateBackend, server: S
 
 
 async def test_an_upload_without_an_address_is_an_outage(
-    calls: ReplicateBackend, server: ScriptedServer, tmp_path: Path
+    client_backend: ReplicateBackend, server: ScriptedServer, tmp_path: Path
 ) -> None:
     server.script("POST", "/v1/files", ScriptedResponse({"id": "abc"}, 201))
 
     with pytest.raises(BackendDown):
-        await calls.prepare(PAINTER, {"image": kept(tmp_path, b"x" * 300_000)})
+        await client_backend.prepare(PAINTER, {"image": kept(tmp_path, b"x" * 300_000)})
 
 
 async def test_a_file_too_large_for_the_service_is_told(
-    calls: ReplicateBackend, server: ScriptedServer, tmp_path: Path
+    client_backend: ReplicateBackend, server: ScriptedServer, tmp_path: Path
 ) -> None:
     server.script("POST", "/v1/files", ScriptedResponse({"detail": "Files must be less than 100MB in size"}, 413))
 
     with pytest.raises(InputRefused, match="too large"):
-        await calls.prepare(PAINTER, {"image": kept(tmp_path, b"x" * 300_000)})
+        await client_backend.prepare(PAINTER, {"image": kept(tmp_path, b"x" * 300_000)})
 
 
-async def test_a_file_that_is_gone_is_told(calls: ReplicateBackend, tmp_path: Path) -> None:
+async def test_a_file_that_is_gone_is_told(client_backend: ReplicateBackend, tmp_path: Path) -> None:
     missing = InputFile("0" * 64, "image/png", 10, str(tmp_path / "nothing"))
 
     with pytest.raises(InputRefused, match="Send it again"):
-        await calls.prepare(PAINTER, {"image": missing})
+        await client_backend.prepare(PAINTER, {"image": missing})
 
 
-async def test_probe_names_the_account(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_probe_names_the_account(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("GET", "/v1/account", ScriptedResponse({"type": "organization", "username": "acme"}))
 
-    assert await calls.probe() == "Replicate answers, as acme."
+    assert await client_backend.probe() == "Replicate answers, as acme."
 
 
-async def test_probe_tells_a_wrong_token(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_probe_tells_a_wrong_token(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("GET", "/v1/account", ScriptedResponse({"title": "Unauthenticated"}, 401))
 
     with pytest.raises(BackendRefusedToken):
-        await calls.probe()
+        await client_backend.probe()
 
 
 async def test_a_base_address_may_have_a_path_and_a_slash(server: ScriptedServer, clock: LeapingClock) -> None:
@@ -207,28 +217,28 @@ async def test_a_base_address_may_have_a_path_and_a_slash(server: ScriptedServer
 
 
 async def test_a_busy_service_is_waited_for_and_then_told(
-    calls: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
+    client_backend: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
 ) -> None:
     server.script(
         "GET", "/v1/account", ScriptedResponse({"retry_after": 3}, 429), ScriptedResponse({"retry_after": 500}, 429)
     )
 
     with pytest.raises(BackendBusy, match="9 minutes"):
-        await calls.probe()
+        await client_backend.probe()
 
     assert len(patient_clock.slept_seconds) == 1
 
 
 async def test_each_429_is_counted(
-    calls: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
+    client_backend: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
 ) -> None:
     before = value_of("easel_backend_rate_limited_total", backend="replicate")
     busy = ScriptedResponse({"retry_after": 3}, 429)
     server.script("GET", "/v1/account", busy, ScriptedResponse({"username": "acme"}))
     server.script("POST", "/v1/predictions", busy)
 
-    await calls.probe()
+    await client_backend.probe()
     with pytest.raises(BackendBusy):
-        await calls.submit(PAINTER, INPUTS, job="j1", cancel_after_seconds=60)
+        await client_backend.submit(PAINTER, INPUTS, job="j1", cancel_after_seconds=60)
 
     assert value_of("easel_backend_rate_limited_total", backend="replicate") - before == 2

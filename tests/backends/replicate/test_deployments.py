@@ -66,11 +66,11 @@ async def test_what_replicate_refuses_is_told(replicate: ReplicateBackend) -> No
         await make(replicate)
 
 
-async def test_a_broken_create_is_not_sent_twice(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_a_broken_create_is_not_sent_twice(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("POST", "/v1/deployments", hang_up)
 
     with pytest.raises(SubmitUnclear):
-        await calls.client.deployments.create("fast", model="a/b", version=PIN, hardware="cpu")
+        await client_backend.client.deployments.create("fast", model="a/b", version=PIN, hardware="cpu")
 
     assert len(server.find_requests("POST")) == 1
 
@@ -88,12 +88,12 @@ async def test_an_entry_that_names_one_runs_there(replicate: ReplicateBackend, s
     assert prediction.deployment == "sandbox/fast"
 
 
-async def test_its_create_names_no_version(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_its_create_names_no_version(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script(
         "POST", "/v1/deployments/sandbox/fast/predictions", ScriptedResponse(make_prediction("starting"), status=201)
     )
 
-    await calls.submit(DEPLOYED, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
+    await client_backend.submit(DEPLOYED, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
 
     (asked,) = server.find_requests("POST")
     assert asked.json == {"input": {"prompt": "a fox"}}

@@ -76,35 +76,35 @@ async def test_what_a_training_takes(client: ReplicateClient) -> None:
 
 
 @pytest.mark.parametrize("ref", ["", "flux", "/flux", "acme/", "acme/flux/extra", "../predictions", "acme/..", "./x"])
-async def test_a_name_cannot_lead_elsewhere(calls: ReplicateBackend, server: ScriptedServer, ref: str) -> None:
+async def test_a_name_cannot_lead_elsewhere(client_backend: ReplicateBackend, server: ScriptedServer, ref: str) -> None:
     with pytest.raises(InputRefused, match=r"is no owner/name|no id"):
-        await calls.client.models.get(ref)
+        await client_backend.client.models.get(ref)
 
     assert server.received == []
 
 
-async def test_odd_letters_of_a_name_stay_in_it(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_odd_letters_of_a_name_stay_in_it(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("GET", "/v1/models/acme/a?b#c", ScriptedResponse({"owner": "acme", "name": "a?b#c"}))
 
-    assert (await calls.client.models.get("acme/a?b#c")).ref == "acme/a?b#c"
+    assert (await client_backend.client.models.get("acme/a?b#c")).ref == "acme/a?b#c"
 
 
 async def test_pages_are_followed_to_the_api_only(
-    calls: ReplicateBackend, server: ScriptedServer, stranger: ScriptedServer
+    client_backend: ReplicateBackend, server: ScriptedServer, foreign_server: ScriptedServer
 ) -> None:
     def page(name: str, following: str | None) -> ScriptedResponse:
         return ScriptedResponse({"results": [{"owner": "acme", "name": name}, "junk"], "next": following})
 
     server.script(
-        "GET", "/v1/models", page("one", f"{server.url}/v1/models?cursor=2"), page("two", stranger.url + "/v1/")
+        "GET", "/v1/models", page("one", f"{server.url}/v1/models?cursor=2"), page("two", foreign_server.url + "/v1/")
     )
     found = []
 
     with pytest.raises(BackendDown):
-        found += [ref async for ref in _refs(calls.client)]
+        found += [ref async for ref in _refs(client_backend.client)]
 
     assert len(server.find_requests("GET", "/v1/models")) == 2
-    assert stranger.received == []
+    assert foreign_server.received == []
 
 
 async def _refs(client: ReplicateClient) -> AsyncIterator[str]:
@@ -112,32 +112,36 @@ async def _refs(client: ReplicateClient) -> AsyncIterator[str]:
         yield get_text(item, "name")
 
 
-async def test_query_stands_in_for_a_search_that_is_gone(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_query_stands_in_for_a_search_that_is_gone(
+    client_backend: ReplicateBackend, server: ScriptedServer
+) -> None:
     answer = ScriptedResponse({"results": [{"owner": "acme", "name": "fox"}], "next": None})
     server.script("QUERY", "/v1/models", answer)
 
-    found = await calls.client.models.search("a fox")
+    found = await client_backend.client.models.search("a fox")
 
     assert [page.ref for page in found] == ["acme/fox"]
     (asked,) = server.find_requests("QUERY")
     assert (asked.body, asked.headers["Content-Type"]) == (b"a fox", "text/plain")
 
 
-async def test_an_official_model_may_hide_its_versions(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_an_official_model_may_hide_its_versions(
+    client_backend: ReplicateBackend, server: ScriptedServer
+) -> None:
     server.script(
         "GET", "/v1/models/acme/fox", ScriptedResponse({"owner": "acme", "name": "fox", "latest_version": None})
     )
 
-    published = await calls.client.models.get_schema("acme/fox")
+    published = await client_backend.client.models.get_schema("acme/fox")
     assert (published.version, published.fields, published.output) == ("", None, None)
 
 
 async def test_the_published_example_tells_how_long_a_run_takes(
-    calls: ReplicateBackend, server: ScriptedServer
+    client_backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
     example = {"metrics": {"predict_time": 3.25}}
     server.script(
         "GET", "/v1/models/acme/fox", ScriptedResponse({"owner": "acme", "name": "fox", "default_example": example})
     )
 
-    assert (await calls.client.models.get_schema("acme/fox")).usual_seconds == 3.25
+    assert (await client_backend.client.models.get_schema("acme/fox")).usual_seconds == 3.25

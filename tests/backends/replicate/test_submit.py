@@ -37,10 +37,12 @@ def creates(server: ScriptedServer) -> int:
     return len(server.find_requests("POST", "/v1/predictions"))
 
 
-async def test_a_create_sends_version_input_token_and_a_limit(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_a_create_sends_version_input_token_and_a_limit(
+    client_backend: ReplicateBackend, server: ScriptedServer
+) -> None:
     server.script("POST", "/v1/predictions", CREATED)
 
-    backend_id = await submit(calls)
+    backend_id = await submit(client_backend)
 
     (asked,) = server.received
     assert backend_id == "p1"
@@ -50,10 +52,12 @@ async def test_a_create_sends_version_input_token_and_a_limit(calls: ReplicateBa
     assert "Prefer" not in asked.headers
 
 
-async def test_a_pinned_model_is_created_by_its_version(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_a_pinned_model_is_created_by_its_version(
+    client_backend: ReplicateBackend, server: ScriptedServer
+) -> None:
     server.script("POST", "/v1/predictions", CREATED)
 
-    await submit(calls, PINNED_PAINTER, seconds=1)
+    await submit(client_backend, PINNED_PAINTER, seconds=1)
 
     assert server.received[0].json["version"] == PIN
     assert server.received[0].headers["Cancel-After"] == "5s"  # the shortest that Replicate takes
@@ -72,10 +76,10 @@ async def test_a_public_address_is_called_back_with_the_job(server: ScriptedServ
     assert server.received[0].json["webhook_events_filter"] == ["start", "completed"]
 
 
-async def test_half_an_emoji_in_a_prompt_is_no_crash(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_half_an_emoji_in_a_prompt_is_no_crash(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("POST", "/v1/predictions", CREATED)
 
-    assert await calls.submit(PAINTER, {"prompt": "\ud83d"}, job="j1", cancel_after_seconds=60) == "p1"
+    assert await client_backend.submit(PAINTER, {"prompt": "\ud83d"}, job="j1", cancel_after_seconds=60) == "p1"
 
 
 async def test_a_refused_connection_is_tried_again_and_then_told(clock: LeapingClock) -> None:
@@ -102,12 +106,12 @@ async def test_a_refused_connection_is_tried_again_and_then_told(clock: LeapingC
     ids=["read timeout", "hung up", "500", "502", "504", "201 without an id", "201 with a list"],
 )
 async def test_a_create_that_may_have_arrived_is_sent_once(
-    calls: ReplicateBackend, server: ScriptedServer, broken: ResponseScript
+    client_backend: ReplicateBackend, server: ScriptedServer, broken: ResponseScript
 ) -> None:
     server.script("POST", "/v1/predictions", broken)
 
     with pytest.raises(SubmitUnclear):
-        await submit(calls)
+        await submit(client_backend)
 
     assert creates(server) == 1
 
@@ -130,7 +134,7 @@ LOW_CREDIT = "Request was throttled. Your rate limit resets in ~5s."
     ids=["header", "header date", "body", "resets in", "available in", "ratelimit-reset", "untold", "nonsense"],
 )
 async def test_a_throttled_create_stands_in_line_again_and_waits_as_told(
-    calls: ReplicateBackend,
+    client_backend: ReplicateBackend,
     server: ScriptedServer,
     patient_clock: LeapingClock,
     throttled: ScriptedResponse,
@@ -139,10 +143,10 @@ async def test_a_throttled_create_stands_in_line_again_and_waits_as_told(
     server.script("POST", "/v1/predictions", throttled, CREATED)
 
     with pytest.raises(BackendBusy) as refused:
-        async with calls.slot_for_create():
-            await submit(calls)
-    async with calls.slot_for_create(is_retry=True):
-        assert await submit(calls) == "p1"
+        async with client_backend.slot_for_create():
+            await submit(client_backend)
+    async with client_backend.slot_for_create(is_retry=True):
+        assert await submit(client_backend) == "p1"
 
     assert refused.value.retry_after_seconds == seconds
     assert patient_clock.monotonic() == seconds
@@ -150,15 +154,15 @@ async def test_a_throttled_create_stands_in_line_again_and_waits_as_told(
 
 
 async def test_a_very_long_throttle_is_told_instead_of_waited_for(
-    calls: ReplicateBackend, server: ScriptedServer
+    client_backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
     server.script("POST", "/v1/predictions", ScriptedResponse({"retry_after": 2_700}, 429))
     with pytest.raises(BackendBusy):
-        await submit(calls)
+        await submit(client_backend)
 
     with pytest.raises(BackendBusy, match="Try again in 45 minutes"):
-        async with calls.slot_for_create(is_retry=True):
-            await submit(calls)
+        async with client_backend.slot_for_create(is_retry=True):
+            await submit(client_backend)
 
     assert creates(server) == 1
 
@@ -204,12 +208,16 @@ def refusal(*fields: tuple[str, str]) -> dict[str, Any]:
     ids=["401", "403", "402", "404", "413", "422 fields", "422 version", "422 detail", "400 bare", "302"],
 )
 async def test_a_refusal_reads_well(
-    calls: ReplicateBackend, server: ScriptedServer, reply: ScriptedResponse, kind: type[BackendError], text: str
+    client_backend: ReplicateBackend,
+    server: ScriptedServer,
+    reply: ScriptedResponse,
+    kind: type[BackendError],
+    text: str,
 ) -> None:
     server.script("POST", "/v1/predictions", reply)
 
     with pytest.raises(kind) as refused:
-        await submit(calls)
+        await submit(client_backend)
 
     assert text in str(refused.value)
     assert "purchase" not in str(refused.value)
@@ -217,14 +225,16 @@ async def test_a_refusal_reads_well(
 
 
 async def test_a_redirect_is_not_followed_with_the_token(
-    calls: ReplicateBackend, server: ScriptedServer, stranger: ScriptedServer
+    client_backend: ReplicateBackend, server: ScriptedServer, foreign_server: ScriptedServer
 ) -> None:
-    server.script("POST", "/v1/predictions", ScriptedResponse({}, 307, {"Location": stranger.url + "/v1/predictions"}))
+    server.script(
+        "POST", "/v1/predictions", ScriptedResponse({}, 307, {"Location": foreign_server.url + "/v1/predictions"})
+    )
 
     with pytest.raises(BackendDown):
-        await submit(calls)
+        await submit(client_backend)
 
-    assert stranger.received == []
+    assert foreign_server.received == []
 
 
 async def test_a_token_that_no_header_can_carry_is_refused_and_not_a_crash(

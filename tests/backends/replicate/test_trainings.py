@@ -67,20 +67,22 @@ async def test_what_is_missing_is_told(replicate: ReplicateBackend) -> None:
     "answer", [hang_up, ScriptedResponse({"detail": "oops"}, status=500), ScriptedResponse("no training")]
 )
 async def test_a_create_that_may_have_arrived_is_not_sent_again(
-    calls: ReplicateBackend, server: ScriptedServer, answer: ScriptedResponse
+    client_backend: ReplicateBackend, server: ScriptedServer, answer: ScriptedResponse
 ) -> None:
     server.script("POST", PATH, answer)
 
     with pytest.raises(SubmitUnclear):
-        await begin(calls)
+        await begin(client_backend)
 
     assert len(server.find_requests("POST", PATH)) == 1
 
 
-async def test_a_webhook_is_asked_for(calls: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_a_webhook_is_asked_for(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("POST", PATH, ScriptedResponse({"id": "t1", "status": "starting"}, status=201))
 
-    await calls.client.trainings.create("stability-ai/sdxl", PIN, "a/b", PHOTOS, webhook="https://bot.example/hook")
+    await client_backend.client.trainings.create(
+        "stability-ai/sdxl", PIN, "a/b", PHOTOS, webhook="https://bot.example/hook"
+    )
 
     (asked,) = server.find_requests("POST")
     assert asked.json["webhook"] == "https://bot.example/hook"

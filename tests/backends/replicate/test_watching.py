@@ -406,29 +406,31 @@ async def test_a_stream_that_refuses_the_token_too_is_given_up(
 
 
 async def test_another_host_is_not_given_the_token_even_when_it_asks(
-    server: ScriptedServer, stranger: ScriptedServer, clock: LeapingClock
+    server: ScriptedServer, foreign_server: ScriptedServer, clock: LeapingClock
 ) -> None:
-    stranger.script("GET", STREAM, ScriptedResponse({}, 401))
-    server.script("GET", GET, spoken("hi", status="processing", urls={"stream": stranger.url + STREAM}), spoken("hi"))
+    foreign_server.script("GET", STREAM, ScriptedResponse({}, 401))
+    server.script(
+        "GET", GET, spoken("hi", status="processing", urls={"stream": foreign_server.url + STREAM}), spoken("hi")
+    )
     backend = ReplicateBackend(server.url, TOKEN, clock)
 
     await watch(backend, WRITER)
     await backend.close()
 
     assert server.find_requests("GET", GET)[0].token == f"Bearer {TOKEN}"
-    assert stranger.received == []  # plain http elsewhere is not even asked
+    assert foreign_server.received == []  # plain http elsewhere is not even asked
 
 
-async def test_a_stream_elsewhere_that_asks_for_the_token_does_not_get_it(stranger: ScriptedServer) -> None:
-    stranger.script("GET", STREAM, ScriptedResponse({}, 401))
+async def test_a_stream_elsewhere_that_asks_for_the_token_does_not_get_it(foreign_server: ScriptedServer) -> None:
+    foreign_server.script("GET", STREAM, ScriptedResponse({}, 401))
     streams = ReplicateStreams(
         Origins("https://api.replicate.com"), {"Authorization": f"Bearer {TOKEN}"}, context=http.create_tls_context()
     )
 
-    assert await streams.listen(stranger.url + STREAM, "", lambda event: None) is False
+    assert await streams.listen(foreign_server.url + STREAM, "", lambda event: None) is False
 
     await streams.close()
-    assert [asked.token for asked in stranger.received] == [""]
+    assert [asked.token for asked in foreign_server.received] == [""]
 
 
 AWAY: list[ResponseScript] = [ScriptedResponse({}, 503), hang_up, ScriptedResponse("<html>", 502)]

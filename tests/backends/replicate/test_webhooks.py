@@ -113,19 +113,19 @@ class ReplicateWebhookReceiver:
 
 
 @pytest.fixture
-async def door(server: ScriptedServer, clock: LeapingClock) -> AsyncIterator[ReplicateWebhookReceiver]:
+async def receiver(server: ScriptedServer, clock: LeapingClock) -> AsyncIterator[ReplicateWebhookReceiver]:
     server.script("GET", SECRETS, ScriptedResponse({"key": SECRET}))
     backend = ReplicateBackend(
         server.url, TOKEN, clock, build_webhook_url=make_webhook_url_builder("https://bot.example/")
     )
-    door = ReplicateWebhookReceiver(backend, clock)
+    receiver = ReplicateWebhookReceiver(backend, clock)
     app = web.Application()
-    app.add_routes(backend.routes(door.take))
+    app.add_routes(backend.routes(receiver.take))
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    door.url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks/replicate"
-    yield door
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks/replicate"
+    yield receiver
     await runner.cleanup()
     await backend.close()
 
@@ -134,15 +134,15 @@ def over(**changes: Any) -> dict[str, Any]:
     return make_prediction("succeeded", output=[PICTURE], **changes)
 
 
-async def test_a_signed_webhook_is_taken_with_its_job(door: ReplicateWebhookReceiver) -> None:
-    assert await door.post_webhook(over()) == 200
+async def test_a_signed_webhook_is_taken_with_its_job(receiver: ReplicateWebhookReceiver) -> None:
+    assert await receiver.post_webhook(over()) == 200
 
-    assert door.notices == [RunNotification("msg_1", "j1", "p1")]
+    assert receiver.notices == [RunNotification("msg_1", "j1", "p1")]
 
 
-async def test_the_secret_is_asked_for_once(door: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
+async def test_the_secret_is_asked_for_once(receiver: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
     for n in range(3):
-        assert await door.post_webhook(over(), webhook_id=f"msg_{n}") == 200
+        assert await receiver.post_webhook(over(), webhook_id=f"msg_{n}") == 200
 
     assert len(server.find_requests("GET", SECRETS)) == 1
 
@@ -159,96 +159,104 @@ async def test_the_secret_is_asked_for_once(door: ReplicateWebhookReceiver, serv
     ],
 )
 async def test_what_is_not_signed_is_refused(
-    door: ReplicateWebhookReceiver, headers: dict[str, str | None], status: int
+    receiver: ReplicateWebhookReceiver, headers: dict[str, str | None], status: int
 ) -> None:
     content = json.dumps(over()).encode()
     signed: dict[str, str | None] = {
-        **create_signed_headers(SECRET, "msg_1", int(door.clock.now().timestamp()), content)
+        **create_signed_headers(SECRET, "msg_1", int(receiver.clock.now().timestamp()), content)
     }
     signed |= {name.replace("_", "-"): value for name, value in headers.items()}
     async with httpx.AsyncClient(trust_env=False) as http:
         given = {name: value for name, value in signed.items() if value is not None}
-        answer = await http.post(door.url, content=content, headers=given)
+        answer = await http.post(receiver.url, content=content, headers=given)
 
     assert answer.status_code == status
-    assert door.notices == []
+    assert receiver.notices == []
+
+
+async def test_a_webhook_id_has_at_most_256_characters(receiver: ReplicateWebhookReceiver) -> None:
+    assert await receiver.post_webhook(over(), webhook_id="m" * 257) == 400
+    assert receiver.notices == []
+
+    assert await receiver.post_webhook(over(), webhook_id="m" * 256) == 200
+    assert receiver.notices == [RunNotification("m" * 256, "j1", "p1")]
 
 
 @pytest.mark.parametrize("ago", [301, -301])
-async def test_an_old_one_and_one_from_the_future_are_refused(door: ReplicateWebhookReceiver, ago: float) -> None:
-    assert await door.post_webhook(over(), ago=ago) == 400
-    assert door.notices == []
+async def test_an_old_one_and_one_from_the_future_are_refused(receiver: ReplicateWebhookReceiver, ago: float) -> None:
+    assert await receiver.post_webhook(over(), ago=ago) == 400
+    assert receiver.notices == []
 
 
 async def test_a_forged_one_is_refused_and_does_not_make_us_ask_each_time(
-    door: ReplicateWebhookReceiver, server: ScriptedServer
+    receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    assert [await door.post_webhook(over(), secret=OTHER_SECRET) for _ in range(5)] == [403] * 5
+    assert [await receiver.post_webhook(over(), secret=OTHER_SECRET) for _ in range(5)] == [403] * 5
 
-    assert door.notices == []
+    assert receiver.notices == []
     assert len(server.find_requests("GET", SECRETS)) == 1
 
 
 async def test_a_changed_secret_is_read_again(
-    door: ReplicateWebhookReceiver, server: ScriptedServer, clock: LeapingClock
+    receiver: ReplicateWebhookReceiver, server: ScriptedServer, clock: LeapingClock
 ) -> None:
-    assert await door.post_webhook(over()) == 200
+    assert await receiver.post_webhook(over()) == 200
     server.replace_script("GET", SECRETS, ScriptedResponse({"key": OTHER_SECRET}))
-    assert await door.post_webhook(over(), secret=OTHER_SECRET) == 403
+    assert await receiver.post_webhook(over(), secret=OTHER_SECRET) == 403
 
     clock.advance(61)
 
-    assert await door.post_webhook(over(), secret=OTHER_SECRET, webhook_id="msg_2") == 200
-    assert await door.post_webhook(over(), webhook_id="msg_3") == 403
+    assert await receiver.post_webhook(over(), secret=OTHER_SECRET, webhook_id="msg_2") == 200
+    assert await receiver.post_webhook(over(), webhook_id="msg_3") == 403
 
 
-async def test_more_than_a_megabyte_is_refused_told_or_not(door: ReplicateWebhookReceiver) -> None:
+async def test_more_than_a_megabyte_is_refused_told_or_not(receiver: ReplicateWebhookReceiver) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b" " * 65_536
 
     async with httpx.AsyncClient(trust_env=False) as http:
-        told = await http.post(door.url, content=b" " * 1_200_000)
-        untold = await http.post(door.url, content=pieces())
+        told = await http.post(receiver.url, content=b" " * 1_200_000)
+        untold = await http.post(receiver.url, content=pieces())
 
     assert (told.status_code, untold.status_code) == (413, 413)
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[]", b'{"id": 7}'])
-async def test_a_signed_body_that_is_no_prediction_is_refused(door: ReplicateWebhookReceiver, body: bytes) -> None:
-    assert await door.post_webhook(body) == 400
+async def test_a_signed_body_that_is_no_prediction_is_refused(receiver: ReplicateWebhookReceiver, body: bytes) -> None:
+    assert await receiver.post_webhook(body) == 400
 
 
 async def test_while_the_database_or_the_service_is_away_it_is_to_come_again(
-    door: ReplicateWebhookReceiver, server: ScriptedServer
+    receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    door.failure = Unavailable("locked")
-    assert await door.post_webhook(over()) == 503
+    receiver.failure = Unavailable("locked")
+    assert await receiver.post_webhook(over()) == 503
 
-    door.failure = None
-    assert await door.post_webhook(over()) == 200
-    assert len(door.notices) == 1
+    receiver.failure = None
+    assert await receiver.post_webhook(over()) == 200
+    assert len(receiver.notices) == 1
 
 
-async def test_without_a_secret_it_is_to_come_again(server: ScriptedServer, door: ReplicateWebhookReceiver) -> None:
+async def test_without_a_secret_it_is_to_come_again(server: ScriptedServer, receiver: ReplicateWebhookReceiver) -> None:
     server.replace_script("GET", SECRETS, ScriptedResponse({}, 503))
 
-    assert await door.post_webhook(over()) == 503
+    assert await receiver.post_webhook(over()) == 503
 
 
 # The watch.
 
 
-async def submitted(door: ReplicateWebhookReceiver, server: ScriptedServer, model: Model = PAINTER) -> None:
+async def submitted(receiver: ReplicateWebhookReceiver, server: ScriptedServer, model: Model = PAINTER) -> None:
     server.script(
         "POST", "/v1/predictions", ScriptedResponse(make_prediction("starting", stream=server.url + STREAM), status=201)
     )
-    await door.backend.submit(model, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
+    await receiver.backend.submit(model, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
 
 
-def watching(door: ReplicateWebhookReceiver, told: list[RunEvent], model: Model = PAINTER) -> "asyncio.Task[None]":
+def watching(receiver: ReplicateWebhookReceiver, told: list[RunEvent], model: Model = PAINTER) -> "asyncio.Task[None]":
     async def follow() -> None:
-        async with aclosing(door.backend.watch(model, "p1")) as events:
+        async with aclosing(receiver.backend.watch(model, "p1")) as events:
             async for told_event in events:
                 told.append(told_event)
 
@@ -256,22 +264,22 @@ def watching(door: ReplicateWebhookReceiver, told: list[RunEvent], model: Model 
 
 
 async def test_a_picture_waits_for_webhooks_and_costs_two_requests(
-    door: ReplicateWebhookReceiver, server: ScriptedServer
+    receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    await submitted(door, server)
+    await submitted(receiver, server)
     server.script("GET", GET, ScriptedResponse(over(metrics={"predict_time": 1.5})))
     told: list[RunEvent] = []
-    following = watching(door, told)
-    await wait_until(lambda: door.clock.sleeper_count)
+    following = watching(receiver, told)
+    await wait_until(lambda: receiver.clock.sleeper_count)
 
-    assert await door.post_webhook(make_prediction("processing"), webhook_id="msg_start") == 200
+    assert await receiver.post_webhook(make_prediction("processing"), webhook_id="msg_start") == 200
     await wait_until(lambda: told == [RunStarted()])
-    assert await door.post_webhook(over()) == 200
+    assert await receiver.post_webhook(over()) == 200
     await asyncio.wait_for(following, 2)
 
     assert isinstance(told[-1], RunEnded)
     assert told[-1].snapshot.metrics.predict_seconds == 1.5
-    assert [notice.id for notice in door.notices] == ["msg_1"]  # a start that wakes somebody needs no row
+    assert [notice.id for notice in receiver.notices] == ["msg_1"]  # a start that wakes somebody needs no row
     asked = [(asked.method, asked.path) for asked in server.received if asked.path != SECRETS]
     assert asked == [("POST", "/v1/predictions"), ("GET", GET)]
     created = server.find_requests("POST")[0].json
@@ -279,15 +287,15 @@ async def test_a_picture_waits_for_webhooks_and_costs_two_requests(
 
 
 async def test_what_a_webhook_says_of_the_end_is_not_believed(
-    door: ReplicateWebhookReceiver, server: ScriptedServer
+    receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    await submitted(door, server)
+    await submitted(receiver, server)
     server.script("GET", GET, ScriptedResponse(make_prediction("failed", error="boom")))
     told: list[RunEvent] = []
-    following = watching(door, told)
-    await wait_until(lambda: door.clock.sleeper_count)
+    following = watching(receiver, told)
+    await wait_until(lambda: receiver.clock.sleeper_count)
 
-    await door.post_webhook(make_prediction("succeeded", output=["https://elsewhere.example/x.png"]))
+    await receiver.post_webhook(make_prediction("succeeded", output=["https://elsewhere.example/x.png"]))
     await asyncio.wait_for(following, 2)
 
     assert isinstance(told[-1], RunEnded)
@@ -295,31 +303,33 @@ async def test_what_a_webhook_says_of_the_end_is_not_believed(
     assert told[-1].snapshot.files == ()
 
 
-async def test_a_webhook_before_the_watch_is_not_lost(door: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
-    await submitted(door, server)
+async def test_a_webhook_before_the_watch_is_not_lost(
+    receiver: ReplicateWebhookReceiver, server: ScriptedServer
+) -> None:
+    await submitted(receiver, server)
     server.script("GET", GET, ScriptedResponse(over()))
-    await door.post_webhook(over())
+    await receiver.post_webhook(over())
     told: list[RunEvent] = []
 
-    await asyncio.wait_for(watching(door, told), 2)
+    await asyncio.wait_for(watching(receiver, told), 2)
 
     assert isinstance(told[-1], RunEnded)
 
 
 async def test_webhooks_out_of_order_doubled_and_after_the_end_do_no_harm(
-    door: ReplicateWebhookReceiver, server: ScriptedServer
+    receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    await submitted(door, server)
+    await submitted(receiver, server)
     server.script("GET", GET, ScriptedResponse(over()))
     told: list[RunEvent] = []
-    following = watching(door, told)
-    await wait_until(lambda: door.clock.sleeper_count)
+    following = watching(receiver, told)
+    await wait_until(lambda: receiver.clock.sleeper_count)
 
     statuses = [
-        await door.post_webhook(over(), webhook_id="msg_end"),
-        await door.post_webhook(over(), webhook_id="msg_end"),
-        await door.post_webhook(make_prediction("processing"), webhook_id="msg_start"),
-        await door.post_webhook(make_prediction("starting"), webhook_id="msg_odd"),
+        await receiver.post_webhook(over(), webhook_id="msg_end"),
+        await receiver.post_webhook(over(), webhook_id="msg_end"),
+        await receiver.post_webhook(make_prediction("processing"), webhook_id="msg_start"),
+        await receiver.post_webhook(make_prediction("starting"), webhook_id="msg_odd"),
     ]
     await asyncio.wait_for(following, 2)
 
@@ -328,28 +338,30 @@ async def test_webhooks_out_of_order_doubled_and_after_the_end_do_no_harm(
     assert len(server.find_requests("GET", GET)) == 1
 
 
-async def test_a_missed_webhook_costs_seconds(door: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
-    await submitted(door, server)
+async def test_a_missed_webhook_costs_seconds(receiver: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
+    await submitted(receiver, server)
     server.script("GET", GET, ScriptedResponse(over()))
     told: list[RunEvent] = []
-    following = watching(door, told)
-    await wait_until(lambda: door.clock.sleeper_count)
+    following = watching(receiver, told)
+    await wait_until(lambda: receiver.clock.sleeper_count)
 
-    door.clock.advance(PAINTER.usual_seconds * 1.5 + 3 + 2)
+    receiver.clock.advance(PAINTER.usual_seconds * 1.5 + 3 + 2)
     await asyncio.wait_for(following, 2)
 
     assert isinstance(told[-1], RunEnded)
     assert len(server.received) == 2
 
 
-async def test_the_one_early_look_tells_a_cold_start(door: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
-    await submitted(door, server)
+async def test_the_one_early_look_tells_a_cold_start(
+    receiver: ReplicateWebhookReceiver, server: ScriptedServer
+) -> None:
+    await submitted(receiver, server)
     server.script("GET", GET, ScriptedResponse(make_prediction("starting")))
     told: list[RunEvent] = []
-    following = watching(door, told)
-    await wait_until(lambda: door.clock.sleeper_count)
+    following = watching(receiver, told)
+    await wait_until(lambda: receiver.clock.sleeper_count)
 
-    door.clock.advance(8)
+    receiver.clock.advance(8)
 
     await wait_until(lambda: told == [RunPending()])
     following.cancel()
@@ -357,34 +369,34 @@ async def test_the_one_early_look_tells_a_cold_start(door: ReplicateWebhookRecei
 
 
 async def test_when_webhooks_never_come_streams_are_listened_to_again(
-    door: ReplicateWebhookReceiver, server: ScriptedServer
+    receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    await submitted(door, server)
+    await submitted(receiver, server)
     server.script("GET", GET, ScriptedResponse(over()))
     for _ in range(MAX_MISSED_WEBHOOKS):
-        following = watching(door, [])
-        await wait_until(lambda: door.clock.sleeper_count)
-        door.clock.advance(30)
+        following = watching(receiver, [])
+        await wait_until(lambda: receiver.clock.sleeper_count)
+        receiver.clock.advance(30)
         await asyncio.wait_for(following, 2)
     assert server.find_requests("GET", STREAM) == []
     server.script("GET", STREAM, ScriptedStream([format_event("output", PICTURE, "1:0"), DONE]))
 
-    await asyncio.wait_for(watching(door, []), 2)
+    await asyncio.wait_for(watching(receiver, []), 2)
 
     assert len(server.find_requests("GET", STREAM)) == 1
-    await door.post_webhook(over())
-    again = watching(door, [])
+    await receiver.post_webhook(over())
+    again = watching(receiver, [])
     await asyncio.wait_for(again, 2)
     assert len(server.find_requests("GET", STREAM)) == 1
 
 
-async def test_text_is_streamed_all_the_same(door: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
-    await submitted(door, server, WRITER)
+async def test_text_is_streamed_all_the_same(receiver: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
+    await submitted(receiver, server, WRITER)
     answers: list[ResponseScript] = [ScriptedStream([format_event("output", "hello", "1:0"), DONE])]
     server.script("GET", STREAM, *answers)
     server.script("GET", GET, ScriptedResponse(make_prediction(output=["hello"])))
 
-    await asyncio.wait_for(watching(door, [], WRITER), 2)
+    await asyncio.wait_for(watching(receiver, [], WRITER), 2)
 
     assert len(server.find_requests("GET", STREAM)) == 1
 
