@@ -1,1 +1,1 @@
-"""Who runs predictions: one folder per backend."""
+"""Backends run predictions: one folder for each backend, and the HTTP transport that backends share."""

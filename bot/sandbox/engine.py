@@ -106,7 +106,7 @@ class PredictionEngine:
     async def _delay(self, prediction: SandboxPrediction, kind: FaultKind) -> None:
         fault = prediction.fault
         if fault and fault.kind is kind:
-            await (asyncio.Event().wait() if kind is FaultKind.HANG else self._clock.sleep(fault.amount))
+            await (asyncio.Event().wait() if kind is FaultKind.HANG else self._clock.sleep(fault.magnitude))
 
     async def _stop_when_over(self, prediction: SandboxPrediction) -> None:
         limit = prediction.created_at + _RUNNING_LIMIT

@@ -78,10 +78,10 @@ _TRANSIENT = (FaultKind.THROTTLED, FaultKind.LOW_CREDIT, FaultKind.STORM)
 
 @dataclass(frozen=True)
 class SandboxFault:
-    """`amount` is in seconds; for a storm a number of refusals."""
+    """A fault with its size: `magnitude` is in seconds, for a storm a number of refusals."""
 
     kind: FaultKind
-    amount: float
+    magnitude: float
 
     @classmethod
     def parse(cls, kind: str, amount: float | None = None) -> "SandboxFault":
@@ -131,7 +131,7 @@ class FaultPlan:
     def _has_passed(self, fault: SandboxFault, fingerprint: str) -> bool:
         """Return whether the input was refused often enough; count one refusal otherwise."""
         refused = self._refused.get(fingerprint, 0)
-        if refused >= (fault.amount if fault.kind is FaultKind.STORM else 1):
+        if refused >= (fault.magnitude if fault.kind is FaultKind.STORM else 1):
             return True
         self._refused[fingerprint] = refused + 1
         if len(self._refused) > _SEEN_AT_MOST:
@@ -202,4 +202,4 @@ def raise_fault_after_create(fault: SandboxFault | None) -> None:
 
 
 def _get_seconds(fault: SandboxFault | None) -> int:
-    return max(1, round(fault.amount)) if fault else 1
+    return max(1, round(fault.magnitude)) if fault else 1

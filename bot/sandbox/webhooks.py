@@ -76,7 +76,7 @@ class WebhookFaults:
 
 
 def get_delay_seconds(prediction: SandboxPrediction) -> float:
-    return prediction.fault.amount if prediction.fault and prediction.has_fault(FaultKind.WEBHOOK_LATE) else 0.0
+    return prediction.fault.magnitude if prediction.fault and prediction.has_fault(FaultKind.WEBHOOK_LATE) else 0.0
 
 
 def create_forged_webhook(url: str, body: dict[str, Any]) -> OutgoingWebhook:
