@@ -1,4 +1,4 @@
-"""A clock for tests: short waits are over at once, long ones when the test says so."""
+"""A clock for tests: short waits end at once, long waits when the test advances the clock."""
 
 import asyncio
 import math
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class LeapingClock:
-    """Sleeps of up to `leaps` seconds jump ahead; longer ones wait for `advance`. `slept` lists them all."""
+    """Sleeps of up to `max_leap_seconds` move the clock; longer sleeps wait for `advance`. `slept_seconds` has all."""
 
     def __init__(self, max_leap_seconds: float = math.inf) -> None:
         self.slept_seconds: list[float] = []
@@ -42,15 +42,12 @@ class LeapingClock:
                 self._sleepers.remove(sleeper)
 
     def advance(self, seconds: float) -> None:
-        """Move time on and wake who slept until then."""
+        """Move the clock, and wake every sleep that ends by then."""
         self._seconds += seconds
         for until, over in self._sleepers:
             if until <= self._seconds:
                 over.set()
         self._sleepers = [(until, over) for until, over in self._sleepers if not over.is_set()]
-
-
-# MERGED Waiting in tests for something that must come true soon.
 
 
 async def wait_until(condition: Callable[[], object]) -> None:

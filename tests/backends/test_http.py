@@ -33,7 +33,7 @@ def ports(asked: list[ReceivedRequest]) -> list[int]:
     return [one.port for one in asked]
 
 
-async def test_calls_one_after_another_share_a_line(server: ScriptedServer) -> None:
+async def test_sequential_calls_share_a_connection(server: ScriptedServer) -> None:
     async with http.create_api_client(headers={}, context=CONTEXT) as client:
         for _ in range(3):
             assert (await client.get(server.url)).json() == "hello"
@@ -41,7 +41,7 @@ async def test_calls_one_after_another_share_a_line(server: ScriptedServer) -> N
     assert len(set(ports(server.received))) == 1
 
 
-async def test_calls_at_once_have_a_line_each_and_no_limit(server: ScriptedServer) -> None:
+async def test_simultaneous_calls_have_a_connection_each_without_a_limit(server: ScriptedServer) -> None:
     all_in = asyncio.Barrier(151)
 
     async def meet(request: web.Request) -> web.StreamResponse:
@@ -57,7 +57,7 @@ async def test_calls_at_once_have_a_line_each_and_no_limit(server: ScriptedServe
     assert len(set(ports(server.received))) == 150
 
 
-async def test_a_stream_does_not_keep_its_line(server: ScriptedServer) -> None:
+async def test_a_stream_does_not_keep_its_connection(server: ScriptedServer) -> None:
     async with http.create_stream_client(context=CONTEXT) as client:
         for _ in range(2):
             async with client.stream("GET", server.url) as response:
@@ -66,7 +66,7 @@ async def test_a_stream_does_not_keep_its_line(server: ScriptedServer) -> None:
     assert len(set(ports(server.received))) == 2
 
 
-async def test_a_broken_line_is_not_used_again(server: ScriptedServer) -> None:
+async def test_a_broken_connection_is_not_used_again(server: ScriptedServer) -> None:
     server.script("GET", "/broken", hang_up)
     async with http.create_api_client(headers={}, context=CONTEXT) as client:
         await client.get(server.url)
@@ -77,7 +77,7 @@ async def test_a_broken_line_is_not_used_again(server: ScriptedServer) -> None:
     assert len(set(ports(server.received))) == 2
 
 
-async def test_a_cancelled_call_ends_its_line(server: ScriptedServer) -> None:
+async def test_a_cancelled_call_closes_its_connection(server: ScriptedServer) -> None:
     server.script("GET", "/silent", never_respond)
     async with http.create_api_client(headers={}, context=CONTEXT) as client:
         call = asyncio.create_task(client.get(server.url + "/silent"))

@@ -1,4 +1,4 @@
-"""The stream reader: any cut gives the same events, and nothing is lost or invented."""
+"""The event reader returns the same events for any chunks of a stream."""
 
 import time
 from itertools import pairwise
@@ -33,7 +33,7 @@ def read(*chunks: bytes) -> list[ServerSentEvent]:
 @given(
     st.lists(EVENTS, max_size=5), st.sampled_from(["\n", "\r\n", "\r"]), st.lists(st.integers(0, 2000)), st.booleans()
 )
-def test_any_cut_gives_the_events_that_were_written(
+def test_any_chunks_give_the_written_events(
     events: list[ServerSentEvent], line_end: str, cuts: list[int], has_mark: bool
 ) -> None:
     stream = b"\xef\xbb\xbf" * has_mark + "".join(written(event, line_end) for event in events).encode()
@@ -48,7 +48,7 @@ def test_one_byte_at_a_time_reads_like_one_piece(noise: bytes) -> None:
     assert read(*(noise[n : n + 1] for n in range(len(noise)))) == read(noise)
 
 
-def test_an_event_is_told_at_its_empty_line_and_not_a_byte_later() -> None:
+def test_an_event_is_returned_at_its_empty_line_and_not_a_byte_later() -> None:
     reader = EventReader()
 
     assert reader.feed(b"data: hi\r") == []
@@ -61,7 +61,7 @@ def test_a_token_of_one_newline_is_two_empty_lines() -> None:
     assert read(b"event: output\ndata: \ndata: \n\n") == [ServerSentEvent("output", "\n")]
 
 
-def test_an_empty_token_is_told_and_an_event_without_data_is_not() -> None:
+def test_an_empty_token_is_returned_and_an_event_without_data_is_not() -> None:
     assert read(b"event: output\ndata\n\nevent: output\n\n") == [ServerSentEvent("output", "")]
 
 
@@ -76,7 +76,7 @@ def test_comments_unknown_fields_and_ids_with_nul_are_left_alone() -> None:
     assert read(b": hi\nretry: 5\nfoo: bar\nid: 1\0\ndata: x\n\n") == [ServerSentEvent("message", "x")]
 
 
-def test_an_event_cut_off_by_the_end_is_not_told() -> None:
+def test_an_event_cut_off_by_the_end_is_dropped() -> None:
     assert read(b"data: whole\n\ndata: half\n") == [ServerSentEvent("message", "whole")]
 
 

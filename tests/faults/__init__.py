@@ -1,1 +1,1 @@
-"""Every fault of the sandbox, as a person meets it and as the ledger tells it."""
+"""Tests of the sandbox's faults: the message of the user, and the ledger."""

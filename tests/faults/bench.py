@@ -1,4 +1,4 @@
-"""The real bot with its real backend over HTTP, a sandbox beside it, and one clock for both that can be moved."""
+"""The real bot with the real backend over HTTP, a sandbox, and one movable clock for both."""
 
 import asyncio
 import itertools
@@ -30,14 +30,14 @@ from tests.ports import find_free_port
 from tests.storage.raw import list_jobs_with_open_holds
 
 PATIENCE_SECONDS = 20.0
-"""How long, on a real clock, a test waits for what must come."""
+"""The longest wait of a test, on a real clock."""
 
 STEP_SECONDS = 0.5
-"""How far both clocks go in each step of waiting."""
+"""Seconds by which the clock moves in each step of a wait."""
 
 
 class SharedClock:
-    """The sandbox's clock, as the bot wears one."""
+    """The sandbox's clock as a `Clock` of the bot."""
 
     def __init__(self, clock: SandboxClock) -> None:
         self._clock = clock
@@ -55,18 +55,18 @@ class SharedClock:
 
 @dataclass
 class FaultBench:
-    """Ask with `ask` and `press`; wait with `until_over`; look at `text`, `spent` and `made`."""
+    """Commands by `ask`, `run` and `press`, waits by `wait_until`, and the user's message, predictions and spending."""
 
     app: App
     sandbox: Sandbox
     clock: SharedClock
     platform: FakePlatform
     url: str
-    """Where the bot's own server is."""
+    """Address of the bot's own server."""
     _keys: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def ask(self, line: str) -> Reply | None:
-        """Type a line; gives what is answered at once, such as a refusal."""
+        """Send a command; return the immediate reply, such as a refusal."""
         call = parse_command(line, self.app.dispatcher.services.menu)
         key = f"web:{next(self._keys)}"
         invocation = Invocation(
@@ -75,23 +75,23 @@ class FaultBench:
         return await self.app.dispatcher.handle(invocation)
 
     async def run(self, line: str) -> str:
-        """Ask, and give what the person reads in the end."""
+        """Run a command to its end, and return the final text."""
         await self.ask(line)
         await self.wait_until_done()
         return self.last.text
 
     async def press(self, action: str) -> None:
-        """Press a button of the last message, which must be there."""
+        """Press a button of the last message."""
         button = next(button for button in self.last.reply.buttons if button.action == action)
         press = ButtonPress(ANA, CHANNEL, action, button.job, button.n, f"web:{next(self._keys)}", self.last.ref.id)
         await self.app.dispatcher.handle_press(press)
 
     async def wait_until_done(self, step_seconds: float = STEP_SECONDS) -> None:
-        """Let time go by until no job is left."""
+        """Move the clock until no job is left."""
         await self.wait_until(lambda: self.app.runner.running_count == 0, step_seconds)
 
     async def wait_until(self, condition: Callable[[], bool], step_seconds: float = STEP_SECONDS) -> None:
-        """Let time go by, some fifty times as fast as it does, until this is true."""
+        """Move the clock, some fifty times as fast as real time, until a condition holds."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not condition():
                 await asyncio.sleep(0.01)  # requests travel on a real clock
@@ -105,22 +105,22 @@ class FaultBench:
 
     @property
     def progress(self) -> list[Progress]:
-        """Every progress that the last message showed."""
+        """Return every progress shown by the last message."""
         return [reply.progress for reply in self.last.history if reply.progress is not None]
 
     @property
     def predictions(self) -> list[SandboxPrediction]:
-        """Every prediction that the sandbox ever made, oldest first."""
+        """Return every prediction of the sandbox, oldest first."""
         return list(self.sandbox.store.list_newest_first())[::-1]
 
     async def last_job(self) -> Job:
-        """The job of the last message."""
+        """Return the job of the last message."""
         job = await self.app.jobs.get(self.last.destination.nonce.partition(":")[0])
         assert job is not None
         return job
 
     async def spent_micros(self) -> int:
-        """What the person has paid, in micros. Nothing may be held, and each run made must belong to one job."""
+        """Return the user's spending in micros; assert that no hold is open and that each run belongs to one job."""
         assert await list_jobs_with_open_holds(self.app.database) == []
         assert sorted(await self._claimed()) == sorted(prediction.id for prediction in self.predictions)
         statement = await self.app.dispatcher.services.credits.get_statement(ANA)
@@ -137,7 +137,7 @@ class FaultBench:
 
 @asynccontextmanager
 async def open_fault_bench(folder: Path, *, is_public: bool = False, **options: object) -> AsyncIterator[FaultBench]:
-    """A bot and a sandbox. Public, the bot can be called by webhooks. `options` are the sandbox's."""
+    """Open a bot and a sandbox with `options`. Webhooks can reach a public bot."""
     get_outside_work()  # counts from now on
     sandbox = Sandbox(SandboxOptions(speed=0, docs=(DOCUMENT,), **options))  # type: ignore[arg-type]  # checked there
     await sandbox.start()
@@ -163,4 +163,4 @@ async def open_fault_bench(folder: Path, *, is_public: bool = False, **options: 
 
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "running.md"
-"""What the sandbox's guide answers from."""
+"""The text from which the sandbox's language model answers."""

@@ -1,4 +1,4 @@
-"""Creates that are refused, throttled, or answered with an error although they went through."""
+"""Refused and throttled creates, and successful creates with an error as the reply."""
 
 import logging
 from pathlib import Path
@@ -24,7 +24,7 @@ async def test_a_create_answered_with_500_is_found_and_not_sent_again(bench: Fau
     assert len(bench.predictions) == 1
 
 
-async def test_without_credit_people_read_their_own_words_and_the_owner_one_line(
+async def test_without_credit_users_read_a_plain_sentence_and_the_owner_one_log_line(
     bench: FaultBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -40,7 +40,7 @@ async def test_without_credit_people_read_their_own_words_and_the_owner_one_line
 
 
 @pytest.mark.parametrize("fault", ["429", "429=20", "storm", "storm=12", "lowcredit"])
-async def test_a_throttled_create_waits_in_line_and_is_made_once(bench: FaultBench, fault: str) -> None:
+async def test_a_throttled_create_waits_and_is_made_once(bench: FaultBench, fault: str) -> None:
     await bench.run(f"/imagine a fox fault:{fault}")
 
     assert {progress.stage for progress in bench.progress} <= {Stage.QUEUED, Stage.RUNNING}
@@ -49,7 +49,7 @@ async def test_a_throttled_create_waits_in_line_and_is_made_once(bench: FaultBen
     assert len(bench.predictions) == 1
 
 
-async def test_who_waits_for_the_throttle_can_leave(bench: FaultBench) -> None:
+async def test_a_throttled_job_can_be_stopped(bench: FaultBench) -> None:
     await bench.ask("/imagine a fox fault:429=300")
     await bench.wait_until(lambda: bench.clock.monotonic() > 10)
 
@@ -61,7 +61,7 @@ async def test_who_waits_for_the_throttle_can_leave(bench: FaultBench) -> None:
     assert bench.predictions == []
 
 
-async def test_a_throttle_of_an_hour_is_told(bench: FaultBench) -> None:
+async def test_a_throttle_of_an_hour_fails_the_job_at_once(bench: FaultBench) -> None:
     text = await bench.run("/imagine a fox fault:429=3600")
 
     assert text == "⚠ The model service is busy. Try again in 60 minutes."
@@ -90,8 +90,8 @@ async def test_many_at_once_under_a_limit_all_end(tmp_path: Path, options: dict[
         assert await limited.spent_micros() > 0
 
 
-async def test_while_the_service_is_away_people_hear_at_once_when_to_try_again(bench: FaultBench) -> None:
-    await bench.ask("/imagine a fox fault:slow=200")  # a job that runs on, and is told to be stopped in the end
+async def test_during_an_outage_requests_are_refused_at_once_with_the_wait(bench: FaultBench) -> None:
+    await bench.ask("/imagine a fox fault:slow=200")  # a job that goes on during the outage
     await bench.wait_until(lambda: len(bench.predictions) == 1)
     replicate = bench.app.backends["replicate"]
     assert isinstance(replicate, ReplicateBackend)
@@ -106,7 +106,7 @@ async def test_while_the_service_is_away_people_hear_at_once_when_to_try_again(b
     async with aiohttp.ClientSession() as http, http.get(bench.url + "/readyz") as ready:
         assert ready.status == 503
         assert (await ready.json())["checks"]["replicate"]["ok"] is False
-    await bench.wait_until_done()  # whoever watches the running job finds the service answering, and that closes it
+    await bench.wait_until_done()  # the running job's watch is answered, which closes the circuit
     await bench.run("/imagine an owl")
     assert bench.last.reply.pictures
     assert await bench.spent_micros() == PICTURE

@@ -1,4 +1,4 @@
-"""Runs that fail, run late, or do not end."""
+"""Runs that fail, start late, hang, or lose their outputs."""
 
 import pytest
 
@@ -22,7 +22,7 @@ PICTURE = 3_000
         ("e002", "The maker of this model cannot run it right now. Choose another model."),
     ],
 )
-async def test_a_failed_run_is_told_in_words_and_costs_nothing(bench: FaultBench, fault: str, words: str) -> None:
+async def test_a_failed_run_has_a_plain_sentence_and_costs_nothing(bench: FaultBench, fault: str, words: str) -> None:
     text = await bench.run(f"/imagine a fox fault:{fault}")
 
     assert text == f"⚠ {words}"
@@ -39,7 +39,7 @@ async def test_a_failed_run_is_told_in_words_and_costs_nothing(bench: FaultBench
         ("e004", "The model is not available right now. Try again in a minute, or choose another one."),
     ],
 )
-async def test_high_demand_is_tried_once_more_before_it_is_told(bench: FaultBench, fault: str, words: str) -> None:
+async def test_high_demand_is_tried_once_more_before_the_job_fails(bench: FaultBench, fault: str, words: str) -> None:
     text = await bench.run(f"/imagine a fox fault:{fault}")
 
     assert text == f"⚠ {words}"
@@ -47,7 +47,7 @@ async def test_high_demand_is_tried_once_more_before_it_is_told(bench: FaultBenc
     assert len(bench.predictions) == 2
 
 
-async def test_high_demand_that_passes_is_not_noticed(bench: FaultBench) -> None:
+async def test_high_demand_that_passes_is_not_shown(bench: FaultBench) -> None:
     await bench.ask("/imagine a fox --seed 7")
     await bench.wait_until_done()
     bench.sandbox.faults.arm(SandboxFault.parse("e003"))
@@ -60,7 +60,7 @@ async def test_high_demand_that_passes_is_not_noticed(bench: FaultBench) -> None
     assert [str(prediction.status) for prediction in bench.predictions] == ["succeeded", "failed", "succeeded"]
 
 
-async def test_a_cold_start_is_told_with_the_usual_time_and_then_delivered(bench: FaultBench) -> None:
+async def test_a_cold_start_is_shown_with_the_usual_time_and_then_delivered(bench: FaultBench) -> None:
     await bench.run("/imagine a fox fault:coldstart=50")
 
     starting = [progress for progress in bench.progress if progress.stage is Stage.STARTING]
@@ -70,7 +70,7 @@ async def test_a_cold_start_is_told_with_the_usual_time_and_then_delivered(bench
     assert await bench.spent_micros() == PICTURE
 
 
-async def test_a_cold_text_model_is_told_after_seconds(bench: FaultBench) -> None:
+async def test_a_cold_text_model_is_shown_within_seconds(bench: FaultBench) -> None:
     text = await bench.run("/chat fault:coldstart=12 What is a budget?")
 
     starting = [progress for progress in bench.progress if progress.stage is Stage.STARTING]
@@ -87,7 +87,7 @@ async def test_a_slow_run_is_waited_for(bench: FaultBench) -> None:
     assert await bench.spent_micros() == PICTURE
 
 
-async def test_a_run_that_hangs_is_stopped_at_its_limit_and_told(bench: FaultBench) -> None:
+async def test_a_hanging_run_is_stopped_at_its_limit(bench: FaultBench) -> None:
     text = await bench.run("/imagine a fox fault:hang")
 
     assert text == "⚠ It ran longer than its limit of 60 seconds."
@@ -95,11 +95,11 @@ async def test_a_run_that_hangs_is_stopped_at_its_limit_and_told(bench: FaultBen
     run = bench.predictions[0]
     assert run.started_at is not None
     assert run.completed_at is not None
-    assert (run.completed_at - run.started_at).total_seconds() < 66  # though nobody looked for half a minute
+    assert (run.completed_at - run.started_at).total_seconds() < 66  # although the next poll was half a minute away
     assert await bench.spent_micros() == 0
 
 
-async def test_a_run_that_hangs_can_be_stopped_by_who_asked(bench: FaultBench) -> None:
+async def test_a_hanging_run_can_be_stopped_by_its_user(bench: FaultBench) -> None:
     await bench.ask("/imagine a fox fault:hang")
     await bench.wait_until(lambda: bool(bench.predictions) and str(bench.predictions[0].status) == "processing")
 
@@ -111,10 +111,7 @@ async def test_a_run_that_hangs_can_be_stopped_by_who_asked(bench: FaultBench) -
     assert await bench.spent_micros() == 0
 
 
-# MERGED Outputs that are gone, or come inside the reply.
-
-
-async def test_an_output_that_is_gone_already_is_told_and_given_back(bench: FaultBench) -> None:
+async def test_a_missing_output_fails_the_job_and_refunds_the_credits(bench: FaultBench) -> None:
     text = await bench.run("/imagine a fox fault:expired")
 
     assert text == "⚠ What was made could not be fetched any more. You were not charged."

@@ -1,4 +1,4 @@
-"""Webhooks that are lost, doubled, late, out of order or somebody else's: one picture, paid once."""
+"""Lost, doubled, late, reordered and forged webhooks: one picture, paid once."""
 
 import logging
 
@@ -12,7 +12,7 @@ PICTURE = 3_000
 
 
 def count_notices(bench: FaultBench) -> int:
-    """How many webhooks the inbox holds."""
+    """Return the number of webhooks in the inbox."""
     engine = sa.create_engine(bench.app.settings.database_address)
     with engine.connect() as connection:
         count = connection.execute(sa.select(sa.func.count()).select_from(inbox)).scalar_one()
@@ -32,15 +32,15 @@ async def test_a_picture_arrives_and_is_paid_once(public_bench: FaultBench, faul
     assert len(public_bench.predictions) == 1
 
 
-async def test_a_webhook_brings_the_end_and_a_doubled_one_is_written_down_once(public_bench: FaultBench) -> None:
+async def test_a_webhook_brings_the_end_and_a_doubled_webhook_is_stored_once(public_bench: FaultBench) -> None:
     await public_bench.run("/imagine a fox fault:webhook-doubled")
     await public_bench.wait_until(lambda: count_notices(public_bench) > 0)
 
-    assert count_notices(public_bench) <= 2  # of four calls: that it began, and that it ended
+    assert count_notices(public_bench) <= 2  # of four calls: the start and the end
     assert await public_bench.spent_micros() == PICTURE
 
 
-async def test_a_lost_webhook_costs_seconds(public_bench: FaultBench) -> None:
+async def test_a_lost_webhook_delays_a_picture_by_seconds(public_bench: FaultBench) -> None:
     await public_bench.ask("/imagine a fox fault:webhook-lost")
     await public_bench.wait_until(lambda: [str(run.status) for run in public_bench.predictions] == ["succeeded"], 0)
     ended_at = public_bench.clock.monotonic()
@@ -61,7 +61,7 @@ async def test_a_late_webhook_finds_everything_done(public_bench: FaultBench) ->
     assert await public_bench.spent_micros() == PICTURE
 
 
-async def test_a_forged_webhook_is_refused_and_its_address_never_asked(
+async def test_a_forged_webhook_is_refused_and_its_address_never_fetched(
     public_bench: FaultBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):

@@ -1,4 +1,4 @@
-"""Pictures to test with: good ones, and the bad ones that strangers send."""
+"""Pictures for tests: good pictures, and hostile files."""
 
 import struct
 import zlib
@@ -12,16 +12,16 @@ SECRET = b"Secret Camera 3000"
 
 
 def encode_picture(kind: str, size: tuple[int, int] = (60, 40), mode: str = "RGB", **options: Any) -> bytes:
-    """A picture red on the left and blue on the right."""
+    """Return a picture, red on the left and blue on the right."""
     picture = Image.new(mode, size, "red")
     picture.paste("blue", (size[0] // 2, 0, *size))
-    made = BytesIO()
-    picture.save(made, kind, **options)
-    return made.getvalue()
+    encoded = BytesIO()
+    picture.save(encoded, kind, **options)
+    return encoded.getvalue()
 
 
-def exif(orientation: int = 1) -> Image.Exif:
-    """A camera's name, a place on earth, and how the picture must be turned."""
+def make_exif(orientation: int = 1) -> Image.Exif:
+    """Return EXIF with a camera's name, a place and an orientation."""
     facts = Image.Exif()
     facts[MAKE_TAG] = SECRET.decode()
     facts[ORIENTATION_TAG] = orientation
@@ -30,30 +30,35 @@ def exif(orientation: int = 1) -> Image.Exif:
     return facts
 
 
-def animated_gif() -> bytes:
+def make_animated_gif() -> bytes:
     frames = [Image.new("RGB", (30, 30), colour) for colour in ("red", "green", "blue")]
-    made = BytesIO()
-    frames[0].save(made, "GIF", save_all=True, append_images=frames[1:], duration=50)
-    return made.getvalue()
+    encoded = BytesIO()
+    frames[0].save(encoded, "GIF", save_all=True, append_images=frames[1:], duration=50)
+    return encoded.getvalue()
 
 
-def animated_webp() -> bytes:
+def make_animated_webp() -> bytes:
     frames = [Image.new("RGB", (30, 30), colour) for colour in ("red", "green", "blue")]
-    made = BytesIO()
-    frames[0].save(made, "WEBP", save_all=True, append_images=frames[1:], duration=50)
-    return made.getvalue()
+    encoded = BytesIO()
+    frames[0].save(encoded, "WEBP", save_all=True, append_images=frames[1:], duration=50)
+    return encoded.getvalue()
 
 
-def bomb(width: int = 13_000, height: int = 13_000) -> bytes:
+def make_png_bomb(width: int = 13_000, height: int = 13_000) -> bytes:
     """Return a black PNG; the default has 169 megapixels in about 20 kB."""
     row = b"\x00" + bytes(width // 8 + 1)
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     pixels = zlib.compress(row * height, 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + make_png_chunk(b"IHDR", header)
+        + make_png_chunk(b"IDAT", pixels)
+        + make_png_chunk(b"IEND", b"")
+    )
 
 
-def webp_header(kind: str, width: int, height: int) -> bytes:
-    """Return a WebP that ends after the header: its canvas has a size, and no pixels follow.
+def make_webp_header(kind: str, width: int, height: int) -> bytes:
+    """Return a WebP that ends after the header, without pixels.
 
     The three kinds of first chunks are VP8X, VP8L and "VP8 ": developers.google.com/speed/webp/docs/riff_container.
     """
@@ -66,12 +71,12 @@ def webp_header(kind: str, width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def webp_bomb() -> bytes:
+def make_webp_bomb() -> bytes:
     """Return a WebP header whose canvas alone would take a gigabyte."""
-    return webp_header("VP8X", 16_383, 16_383)
+    return make_webp_header("VP8X", 16_383, 16_383)
 
 
-def chunk(name: bytes, content: bytes) -> bytes:
+def make_png_chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 

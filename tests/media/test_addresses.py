@@ -31,12 +31,12 @@ def test_servers_on_the_internet_are_public(address: str) -> None:
 @pytest.mark.parametrize(
     "host", ["2130706433", "0x7f.1", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.1.", "1.2.3.4.5"]
 )
-def test_unusual_spellings_of_numbers_are_seen_through(host: str) -> None:
+def test_disguised_ipv4_addresses_are_recognised(host: str) -> None:
     assert is_disguised(host)
 
 
 @pytest.mark.parametrize("host", ["example.com", "127.0.0.1.example.com", "1.1.1.1", "8.dns", "0xabc.org", "a1", "::1"])
-def test_names_and_plain_numbers_are_no_disguise(host: str) -> None:
+def test_names_and_plain_addresses_are_not_disguised(host: str) -> None:
     assert not is_disguised(host)
 
 
@@ -52,7 +52,7 @@ def test_names_and_plain_numbers_are_no_disguise(host: str) -> None:
         ),
     ],
 )
-async def test_a_name_that_is_not_found_is_told(
+async def test_an_unknown_host_is_refused(
     monkeypatch: pytest.MonkeyPatch, raised: Exception, met: type[Exception], sentence: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""Pictures from strangers: what is refused, in which words, and what is taken out."""
+"""Untrusted pictures: refusals with their sentences, and the removal of metadata."""
 
 import struct
 from io import BytesIO
@@ -14,15 +14,15 @@ from bot.media.decoding import PictureFacts, clean, inspect, shrink
 from tests.media.pictures import (
     GPS_TAG,
     SECRET,
-    animated_gif,
-    animated_webp,
-    bomb,
-    chunk,
     encode_picture,
-    exif,
+    make_animated_gif,
+    make_animated_webp,
+    make_exif,
+    make_png_bomb,
+    make_png_chunk,
+    make_webp_bomb,
+    make_webp_header,
     open_picture,
-    webp_bomb,
-    webp_header,
 )
 
 NO_PICTURE = "That file is not a picture I can read: PNG, JPEG, WebP or GIF, please."
@@ -31,7 +31,7 @@ DAMAGED = "That picture is damaged or not complete."
 KINDS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 
 
-def tiff() -> bytes:
+def make_tiff() -> bytes:
     return encode_picture("TIFF")
 
 
@@ -42,10 +42,10 @@ def test_a_picture_is_measured_by_its_content(kind: str, mime: str) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"<svg/>", b"%PDF-1.7", b"%!PS-Adobe", tiff(), b"hello"],
+    [b"", b"<svg/>", b"%PDF-1.7", b"%!PS-Adobe", make_tiff(), b"hello"],
     ids=["none", "svg", "pdf", "eps", "tiff", "text"],
 )
-def test_what_is_no_picture_is_refused(data: bytes) -> None:
+def test_other_files_are_refused(data: bytes) -> None:
     with pytest.raises(BadFile) as refused:
         clean(data)
 
@@ -53,7 +53,7 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
-    data = bomb()
+    data = make_png_bomb()
     assert len(data) < 30_000
 
     with pytest.raises(BadFile) as refused:
@@ -63,7 +63,9 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [bomb(5_500, 5_500), bomb(30_000, 30_000), webp_bomb()], ids=["30 MP", "900 MP", "webp"]
+    "data",
+    [make_png_bomb(5_500, 5_500), make_png_bomb(30_000, 30_000), make_webp_bomb()],
+    ids=["30 MP", "900 MP", "webp"],
 )
 def test_other_bombs_are_refused_too(data: bytes) -> None:
     with pytest.raises(BadFile) as refused:
@@ -73,18 +75,18 @@ def test_other_bombs_are_refused_too(data: bytes) -> None:
 
 
 def test_25_megapixels_are_taken_and_one_pixel_more_is_refused() -> None:
-    assert inspect(bomb(25_000_000, 1)) == PictureFacts("image/png", 25_000_000, 1)
+    assert inspect(make_png_bomb(25_000_000, 1)) == PictureFacts("image/png", 25_000_000, 1)
     with pytest.raises(BadFile, match=TOO_MANY_PIXELS):
-        inspect(bomb(25_000_001, 1))
+        inspect(make_png_bomb(25_000_001, 1))
 
 
 @pytest.mark.parametrize("kind", ["VP8X", "VP8L", "VP8 "])
 def test_a_webp_is_measured_by_its_header_to_the_pixel(kind: str) -> None:
-    with pytest.raises(BadFile, match=DAMAGED):  # within the limit: opened, and found without pixels
-        inspect(webp_header(kind, 5_000, 5_000))
+    with pytest.raises(BadFile, match=DAMAGED):  # within the limit: Pillow opens the file
+        inspect(make_webp_header(kind, 5_000, 5_000))
     for size in ((5_000, 5_001), (5_001, 5_000)):
         with pytest.raises(BadFile, match=TOO_MANY_PIXELS):
-            inspect(webp_header(kind, *size))
+            inspect(make_webp_header(kind, *size))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,8 +116,8 @@ def test_a_spoilt_picture_never_raises_anything_else(kind: str, data: st.DataObj
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_camera_and_place_are_taken_out_and_pixels_stay(kind: str) -> None:
-    told = encode_picture(kind, exif=exif())
+def test_camera_and_place_are_removed_and_pixels_stay(kind: str) -> None:
+    told = encode_picture(kind, exif=make_exif())
     assert SECRET in told
 
     cleaned = clean(told)
@@ -127,7 +129,7 @@ def test_camera_and_place_are_taken_out_and_pixels_stay(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_a_picture_is_turned_upright_before_its_exif_goes(kind: str) -> None:
-    cleaned = clean(encode_picture(kind, exif=exif(orientation=6)))
+    cleaned = clean(encode_picture(kind, exif=make_exif(orientation=6)))
 
     assert cleaned.facts == PictureFacts(KINDS[kind], 40, 60)
     assert SECRET not in cleaned.data
@@ -135,12 +137,12 @@ def test_a_picture_is_turned_upright_before_its_exif_goes(kind: str) -> None:
     assert (red > 200, green < 60, blue < 60) == (True, True, True)
 
 
-def test_words_and_files_hidden_in_a_png_are_taken_out() -> None:
+def test_data_hidden_in_a_png_is_removed() -> None:
     data = encode_picture("PNG")
     hidden = (
         data[:-12]
-        + chunk(b"tEXt", b"Comment\x00" + SECRET)
-        + chunk(b"zzZz", SECRET)
+        + make_png_chunk(b"tEXt", b"Comment\x00" + SECRET)
+        + make_png_chunk(b"zzZz", SECRET)
         + data[-12:]
         + b"PK\x03\x04"
         + SECRET
@@ -151,7 +153,7 @@ def test_words_and_files_hidden_in_a_png_are_taken_out() -> None:
     assert cleaned.data == data
 
 
-def test_words_and_files_hidden_in_a_jpeg_are_taken_out() -> None:
+def test_data_hidden_in_a_jpeg_is_removed() -> None:
     data = encode_picture("JPEG", comment=SECRET) + b"PK\x03\x04" + SECRET
 
     cleaned = clean(data)
@@ -160,8 +162,8 @@ def test_words_and_files_hidden_in_a_jpeg_are_taken_out() -> None:
     assert open_picture(cleaned.data).tobytes() == open_picture(data).tobytes()
 
 
-def test_what_hangs_behind_a_webp_is_taken_out() -> None:
-    data = encode_picture("WEBP", exif=exif()) + SECRET
+def test_data_behind_a_webp_is_removed() -> None:
+    data = encode_picture("WEBP", exif=make_exif()) + SECRET
 
     assert SECRET not in clean(data).data
 
@@ -170,7 +172,7 @@ def test_what_hangs_behind_a_webp_is_taken_out() -> None:
 def test_a_colour_profile_stays_when_it_is_small(kind: str) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-    cleaned = clean(encode_picture(kind, icc_profile=profile, exif=exif()))
+    cleaned = clean(encode_picture(kind, icc_profile=profile, exif=make_exif()))
 
     assert open_picture(cleaned.data).info["icc_profile"] == profile
 
@@ -183,15 +185,15 @@ def test_a_colour_profile_goes_when_it_is_large(kind: str) -> None:
 
 
 def test_a_progressive_jpeg_keeps_its_scans() -> None:
-    data = encode_picture("JPEG", progressive=True, exif=exif())
+    data = encode_picture("JPEG", progressive=True, exif=make_exif())
 
     assert open_picture(clean(data).data).tobytes() == open_picture(data).tobytes()
 
 
 @pytest.mark.parametrize(
-    ("data", "mime"), [(animated_gif(), "image/png"), (animated_webp(), "image/webp")], ids=["gif", "webp"]
+    ("data", "mime"), [(make_animated_gif(), "image/png"), (make_animated_webp(), "image/webp")], ids=["gif", "webp"]
 )
-def test_of_a_moving_picture_the_first_frame_is_taken(data: bytes, mime: str) -> None:
+def test_an_animation_becomes_its_first_frame(data: bytes, mime: str) -> None:
     cleaned = clean(data)
 
     assert cleaned.facts == PictureFacts(mime, 30, 30)
@@ -200,8 +202,8 @@ def test_of_a_moving_picture_the_first_frame_is_taken(data: bytes, mime: str) ->
     assert frame.convert("RGB").getpixel((15, 15))[0] > 200  # type: ignore[index]  # three for RGB
 
 
-def test_see_through_pictures_stay_see_through() -> None:
-    data = encode_picture("PNG", mode="RGBA", exif=exif(orientation=3))
+def test_transparent_pictures_stay_transparent() -> None:
+    data = encode_picture("PNG", mode="RGBA", exif=make_exif(orientation=3))
 
     assert open_picture(clean(data).data).mode == "RGBA"
 
@@ -215,7 +217,7 @@ def test_broken_exif_is_no_reason_to_refuse() -> None:
     assert open_picture(clean(broken).data).tobytes() == open_picture(data).tobytes()
 
 
-def test_a_picture_that_fits_is_not_touched() -> None:
+def test_a_picture_that_fits_stays_unchanged() -> None:
     data = encode_picture("PNG")
 
     assert shrink(data, max_bytes=len(data), max_pixels=2400).data == data
@@ -228,7 +230,7 @@ def test_a_picture_of_too_many_pixels_becomes_smaller() -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_a_picture_of_too_many_bytes_is_packed_tighter(mode: str) -> None:
+def test_a_picture_of_too_many_bytes_is_compressed(mode: str) -> None:
     noise = Image.effect_noise((300, 300), 80).convert(mode)
     whole = BytesIO()
     noise.save(whole, "PNG")
@@ -240,6 +242,6 @@ def test_a_picture_of_too_many_bytes_is_packed_tighter(mode: str) -> None:
     assert open_picture(small.data).size == (small.facts.width, small.facts.height)
 
 
-def test_a_picture_that_cannot_be_packed_is_refused() -> None:
+def test_a_picture_that_cannot_be_compressed_is_refused() -> None:
     with pytest.raises(BadFile, match="too large: at most 50 bytes"):
         shrink(encode_picture("PNG"), max_bytes=50)

@@ -1,4 +1,4 @@
-"""Downloads over real sockets: what is fetched, and every way that is barred."""
+"""Downloads over real sockets: allowed addresses, and every refusal."""
 
 import asyncio
 import base64
@@ -62,7 +62,7 @@ class DownloadSite:
             await response.write(bytes(65536))
 
     async def drip(self, request: web.Request) -> web.StreamResponse:
-        """One byte, and then nothing until the other side gives up."""
+        """Send one byte, and wait until the client gives up."""
         response = web.StreamResponse(headers={"Content-Length": "1000"})
         await response.prepare(request)
         await response.write(b"x")
@@ -70,7 +70,7 @@ class DownloadSite:
         return response
 
     async def broken(self, request: web.Request) -> web.StreamResponse:
-        """Promises more than it sends."""
+        """Declare more bytes than are sent."""
         response = web.StreamResponse(headers={"Content-Length": "1000"})
         await response.prepare(request)
         await response.write(b"x" * 10)
@@ -117,7 +117,7 @@ async def test_a_file_is_fetched_from_a_configured_origin(site: DownloadSite, fe
     assert not any("Cookie" in request.headers for request in site.requests)
 
 
-async def test_a_person_may_not_name_a_configured_origin(site: DownloadSite, fetcher: Fetcher) -> None:
+async def test_a_user_may_not_name_a_configured_origin(site: DownloadSite, fetcher: Fetcher) -> None:
     with pytest.raises(UnsafeAddress):
         await fetcher.fetch(site.url + "file", max_bytes=10_000)
 
@@ -173,7 +173,7 @@ async def test_a_name_that_leads_to_a_private_address_is_refused(answers: list[s
     assert str(error) == PRIVATE
 
 
-async def test_the_system_itself_is_asked_for_names() -> None:
+async def test_names_are_resolved_by_the_system() -> None:
     assert str(await refusal(Fetcher(), "https://localhost/")) == PRIVATE
 
 
@@ -212,29 +212,29 @@ async def test_a_redirect_within_a_configured_origin_is_followed(site: DownloadS
     assert (await fetch(fetcher, site.url + "redirect")).data == BODY
 
 
-async def test_what_is_gone_says_so(site: DownloadSite, fetcher: Fetcher) -> None:
+async def test_a_missing_file_raises_output_gone(site: DownloadSite, fetcher: Fetcher) -> None:
     assert isinstance(await refusal(fetcher, site.url + "gone"), OutputGone)
 
 
-async def test_a_server_in_trouble_may_be_asked_again(site: DownloadSite, fetcher: Fetcher) -> None:
+async def test_a_server_error_is_unavailable(site: DownloadSite, fetcher: Fetcher) -> None:
     for what in ("down", "broken"):
         assert isinstance(await refusal(fetcher, site.url + what), Unavailable)
 
 
-async def test_nobody_there_may_be_asked_again(site: DownloadSite) -> None:
+async def test_an_unreachable_server_is_unavailable(site: DownloadSite) -> None:
     fetcher = Fetcher(["http://127.0.0.1:9"])
 
     assert isinstance(await refusal(fetcher, "http://127.0.0.1:9/x"), Unavailable)
     await fetcher.close()
 
 
-async def test_a_refusal_is_told_with_its_number(site: DownloadSite, fetcher: Fetcher) -> None:
+async def test_a_refusal_names_the_status(site: DownloadSite, fetcher: Fetcher) -> None:
     assert str(await refusal(fetcher, site.url + "forbidden")) == (
         "That address does not give me the file (it answers 403)."
     )
 
 
-async def test_a_file_that_says_it_is_too_large_is_not_read(site: DownloadSite, fetcher: Fetcher) -> None:
+async def test_a_file_with_too_large_a_content_length_is_not_read(site: DownloadSite, fetcher: Fetcher) -> None:
     error = await refusal(fetcher, site.url + "file", max_bytes=1000)
 
     assert isinstance(error, BadFile)
@@ -247,13 +247,13 @@ async def test_a_file_without_end_is_cut_at_the_limit(site: DownloadSite, fetche
     assert str(error) == "That file is too large: at most 3 MB, please."
 
 
-async def test_a_packed_bomb_is_not_unpacked(site: DownloadSite, fetcher: Fetcher) -> None:
+async def test_a_compressed_response_is_refused(site: DownloadSite, fetcher: Fetcher) -> None:
     error = await refusal(fetcher, site.url + "gzip", max_bytes=100_000)
 
     assert str(error) == "That address sends the file compressed, although I asked it not to."
 
 
-async def test_a_file_that_drips_is_given_up(site: DownloadSite) -> None:
+async def test_a_dripping_file_is_given_up(site: DownloadSite) -> None:
     fetcher = Fetcher([site.url], timeout_seconds=0.2)
 
     error = await refusal(fetcher, site.url + "drip")
@@ -274,7 +274,7 @@ async def test_a_file_inside_its_address_is_decoded_within_the_limit(fetcher: Fe
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """TLS for a server called pictures.example, and for a client that trusts it."""
+    """TLS contexts of the server pictures.example and of a client with its certificate."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl is needed to make a certificate")
@@ -288,7 +288,7 @@ def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 
 class RebindingResolver:
-    """A name server that answers well once, and with a trap ever after."""
+    """A resolver that answers with a public address once, and with a private address afterwards."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -317,13 +317,13 @@ async def test_the_connection_goes_to_the_checked_address_under_the_name_asked_f
 
     assert resolver.asked == 1
     assert secure.requests[0].headers["Host"] == f"pictures.example:{port}"
-    # The second time its name leads elsewhere, and that is seen before anything is connected.
+    # The second look-up leads elsewhere, which is refused before any connection.
     with pytest.raises(UnsafeAddress, match="private or local"):
         await fetcher.fetch(f"https://pictures.example:{port}/file", max_bytes=10_000)
     await fetcher.close()
 
 
-async def test_a_server_with_another_name_is_not_believed(
+async def test_a_certificate_for_another_name_is_refused(
     secure: DownloadSite, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     port = secure.server.port
@@ -337,7 +337,7 @@ async def test_a_server_with_another_name_is_not_believed(
     await fetcher.close()
 
 
-async def test_the_way_from_a_stranger_to_a_configured_origin_is_barred(
+async def test_a_redirect_from_a_stranger_to_a_configured_origin_is_refused(
     site: DownloadSite, secure: DownloadSite, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     port = secure.server.port
@@ -353,7 +353,7 @@ async def test_the_way_from_a_stranger_to_a_configured_origin_is_barred(
     await fetcher.close()
 
 
-async def test_secrets_are_not_carried_to_another_origin(
+async def test_headers_are_not_sent_to_another_origin(
     site: DownloadSite, secure: DownloadSite, certificate: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     port = secure.server.port

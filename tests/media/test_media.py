@@ -1,4 +1,4 @@
-"""Pictures on their way in: from people, links, this machine and backends."""
+"""Pictures from attachments, links, this machine and backends."""
 
 import asyncio
 import base64
@@ -12,11 +12,11 @@ from bot.core.invocations import Attachment, Link
 from bot.core.models import InputRule
 from bot.media.fetching import FetchedFile, Fetcher
 from bot.media.media import Media, build_input_file
-from tests.media.pictures import SECRET, bomb, encode_picture, exif
+from tests.media.pictures import SECRET, encode_picture, make_exif, make_png_bomb
 
 
 class ScriptedFetcher(Fetcher):
-    """Gives what it was told to give, and counts how many are fetched at once."""
+    """A fetcher with scripted results, which counts simultaneous fetches."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,14 +50,14 @@ def attachment(data: bytes, size: int | None = None) -> Attachment:
     return Attachment("holiday.jpg", "image/jpeg", len(data) if size is None else size, read)
 
 
-async def test_an_attachment_is_cleaned_and_kept(media: Media) -> None:
-    kept = await media.take_attachment(attachment(encode_picture("JPEG", exif=exif(orientation=6))))
+async def test_an_attachment_is_cleaned_and_stored(media: Media) -> None:
+    kept = await media.take_attachment(attachment(encode_picture("JPEG", exif=make_exif(orientation=6))))
 
     assert SECRET not in kept.path.read_bytes()
     assert (kept.mime, kept.width, kept.height) == ("image/jpeg", 40, 60)
 
 
-async def test_an_attachment_that_says_it_is_too_large_is_not_even_read(media: Media) -> None:
+async def test_an_attachment_of_too_large_a_declared_size_is_not_read(media: Media) -> None:
     async def read() -> bytes:
         raise AssertionError("it was read")
 
@@ -67,20 +67,22 @@ async def test_an_attachment_that_says_it_is_too_large_is_not_even_read(media: M
     assert str(refused.value) == "That file is too large: at most 100000 bytes, please."
 
 
-async def test_an_attachment_that_lies_about_its_size_is_refused(media: Media) -> None:
+async def test_an_attachment_larger_than_declared_is_refused(media: Media) -> None:
     with pytest.raises(BadFile, match="too large"):
         await media.take_attachment(attachment(bytes(100_001), size=10))
 
 
-@pytest.mark.parametrize(("data", "words"), [(b"%PDF-1.7", "not a picture I can read"), (bomb(), "too many pixels")])
-async def test_a_bad_attachment_is_refused_and_nothing_is_kept(media: Media, data: bytes, words: str) -> None:
+@pytest.mark.parametrize(
+    ("data", "words"), [(b"%PDF-1.7", "not a picture I can read"), (make_png_bomb(), "too many pixels")]
+)
+async def test_a_bad_attachment_is_refused_and_not_stored(media: Media, data: bytes, words: str) -> None:
     with pytest.raises(BadFile, match=words):
         await media.take_attachment(attachment(data))
 
     assert await media.list_files() == []
 
 
-async def test_a_link_of_a_person_is_not_trusted(media: Media, fetcher: ScriptedFetcher) -> None:
+async def test_a_users_link_is_not_trusted(media: Media, fetcher: ScriptedFetcher) -> None:
     fetcher.gives = encode_picture("PNG")
 
     kept = await media.take_url("https://pictures.example/x")
@@ -89,7 +91,7 @@ async def test_a_link_of_a_person_is_not_trusted(media: Media, fetcher: Scripted
     assert fetcher.trusted == [False]
 
 
-async def test_a_link_to_nothing_is_told(media: Media, fetcher: ScriptedFetcher) -> None:
+async def test_a_link_without_a_file_is_refused(media: Media, fetcher: ScriptedFetcher) -> None:
     fetcher.gives = OutputGone("404")
 
     with pytest.raises(BadFile) as refused:
@@ -130,7 +132,7 @@ async def test_an_output_may_come_inside_its_address(tmp_path: Path) -> None:
         (BadFile("too large"), ModelFailed),
     ],
 )
-async def test_trouble_with_outputs_is_the_backends(
+async def test_an_unreachable_output_raises_backend_down(
     media: Media, fetcher: ScriptedFetcher, raised: Exception, met: type[Exception]
 ) -> None:
     fetcher.gives = raised
@@ -139,7 +141,7 @@ async def test_trouble_with_outputs_is_the_backends(
         await media.take_output("https://replicate.delivery/x")
 
 
-async def test_an_output_that_is_no_picture_is_the_models_fault(media: Media, fetcher: ScriptedFetcher) -> None:
+async def test_an_output_that_is_no_picture_raises_model_failed(media: Media, fetcher: ScriptedFetcher) -> None:
     fetcher.gives = b"<html>"
 
     with pytest.raises(ModelFailed) as failed:
@@ -164,7 +166,7 @@ async def test_a_model_gets_no_more_pixels_than_it_takes(media: Media, fetcher: 
     assert small.mime == same.mime == "image/png"
 
 
-async def test_a_kept_picture_can_be_given_again(media: Media) -> None:
+async def test_a_stored_picture_can_be_attached_again(media: Media) -> None:
     kept = await media.take_attachment(attachment(encode_picture("PNG")))
 
     again = media.load_attachment(kept.sha256)
@@ -176,7 +178,7 @@ async def test_a_kept_picture_can_be_given_again(media: Media) -> None:
     assert media.load_attachment(kept.sha256) is None
 
 
-async def test_a_kept_picture_is_handed_on_as_input(media: Media) -> None:
+async def test_a_stored_picture_becomes_an_input(media: Media) -> None:
     kept = await media.take_attachment(attachment(encode_picture("PNG")))
 
     assert build_input_file(kept).path == str(kept.path)

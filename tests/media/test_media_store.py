@@ -12,7 +12,7 @@ PICTURE = encode_picture("PNG")
 SHA256 = hashlib.sha256(PICTURE).hexdigest()
 
 
-async def test_a_file_is_kept_under_its_content(tmp_path: Path) -> None:
+async def test_a_file_is_stored_under_its_hash(tmp_path: Path) -> None:
     kept = await MediaStore(tmp_path).save(PICTURE, "image/png")
 
     assert kept.path == tmp_path / "media" / SHA256[:2] / SHA256[2:4] / f"{SHA256}.png"
@@ -21,7 +21,7 @@ async def test_a_file_is_kept_under_its_content(tmp_path: Path) -> None:
     assert [path.name for path in kept.path.parent.iterdir()] == [kept.path.name]
 
 
-async def test_a_file_kept_twice_is_kept_once(tmp_path: Path) -> None:
+async def test_a_file_saved_twice_is_stored_once(tmp_path: Path) -> None:
     keeper = MediaStore(tmp_path)
 
     assert await keeper.save(PICTURE, "image/png") == await keeper.save(PICTURE, "image/png")
@@ -29,7 +29,7 @@ async def test_a_file_kept_twice_is_kept_once(tmp_path: Path) -> None:
     assert [file.size_bytes for file in await keeper.list_files()] == [len(PICTURE)]
 
 
-async def test_a_kept_file_is_found_and_removed(tmp_path: Path) -> None:
+async def test_a_stored_file_is_found_and_removed(tmp_path: Path) -> None:
     keeper = MediaStore(tmp_path)
     kept = await keeper.save(encode_picture("JPEG"), "image/jpeg")
     assert keeper.find_path(kept.sha256) == kept.path
@@ -44,7 +44,7 @@ async def test_a_kept_file_is_found_and_removed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "address", ["", "../../etc/passwd", "a" * 63, "A" * 64, "a" * 64 + "\n", "g" * 64, f"../{'a' * 61}"]
 )
-def test_what_is_no_address_leads_nowhere(tmp_path: Path, address: str) -> None:
+def test_a_text_that_is_no_hash_finds_no_file(tmp_path: Path, address: str) -> None:
     assert MediaStore(tmp_path).find_path(address) is None
 
 

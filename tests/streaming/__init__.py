@@ -1,1 +1,1 @@
-"""Tests of keeping one message in step with a growing text."""
+"""Tests of showing a growing text in messages."""

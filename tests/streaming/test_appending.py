@@ -1,4 +1,4 @@
-"""Messages that are appended to: nothing that was shown is taken back, and each ends before it is full."""
+"""Append-only messages: shown text stays, and each message ends before it is full."""
 
 from dataclasses import dataclass, field, replace
 
@@ -39,7 +39,7 @@ def test_a_text_that_arrives_in_pieces_is_cut_where_nothing_was_shown_beyond(tex
     for end in range(step, len(text) + step, step):
         for part in splitter.update(text[:end]):
             shown.setdefault(part.start, 0)
-            # One sign may be shown beyond a cut where a cluster or a fence would have been torn.
+            # A sign may be shown beyond a cut that would have split a cluster or a fence.
             assert part.end >= shown[part.start] - 24
             shown[part.start] = part.end
 
@@ -91,7 +91,7 @@ def test_a_message_that_must_end_ends_at_the_next_good_place() -> None:
     assert [part.end for part in parts] == [21, 30]
 
 
-def test_a_message_of_less_room_is_laid_out_anew() -> None:
+def test_a_part_with_less_room_is_split_again() -> None:
     splitter = Splitter(MessageLimits(200))
     text = "Some words. " * 30
     assert splitter.update(text)[0].end > 100
@@ -106,11 +106,11 @@ def test_a_message_of_less_room_is_laid_out_anew() -> None:
 
 @dataclass
 class MovingPlatform(TimedPlatform):
-    """Its first message turns into another when words come; one of `full` takes no more than it shows."""
+    """A platform whose first message is replaced at the first text; a message in `full` takes no more text."""
 
     full: dict[str, int | None] = field(default_factory=dict)
 
-    async def edit(self, message: MessageRef, reply: Reply) -> MessageRef | None:  # type: ignore[override] # it moves
+    async def edit(self, message: MessageRef, reply: Reply) -> MessageRef | None:  # type: ignore[override] # the message may be replaced
         if message.id in self.full:
             raise MessageFull(self.full.pop(message.id))
         if message.id == "m0":
@@ -123,7 +123,7 @@ class MovingPlatform(TimedPlatform):
 
 @dataclass
 class AppendingBench:
-    """An editor on a platform whose messages move, and the rows it recorded."""
+    """An editor on a platform that replaces messages, and the recorded rows."""
 
     clock: ManualClock
     platform: MovingPlatform
@@ -174,7 +174,7 @@ async def test_a_full_message_ends_and_the_rest_goes_on_in_another() -> None:
     assert len(rows) == 2
 
 
-async def test_a_message_with_less_room_than_was_thought_is_laid_out_anew() -> None:
+async def test_a_message_with_less_room_than_expected_is_laid_out_again() -> None:
     at = desk()
     editor = at.editor()
     editor.show(working("Once"))

@@ -1,4 +1,4 @@
-"""One answer kept in step with its messages."""
+"""The editor keeps messages equal to a growing answer."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ def working(text: str) -> Reply:
 
 @dataclass
 class EditorBench:
-    """An editor, its platform, and the rows it recorded."""
+    """An editor, its platform, and the recorded rows."""
 
     clock: ManualClock
     platform: TimedPlatform
@@ -82,7 +82,7 @@ async def test_the_final_edit_shows_everything(desk: EditorBench) -> None:
     assert [(row.part, row.state, row.start, row.end) for row in rows] == [(0, MessageState.FINAL, 0, 17)]
 
 
-async def test_the_final_edit_breaks_in_on_an_edit_that_waits_for_its_turn(desk: EditorBench) -> None:
+async def test_the_final_edit_overtakes_a_waiting_edit(desk: EditorBench) -> None:
     desk.platform.bucket = EditBucket(desk.clock, limit=5, window_seconds=5, spacing_factor=1.1)
     editor = desk.editor()
     editor.show(working("first"))
@@ -169,7 +169,7 @@ async def test_a_code_block_goes_on_in_the_next_message(desk: EditorBench) -> No
     assert all(reply.text.count("```") == 2 for reply in desk.platform.replies.values())
 
 
-async def test_after_a_restart_it_goes_on_in_the_last_message(desk: EditorBench) -> None:
+async def test_after_a_restart_the_text_continues_in_the_last_message(desk: EditorBench) -> None:
     first = desk.editor()
     first.show(working(LONG[:400]))
     await desk.clock.advance(1)
@@ -226,7 +226,7 @@ async def test_a_final_edit_survives_two_failures(desk: EditorBench) -> None:
     assert desk.platform.text == "the end"
 
 
-async def test_a_lost_message_is_told_at_the_end(desk: EditorBench) -> None:
+async def test_a_lost_message_is_raised_at_the_end(desk: EditorBench) -> None:
     desk.platform.failures.append(MessageLost("the channel is gone"))
     editor = desk.editor()
     editor.show(working("one"))
@@ -250,7 +250,7 @@ async def test_without_a_placeholder_the_first_message_is_posted(desk: EditorBen
     assert [(row.job, row.part, row.ref.id) for row in rows] == [("job1", 0, "m1")]
 
 
-async def test_white_space_gets_no_message_of_its_own(desk: EditorBench) -> None:
+async def test_white_space_alone_is_not_posted(desk: EditorBench) -> None:
     await desk.editor().finish(Reply("word " * 30 + "\n" * 700, buttons=STOP))
 
     assert list(desk.platform.replies) == ["m0"]
@@ -269,7 +269,7 @@ async def test_a_final_text_that_differs_is_shown_whole(desk: EditorBench) -> No
     assert {reply.text for reply in shown[1:]} == {"…"}
 
 
-async def test_a_stop_waits_for_nothing_but_the_edit_in_flight(desk: EditorBench) -> None:
+async def test_a_stop_waits_for_the_edit_in_flight_alone(desk: EditorBench) -> None:
     desk.platform.bucket = EditBucket(desk.clock, limit=1, window_seconds=1000, spacing_factor=1.1)
     editor = desk.editor()
     editor.show(working("one"))
@@ -319,7 +319,7 @@ words = st.lists(
 
 
 @given(words, st.integers(1, 9), st.integers(0, 3), st.lists(st.booleans(), max_size=10))
-def test_whatever_happens_every_word_is_shown_once(
+def test_every_word_is_shown_once_after_any_failures(
     words: list[str], burst: int, restarts: int, breaks: list[bool]
 ) -> None:
     asyncio.run(check_every_word(words, burst, restarts, breaks))

@@ -39,7 +39,7 @@ async def test_a_token_is_seen_soon(window: float, stretch: float | None, kept: 
 
 async def write_tokens(clock: ManualClock, platform: TimedPlatform) -> MessageEditor:
     async def record(message: PostedMessage) -> None:
-        """Nothing is kept."""
+        """No row is stored."""
 
     first = PostedMessage("job1", 0, MessageRef("fake", "team", "general", "", "m0"))
     editor = MessageEditor(platform, DESTINATION, [first], record=record, clock=clock)
@@ -56,7 +56,7 @@ async def finish(clock: ManualClock, editor: MessageEditor) -> None:
 
 
 def seen_after(platform: TimedPlatform) -> list[float]:
-    """Seconds from each token to the moment it was seen; half a round trip lies between sending and seeing."""
+    """Return the seconds from each token until it is visible, half a round trip after the edit is sent."""
     delays = []
     for n in range(1, TOKENS + 1):
         written_at = (n - 1) / TOKENS_PER_SECOND

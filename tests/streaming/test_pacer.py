@@ -29,7 +29,7 @@ def interaction(clock: ManualClock) -> EditBucket:
 
 @dataclass
 class DiscordWindow:
-    """The platform's side: a fixed window that begins with the first request in it."""
+    """The platform's limit: a fixed window that begins with its first request."""
 
     clock: ManualClock
     limit: int
@@ -55,14 +55,14 @@ async def edit_on_and_on(pacer: BucketPacer, write: Callable[[], Awaitable[None]
         await write()
 
 
-async def stop(*tasks: asyncio.Task[None]) -> None:
+async def cancel_tasks(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def moments(clock: ManualClock, bucket: EditBucket, seconds: float, *, tells: bool) -> list[float]:
-    """When edits of one message go that always has something new; a round trip takes 80 ms."""
+async def record_edit_times(clock: ManualClock, bucket: EditBucket, seconds: float, *, reports: bool) -> list[float]:
+    """Return the times of edits of one message with ever new text; a round trip takes 80 ms."""
     discord = DiscordWindow(clock, bucket._limit, bucket._window)
     at: list[float] = []
 
@@ -71,29 +71,29 @@ async def moments(clock: ManualClock, bucket: EditBucket, seconds: float, *, tel
         await clock.sleep(0.04)
         remaining, reset_after = discord.take()
         await clock.sleep(0.04)
-        if tells:
+        if reports:
             bucket.update(remaining=remaining, reset_after_seconds=reset_after)
 
     task = asyncio.create_task(edit_on_and_on(bucket.pacer(), write))
     await clock.advance(seconds)
-    await stop(task)
+    await cancel_tasks(task)
     assert discord.refusals == 0
     return at
 
 
-@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize("reports", [True, False])
 async def test_a_channel_takes_the_first_edit_at_once_and_then_one_each_1_1_seconds(
-    clock: ManualClock, tells: bool
+    clock: ManualClock, reports: bool
 ) -> None:
-    at = await moments(clock, channel(clock), 12, tells=tells)
+    at = await record_edit_times(clock, channel(clock), 12, reports=reports)
 
     assert at[0] == 0
     assert [round(later - earlier, 2) for earlier, later in pairwise(at)] == [1.1] * 10
 
 
-@pytest.mark.parametrize("tells", [True, False])
-async def test_an_interaction_takes_an_edit_each_half_second(clock: ManualClock, tells: bool) -> None:
-    at = await moments(clock, interaction(clock), 8, tells=tells)
+@pytest.mark.parametrize("reports", [True, False])
+async def test_an_interaction_takes_an_edit_each_half_second(clock: ManualClock, reports: bool) -> None:
+    at = await record_edit_times(clock, interaction(clock), 8, reports=reports)
 
     gaps = [later - earlier for earlier, later in pairwise(at)]
     assert min(gaps) > 0.4
@@ -109,7 +109,7 @@ async def test_a_final_edit_goes_at_once_while_a_slot_is_left(clock: ManualClock
     await asyncio.wait_for(bucket.pacer().wait_for_edit(is_final=True), 1)
 
     assert clock.monotonic() == 3.5
-    await stop(task)
+    await cancel_tasks(task)
 
 
 async def test_a_final_edit_waits_for_the_reset_when_no_slot_is_left(clock: ManualClock) -> None:
@@ -135,10 +135,10 @@ async def test_an_interaction_keeps_a_slot_for_the_final_edit(clock: ManualClock
 
     assert final.done()
     assert not usual.done()
-    await stop(usual)
+    await cancel_tasks(usual)
 
 
-async def test_a_final_edit_overtakes_those_who_wait(clock: ManualClock) -> None:
+async def test_a_final_edit_overtakes_waiting_edits(clock: ManualClock) -> None:
     bucket = channel(clock)
     order: list[str] = []
 
@@ -169,7 +169,7 @@ async def test_four_messages_take_turns(clock: ManualClock) -> None:
 
     assert len(served) == 20
     assert all(sorted(served[n : n + 4]) == [0, 1, 2, 3] for n in range(0, 20, 4))
-    await stop(*tasks)
+    await cancel_tasks(*tasks)
 
 
 async def test_a_message_that_comes_later_is_next(clock: ManualClock) -> None:
@@ -185,7 +185,7 @@ async def test_a_message_that_comes_later_is_next(clock: ManualClock) -> None:
     await clock.advance(1.5)
 
     assert served == ["old", "old", "new", "old"]
-    await stop(old, new)
+    await cancel_tasks(old, new)
 
 
 async def test_after_a_429_nothing_goes_until_it_is_over(clock: ManualClock) -> None:
@@ -204,25 +204,25 @@ async def test_a_smaller_bucket_is_learnt(clock: ManualClock) -> None:
     bucket = channel(clock)
     bucket.update(remaining=1, reset_after_seconds=5, limit=2)
 
-    at = await moments(clock, bucket, 9, tells=False)
+    at = await record_edit_times(clock, bucket, 9, reports=False)
 
     assert len(at) <= 4
     assert all(later - earlier >= 2.75 for earlier, later in pairwise(at))
 
 
-async def test_who_gives_up_waiting_takes_no_slot(clock: ManualClock) -> None:
+async def test_a_cancelled_wait_takes_no_slot(clock: ManualClock) -> None:
     bucket = channel(clock)
     bucket.block(1)
     impatient = asyncio.create_task(bucket.pacer().wait_for_edit(is_final=False))
     await settle()
-    await stop(impatient)
+    await cancel_tasks(impatient)
 
-    at = await moments(clock, bucket, 1.5, tells=False)
+    at = await record_edit_times(clock, bucket, 1.5, reports=False)
 
     assert at == [pytest.approx(1, abs=0.01)]
 
 
-async def test_a_bucket_nobody_uses_can_be_forgotten(clock: ManualClock) -> None:
+async def test_an_idle_bucket_can_be_forgotten(clock: ManualClock) -> None:
     bucket = channel(clock)
     pacer = bucket.pacer()
     await pacer.wait_for_edit(is_final=True)
@@ -237,7 +237,7 @@ async def test_a_bucket_nobody_uses_can_be_forgotten(clock: ManualClock) -> None
 
 @dataclass(frozen=True)
 class PacedMessage:
-    """A message that begins, is edited a while, and ends."""
+    """A message with some edits and a final edit."""
 
     begins: float
     edits: int
@@ -255,12 +255,14 @@ buckets = st.sampled_from([(5, 5.0, 1.1, 0), (5, 2.0, None, 1), (3, 1.0, None, 1
 
 @given(messages, buckets, st.booleans())
 def test_no_bucket_is_ever_exceeded(
-    messages: list[PacedMessage], sizes: tuple[int, float, float | None, int], tells: bool
+    messages: list[PacedMessage], sizes: tuple[int, float, float | None, int], reports: bool
 ) -> None:
-    asyncio.run(check_bucket(messages, sizes, tells))
+    asyncio.run(check_bucket(messages, sizes, reports))
 
 
-async def check_bucket(messages: list[PacedMessage], sizes: tuple[int, float, float | None, int], tells: bool) -> None:
+async def check_bucket(
+    messages: list[PacedMessage], sizes: tuple[int, float, float | None, int], reports: bool
+) -> None:
     limit, window, stretch, kept = sizes
     clock = ManualClock()
     bucket = EditBucket(clock, limit=limit, window_seconds=window, spacing_factor=stretch, reserved=kept)
@@ -275,7 +277,7 @@ async def check_bucket(messages: list[PacedMessage], sizes: tuple[int, float, fl
             await clock.sleep(message.way_there)
             remaining, reset_after = discord.take()
             await clock.sleep(message.way_back)
-            if tells:
+            if reports:
                 bucket.update(remaining=remaining, reset_after_seconds=reset_after)
         pacer.close()
         ended.append(message)

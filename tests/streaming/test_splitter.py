@@ -27,7 +27,7 @@ def size(text: str, limits: MessageLimits) -> int:
 
 
 def open_fence(text: str) -> str:
-    """What is still open at the end of a message: a reading of CommonMark written apart from the code under test."""
+    """Return the open fence at the end of a message, by a reading of CommonMark apart from the code under test."""
     run = ""
     for line in text.split("\n"):
         bare = line.rstrip(" \t\r").lstrip(" \t")
@@ -77,14 +77,14 @@ def test_a_closed_fence_is_reopened_with_its_language(text: str, limits: Message
         assert bool(part.closing) == bool(following.opening)
         if part.closing:
             opener = last_opener(part.render(text)).strip()
-            # Of words after the fence too long for a message this small, the language stays, or nothing.
+            # An info string too long for a small message is shortened to the language, or dropped.
             shortened = (opener, (opener.split() or [""])[0], part.closing.strip())
             assert following.opening.strip() in shortened
             assert following.opening.strip() == opener or len(opener) > limits.max_length // 4 - 3
 
 
 def last_opener(shown: str) -> str:
-    """The line that opened the code block which the last line of a message closes."""
+    """Return the line that opened the code block closed by a message's last line."""
     lines = shown.split("\n")
     return next(line for n, line in reversed(list(enumerate(lines))) if not open_fence("\n".join(lines[:n])))
 
@@ -104,7 +104,7 @@ def longest_grapheme(text: str) -> int:
 
 
 @given(texts, limits, st.data())
-def test_what_is_closed_stays_as_the_text_grows(text: str, limits: MessageLimits, data: st.DataObject) -> None:
+def test_closed_parts_stay_as_the_text_grows(text: str, limits: MessageLimits, data: st.DataObject) -> None:
     steps = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
     splitter = Splitter(limits)
     closed: list[TextPart] = []
@@ -179,7 +179,7 @@ def test_a_fence_inside_a_longer_fence_is_text() -> None:
     assert parts[0].closing == "````"
 
 
-def test_of_many_words_after_a_fence_the_language_is_reopened() -> None:
+def test_a_long_info_string_is_reopened_with_the_language() -> None:
     text = "```python " + "title " * 200 + "\n" + "x = 1\n" * 400 + "```\n"
 
     assert split_text(text, DISCORD)[1].opening == "```python"
@@ -200,8 +200,8 @@ def test_bytes_are_counted_where_the_platform_counts_bytes() -> None:
     assert all(text[part.start : part.end].endswith("。") for part in parts)
 
 
-def test_what_has_not_arrived_yet_does_not_move_a_cut() -> None:
-    """Once, backticks at the end of a line changed what its beginning was taken for."""
+def test_later_text_does_not_move_a_cut() -> None:
+    """A regression: backticks at the end of a line changed the reading of the line's beginning."""
     text = "```word word aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa```\n"
     limits = MessageLimits(53)
     splitter = Splitter(limits)
@@ -219,7 +219,7 @@ def test_a_limit_that_holds_nothing_is_refused() -> None:
         Splitter(MessageLimits(40), reserve=30)
 
 
-def test_a_text_that_does_not_go_on_is_split_afresh() -> None:
+def test_a_changed_text_is_split_from_the_beginning() -> None:
     splitter = Splitter(DISCORD)
     splitter.update("one " * 1000)
 
@@ -229,7 +229,7 @@ def test_a_text_that_does_not_go_on_is_split_afresh() -> None:
 
 
 def test_a_hundred_kilobytes_word_by_word_stay_cheap() -> None:
-    """Each update looks at the open part only: the work counted here is what is read again."""
+    """Each update reads the open part alone: the counted work is the text read again."""
     text = "word " * 20_000
     splitter = Splitter(DISCORD)
     reread = 0
@@ -244,7 +244,7 @@ def test_a_hundred_kilobytes_word_by_word_stay_cheap() -> None:
 
 @pytest.mark.parametrize("sign", ["🇩🇪", "`", "~", " ", "\n", "👩\u200d", "e\u0301", "[. "])
 def test_no_text_makes_it_slow(sign: str) -> None:
-    """A hundred kilobytes of one sign: what was quadratic once took a minute, and the suite's timeout says so."""
+    """A hundred kilobytes of one sign: quadratic work would take a minute, beyond the suite's timeout."""
     text = sign * 50_000
 
     assert (

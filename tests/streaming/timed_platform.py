@@ -1,4 +1,4 @@
-"""A platform that remembers what each message showed, with a round trip, failures and a pace."""
+"""A platform with a round trip, scripted failures and a pace, which records the versions of each message."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ DESTINATION = Destination(
 
 
 class Unpaced(Pacer):
-    """No limits: a gap in seconds between the edits of one message, and no gap before a final edit."""
+    """A pacer without a shared limit: seconds between ordinary edits, no wait before a final edit."""
 
     def __init__(self, clock: ManualClock, gap: float = 0.03) -> None:
         self._clock = clock
@@ -32,7 +32,7 @@ class Unpaced(Pacer):
         self._last = self._clock.monotonic()
 
     def close(self) -> None:
-        """Nothing is shared."""
+        """No bucket is shared."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ class TimedPlatform:
         await self._travel(message, reply)
 
     async def delete(self, message: MessageRef) -> None:
-        """No stream deletes anything."""
+        """Streaming deletes no message."""
 
     def pacer(self, message: MessageRef) -> Pacer:
         return self.bucket.pacer() if self.bucket is not None else Unpaced(self.clock)
@@ -85,7 +85,7 @@ class TimedPlatform:
 
     @property
     def replies(self) -> dict[str, Reply]:
-        """What each message shows now."""
+        """Return the latest version of each message."""
         return {message: reply for _, message, reply in self.events}
 
     @property

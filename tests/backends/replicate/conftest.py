@@ -1,4 +1,4 @@
-"""A scripted server, a clock that leaps, and a backend between them."""
+"""A scripted server, clocks that leap, and backends that call the server."""
 
 from collections.abc import AsyncIterator
 
@@ -16,7 +16,7 @@ QUICK = httpx.Timeout(0.2, connect=2.0)
 
 @pytest.fixture
 async def server() -> AsyncIterator[ScriptedServer]:
-    """Whatever it was asked must be as Replicate's own document says."""
+    """A server whose received requests must be valid by Replicate's OpenAPI document."""
     server = ScriptedServer()
     await server.start()
     yield server
@@ -56,7 +56,7 @@ async def backend(server: ScriptedServer, clock: LeapingClock) -> AsyncIterator[
 
 @pytest.fixture
 async def client_backend(server: ScriptedServer, patient_clock: LeapingClock) -> AsyncIterator[ReplicateBackend]:
-    """A backend whose every wait is over at once and who loses patience after 0.2 s of silence: no watching."""
+    """A backend whose waits end at once and whose calls time out after 0.2 s: not for watching."""
     backend = ReplicateBackend(server.url, TOKEN, patient_clock, api_timeout=QUICK)
     yield backend
     await backend.close()

@@ -1,4 +1,4 @@
-"""Models and predictions for these tests, as Replicate writes them."""
+"""Models, predictions and stream events as Replicate writes them."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ CAPTIONER = make_model(OutputKind.TEXT, ref="salesforce/blip", version=PIN, pref
 
 
 def make_prediction(status: str = "succeeded", *, output: Any = None, stream: str = "", **more: Any) -> dict[str, Any]:
-    """One prediction called `p1`."""
+    """Return a prediction with the id `p1`."""
     body: dict[str, Any] = {
         "id": "p1",
         "model": "black-forest-labs/flux-schnell",

@@ -1,4 +1,4 @@
-"""A server that answers as a test tells it, over a real socket, and remembers what it was asked."""
+"""A server on a real socket that answers by script and keeps the received requests."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.specs.replicate import validate_request
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """One request that arrived."""
+    """A received request."""
 
     method: str
     path: str
@@ -22,14 +22,14 @@ class ReceivedRequest:
     query: Mapping[str, str]
     body: bytes
     port: int
-    """The client's, which tells its connections apart."""
+    """Port of the client: each connection has a port of its own."""
 
     @property
     def json(self) -> Any:
         return json.loads(self.body)
 
     def find_violations(self) -> list[str]:
-        """What Replicate's document has against it. Streams are on another host there, and not in it."""
+        """Return the violations of Replicate's OpenAPI document, which does not describe streams."""
         if not self.path.startswith("/v1/"):
             return []
         is_form = self.headers.get("Content-Type", "").startswith("multipart/")
@@ -75,13 +75,13 @@ class ScriptedStream:
 
 
 async def hang_up(request: web.Request) -> web.StreamResponse:
-    """Takes the request and closes the line without a word."""
+    """Take the request and close the connection without a response."""
     abort_connection(request)
     return web.Response()
 
 
 async def never_respond(request: web.Request) -> web.StreamResponse:
-    """Takes the request and never answers."""
+    """Take the request and never respond."""
     await asyncio.Event().wait()
     raise AssertionError
 
@@ -95,7 +95,7 @@ ResponseScript: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse
 
 
 class ScriptedServer:
-    """Answers each route with its script in order; the last answer stands for all that follow."""
+    """Answers each route by a script in order; the last response is repeated."""
 
     def __init__(self) -> None:
         self.received: list[ReceivedRequest] = []
@@ -118,11 +118,11 @@ class ScriptedServer:
         self._scripts[method, path] += answers
 
     def replace_script(self, method: str, path: str, *answers: ResponseScript) -> None:
-        """From now on this script instead of what is left of the last."""
+        """Replace the rest of a route's script."""
         self._scripts[method, path] = list(answers)
 
     def find_requests(self, method: str = "", path: str = "") -> list[ReceivedRequest]:
-        """What arrived, of one method and path if given."""
+        """Return the received requests, of one method and path if given."""
         return [asked for asked in self.received if method in ("", asked.method) and path in ("", asked.path)]
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:

@@ -89,7 +89,7 @@ async def test_words_across_a_cut_stream(replicate: ReplicateBackend, sandbox: S
     assert snapshot.state is PredictionState.SUCCEEDED
 
 
-async def test_a_picture_in_and_its_caption_out(replicate: ReplicateBackend, tmp_path: Path) -> None:
+async def test_a_caption_is_written_for_a_picture(replicate: ReplicateBackend, tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     Image.new("RGB", (64, 48), "red").save(path)
     file = InputFile("0" * 64, "image/png", path.stat().st_size, str(path))
@@ -118,7 +118,9 @@ async def test_a_large_picture_is_uploaded_and_enlarged(replicate: ReplicateBack
     ("fault", "text"),
     [("nsfw", "sensitive"), ("e005", "sensitive"), ("oom", "out of memory"), ("e003", "demand"), ("fail", "failed")],
 )
-async def test_failures_are_told(replicate: ReplicateBackend, sandbox: Sandbox, fault: str, text: str) -> None:
+async def test_failed_runs_raise_their_errors(
+    replicate: ReplicateBackend, sandbox: Sandbox, fault: str, text: str
+) -> None:
     backend_id = await submit(replicate, PAINTER, {"prompt": f"fault:{fault}"})
     sandbox.clock.advance(30)
 
@@ -180,7 +182,7 @@ async def test_find_follows_pages(replicate: ReplicateBackend) -> None:
     assert [snapshot.backend_id for snapshot in found] == [first]
 
 
-async def test_refusals_on_creating(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
+async def test_a_refused_create_raises_its_error(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
     with pytest.raises(InputRefused, match="num_outputs"):
         await submit(replicate, PAINTER, {"prompt": "a fox", "num_outputs": 9})
     with pytest.raises(InputRefused, match="prompt"):
@@ -193,7 +195,9 @@ async def test_refusals_on_creating(replicate: ReplicateBackend, sandbox: Sandbo
         await submit(replicate, PAINTER, {"prompt": "fault:429=90"})
 
 
-async def test_probe(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
+async def test_the_probe_names_the_account_and_refuses_a_wrong_token(
+    replicate: ReplicateBackend, sandbox: Sandbox
+) -> None:
     stranger = ReplicateBackend(sandbox.url, "r8_wrong", SystemClock())
 
     assert (await replicate.probe()).startswith("Replicate answers, as ")
@@ -203,7 +207,7 @@ async def test_probe(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
     await stranger.close()
 
 
-async def test_a_long_picture_tells_that_it_runs(sandbox: Sandbox) -> None:
+async def test_a_long_picture_reports_its_start(sandbox: Sandbox) -> None:
     clock = LeapingClock(max_leap_seconds=2.9)
     backend = ReplicateBackend(sandbox.url, TOKEN, clock)
     backend_id = await submit(backend, PAINTER, {**SMALL, "prompt": "fault:slow=600 a fox"})

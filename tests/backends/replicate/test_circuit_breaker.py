@@ -1,4 +1,4 @@
-"""The circuit: opens after failures in a row, says when to try again, lets one ask find out, and closes."""
+"""The circuit breaker opens after failures in a row, names the wait, admits one probe, and closes."""
 
 import contextlib
 
@@ -19,7 +19,7 @@ def clock() -> LeapingClock:
 
 @pytest.fixture
 def circuit(clock: LeapingClock) -> CircuitBreaker:
-    """One that has just opened."""
+    """A circuit that has just opened."""
     circuit = CircuitBreaker(clock)
     for _ in range(FAILURES_TO_OPEN - 1):
         circuit.record_failure()
@@ -36,7 +36,7 @@ def is_refused(circuit: CircuitBreaker) -> bool:
     return False
 
 
-def test_while_open_every_ask_hears_when_to_try_again(circuit: CircuitBreaker, clock: LeapingClock) -> None:
+def test_an_open_circuit_names_the_wait_to_every_request(circuit: CircuitBreaker, clock: LeapingClock) -> None:
     clock.advance(3)
 
     with pytest.raises(BackendDown, match=r"cannot be reached right now\. Try again in 12 seconds\."):
@@ -47,17 +47,17 @@ def test_while_open_every_ask_hears_when_to_try_again(circuit: CircuitBreaker, c
         circuit.check()
 
 
-def test_then_one_ask_finds_out_while_the_others_still_hear(circuit: CircuitBreaker, clock: LeapingClock) -> None:
+def test_a_half_open_circuit_admits_one_request(circuit: CircuitBreaker, clock: LeapingClock) -> None:
     clock.advance(INITIAL_OPEN_SECONDS)
 
     assert [is_refused(circuit) for _ in range(3)] == [False, True, True]
-    circuit.raise_if_open()  # the one that finds out may create
+    circuit.raise_if_open()  # the probe may create
     circuit.record_success()
     assert [is_refused(circuit) for _ in range(3)] == [False, False, False]
     circuit.check()
 
 
-def test_a_probe_that_never_told_makes_room_for_another(circuit: CircuitBreaker, clock: LeapingClock) -> None:
+def test_a_probe_without_a_result_is_followed_by_another(circuit: CircuitBreaker, clock: LeapingClock) -> None:
     clock.advance(INITIAL_OPEN_SECONDS)
     assert not is_refused(circuit)
 
@@ -78,7 +78,7 @@ def test_each_failed_probe_doubles_the_wait_up_to_two_minutes(circuit: CircuitBr
 
 
 def refuses_after(circuit: CircuitBreaker, clock: LeapingClock, seconds: float) -> bool:
-    """Whether it would still refuse then; time is put back."""
+    """Return whether the circuit would refuse after some seconds. The clock is put back."""
     clock.advance(seconds)
     try:
         circuit.raise_if_open()
@@ -100,7 +100,7 @@ def test_failures_that_are_not_in_a_row_open_nothing(clock: LeapingClock) -> Non
     assert not circuit.is_open
 
 
-async def test_calls_that_are_not_answered_open_it_and_a_refusal_closes_it(
+async def test_unanswered_calls_open_the_circuit_and_a_refusal_closes_it(
     client_backend: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
 ) -> None:
     away: list[ResponseScript] = [hang_up, ScriptedResponse({}, 503)]
@@ -121,7 +121,7 @@ async def test_calls_that_are_not_answered_open_it_and_a_refusal_closes_it(
     client_backend.check()
 
 
-async def test_broken_creates_open_it(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_broken_creates_open_the_circuit(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("POST", "/v1/predictions", ScriptedResponse({}, 502))
     for _ in range(FAILURES_TO_OPEN):
         with contextlib.suppress(SubmitUnclear):
@@ -131,7 +131,9 @@ async def test_broken_creates_open_it(client_backend: ReplicateBackend, server: 
         client_backend.check()
 
 
-async def test_running_jobs_go_on_being_watched(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_an_open_circuit_lets_running_jobs_go_on(
+    client_backend: ReplicateBackend, server: ScriptedServer
+) -> None:
     for _ in range(FAILURES_TO_OPEN):
         client_backend.client.api.circuit_breaker.record_failure()
     server.script("GET", "/v1/predictions/p1", ScriptedResponse(make_prediction(output=[])))

@@ -1,4 +1,4 @@
-"""The other client_backend: cancel, find, prepare, probe; what each sends, and what each does about refusals."""
+"""Calls besides creates: cancel, find, prepare and probe, with the requests sent and the refusals raised."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ INPUTS: dict[str, JSON] = {"prompt": "a fox", "seed": 7}
 
 
 @pytest.mark.parametrize("status", [200, 404, 409, 422, 410])
-async def test_cancelling_what_is_over_is_harmless(
+async def test_cancelling_an_ended_run_is_harmless(
     client_backend: ReplicateBackend, server: ScriptedServer, status: int
 ) -> None:
     server.script("POST", CANCEL, ScriptedResponse(make_prediction("canceled", logs=None), status))
@@ -33,7 +33,7 @@ async def test_cancelling_what_is_over_is_harmless(
     assert [asked.path for asked in server.received] == [CANCEL]
 
 
-async def test_cancelling_is_tried_again_when_the_line_breaks(
+async def test_a_cancel_is_repeated_after_a_broken_connection(
     client_backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
     server.script("POST", CANCEL, hang_up, ScriptedResponse({}, 503), ScriptedResponse(make_prediction("canceled")))
@@ -43,7 +43,7 @@ async def test_cancelling_is_tried_again_when_the_line_breaks(
     assert len(server.received) == 3
 
 
-async def test_cancelling_without_reaching_anybody_is_told(
+async def test_a_cancel_that_does_not_arrive_raises_backend_down(
     client_backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
     server.script("POST", CANCEL, hang_up)
@@ -178,7 +178,7 @@ async def test_an_upload_without_an_address_is_an_outage(
         await client_backend.prepare(PAINTER, {"image": kept(tmp_path, b"x" * 300_000)})
 
 
-async def test_a_file_too_large_for_the_service_is_told(
+async def test_a_file_too_large_for_the_service_is_refused(
     client_backend: ReplicateBackend, server: ScriptedServer, tmp_path: Path
 ) -> None:
     server.script("POST", "/v1/files", ScriptedResponse({"detail": "Files must be less than 100MB in size"}, 413))
@@ -187,7 +187,7 @@ async def test_a_file_too_large_for_the_service_is_told(
         await client_backend.prepare(PAINTER, {"image": kept(tmp_path, b"x" * 300_000)})
 
 
-async def test_a_file_that_is_gone_is_told(client_backend: ReplicateBackend, tmp_path: Path) -> None:
+async def test_a_missing_file_is_refused(client_backend: ReplicateBackend, tmp_path: Path) -> None:
     missing = InputFile("0" * 64, "image/png", 10, str(tmp_path / "nothing"))
 
     with pytest.raises(InputRefused, match="Send it again"):
@@ -200,7 +200,7 @@ async def test_probe_names_the_account(client_backend: ReplicateBackend, server:
     assert await client_backend.probe() == "Replicate answers, as acme."
 
 
-async def test_probe_tells_a_wrong_token(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_a_probe_with_a_wrong_token_is_refused(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("GET", "/v1/account", ScriptedResponse({"title": "Unauthenticated"}, 401))
 
     with pytest.raises(BackendRefusedToken):
@@ -216,7 +216,7 @@ async def test_a_base_address_may_have_a_path_and_a_slash(server: ScriptedServer
     await backend.close()
 
 
-async def test_a_busy_service_is_waited_for_and_then_told(
+async def test_a_short_wait_for_a_busy_service_is_waited_and_a_long_wait_raises(
     client_backend: ReplicateBackend, server: ScriptedServer, patient_clock: LeapingClock
 ) -> None:
     server.script(

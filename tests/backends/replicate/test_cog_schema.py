@@ -1,4 +1,4 @@
-"""Published schemas as Cog has written them over the years."""
+"""Published schemas of several versions of Cog."""
 
 from typing import Any
 
@@ -71,13 +71,13 @@ def test_an_enum_of_numbers_keeps_numbers() -> None:
         {"oneOf": [{"type": "integer"}, {"type": "null"}], "minimum": 2},
     ],
 )
-def test_or_nothing_in_four_spellings(schema: Any) -> None:
+def test_optional_fields_in_four_spellings(schema: Any) -> None:
     found = field(schema)
 
     assert (set(found.kinds), found.is_nullable, found.minimum) == ({FieldKind.INTEGER}, True, 2)
 
 
-def test_a_union_takes_what_any_part_takes() -> None:
+def test_a_union_takes_the_values_of_all_members() -> None:
     found = field({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 9}, {"type": "string", "enum": ["auto"]}]})
 
     assert found.kinds == {FieldKind.INTEGER, FieldKind.TEXT}
@@ -129,7 +129,7 @@ ITERATOR = {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "i
         (None, "0.9", None),
     ],
 )
-def test_what_a_model_gives(output: Any, cog: str, kind: OutputKind | None) -> None:
+def test_the_output_kind_of_a_model(output: Any, cog: str, kind: OutputKind | None) -> None:
     assert CogSchema(document(output, schemas={"File": URI}), cog).read_output_kind() is kind
 
 

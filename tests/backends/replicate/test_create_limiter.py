@@ -1,4 +1,4 @@
-"""The line of creates: in order, at the pace that replies tell, and nobody lost."""
+"""The create limiter: in order, at the pace of replies, and no create is lost."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,11 @@ LOW_CREDIT = CreateLimits(remaining=0, reset_seconds=10, per_second=0.1, wait_se
 
 
 class ServerLimit:
-    """A limit like Replicate's: `burst` at once, then `per_second`, told as it tells."""
+    """A limit like Replicate's: `burst` at once, then `per_second`, reported in the same way."""
 
-    def __init__(self, clock: LeapingClock, *, burst: int, per_second: float, tells: bool = True) -> None:
+    def __init__(self, clock: LeapingClock, *, burst: int, per_second: float, reports: bool = True) -> None:
         self._clock = clock
-        self._burst, self._tokens, self._per_second, self._tells = burst, float(burst), per_second, tells
+        self._burst, self._tokens, self._per_second, self._reports = burst, float(burst), per_second, reports
         self._refilled_at = clock.monotonic()
         self.taken: list[int] = []
         self.refusals = 0
@@ -30,89 +30,89 @@ class ServerLimit:
         if self._tokens < 1 - 1e-9:
             self.refusals += 1
             wait = max(1.0, (1 - self._tokens) / self._per_second)
-            return CreateLimits(0 if self._tells else None, wait_seconds=wait)
+            return CreateLimits(0 if self._reports else None, wait_seconds=wait)
         self._tokens -= 1
         self.taken.append(person)
         reset = max(1.0, 1 / self._per_second)
-        return CreateLimits(int(self._tokens), reset) if self._tells else CreateLimits()
+        return CreateLimits(int(self._tokens), reset) if self._reports else CreateLimits()
 
 
-async def create(gate: CreateLimiter, bucket: ServerLimit, who: int) -> None:
-    """As a job does it: again, in front of the others, as often as it is throttled."""
+async def create(limiter: CreateLimiter, bucket: ServerLimit, number: int) -> None:
+    """Create as a job does: repeat a throttled create, before all new creates."""
     is_retry = False
     while True:
-        async with gate.acquire(is_retry=is_retry):
+        async with limiter.acquire(is_retry=is_retry):
             await asyncio.sleep(0)
-            news = bucket.create(who)
-            gate.update(news)
-        if news.wait_seconds is None:
+            limits = bucket.create(number)
+            limiter.update(limits)
+        if limits.wait_seconds is None:
             return
         is_retry = True
 
 
 @pytest.mark.parametrize(
-    ("burst", "per_second", "tells", "most_seconds", "most_refusals"),
+    ("burst", "per_second", "reports", "most_seconds", "most_refusals"),
     [(600, 10, True, 0.1, 0), (10, 10, True, 25, 5), (1, 0.1, True, 2_100, 20), (5, 1, False, 420, 220)],
     ids=["roomy", "small burst", "low credit", "told nothing"],
 )
 async def test_two_hundred_at_once_all_get_through_and_few_are_refused(
-    burst: int, per_second: float, tells: bool, most_seconds: float, most_refusals: int
+    burst: int, per_second: float, reports: bool, most_seconds: float, most_refusals: int
 ) -> None:
     clock = LeapingClock()
-    gate, bucket = CreateLimiter(clock), ServerLimit(clock, burst=burst, per_second=per_second, tells=tells)
+    limiter, bucket = CreateLimiter(clock), ServerLimit(clock, burst=burst, per_second=per_second, reports=reports)
 
-    await asyncio.gather(*(create(gate, bucket, who) for who in range(200)))
+    await asyncio.gather(*(create(limiter, bucket, number) for number in range(200)))
 
     assert sorted(bucket.taken) == list(range(200))
     assert clock.monotonic() <= most_seconds
     assert bucket.refusals <= most_refusals
-    assert gate.waiting_count == 0
+    assert limiter.waiting_count == 0
 
 
-async def test_the_line_keeps_its_order() -> None:
+async def test_creates_keep_their_order() -> None:
     clock = LeapingClock()
-    gate, bucket = CreateLimiter(clock), ServerLimit(clock, burst=1, per_second=10)
+    limiter, bucket = CreateLimiter(clock), ServerLimit(clock, burst=1, per_second=10)
 
-    await asyncio.gather(*(create(gate, bucket, who) for who in range(30)))
+    await asyncio.gather(*(create(limiter, bucket, number) for number in range(30)))
 
     assert bucket.taken[INITIAL_CONCURRENCY:] == list(range(INITIAL_CONCURRENCY, 30))
 
 
 async def test_at_first_a_few_go_and_the_first_reply_lets_the_others_follow() -> None:
-    gate = CreateLimiter(LeapingClock(max_leap_seconds=-1))
+    limiter = CreateLimiter(LeapingClock(max_leap_seconds=-1))
     inside: list[int] = []
     let_go = asyncio.Event()
 
-    async def enter(who: int) -> None:
-        async with gate.acquire():
-            inside.append(who)
+    async def enter(number: int) -> None:
+        async with limiter.acquire():
+            inside.append(number)
             await let_go.wait()
 
-    tasks = [asyncio.create_task(enter(who)) for who in range(50)]
+    tasks = [asyncio.create_task(enter(number)) for number in range(50)]
     await wait_until(lambda: len(inside) == INITIAL_CONCURRENCY)
-    assert gate.waiting_count == 40
+    assert limiter.waiting_count == 40
 
-    gate.update(ROOMY)
+    limiter.update(ROOMY)
 
     await wait_until(lambda: len(inside) == 50)
     let_go.set()
     await asyncio.gather(*tasks)
 
 
-async def test_who_was_throttled_stands_in_front() -> None:
+async def test_a_throttled_create_goes_before_new_creates() -> None:
     clock = LeapingClock(max_leap_seconds=-1)
-    gate = CreateLimiter(clock)
+    limiter = CreateLimiter(clock)
     entered: list[str] = []
 
     async def enter(who: str, *, is_retry: bool = False) -> None:
-        async with gate.acquire(is_retry=is_retry):
+        async with limiter.acquire(is_retry=is_retry):
             entered.append(who)
-            gate.update(CreateLimits(remaining=5, reset_seconds=1))
+            limiter.update(CreateLimits(remaining=5, reset_seconds=1))
 
-    async with gate.acquire():
-        gate.update(LOW_CREDIT)
+    async with limiter.acquire():
+        limiter.update(LOW_CREDIT)
     tasks = [asyncio.create_task(enter("new")), asyncio.create_task(enter("again", is_retry=True))]
-    await wait_until(lambda: gate.waiting_count == 2)
+    await wait_until(lambda: limiter.waiting_count == 2)
     assert entered == []
 
     clock.advance(10.1)
@@ -121,38 +121,38 @@ async def test_who_was_throttled_stands_in_front() -> None:
     assert entered == ["again", "new"]
 
 
-async def test_the_words_of_a_small_account_are_kept_to() -> None:
+async def test_the_rate_in_a_429_is_kept() -> None:
     clock = LeapingClock()
-    gate = CreateLimiter(clock)
+    limiter = CreateLimiter(clock)
     moments: list[float] = []
 
-    async with gate.acquire():
-        gate.update(LOW_CREDIT)
+    async with limiter.acquire():
+        limiter.update(LOW_CREDIT)
     for _ in range(3):
-        async with gate.acquire():
+        async with limiter.acquire():
             moments.append(round(clock.monotonic()))
-            gate.update(CreateLimits(remaining=0, reset_seconds=10))
+            limiter.update(CreateLimits(remaining=0, reset_seconds=10))
 
     assert moments == [10, 20, 30]
 
 
-async def test_leaving_the_line_lets_the_next_one_on() -> None:
+async def test_a_cancelled_wait_lets_the_next_create_go() -> None:
     clock = LeapingClock(max_leap_seconds=-1)
-    gate = CreateLimiter(clock)
-    async with gate.acquire():
-        gate.update(LOW_CREDIT)
+    limiter = CreateLimiter(clock)
+    async with limiter.acquire():
+        limiter.update(LOW_CREDIT)
     entered = asyncio.Event()
 
     async def enter() -> None:
-        async with gate.acquire():
+        async with limiter.acquire():
             entered.set()
 
     leaving, staying = asyncio.create_task(enter()), asyncio.create_task(enter())
-    await wait_until(lambda: gate.waiting_count == 2)
+    await wait_until(lambda: limiter.waiting_count == 2)
     leaving.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await leaving
-    assert gate.waiting_count == 1
+    assert limiter.waiting_count == 1
     await wait_until(lambda: clock.sleeper_count)
 
     clock.advance(10.1)
@@ -162,24 +162,24 @@ async def test_leaving_the_line_lets_the_next_one_on() -> None:
 
 
 async def test_a_broken_create_leaves_its_place() -> None:
-    gate = CreateLimiter(LeapingClock(max_leap_seconds=-1))
+    limiter = CreateLimiter(LeapingClock(max_leap_seconds=-1))
 
     for _ in range(INITIAL_CONCURRENCY * 2):
         with contextlib.suppress(ValueError):
-            async with gate.acquire():
+            async with limiter.acquire():
                 raise ValueError
 
-    async with asyncio.timeout(1), gate.acquire():
+    async with asyncio.timeout(1), limiter.acquire():
         pass
 
 
-async def test_who_would_wait_for_ten_minutes_hears_so() -> None:
-    gate = CreateLimiter(LeapingClock())
-    async with gate.acquire():
-        gate.update(CreateLimits(wait_seconds=3_600))
+async def test_a_closure_of_over_ten_minutes_raises_backend_busy() -> None:
+    limiter = CreateLimiter(LeapingClock())
+    async with limiter.acquire():
+        limiter.update(CreateLimits(wait_seconds=3_600))
 
     with pytest.raises(BackendBusy, match="60 minutes"):
-        async with gate.acquire():
+        async with limiter.acquire():
             pass
 
-    assert gate.waiting_count == 0
+    assert limiter.waiting_count == 0

@@ -1,4 +1,4 @@
-"""Deployments: their administration, and predictions through the one that a catalogue entry names."""
+"""Deployments: administration, and predictions through the deployment of a catalogue entry."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -41,7 +41,7 @@ async def make(replicate: ReplicateBackend) -> None:
     await replicate.client.deployments.create("fast", model="stability-ai/sdxl", version=PIN, hardware="gpu-t4")
 
 
-async def test_one_is_made_changed_and_deleted(replicate: ReplicateBackend) -> None:
+async def test_a_deployment_is_created_changed_and_deleted(replicate: ReplicateBackend) -> None:
     deployments = replicate.client.deployments
     await make(replicate)
 
@@ -56,7 +56,7 @@ async def test_one_is_made_changed_and_deleted(replicate: ReplicateBackend) -> N
         await deployments.get("sandbox/fast")
 
 
-async def test_what_replicate_refuses_is_told(replicate: ReplicateBackend) -> None:
+async def test_a_refusal_of_replicate_is_raised(replicate: ReplicateBackend) -> None:
     await make(replicate)
     await replicate.client.deployments.update("sandbox/fast", min_instances=1)
 
@@ -75,7 +75,7 @@ async def test_a_broken_create_is_not_sent_twice(client_backend: ReplicateBacken
     assert len(server.find_requests("POST")) == 1
 
 
-async def test_an_entry_that_names_one_runs_there(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
+async def test_a_model_with_a_deployment_runs_on_the_deployment(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
     await make(replicate)
 
     backend_id = await replicate.submit(DEPLOYED, SMALL, job="j1", cancel_after_seconds=60)
@@ -88,7 +88,9 @@ async def test_an_entry_that_names_one_runs_there(replicate: ReplicateBackend, s
     assert prediction.deployment == "sandbox/fast"
 
 
-async def test_its_create_names_no_version(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_a_create_on_a_deployment_names_no_version(
+    client_backend: ReplicateBackend, server: ScriptedServer
+) -> None:
     server.script(
         "POST", "/v1/deployments/sandbox/fast/predictions", ScriptedResponse(make_prediction("starting"), status=201)
     )
@@ -100,7 +102,7 @@ async def test_its_create_names_no_version(client_backend: ReplicateBackend, ser
     assert asked.headers["Cancel-After"] == "60s"
 
 
-async def test_a_run_of_it_is_found_again_and_no_other(replicate: ReplicateBackend) -> None:
+async def test_a_run_of_a_deployment_is_found_and_no_other_run(replicate: ReplicateBackend) -> None:
     await make(replicate)
     began = datetime.now(UTC) - timedelta(seconds=5)
     deployed = await replicate.submit(DEPLOYED, SMALL, job="j1", cancel_after_seconds=60)
@@ -125,12 +127,12 @@ async def test_a_run_of_it_is_found_again_and_no_other(replicate: ReplicateBacke
         (None, "", True),
     ],
 )
-def test_which_runs_are_of_a_deployment(told: str | None, ours: str, is_same: bool) -> None:
+def test_runs_match_a_deployment_by_name(told: str | None, ours: str, is_same: bool) -> None:
     prediction = parse_prediction(make_prediction(deployment=told))
 
     assert client.is_same_run(prediction, replace(PAINTER, deployment=ours), {"prompt": "a fox"}) is is_same
 
 
-async def test_one_that_is_gone_is_told(replicate: ReplicateBackend) -> None:
+async def test_a_missing_deployment_is_refused(replicate: ReplicateBackend) -> None:
     with pytest.raises(InputRefused, match="has no model called stability-ai/sdxl"):
         await replicate.submit(DEPLOYED, SMALL, job="j1", cancel_after_seconds=60)

@@ -1,4 +1,4 @@
-"""What a person reads when a run failed."""
+"""The sentences for failed runs."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def failed(error: str) -> RunSnapshot:
         ("", ModelFailed, "without saying why"),
     ],
 )
-def test_a_failure_is_told_in_words(error: str, kind: type[BackendError], text: str) -> None:
+def test_a_failure_has_a_plain_sentence(error: str, kind: type[BackendError], text: str) -> None:
     told = explain_failure(failed(error))
 
     assert type(told) is kind
@@ -61,7 +61,9 @@ def test_a_long_reason_is_cut() -> None:
     ],
     ids=["canceled", "aborted", "empty", "all flagged", "removed"],
 )
-def test_an_end_without_an_error_is_told_too(snapshot: RunSnapshot, kind: type[BackendError], text: str) -> None:
+def test_an_end_without_an_error_has_a_plain_sentence(
+    snapshot: RunSnapshot, kind: type[BackendError], text: str
+) -> None:
     told = explain_failure(snapshot)
 
     assert type(told) is kind

@@ -1,4 +1,4 @@
-"""Models, versions, search and collections: against the sandbox, and scripted where it cannot be wrong enough."""
+"""Models, versions and search: against the sandbox, and scripted for replies that the sandbox never gives."""
 
 from collections.abc import AsyncIterator
 
@@ -44,13 +44,13 @@ async def test_words_find_models_both_ways(client: ReplicateClient) -> None:
     assert "nightmareai/real-esrgan" in queried
 
 
-async def test_one_version(client: ReplicateClient) -> None:
+async def test_a_version_is_read(client: ReplicateClient) -> None:
     assert (await client.models.get_version("stability-ai/sdxl", PIN)).schema.read_output_kind() is OutputKind.PICTURES
     with pytest.raises(PredictionGone):
         await client.models.get_version("stability-ai/sdxl", "0" * 64)
 
 
-async def test_what_a_model_publishes(client: ReplicateClient) -> None:
+async def test_the_schema_of_a_model_is_read(client: ReplicateClient) -> None:
     published = await client.models.get_schema("stability-ai/sdxl", PIN)
 
     assert (published.version, published.is_official, published.output) == (PIN, False, OutputKind.PICTURES)
@@ -61,11 +61,11 @@ async def test_what_a_model_publishes(client: ReplicateClient) -> None:
     assert image.kinds == {FieldKind.FILE}
 
 
-async def test_hardware(client: ReplicateClient) -> None:
+async def test_hardware_is_listed(client: ReplicateClient) -> None:
     assert "gpu-t4" in [hardware.sku for hardware in await client.deployments.list_hardware()]
 
 
-async def test_what_a_training_takes(client: ReplicateClient) -> None:
+async def test_the_inputs_of_a_training_are_read(client: ReplicateClient) -> None:
     fields = await client.models.get_training_fields("stability-ai/sdxl", PIN)
 
     assert fields is not None
@@ -76,7 +76,9 @@ async def test_what_a_training_takes(client: ReplicateClient) -> None:
 
 
 @pytest.mark.parametrize("ref", ["", "flux", "/flux", "acme/", "acme/flux/extra", "../predictions", "acme/..", "./x"])
-async def test_a_name_cannot_lead_elsewhere(client_backend: ReplicateBackend, server: ScriptedServer, ref: str) -> None:
+async def test_a_name_cannot_change_the_path(
+    client_backend: ReplicateBackend, server: ScriptedServer, ref: str
+) -> None:
     with pytest.raises(InputRefused, match=r"is no owner/name|no id"):
         await client_backend.client.models.get(ref)
 
@@ -112,9 +114,7 @@ async def _refs(client: ReplicateClient) -> AsyncIterator[str]:
         yield get_text(item, "name")
 
 
-async def test_query_stands_in_for_a_search_that_is_gone(
-    client_backend: ReplicateBackend, server: ScriptedServer
-) -> None:
+async def test_query_replaces_a_failing_search(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     answer = ScriptedResponse({"results": [{"owner": "acme", "name": "fox"}], "next": None})
     server.script("QUERY", "/v1/models", answer)
 
@@ -136,7 +136,7 @@ async def test_an_official_model_may_hide_its_versions(
     assert (published.version, published.fields, published.output) == ("", None, None)
 
 
-async def test_the_published_example_tells_how_long_a_run_takes(
+async def test_the_usual_seconds_come_from_the_published_example(
     client_backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
     example = {"metrics": {"predict_time": 3.25}}

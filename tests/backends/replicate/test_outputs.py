@@ -1,4 +1,4 @@
-"""Reading predictions: whatever stands in them, a snapshot comes out."""
+"""Predictions with any content become snapshots."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -65,7 +65,7 @@ def test_words_are_joined_with_nothing_between(output: Any, text: str) -> None:
     assert (snapshot.text, snapshot.files) == (text, ())
 
 
-def test_a_models_own_prefix_is_left_out() -> None:
+def test_a_models_own_prefix_is_removed() -> None:
     assert read(CAPTIONER, output="Caption: a fox").text == "a fox"
     assert read(CAPTIONER, output="a Caption: fox").text == "a Caption: fox"
 
@@ -101,7 +101,7 @@ def test_a_bare_prediction_is_enough() -> None:
     assert snapshot == RunSnapshot("p1", PredictionState.STARTING)
 
 
-def test_removed_data_is_told() -> None:
+def test_removed_data_is_reported() -> None:
     assert read(PAINTER, data_removed=True).is_data_removed
 
 

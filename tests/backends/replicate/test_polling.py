@@ -1,4 +1,4 @@
-"""One rate for all looks."""
+"""All polls share one rate."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from bot.core.backend import PredictionState
 from tests.backends.clock import LeapingClock
 
 
-async def test_many_looks_share_one_rate_in_order() -> None:
+async def test_many_polls_share_one_rate_in_order() -> None:
     clock = LeapingClock(max_leap_seconds=0)
     looked: list[tuple[str, float]] = []
 

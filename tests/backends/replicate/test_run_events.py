@@ -25,15 +25,13 @@ def test_the_newest_bar_counts(logs: str, percent: int | None) -> None:
     assert parse_percent(logs) == percent
 
 
-# MERGED The words of one watch: each once, in order, whatever the stream repeats.
-
 PREFIXES = ("ab", "abba")
 TOKENS = st.lists(st.text("ab \n", max_size=3), max_size=8)
 
 
 @settings(deadline=None)  # a busy machine is no bug
 @given(TOKENS, st.data())
-def test_cuts_repeats_and_looks_add_up_to_the_text(tokens: list[str], data: st.DataObject) -> None:
+def test_broken_streams_repeats_and_polls_add_up_to_the_text(tokens: list[str], data: st.DataObject) -> None:
     whole = "".join(tokens)
     prefixes = data.draw(st.sampled_from([(), PREFIXES]))
     transcript = StreamedText(prefixes)
@@ -47,7 +45,7 @@ def test_cuts_repeats_and_looks_add_up_to_the_text(tokens: list[str], data: st.D
     assert given_out == strip_prefix(whole, prefixes)
 
 
-def test_a_stream_that_contradicts_what_was_said_is_held_back() -> None:
+def test_a_stream_that_contradicts_returned_text_is_held_back() -> None:
     transcript = StreamedText()
     transcript.add_whole_text("one two")
 
@@ -55,7 +53,7 @@ def test_a_stream_that_contradicts_what_was_said_is_held_back() -> None:
     assert transcript.add_whole_text("one two three") == " three"
 
 
-def test_a_stream_joined_late_is_held_back_until_a_look_agrees() -> None:
+def test_a_stream_joined_late_is_held_back_until_a_poll_agrees() -> None:
     transcript = StreamedText()
     transcript.add_whole_text("one two")
 

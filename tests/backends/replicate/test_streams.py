@@ -12,7 +12,7 @@ def prediction(name: str, stream: str = "") -> ReplicatePrediction:
     return ReplicatePrediction(name, PredictionState.STARTING, stream_url=stream)
 
 
-def test_the_oldest_is_forgotten() -> None:
+def test_the_oldest_address_is_forgotten() -> None:
     addresses = StreamAddresses(Origins("https://api.replicate.com"), max_entries=2)
 
     for name in ("a", "b", "c"):
@@ -25,7 +25,7 @@ def test_the_oldest_is_forgotten() -> None:
     ]
 
 
-def test_a_reply_without_an_address_does_not_unlearn_it() -> None:
+def test_a_reply_without_an_address_keeps_the_known_address() -> None:
     addresses = StreamAddresses(Origins("https://api.replicate.com"))
 
     addresses.remember(prediction("a", "https://stream.replicate.com/a"))
@@ -34,15 +34,13 @@ def test_a_reply_without_an_address_does_not_unlearn_it() -> None:
     assert addresses.get("a") == "https://stream.replicate.com/a"
 
 
-def test_an_address_we_may_not_read_counts_as_none() -> None:
+def test_a_forbidden_address_counts_as_no_stream() -> None:
     addresses = StreamAddresses(Origins("https://api.replicate.com"))
 
     addresses.remember(prediction("a", "http://127.0.0.1/metadata"))
 
     assert addresses.get("a") == ""
 
-
-# MERGED Where the token may go.
 
 REPLICATE = Origins("https://api.replicate.com")
 SANDBOX = Origins("http://127.0.0.1:8123/")

@@ -1,4 +1,4 @@
-"""Creating a prediction: once, whatever happens."""
+"""Creates: sent once, after any failure."""
 
 from typing import Any
 
@@ -60,10 +60,10 @@ async def test_a_pinned_model_is_created_by_its_version(
     await submit(client_backend, PINNED_PAINTER, seconds=1)
 
     assert server.received[0].json["version"] == PIN
-    assert server.received[0].headers["Cancel-After"] == "5s"  # the shortest that Replicate takes
+    assert server.received[0].headers["Cancel-After"] == "5s"  # Replicate's minimum
 
 
-async def test_a_public_address_is_called_back_with_the_job(server: ScriptedServer, clock: LeapingClock) -> None:
+async def test_the_webhook_address_carries_the_job(server: ScriptedServer, clock: LeapingClock) -> None:
     server.script("POST", "/v1/predictions", CREATED)
     backend = ReplicateBackend(
         server.url, TOKEN, clock, build_webhook_url=lambda job: f"https://bot.example/hook?job={job}"
@@ -82,7 +82,7 @@ async def test_half_an_emoji_in_a_prompt_is_no_crash(client_backend: ReplicateBa
     assert await client_backend.submit(PAINTER, {"prompt": "\ud83d"}, job="j1", cancel_after_seconds=60) == "p1"
 
 
-async def test_a_refused_connection_is_tried_again_and_then_told(clock: LeapingClock) -> None:
+async def test_a_refused_connection_is_tried_again_and_then_raised(clock: LeapingClock) -> None:
     backend = ReplicateBackend(f"http://127.0.0.1:{find_free_port()}", TOKEN, clock)
 
     with pytest.raises(BackendDown, match="cannot be reached"):
@@ -133,7 +133,7 @@ LOW_CREDIT = "Request was throttled. Your rate limit resets in ~5s."
     ],
     ids=["header", "header date", "body", "resets in", "available in", "ratelimit-reset", "untold", "nonsense"],
 )
-async def test_a_throttled_create_stands_in_line_again_and_waits_as_told(
+async def test_a_throttled_create_waits_for_the_reported_seconds(
     client_backend: ReplicateBackend,
     server: ScriptedServer,
     patient_clock: LeapingClock,
@@ -153,7 +153,7 @@ async def test_a_throttled_create_stands_in_line_again_and_waits_as_told(
     assert creates(server) == 2
 
 
-async def test_a_very_long_throttle_is_told_instead_of_waited_for(
+async def test_a_very_long_throttle_raises_instead_of_waiting(
     client_backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
     server.script("POST", "/v1/predictions", ScriptedResponse({"retry_after": 2_700}, 429))
@@ -207,7 +207,7 @@ def refusal(*fields: tuple[str, str]) -> dict[str, Any]:
     ],
     ids=["401", "403", "402", "404", "413", "422 fields", "422 version", "422 detail", "400 bare", "302"],
 )
-async def test_a_refusal_reads_well(
+async def test_a_refusal_has_a_plain_sentence(
     client_backend: ReplicateBackend,
     server: ScriptedServer,
     reply: ScriptedResponse,

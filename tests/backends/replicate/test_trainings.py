@@ -31,7 +31,7 @@ async def begin(backend: ReplicateBackend) -> str:
     return (await backend.client.trainings.create("stability-ai/sdxl", PIN, "sandbox/mine", PHOTOS)).run.id
 
 
-async def test_one_makes_a_version(replicate: ReplicateBackend) -> None:
+async def test_a_training_makes_a_version(replicate: ReplicateBackend) -> None:
     trainings = replicate.client.trainings
     training_id = await begin(replicate)
 
@@ -45,14 +45,14 @@ async def test_one_makes_a_version(replicate: ReplicateBackend) -> None:
     assert (await replicate.client.models.get("sandbox/mine")).newest_version is not None
 
 
-async def test_one_is_cancelled(replicate: ReplicateBackend) -> None:
+async def test_a_training_is_cancelled(replicate: ReplicateBackend) -> None:
     training_id = await begin(replicate)
 
     assert (await replicate.client.trainings.cancel(training_id)).run.state.is_final
     assert (await replicate.client.trainings.cancel(training_id)).run.state.is_final
 
 
-async def test_what_is_missing_is_told(replicate: ReplicateBackend) -> None:
+async def test_a_missing_training_raises_prediction_gone(replicate: ReplicateBackend) -> None:
     trainings = replicate.client.trainings
 
     with pytest.raises(InputRefused, match="input_images is required"):
@@ -77,7 +77,7 @@ async def test_a_create_that_may_have_arrived_is_not_sent_again(
     assert len(server.find_requests("POST", PATH)) == 1
 
 
-async def test_a_webhook_is_asked_for(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_a_training_orders_a_webhook(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("POST", PATH, ScriptedResponse({"id": "t1", "status": "starting"}, status=201))
 
     await client_backend.client.trainings.create(

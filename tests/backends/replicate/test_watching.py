@@ -1,4 +1,4 @@
-"""Following a run: by stream, across cuts, by looks, by polling; and leaving nothing behind."""
+"""A watch follows a run by stream, across broken connections, and by polling, and leaves no task behind."""
 
 import asyncio
 from contextlib import aclosing
@@ -45,21 +45,23 @@ def end(events: list[RunEvent]) -> RunEnded:
     return ended
 
 
-async def submitted(backend: ReplicateBackend, server: ScriptedServer, model: Model, stream: str | None = None) -> None:
-    """A create whose reply names the stream."""
+async def submit_run(
+    backend: ReplicateBackend, server: ScriptedServer, model: Model, stream: str | None = None
+) -> None:
+    """Submit a run; the create's reply names the stream."""
     address = server.url + STREAM if stream is None else stream
     server.script("POST", "/v1/predictions", ScriptedResponse(make_prediction("starting", stream=address), status=201))
     await backend.submit(model, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
 
 
-def spoken(*tokens: str, status: str = "succeeded", **more: Any) -> ScriptedResponse:
+def make_text_reply(*tokens: str, status: str = "succeeded", **more: Any) -> ScriptedResponse:
     return ScriptedResponse(make_prediction(status, output=list(tokens), **more))
 
 
 async def test_a_short_picture_costs_three_requests_and_ends_with_its_metrics(
     backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
-    await submitted(backend, server, PAINTER)
+    await submit_run(backend, server, PAINTER)
     server.script("GET", STREAM, ScriptedStream([b": hi\n\n", format_event("output", PICTURE, "1:0"), DONE]))
     server.script(
         "GET", GET, ScriptedResponse(make_prediction(output=[PICTURE], metrics={"predict_time": 1.5, "image_count": 1}))
@@ -73,10 +75,12 @@ async def test_a_short_picture_costs_three_requests_and_ends_with_its_metrics(
     assert [asked.method for asked in server.received] == ["POST", "GET", "GET"]
 
 
-async def test_words_come_as_they_are_spoken_and_add_up(backend: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_tokens_arrive_one_by_one_and_add_up_to_the_text(
+    backend: ReplicateBackend, server: ScriptedServer
+) -> None:
     tokens = ["\n", "left\u2028right\x85", "", "\n\n", " a ha", "iku\r", "☃ "]
-    # A carriage return cannot travel inside a data line, so it arrives as a newline.
-    await submitted(backend, server, WRITER)
+    # A carriage return inside a data line arrives as a newline.
+    await submit_run(backend, server, WRITER)
     server.script(
         "GET",
         STREAM,
@@ -84,7 +88,7 @@ async def test_words_come_as_they_are_spoken_and_add_up(backend: ReplicateBacken
             [*(format_event("output", t.replace("\r", "\n"), f"1:{n}") for n, t in enumerate(tokens)), DONE]
         ),
     )
-    server.script("GET", GET, spoken(*(t.replace("\r", "\n") for t in tokens)))
+    server.script("GET", GET, make_text_reply(*(t.replace("\r", "\n") for t in tokens)))
 
     events = await watch(backend, WRITER)
 
@@ -96,13 +100,13 @@ async def test_words_come_as_they_are_spoken_and_add_up(backend: ReplicateBacken
 
 async def test_the_first_word_does_not_wait_for_the_second(backend: ReplicateBackend, server: ScriptedServer) -> None:
     go_on = asyncio.Event()
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     server.script(
         "GET",
         STREAM,
         ScriptedStream([format_event("output", "one", "1:0"), go_on, format_event("output", " two", "1:1"), DONE]),
     )
-    server.script("GET", GET, spoken("one", " two"))
+    server.script("GET", GET, make_text_reply("one", " two"))
 
     async with aclosing(backend.watch(WRITER, "p1")) as events:
         first = [await anext(events), await anext(events)]
@@ -114,15 +118,17 @@ async def test_the_first_word_does_not_wait_for_the_second(backend: ReplicateBac
 
 
 @pytest.mark.parametrize("is_torn", [True, False], ids=["torn", "ended early"])
-async def test_a_cut_stream_is_taken_up_after_the_last_word(
+async def test_a_broken_stream_is_resumed_after_the_last_token(
     backend: ReplicateBackend, server: ScriptedServer, is_torn: bool
 ) -> None:
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     first = ScriptedStream(
         [format_event("output", "one", "1:0"), format_event("output", " two", "1:1")], is_aborted=is_torn
     )
     server.script("GET", STREAM, first, ScriptedStream([format_event("output", " three", "2:0"), DONE]))
-    server.script("GET", GET, spoken("one", " two", status="processing"), spoken("one", " two", " three"))
+    server.script(
+        "GET", GET, make_text_reply("one", " two", status="processing"), make_text_reply("one", " two", " three")
+    )
 
     events = await watch(backend, WRITER)
 
@@ -130,28 +136,28 @@ async def test_a_cut_stream_is_taken_up_after_the_last_word(
     assert server.find_requests("GET", STREAM)[1].headers["Last-Event-ID"] == "1:1"
 
 
-async def test_a_stream_that_repeats_itself_is_heard_once(backend: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_a_stream_that_repeats_events_is_read_once(backend: ReplicateBackend, server: ScriptedServer) -> None:
     one, two, three = (
         format_event("output", "one", "1:0"),
         format_event("output", " two", "1:1"),
         format_event("output", " three", "1:2"),
     )
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     server.script("GET", STREAM, ScriptedStream([one, one, two]), ScriptedStream([one, two, two, three, DONE]))
-    server.script("GET", GET, spoken("one", status="processing"), spoken("one", " two", " three"))
+    server.script("GET", GET, make_text_reply("one", status="processing"), make_text_reply("one", " two", " three"))
 
     events = await watch(backend, WRITER)
 
     assert written(events) == "one two three"
 
 
-async def test_a_stream_without_ids_begins_again_and_is_heard_once(
+async def test_a_stream_without_ids_restarts_and_is_read_once(
     backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     again = ScriptedStream([format_event("output", "one t"), format_event("output", "wo three"), DONE])
     server.script("GET", STREAM, ScriptedStream([format_event("output", "one"), format_event("output", " two")]), again)
-    server.script("GET", GET, spoken("one", status="processing"), spoken("one", " two", " three"))
+    server.script("GET", GET, make_text_reply("one", status="processing"), make_text_reply("one", " two", " three"))
 
     events = await watch(backend, WRITER)
 
@@ -159,8 +165,10 @@ async def test_a_stream_without_ids_begins_again_and_is_heard_once(
     assert "Last-Event-ID" not in server.find_requests("GET", STREAM)[1].headers
 
 
-async def test_words_out_of_order_are_left_to_the_final_text(backend: ReplicateBackend, server: ScriptedServer) -> None:
-    await submitted(backend, server, WRITER)
+async def test_tokens_out_of_order_are_left_to_the_final_text(
+    backend: ReplicateBackend, server: ScriptedServer
+) -> None:
+    await submit_run(backend, server, WRITER)
     mixed = [
         format_event("output", "one", "1:0"),
         format_event("output", " three", "1:2"),
@@ -168,33 +176,31 @@ async def test_words_out_of_order_are_left_to_the_final_text(backend: ReplicateB
         DONE,
     ]
     server.script("GET", STREAM, ScriptedStream(mixed))
-    server.script("GET", GET, spoken("one", " two", " three"))
+    server.script("GET", GET, make_text_reply("one", " two", " three"))
 
     events = await watch(backend, WRITER)
 
-    assert written(events) == "one three"  # said is said; nothing wrong is added to it
+    assert written(events) == "one three"  # shown text stays, and no wrong text is added
     assert end(events).snapshot.text == "one two three"
 
 
-async def test_what_the_stream_lost_comes_from_the_final_text(
-    backend: ReplicateBackend, server: ScriptedServer
-) -> None:
-    await submitted(backend, server, WRITER)
+async def test_lost_tokens_come_from_the_final_text(backend: ReplicateBackend, server: ScriptedServer) -> None:
+    await submit_run(backend, server, WRITER)
     server.script("GET", STREAM, ScriptedStream([format_event("output", "one", "1:0"), DONE]))
-    server.script("GET", GET, spoken("one", " two"))
+    server.script("GET", GET, make_text_reply("one", " two"))
 
     assert written(await watch(backend, WRITER)) == "one two"
 
 
 async def test_thirty_seconds_of_silence_are_no_end(backend: ReplicateBackend, server: ScriptedServer) -> None:
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     server.script(
         "GET",
         STREAM,
         ScriptedStream([b": hi\n\n", TIMEOUT]),
         ScriptedStream([format_event("output", "hello", "1:0"), DONE]),
     )
-    server.script("GET", GET, ScriptedResponse(make_prediction("starting")), spoken("hello"))
+    server.script("GET", GET, ScriptedResponse(make_prediction("starting")), make_text_reply("hello"))
 
     events = await watch(backend, WRITER)
 
@@ -202,14 +208,18 @@ async def test_thirty_seconds_of_silence_are_no_end(backend: ReplicateBackend, s
     assert len(server.find_requests("GET", STREAM)) == 2
 
 
-async def test_a_stream_that_brings_nothing_gives_way_to_polling(
-    backend: ReplicateBackend, server: ScriptedServer
-) -> None:
-    await submitted(backend, server, WRITER)
+async def test_a_useless_stream_is_replaced_by_polling(backend: ReplicateBackend, server: ScriptedServer) -> None:
+    await submit_run(backend, server, WRITER)
     server.script("GET", STREAM, hang_up, ScriptedResponse({}, 500), ScriptedStream([b": hi\n\n"]))
-    partial = spoken("one", status="processing")
+    partial = make_text_reply("one", status="processing")
     server.script(
-        "GET", GET, partial, partial, partial, spoken("one", " two", status="processing"), spoken("one", " two", "!")
+        "GET",
+        GET,
+        partial,
+        partial,
+        partial,
+        make_text_reply("one", " two", status="processing"),
+        make_text_reply("one", " two", "!"),
     )
 
     events = await watch(backend, WRITER)
@@ -221,10 +231,10 @@ async def test_a_stream_that_brings_nothing_gives_way_to_polling(
 @pytest.mark.parametrize(
     "address", ["", "http://stream.example/s1", "ftp://x/", "not an address"], ids=["none", "http", "ftp", "nonsense"]
 )
-async def test_without_a_usable_stream_it_polls_ever_slower(
+async def test_without_a_usable_stream_polls_become_slower(
     backend: ReplicateBackend, server: ScriptedServer, clock: LeapingClock, address: str
 ) -> None:
-    await submitted(backend, server, PAINTER, address)
+    await submit_run(backend, server, PAINTER, address)
     still = ScriptedResponse(make_prediction("processing", logs="10%|# | 1/10"))
     server.script("GET", GET, *[still] * 25, ScriptedResponse(make_prediction(output=PICTURE)))
 
@@ -237,9 +247,12 @@ async def test_without_a_usable_stream_it_polls_ever_slower(
     assert sum(polls) >= 20
 
 
-async def test_after_a_restart_one_look_finds_the_stream(backend: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_after_a_restart_one_poll_finds_the_stream(backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script(
-        "GET", GET, spoken("one", status="processing", urls={"stream": server.url + STREAM}), spoken("one", " two")
+        "GET",
+        GET,
+        make_text_reply("one", status="processing", urls={"stream": server.url + STREAM}),
+        make_text_reply("one", " two"),
     )
     server.script(
         "GET",
@@ -253,7 +266,7 @@ async def test_after_a_restart_one_look_finds_the_stream(backend: ReplicateBacke
     assert [asked.path for asked in server.received] == [GET, STREAM, GET]
 
 
-async def test_a_run_that_is_over_needs_one_request(backend: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_an_ended_run_needs_one_request(backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script(
         "GET", GET, ScriptedResponse(make_prediction("failed", error="boom", urls={"stream": server.url + STREAM}))
     )
@@ -265,11 +278,11 @@ async def test_a_run_that_is_over_needs_one_request(backend: ReplicateBackend, s
     assert len(server.received) == 1
 
 
-async def test_a_picture_is_looked_at_after_half_a_minute_and_then_every_five_seconds(
+async def test_a_picture_is_polled_after_half_a_minute_and_then_every_five_seconds(
     backend: ReplicateBackend, server: ScriptedServer, clock: LeapingClock
 ) -> None:
     finished = asyncio.Event()
-    await submitted(backend, server, PAINTER)
+    await submit_run(backend, server, PAINTER)
     server.script("GET", STREAM, ScriptedStream([b": hi\n\n", finished, DONE]))
     bar = "Using seed: 7\n\r 25%|##   | 1/4 [..]\r 50%|#### | 2/4 [..]"
     server.script(
@@ -304,9 +317,9 @@ async def test_a_picture_is_looked_at_after_half_a_minute_and_then_every_five_se
 async def test_a_stream_that_loses_its_done_does_not_hold_the_run(
     backend: ReplicateBackend, server: ScriptedServer, clock: LeapingClock
 ) -> None:
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     server.script("GET", STREAM, ScriptedStream([format_event("output", "all", "1:0"), asyncio.Event()]))
-    server.script("GET", GET, spoken("all"))
+    server.script("GET", GET, make_text_reply("all"))
     watching = asyncio.create_task(watch(backend, WRITER))
     await wait_until(lambda: clock.slept_seconds)
 
@@ -316,10 +329,10 @@ async def test_a_stream_that_loses_its_done_does_not_hold_the_run(
     await wait_until(lambda: server.open_streams == 0)
 
 
-async def test_done_before_the_prediction_says_so_is_looked_at_again_soon(
+async def test_a_prediction_that_lags_behind_done_is_polled_again_soon(
     backend: ReplicateBackend, server: ScriptedServer, clock: LeapingClock
 ) -> None:
-    await submitted(backend, server, PAINTER)
+    await submit_run(backend, server, PAINTER)
     server.script("GET", STREAM, ScriptedStream([DONE]))
     server.script(
         "GET", GET, ScriptedResponse(make_prediction("processing")), ScriptedResponse(make_prediction(output=[PICTURE]))
@@ -333,14 +346,14 @@ async def test_done_before_the_prediction_says_so_is_looked_at_again_soon(
 
 
 async def test_an_error_on_the_stream_keeps_the_words_so_far(backend: ReplicateBackend, server: ScriptedServer) -> None:
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     broke = [
         format_event("output", "one", "1:0"),
         format_event("error", '{"detail": "boom"}'),
         format_event("done", '{"reason": "error"}'),
     ]
     server.script("GET", STREAM, ScriptedStream(broke))
-    server.script("GET", GET, spoken("one", status="failed", error="boom"))
+    server.script("GET", GET, make_text_reply("one", status="failed", error="boom"))
 
     events = await watch(backend, WRITER)
 
@@ -349,7 +362,7 @@ async def test_an_error_on_the_stream_keeps_the_words_so_far(backend: ReplicateB
 
 
 async def test_logs_on_the_stream_are_progress(backend: ReplicateBackend, server: ScriptedServer) -> None:
-    await submitted(backend, server, PAINTER)
+    await submit_run(backend, server, PAINTER)
     server.script(
         "GET",
         STREAM,
@@ -361,7 +374,7 @@ async def test_logs_on_the_stream_are_progress(backend: ReplicateBackend, server
 
 
 async def test_a_prefix_is_left_out_of_the_stream_too(backend: ReplicateBackend, server: ScriptedServer) -> None:
-    await submitted(backend, server, CAPTIONER)
+    await submit_run(backend, server, CAPTIONER)
     server.script(
         "GET",
         STREAM,
@@ -377,7 +390,7 @@ async def test_a_prefix_is_left_out_of_the_stream_too(backend: ReplicateBackend,
 async def test_a_stream_gets_the_token_only_when_its_host_may_and_asks(
     backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     server.script(
         "GET",
         STREAM,
@@ -385,7 +398,7 @@ async def test_a_stream_gets_the_token_only_when_its_host_may_and_asks(
         ScriptedStream([format_event("output", "hi", "1:0")]),
         ScriptedStream([DONE]),
     )
-    server.script("GET", GET, spoken("hi", status="processing"), spoken("hi"))
+    server.script("GET", GET, make_text_reply("hi", status="processing"), make_text_reply("hi"))
 
     assert written(await watch(backend, WRITER)) == "hi"
 
@@ -393,12 +406,12 @@ async def test_a_stream_gets_the_token_only_when_its_host_may_and_asks(
     assert [asked.token for asked in server.find_requests("GET", STREAM)] == ["", f"Bearer {TOKEN}", f"Bearer {TOKEN}"]
 
 
-async def test_a_stream_that_refuses_the_token_too_is_given_up(
+async def test_a_stream_that_also_refuses_the_token_is_given_up(
     backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     server.script("GET", STREAM, ScriptedResponse({}, 403))
-    server.script("GET", GET, *[ScriptedResponse(make_prediction("processing"))] * 3, spoken("hi"))
+    server.script("GET", GET, *[ScriptedResponse(make_prediction("processing"))] * 3, make_text_reply("hi"))
 
     assert written(await watch(backend, WRITER)) == "hi"
 
@@ -410,7 +423,10 @@ async def test_another_host_is_not_given_the_token_even_when_it_asks(
 ) -> None:
     foreign_server.script("GET", STREAM, ScriptedResponse({}, 401))
     server.script(
-        "GET", GET, spoken("hi", status="processing", urls={"stream": foreign_server.url + STREAM}), spoken("hi")
+        "GET",
+        GET,
+        make_text_reply("hi", status="processing", urls={"stream": foreign_server.url + STREAM}),
+        make_text_reply("hi"),
     )
     backend = ReplicateBackend(server.url, TOKEN, clock)
 
@@ -436,7 +452,7 @@ async def test_a_stream_elsewhere_that_asks_for_the_token_does_not_get_it(foreig
 AWAY: list[ResponseScript] = [ScriptedResponse({}, 503), hang_up, ScriptedResponse("<html>", 502)]
 
 
-async def test_a_service_that_comes_back_costs_nothing(backend: ReplicateBackend, server: ScriptedServer) -> None:
+async def test_a_short_outage_loses_no_event(backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("GET", GET, *AWAY * 4, ScriptedResponse(make_prediction(output=[PICTURE])))
 
     assert end(await watch(backend, PAINTER)).snapshot.files == (PICTURE,)
@@ -445,8 +461,8 @@ async def test_a_service_that_comes_back_costs_nothing(backend: ReplicateBackend
 async def test_a_service_away_at_a_restart_streams_when_it_is_back(
     backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
-    back = spoken("one", status="processing", urls={"stream": server.url + STREAM})
-    server.script("GET", GET, *AWAY * 2, back, spoken("one", " two"))
+    back = make_text_reply("one", status="processing", urls={"stream": server.url + STREAM})
+    server.script("GET", GET, *AWAY * 2, back, make_text_reply("one", " two"))
     server.script(
         "GET",
         STREAM,
@@ -458,7 +474,7 @@ async def test_a_service_away_at_a_restart_streams_when_it_is_back(
     assert len(server.find_requests("GET", STREAM)) == 1
 
 
-async def test_a_service_that_stays_away_is_told_after_minutes(
+async def test_an_outage_of_minutes_raises_backend_down(
     backend: ReplicateBackend, server: ScriptedServer, clock: LeapingClock
 ) -> None:
     server.script("GET", GET, ScriptedResponse({}, 503))
@@ -470,7 +486,7 @@ async def test_a_service_that_stays_away_is_told_after_minutes(
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, PredictionGone), (401, BackendRefusedToken)], ids=["gone", "token"])
-async def test_what_waiting_cannot_mend_is_told_at_once(
+async def test_a_permanent_refusal_raises_at_once(
     backend: ReplicateBackend, server: ScriptedServer, status: int, kind: type[Exception]
 ) -> None:
     server.script("GET", GET, ScriptedResponse({}, status))
@@ -482,10 +498,10 @@ async def test_what_waiting_cannot_mend_is_told_at_once(
 
 
 @pytest.mark.parametrize("leaving", ["closed", "cancelled"])
-async def test_leaving_a_watch_leaves_no_task_and_no_connection(
+async def test_a_closed_watch_leaves_no_task_and_no_connection(
     backend: ReplicateBackend, server: ScriptedServer, leaving: str
 ) -> None:
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     server.script("GET", STREAM, ScriptedStream([format_event("output", "one", "1:0"), asyncio.Event()]))
     others = asyncio.all_tasks()
     is_heard = asyncio.Event()
@@ -509,23 +525,23 @@ async def test_leaving_a_watch_leaves_no_task_and_no_connection(
     await wait_until(lambda: server.open_streams == 0)
 
 
-async def test_a_silent_line_is_dropped_and_taken_up_again(server: ScriptedServer, clock: LeapingClock) -> None:
+async def test_a_silent_connection_is_dropped_and_resumed(server: ScriptedServer, clock: LeapingClock) -> None:
     backend = ReplicateBackend(server.url, TOKEN, clock, stream_timeout=httpx.Timeout(0.1))
-    await submitted(backend, server, WRITER)
+    await submit_run(backend, server, WRITER)
     server.script(
         "GET",
         STREAM,
         ScriptedStream([format_event("output", "one", "1:0"), asyncio.Event()]),
         ScriptedStream([format_event("output", "!", "1:1"), DONE]),
     )
-    server.script("GET", GET, spoken("one", status="processing"), spoken("one", "!"))
+    server.script("GET", GET, make_text_reply("one", status="processing"), make_text_reply("one", "!"))
 
     assert written(await watch(backend, WRITER)) == "one!"
 
     await backend.close()
 
 
-async def test_two_hundred_watches_at_once_end_each_with_its_own_words(
+async def test_two_hundred_watches_at_once_end_with_their_own_texts(
     backend: ReplicateBackend, server: ScriptedServer
 ) -> None:
     ids = [f"q{n}" for n in range(200)]

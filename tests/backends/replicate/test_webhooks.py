@@ -1,4 +1,4 @@
-"""Webhooks come in: signed, recent, small, once; and a watch is woken by them instead of holding a stream."""
+"""Webhooks are taken if signed, recent and small, and wake a watch that holds no stream."""
 
 import asyncio
 import json
@@ -55,11 +55,11 @@ def test_the_published_vector_is_signed() -> None:
         {"secret": ""},
     ],
 )
-def test_anything_else_is_not(changes: dict[str, str]) -> None:
+def test_changed_signatures_are_refused(changes: dict[str, str]) -> None:
     assert not is_signature_valid(VECTOR_BODY, **(VECTOR | {"secret": SECRET} | changes))
 
 
-def test_the_body_counts_as_it_travelled() -> None:
+def test_the_raw_body_is_signed() -> None:
     assert not is_signature_valid(b'{"test":2432232314}', **VECTOR, secret=SECRET)
 
 
@@ -76,7 +76,7 @@ def test_one_of_several_signatures_is_enough() -> None:
         *((far, False) for far in ("699", "1301", "1e3", "²", "", "-1000", "9" * 5_000)),
     ],
 )
-def test_five_minutes_either_way(timestamp: str, is_near: bool) -> None:
+def test_timestamps_may_differ_by_five_minutes(timestamp: str, is_near: bool) -> None:
     assert is_recent(timestamp, 1000.0) is is_near
 
 
@@ -85,7 +85,7 @@ def test_five_minutes_either_way(timestamp: str, is_near: bool) -> None:
 
 @dataclass
 class ReplicateWebhookReceiver:
-    """Our route on a socket, and what came through it."""
+    """The webhook route on a socket, and the received notifications."""
 
     backend: ReplicateBackend
     clock: LeapingClock
@@ -102,7 +102,7 @@ class ReplicateWebhookReceiver:
     async def post_webhook(
         self, body: Any, *, webhook_id: str = "msg_1", secret: str = SECRET, ago: float = 0, **headers: str | None
     ) -> int:
-        """Call it as Replicate does; a header given as None is left out. Gives the status."""
+        """Call the route as Replicate does and return the status. A header of None is left out."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         sent_at = int(self.clock.now().timestamp() - ago)
         signed: dict[str, str | None] = {**create_signed_headers(secret, webhook_id, sent_at, content)}
@@ -130,19 +130,19 @@ async def receiver(server: ScriptedServer, clock: LeapingClock) -> AsyncIterator
     await backend.close()
 
 
-def over(**changes: Any) -> dict[str, Any]:
+def make_ended_prediction(**changes: Any) -> dict[str, Any]:
     return make_prediction("succeeded", output=[PICTURE], **changes)
 
 
 async def test_a_signed_webhook_is_taken_with_its_job(receiver: ReplicateWebhookReceiver) -> None:
-    assert await receiver.post_webhook(over()) == 200
+    assert await receiver.post_webhook(make_ended_prediction()) == 200
 
     assert receiver.notices == [RunNotification("msg_1", "j1", "p1")]
 
 
-async def test_the_secret_is_asked_for_once(receiver: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
+async def test_the_secret_is_read_once(receiver: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
     for n in range(3):
-        assert await receiver.post_webhook(over(), webhook_id=f"msg_{n}") == 200
+        assert await receiver.post_webhook(make_ended_prediction(), webhook_id=f"msg_{n}") == 200
 
     assert len(server.find_requests("GET", SECRETS)) == 1
 
@@ -158,10 +158,10 @@ async def test_the_secret_is_asked_for_once(receiver: ReplicateWebhookReceiver, 
         ({"webhook_signature": "v1," + "A" * 5_000}, 403),
     ],
 )
-async def test_what_is_not_signed_is_refused(
+async def test_an_unsigned_webhook_is_refused(
     receiver: ReplicateWebhookReceiver, headers: dict[str, str | None], status: int
 ) -> None:
-    content = json.dumps(over()).encode()
+    content = json.dumps(make_ended_prediction()).encode()
     signed: dict[str, str | None] = {
         **create_signed_headers(SECRET, "msg_1", int(receiver.clock.now().timestamp()), content)
     }
@@ -175,23 +175,23 @@ async def test_what_is_not_signed_is_refused(
 
 
 async def test_a_webhook_id_has_at_most_256_characters(receiver: ReplicateWebhookReceiver) -> None:
-    assert await receiver.post_webhook(over(), webhook_id="m" * 257) == 400
+    assert await receiver.post_webhook(make_ended_prediction(), webhook_id="m" * 257) == 400
     assert receiver.notices == []
 
-    assert await receiver.post_webhook(over(), webhook_id="m" * 256) == 200
+    assert await receiver.post_webhook(make_ended_prediction(), webhook_id="m" * 256) == 200
     assert receiver.notices == [RunNotification("m" * 256, "j1", "p1")]
 
 
 @pytest.mark.parametrize("ago", [301, -301])
-async def test_an_old_one_and_one_from_the_future_are_refused(receiver: ReplicateWebhookReceiver, ago: float) -> None:
-    assert await receiver.post_webhook(over(), ago=ago) == 400
+async def test_old_and_future_webhooks_are_refused(receiver: ReplicateWebhookReceiver, ago: float) -> None:
+    assert await receiver.post_webhook(make_ended_prediction(), ago=ago) == 400
     assert receiver.notices == []
 
 
-async def test_a_forged_one_is_refused_and_does_not_make_us_ask_each_time(
+async def test_forged_webhooks_are_refused_and_the_secret_is_read_once(
     receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    assert [await receiver.post_webhook(over(), secret=OTHER_SECRET) for _ in range(5)] == [403] * 5
+    assert [await receiver.post_webhook(make_ended_prediction(), secret=OTHER_SECRET) for _ in range(5)] == [403] * 5
 
     assert receiver.notices == []
     assert len(server.find_requests("GET", SECRETS)) == 1
@@ -200,17 +200,19 @@ async def test_a_forged_one_is_refused_and_does_not_make_us_ask_each_time(
 async def test_a_changed_secret_is_read_again(
     receiver: ReplicateWebhookReceiver, server: ScriptedServer, clock: LeapingClock
 ) -> None:
-    assert await receiver.post_webhook(over()) == 200
+    assert await receiver.post_webhook(make_ended_prediction()) == 200
     server.replace_script("GET", SECRETS, ScriptedResponse({"key": OTHER_SECRET}))
-    assert await receiver.post_webhook(over(), secret=OTHER_SECRET) == 403
+    assert await receiver.post_webhook(make_ended_prediction(), secret=OTHER_SECRET) == 403
 
     clock.advance(61)
 
-    assert await receiver.post_webhook(over(), secret=OTHER_SECRET, webhook_id="msg_2") == 200
-    assert await receiver.post_webhook(over(), webhook_id="msg_3") == 403
+    assert await receiver.post_webhook(make_ended_prediction(), secret=OTHER_SECRET, webhook_id="msg_2") == 200
+    assert await receiver.post_webhook(make_ended_prediction(), webhook_id="msg_3") == 403
 
 
-async def test_more_than_a_megabyte_is_refused_told_or_not(receiver: ReplicateWebhookReceiver) -> None:
+async def test_more_than_a_megabyte_is_refused_with_and_without_content_length(
+    receiver: ReplicateWebhookReceiver,
+) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b" " * 65_536
@@ -227,27 +229,29 @@ async def test_a_signed_body_that_is_no_prediction_is_refused(receiver: Replicat
     assert await receiver.post_webhook(body) == 400
 
 
-async def test_while_the_database_or_the_service_is_away_it_is_to_come_again(
+async def test_during_an_outage_the_webhook_is_to_be_repeated(
     receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
     receiver.failure = Unavailable("locked")
-    assert await receiver.post_webhook(over()) == 503
+    assert await receiver.post_webhook(make_ended_prediction()) == 503
 
     receiver.failure = None
-    assert await receiver.post_webhook(over()) == 200
+    assert await receiver.post_webhook(make_ended_prediction()) == 200
     assert len(receiver.notices) == 1
 
 
-async def test_without_a_secret_it_is_to_come_again(server: ScriptedServer, receiver: ReplicateWebhookReceiver) -> None:
+async def test_without_a_secret_the_webhook_is_to_be_repeated(
+    server: ScriptedServer, receiver: ReplicateWebhookReceiver
+) -> None:
     server.replace_script("GET", SECRETS, ScriptedResponse({}, 503))
 
-    assert await receiver.post_webhook(over()) == 503
+    assert await receiver.post_webhook(make_ended_prediction()) == 503
 
 
 # The watch.
 
 
-async def submitted(receiver: ReplicateWebhookReceiver, server: ScriptedServer, model: Model = PAINTER) -> None:
+async def submit_run(receiver: ReplicateWebhookReceiver, server: ScriptedServer, model: Model = PAINTER) -> None:
     server.script(
         "POST", "/v1/predictions", ScriptedResponse(make_prediction("starting", stream=server.url + STREAM), status=201)
     )
@@ -266,30 +270,30 @@ def watching(receiver: ReplicateWebhookReceiver, told: list[RunEvent], model: Mo
 async def test_a_picture_waits_for_webhooks_and_costs_two_requests(
     receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    await submitted(receiver, server)
-    server.script("GET", GET, ScriptedResponse(over(metrics={"predict_time": 1.5})))
+    await submit_run(receiver, server)
+    server.script("GET", GET, ScriptedResponse(make_ended_prediction(metrics={"predict_time": 1.5})))
     told: list[RunEvent] = []
     following = watching(receiver, told)
     await wait_until(lambda: receiver.clock.sleeper_count)
 
     assert await receiver.post_webhook(make_prediction("processing"), webhook_id="msg_start") == 200
     await wait_until(lambda: told == [RunStarted()])
-    assert await receiver.post_webhook(over()) == 200
+    assert await receiver.post_webhook(make_ended_prediction()) == 200
     await asyncio.wait_for(following, 2)
 
     assert isinstance(told[-1], RunEnded)
     assert told[-1].snapshot.metrics.predict_seconds == 1.5
-    assert [notice.id for notice in receiver.notices] == ["msg_1"]  # a start that wakes somebody needs no row
+    assert [notice.id for notice in receiver.notices] == ["msg_1"]  # a start that wakes a watch needs no row
     asked = [(asked.method, asked.path) for asked in server.received if asked.path != SECRETS]
     assert asked == [("POST", "/v1/predictions"), ("GET", GET)]
     created = server.find_requests("POST")[0].json
     assert created["webhook"] == "https://bot.example/webhooks/replicate?job=j1"
 
 
-async def test_what_a_webhook_says_of_the_end_is_not_believed(
+async def test_the_end_in_a_webhook_is_confirmed_by_a_poll(
     receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    await submitted(receiver, server)
+    await submit_run(receiver, server)
     server.script("GET", GET, ScriptedResponse(make_prediction("failed", error="boom")))
     told: list[RunEvent] = []
     following = watching(receiver, told)
@@ -306,9 +310,9 @@ async def test_what_a_webhook_says_of_the_end_is_not_believed(
 async def test_a_webhook_before_the_watch_is_not_lost(
     receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    await submitted(receiver, server)
-    server.script("GET", GET, ScriptedResponse(over()))
-    await receiver.post_webhook(over())
+    await submit_run(receiver, server)
+    server.script("GET", GET, ScriptedResponse(make_ended_prediction()))
+    await receiver.post_webhook(make_ended_prediction())
     told: list[RunEvent] = []
 
     await asyncio.wait_for(watching(receiver, told), 2)
@@ -319,15 +323,15 @@ async def test_a_webhook_before_the_watch_is_not_lost(
 async def test_webhooks_out_of_order_doubled_and_after_the_end_do_no_harm(
     receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    await submitted(receiver, server)
-    server.script("GET", GET, ScriptedResponse(over()))
+    await submit_run(receiver, server)
+    server.script("GET", GET, ScriptedResponse(make_ended_prediction()))
     told: list[RunEvent] = []
     following = watching(receiver, told)
     await wait_until(lambda: receiver.clock.sleeper_count)
 
     statuses = [
-        await receiver.post_webhook(over(), webhook_id="msg_end"),
-        await receiver.post_webhook(over(), webhook_id="msg_end"),
+        await receiver.post_webhook(make_ended_prediction(), webhook_id="msg_end"),
+        await receiver.post_webhook(make_ended_prediction(), webhook_id="msg_end"),
         await receiver.post_webhook(make_prediction("processing"), webhook_id="msg_start"),
         await receiver.post_webhook(make_prediction("starting"), webhook_id="msg_odd"),
     ]
@@ -339,8 +343,8 @@ async def test_webhooks_out_of_order_doubled_and_after_the_end_do_no_harm(
 
 
 async def test_a_missed_webhook_costs_seconds(receiver: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
-    await submitted(receiver, server)
-    server.script("GET", GET, ScriptedResponse(over()))
+    await submit_run(receiver, server)
+    server.script("GET", GET, ScriptedResponse(make_ended_prediction()))
     told: list[RunEvent] = []
     following = watching(receiver, told)
     await wait_until(lambda: receiver.clock.sleeper_count)
@@ -352,10 +356,8 @@ async def test_a_missed_webhook_costs_seconds(receiver: ReplicateWebhookReceiver
     assert len(server.received) == 2
 
 
-async def test_the_one_early_look_tells_a_cold_start(
-    receiver: ReplicateWebhookReceiver, server: ScriptedServer
-) -> None:
-    await submitted(receiver, server)
+async def test_the_early_poll_reports_a_cold_start(receiver: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
+    await submit_run(receiver, server)
     server.script("GET", GET, ScriptedResponse(make_prediction("starting")))
     told: list[RunEvent] = []
     following = watching(receiver, told)
@@ -368,11 +370,11 @@ async def test_the_one_early_look_tells_a_cold_start(
     await asyncio.gather(following, return_exceptions=True)
 
 
-async def test_when_webhooks_never_come_streams_are_listened_to_again(
+async def test_without_arriving_webhooks_streams_are_read_again(
     receiver: ReplicateWebhookReceiver, server: ScriptedServer
 ) -> None:
-    await submitted(receiver, server)
-    server.script("GET", GET, ScriptedResponse(over()))
+    await submit_run(receiver, server)
+    server.script("GET", GET, ScriptedResponse(make_ended_prediction()))
     for _ in range(MAX_MISSED_WEBHOOKS):
         following = watching(receiver, [])
         await wait_until(lambda: receiver.clock.sleeper_count)
@@ -384,14 +386,14 @@ async def test_when_webhooks_never_come_streams_are_listened_to_again(
     await asyncio.wait_for(watching(receiver, []), 2)
 
     assert len(server.find_requests("GET", STREAM)) == 1
-    await receiver.post_webhook(over())
+    await receiver.post_webhook(make_ended_prediction())
     again = watching(receiver, [])
     await asyncio.wait_for(again, 2)
     assert len(server.find_requests("GET", STREAM)) == 1
 
 
-async def test_text_is_streamed_all_the_same(receiver: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
-    await submitted(receiver, server, WRITER)
+async def test_text_is_streamed_beside_webhooks(receiver: ReplicateWebhookReceiver, server: ScriptedServer) -> None:
+    await submit_run(receiver, server, WRITER)
     answers: list[ResponseScript] = [ScriptedStream([format_event("output", "hello", "1:0"), DONE])]
     server.script("GET", STREAM, *answers)
     server.script("GET", GET, ScriptedResponse(make_prediction(output=["hello"])))
@@ -401,7 +403,7 @@ async def test_text_is_streamed_all_the_same(receiver: ReplicateWebhookReceiver,
     assert len(server.find_requests("GET", STREAM)) == 1
 
 
-async def test_without_a_public_address_nobody_is_asked_to_call() -> None:
+async def test_without_a_public_address_no_webhook_is_ordered() -> None:
     assert make_webhook_url_builder(None)("j1") is None
     assert (
         make_webhook_url_builder("https://bot.example")("a b&c") == "https://bot.example/webhooks/replicate?job=a+b%26c"
