@@ -14,9 +14,9 @@ class ExchangeRecorder:
     def __init__(self, application: web.Application) -> None:
         self.faults: list[str] = []
         self.operations: set[tuple[str, str]] = set()
-        application.on_response_prepare.append(self._note)
+        application.on_response_prepare.append(self._record)
 
-    async def _note(self, request: web.Request, response: web.StreamResponse) -> None:
+    async def _record(self, request: web.Request, response: web.StreamResponse) -> None:
         # Replicate serves streams and delivered files from other hosts, outside the document; /sandbox/ is our own.
         if not request.path.startswith("/v1/") or not isinstance(response, web.Response):
             return
@@ -25,9 +25,9 @@ class ExchangeRecorder:
             request.method, request.path, response.status, content_type=response.content_type, body=body
         )
         if response.status < 400:
-            await self._note_accepted(request)
+            await self._record_accepted(request)
 
-    async def _note_accepted(self, request: web.Request) -> None:
+    async def _record_accepted(self, request: web.Request) -> None:
         """Record a violation if the sandbox accepts a request that the document forbids."""
         body = b"" if request.content_type.startswith("multipart/") else await request.read()
         self.faults += validate_request(

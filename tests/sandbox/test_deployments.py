@@ -17,12 +17,12 @@ NEW: dict[str, Any] = {
 ROUTE = "/v1/deployments/sandbox/pictures"
 
 
-async def make(client: SandboxClient, **changes: Any) -> SandboxResponse:
+async def create_deployment(client: SandboxClient, **changes: Any) -> SandboxResponse:
     return await client.request("POST", "/v1/deployments", json=NEW | changes)
 
 
 async def test_a_new_deployment_is_release_one_of_its_model(client: SandboxClient) -> None:
-    created = await make(client)
+    created = await create_deployment(client)
     again = await client.request("GET", ROUTE)
 
     assert (created.status, created.body["owner"], created.body["name"]) == (200, "sandbox", "pictures")
@@ -34,7 +34,7 @@ async def test_a_new_deployment_is_release_one_of_its_model(client: SandboxClien
 
 
 async def test_a_change_is_the_next_release(client: SandboxClient) -> None:
-    await make(client)
+    await create_deployment(client)
 
     changed = await client.request("PATCH", ROUTE, json={"min_instances": 1})
     wrong_version = await client.request("PATCH", ROUTE, json={"version": "0" * 64})
@@ -48,9 +48,9 @@ async def test_a_change_is_the_next_release(client: SandboxClient) -> None:
 
 async def test_every_wrong_field_of_a_deployment_is_named(client: SandboxClient) -> None:
     empty = await client.request("POST", "/v1/deployments", json={})
-    wrong = await make(client, hardware="abacus", min_instances=6, max_instances="2")
-    other_version = await make(client, model=LLAMA)
-    unknown_model = await make(client, model="no/body")
+    wrong = await create_deployment(client, hardware="abacus", min_instances=6, max_instances="2")
+    other_version = await create_deployment(client, model=LLAMA)
+    unknown_model = await create_deployment(client, model="no/body")
 
     assert [fault["description"] for fault in empty.body["invalid_fields"]] == [f"{name} is required" for name in NEW]
     assert [fault["field"] for fault in wrong.body["invalid_fields"]] == ["hardware", "min_instances", "max_instances"]
@@ -58,8 +58,8 @@ async def test_every_wrong_field_of_a_deployment_is_named(client: SandboxClient)
 
 
 async def test_a_name_is_taken_once_and_the_list_is_newest_first(client: SandboxClient) -> None:
-    await make(client)
-    twice = await make(client)
+    await create_deployment(client)
+    twice = await create_deployment(client)
 
     listed = await client.request("GET", "/v1/deployments")
 
@@ -68,7 +68,7 @@ async def test_a_name_is_taken_once_and_the_list_is_newest_first(client: Sandbox
 
 
 async def test_a_deployment_runs_its_version(client: SandboxClient) -> None:
-    await make(client)
+    await create_deployment(client)
     body = {"input": {"prompt": "a fox", "width": 64, "height": 64}}
 
     created = await client.request("POST", f"{ROUTE}/predictions", json=body)
@@ -79,8 +79,8 @@ async def test_a_deployment_runs_its_version(client: SandboxClient) -> None:
     assert (finished["model"], finished["version"]) == (MODEL, VERSION)
 
 
-async def test_only_an_offline_and_unused_deployment_goes(client: SandboxClient) -> None:
-    await make(client, min_instances=1)
+async def test_only_an_offline_and_unused_deployment_is_deleted(client: SandboxClient) -> None:
+    await create_deployment(client, min_instances=1)
     online = await client.request("DELETE", ROUTE)
     await client.request("PATCH", ROUTE, json={"min_instances": 0})
     await client.request("POST", f"{ROUTE}/predictions", json={"input": {"prompt": "fault:hang"}})

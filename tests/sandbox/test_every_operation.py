@@ -8,12 +8,12 @@ from tests.sandbox.conftest import SandboxClient
 from tests.sandbox.exchange_recorder import ExchangeRecorder
 from tests.sandbox.test_deployments import NEW
 from tests.sandbox.test_predictions import SCHNELL, SDXL
-from tests.sandbox.test_trainings import finished, own_model, train
+from tests.sandbox.test_trainings import own_model, train, wait_until_finished
 from tests.specs.replicate import list_operations
 
 
-async def test_all_operations_of_the_document_are_there(client: SandboxClient, recorder: ExchangeRecorder) -> None:
-    await _read_what_is_there(client)
+async def test_all_operations_of_the_document_succeed(client: SandboxClient, recorder: ExchangeRecorder) -> None:
+    await _read_existing_objects(client)
     await _predict(client)
     await _keep_files(client)
     await _deploy(client)
@@ -24,13 +24,13 @@ async def test_all_operations_of_the_document_are_there(client: SandboxClient, r
     assert missing == {("get", "/files/{file_id}/download")}
 
 
-async def _ok(client: SandboxClient, method: str, path: str, **options: Any) -> Any:
+async def _request_ok(client: SandboxClient, method: str, path: str, **options: Any) -> Any:
     reply = await client.request(method, path, **options)
     assert reply.status < 300, (method, path, reply.status, reply.body)
     return reply.body
 
 
-async def _read_what_is_there(client: SandboxClient) -> None:
+async def _read_existing_objects(client: SandboxClient) -> None:
     model, version = f"/v1/models/{SDXL.partition(':')[0]}", SDXL.partition(":")[2]
     for path in (
         "/v1/account",
@@ -46,44 +46,44 @@ async def _read_what_is_there(client: SandboxClient) -> None:
         f"{model}/versions",
         f"{model}/versions/{version}",
     ):
-        await _ok(client, "GET", path)
-    await _ok(client, "QUERY", "/v1/models", data="flux", headers={"Content-Type": "text/plain"})
+        await _request_ok(client, "GET", path)
+    await _request_ok(client, "QUERY", "/v1/models", data="flux", headers={"Content-Type": "text/plain"})
 
 
 async def _predict(client: SandboxClient) -> None:
     body = {"input": {"prompt": "fault:hang"}}
-    created = await _ok(client, "POST", "/v1/predictions", json={"version": SCHNELL, **body})
-    await _ok(client, "POST", f"/v1/models/{SCHNELL}/predictions", json=body)
-    await _ok(client, "POST", "/v1/deployments/acme/fast/predictions", json=body)
-    await _ok(client, "GET", "/v1/predictions")
-    await _ok(client, "GET", created["urls"]["get"])
-    await _ok(client, "POST", created["urls"]["cancel"])
+    created = await _request_ok(client, "POST", "/v1/predictions", json={"version": SCHNELL, **body})
+    await _request_ok(client, "POST", f"/v1/models/{SCHNELL}/predictions", json=body)
+    await _request_ok(client, "POST", "/v1/deployments/acme/fast/predictions", json=body)
+    await _request_ok(client, "GET", "/v1/predictions")
+    await _request_ok(client, "GET", created["urls"]["get"])
+    await _request_ok(client, "POST", created["urls"]["cancel"])
 
 
 async def _keep_files(client: SandboxClient) -> None:
     form = aiohttp.FormData()
     form.add_field("content", b"x", filename="x.txt", content_type="text/plain")
-    upload = await _ok(client, "POST", "/v1/files", data=form)
-    await _ok(client, "GET", "/v1/files")
-    await _ok(client, "GET", upload["urls"]["get"])
-    await _ok(client, "GET", client.sandbox.files.download_url(upload["id"], 2**33))
-    await _ok(client, "DELETE", upload["urls"]["get"])
+    upload = await _request_ok(client, "POST", "/v1/files", data=form)
+    await _request_ok(client, "GET", "/v1/files")
+    await _request_ok(client, "GET", upload["urls"]["get"])
+    await _request_ok(client, "GET", client.sandbox.files.download_url(upload["id"], 2**33))
+    await _request_ok(client, "DELETE", upload["urls"]["get"])
 
 
 async def _deploy(client: SandboxClient) -> None:
-    await _ok(client, "POST", "/v1/deployments", json=NEW)
-    await _ok(client, "GET", "/v1/deployments")
-    await _ok(client, "GET", "/v1/deployments/sandbox/pictures")
-    await _ok(client, "PATCH", "/v1/deployments/sandbox/pictures", json={"max_instances": 3})
-    await _ok(client, "DELETE", "/v1/deployments/sandbox/pictures")
+    await _request_ok(client, "POST", "/v1/deployments", json=NEW)
+    await _request_ok(client, "GET", "/v1/deployments")
+    await _request_ok(client, "GET", "/v1/deployments/sandbox/pictures")
+    await _request_ok(client, "PATCH", "/v1/deployments/sandbox/pictures", json={"max_instances": 3})
+    await _request_ok(client, "DELETE", "/v1/deployments/sandbox/pictures")
 
 
 async def _train_and_delete(client: SandboxClient) -> None:
     name = await own_model(client)
-    await _ok(client, "PATCH", f"/v1/models/{name}", json={"description": "Foxes."})
+    await _request_ok(client, "PATCH", f"/v1/models/{name}", json={"description": "Foxes."})
     created = (await train(client, name)).body
-    version = (await finished(client, created))["output"]["version"].partition(":")[2]
-    await _ok(client, "GET", "/v1/trainings")
-    await _ok(client, "POST", created["urls"]["cancel"])
-    await _ok(client, "DELETE", f"/v1/models/{name}/versions/{version}")
-    await _ok(client, "DELETE", f"/v1/models/{name}")
+    version = (await wait_until_finished(client, created))["output"]["version"].partition(":")[2]
+    await _request_ok(client, "GET", "/v1/trainings")
+    await _request_ok(client, "POST", created["urls"]["cancel"])
+    await _request_ok(client, "DELETE", f"/v1/models/{name}/versions/{version}")
+    await _request_ok(client, "DELETE", f"/v1/models/{name}")

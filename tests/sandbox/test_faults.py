@@ -8,7 +8,7 @@ import pytest
 
 from bot.sandbox.faults import FaultKind, SandboxFault, find_fault
 from tests.sandbox.conftest import SandboxClient
-from tests.sandbox.test_predictions import LLAMA, SCHNELL, SDXL, until
+from tests.sandbox.test_predictions import LLAMA, SCHNELL, SDXL, wait_until
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ async def test_429_by_a_word_refuses_only_the_first_time(client: SandboxClient) 
     assert second.status == 201
 
 
-async def test_low_credit_by_a_word_is_told_once(client: SandboxClient) -> None:
+async def test_low_credit_by_a_word_refuses_once(client: SandboxClient) -> None:
     body = {"version": LLAMA, "input": {"prompt": "hello fault:lowcredit"}}
 
     first = await client.request("POST", "/v1/predictions", json=body)
@@ -73,7 +73,7 @@ async def test_a_storm_refuses_an_input_several_times(client: SandboxClient) -> 
     assert statuses == [429, 429, 429, 201]
 
 
-async def test_a_storm_can_be_ordered_for_everybody(client: SandboxClient) -> None:
+async def test_a_storm_can_be_armed_for_all_inputs(client: SandboxClient) -> None:
     await client.request("POST", "/sandbox/faults", json={"next": [{"fault": "storm", "times": 2}]})
 
     statuses = [
@@ -84,7 +84,7 @@ async def test_a_storm_can_be_ordered_for_everybody(client: SandboxClient) -> No
     assert statuses == [429, 429, 201]
 
 
-async def test_an_expired_output_is_gone_before_anybody_fetched_it(client: SandboxClient) -> None:
+async def test_an_expired_output_is_gone_before_the_first_download(client: SandboxClient) -> None:
     finished = await client.run(SCHNELL, {"prompt": "a hill fault:expired", "megapixels": "0.25"})
 
     assert finished["status"] == "succeeded"
@@ -99,7 +99,7 @@ async def test_outputs_can_come_as_data_urls(client: SandboxClient) -> None:
     assert base64.b64decode(content).startswith(b"RIFF")
 
 
-async def test_500_creates_the_prediction_all_the_same(client: SandboxClient) -> None:
+async def test_a_500_still_creates_the_prediction(client: SandboxClient) -> None:
     reply = await client.request("POST", "/v1/predictions", json={"version": LLAMA, "input": {"prompt": "fault:500"}})
     listed = await client.request("GET", "/v1/predictions")
 
@@ -111,7 +111,7 @@ async def test_a_slow_prediction_waits_for_the_clock(client: SandboxClient) -> N
     created = await client.create(LLAMA, {"prompt": "hello fault:slow=100"})
     prediction = client.sandbox.store.get(created["id"])
     assert prediction
-    await until(lambda: prediction.status == "processing")
+    await wait_until(lambda: prediction.status == "processing")
 
     client.sandbox.clock.advance(101)
     await client.stream(created["urls"]["stream"])
@@ -120,7 +120,7 @@ async def test_a_slow_prediction_waits_for_the_clock(client: SandboxClient) -> N
     assert prediction.metrics["predict_time"] > 100
 
 
-async def test_faults_can_be_ordered_for_the_next_predictions_of_a_model(client: SandboxClient) -> None:
+async def test_faults_can_be_armed_for_the_next_predictions_of_a_model(client: SandboxClient) -> None:
     orders = {"next": [{"fault": "oom", "model": SCHNELL, "times": 1}]}
     ordered = await client.request("POST", "/sandbox/faults", json=orders)
 
@@ -140,7 +140,7 @@ async def test_the_test_routes_need_the_token_and_refuse_nonsense(client: Sandbo
     assert (anonymous.status, unknown.status, backwards.status) == (401, 422, 422)
 
 
-async def test_equal_asks_are_counted(client: SandboxClient) -> None:
+async def test_equal_requests_are_counted(client: SandboxClient) -> None:
     for prompt in ("hello", "hello", "hello there"):
         await client.run(LLAMA, {"prompt": prompt})
 
@@ -160,7 +160,7 @@ async def test_the_clock_can_be_moved_over_http(client: SandboxClient) -> None:
     assert (client.sandbox.clock.now() - before).total_seconds() >= 3600
 
 
-def test_only_the_last_turn_of_a_conversation_orders_a_fault() -> None:
+def test_only_the_last_turn_of_a_conversation_injects_a_fault() -> None:
     earlier = "<|start_header_id|>user<|end_header_id|>\n\nfault:oom<|eot_id|>"
     last = (
         "<|start_header_id|>user<|end_header_id|>\n\nthanks<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"

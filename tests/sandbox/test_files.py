@@ -50,7 +50,7 @@ async def test_an_upload_expires_after_a_day(client: SandboxClient) -> None:
     assert (await client.request("GET", body["urls"]["get"])).status == 404
 
 
-async def test_a_signed_address_gives_the_file_without_a_token(client: SandboxClient) -> None:
+async def test_a_signed_url_gives_the_file_without_a_token(client: SandboxClient) -> None:
     body = await upload(client)
     expiry = int(client.sandbox.clock.now().timestamp()) + 60
     url = client.sandbox.files.download_url(body["id"], expiry)
@@ -109,7 +109,7 @@ async def test_a_file_that_cannot_be_read_fails_the_prediction(client: SandboxCl
     assert said in finished["error"]
 
 
-async def test_a_file_that_is_gone_fails_the_prediction(client: SandboxClient) -> None:
+async def test_a_deleted_file_fails_the_prediction(client: SandboxClient) -> None:
     finished = await client.run(BLIP, {"image": f"{client.sandbox.url}/v1/files/nope"})
 
     assert "404 Client Error" in finished["error"]

@@ -38,14 +38,14 @@ def test_the_best_section_wins(guide: Guide) -> None:
 @pytest.mark.parametrize(
     "question", ["", "   ", "hello", "Good morning!", "what is your purpose with me?", '"; DROP *']
 )
-def test_small_talk_gets_what_the_guide_can_be_asked(guide: Guide, question: str) -> None:
+def test_small_talk_gets_example_questions(guide: Guide, question: str) -> None:
     said = guide.answer(question)
 
     assert "not a language model" in said
     assert "Ask me about" in said
 
 
-def test_off_topic_says_that_nothing_was_found(guide: Guide) -> None:
+def test_an_off_topic_question_finds_no_passage(guide: Guide) -> None:
     assert "nothing that I could find" in guide.answer("Write a haiku about llamas in Peru")
 
 
@@ -82,7 +82,7 @@ async def test_the_last_turn_of_a_chat_template_is_answered_token_by_token(clien
     assert finished["metrics"]["input_token_count"] > 5
 
 
-async def test_max_tokens_cuts_the_answer_but_not_what_it_is(client: SandboxClient) -> None:
+async def test_max_tokens_cuts_the_answer_but_not_its_origin(client: SandboxClient) -> None:
     finished = await client.run(LLAMA, {"prompt": "What is the monthly budget?", "max_tokens": 8})
 
     assert "".join(finished["output"]) == "The sandbox's guide (not a language model) found"

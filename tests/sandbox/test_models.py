@@ -5,7 +5,7 @@ from typing import Any
 from tests.sandbox.conftest import SandboxClient
 from tests.sandbox.exchange_recorder import check_response
 from tests.sandbox.test_predictions import BLIP, LLAMA, SCHNELL, SDXL
-from tests.sandbox.test_trainings import INPUT, ROUTE, finished, own_model, train
+from tests.sandbox.test_trainings import INPUT, ROUTE, own_model, train, wait_until_finished
 
 
 async def test_every_model_is_listed_with_a_schema(client: SandboxClient) -> None:
@@ -96,7 +96,7 @@ async def test_a_name_is_taken_once_and_only_by_its_owner(client: SandboxClient)
     assert len(empty.body["invalid_fields"]) == 4
 
 
-async def test_a_page_is_changed_where_asked(client: SandboxClient) -> None:
+async def test_an_update_changes_only_its_fields(client: SandboxClient) -> None:
     name = await own_model(client)
     changes = {"description": "Foxes.", "readme": "# Foxes", "paper_url": "https://example.org/paper"}
 
@@ -110,9 +110,11 @@ async def test_a_page_is_changed_where_asked(client: SandboxClient) -> None:
     assert not_ours.status == 403
 
 
-async def test_a_private_model_goes_after_its_versions(client: SandboxClient) -> None:
+async def test_a_private_model_is_deleted_after_its_versions(client: SandboxClient) -> None:
     name = await own_model(client)
-    version = (await finished(client, (await train(client, name)).body))["output"]["version"].partition(":")[2]
+    version = (await wait_until_finished(client, (await train(client, name)).body))["output"]["version"].partition(":")[
+        2
+    ]
     run = await client.run(version, {"prompt": "a fox", "width": 64, "height": 64})
 
     too_early = await client.request("DELETE", f"/v1/models/{name}")
@@ -126,7 +128,9 @@ async def test_a_private_model_goes_after_its_versions(client: SandboxClient) ->
 
 async def test_public_models_and_deployed_versions_stay(client: SandboxClient) -> None:
     public, private = await own_model(client, "shown", "public"), await own_model(client)
-    version = (await finished(client, (await train(client, private)).body))["output"]["version"].partition(":")[2]
+    version = (await wait_until_finished(client, (await train(client, private)).body))["output"]["version"].partition(
+        ":"
+    )[2]
     deployment = {"name": "x", "model": private, "version": version, "hardware": "cpu"}
     await client.request("POST", "/v1/deployments", json=deployment | {"min_instances": 0, "max_instances": 1})
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bot.sandbox.server import Sandbox
-from tests.sandbox.test_predictions import BLIP, LLAMA, SCHNELL, SDXL, until
+from tests.sandbox.test_predictions import BLIP, LLAMA, SCHNELL, SDXL, wait_until
 from tests.sandbox.webhook_receiver import WebhookReceiver
 
 if sys.version_info >= (3, 14):
@@ -39,28 +39,28 @@ async def official(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     await client._async_client.aclose()
 
 
-async def blocking(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+async def run_in_thread(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Run a blocking call in a thread: the sandbox runs in this event loop."""
     return await asyncio.to_thread(call, *args, **kwargs)
 
 
 async def test_run_gives_text_and_files(official: Any) -> None:
-    text = await blocking(official.run, LLAMA, input={"prompt": "hello"})
-    pictures = await blocking(official.run, SCHNELL, input=TINY)
-    pinned = await blocking(official.run, SDXL, input=SMALL)
+    text = await run_in_thread(official.run, LLAMA, input={"prompt": "hello"})
+    pictures = await run_in_thread(official.run, SCHNELL, input=TINY)
+    pinned = await run_in_thread(official.run, SDXL, input=SMALL)
 
     assert "".join(text).startswith("Hello! I am the sandbox's guide")
     assert pictures[0].endswith("/out-0.png")
     assert pinned[0].endswith("/out-0.png")
 
 
-async def test_run_takes_files_and_raises_what_the_model_raises(official: Any) -> None:
+async def test_run_takes_files_and_raises_the_models_error(official: Any) -> None:
     picture = b"\x89PNG\r\n\x1a\n"
 
     with pytest.raises(replicate.exceptions.ModelError, match="cannot identify|not a picture|be read"):
-        await blocking(official.run, BLIP, input={"image": io.BytesIO(picture)})
+        await run_in_thread(official.run, BLIP, input={"image": io.BytesIO(picture)})
     with pytest.raises(replicate.exceptions.ModelError, match="CUDA out of memory"):
-        await blocking(official.run, SDXL, input=SMALL | {"prompt": "fault:oom"}, wait=False)
+        await run_in_thread(official.run, SDXL, input=SMALL | {"prompt": "fault:oom"}, wait=False)
 
 
 async def test_async_run_gives_text_and_iterates_without_waiting(official: Any) -> None:
@@ -72,10 +72,10 @@ async def test_async_run_gives_text_and_iterates_without_waiting(official: Any) 
 
 
 async def test_stream_and_async_stream_give_the_same_answer(official: Any) -> None:
-    def streamed() -> list[Any]:
+    def read_stream() -> list[Any]:
         return list(official.stream(LLAMA, input={"prompt": "hello"}))
 
-    events = await blocking(streamed)
+    events = await run_in_thread(read_stream)
     others = [event async for event in await official.async_stream(LLAMA, input={"prompt": "hello"})]
 
     assert "".join(map(str, events)) == "".join(map(str, others))
@@ -83,7 +83,7 @@ async def test_stream_and_async_stream_give_the_same_answer(official: Any) -> No
     assert events[-1].event.value == "done"
 
 
-async def test_a_prediction_can_be_streamed_after_it_was_made(official: Any) -> None:
+async def test_an_existing_prediction_can_be_streamed(official: Any) -> None:
     prediction = await official.predictions.async_create(version=VERSION, input=SMALL)
 
     events = [event async for event in prediction.async_stream()]
@@ -93,13 +93,13 @@ async def test_a_prediction_can_be_streamed_after_it_was_made(official: Any) -> 
 
 
 async def test_predictions_are_created_waited_for_read_listed_and_cancelled(official: Any) -> None:
-    prediction = await blocking(official.predictions.create, version=VERSION, input=SMALL)
-    await blocking(prediction.wait)
+    prediction = await run_in_thread(official.predictions.create, version=VERSION, input=SMALL)
+    await run_in_thread(prediction.wait)
     hanging = await official.predictions.async_create(version=VERSION, input=SMALL | {"prompt": "fault:hang"})
     await hanging.async_cancel()
 
     again = await official.predictions.async_get(prediction.id)
-    page = await blocking(official.predictions.list)
+    page = await run_in_thread(official.predictions.list)
 
     assert (again.status, again.model, len(again.output)) == ("succeeded", MODEL, 1)
     assert again.progress.percentage == 1.0
@@ -130,31 +130,31 @@ async def test_files_are_uploaded_read_listed_and_deleted(official: Any, tmp_pat
     path = tmp_path / "note.txt"
     path.write_text("hello")
 
-    created = await blocking(official.files.create, path, metadata={"job": 7})
+    created = await run_in_thread(official.files.create, path, metadata={"job": 7})
     listed = await official.files.async_list()
     again = await official.files.async_get(created.id)
     await official.files.async_delete(created.id)
 
     assert (created.name, created.size, created.metadata) == ("note.txt", 5, {"job": 7})
     assert [entry.id for entry in listed] == [again.id] == [created.id]
-    assert await blocking(official.files.list) == []
+    assert await run_in_thread(official.files.list) == []
 
 
-async def test_deployments_live_from_making_to_deleting(official: Any, sandbox: Sandbox) -> None:
+async def test_deployments_are_created_used_and_deleted(official: Any, sandbox: Sandbox) -> None:
     options = {"hardware": "gpu-t4", "min_instances": 0, "max_instances": 1}
-    made = await blocking(official.deployments.create, name="mine", model=MODEL, version=VERSION, **options)
+    made = await run_in_thread(official.deployments.create, name="mine", model=MODEL, version=VERSION, **options)
     changed = await official.deployments.async_update(
         deployment_owner="sandbox", deployment_name="mine", max_instances=2
     )
     read = await official.deployments.async_get("sandbox/mine")
     prediction = await official.deployments.predictions.async_create("sandbox/mine", input=SMALL)
-    own = await blocking(read.predictions.create, input=SMALL)
+    own = await run_in_thread(read.predictions.create, input=SMALL)
     await prediction.async_wait()
     await own.async_wait()
 
     sandbox.clock.advance(15 * 60)
     names = [entry.name for entry in await official.deployments.async_list()]
-    is_deleted = await blocking(official.deployments.delete, deployment_owner="sandbox", deployment_name="mine")
+    is_deleted = await run_in_thread(official.deployments.delete, deployment_owner="sandbox", deployment_name="mine")
 
     assert (made.current_release.number, changed.current_release.number, read.current_release.number) == (1, 2, 2)
     assert read.current_release.configuration.max_instances == 2
@@ -162,15 +162,15 @@ async def test_deployments_live_from_making_to_deleting(official: Any, sandbox: 
     assert (names, is_deleted) == (["mine", "fast"], True)
 
 
-async def test_a_training_makes_a_version_of_a_model_of_ours(official: Any) -> None:
+async def test_a_training_creates_a_version_of_an_own_model(official: Any) -> None:
     model = await official.models.async_create("sandbox", "mine", hardware="gpu-t4", visibility="private")
     options = {"input": {"input_images": "https://example.org/x.zip"}, "destination": model}
-    training = await blocking(official.trainings.create, model=MODEL, version=VERSION, **options)
+    training = await run_in_thread(official.trainings.create, model=MODEL, version=VERSION, **options)
     while training.status in ("starting", "processing"):
         await training.async_reload()
 
     listed = await official.trainings.async_list()
-    read = await blocking(official.trainings.get, training.id)
+    read = await run_in_thread(official.trainings.get, training.id)
     pictures = await official.async_run(read.output["version"], input=SMALL)
 
     assert (read.status, [entry.id for entry in listed]) == ("succeeded", [training.id])
@@ -178,7 +178,7 @@ async def test_a_training_makes_a_version_of_a_model_of_ours(official: Any) -> N
     assert (await official.trainings.async_cancel(training.id)).status == "succeeded"
 
 
-async def test_models_of_ours_go_after_their_versions(official: Any) -> None:
+async def test_own_models_are_deleted_after_their_versions(official: Any) -> None:
     model = await official.models.async_create("sandbox", "mine", hardware="gpu-t4", visibility="private")
     training = await official.trainings.async_create(
         MODEL, VERSION, {"input_images": "https://example.org/x.zip"}, destination=model
@@ -193,7 +193,7 @@ async def test_models_of_ours_go_after_their_versions(official: Any) -> None:
     assert await official.models.async_delete("sandbox/mine") is True
 
 
-async def test_a_training_needs_a_destination_that_exists(official: Any) -> None:
+async def test_a_training_needs_an_existing_destination(official: Any) -> None:
     with pytest.raises(replicate.exceptions.ReplicateError, match="The specified training destination does not exist"):
         await official.trainings.async_create(
             MODEL, VERSION, {"input_images": "https://example.org/x.zip"}, destination="sandbox/nobody"
@@ -201,7 +201,7 @@ async def test_a_training_needs_a_destination_that_exists(official: Any) -> None
 
 
 async def test_models_versions_and_search_are_read(official: Any) -> None:
-    page = await blocking(official.models.get, MODEL)
+    page = await run_in_thread(official.models.get, MODEL)
     versions = await page.versions.async_list()
     found = await official.models.async_search("flux schnell")
     listed = await official.models.async_list()
@@ -214,9 +214,9 @@ async def test_models_versions_and_search_are_read(official: Any) -> None:
 
 async def test_collections_hardware_and_account_are_read(official: Any) -> None:
     official_ones = await official.collections.async_get("official")
-    collections = await blocking(official.collections.list)
+    collections = await run_in_thread(official.collections.list)
     hardware = await official.hardware.async_list()
-    account = await blocking(official.accounts.current)
+    account = await run_in_thread(official.accounts.current)
 
     assert SCHNELL in {model.id for model in official_ones}
     assert "official" in {collection.slug for collection in collections}
@@ -224,17 +224,15 @@ async def test_collections_hardware_and_account_are_read(official: Any) -> None:
     assert (account.type, account.username) == ("user", "sandbox")
 
 
-async def test_a_webhook_that_was_sent_is_valid_and_a_forged_one_is_not(
-    official: Any, receiver: WebhookReceiver
-) -> None:
+async def test_a_sent_webhook_is_valid_and_a_forged_webhook_is_not(official: Any, receiver: WebhookReceiver) -> None:
     secret = await official.webhooks.default.async_secret()
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     await official.predictions.async_create(
         version=VERSION, input=SMALL | {"prompt": "fault:webhook-forged"}, **options
     )
-    await until(lambda: len(receiver.calls) == 2)
+    await wait_until(lambda: len(receiver.calls) == 2)
 
-    def verdict(headers: dict[str, str], body: bytes) -> tuple[str, bool]:
+    def validate(headers: dict[str, str], body: bytes) -> tuple[str, bool]:
         host = urlsplit(json.loads(body)["output"][0]).hostname or ""
         try:
             replicate.webhooks.validate(headers=headers, body=body.decode(), secret=secret, tolerance=300)
@@ -242,4 +240,4 @@ async def test_a_webhook_that_was_sent_is_valid_and_a_forged_one_is_not(
             return host, False
         return host, True
 
-    assert sorted(verdict(*call) for call in receiver.calls) == [("127.0.0.1", True), ("forged.invalid", False)]
+    assert sorted(validate(*call) for call in receiver.calls) == [("127.0.0.1", True), ("forged.invalid", False)]

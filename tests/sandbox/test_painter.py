@@ -26,7 +26,7 @@ PROMPTS = (
 )
 
 
-def opened(content: bytes) -> Image.Image:
+def open_image(content: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(content))
     picture.load()
     return picture
@@ -45,7 +45,7 @@ def test_the_same_order_gives_the_same_bytes(prompt: str) -> None:
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_a_picture_has_light_and_dark_and_colour(prompt: str) -> None:
-    picture = opened(draw(PictureOrder(prompt, 3, (192, 192))))
+    picture = open_image(draw(PictureOrder(prompt, 3, (192, 192))))
 
     assert ImageStat.Stat(picture.convert("L")).stddev[0] > 12
     assert len(picture.convert("RGB").getcolors(192 * 192) or []) > 500
@@ -54,12 +54,12 @@ def test_a_picture_has_light_and_dark_and_colour(prompt: str) -> None:
 @pytest.mark.parametrize("size", [(64, 64), (64, 512), (640, 64), (257, 101)])
 def test_odd_sizes_are_drawn_too(size: tuple[int, int]) -> None:
     for prompt in PROMPTS:
-        assert opened(draw(PictureOrder(prompt, 1, size))).size == size
+        assert open_image(draw(PictureOrder(prompt, 1, size))).size == size
 
 
 def test_words_choose_the_scene() -> None:
-    night = opened(draw(PictureOrder("a lake at night", 1, (96, 96))))
-    day = opened(draw(PictureOrder("a lake on a sunny day", 1, (96, 96))))
+    night = open_image(draw(PictureOrder("a lake at night", 1, (96, 96))))
+    day = open_image(draw(PictureOrder("a lake on a sunny day", 1, (96, 96))))
 
     assert read_scene("a fox in the snow", 1).subjects == {"fox"}
     assert read_scene("a fox in the snow", 1).weather == "snow"
@@ -67,8 +67,8 @@ def test_words_choose_the_scene() -> None:
 
 
 @pytest.mark.parametrize(("extension", "kind"), [("png", "PNG"), ("jpg", "JPEG"), ("webp", "WEBP")])
-def test_the_file_says_what_drew_it(extension: str, kind: str) -> None:
-    picture = opened(draw(PictureOrder("a fjord at dawn", 9, (96, 64), extension)))
+def test_the_file_names_the_painter(extension: str, kind: str) -> None:
+    picture = open_image(draw(PictureOrder("a fjord at dawn", 9, (96, 64), extension)))
     exif = picture.getexif()
 
     assert picture.format == kind
@@ -78,12 +78,12 @@ def test_the_file_says_what_drew_it(extension: str, kind: str) -> None:
     assert "a fjord at dawn" in note
 
 
-def test_a_start_is_kept_the_more_the_lower_the_strength() -> None:
+def test_a_lower_strength_keeps_more_of_the_start_image() -> None:
     start = draw(PictureOrder("a city at night", 1, (96, 96)))
 
     def distance(strength: float) -> float:
-        changed = opened(draw(PictureOrder("a sunny meadow", 2, (96, 96), "png", 80, start, strength)))
-        difference = ImageChops.difference(changed.convert("RGB"), opened(start).convert("RGB"))
+        changed = open_image(draw(PictureOrder("a sunny meadow", 2, (96, 96), "png", 80, start, strength)))
+        difference = ImageChops.difference(changed.convert("RGB"), open_image(start).convert("RGB"))
         return sum(ImageStat.Stat(difference).mean)
 
     assert distance(0.0) == 0
@@ -100,7 +100,7 @@ async def test_flux_draws_in_the_size_of_its_aspect_ratio(client: SandboxClient,
     }
 
     finished = await client.run(SCHNELL, model_input)
-    picture = opened((await client.request("GET", finished["output"][0])).content)
+    picture = open_image((await client.request("GET", finished["output"][0])).content)
 
     assert picture.size == (SIZES[ratio][0] // 2, SIZES[ratio][1] // 2)
     assert finished["output"][0].endswith("/out-0.jpg")
@@ -112,7 +112,7 @@ async def test_flux_pro_gives_one_picture_of_a_custom_size(client: SandboxClient
     finished = await client.run("black-forest-labs/flux-1.1-pro", model_input)
 
     assert isinstance(finished["output"], str)
-    assert opened((await client.request("GET", finished["output"])).content).size == (288, 256)
+    assert open_image((await client.request("GET", finished["output"])).content).size == (288, 256)
 
 
 async def test_sdxl_draws_pngs_and_begins_from_an_earlier_output(client: SandboxClient) -> None:
@@ -122,11 +122,11 @@ async def test_sdxl_draws_pngs_and_begins_from_an_earlier_output(client: Sandbox
 
     pictures = [await client.request("GET", finished["output"][0]) for finished in (first, second)]
 
-    assert [opened(picture.content).size for picture in pictures] == [(256, 192)] * 2
-    assert opened(pictures[0].content).tobytes() == opened(pictures[1].content).tobytes()
+    assert [open_image(picture.content).size for picture in pictures] == [(256, 192)] * 2
+    assert open_image(pictures[0].content).tobytes() == open_image(pictures[1].content).tobytes()
 
 
-async def test_a_random_seed_is_told_and_can_be_used_again(client: SandboxClient) -> None:
+async def test_a_random_seed_is_reported_and_reusable(client: SandboxClient) -> None:
     model_input: dict[str, Any] = {"prompt": "a hill", "megapixels": "0.25"}
     first = await client.run(SCHNELL, model_input)
     seed = int(first["logs"].split("Using seed: ")[1].split("\n")[0])

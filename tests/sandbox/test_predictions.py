@@ -100,7 +100,7 @@ async def test_each_wrong_input_is_named(
     assert reply.body["detail"] == f"- {field}: {wrong['description']}\n"
 
 
-async def test_a_wrong_body_names_what_is_missing_and_what_is_too_much(client: SandboxClient) -> None:
+async def test_an_invalid_body_names_missing_and_unknown_fields(client: SandboxClient) -> None:
     reply = await client.request("POST", "/v1/predictions", json={"model": "x", "input": {}})
     by_model = await client.request("POST", f"/v1/models/{SCHNELL}/predictions", json={"version": "x", "input": {}})
     broken = await client.request("POST", "/v1/predictions", data=b"{")
@@ -111,7 +111,7 @@ async def test_a_wrong_body_names_what_is_missing_and_what_is_too_much(client: S
 
 
 @pytest.mark.parametrize("headers", [{"Authorization": "Bearer r8_wrong"}, {"Authorization": ""}])
-async def test_without_the_token_nothing_is_answered(client: SandboxClient, headers: dict[str, str]) -> None:
+async def test_requests_without_the_token_are_refused(client: SandboxClient, headers: dict[str, str]) -> None:
     reply = await client.request("GET", "/v1/account", headers=headers)
 
     assert (reply.status, reply.body) == (
@@ -144,7 +144,7 @@ async def test_a_blocking_create_that_runs_out_of_time_answers_unfinished(client
     asking = asyncio.create_task(
         client.request("POST", "/v1/predictions", json={"version": LLAMA, "input": HANG}, headers={"Prefer": "wait"})
     )
-    await until(lambda: len(client.sandbox.store) == 1 and _status(client.sandbox) == "processing")
+    await wait_until(lambda: len(client.sandbox.store) == 1 and _status(client.sandbox) == "processing")
     client.sandbox.clock.advance(61)
 
     reply = await asking
@@ -152,7 +152,7 @@ async def test_a_blocking_create_that_runs_out_of_time_answers_unfinished(client
     assert (reply.status, reply.body["status"], reply.body["output"]) == (201, "processing", None)
 
 
-async def test_cancel_answers_canceled_at_once_and_leaves_finished_ones_alone(client: SandboxClient) -> None:
+async def test_cancel_is_immediate_and_leaves_finished_predictions_alone(client: SandboxClient) -> None:
     hanging = await client.create(LLAMA, HANG)
     finished = await client.run(LLAMA, {"prompt": "hello"})
 
@@ -164,10 +164,10 @@ async def test_cancel_answers_canceled_at_once_and_leaves_finished_ones_alone(cl
     check_response("post", "/predictions/{prediction_id}/cancel", 200, canceled.body)
 
 
-async def test_a_deadline_cancels_what_runs_and_aborts_what_never_started(client: SandboxClient) -> None:
+async def test_a_deadline_cancels_running_and_aborts_waiting_predictions(client: SandboxClient) -> None:
     running = await client.create(LLAMA, HANG, headers={"Cancel-After": "1m"})
     booting = await client.create(LLAMA, {"prompt": "fault:coldstart=90"}, headers={"Cancel-After": "30"})
-    await until(lambda: _status(client.sandbox, running["id"]) == "processing")
+    await wait_until(lambda: _status(client.sandbox, running["id"]) == "processing")
 
     client.sandbox.clock.advance(31)
     await client.stream(booting["urls"]["stream"])
@@ -222,7 +222,7 @@ async def test_data_and_outputs_are_gone_after_an_hour(client: SandboxClient) ->
     check_response("get", "/predictions/{prediction_id}", 200, later.body)
 
 
-async def test_what_does_not_exist_is_a_404_problem(client: SandboxClient) -> None:
+async def test_an_unknown_id_is_a_404_problem(client: SandboxClient) -> None:
     for path in ("/v1/predictions/nope", "/v1/models/no/body", "/v1/nothing", "/pbxt/nope/out-0.png"):
         reply = await client.request("GET", path)
 
@@ -235,7 +235,7 @@ def _status(sandbox: Sandbox, prediction_id: str | None = None) -> str:
     return str(found.status) if found else "unknown"
 
 
-async def until(condition: Any) -> None:
+async def wait_until(condition: Any) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - the server turns
             await asyncio.sleep(0)

@@ -37,7 +37,7 @@ def test_the_documented_limits_are_the_usual_ones() -> None:
 
 
 @pytest.mark.parametrize(("is_create", "at_once", "a_second"), [(True, 600, 10), (False, 3000, 50)])
-def test_a_burst_passes_and_then_so_many_a_second(is_create: bool, at_once: int, a_second: int) -> None:
+def test_a_burst_passes_and_then_an_even_rate(is_create: bool, at_once: int, a_second: int) -> None:
     clock = StillClock()
     rates = SandboxRateLimits(clock)
     rates.is_enforced = True
@@ -67,7 +67,7 @@ async def test_too_many_creates_are_refused_and_nothing_is_created(client: Sandb
     assert reading.status == 200
 
 
-async def test_whoever_waits_as_told_passes(client: SandboxClient) -> None:
+async def test_a_client_that_waits_for_the_reset_passes(client: SandboxClient) -> None:
     await limit(client, enforced=True, creates={"per_minute": 6, "burst": 1})
     await create(client)
     refused = await create(client)
@@ -89,7 +89,7 @@ async def test_reading_has_a_limit_of_its_own_but_streams_and_files_have_none(cl
     assert b"event: done" in stream
 
 
-async def test_an_account_with_little_credit_creates_six_a_minute(client: SandboxClient) -> None:
+async def test_an_account_with_low_credit_creates_six_a_minute(client: SandboxClient) -> None:
     await limit(client, low_credit=True)
 
     replies = [await create(client) for _ in range(2)]
@@ -112,7 +112,7 @@ async def test_without_a_token_nothing_is_counted(client: SandboxClient) -> None
 
 
 @pytest.mark.parametrize("wrong", [{"burst": 1}, {"per_minute": 0, "burst": 1}, {"per_minute": "x", "burst": 1}, 7])
-async def test_a_limit_that_is_none_is_refused(client: SandboxClient, wrong: Any) -> None:
+async def test_an_invalid_limit_is_refused(client: SandboxClient, wrong: Any) -> None:
     reply = await client.request("POST", "/sandbox/limits", json={"creates": wrong})
 
     assert reply.status == 422

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import SandboxClient, SandboxResponse
-from tests.sandbox.test_predictions import LLAMA, SDXL, until
+from tests.sandbox.test_predictions import LLAMA, SDXL, wait_until
 from tests.sandbox.webhook_receiver import WebhookReceiver
 
 NAME, _, VERSION = SDXL.partition(":")
@@ -32,17 +32,17 @@ async def train(client: SandboxClient, destination: str, **options: Any) -> Sand
     return await client.request("POST", ROUTE, json={"destination": destination, "input": INPUT, **options})
 
 
-async def finished(client: SandboxClient, created: Any) -> Any:
+async def wait_until_finished(client: SandboxClient, created: Any) -> Any:
     training = client.sandbox.trainings.get(created["id"])
     assert training
-    await until(lambda: training.status.is_terminal)
+    await wait_until(lambda: training.status.is_terminal)
     return (await client.request("GET", created["urls"]["get"])).body
 
 
 async def test_a_training_ends_with_a_version_that_runs(client: SandboxClient, destination: str) -> None:
     created = (await train(client, destination)).body
 
-    ended = await finished(client, created)
+    ended = await wait_until_finished(client, created)
     drawn = await client.run(ended["output"]["version"], {"prompt": "a fox", "width": 64, "height": 64})
     page = (await client.request("GET", f"/v1/models/{destination}")).body
 
@@ -54,8 +54,8 @@ async def test_a_training_ends_with_a_version_that_runs(client: SandboxClient, d
     assert (drawn["status"], drawn["model"]) == ("succeeded", destination)
 
 
-async def test_the_weights_are_a_file_that_says_what_it_is(client: SandboxClient, destination: str) -> None:
-    ended = await finished(client, (await train(client, destination)).body)
+async def test_the_weights_file_describes_itself(client: SandboxClient, destination: str) -> None:
+    ended = await wait_until_finished(client, (await train(client, destination)).body)
 
     weights = await client.request("GET", ended["output"]["weights"], headers={"Authorization": ""})
 
@@ -66,13 +66,13 @@ async def test_the_weights_are_a_file_that_says_what_it_is(client: SandboxClient
 
 
 @pytest.mark.parametrize("destination", ["sandbox/nobody", "stability-ai/sdxl", "nonsense", ""])
-async def test_a_destination_that_is_not_ours_does_not_exist(client: SandboxClient, destination: str) -> None:
+async def test_a_foreign_destination_does_not_exist(client: SandboxClient, destination: str) -> None:
     reply = await train(client, destination)
 
     assert (reply.status, reply.body["detail"]) == (404, "The specified training destination does not exist")
 
 
-async def test_what_cannot_be_trained_and_what_is_missing_is_a_422(client: SandboxClient, destination: str) -> None:
+async def test_an_untrainable_version_and_missing_fields_are_a_422(client: SandboxClient, destination: str) -> None:
     page = (await client.request("GET", f"/v1/models/{LLAMA}")).body
     route = f"/v1/models/{LLAMA}/versions/{page['latest_version']['id']}/trainings"
 
@@ -117,23 +117,25 @@ async def test_the_webhook_of_a_training_carries_the_training(
 ) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     created = (await train(client, destination, **options)).body
-    await until(lambda: receiver.calls)
+    await wait_until(lambda: receiver.calls)
 
     ((_, body),) = receiver.calls
     assert json.loads(body)["id"] == created["id"]
     assert json.loads(body)["output"]["version"].startswith(destination)
 
 
-async def test_a_training_whose_destination_goes_meanwhile_fails(client: SandboxClient, destination: str) -> None:
+async def test_a_training_fails_if_its_destination_is_deleted_meanwhile(
+    client: SandboxClient, destination: str
+) -> None:
     await client.request("POST", "/sandbox/faults", json={"next": [{"fault": "slow", "model": NAME, "amount": 60}]})
     created = (await train(client, destination)).body
     deleted = await client.request("DELETE", f"/v1/models/{destination}")
     training = client.sandbox.trainings.get(created["id"])
     assert training
-    await until(lambda: training.status == "processing")
+    await wait_until(lambda: training.status == "processing")
 
     client.sandbox.clock.advance(61)
-    ended = await finished(client, created)
+    ended = await wait_until_finished(client, created)
 
     assert deleted.status == 204
     assert (ended["status"], "deleted" in ended["error"]) == ("failed", True)

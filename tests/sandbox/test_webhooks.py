@@ -6,7 +6,7 @@ import pytest
 
 from bot.sandbox.webhooks import compute_signature
 from tests.sandbox.conftest import SandboxClient
-from tests.sandbox.test_predictions import LLAMA, until
+from tests.sandbox.test_predictions import LLAMA, wait_until
 from tests.sandbox.webhook_receiver import WebhookReceiver
 
 
@@ -23,7 +23,7 @@ async def test_the_last_webhook_is_signed_with_the_secret_of_the_api(
 ) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     created = await client.create(LLAMA, {"prompt": "hello"}, body=options)
-    await until(lambda: receiver.calls)
+    await wait_until(lambda: receiver.calls)
 
     ((headers, body),) = receiver.calls
     secret = (await client.request("GET", "/v1/webhooks/default/secret")).body["key"]
@@ -35,10 +35,10 @@ async def test_the_last_webhook_is_signed_with_the_secret_of_the_api(
     assert created["webhook"] == receiver.url
 
 
-async def test_only_the_events_asked_for_are_sent(client: SandboxClient, receiver: WebhookReceiver) -> None:
+async def test_only_the_requested_events_are_sent(client: SandboxClient, receiver: WebhookReceiver) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["start", "completed"]}
     await client.create(LLAMA, {"prompt": "hello"}, body=options)
-    await until(lambda: len(receiver.calls) == 2)
+    await wait_until(lambda: len(receiver.calls) == 2)
 
     assert sorted(body["status"] for body in receiver.bodies) == ["processing", "succeeded"]
 
@@ -54,16 +54,16 @@ async def test_the_last_webhook_is_tried_again_with_the_same_id(
         client.sandbox.clock.advance(1)
         return len(receiver.calls) == 3
 
-    await until(taken)
+    await wait_until(taken)
 
     assert len({headers["webhook-id"] for headers, _ in receiver.calls}) == 1
 
 
-async def test_a_lost_webhook_never_comes(client: SandboxClient, receiver: WebhookReceiver) -> None:
+async def test_a_lost_webhook_is_never_sent(client: SandboxClient, receiver: WebhookReceiver) -> None:
     await client.create(LLAMA, {"prompt": "hello fault:webhook-lost"}, body={"webhook": receiver.url})
     marker = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     await client.create(LLAMA, {"prompt": "hello"}, body=marker)
-    await until(lambda: receiver.calls)
+    await wait_until(lambda: receiver.calls)
 
     assert {body["input"]["prompt"] for body in receiver.bodies} == {"hello"}
 
@@ -71,7 +71,7 @@ async def test_a_lost_webhook_never_comes(client: SandboxClient, receiver: Webho
 async def test_a_doubled_webhook_comes_twice_with_one_id(client: SandboxClient, receiver: WebhookReceiver) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     await client.create(LLAMA, {"prompt": "hello fault:webhook-doubled"}, body=options)
-    await until(lambda: len(receiver.calls) == 2)
+    await wait_until(lambda: len(receiver.calls) == 2)
 
     assert len({headers["webhook-id"] for headers, _ in receiver.calls}) == 1
 
@@ -79,7 +79,7 @@ async def test_a_doubled_webhook_comes_twice_with_one_id(client: SandboxClient, 
 async def test_reordered_webhooks_begin_with_the_end(client: SandboxClient, receiver: WebhookReceiver) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["start", "completed"]}
     await client.create(LLAMA, {"prompt": "hello fault:webhook-reordered"}, body=options)
-    await until(lambda: len(receiver.calls) == 2)
+    await wait_until(lambda: len(receiver.calls) == 2)
 
     assert [body["status"] for body in receiver.bodies] == ["succeeded", "processing"]
 
@@ -91,18 +91,16 @@ async def test_a_late_webhook_waits_for_the_clock(client: SandboxClient, receive
     too_early = list(receiver.calls)
 
     client.sandbox.clock.advance(91)
-    await until(lambda: receiver.calls)
+    await wait_until(lambda: receiver.calls)
 
     assert too_early == []
     assert receiver.bodies[0]["status"] == "succeeded"
 
 
-async def test_a_forged_webhook_has_a_signature_that_does_not_fit(
-    client: SandboxClient, receiver: WebhookReceiver
-) -> None:
+async def test_a_forged_webhook_has_a_wrong_signature(client: SandboxClient, receiver: WebhookReceiver) -> None:
     options = {"webhook": receiver.url, "webhook_events_filter": ["completed"]}
     await client.create(LLAMA, {"prompt": "hello fault:webhook-forged"}, body=options)
-    await until(lambda: len(receiver.calls) == 2)
+    await wait_until(lambda: len(receiver.calls) == 2)
 
     def is_genuine(call: tuple[dict[str, str], bytes]) -> bool:
         headers, body = call

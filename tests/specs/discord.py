@@ -68,12 +68,12 @@ def validate_response(method: str, path: str, status: int, *, body: Any = None) 
         return (
             [] if status in (404, 405) else [DiscordViolation((), "NO_OPERATION", f"{method} {path} is no operation")]
         )
-    shown = operation.definition["responses"].get(str(status))
-    if shown is None and status >= 400:
-        shown = operation.definition["responses"]["4XX"]
-    if shown is None:
+    response = operation.definition["responses"].get(str(status))
+    if response is None and status >= 400:
+        response = operation.definition["responses"]["4XX"]
+    if response is None:
         return [DiscordViolation((), "STATUS", f"status {status} is not one of the document's")]
-    content = resolve_reference(shown).get("content", {}).get(_JSON)
+    content = resolve_reference(response).get("content", {}).get(_JSON)
     if content is None or body is None:
         return (
             []
@@ -84,16 +84,16 @@ def validate_response(method: str, path: str, status: int, *, body: Any = None) 
 
 
 def _validate_query(operation: DiscordOperation, query: Mapping[str, str]) -> Iterable[DiscordViolation]:
-    known = {
+    parameters = {
         parameter["name"]: parameter["schema"]
         for parameter in operation.definition.get("parameters", ())
         if parameter["in"] == "query"
     }
     for name, text in query.items():
-        if name not in known:
+        if name not in parameters:
             yield DiscordViolation((name,), "QUERY", "unknown query parameter")
         else:
-            yield from compile_schema(json.dumps(known[name]))(_parse_query_value(text), (name,))
+            yield from compile_schema(json.dumps(parameters[name]))(_parse_query_value(text), (name,))
 
 
 def _validate_request_body(operation: DiscordOperation, body: Any, content_type: str) -> list[DiscordViolation]:
@@ -118,8 +118,8 @@ def _parse_query_value(text: str) -> Any:
 
 @cache
 def _compile_patterns() -> dict[str, list[tuple[re.Pattern[str], DiscordOperation]]]:
-    found: dict[str, list[tuple[re.Pattern[str], DiscordOperation]]] = {method.upper(): [] for method in METHODS}
+    patterns: dict[str, list[tuple[re.Pattern[str], DiscordOperation]]] = {method.upper(): [] for method in METHODS}
     for operation in sorted(list_operations(), key=lambda operation: operation.template.count("{")):
         pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.template))
-        found[operation.method].append((pattern, operation))
-    return found
+        patterns[operation.method].append((pattern, operation))
+    return patterns

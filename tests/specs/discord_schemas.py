@@ -63,13 +63,13 @@ def _compile_reference(reference: str) -> Validator:
 def _create_validator(schema: Mapping[str, Any]) -> Validator:
     if reference := schema.get("$ref"):
         # Resolve at the first use: schemas may refer to themselves.
-        return lambda value, place: _compile_reference(reference)(value, place)
+        return lambda value, path: _compile_reference(reference)(value, path)
     checks = [make(schema) for keywords, make in _KEYWORDS if keywords & schema.keys()]
 
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
         for part in checks:
-            if faults := part(value, place):
-                return faults
+            if violations := part(value, path):
+                return violations
         return []
 
     return check
@@ -77,15 +77,15 @@ def _create_validator(schema: Mapping[str, Any]) -> Validator:
 
 def _type_check(schema: Mapping[str, Any]) -> Validator:
     types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    fits = [_TYPES[name] for name in types]
+    matches = [_TYPES[name] for name in types]
     if schema.get("format") == "snowflake":
-        fits.append(_is_natural)
-    wanted = " or ".join(types)
+        matches.append(_is_natural)
+    expected = " or ".join(types)
 
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
-        if any(fit(value) for fit in fits):
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
+        if any(fit(value) for fit in matches):
             return []
-        return [DiscordViolation(place, "BASE_TYPE_BAD_TYPE", f"{_shorten(value)} is no {wanted}")]
+        return [DiscordViolation(path, "BASE_TYPE_BAD_TYPE", f"{_shorten(value)} is no {expected}")]
 
     return check
 
@@ -121,10 +121,10 @@ def _enum_check(schema: Mapping[str, Any]) -> Validator:
     allowed = schema["enum"] if "enum" in schema else [schema["const"]]
     texts = {str(entry) for entry in allowed if isinstance(entry, int)}
 
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
         if value is None or value in allowed or (isinstance(value, str) and value in texts):
             return []  # the type check decides about null
-        return [DiscordViolation(place, "BASE_TYPE_CHOICES", f"{_shorten(value)} is not one of {allowed}")]
+        return [DiscordViolation(path, "BASE_TYPE_CHOICES", f"{_shorten(value)} is not one of {allowed}")]
 
     return check
 
@@ -141,27 +141,27 @@ def _property_count_check(schema: Mapping[str, Any]) -> Validator:
     return _size_check(schema.get("minProperties", 0), schema.get("maxProperties"), dict, "BASE_TYPE", "names")
 
 
-def _size_check(least: int, most: int | None, kind: type, code: str, unit: str) -> Validator:
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
+def _size_check(minimum: int, maximum: int | None, kind: type, code: str, unit: str) -> Validator:
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
         if not isinstance(value, kind):
             return []
         size = len(value)  # type: ignore[arg-type] # each kind is sized
-        if size < least:
-            return [DiscordViolation(place, f"{code}_MIN_LENGTH", f"{size} {unit}, at least {least} wanted")]
-        if most is not None and size > most:
-            return [DiscordViolation(place, f"{code}_MAX_LENGTH", f"{size} {unit}, at most {most} allowed")]
+        if size < minimum:
+            return [DiscordViolation(path, f"{code}_MIN_LENGTH", f"{size} {unit}, at least {minimum} wanted")]
+        if maximum is not None and size > maximum:
+            return [DiscordViolation(path, f"{code}_MAX_LENGTH", f"{size} {unit}, at most {maximum} allowed")]
         return []
 
     return check
 
 
 def _bounds_check(schema: Mapping[str, Any]) -> Validator:
-    least, most = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
+    minimum, maximum = schema.get("minimum", float("-inf")), schema.get("maximum", float("inf"))
 
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
-        if value is None or isinstance(value, bool) or not _is_number(value) or least <= float(value) <= most:
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
+        if value is None or isinstance(value, bool) or not _is_number(value) or minimum <= float(value) <= maximum:
             return []
-        return [DiscordViolation(place, "NUMBER_TYPE_BOUNDS", f"{value} is not between {least} and {most}")]
+        return [DiscordViolation(path, "NUMBER_TYPE_BOUNDS", f"{value} is not between {minimum} and {maximum}")]
 
     return check
 
@@ -169,21 +169,21 @@ def _bounds_check(schema: Mapping[str, Any]) -> Validator:
 def _pattern_check(schema: Mapping[str, Any]) -> Validator:
     pattern = re.compile(schema["pattern"])
 
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
         if not isinstance(value, str) or pattern.search(value):
             return []
-        return [DiscordViolation(place, "STRING_TYPE_REGEX", f"{_shorten(value)} does not match {pattern.pattern}")]
+        return [DiscordViolation(path, "STRING_TYPE_REGEX", f"{_shorten(value)} does not match {pattern.pattern}")]
 
     return check
 
 
 def _format_check(schema: Mapping[str, Any]) -> Validator:
-    fits = _FORMATS.get(schema["format"])
+    matches = _FORMATS.get(schema["format"])
 
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
-        if fits is None or not isinstance(value, str) or fits(value):
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
+        if matches is None or not isinstance(value, str) or matches(value):
             return []
-        return [DiscordViolation(place, "BASE_TYPE_FORMAT", f"{_shorten(value)} is no {schema['format']}")]
+        return [DiscordViolation(path, "BASE_TYPE_FORMAT", f"{_shorten(value)} is no {schema['format']}")]
 
     return check
 
@@ -202,14 +202,14 @@ _FORMATS: dict[str, Callable[[str], bool]] = {
 
 
 def _unique_check(schema: Mapping[str, Any]) -> Validator:
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
         if not schema["uniqueItems"] or not isinstance(value, list):
             return []
         texts = [json.dumps(entry, sort_keys=True) for entry in value]
         return (
             []
             if len(set(texts)) == len(texts)
-            else [DiscordViolation(place, "LIST_TYPE_UNIQUE", "an entry appears twice")]
+            else [DiscordViolation(path, "LIST_TYPE_UNIQUE", "an entry appears twice")]
         )
 
     return check
@@ -218,10 +218,10 @@ def _unique_check(schema: Mapping[str, Any]) -> Validator:
 def _items_check(schema: Mapping[str, Any]) -> Validator:
     item = _create_validator(schema["items"])
 
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
         if not isinstance(value, list):
             return []
-        return [fault for number, entry in enumerate(value) for fault in item(entry, (*place, number))]
+        return [violation for number, entry in enumerate(value) for violation in item(entry, (*path, number))]
 
     return check
 
@@ -232,27 +232,27 @@ def _object_check(schema: Mapping[str, Any]) -> Validator:
     others = schema.get("additionalProperties", True)
     other = _create_validator(others) if isinstance(others, Mapping) else None
 
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
         if not isinstance(value, dict):
             return []
-        faults = [
-            DiscordViolation((*place, name), "BASE_TYPE_REQUIRED", "this is required")
+        violations = [
+            DiscordViolation((*path, name), "BASE_TYPE_REQUIRED", "this is required")
             for name in required
             if name not in value
         ]
         for name, entry in value.items():
             if part := known.get(name, other):
-                faults += part(entry, (*place, name))
+                violations += part(entry, (*path, name))
             elif others is False:
-                faults.append(DiscordViolation((*place, name), "UNKNOWN_NAME", "this name is unknown"))
-        return faults
+                violations.append(DiscordViolation((*path, name), "UNKNOWN_NAME", "this name is unknown"))
+        return violations
 
     return check
 
 
 def _all_check(schema: Mapping[str, Any]) -> Validator:
     parts = [_create_validator(part) for part in schema["allOf"]]
-    return lambda value, place: [fault for part in parts for fault in part(value, place)]
+    return lambda value, path: [violation for part in parts for violation in part(value, path)]
 
 
 def _any_check(schema: Mapping[str, Any]) -> Validator:
@@ -261,19 +261,19 @@ def _any_check(schema: Mapping[str, Any]) -> Validator:
     """
     ways = [resolve_reference(way) for way in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))]
     checks = [_create_validator(way) for way in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))]
-    marks = [_list_type_marks(way) for way in ways]
+    type_marks = [_list_type_marks(way) for way in ways]
 
-    def check(value: Any, place: JsonPath) -> list[DiscordViolation]:
-        best: list[DiscordViolation] | None = None
+    def check(value: Any, path: JsonPath) -> list[DiscordViolation]:
+        best_violations: list[DiscordViolation] | None = None
         mark = value.get("type") if isinstance(value, dict) else None
-        marked = [part for part, own in zip(checks, marks, strict=True) if mark is not None and mark in own]
+        marked = [part for part, own in zip(checks, type_marks, strict=True) if mark is not None and mark in own]
         for part in marked or checks:
-            faults = part(value, place)
-            if not faults:
+            violations = part(value, path)
+            if not violations:
                 return []
-            if best is None or _rank_violations(faults) > _rank_violations(best):
-                best = faults
-        return best or []
+            if best_violations is None or _rank_violations(violations) > _rank_violations(best_violations):
+                best_violations = violations
+        return best_violations or []
 
     return check
 
@@ -283,9 +283,11 @@ def _list_type_marks(way: Mapping[str, Any]) -> tuple[Any, ...]:
     return (*mark.get("enum", ()), *((mark["const"],) if "const" in mark else ()))
 
 
-def _rank_violations(faults: list[DiscordViolation]) -> tuple[int, bool]:
+def _rank_violations(violations: list[DiscordViolation]) -> tuple[int, bool]:
     """Rank a failed alternative: the intended schema got furthest into the value, or accepted the value's type."""
-    return max(len(fault.path) for fault in faults), all(fault.code != "BASE_TYPE_BAD_TYPE" for fault in faults)
+    return max(len(violation.path) for violation in violations), all(
+        violation.code != "BASE_TYPE_BAD_TYPE" for violation in violations
+    )
 
 
 def _shorten(value: Any) -> str:

@@ -66,9 +66,12 @@ def validate_request(
     operation = find_operation(method, path)
     if operation is None:
         return [f"{method} {path} is no operation"]
-    told = {name.lower(): value for name, value in (headers or {}).items()}
-    faults = [*_validate_parameter(operation, query or {}, told), *_validate_body(operation, told, body)]
-    return [f"{method} {path}: {fault}" for fault in faults]
+    lower_headers = {name.lower(): value for name, value in (headers or {}).items()}
+    violations = [
+        *_validate_parameter(operation, query or {}, lower_headers),
+        *_validate_body(operation, lower_headers, body),
+    ]
+    return [f"{method} {path}: {violation}" for violation in violations]
 
 
 def validate_response(method: str, path: str, status: int, *, content_type: str, body: bytes) -> list[str]:
@@ -76,16 +79,16 @@ def validate_response(method: str, path: str, status: int, *, content_type: str,
     operation = find_operation(method, path)
     if operation is None:
         return [] if status in (404, 405) else [f"{method} {path} is no operation, yet answered {status}"]
-    shown = operation.definition["responses"].get(str(status))
-    if shown is None:
-        faults = _validate_problem(status, content_type, body)
-    elif content := shown.get("content"):
-        faults = _validate_content(content, content_type, body)
+    response = operation.definition["responses"].get(str(status))
+    if response is None:
+        violations = _validate_problem(status, content_type, body)
+    elif content := response.get("content"):
+        violations = _validate_content(content, content_type, body)
     elif status >= 400:
-        faults = _validate_problem(status, content_type, body) if body else []
+        violations = _validate_problem(status, content_type, body) if body else []
     else:
-        faults = [f"a body where {status} has none"] if body else []
-    return [f"{method} {path} → {status}: {fault}" for fault in faults]
+        violations = [f"a body where {status} has none"] if body else []
+    return [f"{method} {path} → {status}: {violation}" for violation in violations]
 
 
 def validate_schema(schema: Mapping[str, Any], value: Any) -> list[str]:
@@ -106,7 +109,7 @@ def _validate_parameter(
         name = parameter["name"] if parameter["in"] == "query" else parameter["name"].lower()
         if name in given:
             value = _parse_query_value(given[name], parameter["schema"])
-            yield from (f"{name}{fault[1:]}" for fault in validate_schema(parameter["schema"], value))
+            yield from (f"{name}{violation[1:]}" for violation in validate_schema(parameter["schema"], value))
 
 
 def _validate_body(operation: ReplicateOperation, headers: Mapping[str, str], body: bytes) -> list[str]:
@@ -118,11 +121,13 @@ def _validate_body(operation: ReplicateOperation, headers: Mapping[str, str], bo
 
 def _validate_content(content: Mapping[str, Any], content_type: str, body: bytes) -> list[str]:
     kind = content_type.partition(";")[0].strip()
-    (shown, definition), *_ = content.items()
-    if shown == "application/json" and kind.endswith("json"):
+    (response, definition), *_ = content.items()
+    if response == "application/json" and kind.endswith("json"):
         return _validate_json(definition["schema"], body)
     return (
-        [] if kind in content or shown not in ("application/json", "multipart/form-data") else [f"is {kind or 'bare'}"]
+        []
+        if kind in content or response not in ("application/json", "multipart/form-data")
+        else [f"is {kind or 'bare'}"]
     )
 
 
@@ -140,8 +145,8 @@ def _validate_problem(status: int, content_type: str, body: bytes) -> list[str]:
     if content_type.partition(";")[0] != "application/problem+json":
         return [f"a refusal as {content_type}"]
     problem = json.loads(body)
-    faults = [] if isinstance(problem.get("detail"), str) else ["a problem without a detail"]
-    return faults + ([f"says {problem['status']}"] if problem.get("status", status) != status else [])
+    violations = [] if isinstance(problem.get("detail"), str) else ["a problem without a detail"]
+    return violations + ([f"says {problem['status']}"] if problem.get("status", status) != status else [])
 
 
 def _parse_query_value(text: str, schema: Mapping[str, Any]) -> Any:

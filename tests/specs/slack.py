@@ -61,7 +61,7 @@ def validate_call(name: str, args: Mapping[str, Any]) -> list[str]:
     if method is None:
         return [f"{name} is no method"]
     unknown = [f"{name}: unknown argument {argument}" for argument in args if argument not in method.arguments]
-    return unknown + [f"{name}: {fault}" for fault in validate_arguments(name, args)]
+    return unknown + [f"{name}: {violation}" for violation in validate_arguments(name, args)]
 
 
 def validate_arguments(name: str, args: Mapping[str, Any]) -> list[str]:
@@ -118,7 +118,7 @@ def _get_expected_type(kind: str | None) -> tuple[type, ...] | type | None:
 
 
 def _describe_type(wanted: tuple[type, ...] | type) -> str:
-    return " or ".join(one.__name__ for one in (wanted if isinstance(wanted, tuple) else (wanted,)))
+    return " or ".join(kind.__name__ for kind in (wanted if isinstance(wanted, tuple) else (wanted,)))
 
 
 @cache

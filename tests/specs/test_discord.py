@@ -27,7 +27,7 @@ def test_each_operation_finds_itself() -> None:
         ("GET", "/users/@me", "get_my_user"),
     ],
 )
-def test_a_literal_step_goes_first(method: str, path: str, name: str) -> None:
+def test_a_literal_segment_wins(method: str, path: str, name: str) -> None:
     operation = find_operation(method, path)
 
     assert operation
@@ -56,10 +56,10 @@ def test_a_literal_step_goes_first(method: str, path: str, name: str) -> None:
         ("GET", "/users/@you/there", None, "is no operation"),
     ],
 )
-def test_a_wrong_request_is_caught(method: str, path: str, body: Any, fault: str) -> None:
-    faults = validate_request(method, path, body=body)
+def test_an_invalid_request_is_reported(method: str, path: str, body: Any, fault: str) -> None:
+    violations = validate_request(method, path, body=body)
 
-    assert any(fault in str(found) for found in faults), [str(found) for found in faults]
+    assert any(fault in str(found) for found in violations), [str(found) for found in violations]
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_a_wrong_request_is_caught(method: str, path: str, body: Any, fault: str
         ("POST", CALLBACK, {"type": 5, "data": {"flags": 64}}),
     ],
 )
-def test_a_right_request_passes(method: str, path: str, body: Any) -> None:
+def test_a_valid_request_passes(method: str, path: str, body: Any) -> None:
     assert validate_request(method, path, body=body) == []
 
 
-def test_queries_and_content_types_are_looked_at() -> None:
+def test_queries_and_content_types_are_checked() -> None:
     assert validate_request("GET", MESSAGES, query={"limit": "101"})
     assert validate_request("GET", MESSAGES, query={"colour": "red"})
     assert not validate_request("GET", MESSAGES, query={"limit": "50"})
@@ -83,7 +83,7 @@ def test_queries_and_content_types_are_looked_at() -> None:
     assert not validate_request("POST", MESSAGES, body={"content": "hello"}, content_type="multipart/form-data")
 
 
-def test_a_wrong_reply_is_caught() -> None:
+def test_an_invalid_response_is_reported() -> None:
     assert validate_response("GET", "/gateway", 200, body={"link": "wss://here"})
     assert validate_response("GET", "/gateway", 200)
     assert validate_response("GET", "/gateway", 302, body={})

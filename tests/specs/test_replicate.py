@@ -43,15 +43,15 @@ def test_a_path_finds_its_operation(method: str, path: str, template: str) -> No
         ("GET", "/v1/predictions/x/logs", {}, "is no operation"),
     ],
 )
-def test_a_wrong_request_is_caught(method: str, path: str, options: dict[str, Any], fault: str) -> None:
+def test_an_invalid_request_is_reported(method: str, path: str, options: dict[str, Any], fault: str) -> None:
     body = json.dumps(options["body"]).encode() if "body" in options else b""
 
-    faults = validate_request(method, path, query=options.get("query"), headers=JSON, body=body)
+    violations = validate_request(method, path, query=options.get("query"), headers=JSON, body=body)
 
-    assert any(fault in found for found in faults), faults
+    assert any(fault in found for found in violations), violations
 
 
-def test_headers_and_content_types_are_looked_at() -> None:
+def test_headers_and_content_types_are_checked() -> None:
     body = b'{"version": "x", "input": {}}'
 
     assert validate_request("POST", "/v1/predictions", headers=JSON | {"prefer": "wait=0"}, body=body)
@@ -71,7 +71,7 @@ def test_headers_and_content_types_are_looked_at() -> None:
         (429, "application/problem+json", b'{"title": "no"}', "without a detail"),
     ],
 )
-def test_a_wrong_reply_is_caught(status: int, content_type: str, body: bytes, fault: str) -> None:
+def test_an_invalid_response_is_reported(status: int, content_type: str, body: bytes, fault: str) -> None:
     (found,) = [
         found
         for found in validate_response("GET", "/v1/account", status, content_type=content_type, body=body)

@@ -28,7 +28,7 @@ def test_sixty_odd_methods_are_known() -> None:
         ("chat.poem", {}, "chat.poem is no method"),
     ],
 )
-def test_a_wrong_call_is_caught(method: str, args: dict[str, Any], fault: str) -> None:
+def test_an_invalid_call_is_reported(method: str, args: dict[str, Any], fault: str) -> None:
     assert validate_call(method, args) == [fault]
 
 
@@ -43,14 +43,14 @@ def test_a_wrong_call_is_caught(method: str, args: dict[str, Any], fault: str) -
         ("assistant.threads.setSuggestedPrompts", {"channel_id": "D1", "prompts": []}),
     ],
 )
-def test_what_the_crawl_does_not_know_is_taken(method: str, args: dict[str, Any]) -> None:
+def test_corrections_of_the_crawl_are_accepted(method: str, args: dict[str, Any]) -> None:
     assert validate_call(method, args) == []
 
 
-def test_forms_are_read_as_they_are_meant() -> None:
-    told = {"channel": "C1", "blocks": "[]", "mrkdwn": "0", "text": None}
+def test_a_forms_texts_are_parsed() -> None:
+    arguments = {"channel": "C1", "blocks": "[]", "mrkdwn": "0", "text": None}
 
-    assert parse_arguments("chat.postMessage", told) == {"channel": "C1", "blocks": [], "mrkdwn": False}
+    assert parse_arguments("chat.postMessage", arguments) == {"channel": "C1", "blocks": [], "mrkdwn": False}
     assert parse_arguments("chat.update", {"file_ids": "F1,F2"}) == {"file_ids": ["F1", "F2"]}
 
 

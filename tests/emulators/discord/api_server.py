@@ -79,106 +79,110 @@ class DiscordApiServer:
         if fault is None or fault.takes_effect:
             template = operation.template if operation else path
             parameters = _parse_path_parameters(template, path)
-            call = DiscordRequestContext(
+            context = DiscordRequestContext(
                 emulator, request, parameters, http.query, None if body is _BROKEN else body, files
             )
-            status, answer = self._respond(call, http, headers, is_broken=body is _BROKEN)
+            status, content = self._respond(context, http, headers, is_broken=body is _BROKEN)
         if fault and fault.drops_connection:
             assert http.transport is not None
             http.transport.abort()
             return web.Response()
         if fault and fault.status:
-            status, answer = _build_fault_response(fault, headers)
+            status, content = _build_fault_response(fault, headers)
         await asyncio.sleep(emulator.latency_seconds / 2)
         is_planned = fault is not None and fault.status is not None
-        return self._finish_response(request, status, answer, headers, is_planned=is_planned)
+        return self._finish_response(request, status, content, headers, is_planned=is_planned)
 
     def _finish_response(
-        self, request: DiscordRequestRecord, status: int, answer: Any, headers: dict[str, str], *, is_planned: bool
+        self, request: DiscordRequestRecord, status: int, content: Any, headers: dict[str, str], *, is_planned: bool
     ) -> web.Response:
         records = self._emulator.request_log
         request.status, request.headers, request.responded_at = status, headers, self._emulator.clock.now()
-        request.code = answer.get("code") if isinstance(answer, dict) and status >= 400 else None
+        request.code = content.get("code") if isinstance(content, dict) and status >= 400 else None
         if status in (401, 403, 429) and headers.get("X-RateLimit-Scope") != "shared":
             records.invalid_requests += 1
         self._emulator.state.changes.notify()
         if self._emulator.validates_responses and not is_planned:
-            self._validate_response(request, status, answer)
-        if answer is None:
+            self._validate_response(request, status, content)
+        if content is None:
             return web.Response(status=status, headers=headers)
-        if isinstance(answer, str):
-            return web.Response(status=status, headers=headers | {"Content-Type": "text/html"}, text=answer)
+        if isinstance(content, str):
+            return web.Response(status=status, headers=headers | {"Content-Type": "text/html"}, text=content)
         # discord.py compares the content type with `application/json`: with a charset, the body would stay text.
         headers = headers | {"Content-Type": "application/json"}
-        return web.Response(status=status, headers=headers, body=json.dumps(answer).encode())
+        return web.Response(status=status, headers=headers, body=json.dumps(content).encode())
 
-    def _validate_response(self, request: DiscordRequestRecord, status: int, answer: Any) -> None:
+    def _validate_response(self, request: DiscordRequestRecord, status: int, content: Any) -> None:
         if request.operation and status != 501:
             # The description declares the codes of an error tree as integers; Discord sends words.
-            told = {**answer, "errors": {}} if isinstance(answer, dict) and "errors" in answer else answer
-            faults = validate_response(request.method, request.path, status, body=told)
-            self._emulator.response_violations += [f"{request.method} {request.path}: {fault}" for fault in faults]
+            checked_body = {**content, "errors": {}} if isinstance(content, dict) and "errors" in content else content
+            violations = validate_response(request.method, request.path, status, body=checked_body)
+            self._emulator.response_violations += [
+                f"{request.method} {request.path}: {violation}" for violation in violations
+            ]
 
     def _respond(
-        self, call: DiscordRequestContext, http: web.Request, headers: dict[str, str], *, is_broken: bool
+        self, context: DiscordRequestContext, http: web.Request, headers: dict[str, str], *, is_broken: bool
     ) -> RouteResponse:
-        emulator, request = self._emulator, call.request
+        emulator, request = self._emulator, context.request
         try:
             if not request.operation:
                 emulator.request_log.record_violation(request, "there is no such operation")
                 raise DiscordErrorResponse(NO_SUCH_ROUTE)
-            self._check_token(call, http.headers)
-            verdict = emulator.rate_limits.take(request.operation, http.method, call.parameters)
-            headers.update(verdict.headers)
-            if verdict.retry_after is not None:
-                return self._respond_rate_limited(call, verdict, headers)
+            self._check_token(context, http.headers)
+            decision = emulator.rate_limits.take(request.operation, http.method, context.parameters)
+            headers.update(decision.headers)
+            if decision.retry_after is not None:
+                return self._respond_rate_limited(context, decision, headers)
             if is_broken:
                 raise DiscordErrorResponse(INVALID_JSON)
-            self._check_shape(call, http)
+            self._check_shape(context, http)
             if request.operation not in ROUTES:
                 emulator.request_log.record_violation(request, f"the emulator does not know {request.operation}")
                 return 501, {"message": "501: Not Implemented", "code": 0}
-            return ROUTES[request.operation](call)
+            return ROUTES[request.operation](context)
         except DiscordErrorResponse as refused:
             if is_broken:
                 emulator.request_log.record_violation(request, refused.error_code.message)
-            faults = [str(fault) for fault in refused.violations if fault.code not in _IGNORED_CODES]
-            emulator.request_log.record_violation(request, faults)
+            violations = [str(violation) for violation in refused.violations if violation.code not in _IGNORED_CODES]
+            emulator.request_log.record_violation(request, violations)
             return refused.error_code.status, refused.to_json()
         except DiscordRateLimitResponse as limited:
-            verdict = DiscordRateLimitDecision(headers, limited.retry_after, "shared")
-            return self._respond_rate_limited(call, verdict, headers, code=limited.code, message=limited.message)
+            decision = DiscordRateLimitDecision(headers, limited.retry_after, "shared")
+            return self._respond_rate_limited(context, decision, headers, code=limited.code, message=limited.message)
         except Exception as error:
             # discord.py would retry a 500 slowly: 501 makes an error of the emulator visible at once.
             log.exception("emulator.broke")
             emulator.request_log.record_violation(request, f"the emulator broke: {error!r}")
             return 501, {"message": "501: Not Implemented", "code": 0}
 
-    def _check_token(self, call: DiscordRequestContext, headers: Mapping[str, str]) -> None:
-        if any(name in call.parameters for name in _WITHOUT_TOKEN) or call.request.operation == "get_gateway":
+    def _check_token(self, context: DiscordRequestContext, headers: Mapping[str, str]) -> None:
+        if any(name in context.parameters for name in _WITHOUT_TOKEN) or context.request.operation == "get_gateway":
             return
         if headers.get("Authorization") != f"Bot {self._emulator.token}":
             raise DiscordErrorResponse(UNAUTHORIZED)
 
-    def _check_shape(self, call: DiscordRequestContext, http: web.Request) -> None:
+    def _check_shape(self, context: DiscordRequestContext, http: web.Request) -> None:
         kind = http.content_type if http.headers.get("Content-Type") else "application/json"
-        faults = validate_request(http.method, call.request.path, query=call.query, body=call.body, content_type=kind)
-        raise_if_invalid([fault for fault in faults if fault.path not in _IGNORED_PARAMETERS])
+        violations = validate_request(
+            http.method, context.request.path, query=context.query, body=context.body, content_type=kind
+        )
+        raise_if_invalid([violation for violation in violations if violation.path not in _IGNORED_PARAMETERS])
 
     def _respond_rate_limited(
         self,
-        call: DiscordRequestContext,
-        verdict: DiscordRateLimitDecision,
+        context: DiscordRequestContext,
+        decision: DiscordRateLimitDecision,
         headers: dict[str, str],
         *,
         code: int = 0,
         message: str = "You are being rate limited.",
     ) -> RouteResponse:
-        assert verdict.retry_after is not None
-        self._emulator.request_log.record_violation(call.request, f"caused a 429 ({verdict.scope})")
-        headers.update(build_rate_limit_headers(verdict.retry_after, verdict.scope))
-        wait = float(round_up_to_milliseconds(verdict.retry_after))
-        return 429, {"message": message, "code": code, "retry_after": wait, "global": verdict.scope == "global"}
+        assert decision.retry_after is not None
+        self._emulator.request_log.record_violation(context.request, f"caused a 429 ({decision.scope})")
+        headers.update(build_rate_limit_headers(decision.retry_after, decision.scope))
+        wait = float(round_up_to_milliseconds(decision.retry_after))
+        return 429, {"message": message, "code": code, "retry_after": wait, "global": decision.scope == "global"}
 
 
 _IGNORED_PARAMETERS = {("with_components",), ("wait",)}

@@ -25,8 +25,8 @@ LOCALES = frozenset(
 
 def validate_command_set(commands: list[Json]) -> Iterator[DiscordViolation]:
     """Yield violations of all commands of one scope: the whole application or one guild."""
-    kinds = Counter(get_command_type(command) for command in commands)
-    for kind, number in kinds.items():
+    types = Counter(get_command_type(command) for command in commands)
+    for kind, number in types.items():
         if number > MAX_COMMANDS.get(kind, 1):
             yield DiscordViolation(
                 (), "APPLICATION_COMMANDS_MAX", f"{number} {_WORDS[kind]}, at most {MAX_COMMANDS[kind]} allowed"
@@ -43,92 +43,94 @@ def get_command_type(command: Json) -> int:
     return int(command.get("type") or CHAT_INPUT)
 
 
-def validate_command(command: Json, place: JsonPath = ()) -> Iterator[DiscordViolation]:
+def validate_command(command: Json, path: JsonPath = ()) -> Iterator[DiscordViolation]:
     if get_command_type(command) != CHAT_INPUT:
         if command.get("description"):
-            yield DiscordViolation(
-                (*place, "description"), "APPLICATION_COMMAND_DESCRIPTION", "a context menu has none"
-            )
+            yield DiscordViolation((*path, "description"), "APPLICATION_COMMAND_DESCRIPTION", "a context menu has none")
         if command.get("options"):
-            yield DiscordViolation((*place, "options"), "APPLICATION_COMMAND_OPTIONS", "a context menu has none")
+            yield DiscordViolation((*path, "options"), "APPLICATION_COMMAND_OPTIONS", "a context menu has none")
         return
-    yield from _validate_names(command, place)
-    yield from _validate_option_list(command.get("options") or [], (*place, "options"), depth=0)
+    yield from _validate_names(command, path)
+    yield from _validate_option_list(command.get("options") or [], (*path, "options"), depth=0)
     if (size := _size(command)) > MAX_CHARACTERS:
         yield DiscordViolation(
-            place, "APPLICATION_COMMAND_TOO_LARGE", f"{size} characters, at most {MAX_CHARACTERS} allowed"
+            path, "APPLICATION_COMMAND_TOO_LARGE", f"{size} characters, at most {MAX_CHARACTERS} allowed"
         )
 
 
-def _validate_names(thing: Json, place: JsonPath) -> Iterator[DiscordViolation]:
+def _validate_names(thing: Json, path: JsonPath) -> Iterator[DiscordViolation]:
     names = {"name": thing.get("name") or "", **(thing.get("name_localizations") or {})}
     for key, name in names.items():
         if not _NAME.fullmatch(name) or name != name.lower():
             yield DiscordViolation(
-                (*place, key), "APPLICATION_COMMAND_INVALID_NAME", f"{name!r} is no name for a command"
+                (*path, key), "APPLICATION_COMMAND_INVALID_NAME", f"{name!r} is no name for a command"
             )
     if not thing.get("description"):
-        yield DiscordViolation((*place, "description"), "BASE_TYPE_REQUIRED", "this is required")
-    yield from _validate_locale(thing, place)
+        yield DiscordViolation((*path, "description"), "BASE_TYPE_REQUIRED", "this is required")
+    yield from _validate_locale(thing, path)
 
 
-def _validate_locale(thing: Json, place: JsonPath) -> Iterator[DiscordViolation]:
+def _validate_locale(thing: Json, path: JsonPath) -> Iterator[DiscordViolation]:
     for field in ("name_localizations", "description_localizations"):
         for locale in thing.get(field) or {}:
             if locale not in LOCALES:
                 yield DiscordViolation(
-                    (*place, field, locale), "BASE_TYPE_CHOICES", f"{locale} is no locale of Discord's"
+                    (*path, field, locale), "BASE_TYPE_CHOICES", f"{locale} is no locale of Discord's"
                 )
 
 
-def _validate_option_list(options: list[Json], place: JsonPath, *, depth: int) -> Iterator[DiscordViolation]:
-    kinds = {option.get("type") in (SUBCOMMAND, GROUP) for option in options}
-    if len(kinds) > 1:
+def _validate_option_list(options: list[Json], path: JsonPath, *, depth: int) -> Iterator[DiscordViolation]:
+    types = {option.get("type") in (SUBCOMMAND, GROUP) for option in options}
+    if len(types) > 1:
         yield DiscordViolation(
-            place, "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", "subcommands and plain options are mixed"
+            path, "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", "subcommands and plain options are mixed"
         )
     for name, times in Counter(str(option.get("name")) for option in options).items():
         if times > 1:
-            yield DiscordViolation(place, "APPLICATION_COMMAND_OPTIONS_NAME_DUPLICATE", f"{name} appears {times} times")
+            yield DiscordViolation(path, "APPLICATION_COMMAND_OPTIONS_NAME_DUPLICATE", f"{name} appears {times} times")
     optional_came = False
     for number, option in enumerate(options):
-        here = (*place, number)
+        option_path = (*path, number)
         required = bool(option.get("required"))
         if required and optional_came:
-            yield DiscordViolation(here, "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID", "required options stand first")
+            yield DiscordViolation(
+                option_path, "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID", "required options stand first"
+            )
         optional_came |= not required
-        yield from _validate_option(option, here, depth=depth)
+        yield from _validate_option(option, option_path, depth=depth)
 
 
-def _validate_option(option: Json, place: JsonPath, *, depth: int) -> Iterator[DiscordViolation]:
-    yield from _validate_names(option, place)
+def _validate_option(option: Json, path: JsonPath, *, depth: int) -> Iterator[DiscordViolation]:
+    yield from _validate_names(option, path)
     kind = option.get("type")
     if kind in (SUBCOMMAND, GROUP):
         if depth > (kind == SUBCOMMAND):
-            yield DiscordViolation(place, "APPLICATION_COMMAND_OPTIONS_NESTING", "subcommands are nested too deeply")
-        yield from _validate_option_list(option.get("options") or [], (*place, "options"), depth=depth + 1)
+            yield DiscordViolation(path, "APPLICATION_COMMAND_OPTIONS_NESTING", "subcommands are nested too deeply")
+        yield from _validate_option_list(option.get("options") or [], (*path, "options"), depth=depth + 1)
         return
     choices = option.get("choices") or []
     if choices and option.get("autocomplete"):
         yield DiscordViolation(
-            place, "APPLICATION_COMMAND_OPTION_AUTOCOMPLETE", "choices and autocomplete exclude each other"
+            path, "APPLICATION_COMMAND_OPTION_AUTOCOMPLETE", "choices and autocomplete exclude each other"
         )
     for field in ("name", "value"):
         for text, times in Counter(choice.get(field) for choice in choices).items():
             if times > 1:
                 yield DiscordViolation(
-                    (*place, "choices"), "APPLICATION_COMMAND_OPTIONS_CHOICE_DUPLICATE", f"{text} twice"
+                    (*path, "choices"), "APPLICATION_COMMAND_OPTIONS_CHOICE_DUPLICATE", f"{text} twice"
                 )
     for choice in choices:
-        yield from _validate_locale(choice, (*place, "choices"))
-    yield from _validate_bound(option, place)
+        yield from _validate_locale(choice, (*path, "choices"))
+    yield from _validate_bound(option, path)
 
 
-def _validate_bound(option: Json, place: JsonPath) -> Iterator[DiscordViolation]:
-    for least, most in (("min_value", "max_value"), ("min_length", "max_length")):
-        low, high = option.get(least), option.get(most)
+def _validate_bound(option: Json, path: JsonPath) -> Iterator[DiscordViolation]:
+    for minimum, maximum in (("min_value", "max_value"), ("min_length", "max_length")):
+        low, high = option.get(minimum), option.get(maximum)
         if low is not None and high is not None and low > high:
-            yield DiscordViolation(place, "APPLICATION_COMMAND_OPTION_BOUNDS", f"{least} {low} is above {most} {high}")
+            yield DiscordViolation(
+                path, "APPLICATION_COMMAND_OPTION_BOUNDS", f"{minimum} {low} is above {maximum} {high}"
+            )
 
 
 def _size(thing: Mapping[str, Any]) -> int:

@@ -36,13 +36,11 @@ def validate_components(
     top: JsonPath = ("components",)
     nodes = list(_walk_with_paths(components, top))
     yield from _validate_whole(components, [node for _, node in nodes], top, is_v2=is_v2)
-    for place, node in nodes:
-        yield from _validate_node(node, place)
+    for path, node in nodes:
+        yield from _validate_node(node, path)
         for address in _list_urls(node):
             if address.startswith(ATTACHMENT_SCHEME) and address.removeprefix(ATTACHMENT_SCHEME) not in filenames:
-                yield DiscordViolation(
-                    place, "REFERENCED_ATTACHMENT_NOT_FOUND", f"{address} is no file of this message"
-                )
+                yield DiscordViolation(path, "REFERENCED_ATTACHMENT_NOT_FOUND", f"{address} is no file of this message")
 
 
 def _validate_whole(
@@ -56,84 +54,84 @@ def _validate_whole(
         if len(components) > MAX_ROWS:
             yield DiscordViolation(top, "BASE_TYPE_MAX_LENGTH", f"{len(components)} rows, at most {MAX_ROWS} allowed")
     if len(nodes) > MAX_COMPONENTS:
-        sentence = f"{len(nodes)} components, at most {MAX_COMPONENTS} allowed"
-        yield DiscordViolation(top, "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", sentence)
+        message = f"{len(nodes)} components, at most {MAX_COMPONENTS} allowed"
+        yield DiscordViolation(top, "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", message)
     length = sum(len(node.get("content") or "") for node in nodes if node["type"] == TEXT_DISPLAY)
     if length > MAX_TEXT_LENGTH:
-        sentence = f"{length} characters of text, at most {MAX_TEXT_LENGTH} allowed"
-        yield DiscordViolation(top, "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", sentence)
+        message = f"{length} characters of text, at most {MAX_TEXT_LENGTH} allowed"
+        yield DiscordViolation(top, "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", message)
     yield from _find_duplicates(nodes, "custom_id", top)
     yield from _find_duplicates([node for node in nodes if node.get("id")], "id", top)
 
 
 def _find_duplicates(nodes: list[Json], name: str, top: JsonPath) -> Iterator[DiscordViolation]:
-    counted = Counter(node[name] for node in nodes if node.get(name) is not None)
-    for value in (value for value, times in counted.items() if times > 1):
+    counts = Counter(node[name] for node in nodes if node.get(name) is not None)
+    for value in (value for value, times in counts.items() if times > 1):
         yield DiscordViolation(top, f"COMPONENT_{name.upper()}_DUPLICATED", f"{name} {value} appears twice")
 
 
-def _validate_node(node: Json, place: JsonPath) -> Iterator[DiscordViolation]:
+def _validate_node(node: Json, path: JsonPath) -> Iterator[DiscordViolation]:
     kind = node["type"]
     if kind == ROW:
-        yield from _validate_row(node, place)
+        yield from _validate_row(node, path)
     elif kind == BUTTON:
-        yield from _validate_button(node, place)
+        yield from _validate_button(node, path)
     elif kind in SELECTS:
-        yield from _validate_select(node, place)
+        yield from _validate_select(node, path)
     elif kind == SECTION and not node.get("accessory"):
-        yield DiscordViolation((*place, "accessory"), "BASE_TYPE_REQUIRED", "a section needs an accessory")
+        yield DiscordViolation((*path, "accessory"), "BASE_TYPE_REQUIRED", "a section needs an accessory")
     elif kind == TEXT_DISPLAY and not (node.get("content") or "").strip():
-        yield DiscordViolation((*place, "content"), "BASE_TYPE_REQUIRED", "a text display needs text")
+        yield DiscordViolation((*path, "content"), "BASE_TYPE_REQUIRED", "a text display needs text")
 
 
-def _validate_row(row: Json, place: JsonPath) -> Iterator[DiscordViolation]:
+def _validate_row(row: Json, path: JsonPath) -> Iterator[DiscordViolation]:
     children = [child["type"] for child in row.get("components", ())]
     buttons = children.count(BUTTON)
     if buttons > MAX_BUTTONS_PER_ROW:
-        sentence = f"{buttons} buttons in a row, at most {MAX_BUTTONS_PER_ROW} allowed"
-        yield DiscordViolation((*place, "components"), "BASE_TYPE_BAD_LENGTH", sentence)
+        message = f"{buttons} buttons in a row, at most {MAX_BUTTONS_PER_ROW} allowed"
+        yield DiscordViolation((*path, "components"), "BASE_TYPE_BAD_LENGTH", message)
     if any(child in SELECTS for child in children) and len(children) > 1:
-        yield DiscordViolation((*place, "components"), "COMPONENT_LAYOUT_WIDTH_EXCEEDED", "a select fills its row")
+        yield DiscordViolation((*path, "components"), "COMPONENT_LAYOUT_WIDTH_EXCEEDED", "a select fills its row")
 
 
-def _validate_button(button: Json, place: JsonPath) -> Iterator[DiscordViolation]:
+def _validate_button(button: Json, path: JsonPath) -> Iterator[DiscordViolation]:
     style = button.get("style")
     if style == LINK:
         if not button.get("url") or button.get("custom_id"):
-            yield DiscordViolation(place, "BUTTON_COMPONENT_LINK", "a link button has a url and no custom_id")
+            yield DiscordViolation(path, "BUTTON_COMPONENT_LINK", "a link button has a url and no custom_id")
     elif style != PREMIUM:
         if not button.get("custom_id"):
             yield DiscordViolation(
-                (*place, "custom_id"), "BUTTON_COMPONENT_CUSTOM_ID_REQUIRED", "a custom id is required"
+                (*path, "custom_id"), "BUTTON_COMPONENT_CUSTOM_ID_REQUIRED", "a custom id is required"
             )
         if button.get("url"):
-            yield DiscordViolation((*place, "url"), "BUTTON_COMPONENT_INVALID_URL", "only link buttons have a url")
+            yield DiscordViolation((*path, "url"), "BUTTON_COMPONENT_INVALID_URL", "only link buttons have a url")
     if not button.get("label") and not button.get("emoji") and style != PREMIUM:
-        yield DiscordViolation(place, "BUTTON_COMPONENT_INVALID_EMOJI", "a button needs a label or an emoji")
+        yield DiscordViolation(path, "BUTTON_COMPONENT_INVALID_EMOJI", "a button needs a label or an emoji")
 
 
-def _validate_select(select: Json, place: JsonPath) -> Iterator[DiscordViolation]:
+def _validate_select(select: Json, path: JsonPath) -> Iterator[DiscordViolation]:
     options = select.get("options") or []
     if select["type"] == STRING_SELECT:
         values = [option.get("value") for option in options]
         if len(set(values)) < len(values):
             yield DiscordViolation(
-                (*place, "options"), "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", "a value appears twice"
+                (*path, "options"), "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", "a value appears twice"
             )
         if (select.get("max_values") or 1) > len(options):
             yield DiscordViolation(
-                (*place, "max_values"), "BASE_TYPE_MAX_LENGTH", "more values wanted than there are options"
+                (*path, "max_values"), "BASE_TYPE_MAX_LENGTH", "more values wanted than there are options"
             )
 
 
 def _walk_with_paths(components: list[Json], top: JsonPath) -> Iterator[tuple[JsonPath, Json]]:
     for number, node in enumerate(components):
-        place = (*top, number)
-        yield place, node
-        yield from _walk_with_paths(node.get("components") or [], (*place, "components"))
+        path = (*top, number)
+        yield path, node
+        yield from _walk_with_paths(node.get("components") or [], (*path, "components"))
         for name in ("component", "accessory"):
             if node.get(name):
-                yield (*place, name), node[name]
+                yield (*path, name), node[name]
 
 
 def _list_urls(node: Json) -> list[str]:
@@ -158,21 +156,21 @@ def validate_modal(modal: Json) -> Iterator[DiscordViolation]:
         yield DiscordViolation(top, "BASE_TYPE_BAD_LENGTH", f"{len(rows)} rows, at most {MAX_ROWS} allowed")
     nodes = [node for _, node in _walk_with_paths(rows, top)]
     yield from _find_duplicates(nodes, "custom_id", top)
-    for place, node in _walk_with_paths(rows, top):
+    for path, node in _walk_with_paths(rows, top):
         if node["type"] in SELECTS:
-            yield from _validate_select(node, place)
+            yield from _validate_select(node, path)
         if node["type"] == 4:
-            yield from _validate_text_input(node, place)
+            yield from _validate_text_input(node, path)
 
 
-def _validate_text_input(field: Json, place: JsonPath) -> Iterator[DiscordViolation]:
-    value, most = field.get("value") or "", field.get("max_length") or 4000
-    if len(value) > most:
+def _validate_text_input(field: Json, path: JsonPath) -> Iterator[DiscordViolation]:
+    value, maximum = field.get("value") or "", field.get("max_length") or 4000
+    if len(value) > maximum:
         yield DiscordViolation(
-            (*place, "value"), "BASE_TYPE_MAX_LENGTH", f"{len(value)} characters, at most {most} allowed"
+            (*path, "value"), "BASE_TYPE_MAX_LENGTH", f"{len(value)} characters, at most {maximum} allowed"
         )
     if value and len(value) < (field.get("min_length") or 0):
-        yield DiscordViolation((*place, "value"), "BASE_TYPE_MIN_LENGTH", f"{len(value)} characters are too few")
+        yield DiscordViolation((*path, "value"), "BASE_TYPE_MIN_LENGTH", f"{len(value)} characters are too few")
 
 
 CONTAINER, SEPARATOR = 17, 14
@@ -231,5 +229,7 @@ def _render_media(media: Json, attachments: Sequence[DiscordAttachmentState]) ->
 def _find_attachment(url: str, attachments: Sequence[DiscordAttachmentState]) -> DiscordAttachmentState | None:
     """Return the file of an `attachment://name` reference or of a CDN URL; None for a URL elsewhere."""
     if url.startswith(ATTACHMENT_SCHEME):
-        return next(one for one in attachments if one.filename == url.removeprefix(ATTACHMENT_SCHEME))
-    return next((one for one in attachments if one.url == url), None)
+        return next(
+            attachment for attachment in attachments if attachment.filename == url.removeprefix(ATTACHMENT_SCHEME)
+        )
+    return next((attachment for attachment in attachments if attachment.url == url), None)

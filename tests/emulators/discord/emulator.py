@@ -138,12 +138,12 @@ class DiscordEmulator:
     @property
     def violations(self) -> list[str]:
         """Return sentences about each act of the bot that Discord forbids, and each interaction left unacknowledged."""
-        silent = [
-            one
-            for one in self.state.interactions.values()
-            if one.was_delivered and not one.is_acknowledged and one.is_late
+        unanswered = [
+            interaction
+            for interaction in self.state.interactions.values()
+            if interaction.was_delivered and not interaction.is_acknowledged and interaction.is_late
         ]
-        return [*self.request_log.violations, *(f"{one} was never acknowledged" for one in silent)]
+        return [*self.request_log.violations, *(f"{interaction} was never acknowledged" for interaction in unanswered)]
 
     def find_requests(self, operation: str | None = None) -> list[DiscordRequestRecord]:
         """Return all requests, or the requests of one operation (the id in Discord's description)."""
@@ -221,15 +221,15 @@ class DiscordEmulator:
 
     def announce_role(self, guild: DiscordGuildState, role: DiscordRoleState) -> None:
         if guild.has_bot:
-            told = {"guild_id": str(guild.id), "role": role_json(role)}
-            self.state.announce("GUILD_ROLE_CREATE", guild, lambda reader: told)
+            payload = {"guild_id": str(guild.id), "role": role_json(role)}
+            self.state.announce("GUILD_ROLE_CREATE", guild, lambda reader: payload)
 
     def announce_channel(self, event: str, channel: DiscordChannelState) -> None:
         if channel.guild is None or not channel.guild.has_bot:
             return
         if channel.is_thread:
             event = event.replace("CHANNEL", "THREAD")
-            told = thread_json(channel, self.bot)
+            payload = thread_json(channel, self.bot)
         else:
-            told = channel_json(channel)
-        self.state.announce(event, channel.guild, lambda reader: told)
+            payload = channel_json(channel)
+        self.state.announce(event, channel.guild, lambda reader: payload)

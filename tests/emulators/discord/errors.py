@@ -71,11 +71,11 @@ def raise_if_invalid(violations: Sequence[DiscordViolation]) -> None:
         raise DiscordErrorResponse(INVALID_FORM, violations)
 
 
-def _build_error_tree(faults: Sequence[DiscordViolation]) -> dict[str, Any]:
+def _build_error_tree(violations: Sequence[DiscordViolation]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for fault in faults:
+    for violation in violations:
         node = tree
-        for step in fault.path:
+        for step in violation.path:
             node = node.setdefault(str(step), {})
-        node.setdefault("_errors", []).append({"code": fault.code, "message": fault.message})
+        node.setdefault("_errors", []).append({"code": violation.code, "message": violation.message})
     return tree

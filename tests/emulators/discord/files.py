@@ -43,22 +43,22 @@ def resolve_attachments(
     Without entries (None), all earlier attachments stay if `keep_by_default`. Raise `DiscordErrorResponse` for a file
     over the upload limit or an unknown id.
     """
-    world, limit = message.channel.state, get_upload_limit(message.channel)
+    state, limit = message.channel.state, get_upload_limit(message.channel)
     if any(len(upload.data) > limit for upload in uploads.values()):
         raise DiscordErrorResponse(ENTITY_TOO_LARGE)
     if entries is None:
         kept = list(message.attachments) if keep_by_default else []
-        return kept + [store_file(world, message.channel, upload) for upload in uploads.values()]
-    own = {attachment.id: attachment for attachment in message.attachments}
-    found, used = [], set()
+        return kept + [store_file(state, message.channel, upload) for upload in uploads.values()]
+    own_attachments = {attachment.id: attachment for attachment in message.attachments}
+    attachments, used_numbers = [], set()
     for number, entry in enumerate(entries):
         name = int(entry["id"])
-        if name in own:
-            own[name].description = entry.get("description", own[name].description)
-            found.append(own[name])
+        if name in own_attachments:
+            own_attachments[name].description = entry.get("description", own_attachments[name].description)
+            attachments.append(own_attachments[name])
         elif name in uploads:
-            used.add(name)
-            found.append(store_file(world, message.channel, uploads[name], entry))
+            used_numbers.add(name)
+            attachments.append(store_file(state, message.channel, uploads[name], entry))
         else:
             raise_if_invalid(
                 [
@@ -67,8 +67,10 @@ def resolve_attachments(
                     )
                 ]
             )
-    rest = [store_file(world, message.channel, upload) for number, upload in uploads.items() if number not in used]
-    return found + rest
+    unlisted = [
+        store_file(state, message.channel, upload) for number, upload in uploads.items() if number not in used_numbers
+    ]
+    return attachments + unlisted
 
 
 def get_upload_limit(channel: DiscordChannelState) -> int:
@@ -124,10 +126,10 @@ class DiscordFileServer:
         if self.forced_status is not None:
             return web.Response(status=self.forced_status, text=GONE_TEXT)
         file_id = http.match_info["file"]
-        found = self._emulator.state.files.get(int(file_id)) if file_id.isdigit() else None
+        attachments = self._emulator.state.files.get(int(file_id)) if file_id.isdigit() else None
         signature = http.query.get("hm", "unsigned")
-        if found is None or http.path not in found.url or signature not in found.url:
+        if attachments is None or http.path not in attachments.url or signature not in attachments.url:
             return web.Response(status=404, text=GONE_TEXT)
         if int(http.query["ex"], 16) < self._emulator.clock.now():
             return web.Response(status=404, text=GONE_TEXT)
-        return web.Response(body=found.data, content_type=found.content_type)
+        return web.Response(body=attachments.data, content_type=attachments.content_type)

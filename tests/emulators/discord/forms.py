@@ -50,12 +50,12 @@ class InteractionDataBuilder:
         return filled
 
     def _option(self, option: Json, value: Any, *, is_focused: bool) -> Json:
-        told: Json = {"name": option["name"], "type": option["type"]}
+        payload: Json = {"name": option["name"], "type": option["type"]}
         if is_focused:
             if not option.get("autocomplete"):
                 raise ActionNotAvailable(f"{option['name']} has no autocompletion")
-            return told | {"value": str(value), "focused": True}
-        return told | {"value": self._value(option, value)}
+            return payload | {"value": str(value), "focused": True}
+        return payload | {"value": self._value(option, value)}
 
     def _value(self, option: Json, value: Any) -> Any:
         kind = option["type"]
@@ -79,8 +79,8 @@ class InteractionDataBuilder:
             self._resolve("users", user.id, user_json(user))
             member = self.channel.guild.members.get(user.id) if self.channel.guild else None
             if member:
-                told = member_json(member, channel=self.channel, with_user=False)
-                self._resolve("members", user.id, told)
+                payload = member_json(member, channel=self.channel, with_user=False)
+                self._resolve("members", user.id, payload)
             return str(user.id)
         return str(thing.id)
 
@@ -94,8 +94,8 @@ class InteractionDataBuilder:
         self._resolve("attachments", attachment.id, attachment_json(attachment))
         return str(attachment.id)
 
-    def _resolve(self, kind: str, one: int, told: Json) -> None:
-        self.resolved.setdefault(kind, {})[str(one)] = told
+    def _resolve(self, kind: str, object_id: int, payload: Json) -> None:
+        self.resolved.setdefault(kind, {})[str(object_id)] = payload
 
 
 def _check_bounds(option: Json, value: Any) -> None:
@@ -108,11 +108,11 @@ def _check_bounds(option: Json, value: Any) -> None:
             raise ActionNotAvailable(f"{name} offers {[choice['value'] for choice in choices]}, not {value!r}")
         return
     size = len(value) if isinstance(value, str) else value
-    least, most = ("min_length", "max_length") if kind == STRING else ("min_value", "max_value")
-    if option.get(least) is not None and size < option[least]:
-        raise ActionNotAvailable(f"{name} is below {option[least]}")
-    if option.get(most) is not None and size > option[most]:
-        raise ActionNotAvailable(f"{name} is above {option[most]}")
+    minimum, maximum = ("min_length", "max_length") if kind == STRING else ("min_value", "max_value")
+    if option.get(minimum) is not None and size < option[minimum]:
+        raise ActionNotAvailable(f"{name} is below {option[minimum]}")
+    if option.get(maximum) is not None and size > option[maximum]:
+        raise ActionNotAvailable(f"{name} is above {option[maximum]}")
 
 
 def find_command(state: DiscordState, guild: DiscordGuildState | None, name: str, kind: int = 1) -> Json | None:
@@ -173,38 +173,38 @@ def build_submission(modal: DiscordModalState, values: Mapping[str, Any], builde
     return data | ({"resolved": builder.resolved} if builder.resolved else {})
 
 
-def _build_row(row: Json, given: Mapping[str, Any], filling: InteractionDataBuilder) -> Json:
-    told: Json = {"type": row["type"], "id": row.get("id") or 1}
+def _build_row(row: Json, given: Mapping[str, Any], builder: InteractionDataBuilder) -> Json:
+    payload: Json = {"type": row["type"], "id": row.get("id") or 1}
     if row["type"] == LABEL:
-        return told | {"component": _build_field(row["component"], str(row["label"]), given, filling)}
+        return payload | {"component": _build_field(row["component"], str(row["label"]), given, builder)}
     if row["type"] == ROW:
-        return told | {
-            "components": [_build_field(node, str(node["label"]), given, filling) for node in row["components"]]
+        return payload | {
+            "components": [_build_field(node, str(node["label"]), given, builder) for node in row["components"]]
         }
-    return told
+    return payload
 
 
-def _build_field(node: Json, label: str, given: Mapping[str, Any], filling: InteractionDataBuilder) -> Json:
+def _build_field(node: Json, label: str, given: Mapping[str, Any], builder: InteractionDataBuilder) -> Json:
     kind = node["type"]
     value = given[node["custom_id"]] if node["custom_id"] in given else _get_default(node)
     is_empty = value in (None, "", [])
     if is_empty and node.get("required") is not False and kind != CHECKBOX:
         raise ActionNotAvailable(f"{label} is required")
-    told: Json = {"type": kind, "custom_id": node["custom_id"], "id": node.get("id") or 1}
+    payload: Json = {"type": kind, "custom_id": node["custom_id"], "id": node.get("id") or 1}
     if kind == TEXT_INPUT:
-        return told | {"value": _check_text(node, label, value or "")}
+        return payload | {"value": _check_text(node, label, value or "")}
     if kind == CHECKBOX:
-        return told | {"value": bool(value)}
+        return payload | {"value": bool(value)}
     if kind == RADIO_GROUP:
-        return told | {"value": None if is_empty else _check_offered(node, label, [value])[0]}
+        return payload | {"value": None if is_empty else _check_offered(node, label, [value])[0]}
     entries = value if isinstance(value, list) else [] if is_empty else [value]
     _check_count(node, label, entries)
     if kind == FILE_UPLOAD:
-        return told | {"values": [filling.upload_file(entry) for entry in entries]}
+        return payload | {"values": [builder.upload_file(entry) for entry in entries]}
     if kind in (STRING_SELECT, CHECKBOX_GROUP):
-        return told | {"values": _check_offered(node, label, entries)}
+        return payload | {"values": _check_offered(node, label, entries)}
     assert kind in SELECTS
-    return told | {"values": [filling.resolve(entry) for entry in entries]}
+    return payload | {"values": [builder.resolve(entry) for entry in entries]}
 
 
 def _get_default(node: Json) -> Any:
@@ -217,9 +217,9 @@ def _get_default(node: Json) -> Any:
 
 
 def _check_text(node: Json, label: str, value: str) -> str:
-    least, most = node.get("min_length") or 0, node.get("max_length") or 4000
-    if value and not least <= len(value) <= most:
-        raise ActionNotAvailable(f"{label} takes {least} to {most} characters, not {len(value)}")
+    minimum, maximum = node.get("min_length") or 0, node.get("max_length") or 4000
+    if value and not minimum <= len(value) <= maximum:
+        raise ActionNotAvailable(f"{label} takes {minimum} to {maximum} characters, not {len(value)}")
     return value
 
 
@@ -231,6 +231,6 @@ def _check_offered(node: Json, label: str, values: list[Any]) -> list[Any]:
 
 
 def _check_count(node: Json, label: str, values: list[Any]) -> None:
-    most = node.get("max_values")
-    if len(values) > (1 if most is None else most):
-        raise ActionNotAvailable(f"{label} takes at most {most or 1}")
+    maximum = node.get("max_values")
+    if len(values) > (1 if maximum is None else maximum):
+        raise ActionNotAvailable(f"{label} takes at most {maximum or 1}")

@@ -263,19 +263,19 @@ class DiscordGatewayServer:
         guild = self._emulator.state.guilds[int(data["guild_id"])]
         if not session.intents & MEMBERS and not data.get("user_ids") and not data.get("query"):
             raise GatewayClosed(4014, "the whole member list needs the members intent")
-        wanted = {int(one) for one in _as_list(data.get("user_ids"))}
+        wanted_ids = {int(user_id) for user_id in _as_list(data.get("user_ids"))}
         query = (data.get("query") or "").lower()
         found = [
             member
             for member in guild.members.values()
-            if (member.user.id in wanted if wanted else member.user.name.lower().startswith(query))
+            if (member.user.id in wanted_ids if wanted_ids else member.user.name.lower().startswith(query))
         ]
         payload: Json = {
             "guild_id": str(guild.id),
             "members": [member_json(member) for member in found],
             "chunk_index": 0,
             "chunk_count": 1,
-            "not_found": [str(one) for one in wanted if one not in guild.members],
+            "not_found": [str(user_id) for user_id in wanted_ids if user_id not in guild.members],
         }
         session.dispatch("GUILD_MEMBERS_CHUNK", payload | ({"nonce": data["nonce"]} if data.get("nonce") else {}))
 

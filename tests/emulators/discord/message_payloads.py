@@ -49,7 +49,7 @@ def message_json(
         "mention_roles": [str(role) for role in message.mentioned_roles],
         "content": "" if is_hidden else message.content,
         "embeds": [] if is_hidden else message.embeds,
-        "attachments": [] if is_hidden else [attachment_json(one) for one in message.attachments],
+        "attachments": [] if is_hidden else [attachment_json(attachment) for attachment in message.attachments],
         "components": [] if is_hidden else message.components,
     }
     return payload | _optional_parts(message, reader, with_reference=with_reference)
@@ -87,8 +87,8 @@ def _reference_parts(reference: DiscordMessageState, reader: DiscordReader | Non
     if reference.channel.guild is not None:
         payload["message_reference"]["guild_id"] = str(reference.channel.guild.id)
     if with_message:
-        gone = reference.is_deleted
-        payload["referenced_message"] = None if gone else message_json(reference, reader, with_reference=False)
+        is_deleted = reference.is_deleted
+        payload["referenced_message"] = None if is_deleted else message_json(reference, reader, with_reference=False)
     return payload
 
 
@@ -122,10 +122,10 @@ def metadata_json(interaction: "DiscordInteractionState") -> Json:
 
 def interaction_json(interaction: "DiscordInteractionState") -> Json:
     """Return the payload of INTERACTION_CREATE."""
-    channel, world = interaction.channel, interaction.state
+    channel, state = interaction.channel, interaction.state
     payload: Json = {
         "id": str(interaction.id),
-        "application_id": str(world.application_id),
+        "application_id": str(state.application_id),
         "type": interaction.kind,
         "token": interaction.token,
         "version": 1,
@@ -155,5 +155,5 @@ def interaction_json(interaction: "DiscordInteractionState") -> Json:
 
 def _app_permissions(interaction: "DiscordInteractionState") -> int:
     """Return the app's permissions; without the bot in the guild, the permissions of a user install."""
-    powers: Any = interaction.state.compute_bot_permissions(interaction.channel)
-    return int(powers or (1 << 11 | 1 << 14 | 1 << 15 | 1 << 17 | 1 << 18))
+    permissions: Any = interaction.state.compute_bot_permissions(interaction.channel)
+    return int(permissions or (1 << 11 | 1 << 14 | 1 << 15 | 1 << 17 | 1 << 18))

@@ -158,9 +158,9 @@ class DiscordMessageState:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> "DiscordMessageState":
         """Return this message once `condition` accepts the message. Raise `ConditionNotMet` on timeout."""
-        told = f"{description} of a message that says {self.text!r}"
+        full_description = f"{description} of a message that says {self.text!r}"
         return await self.channel.state.changes.wait_for(
-            lambda: self if condition(self) else None, told, timeout_seconds
+            lambda: self if condition(self) else None, full_description, timeout_seconds
         )
 
     def find_attachment(self, filename: str) -> DiscordAttachmentState:
@@ -172,7 +172,7 @@ class DiscordMessageState:
 
     def _picture(self, item: Json) -> DiscordPictureState:
         url = item["media"]["url"]
-        found = next((one for one in self.attachments if one.url == url), None)
+        found = next((attachment for attachment in self.attachments if attachment.url == url), None)
         data, filename = (found.data, found.filename) if found else (b"", "")
         return DiscordPictureState(url, data, filename, item.get("description"), bool(item.get("spoiler")))
 

@@ -105,8 +105,8 @@ def _text_part(channel: DiscordChannelState) -> Json:
         "topic": channel.topic,
         "default_auto_archive_duration": 4320,
         "permission_overwrites": [
-            {"id": str(one), "type": 0 if one in roles else 1, "deny": str(denied), "allow": str(allowed)}
-            for one, (denied, allowed) in channel.overwrites.items()
+            {"id": str(target_id), "type": 0 if target_id in roles else 1, "deny": str(denied), "allow": str(allowed)}
+            for target_id, (denied, allowed) in channel.overwrites.items()
         ],
     }
 
@@ -196,12 +196,12 @@ def guild_create_json(guild: DiscordGuildState, bot: DiscordUserState) -> Json:
 
     Other members need the members intent. READY's guilds come with `unavailable: false` besides, joined guilds without.
     """
-    mine = guild.members[bot.id]
+    membership = guild.members[bot.id]
     return guild_json(guild) | {
-        "joined_at": format_timestamp(mine.joined_at),
+        "joined_at": format_timestamp(membership.joined_at),
         "large": False,
         "member_count": len(guild.members),
-        "members": [member_json(mine)],
+        "members": [member_json(membership)],
         "channels": [channel_json(channel) for channel in guild.channels],
         "threads": [thread_json(thread, bot) for thread in guild.active_threads],
         "presences": [],

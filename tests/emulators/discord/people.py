@@ -88,19 +88,19 @@ class DiscordPerson:
         self.user.blocks_direct_messages = True
 
     def leave_guild(self, guild: DiscordGuildState | None = None) -> None:
-        left = guild or self.guild
-        assert left is not None
-        del left.members[self.user.id]
-        told = {"guild_id": str(left.id), "user": user_json(self.user)}
-        self.state.announce("GUILD_MEMBER_REMOVE", left, lambda reader: told)
+        guild_left = guild or self.guild
+        assert guild_left is not None
+        del guild_left.members[self.user.id]
+        payload = {"guild_id": str(guild_left.id), "user": user_json(self.user)}
+        self.state.announce("GUILD_MEMBER_REMOVE", guild_left, lambda reader: payload)
 
     def grant_role(self, role: DiscordRoleState, guild: DiscordGuildState | None = None) -> None:
-        joined = guild or self.guild
-        assert joined is not None
-        member = joined.members[self.user.id]
+        guild_joined = guild or self.guild
+        assert guild_joined is not None
+        member = guild_joined.members[self.user.id]
         member.roles.append(role)
-        told = member_json(member) | {"guild_id": str(joined.id)}
-        self.state.announce("GUILD_MEMBER_UPDATE", joined, lambda reader: told)
+        payload = member_json(member) | {"guild_id": str(guild_joined.id)}
+        self.state.announce("GUILD_MEMBER_UPDATE", guild_joined, lambda reader: payload)
 
     # Commands.
 
@@ -135,42 +135,42 @@ class DiscordPerson:
         self, name: str, person: "DiscordPerson", *, channel: DiscordChannelState | None = None
     ) -> DiscordInteractionState:
         """Use a command of a person's menu."""
-        place = self._check_channel(channel)
-        filling = InteractionDataBuilder(self.state, place)
-        filling.resolve(person)
-        return await self._use_menu_command(name, USER_COMMAND, place, person.id, filling.resolved)
+        channel = self._check_channel(channel)
+        builder = InteractionDataBuilder(self.state, channel)
+        builder.resolve(person)
+        return await self._use_menu_command(name, USER_COMMAND, channel, person.id, builder.resolved)
 
     async def _use_slash_command(
         self, name: str, given: Mapping[str, Any], channel: DiscordChannelState | None, kind: int, focused: str | None
     ) -> DiscordInteractionState:
-        place = self._check_channel(channel)
+        channel = self._check_channel(channel)
         first, *path = name.split()
-        command = await self._find_command(first, 1, place)
-        owners = self._find_installation_owners(command, place)
-        filling = InteractionDataBuilder(self.state, place)
+        command = await self._find_command(first, 1, channel)
+        owners = self._find_installation_owners(command, channel)
+        builder = InteractionDataBuilder(self.state, channel)
         data = self._command_data(command)
-        data["options"] = fill_nested_options(command, path, given, filling, focused)
-        if filling.resolved:
-            data["resolved"] = filling.resolved
-        return self._send(kind, place, data, owners)
+        data["options"] = fill_nested_options(command, path, given, builder, focused)
+        if builder.resolved:
+            data["resolved"] = builder.resolved
+        return self._send(kind, channel, data, owners)
 
     async def _use_menu_command(
-        self, name: str, kind: int, place: DiscordChannelState, target: int, resolved: Json
+        self, name: str, kind: int, channel: DiscordChannelState, target: int, resolved: Json
     ) -> DiscordInteractionState:
-        command = await self._find_command(name, kind, place)
+        command = await self._find_command(name, kind, channel)
         data = self._command_data(command) | {"target_id": str(target), "resolved": resolved}
-        return self._send(COMMAND, place, data, self._find_installation_owners(command, place))
+        return self._send(COMMAND, channel, data, self._find_installation_owners(command, channel))
 
-    async def _find_command(self, name: str, kind: int, place: DiscordChannelState) -> Json:
+    async def _find_command(self, name: str, kind: int, channel: DiscordChannelState) -> Json:
         found = await self.state.changes.wait_for(
-            lambda: find_command(self.state, place.guild, name, kind), f"the command {name}", DEFAULT_TIMEOUT_SECONDS
+            lambda: find_command(self.state, channel.guild, name, kind), f"the command {name}", DEFAULT_TIMEOUT_SECONDS
         )
-        if found["default_member_permissions"] is not None and place.guild is not None:
+        if found["default_member_permissions"] is not None and channel.guild is not None:
             needed = int(found["default_member_permissions"])
-            powers = place.guild.members[self.user.id].permissions_in(place)
-            if needed & ~powers or (needed == 0 and place.guild.owner is not self.user and not powers & 8):
+            permissions = channel.guild.members[self.user.id].permissions_in(channel)
+            if needed & ~permissions or (needed == 0 and channel.guild.owner is not self.user and not permissions & 8):
                 raise ActionNotAvailable(f"{self.user.name} may not use {name}")
-        if found["nsfw"] and place.guild is not None and not place.is_age_restricted:
+        if found["nsfw"] and channel.guild is not None and not channel.is_age_restricted:
             raise ActionNotAvailable(f"{name} is offered in age-restricted channels only")
         return found
 
@@ -178,28 +178,28 @@ class DiscordPerson:
         data: Json = {"id": command["id"], "name": command["name"], "type": command["type"]}
         return data | ({"guild_id": command["guild_id"]} if command.get("guild_id") else {})
 
-    def _find_installation_owners(self, command: Json, place: DiscordChannelState) -> dict[str, str]:
+    def _find_installation_owners(self, command: Json, channel: DiscordChannelState) -> dict[str, str]:
         """Return the installations that offer this command here. Raise `ActionNotAvailable` if there are none."""
-        context = get_interaction_context(place)
+        context = get_interaction_context(channel)
         contexts = command["contexts"]
         if contexts is None:
             contexts = [IN_GUILD, IN_PRIVATE_CHANNEL, *([IN_BOT_DIRECT_MESSAGE] if command["dm_permission"] else [])]
         if context not in contexts and command.get("guild_id") is None:
-            raise ActionNotAvailable(f"{command['name']} is not offered in {place.name}")
+            raise ActionNotAvailable(f"{command['name']} is not offered in {channel.name}")
         owners = {
             kind: owner
-            for kind, owner in self._list_installations(place).items()
+            for kind, owner in self._list_installations(channel).items()
             if int(kind) in command["integration_types"]
         }
         if not owners:
-            raise ActionNotAvailable(f"{command['name']} is not installed for {place.name}, nor by {self.user.name}")
+            raise ActionNotAvailable(f"{command['name']} is not installed for {channel.name}, nor by {self.user.name}")
         return owners
 
-    def _list_installations(self, place: DiscordChannelState) -> dict[str, str]:
+    def _list_installations(self, channel: DiscordChannelState) -> dict[str, str]:
         owners = {}
-        if place.guild is not None and place.guild.has_bot:
-            owners["0"] = str(place.guild.id)
-        elif place.kind == DIRECT:
+        if channel.guild is not None and channel.guild.has_bot:
+            owners["0"] = str(channel.guild.id)
+        elif channel.kind == DIRECT:
             owners["0"] = "0"
         if self.user.has_installed_the_app:
             owners["1"] = str(self.user.id)
@@ -227,16 +227,16 @@ class DiscordPerson:
         self._check_visible(message)
         for node in walk_components(message.components):
             if node["type"] in SELECTS and custom_id in (None, node["custom_id"]):
-                filling = InteractionDataBuilder(self.state, message.channel)
+                builder = InteractionDataBuilder(self.state, message.channel)
                 chosen = list(values)
                 if node["type"] == STRING_SELECT:
                     offered = [option["value"] for option in node["options"]]
                     if any(value not in offered for value in chosen):
                         raise ActionNotAvailable(f"the menu offers {offered}")
                 else:
-                    chosen = [filling.resolve(value) for value in chosen]
+                    chosen = [builder.resolve(value) for value in chosen]
                 data: Json = {"custom_id": node["custom_id"], "component_type": node["type"], "id": node["id"]}
-                data |= {"values": chosen, **({"resolved": filling.resolved} if filling.resolved else {})}
+                data |= {"values": chosen, **({"resolved": builder.resolved} if builder.resolved else {})}
                 return self._send(COMPONENT, message.channel, data, self._list_installations(message.channel), message)
         raise ActionNotAvailable("there is no such menu")
 
@@ -261,14 +261,14 @@ class DiscordPerson:
         files: Sequence[DiscordFileUpload] = (),
     ) -> DiscordMessageState:
         """Post into a channel or thread; archived threads reopen. A reply notifies the author.of `reply_to`."""
-        place = self._check_channel(channel or (reply_to.channel if reply_to else None))
-        if place.archived and place.locked:
-            raise ActionNotAvailable(f"{place.name} is locked")
+        channel = self._check_channel(channel or (reply_to.channel if reply_to else None))
+        if channel.archived and channel.locked:
+            raise ActionNotAvailable(f"{channel.name} is locked")
         draft = DiscordMessageDraft({"content": text}, dict(enumerate(files)))
-        if place.is_thread:
-            activate_thread(self.state, place, self.user)
+        if channel.is_thread:
+            activate_thread(self.state, channel, self.user)
         kind = 19 if reply_to else 0
-        return create_message(self.state, place, self.user, draft, reference=reply_to, kind=kind)
+        return create_message(self.state, channel, self.user, draft, reference=reply_to, kind=kind)
 
     async def send_direct_message(
         self, text: str, *, reply_to: DiscordMessageState | None = None, files: Sequence[DiscordFileUpload] = ()
@@ -289,7 +289,7 @@ class DiscordPerson:
     async def react(self, message: DiscordMessageState, emoji: str) -> None:
         message.reactions.setdefault(emoji, []).append(self.user)
         guild = message.channel.guild
-        told: Json = {
+        payload: Json = {
             "user_id": str(self.user.id),
             "channel_id": str(message.channel.id),
             "message_id": str(message.id),
@@ -299,7 +299,7 @@ class DiscordPerson:
             "type": 0,
             **({"guild_id": str(guild.id)} if guild else {}),
         }
-        self.state.announce("MESSAGE_REACTION_ADD", guild, lambda reader: told)
+        self.state.announce("MESSAGE_REACTION_ADD", guild, lambda reader: payload)
 
     async def open_thread(self, name: str, *, on: DiscordMessageState) -> DiscordChannelState:
         return open_thread_on_message(self.state, on, self.user, name, 4320)
@@ -328,24 +328,24 @@ class DiscordPerson:
         owners: dict[str, str],
         pressed: DiscordMessageState | None = None,
     ) -> DiscordInteractionState:
-        world = self.state
+        state = self.state
         interaction = DiscordInteractionState(
-            world.ids.next(),
+            state.ids.next(),
             secrets.token_urlsafe(64),
             kind,
-            world,
+            state,
             self.user,
             channel,
             data,
-            world.clock.now(),
+            state.clock.now(),
             get_interaction_context(channel),
             owners,
             pressed,
             get_upload_limit(channel),
             self.emulator.gateway.has_listener(channel.guild),
         )
-        world.interactions[interaction.id] = interaction
-        world.announce("INTERACTION_CREATE", channel.guild, lambda reader: interaction_json(interaction))
+        state.interactions[interaction.id] = interaction
+        state.announce("INTERACTION_CREATE", channel.guild, lambda reader: interaction_json(interaction))
         return interaction
 
 

@@ -137,7 +137,7 @@ def _validate_message(
             ("attachments",), "BASE_TYPE_MAX_LENGTH", f"{len(attachments)} files, at most 10 allowed"
         )
     components = fields["components"] if fields.get("components") is not None else message.components
-    filenames = {one.filename for one in attachments}
+    filenames = {attachment.filename for attachment in attachments}
     yield from validate_components(components, is_v2=becomes_v2, filenames=filenames)
 
 
@@ -187,28 +187,30 @@ def _fill(message: DiscordMessageState, draft: DiscordMessageDraft, attachments:
 
 
 def _find_mentions(message: DiscordMessageState, allowed: Json | None) -> None:
-    world = message.channel.state
+    state = message.channel.state
     text = message.text
-    named = [int(found) for found in _USER_MENTION.findall(text)]
-    message.mentions = list({one: world.users[one] for one in named if one in world.users}.values())
+    mentioned_ids = [int(found) for found in _USER_MENTION.findall(text)]
+    message.mentions = list(
+        {user_id: state.users[user_id] for user_id in mentioned_ids if user_id in state.users}.values()
+    )
     message.mentioned_roles = [int(found) for found in _ROLE_MENTION.findall(text)]
-    everyone = "@everyone" in text or "@here" in text
+    names_everyone = "@everyone" in text or "@here" in text
     parse = {"users", "roles", "everyone"} if allowed is None else set(allowed.get("parse") or ())
-    listed = {int(one) for one in (allowed or {}).get("users") or ()}
-    pinged = [user for user in message.mentions if "users" in parse or user.id in listed]
+    allowed_ids = {int(user_id) for user_id in (allowed or {}).get("users") or ()}
+    notified = [user for user in message.mentions if "users" in parse or user.id in allowed_ids]
     if message.reference is not None and (allowed is None or allowed.get("replied_user")):
-        pinged.append(message.reference.author)
+        notified.append(message.reference.author)
         message.mentions = [*message.mentions, message.reference.author]
     if message.channel.guild is not None:
-        pinged += _role_pings(message, parse, {int(one) for one in (allowed or {}).get("roles") or ()})
-        message.mentions_everyone = everyone and "everyone" in parse
+        notified += _role_pings(message, parse, {int(user_id) for user_id in (allowed or {}).get("roles") or ()})
+        message.mentions_everyone = names_everyone and "everyone" in parse
         if message.mentions_everyone:
-            pinged += [member.user for member in message.channel.guild.members.values()]
-    message.notified_users = list(dict.fromkeys(pinged))
+            notified += [member.user for member in message.channel.guild.members.values()]
+    message.notified_users = list(dict.fromkeys(notified))
 
 
-def _role_pings(message: DiscordMessageState, parse: set[str], listed: set[int]) -> list[DiscordUserState]:
+def _role_pings(message: DiscordMessageState, parse: set[str], allowed_ids: set[int]) -> list[DiscordUserState]:
     assert message.channel.guild is not None
-    notified = {role for role in message.mentioned_roles if "roles" in parse or role in listed}
+    notified = {role for role in message.mentioned_roles if "roles" in parse or role in allowed_ids}
     members = message.channel.guild.members.values()
     return [member.user for member in members if notified & {role.id for role in member.roles}]

@@ -99,9 +99,11 @@ class DiscordRequestContext:
     def serialize_written_message(self, message: "DiscordMessageState") -> Json:
         """Return a written message for the response. Record files that are not shown and edits without effect."""
         shown = list_shown_urls(message.components)
-        hidden = [one.filename for one in message.attachments if message.is_v2 and one.url not in shown]
-        if hidden:
-            self.request_log.record_violation(self.request, f"{', '.join(hidden)} is shown by no component")
+        unshown = [
+            attachment.filename for attachment in message.attachments if message.is_v2 and attachment.url not in shown
+        ]
+        if unshown:
+            self.request_log.record_violation(self.request, f"{', '.join(unshown)} is shown by no component")
         if len(message.versions) > 1 and message.versions[-1].has_same_content(message.versions[-2]):
             self.emulator.redundant_edits.append(self.request)
         return message_json(message)

@@ -82,10 +82,12 @@ class DiscordMemberState:
 
     def permissions_in(self, channel: "DiscordChannelState") -> int:
         """Return bits with the channel's overwrites applied; a thread uses its parent's overwrites."""
-        place = channel.parent or channel
+        owner_channel = channel.parent or channel
         owns = self.guild.owner is self.user
-        order = [self.guild.everyone.id, *(role.id for role in self.roles), self.user.id]
-        overwrites = (place.overwrites[one] for one in order if one in place.overwrites)
+        target_ids = [self.guild.everyone.id, *(role.id for role in self.roles), self.user.id]
+        overwrites = (
+            owner_channel.overwrites[target_id] for target_id in target_ids if target_id in owner_channel.overwrites
+        )
         return compute_permissions(self.permissions, overwrites, owns_guild=owns)
 
 
@@ -155,7 +157,7 @@ class DiscordChannelState:
         """Return the first visible message that `condition` accepts. Raise `ConditionNotMet` on timeout."""
 
         def found() -> "DiscordMessageState | None":
-            return next((one for one in self.messages if condition(one)), None)
+            return next((message for message in self.messages if condition(message)), None)
 
         return await self.state.changes.wait_for(found, f"{description} in #{self.name}", timeout_seconds)
 
@@ -201,8 +203,8 @@ class DiscordGuildState:
     ) -> "DiscordPerson":
         """Add a person. `traits` are fields of `DiscordUserState`."""
         user = self.state.add_user(name, **traits)
-        own = [*roles, *([self.add_role("administrators", "administrator")] if admin else [])]
-        self.state.add_member(self, user, own)
+        all_roles = [*roles, *([self.add_role("administrators", "administrator")] if admin else [])]
+        self.state.add_member(self, user, all_roles)
         return self.state.emulator.create_person(user, self)
 
     def add_role(self, name: str, *powers: str) -> DiscordRoleState:

@@ -30,7 +30,7 @@ async def test_a_thread_hangs_on_a_message_once(
     assert emulator.violations == []
 
 
-async def test_an_archived_thread_takes_no_edit_and_comes_back_with_a_post(
+async def test_an_archived_thread_refuses_edits_and_reopens_with_a_post(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     thread = await client.find_text_channel(guild.channels[0]).create_thread(
@@ -51,7 +51,7 @@ async def test_an_archived_thread_takes_no_edit_and_comes_back_with_a_post(
     assert [one.text for one in opened.messages] == ["hello again", "I am back"]
 
 
-async def test_a_person_brings_a_thread_back_by_writing(
+async def test_a_persons_message_reopens_a_thread(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     thread = await client.find_text_channel(guild.channels[0]).create_thread(
@@ -74,7 +74,7 @@ async def test_a_person_brings_a_thread_back_by_writing(
         ("manage_channels", lambda place: place.edit(topic="foxes")),
     ],
 )
-async def test_what_the_bot_may_not_do_is_refused(
+async def test_missing_permissions_are_refused(
     emulator: DiscordEmulator,
     client: DiscordTestClient,
     guild: DiscordGuildState,
@@ -89,7 +89,7 @@ async def test_what_the_bot_may_not_do_is_refused(
     assert refused.value.code == 50013
 
 
-async def test_a_hidden_channel_is_out_of_reach(
+async def test_a_hidden_channel_is_missing_access(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     guild.channels[0].deny(emulator.bot, "view_channel")
@@ -99,7 +99,9 @@ async def test_a_hidden_channel_is_out_of_reach(
     assert refused.value.code == 50001
 
 
-async def test_places_vanish(emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState) -> None:
+async def test_deleted_channels_and_guilds_are_unknown(
+    emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
+) -> None:
     place = client.find_text_channel(guild.channels[0])
     sent = await place.send("hello")
     emulator.delete_message(guild.channels[0].last_message)
@@ -116,7 +118,7 @@ async def test_places_vanish(emulator: DiscordEmulator, client: DiscordTestClien
     assert [error.value.code for error in (no_message, no_channel, no_guild)] == [10008, 10003, 50001]
 
 
-async def test_direct_messages_reach_those_who_take_them(
+async def test_direct_messages_need_a_mutual_guild_and_no_block(
     emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     user = await client.fetch_user(ana.id)
@@ -132,7 +134,7 @@ async def test_direct_messages_reach_those_who_take_them(
     assert [blocked.value.code, unknown.value.code] == [50007, 50278]
 
 
-async def test_renaming_has_a_limit_that_no_header_tells(
+async def test_renaming_has_a_limit_without_headers(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     emulator.rate_limits.hidden["rename"] = DiscordRateLimit("renames", 1, 0.2)

@@ -41,13 +41,13 @@ def option(name: str = "size", **parts: Any) -> Json:
         ([command(options=[option(f"o{n}", description="a" * 99) for n in range(25)] * 4)], "at most 8000 allowed"),
     ],
 )
-def test_a_set_that_breaks_a_rule_is_caught(commands: list[Json], sentence: str) -> None:
+def test_an_invalid_command_set_is_refused(commands: list[Json], sentence: str) -> None:
     faults = [str(fault) for fault in validate_command_set(commands)]
 
     assert any(sentence in fault for fault in faults), faults
 
 
-def test_a_good_set_passes() -> None:
+def test_a_valid_command_set_is_accepted() -> None:
     subcommands = [option("list", type=1), option("all", type=2, options=[option("stop", type=1, options=[option()])])]
     commands = [command(options=subcommands), {"name": "Make a Caption", "type": 3}, command("猫")]
 
@@ -96,7 +96,7 @@ async def test_options_are_filled_in_and_checked_as_a_client_does(
     assert emulator.violations == []
 
 
-async def test_subcommands_and_completions_are_reached(
+async def test_subcommands_and_autocompletion_work(
     emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     jobs = app_commands.Group(name="jobs", description="Jobs")
@@ -144,7 +144,7 @@ async def test_too_many_choices_are_refused(
     assert len(emulator.violations) == 1
 
 
-async def test_a_command_is_offered_to_those_who_may(
+async def test_a_command_is_offered_only_with_permission(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     @client.tree.command(description="Grant")
@@ -163,7 +163,7 @@ async def test_a_command_is_offered_to_those_who_may(
         await ana.use_command("grant", channel=ana.direct_channel)
 
 
-async def test_an_account_takes_the_app_along_where_the_bot_is_not(
+async def test_a_user_install_works_in_guilds_without_the_bot(
     emulator: DiscordEmulator, client: DiscordTestClient
 ) -> None:
     elsewhere = emulator.add_guild("Elsewhere", has_bot=False)

@@ -54,7 +54,7 @@ def select(*values: str, **parts: Any) -> Json:
         ([{"type": 13, "file": {"url": "attachment://owl.txt"}}], "attachment://owl.txt is no file"),
     ],
 )
-def test_a_layout_that_breaks_a_rule_is_caught(components: list[Json], sentence: str) -> None:
+def test_an_invalid_layout_is_refused(components: list[Json], sentence: str) -> None:
     faults = [str(fault) for fault in validate_components(components, is_v2=True, filenames={"fox.png"})]
 
     assert any(sentence in fault for fault in faults), faults
@@ -73,7 +73,7 @@ def test_without_the_flag_there_are_rows_only(components: list[Json], sentence: 
     assert any(sentence in fault for fault in faults), faults
 
 
-def test_a_good_layout_passes_and_is_read_in_order() -> None:
+def test_a_valid_layout_is_accepted_and_read_in_order() -> None:
     section = {"type": 9, "components": [text("two")], "accessory": button("b", label="B")}
     components = [text("one"), container(section, gallery("fox.png"), row(button(), emoji_button()))]
 
@@ -94,7 +94,7 @@ def test_ids_and_defaults_are_filled_in() -> None:
     assert made["components"][1]["components"][0]["disabled"] is False
 
 
-def test_a_form_has_five_rows_at_most_and_each_field_a_name_of_its_own() -> None:
+def test_a_form_has_at_most_five_rows_and_unique_custom_ids() -> None:
     def field(custom_id: str, **parts: Any) -> Json:
         return {"type": 18, "label": "A", "component": {"type": 4, "custom_id": custom_id, "style": 1, **parts}}
 

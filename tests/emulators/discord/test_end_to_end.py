@@ -30,7 +30,7 @@ async def test_a_command_is_registered_deferred_and_answered(
     assert emulator.violations == []
 
 
-async def test_a_message_is_heard_answered_edited_and_deleted(
+async def test_a_message_is_received_answered_edited_and_deleted(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     async def answer(message: discord.Message) -> None:
@@ -98,7 +98,7 @@ async def test_a_placeholder_becomes_a_picture_and_keeps_it(
     assert emulator.redundant_edits == []
 
 
-async def test_a_refusal_after_public_thinking_is_made_private(
+async def test_a_refusal_after_public_thinking_becomes_private(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     @client.tree.command(description="Draw a picture")
@@ -116,7 +116,7 @@ async def test_a_refusal_after_public_thinking_is_made_private(
     assert emulator.violations == []
 
 
-async def test_an_answer_opens_a_thread_in_which_the_talk_goes_on(
+async def test_an_answer_opens_a_thread_for_the_conversation(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     @client.tree.command(description="Talk")

@@ -50,7 +50,7 @@ async def test_a_form_is_filled_in_and_sent(
     assert emulator.violations == []
 
 
-async def test_a_client_refuses_what_a_form_does_not_take(
+async def test_a_client_refuses_invalid_values_in_a_form(
     emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     offer_form(client)

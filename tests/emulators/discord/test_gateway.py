@@ -17,7 +17,7 @@ from tests.emulators.discord.state import DiscordGuildState
 
 
 @asynccontextmanager
-async def raw(emulator: DiscordEmulator) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+async def open_socket(emulator: DiscordEmulator) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     async with aiohttp.ClientSession() as session, session.ws_connect(emulator.gateway_url) as socket:
         hello = await socket.receive_json()
         assert hello["op"] == 10
@@ -43,8 +43,10 @@ def identify(emulator: DiscordEmulator, **changes: Any) -> dict[str, Any]:
         ([{"op": 1, "d": None}] * 121, 4008),
     ],
 )
-async def test_a_wrong_client_is_shown_out(emulator: DiscordEmulator, packets: list[Any], code: int) -> None:
-    async with raw(emulator) as socket:
+async def test_a_protocol_error_closes_the_connection_with_its_code(
+    emulator: DiscordEmulator, packets: list[Any], code: int
+) -> None:
+    async with open_socket(emulator) as socket:
         for packet in packets:
             await socket.send_str(json.dumps(packet))
         async for _ in socket:
@@ -56,7 +58,7 @@ async def test_a_wrong_client_is_shown_out(emulator: DiscordEmulator, packets: l
 
 async def test_sharding_can_be_required(emulator: DiscordEmulator) -> None:
     emulator.min_shards = 2
-    async with raw(emulator) as socket:
+    async with open_socket(emulator) as socket:
         await socket.send_json(identify(emulator))
         async for _ in socket:
             pass
@@ -64,7 +66,7 @@ async def test_sharding_can_be_required(emulator: DiscordEmulator) -> None:
         assert socket.close_code == 4011
 
 
-async def test_a_privileged_intent_needs_its_switch() -> None:
+async def test_a_privileged_intent_needs_the_applications_flag() -> None:
     async with DiscordEmulator(application_flags=0) as emulator:
         with redirect_discord_py(emulator):
             async with DiscordTestClient() as client:
@@ -81,7 +83,7 @@ async def test_a_wrong_token_is_refused(emulator: DiscordEmulator) -> None:
 
 
 @pytest.mark.parametrize("misfortune", ["reconnect", "cut", "close 4000", "close 4009", "invalid but resumable"])
-async def test_what_was_missed_is_replayed(
+async def test_resume_replays_missed_events(
     emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson, misfortune: str
 ) -> None:
     await ana.say("before")
@@ -96,31 +98,31 @@ async def test_what_was_missed_is_replayed(
     await ana.say("meanwhile")
     await emulator.wait_for(lambda: emulator.gateway.resume_count, "a resume")
     after = await ana.say("after")
-    await heard(client, after.id)
+    await wait_for_message(client, after.id)
 
     assert [message.content for message in client.received_messages] == ["before", "meanwhile", "after"]
     assert emulator.gateway.identify_count == 1
 
 
-async def test_an_invalid_session_begins_anew_and_what_was_missed_is_gone(
+async def test_an_invalid_session_starts_anew_without_missed_events(
     emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     emulator.gateway.invalidate_sessions()
     await ana.say("meanwhile")
     await emulator.wait_for(lambda: emulator.gateway.identify_count == 2, "a second identify", timeout_seconds=15)
     after = await ana.say("after")
-    await heard(client, after.id)
+    await wait_for_message(client, after.id)
 
     assert [message.content for message in client.received_messages] == ["after"]
 
 
-async def heard(client: DiscordTestClient, message_id: int) -> None:
+async def wait_for_message(client: DiscordTestClient, message_id: int) -> None:
     if not any(message.id == message_id for message in client.received_messages):
         await client.wait_for("message", check=lambda message: message.id == message_id, timeout=5)
         await asyncio.sleep(0)
 
 
-async def test_content_is_withheld_without_its_intent_but_for_mentions(
+async def test_content_is_hidden_without_the_intent_except_in_mentions(
     emulator: DiscordEmulator, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     with redirect_discord_py(emulator):
@@ -131,7 +133,7 @@ async def test_content_is_withheld_without_its_intent_but_for_mentions(
             bots = await client.find_text_channel(guild.channels[0]).send("mine")
             await ana.say("a reply", reply_to=guild.channels[0].find_message(bots.id))
             last = await ana.send_direct_message("in private")
-            await heard(client, last.id)
+            await wait_for_message(client, last.id)
 
             contents = [message.content for message in client.received_messages]
     assert contents == ["", f"{emulator.bot.mention} hello", "mine", "a reply", "in private"]
@@ -157,7 +159,7 @@ async def test_guilds_are_split_over_shards(emulator: DiscordEmulator) -> None:
 async def nothing(*arguments: Any, **options: Any) -> None: ...
 
 
-async def test_a_connection_without_acknowledgements_is_given_up(guild: DiscordGuildState) -> None:
+async def test_a_connection_without_heartbeat_acknowledgements_is_replaced(guild: DiscordGuildState) -> None:
     async with DiscordEmulator() as emulator:
         emulator.gateway.heartbeat_seconds = 0.1
         with redirect_discord_py(emulator):
@@ -170,7 +172,7 @@ async def test_a_connection_without_acknowledgements_is_given_up(guild: DiscordG
         assert emulator.gateway.identify_count == 1
 
 
-async def test_members_are_told_to_those_who_may_know() -> None:
+async def test_the_member_list_needs_the_members_intent() -> None:
     async with DiscordEmulator(application_flags=MEMBERS_ALLOWED | MESSAGE_CONTENT_ALLOWED) as emulator:
         guild = emulator.add_guild("Foxes")
         ana = guild.add_member("Ana")
@@ -191,9 +193,9 @@ async def test_an_unsupported_compression_is_refused(emulator: DiscordEmulator) 
         assert socket.close_code == 4002
 
 
-async def test_an_identify_too_soon_waits(emulator: DiscordEmulator) -> None:
+async def test_an_early_identify_gets_an_invalid_session(emulator: DiscordEmulator) -> None:
     emulator.gateway.identify_interval_seconds = 5.0
-    async with raw(emulator) as first, raw(emulator) as second:
+    async with open_socket(emulator) as first, open_socket(emulator) as second:
         await first.send_json(identify(emulator))
         assert (await first.receive_json())["t"] == "READY"
         await second.send_json(identify(emulator))

@@ -51,7 +51,7 @@ async def test_a_second_acknowledgement_is_refused(
     assert [violation.partition(": ")[2] for violation in emulator.violations] == ["/draw was acknowledged twice"]
 
 
-async def test_the_first_followup_takes_the_place_of_thinking_and_its_privacy(
+async def test_the_first_followup_replaces_thinking_and_keeps_its_visibility(
     emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson, guild: DiscordGuildState
 ) -> None:
     @client.tree.command(description="Draw")
@@ -88,7 +88,7 @@ async def test_a_private_followup_to_public_thinking_is_a_violation(
     assert len(emulator.violations) == 1
 
 
-async def test_the_token_dies_after_fifteen_minutes(
+async def test_the_token_expires_after_fifteen_minutes(
     emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson, guild: DiscordGuildState
 ) -> None:
     codes: list[tuple[int, int]] = []
@@ -158,7 +158,7 @@ async def test_a_dynamic_button_is_known_by_its_pattern(
     assert emulator.violations == []
 
 
-async def test_private_messages_are_out_of_reach_of_the_channel(
+async def test_private_messages_are_not_in_the_channels_history(
     emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson, guild: DiscordGuildState
 ) -> None:
     @client.tree.command(description="Draw")

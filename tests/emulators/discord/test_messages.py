@@ -37,7 +37,7 @@ def file(name: str, data: bytes) -> discord.File:
     return discord.File(io.BytesIO(data), name)
 
 
-async def test_pictures_are_shown_kept_added_and_dropped(
+async def test_edits_keep_add_and_drop_pictures(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     place = client.find_text_channel(guild.channels[0])
@@ -75,7 +75,7 @@ async def test_a_plain_message_becomes_components_and_never_goes_back(
     assert len(emulator.violations) == 2
 
 
-async def test_limits_are_told_as_discord_tells_them(
+async def test_limits_give_discords_error_tree(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     place = client.find_text_channel(guild.channels[0])
@@ -115,7 +115,7 @@ async def test_a_nonce_makes_a_repeated_post_one_message(
     assert len(guild.channels[0].messages) == 1
 
 
-async def test_pings_follow_allowed_mentions(
+async def test_notifications_follow_allowed_mentions(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     place = client.find_text_channel(guild.channels[0])
@@ -128,7 +128,7 @@ async def test_pings_follow_allowed_mentions(
     assert loud.notified_users == [ana.user]
 
 
-async def test_words_without_allowed_mentions_are_a_violation(
+async def test_text_without_allowed_mentions_is_a_violation(
     emulator: DiscordEmulator, guild: DiscordGuildState
 ) -> None:
     async with DiscordTestClient() as careless:
@@ -142,7 +142,7 @@ async def test_words_without_allowed_mentions_are_a_violation(
     assert violation.endswith("words are sent without allowed_mentions")
 
 
-async def test_an_edit_that_changes_nothing_is_noted(
+async def test_an_edit_without_a_change_is_recorded(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     sent = await client.find_text_channel(guild.channels[0]).send("hello")
@@ -152,7 +152,7 @@ async def test_an_edit_that_changes_nothing_is_noted(
     assert len(emulator.redundant_edits) == 1
 
 
-async def test_a_file_is_read_back_until_its_address_expires(
+async def test_a_file_is_served_until_its_url_expires(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     sent = await client.find_text_channel(guild.channels[0]).send(file=file("a fox.png", picture("red")))
@@ -166,7 +166,7 @@ async def test_a_file_is_read_back_until_its_address_expires(
         await attachment.read()
 
 
-async def test_old_messages_bear_a_few_edits_only(
+async def test_old_messages_take_a_limited_number_of_edits(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     emulator.max_old_edits = 1

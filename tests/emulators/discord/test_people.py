@@ -27,7 +27,7 @@ class Board(discord.ui.View):
     async def stop_it(self, interaction: discord.Interaction, button: discord.ui.Button["Board"]) -> None: ...
 
 
-async def test_menus_are_chosen_from(
+async def test_people_choose_from_menus(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     await client.find_text_channel(guild.channels[0]).send("Settings", view=Board())
@@ -42,7 +42,7 @@ async def test_menus_are_chosen_from(
     assert emulator.violations == []
 
 
-async def test_nobody_presses_what_is_not_there_or_not_theirs(
+async def test_missing_or_invisible_buttons_cannot_be_pressed(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     await client.find_text_channel(guild.channels[0]).send("Settings", view=Board())
@@ -60,7 +60,7 @@ async def test_nobody_presses_what_is_not_there_or_not_theirs(
         await emulator.add_person("Stranger").press(board, "Again")
 
 
-async def test_a_user_command_names_somebody(
+async def test_a_user_command_carries_the_user(
     emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     @client.tree.context_menu(name="Usage")
@@ -73,7 +73,7 @@ async def test_a_user_command_names_somebody(
     assert (await asked.wait_for_private_message()).text == "Ana spent nothing."
 
 
-async def test_a_command_in_a_direct_message_knows_its_place_and_language(
+async def test_a_command_in_a_direct_message_has_context_and_locale(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     @client.tree.command(description="Draw")
@@ -89,7 +89,7 @@ async def test_a_command_in_a_direct_message_knows_its_place_and_language(
     assert bo.direct_channel.messages == [await asked.wait_for_message()]
 
 
-async def test_pictures_are_said_edited_deleted_and_reacted_to(
+async def test_people_post_edit_delete_and_react(
     emulator: DiscordEmulator, guild: DiscordGuildState, ana: DiscordPerson
 ) -> None:
     intents = discord.Intents(guilds=True, messages=True, message_content=True, reactions=True)
@@ -113,7 +113,7 @@ async def test_pictures_are_said_edited_deleted_and_reacted_to(
     assert guild.channels[0].messages == []
 
 
-async def test_a_bot_that_is_invited_later_is_told(emulator: DiscordEmulator, client: DiscordTestClient) -> None:
+async def test_an_invited_bot_receives_the_guild(emulator: DiscordEmulator, client: DiscordTestClient) -> None:
     owls = emulator.add_guild("Owls", has_bot=False)
     emulator.invite_bot(owls)
     joined = await client.wait_for("guild_join", timeout=5)
@@ -123,7 +123,7 @@ async def test_a_bot_that_is_invited_later_is_told(emulator: DiscordEmulator, cl
     assert joined.id == left.id == owls.id
 
 
-async def test_an_act_that_nobody_could_hear_is_no_violation(
+async def test_an_interaction_without_a_connected_client_is_no_violation(
     emulator: DiscordEmulator, client: DiscordTestClient, ana: DiscordPerson
 ) -> None:
     @client.tree.command(description="Draw")
@@ -163,6 +163,6 @@ async def test_a_shorter_deadline_is_a_faster_platform(guild: DiscordGuildState)
         assert asked.is_expired
 
 
-async def test_waiting_ends_with_a_sentence_of_what_did_not_come() -> None:
+async def test_a_wait_fails_with_its_description() -> None:
     with pytest.raises(ConditionNotMet, match="waited 0.01 s for a fox"):
         await StateChanges().wait_for(lambda: None, "a fox", timeout_seconds=0.01)

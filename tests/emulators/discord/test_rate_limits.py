@@ -68,7 +68,7 @@ async def test_a_hidden_limit_is_met_with_slots_left(
     assert limited.headers["X-RateLimit-Scope"] == "shared"
 
 
-async def test_a_429_without_via_is_taken_for_a_ban(
+async def test_discord_py_treats_a_429_without_via_as_a_ban(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     emulator.faults.rate_limit("POST", "/channels/*/messages", retry_after=0.1, has_via_header=False)
@@ -87,7 +87,7 @@ def test_messages_of_one_channel_share_the_bucket_of_edits() -> None:
     assert elsewhere.retry_after is None
 
 
-def test_an_interactions_token_has_five_calls_in_two_seconds_and_no_global_limit() -> None:
+def test_an_interaction_token_has_five_calls_in_two_seconds_and_no_global_limit() -> None:
     clock = DiscordClock()
     limits = DiscordRateLimitCounter(clock, max_global_calls=3)
     token = {"webhook_id": "1", "webhook_token": "a"}
@@ -102,7 +102,7 @@ def test_an_interactions_token_has_five_calls_in_two_seconds_and_no_global_limit
     assert later.retry_after is None
 
 
-def test_fifty_calls_a_second_are_the_bots_own_limit() -> None:
+def test_the_global_limit_is_fifty_calls_a_second() -> None:
     clock = DiscordClock()
     limits = DiscordRateLimitCounter(clock)
     verdicts = [limits.take("create_message", "POST", {"channel_id": str(number)}) for number in range(51)]
@@ -130,7 +130,7 @@ async def test_the_thirty_first_followup_of_a_channel_in_a_minute_is_refused(
     assert [request.status for request in emulator.find_requests("execute_webhook")] == [200, 429, 200]
 
 
-async def test_a_503_is_not_asked_again(
+async def test_a_503_is_not_retried(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     emulator.faults.respond("POST", "/channels/*/messages", 503)
@@ -143,7 +143,7 @@ async def test_a_503_is_not_asked_again(
     assert len(guild.channels[0].messages) == 1
 
 
-async def test_a_502_may_come_after_the_deed(
+async def test_a_502_may_follow_the_effect(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     emulator.faults.respond("POST", "/channels/*/messages", 502, takes_effect=True)
@@ -153,7 +153,7 @@ async def test_a_502_may_come_after_the_deed(
     assert len(guild.channels[0].messages) == 1
 
 
-async def test_a_connection_is_cut_before_or_after_the_deed(
+async def test_a_connection_is_dropped_before_or_after_the_effect(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     place = client.find_text_channel(guild.channels[0])
@@ -166,7 +166,7 @@ async def test_a_connection_is_cut_before_or_after_the_deed(
     assert [message.text for message in guild.channels[0].messages] == ["kept"]
 
 
-async def test_a_planned_429_is_waited_for(
+async def test_discord_py_waits_for_an_injected_429(
     emulator: DiscordEmulator, client: DiscordTestClient, guild: DiscordGuildState
 ) -> None:
     emulator.faults.rate_limit("POST", "/channels/*/messages", retry_after=0.05)
@@ -204,7 +204,7 @@ async def test_a_message_is_seen_after_half_the_round_trip(guild: DiscordGuildSt
         assert 0.1 <= seen - request.received_at < 0.2 <= (request.responded_at or 0) - request.received_at
 
 
-async def test_an_unknown_address_is_a_violation(emulator: DiscordEmulator) -> None:
+async def test_an_unknown_path_is_a_violation(emulator: DiscordEmulator) -> None:
     async with aiohttp.ClientSession() as session, session.get(f"{emulator.api_url}/foxes") as reply:
         assert reply.status == 404
         assert (await reply.json())["code"] == 0

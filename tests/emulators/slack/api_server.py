@@ -52,42 +52,42 @@ class SlackApiServer:
                 await self._slack.clock.sleep(fault.delay_seconds)
             if fault and fault.prevents_effect:
                 return self._respond_fault(call, fault)
-            team, answer = await self._call_method(call)
-        except SlackErrorResponse as refusal:
-            answer = {"ok": False, "error": refusal.error, **refusal.fields}
-            if refusal.error in _CLIENT_ERRORS:
+            team, content = await self._call_method(call)
+        except SlackErrorResponse as error:
+            content = {"ok": False, "error": error.error, **error.fields}
+            if error.error in _CLIENT_ERRORS:
                 self._slack.request_log.record_violation(
-                    f"{call.method} was refused: {refusal.error} {refusal.fields or ''}".rstrip()
+                    f"{call.method} was refused: {error.error} {error.fields or ''}".rstrip()
                 )
-            self._check_error(call.method, refusal.error)
+            self._check_error(call.method, error.error)
         if warning:
-            answer |= {"warning": warning, "response_metadata": {"warnings": [warning]}}
-        if answer.get("error") == "ratelimited":
-            return self._respond_rate_limited(call, answer.pop("retry_after"))
-        call.response, call.status = answer, 200
+            content |= {"warning": warning, "response_metadata": {"warnings": [warning]}}
+        if content.get("error") == "ratelimited":
+            return self._respond_rate_limited(call, content.pop("retry_after"))
+        call.response, call.status = content, 200
         scopes = {"x-oauth-scopes": ",".join(sorted(team.scopes))} if team else {}
-        return web.json_response(answer, headers=scopes)
+        return web.json_response(content, headers=scopes)
 
     async def _call_method(self, call: SlackCallRecord) -> tuple["SlackTeamState | None", Json]:
-        known = spec.find_method(call.method)
-        if known is None or call.method not in METHODS:
+        description = spec.find_method(call.method)
+        if description is None or call.method not in METHODS:
             self._slack.request_log.record_violation(f"{call.method} is no method that this Slack knows.")
             raise SlackErrorResponse("unknown_method", req_method=call.method)
         team = self._authenticate(call)
         if team:
             call.team_id = team.id
-            if known.scopes and not team.scopes & known.scopes:
-                needed = sorted(known.scopes)[0]
+            if description.scopes and not team.scopes & description.scopes:
+                needed = sorted(description.scopes)[0]
                 raise SlackErrorResponse("missing_scope", needed=needed, provided=",".join(sorted(team.scopes)))
-        self._slack.rate_limits.count(call, known.tier)
-        for fault in spec.validate_call(call.method, call.args):
-            self._slack.request_log.record_violation(f"{fault}.")
-        if faults := spec.validate_arguments(call.method, call.args):
-            messages = [f"[ERROR] {fault}" for fault in faults]
+        self._slack.rate_limits.count(call, description.tier)
+        for violation in spec.validate_call(call.method, call.args):
+            self._slack.request_log.record_violation(f"{violation}.")
+        if violations := spec.validate_arguments(call.method, call.args):
+            messages = [f"[ERROR] {violation}" for violation in violations]
             raise SlackErrorResponse("invalid_arguments", response_metadata={"messages": messages})
         args = spec.parse_arguments(call.method, call.args)
-        asked = SlackRequestContext(self._slack, call, args, team)  # type: ignore[arg-type] # methods without a token ask no team
-        return team, {"ok": True, **await METHODS[call.method](asked)}
+        context = SlackRequestContext(self._slack, call, args, team)  # type: ignore[arg-type] # methods without a token use no team
+        return team, {"ok": True, **await METHODS[call.method](context)}
 
     def _authenticate(self, call: SlackCallRecord) -> "SlackTeamState | None":
         """Return the token's workspace; None for methods without a token or with the app-level token. Raise
@@ -102,8 +102,8 @@ class SlackApiServer:
 
     def _check_error(self, name: str, error: str) -> None:
         """Record errors of the emulator that Slack's description of the method does not list."""
-        known = spec.find_method(name)
-        if known and error not in known.errors:
+        description = spec.find_method(name)
+        if description and error not in description.errors:
             self._slack.request_log.record_violation(f"The emulator made it up: {name} never answers {error}.")
 
     def _respond_fault(self, call: SlackCallRecord, fault: SlackFault) -> web.Response:

@@ -79,22 +79,22 @@ def _validate_block(block: Any, at: str, team: "SlackTeamState", surface: str) -
         yield from _CHECKS[kind](block, at, team, surface)
 
 
-def _validate_elements(block: Json, at: str, surface: str, most: int, team: "SlackTeamState") -> Iterator[str]:
+def _validate_elements(block: Json, at: str, surface: str, maximum: int, team: "SlackTeamState") -> Iterator[str]:
     elements = block.get("elements")
     if not isinstance(elements, list) or not elements:
         yield f"missing required field: elements [json-pointer:{at}]"
         return
-    if len(elements) > most:
-        yield f"no more than {most} items allowed [json-pointer:{at}/elements]"
+    if len(elements) > maximum:
+        yield f"no more than {maximum} items allowed [json-pointer:{at}/elements]"
     names = [element.get("action_id") for element in elements if isinstance(element, dict)]
     for name in {name for name in names if name and names.count(name) > 1}:
         yield f"`action_id` {name} already exists [json-pointer:{at}/elements]"
     for number, element in enumerate(elements):
-        place = f"{at}/elements/{number}"
+        element_path = f"{at}/elements/{number}"
         if block["type"] == "context":
-            yield from _validate_context(element, place, team)
+            yield from _validate_context(element, element_path, team)
         else:
-            yield from validate_element(element, place, block["type"], surface)
+            yield from validate_element(element, element_path, block["type"], surface)
 
 
 def _validate_context(element: Any, at: str, team: "SlackTeamState") -> Iterator[str]:
@@ -116,12 +116,12 @@ def _validate_section(block: Json, at: str, team: "SlackTeamState", surface: str
         yield from validate_text(entry, f"{at}/fields/{number}", 2000, TEXT_TYPES)
     if "accessory" in block:
         accessory = block["accessory"]
-        faults = (
+        violations = (
             _validate_image(accessory, f"{at}/accessory", team, surface)
             if _get_type(accessory) == "image"
             else validate_element(accessory, f"{at}/accessory", "section", surface)
         )
-        yield from faults
+        yield from violations
 
 
 def _validate_header(block: Json, at: str, team: "SlackTeamState", surface: str) -> Iterator[str]:
@@ -144,8 +144,8 @@ def _validate_image(block: Json, at: str, team: "SlackTeamState", surface: str) 
         yield from _validate_slack_file(block["slack_file"], f"{at}/slack_file", team)
 
 
-def _validate_slack_file(told: Any, at: str, team: "SlackTeamState") -> Iterator[str]:
-    file = team.files.get(told.get("id", "")) if isinstance(told, dict) else None
+def _validate_slack_file(reference: Any, at: str, team: "SlackTeamState") -> Iterator[str]:
+    file = team.files.get(reference.get("id", "")) if isinstance(reference, dict) else None
     name = file.name.rpartition(".")[2].lower() if file else ""
     is_there = file and file.is_processed and not file.is_deleted and file.is_visible_to_bot()
     if not is_there or name not in PICTURE_EXTENSIONS:

@@ -51,17 +51,17 @@ class SlackDelivery:
 
     @property
     def is_acknowledged(self) -> bool:
-        return any(not answer.failure_reason for answer in self.attempts)
+        return any(not attempt.failure_reason for attempt in self.attempts)
 
     @property
     def acknowledgement_seconds(self) -> float:
         """Return the seconds until the acknowledgement, counted from the successful attempt."""
-        return next(answer.duration_seconds for answer in self.attempts if not answer.failure_reason)
+        return next(attempt.duration_seconds for attempt in self.attempts if not attempt.failure_reason)
 
     @property
     def response(self) -> Any:
         """Return the payload of the app's acknowledgement: JSON or None."""
-        return next((answer.payload for answer in self.attempts if not answer.failure_reason), None)
+        return next((attempt.payload for attempt in self.attempts if not attempt.failure_reason), None)
 
     async def wait_for_acknowledgement(self, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "SlackDelivery":
         """Wait for the acknowledgement. Raise AssertionError if the delivery ends without."""
@@ -110,28 +110,28 @@ class SlackDeliveryService:
 
     async def _deliver_once(self, delivery: SlackDelivery) -> None:
         """Deliver a command or interaction. Slack never retries these: the person sees a failure notice."""
-        answer = await self._slack.transport.deliver(delivery, 0, "")
-        if answer.failure_reason == "timeout":
+        attempt = await self._slack.transport.deliver(delivery, 0, "")
+        if attempt.failure_reason == "timeout":
             ack = self._slack.options.lifetimes.acknowledgement_seconds
             self._slack.request_log.record_violation(f"{delivery.label} was not acknowledged within {ack:g} s.")
-        self._finish(delivery, answer)
+        self._finish(delivery, attempt)
 
     async def _deliver_event(self, delivery: SlackDelivery, retry: int, reason: str) -> None:
         delays = iter(self._slack.options.lifetimes.retry_delays_seconds)
         while True:
-            answer = await self._slack.transport.deliver(delivery, retry, reason)
-            if not answer.failure_reason or answer.is_final or (delay := next(delays, None)) is None:
+            attempt = await self._slack.transport.deliver(delivery, retry, reason)
+            if not attempt.failure_reason or attempt.is_final or (delay := next(delays, None)) is None:
                 break
-            delivery.attempts.append(answer)
+            delivery.attempts.append(attempt)
             self._slack.changes.notify()
-            retry, reason = retry + 1, answer.failure_reason
+            retry, reason = retry + 1, attempt.failure_reason
             await self._slack.clock.sleep(delay)
-        if answer.failure_reason == "timeout":
+        if attempt.failure_reason == "timeout":
             self._slack.request_log.record_violation(f"{delivery.label} was never acknowledged.")
-        self._finish(delivery, answer)
+        self._finish(delivery, attempt)
 
-    def _finish(self, delivery: SlackDelivery, answer: SlackDeliveryAttempt) -> None:
-        delivery.attempts.append(answer)
+    def _finish(self, delivery: SlackDelivery, attempt: SlackDeliveryAttempt) -> None:
+        delivery.attempts.append(attempt)
         delivery.is_finished = True
         self._slack.changes.notify()
 
@@ -167,17 +167,17 @@ class SlackEventSender:
         channel, team = message.channel, message.channel.team
         if not channel.has_bot or (message.is_from_bot and not self._slack.options.echoes_own_messages):
             return
-        told = message.to_json() | {"event_ts": message.ts}
-        told |= {"user_team": team.id, "source_team": team.id} if not message.is_from_bot else {}
+        payload = message.to_json() | {"event_ts": message.ts}
+        payload |= {"user_team": team.id, "source_team": team.id} if not message.is_from_bot else {}
         if message.thread_ts and (root := channel.find_message(message.thread_ts)):
-            told["parent_user_id"] = root.user_id
-        event = told | {"channel": channel.id, "channel_type": channel.type}
+            payload["parent_user_id"] = root.user_id
+        event = payload | {"channel": channel.id, "channel_type": channel.type}
         if message.files:
             event["subtype"] = "file_share"
-        sent = [self.send(team, event, subscription=_SUBSCRIPTIONS[channel.type])]
+        deliveries = [self.send(team, event, subscription=_SUBSCRIPTIONS[channel.type])]
         if team.mention in message.text and channel.type != "im" and not message.is_from_bot:
-            sent.append(self.send(team, told | {"type": "app_mention", "channel": channel.id}))
-        message.deliveries += [delivery for delivery in sent if delivery]
+            deliveries.append(self.send(team, payload | {"type": "app_mention", "channel": channel.id}))
+        message.deliveries += [delivery for delivery in deliveries if delivery]
 
     def send_message_changed(self, message: SlackMessageState, before: Json) -> None:
         self._send_about_message(
@@ -194,6 +194,6 @@ class SlackEventSender:
     ) -> None:
         if not channel.has_bot or (message.is_from_bot and not self._slack.options.echoes_own_messages):
             return
-        place = {"type": "message", "hidden": True, "channel": channel.id, "channel_type": channel.type}
+        location = {"type": "message", "hidden": True, "channel": channel.id, "channel_type": channel.type}
         stamp = {"ts": self._slack.clock.next_timestamp(), "previous_message": before}
-        self.send(channel.team, {**place, **event, **stamp}, subscription=_SUBSCRIPTIONS[channel.type])
+        self.send(channel.team, {**location, **event, **stamp}, subscription=_SUBSCRIPTIONS[channel.type])

@@ -10,15 +10,15 @@ TEXT_TYPES = frozenset({"plain_text", "mrkdwn"})
 _TEXT_FIELDS = {"plain_text": {"type", "text", "emoji"}, "mrkdwn": {"type", "text", "verbatim"}}
 
 
-def validate_text(text: Any, at: str, most: int, kinds: frozenset[str]) -> Iterator[str]:
+def validate_text(text: Any, at: str, maximum: int, kinds: frozenset[str]) -> Iterator[str]:
     """Yield violations of a text object: a type of `kinds`, 1 to `most` characters."""
     if not isinstance(text, dict) or text.get("type") not in kinds or not isinstance(text.get("text"), str):
         yield f"must be a text object of type {' or '.join(sorted(kinds))} [json-pointer:{at}]"
         return
     if not text["text"]:
         yield f"must be more than 0 characters [json-pointer:{at}/text]"
-    if len(text["text"]) > most:
-        yield f"must be less than {most + 1} characters [json-pointer:{at}/text]"
+    if len(text["text"]) > maximum:
+        yield f"must be less than {maximum + 1} characters [json-pointer:{at}/text]"
     for name in text.keys() - _TEXT_FIELDS[text["type"]]:
         yield f"invalid additional property: {name} [json-pointer:{at}]"
 
@@ -74,11 +74,11 @@ _CONFIRM_TEXTS = {
 }
 
 
-def validate_element(element: Any, at: str, place: str, surface: str) -> Iterator[str]:
+def validate_element(element: Any, at: str, block_type: str, surface: str) -> Iterator[str]:
     """Yield violations. `place` is the type of the enclosing block; `surface` is `message`, `modal` or `home`."""
     kind = element.get("type") if isinstance(element, dict) else None
-    if kind not in _PLACES[place] or (kind == "file_input" and surface != "modal"):
-        yield f"unsupported type: {kind} in {place} [json-pointer:{at}/type]"
+    if kind not in _PLACES[block_type] or (kind == "file_input" and surface != "modal"):
+        yield f"unsupported type: {kind} in {block_type} [json-pointer:{at}/type]"
         return
     for name in element.keys() - _FIELDS[kind] - _COMMON_FIELDS:
         yield f"invalid additional property: {name} [json-pointer:{at}]"
@@ -86,9 +86,9 @@ def validate_element(element: Any, at: str, place: str, surface: str) -> Iterato
         yield f"must be less than 256 characters [json-pointer:{at}/action_id]"
     if _PLACEHOLDER in element:
         yield from validate_text(element[_PLACEHOLDER], f"{at}/placeholder", 150, PLAIN_TEXT_TYPES)
-    for name, (most, kinds) in _CONFIRM_TEXTS.items() if _CONFIRM in element else ():
+    for name, (maximum, kinds) in _CONFIRM_TEXTS.items() if _CONFIRM in element else ():
         if name in element[_CONFIRM] or name != "deny":
-            yield from validate_text(element[_CONFIRM].get(name), f"{at}/confirm/{name}", most, kinds)
+            yield from validate_text(element[_CONFIRM].get(name), f"{at}/confirm/{name}", maximum, kinds)
     if kind in _OPTION_COUNTS:
         yield from _validate_options(element, kind, at)
     elif kind in _CHECKS:
@@ -114,11 +114,11 @@ def list_options(element: Json) -> list[Json]:
 
 
 def _validate_options(element: Json, kind: str, at: str) -> Iterator[str]:
-    options, most = list_options(element), _OPTION_COUNTS[kind]
+    options, maximum = list_options(element), _OPTION_COUNTS[kind]
     if not options:
         yield f"missing required field: options [json-pointer:{at}]"
-    if len(element.get("options", ())) > most:
-        yield f"no more than {most} items allowed [json-pointer:{at}/options]"
+    if len(element.get("options", ())) > maximum:
+        yield f"no more than {maximum} items allowed [json-pointer:{at}/options]"
     kinds = TEXT_TYPES if kind in ("radio_buttons", "checkboxes") else PLAIN_TEXT_TYPES
     for number, option in enumerate(options):
         yield from validate_option(option, f"{at}/options/{number}", kinds)

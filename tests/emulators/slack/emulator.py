@@ -188,7 +188,7 @@ class SlackEmulator:
         """Wait until all deliveries are finished and all calls answered: from then on `violations` is complete."""
 
         def find() -> bool:
-            return all(one.is_finished for one in self.delivery_service.deliveries) and all(
+            return all(delivery.is_finished for delivery in self.delivery_service.deliveries) and all(
                 call.status for call in self.calls
             )
 

@@ -53,16 +53,16 @@ class SlackFileState:
             self.shares.append(share)
 
     def is_visible_to_bot(self) -> bool:
-        places = [self.team.channels[channel] for channel, _, _ in self.shares]
+        channels = [self.team.channels[channel] for channel, _, _ in self.shares]
         return (
             self.was_attached_to_form
             or self.owner_id == self.team.bot_user_id
-            or any(place.has_bot for place in places)
+            or any(place.has_bot for place in channels)
         )
 
     def to_json(self) -> dict[str, Any]:
         address = f"{self.team.slack.url}/files-pri/{self.team.id}-{self.id}/"
-        told: dict[str, Any] = {
+        payload: dict[str, Any] = {
             "id": self.id, "created": int(self.team.slack.clock.get_epoch_seconds()), "name": self.name,
             "title": self.title or self.name, "mimetype": self.mimetype,
             "filetype": self.name.rpartition(".")[2] if self.is_processed else "", "user": self.owner_id,
@@ -71,17 +71,17 @@ class SlackFileState:
             "url_private_download": f"{address}download/{self.name}",
             "permalink": f"{self.team.slack.url}/files/{self.owner_id}/{self.id}/{self.name}",
         }  # fmt: skip
-        return told | ({"alt_txt": self.alt_text} if self.alt_text else {})
+        return payload | ({"alt_txt": self.alt_text} if self.alt_text else {})
 
     def shares_to_json(self) -> dict[str, Any]:
         """Return the shares, as only files.info lists them; empty until Slack has processed the file."""
-        told: dict[str, Any] = {}
+        payload: dict[str, Any] = {}
         for channel_id, ts, thread_ts in self.shares if self.is_processed else ():
             channel = self.team.channels[channel_id]
-            kind = told.setdefault("private" if channel.is_private else "public", {})
+            kind = payload.setdefault("private" if channel.is_private else "public", {})
             share = {"ts": ts, "channel_name": channel.name, "team_id": self.team.id, "reply_users": []}
             kind.setdefault(channel_id, []).append(share | ({"thread_ts": thread_ts} if thread_ts else {}))
-        return told
+        return payload
 
 
 _LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Sign in | Slack</title></head><body>Sign in</body></html>"
@@ -126,10 +126,15 @@ class SlackFileServer:
         team = next((team for team in self._slack.teams if team.id == team_id), None)
         file = team.files.get(file_id) if team else None
         try:
-            asking = self._slack.tokens.find_team(request.headers.get("authorization", "").removeprefix("Bearer "))
+            caller_team = self._slack.tokens.find_team(request.headers.get("authorization", "").removeprefix("Bearer "))
         except SlackErrorResponse:
-            asking = None
-        if file is None or asking is not team or "files:read" not in file.team.scopes or not file.is_visible_to_bot():
+            caller_team = None
+        if (
+            file is None
+            or caller_team is not team
+            or "files:read" not in file.team.scopes
+            or not file.is_visible_to_bot()
+        ):
             return web.Response(text=_LOGIN_PAGE, content_type="text/html")
         if file.is_deleted:
             return web.Response(status=404, text="not found")

@@ -26,19 +26,19 @@ class SlackFileUpload:
 def fill_form(view: "SlackViewState", values: Mapping[str, Any]) -> Json:
     """Return `state.values` after a person's input; `values` has labels, action ids or block ids as keys."""
     state: Json = {}
-    known: set[str] = set()
+    known_names: set[str] = set()
     for block, element in list_fields(view):
         names = list_field_names(block, element)
-        known |= names
+        known_names |= names
         given = next((values[name] for name in names if name in values), _get_initial_value(view, element))
-        told = _build_field_state(view.person, element, given)
-        if block["type"] == "input" and not block.get("optional") and not told:
+        field_state = _build_field_state(view.person, element, given)
+        if block["type"] == "input" and not block.get("optional") and not field_state:
             raise AssertionError(f"the form would not let you: {names} is missing")
         state.setdefault(get_block_id(view, block), {})[element["action_id"]] = {
             "type": element["type"],
-            **(told or _build_empty_state(element)),
+            **(field_state or _build_empty_state(element)),
         }
-    assert not (strange := set(values) - known), f"the form has no {strange}, only {known}"
+    assert not (unknown := set(values) - known_names), f"the form has no {unknown}, only {known_names}"
     return state
 
 
@@ -51,8 +51,8 @@ def list_fields(view: "SlackViewState") -> list[tuple[Json, Json]]:
 
 def list_field_names(block: Json, element: Json) -> set[str]:
     """Return all names of a field that tests may use."""
-    told = {element.get("action_id"), block.get("block_id"), block.get("label", {}).get("text")}
-    return {name for name in told if name}
+    candidates = {element.get("action_id"), block.get("block_id"), block.get("label", {}).get("text")}
+    return {name for name in candidates if name}
 
 
 def get_block_id(view: "SlackViewState", block: Json) -> str:
@@ -101,7 +101,7 @@ def _build_field_state(person: "SlackPerson", element: Json, given: Any) -> Json
     if kind == "file_input":
         return {"files": [file.to_json() for file in _upload_files(person, element, given)]}
     if kind in ("checkboxes", "multi_static_select"):
-        return {"selected_options": [find_option(element, one) for one in given]}
+        return {"selected_options": [find_option(element, entry) for entry in given]}
     if kind in ("static_select", "external_select", "radio_buttons"):
         return {"selected_option": find_option(element, given)}
     return {_SELECTED[kind]: given}

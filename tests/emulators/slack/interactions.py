@@ -25,10 +25,10 @@ def perform_action(
     """Press a button, or choose the option `value`."""
     block, element = _find_element(container, label)
     action: Json = {name: element[name] for name in ("action_id", "type", "value", "text") if name in element}
-    place = (
+    block_id = (
         get_block_id(container, block) if isinstance(container, SlackViewState) else block.get("block_id") or "block"
     )
-    action |= {"block_id": place, "action_ts": person.team.slack.clock.next_timestamp()}
+    action |= {"block_id": block_id, "action_ts": person.team.slack.clock.next_timestamp()}
     if value is not None:
         action["selected_option"] = find_option(element, value)
     payload = _build_payload(person, "block_actions") | {"actions": [action]}
@@ -60,24 +60,28 @@ async def fetch_suggestions(
         payload |= _build_message_fields(person, container)
     delivery = await _send_interaction(person, payload).wait_for_acknowledgement(_LONG_TIMEOUT_SECONDS)
     options: list[Json] = (delivery.response or {}).get("options", [])
-    faults = [fault for number, option in enumerate(options) for fault in validate_option(option, f"/options/{number}")]
+    violations = [
+        violation
+        for number, option in enumerate(options)
+        for violation in validate_option(option, f"/options/{number}")
+    ]
     if len(options) > 100:
-        faults.append("no more than 100 items allowed [json-pointer:/options]")
-    for fault in faults:
-        person.team.slack.request_log.record_violation(f"The options of {label}: {fault}.")
+        violations.append("no more than 100 items allowed [json-pointer:/options]")
+    for violation in violations:
+        person.team.slack.request_log.record_violation(f"The options of {label}: {violation}.")
     return options
 
 
 def use_message_shortcut(person: "SlackPerson", callback_id: str, message: SlackMessageState) -> SlackDelivery:
     payload = _build_payload(person, "message_action")
-    place = {
-        name: told
-        for name, told in _build_message_fields(person, message).items()
+    message_fields = {
+        name: value
+        for name, value in _build_message_fields(person, message).items()
         if name not in ("container", "state")
     }
     assert person.team.slack.options.has_shortcut(callback_id), f"the app has no shortcut {callback_id}"
     stamps = {"action_ts": person.team.slack.clock.next_timestamp(), "message_ts": message.ts}
-    return _send_interaction(person, payload | place | stamps | {"callback_id": callback_id})
+    return _send_interaction(person, payload | message_fields | stamps | {"callback_id": callback_id})
 
 
 def use_global_shortcut(person: "SlackPerson", callback_id: str) -> SlackDelivery:
@@ -108,11 +112,11 @@ async def submit_view(person: "SlackPerson", view: SlackViewState, values: Mappi
 
 def close_view(person: "SlackPerson", view: SlackViewState) -> SlackDelivery | None:
     assert view.is_open, "this view is closed"
-    told = view.to_json()
+    view_json = view.to_json()
     person.team.slack.views.close(view)
     if not view.definition.get("notify_on_close"):
         return None
-    return _send_interaction(person, _build_payload(person, "view_closed") | {"view": told, "is_cleared": False})
+    return _send_interaction(person, _build_payload(person, "view_closed") | {"view": view_json, "is_cleared": False})
 
 
 def stop_stream(person: "SlackPerson", message: SlackMessageState) -> SlackDelivery | None:
@@ -165,15 +169,15 @@ def _build_message_fields(person: "SlackPerson", message: SlackMessageState) -> 
     container: Json = {"type": "message", "message_ts": message.ts, "channel_id": channel.id}
     container |= {"is_ephemeral": message.visible_to_user_id is not None, "is_app_unfurl": False}
     container |= {"thread_ts": message.thread_ts} if message.thread_ts else {}
-    told: Json = {
+    fields: Json = {
         "container": container,
         "channel": {"id": channel.id, "name": channel.name},
         "response_url": person.team.slack.response_urls.issue(person, channel, message),
         "state": {"values": {}},
     }
     if not message.visible_to_user_id:
-        told["message"] = copy.deepcopy(message.to_json())
-    return told
+        fields["message"] = copy.deepcopy(message.to_json())
+    return fields
 
 
 def _send_interaction(person: "SlackPerson", payload: Json) -> SlackDelivery:
@@ -183,15 +187,17 @@ def _send_interaction(person: "SlackPerson", payload: Json) -> SlackDelivery:
     return delivery
 
 
-def _find_element(where: SlackMessageState | SlackViewState, which: str) -> tuple[Json, Json]:
-    for block in where.blocks:
+def _find_element(container: SlackMessageState | SlackViewState, name: str) -> tuple[Json, Json]:
+    for block in container.blocks:
         elements = block.get("elements", []) if block["type"] in ("actions", "context_actions") else []
         for element in (*elements, block.get("accessory"), block.get("element")):
             label = element.get("text", {}).get("text", "") if element else ""
-            if element and which in (label, *list_field_names(block, element)):
+            if element and name in (label, *list_field_names(block, element)):
                 return block, element
-    labels = [element.get("text", {}).get("text") for block in where.blocks for element in block.get("elements", [])]
-    raise AssertionError(f"there is no {which!r}, only {labels}")
+    labels = [
+        element.get("text", {}).get("text") for block in container.blocks for element in block.get("elements", [])
+    ]
+    raise AssertionError(f"there is no {name!r}, only {labels}")
 
 
 def _build_partial_state(view: SlackViewState) -> Json:
@@ -199,9 +205,11 @@ def _build_partial_state(view: SlackViewState) -> Json:
     state: Json = {}
     for block, element in list_fields(view):
         if element["action_id"] in view.typed_values and element["type"] != "file_input":
-            kind, what = element["type"], view.typed_values[element["action_id"]]
-            told = {"selected_option": find_option(element, what)} if "select" in kind else {"value": str(what)}
-            state.setdefault(get_block_id(view, block), {})[element["action_id"]] = {"type": kind, **told}
+            kind, value = element["type"], view.typed_values[element["action_id"]]
+            field_state = (
+                {"selected_option": find_option(element, value)} if "select" in kind else {"value": str(value)}
+            )
+            state.setdefault(get_block_id(view, block), {})[element["action_id"]] = {"type": kind, **field_state}
     return state
 
 
@@ -209,24 +217,24 @@ def _issue_response_urls(person: "SlackPerson", view: SlackViewState, state: Jso
     """Return response URLs for the conversation menus with `response_url_enabled`."""
     urls: list[Json] = []
     for block, element in list_fields(view):
-        place = state[get_block_id(view, block)][element["action_id"]].get("selected_conversation")
-        if place and element.get("response_url_enabled"):
-            url = person.team.slack.response_urls.issue(person, person.team.channels[place])
+        channel_id = state[get_block_id(view, block)][element["action_id"]].get("selected_conversation")
+        if channel_id and element.get("response_url_enabled"):
+            url = person.team.slack.response_urls.issue(person, person.team.channels[channel_id])
             ids = {"block_id": get_block_id(view, block), "action_id": element["action_id"]}
-            urls.append({**ids, "channel_id": place, "response_url": url})
+            urls.append({**ids, "channel_id": channel_id, "response_url": url})
     return urls
 
 
-def _apply_form_response(view: SlackViewState, told: Json) -> None:
+def _apply_form_response(view: SlackViewState, response: Json) -> None:
     """Apply the app's acknowledgement to the modal."""
-    views, action = view.person.team.slack.views, told.get("response_action")
+    views, action = view.person.team.slack.views, response.get("response_action")
     try:
         if action == "errors":
-            _show_errors(view, told.get("errors") or {})
+            _show_errors(view, response.get("errors") or {})
         elif action == "update":
-            views.update(view, told["view"])
+            views.update(view, response["view"])
         elif action == "push":
-            views.push(view.person, told["view"])
+            views.push(view.person, response["view"])
         elif action == "clear":
             views.close_all(view.person)
         elif view.is_open:

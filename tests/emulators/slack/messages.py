@@ -97,8 +97,8 @@ class SlackMessageState:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> "SlackMessageState":
         """Return this message once `condition` accepts the message."""
-        found = self.channel.team.slack.changes.wait_for
-        await found(lambda: bool(condition(self)), f"{description}; it shows {self.visible_text!r}", timeout_seconds)
+        wait_for = self.channel.team.slack.changes.wait_for
+        await wait_for(lambda: bool(condition(self)), f"{description}; it shows {self.visible_text!r}", timeout_seconds)
         return self
 
     async def wait_for_text(self, text: str, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> "SlackMessageState":
@@ -117,28 +117,28 @@ class SlackMessageState:
     def to_json(self) -> Json:
         """Return the message as in the Web API and in events."""
         team = self.channel.team
-        told: Json = {"type": "message", "user": self.user_id, "text": self.text, "ts": self.ts, "team": team.id}
+        payload: Json = {"type": "message", "user": self.user_id, "text": self.text, "ts": self.ts, "team": team.id}
         if self.stream and not self.edited_at:
-            told["text"] = self.stream.text
+            payload["text"] = self.stream.text
         if self.bot_id:
             profile = {"id": self.bot_id, "app_id": team.slack.app_id, "name": "easel", "team_id": team.id}
-            told |= {"bot_id": self.bot_id, "app_id": team.slack.app_id, "bot_profile": profile}
+            payload |= {"bot_id": self.bot_id, "app_id": team.slack.app_id, "bot_profile": profile}
         if self.thread_ts:
-            told["thread_ts"] = self.thread_ts
+            payload["thread_ts"] = self.thread_ts
         if self.blocks:
-            told["blocks"] = self.blocks
+            payload["blocks"] = self.blocks
         if self.attachments:
-            told["attachments"] = self.attachments
+            payload["attachments"] = self.attachments
         if self.files:
-            told |= {"files": [file.to_json() for file in self.files], "upload": False}
+            payload |= {"files": [file.to_json() for file in self.files], "upload": False}
         if self.edited_at:
-            told["edited"] = {"user": self.user_id, "ts": self.edited_at}
+            payload["edited"] = {"user": self.user_id, "ts": self.edited_at}
         if self.metadata:
-            told["metadata"] = self.metadata
+            payload["metadata"] = self.metadata
         replies = self.channel.list_replies(self.ts)
         if replies:
-            told |= {"thread_ts": self.ts, "reply_count": len(replies), "latest_reply": replies[-1].ts}
-        return told
+            payload |= {"thread_ts": self.ts, "reply_count": len(replies), "latest_reply": replies[-1].ts}
+        return payload
 
 
 def _list_elements(blocks: list[Json]) -> Iterator[Json]:

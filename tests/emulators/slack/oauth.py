@@ -79,12 +79,12 @@ async def install_app(person: "SlackPerson", install_url: str) -> tuple[int, str
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as browser:
         async with browser.get(install_url, allow_redirects=False) as page:
             cookies = {name: morsel.value for name, morsel in page.cookies.items()}
-            place = page.headers.get("location") or _find_link(await page.text(), oauth.authorize_url)
-        asked = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
-        back = oauth.approve(person, place)
-        if back.startswith("?"):
-            back = install_url.replace("/slack/install", "/slack/oauth_redirect") + back
-        async with browser.get(back, headers=asked, allow_redirects=False) as page:
+            consent_url = page.headers.get("location") or _find_link(await page.text(), oauth.authorize_url)
+        headers = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+        redirect_url = oauth.approve(person, consent_url)
+        if redirect_url.startswith("?"):
+            redirect_url = install_url.replace("/slack/install", "/slack/oauth_redirect") + redirect_url
+        async with browser.get(redirect_url, headers=headers, allow_redirects=False) as page:
             return page.status, await page.text()
 
 

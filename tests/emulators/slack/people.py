@@ -143,8 +143,10 @@ class SlackPerson:
     def private_messages(self) -> list[SlackMessageState]:
         """Return the messages that only this person sees."""
         everywhere = (message for channel in self.team.channels.values() for message in channel.all_messages)
-        mine = [message for message in everywhere if message.visible_to_user_id == self.id and not message.is_deleted]
-        return sorted(mine, key=lambda message: float(message.ts))
+        messages = [
+            message for message in everywhere if message.visible_to_user_id == self.id and not message.is_deleted
+        ]
+        return sorted(messages, key=lambda message: float(message.ts))
 
     async def wait_for_private_message(
         self,

@@ -36,18 +36,18 @@ class SlackRateLimitCounter:
             limit = POSTS_PER_MINUTE
         else:
             limit = CALLS_PER_MINUTE.get(tier, SPECIAL_CALLS_PER_MINUTE)
-        now, taken = self._slack.clock.now(), self._taken[call.method, call.team_id]
-        while taken and now - taken[0] >= _WINDOW_SECONDS:
-            taken.popleft()
-        if len(taken) >= limit:
-            raise SlackErrorResponse("ratelimited", retry_after=math.ceil(taken[0] + _WINDOW_SECONDS - now))
-        taken.append(now)
+        now, call_times = self._slack.clock.now(), self._taken[call.method, call.team_id]
+        while call_times and now - call_times[0] >= _WINDOW_SECONDS:
+            call_times.popleft()
+        if len(call_times) >= limit:
+            raise SlackErrorResponse("ratelimited", retry_after=math.ceil(call_times[0] + _WINDOW_SECONDS - now))
+        call_times.append(now)
 
     def _count_post(self, call: SlackCallRecord) -> None:
         """Count a post in the channel's bucket of five, refilled once a second."""
         now, key = self._slack.clock.now(), (call.team_id, str(call.args.get("channel", "")))
-        left, at = self._post_buckets.get(key, (float(POST_BURST), now))
-        left = min(float(POST_BURST), left + now - at)
-        if left < 1:
-            raise SlackErrorResponse("ratelimited", retry_after=max(1, math.ceil(1 - left)))
-        self._post_buckets[key] = (left - 1, now)
+        tokens, at = self._post_buckets.get(key, (float(POST_BURST), now))
+        tokens = min(float(POST_BURST), tokens + now - at)
+        if tokens < 1:
+            raise SlackErrorResponse("ratelimited", retry_after=max(1, math.ceil(1 - tokens)))
+        self._post_buckets[key] = (tokens - 1, now)

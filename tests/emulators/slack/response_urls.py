@@ -61,46 +61,51 @@ class SlackResponseUrlServer:
         if url.use_count >= lifetimes.max_response_url_uses:
             return web.json_response({"ok": False, "error": "used_url"}, status=404)
         try:
-            told = json.loads(body)
+            response = json.loads(body)
         except ValueError:
             return web.Response(status=400, text="invalid_payload")
         url.use_count += 1
-        return self.apply_response(url, told)
+        return self.apply_response(url, response)
 
-    def apply_response(self, url: SlackResponseUrlState, told: Json) -> web.Response:
+    def apply_response(self, url: SlackResponseUrlState, response: Json) -> web.Response:
         """Show a response, sent to the URL or inside an acknowledgement."""
-        for name in told.keys() - _FIELDS:
+        for name in response.keys() - _FIELDS:
             self._slack.request_log.record_violation(f"response_url: unknown field {name}.")
-        blocks = told.get("blocks") or []
-        if faults := validate_blocks(blocks, url.channel.team, "message"):
-            self._slack.request_log.record_violation(f"response_url was refused: invalid_blocks {faults}.")
+        blocks = response.get("blocks") or []
+        if violations := validate_blocks(blocks, url.channel.team, "message"):
+            self._slack.request_log.record_violation(f"response_url was refused: invalid_blocks {violations}.")
             return web.json_response({"ok": False, "error": "invalid_blocks"}, status=400)
-        if told.get("delete_original"):
+        if response.get("delete_original"):
             self._delete(url)
-        elif told.get("replace_original") and url.original:
-            self._show(url.original, told, blocks)
-        elif not told.get("text") and not blocks and not told.get("markdown_text") and not told.get("attachments"):
+        elif response.get("replace_original") and url.original:
+            self._show(url.original, response, blocks)
+        elif (
+            not response.get("text")
+            and not blocks
+            and not response.get("markdown_text")
+            and not response.get("attachments")
+        ):
             return web.Response(status=400, text="no_text")
         else:
-            self._post(url, told, blocks)
+            self._post(url, response, blocks)
         return web.Response(text="ok")
 
-    def _post(self, url: SlackResponseUrlState, told: Json, blocks: list[Json]) -> None:
+    def _post(self, url: SlackResponseUrlState, response: Json, blocks: list[Json]) -> None:
         team = url.channel.team
         stamp = self._slack.clock.next_timestamp()
         message = SlackMessageState(
-            url.channel, stamp, team.bot_user_id, bot_id=team.bot_id, thread_ts=told.get("thread_ts")
+            url.channel, stamp, team.bot_user_id, bot_id=team.bot_id, thread_ts=response.get("thread_ts")
         )
-        if told.get("response_type", "ephemeral") != "in_channel":
+        if response.get("response_type", "ephemeral") != "in_channel":
             message.visible_to_user_id = url.person.id
-        message.text, message.blocks = told.get("text") or told.get("markdown_text") or "", blocks
+        message.text, message.blocks = response.get("text") or response.get("markdown_text") or "", blocks
         url.channel.add_message(message)
         if not message.visible_to_user_id:
             self._slack.event_sender.send_message_posted(message)
 
-    def _show(self, message: SlackMessageState, told: Json, blocks: list[Json]) -> None:
+    def _show(self, message: SlackMessageState, response: Json, blocks: list[Json]) -> None:
         before = message.to_json()
-        message.text, message.blocks = told.get("text") or told.get("markdown_text") or "", blocks
+        message.text, message.blocks = response.get("text") or response.get("markdown_text") or "", blocks
         message.edited_at = self._slack.clock.next_timestamp()
         message.record_version(self._slack.clock.now())
         if not message.visible_to_user_id:
@@ -111,7 +116,7 @@ class SlackResponseUrlServer:
             url.original.is_deleted = True
             url.original.record_version(self._slack.clock.now())
 
-    def apply_acknowledgement(self, person: "SlackPerson", channel: "SlackChannelState", told: Json) -> None:
+    def apply_acknowledgement(self, person: "SlackPerson", channel: "SlackChannelState", response: Json) -> None:
         """Show the response that a command's acknowledgement may contain."""
-        if told.get("text") or told.get("blocks"):
-            self.apply_response(SlackResponseUrlState(person, channel, None, self._slack.clock.now()), told)
+        if response.get("text") or response.get("blocks"):
+            self.apply_response(SlackResponseUrlState(person, channel, None, self._slack.clock.now()), response)

@@ -39,12 +39,12 @@ class SlackHttpTransport:
     async def deliver(self, delivery: SlackDelivery, retry: int, reason: str) -> SlackDeliveryAttempt:
         body, content_type = encode_delivery(delivery)
         retries = {"x-slack-retry-num": str(retry), "x-slack-retry-reason": reason} if retry else {}
-        begun_at = self._slack.clock.now()
+        sent_at = self._slack.clock.now()
         post = asyncio.ensure_future(self._post(body, content_type, retries))
-        patience = asyncio.ensure_future(self._slack.clock.sleep(self._slack.options.lifetimes.acknowledgement_seconds))
-        either: set[asyncio.Future[Any]] = {post, patience}
+        timer = asyncio.ensure_future(self._slack.clock.sleep(self._slack.options.lifetimes.acknowledgement_seconds))
+        waits: set[asyncio.Future[Any]] = {post, timer}
         try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if not post.done():
                 return SlackDeliveryAttempt(self._slack.options.lifetimes.acknowledgement_seconds, "timeout")
             status, text, headers = post.result()
@@ -52,8 +52,8 @@ class SlackHttpTransport:
             return SlackDeliveryAttempt(0.0, "connection_failed")
         finally:
             post.cancel()
-            patience.cancel()
-        seconds = self._slack.clock.now() - begun_at
+            timer.cancel()
+        seconds = self._slack.clock.now() - sent_at
         if status != 200:
             return SlackDeliveryAttempt(seconds, "http_error", is_final=headers.get("x-slack-no-retry") == "1")
         return SlackDeliveryAttempt(seconds, payload=_decode_response(text, headers.get("content-type", "")))
@@ -81,8 +81,8 @@ class SlackHttpTransport:
         body = json.dumps({"type": "url_verification", "token": "x", "challenge": challenge}).encode()
         status, text, headers = await self._post(body, _JSON, {})
         assert status == 200, f"the URL answered {status}"
-        told = json.loads(text)["challenge"] if _JSON in headers.get("content-type", "") else text
-        assert told == challenge, f"the URL answered {text[:80]!r}"
+        answer = json.loads(text)["challenge"] if _JSON in headers.get("content-type", "") else text
+        assert answer == challenge, f"the URL answered {text[:80]!r}"
 
     async def send_forged(
         self,

@@ -93,19 +93,19 @@ class SlackSocketServer:
     async def _handle_acknowledgement(self, data: str) -> None:
         await self._slack.wait_half_round_trip()
         try:
-            told = json.loads(data)
-            envelope = self._envelopes.get(told["envelope_id"])
+            acknowledgement = json.loads(data)
+            envelope = self._envelopes.get(acknowledgement["envelope_id"])
         except (ValueError, KeyError, TypeError):
             self._slack.request_log.record_violation(f"A socket said what is no acknowledgement: {data[:80]}.")
             return
         if envelope is None:
             self._slack.request_log.record_violation(
-                f"An envelope was acknowledged that was never sent: {told['envelope_id']}."
+                f"An envelope was acknowledged that was never sent: {acknowledgement['envelope_id']}."
             )
         elif envelope.attempt.done() and not envelope.is_late:
             self._slack.request_log.record_violation(f"{envelope.label} was acknowledged twice.")
         elif not envelope.attempt.done():
-            payload = told.get("payload")
+            payload = acknowledgement.get("payload")
             if payload and not envelope.takes_payload:
                 self._slack.request_log.record_violation(
                     f"{envelope.label} was acknowledged with a payload, which it cannot take."
@@ -151,12 +151,12 @@ class SlackSocketServer:
         return await self._wait_for_acknowledgement(envelope)
 
     async def _wait_for_acknowledgement(self, envelope: SlackEnvelopeState) -> SlackDeliveryAttempt:
-        patience = asyncio.ensure_future(self._slack.clock.sleep(self._slack.options.lifetimes.acknowledgement_seconds))
-        either: set[asyncio.Future[Any]] = {envelope.attempt, patience}
+        timer = asyncio.ensure_future(self._slack.clock.sleep(self._slack.options.lifetimes.acknowledgement_seconds))
+        waits: set[asyncio.Future[Any]] = {envelope.attempt, timer}
         try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            patience.cancel()
+            timer.cancel()
         if not envelope.attempt.done():
             envelope.is_late = True
             envelope.attempt.set_result(

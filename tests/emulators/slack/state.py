@@ -85,10 +85,10 @@ class SlackChannelState:
 
     def to_json(self) -> Json:
         kind = {"is_channel": self.type == "channel", "is_group": self.type == "group", "is_im": self.type == "im"}
-        told: Json = {"id": self.id, "is_archived": self.is_archived, "is_private": self.is_private, **kind}
+        payload: Json = {"id": self.id, "is_archived": self.is_archived, "is_private": self.is_private, **kind}
         if self.direct_user_id:
-            return told | {"user": self.direct_user_id, "is_open": True}
-        return told | {"name": self.name, "is_member": self.has_bot, "num_members": len(self.members)}
+            return payload | {"user": self.direct_user_id, "is_open": True}
+        return payload | {"name": self.name, "is_member": self.has_bot, "num_members": len(self.members)}
 
 
 @dataclass(frozen=True)

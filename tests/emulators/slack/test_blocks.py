@@ -74,12 +74,12 @@ BEYOND = [
 
 
 @pytest.mark.parametrize("blocks", WITHIN)
-def test_blocks_within_the_limits_are_taken(blocks: list[Json]) -> None:
+def test_blocks_within_the_limits_are_accepted(blocks: list[Json]) -> None:
     assert validate_blocks(blocks, SlackEmulator().add_team(), "message") == []
 
 
 @pytest.mark.parametrize(("blocks", "fault"), BEYOND)
-def test_blocks_beyond_the_limits_are_named(blocks: list[Json], fault: str) -> None:
+def test_blocks_beyond_the_limits_are_refused(blocks: list[Json], fault: str) -> None:
     (found,) = validate_blocks(blocks, SlackEmulator().add_team(), "message")
 
     assert fault in found

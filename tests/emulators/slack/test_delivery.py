@@ -21,7 +21,7 @@ async def open_socket(workspace: SlackTestWorkspace, session: aiohttp.ClientSess
     return socket
 
 
-def hear(workspace: SlackTestWorkspace) -> None:
+def add_listener(workspace: SlackTestWorkspace) -> None:
     """Add a listener: bolt does not acknowledge events without a listener."""
 
     @workspace.bolt_app.app.event("message")
@@ -29,7 +29,7 @@ def hear(workspace: SlackTestWorkspace) -> None:
         pass
 
 
-async def test_a_refreshed_socket_comes_back(workspace: SlackTestWorkspace) -> None:
+async def test_a_refreshed_socket_reconnects(workspace: SlackTestWorkspace) -> None:
     await workspace.bolt_app.connect()
 
     await workspace.slack.sockets.request_reconnect()
@@ -40,8 +40,8 @@ async def test_a_refreshed_socket_comes_back(workspace: SlackTestWorkspace) -> N
 
 
 @pytest.mark.parametrize("abruptly", [True, False])
-async def test_bolt_comes_back_after_a_cut(workspace: SlackTestWorkspace, abruptly: bool) -> None:
-    hear(workspace)
+async def test_bolt_reconnects_after_a_dropped_connection(workspace: SlackTestWorkspace, abruptly: bool) -> None:
+    add_listener(workspace)
     await workspace.bolt_app.connect()
 
     await workspace.slack.sockets.drop_connections(is_abrupt=abruptly)
@@ -51,13 +51,13 @@ async def test_bolt_comes_back_after_a_cut(workspace: SlackTestWorkspace, abrupt
     assert workspace.slack.sockets.opened_count == 2
 
 
-async def test_a_cut_socket_comes_back_and_the_event_with_it(workspace: SlackTestWorkspace) -> None:
+async def test_an_event_on_a_dropped_socket_is_delivered_again(workspace: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
         socket = await open_socket(workspace, session)
         said = await workspace.ana.say("hello", workspace.general)
         envelope = await socket.receive_json()
 
-        hear(workspace)
+        add_listener(workspace)
         await workspace.slack.sockets.drop_connections()
         await workspace.bolt_app.connect()
 
@@ -68,7 +68,7 @@ async def test_a_cut_socket_comes_back_and_the_event_with_it(workspace: SlackTes
         await socket.close()
 
 
-async def test_what_nobody_listens_to_is_not_acknowledged(workspace: SlackTestWorkspace) -> None:
+async def test_an_event_without_a_listener_is_not_acknowledged(workspace: SlackTestWorkspace) -> None:
     workspace.slack.options = replace(
         workspace.slack.options, lifetimes=SlackLifetimes(acknowledgement_seconds=0.05, retry_delays_seconds=())
     )
@@ -80,7 +80,7 @@ async def test_what_nobody_listens_to_is_not_acknowledged(workspace: SlackTestWo
     assert workspace.slack.violations == [f"{said.deliveries[0].label} was never acknowledged."]
 
 
-async def test_an_event_without_an_answer_is_tried_three_times_more(workspace: SlackTestWorkspace) -> None:
+async def test_an_unacknowledged_event_is_retried_three_times(workspace: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
         socket = await open_socket(workspace, session)
         workspace.slack.options = replace(
@@ -110,10 +110,10 @@ async def test_deliveries_go_to_any_socket(workspace: SlackTestWorkspace) -> Non
 
         async def serve(number: int) -> None:
             async for frame in sockets[number]:
-                told = json.loads(frame.data)
-                if told["type"] == "events_api":
+                frame_json = json.loads(frame.data)
+                if frame_json["type"] == "events_api":
                     heard.add(number)
-                    await sockets[number].send_json({"envelope_id": told["envelope_id"]})
+                    await sockets[number].send_json({"envelope_id": frame_json["envelope_id"]})
 
         tasks = [asyncio.create_task(serve(number)) for number in range(3)]
         for _ in range(20):
@@ -126,7 +126,7 @@ async def test_deliveries_go_to_any_socket(workspace: SlackTestWorkspace) -> Non
         await asyncio.gather(*tasks)
 
 
-async def test_the_eleventh_socket_is_sent_away(workspace: SlackTestWorkspace) -> None:
+async def test_the_eleventh_socket_is_refused(workspace: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
         sockets = [await open_socket(workspace, session) for _ in range(10)]
 
@@ -138,7 +138,7 @@ async def test_the_eleventh_socket_is_sent_away(workspace: SlackTestWorkspace) -
             await socket.close()
 
 
-async def test_a_ticket_is_good_for_one_socket(workspace: SlackTestWorkspace) -> None:
+async def test_a_ticket_opens_a_single_socket(workspace: SlackTestWorkspace) -> None:
     async with aiohttp.ClientSession() as session:
         opened = await workspace.client.apps_connections_open(app_token=workspace.slack.app_token)
         first = await session.ws_connect(opened["url"])
@@ -196,17 +196,17 @@ async def test_a_forged_late_or_missing_signature_is_refused(
     assert await workspace.slack.http_transport.send_forged(delivery, **wrong) == status
 
 
-async def test_an_event_is_tried_again_with_its_number_and_reason(workspace: SlackTestWorkspace) -> None:
+async def test_a_retried_event_has_a_number_and_a_reason(workspace: SlackTestWorkspace) -> None:
     seen: list[tuple[str | None, str | None]] = []
 
-    async def take(request: web.Request) -> web.Response:
+    async def respond(request: web.Request) -> web.Response:
         seen.append((request.headers.get("x-slack-retry-num"), request.headers.get("x-slack-retry-reason")))
         return web.Response(status=500 if len(seen) < 3 else 200)
 
     workspace.slack.options = replace(
         workspace.slack.options, lifetimes=SlackLifetimes(retry_delays_seconds=(0.0, 0.01))
     )
-    runner = await listening(take)
+    runner = await start_server(respond)
     workspace.slack.deliver_over_http(f"http://127.0.0.1:{runner.addresses[0][1]}/")
 
     said = await workspace.ana.say("hello", workspace.general)
@@ -217,10 +217,10 @@ async def test_an_event_is_tried_again_with_its_number_and_reason(workspace: Sla
 
 
 async def test_no_retry_is_honoured(workspace: SlackTestWorkspace) -> None:
-    async def take(request: web.Request) -> web.Response:
+    async def respond(request: web.Request) -> web.Response:
         return web.Response(status=500, headers={"x-slack-no-retry": "1"})
 
-    runner = await listening(take)
+    runner = await start_server(respond)
     workspace.slack.deliver_over_http(f"http://127.0.0.1:{runner.addresses[0][1]}/")
 
     said = await workspace.ana.say("hello", workspace.general)
@@ -230,9 +230,9 @@ async def test_no_retry_is_honoured(workspace: SlackTestWorkspace) -> None:
     await runner.cleanup()
 
 
-async def listening(take: Any) -> web.AppRunner:
+async def start_server(respond: Any) -> web.AppRunner:
     app = web.Application()
-    app.router.add_post("/", take)
+    app.router.add_post("/", respond)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -11,12 +11,12 @@ from tests.emulators.slack.options import SlackLifetimes
 PROCESSING = SlackLifetimes().processing_seconds
 
 
-async def uploaded(workspace: SlackTestWorkspace, name: str = "fox.png", **more: Any) -> str:
+async def upload(workspace: SlackTestWorkspace, name: str = "fox.png", **more: Any) -> str:
     answer = await workspace.client.files_upload_v2(content=b"\x89PNG fox", filename=name, alt_txt="A fox", **more)
     return str(answer["file"]["id"])
 
 
-def shown(file: str) -> list[dict[str, Any]]:
+def create_image_blocks(file: str) -> list[dict[str, Any]]:
     return [{"type": "image", "slack_file": {"id": file}, "alt_text": "A fox"}]
 
 
@@ -24,7 +24,7 @@ async def test_an_upload_with_blocks_is_one_message_found_by_its_file(workspace:
     root = await workspace.post_root_message()
     blocks = '[{"type": "section", "text": {"type": "mrkdwn", "text": "Your fox"}}]'
 
-    file = await uploaded(workspace, channel=workspace.general.id, thread_ts=root.ts, blocks=blocks)
+    file = await upload(workspace, channel=workspace.general.id, thread_ts=root.ts, blocks=blocks)
 
     assert (await workspace.client.files_info(file=file))["file"]["shares"] == {}
     workspace.slack.clock.advance(PROCESSING)
@@ -36,9 +36,9 @@ async def test_an_upload_with_blocks_is_one_message_found_by_its_file(workspace:
     assert workspace.slack.violations == []
 
 
-async def test_a_picture_is_shown_when_it_was_looked_at(workspace: SlackTestWorkspace) -> None:
-    file = await uploaded(workspace)
-    post: Any = {"channel": workspace.general.id, "text": "Your fox", "blocks": shown(file)}
+async def test_a_picture_is_shown_after_processing(workspace: SlackTestWorkspace) -> None:
+    file = await upload(workspace)
+    post: Any = {"channel": workspace.general.id, "text": "Your fox", "blocks": create_image_blocks(file)}
 
     early = await expect_error(workspace.client.chat_postMessage(**post))
     workspace.slack.clock.advance(PROCESSING)
@@ -51,17 +51,19 @@ async def test_a_picture_is_shown_when_it_was_looked_at(workspace: SlackTestWork
 
 @pytest.mark.parametrize("name", ["fox.webp", "fox.txt"])
 async def test_only_four_kinds_are_shown_in_blocks(workspace: SlackTestWorkspace, name: str) -> None:
-    file = await uploaded(workspace, name)
+    file = await upload(workspace, name)
     workspace.slack.clock.advance(PROCESSING)
 
-    post = workspace.client.chat_postMessage(channel=workspace.general.id, text="Your fox", blocks=shown(file))
+    post = workspace.client.chat_postMessage(
+        channel=workspace.general.id, text="Your fox", blocks=create_image_blocks(file)
+    )
 
     assert await expect_error(post) == "invalid_blocks"
 
 
 async def test_an_edit_puts_files_on_a_message(workspace: SlackTestWorkspace) -> None:
     message = await workspace.client.chat_postMessage(channel=workspace.general.id, text="Drawing")
-    file = await uploaded(workspace)
+    file = await upload(workspace)
 
     await workspace.client.chat_update(channel=workspace.general.id, ts=message["ts"], text="Done", file_ids=[file])
 
@@ -78,7 +80,7 @@ async def test_files_on_an_expired_stream_leave_its_text(workspace: SlackTestWor
         channel=workspace.general.id, thread_ts=root.ts, markdown_text="Your fox", **to
     )
     workspace.slack.clock.advance(301)
-    file = await uploaded(workspace)
+    file = await upload(workspace)
 
     edit = {"channel": workspace.general.id, "ts": started["ts"], "file_ids": [file]}
     await workspace.client.api_call("chat.update", json=edit)
@@ -88,8 +90,8 @@ async def test_files_on_an_expired_stream_leave_its_text(workspace: SlackTestWor
     assert (message.visible_text, len(message.files)) == ("Your fox", 1)
 
 
-async def test_a_deleted_file_is_gone_from_its_message(workspace: SlackTestWorkspace) -> None:
-    file = await uploaded(workspace, channel=workspace.general.id)
+async def test_a_deleted_file_leaves_its_message(workspace: SlackTestWorkspace) -> None:
+    file = await upload(workspace, channel=workspace.general.id)
 
     await workspace.client.files_delete(file=file)
 
@@ -100,25 +102,23 @@ async def test_a_deleted_file_is_gone_from_its_message(workspace: SlackTestWorks
 async def test_files_need_the_app_in_the_channel(workspace: SlackTestWorkspace) -> None:
     elsewhere = workspace.team.add_channel("elsewhere", has_bot=False)
 
-    assert await expect_error(uploaded(workspace, channel=elsewhere.id)) == "not_in_channel"
+    assert await expect_error(upload(workspace, channel=elsewhere.id)) == "not_in_channel"
 
 
 async def test_an_upload_of_another_length_is_refused(workspace: SlackTestWorkspace) -> None:
-    told = await workspace.client.files_getUploadURLExternal(filename="fox.png", length=5)
+    ticket = await workspace.client.files_getUploadURLExternal(filename="fox.png", length=5)
 
-    async with aiohttp.ClientSession() as session, session.post(told["upload_url"], data=b"123") as answer:
+    async with aiohttp.ClientSession() as session, session.post(ticket["upload_url"], data=b"123") as answer:
         assert answer.status == 400
 
     assert (
-        await expect_error(workspace.client.files_completeUploadExternal(files=[{"id": told["file_id"]}]))
+        await expect_error(workspace.client.files_completeUploadExternal(files=[{"id": ticket["file_id"]}]))
         == "file_not_found"
     )
 
 
 @pytest.mark.parametrize("has_token", [True, False])
-async def test_a_private_file_comes_with_the_token_and_else_a_login_page(
-    workspace: SlackTestWorkspace, has_token: bool
-) -> None:
+async def test_a_private_file_needs_the_token_else_a_login_page(workspace: SlackTestWorkspace, has_token: bool) -> None:
     said = await workspace.ana.say("look", workspace.general, files=[b"\x89PNG"])
     url = said.files[0].to_json()["url_private_download"]
     headers = {"authorization": f"Bearer {workspace.team.bot_token}"} if has_token else {}

@@ -35,7 +35,7 @@ FORM = {
 }  # fmt: skip
 
 
-def opens(workspace: SlackTestWorkspace, form: dict[str, Any] = FORM) -> None:
+def offer_form(workspace: SlackTestWorkspace, form: dict[str, Any] = FORM) -> None:
     """Open the form whenever a person uses /imagine."""
 
     @workspace.bolt_app.app.command("/imagine")
@@ -44,8 +44,8 @@ def opens(workspace: SlackTestWorkspace, form: dict[str, Any] = FORM) -> None:
         await client.views_open(trigger_id=body["trigger_id"], view=form)
 
 
-async def test_a_form_is_filled_in_and_sent(connected_workspace: SlackTestWorkspace) -> None:
-    opens(connected_workspace)
+async def test_a_form_is_filled_in_and_submitted(connected_workspace: SlackTestWorkspace) -> None:
+    offer_form(connected_workspace)
     sent: list[Any] = []
 
     @connected_workspace.bolt_app.app.view("imagine")
@@ -87,11 +87,9 @@ async def test_a_form_is_filled_in_and_sent(connected_workspace: SlackTestWorksp
         ({"prompt": "a", "colour": "red"}, "the form has no"),
     ],
 )
-async def test_the_form_does_not_let_people_through(
-    workspace: SlackTestWorkspace, values: dict[str, Any], why: str
-) -> None:
+async def test_a_form_refuses_invalid_input(workspace: SlackTestWorkspace, values: dict[str, Any], why: str) -> None:
     await workspace.bolt_app.connect()
-    opens(workspace)
+    offer_form(workspace)
     await workspace.ana.use_command("/imagine")
     view = await workspace.ana.wait_for_modal()
 
@@ -99,10 +97,10 @@ async def test_the_form_does_not_let_people_through(
         await workspace.ana.submit(view, values)
 
 
-async def test_errors_stand_at_their_fields_and_other_names_are_violations(
+async def test_errors_belong_to_fields_and_other_names_are_violations(
     connected_workspace: SlackTestWorkspace,
 ) -> None:
-    opens(connected_workspace)
+    offer_form(connected_workspace)
     errors = [{"prompt": "Not that."}, {"nobody": "Not that."}]
 
     @connected_workspace.bolt_app.app.view("imagine")
@@ -122,7 +120,7 @@ async def test_errors_stand_at_their_fields_and_other_names_are_violations(
 
 async def test_a_form_is_updated_and_another_pushed(workspace: SlackTestWorkspace) -> None:
     await workspace.bolt_app.connect()
-    opens(workspace)
+    offer_form(workspace)
     answers: list[Any] = [
         {"response_action": "update", "view": FORM | {"title": plain("Second")}},
         {"response_action": "push", "view": FORM | {"title": plain("Third")}},
@@ -207,7 +205,7 @@ async def test_shortcuts_arrive_with_and_without_a_message(connected_workspace: 
     assert "channel" not in heard[1]
 
 
-async def test_closing_is_told_when_asked_for(workspace: SlackTestWorkspace) -> None:
+async def test_closing_sends_an_event_on_request(workspace: SlackTestWorkspace) -> None:
     await workspace.bolt_app.connect()
     closed: list[str] = []
 
@@ -216,7 +214,7 @@ async def test_closing_is_told_when_asked_for(workspace: SlackTestWorkspace) -> 
         closed.append(view["callback_id"])
         await ack()
 
-    opens(workspace, FORM | {"notify_on_close": True})
+    offer_form(workspace, FORM | {"notify_on_close": True})
     await workspace.ana.use_command("/imagine")
     view = await workspace.ana.wait_for_modal()
 

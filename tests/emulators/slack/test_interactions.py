@@ -42,7 +42,7 @@ async def test_an_acknowledgement_may_answer(connected_workspace: SlackTestWorks
     assert connected_workspace.slack.violations == []
 
 
-async def test_a_press_knows_its_message_and_edits_it(connected_workspace: SlackTestWorkspace) -> None:
+async def test_a_press_carries_its_message_and_edits_the_message(connected_workspace: SlackTestWorkspace) -> None:
     @connected_workspace.bolt_app.app.action("again")
     async def again(ack: Any, body: Any, client: Any) -> None:
         await ack()
@@ -60,7 +60,7 @@ async def test_a_press_knows_its_message_and_edits_it(connected_workspace: Slack
     assert connected_workspace.slack.violations == []
 
 
-async def test_a_late_acknowledgement_is_a_violation_and_told_to_the_person(
+async def test_a_late_acknowledgement_is_a_violation_and_a_notice(
     connected_workspace: SlackTestWorkspace,
 ) -> None:
     begun, held = asyncio.Event(), asyncio.Event()
@@ -81,7 +81,7 @@ async def test_a_late_acknowledgement_is_a_violation_and_told_to_the_person(
     held.set()
 
 
-async def test_a_command_to_nobody_fails_at_once(workspace: SlackTestWorkspace) -> None:
+async def test_a_command_without_a_connected_app_fails_at_once(workspace: SlackTestWorkspace) -> None:
     await workspace.ana.use_command("/imagine")
 
     assert "dispatch_failed" in await workspace.ana.wait_for_notice()
@@ -105,7 +105,7 @@ async def test_a_response_url_takes_five_answers_in_thirty_minutes(workspace: Sl
     assert [message.visible_text for message in workspace.general.bot_messages][:2] == ["number 0", "number 1"]
 
 
-async def test_an_old_response_url_is_gone(workspace: SlackTestWorkspace) -> None:
+async def test_a_response_url_expires(workspace: SlackTestWorkspace) -> None:
     await workspace.bolt_app.connect()
     status: list[int] = []
 

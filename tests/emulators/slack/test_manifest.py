@@ -21,7 +21,7 @@ MANIFEST: dict[str, Any] = {
 }
 
 
-def test_a_good_manifest_has_no_faults() -> None:
+def test_a_valid_manifest_has_no_violations() -> None:
     assert validate_manifest(MANIFEST) == []
 
 
@@ -37,7 +37,7 @@ def test_a_good_manifest_has_no_faults() -> None:
         (("settings", "event_subscriptions", "bot_events"), ["poem"], "does not know the event poem"),
     ],
 )
-def test_a_bad_manifest_is_caught(path: tuple[Any, ...], value: Any, fault: str) -> None:
+def test_an_invalid_manifest_is_refused(path: tuple[Any, ...], value: Any, fault: str) -> None:
     manifest = copy.deepcopy(MANIFEST)
     *steps, last = path
     parent: Any = manifest
@@ -50,7 +50,7 @@ def test_a_bad_manifest_is_caught(path: tuple[Any, ...], value: Any, fault: str)
     assert fault in found
 
 
-async def test_the_app_may_do_and_hear_what_its_manifest_says() -> None:
+async def test_the_manifest_decides_scopes_and_events() -> None:
     async with SlackEmulator(build_options(MANIFEST)) as slack:
         team = slack.add_team()
         general, ana = team.add_channel("general"), team.add_person("Ana")

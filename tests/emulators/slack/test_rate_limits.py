@@ -17,7 +17,9 @@ async def status(call: Any) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(("method", "limit"), [("conversations.list", 20), ("conversations.history", 50)])
-async def test_a_method_takes_its_tier_a_minute(workspace: SlackTestWorkspace, method: str, limit: int) -> None:
+async def test_a_method_takes_the_calls_of_its_tier_per_minute(
+    workspace: SlackTestWorkspace, method: str, limit: int
+) -> None:
     args = {"channel": workspace.general.id} if method == "conversations.history" else {}
     for _ in range(limit):
         await workspace.client.api_call(method, params=args)
@@ -65,7 +67,7 @@ async def test_scripted_failures_are_used_up_in_order(workspace: SlackTestWorksp
 
 
 @pytest.mark.parametrize("after_the_work", [True, False])
-async def test_a_connection_breaks_before_or_after_the_work(
+async def test_a_connection_is_dropped_before_or_after_the_effect(
     workspace: SlackTestWorkspace, after_the_work: bool
 ) -> None:
     workspace.slack.faults.drop_connection("chat.postMessage", takes_effect=after_the_work)

@@ -8,7 +8,7 @@ from tests.emulators.slack.client import SlackTestWorkspace, expect_error
 from tests.emulators.slack.messages import SlackMessageState
 
 
-async def begun(workspace: SlackTestWorkspace, **more: Any) -> tuple[SlackMessageState, Any]:
+async def start_stream(workspace: SlackTestWorkspace, **more: Any) -> tuple[SlackMessageState, Any]:
     """Start a stream in a thread; return the message and the arguments for further calls."""
     root = await workspace.post_root_message()
     to: Any = {"recipient_team_id": workspace.team.id, "recipient_user_id": workspace.ana.id}
@@ -35,7 +35,7 @@ async def test_the_helper_of_the_sdk_streams(workspace: SlackTestWorkspace) -> N
 
 
 async def test_a_stream_lives_three_hundred_seconds(workspace: SlackTestWorkspace) -> None:
-    message, stream = await begun(workspace, markdown_text="a")
+    message, stream = await start_stream(workspace, markdown_text="a")
     workspace.slack.clock.advance(299)
     await workspace.client.chat_appendStream(**stream, markdown_text="b")
 
@@ -52,7 +52,7 @@ async def test_a_stream_lives_three_hundred_seconds(workspace: SlackTestWorkspac
 
 
 async def test_a_stream_takes_ten_thousand_six_hundred_bytes_in_all(workspace: SlackTestWorkspace) -> None:
-    message, stream = await begun(workspace, markdown_text="ä" * 5000)
+    message, stream = await start_stream(workspace, markdown_text="ä" * 5000)
 
     await workspace.client.chat_appendStream(**stream, markdown_text="ä" * 300)
 
@@ -63,13 +63,13 @@ async def test_a_stream_takes_ten_thousand_six_hundred_bytes_in_all(workspace: S
 
 
 async def test_a_live_stream_is_not_edited(workspace: SlackTestWorkspace) -> None:
-    _, stream = await begun(workspace, markdown_text="a")
+    _, stream = await start_stream(workspace, markdown_text="a")
 
     assert await expect_error(workspace.client.chat_update(**stream, text="b")) == "streaming_state_conflict"
 
 
 async def test_a_stream_keeps_its_mode(workspace: SlackTestWorkspace) -> None:
-    _, stream = await begun(workspace, markdown_text="a")
+    _, stream = await start_stream(workspace, markdown_text="a")
     chunks = [{"type": "markdown_text", "text": "b"}]
 
     mixed = await expect_error(workspace.client.chat_appendStream(**stream, chunks=chunks))
@@ -83,7 +83,7 @@ async def test_a_stream_keeps_its_mode(workspace: SlackTestWorkspace) -> None:
 
 async def test_tasks_and_plans_are_kept(workspace: SlackTestWorkspace) -> None:
     task = {"type": "task_update", "id": "draw", "title": "Drawing", "status": "in_progress", "details": "1 of 2. "}
-    message, stream = await begun(workspace, chunks=[{"type": "plan_update", "title": "Your fox"}, task])
+    message, stream = await start_stream(workspace, chunks=[{"type": "plan_update", "title": "Your fox"}, task])
 
     await workspace.client.chat_appendStream(**stream, chunks=[task | {"status": "complete", "details": "2 of 2."}])
 
@@ -114,7 +114,7 @@ async def test_a_stream_does_not_begin(workspace: SlackTestWorkspace, change: di
     assert await expect_error(workspace.client.chat_startStream(**args)) == error
 
 
-async def test_a_person_stops_a_stream_and_the_app_hears_so(workspace: SlackTestWorkspace) -> None:
+async def test_a_stop_by_a_person_reaches_the_app(workspace: SlackTestWorkspace) -> None:
     await workspace.bolt_app.connect()
     heard: list[Any] = []
 
@@ -123,7 +123,7 @@ async def test_a_person_stops_a_stream_and_the_app_hears_so(workspace: SlackTest
         heard.append(event)
         workspace.slack.changes.notify()
 
-    message, stream = await begun(workspace, markdown_text="a")
+    message, stream = await start_stream(workspace, markdown_text="a")
 
     await workspace.ana.stop_stream(message)
 

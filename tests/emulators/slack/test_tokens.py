@@ -42,7 +42,7 @@ async def test_a_bot_token_opens_no_socket(workspace: SlackTestWorkspace) -> Non
     assert await expect_error(opening) == "not_allowed_token_type"
 
 
-async def test_a_dead_token_says_why(workspace: SlackTestWorkspace) -> None:
+async def test_a_revoked_token_gives_its_reason(workspace: SlackTestWorkspace) -> None:
     workspace.team.revoke_token()
     assert await expect_error(workspace.client.auth_test()) == "token_revoked"
 

@@ -59,14 +59,14 @@ class SlackViewState:
 
     def to_json(self, values: Json | None = None) -> Json:
         team = self.person.team
-        told: Json = {
+        payload: Json = {
             "id": self.id, "team_id": team.id, "app_id": team.slack.app_id, "bot_id": team.bot_id,
             "app_installed_team_id": team.id, "state": {"values": values or {}}, "hash": self.hash,
             "root_view_id": self.root.id, "previous_view_id": self.below.id if self.below else None,
             "private_metadata": "", "callback_id": "", "external_id": "", "clear_on_close": False,
             "notify_on_close": False, "close": None, "submit": None,
         }  # fmt: skip
-        return told | self.definition
+        return payload | self.definition
 
 
 class SlackViewRegistry:
@@ -144,8 +144,8 @@ class SlackViewRegistry:
     def _check(self, definition: Json, person: "SlackPerson", kind: str) -> None:
         if len(str(definition).encode()) > MAX_VIEW_BYTES:
             raise SlackErrorResponse("view_too_large")
-        if faults := validate_view(definition, person, kind):
-            messages = [f"[ERROR] {fault}" for fault in faults]
+        if violations := validate_view(definition, person, kind):
+            messages = [f"[ERROR] {violation}" for violation in violations]
             raise SlackErrorResponse("invalid_arguments", response_metadata={"messages": messages})
 
     def _hash(self) -> str:
@@ -159,16 +159,18 @@ def validate_view(definition: Any, person: "SlackPerson", kind: str) -> list[str
     """Return the violations of a view."""
     if not isinstance(definition, dict) or definition.get("type") != kind:
         return [f"must be a view of type {kind} [json-pointer:/view/type]"]
-    faults = [f"invalid additional property: {name} [json-pointer:/view]" for name in definition.keys() - _FIELDS[kind]]
+    violations = [
+        f"invalid additional property: {name} [json-pointer:/view]" for name in definition.keys() - _FIELDS[kind]
+    ]
     for name in ("title", "submit", "close") if kind == "modal" else ():
         if name in definition or name == "title":
-            faults += validate_text(definition.get(name), f"/view/{name}", MAX_TITLE_LENGTH, PLAIN_TEXT_TYPES)
+            violations += validate_text(definition.get(name), f"/view/{name}", MAX_TITLE_LENGTH, PLAIN_TEXT_TYPES)
     for name, most in (("private_metadata", MAX_PRIVATE_METADATA_LENGTH), ("callback_id", 255), ("external_id", 255)):
         if len(definition.get(name) or "") > most:
-            faults.append(f"must be less than {most + 1} characters [json-pointer:/view/{name}]")
-    faults += validate_blocks(definition.get("blocks"), person.team, kind)
+            violations.append(f"must be less than {most + 1} characters [json-pointer:/view/{name}]")
+    violations += validate_blocks(definition.get("blocks"), person.team, kind)
     blocks = definition.get("blocks")
     has_input = isinstance(blocks, list) and any(block.get("type") == "input" for block in blocks)
     if kind == "modal" and has_input and "submit" not in definition:
-        faults.append("missing required field: submit [json-pointer:/view]")
-    return faults
+        violations.append("missing required field: submit [json-pointer:/view]")
+    return violations

@@ -51,9 +51,9 @@ def replace_commands(context: DiscordRequestContext) -> RouteResponse:
         _store_command(context, command, known.get((get_command_type(command), command["name"]))) for command in wanted
     ]
     kept_ids = {command["id"] for command in kept}
-    for old in known.values():
-        if old["id"] not in kept_ids:
-            del context.state.commands[int(old["id"])]
+    for existing in known.values():
+        if existing["id"] not in kept_ids:
+            del context.state.commands[int(existing["id"])]
     context.state.changes.notify()
     return 200, kept
 
@@ -61,23 +61,23 @@ def replace_commands(context: DiscordRequestContext) -> RouteResponse:
 def create_command(context: DiscordRequestContext) -> RouteResponse:
     registered = _list_registered(context)
     others = [
-        one
-        for one in registered
-        if (one["type"], one["name"]) != (get_command_type(context.body), context.body["name"])
+        other
+        for other in registered
+        if (other["type"], other["name"]) != (get_command_type(context.body), context.body["name"])
     ]
     raise_if_invalid(list(validate_command(context.body)))
     raise_if_invalid(list(validate_command_set([*others, context.body])))
-    old = next((command for command in registered if command not in others), None)
-    made = _store_command(context, context.body, old)
+    existing = next((command for command in registered if command not in others), None)
+    made = _store_command(context, context.body, existing)
     context.state.changes.notify()
-    return (200 if old else 201), made
+    return (200 if existing else 201), made
 
 
 def edit_command(context: DiscordRequestContext) -> RouteResponse:
-    old = _get_command(context)
-    changed = {**old, **context.body}
+    existing = _get_command(context)
+    changed = {**existing, **context.body}
     raise_if_invalid(list(validate_command(changed)))
-    return 200, _store_command(context, changed, old)
+    return 200, _store_command(context, changed, existing)
 
 
 def delete_command(context: DiscordRequestContext) -> RouteResponse:
@@ -86,16 +86,16 @@ def delete_command(context: DiscordRequestContext) -> RouteResponse:
     return 204, None
 
 
-def _store_command(context: DiscordRequestContext, wanted: Json, old: Json | None) -> Json:
+def _store_command(context: DiscordRequestContext, wanted: Json, existing: Json | None) -> Json:
     """Register a command; the id of an earlier registration stays."""
-    if old is None:
+    if existing is None:
         context.emulator.commands_created_today += 1
         if context.emulator.commands_created_today > MAX_CREATES_PER_DAY:
             raise DiscordErrorResponse(TOO_MANY_NEW_COMMANDS)
     scope = _get_scope_guild_id(context)
-    powers = wanted.get("default_member_permissions")
-    made: Json = {
-        "id": old["id"] if old else str(context.state.ids.next()),
+    permissions = wanted.get("default_member_permissions")
+    command: Json = {
+        "id": existing["id"] if existing else str(context.state.ids.next()),
         "application_id": str(context.state.application_id),
         "version": str(context.state.ids.next()),
         "type": get_command_type(wanted),
@@ -103,18 +103,18 @@ def _store_command(context: DiscordRequestContext, wanted: Json, old: Json | Non
         "name_localizations": wanted.get("name_localizations"),
         "description": wanted.get("description") or "",
         "description_localizations": wanted.get("description_localizations"),
-        "default_member_permissions": None if powers is None else str(powers),
+        "default_member_permissions": None if permissions is None else str(permissions),
         "dm_permission": wanted.get("dm_permission") is not False,
         "contexts": wanted.get("contexts"),
         "integration_types": wanted.get("integration_types") or [0],
         "nsfw": bool(wanted.get("nsfw")),
     }
     if wanted.get("options"):
-        made["options"] = wanted["options"]
+        command["options"] = wanted["options"]
     if scope is not None:
-        made["guild_id"] = str(scope)
-    context.state.commands[int(made["id"])] = made
-    return made
+        command["guild_id"] = str(scope)
+    context.state.commands[int(command["id"])] = command
+    return command
 
 
 def _without_translations(command: Json) -> Json:

@@ -152,16 +152,16 @@ _RESPONSE_HANDLERS: dict[int, Callable[[DiscordInteractionState, DiscordMessageD
 
 
 def _callback_json(interaction: DiscordInteractionState, kind: int) -> Json:
-    told: Json = {"id": str(interaction.id), "type": interaction.kind}
-    result: Json = {"interaction": told}
+    callback: Json = {"id": str(interaction.id), "type": interaction.kind}
+    result: Json = {"interaction": callback}
     message = interaction.original_message
     if message is not None:
-        told["response_message_id"] = str(message.id)
-        told["response_message_loading"] = message.is_thinking
-        told["response_message_ephemeral"] = message.is_ephemeral
-        told["channel_id"] = str(interaction.channel.id)
+        callback["response_message_id"] = str(message.id)
+        callback["response_message_loading"] = message.is_thinking
+        callback["response_message_ephemeral"] = message.is_ephemeral
+        callback["channel_id"] = str(interaction.channel.id)
         if interaction.channel.guild:
-            told["guild_id"] = str(interaction.channel.guild.id)
+            callback["guild_id"] = str(interaction.channel.guild.id)
         if kind in (MESSAGE, UPDATE):
             result["resource"] = {"type": kind, "message": message_json(message)}
     return result

@@ -21,7 +21,9 @@ from tests.emulators.discord.threads import activate_thread
 
 def _get_interaction(context: DiscordRequestContext) -> DiscordInteractionState:
     token = context.parameters["webhook_token"]
-    interaction = next((one for one in context.state.interactions.values() if one.token == token), None)
+    interaction = next(
+        (candidate for candidate in context.state.interactions.values() if candidate.token == token), None
+    )
     if interaction is None or context.parameters["webhook_id"] != str(context.state.application_id):
         raise DiscordErrorResponse(UNKNOWN_WEBHOOK)
     if interaction.is_expired:
@@ -43,8 +45,8 @@ def _get_original_message(context: DiscordRequestContext) -> DiscordMessageState
 
 def _get_message(context: DiscordRequestContext) -> DiscordMessageState:
     interaction = _get_interaction(context)
-    mine = [*interaction.replies, *([interaction.original_message] if interaction.original_message else [])]
-    for message in mine:
+    messages = [*interaction.replies, *([interaction.original_message] if interaction.original_message else [])]
+    for message in messages:
         if str(message.id) == context.parameters["message_id"] and not message.is_deleted:
             return message
     raise DiscordErrorResponse(UNKNOWN_MESSAGE)

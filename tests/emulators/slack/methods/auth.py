@@ -44,8 +44,8 @@ async def get_bot(context: SlackRequestContext) -> Json:
 
 @method("oauth.v2.access")
 async def exchange_code(context: SlackRequestContext) -> Json:
-    told = [str(context.args.get(name) or "") for name in ("client_id", "client_secret", "code", "redirect_uri")]
-    team, person = context.slack.oauth.exchange(*told)
+    credentials = [str(context.args.get(name) or "") for name in ("client_id", "client_secret", "code", "redirect_uri")]
+    team, person = context.slack.oauth.exchange(*credentials)
     return {
         "access_token": team.bot_token, "token_type": "bot", "scope": ",".join(sorted(team.scopes)),
         "bot_user_id": team.bot_user_id, "app_id": context.slack.app_id, "team": {"id": team.id, "name": team.name},

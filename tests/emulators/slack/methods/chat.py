@@ -116,9 +116,9 @@ def parse_content(context: SlackRequestContext, *, is_optional: bool = False) ->
 def parse_blocks(context: SlackRequestContext) -> list[Json]:
     """Return the blocks, or None without the argument. Raise `SlackErrorResponse` if invalid."""
     blocks: list[Json] = context.args.get("blocks") or []
-    if faults := validate_blocks(blocks, context.team, "message"):
+    if violations := validate_blocks(blocks, context.team, "message"):
         raise SlackErrorResponse(
-            "invalid_blocks", response_metadata={"messages": [f"[ERROR] {fault}" for fault in faults]}
+            "invalid_blocks", response_metadata={"messages": [f"[ERROR] {violation}" for violation in violations]}
         )
     if measure_block_text(blocks) > MAX_BLOCKS_CHARACTERS:
         raise SlackErrorResponse("msg_blocks_too_long")

@@ -73,9 +73,9 @@ async def join_conversation(context: SlackRequestContext) -> Json:
         raise SlackErrorResponse("method_not_supported_for_channel_type")
     if channel.is_archived:
         raise SlackErrorResponse("is_archived")
-    told: Json = {"warning": "already_in_channel"} if channel.has_bot else {}
+    response: Json = {"warning": "already_in_channel"} if channel.has_bot else {}
     channel.invite_bot()
-    return told | {"channel": channel.to_json()}
+    return response | {"channel": channel.to_json()}
 
 
 def _get_readable_channel(context: SlackRequestContext) -> SlackChannelState:
@@ -97,17 +97,17 @@ def _paginate(
     context: SlackRequestContext,
     messages: list[SlackMessageState],
     most: int,
-    tell: Callable[[SlackMessageState], Json],
+    render: Callable[[SlackMessageState], Json],
 ) -> Json:
     """Return `limit` messages from `cursor` on."""
     cursor = str(context.args.get("cursor") or "0")
     if not cursor.isdigit():
         raise SlackErrorResponse("invalid_cursor")
-    begin = int(cursor)
-    end = begin + int(context.args.get("limit") or most)
+    start = int(cursor)
+    end = start + int(context.args.get("limit") or most)
     has_more = end < len(messages)
-    told: Json = {"messages": [tell(message) for message in messages[begin:end]], "has_more": has_more}
-    return told | ({"response_metadata": {"next_cursor": str(end)}} if has_more else {})
+    response: Json = {"messages": [render(message) for message in messages[start:end]], "has_more": has_more}
+    return response | ({"response_metadata": {"next_cursor": str(end)}} if has_more else {})
 
 
 def _render_reply(message: SlackMessageState) -> Json:

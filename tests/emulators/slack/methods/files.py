@@ -27,9 +27,9 @@ async def get_upload_url(context: SlackRequestContext) -> Json:
 
 @method("files.completeUploadExternal")
 async def complete_upload(context: SlackRequestContext) -> Json:
-    places = [context.args["channel_id"]] if context.args.get("channel_id") else []
-    places += [place for place in (context.args.get("channels") or "").split(",") if place]
-    channels = [_get_channel(context, place) for place in places]
+    channel_ids = [context.args["channel_id"]] if context.args.get("channel_id") else []
+    channel_ids += [channel_id for channel_id in (context.args.get("channels") or "").split(",") if channel_id]
+    channels = [_get_channel(context, channel_id) for channel_id in channel_ids]
     threads = [context.resolve_thread_ts(channel, must_exist=False) for channel in channels]
     files = [_get_uploaded_file(context, entry) for entry in context.args["files"]]
     comment = context.args.get("initial_comment") or ""
@@ -51,8 +51,8 @@ async def complete_upload(context: SlackRequestContext) -> Json:
 @method("files.info")
 async def get_file(context: SlackRequestContext) -> Json:
     file = _get_file(context)
-    told = file.to_json() | {"shares": file.shares_to_json()}
-    return {"file": told, "comments": [], "response_metadata": {"next_cursor": ""}}
+    payload = file.to_json() | {"shares": file.shares_to_json()}
+    return {"file": payload, "comments": [], "response_metadata": {"next_cursor": ""}}
 
 
 @method("files.delete")
@@ -64,8 +64,8 @@ async def delete_file(context: SlackRequestContext) -> Json:
     return {}
 
 
-def _get_channel(context: SlackRequestContext, place: str) -> SlackChannelState:
-    channel = context.team.channels.get(place)
+def _get_channel(context: SlackRequestContext, channel_id: str) -> SlackChannelState:
+    channel = context.team.channels.get(channel_id)
     if channel is None or (channel.is_private and not channel.has_bot):
         raise SlackErrorResponse("channel_not_found")
     if not channel.has_bot:

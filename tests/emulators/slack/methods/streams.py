@@ -97,7 +97,7 @@ def _append(context: SlackRequestContext, stream: SlackStreamState) -> None:
     for chunk in chunks or ():
         if isinstance(chunk, dict) and chunk.get("type") == "blocks":
             blocks = chunk.get("blocks", [])
-            if faults := validate_blocks(blocks, context.team, "message"):
-                messages = [f"[ERROR] {fault}" for fault in faults]
+            if violations := validate_blocks(blocks, context.team, "message"):
+                messages = [f"[ERROR] {violation}" for violation in violations]
                 raise SlackErrorResponse("invalid_blocks", response_metadata={"messages": messages})
     stream.append(context.args.get("markdown_text"), chunks)

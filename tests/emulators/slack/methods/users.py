@@ -16,12 +16,12 @@ async def get_user(context: SlackRequestContext) -> Json:
 
 @method("usergroups.list")
 async def list_user_groups(context: SlackRequestContext) -> Json:
-    told = [
+    groups = [
         {"id": group.id, "team_id": context.team.id, "handle": group.handle, "name": group.handle, "is_usergroup": True}
         | ({"users": group.members} if context.args.get("include_users") else {})
         for group in context.team.groups
     ]
-    return {"usergroups": told}
+    return {"usergroups": groups}
 
 
 @method("usergroups.users.list")
