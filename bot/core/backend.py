@@ -104,6 +104,9 @@ class InputFile:
     mime: str
     size_bytes: int
     path: str = field(repr=False)
+    width_pixels: int = 0
+    """The size of a picture as sent to the model; 0 where unknown, as for the files of a stored job."""
+    height_pixels: int = 0
 
 
 Inputs: TypeAlias = "Mapping[str, JSON | InputFile]"

@@ -8,7 +8,9 @@ EaselError
 │   ├── UnknownName              no such command, option or model; the text names the nearest
 │   ├── NotAllowed               the rank is too low, or the workspace is unknown
 │   ├── RequestRefused           refused words, blocks, pauses, adult content
-│   ├── BadFile                  no picture, too large, or a decompression bomb
+│   ├── BadFile                  no picture, or a decompression bomb
+│   │   └── FileTooLarge             too many bytes or pixels
+│   ├── OutputTooLarge           the model's output exceeds the bot's bounds; the user was charged for the run
 │   ├── UnsafeAddress            a link must not be followed
 │   ├── InsufficientFunds        the maximum cost of a job is not available
 │   │   ├── OutOfCredits             in the user's wallets
@@ -87,7 +89,15 @@ class RequestRefused(UserError):
 
 
 class BadFile(UserError):
-    """The file is no picture, too large, or a decompression bomb."""
+    """The file is no picture, or a decompression bomb."""
+
+
+class FileTooLarge(BadFile):
+    """The file has more bytes or pixels than the bot accepts."""
+
+
+class OutputTooLarge(UserError):
+    """The model's output exceeds the bot's bounds. The model did its work: the user was charged for the run."""
 
 
 class UnsafeAddress(UserError):

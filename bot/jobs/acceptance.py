@@ -31,6 +31,7 @@ from bot.core.json import JSON, fingerprint
 from bot.core.models import Model, Task
 from bot.core.money import Estimate
 from bot.credits.pricing import estimate_cost
+from bot.jobs.output_size import check_output_size
 from bot.jobs.submitting import encode_inputs
 from bot.jobs.work import JobServices
 from bot.moderation.moderation import Moderation
@@ -68,6 +69,7 @@ class Acceptance:
     ) -> AcceptedJob:
         """Return the job of a request. Raise a `UserError`, and then nothing is stored or held; see `Jobs.start`."""
         inputs = self.services.catalogue.build_inputs(model, _add_seed(model, options))
+        check_output_size(model, options, inputs)
         estimate = estimate_cost(model, inputs, await self.services.usual_times.get_seconds(model))
         if (existing := await self._check_backend(model, invocation.request_key)) is not None:
             return AcceptedJob(existing, is_new=False)
@@ -220,6 +222,7 @@ async def _estimate_max_micros(services: JobServices, model: Model, options: Opt
     """Return the amount held for a job with these options; None if the model does not take the options."""
     try:
         inputs = services.catalogue.build_inputs(model, options)
+        check_output_size(model, options, inputs)
     except UserError:
         return None
     return estimate_cost(model, inputs, await services.usual_times.get_seconds(model)).max_micros

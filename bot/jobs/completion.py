@@ -17,6 +17,7 @@ from bot.core.errors import (
     EaselError,
     ModelFailed,
     OutputGone,
+    OutputTooLarge,
     PredictionGone,
     Unavailable,
     new_reference,
@@ -93,6 +94,9 @@ async def _determine_outcome(work: Work, snapshot: RunSnapshot) -> Outcome:
     if snapshot.state is PredictionState.SUCCEEDED:
         try:
             return await _build_success(work, snapshot)
+        except OutputTooLarge as error:
+            # Free, a request for sizes that the bot refuses would cost the owner money as often as a person likes.
+            return Outcome(JobState.FAILED, (), compute_run_cost(work, snapshot), is_charged=True, error=str(error))
         except (BackendError, OutputGone) as error:
             return _build_failure(work, snapshot, error)
         except Unavailable:

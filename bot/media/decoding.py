@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from bot.core.errors import BadFile
+from bot.core.errors import BadFile, FileTooLarge
 from bot.media.limits import MAX_PIXELS, build_too_large_error
 from bot.media.stripping import MAX_PROFILE_BYTES, strip_metadata
 
@@ -155,8 +155,8 @@ def _check_pixels(width: int, height: int) -> None:
         raise _make_too_many_pixels_error()
 
 
-def _make_too_many_pixels_error() -> BadFile:
-    return BadFile(f"That picture has too many pixels: at most {MAX_PIXELS // 1_000_000} million, please.")
+def _make_too_many_pixels_error() -> FileTooLarge:
+    return FileTooLarge(f"That picture has too many pixels: at most {MAX_PIXELS // 1_000_000} million, please.")
 
 
 def _read_webp_size(data: bytes) -> tuple[int, int]:

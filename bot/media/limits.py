@@ -1,6 +1,6 @@
 """Limits of file sizes and pixels, and the error for too large files."""
 
-from bot.core.errors import BadFile
+from bot.core.errors import FileTooLarge
 
 MIB = 1024 * 1024
 MAX_ATTACHMENT_BYTES = 20 * MIB
@@ -9,7 +9,12 @@ MAX_OUTPUT_BYTES = 32 * MIB
 MAX_PIXELS = 25_000_000
 
 
-def build_too_large_error(max_bytes: int) -> BadFile:
+def is_kept_size(width_pixels: int, height_pixels: int) -> bool:
+    """Return whether the bot keeps a picture of this size."""
+    return width_pixels * height_pixels <= MAX_PIXELS
+
+
+def build_too_large_error(max_bytes: int) -> FileTooLarge:
     """Return the error for a file of more than `max_bytes`."""
     size = f"{max_bytes // MIB} MB" if max_bytes >= MIB else f"{max_bytes} bytes"
-    return BadFile(f"That file is too large: at most {size}, please.")
+    return FileTooLarge(f"That file is too large: at most {size}, please.")

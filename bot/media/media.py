@@ -5,12 +5,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bot.core.backend import InputFile
-from bot.core.errors import BackendDown, BadFile, ModelFailed, OutputGone, Unavailable, UnsafeAddress
+from bot.core.errors import (
+    BackendDown,
+    BadFile,
+    FileTooLarge,
+    ModelFailed,
+    OutputGone,
+    OutputTooLarge,
+    Unavailable,
+    UnsafeAddress,
+)
 from bot.core.invocations import Attachment, Link
 from bot.core.models import InputRule
 from bot.media.decoding import CleanPicture, clean, shrink
 from bot.media.fetching import Fetcher
-from bot.media.limits import MAX_ATTACHMENT_BYTES, MAX_OUTPUT_BYTES, build_too_large_error
+from bot.media.limits import MAX_ATTACHMENT_BYTES, MAX_OUTPUT_BYTES, MAX_PIXELS, MIB, build_too_large_error
 from bot.media.media_store import MediaFile, MediaStore, StoredPicture, get_mime
 
 FindPath = Callable[[str], Path | None]
@@ -77,7 +86,8 @@ class Media:
     async def take_output(self, url: str) -> StoredPicture:
         """Store the output file of a backend.
 
-        Raise `OutputGone`, `BackendDown` if the file cannot be fetched now, `ModelFailed` if the file is no picture.
+        Raise `OutputGone`, `BackendDown` if the file cannot be fetched now, `OutputTooLarge` if the file exceeds the
+        bot's bounds, `ModelFailed` if the file is no picture.
         """
         try:
             async with self._fetching:
@@ -85,6 +95,12 @@ class Media:
             return await self._keep(fetched.data)
         except Unavailable as error:
             raise BackendDown("What the model made could not be fetched. You were not charged.") from error
+        except FileTooLarge as error:
+            megapixels, megabytes = MAX_PIXELS // 1_000_000, max(1, self._max_output_bytes // MIB)
+            raise OutputTooLarge(
+                f"The model made something too large to keep: {megapixels} million pixels and {megabytes} MB are the "
+                "most. The run is charged, because the model did its work: ask for something smaller."
+            ) from error
         except (BadFile, UnsafeAddress) as error:
             raise ModelFailed(
                 "The model gave something that is not a picture I can read. You were not charged."
@@ -147,4 +163,4 @@ class Media:
 
 def build_input_file(stored: StoredPicture) -> InputFile:
     """Return a stored picture as a model's input."""
-    return InputFile(stored.sha256, stored.mime, stored.size_bytes, str(stored.path))
+    return InputFile(stored.sha256, stored.mime, stored.size_bytes, str(stored.path), stored.width, stored.height)

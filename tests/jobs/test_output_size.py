@@ -1,0 +1,98 @@
+"""Pictures too large to keep are refused before a run; an output that proves too large is paid as metered."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from bot.core.backend import RunMetrics
+from bot.core.invocations import Invocation
+from bot.core.replies import Tone
+from bot.media.limits import MAX_OUTPUT_BYTES
+from tests.bench import Bench, make_attachment
+from tests.fakes.backend import make_png
+from tests.fakes.samples import ANA, CHANNEL, get_text
+from tests.faults.bench import open_fault_bench
+
+METERED = RunMetrics(predict_seconds=20.0)
+METERED_MICROS = 4_500
+"""Twenty seconds of Real-ESRGAN."""
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scale", "sentence"),
+    [
+        (600, 600, "10", "Made 10 times larger, this picture would have 36 million pixels"),
+        (600, 600, "8.4", "the largest scale that works is 8.3."),
+        (1200, 900, "5", "the largest scale that works is 4.8."),
+    ],
+)
+async def test_an_upscale_too_large_to_keep_is_refused_with_the_largest_scale(
+    bench: Bench, width: int, height: int, scale: str, sentence: str
+) -> None:
+    reply = await bench.say(f"/upscale --scale {scale}", image=make_png(width, height))
+
+    assert sentence in get_text(reply)
+    assert bench.backend.runs == {}
+    assert await bench.balance() == bench.starting_credits
+
+
+@pytest.mark.parametrize(("width", "height", "scale"), [(600, 600, "8.3"), (1200, 900, "4.8"), (500, 500, "10")])
+async def test_the_largest_scale_runs(bench: Bench, width: int, height: int, scale: str) -> None:
+    await bench.say(f"/upscale --scale {scale}", image=make_png(width, height))
+
+    assert bench.last_message.reply.tone is Tone.DONE
+
+
+async def test_a_picture_that_the_bot_shrinks_is_measured_as_sent(bench: Bench) -> None:
+    await bench.say("/upscale --scale 3", image=make_png(3_000, 3_000))
+
+    assert bench.last_message.reply.tone is Tone.DONE
+
+
+async def test_replicate_is_not_asked_for_a_picture_too_large_to_keep(tmp_path: Path) -> None:
+    async with open_fault_bench(tmp_path) as town:
+        for n in range(4):
+            files = {"image": make_attachment(make_png(600, 600))}
+            call = Invocation(ANA, CHANNEL, "upscale", f"web:u{n}", {"scale": 10.0}, files)
+
+            reply = await town.app.dispatcher.handle(call)
+
+            assert "the largest scale that works is 8.3" in get_text(reply)
+        assert town.predictions == []
+
+
+def make_large_png() -> bytes:
+    """Return a PNG of some kilobytes with 36 megapixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 6_000, 6_000, 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"\0" * 6_001 * 6_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("output", ["pixels", "bytes"])
+async def test_an_output_too_large_to_keep_is_charged_as_metered(bench: Bench, output: str) -> None:
+    picture = make_large_png() if output == "pixels" else make_png() + b"\0" * MAX_OUTPUT_BYTES
+    bench.backend.will(picture=picture, metrics=METERED)
+
+    await bench.say("/upscale", image=make_png())
+
+    assert bench.last_message.reply.tone is Tone.ERROR
+    assert "too large to keep" in bench.last_text
+    assert "The run is charged" in bench.last_text
+    assert await bench.balance() == bench.starting_credits - METERED_MICROS
+    assert await bench.get_bot_spent_micros() == METERED_MICROS
+    assert "4.5 credits" in bench.last_message.reply.note
+
+
+async def test_an_output_that_is_no_picture_stays_free(bench: Bench) -> None:
+    bench.backend.will(picture=b"no picture", metrics=METERED)
+
+    await bench.say("/upscale", image=make_png())
+
+    assert "You were not charged" in bench.last_text
+    assert await bench.balance() == bench.starting_credits
