@@ -45,6 +45,15 @@ def test_the_example_is_not_in_the_menu() -> None:
     assert "coin" not in {form.declaration.name for form in MENU}
 
 
+def test_the_design_page_names_files_that_exist() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)+\w+\.\w+)`", page)
+    roots = (ROOT, ROOT / "bot", ROOT / "bot" / "backends")
+
+    assert named
+    assert [name for name in sorted(set(named)) if not any((root / name).exists() for root in roots)] == []
+
+
 def test_each_named_path_exists() -> None:
     named = set(re.findall(r"`((?:bot|tests|docs|benchmarks)/[\w./-]*)`", GUIDE))
     named |= set(re.findall(r"\]\(([\w./-]+)\)", GUIDE))
