@@ -1,4 +1,4 @@
-"""Which addresses are public, in every disguise."""
+"""Tests which addresses are public, in every disguise."""
 
 import socket
 from ipaddress import ip_address
