@@ -108,9 +108,17 @@ class ReplicateApi:
         backoff = RetryBackoff(self._clock)
         while True:
             try:
-                return await self._try_request(method, path, **options)
+                return await self.try_request(method, path, **options)
             except (BackendBusy, BackendDown) as error:
                 await backoff.wait_or_raise(error)
+
+    async def try_request(self, method: str, path: str, **options: Any) -> JSON:
+        """Send a call without a second try. Raise `BackendDown` if the service is away."""
+        try:
+            response = await self._send(method, path, **options)
+            return self.parse_success(response)
+        except (httpx.RequestError, ValueError) as error:
+            raise BackendDown(SERVICE_DOWN) from error
 
     async def request_once(self, method: str, path: str, **options: Any) -> JSON:
         """Send a call that must not arrive twice. Raise `SubmitUnclear` if a broken call may have arrived."""
@@ -154,13 +162,6 @@ class ReplicateApi:
 
     async def close(self) -> None:
         await self._http.aclose()
-
-    async def _try_request(self, method: str, path: str, **options: Any) -> JSON:
-        try:
-            response = await self._send(method, path, **options)
-            return self.parse_success(response)
-        except (httpx.RequestError, ValueError) as error:
-            raise BackendDown(SERVICE_DOWN) from error
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

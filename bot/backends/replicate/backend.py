@@ -11,14 +11,14 @@ from aiohttp.web import RouteDef
 
 from bot.backends import http
 from bot.backends.replicate.client import ReplicateClient, find_matching_runs, replace_files_with_urls
-from bot.backends.replicate.errors import explain_failure, is_transient
+from bot.backends.replicate.errors import SERVICE_DOWN, explain_failure, is_transient
 from bot.backends.replicate.outputs import make_snapshot
 from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
 from bot.backends.replicate.watching import POLLS_PER_SECOND, PredictionPoller, RunWatcher
 from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks, WebhookWaiters
 from bot.core.backend import Inputs, RunEvent, RunNotificationHandler, RunSnapshot
 from bot.core.clock import Clock
-from bot.core.errors import BackendOutOfCredit, InputRefused, ModelFailed, ModelFlagged, PredictionGone
+from bot.core.errors import BackendDown, BackendOutOfCredit, InputRefused, ModelFailed, ModelFlagged, PredictionGone
 from bot.core.json import JSON
 from bot.core.models import Model
 
@@ -90,7 +90,7 @@ class ReplicateBackend:
         self._poller = PredictionPoller(self.client.get_prediction, clock, per_second=polls_per_second)
         self._stream_addresses = StreamAddresses(self.client.api.origins)
         self._webhook_waiters = WebhookWaiters()
-        self._webhooks = ReplicateWebhooks(self.client.get_webhook_secret, self._webhook_waiters, clock)
+        self._webhooks = ReplicateWebhooks(self._read_webhook_secret, self._webhook_waiters, clock)
         self._billing_state = BillingState()
         self._clock = clock
         self._build_webhook_url = build_webhook_url
@@ -116,6 +116,8 @@ class ReplicateBackend:
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
         """Turn files into data URLs (up to 256 kB) or uploads. Raise `InputRefused` for a file that is gone."""
+        if self._build_webhook_url is not build_no_webhook_url:
+            await self._webhooks.learn_secret()
         return await replace_files_with_urls(self.client, inputs)
 
     async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
@@ -177,6 +179,13 @@ class ReplicateBackend:
         account = await self.client.get_account()
         name = account.get("username") or account.get("name") or "an unnamed account"
         return f"Replicate answers, as {name}."
+
+    async def _read_webhook_secret(self) -> str:
+        """Return the current secret. Raise `BackendDown` without a request if Replicate's last call failed."""
+        # Calls of running jobs find out when Replicate is back; a stranger's webhook must not ask in their place.
+        if self.client.api.circuit_breaker.is_failing:
+            raise BackendDown(SERVICE_DOWN)
+        return await self.client.get_webhook_secret()
 
     async def close(self) -> None:
         """Close connections. Watches are closed by their callers."""

@@ -51,6 +51,11 @@ class CircuitBreaker:
         """Whether the service counts as away, half-open included."""
         return self._open_until is not None
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last call got no answer, or a 5xx."""
+        return self._failures > 0
+
     def record_success(self) -> None:
         """Close the circuit: the service answered a call, if only with a refusal."""
         if self.is_open:

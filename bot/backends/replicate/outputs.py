@@ -50,12 +50,13 @@ class ReplicatePrediction:
 
 
 def parse_prediction(body: JSON) -> ReplicatePrediction:
-    """Return a prediction from a reply's body. Raise `ValueError` for a body without an id."""
-    if not get_text(body, "id"):
+    """Return a prediction from a reply's body. Raise `ValueError` for a body without a usable id."""
+    prediction_id = get_text(body, "id")
+    if not prediction_id or not prediction_id.isascii() or not prediction_id.isprintable():
         raise ValueError("no prediction")
     fields = as_object(body)
     return ReplicatePrediction(
-        id=get_text(body, "id"),
+        id=prediction_id,
         state=_parse_state(fields),
         model=get_text(body, "model"),
         version=get_text(body, "version"),

@@ -11,18 +11,20 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from bot.backends.replicate.errors import SERVICE_DOWN
 from bot.backends.replicate.outputs import parse_prediction
 from bot.core.backend import RunNotification, RunNotificationHandler
 from bot.core.caches import RecentItems
 from bot.core.clock import Clock
-from bot.core.errors import BackendError, Unavailable
+from bot.core.errors import BackendDown, BackendError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +132,7 @@ SECONDS_BETWEEN_SECRET_READS = 60.0
 
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _MAX_WEBHOOK_ID_CHARACTERS = 256
+_JOB_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 class ReplicateWebhooks:
@@ -151,6 +154,13 @@ class ReplicateWebhooks:
 
         return [web.post(WEBHOOK_PATH, receive)]
 
+    async def learn_secret(self) -> None:
+        """Read the secret for the webhooks to come, unless known; a failure is left to a later call."""
+        # Before the first run: the webhook of a run whose create failed arrives when the service seems to be away.
+        if not self._secret:
+            with suppress(BackendError):
+                await self._refresh_secret("")
+
     async def _receive(self, request: web.Request, take: RunNotificationHandler) -> web.Response:
         """Answer 200 for a taken or known webhook, 400, 403 or 413 for a foreign one, 503 to have the call repeated."""
         body = await _read_raw_body(request)
@@ -164,14 +174,14 @@ class ReplicateWebhooks:
         try:
             if not await self._is_authentic(body, webhook_id, timestamp, signatures):
                 return _refuse(403, "signature")
-            return await self._accept(take, body, webhook_id, request.query.get("job", ""))
+            return await self._accept(take, body, webhook_id, _read_job(request))
         except (BackendError, Unavailable) as error:
             return _refuse(503, type(error).__name__)
 
     async def _accept(self, take: RunNotificationHandler, body: bytes, webhook_id: str, job: str) -> web.Response:
         try:
             prediction = parse_prediction(json.loads(body))
-        except ValueError:
+        except (ValueError, RecursionError):
             return _refuse(400, "no prediction")
         # Wake the watch before storing, which may fail and have the call repeated: a repeated wake is harmless.
         is_awaited = self._waiters.notify(prediction.id, is_over=prediction.state.is_final)
@@ -192,20 +202,25 @@ class ReplicateWebhooks:
         return is_signed_with(await self._refresh_secret(self._secret))
 
     async def _refresh_secret(self, known: str) -> str:
-        """Return the current secret, which the owner may have changed. Read at most once a minute."""
+        """Return the current secret, which the owner may have changed. Read at most once a minute.
+
+        Raise `BackendDown` if the secret cannot be read and no secret is known.
+        """
         async with self._read_lock:
             now = self._clock.monotonic()
             if self._secret == known and now - self._secret_read_at >= SECONDS_BETWEEN_SECRET_READS:
+                # A failed read counts too: forged webhooks must not cause a request each while Replicate is away.
                 self._secret_read_at = now
-                self._secret = await self._read_secret_or_reset()
+                self._secret = await self._read_secret()
+            if not self._secret:
+                raise BackendDown(SERVICE_DOWN)
             return self._secret
 
-    async def _read_secret_or_reset(self) -> str:
-        try:
-            return await self._read_secret()
-        except BackendError:
-            self._secret_read_at = float("-inf")  # let the next webhook try again
-            raise
+
+def _read_job(request: web.Request) -> str:
+    """Return the job of the webhook's address; empty for a text that is no id. The signature covers no address."""
+    job = request.query.get("job", "")
+    return job if _JOB_ID.fullmatch(job) else ""
 
 
 async def _read_raw_body(request: web.Request) -> bytes | None:

@@ -9,10 +9,11 @@ from datetime import timedelta
 
 import aiohttp
 from aiohttp import web
-from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.adapter.aiohttp import to_aiohttp_response
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
+from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.core.background_tasks import BackgroundTasks
 from bot.core.caches import RecentItems
@@ -32,6 +33,7 @@ from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH, create_bolt_a
 from bot.platforms.slack.pacing import SlackRateLimits
 from bot.platforms.slack.platform import SlackPlatform
 from bot.platforms.slack.replies import SlackReplies, ThreadRoots
+from bot.platforms.slack.signatures import SIGNATURE, TIMESTAMP, has_signature, is_signature_valid
 from bot.platforms.slack.uploads import SlackFiles
 from bot.platforms.slack.users import SlackUsers
 from bot.platforms.slack.web_api import SlackWebApi
@@ -230,22 +232,25 @@ class SlackConnection:
     async def _handle_request(self, request: web.Request) -> web.StreamResponse:
         if self._open is None or not self._is_listening:
             raise web.HTTPServiceUnavailable(text="Stopping.")
-        try:
-            bolt_request = await to_bolt_request(request)
-        except UnicodeDecodeError as error:
-            raise web.HTTPBadRequest(text="That is no request of Slack's.") from error
-        response = await self._open.app.async_dispatch(bolt_request)
-        if response.status == 401:
+        now, secret = self._clock.now().timestamp(), self._config.signing_secret
+        # The headers alone refuse most strangers: their bodies are not even read.
+        body = await request.read() if has_signature(request.headers, now) else b""
+        if not is_signature_valid(body, request.headers, secret, now):
             log.warning("slack.bad_signature", extra={"remote": request.remote})
-        return await to_aiohttp_response(response)
+            return web.json_response({"error": "invalid request"}, status=401)
+        try:
+            bolt_request = _parse_request(request, body)
+        except (ValueError, RecursionError) as error:
+            raise web.HTTPBadRequest(text="That is no request of Slack's.") from error
+        return await to_aiohttp_response(await self._open.app.async_dispatch(bolt_request))
 
     async def _handle_install(self, request: web.Request) -> web.StreamResponse:
         flow = self._get_oauth_flow()
-        return await to_aiohttp_response(await flow.handle_installation(await to_bolt_request(request)))
+        return await to_aiohttp_response(await flow.handle_installation(_parse_visit(request)))
 
     async def _handle_redirect(self, request: web.Request) -> web.StreamResponse:
         flow = self._get_oauth_flow()
-        return await to_aiohttp_response(await flow.handle_callback(await to_bolt_request(request)))
+        return await to_aiohttp_response(await flow.handle_callback(_parse_visit(request)))
 
     def _get_oauth_flow(self) -> AsyncOAuthFlow:
         flow = self._open.app.oauth_flow if self._open else None
@@ -264,3 +269,17 @@ class SlackConnection:
             except Exception as error:  # the next round may succeed: a locked database must not end the refresh
                 log.warning("slack.refresh_failed", extra={"reason": repr(error)})
             await self._clock.sleep(_REFRESH_SECONDS)
+
+
+def _parse_request(request: web.Request, body: bytes) -> AsyncBoltRequest:
+    """Return a signed request for slack-bolt. Raise `ValueError` or `RecursionError` for a body that is no JSON."""
+    # Other headers, such as slack-bolt's own X-Slack-Bolt-Lazy-Only, are not covered by the signature.
+    names = ("Content-Type", TIMESTAMP, SIGNATURE, "X-Slack-Retry-Num", "X-Slack-Retry-Reason")
+    headers = {name: request.headers[name] for name in names if name in request.headers}
+    return AsyncBoltRequest(body=body.decode(), headers=headers)  # type: ignore[arg-type] # of slack_bolt
+
+
+def _parse_visit(request: web.Request) -> AsyncBoltRequest:
+    """Return a browser's visit for slack-bolt's OAuth flow, which reads the query and the cookie; no body is parsed."""
+    headers = {"Cookie": request.headers["Cookie"]} if "Cookie" in request.headers else {}
+    return AsyncBoltRequest(body="", query=request.query_string, headers=headers)  # type: ignore[arg-type] # of slack_bolt

@@ -14,7 +14,7 @@ from aiohttp import web
 from bot.backends.replicate.backend import ReplicateBackend, make_webhook_url_builder
 from bot.backends.replicate.webhooks import MAX_MISSED_WEBHOOKS, is_recent, is_signature_valid
 from bot.core.backend import PredictionState, RunEnded, RunEvent, RunNotification, RunPending, RunStarted
-from bot.core.errors import Unavailable
+from bot.core.errors import BackendDown, Unavailable
 from bot.core.models import Model
 from bot.sandbox.webhooks import create_signed_headers
 from tests.backends.clock import LeapingClock, wait_until
@@ -100,7 +100,14 @@ class ReplicateWebhookReceiver:
         return len({known.id for known in self.notices}) == len(self.notices)
 
     async def post_webhook(
-        self, body: Any, *, webhook_id: str = "msg_1", secret: str = SECRET, ago: float = 0, **headers: str | None
+        self,
+        body: Any,
+        *,
+        webhook_id: str = "msg_1",
+        secret: str = SECRET,
+        ago: float = 0,
+        job: str = "j1",
+        **headers: str | None,
     ) -> int:
         """Call the route as Replicate does and return the status. A header of None is left out."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -109,7 +116,7 @@ class ReplicateWebhookReceiver:
         signed |= {name.replace("_", "-"): value for name, value in headers.items()}
         given = {name: value for name, value in signed.items() if value is not None}
         async with httpx.AsyncClient(trust_env=False) as http:
-            return (await http.post(self.url, params={"job": "j1"}, content=content, headers=given)).status_code
+            return (await http.post(self.url, params={"job": job}, content=content, headers=given)).status_code
 
 
 @pytest.fixture
@@ -246,6 +253,81 @@ async def test_without_a_secret_the_webhook_is_to_be_repeated(
     server.replace_script("GET", SECRETS, ScriptedResponse({}, 503))
 
     assert await receiver.post_webhook(make_ended_prediction()) == 503
+
+
+async def test_forged_webhooks_cause_no_request_while_the_service_is_down(
+    server: ScriptedServer, receiver: ReplicateWebhookReceiver
+) -> None:
+    server.replace_script("GET", SECRETS, ScriptedResponse({}, 503))
+    server.script("GET", GET, ScriptedResponse({}, 503))
+    with pytest.raises(BackendDown):
+        await receiver.backend.client.get_prediction("p1")
+    asked = len(server.find_requests())
+
+    for n in range(20):
+        assert await receiver.post_webhook(make_ended_prediction(), secret=OTHER_SECRET, webhook_id=f"msg_{n}") == 503
+        receiver.clock.advance(61)
+
+    assert len(server.find_requests()) == asked
+    assert receiver.notices == []
+
+
+async def test_a_forged_webhook_that_finds_the_service_down_causes_one_request_and_no_circuit_opens(
+    server: ScriptedServer, receiver: ReplicateWebhookReceiver
+) -> None:
+    server.replace_script("GET", SECRETS, ScriptedResponse({}, 503))
+
+    statuses = await asyncio.gather(
+        *(receiver.post_webhook(make_ended_prediction(), secret=OTHER_SECRET) for _ in range(20))
+    )
+
+    assert statuses == [503] * 20
+    assert len(server.find_requests("GET", SECRETS)) == 1
+    receiver.backend.admit()
+
+
+async def test_a_known_secret_refuses_forged_webhooks_while_the_service_is_down(
+    server: ScriptedServer, receiver: ReplicateWebhookReceiver
+) -> None:
+    assert await receiver.post_webhook(make_ended_prediction()) == 200
+    server.replace_script("GET", SECRETS, ScriptedResponse({}, 503))
+    receiver.clock.advance(61)
+
+    assert [await receiver.post_webhook(make_ended_prediction(), secret=OTHER_SECRET) for _ in range(3)] == [
+        503,
+        403,
+        403,
+    ]
+    assert await receiver.post_webhook(make_ended_prediction(), webhook_id="msg_2") == 200
+    assert len(server.find_requests("GET", SECRETS)) == 2
+
+
+async def test_the_secret_is_read_once_the_service_answers_again(
+    server: ScriptedServer, receiver: ReplicateWebhookReceiver
+) -> None:
+    server.replace_script("GET", SECRETS, ScriptedResponse({}, 503), ScriptedResponse({"key": SECRET}))
+    assert await receiver.post_webhook(make_ended_prediction()) == 503
+    server.script("GET", GET, ScriptedResponse(make_ended_prediction()))
+
+    await receiver.backend.client.get_prediction("p1")
+    receiver.clock.advance(61)
+
+    assert await receiver.post_webhook(make_ended_prediction()) == 200
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"id": "\\ud800"}', b"\xff\xfe", b"9" * 6_000])
+async def test_a_signed_body_that_no_parser_likes_is_refused_without_a_traceback(
+    receiver: ReplicateWebhookReceiver, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    assert await receiver.post_webhook(body) == 400
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("job", ["\x00", "a" * 5_000, "é", "a b"])
+async def test_a_job_that_cannot_be_ours_is_not_passed_on(receiver: ReplicateWebhookReceiver, job: str) -> None:
+    assert await receiver.post_webhook(make_ended_prediction(), job=job) == 200
+
+    assert receiver.notices == [RunNotification("msg_1", "", "p1")]
 
 
 # The watch.

@@ -16,12 +16,13 @@ from slack_sdk.oauth.installation_store import Installation
 from bot.core.people import User
 from bot.platforms.slack.connection import SlackConnection
 from bot.platforms.slack.installations import InstalledTeams
-from bot.platforms.slack.oauth import INSTALL_PATH
+from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH
 from bot.settings import Owner
 from tests.emulators.slack.state import SlackTeamState
 from tests.fakes.backend import make_png
 from tests.platforms.slack.conftest import OfficeOpener
 from tests.platforms.slack.office import Office, create_office
+from tests.platforms.slack.test_signatures import exchange
 from tests.ports import find_free_port
 
 # slack_sdk 3.47 uses aiohttp's BasicAuth, deprecated in aiohttp 4, to exchange OAuth codes.
@@ -283,3 +284,27 @@ async def test_a_new_user_waits_for_a_single_round_trip(open_office: OfficeOpene
     assert [call.status for call in office.slack.find_calls("users.info")] == [0]
     office.advance_time(30)
     await office.ana.wait_for_private_message("credits left")
+
+
+@pytest.mark.parametrize("path", [INSTALL_PATH, REDIRECT_PATH])
+@pytest.mark.parametrize(
+    ("query", "content_type", "body"),
+    [
+        ("", b"application/json; charset=nonsense", b"{}"),
+        ("", b"application/json", b"[" * 100_000),
+        ("?code=x&state=%00", b"text/plain", b""),
+        ("?code=x&state=%ED%A0%80", b"text/plain", b""),
+        ("?code=%ED%A0%80&state=%C3%A9", b"text/plain", b"\xff"),
+        ("?error=%00%ED%A0%80", b"text/plain", b""),
+    ],
+)
+async def test_a_stranger_s_visit_to_the_installation_is_answered_without_a_traceback(
+    oauth_office: Office, caplog: pytest.LogCaptureFixture, path: str, query: str, content_type: bytes, body: bytes
+) -> None:
+    caplog.clear()
+    lines = [b"GET %s HTTP/1.1" % (path + query).encode(), b"Host: bot", b"Connection: close"]
+
+    status, _ = await exchange(oauth_office.port, [*lines, b"Content-Type: " + content_type], body)
+
+    assert status in ((200, 302) if path == INSTALL_PATH else (200, 400, 401, 403))
+    assert not any(record.exc_info for record in caplog.records)

@@ -380,7 +380,7 @@ async def test_malformed_requests_are_refused(open_office: OfficeOpener) -> None
     async with session.get(url.replace("events", "install")) as install:
         statuses.append(install.status)
 
-    assert statuses == [400, 405, 404]
+    assert statuses == [401, 405, 404]
 
 
 async def test_a_stopping_bot_accepts_no_requests(open_office: OfficeOpener) -> None:
