@@ -40,8 +40,10 @@ async def test_pictures_and_answers_survive_a_kill_on_both_platforms(tmp_path: P
         await bot.kill()
         await bot.start()
 
-        await picture.wait_until(lambda message: bool(message.pictures), "the picture")
-        await answer.wait_until(lambda message: "Regenerate" in message.button_labels, "the whole answer")
+        await picture.wait_until(lambda message: bool(message.pictures), "the picture", timeout_seconds=30)
+        await answer.wait_until(
+            lambda message: "Regenerate" in message.button_labels, "the whole answer", timeout_seconds=30
+        )
         await channel.wait_for_bot_message(condition=lambda message: len(message.files) == 1, timeout_seconds=30)
         await channel.get_thread(question).wait_for_bot_message(
             condition=lambda message: "Regenerate" in message.button_labels, timeout_seconds=30
