@@ -274,9 +274,7 @@ def _make_discord_connection(app: App) -> PlatformConnection:
     # Imported here: a bot without Discord saves the memory of discord.py.
     from bot.platforms.discord.connection import DiscordConnection
 
-    return DiscordConnection(
-        make_discord_config(app.settings), app.dispatcher, app.database, app.media.find_path, app.clock
-    )
+    return DiscordConnection(make_discord_config(app.settings), app.dispatcher, app.database, app.media, app.clock)
 
 
 def _make_slack_connection(app: App) -> PlatformConnection:
@@ -295,7 +293,7 @@ def _make_slack_connection(app: App) -> PlatformConnection:
         command_prefix=settings.slack_command_prefix,
         public_url=settings.public_url or "",
     )
-    return SlackConnection(config, app.dispatcher, app.database, app.media.find_path, app.clock)
+    return SlackConnection(config, app.dispatcher, app.database, app.media, app.clock)
 
 
 def _reveal_secret(value: SecretStr | None) -> str:

@@ -28,6 +28,10 @@ _NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
+CheckHop = Callable[[str], None]
+"""Called with each address of a download, redirects included, before the request; raises to refuse the address."""
+
+
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
     """A downloaded file. `mime` is the type claimed by the server, in lower case, perhaps empty."""
@@ -71,19 +75,25 @@ class Fetcher:
         self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
 
     async def fetch(
-        self, url: str, *, max_bytes: int, is_trusted: bool = False, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        is_trusted: bool = False,
+        headers: Mapping[str, str] | None = None,
+        check_hop: CheckHop | None = None,
     ) -> FetchedFile:
         """Return a file of at most `max_bytes`.
 
         A trusted address comes from a backend or a platform, and may lead to a configured origin. `headers` are sent to
-        the first origin only. Raise `UnsafeAddress`, `BadFile` (too large, or refused by the server), `OutputGone`
-        (404, 410) and `Unavailable` (network, time, server errors).
+        the first origin only, or to each address that `check_hop` lets pass. Raise `UnsafeAddress`, `BadFile` (too
+        large, or refused by the server), `OutputGone` (404, 410) and `Unavailable` (network, time, server errors).
         """
         if url[:5].lower() == "data:":
             return FetchedFile(*decode_data_url(url, max_bytes))
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._follow(_parse(url), max_bytes, is_trusted, dict(headers or {}))
+                return await self._follow(_parse(url), max_bytes, is_trusted, dict(headers or {}), check_hop)
         except TimeoutError as error:
             raise Unavailable("That address took too long to answer. Please try again.") from error
 
@@ -93,13 +103,17 @@ class Fetcher:
         for client in clients:
             await client.aclose()
 
-    async def _follow(self, url: httpx.URL, max_bytes: int, is_trusted: bool, headers: dict[str, str]) -> FetchedFile:
+    async def _follow(
+        self, url: httpx.URL, max_bytes: int, is_trusted: bool, headers: dict[str, str], check_hop: CheckHop | None
+    ) -> FetchedFile:
         for _ in range(_MAX_REDIRECTS + 1):
+            if check_hop is not None:
+                check_hop(str(url))
             route = await self._find_route(url, is_trusted=is_trusted)
             found = await self._get(route, max_bytes, headers)
             if isinstance(found, FetchedFile):
                 return found
-            if _get_origin(found) != _get_origin(url):
+            if check_hop is None and _get_origin(found) != _get_origin(url):
                 headers = {}  # another origin must not see credentials
             # After a redirect leaves the configured origins, later hops stay untrusted: a stranger chose them.
             url, is_trusted = found, is_trusted and route.is_configured

@@ -1,7 +1,7 @@
 """Takes pictures in from attachments, links and backends, checked, cleaned and stored; and gives them out again."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bot.core.backend import InputFile
@@ -18,7 +18,7 @@ from bot.core.errors import (
 from bot.core.invocations import Attachment, Link
 from bot.core.models import InputRule
 from bot.media.decoding import CleanPicture, clean, shrink
-from bot.media.fetching import Fetcher
+from bot.media.fetching import CheckHop, FetchedFile, Fetcher
 from bot.media.limits import MAX_ATTACHMENT_BYTES, MAX_OUTPUT_BYTES, MAX_PIXELS, MIB, build_too_large_error
 from bot.media.media_store import MediaFile, MediaStore, StoredPicture, get_mime
 
@@ -74,6 +74,22 @@ class Media:
         self._check_size(len(data))
         return await self._keep(data)
 
+    async def download(
+        self,
+        url: str,
+        *,
+        is_trusted: bool = False,
+        headers: Mapping[str, str] | None = None,
+        check_hop: CheckHop | None = None,
+    ) -> FetchedFile:
+        """Return a user's file from a platform's server, within the attachments' bound. Raise as `Fetcher.fetch` does.
+
+        `is_trusted`, `headers` and `check_hop` are the arguments of `Fetcher.fetch`.
+        """
+        return await self._fetcher.fetch(
+            url, max_bytes=self._max_attachment_bytes, is_trusted=is_trusted, headers=headers, check_hop=check_hop
+        )
+
     async def take_url(self, url: str) -> StoredPicture:
         """Store the file at a user's link. Raise `UnsafeAddress`, `BadFile` or `Unavailable`."""
         try:
@@ -116,6 +132,10 @@ class Media:
         data = await asyncio.to_thread(stored.path.read_bytes)
         small = await self._decode(lambda: shrink(data, max_bytes=max_bytes, max_pixels=max_pixels or pixels))
         return await self._store.save(small.data, small.facts.mime)
+
+    async def make_smaller(self, data: bytes, *, max_bytes: int) -> CleanPicture:
+        """Return a picture of at most `max_bytes`, not stored. Raise `BadFile`."""
+        return await self._decode(lambda: shrink(data, max_bytes=max_bytes))
 
     def load_attachment(self, sha256: str) -> Attachment | None:
         """Return a stored picture as an attachment of a command, None if no longer stored."""

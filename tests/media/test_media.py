@@ -10,7 +10,7 @@ import pytest
 from bot.core.errors import BackendDown, BadFile, ModelFailed, OutputGone, Unavailable, UnsafeAddress
 from bot.core.invocations import Attachment, Link
 from bot.core.models import InputRule
-from bot.media.fetching import FetchedFile, Fetcher
+from bot.media.fetching import CheckHop, FetchedFile, Fetcher
 from bot.media.media import Media, build_input_file
 from tests.media.pictures import SECRET, encode_picture, make_exif, make_png_bomb
 
@@ -23,7 +23,15 @@ class ScriptedFetcher(Fetcher):
         self.gives: bytes | Exception = b""
         self.trusted: list[bool] = []
 
-    async def fetch(self, url: str, *, max_bytes: int, is_trusted: bool = False, headers: object = None) -> FetchedFile:
+    async def fetch(
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        is_trusted: bool = False,
+        headers: object = None,
+        check_hop: CheckHop | None = None,
+    ) -> FetchedFile:
         self.trusted.append(is_trusted)
         await asyncio.sleep(0)
         if isinstance(self.gives, Exception):

@@ -13,7 +13,7 @@ from bot.core.clock import Clock
 from bot.core.errors import Unavailable, UserError
 from bot.core.platform import Platform
 from bot.dispatch.dispatcher import Dispatcher
-from bot.media.media import FindPath
+from bot.media.media import Media
 from bot.platforms.discord.chat import DiscordChat
 from bot.platforms.discord.config import DiscordConfig
 from bot.platforms.discord.discord_py_internals import RawRequests, make_parsers_tolerant, use_api, use_gateway
@@ -102,15 +102,15 @@ class DiscordClient(discord.AutoShardedClient):
 
 
 class DiscordConnection:
-    """Implements `core.platform.PlatformConnection`. `find_path` finds a kept picture."""
+    """Implements `core.platform.PlatformConnection`. `media` keeps the pictures and downloads users' files."""
 
     def __init__(
-        self, config: DiscordConfig, dispatcher: Dispatcher, database: Database, find_path: FindPath, clock: Clock
+        self, config: DiscordConfig, dispatcher: Dispatcher, database: Database, media: Media, clock: Clock
     ) -> None:
         self._config = config
         self._dispatcher = dispatcher
         self._database = database
-        self._find_path = find_path
+        self._media = media
         self._clock = clock
         # No members and presences: both are privileged, and Discord closes the gateway with 4014 if they are refused.
         self._intents = discord.Intents(guilds=True, messages=True)
@@ -125,13 +125,13 @@ class DiscordConnection:
         moderation, clock = self._dispatcher.services.moderation, self._clock
         edit_limits = DiscordEditLimits(clock)
         self._api = DiscordRestApi(client, edit_limits, clock)
-        self._platform = DiscordPlatform(client, self._api, edit_limits, moderation, self._find_path, clock)
+        self._platform = DiscordPlatform(client, self._api, edit_limits, moderation, self._media, clock)
         context = InteractionContext(
             dispatcher=self._dispatcher,
             responder=InteractionResponder(self._api),
             replies=DiscordReplies(self._platform, self._api),
             users=DiscordUsers(client, moderation, clock, allow_user_installs=self._config.allow_user_installs),
-            files=DiscordFiles(client, self._config.cdn_url),
+            files=DiscordFiles(self._media, self._config.cdn_url),
             platform=self._platform,
             api=self._api,
         )

@@ -150,9 +150,6 @@ class RawRequests:
     async def replace_commands(self, commands: list[Payload]) -> None:
         await self._client.http.bulk_upsert_global_commands(self.application_id, commands)
 
-    async def download(self, url: str) -> bytes:
-        return await self._client.http.get_from_cdn(url)
-
 
 def _build_parameters(payload: Payload, files: Sequence[discord.File]) -> MultipartParameters:
     """Return a JSON body, or a form with the JSON and the files. Leaving the context closes the files."""

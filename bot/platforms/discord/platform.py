@@ -14,7 +14,7 @@ from bot.core.clock import Clock
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
-from bot.media.media import FindPath
+from bot.media.media import Media
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.channels import NAME, USER_INSTALLS, get_discord_channel_id, parse_message_request_key
 from bot.platforms.discord.discord_py_internals import Payload
@@ -66,7 +66,7 @@ class _PreparedReply:
 
 
 class DiscordPlatform:
-    """Implements `core.platform.Platform`. `find_path` finds a kept picture."""
+    """Implements `core.platform.Platform`. `media` keeps the pictures."""
 
     name = NAME
     limits = MessageLimits(max_length=LONGEST_TEXT)
@@ -77,14 +77,14 @@ class DiscordPlatform:
         api: DiscordRestApi,
         edit_limits: DiscordEditLimits,
         moderation: Moderation,
-        find_path: FindPath,
+        media: Media,
         clock: Clock,
     ) -> None:
         self._client = client
         self._api = api
         self._edit_limits = edit_limits
         self._moderation = moderation
-        self._find_path = find_path
+        self._media = media
         self._clock = clock
         # An edit that changes nothing would cost a slot of the bucket.
         self._fingerprints: RecentItems[str, bytes] = RecentItems(_MOST_REMEMBERED_MESSAGES)
@@ -234,7 +234,7 @@ class DiscordPlatform:
         return await self._render(reply, self._get_upload_limit_bytes(message.workspace))
 
     async def _render(self, reply: Reply, limit_bytes: int) -> _PreparedReply:
-        uploads = await prepare_uploads(reply.pictures, self._find_path, limit_bytes)
+        uploads = await prepare_uploads(reply.pictures, self._media, limit_bytes)
         names = [upload.name for upload in uploads]
         return _PreparedReply(reply, render_payload(reply, names=names, remark=describe_uploads(uploads)), uploads)
 

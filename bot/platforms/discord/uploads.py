@@ -5,20 +5,16 @@ import io
 import mimetypes
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import discord
 
-from bot.core.errors import BadFile
+from bot.core.errors import BadFile, FileTooLarge, OutputGone, Unavailable
 from bot.core.invocations import Attachment, Link
 from bot.core.replies import Picture
-from bot.media.decoding import shrink
-from bot.media.media import FindPath
+from bot.media.media import Media
 from bot.platforms.discord.config import OFFICIAL_CDN
-from bot.platforms.discord.discord_py_internals import RawRequests
-from bot.platforms.discord.errors import REQUEST_ERRORS
 
 DownloadFile = Callable[[str], Awaitable[bytes]]
 """Downloads a file by URL; raises a `UserError`."""
@@ -39,12 +35,9 @@ class DiscordUpload:
     reason: str = ""
 
 
-async def prepare_uploads(pictures: Sequence[Picture], find_path: FindPath, limit_bytes: int) -> list[DiscordUpload]:
+async def prepare_uploads(pictures: Sequence[Picture], media: Media, limit_bytes: int) -> list[DiscordUpload]:
     """Return one upload per picture. Reading and shrinking run in a thread."""
-    return [
-        await asyncio.to_thread(_prepare_upload, picture, find_path(picture.sha256), limit_bytes)
-        for picture in pictures
-    ]
+    return [await _prepare_upload(picture, media, limit_bytes) for picture in pictures]
 
 
 def open_files(uploads: Sequence[DiscordUpload]) -> list[discord.File]:
@@ -62,15 +55,16 @@ def describe_uploads(uploads: Sequence[DiscordUpload]) -> str:
     return " · ".join(dict.fromkeys(remarks))
 
 
-def _prepare_upload(picture: Picture, path: Path | None, limit_bytes: int) -> DiscordUpload:
-    if path is None or not path.is_file():
+async def _prepare_upload(picture: Picture, media: Media, limit_bytes: int) -> DiscordUpload:
+    path = media.find_path(picture.sha256)
+    if path is None:
         return DiscordUpload("", reason="a picture is not kept any more")
-    data = path.read_bytes()
+    data = await asyncio.to_thread(path.read_bytes)
     if len(data) <= limit_bytes:
         return DiscordUpload(picture.name, data)
     # The media store keeps the original; only Discord's copy is smaller.
     try:
-        small = shrink(data, max_bytes=limit_bytes)
+        small = await media.make_smaller(data, max_bytes=limit_bytes)
     except BadFile:
         return DiscordUpload("", reason="a picture is too large to be uploaded here")
     stem = picture.name.rpartition(".")[0] or picture.name
@@ -78,10 +72,10 @@ def _prepare_upload(picture: Picture, path: Path | None, limit_bytes: int) -> Di
 
 
 class DiscordFiles:
-    """Downloads attachments through discord.py's session, from the owner's CDN proxy if there is one."""
+    """Downloads attachments through the guarded fetcher, from the owner's CDN proxy if there is one."""
 
-    def __init__(self, client: discord.Client, cdn_url: str) -> None:
-        self._raw = RawRequests(client)
+    def __init__(self, media: Media, cdn_url: str) -> None:
+        self._media = media
         self._cdn_url = cdn_url
 
     def attach(self, raw: Mapping[str, Any]) -> Attachment:
@@ -110,9 +104,14 @@ class DiscordFiles:
         return Attachment(name, mime, 0, lambda: self._read(media.url))
 
     async def _read(self, url: str) -> bytes:
+        address = build_file_url(url, self._cdn_url)
+        # Another bot's gallery may name any address: the configured CDN alone may stand on this machine or network.
+        is_at_cdn = address.startswith(f"{self._cdn_url.rstrip('/')}/") and "/../" not in address
         try:
-            return await self._raw.download(build_file_url(url, self._cdn_url))
-        except REQUEST_ERRORS as error:
+            return (await self._media.download(address, is_trusted=is_at_cdn)).data
+        except FileTooLarge:
+            raise
+        except (BadFile, OutputGone, Unavailable) as error:
             raise BadFile("Discord did not give me that file. Please attach it again.") from error
 
 

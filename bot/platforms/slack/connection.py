@@ -21,7 +21,7 @@ from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, Unavailable
 from bot.core.replies import MessageRef
 from bot.dispatch.dispatcher import Dispatcher
-from bot.media.media import FindPath
+from bot.media.media import Media
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.chat import SlackChat
 from bot.platforms.slack.commands import SlackCommands
@@ -66,12 +66,12 @@ class SlackConnection:
     """Implements `core.platform.PlatformConnection`."""
 
     def __init__(
-        self, config: SlackConfig, dispatcher: Dispatcher, database: Database, find_path: FindPath, clock: Clock
+        self, config: SlackConfig, dispatcher: Dispatcher, database: Database, media: Media, clock: Clock
     ) -> None:
         self._config = config
         self._dispatcher = dispatcher
         self._database = database
-        self._find_path = find_path
+        self._media = media
         self._clock = clock
         self._tasks = BackgroundTasks("slack")
         # Apart from the work for users, which `stop_listening` waits for: the refresh runs for ever.
@@ -170,7 +170,7 @@ class SlackConnection:
             web_api,
             teams,
             self._database,
-            self._find_path,
+            self._media.find_path,
             self._clock,
             self._tasks,
             transform=create_prefixer(config.command_prefix, services.menu),
@@ -179,7 +179,7 @@ class SlackConnection:
         )
         replies = SlackReplies(self._dispatcher, platform, web_api, roots)
         users = SlackUsers(web_api, teams, self._clock)
-        files = SlackFiles(web_api, teams)
+        files = SlackFiles(web_api, teams, self._media)
         commands = SlackCommands(replies, web_api, users, files, config.command_prefix)
         buttons = SlackButtons(replies, commands, users, files, self._database)
         chat = SlackChat(replies, buttons, web_api, teams, users, files)

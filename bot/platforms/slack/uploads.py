@@ -5,17 +5,17 @@ import logging
 import mimetypes
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from bot.core.clock import Clock
-from bot.core.errors import BadFile
+from bot.core.errors import BadFile, FileTooLarge, OutputGone, Unavailable, UnsafeAddress
 from bot.core.invocations import Attachment
 from bot.core.json import JSON
 from bot.core.replies import MessageRef, Picture, TextFile
-from bot.media.limits import MAX_ATTACHMENT_BYTES, build_too_large_error
-from bot.media.media import FindPath
+from bot.media.fetching import FetchedFile
+from bot.media.media import FindPath, Media
 from bot.platforms.slack.errors import CallRefused, CallUnclear, ignore_refusal
 from bot.platforms.slack.installations import SlackTeams
 from bot.platforms.slack.messages import Block, render_alt_text
@@ -25,8 +25,6 @@ from bot.storage.database import Database
 log = logging.getLogger(__name__)
 
 _SLACK_HOSTS = ("slack.com", "slack-files.com", "slack-edge.com")
-_MAX_REDIRECTS = 3
-_DOWNLOAD_SECONDS = 60
 _ACCESS_DENIED = "I may not read {name}. Share it in a channel that I am in, or ask an admin to give me files:read."
 
 _MAX_PARALLEL_UPLOADS = 4
@@ -39,9 +37,10 @@ _POLL_WAITS_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0, 3.0)
 class SlackFiles:
     """Shared files as attachments. The bot token is sent to Slack's hosts and to the origin of SLACK_API_URL only."""
 
-    def __init__(self, web_api: SlackWebApi, teams: SlackTeams) -> None:
+    def __init__(self, web_api: SlackWebApi, teams: SlackTeams, media: Media) -> None:
         self._web_api = web_api
         self._teams = teams
+        self._media = media
         self._api_origin = _get_origin(web_api.api_url)
 
     def create_attachment(self, team: str, file: Mapping[str, Any]) -> Attachment:
@@ -59,18 +58,15 @@ class SlackFiles:
         url = str(file.get("url_private_download") or file.get("url_private") or "")
         if not url:
             raise BadFile(_ACCESS_DENIED.format(name=name))
-        for _ in range(_MAX_REDIRECTS):
-            # Check every hop: a redirect must not carry the token to another host.
-            if not self._is_trusted(url):
-                raise BadFile(f"{name} is not kept at Slack, so I do not fetch it. Upload it here instead.")
-            content = await self._get(team, url, name)
-            if isinstance(content, bytes):
-                # Of an HTML file only the size tells the file from Slack's login page.
-                if _is_html(name) and int(file.get("size") or len(content)) != len(content):
-                    raise BadFile(_ACCESS_DENIED.format(name=name))
-                return content
-            url = content
-        raise BadFile(_ACCESS_DENIED.format(name=name))
+        fetched = await self._fetch(team, url, name)
+        # Without the scope files:read Slack responds with status 200 and a login page. Of an HTML file only the size
+        # tells the file from the login page.
+        is_html = _is_html(name)
+        if (fetched.mime == "text/html" and not is_html) or (
+            is_html and int(file.get("size") or len(fetched.data)) != len(fetched.data)
+        ):
+            raise BadFile(_ACCESS_DENIED.format(name=name))
+        return fetched.data
 
     async def _complete_file(self, team: str, file: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the file object with an address, absent in Slack Connect (docs.slack.dev/apis/slack-connect)."""
@@ -81,22 +77,27 @@ class SlackFiles:
         complete = (response or {}).get("file")
         return complete if isinstance(complete, dict) else file
 
-    async def _get(self, team: str, url: str, name: str) -> bytes | str:
-        """Return the bytes, or the address of a redirect. Raise `BadFile` if Slack denies the file."""
+    async def _fetch(self, team: str, url: str, name: str) -> FetchedFile:
+        """Return the file of an address at Slack. Raise `BadFile` if Slack denies the file."""
         installed = await self._teams.get(team)
         headers = {"Authorization": f"Bearer {installed.token}"} if installed else {}
-        timeout = aiohttp.ClientTimeout(total=_DOWNLOAD_SECONDS)
+
+        def check_hop(address: str) -> None:
+            # Check every hop: a redirect must not carry the token to another host.
+            if not self._is_trusted(address):
+                raise UnsafeAddress(f"{name} is not kept at Slack, so I do not fetch it. Upload it here instead.")
+
+        is_at_api = _get_origin(url) == self._api_origin
         try:
-            session = self._web_api.session
-            async with session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
-                if response.status in (301, 302, 303, 307, 308):
-                    return urljoin(url, response.headers.get("Location", ""))
-                # Without the scope files:read Slack responds with status 200 and a login page.
-                if response.status != 200 or (response.content_type == "text/html" and not _is_html(name)):
-                    raise BadFile(_ACCESS_DENIED.format(name=name))
-                return await _read_limited(response)
-        except (aiohttp.ClientError, TimeoutError) as error:
+            return await self._media.download(url, is_trusted=is_at_api, headers=headers, check_hop=check_hop)
+        except FileTooLarge:
+            raise
+        except Unavailable as error:
             raise BadFile(f"{name} could not be fetched from Slack just now. Please try again.") from error
+        except (BadFile, OutputGone) as error:
+            raise BadFile(_ACCESS_DENIED.format(name=name)) from error
+        except UnsafeAddress as error:
+            raise BadFile(str(error)) from error
 
     def _is_trusted(self, url: str) -> bool:
         parts = urlsplit(url)
@@ -239,15 +240,6 @@ class SlackUploads:
         # Urgent: a crash before this write would upload the pictures again.
         async with self._database.write(is_urgent=True) as tx:
             await tx.messages.put_notes(ref, {"files": notes})
-
-
-async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
-    content = bytearray()
-    async for chunk in response.content.iter_chunked(64 * 1024):
-        content += chunk
-        if len(content) > MAX_ATTACHMENT_BYTES:
-            raise build_too_large_error(MAX_ATTACHMENT_BYTES)
-    return bytes(content)
 
 
 def _get_origin(url: str) -> tuple[str, str]:

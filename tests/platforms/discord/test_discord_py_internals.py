@@ -31,7 +31,6 @@ HTTP_METHODS = {
     "get_bot_gateway": (),
     "get_guilds": ("limit", "with_counts"),
     "bulk_upsert_global_commands": ("application_id", "payload"),
-    "get_from_cdn": ("url",),
 }
 _FILES = ("session", "payload", "multipart", "files")
 WEBHOOK_METHODS = {

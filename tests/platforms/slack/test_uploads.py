@@ -1,6 +1,7 @@
 """Downloads of shared files: the token goes to Slack only."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -10,6 +11,7 @@ from aiohttp import web
 from bot.core.clock import SystemClock
 from bot.core.errors import BadFile
 from bot.media.limits import MAX_ATTACHMENT_BYTES
+from bot.media.media import Media
 from bot.platforms.slack.installations import SingleTeam, SlackTeam
 from bot.platforms.slack.pacing import SlackRateLimits
 from bot.platforms.slack.uploads import SlackFiles
@@ -26,12 +28,14 @@ async def slack() -> AsyncIterator[SlackEmulator]:
 
 
 @pytest.fixture
-async def files(slack: SlackEmulator) -> AsyncIterator[SlackFiles]:
+async def files(slack: SlackEmulator, tmp_path: Path) -> AsyncIterator[SlackFiles]:
     """Downloads for the first workspace."""
     team, clock = slack.add_team(), SystemClock()
     teams = SingleTeam(SlackTeam(team.id, team.bot_token, team.bot_user_id, team.bot_id))
+    media = Media(tmp_path, allowed_origins=[slack.api_url])
     async with aiohttp.ClientSession() as session:
-        yield SlackFiles(SlackWebApi(slack.api_url, session, teams, SlackRateLimits(clock), clock), teams)
+        yield SlackFiles(SlackWebApi(slack.api_url, session, teams, SlackRateLimits(clock), clock), teams, media)
+    await media.close()
 
 
 async def read(files: SlackFiles, slack: SlackEmulator, file: dict[str, Any]) -> bytes:
@@ -100,7 +104,9 @@ async def test_the_download_of_a_too_large_file_stops_early(files: SlackFiles, s
         await read(files, slack, file)
 
 
-async def test_a_redirect_is_followed_within_slack_and_no_further(files: SlackFiles, slack: SlackEmulator) -> None:
+async def test_a_redirect_is_followed_within_slack_and_no_further(
+    files: SlackFiles, slack: SlackEmulator, tmp_path: Path
+) -> None:
     file = share_file(slack, b"picture")
     requested_paths: list[str] = []
 
@@ -115,6 +121,7 @@ async def test_a_redirect_is_followed_within_slack_and_no_further(files: SlackFi
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
     files._api_origin = ("http", f"{host}:{port}")
+    files._media = Media(tmp_path, allowed_origins=[f"http://{host}:{port}"])
 
     with pytest.raises(BadFile, match="not kept at Slack"):
         await read(files, slack, {**file, "url_private_download": f"http://{host}:{port}/api/a.png"})
