@@ -1,11 +1,14 @@
 """The parts list: constructs, opens, serves and closes the bot's parts in order. Behaviour stands in the parts."""
 
+import asyncio
 import logging
+import shutil
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 
 from aiohttp.web import RouteDef
 from pydantic import SecretStr
@@ -18,6 +21,7 @@ from bot.conversations.conversations import Conversations
 from bot.core.backend import Backend
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Unavailable
+from bot.core.limits import MIN_FREE_DISK_BYTES
 from bot.core.people import Workspace
 from bot.core.platform import Platform, PlatformConnection
 from bot.credits.credits import Credits
@@ -219,13 +223,21 @@ class App:
         self.connections.append(connection)
 
     async def _check_database(self) -> None:
-        # A write, not a read: a full disk or a lost lock fails writes alone.
+        # A transaction for writes that writes nothing: a lost lock fails writes alone, and anyone may ask.
         async with self.database.write() as tx:
-            await tx.workers.record_heartbeat(self.worker, self.clock.now())
+            await tx.workers.list_alive(self.clock.now())
+        if await asyncio.to_thread(_measure_free_bytes, self.settings.data_dir) < MIN_FREE_DISK_BYTES:
+            raise Unavailable("the disk is full")
 
     async def _check_accepting(self) -> None:
         if not self.jobs.is_accepting:
             raise Unavailable("draining")
+
+
+def _measure_free_bytes(folder: Path) -> int:
+    # The bot creates the folder with the first file.
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(existing).free
 
 
 async def _check_part(part: Backend | PlatformConnection) -> None:

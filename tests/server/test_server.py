@@ -89,6 +89,59 @@ async def test_metrics_are_served_to_this_machine_alone() -> None:
     await server.stop()
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/readyz"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "easel.example"},
+        {"Host": ""},
+        {"X-Forwarded-For": "203.0.113.5"},
+        {"x-forwarded-proto": "https"},
+        {"X-Forwarded-Host": "easel.example"},
+        {"Forwarded": "for=203.0.113.5"},
+        {"Via": "1.1 proxy"},
+        {"X-Real-IP": "203.0.113.5"},
+        {"CF-Connecting-IP": "203.0.113.5"},
+    ],
+)
+async def test_the_state_of_the_parts_is_not_told_through_a_proxy(path: str, headers: dict[str, str]) -> None:
+    asked = []
+
+    async def check() -> None:
+        asked.append(path)
+
+    server = Server("127.0.0.1", 0, [], {"database": check})
+    _, port = await server.start()
+
+    status, _ = await get(port, path, **headers)
+
+    assert (status in (400, 403), asked) == (True, [])
+    assert (await get(port, "/healthz", **{"X-Forwarded-For": "203.0.113.5"}))[0] == 200
+    await server.stop()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/readyz"])
+async def test_the_state_of_the_parts_is_not_told_to_a_proxy_without_forwarding_headers(path: str) -> None:
+    server = Server("127.0.0.1", 0, [], {})
+    _, port = await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    # The request of nginx without any settings: HTTP/1.0, and the address of `proxy_pass` as Host.
+    writer.write(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+
+    assert b" 403 " in await reader.readline()
+    writer.close()
+    await server.stop()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "10.0.0.7:8765", "bot:8765"])
+async def test_readyz_is_answered_for_supervisors(host: str) -> None:
+    server = Server("127.0.0.1", 0, [], {})
+    _, port = await server.start()
+
+    assert (await get(port, "/readyz", Host=host))[0] == 200
+    await server.stop()
+
+
 async def test_given_routes_are_served() -> None:
     server = Server("127.0.0.1", 0, [web.get("/hello", hello)], {})
     _, port = await server.start()

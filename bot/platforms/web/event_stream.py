@@ -47,6 +47,9 @@ class EventStreams:
 
         Raise HTTP 429 if the user has too many open streams.
         """
+        # HEAD asks for the headers of GET (RFC 9110, 9.3.2): a stream without words would only hold a connection.
+        if request.method == "HEAD":
+            return web.Response(headers=_HEADERS)
         transport = self._reserve_stream(request, user_id)
         response = web.StreamResponse(headers=_HEADERS)
         try:

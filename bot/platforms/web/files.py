@@ -9,7 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
+from bot.core.limits import PICTURE_SECONDS
 from bot.core.replies import TextFile
 from bot.media.media import FindPath
 from bot.platforms.web.auth import NO_STORE
@@ -52,6 +54,17 @@ def serve_asset(asset: Asset | None, request: web.Request) -> web.Response:
     return web.Response(body=asset.body, headers={**headers, "Content-Type": asset.mime})
 
 
+class PictureResponse(web.FileResponse):
+    """A picture, sent within `PICTURE_SECONDS`."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        try:
+            async with asyncio.timeout(PICTURE_SECONDS):
+                return await super().prepare(request)
+        except TimeoutError as error:
+            raise ConnectionResetError("the reader of a picture is too slow") from error
+
+
 async def serve_picture(sha256: str, name: str, find_path: FindPath) -> web.StreamResponse:
     """Return a kept picture, with a `name` as a download. Raise HTTP 404 if the picture is not kept."""
     path = find_path(sha256) if _SHA256.fullmatch(sha256) else None
@@ -67,7 +80,7 @@ async def serve_picture(sha256: str, name: str, find_path: FindPath) -> web.Stre
     # Only a picture by its own bytes is shown in place; any other content is a download.
     if name or not mime.startswith("image/"):
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name or sha256, safe='')}"
-    return web.FileResponse(path, headers=headers)
+    return PictureResponse(path, headers=headers)
 
 
 def serve_text_file(files: Sequence[TextFile], n: str) -> web.Response:

@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.core.invocations import Attachment
 from bot.dispatch.declaration import OptionValue
@@ -29,14 +30,17 @@ class MessageRequest:
     files: Mapping[str, Attachment] = field(default_factory=dict)
 
 
-async def read_message_request(request: web.Request) -> MessageRequest:
-    """Read a JSON body, or multipart with the JSON as first part and then the files. Raise HTTP 400, 413 or 415."""
+async def read_message_request(request: web.Request, take_place: Callable[[], Awaitable[None]]) -> MessageRequest:
+    """Read a JSON body, or multipart with the JSON as first part and then the files. Raise HTTP 400, 413 or 415.
+
+    `take_place` is awaited before the first file, and may wait until there is memory for the files.
+    """
     if not request.content_type.startswith("multipart/"):
         return _parse_message_request(await read_json(request), {})
     _refuse_too_long(request, UPLOAD_BYTES + JSON_BYTES)
     try:
-        return await _read_multipart(request)
-    except (ValueError, AssertionError) as error:  # aiohttp raises both for a broken multipart body
+        return await _read_multipart(request, take_place)
+    except (ValueError, AssertionError, HttpProcessingError) as error:  # aiohttp raises each for a broken body
         raise web.HTTPBadRequest(text="That upload arrived damaged. Please send it again.") from error
 
 
@@ -73,7 +77,7 @@ def parse_text(body: Mapping[str, Any], name: str) -> str:
     return value
 
 
-async def _read_multipart(request: web.Request) -> MessageRequest:
+async def _read_multipart(request: web.Request, take_place: Callable[[], Awaitable[None]]) -> MessageRequest:
     reader = await request.multipart()
     body: dict[str, Any] | None = None
     files: dict[str, Attachment] = {}
@@ -83,6 +87,7 @@ async def _read_multipart(request: web.Request) -> MessageRequest:
             raise web.HTTPBadRequest(text=f"Send at most {_MAX_FILES} files at once.")
         if body is None:
             body = _parse_object(await _read_part(part, JSON_BYTES))
+            await take_place()
             continue
         content = await _read_part(part, left)
         left -= len(content)

@@ -1,7 +1,7 @@
 """The page's HTTP API: routes, and the way of messages and button presses to the dispatcher and back."""
 
-import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -24,9 +24,8 @@ from bot.platforms.web.messages import message_to_json
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.request_guard import REQUEST_USER, RequestGuard
 from bot.platforms.web.request_parsing import MessageRequest
+from bot.platforms.web.uploads import UploadPlaces
 
-# An upload stands in memory as a whole: up to 25 MB each.
-_MAX_CONCURRENT_UPLOADS = 4
 _DRAIN_SECONDS = 10.0
 
 
@@ -56,7 +55,7 @@ class PageRoutes:
         self._events = EventStreams(
             platform, authenticator, streams_per_user=streams_per_user, ping_seconds=ping_seconds
         )
-        self._uploads = asyncio.Semaphore(_MAX_CONCURRENT_UPLOADS)
+        self._uploads = UploadPlaces()
         self._tasks = BackgroundTasks("web")
 
     def routes(self) -> list[web.RouteDef]:
@@ -136,11 +135,13 @@ class PageRoutes:
 
     async def _say(self, request: web.Request) -> web.StreamResponse:
         user = request[REQUEST_USER]
-        if request.content_type.startswith("multipart/"):
-            async with self._uploads:
-                message_request = await request_parsing.read_message_request(request)
-                return await self._run_to_end(self._accept_message(user, message_request))
-        return await self._run_to_end(self._accept_message(user, await request_parsing.read_message_request(request)))
+        async with AsyncExitStack() as stack:
+
+            async def take_place() -> None:
+                await stack.enter_async_context(self._uploads.take(user.id))
+
+            message_request = await request_parsing.read_message_request(request, take_place)
+            return await self._run_to_end(self._accept_message(user, message_request))
 
     async def _press(self, request: web.Request) -> web.StreamResponse:
         user = request[REQUEST_USER]

@@ -18,6 +18,7 @@ from bot.platforms.web.authenticators import InvitationAuthenticator
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.routes import PageRoutes
 from bot.platforms.web.users import WebUsers
+from bot.server.connections import ConnectionLimits
 from bot.server.server import Server
 from bot.storage.database import Database
 from tests.fakes.dispatcher import DispatcherScript, make_scripted_dispatcher
@@ -110,7 +111,13 @@ async def read_events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
 
 @asynccontextmanager
 async def open_page_bench(
-    folder: Path, *, token: str | None = None, public_url: str | None = None, clock: Clock | None = None, **options: Any
+    folder: Path,
+    *,
+    token: str | None = None,
+    public_url: str | None = None,
+    clock: Clock | None = None,
+    bounds: ConnectionLimits | None = None,
+    **options: Any,
 ) -> AsyncIterator[PageBench]:
     """Serve a page with a database in `folder`. A second call with the same folder is the page after a restart."""
     database = Database(f"sqlite:///{folder / 'page.db'}")
@@ -130,7 +137,7 @@ async def open_page_bench(
     page = PageRoutes(
         platform, make_scripted_dispatcher(script), find_path, door, host="127.0.0.1", public_url=public_url, **options
     )
-    server = Server("127.0.0.1", 0, page.routes(), {}, closers=[page.stop])
+    server = Server("127.0.0.1", 0, page.routes(), {}, closers=[page.stop], bounds=bounds)
     host, port = await server.start()
     await door.open(f"http://{host}:{port}/")
     connector = aiohttp.TCPConnector(limit=0)
