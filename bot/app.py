@@ -24,6 +24,7 @@ from bot.core.errors import Unavailable
 from bot.core.limits import MIN_FREE_DISK_BYTES
 from bot.core.people import Workspace
 from bot.core.platform import Platform, PlatformConnection
+from bot.core.private_files import restrict
 from bot.credits.credits import Credits
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditFormatter
@@ -130,6 +131,9 @@ class App:
         Raise a `UserError` if a platform refuses the sign-in.
         """
         self.platforms.update({platform.name: platform for platform in platforms})
+        # An installation of an earlier version may stand open to other users of the machine.
+        restrict(self.settings.data_dir)
+        restrict(self.settings.data_dir / "media")
         await self.database.open()
         # Closing runs in reverse: jobs stop before the media, backends and database close.
         for close in (

@@ -3,16 +3,19 @@
 import argparse
 import asyncio
 import os
+import shlex
 import shutil
 import sqlite3
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from bot.app import App
 from bot.cli import doctor_platforms
 from bot.cli.doctor_platforms import DoctorCheck, DoctorFinding
 from bot.core.errors import EaselError
-from bot.settings import Settings, SettingsError, load_settings
+from bot.core.private_files import is_readable_by_others
+from bot.settings import SECRET_FIELDS, Settings, SettingsError, load_settings
 
 # Older versions can corrupt a WAL if two connections reset the log at once (sqlite.org/wal.html).
 FIRST_SQLITE_WITH_WAL_FIX = (3, 51, 3)
@@ -72,6 +75,19 @@ async def _check_data_dir(settings: Settings) -> DoctorFinding:
     return DoctorFinding("ok", f"{settings.data_dir} can be written; {free // MIN_FREE_BYTES} GB are free.")
 
 
+async def _check_secret_files(_: Settings) -> DoctorFinding | None:
+    # Files of another owner, such as a container's /run/secrets, are that owner's to guard.
+    named = [os.environ.get(f"{name.upper()}_FILE") for name in SECRET_FIELDS]
+    files = [Path(".env"), *(Path(name) for name in named if name)]
+    readable = [file for file in files if is_readable_by_others(file) and file.stat().st_uid == os.geteuid()]
+    if not readable:
+        return None
+    names = " and ".join(map(str, readable))
+    holds = "which holds" if len(readable) == 1 else "which hold"
+    fix = f"Run: chmod 600 {shlex.join(map(str, readable))}"
+    return DoctorFinding("warn", f"Other users of this machine can read {names}, {holds} your secrets.", fix)
+
+
 async def _check_database(settings: Settings) -> DoctorFinding:
     app = App(settings)
     try:
@@ -101,6 +117,7 @@ LOCAL_CHECKS: tuple[DoctorCheck, ...] = (
     _check_python,
     _check_sqlite,
     _check_data_dir,
+    _check_secret_files,
     _check_database,
     *doctor_platforms.SLACK_LOCAL_CHECKS,
 )

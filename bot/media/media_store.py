@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.core.errors import InternalError
+from bot.core.private_files import create_private_folder
 from bot.media.decoding import inspect
 
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
@@ -95,7 +96,7 @@ class MediaStore:
         sha256 = hashlib.sha256(data).hexdigest()
         path = self._path(sha256, _EXTENSIONS[mime])
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            create_private_folder(path.parent)
             _write_whole(path, data)
         else:
             path.touch()  # retention counts from the last save

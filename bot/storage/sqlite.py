@@ -9,7 +9,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,6 +18,7 @@ import aiosqlite
 import sqlalchemy as sa
 
 from bot.core.errors import DatabaseInUse, Unavailable
+from bot.core.private_files import create_private_file, create_private_folder, restrict
 from bot.storage.connection import Parameters
 from bot.storage.errors import translate_errors
 
@@ -43,16 +44,22 @@ class SqliteEngine:
 
     @classmethod
     async def open(cls, path: Path, *, timeout_seconds: float) -> "SqliteEngine":
-        """Lock the file, create it if missing, and open all connections.
+        """Lock the file, create it if missing, and open all connections. Other users of the machine cannot read it.
 
         Raises `DatabaseInUse` while another process has the file, or `Unavailable`.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with _translate_file_errors(path):
+            create_private_folder(path.parent)
         pragmas = ("foreign_keys = ON", f"busy_timeout = {int(timeout_seconds * 1000)}", "synchronous = FULL")
         # Without recursive triggers, REPLACE deletes rows of the ledger and fires no DELETE trigger.
         writing = (*pragmas, "journal_mode = WAL", "recursive_triggers = ON")
         async with AsyncExitStack() as stack:
             stack.callback(FileLock(path).release)
+            # SQLite gives the log and the index of the log the mode of the database.
+            with _translate_file_errors(path):
+                create_private_file(path)
+            for suffix in ("-wal", "-shm"):
+                restrict(Path(f"{path}{suffix}"))
             writer = await SqliteConnection.open(_create_engine(path, writing), "BEGIN IMMEDIATE")
             stack.push_async_callback(writer.close)
             # Runs before the writer closes and after all readers have: an open reader would keep the log from emptying.
@@ -224,7 +231,10 @@ class FileLock:
     """
 
     def __init__(self, database: Path) -> None:
-        self._file = open(f"{database}.lock", "ab")  # noqa: SIM115 - held while open
+        lock = Path(f"{database}.lock")
+        with _translate_file_errors(database):
+            create_private_file(lock)
+            self._file = lock.open("ab")
         try:
             _lock(self._file.fileno())
         except OSError as error:
@@ -244,6 +254,18 @@ def parse_path(url: str) -> Path:
     if not name or name == ":memory:":
         raise Unavailable("SQLite needs a file: DATABASE_URL=sqlite:///easel.db, for instance.")
     return Path(name)
+
+
+@contextmanager
+def _translate_file_errors(database: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise Unavailable(
+            f"The database {str(database)!r} cannot be opened: {reason}. "
+            "Give its folder to the bot's user, or choose another DATA_DIR or DATABASE_URL."
+        ) from error
 
 
 def _create_engine(path: Path, pragmas: Sequence[str]) -> sa.Engine:

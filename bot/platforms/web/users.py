@@ -20,6 +20,7 @@ from bot.core.errors import BadOption, UserError
 from bot.core.ids import new_id
 from bot.core.json import JSON
 from bot.core.people import Rank
+from bot.core.private_files import create_private_folder
 from bot.platforms.web import request_parsing
 from bot.platforms.web.auth import NO_STORE, OWNER_ID, Access, Route
 from bot.storage.database import Database
@@ -132,7 +133,7 @@ class WebUserAdmin:
         """Write the secret and the page's address to the key file."""
         if self._key_file is None:
             return
-        self._key_file.parent.mkdir(parents=True, exist_ok=True)
+        create_private_folder(self._key_file.parent)
         # Deleted and created with O_EXCL: an old file may be readable by others, or be a link of theirs.
         self._key_file.unlink(missing_ok=True)
         descriptor = os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
