@@ -1,8 +1,10 @@
 # syntax=docker/dockerfile:1
 # The bot in a container: `docker compose up`, or `docker run --env-file .env -v easel:/data IMAGE`.
-# Before a release, pin both base images by digest (docker buildx imagetools inspect python:3.12-slim).
+# Before a release, pin the base image: --build-arg PYTHON_IMAGE=python:3.12-slim@sha256:DIGEST, with the digest of
+# docker buildx imagetools inspect python:3.12-slim --format "{{.Manifest.Digest}}".
+ARG PYTHON_IMAGE=python:3.12-slim
 
-FROM python:3.12-slim AS build
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /app
 COPY requirements.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
@@ -14,7 +16,7 @@ RUN python -m compileall -q bot
 COPY docs ./docs
 COPY README.md ./
 
-FROM python:3.12-slim
+FROM ${PYTHON_IMAGE}
 RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip \
     && groupadd --gid 999 easel \
     && useradd --uid 999 --gid 999 --home-dir /app --no-create-home --shell /usr/sbin/nologin easel \

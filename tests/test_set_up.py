@@ -316,6 +316,30 @@ def test_the_service_has_no_extra_privileges(line: str) -> None:
     assert line in read_service("bot").splitlines()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    read_only: true",
+        "    cap_drop: [ALL]",
+        '    security_opt: ["no-new-privileges:true"]',
+        '    user: "999:999"',
+        "    mem_limit: 1g",
+        "    pids_limit: 256",
+    ],
+)
+def test_postgres_has_no_extra_privileges(line: str) -> None:
+    assert line in read_service("postgres").splitlines()
+
+
+def test_each_image_can_be_pinned_by_digest() -> None:
+    compose = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+
+    assert "    image: ${POSTGRES_IMAGE:-postgres:17}" in read_service("postgres").splitlines()
+    assert "        PYTHON_IMAGE: ${PYTHON_IMAGE:-python:3.12-slim}" in read_service("bot").splitlines()
+    assert {list_instructions(stage)[0].split()[1] for stage in (0, -1)} == {"${PYTHON_IMAGE}"}
+    assert "@sha256:DIGEST" in compose
+
+
 def test_postgres_is_optional_and_has_a_health_check() -> None:
     assert "    profiles: [postgres]" in read_service("postgres")
     assert "pg_isready" in read_service("postgres")

@@ -44,6 +44,9 @@ PICTURE_SECONDS = 600.0
 UPLOAD_WAIT_SECONDS = 60.0
 """Time that an upload waits for a place among the uploads in memory, before a person is asked to try again."""
 
+RANK_BELIEVED_SECONDS = 60.0
+"""A rank that a platform took away counts for at most this long: a dismissed moderator must not go on for minutes."""
+
 # Text
 
 # Storage

@@ -4,6 +4,7 @@ import asyncio
 
 import discord
 
+from bot.core import limits
 from bot.core.caches import RecentItems, TtlCache
 from bot.core.clock import Clock
 from bot.core.errors import NotAllowed, UserError
@@ -12,7 +13,7 @@ from bot.moderation.moderation import Moderation
 from bot.platforms.discord.channels import NAME, USER_INSTALLS, is_user_install
 from bot.platforms.discord.errors import REQUEST_ERRORS
 
-HOME_SECONDS = 600.0  # how long a found home server is believed
+HOME_SECONDS = 600.0  # how long the home server of a person without a rank is believed
 STRANGER_SECONDS = 20.0  # how long "no shared server" is believed: a stranger who keeps writing costs one search
 _MOST_SEARCHED_GUILDS = 50
 _GUILDS_AT_ONCE = 10
@@ -28,7 +29,8 @@ class DiscordUsers:
         self._client = client
         self._moderation = moderation
         self._allow_user_installs = allow_user_installs
-        self._homes: TtlCache[int, User | None] = TtlCache(clock, HOME_SECONDS)
+        self._clock = clock
+        self._homes: TtlCache[int, tuple[float, User | None]] = TtlCache(clock, HOME_SECONDS)
         self._searches: TtlCache[int, User | None] = TtlCache(clock, STRANGER_SECONDS)
         self._known_guilds: RecentItems[int, set[int]] = RecentItems(_MOST_REMEMBERED_USERS)
         # Discord names the locale in interactions and not in messages.
@@ -69,10 +71,16 @@ class DiscordUsers:
     async def _find_home_user(self, person: discord.User | discord.Member, *, is_anywhere: bool = False) -> User:
         """Return a user who writes directly as a member of an allowed server that the user shares with the bot."""
 
-        async def search() -> User | None:
-            return await self._searches.get(person.id, lambda: self._find_home(person.id))
+        async def search() -> tuple[float, User | None]:
+            read_at = self._clock.monotonic()
+            return read_at, await self._searches.get(person.id, lambda: self._find_home(person.id))
 
-        home = await self._homes.get(person.id, search)
+        read_at, home = await self._homes.get(person.id, search)
+        # Roles and rank may have been taken away since; people without any have nothing to lose.
+        if _may_have_rank(home) and self._clock.monotonic() - read_at >= limits.RANK_BELIEVED_SECONDS:
+            self._homes.invalidate(person.id)
+            self._searches.invalidate(person.id)
+            _, home = await self._homes.get(person.id, search)
         if home is not None:
             return home
         if self._allow_user_installs or is_anywhere:
@@ -95,6 +103,10 @@ class DiscordUsers:
                 if member is not None:
                     return self._build_member(member, member.guild_permissions)
         return None
+
+
+def _may_have_rank(user: User | None) -> bool:
+    return user is not None and (user.is_administrator or bool(user.roles))
 
 
 async def is_guild_allowed(moderation: Moderation, guild: discord.Guild) -> bool:

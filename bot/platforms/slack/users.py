@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
+from bot.core import limits
 from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.people import User
@@ -23,9 +25,18 @@ V = TypeVar("V")
 
 USER_CACHE_SECONDS = 600.0
 GROUPS_CACHE_SECONDS = 300.0
+"""How long people without a rank are known; a rank is read again after `RANK_BELIEVED_SECONDS`."""
 
 # Returned when Slack did not report the groups; compared by identity.
 _UNKNOWN_GROUPS: UserGroups = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading(Generic[V]):
+    """A value of Slack's, and the monotonic time at which the request began."""
+
+    read_at: float
+    value: V
 
 
 class SlackUsers:
@@ -34,10 +45,11 @@ class SlackUsers:
     def __init__(self, web_api: SlackWebApi, teams: SlackTeams, clock: Clock) -> None:
         self._web_api = web_api
         self._teams = teams
-        self._profiles: TtlCache[tuple[str, str], SlackProfile] = TtlCache(clock, USER_CACHE_SECONDS)
-        self._groups: TtlCache[str, UserGroups] = TtlCache(clock, GROUPS_CACHE_SECONDS)
-        self._profile_requests: dict[tuple[str, str], asyncio.Task[SlackProfile]] = {}
-        self._groups_requests: dict[str, asyncio.Task[UserGroups]] = {}
+        self._clock = clock
+        self._profiles: TtlCache[tuple[str, str], _Reading[SlackProfile]] = TtlCache(clock, USER_CACHE_SECONDS)
+        self._groups: TtlCache[str, _Reading[UserGroups]] = TtlCache(clock, GROUPS_CACHE_SECONDS)
+        self._profile_requests: dict[tuple[str, str], asyncio.Task[_Reading[SlackProfile]]] = {}
+        self._groups_requests: dict[str, asyncio.Task[_Reading[UserGroups]]] = {}
 
     async def get_user(
         self, team: str, user: str, *, home: str = "", name: str = "", timeout_seconds: float | None = None
@@ -51,10 +63,9 @@ class SlackUsers:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 # Both requests at once: a first command waits for a single round trip instead of two.
-                profile, all_groups = await asyncio.gather(self._get_profile(team, user), self._get_groups(team))
+                profile, all_groups = await asyncio.gather(self._get_profile(team, user), self._get_groups(team, user))
         # An administrator of another workspace is a guest here.
         is_guest = bool(profile.get("is_stranger")) or (bool(home) and home != team)
-        is_admin = any(profile.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
         groups = {} if is_guest else all_groups
         return User(
             platform=NAME,
@@ -63,7 +74,7 @@ class SlackUsers:
             name=_get_name(profile) or name or user,
             locale=str(profile.get("locale") or "en"),
             roles=groups.get(user, frozenset()),
-            is_administrator=is_admin and not is_guest,
+            is_administrator=_has_rank(profile) and not is_guest,
         )
 
     async def find_member(self, team: str, user: str) -> User | None:
@@ -78,22 +89,43 @@ class SlackUsers:
 
     async def _get_profile(self, team: str, user: str) -> SlackProfile:
         key = (team, user)
-        profile = await self._profiles.get(
-            key, lambda: _join_request(self._profile_requests, key, lambda: self._request_profile(team, user))
-        )
-        if not profile:
+
+        def load() -> "Awaitable[_Reading[SlackProfile]]":
+            return _join_request(self._profile_requests, key, lambda: self._request_profile(team, user))
+
+        reading = await self._profiles.get(key, load)
+        if _has_rank(reading.value) and self._is_doubtful(reading):
+            self._profiles.invalidate(key)
+            reading = await self._profiles.get(key, load)
+        if not reading.value:
             self._profiles.invalidate(key)  # request a missing profile again next time
-        return profile
+        return reading.value
 
-    async def _get_groups(self, team: str) -> UserGroups:
-        groups = await self._groups.get(
-            team, lambda: _join_request(self._groups_requests, team, lambda: self._request_groups(team))
-        )
-        if groups is _UNKNOWN_GROUPS:
+    async def _get_groups(self, team: str, user: str) -> UserGroups:
+        def load() -> "Awaitable[_Reading[UserGroups]]":
+            return _join_request(self._groups_requests, team, lambda: self._request_groups(team))
+
+        reading = await self._groups.get(team, load)
+        if user in reading.value and self._is_doubtful(reading):
             self._groups.invalidate(team)
-        return groups
+            reading = await self._groups.get(team, load)
+        if reading.value is _UNKNOWN_GROUPS:
+            self._groups.invalidate(team)
+        return reading.value
 
-    async def _request_profile(self, team: str, user: str) -> SlackProfile:
+    def _is_doubtful(self, reading: "_Reading[Any]") -> bool:
+        # A rank may have been taken away since. People without a rank have nothing to lose: they are not asked for.
+        return self._clock.monotonic() - reading.read_at >= limits.RANK_BELIEVED_SECONDS
+
+    async def _request_profile(self, team: str, user: str) -> "_Reading[SlackProfile]":
+        read_at = self._clock.monotonic()
+        return _Reading(read_at, await self._fetch_profile(team, user))
+
+    async def _request_groups(self, team: str) -> "_Reading[UserGroups]":
+        read_at = self._clock.monotonic()
+        return _Reading(read_at, await self._fetch_groups(team))
+
+    async def _fetch_profile(self, team: str, user: str) -> SlackProfile:
         try:
             response = await self._web_api.call(team, "users.info", user=user, include_locale=True)
         except (CallRefused, CallUnclear) as error:
@@ -102,7 +134,7 @@ class SlackUsers:
         profile = response.get("user")
         return profile if isinstance(profile, dict) else {}
 
-    async def _request_groups(self, team: str) -> UserGroups:
+    async def _fetch_groups(self, team: str) -> UserGroups:
         """Return the groups of each user; empty if the app lacks the scope."""
         installed = await self._teams.get(team)
         if installed is None or (installed.scopes and "usergroups:read" not in installed.scopes):
@@ -128,6 +160,10 @@ async def _join_request(
         requests[key].add_done_callback(lambda _: requests.pop(key, None))
     # A caller's timeout must not cancel the request of the others.
     return await asyncio.shield(requests[key])
+
+
+def _has_rank(profile: SlackProfile) -> bool:
+    return any(profile.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner"))
 
 
 def _get_name(profile: SlackProfile) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.core.limits import RANK_BELIEVED_SECONDS
 from tests.platforms.discord.dialogue import DiscordStaff, draw_picture, read_answer, run_command
 from tests.platforms.discord.town import Town, is_done
 
@@ -304,3 +305,17 @@ async def test_moderators_take_down_a_reported_picture_from_the_notice(town: Tow
     assert report.notified_users == []
     assert refusal.text == "That job is not here any more, so its buttons do nothing."  # to Ben, there, it is none
     assert await town.wait_until(lambda: not town.list_kept_files())
+
+
+async def test_a_rank_taken_away_is_believed_in_direct_messages_for_a_minute_at_most(town: Town) -> None:
+    eve = town.guild.add_member("Eve", admin=True)
+    await eve.send_direct_message("/settings show")
+    await town.wait_until(lambda: len(eve.direct_channel.messages) == 2)
+    assert "settings" in eve.direct_channel.last_message.text
+
+    eve.member.roles.clear()
+    await town.advance_time(RANK_BELIEVED_SECONDS)
+    await eve.send_direct_message("/settings show")
+
+    await town.wait_until(lambda: len(eve.direct_channel.messages) == 4)
+    assert "is for a moderator" in eve.direct_channel.last_message.text

@@ -1,5 +1,6 @@
 """Profiles of users: failed requests are repeated, and forms do not wait for slow ones."""
 
+from bot.core.limits import RANK_BELIEVED_SECONDS
 from tests.platforms.slack.office import Office
 
 
@@ -38,3 +39,44 @@ async def test_a_button_form_opens_before_a_slow_profile_arrives(office: Office)
 
     await office.otto.wait_for_modal("Edit prompt", timeout_seconds=3)
     office.advance_time(30)
+
+
+async def test_a_rank_that_slack_takes_away_is_believed_for_a_minute_at_most(office: Office) -> None:
+    await office.otto.use_command("/settings", "show", office.general)
+    first = await office.otto.wait_for_private_message("This workspace's settings")
+
+    office.otto.is_admin = False
+    await office.slack.wait_until_idle()
+    office.advance_time(RANK_BELIEVED_SECONDS)
+    await office.otto.use_command("/settings", "show", office.general)
+
+    await office.otto.wait_for_private_message("is for a moderator", after=first)
+
+
+async def test_a_group_that_slack_takes_away_is_believed_for_a_minute_at_most(office: Office) -> None:
+    mia = office.team.add_person("Mia")
+    crew = office.team.add_user_group("crew", [mia])
+    await office.otto.use_command("/settings", f"moderators --role <!subteam^{crew.id}|@crew>", office.general)
+    await office.otto.wait_for_private_message()
+    await mia.use_command("/settings", "show", office.general)
+    first = await mia.wait_for_private_message("This workspace's settings")
+
+    crew.members.clear()
+    await office.slack.wait_until_idle()
+    office.advance_time(RANK_BELIEVED_SECONDS)
+    await mia.use_command("/settings", "show", office.general)
+
+    await mia.wait_for_private_message("is for a moderator", after=first)
+
+
+async def test_people_without_a_rank_are_not_read_again_each_minute(office: Office) -> None:
+    await office.ana.use_command("/usage", "", office.general)
+    first = await office.ana.wait_for_private_message()
+    read = len(office.slack.find_calls("users.info"))
+
+    await office.slack.wait_until_idle()
+    office.advance_time(RANK_BELIEVED_SECONDS)
+    await office.ana.use_command("/usage", "", office.general)
+    await office.ana.wait_for_private_message(after=first)
+
+    assert len(office.slack.find_calls("users.info")) == read
