@@ -26,6 +26,7 @@ from bot.core.people import Workspace
 from bot.core.platform import Platform, PlatformConnection
 from bot.core.private_files import restrict
 from bot.credits.credits import Credits
+from bot.credits.limits import DefaultLimits
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditFormatter
 from bot.dispatch import notices
@@ -259,7 +260,8 @@ def _create_moderation(settings: Settings, database: Database, clock: Clock, all
 def _create_credits(
     settings: Settings, database: Database, clock: Clock, formatter: CreditFormatter, alerts: Notices
 ) -> Credits:
-    policies = Policies(settings.daily_micros, settings.monthly_budget_micros, clock)
+    defaults = DefaultLimits(settings.failed_runs_micros)
+    policies = Policies(settings.daily_micros, settings.monthly_budget_micros, clock, defaults)
     return Credits(database, policies, formatter, clock, partial(notices.send_budget_alert, alerts, formatter))
 
 

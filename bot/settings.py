@@ -176,6 +176,8 @@ class Settings(BaseSettings):
     """The value of a credit, in US dollars."""
     daily_credits: Decimal = Field(default=Decimal(100), ge=0, decimal_places=1)
     """The number of credits that each person gets each day."""
+    failed_runs_credits: Decimal = Field(default=Decimal(100), gt=0, decimal_places=1)
+    """The credits that a person's failed runs may cost the owner each day; from then on the person waits a day."""
     monthly_budget_usd: Decimal = Field(default=Decimal(10), ge=0, decimal_places=6)
     """The maximum that the whole bot may spend in a calendar month, in US dollars."""
     admin_users: Owners = ()
@@ -215,6 +217,11 @@ class Settings(BaseSettings):
     def daily_micros(self) -> int:
         """Return each person's daily allowance, in micro-dollars."""
         return int(self.daily_credits * self.credit_micros)
+
+    @property
+    def failed_runs_micros(self) -> int:
+        """Return the owner's cost of a person's failed runs from which the person waits, in micro-dollars."""
+        return int(self.failed_runs_credits * self.credit_micros)
 
     @property
     def monthly_budget_micros(self) -> int:

@@ -46,7 +46,7 @@ class Account:
     id: str
     kind: AccountKind
     scope: str
-    """`daily`, `tier`, `granted`, `allowance`, `user`, `workspace` or `bot`."""
+    """`daily`, `tier`, `granted`, `allowance`, `user`, `workspace`, `bot`; `failed`, `failed_user` of failed runs."""
     platform: str = ""
     workspace: str = ""
     user: str = ""

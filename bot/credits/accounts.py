@@ -82,6 +82,25 @@ def get_bot_budget(now: datetime) -> Account:
     )
 
 
+def get_failed_runs_account(platform: str, workspace: str, now: datetime) -> Account:
+    """Return the count of the owner's cost of a workspace's failed runs in the month. Its rows name the users."""
+    window = f"{now:%Y-%m}"
+    account_id = f"budget:failed:{platform}:{workspace}:{window}"
+    end = get_next_month_start(now)
+    return Account(account_id, AccountKind.BUDGET, "failed", platform, workspace, window=window, expires_at=end)
+
+
+def get_user_failed_runs_account(user: User, now: datetime) -> Account:
+    """Return the count of the owner's cost of a user's failed runs on one day."""
+    # Without the workspace, as the daily wallet: a user of many workspaces must not fail at the owner's cost in each.
+    day = f"{now:%Y-%m-%d}"
+    account_id = f"budget:failed_user:{user.platform}:{user.id}:{day}"
+    end = get_next_day_start(now)
+    return Account(
+        account_id, AccountKind.BUDGET, "failed_user", user.platform, user=user.id, window=day, expires_at=end
+    )
+
+
 def compute_limit_change_micros(account: Account, limit_micros: int) -> int:
     """Return the change of `granted_micros` to a new limit, which never goes below the held and spent amounts."""
     return max(limit_micros - account.granted_micros, -account.available_micros)
@@ -102,7 +121,8 @@ def list_window_accounts(user: User, now: datetime) -> list[Account]:
     less = list_accounts(user, now, UserLimits(1, 0, user_day_micros=0, user_month_micros=0, tier_allowance_micros=0))
     more = list_accounts(user, now, UserLimits(0, 0, tier_allowance_micros=1))
     by_id = {account.id: account for account, _ in [*less, *more]}
-    return [account for account in by_id.values() if account.scope in ("daily", "tier", "allowance", "user")]
+    failed = get_user_failed_runs_account(user, now)
+    return [failed] + [account for account in by_id.values() if account.scope in ("daily", "tier", "allowance", "user")]
 
 
 def is_day(window: str) -> bool:

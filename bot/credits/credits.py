@@ -9,6 +9,7 @@ from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.credits.accounts import get_bot_budget, get_next_month_start, parse_window_start
 from bot.credits.alerts import AlertSender, BudgetAlerts
+from bot.credits.failed_runs import check_failed_runs
 from bot.credits.ledger import Ledger
 from bot.credits.limits import UserLimits, check_permissions, check_rate, is_model_allowed
 from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
@@ -51,15 +52,19 @@ class Credits:
         now = self._clock.now()
         limits = await self.policies.get_limits(tx, job.user)
         check_permissions(job, model, limits, await self.policies.get_channel_rules(tx, job.channel))
+        if job.max_micros:  # a reused result or a free model costs nothing, failed or not
+            await check_failed_runs(tx, job.user, limits, self.formatter, now)
         accounts = await self.ledger.open_accounts(tx, job.user, limits, now)
         await check_rate(tx, job.user, limits, now)
         await self.ledger.hold_on_accounts(tx, accounts, job.id, job.user, job.max_micros, limits, now)
 
     async def has_room(self, tx: Transaction, job: Job, model: Model) -> bool:
-        """Return whether `hold` would find enough money, the bot's budget aside. Raise `RequestRefused` as `hold`."""
+        """Return whether `hold` would find enough money, the bot's budget aside. Raise refusals as `hold`."""
         limits = await self.policies.get_limits(tx, job.user)
         check_permissions(job, model, limits, await self.policies.get_channel_rules(tx, job.channel))
-        return job.max_micros <= (await build_statement(tx, job.user, limits, self._clock.now())).max_job_micros
+        now = self._clock.now()
+        await check_failed_runs(tx, job.user, limits, self.formatter, now)
+        return job.max_micros <= (await build_statement(tx, job.user, limits, now)).max_job_micros
 
     async def get_limits(self, user: User) -> UserLimits:
         """Return the limits of a user in the user's workspace."""

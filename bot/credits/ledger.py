@@ -15,6 +15,7 @@ from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import User
 from bot.core.time_format import format_date, format_weekday
 from bot.credits.accounts import compute_limit_change_micros, get_next_day_start, list_accounts
+from bot.credits.failed_runs import list_failed_runs_accounts, record_failed_run
 from bot.credits.limits import UserLimits
 from bot.credits.pricing import CreditFormatter
 from bot.credits.spending import read_prior_usage
@@ -101,17 +102,22 @@ class Ledger:
         await tx.ledger.append(
             [*_settle_wallets(wallets, charge_micros, now), *_settle_budgets(budgets, charge_micros, now)]
         )
-        await self._record_overrun(tx, holds, cost_micros - charge_micros, now)
+        # The workspace gave room for the hold: an overrun of a delivered run is the owner's loss alone.
+        bot_holds = [hold for hold in holds if hold.account.scope == "bot"]
+        await self._record_overrun(tx, bot_holds, cost_micros - charge_micros, now)
         self._notify_observer(holds, charge_micros)
         metrics.holds.labels(outcome="settled").inc()
         return charge_micros
 
-    async def release(self, tx: Transaction, job: str, real_cost_micros: int, now: datetime) -> None:
-        """Give a job's holds back. The owner's real cost of the run still counts against the bot's budget."""
-        holds = await _lock_holds(tx, job)
-        bot_holds = [hold for hold in holds if hold.account.scope == "bot"]
-        charge_micros = min([real_cost_micros, *(hold.amount_micros for hold in bot_holds)])
-        settled = bot_holds if charge_micros else []
+    async def release(self, tx: Transaction, job: str, user: User, real_cost_micros: int, now: datetime) -> None:
+        """Give a job's holds back. The owner's real cost of the failed run still counts.
+
+        The cost counts against the budgets of workspace and bot, and among the failed runs of `user`, the requester.
+        """
+        holds = await _lock_holds(tx, job, list_failed_runs_accounts(user, now))
+        shared = [hold for hold in holds if hold.account.scope in _SHARED_SCOPES]
+        charge_micros = min([real_cost_micros, *(hold.amount_micros for hold in shared)])
+        settled = shared if charge_micros else []
         released = [hold for hold in holds if hold not in settled]
         await tx.ledger.append(
             [
@@ -120,16 +126,19 @@ class Ledger:
             ]
         )
         if holds:
-            await self._record_overrun(tx, holds, real_cost_micros - charge_micros, now)
-            self._notify_observer(bot_holds, charge_micros)
+            await self._record_overrun(tx, shared, real_cost_micros - charge_micros, now)
+            await record_failed_run(tx, user, job, real_cost_micros, now)
+            self._notify_observer(shared, charge_micros)
             metrics.holds.labels(outcome="released").inc()
 
     async def record_lost_run(
-        self, tx: Transaction, job: str, prediction: str, cost_micros: int, now: datetime
+        self, tx: Transaction, job: str, user: User, prediction: str, cost_micros: int, now: datetime
     ) -> None:
-        """Count the cost of a failed run against the bot's budget, while the job's holds stay for the second run."""
-        holds = await tx.ledger.list_open_holds(job)
-        await _record_uncovered_cost(tx, holds, cost_micros, "lost run", now, prediction=prediction)
+        """Count the cost of a failed run, as `release` does, while the job's holds stay for the second run."""
+        holds = await _lock_holds(tx, job, list_failed_runs_accounts(user, now))
+        shared = [hold for hold in holds if hold.account.scope in _SHARED_SCOPES]
+        await _record_uncovered_cost(tx, shared, cost_micros, "lost run", now, prediction=prediction)
+        await record_failed_run(tx, user, job, cost_micros, now, prediction=prediction)
 
     def _check_wallets(
         self, accounts: Sequence[Account], amount_micros: int, drawn_micros: int, limits: UserLimits, now: datetime
@@ -251,11 +260,11 @@ def _compute_available_micros(accounts: Sequence[Account]) -> int:
     return min([sum(micros for _, micros in _list_drawable(accounts)), *budgets])
 
 
-async def _lock_holds(tx: Transaction, job: str) -> list[Hold]:
-    """Return a job's open holds with their accounts locked and read again."""
+async def _lock_holds(tx: Transaction, job: str, others: Iterable[Account] = ()) -> list[Hold]:
+    """Return a job's open holds with their accounts locked and read again; lock the `others` too."""
     # Lock in id order, as `open_accounts` does: two transactions that lock in different orders would deadlock.
     holds = await tx.ledger.list_open_holds(job)
-    locked = await tx.ledger.lock_accounts([hold.account.id for hold in holds])
+    locked = await tx.ledger.lock_accounts([account.id for account in (*(hold.account for hold in holds), *others)])
     return [replace(hold, account=locked[hold.account.id]) for hold in holds]
 
 
@@ -282,13 +291,13 @@ def _close(hold: Hold, kind: EntryKind, cost_micros: int, now: datetime) -> Entr
 async def _record_uncovered_cost(
     tx: Transaction, holds: Sequence[Hold], cost_micros: int, reason: str, now: datetime, *, prediction: str = ""
 ) -> None:
-    """Count a cost without a hold against the bot's budget, whether the budget has room or not: the money is spent."""
+    """Count a cost beyond a job's holds against their budgets, with room or without: the money is spent."""
+    if cost_micros <= 0:
+        return
     for hold in holds:
-        if hold.account.scope != "bot" or cost_micros <= 0:
-            continue
         budget = (await tx.ledger.lock_accounts([hold.account.id]))[hold.account.id]
         key, missing_micros = (
-            f"{reason.replace(' ', '_')}:{prediction or hold.job}",
+            f"{reason.replace(' ', '_')}:{prediction or hold.job}:{budget.id}",
             cost_micros - budget.available_micros,
         )
         # An `expire` row leaves `granted_micros` alone. The next request would take a negative `adjust` for a changed

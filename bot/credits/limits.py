@@ -53,6 +53,8 @@ class UserLimits:
     """The daily allowance from a role of this workspace, instead of the default."""
     jobs_at_once: int | None = None
     jobs_per_minute: int | None = None
+    failed_runs_day_micros: int | None = None
+    """The owner's cost of the user's failed runs in a day, over all workspaces, from which the user must wait."""
     max_count: int | None = None
     max_pixels: int | None = None
     models: frozenset[str] | None = None
@@ -70,6 +72,16 @@ class UserLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultLimits:
+    """The limits of every user from the settings; None for no limit."""
+
+    failed_runs_day_micros: int | None = None
+
+
+NO_DEFAULTS: Final = DefaultLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelRules:
     """The permitted models and commands of a channel; None for all."""
 
@@ -78,9 +90,14 @@ class ChannelRules:
 
 
 def resolve_limits(
-    policies: Iterable[Policy], user: User, *, daily_allowance_micros: int, bot_month_micros: int
+    policies: Iterable[Policy],
+    user: User,
+    *,
+    daily_allowance_micros: int,
+    bot_month_micros: int,
+    defaults: DefaultLimits = NO_DEFAULTS,
 ) -> UserLimits:
-    """Return the limits of a user; both amounts are the defaults from the settings."""
+    """Return the limits of a user; both amounts and `defaults` come from the settings."""
     applicable = [policy for policy in policies if _applies_to(policy, user)]
     by_role = [policy for policy in applicable if policy.scope == "role"]
     bot_wide = [policy for policy in applicable if policy.scope == "bot"]
@@ -95,6 +112,7 @@ def resolve_limits(
         tier_allowance_micros=max(_list_numbers(by_role, DAILY_ALLOWANCE), default=None),
         jobs_at_once=_find_tightest(applicable, AT_ONCE),
         jobs_per_minute=_find_tightest(applicable, PER_MINUTE),
+        failed_runs_day_micros=defaults.failed_runs_day_micros,
         max_count=_find_tightest(applicable, MAX_COUNT),
         max_pixels=_find_tightest(applicable, MAX_PIXELS),
         models=_unite_names(by_role, MODELS),

@@ -11,8 +11,10 @@ from bot.core.json import JSON
 from bot.core.people import Channel, User
 from bot.credits.limits import (
     BOT_MONTH,
+    NO_DEFAULTS,
     WORKSPACE_MONTH,
     ChannelRules,
+    DefaultLimits,
     UserLimits,
     resolve_channel_rules,
     resolve_limits,
@@ -41,19 +43,30 @@ BOT_TARGET: Final = PolicyTarget("", "", "bot")
 
 
 class Policies:
-    """Reads and changes policies. Both amounts are the defaults from the settings."""
+    """Reads and changes policies. Both amounts and `defaults` come from the settings."""
 
-    def __init__(self, daily_allowance_micros: int, bot_month_micros: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        daily_allowance_micros: int,
+        bot_month_micros: int,
+        clock: Clock,
+        defaults: DefaultLimits = NO_DEFAULTS,
+    ) -> None:
         self._daily_allowance_micros = daily_allowance_micros
         self._bot_month_micros = bot_month_micros
         self._clock = clock
+        self._defaults = defaults
         self._cache: TtlCache[tuple[str, str], list[Policy]] = TtlCache(clock, LIMITS_TTL_SECONDS)
 
     async def get_limits(self, tx: Transaction, user: User) -> UserLimits:
         """Return the limits of a user in the user's workspace."""
         policies = await self._list_cached(tx, user.platform, user.workspace)
         return resolve_limits(
-            policies, user, daily_allowance_micros=self._daily_allowance_micros, bot_month_micros=self._bot_month_micros
+            policies,
+            user,
+            daily_allowance_micros=self._daily_allowance_micros,
+            bot_month_micros=self._bot_month_micros,
+            defaults=self._defaults,
         )
 
     async def get_channel_rules(self, tx: Transaction, channel: Channel) -> ChannelRules:

@@ -10,6 +10,7 @@ from bot.core.people import User
 from bot.core.platform_syntax import format_channel, format_person_link, format_role
 from bot.credits.accounts import (
     compute_limit_change_micros,
+    get_failed_runs_account,
     get_granted_wallet,
     get_next_day_start,
     get_next_month_start,
@@ -54,12 +55,14 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Spender:
-    """The spending of one user this month."""
+    """The spending of one user this month, and the owner's cost of the user's failed runs."""
 
     id: str
     name: str
     jobs: int
     spent_micros: int
+    failed_runs: int = 0
+    failed_micros: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +122,22 @@ async def build_overview(tx: Transaction, platform: str, workspace: str, policie
 
 
 async def list_spenders(tx: Transaction, platform: str, workspace: str, now: datetime, limit: int) -> list[Spender]:
-    """Return the users with the highest spending this month, highest first."""
+    """Return the users with the highest spending this month, failed runs included, highest first."""
     month_start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     prefix = f"{platform}:{workspace}:"
-    rows = await tx.ledger.sum_spent_by_user(prefix, month_start, limit)
-    ids = [actor.removeprefix(prefix) for actor, _, _ in rows]
-    names = await tx.people.get_names(platform, workspace, ids)
-    return [Spender(id_, names.get(id_) or id_, jobs, micros) for id_, (_, jobs, micros) in zip(ids, rows, strict=True)]
+    spent = {row[0]: row for row in await tx.ledger.sum_spent_by_user(prefix, month_start, limit)}
+    failed_rows = await tx.ledger.sum_failed_by_user(get_failed_runs_account(platform, workspace, now).id)
+    failed = {actor: (runs, micros) for actor, runs, micros in failed_rows}
+    # A user beyond the limit by spending alone may be within the limit by failed runs.
+    for actor in failed.keys() - spent.keys():
+        spent |= {row[0]: row for row in await tx.ledger.sum_spent_by_user(actor, month_start, 1)}
+    spenders = [
+        Spender(actor.removeprefix(prefix), "", *spent.get(actor, (actor, 0, 0))[1:], *failed.get(actor, (0, 0)))
+        for actor in {**spent, **failed}
+    ]
+    spenders.sort(key=lambda spender: (-spender.spent_micros - spender.failed_micros, spender.id))
+    names = await tx.people.get_names(platform, workspace, [spender.id for spender in spenders[:limit]])
+    return [replace(spender, name=names.get(spender.id) or spender.id) for spender in spenders[:limit]]
 
 
 async def read_workspace_budget_status(
@@ -138,9 +150,7 @@ async def read_workspace_budget_status(
         account = await tx.ledger.get_account(get_workspace_budget(platform, workspace, now).id)
     used_micros = 0
     if account is None:
-        used_micros = await tx.ledger.sum_used(
-            f"{platform}:{workspace}:", parse_window_start(f"{now:%Y-%m}"), "wallet:"
-        )
+        used_micros = await _read_workspace_usage(tx, platform, workspace, now)
     return build_budget_status(limit_micros, account, used_micros, now)
 
 
@@ -163,9 +173,17 @@ async def read_prior_usage(tx: Transaction, account: Account, user: User) -> int
         return 0
     since = parse_window_start(account.window)
     if account.scope == "workspace":
-        return await tx.ledger.sum_used(f"{user.platform}:{user.workspace}:", since, "wallet:")
+        return await _read_workspace_usage(tx, user.platform, user.workspace, since)
     wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
     return await tx.ledger.sum_used(user.actor, max(since, await _find_last_reset(tx, account, user, since)), wallets)
+
+
+async def _read_workspace_usage(tx: Transaction, platform: str, workspace: str, at: datetime) -> int:
+    """Return the spent and held micros of a workspace in the month of `at`, with the owner's cost of failed runs."""
+    failed = await tx.ledger.get_account(get_failed_runs_account(platform, workspace, at).id)
+    month_start = parse_window_start(f"{at:%Y-%m}")
+    used_micros = await tx.ledger.sum_used(f"{platform}:{workspace}:", month_start, "wallet:")
+    return used_micros + (failed.spent_micros if failed else 0)
 
 
 async def _find_last_reset(tx: Transaction, account: Account, user: User, since: datetime) -> datetime:

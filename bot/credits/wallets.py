@@ -134,10 +134,15 @@ async def _read_spent_in_workspace(tx: Transaction, account: Account, user: User
     """Return the micros that a user spent from an account by requests in the user's workspace, less earlier resets."""
     if account.workspace:
         return account.spent_micros
-    # The daily wallet serves all workspaces of a platform: the actor of each hold has the workspace of the request.
+    # The account serves all workspaces of a platform: the actor of each hold, and of each count of a failed run, has
+    # the workspace of the request.
     entries = await tx.ledger.list_entries([account.id])
-    jobs = {entry.job for entry in entries if entry.kind is EntryKind.HOLD and entry.actor == user.actor}
-    spent_micros = -sum(e.balance_delta_micros for e in entries if e.kind is EntryKind.SETTLE and e.job in jobs)
+    if account.scope == "failed_user":
+        counts = [e for e in entries if e.kind is EntryKind.EXPIRE and e.actor == user.actor]
+    else:
+        jobs = {entry.job for entry in entries if entry.kind is EntryKind.HOLD and entry.actor == user.actor}
+        counts = [e for e in entries if e.kind is EntryKind.SETTLE and e.job in jobs]
+    spent_micros = -sum(entry.balance_delta_micros for entry in counts)
     place = f"{user.platform}:{user.workspace}:"
     resets = [e for e in entries if e.kind is EntryKind.RESET and e.actor.startswith(place)]
     restored_micros = sum(entry.balance_delta_micros for entry in resets)

@@ -69,7 +69,7 @@ async def complete(work: Work, snapshot: RunSnapshot) -> None:
 
 async def fail(work: Work, error: EaselError) -> None:
     """Fail a job with the error's text for the user, and release the hold."""
-    # A lost run may go on at the backend and be billed: the owner's budget counts the whole amount held for the run.
+    # A lost run may go on at the backend and be billed: the shared budgets count the whole amount held for the run.
     real_cost = work.job.max_micros if work.job.state is JobState.RUNNING else 0
     outputs = _build_text_outputs(work, work.text)
     outcome = Outcome(JobState.FAILED, outputs, real_cost, is_charged=False, error=str(error))
@@ -136,7 +136,7 @@ def _build_cancellation(work: Work, snapshot: RunSnapshot) -> Outcome:
 
 
 def _build_failure(work: Work, snapshot: RunSnapshot, error: EaselError) -> Outcome:
-    """Return the outcome of a run that the model or backend failed: free for the user, paid by the owner's budget."""
+    """Return the outcome of a run that the model or backend failed: free for the user, paid by the owner."""
     outputs = _build_text_outputs(work, _get_longest_text(work, snapshot))
     text = _GONE if isinstance(error, OutputGone) else str(error)
     return Outcome(JobState.FAILED, outputs, compute_run_cost(work, snapshot), is_charged=False, error=text)
@@ -219,7 +219,7 @@ async def _close_hold(tx: Transaction, work: Work, outcome: Outcome, now: dateti
     ledger = work.services.credits.ledger
     if outcome.is_charged:
         return await ledger.settle(tx, work.job.id, outcome.real_cost_micros, now)
-    await ledger.release(tx, work.job.id, outcome.real_cost_micros, now)
+    await ledger.release(tx, work.job.id, work.job.user, outcome.real_cost_micros, now)
     return 0
 
 
@@ -262,7 +262,8 @@ async def start_second_run(work: Work, first: PredictionRecord, snapshot: RunSna
     real_cost = compute_run_cost(work, snapshot)
     async with work.services.database.write(is_urgent=True) as tx:
         await tx.predictions.close(first.id, snapshot.state, snapshot.metrics.predict_seconds, real_cost)
-        await work.services.credits.ledger.record_lost_run(tx, work.job.id, first.id, real_cost, now)
+        ledger = work.services.credits.ledger
+        await ledger.record_lost_run(tx, work.job.id, work.job.user, first.id, real_cost, now)
         await tx.predictions.add(second)
         moved = await work.move(tx, JobState.SUBMITTING, prediction=second.id, run_after=now + RETRY_DELAY)
     count_prediction(first.backend, snapshot.state, real_cost)

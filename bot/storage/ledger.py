@@ -86,6 +86,11 @@ _SUM_BY_ACTOR = (
     .order_by(_spent.desc(), _hold.c.actor)
     .limit(bindparam("most"))
 )
+_SUM_FAILED_BY_ACTOR = (
+    sa.select(ledger.c.actor, sa.func.count(ledger.c.id).label("runs"), _spent.label("micros"))
+    .where(ledger.c.account == bindparam("account"), ledger.c.kind == EntryKind.EXPIRE.value)
+    .group_by(ledger.c.actor)
+)
 
 
 class LedgerStore:
@@ -156,19 +161,29 @@ class LedgerStore:
 
         `wallets` is a prefix of account ids. `actor` is a whole actor, or a prefix with a colon at the end.
         """
-        # "\x01" sorts before every character of an identifier: `web:page:ann` must not include `web:page:anna`.
-        beyond = "~" if actor.endswith(":") else "\x01"
-        facts = {"prefix": actor, "beyond": beyond, "since": since, "wallets": wallets}
+        facts = {"prefix": actor, "beyond": _get_beyond(actor), "since": since, "wallets": wallets}
         return int((await self._run(_SUM_USED, facts)).scalar_one())
 
     async def sum_spent_by_user(self, actor_prefix: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
         """Sum the settled amounts of wallets since a time as (actor, jobs, micros), largest amount first.
 
-        `actor_prefix` selects the users of a workspace, `discord:GUILD:` for example.
+        `actor_prefix` selects the users of a workspace, `discord:GUILD:` for example; without the colon, one actor.
         """
-        facts = {"prefix": actor_prefix, "beyond": "~", "since": since, "most": limit}
+        beyond = _get_beyond(actor_prefix)
+        facts = {"prefix": actor_prefix, "beyond": beyond, "since": since, "most": limit}
         rows = await self._run(_SUM_BY_ACTOR, facts)
         return [(row.actor, row.jobs, int(row.micros)) for row in rows]
+
+    async def sum_failed_by_user(self, account: str) -> list[tuple[str, int, int]]:
+        """Sum the counts of an account of failed runs as (actor, runs, micros), in no order."""
+        rows = await self._run(_SUM_FAILED_BY_ACTOR, {"account": account})
+        return [(row.actor, row.runs, int(row.micros)) for row in rows]
+
+
+def _get_beyond(actor: str) -> str:
+    """Return the end of a prefix search for one actor, or for all actors of a prefix with a colon at the end."""
+    # "\x01" sorts before every character of an identifier: `web:page:ann` must not include `web:page:anna`.
+    return "~" if actor.endswith(":") else "\x01"
 
 
 def _account_from_row(row: sa.Row[Any]) -> Account:

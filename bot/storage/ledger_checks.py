@@ -79,7 +79,7 @@ _OPEN_JOBS_WITHOUT_HOLDS = (
     .where(sa.text(f"jobs.{IS_OPEN}"), sa.or_(_holds_by_job.c.job.is_(None), _holds_by_job.c.closes > 0))
 )
 
-# Check: wallets paid the job's cost, and every budget except the bot's counted the same amount.
+# Check: wallets paid the job's cost, a user's budgets counted the same amount, and the workspace's the bot's amount.
 
 _is_settle = ledger.c.kind == EntryKind.SETTLE.value
 _paid_by_job = (
@@ -101,8 +101,29 @@ _BUDGETS_UNLIKE_JOB = (
     .where(
         _is_settle,
         accounts.c.kind == AccountKind.BUDGET.value,
-        accounts.c.scope.in_(["user", "workspace"]),
+        accounts.c.scope == "user",
         -ledger.c.balance_delta_micros != jobs.c.cost_micros,
+    )
+)
+# The close of a failed run settles both shared budgets by the owner's cost.
+_settled_by_bot = (
+    sa.select(ledger.c.job, (-ledger.c.balance_delta_micros).label("micros"))
+    .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
+    .where(_is_settle, accounts.c.scope == "bot")
+    .subquery()
+)
+_WORKSPACE_UNLIKE_BOT = (
+    _select_mismatch(
+        ledger.c.job.concat(" ").concat(accounts.c.id),
+        -ledger.c.balance_delta_micros,
+        _or_zero(_settled_by_bot.c.micros),
+    )
+    .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
+    .outerjoin(_settled_by_bot, _settled_by_bot.c.job == ledger.c.job)
+    .where(
+        _is_settle,
+        accounts.c.scope == "workspace",
+        -ledger.c.balance_delta_micros != _or_zero(_settled_by_bot.c.micros),
     )
 )
 
@@ -160,6 +181,30 @@ _BOT_BUDGET_UNLIKE_LOST_RUN = (
     )
 )
 
+# Check: the counts of failed runs are the amounts that the bot's budget counted for the same job and run.
+_counted_by_run = (
+    sa.select(_bot_rows.c.job, _bot_rows.c.prediction, (-_sum(_bot_rows.c.balance_delta_micros)).label("micros"))
+    .group_by(_bot_rows.c.job, _bot_rows.c.prediction)
+    .subquery()
+)
+_FAILED_RUNS_UNLIKE_BOT = (
+    _select_mismatch(
+        ledger.c.job.concat(" ").concat(accounts.c.id),
+        -ledger.c.balance_delta_micros,
+        _or_zero(_counted_by_run.c.micros),
+    )
+    .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
+    .outerjoin(
+        _counted_by_run,
+        sa.and_(_counted_by_run.c.job == ledger.c.job, _counted_by_run.c.prediction == ledger.c.prediction),
+    )
+    .where(
+        ledger.c.kind == EntryKind.EXPIRE.value,
+        accounts.c.scope.in_(["failed", "failed_user"]),
+        -ledger.c.balance_delta_micros != _or_zero(_counted_by_run.c.micros),
+    )
+)
+
 # `quota verify` prints each name before the row's id.
 _CHECKS: Mapping[str, sa.Select[Any]] = {
     "the balance of account": _compare_account("balance_micros"),
@@ -170,6 +215,8 @@ _CHECKS: Mapping[str, sa.Select[Any]] = {
     "open holds of open job": _OPEN_JOBS_WITHOUT_HOLDS,
     "what was paid for job": _WALLETS_UNLIKE_JOB,
     "what a budget counted for job": _BUDGETS_UNLIKE_JOB,
+    "what the workspace's budget counted for job": _WORKSPACE_UNLIKE_BOT,
+    "what failed runs cost for job": _FAILED_RUNS_UNLIKE_BOT,
     "what the bot's budget counted for prediction": _BOT_BUDGET_UNLIKE_RUN,
     "what the bot's budget counted for lost prediction": _BOT_BUDGET_UNLIKE_LOST_RUN,
 }

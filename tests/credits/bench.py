@@ -14,7 +14,7 @@ from bot.core.models import Model, OutputKind, Price, PriceUnit, Task
 from bot.core.people import User
 from bot.credits.alerts import BudgetAlert
 from bot.credits.credits import Credits
-from bot.credits.limits import BOT_MONTH, WORKSPACE_MONTH
+from bot.credits.limits import BOT_MONTH, NO_DEFAULTS, WORKSPACE_MONTH, DefaultLimits
 from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
 from bot.credits.pricing import CreditFormatter
 from bot.storage.database import Database
@@ -68,6 +68,7 @@ class CreditsBench:
     clock: JumpingClock = field(default_factory=JumpingClock)
     daily_micros: int = 100
     bot_month_micros: int = 10**9
+    defaults: DefaultLimits = NO_DEFAULTS
     alerts: list[BudgetAlert] = field(default_factory=list)
     failure: Exception | None = None
     """The error that the alert sender raises."""
@@ -78,7 +79,7 @@ class CreditsBench:
 
     def restart(self) -> None:
         """Start a new process, with empty caches."""
-        policies = Policies(self.daily_micros, self.bot_month_micros, self.clock)
+        policies = Policies(self.daily_micros, self.bot_month_micros, self.clock, self.defaults)
         self.credits = Credits(self.database, policies, CreditFormatter(1), self.clock, self._record_alert)
 
     async def _record_alert(self, alert: BudgetAlert) -> None:
@@ -116,7 +117,9 @@ class CreditsBench:
         record = PredictionRecord(new_id(), "replicate", "pencil", "f" * 64, {}, self.clock.now())
         async with self.database.write() as tx:
             await tx.predictions.close(row.prediction, "failed", 1.0, cost_micros)
-            await self.credits.ledger.record_lost_run(tx, row.id, row.prediction, cost_micros, self.clock.now())
+            await self.credits.ledger.record_lost_run(
+                tx, row.id, row.user, row.prediction, cost_micros, self.clock.now()
+            )
             await tx.predictions.add(record)
             moved = await tx.jobs.move(row, JobState.RUNNING, self.clock.now(), prediction=record.id)
         assert moved is not None
@@ -127,7 +130,7 @@ class CreditsBench:
         now = self.clock.now()
         async with self.database.write(is_urgent=True) as tx:
             if state is JobState.FAILED:
-                await self.credits.ledger.release(tx, row.id, real_cost_micros, now)
+                await self.credits.ledger.release(tx, row.id, row.user, real_cost_micros, now)
                 paid = 0
             else:
                 paid = await self.credits.ledger.settle(tx, row.id, real_cost_micros, now)
@@ -140,6 +143,13 @@ class CreditsBench:
     async def spend(self, user: User, amount_micros: int) -> None:
         """Accept, run and settle a job at its maximum cost."""
         await self.close_job(await self.start_run(await self.submit(user, amount_micros)), amount_micros)
+
+    async def read_workspace_spending(self, job: str) -> int | None:
+        """Return the spending of the workspace's budget that a job held on; None without such a hold."""
+        async with self.database.read() as tx:
+            held = {entry.account for entry in await tx.ledger.list_job_entries(job)}
+            accounts = [await tx.ledger.get_account(account) for account in held]
+        return next((a.spent_micros for a in accounts if a is not None and a.scope == "workspace"), None)
 
     async def record_users(self, *users: User) -> None:
         """Store users, so that moderators can name the users."""

@@ -1,12 +1,13 @@
 """A state machine of concurrent users: in any history, money is neither created nor lost nor spent twice."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,7 +27,7 @@ from bot.core.errors import BadOption, BudgetExceeded, OutOfCredits
 from bot.core.jobs import Job, JobState
 from bot.core.people import User
 from bot.credits.ledger import Ledger
-from bot.credits.limits import AT_ONCE, DAILY_ALLOWANCE, PER_MINUTE, USER_DAY, USER_MONTH, UserLimits
+from bot.credits.limits import AT_ONCE, DAILY_ALLOWANCE, PER_MINUTE, USER_DAY, USER_MONTH, DefaultLimits, UserLimits
 from bot.credits.pricing import CreditFormatter
 from bot.credits.verification import verify_ledger
 from bot.storage.database import Database
@@ -35,6 +36,8 @@ from tests.credits.bench import OWNER, CreditsBench
 from tests.fakes.samples import NOW, make_job
 from tests.postgres import PostgresServer
 from tests.storage.raw import list_jobs_with_open_holds
+
+FAILED_RUNS_MICROS = 120
 
 GOLD, TIN = frozenset({"gold"}), frozenset({"tin"})
 USERS = [
@@ -76,8 +79,12 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.bench = CreditsBench(self.run(self.open_database()), bot_month_micros=500)
+        defaults = DefaultLimits(failed_runs_day_micros=FAILED_RUNS_MICROS)
+        self.bench = CreditsBench(self.run(self.open_database()), bot_month_micros=500, defaults=defaults)
         self.open: set[str] = set()
+        # The owner's cost of failed runs as the rules caused them: by user and month, and by user and day less resets.
+        self.failed_by_month: Counter[tuple[str, str]] = Counter()
+        self.failed_by_day: Counter[tuple[str, str]] = Counter()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)
@@ -105,6 +112,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(target=submissions, user=users, amount=amounts)
     def submit_and_start(self, user: User, amount: int) -> Any:
         submission = self.run(self.try_to_submit(user, amount))
+        if amount and self.failed_by_day[user.id, f"{self.bench.clock.now():%Y-%m-%d}"] >= FAILED_RUNS_MICROS:
+            assert submission.row is None
         self.start(submission)
         return submission
 
@@ -123,7 +132,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(submission=submissions, cost=st.integers(0, 90))
     def fail_and_retry(self, submission: Submission, cost: int) -> None:
         if submission.row is not None and submission.row.prediction:
+            row, before = submission.row, self.read_workspace_spending(submission.row)
             submission.row = self.run(self.bench.retry_run(submission.row, cost))
+            self.count_failed_run(row.user, cost)
+            assert self.read_workspace_spending(row) == (None if before is None else before + cost)
 
     @rule(
         submission=consumes(submissions),
@@ -133,7 +145,12 @@ class LedgerMachine(RuleBasedStateMachine):
     def close(self, submission: Submission, cost: int, state: JobState) -> None:
         if (row := submission.row) is not None:
             cost = cost if row.prediction else 0
+            before = self.read_workspace_spending(row)
             paid = self.run(self.bench.close_job(row, cost, state))
+            if state is JobState.FAILED:
+                self.count_failed_run(row.user, cost)
+            counted = cost if state is JobState.FAILED else paid
+            assert self.read_workspace_spending(row) == (None if before is None else before + counted)
             assert paid == (0 if state is JobState.FAILED else min(cost, row.max_micros))
             self.open.discard(row.id)
 
@@ -167,6 +184,7 @@ class LedgerMachine(RuleBasedStateMachine):
         wallets = self.bench.credits.wallets
         restored_micros = self.run(wallets.reset(OWNER, user, with_month=with_month, request_key=self.bench.key()))
         after = self.run(self.bench.credits.get_statement(user))
+        self.failed_by_day[user.id, f"{self.bench.clock.now():%Y-%m-%d}"] = 0
         assert (
             before.today_available_micros
             <= after.today_available_micros
@@ -214,6 +232,14 @@ class LedgerMachine(RuleBasedStateMachine):
     def verify_invariants(self) -> None:
         self.run(self.check())
 
+    def count_failed_run(self, user: User, cost: int) -> None:
+        self.failed_by_month[user.id, f"{self.bench.clock.now():%Y-%m}"] += cost
+        self.failed_by_day[user.id, f"{self.bench.clock.now():%Y-%m-%d}"] += cost
+
+    def read_workspace_spending(self, row: Job) -> int | None:
+        """Return the spending of the workspace's budget that a job holds on; None without such a hold."""
+        return cast("int | None", self.run(self.bench.read_workspace_spending(row.id)))
+
     async def try_to_submit(self, user: User, amount: int) -> Submission:
         row = await self.bench.try_to_submit(user, amount)
         if row is not None:
@@ -231,6 +257,10 @@ class LedgerMachine(RuleBasedStateMachine):
         assert set(await list_jobs_with_open_holds(self.bench.database)) == self.open
         alerts = [(alert.scope, alert.refills_at, alert.limit_micros, alert.percent) for alert in self.bench.alerts]
         assert len(alerts) == len(set(alerts))
+        month = f"{self.bench.clock.now():%Y-%m}"
+        spenders = await self.bench.credits.list_spenders(OWNER, len(USERS))
+        failed = {spender.id: spender.failed_micros for spender in spenders if spender.failed_micros}
+        assert failed == {user.id: cost for user in USERS if (cost := self.failed_by_month[user.id, month])}
 
 
 def test_the_ledger_stays_consistent_on_sqlite() -> None:

@@ -75,6 +75,17 @@ FORGERIES: dict[str, tuple[Sequence[str], str]] = {
         ["UPDATE predictions SET cost_micros = 12 WHERE cost_micros = 10"],
         "what the bot's budget counted for prediction",
     ),
+    "a failed run counted as dearer": (
+        ["UPDATE ledger SET balance_delta_micros = -8 WHERE kind = 'expire' AND balance_delta_micros = -7"],
+        "what failed runs cost for job",
+    ),
+    "a workspace that counted less of a failed run": (
+        [
+            "UPDATE ledger SET balance_delta_micros = -6 WHERE kind = 'settle' AND balance_delta_micros = -7"
+            " AND account LIKE 'budget:workspace:%'"
+        ],
+        "what the workspace's budget counted for job",
+    ),
     "a lost run that says it was dearer": (
         ["UPDATE predictions SET cost_micros = 6 WHERE cost_micros = 5"],
         "what the bot's budget counted for lost prediction",

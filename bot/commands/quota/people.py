@@ -9,6 +9,8 @@ from bot.core.replies import Reply
 from bot.credits.formatting import format_budget, format_job_count, format_values, join_phrases
 from bot.credits.limits import AT_ONCE, PER_MINUTE, USER_DAY, USER_MONTH
 from bot.credits.policies import PolicyTarget
+from bot.credits.pricing import CreditFormatter
+from bot.credits.spending import Spender
 from bot.dispatch.declaration import Command, PersonOption, Services, command, option
 
 _MAX_SHOWN = 25
@@ -181,8 +183,13 @@ class QuotaTop(Command):
         if not spenders:
             return Reply(text="Nobody spent anything here this month.", is_private=True)
         form = services.credits.formatter
-        lines = [
-            f"{n}. {spender.name}: **{form.format(spender.spent_micros)}** credits, {format_job_count(spender.jobs)}"
-            for n, spender in enumerate(spenders, 1)
-        ]
+        lines = [f"{n}. {_format_spender(spender, form)}" for n, spender in enumerate(spenders, 1)]
         return Reply(text="\n".join(["Spent this month:", *lines]), is_private=True)
+
+
+def _format_spender(spender: Spender, form: CreditFormatter) -> str:
+    text = f"{spender.name}: **{form.format(spender.spent_micros)}** credits, {format_job_count(spender.jobs)}"
+    if not spender.failed_micros:
+        return text
+    runs = "1 failed run" if spender.failed_runs == 1 else f"{spender.failed_runs:,} failed runs"
+    return f"{text}, and {runs} for {form.format(spender.failed_micros)} credits at the bot's cost"
