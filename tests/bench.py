@@ -120,6 +120,8 @@ class Bench:
 
     async def _wait_and_return(self, reply: Reply | None) -> Reply | None:
         await self.wait_until_idle()
+        # No two asks come at one moment: rows keep the order of the asks.
+        self.clock.tick()
         return reply
 
     async def wait_until_idle(self) -> None:

@@ -5,7 +5,6 @@ from bot.core.invocations import Invocation
 from bot.core.jobs import Job, JobState
 from bot.core.people import Rank, User
 from bot.core.replies import Button, Reply
-from bot.dispatch.button_actions import is_job_visible
 from bot.dispatch.declaration import Command, Services, command, option
 
 _MAX_SHOWN = 20
@@ -28,7 +27,7 @@ class WorkspaceJobs(Command):
         jobs = await services.jobs.list_open_in_workspace(invocation.user, _MAX_SHOWN + 1)
         if not jobs:
             return Reply(text="Nothing runs or waits in this workspace.", is_private=True)
-        lines = [_format_open_job(n, job, services) for n, job in enumerate(jobs[:_MAX_SHOWN], 1)]
+        lines = [await _format_open_job(n, job, services) for n, job in enumerate(jobs[:_MAX_SHOWN], 1)]
         more = ["… and more. These were asked first."] if len(jobs) > _MAX_SHOWN else []
         buttons = [Button("cancel", f"Stop {n}", job.id, n) for n, job in enumerate(jobs[:_MAX_BUTTONS], 1)]
         return Reply(text="\n".join([*lines, *more]), buttons=tuple(buttons), is_private=True)
@@ -36,7 +35,7 @@ class WorkspaceJobs(Command):
     async def _cancel(self, by: User, services: Services) -> Reply:
         if not self.job:
             raise BadOption("job is missing: Which one is to be cancelled? /jobs lists them.", option="job")
-        job = await services.jobs.get(self.job)
+        job = await services.jobs.find(by, self.job)
         # The same error for another workspace's job: an id must not reveal whether the job exists.
         if job is None or (job.user.platform, job.user.workspace) != (by.platform, by.workspace):
             raise JobNotFound(f"There is no job called “{self.job}” in this workspace. /jobs lists them.")
@@ -45,9 +44,10 @@ class WorkspaceJobs(Command):
         return Reply(text=f"Stopping /{job.command} `{job.id}` of {job.user.name}.", is_private=True)
 
 
-def _format_open_job(n: int, job: Job, services: Services) -> str:
+async def _format_open_job(n: int, job: Job, services: Services) -> str:
     text = job.request_text
-    words = "a private ask" if job.is_private else f"“{text[:60]}{'…' if len(text) > 60 else ''}”"
+    is_private = job.is_private or await services.jobs.is_in_private_thread(job)
+    words = "a private ask" if is_private else f"“{text[:60]}{'…' if len(text) > 60 else ''}”"
     minutes, seconds = divmod(max(int((services.jobs.now() - job.created_at).total_seconds()), 0), 60)
     span = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     state = "runs" if job.state is JobState.RUNNING else "waits"
@@ -69,8 +69,8 @@ class Show(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         if not self.job:
             return _format_list(await services.jobs.list_recent(invocation.user))
-        job = await services.jobs.get(self.job)
-        if job is None or not is_job_visible(job, invocation.user, invocation.channel):
+        job = await services.jobs.find(invocation.user, self.job)
+        if job is None or not await services.jobs.is_visible(job, invocation.user, invocation.channel):
             raise JobNotFound(f"There is no job called “{self.job}” that you can see here.")
         return await services.jobs.render(job)
 
@@ -108,7 +108,7 @@ class Cancel(Command):
             if not jobs:
                 raise JobNotFound("Nothing of yours is running.")
             return jobs[0]
-        job = await services.jobs.get(self.job)
+        job = await services.jobs.find(user, self.job)
         # The same error for another user's job: moderators have /jobs cancel.
         if job is None or (job.user.platform, job.user.workspace, job.user.id) != (
             user.platform,

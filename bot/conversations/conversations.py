@@ -7,7 +7,7 @@ from datetime import timedelta
 from bot.conversations.prompts import BYTES_PER_TOKEN, chain_turns, render_prompt, trim_turns
 from bot.core.clock import Clock
 from bot.core.errors import JobNotFound
-from bot.core.ids import new_id
+from bot.core.ids import new_id, new_ordered_id
 from bot.core.invocations import Conversation, EarlierMessage, Turn, TurnRole
 from bot.core.models import Model
 from bot.core.people import Channel, User
@@ -109,7 +109,7 @@ class Conversations:
             # Turns are read in the order of time: each message gets a time, all before the question's.
             at = self._clock.now() - timedelta(milliseconds=len(earlier) - n)
             parent = turns[-1].id if turns else ""
-            turn = Turn(new_id(), conversation.id, message.role, message.text, at, parent, user=message.user)
+            turn = Turn(new_ordered_id(), conversation.id, message.role, message.text, at, parent, user=message.user)
             turns.append(replace(turn, platform_message=message.message_id))
         return turns
 
@@ -133,7 +133,7 @@ class Conversations:
         max_tokens: int,
     ) -> Question:
         author, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
-        turn = Turn(new_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=author)
+        turn = Turn(new_ordered_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=author)
         prompt = self._build_prompt(conversation, [*earlier, turn], model, system, max_tokens)
         return Question(conversation, prompt, turn, turn.id)
 

@@ -87,6 +87,13 @@ class Platform(Protocol):
         """Return the channel of direct messages to a user, or None without such a channel."""
         ...
 
+    async def is_private_thread(self, channel: Channel) -> bool:
+        """Return whether only the members of the channel's thread see the thread, not all readers of the channel.
+
+        Return true also while the platform does not tell.
+        """
+        ...
+
 
 class PlatformConnection(Protocol):
     """The connection to an external platform such as Discord or Slack.

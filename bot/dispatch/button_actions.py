@@ -93,9 +93,15 @@ class ButtonActions:
 
     async def _get_job(self, press: ButtonPress) -> Job:
         job = await self.services.jobs.get(press.job_id)
-        if job is None or not (is_job_visible(job, press.user, press.channel) or await self._may_moderate(press, job)):
+        if job is None or not (await self._is_visible(press, job) or await self._may_moderate(press, job)):
             raise JobNotFound("That job is not here any more, so its buttons do nothing.")
         return job
+
+    async def _is_visible(self, press: ButtonPress, job: Job) -> bool:
+        # A thread on the pressed message is as public as the message, also if the thread was never opened.
+        is_on_message = press.message_id != "" and job.channel.thread == press.message_id
+        channel = replace(press.channel, thread=press.message_id) if is_on_message else press.channel
+        return await self.services.jobs.is_visible(job, press.user, channel)
 
     async def cancel(self, press: ButtonPress, job: Job) -> Reply | None:
         """Stop a running job, for the job's user, the conversation's starter, and moderators."""
@@ -236,13 +242,6 @@ def _drop_empty(options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
 
 def _is_file(value: object) -> bool:
     return isinstance(value, dict)
-
-
-def is_job_visible(job: Job, user: User, channel: Channel) -> bool:
-    """Return whether a user sees a job: the job's user does everywhere, other people in the channel of a public job."""
-    if (job.user.platform, job.user.workspace) != (user.platform, user.workspace):
-        return False
-    return job.user.id == user.id or (not job.is_private and job.channel.id == channel.id)
 
 
 ButtonAction = Callable[[ButtonActions, ButtonPress, Job], Awaitable[Invocation | Reply | None]]

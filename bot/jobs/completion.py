@@ -22,7 +22,7 @@ from bot.core.errors import (
     Unavailable,
     new_reference,
 )
-from bot.core.ids import new_id
+from bot.core.ids import new_id, new_ordered_id
 from bot.core.invocations import Turn, TurnRole
 from bot.core.jobs import JobState, Output, PredictionRecord
 from bot.core.models import OutputKind, Task
@@ -229,7 +229,7 @@ def _build_answer_turn(work: Work, outcome: Outcome, now: datetime) -> Turn | No
     if not text or not work.job.conversation or work.model.task is not Task.CHAT:
         return None
     answers = str(work.job.options.get("answers") or "")
-    return Turn(new_id(), work.job.conversation, TurnRole.ASSISTANT, text, now, answers, work.job.id)
+    return Turn(new_ordered_id(), work.job.conversation, TurnRole.ASSISTANT, text, now, answers, work.job.id)
 
 
 async def finish_reusing_job(work: Work) -> None:

@@ -12,7 +12,7 @@ from bot.core.invocations import Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
 from bot.core.models import Model
 from bot.core.money import Entry
-from bot.core.people import User
+from bot.core.people import Channel, User
 from bot.core.replies import MessageRef, Progress, Reply, Stage
 from bot.jobs.acceptance import Acceptance, Options
 from bot.jobs.deletion import PersonalData, delete_job
@@ -25,7 +25,7 @@ USER_RECORD_INTERVAL_SECONDS = 600.0
 """A user's name and last visit are stored at most this often: a write for each request would slow all others down."""
 
 MIN_ID_PREFIX = 6
-"""Users may shorten a job id to this many characters."""
+"""Users may shorten the id of an own job to this many characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,38 @@ class Jobs:
         await self._recorded_users.get(user, lambda: self._upsert_user(user))
 
     async def get(self, job_id: str) -> Job | None:
-        """Return a job by id, or by an unambiguous beginning of the id."""
+        """Return the job with an id."""
         async with self._services.database.read() as tx:
-            return await tx.jobs.get(job_id) or (await tx.jobs.find(job_id) if len(job_id) >= MIN_ID_PREFIX else None)
+            return await tx.jobs.get(job_id)
+
+    async def find(self, user: User, name: str) -> Job | None:
+        """Return a job by id, or a job of the user by an unambiguous beginning of the id.
+
+        Other people's jobs have no short names: a few letters are soon guessed.
+        """
+        async with self._services.database.read() as tx:
+            job = await tx.jobs.get(name)
+            return job or (await tx.jobs.find_own(user, name) if len(name) >= MIN_ID_PREFIX else None)
+
+    async def is_visible(self, job: Job, user: User, channel: Channel) -> bool:
+        """Return whether a job may be shown to a user in a channel.
+
+        A user sees own jobs everywhere. Other people see a public job in the channel of the job; a job of a private
+        thread in the same thread alone.
+        """
+        if (job.user.platform, job.user.workspace) != (user.platform, user.workspace):
+            return False
+        if job.user.id == user.id:
+            return True
+        if job.is_private or job.channel.id != channel.id:
+            return False
+        return job.channel.thread == channel.thread or not await self.is_in_private_thread(job)
+
+    async def is_in_private_thread(self, job: Job) -> bool:
+        """Return whether a job was asked in a thread that only the thread's members read."""
+        return bool(job.channel.thread) and await self._services.platforms[job.channel.platform].is_private_thread(
+            job.channel
+        )
 
     async def list_recent(self, user: User, limit: int = 10) -> list[Job]:
         """Return a user's latest jobs, newest first."""

@@ -22,11 +22,6 @@ _SELECT = sa.select(jobs)
 _SELECT_BY_ID = _SELECT.where(jobs.c.id == bindparam("job"))
 _SELECT_STEPS = sa.select(jobs.c.steps).where(jobs.c.id == bindparam("job"))
 _SELECT_BY_REQUEST_KEY = _SELECT.where(jobs.c.request_key == bindparam("request_key"))
-# A prefix search: "~" sorts after every character of an id, and ids are compared byte by byte.
-_SELECT_BY_PREFIX = _SELECT.where(jobs.c.id >= bindparam("prefix"), jobs.c.id < bindparam("prefix").concat("~")).limit(
-    2
-)
-
 _NEWEST_FIRST = (jobs.c.created_at.desc(), jobs.c.id.desc())
 _IS_OF_USER = (
     jobs.c.platform == bindparam("platform"),
@@ -34,6 +29,10 @@ _IS_OF_USER = (
     jobs.c.user == bindparam("user"),
 )
 _IS_IN_WORKSPACE = (jobs.c.platform == bindparam("platform"), jobs.c.user_workspace == bindparam("workspace"))
+# A prefix search: "~" sorts after every character of an id, and ids are compared byte by byte.
+_SELECT_OWN_BY_PREFIX = _SELECT.where(
+    *_IS_OF_USER, jobs.c.id >= bindparam("prefix"), jobs.c.id < bindparam("prefix").concat("~")
+).limit(2)
 _SELECT_OPEN = _SELECT.where(*_IS_OF_USER, sa.text(IS_OPEN)).order_by(*_NEWEST_FIRST)
 _SELECT_RECENT = _SELECT.where(*_IS_OF_USER).order_by(*_NEWEST_FIRST).limit(bindparam("most"))
 _SELECT_RECENT_IN_CHANNEL = (
@@ -138,11 +137,11 @@ class JobStore:
         """Read one job."""
         return _parse_first(await self._run(_SELECT_BY_ID, {"job": job_id}))
 
-    async def find(self, prefix: str) -> Job | None:
-        """Find the only job with an id of this prefix. Returns None for several jobs too."""
+    async def find_own(self, user: User, prefix: str) -> Job | None:
+        """Find the only job of a user with an id of this prefix. Returns None for several jobs too."""
         if not prefix:
             return None
-        found = _parse_all(await self._run(_SELECT_BY_PREFIX, {"prefix": prefix}))
+        found = _parse_all(await self._run(_SELECT_OWN_BY_PREFIX, {**_bind_user(user), "prefix": prefix}))
         return found[0] if len(found) == 1 else None
 
     async def get_by_request_key(self, request_key: str) -> Job | None:

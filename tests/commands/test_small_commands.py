@@ -77,6 +77,27 @@ async def test_show_repeats_a_job_with_working_buttons(bench: Bench) -> None:
     assert get_text(await bench.say("/show", by=BEN)).startswith("You have not asked for anything yet.")
 
 
+async def test_a_button_of_a_job_in_a_private_thread_does_nothing_elsewhere(bench: Bench) -> None:
+    private = replace(CHANNEL, thread="t1")
+    bench.platform.private_threads.add("t1")
+    await bench.say("/imagine a fox", channel=private)
+
+    elsewhere = [await bench.press(action, by=BEN) for action in ("again", "edit", "report")]
+
+    assert {get_text(reply) for reply in elsewhere} == {"That job is not here any more, so its buttons do nothing."}
+    assert await bench.press("again", by=BEN, channel=private) is None
+
+
+async def test_an_own_job_is_named_by_the_beginning_of_the_id(bench: Bench) -> None:
+    await bench.say("/imagine a fox")
+    job = await bench.get_job()
+
+    assert (await bench.say(f"/show {job.id[:6]}")) == bench.last_message.reply
+    assert "There is no job called" in get_text(await bench.say(f"/show {job.id[:5]}"))
+    assert "There is no job called" in get_text(await bench.say(f"/show {job.id[:6]}", by=BEN))
+    assert "There is no job called" in get_text(await bench.say(f"/show {job.id[:19]}", by=MODERATOR))
+
+
 async def test_show_of_a_running_job_has_a_stop_button(bench: Bench) -> None:
     bench.backend.will(hangs_after=0)
     await bench.say("/imagine a fox")

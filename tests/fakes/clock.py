@@ -30,6 +30,10 @@ class ManualClock:
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._orders), future))
         await future
 
+    def tick(self) -> None:
+        """Let a microsecond pass, too short for any sleeper: what happens next is later than what happened before."""
+        self._now += 1e-6
+
     async def advance(self, seconds: float, settle: Callable[[], Awaitable[None]] = settle) -> None:
         """Move the time, waking each sleeper at the right moment; `settle` lets woken tasks run before the next moment.
 

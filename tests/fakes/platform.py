@@ -44,6 +44,7 @@ class FakePlatform:
         self.name = name
         self.limits = limits or MessageLimits(max_length=2_000)
         self.messages: dict[str, ShownMessage] = {}
+        self.private_threads: set[str] = set()
         self._clock = clock
         self._lost: set[str] = set()
         self._is_closed = False
@@ -97,6 +98,9 @@ class FakePlatform:
 
     async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
         return Channel(self.name, workspace, f"direct-{user}")
+
+    async def is_private_thread(self, channel: Channel) -> bool:
+        return channel.thread in self.private_threads
 
     def _keep(self, message: str, reply: Reply) -> None:
         self.messages[message].history.append(reply)

@@ -69,6 +69,9 @@ class TimedPlatform:
     async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
         return None
 
+    async def is_private_thread(self, channel: Channel) -> bool:
+        return False
+
     async def _travel(self, message: MessageRef, reply: Reply) -> None:
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)

@@ -72,6 +72,10 @@ class ConsolePlatform:
         """Return None: the process ends with the command, and reads no notices later."""
         return None
 
+    async def is_private_thread(self, channel: Channel) -> bool:
+        """Return false: a terminal has no threads."""
+        return False
+
     def _show(self, message_id: str, reply: Reply) -> None:
         self._shown[message_id] = reply
         if reply.tone is Tone.WORKING:

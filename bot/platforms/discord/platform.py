@@ -89,6 +89,7 @@ class DiscordPlatform:
         # An edit that changes nothing would cost a slot of the bucket.
         self._fingerprints: RecentItems[str, bytes] = RecentItems(_MOST_REMEMBERED_MESSAGES)
         self._redirects: RecentItems[str, MessageRef] = RecentItems(_MOST_REMEMBERED_MESSAGES)
+        self._private_threads: RecentItems[int, bool] = RecentItems(_MOST_REMEMBERED_MESSAGES)
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
         """Edit the placeholder, or create a message. Raise `MessageLost` if nothing can be posted there."""
@@ -141,6 +142,25 @@ class DiscordPlatform:
         return Channel(NAME, workspace, str(channel["id"]))
 
     # For messages of interactions without a job.
+
+    async def is_private_thread(self, channel: Channel) -> bool:
+        """Return whether a thread is private. A thread that Discord does not show to the bot counts as private."""
+        if not channel.thread or channel.is_reply_chain:
+            return False
+        thread = int(channel.thread)
+        if (is_private := self._private_threads.get(thread)) is not None:
+            return is_private
+        # discord.py drops archived threads from its cache.
+        if isinstance(cached := self._client.get_channel(thread), discord.Thread):
+            return cached.is_private()
+        try:
+            found = await self._api.get_channel(thread)
+        except DELIVERY_ERRORS as error:
+            log.info("discord.thread_unknown", extra={"thread": thread, "reason": repr(error)})
+            return True
+        # A thread never changes between public and private.
+        self._private_threads[thread] = found.get("type") == discord.ChannelType.private_thread.value
+        return self._private_threads[thread]
 
     def redirect(self, message_id: str, target: MessageRef) -> None:
         """Send later edits of a message to another message, in which the user asked for the job."""

@@ -194,9 +194,13 @@ class DiscordRestApi:
             await self._send(self._raw.unarchive_thread(channel), channel)
             await self._edit(channel, message, payload, uploads)
 
+    async def get_channel(self, channel: int) -> Any:
+        """Return the JSON of a channel or thread. Raise `MessageLost` for a deleted or forbidden one."""
+        return await self._send(self._raw.get_channel(channel), channel)
+
     async def _is_locked(self, thread: int) -> bool:
         # discord.py drops archived threads from its cache, so read the thread from Discord.
-        channel = await self._send(self._raw.get_channel(thread), thread)
+        channel = await self.get_channel(thread)
         return bool((channel.get("thread_metadata") or {}).get("locked"))
 
     async def _edit(self, channel: int, message: str, payload: Payload, uploads: Sequence[DiscordUpload]) -> None:

@@ -150,6 +150,10 @@ class SlackPlatform:
             self._direct_channels[workspace, user] = str(response["channel"]["id"])
         return Channel(NAME, workspace, self._direct_channels[workspace, user])
 
+    async def is_private_thread(self, channel: Channel) -> bool:
+        """Return false: everybody in a channel of Slack reads the channel's threads."""
+        return False
+
     async def post_or_find(self, thread: MessageRef, nonce: str, **content: Any) -> tuple[MessageRef, bool]:
         """Post a message, or find the message with the same nonce. Return the address and if the message is new."""
         content |= {
@@ -157,7 +161,7 @@ class SlackPlatform:
             "metadata": {"event_type": METADATA_EVENT_TYPE, "event_payload": {"nonce": nonce}} if nonce else None,
         }  # fmt: skip
         ts = ""
-        if self._unconfirmed_posts.is_from_previous_process(nonce):
+        if await self._unconfirmed_posts.is_from_previous_process(nonce):
             ts = await self._unconfirmed_posts.find_post(thread, nonce)
         is_new = not ts
         if is_new:
@@ -223,7 +227,7 @@ class SlackPlatform:
         if not text.strip() and not is_final:
             self.statuses.show(message, reply.progress)
             return None
-        if self._unconfirmed_posts.is_from_previous_process(message.id) and (
+        if await self._unconfirmed_posts.is_from_previous_process(message.id) and (
             found := await self._take_over_stream(message, reply, text)
         ):
             return found

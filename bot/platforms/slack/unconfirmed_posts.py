@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from bot.core.clock import Clock
-from bot.core.ids import parse_timestamp
 from bot.core.replies import MessageRef
 from bot.platforms.slack.errors import ignore_refusal
 from bot.platforms.slack.installations import NAME, SlackTeams
@@ -31,9 +30,9 @@ class UnconfirmedPosts:
         self._clock = clock
         self._started_at_seconds = clock.now().timestamp()
 
-    def is_from_previous_process(self, nonce: str) -> bool:
+    async def is_from_previous_process(self, nonce: str) -> bool:
         """Return whether an earlier process accepted the job of a nonce, and so may have posted the message."""
-        requested_at = _get_request_time(nonce)
+        requested_at = await self._find_request_time(nonce)
         return requested_at is not None and requested_at < self._started_at_seconds
 
     async def find_post(self, thread: MessageRef, nonce: str) -> str:
@@ -65,7 +64,7 @@ class UnconfirmedPosts:
         """Return the messages since the request of a nonce, or of the last minute for a nonce without a time."""
         now = self._clock.now().timestamp()
         # Slack's clock and ours may differ, so the search starts a minute before the request.
-        since = (_get_request_time(nonce) or now - _SEARCH_SECONDS) - _SEARCH_SECONDS
+        since = (await self._find_request_time(nonce) or now - _SEARCH_SECONDS) - _SEARCH_SECONDS
         method = "conversations.replies" if thread.thread else "conversations.history"
         call = self._web_api.call(
             thread.workspace,
@@ -79,10 +78,11 @@ class UnconfirmedPosts:
         response = await ignore_refusal(call) or {}
         return list(response.get("messages") or ())
 
-
-def _get_request_time(nonce: str) -> float | None:
-    """Return the time in the job id at the head of a nonce (seconds since 1970), or None for a nonce without a job."""
-    return parse_timestamp(nonce.partition(":")[0])
+    async def _find_request_time(self, nonce: str) -> float | None:
+        """Return when the job at the head of a nonce was accepted, in seconds since 1970; None without a job."""
+        async with self._database.read() as tx:
+            job = await tx.jobs.get(nonce.partition(":")[0])
+        return job.created_at.timestamp() if job is not None else None
 
 
 def _keep_alphanumeric(text: str) -> str:

@@ -1,4 +1,7 @@
-"""GET /api/jobs/{id}: a job's record for the page's drawer, for the job's user and for moderators."""
+"""GET /api/jobs/{id}: a job's record for the page's drawer, for the job's user and for moderators.
+
+Of a private job only the job's user and an owner read the record.
+"""
 
 from aiohttp import web
 
@@ -37,7 +40,9 @@ class JobDetails:
     async def _may_see(self, user: User, job: Job) -> bool:
         if (job.user.platform, job.user.workspace) != (NAME, WORKSPACE):
             return False
-        return job.user.id == user.id or await self._dispatcher.authorizer.get_rank(user) >= Rank.MODERATOR
+        # As for the Show button: moderators read no private request.
+        least = Rank.OWNER if job.is_private else Rank.MODERATOR
+        return job.user.id == user.id or await self._dispatcher.authorizer.get_rank(user) >= least
 
 
 def job_record_to_json(record: JobHistory, title: str, form: CreditFormatter) -> dict[str, JSON]:

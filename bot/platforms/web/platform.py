@@ -68,6 +68,10 @@ class WebPlatform:
         """Return the user's channel for notices, which the page lists among the user's conversations."""
         return Channel(NAME, workspace, f"{user}.notices")
 
+    async def is_private_thread(self, channel: Channel) -> bool:
+        """Return false: the page has no threads."""
+        return False
+
     async def post_user_message(self, user: User, channel: Channel, message_id: str, text: str, note: str = "") -> None:
         """Post a user's own words. A second call with the same id changes nothing."""
         await self._create(message_id, channel, user, Reply(text=text, note=note), is_from_bot=False)

@@ -29,6 +29,7 @@ from tests.emulators.discord.posting import DiscordMessageDraft, create_message,
 from tests.emulators.discord.state import (
     DIRECT,
     GROUP,
+    PRIVATE_THREAD,
     DiscordChannelState,
     DiscordGuildState,
     DiscordMemberState,
@@ -37,7 +38,7 @@ from tests.emulators.discord.state import (
     DiscordUserState,
     Json,
 )
-from tests.emulators.discord.threads import activate_thread, add_member_to_thread, open_thread_on_message
+from tests.emulators.discord.threads import activate_thread, add_member_to_thread, open_thread, open_thread_on_message
 
 if TYPE_CHECKING:
     from tests.emulators.discord.emulator import DiscordEmulator
@@ -304,6 +305,15 @@ class DiscordPerson:
     async def open_thread(self, name: str, *, on: DiscordMessageState) -> DiscordChannelState:
         return open_thread_on_message(self.state, on, self.user, name, 4320)
 
+    async def open_private_thread(
+        self, name: str, *, channel: DiscordChannelState, members: Sequence["DiscordPerson"] = ()
+    ) -> DiscordChannelState:
+        """Open a thread that this person, the members and the bot alone see."""
+        thread = open_thread(self.state, channel, self.user, name, PRIVATE_THREAD, 4320)
+        for user in (*(person.user for person in members), self.state.bot):
+            add_member_to_thread(self.state, thread, user)
+        return thread
+
     def _check_channel(self, channel: DiscordChannelState | None) -> DiscordChannelState:
         if channel is None:
             assert self.guild is not None, "name a channel"
@@ -311,6 +321,8 @@ class DiscordPerson:
         is_member = channel.guild is None or self.user.id in channel.guild.members
         if not is_member or (channel.guild is None and self.user not in channel.recipients):
             raise ActionNotAvailable(f"{self.user.name} is not in {channel.name}")
+        if channel.kind == PRIVATE_THREAD and self.user not in channel.thread_members:
+            raise ActionNotAvailable(f"{self.user.name} is no member of {channel.name}")
         if channel.is_deleted:
             raise ActionNotAvailable(f"{channel.name} is gone")
         return channel

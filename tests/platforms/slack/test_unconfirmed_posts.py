@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.core.ids import new_id
+from bot.core.jobs import JobState
 from bot.core.people import Channel, User
 from bot.core.platform import Destination
 from bot.core.replies import Reply, Tone
@@ -15,6 +15,16 @@ from tests.platforms.slack.test_streaming import (
     join_answer,
     wait_for_answer,
 )
+from tests.storage.rows import make_job
+
+
+async def store_job(office: Office) -> str:
+    """Store a job accepted now, with no open work; return the id."""
+    now = office.app.clock.now()
+    job = make_job(state=JobState.DELIVERED, created_at=now, updated_at=now)
+    async with office.app.database.write() as tx:
+        await tx.jobs.add(job)
+    return job.id
 
 
 async def test_a_question_posted_without_a_response_is_answered_once(office: Office) -> None:
@@ -55,7 +65,7 @@ async def test_an_answer_posted_before_a_crash_is_not_posted_again(office: Offic
     platform = office.app.platforms["slack"]
     root = await office.ana.say("hello", office.general)
     ana = User("slack", office.team.id, office.ana.id, "Ana")
-    nonce = f"{new_id()}:0"
+    nonce = f"{await store_job(office)}:0"
     place = Channel("slack", office.team.id, office.general.id, root.ts)
     unposted = await platform.post(Destination(ana, place, "key", nonce, is_streamed=True), create_working_reply(""))
     done = Reply("All of it.", tone=Tone.DONE)
@@ -88,7 +98,7 @@ async def test_a_stream_started_before_a_crash_continues(office: Office) -> None
     ana = User("slack", office.team.id, office.ana.id, "Ana")
     place = Channel("slack", office.team.id, office.general.id, root.ts)
     unposted = await platform.post(
-        Destination(ana, place, "key", f"{new_id()}:0", is_streamed=True), create_working_reply("")
+        Destination(ana, place, "key", f"{await store_job(office)}:0", is_streamed=True), create_working_reply("")
     )
     await platform.edit(unposted, create_working_reply("It was a **dark** and stormy "))
     await office.slack.wait_until_idle()
