@@ -1,9 +1,14 @@
-"""Count the files on the way of one `/imagine`, from Discord's event to the last edit.
+"""Count the files that a reader opens to follow one `/imagine` from Discord's event to the last edit.
 
-The real bot runs on the local Discord emulator and on the sandbox. A profiler notes each file of bot/ in which a
-function runs between the command and the finished picture: `python -m benchmarks.imagine_path`.
+The real bot runs on the local Discord emulator and on the sandbox. A profiler notes each function of bot/ that runs
+between the command and the finished picture: `python -m benchmarks.imagine_path`.
+
+A reader opens a file to see what a function does. So a file counts if a function of three statements or more ran in the
+file: an accessor or a one-line delegation says all by its name. General helpers, which have their own section in
+docs/design.md or read like the standard library, do not count either. The script prints the unfiltered number too.
 """
 
+import ast
 import asyncio
 import sys
 import tempfile
@@ -26,12 +31,15 @@ BUILDING_BLOCKS = frozenset(
         "core/background_tasks.py",
         "core/caches.py",
         "core/clock.py",
+        "core/fair_queue.py",
         "core/ids.py",
         "core/json.py",
+        "core/token_bucket.py",
         "telemetry/logs.py",
     }
 )
-"""General helpers whose calls read like the standard library: a reader does not open the file to follow the way."""
+
+MIN_STATEMENTS = 3
 
 BACKGROUND_TASKS = ("recovery", "retention")
 """Periodic tasks that happen to run in the same seconds, by the beginning of the task's name."""
@@ -46,10 +54,10 @@ class ReplicateTown(Town):
 
 
 class FileTrace:
-    """The files of bot/ in which a function was entered while the trace was on, by path relative to bot/."""
+    """The functions of bot/ that ran while the trace was on: first lines by path relative to bot/."""
 
     def __init__(self) -> None:
-        self.files: dict[str, None] = {}
+        self.functions: dict[str, set[int]] = {}
         self._prefix = f"{PACKAGE}/"
 
     def __enter__(self) -> "FileTrace":
@@ -65,7 +73,7 @@ class FileTrace:
         name = frame.f_code.co_filename
         is_call = event == "call" and name.startswith(self._prefix) and frame.f_code.co_name != "<module>"
         if is_call and not is_background_task():
-            self.files.setdefault(name.removeprefix(self._prefix))
+            self.functions.setdefault(name.removeprefix(self._prefix), set()).add(frame.f_code.co_firstlineno)
 
 
 def is_background_task() -> bool:
@@ -76,8 +84,23 @@ def is_background_task() -> bool:
     return task is not None and task.get_name().startswith(BACKGROUND_TASKS)
 
 
-async def trace_one_imagine(folder: Path) -> list[str]:
-    """Return the files of bot/ that run for one `/imagine` on Discord, in the order of the first call."""
+def count_statements(path: Path, first_lines: set[int]) -> int:
+    """Return the number of statements of the longest function among those that begin at `first_lines`."""
+    longest = 0
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
+            first_line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            if first_line in first_lines:
+                docstrings = sum(
+                    isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) for part in node.body
+                )
+                statements = sum(isinstance(part, ast.stmt) for part in ast.walk(node)) - 1 - docstrings
+                longest = max(longest, statements)
+    return longest
+
+
+async def trace_one_imagine(folder: Path) -> dict[str, set[int]]:
+    """Return the functions of bot/ that run for one `/imagine` on Discord, by file in the order of the first call."""
     sandbox = Sandbox(SandboxOptions(speed=0))
     await sandbox.start()
     changes = {"replicate_base_url": sandbox.url, "replicate_api_token": SecretStr(sandbox.token)}
@@ -89,16 +112,20 @@ async def trace_one_imagine(folder: Path) -> list[str]:
             await (await asked.wait_for_message()).wait_until(is_done)
         await town.app.close()
     await sandbox.stop()
-    return [name for name in trace.files if not name.startswith("sandbox/")]
+    return {name: lines for name, lines in trace.functions.items() if not name.startswith("sandbox/")}
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="easel-") as folder:
-        files = asyncio.run(trace_one_imagine(Path(folder)))
-    way = [name for name in files if name not in BUILDING_BLOCKS]
-    print("\n".join(way))
-    print(f"\n{len(way)} files of bot/ for one /imagine on Discord with the Replicate backend,")
-    print(f"and {len(files) - len(way)} building blocks: {', '.join(sorted(BUILDING_BLOCKS & set(files)))}.")
+        functions = asyncio.run(trace_one_imagine(Path(folder)))
+    opened = [
+        name
+        for name, first_lines in functions.items()
+        if name not in BUILDING_BLOCKS and count_statements(PACKAGE / name, first_lines) >= MIN_STATEMENTS
+    ]
+    print("\n".join(opened))
+    print(f"\n{len(opened)} files to open for one /imagine on Discord with the Replicate backend;")
+    print(f"{len(functions)} files of bot/ in which anything runs.")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,24 @@
-"""Defines the connection interface of both engines, and runs statements with translated errors."""
+"""Defines the connection interface of both engines, runs statements, and translates the drivers' errors into ours."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bot.storage.errors import translate_errors
+from bot.core.errors import (
+    AlreadyClaimed,
+    Conflict,
+    DuplicateEntry,
+    DuplicatePress,
+    DuplicateRequest,
+    EaselError,
+    InternalError,
+    Overdrawn,
+    Unavailable,
+)
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 T = TypeVar("T")
@@ -57,3 +70,64 @@ class Statements:
         """Run one statement. Raises a `Conflict`, `Unavailable` or `InternalError`."""
         with translate_errors():
             return await self._connection.execute(statement, parameters)
+
+
+# SQLite's message names the columns of a violated unique index, PostgreSQL's the index; both name a CHECK.
+_CONFLICTS: tuple[tuple[str, type[Conflict]], ...] = (
+    ("jobs.request_key", DuplicateRequest),
+    ('"jobs_request_key"', DuplicateRequest),
+    ("jobs.press_key", DuplicatePress),
+    ('"jobs_press_key"', DuplicatePress),
+    ("predictions.backend,", AlreadyClaimed),
+    ('"predictions_backend_id"', AlreadyClaimed),
+    ("ledger.key", DuplicateEntry),
+    ('"ledger_key"', DuplicateEntry),
+    ("ledger.job, ledger.account", DuplicateEntry),
+    ('"ledger_hold_once"', DuplicateEntry),
+    ('"ledger_close_once"', DuplicateEntry),
+    ("accounts_balance_not_negative", Overdrawn),
+    ("accounts_held_not_negative", Overdrawn),
+    ("accounts_held_within_balance", Overdrawn),
+)
+
+_SQLITE_BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED"}
+# SQLSTATE classes and codes: serialization failure and deadlock, lock timeout, cancelled statement, insufficient
+# resources, lost connection, server starting or stopping (postgresql.org/docs/current/errcodes-appendix.html).
+_POSTGRESQL_BUSY = ("40", "55P03", "57014", "53", "08", "57P")
+_BUSY = "The database is busy or cannot be reached just now. Nothing was lost: please try again in a moment."
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise each driver error of the block as an error of `core.errors`, with the driver's error as cause."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        raise translate(error) from error
+
+
+def translate(error: DBAPIError | PoolTimeout | OSError) -> EaselError:
+    """Give a `Conflict` for a violated constraint, `Unavailable` for a retryable error, else `InternalError`."""
+    if not isinstance(error, DBAPIError):
+        return Unavailable(_BUSY)
+    if isinstance(error, IntegrityError):
+        return _translate_conflict(str(error.orig))
+    return Unavailable(_BUSY) if _is_busy(error) else InternalError(f"The database failed: {error.orig}")
+
+
+def _translate_conflict(text: str) -> EaselError:
+    for mark, kind in _CONFLICTS:
+        if mark in text:
+            return kind(text)
+    return InternalError(f"The database refused: {text}")
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state:
+        return str(state).startswith(_POSTGRESQL_BUSY)
+    # Extended names begin with the plain name: SQLITE_BUSY_SNAPSHOT, for example.
+    name = getattr(error.orig, "sqlite_errorname", "")
+    return isinstance(error, OperationalError) and any(name.startswith(busy) for busy in _SQLITE_BUSY)

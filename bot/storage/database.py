@@ -12,10 +12,9 @@ import sqlalchemy as sa
 from bot.core.errors import Unavailable
 from bot.core.fair_queue import FairQueue
 from bot.storage import schema
-from bot.storage.connection import Connection, Statements
+from bot.storage.connection import Connection, Statements, translate_errors
 from bot.storage.conversations import ConversationStore
 from bot.storage.erasure import ErasureStore
-from bot.storage.errors import translate_errors
 from bot.storage.jobs import JobStore
 from bot.storage.ledger import LedgerStore
 from bot.storage.ledger_checks import LedgerChecks

@@ -7,8 +7,7 @@ from typing import cast
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bot.storage.connection import Connection
-from bot.storage.errors import translate_errors
+from bot.storage.connection import Connection, translate_errors
 
 _READERS = 5
 

@@ -19,8 +19,7 @@ import sqlalchemy as sa
 
 from bot.core.errors import DatabaseInUse, Unavailable
 from bot.core.private_files import create_private_file, create_private_folder, restrict
-from bot.storage.connection import Parameters
-from bot.storage.errors import translate_errors
+from bot.storage.connection import Parameters, translate_errors
 
 T = TypeVar("T")
 

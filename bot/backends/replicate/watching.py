@@ -12,8 +12,7 @@ from itertools import chain, repeat
 
 from bot.backends.replicate.api import with_jitter
 from bot.backends.replicate.outputs import ReplicatePrediction
-from bot.backends.replicate.run_events import RunEvents
-from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
+from bot.backends.replicate.streams import ReplicateStreams, RunEvents, StreamAddresses
 from bot.backends.replicate.webhooks import WebhookWaiter, WebhookWaiters
 from bot.backends.sse import ServerSentEvent
 from bot.core.backend import RunEnded, RunEvent

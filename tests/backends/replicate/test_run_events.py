@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.backends.replicate.outputs import strip_prefix
-from bot.backends.replicate.run_events import StreamedText, parse_percent
+from bot.backends.replicate.streams import StreamedText, parse_percent
 
 
 @pytest.mark.parametrize(
