@@ -34,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
         print("\n".join(_format_visitor(user) for user in response["people"]) or "Nobody is invited.")
     else:
         print(f"{options.name} is let in no more.")
+        if not response["people"] and settings.web_token is None:
+            print("Nobody is invited now, and the page stays closed: `python -m bot web invite NAME --owner`.")
     return 0
 
 

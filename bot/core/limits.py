@@ -47,6 +47,15 @@ UPLOAD_WAIT_SECONDS = 60.0
 RANK_BELIEVED_SECONDS = 60.0
 """A rank that a platform took away counts for at most this long: a dismissed moderator must not go on for minutes."""
 
+MIN_WEB_TOKEN_CHARACTERS = 16
+"""The shortest WEB_TOKEN for a page that other machines reach: 64 bits, if the token is hexadecimal."""
+
+TOKEN_GUESS_BURST = 10
+"""Wrong guesses of WEB_TOKEN in a row before further guesses wait: an owner mistypes a key a few times at most."""
+
+TOKEN_GUESS_SECONDS = 3.0
+"""Time from one guess of WEB_TOKEN to the next, after the first few: ten million guesses a year."""
+
 # Text
 
 # Storage

@@ -8,10 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
+from bot.core.json import JSON
 from bot.core.people import PersonKey, Rank
 from bot.core.replies import Button, Picture, Progress, Reply, Stage, TextFile, Tone
 from bot.storage.connection import Rows, Statements
 from bot.storage.personal_data import PAGE
+from bot.storage.policies import Policy, PolicyStore
 from bot.storage.tables.people import page_messages, visitor_keys, visitors
 
 _insert = insert(visitors)
@@ -42,6 +44,10 @@ _RECORD_JOIN = (
     .values(joined_at=sa.func.coalesce(visitors.c.joined_at, bindparam("at", type_=visitors.c.joined_at.type)))
     .returning(visitors)
 )
+# Beside the policies of the page's workspace, which moderators list and change.
+_ACCESS = (PAGE, "page.access")
+_WAS_INVITED = "was_invited"
+_COOKIE_SECRET = "cookie_secret"  # noqa: S105 - the key of the row
 _DELETE_KEYS = sa.delete(visitor_keys).where(visitor_keys.c.visitor == bindparam("of_visitor"))
 _DELETE = sa.delete(visitors).where(visitors.c.id == bindparam("of_visitor"))
 
@@ -63,6 +69,31 @@ class VisitorStore:
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
+        self._policies = PolicyStore(statements)
+
+    async def note_invited(self, at: datetime) -> None:
+        """Note for good that a visitor was invited: the page is never open to a stranger again."""
+        await self._put_access(_WAS_INVITED, True, at)
+
+    async def was_invited(self) -> bool:
+        """Return whether any visitor was ever invited, a removed visitor included."""
+        return _WAS_INVITED in await self._list_access() or bool(await self.list_visitors())
+
+    async def find_cookie_secret(self) -> str | None:
+        """Find the random text in the owner's cookie, None before the first `put_cookie_secret`."""
+        secret = (await self._list_access()).get(_COOKIE_SECRET)
+        return secret if isinstance(secret, str) else None
+
+    async def put_cookie_secret(self, secret: str, at: datetime) -> None:
+        """Store the random text in the owner's cookie. The text alone opens nothing: the cookie needs the token too."""
+        await self._put_access(_COOKIE_SECRET, secret, at)
+
+    async def _list_access(self) -> dict[str, JSON]:
+        policies = await self._policies.list_policies(*_ACCESS)
+        return {policy.key: policy.value for policy in policies if (policy.platform, policy.workspace) == _ACCESS}
+
+    async def _put_access(self, key: str, value: JSON, at: datetime) -> None:
+        await self._policies.put(Policy(*_ACCESS, "workspace", "", key, value, "", at))
 
     async def put(self, visitor: Visitor) -> None:
         """Insert a visitor, or replace name and rank."""

@@ -102,3 +102,30 @@ async def test_a_name_belongs_to_one_visitor(database: Database) -> None:
 
     with pytest.raises(InternalError):
         await invite(database, Visitor("v2", "mia ström", Rank.USER, NOON), "k2")
+
+
+async def test_an_invitation_is_noted_for_good(database: Database) -> None:
+    async with database.write() as tx:
+        before = await tx.visitors.was_invited()
+        await tx.visitors.note_invited(NOON)
+    async with database.read() as tx:
+        after_note = await tx.visitors.was_invited()
+
+    assert (before, after_note) == (False, True)
+
+
+async def test_a_visitor_of_an_earlier_release_counts_as_invited(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.visitors.put(Visitor("v1", "Mia", Rank.USER, NOON))
+        assert await tx.visitors.was_invited()
+
+
+async def test_the_cookie_secret_is_kept_beside_the_policies_of_the_page(database: Database) -> None:
+    async with database.write() as tx:
+        none = await tx.visitors.find_cookie_secret()
+        await tx.visitors.put_cookie_secret("random", NOON)
+    async with database.read() as tx:
+        kept = await tx.visitors.find_cookie_secret()
+        listed = await tx.policies.list_policies("web", "page")
+
+    assert (none, kept, listed) == (None, "random", [])

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from bot.core.forwarding import is_forwarded
 from bot.core.people import Rank, User
 
 NAME = "web"
@@ -71,6 +72,11 @@ class Authenticator(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+def is_request_forwarded(request: web.Request) -> bool:
+    """Return whether a proxy passed the request on: such a request comes from anywhere, not from this machine."""
+    return is_forwarded(request.headers, (request.version.major, request.version.minor))
 
 
 def build_user(id_: str, name: str, rank: Rank) -> User:

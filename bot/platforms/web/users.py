@@ -40,10 +40,11 @@ class WebUsers:
 
     def __init__(self, database: Database, clock: Clock, on_removed: Callable[[str], None] = lambda _: None) -> None:
         """`on_removed` receives the id of each removed user."""
+        self.clock = clock
         self._database = database
-        self._clock = clock
         self._visitors: TtlCache[str, Visitor | None] = TtlCache(clock, _CACHE_SECONDS)
-        self._has_users: TtlCache[None, bool] = TtlCache(clock, _CACHE_SECONDS)
+        self._was_invited: TtlCache[None, bool] = TtlCache(clock, _CACHE_SECONDS)
+        self._cookie_secrets: TtlCache[None, str] = TtlCache(clock, _CACHE_SECONDS)
         self._on_removed = on_removed
 
     async def invite(self, name: str, rank: Rank | None = None) -> tuple[Visitor, str]:
@@ -52,7 +53,7 @@ class WebUsers:
         A known user gets a further invitation, for another browser, and keeps the rank unless `rank` is given. Raise
         `BadOption` if the name is too long or unprintable.
         """
-        name, now, secret = _check_name(name), self._clock.now(), secrets.token_urlsafe(32)
+        name, now, secret = _check_name(name), self.clock.now(), secrets.token_urlsafe(32)
         async with self._database.write() as tx:
             visitor = await tx.visitors.find_by_name(name)
             if visitor is None:
@@ -62,6 +63,7 @@ class WebUsers:
                 visitor = Visitor(OWNER_ID if is_first_owner else new_id(), name, rank or Rank.USER, now)
             visitor = replace(visitor, rank=visitor.rank if rank is None else rank)
             await tx.visitors.put(visitor)
+            await tx.visitors.note_invited(now)
             await tx.visitors.add_invitation(visitor.id, _hash_secret(secret), now + timedelta(days=INVITATION_DAYS))
         self._clear_caches()
         return visitor, secret
@@ -71,7 +73,7 @@ class WebUsers:
         cookie = secrets.token_urlsafe(32)
         # A single transaction: of two simultaneous uses of an invitation only the first succeeds.
         async with self._database.write() as tx:
-            visitor = await tx.visitors.use_invitation(_hash_secret(secret), _hash_secret(cookie), self._clock.now())
+            visitor = await tx.visitors.use_invitation(_hash_secret(secret), _hash_secret(cookie), self.clock.now())
         return cookie if visitor else None
 
     async def get_by_cookie(self, cookie: str) -> Visitor | None:
@@ -89,19 +91,37 @@ class WebUsers:
         async with self._database.read() as tx:
             return await tx.visitors.list_visitors()
 
-    async def has_users(self) -> bool:
-        """Return whether any person was invited."""
+    async def was_invited(self) -> bool:
+        """Return whether any person was ever invited, a removed person included."""
 
         async def load() -> bool:
-            return bool(await self.list_users())
+            async with self._database.read() as tx:
+                return await tx.visitors.was_invited()
 
-        return await self._has_users.get(None, load)
+        return await self._was_invited.get(None, load)
+
+    async def get_cookie_secret(self) -> str:
+        """Return the random text in the owner's cookie, made at the first call: the cookie cannot be guessed."""
+
+        async def load() -> str:
+            async with self._database.read() as tx:
+                known = await tx.visitors.find_cookie_secret()
+            if known is not None:
+                return known
+            async with self._database.write() as tx:
+                secret = await tx.visitors.find_cookie_secret() or secrets.token_urlsafe(32)
+                await tx.visitors.put_cookie_secret(secret, self.clock.now())
+            return secret
+
+        return await self._cookie_secrets.get(None, load)
 
     async def remove(self, name: str) -> Visitor | None:
         """Remove a user's access and return the user, None if unknown. Messages and ledger entries stay."""
         async with self._database.write() as tx:
             visitor = await tx.visitors.find_by_name(name)
             if visitor is not None:
+                # A database of 0.1.0 has visitors without the note.
+                await tx.visitors.note_invited(self.clock.now())
                 await tx.visitors.remove(visitor.id)
         self._clear_caches()
         if visitor is not None:
@@ -110,7 +130,7 @@ class WebUsers:
 
     def _clear_caches(self) -> None:
         self._visitors.clear()
-        self._has_users.clear()
+        self._was_invited.clear()
 
 
 class WebUserAdmin:

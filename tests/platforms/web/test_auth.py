@@ -1,6 +1,8 @@
 """The request guard: refuses foreign host names, other sites, strangers, and bodies beyond the limits."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,13 +10,16 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from bot.core import limits
 from bot.core.clock import SystemClock
 from bot.core.errors import UserError
 from bot.platforms.web import request_parsing
 from bot.platforms.web.authenticators import InvitationAuthenticator
 from bot.platforms.web.users import WebUsers
 from bot.storage.database import Database
+from tests.fakes.clock import ManualClock
 from tests.platforms.web.page_bench import PAGE_HEADERS, PageBench, open_page_bench
+from tests.platforms.web.web_bot import open_web_bot
 
 READABLE = [
     "/",
@@ -233,7 +238,7 @@ async def test_a_public_address_needs_a_token_or_an_invitation(tmp_path: Path, h
         await door.check()
 
     await WebUsers(database, SystemClock()).invite("Mia")
-    await open_authenticator(tmp_path, host, token="a key")[0].check()
+    await open_authenticator(tmp_path, host, token="a key of the owner")[0].check()
     await InvitationAuthenticator(WebUsers(database, SystemClock()), host=host).check()
     await database.close()
 
@@ -245,4 +250,122 @@ async def test_a_loopback_address_needs_no_token(tmp_path: Path, host: str) -> N
 
     await door.check()
 
+    await database.close()
+
+
+FORWARDED = [
+    {"X-Forwarded-For": "203.0.113.5"},
+    {"x-forwarded-proto": "https"},
+    {"X-Forwarded-Host": "easel.example"},
+    {"Forwarded": "for=203.0.113.5;host=easel.example"},
+    {"Via": "1.1 easel.example"},
+    {"X-Real-IP": "203.0.113.5"},
+    {"X-Original-Host": "easel.example"},
+    {"Cf-Connecting-Ip": "203.0.113.5"},
+    {"Tailscale-User-Login": "eve"},
+]
+
+
+@pytest.mark.parametrize("headers", FORWARDED)
+async def test_a_forwarded_request_is_never_the_owner_of_an_open_page(
+    page_bench: PageBench, headers: dict[str, str]
+) -> None:
+    statuses = [(await page_bench.get(path, headers=headers)).status for path in READABLE]
+    asked = await page_bench.post("/api/say", ASK, {**PAGE_HEADERS, **headers})
+
+    assert statuses == [401, 200, 401, 401, 401, 401]
+    assert (asked.status, page_bench.script.invocations) == (401, [])
+    assert (await page_bench.get("/api/menu")).status == 200
+
+
+async def test_a_request_of_a_plain_proxy_with_a_loopback_host_is_never_the_owner(page_bench: PageBench) -> None:
+    port = urlsplit(page_bench.address).port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    # nginx with `proxy_pass http://127.0.0.1:8765;` and nothing else.
+    writer.write(f"GET /api/menu HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+
+    assert b" 401 " in await reader.readline()
+    writer.close()
+
+
+async def test_an_invited_person_comes_through_a_proxy(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, public_url="https://easel.example") as page_bench:
+        _, secret = await page_bench.users.invite("Mia")
+        proxy = {"Host": "easel.example", "X-Forwarded-For": "203.0.113.5"}
+        joined = await page_bench.post("/api/join", {"invitation": secret}, {**PAGE_HEADERS, **proxy})
+        headers = {**proxy, "Cookie": f"easel={joined.cookies['easel'].value}"}
+
+        assert (await page_bench.get("/api/menu", headers=headers)).status == 200
+
+
+async def test_a_forwarded_request_is_a_stranger_in_the_demo(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path, is_demo=True) as web_bot:
+        browser = web_bot.open_browser()
+        async with browser.session.get(f"{browser.address}/api/me", headers=FORWARDED[0]) as response:
+            assert response.status == 401
+        assert (await browser.get("/api/me"))["id"] == "owner"
+
+
+async def test_the_page_stays_closed_after_the_last_person_is_removed(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path) as page_bench:
+        await page_bench.users.invite("Mia")
+        await page_bench.users.remove("Mia")
+        removed = (await page_bench.get("/api/menu")).status
+    async with open_page_bench(tmp_path) as page_bench:
+        restarted = (await page_bench.get("/api/menu")).status
+
+    assert (removed, restarted) == (401, 401)
+
+
+async def test_guesses_of_the_token_are_slowed_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    async with open_page_bench(tmp_path, token="open sesame open", clock=clock) as page_bench:
+        cookie = (await page_bench.get("/?token=open%20sesame%20open")).cookies["easel"].value
+        guesses = [(await page_bench.get(f"/?token=guess{n}")).status for n in range(12)]
+        refused = await page_bench.get("/?token=open%20sesame%20open")
+        owner = await page_bench.get("/", headers={"Cookie": f"easel={cookie}"})
+        await clock.advance(limits.TOKEN_GUESS_SECONDS)
+        allowed = await page_bench.get("/?token=open%20sesame%20open")
+
+    logged = [record for record in caplog.records if record.message == "web.token_refused"]
+    assert guesses == [401] * limits.TOKEN_GUESS_BURST + [429] * 2
+    assert (refused.status, owner.status, allowed.status) == (429, 200, 303)
+    assert "Please try again in 3 seconds." in (await refused.json())["error"]
+    assert len(logged) == limits.TOKEN_GUESS_BURST
+    assert "sesame" not in caplog.text
+
+
+async def test_the_cookie_cannot_be_computed_from_a_guessed_token(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, token="open sesame") as page_bench:
+        guess = hmac.new(b"open sesame", b"easel page", hashlib.sha256).hexdigest()
+        guessed = await page_bench.get("/", headers={"Cookie": f"easel={guess}"})
+        cookie = (await page_bench.get("/?token=open%20sesame")).cookies["easel"].value
+    async with open_page_bench(tmp_path, token="open sesame") as page_bench:
+        restarted = await page_bench.get("/", headers={"Cookie": f"easel={cookie}"})
+
+    assert (guessed.status, restarted.status) == (401, 200)
+
+
+async def test_a_short_token_does_not_open_the_page_through_a_proxy(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, token="short") as page_bench:
+        near = await page_bench.get("/?token=short")
+        far = await page_bench.get("/?token=short", headers=FORWARDED[0])
+
+    assert (near.status, far.status) == (303, 401)
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url"),
+    [("0.0.0.0", None), ("192.168.1.5", None), ("127.0.0.1", "https://easel.example")],  # noqa: S104 - refused here
+)
+async def test_a_short_token_is_refused_beyond_this_machine(tmp_path: Path, host: str, public_url: str | None) -> None:
+    _, database = open_authenticator(tmp_path, host)
+    await database.open()
+    users = WebUsers(database, SystemClock())
+
+    with pytest.raises(UserError, match="WEB_TOKEN is too short.*at least 16 characters.*openssl rand"):
+        await InvitationAuthenticator(users, host=host, token="x" * 15, public_url=public_url).check()
+
+    await InvitationAuthenticator(users, host=host, token="x" * 16, public_url=public_url).check()
+    await InvitationAuthenticator(users, host="127.0.0.1", token="x").check()
     await database.close()
