@@ -47,13 +47,13 @@ class ConnectionPool:
         self._server = server
         self._bounds = bounds
         self._capacity = min(bounds.max_connections, _count_usable_descriptors())
-        self._open: dict[Connection, None] = {}
+        self._open: dict[HttpConnection, None] = {}
 
-    def make_connection(self) -> "Connection":
+    def make_connection(self) -> "HttpConnection":
         """Return the protocol of a new connection, for `loop.create_server`."""
-        return Connection(self._server, self, self._bounds)
+        return HttpConnection(self._server, self, self._bounds)
 
-    def admit(self, connection: "Connection") -> bool:
+    def admit(self, connection: "HttpConnection") -> bool:
         """Note a new connection; False if the bound is reached and every connection is at work."""
         if len(self._open) >= self._capacity:
             waiting = [other for other in self._open if other.is_waiting_for_client]
@@ -66,12 +66,12 @@ class ConnectionPool:
         self._open[connection] = None
         return True
 
-    def remove(self, connection: "Connection") -> None:
+    def remove(self, connection: "HttpConnection") -> None:
         """Forget a closed connection."""
         self._open.pop(connection, None)
 
 
-class Connection(web.RequestHandler):
+class HttpConnection(web.RequestHandler):
     """A connection that closes if the client is silent: in headers, in a body, or while a response waits.
 
     aiohttp bounds the time between requests alone. `begin_request` is called once the headers of a request are read.
@@ -215,7 +215,7 @@ class Connection(web.RequestHandler):
 @web.middleware
 async def watch_request(request: web.Request, handler: Any) -> web.StreamResponse:
     """Begin the request on the connection, and refuse a packed body."""
-    if isinstance(request.protocol, Connection):
+    if isinstance(request.protocol, HttpConnection):
         request.protocol.begin_request(request.content)
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise web.HTTPUnsupportedMediaType(text="Send the body unpacked, without Content-Encoding.")
