@@ -7,6 +7,33 @@ docs/reliability.md lists every bound; `tests/test_limits.py` compares the list 
 
 # Pictures and files
 
+MAX_SIDE_PIXELS = 32_767
+"""A picture of 25,000,000 × 1 pixels has an allowed area, but costs 60 bytes a pixel in tables of rows."""
+
+MAX_PNG_CHUNKS = 20_000
+"""A picture of 32 MB in chunks of 8 kB has 4,000; 1.6 million empty chunks stop the event loop for seconds."""
+
+MAX_JPEG_SEGMENTS = 2_000
+"""A camera's picture with a preview in its metadata has some hundred; each of a million empty segments takes time."""
+
+MAX_JPEG_SCANS = 40
+"""Programs write up to 20 scans; each scan passes over the whole area, and 12,000 scans fit into 500 kB."""
+
+MAX_WEBP_CHUNKS = 20_000
+"""Animations have some thousand frames, of which the first is read; each chunk is one step."""
+
+MAX_GIF_BLOCKS = 200_000
+"""The first frame of a picture of 32 MB has up to 132,000 blocks of 255 bytes; blocks of one byte only cost time."""
+
+MAX_DECODING_BYTES = 480 * 1024 * 1024
+"""Memory of all pictures decoded at once: with the files that wait, the bot stays below the container's 1 GB."""
+
+OUTPUT_DECODING_BYTES = 96 * 1024 * 1024
+"""Decoding memory that people's uploads leave free, so that a model's output of ordinary size never waits for them."""
+
+MAX_UPLOADS_IN_MEMORY = 8
+"""Files of people read and decoded at once, each of up to 20 MB; further files wait where they are kept."""
+
 # Connections and requests
 
 MAX_CONNECTIONS = 1_500

@@ -11,14 +11,27 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from bot.core.errors import BadFile, FileTooLarge
+from bot.core.limits import MAX_SIDE_PIXELS
+from bot.media.color_profiles import MAX_PROFILE_BYTES
 from bot.media.limits import MAX_PIXELS, build_too_large_error
-from bot.media.stripping import MAX_PROFILE_BYTES, strip_metadata
+from bot.media.stripping import StillPicture, extract_still
 
 _MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
-_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How to turn a picture upright, by its EXIF orientation."""
+_BYTES_PER_PIXEL = {"image/png": 14, "image/jpeg": 14, "image/webp": 18, "image/gif": 14}
+"""Measured by benchmarks/pictures.py: decoder, picture, turned copy and encoder together."""
 _QUALITIES = (90, 80, 65)
 _SMALLEST_SIDE = 64
 
@@ -45,10 +58,20 @@ class CleanPicture:
 
 
 def inspect(data: bytes) -> PictureFacts:
-    """Return a picture's facts without decoding. Raise `BadFile` for no picture, or one of over 25 megapixels."""
+    """Return a picture's facts without decoding.
+
+    Raise `BadFile` for no picture, for one of over 25 megapixels, and for one of more parts than the bounds allow.
+    """
     kind = _detect_kind(data)
-    with _open_picture(data, kind) as picture:
+    still = _extract(data, kind)
+    with _open_picture(still.data, kind) as picture:
         return PictureFacts(_MIMES[kind], picture.width, picture.height)
+
+
+def estimate_memory_bytes(data: bytes) -> int:
+    """Return the most memory that `clean` or `shrink` takes for a picture. Raise `BadFile` as `inspect` does."""
+    facts = inspect(data)
+    return facts.width * facts.height * _BYTES_PER_PIXEL[facts.mime] + len(data)
 
 
 def clean(data: bytes) -> CleanPicture:
@@ -57,34 +80,21 @@ def clean(data: bytes) -> CleanPicture:
     Pixels stay unchanged, except in a picture with an orientation and in an animation, which becomes its first frame.
     """
     kind = _detect_kind(data)
-    try:
-        return _clean(data, kind)
-    except BadFile:
-        if kind != "JPEG":
-            raise
-        # Cameras write broken EXIF, at which Pillow fails: try again without EXIF, which is removed anyway.
-        return _clean(strip_metadata(data, kind), kind)
-
-
-def _clean(data: bytes, kind: str) -> CleanPicture:
-    with _open_picture(data, kind) as picture:
+    still = _extract(data, kind)
+    if kind == "GIF" or still.is_animated or still.orientation != 1:
+        return _encode(_decode_upright(still, kind), "PNG" if kind == "GIF" else kind)
+    with _open_picture(still.data, kind) as picture:
         picture.load()
-        if kind == "GIF" or _is_animated(picture, kind) or _read_orientation(picture) != 1:
-            return _encode(_turn_upright(picture), "PNG" if kind == "GIF" else kind)
         facts = PictureFacts(_MIMES[kind], picture.width, picture.height)
-    stripped = strip_metadata(data, kind)
-    if inspect(stripped) != facts:
-        raise BadFile("That picture is damaged.")
-    return CleanPicture(stripped, facts)
+    return CleanPicture(still.data, facts)
 
 
 def shrink(data: bytes, *, max_bytes: int | None = None, max_pixels: int = MAX_PIXELS) -> CleanPicture:
     """Return a picture of at most `max_bytes` and `max_pixels`, unchanged if it fits. Raise `BadFile`."""
     kind = _detect_kind(data)
-    with _open_picture(data, kind) as picture:
-        picture.load()
-        upright, is_upright = _turn_upright(picture), _read_orientation(picture) == 1
-    if is_upright and _fits(data, max_bytes) and upright.width * upright.height <= max_pixels:
+    still = _extract(data, kind)
+    upright = _decode_upright(still, kind)
+    if still.orientation == 1 and _fits(data, max_bytes) and upright.width * upright.height <= max_pixels:
         return CleanPicture(data, PictureFacts(_MIMES[kind], upright.width, upright.height))
     upright = _scale(upright, min(1.0, (max_pixels / (upright.width * upright.height)) ** 0.5))
     result = _encode(upright, "PNG" if kind == "GIF" else kind)
@@ -136,9 +146,7 @@ def _detect_kind(data: bytes) -> str:
 def _open_picture(data: bytes, kind: str) -> Iterator[Image.Image]:
     """Open a picture after measuring. Every error of Pillow inside the block becomes `BadFile`."""
     try:
-        if kind == "WEBP":
-            # Opening a WebP already allocates the canvas: measure the header first.
-            _check_pixels(*_read_webp_size(data))
+        # Opening a WebP already allocates the canvas: `_extract` has measured the header.
         with Image.open(BytesIO(data), formats=(kind,)) as picture:
             _check_pixels(*picture.size)
             yield picture
@@ -150,13 +158,30 @@ def _open_picture(data: bytes, kind: str) -> Iterator[Image.Image]:
         raise BadFile("That picture is damaged or not complete.") from error
 
 
+def _extract(data: bytes, kind: str) -> StillPicture:
+    """Measure a picture by its header, then extract the first frame."""
+    if kind in _READ_SIZE:
+        try:
+            _check_pixels(*_READ_SIZE[kind](data))
+        except (struct.error, IndexError) as error:
+            raise BadFile("That picture is damaged or not complete.") from error
+    return extract_still(data, kind)
+
+
 def _check_pixels(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise _make_too_many_pixels_error()
+    if max(width, height) > MAX_SIDE_PIXELS:
+        raise FileTooLarge(f"That picture is too long: at most {MAX_SIDE_PIXELS} pixels a side, please.")
 
 
 def _make_too_many_pixels_error() -> FileTooLarge:
     return FileTooLarge(f"That picture has too many pixels: at most {MAX_PIXELS // 1_000_000} million, please.")
+
+
+def _read_png_size(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", data, 16)
+    return width, height
 
 
 def _read_webp_size(data: bytes) -> tuple[int, int]:
@@ -171,26 +196,22 @@ def _read_webp_size(data: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _is_animated(picture: Image.Image, kind: str) -> bool:
-    # An animated PNG needs no re-encoding: stripping removes the chunks of all frames but the first.
-    return kind == "WEBP" and bool(getattr(picture, "is_animated", False))
+_READ_SIZE = {"PNG": _read_png_size, "WEBP": _read_webp_size}
 
 
-def _read_orientation(picture: Image.Image) -> int:
-    """Return the EXIF orientation, 1 for upright. Damaged EXIF counts as missing, since EXIF is removed anyway."""
-    try:
-        value = picture.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # broken EXIF raises anything
-        return 1
-    return value if value in range(1, 9) else 1
+def _decode_upright(still: StillPicture, kind: str) -> Image.Image:
+    """Return the picture, turned by its orientation, as RGB or RGBA with at most a small colour profile.
 
-
-def _turn_upright(picture: Image.Image) -> Image.Image:
-    """Return the first frame, turned by the EXIF orientation, as RGB or RGBA with at most a small colour profile."""
-    profile = picture.info.get("icc_profile") or b""
-    turned = ImageOps.exif_transpose(picture) if _read_orientation(picture) != 1 else picture
-    is_plain = picture.mode in ("RGB", "RGBA")
-    upright = turned.convert("RGBA" if picture.has_transparency_data else "RGB")
+    After the return the decoder's own buffers are free: each further step holds two copies of the pixels at most.
+    """
+    with _open_picture(still.data, kind) as picture:
+        picture.load()
+        profile = picture.info.get("icc_profile") or b""
+        mode = "RGBA" if picture.has_transparency_data else "RGB"
+        is_plain = picture.mode in ("RGB", "RGBA")
+        upright = picture.convert(mode) if still.orientation == 1 else picture.transpose(_TURNS[still.orientation])
+    if upright.mode != mode:
+        upright = upright.convert(mode)
     # The profile of another colour space (CMYK, grey) would distort the converted pixels.
     upright.info = {"icc_profile": profile} if is_plain and 0 < len(profile) <= MAX_PROFILE_BYTES else {}
     return upright

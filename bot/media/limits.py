@@ -1,6 +1,7 @@
 """Limits of file sizes and pixels, and the error for too large files."""
 
 from bot.core.errors import FileTooLarge
+from bot.core.limits import MAX_SIDE_PIXELS
 
 MIB = 1024 * 1024
 MAX_ATTACHMENT_BYTES = 20 * MIB
@@ -11,7 +12,7 @@ MAX_PIXELS = 25_000_000
 
 def is_kept_size(width_pixels: int, height_pixels: int) -> bool:
     """Return whether the bot keeps a picture of this size."""
-    return width_pixels * height_pixels <= MAX_PIXELS
+    return width_pixels * height_pixels <= MAX_PIXELS and max(width_pixels, height_pixels) <= MAX_SIDE_PIXELS
 
 
 def build_too_large_error(max_bytes: int) -> FileTooLarge:

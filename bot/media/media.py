@@ -1,8 +1,9 @@
 """Takes pictures in from attachments, links and backends, checked, cleaned and stored; and gives them out again."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bot.core.backend import InputFile
 from bot.core.errors import (
@@ -16,17 +17,16 @@ from bot.core.errors import (
     UnsafeAddress,
 )
 from bot.core.invocations import Attachment, Link
+from bot.core.limits import MAX_UPLOADS_IN_MEMORY
 from bot.core.models import InputRule
-from bot.media.decoding import CleanPicture, clean, shrink
+from bot.media.decoding import CleanPicture, clean, estimate_memory_bytes, shrink
+from bot.media.decoding_lines import DecodingLines, Line
 from bot.media.fetching import CheckHop, FetchedFile, Fetcher
 from bot.media.limits import MAX_ATTACHMENT_BYTES, MAX_OUTPUT_BYTES, MAX_PIXELS, MIB, build_too_large_error
 from bot.media.media_store import MediaFile, MediaStore, StoredPicture, get_mime
 
 FindPath = Callable[[str], Path | None]
 """`Media.find_path`: returns the path of a stored file by SHA-256, None if the file is not stored."""
-
-# A picture of 25 megapixels takes 100 MB during decoding.
-_MAX_CONCURRENT_DECODES = 2
 
 _MAX_CONCURRENT_FETCHES = 16
 
@@ -53,7 +53,8 @@ class Media:
         self._fetcher = fetcher or Fetcher(allowed_origins)
         self._max_attachment_bytes = max_attachment_bytes
         self._max_output_bytes = max_output_bytes
-        self._decoding = asyncio.Semaphore(_MAX_CONCURRENT_DECODES)
+        self._decoding = DecodingLines()
+        self._taking = asyncio.Semaphore(MAX_UPLOADS_IN_MEMORY)
         self._fetching = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
         self._fetching_links = asyncio.Semaphore(_MAX_CONCURRENT_LINKS)
 
@@ -70,9 +71,11 @@ class Media:
     async def take_attachment(self, attachment: Attachment) -> StoredPicture:
         """Store a user's attachment. Raise `BadFile`, or the error of reading the attachment."""
         self._check_size(attachment.size_bytes)
-        data = await attachment.read()
-        self._check_size(len(data))
-        return await self._keep(data)
+        # Each file that waits for its decoding is in memory: further files wait before they are read.
+        async with self._taking:
+            data = await attachment.read()
+            self._check_size(len(data))
+            return await self._keep(data, Line.UPLOADS)
 
     async def download(
         self,
@@ -95,9 +98,9 @@ class Media:
         try:
             async with self._fetching_links:
                 fetched = await self._fetcher.fetch(url, max_bytes=self._max_attachment_bytes)
+                return await self._keep(fetched.data, Line.UPLOADS)
         except OutputGone as error:
             raise BadFile("There is no file at that address.") from error
-        return await self._keep(fetched.data)
 
     async def take_output(self, url: str) -> StoredPicture:
         """Store the output file of a backend.
@@ -108,7 +111,7 @@ class Media:
         try:
             async with self._fetching:
                 fetched = await self._fetcher.fetch(url, max_bytes=self._max_output_bytes, is_trusted=True)
-            return await self._keep(fetched.data)
+                return await self._keep(fetched.data, Line.OUTPUTS)
         except Unavailable as error:
             raise BackendDown("What the model made could not be fetched. You were not charged.") from error
         except FileTooLarge as error:
@@ -130,12 +133,14 @@ class Media:
         if pixels <= (max_pixels or pixels) and stored.size_bytes <= (max_bytes or stored.size_bytes):
             return stored
         data = await asyncio.to_thread(stored.path.read_bytes)
-        small = await self._decode(lambda: shrink(data, max_bytes=max_bytes, max_pixels=max_pixels or pixels))
+        small = await self._decode(
+            data, Line.UPLOADS, lambda: shrink(data, max_bytes=max_bytes, max_pixels=max_pixels or pixels)
+        )
         return await self._store.save(small.data, small.facts.mime)
 
     async def make_smaller(self, data: bytes, *, max_bytes: int) -> CleanPicture:
         """Return a picture of at most `max_bytes`, not stored. Raise `BadFile`."""
-        return await self._decode(lambda: shrink(data, max_bytes=max_bytes))
+        return await self._decode(data, Line.OUTPUTS, lambda: shrink(data, max_bytes=max_bytes))
 
     def load_attachment(self, sha256: str) -> Attachment | None:
         """Return a stored picture as an attachment of a command, None if no longer stored."""
@@ -168,13 +173,16 @@ class Media:
         """Close connections."""
         await self._fetcher.close()
 
-    async def _keep(self, data: bytes) -> StoredPicture:
-        picture = await self._decode(lambda: clean(data))
+    async def _keep(self, data: bytes, line: Line) -> StoredPicture:
+        picture = await self._decode(data, line, lambda: clean(data))
         return await self._store.save(picture.data, picture.facts.mime)
 
-    async def _decode(self, work: Callable[[], CleanPicture]) -> CleanPicture:
-        async with self._decoding:
-            return await asyncio.to_thread(work)
+    async def _decode(self, data: bytes, line: Line, work: Callable[[], CleanPicture]) -> CleanPicture:
+        """Run `work` on a picture's data in a thread, once the memory for the picture is free."""
+        needed_bytes = await asyncio.to_thread(estimate_memory_bytes, data)
+        async with self._decoding.reserve(line, needed_bytes):
+            # A cancelled caller must not free the memory that the thread still uses.
+            return await _finish(asyncio.to_thread(work))
 
     def _check_size(self, size: int) -> None:
         if size > self._max_attachment_bytes:
@@ -184,3 +192,13 @@ class Media:
 def build_input_file(stored: StoredPicture) -> InputFile:
     """Return a stored picture as a model's input."""
     return InputFile(stored.sha256, stored.mime, stored.size_bytes, str(stored.path), stored.width, stored.height)
+
+
+async def _finish(work: Coroutine[Any, Any, CleanPicture]) -> CleanPicture:
+    """Run to the end even if the caller is cancelled in between; then raise the cancellation."""
+    running = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise

@@ -1,113 +1,325 @@
-"""Strips metadata from pictures without re-encoding the pixels.
+"""Reads the structure of an untrusted picture within bounds, and copies the parts needed to show the first frame.
 
-Only chunks needed to show the picture are copied, without EXIF, GPS, XMP, comments, thumbnails, further frames and
-trailing data. Pillow has decoded the picture before, so the chunks end.
+No pixel is decoded here. The copy is canonical: EXIF, GPS, XMP, comments, thumbnails, further frames and trailing data
+are left out, and each kept part has the length and the values of its specification. All steps are short calls, so a
+thread that runs them lets the event loop run in between.
 """
 
+import re
 import struct
+import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from bot.core.errors import BadFile
-
-# Colour profiles have some kilobytes: a larger profile may carry other data.
-MAX_PROFILE_BYTES = 64 * 1024
+from bot.core.limits import MAX_GIF_BLOCKS, MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS, MAX_PNG_CHUNKS, MAX_WEBP_CHUNKS
+from bot.media.color_profiles import MAX_PROFILE_BYTES, clean_profile
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_CHUNKS = frozenset([b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"sRGB", b"gAMA", b"cHRM", b"sBIT", b"cICP"])
-_WEBP_CHUNKS = frozenset([b"VP8 ", b"VP8L", b"VP8X", b"ALPH"])
-_WEBP_FLAGS_AT = 12
-_WEBP_PROFILE, _WEBP_EXIF_XMP_AND_MOTION = 0x20, 0x08 | 0x04 | 0x02
-_JPEG_START, _JPEG_END, _JPEG_SCAN = 0xD8, 0xD9, 0xDA
-_JPEG_JFIF, _JPEG_PROFILE, _JPEG_ADOBE, _JPEG_COMMENT = 0xE0, 0xE2, 0xEE, 0xFE
+_PALETTE = 3
+_SAMPLES = {0: 1, 2: 3, _PALETTE: 3, 4: 2, 6: 4}
+"""Samples of a pixel by the colour type of PNG."""
+
+_STILL_CHUNKS = frozenset([b"VP8 ", b"VP8L", b"VP8X", b"ALPH"])
+_WEBP_FLAGS_AT = 20
+_WEBP_PROFILE, _WEBP_EXIF_AND_XMP, _WEBP_ANIMATION = 0x20, 0x08 | 0x04, 0x02
+
+_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
+_JPEG_JFIF, _JPEG_EXIF, _JPEG_PROFILE, _JPEG_ADOBE, _JPEG_COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
+_PROGRESSIVE = frozenset([0xC2, 0xC6, 0xCA, 0xCE])
+_JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_PROFILE_NAME, _EXIF_NAME, _XMP_NAME = b"ICC_PROFILE\x00", b"Exif\x00\x00", b"http://ns.adobe.com/xap/1.0/\x00"
+# In pixels, 00 or a restart marker follows each FF; a further FF is filling.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_SEARCH_BYTES = 128 * 1024
+"""A search of one step: a longer step would hold the interpreter, and so the event loop, for milliseconds."""
+
+_ORIENTATION_TAG, _SHORT = 0x0112, 3
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+_MOST_EXIF_ENTRIES = 512
 
 
-def strip_metadata(data: bytes, kind: str) -> bytes:
-    """Return the picture without metadata; `kind` is PNG, JPEG or WEBP. Raise `BadFile` for a broken structure."""
+@dataclass(frozen=True, slots=True)
+class StillPicture:
+    """The first frame of a picture, without metadata."""
+
+    data: bytes
+    orientation: int = 1
+    """EXIF's orientation, 1 for upright."""
+    is_animated: bool = False
+    is_progressive: bool = False
+
+
+def extract_still(data: bytes, kind: str) -> StillPicture:
+    """Return the first frame without metadata; `kind` is PNG, JPEG, WEBP or GIF.
+
+    Raise `BadFile` for a broken structure and for more parts than the bounds allow.
+    """
     try:
-        return {"PNG": _strip_png, "JPEG": _strip_jpeg, "WEBP": _strip_webp}[kind](data)
+        return {"PNG": _extract_png, "JPEG": _extract_jpeg, "WEBP": _extract_webp, "GIF": _extract_gif}[kind](data)
     except (struct.error, IndexError, ValueError) as error:
         raise BadFile("That picture is damaged or not complete.") from error
 
 
-def _strip_png(data: bytes) -> bytes:
-    kept = bytearray(_PNG_SIGNATURE)
+def _make_too_many_parts_error() -> BadFile:
+    return BadFile("That picture is made of too many parts. Save it again with a picture program, please.")
+
+
+def _make_damaged_error() -> BadFile:
+    return BadFile("That picture is damaged or not complete.")
+
+
+# PNG: www.w3.org/TR/png-3.
+
+
+def _extract_png(data: bytes) -> StillPicture:
+    kept, orientation, color_type = bytearray(_PNG_SIGNATURE), 1, 0
+    for name, content in _iterate_png_chunks(data):
+        if name == b"IHDR":
+            _width, _height, depth, color_type = struct.unpack_from(">IIBB", content)
+            samples = _SAMPLES.get(color_type, 0)
+        elif name == b"eXIf":
+            orientation = _read_exif_orientation(content)
+        elif name == b"iTXt" and content.startswith(b"XML:com.adobe.xmp\x00"):
+            orientation = orientation if orientation != 1 else _read_xmp_orientation(content)
+        if len(kept) == len(_PNG_SIGNATURE) and name != b"IHDR":
+            raise _make_damaged_error()
+        clean = _clean_png_chunk(name, content, color_type, samples, depth)
+        if clean is not None:
+            kept += struct.pack(">I", len(clean)) + name + clean + struct.pack(">I", zlib.crc32(name + clean))
+    return StillPicture(bytes(kept), orientation)
+
+
+def _iterate_png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     position = len(_PNG_SIGNATURE)
-    while True:
+    for _ in range(MAX_PNG_CHUNKS):
         length, name = struct.unpack_from(">I4s", data, position)
-        end = position + 12 + length
-        if name in _PNG_CHUNKS or (name == b"iCCP" and length <= MAX_PROFILE_BYTES):
-            kept += data[position:end]
+        content = data[position + 8 : position + 8 + length]
+        (checksum,) = struct.unpack_from(">I", data, position + 8 + length)
+        if name in (b"IHDR", b"PLTE", b"IDAT", b"IEND") and checksum != zlib.crc32(name + content):
+            raise _make_damaged_error()
+        yield name, content
         if name == b"IEND":
-            return bytes(kept)
-        position = end
+            return
+        position += 12 + length
+    raise _make_too_many_parts_error()
 
 
-def _strip_webp(data: bytes) -> bytes:
-    kept = bytearray(b"WEBP")
-    position = 12
-    end = min(len(data), 8 + struct.unpack_from("<I", data, 4)[0])
-    while position + 8 <= end:
-        name, length = struct.unpack_from("<4sI", data, position)
-        padded = length + (length & 1)
-        if name in _WEBP_CHUNKS or (name == b"ICCP" and length <= MAX_PROFILE_BYTES):
-            kept += data[position : position + 8 + padded]
-        position += 8 + padded
+def _clean_png_chunk(name: bytes, content: bytes, color_type: int, samples: int, depth: int) -> bytes | None:
+    """Return the content to keep, None to leave the chunk out. Lengths and ranges leave no room for words."""
+    if name == b"IHDR":
+        return content[:13]
+    if name == b"IDAT":
+        return content
+    if name == b"IEND":
+        return b""
+    if name == b"PLTE":  # beside true colours a palette only suggests colours
+        return content[:768] if color_type == _PALETTE else None
+    if name == b"iCCP":
+        return _clean_png_profile(content)
+    size = {b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"cICP": 4, b"sBIT": samples}.get(name, -1)
+    if name == b"tRNS":
+        size = {0: 2, 2: 6, _PALETTE: min(len(content), 256)}.get(color_type, -1)
+    if len(content) != size:
+        return None
+    return content if _is_sound(name, content, color_type, depth) else None
+
+
+def _is_sound(name: bytes, content: bytes, color_type: int, depth: int) -> bool:
+    """Return whether the values of a chunk of the right length lie in their ranges."""
+    if name == b"sRGB":
+        return content[0] <= 3
+    if name == b"gAMA":
+        return 0 < int.from_bytes(content, "big") <= 1_000_000
+    if name == b"cHRM":
+        return all(value <= 100_000 for value in struct.unpack(">8I", content))
+    if name == b"cICP":
+        return content[0] <= 22 and content[1] <= 18 and content[2] == 0 and content[3] <= 1
+    if name == b"sBIT":
+        return all(1 <= value <= max(depth, 8) for value in content)
+    return color_type == _PALETTE or all(n < 1 << depth for n in struct.unpack(f">{len(content) // 2}H", content))
+
+
+def _clean_png_profile(content: bytes) -> bytes | None:
+    _name, _, packed = content.partition(b"\x00")
+    if not packed or len(content) > MAX_PROFILE_BYTES:
+        return None
+    try:
+        unpacker = zlib.decompressobj()
+        profile = clean_profile(unpacker.decompress(packed[1:], MAX_PROFILE_BYTES))
+    except zlib.error:
+        return None
+    return b"ICC\x00\x00" + zlib.compress(profile) if profile else None
+
+
+# WebP: developers.google.com/speed/webp/docs/riff_container.
+
+
+def _extract_webp(data: bytes) -> StillPicture:
+    kept, orientation, is_animated, has_profile = bytearray(b"WEBP"), 1, False, False
+    for name, content in _iterate_webp_chunks(data):
+        if name == b"EXIF":
+            orientation = _read_exif_orientation(content.removeprefix(_EXIF_NAME))
+        elif name == b"XMP ":
+            orientation = orientation if orientation != 1 else _read_xmp_orientation(content)
+        elif name == b"ICCP":
+            if profile := clean_profile(content):
+                has_profile = True
+                kept += _make_webp_chunk(name, profile)
+        elif name == b"ANIM" and not is_animated:
+            kept += _make_webp_chunk(name, content[:6])
+        elif name == b"ANMF":
+            # The first frame is kept with its place on the canvas.
+            kept += b"" if is_animated else _make_webp_chunk(name, content)
+            is_animated = True
+        elif name in _STILL_CHUNKS and not is_animated:
+            kept += _make_webp_chunk(name, content[:10] if name == b"VP8X" else content)
     if kept[4:8] == b"VP8X":
-        cleared = _WEBP_EXIF_XMP_AND_MOTION | (0 if b"ICCP" in _list_webp_chunks(kept) else _WEBP_PROFILE)
-        kept[_WEBP_FLAGS_AT] &= ~cleared & 0xFF
-    return b"RIFF" + struct.pack("<I", len(kept)) + bytes(kept)
+        cleared = _WEBP_EXIF_AND_XMP | (0 if has_profile else _WEBP_PROFILE) | (0 if is_animated else _WEBP_ANIMATION)
+        kept[_WEBP_FLAGS_AT - 8] &= ~cleared & 0xFF
+        kept[_WEBP_FLAGS_AT - 7 : _WEBP_FLAGS_AT - 4] = bytes(3)
+    return StillPicture(b"RIFF" + struct.pack("<I", len(kept)) + bytes(kept), orientation, is_animated)
 
 
-def _list_webp_chunks(chunks: bytes | bytearray) -> set[bytes]:
-    names, position = set(), 4
-    while position + 8 <= len(chunks):
-        name, length = struct.unpack_from("<4sI", chunks, position)
-        names.add(name)
+def _iterate_webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    position, end = 12, min(len(data), 8 + struct.unpack_from("<I", data, 4)[0])
+    for _ in range(MAX_WEBP_CHUNKS):
+        if position + 8 > end:
+            return
+        name, length = struct.unpack_from("<4sI", data, position)
+        if position + 8 + length + (length & 1) > len(data):
+            raise _make_damaged_error()
+        yield name, data[position + 8 : position + 8 + length]
         position += 8 + length + (length & 1)
-    return names
+    raise _make_too_many_parts_error()
 
 
-def _strip_jpeg(data: bytes) -> bytes:
-    kept = bytearray(b"\xff\xd8")
+def _make_webp_chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) & 1)
+
+
+# JPEG: www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B.
+
+
+def _extract_jpeg(data: bytes) -> StillPicture:
+    kept, orientation, scans, is_progressive, has_jfif = bytearray(b"\xff\xd8"), 1, 0, False, False
     for marker, start, end in _iterate_jpeg_segments(data):
-        if _is_jpeg_segment_kept(marker, data[start + 4 : end]):
+        content = data[start + 4 : end] if marker != _JPEG_SCAN else b""
+        if marker == _JPEG_SCAN:
+            scans += 1
+            if scans > MAX_JPEG_SCANS:
+                raise _make_too_many_parts_error()
+        is_progressive = is_progressive or marker in _PROGRESSIVE
+        if marker == _JPEG_EXIF and content.startswith(_EXIF_NAME):
+            orientation = _read_exif_orientation(content.removeprefix(_EXIF_NAME))
+        elif marker == _JPEG_EXIF and content.startswith(_XMP_NAME):
+            orientation = orientation if orientation != 1 else _read_xmp_orientation(content)
+        elif marker == _JPEG_JFIF and content.startswith(b"JFIF\x00"):
+            kept += b"" if has_jfif else _JFIF
+            has_jfif = True
+        elif marker == _JPEG_ADOBE and content.startswith(b"Adobe") and len(content) >= 12:
+            # Only the last byte, the colour transform, is needed to show the picture.
+            kept += b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + content[11:12]
+        elif marker == _JPEG_PROFILE and content.startswith(_PROFILE_NAME) and content[13:14] == b"\x01":
+            kept += _make_jpeg_profile(clean_profile(content[14:]))
+        elif not 0xE0 <= marker <= 0xEF and marker != _JPEG_COMMENT:
             kept += data[start:end]
-    return bytes(kept)
+    return StillPicture(bytes(kept), orientation, is_progressive=is_progressive)
 
 
-def _is_jpeg_segment_kept(marker: int, content: bytes) -> bool:
-    if marker == _JPEG_JFIF:
-        return content.startswith(b"JFIF\x00")
-    if marker == _JPEG_PROFILE:
-        return (
-            content.startswith(b"ICC_PROFILE\x00") and content[13:14] == b"\x01"
-        )  # a single segment, so at most 64 kB
-    return marker == _JPEG_ADOBE or not (0xE0 <= marker <= 0xEF or marker == _JPEG_COMMENT)
+def _make_jpeg_profile(profile: bytes) -> bytes:
+    if not profile:
+        return b""
+    content = _PROFILE_NAME + b"\x01\x01" + profile
+    return b"\xff\xe2" + struct.pack(">H", len(content) + 2) + content
 
 
 def _iterate_jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield (marker, start, end) of each segment after the start marker; a scan's segment includes the pixels."""
     position = 2
-    while position < len(data):
-        start = data.index(b"\xff", position)
-        while data[start + 1] == 0xFF:
-            start += 1
+    for _ in range(MAX_JPEG_SEGMENTS):
+        if position >= len(data):
+            return
+        start = _find_marker(data, position)
         marker = data[start + 1]
         if marker == _JPEG_END:
             yield marker, start, start + 2
             return
-        end = start + 2 + struct.unpack_from(">H", data, start + 2)[0]
+        length = struct.unpack_from(">H", data, start + 2)[0]
+        end = start + 2 + max(length, 2)
         if marker == _JPEG_SCAN:
-            end = _find_scan_end(data, end)
+            end = _find_marker(data, end)
         yield marker, start, end
         position = end
+    raise _make_too_many_parts_error()
 
 
-def _find_scan_end(data: bytes, position: int) -> int:
-    """Return the position of the next marker, or the end. In pixels, 00 or a restart marker follows each FF."""
-    while 0 <= (position := data.find(b"\xff", position)) < len(data) - 1:
-        following = data[position + 1]
-        if following != 0x00 and not 0xD0 <= following <= 0xD7 and following != 0xFF:
-            return position
-        position += 1 if following == 0xFF else 2
+def _find_marker(data: bytes, position: int) -> int:
+    """Return the position of the next marker, or the end of the data."""
+    while position < len(data):
+        # One byte more than a step: a marker may lie across the border.
+        if found := _MARKER.search(data, position, position + _SEARCH_BYTES + 1):
+            return found.start()
+        position += _SEARCH_BYTES
     return len(data)
+
+
+# GIF: www.w3.org/Graphics/GIF/spec-gif89a.txt.
+
+
+def _extract_gif(data: bytes) -> StillPicture:
+    """Return the header, the first frame, and the extension that says which colour of the frame is transparent."""
+    position = 13 + _get_gif_palette_bytes(data[10])
+    kept = bytearray(data[:position])
+    left = MAX_GIF_BLOCKS
+    while data[position] == 0x21:
+        start, label = position, data[position + 1]
+        position, left = _skip_gif_blocks(data, position + 2, left)
+        if label == 0xF9 and position - start == 8:
+            kept += data[start:position]
+    if data[position] != 0x2C:
+        raise _make_damaged_error()
+    start = position
+    position += 11 + _get_gif_palette_bytes(data[position + 9])
+    position, left = _skip_gif_blocks(data, position, left)
+    kept += data[start:position] + b";"
+    return StillPicture(bytes(kept), is_animated=position < len(data) and data[position] != 0x3B)
+
+
+def _get_gif_palette_bytes(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _skip_gif_blocks(data: bytes, position: int, left: int) -> tuple[int, int]:
+    """Return the position after a row of blocks, and how many blocks may follow."""
+    while size := data[position]:
+        position += size + 1
+        left -= 1
+        if left < 0:
+            raise _make_too_many_parts_error()
+    return position + 1, left - 1
+
+
+# Orientation.
+
+
+def _read_exif_orientation(exif: bytes) -> int:
+    """Return the orientation of EXIF, 1 if missing or damaged: EXIF is removed anyway."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, directory)
+        for entry in range(min(count, _MOST_EXIF_ENTRIES)):
+            tag, kind, _count, value = struct.unpack_from(f"{order}HHIH", exif, directory + 2 + 12 * entry)
+            if (tag, kind) == (_ORIENTATION_TAG, _SHORT):
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        return 1
+    return 1
+
+
+def _read_xmp_orientation(xmp: bytes) -> int:
+    found = _XMP_ORIENTATION.search(xmp[:_SEARCH_BYTES])
+    return int(found[1]) if found else 1

@@ -75,9 +75,9 @@ def test_other_bombs_are_refused_too(data: bytes) -> None:
 
 
 def test_25_megapixels_are_taken_and_one_pixel_more_is_refused() -> None:
-    assert inspect(make_png_bomb(25_000_000, 1)) == PictureFacts("image/png", 25_000_000, 1)
+    assert inspect(make_png_bomb(5_000, 5_000)) == PictureFacts("image/png", 5_000, 5_000)
     with pytest.raises(BadFile, match=TOO_MANY_PIXELS):
-        inspect(make_png_bomb(25_000_001, 1))
+        inspect(make_png_bomb(5_000, 5_001))
 
 
 @pytest.mark.parametrize("kind", ["VP8X", "VP8L", "VP8 "])
