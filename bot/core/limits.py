@@ -85,6 +85,24 @@ TOKEN_GUESS_SECONDS = 3.0
 
 # Text
 
+MAX_PAGE_MESSAGE_CHARACTERS = 100_000
+"""Characters of a message on the page: a browser draws more only after seconds."""
+
+MAX_SNAPSHOT_CHARACTERS = 1_000_000
+"""Characters of a conversation that a window gets at once: a user may open 64 windows, each with a copy."""
+
+MAX_FEED_CHARACTERS = 16_000_000
+"""Characters of finished messages in memory, for windows that lost their connection; older ones are read again."""
+
+MAX_REFUSED_TEXT_CHARACTERS = 2_000
+"""A longer request is stored whole only once accepted: refused requests cost nothing, and would fill the database."""
+
+KEPT_REFUSED_TEXT_CHARACTERS = 500
+"""The beginning of a long refused request, enough to recognise the words."""
+
+MAX_ERROR_CHARACTERS = 2_000
+"""Characters of a stored refusal, which may quote a request."""
+
 # Storage
 
 MIN_FREE_DISK_BYTES = 16 * 1024 * 1024

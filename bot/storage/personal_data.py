@@ -106,9 +106,7 @@ async def export_person(statements: Statements, person: PersonKey) -> dict[str, 
     """Give all rows of a person as JSON, by subject, without words and names of other people."""
     selects = {**_EXPORTED, **(_EXPORTED_OF_PAGE if person.platform == PAGE else {})}
     found = {name: await statements.run(select, bind_person(person)) for name, select in selects.items()}
-    return {
-        name: [_row_to_json(_remove_words_of_others(row._asdict())) for row in rows] for name, rows in found.items()
-    }
+    return {name: [_row_to_json(_remove_foreign_words(row._asdict())) for row in rows] for name, rows in found.items()}
 
 
 def bind_person(person: PersonKey) -> dict[str, str]:
@@ -122,9 +120,22 @@ def bind_workspace(workspace: Workspace | None) -> dict[str, str]:
     return {"of_platform": workspace.platform, "of_workspace": workspace.id} if workspace else {}
 
 
+def _remove_foreign_words(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _remove_file_contents(_remove_words_of_others(row))
+
+
 def _remove_words_of_others(row: Mapping[str, Any]) -> Mapping[str, Any]:
     # The inputs of a chat job hold the whole conversation; the person's own words are in the options.
     return {**row, "inputs": {}} if row.get("conversation") and "inputs" in row else row
+
+
+def _remove_file_contents(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    # A message of the page may carry an earlier export, which would hold the one before: each would double the next.
+    reply = row.get("reply")
+    if not isinstance(reply, dict) or not reply.get("files"):
+        return row
+    files = [{name: value for name, value in file.items() if name != "text"} for file in reply["files"]]
+    return {**row, "reply": {**reply, "files": files}}
 
 
 def _row_to_json(row: Mapping[str, Any]) -> JSON:

@@ -1,6 +1,6 @@
 """Stores the visitors of the web page, the keys that admit visitors, and the page's messages."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
+from bot.core import limits
 from bot.core.json import JSON
 from bot.core.people import PersonKey, Rank
 from bot.core.replies import Button, Picture, Progress, Reply, Stage, TextFile, Tone
@@ -156,7 +157,18 @@ _SELECT_BY_CHANNEL = (
     .where(page_messages.c.channel == bindparam("of_channel"))
     .order_by(page_messages.c.created_at.desc(), page_messages.c.id.desc())
     .limit(bindparam("most"))
+    .offset(bindparam("skipped"))
 )
+_COUNT_IN_CHANNEL = sa.select(sa.func.count()).select_from(
+    sa.select(page_messages.c.id)
+    .where(page_messages.c.channel == bindparam("of_channel"))
+    .limit(bindparam("most"))
+    .subquery()
+)
+# Rows in memory at once: a message may carry files of megabytes.
+_ROWS_PER_READ = 25
+# Buttons, times and names of a message in JSON, beside the words.
+_FIXED_CHARACTERS = 300
 
 _SELECT_BY_USER = sa.select(page_messages.c.id, page_messages.c.channel).where(
     page_messages.c.user == bindparam("of_user")
@@ -213,10 +225,25 @@ class PageStore:
         row = (await self._run(_SELECT_MESSAGE, {"message": message_id})).first()
         return _message_from_row(row) if row else None
 
+    async def count_in_channel(self, channel: str, limit: int) -> int:
+        """Count the messages of a channel, at most `limit`."""
+        return int((await self._run(_COUNT_IN_CHANNEL, {"of_channel": channel, "most": limit})).scalar_one())
+
     async def list_in_channel(self, channel: str, limit: int) -> list[PageMessage]:
-        """List the latest `limit` messages of a channel, oldest first."""
-        rows = await self._run(_SELECT_BY_CHANNEL, {"of_channel": channel, "most": limit})
-        return [_message_from_row(row) for row in rows][::-1]
+        """List the latest messages of a channel, oldest first.
+
+        The list ends at `limit` messages or at `MAX_SNAPSHOT_CHARACTERS`, but has the latest message in any case.
+        """
+        found: list[PageMessage] = []
+        while len(found) < limit:
+            most = min(_ROWS_PER_READ, limit - len(found))
+            facts = {"of_channel": channel, "most": most, "skipped": len(found)}
+            rows = list(await self._run(_SELECT_BY_CHANNEL, facts))
+            found += [without_file_contents(_message_from_row(row)) for row in rows]
+            kept = take_latest(found[::-1])
+            if len(kept) < len(found) or len(rows) < most:
+                return kept
+        return found[::-1]
 
     async def remove(self, message_id: str) -> None:
         """Delete a message. Harmless for an unknown id."""
@@ -235,6 +262,32 @@ class PageStore:
         first_messages = await self._run(_SELECT_FIRST_MESSAGES, {"channels": list(changed)})
         titles = {row.channel: str(row.reply.get("text", ""))[:_TITLE_CHARACTERS] for row in first_messages}
         return [(channel, titles[channel], at) for channel, at in changed.items()]
+
+
+def take_latest(messages: list[PageMessage]) -> list[PageMessage]:
+    """Return the last messages within `MAX_SNAPSHOT_CHARACTERS`, and the very last in any case, oldest first."""
+    left = limits.MAX_SNAPSHOT_CHARACTERS
+    for taken, message in enumerate(reversed(messages)):
+        left -= count_characters(message)
+        if left < 0 and taken:
+            return messages[len(messages) - taken :]
+    return messages
+
+
+def count_characters(message: PageMessage) -> int:
+    """Return the approximate length of a message in JSON, without the contents of files."""
+    reply = message.reply
+    words = len(reply.text) + len(reply.note) + len(reply.request_summary)
+    pictures = sum(len(picture.alt) + len(picture.name) for picture in reply.pictures)
+    return _FIXED_CHARACTERS * (1 + len(reply.pictures) + len(reply.files)) + words + pictures
+
+
+def without_file_contents(message: PageMessage) -> PageMessage:
+    """Return the message with the names of the files alone: a window shows no more, and a download reads the row."""
+    if not message.reply.files:
+        return message
+    files = tuple(replace(file, text="") for file in message.reply.files)
+    return replace(message, reply=replace(message.reply, files=files))
 
 
 def _message_from_row(row: sa.Row[Any]) -> PageMessage:

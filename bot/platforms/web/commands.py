@@ -10,6 +10,8 @@ from bot.dispatch.parsing import Menu, find_command, parse_command
 from bot.dispatch.plain_text import DEFAULT_COMMAND
 from bot.platforms.web.request_parsing import MessageRequest
 
+_NAME_CHARACTERS = 100
+
 
 def menu_to_json(menu: Menu) -> JSON:
     """Return every command with the options of the form, in the menu's order."""
@@ -37,7 +39,9 @@ def format_request_text(request: MessageRequest) -> str:
 
 def format_files_note(request: MessageRequest) -> str:
     """Return the names of attached files, for the line under the words."""
-    return "with " + ", ".join(file.name for file in request.files.values()) if request.files else ""
+    names = [file.name for file in request.files.values()]
+    names = [name if len(name) <= _NAME_CHARACTERS else f"{name[:_NAME_CHARACTERS]}…" for name in names]
+    return "with " + ", ".join(names) if names else ""
 
 
 def list_suggestions(services: Services, command: str, option: str, typed: str) -> list[JSON]:

@@ -16,6 +16,9 @@ STREAMS_PER_USER = 64
 PING_SECONDS = 15.0
 _WRITE_SECONDS = 60.0
 _GOODBYE_SECONDS = 2.0
+_MAX_CONCURRENT_SNAPSHOTS = 2
+# The socket's buffer holds what is written and not yet sent: a copy of the piece, not of a whole snapshot.
+_PIECE_BYTES = 64 * 1024
 _HEADERS = {
     **SECURITY_HEADERS,
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -41,6 +44,7 @@ class EventStreams:
         self._ping_seconds = ping_seconds
         self._transports: dict[str, set[asyncio.BaseTransport | None]] = {}
         self._tasks = BackgroundTasks("web")
+        self._snapshots = asyncio.Semaphore(_MAX_CONCURRENT_SNAPSHOTS)
 
     async def serve(self, request: web.Request, user_id: str, channel: str) -> web.StreamResponse:
         """Send a snapshot, or the changes since `Last-Event-ID`; then each change until a side closes the stream.
@@ -110,8 +114,10 @@ class EventStreams:
         return _join_events(reader, changes, position)
 
     async def _build_snapshot(self, reader: FeedReader, channel: str, position: str) -> bytes:
-        messages = await self._platform.list_messages(channel)
-        return format_sse_event("snapshot", reader.take_snapshot(messages), position)
+        # One after another: many windows that open at once would hold the messages several times each.
+        async with self._snapshots:
+            messages = await self._platform.list_messages(channel)
+            return format_sse_event("snapshot", reader.take_snapshot(messages), position)
 
 
 def _join_events(reader: FeedReader, changes: Sequence[FeedChange], position: str) -> bytes:
@@ -121,6 +127,6 @@ def _join_events(reader: FeedReader, changes: Sequence[FeedChange], position: st
 
 
 async def _write(response: web.StreamResponse, chunk: bytes) -> None:
-    if chunk:
+    for start in range(0, len(chunk), _PIECE_BYTES):
         async with asyncio.timeout(_WRITE_SECONDS):
-            await response.write(chunk)
+            await response.write(chunk[start : start + _PIECE_BYTES])

@@ -9,9 +9,10 @@ from typing import TypeAlias
 from bot.core.caches import RecentItems
 from bot.core.ids import new_id
 from bot.core.json import JSON
+from bot.core.limits import MAX_FEED_CHARACTERS
 from bot.core.replies import Tone
 from bot.platforms.web.messages import MessageJson, compute_difference, message_to_json
-from bot.storage.web_page import PageMessage
+from bot.storage.web_page import PageMessage, count_characters, without_file_contents
 
 # A reader with an older position gets a snapshot instead of changes.
 _MAX_RECENT_MESSAGES = 200
@@ -111,6 +112,9 @@ class Feed:
         self._channels = RecentItems[str, _ChannelFeed](
             _MAX_UNWATCHED_CHANNELS, is_pinned=lambda channel: bool(channel.readers)
         )
+        # The lengths of finished messages by channel and id, the longest unchanged first.
+        self._lengths: dict[tuple[str, str], int] = {}
+        self._characters = 0
 
     @property
     def position(self) -> str:
@@ -120,8 +124,10 @@ class Feed:
     def publish(self, change: FeedChange) -> None:
         """Note a message's new state or deletion, and wake the readers of the channel."""
         self._number += 1
+        change = change if isinstance(change, DeletedMessage) else without_file_contents(change)
         channel = self._get_or_create(change.channel)
         channel.recent[change.id] = (self._number, change)
+        self._bound_memory(change)
         for reader in channel.readers:
             reader.mark_changed(change.id)
 
@@ -168,6 +174,25 @@ class Feed:
         for channel in self._channels.values():
             for reader in channel.readers:
                 reader.close()
+
+    def _bound_memory(self, change: FeedChange) -> None:
+        """Forget the longest unchanged finished messages beyond `MAX_FEED_CHARACTERS`: the database has each of them.
+
+        A deletion must be remembered against a late edit, and a growing text stands in memory alone.
+        """
+        key = (change.channel, change.id)
+        self._characters -= self._lengths.pop(key, 0)
+        if isinstance(change, DeletedMessage) or change.reply.tone is Tone.WORKING:
+            return
+        self._lengths[key] = count_characters(change)
+        self._characters += self._lengths[key]
+        while self._characters > MAX_FEED_CHARACTERS:
+            oldest_channel, oldest_id = oldest = next(iter(self._lengths))
+            self._characters -= self._lengths.pop(oldest)
+            feed = self._channels.get(oldest_channel)
+            item = feed.recent.pop(oldest_id, None) if feed is not None else None
+            if feed is not None and item is not None:
+                feed.last_evicted_number = max(feed.last_evicted_number, item[0])
 
     def _get_or_create(self, channel: str) -> _ChannelFeed:
         feed = self._channels.get(channel) or _ChannelFeed()

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from bot.core.clock import Clock
+from bot.core.limits import MAX_PAGE_MESSAGE_CHARACTERS
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import Button, MessageRef, Reply, Tone
 from bot.platforms.web.auth import NAME
 from bot.platforms.web.feed import DeletedMessage, Feed
 from bot.storage.database import Database
-from bot.storage.web_page import PageMessage
+from bot.storage.web_page import PageMessage, take_latest
 
 # A screen's usual pace. The page has no rate limit of its own: faster edits would only cost power.
 SECONDS_BETWEEN_EDITS = 1 / 30
@@ -23,7 +24,7 @@ class WebPlatform:
     """Posts and edits messages on the page."""
 
     name = NAME
-    limits = MessageLimits(max_length=100_000)
+    limits = MessageLimits(max_length=MAX_PAGE_MESSAGE_CHARACTERS)
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -42,6 +43,7 @@ class WebPlatform:
         # A browser may name any message in a press: the id alone does not give access to another channel.
         if before is None or before.channel != message.channel:
             raise MessageLost(f"no message {message.id} on the page")
+        reply = _bound_text(reply)
         if before.reply == reply:
             return
         after = replace(before, reply=reply, job=_find_job_id(reply) or before.job, updated_at=self._clock.now())
@@ -77,10 +79,19 @@ class WebPlatform:
         await self._create(message_id, channel, user, Reply(text=text, note=note), is_from_bot=False)
 
     async def list_messages(self, channel: str) -> list[PageMessage]:
-        """Return the latest messages of a channel in the current state, oldest first."""
+        """Return the latest messages of a channel in the current state, oldest first.
+
+        A line stands in for messages left out because the later ones are too long together.
+        """
         async with self._database.read() as rows:
             stored = await rows.page.list_in_channel(channel, _MAX_MESSAGES)
-        return self.feed.apply_changes(channel, stored)
+            count = await rows.page.count_in_channel(channel, _MAX_MESSAGES)
+        # A growing text is longer in the feed than in the database.
+        latest = self.feed.apply_changes(channel, stored)
+        shown = take_latest(latest)
+        if shown and (len(stored) < count or len(shown) < len(latest)):
+            return [_build_gap(shown[0]), *shown]
+        return shown
 
     async def find_message(self, channel: str, message_id: str) -> PageMessage | None:
         """Return a message of the channel in the current state."""
@@ -103,7 +114,7 @@ class WebPlatform:
         # The feed also knows deleted messages: a repeated post must not bring a message back.
         if self.feed.get(channel.id, message_id) is not None or await self._find(channel.id, message_id) is not None:
             return
-        now = self._clock.now()
+        now, reply = self._clock.now(), _bound_text(reply)
         message = PageMessage(message_id, channel.id, user.id, _find_job_id(reply), is_from_bot, reply, now, now)
         await self._keep(message)
         self.feed.publish(message)
@@ -140,6 +151,20 @@ class WebPacer:
 
     def close(self) -> None:
         """Messages share no limit: there is nothing to release."""
+
+
+def _build_gap(oldest: PageMessage) -> PageMessage:
+    reply = Reply(text="Earlier messages are left out here: the later ones are too long together.")
+    return replace(oldest, id="earlier", job="", is_from_bot=True, reply=reply)
+
+
+def _bound_text(reply: Reply) -> Reply:
+    """Return the reply with at most `MAX_PAGE_MESSAGE_CHARACTERS`, and with a line about the rest."""
+    left_out = len(reply.text) - MAX_PAGE_MESSAGE_CHARACTERS
+    if left_out <= 0:
+        return reply
+    text = f"{reply.text[:MAX_PAGE_MESSAGE_CHARACTERS]}\n\n({left_out:,} more characters are left out here.)"
+    return replace(reply, text=text)
 
 
 def _find_job_id(reply: Reply) -> str:

@@ -1,17 +1,18 @@
 """The page's HTTP API: routes, and the way of messages and button presses to the dispatcher and back."""
 
 from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
+from bot.core import limits
 from bot.core.background_tasks import BackgroundTasks
 from bot.core.errors import UserError
 from bot.core.json import JSON
 from bot.core.people import Channel, User
-from bot.core.platform import Destination
+from bot.core.platform import Destination, MessageLost
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.dispatcher import Dispatcher, format_error
@@ -174,9 +175,15 @@ class PageRoutes:
         channel = _build_channel(user, request.channel)
         message_id = f"said.{user.id}.{request.request_id}"
         text, note = commands.format_request_text(request), commands.format_files_note(request)
-        await self._platform.post_user_message(user, channel, message_id, text, note)
+        is_long = len(text) > limits.MAX_REFUSED_TEXT_CHARACTERS
+        shown = _shorten_request(text, note) if is_long else (text, note)
+        await self._platform.post_user_message(user, channel, message_id, *shown)
         # The dispatcher returns once the job's row is committed: after our 200 a crash loses no job.
-        reply = await self._dispatch(request, user, channel)
+        reply = _bound_error(await self._dispatch(request, user, channel))
+        if is_long and not _get_error(reply):
+            with suppress(MessageLost):  # deleted meanwhile
+                ref = MessageRef(NAME, channel.workspace, channel.id, "", message_id)
+                await self._platform.edit(ref, Reply(text=text, note=note))
         if reply is not None:
             await self._post_reply(reply, user, channel, f"web:{request.request_id}")
         return _json_response({"message": message_id, "error": _get_error(reply)})
@@ -235,6 +242,20 @@ async def _user_to_json(user: User, dispatcher: Dispatcher) -> dict[str, JSON]:
 def _build_channel(user: User, name: object) -> Channel:
     # The user's id in the channel's id: no name reaches another user's channel.
     return Channel(NAME, user.workspace, f"{user.id}.{request_parsing.parse_channel_name(name)}")
+
+
+def _shorten_request(text: str, note: str) -> tuple[str, str]:
+    """Return the beginning of a long request, and a note with the length: the whole is stored once accepted."""
+    kept = limits.KEPT_REFUSED_TEXT_CHARACTERS
+    about = f"the first {kept} of {len(text):,} characters"
+    return f"{text[:kept]}…", f"{note} · {about}" if note else about
+
+
+def _bound_error(reply: Reply | None) -> Reply | None:
+    """Return an error with at most `MAX_ERROR_CHARACTERS`: the sentence may quote a long request."""
+    if not _get_error(reply) or reply is None or len(reply.text) <= limits.MAX_ERROR_CHARACTERS:
+        return reply
+    return replace(reply, text=f"{reply.text[: limits.MAX_ERROR_CHARACTERS]}…")
 
 
 def _get_error(reply: Reply | None) -> str:
