@@ -5,17 +5,19 @@ A secret may also be given as the path of a file, in the variable of the same na
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from bot.core.people import Workspace
+from bot.storage import database_urls
+from bot.telemetry.redaction import Redactor, hide_userinfo, list_url_secrets
 
 OUR_PREFIXES = ("DISCORD_", "SLACK_", "REPLICATE_")
 # Logs replace secrets by a mask: masking a shorter text would also mask ordinary words.
@@ -71,12 +73,46 @@ def check_url(*schemes: str) -> AfterValidator:
     """Return a validator of URLs; the error message names the first scheme."""
 
     def check(value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname:
-            raise ValueError(f"should be an address that starts with {schemes[0]}://, not {value!r}")
+        if not is_web_address(value, schemes):
+            raise ValueError(f"should be an address that starts with {schemes[0]}://, not {hide_userinfo(value)!r}")
         return value
 
     return AfterValidator(check)
+
+
+def is_web_address(value: str, schemes: Collection[str]) -> bool:
+    """Return whether clients of HTTP can connect to an address: scheme, host and port are usable."""
+    try:
+        parts = urlsplit(value)
+        labels = (parts.hostname or "").rstrip(".").split(".")
+        is_port = parts.port is None or parts.port > 0  # raises for a port that is no number
+        for label in labels:
+            # httpx and aiohttp decode such labels at the first request, and raise their own errors.
+            if label.startswith("xn--"):
+                label.encode("ascii").decode("idna").encode("idna")
+            else:
+                label.encode("idna")
+    except ValueError:  # UnicodeError is one
+        return False
+    # A second @, or an @ beyond the host, ends a password with an unescaped sign: half of the password is no host.
+    if value.count("@") > parts.netloc.count("@") or value.count("@") > 1:
+        return False
+    return parts.scheme in schemes and all(labels) and is_port and value.isprintable() and " " not in value
+
+
+def check_no_userinfo(value: str) -> str:
+    # aiohttp refuses a request with two authorizations.
+    if urlsplit(value).username is not None:
+        raise ValueError("should hold no user name and no password: requests carry the bot's token")
+    return value
+
+
+def check_public_url(value: str) -> str:
+    parts = urlsplit(value)
+    # Strangers read the address: Replicate, Slack, and people in links.
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("should hold no user name, password, ? or #: the address is shown to other people")
+    return value.rstrip("/")
 
 
 def check_slack_prefix(value: str) -> str:
@@ -85,15 +121,15 @@ def check_slack_prefix(value: str) -> str:
     return value
 
 
-def check_database_url(value: SecretStr) -> SecretStr:
-    if urlsplit(value.get_secret_value()).scheme.split("+")[0] not in ("sqlite", "postgresql"):
-        raise ValueError("should start with sqlite:/// or postgresql://")
+def check_database(value: SecretStr) -> SecretStr:
+    database_urls.check_database_url(value.get_secret_value())
     return value
 
 
 COMMA_LIST = (NoDecode, BeforeValidator(split_commas))
 Secret = Annotated[SecretStr, AfterValidator(check_secret_length)]
 WebUrl = Annotated[str, check_url("https", "http")]
+TokenUrl = Annotated[WebUrl, AfterValidator(check_no_userinfo)]
 Shards = Annotated[tuple[Annotated[int, Field(ge=0)], ...], *COMMA_LIST]
 Owners = Annotated[tuple[Annotated[Owner, BeforeValidator(parse_owner)], ...], *COMMA_LIST]
 Workspaces = Annotated[tuple[Annotated[Workspace, BeforeValidator(parse_workspace)], ...], *COMMA_LIST]
@@ -110,7 +146,7 @@ class Settings(BaseSettings):
     # Discord
     discord_token: Secret | None = None
     """The bot's token, from the Bot page of its application; Discord is off without it."""
-    discord_api_url: WebUrl = "https://discord.com/api/v10"
+    discord_api_url: TokenUrl = "https://discord.com/api/v10"
     """The address of Discord's API; set for a proxy or an emulator."""
     discord_gateway_url: Annotated[str, check_url("wss", "ws")] | None = None
     """The address of Discord's gateway; when empty, the bot asks Discord for the address."""
@@ -132,7 +168,7 @@ class Settings(BaseSettings):
     """The client id, for an app that many workspaces install; not together with SLACK_BOT_TOKEN."""
     slack_client_secret: Secret | None = None
     """The client secret of SLACK_CLIENT_ID."""
-    slack_api_url: WebUrl = "https://slack.com/api/"
+    slack_api_url: TokenUrl = "https://slack.com/api/"
     """The address of Slack's API; set for a proxy or an emulator."""
     slack_command_prefix: Annotated[str, AfterValidator(check_slack_prefix)] = ""
     """A prefix for the name of each slash command, for workspaces where another app already has /imagine."""
@@ -144,7 +180,7 @@ class Settings(BaseSettings):
     """The address of Replicate's API, without /v1; set for a proxy or the sandbox."""
 
     # Web
-    public_url: Annotated[str, check_url("https"), AfterValidator(lambda url: url.rstrip("/"))] | None = None
+    public_url: Annotated[str, check_url("https"), AfterValidator(check_public_url)] | None = None
     """The public https address of this bot, for webhooks and Slack over HTTP."""
     http_host: str = "127.0.0.1"
     """The address on which the bot serves the page, webhooks, health and metrics."""
@@ -154,7 +190,7 @@ class Settings(BaseSettings):
     """The owner's key to the page, for a page that other machines can reach."""
 
     # Data
-    database_url: Annotated[Secret, AfterValidator(check_database_url)] | None = None
+    database_url: Annotated[Secret, AfterValidator(check_database)] | None = None
     """postgresql://user:password@host/name for several processes; when empty, a SQLite file in DATA_DIR."""
     data_dir: Path = Path("data")
     """The folder of the SQLite file and of kept pictures."""
@@ -208,6 +244,10 @@ class Settings(BaseSettings):
             raise ValueError(".\n".join(problems))
         return self
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        for name, value in super().__repr_args__():
+            yield name, hide_userinfo(value) if name in URL_FIELDS and isinstance(value, str) else value
+
     @property
     def credit_micros(self) -> int:
         """Return the value of a credit, in micro-dollars."""
@@ -245,12 +285,13 @@ class Settings(BaseSettings):
         for name in type(self).model_fields:
             if isinstance(value := getattr(self, name), SecretStr):
                 yield value.get_secret_value()
-        password = urlsplit(self.database_address).password
-        if password and len(password) >= MIN_SECRET_CHARACTERS:
-            # The URL holds the percent-encoded form; drivers get, and may quote, the decoded form.
-            yield from {password, unquote(password)}
+        addresses = [self.database_address, *(getattr(self, name) for name in URL_FIELDS)]
+        for secret in (secret for address in addresses if address for secret in list_url_secrets(address)):
+            if len(secret) >= MIN_SECRET_CHARACTERS:
+                yield secret
 
 
+URL_FIELDS = tuple(name for name in Settings.model_fields if name.endswith("_url") and name != "database_url")
 SECRET_FIELDS = tuple(name for name, field in Settings.model_fields.items() if "Secret" in str(field.annotation))
 
 
@@ -278,9 +319,18 @@ def load_settings(env_file: str | Path = ".env") -> Settings:
     except ValidationError as error:
         problems += format_errors(error)
     if problems:
+        # A token may stand in the wrong variable, whose mistake shows the value.
+        redactor = Redactor(_list_given_secrets(variables))
         # `from None`: pydantic's error shows the inputs, secrets among them.
-        raise SettingsError("\n".join(problems)) from None
+        raise SettingsError("\n".join(redactor.redact_text(problem) for problem in problems)) from None
     return settings
+
+
+def _list_given_secrets(variables: Mapping[str, str | None]) -> Iterator[str]:
+    for name in SECRET_FIELDS:
+        if len(value := variables.get(name.upper()) or "") >= MIN_SECRET_CHARACTERS:
+            yield value
+            yield from (secret for secret in list_url_secrets(value) if len(secret) >= MIN_SECRET_CHARACTERS)
 
 
 def read_secret_file(name: str, variables: dict[str, str | None]) -> dict[str, str]:

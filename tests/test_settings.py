@@ -11,6 +11,12 @@ from bot.settings import SECRET_FIELDS, Owner, Settings, SettingsError, load_set
 TOKEN = "a-made-up-token"
 
 
+PORT_ADVICE = (
+    "should have a port between 1 and 65535 after the host; "
+    "in a password, write / as %2F, @ as %40, : as %3A, ? as %3F and # as %23."
+)
+
+
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name.upper() for name in Settings.model_fields] + [f"{name.upper()}_FILE" for name in SECRET_FIELDS]:
@@ -131,6 +137,48 @@ def test_a_password_is_listed_for_the_logs_in_both_forms() -> None:
         ("PUBLIC_URL=http://a.b", "PUBLIC_URL should be an address that starts with https://, not 'http://a.b'."),
         ("DISCORD_API_URL=a.b", "DISCORD_API_URL should be an address that starts with https://, not 'a.b'."),
         ("DATABASE_URL=mysql://a:secret@b/c", "DATABASE_URL should start with sqlite:/// or postgresql://."),
+        *(
+            (f"DATABASE_URL=postgresql://a:secret@b{port}/c", f"DATABASE_URL {PORT_ADVICE}")
+            for port in (":port", ":0", ":99999", ":-1", ":٣")
+        ),
+        ("DATABASE_URL=postgresql://a:sec/ret@b/c", f"DATABASE_URL {PORT_ADVICE}"),
+        ("DATABASE_URL=postgresql://[::secret", "DATABASE_URL should start with sqlite:/// or postgresql://."),
+        (
+            "DATABASE_URL=postgresql://a:secret@b/c?sslmode=on",
+            "DATABASE_URL should give sslmode as one of disable, allow, prefer, require, verify-ca, verify-full.",
+        ),
+        (
+            "DATABASE_URL=postgresql://a:secret@b/c?pool=9",
+            "DATABASE_URL should have none but ssl, sslmode, host, target_session_attrs, passfile, channel_binding, "
+            "application_name, connect_timeout after the question mark.",
+        ),
+        *(
+            (
+                f"REPLICATE_BASE_URL={address}",
+                f"REPLICATE_BASE_URL should be an address that starts with https://, not {address!r}.",
+            )
+            for address in (
+                "https://xn--/",
+                "https://",
+                "https://[",
+                "https://a:b",
+                "https://a:0",
+                "https://a..b",
+                "ftp://a",
+            )
+        ),
+        (
+            "DISCORD_API_URL=https://ana:secret@a.b",
+            "DISCORD_API_URL should hold no user name and no password: requests carry the bot's token.",
+        ),
+        (
+            "PUBLIC_URL=https://ana:secret@a.b",
+            "PUBLIC_URL should hold no user name, password, ? or #: the address is shown to other people.",
+        ),
+        (
+            "PUBLIC_URL=http://ana:secret@a.b",
+            "PUBLIC_URL should be an address that starts with https://, not 'http://•••@a.b'.",
+        ),
         ("DISCORD_TOKEN=short", "DISCORD_TOKEN should have at least 8 characters."),
         ("SLACK_COMMAND_PREFIX=A b", "SLACK_COMMAND_PREFIX should be at most 16 of a-z, 0-9, - and _, not 'A b'."),
         (

@@ -13,9 +13,11 @@ from pathlib import Path
 from bot.app import App
 from bot.cli import doctor_platforms
 from bot.cli.doctor_platforms import DoctorCheck, DoctorFinding
+from bot.cli.terminal import print_errors
 from bot.core.errors import EaselError
 from bot.core.private_files import is_readable_by_others
 from bot.settings import SECRET_FIELDS, Settings, SettingsError, load_settings
+from bot.telemetry.redaction import Redactor
 
 # Older versions can corrupt a WAL if two connections reset the log at once (sqlite.org/wal.html).
 FIRST_SQLITE_WITH_WAL_FIX = (3, 51, 3)
@@ -23,10 +25,12 @@ FIRST_SQLITE_WITH_WAL_FIX = (3, 51, 3)
 MIN_FREE_BYTES = 1_000_000_000
 
 
+@print_errors
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bot doctor", description=__doc__)
     parser.add_argument("--offline", action="store_true", help="ask nobody outside this machine")
     options = parser.parse_args(arguments)
+    redactor = Redactor()
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -36,8 +40,10 @@ def main(arguments: Sequence[str]) -> int:
         ]
     else:
         findings = asyncio.run(_run_checks(settings, [*LOCAL_CHECKS, *([] if options.offline else REMOTE_CHECKS)]))
+        redactor = Redactor(settings.list_secrets())
     for finding in findings:
-        print(f"{finding.status:4}  {finding.text}" + (f"\n      {finding.fix}" if finding.fix else ""))
+        line = f"{finding.status:4}  {finding.text}" + (f"\n      {finding.fix}" if finding.fix else "")
+        print(redactor.redact_text(line))
     return 1 if any(finding.status == "fail" for finding in findings) else 0
 
 

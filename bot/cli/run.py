@@ -15,6 +15,7 @@ from bot.platforms.web.users import KEY_FILE, WebUsers
 from bot.settings import Settings, SettingsError, load_settings
 from bot.telemetry import logs
 from bot.telemetry.metrics import measure_loop_lag
+from bot.telemetry.redaction import describe_origin
 
 MakeAuthenticator = Callable[[App, WebPlatform], Authenticator]
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
             settings,
             _make_authenticator,
             report_address=_print_address,
-            badge=_make_badge(settings),
+            badge=make_badge(settings),
             has_connections=True,
         )
     )
@@ -96,7 +97,8 @@ def _print_address(address: str) -> None:
     print(f"Easel is at {address}", file=sys.stderr, flush=True)
 
 
-def _make_badge(settings: Settings) -> str:
+def make_badge(settings: Settings) -> str:
+    """Return the words under each result that name another backend than Replicate; empty for Replicate."""
     # People must not take pictures of a proxy or a sandbox for Replicate's: every result names the other backend.
     official = Settings.model_fields["replicate_base_url"].default
-    return "" if settings.replicate_base_url == official else f"by {settings.replicate_base_url}"
+    return "" if settings.replicate_base_url == official else f"by {describe_origin(settings.replicate_base_url)}"

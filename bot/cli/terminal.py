@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import signal
 import sys
+import traceback
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import wraps
 
 from bot.core.errors import EaselError
 from bot.settings import SettingsError
+from bot.telemetry.redaction import Redactor
 
 Verb = Callable[[Sequence[str]], int]
 
@@ -22,10 +24,14 @@ def print_errors(verb: Verb) -> Verb:
         try:
             return verb(arguments)
         except (EaselError, SettingsError) as error:
-            print(error, file=sys.stderr)
+            # Errors of libraries name addresses, and addresses may hold passwords.
+            print(Redactor().redact_text(str(error)), file=sys.stderr)
         except OSError as error:
             # A taken port is the usual OSError without a file name.
-            print(f"{error.strerror or error}: {error.filename or 'is that port free?'}", file=sys.stderr)
+            text = f"{error.strerror or error}: {error.filename or 'is that port free?'}"
+            print(Redactor().redact_text(text), file=sys.stderr)
+        except Exception:  # a bug of ours: the traceback is wanted, the passwords in its last line are not
+            print(Redactor().redact_text(traceback.format_exc()), file=sys.stderr)
         except KeyboardInterrupt:
             print("Stopped.", file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.storage.connection import Connection, translate_errors
+from bot.storage.database_urls import convert_query
 
 _READERS = 5
 
@@ -19,7 +20,7 @@ class PostgresqlEngine:
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
         self._engine = create_async_engine(
-            sa.make_url(url).set(drivername="postgresql+asyncpg"),
+            _convert_url(url),
             pool_size=self.writers + _READERS,
             max_overflow=0,
             connect_args={
@@ -47,6 +48,13 @@ class PostgresqlEngine:
     async def close(self) -> None:
         """Close all connections of the pool."""
         await self._engine.dispose()
+
+
+def _convert_url(url: str) -> sa.URL:
+    parsed = sa.make_url(url)
+    # A doubled name of the query is a tuple: the last counts, as in libpq.
+    query = {name: value if isinstance(value, str) else value[-1] for name, value in parsed.query.items()}
+    return parsed.set(drivername="postgresql+asyncpg", query=convert_query(query))
 
 
 @asynccontextmanager

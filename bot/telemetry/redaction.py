@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 REDACTED = "•••"
 
@@ -17,7 +17,8 @@ SECRET_PATTERNS = (
     r"\bsk-[\w-]{16,}",  # OpenAI and its likes
     r"(?i:(\bauthorization\b['\"]?[ \t]*[:=,][ \t]*['\"]?(?:(?:bearer|basic|bot|token)[ \t]+)?+))[^\s'\",•]{4,}",
     r"\b(Bearer |Basic |Bot |Token )[\w.~+/=-]{16,}",
-    r"(\b[a-z][a-z\d+.-]{0,30}://[^\s:/@?#]{0,100}:)[^\s@/]{1,200}(@)",  # password of a URL
+    r"(\b[a-z][a-z\d+.-]{0,30}://[^\s:/@?#]{0,100}:)[^\s/]{1,300}(@)",  # password of a URL, up to the last @
+    r"(\b[a-z][a-z\d+.-]{0,30}://)[^\s:/@?#\"<>]{1,300}(@)",  # user of a URL without a password: often a token
     r"(/webhooks/\d+/)[\w.-]{16,}",  # Discord interaction token
     r"(/interactions/\d+/)[\w.-]{16,}",  # Discord interaction token in the first response
     r"(\bhooks\.slack\.com/)[^\s'\"<>]+",  # Slack response_url
@@ -27,6 +28,30 @@ SIGNED_URL = re.compile(
     r"(?=[^\s'\"<>]{0,4000}?(?:signature|x-amz-|x-goog-|sig=|hm=|token|secret|key=|code=))[^\s'\"<>]+",
     re.IGNORECASE,
 )
+
+
+def hide_userinfo(url: str) -> str:
+    """Return an address without user name and password, however the address is spelt: up to the last @."""
+    before, at, after = url.rpartition("@")
+    return f"{before.partition('://')[0]}://{REDACTED}@{after}" if at else url
+
+
+def describe_origin(url: str) -> str:
+    """Return scheme, host and port of an address: user, path and query may hold secrets."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{re.split(r'[/?#]', rest.rpartition('@')[2], maxsplit=1)[0]}"
+
+
+def list_url_secrets(url: str) -> set[str]:
+    """Return the secrets of an address, as written and as percent-decoded: password, or user without a password."""
+    rest = url.partition("://")[2]
+    user, _, password = rest.rpartition("@")[0].partition(":")
+    secret = password or user
+    try:
+        query = [value for _, value in parse_qsl(urlsplit(url).query)]
+    except ValueError:
+        query = []
+    return {form for given in (secret, *query) if given for form in (given, unquote(given))}
 
 
 class Redactor:

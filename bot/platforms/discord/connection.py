@@ -27,6 +27,7 @@ from bot.platforms.discord.rest_api import DiscordRestApi, create_trace
 from bot.platforms.discord.uploads import DiscordFiles
 from bot.platforms.discord.users import DiscordUsers
 from bot.storage.database import Database
+from bot.telemetry.redaction import Redactor, describe_origin
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +149,8 @@ class DiscordConnection:
         except discord.LoginFailure as error:
             raise UserError(REFUSED_TOKEN) from error
         except (discord.DiscordException, *REQUEST_ERRORS) as error:
-            raise UserError(f"Discord is not reached at {self._config.api_url}: {error}.") from error
+            reason = Redactor().redact_text(str(error))
+            raise UserError(f"Discord is not reached at {describe_origin(self._config.api_url)}: {reason}.") from error
         use_gateway(self._config.gateway_url or gateway)
         client.shard_count = self._config.shard_count or shards
         # Asking for a privileged intent that is switched off closes the gateway with 4014, so look first. discord.py

@@ -12,6 +12,7 @@ from bot.platforms.discord.discord_py_internals import RawRequests, use_api
 from bot.platforms.discord.errors import REFUSED_TOKEN, REQUEST_ERRORS
 from bot.platforms.discord.permissions import build_invite_link, find_missing_permissions
 from bot.platforms.discord.registration import build_application_commands, compare_commands
+from bot.telemetry.redaction import Redactor, describe_origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ async def inspect_application(config: DiscordConfig, menu: Menu) -> ApplicationR
     except discord.LoginFailure as error:
         raise UserError(REFUSED_TOKEN) from error
     except (discord.DiscordException, *REQUEST_ERRORS) as error:
-        raise UserError(f"Discord is not reached at {config.api_url}: {error}.") from error
+        reason = Redactor().redact_text(str(error))
+        raise UserError(f"Discord is not reached at {describe_origin(config.api_url)}: {reason}.") from error
     finally:
         await client.close()
 

@@ -11,6 +11,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.core.errors import NotAllowed, Unavailable
 from bot.platforms.slack.installations import SlackTeam, parse_team
 from bot.platforms.slack.web_api import create_client
+from bot.telemetry.redaction import describe_origin
 
 log = logging.getLogger(__name__)
 
@@ -68,4 +69,4 @@ async def _check_token(api_url: str, call: Awaitable[AsyncSlackResponse], variab
         reason = _TOKEN_ERRORS.get(code, f"was refused ({code})")
         raise NotAllowed(f"{variable} {reason}. See docs/slack.md for how to get one.") from error
     except (aiohttp.ClientError, TimeoutError, OSError, SlackClientError) as error:
-        raise Unavailable(f"Slack cannot be reached at {api_url}: {type(error).__name__}.") from error
+        raise Unavailable(f"Slack cannot be reached at {describe_origin(api_url)}: {type(error).__name__}.") from error
