@@ -1,4 +1,4 @@
-"""What lies on this machine is readable by the bot's user alone: database, pictures, keys; doctor looks at .env."""
+"""Files on this machine are readable by the bot's user alone: database, pictures, keys; doctor looks at .env."""
 
 import os
 import signal

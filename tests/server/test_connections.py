@@ -130,15 +130,15 @@ async def test_a_body_has_a_whole_time_also_if_it_moves() -> None:
 
 
 async def test_a_body_that_moves_arrives() -> None:
-    bounds = ConnectionLimits(body_window_seconds=0.2, body_window_bytes=10)
+    bounds = ConnectionLimits(body_window_seconds=1.0, body_window_bytes=10)
     async with serve(bounds) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(build_post(b"", "Connection: close", length=1000))
-        for _ in range(10):
+        writer.write(build_post(b"", "Connection: close", length=4000))
+        for _ in range(40):  # two windows
             writer.write(b"x" * 100)
             await asyncio.sleep(0.05)
 
-        assert (await reader.read()).endswith(b"1000")
+        assert (await reader.read()).endswith(b"4000")
         writer.close()
 
 

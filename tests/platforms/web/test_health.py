@@ -16,8 +16,10 @@ def hash_files(folder: Path) -> dict[str, str]:
 async def test_readyz_writes_nothing(tmp_path: Path) -> None:
     async with open_web_bot(tmp_path) as web_bot:
         browser = web_bot.open_browser()
-        await asyncio.sleep(0.5)  # the first sweep of the start
-        before = hash_files(tmp_path)
+        before: dict[str, str] = {}
+        while before != (now := hash_files(tmp_path)):  # until the first sweep of the start is over
+            before = now
+            await asyncio.sleep(0.3)
 
         answers = [await browser.get("/readyz") for _ in range(5)]
 
