@@ -103,6 +103,12 @@ KEPT_REFUSED_TEXT_CHARACTERS = 500
 MAX_ERROR_CHARACTERS = 2_000
 """Characters of a stored refusal, which may quote a request."""
 
+MAX_WORD_SEARCH_ON_LOOP = 1_000_000
+"""Characters times refused words. A longer search takes up to two seconds for hostile patterns, and so a thread."""
+
+MAX_SPLIT_ON_LOOP_CHARACTERS = 10_000
+"""Characters of a text that are split into messages at once. 10,000 empty lines take 35 ms; more take a thread."""
+
 # Storage
 
 MIN_FREE_DISK_BYTES = 16 * 1024 * 1024

@@ -93,7 +93,7 @@ class Acceptance:
         """Return whether a user may use a model in a channel; `job` names both."""
         try:
             async with self.services.database.read() as tx:
-                await self.moderation.check_request(tx, job.user, job.channel, model, "")
+                await self.moderation.check_request(tx, job.user, job.channel, model, None)
         except RequestRefused:
             return False
         return await self.services.credits.is_model_allowed(job.user, job.channel, model.key)
@@ -118,8 +118,9 @@ class Acceptance:
         if not threshold_micros or job.max_micros <= max(threshold_micros, invocation.confirmed_micros):
             return
         # Run moderation and balance checks first, so no user confirms a job only to see a rejection.
+        refused_word = await self.moderation.find_refused_word(user, _collect_text(options))
         async with self.services.database.read() as tx:
-            await self.moderation.check_request(tx, user, invocation.channel, model, _collect_text(options))
+            await self.moderation.check_request(tx, user, invocation.channel, model, refused_word)
             if not await credits_.has_room(tx, job, model):
                 return  # the hold raises the error with the missing credits and a cheaper model
         price = credits_.formatter.format_estimate(Estimate(job.estimate_micros, job.max_micros))
@@ -164,8 +165,9 @@ class Acceptance:
     ) -> Job:
         """Store the job, messages and hold in one transaction: each open job has a hold."""
         settings = await self.moderation.get_settings(job.user.platform, job.channel.workspace)
+        refused_word = await self.moderation.find_refused_word(job.user, text)
         async with self.services.database.write() as tx:
-            await self.moderation.check_request(tx, job.user, job.channel, model, text)
+            await self.moderation.check_request(tx, job.user, job.channel, model, refused_word)
             limits = await self.services.credits.policies.get_limits(tx, job.user)
             job = await self._insert(tx, replace(job, weight=limits.weight), question, may_reuse=settings.reuse)
             for message in messages:

@@ -3,6 +3,7 @@
 All checks run before money is held.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,7 @@ from bot.core.clock import Clock
 from bot.core.errors import EaselError, NotAllowed, RequestRefused
 from bot.core.invocations import EarlierMessage
 from bot.core.json import JSON
+from bot.core.limits import MAX_WORD_SEARCH_ON_LOOP
 from bot.core.models import Model, OutputKind
 from bot.core.people import Channel, User
 from bot.core.platform_syntax import format_channel, format_person_link
@@ -137,6 +139,7 @@ class Moderation:
             database, clock, is_always_allowed=self.is_always_allowed, invalidate_rules=self.invalidate_rules
         )
         self._settings: TtlCache[tuple[str, str], WorkspaceSettings] = TtlCache(clock, RULES_TTL_SECONDS)
+        self._searching = asyncio.Semaphore(1)
         self._rules: TtlCache[tuple[str, str], tuple[dict[str, str], list[str]]] = TtlCache(clock, RULES_TTL_SECONDS)
         self._recent_reports: TtlCache[tuple[str, str], None] = TtlCache(clock, REPORT_INTERVAL_SECONDS)
         self._recent_refusals: TtlCache[tuple[str, str], None] = TtlCache(clock, REFUSAL_INTERVAL_SECONDS)
@@ -181,14 +184,19 @@ class Moderation:
 
     # Checks inside the transaction that accepts a job.
 
-    async def check_request(self, tx: Transaction, user: User, channel: Channel, model: Model, words: str) -> None:
-        """Raise `RequestRefused` for refused words, pauses, closed channels, and misplaced adult models."""
+    async def check_request(
+        self, tx: Transaction, user: User, channel: Channel, model: Model, refused_word: str | None
+    ) -> None:
+        """Raise `RequestRefused` for a refused word, pauses, closed channels, and misplaced adult models.
+
+        `refused_word` is the result of `find_refused_word`: a search inside the transaction would stop all writers.
+        """
         key = (user.platform, user.workspace)
-        pauses, refused_words = await self._rules.get(key, lambda: _read_rules(tx, user))
+        pauses, _ = await self._rules.get(key, lambda: _read_rules(tx, user))
         settings = await self._settings.get(key, lambda: _read_settings(tx, *key))
         _check_pauses(pauses, user, model)
         _check_channel(settings, channel)
-        if find_refused_word(words, refused_words) is not None:
+        if refused_word is not None:
             raise RequestRefused("That has a word in it which is not wanted here. Please say it differently.")
         if model.is_adult and settings.adult == "off":
             raise RequestRefused(f"{model.title} is for adults, and this workspace does without such models.")
@@ -202,7 +210,15 @@ class Moderation:
     ) -> tuple[EarlierMessage, ...]:
         """Return the earlier messages of a thread without refused words: no model reads the other messages."""
         _, refused_words = await self._get_rules(user)
-        return tuple(message for message in earlier_messages if find_refused_word(message.text, refused_words) is None)
+        found = [await self._search(message.text, refused_words) for message in earlier_messages]
+        return tuple(message for message, word in zip(earlier_messages, found, strict=True) if word is None)
+
+    async def _search(self, text: str, words: Sequence[str]) -> str | None:
+        if len(text) * len(words) <= MAX_WORD_SEARCH_ON_LOOP:
+            return find_refused_word(text, words)
+        # One thread at a time: the event loop waits for a single thread's turn at most, a few milliseconds.
+        async with self._searching:
+            return await asyncio.to_thread(find_refused_word, text, words)
 
     async def _get_rules(self, user: User) -> tuple[dict[str, str], list[str]]:
         async def read() -> tuple[dict[str, str], list[str]]:
@@ -234,7 +250,7 @@ class Moderation:
 
     async def find_refused_word(self, user: User, text: str) -> str | None:
         """Return the first refused word in a text, or None."""
-        return find_refused_word(text, (await self._get_rules(user))[1])
+        return await self._search(text, (await self._get_rules(user))[1])
 
     def invalidate_rules(self, platform: str = "", workspace: str = "") -> None:
         """Forget the cached words of a workspace, or all rules after a changed pause."""

@@ -1,7 +1,6 @@
 """Find refused words in a text, regardless of case, width and accents, with globs.
 
-The search runs inside the transaction that accepts a job, for up to `admin.MAX_WORDS` words. So each check must be
-linear in the text, except once a word is a likely match.
+Each of up to `admin.MAX_WORDS` words costs time linear in the text, whatever the word and the text.
 """
 
 import re
@@ -20,6 +19,9 @@ _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0")
 
 def fold(text: str) -> str:
     """Return a text without case, width, combining marks and invisible characters."""
+    # Remove marks first: `normalize` sorts a run of marks in quadratic time. U+0345 stays, as it folds to a letter.
+    if not text.isascii():
+        text = "".join(character for character in text if character == "\u0345" or not _is_invisible(character))
     # Decompose before and after folding: mathematical bold capitals fold only after their decomposition to letters.
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(character for character in folded if not _is_invisible(character))
@@ -43,30 +45,18 @@ class _SearchedText:
 
     @cached_property
     def joined(self) -> str:
-        return f" {' '.join(self.tokens)} "
-
-    @cached_property
-    def distinct_tokens(self) -> frozenset[str]:
-        return frozenset(self.tokens)
+        return f" {' '.join(self.tokens)} " if self.tokens else " "
 
 
 def _contains_word(word: str, text: _SearchedText) -> bool:
     if "*" in word:
-        return _contains_glob(_GLOB.findall(word), text)
+        globs = _GLOB.findall(word)
+        # The substring tests are the fastest: a pattern is compiled and searched for a likely match only.
+        is_likely = all(part in text.joined for glob in globs for part in glob.split("*"))
+        return is_likely and _compile_globs(" ".join(globs)).search(text.joined) is not None
     if _ONLY_WORDS.fullmatch(word):
         return f" {word} " in text.joined
-    # The substring test is the linear one: the pattern is compiled and searched for a likely match only.
     return word in text.plain and _compile_pattern(word).search(text.plain) is not None
-
-
-def _contains_glob(globs: list[str], text: _SearchedText) -> bool:
-    if not all(part in text.joined for glob in globs for part in glob.split("*")):
-        return False
-    if len(globs) == 1:
-        return any(_matches_glob(globs[0], token) for token in text.distinct_tokens)
-    tokens = text.tokens
-    starts = range(len(tokens) - len(globs) + 1)
-    return any(all(map(_matches_glob, globs, tokens[start : start + len(globs)])) for start in starts)
 
 
 def _is_invisible(character: str) -> bool:
@@ -91,20 +81,20 @@ def _compile_pattern(word: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
 
 
-def _matches_glob(glob: str, token: str) -> bool:
-    # One pass from left to right. A regular expression with several stars would backtrack through all divisions of a
-    # long word.
-    first, *middle = glob.split("*")
-    if not middle:
-        return token == first
-    *middle, last = middle
-    end = len(token) - len(last)
-    if not (token.startswith(first) and token.endswith(last) and end >= len(first)):
-        return False
-    position = len(first)
-    for part in middle:
-        index = token.find(part, position, end)
-        if index < 0:
-            return False
-        position = index + len(part)
-    return True
+@lru_cache(maxsize=4096)
+def _compile_globs(globs: str) -> re.Pattern[str]:
+    """Return the pattern of globs for adjacent words, in a text of words between single spaces."""
+    # The space before is part of the match: a search for fixed characters skips most places.
+    return re.compile(f" {' '.join(map(_glob_to_regex, globs.split(' ')))}(?= )")
+
+
+def _glob_to_regex(glob: str) -> str:
+    # Atomic groups take the first place of each part and never try another: with plain stars a long word would be
+    # divided in all ways.
+    first, *others = re.split(r"\*+", glob)
+    if not others:
+        return re.escape(first)
+    *middle, last = others
+    parts = "".join(f"(?>[^ ]*?{re.escape(part)})" for part in middle)
+    # A word has no space, so the last part stands right before the next space.
+    return f"{re.escape(first)}{parts}[^ ]*{re.escape(last)}"

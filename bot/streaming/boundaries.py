@@ -9,7 +9,8 @@ from bot.streaming.fences import Fence
 from bot.streaming.graphemes import is_boundary
 
 _BLOCK_START = re.compile(r"[ \t]*(?:[-*+] |\d{1,9}[.)] |#{1,6} |>|`{3}|~{3})")
-_LOOKS_LIKE_FENCE = re.compile(r"[ \t]*[`~]")
+# No cut before more white space than this: a search for the end of each run would take quadratic time.
+_LOOKS_LIKE_FENCE = re.compile(r"[ \t]{0,63}[`~]|[ \t]{64}")
 _SENTENCE_END = re.compile(r".*(?:[.!?…][\"'”’»)\]*_]*\s|[。！？])$", re.DOTALL)
 _LONGEST_SENTENCE_END = 12
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from bot.core.clock import Clock
 from bot.core.jobs import MessageState, PostedMessage
+from bot.core.limits import MAX_SPLIT_ON_LOOP_CHARACTERS
 from bot.core.platform import Destination, MessageFull, MessageLimits, MessageLost, Pacer, Platform
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.streaming.splitter import Splitter, TextPart
@@ -54,6 +55,11 @@ class MessageLayout:
     def narrow(self, part: TextPart, *, room: int | None = None, end_from: int | None = None) -> bool:
         """Limit a message that takes less than expected; see `Splitter.narrow`."""
         return self._splitter.narrow(part.start, room=room, end_from=end_from)
+
+    async def split(self, text: str) -> None:
+        """Split a long text in a thread, so that `lay_out` of the text finds the parts."""
+        if self._splitter.count_unsplit(text) > MAX_SPLIT_ON_LOOP_CHARACTERS:
+            await asyncio.to_thread(self._splitter.update, text)
 
     def lay_out(self, reply: Reply) -> list[MessagePage]:
         """Return one page or more. Pictures, progress, note and buttons belong to the last page."""
@@ -222,6 +228,7 @@ class MessageEditor:
         self._take_latest()
         if self._reply is None:
             return False
+        await self._layout.split(self._reply.text)
         for n, page in enumerate(self._pages(), self._first):
             if n == len(self._messages):
                 await self._run_unless_full(self._post(page, is_final=is_final), n)
@@ -257,6 +264,7 @@ class MessageEditor:
     async def _edit(self, message: _Message, n: int) -> None:
         # The latest text may be newer than the text for which the edit was scheduled.
         self._take_latest()
+        await self._layout.split(self._reply.text if self._reply else "")
         page = self._pages()[n - self._first]
         if message.shown == page.reply:
             return

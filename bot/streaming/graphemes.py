@@ -10,6 +10,7 @@ import unicodedata
 
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _VIRAMA_CLASS = 9
+_MAX_REGIONALS = 1024
 _PREPENDED = frozenset(
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\U000110bd\U000110cd\U000111c2\U000111c3"
     "\U0001193f\U00011941\U00011a3a\U00011a84\U00011a85\U00011a86\U00011a87\U00011a88\U00011a89\U00011d46\U00011f02"
@@ -70,7 +71,9 @@ def _is_regional(character: str) -> bool:
 
 def _regionals_before(text: str, position: int) -> int:
     start = position
-    while start > 0 and _is_regional(text[start - 1]):
+    # A run longer than this is no row of flags: counting the whole run at each place would take quadratic time.
+    first = max(0, position - _MAX_REGIONALS)
+    while start > first and _is_regional(text[start - 1]):
         start -= 1
     return position - start
 

@@ -62,6 +62,7 @@ class Splitter:
         self._closed_text = ""
         self._rooms: dict[int, int] = {}
         self._ends: dict[int, int] = {}
+        self._last: tuple[str, list[TextPart]] | None = None
 
     def narrow(self, start: int, *, room: int | None = None, end_from: int | None = None) -> bool:
         """Limit the part that begins at `start`: to `room`, or to end at the first good cut from `end_from` on.
@@ -75,23 +76,33 @@ class Splitter:
             self._ends.setdefault(start, end_from)
         if known == (self._rooms.get(start), self._ends.get(start)):
             return False
+        self._last = None
         kept = sum(part.start < start for part in self._closed)
         del self._closed[kept:], self._reopened[kept:]
         self._closed_text = self._closed_text[: self._closed[-1].end] if self._closed else ""
         return True
+
+    def count_unsplit(self, text: str) -> int:
+        """Return how many characters `update` would read."""
+        if self._last is not None and self._last[0] == text:
+            return 0
+        return len(text) - (len(self._closed_text) if text.startswith(self._closed_text) else 0)
 
     def update(self, text: str) -> list[TextPart]:
         """Return all parts since `start`: the closed parts, then the open part, which may be empty.
 
         A text that does not continue the closed parts is split from the beginning.
         """
+        if self._last is not None and self._last[0] == text:
+            return self._last[1]
         if not text.startswith(self._closed_text):
             self._closed, self._reopened, self._closed_text = [], [], ""
         while True:
             at = self._next_part()
             part, is_closed = self._take_part(text, at)
             if not is_closed:
-                return [*self._closed, part]
+                self._last = text, [*self._closed, part]
+                return self._last[1]
             self._closed.append(part)
             self._closed_text = text[: part.end]
 

@@ -129,21 +129,41 @@ def add_ask_button(reply: Reply) -> Reply:
 
 # Links. Discord shows `[words](address)` as the words alone: a model could hide a phishing address behind any words.
 
-# Code that Discord shows verbatim: a closed fence, or a run of backticks closed by an equal run.
-_CODE = re.compile(r"```.+?```|(?<!`)(`{1,2})(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
-# The bracket before an address; nested brackets may precede.
-_MASKED = re.compile(r"\](?=\(\s*<?\s*[A-Za-z][A-Za-z0-9+.-]*:)")
+# Two backticks at most on one line, or a block at the head of a line; an equal run ends the code.
+_CODE = re.compile(r"(?<![`\\])(?:(`{1,2})(?!`)(?P<span>[^`\n]+)\1|^```(?!`)(?P<block>[^`]+)```)(?!`)", re.MULTILINE)
+# Marks that may begin before the code and end inside the code: Discord reads pairs of marks from left to right.
+_MARKS = frozenset("*_~|\\<")
+# The bracket before an address, also of an address that an entity or an escape hides, or on the next line.
+_MASKED = re.compile(r"\](?=\((?:[\s<(]|[^\s()]*[:&\\]))")
 
 
 def unmask_links(text: str) -> str:
-    """Return the text with each `[words](address)` outside code as `[words] (address)`, one character longer."""
+    """Return the text with each `[words](address)` outside code as `[words] (address)`, one character longer.
+
+    Code stays as it is only where no other reading is possible: after a doubtful backtick no later code is certain.
+    """
     if "](" not in text:
         return text
     parts, at = [], 0
     for code in _CODE.finditer(text):
-        parts += [_MASKED.sub("] ", text[at : code.start()]), code[0]]
+        before = text[at : code.start()]
+        # An address takes the backtick right after it as a character of its own.
+        last_word = re.split(r"\s", before[-LONGEST_TEXT:])[-1]
+        if "`" in before or ":" in last_word or "<" in last_word or not _is_certain_code(code):
+            break
+        parts += [_MASKED.sub("] ", before), code[0]]
         at = code.end()
     return "".join([*parts, _MASKED.sub("] ", text[at:])])
+
+
+def _is_certain_code(code: re.Match[str]) -> bool:
+    """Return whether no mark and no bracket from before the code can end inside the code."""
+    depth = 0
+    for character in code["span"] or code["block"]:
+        depth += (character == "[") - (character == "]")
+        if depth < 0 or character in _MARKS:
+            return False
+    return depth == 0
 
 
 # Buttons. A custom id holds all that a press needs, so buttons work after a restart and need no memory.

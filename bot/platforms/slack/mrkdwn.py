@@ -7,8 +7,6 @@ zero-width space breaks each mention.
 import html
 import re
 
-from bot.streaming.fences import Fence, find_fence_after_line
-
 _BROADCASTS = ("<!here", "<!channel", "<!everyone", "<!subteam^", "<!date^")
 _ID_PREFIXES = ("<@", "<#")
 # Slack turns such text into a mention, in Markdown as in mrkdwn.
@@ -16,19 +14,32 @@ _MENTION = re.compile(r"<(?=!(?:here|channel|everyone|subteam\^|date\^)|@[UWB][A
 _BROADCAST = re.compile(r"<(?=!(?:here|channel|everyone|date\^))", re.IGNORECASE)
 # An address hidden behind a label: in mrkdwn, and in Markdown.
 _LABELLED_LINK = re.compile(r"(<[a-z][a-z0-9+.-]*:[^<>|\s]*)\|", re.IGNORECASE)
-_MASKED_LINK = re.compile(r"\](?=\(\s*<?\s*[A-Za-z][A-Za-z0-9+.-]*:)")
+_LONGEST_HARMLESS_TARGET = 24
+# A target without any of these characters leads nowhere: `f[0](x, y)` is a call. Longer targets are not judged.
+# A target without these characters leads nowhere, as in the call `f[0](x, y)`. Longer targets are not judged.
+_HARMLESS = rf"[^\s):&<(\\./]{{0,{_LONGEST_HARMLESS_TARGET - 1}}}"
+_MASKED_LINK = re.compile(rf"\](?=\((?:[^!-~]|{_HARMLESS}[:&<(\\./]|[^\s)]{{{_LONGEST_HARMLESS_TARGET}}}))")
+_UNDECIDED_LINK = re.compile(rf"\]\({_HARMLESS}\Z")
+# Markdown puts the target of `[words][name]` anywhere in the text, as `[name]: address`.
+_LINK_DEFINITION = re.compile(r"\](?=:)")
+_LINES = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
+_FENCE_LINE = re.compile(r"```[^`~\r\n]*(?=[\r\n]|\Z)")
+_CLOSING_LINE = re.compile(r"```[ \t]*(?=[\r\n]|\Z)")
+_UNTIL_FENCE = re.compile(r"(?:(?!```|~~~).)*", re.DOTALL)
+_HTML = re.compile(r"\s*<[A-Za-z/!?]")
 _PARTIAL_MENTIONS = frozenset(word[:n] for word in _BROADCASTS for n in range(1, len(word))) | frozenset(_ID_PREFIXES)
 _LONGEST_PARTIAL_MENTION = max(map(len, _PARTIAL_MENTIONS)) + 1
 _BROKEN_BRACKET = "<\u200b"
 _LAST_WORD = re.compile(r"[!-~]*$")
 _LONGEST_LAST_WORD = 40
 
-_LINK = re.compile(r"<((?:https?|mailto|ftp)[^|>\s]*)(?:\|([^>]*))?>")
-_USER = re.compile(r"<@([UWB][A-Z0-9]+)(?:\|([^>]*))?>")
-_CHANNEL = re.compile(r"<#([CGD][A-Z0-9]+)(?:\|([^>]*))?>")
+# No class takes "<": Slack escapes the character in text, and so each search ends at the next link.
+_LINK = re.compile(r"<((?:https?|mailto|ftp)[^|<>\s]*)(?:\|([^<>]*))?>")
+_USER = re.compile(r"<@([UWB][A-Z0-9]+)(?:\|([^<>]*))?>")
+_CHANNEL = re.compile(r"<#([CGD][A-Z0-9]+)(?:\|([^<>]*))?>")
 _ESCAPED_LINK = re.compile(r"&lt;([@#][UWBCGD][A-Z0-9]+)&gt;")
-_BROADCAST_TOKEN = re.compile(r"<!(here|channel|everyone)(?:\|[^>]*)?>")
-_GROUP = re.compile(r"<!subteam\^([A-Z0-9]+)(?:\|@?([^>]*))?>")
+_BROADCAST_TOKEN = re.compile(r"<!(here|channel|everyone)(?:\|[^<>]*)?>")
+_GROUP = re.compile(r"<!subteam\^([A-Z0-9]+)(?:\|@?([^<>]*))?>")
 
 
 def neutralize_mentions(text: str) -> str:
@@ -36,28 +47,39 @@ def neutralize_mentions(text: str) -> str:
 
     The result for a longer text starts with the result for its beginning, so a stream can append the rest.
     """
-    return _MENTION.sub(_BROKEN_BRACKET, reveal_links(text)) if "<" in text or "](" in text else text
+    return _MENTION.sub(_BROKEN_BRACKET, reveal_links(text))
 
 
 def reveal_links(text: str) -> str:
-    """Return the text with every address visible: `[label] (address)`, and `<address|label>` as a single address."""
-    lines: list[str] = []
-    fence: Fence | None = None
-    for line in text.splitlines(keepends=True):
-        before, fence = fence, find_fence_after_line(line, fence, len(line))
-        lines.append(line if before or fence else _MASKED_LINK.sub(_separate_label, _LABELLED_LINK.sub(r"\1%7C", line)))
-    return "".join(lines)
+    """Return the text with every address visible: `[label] (address)`, and `<address|label>` as a single address.
+
+    Only a code block that every reading of Markdown takes for a code block stays as it is. Text appended later must not
+    change what is shown: a code span may never be closed, so links in a code span are changed too.
+    """
+    if not ("<" in text or "](" in text or "]:" in text):
+        return text
+    shown: list[str] = []
+    is_code, is_certain = False, True
+    for line in _LINES.findall(text):
+        code = line if is_code and is_certain else ""
+        if (_CLOSING_LINE if is_code else _FENCE_LINE).match(line):
+            is_code = not is_code
+        elif "```" in line or "~~~" in line or (not is_code and _HTML.match(line)):
+            # Code in some readings of Markdown only: from there on no text is certain to be code.
+            is_certain = False
+            code = _UNTIL_FENCE.match(code)[0]  # type: ignore[index] # matches every text
+        shown += [code, _reveal_links_of_line(line[len(code) :])]
+    return "".join(shown)
 
 
-def _separate_label(match: re.Match[str]) -> str:
-    # Count backticks before the link only: text appended later must not change the decision.
-    is_code = match.string.count("`", 0, match.start()) % 2
-    return match[0] if is_code else "] "
+def _reveal_links_of_line(line: str) -> str:
+    line = _LINK_DEFINITION.sub("] ", _LABELLED_LINK.sub(r"\1%7C", line))
+    return _MASKED_LINK.sub("] ", line)
 
 
 def neutralize_broadcasts(text: str) -> str:
     """Return the text with mentions of whole channels broken and links to users, groups and channels kept."""
-    return _BROADCAST.sub(_BROKEN_BRACKET, reveal_links(text)) if "<" in text or "](" in text else text
+    return _BROADCAST.sub(_BROKEN_BRACKET, reveal_links(text))
 
 
 def cut_unstable_end(text: str) -> str:
@@ -69,6 +91,8 @@ def cut_unstable_end(text: str) -> str:
     body = text.rstrip()
     last_word = len(_LAST_WORD.search(body[-_LONGEST_LAST_WORD - 1 :])[0])  # type: ignore[index] # always matches
     body = body[: -last_word if 0 < last_word <= _LONGEST_LAST_WORD else -1]
+    if (link := _UNDECIDED_LINK.search(body, max(0, len(body) - _LONGEST_HARMLESS_TARGET - 2))) is not None:
+        body = body[: link.start() + 1]
     at = body.rfind("<", max(0, len(body) - _LONGEST_PARTIAL_MENTION))
     if at < 0:
         return body
@@ -108,7 +132,7 @@ def replace_mentions(text: str, names: dict[str, str]) -> str:
 
 def remove_mention(text: str, user: str) -> str:
     """Return the text without the mentions of one user."""
-    return re.sub(rf"<@{re.escape(user)}(?:\|[^>]*)?>[,:]?[ \t]*", "", text).strip()
+    return re.sub(rf"<@{re.escape(user)}(?:\|[^<>]*)?>[,:]?[ \t]*", "", text).strip()
 
 
 def truncate(text: str, max_length: int) -> str:
