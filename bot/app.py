@@ -260,7 +260,7 @@ def _create_moderation(settings: Settings, database: Database, clock: Clock, all
 def _create_credits(
     settings: Settings, database: Database, clock: Clock, formatter: CreditFormatter, alerts: Notices
 ) -> Credits:
-    defaults = DefaultLimits(settings.failed_runs_micros)
+    defaults = DefaultLimits(settings.jobs_at_once, settings.jobs_per_minute, settings.failed_runs_micros)
     policies = Policies(settings.daily_micros, settings.monthly_budget_micros, clock, defaults)
     return Credits(database, policies, formatter, clock, partial(notices.send_budget_alert, alerts, formatter))
 

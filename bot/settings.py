@@ -212,6 +212,10 @@ class Settings(BaseSettings):
     """The value of a credit, in US dollars."""
     daily_credits: Decimal = Field(default=Decimal(100), ge=0, decimal_places=1)
     """The number of credits that each person gets each day."""
+    jobs_at_once: int = Field(default=30, ge=1)
+    """The number of unfinished jobs that each person may have, unless a moderator sets another number."""
+    jobs_per_minute: int = Field(default=60, ge=1)
+    """The number of jobs that each person may ask for in a minute, unless a moderator sets another number."""
     failed_runs_credits: Decimal = Field(default=Decimal(100), gt=0, decimal_places=1)
     """The credits that a person's failed runs may cost the owner each day; from then on the person waits a day."""
     monthly_budget_usd: Decimal = Field(default=Decimal(10), ge=0, decimal_places=6)

@@ -5,6 +5,20 @@ docs/reliability.md lists every bound; `tests/test_limits.py` compares the list 
 
 # Money and pace
 
+MAX_OPEN_JOBS_PER_USER = 100
+"""Unfinished jobs of a person over all workspaces of a platform, whatever moderators allow: each job waits in memory,
+and every other person's job takes turns with them."""
+
+MAX_PACED_USERS = 10_000
+"""People whose pace of asking is remembered; the longest silent are forgotten first, some 2 MB in all."""
+
+MAX_REMEMBERED_REQUESTS = 10_000
+"""Requests remembered as counted, because platforms deliver some requests again within minutes."""
+
+MAX_REDELIVERIES = 3
+"""Repeats of a request that do not count again: Slack sends an event three more times, and a page's client chooses its
+request ids itself."""
+
 # Pictures and files
 
 MAX_SIDE_PIXELS = 32_767

@@ -9,6 +9,7 @@ from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.credits.accounts import get_bot_budget, get_next_month_start, parse_window_start
 from bot.credits.alerts import AlertSender, BudgetAlerts
+from bot.credits.ask_pace import AskPace
 from bot.credits.failed_runs import check_failed_runs
 from bot.credits.ledger import Ledger
 from bot.credits.limits import UserLimits, check_permissions, check_rate, is_model_allowed
@@ -42,6 +43,7 @@ class Credits:
         self.formatter = formatter
         self.alerts = BudgetAlerts(database, policies, clock, send_alert)
         self.ledger = Ledger(formatter, self.alerts.check_budgets)
+        self._pace = AskPace(clock)
         self.wallets = Wallets(database, policies, formatter, clock)
 
     async def hold(self, tx: Transaction, job: Job, model: Model) -> None:
@@ -57,6 +59,10 @@ class Credits:
         accounts = await self.ledger.open_accounts(tx, job.user, limits, now)
         await check_rate(tx, job.user, limits, now)
         await self.ledger.hold_on_accounts(tx, accounts, job.id, job.user, job.max_micros, limits, now)
+
+    async def count_ask(self, user: User, request_key: str) -> None:
+        """Count an ask for a job, before any work for the ask. Raise `LimitReached` if the user asks too often."""
+        self._pace.count(user, request_key, (await self.get_limits(user)).jobs_per_minute)
 
     async def has_room(self, tx: Transaction, job: Job, model: Model) -> bool:
         """Return whether `hold` would find enough money, the bot's budget aside. Raise refusals as `hold`."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from bot.core.errors import LimitReached, RequestRefused
 from bot.core.jobs import Job
+from bot.core.limits import MAX_OPEN_JOBS_PER_USER
 from bot.core.models import Model
 from bot.core.people import User
 from bot.core.platform_syntax import EVERYONE, format_role
@@ -75,6 +76,9 @@ class UserLimits:
 class DefaultLimits:
     """The limits of every user from the settings; None for no limit."""
 
+    jobs_at_once: int | None = None
+    jobs_per_minute: int | None = None
+    """Both hold for users without such a limit from a moderator or the owner."""
     failed_runs_day_micros: int | None = None
 
 
@@ -110,8 +114,8 @@ def resolve_limits(
         user_month_micros=_find_tightest(applicable, USER_MONTH),
         workspace_month_micros=_find_tightest(applicable, WORKSPACE_MONTH),
         tier_allowance_micros=max(_list_numbers(by_role, DAILY_ALLOWANCE), default=None),
-        jobs_at_once=_find_tightest(applicable, AT_ONCE),
-        jobs_per_minute=_find_tightest(applicable, PER_MINUTE),
+        jobs_at_once=_find_tightest(applicable, AT_ONCE, defaults.jobs_at_once),
+        jobs_per_minute=_find_tightest(applicable, PER_MINUTE, defaults.jobs_per_minute),
         failed_runs_day_micros=defaults.failed_runs_day_micros,
         max_count=_find_tightest(applicable, MAX_COUNT),
         max_pixels=_find_tightest(applicable, MAX_PIXELS),
@@ -141,11 +145,11 @@ def _list_numbers(policies: Iterable[Policy], key: str) -> list[int]:
     return [policy.value for policy in policies if policy.key == key and isinstance(policy.value, int)]
 
 
-def _find_tightest(policies: Sequence[Policy], key: str) -> int | None:
-    """Return the smallest value, with the largest value of the roles counting for all roles; None without a value."""
+def _find_tightest(policies: Sequence[Policy], key: str, default: int | None = None) -> int | None:
+    """Return the smallest value, with the largest value of the roles counting for all roles; else `default`."""
     by_role = _list_numbers((policy for policy in policies if policy.scope == "role"), key)
     others = _list_numbers((policy for policy in policies if policy.scope != "role"), key)
-    return min([*others, *([max(by_role)] if by_role else [])], default=None)
+    return min([*others, *([max(by_role)] if by_role else [])], default=default)
 
 
 def _unite_names(policies: Iterable[Policy], key: str) -> frozenset[str] | None:
@@ -194,20 +198,32 @@ async def check_rate(tx: Transaction, user: User, limits: UserLimits, now: datet
     """Raise `LimitReached` if the user has too many open jobs, or asked too often in the last minute."""
     # The job's own row exists already, so "more than the limit" is right. The caller has locked the user's wallet:
     # of two simultaneous requests, the second sees the job of the first.
-    if limits.jobs_at_once is not None and await tx.jobs.count_open_for_user(user) > limits.jobs_at_once:
+    open_counts = await tx.jobs.count_open_by_workspace(user.platform, user.id)
+    if limits.jobs_at_once is not None and open_counts.get(user.workspace, 0) > limits.jobs_at_once:
         if limits.jobs_at_once == 0:
-            raise LimitReached("You may not run anything here at the moment. Ask a moderator.")
+            raise build_pace_error(0, 0)
         running = "one job" if limits.jobs_at_once == 1 else f"{limits.jobs_at_once} jobs"
         raise LimitReached(f"You may have {running} at once. Wait for one to end, or /cancel it.")
+    if sum(open_counts.values()) > MAX_OPEN_JOBS_PER_USER:
+        raise LimitReached(
+            f"You have {MAX_OPEN_JOBS_PER_USER} unfinished jobs, which is the most: wait for one to end, or /cancel it."
+        )
     if limits.jobs_per_minute is None:
         return
     if limits.jobs_per_minute == 0:
-        raise LimitReached("You may not run anything here at the moment. Ask a moderator.")
+        raise build_pace_error(0, 0)
     key = f"jobs:{user.platform}:{user.workspace}:{user.id}"
     wait_seconds = await tx.rates.take(key, limits.jobs_per_minute, now)
     if wait_seconds > 0:
-        often = "once" if limits.jobs_per_minute == 1 else f"{limits.jobs_per_minute} times"
-        raise LimitReached(f"You may ask {often} a minute. Try again in {ceil(wait_seconds)} s.")
+        raise build_pace_error(limits.jobs_per_minute, wait_seconds)
+
+
+def build_pace_error(per_minute: int, wait_seconds: float) -> LimitReached:
+    """Return the error for an ask beyond the pace; a pace of 0 admits nothing."""
+    if per_minute == 0:
+        return LimitReached("You may not run anything here at the moment. Ask a moderator.")
+    often = "once" if per_minute == 1 else f"{per_minute} times"
+    return LimitReached(f"You may ask {often} a minute. Try again in {ceil(wait_seconds)} s.")
 
 
 def is_model_allowed(model: str, limits: UserLimits, rules: ChannelRules) -> bool:

@@ -61,6 +61,9 @@ class Dispatcher:
         if not declaration.works_anywhere:
             await self.services.moderation.admit(invocation.user)
         rank = await self.authorizer.require(invocation.user, declaration.rank, f"/{declaration.name}")
+        # A confirmed question was counted when it was asked.
+        if declaration.task is not None and not invocation.is_confirmed:
+            await self.services.credits.count_ask(invocation.user, invocation.request_key)
         # Recorded after the checks and before the command: moderators and the audit name people by these rows.
         await self.services.jobs.record_user(invocation.user)
         await self.services.moderation.record_users(invocation.mentioned_users)

@@ -47,7 +47,17 @@ _SELECT_RECENT_IN_CHANNEL = (
 _SELECT_OPEN_IN_WORKSPACE = (
     _SELECT.where(*_IS_IN_WORKSPACE, sa.text(IS_OPEN)).order_by(jobs.c.created_at, jobs.c.id).limit(bindparam("most"))
 )
-_COUNT_OPEN = sa.select(sa.func.count()).select_from(jobs).where(sa.text(IS_OPEN), *_IS_OF_USER)
+_COUNT_OPEN_BY_WORKSPACE = (
+    sa.select(jobs.c.user_workspace, sa.func.count().label("open_jobs"))
+    .where(
+        sa.text(IS_OPEN),
+        # The few open jobs, by their own index: by the user's index every old job of an active user would be read.
+        jobs.c.owner >= "",
+        jobs.c.platform.concat("") == bindparam("platform"),
+        jobs.c.user == bindparam("user"),
+    )
+    .group_by(jobs.c.user_workspace)
+)
 _SELECT_CREATED_IN_WORKSPACE = (
     _SELECT.where(*_IS_IN_WORKSPACE, jobs.c.created_at >= bindparam("since"), jobs.c.created_at < bindparam("until"))
     .order_by(*_NEWEST_FIRST)
@@ -221,9 +231,10 @@ class JobStore:
         facts = {"platform": job.channel.platform, "workspace": job.channel.workspace, "reuse_key": job.reuse_key}
         return _parse_first(await self._run(_SELECT_REUSABLE, facts))
 
-    async def count_open_for_user(self, user: User) -> int:
-        """Count the open jobs of a user in the user's workspace."""
-        return int((await self._run(_COUNT_OPEN, _bind_user(user))).scalar_one())
+    async def count_open_by_workspace(self, platform: str, user: str) -> dict[str, int]:
+        """Count the open jobs of a person in each workspace with any."""
+        rows = await self._run(_COUNT_OPEN_BY_WORKSPACE, {"platform": platform, "user": user})
+        return {row.user_workspace: row.open_jobs for row in rows}
 
     async def list_open_in_workspace(self, platform: str, workspace: str, limit: int) -> list[Job]:
         """List the open jobs of a workspace's users, oldest first."""

@@ -38,6 +38,7 @@ from tests.postgres import PostgresServer
 from tests.storage.raw import list_jobs_with_open_holds
 
 FAILED_RUNS_MICROS = 120
+JOBS_AT_ONCE, JOBS_PER_MINUTE = 6, 20
 
 GOLD, TIN = frozenset({"gold"}), frozenset({"tin"})
 USERS = [
@@ -79,7 +80,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        defaults = DefaultLimits(failed_runs_day_micros=FAILED_RUNS_MICROS)
+        defaults = DefaultLimits(JOBS_AT_ONCE, JOBS_PER_MINUTE, FAILED_RUNS_MICROS)
         self.bench = CreditsBench(self.run(self.open_database()), bot_month_micros=500, defaults=defaults)
         self.open: set[str] = set()
         # The owner's cost of failed runs as the rules caused them: by user and month, and by user and day less resets.
