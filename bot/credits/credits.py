@@ -44,7 +44,7 @@ class Credits:
         self.alerts = BudgetAlerts(database, policies, clock, send_alert)
         self.ledger = Ledger(formatter, self.alerts.check_budgets)
         self._pace = AskPace(clock)
-        self.wallets = Wallets(database, policies, formatter, clock)
+        self.wallets = Wallets(database, policies, self.ledger, formatter, clock)
 
     async def hold(self, tx: Transaction, job: Job, model: Model) -> None:
         """Check a job against the user's limits and hold `max_micros`, in the transaction that added the job's row.

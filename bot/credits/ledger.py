@@ -46,7 +46,20 @@ class Ledger:
         """Return the accounts of a request: opened if missing, locked, and adjusted to the current limits."""
         # From here to the end of the transaction, requests of one user run one after another: each locks the daily
         # wallet. So two simultaneous requests cannot both pass a limit that has room for one.
-        wanted = list_accounts(user, now, limits)
+        return await self._open(tx, list_accounts(user, now, limits), user, now)
+
+    async def open_shared_budgets(
+        self, tx: Transaction, user: User, limits: UserLimits, now: datetime
+    ) -> dict[str, Account]:
+        """Return the budgets of the user's workspace, if limited, and of the bot by scope, as `open_accounts` does."""
+        wanted = [
+            (a, limit_micros) for a, limit_micros in list_accounts(user, now, limits) if a.scope in _SHARED_SCOPES
+        ]
+        return {account.scope: account for account in await self._open(tx, wanted, user, now)}
+
+    async def _open(
+        self, tx: Transaction, wanted: Sequence[tuple[Account, int]], user: User, now: datetime
+    ) -> list[Account]:
         ids = [account.id for account, _ in wanted]
         locked = await tx.ledger.lock_accounts(ids)
         missing = [(account, limit_micros) for account, limit_micros in wanted if account.id not in locked]

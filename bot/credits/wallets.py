@@ -1,7 +1,7 @@
 """Grant and take credits, and forgive spending: by moderators in their own workspace, or by the owner."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.core.clock import Clock
@@ -11,9 +11,9 @@ from bot.core.money import Account, Entry, EntryKind, ResetPeriod
 from bot.core.people import User
 from bot.core.platform_syntax import format_person_link, is_platform_id
 from bot.credits.accounts import get_granted_wallet, list_window_accounts
+from bot.credits.ledger import Ledger
 from bot.credits.policies import Policies
 from bot.credits.pricing import CreditFormatter
-from bot.credits.spending import read_workspace_budget_status
 from bot.storage.database import Database, Transaction
 
 
@@ -23,8 +23,11 @@ class Wallets:
     `request_key` makes each change idempotent: a platform may deliver one call twice.
     """
 
-    def __init__(self, database: Database, policies: Policies, formatter: CreditFormatter, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, policies: Policies, ledger: Ledger, formatter: CreditFormatter, clock: Clock
+    ) -> None:
         self._database = database
+        self._ledger = ledger
         self._policies = policies
         self._formatter = formatter
         self._clock = clock
@@ -39,12 +42,10 @@ class Wallets:
     async def grant(self, by: User, user: User, micros: int, request_key: str, *, is_owner: bool = False) -> int:
         """Grant credits; return the user's granted credits afterwards, in micros.
 
-        Raise `BadOption` if a moderator grants more than the rest of the workspace's monthly budget.
+        Raise `BadOption` if the granted credits of a moderator's workspace would exceed the rest of its monthly budget,
+        or of the bot's.
         """
-        async with self._database.read() as tx:
-            if not is_owner:
-                await self._check_budget(tx, by, micros)
-        await self._change_granted(by, user, micros, request_key)
+        await self._change_granted(by, user, micros, request_key, is_bounded=not is_owner)
         return await self._read_granted_micros(user)
 
     async def take(self, by: User, user: User, micros: int, request_key: str) -> int:
@@ -78,21 +79,38 @@ class Wallets:
                 await tx.audit.add(by.actor, "credits.reset", facts, now)
         return restored_micros
 
-    async def _check_budget(self, tx: Transaction, by: User, micros: int) -> None:
-        status = await read_workspace_budget_status(tx, self._policies, by.platform, by.workspace, self._clock.now())
-        if status.limit_micros is None:
-            return
-        left_micros = max(status.limit_micros - status.spent_micros, 0)
-        if micros > left_micros:
-            left = self._formatter.format(left_micros)
-            text = f"This workspace has {left} credits left this month: you cannot give away more."
+    async def _check_budgets(self, tx: Transaction, by: User, budgets: Mapping[str, Account], micros: int) -> None:
+        """Raise `BadOption` if a grant, with all unspent grants of the workspace, exceeds a budget's rest."""
+        promised_micros = await tx.ledger.sum_available(get_granted_wallet(by.platform, by.workspace, "").id)
+        if (workspace := budgets.get("workspace")) is not None:
+            left_micros = workspace.available_micros
+            if micros > left_micros - promised_micros:
+                raise BadOption(self._explain_room(left_micros, promised_micros), option="credits")
+        # Without figures: the bot's budget is private to the owner.
+        if micros > budgets["bot"].available_micros - promised_micros:
+            text = "The bot cannot pay for so many more credits here this month: give fewer, or ask its owner."
             raise BadOption(text, option="credits")
 
-    async def _change_granted(self, by: User, user: User, micros: int, request_key: str) -> None:
+    def _explain_room(self, left_micros: int, promised_micros: int) -> str:
+        text = f"This workspace has {self._formatter.format(left_micros)} credits left this month"
+        if not promised_micros:
+            return f"{text}: you cannot give away more."
+        rest_micros = max(left_micros - promised_micros, 0)
+        most = f"at most {self._formatter.format(rest_micros)} more" if rest_micros else "no more"
+        promised = self._formatter.format(promised_micros)
+        return f"{text}, and {promised} are given away already: you can give away {most}."
+
+    async def _change_granted(
+        self, by: User, user: User, micros: int, request_key: str, *, is_bounded: bool = False
+    ) -> None:
         now, wallet = self._clock.now(), get_granted_wallet(user.platform, user.workspace, user.id)
         kind, verb = (EntryKind.GRANT, "grant") if micros >= 0 else (EntryKind.ADJUST, "take")
         with contextlib.suppress(DuplicateEntry):  # a second delivery of the same request
             async with self._database.write() as tx:
+                # Budgets before wallets, in the order of all transactions. The lock lets simultaneous grants see one
+                # another.
+                limits = await self._policies.get_limits(tx, by)
+                budgets = await self._ledger.open_shared_budgets(tx, by, limits, now) if is_bounded else {}
                 await _open_wallet(tx, wallet, by, now)
                 before = (await tx.ledger.lock_accounts([wallet.id]))[wallet.id]
                 key = f"{verb}:{request_key}"
@@ -101,6 +119,8 @@ class Wallets:
                     available = self._formatter.format(before.available_micros)
                     text = f"{user.name} has {available} extra credits: I cannot take more."
                     raise BadOption(text, option="credits")
+                if is_bounded and not await _is_recorded(tx, wallet, key):
+                    await self._check_budgets(tx, by, budgets, micros)
                 await tx.ledger.append([Entry(wallet.id, kind, micros, 0, key, by.actor, now)])
                 facts: dict[str, JSON] = {"to" if micros >= 0 else "of": user.id, "micros": abs(micros)}
                 await tx.audit.add(by.actor, f"credits.{verb}", facts, now)

@@ -86,6 +86,9 @@ _SUM_BY_ACTOR = (
     .order_by(_spent.desc(), _hold.c.actor)
     .limit(bindparam("most"))
 )
+_SUM_AVAILABLE = sa.select(sa.func.coalesce(sa.func.sum(accounts.c.balance_micros - accounts.c.held_micros), 0)).where(
+    accounts.c.id >= bindparam("prefix"), accounts.c.id < bindparam("prefix").concat("~")
+)
 _SUM_FAILED_BY_ACTOR = (
     sa.select(ledger.c.actor, sa.func.count(ledger.c.id).label("runs"), _spent.label("micros"))
     .where(ledger.c.account == bindparam("account"), ledger.c.kind == EntryKind.EXPIRE.value)
@@ -173,6 +176,10 @@ class LedgerStore:
         facts = {"prefix": actor_prefix, "beyond": beyond, "since": since, "most": limit}
         rows = await self._run(_SUM_BY_ACTOR, facts)
         return [(row.actor, row.jobs, int(row.micros)) for row in rows]
+
+    async def sum_available(self, prefix: str) -> int:
+        """Sum, in micros, the amounts that holds can take from all accounts with a prefix of their ids."""
+        return int((await self._run(_SUM_AVAILABLE, {"prefix": prefix})).scalar_one())
 
     async def sum_failed_by_user(self, account: str) -> list[tuple[str, int, int]]:
         """Sum the counts of an account of failed runs as (actor, runs, micros), in no order."""

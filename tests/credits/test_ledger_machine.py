@@ -33,7 +33,7 @@ from bot.credits.verification import verify_ledger
 from bot.storage.database import Database
 from tests.conftest import WITH_SCHEMA
 from tests.credits.bench import OWNER, CreditsBench
-from tests.fakes.samples import NOW, make_job
+from tests.fakes.samples import MODERATOR, NOW, make_job
 from tests.postgres import PostgresServer
 from tests.storage.raw import list_jobs_with_open_holds
 
@@ -168,6 +168,30 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(user=users, amount=st.integers(1, 90))
     def grant(self, user: User, amount: int) -> None:
         self.run(self.bench.credits.wallets.grant(OWNER, user, amount, self.bench.key(), is_owner=True))
+
+    @rule(grants=st.lists(st.tuples(users, st.integers(1, 90)), min_size=1, max_size=4))
+    def promise_many_at_once(self, grants: list[tuple[User, int]]) -> None:
+        """Let moderators grant simultaneously: together they promise no more than workspace and bot have left."""
+        left = self.run(self.read_left_micros())
+        promised = self.run(self.read_promised_micros())
+        wallets = self.bench.credits.wallets
+        works = [wallets.grant(MODERATOR, user, amount, self.bench.key()) for user, amount in grants]
+        results = self.run(self.gather_all(works))
+        accepted = sum(amount for (_, amount), result in zip(grants, results, strict=True) if isinstance(result, int))
+        refused = [amount for (_, amount), result in zip(grants, results, strict=True) if not isinstance(result, int)]
+        assert {type(result) for result in results} <= {int, BadOption}
+        assert self.run(self.read_promised_micros()) == promised + accepted
+        assert not accepted or promised + accepted <= left
+        assert all(promised + accepted + amount > left for amount in refused)
+
+    async def read_left_micros(self) -> int:
+        """Return the rest of the workspace's budget and of the bot's, whichever is less."""
+        credits_ = self.bench.credits
+        statuses = [await credits_.get_workspace_budget_status("web", "page"), await credits_.get_bot_budget_status()]
+        return min(s.limit_micros - s.spent_micros - s.held_micros for s in statuses if s.limit_micros is not None)
+
+    async def read_promised_micros(self) -> int:
+        return sum([(await self.bench.credits.get_statement(user)).extra_available_micros for user in USERS])
 
     @rule(user=users, amount=st.integers(1, 80))
     def take(self, user: User, amount: int) -> None:

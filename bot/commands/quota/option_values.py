@@ -26,13 +26,20 @@ def parse_micros(credits_: float, form: CreditFormatter, option: str) -> int:
 
 
 async def check_within_budget(invocation: Invocation, services: Services, micros: int, option: str) -> None:
-    """Raise `BadOption` if a moderator gives more than the workspace's monthly budget. The owner may give more."""
+    """Raise `BadOption` if a moderator gives more than the monthly budget of the workspace or of the bot.
+
+    The owner may give more.
+    """
     if invocation.rank >= Rank.OWNER:
         return
-    limit = (await services.credits.get_limits(invocation.user)).workspace_month_micros
+    limits = await services.credits.get_limits(invocation.user)
+    limit = limits.workspace_month_micros
     if limit is not None and micros > limit:
         most = services.credits.formatter.format(limit)
         raise BadOption(f"{option} is more than this workspace may spend in a month: {most} credits.", option=option)
+    # Without the figure: the bot's budget is private to the owner.
+    if micros > limits.bot_month_micros:
+        raise BadOption(f"{option} is more than the bot may spend in a month: give less.", option=option)
 
 
 def resolve_channel(channel: str | None, invocation: Invocation) -> str:
