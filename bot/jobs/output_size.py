@@ -6,6 +6,7 @@ from math import ceil, isqrt
 from bot.core.backend import InputFile
 from bot.core.errors import BadOption
 from bot.core.json import JSON
+from bot.core.limits import MAX_SIDE_PIXELS
 from bot.core.models import InputRule, Model, Task
 from bot.credits.pricing import count_pixels
 from bot.media.limits import MAX_PIXELS, is_kept_size
@@ -41,11 +42,12 @@ def _check_scale(model: Model, picture: InputFile, scale: float) -> None:
     pixels = picture.width_pixels * picture.height_pixels * scale**2
     largest = next((smaller for smaller in _list_scales(model.inputs.get("scale")) if _is_kept_at(picture, smaller)), 0)
     advice = f"the largest scale that works is {largest:g}" if largest else "give a smaller picture"
-    raise BadOption(
-        f"Made {scale:g} times larger, this picture would have {pixels / _MILLION:,.0f} million pixels, and I keep at "
-        f"most {MAX_PIXELS // _MILLION} million: {advice}.",
-        option="scale",
-    )
+    if pixels > MAX_PIXELS:
+        size = f"have {pixels / _MILLION:,.0f} million pixels, and I keep at most {MAX_PIXELS // _MILLION} million"
+    else:
+        longest = max(picture.width_pixels, picture.height_pixels) * scale
+        size = f"be {longest:,.0f} pixels long, and I keep at most {MAX_SIDE_PIXELS:,} a side"
+    raise BadOption(f"Made {scale:g} times larger, this picture would {size}: {advice}.", option="scale")
 
 
 def _is_kept_at(picture: InputFile, scale: float) -> bool:

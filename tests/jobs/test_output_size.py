@@ -26,6 +26,12 @@ METERED_MICROS = 4_500
         (600, 600, "10", "Made 10 times larger, this picture would have 36 million pixels"),
         (600, 600, "8.4", "the largest scale that works is 8.3."),
         (1200, 900, "5", "the largest scale that works is 4.8."),
+        (
+            4_000,
+            20,
+            "9",
+            "be 36,000 pixels long, and I keep at most 32,767 a side: the largest scale that works is 8.1.",
+        ),
     ],
 )
 async def test_an_upscale_too_large_to_keep_is_refused_with_the_largest_scale(
