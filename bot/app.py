@@ -84,7 +84,11 @@ class App:
         self.clock = clock or SystemClock()
         self.worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:12]}"
         self.database = Database(settings.database_address)
-        self.media = Media(settings.data_dir, allowed_origins=_list_allowed_origins(settings))
+        self.media = Media(
+            settings.data_dir,
+            allowed_origins=_list_allowed_origins(settings),
+            max_kept_bytes=settings.media_max_bytes,
+        )
         self.backends = _create_backends(settings, self.clock) if backends is None else backends
         # `open` fills both: a connection needs the dispatcher, and the dispatcher's jobs post by a platform's name.
         self.platforms: dict[str, Platform] = {}

@@ -48,6 +48,9 @@ OUTPUT_DECODING_BYTES = 96 * 1024 * 1024
 MAX_UPLOADS_IN_MEMORY = 8
 """Files of people read and decoded at once, each of up to 20 MB; further files wait where they are kept."""
 
+ROOM_SECONDS = 5.0
+"""Time that a new picture waits for room in the folder of pictures: deleting old files takes milliseconds each."""
+
 # Connections and requests
 
 MAX_CONNECTIONS = 1_500

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.conversations.conversations import Question
+from bot.core.backend import InputFile
 from bot.core.caches import TtlCache
-from bot.core.errors import Unavailable
+from bot.core.errors import ConfirmationRequired, Unavailable
 from bot.core.invocations import Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
 from bot.core.models import Model
 from bot.core.money import Entry
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef, Progress, Reply, Stage
-from bot.jobs.acceptance import Acceptance, Options
+from bot.jobs.acceptance import Acceptance, AcceptedJob, Options
 from bot.jobs.deletion import PersonalData, delete_job
 from bot.jobs.delivery import load_result
 from bot.jobs.runner import Runner
@@ -68,13 +69,12 @@ class Jobs:
         request key returns the first job. Raise a `UserError` if the request is rejected; then nothing is held.
         """
         if not self.is_accepting:
+            self._services.media.release(_list_files(options))
             raise Unavailable("I am restarting. Please ask again in a moment; nothing was charged.")
         self._accepting_count += 1
         try:
-            # In a separate transaction: a user refused for want of credits is recorded too, and can be granted some.
-            await self.record_user(invocation.user)
             stored = options if stored_options is None else stored_options
-            accepted = await self._acceptance.accept(invocation, model, options, stored, question)
+            accepted = await self._accept(invocation, model, options, stored, question)
             if accepted.is_new:
                 self._runner.launch(accepted.job, accepted.messages)
             return accepted.job
@@ -82,6 +82,27 @@ class Jobs:
             self._accepting_count -= 1
             if not self._accepting_count:
                 self._all_accepted.set()
+
+    async def _accept(
+        self, invocation: Invocation, model: Model, options: Options, stored: Options, question: Question | None
+    ) -> AcceptedJob:
+        """Accept a request and keep the files given with the request; delete new files if the request is refused."""
+        media, files = self._services.media, _list_files(options)
+        try:
+            # In a separate transaction: a user refused for want of credits is recorded too, and can be granted some.
+            await self.record_user(invocation.user)
+            accepted = await self._acceptance.accept(invocation, model, options, stored, question)
+        except ConfirmationRequired:
+            media.claim(files)  # for the answer
+            raise
+        except BaseException:
+            media.release(files)
+            raise
+        if accepted.is_new:
+            media.claim(files)
+        else:
+            media.release(files)
+        return accepted
 
     async def wait_until_accepted(self) -> None:
         """Wait for requests from before `is_accepting` became false: each may become a job to drain."""
@@ -194,3 +215,7 @@ class Jobs:
     async def _upsert_user(self, user: User) -> None:
         async with self._services.database.write() as tx:
             await tx.people.upsert_user(user, self._services.clock.now())
+
+
+def _list_files(options: Options) -> list[InputFile]:
+    return [value for value in options.values() if isinstance(value, InputFile)]

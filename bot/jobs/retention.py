@@ -52,6 +52,7 @@ class Retention:
     def start(self) -> None:
         """Start the sweeps in the background."""
         self._tasks.spawn(self._run(), "sweep")
+        self._tasks.spawn(self._make_room(), "room")
 
     async def stop(self) -> None:
         """Stop, also in the middle of a sweep; the next start continues."""
@@ -81,6 +82,15 @@ class Retention:
                 log.exception("retention.stumbled")
             self.tick_count += 1
             await self._services.clock.sleep(TICK_SECONDS)
+
+    async def _make_room(self) -> None:
+        """Delete the oldest files whenever a new file does not fit: the hourly sweep alone would come too late."""
+        media = self._services.media
+        while True:
+            await media.is_full.wait()
+            await _run_isolated(lambda now: self._limit_media(now, is_full=True), self._services.clock.now())
+            media.is_full.clear()
+            media.wanted_bytes = 0
 
     async def _forget_words(self, now: datetime) -> None:
         """Delete old jobs, turns and page messages: of the whole bot, then of workspaces with a shorter retention."""
@@ -122,13 +132,18 @@ class Retention:
             await tx.inbox.delete_before(now - NOTICE_RETENTION)
             await tx.audit.delete_before(now - AUDIT_RETENTION)
 
-    async def _limit_media(self, now: datetime) -> None:
-        """Delete old files, and the oldest files beyond the size limit, except files of open jobs."""
+    async def _limit_media(self, now: datetime, *, is_full: bool = False) -> None:
+        """Delete old files, and the oldest files beyond the size limit, except files of open jobs.
+
+        With `is_full` a file waits for room, although the files do not exceed the limit yet.
+        """
         files = await self._services.media.list_files()  # least recently used first
         oldest = now - timedelta(days=self._limits.days)
         total_bytes = sum(file.size_bytes for file in files)
-        is_too_much = total_bytes > self._limits.max_media_bytes
+        is_too_much = is_full or total_bytes > self._limits.max_media_bytes
         goal_bytes = self._limits.max_media_bytes * (TARGET_FILL_RATIO if is_too_much else 1)
+        if is_full:
+            goal_bytes = min(goal_bytes, self._limits.max_media_bytes - self._services.media.wanted_bytes)
         async with self._services.database.read() as tx:
             needed = await tx.erasure.list_needed_files()
         for file in files:

@@ -1,7 +1,8 @@
 """Takes pictures in from attachments, links and backends, checked, cleaned and stored; and gives them out again."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ from bot.core.errors import (
     UnsafeAddress,
 )
 from bot.core.invocations import Attachment, Link
-from bot.core.limits import MAX_UPLOADS_IN_MEMORY
+from bot.core.limits import MAX_UPLOADS_IN_MEMORY, ROOM_SECONDS
 from bot.core.models import InputRule
 from bot.media.decoding import CleanPicture, clean, estimate_memory_bytes, shrink
 from bot.media.decoding_lines import DecodingLines, Line
 from bot.media.fetching import CheckHop, FetchedFile, Fetcher
 from bot.media.limits import MAX_ATTACHMENT_BYTES, MAX_OUTPUT_BYTES, MAX_PIXELS, MIB, build_too_large_error
-from bot.media.media_store import MediaFile, MediaStore, StoredPicture, get_mime
+from bot.media.media_store import MediaFile, MediaStore, StoredPicture, compute_sha256, get_mime
 
 FindPath = Callable[[str], Path | None]
 """`Media.find_path`: returns the path of a stored file by SHA-256, None if the file is not stored."""
@@ -48,11 +49,22 @@ class Media:
         fetcher: Fetcher | None = None,
         max_attachment_bytes: int = MAX_ATTACHMENT_BYTES,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
+        max_kept_bytes: int = 2**63,
     ) -> None:
         self._store = MediaStore(data_dir)
         self._fetcher = fetcher or Fetcher(allowed_origins)
         self._max_attachment_bytes = max_attachment_bytes
         self._max_output_bytes = max_output_bytes
+        self._max_kept_bytes = max_kept_bytes
+        self._used_bytes: int | None = None
+        self._writing_bytes = 0
+        self._unclaimed: dict[str, int] = {}
+        """Requests, not accepted yet, that brought each new file."""
+        self.is_full = asyncio.Event()
+        """Set when a new file does not fit into `max_kept_bytes`: retention deletes old files, and clears the event."""
+        self.wanted_bytes = 0
+        """The largest file that waits for room."""
+        self._has_room = asyncio.Event()
         self._decoding = DecodingLines()
         self._taking = asyncio.Semaphore(MAX_UPLOADS_IN_MEMORY)
         self._fetching = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
@@ -63,19 +75,38 @@ class Media:
 
         Raises as `take_attachment` and `take_url` do.
         """
-        stored = await (self.take_url(source.url) if isinstance(source, Link) else self.take_attachment(source))
-        if rule is not None and rule.max_pixels is not None:
-            stored = await self.shrink(stored, max_pixels=rule.max_pixels)
+        max_pixels = None if rule is None else rule.max_pixels
+        stored = await (
+            self.take_url(source.url, max_pixels=max_pixels)
+            if isinstance(source, Link)
+            else self.take_attachment(source, max_pixels=max_pixels)
+        )
         return build_input_file(stored)
 
-    async def take_attachment(self, attachment: Attachment) -> StoredPicture:
+    def claim(self, files: Iterable[InputFile]) -> None:
+        """Keep the files of an accepted request."""
+        for file in files:
+            self._unclaimed.pop(file.sha256, None)
+
+    def release(self, files: Iterable[InputFile]) -> None:
+        """Delete the files of a refused request, unless stored before or given in another request."""
+        for file in files:
+            if file.sha256 not in self._unclaimed:
+                continue
+            self._unclaimed[file.sha256] -= 1
+            if not self._unclaimed[file.sha256]:
+                del self._unclaimed[file.sha256]
+                # At once: a request that gives the same file meanwhile must not find a file about to go.
+                self._forget_size(self._store.remove_now(file.sha256))
+
+    async def take_attachment(self, attachment: Attachment, *, max_pixels: int | None = None) -> StoredPicture:
         """Store a user's attachment. Raise `BadFile`, or the error of reading the attachment."""
         self._check_size(attachment.size_bytes)
         # Each file that waits for its decoding is in memory: further files wait before they are read.
         async with self._taking:
             data = await attachment.read()
             self._check_size(len(data))
-            return await self._keep(data, Line.UPLOADS)
+            return await self._keep(data, Line.UPLOADS, max_pixels)
 
     async def download(
         self,
@@ -93,12 +124,12 @@ class Media:
             url, max_bytes=self._max_attachment_bytes, is_trusted=is_trusted, headers=headers, check_hop=check_hop
         )
 
-    async def take_url(self, url: str) -> StoredPicture:
+    async def take_url(self, url: str, *, max_pixels: int | None = None) -> StoredPicture:
         """Store the file at a user's link. Raise `UnsafeAddress`, `BadFile` or `Unavailable`."""
         try:
             async with self._fetching_links:
                 fetched = await self._fetcher.fetch(url, max_bytes=self._max_attachment_bytes)
-                return await self._keep(fetched.data, Line.UPLOADS)
+                return await self._keep(fetched.data, Line.UPLOADS, max_pixels)
         except OutputGone as error:
             raise BadFile("There is no file at that address.") from error
 
@@ -125,19 +156,6 @@ class Media:
                 "The model gave something that is not a picture I can read. You were not charged."
             ) from error
 
-    async def shrink(
-        self, stored: StoredPicture, *, max_pixels: int | None = None, max_bytes: int | None = None
-    ) -> StoredPicture:
-        """Return a picture within the limits; a changed picture is stored as another file."""
-        pixels = stored.width * stored.height
-        if pixels <= (max_pixels or pixels) and stored.size_bytes <= (max_bytes or stored.size_bytes):
-            return stored
-        data = await asyncio.to_thread(stored.path.read_bytes)
-        small = await self._decode(
-            data, Line.UPLOADS, lambda: shrink(data, max_bytes=max_bytes, max_pixels=max_pixels or pixels)
-        )
-        return await self._store.save(small.data, small.facts.mime)
-
     async def make_smaller(self, data: bytes, *, max_bytes: int) -> CleanPicture:
         """Return a picture of at most `max_bytes`, not stored. Raise `BadFile`."""
         return await self._decode(data, Line.OUTPUTS, lambda: shrink(data, max_bytes=max_bytes))
@@ -159,11 +177,17 @@ class Media:
 
     async def remove(self, sha256: str) -> bool:
         """Delete a stored picture; return whether the picture existed."""
-        return await self._store.remove(sha256)
+        size_bytes = await self._store.remove(sha256)
+        self._unclaimed.pop(sha256, None)
+        self._forget_size(size_bytes or 0)
+        return size_bytes is not None
 
     async def list_files(self) -> list[MediaFile]:
         """Return every stored picture, the longest unused first."""
-        return await self._store.list_files()
+        files = await self._store.list_files()
+        # Files being written may be missing in the listing: counted twice for a moment, they do no harm.
+        self._used_bytes = sum(file.size_bytes for file in files) + self._writing_bytes
+        return files
 
     def is_used_since(self, file: MediaFile) -> bool:
         """Return whether a listed picture was stored again after the listing."""
@@ -173,9 +197,53 @@ class Media:
         """Close connections."""
         await self._fetcher.close()
 
-    async def _keep(self, data: bytes, line: Line) -> StoredPicture:
-        picture = await self._decode(data, line, lambda: clean(data))
-        return await self._store.save(picture.data, picture.facts.mime)
+    async def _keep(self, data: bytes, line: Line, max_pixels: int | None = None) -> StoredPicture:
+        def work() -> CleanPicture:
+            picture = clean(data)
+            is_small = max_pixels is None or picture.facts.width * picture.facts.height <= max_pixels
+            return picture if is_small else shrink(picture.data, max_pixels=max_pixels or 0)
+
+        picture = await self._decode(data, line, work)
+        sha256 = await asyncio.to_thread(compute_sha256, picture.data)
+        size_bytes = len(picture.data) if self._store.find_path(sha256) is None else 0
+        if size_bytes:
+            await self._wait_for_room(size_bytes, line)
+        if line is Line.UPLOADS and (sha256 in self._unclaimed or self._store.find_path(sha256) is None):
+            self._unclaimed[sha256] = self._unclaimed.get(sha256, 0) + 1
+        try:
+            return await self._store.save(picture.data, picture.facts.mime)
+        except OSError:
+            self._forget_size(size_bytes)
+            raise
+        finally:
+            self._writing_bytes -= size_bytes
+
+    async def _wait_for_room(self, size_bytes: int, line: Line) -> None:
+        """Wait until a new file fits into the folder. Raise `Unavailable` if an upload does not fit in time."""
+        if self._used_bytes is None:
+            await self.list_files()
+        # A file beyond the whole bound must not make all others go.
+        if not self._fits(size_bytes) and size_bytes <= self._max_kept_bytes:
+            self.wanted_bytes = max(self.wanted_bytes, size_bytes)
+            self.is_full.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROOM_SECONDS):
+                    while not self._fits(size_bytes):
+                        self._has_room.clear()
+                        await self._has_room.wait()
+        # An output was paid for: its file is kept, and the next deletion makes up for the file.
+        if line is Line.UPLOADS and not self._fits(size_bytes):
+            raise Unavailable("There is no room for another picture just now. Please try again in a minute.")
+        self._used_bytes = (self._used_bytes or 0) + size_bytes
+        self._writing_bytes += size_bytes
+
+    def _fits(self, size_bytes: int) -> bool:
+        return (self._used_bytes or 0) + size_bytes <= self._max_kept_bytes
+
+    def _forget_size(self, size_bytes: int) -> None:
+        if self._used_bytes is not None and size_bytes:
+            self._used_bytes = max(0, self._used_bytes - size_bytes)
+            self._has_room.set()
 
     async def _decode(self, data: bytes, line: Line, work: Callable[[], CleanPicture]) -> CleanPicture:
         """Run `work` on a picture's data in a thread, once the memory for the picture is free."""

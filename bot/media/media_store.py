@@ -55,13 +55,21 @@ class MediaStore:
         candidates = (self._path(sha256, extension) for extension in _EXTENSIONS.values())
         return next((path for path in candidates if path.is_file()), None)
 
-    async def remove(self, sha256: str) -> bool:
-        """Delete a file; return whether the file existed."""
+    async def remove(self, sha256: str) -> int | None:
+        """Delete a file; return the size in bytes, None if no file existed."""
+        return (await asyncio.to_thread(self.remove_now, sha256)) if self.find_path(sha256) else None
+
+    def remove_now(self, sha256: str) -> int:
+        """Delete a file in this thread; return the size in bytes, 0 if no file existed."""
         path = self.find_path(sha256)
         if path is None:
-            return False
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        return True
+            return 0
+        try:
+            size_bytes = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:  # deleted by another sweep
+            return 0
+        return size_bytes
 
     async def list_files(self) -> list[MediaFile]:
         """Return every stored file, the longest unused first."""
@@ -93,7 +101,7 @@ class MediaStore:
         if mime not in _EXTENSIONS:
             raise InternalError(f"no extension for {mime}")
         facts = inspect(data)
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = compute_sha256(data)
         path = self._path(sha256, _EXTENSIONS[mime])
         if not path.is_file():
             create_private_folder(path.parent)
@@ -101,6 +109,11 @@ class MediaStore:
         else:
             path.touch()  # retention counts from the last save
         return StoredPicture(sha256, mime, len(data), facts.width, facts.height, path)
+
+
+def compute_sha256(data: bytes) -> str:
+    """Return the name of a file in the store."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def _get_used_at(facts: os.stat_result) -> datetime:
