@@ -81,7 +81,7 @@ def clean(data: bytes) -> CleanPicture:
     """
     kind = _detect_kind(data)
     still = _extract(data, kind)
-    if kind == "GIF" or still.is_animated or still.orientation != 1:
+    if kind == "GIF" or still.is_animated or still.has_hidden_pixels or still.orientation != 1:
         return _encode(_decode_upright(still, kind), "PNG" if kind == "GIF" else kind)
     with _open_picture(still.data, kind) as picture:
         picture.load()

@@ -17,6 +17,9 @@ from bot.media.color_profiles import MAX_PROFILE_BYTES, clean_profile
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PALETTE = 3
+_UNPACKED_BYTES = 1024 * 1024
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""First column and row, and the steps, of each pass of an interlaced PNG."""
 _SAMPLES = {0: 1, 2: 3, _PALETTE: 3, 4: 2, 6: 4}
 """Samples of a pixel by the colour type of PNG."""
 
@@ -48,6 +51,8 @@ class StillPicture:
     """EXIF's orientation, 1 for upright."""
     is_animated: bool = False
     is_progressive: bool = False
+    has_hidden_pixels: bool = False
+    """Whether the compressed data holds more than the picture: only another encoding leaves the rest out."""
 
 
 def extract_still(data: bytes, kind: str) -> StillPicture:
@@ -74,10 +79,15 @@ def _make_damaged_error() -> BadFile:
 
 def _extract_png(data: bytes) -> StillPicture:
     kept, orientation, color_type = bytearray(_PNG_SIGNATURE), 1, 0
+    pixels: _PngPixels | None = None
     for name, content in _iterate_png_chunks(data):
         if name == b"IHDR":
-            _width, _height, depth, color_type = struct.unpack_from(">IIBB", content)
+            width, height, depth, color_type = struct.unpack_from(">IIBB", content)
             samples = _SAMPLES.get(color_type, 0)
+            bits = depth * (1 if color_type == _PALETTE else samples)
+            pixels = _PngPixels(_count_png_bytes(width, height, bits, content[12]))
+        elif name == b"IDAT" and pixels is not None:
+            content = pixels.read(content)
         elif name == b"eXIf":
             orientation = _read_exif_orientation(content)
         elif name == b"iTXt" and content.startswith(b"XML:com.adobe.xmp\x00"):
@@ -87,7 +97,44 @@ def _extract_png(data: bytes) -> StillPicture:
         clean = _clean_png_chunk(name, content, color_type, samples, depth)
         if clean is not None:
             kept += struct.pack(">I", len(clean)) + name + clean + struct.pack(">I", zlib.crc32(name + clean))
-    return StillPicture(bytes(kept), orientation)
+    has_hidden_pixels = pixels is not None and pixels.has_more
+    return StillPicture(bytes(kept), orientation, has_hidden_pixels=has_hidden_pixels)
+
+
+class _PngPixels:
+    """Reads the compressed data of a PNG to find the end of the data and of the picture."""
+
+    def __init__(self, expected_bytes: int) -> None:
+        self._left_bytes = expected_bytes
+        self._unpacker = zlib.decompressobj()
+        self._has_ended = False
+        self.has_more = False
+
+    def read(self, content: bytes) -> bytes:
+        """Return the part of an IDAT chunk that belongs to the compressed data."""
+        if self._has_ended:
+            return b""
+        waiting, unpacked = content, _UNPACKED_BYTES
+        while not self._unpacker.eof and not self.has_more and (waiting or unpacked == _UNPACKED_BYTES):
+            try:
+                unpacked = len(self._unpacker.decompress(waiting, _UNPACKED_BYTES))
+            except zlib.error as error:
+                raise _make_damaged_error() from error
+            waiting = self._unpacker.unconsumed_tail
+            self._left_bytes -= unpacked
+            self.has_more = self._left_bytes < 0
+        self._has_ended = self._unpacker.eof
+        return content[: len(content) - len(self._unpacker.unused_data)]
+
+
+def _count_png_bytes(width: int, height: int, bits: int, interlacing: int) -> int:
+    """Return the bytes of all rows, each with the byte of its filter."""
+    passes = _ADAM7 if interlacing else ((0, 0, 1, 1),)
+    total = 0
+    for left, top, step_x, step_y in passes:
+        columns, rows = -(-(width - left) // step_x), -(-(height - top) // step_y)
+        total += max(rows, 0) * (1 + (columns * bits + 7) // 8) if columns > 0 else 0
+    return total
 
 
 def _iterate_png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -110,7 +157,7 @@ def _clean_png_chunk(name: bytes, content: bytes, color_type: int, samples: int,
     if name == b"IHDR":
         return content[:13]
     if name == b"IDAT":
-        return content
+        return content or None
     if name == b"IEND":
         return b""
     if name == b"PLTE":  # beside true colours a palette only suggests colours
