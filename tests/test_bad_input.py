@@ -11,7 +11,7 @@ from bot.core.errors import BackendBusy, BackendDown, BackendError, BackendOutOf
 from bot.core.people import User
 from bot.core.replies import Tone
 from bot.storage.policies import Policy
-from tests.bench import Bench
+from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
 from tests.fakes.samples import ANA, NOW
 
@@ -57,6 +57,45 @@ async def test_a_link_into_the_local_network_is_not_followed(bench: Bench, addre
     sentence = await expect_refusal(bench, f"/caption --image {address}")
 
     assert "link" in sentence or "address" in sentence
+
+
+@pytest.mark.parametrize("host", ["xn--", "xn--a", "a..b", "a" * 64 + ".com", "\ud83d", "a:b"])
+async def test_a_link_to_a_host_that_cannot_be_is_refused(bench: Bench, host: str) -> None:
+    assert await expect_refusal(bench, f"/caption --image https://{host}/a.png") == "That is not an address I can read."
+
+
+@pytest.mark.parametrize(
+    "typed_line",
+    [
+        "/imagine half \ud83d fox",
+        "/chat half \ud83d fox",
+        "/chat hi --system half\ud83d",
+        "/help half \ud83d fox",
+        "/show \ud83d",
+        "/models \ud83d",
+        "/imagine fox --model \ud83d",
+        "/words add \ud83d fox",
+        "/audit \ud83d",
+        "/quota show \ud83d",
+    ],
+)
+async def test_half_an_emoji_is_replaced_wherever_a_person_types_it(
+    bench: Bench, caplog: pytest.LogCaptureFixture, typed_line: str
+) -> None:
+    reply = await bench.say(typed_line, by=replace(ANA, name="half \ud83d", is_owner=True))
+
+    texts = [message.reply.text for message in bench.platform.messages.values()] + ([reply.text] if reply else [])
+    assert texts
+    for text in texts:
+        text.encode()  # raises for half an emoji
+        assert "Something broke" not in text
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_file_names_are_one_line_of_whole_characters() -> None:
+    names = [make_attachment(b"", name=name).name for name in ("a\0b.png", "a\ud83d.png", "a\nb", "ok ä.png")]
+
+    assert names == ["a\ufffdb.png", "a\ufffd.png", "a\ufffdb", "ok ä.png"]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"GIF89a", make_png()[:40]])

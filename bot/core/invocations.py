@@ -8,6 +8,7 @@ from enum import StrEnum
 from bot.core.json import JSON
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
+from bot.core.text import mend_file_name, mend_text
 
 
 class TurnRole(StrEnum):
@@ -60,6 +61,10 @@ class Attachment:
     read: Callable[[], Awaitable[bytes]] = field(repr=False)
     """Download the bytes; may raise a `UserError`. Called at most once, after the cheap checks."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", mend_file_name(self.name))
+        object.__setattr__(self, "mime", mend_file_name(self.mime))
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -77,6 +82,9 @@ class EarlierMessage:
     """The author as `platform:id`; empty for the bot."""
     text: str
     message_id: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", mend_text(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,14 @@ class Invocation:
     """The price that the user confirmed by a button, in micros."""
     is_confirmed: bool = False
     """Whether the user was asked and confirmed: see `dispatch.confirmation`."""
+
+    def __post_init__(self) -> None:
+        # Every platform's words pass here: mended once, they can be stored, sent and logged everywhere.
+        options = {
+            mend_text(name): mend_text(value) if isinstance(value, str) else value
+            for name, value in self.options.items()
+        }
+        object.__setattr__(self, "options", options)
 
 
 @dataclass(frozen=True, slots=True)

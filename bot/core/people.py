@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+from bot.core.text import mend_text
+
 
 class Rank(IntEnum):
     """The permissions of a user, lowest first."""
@@ -34,6 +36,9 @@ class User:
     """Whether the platform reports the user as an administrator of this workspace."""
     is_owner: bool = False
     """Whether the platform reports the user as the bot's owner: only the web page can know."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", mend_text(self.name))
 
     @property
     def actor(self) -> str:

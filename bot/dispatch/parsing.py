@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from bot.core.errors import BadOption, UnknownName
+from bot.core.text import mend_text
 from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, OptionValue
 
 Menu = Sequence[type[Command]]
@@ -52,7 +53,7 @@ def find_command(menu: Menu, name: str) -> type[Command]:
 
 def parse_command(text: str, menu: Menu) -> ParsedCommand:
     """Parse `/name words --option value …`; the longest name wins. Raise `UnknownName` or `BadOption`."""
-    name, rest = _split_name(text.lstrip().removeprefix("/"), menu)
+    name, rest = _split_name(mend_text(text).lstrip().removeprefix("/"), menu)
     form = find_command(menu, name)
     return ParsedCommand(form.declaration.name, parse_options(rest, form.declaration))
 
@@ -73,7 +74,7 @@ def _split_name(text: str, menu: Menu) -> tuple[str, str]:
 
 def parse_options(text: str, declaration: Declaration) -> dict[str, OptionValue]:
     """Return the values of options in the text after a command's name. Raise `UnknownName` or `BadOption`."""
-    words = _split_words(text)
+    words = _split_words(mend_text(text))
     options: dict[str, OptionValue] = {}
     spans: list[tuple[int, int]] = []
     i = 0

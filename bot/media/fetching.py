@@ -163,7 +163,7 @@ class Fetcher:
             response = await client.send(request, stream=True)
             stack.push_async_callback(response.aclose)
             if response.has_redirect_location:
-                return url.join(response.headers["location"])  # httpx has refused an unreadable location
+                return _parse(str(url.join(response.headers["location"])))
             _check_response(response, max_bytes)
             data = bytearray()
             async for chunk in response.aiter_raw():
@@ -196,7 +196,10 @@ def _parse(url: str) -> httpx.URL:
     if len(url) > _MAX_URL_LENGTH:
         raise BadFile("That address is too long.")
     try:
-        return httpx.URL(url.strip())
+        parsed = httpx.URL(url.strip())
+        # The resolver encodes the host: raise here for a host that cannot be (https://xn--/, https://a..b/).
+        parsed.host.encode("idna")
+        return parsed
     except (httpx.InvalidURL, ValueError) as error:
         raise UnsafeAddress("That is not an address I can read.") from error
 

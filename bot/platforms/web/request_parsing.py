@@ -10,6 +10,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.core.invocations import Attachment
+from bot.core.text import mend_text
 from bot.dispatch.declaration import OptionValue
 
 JSON_BYTES = 64 * 1024
@@ -74,7 +75,7 @@ def parse_text(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name, "")
     if not isinstance(value, str):
         raise web.HTTPBadRequest(text=f"{name} must be text.")
-    return value
+    return mend_text(value)
 
 
 async def _read_multipart(request: web.Request, take_place: Callable[[], Awaitable[None]]) -> MessageRequest:

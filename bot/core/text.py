@@ -1,0 +1,17 @@
+"""Text from outside, made whole: half an emoji (a lone surrogate) can be neither stored, sent nor logged."""
+
+import re
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def mend_text(text: str) -> str:
+    """Return the text with U+FFFD for each lone surrogate; two halves that belong together become one character."""
+    if text.isascii() or not _SURROGATES.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def mend_file_name(name: str) -> str:
+    """Return a file's name as one line: U+FFFD for lone surrogates, NUL and other control characters."""
+    return "".join(sign if sign >= " " and sign != "\x7f" else "\ufffd" for sign in mend_text(name))
