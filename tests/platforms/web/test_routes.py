@@ -150,3 +150,14 @@ async def test_a_message_names_the_job(page_bench: PageBench) -> None:
         "job-9",
         [{"action": "again", "label": "Again", "job": "job-9", "n": 0}],
     )
+
+
+async def test_half_an_emoji_from_a_browser_is_replaced(page_bench: PageBench) -> None:
+    body = b'{"channel": "main", "request_id": "half-an-emoji", "text": "/words add \\ud83d fox"}'
+    headers = {**PAGE_HEADERS, "Content-Type": "application/json"}
+
+    async with page_bench.session.post(f"{page_bench.address}/api/say", data=body, headers=headers) as response:
+        answer = await response.text()
+
+    assert response.status == 200
+    assert "Something broke" not in answer
