@@ -62,6 +62,25 @@ async def test_words_stream_in_and_are_drawn_as_markdown_without_markup(visitor:
     await expect(visitor.page.locator("article img, article b")).to_have_count(0)
 
 
+@pytest.mark.parametrize(
+    "unit", [">", "> ", "- ", "1. ", "*_", "**a ", "~~a ", "`", "` ``", "[", "[a](", "https://", "| - "]
+)
+async def test_a_text_of_any_shape_is_drawn_at_once(visitor: PageVisitor, unit: str) -> None:
+    seconds, drawn = await visitor.page.evaluate(
+        """async (unit) => {
+            const { Markdown } = await import("/static/markdown.js");
+            const root = document.createElement("div");
+            const started = performance.now();
+            new Markdown(root).show(unit.repeat(16000 / unit.length));
+            return [(performance.now() - started) / 1000, root.childNodes.length];
+        }""",
+        unit,
+    )
+
+    assert drawn >= 1
+    assert seconds < 1.0
+
+
 async def test_the_form_is_drawn_from_the_declaration_and_its_values_are_sent(visitor: PageVisitor) -> None:
     await visitor.words.fill("/imagine a red fox in fresh snow")
     await visitor.button("Options").click()

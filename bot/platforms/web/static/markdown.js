@@ -1,4 +1,4 @@
-// Draws a subset of Markdown as DOM nodes, never as markup. Links lead to http(s) alone.
+// Draws Markdown as DOM nodes, never as markup. Links lead to http(s) alone.
 
 import { copy, el } from "./dom.js";
 
@@ -29,7 +29,6 @@ const RULE = /^ {0,3}([-*_])(\s*\1){2,}\s*$/;
 const DIVIDER = /^[\s|:-]*-[\s|:-]*$/;
 const QUOTE = /^\s*> ?/;
 
-/** Returns the text as blocks: {kind, key, …}. */
 function split(text) {
 	const lines = text.replace(/\r\n?/g, "\n").split("\n");
 	const blocks = [];
@@ -79,9 +78,14 @@ const BLOCKS = {
 	table,
 };
 
+let depth = 0;
+
 function nested(tag, lines) {
 	const node = el(tag);
-	new Markdown(node).show(lines.join("\n"));
+	// Deep recursion throws.
+	if (++depth > 12) node.append(lines.join("\n"));
+	else new Markdown(node).show(lines.join("\n"));
+	depth--;
 	return node;
 }
 
@@ -109,14 +113,14 @@ function table({ lines }) {
 	return el("div", { class: "wide", tabindex: "0" }, el("table", {}, row(lines[0], "th"), ...body));
 }
 
-// The first match wins; the named groups are keys of MARKS.
+// The first match wins; named groups are keys of MARKS.
 const INLINE = new RegExp(
 	[
 		/\\(?<plain>[\\`*_{}[\]()#+\-.!|~>])/,
-		/(?<ticks>`+)(?<code>.+?)\k<ticks>(?!`)/,
+		/(?<ticks>`+)(?<code>.{1,2000}?)\k<ticks>(?!`)/,
 		/\[(?<label>[^\][]+)\]\(<?(?<target>[^\s()<>]+(?:\([^\s()]*\))?)>?(?:\s+"[^"]*")?\)/,
 		/\b(?<bare>https?:\/\/[^\s<>()]+(?:\([^\s<>()]*\)[^\s<>()]*)*[^\s<>().,;:!?'"*_\]])/,
-		/(?<two>\*\*|(?<![\w_])__)(?=\S)(?<strong>.+?)(?<=\S)\k<two>(?!(?<=_)\w)/,
+		/(?<two>\*\*|(?<![\w_])__)(?=\S)(?<strong>.{1,2000}?)(?<=\S)\k<two>(?!(?<=_)\w)/,
 		/~~(?=\S)(?<del>.+?)(?<=\S)~~/,
 		/(?<one>(?<!\*)\*|(?<![\w_])_)(?=[^\s*_])(?<em>.+?)(?<=[^\s*_])\k<one>(?!\k<one>|(?<=_)\w)/,
 		/(?<br>\n)/,
@@ -145,13 +149,13 @@ function inline(text) {
 	return [...nodes, text.slice(at)].filter((node) => node !== "");
 }
 
-/** Returns inline code; a job's id becomes a link to the job. */
+// A job's id is a link.
 function inlineCode(text) {
 	const code = el("code", {}, text.trim());
 	return /^[0-9a-z]{20}$/.test(text) ? el("a", { href: `#show/${text}` }, code) : code;
 }
 
-/** A link; a label of another host gets the real host beside it. */
+/** A link; another host's label gets the real host beside it. */
 function link(address, label = address) {
 	if (!/^https?:\/\//i.test(address) || !URL.canParse(address)) return null;
 	const { host } = new URL(address);

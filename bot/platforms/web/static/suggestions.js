@@ -49,7 +49,7 @@ export class Suggestions {
 	}
 }
 
-/** Returns suggestions for the text before the caret: {title, detail, start, text, isTyped}. */
+/** Suggestions for the text before the caret: {title, detail, start, text, isTyped}. */
 export function suggest(before, commands) {
 	const name = before.match(/^\/([\w ]*)$/)?.[1].toLowerCase();
 	const begun = commands.filter((command) => command.name.startsWith(name));
