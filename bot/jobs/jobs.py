@@ -8,7 +8,7 @@ from datetime import datetime
 from bot.conversations.conversations import Question
 from bot.core.backend import InputFile
 from bot.core.caches import TtlCache
-from bot.core.errors import ConfirmationRequired, Unavailable
+from bot.core.errors import ConfirmationRequired, Unavailable, UserError
 from bot.core.invocations import Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
 from bot.core.models import Model
@@ -95,7 +95,7 @@ class Jobs:
         except ConfirmationRequired:
             media.claim(files)  # for the answer
             raise
-        except BaseException:
+        except UserError:  # of other errors and a cancellation the job may be committed already
             media.release(files)
             raise
         if accepted.is_new:
