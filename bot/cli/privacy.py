@@ -64,10 +64,11 @@ async def _run_verb(app: App, person: PersonKey, options: argparse.Namespace) ->
 
 
 async def _export(personal: PersonalData, person: PersonKey, output: Path | None) -> str:
-    file = await personal.export(person)
-    path = output or Path(file.name)
+    path = output or Path(personal.name_export(person))
     try:
-        path.write_text(file.text, encoding="utf-8")
+        with path.open("w", encoding="utf-8") as file:
+            async for part in personal.stream_export(person):
+                file.write(part)
     except OSError as error:
         raise UserError(f"I cannot write {path}: {error.strerror}.") from error
     return f"Everything that is kept about them is in {path}."

@@ -7,14 +7,21 @@ from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, Services, command
 from bot.jobs.deletion import person_from_user
 
+_TOO_MUCH = """\
+Here is the beginning of what I keep about you: all of it is more than a message can carry. \
+Ask the owner for the whole file, which `python -m bot privacy export {person}` makes. `/privacy delete` deletes it."""
+
 
 @command("privacy export", private=True, works_anywhere=True)
 class PrivacyExport(Command):
     """Get everything I keep about you, as a file."""
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        file = await services.jobs.personal_data.export(person_from_user(invocation.user))
+        person = person_from_user(invocation.user)
+        file, is_complete = await services.jobs.personal_data.export(person)
         text = "Here is everything I keep about you. `/privacy delete` deletes it."
+        if not is_complete:
+            text = _TOO_MUCH.format(person=f"{person.platform}:{':'.join(filter(None, (person.workspace, person.id)))}")
         return Reply(text=text, files=(file,), is_private=True)
 
 

@@ -83,6 +83,20 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class JobSummary:
+    """The columns of one job in an export. `cost_micros` is None for an open job."""
+
+    created_at: datetime
+    user: str
+    user_name: str
+    command: str
+    model: str
+    state: JobState
+    cost_micros: int | None
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PredictionRecord:
     """One run at a backend, as stored. `inputs` are the exact inputs of the create request, until the run is over."""
 

@@ -130,3 +130,6 @@ MAX_SPLIT_ON_LOOP_CHARACTERS = 10_000
 
 MIN_FREE_DISK_BYTES = 16 * 1024 * 1024
 """Free space below which /readyz reports a full disk: the check writes nothing, since a stranger may ask for it."""
+
+EXPORT_MAX_BYTES = 8_000_000
+"""Discord refuses files above 10 MB, and the web page keeps the file in the database."""

@@ -1,9 +1,10 @@
 """The service of credits: permissions and holds of jobs, limits, budgets, and statements of users."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
 from bot.core.clock import Clock
-from bot.core.jobs import Job
+from bot.core.jobs import Job, JobSummary
 from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.people import Channel, User
@@ -104,13 +105,19 @@ class Credits:
         async with self._database.read() as tx:
             return await list_spenders(tx, by.platform, by.workspace, self._clock.now(), limit)
 
-    async def list_jobs(self, by: User, month: str, limit: int) -> tuple[str, list[Job]]:
-        """Return the month and the stored jobs of this workspace, newest first; an empty month is the current month."""
-        month = month or f"{self._clock.now():%Y-%m}"
+    def get_month(self) -> str:
+        """Return the current month, such as `2026-11`."""
+        return f"{self._clock.now():%Y-%m}"
+
+    async def stream_jobs(self, by: User, month: str, limit: int) -> AsyncGenerator[list[JobSummary]]:
+        """Give the newest `limit` stored jobs of this workspace and month in portions, oldest first."""
         since = parse_window_start(month)
+        until = get_next_month_start(since)
         async with self._database.read() as tx:
-            until = get_next_month_start(since)
-            return month, await tx.jobs.list_created_in_workspace(by.platform, by.workspace, since, until, limit)
+            jobs = tx.jobs.stream_created_in_workspace(by.platform, by.workspace, since, until, limit)
+            async with aclosing(jobs) as portions:
+                async for portion in portions:
+                    yield portion
 
     async def get_workspace_budget_status(self, platform: str, workspace: str) -> BudgetStatus:
         """Return the state of a workspace's budget this month."""

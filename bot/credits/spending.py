@@ -124,17 +124,13 @@ async def build_overview(tx: Transaction, platform: str, workspace: str, policie
 async def list_spenders(tx: Transaction, platform: str, workspace: str, now: datetime, limit: int) -> list[Spender]:
     """Return the users with the highest spending this month, failed runs included, highest first."""
     month_start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    prefix = f"{platform}:{workspace}:"
-    spent = {row[0]: row for row in await tx.ledger.sum_spent_by_user(prefix, month_start, limit)}
     failed_rows = await tx.ledger.sum_failed_by_user(get_failed_runs_account(platform, workspace, now).id)
-    failed = {actor: (runs, micros) for actor, runs, micros in failed_rows}
-    # A user beyond the limit by spending alone may be within the limit by failed runs.
-    for actor in failed.keys() - spent.keys():
-        spent |= {row[0]: row for row in await tx.ledger.sum_spent_by_user(actor, month_start, 1)}
-    spenders = [
-        Spender(actor.removeprefix(prefix), "", *spent.get(actor, (actor, 0, 0))[1:], *failed.get(actor, (0, 0)))
-        for actor in {**spent, **failed}
-    ]
+    prefix = f"{platform}:{workspace}:"
+    failed = {actor.removeprefix(prefix): (runs, micros) for actor, runs, micros in failed_rows}
+    spent = {
+        user: (jobs, micros) for user, jobs, micros in await tx.jobs.sum_spent_by_user(platform, workspace, month_start)
+    }
+    spenders = [Spender(user, "", *spent.get(user, (0, 0)), *failed.get(user, (0, 0))) for user in {**spent, **failed}]
     spenders.sort(key=lambda spender: (-spender.spent_micros - spender.failed_micros, spender.id))
     names = await tx.people.get_names(platform, workspace, [spender.id for spender in spenders[:limit]])
     return [replace(spender, name=names.get(spender.id) or spender.id) for spender in spenders[:limit]]
@@ -175,27 +171,30 @@ async def read_prior_usage(tx: Transaction, account: Account, user: User) -> int
     if account.scope == "workspace":
         return await _read_workspace_usage(tx, user.platform, user.workspace, since)
     wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
-    return await tx.ledger.sum_used(user.actor, max(since, await _find_last_reset(tx, account, user, since)), wallets)
+    since = await _find_last_reset(tx, account, user, since)
+    return await tx.ledger.sum_used_by_user(user.actor, since, wallets)
 
 
 async def _read_workspace_usage(tx: Transaction, platform: str, workspace: str, at: datetime) -> int:
     """Return the spent and held micros of a workspace in the month of `at`, with the owner's cost of failed runs."""
     failed = await tx.ledger.get_account(get_failed_runs_account(platform, workspace, at).id)
     month_start = parse_window_start(f"{at:%Y-%m}")
-    used_micros = await tx.ledger.sum_used(f"{platform}:{workspace}:", month_start, "wallet:")
-    return used_micros + (failed.spent_micros if failed else 0)
+    spent_micros = await tx.jobs.sum_spent_in_workspace(platform, workspace, month_start)
+    held_micros = await tx.ledger.sum_held_in_workspace(platform, workspace, month_start)
+    return spent_micros + held_micros + (failed.spent_micros if failed else 0)
 
 
 async def _find_last_reset(tx: Transaction, account: Account, user: User, since: datetime) -> datetime:
     """Return the time of the last reset that applies to the account's window; `since` without a reset."""
     # A reset of the day leaves the month's limits as they are; a reset of the month forgives its days as well.
     periods = (ResetPeriod.DAY, ResetPeriod.MONTH) if is_day(account.window) else (ResetPeriod.MONTH,)
-    rows = await tx.ledger.list_entries([get_granted_wallet(user.platform, user.workspace, user.id).id])
-    return max((row.at for row in rows if row.reset_period in periods), default=since)
+    wallet = get_granted_wallet(user.platform, user.workspace, user.id)
+    return await tx.ledger.find_last_reset(wallet.id, periods, since) or since
 
 
 async def build_statement(tx: Transaction, user: User, limits: UserLimits, now: datetime) -> Statement:
     """Return the statement of a user in the user's workspace."""
+    month_start = parse_window_start(f"{now:%Y-%m}")
     # Accounts are opened by the first request of their window: compute the missing ones as that request would.
     wanted = list_accounts(user, now, limits)
     stored = {account.id: await tx.ledger.get_account(account.id) for account, _ in wanted}
@@ -213,7 +212,7 @@ async def build_statement(tx: Transaction, user: User, limits: UserLimits, now: 
         refills_at=get_next_day_start(now),
         month_refills_at=get_next_month_start(now),
         budgets=tuple(account for account in accounts if account.scope in ("user", "workspace")),
-        usage_by_model=tuple(await tx.ledger.sum_spent_by_model(list_wallet_ids(user, now))),
+        usage_by_model=tuple(await tx.ledger.sum_spent_by_model(list_wallet_ids(user, now), month_start)),
     )
 
 

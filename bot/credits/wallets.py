@@ -115,7 +115,7 @@ class Wallets:
                 before = (await tx.ledger.lock_accounts([wallet.id]))[wallet.id]
                 key = f"{verb}:{request_key}"
                 # The second delivery of a call that took the last credits must not be refused.
-                if before.available_micros + micros < 0 and not await _is_recorded(tx, wallet, key):
+                if before.available_micros + micros < 0 and not await tx.ledger.has_entry(key):
                     available = self._formatter.format(before.available_micros)
                     text = f"{user.name} has {available} extra credits: I cannot take more."
                     raise BadOption(text, option="credits")
@@ -144,10 +144,6 @@ async def _record_reset(
     key = f"reset:{request_key}:{wallet.id}"
     row = Entry(wallet.id, EntryKind.RESET, 0, 0, key, by.actor, now, reset_period=period)
     await tx.ledger.append([row])
-
-
-async def _is_recorded(tx: Transaction, wallet: Account, key: str) -> bool:
-    return any(entry.key == key for entry in await tx.ledger.list_entries([wallet.id]))
 
 
 async def _read_spent_in_workspace(tx: Transaction, account: Account, user: User) -> int:

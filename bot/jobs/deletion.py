@@ -6,13 +6,15 @@ Retention deletes old jobs, the Delete button deletes one job, and `/privacy del
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 
 from bot.core.background_tasks import BackgroundTasks
 from bot.core.invocations import PendingAction
 from bot.core.jobs import Job
+from bot.core.json import JSON
+from bot.core.limits import EXPORT_MAX_BYTES
 from bot.core.people import PersonKey, User
 from bot.core.platform import MessageLost
 from bot.core.platform_syntax import get_platform_syntax
@@ -34,6 +36,10 @@ DELETION_CHECK_SECONDS = 0.5
 
 # Running jobs are cancelled first and take a moment to end. After a minute the hourly sweep takes over.
 _MAX_DELETION_CHECKS = 120
+
+
+_CUT_OFF = '],\n"cut_off": true\n}\n'
+"""The end of an export without all rows."""
 
 
 async def forget_jobs(services: JobServices, jobs: Sequence[Job]) -> None:
@@ -88,14 +94,35 @@ class PersonalData:
         self._cancel = cancel
         self._deletions = BackgroundTasks("erasure")
 
-    async def export(self, person: PersonKey) -> TextFile:
-        """Return all rows about a person as a JSON file."""
-        now = self._services.clock.now()
-        async with self._services.database.read() as tx:
-            rows = await tx.erasure.export_person(person)
-        about = {"platform": person.platform, "workspace": person.workspace or "all", "id": person.id}
-        text = json.dumps({"about": about, "made_at": now.isoformat(), **rows}, ensure_ascii=False, indent=2)
-        return TextFile(f"easel-{person.platform}-{person.id}-{now:%Y-%m-%d}.json", "application/json", text)
+    async def export(self, person: PersonKey) -> tuple[TextFile, bool]:
+        """Return rows about a person as a JSON file for a message, and whether the file holds all rows."""
+        parts = [part async for part in self.stream_export(person, max_bytes=EXPORT_MAX_BYTES)]
+        name = self.name_export(person)
+        return TextFile(name, "application/json", "".join(parts)), _CUT_OFF not in parts
+
+    def name_export(self, person: PersonKey) -> str:
+        """Return the name of a person's JSON file."""
+        return f"easel-{person.platform}-{person.id}-{self._services.clock.now():%Y-%m-%d}.json"
+
+    async def stream_export(self, person: PersonKey, *, max_bytes: int | None = None) -> AsyncGenerator[str]:
+        """Give the text of a person's JSON file in parts: all rows, or the rows of about `max_bytes`."""
+        about: JSON = {"platform": person.platform, "workspace": person.workspace or "all", "id": person.id}
+        yield f'{{\n"about": {_to_json(about)},\n"made_at": {_to_json(self._services.clock.now().isoformat())}'
+        subject, size_bytes = "", 0
+        async with self._services.database.read() as tx, aclosing(tx.erasure.stream_person(person)) as portions:
+            async for name, rows in portions:
+                if name != subject:
+                    yield f'{"" if not subject else "]"},\n"{name}": ['
+                    subject, separator = name, "\n"
+                for row in rows:
+                    part = separator + _to_json(row)
+                    size_bytes += len(part.encode())
+                    if max_bytes is not None and size_bytes > max_bytes:
+                        yield _CUT_OFF
+                        return
+                    yield part
+                    separator = ",\n"
+        yield "]\n}\n"
 
     async def request_deletion(self, person: PersonKey, by: User) -> None:
         """Store a deletion for the next sweep of whichever process runs the bot."""
@@ -185,6 +212,10 @@ class PersonalData:
     async def _is_deletion_pending(self, person: PersonKey) -> bool:
         async with self._services.database.read() as tx:
             return await tx.pending.get(_get_request_id(person)) is not None
+
+
+def _to_json(value: JSON) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _get_request_id(person: PersonKey) -> str:

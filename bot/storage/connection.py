@@ -1,6 +1,6 @@
 """Defines the connection interface of both engines, runs statements, and translates the drivers' errors into ours."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -21,7 +21,11 @@ from bot.core.errors import (
 )
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Row: TypeAlias = "sa.Row[*tuple[Any, ...]]"
 T = TypeVar("T")
+
+PORTION_ROWS = 500
+"""Rows of a stream in memory at once. Converting so many rows to text blocks the loop for a few milliseconds."""
 
 
 class Rows(Protocol):
@@ -41,6 +45,18 @@ class Rows(Protocol):
     def scalar_one_or_none(self) -> Any: ...
 
 
+class RowStream(Protocol):
+    """The rows of one statement, read from the database in portions."""
+
+    def partitions(self, size: int | None = None) -> AsyncIterator[Sequence[Row]]:
+        """Give the rows in portions of `size`."""
+        ...
+
+    async def close(self) -> None:
+        """End the reading, also before the last row."""
+        ...
+
+
 class Connection(Protocol):
     """A connection inside one transaction. Methods raise the driver's own errors."""
 
@@ -49,6 +65,10 @@ class Connection(Protocol):
 
     async def execute(self, statement: sa.Executable, parameters: Parameters | None = None) -> Rows:
         """Run one statement, once for each set of parameters."""
+        ...
+
+    async def stream(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> RowStream:
+        """Run one statement, and keep the rows in the database until they are read."""
         ...
 
     async def exec_driver_sql(self, statement: str) -> Rows:
@@ -70,6 +90,24 @@ class Statements:
         """Run one statement. Raises a `Conflict`, `Unavailable` or `InternalError`."""
         with translate_errors():
             return await self._connection.execute(statement, parameters)
+
+    async def stream(
+        self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[Sequence[Row]]:
+        """Give the rows of a statement in portions of `PORTION_ROWS`. Close the generator within the transaction."""
+        with translate_errors():
+            rows = await self._connection.stream(statement, parameters)
+        try:
+            portions = rows.partitions(PORTION_ROWS)
+            while True:
+                with translate_errors():
+                    try:
+                        portion = await anext(portions)
+                    except StopAsyncIteration:
+                        return
+                yield portion
+        finally:
+            await rows.close()
 
 
 # SQLite's message names the columns of a violated unique index, PostgreSQL's the index; both name a CHECK.

@@ -1,6 +1,6 @@
 """Erases words from old rows and from the rows of a person or workspace. The ledger is never touched."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +23,9 @@ from bot.storage.personal_data import (
     PAGE,
     bind_person,
     bind_workspace,
-    export_person,
+    stream_person,
 )
-from bot.storage.tables.jobs import IS_UNFINISHED, jobs, messages, outputs, pending
+from bot.storage.tables.jobs import IS_OF_CONVERSATION, IS_UNFINISHED, jobs, messages, outputs, pending
 from bot.storage.tables.people import (
     audit,
     conversations,
@@ -59,7 +59,9 @@ _DELETE_JOB_TURNS = sa.delete(turns).where(turns.c.job.in_(_ids), sa.text("job <
 # The prompt of a chat job quotes earlier turns of other people. An empty prompt stays: "Again" still works on the job.
 _conversations: sa.BindParameter[Any] = bindparam("conversations", expanding=True)
 _ERASE_QUOTES = (
-    sa.update(jobs).where(jobs.c.conversation.in_(_conversations), _is_erasable).values(inputs={"prompt": ""})
+    sa.update(jobs)
+    .where(jobs.c.conversation.in_(_conversations), sa.text(IS_OF_CONVERSATION), _is_erasable)
+    .values(inputs={"prompt": ""})
 )
 
 _predictions: sa.BindParameter[Any] = bindparam("predictions", expanding=True)
@@ -71,20 +73,30 @@ _SELECT_FILES = (
     sa.select(outputs.c.sha256).distinct().where(outputs.c.prediction.in_(_predictions), outputs.c.sha256 != "")
 )
 _DELETE_OUTPUTS = sa.delete(outputs).where(outputs.c.prediction.in_(_predictions))
+_MAX_VALUES = 1_000
 _files: sa.BindParameter[Any] = bindparam("files", expanding=True)
 _SELECT_FILES_STILL_SHOWN = sa.select(outputs.c.sha256).distinct().where(outputs.c.sha256.in_(_files))
 _DELETE_OUTPUTS_OF_FILES = sa.delete(outputs).where(outputs.c.sha256.in_(_files))
-_SELECT_UNFINISHED_INPUTS = sa.select(jobs.c.options, jobs.c.inputs).where(sa.text(IS_UNFINISHED))
-_SELECT_UNFINISHED_OUTPUTS = (
-    sa.select(outputs.c.sha256)
-    .join_from(outputs, jobs, jobs.c.prediction == outputs.c.prediction)
-    .where(sa.text(IS_UNFINISHED))
-)
+_SELECT_UNFINISHED = sa.select(jobs.c.options, jobs.c.inputs, jobs.c.prediction).where(sa.text(IS_UNFINISHED))
 _SELECT_PENDING_FACTS = sa.select(pending.c.facts)
 
-# PostgreSQL has no DELETE … LIMIT: delete the ids of a limited SELECT.
-_old_turns = sa.select(turns.c.id).where(turns.c.created_at < bindparam("before")).limit(bindparam("most"))
-_is_empty = ~sa.exists().where(turns.c.conversation == conversations.c.id)
+# PostgreSQL has no DELETE … LIMIT, and reads all turns for DELETE … IN (SELECT …): the ids are read first.
+_old_turns = (
+    sa.select(turns.c.id)
+    .where(turns.c.created_at < bindparam("before"))
+    .order_by(turns.c.created_at)  # without an order, PostgreSQL reads all turns until enough are old
+    .limit(bindparam("most"))
+)
+# A look for the first turn of each conversation, in the index: for NOT EXISTS, PostgreSQL reads all turns.
+_DELETE_TURNS = sa.delete(turns).where(turns.c.id.in_(_ids))
+_is_empty = (
+    sa.select(turns.c.id)
+    .where(turns.c.conversation == conversations.c.id)
+    .order_by(turns.c.created_at, turns.c.id)
+    .limit(1)
+    .scalar_subquery()
+    .is_(None)
+)
 _DELETE_PAGE_MESSAGES = sa.delete(page_messages).where(
     page_messages.c.id.in_(
         sa.select(page_messages.c.id).where(page_messages.c.updated_at < bindparam("before")).limit(bindparam("most"))
@@ -126,7 +138,8 @@ class ErasureStore:
         await self._run(_ERASE_JOBS, {**ids, "at": at})
         await self._run(_DELETE_MESSAGES, ids)
         await self._run(_DELETE_JOB_TURNS, ids)
-        await self._run(_ERASE_QUOTES, {"conversations": list({job.conversation for job in jobs} - {""})})
+        if conversations := list({job.conversation for job in jobs} - {""}):
+            await self._run(_ERASE_QUOTES, {"conversations": conversations})
         given = {sha256 for job in jobs for sha256 in find_sha256s([job.options, job.inputs])}
         files = given | await self._delete_outputs({job.prediction for job in jobs} - {""})
         shown = {row.sha256 for row in await self._run(_SELECT_FILES_STILL_SHOWN, {"files": list(files)})}
@@ -146,20 +159,26 @@ class ErasureStore:
 
     async def list_needed_files(self) -> set[str]:
         """List the files used or made by unfinished jobs and by requests waiting for a confirmation."""
-        rows = await self._run(_SELECT_UNFINISHED_INPUTS)
-        needed = {sha256 for row in rows for sha256 in find_sha256s([row.options, row.inputs])}
+        unfinished = list(await self._run(_SELECT_UNFINISHED))
+        needed = {sha256 for row in unfinished for sha256 in find_sha256s([row.options, row.inputs])}
         needed |= {sha256 for row in await self._run(_SELECT_PENDING_FACTS) for sha256 in find_sha256s([row.facts])}
-        return needed | {str(row.sha256) for row in await self._run(_SELECT_UNFINISHED_OUTPUTS)} - {""}
+        predictions = sorted({row.prediction for row in unfinished} - {""})
+        # Not in one join: PostgreSQL would read all outputs. Both engines accept 32,000 values in a statement.
+        for start in range(0, len(predictions), _MAX_VALUES):
+            portion = {"predictions": predictions[start : start + _MAX_VALUES]}
+            needed |= {str(row.sha256) for row in await self._run(_SELECT_FILES, portion)}
+        return needed
 
     async def delete_turns_before(self, before: datetime, limit: int, workspace: Workspace | None = None) -> int:
         """Delete turns older than a time, then conversations as old and without turns. Returns the number of turns."""
         facts = {"before": before, **bind_workspace(workspace)}
         old = _old_turns.where(turns.c.conversation.in_(CONVERSATIONS_IN_WORKSPACE) if workspace else sa.true())
-        deleted = await self._run(sa.delete(turns).where(turns.c.id.in_(old)), {**facts, "most": limit})
+        ids = [row.id for row in await self._run(old, {**facts, "most": limit})]
+        await self._run(_DELETE_TURNS, {"ids": ids})
         is_here = conversations.c.id.in_(CONVERSATIONS_IN_WORKSPACE) if workspace else sa.true()
         is_old = conversations.c.created_at < bindparam("before")
         await self._run(sa.delete(conversations).where(is_old, _is_empty, is_here), facts)
-        return deleted.rowcount
+        return len(ids)
 
     async def delete_page_messages_before(
         self, before: datetime, limit: int, workspace: Workspace | None = None
@@ -201,9 +220,9 @@ class ErasureStore:
         """Delete invitations to the web page expired before a time. Returns the number of invitations."""
         return (await self._run(sa.delete(visitor_keys).where(visitor_keys.c.expires_at < before))).rowcount
 
-    async def export_person(self, person: PersonKey) -> dict[str, JSON]:
-        """Give all rows of a person as JSON, by subject."""
-        return await export_person(self._statements, person)
+    def stream_person(self, person: PersonKey) -> AsyncGenerator[tuple[str, list[JSON]]]:
+        """Give all rows of a person as JSON: (subject, some rows) in turn."""
+        return stream_person(self._statements, person)
 
 
 def find_sha256s(values: Iterable[JSON | Mapping[str, JSON]]) -> set[str]:

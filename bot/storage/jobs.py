@@ -1,8 +1,9 @@
 """Stores jobs: inserts each request once, changes states by compare-and-set, claims jobs of dead workers."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Unpack
 
@@ -11,7 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.errors import DuplicatePress, DuplicateRequest
-from bot.core.jobs import Job, JobState
+from bot.core.jobs import Job, JobState, JobSummary
 from bot.core.people import User
 from bot.storage.connection import Rows, Statements
 from bot.storage.job_rows import JobChanges, format_step, job_from_row, row_from_job
@@ -58,11 +59,34 @@ _COUNT_OPEN_BY_WORKSPACE = (
     )
     .group_by(jobs.c.user_workspace)
 )
-_SELECT_CREATED_IN_WORKSPACE = (
-    _SELECT.where(*_IS_IN_WORKSPACE, jobs.c.created_at >= bindparam("since"), jobs.c.created_at < bindparam("until"))
-    .order_by(*_NEWEST_FIRST)
-    .limit(bindparam("most"))
+_IS_CREATED_BETWEEN = (jobs.c.created_at >= bindparam("since"), jobs.c.created_at < bindparam("until"))
+_SELECT_SUMMARIES = (
+    sa.select(
+        *(jobs.c.created_at, jobs.c.user, jobs.c.user_name, jobs.c.command),
+        *(jobs.c.model, jobs.c.state, jobs.c.cost_micros, jobs.c.id),
+    )
+    .where(*_IS_IN_WORKSPACE, *_IS_CREATED_BETWEEN)
+    .order_by(jobs.c.created_at, jobs.c.id)
 )
+_SELECT_NTH_NEWEST = (
+    sa.select(jobs.c.created_at)
+    .where(*_IS_IN_WORKSPACE, *_IS_CREATED_BETWEEN)
+    .order_by(jobs.c.created_at.desc())
+    .offset(bindparam("newer"))
+    .limit(1)
+)
+_spent = sa.func.coalesce(sa.func.sum(jobs.c.cost_micros), 0)
+# The holds of a failed or cancelled job are released, unless the job cost something.
+_is_charged = sa.or_(
+    jobs.c.state.in_([state.value for state in (JobState.FINISHED, JobState.DELIVERED, JobState.UNDELIVERABLE)]),
+    jobs.c.cost_micros > 0,
+)
+_SUM_BY_USER = (
+    sa.select(jobs.c.user, sa.func.count().label("jobs"), _spent.label("micros"))
+    .where(*_IS_IN_WORKSPACE, jobs.c.created_at >= bindparam("since"), _is_charged)
+    .group_by(jobs.c.user)
+)
+_SUM_IN_WORKSPACE = sa.select(_spent).where(*_IS_IN_WORKSPACE, jobs.c.created_at >= bindparam("since"))
 
 _is_own_output = outputs.c.prediction == jobs.c.prediction
 _SELECT_REUSABLE = (
@@ -130,6 +154,7 @@ class JobStore:
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
+        self._stream = statements.stream
 
     async def add(self, job: Job) -> None:
         """Insert a new job.
@@ -241,12 +266,33 @@ class JobStore:
         facts = {"platform": platform, "workspace": workspace, "most": limit}
         return _parse_all(await self._run(_SELECT_OPEN_IN_WORKSPACE, facts))
 
-    async def list_created_in_workspace(
+    async def stream_created_in_workspace(
         self, platform: str, workspace: str, since: datetime, until: datetime, limit: int
-    ) -> list[Job]:
-        """List the jobs of a workspace's users created from `since` until before `until`, newest first."""
-        facts = {"platform": platform, "workspace": workspace, "since": since, "until": until, "most": limit}
-        return _parse_all(await self._run(_SELECT_CREATED_IN_WORKSPACE, facts))
+    ) -> AsyncGenerator[list[JobSummary]]:
+        """Give the jobs of a workspace's users created from `since` until before `until` in portions, oldest first.
+
+        Of more than `limit` jobs the newest are given. Jobs of the same microsecond may be left out together.
+        """
+        facts = {"platform": platform, "workspace": workspace, "since": since, "until": until}
+        row = (await self._run(_SELECT_NTH_NEWEST, {**facts, "newer": limit})).first()
+        if row is not None:
+            facts["since"] = row.created_at + timedelta(microseconds=1)
+        async with aclosing(self._stream(_SELECT_SUMMARIES, facts)) as portions:
+            async for rows in portions:
+                yield [_summary_from_row(row) for row in rows]
+
+    async def sum_spent_by_user(self, platform: str, workspace: str, since: datetime) -> list[tuple[str, int, int]]:
+        """Sum the costs of a workspace's jobs created since a time as (user, jobs, micros), in no order.
+
+        A job's cost is what the wallets paid for the job (`quota verify` compares both).
+        """
+        facts = {"platform": platform, "workspace": workspace, "since": since}
+        return [(row.user, row.jobs, int(row.micros)) for row in await self._run(_SUM_BY_USER, facts)]
+
+    async def sum_spent_in_workspace(self, platform: str, workspace: str, since: datetime) -> int:
+        """Sum the costs, in micros, of the jobs of a workspace's users created since a time."""
+        facts = {"platform": platform, "workspace": workspace, "since": since}
+        return int((await self._run(_SUM_IN_WORKSPACE, facts)).scalar_one())
 
 
 @cache
@@ -274,6 +320,11 @@ def _build_move(names: tuple[str, ...]) -> sa.UpdateBase:
 def _get_queue_key(job: Job) -> tuple[bool, float, datetime, str]:
     # RETURNING gives rows in no particular order: sort again as in `_orphans`.
     return (job.queue_time is None, job.queue_time or 0, job.created_at, job.id)
+
+
+def _summary_from_row(row: sa.Row[Any]) -> JobSummary:
+    state = JobState(row.state)
+    return JobSummary(row.created_at, row.user, row.user_name, row.command, row.model, state, row.cost_micros, row.id)
 
 
 def _bind_user(user: User) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Stores accounts and the ledger rows that move the accounts' amounts through the database's triggers."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,8 +10,10 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold, ResetPeriod
 from bot.storage.connection import Statements
-from bot.storage.tables.jobs import jobs
+from bot.storage.tables.jobs import IS_OPEN, jobs
 from bot.storage.tables.ledger import accounts, ledger
+
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 _INSERT_ACCOUNT = insert(accounts).on_conflict_do_nothing(index_elements=["id"])
 _SELECT_ACCOUNT = sa.select(accounts).where(accounts.c.id == bindparam("account"))
@@ -42,20 +44,17 @@ _spent = -sa.func.sum(ledger.c.balance_delta_micros)
 _SUM_BY_MODEL = (
     sa.select(jobs.c.model, sa.func.count(ledger.c.job.distinct()).label("jobs"), _spent.label("micros"))
     .join_from(ledger, jobs, jobs.c.id == ledger.c.job)
-    .where(ledger.c.kind == EntryKind.SETTLE.value, ledger.c.account.in_(bindparam("accounts", expanding=True)))
+    .where(
+        ledger.c.kind == EntryKind.SETTLE.value,
+        ledger.c.account.in_(bindparam("accounts", expanding=True)),
+        ledger.c.at >= bindparam("since"),
+    )
     .group_by(jobs.c.model)
     .order_by(_spent.desc(), jobs.c.model)
 )
 
 # Only a hold's actor is the user: settles and releases are written by the bot.
 _hold = ledger.alias("hold")
-_IS_HOLD_BY_ACTOR = (
-    sa.text("hold.kind = 'hold'"),
-    # A prefix search: "~" sorts after every character of an identifier, and identifiers are compared byte by byte.
-    _hold.c.actor >= bindparam("prefix"),
-    _hold.c.actor < bindparam("prefix").concat(bindparam("beyond")),
-    _hold.c.at >= bindparam("since"),
-)
 _used = sa.case(
     (_close.c.kind == EntryKind.SETTLE.value, -_close.c.balance_delta_micros),
     (_close.c.kind.is_(None), _hold.c.held_delta_micros),
@@ -68,23 +67,32 @@ _SUM_USED = (
     sa.select(sa.func.coalesce(sa.func.sum(_used), 0))
     .select_from(sa.outerjoin(_hold, _close, _closes_hold))
     .where(
-        *_IS_HOLD_BY_ACTOR,
+        sa.text("hold.kind = 'hold'"),
+        _hold.c.actor == bindparam("of_actor"),
+        _hold.c.at >= bindparam("since"),
         _hold.c.account >= bindparam("wallets"),
+        # A prefix search: "~" sorts after every character of an identifier, and identifiers are compared byte by byte.
         _hold.c.account < bindparam("wallets").concat("~"),
     )
 )
-_SUM_BY_ACTOR = (
-    sa.select(_hold.c.actor, sa.func.count(ledger.c.job.distinct()).label("jobs"), _spent.label("micros"))
-    .join_from(ledger, _hold, sa.and_(_hold.c.job == ledger.c.job, _hold.c.account == ledger.c.account))
+# Few jobs of a workspace are open: their holds are found job by job.
+_SUM_HELD_IN_WORKSPACE = (
+    sa.select(sa.func.coalesce(sa.func.sum(ledger.c.held_delta_micros), 0))
+    .join_from(jobs, ledger, sa.and_(ledger.c.job == jobs.c.id, sa.text("ledger.kind = 'hold'")))
     .where(
-        ledger.c.kind == EntryKind.SETTLE.value,
+        sa.text(f"jobs.{IS_OPEN}"),
+        jobs.c.platform == bindparam("of_platform"),
+        jobs.c.user_workspace == bindparam("of_workspace"),
+        jobs.c.created_at >= bindparam("since"),
         ledger.c.account >= "wallet:",
         ledger.c.account < "wallet:~",
-        *_IS_HOLD_BY_ACTOR,
     )
-    .group_by(_hold.c.actor)
-    .order_by(_spent.desc(), _hold.c.actor)
-    .limit(bindparam("most"))
+)
+_SELECT_KEY = sa.select(ledger.c.id).where(ledger.c.key == bindparam("of_key"))
+_SELECT_LAST_RESET = sa.select(sa.func.max(ledger.c.at)).where(
+    ledger.c.account == bindparam("of_account"),
+    ledger.c.at >= bindparam("since"),
+    ledger.c.reset_period.in_(bindparam("periods", expanding=True)),
 )
 _SUM_AVAILABLE = sa.select(sa.func.coalesce(sa.func.sum(accounts.c.balance_micros - accounts.c.held_micros), 0)).where(
     accounts.c.id >= bindparam("prefix"), accounts.c.id < bindparam("prefix").concat("~")
@@ -154,28 +162,37 @@ class LedgerStore:
         """List the rows of a job on all accounts, oldest first."""
         return [_entry_from_row(row) for row in await self._run(_SELECT_JOB_ENTRIES, {"of_job": job_id})]
 
-    async def sum_spent_by_model(self, account_ids: Sequence[str]) -> list[tuple[str, int, int]]:
-        """Sum the settled amounts of several accounts as (model, jobs, micros), largest amount first."""
-        rows = await self._run(_SUM_BY_MODEL, {"accounts": list(account_ids)})
+    async def sum_spent_by_model(
+        self, account_ids: Sequence[str], since: datetime = _EVER
+    ) -> list[tuple[str, int, int]]:
+        """Sum the amounts of several accounts settled since a time as (model, jobs, micros), largest amount first."""
+        rows = await self._run(_SUM_BY_MODEL, {"accounts": list(account_ids), "since": since})
         return [(row.model, row.jobs, int(row.micros)) for row in rows]
 
-    async def sum_used(self, actor: str, since: datetime, wallets: str) -> int:
-        """Sum, in micros, the cost of closed holds and the amount of open holds since a time.
+    async def sum_used_by_user(self, actor: str, since: datetime, wallets: str) -> int:
+        """Sum, in micros, the cost of a user's closed holds and the amount of open holds since a time.
 
-        `wallets` is a prefix of account ids. `actor` is a whole actor, or a prefix with a colon at the end.
+        `wallets` is a prefix of account ids.
         """
-        facts = {"prefix": actor, "beyond": _get_beyond(actor), "since": since, "wallets": wallets}
+        facts = {"of_actor": actor, "since": since, "wallets": wallets}
         return int((await self._run(_SUM_USED, facts)).scalar_one())
 
-    async def sum_spent_by_user(self, actor_prefix: str, since: datetime, limit: int) -> list[tuple[str, int, int]]:
-        """Sum the settled amounts of wallets since a time as (actor, jobs, micros), largest amount first.
+    async def sum_held_in_workspace(self, platform: str, workspace: str, since: datetime) -> int:
+        """Sum, in micros, what the wallets hold for the open jobs of a workspace's users created since a time."""
+        facts = {"of_platform": platform, "of_workspace": workspace, "since": since}
+        return int((await self._run(_SUM_HELD_IN_WORKSPACE, facts)).scalar_one())
 
-        `actor_prefix` selects the users of a workspace, `discord:GUILD:` for example; without the colon, one actor.
-        """
-        beyond = _get_beyond(actor_prefix)
-        facts = {"prefix": actor_prefix, "beyond": beyond, "since": since, "most": limit}
-        rows = await self._run(_SUM_BY_ACTOR, facts)
-        return [(row.actor, row.jobs, int(row.micros)) for row in rows]
+    async def has_entry(self, key: str) -> bool:
+        """Say whether a row with this key is in the ledger."""
+        return (await self._run(_SELECT_KEY, {"of_key": key})).first() is not None
+
+    async def find_last_reset(
+        self, account_id: str, periods: Collection[ResetPeriod], since: datetime
+    ) -> datetime | None:
+        """Find the time of an account's latest reset of one of these periods since a time; None without a reset."""
+        facts = {"of_account": account_id, "since": since, "periods": [period.value for period in periods]}
+        last: datetime | None = (await self._run(_SELECT_LAST_RESET, facts)).scalar_one()
+        return last
 
     async def sum_available(self, prefix: str) -> int:
         """Sum, in micros, the amounts that holds can take from all accounts with a prefix of their ids."""
@@ -185,12 +202,6 @@ class LedgerStore:
         """Sum the counts of an account of failed runs as (actor, runs, micros), in no order."""
         rows = await self._run(_SUM_FAILED_BY_ACTOR, {"account": account})
         return [(row.actor, row.runs, int(row.micros)) for row in rows]
-
-
-def _get_beyond(actor: str) -> str:
-    """Return the end of a prefix search for one actor, or for all actors of a prefix with a colon at the end."""
-    # "\x01" sorts before every character of an identifier: `web:page:ann` must not include `web:page:anna`.
-    return "~" if actor.endswith(":") else "\x01"
 
 
 def _account_from_row(row: sa.Row[Any]) -> Account:

@@ -1,6 +1,7 @@
 """Selects all rows of a person, and exports the rows as plain JSON."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,16 @@ from bot.core.people import PersonKey, Workspace
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import jobs, outputs, pending
 from bot.storage.tables.ledger import accounts, ledger
-from bot.storage.tables.people import audit, conversations, page_messages, policies, turns, users, visitors
+from bot.storage.tables.people import (
+    IS_SAID_BY_PERSON,
+    audit,
+    conversations,
+    page_messages,
+    policies,
+    turns,
+    users,
+    visitors,
+)
 
 PAGE = "web"
 """The only platform with messages and people stored here; other platforms keep both on their own servers."""
@@ -38,7 +48,11 @@ CONVERSATIONS_IN_WORKSPACE = sa.select(conversations.c.id).where(
     conversations.c.platform == bindparam("of_platform"),
     sa.or_(bindparam("of_workspace") == "", conversations.c.workspace == bindparam("of_workspace")),
 )
-IS_TURN_OF_PERSON = (turns.c.user == bindparam("author"), turns.c.conversation.in_(CONVERSATIONS_IN_WORKSPACE))
+IS_TURN_OF_PERSON = (
+    turns.c.user == bindparam("author"),
+    sa.text(f"turns.{IS_SAID_BY_PERSON}"),
+    turns.c.conversation.in_(CONVERSATIONS_IN_WORKSPACE),
+)
 IS_CONVERSATION_OF_PERSON = (
     conversations.c.starter == bindparam("author"),
     conversations.c.id.in_(CONVERSATIONS_IN_WORKSPACE),
@@ -83,7 +97,8 @@ _EXPORTED: Mapping[str, sa.Select[Any]] = {
             ledger.c.at,
         )
         .where(ledger.c.account.in_(sa.select(accounts.c.id).where(*_IS_ACCOUNT_OF_PERSON)))
-        .order_by(ledger.c.id)
+        # Not by id alone: SQLite would read the whole ledger in the order of the ids.
+        .order_by(ledger.c.at, ledger.c.id)
     ),
     "acts": sa.select(audit).where(*_IS_AUDIT_OF_PERSON).order_by(audit.c.at),
 }
@@ -102,11 +117,17 @@ _INTERNAL_COLUMNS = frozenset(
 """Columns about the bot's own work; an export leaves these columns out."""
 
 
-async def export_person(statements: Statements, person: PersonKey) -> dict[str, JSON]:
-    """Give all rows of a person as JSON, by subject, without words and names of other people."""
+async def stream_person(statements: Statements, person: PersonKey) -> AsyncGenerator[tuple[str, list[JSON]]]:
+    """Give all rows of a person as JSON, without words and names of other people: (subject, some rows) in turn.
+
+    Each subject comes at least once, the first time without rows.
+    """
     selects = {**_EXPORTED, **(_EXPORTED_OF_PAGE if person.platform == PAGE else {})}
-    found = {name: await statements.run(select, bind_person(person)) for name, select in selects.items()}
-    return {name: [_row_to_json(_remove_foreign_words(row._asdict())) for row in rows] for name, rows in found.items()}
+    for name, select in selects.items():
+        yield name, []
+        async with aclosing(statements.stream(select, bind_person(person))) as portions:
+            async for rows in portions:
+                yield name, [_row_to_json(_remove_foreign_words(row._asdict())) for row in rows]
 
 
 def bind_person(person: PersonKey) -> dict[str, str]:

@@ -8,7 +8,7 @@ import asyncio
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from bot.core.errors import DatabaseInUse, Unavailable
 from bot.core.private_files import create_private_file, create_private_folder, restrict
-from bot.storage.connection import Parameters, translate_errors
+from bot.storage.connection import Parameters, Row, translate_errors
 
 T = TypeVar("T")
 
@@ -148,6 +148,11 @@ class SqliteConnection:
         """Run a statement. The first statement of a transaction also begins the transaction."""
         return await self._run_in_transaction(lambda connection: _fetch(connection.execute(statement, parameters)))
 
+    async def stream(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> "SqliteRowStream":
+        """Run a statement, and leave the rows in the database until they are read."""
+        result = await self._run_in_transaction(lambda connection: connection.execute(statement, parameters))
+        return SqliteRowStream(self, result)
+
     async def exec_driver_sql(self, statement: str) -> FetchedRows:
         """Run SQL text exactly as written."""
         return await self._run_in_transaction(lambda connection: _fetch(connection.exec_driver_sql(statement)))
@@ -221,6 +226,21 @@ class SqliteConnection:
     def _close(self) -> None:
         self._roll_back()
         self._sqlalchemy.close()
+
+
+class SqliteRowStream:
+    """The rows of a running statement, fetched in the connection's thread. Implements `connection.RowStream`."""
+
+    def __init__(self, connection: SqliteConnection, result: "sa.CursorResult[*tuple[Any, ...]]") -> None:
+        self._connection = connection
+        self._result = result
+
+    async def partitions(self, size: int | None = None) -> AsyncIterator[Sequence[Row]]:
+        while portion := await self._connection._run(lambda: self._result.fetchmany(size)):
+            yield portion
+
+    async def close(self) -> None:
+        self._connection._post(self._result.close)
 
 
 class FileLock:

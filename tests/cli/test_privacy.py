@@ -12,6 +12,7 @@ from bot.core.people import PersonKey, User
 from bot.jobs.deletion import DELETION_KIND
 from bot.storage.database import Database
 from tests.fakes.samples import CHANNEL, NOW, make_job
+from tests.storage.raw import export_person
 
 MIA = User("web", "page", "mia", "Mia")
 HERSELF = PersonKey("web", "", "mia")
@@ -44,7 +45,7 @@ async def read_remaining() -> tuple[str, int]:
     """Return the export of Mia's remaining data, and the number of waiting deletions."""
     database = await open_database()
     async with database.read() as tx:
-        remaining = json.dumps(await tx.erasure.export_person(HERSELF))
+        remaining = json.dumps(await export_person(tx, HERSELF))
         deletions = await tx.pending.list_by_kind(DELETION_KIND)
     await database.close()
     return remaining, len(deletions)

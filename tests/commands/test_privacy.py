@@ -13,6 +13,7 @@ from bot.storage.web_page import Visitor
 from tests.bench import Bench
 from tests.fakes.samples import ANA, BEN, CHANNEL, MODERATOR, get_text
 from tests.media.pictures import encode_picture
+from tests.storage.raw import export_person
 
 SECRET = "a very particular fox"
 ANA_THERE = replace(ANA, workspace="guild")
@@ -33,7 +34,7 @@ async def delete_data(bench: Bench, by: User = ANA) -> Reply | None:
 
 async def export_data(bench: Bench, person: User = ANA) -> str:
     async with bench.app.database.read() as tx:
-        return json.dumps(await tx.erasure.export_person(person_from_user(person)))
+        return json.dumps(await export_person(tx, person_from_user(person)))
 
 
 async def test_an_export_holds_the_data_of_its_user_only(bench: Bench) -> None:

@@ -20,6 +20,7 @@ from bot.storage.web_page import PageMessage
 from tests.bench import Bench, make_attachment
 from tests.fakes.samples import ANA, BEN, CHANNEL, MODERATOR
 from tests.media.pictures import encode_picture
+from tests.storage.raw import export_person
 
 DAY = 86_400
 
@@ -37,7 +38,7 @@ def list_files(bench: Bench) -> list[Path]:
 
 async def export_ana(bench: Bench) -> str:
     async with bench.app.database.read() as tx:
-        return json.dumps(await tx.erasure.export_person(person_from_user(ANA)))
+        return json.dumps(await export_person(tx, person_from_user(ANA)))
 
 
 async def test_prompts_answers_and_pictures_are_deleted_after_the_retention_time(bench: Bench) -> None:

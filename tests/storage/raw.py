@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.core.people import PersonKey
 from bot.storage.database import Database, Transaction
 from tests.storage.rows import ANA
 
@@ -32,3 +33,11 @@ async def list_jobs_with_open_holds(database: Database) -> list[str]:
         f" AND NOT EXISTS (SELECT 1 FROM ledger AS close WHERE {closing}) ORDER BY hold.job",
     )
     return [row.job for row in rows]
+
+
+async def export_person(tx: Transaction, person: PersonKey) -> dict[str, list[Any]]:
+    """Read all rows of a person as JSON, by subject."""
+    found: dict[str, list[Any]] = {}
+    async for name, rows in tx.erasure.stream_person(person):
+        found.setdefault(name, []).extend(rows)
+    return found

@@ -12,6 +12,7 @@ from bot.storage.database import Database, Transaction
 from bot.storage.policies import Policy
 from bot.storage.web_page import PageMessage, Visitor
 from tests.fakes.samples import ANA, CHANNEL
+from tests.storage.raw import export_person
 from tests.storage.rows import NOON, after, make_job, make_prediction
 from tests.storage.test_pending import make_action
 
@@ -129,10 +130,10 @@ async def test_an_erased_person_keeps_a_block(database: Database) -> None:
         await tx.pending.put(make_action())
         await tx.page.put(PageMessage("p1", "ana.main", "ana", "", False, Reply(text="mine"), NOON, NOON))
 
-        said = await tx.erasure.export_person(ANA_HERE)
+        said = await export_person(tx, ANA_HERE)
         on_page = await tx.page.list_by_user(ANA_HERE)
         await tx.erasure.erase_person(ANA_HERE)
-        left = await tx.erasure.export_person(ANA_HERE)
+        left = await export_person(tx, ANA_HERE)
 
         found = {name: len(rows) for name, rows in said.items() if isinstance(rows, list) and rows}
         assert found == {"seen": 2, "said": 1, "conversations": 1, "waiting": 1, "page": 1}

@@ -3,12 +3,13 @@
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from bot.commands.quota.option_values import MAX_BUDGET_CREDITS, parse_micros
 from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
-from bot.core.jobs import Job
+from bot.core.jobs import JobSummary
 from bot.core.people import Rank
 from bot.core.replies import Reply, TextFile
 from bot.core.time_format import format_date
@@ -110,25 +111,33 @@ class QuotaExport(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         if self.month and not _MONTH.fullmatch(self.month):
             raise BadOption("month is a year and a month, as in 2026-11.", option="month")
-        month, jobs = await services.credits.list_jobs(invocation.user, self.month, _MAX_ROWS)
-        if not jobs:
+        month = self.month or services.credits.get_month()
+        jobs = services.credits.stream_jobs(invocation.user, month, _MAX_ROWS)
+        # Portion by portion: beside the file's text, only one portion of jobs is in memory.
+        async with aclosing(jobs) as portions:
+            count, text = await _format_csv(portions, services.credits.formatter)
+        if not count:
             return Reply(text=f"Nothing of {month} is kept here.", is_private=True)
-        file = TextFile(f"quota-{month}.csv", "text/csv", format_csv(jobs, services.credits.formatter))
-        more = f", the newest {_MAX_ROWS:,}" if len(jobs) == _MAX_ROWS else ""
-        return Reply(text=f"{format_job_count(len(jobs))} of {month}{more}.", files=(file,), is_private=True)
+        file = TextFile(f"quota-{month}.csv", "text/csv", text)
+        more = f", the newest {_MAX_ROWS:,}" if count == _MAX_ROWS else ""
+        return Reply(text=f"{format_job_count(count)} of {month}{more}.", files=(file,), is_private=True)
 
 
-def format_csv(jobs: Iterable[Job], form: CreditFormatter) -> str:
-    """Return the jobs as comma-separated values, oldest first."""
-    out = io.StringIO()
+async def _format_csv(portions: AsyncGenerator[list[JobSummary]], form: CreditFormatter) -> tuple[int, str]:
+    """Return the number of jobs, and the jobs as comma-separated values in the same order."""
+    out, count = io.StringIO(), 0
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)
-    for job in sorted(jobs, key=lambda job: job.created_at):
-        credits_ = f"{(job.cost_micros or 0) / form.micros_per_credit:.4f}".rstrip("0").rstrip(".")
-        time = f"{job.created_at:%Y-%m-%dT%H:%M:%SZ}"
-        row = (time, job.user.id, job.user.name, job.command, job.model, job.state.value, credits_, job.id)
-        writer.writerow([_escape_formula(cell) for cell in row])
-    return out.getvalue()
+    async for jobs in portions:
+        count += len(jobs)
+        writer.writerows([_escape_formula(cell) for cell in _format_row(job, form)] for job in jobs)
+    return count, out.getvalue()
+
+
+def _format_row(job: JobSummary, form: CreditFormatter) -> tuple[str, ...]:
+    credits_ = f"{(job.cost_micros or 0) / form.micros_per_credit:.4f}".rstrip("0").rstrip(".")
+    time = f"{job.created_at:%Y-%m-%dT%H:%M:%SZ}"
+    return (time, job.user, job.user_name, job.command, job.model, job.state.value, credits_, job.id)
 
 
 def _escape_formula(cell: str) -> str:

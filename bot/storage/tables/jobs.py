@@ -81,7 +81,9 @@ jobs = sa.Table(
     sa.CheckConstraint("weight >= 0", name="jobs_weight_not_negative"),
     # A platform delivers an event again after a lost acknowledgement: the second job is refused here.
     sa.Index("jobs_request_key", "request_key", unique=True),
-    sa.Index("jobs_of_user", "platform", "user_workspace", "user", "created_at"),
+    sa.Index("jobs_of_person", "platform", "user", "created_at", "id", "user_workspace"),
+    # The last three columns answer "who spent how much" from the index alone.
+    sa.Index("jobs_of_workspace", "platform", "user_workspace", "created_at", "user", "cost_micros", "state"),
     sa.Index("jobs_of_channel", "platform", "workspace", "channel", "created_at"),
     sa.Index("jobs_of_prediction", "prediction"),
 )
@@ -90,6 +92,12 @@ jobs = sa.Table(
 _is_open_press = sa.text(f"press_key <> '' AND {IS_OPEN}")
 sa.Index("jobs_press_key", jobs.c.press_key, unique=True, sqlite_where=_is_open_press, postgresql_where=_is_open_press)
 sa.Index("jobs_open", jobs.c.owner, sqlite_where=sa.text(IS_OPEN), postgresql_where=sa.text(IS_OPEN))
+sa.Index(
+    "jobs_open_of_user",
+    *(jobs.c.platform, jobs.c.user_workspace, jobs.c.user, jobs.c.created_at),
+    sqlite_where=sa.text(IS_OPEN),
+    postgresql_where=sa.text(IS_OPEN),
+)
 sa.Index(
     "jobs_unfinished",
     jobs.c.created_at,
@@ -107,6 +115,16 @@ sa.Index(
     *(jobs.c.platform, jobs.c.workspace, jobs.c.reuse_key),
     sqlite_where=_may_be_reused,
     postgresql_where=_may_be_reused,
+)
+
+# Erasing a chat job blanks the quotes in the other jobs of the conversation.
+IS_OF_CONVERSATION = "conversation <> ''"
+_is_of_conversation = sa.text(IS_OF_CONVERSATION)
+sa.Index(
+    "jobs_of_conversation",
+    jobs.c.conversation,
+    sqlite_where=_is_of_conversation,
+    postgresql_where=_is_of_conversation,
 )
 
 messages = sa.Table(
@@ -131,7 +149,8 @@ messages = sa.Table(
     text_column("opening"),
     sa.CheckConstraint(format_enum_check("state", MessageState), name="messages_state"),
     sa.CheckConstraint('part >= 0 AND start >= 0 AND "end" >= 0', name="messages_range"),
-    sa.Index("messages_address", "platform", "workspace", "channel", "message"),
+    # The message before the channel: a Discord event in a thread names another channel than the row.
+    sa.Index("messages_of_address", "platform", "message", "channel", "workspace"),
 )
 _has_token = sa.text("token <> ''")
 sa.Index("messages_token", messages.c.token_expires_at, sqlite_where=_has_token, postgresql_where=_has_token)

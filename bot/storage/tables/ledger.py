@@ -37,6 +37,7 @@ accounts = sa.Table(
     sa.CheckConstraint("held_micros >= 0", name="accounts_held_not_negative"),
     sa.CheckConstraint("held_micros <= balance_micros", name="accounts_held_within_balance"),
     sa.CheckConstraint("balance_micros <= granted_micros", name="accounts_balance_within_granted"),
+    sa.Index("accounts_of_person", "platform", "user"),
 )
 
 # The signs that each kind of row may have.
@@ -74,7 +75,7 @@ ledger = sa.Table(
     ),
     sa.CheckConstraint(" ".join(_SHAPES.split()), name="ledger_shape"),
     sa.Index("ledger_key", "key", unique=True),
-    sa.Index("ledger_account", "account"),
+    sa.Index("ledger_of_account", "account", "at"),
     sa.Index("ledger_job", "job"),
 )
 

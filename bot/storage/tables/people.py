@@ -147,6 +147,7 @@ conversations = sa.Table(
     text_column("system"),
     key_column("starter"),
     time_column("created_at"),
+    sa.Index("conversations_of_starter", "starter"),
     sa.Index("conversations_place", "platform", "workspace", "channel", "thread", "is_reply_chain", unique=True),
 )
 
@@ -165,6 +166,16 @@ turns = sa.Table(
     time_column("created_at"),
     sa.CheckConstraint(format_enum_check("role", TurnRole), name="turns_role"),
     sa.Index("turns_of_conversation", "conversation", "created_at", "id"),
+    sa.Index("turns_created_at", "created_at"),
+)
+# The bot's own turns have no user.
+IS_SAID_BY_PERSON = "\"user\" <> ''"
+_is_said_by_person = sa.text(IS_SAID_BY_PERSON)
+sa.Index(
+    "turns_of_person",
+    *(turns.c.user, turns.c.created_at, turns.c.id),
+    sqlite_where=_is_said_by_person,
+    postgresql_where=_is_said_by_person,
 )
 # A retried job adds each of the two turns once.
 _has_job = sa.text("job <> ''")

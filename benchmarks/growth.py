@@ -1,0 +1,210 @@
+"""Measure each typed verb on databases of growing size, on both engines, beside an empty database in the same run.
+
+    python -m benchmarks.growth --sizes 10000,100000 --engines sqlite,postgresql --statistics both
+
+The rows come from `tests.storage.bulk`: one person asks every twentieth job, most people share one workspace, and all
+rows are kept. A cell is the median in milliseconds; `!` marks a verb beyond 100 ms (300 ms from a million jobs on).
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from bot.core.invocations import Invocation
+from bot.core.people import PersonKey, User
+from bot.credits.verification import verify_ledger
+from bot.dispatch.parsing import parse_command
+from bot.storage.database import Database
+from tests.bench import Bench
+from tests.fakes.clock import ManualClock
+from tests.fakes.samples import ANA, CHANNEL, MODERATOR, OWNER
+from tests.postgres import find_binaries, run_server
+from tests.storage.bulk import analyze, fill, forget_statistics
+
+REPEATS = 5
+PLENTY = {"daily_credits": 100_000, "monthly_budget_usd": Decimal(1_000_000), "retention_days": 10_000}
+"""Nobody is refused, and retention deletes nothing."""
+MILLION = 1_000_000
+DAYS = 20
+NOW = ManualClock().now() + timedelta(days=DAYS)  # in the middle of a month
+LAST_MONTH = f"{NOW - timedelta(days=25):%Y-%m}"
+LINES: Sequence[tuple[str, User]] = (
+    ("/help", ANA),
+    ("/models", ANA),
+    ("/usage", ANA),
+    ("/show", ANA),
+    ("/show j1000000040", ANA),
+    ("/cancel j1000000040", ANA),
+    ("/jobs", MODERATOR),
+    ("/audit", MODERATOR),
+    ("/audit --user ana --kind refusals", MODERATOR),
+    ("/quota show", MODERATOR),
+    ("/quota show ana", MODERATOR),
+    ("/quota top", MODERATOR),
+    ("/quota budget show", OWNER),
+    ("/quota grant ana 1", MODERATOR),
+    ("/quota take ana 0.1", MODERATOR),
+    ("/quota reset ana", MODERATOR),
+    ("/quota reset ana all", MODERATOR),
+    ("/quota set ana --month 1000", MODERATOR),
+    ("/quota role set painters --day 50", MODERATOR),
+    ("/settings show", MODERATOR),
+    ("/words list", MODERATOR),
+    ("/block ana", MODERATOR),
+    ("/unblock ana", MODERATOR),
+    ("/imagine a fox in the snow", ANA),
+    ("/chat Where do foxes sleep?", ANA),
+)
+EXPORTS: Sequence[tuple[str, User]] = ((f"/quota export {LAST_MONTH}", MODERATOR), ("/privacy export", ANA))
+Figures = dict[str, list[float]]
+"""Milliseconds by verb."""
+
+
+async def measure_verbs(bench: Bench, figures: Figures) -> None:
+    """Type every verb `REPEATS` times, then read the page and verify the ledger."""
+    numbers = iter(range(10**6))
+
+    async def type_line(line: str, by: User) -> None:
+        call = parse_command(line, bench.app.dispatcher.services.menu)
+        key = f"web:growth:{next(numbers)}"
+        await bench.app.dispatcher.handle(Invocation(by, CHANNEL, call.command, key, call.options))
+
+    for line, by in LINES:
+        for _ in range(REPEATS):
+            await clock(figures, line, type_line(line, by))
+        await bench.wait_until_idle()
+    for line, by in EXPORTS:
+        await clock(figures, line, type_line(line, by))
+    for name, work in list_readings(bench.app.database):
+        for _ in range(REPEATS):
+            await clock(figures, name, work())
+    await clock(figures, "quota verify", verify_ledger(bench.app.database))
+
+
+def list_readings(database: Database) -> list[tuple[str, Callable[[], Awaitable[object]]]]:
+    """Name the readings behind the page and behind buttons."""
+
+    async def list_channels() -> None:
+        async with database.read() as tx:
+            await tx.page.list_channels(ANA.id, 50)
+
+    async def list_messages() -> None:
+        async with database.read() as tx:
+            await tx.page.list_in_channel("c0", 100)
+
+    async def find_pressed_job() -> None:
+        async with database.read() as tx:
+            await tx.messages.find_job("web", "c0", "mj1000000040")
+
+    async def list_old_jobs() -> None:
+        async with database.read() as tx:
+            await tx.erasure.list_jobs_before(NOW - timedelta(days=300), 100)
+
+    async def list_files() -> None:
+        async with database.read() as tx:
+            await tx.erasure.list_needed_files()
+
+    async def list_jobs_of_person() -> None:
+        async with database.read() as tx:
+            await tx.erasure.list_jobs(PersonKey("web", "", "ana"), 100)
+
+    return [
+        ("page: channels", list_channels),
+        ("page: messages", list_messages),
+        ("button: job of a message", find_pressed_job),
+        ("retention: oldest jobs", list_old_jobs),
+        ("retention: needed files", list_files),
+        ("/privacy delete: first jobs", list_jobs_of_person),
+    ]
+
+
+async def clock(figures: Figures, name: str, work: Awaitable[object]) -> None:
+    began = time.perf_counter()
+    await work
+    figures.setdefault(name, []).append((time.perf_counter() - began) * 1000)
+
+
+async def measure(url: str, size: int, days: int, *, with_statistics: bool) -> Figures:
+    """Fill the empty database of a URL with `size` jobs, and measure a bot on the database."""
+    figures: Figures = {}
+    database = Database(url)
+    await database.open()
+    if size:
+        await clock(figures, "(fill)", fill(database, size, NOW, span=timedelta(days=days)))
+    await (analyze(database) if with_statistics else forget_statistics(database))
+    await clock(figures, "close", database.close())
+    with tempfile.TemporaryDirectory() as folder:
+        watch = ManualClock()
+        await watch.advance(DAYS * 86_400)
+        began = time.perf_counter()
+        bench = await Bench.open(Path(folder), url, clock=watch, **PLENTY)
+        figures["start"] = [(time.perf_counter() - began) * 1000]
+        await bench.wait_until_idle()
+        try:
+            await measure_verbs(bench, figures)
+        finally:
+            await bench.close()
+    return figures
+
+
+@asynccontextmanager
+async def open_engine(name: str) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+    """Give a function that creates an empty database of an engine and returns its URL."""
+    if name == "sqlite":
+        with tempfile.TemporaryDirectory() as folder:
+            numbers = iter(range(100))
+
+            async def create() -> str:
+                return f"sqlite:///{(Path(folder) / f'{next(numbers)}.db').as_posix()}"
+
+            yield create
+        return
+    binaries = find_binaries()
+    if binaries is None:
+        raise SystemExit("PostgreSQL: not measured, there is no server here")
+    with run_server(binaries) as server:
+        yield server.create_database
+
+
+def print_table(title: str, columns: dict[int, Figures]) -> None:
+    print(f"\n{title}\n\n| verb | {' | '.join(f'{size:,} jobs' for size in columns)} |")
+    print("|---" * (len(columns) + 1) + "|")
+    for name in columns[max(columns)]:
+        cells = []
+        for size, figures in columns.items():
+            took = statistics.median(figures.get(name, [0.0]))
+            is_slow = took > (300 if size >= MILLION else 100)
+            cells.append(f"{took:,.1f}{' !' if is_slow else ''}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+async def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="10000,100000", help="numbers of jobs; an empty database comes first")
+    parser.add_argument("--days", type=int, default=365, help="the days that the jobs fill: 19 are this month alone")
+    parser.add_argument("--engines", default="sqlite,postgresql")
+    parser.add_argument("--statistics", default="both", choices=("none", "fresh", "both"))
+    options = parser.parse_args(arguments)
+    kinds = {"none": [False], "fresh": [True], "both": [False, True]}[options.statistics]
+    for engine in options.engines.split(","):
+        async with open_engine(engine) as create:
+            for with_statistics in kinds:
+                sizes = [0, *(int(size) for size in options.sizes.split(","))]
+                columns = {
+                    size: await measure(await create(), size, options.days, with_statistics=with_statistics)
+                    for size in sizes
+                }
+                kind = "with fresh statistics" if with_statistics else "without statistics"
+                print_table(f"{engine}, {kind}: milliseconds", columns)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
