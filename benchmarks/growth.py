@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from bot.core.invocations import Invocation
 from bot.core.people import PersonKey, User
@@ -30,7 +31,7 @@ from tests.postgres import find_binaries, run_server
 from tests.storage.bulk import analyze, fill, forget_statistics
 
 REPEATS = 5
-PLENTY = {"daily_credits": 100_000, "monthly_budget_usd": Decimal(1_000_000), "retention_days": 10_000}
+PLENTY: dict[str, Any] = {"daily_credits": 100_000, "monthly_budget_usd": Decimal(1_000_000), "retention_days": 10_000}
 """Nobody is refused, and retention deletes nothing."""
 MILLION = 1_000_000
 DAYS = 20

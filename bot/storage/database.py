@@ -88,6 +88,8 @@ class ConnectedEngine(Protocol):
 
     def read(self) -> AbstractAsyncContextManager[Connection]: ...
 
+    async def analyze(self) -> None: ...
+
     async def close(self) -> None: ...
 
 
@@ -118,6 +120,8 @@ class Database:
             async with engine.write() as connection:
                 with translate_errors():
                     await schema.prepare(connection)
+            with translate_errors():
+                await engine.analyze()
         except BaseException:
             await engine.close()
             raise

@@ -12,6 +12,11 @@ from bot.storage.database_urls import convert_query
 
 _READERS = 5
 
+# After an upgrade of the server or a restored backup, a large table has no statistics until autovacuum comes by.
+_FIND_UNANALYZED = """
+    SELECT relname FROM pg_stat_user_tables WHERE schemaname = current_schema() AND n_live_tup > 1000
+    AND last_analyze IS NULL AND last_autoanalyze IS NULL ORDER BY relname"""
+
 
 class PostgresqlEngine:
     """The connection pool of one database."""
@@ -44,6 +49,12 @@ class PostgresqlEngine:
     def read(self) -> AbstractAsyncContextManager[Connection]:
         """Give a connection inside a read-only transaction with one snapshot."""
         return open_transaction(self._reading)
+
+    async def analyze(self) -> None:
+        """Collect statistics of grown tables without any. Autovacuum collects all later ones."""
+        async with self.write() as connection:
+            for (table,) in await connection.exec_driver_sql(_FIND_UNANALYZED):
+                await connection.exec_driver_sql(f'ANALYZE "{table}"')
 
     async def close(self) -> None:
         """Close all connections of the pool."""

@@ -25,6 +25,11 @@ T = TypeVar("T")
 
 _READERS = 3
 
+_ANALYZED_ROWS = 400
+"""The sample of each index for statistics: SQLite's own advice. Statistics of a million jobs then take milliseconds."""
+
+WRITES_PER_ANALYSIS = 10_000
+
 
 class SqliteEngine:
     """The open connections to one file."""
@@ -51,7 +56,7 @@ class SqliteEngine:
             create_private_folder(path.parent)
         pragmas = ("foreign_keys = ON", f"busy_timeout = {int(timeout_seconds * 1000)}", "synchronous = FULL")
         # Without recursive triggers, REPLACE deletes rows of the ledger and fires no DELETE trigger.
-        writing = (*pragmas, "journal_mode = WAL", "recursive_triggers = ON")
+        writing = (*pragmas, "journal_mode = WAL", "recursive_triggers = ON", f"analysis_limit = {_ANALYZED_ROWS}")
         async with AsyncExitStack() as stack:
             stack.callback(FileLock(path).release)
             # SQLite gives the log and the index of the log the mode of the database.
@@ -63,6 +68,7 @@ class SqliteEngine:
             stack.push_async_callback(writer.close)
             # Runs before the writer closes and after all readers have: an open reader would keep the log from emptying.
             stack.push_async_callback(writer.checkpoint)
+            stack.push_async_callback(writer.analyze)
             engine = _create_engine(path, (*pragmas, "query_only = ON"))  # readers share compiled statements
             readers = []
             for _ in range(_READERS):
@@ -84,8 +90,12 @@ class SqliteEngine:
         finally:
             self._idle.put_nowait(reader)
 
+    async def analyze(self) -> None:
+        """Collect statistics for the query planner, if there are none. Later ones follow some writes, and `close`."""
+        await self._writer.analyze(is_first=True)
+
     async def close(self) -> None:
-        """Close the readers, write the log back into the file, close the writer, and release the lock."""
+        """Close the readers, collect statistics, write the log back, close the writer, and release the lock."""
         await self._cleanup.aclose()
 
 
@@ -125,6 +135,7 @@ class SqliteConnection:
         self._engine = engine
         self._begin = begin
         self._has_begun = False
+        self._write_count = 0
         self._driver = aiosqlite.Connection(self._connect, iter_chunk_size=64)
         # A process that ends without closing the database must not wait for this thread for ever.
         self._driver._thread.daemon = True
@@ -186,6 +197,11 @@ class SqliteConnection:
         with suppress(sa.exc.SQLAlchemyError):
             await self._run(lambda: self._sqlalchemy.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)"))
 
+    async def analyze(self, *, is_first: bool = False) -> None:
+        """Collect statistics from samples, with `is_first` only if there are none. Plans do not depend on them."""
+        with suppress(sa.exc.SQLAlchemyError):
+            await self._run(self._analyze_first if is_first else self._analyze)
+
     async def close(self) -> None:
         """Roll back, close the connection, and end the thread."""
         await self._run(self._close)
@@ -216,12 +232,24 @@ class SqliteConnection:
         if self._has_begun:
             self._sqlalchemy.exec_driver_sql("COMMIT")
             self._has_begun = False
+            self._write_count += 1
+            if self._write_count % WRITES_PER_ANALYSIS == 0:
+                self._post(self._analyze)
 
     def _roll_back(self) -> None:
         if self._has_begun:
             self._has_begun = False
             with suppress(sa.exc.SQLAlchemyError):  # after some errors, SQLite has rolled back already
                 self._sqlalchemy.exec_driver_sql("ROLLBACK")
+
+    def _analyze(self) -> None:
+        with suppress(sa.exc.SQLAlchemyError):  # a full disk, for example: the next time will do
+            self._sqlalchemy.exec_driver_sql("ANALYZE")
+
+    def _analyze_first(self) -> None:
+        found = self._sqlalchemy.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").first()
+        if found is None or self._sqlalchemy.exec_driver_sql("SELECT 1 FROM sqlite_stat1").first() is None:
+            self._analyze()
 
     def _close(self) -> None:
         self._roll_back()

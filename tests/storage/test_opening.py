@@ -1,6 +1,8 @@
 """Tests opening and closing: one schema, one process per SQLite file, all triggers present."""
 
 import asyncio
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +12,13 @@ import aiosqlite
 import pytest
 
 from bot.core.errors import DatabaseInUse, InternalError, LedgerTriggersMissing, Unavailable
+from bot.storage import sqlite
 from bot.storage.database import Database
+from tests.storage.bulk import fill, forget_statistics
 from tests.storage.raw import execute
 from tests.storage.rows import NOON, make_job
+
+COUNT_STATISTICS = "SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'jobs'"
 
 
 @pytest.fixture
@@ -217,3 +223,46 @@ async def test_each_statement_crosses_to_the_thread_of_aiosqlite_once(
 
     assert len(crossings) == 3  # two statements and the commit
     await database.close()
+
+
+async def test_statistics_are_collected_after_writes_at_the_end_and_at_the_start(
+    file: Path, file_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "WRITES_PER_ANALYSIS", 5)
+    counts = []
+    for writes in (5, 1, 0):
+        database = Database(file_url)
+        await database.open()
+        for _ in range(writes):
+            async with database.write() as tx:
+                await tx.jobs.add(make_job())
+        counts.append(await execute(database, COUNT_STATISTICS))
+        await database.close()
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            counts.append(connection.execute(COUNT_STATISTICS).fetchall())
+            connection.execute("DELETE FROM sqlite_stat1")
+            connection.commit()
+
+    after_five, at_the_end, after_one, *_ = [count for ((count,),) in counts]
+    assert min(after_five, at_the_end) > 0
+    assert after_one > 0, "collected at the start"
+
+
+@pytest.mark.postgres
+async def test_tables_without_statistics_are_analyzed_at_the_start(postgres_database: str) -> None:
+    database = Database(postgres_database)
+    await database.open()
+    await fill(database, 2_000, NOON)
+    await forget_statistics(database)
+    await database.close()
+    found = []
+    for _ in range(50):  # the server counts new rows a moment after their commit
+        await database.open()
+        found = await execute(database, "SELECT 1 FROM pg_stats WHERE tablename = 'jobs' LIMIT 1")
+        if found:
+            break
+        await database.close()
+        await asyncio.sleep(0.1)
+    await database.close()
+
+    assert found
