@@ -119,7 +119,7 @@ class Wallets:
                     available = self._formatter.format(before.available_micros)
                     text = f"{user.name} has {available} extra credits: I cannot take more."
                     raise BadOption(text, option="credits")
-                if is_bounded and not await _is_recorded(tx, wallet, key):
+                if is_bounded and not await tx.ledger.has_entry(key):
                     await self._check_budgets(tx, by, budgets, micros)
                 await tx.ledger.append([Entry(wallet.id, kind, micros, 0, key, by.actor, now)])
                 facts: dict[str, JSON] = {"to" if micros >= 0 else "of": user.id, "micros": abs(micros)}

@@ -8,6 +8,7 @@ import pytest
 from bot.core.people import PersonKey, Rank, User
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
+from bot.jobs import deletion
 from bot.jobs.deletion import person_from_user
 from bot.storage.web_page import Visitor
 from tests.bench import Bench
@@ -79,6 +80,25 @@ async def test_an_export_holds_limits_and_amounts_set_by_other_people(bench: Ben
     assert SECRET in json.dumps(exported["waiting"])
     assert [visitor["name"] for visitor in exported["invitation"]] == ["Ana from the third floor"]
     assert "mo" not in json.dumps(exported["limits"])  # the moderator's id belongs in the moderator's export
+
+
+async def test_an_export_beyond_a_message_is_cut_off_and_tells_the_way_to_all(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.say(f"/imagine {SECRET}")
+    await bench.say("/imagine a second one")
+    monkeypatch.setattr(deletion, "EXPORT_MAX_BYTES", 1_000)
+
+    reply = await bench.say("/privacy export")
+    whole = "".join([part async for part in bench.app.jobs.personal_data.stream_export(person_from_user(ANA))])
+
+    assert reply is not None
+    assert "`python -m bot privacy export web:ana`" in reply.text
+    cut = json.loads(reply.files[0].text)
+    assert cut["cut_off"] is True
+    assert len(reply.files[0].text) < 1_500
+    assert len(json.loads(whole)["jobs"]) == 2
+    assert "cut_off" not in json.loads(whole)
 
 
 async def test_a_deletion_asks_for_confirmation(bench: Bench) -> None:

@@ -35,7 +35,7 @@ VALUES: Mapping[str, Any] = {
     **dict.fromkeys(("job", "of_job"), "j1000000040"),
     **dict.fromkeys(("before", "expired_before", "dead_before"), NOON - timedelta(days=300)),
     **dict.fromkeys(("at", "until"), NOON),
-    **dict.fromkeys(("most", "newer"), 100),
+    **dict.fromkeys(("most", "newer", "skipped"), 100),
     "since": NOON - timedelta(days=19),
     "author": "web:u7",
     "of_actor": "web:page:u7",
