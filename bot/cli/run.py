@@ -59,14 +59,15 @@ async def serve(
     """
     app = App(settings, badge=badge)
     web = WebPlatform(app.database, app.clock)
-    await app.open(web, connections=app.make_connections() if has_connections else ())
     lag = asyncio.create_task(measure_loop_lag())
     try:
+        await app.open(web, connections=app.make_connections() if has_connections else ())
         report_address(await app.serve(web, make_authenticator(app, web), find_free=find_free))
         freeze_startup_objects()
         await wait_for_stop_signal()
         await app.drain()
     finally:
+        # Also after a refused sign-in: the database and the platforms that were opened before it close in order.
         lag.cancel()
         await app.close()
 

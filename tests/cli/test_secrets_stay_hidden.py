@@ -120,8 +120,9 @@ def test_the_badge_under_results_names_the_host_alone(address: str, badge: str) 
 @pytest.mark.parametrize("verb", [["run"], ["doctor"], ["quota", "verify"]])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_verb_prints_the_secret_of_an_address(
-    verb: list[str], shape: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    verb: list[str], shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     secret = "hunter22-and-more"
     for name in (*URL_FIELDS, "database_url"):
         # These refuse a user name, and a test of their refusal stands beside the settings.

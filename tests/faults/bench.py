@@ -148,6 +148,9 @@ async def open_fault_bench(folder: Path, *, is_public: bool = False, **options: 
         "replicate_base_url": sandbox.url,
         "replicate_api_token": SecretStr(sandbox.token),
         "public_url": f"http://127.0.0.1:{port}" if is_public else None,
+        # One person asks for everything here: the pace of a person has tests of its own.
+        "jobs_at_once": 1_000,
+        "jobs_per_minute": 1_000,
     }
     app = App(Settings(_env_file=None).model_copy(update=plain), clock=clock)
     platform = FakePlatform("web", clock)

@@ -80,7 +80,9 @@ async def test_a_delivered_job_is_counted_with_its_seconds(bench: Bench, page: P
 
     assert await page.added("easel_jobs_total") == {format_job_labels("delivered"): 1}
     assert await page.added("easel_job_seconds_count") == {'{command="imagine",platform="web"}': 1}
-    assert await page.added("easel_job_seconds_sum") == {'{command="imagine",platform="web"}': pytest.approx(3, abs=0.01)}
+    assert await page.added("easel_job_seconds_sum") == {
+        '{command="imagine",platform="web"}': pytest.approx(3, abs=0.01)
+    }
     assert open_meanwhile == 1
     assert (await page.read())["easel_jobs_open"] == 0
 

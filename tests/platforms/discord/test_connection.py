@@ -29,7 +29,8 @@ async def test_an_unreachable_discord_is_reported_in_one_sentence(tmp_path: Path
         town = Town(tmp_path, emulator)
         nowhere = "http://127.0.0.1:9/api/v10"
 
-        with pytest.raises(UserError, match=f"Discord is not reached at {nowhere}"):
+        # Without the path, where an address may carry a secret.
+        with pytest.raises(UserError, match=r"Discord is not reached at http://127\.0\.0\.1:9: "):
             await town.open(discord_api_url=nowhere)
         await town.app.close()
 
