@@ -131,6 +131,7 @@ def add_ask_button(reply: Reply) -> Reply:
 
 # Two backticks at most on one line, or a block at the head of a line; an equal run ends the code.
 _CODE = re.compile(r"(?<![`\\])(?:(`{1,2})(?!`)(?P<span>[^`\n]+)\1|^```(?!`)(?P<block>[^`]+)```)(?!`)", re.MULTILINE)
+_LANGUAGE = re.compile(r"\A[\w+.#-]*\n")
 # Marks that may begin before the code and end inside the code: Discord reads pairs of marks from left to right.
 _MARKS = frozenset("*_~|\\<")
 # The bracket before an address, also of an address that an entity or an escape hides, or on the next line.
@@ -157,9 +158,13 @@ def unmask_links(text: str) -> str:
 
 
 def _is_certain_code(code: re.Match[str]) -> bool:
-    """Return whether no mark and no bracket from before the code can end inside the code."""
+    """Return whether no mark and no bracket from before the code can end inside the code, which is not empty."""
+    content = code["span"] or code["block"]
+    # Discord skips a language and line ends at the head of a block; the closing fence of an empty block is its content.
+    if not _LANGUAGE.sub("", content, count=1).strip():
+        return False
     depth = 0
-    for character in code["span"] or code["block"]:
+    for character in content:
         depth += (character == "[") - (character == "]")
         if depth < 0 or character in _MARKS:
             return False

@@ -22,6 +22,8 @@ HIDDEN = [
     f"    {LINK}",
     f"https://x` {LINK} `",
     f"``` a ```b``` {LINK} ```",
+    f"```\n```\n```{LINK}```",
+    f"```js\n```\n```\n{LINK}```",
     "[a](\nhttps://evil.example)",
     "[a](https\\://evil.example)",
 ]
