@@ -82,11 +82,18 @@ class EventStreams:
             await response.prepare(request)
             # Open the reader before reading the database: no change falls between snapshot and stream.
             reader = self._platform.feed.open(channel)
+            loop = asyncio.get_running_loop()
+            checked_at = loop.time()
             try:
                 last_event_id = request.headers.get("Last-Event-ID") or request.query.get("after", "")
                 await _write(response, await self._build_first_events(reader, channel, last_event_id))
                 while not reader.is_closed:
-                    await _write(response, await self._build_next_events(request, reader, channel))
+                    # By time, not in silence alone: another process may remove the user of a busy stream.
+                    if loop.time() - checked_at >= self._ping_seconds:
+                        checked_at = loop.time()
+                        if await self._authenticator.authenticate(request) is None:
+                            break
+                    await _write(response, await self._build_next_events(reader, channel))
                 await _write(response, b"event: bye\ndata: {}\n\n")
             finally:
                 self._platform.feed.close(channel, reader)
@@ -99,12 +106,9 @@ class EventStreams:
             return await self._build_snapshot(reader, channel, position)
         return _join_events(reader, changes, position) or f"id: {position}\n\n".encode()
 
-    async def _build_next_events(self, request: web.Request, reader: FeedReader, channel: str) -> bytes:
+    async def _build_next_events(self, reader: FeedReader, channel: str) -> bytes:
         changed_ids = await reader.wait_for_changes(self._ping_seconds)
         if not changed_ids:
-            # Another process may have removed the user meanwhile.
-            if await self._authenticator.authenticate(request) is None:
-                reader.close()
             return b"" if reader.is_closed else b": ping\n\n"
         feed = self._platform.feed
         position = feed.position

@@ -1,15 +1,18 @@
 """The page's users: invitations, cookies, ranks, and the borders between users."""
 
 import asyncio
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from bot.core.errors import BadOption
-from bot.core.people import Rank
+from bot.core.people import Channel, Rank
+from bot.core.platform import Destination
+from bot.platforms.web.auth import build_user
 from bot.platforms.web.users import ADMIN_PATH
 from tests.fakes.clock import ManualClock
-from tests.platforms.web.page_bench import PAGE_HEADERS, PageBench, open_page_bench
+from tests.platforms.web.page_bench import PAGE_HEADERS, PageBench, build_working_reply, open_page_bench
 from tests.platforms.web.test_auth import ASK, READABLE
 from tests.platforms.web.web_bot import open_web_bot
 
@@ -135,6 +138,32 @@ async def test_a_window_of_a_user_removed_by_another_process_closes_at_the_next_
                 await tx.visitors.remove(mia.id)
             async with asyncio.timeout(5):
                 assert (await stream.content.read()).rstrip().endswith(b"event: bye\ndata: {}")
+
+
+async def test_a_busy_window_of_a_user_removed_by_another_process_closes_too(tmp_path: Path) -> None:
+    async with open_page_bench(tmp_path, ping_seconds=0.5) as page_bench:
+        mia, secret = await page_bench.users.invite("Mia")
+        _, cookie = await join(page_bench, secret)
+        home = Channel("web", "page", f"{mia.id}.main")
+        destination = Destination(build_user(mia.id, "Mia", Rank.USER), home, "web:request", "job-1:0")
+        ref = await page_bench.platform.post(destination, build_working_reply())
+
+        async def write_on() -> None:
+            for n in count():  # far more often than a ping
+                await page_bench.platform.edit(ref, build_working_reply(f"word {n}"))
+                await asyncio.sleep(0.005)
+
+        headers = {"Cookie": f"easel={cookie}"}
+        writer = asyncio.create_task(write_on())
+        async with page_bench.session.get(f"{page_bench.address}/api/events?channel=main", headers=headers) as stream:
+            async with page_bench.platform._database.write() as tx:
+                await tx.visitors.remove(mia.id)
+            async with asyncio.timeout(5):
+                rest = await stream.content.read()
+        writer.cancel()
+
+    assert rest.endswith(b"event: bye\ndata: {}\n\n")
+    assert b": ping" not in rest
 
 
 @pytest.mark.parametrize(
