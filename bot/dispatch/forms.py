@@ -25,8 +25,13 @@ class FormDraft:
 _WHOLE = re.compile(r"[+-]?\d{1,30}")
 # No model takes a larger integer.
 _LARGEST = 2**63 - 1
-# "1,000" is a thousand, as the bot's own replies write numbers; "7,5" is seven and a half.
-_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
+# "7,5" is seven and a half; "1,000,000" and "1,000" are thousands, as the bot's own replies write numbers. A group with
+# a zero at its head is never a thousand: "0,125" and "00,750" are decimals.
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:(?:,\d{3}){2,}|(?:,\d{3})+\.\d+|,000)")
+# The same with the signs of other languages: "1.500,25" and "1.000.000".
+_DOTTED_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:(?:\.\d{3}){2,}|(?:\.\d{3})+,\d+)")
+# Fifteen hundred in some languages, one and a half in others.
+_AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 # Mentions of a person, a role and a channel inside text, on Discord and in Slack.
 _MENTION = re.compile(r"<(?:@[!&]?|#|!subteam\^)([A-Za-z0-9]+)(?:\|[^>]*)?>")
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -94,14 +99,34 @@ def _parse_integer(option: Option, raw: Any) -> int:
 
 
 def _parse_number(option: Option, raw: Any) -> float:
+    # Phones and copied tables write a minus sign of their own.
+    text = str(raw).strip().replace("\u2212", "-")
+    if _THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    elif _DOTTED_THOUSANDS.fullmatch(text):
+        text = text.replace(".", "").replace(",", ".")
+    elif _AMBIGUOUS.fullmatch(text):
+        return _choose_reading(option, text)
     try:
-        text = str(raw).strip()
-        number = float(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text.replace(",", "."))
+        number = float(text.replace(",", "."))
     except ValueError:
         raise BadOption(f"{option.name} must be a number, not “{raw}”.", option=option.name) from None
     if number != number or number in (float("inf"), float("-inf")):
         raise BadOption(f"{option.name} must be a number, not “{raw}”.", option=option.name)
     return number
+
+
+def _choose_reading(option: Option, text: str) -> float:
+    """Return the only reading of "1,500" that the option allows. Raise `BadOption` with the question for two."""
+    whole, decimal = float(text.replace(",", "")), float(text.replace(",", "."))
+    readings = [whole] if option.kind is OptionKind.INTEGER else [whole, decimal]
+    allowed = [number for number in readings if _is_within_bounds(option, number)]
+    if len(allowed) > 1:
+        raise BadOption(
+            f"{option.name}: is “{text}” {whole:.15g} or {decimal:.15g}? Please write the number without a comma.",
+            option=option.name,
+        )
+    return allowed[0] if allowed else readings[-1]
 
 
 def _parse_flag(option: Option, raw: Any) -> bool:
@@ -134,11 +159,14 @@ _PARSERS = {
 def _check_bounds(option: Option, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return
+    if not _is_within_bounds(option, value):
+        bounds = format_bounds(option.minimum, option.maximum)
+        raise BadOption(f"{option.name} must be {bounds}, not {_format_number(value)}.", option=option.name)
+
+
+def _is_within_bounds(option: Option, value: float) -> bool:
     low, high = option.minimum, option.maximum
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise BadOption(
-            f"{option.name} must be {format_bounds(low, high)}, not {_format_number(value)}.", option=option.name
-        )
+    return (low is None or value >= low) and (high is None or value <= high)
 
 
 def format_bounds(low: float | None, high: float | None) -> str:

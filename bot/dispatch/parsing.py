@@ -1,7 +1,7 @@
 """Parse a typed command such as `/imagine a red fox --count 2 --seed=7`.
 
 Quotes group words, a dash inside the prompt stays a dash, and the text after a lone `--` is words. Phones write smart
-quotes, and an em dash for two hyphens: both count as the plain characters.
+quotes, and a long dash for two hyphens: both count as the plain characters.
 """
 
 import re
@@ -16,7 +16,10 @@ from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, O
 Menu = Sequence[type[Command]]
 
 _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»"}
-_FLAG = re.compile(r"(?:--|—|–)([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
+# A long dash, or two to four dashes of any kind: phones turn each hyphen, or each pair, into another sign.
+_DASH, _LONG_DASH = r"[\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d]", r"[\u2012-\u2015\u2212\ufe58]"
+_FLAG = re.compile(rf"(?:{_DASH}{{2,4}}|{_LONG_DASH})([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
+_PLAIN_FLAG = re.compile(r"--(?!-)")
 _WORD = re.compile(r"\S+")
 
 
@@ -97,20 +100,24 @@ def parse_options(text: str, declaration: Declaration) -> dict[str, OptionValue]
 
 
 def _match_flag(word: _Word, declaration: Declaration) -> re.Match[str] | None:
-    """Match the name of an option, perhaps with a value. A long dash before an unknown name is prose."""
+    """Match the name of an option, perhaps with a value. Other dashes than `--` before an unknown name are prose."""
     match = None if word.is_quoted else _FLAG.fullmatch(word.text)
     # Phones turn "--count" into "—count"; "a castle —ruined—" is prose with the same dash.
-    is_prose = match is not None and not word.text.startswith("--") and declaration.option(match[1].lower()) is None
+    is_known = match is not None and declaration.option(_normalize_name(match[1])) is not None
+    is_prose = match is not None and not is_known and not _PLAIN_FLAG.match(word.text)
     return None if is_prose else match
 
 
 def _find_option(name: str, declaration: Declaration) -> Option:
-    wanted = name.lower().replace("-", "_")
-    if (option := declaration.option(wanted)) is not None:
+    if (option := declaration.option(_normalize_name(name))) is not None:
         return option
     known = [option.name for option in declaration.options]
     advice = f"/{declaration.name} takes {', '.join(known)}." if known else f"/{declaration.name} takes no options."
     raise UnknownName(f"option of /{declaration.name}", name, known, advice=advice)
+
+
+def _normalize_name(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 def _read_value(

@@ -9,7 +9,7 @@ from bot.commands.upscale import Upscale
 from bot.core.errors import BadOption
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.people import Channel, User
-from bot.dispatch.declaration import Command
+from bot.dispatch.declaration import Command, PersonOption
 from bot.dispatch.forms import fill_form
 
 
@@ -54,6 +54,44 @@ def test_bad_input_is_refused_in_a_sentence(
 
     assert str(caught.value) == sentence
     assert caught.value.option in ("", *(option.name for option in form.declaration.options))
+
+
+@pytest.mark.parametrize(
+    ("typed", "credits_"),
+    [
+        ("0,125", 0.125),
+        ("00,750", 0.75),
+        ("7,5", 7.5),
+        ("12,25", 12.25),
+        ("1,2345", 1.2345),
+        ("1,000", 1000.0),
+        ("250,000", 250_000.0),
+        ("1,000,000", 1_000_000.0),
+        ("1.000.000", 1_000_000.0),
+        ("1,234.5", 1234.5),
+        ("1.234,5", 1234.5),
+        ("1.5", 1.5),
+    ],
+)
+def test_a_number_may_have_the_signs_of_each_language(typed: str, credits_: float) -> None:
+    assert fill(Grant, user="ana", credits=typed) == Grant(user=PersonOption("ana"), credits=credits_)
+
+
+@pytest.mark.parametrize(("typed", "whole", "decimal"), [("1,500", "1500", "1.5"), ("12,345", "12345", "12.345")])
+def test_a_number_with_two_readings_is_asked(typed: str, whole: str, decimal: str) -> None:
+    with pytest.raises(BadOption, match=f"credits: is “{typed}” {whole} or {decimal}\\? Please write"):
+        fill(Grant, user="ana", credits=typed)
+
+
+def test_the_bounds_of_an_option_leave_one_reading() -> None:
+    assert fill(Imagine, prompt="x", strength="0,125") == Imagine(prompt="x", strength=0.125)
+    assert fill(Imagine, prompt="x", guidance="7,125") == Imagine(prompt="x", guidance=7.125)
+    assert fill(Imagine, prompt="x", seed="1,500") == Imagine(prompt="x", seed=1500)
+
+
+def test_a_minus_sign_of_its_own_is_a_minus() -> None:
+    with pytest.raises(BadOption, match="seed must be at least 0, not -4"):
+        fill(Imagine, prompt="x", seed="\u22124")
 
 
 def test_a_file_is_an_attachment_or_a_link() -> None:
