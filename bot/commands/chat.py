@@ -44,6 +44,8 @@ class Chat(Command):
         }
         stored_options = {"message": self.message, "model": model.key, "system": self.system, **options}
         del stored_options["prompt"]  # a whole conversation, which the job's inputs hold already
+        if invocation.drawing_prompt:
+            stored_options["drawing_prompt"] = invocation.drawing_prompt
         await services.jobs.start(invocation, model, options, stored_options=stored_options, question=question)
 
     async def _choose_model(self, invocation: Invocation, services: Services, settings: WorkspaceSettings) -> Model:

@@ -112,6 +112,8 @@ class Invocation:
     """Users of this workspace that options name, from the platform: none needs to have used the bot."""
     earlier_messages: tuple[EarlierMessage, ...] = ()
     """The thread's messages before this call, oldest first; read when the conversation is new."""
+    drawing_prompt: str = ""
+    """The prompt of a chat message that may have been meant for /imagine: the answer offers to draw the prompt."""
     rank: Rank = Rank.USER
     """The caller's rank, looked up by the dispatcher for a command that needs a rank; else `USER`."""
     confirmed_micros: int = 0

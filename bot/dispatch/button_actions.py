@@ -186,6 +186,12 @@ class ButtonActions:
         """Describe a picture."""
         return await self._with_picture(press, job, "caption", {})
 
+    async def draw(self, press: ButtonPress, job: Job) -> Invocation:
+        """Draw a chat message that may have been meant for /imagine."""
+        return await self._build_invocation(
+            press, job, Task.IMAGINE, {"prompt": str(job.options.get("drawing_prompt") or "")}
+        )
+
     async def continue_chat(self, press: ButtonPress, job: Job) -> Invocation:
         """Write a chat answer anew, or continue an incomplete answer."""
         return await self._build_invocation(press, job, Task.CHAT, job.options)
@@ -253,6 +259,7 @@ _ACTIONS: Mapping[str, ButtonAction] = {
     "vary": ButtonActions.vary,
     "upscale": ButtonActions.upscale,
     "caption": ButtonActions.caption,
+    "draw": ButtonActions.draw,
     "regenerate": ButtonActions.continue_chat,
     "continue": ButtonActions.continue_chat,
     "show": ButtonActions.show,

@@ -89,6 +89,7 @@ class Confirmations:
             earlier_messages=tuple(
                 EarlierMessage(**message | {"role": TurnRole(message["role"])}) for message in facts["earlier"]
             ),
+            drawing_prompt=str(facts.get("drawing_prompt", "")),
             confirmed_micros=facts["micros"],
             is_confirmed=True,
         )
@@ -136,4 +137,5 @@ def _store_invocation(invocation: Invocation, confirmation: ConfirmationRequired
         "action": invocation.action,
         "is_private": invocation.is_private,
         "earlier": earlier,
+        "drawing_prompt": invocation.drawing_prompt,
     }

@@ -29,6 +29,8 @@ class ParsedCommand:
 
     command: str
     options: Mapping[str, OptionValue]
+    named_options: frozenset[str] = frozenset()
+    """The options that the text names with dashes; free words fill the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def parse_command(text: str, menu: Menu) -> ParsedCommand:
     """Parse `/name words --option value …`; the longest name wins. Raise `UnknownName` or `BadOption`."""
     name, rest = _split_name(mend_text(text).lstrip().removeprefix("/"), menu)
     form = find_command(menu, name)
-    return ParsedCommand(form.declaration.name, parse_options(rest, form.declaration))
+    options, named_options = _parse_options(rest, form.declaration)
+    return ParsedCommand(form.declaration.name, options, named_options)
 
 
 def _split_name(text: str, menu: Menu) -> tuple[str, str]:
@@ -75,8 +78,8 @@ def _split_name(text: str, menu: Menu) -> tuple[str, str]:
     return (typed[0][0], "") if typed else ("", "")
 
 
-def parse_options(text: str, declaration: Declaration) -> dict[str, OptionValue]:
-    """Return the values of options in the text after a command's name. Raise `UnknownName` or `BadOption`."""
+def _parse_options(text: str, declaration: Declaration) -> tuple[dict[str, OptionValue], frozenset[str]]:
+    """Return the values of options in the text after a command's name, and the names typed with dashes."""
     words = _split_words(mend_text(text))
     options: dict[str, OptionValue] = {}
     spans: list[tuple[int, int]] = []
@@ -95,8 +98,9 @@ def parse_options(text: str, declaration: Declaration) -> dict[str, OptionValue]
         option = _find_option(flag[1], declaration)
         word_count, options[option.name] = _read_value(option, flag[2], words[i + 1 :], declaration)
         i += 1 + word_count
+    named_options = frozenset(options)
     _assign_free_words(text, spans, declaration, options)
-    return options
+    return options, named_options
 
 
 def _match_flag(word: _Word, declaration: Declaration) -> re.Match[str] | None:

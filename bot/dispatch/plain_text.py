@@ -1,16 +1,20 @@
 """Turn plain words into an invocation: a mention, a direct message, or the next message of a conversation."""
 
+import re
 from collections.abc import Sequence
 
 from bot.core.errors import BadFile, BadOption, EaselError
 from bot.core.invocations import Attachment, Conversation, EarlierMessage, Invocation
-from bot.core.people import Channel, User
+from bot.core.models import Task
+from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
 from bot.dispatch.declaration import Services
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
 
 DEFAULT_COMMAND = "chat"
 MAX_TEXT_FILE_BYTES = 100_000
+_LINK_STARTS = ("https://", "http://")
+_NAME_WITH_COLON = re.compile(r"([A-Za-z]+)\s*:")
 _TEXT_MIMES = ("application/json", "application/xml", "application/yaml", "application/toml", "application/javascript")
 _TEXT_SUFFIXES = (
     *(".c", ".cpp", ".css", ".csv", ".go", ".h", ".html", ".ini", ".java", ".js", ".json", ".log", ".md", ".py"),
@@ -29,13 +33,13 @@ async def invocation_from_text(
     earlier: tuple[EarlierMessage, ...] = (),
     placeholder: MessageRef | None = None,
 ) -> Invocation:
-    """Return the invocation of the command at the beginning of the text ("imagine a fox"), or of /chat.
+    """Return the invocation of the command at the beginning of the text ("imagine: a fox"), or of /chat.
 
     The first picture goes to the option for files; text files join the words. Raise a `UserError` for an empty message
     or a file of another kind.
     """
-    call = parse_plain_text(text, services.menu)
-    pictures = [file for file in files if file.mime.startswith("image/")]
+    pictures = [file for file in files if _is_picture(file)]
+    call = parse_plain_text(text, services.menu, has_picture=bool(pictures))
     options = dict(call.options)
     if call.command == DEFAULT_COMMAND:
         options["message"] = await _append_text_files(
@@ -52,26 +56,60 @@ async def invocation_from_text(
         attachments=attachments,
         placeholder=placeholder,
         earlier_messages=earlier,
+        drawing_prompt=find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else "",
     )
 
 
-def parse_plain_text(text: str, menu: Menu) -> ParsedCommand:
-    """Return the command at the beginning of the text, or /chat: "help" is a command, "help me" a question."""
+def parse_plain_text(text: str, menu: Menu, *, has_picture: bool = False) -> ParsedCommand:
+    """Return the command at the beginning of the text if the text cannot be prose, else /chat.
+
+    A slash, an option, a colon after the name (`imagine: a fox`), or a picture with the text shows the intention.
+    """
     text = text.strip()
     # A slash shows the intention: report a mistake instead of asking a model about "/imagin a fox".
     if text.startswith("/"):
         return parse_command(text, menu)
+    return _parse_certain_command(text, menu, has_picture) or ParsedCommand(DEFAULT_COMMAND, {"message": text})
+
+
+def find_drawing_prompt(text: str, menu: Menu) -> str:
+    """Return the prompt of a text that begins as a request for a picture does, though the text may be prose, or ""."""
+    name, _, prompt = text.strip().partition(" ")
+    form = next((form for form in menu if form.declaration.name == name.lower()), None)
+    words = form.declaration.words_option if form is not None and form.declaration.task is Task.IMAGINE else None
+    is_fitting = words is not None and len(prompt.strip()) <= (words.max_length or 0)
+    return prompt.strip() if is_fitting else ""
+
+
+def _parse_certain_command(text: str, menu: Menu, has_picture: bool) -> ParsedCommand | None:
+    colon = _NAME_WITH_COLON.match(text)
     try:
-        call = parse_command(text, menu)
+        call = parse_command(f"{colon[1]} {text[colon.end() :]}" if colon else text, menu)
     except EaselError:
-        return ParsedCommand(DEFAULT_COMMAND, {"message": text})
+        return None
     declaration = find_command(menu, call.command).declaration
-    # "imagine a fox" and "quota show ana" are commands. So is "usage" alone, but "show me the way" is talk.
-    is_unambiguous = len(declaration.name_parts) > 1 or declaration.task is not None
-    rest = " ".join(text.split()[len(declaration.name_parts) :])
-    if is_unambiguous or not rest or rest.startswith("--"):
-        return call
-    return ParsedCommand(DEFAULT_COMMAND, {"message": text})
+    # "words add meaning to a picture" would change the workspace: commands of moderators need the slash.
+    if declaration.rank is not Rank.USER:
+        return None
+    if declaration.task is None:
+        # "usage" and "usage --period today" are commands, "show me the way" is talk.
+        is_certain = colon is None and set(call.options) == call.named_options
+    elif call.command == DEFAULT_COMMAND:
+        is_certain = colon is not None or bool(call.named_options)
+    else:
+        file = declaration.file_option
+        has_file = file is not None and (has_picture or str(call.options.get(file.name, "")).startswith(_LINK_STARTS))
+        is_certain = colon is not None or bool(call.named_options) or has_file or not call.options
+    return call if is_certain else None
+
+
+def has_picture(files: Sequence[Attachment]) -> bool:
+    """Return whether one of the files is a picture, by the platform's MIME types."""
+    return any(map(_is_picture, files))
+
+
+def _is_picture(file: Attachment) -> bool:
+    return file.mime.startswith("image/")
 
 
 def may_continue_conversation(conversation: Conversation, user: User, join: str) -> bool:
@@ -84,7 +122,7 @@ async def _append_text_files(text: str, files: Sequence[Attachment], *, has_pict
     for file in files:
         if is_text_file(file):
             parts.append(f"{file.name}:\n```\n{await _read_text(file)}\n```")
-        elif not file.mime.startswith("image/"):
+        elif not _is_picture(file):
             raise BadFile(f"I cannot read {file.name}: I read pictures and text files.")
     if not parts and has_picture:
         return "What does this picture show?"

@@ -106,6 +106,7 @@ class Presenter:
             return [
                 *([Button("continue", "Continue", job.id)] if result.is_cut else []),
                 Button("regenerate", "Regenerate", job.id),
+                *([Button("draw", "Draw it instead", job.id)] if job.options.get("drawing_prompt") else []),
             ]
         if not result.pictures:
             return [Button("again", "Again", job.id)]

@@ -26,14 +26,68 @@ NOTES = make_attachment(b"buy milk", "notes.txt", "text/plain")
         ("show me the way", "chat"),
         ("what is a fox?", "chat"),
         ("caption", "chat"),
+        ("imagine: a red fox", "imagine"),
+        ("Imagine : a red fox", "imagine"),
+        ("imagine a red fox —seed 4", "imagine"),
+        ("upscale", "upscale"),
+        ("upscale https://example.org/a.png", "upscale"),
+        ("upscale my salary", "chat"),
+        ("Imagine a fox", "chat"),
+        ("Imagine you are a pirate. How would you greet me?", "chat"),
+        ("imagine a castle —ruined— at night", "chat"),
+        ("Caption ideas for my holiday photo", "chat"),
+        ("Chat GPT or you, who is better?", "chat"),
+        ("Words add meaning to a picture. Do you agree?", "chat"),
+        ("Help: my cat is ill", "chat"),
+        ("Show: a list of foxes", "chat"),
+        ("models of the year", "chat"),
+        ("privacy delete", "privacy delete"),
+        ("privacy delete is a right", "chat"),
+        ("quota show ana", "chat"),
+        ("settings show", "chat"),
+        ("settings general --language German", "chat"),
+        ("pause", "chat"),
+        ("/quota show ana", "quota show"),
+        ("/words add meaning", "words add"),
+        ("words add: meaning", "chat"),
+        ("block ana --reason spam", "chat"),
     ],
 )
 def test_text_is_the_command_at_its_beginning(text: str, command: str) -> None:
     assert parse_plain_text(text, [form for form in MENU if form.declaration.name != "caption"]).command == command
 
 
+def test_talk_keeps_every_word() -> None:
+    text = "Chat GPT or you, who is better?"
+
+    assert parse_plain_text(text, MENU).options == {"message": text}
+    assert parse_plain_text("chat: who is better?", MENU).options == {"message": "who is better?"}
+
+
+def test_a_picture_with_the_text_makes_the_command_certain() -> None:
+    assert parse_plain_text("caption the smallest bird", MENU, has_picture=True).command == "caption"
+    assert parse_plain_text("imagine a fox in this style", MENU, has_picture=True).command == "imagine"
+    assert parse_plain_text("Chat GPT or you, who is better?", MENU, has_picture=True).options == {
+        "message": "Chat GPT or you, who is better?"
+    }
+
+
 def test_plain_words_are_never_searched_for_options() -> None:
     assert parse_plain_text("what does --count do?", MENU).options == {"message": "what does --count do?"}
+
+
+async def test_talk_that_may_have_been_a_drawing_offers_to_draw(bench: Bench) -> None:
+    for n, text in enumerate(("Imagine you are a pirate. How would you greet me?", "Caption ideas for my photo")):
+        call = await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, text, f"web:{n}")
+        await bench.app.dispatcher.handle(call)
+        await bench.wait_until_idle()
+    answers = list(bench.platform.messages.values())[-2:]
+    await bench.press("draw", on=answers[0])
+
+    labels = [[button.label for button in answer.reply.buttons] for answer in answers]
+    assert ["Draw it instead" in label for label in labels] == [True, False]
+    assert bench.backend.last_run.inputs["prompt"] == "you are a pirate. How would you greet me?"
+    assert bench.backend.last_run.model.task == "imagine"
 
 
 async def test_a_text_file_joins_the_message(bench: Bench) -> None:

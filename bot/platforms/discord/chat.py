@@ -13,7 +13,13 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination
 from bot.core.replies import Reply, Tone
 from bot.dispatch.dispatcher import format_error
-from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation, parse_plain_text
+from bot.dispatch.plain_text import (
+    DEFAULT_COMMAND,
+    has_picture,
+    invocation_from_text,
+    may_continue_conversation,
+    parse_plain_text,
+)
 from bot.moderation.moderation import WorkspaceSettings
 from bot.platforms.discord.channels import NAME, build_channel, build_message_request_key
 from bot.platforms.discord.errors import DELIVERY_ERRORS, REQUEST_ERRORS, THREAD_EXISTS
@@ -168,12 +174,12 @@ class DiscordChat:
     ) -> Channel:
         """Return the place for a mention: the channel for commands, else a new thread or a reply chain."""
         message, services = incoming.message, self._context.dispatcher.services
-        text = self._get_text(message)
-        if parse_plain_text(text, services.menu).command != DEFAULT_COMMAND:
+        text, files = self._get_text(message), self._list_files(incoming)
+        if parse_plain_text(text, services.menu, has_picture=has_picture(files)).command != DEFAULT_COMMAND:
             return incoming.channel
         me = message.guild.me if message.guild else None
         may_open = me is not None and can_open_thread(discord_channel, discord_channel.permissions_for(me))
-        has_content = bool(text or self._list_files(incoming))
+        has_content = bool(text or files)
         opens_thread = settings.mention == "thread" and may_open and has_content
         if opens_thread and await open_thread(self._context.api, discord_channel.id, str(message.id), text):
             return replace(incoming.channel, thread=str(message.id))

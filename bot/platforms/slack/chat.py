@@ -7,7 +7,13 @@ from bot.core.caches import RecentItems
 from bot.core.errors import UserError
 from bot.core.invocations import EarlierMessage, TurnRole
 from bot.core.people import Channel, User
-from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation, parse_plain_text
+from bot.dispatch.plain_text import (
+    DEFAULT_COMMAND,
+    has_picture,
+    invocation_from_text,
+    may_continue_conversation,
+    parse_plain_text,
+)
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.ephemeral import ReplyTarget
 from bot.platforms.slack.errors import ignore_refusal
@@ -27,7 +33,7 @@ _MAX_MESSAGES = 20_000
 _USER_SUBTYPES = (None, "", "file_share", "thread_broadcast")
 _STOP_WORDS = frozenset({"stop", "cancel", "halt", "stopp", "arrête", "para"})
 SUGGESTED_PROMPTS = (
-    {"title": "Draw something", "message": "imagine a watercolour fox in the snow"},
+    {"title": "Draw something", "message": "imagine: a watercolour fox in the snow"},
     {"title": "Explain something", "message": "Explain in three sentences how a rainbow forms."},
     {"title": "What can you do?", "message": "help"},
     {"title": "What do I have left?", "message": "usage"},
@@ -116,7 +122,7 @@ class SlackChat:
             return
         files = [self._files.create_attachment(installed.id, file) for file in event.get("files") or ()]
         try:
-            prompt, is_chat = await self._resolve_mentions(text, installed.id)
+            prompt, is_chat = await self._resolve_mentions(text, installed.id, has_picture(files))
             earlier = await self._read_earlier_messages(event, installed, place) if is_chat else ()
             key = f"slack:{installed.id}:{place.id}:{event['ts']}"
             invocation = await invocation_from_text(services, user, place, prompt, key, files=files, earlier=earlier)
@@ -125,10 +131,10 @@ class SlackChat:
             return
         await self._replies.answer(invocation, target)
 
-    async def _resolve_mentions(self, text: str, team: str) -> tuple[str, bool]:
+    async def _resolve_mentions(self, text: str, team: str, has_picture: bool) -> tuple[str, bool]:
         """Return the text for the dispatcher, and whether it is a chat: commands take user ids, models take names."""
-        command = unescape(text)
-        if parse_plain_text(command, self._replies.dispatcher.services.menu).command != DEFAULT_COMMAND:
+        command, menu = unescape(text), self._replies.dispatcher.services.menu
+        if parse_plain_text(command, menu, has_picture=has_picture).command != DEFAULT_COMMAND:
             return command, False
         names = {user: await self._users.get_name(team, user) for user in find_mentions(text)}
         return unescape(replace_mentions(text, names)), True

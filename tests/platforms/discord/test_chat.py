@@ -8,6 +8,7 @@ from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import make_png
+from tests.platforms.discord.dialogue import DiscordStaff, read_answer
 from tests.platforms.discord.town import Town, finish, is_done, open_town
 
 
@@ -188,6 +189,33 @@ async def test_a_mention_can_run_a_command(town: Town) -> None:
     assert question.thread is None
 
 
+async def test_prose_is_talk_and_a_button_draws_instead(town: Town) -> None:
+    question = await town.ana.say(f"{town.emulator.bot.mention} Imagine you are a pirate.", town.general)
+    thread = await town.wait_until(lambda: question.thread)
+    answer = await wait_for_answer(town, thread, 0)
+    prompt = await read_prompt(town, answer)
+
+    picture = await finish(await town.ben.press(answer, "Draw it instead"))
+
+    assert answer.content.startswith("A short answer.")
+    assert "Imagine you are a pirate." in prompt
+    assert len(picture.pictures) == 1
+    assert town.backend.last_run.inputs["prompt"] == "you are a pirate."
+
+
+async def test_a_moderators_prose_changes_nothing(town: Town) -> None:
+    moderator = DiscordStaff(town).mia
+    words = "Words add meaning to a picture. Do you agree?"
+
+    question = await moderator.say(f"{town.emulator.bot.mention} {words}", town.general)
+    answer = await wait_for_answer(town, await town.wait_until(lambda: question.thread), 0)
+    await moderator.send_direct_message("pause")
+    await wait_for_answer(town, moderator.direct_channel, 1)
+
+    assert words in await read_prompt(town, answer)
+    assert await read_answer(moderator, "words list") == "No word is refused here. `/words add` adds one."
+
+
 async def test_private_answers_to_a_mention_go_to_direct_messages(town: Town) -> None:
     await town.ana.say(f"{town.emulator.bot.mention} usage", town.general)
     answer = await town.wait_until(lambda: town.ana.direct_channel.messages and town.ana.direct_channel.last_message)
@@ -334,7 +362,7 @@ async def test_the_search_for_a_shared_server_is_remembered(town: Town) -> None:
 
 async def test_a_form_in_direct_messages_opens_in_time_despite_slow_member_lookups(tmp_path: Path) -> None:
     async with open_town(tmp_path) as town:
-        await town.ana.send_direct_message("imagine a fox")
+        await town.ana.send_direct_message("imagine: a fox")
         picture = await wait_for_answer(town, town.ana.direct_channel, 1)
         places = [town.emulator.add_guild(f"Place {n}", guild_id=n + 1) for n in range(12)]
         await town.restart()

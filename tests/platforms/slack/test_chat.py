@@ -6,6 +6,7 @@ from tests.emulators.slack.forms import SlackFileUpload
 from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.state import SlackThreadState
 from tests.fakes.backend import make_png
+from tests.platforms.slack.dialogue import read_answer
 from tests.platforms.slack.office import Office
 
 
@@ -83,6 +84,30 @@ async def test_a_command_by_mention_works_in_a_thread(any_office: Office) -> Non
 
     picture = await any_office.general.get_thread(message).wait_for_bot_message("seed 4")
     assert len(picture.files) == 1
+
+
+async def test_prose_is_talk_and_a_button_draws_instead(any_office: Office) -> None:
+    _, thread = await mention_bot(any_office, "Imagine you are a pirate.")
+    answer = await wait_for_answer(thread)
+    prompt = get_last_prompt(any_office)
+
+    await any_office.ana.press(answer, "Draw it instead")
+    picture = await thread.wait_for_bot_message(condition=lambda one: one.files)
+
+    assert "Imagine you are a pirate." in prompt
+    assert "you are a pirate." in picture.alt_texts[0]
+
+
+async def test_an_administrators_prose_changes_nothing(office: Office) -> None:
+    words = "Words add meaning to a picture. Do you agree?"
+    message = await office.otto.say(f"{office.team.mention} {words}", office.general)
+    await wait_for_answer(office.general.get_thread(message))
+
+    assert words in get_last_prompt(office)
+    assert (
+        await read_answer(office.otto, "/words list", office.general)
+        == "No word is refused here. `/words add` adds one."
+    )
 
 
 async def test_a_wrong_option_by_mention_is_told_to_the_asker_alone(office: Office) -> None:
@@ -243,7 +268,7 @@ async def test_a_workspace_may_turn_mentions_off(office: Office) -> None:
 
 async def test_earlier_answers_of_the_bot_are_part_of_the_conversation(office: Office) -> None:
     root = await office.ana.say("look at this", office.general)
-    await office.ana.say(f"{office.team.mention} imagine a fox", thread=root)
+    await office.ana.say(f"{office.team.mention} imagine: a fox", thread=root)
     thread = office.general.get_thread(root)
     picture = await thread.wait_for_bot_message(condition=lambda one: one.files)
 

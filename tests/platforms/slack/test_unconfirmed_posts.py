@@ -126,7 +126,7 @@ async def test_a_lost_post_is_found_at_the_end_of_a_long_thread(office: Office) 
         office.general.add_message(line)
     office.slack.faults.drop_connection("chat.postMessage", takes_effect=True)
 
-    await office.ana.say(f"{office.team.mention} imagine a fox", thread=root)
+    await office.ana.say(f"{office.team.mention} imagine: a fox", thread=root)
 
     thread = office.general.get_thread(root)
     await thread.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
