@@ -21,7 +21,7 @@ from typing import Any
 
 from bot.core.invocations import Invocation
 from bot.core.people import PersonKey, User
-from bot.credits.verification import verify_ledger
+from bot.credits.ledger import verify_ledger
 from bot.dispatch.parsing import parse_command
 from bot.storage.database import Database
 from tests.bench import Bench

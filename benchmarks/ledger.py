@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.core.people import User
-from bot.credits.ledger import Ledger
+from bot.credits.ledger import Ledger, verify_ledger
 from bot.credits.limits import UserLimits
 from bot.credits.pricing import CreditFormatter
-from bot.credits.verification import verify_ledger
 from bot.storage.database import Database
 from tests.fakes.samples import NOW, make_job
 from tests.postgres import find_binaries, run_server

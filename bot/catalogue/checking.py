@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from bot.catalogue.option_mapping import OPTION_KINDS, explain_mismatch, format_kinds, format_value
 from bot.core.json import JSON
-from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
-from bot.core.models import InputRule, Model
+from bot.core.models import FieldKind, InputRule, Model, ModelSchema, SchemaField
 
 _NUMBER_KINDS = {FieldKind.INTEGER, FieldKind.NUMBER}
 

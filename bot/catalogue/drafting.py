@@ -18,8 +18,7 @@ from bot.catalogue.loading import BUILT_IN_PATH, PRICE_PLACEHOLDER, CatalogueErr
 from bot.catalogue.option_mapping import InputTable, format_kinds, list_mapped_fields, map_options
 from bot.core.errors import EaselError
 from bot.core.json import JSON
-from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
-from bot.core.models import OutputKind, Task
+from bot.core.models import FieldKind, ModelSchema, OutputKind, SchemaField, Task
 
 _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.IMAGINE: ("prompt",),

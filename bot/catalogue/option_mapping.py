@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from bot.core.json import JSON
-from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
-from bot.core.models import Task
+from bot.core.models import FieldKind, ModelSchema, SchemaField, Task
 
 OPTION_KINDS: Mapping[str, FieldKind] = {
     "prompt": FieldKind.TEXT,

@@ -7,22 +7,45 @@ import shlex
 import shutil
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bot.app import App
-from bot.cli import doctor_platforms
-from bot.cli.doctor_platforms import DoctorCheck, DoctorFinding
+import aiohttp
+
+from bot.app import App, make_discord_config
 from bot.cli.terminal import print_errors
-from bot.core.errors import EaselError
+from bot.commands import MENU
+from bot.core.errors import EaselError, UserError
 from bot.core.private_files import is_readable_by_others
 from bot.settings import SECRET_FIELDS, Settings, SettingsError, load_settings
 from bot.telemetry.redaction import Redactor
+
+if TYPE_CHECKING:
+    from bot.platforms.discord.inspection import ApplicationReport
 
 # Older versions can corrupt a WAL if two connections reset the log at once (sqlite.org/wal.html).
 FIRST_SQLITE_WITH_WAL_FIX = (3, 51, 3)
 
 MIN_FREE_BYTES = 1_000_000_000
+
+_BOT_PAGE = "the Bot page of your application at discord.com/developers/applications"
+_SLACK_HINT = "See docs/slack.md, or `python -m bot slack manifest`."
+_MAX_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorFinding:
+    """The result of a check: `ok`, `warn` or `fail`, a sentence, and the remedy."""
+
+    status: str
+    text: str
+    fix: str = ""
+
+
+DoctorCheck = Callable[[Settings], Awaitable[DoctorFinding | None]]
+"""Returns None if the settings leave the checked part off."""
 
 
 @print_errors
@@ -119,16 +142,188 @@ async def _check_replicate(settings: Settings) -> DoctorFinding:
         await backend.close()
 
 
-LOCAL_CHECKS: tuple[DoctorCheck, ...] = (
+class _DiscordInspection:
+    """Inspects the Discord application once for all checks: each inspection is a sign-in."""
+
+    def __init__(self) -> None:
+        self._result: tuple[Settings, ApplicationReport | UserError] | None = None
+
+    async def get(self, settings: Settings) -> "ApplicationReport | UserError | None":
+        """Return the report or the error of the inspection; None if Discord is off."""
+        if settings.discord_token is None:
+            return None
+        if self._result is None or self._result[0] is not settings:
+            # Imported here: the other verbs' checks save the memory and start-up time of discord.py.
+            from bot.platforms.discord.inspection import inspect_application
+
+            try:
+                self._result = (settings, await inspect_application(make_discord_config(settings), MENU))
+            except UserError as error:
+                self._result = (settings, error)
+        return self._result[1]
+
+
+_inspection = _DiscordInspection()
+
+
+async def _check_discord_token(settings: Settings) -> DoctorFinding | None:
+    report = await _inspection.get(settings)
+    if isinstance(report, UserError):
+        return DoctorFinding(
+            "fail", str(report), "See docs/discord.md. Check DISCORD_TOKEN, DISCORD_API_URL and the network."
+        )
+    if report is None:
+        return None
+    servers = "1 server" if report.server_count == 1 else f"{report.server_count} servers"
+    return DoctorFinding("ok", f"Discord knows the bot as {report.name}, in {servers}.")
+
+
+async def _check_intents(settings: Settings) -> DoctorFinding | None:
+    report = await _inspection.get(settings)
+    if report is None or isinstance(report, UserError):
+        return None
+    if not report.has_message_content_intent:
+        text = "Message Content is off: in servers the bot reads only mentions, replies to it and commands."
+        return DoctorFinding("warn", text, f"Switch it on on {_BOT_PAGE}, to talk in threads without mentions.")
+    return DoctorFinding("ok", "Message Content is on: conversations go on in their threads without mentions.")
+
+
+async def _check_endpoint(settings: Settings) -> DoctorFinding | None:
+    report = await _inspection.get(settings)
+    if report is None or isinstance(report, UserError) or not report.interactions_endpoint_url:
+        return None
+    text = f"Discord sends commands and buttons to {report.interactions_endpoint_url}, and not to the bot."
+    return DoctorFinding("fail", text, "Empty the Interactions Endpoint URL on the General Information page.")
+
+
+async def _check_commands(settings: Settings) -> DoctorFinding | None:
+    report = await _inspection.get(settings)
+    if report is None or isinstance(report, UserError):
+        return None
+    if report.outdated_commands:
+        return DoctorFinding(
+            "warn",
+            f"Discord knows other commands: {_format_command_names(report.outdated_commands)}.",
+            "The next start tells it.",
+        )
+    return DoctorFinding("ok", "Discord knows the commands.")
+
+
+async def _check_permissions(settings: Settings) -> DoctorFinding | None:
+    report = await _inspection.get(settings)
+    if report is None or isinstance(report, UserError):
+        return None
+    if report.missing_permissions:
+        servers = "; ".join(
+            f"{name}: {', '.join(lacks)}" for name, lacks in list(report.missing_permissions.items())[:_MAX_NAMED]
+        )
+        return DoctorFinding(
+            "warn", f"Permissions are missing in {servers}.", "Give them to the bot's role, or invite it again."
+        )
+    return DoctorFinding("ok", "The bot has every permission it needs, as far as roles say.")
+
+
+async def _show_invite(settings: Settings) -> DoctorFinding | None:
+    report = await _inspection.get(settings)
+    if report is None or isinstance(report, UserError):
+        return None
+    return DoctorFinding("ok", f"Invite the bot with {report.invite_link}")
+
+
+def _format_command_names(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(f"/{name}" for name in names[:_MAX_NAMED]) + more
+
+
+async def _check_slack_transport(settings: Settings) -> DoctorFinding | None:
+    if not _is_slack_on(settings):
+        return None
+    if settings.slack_app_token is not None:
+        return DoctorFinding("ok", "Slack is heard by Socket Mode.")
+    if settings.slack_signing_secret is None:
+        fix = "Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP."
+        return DoctorFinding("fail", "Nothing says how Slack is heard.", fix)
+    if settings.public_url is None:
+        fix = "Set PUBLIC_URL to the address that Slack reaches, and put its /slack/events into the app's settings."
+        return DoctorFinding("warn", "Slack is heard by HTTP, and PUBLIC_URL is empty.", fix)
+    return DoctorFinding("ok", f"Slack is heard by HTTP at {settings.public_url}/slack/events.")
+
+
+async def _check_slack_app_token(settings: Settings) -> DoctorFinding | None:
+    # apps.connections.open is also the bot's own first call with this token.
+    if settings.slack_app_token is None or not _is_slack_on(settings):
+        return None
+    error, _ = await _call_slack(settings, "apps.connections.open", settings.slack_app_token.get_secret_value())
+    if error:
+        return DoctorFinding(
+            "fail", f"SLACK_APP_TOKEN: Slack says {error}.", f"It needs connections:write. {_SLACK_HINT}"
+        )
+    return DoctorFinding("ok", "SLACK_APP_TOKEN opens a socket.")
+
+
+async def _check_slack_bot_token(settings: Settings) -> DoctorFinding | None:
+    if settings.slack_bot_token is None:
+        return None
+    error, scopes = await _call_slack(settings, "auth.test", settings.slack_bot_token.get_secret_value())
+    if error:
+        return DoctorFinding("fail", f"SLACK_BOT_TOKEN: Slack says {error}.", _SLACK_HINT)
+    from bot.platforms.slack.manifest import SCOPES  # slack-bolt is loaded only where Slack is used
+
+    missing = sorted(set(SCOPES) - scopes)
+    if missing:
+        fix = f"Paste the manifest into the app's settings and install it again. {_SLACK_HINT}"
+        return DoctorFinding("fail", f"The Slack app lacks {', '.join(missing)}.", fix)
+    return DoctorFinding("ok", "SLACK_BOT_TOKEN is good, and has every scope of the manifest.")
+
+
+async def _show_slack_events(settings: Settings) -> DoctorFinding | None:
+    # No method of Slack's API lists an app's event subscriptions: name the needed events.
+    if not _is_slack_on(settings):
+        return None
+    from bot.platforms.slack.manifest import EVENTS  # slack-bolt is loaded only where Slack is used
+
+    return DoctorFinding("ok", f"Slack's events cannot be asked for. The app needs {', '.join(EVENTS)}.")
+
+
+def _is_slack_on(settings: Settings) -> bool:
+    return settings.slack_bot_token is not None or settings.slack_client_id is not None
+
+
+async def _call_slack(settings: Settings, method: str, token: str) -> tuple[str, frozenset[str]]:
+    """Return Slack's error, empty on success, and the token's scopes."""
+    headers = {"Authorization": f"Bearer {token}"}
+    url = f"{settings.slack_api_url.rstrip('/')}/{method}"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
+            session.post(url, headers=headers) as response,
+        ):
+            body = await response.json(content_type=None)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return f"nothing ({type(error).__name__})", frozenset()
+    if not isinstance(body, dict):
+        return "nothing that can be read", frozenset()
+    # Slack names the token's scopes in this header of every response (docs.slack.dev/authentication).
+    scopes = response.headers.get("x-oauth-scopes", "")
+    return "" if body.get("ok") else str(body.get("error")), frozenset(map(str.strip, scopes.split(",")))
+
+
+DISCORD_REMOTE_CHECKS: tuple[DoctorCheck, ...] = (
+    _check_discord_token,
+    _check_intents,
+    _check_endpoint,
+    _check_commands,
+    _check_permissions,
+    _show_invite,
+)
+SLACK_LOCAL_CHECKS: tuple[DoctorCheck, ...] = (_check_slack_transport,)
+SLACK_REMOTE_CHECKS: tuple[DoctorCheck, ...] = (_check_slack_app_token, _check_slack_bot_token, _show_slack_events)
+LOCAL_CHECKS = (
     _check_python,
     _check_sqlite,
     _check_data_dir,
     _check_secret_files,
     _check_database,
-    *doctor_platforms.SLACK_LOCAL_CHECKS,
+    *SLACK_LOCAL_CHECKS,
 )
-REMOTE_CHECKS: tuple[DoctorCheck, ...] = (
-    _check_replicate,
-    *doctor_platforms.DISCORD_REMOTE_CHECKS,
-    *doctor_platforms.SLACK_REMOTE_CHECKS,
-)
+REMOTE_CHECKS = (_check_replicate, *DISCORD_REMOTE_CHECKS, *SLACK_REMOTE_CHECKS)

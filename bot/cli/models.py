@@ -12,8 +12,7 @@ from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
 from bot.cli.replicate_client import run_with_client
 from bot.cli.terminal import format_columns, print_errors, sanitise_line
 from bot.core.errors import InputRefused, PredictionGone
-from bot.core.model_schema import ModelSchema
-from bot.core.models import Model, Price, PriceUnit, Task
+from bot.core.models import Model, ModelSchema, Price, PriceUnit, Task
 from bot.settings import Settings, SettingsError, load_settings
 
 _MICROS_PER_USD = 1_000_000

@@ -17,7 +17,7 @@ from bot.core.ids import new_id
 from bot.core.invocations import Invocation
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Reply
-from bot.credits.verification import verify_ledger
+from bot.credits.ledger import verify_ledger
 from bot.dispatch.forms import fill_form
 from bot.dispatch.parsing import find_command, parse_command
 from bot.settings import Settings, load_settings

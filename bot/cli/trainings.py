@@ -13,7 +13,7 @@ from bot.cli.replicate_client import qualify_name, run_with_client
 from bot.cli.terminal import format_columns, print_errors, sanitise_line
 from bot.core.errors import InputRefused, PredictionGone
 from bot.core.json import JSON
-from bot.core.model_schema import FieldKind, SchemaField
+from bot.core.models import FieldKind, SchemaField
 from bot.settings import Settings
 
 _MAX_TRAININGS = 50

@@ -10,8 +10,7 @@ from bot.commands.help import Help
 from bot.commands.imagine import Imagine
 from bot.commands.jobs import Cancel, Show, WorkspaceJobs
 from bot.commands.models import Models
-from bot.commands.moderation import Block, Unblock
-from bot.commands.pause import Pause, Resume
+from bot.commands.moderation import Block, Pause, Resume, Unblock, WordsAdd, WordsList, WordsRemove, WordsTest
 from bot.commands.privacy import PrivacyDelete, PrivacyExport
 from bot.commands.quota.budget import QuotaBudgetSet, QuotaBudgetShow, QuotaExport
 from bot.commands.quota.people import QuotaGrant, QuotaReset, QuotaSet, QuotaShow, QuotaTake, QuotaTop
@@ -31,7 +30,6 @@ from bot.commands.settings import (
 from bot.commands.setup import Setup
 from bot.commands.upscale import Upscale
 from bot.commands.usage import Usage
-from bot.commands.words import WordsAdd, WordsList, WordsRemove, WordsTest
 from bot.dispatch.declaration import Command
 
 MENU: tuple[type[Command], ...] = (

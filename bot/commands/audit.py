@@ -9,12 +9,11 @@ from bot.core.json import JSON
 from bot.core.people import Rank
 from bot.core.platform_syntax import format_channel, format_person_link, format_role
 from bot.core.replies import Reply
-from bot.core.time_format import load_time_zone
+from bot.core.time_format import format_end, load_time_zone
 from bot.credits.pricing import CreditFormatter
 from bot.dispatch.declaration import Command, PersonOption, Services, command, option
 from bot.dispatch.workspace_settings import get_settings
 from bot.moderation.admin import USER_ID_FACTS
-from bot.moderation.durations import format_end
 from bot.moderation.moderation import SETTING_PREFIX, format_setting_key
 from bot.storage.moderation import AuditRow
 

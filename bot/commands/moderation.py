@@ -1,13 +1,15 @@
-"""/block and /unblock: a moderator refuses a user's requests in the workspace, and allows requests again."""
+"""Refusals by the workspace and the owner: of users (/block), words (/words), models and platforms (/pause)."""
 
-from bot.core.errors import BadOption, RequestRefused
+from collections.abc import Sequence
+
+from bot.core.errors import BadOption, RequestRefused, UnknownName
 from bot.core.invocations import Invocation
 from bot.core.people import Rank, User
 from bot.core.platform_syntax import format_person_link, is_platform_id
 from bot.core.replies import Reply
-from bot.dispatch.declaration import Command, PersonOption, Services, command, option
+from bot.core.time_format import format_end, parse_end
+from bot.dispatch.declaration import MAX_CHOICES, Choice, Command, PersonOption, Services, command, option
 from bot.dispatch.workspace_settings import get_settings
-from bot.moderation.durations import format_end, parse_end
 
 
 @command("block", rank=Rank.MODERATOR, private=True)
@@ -62,3 +64,118 @@ class Unblock(Command):
         if not await services.moderation.admin.unblock(invocation.user, user):
             raise BadOption(f"{user.name} is not blocked here.", option="user")
         return Reply(text=f"{user.name} may ask again.", is_private=True)
+
+
+_MAX_SHOWN = 200
+
+
+@command("words add", rank=Rank.MODERATOR, private=True)
+class WordsAdd(Command):
+    """Refuse asks with a word in them, however it is written."""
+
+    word: str = option("Which word, words, or pattern such as badger*?", max_length=100, words=True)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        if await services.moderation.admin.add_word(invocation.user, self.word):
+            return Reply(text=f"Asks with “{self.word}” in them are refused from now on.", is_private=True)
+        return Reply(text=f"“{self.word}” is refused already.", is_private=True)
+
+
+@command("words remove", rank=Rank.MODERATOR, private=True)
+class WordsRemove(Command):
+    """Let a word through again."""
+
+    word: str = option("Which one? As in /words list.", max_length=100, words=True)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        if not await services.moderation.admin.remove_word(invocation.user, self.word):
+            raise BadOption(
+                f"“{self.word}” is not among this workspace's words. /words list shows them.", option="word"
+            )
+        return Reply(text=f"“{self.word}” may be asked for again.", is_private=True)
+
+
+@command("words list", rank=Rank.MODERATOR, private=True)
+class WordsList(Command):
+    """List the words that are refused here."""
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        words = await services.moderation.admin.list_words(invocation.user)
+        if not words:
+            return Reply(text="No word is refused here. `/words add` adds one.", is_private=True)
+        more = f" … and {len(words) - _MAX_SHOWN} more" if len(words) > _MAX_SHOWN else ""
+        shown = ", ".join(f"`{word}`" for word in words[:_MAX_SHOWN])
+        return Reply(text=f"Refused here: {shown}{more}", is_private=True)
+
+
+@command("words test", rank=Rank.MODERATOR, private=True)
+class WordsTest(Command):
+    """See whether a text would be refused."""
+
+    text: str = option("Which text?", max_length=4_000, words=True)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        word = await services.moderation.find_refused_word(invocation.user, self.text)
+        text = f"Refused, for “{word}”." if word is not None else "Let through: no refused word is in it."
+        return Reply(text=text, is_private=True)
+
+
+PLATFORMS = ("discord", "slack", "web", "console")
+
+
+def _suggest_targets(services: Services, typed: str) -> Sequence[Choice]:
+    wanted = typed.strip().lower()
+    names = ["all", *PLATFORMS, *(model.key for model in services.catalogue.list_all())]
+    return [Choice(name, name) for name in names if wanted in name][:MAX_CHOICES]
+
+
+@command("pause", rank=Rank.OWNER, private=True)
+class Pause(Command):
+    """Start nothing new of a model, on a platform, or at all."""
+
+    what: str = option("What? A model, a platform, or all.", max_length=100, autocomplete=_suggest_targets)
+    reason: str = option("Why? People read it.", default="", max_length=200)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        target = _parse_target(self.what, services)
+        await services.moderation.admin.pause(invocation.user, target, self.reason)
+        name = target.rpartition(":")[2]
+        text = f"Nothing new of `{name}` starts until `/resume {name}`. What runs goes on."
+        return Reply(text=text, is_private=True)
+
+
+def _parse_target(name: str, services: Services) -> str:
+    """Return the stored form: `all`, `platform:web`, `model:sdxl`. Raise `UnknownName` with the nearest name."""
+    wanted = name.strip().lower()
+    if wanted == "all":
+        return "all"
+    if wanted in PLATFORMS:
+        return f"platform:{wanted}"
+    if wanted in services.catalogue:
+        return f"model:{wanted}"
+    known = ["all", *PLATFORMS, *(model.key for model in services.catalogue.list_all())]
+    raise UnknownName("model or platform", name, known, advice="/models lists the models.")
+
+
+@command("resume", rank=Rank.OWNER, private=True)
+class Resume(Command):
+    """Start again what was paused, or list it."""
+
+    what: str = option("What? A list of what is paused if you say nothing.", default="", max_length=100)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        admin = services.moderation.admin
+        pauses = {target.rpartition(":")[2]: (target, reason) for target, reason in (await admin.list_pauses()).items()}
+        if not self.what:
+            return Reply(text=_format_pauses({name: reason for name, (_, reason) in pauses.items()}), is_private=True)
+        pause = pauses.get(self.what.strip().lower())
+        if pause is None:
+            raise BadOption(f"“{self.what}” is not paused. /resume alone lists what is.", option="what")
+        await admin.pause(invocation.user, pause[0], None)
+        return Reply(text=f"`{self.what}` starts again.", is_private=True)
+
+
+def _format_pauses(pauses: dict[str, str]) -> str:
+    if not pauses:
+        return "Nothing is paused."
+    return "\n".join(f"- `{name}`{f': {reason}' if reason else ''}" for name, reason in sorted(pauses.items()))

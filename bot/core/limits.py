@@ -21,6 +21,15 @@ request ids itself."""
 
 # Pictures and files
 
+MAX_ATTACHMENT_BYTES = 20 * 1024 * 1024
+"""A picture that a person gives: cameras' largest pictures are smaller, and each upload stands in memory as a whole."""
+
+MAX_OUTPUT_BYTES = 32 * 1024 * 1024
+"""A picture of a model: a PNG of 25 million pixels of a photograph is smaller."""
+
+MAX_PIXELS = 25_000_000
+"""Pillow warns only at 89 million pixels and refuses only at 179 million: up to 700 MB of memory from a 20 kB file."""
+
 MAX_SIDE_PIXELS = 32_767
 """A picture of 25,000,000 × 1 pixels has an allowed area, but costs 60 bytes a pixel in tables of rows."""
 

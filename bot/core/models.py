@@ -1,4 +1,4 @@
-"""An entry of the model catalogue: task, inputs, output and price of one model."""
+"""Models: an entry of the catalogue (task, inputs, output, price), and the schema that a backend publishes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,3 +100,53 @@ class Model:
     """The backend's name of the owner's deployment that runs the model, such as `ana/fast-flux`, or empty."""
     at_once: int | None = None
     """The maximum number of simultaneous runs over all processes; None for no maximum."""
+
+
+class FieldKind(StrEnum):
+    """The type of values that a field accepts. The texts stand in sentences that operators read."""
+
+    TEXT = "text"
+    INTEGER = "whole number"
+    NUMBER = "number"
+    BOOLEAN = "yes or no"
+    FILE = "file"
+    FILES = "list of files"
+    OTHER = "something else"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaField:
+    """One field. `kinds` has several members for a union type; `choices` are the accepted values, as sent."""
+
+    name: str
+    kinds: frozenset[FieldKind]
+    is_required: bool = False
+    is_nullable: bool = False
+    default: JSON = None
+    minimum: float | None = None
+    maximum: float | None = None
+    max_length: int | None = None
+    choices: tuple[JSON, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSchema:
+    """One version of a model. `fields` are in the model's display order, or None without a published schema."""
+
+    ref: str
+    version: str
+    """The version of this schema; empty for a model without versions."""
+    newest_version: str
+    is_official: bool = False
+    """The backend keeps the model current, and predictions name no version."""
+    fields: tuple[SchemaField, ...] | None = None
+    output: OutputKind | None = None
+    """None for an output that the bot cannot show."""
+    description: str = ""
+    usual_seconds: float | None = None
+    """The running time of the published example."""
+
+    def find_field(self, name: str) -> SchemaField | None:
+        """Return the field of that name, or None."""
+        return next((field for field in self.fields or () if field.name == name), None)

@@ -1,5 +1,7 @@
 """The accounts of a job: wallets, in the order that a hold draws on them, and budgets, which must all have room.
 
+Failed runs, which the owner pays, are counted in accounts of their own.
+
 Windows are days and months in UTC. Each window has accounts of its own, so no account needs a refill, and a clock that
 jumps back finds the accounts of the earlier day unchanged.
 """
@@ -7,9 +9,13 @@ jumps back finds the accounts of the earlier day unchanged.
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.core.money import Account, AccountKind
+from bot.core.errors import LimitReached
+from bot.core.money import Account, AccountKind, Entry, EntryKind, ResetPeriod
 from bot.core.people import User
+from bot.core.time_format import format_weekday
 from bot.credits.limits import UserLimits
+from bot.credits.pricing import CreditFormatter
+from bot.storage.database import Transaction
 
 
 def list_accounts(user: User, now: datetime, limits: UserLimits) -> list[tuple[Account, int]]:
@@ -144,3 +150,73 @@ def get_next_month_start(now: datetime) -> datetime:
     """Return midnight in UTC on the first of the next month: the refill of budgets."""
     first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (first + timedelta(days=32)).replace(day=1)
+
+
+async def read_prior_usage(tx: Transaction, account: Account, user: User) -> int:
+    """Return the spent and held micros of a window before its account was opened, less the spending a reset forgave.
+
+    A limit that is set in the middle of a day or month counts this amount.
+    """
+    if account.scope not in ("user", "workspace", "allowance"):
+        return 0
+    since = parse_window_start(account.window)
+    if account.scope == "workspace":
+        return await read_workspace_usage(tx, user.platform, user.workspace, since)
+    wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
+    since = await _find_last_reset(tx, account, user, since)
+    return await tx.ledger.sum_used_by_user(user.actor, since, wallets)
+
+
+async def read_workspace_usage(tx: Transaction, platform: str, workspace: str, at: datetime) -> int:
+    """Return the spent and held micros of a workspace in the month of `at`, with the owner's cost of failed runs."""
+    failed = await tx.ledger.get_account(get_failed_runs_account(platform, workspace, at).id)
+    month_start = parse_window_start(f"{at:%Y-%m}")
+    spent_micros = await tx.jobs.sum_spent_in_workspace(platform, workspace, month_start)
+    held_micros = await tx.ledger.sum_held_in_workspace(platform, workspace, month_start)
+    return spent_micros + held_micros + (failed.spent_micros if failed else 0)
+
+
+async def _find_last_reset(tx: Transaction, account: Account, user: User, since: datetime) -> datetime:
+    """Return the time of the last reset that applies to the account's window; `since` without a reset."""
+    # A reset of the day leaves the month's limits as they are; a reset of the month forgives its days as well.
+    periods = (ResetPeriod.DAY, ResetPeriod.MONTH) if is_day(account.window) else (ResetPeriod.MONTH,)
+    wallet = get_granted_wallet(user.platform, user.workspace, user.id)
+    return await tx.ledger.find_last_reset(wallet.id, periods, since) or since
+
+
+def list_failed_runs_accounts(user: User, now: datetime) -> list[Account]:
+    """Return the accounts that count a user's failed runs: of the workspace's month, and of the user's day.
+
+    A failed run is free for the user, and the owner pays the backend. The month's account is for `/quota top`, the
+    day's account for the bound; both only grow in spending.
+    """
+    return [get_failed_runs_account(user.platform, user.workspace, now), get_user_failed_runs_account(user, now)]
+
+
+async def record_failed_run(
+    tx: Transaction, user: User, job: str, cost_micros: int, now: datetime, *, prediction: str = ""
+) -> None:
+    """Count the owner's cost of a failed run. `prediction` is a run whose job goes on with a second run, else empty."""
+    if cost_micros <= 0:
+        return
+    for account in list_failed_runs_accounts(user, now):
+        first = Entry(account.id, EntryKind.GRANT, 0, 0, f"open:{account.id}", "policy", now)
+        await tx.ledger.open_account(account, first)
+        key, reason = f"failed_run:{prediction or job}:{account.id}", "failed run"
+        # The raise pays for the count: the account is a counter, and refuses nothing by itself.
+        count = Entry(account.id, EntryKind.EXPIRE, -cost_micros, 0, key, user.actor, now, job, prediction, reason)
+        room = replace(count, kind=EntryKind.ADJUST, balance_delta_micros=cost_micros, key=f"beyond:{key}")
+        await tx.ledger.append([room, count])
+
+
+async def check_failed_runs(
+    tx: Transaction, user: User, limits: UserLimits, formatter: CreditFormatter, now: datetime
+) -> None:
+    """Raise `LimitReached` if the user's failed runs of today cost the owner the daily bound."""
+    if limits.failed_runs_day_micros is None:
+        return
+    account = await tx.ledger.get_account(get_user_failed_runs_account(user, now).id)
+    if account is None or account.spent_micros < max(limits.failed_runs_day_micros, 1):
+        return
+    cost, end = formatter.format(account.spent_micros), format_weekday(get_next_day_start(now), limits.time_zone)
+    raise LimitReached(f"Your failed runs cost {cost} credits today: wait until {end}, or ask a moderator.")

@@ -8,12 +8,10 @@ from bot.core.jobs import Job, JobSummary
 from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.people import Channel, User
-from bot.credits.accounts import get_bot_budget, get_next_month_start, parse_window_start
+from bot.credits.accounts import check_failed_runs, get_bot_budget, get_next_month_start, parse_window_start
 from bot.credits.alerts import AlertSender, BudgetAlerts
-from bot.credits.ask_pace import AskPace
-from bot.credits.failed_runs import check_failed_runs
 from bot.credits.ledger import Ledger
-from bot.credits.limits import UserLimits, check_permissions, check_rate, is_model_allowed
+from bot.credits.limits import AskPace, UserLimits, check_permissions, check_rate, is_model_allowed
 from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
 from bot.credits.pricing import CreditFormatter
 from bot.credits.spending import (

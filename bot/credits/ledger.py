@@ -6,7 +6,7 @@ each budget must cover the whole amount. Each hold is closed once, by the metere
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.core.errors import BudgetExceeded, InsufficientFunds, OutOfCredits
@@ -14,12 +14,18 @@ from bot.core.ids import new_id
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import User
 from bot.core.time_format import format_date, format_weekday
-from bot.credits.accounts import compute_limit_change_micros, get_next_day_start, list_accounts
-from bot.credits.failed_runs import list_failed_runs_accounts, record_failed_run
+from bot.credits.accounts import (
+    compute_limit_change_micros,
+    get_next_day_start,
+    list_accounts,
+    list_failed_runs_accounts,
+    read_prior_usage,
+    record_failed_run,
+)
 from bot.credits.limits import UserLimits
 from bot.credits.pricing import CreditFormatter
-from bot.credits.spending import read_prior_usage
-from bot.storage.database import Transaction
+from bot.storage.database import Database, Transaction
+from bot.storage.ledger_checks import LedgerMismatch
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -324,3 +330,28 @@ async def _record_uncovered_cost(
                 0, replace(row, kind=EntryKind.ADJUST, balance_delta_micros=missing_micros, key=f"beyond:{key}")
             )
         await tx.ledger.append(rows)
+
+
+MAX_DISCREPANCIES = 50
+"""Of each kind, for `quota verify`: more mismatches of one kind usually have one cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationReport:
+    """The sizes of the compared tables, and one line for each discrepancy."""
+
+    compared: str
+    discrepancies: tuple[str, ...]
+
+
+async def verify_ledger(database: Database) -> VerificationReport:
+    """Compare ledger, accounts, jobs and predictions in one read transaction, without changes."""
+    async with database.read() as tx:
+        sizes = await tx.ledger_checks.count_rows()
+        mismatches = await tx.ledger_checks.find_mismatches(MAX_DISCREPANCIES)
+    compared = ", ".join(f"{count:,} rows of {table}" for table, count in sizes.items())
+    return VerificationReport(compared, tuple(_format_discrepancy(row) for row in mismatches))
+
+
+def _format_discrepancy(row: LedgerMismatch) -> str:
+    return f"{row.check} {row.row}: {row.found:,}, and should be {row.expected:,}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bot.core.json import JSON
-from bot.core.money import Account, ResetPeriod
+from bot.core.money import Account
 from bot.core.people import User
 from bot.core.platform_syntax import format_channel, format_person_link, format_role
 from bot.credits.accounts import (
@@ -15,10 +15,11 @@ from bot.credits.accounts import (
     get_next_day_start,
     get_next_month_start,
     get_workspace_budget,
-    is_day,
     list_accounts,
     list_wallet_ids,
     parse_window_start,
+    read_prior_usage,
+    read_workspace_usage,
 )
 from bot.credits.limits import NAME, UserLimits
 from bot.credits.policies import Policies, PolicyTarget
@@ -146,7 +147,7 @@ async def read_workspace_budget_status(
         account = await tx.ledger.get_account(get_workspace_budget(platform, workspace, now).id)
     used_micros = 0
     if account is None:
-        used_micros = await _read_workspace_usage(tx, platform, workspace, now)
+        used_micros = await read_workspace_usage(tx, platform, workspace, now)
     return build_budget_status(limit_micros, account, used_micros, now)
 
 
@@ -158,38 +159,6 @@ def build_budget_status(
     if account is None:
         return BudgetStatus(limit_micros, used_micros, 0, refills_at)
     return BudgetStatus(limit_micros, account.spent_micros, account.held_micros, refills_at)
-
-
-async def read_prior_usage(tx: Transaction, account: Account, user: User) -> int:
-    """Return the spent and held micros of a window before its account was opened, less the spending a reset forgave.
-
-    A limit that is set in the middle of a day or month counts this amount.
-    """
-    if account.scope not in ("user", "workspace", "allowance"):
-        return 0
-    since = parse_window_start(account.window)
-    if account.scope == "workspace":
-        return await _read_workspace_usage(tx, user.platform, user.workspace, since)
-    wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
-    since = await _find_last_reset(tx, account, user, since)
-    return await tx.ledger.sum_used_by_user(user.actor, since, wallets)
-
-
-async def _read_workspace_usage(tx: Transaction, platform: str, workspace: str, at: datetime) -> int:
-    """Return the spent and held micros of a workspace in the month of `at`, with the owner's cost of failed runs."""
-    failed = await tx.ledger.get_account(get_failed_runs_account(platform, workspace, at).id)
-    month_start = parse_window_start(f"{at:%Y-%m}")
-    spent_micros = await tx.jobs.sum_spent_in_workspace(platform, workspace, month_start)
-    held_micros = await tx.ledger.sum_held_in_workspace(platform, workspace, month_start)
-    return spent_micros + held_micros + (failed.spent_micros if failed else 0)
-
-
-async def _find_last_reset(tx: Transaction, account: Account, user: User, since: datetime) -> datetime:
-    """Return the time of the last reset that applies to the account's window; `since` without a reset."""
-    # A reset of the day leaves the month's limits as they are; a reset of the month forgives its days as well.
-    periods = (ResetPeriod.DAY, ResetPeriod.MONTH) if is_day(account.window) else (ResetPeriod.MONTH,)
-    wallet = get_granted_wallet(user.platform, user.workspace, user.id)
-    return await tx.ledger.find_last_reset(wallet.id, periods, since) or since
 
 
 async def build_statement(tx: Transaction, user: User, limits: UserLimits, now: datetime) -> Statement:

@@ -8,14 +8,16 @@ the same picture. A reusing job holds, costs and runs nothing.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import ceil, isqrt
 
 from bot.conversations.conversations import Question
 from bot.core.backend import InputFile
 from bot.core.errors import (
     AlreadyRunning,
     BackendDown,
+    BadOption,
     ConfirmationRequired,
     DuplicatePress,
     DuplicateRequest,
@@ -28,10 +30,10 @@ from bot.core.ids import new_id
 from bot.core.invocations import Invocation
 from bot.core.jobs import Job, JobState, PostedMessage
 from bot.core.json import JSON, fingerprint
-from bot.core.models import Model, Task
+from bot.core.limits import MAX_PIXELS, MAX_SIDE_PIXELS
+from bot.core.models import InputRule, Model, Task
 from bot.core.money import Estimate
-from bot.credits.pricing import estimate_cost
-from bot.jobs.output_size import check_output_size
+from bot.credits.pricing import count_pixels, estimate_cost
 from bot.jobs.submitting import encode_inputs
 from bot.jobs.work import JobServices
 from bot.moderation.moderation import Moderation
@@ -268,3 +270,67 @@ async def apply_kept_result(tx: Transaction, job: Job, is_kept: Callable[[str], 
     if not outputs or not all(is_kept(output.sha256) for output in outputs if output.sha256):
         return job
     return replace(job, estimate_micros=0, max_micros=0, reuses=source.id, prediction=source.prediction)
+
+
+_MILLION = 1_000_000
+
+
+def check_output_size(model: Model, options: Options, inputs: Options) -> None:
+    """Raise `BadOption` if the requested pictures exceed the size that the bot keeps.
+
+    `options` are the command's options, `inputs` the model's fields made of them. For an upscale the text names the
+    largest scale that works.
+    """
+    scale, picture = (
+        options.get("scale"),
+        next((file for file in options.values() if isinstance(file, InputFile)), None),
+    )
+    if model.task is Task.UPSCALE and isinstance(scale, (int, float)) and picture is not None:
+        _check_scale(model, picture, scale)
+    width, height = _get_sides(inputs)
+    if not _is_kept_size(width, height):
+        raise BadOption(
+            f"A picture of {width * height / _MILLION:,.0f} million pixels is too large to keep: ask for at most "
+            f"{MAX_PIXELS // _MILLION} million."
+        )
+
+
+def _check_scale(model: Model, picture: InputFile, scale: float) -> None:
+    if _is_kept_at(picture, scale):
+        return
+    pixels = picture.width_pixels * picture.height_pixels * scale**2
+    largest = next((smaller for smaller in _list_scales(model.inputs.get("scale")) if _is_kept_at(picture, smaller)), 0)
+    advice = f"the largest scale that works is {largest:g}" if largest else "give a smaller picture"
+    if pixels > MAX_PIXELS:
+        size = f"have {pixels / _MILLION:,.0f} million pixels, and I keep at most {MAX_PIXELS // _MILLION} million"
+    else:
+        longest = max(picture.width_pixels, picture.height_pixels) * scale
+        size = f"be {longest:,.0f} pixels long, and I keep at most {MAX_SIDE_PIXELS:,} a side"
+    raise BadOption(f"Made {scale:g} times larger, this picture would {size}: {advice}.", option="scale")
+
+
+def _is_kept_at(picture: InputFile, scale: float) -> bool:
+    return _is_kept_size(ceil(picture.width_pixels * scale), ceil(picture.height_pixels * scale))
+
+
+def _is_kept_size(width_pixels: int, height_pixels: int) -> bool:
+    return width_pixels * height_pixels <= MAX_PIXELS and max(width_pixels, height_pixels) <= MAX_SIDE_PIXELS
+
+
+def _list_scales(rule: InputRule | None) -> Iterator[float]:
+    """Yield the scales of a model, largest first, in steps of a tenth where the model has no fixed choices."""
+    if rule is None:
+        return
+    if choices := (*rule.choices, *rule.expands):
+        yield from sorted({float(choice) for choice in choices if choice.replace(".", "", 1).isdecimal()}, reverse=True)
+        return
+    for tenths in range(int((rule.maximum or 10) * 10), int((rule.minimum or 1) * 10) - 1, -1):
+        yield tenths / 10
+
+
+def _get_sides(inputs: Options) -> tuple[int, int]:
+    """Return width and height of a requested picture, as a square where the inputs name the area alone."""
+    width, height, pixels = inputs.get("width"), inputs.get("height"), count_pixels(inputs)
+    if isinstance(width, int) and isinstance(height, int):
+        return width, height
+    return (side := isqrt(pixels or 0), side)

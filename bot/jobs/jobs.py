@@ -17,7 +17,7 @@ from bot.core.people import Channel, User
 from bot.core.replies import MessageRef, Progress, Reply, Stage
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options
 from bot.jobs.deletion import PersonalData, delete_job
-from bot.jobs.delivery import load_result
+from bot.jobs.messages import load_result
 from bot.jobs.runner import Runner
 from bot.jobs.work import JobServices, Work
 from bot.moderation.moderation import Moderation

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bot.core.errors import BackendError, EaselError, InternalError, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
-from bot.jobs import completion, delivery, placeholder, submitting, watching
+from bot.jobs import completion, messages, submitting, watching
 from bot.jobs.job_queues import QueueSlot
 from bot.jobs.work import JobLost, JobServices, Work
 from bot.telemetry import metrics
@@ -138,23 +138,23 @@ class Runner:
                 return
             await work.close()
             delivered = Work(self._services, row, work.model, posted=posted)
-            reply = self._services.presenter.render_result(row, work.model, await delivery.load_result(delivered))
+            reply = self._services.presenter.render_result(row, work.model, await messages.load_result(delivered))
             await delivered.editor.finish(reply)
 
     async def _run_stages(self, work: Work, slot: QueueSlot) -> None:
         """Run each stage when the job reaches the stage's state, until the user has the final message."""
         if work.job.model not in self._services.catalogue:
             await self._fail(work, UserError(f"{work.job.model} is not offered any more. You were not charged."))
-        await self._run_stage(work, placeholder.post_placeholder, JobState.ACCEPTED)
+        await self._run_stage(work, messages.post_placeholder, JobState.ACCEPTED)
         if work.job.reuses:
             await self._run_stage(work, completion.finish_reusing_job, JobState.QUEUED)
         elif work.job.state is JobState.QUEUED:
-            await placeholder.wait_for_slot(work, slot)
+            await messages.wait_for_slot(work, slot)
         await self._run_stage(work, self._submit, JobState.QUEUED)
         await self._run_until_completed(work)
         slot.leave()
         if work.job.notified_at is None:
-            await self._run_stage(work, delivery.deliver, work.job.state)
+            await self._run_stage(work, messages.deliver, work.job.state)
 
     async def _run_until_completed(self, work: Work) -> None:
         # A loop: a retried run moves the job from `running` back to `submitting`, once.

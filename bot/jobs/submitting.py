@@ -30,7 +30,7 @@ from bot.core.ids import new_id
 from bot.core.jobs import JobState, PredictionRecord
 from bot.core.json import JSON, fingerprint
 from bot.jobs.completion import cancel_unsubmitted
-from bot.jobs.placeholder import wait_for_slot
+from bot.jobs.messages import wait_for_slot
 from bot.jobs.watching import BACKEND_RETRY_SECONDS
 from bot.jobs.work import Work
 from bot.media.media import Media

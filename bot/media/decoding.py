@@ -1,22 +1,29 @@
 """Reads untrusted pictures: recognised by content, measured before decoding, re-encoded or stripped of metadata.
 
-All functions are synchronous and take CPU time: call them in a thread.
+All functions are synchronous and take CPU time: call them in a thread, in a turn of `DecodingLines`.
 """
 
+import asyncio
 import struct
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from io import BytesIO
 from typing import Any
 
 from PIL import Image
 
 from bot.core.errors import BadFile, FileTooLarge
-from bot.core.limits import MAX_SIDE_PIXELS
+from bot.core.limits import (
+    MAX_DECODING_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE_PIXELS,
+    OUTPUT_DECODING_BYTES,
+)
 from bot.media.color_profiles import MAX_PROFILE_BYTES
-from bot.media.limits import MAX_PIXELS, build_too_large_error
 from bot.media.stripping import StillPicture, extract_still
 
 _MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
@@ -229,3 +236,80 @@ def _encode(picture: Image.Image, kind: str, quality: int = 95) -> CleanPicture:
     encoded = BytesIO()
     picture.save(encoded, kind, **options)
     return CleanPicture(encoded.getvalue(), PictureFacts(_MIMES[kind], picture.width, picture.height))
+
+
+def build_too_large_error(max_bytes: int) -> FileTooLarge:
+    """Return the error for a file of more than `max_bytes`."""
+    mebibytes = max_bytes // 1024**2
+    size = f"{mebibytes} MB" if mebibytes else f"{max_bytes} bytes"
+    return FileTooLarge(f"That file is too large: at most {size}, please.")
+
+
+_MAX_DECODERS = 2
+"""Pictures of one line that are decoded at once."""
+
+
+class Line(Enum):
+    """The line in which a picture waits."""
+
+    OUTPUTS = auto()
+    """Paid outputs of models, and their copies for a platform."""
+    UPLOADS = auto()
+    """Pictures that people give."""
+
+
+class DecodingLines:
+    """Grants memory to decoders, in the order of each line; a waiting output goes before each waiting upload.
+
+    Each picture reserves the memory that its decoding may take, so that pictures decoded at once stay within one bound.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[Line, deque[tuple[int, asyncio.Future[None]]]] = {line: deque() for line in Line}
+        self._running = dict.fromkeys(Line, 0)
+        self._reserved_bytes = 0
+
+    @asynccontextmanager
+    async def reserve(self, line: Line, needed_bytes: int) -> AsyncIterator[None]:
+        """Wait for the memory of one picture, and hold the memory inside the block."""
+        # A picture beyond the bound is decoded alone.
+        needed_bytes = min(needed_bytes, self._get_bound_bytes(line))
+        turn = asyncio.get_running_loop().create_future()
+        entry = (needed_bytes, turn)
+        self._waiting[line].append(entry)
+        self._grant()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release(line, needed_bytes)
+            else:
+                self._waiting[line].remove(entry)
+                self._grant()
+            raise
+        try:
+            yield
+        finally:
+            self._release(line, needed_bytes)
+
+    def _release(self, line: Line, released_bytes: int) -> None:
+        self._running[line] -= 1
+        self._reserved_bytes -= released_bytes
+        self._grant()
+
+    def _grant(self) -> None:
+        """Let the first pictures of both lines start while memory is left."""
+        for line in Line:
+            waiting = self._waiting[line]
+            while waiting and self._running[line] < _MAX_DECODERS:
+                needed_bytes, turn = waiting[0]
+                if self._reserved_bytes + needed_bytes > self._get_bound_bytes(line):
+                    return  # an upload must not take the memory that an output waits for
+                waiting.popleft()
+                if not turn.cancelled():
+                    self._running[line] += 1
+                    self._reserved_bytes += needed_bytes
+                    turn.set_result(None)
+
+    def _get_bound_bytes(self, line: Line) -> int:
+        return MAX_DECODING_BYTES - (OUTPUT_DECODING_BYTES if line is Line.UPLOADS else 0)

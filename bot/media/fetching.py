@@ -17,7 +17,7 @@ import httpx
 
 from bot.core.errors import BadFile, OutputGone, Unavailable, UnsafeAddress
 from bot.media.addresses import IPAddress, Resolver, is_disguised, is_public, resolve, resolve_public_addresses
-from bot.media.limits import build_too_large_error
+from bot.media.decoding import build_too_large_error
 
 _MAX_REDIRECTS = 3
 _MAX_ADDRESSES = 3

@@ -18,12 +18,24 @@ from bot.core.errors import (
     UnsafeAddress,
 )
 from bot.core.invocations import Attachment, Link
-from bot.core.limits import MAX_UPLOADS_IN_MEMORY, ROOM_SECONDS
+from bot.core.limits import (
+    MAX_ATTACHMENT_BYTES,
+    MAX_OUTPUT_BYTES,
+    MAX_PIXELS,
+    MAX_UPLOADS_IN_MEMORY,
+    ROOM_SECONDS,
+)
 from bot.core.models import InputRule
-from bot.media.decoding import CleanPicture, clean, estimate_memory_bytes, shrink
-from bot.media.decoding_lines import DecodingLines, Line
+from bot.media.decoding import (
+    CleanPicture,
+    DecodingLines,
+    Line,
+    build_too_large_error,
+    clean,
+    estimate_memory_bytes,
+    shrink,
+)
 from bot.media.fetching import CheckHop, FetchedFile, Fetcher
-from bot.media.limits import MAX_ATTACHMENT_BYTES, MAX_OUTPUT_BYTES, MAX_PIXELS, MIB, build_too_large_error
 from bot.media.media_store import MediaFile, MediaStore, StoredPicture, compute_sha256, get_mime
 
 FindPath = Callable[[str], Path | None]
@@ -146,7 +158,7 @@ class Media:
         except Unavailable as error:
             raise BackendDown("What the model made could not be fetched. You were not charged.") from error
         except FileTooLarge as error:
-            megapixels, megabytes = MAX_PIXELS // 1_000_000, max(1, self._max_output_bytes // MIB)
+            megapixels, megabytes = MAX_PIXELS // 1_000_000, max(1, self._max_output_bytes // 1024**2)
             raise OutputTooLarge(
                 f"The model made something too large to keep: {megapixels} million pixels and {megabytes} MB are the "
                 "most. The run is charged, because the model did its work: ask for something smaller."

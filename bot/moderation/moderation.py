@@ -18,8 +18,8 @@ from bot.core.limits import MAX_WORD_SEARCH_ON_LOOP
 from bot.core.models import Model, OutputKind
 from bot.core.people import Channel, User
 from bot.core.platform_syntax import format_channel, format_person_link
+from bot.core.time_format import format_end
 from bot.moderation.admin import ModerationAdmin
-from bot.moderation.durations import format_end
 from bot.moderation.words import find_refused_word
 from bot.storage.database import Database, Transaction
 from bot.storage.policies import Policy

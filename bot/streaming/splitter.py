@@ -8,10 +8,14 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from bot.core.platform import MessageLimits
-from bot.streaming.boundaries import MessageMeasure, TextLine, find_best_cut, find_early_cut, find_last_fitting_cut
-from bot.streaming.fences import (
+from bot.streaming.boundaries import (
     Fence,
+    MessageMeasure,
+    TextLine,
+    find_best_cut,
+    find_early_cut,
     find_fence_after_line,
+    find_last_fitting_cut,
     measure_closing_prefix,
     measure_fence_run,
     parse_opening_fence,

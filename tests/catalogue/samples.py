@@ -3,8 +3,7 @@
 from typing import Any
 
 from bot.catalogue.loading import parse_model
-from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
-from bot.core.models import Model, OutputKind
+from bot.core.models import FieldKind, Model, ModelSchema, OutputKind, SchemaField
 
 PIN, NEWER = "1" * 64, "2" * 64
 PRICE = {"usd_per_image": "0.01", "source": "a page", "read_on": "today"}

@@ -10,8 +10,7 @@ from bot.catalogue.checking import check_model
 from bot.catalogue.loading import load_catalogue
 from bot.catalogue.option_mapping import FIELD_NAMES, OPTION_KINDS
 from bot.commands import MENU
-from bot.core.model_schema import FieldKind, ModelSchema
-from bot.core.models import OutputKind, Task
+from bot.core.models import FieldKind, ModelSchema, OutputKind, Task
 from bot.dispatch.declaration import OptionKind
 from tests.catalogue.samples import FOX, NEWER, PIN, make_entry, make_field
 

@@ -21,8 +21,7 @@ from bot.catalogue.drafting import (
 )
 from bot.catalogue.loading import PRICE_PLACEHOLDER, CatalogueError, parse_model
 from bot.catalogue.option_mapping import FIELD_NAMES
-from bot.core.model_schema import FieldKind, ModelSchema, SchemaField
-from bot.core.models import Model, OutputKind, Task
+from bot.core.models import FieldKind, Model, ModelSchema, OutputKind, SchemaField, Task
 from tests.catalogue.samples import FOX, PIN, make_field
 
 TODAY = date(2026, 11, 20)

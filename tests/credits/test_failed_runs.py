@@ -11,8 +11,8 @@ from bot.core.errors import LimitReached
 from bot.core.jobs import JobState
 from bot.core.people import User
 from bot.core.replies import Tone
+from bot.credits.ledger import verify_ledger
 from bot.credits.limits import DefaultLimits
-from bot.credits.verification import verify_ledger
 from tests.bench import Bench
 from tests.credits.bench import OWNER as CREDITS_OWNER
 from tests.credits.bench import CreditsBench

@@ -26,10 +26,9 @@ from hypothesis.stateful import (
 from bot.core.errors import BadOption, BudgetExceeded, OutOfCredits
 from bot.core.jobs import Job, JobState
 from bot.core.people import User
-from bot.credits.ledger import Ledger
+from bot.credits.ledger import Ledger, verify_ledger
 from bot.credits.limits import AT_ONCE, DAILY_ALLOWANCE, PER_MINUTE, USER_DAY, USER_MONTH, DefaultLimits, UserLimits
 from bot.credits.pricing import CreditFormatter
-from bot.credits.verification import verify_ledger
 from bot.storage.database import Database
 from tests.conftest import WITH_SCHEMA
 from tests.credits.bench import OWNER, CreditsBench

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from bot.core.jobs import JobState
-from bot.credits.verification import verify_ledger
+from bot.credits.ledger import verify_ledger
 from bot.storage.sqlite import parse_path
 from tests.credits.bench import CreditsBench
 from tests.fakes.samples import ANA

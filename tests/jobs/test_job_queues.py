@@ -11,7 +11,7 @@ from bot.core.jobs import Job
 from bot.core.models import Model
 from bot.core.people import User
 from bot.jobs.job_queues import JobQueues, QueuePosition, QueueSlot, compute_share
-from bot.jobs.placeholder import has_position_changed
+from bot.jobs.messages import has_position_changed
 from tests.fakes.samples import make_job
 
 ANY = Catalogue(load_catalogue(BUILT_IN_PATH)).get("flux-schnell")

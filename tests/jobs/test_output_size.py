@@ -8,8 +8,8 @@ import pytest
 
 from bot.core.backend import RunMetrics
 from bot.core.invocations import Invocation
+from bot.core.limits import MAX_OUTPUT_BYTES
 from bot.core.replies import Tone
-from bot.media.limits import MAX_OUTPUT_BYTES
 from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
 from tests.fakes.samples import ANA, CHANNEL, get_text

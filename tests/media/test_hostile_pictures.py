@@ -10,7 +10,7 @@ from benchmarks.pictures import EIGHT, measure_in_process
 from bot.core.errors import BadFile
 from bot.core.invocations import Attachment
 from bot.core.limits import MAX_DECODING_BYTES, OUTPUT_DECODING_BYTES
-from bot.media.decoding_lines import DecodingLines, Line
+from bot.media.decoding import DecodingLines, Line
 from bot.media.media import Media
 from bot.media.media_store import get_mime
 from tests.media.hostile_pictures import (

@@ -11,7 +11,7 @@ MODULES = sorted((ROOT / "bot").rglob("*.py"))
 
 CONNECTIONS = {
     "bot/backends/http.py": "the API of a backend, at the owner's address",
-    "bot/cli/doctor_platforms.py": "the doctor's checks of the owner's settings",
+    "bot/cli/doctor.py": "the doctor's checks of the owner's settings",
     "bot/cli/health.py": "the bot's own /readyz",
     "bot/cli/web.py": "the bot's own page",
     "bot/media/fetching.py": "the guarded fetcher",
@@ -23,7 +23,7 @@ CONNECTIONS = {
 SESSIONS = {
     "bot/backends/replicate/api.py": "the API of the backend",
     "bot/backends/replicate/streams.py": "the event streams of the backend",
-    "bot/cli/doctor_platforms.py": "the doctor's checks of the owner's settings",
+    "bot/cli/doctor.py": "the doctor's checks of the owner's settings",
     "bot/platforms/slack/ephemeral.py": "the response address of an interaction, from a signed request of Slack's",
     "bot/platforms/slack/uploads.py": "bytes sent to an upload address of Slack's",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bot.credits.verification import verify_ledger
+from bot.credits.ledger import verify_ledger
 from bot.storage import schema
 from tests.bench import Bench
 from tests.fakes.samples import ANA, OWNER

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bot.core.json import JSON, as_object
-from bot.core.model_schema import FieldKind, SchemaField
-from bot.core.models import OutputKind
+from bot.core.models import FieldKind, OutputKind, SchemaField
 
 _MAX_REFERENCE_DEPTH = 8
 """Circular references end at this depth."""

@@ -10,7 +10,7 @@ from bot.backends.replicate.errors import SERVICE_DOWN
 from bot.backends.replicate.outputs import ReplicatePrediction, parse_prediction, parse_time
 from bot.core.errors import BackendDown, BackendError, SubmitUnclear
 from bot.core.json import JSON, as_object, get_object, get_objects, get_text
-from bot.core.model_schema import ModelSchema, SchemaField
+from bot.core.models import ModelSchema, SchemaField
 
 MAX_SEARCH_RESULTS = 50
 """Results of one /search, at most."""

@@ -9,12 +9,10 @@ from aiohttp import web
 
 from bot.sandbox.address import ServerAddress
 from bot.sandbox.api.account import ACCOUNT, ACCOUNT_NAME, HARDWARE
-from bot.sandbox.api.pagination import paginate
-from bot.sandbox.api.requests import read_checked_object
+from bot.sandbox.api.requests import paginate, read_checked_object
 from bot.sandbox.catalogue import SandboxCatalogue, SandboxVersion
 from bot.sandbox.clock import SandboxClock, format_timestamp
-from bot.sandbox.fields import InputField
-from bot.sandbox.model import SandboxModel
+from bot.sandbox.model import InputField, SandboxModel
 from bot.sandbox.problems import Problem, make_invalid_version, make_not_found
 
 _UNUSED_FOR = timedelta(minutes=15)

@@ -11,7 +11,7 @@ from aiohttp import BodyPartReader, web
 
 from bot.sandbox.address import ServerAddress
 from bot.sandbox.api.account import ACCOUNT_NAME
-from bot.sandbox.api.pagination import paginate
+from bot.sandbox.api.requests import paginate
 from bot.sandbox.clock import SandboxClock, format_timestamp
 from bot.sandbox.file_store import FileStore, StoredFile
 from bot.sandbox.ids import new_opaque_token

@@ -8,12 +8,11 @@ from aiohttp import web
 
 from bot.sandbox.api.account import ACCOUNT_NAME, HARDWARE
 from bot.sandbox.api.deployments import SandboxDeployments
-from bot.sandbox.api.pagination import paginate
-from bot.sandbox.api.requests import read_checked_object
+from bot.sandbox.api.requests import paginate, read_checked_object
 from bot.sandbox.api.search import rank_models
 from bot.sandbox.catalogue import LINKS, ModelBodies, SandboxCatalogue, SandboxModelPage
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.fields import InputField
+from bot.sandbox.model import InputField
 from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore, SandboxStatus
 from bot.sandbox.problems import Problem, make_not_found
 

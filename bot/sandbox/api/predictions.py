@@ -7,14 +7,18 @@ from aiohttp import web
 
 from bot.core.background_tasks import first_completed
 from bot.sandbox.api.deployments import SandboxDeployments
-from bot.sandbox.api.pagination import paginate
-from bot.sandbox.api.requests import CreateRequest, parse_lifetime_seconds, parse_wait_seconds, read_create_request
+from bot.sandbox.api.requests import (
+    CreateRequest,
+    paginate,
+    parse_lifetime_seconds,
+    parse_wait_seconds,
+    read_create_request,
+)
 from bot.sandbox.catalogue import SandboxCatalogue
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.engine import PredictionEngine
 from bot.sandbox.faults import FaultPlan, raise_create_fault, raise_fault_after_create
-from bot.sandbox.fields import check_input, drop_unknown
-from bot.sandbox.model import SandboxModel
+from bot.sandbox.model import SandboxModel, check_input, drop_unknown
 from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore
 from bot.sandbox.problems import Problem, make_invalid_input, make_not_found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.pagination import paginate
+from bot.sandbox.api.requests import paginate
 from bot.sandbox.catalogue import ModelBodies, SandboxCatalogue, SandboxModelPage
 from bot.sandbox.problems import Problem, make_not_found
 

@@ -12,14 +12,12 @@ from typing import Any
 from aiohttp import web
 
 from bot.sandbox.api.account import ACCOUNT_NAME
-from bot.sandbox.api.pagination import paginate
-from bot.sandbox.api.requests import CreateRequest, read_create_request
+from bot.sandbox.api.requests import CreateRequest, paginate, read_create_request
 from bot.sandbox.catalogue import SandboxCatalogue, SandboxVersion
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.engine import PredictionEngine
 from bot.sandbox.faults import FaultPlan, SandboxModelFailed, raise_create_fault, raise_fault_after_create
-from bot.sandbox.fields import check_input, drop_unknown
-from bot.sandbox.model import SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.model import SandboxModel, SandboxOutputKind, SandboxRun, check_input, drop_unknown
 from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore
 from bot.sandbox.problems import Problem, make_invalid_input, make_invalid_version, make_not_found
 

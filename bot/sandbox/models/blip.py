@@ -8,9 +8,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from bot.sandbox.faults import SandboxModelFailed, strip_fault_words
-from bot.sandbox.fields import InputField
 from bot.sandbox.input_files import UnreadablePicture, open_picture
-from bot.sandbox.model import SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.model import InputField, SandboxModel, SandboxOutputKind, SandboxRun
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -3,9 +3,8 @@
 Inputs as in replicate/cog-flux predict.py of 2025-07 and the models' version pages.
 """
 
-from bot.sandbox.fields import InputField
 from bot.sandbox.ids import derive_version_id
-from bot.sandbox.model import Performance, SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.model import InputField, Performance, SandboxModel, SandboxOutputKind, SandboxRun
 from bot.sandbox.models.drawing import draw_pictures
 
 _NSFW = "All generated images contained NSFW content. Try running it again with a different prompt."

@@ -3,10 +3,9 @@
 import re
 
 from bot.sandbox.faults import find_last_user_turn, strip_fault_words
-from bot.sandbox.fields import InputField
 from bot.sandbox.guide import Guide
 from bot.sandbox.ids import derive_version_id
-from bot.sandbox.model import Performance, SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.model import InputField, Performance, SandboxModel, SandboxOutputKind, SandboxRun
 
 _TOKENS_PER_SECOND = 40
 _THINKING_SECONDS = 0.25

@@ -1,7 +1,6 @@
 """stability-ai/sdxl: pictures as PNG, billed by the second. Schema as recorded in 2024-10."""
 
-from bot.sandbox.fields import InputField
-from bot.sandbox.model import SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.model import InputField, SandboxModel, SandboxOutputKind, SandboxRun
 from bot.sandbox.models.drawing import draw_pictures
 
 _SCHEDULERS = ("DDIM", "DPMSolverMultistep", "HeunDiscrete", "KarrasDPM", "K_EULER_ANCESTRAL", "K_EULER", "PNDM")

@@ -4,7 +4,7 @@ import random
 
 from PIL import Image
 
-from bot.sandbox.painter import animals, landscapes, mountains, subjects, water
+from bot.sandbox.painter import landscapes, subjects, water
 from bot.sandbox.painter.brush import Canvas
 from bot.sandbox.painter.scene import Scene, choose_palette
 from bot.sandbox.painter.sky import paint_sky, paint_space, paint_weather
@@ -33,9 +33,9 @@ def paint(scene: Scene, size: tuple[int, int]) -> Image.Image:
         return canvas.picture
     paint_sky(canvas, scene)
     if "castle" in scene.subjects and scene.place in ("mountains", "meadow", "forest"):
-        mountains.paint_mountains(canvas, scene, layers=3, scale=1.2)
+        landscapes.paint_mountains(canvas, scene, layers=3, scale=1.2)
         x = canvas.width * (0.36 if canvas.light[0] > canvas.width / 2 else 0.64)
-        foot = mountains.paint_mound(canvas, x, canvas.horizon - canvas.height * 0.12)
+        foot = landscapes.paint_mound(canvas, x, canvas.horizon - canvas.height * 0.12)
         subjects.paint_castle(canvas, x, foot, canvas.height * 0.24)
         landscapes.paint_forest(canvas, scene, layers=3, top=canvas.horizon - int(canvas.height * 0.06))
         paint_weather(canvas, scene)
@@ -48,20 +48,20 @@ def paint(scene: Scene, size: tuple[int, int]) -> Image.Image:
 
 def _compose_sea(canvas: Canvas, scene: Scene) -> None:
     if "island" in scene.subjects or canvas.rng.random() < 0.55:
-        mountains.paint_mountains(canvas, scene, layers=2, scale=0.42)
+        landscapes.paint_mountains(canvas, scene, layers=2, scale=0.42)
     paint_water(canvas, waves=0.75)
     _place_boat(canvas, scene)
     side = -1 if canvas.light[0] > canvas.width / 2 else 1
     if "lighthouse" in scene.subjects:
         top = canvas.horizon + canvas.height * 0.10
-        x = mountains.paint_headland(canvas, side, top, 0.52)
+        x = landscapes.paint_headland(canvas, side, top, 0.52)
         water.paint_lighthouse(canvas, x, top + canvas.height * 0.015)
     elif "boat" not in scene.subjects:
-        mountains.paint_headland(canvas, side, canvas.horizon + canvas.height * 0.16, 0.42)
+        landscapes.paint_headland(canvas, side, canvas.horizon + canvas.height * 0.16, 0.42)
 
 
 def _compose_lake(canvas: Canvas, scene: Scene) -> None:
-    mountains.paint_mountains(canvas, scene, layers=3, scale=1.05)
+    landscapes.paint_mountains(canvas, scene, layers=3, scale=1.05)
     landscapes.paint_forest(canvas, scene, layers=1, top=canvas.horizon - int(canvas.height * 0.035))
     paint_water(canvas, waves=0.12)
     _place_boat(canvas, scene)
@@ -74,26 +74,26 @@ def _place_boat(canvas: Canvas, scene: Scene) -> None:
 
 
 def _compose_mountains(canvas: Canvas, scene: Scene) -> None:
-    mountains.paint_mountains(canvas, scene, layers=4, scale=1.35)
+    landscapes.paint_mountains(canvas, scene, layers=4, scale=1.35)
     landscapes.paint_forest(canvas, scene, layers=2, top=canvas.horizon + int(canvas.height * 0.05))
 
 
 def _compose_forest(canvas: Canvas, scene: Scene) -> None:
-    mountains.paint_mountains(canvas, scene, layers=2, scale=0.8)
+    landscapes.paint_mountains(canvas, scene, layers=2, scale=0.8)
     landscapes.paint_forest(canvas, scene, layers=4)
     if _has_animal(scene) or "cabin" in scene.subjects:
         landscapes.paint_hills(canvas, scene, layers=1, top=int(canvas.height * 0.80))
 
 
 def _compose_meadow(canvas: Canvas, scene: Scene) -> None:
-    mountains.paint_mountains(canvas, scene, layers=2, scale=0.6)
+    landscapes.paint_mountains(canvas, scene, layers=2, scale=0.6)
     landscapes.paint_hills(canvas, scene)
     if "flowers" in scene.subjects and scene.weather != "snow":
         landscapes.paint_flowers(canvas, scene)
 
 
 def _compose_desert(canvas: Canvas, scene: Scene) -> None:
-    mountains.paint_mountains(canvas, scene, layers=2, scale=0.35)
+    landscapes.paint_mountains(canvas, scene, layers=2, scale=0.35)
     if "pyramid" in scene.subjects:
         landscapes.paint_pyramids(canvas)
     landscapes.paint_dunes(canvas, scene)
@@ -103,7 +103,7 @@ def _compose_desert(canvas: Canvas, scene: Scene) -> None:
 
 
 def _compose_city(canvas: Canvas, scene: Scene) -> None:
-    mountains.paint_mountains(canvas, scene, layers=1, scale=0.5)
+    landscapes.paint_mountains(canvas, scene, layers=1, scale=0.5)
     subjects.paint_city(canvas, scene, canvas.horizon)
     paint_water(canvas, waves=0.3)
 
@@ -134,11 +134,11 @@ def _paint_common_subjects(canvas: Canvas, scene: Scene) -> None:
     if "birds" in scene.subjects or (scene.hour != "night" and canvas.rng.random() < 0.3):
         subjects.paint_birds(canvas)
     for kind in _list_animals(scene):
-        animals.paint_animal(canvas, kind, canvas.width * away, canvas.height * 0.93, canvas.height * 0.40)
+        subjects.paint_animal(canvas, kind, canvas.width * away, canvas.height * 0.93, canvas.height * 0.40)
 
 
 def _list_animals(scene: Scene) -> list[str]:
-    return sorted(scene.subjects & animals.COATS.keys())[:1]
+    return sorted(scene.subjects & subjects.COATS.keys())[:1]
 
 
 def _has_animal(scene: Scene) -> bool:

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from bot.backends.replicate.cog_schema import CogSchema
-from bot.core.model_schema import FieldKind, SchemaField
-from bot.core.models import OutputKind
+from bot.core.models import FieldKind, OutputKind, SchemaField
 
 URI = {"type": "string", "format": "uri"}
 

@@ -9,8 +9,7 @@ from bot.backends.replicate.client import ReplicateClient
 from bot.core.clock import SystemClock
 from bot.core.errors import BackendDown, InputRefused, PredictionGone
 from bot.core.json import get_text
-from bot.core.model_schema import FieldKind
-from bot.core.models import OutputKind
+from bot.core.models import FieldKind, OutputKind
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.replicate.samples import PIN, TOKEN
 from tests.backends.replicate.scripted_server import ScriptedResponse, ScriptedServer

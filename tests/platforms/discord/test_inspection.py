@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.cli.doctor_platforms import DISCORD_REMOTE_CHECKS, DoctorFinding
+from bot.cli.doctor import DISCORD_REMOTE_CHECKS, DoctorFinding
 from bot.settings import Settings
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.platforms.discord.town import Town

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli import doctor_platforms, main
+from bot.cli import doctor, main
 from bot.commands import MENU
 from bot.platforms.slack.manifest import SCOPES, create_manifest, render_yaml
 from tests.emulators.slack.manifest import validate_manifest
@@ -99,8 +99,5 @@ async def test_doctor_reports_a_missing_transport(tmp_path: Path) -> None:
 
 async def run_doctor(office: Office) -> str:
     """Return the findings of `doctor` about Slack."""
-    findings = [
-        await check(office.settings)
-        for check in (*doctor_platforms.SLACK_LOCAL_CHECKS, *doctor_platforms.SLACK_REMOTE_CHECKS)
-    ]
+    findings = [await check(office.settings) for check in (*doctor.SLACK_LOCAL_CHECKS, *doctor.SLACK_REMOTE_CHECKS)]
     return "\n".join(finding.text for finding in findings if finding is not None)

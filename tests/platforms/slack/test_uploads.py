@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bot.core.clock import SystemClock
 from bot.core.errors import BadFile
-from bot.media.limits import MAX_ATTACHMENT_BYTES
+from bot.core.limits import MAX_ATTACHMENT_BYTES
 from bot.media.media import Media
 from bot.platforms.slack.installations import SingleTeam, SlackTeam
 from bot.platforms.slack.pacing import SlackRateLimits

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.errors import BadOption
-from bot.core.time_format import format_moment
-from bot.moderation.durations import FOREVER, format_end, parse_end
+from bot.core.time_format import FOREVER, format_end, format_moment, parse_end
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
