@@ -54,7 +54,11 @@ class EventReader:
         if self._is_first_line:
             line = line.removeprefix(_BYTE_ORDER_MARK)
             self._is_first_line = False
-        return line.decode("utf-8", "replace")
+        try:
+            # Some servers write half a character into each of two events: the halves stay, to be joined.
+            return line.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            return line.decode("utf-8", "replace")
 
     def _read_line(self, line: str) -> ServerSentEvent | None:
         if not line:

@@ -27,11 +27,14 @@ from bot.core.invocations import Turn, TurnRole
 from bot.core.jobs import JobState, Output, PredictionRecord
 from bot.core.models import OutputKind, Task
 from bot.core.replies import Progress, Stage
+from bot.core.text import mend_text
 from bot.credits.pricing import BillableOutput, compute_cost_micros
 from bot.jobs.presenting import Result, format_alt_text
 from bot.jobs.work import Work
 from bot.media.media_store import StoredPicture
 from bot.storage.database import Transaction
+from bot.streaming.answers import extract_answer, is_blank
+from bot.streaming.safety import sanitize_text
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -45,6 +48,8 @@ FETCH_RETRY_SECONDS = (0.5, 2.0, 5.0, 15.0, 60.0)
 # States of prediction rows besides the backend's own (`PredictionState`).
 LOST = "lost"
 NEVER_SENT = "never_sent"
+
+_MAX_QUOTED_CHARACTERS = 300
 
 _GONE = "What was made could not be fetched any more. You were not charged."
 
@@ -116,12 +121,30 @@ async def _build_success(work: Work, snapshot: RunSnapshot) -> Outcome:
         raise PredictionGone("I was away for over an hour and what was made is gone. You were not charged.")
     cost_micros = compute_run_cost(work, snapshot)
     if work.model.output is not OutputKind.PICTURES:
-        return Outcome(JobState.FINISHED, _build_text_outputs(work, snapshot.text), cost_micros, is_charged=True)
+        # What people saw in the stream stays, even if the backend's last word is empty.
+        outputs = _build_text_outputs(work, snapshot.text) or _build_text_outputs(work, work.text)
+        if not outputs:
+            raise ModelFailed(_describe_missing_text(_get_longest_text(work, snapshot)))
+        return Outcome(JobState.FINISHED, outputs, cost_micros, is_charged=True)
     if not snapshot.files:
-        raise ModelFailed("The model gave no picture. You were not charged.")
+        raise ModelFailed(_describe_missing_picture(snapshot.text))
     # Replicate deletes output files after an hour: keep our copies before the job is delivered.
     pictures = await asyncio.gather(*(_fetch(work, url) for url in snapshot.files))
     return Outcome(JobState.FINISHED, _build_picture_outputs(work, pictures), cost_micros, is_charged=True)
+
+
+def _describe_missing_text(text: str) -> str:
+    what = "no answer" if is_blank(text) else "only thoughts and no answer"
+    return f"The model gave {what}. You were not charged."
+
+
+def _describe_missing_picture(text: str) -> str:
+    words = " ".join(sanitize_text(extract_answer(text)).split())
+    if is_blank(words):
+        return "The model gave no picture. You were not charged."
+    if len(words) > _MAX_QUOTED_CHARACTERS:
+        words = words[:_MAX_QUOTED_CHARACTERS].rstrip() + "…"
+    return f"The model gave words and no picture: “{words}” You were not charged."
 
 
 def _build_cancellation(work: Work, snapshot: RunSnapshot) -> Outcome:
@@ -144,7 +167,7 @@ def _build_failure(work: Work, snapshot: RunSnapshot, error: EaselError) -> Outc
 
 def _get_longest_text(work: Work, snapshot: RunSnapshot) -> str:
     # A stream may be ahead of the snapshot of a cancelled run, and behind the snapshot after a reconnect.
-    return max(work.text, snapshot.text, key=len)
+    return mend_text(max(work.text, snapshot.text, key=len))
 
 
 def compute_run_cost(work: Work, snapshot: RunSnapshot) -> int:
@@ -164,7 +187,9 @@ async def _fetch(work: Work, url: str) -> StoredPicture:
 
 
 def _build_text_outputs(work: Work, text: str) -> list[Output]:
-    return [Output(work.job.prediction, 1, text=text)] if text else []
+    """Return the answer in a model's text, nothing for a text without an answer."""
+    answer = extract_answer(text)
+    return [] if is_blank(answer) else [Output(work.job.prediction, 1, text=answer)]
 
 
 def _build_picture_outputs(work: Work, kept: Sequence[StoredPicture]) -> list[Output]:

@@ -12,6 +12,7 @@ from bot.core.errors import BackendBusy, BackendDown, PredictionGone
 from bot.core.models import OutputKind
 from bot.core.replies import Progress, Reply, Stage
 from bot.jobs.work import Work
+from bot.streaming.answers import extract_answer, is_blank
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ class _RunView:
     percent: int | None = None
     text: str = ""
     """The text of the current watch."""
+    has_answer: bool = False
+    """Whether the text holds more than thoughts."""
 
 
 async def watch_run(work: Work, backend_id: str) -> RunSnapshot:
@@ -80,7 +83,7 @@ async def _watch_once(work: Work, backend_id: str, view: _RunView) -> RunSnapsho
             if isinstance(event, RunEnded):
                 return event.snapshot
             _apply_event(work, view, event)
-            if _needs_render(work, event):
+            if _needs_render(work, view, event):
                 _show(work, view)
     raise BackendDown("The model's service stopped answering.")
 
@@ -101,10 +104,14 @@ def _apply_event(work: Work, view: _RunView, event: RunEvent) -> None:
                 work.text = view.text
 
 
-def _needs_render(work: Work, event: RunEvent) -> bool:
+def _needs_render(work: Work, view: _RunView, event: RunEvent) -> bool:
     # Text models: no "started" edit; it would use the slot the first token needs. `_refresh_elapsed_time` covers a
     # silent model.
-    return isinstance(event, TextDelta | RunProgress) or work.model.output is not OutputKind.TEXT_STREAM
+    # A thinking model shows nothing of a text yet: `_refresh_elapsed_time` covers thoughts too.
+    if isinstance(event, TextDelta):
+        view.has_answer = view.has_answer or not is_blank(extract_answer(work.text, is_whole=False))
+        return view.has_answer
+    return isinstance(event, RunProgress) or work.model.output is not OutputKind.TEXT_STREAM
 
 
 def _record_start(work: Work, view: _RunView, after_seconds: float | None = None) -> None:
@@ -126,7 +133,8 @@ def _render(work: Work, view: _RunView) -> Reply:
     elapsed_seconds = int(work.services.clock.monotonic() - (work.started_at or view.watched_since))
     usual_seconds = round(work.usual_seconds) if work.usual_seconds else None
     progress = Progress(_get_stage(work, view, elapsed_seconds), view.percent, elapsed_seconds, usual_seconds or None)
-    return work.services.presenter.render_progress(work.job, work.model, progress, work.text)
+    answer = extract_answer(work.text, is_whole=False) if view.has_answer else ""
+    return work.services.presenter.render_progress(work.job, work.model, progress, answer)
 
 
 def _get_stage(work: Work, view: _RunView, elapsed_seconds: int) -> Stage:
@@ -140,7 +148,7 @@ def _get_stage(work: Work, view: _RunView, elapsed_seconds: int) -> Stage:
 async def _refresh_elapsed_time(work: Work, view: _RunView) -> None:
     while True:
         await work.services.clock.sleep(REFRESH_SECONDS)
-        if not work.text:
+        if not view.has_answer:
             _show(work, view)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.backends.sse import EventReader, ServerSentEvent
+from bot.core.text import mend_text
 
 BREAKS_OF_OTHERS = "\u2028\u2029\u0085\x0b\x0c\x1c\x1d\x1e"
 TEXTS = st.text(st.sampled_from("ab :é☃😀" + BREAKS_OF_OTHERS + "\ufeff"), max_size=8)
@@ -88,3 +89,9 @@ def test_a_line_of_four_megabytes_in_a_thousand_pieces_takes_no_time_to_speak_of
 
     assert len(event.data) == 4_000_000
     assert time.process_time() - began < 0.5  # joining anew at each piece would take over a second
+
+
+def test_halves_of_a_character_in_two_events_can_be_joined() -> None:
+    first, second = read(b"data: \xed\xa0\xbd\n\n", b"data: \xed\xb8\x80\n\n")
+
+    assert mend_text(first.data + second.data) == "😀"

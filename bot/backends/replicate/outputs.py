@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from bot.core.backend import PredictionState, RunMetrics, RunSnapshot
 from bot.core.json import JSON, as_object, get_object, get_text
 from bot.core.models import Model, OutputKind
+from bot.core.text import mend_text
 
 # Some replies carry nanoseconds: 2023-10-29T11:19:59.558752983Z
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
@@ -97,10 +98,26 @@ def _guess_state(fields: Mapping[str, JSON]) -> PredictionState:
 
 def _describe_error(value: JSON) -> str:
     # A model may fail with an object: the object's text is better than no reason.
-    return "" if value is None else value if isinstance(value, str) else str(value)
+    return "" if value is None else mend_text(value if isinstance(value, str) else str(value))
 
 
-_TEXT_KEYS = ("text", "output", "answer", "caption", "transcription", "translation")
+# The fields in which models put an answer, the likeliest first; lists of choices and messages lead to such fields.
+_TEXT_KEYS = (
+    *("text", "output", "answer", "caption", "transcription", "translation", "result", "results", "generated_text"),
+    *("response", "content", "message", "completion", "output_text", "delta", "choices", "parts", "candidates", "data"),
+)
+_TEXT_KEYS_SET = frozenset(_TEXT_KEYS)
+_THOUGHT_KEYS = frozenset(
+    ["reasoning", "reasoning_content", "reasoning_details", "thinking", "thinking_blocks", "thought", "thoughts"]
+)
+_THOUGHT_TYPES = frozenset(["reasoning", "thinking", "redacted_thinking", "thought"])
+# Fields about the answer, which are no answer.
+_FACT_KEYS = frozenset(
+    [
+        *("id", "object", "created", "model", "usage", "index", "finish_reason", "stop_reason", "role", "type", "name"),
+        *("logprobs", "system_fingerprint", "metrics", "status", "refusal", "annotations", "tool_calls", "signature"),
+    ]
+)
 
 _MAX_PLAUSIBLE = 1e12
 # Each model chooses the names of its metrics; these names were seen in published predictions.
@@ -110,13 +127,13 @@ _OUTPUT_TOKEN_KEYS = ("output_token_count", "token_output_count")
 
 
 def make_snapshot(prediction: ReplicatePrediction, model: Model) -> RunSnapshot:
-    """Return the run as the trunk sees runs: files of a picture model, or text without the model's own prefix."""
-    is_pictures = model.output is OutputKind.PICTURES
+    """Return the run as the trunk sees runs: files of a picture model, else text without the model's own prefix."""
+    files = tuple(find_file_urls(prediction.output)) if model.output is OutputKind.PICTURES else ()
     return RunSnapshot(
         backend_id=prediction.id,
         state=prediction.state,
-        files=tuple(find_file_urls(prediction.output)) if is_pictures else (),
-        text="" if is_pictures else strip_prefix(extract_text(prediction.output), model.strip_prefixes),
+        files=files,
+        text="" if files else strip_prefix(extract_text(prediction.output), model.strip_prefixes),
         error=prediction.error,
         logs=prediction.logs,
         metrics=parse_metrics(prediction.metrics),
@@ -147,8 +164,19 @@ def extract_text(output: JSON) -> str:
     if isinstance(output, list):
         return "".join(extract_text(item) for item in output)
     if isinstance(output, dict):
-        return next((text for name in _TEXT_KEYS if (text := extract_text(output.get(name)))), "")
+        return _extract_text_of_object(output)
     return "" if output is None or isinstance(output, bool) else str(output)
+
+
+def _extract_text_of_object(output: Mapping[str, JSON]) -> str:
+    """Return the text in the field for an answer, else of every other field; thoughts are left out."""
+    if output.get("type") in _THOUGHT_TYPES or output.get("thought") is True:
+        return ""
+    if not _TEXT_KEYS_SET.isdisjoint(output):
+        return next((text for name in _TEXT_KEYS if (text := extract_text(output.get(name)))), "")
+    others = {name: value for name, value in output.items() if name not in _THOUGHT_KEYS | _FACT_KEYS}
+    texts = {name: text for name, value in others.items() if (text := extract_text(value))}
+    return "\n".join([f"{name}: {text}" for name, text in texts.items()] if len(texts) > 1 else texts.values())
 
 
 def strip_prefix(text: str, prefixes: Sequence[str]) -> str:

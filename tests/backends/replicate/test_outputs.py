@@ -57,12 +57,36 @@ def test_pictures_are_found_however_deep(output: Any, files: tuple[str, ...]) ->
         ({"transcription": "hello", "segments": [1]}, "hello"),
         (["one", None, 2], "one2"),
         (None, ""),
+        ([None], ""),
+        ({"result": "a fox"}, "a fox"),
+        ([{"generated_text": "a fox"}], "a fox"),
+        ({"choices": [{"index": 0, "message": {"role": "assistant", "content": "a fox"}}], "usage": {"x": 1}}, "a fox"),
+        ({"description": "a fox"}, "a fox"),
+        ([{"label": "fox", "score": 0.9}], "label: fox\nscore: 0.9"),
+        ({"result": None, "status": "ok"}, ""),
+        # Thoughts in fields of their own.
+        ({"reasoning": "Hm.", "text": "a fox"}, "a fox"),
+        ({"reasoning_content": "Hm.", "content": "a fox"}, "a fox"),
+        ({"thinking": "Hm."}, ""),
+        ([{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "a fox"}], "a fox"),
+        ([{"text": "Hm.", "thought": True}, {"text": "a fox"}], "a fox"),
+        ([{"type": "reasoning", "summary": ["Hm."]}, {"type": "message", "content": [{"text": "a fox"}]}], "a fox"),
     ],
 )
 def test_words_are_joined_with_nothing_between(output: Any, text: str) -> None:
     snapshot = read(WRITER, output=output)
 
     assert (snapshot.text, snapshot.files) == (text, ())
+
+
+def test_a_picture_model_that_gives_words_is_quoted() -> None:
+    snapshot = read(PAINTER, output=["I cannot draw that."])
+
+    assert (snapshot.text, snapshot.files) == ("I cannot draw that.", ())
+
+
+def test_half_a_character_in_an_error_is_mended() -> None:
+    assert read(PAINTER, "failed", error="bad \ud83d prompt").error == "bad \ufffd prompt"
 
 
 def test_a_models_own_prefix_is_removed() -> None:
