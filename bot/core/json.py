@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import TypeAlias
 
+_MAX_SAFE_INTEGER = 2**53 - 1
+
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 
 
@@ -26,6 +28,17 @@ def _normalize_numbers(value: JSON | Mapping[str, JSON]) -> JSON:
         return {key: _normalize_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_normalize_numbers(item) for item in value]
+    return value
+
+
+def spell_large_integers(value: JSON | Mapping[str, JSON]) -> JSON:
+    """Return JSON for JavaScript, which rounds integers beyond 2**53: such integers become text."""
+    if isinstance(value, int) and abs(value) > _MAX_SAFE_INTEGER:
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: spell_large_integers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [spell_large_integers(item) for item in value]
     return value
 
 

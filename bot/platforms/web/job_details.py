@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bot.core.errors import UserError
 from bot.core.jobs import Job, PredictionRecord
-from bot.core.json import JSON
+from bot.core.json import JSON, spell_large_integers
 from bot.core.money import Entry
 from bot.core.people import Rank, User
 from bot.credits.pricing import CreditFormatter
@@ -51,7 +51,7 @@ def job_record_to_json(record: JobHistory, title: str, form: CreditFormatter) ->
     return {
         "id": job.id,
         "command": job.command,
-        "options": dict(job.options),
+        "options": spell_large_integers(job.options),
         "by": job.user.name,
         "state": job.state.value,
         "error": job.error,
@@ -62,7 +62,7 @@ def job_record_to_json(record: JobHistory, title: str, form: CreditFormatter) ->
             "backend": job.backend,
             "model": job.model,
             "title": title,
-            "inputs": dict(job.inputs),
+            "inputs": spell_large_integers(job.inputs),
             "attempts": job.attempts + 1,
         },
         "prediction": _prediction_to_json(record.prediction, form),

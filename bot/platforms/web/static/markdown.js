@@ -15,10 +15,20 @@ export class Markdown {
 		while (blocks[same] && this.drawn[same]?.key === blocks[same].key) same++;
 		for (const old of this.drawn.splice(same)) old.node.remove();
 		for (const { key, kind, ...block } of blocks.slice(same)) {
-			const node = BLOCKS[kind](block);
+			const node = draw(kind, block, key);
 			this.root.append(node);
 			this.drawn.push({ key, node });
 		}
+	}
+}
+
+/** Draws a block; what cannot be drawn is shown as it was written, and hides nothing else. */
+function draw(kind, block, key) {
+	try {
+		return BLOCKS[kind](block);
+	} catch (error) {
+		console.warn(error);
+		return el("p", {}, key.slice(kind.length + 1));
 	}
 }
 
@@ -58,8 +68,10 @@ function blockAt(lines, at) {
 	const isInList = (line) => ITEM.test(line) || /^\s+\S/.test(line);
 	if (ITEM.test(line)) return run("list", (line, next) => isInList(line) || (!line.trim() && isInList(next)));
 	if (QUOTE.test(line)) return run("quote", (line) => QUOTE.test(line));
-	if (line.includes("|") && lines[at + 1]?.includes("|") && DIVIDER.test(lines[at + 1])) return run("table", (line) => line.includes("|"));
-	return run("paragraph", (line) => line.trim() && ![FENCE, HEADING, ITEM, QUOTE, RULE].some((other) => other.test(line)));
+	const isWords = (line) => line.trim() && ![FENCE, HEADING, ITEM, QUOTE, RULE].some((other) => other.test(line));
+	const isTable = (line, next = "") => line.includes("|") && next.includes("|") && DIVIDER.test(next);
+	if (isTable(line, lines[at + 1])) return run("table", (line) => line.includes("|") && isWords(line));
+	return run("paragraph", (line, next) => isWords(line) && !isTable(line, next));
 }
 
 function fenced(lines, at, [, mark, language]) {
@@ -83,9 +95,15 @@ let depth = 0;
 function nested(tag, lines) {
 	const node = el(tag);
 	// Deep recursion throws.
-	if (++depth > 12) node.append(lines.join("\n"));
-	else new Markdown(node).show(lines.join("\n"));
-	depth--;
+	if (depth >= 12) node.append(lines.join("\n"));
+	else {
+		depth++;
+		try {
+			new Markdown(node).show(lines.join("\n"));
+		} finally {
+			depth--;
+		}
+	}
 	return node;
 }
 
@@ -107,8 +125,8 @@ function list({ lines }) {
 }
 
 function table({ lines }) {
-	const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|");
-	const row = (line, tag) => el("tr", {}, ...cells(line).map((cell) => el(tag, {}, ...inline(cell.trim()))));
+	const cells = (line) => line.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/);
+	const row = (line, tag) => el("tr", {}, ...cells(line).map((cell) => el(tag, {}, ...inline(cell.trim().replaceAll("\\|", "|")))));
 	const body = lines.slice(2).map((line) => row(line, "td"));
 	return el("div", { class: "wide", tabindex: "0" }, el("table", {}, row(lines[0], "th"), ...body));
 }

@@ -59,15 +59,26 @@ class View {
 	constructor(message, log) {
 		Object.assign(this, { message: {}, log });
 		const { id, who } = message;
-		const parts = ["words", "pictures", "progress", "note", "buttons"].map((name) => (this[name] = el("div", { class: name })));
-		this.node = el("article", { id, class: `message ${who}`, "aria-label": who === "bot" ? "Easel" : "You" }, ...parts);
+		this.parts = ["words", "pictures", "progress", "note", "buttons"].map((name) => (this[name] = el("div", { class: name })));
+		this.node = el("article", { id, class: `message ${who}`, "aria-label": who === "bot" ? "Easel" : "You" });
 		this.node.view = this;
 		this.markdown = new Markdown(this.words);
 		this.change(message);
 	}
 
-	/** Applies a whole message or a difference; returns false after a gap. */
-	change({ from, append, ...parts }) {
+	/** Applies a whole message or a difference; returns false after a gap. A message that fails hides no other. */
+	change(difference) {
+		try {
+			if (!this.words.parentNode) this.node.replaceChildren(...this.parts);
+			return this.apply(difference);
+		} catch (error) {
+			console.warn(error);
+			this.node.replaceChildren("This message cannot be shown here.");
+			return true;
+		}
+	}
+
+	apply({ from, append, ...parts }) {
 		if (append !== undefined) {
 			if (from !== this.message.text.length) return false;
 			parts.text = this.message.text + append;

@@ -45,7 +45,7 @@ export class Panel {
 
 	/** Returns the values by option name; an empty object while the form is closed. */
 	values() {
-		const filled = this.fields.map((field) => [field.name, field.type === "number" ? field.valueAsNumber : field.value.trim()]);
+		const filled = this.fields.map((field) => [field.name, field.type === "number" ? number(field) : field.value.trim()]);
 		return this.isOpen ? Object.fromEntries(filled.filter(([, value]) => value || value === 0)) : {};
 	}
 
@@ -72,6 +72,9 @@ export class Panel {
 		this.root.replaceChildren(...this.fields.map(row));
 	}
 }
+
+/** Returns a field's number, as text where JavaScript would round. */
+const number = ({ value, valueAsNumber }) => (Math.abs(valueAsNumber) > Number.MAX_SAFE_INTEGER ? value : valueAsNumber);
 
 /** Returns the options that have a field. */
 export const fieldsOf = (command) => command?.options.filter((option) => !option.words && option.kind !== "file") ?? [];
