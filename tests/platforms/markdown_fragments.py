@@ -16,6 +16,7 @@ FRAGMENTS = [
     "[ref]: https://evil.example",
     "\n[ref]:\nhttps://evil.example\n",
     "![a](https://evil.example)",
+    "<https://evil.example|bank",
     "f[0](x, y)",
     "`",
     "``",

@@ -13,9 +13,8 @@ _ID_PREFIXES = ("<@", "<#")
 _MENTION = re.compile(r"<(?=!(?:here|channel|everyone|subteam\^|date\^)|@[UWB][A-Z0-9]|#[CGD][A-Z0-9])", re.IGNORECASE)
 _BROADCAST = re.compile(r"<(?=!(?:here|channel|everyone|date\^))", re.IGNORECASE)
 # An address hidden behind a label: in mrkdwn, and in Markdown.
-_LABELLED_LINK = re.compile(r"(<[a-z][a-z0-9+.-]*:[^<>|\s]*)\|", re.IGNORECASE)
+_LABELLED_LINK = re.compile(r"(<[a-z][a-z0-9+.-]*:[^<>|\s]*)\|([^<>\r\n]*)(>?)", re.IGNORECASE)
 _LONGEST_HARMLESS_TARGET = 24
-# A target without any of these characters leads nowhere: `f[0](x, y)` is a call. Longer targets are not judged.
 # A target without these characters leads nowhere, as in the call `f[0](x, y)`. Longer targets are not judged.
 _HARMLESS = rf"[^\s):&<(\\./]{{0,{_LONGEST_HARMLESS_TARGET - 1}}}"
 _MASKED_LINK = re.compile(rf"\](?=\((?:[^!-~]|{_HARMLESS}[:&<(\\./]|[^\s)]{{{_LONGEST_HARMLESS_TARGET}}}))")
@@ -51,7 +50,7 @@ def neutralize_mentions(text: str) -> str:
 
 
 def reveal_links(text: str) -> str:
-    """Return the text with every address visible: `[label] (address)`, and `<address|label>` as a single address.
+    """Return the text with every address visible: `[label] (address)`, and `<address|label>` as `<address> (label)`.
 
     Only a code block that every reading of Markdown takes for a code block stays as it is. Text appended later must not
     change what is shown: a code span may never be closed, so links in a code span are changed too.
@@ -73,8 +72,13 @@ def reveal_links(text: str) -> str:
 
 
 def _reveal_links_of_line(line: str) -> str:
-    line = _LINK_DEFINITION.sub("] ", _LABELLED_LINK.sub(r"\1%7C", line))
+    line = _LINK_DEFINITION.sub("] ", _LABELLED_LINK.sub(_show_address_and_label, line))
     return _MASKED_LINK.sub("] ", line)
+
+
+def _show_address_and_label(link: re.Match[str]) -> str:
+    """Return a link to the address, and the label behind. The address comes first: it may have been shown already."""
+    return f"{link[1]}> ({link[2]}{')' if link[3] else ''}" if link[2].strip() else f"{link[1]}>{link[2]}"
 
 
 def neutralize_broadcasts(text: str) -> str:

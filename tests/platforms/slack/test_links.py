@@ -76,6 +76,31 @@ async def test_an_answer_shows_where_a_link_goes(office: Office, text: str) -> N
     assert "evil.example" in join_answer(thread)
 
 
+@pytest.mark.parametrize(
+    ("said", "shown", "address"),
+    [
+        (
+            "Read <https://example.com/doc|the document> now.",
+            "Read <https://example.com/doc> (the document) now.",
+            "https://example.com/doc",
+        ),
+        ("<mailto:a@b.example|write to us>", "<mailto:a@b.example> (write to us)", "mailto:a@b.example"),
+        ("- <https://example.com/a_b|a | b>!", "- <https://example.com/a_b> (a | b)!", "https://example.com/a_b"),
+        ("See <https://example.com|>.", "See <https://example.com>.", "https://example.com"),
+        ("See <https://example.com|the\nend", "See <https://example.com> (the\nend", "https://example.com"),
+    ],
+)
+async def test_a_link_with_words_leads_to_its_address(office: Office, said: str, shown: str, address: str) -> None:
+    office.backend.will(words=[*said])
+
+    thread = await ask_question(office)
+    await wait_for_answer(thread)
+
+    assert join_answer(thread) == shown
+    tokens = [token for block in READERS[0].parse(shown) for token in block.children or ()]
+    assert [token.attrGet("href") for token in tokens if token.type == "link_open"] == [address]
+
+
 @settings(max_examples=400)
 @given(markdown_texts)
 def test_no_text_around_a_link_hides_its_target(text: str) -> None:
