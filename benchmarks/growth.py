@@ -28,7 +28,7 @@ from tests.bench import Bench
 from tests.fakes.clock import ManualClock
 from tests.fakes.samples import ANA, CHANNEL, MODERATOR, OWNER
 from tests.postgres import find_binaries, run_server
-from tests.storage.bulk import analyze, fill, forget_statistics
+from tests.storage.bulk import analyze, fill, forget_statistics, stop_autovacuum
 
 REPEATS = 5
 PLENTY: dict[str, Any] = {"daily_credits": 100_000, "monthly_budget_usd": Decimal(1_000_000), "retention_days": 10_000}
@@ -138,6 +138,7 @@ async def measure(url: str, size: int, days: int, *, with_statistics: bool) -> F
     figures: Figures = {}
     database = Database(url)
     await database.open()
+    await stop_autovacuum(database)
     if size:
         await clock(figures, "(fill)", fill(database, size, NOW, span=timedelta(days=days)))
     await (analyze(database) if with_statistics else forget_statistics(database))

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from bot.storage import triggers
 from bot.storage.database import Database
+from bot.storage.tables.columns import metadata
 
 ALIVE_WORKER = "worker-alive"
 COST_MICROS = 3_000
@@ -186,10 +187,22 @@ def _build_ledger(wallet: str, budget: str) -> list[str]:
     ]
 
 
-async def analyze(database: Database) -> None:
-    """Collect fresh statistics of all tables."""
+async def stop_autovacuum(database: Database) -> None:
+    """Leave the choice of the statistics' time to the caller, on PostgreSQL. Other databases stay as they are."""
     async with database.write() as tx:
-        await tx.statements._connection.exec_driver_sql("ANALYZE")
+        connection = tx.statements._connection
+        if connection.dialect.name == "postgresql":
+            for table in metadata.tables:
+                await connection.exec_driver_sql(f'ALTER TABLE "{table}" SET (autovacuum_enabled = off)')
+
+
+async def analyze(database: Database, *, statistics_target: int = 100) -> None:
+    """Collect fresh statistics of all tables. PostgreSQL samples 300 rows for each point of the target."""
+    async with database.write() as tx:
+        connection = tx.statements._connection
+        if connection.dialect.name == "postgresql":
+            await connection.exec_driver_sql(f"SET LOCAL default_statistics_target = {statistics_target}")
+        await connection.exec_driver_sql("ANALYZE")
 
 
 async def forget_statistics(database: Database) -> None:

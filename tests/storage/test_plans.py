@@ -4,7 +4,7 @@ import importlib
 import json
 import pkgutil
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from bot.core.people import PersonKey, Workspace
 from bot.storage.connection import Statements
 from bot.storage.database import Database, Transaction
 from bot.storage.tables.columns import metadata
-from tests.storage.bulk import analyze, fill, forget_statistics
+from tests.storage.bulk import analyze, fill, forget_statistics, stop_autovacuum
 from tests.storage.rows import NOON
 
 LARGE_TABLES = frozenset({"jobs", "ledger", "accounts", "outputs", "messages", "predictions", "turns"})
@@ -26,7 +26,10 @@ ALLOWED: Mapping[str, str] = {
     "ledger_checks": "`quota verify` compares every row, on the owner's command line only",
     "jobs._SELECT": "the beginning of other statements, never run alone",
 }
-JOBS = 10_000
+JOBS = 40_000
+"""With fewer jobs, reading the whole of a small table is PostgreSQL's better plan for some statements."""
+RANDOM_PAGE_COST = 6
+"""PostgreSQL's default is 4. A plan that holds at 6 as well does not depend on a few pages more or less."""
 VALUES: Mapping[str, Any] = {
     **dict.fromkeys(("platform", "of_platform"), "web"),
     **dict.fromkeys(("workspace", "of_workspace", "user_workspace"), "page"),
@@ -36,7 +39,7 @@ VALUES: Mapping[str, Any] = {
     **dict.fromkeys(("before", "expired_before", "dead_before"), NOON - timedelta(days=300)),
     **dict.fromkeys(("at", "until"), NOON),
     **dict.fromkeys(("most", "newer", "skipped"), 100),
-    "since": NOON - timedelta(days=19),
+    "since": NOON - timedelta(days=10),
     "author": "web:u7",
     "of_actor": "web:page:u7",
     "of_message": "mj1000000040",
@@ -144,6 +147,12 @@ async def find_full_scans(tx: Transaction, statement: Any) -> list[str]:
     return list(find_scans_on_postgresql((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]))
 
 
+async def increase_random_page_cost(tx: Transaction) -> None:
+    connection = tx.statements._connection
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql(f"SET LOCAL random_page_cost = {RANDOM_PAGE_COST}")
+
+
 _PARTIAL = frozenset(
     index.name
     for table in metadata.tables.values()
@@ -176,23 +185,33 @@ def find_scans_on_postgresql(plan: Mapping[str, Any]) -> Iterator[str]:
 
 
 @pytest.fixture
-async def filled(database: Database) -> Database:
+async def filled(empty_database_url: str) -> AsyncIterator[Database]:
+    # Never a database of earlier tests: the pages of their deleted rows, vacuumed or not, change the costs of plans.
+    database = Database(empty_database_url)
+    await database.open()
+    await stop_autovacuum(database)
     await fill(database, JOBS, NOON)
-    return database
+    yield database
+    await database.close()
 
 
-@pytest.mark.parametrize("with_statistics", [False, True], ids=["without statistics", "with statistics"])
-async def test_no_statement_reads_a_whole_large_table(
-    filled: Database, monkeypatch: pytest.MonkeyPatch, *, with_statistics: bool
-) -> None:
-    await (analyze(filled) if with_statistics else forget_statistics(filled))
-    statements = [*list_statements(), *await record_statements(filled, monkeypatch)]
+async def test_no_statement_reads_a_whole_large_table(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    scans: dict[tuple[str, str], list[str]] = {}
+    await forget_statistics(filled)
+    statements = [
+        (name, statement)
+        for name, statement in [*list_statements(), *await record_statements(filled, monkeypatch)]
+        if not {name, name.partition(".")[0]} & set(ALLOWED)
+    ]
 
-    scans: dict[str, list[str]] = {}
-    async with filled.read() as tx:
-        for name, statement in statements:
-            if not {name, name.partition(".")[0]} & set(ALLOWED) and (found := await find_full_scans(tx, statement)):
-                scans[name] = found
+    for kind in ("without statistics", "with statistics"):
+        if kind == "with statistics":
+            await analyze(filled, statistics_target=1000)  # a sample of 300,000 rows: every row
+        async with filled.read() as tx:
+            await increase_random_page_cost(tx)
+            for name, statement in statements:
+                if found := await find_full_scans(tx, statement):
+                    scans[kind, name] = found
 
     assert len(statements) > 100
     assert scans == {}
