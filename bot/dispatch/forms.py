@@ -34,6 +34,8 @@ _DOTTED_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:(?:\.\d{3}){2,}|(?:\.\d{3})
 _AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 # Mentions of a person, a role and a channel inside text, on Discord and in Slack.
 _MENTION = re.compile(r"<(?:@[!&]?|#|!subteam\^)([A-Za-z0-9]+)(?:\|[^>]*)?>")
+# An address as people type it: `example.org/a.png`.
+_HOST_AND_PATH = re.compile(r"(?:[\w-]+\.)+[^\W\d_]{2,}(?::\d+)?/\S*")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -68,7 +70,7 @@ def _read_file(option: Option, invocation: Invocation) -> Any:
         return attachment
     address = str(invocation.options.get(option.name) or "").strip().removeprefix("<").removesuffix(">")
     if address:
-        return Link(address)
+        return Link(f"https://{address}" if _HOST_AND_PATH.fullmatch(address) else address)
     if option.is_required:
         raise BadOption(
             f"{option.name} is missing: {option.question} Attach a file or give a link.", option=option.name

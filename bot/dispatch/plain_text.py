@@ -1,14 +1,14 @@
 """Turn plain words into an invocation: a mention, a direct message, or the next message of a conversation."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.errors import BadFile, BadOption, EaselError
 from bot.core.invocations import Attachment, Conversation, EarlierMessage, Invocation
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
-from bot.dispatch.declaration import Services
+from bot.dispatch.declaration import Declaration, OptionKind, OptionValue, Services
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
 
 DEFAULT_COMMAND = "chat"
@@ -32,21 +32,25 @@ async def invocation_from_text(
     files: Sequence[Attachment] = (),
     earlier: tuple[EarlierMessage, ...] = (),
     placeholder: MessageRef | None = None,
+    name_mentions: Callable[[str], str] = str,
 ) -> Invocation:
     """Return the invocation of the command at the beginning of the text ("imagine: a fox"), or of /chat.
 
-    The first picture goes to the option for files; text files join the words. Raise a `UserError` for an empty message
-    or a file of another kind.
+    The first picture goes to the option for files; text files join the words. `name_mentions` replaces the platform's
+    ids of people and channels in words: options for people and channels take the ids. Raise a `UserError` for an
+    empty message or a file of another kind.
     """
     pictures = [file for file in files if _is_picture(file)]
     call = parse_plain_text(text, services.menu, has_picture=bool(pictures))
-    options = dict(call.options)
+    declaration = find_command(services.menu, call.command).declaration
+    options = convert_words(declaration, call.options, name_mentions)
     if call.command == DEFAULT_COMMAND:
         options["message"] = await _append_text_files(
             str(options.get("message", "")), files, has_picture=bool(pictures)
         )
-    file_option = find_command(services.menu, call.command).declaration.file_option
+    file_option = declaration.file_option
     attachments = {file_option.name: pictures[0]} if file_option is not None and pictures else {}
+    drawing_prompt = find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else ""
     return Invocation(
         user=user,
         channel=channel,
@@ -56,8 +60,18 @@ async def invocation_from_text(
         attachments=attachments,
         placeholder=placeholder,
         earlier_messages=earlier,
-        drawing_prompt=find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else "",
+        drawing_prompt=name_mentions(drawing_prompt),
     )
+
+
+def convert_words(
+    declaration: Declaration, options: Mapping[str, OptionValue], convert: Callable[[str], str]
+) -> dict[str, OptionValue]:
+    """Return the options with converted values of text options; the ids of people and channels stay."""
+    texts = {option.name for option in declaration.options if option.kind is OptionKind.TEXT}
+    return {
+        name: convert(value) if name in texts and isinstance(value, str) else value for name, value in options.items()
+    }
 
 
 def parse_plain_text(text: str, menu: Menu, *, has_picture: bool = False) -> ParsedCommand:

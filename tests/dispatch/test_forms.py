@@ -103,6 +103,7 @@ def test_a_file_is_an_attachment_or_a_link() -> None:
     with_attachment = Invocation(plain.user, plain.channel, "upscale", "web:1", {}, {"image": attachment})
 
     assert fill(Upscale, image="<https://example.org/a.png>") == Upscale(image=Link("https://example.org/a.png"))
+    assert fill(Upscale, image="example.org/a.png") == Upscale(image=Link("https://example.org/a.png"))
     assert fill_form(Upscale, with_attachment) == Upscale(image=attachment)
 
 

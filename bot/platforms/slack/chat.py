@@ -1,19 +1,14 @@
 """Handles messages to the bot: mentions, direct messages, and further messages in the bot's threads."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bot.core.caches import RecentItems
 from bot.core.errors import UserError
 from bot.core.invocations import EarlierMessage, TurnRole
 from bot.core.people import Channel, User
-from bot.dispatch.plain_text import (
-    DEFAULT_COMMAND,
-    has_picture,
-    invocation_from_text,
-    may_continue_conversation,
-    parse_plain_text,
-)
+from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.ephemeral import ReplyTarget
 from bot.platforms.slack.errors import ignore_refusal
@@ -122,22 +117,23 @@ class SlackChat:
             return
         files = [self._files.create_attachment(installed.id, file) for file in event.get("files") or ()]
         try:
-            prompt, is_chat = await self._resolve_mentions(text, installed.id, has_picture(files))
-            earlier = await self._read_earlier_messages(event, installed, place) if is_chat else ()
-            key = f"slack:{installed.id}:{place.id}:{event['ts']}"
-            invocation = await invocation_from_text(services, user, place, prompt, key, files=files, earlier=earlier)
+            names = await self._users.get_names(installed.id, text)
+            invocation = await invocation_from_text(
+                services,
+                user,
+                place,
+                unescape(text),
+                f"slack:{installed.id}:{place.id}:{event['ts']}",
+                files=files,
+                name_mentions=lambda words: replace_mentions(words, names),
+            )
+            if invocation.command == DEFAULT_COMMAND:
+                earlier = await self._read_earlier_messages(event, installed, place)
+                invocation = replace(invocation, earlier_messages=earlier)
         except UserError as error:
             await self._replies.send_error(error, target)
             return
         await self._replies.answer(invocation, target)
-
-    async def _resolve_mentions(self, text: str, team: str, has_picture: bool) -> tuple[str, bool]:
-        """Return the text for the dispatcher, and whether it is a chat: commands take user ids, models take names."""
-        command, menu = unescape(text), self._replies.dispatcher.services.menu
-        if parse_plain_text(command, menu, has_picture=has_picture).command != DEFAULT_COMMAND:
-            return command, False
-        names = {user: await self._users.get_name(team, user) for user in find_mentions(text)}
-        return unescape(replace_mentions(text, names)), True
 
     async def _read_earlier_messages(
         self, event: Event, installed: SlackTeam, place: Channel
@@ -168,9 +164,9 @@ class SlackChat:
         author, text = str(message.get("user") or ""), str(message["text"])
         if message.get("bot_id") == installed.bot_id:
             return EarlierMessage(TurnRole.ASSISTANT, "", unescape(text), str(message["ts"]))
-        user_ids = {*find_mentions(text), *([author] if author else [])}
-        names = {user: await self._users.get_name(installed.id, user) for user in user_ids}
-        content = f"{names.get(author, 'somebody')}: {unescape(replace_mentions(text, names))}"
+        name = await self._users.get_name(installed.id, author) if author else "somebody"
+        names = await self._users.get_names(installed.id, text)
+        content = f"{name}: {replace_mentions(unescape(text), names)}"
         return EarlierMessage(TurnRole.USER, f"{NAME}:{author}", content, str(message["ts"]))
 
     async def _get_user(self, event: Event, team: str) -> User:

@@ -11,10 +11,11 @@ from bot.core.people import User
 from bot.core.replies import Reply, Tone
 from bot.dispatch.declaration import Declaration, OptionKind
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
+from bot.dispatch.plain_text import convert_words
 from bot.platforms.slack.ephemeral import ReplyTarget, SlackEphemeralReplies
 from bot.platforms.slack.errors import CallRefused
 from bot.platforms.slack.forms import SlackFormOrigin, find_errors, parse_origin, read_files, read_values, render_modal
-from bot.platforms.slack.mrkdwn import unescape
+from bot.platforms.slack.mrkdwn import replace_mentions, unescape
 from bot.platforms.slack.replies import SlackReplies, create_channel
 from bot.platforms.slack.uploads import SlackFiles
 from bot.platforms.slack.users import SlackUsers
@@ -52,17 +53,19 @@ class SlackCommands:
             await self._replies.send_error(error, target)
             return
         declaration = find_command(self._menu, parsed.command).declaration
+        names = await self._users.get_names(team, str(body.get("text") or ""))
+        options = convert_words(declaration, parsed.options, lambda words: replace_mentions(words, names))
         if _lacks_required_option(declaration, parsed):
             origin = SlackFormOrigin(parsed.command, target.channel)
-            await self.open_form(body, target, declaration, origin, parsed.options)
+            await self.open_form(body, target, declaration, origin, options)
             return
         invocation = Invocation(
             await self._get_user(body, team),
             create_channel(team, target.channel),
             parsed.command,
             f"slack:{body['trigger_id']}",
-            parsed.options,
-            mentioned_users=await self._find_mentioned_users(declaration, parsed.options, team),
+            options,
+            mentioned_users=await self._find_mentioned_users(declaration, options, team),
         )
         await self._replies.answer(invocation, target)
 

@@ -4,8 +4,10 @@ Text of a model must notify no user: Slack turns `<!channel>` and `<@U…>` into
 zero-width space breaks each mention.
 """
 
-import html
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import unquote
 
 _BROADCASTS = ("<!here", "<!channel", "<!everyone", "<!subteam^", "<!date^")
 _ID_PREFIXES = ("<@", "<#")
@@ -33,12 +35,19 @@ _LAST_WORD = re.compile(r"[!-~]*$")
 _LONGEST_LAST_WORD = 40
 
 # No class takes "<": Slack escapes the character in text, and so each search ends at the next link.
-_LINK = re.compile(r"<((?:https?|mailto|ftp)[^|<>\s]*)(?:\|([^<>]*))?>")
+_LINK = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]*:[^|<>\s]*)(?:\|([^<>]*))?>")
 _USER = re.compile(r"<@([UWB][A-Z0-9]+)(?:\|([^<>]*))?>")
 _CHANNEL = re.compile(r"<#([CGD][A-Z0-9]+)(?:\|([^<>]*))?>")
 _ESCAPED_LINK = re.compile(r"&lt;([@#][UWBCGD][A-Z0-9]+)&gt;")
 _BROADCAST_TOKEN = re.compile(r"<!(here|channel|everyone)(?:\|[^<>]*)?>")
 _GROUP = re.compile(r"<!subteam\^([A-Z0-9]+)(?:\|@?([^<>]*))?>")
+# A time, a format, perhaps a link, and the text for clients that cannot show the date.
+_DATE = re.compile(r"<!date\^(-?\d{1,11})\^[^<>|]*(?:\|([^<>]*))?>")
+# What an auto-link leaves out of the shown text, or writes in another way.
+_SCHEME, _PUNYCODE = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|mailto:)"), re.compile(r"xn--[a-z0-9-]+")
+_PHONE_NUMBER = re.compile(r"(?:tel:)?[+\d(][\d ()./-]*", re.IGNORECASE)
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
+_ENTITY = re.compile("|".join(_ENTITIES))
 
 
 def neutralize_mentions(text: str) -> str:
@@ -116,10 +125,45 @@ def restore_links(text: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """Return the text as typed: links as addresses, broadcasts as words; mentions of users and channels stay."""
-    text = _LINK.sub(lambda match: match[1], text)
+    """Return the text as typed: links as typed, broadcasts and dates as words; mentions of users and channels stay."""
+    text = _LINK.sub(lambda match: _format_typed_link(match[1], match[2] or ""), text)
     text = _BROADCAST_TOKEN.sub(r"@\1", text)
-    return html.unescape(text) if "&" in text else text
+    text = _DATE.sub(lambda match: match[2] or _format_date(int(match[1])), text)
+    return _unescape_entities(text)
+
+
+def _unescape_entities(text: str) -> str:
+    # Slack escapes these three characters and no others: "&copy=1" in an address is no entity.
+    return _ENTITY.sub(lambda match: _ENTITIES[match[0]], text)
+
+
+def _format_typed_link(address: str, label: str) -> str:
+    """Return the words that Slack made a link of; for a link behind other words, the words and the address."""
+    if not label:
+        return address
+    return label if _reduce_link(label) == _reduce_link(address) else f"{label} ({address})"
+
+
+def _reduce_link(link: str) -> str:
+    """Return a form shared by an address and the typed text from which Slack made the address."""
+    text = unquote(_unescape_entities(link.strip()))
+    if _PHONE_NUMBER.fullmatch(text):
+        return re.sub(r"\D", "", text)
+    return _PUNYCODE.sub(_decode_host, _SCHEME.sub("", text.lower())).rstrip("/")
+
+
+def _decode_host(match: re.Match[str]) -> str:
+    try:
+        return match[0].encode().decode("idna")
+    except UnicodeError:
+        return match[0]
+
+
+def _format_date(epoch_seconds: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(epoch_seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "a date"
 
 
 def find_mentions(text: str) -> list[str]:
@@ -127,11 +171,25 @@ def find_mentions(text: str) -> list[str]:
     return [match[1] for match in _USER.finditer(text)]
 
 
-def replace_mentions(text: str, names: dict[str, str]) -> str:
-    """Return the text with mentions replaced by names; `names` maps user ids to names."""
-    text = _USER.sub(lambda match: f"@{match[2] or names.get(match[1], match[1])}", text)
-    text = _GROUP.sub(lambda match: f"@{match[2] or match[1]}", text)
-    return _CHANNEL.sub(lambda match: f"#{match[2] or match[1]}", text)
+def find_labels(text: str) -> dict[str, str]:
+    """Return the ids of users, groups and channels in a text, each with the label that Slack wrote, perhaps ""."""
+    matches = (match for pattern in (_USER, _GROUP, _CHANNEL) for match in pattern.finditer(text))
+    return {match[1]: match[2] or "" for match in matches}
+
+
+def replace_mentions(text: str, names: Mapping[str, str]) -> str:
+    """Return the text with mentions of users, groups and channels replaced by names, which `names` maps by id.
+
+    A mention without a name and a label stays: a person typed the signs.
+    """
+
+    def format_name(sign: str, match: re.Match[str]) -> str:
+        name = names.get(match[1]) or match[2]
+        return f"{sign}{name}" if name else match[0]
+
+    text = _USER.sub(lambda match: format_name("@", match), text)
+    text = _GROUP.sub(lambda match: format_name("@", match), text)
+    return _CHANNEL.sub(lambda match: format_name("#", match), text)
 
 
 def remove_mention(text: str, user: str) -> str:

@@ -4,31 +4,44 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from bot.core import limits
 from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.people import User
-from bot.platforms.slack.errors import CallRefused, CallUnclear
+from bot.platforms.slack.errors import CallRefused, CallUnclear, ignore_refusal
 from bot.platforms.slack.installations import NAME, SlackTeams
+from bot.platforms.slack.mrkdwn import find_labels
 from bot.platforms.slack.web_api import SlackWebApi
 
 log = logging.getLogger(__name__)
 
 SlackProfile = Mapping[str, Any]
-UserGroups = Mapping[str, frozenset[str]]
-"""Ids of the user groups of each user."""
 K = TypeVar("K")
 V = TypeVar("V")
 
 USER_CACHE_SECONDS = 600.0
+CHANNEL_CACHE_SECONDS = 600.0
 GROUPS_CACHE_SECONDS = 300.0
 """How long people without a rank are known; a rank is read again after `RANK_BELIEVED_SECONDS`."""
 
+_MAX_NAMES = 30
+_CHANNEL_SCOPES = frozenset({"channels:read", "groups:read"})
+
+
+@dataclass(frozen=True, slots=True)
+class SlackUserGroups:
+    """The user groups of a workspace: the ids of each user's groups, and the handles of the groups by id."""
+
+    by_user: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    handles: Mapping[str, str] = field(default_factory=dict)
+
+
 # Returned when Slack did not report the groups; compared by identity.
-_UNKNOWN_GROUPS: UserGroups = {}
+_UNKNOWN_GROUPS = SlackUserGroups()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +60,10 @@ class SlackUsers:
         self._teams = teams
         self._clock = clock
         self._profiles: TtlCache[tuple[str, str], _Reading[SlackProfile]] = TtlCache(clock, USER_CACHE_SECONDS)
-        self._groups: TtlCache[str, _Reading[UserGroups]] = TtlCache(clock, GROUPS_CACHE_SECONDS)
+        self._channel_names: TtlCache[tuple[str, str], str] = TtlCache(clock, CHANNEL_CACHE_SECONDS)
+        self._groups: TtlCache[str, _Reading[SlackUserGroups]] = TtlCache(clock, GROUPS_CACHE_SECONDS)
         self._profile_requests: dict[tuple[str, str], asyncio.Task[_Reading[SlackProfile]]] = {}
-        self._groups_requests: dict[str, asyncio.Task[_Reading[UserGroups]]] = {}
+        self._groups_requests: dict[str, asyncio.Task[_Reading[SlackUserGroups]]] = {}
 
     async def get_user(
         self, team: str, user: str, *, home: str = "", name: str = "", timeout_seconds: float | None = None
@@ -59,14 +73,14 @@ class SlackUsers:
         If the profile does not arrive within `timeout_seconds`, the user has no rank and no groups.
         """
         profile: SlackProfile = {}
-        all_groups: UserGroups = {}
+        all_groups = SlackUserGroups()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 # Both requests at once: a first command waits for a single round trip instead of two.
                 profile, all_groups = await asyncio.gather(self._get_profile(team, user), self._get_groups(team, user))
         # An administrator of another workspace is a guest here.
         is_guest = bool(profile.get("is_stranger")) or (bool(home) and home != team)
-        groups = {} if is_guest else all_groups
+        groups = {} if is_guest else all_groups.by_user
         return User(
             platform=NAME,
             workspace=home or team,
@@ -84,8 +98,33 @@ class SlackUsers:
         return await self.get_user(team, user) if is_member else None
 
     async def get_name(self, team: str, user: str) -> str:
-        """Return a user's display name, or the id if the name is unknown."""
-        return _get_name(await self._get_profile(team, user)) or user
+        """Return a user's display name, or "somebody"."""
+        return _get_name(await self._get_profile(team, user)) or "somebody"
+
+    async def get_names(self, team: str, text: str) -> dict[str, str]:
+        """Return the names, by id, of the users, groups and channels that a text of Slack mentions."""
+        # A text of 4,000 characters holds hundreds of mentions: each name is a request.
+        labels = dict(islice(find_labels(text).items(), _MAX_NAMES))
+        names = await asyncio.gather(*(self._find_name(team, id_, label) for id_, label in labels.items()))
+        return dict(zip(labels, names, strict=True))
+
+    async def _find_name(self, team: str, id_: str, label: str) -> str:
+        if id_[0] in "UWB":
+            return await self.get_name(team, id_)
+        if label:
+            return label
+        if id_[0] == "S":
+            return (await self._get_groups(team, "")).handles.get(id_) or "a group"
+        return await self._channel_names.get((team, id_), lambda: self._fetch_channel_name(team, id_))
+
+    async def _fetch_channel_name(self, team: str, channel: str) -> str:
+        """Return a channel's name, or "another-channel" for a channel that the app cannot see."""
+        installed = await self._teams.get(team)
+        lacks_scope = installed is not None and installed.scopes and not installed.scopes & _CHANNEL_SCOPES
+        if lacks_scope:
+            return "another-channel"
+        response = await ignore_refusal(self._web_api.call(team, "conversations.info", channel=channel)) or {}
+        return str((response.get("channel") or {}).get("name") or "another-channel")
 
     async def _get_profile(self, team: str, user: str) -> SlackProfile:
         key = (team, user)
@@ -101,12 +140,12 @@ class SlackUsers:
             self._profiles.invalidate(key)  # request a missing profile again next time
         return reading.value
 
-    async def _get_groups(self, team: str, user: str) -> UserGroups:
-        def load() -> "Awaitable[_Reading[UserGroups]]":
+    async def _get_groups(self, team: str, user: str) -> SlackUserGroups:
+        def load() -> "Awaitable[_Reading[SlackUserGroups]]":
             return _join_request(self._groups_requests, team, lambda: self._request_groups(team))
 
         reading = await self._groups.get(team, load)
-        if user in reading.value and self._is_doubtful(reading):
+        if user in reading.value.by_user and self._is_doubtful(reading):
             self._groups.invalidate(team)
             reading = await self._groups.get(team, load)
         if reading.value is _UNKNOWN_GROUPS:
@@ -121,7 +160,7 @@ class SlackUsers:
         read_at = self._clock.monotonic()
         return _Reading(read_at, await self._fetch_profile(team, user))
 
-    async def _request_groups(self, team: str) -> "_Reading[UserGroups]":
+    async def _request_groups(self, team: str) -> "_Reading[SlackUserGroups]":
         read_at = self._clock.monotonic()
         return _Reading(read_at, await self._fetch_groups(team))
 
@@ -134,11 +173,11 @@ class SlackUsers:
         profile = response.get("user")
         return profile if isinstance(profile, dict) else {}
 
-    async def _fetch_groups(self, team: str) -> UserGroups:
-        """Return the groups of each user; empty if the app lacks the scope."""
+    async def _fetch_groups(self, team: str) -> SlackUserGroups:
+        """Return the groups; none if the app lacks the scope."""
         installed = await self._teams.get(team)
         if installed is None or (installed.scopes and "usergroups:read" not in installed.scopes):
-            return {}
+            return SlackUserGroups()
         try:
             response = await self._web_api.call(team, "usergroups.list", include_users=True)
         except (CallRefused, CallUnclear) as error:
@@ -148,7 +187,8 @@ class SlackUsers:
         for group in response.get("usergroups") or ():
             for user in group.get("users") or ():
                 members.setdefault(str(user), set()).add(str(group["id"]))
-        return {user: frozenset(groups) for user, groups in members.items()}
+        handles = {str(group["id"]): str(group.get("handle") or "") for group in response.get("usergroups") or ()}
+        return SlackUserGroups({user: frozenset(groups) for user, groups in members.items()}, handles)
 
 
 async def _join_request(

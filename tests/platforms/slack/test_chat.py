@@ -6,7 +6,7 @@ from tests.emulators.slack.forms import SlackFileUpload
 from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.state import SlackThreadState
 from tests.fakes.backend import make_png
-from tests.platforms.slack.dialogue import read_answer
+from tests.platforms.slack.dialogue import SlackStaff, read_answer
 from tests.platforms.slack.office import Office
 
 
@@ -168,6 +168,55 @@ async def test_mentions_of_people_reach_the_model_as_names(office: Office) -> No
     await wait_for_answer(thread)
 
     assert "a poem for @Otto" in get_last_prompt(office)
+
+
+async def test_groups_channels_and_dates_reach_the_model_as_words(any_office: Office) -> None:
+    staff = SlackStaff(any_office)
+    date = "<!date^1392734382^{date_num}|18 February 2014>"
+    words = f"tell <!subteam^{staff.designers.id}> in <#{staff.studio.id}> and <#{staff.studio.id}|> about {date}"
+
+    _, thread = await mention_bot(any_office, words)
+
+    await wait_for_answer(thread)
+    assert "tell @designers in #studio and #studio about 18 February 2014" in get_last_prompt(any_office)
+
+
+async def test_an_unknown_mention_shows_no_id(office: Office) -> None:
+    secret = office.team.add_channel("secret", is_private=True, has_bot=False)
+
+    _, thread = await mention_bot(office, f"what do <@U0NOBODY1> and <!subteam^S0NONE> do in <#{secret.id}>?")
+
+    await wait_for_answer(thread)
+    assert "what do @somebody and @a group do in #another-channel?" in get_last_prompt(office)
+
+
+async def test_a_prompt_names_people(office: Office) -> None:
+    message = await office.ana.say(
+        f"{office.team.mention} imagine {office.otto.mention} on a horse --seed 4", office.general
+    )
+
+    picture = await office.general.get_thread(message).wait_for_bot_message("seed 4")
+
+    assert "@Otto on a horse" in picture.alt_texts[0]
+
+
+async def test_links_arrive_as_typed_in_chats_and_prompts(any_office: Office) -> None:
+    links = "mail <mailto:a@b.com|a@b.com>, call <tel:5551234567|555-123-4567>, see <http://example.com|example.com>"
+    typed = "mail a@b.com, call 555-123-4567, see example.com"
+    root, thread = await mention_bot(any_office, links)
+    await wait_for_answer(thread)
+    chat_prompt = get_last_prompt(any_office)
+
+    await any_office.ana.say(f"{any_office.team.mention} imagine {links} --seed 4", thread=root)
+    picture = await thread.wait_for_bot_message("seed 4")
+    await any_office.ana.use_command("/imagine", f"a door with the words {links}", any_office.general)
+    second = await any_office.general.wait_for_bot_message(
+        condition=lambda one: "Again" in one.button_labels, after=picture
+    )
+
+    assert typed in chat_prompt
+    assert typed in picture.alt_texts[0]
+    assert f"a door with the words {typed}" in second.alt_texts[0]
 
 
 async def test_a_text_file_is_read(any_office: Office) -> None:

@@ -86,7 +86,7 @@ async def test_mentions_and_direct_messages_do_not_bypass_ranks(office: Office) 
     await office.wait_until_idle()
     before = read_database_state(office.app)
 
-    await staff.ben.say(f"{office.team.mention} quota grant {office.ana.mention} 50", office.general)
+    await staff.ben.say(f"{office.team.mention} /quota grant {office.ana.mention} 50", office.general)
     by_mention = (await staff.ben.wait_for_private_message()).visible_text
     await staff.ben.say(f"/quota grant {office.ana.mention} 50")
     by_message = await staff.ben.direct_channel.wait_for_bot_message()
@@ -323,7 +323,7 @@ async def test_a_moderator_is_no_moderator_as_a_guest_of_another_workspace(two_t
     await office.wait_until_idle()
     before = read_database_state(office.app)
     event = {"type": "app_mention", "user": guest.id, "user_team": two_teams.beta.id, "channel_type": "channel"}
-    event |= {"text": f"{office.team.mention} quota grant {office.ana.mention} 50", "channel": office.general.id}
+    event |= {"text": f"{office.team.mention} /quota grant {office.ana.mention} 50", "channel": office.general.id}
 
     office.slack.event_sender.send(office.team, event | {"ts": office.slack.clock.next_timestamp()})
 
