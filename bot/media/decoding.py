@@ -214,14 +214,22 @@ def _decode_upright(still: StillPicture, kind: str) -> Image.Image:
     with _open_picture(still.data, kind) as picture:
         picture.load()
         profile = picture.info.get("icc_profile") or b""
-        mode = "RGBA" if picture.has_transparency_data else "RGB"
         is_plain = picture.mode in ("RGB", "RGBA")
-        upright = picture.convert(mode) if still.orientation == 1 else picture.transpose(_TURNS[still.orientation])
+        upright = _take_high_bytes(picture) if picture.mode.startswith("I;16") else picture
+        mode = "RGBA" if upright.has_transparency_data else "RGB"
+        upright = upright.convert(mode) if still.orientation == 1 else upright.transpose(_TURNS[still.orientation])
     if upright.mode != mode:
         upright = upright.convert(mode)
     # The profile of another colour space (CMYK, grey) would distort the converted pixels.
     upright.info = {"icc_profile": profile} if is_plain and 0 < len(profile) <= MAX_PROFILE_BYTES else {}
     return upright
+
+
+def _take_high_bytes(picture: Image.Image) -> Image.Image:
+    """Return a picture of 16-bit grey in 8 bits. Pillow's own conversion makes every grey above 255 white."""
+    # Read as grey with transparency, the high byte of each little-endian value is the second channel.
+    pairs = Image.frombytes("LA", picture.size, picture.tobytes("raw", "I;16"))
+    return pairs.getchannel("A")
 
 
 def _encode(picture: Image.Image, kind: str, quality: int = 95) -> CleanPicture:

@@ -31,14 +31,13 @@ _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 _JPEG_JFIF, _JPEG_EXIF, _JPEG_PROFILE, _JPEG_ADOBE, _JPEG_COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 _PROGRESSIVE = frozenset([0xC2, 0xC6, 0xCA, 0xCE])
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
-_PROFILE_NAME, _EXIF_NAME, _XMP_NAME = b"ICC_PROFILE\x00", b"Exif\x00\x00", b"http://ns.adobe.com/xap/1.0/\x00"
+_PROFILE_NAME, _EXIF_NAME = b"ICC_PROFILE\x00", b"Exif\x00\x00"
 # In pixels, 00 or a restart marker follows each FF; a further FF is filling.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SEARCH_BYTES = 128 * 1024
 """A search of one step: a longer step would hold the interpreter, and so the event loop, for milliseconds."""
 
 _ORIENTATION_TAG, _SHORT = 0x0112, 3
-_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _MOST_EXIF_ENTRIES = 512
 
 
@@ -48,7 +47,7 @@ class StillPicture:
 
     data: bytes
     orientation: int = 1
-    """EXIF's orientation, 1 for upright."""
+    """EXIF's orientation, 1 for upright. Browsers ignore an orientation in XMP, and so does the bot."""
     is_animated: bool = False
     is_progressive: bool = False
     has_hidden_pixels: bool = False
@@ -90,8 +89,6 @@ def _extract_png(data: bytes) -> StillPicture:
             content = pixels.read(content)
         elif name == b"eXIf":
             orientation = _read_exif_orientation(content)
-        elif name == b"iTXt" and content.startswith(b"XML:com.adobe.xmp\x00"):
-            orientation = orientation if orientation != 1 else _read_xmp_orientation(content)
         if len(kept) == len(_PNG_SIGNATURE) and name != b"IHDR":
             raise _make_damaged_error()
         clean = _clean_png_chunk(name, content, color_type, samples, depth)
@@ -207,8 +204,6 @@ def _extract_webp(data: bytes) -> StillPicture:
     for name, content in _iterate_webp_chunks(data):
         if name == b"EXIF":
             orientation = _read_exif_orientation(content.removeprefix(_EXIF_NAME))
-        elif name == b"XMP ":
-            orientation = orientation if orientation != 1 else _read_xmp_orientation(content)
         elif name == b"ICCP":
             if profile := clean_profile(content):
                 has_profile = True
@@ -259,8 +254,6 @@ def _extract_jpeg(data: bytes) -> StillPicture:
         is_progressive = is_progressive or marker in _PROGRESSIVE
         if marker == _JPEG_EXIF and content.startswith(_EXIF_NAME):
             orientation = _read_exif_orientation(content.removeprefix(_EXIF_NAME))
-        elif marker == _JPEG_EXIF and content.startswith(_XMP_NAME):
-            orientation = orientation if orientation != 1 else _read_xmp_orientation(content)
         elif marker == _JPEG_JFIF and content.startswith(b"JFIF\x00"):
             kept += b"" if has_jfif else _JFIF
             has_jfif = True
@@ -365,8 +358,3 @@ def _read_exif_orientation(exif: bytes) -> int:
     except struct.error:
         return 1
     return 1
-
-
-def _read_xmp_orientation(xmp: bytes) -> int:
-    found = _XMP_ORIENTATION.search(xmp[:_SEARCH_BYTES])
-    return int(found[1]) if found else 1

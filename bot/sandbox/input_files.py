@@ -25,7 +25,7 @@ class UnreadablePicture(Exception):
 
 
 def open_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> "Image":
-    """Return the loaded picture with `format` and `info`. Raise UnreadablePicture."""
+    """Return the loaded picture with `format` and `info`, 16-bit grey in 8 bits. Raise UnreadablePicture."""
     from PIL import Image
 
     try:
@@ -42,7 +42,12 @@ def open_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> "Image":
         picture.load()
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise UnreadablePicture("image file is truncated or broken") from error
-    return picture
+    if not picture.mode.startswith("I;16"):
+        return picture
+    # Pillow's own conversion makes every grey above 255 white: take the high byte of each value.
+    grey = Image.frombytes("LA", picture.size, picture.tobytes("raw", "I;16")).getchannel("A")
+    grey.format, grey.info = picture.format, picture.info
+    return grey
 
 
 class InputFiles:

@@ -6,12 +6,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 
 from bot.media import media as media_module
 from tests.bench import Bench
 from tests.fakes.samples import BEN, MODERATOR
-from tests.media.pictures import encode_picture
+from tests.media.pictures import encode_picture, make_16_bit_grey, make_exif
 
 
 def list_files(bench: Bench) -> list[Path]:
@@ -96,3 +96,14 @@ async def test_a_picture_without_room_is_refused_in_a_sentence(tmp_path: Path, m
     assert reply is not None
     assert reply.text == "There is no room for another picture just now. Please try again in a minute."
     assert list_files(bench) == []
+
+
+async def test_a_large_picture_of_16_bit_grey_reaches_the_model_as_bright_as_it_is(bench: Bench) -> None:
+    await bench.say("/upscale --scale 2", image=make_16_bit_grey((2_000, 1_500), 127 * 257, exif=make_exif(6)))
+
+    sent = str(bench.backend.last_run.inputs["image"])
+    path = bench.app.media.find_path(sent.rpartition(",")[2])
+    assert path is not None
+    with Image.open(path) as picture:
+        assert picture.size == (1_224, 1_632)
+        assert ImageStat.Stat(picture.convert("L")).mean == pytest.approx([127], abs=1)

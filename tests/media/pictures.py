@@ -20,6 +20,13 @@ def encode_picture(kind: str, size: tuple[int, int] = (60, 40), mode: str = "RGB
     return encoded.getvalue()
 
 
+def make_16_bit_grey(size: tuple[int, int], grey: int, **options: Any) -> bytes:
+    """Return a PNG of one grey, 0 to 65535."""
+    encoded = BytesIO()
+    Image.new("I;16", size, grey).save(encoded, "PNG", **options)
+    return encoded.getvalue()
+
+
 def make_exif(orientation: int = 1) -> Image.Exif:
     """Return EXIF with a camera's name, a place and an orientation."""
     facts = Image.Exif()

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageStat
+from PIL.PngImagePlugin import PngInfo
 
 from bot.core.errors import BadFile
 from bot.media.decoding import PictureFacts, clean, inspect, shrink
@@ -15,6 +16,7 @@ from tests.media.pictures import (
     GPS_TAG,
     SECRET,
     encode_picture,
+    make_16_bit_grey,
     make_animated_gif,
     make_animated_webp,
     make_exif,
@@ -206,6 +208,55 @@ def test_transparent_pictures_stay_transparent() -> None:
     data = encode_picture("PNG", mode="RGBA", exif=make_exif(orientation=3))
 
     assert open_picture(clean(data).data).mode == "RGBA"
+
+
+GREY_16 = 127 * 257
+"""The middle grey of 16 bits."""
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_16_bit_grey_keeps_its_brightness_when_turned(orientation: int) -> None:
+    cleaned = clean(make_16_bit_grey((40, 30), GREY_16, exif=make_exif(orientation=orientation)))
+
+    picture = open_picture(cleaned.data)
+    grey = picture.getpixel((3, 3))
+    assert grey == (GREY_16 if orientation == 1 else (127, 127, 127))
+    assert (cleaned.facts.width, cleaned.facts.height) == ((30, 40) if orientation > 4 else (40, 30))
+
+
+@pytest.mark.parametrize("bounds", [{"max_pixels": 3_000}, {"max_bytes": 20_000}])
+def test_16_bit_grey_keeps_its_brightness_when_made_smaller(bounds: dict[str, int]) -> None:
+    noise = Image.frombytes("I;16", (200, 150), Random(7).randbytes(60_000))
+    encoded = BytesIO()
+    noise.save(encoded, "PNG")
+
+    small = shrink(encoded.getvalue(), **bounds)
+
+    assert len(small.data) < len(encoded.getvalue())
+    assert ImageStat.Stat(open_picture(small.data).convert("L")).mean == pytest.approx([127], abs=3)
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])
+def test_an_orientation_in_xmp_alone_turns_nothing_as_in_browsers(kind: str) -> None:
+    if kind == "PNG":
+        notes = PngInfo()
+        notes.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        data = encode_picture(kind, pnginfo=notes)
+    else:
+        data = encode_picture(kind, xmp=XMP)
+    assert b"tiff:Orientation" in data
+
+    cleaned = clean(data)
+
+    assert cleaned.facts == PictureFacts(KINDS[kind], 60, 40)
+    assert b"tiff:Orientation" not in cleaned.data
+    assert open_picture(cleaned.data).tobytes() == open_picture(data).tobytes()
 
 
 def test_broken_exif_is_no_reason_to_refuse() -> None:

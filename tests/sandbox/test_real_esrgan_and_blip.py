@@ -75,6 +75,12 @@ def test_bands_of_a_large_odd_scale_leave_no_seam_either() -> None:
     assert max(high for _, high in difference.getextrema()) <= 1  # type: ignore[misc] # one pair per channel
 
 
+def test_16_bit_grey_keeps_its_brightness() -> None:
+    enlarged = Image.open(io.BytesIO(enlarge(png(Image.new("I;16", (40, 30), 127 * 257)), 2)))
+
+    assert ImageStat.Stat(enlarged.convert("L")).mean == pytest.approx([127], abs=1)
+
+
 def test_transparency_is_kept() -> None:
     picture = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
 
