@@ -32,6 +32,7 @@ from bot.core.backend import RunEnded
 from bot.core.clock import SystemClock
 from bot.core.errors import EaselError
 from bot.core.json import JSON
+from bot.core.models import Metric
 
 COSTS_USD = {
     "two pictures by flux-schnell": 0.006,
@@ -174,7 +175,7 @@ async def check_backend(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
     snapshot = last.snapshot if isinstance(last, RunEnded) else None
     yield LiveVerdict("the bot's client streams an answer", bool(snapshot and snapshot.text), f"{len(received)} events")
     counted = snapshot.metrics if snapshot else None
-    yield LiveVerdict("tokens are metered", bool(counted and counted.tokens_out), f"{counted}")
+    yield LiveVerdict("tokens are metered", bool(counted and counted.get(Metric.TOKEN_OUTPUT_COUNT)), f"{counted}")
 
 
 async def check_webhook(live: LiveCheck, public_url: str, port: int) -> AsyncIterator[LiveVerdict]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from bot.core.backend import InputFile
 from bot.core.errors import BadOption, UnknownName
 from bot.core.json import JSON
-from bot.core.models import InputRule, Model, OutputKind, Price, PriceUnit, Task
+from bot.core.models import InputRule, Model, OutputKind, Price, Task
 
 
 class Catalogue:
@@ -30,15 +30,15 @@ class Catalogue:
             ref="",
             version="",
             output=OutputKind.TEXT,
-            price=Price(PriceUnit.FREE),
+            price=Price(),
             max_seconds=0,
             usual_seconds=0,
             inputs={},
         )
 
     def list_for_task(self, task: Task) -> list[Model]:
-        """Return the models of a task, the default first."""
-        return [model for model in self._models.values() if model.task is task]
+        """Return the models of a task on offer, the default first: without models whose price needs the owner's yes."""
+        return [model for model in self._models.values() if model.task is task and not model.price.objection]
 
     def list_all(self) -> list[Model]:
         return list(self._models.values())
@@ -62,6 +62,8 @@ class Catalogue:
             if wanted in (model.key, model.title.lower(), model.ref.lower(), model.ref.lower().split("/")[-1]):
                 return model
         elsewhere = next((model for model in self._models.values() if wanted == model.key), None)
+        if elsewhere is not None and elsewhere.price.objection:
+            raise BadOption(f"{elsewhere.title} is off until my owner agrees to its price.", option="model")
         if elsewhere is not None:
             raise BadOption(f"{elsewhere.title} is for /{elsewhere.task}, not for /{task}.", option="model")
         raise UnknownName("model", name, [model.key for model in models], advice="/models lists them.")

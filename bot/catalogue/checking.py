@@ -20,7 +20,7 @@ class CatalogueFinding:
 
 def check_model(model: Model, published: ModelSchema) -> list[CatalogueFinding]:
     """Return the findings in the order of the entry. `published` describes the version that the entry runs."""
-    findings = list(_check_version(model, published))
+    findings = [*_check_version(model, published), *_check_agreement(model)]
     if published.fields is None:
         return [*findings, CatalogueFinding("publishes no schema, so its inputs cannot be checked.", is_error=False)]
     findings += [CatalogueFinding(text) for text in _check_output(model, published)]
@@ -44,6 +44,16 @@ def _check_version(model: Model, published: ModelSchema) -> Iterator[CatalogueFi
         yield CatalogueFinding(
             f'has a newer version: set version = "{newest}" and check again to move to it.', is_error=False
         )
+
+
+def _check_agreement(model: Model) -> Iterator[CatalogueFinding]:
+    price = model.price
+    if not price.objection:
+        return
+    advice = f"Fill in price.tiers from {price.source}."
+    if price.is_known:
+        advice = f"See {price.source}, and set price.agreed = true if you agree."
+    yield CatalogueFinding(f"is off: it {price.objection}. {advice}", is_error=False)
 
 
 def _check_output(model: Model, published: ModelSchema) -> Iterator[str]:

@@ -18,7 +18,7 @@ from bot.catalogue.loading import BUILT_IN_PATH, PRICE_PLACEHOLDER, CatalogueErr
 from bot.catalogue.option_mapping import InputTable, format_kinds, list_mapped_fields, map_options
 from bot.core.errors import EaselError
 from bot.core.json import JSON
-from bot.core.models import FieldKind, ModelSchema, OutputKind, SchemaField, Task
+from bot.core.models import FieldKind, Metric, ModelSchema, OutputKind, SchemaField, Task
 
 _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.IMAGINE: ("prompt",),
@@ -137,14 +137,16 @@ def _describe_model(task: Task, published: ModelSchema) -> Iterator[tuple[str, J
 
 
 def _make_price_table(task: Task, published: ModelSchema, today: date) -> dict[str, JSON | date]:
-    """Return the likeliest price units: tokens for chat, images for official models, else seconds."""
+    """Return a price to fill in, with the likeliest metrics: tokens, images of official models, or seconds."""
+    tiers: list[JSON]
     if task is Task.CHAT:
-        names = ["usd_per_million_tokens_in", "usd_per_million_tokens_out"]
-    elif published.is_official and published.output is OutputKind.PICTURES:
-        names = ["usd_per_image"]
+        tokens = (Metric.TOKEN_INPUT_COUNT, Metric.TOKEN_OUTPUT_COUNT)
+        tiers = [{"per": str(metric), "usd": PRICE_PLACEHOLDER, "units": 1_000_000} for metric in tokens]
     else:
-        names = ["usd_per_second"]
-    return {**dict.fromkeys(names, PRICE_PLACEHOLDER), "source": _format_page(published), "read_on": today}
+        is_per_image = published.is_official and published.output is OutputKind.PICTURES
+        metric = Metric.IMAGE_OUTPUT_COUNT if is_per_image else Metric.PREDICT_TIME
+        tiers = [{"per": str(metric), "usd": PRICE_PLACEHOLDER}]
+    return {"tiers": tiers, "source": _format_page(published), "read_on": today}
 
 
 def _choose_fixed_values(task: Task, published: ModelSchema, rules: Mapping[str, InputTable]) -> dict[str, JSON]:

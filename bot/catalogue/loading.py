@@ -4,17 +4,28 @@ import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from bot.core.errors import EaselError
-from bot.core.models import InputRule, Model, OutputKind, Price, PriceUnit, Task
+from bot.core.models import InputRule, Metric, Model, OutputKind, Price, PriceTier, Task
 
 BUILT_IN_PATH = Path(__file__).with_name("models.toml")
 PRICE_PLACEHOLDER = "FILL IN"
-"""The price in a draft, for the owner to replace. The bot refuses such an entry: no hold would bound the spending."""
+"""The price in a draft, for the owner to replace. Such a model stays off: no hold would bound the spending."""
 
-_MICROS_PER_USD = Decimal(1_000_000)
+BOUNDED_METRICS = frozenset(
+    {
+        Metric.IMAGE_INPUT_MEGAPIXEL_COUNT,
+        Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT,
+        Metric.AUDIO_OUTPUT_DURATION_SECONDS,
+        Metric.VIDEO_OUTPUT_DURATION_SECONDS,
+    }
+)
+"""Metrics that the inputs may leave open, such as the size of a picture that the model chooses."""
+
+_MICROS_PER_USD = 1_000_000
 
 
 class CatalogueError(EaselError):
@@ -76,22 +87,34 @@ def _parse_at_once(runs: int | None) -> int | None:
 
 
 def _parse_price(table: Mapping[str, Any]) -> Price:
-    if PRICE_PLACEHOLDER in table.values():
-        raise ValueError(f"it has no price yet; find it at {table.get('source', 'its page')} and fill it in")
-    amounts = {name: Decimal(table[name]) * _MICROS_PER_USD for name in table if name.startswith("usd_")}
-    about = {"source": table["source"], "read_on": table["read_on"]}
-    if "usd_per_image" in amounts:
-        return Price(PriceUnit.IMAGE, micros_per_image=int(amounts["usd_per_image"]), **about)
-    if "usd_per_second" in amounts:
-        return Price(PriceUnit.SECOND, micros_per_second=float(amounts["usd_per_second"]), **about)
-    if "usd_per_million_tokens_in" in amounts:
-        return Price(
-            PriceUnit.TOKEN,
-            micros_per_million_tokens_in=int(amounts["usd_per_million_tokens_in"]),
-            micros_per_million_tokens_out=int(amounts["usd_per_million_tokens_out"]),
-            **about,
-        )
-    return Price(PriceUnit.FREE, **about)
+    if unknown := set(table) - {"tiers", "bounds", "source", "read_on", "agreed"}:
+        raise ValueError(f"a price has no {', '.join(sorted(unknown))}")
+    is_known = all(tier["usd"] != PRICE_PLACEHOLDER for tier in table["tiers"]) and bool(table["tiers"])
+    price = Price(
+        tiers=tuple(_parse_tier(tier) for tier in table["tiers"]) if is_known else (),
+        bounds={Metric(name): float(bound) for name, bound in table.get("bounds", {}).items()},
+        source=table["source"],
+        read_on=table["read_on"],
+        is_known=is_known,
+        is_agreed=bool(table.get("agreed", False)),
+    )
+    # Without a bound no hold would cover what the inputs leave open.
+    if missing := [metric for metric in price.metrics if metric in BOUNDED_METRICS and metric not in price.bounds]:
+        raise ValueError(f"its price needs bounds for {', '.join(missing)}, which inputs may leave open")
+    return price
+
+
+def _parse_tier(table: Mapping[str, Any]) -> PriceTier:
+    if unknown := set(table) - {"per", "usd", "units", "when", "up_to_megapixels"}:
+        raise ValueError(f"a tier of a price has no {', '.join(sorted(unknown))}")
+    micros = Fraction(Decimal(table["usd"])) * _MICROS_PER_USD / int(table.get("units", 1))
+    if micros < 0:
+        raise ValueError(f"a price cannot be negative, as {table['usd']}")
+    when = {
+        name: tuple(value) if isinstance(value, list) else (value,) for name, value in table.get("when", {}).items()
+    }
+    largest = table.get("up_to_megapixels")
+    return PriceTier(Metric(table["per"]), micros, when, None if largest is None else float(largest))
 
 
 def _parse_rule(rule: str | Mapping[str, Any]) -> InputRule:

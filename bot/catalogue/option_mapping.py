@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from bot.core.json import JSON
+from bot.core.json import JSON, is_same_value
 from bot.core.models import FieldKind, ModelSchema, SchemaField, Task
 
 OPTION_KINDS: Mapping[str, FieldKind] = {
@@ -200,7 +200,7 @@ def explain_mismatch(field: SchemaField, value: JSON) -> str:
         return "" if field.is_nullable or not field.is_required else "it must not be empty"
     if not any(_is_of_kind(kind, value) for kind in field.kinds):
         return f"it takes {format_kinds(field, article='a ')}"
-    if field.choices and not any(_is_equal(value, choice) for choice in field.choices):
+    if field.choices and not any(is_same_value(value, choice) for choice in field.choices):
         return f"it takes {', '.join(format_value(choice) for choice in field.choices)}"
     if isinstance(value, str):
         is_long = field.max_length is not None and len(value) > field.max_length
@@ -230,11 +230,6 @@ def _is_of_kind(kind: FieldKind, value: JSON) -> bool:
     if isinstance(value, float) and not value.is_integer():
         return kind is FieldKind.NUMBER
     return isinstance(value, int | float) and kind in (FieldKind.INTEGER, FieldKind.NUMBER)
-
-
-def _is_equal(value: JSON, choice: JSON) -> bool:
-    # In Python 1 == True, in JSON schemas the two differ.
-    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
 
 
 def _explain_bounds(field: SchemaField, value: JSON) -> str:

@@ -12,7 +12,8 @@ from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
 from bot.cli.replicate_client import run_with_client
 from bot.cli.terminal import format_columns, print_errors, sanitise_line
 from bot.core.errors import InputRefused, PredictionGone
-from bot.core.models import Model, ModelSchema, Price, PriceUnit, Task
+from bot.core.models import Model, ModelSchema, Task
+from bot.credits.pricing import format_price
 from bot.settings import Settings, SettingsError, load_settings
 
 _MICROS_PER_USD = 1_000_000
@@ -49,22 +50,15 @@ def _create_parser() -> argparse.ArgumentParser:
 
 def _list() -> int:
     models = load_catalogue(load_settings().catalogue_path or BUILT_IN_PATH)
-    rows = [(model.key, f"/{model.task}", format_price(model.price), _format_ref(model)) for model in models]
+    rows = [(model.key, f"/{model.task}", _format_price(model), _format_ref(model)) for model in models]
     print(format_columns(rows))
     return 0
 
 
-def format_price(price: Price) -> str:
-    """Return a price in dollars per billed unit."""
-    if price.unit is PriceUnit.IMAGE:
-        return f"${price.micros_per_image / _MICROS_PER_USD:g} a picture"
-    if price.unit is PriceUnit.SECOND:
-        return f"${price.micros_per_second / _MICROS_PER_USD:g} a second"
-    if price.unit is PriceUnit.TOKEN:
-        in_usd = price.micros_per_million_tokens_in / _MICROS_PER_USD
-        out_usd = price.micros_per_million_tokens_out / _MICROS_PER_USD
-        return f"${in_usd:g} read, ${out_usd:g} written, a million tokens"
-    return "free"
+def _format_price(model: Model) -> str:
+    """Return a price in dollars per billed unit, and whether the model is off."""
+    price = format_price(model.price, lambda micros: f"${float(micros) / _MICROS_PER_USD:g}")
+    return f"{price} (off)" if model.price.objection else price
 
 
 def _format_ref(model: Model) -> str:

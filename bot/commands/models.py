@@ -1,9 +1,9 @@
 """/models: lists the models of each task with their prices."""
 
 from bot.core.invocations import Invocation
-from bot.core.models import Model, PriceUnit, Task
+from bot.core.models import Metric, Model, Task
 from bot.core.replies import Reply
-from bot.credits.pricing import CreditFormatter, estimate_cost
+from bot.credits.pricing import CreditFormatter, estimate_cost, format_price
 from bot.dispatch.declaration import Command, Services, command, option
 
 
@@ -32,25 +32,17 @@ class Models(Command):
 
 def _format_section(task: Task, models: list[Model], form: CreditFormatter, default: str | None) -> str:
     lines = [
-        f"- `{model.key}` {model.title}: {model.description} {format_price(model, form)}"
+        f"- `{model.key}` {model.title}: {model.description} {format_model_price(model, form)}"
         f"{' (default)' if model.key == default else ''}"
         for model in models
     ]
     return "\n".join([f"**/{task}**", *lines])
 
 
-def format_price(model: Model, form: CreditFormatter) -> str:
+def format_model_price(model: Model, form: CreditFormatter) -> str:
     """Return a model's price in credits per billed unit."""
-    price = model.price
-    if price.unit is PriceUnit.IMAGE:
-        return f"{form.format(price.micros_per_image)} credits a picture"
-    if price.unit is PriceUnit.SECOND:
+    if Metric.PREDICT_TIME in model.price.metrics:
         estimate = estimate_cost(model, {})
         expected, most = form.format(estimate.expected_micros), form.format(estimate.max_micros)
         return f"about {expected} credits a run, at most {most}"
-    if price.unit is PriceUnit.TOKEN:
-        micros_in, micros_out = price.micros_per_million_tokens_in, price.micros_per_million_tokens_out
-        return (
-            f"{form.format(micros_in // 1000)} credits per 1,000 tokens read, {form.format(micros_out // 1000)} written"
-        )
-    return "free"
+    return format_price(model.price, lambda micros: f"{form.format(micros)} credits")

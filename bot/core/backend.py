@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 from bot.core.errors import BackendError
 from bot.core.json import JSON
-from bot.core.models import Model
+from bot.core.models import Metric, Model
 
 
 class PredictionState(StrEnum):
@@ -33,9 +33,12 @@ class RunMetrics:
 
     predict_seconds: float | None = None
     total_seconds: float | None = None
-    images: int | None = None
-    tokens_in: int | None = None
-    tokens_out: int | None = None
+    amounts: Mapping[Metric, float] = field(default_factory=dict)
+    """The other metered amounts."""
+
+    def get(self, metric: Metric) -> float | None:
+        """Return the metered amount of a metric; None if the backend did not meter the metric."""
+        return self.predict_seconds if metric is Metric.PREDICT_TIME else self.amounts.get(metric)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,3 +62,8 @@ def get_text(body: JSON, key: str) -> str:
     """Return the text under a key of an object, empty without one."""
     value = as_object(body).get(key)
     return value if isinstance(value, str) else ""
+
+
+def is_same_value(value: object, other: object) -> bool:
+    """Return whether two values are equal in JSON: there 1 differs from true, other than in Python."""
+    return value == other and isinstance(value, bool) == isinstance(other, bool)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from fractions import Fraction
 
 from bot.core.json import JSON
 
@@ -25,26 +26,96 @@ class OutputKind(StrEnum):
     TEXT_STREAM = "text_stream"
 
 
-class PriceUnit(StrEnum):
-    """The unit of a model's bill."""
+class Metric(StrEnum):
+    """An amount that backends bill. The names are Replicate's, in `billingConfig` and in a prediction's `metrics`."""
 
-    IMAGE = "image"
-    SECOND = "second"
-    TOKEN = "token"  # noqa: S105 - no password
-    FREE = "free"
+    RUN = "run"
+    PREDICT_TIME = "predict_time"
+    IMAGE_OUTPUT_COUNT = "image_output_count"
+    IMAGE_INPUT_MEGAPIXEL_COUNT = "image_input_megapixel_count"
+    IMAGE_OUTPUT_MEGAPIXEL_COUNT = "image_output_megapixel_count"
+    TOKEN_INPUT_COUNT = "token_input_count"  # noqa: S105 - no password
+    TOKEN_OUTPUT_COUNT = "token_output_count"  # noqa: S105 - no password
+    CHARACTER_INPUT_COUNT = "character_input_count"
+    AUDIO_OUTPUT_COUNT = "audio_output_count"
+    AUDIO_OUTPUT_DURATION_SECONDS = "audio_output_duration_seconds"
+    VIDEO_OUTPUT_COUNT = "video_output_count"
+    VIDEO_OUTPUT_DURATION_SECONDS = "video_output_duration_seconds"
+
+
+MAX_UNASKED_MICROS: Mapping[Metric, Fraction] = {
+    Metric.RUN: Fraction(2_000_000),
+    Metric.PREDICT_TIME: Fraction(15_000),
+    Metric.IMAGE_OUTPUT_COUNT: Fraction(1_000_000),
+    Metric.IMAGE_INPUT_MEGAPIXEL_COUNT: Fraction(100_000),
+    Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT: Fraction(100_000),
+    Metric.TOKEN_INPUT_COUNT: Fraction(50),
+    Metric.TOKEN_OUTPUT_COUNT: Fraction(100),
+    Metric.CHARACTER_INPUT_COUNT: Fraction(500),
+    Metric.AUDIO_OUTPUT_COUNT: Fraction(1_000_000),
+    Metric.AUDIO_OUTPUT_DURATION_SECONDS: Fraction(10_000),
+    Metric.VIDEO_OUTPUT_COUNT: Fraction(2_000_000),
+    Metric.VIDEO_OUTPUT_DURATION_SECONDS: Fraction(500_000),
+}
+"""Prices of a unit above which a model stays off until the owner agrees: about double the dearest common model of 2026.
+One model's page lists $8 a picture among tiers of cents."""
+
+ANY_VALUE = "*"
+"""In a tier's condition: the input is given, with any value."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTier:
+    """So many micro-dollars for each unit of a metric, when the inputs have the values of `when`."""
+
+    metric: Metric
+    micros: Fraction
+    when: Mapping[str, tuple[JSON, ...]] = field(default_factory=dict)
+    """The accepted values of each input; a tier without conditions always applies."""
+    up_to_megapixels: float | None = None
+    """The largest output picture of this tier, in millions of pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A published price with its source, in micro-dollars (1 USD = 1,000,000)."""
+    """A published price with its source. The first tier of a metric that fits the inputs counts; metrics add up.
 
-    unit: PriceUnit
-    micros_per_image: int = 0
-    micros_per_second: float = 0
-    micros_per_million_tokens_in: int = 0
-    micros_per_million_tokens_out: int = 0
+    Where an input leaves several tiers possible, or no tier fits, the dearest counts. `bounds` limits a metric that the
+    inputs do not determine. A price without tiers costs nothing in itself; `is_known` tells a free model from a model
+    whose price nobody has read yet.
+    """
+
+    tiers: tuple[PriceTier, ...] = ()
+    bounds: Mapping[Metric, float] = field(default_factory=dict)
     source: str = ""
     read_on: date | None = None
+    is_known: bool = True
+    is_agreed: bool = False
+    """The owner agreed to a price above `MAX_UNASKED_MICROS`."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Return the billed metrics, in the order of the tiers."""
+        return tuple(dict.fromkeys(tier.metric for tier in self.tiers))
+
+    def list_tiers(self, metric: Metric) -> list[PriceTier]:
+        """Return the tiers of one metric, in order."""
+        return [tier for tier in self.tiers if tier.metric is metric]
+
+    @property
+    def objection(self) -> str:
+        """Return the reason to keep the model off until the owner agrees; empty for a price to use."""
+        if not self.is_known:
+            return "has no price yet"
+        dear = [tier for tier in self.tiers if tier.micros > MAX_UNASKED_MICROS[tier.metric]]
+        if not dear or self.is_agreed:
+            return ""
+        dearest = max(dear, key=lambda tier: tier.micros / MAX_UNASKED_MICROS[tier.metric])
+        bound = MAX_UNASKED_MICROS[dearest.metric]
+        return (
+            f"costs ${float(dearest.micros) / 1e6:g} for each {dearest.metric}, above the ${float(bound) / 1e6:g} "
+            "that no owner is asked about"
+        )
 
 
 @dataclass(frozen=True, slots=True)

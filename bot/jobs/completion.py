@@ -172,7 +172,15 @@ def _get_longest_text(work: Work, snapshot: RunSnapshot) -> str:
 
 def compute_run_cost(work: Work, snapshot: RunSnapshot) -> int:
     """Return the owner's cost of a run in micros, from the run's metering or else from its outputs."""
-    output = BillableOutput(images=len(snapshot.files), text=_get_longest_text(work, snapshot))
+    has_succeeded = snapshot.state is PredictionState.SUCCEEDED
+    started_at, completed_at, text = snapshot.started_at, snapshot.completed_at, _get_longest_text(work, snapshot)
+    output = BillableOutput(
+        files=len(snapshot.files),
+        text=text,
+        has_started=has_succeeded or bool(started_at or text or snapshot.metrics.predict_seconds),
+        has_succeeded=has_succeeded,
+        seconds=(completed_at - started_at).total_seconds() if started_at and completed_at else None,
+    )
     return compute_cost_micros(work.model, work.job.inputs, snapshot.metrics, output)
 
 

@@ -95,12 +95,18 @@ async def resume_submission(work: Work, grace_seconds: float = GRACE_SECONDS) ->
 
 
 def encode_inputs(inputs: Inputs) -> dict[str, JSON]:
-    """Return inputs as rows store them: a file becomes `{"sha256", "mime", "size"}`."""
+    """Return inputs as rows store them: a file becomes `{"sha256", "mime", "size", "width", "height"}`."""
+    return {name: _encode_file(value) if isinstance(value, InputFile) else value for name, value in inputs.items()}
+
+
+def _encode_file(file: InputFile) -> dict[str, JSON]:
+    # Prices count the pixels of given pictures, also after a restart.
     return {
-        name: {"sha256": value.sha256, "mime": value.mime, "size": value.size_bytes}
-        if isinstance(value, InputFile)
-        else value
-        for name, value in inputs.items()
+        "sha256": file.sha256,
+        "mime": file.mime,
+        "size": file.size_bytes,
+        "width": file.width_pixels,
+        "height": file.height_pixels,
     }
 
 
@@ -110,7 +116,7 @@ def _decode_inputs(inputs: Mapping[str, JSON], media: Media) -> dict[str, JSON |
 
 
 def _is_file(value: JSON) -> bool:
-    return isinstance(value, dict) and value.keys() == {"sha256", "mime", "size"}
+    return isinstance(value, dict) and {"sha256", "mime", "size"} <= value.keys()
 
 
 def _decode_file(value: JSON, media: Media) -> InputFile:
@@ -118,7 +124,8 @@ def _decode_file(value: JSON, media: Media) -> InputFile:
     path = media.find_path(str(value["sha256"]))
     if path is None:
         raise BadFile("The picture this starts from is not kept any more. Please give it again.")
-    return InputFile(str(value["sha256"]), str(value["mime"]), int(str(value["size"])), str(path))
+    sides = int(str(value.get("width", 0))), int(str(value.get("height", 0)))
+    return InputFile(str(value["sha256"]), str(value["mime"]), int(str(value["size"])), str(path), *sides)
 
 
 async def _save_prediction(work: Work) -> PredictionRecord:

@@ -6,7 +6,7 @@ from bot.catalogue.loading import parse_model
 from bot.core.models import FieldKind, Model, ModelSchema, OutputKind, SchemaField
 
 PIN, NEWER = "1" * 64, "2" * 64
-PRICE = {"usd_per_image": "0.01", "source": "a page", "read_on": "today"}
+PRICE = {"tiers": [{"per": "image_output_count", "usd": "0.01"}], "source": "a page", "read_on": "today"}
 
 
 def make_field(name: str, *kinds: FieldKind, **more: Any) -> SchemaField:

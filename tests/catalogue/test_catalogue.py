@@ -1,5 +1,6 @@
 """The catalogue: choosing models, building inputs, loading files."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import CatalogueError, load_catalogue
 from bot.core.backend import InputFile
 from bot.core.errors import BadOption, UnknownName
-from bot.core.models import OutputKind, PriceUnit, Task
+from bot.core.models import Metric, OutputKind, PriceTier, Task
 from tests.bench import Bench
 from tests.fakes.backend import make_png
 
@@ -23,14 +24,14 @@ ref = "ana/fox"
 output = "pictures"
 usual_seconds = 1
 max_seconds = 10
-price = { usd_per_image = "0.01", source = "a page", read_on = 2026-11-01 }
+price = { tiers = [{ per = "image_output_count", usd = "0.01" }], source = "a page", read_on = 2026-11-01 }
 inputs = { prompt = "prompt" }
 """
 
 
 def test_every_model_has_a_price_with_its_source() -> None:
     for model in CATALOGUE.list_all():
-        assert model.price.unit is not PriceUnit.FREE
+        assert any(tier.micros for tier in model.price.tiers)
         assert model.price.source
         assert model.price.read_on is not None
         assert model.description
@@ -108,7 +109,8 @@ def test_one_table_adds_a_model(tmp_path: Path) -> None:
 
     (model,) = load_catalogue(path)
 
-    assert (model.key, model.output, model.price.micros_per_image) == ("fox", OutputKind.PICTURES, 10_000)
+    assert (model.key, model.output) == ("fox", OutputKind.PICTURES)
+    assert model.price.tiers == (PriceTier(Metric.IMAGE_OUTPUT_COUNT, Fraction(10_000)),)
 
 
 @pytest.mark.parametrize(

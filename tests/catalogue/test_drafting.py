@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import replace
 from datetime import date
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -19,9 +20,9 @@ from bot.catalogue.drafting import (
     draft_entry,
     dump_toml,
 )
-from bot.catalogue.loading import PRICE_PLACEHOLDER, CatalogueError, parse_model
+from bot.catalogue.loading import PRICE_PLACEHOLDER, parse_model
 from bot.catalogue.option_mapping import FIELD_NAMES
-from bot.core.models import FieldKind, Model, ModelSchema, OutputKind, SchemaField, Task
+from bot.core.models import FieldKind, Metric, Model, ModelSchema, OutputKind, PriceTier, SchemaField, Task
 from tests.catalogue.samples import FOX, PIN, make_field
 
 TODAY = date(2026, 11, 20)
@@ -43,8 +44,8 @@ def draft_table(published: ModelSchema, **options: Any) -> dict[str, Any]:
 
 def complete_price(draft: dict[str, Any]) -> Model:
     """Return the model of a draft after the owner has filled in the price."""
-    price = {name: "0.01" if value == PRICE_PLACEHOLDER else value for name, value in draft["price"].items()}
-    return parse_model("drafted", draft | {"price": price})
+    tiers = [tier | {"usd": "0.01"} if tier["usd"] == PRICE_PLACEHOLDER else tier for tier in draft["price"]["tiers"]]
+    return parse_model("drafted", draft | {"price": draft["price"] | {"tiers": tiers}})
 
 
 def test_an_image_model_maps_to_the_options_of_imagine() -> None:
@@ -64,25 +65,29 @@ def test_an_image_model_maps_to_the_options_of_imagine() -> None:
 def test_the_owner_must_fill_in_the_price() -> None:
     draft = draft_table(FOX)
 
-    assert draft["price"] == {"usd_per_image": "FILL IN", "source": "replicate.com/acme/fox", "read_on": TODAY}
-    with pytest.raises(CatalogueError, match=r"it has no price yet; find it at replicate.com/acme/fox and fill it in"):
-        parse_model("fox", draft)
-    assert complete_price(draft).price.micros_per_image == 10_000
+    assert draft["price"] == {
+        "tiers": [{"per": "image_output_count", "usd": "FILL IN"}],
+        "source": "replicate.com/acme/fox",
+        "read_on": TODAY,
+    }
+    assert parse_model("fox", draft).price.objection == "has no price yet"
+    assert complete_price(draft).price.tiers == (PriceTier(Metric.IMAGE_OUTPUT_COUNT, Fraction(10_000)),)
+    assert complete_price(draft).price.objection == ""
 
 
 @pytest.mark.parametrize(
     ("published", "task", "unit"),
     [
-        (make_schema(make_field("prompt")), Task.IMAGINE, "usd_per_image"),
-        (make_schema(make_field("prompt"), is_official=False), Task.IMAGINE, "usd_per_second"),
-        (make_schema(PICTURE, make_field("scale", NUMBER)), Task.UPSCALE, "usd_per_image"),
-        (make_schema(PICTURE, output=OutputKind.TEXT), Task.CAPTION, "usd_per_second"),
-        (make_schema(PICTURE, make_field("prompt"), output=OutputKind.TEXT_STREAM), Task.CAPTION, "usd_per_second"),
-        (make_schema(make_field("prompt"), output=OutputKind.TEXT_STREAM), Task.CHAT, "usd_per_million_tokens_in"),
+        (make_schema(make_field("prompt")), Task.IMAGINE, "image_output_count"),
+        (make_schema(make_field("prompt"), is_official=False), Task.IMAGINE, "predict_time"),
+        (make_schema(PICTURE, make_field("scale", NUMBER)), Task.UPSCALE, "image_output_count"),
+        (make_schema(PICTURE, output=OutputKind.TEXT), Task.CAPTION, "predict_time"),
+        (make_schema(PICTURE, make_field("prompt"), output=OutputKind.TEXT_STREAM), Task.CAPTION, "predict_time"),
+        (make_schema(make_field("prompt"), output=OutputKind.TEXT_STREAM), Task.CHAT, "token_input_count"),
         (
             make_schema(make_field("prompt"), make_field("image", FieldKind.FILE), output=OutputKind.TEXT),
             Task.CHAT,
-            "usd_per_million_tokens_in",
+            "token_input_count",
         ),
     ],
 )
@@ -90,7 +95,7 @@ def test_the_task_is_guessed_from_inputs_and_output(published: ModelSchema, task
     draft = draft_table(published)
 
     assert draft["task"] == task
-    assert unit in draft["price"]
+    assert draft["price"]["tiers"][0]["per"] == unit
 
 
 def test_a_schema_that_fits_no_command_is_refused() -> None:

@@ -29,7 +29,7 @@ def test_list_needs_no_network(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(load_catalogue())
     assert lines[0].split() == ["flux-schnell", "/imagine", "$0.003", "a", "picture", "black-forest-labs/flux-schnell"]
-    assert "$0.05 read, $0.25 written, a million tokens" in "\n".join(lines)
+    assert "$0.05 a million tokens read + $0.25 a million tokens written" in "\n".join(lines)
     assert lines[3].split() == ["sdxl", "/imagine", "$0.000975", "a", "second", "stability-ai/sdxl:7762fd07cf82…"]
 
 
@@ -96,7 +96,7 @@ def test_add_prints_a_catalogue_entry(owner: OwnerTerminal) -> None:
 
     assert output.startswith("[quick]\n")
     assert 'count = {to = "num_outputs", minimum = 1, maximum = 4}' in output
-    assert 'usd_per_image = "FILL IN"' in output
+    assert 'tiers = [{per = "image_output_count", usd = "FILL IN"}]' in output
 
 
 def test_an_added_entry_is_valid_once_the_price_is_filled_in(
@@ -107,7 +107,10 @@ def test_an_added_entry_is_valid_once_the_price_is_filled_in(
     output = owner.run("models add black-forest-labs/flux-schnell --key quick --write")
 
     assert output == f"[quick] is in {path}.\nFill in the price, from replicate.com/black-forest-labs/flux-schnell.\n"
-    assert "[quick] is wrong: it has no price yet" in owner.run("models check", code=1)
+    assert "note   quick is off: it has no price yet. Fill in price.tiers from replicate.com/" in owner.run(
+        "models check quick"
+    )
+    assert "price unknown (off)" in owner.run("models list")
     path.write_text(path.read_text(encoding="utf-8").replace('"FILL IN"', '"0.003"'), encoding="utf-8")
     assert "ok     quick" in owner.run("models check quick")
     assert "is in models.toml already" in owner.run(

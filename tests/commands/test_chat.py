@@ -1,13 +1,21 @@
 """/chat: a growing answer and its buttons, at the bench."""
 
 from bot.core.backend import RunMetrics
+from bot.core.models import Metric
 from bot.core.platform import MessageLimits
 from bot.core.replies import Tone
 from tests.bench import Bench
 
 
+def make_metrics(tokens_in: int, tokens_out: int) -> RunMetrics:
+    return RunMetrics(2.0, amounts={Metric.TOKEN_INPUT_COUNT: tokens_in, Metric.TOKEN_OUTPUT_COUNT: tokens_out})
+
+
 async def test_an_answer_grows_and_ends_with_model_time_and_price(bench: Bench) -> None:
-    bench.backend.will(words=("A ", "fox ", "is ", "red."), metrics=RunMetrics(2.0, tokens_in=40, tokens_out=4))
+    bench.backend.will(
+        words=("A ", "fox ", "is ", "red."),
+        metrics=make_metrics(tokens_in=40, tokens_out=4),
+    )
 
     await bench.say("/chat What colour is a fox?")
 
@@ -39,7 +47,9 @@ async def test_special_tokens_of_users_do_not_reach_the_model(bench: Bench) -> N
 
 
 async def test_stop_keeps_the_text_so_far_and_charges_for_it(bench: Bench) -> None:
-    bench.backend.will(words=("word ",) * 400, hangs_after=300, metrics=RunMetrics(tokens_in=4_000, tokens_out=40_000))
+    bench.backend.will(
+        words=("word ",) * 400, hangs_after=300, metrics=make_metrics(tokens_in=4_000, tokens_out=40_000)
+    )
     await bench.say("/chat Tell me everything.")
 
     await bench.press("cancel")

@@ -5,12 +5,13 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from bot.core.errors import BudgetExceeded, LimitReached, OutOfCredits, RequestRefused
 from bot.core.ids import new_id
 from bot.core.jobs import Job, JobState, PredictionRecord
 from bot.core.json import JSON
-from bot.core.models import Model, OutputKind, Price, PriceUnit, Task
+from bot.core.models import Metric, Model, OutputKind, Price, PriceTier, Task
 from bot.core.people import User
 from bot.credits.alerts import BudgetAlert
 from bot.credits.credits import Credits
@@ -30,7 +31,7 @@ PENCIL = Model(
     ref="a/pencil",
     version="",
     output=OutputKind.PICTURES,
-    price=Price(PriceUnit.IMAGE, micros_per_image=1),
+    price=Price((PriceTier(Metric.IMAGE_OUTPUT_COUNT, Fraction(1)),)),
     max_seconds=60,
     usual_seconds=1,
     inputs={},

@@ -28,10 +28,11 @@ from bot.core.jobs import Job, JobState
 from bot.core.people import User
 from bot.credits.ledger import Ledger, verify_ledger
 from bot.credits.limits import AT_ONCE, DAILY_ALLOWANCE, PER_MINUTE, USER_DAY, USER_MONTH, DefaultLimits, UserLimits
-from bot.credits.pricing import CreditFormatter
+from bot.credits.pricing import CreditFormatter, compute_cost_micros, estimate_cost
 from bot.storage.database import Database
 from tests.conftest import WITH_SCHEMA
 from tests.credits.bench import OWNER, CreditsBench
+from tests.credits.price_tables import PricedRun, priced_runs
 from tests.fakes.samples import MODERATOR, NOW, make_job
 from tests.postgres import PostgresServer
 from tests.storage.raw import list_jobs_with_open_holds
@@ -163,6 +164,22 @@ class LedgerMachine(RuleBasedStateMachine):
             )
             assert [isinstance(paid, int) for paid in results].count(True) == 1
             self.open.discard(row.id)
+
+    @rule(user=users, run=priced_runs(highest_rate=4, overrun=2.0))
+    def run_at_a_tiered_price(self, user: User, run: PricedRun) -> None:
+        """Hold the maximum of a random price table, and settle the metered cost: the rest of an overrun is booked."""
+        row = self.run(self.try_to_submit(user, estimate_cost(run.model, run.inputs).max_micros)).row
+        if row is not None:
+            cost = compute_cost_micros(run.model, run.inputs, run.metrics, run.output)
+            before = self.run(self.read_bot_spending())
+            paid = self.run(self.bench.close_job(self.run(self.bench.start_run(row)), cost))
+            assert paid == min(cost, row.max_micros)
+            assert cost <= row.max_micros or not run.is_within_bounds
+            assert self.run(self.read_bot_spending()) == before + cost
+            self.open.discard(row.id)
+
+    async def read_bot_spending(self) -> int:
+        return (await self.bench.credits.get_bot_budget_status()).spent_micros
 
     @rule(user=users, amount=st.integers(1, 90))
     def grant(self, user: User, amount: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.backend import RunMetrics
+from bot.core.models import Metric
 from bot.core.replies import Tone
 from tests.bench import Bench
 from tests.platforms.discord.town import is_done, open_town
@@ -13,7 +14,7 @@ from tests.platforms.web.web_bot import open_web_bot
 
 NO_ANSWER = "The model gave no answer. You were not charged."
 ONLY_THOUGHTS = "The model gave only thoughts and no answer. You were not charged."
-METERED = RunMetrics(2.0, tokens_in=4_000, tokens_out=4_000)
+METERED = RunMetrics(2.0, amounts={Metric.TOKEN_INPUT_COUNT: 4_000, Metric.TOKEN_OUTPUT_COUNT: 4_000})
 THINKING = (
     "<th",
     "ink>A secret. <thi",

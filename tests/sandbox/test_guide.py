@@ -80,6 +80,8 @@ async def test_the_last_turn_of_a_chat_template_is_answered_token_by_token(clien
     assert CODE in "".join(finished["output"])
     assert finished["metrics"]["output_token_count"] == len(finished["output"])
     assert finished["metrics"]["input_token_count"] > 5
+    assert finished["metrics"]["token_output_count"] == len(finished["output"])
+    assert finished["metrics"]["token_input_count"] == finished["metrics"]["input_token_count"]
 
 
 async def test_max_tokens_cuts_the_answer_but_not_its_origin(client: SandboxClient) -> None:

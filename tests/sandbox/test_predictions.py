@@ -58,7 +58,7 @@ async def test_a_finished_picture_has_everything_the_document_requires(client: S
     check_response("get", "/predictions/{prediction_id}", 200, finished)
     assert finished["status"] == "succeeded"
     assert len(finished["output"]) == 2
-    assert finished["metrics"]["image_count"] == 2
+    assert finished["metrics"]["image_count"] == finished["metrics"]["image_output_count"] == 2
     assert finished["metrics"]["predict_time"] > 0
     assert "Using seed: 5\n" in finished["logs"]
     assert "100%|██████████| 4/4" in finished["logs"]

@@ -3,7 +3,6 @@
 Any JSON is tolerated: a field of an unexpected type counts as missing.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 
 from bot.core.backend import PredictionState, RunMetrics, RunSnapshot
 from bot.core.json import JSON, as_object, get_object, get_text
-from bot.core.models import Model, OutputKind
+from bot.core.models import Metric, Model, OutputKind
 from bot.core.text import mend_text
 
 # Some replies carry nanoseconds: 2023-10-29T11:19:59.558752983Z
@@ -120,10 +119,12 @@ _FACT_KEYS = frozenset(
 )
 
 _MAX_PLAUSIBLE = 1e12
-# Each model chooses the names of its metrics; these names were seen in published predictions.
-_IMAGE_COUNT_KEYS = ("image_count", "image_output_count")
-_INPUT_TOKEN_KEYS = ("input_token_count", "token_input_count")
-_OUTPUT_TOKEN_KEYS = ("output_token_count", "token_output_count")
+# Each model chooses the names of its metrics; these other names were seen in published predictions.
+_OTHER_NAMES = {
+    Metric.IMAGE_OUTPUT_COUNT: "image_count",
+    Metric.TOKEN_INPUT_COUNT: "input_token_count",
+    Metric.TOKEN_OUTPUT_COUNT: "output_token_count",
+}
 
 
 def make_snapshot(prediction: ReplicatePrediction, model: Model) -> RunSnapshot:
@@ -190,9 +191,12 @@ def parse_metrics(fields: Mapping[str, JSON]) -> RunMetrics:
     return RunMetrics(
         predict_seconds=_find_number(fields, "predict_time"),
         total_seconds=_find_number(fields, "total_time"),
-        images=_find_count(fields, *_IMAGE_COUNT_KEYS),
-        tokens_in=_find_count(fields, *_INPUT_TOKEN_KEYS),
-        tokens_out=_find_count(fields, *_OUTPUT_TOKEN_KEYS),
+        amounts={
+            metric: amount
+            for metric in Metric
+            if metric is not Metric.PREDICT_TIME
+            and (amount := _find_number(fields, metric, _OTHER_NAMES.get(metric, metric))) is not None
+        },
     )
 
 
@@ -202,8 +206,3 @@ def _find_number(fields: Mapping[str, JSON], *names: str) -> float | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MAX_PLAUSIBLE:
             return float(value)
     return None
-
-
-def _find_count(fields: Mapping[str, JSON], *names: str) -> int | None:
-    number = _find_number(fields, *names)
-    return None if number is None else math.ceil(number)

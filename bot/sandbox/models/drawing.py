@@ -48,3 +48,4 @@ async def draw_pictures(
     for order, content in zip(orders, contents, strict=True):
         run.add_file(content, order.extension)
     run.set_metric("image_count", count)
+    run.set_metric("image_output_count", count)

@@ -50,8 +50,10 @@ async def _answer(run: SandboxRun, guide: Guide) -> None:
     await run.pause(_THINKING_SECONDS)
     # Every "token" is a word with the space before: the joined pieces are the text.
     tokens = _TOKEN.findall(text)[: max(0, run.input.get("max_tokens", 512))]
-    run.set_metric("input_token_count", len(_TOKEN.findall(prompt)))
+    for name in ("input_token_count", "token_input_count"):
+        run.set_metric(name, len(_TOKEN.findall(prompt)))
     for count, token in enumerate(tokens, start=1):
         run.set_metric("output_token_count", count)
+        run.set_metric("token_output_count", count)
         run.stream_text(token)
         await run.pause(1 / _TOKENS_PER_SECOND)

@@ -193,6 +193,7 @@ async def _upscale(run: SandboxRun) -> None:
     await run.run_steps(4, 1.2)
     run.add_file(enlarged, "png")
     run.set_metric("image_count", 1)
+    run.set_metric("image_output_count", 1)
 
 
 REAL_ESRGAN = SandboxModel(

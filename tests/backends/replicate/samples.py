@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bot.core.models import Model, OutputKind, Price, PriceUnit, Task
+from bot.core.models import Model, OutputKind, Price, Task
 
 TOKEN = "r8_not_a_real_token"
 PIN = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
@@ -19,7 +19,7 @@ def make_model(
         ref=ref,
         version=version,
         output=output,
-        price=Price(PriceUnit.FREE),
+        price=Price(),
         max_seconds=60,
         usual_seconds=2.0,
         inputs={},

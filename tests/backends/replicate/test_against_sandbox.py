@@ -14,7 +14,7 @@ from bot.core.backend import InputFile, PredictionState, RunEnded, RunEvent, Run
 from bot.core.clock import SystemClock
 from bot.core.errors import BackendBusy, BackendOutOfCredit, BackendRefusedToken, InputRefused, SubmitUnclear
 from bot.core.json import JSON
-from bot.core.models import Model, OutputKind
+from bot.core.models import Metric, Model, OutputKind
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.clock import LeapingClock, wait_until
 from tests.backends.replicate.samples import PAINTER, PINNED_PAINTER, TOKEN, WRITER, make_model
@@ -79,7 +79,7 @@ async def test_words(replicate: ReplicateBackend) -> None:
 
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == snapshot.text
     assert snapshot.text
-    assert snapshot.metrics.tokens_out
+    assert snapshot.metrics.get(Metric.TOKEN_OUTPUT_COUNT)
 
 
 async def test_words_across_a_cut_stream(replicate: ReplicateBackend, sandbox: Sandbox) -> None:

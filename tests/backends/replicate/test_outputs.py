@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.backends.replicate.outputs import make_snapshot, parse_prediction, parse_time
 from bot.core.backend import PredictionState, RunMetrics, RunSnapshot
-from bot.core.models import Model
+from bot.core.models import Metric, Model
 from tests.backends.replicate.samples import CAPTIONER, PAINTER, WRITER, make_prediction
 
 
@@ -97,7 +97,9 @@ def test_a_models_own_prefix_is_removed() -> None:
 def test_metrics_are_read_by_any_of_their_names() -> None:
     told = {"predict_time": 9.94, "total_time": 9, "image_count": 1, "token_input_count": 8, "output_token_count": 43.0}
 
-    assert read(PAINTER, metrics=told).metrics == RunMetrics(9.94, 9.0, 1, 8, 43)
+    assert read(PAINTER, metrics=told).metrics == RunMetrics(
+        9.94, 9.0, {Metric.IMAGE_OUTPUT_COUNT: 1, Metric.TOKEN_INPUT_COUNT: 8, Metric.TOKEN_OUTPUT_COUNT: 43}
+    )
 
 
 def test_metrics_that_make_no_sense_are_left_out() -> None:
@@ -109,7 +111,7 @@ def test_metrics_that_make_no_sense_are_left_out() -> None:
         "token_input_count": 10**400,
     }
 
-    assert read(PAINTER, metrics=told).metrics == RunMetrics(images=2)
+    assert read(PAINTER, metrics=told).metrics == RunMetrics(amounts={Metric.IMAGE_OUTPUT_COUNT: 2})
     assert read(PAINTER, metrics=None).metrics == RunMetrics()
 
 
