@@ -56,9 +56,15 @@ class SlackChat:
         self._handled: RecentItems[tuple[str, str, str], None] = RecentItems(_MAX_MESSAGES)
 
     async def handle_message(self, event: Event, team: str, *, is_mention: bool) -> None:
-        """Handle an event `message` or `app_mention`."""
+        """Handle an event `message` or `app_mention`. An edit that adds a mention of the bot counts as a mention."""
         installed = await self._teams.get(team)
-        if installed is None or not _is_from_user(event, installed):
+        if installed is None:
+            return
+        if event.get("subtype") == "message_changed":
+            if not _adds_mention(event, installed):
+                return
+            event, is_mention = {**event["message"], "channel": event["channel"]}, True
+        if not _is_from_user(event, installed):
             return
         channel, ts = str(event["channel"]), str(event["ts"])
         is_direct = event.get("channel_type") == "im" or channel.startswith("D")
@@ -66,11 +72,10 @@ class SlackChat:
         # Slack sends a mention in a channel as `app_mention` and as `message`: the latter is left out.
         if not is_mention and installed.bot_user in mentions and not is_direct:
             return
-        if not self._handled.add_if_new((team, channel, ts), None):
-            return
         place = create_channel(team, channel, str(event.get("thread_ts") or ts))
         if is_mention or is_direct:
-            await self._answer(event, installed, place, is_direct=is_direct)
+            if self._handled.add_if_new((team, channel, ts), None):
+                await self._answer(event, installed, place, is_direct=is_direct)
         elif event.get("thread_ts") and not mentions:
             await self._continue_conversation(event, installed, place)
 
@@ -99,7 +104,10 @@ class SlackChat:
             return
         user = await self._get_user(event, installed.id)
         settings = await services.moderation.get_settings(NAME, installed.id)
-        if may_continue_conversation(conversation, user, settings.join):
+        if not may_continue_conversation(conversation, user, settings.join):
+            return
+        # A message without an answer may become a mention by an edit, and is answered then.
+        if self._handled.add_if_new((installed.id, place.id, str(event["ts"])), None):
             await self._answer(event, installed, place, is_direct=False)
 
     async def _answer(self, event: Event, installed: SlackTeam, place: Channel, *, is_direct: bool) -> None:
@@ -171,6 +179,15 @@ class SlackChat:
 
     async def _get_user(self, event: Event, team: str) -> User:
         return await self._users.get_user(team, str(event["user"]), home=str(event.get("user_team") or ""))
+
+
+def _adds_mention(event: Event, installed: SlackTeam) -> bool:
+    """Return whether an edit in a channel makes a message mention the bot. In direct messages all are answered."""
+    before, after = event.get("previous_message") or {}, event.get("message") or {}
+    was_mention, is_mention = (
+        installed.bot_user in find_mentions(str(message.get("text") or "")) for message in (before, after)
+    )
+    return is_mention and not was_mention and not str(event["channel"]).startswith("D")
 
 
 def _is_from_user(event: Event, installed: SlackTeam) -> bool:

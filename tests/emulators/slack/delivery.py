@@ -180,9 +180,13 @@ class SlackEventSender:
         message.deliveries += [delivery for delivery in deliveries if delivery]
 
     def send_message_changed(self, message: SlackMessageState, before: Json) -> None:
+        """Send `message_changed`, and for a mention of the app `app_mention` with `edited`: slackapi/bolt-js#960."""
         self._send_about_message(
             message.channel, {"subtype": "message_changed", "message": message.to_json()}, before, message
         )
+        channel, team = message.channel, message.channel.team
+        if channel.has_bot and team.mention in message.text and channel.type != "im" and not message.is_from_bot:
+            self.send(team, message.to_json() | {"type": "app_mention", "channel": channel.id})
 
     def send_message_deleted(self, message: SlackMessageState, before: Json) -> None:
         self._send_about_message(

@@ -291,6 +291,56 @@ async def test_an_edited_message_is_not_answered_again(office: Office) -> None:
     assert len(office.backend.runs) == 1
 
 
+async def test_a_mention_added_by_an_edit_is_answered_once(any_office: Office) -> None:
+    message = await any_office.ana.say("what is a rainbow?", any_office.general)
+    await any_office.slack.wait_until_idle()
+
+    await any_office.ana.edit(message, f"{any_office.team.mention} what is a rainbow?")
+    await wait_for_answer(any_office.general.get_thread(message))
+    await any_office.ana.edit(message, f"{any_office.team.mention} what is a fog bow?")
+    await any_office.ana.edit(message, "what is a fog bow?")
+    await any_office.ana.edit(message, f"{any_office.team.mention} what is a fog bow?")
+    await any_office.slack.wait_until_idle()
+
+    assert "what is a rainbow?" in get_last_prompt(any_office)
+    assert len(any_office.backend.runs) == 1
+
+
+async def test_an_answered_mention_that_is_edited_after_a_restart_is_not_answered_again(office: Office) -> None:
+    message, thread = await mention_bot(office)
+    await wait_for_answer(thread)
+    await office.close()
+    await office.open()
+
+    await office.ana.edit(message, f"{office.team.mention} what is a fog bow?")
+    await office.slack.wait_until_idle()
+    await office.wait_until_idle()
+
+    assert len(office.backend.runs) == 1
+
+
+async def test_a_mention_added_to_an_answered_message_of_a_thread_is_not_answered_again(office: Office) -> None:
+    message, thread = await mention_bot(office)
+    first = await wait_for_answer(thread)
+    question = await office.ana.say("and why?", thread=message)
+    await wait_for_answer(thread, after=first)
+
+    await office.ana.edit(question, f"{office.team.mention} and why?")
+    await office.slack.wait_until_idle()
+
+    assert len(office.backend.runs) == 2
+
+
+async def test_an_edit_in_direct_messages_is_not_answered_again(office: Office) -> None:
+    message = await office.ana.say("what is a rainbow?")
+    await wait_for_answer(office.ana.direct_channel.get_thread(message))
+
+    await office.ana.edit(message, f"{office.team.mention} what is a rainbow?")
+    await office.slack.wait_until_idle()
+
+    assert len(office.backend.runs) == 1
+
+
 async def test_a_repeated_event_is_answered_once(any_office: Office) -> None:
     _, thread = await mention_bot(any_office)
     await wait_for_answer(thread)
