@@ -7,10 +7,11 @@ from contextlib import suppress
 from aiohttp import web
 
 from bot.core.background_tasks import BackgroundTasks
+from bot.core.fair_queue import FairQueue
 from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.feed import FeedChange, FeedReader, format_sse_event
 from bot.platforms.web.platform import WebPlatform
-from bot.platforms.web.request_guard import SECURITY_HEADERS
+from bot.platforms.web.request_guard import REQUEST_USER, SECURITY_HEADERS
 
 STREAMS_PER_USER = 64
 PING_SECONDS = 15.0
@@ -44,7 +45,8 @@ class EventStreams:
         self._ping_seconds = ping_seconds
         self._transports: dict[str, set[asyncio.BaseTransport | None]] = {}
         self._tasks = BackgroundTasks("web")
-        self._snapshots = asyncio.Semaphore(_MAX_CONCURRENT_SNAPSHOTS)
+        # By user: the many windows of one user must not delay another user's only window.
+        self._snapshots = FairQueue(_MAX_CONCURRENT_SNAPSHOTS)
 
     async def serve(self, request: web.Request, user_id: str, channel: str) -> web.StreamResponse:
         """Send a snapshot, or the changes since `Last-Event-ID`; then each change until a side closes the stream.
@@ -86,27 +88,29 @@ class EventStreams:
             checked_at = loop.time()
             try:
                 last_event_id = request.headers.get("Last-Event-ID") or request.query.get("after", "")
-                await _write(response, await self._build_first_events(reader, channel, last_event_id))
+                await _write(response, await self._build_first_events(request, reader, channel, last_event_id))
                 while not reader.is_closed:
                     # By time, not in silence alone: another process may remove the user of a busy stream.
                     if loop.time() - checked_at >= self._ping_seconds:
                         checked_at = loop.time()
                         if await self._authenticator.authenticate(request) is None:
                             break
-                    await _write(response, await self._build_next_events(reader, channel))
+                    await _write(response, await self._build_next_events(request, reader, channel))
                 await _write(response, b"event: bye\ndata: {}\n\n")
             finally:
                 self._platform.feed.close(channel, reader)
 
-    async def _build_first_events(self, reader: FeedReader, channel: str, last_event_id: str) -> bytes:
+    async def _build_first_events(
+        self, request: web.Request, reader: FeedReader, channel: str, last_event_id: str
+    ) -> bytes:
         # The position before the database: a change in between is sent again, and never lost.
         position = self._platform.feed.position
         changes = self._platform.feed.get_changes_since(channel, last_event_id) if last_event_id else None
         if changes is None:
-            return await self._build_snapshot(reader, channel, position)
+            return await self._build_snapshot(request, reader, channel, position)
         return _join_events(reader, changes, position) or f"id: {position}\n\n".encode()
 
-    async def _build_next_events(self, reader: FeedReader, channel: str) -> bytes:
+    async def _build_next_events(self, request: web.Request, reader: FeedReader, channel: str) -> bytes:
         changed_ids = await reader.wait_for_changes(self._ping_seconds)
         if not changed_ids:
             return b"" if reader.is_closed else b": ping\n\n"
@@ -114,12 +118,14 @@ class EventStreams:
         position = feed.position
         changes = [change for message_id in changed_ids if (change := feed.get(channel, message_id)) is not None]
         if len(changes) < len(changed_ids):  # so far behind that the feed has evicted some changes
-            return await self._build_snapshot(reader, channel, position)
+            return await self._build_snapshot(request, reader, channel, position)
         return _join_events(reader, changes, position)
 
-    async def _build_snapshot(self, reader: FeedReader, channel: str, position: str) -> bytes:
+    async def _build_snapshot(self, request: web.Request, reader: FeedReader, channel: str, position: str) -> bytes:
         # One after another: many windows that open at once would hold the messages several times each.
-        async with self._snapshots:
+        async with self._snapshots.hold(request[REQUEST_USER].id):
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError("the browser went away before its turn")
             messages = await self._platform.list_messages(channel)
             return format_sse_event("snapshot", reader.take_snapshot(messages), position)
 

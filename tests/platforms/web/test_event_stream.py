@@ -10,6 +10,7 @@ import pytest
 
 from bot.core.platform import MessageLost
 from bot.core.replies import MessageRef, Progress, Stage
+from bot.storage.web_page import PageMessage
 from tests.platforms.web.page_bench import PageBench, build_done_reply, build_working_reply, open_page_bench
 
 
@@ -220,6 +221,12 @@ async def test_a_thousand_silent_windows_do_not_delay_the_busy_window(tmp_path: 
     assert loop.time() - started < 30  # a bound for a busy machine, no figure
 
 
+async def invite(page_bench: PageBench, name: str) -> str:
+    """Return the cookie of a newly invited person."""
+    _, secret = await page_bench.users.invite(name)
+    return await page_bench.users.join(secret) or ""
+
+
 async def close(response: aiohttp.ClientResponse) -> None:
     response.close()
 
@@ -227,3 +234,48 @@ async def close(response: aiohttp.ClientResponse) -> None:
 async def test_editing_an_unknown_message_raises_message_lost(page_bench: PageBench) -> None:
     with pytest.raises(MessageLost):
         await page_bench.platform.edit(MessageRef("web", "page", "owner.main", "", "nothing"), build_done_reply("x"))
+
+
+async def test_many_windows_of_a_user_do_not_delay_the_window_of_another(page_bench: PageBench) -> None:
+    cookies = [await invite(page_bench, name) for name in ("Mia", "Ola")]
+    may_read, read, list_messages = asyncio.Event(), list[str](), page_bench.platform.list_messages
+
+    async def list_messages_later(channel: str) -> list[PageMessage]:
+        read.append(channel)
+        await may_read.wait()
+        return await list_messages(channel)
+
+    page_bench.platform.list_messages = list_messages_later  # type: ignore[method-assign] # real, at a chosen moment
+    async with contextlib.AsyncExitStack() as stack:
+        address = f"{page_bench.address}/api/events?channel=main"
+        for cookie in (*[cookies[0]] * 20, cookies[1]):
+            window = await page_bench.session.get(address, headers={"Cookie": f"easel={cookie}"})
+            stack.push_async_callback(close, window)
+        may_read.set()
+        await window.content.readuntil(b"\n\n")
+
+    assert next(n for n, channel in enumerate(read) if channel != read[0]) <= 3
+
+
+async def test_a_closed_window_costs_no_reading(page_bench: PageBench) -> None:
+    may_read, read, list_messages = asyncio.Event(), list[str](), page_bench.platform.list_messages
+
+    async def list_messages_later(channel: str) -> list[PageMessage]:
+        read.append(channel)
+        await may_read.wait()
+        return await list_messages(channel)
+
+    page_bench.platform.list_messages = list_messages_later  # type: ignore[method-assign] # real, at a chosen moment
+    address = f"{page_bench.address}/api/events?channel=main"
+    first = [await page_bench.session.get(address) for _ in range(2)]  # these two wait inside the reading
+    closed = [await page_bench.session.get(address) for _ in range(10)]
+    last = await page_bench.session.get(address)
+    for window in closed:
+        window.close()
+    assert (await page_bench.get("/api/menu")).status == 200  # the server has seen the closed connections
+    may_read.set()
+    await last.content.readuntil(b"\n\n")
+    for window in (*first, last):
+        window.close()
+
+    assert len(read) == 3
