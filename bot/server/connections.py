@@ -148,8 +148,13 @@ class HttpConnection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Return the response to a request that is not HTTP, or whose handler failed."""
+        """Return the response to a request that is not HTTP, or whose handler failed.
+
+        Raise `ConnectionError` if the client left meanwhile, for example half-way through an upload.
+        """
         self._stop_read_timer()
+        if isinstance(exc, ConnectionError) and self._is_client_gone:
+            raise exc
         if status >= 500:
             log.error("http.failed", exc_info=exc, extra={"method": request.method, "path": request.path})
             text = "Something broke on our side.\n"
@@ -162,6 +167,10 @@ class HttpConnection(web.RequestHandler):
         response = web.Response(status=status, text=text, headers=SECURITY_HEADERS)
         response.force_close()
         return response
+
+    @property
+    def _is_client_gone(self) -> bool:
+        return self.transport is None or self.transport.is_closing()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -30,7 +30,11 @@ async def fail(_: web.Request) -> web.Response:
     raise RuntimeError("secret detail")
 
 
-ROUTES = [web.post("/body", read_body), web.get("/much", send_much), web.get("/fail", fail)]
+ROUTES = [
+    web.post("/body", read_body),
+    web.get("/much", send_much),
+    web.get("/fail", fail),
+]
 
 
 @asynccontextmanager
@@ -261,3 +265,16 @@ async def test_a_failing_handler_tells_nothing_and_is_logged(caplog: pytest.LogC
     assert answer.startswith(b"HTTP/1.1 500")
     assert b"secret detail" not in answer
     assert [record.path for record in records] == ["/fail"]
+
+
+async def test_a_client_that_leaves_half_way_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async with serve(ConnectionLimits()) as port:
+        for _ in range(3):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(build_post(b"x" * 1_000, length=1_000_000))
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            writer.transport.abort()
+        assert b"200 OK" in await send(port, build_post(b"ok", "Connection: close"))
+
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
