@@ -71,6 +71,7 @@ async def _run_command(settings: Settings, line: str, output: Path | None) -> in
 def _serve_page(options: argparse.Namespace, sandbox: SandboxThread) -> int:
     from bot.cli.run import serve
     from bot.platforms.web.authenticators import DemoAuthenticator
+    from bot.telemetry.metrics import run_measured
 
     # Containers and hosting services name the port in PORT.
     port = options.port if options.port is not None else int(os.environ.get("PORT") or 0)
@@ -82,7 +83,7 @@ def _serve_page(options: argparse.Namespace, sandbox: SandboxThread) -> int:
         if not options.no_browser and _has_display():
             webbrowser.open(address)
 
-    asyncio.run(
+    run_measured(
         serve(settings, lambda *_: DemoAuthenticator(), report_address=open_browser, badge=BADGE, find_free=True)
     )
     return 0

@@ -14,7 +14,7 @@ from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.users import KEY_FILE, WebUsers
 from bot.settings import Settings, SettingsError, load_settings
 from bot.telemetry import logs
-from bot.telemetry.metrics import measure_loop_lag
+from bot.telemetry.metrics import measure_loop_lag, run_measured
 from bot.telemetry.redaction import describe_origin
 
 MakeAuthenticator = Callable[[App, WebPlatform], Authenticator]
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     if settings.replicate_api_token is None:
         raise SettingsError("REPLICATE_API_TOKEN is missing. `python -m bot demo` needs none; see .env.example.")
     logs.configure_logging(settings.log_level, settings.log_format, settings.list_secrets())
-    asyncio.run(
+    run_measured(
         serve(
             settings,
             _make_authenticator,

@@ -1,10 +1,19 @@
 """All metrics of the bot. Labels come from fixed sets: labels of users, channels or prompts would grow without end."""
 
 import asyncio
+import selectors
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 REGISTRY = CollectorRegistry()
+
+T = TypeVar("T")
+
+_STALL_BUCKETS = (0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5)
 
 jobs = Counter(
     "easel_jobs", "Jobs whose user was told the end: delivered, failed, cancelled or undeliverable.",
@@ -40,6 +49,15 @@ loop_lag_seconds = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )  # fmt: skip
 
+loop_stall_seconds = Histogram(
+    "easel_loop_stall_seconds", "Seconds between two looks of the event loop at its sockets, from 10 ms on.",
+    registry=REGISTRY, buckets=_STALL_BUCKETS,
+)  # fmt: skip
+loop_stall_cpu_seconds = Histogram(
+    "easel_loop_stall_cpu_seconds", "The part of these seconds that the loop's own thread computed, from 10 ms on.",
+    registry=REGISTRY, buckets=_STALL_BUCKETS,
+)  # fmt: skip
+
 
 def render_metrics() -> bytes:
     """Return the page for /metrics in Prometheus' text format."""
@@ -53,3 +71,37 @@ async def measure_loop_lag(seconds_between: float = 0.5) -> None:
         due = loop.time() + seconds_between
         await asyncio.sleep(seconds_between)
         loop_lag_seconds.observe(max(0.0, loop.time() - due))
+
+
+class StallSelector(selectors.DefaultSelector):
+    """Observes each stall: while callbacks run, the event loop sees no new bytes, timers or results of threads.
+
+    On a busy machine a stall also contains waiting for a core or for the interpreter's lock; the CPU seconds do not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._returned_at = float("inf")
+        self._cpu_seconds = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        stalled = time.perf_counter() - self._returned_at
+        if stalled >= _STALL_BUCKETS[0]:
+            loop_stall_seconds.observe(stalled)
+            if (computed := time.thread_time() - self._cpu_seconds) >= _STALL_BUCKETS[0]:
+                loop_stall_cpu_seconds.observe(computed)
+        ready = super().select(timeout)
+        self._cpu_seconds = time.thread_time()
+        self._returned_at = time.perf_counter()
+        return ready
+
+
+def run_measured(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine as `asyncio.run` does, on an event loop whose stalls are measured."""
+    with asyncio.Runner(loop_factory=_make_loop) as runner:
+        return runner.run(work)
+
+
+def _make_loop() -> asyncio.AbstractEventLoop:
+    # The loop of Windows has no selector, and goes unmeasured.
+    return asyncio.new_event_loop() if sys.platform == "win32" else asyncio.SelectorEventLoop(StallSelector())

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from bot.core.errors import InputRefused
 from bot.core.platform import MessageLost
 from bot.server.server import Server
 from bot.telemetry import metrics
-from bot.telemetry.metrics import measure_loop_lag
+from bot.telemetry.metrics import measure_loop_lag, run_measured
 from tests.bench import Bench
 from tests.fakes.backend import TRANSIENT_ERROR
 
@@ -54,6 +54,18 @@ class Page:
             for sample, change in changes.items()
             if change and sample.partition("{")[0] == name
         }
+
+
+@pytest.fixture
+def collected() -> Callable[[str], float]:
+    """Returns the change of a sample since the start of the test."""
+
+    def read(name: str) -> float:
+        return metrics.REGISTRY.get_sample_value(name) or 0.0
+
+    names = {sample.name for metric in metrics.REGISTRY.collect() for sample in metric.samples if not sample.labels}
+    before = {name: read(name) for name in names}
+    return lambda name: read(name) - before[name]
 
 
 @pytest.fixture
@@ -219,3 +231,21 @@ async def test_a_blocked_event_loop_is_measured(page: Page) -> None:
     task.cancel()
 
     assert (await page.added("easel_loop_lag_seconds_sum"))[""] >= 0.04
+
+
+def test_a_stall_of_the_event_loop_is_measured_with_its_own_work(collected: Callable[[str], float]) -> None:
+    async def stall() -> None:
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251 - waiting for a lock or a core is meant
+        await asyncio.sleep(0)
+        ends_at = time.thread_time() + 0.03
+        while time.thread_time() < ends_at:
+            pass
+        await asyncio.sleep(0)
+
+    run_measured(stall())
+
+    assert collected("easel_loop_stall_seconds_count") >= 2  # a busy machine adds some
+    assert collected("easel_loop_stall_seconds_sum") >= 0.08
+    assert collected("easel_loop_stall_cpu_seconds_count") == 1
+    assert collected("easel_loop_stall_cpu_seconds_sum") >= 0.03
