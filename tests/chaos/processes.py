@@ -54,10 +54,19 @@ class BotProcess:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> None:
         """Start and wait until the page is served."""
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", "run", cwd=ROOT, env=self._environment(), stderr=asyncio.subprocess.PIPE
+            sys.executable, "-m", "bot", "run", cwd=ROOT, env=self.environment, stderr=asyncio.subprocess.PIPE
         )
         served = asyncio.Event()
         self._reading = asyncio.create_task(self._read(served))
@@ -89,7 +98,9 @@ class BotProcess:
             if b"Easel is at" in line:
                 served.set()
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables of the bot."""
         ours = ("REPLICATE_", "DISCORD_", "SLACK_", "EASEL_")
         plain = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return plain | {
