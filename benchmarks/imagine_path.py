@@ -13,6 +13,7 @@ import asyncio
 import sys
 import tempfile
 import threading
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -40,6 +41,9 @@ BUILDING_BLOCKS = frozenset(
 )
 
 MIN_STATEMENTS = 3
+
+PATIENCE_SECONDS = 60.0
+"""The profiler makes each call slower, and a busy machine more so."""
 
 BACKGROUND_TASKS = ("recovery", "retention")
 """Periodic tasks that happen to run in the same seconds, by the beginning of the task's name."""
@@ -102,16 +106,18 @@ def count_statements(path: Path, first_lines: set[int]) -> int:
 async def trace_one_imagine(folder: Path) -> dict[str, set[int]]:
     """Return the functions of bot/ that run for one `/imagine` on Discord, by file in the order of the first call."""
     sandbox = Sandbox(SandboxOptions(speed=0))
-    await sandbox.start()
-    changes = {"replicate_base_url": sandbox.url, "replicate_api_token": SecretStr(sandbox.token)}
-    async with DiscordEmulator(application_flags=MESSAGE_CONTENT_ALLOWED) as emulator:
+    async with AsyncExitStack() as stack:
+        await sandbox.start()
+        stack.push_async_callback(sandbox.stop)
+        changes = {"replicate_base_url": sandbox.url, "replicate_api_token": SecretStr(sandbox.token)}
+        emulator = await stack.enter_async_context(DiscordEmulator(application_flags=MESSAGE_CONTENT_ALLOWED))
         town = ReplicateTown(folder, emulator, changes)
         await town.open()
+        # Also after a failed wait: discord.py swallows a cancellation while it reconnects, and asyncio.run would hang.
+        stack.push_async_callback(town.app.close)
         with FileTrace() as trace:
             asked = await town.ana.use_command("imagine", {"prompt": "a fox in the snow"})
-            await (await asked.wait_for_message()).wait_until(is_done)
-        await town.app.close()
-    await sandbox.stop()
+            await (await asked.wait_for_message(PATIENCE_SECONDS)).wait_until(is_done, timeout_seconds=PATIENCE_SECONDS)
     return {name: lines for name, lines in trace.functions.items() if not name.startswith("sandbox/")}
 
 
